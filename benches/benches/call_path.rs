@@ -1,0 +1,3 @@
+//! Steps 1 to 5 of a request's way.
+
+fn main() {}

@@ -1,0 +1,79 @@
+//! What the pipeline from configuration to resources tells the admin API and the logs.
+
+use serde::{Deserialize, Serialize};
+
+/// How configuration stands at a moment.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct PipelineState {
+    /// Every source has delivered its first full set. Nothing is served before.
+    pub synced: bool,
+    /// The revision that is served.
+    pub revision: u64,
+    /// Accepted objects.
+    pub objects: Vec<ObjectStatus>,
+    /// What is wrong, or will not work as written.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// An accepted object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectStatus {
+    /// For example `VirtualService`.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Where it stands: a file's path relative to the configuration folder.
+    pub file: String,
+    /// Line of its first character, from 1.
+    pub line: u32,
+    /// The file is broken now, and this is what was last good of it.
+    pub stale: bool,
+}
+
+/// Something wrong with configuration, or something that will not work as written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The file's path relative to the configuration folder.
+    pub file: String,
+    /// From 1; 0 if unknown.
+    pub line: u32,
+    /// From 1; 0 if unknown.
+    pub column: u32,
+    /// `kind namespace/name` of the object; empty if it could not be read.
+    pub object: String,
+    /// The field's path, for example `spec.http[0].route[1].weight`; empty for the whole object.
+    pub field: String,
+    /// What was found, what was expected, and what to do.
+    pub message: String,
+}
+
+/// How bad a [`Diagnostic`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The object is refused; what was last good of its file stays in use.
+    Error,
+    /// Accepted, but a part has no effect for some client classes.
+    Warning,
+}
+
+impl std::fmt::Display for Diagnostic {
+    /// `file:line:column: error: object: field: message`, as compilers do.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(f, "{}:{}:{}: {severity}: ", self.file, self.line, self.column)?;
+        for part in [&self.object, &self.field] {
+            if !part.is_empty() {
+                write!(f, "{part}: ")?;
+            }
+        }
+        f.write_str(&self.message)
+    }
+}

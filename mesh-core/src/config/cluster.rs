@@ -1,0 +1,128 @@
+//! A cluster: where its endpoints come from and how calls are spread over them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{EndpointSet, Name, ResourceError};
+
+/// One cluster of a [`MeshConfig`](super::MeshConfig).
+///
+/// Settings and endpoints change at different speeds and are shared separately between configurations.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cluster {
+    /// How calls are spread and limited.
+    pub settings: Arc<ClusterSettings>,
+    /// Where the endpoints come from.
+    pub discovery: Discovery,
+}
+
+/// Where a cluster's endpoints come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Discovery {
+    /// Endpoints that the control plane lists; an error when there are none to use, with the reason (A74's
+    /// resolution note).
+    Endpoints(Result<Arc<EndpointSet>, ResourceError>),
+    /// One DNS name, resolved by this process; all its addresses form one endpoint (gRFC A37).
+    LogicalDns {
+        /// Host name, without a port.
+        host: Name,
+        /// Port.
+        port: u16,
+    },
+    /// Other clusters of the same configuration, tried in this order (gRFC A37). Leaves only: the graph is already
+    /// flattened.
+    Aggregate(Arc<[Name]>),
+}
+
+/// How calls to a cluster are spread and limited.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClusterSettings {
+    /// The cluster's name.
+    pub name: Name,
+    /// The name under which its endpoints are discovered; the cluster's own name unless the control plane says
+    /// otherwise. Together with `name` it keys the circuit breaker (gRFC A32).
+    pub service_name: Name,
+    /// How one endpoint is chosen.
+    pub lb_policy: LbPolicy,
+    /// How many calls may be in flight at once, over all channels of the process.
+    pub max_requests: MaxRequests,
+    /// Removal of failing endpoints; `None` is off.
+    pub outlier_detection: Option<OutlierDetection>,
+    /// Service name and namespace for metric labels (`com.google.csm.telemetry_labels`).
+    pub telemetry_labels: Option<(Name, Name)>,
+    /// Whether load is reported to the server that sent the cluster (gRFC A27).
+    pub load_reporting: bool,
+}
+
+impl ClusterSettings {
+    /// Settings with every default: round robin, 1,024 requests, nothing else.
+    pub fn new(name: impl Into<Name>) -> Self {
+        let name = name.into();
+        Self {
+            service_name: name.clone(),
+            name,
+            lb_policy: LbPolicy::RoundRobin,
+            max_requests: MaxRequests::default(),
+            outlier_detection: None,
+            telemetry_labels: None,
+            load_reporting: false,
+        }
+    }
+}
+
+/// How one endpoint of a cluster is chosen, below priorities and localities.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum LbPolicy {
+    /// The first address that connects takes every call (gRFC A61, A62).
+    PickFirst {
+        /// Shuffle the endpoints once per update.
+        shuffle: bool,
+    },
+    /// In turn over the ready endpoints of a locality (gRFC A27).
+    RoundRobin,
+    /// The least busy of `choice_count` random endpoints (gRFC A48).
+    LeastRequest {
+        /// How many are compared: 2 to 10.
+        choice_count: u32,
+    },
+    /// Consistent hashing over a ring (gRFC A42).
+    RingHash(RingHash),
+}
+
+/// The size of a hash ring (gRFC A42).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RingHash {
+    /// At least this many entries.
+    pub min_size: u64,
+    /// At most this many entries.
+    pub max_size: u64,
+}
+
+/// How many calls a cluster may have in flight at once (gRFC A32). Zero rejects everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaxRequests(pub u32);
+
+impl Default for MaxRequests {
+    /// 1,024 (LB-23, CDS-11).
+    fn default() -> Self {
+        Self(1024)
+    }
+}
+
+/// Removal of endpoints that fail more than others (gRFC A50). Percentages are 0 to 100.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutlierDetection {
+    /// How often endpoints are judged.
+    pub interval: Duration,
+    /// How long the first ejection lasts.
+    pub base_ejection_time: Duration,
+    /// How long an ejection may last.
+    pub max_ejection_time: Duration,
+    /// How much of the cluster may be ejected.
+    pub max_ejection_percent: u32,
+    /// By success rate: `(stdev_factor / 1000, enforcing %, minimum hosts, request volume)`; `None` is off.
+    pub success_rate: Option<(u32, u32, u32, u32)>,
+    /// By failure percentage: `(threshold %, enforcing %, minimum hosts, request volume)`; `None` is off.
+    pub failure_percentage: Option<(u32, u32, u32, u32)>,
+}

@@ -1,0 +1,102 @@
+//! Endpoints: addresses, weight and health, in localities and priorities.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use crate::policy::matcher::Fraction;
+
+use super::{Locality, Name};
+
+/// All endpoints of a cluster, by priority.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct EndpointSet {
+    /// Priority 0 first; no gaps. Empty: the cluster is unreachable.
+    pub priorities: Vec<Priority>,
+    /// Shares of calls to drop before any endpoint is picked, in order (gRFC A27).
+    pub drops: Vec<DropCategory>,
+}
+
+/// The localities of one priority.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Priority {
+    /// Each locality at most once.
+    pub localities: Vec<Arc<Locality>>,
+}
+
+/// A share of calls that is refused (gRFC A27 `drop_overloads`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DropCategory {
+    /// Named in errors, metrics and load reports.
+    pub category: Name,
+    /// How many calls.
+    pub fraction: Fraction,
+}
+
+/// One endpoint of a locality.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Endpoint {
+    /// What identifies it.
+    pub addresses: EndpointAddresses,
+    /// Share of the locality's calls under policies that use weights.
+    pub weight: NonZeroU32,
+    /// What the control plane says of it.
+    pub health: HealthStatus,
+    /// Name for `auto_host_rewrite` (gRFC A81) and telemetry; empty if unknown.
+    pub hostname: Name,
+    /// Position on a hash ring (gRFC A76); `None`: its first address.
+    pub hash_key: Option<Name>,
+}
+
+impl Endpoint {
+    /// A healthy endpoint of weight 1 at one address.
+    pub fn new(address: SocketAddr) -> Self {
+        Self {
+            addresses: EndpointAddresses::from(address),
+            weight: NonZeroU32::MIN,
+            health: HealthStatus::Healthy,
+            hostname: "".into(),
+            hash_key: None,
+        }
+    }
+}
+
+/// The addresses of one endpoint, at least one, in the order of preference (gRFC A61).
+///
+/// Two lists are equal when they hold the same addresses in the same order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EndpointAddresses(Arc<[SocketAddr]>);
+
+impl EndpointAddresses {
+    /// The first address and any further ones.
+    pub fn new(first: SocketAddr, further: impl IntoIterator<Item = SocketAddr>) -> Self {
+        Self(std::iter::once(first).chain(further).collect())
+    }
+
+    /// The preferred address.
+    pub fn first(&self) -> SocketAddr {
+        self.0[0]
+    }
+
+    /// All addresses, preferred first.
+    pub fn as_slice(&self) -> &[SocketAddr] {
+        &self.0
+    }
+}
+
+impl From<SocketAddr> for EndpointAddresses {
+    fn from(address: SocketAddr) -> Self {
+        Self::new(address, [])
+    }
+}
+
+/// What the control plane says of an endpoint's health. Unhealthy ones never get here (EDS-11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HealthStatus {
+    /// Nothing known: used.
+    Unknown,
+    /// Used.
+    Healthy,
+    /// Kept for calls of existing sessions only (gRFC A55): no other call is sent there.
+    Draining,
+}

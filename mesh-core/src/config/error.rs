@@ -1,0 +1,49 @@
+//! Why a configuration, or a part of one, cannot be used.
+
+use std::sync::Arc;
+
+use super::Name;
+
+/// A configuration that breaks an invariant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A route or an aggregate names a cluster that the configuration does not have.
+    #[error("cluster {cluster:?} is named but not configured")]
+    UnknownCluster {
+        /// The missing cluster.
+        cluster: Name,
+    },
+    /// A virtual host's domain pattern is not `exact`, `*suffix`, `prefix*` or `*` (RDS-02).
+    #[error("domain {pattern:?} is not a name, \"*suffix\", \"prefix*\" or \"*\"")]
+    InvalidDomain {
+        /// What was configured.
+        pattern: String,
+    },
+    /// A regular expression does not compile or is too large (RV-07).
+    #[error("regular expression {pattern:?}: {reason}")]
+    InvalidRegex {
+        /// What was configured.
+        pattern: String,
+        /// The engine's message, on one line.
+        reason: String,
+    },
+    /// A weighted choice without any weight, or with more than 4,294,967,295 in all (RDS-11).
+    #[error("weighted clusters: {reason}")]
+    InvalidWeights {
+        /// What is wrong with them.
+        reason: &'static str,
+    },
+}
+
+/// Why a resource is missing from an otherwise complete configuration, ready to be told to a caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ResourceError(Arc<str>);
+
+impl ResourceError {
+    /// An error with a message that names the resource, the reason and the xDS node.
+    pub fn new(message: impl Into<Arc<str>>) -> Self {
+        Self(message.into())
+    }
+}

@@ -1,0 +1,87 @@
+//! What the mesh has been told: immutable, validated, complete (gRFC A74).
+//!
+//! A [`MeshConfig`] is one target's whole configuration. It is built by a configuration source (an xDS client, a
+//! fixed configuration, a test), never changed, and swapped whole. Durations, regular expressions and addresses are
+//! already parsed. Identical parts of two successive configurations are the same `Arc`, so that "unchanged" is a
+//! pointer comparison.
+
+mod cluster;
+mod endpoint;
+mod error;
+mod locality;
+mod retry;
+mod route;
+mod virtual_host;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use cluster::{Cluster, ClusterSettings, Discovery, LbPolicy, MaxRequests, OutlierDetection, RingHash};
+pub use endpoint::{DropCategory, Endpoint, EndpointAddresses, EndpointSet, HealthStatus, Priority};
+pub use error::{ConfigError, ResourceError};
+pub use locality::{Locality, LocalityId};
+pub use retry::{RetryBackoff, RetryPolicy, RetryableCodes};
+pub use route::{ClusterChoice, Forward, HashPolicy, Route, RouteAction, RouteMatch, WeightedCluster};
+pub use virtual_host::{DomainPattern, VirtualHost};
+
+/// A resource's name: a cluster, an endpoint service, a route. Cheap to clone and to compare.
+pub type Name = Arc<str>;
+
+/// Everything the mesh needs to serve one target.
+///
+/// Invariant (gRFC A74): every cluster that a route or an aggregate names is a key of [`clusters`](Self::clusters),
+/// either with its configuration or with the error that says why there is none. [`MeshConfig::new`] checks it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MeshConfig {
+    /// Virtual hosts in configured order.
+    virtual_hosts: Arc<[Arc<VirtualHost>]>,
+    clusters: HashMap<Name, Result<Cluster, ResourceError>>,
+    max_stream_duration: Option<Duration>,
+}
+
+impl MeshConfig {
+    /// A configuration from its parts.
+    ///
+    /// `max_stream_duration` is the listener's default for routes that set none (gRFC A31); `None` is no limit.
+    ///
+    /// # Errors
+    /// [`ConfigError::UnknownCluster`] when a route or an aggregate cluster names a cluster that is not a key of
+    /// `clusters`.
+    pub fn new(
+        virtual_hosts: Vec<Arc<VirtualHost>>,
+        clusters: HashMap<Name, Result<Cluster, ResourceError>>,
+        max_stream_duration: Option<Duration>,
+    ) -> Result<Self, ConfigError> {
+        let known = |name: &Name| match clusters.contains_key(name) {
+            true => Ok(()),
+            false => Err(ConfigError::UnknownCluster { cluster: name.clone() }),
+        };
+        for route in virtual_hosts.iter().flat_map(|host| &host.routes) {
+            if let RouteAction::Forward(forward) = &route.action {
+                forward.clusters.names().try_for_each(known)?;
+            }
+        }
+        for cluster in clusters.values().flatten() {
+            if let Discovery::Aggregate(children) = &cluster.discovery {
+                children.iter().try_for_each(known)?;
+            }
+        }
+        Ok(Self { virtual_hosts: virtual_hosts.into(), clusters, max_stream_duration })
+    }
+
+    /// Virtual hosts in configured order; the best domain match wins, ties go to the first.
+    pub fn virtual_hosts(&self) -> &Arc<[Arc<VirtualHost>]> {
+        &self.virtual_hosts
+    }
+
+    /// Every cluster that a route can reach, by name.
+    pub fn clusters(&self) -> &HashMap<Name, Result<Cluster, ResourceError>> {
+        &self.clusters
+    }
+
+    /// The listener's default for a stream's whole duration; `None` is no limit (gRFC A31).
+    pub fn max_stream_duration(&self) -> Option<Duration> {
+        self.max_stream_duration
+    }
+}

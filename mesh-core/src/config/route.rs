@@ -1,0 +1,152 @@
+//! A route: which requests it takes, and where they go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderName;
+use regex::Regex;
+
+use crate::policy::matcher::{Fraction, HeaderMatcher, PathMatcher};
+
+use super::{ConfigError, Name, RetryPolicy};
+
+/// A rule of a virtual host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Route {
+    /// For logs and errors; may be empty.
+    pub name: String,
+    /// Which requests it takes.
+    pub matches: RouteMatch,
+    /// What happens to them.
+    pub action: RouteAction,
+}
+
+/// Matches when path, all headers and the fraction match; the fraction is drawn last (RT-07).
+#[derive(Debug, Clone, PartialEq)]
+pub struct RouteMatch {
+    /// The request's path, without a query.
+    pub path: PathMatcher,
+    /// All must match.
+    pub headers: Vec<HeaderMatcher>,
+    /// A share of what else matches; `None`: all of it.
+    pub fraction: Option<Fraction>,
+}
+
+/// What happens to a matched request.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RouteAction {
+    /// Sent to a cluster.
+    Forward(Forward),
+    /// An action that a client of this kind cannot take: the call fails with UNAVAILABLE (RT-21). The text names it.
+    Unsupported(&'static str),
+}
+
+/// Where and how a request is sent on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Forward {
+    /// To which cluster.
+    pub clusters: ClusterChoice,
+    /// `max_stream_duration`: zero is no limit, `None` leaves it to the listener (RT-33).
+    pub max_stream_duration: Option<Duration>,
+    /// `grpc_timeout_header_max`: wins over the former when present; zero is no limit (RT-33).
+    pub grpc_timeout_header_max: Option<Duration>,
+    /// When a call is tried again; `None` leaves it to the virtual host.
+    pub retry: Option<Arc<RetryPolicy>>,
+    /// What a request's hash is made of, for hashing balancers (gRFC A42).
+    pub hash_policies: Vec<HashPolicy>,
+}
+
+impl Forward {
+    /// Everything to one cluster, with no limits and no retries of its own.
+    pub fn to(cluster: impl Into<Name>) -> Self {
+        Self {
+            clusters: ClusterChoice::One(cluster.into()),
+            max_stream_duration: None,
+            grpc_timeout_header_max: None,
+            retry: None,
+            hash_policies: Vec::new(),
+        }
+    }
+}
+
+/// Which cluster takes a call, decided once per call (RT-22).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClusterChoice {
+    /// Always this one.
+    One(Name),
+    /// One of these by weight. Made by [`ClusterChoice::weighted`].
+    Weighted(Arc<[WeightedCluster]>),
+}
+
+/// A cluster and its share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WeightedCluster {
+    /// The cluster.
+    pub name: Name,
+    /// Its share of the total; not zero.
+    pub weight: u32,
+}
+
+impl ClusterChoice {
+    /// A choice by weight; entries of weight zero are dropped.
+    ///
+    /// # Errors
+    /// [`ConfigError::InvalidWeights`] when nothing is left or the total exceeds `u32::MAX` (RDS-11).
+    pub fn weighted(entries: impl IntoIterator<Item = WeightedCluster>) -> Result<Self, ConfigError> {
+        let entries: Arc<[_]> = entries.into_iter().filter(|entry| entry.weight > 0).collect();
+        if entries.is_empty() {
+            return Err(ConfigError::InvalidWeights { reason: "the total weight is 0" });
+        }
+        let total: u64 = entries.iter().map(|entry| u64::from(entry.weight)).sum();
+        if total > u64::from(u32::MAX) {
+            return Err(ConfigError::InvalidWeights { reason: "the total weight exceeds 4294967295" });
+        }
+        Ok(Self::Weighted(entries))
+    }
+
+    /// Every cluster that may be chosen.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        let (one, many) = match self {
+            Self::One(name) => (Some(name), &[][..]),
+            Self::Weighted(entries) => (None, &entries[..]),
+        };
+        one.into_iter().chain(many.iter().map(|entry| &entry.name))
+    }
+}
+
+/// One part of a request's hash (gRFC A42).
+#[derive(Debug, Clone)]
+pub enum HashPolicy {
+    /// A header's values, joined by `,`, after an optional rewrite.
+    Header {
+        /// Which header.
+        name: HeaderName,
+        /// Every match is replaced by the text.
+        rewrite: Option<(Regex, String)>,
+        /// Stop here when some hash exists.
+        terminal: bool,
+    },
+    /// A number that is the channel's own and constant.
+    ChannelId {
+        /// Stop here when some hash exists.
+        terminal: bool,
+    },
+}
+
+impl PartialEq for HashPolicy {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Header { name, rewrite, terminal },
+                Self::Header { name: other_name, rewrite: other_rewrite, terminal: other_terminal },
+            ) => {
+                let text = |rewrite: &Option<(Regex, String)>| {
+                    rewrite.as_ref().map(|(regex, to)| (regex.as_str().to_owned(), to.clone()))
+                };
+                name == other_name && terminal == other_terminal && text(rewrite) == text(other_rewrite)
+            }
+            (Self::ChannelId { terminal }, Self::ChannelId { terminal: other }) => terminal == other,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Decisions: pure functions and state machines.
+//!
+//! Nothing here reads a clock, draws a number on its own, spawns, sleeps or locks. `now` is the first argument, the
+//! random source the last; deadlines are data that a driver in [`runtime`](crate::runtime) turns into sleeps.
+
+pub mod lb;
+pub mod matcher;

@@ -1,0 +1,7 @@
+//! xDS in: bootstrap, the ADS protocol, validation, and one complete configuration per target.
+//!
+//! ```text
+//! bytes -> transport -> protocol (pure) <- resource (decode, validate) -> dependency -> mesh_core::config
+//! ```
+
+pub mod resource;
