@@ -1,10 +1,13 @@
-//! What the examples share: the greeter service.
+//! What the examples, the tests across crates and the benches share: the greeter service.
+
+pub mod service;
 
 /// The generated messages, client and server of `proto/greeter.proto`.
 #[allow(
     missing_docs,
     unreachable_pub,
     clippy::all,
+    clippy::allow_attributes_without_reason,
     clippy::too_many_lines,
     clippy::use_self,
     reason = "generated code"
