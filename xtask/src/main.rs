@@ -1,3 +1,66 @@
-//! The project's own commands.
+//! `cargo xtask <command>`: the project's own commands.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use xtask::check::{self, Step};
+use xtask::{Failure, conformance, output, workspace};
+
+/// The project's own commands.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run what CI runs: fmt, conformance, clippy, test, doc.
+    Check {
+        /// Run only this step; may be given several times.
+        #[arg(long, value_name = "NAME", value_parser = Step::named, conflicts_with = "skip")]
+        step: Vec<Step>,
+        /// Leave this step out; may be given several times.
+        #[arg(long, value_name = "NAME", value_parser = Step::named)]
+        skip: Vec<Step>,
+    },
+    /// Compare docs/conformance.md with what the tests prove.
+    Conformance {
+        /// Rewrite the status column; without it, differences are an error.
+        #[arg(long, conflicts_with = "check")]
+        write: bool,
+        /// The default: fail when the page and the tests differ.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::error(format_args!("error: {failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Check { step, skip } => check::run(&chosen(&step, &skip)),
+        Command::Conformance { write, check: _ } => {
+            let root = workspace::root();
+            let summary = if write { conformance::write(&root)? } else { conformance::check(&root)? };
+            output::line(summary);
+            Ok(())
+        }
+    }
+}
+
+fn chosen(only: &[Step], skip: &[Step]) -> Vec<Step> {
+    Step::ALL
+        .into_iter()
+        .filter(|step| (only.is_empty() || only.contains(step)) && !skip.contains(step))
+        .collect()
+}

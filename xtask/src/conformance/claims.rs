@@ -1,0 +1,148 @@
+//! Which test says that it proves which rule.
+
+use crate::workspace::File;
+
+/// How a claim begins, after the comment's slashes.
+const CLAIM: &str = "Proves:";
+
+/// One test's claim to one rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The rule's id, for example `RT-06`.
+    pub rule: String,
+    /// The name of the test function.
+    pub test: String,
+    /// `file:line` of the claim.
+    pub place: String,
+}
+
+/// Everything that the tests claim.
+#[derive(Debug, Clone, Default)]
+pub struct Claims {
+    /// In the order of files and lines.
+    pub all: Vec<Claim>,
+    /// Claims that belong to no test or do not parse, each with its place.
+    pub problems: Vec<String>,
+}
+
+impl Claims {
+    /// Reads the claims of Rust sources.
+    pub fn scan(sources: &[File]) -> Self {
+        let mut claims = Self::default();
+        for file in sources {
+            claims.scan_file(file);
+        }
+        claims
+    }
+
+    /// The tests that claim `rule`, in order, each once.
+    pub fn tests(&self, rule: &str) -> Vec<String> {
+        let mut tests: Vec<String> = Vec::new();
+        for claim in self.all.iter().filter(|claim| claim.rule == rule) {
+            if !tests.contains(&claim.test) {
+                tests.push(claim.test.clone());
+            }
+        }
+        tests.sort();
+        tests
+    }
+
+    fn scan_file(&mut self, file: &File) {
+        let lines: Vec<&str> = file.text.lines().map(str::trim).collect();
+        let mut index = 0;
+        while index < lines.len() {
+            let Some(first) = claim_text(lines[index]) else {
+                index += 1;
+                continue;
+            };
+            let place = format!("{}:{}", file.path, index + 1);
+            let mut text = first.to_owned();
+            // A long list goes on until its full stop.
+            while !text.ends_with('.')
+                && let Some(more) = lines.get(index + 1).and_then(|line| line.strip_prefix("///"))
+            {
+                index += 1;
+                text = format!("{text} {}", more.trim());
+            }
+            index += 1;
+            self.add(&text, test_below(&lines[index..]), &place);
+        }
+    }
+
+    fn add(&mut self, text: &str, test: Option<&str>, place: &str) {
+        let Some(test) = test else {
+            self.problems.push(format!(
+                "{place}: `{CLAIM}` stands in the doc comment right above a test's attributes, and only there"
+            ));
+            return;
+        };
+        for rule in text.trim_end_matches('.').split(',').map(str::trim) {
+            if is_rule_id(rule) {
+                let claim = Claim { rule: rule.to_owned(), test: test.to_owned(), place: place.to_owned() };
+                self.all.push(claim);
+            } else {
+                self.problems
+                    .push(format!("{place}: `{rule}` is not a rule id; write `/// {CLAIM} RT-06, RT-07.`"));
+            }
+        }
+    }
+}
+
+/// What follows `/// Proves:`.
+fn claim_text(line: &str) -> Option<&str> {
+    Some(line.strip_prefix("///")?.trim_start().strip_prefix(CLAIM)?.trim())
+}
+
+/// The test function that follows a claim: the rest of the doc comment, attributes with a test's among them, `fn`.
+fn test_below<'a>(lines: &[&'a str]) -> Option<&'a str> {
+    let mut is_test = false;
+    let mut depth = 0_i32;
+    for line in lines {
+        if depth > 0 || line.starts_with("#[") {
+            is_test |= is_test_attribute(line);
+            depth += balance(line);
+            continue;
+        }
+        if line.starts_with("//") {
+            continue;
+        }
+        let name = function_name(line)?;
+        return is_test.then_some(name);
+    }
+    None
+}
+
+/// `#[test]`, `#[tokio::test]`, `#[tokio::test(..)]`.
+fn is_test_attribute(line: &str) -> bool {
+    line.strip_prefix("#[")
+        .map(|attribute| attribute.split(['(', ']']).next().unwrap_or_default())
+        .is_some_and(|path| path == "test" || path.ends_with("::test"))
+}
+
+/// Brackets that a line opens less those that it closes.
+fn balance(line: &str) -> i32 {
+    line.chars().fold(0, |depth, character| match character {
+        '[' | '(' => depth + 1,
+        ']' | ')' => depth - 1,
+        _ => depth,
+    })
+}
+
+fn function_name(line: &str) -> Option<&str> {
+    let words = line.strip_prefix("pub ").unwrap_or(line);
+    let words = words.strip_prefix("async ").unwrap_or(words);
+    let rest = words.strip_prefix("fn ")?;
+    let end =
+        rest.find(|character: char| !character.is_alphanumeric() && character != '_').unwrap_or(rest.len());
+    (end > 0).then(|| &rest[..end])
+}
+
+/// Capital letters, a hyphen, digits.
+pub(super) fn is_rule_id(text: &str) -> bool {
+    text.split_once('-').is_some_and(|(area, number)| {
+        !area.is_empty()
+            && area.chars().all(|character| character.is_ascii_uppercase())
+            && number.len() >= 2
+            && number.chars().all(|character| character.is_ascii_digit())
+    })
+}

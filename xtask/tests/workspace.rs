@@ -1,0 +1,9 @@
+//! The workspace obeys its own rules.
+
+/// docs/conformance.md has one row per rule, and its status column is what the tests claim.
+#[test]
+fn conformance_page_says_what_the_tests_prove() {
+    if let Err(failure) = xtask::conformance::check(&xtask::workspace::root()) {
+        panic!("\n{failure}\n");
+    }
+}
