@@ -44,6 +44,8 @@ pub struct ClusterSettings {
     pub service_name: Name,
     /// How one endpoint is chosen.
     pub lb_policy: LbPolicy,
+    /// How a priority's calls are spread over its localities, above `lb_policy`.
+    pub locality_policy: LocalityPolicy,
     /// How many calls may be in flight at once, over all channels of the process.
     pub max_requests: MaxRequests,
     /// Removal of failing endpoints; `None` is off.
@@ -52,6 +54,8 @@ pub struct ClusterSettings {
     pub telemetry_labels: Option<(Name, Name)>,
     /// Whether load is reported to the server that sent the cluster (gRFC A27).
     pub load_reporting: bool,
+    /// Which of the endpoints' own metrics go into load reports (gRFC A85).
+    pub reported_metrics: Arc<[ReportedMetric]>,
 }
 
 impl ClusterSettings {
@@ -62,12 +66,40 @@ impl ClusterSettings {
             service_name: name.clone(),
             name,
             lb_policy: LbPolicy::RoundRobin,
+            locality_policy: LocalityPolicy::Weighted,
             max_requests: MaxRequests::default(),
             outlier_detection: None,
             telemetry_labels: None,
             load_reporting: false,
+            reported_metrics: Arc::default(),
         }
     }
+}
+
+/// How a priority's calls are spread over its localities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LocalityPolicy {
+    /// By locality weight, and within the chosen locality by the cluster's [`LbPolicy`] (`wrr_locality`).
+    Weighted,
+    /// One [`LbPolicy`] over all endpoints of the priority. Ring hash multiplies locality and endpoint weights
+    /// (LB-37); no other policy looks at localities.
+    Flat,
+}
+
+/// A metric of an endpoint that load reports carry (TR-71).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ReportedMetric {
+    /// `cpu_utilization`.
+    CpuUtilization,
+    /// `mem_utilization`.
+    MemUtilization,
+    /// `application_utilization`.
+    ApplicationUtilization,
+    /// Every named metric.
+    AllNamed,
+    /// The named metric of this key, without `named_metrics.`.
+    Named(Name),
 }
 
 /// How one endpoint of a cluster is chosen, below priorities and localities.
@@ -121,8 +153,34 @@ pub struct OutlierDetection {
     pub max_ejection_time: Duration,
     /// How much of the cluster may be ejected.
     pub max_ejection_percent: u32,
-    /// By success rate: `(stdev_factor / 1000, enforcing %, minimum hosts, request volume)`; `None` is off.
-    pub success_rate: Option<(u32, u32, u32, u32)>,
-    /// By failure percentage: `(threshold %, enforcing %, minimum hosts, request volume)`; `None` is off.
-    pub failure_percentage: Option<(u32, u32, u32, u32)>,
+    /// By success rate; `None` is off.
+    pub success_rate: Option<SuccessRateEjection>,
+    /// By failure percentage; `None` is off.
+    pub failure_percentage: Option<FailurePercentageEjection>,
+}
+
+/// Ejects endpoints whose success rate is far below the cluster's mean (LB-55).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SuccessRateEjection {
+    /// Thousandths of a standard deviation that a rate may lie below the mean; 1,900 by default.
+    pub stdev_factor: u32,
+    /// How many of the found endpoints are ejected; 1 to 100.
+    pub enforcing_percent: u32,
+    /// Endpoints with enough calls that it takes; 5 by default.
+    pub minimum_hosts: u32,
+    /// Calls in an interval that make an endpoint count; 100 by default.
+    pub request_volume: u32,
+}
+
+/// Ejects endpoints that fail more than a share of their calls (LB-56).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FailurePercentageEjection {
+    /// Ejected above this; 0 to 100, 85 by default.
+    pub threshold_percent: u32,
+    /// How many of the found endpoints are ejected; 1 to 100.
+    pub enforcing_percent: u32,
+    /// Endpoints with enough calls that it takes; 5 by default.
+    pub minimum_hosts: u32,
+    /// Calls in an interval that make an endpoint count; 50 by default.
+    pub request_volume: u32,
 }

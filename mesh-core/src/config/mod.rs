@@ -17,7 +17,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use cluster::{Cluster, ClusterSettings, Discovery, LbPolicy, MaxRequests, OutlierDetection, RingHash};
+pub use cluster::{
+    Cluster, ClusterSettings, Discovery, FailurePercentageEjection, LbPolicy, LocalityPolicy, MaxRequests,
+    OutlierDetection, ReportedMetric, RingHash, SuccessRateEjection,
+};
 pub use endpoint::{DropCategory, Endpoint, EndpointAddresses, EndpointSet, HealthStatus, Priority};
 pub use error::{ConfigError, ResourceError};
 pub use locality::{Locality, LocalityId};

@@ -54,6 +54,8 @@ pub struct Forward {
     pub retry: Option<Arc<RetryPolicy>>,
     /// What a request's hash is made of, for hashing balancers (gRFC A42).
     pub hash_policies: Vec<HashPolicy>,
+    /// Send the chosen endpoint's host name as the authority, if it has one (gRFC A81, RT-59).
+    pub auto_host_rewrite: bool,
 }
 
 impl Forward {
@@ -65,6 +67,7 @@ impl Forward {
             grpc_timeout_header_max: None,
             retry: None,
             hash_policies: Vec::new(),
+            auto_host_rewrite: false,
         }
     }
 }
@@ -121,7 +124,7 @@ pub enum HashPolicy {
     Header {
         /// Which header.
         name: HeaderName,
-        /// Every match is replaced by the text.
+        /// Every match is replaced by the text, in which `${1}` is the first group and `$$` is `$`.
         rewrite: Option<(Regex, String)>,
         /// Stop here when some hash exists.
         terminal: bool,
