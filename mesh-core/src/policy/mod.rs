@@ -3,5 +3,8 @@
 //! Nothing here reads a clock, draws a number on its own, spawns, sleeps or locks. `now` is the first argument, the
 //! random source the last; deadlines are data that a driver in [`runtime`](crate::runtime) turns into sleeps.
 
+pub mod circuit_breaker;
 pub mod lb;
 pub mod matcher;
+pub mod retry;
+pub mod timeout;

@@ -1,0 +1,70 @@
+//! How many calls a cluster may have in flight at once (gRFC A32).
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::config::MaxRequests;
+
+/// A cluster's calls in flight. The limit is an argument, so that a new limit changes no count (LB-25).
+#[derive(Debug, Default)]
+pub struct InFlight(AtomicU32);
+
+impl InFlight {
+    /// Counts one more call, unless there are already as many as `limit`. Each `true` is followed by one
+    /// [`leave`](Self::leave).
+    pub fn enter(&self, limit: MaxRequests) -> bool {
+        // LB-23: as many as the limit is too many. LB-26: so zero rejects everything.
+        if self.0.fetch_add(1, Ordering::Relaxed) < limit.0 {
+            return true;
+        }
+        self.leave();
+        false
+    }
+
+    /// A call that was let in has ended.
+    pub fn leave(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::InFlight;
+    use crate::config::MaxRequests;
+
+    /// Proves: LB-25.
+    #[test]
+    fn a_lower_limit_lets_nobody_in_until_enough_have_left() {
+        let in_flight = InFlight::default();
+        assert!((0..105).all(|_| in_flight.enter(MaxRequests(105))));
+        let limit = MaxRequests(100);
+        for _ in 0..5 {
+            assert!(!in_flight.enter(limit));
+            in_flight.leave();
+        }
+        assert_eq!(in_flight.count(), 100);
+        assert!(!in_flight.enter(limit));
+        in_flight.leave();
+        assert!(in_flight.enter(limit));
+    }
+
+    /// Proves: LB-26.
+    #[test]
+    fn zero_rejects_everything_and_the_maximum_nothing() {
+        let in_flight = InFlight::default();
+        assert!(!in_flight.enter(MaxRequests(0)));
+        assert!((0..10_000).all(|_| in_flight.enter(MaxRequests(u32::MAX))));
+    }
+
+    #[test]
+    fn the_default_limit_is_1024() {
+        let in_flight = InFlight::default();
+        assert!((0..1024).all(|_| in_flight.enter(MaxRequests::default())));
+        assert!(!in_flight.enter(MaxRequests::default()));
+        assert_eq!(in_flight.count(), 1024);
+    }
+}

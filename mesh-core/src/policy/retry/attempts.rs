@@ -1,0 +1,70 @@
+//! One call's attempts.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::Rng;
+
+use crate::config::RetryPolicy;
+
+use super::{Backoff, Pushback};
+
+/// The most attempts that a client makes for one call, whatever the control plane says (RT-40). 5 by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaxAttempts(pub NonZeroU32);
+
+impl Default for MaxAttempts {
+    fn default() -> Self {
+        Self(NonZeroU32::MIN.saturating_add(4))
+    }
+}
+
+/// One call's attempts under a retry policy.
+#[derive(Debug)]
+pub struct Attempts {
+    policy: Arc<RetryPolicy>,
+    left: u32,
+    failed: u32,
+    backoff: Backoff,
+}
+
+impl Attempts {
+    /// A call that is about to make its first attempt.
+    pub fn new(policy: Arc<RetryPolicy>, cap: MaxAttempts) -> Self {
+        // RT-40
+        let attempts = policy.max_attempts.min(cap.0).get();
+        let backoff = Backoff::new(policy.backoff);
+        Self { policy, left: attempts - 1, failed: 0, backoff }
+    }
+
+    /// An attempt has failed with this gRPC status before the call was committed: the wait before the next attempt, or
+    /// `None` when the failure is the call's result.
+    pub fn on_failure(
+        &mut self,
+        code: u32,
+        pushback: Option<Pushback>,
+        rng: &mut dyn Rng,
+    ) -> Option<Duration> {
+        if self.left == 0 || !self.policy.retry_on.contains(code) {
+            return None;
+        }
+        let wait = match pushback {
+            None => self.backoff.next(rng),
+            Some(Pushback::After(wait)) => {
+                // RT-42
+                self.backoff.restart();
+                wait
+            }
+            Some(Pushback::Never) => return None,
+        };
+        self.left -= 1;
+        self.failed += 1;
+        Some(wait)
+    }
+
+    /// How many attempts came before the present one; transparent retries do not count (RT-44).
+    pub fn previous(&self) -> u32 {
+        self.failed
+    }
+}
