@@ -4,13 +4,15 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::{Failure, conformance, output, workspace};
+use crate::{Failure, conformance, layering, output, workspace};
 
 /// One step of the check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// `cargo fmt --check`
     Fmt,
+    /// The arrows and invariants of the house.
+    Layering,
     /// `docs/conformance.md` says what the tests say.
     Conformance,
     /// `cargo clippy` with every warning an error.
@@ -23,12 +25,14 @@ pub enum Step {
 
 impl Step {
     /// All steps in the order in which they run: the quick ones first.
-    pub const ALL: [Self; 5] = [Self::Fmt, Self::Conformance, Self::Clippy, Self::Test, Self::Doc];
+    pub const ALL: [Self; 6] =
+        [Self::Fmt, Self::Layering, Self::Conformance, Self::Clippy, Self::Test, Self::Doc];
 
     /// Its name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Fmt => "fmt",
+            Self::Layering => "layering",
             Self::Conformance => "conformance",
             Self::Clippy => "clippy",
             Self::Test => "test",
@@ -50,6 +54,7 @@ impl Step {
     fn run(self, root: &Path) -> Result<(), Failure> {
         match self {
             Self::Fmt => cargo(root, &["fmt", "--all", "--check"], &[]),
+            Self::Layering => layering::check(root),
             Self::Conformance => conformance::check(root).map(output::line),
             Self::Clippy => {
                 cargo(root, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])

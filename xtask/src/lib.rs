@@ -1,12 +1,15 @@
 //! The project's own commands, as a library so that ordinary tests run the same code.
 //!
 //! - [`check`]: what CI runs, step by step.
+//! - [`layering`]: the arrows and invariants of the house.
 //! - [`conformance`]: `docs/conformance.md` against the tests that claim its rules.
 
 pub mod check;
 pub mod conformance;
 mod failure;
+pub mod layering;
 pub mod output;
+pub mod source;
 pub mod workspace;
 
 pub use failure::Failure;

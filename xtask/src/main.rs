@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::check::{self, Step};
-use xtask::{Failure, conformance, output, workspace};
+use xtask::{Failure, conformance, layering, output, workspace};
 
 /// The project's own commands.
 #[derive(Debug, Parser)]
@@ -16,7 +16,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run what CI runs: fmt, conformance, clippy, test, doc.
+    /// Run what CI runs: fmt, layering, conformance, clippy, test, doc.
     Check {
         /// Run only this step; may be given several times.
         #[arg(long, value_name = "NAME", value_parser = Step::named, conflicts_with = "skip")]
@@ -25,6 +25,8 @@ enum Command {
         #[arg(long, value_name = "NAME", value_parser = Step::named)]
         skip: Vec<Step>,
     },
+    /// Hold the arrows and invariants of the house: imports, forbidden words, sizes, Cargo.lock.
+    Layering,
     /// Compare docs/conformance.md with what the tests prove.
     Conformance {
         /// Rewrite the status column; without it, differences are an error.
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Check { step, skip } => check::run(&chosen(&step, &skip)),
+        Command::Layering => layering::check(&workspace::root()),
         Command::Conformance { write, check: _ } => {
             let root = workspace::root();
             let summary = if write { conformance::write(&root)? } else { conformance::check(&root)? };

@@ -1,5 +1,13 @@
 //! The workspace obeys its own rules.
 
+/// Imports, forbidden words, sizes of files, Cargo.lock.
+#[test]
+fn the_house_keeps_to_its_plan() {
+    if let Err(failure) = xtask::layering::check(&xtask::workspace::root()) {
+        panic!("\n{failure}\n");
+    }
+}
+
 /// docs/conformance.md has one row per rule, and its status column is what the tests claim.
 #[test]
 fn conformance_page_says_what_the_tests_prove() {

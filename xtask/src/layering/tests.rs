@@ -1,0 +1,143 @@
+use super::{Report, lock, manifest, shape, words};
+use crate::source::Source;
+use crate::workspace::File;
+
+/// `line: text` of each violation, without the reason.
+fn said(path: &str, text: &str) -> Vec<String> {
+    let source = Source::parse(&File::new(path, text));
+    words::inspect(&source)
+        .into_iter()
+        .map(|found| format!("{}: {}", found.line, found.text.split(": ").next().unwrap_or_default()))
+        .collect()
+}
+
+#[test]
+fn forbidden_words_are_found_where_they_are_forbidden() {
+    for (name, path, text, expected) in [
+        ("tokio in policy", "mesh-core/src/policy/lb/mod.rs", "a\nuse tokio::time;", "2: `tokio`"),
+        ("clock in policy", "mesh-core/src/policy/a.rs", "let now = Instant::now();", "1: `Instant::now`"),
+        ("random in protocol", "xds-client/src/protocol/a.rs", "rand::rng()", "1: `rand::rng`"),
+        ("tokio in tests of policy", "mesh-core/src/policy/a/tests.rs", "#[tokio::test]", "1: `tokio`"),
+        ("runtime in config", "mesh-core/src/config/a.rs", "use crate::runtime::X;", "1: `crate::runtime`"),
+        ("xDS in mesh-tonic", "mesh-tonic/src/a.rs", "use envoy_types::pb;", "1: `envoy_types`"),
+        ("tonic in mesh-core", "mesh-core/src/runtime/a.rs", "tonic::Status", "1: `tonic`"),
+        ("tonic in decoding", "xds-client/src/resource/a.rs", "use tonic::{Code, Status};", "1: `tonic`"),
+        ("ignored test", "tests/tests/a.rs", "#[ignore]", "1: `#[ignore`"),
+        ("left to do", "mesh-core/src/a.rs", "// TODO: more", "1: `TODO`"),
+    ] {
+        assert_eq!(said(path, text), [expected], "{name}");
+    }
+}
+
+#[test]
+fn the_same_words_are_free_elsewhere() {
+    for (name, path, text) in [
+        ("tokio in runtime", "mesh-core/src/runtime/a.rs", "use tokio::time;"),
+        ("in a comment", "mesh-core/src/policy/a.rs", "// tokio drives this"),
+        ("in a text", "mesh-core/src/policy/a.rs", "let name = \"tokio\";"),
+        ("clock in tests", "mesh-core/src/policy/a.rs", "#[cfg(test)]\nmod tests {\n  Instant::now();\n}"),
+        ("tonic in transport", "xds-client/src/transport/tonic.rs", "use tonic::Status;"),
+        ("status in mesh-tonic", "mesh-tonic/src/a.rs", "tonic::Status::ok()"),
+        ("a longer name", "mesh-core/src/policy/a.rs", "use tokio_like::x;"),
+        ("to do in code", "mesh-core/src/a.rs", "let x = \"TODO\";"),
+    ] {
+        assert_eq!(said(path, text), Vec::<String>::new(), "{name}");
+    }
+}
+
+const MANIFEST: &str =
+    "[package]\nname = \"mesh-core\"\n[dependencies]\n# words\n\n[lints]\nworkspace = true\n";
+
+fn manifest_of(path: &str, text: &str) -> Vec<String> {
+    manifest::inspect(&File::new(path, text)).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn arrows_are_held() {
+    for (name, added, expected) in [
+        ("ours", "[dependencies]\nxds-client.workspace = true", "9: mesh-core may not import xds-client"),
+        (
+            "in tests",
+            "[dev-dependencies]\nexamples = { path = \"x\" }",
+            "9: mesh-core may not import examples",
+        ),
+        (
+            "its own section",
+            "[dependencies.mesh-tonic]\npath = \"x\"",
+            "8: mesh-core may not import mesh-tonic",
+        ),
+        (
+            "for a target",
+            "[target.'cfg(unix)'.dependencies]\ntests = \"1\"",
+            "9: mesh-core may not import tests",
+        ),
+        ("tonic", "[dependencies]\ntonic = \"0.14\"", "9: only xds-client"),
+        ("prost", "[build-dependencies]\nprost = \"0.14\"", "9: only xds-client"),
+    ] {
+        let found = manifest_of("mesh-core/Cargo.toml", &format!("{MANIFEST}{added}\n"));
+        let expected = format!("mesh-core/Cargo.toml:{expected}");
+        assert!(found.len() == 1 && found[0].starts_with(&expected), "{name}: {found:?}");
+    }
+}
+
+#[test]
+fn a_manifest_within_the_plan_is_in_order() {
+    let tonic = MANIFEST.replace("mesh-core", "mesh-tonic").replace(
+        "# words",
+        "mesh-core.workspace = true\ntonic = { workspace = true, features = [\"codegen\"] }\n\
+         [dev-dependencies]\nexamples.workspace = true",
+    );
+    assert_eq!(manifest_of("mesh-core/Cargo.toml", MANIFEST), Vec::<String>::new());
+    assert_eq!(manifest_of("mesh-tonic/Cargo.toml", &tonic), Vec::<String>::new());
+}
+
+#[test]
+fn a_manifest_without_lints_or_name_or_place_is_refused() {
+    for (name, path, text, expected) in [
+        (
+            "lints",
+            "mesh-core/Cargo.toml",
+            MANIFEST.replace("workspace = true", ""),
+            "`[lints] workspace = true`",
+        ),
+        ("name", "mesh-core/Cargo.toml", MANIFEST.replace("mesh-core", "core"), "the package's name"),
+        ("place", "misc/Cargo.toml", MANIFEST.to_owned(), "a crate that the plan"),
+    ] {
+        let found = manifest_of(path, &text);
+        assert!(found.len() == 1 && found[0].contains(expected), "{name}: {found:?}");
+    }
+}
+
+#[test]
+fn the_lock_file_holds_one_version_and_nothing_unwanted() {
+    let text = "[[package]]\nname = \"http\"\nversion = \"1.0.0\"\n[[package]]\nname = \"http\"\nversion = \"0.2.0\"\n\
+                [[package]]\nname = \"dashmap\"\n[[package]]\nname = \"syn\"\n[[package]]\nname = \"syn\"\n";
+    let found: Vec<_> =
+        lock::inspect(&File::new("Cargo.lock", text)).iter().map(|found| found.line).collect();
+    assert_eq!(found, [8, 5]);
+}
+
+fn shape_of(files: &[(&str, usize)]) -> Report {
+    let sources: Vec<_> =
+        files.iter().map(|(path, lines)| Source::parse(&File::new(*path, "x\n".repeat(*lines)))).collect();
+    let mut report = Report::default();
+    shape::inspect(&sources, &mut report);
+    report
+}
+
+#[test]
+fn files_and_folders_keep_their_size() {
+    for (name, files, violations, notes) in [
+        ("small", vec![("a/src/b.rs", 300)], 0, 0),
+        ("near", vec![("a/src/b.rs", 301)], 0, 1),
+        ("large", vec![("a/src/b.rs", 401)], 1, 0),
+        ("tests", vec![("a/src/b/tests.rs", 600)], 0, 0),
+        ("large tests", vec![("a/tests/b.rs", 601)], 1, 0),
+        ("deep", vec![("a/src/b/c/d/e.rs", 1)], 0, 0),
+        ("too deep", vec![("a/src/b/c/d/e/f.rs", 1)], 1, 0),
+        ("beside its folder", vec![("a/src/b.rs", 1), ("a/src/b/c.rs", 1)], 1, 0),
+    ] {
+        let report = shape_of(&files);
+        assert_eq!((report.violations.len(), report.notes.len()), (violations, notes), "{name}: {report:?}");
+    }
+}

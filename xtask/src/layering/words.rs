@@ -1,0 +1,134 @@
+//! What may not be said where.
+
+use super::Violation;
+use crate::source::{Source, has_word};
+
+/// Which lines a rule reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reads {
+    /// Code, of tests too.
+    AllCode,
+    /// Code outside tests: a test may, for example, take a moment to begin its virtual time at.
+    Code,
+    Comments,
+}
+
+/// Words that are forbidden in some places.
+struct Rule {
+    /// Path prefixes; empty: everywhere.
+    within: &'static [&'static str],
+    /// Path prefixes that are left out.
+    except: &'static [&'static str],
+    reads: Reads,
+    words: &'static [&'static str],
+    why: &'static str,
+}
+
+/// Decisions: pure functions and state machines.
+const PURE: &[&str] = &["mesh-core/src/policy/", "xds-client/src/protocol/"];
+
+const RULES: &[Rule] = &[
+    Rule {
+        within: PURE,
+        except: &[],
+        reads: Reads::AllCode,
+        words: &["tokio", "tracing", "log::"],
+        why: "policy and protocol decide; they do not wait and do not log",
+    },
+    Rule {
+        within: PURE,
+        except: &[],
+        reads: Reads::Code,
+        words: &["Instant::now", "SystemTime", "std::thread", "thread::"],
+        why: "policy and protocol get the time as an argument and start nothing",
+    },
+    Rule {
+        within: PURE,
+        except: &[],
+        reads: Reads::Code,
+        words: &["rand::rng", "thread_rng", "rand::random", "ThreadRng"],
+        why: "policy and protocol get randomness as an argument",
+    },
+    Rule {
+        within: &["mesh-core/src/config/"],
+        except: &[],
+        reads: Reads::AllCode,
+        words: &["tokio", "tracing", "crate::runtime"],
+        why: "config is values; it knows nothing of where they are used",
+    },
+    Rule {
+        within: &["mesh-core/src/policy/"],
+        except: &[],
+        reads: Reads::AllCode,
+        words: &["crate::runtime"],
+        why: "policy knows nothing of the runtime that drives it",
+    },
+    Rule {
+        within: &["xds-client/src/protocol/"],
+        except: &[],
+        reads: Reads::AllCode,
+        words: &["crate::client", "crate::transport", "crate::dependency"],
+        why: "protocol knows nothing of who drives it",
+    },
+    Rule {
+        within: &["mesh-core/", "mesh-tonic/", "mesh-hyper/", "examples/", "benches/"],
+        except: &[],
+        reads: Reads::AllCode,
+        words: &["envoy_types"],
+        why: "inside a client only xds-client knows xDS protobuf",
+    },
+    Rule {
+        within: &["mesh-core/", "mesh-tonic/src/", "mesh-hyper/"],
+        except: &[],
+        reads: Reads::AllCode,
+        words: &["prost"],
+        why: "no protobuf type in mesh-core, mesh-tonic or mesh-hyper",
+    },
+    Rule {
+        within: &["mesh-core/", "mesh-hyper/"],
+        except: &[],
+        reads: Reads::AllCode,
+        words: &["tonic"],
+        why: "only mesh-tonic speaks tonic",
+    },
+    Rule {
+        within: &["xds-client/src/"],
+        except: &["xds-client/src/transport/", "xds-client/src/load_report/", "xds-client/src/status/"],
+        reads: Reads::AllCode,
+        words: &["tonic"],
+        why: "in xds-client only the folders that hold a gRPC connection speak tonic",
+    },
+    Rule {
+        within: &[],
+        except: &[],
+        reads: Reads::AllCode,
+        words: &["#[ignore", "should_panic"],
+        why: "a test that cannot run says so and fails; a panic is not a result",
+    },
+    Rule {
+        within: &[],
+        except: &[],
+        reads: Reads::Comments,
+        words: &["TODO", "FIXME", "XXX"],
+        why: "what is left to do is an issue, not a comment",
+    },
+];
+
+pub(super) fn inspect(source: &Source) -> Vec<Violation> {
+    let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| source.path.starts_with(prefix));
+    let mut found = Vec::new();
+    for rule in
+        RULES.iter().filter(|rule| (rule.within.is_empty() || starts(rule.within)) && !starts(rule.except))
+    {
+        let lines = if rule.reads == Reads::Comments { &source.comments } else { &source.code };
+        for (index, line) in lines.iter().enumerate() {
+            if rule.reads == Reads::Code && source.is_test[index] {
+                continue;
+            }
+            for word in rule.words.iter().filter(|word| has_word(line, word)) {
+                found.push(Violation::new(&source.path, index + 1, format!("`{word}`: {}", rule.why)));
+            }
+        }
+    }
+    found
+}
