@@ -7,4 +7,5 @@ pub mod circuit_breaker;
 pub mod lb;
 pub mod matcher;
 pub mod retry;
+pub mod subchannel;
 pub mod timeout;

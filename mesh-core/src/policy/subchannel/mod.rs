@@ -1,0 +1,184 @@
+//! When and where an endpoint gets a connection (gRFC A61, gRPC connection backoff).
+//!
+//! A [`Subchannel`] is a pure state machine over one endpoint's addresses. It says which address to try next; the
+//! driver makes the attempts and tells what became of them.
+//!
+//! ```text
+//!               connect                          on_connected
+//!    IDLE -------------------->  CONNECTING  --------------------->  READY
+//!     ^ ^ \                          |                                 |
+//!     | |  \ connect, but still      | every address failed once,      | on_disconnected
+//!     | |   \ backing off            | or none answered in time        |
+//!     | |    v                       v                                 |
+//!     | +----------- TRANSIENT_FAILURE                                 |
+//!     |   on_deadline: backoff over                                    |
+//!     +----------------------------------------------------------------+
+//!                      disconnect: to IDLE from anywhere
+//! ```
+//!
+//! Invariants: no address is tried twice in a pass; two passes begin no closer to each other than the backoff says,
+//! unless there was a connection between them; two connections in a row that break at once are followed by a pause.
+
+mod backoff;
+mod race;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand::Rng;
+
+use crate::config::EndpointAddresses;
+
+use super::lb::Connectivity;
+use race::Race;
+
+pub use backoff::Backoff;
+pub use settings::{AttemptDelay, BackoffSettings, ConnectTimeout, Settings};
+
+/// One endpoint's connection: wanted, being made, there, or failed.
+#[derive(Debug)]
+pub struct Subchannel {
+    addresses: EndpointAddresses,
+    settings: Arc<Settings>,
+    phase: Phase,
+    backoff: Backoff,
+    /// The last pass failed, for this reason; no other begins before then.
+    penalty: Option<(Instant, Arc<str>)>,
+    /// No pass begins before then, because connections break as soon as they are made.
+    pause: Option<Instant>,
+    /// The last connection broke as soon as it was made.
+    brief: bool,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Idle,
+    Connecting(Race),
+    Ready { since: Instant },
+    BackingOff,
+}
+
+impl Subchannel {
+    /// An idle subchannel.
+    pub fn new(addresses: EndpointAddresses, settings: Arc<Settings>) -> Self {
+        Self {
+            addresses,
+            settings,
+            phase: Phase::Idle,
+            backoff: Backoff::default(),
+            penalty: None,
+            pause: None,
+            brief: false,
+        }
+    }
+
+    /// The endpoint's addresses, in the order in which they were given.
+    pub fn addresses(&self) -> &EndpointAddresses {
+        &self.addresses
+    }
+
+    /// The state that balancers see.
+    pub fn connectivity(&self) -> Connectivity {
+        match (&self.phase, &self.penalty) {
+            (Phase::BackingOff, Some((_, reason))) => Connectivity::TransientFailure(reason.clone()),
+            (Phase::Idle | Phase::BackingOff, _) => Connectivity::Idle,
+            (Phase::Connecting(_), _) => Connectivity::Connecting,
+            (Phase::Ready { .. }, _) => Connectivity::Ready,
+        }
+    }
+
+    /// A connection is wanted. Does nothing unless idle.
+    pub fn connect(&mut self, now: Instant) {
+        if !matches!(self.phase, Phase::Idle) {
+            return;
+        }
+        if self.penalty.as_ref().is_some_and(|(until, _)| now < *until) {
+            self.phase = Phase::BackingOff;
+            return;
+        }
+        let begin = self.pause.take().filter(|pause| now < *pause);
+        self.phase = Phase::Connecting(Race::new(self.addresses.as_slice(), begin));
+    }
+
+    /// Whether another attempt is to be started: call [`start_attempt`](Self::start_attempt) as soon as limits allow.
+    pub fn wants_attempt(&self) -> bool {
+        matches!(&self.phase, Phase::Connecting(race) if race.wants_attempt())
+    }
+
+    /// Starts the next attempt now, to this address.
+    pub fn start_attempt(&mut self, now: Instant, rng: &mut dyn Rng) -> Option<SocketAddr> {
+        let Phase::Connecting(race) = &mut self.phase else { return None };
+        race.start_attempt(now, &self.settings, || self.backoff.next(&self.settings.backoff, rng))
+    }
+
+    /// An attempt has made a connection: the first one wins, the driver drops the others.
+    pub fn on_connected(&mut self, now: Instant) {
+        if !matches!(self.phase, Phase::Connecting(_)) {
+            return;
+        }
+        // LB-74: success resets the backoff.
+        self.backoff = Backoff::default();
+        self.penalty = None;
+        self.phase = Phase::Ready { since: now };
+    }
+
+    /// An attempt has failed; `error` names its address.
+    pub fn on_failed(&mut self, now: Instant, error: &str) {
+        let Phase::Connecting(race) = &mut self.phase else { return };
+        // LB-71: TRANSIENT_FAILURE only after every address failed once.
+        if let Some(failure) = race.on_failed(now, error) {
+            self.fail(now, failure);
+        }
+    }
+
+    /// The connection takes no more calls. Reconnecting is the balancer's decision (LB-73).
+    pub fn on_disconnected(&mut self, now: Instant) {
+        let Phase::Ready { since } = self.phase else { return };
+        let stable = since + self.settings.backoff.initial;
+        let brief = now < stable;
+        // One break may be a restart. An endpoint that accepts and hangs up again and again gets a pause each time:
+        // the backoff that a successful connect has just reset would never slow it down.
+        self.pause = (brief && self.brief).then_some(stable);
+        self.brief = brief;
+        self.phase = Phase::Idle;
+    }
+
+    /// Nobody wants a connection any more: the driver drops attempts and connection. A backoff goes on.
+    pub fn disconnect(&mut self) {
+        self.phase = Phase::Idle;
+    }
+
+    /// When [`on_deadline`](Self::on_deadline) is to be called, if nothing happens before.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Connecting(race) => race.next_deadline(),
+            Phase::BackingOff => self.penalty.as_ref().map(|(until, _)| *until),
+            Phase::Idle | Phase::Ready { .. } => None,
+        }
+    }
+
+    /// The deadline has passed.
+    pub fn on_deadline(&mut self, now: Instant) {
+        let over = self.next_deadline().is_some_and(|deadline| deadline <= now);
+        match &mut self.phase {
+            Phase::Connecting(race) => {
+                if let Some(failure) = race.on_deadline(now) {
+                    self.fail(now, failure);
+                }
+            }
+            Phase::BackingOff if over => self.phase = Phase::Idle,
+            Phase::BackingOff | Phase::Idle | Phase::Ready { .. } => {}
+        }
+    }
+
+    fn fail(&mut self, now: Instant, failure: race::Failure) {
+        self.brief = false;
+        // A pass that took longer than its backoff also goes through BackingOff: the balancer must see the failure.
+        self.penalty = Some((failure.retry_at.max(now), failure.reason));
+        self.phase = Phase::BackingOff;
+    }
+}

@@ -1,0 +1,34 @@
+//! What the request path reads of a cluster.
+
+use std::sync::Arc;
+
+use crate::policy::lb::{Connectivity, EndpointId, Picker};
+
+use super::Slot;
+
+/// A cluster's state at a moment: swapped whole, never changed.
+#[derive(Debug)]
+pub struct Published<T> {
+    /// Grows by one with every publication; the first is 1.
+    pub version: u64,
+    /// The cluster's connectivity.
+    pub state: Connectivity,
+    /// Chooses an endpoint for a call.
+    pub picker: Arc<dyn Picker>,
+    pub(super) slots: Slots<T>,
+}
+
+/// By [`EndpointId`]; `None` where no endpoint is at the moment.
+pub(super) type Slots<T> = Arc<[Option<Arc<Slot<T>>>]>;
+
+impl<T> Published<T> {
+    /// The endpoint that this publication's picker means by `id`.
+    pub fn slot(&self, id: EndpointId) -> Option<&Arc<Slot<T>>> {
+        self.slots.get(id.0 as usize)?.as_ref()
+    }
+
+    /// All endpoints.
+    pub fn endpoints(&self) -> impl Iterator<Item = (EndpointId, &Arc<Slot<T>>)> {
+        (0..).map(EndpointId).zip(self.slots.iter()).filter_map(|(id, slot)| Some((id, slot.as_ref()?)))
+    }
+}

@@ -1,0 +1,220 @@
+//! What goes wrong with connections and the calls on them.
+
+use std::error::Error;
+use std::fmt;
+use std::net::SocketAddr;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// An attempt to connect failed. Its text names the address and the cause: it becomes the reason of calls that fail.
+#[derive(Debug, thiserror::Error)]
+#[error("connect to {address}: {cause}")]
+pub struct ConnectError {
+    address: SocketAddr,
+    /// Part of the text, therefore not the source as well.
+    cause: BoxError,
+}
+
+impl ConnectError {
+    /// An attempt to `address` that failed because of `cause`.
+    pub fn new(address: SocketAddr, cause: impl Into<BoxError>) -> Self {
+        Self { address, cause: cause.into() }
+    }
+
+    /// Where the attempt went.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Why it failed.
+    pub fn cause(&self) -> &(dyn Error + Send + Sync + 'static) {
+        self.cause.as_ref()
+    }
+}
+
+/// A call got no response head.
+#[derive(Debug)]
+pub struct SendFailure<B> {
+    /// Why.
+    pub error: SendError,
+    /// The request, untouched, if nothing of it was used: it can be sent on another connection. Always there for
+    /// [`SendErrorKind::NotSent`].
+    pub request: Option<Box<http::Request<B>>>,
+}
+
+impl<B> SendFailure<B> {
+    /// The request is gone.
+    pub fn new(kind: SendErrorKind, source: impl Into<BoxError>) -> Self {
+        Self { error: SendError::new(kind, source), request: None }
+    }
+
+    /// The request never left this process.
+    pub fn not_sent(request: http::Request<B>, source: impl Into<BoxError>) -> Self {
+        Self { error: SendError::new(SendErrorKind::NotSent, source), request: Some(Box::new(request)) }
+    }
+}
+
+/// Why a call got no response head.
+#[derive(Debug, thiserror::Error)]
+#[error("{kind}")]
+pub struct SendError {
+    kind: SendErrorKind,
+    source: BoxError,
+}
+
+impl SendError {
+    /// An error of this kind with its cause.
+    pub fn new(kind: SendErrorKind, source: impl Into<BoxError>) -> Self {
+        Self { kind, source: source.into() }
+    }
+
+    /// What is known of the call's fate.
+    pub fn kind(&self) -> SendErrorKind {
+        self.kind
+    }
+
+    /// The HTTP/2 error code, if the endpoint or the protocol gave one.
+    pub fn h2_code(&self) -> Option<u32> {
+        match self.kind {
+            SendErrorKind::Reset(code) => Some(code),
+            SendErrorKind::Refused => Some(REFUSED_STREAM),
+            SendErrorKind::NotSent | SendErrorKind::Closed | SendErrorKind::Body => None,
+        }
+    }
+
+    /// The cause.
+    pub fn cause(&self) -> &(dyn Error + Send + Sync + 'static) {
+        self.source.as_ref()
+    }
+}
+
+/// What is known of the fate of a call without a response (RT-45).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendErrorKind {
+    /// It never left this process: it may be sent again, as often as it takes.
+    NotSent,
+    /// The endpoint says that it did not process it (REFUSED_STREAM, or a GOAWAY with a lower last stream): it may be
+    /// sent again once.
+    Refused,
+    /// The stream was reset with this HTTP/2 error code; the endpoint may have processed the call.
+    Reset(u32),
+    /// The connection was lost; the endpoint may have processed the call.
+    Closed,
+    /// The request's own body failed; the cause is the body's error.
+    Body,
+}
+
+impl fmt::Display for SendErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotSent => f.write_str("the call was not sent"),
+            Self::Refused => f.write_str("the endpoint refused the call unprocessed"),
+            Self::Reset(code) => write!(f, "the call was reset with HTTP/2 error code {code}"),
+            Self::Closed => f.write_str("the connection was lost"),
+            Self::Body => f.write_str("the request's body failed"),
+        }
+    }
+}
+
+/// A response's body broke off.
+#[derive(Debug, thiserror::Error)]
+#[error("the response's body broke off")]
+pub struct BodyError {
+    h2_code: Option<u32>,
+    source: BoxError,
+}
+
+impl BodyError {
+    /// A body that broke off because of `source`, with the HTTP/2 error code if there was one.
+    pub fn new(h2_code: Option<u32>, source: impl Into<BoxError>) -> Self {
+        Self { h2_code, source: source.into() }
+    }
+
+    /// The HTTP/2 error code; `None`: the connection was lost.
+    pub fn h2_code(&self) -> Option<u32> {
+        self.h2_code
+    }
+
+    /// The cause.
+    pub fn cause(&self) -> &(dyn Error + Send + Sync + 'static) {
+        self.source.as_ref()
+    }
+}
+
+/// Why a connection takes no more calls. Displayed as `grpc.disconnect_error` wants it (OB-12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DisconnectReason {
+    /// The endpoint sent GOAWAY with this HTTP/2 error code.
+    GoAway(u32),
+    /// Nobody here wants the connection any more.
+    Shutdown,
+    /// The endpoint reset it.
+    Reset,
+    /// No answer, by the transport's or the keepalive's judgement.
+    TimedOut,
+    /// Aborted locally by the operating system.
+    Aborted,
+    /// Another failure of the socket.
+    Socket,
+    /// Closed without a reason.
+    Unknown,
+}
+
+impl From<&std::io::Error> for DisconnectReason {
+    fn from(error: &std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::ConnectionReset => Self::Reset,
+            std::io::ErrorKind::TimedOut => Self::TimedOut,
+            std::io::ErrorKind::ConnectionAborted => Self::Aborted,
+            std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::UnexpectedEof => Self::Unknown,
+            _ => Self::Socket,
+        }
+    }
+}
+
+impl fmt::Display for DisconnectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::GoAway(code) => return write!(f, "GOAWAY {}", CodeName(*code)),
+            Self::Shutdown => "subchannel shutdown",
+            Self::Reset => "connection reset",
+            Self::TimedOut => "connection timed out",
+            Self::Aborted => "connection aborted",
+            Self::Socket => "socket error",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// An HTTP/2 error code by its name in RFC 9113 section 7.
+struct CodeName(u32);
+
+impl fmt::Display for CodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match CODES.get(self.0 as usize) {
+            Some(name) => f.write_str(name),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+const REFUSED_STREAM: u32 = 7;
+
+const CODES: [&str; 14] = [
+    "NO_ERROR",
+    "PROTOCOL_ERROR",
+    "INTERNAL_ERROR",
+    "FLOW_CONTROL_ERROR",
+    "SETTINGS_TIMEOUT",
+    "STREAM_CLOSED",
+    "FRAME_SIZE_ERROR",
+    "REFUSED_STREAM",
+    "CANCEL",
+    "COMPRESSION_ERROR",
+    "CONNECT_ERROR",
+    "ENHANCE_YOUR_CALM",
+    "INADEQUATE_SECURITY",
+    "HTTP_1_1_REQUIRED",
+];
