@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use http::HeaderName;
 
-use super::StringMatcher;
+use super::{HeaderView, StringMatcher};
 
 /// A rule over one header (gRFC A28, A41, A63).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,4 +26,27 @@ pub enum HeaderRule {
     Range(Range<i64>),
     /// Whether the header is there at all.
     Present(bool),
+}
+
+impl HeaderMatcher {
+    /// Whether a request with these headers matches.
+    pub fn matches(&self, headers: HeaderView<'_>) -> bool {
+        match (headers.value(&self.name), &self.rule) {
+            // RT-13: a missing header matches nothing, not even inverted, except `present == invert`
+            (None, HeaderRule::Present(present)) => *present == self.invert,
+            (None, _) => false,
+            (Some(value), rule) => rule.accepts(&value) != self.invert,
+        }
+    }
+}
+
+impl HeaderRule {
+    fn accepts(&self, value: &str) -> bool {
+        match self {
+            Self::Value(matcher) => matcher.matches(value),
+            // RT-14: what is not a number is outside of every range
+            Self::Range(range) => value.parse().is_ok_and(|number: i64| range.contains(&number)),
+            Self::Present(present) => *present,
+        }
+    }
 }

@@ -2,12 +2,16 @@
 
 mod fraction;
 mod header;
+mod header_view;
 mod path;
 mod regex;
 mod string;
+#[cfg(test)]
+mod tests;
 
 pub use fraction::Fraction;
 pub use header::{HeaderMatcher, HeaderRule};
+pub use header_view::HeaderView;
 pub use path::PathMatcher;
 pub use regex::FullRegex;
 pub use string::{StringMatcher, StringPattern};

@@ -1,6 +1,7 @@
 //! Patterns over a request's path.
 
 use super::FullRegex;
+use super::string::starts_with_ignoring_case;
 
 /// A pattern over `/<service>/<method>` or any other path (RT-09).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,4 +22,17 @@ pub enum PathMatcher {
     },
     /// The whole path.
     Regex(FullRegex),
+}
+
+impl PathMatcher {
+    /// Whether `path`, which has no query and no fragment, matches.
+    pub fn matches(&self, path: &str) -> bool {
+        match self {
+            Self::Exact { path: exact, ignore_case: false } => path == exact,
+            Self::Exact { path: exact, ignore_case: true } => path.eq_ignore_ascii_case(exact),
+            Self::Prefix { prefix, ignore_case: false } => path.starts_with(prefix.as_str()),
+            Self::Prefix { prefix, ignore_case: true } => starts_with_ignoring_case(path, prefix),
+            Self::Regex(regex) => regex.matches(path), // RT-09: has no case setting
+        }
+    }
 }
