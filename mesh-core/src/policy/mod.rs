@@ -7,5 +7,6 @@ pub mod circuit_breaker;
 pub mod lb;
 pub mod matcher;
 pub mod retry;
+pub mod route;
 pub mod subchannel;
 pub mod timeout;

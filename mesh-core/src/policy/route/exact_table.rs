@@ -1,0 +1,137 @@
+//! A hash table over whole strings, built once.
+
+use super::Case;
+
+/// A hash table over whole strings, built once, with or without regard to ASCII case.
+///
+/// The standard table cannot look a string up without regard to case unless the caller folds it first, which would
+/// need memory per request. The hash is not keyed: entries come from the operator, never from a request.
+#[derive(Debug)]
+pub(super) struct ExactTable<V> {
+    case: Case,
+    entries: Box<[(Box<str>, V)]>,
+    /// A power of two of slots, at most half of them used, probed in order.
+    slots: Box<[Slot]>,
+}
+
+/// An entry's place, and bits of its hash that spare most comparisons of strings that differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Slot {
+    tag: u32,
+    entry: u32,
+}
+
+impl<V> ExactTable<V> {
+    /// A table of these keys; of keys that are equal the first one counts.
+    pub(super) fn new(case: Case, entries: impl IntoIterator<Item = (Box<str>, V)>) -> Self {
+        let entries: Box<[_]> = entries.into_iter().collect();
+        let size = if entries.is_empty() { 0 } else { (entries.len() * 2).next_power_of_two() };
+        let mut table = Self { case, slots: vec![Slot::FREE; size].into(), entries };
+        for (entry, (key, _)) in (0..).zip(&table.entries) {
+            let (Ok(free) | Err(free)) = table.find(key);
+            if table.slots[free] == Slot::FREE {
+                table.slots[free] = Slot { tag: tag(hash(case, key.as_bytes())), entry };
+            }
+        }
+        table
+    }
+
+    #[inline]
+    pub(super) fn get(&self, text: &str) -> Option<&V> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        let slot = self.find(text).ok()?;
+        Some(&self.entries[self.slots[slot].entry as usize].1)
+    }
+
+    /// The slot of a key, or the free one where it would be. The table has slots, and free ones among them.
+    #[inline]
+    fn find(&self, text: &str) -> Result<usize, usize> {
+        let mask = self.slots.len() - 1;
+        let hash = hash(self.case, text.as_bytes());
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = self.slots[at];
+            if slot == Slot::FREE {
+                return Err(at);
+            }
+            if slot.tag == tag(hash) && self.is_key(&self.entries[slot.entry as usize].0, text) {
+                return Ok(at);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    #[inline]
+    fn is_key(&self, key: &str, text: &str) -> bool {
+        match self.case {
+            Case::Matters => key == text,
+            Case::Ignored => key.eq_ignore_ascii_case(text),
+        }
+    }
+}
+
+impl Slot {
+    const FREE: Self = Self { tag: 0, entry: u32::MAX };
+}
+
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// Eight bytes at a time: multiply to 128 bits, fold the halves.
+#[inline]
+fn hash(case: Case, text: &[u8]) -> u64 {
+    let mut hash = text.len() as u64;
+    let mut mix = |mut word: [u8; 8]| {
+        if case == Case::Ignored {
+            word.make_ascii_lowercase();
+        }
+        let product = u128::from(hash ^ u64::from_le_bytes(word) ^ INCREMENT) * u128::from(MULTIPLIER);
+        hash = (product as u64) ^ (product >> 64) as u64;
+    };
+    let (words, rest) = text.as_chunks::<8>();
+    for word in words {
+        mix(*word);
+    }
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    mix(last);
+    hash
+}
+
+/// An odd constant with about as many ones as zeros.
+const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Keeps words of zeros from vanishing.
+const INCREMENT: u64 = 0xa076_1d64_78bd_642f;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(case: Case, keys: &[&str]) -> ExactTable<usize> {
+        ExactTable::new(case, keys.iter().enumerate().map(|(value, key)| ((*key).into(), value)))
+    }
+
+    #[test]
+    fn every_key_is_found_and_nothing_else() {
+        let keys: Vec<String> = (0..10_000).map(|i| format!("/pkg.Service{i}/Method")).collect();
+        let table = table(Case::Matters, &keys.iter().map(String::as_str).collect::<Vec<_>>());
+        for (value, key) in keys.iter().enumerate() {
+            assert_eq!(table.get(key), Some(&value));
+            assert_eq!(table.get(&key.to_uppercase()), None);
+            assert_eq!(table.get(&key[1..]), None);
+        }
+    }
+
+    #[test]
+    fn case_is_ignored_where_told_and_the_first_of_equal_keys_counts() {
+        let table = table(Case::Ignored, &["Foo.Example.com:8080", "bar", "BAR", ""]);
+        assert_eq!(table.get("fOO.eXAMPLE.COM:8080"), Some(&0));
+        assert_eq!(table.get("Bar"), Some(&1));
+        assert_eq!(table.get(""), Some(&3));
+        assert_eq!(table.get("baz"), None);
+        assert_eq!(self::table(Case::Matters, &[]).get(""), None);
+    }
+}

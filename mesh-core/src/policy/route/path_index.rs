@@ -1,0 +1,154 @@
+//! Which routes of a virtual host may take a path.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::config::Route;
+use crate::policy::matcher::PathMatcher;
+
+use super::Case;
+use super::exact_table::ExactTable;
+use super::prefix_trie::{Forward, Lowered, PrefixTrie};
+
+/// Yields the routes that may take a path, in configured order, without looking at the others.
+///
+/// Routes with the same key form a list of ascending positions. A path belongs to few lists (its own, one per prefix
+/// of it, and the regular expressions), which are merged while they are read.
+#[derive(Debug)]
+pub(super) struct PathIndex {
+    /// All lists, one after the other.
+    positions: Box<[u32]>,
+    exact: ExactTable<List>,
+    exact_ignoring_case: ExactTable<List>,
+    prefixes: PrefixTrie<List>,
+    prefixes_ignoring_case: PrefixTrie<List>,
+    expressions: List,
+}
+
+/// A part of [`PathIndex::positions`].
+#[derive(Debug, Clone, Copy, Default)]
+struct List {
+    start: u32,
+    end: u32,
+}
+
+impl PathIndex {
+    pub(super) fn new(routes: &[Arc<Route>]) -> Self {
+        let mut keys: [BTreeMap<Vec<u8>, Vec<u32>>; 4] = Default::default();
+        let mut expressions = Vec::new();
+        for (position, route) in (0..).zip(routes) {
+            let (kind, text, ignore_case) = match &route.matches.path {
+                PathMatcher::Exact { path, ignore_case } => (EXACT, path, *ignore_case),
+                PathMatcher::Prefix { prefix, ignore_case } => (PREFIX, prefix, *ignore_case),
+                PathMatcher::Regex(_) => {
+                    expressions.push(position);
+                    continue;
+                }
+            };
+            let text = if ignore_case { text.to_ascii_lowercase() } else { text.clone() };
+            keys[kind + usize::from(ignore_case)].entry(text.into_bytes()).or_default().push(position);
+        }
+        let mut positions = Vec::new();
+        let expressions = List::append(&mut positions, &expressions);
+        let [exact, exact_ignoring_case, prefixes, prefixes_ignoring_case] = keys.map(|keys| {
+            let lists = keys.into_iter().map(|(key, routes)| (key, List::append(&mut positions, &routes)));
+            lists.collect::<BTreeMap<_, _>>()
+        });
+        Self {
+            exact: exact_table(Case::Matters, exact),
+            exact_ignoring_case: exact_table(Case::Ignored, exact_ignoring_case),
+            prefixes: PrefixTrie::new(&prefixes),
+            prefixes_ignoring_case: PrefixTrie::new(&prefixes_ignoring_case),
+            expressions,
+            positions: positions.into(),
+        }
+    }
+
+    /// The routes that may take `path`. Exact paths and prefixes do match it, expressions remain to be tried.
+    #[inline]
+    pub(super) fn candidates<'t>(&'t self, path: &'t str) -> Candidates<'t> {
+        let list = |table: &ExactTable<List>| table.get(path).copied().unwrap_or_default();
+        let lists = [list(&self.exact), list(&self.exact_ignoring_case), self.expressions];
+        Candidates { index: self, path, lists, run: &[], bound: 0 }
+    }
+}
+
+/// The routes that may take a path, in configured order.
+///
+/// Reads one list as far as no other list has an earlier position, then looks for the next such run: linear in what
+/// is read, and without memory for the heads of all lists.
+#[derive(Debug)]
+pub(super) struct Candidates<'t> {
+    index: &'t PathIndex,
+    path: &'t str,
+    /// The lists that do not come from a trie.
+    lists: [List; 3],
+    /// What is left of the list that is being read.
+    run: &'t [u32],
+    /// Where another list goes on: all before it has been read or is in `run`.
+    bound: u32,
+}
+
+impl Iterator for Candidates<'_> {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        if self.run.first().is_none_or(|position| *position >= self.bound) {
+            self.next_run();
+        }
+        let (position, rest) = self.run.split_first()?;
+        self.run = rest;
+        Some(*position as usize)
+    }
+}
+
+impl<'t> Candidates<'t> {
+    fn next_run(&mut self) {
+        let index = self.index;
+        let prefixes = index.prefixes.prefixes_of(Forward(self.path)).map(|(list, _)| list);
+        let folded = index.prefixes_ignoring_case.prefixes_of(Lowered(self.path)).map(|(list, _)| list);
+        // the list that was left at the bound goes on as any other: what it has before the bound has been read
+        let mut run: &'t [u32] = &[];
+        let mut bound = u32::MAX;
+        for list in self.lists.into_iter().chain(prefixes).chain(folded) {
+            let list = &index.positions[list.range()];
+            let unread = match list.first() {
+                Some(first) if *first >= self.bound => list,
+                _ => &list[list.partition_point(|position| *position < self.bound)..],
+            };
+            match (unread.first(), run.first()) {
+                (None, _) => {}
+                (Some(_), None) => run = unread,
+                (Some(head), Some(earliest)) if head < earliest => {
+                    bound = *earliest;
+                    run = unread;
+                }
+                (Some(head), Some(_)) => bound = bound.min(*head),
+            }
+        }
+        (self.run, self.bound) = (run, bound);
+    }
+}
+
+impl List {
+    fn append(positions: &mut Vec<u32>, list: &[u32]) -> Self {
+        let start = positions.len() as u32;
+        positions.extend_from_slice(list);
+        Self { start, end: positions.len() as u32 }
+    }
+
+    fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+fn exact_table(case: Case, lists: BTreeMap<Vec<u8>, List>) -> ExactTable<List> {
+    let text = |key: Vec<u8>| String::from_utf8(key).expect("keys are made of strings").into_boxed_str();
+    ExactTable::new(case, lists.into_iter().map(|(key, list)| (text(key), list)))
+}
+
+/// Where a kind of key stands in [`PathIndex::new`]; the same without regard to case follows it.
+const EXACT: usize = 0;
+const PREFIX: usize = 2;

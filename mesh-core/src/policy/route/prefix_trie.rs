@@ -1,0 +1,183 @@
+//! All configured prefixes of a text in one walk.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+
+/// A radix trie, built once: yields the value of every key that is a prefix of a text, shortest first.
+///
+/// Nodes stand in breadth-first order, so that a node's children are neighbours, sorted by their first byte.
+#[derive(Debug)]
+pub(super) struct PrefixTrie<V> {
+    nodes: Box<[Node<V>]>,
+    labels: Box<[u8]>,
+    /// The byte that leads to each node from its parent.
+    steps: Box<[u8]>,
+}
+
+#[derive(Debug)]
+struct Node<V> {
+    /// The bytes between the parent and this node, the first of them included.
+    label: Range<u32>,
+    children: Range<u32>,
+    value: Option<V>,
+}
+
+/// A text in the direction and case in which a trie reads it.
+pub(super) trait Text: Copy {
+    fn byte(self, at: usize) -> Option<u8>;
+
+    #[inline]
+    fn continues_with(self, at: usize, label: &[u8]) -> bool {
+        (at..).zip(label).all(|(at, byte)| self.byte(at) == Some(*byte))
+    }
+}
+
+/// As it stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Forward<'a>(pub(super) &'a str);
+
+/// In lower case.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lowered<'a>(pub(super) &'a str);
+
+/// From the end, in lower case.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LoweredBackward<'a>(pub(super) &'a str);
+
+impl Text for Forward<'_> {
+    #[inline]
+    fn byte(self, at: usize) -> Option<u8> {
+        self.0.as_bytes().get(at).copied()
+    }
+
+    #[inline]
+    fn continues_with(self, at: usize, label: &[u8]) -> bool {
+        self.0.as_bytes().get(at..at + label.len()) == Some(label)
+    }
+}
+
+impl Text for Lowered<'_> {
+    #[inline]
+    fn byte(self, at: usize) -> Option<u8> {
+        Forward(self.0).byte(at).map(|byte| byte.to_ascii_lowercase())
+    }
+}
+
+impl Text for LoweredBackward<'_> {
+    #[inline]
+    fn byte(self, at: usize) -> Option<u8> {
+        Lowered(self.0).byte(self.0.len().checked_sub(at + 1)?)
+    }
+}
+
+impl<V: Copy> PrefixTrie<V> {
+    pub(super) fn new(entries: &BTreeMap<Vec<u8>, V>) -> Self {
+        let entries: Vec<(&[u8], V)> = entries.iter().map(|(key, value)| (key.as_slice(), *value)).collect();
+        let (mut nodes, mut labels, mut steps) = (Vec::new(), Vec::new(), Vec::new());
+        let mut waiting = VecDeque::new();
+        if !entries.is_empty() {
+            waiting.push_back((&entries[..], 0));
+            steps.push(0);
+        }
+        while let Some((entries, start)) = waiting.pop_front() {
+            let (first, last) = (entries[0].0, entries[entries.len() - 1].0);
+            // keys are sorted: what the first and the last have in common, all have
+            let end = start + first[start..].iter().zip(&last[start..]).take_while(|(a, b)| a == b).count();
+            let label = index(labels.len())..index(labels.len() + end - start);
+            labels.extend_from_slice(&first[start..end]);
+            let (value, longer) =
+                if first.len() == end { (Some(entries[0].1), &entries[1..]) } else { (None, entries) };
+            let children_start = steps.len();
+            for children in longer.chunk_by(|a, b| a.0[end] == b.0[end]) {
+                waiting.push_back((children, end));
+                steps.push(children[0].0[end]);
+            }
+            nodes.push(Node { label, children: index(children_start)..index(steps.len()), value });
+        }
+        Self { nodes: nodes.into(), labels: labels.into(), steps: steps.into() }
+    }
+
+    /// The value and the length of every key that `text` starts with, shortest first.
+    #[inline]
+    pub(super) fn prefixes_of<T: Text>(&self, text: T) -> PrefixesOf<'_, V, T> {
+        PrefixesOf { trie: self, text, next: (!self.nodes.is_empty()).then_some(0), depth: 0 }
+    }
+
+    #[inline]
+    fn child(&self, node: &Node<V>, step: u8) -> Option<usize> {
+        let children = node.children.start as usize..node.children.end as usize;
+        let at = self.steps[children.clone()].binary_search(&step).ok()?;
+        Some(children.start + at)
+    }
+}
+
+/// A walk from the root towards the longest prefix.
+#[derive(Debug)]
+pub(super) struct PrefixesOf<'t, V, T> {
+    trie: &'t PrefixTrie<V>,
+    text: T,
+    next: Option<usize>,
+    depth: usize,
+}
+
+impl<V: Copy, T: Text> Iterator for PrefixesOf<'_, V, T> {
+    type Item = (V, usize);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Some(at) = self.next.take() {
+            let node = &self.trie.nodes[at];
+            let label = &self.trie.labels[node.label.start as usize..node.label.end as usize];
+            if !self.text.continues_with(self.depth, label) {
+                return None;
+            }
+            self.depth += label.len();
+            self.next = self.text.byte(self.depth).and_then(|step| self.trie.child(node, step));
+            if let Some(value) = node.value {
+                return Some((value, self.depth));
+            }
+        }
+        None
+    }
+}
+
+/// A place in the trie's arrays. What is configured fits in memory many times over before it outgrows 32 bits.
+fn index(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn yields_exactly_the_keys_that_the_text_starts_with(
+            keys in prop::collection::vec("[abAB]{0,5}", 0..20),
+            text in "[abAB]{0,7}",
+        ) {
+            let trie = |keys: &mut dyn Iterator<Item = String>| {
+                PrefixTrie::new(&keys.map(|key| (key.clone().into_bytes(), key.len())).collect())
+            };
+            let lower = text.to_lowercase();
+            let backward: String = lower.chars().rev().collect();
+            let forward: Vec<_> = trie(&mut keys.iter().cloned()).prefixes_of(Forward(&text)).collect();
+            let lowered = trie(&mut keys.iter().map(|key| key.to_lowercase()));
+            let expected = |text: &str, keys: &mut dyn Iterator<Item = String>| {
+                let mut lengths: Vec<_> =
+                    keys.filter(|key| text.starts_with(key.as_str())).map(|key| (key.len(), key.len())).collect();
+                lengths.sort_unstable();
+                lengths.dedup();
+                lengths
+            };
+            prop_assert_eq!(forward, expected(&text, &mut keys.iter().cloned()));
+            let lower_keys = || keys.iter().map(|key| key.to_lowercase());
+            let found: Vec<_> = lowered.prefixes_of(Lowered(&text)).collect();
+            prop_assert_eq!(found, expected(&lower, &mut lower_keys()));
+            let found: Vec<_> = lowered.prefixes_of(LoweredBackward(&text)).collect();
+            prop_assert_eq!(found, expected(&backward, &mut lower_keys()));
+        }
+    }
+}

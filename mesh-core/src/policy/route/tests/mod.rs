@@ -1,0 +1,6 @@
+//! Conformance tables of routing, and the equality of the table and a linear scan.
+
+mod clusters;
+mod hashes;
+mod linear;
+mod rows;
