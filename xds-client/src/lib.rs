@@ -4,4 +4,5 @@
 //! bytes -> transport -> protocol (pure) <- resource (decode, validate) -> dependency -> mesh_core::config
 //! ```
 
+pub mod bootstrap;
 pub mod resource;

@@ -1,0 +1,62 @@
+//! Certificate providers: where resources find key material that they only name (gRFC A29).
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::IdentityFiles;
+use super::credentials::DEFAULT_REFRESH_INTERVAL;
+
+/// A certificate provider of a known plugin. Equal ones are the same provider and can be shared (BS-36).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CertificateProvider {
+    /// `file_watcher`: files that something else keeps fresh.
+    FileWatcher(FileWatcher),
+}
+
+/// Which files a `file_watcher` reads (BS-32).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FileWatcher {
+    /// Certificate chain and its key, both in the same directory.
+    pub identity: Option<IdentityFiles>,
+    /// Trusted roots.
+    pub ca_certificate_file: Option<PathBuf>,
+    /// Trusted roots by SPIFFE trust domain.
+    pub spiffe_trust_bundle_map_file: Option<PathBuf>,
+    /// How often the files are looked at; 600 s by default.
+    pub refresh_interval: Duration,
+}
+
+impl Default for FileWatcher {
+    /// No files, which is not valid yet.
+    fn default() -> Self {
+        Self {
+            identity: None,
+            ca_certificate_file: None,
+            spiffe_trust_bundle_map_file: None,
+            refresh_interval: DEFAULT_REFRESH_INTERVAL,
+        }
+    }
+}
+
+impl FileWatcher {
+    /// BS-33
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        let files = (&self.identity, &self.ca_certificate_file, &self.spiffe_trust_bundle_map_file);
+        if let (None, None, None) = files {
+            return Err("at least one of certificate_file with private_key_file, ca_certificate_file and \
+                        spiffe_trust_bundle_map_file must be set");
+        }
+        match &self.identity {
+            Some(IdentityFiles { certificate, private_key })
+                if certificate.parent() != private_key.parent() =>
+            {
+                Err(
+                    "certificate_file and private_key_file must be in the same directory, so that both can be \
+                     replaced at once",
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+}

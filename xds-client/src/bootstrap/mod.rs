@@ -1,0 +1,154 @@
+#![doc = include_str!("../../../docs/bootstrap.md")]
+
+mod authority;
+mod builder;
+mod certificate_provider;
+mod credentials;
+mod error;
+mod guards;
+mod json;
+mod load;
+mod node;
+mod parse;
+mod server;
+mod target;
+#[cfg(test)]
+mod target_tests;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use mesh_core::config::Name;
+use mesh_core::runtime::Target;
+
+pub use authority::Authority;
+pub use builder::BootstrapBuilder;
+pub use certificate_provider::{CertificateProvider, FileWatcher};
+pub use credentials::{ChannelCredentials, IdentityFiles, TlsCredentials};
+pub use error::{BootstrapError, Origin, TargetError};
+pub use guards::FeatureGuards;
+pub use node::Node;
+pub use server::{ServerConfig, ServerFeatures};
+
+use template::Template;
+
+/// Where the xDS servers are, who asks them, and how listeners are named. Validated and immutable.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bootstrap {
+    servers: Vec<ServerConfig>,
+    node: Node,
+    certificate_providers: BTreeMap<Name, CertificateProvider>,
+    client_template: Template,
+    server_template: Option<Template>,
+    authorities: BTreeMap<String, Authority>,
+    guards: FeatureGuards,
+}
+
+impl Bootstrap {
+    /// The bootstrap of the process, from `GRPC_XDS_BOOTSTRAP` or `GRPC_XDS_BOOTSTRAP_CONFIG`.
+    ///
+    /// It is read once, at the first call; later calls give the same answer, whatever has become of the variables and
+    /// of the file (BS-06).
+    ///
+    /// # Errors
+    /// [`BootstrapError`], also remembered: neither variable is set, the file cannot be read, or its content is wrong.
+    pub fn from_env() -> Result<Self, BootstrapError> {
+        load::once()
+    }
+
+    /// Reads a bootstrap from JSON, as the file would hold it. No variable is looked at, feature guards included.
+    ///
+    /// # Errors
+    /// [`BootstrapError`] with line and column for bad JSON, with the field's path for anything else.
+    pub fn from_json(json: &str) -> Result<Self, BootstrapError> {
+        parse::from_json(json, &Origin::Json, FeatureGuards::default())
+    }
+
+    /// Starts a bootstrap in code.
+    ///
+    /// ```
+    /// use xds_client::bootstrap::{Bootstrap, ServerConfig};
+    ///
+    /// let bootstrap =
+    ///     Bootstrap::builder().server(ServerConfig::insecure("127.0.0.1:15010")).node_id("shop-1").build()?;
+    /// assert_eq!(bootstrap.servers()[0].uri(), "127.0.0.1:15010");
+    /// # Ok::<(), xds_client::bootstrap::BootstrapError>(())
+    /// ```
+    pub fn builder() -> BootstrapBuilder {
+        BootstrapBuilder::default()
+    }
+
+    /// The xDS servers for names without an authority, the preferred one first (BS-07). At least one.
+    pub fn servers(&self) -> &[ServerConfig] {
+        &self.servers
+    }
+
+    /// Who asks.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The certificate providers that this library knows, by instance name; the others are left out (BS-30).
+    pub fn certificate_providers(&self) -> &BTreeMap<Name, CertificateProvider> {
+        &self.certificate_providers
+    }
+
+    /// The federation's authorities, by name (gRFC A47).
+    pub fn authorities(&self) -> &BTreeMap<String, Authority> {
+        &self.authorities
+    }
+
+    /// Behaviour that the environment switches on or off.
+    pub fn guards(&self) -> FeatureGuards {
+        self.guards
+    }
+
+    /// Reads what a caller wants to reach: `xds:///name`, `xds:name`, `xds://authority/name` or `name`.
+    ///
+    /// # Errors
+    /// [`TargetError`] for another scheme, a name that is empty or not UTF-8 once decoded, and for an authority that
+    /// the bootstrap does not have (BS-42).
+    pub fn target(&self, target: &str) -> Result<Target, TargetError> {
+        let target = target::parse(target)?;
+        if let Some(authority) = &target.xds_authority {
+            self.known_authority(authority)?;
+        }
+        Ok(target)
+    }
+
+    /// The name of the listener that a client asks for to reach `target` (BS-37 to BS-43).
+    ///
+    /// # Errors
+    /// [`TargetError::UnknownAuthority`] when the target's authority, or the one that the default template leads to,
+    /// is not in the bootstrap.
+    pub fn listener_name(&self, target: &Target) -> Result<String, TargetError> {
+        if let Some(authority) = &target.xds_authority {
+            return Ok(self.known_authority(authority)?.template.expand(&target.name));
+        }
+        let name = self.client_template.expand(&target.name);
+        // BS-43: the authority must exist, but its own template plays no part.
+        if let Some(authority) = template::xdstp_authority(&name) {
+            self.known_authority(&authority)?;
+        }
+        Ok(name)
+    }
+
+    /// The name of the listener that a server asks for which listens on `address` (BS-39).
+    ///
+    /// # Errors
+    /// [`TargetError::NoServerTemplate`] when the bootstrap has no template for servers.
+    pub fn server_listener_name(&self, address: SocketAddr) -> Result<String, TargetError> {
+        let template = self.server_template.as_ref().ok_or(TargetError::NoServerTemplate)?;
+        Ok(template.expand(&address.to_string()))
+    }
+
+    fn known_authority(&self, name: &str) -> Result<&Authority, TargetError> {
+        self.authorities.get(name).ok_or_else(|| TargetError::UnknownAuthority {
+            authority: name.to_owned(),
+            known: self.authorities.keys().cloned().collect(),
+        })
+    }
+}

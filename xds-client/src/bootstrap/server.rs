@@ -1,0 +1,71 @@
+//! An xDS server as the bootstrap describes it.
+
+use super::ChannelCredentials;
+
+/// An xDS server. Equal ones share one connection and one stream (BS-23): what counts is the URI, the credentials and
+/// the features that this library knows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ServerConfig {
+    uri: String,
+    credentials: ChannelCredentials,
+    features: ServerFeatures,
+}
+
+impl ServerConfig {
+    /// A server at `uri`, as a gRPC target: `host:port`, `dns:///host:port`.
+    pub fn new(uri: impl Into<String>, credentials: ChannelCredentials) -> Self {
+        Self { uri: uri.into(), credentials, features: ServerFeatures::default() }
+    }
+
+    /// A server that is reached in plaintext.
+    pub fn insecure(uri: impl Into<String>) -> Self {
+        Self::new(uri, ChannelCredentials::Insecure)
+    }
+
+    /// The same server with these features.
+    #[must_use]
+    pub fn with_features(self, features: ServerFeatures) -> Self {
+        Self { features, ..self }
+    }
+
+    /// Where it is, as configured.
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// How the connection to it is secured.
+    pub fn credentials(&self) -> &ChannelCredentials {
+        &self.credentials
+    }
+
+    /// What is special about it.
+    pub fn features(&self) -> ServerFeatures {
+        self.features
+    }
+}
+
+/// What is special about a server (`server_features`). Everything is off by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct ServerFeatures {
+    /// Listeners and clusters that the server deletes stay in use (BS-19).
+    pub ignore_resource_deletion: bool,
+    /// Security-sensitive fields of its resources are honoured (BS-20).
+    pub trusted_xds_server: bool,
+    /// A data error drops what was good before (BS-21).
+    pub fail_on_data_errors: bool,
+    /// A resource that does not come is a transient error, after 30 s (BS-22).
+    pub resource_timer_is_transient_error: bool,
+}
+
+impl ServerFeatures {
+    /// Names that are not known, and `xds_v3`, which is always on, change nothing (BS-17, BS-18).
+    pub(super) fn switch_on(&mut self, name: &str) {
+        match name {
+            "ignore_resource_deletion" => self.ignore_resource_deletion = true,
+            "trusted_xds_server" => self.trusted_xds_server = true,
+            "fail_on_data_errors" => self.fail_on_data_errors = true,
+            "resource_timer_is_transient_error" => self.resource_timer_is_transient_error = true,
+            _ => {}
+        }
+    }
+}
