@@ -5,5 +5,7 @@
 //!                     `-- diagnostics --> admin
 //! ```
 
+pub mod discovery;
+pub mod metrics;
 pub mod resources;
 pub mod state;

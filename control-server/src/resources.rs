@@ -37,6 +37,21 @@ impl ResourceKind {
         Self::ALL.into_iter().find(|kind| kind.type_url() == type_url)
     }
 
+    /// The name that people say: `cds`, `eds`, `lds` or `rds`.
+    pub const fn short_name(self) -> &'static str {
+        match self {
+            Self::Cluster => "cds",
+            Self::Endpoints => "eds",
+            Self::Listener => "lds",
+            Self::Route => "rds",
+        }
+    }
+
+    /// The kind of a short name or a type URL.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.short_name() == name || kind.type_url() == name)
+    }
+
     /// Whether a SotW response must hold every subscribed resource (CS-04).
     pub const fn is_full_state(self) -> bool {
         matches!(self, Self::Cluster | Self::Listener)
@@ -61,4 +76,18 @@ pub struct ResourceSet {
     pub revision: u64,
     /// By kind and name.
     pub resources: BTreeMap<(ResourceKind, Arc<str>), Arc<EncodedResource>>,
+}
+
+impl ResourceSet {
+    /// The resource of this kind and name.
+    pub fn get(&self, kind: ResourceKind, name: &Arc<str>) -> Option<&Arc<EncodedResource>> {
+        self.resources.get(&(kind, name.clone()))
+    }
+
+    /// Every resource of a kind, by name.
+    pub fn of_kind(&self, kind: ResourceKind) -> impl Iterator<Item = &Arc<EncodedResource>> {
+        self.resources
+            .range((kind, Arc::from(""))..)
+            .map_while(move |((other, _), resource)| (*other == kind).then_some(resource))
+    }
 }

@@ -1,0 +1,136 @@
+//! Who is connected.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use envoy_types::pb::envoy::config::core::v3::{Locality, Node, node::UserAgentVersionType};
+
+use super::status::{ClientStatus, SyncState};
+use super::stream::Stream;
+
+/// Every open ADS stream. Clones share the same list.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    clients: Arc<Mutex<BTreeMap<u64, Arc<Client>>>>,
+    last_id: Arc<AtomicU64>,
+}
+
+/// One open stream.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) id: u64,
+    peer: Option<SocketAddr>,
+    connected: Instant,
+    stream: Mutex<Stream>,
+}
+
+/// Keeps a client in the registry.
+#[derive(Debug)]
+pub(super) struct Registration {
+    registry: Registry,
+    pub(super) client: Arc<Client>,
+}
+
+impl Registry {
+    /// How every client stands, oldest stream first.
+    pub fn clients(&self) -> Vec<ClientStatus> {
+        let now = now();
+        let clients: Vec<_> = self.lock().values().cloned().collect();
+        clients.iter().map(|client| client.status(now)).collect()
+    }
+
+    /// How one client stands.
+    pub fn client(&self, id: u64) -> Option<ClientStatus> {
+        let client = self.lock().get(&id).cloned()?;
+        Some(client.status(now()))
+    }
+
+    /// How many streams are open.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether no stream is open.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(super) fn register(&self, peer: Option<SocketAddr>, stream: Stream) -> Registration {
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let client = Arc::new(Client { id, peer, connected: now(), stream: Mutex::new(stream) });
+        self.lock().insert(id, client.clone());
+        Registration { registry: self.clone(), client }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Client>>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.registry.lock().remove(&self.client.id);
+    }
+}
+
+impl Client {
+    /// The protocol state; never held across a wait.
+    pub(super) fn stream(&self) -> MutexGuard<'_, Stream> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For the log: the node's id, or the address of a client that has not said it.
+    pub(super) fn label(&self) -> String {
+        let stream = self.stream();
+        let node = stream.node().map(|node| node.id.as_str()).filter(|id| !id.is_empty());
+        node.map_or_else(|| self.peer_text(), str::to_owned)
+    }
+
+    fn peer_text(&self) -> String {
+        self.peer.map(|peer| peer.to_string()).unwrap_or_default()
+    }
+
+    fn status(&self, now: Instant) -> ClientStatus {
+        let stream = self.stream();
+        let none = Node::default();
+        let node = stream.node().unwrap_or(&none);
+        let types = stream.status(now);
+        ClientStatus {
+            id: self.id,
+            node_id: node.id.clone(),
+            node_cluster: node.cluster.clone(),
+            locality: node.locality.as_ref().map(locality_text).unwrap_or_default(),
+            user_agent: node.user_agent_name.clone(),
+            user_agent_version: user_agent_version(node),
+            peer: self.peer_text(),
+            connected_seconds: now.saturating_duration_since(self.connected).as_secs(),
+            state: types.iter().map(|status| status.state).max().unwrap_or(SyncState::Synced),
+            types,
+            unknown_types: stream.unknown_types(),
+        }
+    }
+}
+
+fn locality_text(locality: &Locality) -> String {
+    format!("{}/{}/{}", locality.region, locality.zone, locality.sub_zone)
+}
+
+fn user_agent_version(node: &Node) -> String {
+    match &node.user_agent_version_type {
+        Some(UserAgentVersionType::UserAgentVersion(version)) => version.clone(),
+        Some(UserAgentVersionType::UserAgentBuildVersion(build)) => build
+            .version
+            .as_ref()
+            .map(|version| format!("{}.{}.{}", version.major_number, version.minor_number, version.patch))
+            .unwrap_or_default(),
+        None => String::new(),
+    }
+}
+
+/// The driver's clock: virtual in tests.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

@@ -1,0 +1,96 @@
+//! The gRPC service `envoy.service.discovery.v3.AggregatedDiscoveryService`.
+
+use std::convert::Infallible;
+use std::future::Ready;
+use std::task::{Context, Poll};
+
+use envoy_types::pb::envoy::service::discovery::v3::DiscoveryRequest;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::body::Body;
+use tonic::codegen::{BoxFuture, Service};
+use tonic::server::{Grpc, NamedService, StreamingService};
+use tonic::{Status, Streaming};
+
+use crate::metrics::Metrics;
+
+use super::cache::ResourceCache;
+use super::drain::Drain;
+use super::driver::Driver;
+use super::registry::{Registry, now};
+use super::stream::{Pacing, Stream};
+use super::wire::{DiscoveryCodec, Response};
+
+/// State of the world over one stream (SotW ADS). The incremental variant answers UNIMPLEMENTED.
+#[derive(Debug, Clone)]
+pub struct AggregatedDiscovery {
+    cache: ResourceCache,
+    registry: Registry,
+    drain: Drain,
+    metrics: Metrics,
+}
+
+impl AggregatedDiscovery {
+    /// A service that serves from `cache` and keeps `registry` current.
+    pub fn new(cache: ResourceCache, registry: Registry, drain: Drain, metrics: Metrics) -> Self {
+        Self { cache, registry, drain, metrics }
+    }
+}
+
+impl NamedService for AggregatedDiscovery {
+    const NAME: &'static str = "envoy.service.discovery.v3.AggregatedDiscoveryService";
+}
+
+impl Service<http::Request<Body>> for AggregatedDiscovery {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let service = self.clone();
+        Box::pin(async move {
+            Ok(match request.uri().path() {
+                STREAM_METHOD => {
+                    let mut grpc = Grpc::new(DiscoveryCodec)
+                        .apply_max_message_size_config(Some(MAX_REQUEST_BYTES), None);
+                    grpc.streaming(StreamMethod(service), request).await
+                }
+                path => Status::unimplemented(format!("{path} is not served here")).into_http(),
+            })
+        })
+    }
+}
+
+/// The method `StreamAggregatedResources`.
+struct StreamMethod(AggregatedDiscovery);
+
+impl StreamingService<DiscoveryRequest> for StreamMethod {
+    type Response = Response;
+    type ResponseStream = ReceiverStream<Result<Response, Status>>;
+    type Future = Ready<Result<tonic::Response<Self::ResponseStream>, Status>>;
+
+    fn call(&mut self, request: tonic::Request<Streaming<DiscoveryRequest>>) -> Self::Future {
+        let peer = request.remote_addr();
+        let service = &self.0;
+        let driver = Driver {
+            registration: service.registry.register(peer, Stream::new(now(), Pacing::default())),
+            cache: service.cache.fresh(),
+            drain: service.drain.clone(),
+            metrics: service.metrics.clone(),
+        };
+        tracing::info!(peer = peer.map(tracing::field::display), "client connected");
+        let (sender, receiver) = mpsc::channel(1);
+        tokio::spawn(driver.run(request.into_inner(), sender));
+        std::future::ready(Ok(tonic::Response::new(ReceiverStream::new(receiver))))
+    }
+}
+
+const STREAM_METHOD: &str =
+    "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
+
+/// Holds some hundred thousand resource names.
+const MAX_REQUEST_BYTES: usize = 16 << 20;

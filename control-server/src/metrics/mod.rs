@@ -1,0 +1,192 @@
+//! What the server counts, in OpenMetrics text.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::discovery::{ClientStatus, SyncState};
+use crate::resources::{ResourceKind, ResourceSet};
+use crate::state::{PipelineState, Severity};
+
+/// Every metric of one server; clones share them. Counters move as things happen, gauges when they are read.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
+    pushes: Family<TypeLabel, Counter>,
+    acks: Family<TypeLabel, Counter>,
+    nacks: Family<TypeLabel, Counter>,
+    push_latency: Histogram,
+    gauges: Gauges,
+}
+
+#[derive(Debug, Default)]
+struct Gauges {
+    clients: Gauge,
+    streams: Family<StateLabel, Gauge>,
+    synced: Gauge,
+    revision: Gauge,
+    objects: Family<KindLabel, Gauge>,
+    diagnostics: Family<SeverityLabel, Gauge>,
+    resources: Family<TypeLabel, Gauge>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TypeLabel {
+    r#type: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SeverityLabel {
+    severity: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: StateValue,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelValue)]
+enum StateValue {
+    Synced,
+    Pending,
+    Nacked,
+}
+
+/// What the gauges are read from.
+#[derive(Debug)]
+pub struct Reading<'a> {
+    /// Connected clients.
+    pub clients: &'a [ClientStatus],
+    /// How configuration stands.
+    pub state: &'a PipelineState,
+    /// What is served.
+    pub resources: &'a ResourceSet,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("control_server");
+        let (pushes, acks, nacks) = (Family::default(), Family::default(), Family::default());
+        let push_latency = Histogram::new(LATENCY_BUCKETS);
+        let gauges = Gauges::default();
+        registry.register(
+            "build",
+            "The version that runs",
+            Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        registry.register("pushes", "Responses sent, by resource type", pushes.clone());
+        registry.register("acks", "Responses that clients accepted, by resource type", acks.clone());
+        registry.register("nacks", "Responses that clients refused, by resource type", nacks.clone());
+        registry.register_with_unit(
+            "push_latency",
+            "From a revision's publication to a client's ACK",
+            Unit::Seconds,
+            push_latency.clone(),
+        );
+        gauges.register(&mut registry);
+        Self { inner: Arc::new(Inner { registry, pushes, acks, nacks, push_latency, gauges }) }
+    }
+}
+
+impl Metrics {
+    /// Counts a response.
+    pub fn pushed(&self, kind: ResourceKind) {
+        self.inner.pushes.get_or_create(&type_label(kind)).inc();
+    }
+
+    /// Counts an ACK; with a latency if a revision caused the response.
+    pub fn acked(&self, kind: ResourceKind, latency: Option<Duration>) {
+        self.inner.acks.get_or_create(&type_label(kind)).inc();
+        if let Some(latency) = latency {
+            self.inner.push_latency.observe(latency.as_secs_f64());
+        }
+    }
+
+    /// Counts a NACK.
+    pub fn nacked(&self, kind: ResourceKind) {
+        self.inner.nacks.get_or_create(&type_label(kind)).inc();
+    }
+
+    /// All metrics as OpenMetrics text.
+    ///
+    /// # Errors
+    /// Only if the text cannot be written.
+    pub fn text(&self, reading: &Reading<'_>) -> Result<String, std::fmt::Error> {
+        self.inner.gauges.set(reading);
+        let mut text = String::new();
+        text::encode(&mut text, &self.inner.registry)?;
+        Ok(text)
+    }
+}
+
+impl Gauges {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("clients", "Distinct xDS nodes that are connected", self.clients.clone());
+        registry.register("streams", "Open ADS streams, by state", self.streams.clone());
+        registry.register("synced", "1 once every source has delivered its first set", self.synced.clone());
+        registry.register("config_revision", "The revision that is served", self.revision.clone());
+        registry.register("objects", "Accepted configuration objects, by kind", self.objects.clone());
+        registry.register("diagnostics", "Configuration problems, by severity", self.diagnostics.clone());
+        registry.register("resources", "Resources that are served, by type", self.resources.clone());
+    }
+
+    fn set(&self, reading: &Reading<'_>) {
+        let nodes: std::collections::HashSet<_> = reading
+            .clients
+            .iter()
+            .map(|client| (&client.node_id, client.node_id.is_empty().then_some(client.id)))
+            .collect();
+        self.clients.set(count(nodes.len()));
+        let states = [
+            (SyncState::Synced, StateValue::Synced),
+            (SyncState::Pending, StateValue::Pending),
+            (SyncState::Nacked, StateValue::Nacked),
+        ];
+        for (state, label) in states {
+            let streams = reading.clients.iter().filter(|client| client.state == state).count();
+            self.streams.get_or_create(&StateLabel { state: label }).set(count(streams));
+        }
+        self.synced.set(i64::from(reading.state.synced));
+        self.revision.set(i64::try_from(reading.state.revision).unwrap_or(i64::MAX));
+        self.objects.clear();
+        for object in &reading.state.objects {
+            self.objects.get_or_create(&KindLabel { kind: object.kind.clone() }).inc();
+        }
+        for (severity, label) in [(Severity::Error, "error"), (Severity::Warning, "warning")] {
+            let found = reading.state.diagnostics.iter().filter(|found| found.severity == severity).count();
+            self.diagnostics.get_or_create(&SeverityLabel { severity: label }).set(count(found));
+        }
+        for kind in ResourceKind::ALL {
+            let resources = reading.resources.of_kind(kind).count();
+            self.resources.get_or_create(&type_label(kind)).set(count(resources));
+        }
+    }
+}
+
+fn type_label(kind: ResourceKind) -> TypeLabel {
+    TypeLabel { r#type: kind.short_name() }
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Seconds.
+const LATENCY_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
