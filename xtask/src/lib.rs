@@ -3,10 +3,12 @@
 //! - [`check`]: what CI runs, step by step.
 //! - [`layering`]: the arrows and invariants of the house.
 //! - [`conformance`]: `docs/conformance.md` against the tests that claim its rules.
+//! - [`interop`]: the stock gRPC of other languages.
 
 pub mod check;
 pub mod conformance;
 mod failure;
+pub mod interop;
 pub mod layering;
 pub mod output;
 pub mod source;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::check::{self, Step};
-use xtask::{Failure, conformance, layering, output, workspace};
+use xtask::{Failure, conformance, interop, layering, output, workspace};
 
 /// The project's own commands.
 #[derive(Debug, Parser)]
@@ -36,6 +36,8 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Install the stock gRPC for Python that the interop tests call, into .venv.
+    InteropSetup,
 }
 
 fn main() -> ExitCode {
@@ -58,6 +60,7 @@ fn run(command: Command) -> Result<(), Failure> {
             output::line(summary);
             Ok(())
         }
+        Command::InteropSetup => interop::set_up(&workspace::root()),
     }
 }
 

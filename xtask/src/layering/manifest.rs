@@ -12,7 +12,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 9] = [
     ("control-server", &["mesh-core", "xds-client"], &["examples"]),
     ("examples", &["mesh-core", "xds-client", "mesh-tonic", "mesh-hyper"], &[]),
     ("benches", &["mesh-core", "xds-client", "mesh-tonic", "mesh-hyper", "examples"], &["control-server"]),
-    ("tests", OURS, &[]),
+    ("tests", OURS, &["xtask"]),
     ("xtask", &[], &[]),
 ];
 

@@ -1,0 +1,122 @@
+//! The stock gRPC of other languages, in an environment of the workspace's own.
+//!
+//! `.venv` holds exactly what `tests/interop/requirements.txt` pins; a copy of that file inside says so.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::{Failure, output};
+
+/// What is installed, each version pinned.
+const REQUIREMENTS: &str = "tests/interop/requirements.txt";
+/// Where it is installed.
+const FOLDER: &str = ".venv";
+/// Inside [`FOLDER`]: the requirements that it was made from.
+const STAMP: &str = "requirements.stamp";
+
+/// Asks a Python whether it is new enough and has what an environment needs: prints `venv`, `pip` or both.
+const PROBE: &str = "import importlib.util, sys\n\
+                     if sys.version_info < (3, 10): sys.exit('it is ' + sys.version.split()[0])\n\
+                     print(*[m for m in ('ensurepip', 'pip', 'venv') if importlib.util.find_spec(m)])";
+
+/// The Python of the environment, if that is there and up to date.
+pub fn python(root: &Path) -> Option<PathBuf> {
+    let python = root.join(FOLDER).join("bin/python");
+    (is_current(root) && python.exists()).then_some(python)
+}
+
+/// Makes the environment, unless it is there and up to date.
+///
+/// # Errors
+/// What is missing on this machine, or what `pip` could not do.
+pub fn set_up(root: &Path) -> Result<(), Failure> {
+    if let Some(python) = python(root)
+        && run(Command::new(&python).args(["-c", "import grpc, grpc_csds, grpc_tools"])).is_ok()
+    {
+        output::line(format_args!("{FOLDER} is up to date"));
+        return Ok(());
+    }
+    let base = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
+    let modules = probe(&base)?;
+    let has = |name: &str| modules.split_whitespace().any(|module| module == name);
+    if !has("venv") || !(has("ensurepip") || has("pip")) {
+        return Err(Failure::new(format!(
+            "{} has {}; an environment needs venv and pip (on Debian and Ubuntu: the package python3-venv)",
+            base.display(),
+            if modules.is_empty() { "neither venv nor pip" } else { modules.as_str() },
+        )));
+    }
+    let folder = root.join(FOLDER);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).map_err(|error| Failure::during(FOLDER, error))?;
+    }
+    create(&base, &folder, has("ensurepip"))?;
+    install(&base, root, has("ensurepip"))?;
+    fs::copy(root.join(REQUIREMENTS), folder.join(STAMP)).map_err(|error| Failure::during(STAMP, error))?;
+    output::line(format_args!("{FOLDER} is ready"));
+    Ok(())
+}
+
+fn is_current(root: &Path) -> bool {
+    let wanted = fs::read(root.join(REQUIREMENTS));
+    let made = fs::read(root.join(FOLDER).join(STAMP));
+    matches!((wanted, made), (Ok(wanted), Ok(made)) if wanted == made)
+}
+
+fn probe(base: &OsString) -> Result<String, Failure> {
+    run(Command::new(base).args(["-c", PROBE])).map_err(|failure| {
+        Failure::new(format!(
+            "the interop tests need Python 3.10 or later as `{}` (set PYTHON to name another): {failure}",
+            base.display()
+        ))
+    })
+}
+
+fn create(base: &OsString, folder: &Path, with_pip: bool) -> Result<(), Failure> {
+    output::line(format_args!("making {FOLDER}"));
+    let mut command = Command::new(base);
+    command.args(["-m", "venv"]);
+    if !with_pip {
+        command.arg("--without-pip");
+    }
+    run(command.arg(folder)).map(drop)
+}
+
+/// Without `ensurepip` the environment has no pip of its own, and the base's installs into it.
+fn install(base: &OsString, root: &Path, with_pip: bool) -> Result<(), Failure> {
+    output::line(format_args!("installing {REQUIREMENTS}"));
+    let python = root.join(FOLDER).join("bin/python");
+    let mut command = if with_pip {
+        let mut own = Command::new(&python);
+        own.args(["-m", "pip"]);
+        own
+    } else {
+        let mut outer = Command::new(base);
+        outer.args(["-m", "pip", "--python"]).arg(&python);
+        outer
+    };
+    command
+        .args([
+            "install",
+            "--quiet",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--only-binary=:all:",
+            "-r",
+        ])
+        .arg(root.join(REQUIREMENTS));
+    run(&mut command).map(drop)
+}
+
+/// What a command printed; its errors if it failed.
+fn run(command: &mut Command) -> Result<String, Failure> {
+    let shown = command.get_program().to_string_lossy().into_owned();
+    let result = command.stdin(Stdio::null()).output().map_err(|error| Failure::during(&shown, error))?;
+    if result.status.success() {
+        return Ok(String::from_utf8_lossy(&result.stdout).trim().to_owned());
+    }
+    let said = [&result.stdout, &result.stderr].map(|text| String::from_utf8_lossy(text).trim().to_owned());
+    Err(Failure::new(format!("`{shown}` ended with {}: {}", result.status, said.join("\n"))))
+}
