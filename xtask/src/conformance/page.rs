@@ -102,6 +102,17 @@ impl Page {
         })
     }
 
+    /// The rules that stand otherwise on `other`.
+    pub fn rules_unlike(&self, other: &Self) -> Vec<String> {
+        self.lines
+            .iter()
+            .filter_map(|line| match line {
+                Line::Row { rule, status, .. } if other.status(rule) != Some(status) => Some(rule.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
     /// The page with its status column made from `claims`.
     pub fn with(mut self, claims: &Claims) -> Self {
         for line in &mut self.lines {
