@@ -4,6 +4,7 @@
 //! random source the last; deadlines are data that a driver in [`runtime`](crate::runtime) turns into sleeps.
 
 pub mod circuit_breaker;
+pub mod dns;
 pub mod lb;
 pub mod matcher;
 pub mod retry;

@@ -3,10 +3,20 @@
 //! A cluster's task drives its [`Balancer`](crate::policy::lb::Balancer) and publishes picker and connections as
 //! one [`Published`] value. The request path only reads it: one atomic load, no lock, no task in between.
 
+mod clock;
+mod cluster;
+mod endpoints;
+mod logical_dns;
+mod mailbox;
+mod pool;
 mod published;
 mod settings;
 mod slot;
+mod subchannel;
+mod task;
 
+pub use cluster::{ClusterHandle, MakeBalancer};
+pub use pool::Pool;
 pub use published::Published;
 pub use settings::{MaxConnecting, PoolSettings};
 pub use slot::Slot;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::policy::lb::{Connectivity, EndpointId, Picker};
+use rand::Rng;
+
+use crate::policy::lb::{Connectivity, EndpointId, Pick, PickContext, Picker};
 
 use super::Slot;
 
@@ -22,6 +24,12 @@ pub struct Published<T> {
 pub(super) type Slots<T> = Arc<[Option<Arc<Slot<T>>>]>;
 
 impl<T> Published<T> {
+    /// Before the first publication.
+    pub(super) fn nothing() -> Self {
+        let picker = Arc::new(NotYet);
+        Self { version: 0, state: Connectivity::Connecting, picker, slots: Arc::new([]) }
+    }
+
     /// The endpoint that this publication's picker means by `id`.
     pub fn slot(&self, id: EndpointId) -> Option<&Arc<Slot<T>>> {
         self.slots.get(id.0 as usize)?.as_ref()
@@ -30,5 +38,15 @@ impl<T> Published<T> {
     /// All endpoints.
     pub fn endpoints(&self) -> impl Iterator<Item = (EndpointId, &Arc<Slot<T>>)> {
         (0..).map(EndpointId).zip(self.slots.iter()).filter_map(|(id, slot)| Some((id, slot.as_ref()?)))
+    }
+}
+
+/// Makes calls wait while nothing is known.
+#[derive(Debug)]
+pub(super) struct NotYet;
+
+impl Picker for NotYet {
+    fn pick(&self, _context: &PickContext<'_>, _rng: &mut dyn Rng) -> Pick {
+        Pick::Wait(None)
     }
 }

@@ -1,0 +1,100 @@
+//! A cluster's balancer as the rest of the mesh holds it.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use tokio::sync::watch;
+
+use crate::config::{Cluster, ClusterSettings};
+use crate::policy::lb::{Balancer, Connectivity, EndpointId};
+use crate::runtime::connect::Connect;
+
+use super::mailbox::{Event, Mailbox};
+use super::task::Task;
+use super::{Pool, Published};
+
+/// Makes a cluster's balancer from its settings.
+pub type MakeBalancer = fn(&ClusterSettings) -> Box<dyn Balancer>;
+
+/// One cluster's balancer task with its published state. Dropping the last handle ends the task and lets go of its
+/// endpoints; calls that run finish on their connections.
+pub struct ClusterHandle<B: 'static, C: Connect<B>> {
+    shared: Arc<Shared<C::Connection>>,
+}
+
+/// What handle and task have in common.
+pub(super) struct Shared<T> {
+    pub(super) published: ArcSwap<Published<T>>,
+    /// The version of what is published, for those who wait.
+    pub(super) version: watch::Sender<u64>,
+    pub(super) mailbox: Arc<Mailbox<T>>,
+}
+
+impl<B: 'static, C: Connect<B>> ClusterHandle<B, C> {
+    /// Starts a cluster with a balancer of the caller's. The first publication is there when this returns; the rest
+    /// happens on a task of the pool's runtime.
+    ///
+    /// `seed` feeds the cluster's random decisions.
+    pub fn start_with(
+        make_balancer: MakeBalancer,
+        cluster: &Cluster,
+        pool: &Arc<Pool<B, C>>,
+        seed: u64,
+    ) -> Arc<Self> {
+        let shared = Arc::new(Shared {
+            published: ArcSwap::from_pointee(Published::nothing()),
+            version: watch::Sender::new(0),
+            mailbox: Arc::default(),
+        });
+        let mut task = Task::new(make_balancer, cluster, pool.clone(), shared.clone(), seed);
+        task.step();
+        pool.runtime.spawn(task.run());
+        Arc::new(Self { shared })
+    }
+
+    /// New settings or endpoints for the same cluster. Endpoints that stay keep their connections, ids and states;
+    /// parts that are pointer-equal to what they were cost nothing.
+    pub fn update(&self, cluster: &Cluster) {
+        self.shared.mailbox.update(cluster.clone());
+    }
+
+    /// What to pick from: one atomic load.
+    pub fn published(&self) -> Guard<Arc<Published<C::Connection>>> {
+        self.shared.published.load()
+    }
+
+    /// Completes when something newer than the publication of version `seen` is there, or when the cluster is gone.
+    pub fn changed(&self, seen: u64) -> impl Future<Output = ()> + Send + use<B, C> {
+        let mut versions = self.shared.version.subscribe();
+        async move {
+            // An error means that the cluster is gone: whoever waits is to look again.
+            let _ = versions.wait_for(|version| *version > seen).await;
+        }
+    }
+
+    /// A call waits: connect this idle endpoint, or leave idleness. Cheap to repeat.
+    pub fn wake(&self, endpoint: Option<EndpointId>) {
+        let published = self.published();
+        match endpoint {
+            Some(id) if published.slot(id).is_some_and(|slot| slot.line.ask()) => {
+                self.shared.mailbox.push(Event::Wake(id));
+            }
+            None if matches!(published.state, Connectivity::Idle) => self.shared.mailbox.wake(),
+            Some(_) | None => {}
+        }
+    }
+}
+
+impl<B: 'static, C: Connect<B>> Drop for ClusterHandle<B, C> {
+    fn drop(&mut self) {
+        self.shared.mailbox.close();
+    }
+}
+
+impl<B: 'static, C: Connect<B>> fmt::Debug for ClusterHandle<B, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClusterHandle").field("published", &self.published()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,116 @@
+//! A cluster whose one endpoint is a DNS name (gRFC A37).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use crate::config::{Endpoint, EndpointAddresses, EndpointSet, Locality, Name, Priority};
+use crate::policy::dns::Resolution;
+
+use super::mailbox::{Event, Mailbox};
+
+/// A DNS name and what it resolves to.
+#[derive(Debug)]
+pub(super) struct LogicalDns {
+    host: Name,
+    port: u16,
+    resolution: Resolution,
+    /// The number of the last lookup.
+    lookup: u64,
+    task: Option<AbortHandle>,
+    known: Option<EndpointAddresses>,
+}
+
+impl LogicalDns {
+    pub(super) fn new(host: Name, port: u16, interval: Duration) -> Self {
+        Self { host, port, resolution: Resolution::new(interval), lookup: 0, task: None, known: None }
+    }
+
+    /// Whether this is the name.
+    pub(super) fn is(&self, host: &str, port: u16) -> bool {
+        *self.host == *host && self.port == port
+    }
+
+    /// A connection failed or was lost: the addresses may be out of date.
+    pub(super) fn request(&mut self) {
+        self.resolution.request();
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.resolution.next_deadline()
+    }
+
+    /// Looks the name up if it is time to; the mailbox gets the answer, under this number.
+    pub(super) fn resolve<T: Send + Sync + 'static>(
+        &mut self,
+        now: Instant,
+        number: u64,
+        runtime: &Handle,
+        mailbox: &Arc<Mailbox<T>>,
+    ) {
+        if !self.resolution.start(now) {
+            return;
+        }
+        self.lookup = number;
+        let (host, port, mailbox) = (self.host.clone(), self.port, mailbox.clone());
+        let task = runtime.spawn(async move {
+            let answer = match tokio::net::lookup_host((&*host, port)).await {
+                Ok(addresses) => Ok(addresses.collect()),
+                Err(error) => Err(error.to_string()),
+            };
+            mailbox.push(Event::Resolved(number, answer));
+        });
+        self.task = Some(task.abort_handle());
+    }
+
+    /// What the lookup of this number found. An error is only of interest if nothing was known before.
+    pub(super) fn on_answer(
+        &mut self,
+        now: Instant,
+        number: u64,
+        answer: Result<Vec<SocketAddr>, String>,
+        rng: &mut dyn Rng,
+    ) -> Option<Result<EndpointSet, Arc<str>>> {
+        if number != self.lookup {
+            return None;
+        }
+        let answer = answer.and_then(|addresses| {
+            let mut addresses = addresses.into_iter();
+            let first = addresses.next().ok_or_else(|| "the name has no address".to_owned())?;
+            Ok(EndpointAddresses::new(first, addresses))
+        });
+        match answer {
+            Ok(addresses) => {
+                self.resolution.on_answered(now);
+                let changed = self.known.replace(addresses.clone()).is_none_or(|known| known != addresses);
+                changed.then(|| self.endpoints()).flatten().map(Ok)
+            }
+            Err(error) => {
+                tracing::warn!(host = %self.host, %error, "name resolution failed");
+                self.resolution.on_failed(now, rng);
+                self.known.is_none().then(|| Err(format!("resolve {}: {error}", self.host).into()))
+            }
+        }
+    }
+
+    /// LB-06: all addresses are one endpoint, in one locality without a name, of weight 1. `None`: not known yet.
+    pub(super) fn endpoints(&self) -> Option<EndpointSet> {
+        let addresses = self.known.clone()?;
+        let hostname = format!("{}:{}", self.host, self.port).into();
+        let endpoint = Endpoint { addresses, hostname, ..Endpoint::new(([0, 0, 0, 0], 0).into()) };
+        let priority = Priority { localities: vec![Arc::new(Locality::of(vec![endpoint]))] };
+        Some(EndpointSet { priorities: vec![priority], drops: Vec::new() })
+    }
+}
+
+impl Drop for LogicalDns {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! All subchannels of a mesh.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use crate::config::EndpointAddresses;
+use crate::policy::subchannel::Settings;
+use crate::runtime::connect::Connect;
+
+use super::PoolSettings;
+use super::subchannel::Subchannel;
+
+/// Subchannels by endpoint address list, shared by all clusters and channels of a mesh that use the same request
+/// body and connector.
+///
+/// The pool keeps nothing alive: a subchannel lives as long as a cluster has its endpoint, and is connected as long
+/// as one of them wants it to be.
+pub struct Pool<B: 'static, C: Connect<B>> {
+    pub(super) connector: C,
+    pub(super) settings: PoolSettings,
+    pub(super) subchannel_settings: Arc<Settings>,
+    /// One per attempt that may run at the same time; first come, first served.
+    pub(super) permits: Arc<Semaphore>,
+    /// Where connections and cluster tasks live.
+    pub(super) runtime: Handle,
+    subchannels: Mutex<Subchannels<B, C>>,
+}
+
+type Subchannels<B, C> = HashMap<EndpointAddresses, Weak<Subchannel<B, C>>>;
+
+impl<B: 'static, C: Connect<B>> Pool<B, C> {
+    /// An empty pool. Its tasks run on the current tokio runtime.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn new(connector: C, settings: PoolSettings) -> Arc<Self> {
+        Arc::new(Self {
+            connector,
+            settings,
+            subchannel_settings: Arc::new(settings.subchannel),
+            permits: Arc::new(Semaphore::new(settings.max_connecting.0.clamp(1, Semaphore::MAX_PERMITS))),
+            runtime: Handle::current(),
+            subchannels: Mutex::default(),
+        })
+    }
+
+    /// How many endpoints have a subchannel at the moment.
+    pub fn subchannel_count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// The subchannel of this endpoint.
+    pub(super) fn subchannel(self: &Arc<Self>, addresses: &EndpointAddresses) -> Arc<Subchannel<B, C>> {
+        let mut subchannels = self.lock();
+        if let Some(existing) = subchannels.get(addresses).and_then(Weak::upgrade) {
+            return existing;
+        }
+        let fresh = Arc::new(Subchannel::new(self.clone(), addresses.clone()));
+        subchannels.insert(addresses.clone(), Arc::downgrade(&fresh));
+        fresh
+    }
+
+    /// Forgets a subchannel that is gone, unless another one has taken its place.
+    pub(super) fn forget(&self, addresses: &EndpointAddresses) {
+        let mut subchannels = self.lock();
+        if subchannels.get(addresses).is_some_and(|subchannel| subchannel.strong_count() == 0) {
+            subchannels.remove(addresses);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Subchannels<B, C>> {
+        // Nothing that holds the lock can panic half way.
+        self.subchannels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<B: 'static, C: Connect<B>> fmt::Debug for Pool<B, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("connector", &self.connector)
+            .field("settings", &self.settings)
+            .field("subchannels", &self.subchannel_count())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,238 @@
+//! One endpoint's connection, shared by every cluster that has the endpoint.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::AbortHandle;
+
+use crate::config::EndpointAddresses;
+use crate::policy::lb::Connectivity;
+use crate::policy::subchannel::Subchannel as Machine;
+use crate::runtime::connect::{Connect, ConnectError, Established};
+
+use super::mailbox::{Event, Mailbox, Status, Ticket};
+use super::{Pool, clock};
+
+/// One endpoint's connection. It has a task only while there is something to do: connecting, connected, backing off.
+pub(super) struct Subchannel<B: 'static, C: Connect<B>> {
+    pool: Arc<Pool<B, C>>,
+    addresses: EndpointAddresses,
+    state: Mutex<State<C::Connection>>,
+}
+
+struct State<T> {
+    machine: Machine,
+    /// Who wants a connection. Emptied whenever the subchannel becomes idle: wanting it again is a decision.
+    watchers: Vec<Watcher<T>>,
+    connection: Option<Arc<T>>,
+    /// Grows whenever a task is told to stop: a task of an earlier epoch changes nothing any more.
+    epoch: u64,
+    task: Option<AbortHandle>,
+}
+
+struct Watcher<T> {
+    mailbox: Arc<Mailbox<T>>,
+    ticket: Ticket,
+}
+
+/// A cluster's wish for a connection. Dropping it ends the wish; the last one takes the connection along, and calls
+/// that run finish on it.
+pub(super) struct Subscription<B: 'static, C: Connect<B>> {
+    subchannel: Arc<Subchannel<B, C>>,
+    mailbox: Arc<Mailbox<C::Connection>>,
+    ticket: Ticket,
+}
+
+impl<B: 'static, C: Connect<B>> Subchannel<B, C> {
+    pub(super) fn new(pool: Arc<Pool<B, C>>, addresses: EndpointAddresses) -> Self {
+        let machine = Machine::new(addresses.clone(), pool.subchannel_settings.clone());
+        let state = State { machine, watchers: Vec::new(), connection: None, epoch: 0, task: None };
+        Self { pool, addresses, state: Mutex::new(state) }
+    }
+
+    /// Wants a connection from now on. The mailbox hears of the state at once, and of every change until the
+    /// subchannel is idle again.
+    pub(super) fn subscribe(
+        self: &Arc<Self>,
+        mailbox: &Arc<Mailbox<C::Connection>>,
+        ticket: Ticket,
+    ) -> Subscription<B, C> {
+        let mut state = self.lock();
+        if state.task.is_none() {
+            state.machine.connect(clock::now());
+            let task = self.pool.runtime.spawn(drive(self.clone(), state.epoch));
+            state.task = Some(task.abort_handle());
+        }
+        let watcher = Watcher { mailbox: mailbox.clone(), ticket };
+        watcher.tell(state.status());
+        state.watchers.reserve_exact(1);
+        state.watchers.push(watcher);
+        Subscription { subchannel: self.clone(), mailbox: mailbox.clone(), ticket }
+    }
+
+    fn unsubscribe(&self, mailbox: &Arc<Mailbox<C::Connection>>, ticket: Ticket) {
+        let released = {
+            let mut state = self.lock();
+            let before = state.watchers.len();
+            state.watchers.retain(|watcher| !watcher.is(mailbox, ticket));
+            // A subscription that an idle subchannel has ended is not here any more.
+            if state.watchers.len() == before || !state.watchers.is_empty() {
+                return;
+            }
+            state.machine.disconnect();
+            state.epoch += 1;
+            (state.task.take().inspect(AbortHandle::abort), state.connection.take())
+        };
+        // Dropped without the lock: the connection may close here.
+        drop(released);
+    }
+
+    /// Changes the machine on behalf of the task of this epoch, and tells everyone what has become of it. `None`:
+    /// the task is to end.
+    fn advance<R>(
+        &self,
+        epoch: u64,
+        change: impl FnOnce(&mut State<C::Connection>, Instant) -> R,
+    ) -> Option<(R, Connectivity)> {
+        let mut state = self.lock();
+        if state.epoch != epoch {
+            return None;
+        }
+        let before = std::mem::discriminant(&state.machine.connectivity());
+        let result = change(&mut state, clock::now());
+        let after = state.machine.connectivity();
+        if before != std::mem::discriminant(&after) {
+            state.tell_all();
+        }
+        if matches!(after, Connectivity::Idle) {
+            state.task = None;
+            state.epoch += 1;
+            state.watchers.clear();
+            return None;
+        }
+        Some((result, after))
+    }
+
+    /// One pass over the addresses, or the rest of a backoff. `None`: there is no connection.
+    async fn establish(&self, epoch: u64) -> Option<Established<C::Connection>> {
+        let mut attempts = FuturesUnordered::new();
+        loop {
+            let ((wanted, deadline), now) = self
+                .advance(epoch, |state, _| (state.machine.wants_attempt(), state.machine.next_deadline()))?;
+            if matches!(now, Connectivity::TransientFailure(_)) {
+                attempts.clear();
+            }
+            tokio::select! {
+                biased;
+                Some(outcome) = attempts.next() => match outcome {
+                    Ok(established) => return Some(established),
+                    Err(error) => self.on_failed(epoch, &error)?,
+                },
+                Ok(permit) = self.pool.permits.clone().acquire_owned(), if wanted => {
+                    let (address, _) = self.advance(epoch, |state, now| {
+                        state.machine.start_attempt(now, &mut rand::rng())
+                    })?;
+                    attempts.extend(address.map(|address| self.attempt(address, permit)));
+                }
+                () = clock::sleep_until(deadline) => {
+                    self.advance(epoch, |state, now| state.machine.on_deadline(now))?;
+                }
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        address: SocketAddr,
+        _permit: OwnedSemaphorePermit,
+    ) -> Result<Established<C::Connection>, ConnectError> {
+        tracing::trace!(%address, "connecting");
+        self.pool.connector.connect(address).await
+    }
+
+    fn on_failed(&self, epoch: u64, error: &ConnectError) -> Option<()> {
+        tracing::debug!(%error, "connection attempt failed");
+        self.advance(epoch, |state, now| state.machine.on_failed(now, &error.to_string()))?;
+        Some(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<C::Connection>> {
+        // A panic under the lock could only come from a connection's drop; the state is whole even then.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The task of one connection, from the first attempt to its end.
+async fn drive<B: 'static, C: Connect<B>>(subchannel: Arc<Subchannel<B, C>>, epoch: u64) {
+    let Some(established) = subchannel.establish(epoch).await else { return };
+    let Established { connection, closed } = established;
+    let ready = subchannel.advance(epoch, |state, now| {
+        state.connection = Some(Arc::new(connection));
+        state.machine.on_connected(now);
+    });
+    if ready.is_none() {
+        return;
+    }
+    tracing::debug!(addresses = ?subchannel.addresses, "connected");
+    let reason = closed.await;
+    tracing::debug!(addresses = ?subchannel.addresses, %reason, "disconnected");
+    subchannel.advance(epoch, |state, now| {
+        state.machine.on_disconnected(now);
+        state.connection = None;
+    });
+}
+
+impl<T> State<T> {
+    fn status(&self) -> Status<T> {
+        match (self.machine.connectivity(), &self.connection) {
+            (Connectivity::Ready, Some(connection)) => Status::Ready(connection.clone()),
+            (Connectivity::Connecting, _) => Status::Connecting,
+            (Connectivity::TransientFailure(reason), _) => Status::Failed(reason),
+            (Connectivity::Idle | Connectivity::Ready, _) => Status::Idle,
+        }
+    }
+
+    fn tell_all(&self) {
+        let status = self.status();
+        self.watchers.iter().for_each(|watcher| watcher.tell(status.clone()));
+    }
+}
+
+impl<T> Watcher<T> {
+    fn is(&self, mailbox: &Arc<Mailbox<T>>, ticket: Ticket) -> bool {
+        self.ticket == ticket && Arc::ptr_eq(&self.mailbox, mailbox)
+    }
+
+    fn tell(&self, status: Status<T>) {
+        self.mailbox.push(Event::Subchannel(self.ticket, status));
+    }
+}
+
+impl<B: 'static, C: Connect<B>> Drop for Subchannel<B, C> {
+    fn drop(&mut self) {
+        self.pool.forget(&self.addresses);
+    }
+}
+
+impl<B: 'static, C: Connect<B>> Subscription<B, C> {
+    pub(super) fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+}
+
+impl<B: 'static, C: Connect<B>> Drop for Subscription<B, C> {
+    fn drop(&mut self) {
+        self.subchannel.unsubscribe(&self.mailbox, self.ticket);
+    }
+}
+
+impl<B: 'static, C: Connect<B>> fmt::Debug for Subchannel<B, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subchannel").field("machine", &self.lock().machine).finish_non_exhaustive()
+    }
+}

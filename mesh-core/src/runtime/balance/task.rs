@@ -1,0 +1,307 @@
+//! A cluster's task: feeds its balancer with what happens and does what it wants.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::config::{Cluster, Discovery, EndpointSet};
+use crate::policy::lb::{Balancer, Command, Connectivity, EndpointId, LbUpdate, Picker};
+use crate::runtime::connect::Connect;
+
+use super::cluster::{MakeBalancer, Shared};
+use super::endpoints::Endpoints;
+use super::logical_dns::LogicalDns;
+use super::mailbox::{Event, Letters, Status, Ticket};
+use super::published::{NotYet, Slots};
+use super::subchannel::Subscription;
+use super::{Pool, Published, clock};
+
+/// One cluster's task.
+pub(super) struct Task<B: 'static, C: Connect<B>> {
+    pool: Arc<Pool<B, C>>,
+    shared: Arc<Shared<C::Connection>>,
+    cluster: Cluster,
+    make_balancer: MakeBalancer,
+    balancer: Box<dyn Balancer>,
+    endpoints: Endpoints<B, C>,
+    dns: Option<LogicalDns>,
+    /// The last number given to a subscription or a lookup.
+    number: u64,
+    rng: StdRng,
+    picker: (Connectivity, Arc<dyn Picker>),
+    slots: Slots<C::Connection>,
+    /// What was published last is not what is true now.
+    stale: Stale,
+    /// Let go of once nobody picks them any more.
+    retired: Vec<(EndpointId, Subscription<B, C>)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stale {
+    Nothing,
+    Picker,
+    Slots,
+}
+
+impl<B: 'static, C: Connect<B>> Task<B, C> {
+    /// A task that has taken in its cluster but not yet published it.
+    pub(super) fn new(
+        make_balancer: MakeBalancer,
+        cluster: &Cluster,
+        pool: Arc<Pool<B, C>>,
+        shared: Arc<Shared<C::Connection>>,
+        seed: u64,
+    ) -> Self {
+        let mut task = Self {
+            pool,
+            shared,
+            cluster: cluster.clone(),
+            make_balancer,
+            balancer: make_balancer(&cluster.settings),
+            endpoints: Endpoints::default(),
+            dns: None,
+            number: 0,
+            rng: StdRng::seed_from_u64(seed),
+            picker: (Connectivity::Connecting, Arc::new(NotYet)),
+            slots: Arc::new([]),
+            stale: Stale::Slots,
+            retired: Vec::new(),
+        };
+        task.discover(clock::now());
+        task
+    }
+
+    pub(super) async fn run(mut self) {
+        let mailbox = self.shared.mailbox.clone();
+        loop {
+            tokio::select! {
+                () = mailbox.arrival() => {}
+                () = clock::sleep_until(self.next_deadline()) => {}
+            }
+            if !self.step() {
+                return;
+            }
+        }
+    }
+
+    /// Takes in all that has happened and publishes the outcome once. `false`: nobody uses the cluster any more.
+    pub(super) fn step(&mut self) -> bool {
+        let now = clock::now();
+        // Subchannels that others have connected answer a command at once, hence the rounds. What arrives after the
+        // last one wakes the task again.
+        for _ in 0..ROUNDS {
+            let letters = self.shared.mailbox.take();
+            if letters.closed {
+                return false;
+            }
+            let quiet = letters.is_empty();
+            self.read(now, letters);
+            if self.balancer.next_deadline().is_some_and(|deadline| deadline <= now) {
+                self.balancer.on_deadline(now, &mut self.rng);
+            }
+            let commanded = self.obey();
+            if quiet && !commanded {
+                break;
+            }
+        }
+        let number = self.next_number();
+        if let Some(dns) = &mut self.dns {
+            dns.resolve(now, number, &self.pool.runtime, &self.shared.mailbox);
+        }
+        self.publish();
+        true
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let dns = self.dns.as_ref().and_then(LogicalDns::next_deadline);
+        [self.balancer.next_deadline(), dns].into_iter().flatten().min()
+    }
+
+    fn read(&mut self, now: Instant, letters: Letters<C::Connection>) {
+        if let Some(cluster) = letters.update {
+            self.update(now, cluster);
+        }
+        if letters.wake {
+            self.balancer.exit_idle(now, &mut self.rng);
+        }
+        for event in letters.events {
+            match event {
+                Event::Wake(id) => self.wake(id),
+                Event::Subchannel(ticket, status) => self.on_status(now, ticket, status),
+                Event::Resolved(number, answer) => {
+                    let rng = &mut self.rng;
+                    match self.dns.as_mut().and_then(|dns| dns.on_answer(now, number, answer, rng)) {
+                        Some(Ok(set)) => self.set_endpoints(now, &set, None),
+                        Some(Err(note)) => self.set_endpoints(now, &EndpointSet::default(), Some(note)),
+                        None => {}
+                    }
+                }
+            }
+        }
+    }
+
+    fn update(&mut self, now: Instant, cluster: Cluster) {
+        let before = std::mem::replace(&mut self.cluster, cluster);
+        let settings = &self.cluster.settings;
+        let replaced = settings.lb_policy != before.settings.lb_policy
+            || settings.locality_policy != before.settings.locality_policy;
+        if replaced {
+            self.replace_balancer();
+        }
+        if replaced || !same(&before.discovery, &self.cluster.discovery) {
+            self.discover(now);
+        }
+    }
+
+    /// The new balancer knows of no connection. Those that it wants are there as soon as it asks, because the old
+    /// one's are let go of only after the next publication.
+    fn replace_balancer(&mut self) {
+        self.balancer = (self.make_balancer)(&self.cluster.settings);
+        for (id, entry) in self.endpoints.iter_mut() {
+            self.retired.extend(entry.subscription.take().map(|subscription| (id, subscription)));
+        }
+    }
+
+    /// Looks where the endpoints come from and tells the balancer.
+    fn discover(&mut self, now: Instant) {
+        let nowhere = EndpointSet::default();
+        let discovery = self.cluster.discovery.clone();
+        if let Discovery::LogicalDns { host, port } = discovery {
+            return self.discover_by_name(now, &host, port);
+        }
+        self.dns = None;
+        match discovery {
+            Discovery::Endpoints(Ok(set)) => self.set_endpoints(now, &set, None),
+            Discovery::Endpoints(Err(error)) => {
+                self.set_endpoints(now, &nowhere, Some(error.to_string().into()));
+            }
+            Discovery::Aggregate(_) | Discovery::LogicalDns { .. } => {
+                let note = "an aggregate cluster has no endpoints of its own";
+                self.set_endpoints(now, &nowhere, Some(note.into()));
+            }
+        }
+    }
+
+    fn discover_by_name(&mut self, now: Instant, host: &Arc<str>, port: u16) {
+        match &self.dns {
+            Some(dns) if dns.is(host, port) => {
+                if let Some(set) = dns.endpoints() {
+                    self.set_endpoints(now, &set, None);
+                }
+            }
+            _ => {
+                // Calls wait for the first answer; an empty balancer would fail them.
+                self.dns = Some(LogicalDns::new(host.clone(), port, self.pool.settings.dns_interval));
+                self.replace_balancer();
+                self.endpoints.update(&EndpointSet::default());
+                self.slots = self.endpoints.slots();
+                self.picker = (Connectivity::Connecting, Arc::new(NotYet));
+                self.stale = Stale::Slots;
+            }
+        }
+    }
+
+    fn set_endpoints(&mut self, now: Instant, set: &EndpointSet, note: Option<Arc<str>>) {
+        let priorities = self.endpoints.update(set);
+        self.balancer.update(now, LbUpdate { priorities, note }, &mut self.rng);
+        self.slots = self.endpoints.slots();
+        self.stale = Stale::Slots;
+    }
+
+    fn on_status(&mut self, now: Instant, ticket: Ticket, status: Status<C::Connection>) {
+        let Some(entry) = self.endpoints.get_mut(ticket.id) else { return };
+        if entry.subscription.as_ref().is_none_or(|subscription| subscription.ticket() != ticket) {
+            return;
+        }
+        let (state, connection) = match status {
+            Status::Idle => (Connectivity::Idle, None),
+            Status::Connecting => (Connectivity::Connecting, None),
+            Status::Failed(reason) => (Connectivity::TransientFailure(reason), None),
+            Status::Ready(connection) => (Connectivity::Ready, Some(connection)),
+        };
+        entry.slot.line.connection.store(connection);
+        if matches!(state, Connectivity::Idle) {
+            entry.subscription = None;
+        }
+        if let (Some(dns), Connectivity::Idle | Connectivity::TransientFailure(_)) = (&mut self.dns, &state) {
+            dns.request();
+        }
+        self.balancer.on_connectivity(now, ticket.id, state, &mut self.rng);
+    }
+
+    fn wake(&mut self, id: EndpointId) {
+        if let Some(entry) = self.endpoints.get_mut(id) {
+            entry.slot.line.answered();
+            self.connect(id);
+        }
+    }
+
+    /// Does what the balancer wants. Whether there was anything to do.
+    fn obey(&mut self) -> bool {
+        let mut commanded = false;
+        while let Some(command) = self.balancer.poll_command() {
+            commanded = true;
+            match command {
+                Command::Connect(id) => self.connect(id),
+                Command::Disconnect(id) => {
+                    let subscription = self.endpoints.get_mut(id).and_then(|entry| entry.subscription.take());
+                    self.retired.extend(subscription.map(|subscription| (id, subscription)));
+                }
+            }
+        }
+        commanded
+    }
+
+    fn connect(&mut self, id: EndpointId) {
+        let number = self.next_number();
+        let Some(entry) = self.endpoints.get_mut(id) else { return };
+        if entry.subscription.is_some() {
+            return;
+        }
+        let subchannel = entry.subchannel.get_or_insert_with(|| self.pool.subchannel(&entry.slot.addresses));
+        entry.subscription = Some(subchannel.subscribe(&self.shared.mailbox, Ticket { id, number }));
+    }
+
+    fn publish(&mut self) {
+        if let Some(picker) = self.balancer.poll_picker() {
+            self.picker = picker;
+            self.stale = self.stale.max(Stale::Picker);
+        }
+        let stale = std::mem::replace(&mut self.stale, Stale::Nothing);
+        if stale >= Stale::Picker {
+            let version = self.shared.published.load().version + 1;
+            let (state, picker) = self.picker.clone();
+            let published = Published { version, state, picker, slots: self.slots.clone() };
+            self.shared.published.store(Arc::new(published));
+            self.shared.version.send_replace(version);
+        }
+        // From here on nobody picks what has been taken out: it can be let go of.
+        if stale == Stale::Slots {
+            self.endpoints.sweep();
+        }
+        for (id, subscription) in self.retired.drain(..) {
+            if let Some(entry) = self.endpoints.get_mut(id).filter(|entry| entry.subscription.is_none()) {
+                entry.slot.line.connection.store(None);
+            }
+            drop(subscription);
+        }
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+}
+
+/// Whether two discoveries are the same without looking into endpoint sets.
+fn same(before: &Discovery, after: &Discovery) -> bool {
+    match (before, after) {
+        (Discovery::Endpoints(Ok(before)), Discovery::Endpoints(Ok(after))) => Arc::ptr_eq(before, after),
+        (before, after) => before == after,
+    }
+}
+
+/// How often a step takes in what has arrived meanwhile before it publishes.
+const ROUNDS: usize = 4;
