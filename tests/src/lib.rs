@@ -4,11 +4,16 @@
 
 mod binary;
 mod config_dir;
+mod control_server;
+mod greeter;
 mod process;
 pub mod python;
 mod wait;
+pub mod yaml;
 
 pub use binary::workspace_binary;
 pub use config_dir::ConfigDir;
+pub use control_server::{Addresses, ControlServer};
+pub use greeter::Greeter;
 pub use process::Process;
 pub use wait::{PATIENCE, eventually};

@@ -9,9 +9,10 @@ const ARROWS: [(&str, &[&str], &[&str]); 9] = [
     ("xds-client", &["mesh-core"], &[]),
     ("mesh-tonic", &["mesh-core", "xds-client"], &["examples"]),
     ("mesh-hyper", &["mesh-core", "xds-client"], &["examples"]),
-    ("control-server", &["mesh-core", "xds-client"], &["examples"]),
-    ("examples", &["mesh-core", "xds-client", "mesh-tonic", "mesh-hyper"], &[]),
-    ("benches", &["mesh-core", "xds-client", "mesh-tonic", "mesh-hyper", "examples"], &["control-server"]),
+    ("control-server", &["mesh-core", "xds-client"], &[]),
+    // The demo starts itself as control-server, so that one command builds all of it.
+    ("examples", &["mesh-core", "xds-client", "mesh-tonic", "mesh-hyper", "control-server"], &[]),
+    ("benches", &["mesh-core", "xds-client", "mesh-tonic", "mesh-hyper", "examples"], &[]),
     ("tests", OURS, &[]),
     ("xtask", &[], &[]),
 ];

@@ -1,0 +1,109 @@
+//! A real control-server over a folder of configuration.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::{ConfigDir, Process, eventually, workspace_binary};
+
+/// Where a control-server listens.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Addresses {
+    /// ADS.
+    pub xds: SocketAddr,
+    /// The admin API.
+    pub admin: SocketAddr,
+}
+
+/// A control-server process on free loopback ports.
+#[derive(Debug)]
+pub struct ControlServer {
+    /// The process.
+    pub process: Process,
+    /// Where it listens, through every restart.
+    pub addresses: Addresses,
+    /// What it reads.
+    pub config: ConfigDir,
+}
+
+impl ControlServer {
+    /// Starts one over `config`, and waits until it serves.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start(config: ConfigDir) -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (process, addresses) = launch(&config, Addresses { xds: any, admin: any }).await;
+        Self { process, addresses, config }
+    }
+
+    /// Kills it with SIGKILL.
+    ///
+    /// # Panics
+    /// When it is gone already.
+    pub async fn kill(&mut self) {
+        self.process.kill().await;
+    }
+
+    /// Starts it again, where it was.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn restart(&mut self) {
+        (self.process, _) = launch(&self.config, self.addresses).await;
+    }
+
+    /// What a gRPC client needs to know, as JSON.
+    pub fn bootstrap(&self, node_id: &str) -> Value {
+        json!({
+            "xds_servers": [{
+                "server_uri": self.addresses.xds.to_string(),
+                "channel_creds": [{"type": "insecure"}],
+                "server_features": ["xds_v3"],
+            }],
+            "node": {"id": node_id, "cluster": "tests"},
+        })
+    }
+
+    /// What the admin API answers to `GET path`, as JSON.
+    ///
+    /// # Panics
+    /// When it does not answer, or with something else.
+    pub async fn admin<T: DeserializeOwned>(&self, path: &str) -> T {
+        let answer = self.get(path).await.unwrap_or_else(|error| panic!("GET {path}: {error}"));
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("GET {path}: {error} in {answer}"))
+    }
+
+    /// HTTP/1.0, because its answers end with the connection and come in one piece.
+    async fn get(&self, path: &str) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(self.addresses.admin).await?;
+        let request = format!("GET {path} HTTP/1.0\r\nhost: {}\r\n\r\n", self.addresses.admin);
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
+    }
+}
+
+async fn launch(config: &ConfigDir, addresses: Addresses) -> (Process, Addresses) {
+    let ready = config.beside("ready.json");
+    drop(std::fs::remove_file(&ready));
+    let mut command = Command::new(workspace_binary("control-server", "control-server"));
+    command.arg("serve").arg("--config-dir").arg(config.path());
+    command.arg("--data-dir").arg(config.beside("data")).arg("--ready-file").arg(&ready);
+    command.args(["--xds", &addresses.xds.to_string(), "--admin", &addresses.admin.to_string()]);
+    let mut process = Process::start("control-server", command);
+    let addresses = eventually("the control-server is ready", async || {
+        assert!(process.is_running(), "the control-server has ended:\n{}", process.output());
+        let text = std::fs::read_to_string(&ready).map_err(|_| process.output())?;
+        serde_json::from_str(&text).map_err(|error| format!("{error} in {text:?}"))
+    })
+    .await;
+    (process, addresses)
+}
