@@ -4,6 +4,9 @@
 //! and time; it says which endpoints to connect or to let go, when to be woken, and which [`Picker`] to use from now
 //! on. Pickers are immutable and shared by all threads.
 //!
+//! [`balancer`] makes a tree of them: a priority balancer, per priority one over its localities, per locality one for
+//! the policy. All levels have the same interface; an update that reaches a child holds the child's part only.
+//!
 //! ```text
 //!              update / on_connectivity / on_deadline
 //!   driver ------------------------------------------> Balancer
@@ -11,73 +14,55 @@
 //!              poll_command   next_deadline   poll_picker
 //! ```
 
+mod connect_all;
+mod connectivity;
+mod distinct;
+mod drop;
+mod endpoint;
+mod failure;
+mod id_map;
+mod least_request;
+mod locality;
+mod members;
+mod picker;
+mod priority;
+mod round_robin;
+
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
 use rand::Rng;
 
-use crate::config::{EndpointAddresses, LocalityId, Name};
+use crate::config::{LbPolicy, LocalityPolicy};
 
-/// An endpoint's slot in its cluster: stable while the endpoint stays in the cluster, whatever moves around it, and
-/// used again after it has left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EndpointId(pub u32);
+use connect_all::ConnectAll;
+use least_request::LeastRequest;
+use round_robin::RoundRobin;
 
-/// gRPC's connectivity states, of an endpoint or of a cluster.
-#[derive(Debug, Clone)]
-pub enum Connectivity {
-    /// No connection, and none wanted.
-    Idle,
-    /// A connection is being made.
-    Connecting,
-    /// Connected.
-    Ready,
-    /// The last attempt failed, for this reason; backing off. After the backoff an endpoint becomes `Idle`.
-    TransientFailure(Arc<str>),
+pub use connectivity::Connectivity;
+pub use drop::with_drops;
+pub use endpoint::{EndpointId, EndpointLoad, LbEndpoint, LbLocality, LbUpdate};
+pub use picker::{Pick, PickContext, Picker};
+
+/// The balancer of a cluster: priorities, in each of them localities, in each of those `policy`.
+///
+/// With [`LocalityPolicy::Flat`], `policy` spans all localities of a priority.
+pub fn balancer(policy: &LbPolicy, localities: LocalityPolicy) -> Box<dyn Balancer> {
+    Box::new(priority::Priority::new(policy.clone(), localities))
 }
 
-/// What a balancer knows of an endpoint.
-#[derive(Debug, Clone)]
-pub struct LbEndpoint {
-    /// Its slot.
-    pub id: EndpointId,
-    /// What identifies it across updates.
-    pub addresses: EndpointAddresses,
-    /// Its share, for policies that use weights; not zero.
-    pub weight: u32,
-    /// Its position on a hash ring; `None`: its first address.
-    pub hash_key: Option<Name>,
-    /// Counters that the request path writes and pickers read.
-    pub load: Arc<EndpointLoad>,
-}
-
-/// Counters that the request path writes and pickers read.
-#[derive(Debug, Default)]
-pub struct EndpointLoad {
-    /// Calls that have been sent and not ended.
-    pub in_flight: AtomicU32,
-}
-
-/// The endpoints of one locality.
-#[derive(Debug, Clone)]
-pub struct LbLocality {
-    /// Unique within a priority.
-    pub id: LocalityId,
-    /// Its share of the priority's calls; not zero.
-    pub weight: u32,
-    /// May be empty.
-    pub endpoints: Vec<LbEndpoint>,
-}
-
-/// The endpoints of a cluster: localities by priority, highest first.
-#[derive(Debug, Clone, Default)]
-pub struct LbUpdate {
-    /// Empty: the cluster has no endpoints and every pick fails.
-    pub priorities: Vec<Vec<LbLocality>>,
-    /// Added to the error of a pick that fails, for example why there are no endpoints (A74's resolution note).
-    pub note: Option<Arc<str>>,
+/// The policy at the bottom of the tree.
+fn leaf(policy: &LbPolicy) -> Box<dyn Balancer> {
+    match policy {
+        LbPolicy::RoundRobin => Box::new(ConnectAll::new(RoundRobin::default())),
+        LbPolicy::LeastRequest { choice_count } => {
+            Box::new(ConnectAll::new(LeastRequest { choice_count: *choice_count }))
+        }
+        LbPolicy::PickFirst { .. } | LbPolicy::RingHash(_) => {
+            Box::new(ConnectAll::new(RoundRobin::default()))
+        }
+    }
 }
 
 /// What a balancer wants done.
@@ -101,6 +86,9 @@ pub trait Balancer: Debug + Send {
     /// A call waits for a connection although nothing is connecting: leave idleness.
     fn exit_idle(&mut self, now: Instant, rng: &mut dyn Rng);
 
+    /// The cluster's state now, as [`poll_picker`](Self::poll_picker) would give it. Cheap: no picker is built.
+    fn connectivity(&self) -> Connectivity;
+
     /// When [`on_deadline`](Self::on_deadline) is to be called, if nothing happens before.
     fn next_deadline(&self) -> Option<Instant>;
 
@@ -110,36 +98,7 @@ pub trait Balancer: Debug + Send {
     /// The next thing to do. Call until `None` after every input.
     fn poll_command(&mut self) -> Option<Command>;
 
-    /// The cluster's state and picker, if either has changed since the last call.
+    /// The cluster's state and picker, if either has changed since the last call. One call after many inputs builds
+    /// one picker.
     fn poll_picker(&mut self) -> Option<(Connectivity, Arc<dyn Picker>)>;
-}
-
-/// Chooses an endpoint for a call. Immutable; shared by all threads.
-pub trait Picker: Debug + Send + Sync {
-    /// Chooses. No allocation unless the answer is a failure.
-    fn pick(&self, context: &PickContext<'_>, rng: &mut dyn Rng) -> Pick;
-}
-
-/// What a pick may depend on.
-#[derive(Debug, Clone, Copy)]
-pub struct PickContext<'a> {
-    /// The request's path.
-    pub path: &'a str,
-    /// The request's headers.
-    pub headers: &'a http::HeaderMap,
-    /// The request's hash by the route's hash policies; `None`: the route has none or none applied.
-    pub hash: Option<u64>,
-}
-
-/// What a picker chose.
-#[derive(Debug, Clone)]
-pub enum Pick {
-    /// This endpoint. Its connection was READY when the picker was made; if it is gone, pick again.
-    Endpoint(EndpointId),
-    /// Nothing yet: wait for the next picker. Names an idle endpoint to connect, if there is one.
-    Wait(Option<EndpointId>),
-    /// No endpoint can be reached: fail, unless the call waits for ready. Why, with the last endpoint error.
-    Fail(Arc<str>),
-    /// The call is dropped by the control plane's wish, whatever the call wants: fail, no retry (RT-46).
-    Drop(Name),
 }

@@ -1,0 +1,60 @@
+//! Choosing an endpoint for a call.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use rand::Rng;
+
+use crate::config::Name;
+
+use super::EndpointId;
+
+/// Chooses an endpoint for a call. Immutable; shared by all threads.
+pub trait Picker: Debug + Send + Sync {
+    /// Chooses. No allocation unless the answer is a failure.
+    fn pick(&self, context: &PickContext<'_>, rng: &mut dyn Rng) -> Pick;
+}
+
+/// What a pick may depend on.
+#[derive(Debug, Clone, Copy)]
+pub struct PickContext<'a> {
+    /// The request's path.
+    pub path: &'a str,
+    /// The request's headers.
+    pub headers: &'a http::HeaderMap,
+    /// The request's hash by the route's hash policies; `None`: the route has none or none applied.
+    pub hash: Option<u64>,
+}
+
+/// What a picker chose.
+#[derive(Debug, Clone)]
+pub enum Pick {
+    /// This endpoint. Its connection was READY when the picker was made; if it is gone, pick again.
+    Endpoint(EndpointId),
+    /// Nothing yet: wait for the next picker. Names an idle endpoint to connect, if there is one.
+    Wait(Option<EndpointId>),
+    /// No endpoint can be reached: fail, unless the call waits for ready. Why, with the last endpoint error.
+    Fail(Arc<str>),
+    /// The call is dropped by the control plane's wish, whatever the call wants: fail, no retry (RT-46).
+    Drop(Name),
+}
+
+/// Nothing yet.
+#[derive(Debug)]
+pub(super) struct Waiting;
+
+impl Picker for Waiting {
+    fn pick(&self, _: &PickContext<'_>, _: &mut dyn Rng) -> Pick {
+        Pick::Wait(None)
+    }
+}
+
+/// Nothing to be had, for this reason.
+#[derive(Debug)]
+pub(super) struct Failing(pub(super) Arc<str>);
+
+impl Picker for Failing {
+    fn pick(&self, _: &PickContext<'_>, _: &mut dyn Rng) -> Pick {
+        Pick::Fail(self.0.clone())
+    }
+}

@@ -1,0 +1,276 @@
+//! Failover between priorities (gRFC A56).
+//!
+//! ```text
+//! for each priority, highest first:
+//!     no balancer yet      -> make one, start its failover timer
+//!     ready or idle        -> use it, deactivate all lower ones
+//!     failover timer runs  -> use it for now, try no lower one
+//!     otherwise            -> next priority
+//! none of them             -> the first that is connecting, else the last
+//! ```
+//!
+//! All calls go to one priority (LB-13).
+
+mod child;
+mod names;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand::Rng;
+
+use crate::config::{EndpointAddresses, LbPolicy, LocalityPolicy};
+
+use super::distinct::distinct;
+use super::failure::no_endpoint;
+use super::id_map::IdMap;
+use super::locality::WeightedLocalities;
+use super::picker::{Failing, Waiting};
+use super::{Balancer, Command, Connectivity, EndpointId, LbLocality, LbUpdate, Picker, leaf};
+use child::Child;
+use names::{ChildName, ChildNames};
+
+/// The priorities of a cluster.
+#[derive(Debug)]
+pub(super) struct Priority {
+    policy: LbPolicy,
+    localities: LocalityPolicy,
+    names: ChildNames,
+    /// Highest first.
+    levels: Vec<Level>,
+    /// Only those that have been needed (LB-07).
+    children: BTreeMap<ChildName, Child>,
+    endpoints: IdMap<Endpoint>,
+    selected: Option<ChildName>,
+    note: Option<Arc<str>>,
+    commands: VecDeque<Command>,
+    is_changed: bool,
+}
+
+/// A priority as configured.
+#[derive(Debug)]
+struct Level {
+    name: ChildName,
+    localities: Vec<LbLocality>,
+}
+
+/// What is told to a balancer that gets an endpoint which is not new to the cluster.
+#[derive(Debug)]
+struct Endpoint {
+    owner: ChildName,
+    addresses: EndpointAddresses,
+    state: Connectivity,
+}
+
+impl Priority {
+    pub(super) fn new(policy: LbPolicy, localities: LocalityPolicy) -> Self {
+        Self {
+            policy,
+            localities,
+            names: ChildNames::default(),
+            levels: Vec::new(),
+            children: BTreeMap::new(),
+            endpoints: IdMap::default(),
+            selected: None,
+            note: None,
+            commands: VecDeque::new(),
+            is_changed: true,
+        }
+    }
+
+    /// Tells a child its endpoints, those that are already connected or failed included.
+    fn update_child(&mut self, at: usize, now: Instant, rng: &mut dyn Rng) {
+        let Level { name, localities } = &self.levels[at];
+        let Some(child) = self.children.get_mut(name) else { return };
+        let update = LbUpdate { priorities: vec![localities.clone()], note: self.note.clone() };
+        child.balancer.update(now, update, rng);
+        for endpoint in localities.iter().flat_map(|locality| &locality.endpoints) {
+            match self.endpoints.get(&endpoint.id).map(|known| &known.state) {
+                None | Some(Connectivity::Idle) => {}
+                Some(state) => child.balancer.on_connectivity(now, endpoint.id, state.clone(), rng),
+            }
+        }
+        self.settle(self.levels[at].name, now);
+    }
+
+    /// Takes over what an input to a child has led to.
+    fn settle(&mut self, name: ChildName, now: Instant) {
+        let Some(child) = self.children.get_mut(&name) else { return };
+        while let Some(command) = child.balancer.poll_command() {
+            if let Command::Disconnect(id) = command
+                && let Some(endpoint) = self.endpoints.get_mut(&id)
+            {
+                endpoint.state = Connectivity::Idle;
+            }
+            self.commands.push_back(command);
+        }
+        child.observe(now);
+    }
+
+    /// Which priority to use from now on; makes balancers as they are needed.
+    fn choose(&mut self, now: Instant, rng: &mut dyn Rng) {
+        for at in 0..self.levels.len() {
+            let name = self.levels[at].name;
+            if !self.children.contains_key(&name) {
+                let balancer = self.new_child();
+                self.children.insert(name, Child::new(now, balancer));
+                self.update_child(at, now, rng);
+            }
+            let Some(child) = self.children.get_mut(&name) else { continue };
+            child.reactivate();
+            if child.is_usable() {
+                for lower in &self.levels[at + 1..] {
+                    if let Some(child) = self.children.get_mut(&lower.name) {
+                        child.deactivate(now);
+                    }
+                }
+                return self.select(Some(name));
+            }
+            if child.is_failover_pending() {
+                return self.select(Some(name));
+            }
+        }
+        // LB-09
+        let is_connecting = |level: &&Level| self.children.get(&level.name).is_some_and(Child::is_connecting);
+        let level = self.levels.iter().find(is_connecting).or_else(|| self.levels.last());
+        self.select(level.map(|level| level.name));
+    }
+
+    fn select(&mut self, name: Option<ChildName>) {
+        self.is_changed |= self.selected != name;
+        self.selected = name;
+    }
+
+    fn selected(&self) -> Option<&Child> {
+        self.children.get(&self.selected?)
+    }
+
+    fn new_child(&self) -> Box<dyn Balancer> {
+        match self.localities {
+            LocalityPolicy::Weighted => Box::new(WeightedLocalities::new(self.policy.clone())),
+            LocalityPolicy::Flat => leaf(&self.policy),
+        }
+    }
+
+    /// LB-10: forgets priorities that nobody has needed for long.
+    fn retire(&mut self, now: Instant) {
+        let count = self.children.len();
+        self.children.retain(|_, child| !child.is_retired(now));
+        if self.children.len() < count {
+            self.release_orphans();
+        }
+    }
+
+    /// Gives up the connections of endpoints whose priority has no balancer.
+    fn release_orphans(&mut self) {
+        for endpoint in self.levels.iter().flat_map(|level| &level.localities).flat_map(|l| &l.endpoints) {
+            let Some(known) = self.endpoints.get_mut(&endpoint.id) else { continue };
+            if !matches!(known.state, Connectivity::Idle) && !self.children.contains_key(&known.owner) {
+                known.state = Connectivity::Idle;
+                self.commands.push_back(Command::Disconnect(endpoint.id));
+            }
+        }
+    }
+
+    fn replace_levels(&mut self, priorities: Vec<Vec<LbLocality>>) {
+        let names = self.names.assign(&priorities);
+        let mut old = std::mem::take(&mut self.endpoints);
+        self.levels =
+            names.into_iter().zip(priorities).map(|(name, localities)| Level { name, localities }).collect();
+        for Level { name, localities } in &self.levels {
+            for endpoint in localities.iter().flat_map(|locality| &locality.endpoints) {
+                let known = old.remove(&endpoint.id).filter(|known| known.addresses == endpoint.addresses);
+                let state = known.map_or(Connectivity::Idle, |known| known.state);
+                let addresses = endpoint.addresses.clone();
+                self.endpoints.insert(endpoint.id, Endpoint { owner: *name, addresses, state });
+            }
+        }
+        // LB-10: what is no longer configured goes at once
+        self.children.retain(|name, _| self.levels.iter().any(|level| level.name == *name));
+    }
+}
+
+impl Balancer for Priority {
+    fn update(&mut self, now: Instant, update: LbUpdate, rng: &mut dyn Rng) {
+        let LbUpdate { priorities, note } = distinct(update);
+        self.note = note;
+        self.is_changed = true;
+        self.replace_levels(priorities);
+        for at in 0..self.levels.len() {
+            self.update_child(at, now, rng);
+        }
+        self.choose(now, rng); // LB-11: once, when all children know
+        self.release_orphans();
+    }
+
+    fn on_connectivity(&mut self, now: Instant, id: EndpointId, state: Connectivity, rng: &mut dyn Rng) {
+        let Some(endpoint) = self.endpoints.get_mut(&id) else { return };
+        endpoint.state = state.clone();
+        let owner = endpoint.owner;
+        if let Some(child) = self.children.get_mut(&owner) {
+            child.balancer.on_connectivity(now, id, state, rng);
+            self.settle(owner, now);
+            self.choose(now, rng);
+        }
+    }
+
+    fn exit_idle(&mut self, now: Instant, rng: &mut dyn Rng) {
+        let Some(name) = self.selected else { return };
+        if let Some(child) = self.children.get_mut(&name) {
+            child.balancer.exit_idle(now, rng);
+            self.settle(name, now);
+            self.choose(now, rng);
+        }
+    }
+
+    fn connectivity(&self) -> Connectivity {
+        match self.selected() {
+            Some(child) => child.balancer.connectivity(),
+            // LB-09: nothing at all
+            None => Connectivity::TransientFailure(no_endpoint(None, self.note.as_deref())),
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        self.children.values().filter_map(Child::next_deadline).min()
+    }
+
+    fn on_deadline(&mut self, now: Instant, rng: &mut dyn Rng) {
+        let names: Vec<_> = self.children.keys().copied().collect();
+        for name in names {
+            let Some(child) = self.children.get_mut(&name) else { continue };
+            child.on_deadline(now);
+            if child.balancer.next_deadline().is_some_and(|deadline| deadline <= now) {
+                child.balancer.on_deadline(now, rng);
+                self.settle(name, now);
+            }
+        }
+        self.choose(now, rng);
+        self.retire(now);
+    }
+
+    fn poll_command(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    fn poll_picker(&mut self) -> Option<(Connectivity, Arc<dyn Picker>)> {
+        let selected = self.selected.and_then(|name| self.children.get_mut(&name));
+        if let Some(child) = selected
+            && let Some((_, picker)) = child.balancer.poll_picker()
+        {
+            child.picker = Some(picker);
+            self.is_changed = true;
+        }
+        if !std::mem::take(&mut self.is_changed) {
+            return None;
+        }
+        let state = self.connectivity();
+        let picker = self.selected().and_then(|child| child.picker.clone());
+        let picker = picker.unwrap_or_else(|| match &state {
+            Connectivity::TransientFailure(reason) => Arc::new(Failing(reason.clone())),
+            Connectivity::Idle | Connectivity::Connecting | Connectivity::Ready => Arc::new(Waiting),
+        });
+        Some((state, picker))
+    }
+}
