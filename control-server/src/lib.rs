@@ -5,7 +5,9 @@
 //!                     `-- diagnostics --> admin
 //! ```
 
+pub mod admin;
 pub mod discovery;
 pub mod metrics;
 pub mod resources;
+pub mod server;
 pub mod state;

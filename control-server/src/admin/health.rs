@@ -1,0 +1,40 @@
+//! `/livez` and `/readyz`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+use super::Admin;
+
+/// Whether clients should be sent here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readiness {
+    /// Synced and not draining.
+    pub ready: bool,
+    /// Why not; empty when ready.
+    pub reasons: Vec<String>,
+}
+
+impl Readiness {
+    pub(super) fn of(admin: &Admin) -> Self {
+        let mut reasons = Vec::new();
+        if !admin.pipeline().synced {
+            reasons.push("the configuration has not been read yet".to_owned());
+        }
+        if admin.drain.has_begun() {
+            reasons.push("the server is draining".to_owned());
+        }
+        Self { ready: reasons.is_empty(), reasons }
+    }
+}
+
+pub(super) async fn livez() -> &'static str {
+    "ok\n"
+}
+
+pub(super) async fn readyz(State(admin): State<Admin>) -> (StatusCode, Json<Readiness>) {
+    let readiness = Readiness::of(&admin);
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(readiness))
+}

@@ -1,0 +1,74 @@
+#![doc = include_str!("../../../docs/admin-api.md")]
+
+mod clients;
+mod config;
+mod error;
+mod health;
+mod index;
+mod metrics;
+mod resources;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::routing::get;
+use tokio::sync::watch;
+
+use crate::discovery::{Drain, Registry, ResourceCache};
+use crate::metrics::Metrics;
+use crate::state::PipelineState;
+
+pub use clients::ClientList;
+pub use error::ErrorBody;
+pub use health::Readiness;
+pub use resources::{ResourceEntry, ResourceList};
+pub use status::{ClientCounts, ServerStatus};
+
+/// What the admin API reads. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Admin {
+    cache: ResourceCache,
+    state: watch::Receiver<Arc<PipelineState>>,
+    registry: Registry,
+    drain: Drain,
+    metrics: Metrics,
+    started: Instant,
+}
+
+impl Admin {
+    /// An admin API over the server's parts.
+    pub fn new(
+        cache: ResourceCache,
+        state: watch::Receiver<Arc<PipelineState>>,
+        registry: Registry,
+        drain: Drain,
+        metrics: Metrics,
+    ) -> Self {
+        Self { cache, state, registry, drain, metrics, started: Instant::now() }
+    }
+
+    fn pipeline(&self) -> Arc<PipelineState> {
+        self.state.borrow().clone()
+    }
+}
+
+/// Every endpoint of the admin API.
+pub fn router(admin: Admin) -> Router {
+    Router::new()
+        .route("/", get(index::index))
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::metrics))
+        .route("/v1/status", get(status::status))
+        .route("/v1/clients", get(clients::list))
+        .route("/v1/clients/{id}", get(clients::one))
+        .route("/v1/config", get(config::config))
+        .route("/v1/resources", get(resources::list))
+        .fallback(error::no_such_path)
+        .method_not_allowed_fallback(error::no_such_method)
+        .with_state(admin)
+}

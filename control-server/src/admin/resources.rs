@@ -1,0 +1,116 @@
+//! `/v1/resources`.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use envoy_types::pb::envoy::config::cluster::v3::Cluster;
+use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use envoy_types::pb::envoy::config::listener::v3::Listener;
+use envoy_types::pb::envoy::config::route::v3::RouteConfiguration;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
+use prost::Message;
+use serde::{Deserialize, Serialize};
+
+use crate::resources::{EncodedResource, ResourceKind};
+
+use super::Admin;
+use super::error::Failure;
+
+/// What is served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceList {
+    /// The revision that it belongs to; 0 before the first sync.
+    pub revision: u64,
+    /// By type and name.
+    pub resources: Vec<ResourceEntry>,
+}
+
+/// A resource that is served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResourceEntry {
+    /// `cds`, `eds`, `lds` or `rds`.
+    pub r#type: String,
+    /// The type URL.
+    pub type_url: String,
+    /// Its name.
+    pub name: String,
+    /// Its content's hash.
+    pub version: String,
+    /// Length of the encoded message.
+    pub bytes: usize,
+    /// The encoded message in base64; only if a name was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// The message for human eyes, in no fixed format; only if a name was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Filter {
+    r#type: Option<String>,
+    name: Option<String>,
+}
+
+pub(super) async fn list(
+    State(admin): State<Admin>,
+    filter: Result<Query<Filter>, QueryRejection>,
+) -> Result<Json<ResourceList>, Failure> {
+    let Query(filter) = filter.map_err(|rejection| Failure::bad_request(rejection.body_text()))?;
+    let kind = filter.r#type.as_deref().map(kind).transpose()?;
+    let Some(snapshot) = admin.cache.latest() else {
+        return Ok(Json(ResourceList { revision: 0, resources: Vec::new() }));
+    };
+    let kinds = ResourceKind::ALL.into_iter().filter(|found| kind.is_none_or(|kind| kind == *found));
+    let resources = kinds.flat_map(|kind| snapshot.set.of_kind(kind).map(move |resource| (kind, resource)));
+    let resources = match &filter.name {
+        None => resources.map(|(kind, resource)| entry(kind, resource)).collect(),
+        Some(name) => resources
+            .filter(|(_, resource)| *resource.name == **name)
+            .map(|(kind, resource)| with_content(kind, resource))
+            .collect(),
+    };
+    Ok(Json(ResourceList { revision: snapshot.set.revision, resources }))
+}
+
+fn kind(name: &str) -> Result<ResourceKind, Failure> {
+    let message = || format!("type {name:?} is not served; use cds, eds, lds, rds or a full type URL");
+    ResourceKind::from_name(name).ok_or_else(|| Failure::bad_request(message()))
+}
+
+fn entry(kind: ResourceKind, resource: &EncodedResource) -> ResourceEntry {
+    ResourceEntry {
+        r#type: kind.short_name().to_owned(),
+        type_url: kind.type_url().to_owned(),
+        name: resource.name.as_ref().to_owned(),
+        version: resource.version.as_ref().to_owned(),
+        bytes: resource.bytes.len(),
+        value: None,
+        text: None,
+    }
+}
+
+fn with_content(kind: ResourceKind, resource: &EncodedResource) -> ResourceEntry {
+    let text = match kind {
+        ResourceKind::Cluster => text::<Cluster>(&resource.bytes),
+        ResourceKind::Endpoints => text::<ClusterLoadAssignment>(&resource.bytes),
+        ResourceKind::Listener => listener_text(&resource.bytes),
+        ResourceKind::Route => text::<RouteConfiguration>(&resource.bytes),
+    };
+    ResourceEntry { value: Some(STANDARD.encode(&resource.bytes)), text, ..entry(kind, resource) }
+}
+
+fn text<M: Message + Default + std::fmt::Debug>(bytes: &Bytes) -> Option<String> {
+    M::decode(bytes.clone()).ok().map(|message| format!("{message:#?}"))
+}
+
+/// What matters in a client's listener is packed inside it.
+fn listener_text(bytes: &Bytes) -> Option<String> {
+    let mut listener = Listener::decode(bytes.clone()).ok()?;
+    let packed = listener.api_listener.as_mut().and_then(|api| api.api_listener.take());
+    let manager = packed.and_then(|any| HttpConnectionManager::decode(&any.value[..]).ok());
+    Some(format!("{listener:#?}\n{manager:#?}"))
+}

@@ -1,0 +1,76 @@
+//! `/v1/status`.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+use crate::discovery::{ClientStatus, SyncState};
+use crate::state::Severity;
+
+use super::Admin;
+use super::health::Readiness;
+
+/// The server in a few numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerStatus {
+    /// Of the control server.
+    pub version: String,
+    /// How long it has been up.
+    pub uptime_seconds: u64,
+    /// Whether clients should be sent here.
+    #[serde(flatten)]
+    pub readiness: Readiness,
+    /// Every source has delivered its first full set.
+    pub synced: bool,
+    /// The revision that is served.
+    pub revision: u64,
+    /// Accepted objects.
+    pub objects: usize,
+    /// Diagnostics that are errors.
+    pub errors: usize,
+    /// Diagnostics that are warnings.
+    pub warnings: usize,
+    /// Open streams by state.
+    pub clients: ClientCounts,
+}
+
+/// Open streams by state.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientCounts {
+    /// All of them.
+    pub connected: usize,
+    /// They have what they asked for.
+    pub synced: usize,
+    /// Something is on its way.
+    pub pending: usize,
+    /// They refused something.
+    pub nacked: usize,
+}
+
+impl ClientCounts {
+    fn of(clients: &[ClientStatus]) -> Self {
+        let count = |state| clients.iter().filter(|client| client.state == state).count();
+        Self {
+            connected: clients.len(),
+            synced: count(SyncState::Synced),
+            pending: count(SyncState::Pending),
+            nacked: count(SyncState::Nacked),
+        }
+    }
+}
+
+pub(super) async fn status(State(admin): State<Admin>) -> Json<ServerStatus> {
+    let state = admin.pipeline();
+    let count = |severity| state.diagnostics.iter().filter(|found| found.severity == severity).count();
+    Json(ServerStatus {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_seconds: admin.started.elapsed().as_secs(),
+        readiness: Readiness::of(&admin),
+        synced: state.synced,
+        revision: state.revision,
+        objects: state.objects.len(),
+        errors: count(Severity::Error),
+        warnings: count(Severity::Warning),
+        clients: ClientCounts::of(&admin.registry.clients()),
+    })
+}

@@ -1,0 +1,190 @@
+//! The admin API over a router without a socket.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use bytes::Bytes;
+use envoy_types::pb::envoy::config::cluster::v3::Cluster;
+use http_body_util::BodyExt;
+use prost::Message;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tonic::codegen::Service;
+
+use crate::discovery::{Drain, Feed, Registry, ResourceCache};
+use crate::metrics::Metrics;
+use crate::resources::{EncodedResource, ResourceKind, ResourceSet};
+use crate::state::{Diagnostic, ObjectStatus, PipelineState, Severity};
+
+use super::{Admin, router};
+
+/// An admin API over hand-made state.
+struct Fixture {
+    admin: Admin,
+    state: watch::Sender<Arc<PipelineState>>,
+    cache: ResourceCache,
+    _resources: watch::Sender<Arc<ResourceSet>>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let (resources, state) = (watch::Sender::new(Arc::new(resources())), watch::Sender::default());
+        let feed = Feed { resources: resources.subscribe(), state: state.subscribe() };
+        let (cache, follow) = ResourceCache::follow(feed.clone());
+        tokio::spawn(follow);
+        let admin =
+            Admin::new(cache.clone(), feed.state, Registry::default(), Drain::default(), Metrics::default());
+        Self { admin, state, cache, _resources: resources }
+    }
+
+    async fn sync(&mut self) {
+        self.state.send_replace(Arc::new(state()));
+        self.cache.next().await;
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, String) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router(self.admin.clone()).call(request).await.unwrap();
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    async fn json(&self, path: &str) -> (StatusCode, Value) {
+        let (status, body) = self.get(path).await;
+        (status, serde_json::from_str(&body).unwrap())
+    }
+}
+
+fn resources() -> ResourceSet {
+    let cluster = Cluster { name: "shop".to_owned(), ..Cluster::default() };
+    let resource =
+        EncodedResource { name: "shop".into(), version: "v1".into(), bytes: cluster.encode_to_vec().into() };
+    let broken =
+        EncodedResource { name: "x".into(), version: "v2".into(), bytes: Bytes::from_static(b"\xff") };
+    let mut set = ResourceSet { revision: 7, ..ResourceSet::default() };
+    set.resources.insert((ResourceKind::Cluster, "shop".into()), Arc::new(resource));
+    set.resources.insert((ResourceKind::Route, "x".into()), Arc::new(broken));
+    set
+}
+
+fn state() -> PipelineState {
+    let object = ObjectStatus {
+        kind: "ServiceEntry".to_owned(),
+        namespace: "shop".to_owned(),
+        name: "orders".to_owned(),
+        file: "a.yaml".to_owned(),
+        line: 1,
+        stale: false,
+    };
+    let diagnostic = Diagnostic {
+        severity: Severity::Error,
+        file: "b.yaml".to_owned(),
+        line: 3,
+        column: 5,
+        object: String::new(),
+        field: String::new(),
+        message: "no".to_owned(),
+    };
+    PipelineState { synced: true, revision: 7, objects: vec![object], diagnostics: vec![diagnostic] }
+}
+
+#[tokio::test]
+async fn ready_only_between_sync_and_drain() {
+    let mut fixture = Fixture::new();
+    assert_eq!(fixture.get("/livez").await, (StatusCode::OK, "ok\n".to_owned()));
+    let unsynced = json!({ "ready": false, "reasons": ["the configuration has not been read yet"] });
+    assert_eq!(fixture.json("/readyz").await, (StatusCode::SERVICE_UNAVAILABLE, unsynced));
+    fixture.sync().await;
+    assert_eq!(fixture.json("/readyz").await, (StatusCode::OK, json!({ "ready": true, "reasons": [] })));
+    fixture.admin.drain.begin(std::time::Duration::ZERO);
+    let draining = json!({ "ready": false, "reasons": ["the server is draining"] });
+    assert_eq!(fixture.json("/readyz").await, (StatusCode::SERVICE_UNAVAILABLE, draining));
+    assert_eq!(fixture.get("/livez").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn status_and_config_tell_the_state() {
+    let mut fixture = Fixture::new();
+    fixture.sync().await;
+    let (_, status) = fixture.json("/v1/status").await;
+    assert_eq!(status["ready"], json!(true));
+    assert_eq!(status["revision"], json!(7));
+    assert_eq!(
+        (&status["objects"], &status["errors"], &status["warnings"]),
+        (&json!(1), &json!(1), &json!(0))
+    );
+    assert_eq!(status["clients"], json!({ "connected": 0, "synced": 0, "pending": 0, "nacked": 0 }));
+    let (_, config) = fixture.json("/v1/config").await;
+    assert_eq!(config["objects"][0]["name"], json!("orders"));
+    assert_eq!(config["diagnostics"][0]["severity"], json!("error"));
+    assert_eq!(fixture.json("/v1/clients").await, (StatusCode::OK, json!({ "clients": [] })));
+}
+
+#[tokio::test]
+async fn resources_are_listed_and_shown() {
+    let mut fixture = Fixture::new();
+    let (_, before) = fixture.json("/v1/resources").await;
+    assert_eq!(before, json!({ "revision": 0, "resources": [] }), "nothing before the sync");
+    fixture.sync().await;
+    let (_, all) = fixture.json("/v1/resources").await;
+    assert_eq!(all["revision"], json!(7));
+    let row = |index: usize, field: &str| all["resources"][index][field].clone();
+    assert_eq!((row(0, "type"), row(0, "name"), row(0, "bytes")), (json!("cds"), json!("shop"), json!(6)));
+    assert_eq!(row(0, "value"), Value::Null);
+    let (_, one) = fixture.json("/v1/resources?type=cds&name=shop").await;
+    assert_eq!(one["resources"][0]["value"], json!("CgRzaG9w"));
+    assert!(one["resources"][0]["text"].as_str().unwrap().contains("name: \"shop\""));
+    let (_, broken) = fixture.json("/v1/resources?name=x").await;
+    assert_eq!(broken["resources"][0]["value"], json!("/w=="));
+    assert_eq!(broken["resources"][0]["text"], Value::Null);
+    assert_eq!(fixture.json("/v1/resources?type=eds").await.1["resources"], json!([]));
+}
+
+#[tokio::test]
+async fn metrics_count_what_there_is() {
+    let mut fixture = Fixture::new();
+    fixture.sync().await;
+    fixture.admin.metrics.pushed(ResourceKind::Cluster);
+    fixture.admin.metrics.acked(ResourceKind::Cluster, Some(std::time::Duration::from_millis(2)));
+    fixture.admin.metrics.nacked(ResourceKind::Route);
+    let (status, text) = fixture.get("/metrics").await;
+    assert_eq!(status, StatusCode::OK);
+    for line in [
+        "control_server_clients 0",
+        "control_server_synced 1",
+        "control_server_config_revision 7",
+        "control_server_objects{kind=\"ServiceEntry\"} 1",
+        "control_server_diagnostics{severity=\"error\"} 1",
+        "control_server_resources{type=\"cds\"} 1",
+        "control_server_pushes_total{type=\"cds\"} 1",
+        "control_server_acks_total{type=\"cds\"} 1",
+        "control_server_nacks_total{type=\"rds\"} 1",
+        "control_server_push_latency_seconds_count 1",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
+    }
+    assert!(text.contains("control_server_build_info{version=\""));
+    assert!(text.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn mistakes_are_answered_in_json() {
+    let fixture = Fixture::new();
+    for (path, status, part) in [
+        ("/nothing", StatusCode::NOT_FOUND, "GET / lists"),
+        ("/v1/clients/9", StatusCode::NOT_FOUND, "no client \"9\""),
+        ("/v1/resources?type=xyz", StatusCode::BAD_REQUEST, "use cds, eds, lds, rds"),
+        ("/v1/resources?type=a&type=b", StatusCode::BAD_REQUEST, "duplicate"),
+    ] {
+        let (found, body) = fixture.json(path).await;
+        assert_eq!(found, status, "{path}");
+        assert!(body["message"].as_str().unwrap().contains(part), "{path}: {body}");
+    }
+    let request = Request::post("/v1/clients").body(Body::empty()).unwrap();
+    let response = router(fixture.admin.clone()).call(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    let (_, index) = fixture.get("/").await;
+    assert!(index.contains("/v1/resources"));
+}

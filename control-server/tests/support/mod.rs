@@ -1,0 +1,149 @@
+//! A server in this process with hand-made resources, and an ADS client without any mercy.
+
+#![expect(clippy::unwrap_used, reason = "a helper of tests")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use control_server::discovery::{ClientStatus, Feed};
+use control_server::resources::{EncodedResource, ResourceKind, ResourceSet};
+use control_server::server::{ControlServer, Options, Running};
+use control_server::state::PipelineState;
+use envoy_types::pb::envoy::config::core::v3::{Node, node::UserAgentVersionType};
+use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
+use envoy_types::pb::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
+use envoy_types::pb::google::rpc::Status;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::transport::Channel;
+
+/// A server on free loopback ports.
+pub(crate) struct Fixture {
+    pub(crate) running: Running,
+    resources: watch::Sender<Arc<ResourceSet>>,
+    state: watch::Sender<Arc<PipelineState>>,
+}
+
+impl Fixture {
+    /// Listening; nothing is synced.
+    pub(crate) async fn unsynced() -> Self {
+        let (resources, state) = (watch::Sender::default(), watch::Sender::default());
+        let feed = Feed { resources: resources.subscribe(), state: state.subscribe() };
+        let loopback = "127.0.0.1:0".parse().unwrap();
+        let options = Options { xds: loopback, admin: loopback, ..Options::default() };
+        let running = ControlServer::serve(options, feed).await.unwrap();
+        Self { running, resources, state }
+    }
+
+    /// Synced, with `cds a=1` as the cluster `a` of content 1.
+    pub(crate) async fn with(resources: &[&str]) -> Self {
+        let fixture = Self::unsynced().await;
+        fixture.publish(resources);
+        fixture.sync();
+        fixture
+    }
+
+    pub(crate) fn sync(&self) {
+        self.state.send_replace(Arc::new(PipelineState { synced: true, ..PipelineState::default() }));
+    }
+
+    pub(crate) fn publish(&self, resources: &[&str]) {
+        let revision = self.resources.borrow().revision + 1;
+        let mut set = ResourceSet { revision, ..ResourceSet::default() };
+        for text in resources {
+            let (kind, rest) = text.split_once(' ').unwrap();
+            let (name, version) = rest.split_once('=').unwrap();
+            let kind = ResourceKind::from_name(kind).unwrap();
+            let bytes = Bytes::copy_from_slice(rest.as_bytes());
+            let resource = EncodedResource { name: name.into(), version: version.into(), bytes };
+            set.resources.insert((kind, resource.name.clone()), Arc::new(resource));
+        }
+        self.resources.send_replace(Arc::new(set));
+    }
+
+    /// The clients, once they are as wanted.
+    pub(crate) async fn clients_once(&self, wanted: impl Fn(&[ClientStatus]) -> bool) -> Vec<ClientStatus> {
+        for _ in 0..1000 {
+            let clients = self.running.registry().clients();
+            if wanted(&clients) {
+                return clients;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("still {:#?}", self.running.registry().clients());
+    }
+}
+
+/// An ADS client that does nothing by itself.
+pub(crate) struct Client {
+    requests: mpsc::UnboundedSender<DiscoveryRequest>,
+    responses: tonic::Streaming<DiscoveryResponse>,
+}
+
+impl Client {
+    pub(crate) async fn connect(fixture: &Fixture) -> Self {
+        let url = format!("http://{}", fixture.running.xds_address());
+        let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
+        let (requests, receiver) = mpsc::unbounded_channel();
+        let mut client = AggregatedDiscoveryServiceClient::new(channel);
+        let outgoing = UnboundedReceiverStream::new(receiver);
+        let responses = client.stream_aggregated_resources(outgoing).await.unwrap().into_inner();
+        Self { requests, responses }
+    }
+
+    pub(crate) fn ask(&self, kind: ResourceKind, names: &[&str], version: &str) {
+        self.ask_type(kind.type_url(), names, version);
+    }
+
+    pub(crate) fn ask_type(&self, type_url: &str, names: &[&str], version: &str) {
+        let node = Node {
+            id: "node-1".to_owned(),
+            user_agent_name: "a test".to_owned(),
+            user_agent_version_type: Some(UserAgentVersionType::UserAgentVersion("1.2".to_owned())),
+            ..Node::default()
+        };
+        self.requests
+            .send(DiscoveryRequest {
+                node: Some(node),
+                version_info: version.to_owned(),
+                resource_names: names.iter().map(ToString::to_string).collect(),
+                type_url: type_url.to_owned(),
+                ..DiscoveryRequest::default()
+            })
+            .unwrap();
+    }
+
+    /// Accepts a response, or refuses it with a reason; `names` is the whole subscription.
+    pub(crate) fn answer(&self, response: &DiscoveryResponse, names: &[&str], refusal: Option<&str>) {
+        let refusal = refusal.map(|message| Status { code: 3, message: message.to_owned(), details: vec![] });
+        self.requests
+            .send(DiscoveryRequest {
+                version_info: if refusal.is_none() { response.version_info.clone() } else { String::new() },
+                resource_names: names.iter().map(ToString::to_string).collect(),
+                type_url: response.type_url.clone(),
+                response_nonce: response.nonce.clone(),
+                error_detail: refusal,
+                ..DiscoveryRequest::default()
+            })
+            .unwrap();
+    }
+
+    /// The next message, or how the stream ended.
+    pub(crate) async fn message(&mut self) -> Result<Option<DiscoveryResponse>, tonic::Status> {
+        tokio::time::timeout(Duration::from_secs(10), self.responses.message())
+            .await
+            .expect("no message in 10 s")
+    }
+
+    /// The next response, which has to be this: `cds a=1 b=2`.
+    pub(crate) async fn expect(&mut self, expected: &str) -> DiscoveryResponse {
+        let response = self.message().await.unwrap().unwrap();
+        let kind = ResourceKind::from_type_url(&response.type_url).unwrap();
+        let contents =
+            response.resources.iter().map(|any| format!(" {}", String::from_utf8_lossy(&any.value)));
+        assert_eq!(format!("{}{}", kind.short_name(), contents.collect::<String>()), expected);
+        assert!(response.resources.iter().all(|any| any.type_url == response.type_url));
+        response
+    }
+}
