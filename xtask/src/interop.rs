@@ -117,6 +117,10 @@ fn run(command: &mut Command) -> Result<String, Failure> {
     if result.status.success() {
         return Ok(String::from_utf8_lossy(&result.stdout).trim().to_owned());
     }
-    let said = [&result.stdout, &result.stderr].map(|text| String::from_utf8_lossy(text).trim().to_owned());
-    Err(Failure::new(format!("`{shown}` ended with {}: {}", result.status, said.join("\n"))))
+    let said = [result.stdout, result.stderr].concat();
+    Err(Failure::new(format!(
+        "`{shown}` ended with {}: {}",
+        result.status,
+        String::from_utf8_lossy(&said).trim()
+    )))
 }

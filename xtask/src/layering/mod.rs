@@ -4,6 +4,7 @@
 
 mod lock;
 mod manifest;
+mod pages;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -67,6 +68,9 @@ pub fn inspect(root: &Path) -> Result<Report, Failure> {
     }
     shape::inspect(&sources, &mut report);
     report.violations.extend(lock::inspect(&File::read(root, "Cargo.lock")?));
+    for page in workspace::files(root, ".md")? {
+        report.violations.extend(pages::inspect(&page, |path| root.join(path).exists()));
+    }
     report.violations.sort();
     report.notes.sort();
     Ok(report)

@@ -1,4 +1,4 @@
-use super::{Report, lock, manifest, shape, words};
+use super::{Report, lock, manifest, pages, shape, words};
 use crate::source::Source;
 use crate::workspace::File;
 
@@ -139,5 +139,19 @@ fn files_and_folders_keep_their_size() {
     ] {
         let report = shape_of(&files);
         assert_eq!((report.violations.len(), report.notes.len()), (violations, notes), "{name}: {report:?}");
+    }
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let exists = |path: &str| ["docs/a.md", "docs/../README.md"].contains(&path);
+    for (name, text, expected) in [
+        ("beside", "[a](a.md) and [top](../README.md)", None),
+        ("with a fragment", "[a](a.md#part) [b](#here)", None),
+        ("elsewhere", "[b](https://example.org/x.md)", None),
+        ("nowhere", "x\n[b](b.md)", Some("docs/page.md:2: the link b.md leads nowhere")),
+    ] {
+        let found = pages::inspect(&File::new("docs/page.md", text), exists);
+        assert_eq!(found.first().map(ToString::to_string).as_deref(), expected, "{name}");
     }
 }
