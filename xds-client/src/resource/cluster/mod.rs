@@ -1,0 +1,109 @@
+//! Clusters: where endpoints come from, how calls are spread over them and limited (gRFC A27, A32, A37, A50, A52).
+
+mod discovery;
+mod lb_policy;
+mod outlier_detection;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use envoy_types::pb::envoy::config::cluster::v3 as proto;
+use envoy_types::pb::envoy::config::core::v3::RoutingPriority;
+use mesh_core::config::{ClusterSettings, MaxRequests, Name, ReportedMetric};
+
+use super::decode::{Named, decode_message};
+use super::invalid::{Checked, Invalid, Within};
+use super::metadata::Metadata;
+use super::transport_socket::{self, Side};
+use super::{AnyResource, DecodeContext, DecodeError, ResourceType, config_source};
+
+pub use discovery::ClusterDiscovery;
+
+/// `envoy.config.cluster.v3.Cluster`, decoded to [`Cluster`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClusterType;
+
+/// A validated `envoy.config.cluster.v3.Cluster`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cluster {
+    /// How calls are spread and limited.
+    pub settings: Arc<ClusterSettings>,
+    /// Where its endpoints come from.
+    pub discovery: ClusterDiscovery,
+}
+
+impl ResourceType for ClusterType {
+    fn type_url(&self) -> &'static str {
+        "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+    }
+
+    fn is_full_state(&self) -> bool {
+        true
+    }
+
+    fn decode(&self, _: &DecodeContext, bytes: &Bytes) -> Result<(Name, AnyResource), DecodeError> {
+        decode_message(self.type_url(), bytes, |message: proto::Cluster| read(&message))
+    }
+}
+
+impl Named for proto::Cluster {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+fn read(cluster: &proto::Cluster) -> Checked<Cluster> {
+    let discovery = discovery::read(cluster)?;
+    // CDS-15
+    if !cluster.transport_socket_matches.is_empty() {
+        return Err(Invalid::at("transport_socket_matches", "must be empty"));
+    }
+    transport_socket::plaintext(cluster.transport_socket.as_ref(), Side::Client)?;
+    // CDS-10
+    cluster.lrs_server.as_ref().map_or(Ok(()), config_source::is_self).within("lrs_server")?;
+    let metadata = Metadata::read(cluster.metadata.as_ref()).within("metadata")?;
+    // CDS-18
+    let label = |key| Name::from(metadata.text("com.google.csm.telemetry_labels", key).unwrap_or("unknown"));
+    let (locality_policy, lb_policy) = lb_policy::read(cluster)?;
+    let outlier_detection = cluster.outlier_detection.as_ref().map(outlier_detection::read).transpose();
+    let name = Name::from(cluster.name.as_str());
+    let settings = ClusterSettings {
+        service_name: discovery::service_name(cluster).map_or_else(|| name.clone(), Name::from),
+        name,
+        lb_policy,
+        locality_policy,
+        max_requests: max_requests(cluster),
+        outlier_detection: outlier_detection.within("outlier_detection")?,
+        telemetry_labels: Some((label("service_name"), label("service_namespace"))),
+        load_reporting: cluster.lrs_server.is_some(),
+        reported_metrics: reported_metrics(&cluster.lrs_report_endpoint_metrics),
+    };
+    Ok(Cluster { settings: Arc::new(settings), discovery })
+}
+
+/// CDS-11
+fn max_requests(cluster: &proto::Cluster) -> MaxRequests {
+    let thresholds = cluster.circuit_breakers.iter().flat_map(|breakers| &breakers.thresholds);
+    let mut default = thresholds.filter(|entry| entry.priority == RoutingPriority::Default as i32);
+    let limit = default.next().and_then(|entry| entry.max_requests);
+    limit.map_or_else(MaxRequests::default, |limit| MaxRequests(limit.value))
+}
+
+/// CDS-19: unknown names are ignored, all named metrics make single ones needless, none is listed twice.
+fn reported_metrics(names: &[String]) -> Arc<[ReportedMetric]> {
+    let all_named = names.iter().any(|name| name == "named_metrics.*");
+    let metric = |name: &str| match name {
+        "cpu_utilization" => Some(ReportedMetric::CpuUtilization),
+        "mem_utilization" => Some(ReportedMetric::MemUtilization),
+        "application_utilization" => Some(ReportedMetric::ApplicationUtilization),
+        "named_metrics.*" => Some(ReportedMetric::AllNamed),
+        name if all_named && name.starts_with("named_metrics.") => None,
+        name => match name.strip_prefix("named_metrics.") {
+            None | Some("") => None,
+            Some(key) => Some(ReportedMetric::Named(key.into())),
+        },
+    };
+    let distinct: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+    distinct.into_iter().filter_map(metric).collect()
+}

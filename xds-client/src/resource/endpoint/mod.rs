@@ -1,0 +1,110 @@
+//! Endpoints: addresses, weights and health, in localities and priorities (gRFC A27, A61, A76).
+
+mod locality;
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use envoy_types::pb::envoy::config::endpoint::v3 as proto;
+use envoy_types::pb::envoy::config::endpoint::v3::cluster_load_assignment::policy::DropOverload;
+use mesh_core::config::{DropCategory, EndpointSet, Locality, LocalityId, Name, Priority};
+use mesh_core::policy::matcher::Fraction;
+
+use super::decode::{Named, decode_message};
+use super::fraction::fraction;
+use super::invalid::{Checked, Invalid, Within};
+use super::{AnyResource, DecodeContext, DecodeError, ResourceType};
+
+/// `envoy.config.endpoint.v3.ClusterLoadAssignment`, decoded to [`EndpointSet`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndpointsType;
+
+/// A validated `envoy.config.endpoint.v3.ClusterLoadAssignment`.
+pub type ClusterLoadAssignment = Arc<EndpointSet>;
+
+impl ResourceType for EndpointsType {
+    fn type_url(&self) -> &'static str {
+        "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
+    }
+
+    fn is_full_state(&self) -> bool {
+        false
+    }
+
+    fn decode(&self, context: &DecodeContext, bytes: &Bytes) -> Result<(Name, AnyResource), DecodeError> {
+        decode_message(self.type_url(), bytes, |message: proto::ClusterLoadAssignment| {
+            read(&message, context)
+        })
+    }
+}
+
+impl Named for proto::ClusterLoadAssignment {
+    const NAME_FIELD: &'static str = "cluster_name";
+
+    fn name(&self) -> &str {
+        &self.cluster_name
+    }
+}
+
+/// The localities of one priority while they are read.
+#[derive(Debug, Default)]
+struct Draft {
+    localities: Vec<Arc<Locality>>,
+    known: HashSet<LocalityId>,
+    weight: u64,
+}
+
+/// Linear in the number of endpoints. `overprovisioning_factor` is not looked at (EDS-13).
+fn read(assignment: &proto::ClusterLoadAssignment, context: &DecodeContext) -> Checked<EndpointSet> {
+    let mut addresses: HashSet<SocketAddr> = HashSet::new();
+    let mut drafts: BTreeMap<u32, Draft> = BTreeMap::new();
+    for (index, entry) in assignment.endpoints.iter().enumerate() {
+        let mut read = || {
+            let Some(locality) = locality::read(entry, context, &mut addresses)? else { return Ok(()) };
+            add(drafts.entry(entry.priority).or_default(), locality)
+        };
+        read().within_element("endpoints", index)?;
+    }
+    let drops = assignment.policy.as_ref().map_or(&[][..], |policy| &policy.drop_overloads);
+    let drop = |(index, overload)| drop_category(overload).within_element("policy.drop_overloads", index);
+    Ok(EndpointSet {
+        priorities: without_gaps(drafts)?,
+        drops: drops.iter().enumerate().map(drop).collect::<Checked<_>>()?,
+    })
+}
+
+/// EDS-04, EDS-06
+fn add(draft: &mut Draft, locality: Locality) -> Checked<()> {
+    draft.weight += u64::from(locality.weight.get());
+    if draft.weight > u64::from(u32::MAX) {
+        let reason = "the weights of this priority's localities add up to more than 4294967295";
+        return Err(Invalid::at("load_balancing_weight", reason));
+    }
+    if !draft.known.insert(locality.id.clone()) {
+        return Err(Invalid::at("locality", format!("{} occurs twice in this priority", locality.id)));
+    }
+    draft.localities.push(Arc::new(locality));
+    Ok(())
+}
+
+/// EDS-05; none at all is fine and means that nothing can be reached (EDS-01).
+fn without_gaps(drafts: BTreeMap<u32, Draft>) -> Checked<Vec<Priority>> {
+    let missing = (0..).zip(drafts.keys()).find(|(expected, found)| expected != *found);
+    match missing {
+        Some((missing, found)) => {
+            Err(Invalid::at("endpoints", format!("priority {found} is used, but not priority {missing}")))
+        }
+        None => Ok(drafts.into_values().map(|draft| Priority { localities: draft.localities }).collect()),
+    }
+}
+
+/// EDS-12
+fn drop_category(overload: &DropOverload) -> Checked<DropCategory> {
+    let share = overload.drop_percentage.as_ref().map_or(Ok(Fraction::per_million(0)), fraction);
+    Ok(DropCategory {
+        category: overload.category.as_str().into(),
+        fraction: share.within("drop_percentage")?,
+    })
+}

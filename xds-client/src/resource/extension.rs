@@ -1,0 +1,118 @@
+//! Extension configurations: an `Any`, or a `TypedStruct` inside one (RV-05).
+
+use envoy_types::pb::google::protobuf::{Any, Struct, Value, value::Kind};
+use prost::Message;
+
+use super::invalid::{Checked, Invalid};
+
+/// An extension's configuration under its own type, whatever it was wrapped in.
+#[derive(Debug)]
+pub(super) struct Extension<'a> {
+    type_name: String,
+    payload: Payload<'a>,
+}
+
+#[derive(Debug)]
+enum Payload<'a> {
+    Message(&'a [u8]),
+    Fields(Struct),
+}
+
+/// `xds.type.v3.TypedStruct` and `udpa.type.v1.TypedStruct`, which are the same on the wire.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct TypedStruct {
+    #[prost(string, tag = "1")]
+    pub(super) type_url: String,
+    #[prost(message, optional, tag = "2")]
+    pub(super) value: Option<Struct>,
+}
+
+impl<'a> Extension<'a> {
+    /// Unwraps `any`.
+    pub(super) fn of(any: &'a Any) -> Checked<Self> {
+        let type_name = after_last_slash(&any.type_url);
+        if !TYPED_STRUCTS.contains(&type_name) {
+            return Ok(Self { type_name: type_name.to_owned(), payload: Payload::Message(&any.value) });
+        }
+        let typed =
+            TypedStruct::decode(any.value.as_slice()).map_err(|error| Invalid::new(error.to_string()))?;
+        Ok(Self {
+            type_name: after_last_slash(&typed.type_url).to_owned(),
+            payload: Payload::Fields(typed.value.unwrap_or_default()),
+        })
+    }
+
+    /// The message's full name, or whatever follows the last slash of a `TypedStruct`'s type URL.
+    pub(super) fn type_name(&self) -> &str {
+        &self.type_name
+    }
+
+    /// The fields of a `TypedStruct`; `None` for a message.
+    pub(super) fn fields(&self) -> Option<&Struct> {
+        match &self.payload {
+            Payload::Message(_) => None,
+            Payload::Fields(fields) => Some(fields),
+        }
+    }
+
+    /// Decodes the message.
+    pub(super) fn message<M: Message + Default>(&self) -> Checked<M> {
+        match &self.payload {
+            Payload::Message(bytes) => {
+                M::decode(*bytes).map_err(|error| Invalid::new(format!("{}: {error}", self.type_name)))
+            }
+            Payload::Fields(_) => {
+                Err(Invalid::new(format!("{} cannot be given as a TypedStruct", self.type_name)))
+            }
+        }
+    }
+
+    /// Checks that the message decodes; a `TypedStruct` always does.
+    pub(super) fn well_formed<M: Message + Default>(&self) -> Checked<()> {
+        match &self.payload {
+            Payload::Message(_) => self.message::<M>().map(drop),
+            Payload::Fields(_) => Ok(()),
+        }
+    }
+}
+
+/// A field of a `TypedStruct`, under any of its spellings.
+pub(super) fn field<'a>(fields: &'a Struct, keys: &[&str]) -> Option<&'a Kind> {
+    let kind = keys.iter().find_map(|key| fields.fields.get(*key))?.kind.as_ref()?;
+    (!matches!(kind, Kind::NullValue(_))).then_some(kind)
+}
+
+/// A whole number of a `TypedStruct`: a number, or digits in a string, as proto JSON allows.
+pub(super) fn number(fields: &Struct, keys: &[&str]) -> Checked<Option<u64>> {
+    let wrong = || Invalid::at(keys[0], "expected a whole number of at most 2^53");
+    match field(fields, keys) {
+        None => Ok(None),
+        Some(Kind::NumberValue(value)) if value.fract() == 0.0 && (0.0..=MAX_EXACT).contains(value) => {
+            Ok(Some(*value as u64))
+        }
+        Some(Kind::StringValue(text)) => text.parse().map(Some).map_err(|_| wrong()),
+        Some(_) => Err(wrong()),
+    }
+}
+
+/// The strings of a list in a `TypedStruct`.
+pub(super) fn strings(fields: &Struct, key: &str) -> Checked<Vec<String>> {
+    let text = |value: &Value| match &value.kind {
+        Some(Kind::StringValue(text)) => Ok(text.clone()),
+        _ => Err(Invalid::at(key, "expected a list of strings")),
+    };
+    match field(fields, &[key]) {
+        None => Ok(Vec::new()),
+        Some(Kind::ListValue(list)) => list.values.iter().map(text).collect(),
+        Some(_) => Err(Invalid::at(key, "expected a list of strings")),
+    }
+}
+
+fn after_last_slash(type_url: &str) -> &str {
+    type_url.rsplit('/').next().unwrap_or_default()
+}
+
+const TYPED_STRUCTS: [&str; 2] = ["xds.type.v3.TypedStruct", "udpa.type.v1.TypedStruct"];
+
+/// 2^53: every whole number up to here is exact in the double that carries it.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;

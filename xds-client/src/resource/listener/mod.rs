@@ -1,0 +1,94 @@
+//! Listeners: for clients, where the routes are; for servers, what is accepted (gRFC A27, A36).
+
+mod chain_match;
+mod connection_manager;
+mod socket;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use envoy_types::pb::envoy::config::listener::v3 as proto;
+use mesh_core::config::Name;
+
+use super::decode::{Named, decode_message};
+use super::extension::Extension;
+use super::invalid::{Checked, Invalid, Within};
+use super::transport_socket::Side;
+use super::{AnyResource, DecodeContext, DecodeError, ResourceType, RouteConfiguration};
+
+/// `envoy.config.listener.v3.Listener`, decoded to [`Listener`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenerType;
+
+/// A validated `envoy.config.listener.v3.Listener`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Listener {
+    /// For clients (`api_listener`).
+    Api(ApiListener),
+    /// For servers: validated; serving by it belongs to a server.
+    Socket,
+}
+
+/// What a client reads from a listener.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApiListener {
+    /// Where the routes are.
+    pub routes: RouteSource,
+    /// Default for routes that set none; `None` is no limit (LDS-05, RT-33).
+    pub max_stream_duration: Option<Duration>,
+}
+
+/// Where a listener's routes are.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RouteSource {
+    /// In a route configuration of this name.
+    Rds(Name),
+    /// In the listener itself.
+    Inline(Arc<RouteConfiguration>),
+}
+
+impl ResourceType for ListenerType {
+    fn type_url(&self) -> &'static str {
+        "type.googleapis.com/envoy.config.listener.v3.Listener"
+    }
+
+    fn is_full_state(&self) -> bool {
+        true
+    }
+
+    fn decode(&self, context: &DecodeContext, bytes: &Bytes) -> Result<(Name, AnyResource), DecodeError> {
+        decode_message(self.type_url(), bytes, |message: proto::Listener| listener(&message, context))
+    }
+}
+
+impl Named for proto::Listener {
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// LDS-01
+fn listener(listener: &proto::Listener, context: &DecodeContext) -> Checked<Listener> {
+    match &listener.api_listener {
+        Some(api) => api_listener(api, context).within("api_listener").map(Listener::Api),
+        None => socket::check(listener, context).map(|()| Listener::Socket),
+    }
+}
+
+fn api_listener(api: &proto::ApiListener, context: &DecodeContext) -> Checked<ApiListener> {
+    let read = || {
+        let any = api.api_listener.as_ref().ok_or_else(|| Invalid::new("must be set"))?;
+        let extension = Extension::of(any)?;
+        // LDS-02
+        match extension.type_name() {
+            connection_manager::TYPE => {
+                connection_manager::read(&extension.message()?, Side::Client, context)
+            }
+            other => {
+                Err(Invalid::new(format!("expected type {:?}, found {other:?}", connection_manager::TYPE)))
+            }
+        }
+    };
+    read().within("api_listener")
+}

@@ -1,0 +1,93 @@
+//! Listeners of servers (gRFC A36): validated, so that a bad one is refused where it arrives.
+
+use std::collections::HashSet;
+
+use envoy_types::pb::envoy::config::listener::v3::filter::ConfigType;
+use envoy_types::pb::envoy::config::listener::v3::{Filter, FilterChain, Listener};
+
+use crate::resource::extension::Extension;
+use crate::resource::invalid::{Checked, Invalid, Within};
+use crate::resource::transport_socket::{self, Side};
+use crate::resource::{DecodeContext, address};
+
+use super::chain_match::ChainMatch;
+use super::connection_manager;
+
+/// LDS-13 to LDS-20
+pub(super) fn check(listener: &Listener, context: &DecodeContext) -> Checked<()> {
+    // LDS-13
+    if !listener.listener_filters.is_empty() {
+        return Err(Invalid::at("listener_filters", "must be empty"));
+    }
+    if listener.use_original_dst.is_some_and(|use_it| use_it.value) {
+        return Err(Invalid::at("use_original_dst", "must be false"));
+    }
+    // LDS-14
+    address::socket_address(listener.address.as_ref()).within("address")?;
+    // LDS-16
+    if listener.filter_chains.is_empty() && listener.default_filter_chain.is_none() {
+        return Err(Invalid::at("filter_chains", "there is no filter chain and no default_filter_chain"));
+    }
+    let mut matches: Vec<ChainMatch<'_>> = Vec::new();
+    for (index, chain) in listener.filter_chains.iter().enumerate() {
+        let read = || {
+            filter_chain(chain, context)?;
+            ChainMatch::read(chain.filter_chain_match.as_ref()).within("filter_chain_match")
+        };
+        let this = read().within_element("filter_chains", index)?;
+        // LDS-17: chains that can never match are compared too.
+        if let Some(other) = matches.iter().position(|other| other.overlaps(&this)) {
+            let reason = format!("matches the same connections as filter_chains[{other}]");
+            return Err(Invalid::at("filter_chain_match", reason)).within_element("filter_chains", index);
+        }
+        matches.push(this);
+    }
+    let default = listener.default_filter_chain.as_ref();
+    default.map_or(Ok(()), |chain| filter_chain(chain, context)).within("default_filter_chain")
+}
+
+fn filter_chain(chain: &FilterChain, context: &DecodeContext) -> Checked<()> {
+    transport_socket::plaintext(chain.transport_socket.as_ref(), Side::Server)?;
+    let mut names = HashSet::new();
+    // LDS-15
+    for (index, filter) in chain.filters.iter().enumerate() {
+        let mut check = || match names.insert(filter.name.as_str()) {
+            _ if index + 1 < chain.filters.len() && is_connection_manager(filter)? => {
+                Err(Invalid::new("the HTTP connection manager must be the last filter"))
+            }
+            true => network_filter(filter, context),
+            false => Err(Invalid::at("name", format!("{:?} is used twice", filter.name))),
+        };
+        check().within_element("filters", index)?;
+    }
+    match chain.filters.last() {
+        Some(_) => Ok(()),
+        None => Err(Invalid::at("filters", "expected an HTTP connection manager")),
+    }
+}
+
+fn is_connection_manager(filter: &Filter) -> Checked<bool> {
+    match &filter.config_type {
+        Some(ConfigType::TypedConfig(any)) => {
+            Ok(Extension::of(any).within("typed_config")?.type_name() == connection_manager::TYPE)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// The HTTP connection manager is the one kind that is known.
+fn network_filter(filter: &Filter, context: &DecodeContext) -> Checked<()> {
+    let Some(ConfigType::TypedConfig(any)) = &filter.config_type else {
+        return Err(Invalid::at("typed_config", "must be set"));
+    };
+    let read = || {
+        let extension = Extension::of(any)?;
+        match extension.type_name() {
+            connection_manager::TYPE => {
+                connection_manager::read(&extension.message()?, Side::Server, context).map(drop)
+            }
+            other => Err(Invalid::new(format!("type {other:?} is not supported"))),
+        }
+    };
+    read().within("typed_config")
+}

@@ -1,0 +1,94 @@
+//! Matchers over strings, paths' expressions and headers.
+
+use envoy_types::pb::envoy::config::route::v3 as route;
+use envoy_types::pb::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
+use envoy_types::pb::envoy::r#type::matcher::v3 as proto;
+use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+use http::HeaderName;
+use mesh_core::policy::matcher::{FullRegex, HeaderMatcher, HeaderRule, StringMatcher, StringPattern};
+
+use super::invalid::{Checked, Invalid, Within};
+
+/// What becomes of a header matcher.
+#[derive(Debug)]
+pub(super) enum HeaderCheck {
+    /// Looked at for each request.
+    Matcher(HeaderMatcher),
+    /// True for every request.
+    Always,
+    /// True for none.
+    Never,
+}
+
+/// RV-07; `max_program_size` is not looked at.
+pub(super) fn regex(matcher: &proto::RegexMatcher) -> Checked<FullRegex> {
+    FullRegex::new(&matcher.regex).within("regex")
+}
+
+/// RV-06
+pub(super) fn string(matcher: &proto::StringMatcher) -> Checked<StringMatcher> {
+    let pattern = match &matcher.match_pattern {
+        Some(MatchPattern::Exact(text)) => StringPattern::Exact(text.clone()),
+        Some(MatchPattern::Prefix(text)) => StringPattern::Prefix(not_empty(text).within("prefix")?),
+        Some(MatchPattern::Suffix(text)) => StringPattern::Suffix(not_empty(text).within("suffix")?),
+        Some(MatchPattern::Contains(text)) => StringPattern::Contains(not_empty(text).within("contains")?),
+        Some(MatchPattern::SafeRegex(matcher)) => StringPattern::Regex(regex(matcher).within("safe_regex")?),
+        Some(MatchPattern::Custom(_)) => return Err(Invalid::at("custom", "is not supported")),
+        None => return Err(Invalid::new("expected exact, prefix, suffix, contains or safe_regex")),
+    };
+    Ok(StringMatcher { pattern, ignore_case: matcher.ignore_case })
+}
+
+/// RDS-08
+pub(super) fn header(matcher: &route::HeaderMatcher) -> Checked<HeaderCheck> {
+    let rule = header_rule(matcher.header_match_specifier.as_ref())?;
+    let invert = matcher.invert_match;
+    if matcher.name.starts_with(':') {
+        // RT-12, RT-13: not visible, and a header that is missing matches only by its absence.
+        return match rule {
+            HeaderRule::Present(present) if present == invert => Ok(HeaderCheck::Always),
+            _ => Ok(HeaderCheck::Never),
+        };
+    }
+    let name = header_name(&matcher.name).within("name")?;
+    Ok(HeaderCheck::Matcher(HeaderMatcher { name, rule, invert }))
+}
+
+/// A header's name, in lower case from here on (RT-10).
+pub(super) fn header_name(name: &str) -> Checked<HeaderName> {
+    HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| Invalid::new(format!("{name:?} is not a header's name")))
+}
+
+#[expect(deprecated, reason = "control planes still send the old specifiers")]
+fn header_rule(specifier: Option<&HeaderMatchSpecifier>) -> Checked<HeaderRule> {
+    let value = |pattern| HeaderRule::Value(StringMatcher { pattern, ignore_case: false });
+    Ok(match specifier {
+        None => HeaderRule::Present(true),
+        Some(HeaderMatchSpecifier::PresentMatch(present)) => HeaderRule::Present(*present),
+        Some(HeaderMatchSpecifier::RangeMatch(range)) => HeaderRule::Range(range.start..range.end),
+        Some(HeaderMatchSpecifier::StringMatch(matcher)) => {
+            HeaderRule::Value(string(matcher).within("string_match")?)
+        }
+        Some(HeaderMatchSpecifier::ExactMatch(text)) => value(StringPattern::Exact(text.clone())),
+        Some(HeaderMatchSpecifier::PrefixMatch(text)) => {
+            value(StringPattern::Prefix(not_empty(text).within("prefix_match")?))
+        }
+        Some(HeaderMatchSpecifier::SuffixMatch(text)) => {
+            value(StringPattern::Suffix(not_empty(text).within("suffix_match")?))
+        }
+        Some(HeaderMatchSpecifier::ContainsMatch(text)) => {
+            value(StringPattern::Contains(not_empty(text).within("contains_match")?))
+        }
+        Some(HeaderMatchSpecifier::SafeRegexMatch(matcher)) => {
+            value(StringPattern::Regex(regex(matcher).within("safe_regex_match")?))
+        }
+    })
+}
+
+fn not_empty(text: &str) -> Checked<String> {
+    match text {
+        "" => Err(Invalid::new("must not be empty")),
+        text => Ok(text.to_owned()),
+    }
+}

@@ -1,0 +1,94 @@
+//! What happens to a matched request.
+
+use std::time::Duration;
+
+use envoy_types::pb::envoy::config::route::v3 as proto;
+use envoy_types::pb::envoy::config::route::v3::route::Action;
+use envoy_types::pb::envoy::config::route::v3::route_action::{ClusterSpecifier, HostRewriteSpecifier};
+use mesh_core::config::{ClusterChoice, Forward, RouteAction, WeightedCluster};
+
+use crate::resource::invalid::{Checked, Invalid, Within};
+use crate::resource::{duration, filter};
+
+use super::{Scope, hash_policy, retry};
+
+/// `None`: the route is skipped.
+pub(super) fn read(action: Option<&Action>, scope: &Scope<'_>) -> Checked<Option<RouteAction>> {
+    // RDS-13: the others fail the calls that match them, and nothing else.
+    let unsupported = |what| Ok(Some(RouteAction::Unsupported(what)));
+    match action {
+        Some(Action::Route(action)) => Ok(forward(action, scope).within("route")?.map(RouteAction::Forward)),
+        Some(Action::NonForwardingAction(_)) => unsupported("non_forwarding_action"),
+        Some(Action::Redirect(_)) => unsupported("redirect"),
+        Some(Action::DirectResponse(_)) => unsupported("direct_response"),
+        Some(Action::FilterAction(_)) => unsupported("filter_action"),
+        None => unsupported("no action"),
+    }
+}
+
+fn forward(action: &proto::RouteAction, scope: &Scope<'_>) -> Checked<Option<Forward>> {
+    let Some(clusters) = clusters(action.cluster_specifier.as_ref(), scope)? else { return Ok(None) };
+    // RDS-14: grpc_timeout_header_offset and the action's own timeout are for HTTP.
+    let limits = action.max_stream_duration.as_ref();
+    let limit = |of: fn(&Limits) -> Option<&ProtoDuration>, field: &str| -> Checked<Option<Duration>> {
+        duration::optional(limits.and_then(of), field).within("max_stream_duration")
+    };
+    Ok(Some(Forward {
+        clusters,
+        max_stream_duration: limit(|limits| limits.max_stream_duration.as_ref(), "max_stream_duration")?,
+        grpc_timeout_header_max: limit(
+            |limits| limits.grpc_timeout_header_max.as_ref(),
+            "grpc_timeout_header_max",
+        )?,
+        retry: retry::policy(action.retry_policy.as_ref())?,
+        hash_policies: hash_policy::read(&action.hash_policy)?,
+        // RDS-18, SEC-03
+        auto_host_rewrite: scope.host_rewrite && asks_for_host_rewrite(action),
+    }))
+}
+
+type Limits = proto::route_action::MaxStreamDuration;
+type ProtoDuration = envoy_types::pb::google::protobuf::Duration;
+
+fn asks_for_host_rewrite(action: &proto::RouteAction) -> bool {
+    match &action.host_rewrite_specifier {
+        Some(HostRewriteSpecifier::AutoHostRewrite(rewrite)) => rewrite.value,
+        _ => false,
+    }
+}
+
+/// RDS-10: `None` for specifiers that are unset or not known.
+fn clusters(specifier: Option<&ClusterSpecifier>, scope: &Scope<'_>) -> Checked<Option<ClusterChoice>> {
+    match specifier {
+        Some(ClusterSpecifier::Cluster(name)) if name.is_empty() => {
+            Err(Invalid::at("cluster", "must not be empty"))
+        }
+        Some(ClusterSpecifier::Cluster(name)) => Ok(Some(ClusterChoice::One(name.as_str().into()))),
+        Some(ClusterSpecifier::WeightedClusters(clusters)) => {
+            weighted(clusters).within("weighted_clusters").map(Some)
+        }
+        // RDS-12: it is declared, but it is not known.
+        Some(ClusterSpecifier::ClusterSpecifierPlugin(name)) => {
+            scope.plugins.check(name).within("cluster_specifier_plugin").map(|()| None)
+        }
+        Some(ClusterSpecifier::ClusterHeader(_) | ClusterSpecifier::InlineClusterSpecifierPlugin(_))
+        | None => Ok(None),
+    }
+}
+
+/// RDS-11: entries without weight are left out, whatever else they hold; `total_weight` is not looked at.
+fn weighted(clusters: &proto::WeightedCluster) -> Checked<ClusterChoice> {
+    let mut entries = Vec::with_capacity(clusters.clusters.len());
+    for (index, cluster) in clusters.clusters.iter().enumerate() {
+        let weight = cluster.weight.map_or(0, |weight| weight.value);
+        if weight == 0 {
+            continue;
+        }
+        if cluster.name.is_empty() {
+            return Err(Invalid::at("name", "must not be empty")).within_element("clusters", index);
+        }
+        filter::overrides(&cluster.typed_per_filter_config).within_element("clusters", index)?;
+        entries.push(WeightedCluster { name: cluster.name.as_str().into(), weight });
+    }
+    Ok(ClusterChoice::weighted(entries)?)
+}

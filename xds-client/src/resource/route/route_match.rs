@@ -1,0 +1,56 @@
+//! Which requests a route takes.
+
+use envoy_types::pb::envoy::config::core::v3::RuntimeFractionalPercent;
+use envoy_types::pb::envoy::config::route::v3 as proto;
+use envoy_types::pb::envoy::config::route::v3::route_match::PathSpecifier;
+use mesh_core::config::RouteMatch;
+use mesh_core::policy::matcher::PathMatcher;
+
+use crate::resource::fraction::fraction;
+use crate::resource::invalid::{Checked, Invalid, Within};
+use crate::resource::matcher::{self, HeaderCheck};
+
+/// `None`: it can never match. `grpc`, `tls_context` and `dynamic_metadata` are not looked at (RDS-07).
+pub(super) fn read(route_match: &proto::RouteMatch) -> Checked<Option<RouteMatch>> {
+    // RDS-06
+    if !route_match.query_parameters.is_empty() {
+        return Ok(None);
+    }
+    let path = path(route_match)?;
+    let mut headers = Vec::with_capacity(route_match.headers.len());
+    let mut possible = true;
+    for (index, header) in route_match.headers.iter().enumerate() {
+        match matcher::header(header).within_element("headers", index)? {
+            HeaderCheck::Matcher(matcher) => headers.push(matcher),
+            HeaderCheck::Always => {}
+            HeaderCheck::Never => possible = false,
+        }
+    }
+    // RDS-09
+    let share = |runtime: &RuntimeFractionalPercent| {
+        let value = runtime.default_value.as_ref().ok_or_else(|| Invalid::new("must be set"));
+        value.and_then(fraction).within("default_value")
+    };
+    let fraction = route_match.runtime_fraction.as_ref().map(share).transpose().within("runtime_fraction")?;
+    Ok(possible.then_some(RouteMatch { path, headers, fraction }))
+}
+
+/// RDS-05
+fn path(route_match: &proto::RouteMatch) -> Checked<PathMatcher> {
+    let ignore_case = route_match.case_sensitive.is_some_and(|sensitive| !sensitive.value);
+    match &route_match.path_specifier {
+        Some(PathSpecifier::Prefix(prefix)) => {
+            Ok(PathMatcher::Prefix { prefix: prefix.clone(), ignore_case })
+        }
+        Some(PathSpecifier::Path(path)) => Ok(PathMatcher::Exact { path: path.clone(), ignore_case }),
+        Some(PathSpecifier::SafeRegex(regex)) => {
+            Ok(PathMatcher::Regex(matcher::regex(regex).within("safe_regex")?))
+        }
+        Some(PathSpecifier::ConnectMatcher(_)) => Err(Invalid::at("connect_matcher", "is not supported")),
+        Some(PathSpecifier::PathSeparatedPrefix(_)) => {
+            Err(Invalid::at("path_separated_prefix", "is not supported"))
+        }
+        Some(PathSpecifier::PathMatchPolicy(_)) => Err(Invalid::at("path_match_policy", "is not supported")),
+        None => Err(Invalid::new("expected prefix, path or safe_regex")),
+    }
+}
