@@ -8,7 +8,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 
 /// An attempt to connect failed. Its text names the address and the cause: it becomes the reason of calls that fail.
 #[derive(Debug, thiserror::Error)]
-#[error("connect to {address}: {cause}")]
+#[error("connect to {address}: {}", Lower(.cause))]
 pub struct ConnectError {
     address: SocketAddr,
     /// Part of the text, therefore not the source as well.
@@ -32,13 +32,28 @@ impl ConnectError {
     }
 }
 
+/// A text that begins in lower case: the operating system's do not.
+struct Lower<'a>(&'a BoxError);
+
+impl fmt::Display for Lower<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.to_string();
+        let rest = text.find(|letter: char| !letter.is_ascii_uppercase()).unwrap_or(0);
+        // "Connection", but not "TLS" or "HTTP/2".
+        match rest {
+            1 => write!(f, "{}{}", text[..1].to_ascii_lowercase(), &text[1..]),
+            _ => f.write_str(&text),
+        }
+    }
+}
+
 /// A call got no response head.
 #[derive(Debug)]
 pub struct SendFailure<B> {
     /// Why.
     pub error: SendError,
-    /// The request, untouched, if nothing of it was used: it can be sent on another connection. Always there for
-    /// [`SendErrorKind::NotSent`].
+    /// The request, untouched, if nothing of it was used: it can be sent on another connection. With
+    /// [`SendErrorKind::NotSent`] it is only missing if the connection closed at the very moment of sending.
     pub request: Option<Box<http::Request<B>>>,
 }
 

@@ -7,7 +7,9 @@
 //! Everything is generic over the request body `B` that travels on connections, so that a body is never boxed on
 //! its way, and over the connector, so that tests and benches plug in their own.
 
+mod dial;
 mod error;
+mod http2;
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -16,7 +18,12 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
+pub use dial::{Dial, Tcp};
 pub use error::{BodyError, ConnectError, DisconnectReason, SendError, SendErrorKind, SendFailure};
+pub use http2::{
+    Http2Body, Http2Call, Http2Connection, Http2Connector, Http2RequestBody, Http2Settings, Keepalive,
+    KeepaliveInterval, KeepaliveScope,
+};
 
 /// Makes connections. Open for users and tests.
 pub trait Connect<B>: Debug + Send + Sync + 'static {

@@ -1,0 +1,119 @@
+//! A response's body.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use h2::{Reason, RecvStream};
+use http::header::CONTENT_LENGTH;
+use http_body::{Body, Frame, SizeHint};
+use tokio::sync::oneshot;
+
+use crate::runtime::connect::BodyError;
+
+use super::connection::CallGuard;
+use super::error::body_error;
+
+/// A response's body, at the reader's pace. Dropping it before its end cancels the call.
+#[derive(Debug)]
+pub struct Http2Body {
+    stream: RecvStream,
+    phase: Phase,
+    /// What is still to come, if the head says so.
+    length: Option<u64>,
+    /// Ends the rest of the request's body by being dropped.
+    upload: Option<oneshot::Sender<()>>,
+    guard: Option<CallGuard>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Data,
+    Trailers,
+    Ended,
+}
+
+impl Http2Body {
+    pub(super) fn new(
+        head: &http::response::Parts,
+        stream: RecvStream,
+        upload: Option<oneshot::Sender<()>>,
+        guard: CallGuard,
+    ) -> Self {
+        let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let mut body = Self { stream, phase: Phase::Data, length, upload, guard: Some(guard) };
+        if body.stream.is_end_stream() {
+            body.end();
+        }
+        body
+    }
+
+    fn end(&mut self) {
+        self.phase = Phase::Ended;
+        self.upload = None;
+        self.guard = None;
+    }
+
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        match ready!(self.stream.poll_data(cx)) {
+            Some(Ok(data)) => {
+                // The reader has it: the endpoint may send more. An error would mean that the stream has ended.
+                let _ = self.stream.flow_control().release_capacity(data.len());
+                self.length = self.length.map(|length| length.saturating_sub(data.len() as u64));
+                Poll::Ready(Some(Ok(data)))
+            }
+            // RFC 9113 section 8.1: the response is whole, and the endpoint does not want the rest of the request.
+            Some(Err(error)) if error.is_reset() && error.reason() == Some(Reason::NO_ERROR) => {
+                Poll::Ready(None)
+            }
+            Some(Err(error)) => Poll::Ready(Some(Err(body_error(error)))),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+impl Body for Http2Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let me = &mut *self;
+        if me.phase == Phase::Data {
+            match ready!(me.poll_data(cx)) {
+                Some(Ok(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Some(Err(error)) => {
+                    me.end();
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => me.phase = Phase::Trailers,
+            }
+        }
+        if me.phase == Phase::Trailers {
+            let trailers = ready!(me.stream.poll_trailers(cx));
+            me.end();
+            return match trailers {
+                Ok(trailers) => Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers)))),
+                Err(error) if error.is_reset() && error.reason() == Some(Reason::NO_ERROR) => {
+                    Poll::Ready(None)
+                }
+                Err(error) => Poll::Ready(Some(Err(body_error(error)))),
+            };
+        }
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.phase == Phase::Ended || self.stream.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match (self.is_end_stream(), self.length) {
+            (true, _) => SizeHint::with_exact(0),
+            (false, Some(length)) => SizeHint::with_exact(length),
+            (false, None) => SizeHint::default(),
+        }
+    }
+}

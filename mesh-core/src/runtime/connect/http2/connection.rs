@@ -1,0 +1,113 @@
+//! A connection as calls see it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use http::Request;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::runtime::connect::{Connection, SendErrorKind, SendFailure};
+
+use super::driver::Shared;
+use super::upload::Upload;
+use super::{Http2Body, Http2Call, Http2RequestBody};
+
+/// An HTTP/2 connection.
+#[derive(Clone)]
+pub struct Http2Connection(Arc<Inner>);
+
+struct Inner {
+    sender: SendRequest<Bytes>,
+    shared: Arc<Shared>,
+    runtime: Handle,
+    /// Tells the connection's task, by being dropped, that nobody can send calls any more.
+    _released: oneshot::Sender<()>,
+}
+
+impl Http2Connection {
+    pub(super) fn new(
+        sender: SendRequest<Bytes>,
+        shared: Arc<Shared>,
+        released: oneshot::Sender<()>,
+        runtime: Handle,
+    ) -> Self {
+        Self(Arc::new(Inner { sender, shared, runtime, _released: released }))
+    }
+
+    /// How many calls the endpoint takes at once; further ones wait inside the connection.
+    pub fn max_concurrent_streams(&self) -> usize {
+        self.0.sender.current_max_send_streams()
+    }
+
+    /// How many calls are in flight.
+    pub fn calls(&self) -> usize {
+        self.0.shared.calls.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.0.runtime
+    }
+
+    fn start<B: Http2RequestBody>(&self, request: Request<B>) -> Result<Http2Call<B>, SendFailure<B>> {
+        let mut sender = self.0.sender.clone();
+        // h2 does not give a refused request back, so it is asked before.
+        if let Poll::Ready(Err(error)) = sender.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            return Err(SendFailure::not_sent(request, error));
+        }
+        let (head, body) = request.into_parts();
+        let ended = body.is_end_stream();
+        match sender.send_request(Request::from_parts(head, ()), ended) {
+            Ok((response, stream)) => {
+                let upload = (!ended).then(|| Upload::new(body, stream));
+                Ok(Http2Call::new(response, upload, CallGuard::new(self.clone())))
+            }
+            Err(error) => Err(SendFailure::new(SendErrorKind::NotSent, error)),
+        }
+    }
+}
+
+impl<B: Http2RequestBody> Connection<B> for Http2Connection {
+    type ResponseBody = Http2Body;
+    type Future = Http2Call<B>;
+
+    /// The head is on its way when this returns; the body follows as the future is polled.
+    fn send(&self, request: Request<B>) -> Http2Call<B> {
+        self.start(request).unwrap_or_else(Http2Call::failed)
+    }
+
+    fn is_open(&self) -> bool {
+        self.0.shared.is_open()
+    }
+}
+
+impl fmt::Debug for Http2Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http2Connection").field("shared", &self.0.shared).finish_non_exhaustive()
+    }
+}
+
+/// Counts a call for as long as it lives, and keeps its connection.
+#[derive(Debug)]
+pub(super) struct CallGuard(Http2Connection);
+
+impl CallGuard {
+    fn new(connection: Http2Connection) -> Self {
+        connection.0.shared.calls.fetch_add(1, Ordering::Relaxed);
+        Self(connection)
+    }
+
+    pub(super) fn connection(&self) -> &Http2Connection {
+        &self.0
+    }
+}
+
+impl Drop for CallGuard {
+    fn drop(&mut self) {
+        self.0.0.shared.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
