@@ -1,0 +1,78 @@
+//! Questions to the admin API.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{StatusCode, Uri};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::de::DeserializeOwned;
+
+use crate::admin::ErrorBody;
+use crate::cli::Failure;
+use crate::cli::error::with_causes;
+
+/// A client of one control server's admin API.
+#[derive(Debug)]
+pub(super) struct AdminClient {
+    address: String,
+    client: Client<HttpConnector, Empty<Bytes>>,
+}
+
+impl AdminClient {
+    /// `address` is `host:port`, with or without `http://` before it.
+    pub(super) fn new(address: &str) -> Result<Self, Failure> {
+        let address = address.trim_start_matches("http://").trim_end_matches('/').to_owned();
+        let valid =
+            address.parse::<http::uri::Authority>().is_ok_and(|authority| authority.port_u16().is_some());
+        if !valid {
+            return Err(Failure::new(format!(
+                "{address:?} is no admin address; expected host:port, for example 127.0.0.1:15080"
+            )));
+        }
+        Ok(Self { address, client: Client::builder(TokioExecutor::new()).build_http() })
+    }
+
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let (status, body) = match tokio::time::timeout(PATIENCE, self.fetch(path)).await {
+            Ok(answer) => answer?,
+            Err(_) => return Err(self.unreachable(&format!("no answer within {} s", PATIENCE.as_secs()))),
+        };
+        if status != StatusCode::OK {
+            let reason =
+                serde_json::from_slice::<ErrorBody>(&body).map(|body| body.message).unwrap_or_default();
+            return Err(Failure::new(format!("{} answers {path} with {status}: {reason}", self.address)));
+        }
+        serde_json::from_slice(&body).map_err(|error| {
+            Failure::new(format!(
+                "{} does not answer {path} as a control server of this version does: {error}; is the address right?",
+                self.address
+            ))
+        })
+    }
+
+    async fn fetch(&self, path: &str) -> Result<(StatusCode, Bytes), Failure> {
+        let uri = format!("http://{}{path}", self.address).parse::<Uri>()?;
+        let unreachable = |error: &dyn std::error::Error| self.unreachable(&with_causes(error));
+        let response = self.client.get(uri).await.map_err(|error| unreachable(&error))?;
+        let status = response.status();
+        let body = response.into_body().collect().await.map_err(|error| unreachable(&error))?;
+        Ok((status, body.to_bytes()))
+    }
+
+    fn unreachable(&self, cause: &str) -> Failure {
+        Failure::new(format!(
+            "cannot reach the admin API at {}: {cause}\n  \
+             is the control server running? its admin address is set with --admin or MESHCTL_ADMIN",
+            self.address
+        ))
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,0 +1,154 @@
+//! `meshctl bootstrap`: the JSON that tells a gRPC library where its control server is.
+
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use crate::cli::{Output, output};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Language of the program that will read it
+    #[arg(long, value_name = "LANG")]
+    lang: Language,
+    /// Address of the control server's xDS listener, as the program reaches it
+    #[arg(long, value_name = "ADDR", env = "MESHCTL_XDS", default_value = "127.0.0.1:15010")]
+    xds: String,
+    /// The node's id, shown by `meshctl clients` [default: sidecar~127.0.0.1~HOSTNAME.NAMESPACE~...]
+    #[arg(long, value_name = "ID")]
+    node_id: Option<String>,
+    /// Namespace of the program
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    namespace: String,
+    /// Where the program runs: region[/zone[/sub_zone]]
+    #[arg(long, value_name = "LOCALITY", value_parser = parse_locality)]
+    locality: Option<Locality>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Language {
+    Rust,
+    Go,
+    Java,
+    Python,
+    Node,
+    Cpp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Locality {
+    region: String,
+    zone: String,
+    sub_zone: String,
+}
+
+pub(super) fn run(arguments: &Arguments, output: Output) -> ExitCode {
+    output.json(&bootstrap(arguments));
+    output::note(&format!("{}\n\n{USAGE}", hint(arguments.lang)));
+    ExitCode::SUCCESS
+}
+
+fn bootstrap(arguments: &Arguments) -> Value {
+    let namespace = &arguments.namespace;
+    let mut node = json!({
+        "id": arguments.node_id.clone().unwrap_or_else(|| default_node_id(namespace)),
+        "cluster": namespace,
+        "metadata": { "NAMESPACE": namespace, "GENERATOR": "meshctl" },
+    });
+    if let Some(Locality { region, zone, sub_zone }) = &arguments.locality {
+        node["locality"] = json!({ "region": region, "zone": zone, "sub_zone": sub_zone });
+    }
+    json!({
+        "xds_servers": [{
+            "server_uri": arguments.xds,
+            "channel_creds": [{ "type": "insecure" }],
+            "server_features": ["xds_v3"],
+        }],
+        "node": node,
+        "server_listener_resource_name_template": "xds.istio.io/grpc/lds/inbound/%s",
+    })
+}
+
+/// The form that Istio's tools expect of a proxyless workload.
+fn default_node_id(namespace: &str) -> String {
+    let host =
+        std::env::var("HOSTNAME").or_else(|_| std::fs::read_to_string("/etc/hostname")).unwrap_or_default();
+    let host = if host.trim().is_empty() { "workload" } else { host.trim() };
+    format!("sidecar~127.0.0.1~{host}.{namespace}~{namespace}.svc.cluster.local")
+}
+
+fn parse_locality(text: &str) -> Result<Locality, String> {
+    let parts: Vec<_> = text.split('/').collect();
+    let part = |index: usize| parts.get(index).copied().unwrap_or_default().to_owned();
+    match parts.len() {
+        1..=3 if !parts[0].is_empty() => Ok(Locality { region: part(0), zone: part(1), sub_zone: part(2) }),
+        _ => Err("expected region, region/zone or region/zone/sub_zone".to_owned()),
+    }
+}
+
+fn hint(language: Language) -> &'static str {
+    match language {
+        Language::Rust => "Rust: add the crate mesh-tonic and call MeshChannel::connect(\"xds:///NAME\").",
+        Language::Go => {
+            "Go: import _ \"google.golang.org/grpc/xds\" and call grpc.NewClient(\"xds:///NAME\", ...)."
+        }
+        Language::Java => {
+            "Java: add io.grpc:grpc-xds and call Grpc.newChannelBuilder(\"xds:///NAME\", credentials)."
+        }
+        Language::Python => "Python: pip install grpcio, and call grpc.insecure_channel(\"xds:///NAME\").",
+        Language::Node => {
+            "Node.js: npm install @grpc/grpc-js-xds, call require('@grpc/grpc-js-xds').register() once, and use the target \"xds:///NAME\"."
+        }
+        Language::Cpp => {
+            "C++: link grpc++ (xDS is built in) and call grpc::CreateChannel(\"xds:///NAME\", credentials)."
+        }
+    }
+}
+
+const USAGE: &str = "\
+Write the JSON to a file and start the program with
+  GRPC_XDS_BOOTSTRAP=/path/of/the/file
+or give the JSON itself in
+  GRPC_XDS_BOOTSTRAP_CONFIG
+NAME is a service of the configuration, for example a host of a ServiceEntry, with its port.";
+
+#[cfg(test)]
+mod tests {
+    use xds_client::bootstrap::Bootstrap;
+
+    use super::*;
+
+    fn arguments(locality: Option<&str>) -> Arguments {
+        Arguments {
+            lang: Language::Rust,
+            xds: "127.0.0.1:4711".to_owned(),
+            node_id: None,
+            namespace: "shop".to_owned(),
+            locality: locality.map(|text| parse_locality(text).unwrap()),
+        }
+    }
+
+    #[test]
+    fn our_own_client_reads_it() {
+        for locality in [None, Some("eu"), Some("eu/a"), Some("eu/a/1")] {
+            let json = bootstrap(&arguments(locality)).to_string();
+            let read = Bootstrap::from_json(&json).unwrap();
+            assert_eq!(read.servers()[0].uri(), "127.0.0.1:4711");
+            let address = "0.0.0.0:50051".parse().unwrap();
+            let listener = read.server_listener_name(address).unwrap();
+            assert_eq!(listener, "xds.istio.io/grpc/lds/inbound/0.0.0.0:50051");
+        }
+    }
+
+    #[test]
+    fn localities_have_one_to_three_parts() {
+        let parts = |text| parse_locality(text).map(|found| (found.region, found.zone, found.sub_zone)).ok();
+        let of =
+            |region: &str, zone: &str, sub_zone: &str| Some((region.into(), zone.into(), sub_zone.into()));
+        assert_eq!(parts("eu"), of("eu", "", ""));
+        assert_eq!(parts("eu/a/1"), of("eu", "a", "1"));
+        assert_eq!(parts(""), None);
+        assert_eq!(parts("a/b/c/d"), None);
+    }
+}

@@ -1,0 +1,86 @@
+//! `meshctl`: looks at a control server, checks configuration, prints bootstraps.
+
+mod admin;
+mod bootstrap;
+mod clients;
+mod status;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::{Failure, Output};
+
+use admin::AdminClient;
+
+/// Looks at a control server, checks configuration, prints bootstraps.
+#[derive(Debug, Parser)]
+#[command(name = "meshctl", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// How the control server and its configuration stand; exit code 0 only if it is ready
+    Status(Query),
+    /// Who is connected, and whether every client has what it asked for
+    Clients(Query),
+    /// Print the bootstrap JSON for a gRPC client or server in some language
+    Bootstrap(bootstrap::Arguments),
+}
+
+/// A question to the admin API.
+#[derive(Debug, Args)]
+struct Query {
+    /// Address of the control server's admin API
+    #[arg(long, value_name = "ADDR", env = "MESHCTL_ADMIN", default_value = "127.0.0.1:15080")]
+    admin: String,
+    /// How to print the answer
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Table,
+    /// For programs; stable within a major version
+    Json,
+}
+
+/// Runs the program with these arguments, the program's name first.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match execute(arguments.command) {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn execute(command: Command) -> Result<ExitCode, Failure> {
+    let output = Output::new();
+    match command {
+        Command::Status(query) => ask(async {
+            let client = AdminClient::new(&query.admin)?;
+            status::run(&client, query.output, output).await
+        }),
+        Command::Clients(query) => ask(async {
+            let client = AdminClient::new(&query.admin)?;
+            clients::run(&client, query.output, output).await
+        }),
+        Command::Bootstrap(arguments) => Ok(bootstrap::run(&arguments, output)),
+    }
+}
+
+fn ask(question: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(question)
+}

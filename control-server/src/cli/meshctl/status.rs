@@ -1,0 +1,92 @@
+//! `meshctl status`.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use crate::admin::ServerStatus;
+use crate::cli::duration::short;
+use crate::cli::output::Style;
+use crate::cli::table::Table;
+use crate::cli::{Failure, Output};
+use crate::state::{PipelineState, Severity};
+
+use super::Format;
+use super::admin::AdminClient;
+
+/// What `-o json` prints.
+#[derive(Debug, Serialize)]
+struct Answer {
+    admin: String,
+    status: ServerStatus,
+    config: PipelineState,
+}
+
+pub(super) async fn run(client: &AdminClient, format: Format, output: Output) -> Result<ExitCode, Failure> {
+    let status: ServerStatus = client.get("/v1/status").await?;
+    let config: PipelineState = client.get("/v1/config").await?;
+    let ready = status.readiness.ready;
+    let answer = Answer { admin: client.address().to_owned(), status, config };
+    match format {
+        Format::Json => output.json(&answer),
+        Format::Table => print(&answer, output),
+    }
+    Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(answer: &Answer, output: Output) {
+    let Answer { admin, status, config } = answer;
+    let mut table = Table::new(["control-server", admin]);
+    let mut row =
+        |name: &str, style, text: String| table.row(vec![(Style::Plain, name.to_owned()), (style, text)]);
+    row("version", Style::Plain, format!("{}, up {}", status.version, short(status.uptime_seconds)));
+    match status.readiness.ready {
+        true => row("ready", Style::Good, "yes".to_owned()),
+        false => row("ready", Style::Bad, format!("no: {}", status.readiness.reasons.join(", "))),
+    }
+    row("revision", Style::Plain, status.revision.to_string());
+    row("objects", Style::Plain, objects(config));
+    row("diagnostics", severity(status), format!("{} errors, {} warnings", status.errors, status.warnings));
+    let clients = &status.clients;
+    let style = if clients.nacked > 0 { Style::Bad } else { Style::Plain };
+    let text = format!(
+        "{} connected: {} synced, {} pending, {} nacked",
+        clients.connected, clients.synced, clients.pending, clients.nacked
+    );
+    row("clients", style, text);
+    table.lines(output).iter().for_each(|line| output.line(line));
+    if !config.diagnostics.is_empty() {
+        output.line("");
+    }
+    for diagnostic in &config.diagnostics {
+        output.line(&diagnostic.to_string());
+    }
+}
+
+fn severity(status: &ServerStatus) -> Style {
+    match (status.errors, status.warnings) {
+        (0, 0) => Style::Plain,
+        (0, _) => Style::Uncertain,
+        _ => Style::Bad,
+    }
+}
+
+/// `3: 2 ServiceEntry, 1 VirtualService`, and how many of them are only what was last good.
+fn objects(config: &PipelineState) -> String {
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for object in &config.objects {
+        *kinds.entry(&object.kind).or_default() += 1;
+    }
+    let kinds: Vec<_> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let stale = config.objects.iter().filter(|object| object.stale).count();
+    let mut text = config.objects.len().to_string();
+    if !kinds.is_empty() {
+        text = format!("{text}: {}", kinds.join(", "));
+    }
+    let broken = config.diagnostics.iter().any(|found| found.severity == Severity::Error);
+    if stale > 0 && broken {
+        text = format!("{text} ({stale} kept from before their file was broken)");
+    }
+    text
+}

@@ -1,0 +1,150 @@
+//! The program `meshctl`, as a process.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod support;
+
+use std::process::Output;
+
+use control_server::discovery::SyncState;
+use control_server::resources::ResourceKind::{Cluster, Listener};
+use serde_json::Value;
+use tokio::process::Command;
+
+use support::{Client, Fixture};
+
+/// Runs it with arguments, in an environment without any variable of its own.
+async fn meshctl(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_meshctl"));
+    command.args(arguments).env_remove("MESHCTL_ADMIN").env_remove("MESHCTL_XDS").kill_on_drop(true);
+    command.output().await.unwrap()
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_str(stdout(output)).unwrap()
+}
+
+#[tokio::test]
+async fn status_says_whether_the_server_is_ready() {
+    let fixture = Fixture::unsynced().await;
+    let admin = fixture.running.admin_address().to_string();
+    let before = meshctl(&["status", "--admin", &admin]).await;
+    assert_eq!(before.status.code(), Some(1), "{}", stderr(&before));
+    assert!(stdout(&before).contains("no: the configuration has not been read yet"), "{}", stdout(&before));
+    fixture.sync();
+    let url = format!("http://{admin}/");
+    for _ in 0..100 {
+        let after = meshctl(&["status", "--admin", &url, "-o", "json"]).await;
+        if after.status.success() {
+            assert_eq!(json(&after)["status"]["ready"], Value::Bool(true));
+            assert_eq!(json(&after)["admin"], Value::String(admin));
+            return;
+        }
+    }
+    panic!("never ready");
+}
+
+#[tokio::test]
+async fn clients_are_a_table_with_reasons() {
+    let fixture = Fixture::with(&["cds a=1", "lds l=1"]).await;
+    let admin = fixture.running.admin_address().to_string();
+    let none = meshctl(&["clients", "--admin", &admin]).await;
+    assert_eq!(stdout(&none), "no client is connected\n");
+    let mut client = Client::connect(&fixture).await;
+    client.ask(Listener, &["l", "gone"], "");
+    let listener = client.expect("lds l=1").await;
+    client.answer(&listener, &["l", "gone"], None);
+    client.ask(Cluster, &["a"], "");
+    let cluster = client.expect("cds a=1").await;
+    client.answer(&cluster, &["a"], Some("cluster a: too round"));
+    fixture.clients_once(|clients| clients[0].state == SyncState::Nacked).await;
+
+    let table = meshctl(&["clients", "--admin", &admin]).await;
+    let lines: Vec<_> = stdout(&table).lines().collect();
+    let columns = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(columns(lines[0]), ["NODE", "PEER", "AGENT", "UP", "LDS", "RDS", "CDS", "EDS"]);
+    assert!(lines[1].starts_with("node-1  127.0.0.1:"), "{}", lines[1]);
+    assert_eq!(columns(lines[1])[6..], ["SYNCED", "-", "NACKED", "-"]);
+    assert_eq!(lines[0].find("LDS"), lines[1].find("SYNCED"), "columns align");
+    assert!(
+        lines[3..].iter().any(|line| line.starts_with("node-1: refused cds ") && line.ends_with("too round"))
+    );
+    assert!(lines[3..].contains(&"node-1: lds asked for, not in the configuration: gone"), "{lines:?}");
+    assert!(!stdout(&table).contains('\u{1b}'), "no colour in a pipe");
+
+    let listed = json(&meshctl(&["clients", "--admin", &admin, "-o", "json"]).await);
+    assert_eq!(listed["clients"][0]["node_id"], "node-1");
+    assert_eq!(listed["clients"][0]["state"], "NACKED");
+}
+
+#[tokio::test]
+async fn unreachable_server_is_explained() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    for command in ["status", "clients"] {
+        let output = meshctl(&[command, "--admin", &free]).await;
+        assert_eq!(output.status.code(), Some(1));
+        let text = stderr(&output);
+        for part in [free.as_str(), "refused", "--admin", "MESHCTL_ADMIN"] {
+            assert!(text.contains(part), "{part:?} is missing in {text}");
+        }
+    }
+    let no_address = meshctl(&["status", "--admin", "somewhere"]).await;
+    assert!(stderr(&no_address).contains("expected host:port"));
+}
+
+#[tokio::test]
+async fn xds_port_is_told_from_the_admin_port() {
+    let fixture = Fixture::with(&[]).await;
+    let output = meshctl(&["status", "--admin", &fixture.running.xds_address().to_string()]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).starts_with("error: "), "{}", stderr(&output));
+}
+
+#[tokio::test]
+async fn bootstrap_is_json_and_the_hint_is_beside_it() {
+    for (language, hint) in [
+        ("rust", "mesh-tonic"),
+        ("go", "google.golang.org/grpc/xds"),
+        ("java", "grpc-xds"),
+        ("python", "pip install grpcio"),
+        ("node", "@grpc/grpc-js-xds"),
+        ("cpp", "grpc++"),
+    ] {
+        let output = meshctl(&["bootstrap", "--lang", language, "--xds", "10.0.0.1:15010"]).await;
+        assert!(output.status.success());
+        let bootstrap = json(&output);
+        assert_eq!(bootstrap["xds_servers"][0]["server_uri"], "10.0.0.1:15010");
+        assert_eq!(bootstrap["xds_servers"][0]["channel_creds"][0]["type"], "insecure");
+        assert_eq!(bootstrap["xds_servers"][0]["server_features"][0], "xds_v3");
+        assert!(
+            stderr(&output).contains(hint) && stderr(&output).contains("GRPC_XDS_BOOTSTRAP"),
+            "{language}"
+        );
+    }
+    let arguments = ["--node-id", "me", "--namespace", "shop", "--locality", "eu/a/1"];
+    let output = meshctl(&[&["bootstrap", "--lang", "go"], &arguments[..]].concat()).await;
+    let node = &json(&output)["node"];
+    assert_eq!((&node["id"], &node["cluster"]), (&"me".into(), &"shop".into()));
+    assert_eq!(node["locality"]["sub_zone"], "1");
+    let output = meshctl(&["bootstrap", "--lang", "go", "--namespace", "shop"]).await;
+    let id = json(&output)["node"]["id"].as_str().unwrap().to_owned();
+    assert!(id.starts_with("sidecar~127.0.0.1~") && id.ends_with(".shop~shop.svc.cluster.local"), "{id}");
+}
+
+#[tokio::test]
+async fn mistaken_flags_are_usage_errors() {
+    for arguments in [&["bootstrap"][..], &["bootstrap", "--lang", "cobol"], &["frobnicate"], &[]] {
+        let output = meshctl(arguments).await;
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    }
+    let help = meshctl(&["--help"]).await;
+    assert!(help.status.success() && stdout(&help).contains("bootstrap"));
+}
