@@ -99,6 +99,23 @@ impl Members {
         }
     }
 
+    /// Lets endpoints that failed earlier count as what they have reported since.
+    pub(super) fn forget_failures(&mut self) {
+        for at in 0..self.list.len() {
+            self.count_as(at, self.list[at].phase);
+        }
+    }
+
+    /// Takes note that an endpoint is let go.
+    pub(super) fn disconnect(&mut self, at: usize) {
+        self.list[at].phase = Phase::Idle;
+        self.count_as(at, Phase::Idle);
+    }
+
+    pub(super) fn is_ready(&self, id: EndpointId) -> bool {
+        self.by_id.get(&id).is_some_and(|at| self.list[*at].phase == Phase::Ready)
+    }
+
     pub(super) fn list(&self) -> &[Member] {
         &self.list
     }

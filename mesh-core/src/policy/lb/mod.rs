@@ -24,9 +24,14 @@ mod id_map;
 mod least_request;
 mod locality;
 mod members;
+mod pick_first;
 mod picker;
 mod priority;
+mod ring_hash;
 mod round_robin;
+#[cfg(test)]
+mod tests;
+mod weight;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -38,6 +43,8 @@ use crate::config::{LbPolicy, LocalityPolicy};
 
 use connect_all::ConnectAll;
 use least_request::LeastRequest;
+use pick_first::PickFirst;
+use ring_hash::RingHash;
 use round_robin::RoundRobin;
 
 pub use connectivity::Connectivity;
@@ -59,9 +66,8 @@ fn leaf(policy: &LbPolicy) -> Box<dyn Balancer> {
         LbPolicy::LeastRequest { choice_count } => {
             Box::new(ConnectAll::new(LeastRequest { choice_count: *choice_count }))
         }
-        LbPolicy::PickFirst { .. } | LbPolicy::RingHash(_) => {
-            Box::new(ConnectAll::new(RoundRobin::default()))
-        }
+        LbPolicy::PickFirst { shuffle } => Box::new(PickFirst::new(*shuffle)),
+        LbPolicy::RingHash(sizes) => Box::new(RingHash::new(*sizes)),
     }
 }
 

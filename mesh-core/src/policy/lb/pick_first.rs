@@ -1,0 +1,265 @@
+//! The first endpoint that connects takes every call (gRFC A61, A62).
+//!
+//! ```text
+//!  IDLE --exit_idle--> CONNECTING: one endpoint after the other, 250 ms apart or when the last one fails
+//!   ^                     |    \
+//!   | connection lost     |     \ all failed once
+//!   |                     v      v
+//!   +------------------ READY <- TRANSIENT_FAILURE: each is tried again when its backoff ends
+//! ```
+//!
+//! The addresses of one endpoint are raced by its subchannel.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::{Rng, RngExt};
+
+use super::connectivity::Phase;
+use super::failure::no_endpoint;
+use super::members::Members;
+use super::picker::{Failing, Waiting};
+use super::weight::flattened;
+use super::{Balancer, Command, Connectivity, EndpointId, LbEndpoint, LbUpdate, Pick, PickContext, Picker};
+
+/// LB-69: how long an attempt has before the next endpoint is tried beside it.
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// The first endpoint that connects takes every call.
+#[derive(Debug)]
+pub(super) struct PickFirst {
+    is_shuffled: bool,
+    members: Members,
+    stage: Stage,
+    note: Option<Arc<str>>,
+    commands: VecDeque<Command>,
+    is_changed: bool,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Idle,
+    /// Once through the list.
+    Pass(Pass),
+    /// Every endpoint has failed.
+    Failed,
+    Selected(EndpointId),
+}
+
+#[derive(Debug, Default)]
+struct Pass {
+    /// The next endpoint to try, by its place in the list.
+    next: usize,
+    latest: Option<EndpointId>,
+    /// When the next endpoint is tried, whatever the latest does.
+    ends: Option<Instant>,
+    /// LB-71: an earlier pass failed, which is reported until an endpoint is ready.
+    has_failed_before: bool,
+}
+
+impl PickFirst {
+    pub(super) fn new(is_shuffled: bool) -> Self {
+        Self {
+            is_shuffled,
+            members: Members::default(),
+            stage: Stage::Pass(Pass::default()),
+            note: None,
+            commands: VecDeque::new(),
+            is_changed: true,
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        matches!(self.stage, Stage::Failed | Stage::Pass(Pass { has_failed_before: true, .. }))
+    }
+
+    fn begin_pass(&mut self, now: Instant) {
+        let mut ready = self.members.list().iter().filter(|member| member.phase == Phase::Ready);
+        if let Some(id) = ready.next().map(|member| member.endpoint.id) {
+            return self.select(id);
+        }
+        // LB-72: what failed in an earlier pass and may be tried again is tried again; the rest counts as tried
+        self.members.forget_failures();
+        self.stage = Stage::Pass(Pass { has_failed_before: self.has_failed(), ..Pass::default() });
+        self.is_changed = true;
+        self.advance(now);
+    }
+
+    /// Tries the next endpoint that has not failed yet.
+    fn advance(&mut self, now: Instant) {
+        let Stage::Pass(pass) = &mut self.stage else { return };
+        let untried = self.members.list().iter().enumerate().skip(pass.next);
+        let next = untried.into_iter().find(|(_, member)| member.counted != Phase::Failed);
+        (pass.latest, pass.ends) = (None, None);
+        pass.next = self.members.list().len();
+        if let Some((at, member)) = next {
+            pass.next = at + 1;
+            pass.latest = Some(member.endpoint.id);
+            pass.ends = (pass.next < self.members.list().len()).then(|| now + ATTEMPT_DELAY);
+            if member.phase == Phase::Idle {
+                self.commands.push_back(Command::Connect(member.endpoint.id));
+                self.members.count_as(at, Phase::Connecting);
+            }
+        }
+        self.finish_pass();
+    }
+
+    /// LB-71: ends the pass when every endpoint has failed in it.
+    fn finish_pass(&mut self) {
+        if self.members.counts().of(Phase::Failed) < self.members.list().len() {
+            return;
+        }
+        self.stage = Stage::Failed;
+        self.is_changed = true;
+        let idle = self.members.list().iter().filter(|member| member.phase == Phase::Idle);
+        self.commands.extend(idle.map(|member| Command::Connect(member.endpoint.id)));
+    }
+
+    /// LB-69: the first that is ready wins, the others are let go.
+    fn select(&mut self, id: EndpointId) {
+        self.stage = Stage::Selected(id);
+        self.is_changed = true;
+        for at in 0..self.members.list().len() {
+            let other = &self.members.list()[at];
+            if other.endpoint.id != id && other.counted != Phase::Idle {
+                self.commands.push_back(Command::Disconnect(other.endpoint.id));
+                self.members.disconnect(at);
+            }
+        }
+    }
+
+    fn connect_again(&mut self, id: EndpointId, at: usize) {
+        if self.members.list()[at].counted == Phase::Idle {
+            self.commands.push_back(Command::Connect(id));
+            self.members.count_as(at, Phase::Connecting);
+        }
+    }
+
+    fn on_change(&mut self, now: Instant, id: EndpointId, phase: Phase, at: usize) {
+        match (&self.stage, phase) {
+            (Stage::Selected(selected), Phase::Ready) if *selected != id => self.select(*selected),
+            (Stage::Selected(selected), _) if *selected == id => {
+                self.stage = Stage::Idle; // LB-73
+                self.is_changed = true;
+            }
+            (Stage::Selected(_), _) => {}
+            (_, Phase::Ready) => self.select(id),
+            (Stage::Pass(pass), Phase::Failed) if pass.latest == Some(id) => self.advance(now),
+            (Stage::Pass(_), Phase::Failed) => self.finish_pass(),
+            // an attempt that somebody broke off is made again
+            (Stage::Pass(pass), Phase::Idle) if at < pass.next => self.connect_again(id, at),
+            // LB-71: each as its backoff ends
+            (Stage::Failed, Phase::Idle) => self.commands.push_back(Command::Connect(id)),
+            _ => {}
+        }
+        self.is_changed |= phase == Phase::Failed && self.has_failed();
+    }
+}
+
+impl Balancer for PickFirst {
+    fn update(&mut self, now: Instant, update: LbUpdate, rng: &mut dyn Rng) {
+        let mut endpoints = flattened(update.priorities.into_iter().flatten().collect());
+        if self.is_shuffled {
+            shuffle(&mut endpoints, rng);
+        }
+        self.members.replace(endpoints);
+        self.note = update.note;
+        self.is_changed = true;
+        match self.stage {
+            // LB-72: the selected endpoint keeps its connection
+            Stage::Selected(id) if self.members.is_ready(id) => {}
+            _ if self.members.list().is_empty() => self.stage = Stage::Failed,
+            Stage::Idle => {}
+            Stage::Pass(_) | Stage::Failed | Stage::Selected(_) => self.begin_pass(now),
+        }
+    }
+
+    fn on_connectivity(&mut self, now: Instant, id: EndpointId, state: Connectivity, _rng: &mut dyn Rng) {
+        if let Some(change) = self.members.report(id, &state) {
+            self.on_change(now, id, state.phase(), change.at);
+        }
+    }
+
+    fn exit_idle(&mut self, now: Instant, _rng: &mut dyn Rng) {
+        if matches!(self.stage, Stage::Idle) {
+            self.begin_pass(now);
+        }
+    }
+
+    fn connectivity(&self) -> Connectivity {
+        match self.stage {
+            Stage::Selected(_) => Connectivity::Ready,
+            Stage::Idle => Connectivity::Idle,
+            Stage::Pass(_) if !self.has_failed() => Connectivity::Connecting,
+            Stage::Pass(_) | Stage::Failed => {
+                Connectivity::TransientFailure(no_endpoint(self.members.last_error(), self.note.as_deref()))
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        match &self.stage {
+            Stage::Pass(pass) => pass.ends,
+            Stage::Idle | Stage::Failed | Stage::Selected(_) => None,
+        }
+    }
+
+    fn on_deadline(&mut self, now: Instant, _rng: &mut dyn Rng) {
+        if self.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.advance(now);
+        }
+    }
+
+    fn poll_command(&mut self) -> Option<Command> {
+        self.commands.pop_front()
+    }
+
+    fn poll_picker(&mut self) -> Option<(Connectivity, Arc<dyn Picker>)> {
+        if !std::mem::take(&mut self.is_changed) {
+            return None;
+        }
+        let state = self.connectivity();
+        let picker: Arc<dyn Picker> = match (&self.stage, &state) {
+            (Stage::Selected(id), _) => Arc::new(Selected(*id)),
+            (_, Connectivity::TransientFailure(reason)) => Arc::new(Failing(reason.clone())),
+            _ => Arc::new(Waiting),
+        };
+        Some((state, picker))
+    }
+}
+
+#[derive(Debug)]
+struct Selected(EndpointId);
+
+impl Picker for Selected {
+    fn pick(&self, _: &PickContext<'_>, _: &mut dyn Rng) -> Pick {
+        Pick::Endpoint(self.0)
+    }
+}
+
+/// LB-42: a random order in which heavier endpoints tend to stand first: by `u^(1/weight)`, descending.
+fn shuffle(endpoints: &mut [LbEndpoint], rng: &mut dyn Rng) {
+    endpoints.sort_by_cached_key(|endpoint| {
+        // the logarithm has the same order, and does not run out of digits
+        let key = (1.0 - rng.random::<f64>()).ln() / f64::from(endpoint.weight);
+        std::cmp::Reverse(Key(key))
+    });
+}
+
+#[derive(Debug, PartialEq)]
+struct Key(f64);
+
+impl Eq for Key {}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}

@@ -1,0 +1,64 @@
+//! The endpoint that a hash leads to.
+
+use std::sync::Arc;
+
+use rand::Rng;
+
+use crate::policy::lb::connectivity::Phase;
+use crate::policy::lb::failure::no_endpoint;
+use crate::policy::lb::members::Members;
+use crate::policy::lb::{EndpointId, Pick, PickContext, Picker};
+
+use super::ring::Ring;
+
+/// The endpoint that a hash leads to, as of the moment when the picker was made.
+#[derive(Debug)]
+pub(super) struct RingPicker {
+    ring: Arc<Ring>,
+    endpoints: Box<[(EndpointId, Phase)]>,
+    /// Of each endpoint; empty while none has failed.
+    errors: Box<[Option<Arc<str>>]>,
+    is_all_failed: bool,
+    note: Option<Arc<str>>,
+}
+
+impl RingPicker {
+    pub(super) fn new(ring: Arc<Ring>, members: &Members, note: Option<Arc<str>>) -> Self {
+        let failed = members.counts().of(Phase::Failed);
+        let list = members.list();
+        let errors = if failed == 0 { &[] } else { list };
+        Self {
+            ring,
+            endpoints: list.iter().map(|member| (member.endpoint.id, member.counted)).collect(),
+            errors: errors.iter().map(|member| member.error.clone()).collect(),
+            is_all_failed: failed == list.len(),
+            note,
+        }
+    }
+
+    fn fail(&self, first: Option<usize>) -> Pick {
+        let error = first.and_then(|first| self.errors.get(first)?.as_deref());
+        Pick::Fail(no_endpoint(error, self.note.as_deref()))
+    }
+}
+
+impl Picker for RingPicker {
+    /// LB-39: the first on the ring that has not failed decides.
+    fn pick(&self, context: &PickContext<'_>, rng: &mut dyn Rng) -> Pick {
+        // RT-73: without a hash, a random one
+        let hash = context.hash.unwrap_or_else(|| rng.next_u64());
+        let first = self.ring.walk(hash).next();
+        if self.is_all_failed {
+            return self.fail(first);
+        }
+        for at in self.ring.walk(hash) {
+            match self.endpoints[at] {
+                (id, Phase::Ready) => return Pick::Endpoint(id),
+                (id, Phase::Idle) => return Pick::Wait(Some(id)),
+                (_, Phase::Connecting) => return Pick::Wait(None),
+                (_, Phase::Failed) => {}
+            }
+        }
+        self.fail(first)
+    }
+}

@@ -1,0 +1,188 @@
+//! Drives a balancer by hand: a clock that only moves when told, endpoints that do what the test says.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::config::{EndpointAddresses, LbPolicy, LocalityId, LocalityPolicy};
+use crate::policy::lb::{
+    Balancer, Command, Connectivity, EndpointId, EndpointLoad, LbEndpoint, LbLocality, LbUpdate, Pick,
+    PickContext, Picker, balancer,
+};
+
+/// A balancer and what it has said so far.
+pub(crate) struct Driver {
+    pub(crate) balancer: Box<dyn Balancer>,
+    pub(crate) now: Instant,
+    pub(crate) rng: StdRng,
+    pub(crate) state: Connectivity,
+    picker: Arc<dyn Picker>,
+    loads: BTreeMap<u32, Arc<EndpointLoad>>,
+}
+
+/// An endpoint at `127.0.0.1:<id>`, of weight 1.
+pub(crate) fn endpoint(id: u32) -> LbEndpoint {
+    LbEndpoint {
+        id: EndpointId(id),
+        addresses: EndpointAddresses::from(SocketAddr::from(([127, 0, 0, 1], u16::try_from(id).unwrap()))),
+        weight: 1,
+        hash_key: None,
+        load: Arc::default(),
+    }
+}
+
+pub(crate) fn locality(zone: &str, weight: u32, ids: &[u32]) -> LbLocality {
+    let id = LocalityId { zone: zone.to_owned(), ..LocalityId::default() };
+    LbLocality { id, weight, endpoints: ids.iter().map(|id| endpoint(*id)).collect() }
+}
+
+/// Priorities of one locality each: `z1`, `z2` and so on.
+pub(crate) fn priorities(ids: &[&[u32]]) -> Vec<Vec<LbLocality>> {
+    let zones = (1..).zip(ids).map(|(number, ids)| locality(&format!("z{number}"), 1, ids));
+    zones.map(|zone| vec![zone]).collect()
+}
+
+impl Driver {
+    pub(crate) fn new(policy: &LbPolicy, localities: LocalityPolicy) -> Self {
+        let mut balancer = balancer(policy, localities);
+        let (state, picker) = balancer.poll_picker().expect("there is a picker from the start");
+        Self {
+            balancer,
+            now: Instant::now(),
+            rng: StdRng::seed_from_u64(42),
+            state,
+            picker,
+            loads: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn round_robin() -> Self {
+        Self::new(&LbPolicy::RoundRobin, LocalityPolicy::Weighted)
+    }
+
+    pub(crate) fn update(&mut self, mut priorities: Vec<Vec<LbLocality>>) -> Vec<Command> {
+        for endpoint in priorities.iter_mut().flatten().flat_map(|locality| &mut locality.endpoints) {
+            endpoint.load = self.load(endpoint.id.0);
+        }
+        self.update_with(LbUpdate { priorities, note: None })
+    }
+
+    pub(crate) fn update_with(&mut self, update: LbUpdate) -> Vec<Command> {
+        self.balancer.update(self.now, update, &mut self.rng);
+        self.outputs()
+    }
+
+    pub(crate) fn load(&mut self, id: u32) -> Arc<EndpointLoad> {
+        self.loads.entry(id).or_default().clone()
+    }
+
+    pub(crate) fn report(&mut self, id: u32, state: Connectivity) -> Vec<Command> {
+        self.balancer.on_connectivity(self.now, EndpointId(id), state, &mut self.rng);
+        self.outputs()
+    }
+
+    pub(crate) fn idle(&mut self, id: u32) -> Vec<Command> {
+        self.report(id, Connectivity::Idle)
+    }
+
+    pub(crate) fn connecting(&mut self, id: u32) -> Vec<Command> {
+        self.report(id, Connectivity::Connecting)
+    }
+
+    pub(crate) fn ready(&mut self, id: u32) -> Vec<Command> {
+        self.report(id, Connectivity::Ready)
+    }
+
+    pub(crate) fn failed(&mut self, id: u32) -> Vec<Command> {
+        self.report(id, Connectivity::TransientFailure(format!("{id} refused").into()))
+    }
+
+    pub(crate) fn exit_idle(&mut self) -> Vec<Command> {
+        self.balancer.exit_idle(self.now, &mut self.rng);
+        self.outputs()
+    }
+
+    /// Lets time pass, deadlines included.
+    pub(crate) fn sleep(&mut self, time: Duration) -> Vec<Command> {
+        let end = self.now + time;
+        let mut commands = Vec::new();
+        while let Some(deadline) = self.balancer.next_deadline().filter(|deadline| *deadline <= end) {
+            self.now = deadline.max(self.now);
+            self.balancer.on_deadline(self.now, &mut self.rng);
+            commands.extend(self.outputs());
+        }
+        self.now = end;
+        commands
+    }
+
+    pub(crate) fn pick(&mut self) -> Pick {
+        self.pick_by(None)
+    }
+
+    pub(crate) fn pick_by(&mut self, hash: Option<u64>) -> Pick {
+        let headers = HeaderMap::new();
+        let context = PickContext { path: "/pkg.Svc/Get", headers: &headers, hash };
+        self.picker.pick(&context, &mut self.rng)
+    }
+
+    /// Which endpoints take calls, and how many of `calls`.
+    pub(crate) fn shares(&mut self, calls: usize) -> BTreeMap<u32, usize> {
+        let mut shares = BTreeMap::new();
+        for _ in 0..calls {
+            match self.pick() {
+                Pick::Endpoint(id) => *shares.entry(id.0).or_default() += 1,
+                other => panic!("no endpoint: {other:?}"),
+            }
+        }
+        shares
+    }
+
+    /// Which endpoints take calls.
+    pub(crate) fn users(&mut self) -> Vec<u32> {
+        self.shares(100).into_keys().collect()
+    }
+
+    pub(crate) fn failure(&mut self) -> String {
+        match self.pick() {
+            Pick::Fail(reason) => reason.to_string(),
+            other => panic!("not a failure: {other:?}"),
+        }
+    }
+
+    /// The state as one letter: `I`, `C`, `R` or `F`.
+    pub(crate) fn letter(&self) -> char {
+        match self.state {
+            Connectivity::Idle => 'I',
+            Connectivity::Connecting => 'C',
+            Connectivity::Ready => 'R',
+            Connectivity::TransientFailure(_) => 'F',
+        }
+    }
+
+    fn outputs(&mut self) -> Vec<Command> {
+        let commands = std::iter::from_fn(|| self.balancer.poll_command()).collect();
+        if let Some((state, picker)) = self.balancer.poll_picker() {
+            (self.state, self.picker) = (state, picker);
+        }
+        let now = self.balancer.connectivity();
+        assert_eq!(format!("{now:?}"), format!("{:?}", self.state), "told without a picker");
+        commands
+    }
+}
+
+pub(crate) fn connect(ids: &[u32]) -> Vec<Command> {
+    ids.iter().map(|id| Command::Connect(EndpointId(*id))).collect()
+}
+
+pub(crate) fn disconnect(ids: &[u32]) -> Vec<Command> {
+    ids.iter().map(|id| Command::Disconnect(EndpointId(*id))).collect()
+}
+
+pub(crate) fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}

@@ -1,0 +1,108 @@
+//! Localities by weight.
+
+use proptest::prelude::*;
+
+use crate::config::{LbPolicy, LocalityPolicy};
+
+use super::driver::{Driver, connect, locality};
+
+/// Proves: LB-17.
+#[test]
+fn ready_localities_share_calls_by_weight() {
+    let mut driver = Driver::round_robin();
+    let zones = || vec![vec![locality("a", 3, &[1, 2]), locality("b", 1, &[3]), locality("c", 4, &[4])]];
+    assert_eq!(driver.update(zones()), connect(&[1, 2, 3, 4]));
+    type Step = fn(&mut Driver);
+    let steps: [(Step, char, &[u32]); 8] = [
+        (|driver| _ = driver.failed(4), 'C', &[]),
+        (|driver| _ = driver.failed(3), 'C', &[]),
+        (|driver| _ = (driver.failed(1), driver.failed(2)), 'F', &[]),
+        // failed localities count as failed until they are ready
+        (|driver| _ = (driver.idle(3), driver.connecting(3)), 'F', &[]),
+        (|driver| _ = driver.ready(3), 'R', &[3]),
+        (|driver| _ = driver.ready(1), 'R', &[1, 3]),
+        (|driver| _ = driver.idle(3), 'R', &[1]),
+        (|driver| _ = driver.idle(1), 'C', &[]),
+    ];
+    for (number, (step, letter, users)) in steps.into_iter().enumerate() {
+        step(&mut driver);
+        assert_eq!(driver.letter(), letter, "step {number}");
+        if letter == 'R' {
+            assert_eq!(driver.users(), users, "step {number}");
+        }
+    }
+    (1..=4).for_each(|id| _ = driver.ready(id));
+    let shares = driver.shares(80_000);
+    for (id, expected) in [(1, 15_000), (2, 15_000), (3, 10_000), (4, 40_000)] {
+        assert!(shares[&id].abs_diff(expected) < 700, "{id}: {}", shares[&id]);
+    }
+}
+
+#[test]
+fn a_locality_that_was_ready_counts_as_connecting_again() {
+    let mut driver = Driver::round_robin();
+    driver.update(vec![vec![locality("a", 1, &[1]), locality("b", 1, &[2])]]);
+    driver.ready(1);
+    driver.failed(2);
+    driver.idle(1);
+    assert_eq!(driver.letter(), 'C');
+    driver.failed(1);
+    assert_eq!(driver.letter(), 'F');
+    assert!(driver.failure().contains("refused"));
+}
+
+/// LB-18: another weight changes shares and nothing else.
+#[test]
+fn a_weight_changes_without_a_new_connection() {
+    let mut driver = Driver::round_robin();
+    driver.update(vec![vec![locality("a", 1, &[1]), locality("b", 1, &[2])]]);
+    driver.ready(1);
+    driver.ready(2);
+    assert!(driver.shares(10_000)[&1].abs_diff(5_000) < 300);
+    assert_eq!(driver.update(vec![vec![locality("b", 1, &[2]), locality("a", 9, &[1])]]), []);
+    assert!(driver.shares(10_000)[&1].abs_diff(9_000) < 200);
+}
+
+#[test]
+fn an_endpoint_keeps_its_connection_when_it_changes_its_locality() {
+    let mut driver = Driver::round_robin();
+    driver.update(vec![vec![locality("a", 1, &[1, 2]), locality("b", 1, &[3])]]);
+    (1..=3).for_each(|id| _ = driver.ready(id));
+    driver.update(vec![vec![locality("a", 1, &[1]), locality("b", 1_000_000, &[2, 3])]]);
+    assert_eq!(driver.users(), [2, 3]);
+    driver.update(vec![vec![locality("c", 1, &[1, 2, 3])]]);
+    assert_eq!(driver.shares(99), [(1, 33), (2, 33), (3, 33)].into());
+}
+
+#[test]
+fn flat_policies_do_not_look_at_localities() {
+    let mut driver = Driver::new(&LbPolicy::RoundRobin, LocalityPolicy::Flat);
+    driver.update(vec![vec![locality("a", 1_000, &[1]), locality("b", 1, &[2, 3])]]);
+    (1..=3).for_each(|id| _ = driver.ready(id));
+    assert_eq!(driver.shares(99), [(1, 33), (2, 33), (3, 33)].into());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// LB-17: within six standard deviations of what the weights of the ready localities say.
+    #[test]
+    fn shares_equal_weights(weights in prop::collection::vec((1_u32..1_000, any::<bool>()), 1..12)) {
+        let mut driver = Driver::round_robin();
+        let zones = (1..).zip(&weights).map(|(id, (weight, _))| locality(&id.to_string(), *weight, &[id]));
+        driver.update(vec![zones.collect()]);
+        let ready: Vec<_> = (1..).zip(&weights).filter(|(_, (_, is_ready))| *is_ready).collect();
+        prop_assume!(!ready.is_empty());
+        for (id, _) in &ready {
+            driver.ready(*id);
+        }
+        let total: f64 = ready.iter().map(|(_, (weight, _))| f64::from(*weight)).sum();
+        let shares = driver.shares(5_000);
+        for (id, (weight, _)) in &ready {
+            let share = f64::from(*weight) / total;
+            let deviation = (5_000.0 * share * (1.0 - share)).sqrt();
+            let got = shares.get(id).copied().unwrap_or_default();
+            prop_assert!((got as f64 - 5_000.0 * share).abs() <= 6.0 * deviation + 1.0, "{id}: {got}");
+        }
+    }
+}

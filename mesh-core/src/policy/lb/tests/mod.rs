@@ -1,0 +1,11 @@
+//! Balancers on virtual time.
+
+mod driver;
+mod drops;
+mod localities;
+mod names;
+mod pick_first;
+mod priorities;
+mod ring_hash;
+mod simulation;
+mod spread;

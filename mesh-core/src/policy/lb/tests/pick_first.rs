@@ -1,0 +1,138 @@
+//! Pick first.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::config::{LbPolicy, LocalityPolicy};
+use crate::policy::lb::{Command, Connectivity, Pick};
+
+use super::driver::{Driver, connect, disconnect, locality, priorities, seconds};
+
+const DELAY: Duration = Duration::from_millis(250);
+
+fn driver() -> Driver {
+    Driver::new(&LbPolicy::PickFirst { shuffle: false }, LocalityPolicy::Flat)
+}
+
+/// LB-69: the next endpoint after 250 ms or a failure; earlier attempts go on; the first that is ready wins.
+#[test]
+fn endpoints_are_tried_one_after_the_other() {
+    let mut driver = driver();
+    assert_eq!(driver.update(priorities(&[&[1, 2, 3, 4]])), connect(&[1]));
+    driver.connecting(1);
+    assert_eq!(driver.letter(), 'C');
+    assert_eq!(driver.sleep(Duration::from_millis(249)), []);
+    assert_eq!(driver.sleep(Duration::from_millis(1)), connect(&[2]), "after the delay");
+    driver.connecting(2);
+    assert_eq!(driver.failed(2), connect(&[3]), "at once after a failure");
+    driver.connecting(3);
+    assert_eq!(driver.failed(1), [], "only the latest attempt's failure counts");
+    assert_eq!(driver.sleep(DELAY), connect(&[4]));
+    assert_eq!(driver.ready(3), disconnect(&[1, 2, 4]));
+    assert_eq!(driver.users(), [3]);
+    assert_eq!(driver.sleep(seconds(60)), []);
+}
+
+#[test]
+fn an_attempt_that_wins_late_is_let_go() {
+    let mut driver = driver();
+    driver.update(priorities(&[&[1, 2]]));
+    driver.sleep(DELAY);
+    assert_eq!(driver.ready(2), disconnect(&[1]));
+    assert_eq!(driver.ready(1), disconnect(&[1]));
+    assert_eq!(driver.users(), [2]);
+}
+
+/// LB-71: failed when every endpoint has failed once, until one is ready; each is tried again as its backoff ends.
+#[test]
+fn failure_is_told_when_all_have_failed_and_until_one_is_ready() {
+    let mut driver = driver();
+    driver.update(priorities(&[&[1, 2]]));
+    assert_eq!(driver.failed(1), connect(&[2]));
+    assert_eq!(driver.letter(), 'C');
+    assert_eq!(driver.idle(1), [], "not again in the same pass");
+    assert_eq!(driver.failed(2), connect(&[1]), "the pass is over");
+    assert_eq!(driver.letter(), 'F');
+    assert!(driver.failure().contains("2 refused"));
+    driver.connecting(1);
+    assert_eq!(driver.letter(), 'F');
+    assert_eq!(driver.idle(2), connect(&[2]));
+    driver.report(1, Connectivity::TransientFailure("reset".into()));
+    assert!(driver.failure().contains("reset"));
+    driver.ready(2);
+    assert_eq!(driver.users(), [2]);
+}
+
+/// LB-72: a new list starts a new pass; what is failing counts as tried; the selected endpoint keeps its connection.
+#[test]
+fn a_new_list_starts_a_new_pass() {
+    let mut driver = driver();
+    driver.update(priorities(&[&[1, 2]]));
+    driver.failed(1);
+    assert_eq!(driver.update(priorities(&[&[1, 3]])), connect(&[3]), "1 is backing off");
+    assert_eq!(driver.letter(), 'C');
+    assert_eq!(driver.failed(3), []);
+    assert_eq!(driver.letter(), 'F');
+    assert_eq!(driver.update(priorities(&[&[4]])), connect(&[4]));
+    assert_eq!(driver.letter(), 'F', "failed until one is ready");
+    driver.ready(4);
+    assert_eq!(driver.update(priorities(&[&[5, 4]])), []);
+    assert_eq!(driver.users(), [4]);
+    assert_eq!(driver.update(priorities(&[&[5, 6]])), connect(&[5]));
+    assert_eq!(driver.letter(), 'C');
+    driver.update(vec![]);
+    assert_eq!(driver.letter(), 'F');
+}
+
+/// LB-73: idle when the connection is lost, and connected again by the next call.
+#[test]
+fn a_lost_connection_leads_to_idleness() {
+    let mut driver = driver();
+    driver.update(priorities(&[&[1, 2]]));
+    driver.ready(1);
+    assert_eq!(driver.idle(1), []);
+    assert_eq!(driver.letter(), 'I');
+    assert!(matches!(driver.pick(), Pick::Wait(None)));
+    assert_eq!(driver.update(priorities(&[&[2, 1]])), [], "an update wakes nobody");
+    assert_eq!(driver.exit_idle(), connect(&[2]));
+    assert_eq!(driver.letter(), 'C');
+    assert_eq!(driver.exit_idle(), []);
+}
+
+#[test]
+fn an_attempt_that_ends_without_a_result_is_made_again() {
+    let mut driver = driver();
+    driver.update(priorities(&[&[1, 2]]));
+    driver.connecting(1);
+    assert_eq!(driver.idle(1), connect(&[1]));
+}
+
+/// Proves: LB-42.
+#[test]
+fn shuffled_endpoints_stand_first_as_often_as_their_weights_say() {
+    let policy = LbPolicy::PickFirst { shuffle: true };
+    let first = |seed: u64, weights: [u32; 3]| {
+        let mut driver = Driver::new(&policy, LocalityPolicy::Flat);
+        driver.rng = StdRng::seed_from_u64(seed);
+        let mut listed = vec![vec![locality("a", 3, &[1, 2]), locality("b", 1, &[3])]];
+        for (endpoint, weight) in listed[0].iter_mut().flat_map(|zone| &mut zone.endpoints).zip(weights) {
+            endpoint.weight = weight;
+        }
+        match driver.update(listed)[..] {
+            [Command::Connect(id)] => id.0,
+            ref other => panic!("{other:?}"),
+        }
+    };
+    for (weights, expected) in [([1, 1, 1], [3_750, 3_750, 2_500]), ([2, 1, 9], [5_000, 2_500, 2_500])] {
+        let mut counts = BTreeMap::new();
+        for seed in 0..10_000 {
+            *counts.entry(first(seed, weights)).or_insert(0_u32) += 1;
+        }
+        for (id, expected) in (1..).zip(expected) {
+            assert!(counts[&id].abs_diff(expected) < 250, "{weights:?}: {counts:?}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Ring hash: states, picks and connections. The ring itself is tested beside it.
+
+use twox_hash::XxHash64;
+
+use crate::config::{LbPolicy, LocalityPolicy, RingHash};
+use crate::policy::lb::Pick;
+
+use super::driver::{Driver, connect, endpoint, locality, priorities};
+
+fn driver() -> Driver {
+    let sizes = RingHash { min_size: 1024, max_size: 4096 };
+    Driver::new(&LbPolicy::RingHash(sizes), LocalityPolicy::Flat)
+}
+
+/// The hash of an endpoint's first place on the ring: a call with it goes there.
+fn place(id: u32) -> Option<u64> {
+    Some(XxHash64::oneshot(0, format!("{}_0", endpoint(id).addresses.first()).as_bytes()))
+}
+
+/// Proves: LB-38.
+#[test]
+fn states_are_aggregated_so_that_one_failure_is_not_the_end() {
+    let rows = [
+        // states of endpoints as reported; `x` is idle after a failure
+        ("", 'F'),
+        ("I", 'I'),
+        ("II", 'I'),
+        ("C", 'C'),
+        ("R", 'R'),
+        ("F", 'F'),
+        ("x", 'F'),
+        ("CI", 'C'),
+        ("RI", 'R'),
+        ("RF", 'R'),
+        ("RFFF", 'R'),
+        ("FF", 'F'),
+        ("FFC", 'F'),
+        ("FFI", 'F'),
+        ("FxC", 'F'),
+        ("FC", 'C'),
+        ("FI", 'C'),
+        ("xI", 'C'),
+        ("FCI", 'C'),
+    ];
+    for (states, expected) in rows {
+        let mut driver = driver();
+        let ids: Vec<u32> = (1..=states.len()).map(|id| id as u32).collect();
+        driver.update(priorities(&[&ids]));
+        for (id, state) in ids.iter().zip(states.chars()) {
+            match state {
+                'C' => _ = driver.connecting(*id),
+                'R' => _ = driver.ready(*id),
+                'F' => _ = driver.failed(*id),
+                'x' => _ = (driver.failed(*id), driver.idle(*id)),
+                _ => {}
+            }
+        }
+        assert_eq!(driver.letter(), expected, "{states}");
+    }
+}
+
+/// Proves: LB-39.
+#[test]
+fn the_first_endpoint_on_the_ring_that_has_not_failed_decides() {
+    let mut driver = driver();
+    assert_eq!(driver.update(priorities(&[&[1, 2, 3]])), [], "nothing is connected before a call needs it");
+    assert!(matches!(driver.pick_by(place(1)), Pick::Wait(Some(id)) if id.0 == 1), "idle: connect it");
+    driver.connecting(1);
+    assert!(matches!(driver.pick_by(place(1)), Pick::Wait(None)), "connecting: wait");
+    driver.ready(1);
+    assert!(matches!(driver.pick_by(place(1)), Pick::Endpoint(id) if id.0 == 1));
+    assert!(matches!(driver.pick_by(place(2)), Pick::Wait(Some(id)) if id.0 == 2));
+    driver.ready(2);
+    driver.failed(1);
+    for id in [1, 3] {
+        // failed: whichever comes next on the ring
+        let next = driver.pick_by(place(id));
+        assert!(matches!(next, Pick::Endpoint(id) if id.0 == 2) || matches!(next, Pick::Wait(_)), "{next:?}");
+    }
+    driver.ready(3);
+    assert!(matches!(driver.pick_by(place(1)), Pick::Endpoint(id) if id.0 != 1));
+    for id in 1..=3 {
+        driver.failed(id);
+    }
+    for id in 1..=3 {
+        match driver.pick_by(place(id)) {
+            Pick::Fail(reason) => assert!(reason.contains(&format!("{id} refused")), "{id}: {reason}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Proves: LB-40.
+#[test]
+fn trouble_connects_one_idle_endpoint_without_a_call() {
+    let mut driver = driver();
+    driver.update(priorities(&[&[1, 2, 3, 4]]));
+    driver.connecting(3);
+    assert_eq!(driver.failed(3), connect(&[1]), "one failed and nobody connects");
+    driver.connecting(1);
+    assert_eq!(driver.failed(1), connect(&[2]));
+    assert_eq!(driver.idle(3), connect(&[3]), "failed ones are tried again as their backoff ends");
+    assert_eq!(driver.letter(), 'F');
+    assert_eq!(driver.update(priorities(&[&[1, 2, 3, 4, 5]])), [], "2 is being connected already");
+    driver.ready(2);
+    assert_eq!(driver.letter(), 'R');
+    assert_eq!(driver.idle(2), connect(&[2]), "lost while two have failed");
+}
+
+#[test]
+fn a_lost_connection_waits_for_a_call_when_all_is_well() {
+    let mut driver = driver();
+    driver.update(priorities(&[&[1, 2]]));
+    driver.ready(1);
+    driver.ready(2);
+    assert_eq!(driver.idle(1), []);
+    assert_eq!(driver.idle(2), []);
+    assert_eq!(driver.letter(), 'I');
+    assert_eq!(driver.exit_idle(), connect(&[1]));
+    assert_eq!(driver.exit_idle(), []);
+}
+
+/// Proves: RT-73.
+#[test]
+fn without_a_hash_every_call_goes_somewhere_else() {
+    let mut driver = driver();
+    driver.update(priorities(&[&[1, 2, 3, 4]]));
+    (1..=4).for_each(|id| _ = driver.ready(id));
+    let shares = driver.shares(40_000);
+    assert!(shares.len() == 4 && shares.values().all(|share| *share > 7_000), "{shares:?}");
+}
+
+/// Proves: LB-37.
+#[test]
+fn shares_of_the_ring_are_locality_weight_times_endpoint_weight() {
+    let mut driver = driver();
+    let mut listed = vec![vec![locality("a", 3, &[1, 2]), locality("b", 1, &[3])]];
+    listed[0][0].endpoints[0].weight = 2;
+    listed[0][1].endpoints[0].weight = 100;
+    driver.update(listed);
+    (1..=3).for_each(|id| _ = driver.ready(id));
+    // 3/4 of all in two thirds and one third, 1/4
+    for (id, share) in driver.shares(100_000) {
+        let expected = [0, 50_000, 25_000, 25_000][id as usize];
+        assert!(share.abs_diff(expected) < 5_000, "{id}: {share}");
+    }
+}
+
+#[test]
+fn a_failed_endpoint_moves_its_own_calls_and_no_others() {
+    let mut driver = driver();
+    driver.update(priorities(&[&[1, 2, 3, 4, 5]]));
+    (1..=5).for_each(|id| _ = driver.ready(id));
+    let calls = |driver: &mut Driver| {
+        let call = |number: u64| match driver.pick_by(Some(XxHash64::oneshot(0, &number.to_le_bytes()))) {
+            Pick::Endpoint(id) => id.0,
+            other => panic!("{other:?}"),
+        };
+        (0..1_000).map(call).collect::<Vec<_>>()
+    };
+    let before = calls(&mut driver);
+    driver.failed(5);
+    let after = calls(&mut driver);
+    assert!(before.contains(&5) && !after.contains(&5));
+    assert!(before.iter().zip(&after).all(|(before, after)| before == after || *before == 5));
+    driver.ready(5);
+    assert_eq!(calls(&mut driver), before, "and takes them back");
+}
