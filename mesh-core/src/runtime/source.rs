@@ -3,8 +3,10 @@
 use std::any::Any;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::watch;
+use tokio::time;
 
 use crate::config::{MeshConfig, Name};
 
@@ -87,13 +89,32 @@ impl ConfigWatch {
 }
 
 /// Why a source has no configuration. Its text names resource, reason, server and node as far as they are known.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SourceError(Arc<str>);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceError {
+    message: Arc<str>,
+    since: Option<Instant>,
+}
 
 impl SourceError {
     /// An error with a text for callers.
     pub fn new(message: impl Into<Arc<str>>) -> Self {
-        Self(message.into())
+        Self { message: message.into(), since: None }
+    }
+
+    /// A state that lasts: the text ends with how long it has by then, as in `control server .. unreachable for 12 s`.
+    pub fn lasting(message: impl Into<Arc<str>>, since: Instant) -> Self {
+        Self { message: message.into(), since: Some(since) }
     }
 }
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match self.since {
+            Some(since) => write!(f, " for {} s", time::Instant::from_std(since).elapsed().as_secs()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for SourceError {}
