@@ -1,0 +1,85 @@
+//! What watchers are told.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use mesh_core::config::Name;
+
+use crate::resource::AnyResource;
+
+/// Something is different; look again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// [`AdsState::view`](super::AdsState::view) of this resource.
+    Resource {
+        /// Its type.
+        type_url: &'static str,
+        /// Its canonical name.
+        name: Name,
+    },
+    /// [`AdsState::outage`](super::AdsState::outage), which concerns everything that is watched.
+    Outage,
+}
+
+/// What a watcher of a resource knows (TR-31): first the value, then the trouble beside it (TR-32).
+#[derive(Clone, Default)]
+pub struct View {
+    /// `None`: nothing is known yet. An error: there is nothing to use.
+    pub value: Option<Result<AnyResource, Problem>>,
+    /// Trouble that leaves the value in use.
+    pub ambient: Option<Problem>,
+}
+
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.value.as_ref().map(|value| value.as_ref().map(|_| ".."));
+        f.debug_struct("View").field("value", &value).field("ambient", &self.ambient).finish()
+    }
+}
+
+/// What is wrong with a resource.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Problem {
+    /// The kind of trouble.
+    pub kind: ProblemKind,
+    /// One line, without the resource's name.
+    pub reason: Arc<str>,
+}
+
+impl Problem {
+    /// A problem with a reason.
+    pub fn new(kind: ProblemKind, reason: impl Into<Arc<str>>) -> Self {
+        Self { kind, reason: reason.into() }
+    }
+}
+
+/// The kind of a [`Problem`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProblemKind {
+    /// The client refused what the server sent.
+    Rejected,
+    /// The server does not have it, or did not send it in time.
+    DoesNotExist,
+    /// The server cannot be reached.
+    Unreachable,
+    /// The name's authority is not in the bootstrap (TR-39).
+    UnknownAuthority,
+}
+
+/// The server cannot be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outage {
+    /// When it was last heard of, or when it was first tried.
+    pub since: Instant,
+    /// The last attempt's error.
+    pub reason: Arc<str>,
+}
+
+impl Outage {
+    pub(super) fn problem(&self) -> Problem {
+        Problem::new(ProblemKind::Unreachable, self.reason.clone())
+    }
+}

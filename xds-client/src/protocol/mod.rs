@@ -1,0 +1,65 @@
+//! The ADS protocol, state of the world, as one state machine per server: [`AdsState`].
+//!
+//! gRFCs A27, A28, A40, A46, A53, A57, A88 and Envoy's xDS protocol document; sections 2.1 and 2.2 of the
+//! conformance list. Pure: time and randomness are arguments, nothing here sleeps, spawns or reads a clock.
+//!
+//! The stream, from the client's side:
+//!
+//! ```text
+//!                first watch                 opened
+//!        Idle ───────────────▶ Opening ───────────────▶ Open
+//!         ▲ ▲                     │                     │  │
+//!         │ │    failed: outage   │                     │  │ ended after a response (TR-24),
+//!         │ │ due                 ▼                     │  │ or nobody watches (TR-01)
+//!         │ └────────────────  Waiting ◀────────────────┘  │
+//!         │                         ended before a response:
+//!         │                              outage (TR-25)    │
+//!         └────────────────────────────────────────────────┘
+//! ```
+//!
+//! A watched resource (the states of gRFC A40, as CSDS shows them):
+//!
+//! ```text
+//!                    accepted                    rejected
+//!      Requested ───────────────▶ Acked ◀───────────────────▶ Nacked
+//!          │                        ▲ │                          │
+//!          │ 15 s on a stream       │ │ missing from LDS or CDS  │
+//!          └───────────────────▶ DoesNotExist ◀──────────────────┘
+//! ```
+//!
+//! Invariants:
+//! - what was accepted stays in use whatever happens later (gRFC A88), unless the bootstrap asked otherwise or
+//!   nobody watches it any more;
+//! - each response of a subscribed type is answered exactly once (TR-07);
+//! - a request always names the full set that is watched (TR-09).
+//!
+//! An [`Event`] says only that something is different; what is true now is read from [`AdsState::view`]. So a burst
+//! of changes costs its reader one look.
+
+mod backoff;
+mod event;
+mod link;
+mod nack;
+mod name;
+mod request;
+mod resource;
+mod response;
+mod settings;
+mod state;
+mod status;
+mod subscription;
+mod timer;
+
+#[cfg(test)]
+mod tests;
+
+pub use backoff::BackoffPolicy;
+pub use event::{Event, Outage, Problem, ProblemKind, View};
+pub use link::StreamEnd;
+pub use name::{authority, canonical};
+pub use request::Request;
+pub use response::{Received, Rejected, Response};
+pub use settings::{DataErrors, Settings};
+pub use state::AdsState;
+pub use status::{ResourceState, ResourceStatus};
+pub use subscription::ResourceKind;
