@@ -5,4 +5,6 @@
 //! ```
 
 pub mod bootstrap;
+pub mod dependency;
+pub mod protocol;
 pub mod resource;

@@ -1,0 +1,187 @@
+//! [`Graph`]: one target's resources, and the configuration that they make.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use mesh_core::config::{MeshConfig, Name};
+use mesh_core::runtime::{ConfigState, SourceError};
+
+use crate::protocol::{DataErrors, Outage, Problem, ProblemKind, View};
+
+use super::assemble::Parts;
+use super::walk::{Failure, Outcome, Target, Walk, is_answer};
+use super::{Key, Kind, Origin};
+
+/// Where a graph gets its resources.
+pub trait Resources {
+    /// The graph needs this resource from now on. Asked once per graph and resource.
+    fn watch(&mut self, key: &Key);
+
+    /// The graph does not need it any more.
+    fn unwatch(&mut self, key: &Key);
+
+    /// What is known of a watched resource.
+    fn view(&self, key: &Key) -> View;
+
+    /// Whether and why the server cannot be reached.
+    fn outage(&self) -> Option<&Outage>;
+}
+
+/// One target's resources, and the configuration that they make.
+///
+/// Tell it of changes with [`on_change`](Self::on_change) and [`on_outage`](Self::on_outage), then once
+/// [`settle`](Self::settle), then read [`state`](Self::state).
+#[derive(Debug)]
+pub struct Graph {
+    target: Target,
+    data_errors: DataErrors,
+    watched: HashSet<Key>,
+    missing: HashSet<Key>,
+    /// Troubles that are told beside a configuration.
+    problems: BTreeMap<Key, Problem>,
+    /// The last configuration, for its parts.
+    last: Option<Arc<MeshConfig>>,
+    state: ConfigState,
+    dirty: bool,
+}
+
+impl Graph {
+    /// A graph for the target that the listener `listener` stands for, with its data-plane `authority`.
+    pub fn new(listener: &Name, authority: &str, origin: Origin, data_errors: DataErrors) -> Self {
+        let listener = Key::new(Kind::Listener, listener);
+        Self {
+            target: Target { listener, authority: authority.to_owned(), origin },
+            data_errors,
+            watched: HashSet::new(),
+            missing: HashSet::new(),
+            problems: BTreeMap::new(),
+            last: None,
+            state: ConfigState::default(),
+            dirty: true,
+        }
+    }
+
+    /// What the target has now.
+    pub fn state(&self) -> &ConfigState {
+        &self.state
+    }
+
+    /// A watched resource is different.
+    pub fn on_change(&mut self, key: &Key, resources: &impl Resources) {
+        if !self.watched.contains(key) {
+            return;
+        }
+        let view = resources.view(key);
+        let answered = view.value.as_ref().is_some_and(|value| is_answer(value, !self.in_use()));
+        self.note_problem(key, view);
+        match (answered, self.missing.contains(key)) {
+            (false, true) => {}
+            (true, true) => {
+                self.missing.remove(key);
+                self.dirty |= self.missing.is_empty();
+            }
+            // The walk that follows when nothing is missing any more sees the endpoints anyway.
+            (true, false) if key.kind == Kind::Endpoints && !self.missing.is_empty() => {}
+            (_, false) => self.dirty = true,
+        }
+    }
+
+    /// The server became unreachable, or reachable.
+    pub fn on_outage(&mut self, resources: &impl Resources) {
+        // What has been waited for while something was in use is an error now that nothing is, and the reverse.
+        self.dirty |= !self.in_use();
+        self.state.ambient = self.ambient(resources);
+    }
+
+    /// Does what the changes so far call for.
+    pub fn settle(&mut self, resources: &mut impl Resources) {
+        if !std::mem::take(&mut self.dirty) {
+            self.state.ambient = self.ambient(resources);
+            return;
+        }
+        let unreachable_is_error = !self.in_use();
+        let mut walk = Walk::new(&self.target, resources, &mut self.watched, unreachable_is_error);
+        let outcome = walk.run();
+        let Walk { reached, missing, new, .. } = walk;
+        self.missing = missing;
+        for key in &new {
+            self.note_problem(key, resources.view(key));
+        }
+        match outcome {
+            Outcome::Missing => self.wait(),
+            Outcome::Failed(failure) if self.survives(&failure) => {}
+            Outcome::Failed(failure) => {
+                self.unwatch_others(&reached, resources);
+                self.state.config = Some(Err(failure.error));
+            }
+            Outcome::Complete(parts) => {
+                self.unwatch_others(&reached, resources);
+                self.publish(parts);
+            }
+        }
+        self.state.ambient = self.ambient(resources);
+    }
+
+    /// Takes all watches back; the graph is of no use afterwards.
+    pub fn stop(&mut self, resources: &mut impl Resources) {
+        for key in self.watched.drain() {
+            resources.unwatch(&key);
+        }
+    }
+
+    fn in_use(&self) -> bool {
+        matches!(self.state.config, Some(Ok(_)))
+    }
+
+    /// RT-32: what is in use stays in use until the new is complete.
+    fn wait(&mut self) {
+        if !self.in_use() {
+            self.state.config = None;
+        }
+    }
+
+    /// Whether what is in use stays in use: always (RT-31, RT-32), except where the resources themselves say that
+    /// this target has no routes, or the bootstrap wants to fail on data errors.
+    fn survives(&self, failure: &Failure) -> bool {
+        let keeps = failure.problem.is_some() && self.data_errors != DataErrors::Fail;
+        self.in_use() && keeps
+    }
+
+    /// RT-25: one value, in which every cluster that a route may choose is known.
+    fn publish(&mut self, parts: Parts) {
+        let config = parts.assemble(self.last.as_ref());
+        if let Ok(config) = &config {
+            self.last = Some(config.clone());
+        }
+        let unknown = |error| SourceError::new(format!("{error} ({})", self.target.origin));
+        self.state.config = Some(config.map_err(unknown));
+    }
+
+    fn unwatch_others(&mut self, reached: &HashSet<Key>, resources: &mut impl Resources) {
+        let others: Vec<Key> = self.watched.difference(reached).cloned().collect();
+        for key in others {
+            self.watched.remove(&key);
+            self.problems.remove(&key);
+            resources.unwatch(&key);
+        }
+    }
+
+    fn note_problem(&mut self, key: &Key, view: View) {
+        // A cluster's own error is in the configuration; a listener's or route's is told beside the old one.
+        let error = view.value.and_then(Result::err);
+        let error = error.filter(|_| matches!(key.kind, Kind::Listener | Kind::RouteConfiguration));
+        let problem = view.ambient.or(error).filter(|problem| problem.kind != ProblemKind::Unreachable);
+        match problem {
+            Some(problem) => _ = self.problems.insert(key.clone(), problem),
+            None => _ = self.problems.remove(key),
+        }
+    }
+
+    /// Nothing beside an error, which says it all itself.
+    fn ambient(&self, resources: &impl Resources) -> Option<SourceError> {
+        match &self.state.config {
+            Some(Err(_)) => None,
+            _ => self.target.origin.ambient(&self.problems, resources.outage()),
+        }
+    }
+}

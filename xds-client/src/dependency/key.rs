@@ -1,0 +1,67 @@
+//! Which resource.
+
+use mesh_core::config::Name;
+
+use crate::protocol::{ResourceKind, canonical};
+
+/// The types that a configuration is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// LDS.
+    Listener,
+    /// RDS.
+    RouteConfiguration,
+    /// CDS.
+    Cluster,
+    /// EDS.
+    Endpoints,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Listener, Self::RouteConfiguration, Self::Cluster, Self::Endpoints];
+
+    /// The kind of this type URL.
+    pub fn of(type_url: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.resource_kind().type_url == type_url)
+    }
+
+    /// As the protocol knows it (TR-03, TR-26).
+    pub const fn resource_kind(self) -> ResourceKind {
+        let (type_url, full_state) = match self {
+            Self::Listener => ("type.googleapis.com/envoy.config.listener.v3.Listener", true),
+            Self::RouteConfiguration => {
+                ("type.googleapis.com/envoy.config.route.v3.RouteConfiguration", false)
+            }
+            Self::Cluster => ("type.googleapis.com/envoy.config.cluster.v3.Cluster", true),
+            Self::Endpoints => ("type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment", false),
+        };
+        ResourceKind { type_url, full_state }
+    }
+
+    /// As error texts say it.
+    pub(super) const fn label(self) -> &'static str {
+        match self {
+            Self::Listener => "listener",
+            Self::RouteConfiguration => "route configuration",
+            Self::Cluster => "cluster",
+            Self::Endpoints => "endpoints",
+        }
+    }
+}
+
+/// A resource's type and canonical name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// Its type.
+    pub kind: Kind,
+    /// Its canonical name.
+    pub name: Name,
+}
+
+impl Key {
+    /// The key of a resource by any spelling of its name.
+    pub fn new(kind: Kind, name: &Name) -> Self {
+        Self { kind, name: canonical(name) }
+    }
+}

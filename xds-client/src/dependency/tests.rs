@@ -1,0 +1,426 @@
+//! What a target's configuration is, for what its resources are.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mesh_core::config::{
+    ClusterSettings, Discovery, DomainPattern, EndpointSet, Forward, MeshConfig, Name, Priority, Route,
+    RouteAction, RouteMatch, VirtualHost,
+};
+use mesh_core::policy::matcher::PathMatcher;
+
+use super::*;
+use crate::protocol::{DataErrors, Outage, Problem, ProblemKind, View};
+use crate::resource::{
+    AnyResource, ApiListener, Cluster, ClusterDiscovery, Listener, RouteConfiguration, RouteSource,
+};
+
+/// Resources as a test wants them to be, and who watches them.
+#[derive(Default)]
+struct Shelf {
+    views: BTreeMap<Key, View>,
+    watched: BTreeMap<Key, usize>,
+    outage: Option<Outage>,
+    looks: std::cell::Cell<usize>,
+}
+
+impl Resources for Shelf {
+    fn watch(&mut self, key: &Key) {
+        *self.watched.entry(key.clone()).or_default() += 1;
+    }
+
+    fn unwatch(&mut self, key: &Key) {
+        assert_eq!(self.watched.remove(key), Some(1), "{key:?}");
+    }
+
+    fn view(&self, key: &Key) -> View {
+        self.looks.set(self.looks.get() + 1);
+        assert!(self.watched.contains_key(key), "{key:?} is not watched");
+        let mut view = self.views.get(key).cloned().unwrap_or_default();
+        if let Some(outage) = self.outage.as_ref().filter(|_| view.value.is_none()) {
+            view.value = Some(Err(Problem::new(ProblemKind::Unreachable, outage.reason.clone())));
+        }
+        view
+    }
+
+    fn outage(&self) -> Option<&Outage> {
+        self.outage.as_ref()
+    }
+}
+
+/// One target, `greeter`, with the authority `greeter:80`.
+struct Bench {
+    shelf: Shelf,
+    graph: Graph,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(DataErrors::Ambient)
+    }
+
+    fn with(data_errors: DataErrors) -> Self {
+        let origin = Origin { server: "127.0.0.1:15010".into(), node: "n1".into() };
+        let graph = Graph::new(&"greeter".into(), "greeter:80", origin, data_errors);
+        let mut bench = Self { shelf: Shelf::default(), graph };
+        bench.settle();
+        bench
+    }
+
+    /// The usual listener and routes to these clusters, each with endpoints of priority count 1.
+    fn serving(clusters: &[&str]) -> Self {
+        let mut bench = Self::new();
+        bench.put(Kind::Listener, "greeter", rds("routes"));
+        bench.put(Kind::RouteConfiguration, "routes", routes("*", clusters));
+        for name in clusters {
+            bench.put(Kind::Cluster, name, eds(name));
+            bench.put(Kind::Endpoints, name, endpoints(1));
+        }
+        assert_eq!(
+            bench.shown(),
+            clusters.iter().map(|name| format!("{name}=1 ")).collect::<String>().trim()
+        );
+        bench
+    }
+
+    fn set(&mut self, kind: Kind, name: &str, view: View) {
+        let key = Key::new(kind, &name.into());
+        self.shelf.views.insert(key.clone(), view);
+        self.graph.on_change(&key, &self.shelf);
+    }
+
+    fn put(&mut self, kind: Kind, name: &str, value: AnyResource) {
+        self.set(kind, name, View { value: Some(Ok(value)), ambient: None });
+        self.settle();
+    }
+
+    fn fail(&mut self, kind: Kind, name: &str, problem: ProblemKind) {
+        let problem = Problem::new(problem, "trouble");
+        self.set(kind, name, View { value: Some(Err(problem)), ambient: None });
+        self.settle();
+    }
+
+    fn outage(&mut self, reason: Option<&str>) {
+        self.shelf.outage = reason.map(|reason| Outage { since: Instant::now(), reason: reason.into() });
+        for key in self.shelf.watched.keys().cloned().collect::<Vec<_>>() {
+            self.graph.on_change(&key, &self.shelf);
+        }
+        self.graph.on_outage(&self.shelf);
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        self.graph.settle(&mut self.shelf);
+    }
+
+    fn config(&self) -> Arc<MeshConfig> {
+        self.graph.state().config.clone().unwrap().unwrap()
+    }
+
+    /// The clusters, sorted: `a=2` has endpoints of two priorities, `a=[b,c]` is made of b and c, `a=!..` is in error.
+    /// Or `-` for nothing yet, or `!` and the error.
+    fn shown(&self) -> String {
+        match &self.graph.state().config {
+            None => "-".to_owned(),
+            Some(Err(error)) => format!("!{error}"),
+            Some(Ok(config)) => show(config),
+        }
+    }
+
+    fn ambient(&self) -> String {
+        self.graph.state().ambient.as_ref().map(ToString::to_string).unwrap_or_default()
+    }
+
+    fn watched(&self) -> Vec<String> {
+        self.shelf.watched.keys().map(|key| key.name.to_string()).collect()
+    }
+}
+
+fn show(config: &MeshConfig) -> String {
+    let clusters: BTreeMap<_, _> = config.clusters().iter().collect();
+    let clusters = clusters.into_iter().map(|(name, cluster)| match cluster {
+        Err(error) => format!("{name}=!{error}"),
+        Ok(cluster) => match &cluster.discovery {
+            Discovery::Endpoints(Ok(endpoints)) => format!("{name}={}", endpoints.priorities.len()),
+            Discovery::Endpoints(Err(error)) => format!("{name}=?{error}"),
+            Discovery::LogicalDns { host, port } => format!("{name}={host}:{port}"),
+            Discovery::Aggregate(leaves) => format!("{name}=[{}]", leaves.join(",")),
+        },
+    });
+    clusters.collect::<Vec<_>>().join(" ")
+}
+
+fn rds(name: &str) -> AnyResource {
+    let routes = RouteSource::Rds(name.into());
+    Arc::new(Listener::Api(ApiListener { routes, max_stream_duration: None }))
+}
+
+fn host(domain: &str, clusters: &[&str]) -> Arc<VirtualHost> {
+    let routes = clusters.iter().map(|cluster| {
+        let path = PathMatcher::Prefix { prefix: "/".into(), ignore_case: false };
+        Arc::new(Route {
+            name: String::new(),
+            matches: RouteMatch { path, headers: Vec::new(), fraction: None },
+            action: RouteAction::Forward(Forward::to(*cluster)),
+        })
+    });
+    Arc::new(VirtualHost {
+        name: domain.to_owned(),
+        domains: vec![DomainPattern::parse(domain).unwrap()],
+        routes: routes.collect(),
+        retry: None,
+    })
+}
+
+fn routes(domain: &str, clusters: &[&str]) -> AnyResource {
+    Arc::new(RouteConfiguration { virtual_hosts: vec![host(domain, clusters)] })
+}
+
+fn cluster(name: &str, discovery: ClusterDiscovery) -> AnyResource {
+    Arc::new(Cluster { settings: Arc::new(ClusterSettings::new(name)), discovery })
+}
+
+fn eds(name: &str) -> AnyResource {
+    cluster(name, ClusterDiscovery::Eds)
+}
+
+fn aggregate(name: &str, children: &[&str]) -> AnyResource {
+    cluster(name, ClusterDiscovery::Aggregate(children.iter().map(|child| (*child).into()).collect()))
+}
+
+fn endpoints(priorities: usize) -> AnyResource {
+    Arc::new(EndpointSet { priorities: vec![Priority::default(); priorities], drops: Vec::new() })
+}
+
+/// Proves: RT-30.
+#[test]
+fn a_configuration_comes_when_all_of_it_is_there() {
+    let mut bench = Bench::new();
+    let dns = ClusterDiscovery::LogicalDns { host: "db.example".into(), port: 5432 };
+    let steps: [(Kind, &str, AnyResource); 6] = [
+        (Kind::Listener, "greeter", rds("routes")),
+        (Kind::RouteConfiguration, "routes", routes("greeter:80", &["a", "b", "dns"])),
+        (Kind::Cluster, "a", eds("a")),
+        (Kind::Cluster, "dns", cluster("dns", dns)),
+        (Kind::Cluster, "b", eds("b")),
+        (Kind::Endpoints, "a", endpoints(2)),
+    ];
+    for (kind, name, value) in steps {
+        assert_eq!(bench.shown(), "-", "before {name}");
+        bench.put(kind, name, value);
+    }
+    bench.fail(Kind::Endpoints, "b", ProblemKind::DoesNotExist);
+    let error = "xDS endpoints \"b\": trouble (control server 127.0.0.1:15010, node n1)";
+    assert_eq!(bench.shown(), format!("a=2 b=?{error} dns=db.example:5432"));
+    assert_eq!(bench.watched(), ["greeter", "routes", "a", "b", "dns", "a", "b"]);
+}
+
+#[test]
+fn inline_routes_need_no_route_configuration() {
+    let mut bench = Bench::new();
+    let inline = RouteConfiguration { virtual_hosts: vec![host("*", &["a"])] };
+    let routes = RouteSource::Inline(Arc::new(inline));
+    let listener = ApiListener { routes, max_stream_duration: Some(Duration::from_secs(5)) };
+    bench.put(Kind::Listener, "greeter", Arc::new(Listener::Api(listener)));
+    bench.put(Kind::Cluster, "a", eds("a"));
+    bench.put(Kind::Endpoints, "a", endpoints(1));
+    assert_eq!(bench.shown(), "a=1");
+    assert_eq!(bench.config().max_stream_duration(), Some(Duration::from_secs(5)));
+}
+
+/// Proves: RT-05, RT-31.
+#[test]
+fn errors_of_the_target_and_errors_of_a_cluster() {
+    let end = "(control server 127.0.0.1:15010, node n1)";
+    let mut bench = Bench::new();
+    bench.fail(Kind::Listener, "greeter", ProblemKind::DoesNotExist);
+    assert_eq!(bench.shown(), format!("!xDS listener \"greeter\": trouble {end}"));
+    bench.put(Kind::Listener, "greeter", Arc::new(Listener::Socket));
+    assert_eq!(
+        bench.shown(),
+        format!("!xDS listener \"greeter\": is for servers: it has no api_listener {end}")
+    );
+    bench.put(Kind::Listener, "greeter", rds("routes"));
+    bench.fail(Kind::RouteConfiguration, "routes", ProblemKind::DoesNotExist);
+    assert_eq!(bench.shown(), format!("!xDS route configuration \"routes\": trouble {end}"));
+    bench.put(Kind::RouteConfiguration, "routes", routes("other", &["a"]));
+    let nobody = format!("!xDS listener \"greeter\": no virtual host serves \"greeter:80\" {end}");
+    assert_eq!(bench.shown(), nobody);
+    bench.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "b"]));
+    bench.put(Kind::Cluster, "a", eds("a"));
+    bench.put(Kind::Endpoints, "a", endpoints(1));
+    bench.fail(Kind::Cluster, "b", ProblemKind::Rejected);
+    assert_eq!(bench.shown(), format!("a=1 b=!xDS cluster \"b\": trouble {end}"));
+    bench.put(Kind::RouteConfiguration, "routes", routes("other", &["a"]));
+    assert_eq!(bench.shown(), nobody, "what was in use is not used any more");
+    assert_eq!(bench.watched(), ["greeter", "routes"]);
+    bench.put(Kind::Listener, "greeter", Arc::new(Listener::Socket));
+    assert!(bench.shown().contains("is for servers"));
+}
+
+/// Proves: RT-28.
+#[test]
+fn the_old_routes_are_used_until_the_new_ones_are_complete() {
+    let mut bench = Bench::serving(&["a"]);
+    let old = bench.config();
+    bench.put(Kind::Listener, "greeter", rds("new"));
+    assert!(Arc::ptr_eq(&bench.config(), &old));
+    bench.put(Kind::Endpoints, "a", endpoints(2));
+    bench.put(Kind::RouteConfiguration, "new", routes("*", &["b"]));
+    bench.put(Kind::Cluster, "b", eds("b"));
+    assert!(Arc::ptr_eq(&bench.config(), &old));
+    assert_eq!(bench.watched(), ["greeter", "new", "routes", "a", "b", "a", "b"]);
+    bench.put(Kind::Endpoints, "b", endpoints(1));
+    assert_eq!(bench.shown(), "b=1");
+    assert_eq!(bench.watched(), ["greeter", "new", "b", "b"]);
+
+    let aggregates = [
+        ("top", aggregate("top", &["mid", "b", "gone"])),
+        ("mid", aggregate("mid", &["c", "b"])),
+        ("c", eds("c")),
+    ];
+    bench.put(Kind::RouteConfiguration, "new", routes("*", &["top", "loop", "empty"]));
+    for (name, value) in aggregates {
+        bench.put(Kind::Cluster, name, value);
+    }
+    bench.put(Kind::Cluster, "loop", aggregate("loop", &["loop"]));
+    bench.put(Kind::Cluster, "empty", aggregate("empty", &["gone"]));
+    bench.put(Kind::Endpoints, "c", endpoints(3));
+    assert_eq!(bench.shown(), "b=1");
+    bench.fail(Kind::Cluster, "gone", ProblemKind::DoesNotExist);
+    let end = "(control server 127.0.0.1:15010, node n1)";
+    let shown = format!(
+        "b=1 c=3 empty=!xDS cluster \"empty\": none of the clusters that it is made of exists {end} \
+         loop=!xDS cluster \"loop\": is made of clusters more than 16 deep, or of itself {end} top=[c,b]"
+    );
+    assert_eq!(bench.shown(), shown);
+    bench.put(Kind::Cluster, "gone", eds("gone"));
+    bench.put(Kind::Endpoints, "gone", endpoints(1));
+    assert!(bench.shown().ends_with("top=[c,b,gone]"), "{}", bench.shown());
+}
+
+#[test]
+fn a_bad_update_never_removes_a_good_configuration() {
+    let end = "(control server 127.0.0.1:15010, node n1)";
+    let mut bench = Bench::serving(&["a"]);
+    bench.put(Kind::Listener, "greeter", rds("new"));
+    for problem in [ProblemKind::Rejected, ProblemKind::DoesNotExist] {
+        bench.fail(Kind::RouteConfiguration, "new", problem);
+        assert_eq!(bench.shown(), "a=1");
+        assert_eq!(bench.ambient(), format!("xDS route configuration \"new\": trouble {end}"));
+    }
+    bench.put(Kind::RouteConfiguration, "new", routes("*", &["a"]));
+    assert_eq!(bench.ambient(), "");
+    let view = bench.shelf.views[&Key::new(Kind::Listener, &"greeter".into())].clone();
+    let ambient = Some(Problem::new(ProblemKind::DoesNotExist, "does not exist"));
+    bench.set(Kind::Listener, "greeter", View { ambient, ..view });
+    bench.settle();
+    assert_eq!(bench.shown(), "a=1");
+    assert_eq!(bench.ambient(), format!("xDS listener \"greeter\": does not exist {end}"));
+}
+
+#[test]
+fn data_errors_end_the_configuration_where_the_bootstrap_says_so() {
+    let mut bench = Bench::with(DataErrors::Fail);
+    bench.put(Kind::Listener, "greeter", rds("routes"));
+    bench.put(Kind::RouteConfiguration, "routes", routes("*", &[]));
+    assert_eq!(bench.shown(), "");
+    bench.fail(Kind::Listener, "greeter", ProblemKind::DoesNotExist);
+    assert!(bench.shown().starts_with("!xDS listener"));
+}
+
+/// Proves: TR-33, OB-23.
+#[test]
+fn an_unreachable_server_is_an_error_only_for_who_has_nothing() {
+    let mut bench = Bench::new();
+    bench.outage(Some("connection refused"));
+    let text = "connection refused; node n1, control server 127.0.0.1:15010 unreachable for 0 s";
+    assert_eq!(bench.shown(), format!("!xDS listener \"greeter\": {text}"));
+    assert_eq!(bench.ambient(), "", "once is enough");
+    bench.outage(None);
+    assert_eq!(bench.shown(), "-");
+
+    let mut bench = Bench::serving(&["a"]);
+    bench.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "new"]));
+    bench.outage(Some("connection refused"));
+    assert_eq!(bench.shown(), "a=1", "the new cluster is waited for");
+    assert_eq!(bench.ambient(), text);
+    bench.outage(None);
+    assert_eq!(bench.ambient(), "");
+    bench.put(Kind::Cluster, "new", eds("new"));
+    assert_eq!(bench.shown(), "a=1");
+    bench.put(Kind::Endpoints, "new", endpoints(2));
+    assert_eq!(bench.shown(), "a=1 new=2");
+}
+
+#[test]
+fn clusters_that_are_there_are_used_even_if_the_server_left_before_the_others() {
+    let mut bench = Bench::new();
+    bench.put(Kind::Listener, "greeter", rds("routes"));
+    bench.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "b"]));
+    bench.put(Kind::Cluster, "a", eds("a"));
+    bench.outage(Some("refused"));
+    assert!(bench.shown().starts_with("a=?xDS endpoints \"a\": control server unreachable: refused"));
+    bench.outage(None);
+    bench.put(Kind::Cluster, "b", eds("b"));
+    bench.put(Kind::Endpoints, "a", endpoints(1));
+    bench.put(Kind::Endpoints, "b", endpoints(1));
+    assert_eq!(bench.shown(), "a=1 b=1");
+}
+
+#[test]
+fn unchanged_parts_are_shared_and_unchanged_wholes_are_not_emitted() {
+    let mut bench = Bench::serving(&["a", "b"]);
+    let old = bench.config();
+    for name in ["a", "b"] {
+        bench.put(Kind::Cluster, name, eds(name));
+        bench.put(Kind::Endpoints, name, endpoints(1));
+    }
+    bench.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "b"]));
+    bench.put(Kind::Listener, "greeter", rds("routes"));
+    assert!(Arc::ptr_eq(&old, &bench.config()), "equal, though decoded anew");
+    bench.put(Kind::Endpoints, "b", endpoints(2));
+    let new = bench.config();
+    assert!(Arc::ptr_eq(&old.virtual_hosts()[0], &new.virtual_hosts()[0]));
+    let endpoints_of = |config: &MeshConfig, name: &str| {
+        let cluster = config.clusters()[name].clone().unwrap();
+        let Discovery::Endpoints(endpoints) = cluster.discovery else { panic!("not by EDS") };
+        (cluster.settings, endpoints.unwrap())
+    };
+    assert!(Arc::ptr_eq(&endpoints_of(&old, "a").0, &endpoints_of(&new, "a").0));
+    assert!(Arc::ptr_eq(&endpoints_of(&old, "a").1, &endpoints_of(&new, "a").1));
+    assert!(Arc::ptr_eq(&endpoints_of(&old, "b").0, &endpoints_of(&new, "b").0));
+    assert!(!Arc::ptr_eq(&endpoints_of(&old, "b").1, &endpoints_of(&new, "b").1));
+}
+
+#[test]
+fn a_cluster_that_comes_back_a_hundred_times_is_used_each_time() {
+    let mut bench = Bench::serving(&["a"]);
+    for round in 1..=100 {
+        bench.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "b"]));
+        bench.put(Kind::Cluster, "b", eds("b"));
+        bench.put(Kind::Endpoints, "b", endpoints(round));
+        assert_eq!(bench.shown(), format!("a=1 b={round}"));
+        bench.put(Kind::RouteConfiguration, "routes", routes("*", &["a"]));
+        assert_eq!(bench.shown(), "a=1");
+        bench.shelf.views.retain(|key, _| &*key.name != "b");
+    }
+    bench.graph.stop(&mut bench.shelf);
+    assert_eq!(bench.watched(), Vec::<String>::new());
+}
+
+#[test]
+fn two_thousand_clusters_cost_a_handful_of_walks() {
+    let names: Vec<String> = (0..2_000).map(|index| format!("cluster-{index}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut bench = Bench::new();
+    bench.put(Kind::Listener, "greeter", rds("routes"));
+    bench.put(Kind::RouteConfiguration, "routes", routes("*", &names));
+    names.iter().for_each(|name| bench.put(Kind::Cluster, name, eds(name)));
+    names.iter().for_each(|name| bench.put(Kind::Endpoints, name, endpoints(1)));
+    let clusters: HashMap<Name, _> = bench.config().clusters().clone();
+    assert_eq!(clusters.len(), names.len());
+    let looks = bench.shelf.looks.get();
+    assert!(looks < 10 * names.len(), "{looks} looks");
+}

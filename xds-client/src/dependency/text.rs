@@ -1,0 +1,95 @@
+//! Error texts: which resource, why, from which server, and who asked (OB-23).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use mesh_core::config::{Name, ResourceError};
+use mesh_core::runtime::SourceError;
+
+use crate::protocol::{Outage, Problem, ProblemKind};
+
+use super::{Key, Kind};
+
+/// Who was asked, and who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The control server's URI.
+    pub server: Name,
+    /// The xDS node id.
+    pub node: Name,
+}
+
+impl Origin {
+    /// For one cluster.
+    pub(super) fn resource_error(&self, key: &Key, problem: &Problem) -> ResourceError {
+        ResourceError::new(self.text(key, &self.reason(problem)))
+    }
+
+    /// For the whole target.
+    pub(super) fn source_error(&self, key: &Key, problem: &Problem, outage: Option<&Outage>) -> SourceError {
+        match outage.filter(|_| problem.kind == ProblemKind::Unreachable) {
+            Some(outage) => {
+                let what = format!("xDS {} {:?}: ", key.kind.label(), &*key.name);
+                self.outage_error(&what, outage)
+            }
+            None => SourceError::new(self.text(key, &self.reason(problem))),
+        }
+    }
+
+    /// `xDS listener "greeter": does not exist (control server 127.0.0.1:15010, node n1)`.
+    pub(super) fn text(&self, key: &Key, reason: &str) -> String {
+        format!("xDS {} {:?}: {reason} ({self})", key.kind.label(), &*key.name)
+    }
+
+    /// What is wrong although there is a configuration; the first few of many.
+    pub(super) fn ambient(
+        &self,
+        problems: &BTreeMap<Key, Problem>,
+        outage: Option<&Outage>,
+    ) -> Option<SourceError> {
+        let mut text = String::new();
+        for (key, problem) in problems.iter().take(MAX_PROBLEMS) {
+            let separator = if text.is_empty() { "" } else { "; " };
+            let Key { kind, name } = key;
+            _ = write!(text, "{separator}xDS {} {:?}: {}", kind.label(), &**name, problem.reason);
+        }
+        if problems.len() > MAX_PROBLEMS {
+            _ = write!(text, "; and {} more", problems.len() - MAX_PROBLEMS);
+        }
+        match outage {
+            Some(outage) if text.is_empty() => Some(self.outage_error("", outage)),
+            Some(outage) => Some(self.outage_error(&(text + "; "), outage)),
+            None if text.is_empty() => None,
+            None => Some(SourceError::new(format!("{text} ({self})"))),
+        }
+    }
+
+    /// `connection refused; node n1, control server 127.0.0.1:15010 unreachable for 12 s`. The last part is the
+    /// error's own: it stays true while time passes.
+    fn outage_error(&self, what: &str, outage: &Outage) -> SourceError {
+        let Self { server, node } = self;
+        let message = format!("{what}{}; node {node}, control server {server} unreachable", outage.reason);
+        SourceError::lasting(message, outage.since)
+    }
+
+    fn reason(&self, problem: &Problem) -> String {
+        match problem.kind {
+            ProblemKind::Unreachable => format!("control server unreachable: {}", problem.reason),
+            _ => problem.reason.to_string(),
+        }
+    }
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "control server {}, node {}", self.server, self.node)
+    }
+}
+
+/// What a call for `kind` finds when the resource is of another type than its URL says.
+pub(super) fn wrong_type(kind: Kind) -> Problem {
+    Problem::new(ProblemKind::Rejected, format!("was not decoded as {}", kind.label()))
+}
+
+/// How many problems an ambient error names.
+const MAX_PROBLEMS: usize = 3;

@@ -1,0 +1,277 @@
+//! One walk from the listener down: what is needed, what of it is missing, and, if nothing is, the configuration.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use mesh_core::config::{
+    Cluster, ClusterSettings, Discovery, EndpointSet, Name, ResourceError, RouteAction, VirtualHost,
+};
+use mesh_core::runtime::SourceError;
+
+use crate::protocol::{Problem, ProblemKind};
+use crate::resource::{
+    AnyResource, ApiListener, Cluster as ClusterResource, ClusterDiscovery, Listener, RouteConfiguration,
+    RouteSource,
+};
+
+use super::aggregate::{Aggregates, MAX_DEPTH, Node};
+use super::assemble::Parts;
+use super::text::wrong_type;
+use super::{Key, Kind, Origin, Resources, virtual_host};
+
+/// What a walk needs to know of its target.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) listener: Key,
+    /// The data-plane authority (RT-04).
+    pub(super) authority: String,
+    pub(super) origin: Origin,
+}
+
+/// What a walk has found.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Something has not come yet.
+    Missing,
+    /// There is no configuration.
+    Failed(Failure),
+    /// All is there.
+    Complete(Parts),
+}
+
+/// Why there is no configuration.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: SourceError,
+    /// The resource and what is wrong with it; `None`: the resources are fine, but not for this target.
+    pub(super) problem: Option<(Key, ProblemKind)>,
+}
+
+/// A walk in progress.
+pub(super) struct Walk<'a, R> {
+    target: &'a Target,
+    resources: &'a mut R,
+    watched: &'a mut HashSet<Key>,
+    /// Whether an unreachable server counts as an answer: only while there is nothing in use.
+    unreachable_is_error: bool,
+    pub(super) reached: HashSet<Key>,
+    pub(super) missing: HashSet<Key>,
+    /// Reached for the first time.
+    pub(super) new: Vec<Key>,
+}
+
+/// A cluster as the walk found it.
+enum Found {
+    Error(ResourceError),
+    Leaf(Cluster),
+    Aggregate(Arc<ClusterSettings>, Vec<Name>),
+    /// It, or its endpoints, have not come yet.
+    Missing,
+}
+
+impl<'a, R: Resources> Walk<'a, R> {
+    pub(super) fn new(
+        target: &'a Target,
+        resources: &'a mut R,
+        watched: &'a mut HashSet<Key>,
+        unreachable_is_error: bool,
+    ) -> Self {
+        let (reached, missing) = (HashSet::new(), HashSet::new());
+        Self { target, resources, watched, unreachable_is_error, reached, missing, new: Vec::new() }
+    }
+
+    pub(super) fn run(&mut self) -> Outcome {
+        let listener = match self.routes() {
+            Ok(Some(found)) => found,
+            Ok(None) => return Outcome::Missing,
+            Err(failure) => return Outcome::Failed(failure),
+        };
+        let (api, routes) = listener;
+        let Some(host) = virtual_host::best(&routes.virtual_hosts, &self.target.authority).cloned() else {
+            return Outcome::Failed(self.no_virtual_host());
+        };
+        let roots = cluster_names(&host);
+        let found = self.clusters(&roots);
+        if !self.missing.is_empty() {
+            return Outcome::Missing;
+        }
+        Outcome::Complete(Parts {
+            virtual_host: host,
+            clusters: resolve(self.target, roots, &found),
+            max_stream_duration: api.max_stream_duration,
+        })
+    }
+
+    /// The listener and its routes; `None` if one of them has not come yet.
+    fn routes(&mut self) -> Result<Option<(ApiListener, Arc<RouteConfiguration>)>, Failure> {
+        let listener = self.target.listener.clone();
+        let Some(value) = self.visit::<Listener>(&listener) else { return Ok(None) };
+        let value = value.map_err(|problem| self.failure(&listener, &problem))?;
+        let api = match &*value {
+            Listener::Api(api) => api.clone(),
+            // RT-31
+            Listener::Socket => return Err(self.not_for_clients()),
+        };
+        let routes = match &api.routes {
+            RouteSource::Inline(routes) => routes.clone(),
+            RouteSource::Rds(name) => {
+                let key = Key::new(Kind::RouteConfiguration, name);
+                let Some(value) = self.visit::<RouteConfiguration>(&key) else { return Ok(None) };
+                value.map_err(|problem| self.failure(&key, &problem))?
+            }
+        };
+        Ok(Some((api, routes)))
+    }
+
+    /// Every cluster that `roots` lead to, level by level, and no deeper than an aggregate may be.
+    fn clusters(&mut self, roots: &[Name]) -> HashMap<Name, Found> {
+        let mut found = HashMap::new();
+        let mut level = roots.to_vec();
+        for _ in 0..MAX_DEPTH {
+            let mut next = Vec::new();
+            for name in level {
+                if found.contains_key(&name) {
+                    continue;
+                }
+                let cluster = self.cluster(&name);
+                if let Found::Aggregate(_, children) = &cluster {
+                    next.extend(children.iter().cloned());
+                }
+                found.insert(name, cluster);
+            }
+            level = next;
+        }
+        found
+    }
+
+    fn cluster(&mut self, name: &Name) -> Found {
+        let key = Key::new(Kind::Cluster, name);
+        let Some(value) = self.visit::<ClusterResource>(&key) else { return Found::Missing };
+        let cluster = match value {
+            Ok(cluster) => cluster,
+            // RT-31: stays with the cluster.
+            Err(problem) => return Found::Error(self.target.origin.resource_error(&key, &problem)),
+        };
+        let settings = cluster.settings.clone();
+        let discovery = match &cluster.discovery {
+            ClusterDiscovery::Aggregate(children) => return Found::Aggregate(settings, children.clone()),
+            ClusterDiscovery::LogicalDns { host, port } => {
+                Discovery::LogicalDns { host: host.clone(), port: *port }
+            }
+            ClusterDiscovery::Eds => {
+                let key = Key::new(Kind::Endpoints, &settings.service_name);
+                let Some(value) = self.visit::<EndpointSet>(&key) else { return Found::Missing };
+                let origin = &self.target.origin;
+                Discovery::Endpoints(value.map_err(|problem| origin.resource_error(&key, &problem)))
+            }
+        };
+        Found::Leaf(Cluster { settings, discovery })
+    }
+
+    /// Watches a resource and reads it; `None` if it has not come yet.
+    fn visit<T: Send + Sync + 'static>(&mut self, key: &Key) -> Option<Result<Arc<T>, Problem>> {
+        if !self.watched.contains(key) {
+            self.watched.insert(key.clone());
+            self.resources.watch(key);
+            self.new.push(key.clone());
+        }
+        self.reached.insert(key.clone());
+        let value =
+            self.resources.view(key).value.filter(|value| is_answer(value, self.unreachable_is_error));
+        if value.is_none() {
+            self.missing.insert(key.clone());
+        }
+        value.map(|value| value.and_then(|any| any.downcast().map_err(|_| wrong_type(key.kind))))
+    }
+
+    fn failure(&self, key: &Key, problem: &Problem) -> Failure {
+        let error = self.target.origin.source_error(key, problem, self.resources.outage());
+        Failure { error, problem: Some((key.clone(), problem.kind)) }
+    }
+
+    fn not_for_clients(&self) -> Failure {
+        let text = self.target.origin.text(&self.target.listener, "is for servers: it has no api_listener");
+        Failure { error: SourceError::new(text), problem: None }
+    }
+
+    /// RT-05
+    fn no_virtual_host(&self) -> Failure {
+        let reason = format!("no virtual host serves {:?}", self.target.authority);
+        let text = self.target.origin.text(&self.target.listener, &reason);
+        Failure { error: SourceError::new(text), problem: None }
+    }
+}
+
+/// Whether a view's value settles the matter.
+pub(super) fn is_answer(value: &Result<AnyResource, Problem>, unreachable_is_error: bool) -> bool {
+    match value {
+        Err(problem) => problem.kind != ProblemKind::Unreachable || unreachable_is_error,
+        Ok(_) => true,
+    }
+}
+
+/// Every cluster that a route of the host may choose, once.
+fn cluster_names(host: &VirtualHost) -> Vec<Name> {
+    let mut seen = HashSet::new();
+    let forwards = host.routes.iter().filter_map(|route| match &route.action {
+        RouteAction::Forward(forward) => Some(forward),
+        _ => None,
+    });
+    let names = forwards.flat_map(|forward| forward.clusters.names());
+    names.filter(|name| seen.insert(Name::clone(name))).cloned().collect()
+}
+
+/// The clusters that the routes choose from, and the leaves of those that are aggregates.
+fn resolve(
+    target: &Target,
+    roots: Vec<Name>,
+    found: &HashMap<Name, Found>,
+) -> HashMap<Name, Result<Cluster, ResourceError>> {
+    let mut clusters = HashMap::with_capacity(roots.len());
+    let mut aggregates = Aggregates::new(|name: &Name| match found.get(name) {
+        Some(Found::Aggregate(_, children)) => Node::Aggregate(children),
+        Some(Found::Leaf(_)) => Node::Leaf,
+        Some(Found::Error(_) | Found::Missing) => Node::Absent,
+        None => Node::TooDeep,
+    });
+    let mut used = Vec::new();
+    for root in roots {
+        let Some(Found::Aggregate(settings, _)) = found.get(&root) else {
+            used.push(root);
+            continue;
+        };
+        let cluster = flatten(target, &root, settings, &mut aggregates);
+        if let Ok(Cluster { discovery: Discovery::Aggregate(leaves), .. }) = &cluster {
+            used.extend(leaves.iter().cloned());
+        }
+        clusters.insert(root, cluster);
+    }
+    for name in used {
+        match found.get(&name) {
+            Some(Found::Leaf(cluster)) => _ = clusters.insert(name, Ok(cluster.clone())),
+            Some(Found::Error(error)) => _ = clusters.insert(name, Err(error.clone())),
+            Some(Found::Aggregate(..) | Found::Missing) | None => {}
+        }
+    }
+    clusters
+}
+
+/// RT-32
+fn flatten<'f, F: Fn(&Name) -> Node<'f>>(
+    target: &Target,
+    name: &Name,
+    settings: &Arc<ClusterSettings>,
+    aggregates: &mut Aggregates<F>,
+) -> Result<Cluster, ResourceError> {
+    let leaves = aggregates.leaves(name);
+    let reason = match leaves {
+        Ok(leaves) if !leaves.is_empty() => {
+            let discovery = Discovery::Aggregate(leaves.into());
+            return Ok(Cluster { settings: settings.clone(), discovery });
+        }
+        Ok(_) => "none of the clusters that it is made of exists".to_owned(),
+        Err(_) => format!("is made of clusters more than {MAX_DEPTH} deep, or of itself"),
+    };
+    let key = Key::new(Kind::Cluster, name);
+    Err(ResourceError::new(target.origin.text(&key, &reason)))
+}
