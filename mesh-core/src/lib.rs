@@ -9,3 +9,5 @@
 pub mod config;
 pub mod policy;
 pub mod runtime;
+
+pub use runtime::Mesh;

@@ -14,6 +14,7 @@ mod route;
 mod virtual_host;
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,6 +72,32 @@ impl MeshConfig {
             }
         }
         Ok(Self { virtual_hosts: virtual_hosts.into(), clusters, max_stream_duration })
+    }
+
+    /// Everything to one cluster of this name, with these endpoints and every default.
+    pub fn to_endpoints(cluster: &str, endpoints: impl IntoIterator<Item = SocketAddr>) -> Self {
+        let endpoints = endpoints.into_iter().map(Endpoint::new).collect();
+        let priority = Priority { localities: vec![Arc::new(Locality::of(endpoints))] };
+        let set = EndpointSet { priorities: vec![priority], drops: Vec::new() };
+        let settings = Arc::new(ClusterSettings::new(cluster));
+        let name = settings.name.clone();
+        let route = Route {
+            name: String::new(),
+            matches: RouteMatch::any(),
+            action: RouteAction::Forward(Forward::to(name.clone())),
+        };
+        let host = VirtualHost {
+            name: cluster.to_owned(),
+            domains: vec![DomainPattern::Any],
+            routes: vec![Arc::new(route)],
+            retry: None,
+        };
+        let cluster = Cluster { settings, discovery: Discovery::Endpoints(Ok(Arc::new(set))) };
+        Self {
+            virtual_hosts: Arc::new([Arc::new(host)]),
+            clusters: HashMap::from([(name, Ok(cluster))]),
+            max_stream_duration: None,
+        }
     }
 
     /// Virtual hosts in configured order; the best domain match wins, ties go to the first.

@@ -32,6 +32,14 @@ pub struct RouteMatch {
     pub fraction: Option<Fraction>,
 }
 
+impl RouteMatch {
+    /// Takes every request.
+    pub fn any() -> Self {
+        let path = PathMatcher::Prefix { prefix: String::new(), ignore_case: false };
+        Self { path, headers: Vec::new(), fraction: None }
+    }
+}
+
 /// What happens to a matched request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RouteAction {

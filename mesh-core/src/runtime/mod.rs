@@ -1,7 +1,29 @@
 //! Where it happens: the request path, connections and tasks. The only tokio in the crate.
 
+mod attempt;
 pub mod balance;
+mod call;
+mod channel;
+mod circuit_breaker;
 pub mod connect;
+mod error;
+mod fixed;
+mod mesh;
+mod protocol;
+mod response_body;
+mod retry;
+mod rng;
 mod source;
+mod stack;
+mod target;
+mod timeout;
 
+pub use channel::{CallOptions, Channel, ChannelError, ChannelSettings, WaitForReady};
+pub use error::{MeshError, MeshErrorKind};
+pub use fixed::FixedSource;
+pub use mesh::{Mesh, MeshBuilder};
+pub use protocol::{Outcome, Protocol, Stamp};
+pub use response_body::ResponseBody;
+pub use retry::{ReplayLimit, RequestBody};
 pub use source::{ConfigSource, ConfigState, ConfigWatch, SourceError, Target};
+pub use stack::{ChannelResponse, ResponseFuture};

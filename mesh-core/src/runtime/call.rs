@@ -1,0 +1,205 @@
+//! One call: what it needs for its next attempt, and what its failures lead to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use tokio::time::Instant;
+
+use crate::policy::lb::{EndpointLoad, PickContext};
+use crate::policy::retry::Transparent;
+
+use super::attempt::Attempt;
+use super::circuit_breaker::ClusterLoad;
+use super::connect::{Connect, Connection, SendError, SendErrorKind, SendFailure};
+use super::protocol::{Outcome, Protocol, Stamp};
+use super::retry::{CallRetry, RetryLimits};
+use super::target::{Admitted, Cluster, Picked, Routed};
+use super::{MeshError, MeshErrorKind, RequestBody, WaitForReady};
+
+/// A call that has been routed.
+pub(super) struct Call<P: Protocol, C: Connect<RequestBody<P::Body>>> {
+    pub(super) cluster: Arc<Cluster<RequestBody<P::Body>, C>>,
+    pub(super) deadline: Option<Instant>,
+    pub(super) wait_for_ready: WaitForReady,
+    hash: Option<u64>,
+    /// For the next attempt; `None` while one runs.
+    request: Option<Request<RequestBody<P::Body>>>,
+    /// Where the route has a retry policy.
+    retry: Option<Box<CallRetry<P::Body>>>,
+    transparent: Transparent,
+    /// Attempts that ended before anything was sent.
+    unsent: u32,
+    /// The endpoint that has just failed the call.
+    avoid: Option<Arc<EndpointLoad>>,
+}
+
+/// What a failed attempt leads to.
+pub(super) enum Next {
+    /// Another attempt, after this wait.
+    Attempt(Duration),
+    /// The caller's to see.
+    Fail(MeshError),
+}
+
+type Sending<P, C> = <<C as Connect<RequestBody<<P as Protocol>::Body>>>::Connection as Connection<
+    RequestBody<<P as Protocol>::Body>,
+>>::Future;
+
+impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Call<P, C> {
+    pub(super) fn new(
+        routed: Routed<RequestBody<P::Body>, C>,
+        request: Request<P::Body>,
+        deadline: Option<Instant>,
+        wait_for_ready: WaitForReady,
+        limits: RetryLimits,
+    ) -> Self {
+        let (request, retry) = match routed.retry {
+            None => (Some(request.map(RequestBody::plain)), None),
+            Some(policy) => {
+                let retry = Box::new(CallRetry::new(policy, request, limits));
+                (retry.request(), Some(retry))
+            }
+        };
+        Self {
+            cluster: routed.cluster,
+            deadline,
+            wait_for_ready,
+            hash: routed.hash,
+            request,
+            retry,
+            transparent: Transparent::default(),
+            unsent: 0,
+            avoid: None,
+        }
+    }
+
+    /// Picks an endpoint for the next attempt.
+    pub(super) fn pick(&self) -> Picked<C::Connection> {
+        let Some(request) = &self.request else {
+            let error = self.cluster.error(MeshErrorKind::Connection, "the request is gone".to_owned());
+            return Picked::Failed(error.into());
+        };
+        let context = PickContext { path: request.uri().path(), headers: request.headers(), hash: self.hash };
+        let randomness = &self.cluster.context.randomness;
+        randomness.with(|rng| self.cluster.pick(&context, self.avoid.as_ref(), rng))
+    }
+
+    /// Sends the next attempt.
+    pub(super) fn send(
+        &mut self,
+        admitted: Admitted<C::Connection>,
+    ) -> Result<(Sending<P, C>, Attempt), MeshError> {
+        let remaining = match self.deadline {
+            None => None,
+            Some(deadline) => match deadline.saturating_duration_since(Instant::now()) {
+                Duration::ZERO => return Err(self.overdue("before it was sent")),
+                remaining => Some(remaining),
+            },
+        };
+        let Some(mut request) = self.request.take() else {
+            return Err(self.cluster.error(MeshErrorKind::Connection, "the request is gone".to_owned()));
+        };
+        let retry = self.retry.as_deref_mut();
+        let previous_attempts = retry.as_ref().map_or(0, |retry| retry.previous_attempts());
+        P::stamp(request.headers_mut(), Stamp { previous_attempts, remaining });
+        let permit = retry.and_then(CallRetry::take_permit);
+        let Admitted { connection, admission, endpoint } = admitted;
+        Ok((connection.send(request), Attempt { admission, endpoint, _permit: permit }))
+    }
+
+    /// Whether a response's head leads to another attempt instead of the caller, and after which wait.
+    pub(super) fn after_head<T>(
+        &mut self,
+        response: &Response<T>,
+        attempt: &mut Option<Attempt>,
+    ) -> Option<Duration> {
+        let retry = self.retry.as_deref()?;
+        match P::classify_head(response.status(), response.headers()) {
+            // RT-43: a response that ends with its head does not commit
+            Some(outcome) => self.after_failure(outcome, attempt.take()?),
+            None => {
+                retry.commit();
+                None
+            }
+        }
+    }
+
+    /// What an attempt without a response leads to.
+    pub(super) fn after_send_failure(
+        &mut self,
+        failure: SendFailure<RequestBody<P::Body>>,
+        attempt: &mut Option<Attempt>,
+    ) -> Next {
+        let SendFailure { error, request } = failure;
+        let Some(attempt) = attempt.take() else { return Next::Fail(self.send_error(error)) };
+        let repeatable = match error.kind() {
+            SendErrorKind::NotSent => self.transparent.on_unsent(),
+            SendErrorKind::Refused => self.transparent.on_refused(),
+            _ => false,
+        };
+        if repeatable {
+            // RT-45
+            self.request = request.map(|request| *request).or_else(|| self.retry.as_ref()?.request());
+            if self.request.is_some() {
+                self.avoid = Some(attempt.endpoint.load().clone());
+                self.unsent += 1;
+                return Next::Attempt(if self.unsent > MAX_AT_ONCE { UNSENT_WAIT } else { Duration::ZERO });
+            }
+        }
+        let error = self.send_error(error).at(attempt.endpoint.address);
+        let outcome = Outcome { code: P::code(&error), pushback: None };
+        match self.after_failure(outcome, attempt) {
+            Some(wait) => Next::Attempt(wait),
+            None => Next::Fail(error),
+        }
+    }
+
+    /// What a pick that found nothing leads to.
+    pub(super) fn after_refusal(&mut self, error: MeshError, load: &Arc<ClusterLoad>) -> Next {
+        let outcome = Outcome { code: P::code(&error), pushback: None };
+        match self.next_wait(outcome, load) {
+            Some(wait) => Next::Attempt(wait),
+            None => Next::Fail(error),
+        }
+    }
+
+    /// The call's time is over; `when` says what it was waiting for.
+    pub(super) fn overdue(&self, when: &str) -> MeshError {
+        let reason = match self.cluster.last_endpoint_error() {
+            Some(last) => format!("deadline exceeded {when}; {last}"),
+            None => format!("deadline exceeded {when}"),
+        };
+        self.cluster.error(MeshErrorKind::DeadlineExceeded, reason)
+    }
+
+    fn after_failure(&mut self, outcome: Outcome, attempt: Attempt) -> Option<Duration> {
+        self.avoid = Some(attempt.endpoint.load().clone());
+        let load = attempt.admission.load().clone();
+        drop(attempt);
+        self.next_wait(outcome, &load)
+    }
+
+    fn next_wait(&mut self, outcome: Outcome, load: &Arc<ClusterLoad>) -> Option<Duration> {
+        let retry = self.retry.as_deref_mut()?;
+        let randomness = &self.cluster.context.randomness;
+        let wait = randomness.with(|rng| retry.on_failure(outcome, load, rng))?;
+        self.request = Some(self.request.take().or_else(|| retry.request())?);
+        Some(wait)
+    }
+
+    fn send_error(&self, error: SendError) -> MeshError {
+        let kind = match error.kind() {
+            SendErrorKind::Body => MeshErrorKind::RequestBody,
+            _ => MeshErrorKind::Connection,
+        };
+        let h2_code = error.h2_code();
+        self.cluster.error(kind, "no response came".to_owned()).caused_by(h2_code, error)
+    }
+}
+
+/// Attempts that ended before anything was sent are repeated at once this often, then after a short wait.
+const MAX_AT_ONCE: u32 = 3;
+
+/// A connection that is torn down needs no longer than this to be gone from its cluster's picker.
+const UNSENT_WAIT: Duration = Duration::from_millis(10);

@@ -1,0 +1,81 @@
+//! Which clusters share a count.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use crate::config::{ClusterSettings, Name};
+
+use super::ClusterLoad;
+
+/// The counts of a mesh's clusters by `{cluster, EDS service name}`, whatever channel or target uses them (LB-23).
+///
+/// A count lives as long as a configuration or a call refers to it, so that a cluster that leaves and comes back finds
+/// the calls that it still has.
+#[derive(Debug, Default)]
+pub(crate) struct LoadRegistry(Mutex<HashMap<(Name, Name), Weak<ClusterLoad>>>);
+
+impl LoadRegistry {
+    pub(crate) fn load(&self, settings: &ClusterSettings) -> Arc<ClusterLoad> {
+        let mut loads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (settings.name.clone(), settings.service_name.clone());
+        if let Some(load) = loads.get(&key).and_then(Weak::upgrade) {
+            return load;
+        }
+        if loads.len() == loads.capacity() {
+            loads.retain(|_, load| load.strong_count() > 0);
+        }
+        let load = Arc::new(ClusterLoad::new(settings.name.clone()));
+        loads.insert(key, Arc::downgrade(&load));
+        load
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::LoadRegistry;
+    use crate::config::{ClusterSettings, MaxRequests};
+    use crate::policy::retry::RetryBudget;
+    use crate::runtime::circuit_breaker::Admission;
+
+    /// Proves: LB-23, LB-24.
+    #[test]
+    fn clusters_share_a_count_by_cluster_and_service_name() {
+        let registry = LoadRegistry::default();
+        let settings = ClusterSettings::new("a");
+        let other_service = ClusterSettings { service_name: "b".into(), ..settings.clone() };
+        let first = registry.load(&settings);
+        let limit = MaxRequests(2);
+        let place = Admission::request(&first, limit).unwrap();
+        let _second = Admission::request(&registry.load(&settings), limit).unwrap();
+        assert!(Admission::request(&first, limit).is_none(), "as many as the limit");
+        assert!(Admission::request(&registry.load(&other_service), limit).is_some());
+        drop(place);
+        assert!(Admission::request(&first, limit).is_some());
+    }
+
+    #[test]
+    fn a_count_outlives_its_cluster_while_calls_run() {
+        let registry = LoadRegistry::default();
+        let settings = ClusterSettings::new("a");
+        let call = Admission::request(&registry.load(&settings), MaxRequests(1)).unwrap();
+        assert!(Admission::request(&registry.load(&settings), MaxRequests(1)).is_none());
+        let load = Arc::downgrade(call.load());
+        drop(call);
+        assert!(load.upgrade().is_none());
+    }
+
+    #[test]
+    fn retries_that_wait_count_against_the_budget() {
+        let registry = LoadRegistry::default();
+        let load = registry.load(&ClusterSettings::new("a"));
+        let budget = RetryBudget::default();
+        assert!((0..3).all(|_| load.start_retry(budget)));
+        assert!(!load.start_retry(budget));
+        load.send_retry();
+        assert!(!load.start_retry(budget), "an attempt that runs is still a retry");
+        load.end_retry();
+        assert!(load.start_retry(budget));
+    }
+}

@@ -1,0 +1,200 @@
+//! Why a call failed before or beside the service's own answer.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::net::SocketAddr;
+
+use crate::config::Name;
+
+use super::SourceError;
+
+/// Why a call failed before or beside the service's own answer.
+///
+/// Its text names the target, the cluster, the last endpoint error, trouble with the control plane and the xDS node, as
+/// far as they are known (OB-23). [`source`](Error::source) has the cause where there is one.
+pub struct MeshError(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: MeshErrorKind,
+    target: String,
+    cluster: Option<Name>,
+    endpoint: Option<SocketAddr>,
+    reason: Cow<'static, str>,
+    ambient: Option<SourceError>,
+    node: Option<Name>,
+    h2_code: Option<u32>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// What kind of failure it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MeshErrorKind {
+    /// The target has no configuration that can be used.
+    Configuration,
+    /// No virtual host or no route takes the request.
+    NoRoute,
+    /// The route's action is none that this client can take.
+    UnsupportedRoute,
+    /// The route's cluster cannot be used: the control plane has none, or no valid one.
+    Cluster,
+    /// The cluster has no endpoint that can be reached.
+    NoEndpoint,
+    /// The control plane wants a share of the calls dropped.
+    Dropped,
+    /// The cluster has as many calls in flight as it may.
+    CircuitBreaker,
+    /// The call's time is over.
+    DeadlineExceeded,
+    /// The call was sent, and its connection or stream failed before a response came.
+    Connection,
+    /// The request's own body failed.
+    RequestBody,
+    /// The response broke off.
+    ResponseBody,
+}
+
+impl MeshError {
+    pub(crate) fn new(kind: MeshErrorKind, reason: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            target: String::new(),
+            cluster: None,
+            endpoint: None,
+            reason: reason.into(),
+            ambient: None,
+            node: None,
+            h2_code: None,
+            source: None,
+        }))
+    }
+
+    pub(crate) fn for_target(mut self, target: String, node: Name, ambient: Option<SourceError>) -> Self {
+        self.0.target = target;
+        self.0.node = Some(node).filter(|node| !node.is_empty());
+        self.0.ambient = ambient;
+        self
+    }
+
+    pub(crate) fn in_cluster(mut self, cluster: &Name) -> Self {
+        self.0.cluster = Some(cluster.clone());
+        self
+    }
+
+    pub(crate) fn at(mut self, endpoint: SocketAddr) -> Self {
+        self.0.endpoint = Some(endpoint);
+        self
+    }
+
+    pub(crate) fn caused_by(
+        mut self,
+        h2_code: Option<u32>,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        self.0.h2_code = h2_code;
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// What kind of failure it was.
+    pub fn kind(&self) -> MeshErrorKind {
+        self.0.kind
+    }
+
+    /// Whether the call's time was over.
+    pub fn is_deadline_exceeded(&self) -> bool {
+        self.0.kind == MeshErrorKind::DeadlineExceeded
+    }
+
+    /// Whether the call was refused here to spare the cluster: by its circuit breaker, or as a share to be dropped.
+    pub fn is_overload(&self) -> bool {
+        matches!(self.0.kind, MeshErrorKind::CircuitBreaker | MeshErrorKind::Dropped)
+    }
+
+    /// Whether no endpoint has seen the call, so that repeating it is safe.
+    pub fn is_unsent(&self) -> bool {
+        use MeshErrorKind as Kind;
+        !matches!(
+            self.0.kind,
+            Kind::DeadlineExceeded | Kind::Connection | Kind::RequestBody | Kind::ResponseBody
+        )
+    }
+
+    /// The HTTP/2 error code with which the endpoint ended the call, if it did.
+    pub fn h2_code(&self) -> Option<u32> {
+        self.0.h2_code
+    }
+
+    /// The cluster that the call was for, if it came that far.
+    pub fn cluster(&self) -> Option<&Name> {
+        self.0.cluster.as_ref()
+    }
+}
+
+impl fmt::Debug for MeshError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for MeshError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { target, cluster, endpoint, reason, ambient, node, .. } = &*self.0;
+        let places = [
+            Some(target.clone()).filter(|target| !target.is_empty()),
+            cluster.as_ref().map(|cluster| format!("cluster {cluster}")),
+            endpoint.map(|endpoint| format!("endpoint {endpoint}")),
+        ];
+        let places: Vec<_> = places.into_iter().flatten().collect();
+        if !places.is_empty() {
+            write!(f, "{}: ", places.join(", "))?;
+        }
+        f.write_str(reason)?;
+        let ambient = ambient.as_ref().map(ToString::to_string).unwrap_or_default();
+        if !ambient.is_empty() && ambient != **reason {
+            write!(f, "; control plane: {ambient}")?;
+        }
+        // texts of the control plane's client may name the node already
+        match node {
+            Some(node) if !reason.contains(&**node) && !ambient.contains(&**node) => {
+                write!(f, " (xDS node id: {node})")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Error for MeshError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source.as_ref().map(|source| &**source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MeshError, MeshErrorKind};
+    use crate::runtime::SourceError;
+
+    #[test]
+    fn text_names_target_cluster_reason_control_plane_and_node() {
+        let error = MeshError::new(MeshErrorKind::NoEndpoint, "connect to 127.0.0.1:1: refused")
+            .in_cluster(&"cart".into());
+        assert_eq!(error.to_string(), "cluster cart: connect to 127.0.0.1:1: refused");
+        let ambient = |text: &str| Some(SourceError::new(text));
+        let error =
+            error.for_target("xds:///cart".into(), "n-1".into(), ambient("control server unreachable"));
+        assert_eq!(
+            error.to_string(),
+            "xds:///cart, cluster cart: connect to 127.0.0.1:1: refused; control plane: control server \
+             unreachable (xDS node id: n-1)"
+        );
+        let error = MeshError::new(MeshErrorKind::Configuration, "no listener (node n-1)").for_target(
+            "xds:///cart".into(),
+            "n-1".into(),
+            ambient("no listener (node n-1)"),
+        );
+        assert_eq!(error.to_string(), "xds:///cart: no listener (node n-1)");
+    }
+}

@@ -1,0 +1,51 @@
+//! What the request path asks of a protocol: everything else is shared by gRPC and HTTP.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use crate::policy::matcher::HeaderView;
+use crate::policy::retry::Pushback;
+
+use super::MeshError;
+
+/// A protocol on top of HTTP: how responses are judged, and what is written into each attempt's head.
+///
+/// Made for `mesh-tonic` and `mesh-hyper`; it may grow with them.
+pub trait Protocol: Debug + Send + Sync + 'static {
+    /// The body of requests.
+    type Body: http_body::Body<Data = Bytes> + Send + 'static;
+
+    /// What configured rules see of a request's headers.
+    fn view(headers: &HeaderMap) -> HeaderView<'_>;
+
+    /// The result of an attempt whose response ends with its head; `None` when the result comes later, so that the head
+    /// is the caller's from now on (RT-43).
+    fn classify_head(status: StatusCode, headers: &HeaderMap) -> Option<Outcome>;
+
+    /// The code under which retry policies know an error that was made here.
+    fn code(error: &MeshError) -> u32;
+
+    /// Writes into the head what is new with every attempt.
+    fn stamp(headers: &mut HeaderMap, stamp: Stamp);
+}
+
+/// The result of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// The protocol's code, as retry policies name it.
+    pub code: u32,
+    /// What the server says about trying again.
+    pub pushback: Option<Pushback>,
+}
+
+/// What is new in an attempt's head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// How many attempts failed before; transparent retries do not count (RT-44).
+    pub previous_attempts: u32,
+    /// What is left of the call's timeout; `None`: it has none.
+    pub remaining: Option<Duration>,
+}

@@ -1,0 +1,73 @@
+//! The request body that travels on connections.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use super::replay::ReplayBody;
+
+pin_project! {
+    /// The body of a request on its way: the caller's own, or one that can be sent again.
+    #[derive(Debug)]
+    pub struct RequestBody<B> {
+        #[pin]
+        kind: Kind<B>,
+    }
+}
+
+pin_project! {
+    #[project = KindProjection]
+    #[derive(Debug)]
+    enum Kind<B> {
+        Plain {
+            #[pin]
+            body: B,
+        },
+        Replay {
+            body: ReplayBody<B>,
+        },
+    }
+}
+
+impl<B> RequestBody<B> {
+    /// The caller's body, untouched: no copy and no box.
+    pub fn plain(body: B) -> Self {
+        Self { kind: Kind::Plain { body } }
+    }
+
+    pub(super) fn replay(body: ReplayBody<B>) -> Self {
+        Self { kind: Kind::Replay { body } }
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.project().kind.project() {
+            KindProjection::Plain { body } => body.poll_frame(cx),
+            KindProjection::Replay { body } => body.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Plain { body } => body.is_end_stream(),
+            Kind::Replay { body } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Plain { body } => body.size_hint(),
+            Kind::Replay { .. } => SizeHint::default(),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What a call with a retry policy carries beside its request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Request;
+use http::request::Parts;
+use rand::Rng;
+
+use crate::config::RetryPolicy;
+use crate::policy::retry::{Attempts, MaxAttempts, RetryBudget};
+use crate::runtime::Outcome;
+use crate::runtime::circuit_breaker::ClusterLoad;
+
+use super::replay::Replay;
+use super::{ReplayLimit, RequestBody, RetryPermit};
+
+/// A call that may be tried again: its request, and what its policy still allows.
+#[derive(Debug)]
+pub(crate) struct CallRetry<B> {
+    head: Parts,
+    body: Replay<B>,
+    attempts: Attempts,
+    budget: RetryBudget,
+    permit: Option<RetryPermit>,
+}
+
+/// What limits retries besides the route's policy.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct RetryLimits {
+    pub(crate) attempts: MaxAttempts,
+    pub(crate) replay: ReplayLimit,
+    pub(crate) budget: RetryBudget,
+}
+
+impl<B> CallRetry<B> {
+    pub(crate) fn new(policy: Arc<RetryPolicy>, request: Request<B>, limits: RetryLimits) -> Self {
+        let (head, body) = request.into_parts();
+        Self {
+            head,
+            body: Replay::new(body, limits.replay),
+            attempts: Attempts::new(policy, limits.attempts),
+            budget: limits.budget,
+            permit: None,
+        }
+    }
+
+    /// The request for the next attempt; `None` once the call is committed.
+    pub(crate) fn request(&self) -> Option<Request<RequestBody<B>>> {
+        let body = RequestBody::replay(self.body.attempt()?);
+        Some(Request::from_parts(self.head.clone(), body))
+    }
+
+    /// How many attempts came before the present one.
+    pub(crate) fn previous_attempts(&self) -> u32 {
+        self.attempts.previous()
+    }
+
+    /// An attempt has failed, and its guards are gone: the wait before the next one, if there is to be one.
+    pub(crate) fn on_failure(
+        &mut self,
+        outcome: Outcome,
+        load: &Arc<ClusterLoad>,
+        rng: &mut dyn Rng,
+    ) -> Option<Duration> {
+        self.permit = None;
+        if self.body.is_committed() {
+            return None;
+        }
+        let wait = self.attempts.on_failure(outcome.code, outcome.pushback, rng)?;
+        self.permit = Some(RetryPermit::request(load, self.budget)?);
+        Some(wait)
+    }
+
+    /// The next attempt is about to be sent: its share of the budget, to be kept until it ends.
+    pub(crate) fn take_permit(&mut self) -> Option<RetryPermit> {
+        let mut permit = self.permit.take();
+        if let Some(permit) = &mut permit {
+            permit.sent();
+        }
+        permit
+    }
+
+    /// The call has its response: nothing more is kept for another attempt (RT-43).
+    pub(crate) fn commit(&self) {
+        self.body.commit();
+    }
+}

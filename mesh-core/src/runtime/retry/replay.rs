@@ -1,0 +1,245 @@
+//! A request body that is kept while it is sent, so that it can be sent again.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame};
+
+/// How many bytes of a request are kept for another attempt; past them the call is committed (RT-43). 64 KiB by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplayLimit(pub usize);
+
+impl Default for ReplayLimit {
+    fn default() -> Self {
+        Self(64 * 1024)
+    }
+}
+
+/// The caller's body and what has been read of it; shared by the attempts of one call.
+#[derive(Debug)]
+pub(super) struct Replay<B>(Arc<Mutex<Source<B>>>);
+
+/// One attempt's reading of the shared body.
+#[derive(Debug)]
+pub(super) struct ReplayBody<B> {
+    source: Arc<Mutex<Source<B>>>,
+    attempt: u32,
+    next: usize,
+}
+
+#[derive(Debug)]
+struct Source<B> {
+    body: Pin<Box<B>>,
+    kept: Vec<Kept>,
+    /// How many more bytes may be kept.
+    room: usize,
+    /// The attempt that may read.
+    attempt: u32,
+    /// Nothing more is kept, and only the present attempt can go on.
+    committed: bool,
+    /// The body has been read to its end.
+    ended: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Kept {
+    Data(Bytes),
+    Trailers(HeaderMap),
+}
+
+impl<B> Replay<B> {
+    pub(super) fn new(body: B, limit: ReplayLimit) -> Self {
+        Self(Arc::new(Mutex::new(Source {
+            body: Box::pin(body),
+            kept: Vec::new(),
+            room: limit.0,
+            attempt: 0,
+            committed: false,
+            ended: false,
+        })))
+    }
+
+    /// The body for a further attempt; earlier ones read nothing more. `None` once committed.
+    pub(super) fn attempt(&self) -> Option<ReplayBody<B>> {
+        let mut source = lock(&self.0);
+        if source.committed {
+            return None;
+        }
+        source.attempt += 1;
+        Some(ReplayBody { source: self.0.clone(), attempt: source.attempt, next: 0 })
+    }
+
+    pub(super) fn is_committed(&self) -> bool {
+        lock(&self.0).committed
+    }
+
+    /// There will be no further attempt: nothing more is kept.
+    pub(super) fn commit(&self) {
+        lock(&self.0).committed = true;
+    }
+}
+
+impl<B: Body<Data = Bytes>> ReplayBody<B> {
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let mut source = lock(&self.source);
+        if source.attempt != self.attempt {
+            return Poll::Ready(None);
+        }
+        if let Some(kept) = source.kept.get(self.next) {
+            self.next += 1;
+            return Poll::Ready(Some(Ok(kept.clone().into())));
+        }
+        if source.ended {
+            return Poll::Ready(None);
+        }
+        let frame = ready!(source.body.as_mut().poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                self.next += 1;
+                source.keep(frame);
+            }
+            Some(Err(_)) => (source.committed, source.ended) = (true, true),
+            None => source.ended = true,
+        }
+        Poll::Ready(frame)
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        let source = lock(&self.source);
+        let everything_read = source.ended || source.body.is_end_stream();
+        source.attempt != self.attempt || self.next >= source.kept.len() && everything_read
+    }
+}
+
+impl<B> Source<B> {
+    fn keep(&mut self, frame: &Frame<Bytes>) {
+        if self.committed {
+            return;
+        }
+        let kept = match (frame.data_ref(), frame.trailers_ref()) {
+            (Some(data), _) => Kept::Data(data.clone()),
+            (None, Some(trailers)) => Kept::Trailers(trailers.clone()),
+            (None, None) => return,
+        };
+        match self.room.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(room) => {
+                self.room = room;
+                self.kept.push(kept);
+            }
+            None => {
+                // RT-43
+                self.committed = true;
+                self.kept.clear();
+            }
+        }
+    }
+}
+
+impl From<Kept> for Frame<Bytes> {
+    fn from(kept: Kept) -> Self {
+        match kept {
+            Kept::Data(data) => Self::data(data),
+            Kept::Trailers(trailers) => Self::trailers(trailers),
+        }
+    }
+}
+
+fn lock<B>(source: &Mutex<Source<B>>) -> MutexGuard<'_, Source<B>> {
+    source.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Poll, Waker};
+
+    use bytes::Bytes;
+    use http::{HeaderMap, HeaderValue};
+    use http_body::{Body, Frame};
+
+    use super::{Replay, ReplayBody, ReplayLimit};
+
+    /// Gives frames, then its end; being asked again after the end is a bug.
+    struct Frames(Vec<Frame<Bytes>>, bool);
+
+    impl Body for Frames {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            if self.0.is_empty() {
+                assert!(!std::mem::replace(&mut self.1, true), "polled after its end");
+                return Poll::Ready(None);
+            }
+            Poll::Ready(Some(Ok(self.0.remove(0))))
+        }
+    }
+
+    fn body(parts: &[&'static str]) -> Frames {
+        let mut frames: Vec<_> =
+            parts.iter().map(|part| Frame::data(Bytes::from_static(part.as_bytes()))).collect();
+        let mut trailers = HeaderMap::new();
+        trailers.insert("end", HeaderValue::from_static("yes"));
+        frames.push(Frame::trailers(trailers));
+        Frames(frames, false)
+    }
+
+    fn read(body: &mut ReplayBody<Frames>, frames: usize) -> String {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut text = String::new();
+        for _ in 0..frames {
+            match pin!(std::future::poll_fn(|cx| body.poll_frame(cx))).poll(&mut cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => text.push_str(std::str::from_utf8(&data).unwrap()),
+                    Err(_) => text.push_str("|trailers"),
+                },
+                Poll::Ready(None) => text.push_str("|end"),
+                Poll::Pending => text.push_str("|pending"),
+                Poll::Ready(Some(Err(never))) => match never {},
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn each_attempt_reads_the_whole_body() {
+        let replay = Replay::new(body(&["ab", "cd"]), ReplayLimit::default());
+        let mut first = replay.attempt().unwrap();
+        assert_eq!(read(&mut first, 1), "ab");
+        let mut second = replay.attempt().unwrap();
+        assert_eq!(read(&mut second, 5), "abcd|trailers|end|end");
+        assert_eq!(read(&mut first, 1), "|end", "an attempt that is over reads nothing more");
+        assert_eq!(read(&mut replay.attempt().unwrap(), 4), "abcd|trailers|end");
+    }
+
+    #[test]
+    fn past_the_limit_the_attempt_goes_on_and_no_other_begins() {
+        let replay = Replay::new(body(&["abc", "def", "ghi"]), ReplayLimit(6));
+        let mut attempt = replay.attempt().unwrap();
+        assert_eq!(read(&mut attempt, 2), "abcdef");
+        assert!(!replay.is_committed());
+        assert_eq!(read(&mut attempt, 3), "ghi|trailers|end");
+        assert!(replay.is_committed());
+        assert!(replay.attempt().is_none());
+    }
+
+    #[test]
+    fn a_commit_in_the_middle_loses_nothing() {
+        let replay = Replay::new(body(&["ab", "cd", "ef"]), ReplayLimit::default());
+        assert_eq!(read(&mut replay.attempt().unwrap(), 2), "abcd");
+        let mut attempt = replay.attempt().unwrap();
+        assert_eq!(read(&mut attempt, 1), "ab");
+        replay.commit();
+        assert_eq!(read(&mut attempt, 4), "cdef|trailers|end");
+    }
+}

@@ -1,0 +1,129 @@
+//! From a configuration to what calls need of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::config::{self, ClusterSettings, Discovery, MeshConfig, Name, ResourceError};
+use crate::runtime::balance::{ClusterHandle, Pool};
+use crate::runtime::circuit_breaker::LoadRegistry;
+use crate::runtime::connect::Connect;
+use crate::runtime::rng::Randomness;
+
+use super::leaf::{Leaf, Leaves};
+use super::routes::Routes;
+use super::{Cluster, Snapshot, TargetContext};
+
+/// Compiles a target's successive configurations; what did not change is kept.
+pub(crate) struct Compiler<B: 'static, C: Connect<B>> {
+    pool: Arc<Pool<B, C>>,
+    loads: Arc<LoadRegistry>,
+    randomness: Arc<Randomness>,
+    current: Option<Arc<MeshConfig>>,
+    routes: Option<Arc<Routes>>,
+    leaves: HashMap<Name, Live<B, C>>,
+}
+
+/// A cluster that has endpoints of its own, and what it was made from.
+struct Live<B: 'static, C: Connect<B>> {
+    settings: Arc<ClusterSettings>,
+    leaf: Arc<Leaf<B, C>>,
+}
+
+impl<B: Send + 'static, C: Connect<B>> Compiler<B, C> {
+    pub(crate) fn new(pool: Arc<Pool<B, C>>, loads: Arc<LoadRegistry>, randomness: Arc<Randomness>) -> Self {
+        Self { pool, loads, randomness, current: None, routes: None, leaves: HashMap::new() }
+    }
+
+    /// `None`: nothing has changed.
+    pub(super) fn compile(
+        &mut self,
+        config: &Arc<MeshConfig>,
+        context: &Arc<TargetContext>,
+    ) -> Option<Snapshot<B, C>> {
+        if self.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, config)) {
+            return None;
+        }
+        self.follow_leaves(config);
+        let routes = match self.routes.take() {
+            Some(routes) if routes.are_those_of(config) => routes,
+            _ => Arc::new(Routes::new(config, &context.target.authority)),
+        };
+        let clusters = routes.cluster_names().map(|name| self.cluster(name, config, context)).collect();
+        self.current = Some(config.clone());
+        self.routes = Some(routes.clone());
+        Some(Snapshot::new(routes, clusters))
+    }
+
+    /// There is no configuration: its clusters go once the last call has let go of them.
+    pub(super) fn forget(&mut self) {
+        self.current = None;
+        self.leaves.clear();
+    }
+
+    /// Starts clusters that are new, updates those that stay, forgets the others (RT-24).
+    fn follow_leaves(&mut self, config: &MeshConfig) {
+        let mut leaves = HashMap::with_capacity(config.clusters().len());
+        for (name, cluster) in config.clusters() {
+            let Ok(cluster) = cluster else { continue };
+            if matches!(cluster.discovery, Discovery::Aggregate(_)) {
+                continue;
+            }
+            let live = match self.leaves.remove(name) {
+                Some(live) => self.update(live, cluster),
+                None => self.start(cluster),
+            };
+            leaves.insert(name.clone(), live);
+        }
+        self.leaves = leaves;
+    }
+
+    fn start(&self, cluster: &config::Cluster) -> Live<B, C> {
+        let handle = ClusterHandle::start_with(
+            |s| crate::policy::lb::balancer(&s.lb_policy, s.locality_policy),
+            cluster,
+            &self.pool,
+            self.randomness.next_u64(),
+        );
+        self.live(cluster, handle)
+    }
+
+    fn update(&self, live: Live<B, C>, cluster: &config::Cluster) -> Live<B, C> {
+        live.leaf.handle.update(cluster);
+        match Arc::ptr_eq(&live.settings, &cluster.settings) {
+            true => live,
+            false => self.live(cluster, live.leaf.handle.clone()),
+        }
+    }
+
+    fn live(&self, cluster: &config::Cluster, handle: Arc<ClusterHandle<B, C>>) -> Live<B, C> {
+        let settings = cluster.settings.clone();
+        let load = self.loads.load(&settings);
+        let leaf = Arc::new(Leaf { handle, load, max_requests: settings.max_requests });
+        Live { settings, leaf }
+    }
+
+    /// What calls to a cluster see.
+    fn cluster(&self, name: &Name, config: &MeshConfig, context: &Arc<TargetContext>) -> Arc<Cluster<B, C>> {
+        let leaves = match config.clusters().get(name) {
+            Some(Ok(cluster)) => match &cluster.discovery {
+                Discovery::Aggregate(children) => self.leaves_of(children, config),
+                Discovery::Endpoints(_) | Discovery::LogicalDns { .. } => {
+                    self.leaves_of(std::slice::from_ref(name), config)
+                }
+            },
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(ResourceError::new("the configuration does not have it")),
+        };
+        Arc::new(Cluster::new(name.clone(), leaves, context.clone()))
+    }
+
+    /// RT-32: children that are not there are skipped, and an aggregate of nothing is an error.
+    fn leaves_of(&self, names: &[Name], config: &MeshConfig) -> Result<Leaves<B, C>, ResourceError> {
+        let mut leaves = names.iter().filter_map(|name| self.leaves.get(name)).map(|live| live.leaf.clone());
+        if let Some(first) = leaves.next() {
+            return Ok(Leaves::new(first, leaves));
+        }
+        let error = names.iter().find_map(|name| config.clusters().get(name)?.as_ref().err());
+        Err(error.cloned().unwrap_or_else(|| ResourceError::new("it is an aggregate of no clusters")))
+    }
+}

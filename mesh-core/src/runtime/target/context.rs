@@ -1,0 +1,40 @@
+//! What everything that serves a target knows of it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
+use crate::config::Name;
+use crate::runtime::rng::Randomness;
+use crate::runtime::{MeshError, MeshErrorKind, SourceError, Target};
+
+/// What everything that serves a target knows of it.
+#[derive(Debug)]
+pub(crate) struct TargetContext {
+    pub(crate) target: Target,
+    /// The xDS node, for error texts.
+    node: Name,
+    pub(crate) randomness: Arc<Randomness>,
+    ambient: ArcSwapOption<SourceError>,
+}
+
+impl TargetContext {
+    pub(crate) fn new(target: Target, node: Name, randomness: Arc<Randomness>) -> Self {
+        Self { target, node, randomness, ambient: ArcSwapOption::empty() }
+    }
+
+    /// Trouble with the control plane that leaves the configuration in use.
+    pub(crate) fn ambient(&self) -> Option<SourceError> {
+        self.ambient.load().as_deref().cloned()
+    }
+
+    pub(super) fn set_ambient(&self, ambient: Option<SourceError>) {
+        self.ambient.store(ambient.map(Arc::new));
+    }
+
+    /// An error that names this target, the node and the control plane's trouble (OB-23).
+    pub(crate) fn error(&self, kind: MeshErrorKind, reason: impl Into<Cow<'static, str>>) -> MeshError {
+        MeshError::new(kind, reason).for_target(self.target.to_string(), self.node.clone(), self.ambient())
+    }
+}

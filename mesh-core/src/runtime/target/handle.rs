@@ -1,0 +1,106 @@
+//! A target as its channels hold it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::runtime::connect::Connect;
+use crate::runtime::{ConfigWatch, MeshError, MeshErrorKind, SourceError, WaitForReady};
+
+use super::task::Follower;
+use super::{Compiler, Snapshot, TargetContext};
+
+/// A target with its task. Dropping the last handle ends task and watch, and lets go of the clusters.
+pub(crate) struct TargetHandle<B: 'static, C: Connect<B>> {
+    shared: Arc<Shared<B, C>>,
+    task: JoinHandle<()>,
+}
+
+/// What channels read and the task writes.
+pub(super) struct Shared<B: 'static, C: Connect<B>> {
+    pub(super) context: Arc<TargetContext>,
+    pub(super) state: ArcSwap<State<B, C>>,
+    /// Marked whenever the state or the ambient error has changed.
+    pub(super) news: watch::Sender<()>,
+}
+
+/// What there is to serve a target with.
+pub(crate) enum State<B: 'static, C: Connect<B>> {
+    /// Nothing yet.
+    Pending,
+    /// A configuration.
+    Serving(Snapshot<B, C>),
+    /// None, for this reason (RT-31).
+    Failed(SourceError),
+}
+
+impl<B: Send + 'static, C: Connect<B>> TargetHandle<B, C> {
+    /// Follows `watch` on a task of the current runtime. What the watch holds already is in use when this returns.
+    pub(crate) fn start(context: TargetContext, watch: ConfigWatch, compiler: Compiler<B, C>) -> Self {
+        let shared = Arc::new(Shared {
+            context: Arc::new(context),
+            state: ArcSwap::from_pointee(State::Pending),
+            news: watch::Sender::new(()),
+        });
+        let follower = Follower::new(watch, shared.clone(), compiler);
+        Self { shared, task: tokio::spawn(follower.run()) }
+    }
+}
+
+impl<B: 'static, C: Connect<B>> TargetHandle<B, C> {
+    pub(crate) fn context(&self) -> &Arc<TargetContext> {
+        &self.shared.context
+    }
+
+    /// One atomic load.
+    pub(crate) fn state(&self) -> Guard<Arc<State<B, C>>> {
+        self.shared.state.load()
+    }
+
+    /// Whether the task is there to keep the state true.
+    pub(crate) fn is_alive(&self) -> bool {
+        !self.task.is_finished()
+    }
+
+    /// Waits for a configuration. A call that does not wait for ready fails as soon as something is known to be wrong.
+    pub(crate) async fn configured(&self, wait: WaitForReady) -> Result<Arc<State<B, C>>, MeshError> {
+        let mut news = self.shared.news.subscribe();
+        loop {
+            let state = self.shared.state.load_full();
+            let error = match &*state {
+                State::Serving(_) => return Ok(state),
+                State::Failed(error) => Some(error.clone()),
+                State::Pending => self.context().ambient(),
+            };
+            if let (Some(error), WaitForReady(false)) = (error, wait) {
+                return Err(self.context().error(MeshErrorKind::Configuration, error.to_string()));
+            }
+            if news.changed().await.is_err() {
+                return Err(self.context().error(MeshErrorKind::Configuration, "the channel is gone"));
+            }
+        }
+    }
+}
+
+impl<B: 'static, C: Connect<B>> Drop for TargetHandle<B, C> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl<B: 'static, C: Connect<B>> fmt::Debug for TargetHandle<B, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &**self.state() {
+            State::Pending => "pending",
+            State::Serving(_) => "serving",
+            State::Failed(_) => "failed",
+        };
+        f.debug_struct("TargetHandle")
+            .field("target", &self.context().target)
+            .field("state", &state)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,76 @@
+//! A target's routes and clusters at a moment (RT-28).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::Rng;
+
+use crate::config::RetryPolicy;
+use crate::policy::route::{RequestHead, hash_policy};
+use crate::runtime::connect::Connect;
+use crate::runtime::{MeshError, MeshErrorKind};
+
+use super::routes::{Plan, Routes};
+use super::{Cluster, TargetContext};
+
+/// A target's routes and clusters at a moment: swapped whole, never changed.
+pub(crate) struct Snapshot<B: 'static, C: Connect<B>> {
+    routes: Arc<Routes>,
+    /// By the routes' numbers.
+    clusters: Box<[Arc<Cluster<B, C>>]>,
+}
+
+/// Where a call goes and what holds for it: decided once per call (RT-23).
+pub(crate) struct Routed<B: 'static, C: Connect<B>> {
+    /// Keeps the cluster alive until the call is committed (RT-24).
+    pub(crate) cluster: Arc<Cluster<B, C>>,
+    /// The call's timeout from its beginning.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) retry: Option<Arc<RetryPolicy>>,
+    pub(crate) hash: Option<u64>,
+}
+
+/// What of a call, beside its head, decides how it is routed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RouteInput {
+    /// The application's timeout.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) channel_id: u64,
+}
+
+impl<B: 'static, C: Connect<B>> Snapshot<B, C> {
+    pub(super) fn new(routes: Arc<Routes>, clusters: Box<[Arc<Cluster<B, C>>]>) -> Self {
+        Self { routes, clusters }
+    }
+
+    pub(crate) fn route(
+        &self,
+        head: &RequestHead<'_>,
+        input: RouteInput,
+        context: &TargetContext,
+        rng: &mut dyn Rng,
+    ) -> Result<Routed<B, C>, MeshError> {
+        let plan = self.routes.select(head, rng).map_err(|no_match| {
+            // RT-05, RT-20
+            let reason = format!("{no_match}: {}{}", head.authority, head.path);
+            context.error(MeshErrorKind::NoRoute, reason)
+        })?;
+        let forward = match plan {
+            Plan::Forward(forward) => forward,
+            // RT-21
+            Plan::Unsupported(what) => {
+                let reason = format!("the route for {} is not one for clients: {what}", head.path);
+                return Err(context.error(MeshErrorKind::UnsupportedRoute, reason));
+            }
+        };
+        let cluster = forward.choose(rng).and_then(|number| self.clusters.get(number));
+        let cluster =
+            cluster.ok_or_else(|| context.error(MeshErrorKind::Cluster, "the route has no cluster"))?;
+        Ok(Routed {
+            cluster: cluster.clone(),
+            timeout: forward.limits.effective(input.timeout),
+            retry: forward.retry.clone(),
+            hash: hash_policy::hash(&forward.hash_policies, head, input.channel_id),
+        })
+    }
+}
