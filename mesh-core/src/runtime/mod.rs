@@ -16,6 +16,8 @@ mod rng;
 mod source;
 mod stack;
 mod target;
+#[cfg(test)]
+mod testing;
 mod timeout;
 
 pub use channel::{CallOptions, Channel, ChannelError, ChannelSettings, WaitForReady};

@@ -8,7 +8,7 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
 
 use crate::config::{Cluster, ClusterSettings};
-use crate::policy::lb::{Balancer, Connectivity, EndpointId};
+use crate::policy::lb::{self, Balancer, Connectivity, EndpointId};
 use crate::runtime::connect::Connect;
 
 use super::mailbox::{Event, Mailbox};
@@ -33,10 +33,17 @@ pub(super) struct Shared<T> {
 }
 
 impl<B: 'static, C: Connect<B>> ClusterHandle<B, C> {
-    /// Starts a cluster with a balancer of the caller's. The first publication is there when this returns; the rest
-    /// happens on a task of the pool's runtime.
+    /// Starts a cluster. The first publication is there when this returns; the rest happens on a task of the pool's
+    /// runtime.
     ///
     /// `seed` feeds the cluster's random decisions.
+    pub fn start(cluster: &Cluster, pool: &Arc<Pool<B, C>>, seed: u64) -> Arc<Self> {
+        let make_balancer =
+            |settings: &ClusterSettings| lb::balancer(&settings.lb_policy, settings.locality_policy);
+        Self::start_with(make_balancer, cluster, pool, seed)
+    }
+
+    /// Starts a cluster with a balancer of the caller's.
     pub fn start_with(
         make_balancer: MakeBalancer,
         cluster: &Cluster,

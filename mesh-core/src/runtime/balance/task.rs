@@ -6,8 +6,8 @@ use std::time::Instant;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::config::{Cluster, Discovery, EndpointSet};
-use crate::policy::lb::{Balancer, Command, Connectivity, EndpointId, LbUpdate, Picker};
+use crate::config::{Cluster, Discovery, DropCategory, EndpointSet};
+use crate::policy::lb::{Balancer, Command, Connectivity, EndpointId, LbUpdate, Picker, with_drops};
 use crate::runtime::connect::Connect;
 
 use super::cluster::{MakeBalancer, Shared};
@@ -30,7 +30,9 @@ pub(super) struct Task<B: 'static, C: Connect<B>> {
     /// The last number given to a subscription or a lookup.
     number: u64,
     rng: StdRng,
+    /// The balancer's, without drops.
     picker: (Connectivity, Arc<dyn Picker>),
+    drops: Vec<DropCategory>,
     slots: Slots<C::Connection>,
     /// What was published last is not what is true now.
     stale: Stale,
@@ -65,6 +67,7 @@ impl<B: 'static, C: Connect<B>> Task<B, C> {
             number: 0,
             rng: StdRng::seed_from_u64(seed),
             picker: (Connectivity::Connecting, Arc::new(NotYet)),
+            drops: Vec::new(),
             slots: Arc::new([]),
             stale: Stale::Slots,
             retired: Vec::new(),
@@ -206,6 +209,7 @@ impl<B: 'static, C: Connect<B>> Task<B, C> {
     fn set_endpoints(&mut self, now: Instant, set: &EndpointSet, note: Option<Arc<str>>) {
         let priorities = self.endpoints.update(set);
         self.balancer.update(now, LbUpdate { priorities, note }, &mut self.rng);
+        self.drops.clone_from(&set.drops);
         self.slots = self.endpoints.slots();
         self.stale = Stale::Slots;
     }
@@ -273,6 +277,7 @@ impl<B: 'static, C: Connect<B>> Task<B, C> {
         if stale >= Stale::Picker {
             let version = self.shared.published.load().version + 1;
             let (state, picker) = self.picker.clone();
+            let picker = with_drops(&self.drops, &state, picker);
             let published = Published { version, state, picker, slots: self.slots.clone() };
             self.shared.published.store(Arc::new(published));
             self.shared.version.send_replace(version);

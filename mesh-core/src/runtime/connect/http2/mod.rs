@@ -19,6 +19,8 @@ mod handshake;
 mod io;
 mod keepalive;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 use std::error::Error;
