@@ -1,6 +1,7 @@
 //! Endpoints for tests: real HTTP/2 servers on loopback, and what drives calls to them.
 
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-pub(crate) type TestBody = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+pub(crate) type TestBody = UnsyncBoxBody<Bytes, io::Error>;
 
 pub(crate) fn body(data: impl Into<Bytes>) -> TestBody {
     Full::new(data.into()).map_err(|never| match never {}).boxed_unsync()
@@ -278,7 +279,7 @@ pub(crate) struct ChannelBody {
 
 impl Body for ChannelBody {
     type Data = Bytes;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,

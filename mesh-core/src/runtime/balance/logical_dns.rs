@@ -23,16 +23,24 @@ pub(super) struct LogicalDns {
     lookup: u64,
     task: Option<AbortHandle>,
     known: Option<EndpointAddresses>,
+    /// There has been no answer yet, not even a failure.
+    pending: bool,
 }
 
 impl LogicalDns {
     pub(super) fn new(host: Name, port: u16, interval: Duration) -> Self {
-        Self { host, port, resolution: Resolution::new(interval), lookup: 0, task: None, known: None }
+        let resolution = Resolution::new(interval);
+        Self { host, port, resolution, lookup: 0, task: None, known: None, pending: true }
     }
 
     /// Whether this is the name.
     pub(super) fn is(&self, host: &str, port: u16) -> bool {
         *self.host == *host && self.port == port
+    }
+
+    /// Whether calls are to wait because nothing is known.
+    pub(super) fn is_pending(&self) -> bool {
+        self.pending
     }
 
     /// A connection failed or was lost: the addresses may be out of date.
@@ -78,6 +86,7 @@ impl LogicalDns {
         if number != self.lookup {
             return None;
         }
+        self.pending = false;
         let answer = answer.and_then(|addresses| {
             let mut addresses = addresses.into_iter();
             let first = addresses.next().ok_or_else(|| "the name has no address".to_owned())?;

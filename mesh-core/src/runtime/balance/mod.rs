@@ -14,6 +14,8 @@ mod settings;
 mod slot;
 mod subchannel;
 mod task;
+#[cfg(test)]
+mod tests;
 
 pub use cluster::{ClusterHandle, MakeBalancer};
 pub use pool::Pool;

@@ -195,7 +195,6 @@ impl<B: 'static, C: Connect<B>> Task<B, C> {
                 }
             }
             _ => {
-                // Calls wait for the first answer; an empty balancer would fail them.
                 self.dns = Some(LogicalDns::new(host.clone(), port, self.pool.settings.dns_interval));
                 self.replace_balancer();
                 self.endpoints.update(&EndpointSet::default());
@@ -269,7 +268,9 @@ impl<B: 'static, C: Connect<B>> Task<B, C> {
     }
 
     fn publish(&mut self) {
-        if let Some(picker) = self.balancer.poll_picker() {
+        let pending = self.dns.as_ref().is_some_and(LogicalDns::is_pending);
+        // A balancer without endpoints fails calls; while a name is looked up they wait.
+        if let Some(picker) = self.balancer.poll_picker().filter(|_| !pending) {
             self.picker = picker;
             self.stale = self.stale.max(Stale::Picker);
         }

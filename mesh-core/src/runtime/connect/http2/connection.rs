@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use h2::client::SendRequest;
@@ -54,11 +53,11 @@ impl Http2Connection {
     }
 
     fn start<B: Http2RequestBody>(&self, request: Request<B>) -> Result<Http2Call<B>, SendFailure<B>> {
-        let mut sender = self.0.sender.clone();
-        // h2 does not give a refused request back, so it is asked before.
-        if let Poll::Ready(Err(error)) = sender.poll_ready(&mut Context::from_waker(Waker::noop())) {
-            return Err(SendFailure::not_sent(request, error));
+        // h2 does not give back what it cannot send: it is not asked once the connection has closed.
+        if !self.0.shared.is_open() {
+            return Err(SendFailure::not_sent(request, "the connection is closed"));
         }
+        let mut sender = self.0.sender.clone();
         let (head, body) = request.into_parts();
         let ended = body.is_end_stream();
         match sender.send_request(Request::from_parts(head, ()), ended) {

@@ -35,6 +35,11 @@ impl Shared {
         !self.closed.load(Ordering::Acquire)
     }
 
+    /// No new calls from here on.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
     pub(super) fn heard(&self) {
         self.heard.store(true, Ordering::Relaxed);
     }
@@ -83,7 +88,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
 
     /// No new calls from here on.
     fn close(&mut self, reason: DisconnectReason) {
-        self.shared.closed.store(true, Ordering::Release);
+        self.shared.close();
         if let Some(open) = self.open.take() {
             // Nobody may be listening any more.
             let _ = open.report.send(reason);

@@ -18,6 +18,7 @@ mod error;
 mod handshake;
 mod io;
 mod keepalive;
+mod scanner;
 mod settings;
 #[cfg(test)]
 mod tests;

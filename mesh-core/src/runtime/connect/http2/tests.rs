@@ -205,7 +205,8 @@ async fn resets_are_told_apart() {
 async fn failing_request_body_cancels_the_call() {
     let server = Server::start().await;
     let Established { connection, .. } = connect(server.address).await;
-    let frames = [Ok(http_body::Frame::data(Bytes::from_static(b"x"))), Err("no more".into())];
+    let frames =
+        [Ok(http_body::Frame::data(Bytes::from_static(b"x"))), Err(std::io::Error::other("no more"))];
     let request = call("/silence", StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync());
     let failure = connection.send(request).await.unwrap_err();
     assert_eq!(failure.error.kind(), SendErrorKind::Body);

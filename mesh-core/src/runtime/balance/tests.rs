@@ -1,0 +1,583 @@
+use std::collections::HashMap;
+use std::future::{Ready, ready};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use http_body_util::Empty;
+use http_body_util::combinators::UnsyncBoxBody;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::{ClusterHandle, MaxConnecting, Pool, PoolSettings, Published};
+use crate::config::{
+    Cluster, ClusterSettings, Discovery, DropCategory, Endpoint, EndpointAddresses, EndpointSet,
+    HealthStatus, LbPolicy, Locality, Priority, ResourceError,
+};
+use crate::policy::lb::{Connectivity, EndpointId, Pick, PickContext};
+use crate::policy::matcher::Fraction;
+use crate::policy::subchannel::{BackoffSettings, Settings};
+use crate::runtime::connect::{
+    BodyError, Connect, ConnectError, Connection, DisconnectReason, Established, Http2Connection,
+    Http2Connector, SendErrorKind, SendFailure, Tcp,
+};
+use crate::runtime::testing::{Counts, Server, TestBody, body, call, eventually};
+
+/// A network in memory, on the test's clock.
+#[derive(Debug, Default, Clone)]
+struct Net(Arc<NetState>);
+
+#[derive(Debug, Default)]
+struct NetState {
+    habits: Mutex<HashMap<SocketAddr, Habit>>,
+    attempts: Mutex<Vec<(SocketAddr, Instant)>>,
+    running: AtomicUsize,
+    most_running: AtomicUsize,
+    lines: Mutex<HashMap<SocketAddr, watch::Sender<bool>>>,
+    /// Connections that somebody holds.
+    held: Arc<()>,
+}
+
+/// How an address answers; it accepts unless told otherwise.
+#[derive(Debug, Clone, Copy)]
+enum Habit {
+    Accept(Duration),
+    Refuse,
+    Silence,
+}
+
+#[derive(Debug, Clone)]
+struct Line {
+    address: SocketAddr,
+    up: watch::Receiver<bool>,
+    _held: Arc<()>,
+}
+
+impl Net {
+    fn set(&self, address: SocketAddr, habit: Habit) {
+        self.0.habits.lock().unwrap().insert(address, habit);
+    }
+
+    /// Ends the connections to an address.
+    fn cut(&self, address: SocketAddr) {
+        self.0.lines.lock().unwrap()[&address].send_replace(false);
+    }
+
+    fn attempts(&self, address: SocketAddr) -> Vec<Instant> {
+        let attempts = self.0.attempts.lock().unwrap();
+        attempts.iter().filter(|(to, _)| *to == address).map(|(_, at)| *at).collect()
+    }
+
+    fn all_attempts(&self) -> usize {
+        self.0.attempts.lock().unwrap().len()
+    }
+
+    fn held(&self) -> usize {
+        Arc::strong_count(&self.0.held) - 1
+    }
+}
+
+struct Running<'a>(&'a NetState);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Connect<()> for Net {
+    type Connection = Line;
+
+    async fn connect(&self, address: SocketAddr) -> Result<Established<Line>, ConnectError> {
+        self.0.attempts.lock().unwrap().push((address, Instant::now()));
+        let running = self.0.running.fetch_add(1, Ordering::SeqCst) + 1;
+        self.0.most_running.fetch_max(running, Ordering::SeqCst);
+        let _running = Running(&self.0);
+        let habit = self.0.habits.lock().unwrap().get(&address).copied();
+        match habit.unwrap_or(Habit::Accept(Duration::ZERO)) {
+            Habit::Accept(delay) => tokio::time::sleep(delay).await,
+            Habit::Refuse => return Err(ConnectError::new(address, "refused")),
+            Habit::Silence => std::future::pending().await,
+        }
+        let (up, line) = watch::channel(true);
+        self.0.lines.lock().unwrap().insert(address, up);
+        let mut down = line.clone();
+        let closed = Box::pin(async move {
+            let _ = down.wait_for(|up| !up).await;
+            DisconnectReason::Unknown
+        });
+        let connection = Line { address, up: line, _held: self.0.held.clone() };
+        Ok(Established { connection, closed })
+    }
+}
+
+impl Connection<()> for Line {
+    type ResponseBody = UnsyncBoxBody<Bytes, BodyError>;
+    type Future = Ready<Result<Response<Self::ResponseBody>, SendFailure<()>>>;
+
+    fn send(&self, _request: Request<()>) -> Self::Future {
+        ready(Ok(Response::new(Empty::new().map_err(|never| match never {}).boxed_unsync())))
+    }
+
+    fn is_open(&self) -> bool {
+        *self.up.borrow()
+    }
+}
+
+type FakeCluster = ClusterHandle<(), Net>;
+
+fn address(number: usize) -> SocketAddr {
+    let [.., high, low] = (number as u32).to_be_bytes();
+    SocketAddr::from(([10, 1, high, low], 80))
+}
+
+fn set(endpoints: Vec<Endpoint>) -> EndpointSet {
+    let priorities = match endpoints.is_empty() {
+        true => Vec::new(),
+        false => vec![Priority { localities: vec![Arc::new(Locality::of(endpoints))] }],
+    };
+    EndpointSet { priorities, drops: Vec::new() }
+}
+
+fn cluster_of(set: EndpointSet) -> Cluster {
+    Cluster {
+        settings: Arc::new(ClusterSettings::new("test")),
+        discovery: Discovery::Endpoints(Ok(Arc::new(set))),
+    }
+}
+
+fn cluster(numbers: impl IntoIterator<Item = usize>) -> Cluster {
+    cluster_of(set(numbers.into_iter().map(|number| Endpoint::new(address(number))).collect()))
+}
+
+fn pool() -> (Net, Arc<Pool<(), Net>>) {
+    let net = Net::default();
+    (net.clone(), Pool::new(net, PoolSettings::default()))
+}
+
+fn pick<T>(published: &Published<T>, rng: &mut StdRng) -> Pick {
+    let context = PickContext { path: "/", headers: &http::HeaderMap::new(), hash: None };
+    published.picker.pick(&context, rng)
+}
+
+/// The address that a call goes to now.
+fn picked(cluster: &FakeCluster) -> Result<SocketAddr, String> {
+    let published = cluster.published();
+    match pick(&published, &mut StdRng::seed_from_u64(1)) {
+        Pick::Endpoint(id) => Ok(published.slot(id).unwrap().connection().ok_or("no connection")?.address),
+        Pick::Wait(_) => Err("wait".to_owned()),
+        Pick::Fail(reason) => Err(reason.to_string()),
+        Pick::Drop(category) => Err(format!("dropped: {category}")),
+    }
+}
+
+async fn until(cluster: &FakeCluster, mut condition: impl FnMut(&Published<Line>) -> bool) {
+    let waiting = async {
+        loop {
+            let (version, holds) = {
+                let published = cluster.published();
+                (published.version, condition(&published))
+            };
+            if holds {
+                return;
+            }
+            cluster.changed(version).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(600), waiting).await.expect("the cluster gets there");
+}
+
+fn connected<T: Clone>(published: &Published<T>) -> usize {
+    published.endpoints().filter(|(_, slot)| slot.connection().is_some()).count()
+}
+
+async fn until_connected(cluster: &FakeCluster, count: usize) {
+    until(cluster, |published| connected(published) == count).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_publication_is_there_at_once_and_calls_wait() {
+    let (_net, pool) = pool();
+    let cluster = FakeCluster::start(&cluster([1]), &pool, 1);
+    assert_eq!(cluster.published().version, 1);
+    assert_eq!(picked(&cluster), Err("wait".to_owned()));
+    until_connected(&cluster, 1).await;
+    assert_eq!(picked(&cluster), Ok(address(1)));
+    assert!(matches!(cluster.published().state, Connectivity::Ready));
+}
+
+#[tokio::test(start_paused = true)]
+async fn dead_endpoint_takes_no_call_and_one_attempt_per_backoff_step() {
+    let (net, pool) = pool();
+    net.set(address(1), Habit::Refuse);
+    let cluster = FakeCluster::start(&cluster([1, 2]), &pool, 1);
+    until_connected(&cluster, 1).await;
+    for _ in 0..10_000 {
+        assert_eq!(picked(&cluster), Ok(address(2)));
+    }
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let attempts = net.attempts(address(1));
+    let mut least = 0.8;
+    for gap in attempts.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()) {
+        assert!(gap >= least, "{gap} s after a step of at least {least} s");
+        least = (least * 1.6).min(96.0);
+    }
+    assert!((10..=20).contains(&attempts.len()), "{} attempts", attempts.len());
+    assert_eq!(net.attempts(address(2)).len(), 1);
+    net.set(address(1), Habit::Accept(Duration::ZERO));
+    until_connected(&cluster, 2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn failure_to_connect_becomes_the_reason_of_failing_calls() {
+    let (net, pool) = pool();
+    net.set(address(1), Habit::Refuse);
+    let handle = FakeCluster::start(&cluster([1]), &pool, 1);
+    until(&handle, |published| matches!(published.state, Connectivity::TransientFailure(_))).await;
+    let reason = picked(&handle).unwrap_err();
+    assert!(reason.contains("connect to 10.1.0.1:80: refused"), "{reason}");
+
+    let missing = Discovery::Endpoints(Err(ResourceError::new("endpoints \"x\" do not exist")));
+    handle.update(&Cluster { discovery: missing, ..cluster([]) });
+    until(&handle, |published| published.endpoints().next().is_none()).await;
+    let reason = picked(&handle).unwrap_err();
+    assert!(reason.contains("endpoints \"x\" do not exist"), "{reason}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn change_of_one_endpoint_keeps_all_others() {
+    let (net, pool) = pool();
+    let cluster_handle = FakeCluster::start(&cluster(0..1_000), &pool, 1);
+    until_connected(&cluster_handle, 1_000).await;
+    let before: Vec<_> =
+        cluster_handle.published().endpoints().map(|(id, slot)| (id, slot.clone())).collect();
+    cluster_handle.update(&cluster((0..1_001).filter(|number| *number != 500)));
+    until(&cluster_handle, |published| {
+        published.endpoints().any(|(_, slot)| slot.addresses.first() == address(1_000))
+    })
+    .await;
+    until_connected(&cluster_handle, 1_000).await;
+    let published = cluster_handle.published();
+    for (id, slot) in before.iter().filter(|(_, slot)| slot.addresses.first() != address(500)) {
+        assert!(Arc::ptr_eq(published.slot(*id).unwrap(), slot), "{id:?} is the same");
+    }
+    assert_eq!(net.all_attempts(), 1_001);
+    let gone = before.iter().find(|(_, slot)| slot.addresses.first() == address(500)).unwrap();
+    assert!(gone.1.connection().is_none(), "even those who still hold its slot send nothing there");
+    assert_eq!(net.held(), 1_000);
+
+    // The place is used again.
+    drop(published);
+    cluster_handle.update(&cluster(0..1_001));
+    until_connected(&cluster_handle, 1_001).await;
+    let published = cluster_handle.published();
+    assert_eq!(published.endpoints().map(|(id, _)| id).max(), Some(EndpointId(1_000)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn removed_endpoint_gets_no_more_attempts() {
+    let (net, pool) = pool();
+    net.set(address(1), Habit::Refuse);
+    net.set(address(2), Habit::Silence);
+    let handle = FakeCluster::start(&cluster([1, 2, 3]), &pool, 1);
+    until_connected(&handle, 1).await;
+    handle.update(&cluster([3]));
+    until(&handle, |published| published.endpoints().count() == 1).await;
+    let before = net.all_attempts();
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    assert_eq!(net.all_attempts(), before);
+    assert_eq!(net.0.running.load(Ordering::SeqCst), 0, "attempts under way are given up");
+    assert_eq!(pool.subchannel_count(), 1);
+    assert_eq!(picked(&handle), Ok(address(3)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_connection_is_made_again() {
+    let (net, pool) = pool();
+    let handle = FakeCluster::start(&cluster([1, 2]), &pool, 1);
+    until_connected(&handle, 2).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    net.set(address(1), Habit::Accept(Duration::from_secs(1)));
+    net.cut(address(1));
+    until_connected(&handle, 1).await;
+    assert_eq!(picked(&handle), Ok(address(2)));
+    until_connected(&handle, 2).await;
+    assert_eq!(net.attempts(address(1)).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clusters_share_connections_until_the_last_lets_go() {
+    let (net, pool) = pool();
+    let idle = Handle::current().metrics().num_alive_tasks();
+    let first = FakeCluster::start(&cluster([1, 2]), &pool, 1);
+    let second = FakeCluster::start(&cluster([2, 3]), &pool, 2);
+    until_connected(&first, 2).await;
+    until_connected(&second, 2).await;
+    assert_eq!(net.all_attempts(), 3);
+    // One that comes later has the connection with its first publications.
+    let third = FakeCluster::start(&cluster([2]), &pool, 3);
+    assert_eq!(picked(&third), Ok(address(2)));
+    drop((first, third));
+    eventually("the endpoint of the first alone is gone", || net.held() == 2).await;
+    assert_eq!(connected(&second.published()), 2);
+    drop(second);
+    eventually("no connection is left", || net.held() == 0).await;
+    eventually("no task is left", || Handle::current().metrics().num_alive_tasks() == idle).await;
+    assert_eq!(pool.subchannel_count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn simultaneous_attempts_are_capped_over_all_clusters() {
+    let net = Net::default();
+    for number in 0..1_000 {
+        net.set(address(number), Habit::Accept(Duration::from_millis(10)));
+    }
+    let pool = Pool::new(net.clone(), PoolSettings::default());
+    let first = FakeCluster::start(&cluster(0..500), &pool, 1);
+    let second = FakeCluster::start(&cluster(500..1_000), &pool, 2);
+    until_connected(&first, 500).await;
+    until_connected(&second, 500).await;
+    assert_eq!(net.0.most_running.load(Ordering::SeqCst), 64);
+
+    let narrow = Net::default();
+    let settings = PoolSettings { max_connecting: MaxConnecting(0), ..PoolSettings::default() };
+    let third = FakeCluster::start(&cluster(0..10), &Pool::new(narrow.clone(), settings), 3);
+    until_connected(&third, 10).await;
+    assert_eq!(narrow.0.most_running.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn second_address_wins_when_the_first_is_a_black_hole() {
+    let (net, pool) = pool();
+    net.set(address(1), Habit::Silence);
+    let addresses = EndpointAddresses::new(address(1), [address(2)]);
+    let endpoint = Endpoint { addresses, ..Endpoint::new(address(1)) };
+    let begun = Instant::now();
+    let handle = FakeCluster::start(&cluster_of(set(vec![endpoint])), &pool, 1);
+    until_connected(&handle, 1).await;
+    assert_eq!(begun.elapsed().as_millis(), 250);
+    assert_eq!(picked(&handle), Ok(address(2)));
+    assert_eq!(net.0.running.load(Ordering::SeqCst), 0, "the loser is given up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn burst_of_changes_is_one_publication() {
+    let (_net, pool) = pool();
+    let handle = FakeCluster::start(&cluster([0]), &pool, 1);
+    until_connected(&handle, 1).await;
+    let before = handle.published().version;
+    (0..100).for_each(|last| handle.update(&cluster(0..=last)));
+    handle.changed(before).await;
+    let published = handle.published();
+    assert_eq!((published.version, published.endpoints().count()), (before + 1, 100));
+    let version = published.version;
+    drop(published);
+    until_connected(&handle, 100).await;
+    let connecting = handle.published().version - version;
+    assert!(connecting <= 20, "{connecting} publications for 99 connections");
+
+    // The same configuration again costs nothing.
+    let same = cluster(0..100);
+    handle.update(&same);
+    handle.changed(handle.published().version).await;
+    let before = handle.published().version;
+    handle.update(&same);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(handle.published().version, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_ends_with_news_or_with_the_cluster() {
+    let (_net, pool) = pool();
+    let handle = FakeCluster::start(&cluster([1]), &pool, 1);
+    handle.changed(0).await;
+    until_connected(&handle, 1).await;
+    let waiting = handle.changed(handle.published().version);
+    drop(handle);
+    tokio::time::timeout(Duration::from_secs(1), waiting).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_policy_takes_over_the_connections() {
+    let (net, pool) = pool();
+    let handle = FakeCluster::start(&cluster(0..10), &pool, 1);
+    until_connected(&handle, 10).await;
+    let settings = ClusterSettings {
+        lb_policy: LbPolicy::LeastRequest { choice_count: 2 },
+        ..ClusterSettings::new("test")
+    };
+    let before = handle.published().version;
+    handle.update(&Cluster { settings: Arc::new(settings), ..cluster(0..10) });
+    handle.changed(before).await;
+    assert!(matches!(handle.published().state, Connectivity::Ready), "no call waits meanwhile");
+    assert_eq!((connected(&handle.published()), net.all_attempts(), net.held()), (10, 10, 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_endpoints_take_no_calls() {
+    let (net, pool) = pool();
+    let draining = Endpoint { health: HealthStatus::Draining, ..Endpoint::new(address(1)) };
+    let handle = FakeCluster::start(&cluster_of(set(vec![draining, Endpoint::new(address(2))])), &pool, 1);
+    until_connected(&handle, 1).await;
+    assert_eq!(picked(&handle), Ok(address(2)));
+    assert_eq!(net.attempts(address(1)).len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn drops_come_and_go_without_a_new_balancer() {
+    let (_net, pool) = pool();
+    let drops = vec![DropCategory { category: "lb".into(), fraction: Fraction::per_million(1_000_000) }];
+    let endpoints = set(vec![Endpoint::new(address(1))]);
+    let handle = FakeCluster::start(&cluster_of(EndpointSet { drops, ..endpoints.clone() }), &pool, 1);
+    until_connected(&handle, 1).await;
+    assert_eq!(picked(&handle), Err("dropped: lb".to_owned()));
+    let before = handle.published().version;
+    handle.update(&cluster_of(endpoints));
+    handle.changed(before).await;
+    assert_eq!(picked(&handle), Ok(address(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn thousands_of_clusters_live_on_one_thread() {
+    let (net, pool) = pool();
+    let clusters: Vec<_> = (0..2_000)
+        .map(|number| FakeCluster::start(&cluster(number..number + 5), &pool, number as u64))
+        .collect();
+    for cluster in &clusters {
+        until_connected(cluster, 5).await;
+    }
+    assert_eq!(net.all_attempts(), 2_004);
+    drop(clusters);
+    eventually("no connection is left", || net.held() == 0).await;
+}
+
+#[tokio::test]
+async fn dns_name_is_resolved_and_unknown_names_fail_with_their_reason() {
+    let (_net, pool) = pool();
+    let named = |host: &str| Cluster {
+        discovery: Discovery::LogicalDns { host: host.into(), port: 7 },
+        ..cluster([])
+    };
+    let handle = FakeCluster::start(&named("localhost"), &pool, 1);
+    assert_eq!(picked(&handle), Err("wait".to_owned()), "calls wait for the first answer");
+    until_connected(&handle, 1).await;
+    assert!(picked(&handle).unwrap().ip().is_loopback());
+
+    // No resolver can be asked for this.
+    handle.update(&named("not\0a name"));
+    until(&handle, |published| matches!(published.state, Connectivity::TransientFailure(_))).await;
+    assert!(picked(&handle).unwrap_err().contains("resolve not\0a name: "));
+}
+
+/// Sends calls one after the other until told to stop; the failures.
+async fn load(
+    cluster: Arc<ClusterHandle<TestBody, Http2Connector<Tcp>>>,
+    mut stop: watch::Receiver<bool>,
+    sent: Arc<AtomicUsize>,
+) -> Vec<String> {
+    let mut failures = Vec::new();
+    let mut rng = StdRng::seed_from_u64(1);
+    while !*stop.borrow_and_update() {
+        let mut request = call("/echo", body("hello"));
+        let outcome = loop {
+            let (version, connection) = {
+                let published = cluster.published();
+                let connection: Option<Http2Connection> = match pick(&published, &mut rng) {
+                    Pick::Endpoint(id) => published.slot(id).and_then(|slot| slot.connection()),
+                    Pick::Wait(_) => None,
+                    other => break Err(format!("{other:?}")),
+                };
+                (published.version, connection)
+            };
+            match connection.filter(Connection::<TestBody>::is_open) {
+                None => cluster.changed(version).await,
+                Some(connection) => match connection.send(request).await {
+                    Ok(response) => {
+                        break response.into_body().collect().await.map_err(|error| format!("{error:?}"));
+                    }
+                    Err(SendFailure { error, request: Some(back) })
+                        if error.kind() == SendErrorKind::NotSent =>
+                    {
+                        request = *back;
+                    }
+                    Err(failure) => break Err(format!("{failure:?}")),
+                },
+            }
+        };
+        sent.fetch_add(1, Ordering::SeqCst);
+        failures.extend(outcome.err());
+    }
+    failures
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endpoints_that_go_away_under_load_fail_no_call() {
+    for endpoints in [1, 3] {
+        let mut servers = Vec::new();
+        for _ in 0..endpoints {
+            servers.push(Server::start().await);
+        }
+        // Connections that break at once are normal here.
+        let backoff = BackoffSettings { initial: Duration::from_millis(10), ..BackoffSettings::default() };
+        let subchannel = Settings { backoff, ..Settings::default() };
+        let settings = PoolSettings { subchannel, ..PoolSettings::default() };
+        let pool = Pool::new(Http2Connector::<Tcp>::default(), settings);
+        let all = servers.iter().map(|server| Endpoint::new(server.address)).collect();
+        let cluster = ClusterHandle::start(&cluster_of(set(all)), &pool, 1);
+        let (stop, stopped) = watch::channel(false);
+        let sent = Arc::new(AtomicUsize::new(0));
+        let callers: Vec<_> =
+            (0..8).map(|_| tokio::spawn(load(cluster.clone(), stopped.clone(), sent.clone()))).collect();
+        for round in 0..10 {
+            for server in &servers {
+                let before = Counts::of(&sent);
+                eventually("calls go on", || Counts::of(&sent) > before + 100).await;
+                server.drain();
+            }
+            let accepted = servers.iter().map(Server::accepted).sum::<usize>();
+            assert!(accepted <= endpoints * (round + 2), "one connection at a time");
+        }
+        stop.send_replace(true);
+        for caller in callers {
+            assert_eq!(caller.await.unwrap(), Vec::<String>::new());
+        }
+        drop(cluster);
+        for server in &servers {
+            eventually("no connection is left", || server.open() == 0).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn removed_endpoint_finishes_its_calls() {
+    let servers = [Server::start().await, Server::start().await];
+    let pool = Pool::<TestBody, _>::new(Http2Connector::<Tcp>::default(), PoolSettings::default());
+    let only = |server: &Server| cluster_of(set(vec![Endpoint::new(server.address)]));
+    let cluster = ClusterHandle::start(&only(&servers[0]), &pool, 1);
+    let connection: Http2Connection = loop {
+        let version = cluster.published().version;
+        match cluster.published().endpoints().find_map(|(_, slot)| slot.connection()) {
+            Some(connection) => break connection,
+            None => cluster.changed(version).await,
+        }
+    };
+    let (feed, chunks) = tokio::sync::mpsc::unbounded_channel();
+    let upload = crate::runtime::testing::ChannelBody { chunks, taken: Arc::default() };
+    let response = connection.send(call("/echo", upload.boxed_unsync())).await.unwrap();
+    drop(connection);
+    cluster.update(&only(&servers[1]));
+    eventually("the other endpoint is connected", || servers[1].open() == 1).await;
+    eventually("the removed one is let go of", || pool.subchannel_count() == 1).await;
+    feed.send(Bytes::from_static(b"late")).unwrap();
+    drop(feed);
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "late");
+    eventually("its connection ends with the call", || servers[0].open() == 0).await;
+    assert_eq!(servers[0].accepted(), 1);
+}
