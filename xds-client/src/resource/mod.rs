@@ -35,6 +35,11 @@ mod metadata;
 mod route;
 mod transport_socket;
 
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
 use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -2,7 +2,15 @@
 
 mod discovery;
 mod lb_policy;
+#[cfg(test)]
+mod lb_policy_tests;
 mod outlier_detection;
+#[cfg(test)]
+mod outlier_detection_tests;
+#[cfg(test)]
+pub(super) mod samples;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,6 +1,12 @@
 //! Endpoints: addresses, weights and health, in localities and priorities (gRFC A27, A61, A76).
 
 mod locality;
+#[cfg(test)]
+mod locality_tests;
+#[cfg(test)]
+pub(super) mod samples;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;

@@ -2,7 +2,13 @@
 
 mod chain_match;
 mod connection_manager;
+#[cfg(test)]
+pub(super) mod samples;
 mod socket;
+#[cfg(test)]
+mod socket_tests;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -48,15 +48,15 @@ pub(super) fn check(listener: &Listener, context: &DecodeContext) -> Checked<()>
 
 fn filter_chain(chain: &FilterChain, context: &DecodeContext) -> Checked<()> {
     transport_socket::plaintext(chain.transport_socket.as_ref(), Side::Server)?;
-    let mut names = HashSet::new();
     // LDS-15
+    let mut names = HashSet::new();
+    if let Some(index) = chain.filters.iter().position(|filter| !names.insert(filter.name.as_str())) {
+        return Err(Invalid::at("name", "is used twice")).within_element("filters", index);
+    }
     for (index, filter) in chain.filters.iter().enumerate() {
-        let mut check = || match names.insert(filter.name.as_str()) {
-            _ if index + 1 < chain.filters.len() && is_connection_manager(filter)? => {
-                Err(Invalid::new("the HTTP connection manager must be the last filter"))
-            }
-            true => network_filter(filter, context),
-            false => Err(Invalid::at("name", format!("{:?} is used twice", filter.name))),
+        let check = || match index + 1 < chain.filters.len() && is_connection_manager(filter)? {
+            true => Err(Invalid::new("the HTTP connection manager must be the last filter")),
+            false => network_filter(filter, context),
         };
         check().within_element("filters", index)?;
     }

@@ -1,10 +1,18 @@
 //! Route configurations: virtual hosts and their routes (gRFC A28, A31, A42, A44).
 
 mod action;
+#[cfg(test)]
+mod action_tests;
 mod hash_policy;
+#[cfg(test)]
+mod match_tests;
 mod plugin;
 mod retry;
 mod route_match;
+#[cfg(test)]
+pub(super) mod samples;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

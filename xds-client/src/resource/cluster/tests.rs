@@ -1,0 +1,362 @@
+//! Discovery, limits, labels and transport sockets.
+
+use envoy_types::pb::envoy::config::cluster::v3::circuit_breakers::Thresholds;
+use envoy_types::pb::envoy::config::cluster::v3::cluster::{
+    DiscoveryType, EdsClusterConfig, TransportSocketMatch,
+};
+use envoy_types::pb::envoy::config::cluster::v3::{CircuitBreakers, Cluster as Proto};
+use envoy_types::pb::envoy::config::core::v3::address::Address;
+use envoy_types::pb::envoy::config::core::v3::{RoutingPriority, SocketAddress};
+use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
+use envoy_types::pb::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
+use envoy_types::pb::envoy::extensions::filters::http::gcp_authn::v3::Audience;
+use envoy_types::pb::envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
+    DownstreamTlsContext, UpstreamTlsContext,
+};
+use mesh_core::config::{LbPolicy, LocalityPolicy};
+use prost::Name as _;
+use serde_json::json;
+
+use super::samples::{aggregate, aggregate_of, discovery, eds, everything, logical_dns};
+use super::*;
+use crate::resource::endpoint::samples::{endpoint, inner, locality};
+use crate::resource::testing::{
+    OK, Row, address, ads, broken_any, check, decode, elsewhere, from_self, metadata, pack_any, pipe,
+    transport_socket, typed_metadata, typed_struct, u32_value, unknown_any,
+};
+
+fn decoded(cluster: &Proto) -> Cluster {
+    Cluster::clone(&decode::<Cluster>(&ClusterType, &DecodeContext::default(), cluster).unwrap())
+}
+
+const DISCOVERY: &[Row<Proto>] = &[
+    ("good", |_| {}, OK),
+    ("CDS-01 unset is STATIC", |m| m.cluster_discovery_type = None, Err(("type", "found STATIC"))),
+    (
+        "CDS-01 STATIC",
+        |m| m.cluster_discovery_type = discovery(DiscoveryType::Static),
+        Err(("type", "expected EDS, LOGICAL_DNS or an aggregate, found STATIC")),
+    ),
+    (
+        "CDS-01 STRICT_DNS",
+        |m| m.cluster_discovery_type = discovery(DiscoveryType::StrictDns),
+        Err(("type", "found STRICT_DNS")),
+    ),
+    (
+        "CDS-01 ORIGINAL_DST",
+        |m| m.cluster_discovery_type = discovery(DiscoveryType::OriginalDst),
+        Err(("type", "found ORIGINAL_DST")),
+    ),
+    (
+        "CDS-01 unknown",
+        |m| {
+            m.cluster_discovery_type = Some(proto::cluster::ClusterDiscoveryType::Type(77));
+        },
+        Err(("type", "77")),
+    ),
+    (
+        "CDS-01 custom",
+        |m| m.cluster_discovery_type = aggregate_of(Some(unknown_any())).cluster_discovery_type,
+        Err(("cluster_type.typed_config", "type \"example.Unknown\" is not supported")),
+    ),
+    (
+        "CDS-02 no configuration",
+        |m| m.eds_cluster_config = None,
+        Err(("eds_cluster_config.eds_config", "must be ads or self")),
+    ),
+    (
+        "CDS-02 no source",
+        |m| m.eds_cluster_config = Some(EdsClusterConfig::default()),
+        Err(("eds_cluster_config.eds_config", "must be ads or self")),
+    ),
+    (
+        "CDS-02 another source",
+        |m| {
+            m.eds_cluster_config = Some(EdsClusterConfig { eds_config: elsewhere(), ..Default::default() });
+        },
+        Err(("eds_cluster_config.eds_config", "must be ads or self")),
+    ),
+    (
+        "CDS-02 self",
+        |m| {
+            m.eds_cluster_config = Some(EdsClusterConfig { eds_config: from_self(), ..Default::default() });
+        },
+        OK,
+    ),
+    (
+        "CDS-03 no service name",
+        |m| m.name = "xdstp://a/envoy.config.cluster.v3.Cluster/x".into(),
+        Err(("eds_cluster_config.service_name", "must be set")),
+    ),
+    (
+        "CDS-03 service name",
+        |m| {
+            m.name = "xdstp://a/envoy.config.cluster.v3.Cluster/x".into();
+            m.eds_cluster_config = Some(EdsClusterConfig { eds_config: ads(), service_name: "s".into() });
+        },
+        OK,
+    ),
+];
+
+/// Proves: CDS-01, CDS-02, CDS-03.
+#[test]
+fn types_of_discovery() {
+    check(&ClusterType, &eds(), DISCOVERY);
+    let plain = decoded(&eds());
+    assert_eq!(plain.discovery, ClusterDiscovery::Eds);
+    assert_eq!((&*plain.settings.name, &*plain.settings.service_name), ("greeter", "greeter"));
+    let full = decoded(&everything());
+    assert_eq!((&*full.settings.name, &*full.settings.service_name), ("greeter", "service"));
+}
+
+fn dns_socket(cluster: &mut Proto) -> &mut SocketAddress {
+    let assignment = cluster.load_assignment.as_mut().unwrap();
+    match inner(&mut assignment.endpoints[0].lb_endpoints[0]).address.as_mut().unwrap().address.as_mut() {
+        Some(Address::SocketAddress(socket)) => socket,
+        other => panic!("{other:?}"),
+    }
+}
+
+const LOGICAL_DNS: &[Row<Proto>] = &[
+    ("good", |_| {}, OK),
+    (
+        "no assignment",
+        |m| m.load_assignment = None,
+        Err(("load_assignment.endpoints", "expected exactly one locality, found 0")),
+    ),
+    (
+        "no locality",
+        |m| m.load_assignment = Some(ClusterLoadAssignment::default()),
+        Err(("load_assignment.endpoints", "expected exactly one locality, found 0")),
+    ),
+    (
+        "two localities",
+        |m| m.load_assignment.as_mut().unwrap().endpoints.push(locality("x", 0, 1, vec![])),
+        Err(("load_assignment.endpoints", "expected exactly one locality, found 2")),
+    ),
+    (
+        "no endpoint",
+        |m| m.load_assignment.as_mut().unwrap().endpoints[0].lb_endpoints.clear(),
+        Err(("load_assignment.endpoints[0].lb_endpoints", "expected exactly one endpoint, found 0")),
+    ),
+    (
+        "two endpoints",
+        |m| m.load_assignment.as_mut().unwrap().endpoints[0].lb_endpoints.push(endpoint("x", 1)),
+        Err(("load_assignment.endpoints[0].lb_endpoints", "expected exactly one endpoint, found 2")),
+    ),
+    (
+        "not an endpoint",
+        |m| {
+            let endpoints = &mut m.load_assignment.as_mut().unwrap().endpoints;
+            endpoints[0].lb_endpoints[0].host_identifier = Some(HostIdentifier::EndpointName("x".into()));
+        },
+        Err(("load_assignment.endpoints[0].lb_endpoints[0].endpoint", "must be set")),
+    ),
+    (
+        "pipe",
+        |m| {
+            inner(&mut m.load_assignment.as_mut().unwrap().endpoints[0].lb_endpoints[0]).address = pipe();
+        },
+        Err(("load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address", "must be set")),
+    ),
+    ("resolver", |m| dns_socket(m).resolver_name = "r".into(), Err((AT_RESOLVER, "is not supported"))),
+    ("empty host", |m| dns_socket(m).address.clear(), Err((AT_HOST, "must not be empty"))),
+    ("port 0", |m| *dns_socket(m) = socket("x", 0), Err((AT_PORT, "must not be 0"))),
+    ("port above 16 bits", |m| *dns_socket(m) = socket("x", 65_536), Err((AT_PORT, "above 65535"))),
+    ("no port", |m| dns_socket(m).port_specifier = None, Err((AT_PORT, "must be set"))),
+    ("IP address", |m| *dns_socket(m) = socket("10.0.0.1", 1), OK),
+];
+
+/// Proves: CDS-04.
+#[test]
+fn logical_dns_has_one_address() {
+    check(&ClusterType, &logical_dns(), LOGICAL_DNS);
+    let found = decoded(&logical_dns());
+    assert_eq!(found.discovery, ClusterDiscovery::LogicalDns { host: "greeter.example".into(), port: 443 });
+    assert_eq!(&*found.settings.service_name, "dns");
+}
+
+const AT_RESOLVER: &str =
+    "load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.resolver_name";
+const AT_HOST: &str = "load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.address";
+const AT_PORT: &str =
+    "load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address.port_value";
+
+fn socket(host: &str, port: u32) -> SocketAddress {
+    match address(host, port).unwrap().address {
+        Some(Address::SocketAddress(socket)) => socket,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Proves: CDS-05.
+#[test]
+fn aggregates_name_clusters_and_are_known_by_type() {
+    let found = decoded(&aggregate(&["a", "b", "a"]));
+    let expected = ["a", "b", "a"].map(Name::from).to_vec();
+    assert_eq!(found.discovery, ClusterDiscovery::Aggregate(expected.clone()));
+    let fields = json!({"clusters": ["a", "b", "a"]});
+    let typed = typed_struct("xds.type.v3", &ClusterConfig::full_name(), fields);
+    assert_eq!(decoded(&aggregate_of(Some(typed))).discovery, ClusterDiscovery::Aggregate(expected));
+    let rows = [
+        (aggregate(&[]), "cluster_type.typed_config.clusters", "at least one"),
+        (aggregate(&["a", ""]), "cluster_type.typed_config.clusters[1]", "must not be empty"),
+        (aggregate_of(None), "cluster_type.typed_config", "must be set"),
+        (aggregate_of(Some(broken_any::<ClusterConfig>())), "cluster_type.typed_config", "ClusterConfig: "),
+        (
+            aggregate_of(Some(typed_struct(
+                "xds.type.v3",
+                &ClusterConfig::full_name(),
+                json!({"clusters": [1]}),
+            ))),
+            "cluster_type.typed_config.clusters",
+            "a list of strings",
+        ),
+    ];
+    for (cluster, field, reason) in rows {
+        let error = decode::<Cluster>(&ClusterType, &DecodeContext::default(), &cluster).unwrap_err();
+        assert_eq!(error.field, field);
+        assert!(error.reason.contains(reason), "{error}");
+    }
+}
+
+const TRANSPORT_SOCKETS: &[Row<Proto>] = &[
+    ("CDS-10 self", |m| m.lrs_server = from_self(), OK),
+    ("CDS-10 ads", |m| m.lrs_server = ads(), Err(("lrs_server", "must be self"))),
+    ("CDS-10 another", |m| m.lrs_server = elsewhere(), Err(("lrs_server", "must be self"))),
+    ("CDS-10 unset inside", |m| m.lrs_server = Some(Default::default()), Err(("lrs_server", "must be self"))),
+    (
+        "CDS-15 matches",
+        |m| m.transport_socket_matches = vec![TransportSocketMatch::default()],
+        Err(("transport_socket_matches", "must be empty")),
+    ),
+    ("CDS-15 raw buffer", |m| m.transport_socket = transport_socket("raw", pack_any(RawBuffer {})), OK),
+    (
+        "CDS-15 TLS",
+        |m| {
+            let tls = pack_any(UpstreamTlsContext::default());
+            m.transport_socket = transport_socket("envoy.transport_sockets.tls", tls);
+        },
+        Err(("transport_socket", "TLS to endpoints is not supported yet")),
+    ),
+    (
+        "CDS-15 TLS that is broken",
+        |m| m.transport_socket = transport_socket("x", broken_any::<UpstreamTlsContext>()),
+        Err(("transport_socket", "TLS to endpoints is not supported yet")),
+    ),
+    (
+        "CDS-15 TLS of a server",
+        |m| {
+            m.transport_socket = transport_socket("x", pack_any(DownstreamTlsContext::default()));
+        },
+        Err(("transport_socket", "unrecognised transport socket \"x\"")),
+    ),
+    (
+        "CDS-15 unknown",
+        |m| m.transport_socket = transport_socket("x", unknown_any()),
+        Err(("transport_socket", "unrecognised transport socket \"x\" of type \"example.Unknown\"")),
+    ),
+    (
+        "CDS-15 no type",
+        |m| m.transport_socket = Some(Default::default()),
+        Err(("transport_socket.typed_config", "must be set")),
+    ),
+    (
+        "CDS-15 TLS as a TypedStruct",
+        |m| {
+            let tls = typed_struct("udpa.type.v1", &UpstreamTlsContext::full_name(), json!({}));
+            m.transport_socket = transport_socket("x", tls);
+        },
+        Err(("transport_socket", "TLS to endpoints is not supported yet")),
+    ),
+];
+
+/// Proves: CDS-10.
+#[test]
+fn load_reports_and_transport_sockets() {
+    check(&ClusterType, &eds(), TRANSPORT_SOCKETS);
+    assert!(decoded(&everything()).settings.load_reporting);
+    assert!(!decoded(&eds()).settings.load_reporting);
+}
+
+/// Proves: CDS-11.
+#[test]
+fn circuit_breaker_is_the_first_of_default_priority() {
+    let entry = |priority: RoutingPriority, max_requests: Option<u32>| Thresholds {
+        priority: priority as i32,
+        max_requests: max_requests.and_then(u32_value),
+        ..Default::default()
+    };
+    let (default, high) = (RoutingPriority::Default, RoutingPriority::High);
+    let rows = [
+        (vec![], 1024),
+        (vec![entry(default, None)], 1024),
+        (vec![entry(default, Some(0))], 0),
+        (vec![entry(high, Some(1))], 1024),
+        (vec![entry(high, Some(1)), entry(default, Some(2)), entry(default, Some(3))], 2),
+        (vec![entry(default, None), entry(default, Some(3))], 1024),
+        (vec![entry(default, Some(u32::MAX))], u32::MAX),
+    ];
+    for (thresholds, expected) in rows {
+        let circuit_breakers = Some(CircuitBreakers { thresholds, ..Default::default() });
+        let found = decoded(&Proto { circuit_breakers, ..eds() });
+        assert_eq!(found.settings.max_requests, MaxRequests(expected));
+    }
+    assert_eq!(decoded(&eds()).settings.max_requests, MaxRequests(1024));
+}
+
+/// Proves: CDS-18.
+#[test]
+fn telemetry_labels_are_strings_or_unknown() {
+    const KEY: &str = "com.google.csm.telemetry_labels";
+    let rows = [
+        (None, "unknown", "unknown"),
+        (metadata(KEY, json!({"service_name": "s", "service_namespace": "n"})), "s", "n"),
+        (metadata(KEY, json!({"service_name": "s"})), "s", "unknown"),
+        (metadata(KEY, json!({"service_name": 1, "service_namespace": null})), "unknown", "unknown"),
+        (metadata("other", json!({"service_name": "s"})), "unknown", "unknown"),
+    ];
+    for (metadata, name, namespace) in rows {
+        let labels = decoded(&Proto { metadata, ..eds() }).settings.telemetry_labels.clone();
+        assert_eq!(labels, Some((name.into(), namespace.into())));
+    }
+    let broken = typed_metadata("a", json!({}), broken_any::<Audience>());
+    let error =
+        decode::<Cluster>(&ClusterType, &DecodeContext::default(), &Proto { metadata: broken, ..eds() });
+    assert_eq!(error.unwrap_err().field, "metadata.typed_filter_metadata[\"a\"]");
+}
+
+#[test]
+fn reported_metrics_are_known_and_distinct() {
+    use ReportedMetric::{AllNamed, ApplicationUtilization, CpuUtilization, MemUtilization, Named};
+    let rows: [(&[&str], &[ReportedMetric]); 5] = [
+        (&[], &[]),
+        (
+            &["mem_utilization", "cpu_utilization", "application_utilization", "cpu_utilization"],
+            &[ApplicationUtilization, CpuUtilization, MemUtilization],
+        ),
+        (&["named_metrics.b", "named_metrics.a.c"], &[Named("a.c".into()), Named("b".into())]),
+        (&["named_metrics.a", "named_metrics.*", "named_metrics.b"], &[AllNamed]),
+        (&["named_metrics.", "utilization.x", "", "eps"], &[]),
+    ];
+    for (names, expected) in rows {
+        let lrs_report_endpoint_metrics = names.iter().map(|&name| name.to_owned()).collect();
+        let found = decoded(&Proto { lrs_report_endpoint_metrics, ..eds() });
+        assert_eq!(&*found.settings.reported_metrics, expected, "{names:?}");
+    }
+}
+
+#[test]
+fn everything_is_in_the_value() {
+    let settings = decoded(&everything()).settings;
+    assert_eq!(
+        (settings.locality_policy, &settings.lb_policy),
+        (LocalityPolicy::Weighted, &LbPolicy::RoundRobin)
+    );
+    assert_eq!(settings.max_requests, MaxRequests(7));
+    assert!(settings.outlier_detection.is_some() && settings.load_reporting);
+    assert_eq!(settings.telemetry_labels, Some(("s".into(), "n".into())));
+    assert_eq!(settings.reported_metrics.len(), 2);
+}
