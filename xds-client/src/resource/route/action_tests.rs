@@ -1,32 +1,24 @@
-//! Actions, clusters, limits, retries and hashes.
+//! Actions, clusters, limits and host rewriting.
 
 use std::time::Duration;
 
-use envoy_types::pb::envoy::config::route::v3::retry_policy::RetryBackOff;
 use envoy_types::pb::envoy::config::route::v3::route::Action;
-use envoy_types::pb::envoy::config::route::v3::route_action::hash_policy::{
-    Cookie, FilterState, Header, PolicySpecifier,
-};
 use envoy_types::pb::envoy::config::route::v3::route_action::{
-    ClusterSpecifier, HashPolicy as ProtoHash, HostRewriteSpecifier, MaxStreamDuration,
+    ClusterSpecifier, HostRewriteSpecifier, MaxStreamDuration,
 };
 use envoy_types::pb::envoy::config::route::v3::{
     ClusterSpecifierPlugin, DirectResponseAction, FilterAction, NonForwardingAction, RedirectAction,
-    RetryPolicy as ProtoRetry, RouteAction as ProtoAction, RouteConfiguration as Config,
-    WeightedCluster as ProtoWeighted,
+    RouteAction as ProtoAction, RouteConfiguration as Config, WeightedCluster as ProtoWeighted,
 };
-use envoy_types::pb::envoy::r#type::matcher::v3::RegexMatchAndSubstitute;
 use envoy_types::pb::google::protobuf::{BoolValue, Duration as ProtoDuration};
-use mesh_core::config::{
-    ClusterChoice, Forward, HashPolicy, RetryBackoff, RetryPolicy, RetryableCodes, RouteAction,
-};
+use mesh_core::config::{ClusterChoice, Forward, RouteAction};
 
-use super::samples::{forward, regex, simple, weight, weighted};
+use super::samples::{forward, simple, weight, weighted};
 use super::*;
 use crate::bootstrap::FeatureGuards;
-use crate::resource::testing::{OK, Row, check, decode, millis, seconds, u32_value};
+use crate::resource::testing::{OK, Row, check, decode, seconds, u32_value};
 
-fn action(config: &mut Config) -> &mut ProtoAction {
+pub(super) fn action(config: &mut Config) -> &mut ProtoAction {
     forward(&mut config.virtual_hosts[0].routes[0])
 }
 
@@ -42,7 +34,7 @@ fn decoded(change: impl FnOnce(&mut ProtoAction)) -> Option<RouteAction> {
     decoded_by(&DecodeContext::default(), &config)
 }
 
-fn forwarded(change: impl FnOnce(&mut ProtoAction)) -> Forward {
+pub(super) fn forwarded(change: impl FnOnce(&mut ProtoAction)) -> Forward {
     match decoded(change) {
         Some(RouteAction::Forward(forward)) => forward,
         other => panic!("{other:?}"),
@@ -200,209 +192,6 @@ fn stream_limits() {
     let longest = ProtoDuration { seconds: 315_576_000_000, nanos: 999_999_999 };
     assert_eq!(read(None, Some(longest)).1, Some(Duration::new(315_576_000_000, 999_999_999)));
     check(&RouteConfigurationType, &simple(), LIMITS);
-}
-
-fn backoff(base: Option<ProtoDuration>, max: Option<ProtoDuration>) -> Option<ProtoRetry> {
-    let retry_back_off = Some(RetryBackOff { base_interval: base, max_interval: max });
-    Some(ProtoRetry { retry_on: "internal".into(), retry_back_off, ..Default::default() })
-}
-
-const RETRY_POLICIES: &[Row<Config>] = &[
-    (
-        "RDS-15 no retries",
-        |m| {
-            action(m).retry_policy = Some(ProtoRetry { num_retries: u32_value(0), ..Default::default() });
-        },
-        Err(("virtual_hosts[0].routes[0].route.retry_policy.num_retries", "must be at least 1")),
-    ),
-    (
-        "RDS-15 no base",
-        |m| action(m).retry_policy = backoff(None, seconds(1)),
-        Err(("virtual_hosts[0].routes[0].route.retry_policy.retry_back_off.base_interval", "must be set")),
-    ),
-    (
-        "RDS-15 base 0",
-        |m| action(m).retry_policy = backoff(seconds(0), None),
-        Err(("virtual_hosts[0].routes[0].route.retry_policy.retry_back_off.base_interval", "more than 0")),
-    ),
-    (
-        "RDS-15 base negative",
-        |m| action(m).retry_policy = backoff(seconds(-1), None),
-        Err(("virtual_hosts[0].routes[0].route.retry_policy.retry_back_off.base_interval", "-1 s")),
-    ),
-    (
-        "RDS-15 max 0",
-        |m| action(m).retry_policy = backoff(seconds(1), seconds(0)),
-        Err(("virtual_hosts[0].routes[0].route.retry_policy.retry_back_off.max_interval", "more than 0")),
-    ),
-    (
-        "RDS-15 max below base",
-        |m| action(m).retry_policy = backoff(millis(10), millis(9)),
-        Err(("virtual_hosts[0].routes[0].route.retry_policy.retry_back_off.max_interval", "less than base")),
-    ),
-    (
-        "RDS-15 of a virtual host",
-        |m| m.virtual_hosts[0].retry_policy = backoff(None, None),
-        Err(("virtual_hosts[0].retry_policy.retry_back_off.base_interval", "must be set")),
-    ),
-];
-
-/// Proves: RDS-15.
-#[test]
-fn retry_policies_of_hosts_and_routes() {
-    let read = |policy: ProtoRetry| {
-        let mut config = simple();
-        config.virtual_hosts[0].retry_policy = Some(policy.clone());
-        action(&mut config).retry_policy = Some(policy);
-        let config =
-            decode::<RouteConfiguration>(&RouteConfigurationType, &DecodeContext::default(), &config)
-                .unwrap();
-        let host = &config.virtual_hosts[0];
-        let RouteAction::Forward(forward) = &host.routes[0].action else { panic!("it forwards") };
-        assert_eq!(host.retry, forward.retry);
-        RetryPolicy::clone(forward.retry.as_ref().unwrap())
-    };
-    assert_eq!(forwarded(|_| {}).retry, None);
-    let default = read(ProtoRetry::default());
-    assert_eq!((default.max_attempts.get(), default.backoff), (2, RetryBackoff::default()));
-    let many = |retries| {
-        read(ProtoRetry { num_retries: u32_value(retries), ..Default::default() }).max_attempts.get()
-    };
-    assert_eq!((many(1), many(4), many(u32::MAX)), (2, 5, u32::MAX));
-    let rows = [
-        (millis(10), None, 10, 100),
-        (millis(10), millis(10), 10, 10),
-        (millis(10), seconds(1), 10, 1000),
-        (Some(ProtoDuration { seconds: 0, nanos: 5 }), None, 1, 1),
-        (Some(ProtoDuration { seconds: 0, nanos: 5 }), millis(2), 1, 2),
-        (
-            Some(ProtoDuration { seconds: 0, nanos: 500_000 }),
-            Some(ProtoDuration { seconds: 0, nanos: 600_000 }),
-            1,
-            1,
-        ),
-    ];
-    for (base, max, initial, longest) in rows {
-        let expected =
-            RetryBackoff { initial: Duration::from_millis(initial), max: Duration::from_millis(longest) };
-        assert_eq!(read(backoff(base, max).unwrap()).backoff, expected, "{base:?} {max:?}");
-    }
-    let mut longest = read(backoff(seconds(315_576_000_000), None).unwrap()).backoff;
-    longest.max = Duration::ZERO;
-    assert_eq!(longest.initial, Duration::from_secs(315_576_000_000));
-    check(&RouteConfigurationType, &simple(), RETRY_POLICIES);
-}
-
-/// Proves: RDS-16.
-#[test]
-fn retry_conditions_are_grpc_statuses() {
-    let all = [
-        RetryableCodes::CANCELLED,
-        RetryableCodes::DEADLINE_EXCEEDED,
-        RetryableCodes::INTERNAL,
-        RetryableCodes::RESOURCE_EXHAUSTED,
-        RetryableCodes::UNAVAILABLE,
-    ];
-    let rows = [
-        ("cancelled,deadline-exceeded,internal,resource-exhausted,unavailable", all.to_vec()),
-        (" Unavailable , 5xx,,CANCELLED\t", vec![RetryableCodes::CANCELLED, RetryableCodes::UNAVAILABLE]),
-        ("5xx,gateway-error", vec![]),
-        ("", vec![]),
-        ("unavailable-ish", vec![]),
-    ];
-    for (text, codes) in rows {
-        let policy = ProtoRetry { retry_on: text.into(), ..Default::default() };
-        let policy = forwarded(|action| action.retry_policy = Some(policy)).retry.unwrap();
-        let expected = codes.into_iter().fold(RetryableCodes::none(), RetryableCodes::with);
-        assert_eq!(policy.retry_on, expected, "{text:?}");
-    }
-}
-
-fn hash(specifier: PolicySpecifier) -> Vec<ProtoHash> {
-    vec![ProtoHash { terminal: true, policy_specifier: Some(specifier) }]
-}
-
-fn hash_header(name: &str, rewrite: Option<(&str, &str)>) -> Vec<ProtoHash> {
-    let regex_rewrite = rewrite.map(|(pattern, substitution)| RegexMatchAndSubstitute {
-        pattern: Some(regex(pattern)),
-        substitution: substitution.into(),
-    });
-    hash(PolicySpecifier::Header(Header { header_name: name.into(), regex_rewrite }))
-}
-
-const HASH_POLICIES: &[Row<Config>] = &[
-    (
-        "RDS-17 bad regex",
-        |m| action(m).hash_policy = hash_header("x", Some(("(", ""))),
-        Err((
-            "virtual_hosts[0].routes[0].route.hash_policy[0].header.regex_rewrite.pattern.regex",
-            "regular",
-        )),
-    ),
-    (
-        "RDS-17 no pattern",
-        |m| {
-            let regex_rewrite = Some(RegexMatchAndSubstitute::default());
-            action(m).hash_policy =
-                hash(PolicySpecifier::Header(Header { header_name: "x".into(), regex_rewrite }));
-        },
-        Err(("virtual_hosts[0].routes[0].route.hash_policy[0].header.regex_rewrite.pattern", "must be set")),
-    ),
-    (
-        "RDS-17 no such group",
-        |m| action(m).hash_policy = hash_header("x", Some(("(a)", r"\2"))),
-        Err((
-            "virtual_hosts[0].routes[0].route.hash_policy[0].header.regex_rewrite.substitution",
-            "of a group",
-        )),
-    ),
-    (
-        "RDS-17 bad escape",
-        |m| action(m).hash_policy = hash_header("x", Some(("a", r"\"))),
-        Err((
-            "virtual_hosts[0].routes[0].route.hash_policy[0].header.regex_rewrite.substitution",
-            "of a group",
-        )),
-    ),
-    (
-        "RDS-17 bad name",
-        |m| action(m).hash_policy = hash_header("a b", None),
-        Err(("virtual_hosts[0].routes[0].route.hash_policy[0].header.header_name", "not a header's name")),
-    ),
-];
-
-/// Proves: RDS-17.
-#[test]
-fn hash_policies() {
-    let read = |policies: Vec<ProtoHash>| forwarded(|action| action.hash_policy = policies).hash_policies;
-    let state = |key: &str| hash(PolicySpecifier::FilterState(FilterState { key: key.into() }));
-    assert_eq!(read(state("io.grpc.channel_id")), [HashPolicy::ChannelId { terminal: true }]);
-    let skipped = [
-        state("other"),
-        hash(PolicySpecifier::Cookie(Cookie { name: "c".into(), ..Default::default() })),
-        vec![ProtoHash::default()],
-        hash_header(":path", None),
-    ];
-    for policies in skipped {
-        assert_eq!(read(policies.clone()), [], "{policies:?}");
-    }
-    let plain = &read(hash_header("X-User", None))[0];
-    assert!(matches!(plain, HashPolicy::Header { name, rewrite: None, terminal: true } if name == "x-user"));
-    let rows = [
-        ("(a)(b)", r"\2\1", "xabx", "xbax"),
-        ("a", "$1", "a-a", "$1-$1"),
-        ("a", r"\\", "a", r"\"),
-        ("a(.)", r"<\1>\0", "ab", "<b>ab"),
-        ("^/v[0-9]+", "", "/v12/x", "/x"),
-    ];
-    for (pattern, substitution, value, expected) in rows {
-        let policies = read(hash_header("x", Some((pattern, substitution))));
-        let HashPolicy::Header { rewrite: Some((regex, text)), .. } = &policies[0] else {
-            panic!("{policies:?}")
-        };
-        assert_eq!(regex.replace_all(value, text.as_str()), expected, "{pattern} {substitution}");
-    }
-    check(&RouteConfigurationType, &simple(), HASH_POLICIES);
 }
 
 /// Proves: RDS-18, BS-20.

@@ -5,9 +5,13 @@ mod action;
 mod action_tests;
 mod hash_policy;
 #[cfg(test)]
+mod hash_policy_tests;
+#[cfg(test)]
 mod match_tests;
 mod plugin;
 mod retry;
+#[cfg(test)]
+mod retry_tests;
 mod route_match;
 #[cfg(test)]
 pub(super) mod samples;

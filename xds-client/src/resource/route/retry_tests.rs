@@ -1,0 +1,128 @@
+//! Retry policies of virtual hosts and routes.
+
+use std::time::Duration;
+
+use envoy_types::pb::envoy::config::route::v3::retry_policy::RetryBackOff;
+use envoy_types::pb::envoy::config::route::v3::{RetryPolicy as ProtoRetry, RouteConfiguration as Config};
+use envoy_types::pb::google::protobuf::Duration as ProtoDuration;
+use mesh_core::config::{RetryBackoff, RetryPolicy, RetryableCodes, RouteAction};
+
+use super::action_tests::{action, forwarded};
+use super::samples::simple;
+use super::*;
+use crate::resource::testing::{Row, check, decode, millis, seconds, u32_value};
+
+fn backoff(base: Option<ProtoDuration>, max: Option<ProtoDuration>) -> Option<ProtoRetry> {
+    let retry_back_off = Some(RetryBackOff { base_interval: base, max_interval: max });
+    Some(ProtoRetry { retry_on: "internal".into(), retry_back_off, ..Default::default() })
+}
+
+const RETRY_POLICIES: &[Row<Config>] = &[
+    (
+        "RDS-15 no retries",
+        |m| {
+            action(m).retry_policy = Some(ProtoRetry { num_retries: u32_value(0), ..Default::default() });
+        },
+        Err(("virtual_hosts[0].routes[0].route.retry_policy.num_retries", "must be at least 1")),
+    ),
+    (
+        "RDS-15 no base",
+        |m| action(m).retry_policy = backoff(None, seconds(1)),
+        Err(("virtual_hosts[0].routes[0].route.retry_policy.retry_back_off.base_interval", "must be set")),
+    ),
+    (
+        "RDS-15 base 0",
+        |m| action(m).retry_policy = backoff(seconds(0), None),
+        Err(("virtual_hosts[0].routes[0].route.retry_policy.retry_back_off.base_interval", "more than 0")),
+    ),
+    (
+        "RDS-15 base negative",
+        |m| action(m).retry_policy = backoff(seconds(-1), None),
+        Err(("virtual_hosts[0].routes[0].route.retry_policy.retry_back_off.base_interval", "-1 s")),
+    ),
+    (
+        "RDS-15 max 0",
+        |m| action(m).retry_policy = backoff(seconds(1), seconds(0)),
+        Err(("virtual_hosts[0].routes[0].route.retry_policy.retry_back_off.max_interval", "more than 0")),
+    ),
+    (
+        "RDS-15 max below base",
+        |m| action(m).retry_policy = backoff(millis(10), millis(9)),
+        Err(("virtual_hosts[0].routes[0].route.retry_policy.retry_back_off.max_interval", "less than base")),
+    ),
+    (
+        "RDS-15 of a virtual host",
+        |m| m.virtual_hosts[0].retry_policy = backoff(None, None),
+        Err(("virtual_hosts[0].retry_policy.retry_back_off.base_interval", "must be set")),
+    ),
+];
+
+/// Proves: RDS-15.
+#[test]
+fn retry_policies_of_hosts_and_routes() {
+    let read = |policy: ProtoRetry| {
+        let mut config = simple();
+        config.virtual_hosts[0].retry_policy = Some(policy.clone());
+        action(&mut config).retry_policy = Some(policy);
+        let config =
+            decode::<RouteConfiguration>(&RouteConfigurationType, &DecodeContext::default(), &config)
+                .unwrap();
+        let host = &config.virtual_hosts[0];
+        let RouteAction::Forward(forward) = &host.routes[0].action else { panic!("it forwards") };
+        assert_eq!(host.retry, forward.retry);
+        RetryPolicy::clone(forward.retry.as_ref().unwrap())
+    };
+    assert_eq!(forwarded(|_| {}).retry, None);
+    let default = read(ProtoRetry::default());
+    assert_eq!((default.max_attempts.get(), default.backoff), (2, RetryBackoff::default()));
+    let many = |retries| {
+        read(ProtoRetry { num_retries: u32_value(retries), ..Default::default() }).max_attempts.get()
+    };
+    assert_eq!((many(1), many(4), many(u32::MAX)), (2, 5, u32::MAX));
+    let rows = [
+        (millis(10), None, 10, 100),
+        (millis(10), millis(10), 10, 10),
+        (millis(10), seconds(1), 10, 1000),
+        (Some(ProtoDuration { seconds: 0, nanos: 5 }), None, 1, 1),
+        (Some(ProtoDuration { seconds: 0, nanos: 5 }), millis(2), 1, 2),
+        (
+            Some(ProtoDuration { seconds: 0, nanos: 500_000 }),
+            Some(ProtoDuration { seconds: 0, nanos: 600_000 }),
+            1,
+            1,
+        ),
+    ];
+    for (base, max, initial, longest) in rows {
+        let expected =
+            RetryBackoff { initial: Duration::from_millis(initial), max: Duration::from_millis(longest) };
+        assert_eq!(read(backoff(base, max).unwrap()).backoff, expected, "{base:?} {max:?}");
+    }
+    let longest = read(backoff(seconds(315_576_000_000), None).unwrap()).backoff;
+    assert_eq!(longest.max, Duration::from_secs(3_155_760_000_000));
+    check(&RouteConfigurationType, &simple(), RETRY_POLICIES);
+}
+
+/// Proves: RDS-16.
+#[test]
+fn retry_conditions_are_grpc_statuses() {
+    let all = [
+        RetryableCodes::CANCELLED,
+        RetryableCodes::DEADLINE_EXCEEDED,
+        RetryableCodes::INTERNAL,
+        RetryableCodes::RESOURCE_EXHAUSTED,
+        RetryableCodes::UNAVAILABLE,
+    ];
+    let rows = [
+        ("cancelled,deadline-exceeded,internal,resource-exhausted,unavailable", all.to_vec()),
+        (" Unavailable , 5xx,,CANCELLED\t", vec![RetryableCodes::CANCELLED, RetryableCodes::UNAVAILABLE]),
+        ("5xx,gateway-error", vec![]),
+        ("", vec![]),
+        ("unavailable-ish", vec![]),
+    ];
+    for (text, codes) in rows {
+        let policy = ProtoRetry { retry_on: text.into(), ..Default::default() };
+        let policy = forwarded(|action| action.retry_policy = Some(policy)).retry.unwrap();
+        let expected = codes.into_iter().fold(RetryableCodes::none(), RetryableCodes::with);
+        assert_eq!(policy.retry_on, expected, "{text:?}");
+    }
+}
