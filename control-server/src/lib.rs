@@ -8,7 +8,10 @@
 pub mod admin;
 pub mod cli;
 pub mod discovery;
+mod finding;
+mod kinds;
 pub mod metrics;
 pub mod resources;
 pub mod server;
 pub mod state;
+mod yaml;

@@ -1,0 +1,107 @@
+//! Checks that several kinds share.
+
+use std::collections::BTreeSet;
+
+use crate::finding::Findings;
+use crate::yaml::FieldPath;
+
+/// A port number: 1 to 65535.
+pub(crate) fn port(number: u32, path: &FieldPath, findings: &mut Findings) {
+    if !(1..=65_535).contains(&number) {
+        findings.error(path.clone(), format!("found the number {number}, expected a port from 1 to 65535"));
+    }
+}
+
+/// A regular expression of RE2's syntax.
+pub(crate) fn regex(pattern: &str, path: &FieldPath, findings: &mut Findings) {
+    if let Err(error) = regex::Regex::new(pattern) {
+        let reason = error.to_string();
+        let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        findings
+            .error(path.clone(), format!("found `{pattern}`, expected a regular expression (RE2): {reason}"));
+    }
+}
+
+/// A host name, absolute or short; `*.` in front where `wildcard` says so.
+pub(crate) fn host(name: &str, wildcard: Wildcard, path: &FieldPath, findings: &mut Findings) {
+    let rest = match (wildcard, name.strip_prefix("*.")) {
+        (Wildcard::Allowed, Some(rest)) => rest,
+        _ => name,
+    };
+    if !is_host(rest) {
+        findings.error(
+            path.clone(),
+            format!(
+                "found `{name}`, expected a host name such as `orders` or `orders.shop.svc.cluster.local`"
+            ),
+        );
+    }
+}
+
+/// Whether a host may start with `*.`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wildcard {
+    Allowed,
+    Refused,
+}
+
+pub(crate) fn is_host(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 253
+        && name.split('.').all(|label| {
+            !label.is_empty()
+                && label.len() <= 63
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        })
+}
+
+/// A name as Kubernetes takes it: lower-case letters, digits, `-` and `.`.
+pub(crate) fn name(name: &str, path: &FieldPath, findings: &mut Findings) {
+    if !is_host(name) || name.bytes().any(|byte| byte.is_ascii_uppercase() || byte == b'_') {
+        findings
+            .error(path.clone(), format!("found `{name}`, expected lower-case letters, digits, `-` and `.`"));
+    }
+}
+
+/// Names that must differ; says where one is the same as an earlier one.
+pub(crate) fn unique<T: Ord + std::fmt::Display>(
+    values: impl IntoIterator<Item = T>,
+    path: impl Fn(usize) -> FieldPath,
+    findings: &mut Findings,
+) {
+    let mut seen = BTreeSet::new();
+    for (index, value) in values.into_iter().enumerate() {
+        if seen.contains(&value) {
+            findings.error(path(index), format!("`{value}` occurs twice, expected different ones"));
+        }
+        seen.insert(value);
+    }
+}
+
+/// A header's name, as HTTP takes it.
+pub(crate) fn header_name(name: &str, path: &FieldPath, findings: &mut Findings) {
+    if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+        findings.error(path.clone(), format!("found `{name}`, expected a header's name"));
+    } else if name.to_ascii_lowercase().starts_with("grpc-") || name.ends_with("-bin") {
+        findings
+            .warning(path.clone(), "gRPC clients never show this header to routing: the match never holds");
+    }
+}
+
+/// `exportTo`: everybody sees everything.
+pub(crate) fn export_to(namespaces: &[String], path: &FieldPath, findings: &mut Findings) {
+    for (index, namespace) in namespaces.iter().enumerate() {
+        if namespace != "*" {
+            findings.warning(path.index(index), "not applied: clients of every namespace see this object");
+        }
+    }
+}
+
+/// A share from 0 to 100.
+pub(crate) fn percent(value: f64, path: &FieldPath, findings: &mut Findings) {
+    if !(0.0..=100.0).contains(&value) {
+        findings.error(path.clone(), format!("found the number {value}, expected 0 to 100"));
+    }
+}

@@ -1,0 +1,184 @@
+//! `apiVersion`, `kind`, `metadata`: from a document to an object.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::object::{Kind, Metadata, Object, ObjectId, Origin, Spec, diagnostic};
+use super::{check, destination_rule, grpc_route, service_entry, virtual_service, workload_entry};
+use crate::finding::{Finding, Findings};
+use crate::state::Diagnostic;
+use crate::yaml::{FieldPath, Node, Value, decode, did_you_mean};
+
+/// What became of one object of a document.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    /// Who it is, if that much could be read.
+    pub(crate) id: Option<ObjectId>,
+    /// The object, if nothing is wrong with it.
+    pub(crate) object: Option<Arc<Object>>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+/// Every object of a document: itself, or the items of a `List`.
+pub(crate) fn decode_document(file: &Arc<str>, node: Node) -> Vec<Decoded> {
+    if node.text("kind") != Some("List") {
+        return vec![decode_object(file, node)];
+    }
+    let Value::Mapping(entries) = node.value else { return Vec::new() };
+    let items = entries.into_iter().find(|(key, _)| key.name == "items").map(|(_, items)| items.value);
+    match items {
+        Some(Value::Sequence(items)) => items.into_iter().map(|item| decode_object(file, item)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn decode_object(file: &Arc<str>, node: Node) -> Decoded {
+    let origin = Origin { file: Arc::clone(file), node: Arc::new(node) };
+    let mut findings = Findings::default();
+    let head = read_head(&origin.node, &mut findings);
+    let id = head.as_ref().map(|(id, _)| id.clone());
+    let object = head.and_then(|(id, metadata)| {
+        let spec = read_spec(id.kind, &origin.node, &mut findings)?;
+        Some(Object { id, metadata, spec, origin: origin.clone() })
+    });
+    let name = id.as_ref().map_or_else(String::new, ToString::to_string);
+    let diagnostics = findings.iter().map(|finding| diagnostic(&origin, &name, finding)).collect();
+    Decoded { id, object: object.filter(|_| !findings.has_errors()).map(Arc::new), diagnostics }
+}
+
+/// Who the object is. Even a wrong one is known by its name if that can be read.
+fn read_head(node: &Node, findings: &mut Findings) -> Option<(ObjectId, Metadata)> {
+    let root = FieldPath::root();
+    let Value::Mapping(entries) = &node.value else {
+        findings.error(
+            root,
+            format!("found {node}, expected an object with apiVersion, kind, metadata and spec"),
+        );
+        return None;
+    };
+    for (key, _) in entries {
+        if !FIELDS.contains(&key.name.as_str()) {
+            let message = format!("unknown field{}", did_you_mean(&key.name, FIELDS));
+            findings.push(Finding::error(root.key(&key.name), message).at(key.at));
+        }
+    }
+    let kind = read_kind(node, findings)?;
+    let Some(metadata) = node.field("metadata").filter(|node| node.value != Value::Null) else {
+        findings.error(root.field("metadata"), "required, but not set");
+        return None;
+    };
+    let path = root.field("metadata");
+    let metadata: RawMetadata = decode(metadata, &path, findings)?;
+    check::name(&metadata.name, &path.field("name"), findings);
+    check::name(&metadata.namespace, &path.field("namespace"), findings);
+    if let Some(created) = &metadata.creation_timestamp
+        && !is_utc_timestamp(created)
+    {
+        let message = format!("found the text `{created}`, expected a time such as `2026-03-01T12:00:00Z`");
+        findings.error(path.field("creationTimestamp"), message);
+    }
+    let id = ObjectId { kind, namespace: metadata.namespace, name: metadata.name };
+    Some((id, Metadata { labels: metadata.labels, created: metadata.creation_timestamp }))
+}
+
+fn read_kind(node: &Node, findings: &mut Findings) -> Option<Kind> {
+    let root = FieldPath::root();
+    let mut text = |name: &'static str| {
+        let found = node.field(name);
+        let text = node.text(name);
+        if text.is_none() {
+            let message = found.map_or_else(
+                || "required, but not set".to_owned(),
+                |found| format!("found {found}, expected text"),
+            );
+            findings.error(root.field(name), message);
+        }
+        text
+    };
+    let (kind, version) = (text("kind"), text("apiVersion"));
+    let kind = match Kind::from_name(kind?) {
+        Ok(kind) => kind,
+        Err(message) => {
+            findings.error(root.field("kind"), message);
+            return None;
+        }
+    };
+    let known = kind.api_versions();
+    let version = version?;
+    if !known.contains(&version) {
+        let message = format!(
+            "found `{version}`, expected one of {} for a {}{}",
+            known.join(", "),
+            kind.name(),
+            did_you_mean(version, known.iter().copied())
+        );
+        findings.error(root.field("apiVersion"), message);
+    }
+    Some(kind)
+}
+
+fn read_spec(kind: Kind, node: &Node, findings: &mut Findings) -> Option<Spec> {
+    let path = FieldPath::spec();
+    let Some(spec) = node.field("spec").filter(|node| node.value != Value::Null) else {
+        findings.error(path, "required, but not set");
+        return None;
+    };
+    match kind {
+        Kind::ServiceEntry => service_entry::read(spec, &path, findings).map(Spec::ServiceEntry),
+        Kind::WorkloadEntry => workload_entry::read(spec, &path, findings).map(Spec::WorkloadEntry),
+        Kind::VirtualService => virtual_service::read(spec, &path, findings).map(Spec::VirtualService),
+        Kind::DestinationRule => destination_rule::read(spec, &path, findings).map(Spec::DestinationRule),
+        Kind::GrpcRoute => grpc_route::read(spec, &path, findings).map(Spec::GrpcRoute),
+    }
+}
+
+/// `metadata`, with what a cluster adds to it and nobody writes.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "fields that are accepted and mean nothing here")]
+struct RawMetadata {
+    name: String,
+    #[serde(default = "default_namespace")]
+    namespace: String,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+    creation_timestamp: Option<String>,
+    #[serde(default)]
+    generation: IgnoredAny,
+    #[serde(default)]
+    uid: IgnoredAny,
+    #[serde(default)]
+    resource_version: IgnoredAny,
+    #[serde(default)]
+    self_link: IgnoredAny,
+    #[serde(default)]
+    managed_fields: IgnoredAny,
+    #[serde(default)]
+    owner_references: IgnoredAny,
+    #[serde(default)]
+    finalizers: IgnoredAny,
+}
+
+fn default_namespace() -> String {
+    "default".to_owned()
+}
+
+fn is_utc_timestamp(text: &str) -> bool {
+    let shape = "0000-00-00T00:00:00";
+    text.strip_suffix('Z').is_some_and(|text| {
+        let (seconds, fraction) = text.split_at_checked(shape.len()).unwrap_or(("", text));
+        let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        seconds.bytes().zip(shape.bytes()).all(|(found, expected)| match expected {
+            b'0' => found.is_ascii_digit(),
+            _ => found == expected,
+        }) && seconds.len() == shape.len()
+            && (fraction.is_empty() || fraction.strip_prefix('.').is_some_and(is_digits))
+    })
+}
+
+const FIELDS: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];

@@ -1,0 +1,254 @@
+//! `GRPCRoute` of the Gateway API: routes for the calls to a service.
+
+mod filter;
+
+use serde::Deserialize;
+
+use self::filter::Filter;
+use super::check;
+use super::effect::{self, Effect};
+use super::{GatewayDuration, Pattern};
+use crate::finding::Findings;
+use crate::yaml::{FieldPath, Node, decode};
+
+/// Rules for one or more services; the most specific match wins.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct GrpcRoute {
+    pub(crate) parent_refs: Vec<Reference>,
+    hostnames: Vec<String>,
+    pub(crate) rules: Vec<Rule>,
+    use_default_gateways: Option<String>,
+}
+
+/// A service, as parent or backend.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Reference {
+    group: Option<String>,
+    kind: Option<String>,
+    pub(crate) namespace: Option<String>,
+    pub(crate) name: String,
+    pub(crate) port: Option<u32>,
+    pub(crate) section_name: Option<String>,
+}
+
+/// Some matches and where their calls go.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Rule {
+    pub(crate) name: Option<String>,
+    pub(crate) matches: Vec<RouteMatch>,
+    filters: Vec<Filter>,
+    pub(crate) backend_refs: Vec<BackendRef>,
+    session_persistence: Option<SessionPersistence>,
+}
+
+/// All of these must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct RouteMatch {
+    pub(crate) method: Option<MethodMatch>,
+    pub(crate) headers: Vec<HeaderMatch>,
+}
+
+/// Which calls by service and method.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct MethodMatch {
+    pub(crate) r#type: MatchType,
+    pub(crate) service: Option<String>,
+    pub(crate) method: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct HeaderMatch {
+    #[serde(default)]
+    r#type: MatchType,
+    pub(crate) name: String,
+    value: String,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub(crate) enum MatchType {
+    #[default]
+    Exact,
+    RegularExpression,
+}
+
+/// A service and its share.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct BackendRef {
+    group: Option<String>,
+    kind: Option<String>,
+    pub(crate) namespace: Option<String>,
+    pub(crate) name: String,
+    pub(crate) port: Option<u32>,
+    pub(crate) weight: Option<u32>,
+    #[serde(default)]
+    filters: Vec<Filter>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct SessionPersistence {
+    session_name: Option<String>,
+    r#type: Option<String>,
+    absolute_timeout: Option<GatewayDuration>,
+    idle_timeout: Option<GatewayDuration>,
+    cookie_config: Option<SessionCookie>,
+    cookie: Option<SessionCookie>,
+    header: Option<SessionHeader>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct SessionCookie {
+    name: Option<String>,
+    path: Option<String>,
+    lifetime_type: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct SessionHeader {
+    name: Option<String>,
+}
+
+pub(crate) fn read(spec: &Node, path: &FieldPath, findings: &mut Findings) -> Option<GrpcRoute> {
+    let route: GrpcRoute = decode(spec, path, findings)?;
+    route.check(path, findings);
+    effect::warn(EFFECTS, spec, findings);
+    Some(route)
+}
+
+impl HeaderMatch {
+    pub(crate) fn pattern(&self) -> Pattern {
+        match self.r#type {
+            MatchType::Exact => Pattern::Exact(self.value.clone()),
+            MatchType::RegularExpression => Pattern::Regex(self.value.clone()),
+        }
+    }
+}
+
+impl GrpcRoute {
+    fn check(&self, path: &FieldPath, findings: &mut Findings) {
+        if self.parent_refs.is_empty() {
+            findings
+                .warning(path.field("parentRefs"), "the object has no effect: it is attached to no service");
+        }
+        for (index, parent) in self.parent_refs.iter().enumerate() {
+            let path = path.field("parentRefs").index(index);
+            check_service(
+                parent.group.as_deref(),
+                parent.kind.as_deref().unwrap_or("Gateway"),
+                &path,
+                findings,
+            );
+            if let Some(port) = parent.port {
+                check::port(port, &path.field("port"), findings);
+            }
+        }
+        if self.rules.len() > 16 {
+            findings
+                .error(path.field("rules"), format!("found {} rules, expected at most 16", self.rules.len()));
+        }
+        for (index, rule) in self.rules.iter().enumerate() {
+            rule.check(&path.field("rules").index(index), findings);
+        }
+        let names: Vec<(usize, &String)> = self
+            .rules
+            .iter()
+            .enumerate()
+            .filter_map(|(index, rule)| Some((index, rule.name.as_ref()?)))
+            .collect();
+        let place = |position: usize| path.field("rules").index(names[position].0).field("name");
+        check::unique(names.iter().map(|(_, name)| *name), place, findings);
+    }
+}
+
+/// A parent or a backend must be a service; without `group: ""` it is something of the Gateway API.
+fn check_service(group: Option<&str>, kind: &str, path: &FieldPath, findings: &mut Findings) {
+    if kind != "Service" {
+        let message =
+            format!("found {kind}, expected Service (with `group: \"\"`): only services are served");
+        findings.error(path.field("kind"), message);
+    } else if group != Some("") {
+        findings.error(
+            path.field("group"),
+            "expected `\"\"`: without it, Service is looked for in the Gateway API",
+        );
+    }
+}
+
+impl Rule {
+    fn check(&self, path: &FieldPath, findings: &mut Findings) {
+        for (index, one) in self.matches.iter().enumerate() {
+            one.check(&path.field("matches").index(index), findings);
+        }
+        for (index, filter) in self.filters.iter().enumerate() {
+            filter.check(&path.field("filters").index(index), findings);
+        }
+        for (index, backend) in self.backend_refs.iter().enumerate() {
+            let path = path.field("backendRefs").index(index);
+            let group = Some(backend.group.as_deref().unwrap_or_default());
+            check_service(group, backend.kind.as_deref().unwrap_or("Service"), &path, findings);
+            if let Some(port) = backend.port {
+                check::port(port, &path.field("port"), findings);
+            }
+            if let Some(weight) = backend.weight.filter(|weight| *weight > 1_000_000) {
+                findings
+                    .error(path.field("weight"), format!("found the number {weight}, expected 0 to 1000000"));
+            }
+            for (index, filter) in backend.filters.iter().enumerate() {
+                filter.check(&path.field("filters").index(index), findings);
+            }
+        }
+        if self.backend_refs.iter().all(|backend| backend.weight == Some(0)) {
+            let message = "no backend has a weight: calls that match fail with UNAVAILABLE";
+            findings.warning(path.field("backendRefs"), message);
+        }
+    }
+}
+
+impl RouteMatch {
+    fn check(&self, path: &FieldPath, findings: &mut Findings) {
+        if let Some(method) = &self.method {
+            method.check(&path.field("method"), findings);
+        }
+        for (index, header) in self.headers.iter().enumerate() {
+            let path = path.field("headers").index(index);
+            check::header_name(&header.name, &path.field("name"), findings);
+            if header.r#type == MatchType::RegularExpression {
+                check::regex(&header.value, &path.field("value"), findings);
+            }
+        }
+        let names = self.headers.iter().map(|header| header.name.to_ascii_lowercase());
+        check::unique(names, |index| path.field("headers").index(index).field("name"), findings);
+    }
+}
+
+impl MethodMatch {
+    fn check(&self, path: &FieldPath, findings: &mut Findings) {
+        if self.service.is_none() && self.method.is_none() {
+            findings.error(path.clone(), "expected service or method or both, found neither");
+        }
+        for (field, value) in [("service", &self.service), ("method", &self.method)] {
+            let Some(value) = value else { continue };
+            let path = path.field(field);
+            match self.r#type {
+                MatchType::RegularExpression => check::regex(value, &path, findings),
+                MatchType::Exact if value.is_empty() || value.contains('/') => {
+                    findings.error(path, format!("found `{value}`, expected a name without `/`"));
+                }
+                MatchType::Exact => {}
+            }
+        }
+    }
+}
+
+const EFFECTS: &[Effect] = &[
+    Effect { field: "hostnames", message: "ignored: the parent service is what a client asks for" },
+    Effect { field: "useDefaultGateways", message: "ignored: gateways are not served" },
+    Effect { field: "rules[].sessionPersistence", message: "ignored: sessions are not kept yet" },
+];

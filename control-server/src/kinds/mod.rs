@@ -1,0 +1,25 @@
+//! The kinds of configuration: Istio's and the Gateway API's objects as types, checked on their own.
+//!
+//! An object that comes out of [`decode_document`] is well-formed: every field has its type and range, and what will have
+//! no effect has been said. Whether what it refers to exists is the model's business. `docs/configuration.md` lists every field.
+
+mod check;
+pub(crate) mod destination_rule;
+mod duration;
+mod effect;
+mod envelope;
+pub(crate) mod grpc_route;
+mod object;
+mod outlier;
+pub(crate) mod service_entry;
+mod string_match;
+#[cfg(test)]
+mod tests;
+pub(crate) mod traffic_policy;
+pub(crate) mod virtual_service;
+pub(crate) mod workload_entry;
+
+pub(crate) use duration::{GatewayDuration, ProtoDuration};
+pub(crate) use envelope::{Decoded, decode_document};
+pub(crate) use object::{Kind, Metadata, Object, ObjectId, Origin, Spec};
+pub(crate) use string_match::{Pattern, StringMatch};

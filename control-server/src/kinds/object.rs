@@ -1,0 +1,160 @@
+//! An object of any kind.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::destination_rule::DestinationRule;
+use super::grpc_route::GrpcRoute;
+use super::service_entry::ServiceEntry;
+use super::virtual_service::VirtualService;
+use super::workload_entry::WorkloadEntry;
+use crate::finding::Finding;
+use crate::state::{Diagnostic, ObjectStatus};
+use crate::yaml::{Node, Position, did_you_mean};
+
+/// The kinds that are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Kind {
+    ServiceEntry,
+    WorkloadEntry,
+    VirtualService,
+    DestinationRule,
+    GrpcRoute,
+}
+
+impl Kind {
+    const ALL: [Self; 5] = [
+        Self::ServiceEntry,
+        Self::WorkloadEntry,
+        Self::VirtualService,
+        Self::DestinationRule,
+        Self::GrpcRoute,
+    ];
+
+    /// As written in `kind`.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::ServiceEntry => "ServiceEntry",
+            Self::WorkloadEntry => "WorkloadEntry",
+            Self::VirtualService => "VirtualService",
+            Self::DestinationRule => "DestinationRule",
+            Self::GrpcRoute => "GRPCRoute",
+        }
+    }
+
+    /// As written in `apiVersion`, the one to prefer first.
+    pub(crate) const fn api_versions(self) -> &'static [&'static str] {
+        match self {
+            Self::GrpcRoute => &["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1alpha2"],
+            _ => &["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"],
+        }
+    }
+
+    /// The kind of that name.
+    ///
+    /// # Errors
+    /// Which kinds there are.
+    pub(crate) fn from_name(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name);
+            format!(
+                "unknown kind `{name}`, expected one of {}{}",
+                names.join(", "),
+                did_you_mean(name, names)
+            )
+        })
+    }
+}
+
+/// What an object is known by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ObjectId {
+    pub(crate) kind: Kind,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.kind.name(), self.namespace, self.name)
+    }
+}
+
+/// What is written in `metadata`, as far as it matters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Metadata {
+    pub(crate) labels: BTreeMap<String, String>,
+    /// `creationTimestamp`, which settles conflicts: RFC 3339 in UTC, so that the order of the text is the order of time.
+    pub(crate) created: Option<String>,
+}
+
+/// The content of an object.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Spec {
+    ServiceEntry(ServiceEntry),
+    WorkloadEntry(WorkloadEntry),
+    VirtualService(VirtualService),
+    DestinationRule(DestinationRule),
+    GrpcRoute(GrpcRoute),
+}
+
+/// Where an object was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    /// Relative to the configuration folder.
+    pub(crate) file: Arc<str>,
+    /// The object's document, or its item in a `List`.
+    pub(crate) node: Arc<Node>,
+}
+
+/// An object that is well-formed on its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Object {
+    pub(crate) id: ObjectId,
+    pub(crate) metadata: Metadata,
+    pub(crate) spec: Spec,
+    pub(crate) origin: Origin,
+}
+
+impl Object {
+    /// Whether both say the same, wherever they stand.
+    pub(crate) fn same_content(&self, other: &Self) -> bool {
+        self.id == other.id && self.metadata == other.metadata && self.spec == other.spec
+    }
+
+    /// Where it starts.
+    pub(crate) fn position(&self) -> Position {
+        self.origin.node.at
+    }
+
+    /// A finding with its place.
+    pub(crate) fn diagnostic(&self, finding: &Finding) -> Diagnostic {
+        diagnostic(&self.origin, &self.id.to_string(), finding)
+    }
+
+    pub(crate) fn status(&self, stale: bool) -> ObjectStatus {
+        ObjectStatus {
+            kind: self.id.kind.name().to_owned(),
+            namespace: self.id.namespace.clone(),
+            name: self.id.name.clone(),
+            file: self.origin.file.to_string(),
+            line: self.position().line,
+            stale,
+        }
+    }
+}
+
+/// A finding with its place; `object` is empty if it could not be read.
+pub(crate) fn diagnostic(origin: &Origin, object: &str, finding: &Finding) -> Diagnostic {
+    let at = finding.at.unwrap_or_else(|| origin.node.position_of(&finding.path));
+    Diagnostic {
+        severity: finding.severity,
+        file: origin.file.to_string(),
+        line: at.line,
+        column: at.column,
+        object: object.to_owned(),
+        field: finding.path.to_string(),
+        message: finding.message.clone(),
+    }
+}

@@ -1,0 +1,55 @@
+//! Istio's `StringMatch`.
+
+use serde::Deserialize;
+
+use super::check;
+use crate::finding::Findings;
+use crate::yaml::FieldPath;
+
+/// How a text is matched; nothing set: it is only there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct StringMatch {
+    exact: Option<String>,
+    prefix: Option<String>,
+    regex: Option<String>,
+}
+
+/// What a [`StringMatch`] says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Pattern {
+    /// There is a value.
+    Present,
+    /// This very text.
+    Exact(String),
+    /// A text that starts so.
+    Prefix(String),
+    /// A text that matches as a whole.
+    Regex(String),
+}
+
+impl StringMatch {
+    /// At most one way to match, and one that can be.
+    pub(crate) fn check(&self, path: &FieldPath, findings: &mut Findings) {
+        let set = [self.exact.is_some(), self.prefix.is_some(), self.regex.is_some()];
+        if set.into_iter().filter(|set| *set).count() > 1 {
+            findings.error(path.clone(), "found several of exact, prefix and regex, expected one");
+        }
+        if self.prefix.as_deref() == Some("") {
+            findings.error(path.field("prefix"), "found an empty text, expected what the value starts with");
+        }
+        if let Some(regex) = &self.regex {
+            check::regex(regex, &path.field("regex"), findings);
+        }
+    }
+
+    /// What it says. Of several, the first that is set; [`Self::check`] refuses those.
+    pub(crate) fn pattern(&self) -> Pattern {
+        match self {
+            Self { exact: Some(text), .. } => Pattern::Exact(text.clone()),
+            Self { prefix: Some(text), .. } => Pattern::Prefix(text.clone()),
+            Self { regex: Some(text), .. } => Pattern::Regex(text.clone()),
+            Self { exact: None, prefix: None, regex: None } => Pattern::Present,
+        }
+    }
+}

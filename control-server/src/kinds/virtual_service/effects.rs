@@ -1,0 +1,53 @@
+//! Fields of a `VirtualService` that gRPC clients make nothing of.
+
+use crate::kinds::effect::Effect;
+
+const HEADERS: &str = "ignored by gRPC clients: they do not change headers";
+const MIRROR: &str = "ignored by gRPC clients: nothing is mirrored";
+const UNAVAILABLE: &str = "gRPC clients cannot answer by themselves: calls that match fail with UNAVAILABLE";
+const LOWER_LAYER: &str = "ignored: only http routes apply to gRPC clients";
+
+pub(super) const EFFECTS: &[Effect] = &[
+    Effect { field: "tls", message: LOWER_LAYER },
+    Effect { field: "tcp", message: LOWER_LAYER },
+    Effect { field: "http[].redirect", message: UNAVAILABLE },
+    Effect { field: "http[].directResponse", message: UNAVAILABLE },
+    Effect {
+        field: "http[].rewrite",
+        message: "ignored by gRPC clients: path and authority stay as they are",
+    },
+    Effect { field: "http[].fault", message: "ignored: faults are not injected yet" },
+    Effect { field: "http[].mirror", message: MIRROR },
+    Effect { field: "http[].mirrorPercent", message: MIRROR },
+    Effect { field: "http[].mirrorPercentage", message: MIRROR },
+    Effect { field: "http[].mirrors", message: MIRROR },
+    Effect { field: "http[].corsPolicy", message: "ignored: gRPC clients are no browsers" },
+    Effect { field: "http[].headers", message: HEADERS },
+    Effect { field: "http[].route[].headers", message: HEADERS },
+    Effect {
+        field: "http[].match[].statPrefix",
+        message: "ignored by gRPC clients: they have no such statistics",
+    },
+    Effect {
+        field: "http[].match[].scheme",
+        message: "the route is skipped for this match: gRPC clients show no scheme to routing",
+    },
+    Effect {
+        field: "http[].match[].sourceLabels",
+        message: "the route is skipped for this match: all clients get the same routes yet",
+    },
+    Effect {
+        field: "http[].match[].sourceNamespace",
+        message: "the route is skipped for this match: all clients get the same routes yet",
+    },
+    Effect {
+        field: "http[].match[].authority",
+        message: "clients that do not show :authority to routing, as gRPC does not, skip the route for this match",
+    },
+    Effect {
+        field: "http[].retries.perTryTimeout",
+        message: "ignored by gRPC clients: only `timeout` limits a call, over all attempts",
+    },
+    Effect { field: "http[].retries.retryRemoteLocalities", message: "ignored by gRPC clients" },
+    Effect { field: "http[].retries.retryIgnorePreviousHosts", message: "ignored by gRPC clients" },
+];

@@ -1,0 +1,184 @@
+//! HTTP routes of a `VirtualService`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::fault::{HttpFault, Percent};
+use crate::kinds::{ProtoDuration, StringMatch};
+
+/// One rule: what matches, and what is done then.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct HttpRoute {
+    pub(crate) name: String,
+    /// Any of these; none: everything.
+    pub(crate) r#match: Vec<HttpMatch>,
+    pub(crate) route: Vec<RouteDestination>,
+    pub(crate) redirect: Option<Redirect>,
+    pub(crate) direct_response: Option<DirectResponse>,
+    pub(crate) delegate: Option<Delegate>,
+    pub(super) rewrite: Option<Rewrite>,
+    pub(crate) timeout: Option<ProtoDuration>,
+    pub(crate) retries: Option<HttpRetry>,
+    pub(super) fault: Option<HttpFault>,
+    pub(super) mirror: Option<Destination>,
+    pub(super) mirror_percent: Option<u32>,
+    pub(super) mirror_percentage: Option<Percent>,
+    pub(super) mirrors: Vec<Mirror>,
+    pub(super) cors_policy: Option<CorsPolicy>,
+    pub(super) headers: Option<Headers>,
+}
+
+/// All of these must hold.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct HttpMatch {
+    pub(crate) name: String,
+    pub(crate) uri: Option<StringMatch>,
+    pub(crate) scheme: Option<StringMatch>,
+    pub(crate) method: Option<StringMatch>,
+    pub(crate) authority: Option<StringMatch>,
+    pub(crate) headers: BTreeMap<String, StringMatch>,
+    pub(crate) without_headers: BTreeMap<String, StringMatch>,
+    pub(crate) port: Option<u32>,
+    pub(crate) source_labels: BTreeMap<String, String>,
+    pub(crate) source_namespace: String,
+    pub(crate) gateways: Vec<String>,
+    pub(super) query_params: BTreeMap<String, StringMatch>,
+    pub(crate) ignore_uri_case: bool,
+    pub(super) stat_prefix: String,
+}
+
+/// A destination and its share.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct RouteDestination {
+    pub(crate) destination: Destination,
+    #[serde(default)]
+    pub(crate) weight: u32,
+    #[serde(default)]
+    pub(super) headers: Option<Headers>,
+}
+
+/// A service, a subset of it, a port of it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Destination {
+    pub(crate) host: String,
+    pub(crate) subset: Option<String>,
+    pub(crate) port: Option<PortSelector>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) struct PortSelector {
+    pub(crate) number: u32,
+}
+
+/// Answered by the proxy with another place.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Redirect {
+    uri: String,
+    authority: String,
+    pub(super) port: Option<u32>,
+    derive_port: Option<DerivePort>,
+    scheme: String,
+    pub(super) redirect_code: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum DerivePort {
+    FromProtocolDefault,
+    FromRequestPort,
+}
+
+/// Answered by the proxy itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct DirectResponse {
+    pub(crate) status: u32,
+    body: Option<Body>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct Body {
+    string: Option<String>,
+    bytes: Option<String>,
+}
+
+/// The `VirtualService` that has the rules.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Delegate {
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) namespace: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Rewrite {
+    uri: String,
+    authority: String,
+    uri_regex_rewrite: Option<RegexRewrite>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct RegexRewrite {
+    r#match: String,
+    rewrite: String,
+}
+
+/// When and how often a call is tried again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct HttpRetry {
+    pub(crate) attempts: Option<i32>,
+    per_try_timeout: Option<ProtoDuration>,
+    /// Comma-separated conditions.
+    pub(crate) retry_on: Option<String>,
+    retry_remote_localities: Option<bool>,
+    retry_ignore_previous_hosts: Option<bool>,
+    pub(crate) backoff: Option<ProtoDuration>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct Mirror {
+    pub(super) destination: Destination,
+    pub(super) percentage: Option<Percent>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct CorsPolicy {
+    allow_origin: Vec<String>,
+    allow_origins: Vec<StringMatch>,
+    allow_methods: Vec<String>,
+    allow_headers: Vec<String>,
+    expose_headers: Vec<String>,
+    max_age: Option<ProtoDuration>,
+    allow_credentials: Option<bool>,
+    unmatched_preflights: Option<UnmatchedPreflights>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum UnmatchedPreflights {
+    Unspecified,
+    Forward,
+    Ignore,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(super) struct Headers {
+    request: HeaderOperations,
+    response: HeaderOperations,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct HeaderOperations {
+    set: BTreeMap<String, String>,
+    add: BTreeMap<String, String>,
+    remove: Vec<String>,
+}

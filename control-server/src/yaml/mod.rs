@@ -1,0 +1,18 @@
+//! YAML to typed values, with the position and the path of everything that is wrong.
+//!
+//! A file is first read into [`Node`] trees that remember where each value stands; then a tree is decoded into a serde
+//! type. The tree outlives decoding: what later stages find fault with is named by a [`FieldPath`] and looked up in it.
+
+mod decode;
+mod node;
+mod parse;
+mod path;
+mod suggest;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use decode::decode;
+pub(crate) use node::{Key, Node, Position, Value};
+pub(crate) use parse::{SyntaxError, parse};
+pub(crate) use path::FieldPath;
+pub(crate) use suggest::did_you_mean;

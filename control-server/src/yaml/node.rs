@@ -1,0 +1,109 @@
+//! A document as a tree that knows where its values stand.
+
+use std::fmt;
+
+use super::path::{FieldPath, Segment};
+
+/// Line and column, both from 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+}
+
+/// A value and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Node {
+    pub(crate) value: Value,
+    pub(crate) at: Position,
+}
+
+/// A value, by YAML's core schema.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value {
+    Null,
+    Bool(bool),
+    Integer(i128),
+    Float(f64),
+    String(String),
+    Sequence(Vec<Node>),
+    Mapping(Vec<(Key, Node)>),
+}
+
+/// A mapping's key and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) name: String,
+    pub(crate) at: Position,
+}
+
+impl Node {
+    /// The value of a mapping's key.
+    pub(crate) fn field(&self, name: &str) -> Option<&Self> {
+        self.entry(name).map(|(_, node)| node)
+    }
+
+    /// The text of a mapping's key.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        match &self.field(name)?.value {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The items of a mapping's list; none if there is no such list.
+    pub(crate) fn items(&self, name: &str) -> std::slice::Iter<'_, Self> {
+        match self.field(name).map(|node| &node.value) {
+            Some(Value::Sequence(items)) => items.iter(),
+            _ => [].iter(),
+        }
+    }
+
+    fn entry(&self, name: &str) -> Option<&(Key, Self)> {
+        match &self.value {
+            Value::Mapping(entries) => entries.iter().find(|(key, _)| key.name == name),
+            _ => None,
+        }
+    }
+
+    /// Where `path` stands, or the deepest part of it that exists. A scalar is pointed at itself; a mapping or a list at
+    /// the key that introduces it, because its own first character is somebody else's line.
+    pub(crate) fn position_of(&self, path: &FieldPath) -> Position {
+        let (mut node, mut at) = (self, self.at);
+        for segment in path.segments() {
+            match segment {
+                Segment::Field(name) => {
+                    let Some((key, child)) = node.entry(name) else { break };
+                    at = if child.is_collection() { key.at } else { child.at };
+                    node = child;
+                }
+                Segment::Index(index) => {
+                    let Value::Sequence(items) = &node.value else { break };
+                    let Some(child) = items.get(*index) else { break };
+                    at = child.at;
+                    node = child;
+                }
+            }
+        }
+        at
+    }
+
+    const fn is_collection(&self) -> bool {
+        matches!(self.value, Value::Sequence(_) | Value::Mapping(_))
+    }
+}
+
+impl fmt::Display for Node {
+    /// What an error says was found.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Value::Null => f.write_str("nothing"),
+            Value::Bool(value) => write!(f, "the boolean {value}"),
+            Value::Integer(value) => write!(f, "the number {value}"),
+            Value::Float(value) => write!(f, "the number {value}"),
+            Value::String(value) => write!(f, "the text `{value}`"),
+            Value::Sequence(_) => f.write_str("a list"),
+            Value::Mapping(_) => f.write_str("a mapping"),
+        }
+    }
+}
