@@ -130,7 +130,9 @@ fn read_spec(kind: Kind, node: &Node, findings: &mut Findings) -> Option<Spec> {
         Kind::ServiceEntry => service_entry::read(spec, &path, findings).map(Spec::ServiceEntry),
         Kind::WorkloadEntry => workload_entry::read(spec, &path, findings).map(Spec::WorkloadEntry),
         Kind::VirtualService => virtual_service::read(spec, &path, findings).map(Spec::VirtualService),
-        Kind::DestinationRule => destination_rule::read(spec, &path, findings).map(Spec::DestinationRule),
+        Kind::DestinationRule => {
+            destination_rule::read(spec, &path, findings).map(Box::new).map(Spec::DestinationRule)
+        }
         Kind::GrpcRoute => grpc_route::read(spec, &path, findings).map(Spec::GrpcRoute),
     }
 }

@@ -10,7 +10,6 @@ mod effect;
 mod envelope;
 pub(crate) mod grpc_route;
 mod object;
-mod outlier;
 pub(crate) mod service_entry;
 mod string_match;
 #[cfg(test)]
@@ -21,5 +20,5 @@ pub(crate) mod workload_entry;
 
 pub(crate) use duration::{GatewayDuration, ProtoDuration};
 pub(crate) use envelope::{Decoded, decode_document};
-pub(crate) use object::{Kind, Metadata, Object, ObjectId, Origin, Spec};
+pub(crate) use object::{Object, ObjectId, Spec};
 pub(crate) use string_match::{Pattern, StringMatch};

@@ -95,7 +95,7 @@ pub(crate) enum Spec {
     ServiceEntry(ServiceEntry),
     WorkloadEntry(WorkloadEntry),
     VirtualService(VirtualService),
-    DestinationRule(DestinationRule),
+    DestinationRule(Box<DestinationRule>),
     GrpcRoute(GrpcRoute),
 }
 
@@ -118,11 +118,6 @@ pub(crate) struct Object {
 }
 
 impl Object {
-    /// Whether both say the same, wherever they stand.
-    pub(crate) fn same_content(&self, other: &Self) -> bool {
-        self.id == other.id && self.metadata == other.metadata && self.spec == other.spec
-    }
-
     /// Where it starts.
     pub(crate) fn position(&self) -> Position {
         self.origin.node.at

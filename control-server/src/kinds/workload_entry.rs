@@ -47,6 +47,11 @@ pub(crate) fn read(spec: &Node, path: &FieldPath, findings: &mut Findings) -> Op
 }
 
 impl WorkloadEntry {
+    /// An endpoint of which nothing but the address is known.
+    pub(crate) fn at(address: String) -> Self {
+        Self { address, ..Self::default() }
+    }
+
     /// The address, if it is one.
     pub(crate) fn parsed_address(&self) -> Option<Address> {
         match self.address.parse() {

@@ -12,7 +12,7 @@ mod suggest;
 mod tests;
 
 pub(crate) use decode::decode;
-pub(crate) use node::{Key, Node, Position, Value};
+pub(crate) use node::{Node, Position, Value};
 pub(crate) use parse::{SyntaxError, parse};
 pub(crate) use path::FieldPath;
 pub(crate) use suggest::did_you_mean;

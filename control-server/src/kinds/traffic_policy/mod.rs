@@ -1,6 +1,7 @@
 //! `trafficPolicy` of a `DestinationRule`: load balancing, limits, outliers, TLS.
 
 mod load_balancer;
+mod outlier;
 mod pool;
 mod tls;
 
@@ -9,11 +10,12 @@ use serde::Deserialize;
 use super::ProtoDuration;
 use super::check;
 use super::effect::Effect;
-use super::outlier::OutlierDetection;
+
 use crate::finding::Findings;
 use crate::yaml::FieldPath;
 
 pub(crate) use load_balancer::{ConsistentHash, LoadBalancer, Simple};
+pub(crate) use outlier::OutlierDetection;
 pub(crate) use pool::ConnectionPool;
 pub(crate) use tls::{ClientTls, TlsMode};
 

@@ -244,7 +244,8 @@ impl HttpRetry {
                 let message = "gRPC clients make at most 5 attempts in all: this works as 4 retries";
                 findings.warning(path.field("attempts"), message);
             }
-            _ => {}
+            None => findings.warning(path.clone(), "attempts is not set: calls are not retried"),
+            Some(_) => {}
         }
         if self.backoff.is_some_and(|backoff| backoff.0.is_zero()) {
             findings.error(path.field("backoff"), "found the text `0s`, expected a duration of at least 1ms");

@@ -12,7 +12,7 @@ use super::effect;
 use crate::finding::Findings;
 use crate::yaml::{FieldPath, Node, decode};
 
-pub(crate) use http::{Destination, HttpMatch, HttpRetry, HttpRoute, RouteDestination};
+pub(crate) use http::{Destination, HttpMatch, HttpRetry, HttpRoute};
 
 /// Routes for one or more hosts, the first match first; without hosts, routes that others delegate to.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

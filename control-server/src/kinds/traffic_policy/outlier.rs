@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{ProtoDuration, check};
 use crate::finding::Findings;
+use crate::kinds::{ProtoDuration, check};
 use crate::yaml::FieldPath;
 
 /// When an endpoint is left out for a while.

@@ -1,0 +1,106 @@
+//! The steps, in order.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::aliases::aliases;
+use super::cluster::clusters;
+use super::endpoints::{WorkloadIndex, Workloads};
+use super::memory::Memory;
+use super::reference::References;
+use super::registry::Registry;
+use super::report::Report;
+use super::router::Router;
+use super::rules::Rules;
+use super::service::Service;
+use crate::kinds::{ObjectId, Spec};
+use crate::source::Sourced;
+use crate::state::Diagnostic;
+use crate::yaml::FieldPath;
+
+/// Everything that is served, before translation.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Model {
+    /// By host.
+    pub(crate) services: BTreeMap<String, Arc<Service>>,
+    /// Every object in use, in the version that is in use.
+    pub(crate) objects: Vec<Sourced>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+/// Makes the model of these objects, whose order does not matter. `memory` is what was in use before, and then what is
+/// in use now.
+pub(crate) fn build(objects: &[Sourced], memory: &mut Memory) -> Model {
+    let mut report = Report::default();
+    let objects = unique(objects, &mut report);
+    let registry = Registry::new(&objects, &mut report);
+    let mut used: Vec<Sourced> = objects.iter().filter(|one| is_base(one)).cloned().collect();
+    let mut rules = Rules::new(&objects, &registry, memory, &mut used, &mut report);
+    let references = References { registry: &registry, rules: &rules };
+    let router = Router::new(&objects, references, memory, &mut used, &mut report);
+    let named = router.named_subsets(references);
+    rules.retain(named, memory);
+
+    let services = services(&objects, &registry, &rules, &router, &mut report);
+    memory.accepted = used.iter().map(|one| (one.object.id.clone(), Arc::clone(&one.object))).collect();
+    memory.subsets = rules.all_subsets();
+    used.sort_by(|left, right| left.object.id.cmp(&right.object.id));
+    Model { services, objects: used, diagnostics: report.diagnostics }
+}
+
+/// Objects that refer to nothing are in use as they are.
+fn is_base(one: &Sourced) -> bool {
+    matches!(one.object.spec, Spec::ServiceEntry(_) | Spec::WorkloadEntry(_))
+}
+
+fn services(
+    objects: &[Sourced],
+    registry: &Registry,
+    rules: &Rules,
+    router: &Router,
+    report: &mut Report,
+) -> BTreeMap<String, Arc<Service>> {
+    let references = References { registry, rules };
+    let mut workload_index = WorkloadIndex::new(objects);
+    let mut aliases = aliases(registry, report);
+    let mut services = BTreeMap::new();
+    for (host, declaration) in registry.iter() {
+        let workloads = Workloads::new(declaration, &mut workload_index, report);
+        let rule = rules.get(host);
+        let service = Service {
+            host: host.clone(),
+            aliases: aliases.remove(host).unwrap_or_default(),
+            ports: router.ports(host, declaration, references, report),
+            clusters: clusters(host, declaration, rule, &workloads, report),
+            declared_by: declaration.object.id.clone(),
+            ruled_by: rule.and_then(|rule| rule.id()).cloned(),
+        };
+        services.insert(host.clone(), Arc::new(service));
+    }
+    workload_index.report_unselected(report);
+    services
+}
+
+/// Of objects with the same name, the one that is written first, by file and line; one that is written before what is
+/// only remembered.
+fn unique(objects: &[Sourced], report: &mut Report) -> Vec<Sourced> {
+    let mut sorted: Vec<&Sourced> = objects.iter().collect();
+    sorted.sort_by_key(|one| (one.stale, Arc::clone(&one.object.origin.file), one.object.position()));
+    let mut kept: Vec<Sourced> = Vec::new();
+    let mut places: HashMap<ObjectId, usize> = HashMap::new();
+    for one in sorted {
+        if let Some(first) = places.get(&one.object.id).map(|place| &kept[*place]) {
+            if !one.stale {
+                let (file, line) = (&first.object.origin.file, first.object.position().line);
+                let message =
+                    format!("an object of this kind, namespace and name stands in {file}:{line} already");
+                report.error(&one.object, FieldPath::root().field("metadata").field("name"), message);
+            }
+        } else {
+            places.insert(one.object.id.clone(), kept.len());
+            kept.push(one.clone());
+        }
+    }
+    kept.sort_by(|left, right| left.object.id.cmp(&right.object.id));
+    kept
+}

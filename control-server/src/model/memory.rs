@@ -1,0 +1,31 @@
+//! What was last good.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::report::Report;
+use crate::finding::Findings;
+use crate::kinds::destination_rule::Subset;
+use crate::kinds::{Object, ObjectId};
+use crate::source::Sourced;
+
+/// The objects that were in use before this change, and the subsets they had.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Memory {
+    pub(super) accepted: BTreeMap<ObjectId, Arc<Object>>,
+    /// By host and name. A subset that routes still name outlives its definition.
+    pub(super) subsets: BTreeMap<(String, String), Subset>,
+}
+
+impl Memory {
+    /// The version of an object that is used: itself if it has no error, else the one that was used before; that one is
+    /// used whatever has become of what it refers to, because taking it away would change where calls go.
+    pub(super) fn choose(&self, one: &Sourced, findings: &Findings, report: &mut Report) -> Option<Sourced> {
+        report.add(&one.object, findings);
+        if !findings.has_errors() {
+            return Some(one.clone());
+        }
+        let previous = self.accepted.get(&one.object.id)?;
+        Some(Sourced { object: Arc::clone(previous), stale: true })
+    }
+}

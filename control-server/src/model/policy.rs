@@ -1,0 +1,111 @@
+//! How calls to a cluster are spread and limited.
+
+use std::time::Duration;
+
+use crate::kinds::traffic_policy::{
+    ClientTls, ConnectionPool, ConsistentHash, LoadBalancer, OutlierDetection, PortPolicy, Simple, TlsMode,
+    TrafficPolicy,
+};
+
+/// The policy of a cluster, with every default filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Policy {
+    pub(crate) load_balancing: LoadBalancing,
+    /// Calls at the same time.
+    pub(crate) max_requests: u32,
+    pub(crate) outlier: Option<Outlier>,
+    /// Asks for what is not served, and must not be had without.
+    pub(crate) is_withheld: bool,
+}
+
+/// How an endpoint is chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LoadBalancing {
+    RoundRobin,
+    LeastRequest,
+    RingHash { header: String, min_size: u64 },
+}
+
+/// When an endpoint is left out for a while (gRFC A50).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outlier {
+    pub(crate) interval: Option<Duration>,
+    pub(crate) base_ejection_time: Option<Duration>,
+    pub(crate) max_ejection_percent: Option<u32>,
+    /// Calls of an interval that make an endpoint count.
+    pub(crate) request_volume: u32,
+}
+
+impl Policy {
+    /// The policy of a port: a subset's policy wins over the service's, field by field; and a policy of the port wins over
+    /// both as a whole.
+    pub(super) fn new(own: Option<&TrafficPolicy>, subset: Option<&TrafficPolicy>, port: u32) -> Self {
+        let ports = |policy: Option<&'_ TrafficPolicy>| -> Option<PortPolicy> {
+            policy?.port_level_settings.iter().find(|one| one.port.number == port).cloned()
+        };
+        let of_port = match subset {
+            Some(subset) if !subset.port_level_settings.is_empty() => ports(Some(subset)),
+            _ => ports(own),
+        };
+        if let Some(policy) = of_port {
+            return Self::from_parts(
+                policy.load_balancer.as_ref(),
+                policy.connection_pool.as_ref(),
+                policy.outlier_detection.as_ref(),
+                policy.tls.as_ref(),
+            );
+        }
+        let layers = || subset.into_iter().chain(own);
+        Self::from_parts(
+            layers().find_map(|policy| policy.load_balancer.as_ref()),
+            layers().find_map(|policy| policy.connection_pool.as_ref()),
+            layers().find_map(|policy| policy.outlier_detection.as_ref()),
+            layers().find_map(|policy| policy.tls.as_ref()),
+        )
+    }
+
+    fn from_parts(
+        lb: Option<&LoadBalancer>,
+        pool: Option<&ConnectionPool>,
+        outlier: Option<&OutlierDetection>,
+        tls: Option<&ClientTls>,
+    ) -> Self {
+        let max_requests = pool.and_then(|pool| pool.http.as_ref()).and_then(|http| http.http2_max_requests);
+        Self {
+            load_balancing: lb.map_or(LoadBalancing::RoundRobin, load_balancing),
+            max_requests: max_requests.unwrap_or(u32::MAX),
+            outlier: outlier.and_then(Outlier::new),
+            is_withheld: tls.is_some_and(|tls| tls.mode != TlsMode::Disable),
+        }
+    }
+
+    /// The header that decides, where calls are spread by hash.
+    pub(super) fn hash_header(&self) -> Option<&str> {
+        match &self.load_balancing {
+            LoadBalancing::RingHash { header, .. } => Some(header),
+            LoadBalancing::RoundRobin | LoadBalancing::LeastRequest => None,
+        }
+    }
+}
+
+fn load_balancing(lb: &LoadBalancer) -> LoadBalancing {
+    if let Some(hash @ ConsistentHash { http_header_name: Some(header), .. }) = &lb.consistent_hash {
+        return LoadBalancing::RingHash { header: header.to_ascii_lowercase(), min_size: hash.ring_size() };
+    }
+    match lb.simple {
+        Some(Simple::LeastRequest | Simple::LeastConn) => LoadBalancing::LeastRequest,
+        _ => LoadBalancing::RoundRobin,
+    }
+}
+
+impl Outlier {
+    fn new(outlier: &OutlierDetection) -> Option<Self> {
+        let request_volume = outlier.consecutive_failures()?;
+        Some(Self {
+            interval: outlier.interval.map(|duration| duration.0),
+            base_ejection_time: outlier.base_ejection_time.map(|duration| duration.0),
+            max_ejection_percent: outlier.max_ejection_percent,
+            request_volume,
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! A route: which calls, and what becomes of them.
+
+use std::time::Duration;
+
+use crate::kinds::Pattern;
+
+/// One route of a service's port.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Route {
+    /// For people; may be empty.
+    pub(crate) name: String,
+    pub(crate) matches: RouteMatch,
+    pub(crate) action: Action,
+    /// Limits the whole call, over all attempts.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) retry: Option<Retry>,
+}
+
+/// All of these must hold.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RouteMatch {
+    pub(crate) path: PathMatch,
+    pub(crate) headers: Vec<HeaderMatch>,
+}
+
+/// Of the path `/package.Service/Method`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PathMatch {
+    Exact { path: String, ignore_case: bool },
+    Prefix { prefix: String, ignore_case: bool },
+    Regex(String),
+}
+
+impl PathMatch {
+    /// Every path.
+    pub(crate) fn any() -> Self {
+        Self::Prefix { prefix: "/".to_owned(), ignore_case: false }
+    }
+}
+
+/// Of one header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HeaderMatch {
+    /// In lower case.
+    pub(crate) name: String,
+    pub(crate) pattern: Pattern,
+    /// The header must not match. As clients have it (RT-13), a header that is missing fails this too, except where the
+    /// pattern is [`Pattern::Present`].
+    pub(crate) is_inverted: bool,
+}
+
+/// What becomes of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Action {
+    /// It goes to one of these clusters; at least one, each with a weight.
+    Forward {
+        shares: Vec<Share>,
+        /// Headers whose values choose the endpoint, where a cluster balances by hash.
+        hash_headers: Vec<String>,
+    },
+    /// It fails on gRPC clients; a proxy would answer with this status.
+    Respond { status: u32 },
+}
+
+/// A cluster's share of a route's calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Share {
+    pub(crate) cluster: String,
+    pub(crate) weight: u32,
+}
+
+/// When a call is tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Retry {
+    /// At least one; excludes the first attempt.
+    pub(crate) retries: u32,
+    /// gRPC's names of status codes, at least one (RDS-16).
+    pub(crate) conditions: Vec<&'static str>,
+    /// Before the first retry.
+    pub(crate) backoff: Option<Duration>,
+}

@@ -1,0 +1,161 @@
+//! `DestinationRule` objects by host.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::memory::Memory;
+use super::registry::{Registry, precedence};
+use super::report::Report;
+use crate::finding::Findings;
+use crate::kinds::destination_rule::{DestinationRule, Subset};
+use crate::kinds::traffic_policy::TrafficPolicy;
+use crate::kinds::{Object, ObjectId, Spec};
+use crate::source::Sourced;
+use crate::yaml::FieldPath;
+
+/// The rule of every host that has one, and subsets that outlive theirs.
+#[derive(Debug, Default)]
+pub(super) struct Rules {
+    by_host: BTreeMap<String, Rule>,
+}
+
+/// What applies to one host.
+#[derive(Debug, Default)]
+pub(super) struct Rule {
+    object: Option<Arc<Object>>,
+    retained: Vec<Subset>,
+}
+
+impl Rule {
+    pub(super) fn id(&self) -> Option<&ObjectId> {
+        self.object.as_ref().map(|object| &object.id)
+    }
+
+    pub(super) fn traffic_policy(&self) -> Option<&TrafficPolicy> {
+        self.spec()?.traffic_policy.as_ref()
+    }
+
+    /// Those that the rule defines.
+    pub(super) fn own_subsets(&self) -> impl Iterator<Item = &Subset> {
+        self.spec().into_iter().flat_map(|rule| &rule.subsets)
+    }
+
+    /// Those, and the ones that are only still in use.
+    pub(super) fn subsets(&self) -> impl Iterator<Item = &Subset> {
+        self.own_subsets().chain(&self.retained)
+    }
+
+    pub(super) fn subset(&self, name: &str) -> Option<&Subset> {
+        self.subsets().find(|subset| subset.name == name)
+    }
+
+    pub(super) fn warn_of_empty_subset(&self, index: usize, report: &mut Report) {
+        if let Some(object) = &self.object {
+            let path = FieldPath::spec().field("subsets").index(index).field("labels");
+            report.warning(
+                object,
+                path,
+                "no endpoint has these labels: calls to the subset fail until there is one",
+            );
+        }
+    }
+
+    fn spec(&self) -> Option<&DestinationRule> {
+        match &self.object.as_ref()?.spec {
+            Spec::DestinationRule(rule) => Some(rule),
+            _ => None,
+        }
+    }
+}
+
+impl Rules {
+    /// Every host has the oldest rule that names it. What is in use afterwards goes to `used`.
+    pub(super) fn new(
+        objects: &[Sourced],
+        registry: &Registry,
+        memory: &Memory,
+        used: &mut Vec<Sourced>,
+        report: &mut Report,
+    ) -> Self {
+        let mut chosen: Vec<Sourced> = objects
+            .iter()
+            .filter(|one| matches!(one.object.spec, Spec::DestinationRule(_)))
+            .filter_map(|one| memory.choose(one, &problems(&one.object, registry), report))
+            .collect();
+        chosen.sort_by(|left, right| precedence(&left.object).cmp(&precedence(&right.object)));
+        let mut rules = Self::default();
+        for one in &chosen {
+            rules.claim(&one.object, registry, report);
+        }
+        used.append(&mut chosen);
+        rules
+    }
+
+    pub(super) fn get(&self, host: &str) -> Option<&Rule> {
+        self.by_host.get(host)
+    }
+
+    /// Brings back the subsets that are named and not defined any more, as they were.
+    pub(super) fn retain(&mut self, named: BTreeSet<(String, String)>, memory: &Memory) {
+        for (host, name) in named {
+            let rule = self.by_host.entry(host.clone()).or_default();
+            if rule.subset(&name).is_none()
+                && let Some(subset) = memory.subsets.get(&(host, name))
+            {
+                rule.retained.push(subset.clone());
+            }
+        }
+    }
+
+    /// Every subset, for the next time.
+    pub(super) fn all_subsets(&self) -> BTreeMap<(String, String), Subset> {
+        let of_host = |(host, rule): (&String, &Rule)| -> Vec<((String, String), Subset)> {
+            rule.subsets().map(|subset| ((host.clone(), subset.name.clone()), subset.clone())).collect()
+        };
+        self.by_host.iter().flat_map(of_host).collect()
+    }
+
+    fn claim(&mut self, object: &Arc<Object>, registry: &Registry, report: &mut Report) {
+        let Spec::DestinationRule(rule) = &object.spec else { return };
+        let Some(host) = registry.find(&rule.host, &object.id.namespace) else { return };
+        let claimed = self.by_host.entry(host.to_owned()).or_default();
+        match &claimed.object {
+            None => claimed.object = Some(Arc::clone(object)),
+            Some(winner) => {
+                let message = format!("Conflicted: {} is for this host already", winner.id);
+                report.error(object, FieldPath::spec().field("host"), message);
+            }
+        }
+    }
+}
+
+/// What a rule refers to and is not there.
+fn problems(object: &Object, registry: &Registry) -> Findings {
+    let mut findings = Findings::default();
+    let Spec::DestinationRule(rule) = &object.spec else { return findings };
+    let path = FieldPath::spec();
+    let Some(host) = registry.find(&rule.host, &object.id.namespace) else {
+        findings.error(path.field("host"), registry.unknown(&rule.host, &object.id.namespace));
+        return findings;
+    };
+    let Some(declaration) = registry.get(host) else { return findings };
+    let own = rule.traffic_policy.iter().map(|policy| (policy, path.field("trafficPolicy")));
+    let of_subsets = rule.subsets.iter().enumerate().filter_map(|(index, subset)| {
+        let policy = subset.traffic_policy.as_ref()?;
+        Some((policy, path.field("subsets").index(index).field("trafficPolicy")))
+    });
+    for (policy, path) in own.chain(of_subsets) {
+        for (index, one) in policy.port_level_settings.iter().enumerate() {
+            if !declaration.has_port(one.port.number) {
+                let path = path.field("portLevelSettings").index(index).field("port").field("number");
+                let message = format!(
+                    "found the number {}, expected a port of {host}: {}",
+                    one.port.number,
+                    declaration.port_list()
+                );
+                findings.error(path, message);
+            }
+        }
+    }
+    findings
+}

@@ -1,0 +1,109 @@
+//! From configuration to resources, continuously.
+//!
+//! ```text
+//! Source --View--> Engine (model, translate, last good) --watch--> resources, then state
+//!                     `-- log: each diagnostic once when it appears, once when it clears
+//! ```
+//!
+//! Nothing is published before the source has synced. Resources come before the state that speaks of them.
+
+mod engine;
+mod error;
+mod log;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::resources::ResourceSet;
+use crate::source::{FileOptions, FileSource, Source};
+use crate::state::PipelineState;
+use engine::Engine;
+
+pub use error::StartError;
+pub use validate::{Input, validate};
+
+/// Where configuration comes from and how closely it is watched.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The folder of YAML files; subfolders are read too.
+    pub folder: PathBuf,
+    /// How long changes are gathered before they are read; 100 ms by default.
+    pub debounce: Duration,
+    /// How often the folder is looked through without a hint that it changed; 5 s by default.
+    pub rescan: Duration,
+}
+
+impl Options {
+    /// The defaults for a folder.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), debounce: Duration::from_millis(100), rescan: Duration::from_secs(5) }
+    }
+}
+
+/// A running pipeline. It ends when this is dropped; what it has published stays with its receivers.
+#[derive(Debug)]
+#[must_use = "the pipeline ends when this is dropped"]
+pub struct Pipeline {
+    resources: watch::Receiver<Arc<ResourceSet>>,
+    state: watch::Receiver<Arc<PipelineState>>,
+    task: AbortHandle,
+}
+
+impl Pipeline {
+    /// Starts on the current tokio runtime. The first resources come when the whole folder has been read.
+    ///
+    /// # Errors
+    /// [`StartError`] when the folder cannot be read. Broken files are no such error: they are diagnostics.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        let Options { folder, debounce, rescan } = options;
+        let source = FileSource::open(FileOptions { folder: folder.clone(), debounce, rescan })
+            .map_err(|source| StartError::Folder { folder, source })?;
+        Ok(Self::from_source(source))
+    }
+
+    /// What is served.
+    pub fn resources(&self) -> watch::Receiver<Arc<ResourceSet>> {
+        self.resources.clone()
+    }
+
+    /// How configuration stands; synced only after the resources that belong to it.
+    pub fn state(&self) -> watch::Receiver<Arc<PipelineState>> {
+        self.state.clone()
+    }
+
+    fn from_source(mut source: impl Source) -> Self {
+        let (resources_sender, resources) = watch::channel(Arc::default());
+        let (state_sender, state) = watch::channel(Arc::default());
+        let task = tokio::spawn(async move {
+            let mut engine = Engine::default();
+            while let Some(view) = source.next().await {
+                let before = Arc::clone(engine.state());
+                let changed = engine.apply(&view);
+                log::changes(&before, engine.state());
+                if changed || !before.synced {
+                    resources_sender.send_replace(Arc::clone(engine.resources()));
+                }
+                state_sender.send_replace(Arc::clone(engine.state()));
+            }
+            // The source has ended; what it gave last stays in use for as long as somebody listens.
+            tokio::join!(resources_sender.closed(), state_sender.closed());
+        });
+        Self { resources, state, task: task.abort_handle() }
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

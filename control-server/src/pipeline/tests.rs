@@ -1,0 +1,322 @@
+//! The engine and the pipeline as a whole; what each field becomes is tested in `translate`.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use super::engine::Engine;
+use super::{Input, Options, Pipeline, StartError, validate};
+use crate::resources::{EncodedResource, ResourceKind, ResourceSet};
+use crate::source::{View, read_text};
+use crate::state::{PipelineState, Severity};
+
+fn service(name: &str, endpoints: &[&str]) -> String {
+    let mut text = format!(
+        "---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: {name}, namespace: shop}}
+spec:
+  hosts: [{name}.shop.svc.cluster.local]
+  resolution: STATIC
+  ports: [{{number: 80, name: grpc, protocol: GRPC}}]
+  endpoints:
+"
+    );
+    for (index, address) in endpoints.iter().enumerate() {
+        let version = index % 2 + 1;
+        text.push_str(&format!("  - {{address: {address}, labels: {{version: v{version}}}}}\n"));
+    }
+    text
+}
+
+fn rule(name: &str, subsets: &[&str]) -> String {
+    let mut text = format!(
+        "---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: {name}, namespace: shop}}
+spec:
+  host: {name}
+  subsets:
+"
+    );
+    for subset in subsets {
+        text.push_str(&format!("  - {{name: {subset}, labels: {{version: {subset}}}}}\n"));
+    }
+    text
+}
+
+fn routes(name: &str, subset: &str) -> String {
+    format!(
+        "---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: {name}, namespace: shop}}
+spec:
+  hosts: [{name}]
+  http:
+  - route: [{{destination: {{host: {name}, subset: {subset}}}}}]
+"
+    )
+}
+
+fn view(texts: &[&str]) -> View {
+    let mut all = View::default();
+    for (index, text) in texts.iter().enumerate() {
+        let view = read_text(&format!("{index}.yaml"), text);
+        all.objects.extend(view.objects);
+        all.diagnostics.extend(view.diagnostics);
+    }
+    all
+}
+
+fn resource(set: &ResourceSet, kind: ResourceKind, name: &str) -> Option<Arc<EncodedResource>> {
+    set.resources.get(&(kind, Arc::from(name))).cloned()
+}
+
+fn errors(state: &PipelineState) -> Vec<String> {
+    let errors = state.diagnostics.iter().filter(|one| one.severity == Severity::Error);
+    errors.map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_change_touches_only_the_resources_that_depend_on_it() {
+    let mut engine = Engine::default();
+    let (orders, users) = (service("orders", &["10.0.0.1", "10.0.0.2"]), service("users", &["10.0.1.1"]));
+    let rule = rule("orders", &["v1", "v2"]);
+    assert!(engine.apply(&view(&[&orders, &users, &rule])));
+    let before = Arc::clone(engine.resources());
+    assert_eq!(before.revision, 1);
+
+    assert!(!engine.apply(&view(&[&orders, &users, &rule])), "read again, nothing new");
+    assert!(Arc::ptr_eq(&before, engine.resources()));
+    assert!(!engine.apply(&view(&[&rule, "# moved\n\n", &users, &orders])), "other files, same content");
+    assert!(Arc::ptr_eq(&before, engine.resources()));
+
+    let more = service("orders", &["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
+    assert!(engine.apply(&view(&[&more, &users, &rule])));
+    let after = engine.resources();
+    assert_eq!(after.revision, 2);
+    assert_eq!(before.resources.len(), after.resources.len());
+    let changed: Vec<&str> = after
+        .resources
+        .iter()
+        .filter(|(key, resource)| !Arc::ptr_eq(resource, &before.resources[*key]))
+        .map(|((_, name), _)| &**name)
+        .collect();
+    let host = "orders.shop.svc.cluster.local";
+    assert_eq!(changed, [format!("outbound|80|v1|{host}"), format!("outbound|80||{host}")]);
+}
+
+#[test]
+fn the_order_of_objects_does_not_matter() {
+    let texts = [
+        service("orders", &["10.0.0.1", "10.0.0.2"]),
+        service("users", &["10.0.1.1"]),
+        rule("orders", &["v1", "v2"]),
+        routes("orders", "v2"),
+        routes("users", "nowhere"),
+    ];
+    let mut expected: Option<(Arc<ResourceSet>, Vec<String>)> = None;
+    for rotation in 0..texts.len() {
+        for reversed in [false, true] {
+            let mut order: Vec<usize> =
+                (0..texts.len()).map(|index| (index + rotation) % texts.len()).collect();
+            if reversed {
+                order.reverse();
+            }
+            let mut all = View::default();
+            for index in order {
+                all.objects.extend(read_text(&format!("{index}.yaml"), &texts[index]).objects);
+            }
+            let mut engine = Engine::default();
+            engine.apply(&all);
+            let found = (Arc::clone(engine.resources()), errors(engine.state()));
+            let (set, errors) = expected.get_or_insert_with(|| found.clone());
+            assert_eq!(set.resources, found.0.resources);
+            assert_eq!(*errors, found.1);
+        }
+    }
+}
+
+#[test]
+fn an_object_that_refers_to_nothing_is_refused_alone_and_its_last_good_version_stays() {
+    let mut engine = Engine::default();
+    let (orders, users) = (service("orders", &["10.0.0.1", "10.0.0.2"]), service("users", &["10.0.1.1"]));
+    let rule = rule("orders", &["v1", "v2"]);
+    let host = "outbound|80||orders.shop.svc.cluster.local";
+    engine.apply(&view(&[&orders, &users, &rule, &routes("orders", "v1")]));
+    let good = resource(engine.resources(), ResourceKind::Route, host).unwrap();
+
+    let more_users = service("users", &["10.0.1.1", "10.0.1.2"]);
+    engine.apply(&view(&[&orders, &more_users, &rule, &routes("orders", "v3")]));
+    let kept = resource(engine.resources(), ResourceKind::Route, host).unwrap();
+    assert!(Arc::ptr_eq(&good, &kept));
+    assert_eq!(engine.resources().revision, 2, "the other service has changed");
+    let found = errors(engine.state());
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        found[0],
+        "3.yaml:8:50: error: VirtualService shop/orders: spec.http[0].route[0].destination.subset: found `v3`, expected a \
+         subset that a DestinationRule defines for orders.shop.svc.cluster.local: v1, v2; did you mean `v1`?"
+    );
+    let stale: Vec<&str> =
+        engine.state().objects.iter().filter(|one| one.stale).map(|one| one.kind.as_str()).collect();
+    assert_eq!(stale, ["VirtualService"]);
+
+    engine.apply(&view(&[&orders, &more_users, &rule, &routes("orders", "v2")]));
+    assert_eq!(errors(engine.state()), [""; 0]);
+    assert_ne!(resource(engine.resources(), ResourceKind::Route, host).unwrap().bytes, good.bytes);
+}
+
+#[test]
+fn an_object_that_was_never_good_is_absent() {
+    let mut engine = Engine::default();
+    let orders = service("orders", &["10.0.0.1"]);
+    engine.apply(&view(&[&orders]));
+    let before = Arc::clone(engine.resources());
+    engine.apply(&view(&[&orders, &routes("orders", "v1")]));
+    assert!(Arc::ptr_eq(&before, engine.resources()));
+    assert_eq!(errors(engine.state()).len(), 1);
+    assert!(engine.state().objects.iter().all(|one| one.kind == "ServiceEntry"));
+}
+
+#[test]
+fn a_subset_that_routes_still_name_outlives_its_definition() {
+    let mut engine = Engine::default();
+    let orders = service("orders", &["10.0.0.1", "10.0.0.2"]);
+    let routed = routes("orders", "v2");
+    engine.apply(&view(&[&orders, &rule("orders", &["v1", "v2"]), &routed]));
+    let before = Arc::clone(engine.resources());
+    let cluster = "outbound|80|v2|orders.shop.svc.cluster.local";
+
+    for _ in 0..2 {
+        engine.apply(&view(&[&orders, &rule("orders", &["v1"]), &routed]));
+        assert_eq!(errors(engine.state()).len(), 1);
+        assert_eq!(before.resources, engine.resources().resources, "nothing has changed for clients");
+    }
+    engine.apply(&view(&[&orders, &rule("orders", &["v1"]), &routes("orders", "v1")]));
+    assert_eq!(errors(engine.state()), [""; 0]);
+    assert!(resource(engine.resources(), ResourceKind::Cluster, cluster).is_none());
+}
+
+#[test]
+fn a_deleted_object_is_forgotten() {
+    let mut engine = Engine::default();
+    let orders = service("orders", &["10.0.0.1", "10.0.0.2"]);
+    let rule = rule("orders", &["v1"]);
+    engine.apply(&view(&[&orders, &rule, &routes("orders", "v1")]));
+    engine.apply(&view(&[&orders, &rule]));
+    engine.apply(&view(&[&orders, &rule, &routes("orders", "v9")]));
+    let route =
+        resource(engine.resources(), ResourceKind::Route, "outbound|80||orders.shop.svc.cluster.local");
+    let mut fresh = Engine::default();
+    fresh.apply(&view(&[&orders, &rule]));
+    let default =
+        resource(fresh.resources(), ResourceKind::Route, "outbound|80||orders.shop.svc.cluster.local");
+    assert_eq!(route.unwrap().bytes, default.unwrap().bytes);
+}
+
+#[test]
+fn of_two_objects_with_one_name_the_first_counts() {
+    let mut engine = Engine::default();
+    engine.apply(&view(&[&service("orders", &["10.0.0.1"]), &service("orders", &["10.0.0.2"])]));
+    let found = errors(engine.state());
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].starts_with("1.yaml:4:18: error: ServiceEntry shop/orders: metadata.name: "),
+        "{found:?}"
+    );
+    assert!(found[0].ends_with("stands in 0.yaml:2 already"), "{found:?}");
+}
+
+/// Waits for a state that is as wanted.
+async fn until(state: &mut watch::Receiver<Arc<PipelineState>>, wanted: impl Fn(&PipelineState) -> bool) {
+    let waited =
+        tokio::time::timeout(Duration::from_secs(20), state.wait_for(|state| wanted(state))).await.is_ok();
+    assert!(waited, "the state never came: {:?}", state.borrow());
+}
+
+fn start(folder: &Path) -> Pipeline {
+    let options = Options {
+        debounce: Duration::from_millis(5),
+        rescan: Duration::from_millis(200),
+        ..Options::new(folder)
+    };
+    Pipeline::start(options).unwrap()
+}
+
+#[tokio::test]
+async fn files_are_followed_and_a_broken_one_changes_nothing() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("shop").join("orders.yaml");
+    fs::create_dir(file.parent().unwrap()).unwrap();
+    fs::write(&file, service("orders", &["10.0.0.1"])).unwrap();
+    let pipeline = start(folder.path());
+    let (resources, mut state) = (pipeline.resources(), pipeline.state());
+    until(&mut state, |state| state.synced && state.revision == 1).await;
+    let first = resources.borrow().clone();
+    assert!(resource(&first, ResourceKind::Listener, "orders.shop.svc.cluster.local:80").is_some());
+
+    fs::write(&file, "apiVersion: networking.istio.io/v1\nkind: [\n").unwrap();
+    until(&mut state, |state| !state.diagnostics.is_empty()).await;
+    let broken = state.borrow().clone();
+    assert_eq!((broken.diagnostics[0].file.as_str(), broken.diagnostics[0].line), ("shop/orders.yaml", 2));
+    assert!(broken.objects[0].stale);
+    assert!(Arc::ptr_eq(&first, &*resources.borrow()));
+
+    fs::write(&file, service("orders", &["10.0.0.2"])).unwrap();
+    until(&mut state, |state| state.diagnostics.is_empty() && state.revision == 2).await;
+    fs::remove_file(&file).unwrap();
+    until(&mut state, |state| state.objects.is_empty() && state.revision == 3).await;
+    assert!(resources.borrow().resources.is_empty());
+}
+
+#[tokio::test]
+async fn an_empty_folder_is_synced_and_serves_nothing() {
+    let folder = TempDir::new().unwrap();
+    let pipeline = start(folder.path());
+    until(&mut pipeline.state(), |state| state.synced && state.revision == 1).await;
+    assert!(pipeline.resources().borrow().resources.is_empty());
+}
+
+#[tokio::test]
+async fn a_missing_folder_is_an_error_that_names_it() {
+    let folder = TempDir::new().unwrap();
+    let missing = folder.path().join("missing");
+    let StartError::Folder { folder, .. } = Pipeline::start(Options::new(&missing)).unwrap_err();
+    assert_eq!(folder, missing);
+}
+
+#[tokio::test]
+async fn dropping_the_pipeline_ends_it() {
+    let folder = TempDir::new().unwrap();
+    let pipeline = start(folder.path());
+    let mut state = pipeline.state();
+    until(&mut state, |state| state.synced).await;
+    drop(pipeline);
+    let ended = async { while state.changed().await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(20), ended).await.unwrap();
+}
+
+#[test]
+fn validation_takes_all_inputs_together() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("service.yaml"), service("orders", &["10.0.0.1", "10.0.0.2"])).unwrap();
+    fs::write(folder.path().join("notes.txt"), "not: [yaml").unwrap();
+    let good = routes("orders", "v1") + &rule("orders", &["v1"]);
+    let inputs = |text: &str| {
+        [Input::Path(folder.path().to_owned()), Input::Text { name: "<stdin>".into(), text: text.into() }]
+    };
+    assert_eq!(validate(&inputs(&good)), []);
+    let found = validate(&inputs(&good.replace("subset: v1", "subset: v7")));
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].file.as_str(), found[0].line), ("<stdin>", 8));
+    let missing = validate(&[Input::Path(folder.path().join("missing.yaml"))]);
+    assert_eq!(missing[0].severity, Severity::Error);
+}

@@ -1,0 +1,122 @@
+//! One file: its objects, and what is wrong with it.
+
+use std::collections::BTreeSet;
+use std::hash::Hasher as _;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::super::{Sourced, View};
+use super::scan::Stamp;
+use crate::kinds::{Decoded, ObjectId, decode_document};
+use crate::state::{Diagnostic, Severity};
+use crate::yaml::{Position, SyntaxError, parse};
+
+/// What a text says on its own.
+pub(crate) fn read_text(name: &str, text: &str) -> View {
+    let entry = Entry::read(&Arc::from(name), text, None, None);
+    View { objects: entry.objects, diagnostics: entry.diagnostics }
+}
+
+/// What is known of a file.
+#[derive(Debug, Default)]
+pub(super) struct Entry {
+    /// `None`: to be read again whatever its stamp.
+    pub(super) stamp: Option<Stamp>,
+    /// Of the text that was read last.
+    pub(super) hash: Option<u64>,
+    pub(super) objects: Vec<Sourced>,
+    pub(super) diagnostics: Vec<Diagnostic>,
+    /// Since when the file is gone, or empty though it had objects.
+    pub(super) missing_since: Option<Instant>,
+}
+
+impl Entry {
+    /// Reads a text. What is broken of it keeps what was last good of it.
+    pub(super) fn read(file: &Arc<str>, text: &str, stamp: Option<Stamp>, previous: Option<&Self>) -> Self {
+        let mut entry = Self { stamp, hash: Some(content_hash(text)), ..Self::default() };
+        match parse(text) {
+            Ok(documents) => {
+                let decoded: Vec<Decoded> =
+                    documents.into_iter().flat_map(|document| decode_document(file, document)).collect();
+                entry.take(decoded, previous);
+            }
+            Err(error) => {
+                entry.diagnostics.push(syntax_error(file, &error, previous));
+                entry.keep(previous, |_| true);
+            }
+        }
+        entry
+    }
+
+    /// A file that is there and cannot be read.
+    pub(super) fn unreadable(file: &str, error: &io::Error, previous: Option<&Self>) -> Self {
+        let mut entry = Self::default();
+        entry.keep(previous, |_| true);
+        entry.diagnostics.push(whole_file(
+            file,
+            Position::default(),
+            &format!("cannot read the file: {error}"),
+            previous,
+        ));
+        entry
+    }
+
+    /// Whether both are unreadable for the same reason, so that there is nothing new to tell.
+    pub(super) fn is_as_unreadable_as(&self, other: &Self) -> bool {
+        self.hash.is_none() && other.hash.is_none() && self.diagnostics == other.diagnostics
+    }
+
+    fn take(&mut self, decoded: Vec<Decoded>, previous: Option<&Self>) {
+        let mut broken: BTreeSet<ObjectId> = BTreeSet::new();
+        let mut whole: BTreeSet<ObjectId> = BTreeSet::new();
+        let mut any_without_name = false;
+        for one in decoded {
+            self.diagnostics.extend(one.diagnostics);
+            match (one.object, one.id) {
+                (Some(object), _) => {
+                    whole.insert(object.id.clone());
+                    self.objects.push(Sourced { object, stale: false });
+                }
+                (None, Some(id)) => {
+                    broken.insert(id);
+                }
+                (None, None) => any_without_name = true,
+            }
+        }
+        // An object that cannot even be named may be any of those that were there.
+        self.keep(previous, |id| !whole.contains(id) && (any_without_name || broken.contains(id)));
+    }
+
+    fn keep(&mut self, previous: Option<&Self>, wanted: impl Fn(&ObjectId) -> bool) {
+        let kept =
+            previous.into_iter().flat_map(|previous| &previous.objects).filter(|one| wanted(&one.object.id));
+        self.objects.extend(kept.map(|one| Sourced { object: Arc::clone(&one.object), stale: true }));
+    }
+}
+
+fn syntax_error(file: &str, error: &SyntaxError, previous: Option<&Entry>) -> Diagnostic {
+    whole_file(file, error.at, &format!("not valid YAML: {}", error.message), previous)
+}
+
+fn whole_file(file: &str, at: Position, problem: &str, previous: Option<&Entry>) -> Diagnostic {
+    let consequence = match previous.map(|previous| previous.objects.len()) {
+        None | Some(0) => "nothing of this file is in use",
+        Some(_) => "what was last good of this file stays in use",
+    };
+    Diagnostic {
+        severity: Severity::Error,
+        file: file.to_owned(),
+        line: at.line,
+        column: at.column,
+        object: String::new(),
+        field: String::new(),
+        message: format!("{problem}; {consequence}"),
+    }
+}
+
+pub(super) fn content_hash(text: &str) -> u64 {
+    let mut hasher = twox_hash::XxHash64::with_seed(0);
+    hasher.write(text.as_bytes());
+    hasher.finish()
+}

@@ -1,0 +1,101 @@
+//! A folder of YAML files.
+//!
+//! ```text
+//! notify event --debounce--+
+//! periodic rescan ---------+--> scan (names, stamps) --> Files (texts, last good) --> View
+//! a file's grace is over --+
+//! ```
+//!
+//! The watcher only says that something happened; what is there is always found out by looking. So a missed event costs
+//! time until the next rescan, and nothing else.
+
+mod entry;
+mod scan;
+mod set;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::{Source, View};
+use watch::Watch;
+
+pub(crate) use entry::read_text;
+pub(crate) use set::Files;
+
+/// A folder and how it is watched.
+#[derive(Debug, Clone)]
+pub(crate) struct FileOptions {
+    pub(crate) folder: PathBuf,
+    /// How long to let several events become one scan.
+    pub(crate) debounce: Duration,
+    /// How often to look without an event.
+    pub(crate) rescan: Duration,
+}
+
+/// The objects of a folder's files.
+#[derive(Debug)]
+pub(crate) struct FileSource {
+    options: FileOptions,
+    watch: Watch,
+    /// Away while a scan runs.
+    files: Option<Files>,
+    is_synced: bool,
+}
+
+impl FileSource {
+    /// # Errors
+    /// The folder cannot be read.
+    pub(crate) fn open(options: FileOptions) -> io::Result<Self> {
+        std::fs::read_dir(&options.folder)?;
+        let watch = Watch::new(&options.folder);
+        let files = Files::new(options.folder.clone());
+        Ok(Self { options, watch, files: Some(files), is_synced: false })
+    }
+
+    async fn next_view(&mut self) -> Option<View> {
+        loop {
+            if self.is_synced {
+                self.wait().await;
+            }
+            let mut files = self.files.take()?;
+            let now = Instant::now().into_std();
+            let scanned = tokio::task::spawn_blocking(move || {
+                let changed = files.rescan(now);
+                (files, changed)
+            });
+            // A scan that was cut short means that the runtime is ending.
+            let (files, changed) = scanned.await.ok()?;
+            self.watch.follow(&self.options.folder);
+            let view = (changed || !self.is_synced).then(|| files.view());
+            self.files = Some(files);
+            if view.is_some() {
+                self.is_synced = true;
+                return view;
+            }
+        }
+    }
+
+    /// Until there is a reason to look.
+    async fn wait(&mut self) {
+        let deadline = self.files.as_ref().and_then(Files::deadline).map(Instant::from_std);
+        let rescan = Instant::now() + self.options.rescan;
+        tokio::select! {
+            () = self.watch.changed() => sleep(self.options.debounce).await,
+            () = sleep_until(deadline.map_or(rescan, |deadline| deadline.min(rescan))) => {}
+        }
+    }
+}
+
+impl Source for FileSource {
+    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<View>> + Send + '_>> {
+        Box::pin(self.next_view())
+    }
+}

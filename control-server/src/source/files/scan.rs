@@ -1,0 +1,81 @@
+//! Which YAML files there are in a folder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// What was found, by path relative to the folder with `/` between its parts.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    pub(super) files: BTreeMap<String, Stamp>,
+    /// Folders that could not be read, with a `/` at their end; the folder itself is the empty path.
+    pub(super) unreadable: Vec<(String, io::Error)>,
+}
+
+/// What tells that a file may have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) modified: Option<SystemTime>,
+    pub(super) length: u64,
+}
+
+impl Scan {
+    /// Whether nothing can be said about a file, because its folder could not be read.
+    pub(super) fn hides(&self, file: &str) -> bool {
+        self.unreadable.iter().any(|(folder, _)| file.starts_with(folder.as_str()))
+    }
+}
+
+/// Looks at a folder and all its subfolders. Names that start with a dot are left out; symbolic links are followed, each
+/// folder at most once.
+pub(super) fn scan(folder: &Path) -> Scan {
+    let mut scan = Scan::default();
+    let mut seen = BTreeSet::new();
+    let mut pending = vec![(folder.to_owned(), String::new())];
+    while let Some((path, name)) = pending.pop() {
+        if let Err(error) = visit(&path, &name, &mut seen, &mut scan, &mut pending) {
+            scan.unreadable.push((name, error));
+        }
+    }
+    scan
+}
+
+fn visit(
+    path: &Path,
+    name: &str,
+    seen: &mut BTreeSet<PathBuf>,
+    scan: &mut Scan,
+    pending: &mut Vec<(PathBuf, String)>,
+) -> io::Result<()> {
+    if !seen.insert(path.canonicalize()?) {
+        return Ok(());
+    }
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let Ok(file_name) = entry.file_name().into_string() else { continue };
+        if file_name.starts_with('.') {
+            continue;
+        }
+        // A link to nothing, or a file that has just gone, is no file.
+        let Ok(metadata) = fs::metadata(entry.path()) else { continue };
+        if metadata.is_dir() {
+            pending.push((entry.path(), format!("{name}{file_name}/")));
+        } else if metadata.is_file() && is_yaml(&file_name) {
+            scan.files.insert(format!("{name}{file_name}"), Stamp::of(&metadata));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file is read, by its name.
+fn is_yaml(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self { modified: metadata.modified().ok(), length: metadata.len() }
+    }
+}

@@ -1,0 +1,154 @@
+//! What the files of a folder have said, and of broken ones what was last good.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use std::{fs, io};
+
+use super::super::View;
+use super::entry::{Entry, content_hash};
+use super::scan::{Scan, Stamp, scan};
+use crate::state::{Diagnostic, Severity};
+
+/// The files of a folder.
+#[derive(Debug)]
+pub(crate) struct Files {
+    folder: PathBuf,
+    entries: BTreeMap<String, Entry>,
+    /// Of folders that could not be read.
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Files {
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self { folder, entries: BTreeMap::new(), diagnostics: Vec::new() }
+    }
+
+    /// Looks at the folder; says whether anything is different from before.
+    pub(crate) fn rescan(&mut self, now: Instant) -> bool {
+        let scan = scan(&self.folder);
+        let mut changed = self.remove_missing(&scan, now);
+        for (name, stamp) in &scan.files {
+            changed |= self.read(name, *stamp, now);
+        }
+        let diagnostics: Vec<Diagnostic> =
+            scan.unreadable.iter().map(|(name, error)| unreadable_folder(name, error)).collect();
+        changed |= diagnostics != self.diagnostics;
+        self.diagnostics = diagnostics;
+        changed
+    }
+
+    /// When to look again although nothing has happened: a file that is gone or empty gets some time to come back.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.entries.values().filter_map(|entry| entry.missing_since).min().map(|since| since + GRACE)
+    }
+
+    pub(crate) fn view(&self) -> View {
+        View {
+            objects: self.entries.values().flat_map(|entry| entry.objects.iter().cloned()).collect(),
+            diagnostics: self
+                .entries
+                .values()
+                .flat_map(|entry| &entry.diagnostics)
+                .chain(&self.diagnostics)
+                .cloned()
+                .collect(),
+        }
+    }
+
+    /// Drops what is gone for good. Editors replace a file by removing it first, and mounts swap whole folders.
+    fn remove_missing(&mut self, scan: &Scan, now: Instant) -> bool {
+        let before = self.entries.len();
+        self.entries.retain(|name, entry| {
+            if scan.files.contains_key(name) || scan.hides(name) {
+                return true;
+            }
+            !is_over(*entry.missing_since.get_or_insert(now), now)
+        });
+        self.entries.len() != before
+    }
+
+    fn read(&mut self, name: &str, stamp: Stamp, now: Instant) -> bool {
+        let previous = self.entries.get_mut(name);
+        if let Some(entry) = &previous
+            && entry.stamp == Some(stamp)
+            && entry.missing_since.is_none()
+            && !is_racy(stamp)
+        {
+            return false;
+        }
+        let text = match read_text(&self.folder.join(name), stamp) {
+            Ok(text) => text,
+            Err(error) => {
+                let entry = Entry::unreadable(name, &error, previous.as_deref());
+                return self.insert(name, entry);
+            }
+        };
+        let hash = content_hash(&text);
+        if let Some(entry) = previous {
+            entry.stamp = Some(stamp);
+            let was_missing = entry.missing_since.is_some();
+            if entry.hash == Some(hash) {
+                entry.missing_since = None;
+                return false;
+            }
+            if is_blank(&text) && !entry.objects.is_empty() {
+                // Written anew, and not filled yet?
+                if !is_over(*entry.missing_since.get_or_insert(now), now) {
+                    return false;
+                }
+            } else if was_missing {
+                entry.missing_since = None;
+            }
+        }
+        let entry = Entry::read(&Arc::from(name), &text, Some(stamp), self.entries.get(name));
+        self.insert(name, entry)
+    }
+
+    fn insert(&mut self, name: &str, entry: Entry) -> bool {
+        let same = self.entries.get(name).is_some_and(|previous| previous.is_as_unreadable_as(&entry));
+        self.entries.insert(name.to_owned(), entry);
+        !same
+    }
+}
+
+fn is_over(since: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(since) >= GRACE
+}
+
+/// Whether a file may change once more without another stamp: it has changed just now, and clocks of file systems are
+/// coarse.
+fn is_racy(stamp: Stamp) -> bool {
+    let age = stamp.modified.map(|modified| SystemTime::now().duration_since(modified));
+    !matches!(age, Some(Ok(age)) if age > RACY)
+}
+
+fn is_blank(text: &str) -> bool {
+    text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---")
+}
+
+fn read_text(path: &std::path::Path, stamp: Stamp) -> io::Result<String> {
+    if stamp.length > MAX_LENGTH {
+        let message = format!("found {} bytes, expected at most {MAX_LENGTH}", stamp.length);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    fs::read_to_string(path)
+}
+
+fn unreadable_folder(name: &str, error: &io::Error) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Error,
+        file: if name.is_empty() { "." } else { name }.to_owned(),
+        line: 0,
+        column: 0,
+        object: String::new(),
+        field: String::new(),
+        message: format!("cannot read the folder: {error}; what was last good of its files stays in use"),
+    }
+}
+
+/// How long a file may be gone or empty before its objects are.
+const GRACE: Duration = Duration::from_millis(300);
+const RACY: Duration = Duration::from_secs(2);
+const MAX_LENGTH: u64 = 64 * 1024 * 1024;

@@ -1,0 +1,37 @@
+//! Sources of objects.
+
+mod files;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::kinds::Object;
+use crate::state::Diagnostic;
+
+pub(crate) use files::{FileOptions, FileSource, Files, read_text};
+
+/// Where objects come from: files, and later an API, a registry, a cluster.
+///
+/// A source gives whole views, never changes: one that was missed is healed by the next.
+pub(crate) trait Source: fmt::Debug + Send + 'static {
+    /// The next view. The first one comes when everything has been read once: the source is synced then. `None`: there
+    /// will be no more, and the last view stays.
+    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<View>> + Send + '_>>;
+}
+
+/// Everything that a source has.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct View {
+    pub(crate) objects: Vec<Sourced>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+/// An object of a source.
+#[derive(Debug, Clone)]
+pub(crate) struct Sourced {
+    pub(crate) object: Arc<Object>,
+    /// What was last good of it, because what is written now is broken.
+    pub(crate) stale: bool,
+}

@@ -1,0 +1,95 @@
+//! Clusters.
+
+use envoy_types::pb::envoy::config::cluster::v3::circuit_breakers::Thresholds;
+use envoy_types::pb::envoy::config::cluster::v3::cluster::{
+    ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, LbConfig, LbPolicy, RingHashLbConfig,
+};
+use envoy_types::pb::envoy::config::cluster::v3::{CircuitBreakers, Cluster, OutlierDetection};
+use envoy_types::pb::envoy::config::core::v3::RoutingPriority;
+use envoy_types::pb::envoy::config::endpoint::v3::{ClusterLoadAssignment, LocalityLbEndpoints};
+use envoy_types::pb::google::protobuf::{UInt32Value, UInt64Value};
+
+use super::endpoints::lb_endpoint;
+use super::listener::ads;
+use super::route::duration;
+use crate::model::{self, Discovery, LoadBalancing, Outlier};
+
+pub(super) fn translate(cluster: &model::Cluster) -> Cluster {
+    let mut made = Cluster {
+        name: cluster.name.clone(),
+        circuit_breakers: Some(circuit_breakers(cluster.policy.max_requests)),
+        outlier_detection: cluster.policy.outlier.as_ref().map(outlier_detection),
+        ..Cluster::default()
+    };
+    discover(&cluster.discovery, &mut made);
+    balance(&cluster.policy.load_balancing, &mut made);
+    made
+}
+
+fn discover(discovery: &Discovery, cluster: &mut Cluster) {
+    let discovery_type = match discovery {
+        Discovery::Endpoints(_) => {
+            let service_name = cluster.name.clone();
+            cluster.eds_cluster_config = Some(EdsClusterConfig { eds_config: Some(ads()), service_name });
+            DiscoveryType::Eds
+        }
+        // CDS-04: one locality, one endpoint, a name.
+        Discovery::LogicalDns { host, port } => {
+            let endpoints = LocalityLbEndpoints {
+                lb_endpoints: vec![lb_endpoint(host, *port, 1)],
+                ..LocalityLbEndpoints::default()
+            };
+            cluster.load_assignment = Some(ClusterLoadAssignment {
+                cluster_name: cluster.name.clone(),
+                endpoints: vec![endpoints],
+                ..ClusterLoadAssignment::default()
+            });
+            DiscoveryType::LogicalDns
+        }
+    };
+    cluster.cluster_discovery_type = Some(ClusterDiscoveryType::Type(discovery_type.into()));
+}
+
+fn balance(load_balancing: &LoadBalancing, cluster: &mut Cluster) {
+    let policy = match load_balancing {
+        LoadBalancing::RoundRobin => LbPolicy::RoundRobin,
+        LoadBalancing::LeastRequest => LbPolicy::LeastRequest,
+        LoadBalancing::RingHash { min_size, .. } => {
+            cluster.lb_config = Some(LbConfig::RingHashLbConfig(RingHashLbConfig {
+                minimum_ring_size: Some(UInt64Value { value: *min_size }),
+                ..RingHashLbConfig::default()
+            }));
+            LbPolicy::RingHash
+        }
+    };
+    cluster.lb_policy = policy.into();
+}
+
+/// Always explicit: clients would take 1024 otherwise (CDS-11), and Istio's kinds mean no limit.
+fn circuit_breakers(max_requests: u32) -> CircuitBreakers {
+    let thresholds = Thresholds {
+        priority: RoutingPriority::Default.into(),
+        max_requests: Some(UInt32Value { value: max_requests }),
+        ..Thresholds::default()
+    };
+    CircuitBreakers { thresholds: vec![thresholds], ..CircuitBreakers::default() }
+}
+
+/// gRPC clients judge shares of failed calls, not failures in a row (gRFC A50).
+fn outlier_detection(outlier: &Outlier) -> OutlierDetection {
+    let number = |value| Some(UInt32Value { value });
+    OutlierDetection {
+        interval: outlier.interval.map(duration),
+        base_ejection_time: outlier.base_ejection_time.map(duration),
+        max_ejection_percent: outlier.max_ejection_percent.and_then(number),
+        // CDS-14: on unless it is turned off.
+        enforcing_success_rate: number(0),
+        enforcing_failure_percentage: number(100),
+        failure_percentage_threshold: number(FAILURE_PERCENTAGE),
+        failure_percentage_minimum_hosts: number(1),
+        failure_percentage_request_volume: number(outlier.request_volume),
+        ..OutlierDetection::default()
+    }
+}
+
+const FAILURE_PERCENTAGE: u32 = 85;

@@ -1,0 +1,41 @@
+//! Listeners for clients.
+
+use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
+use envoy_types::pb::envoy::config::core::v3::{AggregatedConfigSource, ApiVersion, ConfigSource};
+use envoy_types::pb::envoy::config::listener::v3::{ApiListener, Listener};
+use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{
+    HttpConnectionManager, HttpFilter, Rds,
+};
+use envoy_types::util::pack_any;
+
+/// A listener whose routes are a resource of their own, and whose only filter is the router.
+pub(super) fn translate(name: &str, route_name: &str) -> Listener {
+    let rds = Rds { config_source: Some(ads()), route_config_name: route_name.to_owned() };
+    let router = HttpFilter {
+        name: "envoy.filters.http.router".to_owned(),
+        config_type: Some(ConfigType::TypedConfig(pack_any(Router::default()))),
+        ..HttpFilter::default()
+    };
+    let manager = HttpConnectionManager {
+        route_specifier: Some(RouteSpecifier::Rds(rds)),
+        http_filters: vec![router],
+        ..HttpConnectionManager::default()
+    };
+    Listener {
+        name: name.to_owned(),
+        api_listener: Some(ApiListener { api_listener: Some(pack_any(manager)) }),
+        ..Listener::default()
+    }
+}
+
+/// The stream that the resource itself came by.
+pub(super) fn ads() -> ConfigSource {
+    ConfigSource {
+        resource_api_version: ApiVersion::V3.into(),
+        config_source_specifier: Some(ConfigSourceSpecifier::Ads(AggregatedConfigSource::default())),
+        ..ConfigSource::default()
+    }
+}

@@ -1,0 +1,56 @@
+//! Matches of routes.
+
+use envoy_types::pb::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
+use envoy_types::pb::envoy::config::route::v3::route_match::PathSpecifier;
+use envoy_types::pb::envoy::config::route::v3::{HeaderMatcher, RouteMatch};
+use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+use envoy_types::pb::envoy::r#type::matcher::v3::{RegexMatcher, StringMatcher};
+use envoy_types::pb::google::protobuf::BoolValue;
+
+use crate::kinds::Pattern;
+use crate::model;
+
+pub(super) fn translate(matches: &model::RouteMatch) -> RouteMatch {
+    let (path, ignore_case) = path(&matches.path);
+    RouteMatch {
+        path_specifier: Some(path),
+        case_sensitive: ignore_case.then_some(BoolValue { value: false }),
+        headers: matches.headers.iter().map(header).collect(),
+        ..RouteMatch::default()
+    }
+}
+
+fn path(path: &model::PathMatch) -> (PathSpecifier, bool) {
+    match path {
+        model::PathMatch::Exact { path, ignore_case } => (PathSpecifier::Path(path.clone()), *ignore_case),
+        model::PathMatch::Prefix { prefix, ignore_case } => {
+            (PathSpecifier::Prefix(prefix.clone()), *ignore_case)
+        }
+        model::PathMatch::Regex(regex) => (PathSpecifier::SafeRegex(self::regex(regex)), false),
+    }
+}
+
+fn header(header: &model::HeaderMatch) -> HeaderMatcher {
+    let text = |pattern| {
+        HeaderMatchSpecifier::StringMatch(StringMatcher {
+            match_pattern: Some(pattern),
+            ..StringMatcher::default()
+        })
+    };
+    let specifier = match &header.pattern {
+        Pattern::Present => HeaderMatchSpecifier::PresentMatch(true),
+        Pattern::Exact(value) => text(MatchPattern::Exact(value.clone())),
+        Pattern::Prefix(value) => text(MatchPattern::Prefix(value.clone())),
+        Pattern::Regex(value) => text(MatchPattern::SafeRegex(regex(value))),
+    };
+    HeaderMatcher {
+        name: header.name.clone(),
+        invert_match: header.is_inverted,
+        header_match_specifier: Some(specifier),
+        ..HeaderMatcher::default()
+    }
+}
+
+fn regex(regex: &str) -> RegexMatcher {
+    RegexMatcher { regex: regex.to_owned(), ..RegexMatcher::default() }
+}

@@ -1,0 +1,128 @@
+//! From the model to xDS resources. Pure; what has not changed is not made again.
+//!
+//! A service is translated on its own, and only when it differs from the last time; of its resources, those with the same
+//! content stay the same `Arc`. The resources are what any gRPC client accepts (CS-15): no field is set that one of them
+//! would refuse, and every resource is decoded as our own client would before it is served.
+
+mod accept;
+mod cluster;
+mod endpoints;
+mod listener;
+mod matcher;
+mod route;
+mod service;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hasher as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::finding::Finding;
+use crate::kinds::ObjectId;
+use crate::model::{Model, Service};
+use crate::resources::{EncodedResource, ResourceKind};
+use crate::state::Diagnostic;
+use crate::yaml::FieldPath;
+
+/// Resources by kind and name.
+pub(crate) type Resources = BTreeMap<(ResourceKind, Arc<str>), Arc<EncodedResource>>;
+
+/// Translates models, and remembers the last one.
+#[derive(Debug, Default)]
+pub(crate) struct Translator {
+    services: HashMap<String, Memo>,
+}
+
+/// A service and what it was translated to.
+#[derive(Debug)]
+struct Memo {
+    service: Arc<Service>,
+    resources: Resources,
+    /// Why the resources are those of an earlier version.
+    refused: Vec<Refusal>,
+}
+
+/// A resource that a client would refuse, and the object that it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Refusal {
+    made_by: ObjectId,
+    reason: String,
+}
+
+/// A resource as it is made, before it is encoded for good.
+#[derive(Debug)]
+struct Made {
+    kind: ResourceKind,
+    name: String,
+    bytes: Bytes,
+    made_by: ObjectId,
+}
+
+impl Translator {
+    /// All resources of a model, and what is wrong with them.
+    pub(crate) fn translate(&mut self, model: &Model) -> (Resources, Vec<Diagnostic>) {
+        self.services.retain(|host, _| model.services.contains_key(host));
+        let mut resources = Resources::new();
+        let mut diagnostics = Vec::new();
+        for (host, service) in &model.services {
+            let memo = self.service(host, service);
+            resources
+                .extend(memo.resources.iter().map(|(key, resource)| (key.clone(), Arc::clone(resource))));
+            diagnostics.extend(memo.refused.iter().filter_map(|refusal| diagnostic(refusal, model)));
+        }
+        (resources, diagnostics)
+    }
+
+    fn service(&mut self, host: &str, service: &Arc<Service>) -> &Memo {
+        let previous = self.services.remove(host);
+        let memo = match previous {
+            Some(memo) if memo.service == *service => memo,
+            previous => remake(service, previous),
+        };
+        self.services.entry(host.to_owned()).or_insert(memo)
+    }
+}
+
+fn remake(service: &Arc<Service>, previous: Option<Memo>) -> Memo {
+    let service = Arc::clone(service);
+    let made = service::translate(&service);
+    let refused: Vec<Refusal> = made
+        .iter()
+        .filter_map(|one| {
+            let reason = accept::refusal(one.kind, &one.bytes)?;
+            Some(Refusal { made_by: one.made_by.clone(), reason })
+        })
+        .collect();
+    let previous = previous.map(|memo| memo.resources).unwrap_or_default();
+    if !refused.is_empty() {
+        return Memo { service, resources: previous, refused };
+    }
+    let resources = made.into_iter().map(|one| encode(one, &previous)).collect();
+    Memo { service, resources, refused }
+}
+
+fn encode(made: Made, previous: &Resources) -> ((ResourceKind, Arc<str>), Arc<EncodedResource>) {
+    let key = (made.kind, Arc::from(made.name));
+    if let Some((key, same)) =
+        previous.get_key_value(&key).filter(|(_, resource)| resource.bytes == made.bytes)
+    {
+        return (key.clone(), Arc::clone(same));
+    }
+    let mut hasher = twox_hash::XxHash64::with_seed(0);
+    hasher.write(&made.bytes);
+    let version = Arc::from(format!("{:016x}", hasher.finish()));
+    let resource = EncodedResource { name: Arc::clone(&key.1), version, bytes: made.bytes };
+    (key, Arc::new(resource))
+}
+
+fn diagnostic(refusal: &Refusal, model: &Model) -> Option<Diagnostic> {
+    let one = model.objects.iter().find(|one| one.object.id == refusal.made_by)?;
+    let message = format!(
+        "clients would refuse what this becomes: {}; what was last good stays in use",
+        refusal.reason
+    );
+    Some(one.object.diagnostic(&Finding::error(FieldPath::root(), message)))
+}

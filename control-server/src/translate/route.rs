@@ -1,0 +1,105 @@
+//! Route configurations.
+
+use std::time::Duration;
+
+use envoy_types::pb::envoy::config::route::v3::retry_policy::RetryBackOff;
+use envoy_types::pb::envoy::config::route::v3::route_action::hash_policy::{Header, PolicySpecifier};
+use envoy_types::pb::envoy::config::route::v3::route_action::{
+    ClusterSpecifier, HashPolicy, MaxStreamDuration,
+};
+use envoy_types::pb::envoy::config::route::v3::weighted_cluster::ClusterWeight;
+use envoy_types::pb::envoy::config::route::v3::{
+    DirectResponseAction, RetryPolicy, Route, RouteAction, RouteConfiguration, VirtualHost, WeightedCluster,
+    route,
+};
+use envoy_types::pb::google::protobuf::{self, UInt32Value};
+
+use super::matcher;
+use crate::model::{self, Service, ServicePort, Share};
+
+/// The routes of one port, in a virtual host for whatever authority the client uses.
+pub(super) fn translate(name: &str, service: &Service, port: &ServicePort) -> RouteConfiguration {
+    let virtual_host = VirtualHost {
+        name: format!("{}:{}", service.host, port.number),
+        domains: vec!["*".to_owned()],
+        routes: port.routes.iter().map(one).collect(),
+        ..VirtualHost::default()
+    };
+    RouteConfiguration {
+        name: name.to_owned(),
+        virtual_hosts: vec![virtual_host],
+        ..RouteConfiguration::default()
+    }
+}
+
+fn one(route: &model::Route) -> Route {
+    Route {
+        name: route.name.clone(),
+        r#match: Some(matcher::translate(&route.matches)),
+        action: Some(action(route)),
+        ..Route::default()
+    }
+}
+
+fn action(route: &model::Route) -> route::Action {
+    let (shares, hash_headers) = match &route.action {
+        model::Action::Forward { shares, hash_headers } => (shares, hash_headers),
+        model::Action::Respond { status } => {
+            return route::Action::DirectResponse(DirectResponseAction {
+                status: *status,
+                ..DirectResponseAction::default()
+            });
+        }
+    };
+    // RDS-14: clients read the limit of a call here, and nowhere else.
+    let max_stream_duration = route.timeout.map(|timeout| MaxStreamDuration {
+        max_stream_duration: Some(duration(timeout)),
+        ..MaxStreamDuration::default()
+    });
+    route::Action::Route(RouteAction {
+        cluster_specifier: Some(cluster(shares)),
+        max_stream_duration,
+        retry_policy: route.retry.as_ref().map(retry),
+        hash_policy: hash_headers.iter().map(|name| hash_policy(name)).collect(),
+        ..RouteAction::default()
+    })
+}
+
+fn cluster(shares: &[Share]) -> ClusterSpecifier {
+    if let [only] = shares {
+        return ClusterSpecifier::Cluster(only.cluster.clone());
+    }
+    let weight = |share: &Share| ClusterWeight {
+        name: share.cluster.clone(),
+        weight: Some(UInt32Value { value: share.weight }),
+        ..ClusterWeight::default()
+    };
+    let clusters = shares.iter().map(weight).collect();
+    ClusterSpecifier::WeightedClusters(WeightedCluster { clusters, ..WeightedCluster::default() })
+}
+
+fn retry(retry: &model::Retry) -> RetryPolicy {
+    // RDS-15: a back-off needs a base; the longest is ten times as long.
+    let retry_back_off = retry.backoff.map(|base| RetryBackOff {
+        base_interval: Some(duration(base)),
+        max_interval: Some(duration(base.saturating_mul(10))),
+    });
+    RetryPolicy {
+        retry_on: retry.conditions.join(","),
+        num_retries: Some(UInt32Value { value: retry.retries }),
+        retry_back_off,
+        ..RetryPolicy::default()
+    }
+}
+
+fn hash_policy(header: &str) -> HashPolicy {
+    let header = Header { header_name: header.to_owned(), ..Header::default() };
+    HashPolicy { policy_specifier: Some(PolicySpecifier::Header(header)), ..HashPolicy::default() }
+}
+
+pub(super) fn duration(duration: Duration) -> protobuf::Duration {
+    protobuf::Duration {
+        seconds: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(duration.subsec_nanos()).unwrap_or(0),
+    }
+}

@@ -1,0 +1,51 @@
+//! All resources of one service.
+
+use prost::Message;
+
+use super::{Made, cluster, endpoints, listener, route};
+use crate::kinds::ObjectId;
+use crate::model::{Discovery, Service, ServicePort};
+use crate::resources::ResourceKind;
+
+/// Clusters with their endpoints, and for every port a route configuration and a listener under every name that a
+/// client may ask for.
+pub(super) fn translate(service: &Service) -> Vec<Made> {
+    let mut made = Vec::new();
+    for one in service.clusters.iter().filter(|cluster| !cluster.policy.is_withheld) {
+        let ruled_by = service.ruled_by.as_ref().unwrap_or(&service.declared_by);
+        made.push(make(ResourceKind::Cluster, &one.name, &cluster::translate(one), ruled_by));
+        if let Discovery::Endpoints(list) = &one.discovery {
+            let assignment = endpoints::translate(&one.name, list);
+            made.push(make(ResourceKind::Endpoints, &one.name, &assignment, &service.declared_by));
+        }
+    }
+    for (index, port) in service.ports.iter().enumerate() {
+        let routed_by = port.routed_by.first().unwrap_or(&service.declared_by);
+        let name = route_name(port, &service.host);
+        made.push(make(ResourceKind::Route, &name, &route::translate(&name, service, port), routed_by));
+        for listener in listener_names(service, port, index == 0) {
+            let message = listener::translate(&listener, &name);
+            made.push(make(ResourceKind::Listener, &listener, &message, &service.declared_by));
+        }
+    }
+    made
+}
+
+fn make(kind: ResourceKind, name: &str, message: &impl Message, made_by: &ObjectId) -> Made {
+    Made { kind, name: name.to_owned(), bytes: message.encode_to_vec().into(), made_by: made_by.clone() }
+}
+
+/// As Istio names it.
+fn route_name(port: &ServicePort, host: &str) -> String {
+    format!("outbound|{}||{host}", port.number)
+}
+
+fn listener_names(service: &Service, port: &ServicePort, is_first: bool) -> Vec<String> {
+    std::iter::once(&service.host)
+        .chain(&service.aliases)
+        .flat_map(|name| {
+            let alone = is_first.then(|| name.clone());
+            std::iter::once(format!("{name}:{}", port.number)).chain(alone)
+        })
+        .collect()
+}
