@@ -53,8 +53,6 @@ pub struct ServerFeatures {
     pub trusted_xds_server: bool,
     /// A data error drops what was good before (BS-21).
     pub fail_on_data_errors: bool,
-    /// A resource that does not come is a transient error, after 30 s (BS-22).
-    pub resource_timer_is_transient_error: bool,
 }
 
 impl ServerFeatures {
@@ -64,7 +62,6 @@ impl ServerFeatures {
             "ignore_resource_deletion" => self.ignore_resource_deletion = true,
             "trusted_xds_server" => self.trusted_xds_server = true,
             "fail_on_data_errors" => self.fail_on_data_errors = true,
-            "resource_timer_is_transient_error" => self.resource_timer_is_transient_error = true,
             _ => {}
         }
     }
