@@ -65,10 +65,8 @@ impl<V> ExactTable<V> {
 
     #[inline]
     fn is_key(&self, key: &str, text: &str) -> bool {
-        match self.case {
-            Case::Matters => key == text,
-            Case::Ignored => key.eq_ignore_ascii_case(text),
-        }
+        // most texts have the key's case, and equality is tested faster than equality without regard to case
+        key == text || self.case == Case::Ignored && key.eq_ignore_ascii_case(text)
     }
 }
 
@@ -83,22 +81,31 @@ fn tag(hash: u64) -> u32 {
 /// Eight bytes at a time: multiply to 128 bits, fold the halves.
 #[inline]
 fn hash(case: Case, text: &[u8]) -> u64 {
-    let mut hash = text.len() as u64;
-    let mut mix = |mut word: [u8; 8]| {
-        if case == Case::Ignored {
-            word.make_ascii_lowercase();
-        }
-        let product = u128::from(hash ^ u64::from_le_bytes(word) ^ INCREMENT) * u128::from(MULTIPLIER);
-        hash = (product as u64) ^ (product >> 64) as u64;
+    let mix = |hash: u64, word: u64| {
+        let word = if case == Case::Ignored { lower(word) } else { word };
+        let product = u128::from(hash ^ word ^ INCREMENT) * u128::from(MULTIPLIER);
+        (product as u64) ^ (product >> 64) as u64
     };
-    let (words, rest) = text.as_chunks::<8>();
-    for word in words {
-        mix(*word);
-    }
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    mix(last);
-    hash
+    let length = text.len() as u64;
+    // the last word overlaps the one before it: that is faster than to copy what is left over
+    let Some(last) = text.last_chunk() else {
+        let word = text.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        return mix(length, word);
+    };
+    let (words, _) = text.as_chunks();
+    let hash = words.iter().fold(length, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    mix(hash, u64::from_le_bytes(*last))
+}
+
+/// Eight ASCII letters in lower case at once; all other bytes as they are.
+#[inline]
+fn lower(word: u64) -> u64 {
+    let each = |byte: u8| u64::from_ne_bytes([byte; 8]);
+    let low_bits = word & each(0x7f);
+    let is_from_a = low_bits + each(0x80 - b'A');
+    let is_past_z = low_bits + each(0x7f - b'Z');
+    let is_upper = (is_from_a & !is_past_z) & !word & each(0x80);
+    word | is_upper >> 2
 }
 
 /// An odd constant with about as many ones as zeros.
@@ -122,6 +129,15 @@ mod tests {
             assert_eq!(table.get(key), Some(&value));
             assert_eq!(table.get(&key.to_uppercase()), None);
             assert_eq!(table.get(&key[1..]), None);
+        }
+    }
+
+    #[test]
+    fn letters_are_lowered_and_nothing_else() {
+        for byte in 0..=u8::MAX {
+            let word = u64::from_le_bytes([byte, b'A', 0, 0xff, b'z', byte, b'Z', b'@']);
+            let expected = word.to_le_bytes().map(|byte| byte.to_ascii_lowercase());
+            assert_eq!(lower(word).to_le_bytes(), expected);
         }
     }
 

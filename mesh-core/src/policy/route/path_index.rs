@@ -112,11 +112,13 @@ impl<'t> Candidates<'t> {
         // the list that was left at the bound goes on as any other: what it has before the bound has been read
         let mut run: &'t [u32] = &[];
         let mut bound = u32::MAX;
-        for list in self.lists.into_iter().chain(prefixes).chain(folded) {
+        self.lists.into_iter().chain(prefixes).chain(folded).for_each(|list| {
             let list = &index.positions[list.range()];
             let unread = match list.first() {
-                Some(first) if *first >= self.bound => list,
-                _ => &list[list.partition_point(|position| *position < self.bound)..],
+                Some(first) if *first < self.bound => {
+                    &list[list.partition_point(|position| *position < self.bound)..]
+                }
+                _ => list,
             };
             match (unread.first(), run.first()) {
                 (None, _) => {}
@@ -127,7 +129,7 @@ impl<'t> Candidates<'t> {
                 }
                 (Some(head), Some(_)) => bound = bound.min(*head),
             }
-        }
+        });
         (self.run, self.bound) = (run, bound);
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct PrefixTrie<V> {
 
 #[derive(Debug)]
 struct Node<V> {
-    /// The bytes between the parent and this node, the first of them included.
+    /// The bytes between the parent and this node, without the one that leads to it.
     label: Range<u32>,
     children: Range<u32>,
     value: Option<V>,
@@ -26,10 +26,7 @@ struct Node<V> {
 pub(super) trait Text: Copy {
     fn byte(self, at: usize) -> Option<u8>;
 
-    #[inline]
-    fn continues_with(self, at: usize, label: &[u8]) -> bool {
-        (at..).zip(label).all(|(at, byte)| self.byte(at) == Some(*byte))
-    }
+    fn continues_with(self, at: usize, label: &[u8]) -> bool;
 }
 
 /// As it stands.
@@ -61,12 +58,29 @@ impl Text for Lowered<'_> {
     fn byte(self, at: usize) -> Option<u8> {
         Forward(self.0).byte(at).map(|byte| byte.to_ascii_lowercase())
     }
+
+    #[inline]
+    fn continues_with(self, at: usize, label: &[u8]) -> bool {
+        let part = self.0.as_bytes().get(at..at + label.len());
+        part.is_some_and(|part| {
+            part.iter().zip(label).all(|(byte, label)| byte.to_ascii_lowercase() == *label)
+        })
+    }
 }
 
 impl Text for LoweredBackward<'_> {
     #[inline]
     fn byte(self, at: usize) -> Option<u8> {
         Lowered(self.0).byte(self.0.len().checked_sub(at + 1)?)
+    }
+
+    #[inline]
+    fn continues_with(self, at: usize, label: &[u8]) -> bool {
+        let text = self.0.as_bytes();
+        let part = text.len().checked_sub(at + label.len()).map(|start| &text[start..text.len() - at]);
+        part.is_some_and(|part| {
+            part.iter().rev().zip(label).all(|(byte, label)| byte.to_ascii_lowercase() == *label)
+        })
     }
 }
 
@@ -77,7 +91,7 @@ impl<V: Copy> PrefixTrie<V> {
         let mut waiting = VecDeque::new();
         if !entries.is_empty() {
             waiting.push_back((&entries[..], 0));
-            steps.push(0);
+            steps.push(0); // nothing leads to the root
         }
         while let Some((entries, start)) = waiting.pop_front() {
             let (first, last) = (entries[0].0, entries[entries.len() - 1].0);
@@ -89,7 +103,7 @@ impl<V: Copy> PrefixTrie<V> {
                 if first.len() == end { (Some(entries[0].1), &entries[1..]) } else { (None, entries) };
             let children_start = steps.len();
             for children in longer.chunk_by(|a, b| a.0[end] == b.0[end]) {
-                waiting.push_back((children, end));
+                waiting.push_back((children, end + 1));
                 steps.push(children[0].0[end]);
             }
             nodes.push(Node { label, children: index(children_start)..index(steps.len()), value });
@@ -106,7 +120,10 @@ impl<V: Copy> PrefixTrie<V> {
     #[inline]
     fn child(&self, node: &Node<V>, step: u8) -> Option<usize> {
         let children = node.children.start as usize..node.children.end as usize;
-        let at = self.steps[children.clone()].binary_search(&step).ok()?;
+        let steps = &self.steps[children.clone()];
+        // in a run of digits or letters without gaps, as numbered names have it, no search is needed
+        let guess = usize::from(step.wrapping_sub(*steps.first()?));
+        let at = if steps.get(guess) == Some(&step) { guess } else { steps.binary_search(&step).ok()? };
         Some(children.start + at)
     }
 }
@@ -128,13 +145,15 @@ impl<V: Copy, T: Text> Iterator for PrefixesOf<'_, V, T> {
         while let Some(at) = self.next.take() {
             let node = &self.trie.nodes[at];
             let label = &self.trie.labels[node.label.start as usize..node.label.end as usize];
-            if !self.text.continues_with(self.depth, label) {
+            if !label.is_empty() && !self.text.continues_with(self.depth, label) {
                 return None;
             }
             self.depth += label.len();
+            let found = node.value.map(|value| (value, self.depth));
             self.next = self.text.byte(self.depth).and_then(|step| self.trie.child(node, step));
-            if let Some(value) = node.value {
-                return Some((value, self.depth));
+            self.depth += 1;
+            if found.is_some() {
+                return found;
             }
         }
         None
