@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::config::{LbPolicy, LocalityPolicy, RingHash};
-use crate::policy::lb::{LbUpdate, Pick};
+use crate::policy::lb::{Command, EndpointId, LbUpdate, Pick};
 
 use super::driver::{Driver, connect, disconnect, locality, priorities, seconds};
 
@@ -152,24 +152,26 @@ proptest! {
     ) {
         let mut driver = Driver::round_robin();
         let ids: Vec<_> = (1..=count).map(|id| [id]).collect();
-        driver.update(priorities(&ids.iter().map(<[u32; 1]>::as_slice).collect::<Vec<_>>()));
+        let mut commands = driver.update(priorities(&ids.iter().map(<[u32; 1]>::as_slice).collect::<Vec<_>>()));
         let mut states = vec!['C'; count as usize];
         for (id, event, pause) in history {
             let id = (id - 1) % count + 1;
-            let state = &mut states[id as usize - 1];
-            match event {
-                0 => _ = driver.idle(id),
-                1 => _ = driver.connecting(id),
-                2 => _ = driver.ready(id),
-                _ => _ = driver.failed(id),
+            // an endpoint whose connection nobody has wanted has nothing to report
+            if commands.contains(&Command::Connect(EndpointId(id))) {
+                commands.extend(match event {
+                    0 => driver.idle(id),
+                    1 => driver.connecting(id),
+                    2 => driver.ready(id),
+                    _ => driver.failed(id),
+                });
+                let state = &mut states[id as usize - 1];
+                *state = match (event, *state) {
+                    (2, _) => 'R',
+                    (3, _) | (_, 'F') => 'F',
+                    _ => 'C',
+                };
             }
-            *state = match (event, *state) {
-                (2, _) => 'R',
-                (3, _) => 'F',
-                (_, 'F') => 'F',
-                _ => 'C',
-            };
-            driver.sleep(seconds(pause));
+            commands.extend(driver.sleep(seconds(pause)));
         }
         // at most ten seconds for each priority, one after the other
         driver.sleep(seconds(60));
