@@ -63,7 +63,8 @@ impl Endpoint {
 
 /// The addresses of one endpoint, at least one, in the order of preference (gRFC A61).
 ///
-/// Two lists are equal when they hold the same addresses in the same order.
+/// Two lists are equal when they hold the same addresses in the same order; they mean the same endpoint when their
+/// [`identity`](Self::identity) is equal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EndpointAddresses(Arc<[SocketAddr]>);
 
@@ -76,6 +77,16 @@ impl EndpointAddresses {
     /// The preferred address.
     pub fn first(&self) -> SocketAddr {
         self.0[0]
+    }
+
+    /// What identifies an endpoint: the same addresses in an order that does not depend on preference (LB-29).
+    pub fn identity(&self) -> Self {
+        if self.0.is_sorted() {
+            return self.clone();
+        }
+        let mut sorted = self.0.to_vec();
+        sorted.sort_unstable();
+        Self(sorted.into())
     }
 
     /// All addresses, preferred first.

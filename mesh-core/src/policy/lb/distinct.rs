@@ -2,15 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::EndpointAddresses;
-
 use super::{LbEndpoint, LbLocality, LbUpdate};
 
 /// The update without endpoints that an earlier priority or locality has already (LB-29): one with the same addresses,
 /// in whatever order. A locality or a priority of which nothing is left that way is not there either.
 pub(super) fn distinct(mut update: LbUpdate) -> LbUpdate {
     let mut seen = BTreeSet::new();
-    let mut is_new = |endpoint: &LbEndpoint| seen.insert(in_order(&endpoint.addresses));
+    let mut is_new = |endpoint: &LbEndpoint| seen.insert(endpoint.addresses.identity());
     let mut keeps = |locality: &mut LbLocality| {
         let is_empty = locality.endpoints.is_empty();
         locality.endpoints.retain(&mut is_new);
@@ -22,13 +20,4 @@ pub(super) fn distinct(mut update: LbUpdate) -> LbUpdate {
         is_empty || !priority.is_empty()
     });
     update
-}
-
-fn in_order(addresses: &EndpointAddresses) -> EndpointAddresses {
-    if addresses.as_slice().is_sorted() {
-        return addresses.clone();
-    }
-    let mut sorted = addresses.as_slice().to_vec();
-    sorted.sort_unstable();
-    EndpointAddresses::new(sorted[0], sorted[1..].iter().copied())
 }

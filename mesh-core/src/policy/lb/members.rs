@@ -47,7 +47,8 @@ impl Members {
         let old_by_id = std::mem::take(&mut self.by_id);
         (self.counts, self.ready, self.last_error) = (Counts::default(), Vec::new(), None);
         for endpoint in endpoints {
-            let same = |member: &mut Member| member.endpoint.addresses == endpoint.addresses;
+            let identity = endpoint.addresses.identity();
+            let same = |member: &mut Member| member.endpoint.addresses.identity() == identity;
             let known = old_by_id.get(&endpoint.id).and_then(|at| old[*at].take_if(same));
             let at = self.list.len();
             self.by_id.insert(endpoint.id, at);

@@ -17,6 +17,7 @@ use super::subchannel::{Subchannel, Subscription};
 /// A cluster's endpoints by id. An endpoint keeps its id as long as it stays, whatever moves around it.
 pub(super) struct Endpoints<B: 'static, C: Connect<B>> {
     entries: Vec<Option<Entry<B, C>>>,
+    /// By identity (LB-29).
     ids: HashMap<EndpointAddresses, EndpointId>,
     /// Lowest first, so that the ids stay dense.
     free: BinaryHeap<Reverse<EndpointId>>,
@@ -59,7 +60,7 @@ impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
 
     /// `None`: this update has the endpoint already.
     fn endpoint(&mut self, endpoint: &Endpoint, locality: &Arc<LocalityId>) -> Option<LbEndpoint> {
-        let id = match self.ids.get(&endpoint.addresses) {
+        let id = match self.ids.get(&endpoint.addresses.identity()) {
             Some(id) => *id,
             None => self.allocate(endpoint, locality),
         };
@@ -106,7 +107,7 @@ impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
                 EndpointId((self.entries.len() - 1) as u32)
             }
         };
-        self.ids.insert(endpoint.addresses.clone(), id);
+        self.ids.insert(endpoint.addresses.identity(), id);
         id
     }
 
@@ -115,7 +116,7 @@ impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
         let round = self.round;
         for (id, place) in (0..).map(EndpointId).zip(&mut self.entries) {
             if let Some(entry) = place.take_if(|entry| entry.seen != round) {
-                self.ids.remove(&entry.slot.addresses);
+                self.ids.remove(&entry.slot.addresses.identity());
                 self.free.push(Reverse(id));
             }
         }

@@ -59,7 +59,7 @@ struct Level {
 #[derive(Debug)]
 struct Endpoint {
     owner: ChildName,
-    addresses: EndpointAddresses,
+    identity: EndpointAddresses,
     state: Connectivity,
 }
 
@@ -180,10 +180,10 @@ impl Priority {
             names.into_iter().zip(priorities).map(|(name, localities)| Level { name, localities }).collect();
         for Level { name, localities } in &self.levels {
             for endpoint in localities.iter().flat_map(|locality| &locality.endpoints) {
-                let known = old.remove(&endpoint.id).filter(|known| known.addresses == endpoint.addresses);
+                let identity = endpoint.addresses.identity();
+                let known = old.remove(&endpoint.id).filter(|known| known.identity == identity);
                 let state = known.map_or(Connectivity::Idle, |known| known.state);
-                let addresses = endpoint.addresses.clone();
-                self.endpoints.insert(endpoint.id, Endpoint { owner: *name, addresses, state });
+                self.endpoints.insert(endpoint.id, Endpoint { owner: *name, identity, state });
             }
         }
         // LB-10: what is no longer configured goes at once

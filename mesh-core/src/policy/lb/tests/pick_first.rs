@@ -66,7 +66,7 @@ fn failure_is_told_when_all_have_failed_and_until_one_is_ready() {
     assert_eq!(driver.users(), [2]);
 }
 
-/// LB-72: a new list starts a new pass; what is failing counts as tried; the selected endpoint keeps its connection.
+/// Proves: LB-72.
 #[test]
 fn a_new_list_starts_a_new_pass() {
     let mut driver = driver();

@@ -148,7 +148,8 @@ fn an_endpoint_is_its_set_of_addresses() {
         "once in a cluster, whatever the order of its addresses"
     );
     driver.ready(1);
-    // other attributes are no other endpoint
+    // another order of its addresses or other attributes are no other endpoint
+    first.addresses = EndpointAddresses::new(address(2), [address(1)]);
     first.weight = 7;
     first.hash_key = Some("key".into());
     let mut listed = vec![vec![locality("a", 1, &[])]];

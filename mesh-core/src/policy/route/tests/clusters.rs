@@ -35,6 +35,15 @@ fn shares_follow_weights() {
     }
 }
 
+/// RDS-11: a total of zero, or one that does not fit 32 bits.
+#[test]
+fn impossible_weights_are_refused() {
+    for weights in [&[][..], &[0, 0], &[u32::MAX, 1]] {
+        let entry = |weight: &u32| WeightedCluster { name: "c".into(), weight: *weight };
+        assert!(ClusterChoice::weighted(weights.iter().map(entry)).is_err(), "{weights:?}");
+    }
+}
+
 /// RDS-11: entries of weight zero are not there, and positions are those of the names that are left.
 #[test]
 fn weight_zero_is_never_picked() {
