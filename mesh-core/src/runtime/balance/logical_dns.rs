@@ -123,3 +123,58 @@ impl Drop for LogicalDns {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    fn addresses(list: &[&str]) -> Vec<SocketAddr> {
+        list.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    /// Proves: LB-06.
+    #[tokio::test(start_paused = true)]
+    async fn all_addresses_are_one_endpoint_and_are_looked_up_again_at_most_every_interval() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let start = Instant::now();
+        let interval = Duration::from_secs(30);
+        let mailbox: Arc<Mailbox<()>> = Arc::default();
+        let mut dns = LogicalDns::new("shop.test".into(), 7, interval);
+        let lookup = |dns: &mut LogicalDns, now, number| {
+            dns.resolve(now, number, &Handle::current(), &mailbox);
+            dns.lookup == number
+        };
+        assert!(lookup(&mut dns, start, 1));
+        assert!(dns.is_pending());
+
+        let answer = addresses(&["10.0.0.1:7", "[::1]:7", "10.0.0.2:7"]);
+        let set = dns.on_answer(start, 1, Ok(answer.clone()), &mut rng).unwrap().unwrap();
+        let [priority] = &set.priorities[..] else { panic!("one priority: {set:?}") };
+        let [locality] = &priority.localities[..] else { panic!("one locality: {set:?}") };
+        let [endpoint] = &locality.endpoints[..] else { panic!("one endpoint: {set:?}") };
+        assert_eq!(
+            (locality.id.to_string(), locality.weight.get()),
+            (Locality::of(vec![]).id.to_string(), 1)
+        );
+        assert_eq!(endpoint.addresses.as_slice(), answer);
+        assert_eq!(&*endpoint.hostname, "shop.test:7");
+
+        // A connection that fails asks for another lookup; it waits for the interval.
+        dns.request();
+        assert!(!lookup(&mut dns, start + interval / 2, 2));
+        assert_eq!(dns.next_deadline(), Some(start + interval));
+        assert!(lookup(&mut dns, start + interval, 3));
+        assert!(dns.on_answer(start + interval, 1, Ok(vec![]), &mut rng).is_none(), "an old answer");
+        let same = dns.on_answer(start + interval, 3, Ok(answer), &mut rng);
+        assert!(same.is_none(), "the same addresses change nothing");
+
+        // A failure leaves what is known in use.
+        dns.request();
+        assert!(lookup(&mut dns, start + interval * 2, 4));
+        assert!(dns.on_answer(start + interval * 2, 4, Err("no".to_owned()), &mut rng).is_none());
+        assert!(dns.endpoints().is_some());
+    }
+}

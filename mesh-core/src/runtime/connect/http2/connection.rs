@@ -53,10 +53,10 @@ impl Http2Connection {
     }
 
     fn start<B: Http2RequestBody>(&self, request: Request<B>) -> Result<Http2Call<B>, SendFailure<B>> {
-        // h2 does not give back what it cannot send: it is not asked once the connection has closed.
-        if !self.0.shared.is_open() {
+        // h2 does not give back what it cannot send, and must not be asked once the connection has closed.
+        let Some(_sending) = self.0.shared.sending() else {
             return Err(SendFailure::not_sent(request, "the connection is closed"));
-        }
+        };
         let mut sender = self.0.sender.clone();
         let (head, body) = request.into_parts();
         let ended = body.is_end_stream();

@@ -24,6 +24,8 @@ use super::settings::Keepalive;
 pub(super) struct Shared {
     /// No new calls.
     closed: AtomicBool,
+    /// Callers between asking whether the connection is open and having sent.
+    sending: AtomicUsize,
     /// Calls in flight.
     pub(super) calls: AtomicUsize,
     /// Something has arrived since the last look.
@@ -35,13 +37,36 @@ impl Shared {
         !self.closed.load(Ordering::Acquire)
     }
 
-    /// No new calls from here on.
+    /// No new calls from here on, but for those of callers that are [sending](Self::sending).
     pub(super) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.closed.store(true, Ordering::SeqCst);
+    }
+
+    /// Asks for permission to send one call. `None`: the connection is closed. Who gets it can count on h2 not to
+    /// learn of the end before it is dropped, unless the end is h2's own doing.
+    pub(super) fn sending(&self) -> Option<Sending<'_>> {
+        // Sequentially consistent: either this sees the store of `close`, or `is_quiet` sees this.
+        self.sending.fetch_add(1, Ordering::SeqCst);
+        let sending = Sending(self);
+        (!self.closed.load(Ordering::SeqCst)).then_some(sending)
+    }
+
+    /// Whether nobody is sending any more, after [`close`](Self::close).
+    pub(super) fn is_quiet(&self) -> bool {
+        self.sending.load(Ordering::SeqCst) == 0
     }
 
     pub(super) fn heard(&self) {
         self.heard.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Permission to send one call.
+pub(super) struct Sending<'a>(&'a Shared);
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        self.0.sending.fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -53,6 +78,8 @@ pub(super) struct Driver<I: AsyncRead + AsyncWrite + Unpin> {
     /// There until the connection takes no more calls.
     open: Option<Open>,
     keepalive: Option<Watch>,
+    /// Given up by keepalive.
+    dead: bool,
 }
 
 struct Open {
@@ -83,7 +110,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
             let timer = Box::pin(tokio::time::sleep_until(pinger.next_deadline().into()));
             Watch { pinger, ping_pong, timer }
         });
-        Self { connection, shared, open: Some(Open { probe, released, report }), keepalive }
+        Self { connection, shared, open: Some(Open { probe, released, report }), keepalive, dead: false }
     }
 
     /// No new calls from here on.
@@ -111,11 +138,20 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Future for Driver<I> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let me = &mut *self;
-        let dead = me.keepalive.as_mut().is_some_and(|watch| watch.poll_dead(cx, &me.shared));
+        let dead = !me.dead && me.keepalive.as_mut().is_some_and(|watch| watch.poll_dead(cx, &me.shared));
         if dead {
-            // Dropping the connection ends its streams.
             me.close(DisconnectReason::TimedOut);
-            return Poll::Ready(());
+            me.dead = true;
+        }
+        if me.dead {
+            // Dropping the connection ends its streams.
+            return match me.shared.is_quiet() {
+                true => Poll::Ready(()),
+                false => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            };
         }
         if me.open.as_mut().is_some_and(|open| Pin::new(&mut open.released).poll(cx).is_ready()) {
             me.close(DisconnectReason::Shutdown);

@@ -1,9 +1,12 @@
 //! The bytes of a connection, looked at on their way in.
 //!
-//! A server that shuts down gracefully sends GOAWAY and then a PING; what it has received when the answer arrives, it
-//! still processes. h2 answers pings before it writes what is queued, so that calls which begin at that moment would
-//! be refused. [`Observed`] therefore delivers a GOAWAY by itself: the connection counts as closed one turn before
-//! h2 learns of it, and h2 writes everything it has before it sees the PING.
+//! [`Observed`] sees the end before h2 does, which makes two promises possible that h2 alone cannot keep:
+//!
+//! - A call is either given to h2 before the end or given back: the connection counts as closed first, and h2 learns
+//!   of GOAWAY, end of stream or error only when nobody is about to send.
+//! - A graceful GOAWAY refuses no call. A server that shuts down sends GOAWAY and then a PING; what it has received
+//!   when the answer arrives, it still processes. h2 answers pings before it writes what is queued, so GOAWAY is
+//!   delivered by itself, and h2 gets a turn to write before it sees the PING.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -14,7 +17,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::driver::Shared;
-use super::scanner::Scanner;
+use super::scanner::{Cut, Scanner};
 
 /// A stream of bytes that notices signs of life and of the end.
 #[derive(Debug)]
@@ -24,39 +27,86 @@ pub(super) struct Observed<I> {
     scanner: Scanner,
     /// Read but not delivered; empty but around a GOAWAY.
     held: BytesMut,
-    turn: Turn,
+    /// End of stream or an error, not delivered yet.
+    end: Option<io::Result<()>>,
+    gate: Gate,
 }
 
-/// What the next read does.
-#[derive(Debug, PartialEq, Eq)]
-enum Turn {
-    Read,
-    /// Lets everybody else go first.
-    Wait,
-    /// Everybody knows of the end already.
-    End,
+/// What the next read waits for.
+#[derive(Debug)]
+enum Gate {
+    Open,
+    /// Nobody is about to send.
+    Quiet,
+    /// h2 has written what it has.
+    Turn,
 }
 
 impl<I> Observed<I> {
     pub(super) fn new(io: I, shared: Arc<Shared>) -> Self {
-        Self { io, shared, scanner: Scanner::default(), held: BytesMut::new(), turn: Turn::Read }
+        let (scanner, held) = (Scanner::default(), BytesMut::new());
+        Self { io, shared, scanner, held, end: None, gate: Gate::Open }
     }
 
-    /// Takes back what is not to be delivered in this turn. Whether anything is.
-    fn hold_back(&mut self, buf: &mut ReadBuf<'_>, before: usize) -> bool {
-        let part = self.scanner.scan(&buf.filled()[before..]);
-        if let Some(end) = part {
-            self.shared.close();
-            let rest = &buf.filled()[before + end..];
-            // What was held and not delivered now comes after what was just taken from it.
-            let mut held = BytesMut::with_capacity(rest.len() + self.held.len());
-            held.extend_from_slice(rest);
-            held.extend_from_slice(&self.held);
-            self.held = held;
-            buf.set_filled(before + end);
-            self.turn = Turn::Wait;
+    fn pass(&mut self) -> bool {
+        let passed = match self.gate {
+            Gate::Open => return true,
+            Gate::Quiet => self.shared.is_quiet(),
+            Gate::Turn => {
+                self.gate = Gate::Open;
+                return false;
+            }
+        };
+        if passed {
+            self.gate = Gate::Open;
         }
-        buf.filled().len() > before
+        passed
+    }
+
+    /// Takes back what is to be delivered later.
+    fn hold_back(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
+        let length = match self.scanner.scan(&buf.filled()[before..]) {
+            None => return,
+            Some(Cut::Begin(length)) => {
+                self.shared.close();
+                self.gate = Gate::Quiet;
+                length
+            }
+            Some(Cut::End(length)) => {
+                self.gate = Gate::Turn;
+                length
+            }
+        };
+        // What was held and not taken now comes after what was taken.
+        let rest = &buf.filled()[before + length..];
+        let mut held = BytesMut::with_capacity(rest.len() + self.held.len());
+        held.extend_from_slice(rest);
+        held.extend_from_slice(&self.held);
+        self.held = held;
+        buf.set_filled(before + length);
+    }
+
+    /// A write that failed is tried again, and fails again, once nobody is about to send.
+    fn written<T>(&self, cx: &Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if matches!(outcome, Poll::Ready(Err(_))) {
+            self.shared.close();
+            if !self.shared.is_quiet() {
+                return after_others(cx);
+            }
+        }
+        outcome
+    }
+}
+
+impl<I: AsyncRead + Unpin> Observed<I> {
+    fn poll_fetch(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.held.is_empty() {
+            return Pin::new(&mut self.io).poll_read(cx, buf);
+        }
+        let length = self.held.len().min(buf.remaining());
+        buf.put_slice(&self.held[..length]);
+        self.held.advance(length);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -67,46 +117,47 @@ impl<I: AsyncRead + Unpin> AsyncRead for Observed<I> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let me = &mut *self;
-        if me.turn == Turn::Wait {
-            me.turn = Turn::Read;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        let before = buf.filled().len();
-        if me.held.is_empty() {
-            ready!(Pin::new(&mut me.io).poll_read(cx, buf)).inspect_err(|_| me.shared.close())?;
-        } else {
-            let length = me.held.len().min(buf.remaining());
-            buf.put_slice(&me.held[..length]);
-            me.held.advance(length);
-        }
-        if buf.filled().len() > before {
-            me.shared.heard();
-            if me.hold_back(buf, before) {
-                return Poll::Ready(Ok(()));
+        loop {
+            if !me.pass() {
+                return after_others(cx);
             }
-        } else if me.turn == Turn::End || buf.remaining() == 0 {
-            return Poll::Ready(Ok(()));
-        } else {
-            // The end: no more calls from here on, and those that begin right now are still told properly.
-            me.shared.close();
-            me.turn = Turn::End;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+            if let Some(end) = me.end.take() {
+                return Poll::Ready(end);
+            }
+            let before = buf.filled().len();
+            let outcome = ready!(me.poll_fetch(cx, buf));
+            if buf.filled().len() > before {
+                me.shared.heard();
+                me.hold_back(buf, before);
+                if buf.filled().len() > before {
+                    return Poll::Ready(outcome);
+                }
+            } else if outcome.is_err() || buf.remaining() > 0 {
+                me.shared.close();
+                me.end = Some(outcome);
+                me.gate = Gate::Quiet;
+            } else {
+                return Poll::Ready(outcome);
+            }
         }
-        me.turn = Turn::Read;
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
+}
+
+/// Lets the other tasks go first.
+fn after_others<T>(cx: &Context<'_>) -> Poll<T> {
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
 impl<I: AsyncWrite + Unpin> AsyncWrite for Observed<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
+        let outcome = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.written(cx, outcome)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        let outcome = Pin::new(&mut self.io).poll_flush(cx);
+        self.written(cx, outcome)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -118,7 +169,8 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Observed<I> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+        let outcome = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.written(cx, outcome)
     }
 
     fn is_write_vectored(&self) -> bool {

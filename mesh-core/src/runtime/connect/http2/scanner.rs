@@ -16,10 +16,17 @@ enum Place {
     Payload { left: usize, goaway: bool },
 }
 
+/// A GOAWAY begins or ends after so many of the given bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    Begin(usize),
+    End(usize),
+}
+
 impl Scanner {
-    /// Looks at the next bytes. `Some(n)`: after `n` of them a GOAWAY begins or ends; the rest has not been looked at
-    /// and is to be given again.
-    pub(super) fn scan(&mut self, bytes: &[u8]) -> Option<usize> {
+    /// Looks at the next bytes, up to where a GOAWAY begins or ends. What comes after that has not been looked at and
+    /// is to be given again.
+    pub(super) fn scan(&mut self, bytes: &[u8]) -> Option<Cut> {
         let mut at = 0;
         while at < bytes.len() {
             match &mut self.place {
@@ -31,7 +38,7 @@ impl Scanner {
                         let ended = *goaway;
                         self.place = Place::START;
                         if ended {
-                            return Some(at);
+                            return Some(Cut::End(at));
                         }
                     }
                 }
@@ -47,7 +54,7 @@ impl Scanner {
                     let goaway = head[3] == GOAWAY;
                     if goaway && !std::mem::replace(&mut self.announced, true) {
                         *seen = before;
-                        return Some(begin);
+                        return Some(Cut::Begin(begin));
                     }
                     self.announced = false;
                     let left = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
@@ -94,7 +101,7 @@ mod tests {
         while begin < bytes.len() {
             let end = (begin + piece).min(bytes.len());
             match scanner.scan(&bytes[begin..end]) {
-                Some(length) => {
+                Some(Cut::Begin(length) | Cut::End(length)) => {
                     begin += length;
                     cuts.push(begin);
                 }

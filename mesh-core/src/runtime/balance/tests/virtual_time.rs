@@ -1,156 +1,33 @@
-use std::collections::HashMap;
-use std::future::{Ready, ready};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::BodyExt;
-use http_body_util::Empty;
-use http_body_util::combinators::UnsyncBoxBody;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::runtime::Handle;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{ClusterHandle, MaxConnecting, Pool, PoolSettings, Published};
+use super::lazy::Lazy;
+use super::network::{Habit, Line, Net};
+use super::{cluster_of, pick, set};
 use crate::config::{
     Cluster, ClusterSettings, Discovery, DropCategory, Endpoint, EndpointAddresses, EndpointSet,
-    HealthStatus, LbPolicy, Locality, Priority, ResourceError,
+    HealthStatus, LbPolicy, ResourceError,
 };
-use crate::policy::lb::{Connectivity, EndpointId, Pick, PickContext};
+use crate::policy::lb::{Connectivity, EndpointId, EndpointLoad, LbEndpoint, Pick};
 use crate::policy::matcher::Fraction;
-use crate::policy::subchannel::{BackoffSettings, Settings};
-use crate::runtime::connect::{
-    BodyError, Connect, ConnectError, Connection, DisconnectReason, Established, Http2Connection,
-    Http2Connector, SendErrorKind, SendFailure, Tcp,
-};
-use crate::runtime::testing::{Counts, Server, TestBody, body, call, eventually};
-
-/// A network in memory, on the test's clock.
-#[derive(Debug, Default, Clone)]
-struct Net(Arc<NetState>);
-
-#[derive(Debug, Default)]
-struct NetState {
-    habits: Mutex<HashMap<SocketAddr, Habit>>,
-    attempts: Mutex<Vec<(SocketAddr, Instant)>>,
-    running: AtomicUsize,
-    most_running: AtomicUsize,
-    lines: Mutex<HashMap<SocketAddr, watch::Sender<bool>>>,
-    /// Connections that somebody holds.
-    held: Arc<()>,
-}
-
-/// How an address answers; it accepts unless told otherwise.
-#[derive(Debug, Clone, Copy)]
-enum Habit {
-    Accept(Duration),
-    Refuse,
-    Silence,
-}
-
-#[derive(Debug, Clone)]
-struct Line {
-    address: SocketAddr,
-    up: watch::Receiver<bool>,
-    _held: Arc<()>,
-}
-
-impl Net {
-    fn set(&self, address: SocketAddr, habit: Habit) {
-        self.0.habits.lock().unwrap().insert(address, habit);
-    }
-
-    /// Ends the connections to an address.
-    fn cut(&self, address: SocketAddr) {
-        self.0.lines.lock().unwrap()[&address].send_replace(false);
-    }
-
-    fn attempts(&self, address: SocketAddr) -> Vec<Instant> {
-        let attempts = self.0.attempts.lock().unwrap();
-        attempts.iter().filter(|(to, _)| *to == address).map(|(_, at)| *at).collect()
-    }
-
-    fn all_attempts(&self) -> usize {
-        self.0.attempts.lock().unwrap().len()
-    }
-
-    fn held(&self) -> usize {
-        Arc::strong_count(&self.0.held) - 1
-    }
-}
-
-struct Running<'a>(&'a NetState);
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-impl Connect<()> for Net {
-    type Connection = Line;
-
-    async fn connect(&self, address: SocketAddr) -> Result<Established<Line>, ConnectError> {
-        self.0.attempts.lock().unwrap().push((address, Instant::now()));
-        let running = self.0.running.fetch_add(1, Ordering::SeqCst) + 1;
-        self.0.most_running.fetch_max(running, Ordering::SeqCst);
-        let _running = Running(&self.0);
-        let habit = self.0.habits.lock().unwrap().get(&address).copied();
-        match habit.unwrap_or(Habit::Accept(Duration::ZERO)) {
-            Habit::Accept(delay) => tokio::time::sleep(delay).await,
-            Habit::Refuse => return Err(ConnectError::new(address, "refused")),
-            Habit::Silence => std::future::pending().await,
-        }
-        let (up, line) = watch::channel(true);
-        self.0.lines.lock().unwrap().insert(address, up);
-        let mut down = line.clone();
-        let closed = Box::pin(async move {
-            let _ = down.wait_for(|up| !up).await;
-            DisconnectReason::Unknown
-        });
-        let connection = Line { address, up: line, _held: self.0.held.clone() };
-        Ok(Established { connection, closed })
-    }
-}
-
-impl Connection<()> for Line {
-    type ResponseBody = UnsyncBoxBody<Bytes, BodyError>;
-    type Future = Ready<Result<Response<Self::ResponseBody>, SendFailure<()>>>;
-
-    fn send(&self, _request: Request<()>) -> Self::Future {
-        ready(Ok(Response::new(Empty::new().map_err(|never| match never {}).boxed_unsync())))
-    }
-
-    fn is_open(&self) -> bool {
-        *self.up.borrow()
-    }
-}
+use crate::runtime::balance::endpoints::Entry;
+use crate::runtime::balance::slot::Line as SlotLine;
+use crate::runtime::balance::subchannel::Subchannel;
+use crate::runtime::balance::{ClusterHandle, MaxConnecting, Pool, PoolSettings, Published, Slot};
+use crate::runtime::testing::eventually;
 
 type FakeCluster = ClusterHandle<(), Net>;
 
 fn address(number: usize) -> SocketAddr {
     let [.., high, low] = (number as u32).to_be_bytes();
     SocketAddr::from(([10, 1, high, low], 80))
-}
-
-fn set(endpoints: Vec<Endpoint>) -> EndpointSet {
-    let priorities = match endpoints.is_empty() {
-        true => Vec::new(),
-        false => vec![Priority { localities: vec![Arc::new(Locality::of(endpoints))] }],
-    };
-    EndpointSet { priorities, drops: Vec::new() }
-}
-
-fn cluster_of(set: EndpointSet) -> Cluster {
-    Cluster {
-        settings: Arc::new(ClusterSettings::new("test")),
-        discovery: Discovery::Endpoints(Ok(Arc::new(set))),
-    }
 }
 
 fn cluster(numbers: impl IntoIterator<Item = usize>) -> Cluster {
@@ -160,11 +37,6 @@ fn cluster(numbers: impl IntoIterator<Item = usize>) -> Cluster {
 fn pool() -> (Net, Arc<Pool<(), Net>>) {
     let net = Net::default();
     (net.clone(), Pool::new(net, PoolSettings::default()))
-}
-
-fn pick<T>(published: &Published<T>, rng: &mut StdRng) -> Pick {
-    let context = PickContext { path: "/", headers: &http::HeaderMap::new(), hash: None };
-    published.picker.pick(&context, rng)
 }
 
 /// The address that a call goes to now.
@@ -476,108 +348,43 @@ async fn dns_name_is_resolved_and_unknown_names_fail_with_their_reason() {
     assert!(picked(&handle).unwrap_err().contains("resolve not\0a name: "));
 }
 
-/// Sends calls one after the other until told to stop; the failures.
-async fn load(
-    cluster: Arc<ClusterHandle<TestBody, Http2Connector<Tcp>>>,
-    mut stop: watch::Receiver<bool>,
-    sent: Arc<AtomicUsize>,
-) -> Vec<String> {
-    let mut failures = Vec::new();
-    let mut rng = StdRng::seed_from_u64(1);
-    while !*stop.borrow_and_update() {
-        let mut request = call("/echo", body("hello"));
-        let outcome = loop {
-            let (version, connection) = {
-                let published = cluster.published();
-                let connection: Option<Http2Connection> = match pick(&published, &mut rng) {
-                    Pick::Endpoint(id) => published.slot(id).and_then(|slot| slot.connection()),
-                    Pick::Wait(_) => None,
-                    other => break Err(format!("{other:?}")),
-                };
-                (published.version, connection)
-            };
-            match connection.filter(Connection::<TestBody>::is_open) {
-                None => cluster.changed(version).await,
-                Some(connection) => match connection.send(request).await {
-                    Ok(response) => {
-                        break response.into_body().collect().await.map_err(|error| format!("{error:?}"));
-                    }
-                    Err(SendFailure { error, request: Some(back) })
-                        if error.kind() == SendErrorKind::NotSent =>
-                    {
-                        request = *back;
-                    }
-                    Err(failure) => break Err(format!("{failure:?}")),
-                },
-            }
-        };
-        sent.fetch_add(1, Ordering::SeqCst);
-        failures.extend(outcome.err());
-    }
-    failures
+#[tokio::test(start_paused = true)]
+async fn idle_endpoint_is_connected_when_a_call_asks_and_closed_when_unwanted() {
+    let (net, pool) = pool();
+    let handle = FakeCluster::start_with(Lazy::boxed, &cluster(0..3), &pool, 1);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(net.all_attempts(), 0, "nobody wants a connection");
+
+    (0..100).for_each(|_| handle.wake(None));
+    until(&handle, |published| matches!(published.state, Connectivity::Ready)).await;
+    assert_eq!(picked(&handle), Ok(address(0)));
+    assert_eq!(net.all_attempts(), 1);
+
+    (0..100).for_each(|_| handle.wake(Some(EndpointId(2))));
+    handle.wake(Some(EndpointId(99)));
+    until(&handle, |published| published.slot(EndpointId(2)).unwrap().connection().is_some()).await;
+    assert_eq!(picked(&handle), Ok(address(2)));
+    eventually("the other connection is closed", || net.held() == 1).await;
+    assert_eq!(connected(&handle.published()), 1);
+
+    // What was let go of can be had again.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    handle.wake(Some(EndpointId(0)));
+    until(&handle, |published| published.slot(EndpointId(0)).unwrap().connection().is_some()).await;
+    assert_eq!((picked(&handle), net.all_attempts()), (Ok(address(0)), 3));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn endpoints_that_go_away_under_load_fail_no_call() {
-    for endpoints in [1, 3] {
-        let mut servers = Vec::new();
-        for _ in 0..endpoints {
-            servers.push(Server::start().await);
-        }
-        // Connections that break at once are normal here.
-        let backoff = BackoffSettings { initial: Duration::from_millis(10), ..BackoffSettings::default() };
-        let subchannel = Settings { backoff, ..Settings::default() };
-        let settings = PoolSettings { subchannel, ..PoolSettings::default() };
-        let pool = Pool::new(Http2Connector::<Tcp>::default(), settings);
-        let all = servers.iter().map(|server| Endpoint::new(server.address)).collect();
-        let cluster = ClusterHandle::start(&cluster_of(set(all)), &pool, 1);
-        let (stop, stopped) = watch::channel(false);
-        let sent = Arc::new(AtomicUsize::new(0));
-        let callers: Vec<_> =
-            (0..8).map(|_| tokio::spawn(load(cluster.clone(), stopped.clone(), sent.clone()))).collect();
-        for round in 0..10 {
-            for server in &servers {
-                let before = Counts::of(&sent);
-                eventually("calls go on", || Counts::of(&sent) > before + 100).await;
-                server.drain();
-            }
-            let accepted = servers.iter().map(Server::accepted).sum::<usize>();
-            assert!(accepted <= endpoints * (round + 2), "one connection at a time");
-        }
-        stop.send_replace(true);
-        for caller in callers {
-            assert_eq!(caller.await.unwrap(), Vec::<String>::new());
-        }
-        drop(cluster);
-        for server in &servers {
-            eventually("no connection is left", || server.open() == 0).await;
-        }
-    }
+#[test]
+fn endpoint_costs_little_before_it_is_connected() {
+    // Everything that a cluster of its own adds for one endpoint with one address, with generous maps.
+    let config = size_of::<Endpoint>() + size_of::<SocketAddr>() + 2 * POINTER;
+    let slot =
+        size_of::<Slot<Line>>() + size_of::<SlotLine<Line>>() + size_of::<EndpointLoad>() + 6 * POINTER;
+    let entry = size_of::<Option<Entry<(), Net>>>() + size_of::<LbEndpoint>() + 4 * POINTER;
+    let maps = 4 * (size_of::<EndpointAddresses>() + size_of::<EndpointId>() + POINTER);
+    let subchannel = size_of::<Subchannel<(), Net>>() + 3 * POINTER;
+    let total = config + slot + entry + maps + subchannel;
+    assert!(total <= 1024, "{total} = {config} + {slot} + {entry} + {maps} + {subchannel} bytes");
 }
 
-#[tokio::test]
-async fn removed_endpoint_finishes_its_calls() {
-    let servers = [Server::start().await, Server::start().await];
-    let pool = Pool::<TestBody, _>::new(Http2Connector::<Tcp>::default(), PoolSettings::default());
-    let only = |server: &Server| cluster_of(set(vec![Endpoint::new(server.address)]));
-    let cluster = ClusterHandle::start(&only(&servers[0]), &pool, 1);
-    let connection: Http2Connection = loop {
-        let version = cluster.published().version;
-        match cluster.published().endpoints().find_map(|(_, slot)| slot.connection()) {
-            Some(connection) => break connection,
-            None => cluster.changed(version).await,
-        }
-    };
-    let (feed, chunks) = tokio::sync::mpsc::unbounded_channel();
-    let upload = crate::runtime::testing::ChannelBody { chunks, taken: Arc::default() };
-    let response = connection.send(call("/echo", upload.boxed_unsync())).await.unwrap();
-    drop(connection);
-    cluster.update(&only(&servers[1]));
-    eventually("the other endpoint is connected", || servers[1].open() == 1).await;
-    eventually("the removed one is let go of", || pool.subchannel_count() == 1).await;
-    feed.send(Bytes::from_static(b"late")).unwrap();
-    drop(feed);
-    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "late");
-    eventually("its connection ends with the call", || servers[0].open() == 0).await;
-    assert_eq!(servers[0].accepted(), 1);
-}
+const POINTER: usize = size_of::<usize>();

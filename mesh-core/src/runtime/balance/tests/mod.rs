@@ -1,0 +1,34 @@
+//! Clusters on a network in memory and on real endpoints.
+
+mod lazy;
+mod live;
+mod network;
+mod virtual_time;
+
+use std::sync::Arc;
+
+use rand::rngs::StdRng;
+
+use super::Published;
+use crate::config::{Cluster, ClusterSettings, Discovery, Endpoint, EndpointSet, Locality, Priority};
+use crate::policy::lb::{Pick, PickContext};
+
+fn set(endpoints: Vec<Endpoint>) -> EndpointSet {
+    let priorities = match endpoints.is_empty() {
+        true => Vec::new(),
+        false => vec![Priority { localities: vec![Arc::new(Locality::of(endpoints))] }],
+    };
+    EndpointSet { priorities, drops: Vec::new() }
+}
+
+fn cluster_of(set: EndpointSet) -> Cluster {
+    Cluster {
+        settings: Arc::new(ClusterSettings::new("test")),
+        discovery: Discovery::Endpoints(Ok(Arc::new(set))),
+    }
+}
+
+fn pick<T>(published: &Published<T>, rng: &mut StdRng) -> Pick {
+    let context = PickContext { path: "/", headers: &http::HeaderMap::new(), hash: None };
+    published.picker.pick(&context, rng)
+}
