@@ -14,7 +14,7 @@ pub(super) async fn metrics(State(admin): State<Admin>) -> Result<impl IntoRespo
     let snapshot = admin.cache.latest();
     let nothing = ResourceSet::default();
     let text = admin.metrics.text(&Reading {
-        clients: &admin.registry.clients(),
+        clients: &admin.registry.briefs(),
         state: &admin.pipeline(),
         resources: snapshot.as_ref().map_or(&nothing, |snapshot| &snapshot.set),
     });

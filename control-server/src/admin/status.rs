@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
-use crate::discovery::{ClientStatus, SyncState};
+use crate::discovery::{ClientBrief, SyncState};
 use crate::state::Severity;
 
 use super::Admin;
@@ -48,7 +48,7 @@ pub struct ClientCounts {
 }
 
 impl ClientCounts {
-    fn of(clients: &[ClientStatus]) -> Self {
+    fn of(clients: &[ClientBrief]) -> Self {
         let count = |state| clients.iter().filter(|client| client.state == state).count();
         Self {
             connected: clients.len(),
@@ -71,6 +71,6 @@ pub(super) async fn status(State(admin): State<Admin>) -> Json<ServerStatus> {
         objects: state.objects.len(),
         errors: count(Severity::Error),
         warnings: count(Severity::Warning),
-        clients: ClientCounts::of(&admin.registry.clients()),
+        clients: ClientCounts::of(&admin.registry.briefs()),
     })
 }

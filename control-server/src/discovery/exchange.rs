@@ -242,7 +242,8 @@ impl Exchange {
         format!("{:016x}", hash.finish()).into()
     }
 
-    fn state(&self) -> SyncState {
+    /// Whether the client has what it asked for, as far as resources are known.
+    pub(super) fn state(&self) -> SyncState {
         match (&self.outstanding, self.dirty_since, &self.nack) {
             (Some(_), ..) | (_, Some(_), _) => SyncState::Pending,
             (None, None, Some(_)) => SyncState::Nacked,

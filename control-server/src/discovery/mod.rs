@@ -26,4 +26,4 @@ pub use cache::{Feed, ResourceCache, Snapshot};
 pub use drain::Drain;
 pub use registry::Registry;
 pub use service::AggregatedDiscovery;
-pub use status::{ClientStatus, SyncState, TypeStatus};
+pub use status::{ClientBrief, ClientStatus, SyncState, TypeStatus};

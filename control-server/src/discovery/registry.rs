@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use envoy_types::pb::envoy::config::core::v3::{Locality, Node, node::UserAgentVersionType};
 
-use super::status::{ClientStatus, SyncState};
+use super::status::{ClientBrief, ClientStatus};
 use super::stream::Stream;
 
 /// Every open ADS stream. Clones share the same list.
@@ -40,6 +40,12 @@ impl Registry {
         let now = now();
         let clients: Vec<_> = self.lock().values().cloned().collect();
         clients.iter().map(|client| client.status(now)).collect()
+    }
+
+    /// The same in few words, without the names of resources.
+    pub fn briefs(&self) -> Vec<ClientBrief> {
+        let clients: Vec<_> = self.lock().values().cloned().collect();
+        clients.iter().map(|client| client.brief()).collect()
     }
 
     /// How one client stands.
@@ -93,11 +99,16 @@ impl Client {
         self.peer.map(|peer| peer.to_string()).unwrap_or_default()
     }
 
+    fn brief(&self) -> ClientBrief {
+        let stream = self.stream();
+        let node_id = stream.node().map(|node| node.id.clone()).unwrap_or_default();
+        ClientBrief { id: self.id, node_id, state: stream.state() }
+    }
+
     fn status(&self, now: Instant) -> ClientStatus {
         let stream = self.stream();
         let none = Node::default();
         let node = stream.node().unwrap_or(&none);
-        let types = stream.status(now);
         ClientStatus {
             id: self.id,
             node_id: node.id.clone(),
@@ -107,8 +118,8 @@ impl Client {
             user_agent_version: user_agent_version(node),
             peer: self.peer_text(),
             connected_seconds: now.saturating_duration_since(self.connected).as_secs(),
-            state: types.iter().map(|status| status.state).max().unwrap_or(SyncState::Synced),
-            types,
+            state: stream.state(),
+            types: stream.status(now),
             unknown_types: stream.unknown_types(),
         }
     }

@@ -29,6 +29,17 @@ pub struct ClientStatus {
     pub unknown_types: Vec<String>,
 }
 
+/// A connected client in few words: what it costs nothing to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientBrief {
+    /// Numbers the streams of this server process.
+    pub id: u64,
+    /// The xDS node's id; empty until the first request.
+    pub node_id: String,
+    /// The worst of its types.
+    pub state: SyncState,
+}
+
 /// How one type stands with one client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TypeStatus {

@@ -11,7 +11,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::discovery::{ClientStatus, SyncState};
+use crate::discovery::{ClientBrief, SyncState};
 use crate::resources::{ResourceKind, ResourceSet};
 use crate::state::{PipelineState, Severity};
 
@@ -73,7 +73,7 @@ enum StateValue {
 #[derive(Debug)]
 pub struct Reading<'a> {
     /// Connected clients.
-    pub clients: &'a [ClientStatus],
+    pub clients: &'a [ClientBrief],
     /// How configuration stands.
     pub state: &'a PipelineState,
     /// What is served.

@@ -16,7 +16,7 @@ use crate::resources::ResourceKind;
 
 use crate::discovery::cache::Snapshot;
 use crate::discovery::exchange::{Exchange, Outcome, Request};
-use crate::discovery::status::TypeStatus;
+use crate::discovery::status::{SyncState, TypeStatus};
 use crate::discovery::wire::Response;
 
 /// How long one thing waits for another.
@@ -177,6 +177,15 @@ impl Stream {
 
     pub(in crate::discovery) fn unknown_types(&self) -> Vec<String> {
         self.unknown_types.iter().cloned().collect()
+    }
+
+    /// The worst state of any type; without resources everything is pending.
+    pub(in crate::discovery) fn state(&self) -> SyncState {
+        let worst = self.exchanges.values().map(Exchange::state).max();
+        match worst {
+            Some(_) if self.snapshot.is_none() => SyncState::Pending,
+            worst => worst.unwrap_or(SyncState::Synced),
+        }
     }
 
     pub(in crate::discovery) fn status(&self, now: Instant) -> Vec<TypeStatus> {
