@@ -148,3 +148,52 @@ async fn mistaken_flags_are_usage_errors() {
     let help = meshctl(&["--help"]).await;
     assert!(help.status.success() && stdout(&help).contains("bootstrap"));
 }
+
+const SERVICE: &str = "\
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: greeter, namespace: shop}
+spec:
+  hosts: [greeter.shop]
+  resolution: STATIC
+  ports: [{number: 80, name: grpc, protocol: GRPC}]
+  endpoints: [{address: 10.0.0.1}]
+";
+
+#[tokio::test]
+async fn validate_prints_lines_as_compilers_do() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let (good, bad) = (folder.path().join("good.yaml"), folder.path().join("bad.yaml"));
+    std::fs::write(&good, SERVICE).unwrap();
+    std::fs::write(&bad, SERVICE.replace("greeter", "other").replace("number: 80", "number: eighty"))
+        .unwrap();
+    let path = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+
+    let output = meshctl(&["validate", "-f", &path(&good)]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    assert_eq!((stdout(&output), stderr(&output)), ("", "0 errors, 0 warnings\n"));
+
+    let output = meshctl(&["validate", "-f", &path(&bad), &path(&good)]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let line = stdout(&output).lines().next().unwrap();
+    assert!(line.starts_with(&format!("{}:7:", path(&bad))), "{line}");
+    assert!(line.contains(": error: ") && line.contains("spec.ports[0].number"), "{line}");
+
+    let output = meshctl(&["validate", "-f", &path(folder.path()), "-o", "json"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(json(&output)[0]["severity"], "error");
+}
+
+#[tokio::test]
+async fn validate_reads_standard_input() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_meshctl"));
+    command.args(["validate", "-f", "-"]).stdin(std::process::Stdio::piped());
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stdin, b"kind: [\n").await.unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).starts_with("<stdin>:1:7: error: "), "{}", stdout(&output));
+}

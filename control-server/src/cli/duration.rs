@@ -1,4 +1,24 @@
-//! Durations in tables.
+//! Durations on the command line and in tables.
+
+use std::time::Duration;
+
+/// Reads `10s`, `500ms`, `2m`, `1h`.
+///
+/// # Errors
+/// A sentence for the user.
+pub(super) fn parse(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("expected a whole number with a unit: 500ms, 10s, 2m or 1h".to_owned()),
+    };
+    let number: u32 = number.parse().map_err(|_| "expected a whole number before the unit".to_owned())?;
+    Ok(Duration::from_millis(u64::from(number) * milliseconds))
+}
 
 /// `45s`, `3m`, `2h5m`, `4d`.
 pub(super) fn short(seconds: u64) -> String {
@@ -15,6 +35,18 @@ pub(super) fn short(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_have_a_unit() {
+        for (text, milliseconds) in
+            [("500ms", 500), ("10s", 10_000), ("0s", 0), ("2m", 120_000), ("1h", 3_600_000)]
+        {
+            assert_eq!(parse(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for text in ["", "10", "s", "1.5s", "-1s", "10 s", "99999999999s"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn durations_are_shown_short() {

@@ -5,6 +5,7 @@ mod duration;
 mod error;
 pub mod meshctl;
 mod output;
+pub mod serve;
 mod table;
 
 use error::Failure;

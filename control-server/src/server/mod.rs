@@ -21,6 +21,7 @@ use tonic::transport::server::TcpIncoming;
 use crate::admin::{self, Admin};
 use crate::discovery::{AggregatedDiscovery, Drain, Feed, Registry, ResourceCache};
 use crate::metrics::Metrics;
+use crate::pipeline::{self, Pipeline};
 
 pub use error::StartError;
 pub use options::Options;
@@ -28,11 +29,21 @@ pub use running::Running;
 
 use ready_file::ReadyFile;
 
-/// The control server. See [`ControlServer::serve`].
+/// The control server. See [`ControlServer::start`].
 #[derive(Debug)]
 pub struct ControlServer;
 
 impl ControlServer {
+    /// Reads configuration and serves it: a [`Pipeline`] and [`serve`](Self::serve) in one.
+    ///
+    /// # Errors
+    /// As [`serve`](Self::serve), and when the pipeline cannot start.
+    pub async fn start(options: Options, pipeline: pipeline::Options) -> Result<Running, StartError> {
+        let pipeline = Pipeline::start(pipeline)?;
+        let feed = Feed { resources: pipeline.resources(), state: pipeline.state() };
+        Ok(Self::serve(options, feed).await?.with_pipeline(pipeline))
+    }
+
     /// Listens, and serves what `feed` delivers until the returned handle is dropped or drained.
     ///
     /// Listeners are open when this returns; clients that connect before the first synced state wait.

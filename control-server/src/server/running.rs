@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::discovery::{Drain, Registry};
+use crate::pipeline::Pipeline;
 
 use super::ready_file::ReadyFile;
 
@@ -22,6 +23,8 @@ pub struct Running {
     registry: Registry,
     drain_timeout: Duration,
     ready_file: Option<ReadyFile>,
+    /// Runs as long as it is held.
+    _pipeline: Option<Pipeline>,
 }
 
 /// What runs in the background.
@@ -41,7 +44,12 @@ impl Running {
         drain_timeout: Duration,
         ready_file: Option<ReadyFile>,
     ) -> Self {
-        Self { xds, admin, tasks, stop, drain, registry, drain_timeout, ready_file }
+        Self { xds, admin, tasks, stop, drain, registry, drain_timeout, ready_file, _pipeline: None }
+    }
+
+    pub(super) fn with_pipeline(mut self, pipeline: Pipeline) -> Self {
+        self._pipeline = Some(pipeline);
+        self
     }
 
     /// Where xDS is served.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests")]
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,7 +84,11 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn connect(fixture: &Fixture) -> Self {
-        let url = format!("http://{}", fixture.running.xds_address());
+        Self::connect_to(fixture.running.xds_address()).await
+    }
+
+    pub(crate) async fn connect_to(address: SocketAddr) -> Self {
+        let url = format!("http://{address}");
         let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
         let (requests, receiver) = mpsc::unbounded_channel();
         let mut client = AggregatedDiscoveryServiceClient::new(channel);

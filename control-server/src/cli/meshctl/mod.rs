@@ -4,6 +4,7 @@ mod admin;
 mod bootstrap;
 mod clients;
 mod status;
+mod validate;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -28,6 +29,8 @@ enum Command {
     Status(Query),
     /// Who is connected, and whether every client has what it asked for
     Clients(Query),
+    /// Check configuration without a server; exit code 1 if there are errors
+    Validate(validate::Arguments),
     /// Print the bootstrap JSON for a gRPC client or server in some language
     Bootstrap(bootstrap::Arguments),
 }
@@ -77,6 +80,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
             let client = AdminClient::new(&query.admin)?;
             clients::run(&client, query.output, output).await
         }),
+        Command::Validate(arguments) => validate::run(&arguments, output),
         Command::Bootstrap(arguments) => Ok(bootstrap::run(&arguments, output)),
     }
 }

@@ -1,0 +1,216 @@
+//! The program `control-server`, as a process: flags, files, signals, exit codes.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+#[expect(dead_code, reason = "only the client is needed here")]
+mod support;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use control_server::resources::ResourceKind::{Endpoints, Listener};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde::Deserialize;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+use support::Client;
+
+/// What the ready file says.
+#[derive(Deserialize)]
+struct Ready {
+    xds: SocketAddr,
+    admin: SocketAddr,
+    pid: i32,
+}
+
+/// A server with an empty configuration folder.
+struct Process {
+    child: Child,
+    ready: Ready,
+    folder: TempDir,
+}
+
+impl Process {
+    async fn start(arguments: &[&str]) -> Self {
+        let folder = TempDir::new().unwrap();
+        std::fs::create_dir(folder.path().join("config")).unwrap();
+        let child = command(folder.path()).arg("serve").args(FREE_PORTS).args(arguments).spawn().unwrap();
+        let ready = wait_for(|| {
+            let text = std::fs::read_to_string(ready_file(folder.path())).ok()?;
+            Some(serde_json::from_str(&text).unwrap())
+        });
+        Self { child, ready: ready.await, folder }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.ready.pid), signal).unwrap();
+    }
+
+    async fn end(self) -> (Output, TempDir) {
+        let ended = tokio::time::timeout(Duration::from_secs(20), self.child.wait_with_output());
+        (ended.await.expect("no end in 20 s").unwrap(), self.folder)
+    }
+}
+
+const FREE_PORTS: [&str; 6] =
+    ["--xds", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--ready-file", "ready.json"];
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_control-server"));
+    command.current_dir(folder).env("NO_COLOR", "1").kill_on_drop(true);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn ready_file(folder: &Path) -> PathBuf {
+    folder.join("ready.json")
+}
+
+async fn wait_for<T>(condition: impl Fn() -> Option<T>) -> T {
+    for _ in 0..2000 {
+        if let Some(found) = condition() {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not in 20 s");
+}
+
+async fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = command(folder).args(arguments).output().await.unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[tokio::test]
+async fn both_signals_drain_and_leave_nothing_behind() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let process = Process::start(&[]).await;
+        let mut client = Client::connect_to(process.ready.xds).await;
+        client.ask(Listener, &["*"], "");
+        client.expect("lds").await;
+        process.signal(signal);
+        assert_eq!(client.message().await.unwrap_err().code(), tonic::Code::Unavailable);
+        let admin = process.ready.admin;
+        let (output, folder) = process.end().await;
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{log}");
+        assert!(log.contains("listening") && log.contains("drained"), "{log}");
+        assert!(output.stdout.is_empty());
+        assert!(tokio::net::TcpStream::connect(admin).await.is_err());
+        let left: Vec<_> =
+            std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["config"]);
+    }
+}
+
+#[tokio::test]
+async fn second_signal_ends_at_once() {
+    let process = Process::start(&["--drain-timeout", "1h"]).await;
+    let mut clients = Vec::new();
+    // Hundred streams a second may leave.
+    for _ in 0..300 {
+        clients.push(Client::connect_to(process.ready.xds).await);
+    }
+    process.signal(Signal::SIGTERM);
+    process.signal(Signal::SIGINT);
+    let (output, _) = process.end().await;
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{log}");
+    assert!(log.contains("ended before every client had left"), "{log}");
+}
+
+#[tokio::test]
+async fn log_can_be_json() {
+    let process = Process::start(&["--log-format", "json", "--log", "debug"]).await;
+    process.signal(Signal::SIGTERM);
+    let (output, _) = process.end().await;
+    let log = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().any(|line| line["message"] == "listening"), "{log}");
+}
+
+#[tokio::test]
+async fn missing_folder_is_explained_and_not_made() {
+    let folder = TempDir::new().unwrap();
+    let (code, text) = run(folder.path(), &["serve"]).await;
+    assert_eq!(code, Some(1));
+    for part in ["folder config does not exist", "--config-dir", "CONTROL_SERVER_CONFIG_DIR"] {
+        assert!(text.contains(part), "{part:?} is missing in {text}");
+    }
+    assert!(!folder.path().join("config").exists());
+}
+
+#[tokio::test]
+async fn taken_address_is_named_with_its_flag() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (flag, other) in [("--xds", "--admin"), ("--admin", "--xds")] {
+        let folder = TempDir::new().unwrap();
+        let arguments = [
+            "serve",
+            "--config-dir",
+            ".",
+            flag,
+            &address,
+            other,
+            "127.0.0.1:0",
+            "--ready-file",
+            "ready.json",
+        ];
+        let (code, text) = run(folder.path(), &arguments).await;
+        assert_eq!(code, Some(1));
+        assert!(text.contains(&address) && text.contains(flag) && text.contains("in use"), "{text}");
+        assert!(!ready_file(folder.path()).exists());
+    }
+}
+
+#[tokio::test]
+async fn mistaken_flags_are_usage_errors() {
+    let folder = TempDir::new().unwrap();
+    for arguments in
+        [&["serve", "--drain-timeout", "10"][..], &["serve", "--xds", "nowhere"], &["dance"], &[]]
+    {
+        assert_eq!(run(folder.path(), arguments).await.0, Some(2), "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn folder_is_served_and_followed() {
+    let process = Process::start(&[]).await;
+    let file = process.folder.path().join("config").join("greeter.yaml");
+    let write = |address: &str| {
+        let text = format!(
+            "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: greeter, namespace: shop}}\n\
+             spec:\n  hosts: [greeter.shop]\n  resolution: STATIC\n  \
+             ports: [{{number: 80, name: grpc, protocol: GRPC}}]\n  endpoints: [{{address: {address}}}]\n"
+        );
+        std::fs::write(&file, text).unwrap();
+    };
+    let mut client = Client::connect_to(process.ready.xds).await;
+    client.ask(Listener, &["greeter.shop:80"], "");
+    client.ask(Endpoints, &["outbound|80||greeter.shop"], "");
+    write("10.0.0.1");
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let response = client.message().await.unwrap().unwrap();
+        seen.push(response.type_url.clone());
+        let names = if response.type_url == Listener.type_url() {
+            "greeter.shop:80"
+        } else {
+            "outbound|80||greeter.shop"
+        };
+        client.answer(&response, &[names], None);
+    }
+    assert_eq!(seen, [Endpoints.type_url(), Listener.type_url()]);
+    write("10.0.0.2");
+    let response = client.message().await.unwrap().unwrap();
+    assert_eq!(response.type_url, Endpoints.type_url());
+    assert!(String::from_utf8_lossy(&response.resources[0].value).contains("10.0.0.2"));
+    process.signal(Signal::SIGTERM);
+    let (output, _) = process.end().await;
+    assert_eq!(output.status.code(), Some(0));
+}
