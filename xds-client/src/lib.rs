@@ -5,6 +5,10 @@
 //! ```
 
 pub mod bootstrap;
+mod client;
 pub mod dependency;
 pub mod protocol;
 pub mod resource;
+pub mod transport;
+
+pub use client::{Options, StartError, Status, XdsClient, shared, start, start_with};

@@ -45,8 +45,8 @@ pub(super) struct Link {
     outage: Option<Outage>,
     /// When the server was last lost, or first tried.
     lost_at: Option<Instant>,
-    /// When a stream that had responses last ended: reopening at once is for one in a while only.
-    ended_at: Option<Instant>,
+    /// When a stream that had responses was last replaced: at once only if that was a while ago.
+    replaced_at: Option<Instant>,
     ever_open: bool,
 }
 
@@ -57,7 +57,7 @@ impl Link {
             backoff: Backoff::new(backoff),
             outage: None,
             lost_at: None,
-            ended_at: None,
+            replaced_at: None,
             ever_open: false,
         }
     }
@@ -116,12 +116,12 @@ impl Link {
             // TR-24: not an error. At once, but not in a loop: a server that ends every stream gets one a second.
             StreamEnd::Closed { .. } if responded => {
                 self.backoff.reset();
-                let spaced = self.ended_at.map(|ended_at| ended_at + self.backoff.initial());
-                self.ended_at = Some(now);
-                self.phase = match spaced.filter(|until| *until > now) {
+                let next = self.replaced_at.map(|replaced_at| replaced_at + self.backoff.initial());
+                self.phase = match next.filter(|next| *next > now) {
                     Some(until) => Phase::Waiting { until },
                     None => Phase::Idle,
                 };
+                self.replaced_at = next.max(Some(now));
                 News::Nothing
             }
             StreamEnd::Closed { reason } | StreamEnd::Unusable { reason } => self.fail(now, &reason, rng),

@@ -164,6 +164,11 @@ impl AdsState {
         self.prune_timers();
     }
 
+    /// Whether there is a request to send.
+    pub fn has_request(&self) -> bool {
+        self.link.is_open() && self.subscriptions.iter().any(Subscription::has_request)
+    }
+
     /// The next request to send on the open stream. `now` starts the timers of what is asked for (TR-18).
     pub fn poll_request(&mut self, now: Instant) -> Option<Request> {
         if !self.link.is_open() {

@@ -129,6 +129,10 @@ impl Subscription {
         self.changed = self.is_wanted();
     }
 
+    pub(super) fn has_request(&self) -> bool {
+        self.changed || !self.answers.is_empty()
+    }
+
     /// The next thing to send, if any. `now` starts the timers of what is asked for.
     pub(super) fn poll_request(
         &mut self,

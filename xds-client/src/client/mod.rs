@@ -1,0 +1,159 @@
+#![doc = include_str!("../../../docs/xds-client.md")]
+
+mod decode;
+mod error;
+mod link;
+mod options;
+mod registry;
+mod shared;
+mod status;
+mod targets;
+mod worker;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use mesh_core::config::Name;
+use mesh_core::runtime::{ConfigSource, ConfigWatch, SourceError, Target};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use crate::bootstrap::{Bootstrap, ServerConfig};
+use crate::protocol::{AdsState, DataErrors, Settings};
+use crate::transport::{AdsTransport, GrpcTransport};
+
+pub use error::StartError;
+pub use options::Options;
+pub use shared::shared;
+pub use status::Status;
+
+use registry::Registry;
+use worker::Worker;
+
+/// Starts an xDS client for the bootstrap's first server, with the default [`Options`].
+///
+/// Nothing is connected, and no task runs, until something is watched. The task then runs on the tokio runtime that
+/// this is called in.
+///
+/// # Errors
+/// [`StartError::NoRuntime`] outside a tokio runtime.
+pub fn start(bootstrap: Bootstrap) -> Result<XdsClient, StartError> {
+    let options = Options::default();
+    start_with(bootstrap, GrpcTransport::new(&options), options)
+}
+
+/// Starts an xDS client with a transport of your own, or with other options:
+///
+/// ```
+/// use xds_client::bootstrap::{Bootstrap, ServerConfig};
+/// use xds_client::{Options, start_with, transport::GrpcTransport};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let bootstrap = Bootstrap::builder().server(ServerConfig::insecure("127.0.0.1:15010")).node_id("n1").build()?;
+/// let options = Options { max_message_size: 256 << 20, ..Options::default() };
+/// let client = start_with(bootstrap, GrpcTransport::new(&options), options)?;
+/// # drop(client);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`StartError::NoRuntime`] outside a tokio runtime.
+#[expect(clippy::needless_pass_by_value, reason = "options are given away like the other arguments")]
+pub fn start_with<T: AdsTransport>(
+    bootstrap: Bootstrap,
+    transport: T,
+    options: Options,
+) -> Result<XdsClient, StartError> {
+    let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
+    let server = bootstrap.servers().first().ok_or(StartError::NoServer)?.clone();
+    let ads = Arc::new(Mutex::new(AdsState::new(settings(&bootstrap, &server, &options))));
+    let (commands, received) = mpsc::unbounded_channel();
+    let node_id: Name = bootstrap.node().id.as_str().into();
+    let worker = Worker::new(&bootstrap, server.clone(), transport, &options, ads.clone(), received);
+    let registry = Registry::new(commands, runtime, Box::pin(worker.run()));
+    Ok(XdsClient { inner: Arc::new(Inner { bootstrap, server, node_id, ads, registry }) })
+}
+
+/// How the protocol treats this server.
+fn settings(bootstrap: &Bootstrap, server: &ServerConfig, options: &Options) -> Settings {
+    let features = server.features();
+    let data_errors = match (features.fail_on_data_errors, features.ignore_resource_deletion) {
+        (true, _) => DataErrors::Fail,
+        (false, true) => DataErrors::IgnoreDeletion,
+        (false, false) => DataErrors::Ambient,
+    };
+    let served = bootstrap.authorities().iter().filter(|(_, known)| known.servers().first() == Some(server));
+    Settings {
+        resource_timeout: options.resource_timeout,
+        backoff: options.backoff,
+        data_errors,
+        authorities: served.map(|(name, _)| name.as_str().into()).collect(),
+    }
+}
+
+/// A running xDS client: gives targets their configurations, over one stream however many they are.
+///
+/// Cheap to clone. The stream ends with the last watch, the task with the last watch and the last handle.
+#[derive(Clone)]
+pub struct XdsClient {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    bootstrap: Bootstrap,
+    server: ServerConfig,
+    node_id: Name,
+    ads: Arc<Mutex<AdsState>>,
+    registry: Registry,
+}
+
+impl XdsClient {
+    /// What is being watched, and how that is going. Takes time linear in the number of resources.
+    pub fn status(&self) -> Status {
+        let Inner { server, node_id, ads, .. } = &*self.inner;
+        Status::of(&lock(ads), server.uri().into(), node_id.clone())
+    }
+
+    /// The bootstrap that it was started with.
+    pub fn bootstrap(&self) -> &Bootstrap {
+        &self.inner.bootstrap
+    }
+}
+
+impl ConfigSource for XdsClient {
+    fn watch(&self, target: &Target) -> Result<ConfigWatch, SourceError> {
+        let Inner { bootstrap, node_id, server, registry, .. } = &*self.inner;
+        let refused = |reason: &dyn fmt::Display| SourceError::new(format!("{reason} (node {node_id})"));
+        let listener = bootstrap.listener_name(target).map_err(|error| refused(&error))?;
+        if let Some(authority) = &target.xds_authority
+            && let Some(known) = bootstrap.authorities().get(authority)
+            && known.servers().first() != Some(server)
+        {
+            let reason = format!("{target}: only authorities of control server {} are served", server.uri());
+            return Err(refused(&reason));
+        }
+        Ok(registry.watch(&self.inner, target, &listener.into()))
+    }
+
+    fn node_id(&self) -> Name {
+        self.inner.node_id.clone()
+    }
+}
+
+impl fmt::Debug for XdsClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { server, node_id, .. } = &*self.inner;
+        f.debug_struct("XdsClient")
+            .field("server", &server.uri())
+            .field("node", node_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A panic elsewhere leaves nothing half done that matters more than going on.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,39 @@
+//! What can be tuned.
+
+use std::time::Duration;
+
+use crate::protocol::BackoffPolicy;
+
+/// What can be tuned; the defaults are good for production.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// How long a resource may be asked for on a connected stream before it counts as absent. 15 s.
+    pub resource_timeout: Duration,
+    /// Waits between streams that fail: 1 s, times 1.6 each time, at most 120 s, ±20 %.
+    pub backoff: BackoffPolicy,
+    /// The largest response taken, in bytes. 64 MiB. A larger one ends the stream, with an error and backoff; what
+    /// was accepted before stays in use.
+    pub max_message_size: usize,
+    /// How long a connection, TLS included, may take. 20 s.
+    pub connect_timeout: Duration,
+    /// How often a connection is probed. 20 s. Servers of other makes may have to be told to allow it.
+    pub keepalive_interval: Duration,
+    /// How long a probe may stay without an answer before the connection counts as lost. 20 s.
+    pub keepalive_timeout: Duration,
+    /// Makes the jitter repeatable, for tests.
+    pub rng_seed: Option<u64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            resource_timeout: Duration::from_secs(15),
+            backoff: BackoffPolicy::default(),
+            max_message_size: 64 << 20,
+            connect_timeout: Duration::from_secs(20),
+            keepalive_interval: Duration::from_secs(20),
+            keepalive_timeout: Duration::from_secs(20),
+            rng_seed: None,
+        }
+    }
+}

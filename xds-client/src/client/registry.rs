@@ -1,0 +1,115 @@
+//! The side of the handles: which targets are watched, and by how many.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use futures_util::future::BoxFuture;
+use mesh_core::config::Name;
+use mesh_core::runtime::{ConfigState, ConfigWatch, Target};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+
+use super::{Inner, lock};
+
+/// Identifies a target from its first watch to its last.
+pub(super) type TargetId = u64;
+
+/// From the handles to the worker. Never more than watches come and go, so the way is unbounded: no handle waits.
+#[derive(Debug)]
+pub(super) enum Command {
+    Watch { id: TargetId, listener: Name, authority: String, states: watch::Sender<ConfigState> },
+    Unwatch { id: TargetId },
+}
+
+/// Watched targets, and the way to the worker that serves them.
+///
+/// The worker holds the other end of each way and none of this end, so that it ends when the registry does.
+pub(super) struct Registry {
+    commands: mpsc::UnboundedSender<Command>,
+    runtime: Handle,
+    targets: Mutex<Targets>,
+}
+
+struct Targets {
+    known: HashMap<Target, Known>,
+    next_id: TargetId,
+    /// Until the first watch.
+    worker: Option<BoxFuture<'static, ()>>,
+}
+
+struct Known {
+    id: TargetId,
+    states: watch::Receiver<ConfigState>,
+    watches: usize,
+}
+
+impl Registry {
+    pub(super) fn new(
+        commands: mpsc::UnboundedSender<Command>,
+        runtime: Handle,
+        worker: BoxFuture<'static, ()>,
+    ) -> Self {
+        let targets = Targets { known: HashMap::new(), next_id: 0, worker: Some(worker) };
+        Self { commands, runtime, targets: Mutex::new(targets) }
+    }
+
+    /// Whether there is, or still can be, a worker.
+    pub(super) fn is_alive(&self) -> bool {
+        !self.commands.is_closed()
+    }
+
+    pub(super) fn watch(&self, inner: &Arc<Inner>, target: &Target, listener: &Name) -> ConfigWatch {
+        let mut targets = lock(&self.targets);
+        let Targets { known, next_id, worker } = &mut *targets;
+        if let Some(worker) = worker.take() {
+            self.runtime.spawn(worker);
+        }
+        let known = match known.entry(target.clone()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let (sender, states) = watch::channel(ConfigState::default());
+                let id = *next_id;
+                *next_id += 1;
+                let (listener, authority) = (listener.clone(), target.authority.clone());
+                // A worker that is gone has dropped its end: the watch says so.
+                _ = self.commands.send(Command::Watch { id, listener, authority, states: sender });
+                entry.insert(Known { id, states, watches: 0 })
+            }
+        };
+        known.watches += 1;
+        let mut states = known.states.clone();
+        states.mark_changed();
+        ConfigWatch::new(states, Guard { inner: inner.clone(), target: target.clone() })
+    }
+
+    fn unwatch(&self, target: &Target) {
+        let mut targets = lock(&self.targets);
+        let Some(known) = targets.known.get_mut(target) else { return };
+        known.watches -= 1;
+        if known.watches == 0 {
+            let id = known.id;
+            targets.known.remove(target);
+            _ = self.commands.send(Command::Unwatch { id });
+        }
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("alive", &self.is_alive()).finish_non_exhaustive()
+    }
+}
+
+/// One watch; keeps the client alive.
+struct Guard {
+    inner: Arc<Inner>,
+    target: Target,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.inner.registry.unwatch(&self.target);
+    }
+}

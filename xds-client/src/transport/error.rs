@@ -1,0 +1,53 @@
+//! Why a stream cannot be opened, or has ended.
+
+/// Why a stream cannot be opened, or has ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// The network, or the server, says so.
+    #[error("{reason}")]
+    Failed {
+        /// One line, with the causes.
+        reason: String,
+    },
+    /// The server's URI or the files of its credentials cannot be used.
+    #[error("{reason}")]
+    Credentials {
+        /// Which one, and why.
+        reason: String,
+    },
+    /// A response is larger than this client takes.
+    #[error(
+        "response of type {type_url} has {size} bytes, more than the limit of {limit}; Options::max_message_size \
+         raises it"
+    )]
+    MessageTooLarge {
+        /// The resources' type, as far as it could be read.
+        type_url: String,
+        /// The message's size in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+}
+
+impl TransportError {
+    /// A failure of the network or the server.
+    pub fn failed(reason: impl Into<String>) -> Self {
+        Self::Failed { reason: reason.into() }
+    }
+
+    /// The error and its causes on one line, each cause that says something new.
+    pub(super) fn from_chain(error: &dyn std::error::Error) -> Self {
+        let mut reason = error.to_string();
+        let mut next = error.source();
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            if !reason.contains(&text) {
+                reason = format!("{reason}: {text}");
+            }
+            next = cause.source();
+        }
+        Self::Failed { reason }
+    }
+}
