@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::registry::TargetId;
 use crate::dependency::{Graph, Key, Kind, Origin, Resources};
-use crate::protocol::{AdsState, DataErrors, Event, Outage, View};
+use crate::protocol::{AdsState, DataErrors, DeletionNews, Event, Outage, View};
 
 /// Every watched target.
 #[derive(Debug)]
@@ -70,6 +70,7 @@ impl Targets {
                         changed.insert(*id);
                     }
                 }
+                Event::Deletion { type_url, name, news } => log(type_url, &name, news),
             }
         }
         for id in changed {
@@ -88,6 +89,19 @@ impl Targets {
             }
             news
         });
+    }
+}
+
+/// TR-27
+fn log(type_url: &str, name: &Name, news: DeletionNews) {
+    match news {
+        DeletionNews::Ignored => {
+            tracing::warn!(type_url, %name, "deleted by the server, kept in use: ignore_resource_deletion");
+        }
+        DeletionNews::Reappeared => tracing::info!(type_url, %name, "a deleted resource is back"),
+        DeletionNews::Unwatched => {
+            tracing::info!(type_url, %name, "a deleted resource is not watched any more")
+        }
     }
 }
 

@@ -20,6 +20,27 @@ pub enum Event {
     },
     /// [`AdsState::outage`](super::AdsState::outage), which concerns everything that is watched.
     Outage,
+    /// Nothing to look at, but to be logged: what became of a deletion under
+    /// [`DataErrors::IgnoreDeletion`](super::DataErrors::IgnoreDeletion) (TR-27).
+    Deletion {
+        /// Its type.
+        type_url: &'static str,
+        /// Its canonical name.
+        name: Name,
+        /// What became of it.
+        news: DeletionNews,
+    },
+}
+
+/// What became of a deletion that is ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeletionNews {
+    /// The server has deleted the resource, and it stays in use. Worth a warning.
+    Ignored,
+    /// The server has it again.
+    Reappeared,
+    /// Nobody watches it any more.
+    Unwatched,
 }
 
 /// What a watcher of a resource knows (TR-31): first the value, then the trouble beside it (TR-32).

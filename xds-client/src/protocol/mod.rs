@@ -54,7 +54,7 @@ mod timer;
 mod tests;
 
 pub use backoff::BackoffPolicy;
-pub use event::{Event, Outage, Problem, ProblemKind, View};
+pub use event::{DeletionNews, Event, Outage, Problem, ProblemKind, View};
 pub use link::StreamEnd;
 pub use name::{authority, canonical};
 pub use request::Request;

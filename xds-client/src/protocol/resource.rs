@@ -33,9 +33,10 @@ pub(super) struct Resource {
     pub(super) timer: Option<Instant>,
     /// Left out and named again under one nonce: the server may have missed both, and believe that we have it.
     pub(super) doubtful: bool,
+    /// Deleted by the server, and in use all the same (TR-27).
+    pub(super) deletion_ignored: bool,
     accepted: Option<Accepted>,
     problem: Option<Problem>,
-    deletion_ignored: bool,
 }
 
 impl Resource {
@@ -69,11 +70,9 @@ impl Resource {
     }
 
     pub(super) fn accept(&mut self, received: Received, version: &Name) -> Effect {
-        let Received { name, resource, bytes } = received;
+        let Received { resource, bytes, .. } = received;
         self.settle();
-        if std::mem::take(&mut self.deletion_ignored) {
-            tracing::info!(%name, "a resource whose deletion was ignored is back");
-        }
+        self.deletion_ignored = false;
         let had_problem = self.problem.take().is_some();
         match &mut self.accepted {
             // TR-23
@@ -94,15 +93,13 @@ impl Resource {
     }
 
     /// A response that holds every resource of its type does not hold this one.
-    pub(super) fn miss(&mut self, name: &Name, data_errors: DataErrors) -> Effect {
+    pub(super) fn miss(&mut self, data_errors: DataErrors) -> Effect {
         match (self.state(), data_errors) {
             // TR-26: never received, so the timer decides.
             (ResourceState::Requested, _) => Effect::Unchanged,
             // TR-27
             (_, DataErrors::IgnoreDeletion) if self.accepted.is_some() => {
-                if !std::mem::replace(&mut self.deletion_ignored, true) {
-                    tracing::warn!(%name, "deleted by the server, kept in use (ignore_resource_deletion)");
-                }
+                self.deletion_ignored = true;
                 Effect::Unchanged
             }
             _ => self.fail(absent(), data_errors),
@@ -118,13 +115,6 @@ impl Resource {
                 Effect::Changed
             }
             _ => Effect::Unchanged,
-        }
-    }
-
-    /// Nobody watches it any more, and the server has been told.
-    pub(super) fn forget(self, name: &Name) {
-        if self.deletion_ignored {
-            tracing::info!(%name, "a resource whose deletion was ignored is not watched any more");
         }
     }
 

@@ -71,7 +71,8 @@ impl AdsState {
 
     /// The next thing that watchers must look at again.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let deletion = || self.subscriptions.iter_mut().find_map(Subscription::pop_deletion);
+        self.events.pop_front().or_else(deletion)
     }
 
     /// Whether and why the server cannot be reached.

@@ -8,7 +8,7 @@ use mesh_core::config::Name;
 use super::nack::Errors;
 use super::resource::{Effect, Resource};
 use super::timer::{Timer, Timers};
-use super::{DataErrors, Received, Rejected, Request, Response};
+use super::{DataErrors, DeletionNews, Event, Received, Rejected, Request, Response};
 
 /// A type of resource, as far as the protocol needs to know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,6 +43,8 @@ pub(super) struct Subscription {
     /// When a request of this stream first left a name out, for a while. The server ignores a request that crosses
     /// one of its responses, so it may have missed that the name went, and thus that it came back.
     left_out: BTreeMap<Name, Instant>,
+    /// To be logged.
+    deletions: VecDeque<(Name, DeletionNews)>,
 }
 
 /// An ACK or a NACK that is due.
@@ -66,6 +68,7 @@ impl Subscription {
             changed: false,
             answers: VecDeque::new(),
             left_out: BTreeMap::new(),
+            deletions: VecDeque::new(),
         }
     }
 
@@ -90,8 +93,8 @@ impl Subscription {
         }
         if self.asked && resource.is_sent() {
             self.changed = true;
-        } else if let Some(resource) = self.resources.remove(name) {
-            resource.forget(name);
+        } else {
+            self.forget(name);
         }
     }
 
@@ -129,6 +132,11 @@ impl Subscription {
         self.changed = self.is_wanted();
     }
 
+    pub(super) fn pop_deletion(&mut self) -> Option<Event> {
+        let (name, news) = self.deletions.pop_front()?;
+        Some(Event::Deletion { type_url: self.kind.type_url, name, news })
+    }
+
     pub(super) fn has_request(&self) -> bool {
         self.changed || !self.answers.is_empty()
     }
@@ -164,12 +172,14 @@ impl Subscription {
     fn forget_unwatched(&mut self) -> Vec<Name> {
         let unwatched = self.resources.iter().filter(|(_, resource)| resource.watchers == 0);
         let gone: Vec<Name> = unwatched.map(|(name, _)| name.clone()).collect();
-        for name in &gone {
-            if let Some(resource) = self.resources.remove(name) {
-                resource.forget(name);
-            }
-        }
+        gone.iter().for_each(|name| self.forget(name));
         gone
+    }
+
+    fn forget(&mut self, name: &Name) {
+        if self.resources.remove(name).is_some_and(|resource| resource.deletion_ignored) {
+            self.deletions.push_back((name.clone(), DeletionNews::Unwatched));
+        }
     }
 
     /// TR-18: from the request on, and only for what is neither accepted nor known to be absent.
@@ -222,7 +232,11 @@ impl Subscription {
         if self.kind.full_state && !errors.nameless {
             for (name, resource) in &mut self.resources {
                 if resource.is_sent() && !held.contains(name) {
-                    effects.push((resource.miss(name, data_errors), name.clone()));
+                    let known = resource.deletion_ignored;
+                    effects.push((resource.miss(data_errors), name.clone()));
+                    if resource.deletion_ignored && !known {
+                        self.deletions.push_back((name.clone(), DeletionNews::Ignored));
+                    }
                 }
             }
         }
@@ -242,10 +256,15 @@ impl Subscription {
         let Some(known) = self.resources.get_mut(name).filter(|known| known.is_sent()) else {
             return Effect::Unchanged;
         };
-        match resource {
+        let deleted = known.deletion_ignored;
+        let effect = match resource {
             Ok(received) => known.accept(received, version),
             Err(rejected) => known.reject(rejected.reason.into(), data_errors),
+        };
+        if deleted && !known.deletion_ignored {
+            self.deletions.push_back((name.clone(), DeletionNews::Reappeared));
         }
+        effect
     }
 
     fn answer(&mut self, version: String, nonce: String, errors: Errors) {

@@ -115,6 +115,7 @@ impl Client {
             .map(|event| match event {
                 Event::Resource { name, .. } => name.to_string(),
                 Event::Outage => "*".to_owned(),
+                Event::Deletion { name, news, .. } => format!("{name}: {news:?}"),
             })
             .collect()
     }
@@ -418,15 +419,21 @@ fn data_errors_drop_what_was_accepted_where_the_bootstrap_says_so() {
     assert_eq!(client.view(CDS, "a"), "1 ~refused", "an outage is no data error");
 }
 
+/// Proves: TR-27.
 #[test]
-fn deletions_are_not_even_told_where_the_bootstrap_says_so() {
-    let mut client = Client::watching_with(DataErrors::IgnoreDeletion, CDS, &["a"]);
-    client.respond(CDS, "1", "n1", &[("a", Ok(1))]);
+fn deletions_are_only_logged_where_the_bootstrap_says_so() {
+    let mut client = Client::watching_with(DataErrors::IgnoreDeletion, CDS, &["a", "b"]);
+    client.respond(CDS, "1", "n1", &[("a", Ok(1)), ("b", Ok(1))]);
     client.told();
     client.respond(CDS, "2", "n2", &[]);
-    assert_eq!(client.told(), none());
+    assert_eq!(client.told(), ["a: Ignored", "b: Ignored"]);
     assert_eq!(client.view(CDS, "a"), "1");
-    client.respond(CDS, "3", "n3", &[("a", Err("bad"))]);
+    client.respond(CDS, "3", "n3", &[("a", Ok(1))]);
+    assert_eq!(client.told(), ["a: Reappeared"], "and b is not told again");
+    client.unwatch(CDS, "b");
+    client.sent();
+    assert_eq!(client.told(), ["b: Unwatched"]);
+    client.respond(CDS, "4", "n4", &[("a", Err("bad"))]);
     assert_eq!(client.view(CDS, "a"), "1 ~bad", "other data errors are told");
 }
 
