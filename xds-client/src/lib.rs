@@ -3,6 +3,8 @@
 //! ```text
 //! bytes -> transport -> protocol (pure) <- resource (decode, validate) -> dependency -> mesh_core::config
 //! ```
+//!
+#![doc = include_str!("../../docs/xds-client.md")]
 
 pub mod bootstrap;
 mod client;

@@ -1,4 +1,15 @@
-#![doc = include_str!("../../../docs/xds-client.md")]
+//! The running client: [`XdsClient`], and the one task behind it.
+//!
+//! ```text
+//!   handles, watches ──commands──▶ worker ──▶ protocol::AdsState ──▶ dependency::Graph of each target
+//!          ▲                       │   ▲                                        │
+//!          └──────configurations───┼───┼────────────────────────────────────────┘
+//!                                  ▼   │
+//!                               transport
+//! ```
+//!
+//! Invariants: the worker holds no sender of its own commands, and nothing waits for room in a channel that the worker
+//! empties, so it can neither outlive its users nor block them.
 
 mod decode;
 mod error;

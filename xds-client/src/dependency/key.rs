@@ -65,3 +65,22 @@ impl Key {
         Self { kind, name: canonical(name) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::{ClusterType, EndpointsType, ListenerType, ResourceType, RouteConfigurationType};
+
+    /// Proves: TR-03.
+    #[test]
+    fn kinds_are_what_the_decoders_say() {
+        let decoders: [&dyn ResourceType; 4] =
+            [&ListenerType, &RouteConfigurationType, &ClusterType, &EndpointsType];
+        for (kind, decoder) in Kind::ALL.into_iter().zip(decoders) {
+            let ResourceKind { type_url, full_state } = kind.resource_kind();
+            assert_eq!((type_url, full_state), (decoder.type_url(), decoder.is_full_state()));
+            assert!(type_url.starts_with("type.googleapis.com/envoy.config."), "{type_url}");
+            assert_eq!(Kind::of(type_url), Some(kind));
+        }
+    }
+}

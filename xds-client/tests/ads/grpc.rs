@@ -17,7 +17,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::{TcpListenerStream, UnboundedReceiverStream};
 use tokio_stream::{Stream, StreamExt};
+use tonic::transport::{Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
+use xds_client::bootstrap::{Bootstrap, ChannelCredentials, IdentityFiles, ServerConfig, TlsCredentials};
 use xds_client::protocol::BackoffPolicy;
 use xds_client::transport::GrpcTransport;
 use xds_client::{Options, XdsClient, start_with};
@@ -72,6 +74,10 @@ impl Ads {
 
     /// Its own runtime dies with the returned guard, connections and all, as a killed process would.
     async fn listen(&self, address: SocketAddr) -> (SocketAddr, Killable) {
+        self.listen_with(address, None).await
+    }
+
+    async fn listen_with(&self, address: SocketAddr, tls: Option<ServerTlsConfig>) -> (SocketAddr, Killable) {
         let listener = bind(address).await;
         let address = listener.local_addr().unwrap();
         let service = AggregatedDiscoveryServiceServer::new(self.clone());
@@ -80,7 +86,11 @@ impl Ads {
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.spawn(async move {
             let incoming = TcpListenerStream::new(TcpListener::from_std(listener).unwrap());
-            tonic::transport::Server::builder().add_service(service).serve_with_incoming(incoming).await
+            let mut server = Server::builder();
+            if let Some(tls) = tls {
+                server = server.tls_config(tls).unwrap();
+            }
+            server.add_service(service).serve_with_incoming(incoming).await
         });
         (address, Killable(Some(runtime)))
     }
@@ -196,4 +206,58 @@ async fn nobody_at_the_address_is_named_with_the_address_and_the_reason() {
     let state = until(&mut watch, "an error", |state| state.config.is_some()).await;
     let error = state.config.unwrap().unwrap_err().to_string();
     assert!(error.contains(&address.to_string()) && error.contains("Connection refused"), "{error}");
+}
+
+/// Proves: TR-34.
+#[tokio::test]
+async fn a_server_that_is_gone_without_a_word_is_noticed() {
+    let silent = bind(ANY).await;
+    let address = silent.local_addr().unwrap();
+    let held = tokio::spawn(async move {
+        let mut sockets = Vec::new();
+        while let Ok((socket, _)) = silent.accept().await {
+            sockets.push(socket);
+        }
+    });
+    let probe = Duration::from_millis(50);
+    let client = client(address, Options { keepalive_interval: probe, keepalive_timeout: probe, ..quick() });
+    let mut watch = client.watch(&Target::new("greeter")).unwrap();
+    let state = until(&mut watch, "an error", |state| state.config.is_some()).await;
+    let error = state.config.unwrap().unwrap_err().to_string();
+    assert!(error.contains("unreachable"), "{error}");
+    held.abort();
+}
+
+#[tokio::test]
+async fn tls_trusts_the_bootstraps_root_and_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (root, missing) = (folder.path().join("root.pem"), folder.path().join("missing.pem"));
+    std::fs::write(&root, cert.pem()).unwrap();
+    let identity = Identity::from_pem(cert.pem(), signing_key.serialize_pem());
+    let tls = ServerTlsConfig::new().identity(identity);
+    let ads = Ads::new(Control::greeter(&["a"], 1));
+    let (address, _server) = ads.listen_with(ANY, Some(tls)).await;
+
+    let watch = |credentials: TlsCredentials| {
+        let server = ServerConfig::new(address.to_string(), ChannelCredentials::Tls(credentials));
+        let bootstrap = Bootstrap::builder().server(server).node_id("n1").build().unwrap();
+        let transport = GrpcTransport::new(&quick());
+        start_with(bootstrap, transport, quick()).unwrap().watch(&Target::new("greeter")).unwrap()
+    };
+    let trusting = TlsCredentials { ca_certificate_file: Some(root), ..TlsCredentials::default() };
+    until_shown(&mut watch(trusting.clone()), "a=1").await;
+
+    let anonymous = IdentityFiles { certificate: missing.clone(), private_key: missing };
+    let failing = [
+        (TlsCredentials::default(), "certificate"),
+        (TlsCredentials { identity: Some(anonymous), ..trusting }, "cannot read"),
+    ];
+    for (credentials, part) in failing {
+        let state = until(&mut watch(credentials), part, |state| state.config.is_some()).await;
+        let error = state.config.unwrap().unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
+    assert_eq!(*ads.streams.lock().unwrap(), 1, "no stream without trust or identity");
 }

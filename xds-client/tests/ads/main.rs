@@ -5,3 +5,4 @@
 mod control;
 mod grpc;
 mod memory;
+mod shared;
