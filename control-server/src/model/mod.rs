@@ -25,8 +25,6 @@ mod route;
 mod router;
 mod rules;
 mod service;
-#[cfg(test)]
-mod tests;
 mod virtual_service;
 
 pub(crate) use build::{Model, build};

@@ -1,1 +1,217 @@
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
+
+use super::Files;
+
+fn workload(name: &str, address: &str) -> String {
+    format!(
+        "---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {{name: {name}}}\nspec: {{address: {address}}}\n"
+    )
+}
+
+/// A folder, its files and a clock.
+struct Story {
+    folder: TempDir,
+    files: Files,
+    now: Instant,
+}
+
+impl Story {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let files = Files::new(folder.path().to_owned());
+        Self { folder, files, now: Instant::now() }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn rescan(&mut self) -> bool {
+        self.files.rescan(self.now)
+    }
+
+    /// Looks, waits until a file that is gone is taken to be gone, and looks again.
+    fn settle(&mut self) {
+        self.rescan();
+        if let Some(deadline) = self.files.deadline() {
+            self.now = deadline;
+            self.rescan();
+        }
+        assert_eq!(self.files.deadline(), None);
+    }
+
+    /// `file/name`, with `!` for what is only remembered.
+    fn objects(&self) -> Vec<String> {
+        let view = self.files.view();
+        let mut objects: Vec<String> = view
+            .objects
+            .iter()
+            .map(|one| {
+                let mark = if one.stale { "!" } else { "" };
+                format!("{}/{}{mark}", one.object.origin.file, one.object.id.name)
+            })
+            .collect();
+        objects.sort();
+        objects
+    }
+
+    fn diagnostics(&self) -> Vec<String> {
+        self.files.view().diagnostics.iter().map(ToString::to_string).collect()
+    }
+}
+
+#[test]
+fn yaml_files_of_all_subfolders_are_read_and_hidden_ones_are_not() {
+    let mut story = Story::new();
+    let a = workload("a", "10.0.0.1");
+    for name in
+        ["a.yaml", "b.yml", "deep/er/c.yaml", ".hidden.yaml", ".git/d.yaml", "notes.txt", "e.yaml.bak"]
+    {
+        story.write(name, &a);
+    }
+    assert!(story.rescan());
+    assert_eq!(story.objects(), ["a.yaml/a", "b.yml/a", "deep/er/c.yaml/a"]);
+    assert!(!story.rescan(), "nothing has changed");
+}
+
+#[test]
+fn a_broken_file_keeps_what_was_last_good_and_others_are_not_touched() {
+    let mut story = Story::new();
+    story.write("a.yaml", &(workload("a", "10.0.0.1") + &workload("b", "10.0.0.2")));
+    story.write("c.yaml", &workload("c", "10.0.0.3"));
+    story.rescan();
+    story.write("a.yaml", "a: [1,\n  : }");
+    story.write("c.yaml", &(workload("c", "10.0.0.3") + &workload("d", "10.0.0.4")));
+    assert!(story.rescan());
+    assert_eq!(story.objects(), ["a.yaml/a!", "a.yaml/b!", "c.yaml/c", "c.yaml/d"]);
+    assert_eq!(story.diagnostics().len(), 1);
+    assert!(story.diagnostics()[0].starts_with("a.yaml:2:"), "{:?}", story.diagnostics());
+    assert!(story.diagnostics()[0].ends_with("what was last good of this file stays in use"));
+    story.write("a.yaml", &workload("b", "10.0.0.2"));
+    story.rescan();
+    assert_eq!(story.objects(), ["a.yaml/b", "c.yaml/c", "c.yaml/d"]);
+    assert_eq!(story.diagnostics(), [""; 0]);
+}
+
+#[test]
+fn a_broken_object_keeps_its_last_good_version_and_the_rest_of_the_file_changes() {
+    let mut story = Story::new();
+    story.write(
+        "a.yaml",
+        &(workload("a", "10.0.0.1") + &workload("b", "10.0.0.2") + &workload("c", "10.0.0.3")),
+    );
+    story.rescan();
+    story.write("a.yaml", &(workload("a", "'10.0.0.1', wieght: 1") + &workload("b", "10.0.0.9")));
+    story.rescan();
+    assert_eq!(story.objects(), ["a.yaml/a!", "a.yaml/b"], "c has been deleted");
+    story.write("a.yaml", &(workload("a", "10.0.0.1").replace("name: a", "") + &workload("d", "10.0.0.9")));
+    story.rescan();
+    assert_eq!(story.objects(), ["a.yaml/a!", "a.yaml/b!", "a.yaml/d"], "the broken one may be any of them");
+}
+
+#[test]
+fn a_file_that_is_broken_at_the_start_is_absent() {
+    let mut story = Story::new();
+    story.write("a.yaml", "a: [");
+    story.write("b.yaml", &workload("b", "10.0.0.2"));
+    story.rescan();
+    assert_eq!(story.objects(), ["b.yaml/b"]);
+    assert!(story.diagnostics()[0].ends_with("nothing of this file is in use"), "{:?}", story.diagnostics());
+}
+
+#[test]
+fn a_file_that_is_gone_or_empty_gets_time_to_come_back() {
+    let mut story = Story::new();
+    story.write("a.yaml", &workload("a", "10.0.0.1"));
+    story.write("b.yaml", &workload("b", "10.0.0.2"));
+    story.rescan();
+    fs::remove_file(story.path("a.yaml")).unwrap();
+    story.write("b.yaml", "# soon\n");
+    assert!(!story.rescan());
+    story.now += Duration::from_millis(100);
+    story.write("a.yaml", &workload("a", "10.0.0.1"));
+    story.write("b.yaml", &workload("b", "10.0.0.3"));
+    assert!(story.rescan());
+    assert_eq!(story.objects(), ["a.yaml/a", "b.yaml/b"]);
+    assert_eq!(story.files.deadline(), None);
+
+    fs::remove_file(story.path("a.yaml")).unwrap();
+    story.write("b.yaml", "");
+    story.settle();
+    assert_eq!(story.objects(), [""; 0]);
+    assert_eq!(story.diagnostics(), [""; 0]);
+}
+
+#[test]
+fn a_change_that_keeps_length_and_time_is_seen() {
+    let mut story = Story::new();
+    story.write("a.yaml", &workload("a", "10.0.0.1"));
+    story.rescan();
+    let modified = fs::metadata(story.path("a.yaml")).unwrap().modified().unwrap();
+    story.write("a.yaml", &workload("b", "10.0.0.2"));
+    let file = fs::OpenOptions::new().append(true).open(story.path("a.yaml")).unwrap();
+    file.set_modified(modified).unwrap();
+    assert!(story.rescan());
+    assert_eq!(story.objects(), ["a.yaml/b"]);
+}
+
+#[test]
+fn a_folder_that_vanishes_keeps_what_was_good() {
+    let mut story = Story::new();
+    story.write("sub/a.yaml", &workload("a", "10.0.0.1"));
+    story.rescan();
+    fs::rename(story.folder.path(), story.folder.path().with_extension("away")).unwrap();
+    assert!(story.rescan());
+    story.now += Duration::from_secs(60);
+    assert!(!story.rescan());
+    assert_eq!(story.objects(), ["sub/a.yaml/a"]);
+    assert!(story.diagnostics()[0].contains("cannot read the folder"), "{:?}", story.diagnostics());
+    fs::rename(story.folder.path().with_extension("away"), story.folder.path()).unwrap();
+    assert!(story.rescan());
+    assert_eq!(story.diagnostics(), [""; 0]);
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_told() {
+    let mut story = Story::new();
+    fs::write(story.path("a.yaml"), b"a: \xff\xfe").unwrap();
+    assert!(story.rescan());
+    assert!(
+        story.diagnostics()[0].starts_with("a.yaml:0:0: error: cannot read the file"),
+        "{:?}",
+        story.diagnostics()
+    );
+    assert!(!story.rescan(), "told once");
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_followed_as_mounts_of_config_maps_need_it() {
+    use std::os::unix::fs::symlink;
+
+    let mut story = Story::new();
+    let link = |target: &str, name: &Path| {
+        let _ = fs::remove_file(name);
+        symlink(target, name).unwrap();
+    };
+    story.write("..first/a.yaml", &workload("a", "10.0.0.1"));
+    link("..first", &story.path("..data"));
+    link("..data/a.yaml", &story.path("a.yaml"));
+    link(".", &story.path("loop"));
+    link("nowhere", &story.path("broken.yaml"));
+    story.rescan();
+    assert_eq!(story.objects(), ["a.yaml/a"]);
+    story.write("..second/a.yaml", &workload("b", "10.0.0.1"));
+    link("..second", &story.path("..data"));
+    assert!(story.rescan());
+    assert_eq!(story.objects(), ["a.yaml/b"]);
+}

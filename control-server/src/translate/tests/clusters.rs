@@ -1,0 +1,139 @@
+use envoy_types::pb::envoy::config::cluster::v3::Cluster;
+use envoy_types::pb::envoy::config::cluster::v3::cluster::{LbConfig, LbPolicy};
+use envoy_types::pb::google::protobuf::Duration;
+
+use super::{cluster, document, services, translate};
+use crate::translate::Resources;
+
+/// `users` with this rule.
+fn users(rule: &str) -> Resources {
+    translate(&(services() + &document("DestinationRule", "users", &format!("{{host: users, {rule}}}"))))
+}
+
+fn of_port(resources: &Resources, port: u32, subset: &str) -> Cluster {
+    cluster(resources, &format!("outbound|{port}|{subset}|users.shop.svc.cluster.local"))
+}
+
+fn only(policy: &str) -> Cluster {
+    of_port(&users(&format!("trafficPolicy: {{{policy}}}")), 80, "")
+}
+
+fn max_requests(cluster: &Cluster) -> u32 {
+    cluster.circuit_breakers.as_ref().unwrap().thresholds[0].max_requests.unwrap().value
+}
+
+#[test]
+fn a_service_without_a_rule_is_round_robin_without_a_limit() {
+    let cluster = of_port(&translate(&services()), 80, "");
+    assert_eq!(cluster.lb_policy(), LbPolicy::RoundRobin);
+    assert_eq!(max_requests(&cluster), u32::MAX);
+    assert_eq!((cluster.lb_config, cluster.outlier_detection, cluster.transport_socket), (None, None, None));
+}
+
+#[test]
+fn load_balancers_are_those_that_grpc_clients_have() {
+    let cases = [
+        ("simple: ROUND_ROBIN", LbPolicy::RoundRobin, None),
+        ("simple: UNSPECIFIED", LbPolicy::RoundRobin, None),
+        ("simple: LEAST_REQUEST", LbPolicy::LeastRequest, None),
+        ("simple: LEAST_CONN", LbPolicy::LeastRequest, None),
+        ("simple: RANDOM", LbPolicy::RoundRobin, None),
+        ("consistentHash: {httpHeaderName: x}", LbPolicy::RingHash, Some(1024)),
+        ("consistentHash: {httpHeaderName: x, ringHash: {minimumRingSize: 5}}", LbPolicy::RingHash, Some(5)),
+        ("consistentHash: {httpHeaderName: x, minimumRingSize: 6}", LbPolicy::RingHash, Some(6)),
+        ("consistentHash: {httpHeaderName: x, maglev: {}}", LbPolicy::RingHash, Some(1024)),
+        ("consistentHash: {useSourceIp: true}", LbPolicy::RoundRobin, None),
+        ("consistentHash: {httpCookie: {name: a, ttl: 0s}}", LbPolicy::RoundRobin, None),
+    ];
+    for (load_balancer, policy, ring_size) in cases {
+        let cluster = only(&format!("loadBalancer: {{{load_balancer}}}"));
+        assert_eq!(cluster.lb_policy(), policy, "{load_balancer}");
+        let ring = match cluster.lb_config {
+            Some(LbConfig::RingHashLbConfig(ring)) => ring.minimum_ring_size.map(|size| size.value),
+            _ => None,
+        };
+        assert_eq!(ring, ring_size, "{load_balancer}");
+    }
+}
+
+#[test]
+fn the_limit_of_requests_is_always_explicit() {
+    assert_eq!(max_requests(&only("connectionPool: {http: {http2MaxRequests: 7}}")), 7);
+    assert_eq!(max_requests(&only("connectionPool: {http: {http2MaxRequests: 0}}")), 0);
+    assert_eq!(max_requests(&only("connectionPool: {http: {maxRetries: 7}}")), u32::MAX);
+}
+
+#[test]
+fn failures_in_a_row_become_a_share_of_failures() {
+    let outlier = only(
+        "outlierDetection: {consecutive5xxErrors: 7, interval: 3s, baseEjectionTime: 500ms, maxEjectionPercent: 40}",
+    )
+    .outlier_detection
+    .unwrap();
+    assert_eq!(outlier.enforcing_success_rate.unwrap().value, 0);
+    assert_eq!(outlier.enforcing_failure_percentage.unwrap().value, 100);
+    assert_eq!(outlier.failure_percentage_threshold.unwrap().value, 85);
+    assert_eq!(outlier.failure_percentage_minimum_hosts.unwrap().value, 1);
+    assert_eq!(outlier.failure_percentage_request_volume.unwrap().value, 7);
+    assert_eq!(outlier.interval.unwrap(), Duration { seconds: 3, nanos: 0 });
+    assert_eq!(outlier.base_ejection_time.unwrap(), Duration { seconds: 0, nanos: 500_000_000 });
+    assert_eq!(outlier.max_ejection_percent.unwrap().value, 40);
+
+    let volume = |fields: &str| {
+        let outlier = only(&format!("outlierDetection: {{{fields}}}")).outlier_detection?;
+        Some(outlier.failure_percentage_request_volume.unwrap().value)
+    };
+    assert_eq!(volume(""), Some(5), "Istio's default");
+    assert_eq!(volume("consecutiveGatewayErrors: 3"), Some(3));
+    assert_eq!(volume("consecutive5xxErrors: 0"), None, "turned off");
+    assert_eq!(volume("consecutive5xxErrors: 0, consecutiveGatewayErrors: 2"), Some(2));
+}
+
+#[test]
+fn a_subsets_policy_wins_field_by_field() {
+    let resources = users(
+        "trafficPolicy: {loadBalancer: {simple: LEAST_REQUEST}, connectionPool: {http: {http2MaxRequests: 9}}},
+         subsets: [{name: a}, {name: b, trafficPolicy: {connectionPool: {http: {http2MaxRequests: 4}}}}]",
+    );
+    for (subset, limit) in [("", 9), ("a", 9), ("b", 4)] {
+        let cluster = of_port(&resources, 80, subset);
+        assert_eq!(
+            (cluster.lb_policy(), max_requests(&cluster)),
+            (LbPolicy::LeastRequest, limit),
+            "{subset}"
+        );
+    }
+}
+
+#[test]
+fn a_ports_policy_takes_nothing_over() {
+    let resources = users(
+        "trafficPolicy: {loadBalancer: {simple: LEAST_REQUEST}, connectionPool: {http: {http2MaxRequests: 9}},
+            portLevelSettings: [{port: {number: 81}, connectionPool: {http: {http2MaxRequests: 5}}}]},
+         subsets: [{name: a, trafficPolicy: {connectionPool: {http: {http2MaxRequests: 4}}}},
+            {name: b, trafficPolicy: {portLevelSettings: [{port: {number: 80}, loadBalancer: {simple: ROUND_ROBIN}}]}}]",
+    );
+    let cases = [
+        (80, "", LbPolicy::LeastRequest, 9),
+        (81, "", LbPolicy::RoundRobin, 5),
+        (80, "a", LbPolicy::LeastRequest, 4),
+        (81, "a", LbPolicy::RoundRobin, 5),
+        (80, "b", LbPolicy::RoundRobin, u32::MAX),
+        (81, "b", LbPolicy::LeastRequest, 9),
+    ];
+    for (port, subset, policy, limit) in cases {
+        let cluster = of_port(&resources, port, subset);
+        assert_eq!((cluster.lb_policy(), max_requests(&cluster)), (policy, limit), "{port} {subset}");
+    }
+}
+
+#[test]
+fn what_asks_for_tls_is_withheld_rather_than_served_in_plaintext() {
+    let resources =
+        users("trafficPolicy: {portLevelSettings: [{port: {number: 81}, tls: {mode: ISTIO_MUTUAL}}]}");
+    let clusters = super::names(&resources, crate::resources::ResourceKind::Cluster);
+    assert!(clusters.contains(&"outbound|80||users.shop.svc.cluster.local"));
+    assert!(!clusters.contains(&"outbound|81||users.shop.svc.cluster.local"));
+    let disabled = users("trafficPolicy: {tls: {mode: DISABLE}}");
+    assert_eq!(of_port(&disabled, 81, "").transport_socket, None);
+}

@@ -1,0 +1,166 @@
+use envoy_types::pb::envoy::config::cluster::v3::cluster::{ClusterDiscoveryType, DiscoveryType};
+use envoy_types::pb::envoy::config::core::v3::address::Address;
+use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
+use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
+use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
+use envoy_types::pb::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint};
+
+use super::translate_with_diagnostics;
+use super::{ORDERS, ORDERS_V1, ORDERS_V2, assignment, cluster, document, names, services, translate};
+use crate::resources::ResourceKind;
+
+/// `address:port*weight`.
+fn endpoint(endpoint: &LbEndpoint) -> String {
+    let Some(HostIdentifier::Endpoint(host)) = &endpoint.host_identifier else { panic!("an endpoint") };
+    let Some(Address::SocketAddress(socket)) =
+        host.address.as_ref().and_then(|address| address.address.as_ref())
+    else {
+        panic!("a socket address")
+    };
+    let Some(PortSpecifier::PortValue(port)) = socket.port_specifier else { panic!("a port") };
+    format!("{}:{port}*{}", socket.address, endpoint.load_balancing_weight.unwrap().value)
+}
+
+/// `region/zone/sub_zone*weight: endpoints`.
+fn localities(assignment: &ClusterLoadAssignment) -> Vec<String> {
+    assignment
+        .endpoints
+        .iter()
+        .map(|locality| {
+            assert_eq!(locality.priority, 0);
+            let id = locality.locality.as_ref().unwrap();
+            let endpoints: Vec<String> = locality.lb_endpoints.iter().map(endpoint).collect();
+            let weight = locality.load_balancing_weight.unwrap().value;
+            format!("{}/{}/{}*{weight}: {}", id.region, id.zone, id.sub_zone, endpoints.join(" "))
+        })
+        .collect()
+}
+
+fn service(fields: &str) -> String {
+    document(
+        "ServiceEntry",
+        "a",
+        &format!("{{hosts: [a.b], ports: [{{number: 80, name: grpc, targetPort: 8080}}], {fields}}}"),
+    )
+}
+
+fn endpoints_of(fields: &str) -> Vec<String> {
+    localities(&assignment(&translate(&service(fields)), "outbound|80||a.b"))
+}
+
+#[test]
+fn clusters_name_their_own_endpoints_over_ads() {
+    let resources = translate(&services());
+    let orders = [ORDERS_V1, ORDERS_V2, ORDERS].map(str::to_owned);
+    let users = [80, 81].map(|port| format!("outbound|{port}||users.shop.svc.cluster.local"));
+    let mut expected = [orders.as_slice(), users.as_slice()].concat();
+    expected.sort();
+    assert_eq!(names(&resources, ResourceKind::Cluster), expected);
+    assert_eq!(names(&resources, ResourceKind::Endpoints), expected);
+    for name in &expected {
+        let cluster = cluster(&resources, name);
+        assert_eq!(
+            cluster.cluster_discovery_type,
+            Some(ClusterDiscoveryType::Type(DiscoveryType::Eds.into()))
+        );
+        let eds = cluster.eds_cluster_config.unwrap();
+        assert_eq!(eds.service_name, *name);
+        assert!(matches!(
+            eds.eds_config.unwrap().config_source_specifier,
+            Some(ConfigSourceSpecifier::Ads(_))
+        ));
+        assert_eq!(assignment(&resources, name).cluster_name, *name);
+    }
+}
+
+#[test]
+fn subsets_have_the_endpoints_with_their_labels() {
+    let resources = translate(&services());
+    let endpoints = |name| localities(&assignment(&resources, name));
+    assert_eq!(endpoints(ORDERS_V1), ["//*1: 10.0.0.1:80*1"]);
+    assert_eq!(endpoints(ORDERS_V2), ["//*1: 10.0.0.2:80*1"]);
+    assert_eq!(endpoints(ORDERS), ["//*2: 10.0.0.1:80*1 10.0.0.2:80*1"]);
+}
+
+#[test]
+fn an_endpoints_port_is_its_own_else_the_target_port_else_the_services() {
+    let text =
+        "resolution: STATIC, endpoints: [{address: 10.0.0.1}, {address: 10.0.0.2, ports: {grpc: 9090}}]";
+    assert_eq!(endpoints_of(text), ["//*2: 10.0.0.1:8080*1 10.0.0.2:9090*1"]);
+    let resources = translate(&services());
+    let admin = assignment(&resources, "outbound|81||users.shop.svc.cluster.local");
+    assert_eq!(localities(&admin), ["//*1: 10.0.1.1:81*1"]);
+}
+
+#[test]
+fn localities_weigh_as_much_as_their_endpoints() {
+    let text = "resolution: STATIC, endpoints: [
+        {address: 10.0.0.3, locality: eu/b, weight: 5}, {address: 10.0.0.1, locality: eu/a/x, weight: 2},
+        {address: 10.0.0.2, locality: eu/a/x}, {address: 10.0.0.4, locality: eu/b, weight: 0}, {address: '::1'}]";
+    let expected =
+        ["//*1: ::1:8080*1", "eu/a/x*3: 10.0.0.1:8080*2 10.0.0.2:8080*1", "eu/b/*5: 10.0.0.3:8080*5"];
+    assert_eq!(endpoints_of(text), expected);
+}
+
+#[test]
+fn weights_too_large_to_add_up_are_scaled() {
+    let text = "resolution: STATIC, endpoints: [
+        {address: 10.0.0.1, weight: 4000000000}, {address: 10.0.0.2, weight: 4000000000}, {address: 10.0.0.3, weight: 1}]";
+    let expected = ["//*4000000000: 10.0.0.1:8080*2000000000 10.0.0.2:8080*2000000000 10.0.0.3:8080*1"];
+    assert_eq!(endpoints_of(text), expected);
+}
+
+#[test]
+fn an_address_occurs_once() {
+    let text =
+        service("resolution: STATIC, endpoints: [{address: 10.0.0.1}, {address: 10.0.0.1, weight: 9}]");
+    let (resources, diagnostics) = translate_with_diagnostics(&text);
+    assert_eq!(localities(&assignment(&resources, "outbound|80||a.b")), ["//*1: 10.0.0.1:8080*1"]);
+    assert_eq!(diagnostics.len(), 1);
+}
+
+#[test]
+fn no_endpoints_are_an_empty_assignment() {
+    assert_eq!(endpoints_of("resolution: STATIC, endpoints: []"), [""; 0]);
+}
+
+#[test]
+fn workloads_are_selected_by_labels_within_the_namespace() {
+    let workload = |name: &str, address: &str, app: &str| {
+        document(
+            "WorkloadEntry",
+            name,
+            &format!("{{address: {address}, labels: {{app: {app}}}, ports: {{grpc: 7070}}}}"),
+        )
+    };
+    let text = service("resolution: STATIC, workloadSelector: {labels: {app: a}}")
+        + &workload("one", "10.0.0.1", "a")
+        + &workload("two", "10.0.0.2", "a")
+        + &workload("other", "10.0.0.3", "b")
+        + &workload("elsewhere", "10.0.0.4", "a").replace("shop", "other");
+    let resources = translate(&text);
+    let found = localities(&assignment(&resources, "outbound|80||a.b"));
+    assert_eq!(found, ["//*2: 10.0.0.1:7070*1 10.0.0.2:7070*1"]);
+}
+
+#[test]
+fn one_name_is_resolved_by_clients() {
+    let cases = [
+        ("resolution: DNS", "a.b:8080*1"),
+        ("resolution: DNS, endpoints: [{address: web.example, ports: {grpc: 9090}}]", "web.example:9090*1"),
+        ("resolution: DNS_ROUND_ROBIN, endpoints: [{address: web.example}]", "web.example:8080*1"),
+    ];
+    for (fields, expected) in cases {
+        let resources = translate(&service(fields));
+        assert_eq!(names(&resources, ResourceKind::Endpoints), [""; 0], "{fields}");
+        let cluster = cluster(&resources, "outbound|80||a.b");
+        let kind = DiscoveryType::LogicalDns.into();
+        assert_eq!(cluster.cluster_discovery_type, Some(ClusterDiscoveryType::Type(kind)), "{fields}");
+        let assignment = cluster.load_assignment.unwrap();
+        let [locality] = assignment.endpoints.as_slice() else { panic!("one locality") };
+        let [one] = locality.lb_endpoints.as_slice() else { panic!("one endpoint") };
+        assert_eq!(endpoint(one), expected, "{fields}");
+    }
+    let addresses = endpoints_of("resolution: DNS, endpoints: [{address: 10.0.0.1}, {address: 10.0.0.2}]");
+    assert_eq!(addresses, ["//*2: 10.0.0.1:8080*1 10.0.0.2:8080*1"], "addresses need no resolving");
+}

@@ -1,0 +1,119 @@
+use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
+use envoy_types::pb::envoy::config::listener::v3::Listener;
+use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
+use prost::{Message, Name};
+
+use super::{Resources, decode, document, names, services, translate, translate_with_diagnostics};
+use crate::resources::ResourceKind;
+
+fn service(name: &str, host: &str, ports: &str) -> String {
+    document("ServiceEntry", name, &format!("{{hosts: [{host}], resolution: DNS, ports: [{ports}]}}"))
+}
+
+fn listeners(resources: &Resources) -> Vec<&str> {
+    names(resources, ResourceKind::Listener)
+}
+
+fn manager(resources: &Resources, name: &str) -> HttpConnectionManager {
+    let listener: Listener = decode(resources, ResourceKind::Listener, name);
+    assert_eq!(listener.name, name);
+    let any = listener.api_listener.unwrap().api_listener.unwrap();
+    assert_eq!(any.type_url, HttpConnectionManager::type_url());
+    HttpConnectionManager::decode(&*any.value).unwrap()
+}
+
+fn route_name(resources: &Resources, listener: &str) -> String {
+    match manager(resources, listener).route_specifier {
+        Some(RouteSpecifier::Rds(rds)) => rds.route_config_name,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_listener_has_the_router_alone_and_routes_by_ads() {
+    let resources = translate(&services());
+    let manager = manager(&resources, "orders.shop.svc.cluster.local:80");
+    let [filter] = manager.http_filters.as_slice() else { panic!("one filter") };
+    assert!(!filter.name.is_empty() && !filter.is_optional);
+    assert!(
+        matches!(&filter.config_type, Some(ConfigType::TypedConfig(any)) if any.type_url == Router::type_url())
+    );
+    let Some(RouteSpecifier::Rds(rds)) = manager.route_specifier else { panic!("RDS") };
+    let source = rds.config_source.unwrap().config_source_specifier;
+    assert!(matches!(source, Some(ConfigSourceSpecifier::Ads(_))));
+}
+
+#[test]
+fn a_service_is_found_under_every_name_a_client_may_ask_for() {
+    let resources = translate(&services());
+    let mut expected = Vec::new();
+    for name in ["orders", "users"] {
+        let mut names = vec![];
+        for form in ["", ".shop", ".shop.svc", ".shop.svc.cluster.local"] {
+            names.push(format!("{name}{form}"));
+            names.push(format!("{name}{form}:80"));
+            if name == "users" {
+                names.push(format!("{name}{form}:81"));
+            }
+        }
+        expected.extend(names);
+    }
+    expected.sort();
+    assert_eq!(listeners(&resources), expected);
+    assert_eq!(
+        route_name(&resources, "users"),
+        "outbound|80||users.shop.svc.cluster.local",
+        "the first port"
+    );
+    assert_eq!(route_name(&resources, "users.shop:81"), "outbound|81||users.shop.svc.cluster.local");
+    let [first, second] =
+        ["outbound|80||users.shop.svc.cluster.local", "outbound|81||users.shop.svc.cluster.local"];
+    let orders = "outbound|80||orders.shop.svc.cluster.local";
+    assert_eq!(names(&resources, ResourceKind::Route), [orders, first, second]);
+}
+
+#[test]
+fn a_host_of_no_cluster_has_no_short_name() {
+    let resources = translate(&service("web", "Web.Example.com", "{number: 443, name: a}"));
+    assert_eq!(listeners(&resources), ["web.example.com", "web.example.com:443"]);
+}
+
+#[test]
+fn an_ambiguous_short_name_means_the_default_namespace_or_nothing() {
+    let port = "{number: 80, name: a}";
+    let two = service("a", "x.one.svc.cluster.local", port) + &service("b", "x.two.svc.cluster.local", port);
+    let (resources, diagnostics) = translate_with_diagnostics(&two);
+    assert!(!listeners(&resources).contains(&"x"));
+    assert_eq!(diagnostics.len(), 2);
+    let three = two + &service("c", "x.default.svc.cluster.local", port);
+    let resources = translate(&three);
+    assert_eq!(route_name(&resources, "x"), "outbound|80||x.default.svc.cluster.local");
+    assert_eq!(route_name(&resources, "x.one"), "outbound|80||x.one.svc.cluster.local");
+}
+
+#[test]
+fn a_declared_host_is_never_somebody_elses_short_name() {
+    let port = "{number: 80, name: a}";
+    let text = service("a", "x.one.svc.cluster.local", port)
+        + &service("b", "x", port)
+        + &service("c", "x.one", port);
+    let resources = translate(&text);
+    assert_eq!(route_name(&resources, "x"), "outbound|80||x");
+    assert_eq!(route_name(&resources, "x.one:80"), "outbound|80||x.one");
+    assert_eq!(route_name(&resources, "x.one.svc"), "outbound|80||x.one.svc.cluster.local");
+}
+
+#[test]
+fn versions_are_the_contents_hash() {
+    let first = translate(&services());
+    let second = translate(&services());
+    assert_eq!(first, second);
+    let mut versions: Vec<&str> = first.values().map(|resource| &*resource.version).collect();
+    assert!(versions.iter().all(|version| version.len() == 16));
+    versions.sort_unstable();
+    versions.dedup();
+    assert_eq!(versions.len(), first.len(), "no two resources have the same content");
+}
