@@ -55,9 +55,12 @@ pub fn has_word(line: &str, word: &str) -> bool {
     })
 }
 
-/// `tests.rs`, anything in a folder `tests`, and the `tests` crate.
+/// `tests.rs`, `topic_tests.rs`, anything in a folder `tests`, and the `tests` crate.
 fn is_test_file(path: &str) -> bool {
-    path.ends_with("/tests.rs") || path.starts_with("tests/") || path.contains("/tests/")
+    path.ends_with("/tests.rs")
+        || path.ends_with("_tests.rs")
+        || path.starts_with("tests/")
+        || path.contains("/tests/")
 }
 
 /// The lines of items under `#[cfg(test)]`.

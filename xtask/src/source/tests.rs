@@ -49,6 +49,7 @@ fn test_code_is_what_stands_under_cfg_test() {
 fn test_files_are_test_code_throughout() {
     for (path, expected) in [
         ("a/src/b/tests.rs", true),
+        ("a/src/b/match_tests.rs", true),
         ("a/tests/b.rs", true),
         ("tests/src/lib.rs", true),
         ("a/src/b.rs", false),
