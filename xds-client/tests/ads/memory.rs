@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use envoy_types::pb::envoy::service::discovery::v3::DiscoveryRequest;
 use mesh_core::runtime::{ConfigSource, Target};
+use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use xds_client::protocol::ResourceState;
 use xds_client::transport::TransportError;
@@ -12,7 +13,7 @@ use xds_client::transport::memory::{self, MemoryServer, MemoryStream, MemoryTran
 use xds_client::{Options, XdsClient, start_with};
 
 use crate::control::{
-    Control, LDS, RDS, bootstrap, cluster, endpoints, listener, routes, show, until, until_shown,
+    Control, EDS, LDS, RDS, bootstrap, cluster, endpoints, listener, routes, show, until, until_shown,
 };
 
 fn client(transport: MemoryTransport) -> XdsClient {
@@ -227,6 +228,41 @@ async fn a_server_that_ends_each_stream_is_not_asked_in_a_loop() {
     timeout(Duration::from_secs(60), ended).await.unwrap_err();
     assert!((50..=62).contains(&streams), "one a second: {streams}");
     drop(watch);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_comes_back_a_hundred_times_is_used_each_time() {
+    let (transport, mut server) = memory::pair();
+    let client = client(transport);
+    let mut watch = client.watch(&Target::new("greeter")).unwrap();
+    let mut control = Control::greeter(&["a"], 1);
+    control.put("b", &cluster("b"));
+    let (update, mut updates) = mpsc::unbounded_channel::<(Vec<&str>, u16)>();
+    tokio::spawn(async move {
+        let mut stream = server.accept().await.unwrap();
+        loop {
+            tokio::select! {
+                Some(request) = stream.request() => {
+                    control.answer(&request).into_iter().for_each(|response| stream.respond(response));
+                }
+                Some((clusters, port)) = updates.recv() => {
+                    control.put("b", &endpoints("b", &[port]));
+                    control.put("routes", &routes("routes", &clusters));
+                    stream.respond(control.push(RDS));
+                    // Crosses the requests that the new routes lead to.
+                    stream.respond(control.push(EDS));
+                }
+            }
+        }
+    });
+    until_shown(&mut watch, "a=1").await;
+    for round in 1..=100 {
+        update.send((vec!["a", "b"], round)).unwrap();
+        until_shown(&mut watch, &format!("a=1 b={round}")).await;
+        update.send((vec!["a"], round)).unwrap();
+        until_shown(&mut watch, "a=1").await;
+    }
+    assert_eq!(client.status().resources.len(), 4);
 }
 
 #[tokio::test]
