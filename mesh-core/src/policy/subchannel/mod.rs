@@ -81,6 +81,11 @@ impl Subchannel {
         &self.addresses
     }
 
+    /// From the next pass on, the same addresses in another order. A connection stays (LB-72).
+    pub fn prefer(&mut self, addresses: EndpointAddresses) {
+        self.addresses = addresses;
+    }
+
     /// The state that balancers see.
     pub fn connectivity(&self) -> Connectivity {
         match (&self.phase, &self.penalty) {

@@ -17,7 +17,7 @@ use super::subchannel::{Subchannel, Subscription};
 /// A cluster's endpoints by id. An endpoint keeps its id as long as it stays, whatever moves around it.
 pub(super) struct Endpoints<B: 'static, C: Connect<B>> {
     entries: Vec<Option<Entry<B, C>>>,
-    /// By identity (LB-29).
+    /// By [`EndpointAddresses::identity`]: another order is the same endpoint (LB-29).
     ids: HashMap<EndpointAddresses, EndpointId>,
     /// Lowest first, so that the ids stay dense.
     free: BinaryHeap<Reverse<EndpointId>>,
@@ -60,9 +60,10 @@ impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
 
     /// `None`: this update has the endpoint already.
     fn endpoint(&mut self, endpoint: &Endpoint, locality: &Arc<LocalityId>) -> Option<LbEndpoint> {
-        let id = match self.ids.get(&endpoint.addresses.identity()) {
+        let identity = endpoint.addresses.identity();
+        let id = match self.ids.get(&identity) {
             Some(id) => *id,
-            None => self.allocate(endpoint, locality),
+            None => self.allocate(identity, endpoint, locality),
         };
         let round = self.round;
         let entry = self.get_mut(id)?;
@@ -70,10 +71,14 @@ impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
             return None;
         }
         let slot = &entry.slot;
-        if slot.locality != *locality || slot.hostname != endpoint.hostname {
+        let reordered = slot.addresses != endpoint.addresses;
+        if let Some(subchannel) = entry.subchannel.as_ref().filter(|_| reordered) {
+            subchannel.prefer(&endpoint.addresses);
+        }
+        if reordered || slot.locality != *locality || slot.hostname != endpoint.hostname {
             entry.slot = Arc::new(Slot {
                 load: slot.load.clone(),
-                addresses: slot.addresses.clone(),
+                addresses: endpoint.addresses.clone(),
                 locality: locality.clone(),
                 hostname: endpoint.hostname.clone(),
                 line: slot.line.clone(),
@@ -88,7 +93,12 @@ impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
         })
     }
 
-    fn allocate(&mut self, endpoint: &Endpoint, locality: &Arc<LocalityId>) -> EndpointId {
+    fn allocate(
+        &mut self,
+        identity: EndpointAddresses,
+        endpoint: &Endpoint,
+        locality: &Arc<LocalityId>,
+    ) -> EndpointId {
         let slot = Arc::new(Slot {
             load: Arc::default(),
             addresses: endpoint.addresses.clone(),
@@ -107,7 +117,7 @@ impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
                 EndpointId((self.entries.len() - 1) as u32)
             }
         };
-        self.ids.insert(endpoint.addresses.identity(), id);
+        self.ids.insert(identity, id);
         id
     }
 

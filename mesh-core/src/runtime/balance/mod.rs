@@ -9,6 +9,7 @@ mod endpoints;
 mod logical_dns;
 mod mailbox;
 mod pool;
+mod publication;
 mod published;
 mod settings;
 mod slot;

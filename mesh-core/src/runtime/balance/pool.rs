@@ -14,7 +14,7 @@ use crate::runtime::connect::Connect;
 use super::PoolSettings;
 use super::subchannel::Subchannel;
 
-/// Subchannels by endpoint address list, shared by all clusters and channels of a mesh that use the same request
+/// Subchannels by endpoint addresses, shared by all clusters and channels of a mesh that use the same request
 /// body and connector.
 ///
 /// The pool keeps nothing alive: a subchannel lives as long as a cluster has its endpoint, and is connected as long
@@ -30,6 +30,7 @@ pub struct Pool<B: 'static, C: Connect<B>> {
     subchannels: Mutex<Subchannels<B, C>>,
 }
 
+/// By [`EndpointAddresses::identity`].
 type Subchannels<B, C> = HashMap<EndpointAddresses, Weak<Subchannel<B, C>>>;
 
 impl<B: 'static, C: Connect<B>> Pool<B, C> {
@@ -55,20 +56,21 @@ impl<B: 'static, C: Connect<B>> Pool<B, C> {
 
     /// The subchannel of this endpoint.
     pub(super) fn subchannel(self: &Arc<Self>, addresses: &EndpointAddresses) -> Arc<Subchannel<B, C>> {
+        let identity = addresses.identity();
         let mut subchannels = self.lock();
-        if let Some(existing) = subchannels.get(addresses).and_then(Weak::upgrade) {
+        if let Some(existing) = subchannels.get(&identity).and_then(Weak::upgrade) {
             return existing;
         }
-        let fresh = Arc::new(Subchannel::new(self.clone(), addresses.clone()));
-        subchannels.insert(addresses.clone(), Arc::downgrade(&fresh));
+        let fresh = Arc::new(Subchannel::new(self.clone(), identity.clone(), addresses.clone()));
+        subchannels.insert(identity, Arc::downgrade(&fresh));
         fresh
     }
 
     /// Forgets a subchannel that is gone, unless another one has taken its place.
-    pub(super) fn forget(&self, addresses: &EndpointAddresses) {
+    pub(super) fn forget(&self, identity: &EndpointAddresses) {
         let mut subchannels = self.lock();
-        if subchannels.get(addresses).is_some_and(|subchannel| subchannel.strong_count() == 0) {
-            subchannels.remove(addresses);
+        if subchannels.get(identity).is_some_and(|subchannel| subchannel.strong_count() == 0) {
+            subchannels.remove(identity);
         }
     }
 

@@ -16,6 +16,8 @@ pub struct PoolSettings {
 }
 
 /// How many attempts to connect may run at once. Zero counts as one.
+///
+/// An attempt that has not been answered for 2 s no longer counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxConnecting(pub usize);
 

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -21,7 +22,7 @@ use super::{Pool, clock};
 /// One endpoint's connection. It has a task only while there is something to do: connecting, connected, backing off.
 pub(super) struct Subchannel<B: 'static, C: Connect<B>> {
     pool: Arc<Pool<B, C>>,
-    addresses: EndpointAddresses,
+    identity: EndpointAddresses,
     state: Mutex<State<C::Connection>>,
 }
 
@@ -49,10 +50,19 @@ pub(super) struct Subscription<B: 'static, C: Connect<B>> {
 }
 
 impl<B: 'static, C: Connect<B>> Subchannel<B, C> {
-    pub(super) fn new(pool: Arc<Pool<B, C>>, addresses: EndpointAddresses) -> Self {
-        let machine = Machine::new(addresses.clone(), pool.subchannel_settings.clone());
+    pub(super) fn new(
+        pool: Arc<Pool<B, C>>,
+        identity: EndpointAddresses,
+        addresses: EndpointAddresses,
+    ) -> Self {
+        let machine = Machine::new(addresses, pool.subchannel_settings.clone());
         let state = State { machine, watchers: Vec::new(), connection: None, epoch: 0, task: None };
-        Self { pool, addresses, state: Mutex::new(state) }
+        Self { pool, identity, state: Mutex::new(state) }
+    }
+
+    /// The same addresses in another order of preference. If clusters differ, the last one that changes wins.
+    pub(super) fn prefer(&self, addresses: &EndpointAddresses) {
+        self.lock().machine.prefer(addresses.clone());
     }
 
     /// Wants a connection from now on. The mailbox hears of the state at once, and of every change until the
@@ -149,10 +159,16 @@ impl<B: 'static, C: Connect<B>> Subchannel<B, C> {
     async fn attempt(
         &self,
         address: SocketAddr,
-        _permit: OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
     ) -> Result<Established<C::Connection>, ConnectError> {
         tracing::trace!(%address, "connecting");
-        self.pool.connector.connect(address).await
+        let mut attempt = pin!(self.pool.connector.connect(address));
+        tokio::select! {
+            biased;
+            outcome = &mut attempt => return outcome,
+            () = tokio::time::sleep(UNANSWERED) => drop(permit),
+        }
+        attempt.await
     }
 
     fn on_failed(&self, epoch: u64, error: &ConnectError) -> Option<()> {
@@ -178,9 +194,9 @@ async fn drive<B: 'static, C: Connect<B>>(subchannel: Arc<Subchannel<B, C>>, epo
     if ready.is_none() {
         return;
     }
-    tracing::debug!(addresses = ?subchannel.addresses, "connected");
+    tracing::debug!(addresses = ?subchannel.identity, "connected");
     let reason = closed.await;
-    tracing::debug!(addresses = ?subchannel.addresses, %reason, "disconnected");
+    tracing::debug!(addresses = ?subchannel.identity, %reason, "disconnected");
     subchannel.advance(epoch, |state, now| {
         state.machine.on_disconnected(now);
         state.connection = None;
@@ -215,7 +231,7 @@ impl<T> Watcher<T> {
 
 impl<B: 'static, C: Connect<B>> Drop for Subchannel<B, C> {
     fn drop(&mut self) {
-        self.pool.forget(&self.addresses);
+        self.pool.forget(&self.identity);
     }
 }
 
@@ -236,3 +252,7 @@ impl<B: 'static, C: Connect<B>> fmt::Debug for Subchannel<B, C> {
         f.debug_struct("Subchannel").field("machine", &self.lock().machine).finish_non_exhaustive()
     }
 }
+
+/// After this long an attempt no longer counts against the limit. It costs next to nothing while nobody answers, and
+/// a network full of black holes must not keep living endpoints from being connected.
+const UNANSWERED: Duration = Duration::from_secs(2);

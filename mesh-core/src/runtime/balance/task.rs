@@ -6,17 +6,17 @@ use std::time::Instant;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::config::{Cluster, Discovery, DropCategory, EndpointSet};
-use crate::policy::lb::{Balancer, Command, Connectivity, EndpointId, LbUpdate, Picker, with_drops};
+use crate::config::{Cluster, Discovery, EndpointSet};
+use crate::policy::lb::{Balancer, Command, Connectivity, EndpointId, LbUpdate};
 use crate::runtime::connect::Connect;
 
 use super::cluster::{MakeBalancer, Shared};
 use super::endpoints::Endpoints;
 use super::logical_dns::LogicalDns;
 use super::mailbox::{Event, Letters, Status, Ticket};
-use super::published::{NotYet, Slots};
+use super::publication::{Extent, Publication};
 use super::subchannel::Subscription;
-use super::{Pool, Published, clock};
+use super::{Pool, clock};
 
 /// One cluster's task.
 pub(super) struct Task<B: 'static, C: Connect<B>> {
@@ -30,21 +30,9 @@ pub(super) struct Task<B: 'static, C: Connect<B>> {
     /// The last number given to a subscription or a lookup.
     number: u64,
     rng: StdRng,
-    /// The balancer's, without drops.
-    picker: (Connectivity, Arc<dyn Picker>),
-    drops: Vec<DropCategory>,
-    slots: Slots<C::Connection>,
-    /// What was published last is not what is true now.
-    stale: Stale,
+    next: Publication<C::Connection>,
     /// Let go of once nobody picks them any more.
     retired: Vec<(EndpointId, Subscription<B, C>)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stale {
-    Nothing,
-    Picker,
-    Slots,
 }
 
 impl<B: 'static, C: Connect<B>> Task<B, C> {
@@ -66,10 +54,7 @@ impl<B: 'static, C: Connect<B>> Task<B, C> {
             dns: None,
             number: 0,
             rng: StdRng::seed_from_u64(seed),
-            picker: (Connectivity::Connecting, Arc::new(NotYet)),
-            drops: Vec::new(),
-            slots: Arc::new([]),
-            stale: Stale::Slots,
+            next: Publication::default(),
             retired: Vec::new(),
         };
         task.discover(clock::now());
@@ -198,9 +183,8 @@ impl<B: 'static, C: Connect<B>> Task<B, C> {
                 self.dns = Some(LogicalDns::new(host.clone(), port, self.pool.settings.dns_interval));
                 self.replace_balancer();
                 self.endpoints.update(&EndpointSet::default());
-                self.slots = self.endpoints.slots();
-                self.picker = (Connectivity::Connecting, Arc::new(NotYet));
-                self.stale = Stale::Slots;
+                self.next = Publication::default();
+                self.next.set_slots(self.endpoints.slots());
             }
         }
     }
@@ -208,9 +192,8 @@ impl<B: 'static, C: Connect<B>> Task<B, C> {
     fn set_endpoints(&mut self, now: Instant, set: &EndpointSet, note: Option<Arc<str>>) {
         let priorities = self.endpoints.update(set);
         self.balancer.update(now, LbUpdate { priorities, note }, &mut self.rng);
-        self.drops.clone_from(&set.drops);
-        self.slots = self.endpoints.slots();
-        self.stale = Stale::Slots;
+        self.next.set_drops(&set.drops);
+        self.next.set_slots(self.endpoints.slots());
     }
 
     fn on_status(&mut self, now: Instant, ticket: Ticket, status: Status<C::Connection>) {
@@ -271,20 +254,10 @@ impl<B: 'static, C: Connect<B>> Task<B, C> {
         let pending = self.dns.as_ref().is_some_and(LogicalDns::is_pending);
         // A balancer without endpoints fails calls; while a name is looked up they wait.
         if let Some(picker) = self.balancer.poll_picker().filter(|_| !pending) {
-            self.picker = picker;
-            self.stale = self.stale.max(Stale::Picker);
+            self.next.set_picker(picker);
         }
-        let stale = std::mem::replace(&mut self.stale, Stale::Nothing);
-        if stale >= Stale::Picker {
-            let version = self.shared.published.load().version + 1;
-            let (state, picker) = self.picker.clone();
-            let picker = with_drops(&self.drops, &state, picker);
-            let published = Published { version, state, picker, slots: self.slots.clone() };
-            self.shared.published.store(Arc::new(published));
-            self.shared.version.send_replace(version);
-        }
-        // From here on nobody picks what has been taken out: it can be let go of.
-        if stale == Stale::Slots {
+        // Once it is published nobody picks what has been taken out: it can be let go of.
+        if self.next.publish(&self.shared) == Extent::Endpoints {
             self.endpoints.sweep();
         }
         for (id, subscription) in self.retired.drain(..) {

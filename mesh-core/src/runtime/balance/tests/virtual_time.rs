@@ -226,6 +226,17 @@ async fn simultaneous_attempts_are_capped_over_all_clusters() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn black_holes_do_not_keep_others_from_being_connected() {
+    let (net, pool) = pool();
+    (0..200).for_each(|number| net.set(address(number), Habit::Silence));
+    let _dark = FakeCluster::start(&cluster(0..200), &pool, 1);
+    let begun = Instant::now();
+    let bright = FakeCluster::start(&cluster([200]), &pool, 2);
+    until_connected(&bright, 1).await;
+    assert!(begun.elapsed() <= Duration::from_secs(8), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn second_address_wins_when_the_first_is_a_black_hole() {
     let (net, pool) = pool();
     net.set(address(1), Habit::Silence);
@@ -237,6 +248,28 @@ async fn second_address_wins_when_the_first_is_a_black_hole() {
     assert_eq!(begun.elapsed().as_millis(), 250);
     assert_eq!(picked(&handle), Ok(address(2)));
     assert_eq!(net.0.running.load(Ordering::SeqCst), 0, "the loser is given up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_order_of_addresses_is_the_same_endpoint() {
+    let (net, pool) = pool();
+    let with = |first, second| {
+        let addresses = EndpointAddresses::new(address(first), [address(second)]);
+        cluster_of(set(vec![Endpoint { addresses, ..Endpoint::new(address(0)) }]))
+    };
+    let handle = FakeCluster::start(&with(1, 2), &pool, 1);
+    let other = FakeCluster::start(&with(2, 1), &pool, 1);
+    until_connected(&handle, 1).await;
+    until_connected(&other, 1).await;
+    let before = handle.published().version;
+    handle.update(&with(2, 1));
+    handle.changed(before).await;
+    assert_eq!((picked(&handle), net.all_attempts()), (Ok(address(1)), 1), "the connection stays");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    net.cut(address(1));
+    until(&handle, |_| picked(&handle) == Ok(address(2))).await;
+    drop((handle, other));
+    eventually("no subchannel is left", || pool.subchannel_count() == 0).await;
 }
 
 #[tokio::test(start_paused = true)]

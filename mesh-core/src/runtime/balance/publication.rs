@@ -1,0 +1,71 @@
+//! What a cluster's task publishes next.
+
+use std::sync::Arc;
+
+use crate::config::DropCategory;
+use crate::policy::lb::{Connectivity, Picker, with_drops};
+
+use super::Published;
+use super::cluster::Shared;
+use super::published::{NotYet, Slots};
+
+/// The parts of a publication as they are now, and whether that differs from what was published last.
+#[derive(Debug)]
+pub(super) struct Publication<T> {
+    /// Without drops.
+    picker: (Connectivity, Arc<dyn Picker>),
+    drops: Vec<DropCategory>,
+    slots: Slots<T>,
+    changed: Extent,
+}
+
+/// How much of a publication is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Extent {
+    Nothing,
+    Picker,
+    Endpoints,
+}
+
+impl<T> Publication<T> {
+    pub(super) fn set_picker(&mut self, picker: (Connectivity, Arc<dyn Picker>)) {
+        self.picker = picker;
+        self.changed = self.changed.max(Extent::Picker);
+    }
+
+    pub(super) fn set_drops(&mut self, drops: &[DropCategory]) {
+        drops.clone_into(&mut self.drops);
+        self.changed = self.changed.max(Extent::Picker);
+    }
+
+    pub(super) fn set_slots(&mut self, slots: Slots<T>) {
+        self.slots = slots;
+        self.changed = Extent::Endpoints;
+    }
+
+    /// Publishes whatever is new.
+    pub(super) fn publish(&mut self, shared: &Shared<T>) -> Extent {
+        let changed = std::mem::replace(&mut self.changed, Extent::Nothing);
+        if changed > Extent::Nothing {
+            let version = shared.published.load().version + 1;
+            let (state, picker) = self.picker.clone();
+            let picker = with_drops(&self.drops, &state, picker);
+            let published = Published { version, state, picker, slots: self.slots.clone() };
+            shared.published.store(Arc::new(published));
+            shared.version.send_replace(version);
+        }
+        changed
+    }
+}
+
+impl<T> Default for Publication<T> {
+    /// Nothing is known, and not even that has been published.
+    fn default() -> Self {
+        Self {
+            picker: (Connectivity::Connecting, Arc::new(NotYet)),
+            drops: Vec::new(),
+            slots: Arc::new([]),
+            changed: Extent::Endpoints,
+        }
+    }
+}
