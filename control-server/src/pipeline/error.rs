@@ -15,4 +15,12 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// The data folder cannot be made or read.
+    #[error("cannot use the data folder {}", folder.display())]
+    DataDir {
+        /// Its path.
+        folder: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
 }

@@ -14,6 +14,7 @@ mod log;
 mod tests;
 mod validate;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +23,8 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::resources::ResourceSet;
-use crate::source::{FileOptions, FileSource, Source};
-use crate::state::PipelineState;
+use crate::source::{FileOptions, FileSource, LastGood, Source};
+use crate::state::{PipelineState, Severity};
 use engine::Engine;
 
 pub use error::StartError;
@@ -38,12 +39,20 @@ pub struct Options {
     pub debounce: Duration,
     /// How often the folder is looked through without a hint that it changed; 5 s by default.
     pub rescan: Duration,
+    /// Where to keep what was last good of each file, so that a restart with a broken file changes nothing; nowhere by
+    /// default. Not inside `folder`.
+    pub data_dir: Option<PathBuf>,
 }
 
 impl Options {
     /// The defaults for a folder.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), debounce: Duration::from_millis(100), rescan: Duration::from_secs(5) }
+        Self {
+            folder: folder.into(),
+            debounce: Duration::from_millis(100),
+            rescan: Duration::from_secs(5),
+            data_dir: None,
+        }
     }
 }
 
@@ -65,10 +74,20 @@ impl Pipeline {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let Options { folder, debounce, rescan } = options;
-        let source = FileSource::open(FileOptions { folder: folder.clone(), debounce, rescan })
-            .map_err(|source| StartError::Folder { folder, source })?;
-        Ok(Self::from_source(source))
+        let Options { folder, debounce, rescan, data_dir } = options;
+        let open = |data_dir: PathBuf| {
+            LastGood::open(&data_dir).map_err(|source| StartError::DataDir { folder: data_dir, source })
+        };
+        let last_good = data_dir.map(open).transpose()?;
+        let source =
+            FileSource::open(FileOptions { folder: folder.clone(), debounce, rescan }, last_good.as_ref())
+                .map_err(|source| StartError::Folder { folder, source })?;
+        let mut engine = Engine::default();
+        if last_good.is_some() {
+            // Never published: it gives the first real view something to fall back to.
+            engine.apply(&source.remembered());
+        }
+        Ok(Self::from_source(source, engine, last_good))
     }
 
     /// What is served.
@@ -81,25 +100,42 @@ impl Pipeline {
         self.state.clone()
     }
 
-    fn from_source(mut source: impl Source) -> Self {
+    fn from_source(mut source: impl Source, mut engine: Engine, mut last_good: Option<LastGood>) -> Self {
         let (resources_sender, resources) = watch::channel(Arc::default());
         let (state_sender, state) = watch::channel(Arc::default());
         let task = tokio::spawn(async move {
-            let mut engine = Engine::default();
             while let Some(view) = source.next().await {
-                let before = Arc::clone(engine.state());
+                let before = Arc::clone(&state_sender.borrow());
                 let changed = engine.apply(&view);
                 log::changes(&before, engine.state());
                 if changed || !before.synced {
                     resources_sender.send_replace(Arc::clone(engine.resources()));
                 }
                 state_sender.send_replace(Arc::clone(engine.state()));
+                last_good = keep(last_good, view.texts, engine.state()).await;
             }
             // The source has ended; what it gave last stays in use for as long as somebody listens.
             tokio::join!(resources_sender.closed(), state_sender.closed());
         });
         Self { resources, state, task: task.abort_handle() }
     }
+}
+
+/// Stores the texts of files without errors.
+async fn keep(
+    last_good: Option<LastGood>,
+    texts: BTreeMap<Arc<str>, Arc<str>>,
+    state: &PipelineState,
+) -> Option<LastGood> {
+    let mut last_good = last_good?;
+    let errors = state.diagnostics.iter().filter(|found| found.severity == Severity::Error);
+    let broken: BTreeSet<String> = errors.map(|found| found.file.clone()).collect();
+    let stored = tokio::task::spawn_blocking(move || {
+        last_good.update(&texts, &broken);
+        last_good
+    });
+    // It fails only when the runtime is ending.
+    stored.await.ok()
 }
 
 impl Drop for Pipeline {

@@ -289,8 +289,8 @@ async fn an_empty_folder_is_synced_and_serves_nothing() {
 async fn a_missing_folder_is_an_error_that_names_it() {
     let folder = TempDir::new().unwrap();
     let missing = folder.path().join("missing");
-    let StartError::Folder { folder, .. } = Pipeline::start(Options::new(&missing)).unwrap_err();
-    assert_eq!(folder, missing);
+    let error = Pipeline::start(Options::new(&missing)).unwrap_err();
+    assert!(matches!(error, StartError::Folder { folder, .. } if folder == missing));
 }
 
 #[tokio::test]
@@ -319,4 +319,54 @@ fn validation_takes_all_inputs_together() {
     assert_eq!((found[0].file.as_str(), found[0].line), ("<stdin>", 8));
     let missing = validate(&[Input::Path(folder.path().join("missing.yaml"))]);
     assert_eq!(missing[0].severity, Severity::Error);
+}
+
+#[tokio::test]
+async fn what_was_last_good_survives_a_restart() {
+    let (folder, data) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let start = || {
+        let options = Options { data_dir: Some(data.path().to_owned()), ..Options::new(folder.path()) };
+        Pipeline::start(options).unwrap()
+    };
+    write("orders.yaml", &(service("orders", &["10.0.0.1", "10.0.0.2"]) + &rule("orders", &["v1", "v2"])));
+    write("routes.yaml", &routes("orders", "v1"));
+    write("users.yaml", &service("users", &["10.0.1.1"]));
+    write("gone.yaml", &service("gone", &["10.0.2.1"]));
+    let pipeline = start();
+    until(&mut pipeline.state(), |state| state.synced).await;
+    let good = pipeline.resources().borrow().resources.clone();
+    let kept = data.path().join("last-good").join("users.yaml");
+    let stored = async {
+        while !kept.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), stored).await.unwrap();
+    drop(pipeline);
+
+    write("users.yaml", "kind: [");
+    write("routes.yaml", &routes("orders", "v9"));
+    fs::remove_file(folder.path().join("gone.yaml")).unwrap();
+    for _ in 0..2 {
+        let pipeline = start();
+        let mut state = pipeline.state();
+        until(&mut state, |state| state.synced).await;
+        let state = state.borrow().clone();
+        let files: Vec<&str> = state.diagnostics.iter().map(|found| found.file.as_str()).collect();
+        assert_eq!(files, ["routes.yaml", "users.yaml"]);
+        assert_eq!(state.objects.iter().filter(|object| object.stale).count(), 2);
+        let without_gone: Vec<_> = good.iter().filter(|((_, name), _)| !name.contains("gone")).collect();
+        assert_eq!(pipeline.resources().borrow().resources.iter().collect::<Vec<_>>(), without_gone);
+    }
+}
+
+#[tokio::test]
+async fn unusable_data_folder_is_an_error_that_names_it() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let options = Options { data_dir: Some(file.clone()), ..Options::new(folder.path()) };
+    let error = Pipeline::start(options).unwrap_err();
+    assert!(matches!(error, StartError::DataDir { folder, .. } if folder == file));
 }

@@ -65,5 +65,5 @@ fn unreadable(file: String, error: &io::Error) -> View {
         field: String::new(),
         message: format!("cannot read it: {error}"),
     };
-    View { objects: Vec::new(), diagnostics: vec![diagnostic] }
+    View { diagnostics: vec![diagnostic], ..View::default() }
 }

@@ -2,6 +2,7 @@
 
 mod files;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use crate::kinds::Object;
 use crate::state::Diagnostic;
 
-pub(crate) use files::{FileOptions, FileSource, Files, read_text};
+pub(crate) use files::{FileOptions, FileSource, Files, LastGood, read_text};
 
 /// Where objects come from: files, and later an API, a registry, a cluster.
 ///
@@ -26,6 +27,8 @@ pub(crate) trait Source: fmt::Debug + Send + 'static {
 pub(crate) struct View {
     pub(crate) objects: Vec<Sourced>,
     pub(crate) diagnostics: Vec<Diagnostic>,
+    /// Of files that are to survive a restart.
+    pub(crate) texts: BTreeMap<Arc<str>, Arc<str>>,
 }
 
 /// An object of a source.

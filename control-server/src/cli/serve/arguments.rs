@@ -35,6 +35,9 @@ pub(super) struct Serve {
     /// Where the admin API is served, without authentication; port 0 takes a free one
     #[arg(long, value_name = "ADDR", env = "CONTROL_SERVER_ADMIN", default_value = "127.0.0.1:15080")]
     admin: SocketAddr,
+    /// Folder for what survives a restart: the last good text of every file; not inside the configuration folder
+    #[arg(long, value_name = "DIR", env = "CONTROL_SERVER_DATA_DIR")]
+    data_dir: Option<PathBuf>,
     /// Longest time between the first signal and the end; clients leave within half of it
     #[arg(long, value_name = "TIME", env = "CONTROL_SERVER_DRAIN_TIMEOUT", default_value = "10s", value_parser = duration::parse)]
     drain_timeout: Duration,
@@ -65,7 +68,7 @@ impl Serve {
             drain_timeout: self.drain_timeout,
             ready_file: self.ready_file,
         };
-        (options, pipeline::Options::new(self.config_dir))
+        (options, pipeline::Options { data_dir: self.data_dir, ..pipeline::Options::new(self.config_dir) })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::yaml::{Position, SyntaxError, parse};
 /// What a text says on its own.
 pub(crate) fn read_text(name: &str, text: &str) -> View {
     let entry = Entry::read(&Arc::from(name), text, None, None);
-    View { objects: entry.objects, diagnostics: entry.diagnostics }
+    View { objects: entry.objects, diagnostics: entry.diagnostics, ..View::default() }
 }
 
 /// What is known of a file.
@@ -25,6 +25,8 @@ pub(super) struct Entry {
     pub(super) stamp: Option<Stamp>,
     /// Of the text that was read last.
     pub(super) hash: Option<u64>,
+    /// The text itself, if it is to survive a restart.
+    pub(super) text: Option<Arc<str>>,
     pub(super) objects: Vec<Sourced>,
     pub(super) diagnostics: Vec<Diagnostic>,
     /// Since when the file is gone, or empty though it had objects.

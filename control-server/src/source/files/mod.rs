@@ -10,6 +10,7 @@
 //! time until the next rescan, and nothing else.
 
 mod entry;
+mod last_good;
 mod scan;
 mod set;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use super::{Source, View};
 use watch::Watch;
 
 pub(crate) use entry::read_text;
+pub(crate) use last_good::LastGood;
 pub(crate) use set::Files;
 
 /// A folder and how it is watched.
@@ -53,11 +55,19 @@ pub(crate) struct FileSource {
 impl FileSource {
     /// # Errors
     /// The folder cannot be read.
-    pub(crate) fn open(options: FileOptions) -> io::Result<Self> {
+    pub(crate) fn open(options: FileOptions, last_good: Option<&LastGood>) -> io::Result<Self> {
         std::fs::read_dir(&options.folder)?;
         let watch = Watch::new(&options.folder);
-        let files = Files::new(options.folder.clone());
+        let mut files = Files::new(options.folder.clone());
+        if let Some(last_good) = last_good {
+            files.remember(last_good);
+        }
         Ok(Self { options, watch, files: Some(files), is_synced: false })
+    }
+
+    /// What is known before the folder has been read: what was last good.
+    pub(crate) fn remembered(&self) -> View {
+        self.files.as_ref().map(Files::view).unwrap_or_default()
     }
 
     async fn next_view(&mut self) -> Option<View> {

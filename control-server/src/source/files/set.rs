@@ -8,6 +8,7 @@ use std::{fs, io};
 
 use super::super::View;
 use super::entry::{Entry, content_hash};
+use super::last_good::LastGood;
 use super::scan::{Scan, Stamp, scan};
 use crate::state::{Diagnostic, Severity};
 
@@ -18,11 +19,29 @@ pub(crate) struct Files {
     entries: BTreeMap<String, Entry>,
     /// Of folders that could not be read.
     diagnostics: Vec<Diagnostic>,
+    texts: Texts,
+}
+
+/// Whether the texts of files are remembered beside what they say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Texts {
+    Kept,
+    Dropped,
 }
 
 impl Files {
     pub(crate) fn new(folder: PathBuf) -> Self {
-        Self { folder, entries: BTreeMap::new(), diagnostics: Vec::new() }
+        Self { folder, entries: BTreeMap::new(), diagnostics: Vec::new(), texts: Texts::Dropped }
+    }
+
+    /// Begins with what was last good of the files that are there, as if it had been read just before.
+    pub(crate) fn remember(&mut self, last_good: &LastGood) {
+        self.texts = Texts::Kept;
+        let present = scan(&self.folder).files;
+        for (name, text) in last_good.texts().iter().filter(|(name, _)| present.contains_key(&***name)) {
+            let entry = Entry { text: Some(text.clone()), ..Entry::read(name, text, None, None) };
+            self.entries.insert(name.as_ref().to_owned(), entry);
+        }
     }
 
     /// Looks at the folder; says whether anything is different from before.
@@ -53,6 +72,11 @@ impl Files {
                 .flat_map(|entry| &entry.diagnostics)
                 .chain(&self.diagnostics)
                 .cloned()
+                .collect(),
+            texts: self
+                .entries
+                .iter()
+                .filter_map(|(name, entry)| Some((Arc::from(name.as_str()), entry.text.clone()?)))
                 .collect(),
         }
     }
@@ -102,7 +126,8 @@ impl Files {
                 entry.missing_since = None;
             }
         }
-        let entry = Entry::read(&Arc::from(name), &text, Some(stamp), self.entries.get(name));
+        let mut entry = Entry::read(&Arc::from(name), &text, Some(stamp), self.entries.get(name));
+        entry.text = (self.texts == Texts::Kept).then(|| Arc::from(text));
         self.insert(name, entry)
     }
 
