@@ -1,10 +1,21 @@
 //! Whether clients accept a resource.
 
 use bytes::Bytes;
+use envoy_types::pb::google::protobuf::Any;
+use xds_client::resource::{
+    ClusterType, DecodeContext, EndpointsType, ListenerType, ResourceType, RouteConfigurationType, decode,
+};
 
 use crate::resources::ResourceKind;
 
-/// Why our own client would refuse a resource.
-pub(super) fn refusal(_kind: ResourceKind, _bytes: &Bytes) -> Option<String> {
-    None
+/// Why our own client would refuse a resource (CS-15).
+pub(super) fn refusal(kind: ResourceKind, bytes: &Bytes) -> Option<String> {
+    let resource_type: &dyn ResourceType = match kind {
+        ResourceKind::Cluster => &ClusterType,
+        ResourceKind::Endpoints => &EndpointsType,
+        ResourceKind::Listener => &ListenerType,
+        ResourceKind::Route => &RouteConfigurationType,
+    };
+    let any = Any { type_url: resource_type.type_url().to_owned(), value: bytes.to_vec() };
+    decode(resource_type, &DecodeContext::default(), any).err().map(|error| error.to_string())
 }

@@ -31,9 +31,19 @@ use crate::yaml::FieldPath;
 pub(crate) type Resources = BTreeMap<(ResourceKind, Arc<str>), Arc<EncodedResource>>;
 
 /// Translates models, and remembers the last one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Translator {
     services: HashMap<String, Memo>,
+    refusal: Judge,
+}
+
+/// Says why clients would refuse a resource.
+type Judge = fn(ResourceKind, &Bytes) -> Option<String>;
+
+impl Default for Translator {
+    fn default() -> Self {
+        Self { services: HashMap::new(), refusal: accept::refusal }
+    }
 }
 
 /// A service and what it was translated to.
@@ -80,19 +90,19 @@ impl Translator {
         let previous = self.services.remove(host);
         let memo = match previous {
             Some(memo) if memo.service == *service => memo,
-            previous => remake(service, previous),
+            previous => remake(service, previous, self.refusal),
         };
         self.services.entry(host.to_owned()).or_insert(memo)
     }
 }
 
-fn remake(service: &Arc<Service>, previous: Option<Memo>) -> Memo {
+fn remake(service: &Arc<Service>, previous: Option<Memo>, refusal: Judge) -> Memo {
     let service = Arc::clone(service);
     let made = service::translate(&service);
     let refused: Vec<Refusal> = made
         .iter()
         .filter_map(|one| {
-            let reason = accept::refusal(one.kind, &one.bytes)?;
+            let reason = refusal(one.kind, &one.bytes)?;
             Some(Refusal { made_by: one.made_by.clone(), reason })
         })
         .collect();

@@ -4,15 +4,14 @@
 //! field that was probably meant.
 
 use std::cell::RefCell;
-use std::fmt;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    self, Deserialize, DeserializeSeed, Deserializer, Expected, IntoDeserializer, MapAccess, SeqAccess,
-    Unexpected, Visitor,
+    Deserialize, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
 
+use super::error::Error;
 use super::node::{Key, Node, Value};
 use super::path::{FieldPath, Segment};
 use super::suggest::did_you_mean;
@@ -34,7 +33,7 @@ pub(crate) fn decode<'n, T: Deserialize<'n>>(
     match result {
         Ok(value) => Some(value),
         Err(error) => {
-            findings.error(error.path.unwrap_or_else(|| base.clone()), error.message);
+            findings.push(error.into_finding(base));
             None
         }
     }
@@ -59,75 +58,9 @@ impl Context {
     /// Decodes a child; an error that has no place yet gets this one.
     fn within<T>(&self, segment: Segment, decode: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         self.path.borrow_mut().push(segment);
-        let result = decode().map_err(|error| error.placed(self));
+        let result = decode().map_err(|error| error.placed(|| self.path()));
         self.path.borrow_mut().pop();
         result
-    }
-}
-
-/// Why decoding ended.
-#[derive(Debug)]
-struct Error {
-    message: String,
-    missing: Option<&'static str>,
-    path: Option<FieldPath>,
-}
-
-impl Error {
-    fn new(message: String) -> Self {
-        Self { message, missing: None, path: None }
-    }
-
-    fn expected(node: &Node, expected: &str) -> Self {
-        Self::new(format!("found {node}, expected {expected}"))
-    }
-
-    fn placed(mut self, context: &Context) -> Self {
-        if self.path.is_none() {
-            let path = context.path();
-            self.path = Some(match self.missing {
-                Some(field) => path.field(field),
-                None => path,
-            });
-        }
-        self
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl de::Error for Error {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self::new(message.to_string())
-    }
-
-    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        let found = match found {
-            Unexpected::Bool(value) => format!("the boolean {value}"),
-            Unexpected::Signed(value) => format!("the number {value}"),
-            Unexpected::Unsigned(value) => format!("the number {value}"),
-            Unexpected::Float(value) => format!("the number {value}"),
-            Unexpected::Str(value) => format!("the text `{value}`"),
-            Unexpected::Unit | Unexpected::Option => "nothing".to_owned(),
-            Unexpected::Seq => "a list".to_owned(),
-            Unexpected::Map | Unexpected::StructVariant => "a mapping".to_owned(),
-            other => other.to_string(),
-        };
-        Self::new(format!("found {found}, expected {expected}"))
-    }
-
-    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::invalid_type(found, expected)
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self { missing: Some(field), ..Self::new("required, but not set".to_owned()) }
     }
 }
 
@@ -281,7 +214,7 @@ impl<'n> Decoder<'n, '_> {
         match (&self.node.value, fields) {
             (Value::Mapping(entries), _) => {
                 let fields = Fields { entries, next: 0, known: fields, value: None, context: self.context };
-                visitor.visit_map(fields).map_err(|error| error.placed(self.context))
+                visitor.visit_map(fields).map_err(|error| error.placed(|| self.context.path()))
             }
             (_, Some(fields)) if !fields.is_empty() => {
                 Err(Error::expected(self.node, &format!("a mapping with the fields {}", fields.join(", "))))

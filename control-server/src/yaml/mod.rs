@@ -4,6 +4,7 @@
 //! type. The tree outlives decoding: what later stages find fault with is named by a [`FieldPath`] and looked up in it.
 
 mod decode;
+mod error;
 mod node;
 mod parse;
 mod path;

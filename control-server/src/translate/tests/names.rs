@@ -6,7 +6,10 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
 use prost::{Message, Name};
 
-use super::{Resources, decode, document, names, services, translate, translate_with_diagnostics};
+use super::{
+    Memory, Resources, Translator, build, decode, document, names, read_text, services, translate,
+    translate_with_diagnostics,
+};
 use crate::resources::ResourceKind;
 
 fn service(name: &str, host: &str, ports: &str) -> String {
@@ -116,4 +119,36 @@ fn versions_are_the_contents_hash() {
     versions.sort_unstable();
     versions.dedup();
     assert_eq!(versions.len(), first.len(), "no two resources have the same content");
+}
+
+#[test]
+fn a_resource_that_clients_would_refuse_leaves_its_service_as_it_was() {
+    let picky = |kind, bytes: &bytes::Bytes| {
+        let is_cluster = kind == ResourceKind::Cluster && bytes.windows(5).any(|part| part == b"users");
+        (is_cluster && bytes.len() > 100).then(|| "too long".to_owned())
+    };
+    let mut translator = Translator::default();
+    let mut memory = Memory::default();
+    let mut run = |translator: &mut Translator, rule: &str| {
+        let text = services() + &document("DestinationRule", "users", &format!("{{host: users, {rule}}}"));
+        let model = build(&read_text("test.yaml", &text).objects, &mut memory);
+        translator.translate(&model)
+    };
+    let (good, _) = run(&mut translator, "subsets: []");
+    translator.refusal = picky;
+    let rule = "trafficPolicy: {loadBalancer: {simple: LEAST_REQUEST}}, subsets: [{name: a}]";
+    for _ in 0..2 {
+        let (kept, refused) = run(&mut translator, rule);
+        assert_eq!(good, kept);
+        assert!(!refused.is_empty());
+        assert!(
+            refused
+                .iter()
+                .all(|one| one.object == "DestinationRule shop/users" && one.message.contains("too long"))
+        );
+    }
+    translator.refusal = |_, _| None;
+    let (changed, refused) = run(&mut translator, "subsets: [{name: b}]");
+    assert_ne!(good, changed);
+    assert_eq!(refused, []);
 }
