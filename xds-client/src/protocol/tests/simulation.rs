@@ -46,8 +46,10 @@ impl World {
         let names: BTreeSet<_> = NAMES.iter().filter(named).copied().collect();
         let new: Vec<_> = names.difference(&side.names).copied().collect();
         side.names = names;
-        side.asked = true;
-        if new.iter().any(|name| side.truth.contains_key(name)) {
+        // A stream begins with all the clusters that there are, were it none: how else would the client hear of those
+        // that were deleted while there was no stream?
+        let beginning = !std::mem::replace(&mut side.asked, true) && KINDS[index].full_state;
+        if beginning || new.iter().any(|name| side.truth.contains_key(name)) {
             self.push(index, &new);
         }
     }
