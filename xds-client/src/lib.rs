@@ -13,4 +13,4 @@ pub mod protocol;
 pub mod resource;
 pub mod transport;
 
-pub use client::{Options, StartError, Status, XdsClient, shared, start, start_with};
+pub use client::{Options, StartError, Status, XdsClient, shared, shared_mesh, start, start_with};

@@ -71,6 +71,11 @@ impl Mesh {
         }
     }
 
+    /// A handle that does not keep the mesh.
+    pub fn downgrade(&self) -> WeakMesh {
+        WeakMesh(Arc::downgrade(&self.0))
+    }
+
     pub(crate) fn retry_budget(&self) -> RetryBudget {
         self.0.retry_budget
     }
@@ -125,6 +130,23 @@ impl Mesh {
 impl fmt::Debug for Mesh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mesh").field("source", &self.0.source).finish_non_exhaustive()
+    }
+}
+
+/// A handle that does not keep its mesh.
+#[derive(Clone)]
+pub struct WeakMesh(Weak<Inner>);
+
+impl WeakMesh {
+    /// The mesh, if anybody still has it.
+    pub fn upgrade(&self) -> Option<Mesh> {
+        self.0.upgrade().map(Mesh)
+    }
+}
+
+impl fmt::Debug for WeakMesh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WeakMesh").field(&self.upgrade()).finish()
     }
 }
 

@@ -23,7 +23,7 @@ mod timeout;
 pub use channel::{CallOptions, Channel, ChannelError, ChannelSettings, WaitForReady};
 pub use error::{MeshError, MeshErrorKind};
 pub use fixed::FixedSource;
-pub use mesh::{Mesh, MeshBuilder};
+pub use mesh::{Mesh, MeshBuilder, WeakMesh};
 pub use protocol::{Outcome, Protocol, Stamp};
 pub use response_body::ResponseBody;
 pub use retry::{ReplayLimit, RequestBody};

@@ -32,6 +32,7 @@ pub use error::{BootstrapError, Origin, TargetError};
 pub use guards::FeatureGuards;
 pub use node::Node;
 pub use server::{ServerConfig, ServerFeatures};
+pub use target::parse as parse_target;
 
 use template::Template;
 

@@ -6,8 +6,11 @@ use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use super::TargetError;
 use super::template::AUTHORITY_CHARACTERS;
 
-/// Reads `xds:///name`, `xds:name`, `xds://authority/name` or `name`.
-pub(super) fn parse(text: &str) -> Result<Target, TargetError> {
+/// Reads `xds:///name`, `xds:name`, `xds://authority/name` or `name`, whatever authorities a bootstrap has.
+///
+/// # Errors
+/// [`TargetError`] for another scheme, and for a name that is empty or not UTF-8 once decoded.
+pub fn parse(text: &str) -> Result<Target, TargetError> {
     let invalid = |reason| TargetError::InvalidName { target: text.to_owned(), reason };
     let (xds_authority, name) = match scheme(text) {
         (None, name) => (None, name.to_owned()),

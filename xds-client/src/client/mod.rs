@@ -35,7 +35,7 @@ use crate::transport::{AdsTransport, GrpcTransport};
 
 pub use error::StartError;
 pub use options::Options;
-pub use shared::shared;
+pub use shared::{shared, shared_mesh};
 pub use status::Status;
 
 use registry::Registry;

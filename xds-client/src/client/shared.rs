@@ -2,6 +2,9 @@
 
 use std::sync::{Arc, Mutex, Weak};
 
+use mesh_core::Mesh;
+use mesh_core::runtime::WeakMesh;
+
 use super::{Inner, StartError, XdsClient, lock, start};
 use crate::bootstrap::Bootstrap;
 
@@ -21,5 +24,29 @@ pub fn shared() -> Result<XdsClient, StartError> {
     *shared = Arc::downgrade(&client.inner);
     Ok(client)
 }
+
+/// The process's mesh: told what to do by the [`shared`] client, and kept like it by those who use it.
+///
+/// All that call this share connections, and the counts that circuit breakers go by, with each other.
+///
+/// # Errors
+/// As [`shared`].
+pub fn shared_mesh() -> Result<Mesh, StartError> {
+    let mut shared_mesh = lock(&SHARED_MESH);
+    let client = shared()?;
+    let current = Arc::downgrade(&client.inner);
+    if let Some((of, mesh)) = &*shared_mesh
+        && Weak::ptr_eq(of, &current)
+        && let Some(mesh) = mesh.upgrade()
+    {
+        return Ok(mesh);
+    }
+    let mesh = Mesh::new(client);
+    *shared_mesh = Some((current, mesh.downgrade()));
+    Ok(mesh)
+}
+
+/// The client that it was made for, and the mesh.
+static SHARED_MESH: Mutex<Option<(Weak<Inner>, WeakMesh)>> = Mutex::new(None);
 
 static SHARED: Mutex<Weak<Inner>> = Mutex::new(Weak::new());
