@@ -131,7 +131,7 @@ impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Call<P, C> {
         failure: SendFailure<RequestBody<P::Body>>,
         attempt: &mut Option<Attempt>,
     ) -> Next {
-        let SendFailure { error, request } = failure;
+        let SendFailure { error, request, read } = failure;
         let Some(attempt) = attempt.take() else { return Next::Fail(self.send_error(error)) };
         let repeatable = match error.kind() {
             SendErrorKind::NotSent => self.transparent.on_unsent(),
@@ -140,14 +140,22 @@ impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Call<P, C> {
         };
         if repeatable {
             // RT-45
-            self.request = request.map(|request| *request).or_else(|| self.retry.as_ref()?.request());
+            self.request = match (&self.retry, error.kind()) {
+                (Some(retry), SendErrorKind::Refused) => retry.request(),
+                _ => request.map(|request| request.map(|body| body.unread(read))),
+            };
             if self.request.is_some() {
                 self.avoid = Some(attempt.endpoint.load().clone());
                 self.unsent += 1;
                 return Next::Attempt(if self.unsent > MAX_AT_ONCE { UNSENT_WAIT } else { Duration::ZERO });
             }
         }
-        let error = self.send_error(error).at(attempt.endpoint.address);
+        let address = attempt.endpoint.address;
+        if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            // an endpoint gives up at the same moment: whoever is first, the reason is the same
+            return Next::Fail(self.overdue(&format!("while waiting for {address}")));
+        }
+        let error = self.send_error(error).at(address);
         let outcome = Outcome { code: P::code(&error), pushback: None };
         match self.after_failure(outcome, attempt) {
             Some(wait) => Next::Attempt(wait),

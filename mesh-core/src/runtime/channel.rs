@@ -86,6 +86,12 @@ pub struct ChannelSettings {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WaitForReady(pub bool);
 
+impl From<bool> for WaitForReady {
+    fn from(wait: bool) -> Self {
+        Self(wait)
+    }
+}
+
 /// What a call says for itself; `None` leaves it to the channel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CallOptions {

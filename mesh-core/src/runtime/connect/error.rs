@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// An attempt to connect failed. Its text names the address and the cause: it becomes the reason of calls that fail.
@@ -52,20 +54,28 @@ impl fmt::Display for Lower<'_> {
 pub struct SendFailure<B> {
     /// Why.
     pub error: SendError,
-    /// The request, untouched, if nothing of it was used: it can be sent on another connection. With
-    /// [`SendErrorKind::NotSent`] it is only missing if the connection closed at the very moment of sending.
+    /// The request, if it can be sent again on another connection: with [`SendErrorKind::NotSent`] always, with
+    /// [`SendErrorKind::Refused`] while little of its body has been read.
     pub request: Option<Box<http::Request<B>>>,
+    /// What has been read of the request's body: it belongs in front of the rest.
+    pub read: Bytes,
 }
 
 impl<B> SendFailure<B> {
     /// The request is gone.
     pub fn new(kind: SendErrorKind, source: impl Into<BoxError>) -> Self {
-        Self { error: SendError::new(kind, source), request: None }
+        Self { error: SendError::new(kind, source), request: None, read: Bytes::new() }
+    }
+
+    /// The request can be sent again, with what has been `read` of its body in front of the rest.
+    #[must_use]
+    pub fn with_request(self, request: http::Request<B>, read: Bytes) -> Self {
+        Self { request: Some(Box::new(request)), read, ..self }
     }
 
     /// The request never left this process.
     pub fn not_sent(request: http::Request<B>, source: impl Into<BoxError>) -> Self {
-        Self { error: SendError::new(SendErrorKind::NotSent, source), request: Some(Box::new(request)) }
+        Self::new(SendErrorKind::NotSent, source).with_request(request, Bytes::new())
     }
 }
 

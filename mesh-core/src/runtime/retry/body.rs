@@ -26,6 +26,11 @@ pin_project! {
             #[pin]
             body: B,
         },
+        Unread {
+            read: Option<Bytes>,
+            #[pin]
+            body: B,
+        },
         Replay {
             body: ReplayBody<B>,
         },
@@ -36,6 +41,16 @@ impl<B> RequestBody<B> {
     /// The caller's body, untouched: no copy and no box.
     pub fn plain(body: B) -> Self {
         Self { kind: Kind::Plain { body } }
+    }
+
+    /// Puts back what has been read.
+    pub(crate) fn unread(self, read: Bytes) -> Self {
+        match self.kind {
+            Kind::Plain { body } | Kind::Unread { read: None, body } if !read.is_empty() => {
+                Self { kind: Kind::Unread { read: Some(read), body } }
+            }
+            kind => Self { kind },
+        }
     }
 
     pub(super) fn replay(body: ReplayBody<B>) -> Self {
@@ -53,6 +68,10 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().kind.project() {
             KindProjection::Plain { body } => body.poll_frame(cx),
+            KindProjection::Unread { read, body } => match read.take() {
+                Some(read) => Poll::Ready(Some(Ok(Frame::data(read)))),
+                None => body.poll_frame(cx),
+            },
             KindProjection::Replay { body } => body.poll_frame(cx),
         }
     }
@@ -60,6 +79,7 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Plain { body } => body.is_end_stream(),
+            Kind::Unread { read, body } => read.is_none() && body.is_end_stream(),
             Kind::Replay { body } => body.is_end_stream(),
         }
     }
@@ -67,7 +87,7 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Plain { body } => body.size_hint(),
-            Kind::Replay { .. } => SizeHint::default(),
+            Kind::Unread { .. } | Kind::Replay { .. } => SizeHint::default(),
         }
     }
 }

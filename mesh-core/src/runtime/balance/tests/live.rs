@@ -45,7 +45,7 @@ async fn load(
                     Ok(response) => {
                         break response.into_body().collect().await.map_err(|error| format!("{error:?}"));
                     }
-                    Err(SendFailure { error, request: Some(back) })
+                    Err(SendFailure { error, request: Some(back), .. })
                         if error.kind() == SendErrorKind::NotSent =>
                     {
                         request = *back;

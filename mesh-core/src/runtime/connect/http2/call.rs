@@ -6,7 +6,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use h2::client::ResponseFuture;
-use http::Response;
+use http::request::Parts;
+use http::{Request, Response};
 
 use crate::runtime::connect::{SendErrorKind, SendFailure};
 
@@ -18,15 +19,19 @@ use super::{Http2Body, Http2RequestBody};
 /// A call in flight: sends the request's body and resolves to the response's head. Dropping it cancels the call.
 pub struct Http2Call<B>(State<B>);
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every call is running, and a box would cost each of them"
+)]
 enum State<B> {
-    Running { response: ResponseFuture, upload: Option<Upload<B>>, guard: CallGuard },
+    Running { response: ResponseFuture, head: Parts, upload: Upload<B>, guard: CallGuard },
     Failed(SendFailure<B>),
     Ended,
 }
 
 impl<B> Http2Call<B> {
-    pub(super) fn new(response: ResponseFuture, upload: Option<Upload<B>>, guard: CallGuard) -> Self {
-        Self(State::Running { response, upload, guard })
+    pub(super) fn new(response: ResponseFuture, head: Parts, upload: Upload<B>, guard: CallGuard) -> Self {
+        Self(State::Running { response, head, upload, guard })
     }
 
     pub(super) fn failed(failure: SendFailure<B>) -> Self {
@@ -42,17 +47,20 @@ impl<B: Http2RequestBody> State<B> {
                 Self::Running { .. } | Self::Ended => Poll::Pending,
             };
         };
-        if let Some(Poll::Ready(uploaded)) = upload.as_mut().map(|upload| upload.poll(cx)) {
-            *upload = None;
-            if let Uploaded::Failed(error) = uploaded {
-                return Poll::Ready(Err(SendFailure::new(SendErrorKind::Body, error)));
-            }
+        if !upload.is_over()
+            && let Poll::Ready(Uploaded::Failed(error)) = upload.poll(cx)
+        {
+            return Poll::Ready(Err(SendFailure::new(SendErrorKind::Body, error)));
         }
-        let response = ready!(Pin::new(response).poll(cx)).map_err(send_failure)?;
-        let Self::Running { upload, guard, .. } = std::mem::replace(self, Self::Ended) else {
+        let response = ready!(Pin::new(response).poll(cx));
+        let Self::Running { head, upload, guard, .. } = std::mem::replace(self, Self::Ended) else {
             return Poll::Pending;
         };
-        let pipe = upload.map(|upload| {
+        let response = match response {
+            Ok(response) => response,
+            Err(error) => return Poll::Ready(Err(failure(error, head, upload))),
+        };
+        let pipe = (!upload.is_over()).then(|| {
             let (pipe, cancel) = Pipe::new(upload);
             guard.connection().runtime().spawn(pipe);
             cancel
@@ -60,6 +68,18 @@ impl<B: Http2RequestBody> State<B> {
         let (head, stream) = response.into_parts();
         let body = Http2Body::new(&head, stream, pipe, guard);
         Poll::Ready(Ok(Response::from_parts(head, body)))
+    }
+}
+
+/// RT-45: a call that the endpoint has refused comes with its request if that is still whole.
+fn failure<B>(error: h2::Error, head: Parts, upload: Upload<B>) -> SendFailure<B> {
+    let failure = send_failure(error);
+    match failure.error.kind() {
+        SendErrorKind::Refused => match upload.into_unread() {
+            Some((body, read)) => failure.with_request(Request::from_parts(head, body), read),
+            None => failure,
+        },
+        _ => failure,
     }
 }
 
@@ -76,8 +96,7 @@ impl<B: Http2RequestBody> Future for Http2Call<B> {
 impl<B> fmt::Debug for Http2Call<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            State::Running { upload: Some(_), .. } => "Http2Call(sending)",
-            State::Running { upload: None, .. } => "Http2Call(waiting)",
+            State::Running { .. } => "Http2Call(running)",
             State::Failed(_) => "Http2Call(failed)",
             State::Ended => "Http2Call(ended)",
         })

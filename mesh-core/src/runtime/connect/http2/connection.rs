@@ -10,7 +10,7 @@ use http::Request;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::runtime::connect::{Connection, SendErrorKind, SendFailure};
+use crate::runtime::connect::{Connection, SendFailure};
 
 use super::driver::Shared;
 use super::upload::Upload;
@@ -58,14 +58,17 @@ impl Http2Connection {
             return Err(SendFailure::not_sent(request, "the connection is closed"));
         };
         let mut sender = self.0.sender.clone();
-        let (head, body) = request.into_parts();
-        let ended = body.is_end_stream();
-        match sender.send_request(Request::from_parts(head, ()), ended) {
+        let (mut head, body) = request.into_parts();
+        // h2 keeps the head it is given, and has no use for extensions
+        let extensions = std::mem::take(&mut head.extensions);
+        let mut kept = head.clone();
+        kept.extensions = extensions;
+        match sender.send_request(Request::from_parts(head, ()), body.is_end_stream()) {
             Ok((response, stream)) => {
-                let upload = (!ended).then(|| Upload::new(body, stream));
-                Ok(Http2Call::new(response, upload, CallGuard::new(self.clone())))
+                let guard = CallGuard::new(self.clone());
+                Ok(Http2Call::new(response, kept, Upload::new(body, stream), guard))
             }
-            Err(error) => Err(SendFailure::new(SendErrorKind::NotSent, error)),
+            Err(error) => Err(SendFailure::not_sent(Request::from_parts(kept, body), error)),
         }
     }
 }

@@ -197,7 +197,8 @@ async fn resets_are_told_apart() {
     for (path, expected, code) in rows {
         let failure = connection.send(call(path, body("hello"))).await.unwrap_err();
         assert_eq!((failure.error.kind(), failure.error.h2_code()), (expected, code), "{path}");
-        assert!(failure.request.is_none());
+        // RT-45
+        assert_eq!(failure.request.is_some(), failure.error.kind() == SendErrorKind::Refused);
     }
 }
 
@@ -271,6 +272,8 @@ async fn calls_beyond_the_goaway_are_refused() {
     let Established { connection, closed } = connect(address).await;
     let failure = connection.send(call("/echo", body(vec![0; 200]))).await.unwrap_err();
     assert_eq!(failure.error.kind(), SendErrorKind::Refused);
+    assert_eq!(failure.read.len(), 200, "it can be sent again");
+    assert!(failure.request.unwrap().body().is_end_stream());
     assert_eq!(closed.await.to_string(), "GOAWAY ENHANCE_YOUR_CALM");
 }
 

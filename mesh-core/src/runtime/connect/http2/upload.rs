@@ -21,6 +21,44 @@ pub(super) struct Upload<B> {
     held: Option<Bytes>,
     /// From the second chunk on, the next one is fetched only when there is room for it.
     paced: bool,
+    read: Read,
+    over: bool,
+}
+
+/// What has been read of the body, as far as it can be put back.
+enum Read {
+    Nothing,
+    /// One chunk that is not too large to be kept until the response comes.
+    Chunk(Bytes),
+    More,
+}
+
+/// The largest chunk that is kept.
+const MAX_KEPT: usize = 64 << 10;
+
+impl Read {
+    fn note(&mut self, data: &Bytes) {
+        *self = match self {
+            Self::Nothing if data.len() <= MAX_KEPT => Self::Chunk(data.clone()),
+            _ => Self::More,
+        };
+    }
+}
+
+impl<B> Upload<B> {
+    /// Whether there is nothing more to send.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// The body and what has been read of it; `None` if that cannot be put back.
+    pub(super) fn into_unread(self) -> Option<(B, Bytes)> {
+        match self.read {
+            Read::Nothing => Some((self.body, Bytes::new())),
+            Read::Chunk(chunk) => Some((self.body, chunk)),
+            Read::More => None,
+        }
+    }
 }
 
 /// How an upload ended.
@@ -33,10 +71,18 @@ pub(super) enum Uploaded {
 
 impl<B: Http2RequestBody> Upload<B> {
     pub(super) fn new(body: B, stream: SendStream<Bytes>) -> Self {
-        Self { body, stream, held: None, paced: false }
+        let over = body.is_end_stream();
+        Self { body, stream, held: None, paced: false, read: Read::Nothing, over }
     }
 
+    /// Ready once; after that it [is over](Self::is_over).
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Uploaded> {
+        let uploaded = ready!(self.poll_body(cx));
+        self.over = true;
+        Poll::Ready(uploaded)
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Uploaded> {
         loop {
             if self.paced && !ready!(self.poll_room(cx)) {
                 return Poll::Ready(Uploaded::Done);
@@ -50,6 +96,7 @@ impl<B: Http2RequestBody> Upload<B> {
                 }
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) => {
+                        self.read.note(&data);
                         if !self.hold(data) {
                             return Poll::Ready(Uploaded::Done);
                         }
@@ -59,6 +106,7 @@ impl<B: Http2RequestBody> Upload<B> {
                     }
                     Err(frame) => {
                         if let Ok(trailers) = frame.into_trailers() {
+                            self.read = Read::More;
                             return self.end_with(trailers);
                         }
                     }
