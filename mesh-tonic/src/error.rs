@@ -1,0 +1,43 @@
+//! Why there is no channel.
+
+use std::error::Error;
+
+use http::uri::InvalidUri;
+use mesh_core::runtime::{ChannelError, Target};
+use xds_client::bootstrap::TargetError;
+
+/// Why a channel cannot be made: the target, its authority, the bootstrap, or no tokio runtime. The text says which.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct ConnectError(Kind);
+
+#[derive(Debug, thiserror::Error)]
+enum Kind {
+    #[error(transparent)]
+    Target(TargetError),
+    #[error("{target}: {authority:?} cannot be sent as an authority; set another one with `authority`")]
+    Authority { target: String, authority: String, source: InvalidUri },
+    #[error(transparent)]
+    Mesh(Box<dyn Error + Send + Sync>),
+    #[error(transparent)]
+    Channel(ChannelError),
+}
+
+impl ConnectError {
+    pub(crate) fn target(error: TargetError) -> Self {
+        Self(Kind::Target(error))
+    }
+
+    pub(crate) fn authority(target: &Target, source: InvalidUri) -> Self {
+        let authority = target.authority.clone();
+        Self(Kind::Authority { target: target.to_string(), authority, source })
+    }
+
+    pub(crate) fn mesh(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(Kind::Mesh(error.into()))
+    }
+
+    pub(crate) fn channel(error: ChannelError) -> Self {
+        Self(Kind::Channel(error))
+    }
+}

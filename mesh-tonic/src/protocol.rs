@@ -1,0 +1,67 @@
+//! gRPC as the request path sees it.
+
+use std::time::Duration;
+
+use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
+use mesh_core::policy::matcher::HeaderView;
+use mesh_core::policy::retry::Pushback;
+use mesh_core::policy::timeout::{format_grpc_timeout, parse_grpc_timeout};
+use mesh_core::runtime::{MeshError, Outcome, Protocol, Stamp};
+use tonic::Code;
+use tonic::body::Body;
+
+use crate::status;
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+const GRPC_PREVIOUS_RPC_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc-attempts");
+
+/// gRPC over HTTP/2.
+#[derive(Debug)]
+pub(crate) struct Grpc;
+
+impl Protocol for Grpc {
+    type Body = Body;
+
+    fn view(headers: &HeaderMap) -> HeaderView<'_> {
+        HeaderView::Grpc(headers)
+    }
+
+    /// Trailers-Only, or something that is not gRPC.
+    fn classify_head(status: StatusCode, headers: &HeaderMap) -> Option<Outcome> {
+        let code = match code(headers) {
+            Some(code) => code,
+            None if status != StatusCode::OK => status::of_http(status),
+            None => return None,
+        };
+        // tonic numbers its codes as the wire does
+        Some(Outcome { code: code as u32, pushback: Pushback::from_headers(headers) })
+    }
+
+    fn code(error: &MeshError) -> u32 {
+        status::code(error) as u32
+    }
+
+    fn stamp(headers: &mut HeaderMap, stamp: Stamp) {
+        // RT-44
+        if stamp.previous_attempts > 0 {
+            headers.insert(GRPC_PREVIOUS_RPC_ATTEMPTS, stamp.previous_attempts.into());
+        }
+        if let Some(remaining) = stamp.remaining
+            && let Ok(value) = HeaderValue::from_bytes(format_grpc_timeout(remaining).as_bytes())
+        {
+            headers.insert(GRPC_TIMEOUT, value);
+        }
+    }
+}
+
+/// The timeout that the application has set; one that cannot be read is none.
+pub(crate) fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    parse_grpc_timeout(headers.get(GRPC_TIMEOUT)?.as_bytes())
+}
+
+/// The status in a response's head or trailers.
+pub(crate) fn code(headers: &HeaderMap) -> Option<Code> {
+    headers.get(GRPC_STATUS).map(|value| Code::from_bytes(value.as_bytes()))
+}

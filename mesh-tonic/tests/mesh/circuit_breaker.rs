@@ -1,0 +1,108 @@
+//! The circuit breaker: what counts, and for how long.
+
+use examples::greeter::HelloRequest;
+use mesh_core::Mesh;
+use mesh_core::config::{Forward, MaxRequests};
+use mesh_core::runtime::{FixedSource, MeshError};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status};
+
+use crate::config::Config;
+use crate::endpoint::Endpoint;
+use crate::{asking, call, client, hello};
+
+fn limited(endpoint: &Endpoint, limit: u32) -> mesh_core::config::MeshConfig {
+    let limit = MaxRequests(limit);
+    Config::default().limited("greeter", &[endpoint.address], limit).to(Forward::to("greeter")).build()
+}
+
+fn is_overload(status: &Status) -> bool {
+    let source = std::error::Error::source(status);
+    source.and_then(|source| source.downcast_ref::<MeshError>()).is_some_and(MeshError::is_overload)
+}
+
+#[tokio::test]
+async fn a_stream_in_progress_keeps_its_place_until_its_trailers() {
+    let endpoint = Endpoint::start("a").await;
+    let mesh = Mesh::fixed(limited(&endpoint, 1));
+    let mut client = client(&mesh);
+    let (sender, names) = mpsc::channel(1);
+    let mut replies = client.chat(ReceiverStream::new(names)).await.unwrap().into_inner();
+    sender.send(hello("you")).await.unwrap();
+    replies.message().await.unwrap().unwrap();
+
+    let status = call(&mut client).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(is_overload(&status), "{status}");
+    drop(sender);
+    assert!(replies.message().await.unwrap().is_none());
+    call(&mut client).await.unwrap();
+
+    let dropped = client.say_hellos(HelloRequest { name: "you".to_owned(), count: 1000 }).await.unwrap();
+    assert!(call(&mut client).await.is_err());
+    drop(dropped);
+    call(&mut client).await.unwrap();
+}
+
+#[tokio::test]
+async fn places_are_given_back_however_a_call_ends() {
+    let endpoint = Endpoint::start("a").await;
+    let mesh = Mesh::fixed(limited(&endpoint, 1));
+    let mut client = client(&mesh);
+    for _ in 0..3 {
+        client.say_hello(asking("error-code-5")).await.unwrap_err();
+        let mut late = asking("keep-open");
+        late.set_timeout(std::time::Duration::from_millis(20));
+        client.say_hello(late).await.unwrap_err();
+        let mut abandoned = client.clone();
+        let call = tokio::spawn(async move { abandoned.say_hello(asking("keep-open")).await });
+        let before = endpoint.calls();
+        crate::eventually("the call has arrived", || endpoint.calls() > before || call.is_finished()).await;
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+    }
+    call(&mut client).await.unwrap();
+}
+
+#[tokio::test]
+async fn channels_of_all_targets_count_together_and_limits_change_while_calls_run() {
+    let endpoint = Endpoint::start("a").await;
+    let source = FixedSource::new();
+    let set = |limit| {
+        for target in ["greeter", "other"] {
+            source.set(target, limited(&endpoint, limit));
+        }
+    };
+    set(3);
+    let mesh = Mesh::new(source.clone());
+    let other = mesh_tonic::MeshChannel::builder("other").mesh(&mesh).build().unwrap();
+    let mut other = examples::greeter::greeter_client::GreeterClient::new(other);
+    let mut client = client(&mesh);
+    let mut held = Vec::new();
+    for holder in [&client, &other, &client] {
+        let mut holder = holder.clone();
+        held.push(tokio::spawn(async move { holder.say_hello(asking("keep-open")).await }));
+        crate::eventually("the call has arrived", || endpoint.calls() == held.len()).await;
+    }
+    assert!(is_overload(&call(&mut client).await.unwrap_err()));
+    assert!(is_overload(&call(&mut other).await.unwrap_err()));
+    set(4);
+    let mut passed = false;
+    for _ in 0..100 {
+        passed |= call(&mut client).await.is_ok();
+        tokio::task::yield_now().await;
+    }
+    assert!(passed, "the new limit holds");
+    set(2);
+    tokio::task::yield_now().await;
+    for call in held {
+        call.abort();
+    }
+    let mut freed = false;
+    for _ in 0..100 {
+        freed |= call(&mut other).await.is_ok();
+        tokio::task::yield_now().await;
+    }
+    assert!(freed, "those that are gone do not count");
+}

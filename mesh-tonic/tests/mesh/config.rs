@@ -1,0 +1,95 @@
+//! Configurations by hand.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh_core::config::{
+    Cluster, ClusterSettings, Discovery, DomainPattern, DropCategory, Endpoint, EndpointSet, Forward,
+    Locality, MaxRequests, MeshConfig, Name, Priority, ResourceError, RetryBackoff, RetryPolicy,
+    RetryableCodes, Route, RouteAction, RouteMatch, VirtualHost,
+};
+
+pub(crate) type Entry = (Name, Result<Cluster, ResourceError>);
+
+/// What all tests vary.
+#[derive(Default)]
+pub(crate) struct Config {
+    pub(crate) routes: Vec<Arc<Route>>,
+    pub(crate) clusters: Vec<Entry>,
+    pub(crate) retry: Option<Arc<RetryPolicy>>,
+    pub(crate) domain: Option<DomainPattern>,
+    pub(crate) max_stream_duration: Option<Duration>,
+}
+
+impl Config {
+    pub(crate) fn route(self, matches: RouteMatch, forward: Forward) -> Self {
+        self.action(matches, RouteAction::Forward(forward))
+    }
+
+    pub(crate) fn action(mut self, matches: RouteMatch, action: RouteAction) -> Self {
+        self.routes.push(Arc::new(Route { name: String::new(), matches, action }));
+        self
+    }
+
+    /// A route for everything.
+    pub(crate) fn to(self, forward: Forward) -> Self {
+        self.route(RouteMatch::any(), forward)
+    }
+
+    pub(crate) fn cluster(self, name: &str, addresses: &[SocketAddr]) -> Self {
+        self.limited(name, addresses, MaxRequests::default())
+    }
+
+    pub(crate) fn limited(self, name: &str, addresses: &[SocketAddr], max_requests: MaxRequests) -> Self {
+        let settings = ClusterSettings { max_requests, ..ClusterSettings::new(name) };
+        let set = endpoints(addresses, Vec::new());
+        self.entry(
+            name,
+            Ok(Cluster { settings: Arc::new(settings), discovery: Discovery::Endpoints(Ok(set)) }),
+        )
+    }
+
+    pub(crate) fn dropping(self, name: &str, addresses: &[SocketAddr], drops: Vec<DropCategory>) -> Self {
+        let settings = Arc::new(ClusterSettings::new(name));
+        let set = endpoints(addresses, drops);
+        self.entry(name, Ok(Cluster { settings, discovery: Discovery::Endpoints(Ok(set)) }))
+    }
+
+    pub(crate) fn entry(mut self, name: &str, cluster: Result<Cluster, ResourceError>) -> Self {
+        self.clusters.push((name.into(), cluster));
+        self
+    }
+
+    pub(crate) fn build(self) -> MeshConfig {
+        let host = VirtualHost {
+            name: "host".to_owned(),
+            domains: vec![self.domain.unwrap_or(DomainPattern::Any)],
+            routes: self.routes,
+            retry: self.retry,
+        };
+        let clusters = self.clusters.into_iter().collect();
+        MeshConfig::new(vec![Arc::new(host)], clusters, self.max_stream_duration).unwrap()
+    }
+}
+
+fn endpoints(addresses: &[SocketAddr], drops: Vec<DropCategory>) -> Arc<EndpointSet> {
+    let endpoints = addresses.iter().copied().map(Endpoint::new).collect();
+    let priority = Priority { localities: vec![Arc::new(Locality::of(endpoints))] };
+    Arc::new(EndpointSet { priorities: vec![priority], drops })
+}
+
+/// Retries UNAVAILABLE after a millisecond.
+pub(crate) fn retrying(attempts: u32) -> Arc<RetryPolicy> {
+    Arc::new(RetryPolicy {
+        max_attempts: NonZeroU32::new(attempts).unwrap(),
+        retry_on: RetryableCodes::UNAVAILABLE,
+        backoff: RetryBackoff { initial: Duration::from_millis(1), max: Duration::from_millis(2) },
+    })
+}
+
+/// To `cluster`, with retries.
+pub(crate) fn with_retries(cluster: &str, attempts: u32) -> Forward {
+    Forward { retry: Some(retrying(attempts)), ..Forward::to(cluster) }
+}

@@ -1,0 +1,130 @@
+//! Deadlines, over all attempts and until the last byte.
+
+use std::time::{Duration, Instant};
+
+use examples::greeter::HelloRequest;
+use examples::greeter::greeter_client::GreeterClient;
+use mesh_core::Mesh;
+use mesh_core::config::{Forward, MeshConfig};
+use mesh_core::policy::timeout::parse_grpc_timeout;
+use mesh_tonic::{MeshChannel, WaitForReady};
+use tonic::{Code, Request};
+
+use crate::config::{Config, retrying};
+use crate::endpoint::{Endpoint, refusing};
+use crate::{asking, client, hello};
+
+fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+#[tokio::test]
+async fn the_strictest_timeout_ends_the_call_and_is_told_to_the_endpoint() {
+    let endpoint = Endpoint::start("a").await;
+    // application, channel's default, route, listener: each is the shortest once
+    let rows = [
+        (Some(ms(80)), Some(ms(10)), Some(ms(900)), None),
+        (None, Some(ms(80)), Some(ms(900)), None),
+        (Some(ms(900)), None, Some(ms(80)), Some(ms(10))),
+        (Some(ms(900)), None, None, Some(ms(80))),
+    ];
+    for row in rows {
+        let (application, channel, route, listener) = row;
+        let config = Config { max_stream_duration: listener, ..Config::default() }
+            .cluster("greeter", &[endpoint.address])
+            .to(Forward { max_stream_duration: route, ..Forward::to("greeter") });
+        let mesh = Mesh::fixed(config.build());
+        let mut builder = MeshChannel::builder("greeter").mesh(&mesh);
+        if let Some(timeout) = channel {
+            builder = builder.default_timeout(timeout);
+        }
+        let mut client = GreeterClient::new(builder.build().unwrap());
+        let mut request = asking("keep-open");
+        if let Some(timeout) = application {
+            request.set_timeout(timeout);
+        }
+        let begin = Instant::now();
+        let status = client.say_hello(request).await.unwrap_err();
+        let took = begin.elapsed();
+        assert_eq!(status.code(), Code::DeadlineExceeded, "{row:?}: {status}");
+        assert!(took >= ms(80) && took < ms(600), "{row:?}: {took:?}");
+        for metadata in endpoint.take_seen() {
+            let told = parse_grpc_timeout(metadata.get("grpc-timeout").unwrap().as_bytes()).unwrap();
+            assert!(told <= ms(80) && told > ms(1), "{row:?}: {told:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_without_any_timeout_has_none() {
+    let endpoint = Endpoint::start("a").await;
+    let mesh = Mesh::fixed(MeshConfig::to_endpoints("greeter", [endpoint.address]));
+    client(&mesh).say_hello(asking("sleep-50ms")).await.unwrap();
+    assert!(endpoint.take_seen().iter().all(|metadata| metadata.get("grpc-timeout").is_none()));
+}
+
+/// Proves: RT-35.
+#[tokio::test]
+async fn a_timeout_spans_all_attempts() {
+    let endpoint = Endpoint::start("a").await;
+    let config = Config::default()
+        .cluster("greeter", &[endpoint.address])
+        .to(Forward { retry: Some(retrying(5)), ..Forward::to("greeter") });
+    let mesh = Mesh::fixed(config.build());
+    let mut request = asking("sleep-80ms,error-code-14");
+    request.set_timeout(ms(200));
+    let begin = Instant::now();
+    let status = client(&mesh).say_hello(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    assert!(begin.elapsed() < ms(600));
+    let told: Vec<_> = endpoint
+        .take_seen()
+        .iter()
+        .map(|metadata| parse_grpc_timeout(metadata.get("grpc-timeout").unwrap().as_bytes()).unwrap())
+        .collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told.windows(2).all(|pair| pair[1] + ms(70) < pair[0]), "each is told what is left: {told:?}");
+}
+
+#[tokio::test]
+async fn a_stream_ends_at_the_deadline() {
+    let address = crate::raw::serve(|_, mut respond| {
+        let head = http::Response::builder().header("content-type", "application/grpc").body(()).unwrap();
+        let mut stream = respond.send_response(head, false).unwrap();
+        stream.send_data(bytes::Bytes::from_static(&[0, 0, 0, 0, 0]), false).unwrap();
+        std::mem::forget(stream);
+    })
+    .await;
+    let mesh = Mesh::fixed(MeshConfig::to_endpoints("greeter", [address]));
+    let mut request = Request::new(HelloRequest { name: "you".to_owned(), count: 5 });
+    request.set_timeout(ms(100));
+    let mut replies = client(&mesh).say_hellos(request).await.unwrap().into_inner();
+    assert!(replies.message().await.unwrap().is_some());
+    let status = replies.message().await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+}
+
+#[tokio::test]
+async fn waiting_ends_at_the_deadline_and_says_for_what() {
+    let address = refusing().await;
+    let mesh = Mesh::fixed(MeshConfig::to_endpoints("greeter", [address]));
+    let mut request = Request::new(hello("you"));
+    request.extensions_mut().insert(WaitForReady(true));
+    request.set_timeout(ms(100));
+    let status = client(&mesh).say_hello(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    let text = status.message();
+    assert!(text.contains("waiting for an endpoint") && text.contains(&address.to_string()), "{text}");
+}
+
+#[tokio::test]
+async fn no_time_left_means_nothing_is_sent() {
+    let endpoint = Endpoint::start("a").await;
+    let mesh = Mesh::fixed(MeshConfig::to_endpoints("greeter", [endpoint.address]));
+    let mut client = client(&mesh);
+    client.say_hello(hello("warm")).await.unwrap();
+    let mut request = Request::new(hello("you"));
+    request.set_timeout(Duration::ZERO);
+    assert_eq!(client.say_hello(request).await.unwrap_err().code(), Code::DeadlineExceeded);
+    assert_eq!(endpoint.calls(), 1);
+}

@@ -1,0 +1,155 @@
+//! What a caller is told.
+
+use mesh_core::Mesh;
+use mesh_core::config::{MeshConfig, Name};
+use mesh_core::runtime::{
+    ConfigSource, ConfigState, ConfigWatch, FixedSource, MeshError, MeshErrorKind, SourceError, Target,
+};
+use mesh_tonic::{MeshChannel, WaitForReady};
+use tokio::sync::watch;
+use tonic::{Code, Request};
+
+use crate::config::Config;
+use crate::endpoint::{Endpoint, refusing};
+use crate::{call, client, hello};
+
+/// A source whose every word the test says.
+#[derive(Debug, Clone)]
+struct Told(watch::Sender<ConfigState>);
+
+impl Told {
+    fn new() -> Self {
+        Self(watch::Sender::new(ConfigState::default()))
+    }
+
+    fn say(&self, change: impl FnOnce(&mut ConfigState)) {
+        self.0.send_modify(change);
+    }
+}
+
+impl ConfigSource for Told {
+    fn watch(&self, _: &Target) -> Result<ConfigWatch, SourceError> {
+        Ok(ConfigWatch::new(self.0.subscribe(), ()))
+    }
+
+    fn node_id(&self) -> Name {
+        "node-7".into()
+    }
+}
+
+/// Proves: OB-23.
+#[tokio::test]
+async fn errors_name_service_endpoint_control_server_and_node() {
+    let address = refusing().await;
+    let source = Told::new();
+    let mesh = Mesh::new(source.clone());
+    let unreachable = SourceError::new("control server http://127.0.0.1:1 unreachable for 12 s");
+    source.say(|state| {
+        state.config = Some(Ok(MeshConfig::to_endpoints("cart", [address]).into()));
+        state.ambient = Some(unreachable);
+    });
+    let status = call(&mut client(&mesh)).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    for part in ["xds:///greeter", "cluster cart", &address.to_string(), "unreachable for 12 s", "node-7"] {
+        assert!(status.message().contains(part), "{part:?} is not in {:?}", status.message());
+    }
+    let rows =
+        [Config::default(), Config::default().cluster("a", &[]).to(mesh_core::config::Forward::to("a"))];
+    for config in rows {
+        source.say(|state| state.config = Some(Ok(config.build().into())));
+        let mut client = client(&mesh);
+        tokio::task::yield_now().await;
+        let status = call(&mut client).await.unwrap_err();
+        assert!(status.message().contains("node-7"), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn before_the_first_configuration_calls_wait_unless_something_is_wrong() {
+    let endpoint = Endpoint::start("a").await;
+    let source = Told::new();
+    let mesh = Mesh::new(source.clone());
+    let client = client(&mesh);
+    let spawn = |wait| {
+        let mut client = client.clone();
+        tokio::spawn(async move {
+            let mut request = Request::new(hello("you"));
+            request.extensions_mut().insert(WaitForReady(wait));
+            client.say_hello(request).await
+        })
+    };
+    let (fast, patient) = (spawn(false), spawn(true));
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    assert!(!fast.is_finished() && !patient.is_finished(), "nothing is wrong yet");
+
+    let error =
+        "control server http://127.0.0.1:1: connect to 127.0.0.1:1: connection refused (os error 111)";
+    source.say(|state| state.ambient = Some(SourceError::new(error)));
+    let status = fast.await.unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(status.message().contains("127.0.0.1:1") && status.message().contains("111"), "{status}");
+    assert!(!patient.is_finished());
+
+    source.say(|state| state.config = Some(Err(SourceError::new("listener greeter does not exist"))));
+    let status = spawn(false).await.unwrap().unwrap_err();
+    assert!(status.message().contains("does not exist"), "{status}");
+    assert!(!patient.is_finished());
+
+    let config = MeshConfig::to_endpoints("greeter", [endpoint.address]);
+    source.say(|state| *state = ConfigState { config: Some(Ok(config.into())), ambient: None });
+    assert_eq!(patient.await.unwrap().unwrap().into_inner().endpoint, "a");
+}
+
+#[tokio::test]
+async fn a_whole_targets_error_replaces_its_configuration() {
+    let endpoint = Endpoint::start("a").await;
+    let source = FixedSource::new();
+    source.set("greeter", MeshConfig::to_endpoints("greeter", [endpoint.address]));
+    let mesh = Mesh::new(source.clone());
+    let mut client = client(&mesh);
+    call(&mut client).await.unwrap();
+    source.fail("greeter", SourceError::new("listener greeter was deleted"));
+    crate::eventually("the endpoint is let go", || endpoint.connections() == 0).await;
+    let status = call(&mut client).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(status.message().contains("was deleted"), "{status}");
+    source.set("greeter", MeshConfig::to_endpoints("greeter", [endpoint.address]));
+    let mut back = false;
+    for _ in 0..100 {
+        back |= call(&mut client).await.is_ok();
+        tokio::task::yield_now().await;
+    }
+    assert!(back);
+}
+
+#[tokio::test]
+async fn a_status_leads_back_to_the_error_of_the_mesh() {
+    let mesh = Mesh::fixed(MeshConfig::to_endpoints("cart", [refusing().await]));
+    let status = call(&mut client(&mesh)).await.unwrap_err();
+    let error = std::error::Error::source(&status).unwrap().downcast_ref::<MeshError>().unwrap();
+    assert_eq!(error.kind(), MeshErrorKind::NoEndpoint);
+    assert_eq!(error.cluster().map(|name| &**name), Some("cart"));
+    assert!(error.is_unsent());
+}
+
+#[tokio::test]
+async fn targets_that_cannot_be_are_refused_at_once() {
+    let mesh = Mesh::new(FixedSource::new());
+    let rows = [
+        ("dns:///greeter", "dns"),
+        ("xds:///", "empty"),
+        ("xds:///a/b", "a%2Fb"),
+        ("greeter", "xds:///greeter has no configuration"),
+    ];
+    for (target, text) in rows {
+        let error = MeshChannel::builder(target).mesh(&mesh).build().unwrap_err().to_string();
+        assert!(error.contains(text), "{target}: {error}");
+    }
+}
+
+#[test]
+fn a_channel_outside_of_a_runtime_is_refused() {
+    let mesh = Mesh::fixed(MeshConfig::to_endpoints("greeter", []));
+    let error = MeshChannel::builder("greeter").mesh(&mesh).build().unwrap_err();
+    assert!(error.to_string().contains("tokio runtime"), "{error}");
+}

@@ -1,0 +1,49 @@
+//! Nothing outlives its last handle.
+
+use std::sync::Arc;
+
+use mesh_core::Mesh;
+use mesh_core::config::MeshConfig;
+use mesh_core::runtime::{ConfigSource, ConfigState, ConfigWatch, SourceError, Target};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use crate::endpoint::Endpoint;
+use crate::{call, client, eventually};
+
+/// Counts its watches.
+#[derive(Debug, Clone)]
+struct Counting(MeshConfig, Arc<()>);
+
+impl ConfigSource for Counting {
+    fn watch(&self, _: &Target) -> Result<ConfigWatch, SourceError> {
+        let state = ConfigState { config: Some(Ok(self.0.clone().into())), ambient: None };
+        let (sender, states) = watch::channel(state);
+        Ok(ConfigWatch::new(states, (sender, self.1.clone())))
+    }
+}
+
+#[tokio::test]
+async fn two_hundred_channels_share_everything_and_leave_nothing_behind() {
+    let endpoint = Endpoint::start("a").await;
+    let idle = Handle::current().metrics().num_alive_tasks();
+    let watches = Arc::new(());
+    let source = Counting(MeshConfig::to_endpoints("greeter", [endpoint.address]), watches.clone());
+    let mesh = Mesh::new(source);
+    let mut clients: Vec<_> = (0..200).map(|_| client(&mesh)).collect();
+    for client in &mut clients {
+        call(client).await.unwrap();
+    }
+    assert_eq!(endpoint.connections(), 1);
+    assert_eq!(Arc::strong_count(&watches), 3, "this one, the source's, and one watch");
+
+    drop(clients);
+    eventually("no connection is left", || endpoint.connections() == 0).await;
+    eventually("no watch is left", || Arc::strong_count(&watches) == 2).await;
+    eventually("no task is left", || Handle::current().metrics().num_alive_tasks() <= idle).await;
+
+    call(&mut client(&mesh)).await.unwrap();
+    drop(mesh);
+    eventually("no task is left", || Handle::current().metrics().num_alive_tasks() <= idle).await;
+    assert_eq!(Arc::strong_count(&watches), 1);
+}

@@ -1,0 +1,55 @@
+//! Generated clients over `MeshChannel`, against real endpoints on loopback.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod circuit_breaker;
+mod config;
+mod deadlines;
+mod endpoint;
+mod errors;
+mod failover;
+mod kinds;
+mod lifetime;
+mod raw;
+mod retries;
+mod routing;
+mod wire;
+
+use examples::greeter::HelloRequest;
+use examples::greeter::greeter_client::GreeterClient;
+use mesh_core::Mesh;
+use mesh_tonic::MeshChannel;
+use tonic::{Request, Status};
+
+type Client = GreeterClient<MeshChannel>;
+
+/// A client of the target `greeter` of a mesh.
+fn client(mesh: &Mesh) -> Client {
+    GreeterClient::new(MeshChannel::builder("greeter").mesh(mesh).build().unwrap())
+}
+
+fn hello(name: &str) -> HelloRequest {
+    HelloRequest { name: name.to_owned(), count: 0 }
+}
+
+/// A request whose endpoints are to behave like this.
+fn asking(behavior: &'static str) -> Request<HelloRequest> {
+    let mut request = Request::new(hello("you"));
+    request.metadata_mut().insert("rpc-behavior", behavior.parse().unwrap());
+    request
+}
+
+/// One call; which endpoint answered.
+async fn call(client: &mut Client) -> Result<String, Status> {
+    client.say_hello(hello("you")).await.map(|reply| reply.into_inner().endpoint)
+}
+
+/// Waits for something that is to become true soon.
+async fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
+    for _ in 0..1000 {
+        if is_true() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("it never came true that {what}");
+}

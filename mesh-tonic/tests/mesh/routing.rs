@@ -1,0 +1,140 @@
+//! Which cluster takes a call.
+
+use std::collections::HashMap;
+
+use mesh_core::Mesh;
+use mesh_core::config::{Cluster, ClusterSettings, DomainPattern};
+use mesh_core::config::{
+    ClusterChoice, Discovery, Forward, ResourceError, RouteAction, RouteMatch, WeightedCluster,
+};
+use mesh_core::policy::matcher::PathMatcher;
+use mesh_core::runtime::FixedSource;
+use tonic::Code;
+
+use crate::config::Config;
+use crate::endpoint::{Endpoint, refusing};
+use crate::{call, client};
+
+fn only(path: &str) -> RouteMatch {
+    let path = PathMatcher::Exact { path: path.to_owned(), ignore_case: false };
+    RouteMatch { path, ..RouteMatch::any() }
+}
+
+#[tokio::test]
+async fn calls_are_split_by_weight() {
+    let (a, b) = (Endpoint::start("a").await, Endpoint::start("b").await);
+    let weight = |name: &str, weight| WeightedCluster { name: name.into(), weight };
+    let clusters = ClusterChoice::weighted([weight("a", 20), weight("b", 80)]).unwrap();
+    let config = Config::default()
+        .cluster("a", &[a.address])
+        .cluster("b", &[b.address])
+        .to(Forward { clusters, ..Forward::to("a") });
+    let mesh = Mesh::builder(FixedSource::any(config.build())).seed(20).build();
+    let mut client = client(&mesh);
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for _ in 0..1000 {
+        *counts.entry(call(&mut client).await.unwrap()).or_default() += 1;
+    }
+    assert!(counts["a"].abs_diff(200) <= 30, "{counts:?}");
+}
+
+/// Proves: RT-22.
+#[tokio::test]
+async fn a_weighted_choice_ignores_connectivity() {
+    let live = Endpoint::start("live").await;
+    let weight = |name: &str, weight| WeightedCluster { name: name.into(), weight };
+    let clusters = ClusterChoice::weighted([weight("live", 1), weight("dead", 1)]).unwrap();
+    let config = Config::default()
+        .cluster("live", &[live.address])
+        .cluster("dead", &[refusing().await])
+        .to(Forward { clusters, retry: Some(crate::config::retrying(3)), ..Forward::to("live") });
+    let mesh = Mesh::builder(FixedSource::any(config.build())).seed(22).build();
+    let mut client = client(&mesh);
+    let mut failed = 0;
+    for _ in 0..200 {
+        // retries stay in the cluster of the call, so that they cannot help
+        failed += usize::from(call(&mut client).await.is_err());
+    }
+    assert!(failed.abs_diff(100) <= 35, "{failed}");
+}
+
+/// Proves: RT-05, RT-20, RT-21, RT-26.
+#[tokio::test]
+async fn calls_without_a_usable_route_or_cluster_are_unavailable() {
+    let nowhere = || Config::default().cluster("a", &[]);
+    let missing = ResourceError::new("cluster gone was deleted (node n-1)");
+    let elsewhere = DomainPattern::parse("elsewhere").unwrap();
+    let rows = [
+        ("no virtual host", Config { domain: Some(elsewhere), ..nowhere().to(Forward::to("a")) }),
+        ("no route matches", nowhere().route(only("/other"), Forward::to("a"))),
+        (
+            "not one for clients: redirect",
+            nowhere().action(RouteMatch::any(), RouteAction::Unsupported("redirect")),
+        ),
+        ("gone was deleted", nowhere().entry("gone", Err(missing)).to(Forward::to("gone"))),
+    ];
+    for (text, config) in rows {
+        let mesh = Mesh::fixed(config.build());
+        let mut client = client(&mesh);
+        let mut request = tonic::Request::new(crate::hello("you"));
+        // even a call that waits for ready: there is nothing to wait for
+        request.extensions_mut().insert(mesh_tonic::WaitForReady(true));
+        let status = client.say_hello(request).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable, "{text}");
+        assert!(status.message().contains(text), "{text:?} is not in {:?}", status.message());
+    }
+}
+
+#[tokio::test]
+async fn an_aggregate_prefers_its_first_cluster_that_works() {
+    let (first, second) = (Endpoint::start("first").await, Endpoint::start("second").await);
+    let aggregate = |children: [&str; 2]| Cluster {
+        settings: ClusterSettings::new("all").into(),
+        discovery: Discovery::Aggregate(children.map(Into::into).into()),
+    };
+    let config = |children| {
+        Config::default()
+            .cluster("first", &[first.address])
+            .cluster("second", &[second.address])
+            .entry("all", Ok(aggregate(children)))
+            .to(Forward::to("all"))
+    };
+    let mesh = Mesh::fixed(config(["second", "first"]).build());
+    assert_eq!(call(&mut client(&mesh)).await.unwrap(), "second");
+    let dead = config(["dead", "first"]).cluster("dead", &[refusing().await]);
+    let mesh = Mesh::fixed(dead.build());
+    assert_eq!(call(&mut client(&mesh)).await.unwrap(), "first");
+}
+
+/// Proves: RT-24, RT-25.
+#[tokio::test]
+async fn a_cluster_can_leave_and_return_under_load_without_a_failed_call() {
+    let (a, b) = (Endpoint::start("a").await, Endpoint::start("b").await);
+    let source = FixedSource::new();
+    let to_a = || Config::default().cluster("a", &[a.address]).to(Forward::to("a")).build();
+    let to_b = || Config::default().cluster("b", &[b.address]).to(Forward::to("b")).build();
+    source.set("greeter", to_a());
+    let mesh = Mesh::new(source.clone());
+    let client = client(&mesh);
+    let load: Vec<_> = (0..4)
+        .map(|_| {
+            let mut client = client.clone();
+            tokio::spawn(async move {
+                for _ in 0..1500 {
+                    call(&mut client).await?;
+                }
+                Ok::<_, tonic::Status>(())
+            })
+        })
+        .collect();
+    for round in 0..100 {
+        source.set("greeter", if round % 2 == 0 { to_b() } else { to_a() });
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    for task in load {
+        task.await.unwrap().unwrap();
+    }
+    let (mut client, expected) = (client, "a");
+    assert_eq!(call(&mut client).await.unwrap(), expected);
+    crate::eventually("the cluster that has left has no connection", || b.connections() == 0).await;
+}
