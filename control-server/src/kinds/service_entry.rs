@@ -195,7 +195,7 @@ fn check_protocol(protocol: &str, path: &FieldPath, findings: &mut Findings) {
 pub(super) const NETWORK: &str = "ignored: every endpoint is taken to be reachable";
 pub(super) const SERVICE_ACCOUNT: &str = "ignored: identities of endpoints are not checked";
 
-const EFFECTS: &[Effect] = &[
+pub(super) const EFFECTS: &[Effect] = &[
     Effect { field: "addresses", message: "ignored by gRPC clients: they ask for services by name" },
     Effect { field: "subjectAltNames", message: SERVICE_ACCOUNT },
     Effect { field: "endpoints[].network", message: NETWORK },

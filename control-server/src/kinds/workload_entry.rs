@@ -88,7 +88,7 @@ fn is_dns_name(name: &str) -> bool {
         && !name.rsplit('.').next().unwrap_or_default().bytes().all(|byte| byte.is_ascii_digit())
 }
 
-const EFFECTS: &[Effect] = &[
+pub(super) const EFFECTS: &[Effect] = &[
     Effect { field: "network", message: super::service_entry::NETWORK },
     Effect { field: "serviceAccount", message: super::service_entry::SERVICE_ACCOUNT },
 ];

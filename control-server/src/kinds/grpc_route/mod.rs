@@ -247,7 +247,7 @@ impl MethodMatch {
     }
 }
 
-const EFFECTS: &[Effect] = &[
+pub(super) const EFFECTS: &[Effect] = &[
     Effect { field: "hostnames", message: "ignored: the parent service is what a client asks for" },
     Effect { field: "useDefaultGateways", message: "ignored: gateways are not served" },
     Effect { field: "rules[].sessionPersistence", message: "ignored: sessions are not kept yet" },

@@ -1,6 +1,7 @@
 //! What is said of configuration that is wrong, or that will not work as written.
 
 mod duration;
+mod guide;
 
 use crate::pipeline::{Input, validate};
 use crate::state::{Diagnostic, Severity};

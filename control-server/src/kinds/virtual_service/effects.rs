@@ -7,7 +7,7 @@ const MIRROR: &str = "ignored by gRPC clients: nothing is mirrored";
 const UNAVAILABLE: &str = "gRPC clients cannot answer by themselves: calls that match fail with UNAVAILABLE";
 const LOWER_LAYER: &str = "ignored: only http routes apply to gRPC clients";
 
-pub(super) const EFFECTS: &[Effect] = &[
+pub(in crate::kinds) const EFFECTS: &[Effect] = &[
     Effect { field: "tls", message: LOWER_LAYER },
     Effect { field: "tcp", message: LOWER_LAYER },
     Effect { field: "http[].redirect", message: UNAVAILABLE },

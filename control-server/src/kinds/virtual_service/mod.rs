@@ -1,7 +1,7 @@
 //! `VirtualService`: how calls to a host are routed.
 
 mod check;
-mod effects;
+pub(super) mod effects;
 mod fault;
 mod http;
 mod l4;

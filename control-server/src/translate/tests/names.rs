@@ -11,6 +11,7 @@ use super::{
     translate_with_diagnostics,
 };
 use crate::resources::ResourceKind;
+use crate::translate::accept;
 
 fn service(name: &str, host: &str, ports: &str) -> String {
     document("ServiceEntry", name, &format!("{{hosts: [{host}], resolution: DNS, ports: [{ports}]}}"))
@@ -151,4 +152,46 @@ fn a_resource_that_clients_would_refuse_leaves_its_service_as_it_was() {
     let (changed, refused) = run(&mut translator, "subsets: [{name: b}]");
     assert_ne!(good, changed);
     assert_eq!(refused, []);
+}
+
+/// Proves: CS-15.
+#[test]
+fn no_client_refuses_what_the_kinds_become() {
+    let guide = include_str!("../../../../docs/configuration.md");
+    let examples = guide.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let mut texts: Vec<String> = examples.map(str::to_owned).collect();
+    let policies = [
+        "loadBalancer: {simple: RANDOM}, outlierDetection: {maxEjectionPercent: 100}",
+        "loadBalancer: {consistentHash: {httpHeaderName: x, maglev: {tableSize: 65537}}}",
+        "loadBalancer: {simple: LEAST_REQUEST, warmup: {duration: 10s}}, connectionPool: {tcp: {connectTimeout: 1s}}",
+        "tls: {mode: ISTIO_MUTUAL}",
+        "tls: {mode: SIMPLE, insecureSkipVerify: true, caCrl: a, subjectAltNames: [b]}",
+    ];
+    let rule = |policy| {
+        document("DestinationRule", "users", &format!("{{host: users, trafficPolicy: {{{policy}}}}}"))
+    };
+    texts.extend(policies.map(|policy| services() + &rule(policy)));
+    texts.push(service("dns", "web.example", "{number: 443, name: a, protocol: HTTPS}"));
+    let rules =
+        "[{match: [{uri: {prefix: /a}, withoutHeaders: {x: {exact: y}}}], fault: {abort: {httpStatus: 503}},
+        retries: {attempts: 9, backoff: 1ms, perTryTimeout: 1s}, route: [{destination: {host: users}}]},
+        {directResponse: {status: 503}}]";
+    texts.push(
+        services() + &document("VirtualService", "orders", &format!("{{hosts: [orders], http: {rules}}}")),
+    );
+    for text in texts {
+        let resources = translate(&text);
+        assert!(!resources.is_empty());
+        for ((kind, name), resource) in &resources {
+            assert_eq!(accept::refusal(*kind, &resource.bytes), None, "{name}");
+            if *kind == ResourceKind::Cluster {
+                let cluster = super::cluster(&resources, name);
+                assert_eq!(
+                    (cluster.transport_socket, cluster.transport_socket_matches.len()),
+                    (None, 0),
+                    "{name}"
+                );
+            }
+        }
+    }
 }
