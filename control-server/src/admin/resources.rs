@@ -1,5 +1,7 @@
 //! `/v1/resources`.
 
+use std::fmt::Debug;
+
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -103,8 +105,8 @@ fn with_content(kind: ResourceKind, resource: &EncodedResource) -> ResourceEntry
     ResourceEntry { value: Some(STANDARD.encode(&resource.bytes)), text, ..entry(kind, resource) }
 }
 
-fn text<M: Message + Default + std::fmt::Debug>(bytes: &Bytes) -> Option<String> {
-    M::decode(bytes.clone()).ok().map(|message| format!("{message:#?}"))
+fn text<M: Message + Default + Debug>(bytes: &Bytes) -> Option<String> {
+    M::decode(bytes.clone()).ok().map(|message| readable(&message))
 }
 
 /// What matters in a client's listener is packed inside it.
@@ -112,5 +114,15 @@ fn listener_text(bytes: &Bytes) -> Option<String> {
     let mut listener = Listener::decode(bytes.clone()).ok()?;
     let packed = listener.api_listener.as_mut().and_then(|api| api.api_listener.take());
     let manager = packed.and_then(|any| HttpConnectionManager::decode(&any.value[..]).ok());
-    Some(format!("{listener:#?}\n{manager:#?}"))
+    let manager = manager.as_ref().map(readable).unwrap_or_default();
+    Some(format!("{}\n{manager}", readable(&listener)))
 }
+
+/// Without the fields that are not set.
+fn readable(message: &impl Debug) -> String {
+    let text = format!("{message:#?}");
+    let is_set = |line: &&str| UNSET.iter().all(|unset| !line.ends_with(unset));
+    text.lines().filter(is_set).map(|line| format!("{line}\n")).collect()
+}
+
+const UNSET: [&str; 5] = [": None,", ": [],", ": {},", ": \"\",", ": false,"];

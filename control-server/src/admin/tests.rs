@@ -153,6 +153,8 @@ async fn metrics_count_what_there_is() {
     assert_eq!(status, StatusCode::OK);
     for line in [
         "control_server_clients 0",
+        "control_server_streams{state=\"nacked\"} 0",
+        "control_server_pushes_total{type=\"eds\"} 0",
         "control_server_synced 1",
         "control_server_config_revision 7",
         "control_server_objects{kind=\"ServiceEntry\"} 1",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, text};
+use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -59,14 +59,7 @@ struct SeverityLabel {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabel {
-    state: StateValue,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelValue)]
-enum StateValue {
-    Synced,
-    Pending,
-    Nacked,
+    state: &'static str,
 }
 
 /// What the gauges are read from.
@@ -83,7 +76,7 @@ pub struct Reading<'a> {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("control_server");
-        let (pushes, acks, nacks) = (Family::default(), Family::default(), Family::default());
+        let (pushes, acks, nacks) = (by_type(), by_type(), by_type());
         let push_latency = Histogram::new(LATENCY_BUCKETS);
         let gauges = Gauges::default();
         registry.register(
@@ -154,11 +147,8 @@ impl Gauges {
             .map(|client| (&client.node_id, client.node_id.is_empty().then_some(client.id)))
             .collect();
         self.clients.set(count(nodes.len()));
-        let states = [
-            (SyncState::Synced, StateValue::Synced),
-            (SyncState::Pending, StateValue::Pending),
-            (SyncState::Nacked, StateValue::Nacked),
-        ];
+        let states =
+            [(SyncState::Synced, "synced"), (SyncState::Pending, "pending"), (SyncState::Nacked, "nacked")];
         for (state, label) in states {
             let streams = reading.clients.iter().filter(|client| client.state == state).count();
             self.streams.get_or_create(&StateLabel { state: label }).set(count(streams));
@@ -178,6 +168,15 @@ impl Gauges {
             self.resources.get_or_create(&type_label(kind)).set(count(resources));
         }
     }
+}
+
+/// A counter per type, there from the start: otherwise nobody sees the first increase.
+fn by_type() -> Family<TypeLabel, Counter> {
+    let counters = Family::<TypeLabel, Counter>::default();
+    for kind in ResourceKind::ALL {
+        drop(counters.get_or_create(&type_label(kind)));
+    }
+    counters
 }
 
 fn type_label(kind: ResourceKind) -> TypeLabel {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::admin::ServerStatus;
 use crate::cli::duration::short;
-use crate::cli::output::Style;
+use crate::cli::output::{Style, count};
 use crate::cli::table::Table;
 use crate::cli::{Failure, Output};
 use crate::state::{PipelineState, Severity};
@@ -47,7 +47,8 @@ fn print(answer: &Answer, output: Output) {
     }
     row("revision", Style::Plain, status.revision.to_string());
     row("objects", Style::Plain, objects(config));
-    row("diagnostics", severity(status), format!("{} errors, {} warnings", status.errors, status.warnings));
+    let (errors, warnings) = (count(status.errors, "error"), count(status.warnings, "warning"));
+    row("diagnostics", severity(status), format!("{errors}, {warnings}"));
     let clients = &status.clients;
     let style = if clients.nacked > 0 { Style::Bad } else { Style::Plain };
     let text = format!(

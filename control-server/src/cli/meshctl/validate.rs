@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Fai
         Format::Table => diagnostics.iter().for_each(|found| output.line(&line(found, output))),
     }
     let warnings = diagnostics.len() - errors;
-    output::note(&format!("{errors} errors, {warnings} warnings"));
+    output::note(&format!("{}, {}", output::count(errors, "error"), output::count(warnings, "warning")));
     Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
