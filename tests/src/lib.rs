@@ -17,3 +17,9 @@ pub use control_server::{Addresses, ControlServer};
 pub use greeter::Greeter;
 pub use process::Process;
 pub use wait::{PATIENCE, eventually};
+
+/// README's examples, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+#[derive(Debug)]
+pub struct Readme;

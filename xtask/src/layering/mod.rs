@@ -68,9 +68,11 @@ pub fn inspect(root: &Path) -> Result<Report, Failure> {
     }
     shape::inspect(&sources, &mut report);
     report.violations.extend(lock::inspect(&File::read(root, "Cargo.lock")?));
-    for page in workspace::files(root, ".md")? {
-        report.violations.extend(pages::inspect(&page, |path| root.join(path).exists()));
+    let all_pages = workspace::files(root, ".md")?;
+    for page in &all_pages {
+        report.violations.extend(pages::inspect(page, |path| root.join(path).exists()));
     }
+    report.violations.extend(pages::inspect_index(&File::read(root, "docs/README.md")?, &all_pages));
     report.violations.sort();
     report.notes.sort();
     Ok(report)

@@ -27,6 +27,18 @@ pub(super) fn inspect(page: &File, exists: impl Fn(&str) -> bool) -> Vec<Violati
     found
 }
 
+/// A guide is found by its index: every page of `docs/` stands there.
+pub(super) fn inspect_index(index: &File, pages: &[File]) -> Vec<Violation> {
+    let folder = index.path.trim_end_matches("README.md");
+    let is_named = |name: &str| index.text.lines().any(|line| links(line).any(|link| link == name));
+    pages
+        .iter()
+        .filter_map(|page| page.path.strip_prefix(folder).filter(|name| *name != "README.md"))
+        .filter(|name| !is_named(name))
+        .map(|name| Violation::new(&index.path, 0, format!("the page {name} is not in the index")))
+        .collect()
+}
+
 /// The targets of `[text](target)`.
 fn links(line: &str) -> impl Iterator<Item = &str> {
     line.split("](").skip(1).filter_map(|rest| rest.split(')').next())

@@ -155,3 +155,11 @@ fn links_lead_somewhere() {
         assert_eq!(found.first().map(ToString::to_string).as_deref(), expected, "{name}");
     }
 }
+
+#[test]
+fn the_index_names_every_page() {
+    let pages = ["docs/README.md", "docs/a.md", "docs/b.md", "CHANGELOG.md"].map(|path| File::new(path, ""));
+    let index = File::new("docs/README.md", "| [a](a.md) | b.md |");
+    let found: Vec<_> = pages::inspect_index(&index, &pages).iter().map(ToString::to_string).collect();
+    assert_eq!(found, ["docs/README.md: the page b.md is not in the index"]);
+}
