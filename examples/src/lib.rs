@@ -2,7 +2,7 @@
 
 pub mod service;
 
-/// The generated messages, client and server of `proto/greeter.proto`.
+/// The generated messages, clients and servers of `proto/greeter.proto` and `proto/echo.proto`.
 #[allow(
     missing_docs,
     unreachable_pub,

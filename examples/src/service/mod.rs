@@ -1,6 +1,7 @@
 //! The greeter: answers who it is, and misbehaves on request.
 
 mod behavior;
+mod command;
 mod process;
 
 use std::pin::Pin;
@@ -9,10 +10,12 @@ use std::time::Duration;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::greeter::echo_server::Echo;
 use crate::greeter::greeter_server::{Greeter, GreeterServer};
-use crate::greeter::{HelloReply, HelloRequest};
+use crate::greeter::{HelloReply, HelloRequest, Payload};
 
 pub use behavior::Behavior;
+pub use command::GreeterCommand;
 pub use process::{Listening, end_with_stdin, serve};
 
 /// The longest stream of replies that a caller may ask for.
@@ -99,5 +102,12 @@ impl Greeter for GreeterService {
         let replies =
             request.into_inner().map(move |request| request.map(|hello| greeter.reply(&hello.name)));
         Ok(Response::new(Box::pin(replies)))
+    }
+}
+
+#[tonic::async_trait]
+impl Echo for GreeterService {
+    async fn unary(&self, request: Request<Payload>) -> Result<Response<Payload>, Status> {
+        Ok(Response::new(request.into_inner()))
     }
 }

@@ -1,0 +1,170 @@
+//! Everything that the story plays with.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use mesh_core::runtime::Mesh;
+use mesh_tonic::MeshChannel;
+use tempfile::TempDir;
+use tokio::time::sleep;
+use xds_client::bootstrap::{Bootstrap, ServerConfig};
+
+use super::admin::Admin;
+use super::load::{Load, Tally};
+use super::process::{Addresses, ControlServer, Endpoint};
+use super::screen::Screen;
+use super::summary::{Phase, Summary};
+use super::yaml::{Folder, PORT, SERVICE};
+
+/// How many endpoints each version has.
+const ENDPOINTS_PER_VERSION: usize = 6;
+/// How long the split is looked at once, while waiting for it to change.
+const GLANCE: Duration = Duration::from_millis(250);
+/// How near a glance must come, in points of a hundred.
+const ROUGHLY: f64 = 8.0;
+
+/// Everything that the story plays with. Dropping it ends every process and removes every file.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) screen: Screen,
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) control: ControlServer,
+    pub(crate) load: Load,
+    pub(crate) folder: Folder,
+    admin: Admin,
+    summary: Summary,
+    start: Instant,
+    home: TempDir,
+}
+
+impl Stage {
+    /// Starts the processes and the load.
+    pub(crate) async fn build(mut screen: Screen, rate: u32) -> Result<Self> {
+        let start = Instant::now();
+        let home =
+            tempfile::Builder::new().prefix("mesh-demo-").tempdir().context("a folder for the demo")?;
+        let folder = Folder::create(home.path())?;
+        let mut endpoints = Vec::new();
+        for version in ["v1", "v2"] {
+            for number in 1..=ENDPOINTS_PER_VERSION {
+                endpoints.push(Endpoint::start(format!("{version}-{number}"), version).await?);
+            }
+        }
+        folder.write_service(&endpoints)?;
+        folder.write_split(90)?;
+        let control = ControlServer::start(home.path()).await?;
+        let admin = Admin::new(control.addresses.admin);
+        screen.say(&format!(
+            "{} endpoints and a control-server run; calls go to xds:///{SERVICE}:{PORT}, {rate} a second",
+            endpoints.len()
+        ));
+        let load = Load::start(channel(&control)?, rate);
+        let summary = Summary::default();
+        Ok(Self { screen, endpoints, control, load, folder, admin, summary, start, home })
+    }
+
+    /// Edits the route: so many of a hundred calls to v1.
+    pub(crate) fn edit_split(&self, v1: u32) -> Result<()> {
+        self.folder.write_split(v1)
+    }
+
+    /// Makes a spelling mistake in the route.
+    pub(crate) fn break_yaml(&self) -> Result<()> {
+        self.folder.write_mistake()
+    }
+
+    /// Starts the control-server again, where it was.
+    pub(crate) async fn restart_control(&mut self) -> Result<()> {
+        self.control.restart(self.home.path()).await
+    }
+
+    /// Waits until calls are split as asked for, as their caller sees it.
+    pub(crate) async fn await_split(&mut self, v1_percent: u32, patience: Duration) -> Result<()> {
+        let until = Instant::now() + patience;
+        loop {
+            sleep(GLANCE).await;
+            let glance = self.load.take();
+            let seen = Phase::new("", v1_percent, glance.clone());
+            self.summary.count(glance);
+            if !seen.requests_by_version.is_empty()
+                && (seen.v1_percent - f64::from(v1_percent)).abs() < ROUGHLY
+            {
+                return Ok(());
+            }
+            if Instant::now() > until {
+                bail!(
+                    "{:.0} % of the calls go to v1 {patience:?} after {v1_percent} % were asked for",
+                    seen.v1_percent
+                );
+            }
+        }
+    }
+
+    /// What the control-server says is wrong with the configuration.
+    pub(crate) async fn complaint(&self) -> Result<Option<String>> {
+        self.admin.first_error().await
+    }
+
+    /// Puts the calls that ended between two chapters on the account of the whole story.
+    pub(crate) fn settle(&mut self) {
+        let between = self.load.take();
+        self.summary.count(between);
+    }
+
+    /// Ends a chapter.
+    pub(crate) fn finish(&mut self, name: &'static str, v1_percent: u32, tally: Tally) {
+        self.summary.count(tally.clone());
+        let phase = Phase::new(name, v1_percent, tally);
+        if !phase.split_holds() {
+            self.summary.problems.push(format!(
+                "{}: {:.1} % of the calls went to v1 instead of {} %",
+                phase.name, phase.v1_percent, phase.v1_percent_wanted
+            ));
+        }
+        self.summary.phases.push(phase);
+    }
+
+    /// The summary, at the end of the story or wherever it broke off.
+    pub(crate) fn summarise(&mut self, broken: Option<anyhow::Error>) -> &Summary {
+        self.settle();
+        self.summary.problems.extend(broken.map(|error| format!("{error:#}")));
+        self.summary.finish(self.start.elapsed());
+        &self.summary
+    }
+
+    /// Where everything is and what to try.
+    pub(crate) fn directions(&self) -> String {
+        let Addresses { xds, admin } = self.control.addresses;
+        let folder = self.folder.path().display();
+        format!(
+            "\nAll keeps running until Ctrl-C.\n\
+             \x20 configuration  {folder}: edit route.yaml and watch the calls follow\n\
+             \x20 xDS            {xds}\n\
+             \x20 admin API      curl http://{admin}/v1/clients\n\
+             \x20 meshctl        cargo run --release -p control-server --bin meshctl -- --admin {admin} status\n\
+             \x20 another client GRPC_XDS_BOOTSTRAP_CONFIG=\"$(meshctl bootstrap --lang python --xds {xds})\", \
+             then call xds:///{SERVICE}:{PORT}\n\
+             \x20 kill -9        {} (the control-server), or any endpoint of the table\n\n",
+            self.control.id().unwrap_or_default()
+        )
+    }
+
+    /// Shows the calls, second by second, for ever.
+    pub(crate) async fn keep(&mut self) {
+        loop {
+            sleep(Duration::from_secs(1)).await;
+            let mut second = self.load.take();
+            self.screen.show(&self.endpoints, &mut second);
+        }
+    }
+}
+
+/// What a service does to join the mesh.
+fn channel(control: &ControlServer) -> Result<MeshChannel> {
+    let bootstrap = Bootstrap::builder()
+        .server(ServerConfig::insecure(control.addresses.xds.to_string()))
+        .node_id("demo")
+        .build()?;
+    let mesh = Mesh::new(xds_client::start(bootstrap)?);
+    Ok(MeshChannel::builder(format!("xds:///{SERVICE}:{PORT}")).mesh(&mesh).build()?)
+}
