@@ -1,1 +1,34 @@
-//! Shared by the benches.
+//! Shared by the benches: counted allocations and CPU time of this process.
+
+pub mod call_path;
+
+use std::time::Duration;
+
+use nix::sys::resource::{UsageWho, getrusage};
+
+/// The system's allocator, counted. Each bench makes it the global one:
+///
+/// ```
+/// #[global_allocator]
+/// static ALLOCATOR: &benches::CountingAllocator = &benches::COUNTING_ALLOCATOR;
+/// ```
+pub type CountingAllocator = stats_alloc::StatsAlloc<std::alloc::System>;
+
+/// The one instance of [`CountingAllocator`].
+pub use stats_alloc::INSTRUMENTED_SYSTEM as COUNTING_ALLOCATOR;
+
+/// Allocations and reallocations of this process so far, over all threads.
+pub fn allocations() -> u64 {
+    let stats = COUNTING_ALLOCATOR.stats();
+    (stats.allocations + stats.reallocations) as u64
+}
+
+/// User and system time of this process so far, over all threads; zero where the system does not tell.
+pub fn cpu_time() -> Duration {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return Duration::ZERO };
+    let micros = |time: nix::sys::time::TimeVal| {
+        Duration::from_secs(time.tv_sec().unsigned_abs())
+            + Duration::from_micros(time.tv_usec().unsigned_abs())
+    };
+    micros(usage.user_time()) + micros(usage.system_time())
+}

@@ -1,0 +1,68 @@
+//! What a call costs its caller: plain tonic, tonic's `balance_list` and the mesh, against the same servers, in turn.
+//!
+//! Servers are processes of their own, so that this process's CPU time is the client's alone. Each peer runs a batch,
+//! then the next one does, round after round, so that a machine whose speed drifts treats all alike; the medians over
+//! the rounds are reported.
+
+mod measure;
+mod peers;
+mod report;
+
+use anyhow::Result;
+use clap::Parser;
+use examples::service::GreeterCommand;
+
+use measure::{Batch, Sample};
+use report::Report;
+
+#[global_allocator]
+static ALLOCATOR: &benches::CountingAllocator = &benches::COUNTING_ALLOCATOR;
+
+/// Compares plain tonic, tonic's balance_list and MeshChannel against the same servers.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Rounds; each peer runs one batch per round and load.
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Calls in a batch.
+    #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u32).range(100..))]
+    calls: u32,
+    /// Calls in flight in the second load; the first always has one.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    in_flight: u32,
+    /// Bytes in a request and in its reply.
+    #[arg(long, default_value_t = 32)]
+    payload: usize,
+}
+
+fn main() -> Result<()> {
+    if std::env::args().nth(1).as_deref() == Some("greeter") {
+        return peers::run_server(GreeterCommand::parse_from(std::env::args().skip(1)));
+    }
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = runtime.block_on(compare(&arguments))?;
+    report.print(arguments.json)
+}
+
+async fn compare(arguments: &Arguments) -> Result<Report> {
+    let peers = peers::start().await?;
+    let mut report = Report::new(arguments.payload);
+    let loads = [1, arguments.in_flight];
+    for round in 0..=arguments.rounds {
+        for in_flight in loads {
+            let batch = Batch { calls: arguments.calls, in_flight, payload: arguments.payload };
+            for peer in &peers.all {
+                let sample: Sample = peer.run(batch).await?;
+                // The first round warms caches, connections and allocators up.
+                if round > 0 {
+                    report.add(peer.name(), in_flight, sample);
+                }
+            }
+        }
+    }
+    Ok(report)
+}

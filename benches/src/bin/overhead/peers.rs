@@ -1,0 +1,117 @@
+//! The clients that are compared, and the servers that they call.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+
+use anyhow::{Context, Result};
+use examples::greeter::echo_client::EchoClient;
+use examples::service::{GreeterCommand, Listening};
+use mesh_core::config::MeshConfig;
+use mesh_core::runtime::Mesh;
+use mesh_tonic::MeshChannel;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+use tonic::transport::Channel;
+
+use super::measure::{Batch, Sample, run};
+
+/// How many endpoints the balancing clients have.
+const ENDPOINTS: usize = 4;
+
+/// A peer's name. Ordered by endpoints, tonic first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Name {
+    pub(crate) endpoints: u32,
+    order: u32,
+    pub(crate) label: &'static str,
+}
+
+/// tonic's channel to one endpoint.
+pub(crate) const PLAIN: Name = Name { endpoints: 1, order: 0, label: "tonic Channel" };
+/// tonic's balancing channel.
+pub(crate) const BALANCED: Name = Name { endpoints: 4, order: 0, label: "tonic balance_list" };
+const MESH_ONE: Name = Name { endpoints: 1, order: 1, label: "MeshChannel" };
+const MESH: Name = Name { endpoints: 4, order: 1, label: "MeshChannel" };
+
+/// A client under comparison.
+#[derive(Debug)]
+pub(crate) enum Peer {
+    Tonic(Name, EchoClient<Channel>),
+    Mesh(Name, EchoClient<MeshChannel>),
+}
+
+impl Peer {
+    pub(crate) fn name(&self) -> Name {
+        match self {
+            Self::Tonic(name, _) | Self::Mesh(name, _) => *name,
+        }
+    }
+
+    pub(crate) async fn run(&self, batch: Batch) -> Result<Sample> {
+        match self {
+            Self::Tonic(_, client) => run(client, batch).await,
+            Self::Mesh(_, client) => run(client, batch).await,
+        }
+    }
+}
+
+/// All clients, and the servers, which end with this value.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    pub(crate) all: Vec<Peer>,
+    _servers: Vec<Server>,
+}
+
+#[derive(Debug)]
+struct Server {
+    address: SocketAddr,
+    _child: Child,
+    _stdin: Option<ChildStdin>,
+}
+
+/// Starts the servers and connects the clients.
+pub(crate) async fn start() -> Result<Peers> {
+    let mut servers = Vec::new();
+    for _ in 0..ENDPOINTS {
+        servers.push(start_server().await?);
+    }
+    let addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
+    let endpoint = |address: &SocketAddr| Channel::from_shared(format!("http://{address}"));
+    let plain = endpoint(&addresses[0])?.tcp_nodelay(true).connect().await?;
+    let balanced =
+        Channel::balance_list(addresses.iter().map(endpoint).collect::<Result<Vec<_>, _>>()?.into_iter());
+    let all = vec![
+        Peer::Tonic(PLAIN, EchoClient::new(plain)),
+        Peer::Mesh(MESH_ONE, EchoClient::new(mesh(&addresses[..1])?)),
+        Peer::Tonic(BALANCED, EchoClient::new(balanced)),
+        Peer::Mesh(MESH, EchoClient::new(mesh(&addresses)?)),
+    ];
+    Ok(Peers { all, _servers: servers })
+}
+
+/// Serves, in the process that [`start_server`] made.
+pub(crate) fn run_server(command: GreeterCommand) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(command.run()).map_err(anyhow::Error::from_boxed)
+}
+
+async fn start_server() -> Result<Server> {
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(["greeter", "--end-with-stdin"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .context("starting a server")?;
+    let output = child.stdout.take().context("the server's output")?;
+    let line =
+        BufReader::new(output).lines().next_line().await?.context("the server ended before it listened")?;
+    let Listening { address } = serde_json::from_str(&line)?;
+    Ok(Server { address, _stdin: child.stdin.take(), _child: child })
+}
+
+/// A channel through the whole mesh: routing, balancing, circuit breaking and load accounting.
+fn mesh(addresses: &[SocketAddr]) -> Result<MeshChannel> {
+    let mesh = Mesh::fixed(MeshConfig::to_endpoints("echo", addresses.iter().copied()));
+    Ok(MeshChannel::builder("echo").mesh(&mesh).build()?)
+}

@@ -1,0 +1,18 @@
+//! The budgets that can be held on any machine: allocations.
+
+use benches::call_path::{Path, Routes, allocations_per_call};
+
+#[global_allocator]
+static ALLOCATOR: &benches::CountingAllocator = &benches::COUNTING_ALLOCATOR;
+
+#[test]
+fn a_call_allocates_at_most_three_times_before_its_connection() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for (kind, name) in Routes::ALL {
+        for (routes, endpoints) in [(1, 10), (1000, 10), (1, 1000)] {
+            let path = runtime.block_on(Path::build(kind, routes, endpoints));
+            let beyond = allocations_per_call(&path);
+            assert!(beyond <= 3.0, "{name}, {routes} routes, {endpoints} endpoints: {beyond}");
+        }
+    }
+}
