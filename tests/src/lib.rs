@@ -6,6 +6,8 @@ mod binary;
 mod config_dir;
 mod control_server;
 mod greeter;
+pub mod load;
+pub mod mesh;
 mod process;
 pub mod python;
 mod wait;

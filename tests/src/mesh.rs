@@ -1,0 +1,65 @@
+//! A Rust client of the mesh, in this process.
+
+use examples::greeter::greeter_client::GreeterClient;
+use examples::greeter::{HelloReply, HelloRequest};
+use mesh_core::runtime::Mesh;
+use mesh_tonic::MeshChannel;
+use tonic::{Request, Status};
+use xds_client::XdsClient;
+use xds_client::bootstrap::Bootstrap;
+
+use crate::{ControlServer, yaml};
+
+/// One xDS client and the mesh that it feeds.
+#[derive(Debug)]
+pub struct MeshClient {
+    /// For questions about what it holds.
+    pub xds: XdsClient,
+    /// For further channels.
+    pub mesh: Mesh,
+    /// The greeter.
+    pub channel: MeshChannel,
+}
+
+impl MeshClient {
+    /// A client of this control-server with a channel to the greeter. Connects when it is first used.
+    ///
+    /// # Panics
+    /// When it cannot be built.
+    pub fn of(control: &ControlServer) -> Self {
+        let bootstrap =
+            Bootstrap::from_json(&control.bootstrap("rust-client").to_string()).expect("a good bootstrap");
+        let xds = xds_client::start(bootstrap).expect("an xDS client");
+        let mesh = Mesh::new(xds.clone());
+        let channel = MeshChannel::builder(yaml::target()).mesh(&mesh).build().expect("a channel");
+        Self { xds, mesh, channel }
+    }
+
+    /// A generated client over the greeter's channel.
+    pub fn greeter(&self) -> GreeterClient<MeshChannel> {
+        GreeterClient::new(self.channel.clone())
+    }
+
+    /// One unary call.
+    ///
+    /// # Errors
+    /// The call's status.
+    pub async fn hello(&self) -> Result<HelloReply, Status> {
+        self.hello_with(&[]).await
+    }
+
+    /// One unary call with metadata.
+    ///
+    /// # Errors
+    /// The call's status.
+    ///
+    /// # Panics
+    /// When the metadata is not valid.
+    pub async fn hello_with(&self, metadata: &[(&'static str, &str)]) -> Result<HelloReply, Status> {
+        let mut request = Request::new(HelloRequest { name: "test".to_owned(), count: 1 });
+        for (key, value) in metadata {
+            request.metadata_mut().append(*key, value.parse().expect("a metadata value"));
+        }
+        Ok(self.greeter().say_hello(request).await?.into_inner())
+    }
+}

@@ -1,0 +1,87 @@
+//! Configuration that is edited, broken and mended while calls run.
+
+use control_server::state::{PipelineState, Severity};
+use tests::load::Load;
+use tests::mesh::MeshClient;
+use tests::yaml::{self, Endpoint};
+use tests::{ConfigDir, ControlServer, Greeter, eventually};
+
+/// Two endpoints, v1 and v2, and a route to v1.
+async fn mesh() -> (MeshClient, ControlServer, [Greeter; 2]) {
+    let greeters = [Greeter::start("one", "v1").await, Greeter::start("two", "v2").await];
+    let config = ConfigDir::new();
+    let endpoints = [Endpoint::new(greeters[0].address, "v1"), Endpoint::new(greeters[1].address, "v2")];
+    config.write("service.yaml", &yaml::service(&endpoints));
+    config.write("routes/greeter.yaml", &route("v1"));
+    let control = ControlServer::start(config).await;
+    (MeshClient::of(&control), control, greeters)
+}
+
+fn route(subset: &str) -> String {
+    yaml::routes(&[&format!("{{{}}}", yaml::split(&[(subset, 100)]))])
+}
+
+async fn errors(control: &ControlServer) -> Vec<String> {
+    let state: PipelineState = control.admin("/v1/config").await;
+    let errors = state.diagnostics.iter().filter(|found| found.severity == Severity::Error);
+    errors.map(ToString::to_string).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_file_changes_nothing_and_is_explained_until_it_is_mended() {
+    let (client, control, _greeters) = mesh().await;
+    let load = Load::start(&client.channel, 2);
+    load.calls(50).await;
+    let mistakes = [
+        (route("v2").replace("weight", "wieght"), "did you mean `weight`"),
+        (route("v9"), "v9"),
+        (route("v2").replace("100", "many"), "weight"),
+        (route("v2").replace("http:", "http"), "routes/greeter.yaml:"),
+        (String::from("kind: [\n"), "routes/greeter.yaml:"),
+    ];
+    for (text, part) in mistakes {
+        control.config.write("routes/greeter.yaml", &text);
+        eventually("the mistake is explained", async || {
+            let errors = errors(&control).await;
+            let explains = |error: &String| error.starts_with("routes/greeter.yaml:") && error.contains(part);
+            if errors.iter().any(explains) { Ok(()) } else { Err(format!("{part}: {errors:?}")) }
+        })
+        .await;
+        let tally = load.calls(100).await;
+        assert!(tally.failures.is_empty() && tally.percent_of_version("v1") > 99.9, "{part}: {tally:?}");
+    }
+    control.config.write("routes/greeter.yaml", &route("v2"));
+    eventually("the mended file is used", async || {
+        let v2 = load.calls(50).await.percent_of_version("v2");
+        if v2 > 99.9 { Ok(()) } else { Err(format!("{v2} %")) }
+    })
+    .await;
+    assert!(errors(&control).await.is_empty());
+    assert!(load.stop().await.failures.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grpc_route_of_the_gateway_api_is_followed() {
+    let (client, control, _greeters) = mesh().await;
+    client.hello().await.unwrap();
+    control.config.remove("routes/greeter.yaml");
+    let text = "apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: {name: greeter, namespace: shop}
+spec:
+  parentRefs: [{group: \"\", kind: Service, name: greeter}]
+  rules:
+  - matches: [{method: {service: mesh.examples.v1.Greeter, method: SayHello}}]
+    backendRefs: [{name: greeter, port: 50051}]
+";
+    control.config.write("routes/gateway.yaml", text);
+    eventually("only the matched method is served", async || {
+        client.hello().await.map_err(|status| status.to_string())?;
+        let request = examples::greeter::HelloRequest { name: "x".to_owned(), count: 1 };
+        match client.greeter().say_hellos(request).await {
+            Err(status) if status.code() == tonic::Code::Unavailable => Ok(()),
+            other => Err(format!("{other:?}, {:?}", errors(&control).await)),
+        }
+    })
+    .await;
+}
