@@ -1,7 +1,7 @@
 //! A look at configuration without serving it.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use super::engine::Engine;
@@ -43,7 +43,7 @@ fn read_path(path: &Path) -> View {
     let name = path.display().to_string();
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
-            let mut files = Files::new(path.to_owned());
+            let mut files = Files::new(path.to_owned(), Duration::ZERO);
             files.rescan(Instant::now());
             files.view()
         }

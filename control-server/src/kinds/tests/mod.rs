@@ -16,6 +16,16 @@ fn what_has_no_effect_is_said() {
     check(include_str!("warnings.txt"), Severity::Warning);
 }
 
+/// Whatever part of a file has been written, reading it comes to an end.
+#[test]
+fn half_a_file_is_no_harm() {
+    for case in include_str!("mistakes.txt").split("== ").skip(1).map(Case::new) {
+        for (end, _) in case.text.char_indices().step_by(7) {
+            validate(&[Input::Text { name: "half.yaml".to_owned(), text: case.text[..end].to_owned() }]);
+        }
+    }
+}
+
 /// Runs a table: each case has exactly one diagnostic of `severity`, at the marker. What is referred to stands in `BASE`.
 fn check(table: &str, severity: Severity) {
     let failures: Vec<String> =

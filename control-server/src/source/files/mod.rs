@@ -58,7 +58,7 @@ impl FileSource {
     pub(crate) fn open(options: FileOptions, last_good: Option<&LastGood>) -> io::Result<Self> {
         std::fs::read_dir(&options.folder)?;
         let watch = Watch::new(&options.folder);
-        let mut files = Files::new(options.folder.clone());
+        let mut files = Files::new(options.folder.clone(), options.debounce / 2);
         if let Some(last_good) = last_good {
             files.remember(last_good);
         }

@@ -1,6 +1,7 @@
 //! What the files of a folder have said, and of broken ones what was last good.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -20,6 +21,11 @@ pub(crate) struct Files {
     /// Of folders that could not be read.
     diagnostics: Vec<Diagnostic>,
     texts: Texts,
+    /// How long a file must not have changed before a change is read.
+    quiet: Duration,
+    /// When to look at files that were being written.
+    unsettled: Option<Instant>,
+    is_read_once: bool,
 }
 
 /// Whether the texts of files are remembered beside what they say.
@@ -30,8 +36,17 @@ enum Texts {
 }
 
 impl Files {
-    pub(crate) fn new(folder: PathBuf) -> Self {
-        Self { folder, entries: BTreeMap::new(), diagnostics: Vec::new(), texts: Texts::Dropped }
+    /// A file that changes after the first look is read once it has been the same for `quiet`.
+    pub(crate) fn new(folder: PathBuf, quiet: Duration) -> Self {
+        Self {
+            folder,
+            entries: BTreeMap::new(),
+            diagnostics: Vec::new(),
+            texts: Texts::Dropped,
+            quiet,
+            unsettled: None,
+            is_read_once: false,
+        }
     }
 
     /// Begins with what was last good of the files that are there, as if it had been read just before.
@@ -47,6 +62,7 @@ impl Files {
     /// Looks at the folder; says whether anything is different from before.
     pub(crate) fn rescan(&mut self, now: Instant) -> bool {
         let scan = scan(&self.folder);
+        self.unsettled = None;
         let mut changed = self.remove_missing(&scan, now);
         for (name, stamp) in &scan.files {
             changed |= self.read(name, *stamp, now);
@@ -55,12 +71,15 @@ impl Files {
             scan.unreadable.iter().map(|(name, error)| unreadable_folder(name, error)).collect();
         changed |= diagnostics != self.diagnostics;
         self.diagnostics = diagnostics;
+        self.is_read_once = true;
         changed
     }
 
-    /// When to look again although nothing has happened: a file that is gone or empty gets some time to come back.
+    /// When to look again although nothing has happened: a file that is gone or empty gets some time to come back, and one
+    /// that is being written to become whole.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.entries.values().filter_map(|entry| entry.missing_since).min().map(|since| since + GRACE)
+        let missing = self.entries.values().filter_map(|entry| entry.missing_since).min();
+        missing.map(|since| since + GRACE).into_iter().chain(self.unsettled).min()
     }
 
     pub(crate) fn view(&self) -> View {
@@ -85,7 +104,11 @@ impl Files {
     fn remove_missing(&mut self, scan: &Scan, now: Instant) -> bool {
         let before = self.entries.len();
         self.entries.retain(|name, entry| {
-            if scan.files.contains_key(name) || scan.hides(name) {
+            if scan.hides(name) {
+                entry.missing_since = None;
+                return true;
+            }
+            if scan.files.contains_key(name) {
                 return true;
             }
             !is_over(*entry.missing_since.get_or_insert(now), now)
@@ -100,6 +123,13 @@ impl Files {
             && entry.missing_since.is_none()
             && !is_racy(stamp)
         {
+            return false;
+        }
+        if self.is_read_once && is_younger(stamp, self.quiet) {
+            if let Some(entry) = previous {
+                entry.missing_since = None;
+            }
+            self.unsettled = Some(now + self.quiet);
             return false;
         }
         let text = match read_text(&self.folder.join(name), stamp) {
@@ -126,7 +156,15 @@ impl Files {
                 entry.missing_since = None;
             }
         }
-        let mut entry = Entry::read(&Arc::from(name), &text, Some(stamp), self.entries.get(name));
+        let previous = self.entries.get(name);
+        // What a file holds must never end the reading of all the others.
+        let read =
+            catch_unwind(AssertUnwindSafe(|| Entry::read(&Arc::from(name), &text, Some(stamp), previous)));
+        let mut entry = read.unwrap_or_else(|_| Entry {
+            stamp: Some(stamp),
+            hash: Some(hash),
+            ..Entry::unreadable(name, &io::Error::other("the reader failed"), previous)
+        });
         entry.text = (self.texts == Texts::Kept).then(|| Arc::from(text));
         self.insert(name, entry)
     }
@@ -145,8 +183,16 @@ fn is_over(since: Instant, now: Instant) -> bool {
 /// Whether a file may change once more without another stamp: it has changed just now, and clocks of file systems are
 /// coarse.
 fn is_racy(stamp: Stamp) -> bool {
-    let age = stamp.modified.map(|modified| SystemTime::now().duration_since(modified));
-    !matches!(age, Some(Ok(age)) if age > RACY)
+    !matches!(age(stamp), Some(age) if age > RACY)
+}
+
+/// Whether a file has changed so shortly ago. One from the future has not: somebody's clock is wrong.
+fn is_younger(stamp: Stamp, than: Duration) -> bool {
+    age(stamp).is_some_and(|age| age < than)
+}
+
+fn age(stamp: Stamp) -> Option<Duration> {
+    SystemTime::now().duration_since(stamp.modified?).ok()
 }
 
 fn is_blank(text: &str) -> bool {

@@ -22,7 +22,7 @@ struct Story {
 impl Story {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        let files = Files::new(folder.path().to_owned());
+        let files = Files::new(folder.path().to_owned(), Duration::ZERO);
         Self { folder, files, now: Instant::now() }
     }
 
@@ -149,6 +149,25 @@ fn a_file_that_is_gone_or_empty_gets_time_to_come_back() {
     story.settle();
     assert_eq!(story.objects(), [""; 0]);
     assert_eq!(story.diagnostics(), [""; 0]);
+}
+
+#[test]
+fn a_file_that_is_being_written_is_read_when_it_is_quiet() {
+    let mut story = Story::new();
+    story.write("a.yaml", &workload("a", "10.0.0.1"));
+    story.files = Files::new(story.folder.path().to_owned(), Duration::from_secs(3600));
+    assert!(story.rescan(), "the first time, everything is read");
+    story.write("a.yaml", &workload("b", "10.0.0.2"));
+    story.write("new.yaml", &workload("c", "10.0.0.3"));
+    assert!(!story.rescan());
+    assert_eq!(story.files.deadline(), Some(story.now + Duration::from_secs(3600)));
+    for name in ["a.yaml", "new.yaml"] {
+        let file = fs::OpenOptions::new().append(true).open(story.path(name)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(3601)).unwrap();
+    }
+    assert!(story.rescan());
+    assert_eq!(story.objects(), ["a.yaml/b", "new.yaml/c"]);
+    assert_eq!(story.files.deadline(), None);
 }
 
 #[test]
