@@ -96,7 +96,7 @@ async fn launch(config: &ConfigDir, addresses: Addresses) -> (Process, Addresses
     drop(std::fs::remove_file(&ready));
     let mut command = Command::new(workspace_binary("control-server", "control-server"));
     command.arg("serve").arg("--config-dir").arg(config.path());
-    command.arg("--ready-file").arg(&ready);
+    command.arg("--data-dir").arg(config.beside("data")).arg("--ready-file").arg(&ready);
     command.args(["--xds", &addresses.xds.to_string(), "--admin", &addresses.admin.to_string()]);
     let mut process = Process::start("control-server", command);
     let addresses = eventually("the control-server is ready", async || {

@@ -266,6 +266,30 @@ async fn endpoints_change_under_load_without_a_failed_call() {
 }
 
 #[tokio::test]
+async fn losing_the_control_server_or_breaking_a_file_changes_nothing() {
+    let Some(mut stage) = Stage::start("control-server lost", &["v1", "v2"]).await else { return };
+    let goes_to = |version: &'static str| move |report: &Report| report.versions.get(version) == Some(&20);
+    stage.routes(&[&format!("{{{}}}", split(&[("v1", 1)]))]);
+    let mut client = stage.client().await;
+    until(&mut client, "calls go to v1", Calls::new(20).wait_for_ready(), goes_to("v1")).await;
+    client.start(Calls::per_second(100)).await;
+    stage.control.kill().await;
+    stage.routes(&["{rote: []}"]);
+    stage.control.restart().await;
+    eventually("the client is back and has accepted everything", async || {
+        let connected: serde_json::Value = stage.control.admin("/v1/clients").await;
+        if connected["clients"][0]["state"] == "SYNCED" { Ok(()) } else { Err(connected.to_string()) }
+    })
+    .await;
+    let report = client.call(Calls::new(200)).await;
+    assert_eq!((report.failed(), report.versions.get("v1")), (0, Some(&200)), "{report:?}");
+    stage.routes(&[&format!("{{{}}}", split(&[("v2", 1)]))]);
+    until(&mut client, "the new control-server is followed", Calls::new(20), goes_to("v2")).await;
+    let report = client.stop().await;
+    assert!(report.calls > 0 && report.failed() == 0, "{report:?}");
+}
+
+#[tokio::test]
 async fn the_client_accepts_everything() {
     let Some(stage) = Stage::start("csds", &["v1", "v2"]).await else { return };
     stage.routes(&[
