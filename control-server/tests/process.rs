@@ -15,6 +15,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::Deserialize;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use support::Client;
@@ -38,12 +40,37 @@ impl Process {
     async fn start(arguments: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         std::fs::create_dir(folder.path().join("config")).unwrap();
+        Self::start_in(folder, arguments).await
+    }
+
+    async fn start_in(folder: TempDir, arguments: &[&str]) -> Self {
         let child = command(folder.path()).arg("serve").args(FREE_PORTS).args(arguments).spawn().unwrap();
         let ready = wait_for(|| {
             let text = std::fs::read_to_string(ready_file(folder.path())).ok()?;
             Some(serde_json::from_str(&text).unwrap())
         });
         Self { child, ready: ready.await, folder }
+    }
+
+    /// Asks the admin API.
+    async fn ask(&self, path: &str) -> serde_json::Value {
+        let mut stream = TcpStream::connect(self.ready.admin).await.unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    }
+
+    /// The configuration, once it has been read and is as wanted.
+    async fn config_once(&self, wanted: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+        for _ in 0..2000 {
+            let config = self.ask("/v1/config").await;
+            if config["synced"] == true && wanted(&config) {
+                return config;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("still {}", self.ask("/v1/config").await);
     }
 
     fn signal(&self, signal: Signal) {
@@ -100,7 +127,7 @@ async fn both_signals_drain_and_leave_nothing_behind() {
         assert_eq!(output.status.code(), Some(0), "{log}");
         assert!(log.contains("listening") && log.contains("drained"), "{log}");
         assert!(output.stdout.is_empty());
-        assert!(tokio::net::TcpStream::connect(admin).await.is_err());
+        assert!(TcpStream::connect(admin).await.is_err());
         let left: Vec<_> =
             std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["config"]);
@@ -178,18 +205,20 @@ async fn mistaken_flags_are_usage_errors() {
     }
 }
 
+/// A service with one endpoint.
+fn greeter(address: &str) -> String {
+    format!(
+        "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: greeter, namespace: shop}}\n\
+         spec:\n  hosts: [greeter.shop]\n  resolution: STATIC\n  \
+         ports: [{{number: 80, name: grpc, protocol: GRPC}}]\n  endpoints: [{{address: {address}}}]\n"
+    )
+}
+
 #[tokio::test]
 async fn folder_is_served_and_followed() {
     let process = Process::start(&[]).await;
     let file = process.folder.path().join("config").join("greeter.yaml");
-    let write = |address: &str| {
-        let text = format!(
-            "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: greeter, namespace: shop}}\n\
-             spec:\n  hosts: [greeter.shop]\n  resolution: STATIC\n  \
-             ports: [{{number: 80, name: grpc, protocol: GRPC}}]\n  endpoints: [{{address: {address}}}]\n"
-        );
-        std::fs::write(&file, text).unwrap();
-    };
+    let write = |address: &str| std::fs::write(&file, greeter(address)).unwrap();
     let mut client = Client::connect_to(process.ready.xds).await;
     client.ask(Listener, &["greeter.shop:80"], "");
     client.ask(Endpoints, &["outbound|80||greeter.shop"], "");
@@ -213,4 +242,80 @@ async fn folder_is_served_and_followed() {
     process.signal(Signal::SIGTERM);
     let (output, _) = process.end().await;
     assert_eq!(output.status.code(), Some(0));
+}
+
+/// The version of the greeter's endpoints, once they are served.
+async fn endpoints_version(process: &Process) -> serde_json::Value {
+    for _ in 0..2000 {
+        let listed = process.ask("/v1/resources?type=eds&name=outbound|80||greeter.shop").await;
+        if let Some(resource) = listed["resources"].get(0) {
+            return resource["version"].clone();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("never served");
+}
+
+/// Ends a server as nobody should, and says what it has left.
+async fn kill_9(process: Process) -> TempDir {
+    process.signal(Signal::SIGKILL);
+    let (_, folder) = process.end().await;
+    std::fs::remove_file(ready_file(folder.path())).unwrap();
+    folder
+}
+
+#[tokio::test]
+async fn what_was_last_good_survives_kill_9_with_a_data_folder() {
+    let arguments = ["--data-dir=kept/data"];
+    let process = Process::start(&arguments).await;
+    let file = process.folder.path().join("config/greeter.yaml");
+    std::fs::write(&file, greeter("10.0.0.1")).unwrap();
+    process
+        .config_once(|config| config["objects"].as_array().is_some_and(|objects| objects.len() == 1))
+        .await;
+    let copy = process.folder.path().join("kept/data/last-good/greeter.yaml");
+    wait_for(|| copy.exists().then_some(())).await;
+    let good = endpoints_version(&process).await;
+
+    let folder = kill_9(process).await;
+    std::fs::write(&file, "kind: [").unwrap();
+    let process = Process::start_in(folder, &arguments).await;
+    let config = process.config_once(|_| true).await;
+    assert_eq!(config["objects"][0]["name"], "greeter");
+    assert_eq!(config["objects"][0]["stale"], true);
+    assert_eq!(config["diagnostics"][0]["file"], "greeter.yaml");
+    assert_eq!(config["diagnostics"][0]["severity"], "error");
+    assert_eq!(endpoints_version(&process).await, good);
+
+    let folder = kill_9(process).await;
+    let process = Process::start_in(folder, &[]).await;
+    let config = process.config_once(|_| true).await;
+    assert_eq!(config["objects"], serde_json::json!([]), "without the flag it was all in memory");
+}
+
+#[tokio::test]
+async fn data_folder_of_another_server_is_refused() {
+    let process = Process::start(&["--data-dir", "data"]).await;
+    let arguments = [&["serve"][..], &FREE_PORTS[..4], &["--data-dir=data"]].concat();
+    let (code, text) = run(process.folder.path(), &arguments).await;
+    assert_eq!(code, Some(1));
+    for part in
+        ["data folder data;", "--data-dir", "CONTROL_SERVER_DATA_DIR", "another control-server uses it"]
+    {
+        assert!(text.contains(part), "{part:?} is missing in {text}");
+    }
+}
+
+#[tokio::test]
+async fn data_folder_that_cannot_be_made_is_named_with_its_flag() {
+    let folder = TempDir::new().unwrap();
+    std::fs::create_dir(folder.path().join("config")).unwrap();
+    std::fs::write(folder.path().join("file"), "").unwrap();
+    let arguments = [&["serve"][..], &FREE_PORTS, &["--data-dir", "file/data"]].concat();
+    let (code, text) = run(folder.path(), &arguments).await;
+    assert_eq!(code, Some(1));
+    for part in ["data folder file/data;", "--data-dir", "CONTROL_SERVER_DATA_DIR"] {
+        assert!(text.contains(part), "{part:?} is missing in {text}");
+    }
+    assert!(!ready_file(folder.path()).exists());
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::source::DataDirError;
+
 /// Why a pipeline does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -15,12 +17,12 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
-    /// The data folder cannot be made or read.
-    #[error("cannot use the data folder {}", folder.display())]
+    /// The data folder cannot be made or used.
+    #[error("cannot use the data folder {}; choose another one with --data-dir or CONTROL_SERVER_DATA_DIR", folder.display())]
     DataDir {
         /// Its path.
         folder: PathBuf,
-        /// What the system says.
-        source: io::Error,
+        /// What is wrong with it.
+        source: DataDirError,
     },
 }

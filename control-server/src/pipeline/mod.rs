@@ -14,7 +14,7 @@ mod log;
 mod tests;
 mod validate;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +23,11 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::resources::ResourceSet;
-use crate::source::{FileOptions, FileSource, LastGood, Source};
+use crate::source::{FileOptions, FileSource, Keeper, Lock, Source};
 use crate::state::{PipelineState, Severity};
 use engine::Engine;
 
+pub use crate::source::DataDirError;
 pub use error::StartError;
 pub use validate::{Input, validate};
 
@@ -40,7 +41,7 @@ pub struct Options {
     /// How often the folder is looked through without a hint that it changed; 5 s by default.
     pub rescan: Duration,
     /// Where to keep what was last good of each file, so that a restart with a broken file changes nothing; nowhere by
-    /// default. Not inside `folder`.
+    /// default. Not inside `folder`, and not shared: it is locked while the pipeline runs.
     pub data_dir: Option<PathBuf>,
 }
 
@@ -63,31 +64,33 @@ pub struct Pipeline {
     resources: watch::Receiver<Arc<ResourceSet>>,
     state: watch::Receiver<Arc<PipelineState>>,
     task: AbortHandle,
+    /// On the data folder.
+    lock: Option<Lock>,
 }
 
 impl Pipeline {
     /// Starts on the current tokio runtime. The first resources come when the whole folder has been read.
     ///
     /// # Errors
-    /// [`StartError`] when the folder cannot be read. Broken files are no such error: they are diagnostics.
+    /// [`StartError`] when the folder cannot be read or the data folder cannot be used. Broken files are no such error: they are diagnostics.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn start(options: Options) -> Result<Self, StartError> {
         let Options { folder, debounce, rescan, data_dir } = options;
+        let mut source = FileSource::open(FileOptions { folder: folder.clone(), debounce, rescan })
+            .map_err(|source| StartError::Folder { folder: folder.clone(), source })?;
         let open = |data_dir: PathBuf| {
-            LastGood::open(&data_dir).map_err(|source| StartError::DataDir { folder: data_dir, source })
+            Keeper::open(&data_dir, &folder)
+                .map_err(|source| StartError::DataDir { folder: data_dir, source })
         };
-        let last_good = data_dir.map(open).transpose()?;
-        let source =
-            FileSource::open(FileOptions { folder: folder.clone(), debounce, rescan }, last_good.as_ref())
-                .map_err(|source| StartError::Folder { folder, source })?;
+        let keeper = data_dir.map(open).transpose()?;
         let mut engine = Engine::default();
-        if last_good.is_some() {
+        for view in keeper.iter().flat_map(|keeper| source.remember(keeper.last_good())) {
             // Never published: it gives the first real view something to fall back to.
-            engine.apply(&source.remembered());
+            engine.apply(&view);
         }
-        Ok(Self::from_source(source, engine, last_good))
+        Ok(Self::from_source(source, engine, keeper))
     }
 
     /// What is served.
@@ -100,7 +103,8 @@ impl Pipeline {
         self.state.clone()
     }
 
-    fn from_source(mut source: impl Source, mut engine: Engine, mut last_good: Option<LastGood>) -> Self {
+    fn from_source(mut source: impl Source, mut engine: Engine, mut keeper: Option<Keeper>) -> Self {
+        let lock = keeper.as_ref().map(Keeper::lock);
         let (resources_sender, resources) = watch::channel(Arc::default());
         let (state_sender, state) = watch::channel(Arc::default());
         let task = tokio::spawn(async move {
@@ -112,34 +116,28 @@ impl Pipeline {
                     resources_sender.send_replace(Arc::clone(engine.resources()));
                 }
                 state_sender.send_replace(Arc::clone(engine.state()));
-                last_good = keep(last_good, view.texts, engine.state()).await;
+                if let Some(keeper) = &mut keeper {
+                    keeper.take(&view.texts, &broken_files(engine.state()));
+                }
             }
             // The source has ended; what it gave last stays in use for as long as somebody listens.
             tokio::join!(resources_sender.closed(), state_sender.closed());
         });
-        Self { resources, state, task: task.abort_handle() }
+        Self { resources, state, task: task.abort_handle(), lock }
     }
-}
-
-/// Stores the texts of files without errors.
-async fn keep(
-    last_good: Option<LastGood>,
-    texts: BTreeMap<Arc<str>, Arc<str>>,
-    state: &PipelineState,
-) -> Option<LastGood> {
-    let mut last_good = last_good?;
-    let errors = state.diagnostics.iter().filter(|found| found.severity == Severity::Error);
-    let broken: BTreeSet<String> = errors.map(|found| found.file.clone()).collect();
-    let stored = tokio::task::spawn_blocking(move || {
-        last_good.update(&texts, &broken);
-        last_good
-    });
-    // It fails only when the runtime is ending.
-    stored.await.ok()
 }
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
         self.task.abort();
+        // Now, so that another pipeline can start at once; the task ends a little later.
+        if let Some(lock) = &self.lock {
+            lock.release();
+        }
     }
+}
+
+fn broken_files(state: &PipelineState) -> BTreeSet<String> {
+    let errors = state.diagnostics.iter().filter(|found| found.severity == Severity::Error);
+    errors.map(|found| found.file.clone()).collect()
 }

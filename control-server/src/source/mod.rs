@@ -2,7 +2,6 @@
 
 mod files;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -11,7 +10,8 @@ use std::sync::Arc;
 use crate::kinds::Object;
 use crate::state::Diagnostic;
 
-pub(crate) use files::{FileOptions, FileSource, Files, LastGood, read_text};
+pub use files::DataDirError;
+pub(crate) use files::{FileOptions, FileSource, Files, Keeper, Lock, Texts, read_text};
 
 /// Where objects come from: files, and later an API, a registry, a cluster.
 ///
@@ -28,7 +28,7 @@ pub(crate) struct View {
     pub(crate) objects: Vec<Sourced>,
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// Of files that are to survive a restart.
-    pub(crate) texts: BTreeMap<Arc<str>, Arc<str>>,
+    pub(crate) texts: Texts,
 }
 
 /// An object of a source.

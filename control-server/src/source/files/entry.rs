@@ -25,7 +25,7 @@ pub(super) struct Entry {
     pub(super) stamp: Option<Stamp>,
     /// Of the text that was read last.
     pub(super) hash: Option<u64>,
-    /// The text itself, if it is to survive a restart.
+    /// The text that was read last, if it is to survive a restart.
     pub(super) text: Option<Arc<str>>,
     pub(super) objects: Vec<Sourced>,
     pub(super) diagnostics: Vec<Diagnostic>,
@@ -53,7 +53,8 @@ impl Entry {
 
     /// A file that is there and cannot be read.
     pub(super) fn unreadable(file: &str, error: &io::Error, previous: Option<&Self>) -> Self {
-        let mut entry = Self::default();
+        let text = previous.and_then(|previous| previous.text.clone());
+        let mut entry = Self { text, ..Self::default() };
         entry.keep(previous, |_| true);
         entry.diagnostics.push(whole_file(
             file,

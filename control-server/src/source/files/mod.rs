@@ -29,7 +29,8 @@ use super::{Source, View};
 use watch::Watch;
 
 pub(crate) use entry::read_text;
-pub(crate) use last_good::LastGood;
+pub use last_good::DataDirError;
+pub(crate) use last_good::{Keeper, LastGood, Lock, Texts};
 pub(crate) use set::Files;
 
 /// A folder and how it is watched.
@@ -55,19 +56,22 @@ pub(crate) struct FileSource {
 impl FileSource {
     /// # Errors
     /// The folder cannot be read.
-    pub(crate) fn open(options: FileOptions, last_good: Option<&LastGood>) -> io::Result<Self> {
+    pub(crate) fn open(options: FileOptions) -> io::Result<Self> {
         std::fs::read_dir(&options.folder)?;
         let watch = Watch::new(&options.folder);
-        let mut files = Files::new(options.folder.clone(), options.debounce / 2);
-        if let Some(last_good) = last_good {
-            files.remember(last_good);
-        }
+        let files = Files::new(options.folder.clone(), options.debounce / 2);
         Ok(Self { options, watch, files: Some(files), is_synced: false })
     }
 
-    /// What is known before the folder has been read: what was last good.
-    pub(crate) fn remembered(&self) -> View {
-        self.files.as_ref().map(Files::view).unwrap_or_default()
+    /// Begins with what was last good, as if it had been read just before; gives what would have been seen then.
+    pub(crate) fn remember(&mut self, last_good: &LastGood) -> Vec<View> {
+        let mut views = Vec::new();
+        if last_good.together() != last_good.each() {
+            let mut files = Files::new(self.options.folder.clone(), Duration::ZERO);
+            views.push(files.remember(last_good.together()));
+        }
+        views.extend(self.files.as_mut().map(|files| files.remember(last_good.each())));
+        views
     }
 
     async fn next_view(&mut self) -> Option<View> {

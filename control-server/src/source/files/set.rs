@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use std::{fs, io};
 
 use super::super::View;
 use super::entry::{Entry, content_hash};
-use super::last_good::LastGood;
+use super::last_good;
 use super::scan::{Scan, Stamp, scan};
 use crate::state::{Diagnostic, Severity};
 
@@ -49,14 +49,18 @@ impl Files {
         }
     }
 
-    /// Begins with what was last good of the files that are there, as if it had been read just before.
-    pub(crate) fn remember(&mut self, last_good: &LastGood) {
+    /// Begins with these texts, as if they had been read just before; gives what they say. Of files that are gone since,
+    /// nothing stays.
+    pub(super) fn remember(&mut self, texts: &last_good::Texts) -> View {
         self.texts = Texts::Kept;
-        let present = scan(&self.folder).files;
-        for (name, text) in last_good.texts().iter().filter(|(name, _)| present.contains_key(&***name)) {
-            let entry = Entry { text: Some(text.clone()), ..Entry::read(name, text, None, None) };
+        for (name, text) in texts {
+            let entry = Entry { text: Some(text.clone()), ..read_entry(name, text, None, None) };
             self.entries.insert(name.as_ref().to_owned(), entry);
         }
+        let view = self.view();
+        let scan = scan(&self.folder);
+        self.entries.retain(|name, _| scan.files.contains_key(name) || scan.hides(name));
+        view
     }
 
     /// Looks at the folder; says whether anything is different from before.
@@ -132,7 +136,7 @@ impl Files {
             self.unsettled = Some(now + self.quiet);
             return false;
         }
-        let text = match read_text(&self.folder.join(name), stamp) {
+        let text = match read_text(&self.folder.join(name), stamp, MAX_LENGTH) {
             Ok(text) => text,
             Err(error) => {
                 let entry = Entry::unreadable(name, &error, previous.as_deref());
@@ -156,15 +160,7 @@ impl Files {
                 entry.missing_since = None;
             }
         }
-        let previous = self.entries.get(name);
-        // What a file holds must never end the reading of all the others.
-        let read =
-            catch_unwind(AssertUnwindSafe(|| Entry::read(&Arc::from(name), &text, Some(stamp), previous)));
-        let mut entry = read.unwrap_or_else(|_| Entry {
-            stamp: Some(stamp),
-            hash: Some(hash),
-            ..Entry::unreadable(name, &io::Error::other("the reader failed"), previous)
-        });
+        let mut entry = read_entry(&Arc::from(name), &text, Some(stamp), self.entries.get(name));
         entry.text = (self.texts == Texts::Kept).then(|| Arc::from(text));
         self.insert(name, entry)
     }
@@ -174,6 +170,15 @@ impl Files {
         self.entries.insert(name.to_owned(), entry);
         !same
     }
+}
+
+/// What a file holds must never end the reading of all the others.
+fn read_entry(name: &Arc<str>, text: &str, stamp: Option<Stamp>, previous: Option<&Entry>) -> Entry {
+    catch_unwind(AssertUnwindSafe(|| Entry::read(name, text, stamp, previous))).unwrap_or_else(|_| Entry {
+        stamp,
+        hash: Some(content_hash(text)),
+        ..Entry::unreadable(name, &io::Error::other("the reader failed"), previous)
+    })
 }
 
 fn is_over(since: Instant, now: Instant) -> bool {
@@ -199,9 +204,9 @@ fn is_blank(text: &str) -> bool {
     text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }
 
-fn read_text(path: &std::path::Path, stamp: Stamp) -> io::Result<String> {
-    if stamp.length > MAX_LENGTH {
-        let message = format!("found {} bytes, expected at most {MAX_LENGTH}", stamp.length);
+pub(super) fn read_text(path: &Path, stamp: Stamp, max_length: u64) -> io::Result<String> {
+    if stamp.length > max_length {
+        let message = format!("found {} bytes, expected at most {max_length}", stamp.length);
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     fs::read_to_string(path)
@@ -222,4 +227,4 @@ fn unreadable_folder(name: &str, error: &io::Error) -> Diagnostic {
 /// How long a file may be gone or empty before its objects are.
 const GRACE: Duration = Duration::from_millis(300);
 const RACY: Duration = Duration::from_secs(2);
-const MAX_LENGTH: u64 = 64 * 1024 * 1024;
+pub(super) const MAX_LENGTH: u64 = 64 * 1024 * 1024;

@@ -200,6 +200,22 @@ fn a_folder_that_vanishes_keeps_what_was_good() {
 }
 
 #[test]
+fn remembered_texts_are_what_a_folder_that_cannot_be_read_falls_back_to() {
+    let mut story = Story::new();
+    let away = story.folder.path().with_extension("away");
+    fs::rename(story.folder.path(), &away).unwrap();
+    let texts = [("sub/a.yaml".into(), workload("a", "10.0.0.1").into())].into();
+    assert_eq!(story.files.remember(&texts).objects.len(), 1);
+    assert!(story.rescan());
+    assert_eq!(story.objects(), ["sub/a.yaml/a"]);
+    assert_eq!(story.files.view().texts, texts, "they stay for the next start");
+    fs::rename(&away, story.folder.path()).unwrap();
+    story.settle();
+    assert_eq!(story.objects(), [""; 0]);
+    assert_eq!(story.files.view().texts, [].into());
+}
+
+#[test]
 fn text_that_is_not_utf_8_is_told() {
     let mut story = Story::new();
     fs::write(story.path("a.yaml"), b"a: \xff\xfe").unwrap();

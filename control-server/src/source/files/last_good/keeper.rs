@@ -1,0 +1,66 @@
+//! Writes what is good to disk, beside the pipeline.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::store::Store;
+use super::{DataDirError, LastGood, Lock, Texts};
+
+/// What is good, in memory and, a little later, on disk. Writing ends when this is dropped or the lock is released.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    last_good: LastGood,
+    copies: watch::Sender<Texts>,
+    lock: Lock,
+}
+
+impl Keeper {
+    /// Opens the data folder for the configuration folder; makes it if need be. Needs a tokio runtime.
+    pub(crate) fn open(data_dir: &Path, config: &Path) -> Result<Self, DataDirError> {
+        let store = Store::open(data_dir, config)?;
+        let (last_good, lock) = (LastGood::from_copies(store.copies()), store.lock().clone());
+        let (copies, wanted) = watch::channel(Texts::new());
+        tokio::spawn(follow(store, wanted));
+        Ok(Self { last_good, copies, lock })
+    }
+
+    pub(crate) fn last_good(&self) -> &LastGood {
+        &self.last_good
+    }
+
+    pub(crate) fn lock(&self) -> Lock {
+        self.lock.clone()
+    }
+
+    /// Takes over the current texts, except of the files that are broken.
+    pub(crate) fn take(&mut self, current: &Texts, broken: &BTreeSet<String>) {
+        self.last_good.take(current, broken);
+        self.copies.send_replace(self.last_good.to_copies());
+    }
+}
+
+/// Steps that come while one is written become one.
+async fn follow(mut store: Store, mut wanted: watch::Receiver<Texts>) {
+    let mut is_written = true;
+    loop {
+        tokio::select! {
+            changed = wanted.changed() => if changed.is_err() { return },
+            () = sleep(RETRY), if !is_written => {}
+        }
+        let copies = wanted.borrow_and_update().clone();
+        let written = tokio::task::spawn_blocking(move || {
+            let is_written = store.write(&copies);
+            (store, is_written)
+        });
+        // It fails only when the runtime is ending.
+        let Ok(done) = written.await else { return };
+        (store, is_written) = done;
+    }
+}
+
+/// How long after a failure to try again by itself; a disk may have room again.
+const RETRY: Duration = Duration::from_secs(30);

@@ -1,0 +1,151 @@
+//! The data folder on disk.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::super::scan::{Stamp, scan};
+use super::super::set::{MAX_LENGTH, read_text};
+use super::{ALL_GOOD, DataDirError, LAST_GOOD, Lock, Texts, copy};
+
+/// The copies in a data folder. Files that are not copies of ours are left alone.
+#[derive(Debug)]
+pub(super) struct Store {
+    folder: PathBuf,
+    lock: Lock,
+    copies: Texts,
+}
+
+impl Store {
+    /// A copy that is not whole is left out.
+    pub(super) fn open(folder: &Path, config: &Path) -> Result<Self, DataDirError> {
+        fs::create_dir_all(folder)?;
+        refuse_overlap(folder, config)?;
+        let lock = Lock::take(&folder.join(LOCK))?;
+        let mut copies = Texts::new();
+        for part in [LAST_GOOD, ALL_GOOD] {
+            fs::create_dir_all(folder.join(part))?;
+            load(folder, part, &mut copies);
+        }
+        Ok(Self { folder: folder.to_owned(), lock, copies })
+    }
+
+    pub(super) fn copies(&self) -> &Texts {
+        &self.copies
+    }
+
+    pub(super) fn lock(&self) -> &Lock {
+        &self.lock
+    }
+
+    /// Makes the folder hold these copies; says whether it does now. What fails is told on the log.
+    pub(super) fn write(&mut self, wanted: &Texts) -> bool {
+        let gone: Vec<_> = self.copies.keys().filter(|path| !wanted.contains_key(*path)).cloned().collect();
+        let mut failures = Vec::new();
+        for path in gone {
+            match self.lock.hold(|| self.remove(&path)) {
+                None => return true,
+                Some(Err(error)) => failures.push((path, error)),
+                Some(Ok(())) => drop(self.copies.remove(&path)),
+            }
+        }
+        for (path, text) in wanted {
+            if self.copies.get(path) == Some(text) {
+                continue;
+            }
+            match self.lock.hold(|| self.put(path, text)) {
+                None => return true,
+                Some(Err(error)) => failures.push((Arc::clone(path), error)),
+                Some(Ok(())) => drop(self.copies.insert(Arc::clone(path), Arc::clone(text))),
+            }
+        }
+        if let Some((path, error)) = failures.first() {
+            let (count, path) = (failures.len(), self.folder.join(&**path));
+            tracing::warn!(count, path = %path.display(), %error, "cannot keep what is good for the next start, will try again");
+        }
+        failures.is_empty()
+    }
+
+    /// An end in between, of the process or of the machine, leaves the old copy or the new one.
+    fn put(&self, path: &str, text: &str) -> io::Result<()> {
+        let path = self.folder.join(path);
+        let parent = path.parent().unwrap_or(&self.folder);
+        let is_new = !parent.is_dir();
+        fs::create_dir_all(parent)?;
+        let temporary = self.folder.join(TEMPORARY);
+        let mut file = File::create(&temporary)?;
+        file.write_all(copy::encode(text).as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temporary, &path)?;
+        let changed = parent.ancestors().take_while(|folder| folder.starts_with(&self.folder));
+        for folder in changed.take(if is_new { usize::MAX } else { 1 }) {
+            sync_folder(folder)?;
+        }
+        Ok(())
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        match fs::remove_file(self.folder.join(path)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // Empty folders would be in the way of a file that gets their name.
+        for folder in Path::new(path).ancestors().skip(1).filter(|folder| folder.components().count() > 1) {
+            if fs::remove_dir(self.folder.join(folder)).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn load(folder: &Path, part: &str, copies: &mut Texts) {
+    let found = scan(&folder.join(part));
+    for (name, error) in &found.unreadable {
+        tracing::warn!(folder = %folder.join(part).join(name).display(), %error, "cannot read what was last good");
+    }
+    for (name, stamp) in found.files {
+        let path = format!("{part}/{name}");
+        match read(&folder.join(&path), stamp) {
+            Ok(text) => drop(copies.insert(Arc::from(path), text)),
+            Err(error) => {
+                tracing::warn!(path = %folder.join(path).display(), %error, "ignoring what was last good");
+            }
+        }
+    }
+}
+
+fn read(path: &Path, stamp: Stamp) -> io::Result<Arc<str>> {
+    let copy = read_text(path, stamp, MAX_LENGTH + HEADER_ROOM)?;
+    let text = copy::decode(&copy).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, "the content is not what the first line says")
+    })?;
+    Ok(Arc::from(text))
+}
+
+/// Neither may hold what the other one reads.
+fn refuse_overlap(folder: &Path, config: &Path) -> Result<(), DataDirError> {
+    let folder = folder.canonicalize()?;
+    let is_inside = config.canonicalize().is_ok_and(|config| {
+        folder.starts_with(&config)
+            || [LAST_GOOD, ALL_GOOD].iter().any(|part| config.starts_with(folder.join(part)))
+    });
+    if is_inside { Err(DataDirError::Overlap { config: config.to_owned() }) } else { Ok(()) }
+}
+
+/// A rename lasts once its folder is on disk.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+const LOCK: &str = "lock";
+/// Under a name that no copy has: hidden files are not read as configuration.
+const TEMPORARY: &str = "last-good/.new";
+const HEADER_ROOM: u64 = 128;
