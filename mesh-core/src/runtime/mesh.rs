@@ -12,7 +12,7 @@ use crate::policy::retry::RetryBudget;
 
 use super::balance::{Pool, PoolSettings};
 use super::circuit_breaker::LoadRegistry;
-use super::connect::Connect;
+use super::connect::{Connect, Http2Settings};
 use super::rng::Randomness;
 use super::target::{Compiler, TargetContext, TargetHandle};
 use super::{ChannelError, ConfigSource, FixedSource, Target};
@@ -37,6 +37,7 @@ pub struct Mesh(Arc<Inner>);
 struct Inner {
     source: Box<dyn ConfigSource>,
     pool: PoolSettings,
+    http2: Http2Settings,
     retry_budget: RetryBudget,
     randomness: Arc<Randomness>,
     loads: Arc<LoadRegistry>,
@@ -66,6 +67,7 @@ impl Mesh {
         MeshBuilder {
             source: Box::new(source),
             pool: PoolSettings::default(),
+            http2: Http2Settings::default(),
             retry_budget: RetryBudget::default(),
             seed: None,
         }
@@ -74,6 +76,11 @@ impl Mesh {
     /// A handle that does not keep the mesh.
     pub fn downgrade(&self) -> WeakMesh {
         WeakMesh(Arc::downgrade(&self.0))
+    }
+
+    /// How its HTTP/2 connections behave.
+    pub fn http2(&self) -> Http2Settings {
+        self.0.http2
     }
 
     pub(crate) fn retry_budget(&self) -> RetryBudget {
@@ -155,6 +162,7 @@ impl fmt::Debug for WeakMesh {
 pub struct MeshBuilder {
     source: Box<dyn ConfigSource>,
     pool: PoolSettings,
+    http2: Http2Settings,
     retry_budget: RetryBudget,
     seed: Option<u64>,
 }
@@ -164,6 +172,13 @@ impl MeshBuilder {
     #[must_use]
     pub fn connections(mut self, settings: PoolSettings) -> Self {
         self.pool = settings;
+        self
+    }
+
+    /// How HTTP/2 connections behave; no keepalive by default.
+    #[must_use]
+    pub fn http2(mut self, settings: Http2Settings) -> Self {
+        self.http2 = settings;
         self
     }
 
@@ -187,6 +202,7 @@ impl MeshBuilder {
         Mesh(Arc::new(Inner {
             source: self.source,
             pool: self.pool,
+            http2: self.http2,
             retry_budget: self.retry_budget,
             randomness: Arc::new(Randomness::new(self.seed.unwrap_or_else(rand::random))),
             loads: Arc::default(),

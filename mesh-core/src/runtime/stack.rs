@@ -30,7 +30,7 @@ use super::attempt::Attempt;
 use super::call::{Call, Next};
 use super::channel::Inner;
 use super::connect::{Connect, Connection};
-use super::target::{Picked, Refusal, RouteInput, Snapshot, State, TargetContext};
+use super::target::{Picked, Refusal, RouteInput, Routed, Snapshot, State, TargetContext};
 use super::timeout::Timer;
 use super::{
     CallOptions, Channel, MeshError, MeshErrorKind, Protocol, RequestBody, ResponseBody, WaitForReady,
@@ -54,8 +54,8 @@ impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Channel<P, C> {
             timeout: options.timeout.or(settings.timeout),
         };
         match &**channel.target.state() {
-            State::Serving(snapshot) => match channel.route(snapshot, request, start, None) {
-                Ok(call) => ResponseFuture::of(call),
+            State::Serving(snapshot) => match channel.route(snapshot, &request, start) {
+                Ok(routed) => ResponseFuture::of(channel.begin(routed, request, start, None)),
                 Err(error) => ResponseFuture::at(Stage::Failed { error: Some(error) }, None),
             },
             State::Pending | State::Failed(_) => {
@@ -88,7 +88,8 @@ impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Inner<P, C> {
         loop {
             let state = self.target.configured(start.wait_for_ready).await?;
             if let State::Serving(snapshot) = &*state {
-                return self.route(snapshot, request, start, Some(began));
+                let routed = self.route(snapshot, &request, start)?;
+                return Ok(self.begin(routed, request, start, Some(began)));
             }
         }
     }
@@ -97,17 +98,25 @@ impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Inner<P, C> {
     fn route(
         &self,
         snapshot: &Snapshot<RequestBody<P::Body>, C>,
-        request: Request<P::Body>,
+        request: &Request<P::Body>,
         start: Start,
-        began: Option<Instant>,
-    ) -> Result<Call<P, C>, MeshError> {
+    ) -> Result<Routed<RequestBody<P::Body>, C>, MeshError> {
         let context = self.target.context();
         let head = RequestHead::new(&context.target.authority, request.uri(), P::view(request.headers()));
         let input = RouteInput { timeout: start.timeout, channel_id: self.id };
-        let routed = context.randomness.with(|rng| snapshot.route(&head, input, context, rng))?;
+        context.randomness.with(|rng| snapshot.route(&head, input, context, rng))
+    }
+
+    fn begin(
+        &self,
+        routed: Routed<RequestBody<P::Body>, C>,
+        request: Request<P::Body>,
+        start: Start,
+        began: Option<Instant>,
+    ) -> Call<P, C> {
         // RT-35
         let deadline = deadline(routed.timeout, began);
-        Ok(Call::new(routed, request, deadline, start.wait_for_ready, self.retry))
+        Call::new(routed, request, deadline, start.wait_for_ready, self.retry)
     }
 }
 

@@ -38,13 +38,20 @@ fn within(wait: Duration, nominal_ms: u64) -> bool {
     wait >= nominal.mul_f64(0.8) && wait <= nominal.mul_f64(1.2)
 }
 
+/// What is configured is `num_retries` + 1.
+///
+/// Proves: RT-40.
 #[test]
-fn attempts_are_those_of_the_policy_up_to_the_clients_cap() {
+fn attempts_and_waits_are_those_of_the_policy_up_to_the_clients_cap() {
     let cap = |cap| MaxAttempts(NonZeroU32::new(cap).unwrap());
     assert_eq!(attempts_made(Attempts::new(policy(3), MaxAttempts::default())), 3);
     assert_eq!(attempts_made(Attempts::new(policy(9), MaxAttempts::default())), 5, "RT-40: 5 by default");
     assert_eq!(attempts_made(Attempts::new(policy(9), cap(7))), 7);
     assert_eq!(attempts_made(Attempts::new(policy(1), cap(7))), 1);
+    let mut backoff = Backoff::new(RetryBackoff::default());
+    for nominal in [25, 50, 100, 200, 250, 250] {
+        assert!(within(backoff.next(&mut rng()), nominal));
+    }
 }
 
 #[test]
@@ -70,14 +77,6 @@ fn waits_double_up_to_the_maximum_with_a_fifth_of_jitter() {
         }
     }
     assert!(beyond_the_maximum);
-}
-
-#[test]
-fn default_waits_are_25_to_250_ms() {
-    let mut backoff = Backoff::new(RetryBackoff::default());
-    for nominal in [25, 50, 100, 200, 250, 250] {
-        assert!(within(backoff.next(&mut rng()), nominal));
-    }
 }
 
 /// Proves: RT-42.

@@ -78,12 +78,7 @@ impl<B: Send + 'static, C: Connect<B>> Compiler<B, C> {
     }
 
     fn start(&self, cluster: &config::Cluster) -> Live<B, C> {
-        let handle = ClusterHandle::start_with(
-            |s| crate::policy::lb::balancer(&s.lb_policy, s.locality_policy),
-            cluster,
-            &self.pool,
-            self.randomness.next_u64(),
-        );
+        let handle = ClusterHandle::start(cluster, &self.pool, self.randomness.next_u64());
         self.live(cluster, handle)
     }
 
