@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::uri::Authority;
 use mesh_core::Mesh;
 use mesh_core::policy::retry::MaxAttempts;
-use mesh_core::runtime::connect::Http2Connector;
+use mesh_core::runtime::connect::{Http2Connector, Tcp};
 use mesh_core::runtime::{Channel, ChannelSettings, ReplayLimit, WaitForReady};
 use xds_client::bootstrap::parse_target;
 
@@ -78,8 +78,9 @@ impl MeshChannelBuilder {
             Some(mesh) => mesh,
             None => xds_client::shared_mesh().map_err(ConnectError::mesh)?,
         };
-        let channel = Channel::new(&mesh, &target, self.settings, Http2Connector::default())
-            .map_err(ConnectError::channel)?;
+        let connector = Http2Connector::new(Tcp, mesh.http2());
+        let channel =
+            Channel::new(&mesh, &target, self.settings, connector).map_err(ConnectError::channel)?;
         Ok(MeshChannel::new(channel, authority))
     }
 }

@@ -27,12 +27,14 @@ pub(crate) fn of(error: MeshError) -> Status {
 /// SEC-01: none of OK, INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION, ABORTED, OUT_OF_RANGE and
 /// DATA_LOSS, which belong to services.
 pub(crate) fn code(error: &MeshError) -> Code {
-    match error.kind() {
+    of_kind(error.kind(), error.h2_code())
+}
+
+fn of_kind(kind: MeshErrorKind, h2_code: Option<u32>) -> Code {
+    match kind {
         MeshErrorKind::DeadlineExceeded => Code::DeadlineExceeded,
         MeshErrorKind::RequestBody => Code::Cancelled,
-        MeshErrorKind::Connection | MeshErrorKind::ResponseBody => {
-            error.h2_code().map_or(Code::Unavailable, of_h2)
-        }
+        MeshErrorKind::Connection | MeshErrorKind::ResponseBody => h2_code.map_or(Code::Unavailable, of_h2),
         // RT-05, RT-20, RT-21, RT-26, RT-31, and what has no endpoint to go to
         _ => Code::Unavailable,
     }
@@ -80,9 +82,45 @@ fn causes(error: &MeshError) -> impl Iterator<Item = &(dyn Error + 'static)> {
 #[cfg(test)]
 mod tests {
     use http::StatusCode;
+    use mesh_core::runtime::MeshErrorKind as Kind;
     use tonic::Code;
 
-    use super::{of_h2, of_http};
+    use super::{of_h2, of_http, of_kind};
+
+    /// No status is taken over from the control plane, and none of a service's is made up.
+    ///
+    /// Proves: SEC-01.
+    #[test]
+    fn errors_of_the_mesh_have_none_of_the_services_codes() {
+        let kinds = [
+            Kind::Configuration,
+            Kind::NoRoute,
+            Kind::UnsupportedRoute,
+            Kind::Cluster,
+            Kind::NoEndpoint,
+            Kind::Dropped,
+            Kind::CircuitBreaker,
+            Kind::DeadlineExceeded,
+            Kind::Connection,
+            Kind::RequestBody,
+            Kind::ResponseBody,
+        ];
+        let services = [
+            Code::Ok,
+            Code::InvalidArgument,
+            Code::NotFound,
+            Code::AlreadyExists,
+            Code::FailedPrecondition,
+            Code::Aborted,
+            Code::OutOfRange,
+            Code::DataLoss,
+        ];
+        for kind in kinds {
+            for h2 in [None].into_iter().chain((0..20).map(Some)) {
+                assert!(!services.contains(&of_kind(kind, h2)), "{kind:?} {h2:?}");
+            }
+        }
+    }
 
     #[test]
     fn reset_streams_have_the_codes_of_the_protocol() {

@@ -2,13 +2,14 @@
 
 use examples::greeter::HelloRequest;
 use mesh_core::Mesh;
-use mesh_core::config::{Forward, MaxRequests};
+use mesh_core::config::{DropCategory, Forward, MaxRequests};
+use mesh_core::policy::matcher::Fraction;
 use mesh_core::runtime::{FixedSource, MeshError};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 
-use crate::config::Config;
+use crate::config::{Config, with_retries};
 use crate::endpoint::Endpoint;
 use crate::{asking, call, client, hello};
 
@@ -105,4 +106,36 @@ async fn channels_of_all_targets_count_together_and_limits_change_while_calls_ru
         tokio::task::yield_now().await;
     }
     assert!(freed, "those that are gone do not count");
+}
+
+/// Proves: LB-22.
+#[tokio::test]
+async fn drops_come_first_and_only_while_an_endpoint_is_ready_then_the_limit() {
+    let endpoint = Endpoint::start("a").await;
+    let refusing = crate::endpoint::refusing().await;
+    let category = |name: &str, fraction| DropCategory { category: name.into(), fraction };
+    let (all, none) = (Fraction::ALL, Fraction::per_million(0));
+    let rows = [
+        (endpoint.address, vec![category("x", none), category("y", all), category("z", all)], "dropped (y)"),
+        (endpoint.address, vec![category("x", none)], "0 calls are in flight"),
+        (refusing, vec![category("x", all)], "refused"),
+    ];
+    for (address, drops, text) in rows {
+        let config = Config::default()
+            .dropping_and_limited("greeter", &[address], drops, MaxRequests(0))
+            .to(with_retries("greeter", 2));
+        let status = call(&mut client(&Mesh::fixed(config.build()))).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable);
+        assert!(status.message().contains(text), "{text:?} is not in {:?}", status.message());
+    }
+    let half = Fraction::per_million(500_000);
+    let config = Config::default()
+        .dropping("greeter", &[endpoint.address], vec![category("x", half), category("y", half)])
+        .to(with_retries("greeter", 5));
+    let mut client = client(&Mesh::builder(FixedSource::any(config.build())).seed(22).build());
+    let mut dropped = 0_usize;
+    for _ in 0..1000 {
+        dropped += usize::from(call(&mut client).await.is_err());
+    }
+    assert!(dropped.abs_diff(750) <= 50, "two draws, and no retry: {dropped}");
 }

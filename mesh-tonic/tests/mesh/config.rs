@@ -43,16 +43,21 @@ impl Config {
     }
 
     pub(crate) fn limited(self, name: &str, addresses: &[SocketAddr], max_requests: MaxRequests) -> Self {
-        let settings = ClusterSettings { max_requests, ..ClusterSettings::new(name) };
-        let set = endpoints(addresses, Vec::new());
-        self.entry(
-            name,
-            Ok(Cluster { settings: Arc::new(settings), discovery: Discovery::Endpoints(Ok(set)) }),
-        )
+        self.dropping_and_limited(name, addresses, Vec::new(), max_requests)
     }
 
     pub(crate) fn dropping(self, name: &str, addresses: &[SocketAddr], drops: Vec<DropCategory>) -> Self {
-        let settings = Arc::new(ClusterSettings::new(name));
+        self.dropping_and_limited(name, addresses, drops, MaxRequests::default())
+    }
+
+    pub(crate) fn dropping_and_limited(
+        self,
+        name: &str,
+        addresses: &[SocketAddr],
+        drops: Vec<DropCategory>,
+        max_requests: MaxRequests,
+    ) -> Self {
+        let settings = Arc::new(ClusterSettings { max_requests, ..ClusterSettings::new(name) });
         let set = endpoints(addresses, drops);
         self.entry(name, Ok(Cluster { settings, discovery: Discovery::Endpoints(Ok(set)) }))
     }

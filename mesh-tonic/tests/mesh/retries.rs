@@ -175,7 +175,7 @@ async fn refused_calls_are_repeated_once_and_unsent_ones_always_whatever_the_pol
     }
 }
 
-/// Proves: RT-46.
+/// Proves: RT-46, RT-47.
 #[tokio::test]
 async fn drops_are_final_and_unreachable_endpoints_may_be_retried() {
     let endpoint = Endpoint::start("a").await;

@@ -1,19 +1,20 @@
 //! Which cluster takes a call.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use mesh_core::Mesh;
-use mesh_core::config::{Cluster, ClusterSettings, DomainPattern};
 use mesh_core::config::{
-    ClusterChoice, Discovery, Forward, ResourceError, RouteAction, RouteMatch, WeightedCluster,
+    Cluster, ClusterChoice, ClusterSettings, Discovery, DomainPattern, Forward, ResourceError, RetryBackoff,
+    RetryPolicy, RouteAction, RouteMatch, WeightedCluster,
 };
 use mesh_core::policy::matcher::PathMatcher;
 use mesh_core::runtime::FixedSource;
 use tonic::Code;
 
-use crate::config::Config;
+use crate::config::{Config, retrying};
 use crate::endpoint::{Endpoint, refusing};
-use crate::{call, client};
+use crate::{asking, call, client, eventually};
 
 fn only(path: &str) -> RouteMatch {
     let path = PathMatcher::Exact { path: path.to_owned(), ignore_case: false };
@@ -38,7 +39,7 @@ async fn calls_are_split_by_weight() {
     assert!(counts["a"].abs_diff(200) <= 30, "{counts:?}");
 }
 
-/// Proves: RT-22.
+/// Proves: RT-22, RT-27.
 #[tokio::test]
 async fn a_weighted_choice_ignores_connectivity() {
     let live = Endpoint::start("live").await;
@@ -47,7 +48,7 @@ async fn a_weighted_choice_ignores_connectivity() {
     let config = Config::default()
         .cluster("live", &[live.address])
         .cluster("dead", &[refusing().await])
-        .to(Forward { clusters, retry: Some(crate::config::retrying(3)), ..Forward::to("live") });
+        .to(Forward { clusters, retry: Some(retrying(3)), ..Forward::to("live") });
     let mesh = Mesh::builder(FixedSource::any(config.build())).seed(22).build();
     let mut client = client(&mesh);
     let mut failed = 0;
@@ -106,7 +107,37 @@ async fn an_aggregate_prefers_its_first_cluster_that_works() {
     assert_eq!(call(&mut client(&mesh)).await.unwrap(), "first");
 }
 
-/// Proves: RT-24, RT-25.
+/// The routes change while a call waits for its retry: neither its cluster nor its policy does.
+///
+/// Proves: RT-23, RT-24.
+#[tokio::test]
+async fn a_call_is_routed_once_and_keeps_its_cluster_until_it_is_committed() {
+    let (a, b) = (Endpoint::start("a").await, Endpoint::start("b").await);
+    let source = FixedSource::new();
+    let patient = RetryPolicy {
+        backoff: RetryBackoff { initial: Duration::from_millis(500), max: Duration::from_secs(1) },
+        ..(*retrying(2)).clone()
+    };
+    let to_a = Forward { retry: Some(patient.into()), ..Forward::to("a") };
+    source.set("greeter", Config::default().cluster("a", &[a.address]).to(to_a).build());
+    let mesh = Mesh::new(source.clone());
+    let client = client(&mesh);
+    let mut caller = client.clone();
+    let call =
+        tokio::spawn(
+            async move { caller.say_hello(asking("error-code-14,succeed-on-retry-attempt-1")).await },
+        );
+    eventually("the first attempt has come", || a.calls() == 1).await;
+    source.set("greeter", Config::default().cluster("b", &[b.address]).to(Forward::to("b")).build());
+    let mut other = client;
+    eventually("the new routes are used", || b.connections() == 1).await;
+    assert_eq!(crate::call(&mut other).await.unwrap(), "b");
+    assert_eq!(a.connections(), 1);
+    assert_eq!(call.await.unwrap().unwrap().into_inner().endpoint, "a");
+    eventually("the removed cluster is let go", || a.connections() == 0).await;
+}
+
+/// Proves: RT-25.
 #[tokio::test]
 async fn a_cluster_can_leave_and_return_under_load_without_a_failed_call() {
     let (a, b) = (Endpoint::start("a").await, Endpoint::start("b").await);
@@ -129,12 +160,12 @@ async fn a_cluster_can_leave_and_return_under_load_without_a_failed_call() {
         .collect();
     for round in 0..100 {
         source.set("greeter", if round % 2 == 0 { to_b() } else { to_a() });
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
     for task in load {
         task.await.unwrap().unwrap();
     }
     let (mut client, expected) = (client, "a");
     assert_eq!(call(&mut client).await.unwrap(), expected);
-    crate::eventually("the cluster that has left has no connection", || b.connections() == 0).await;
+    eventually("the cluster that has left has no connection", || b.connections() == 0).await;
 }
