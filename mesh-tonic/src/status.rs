@@ -34,6 +34,7 @@ fn of_kind(kind: MeshErrorKind, h2_code: Option<u32>) -> Code {
     match kind {
         MeshErrorKind::DeadlineExceeded => Code::DeadlineExceeded,
         MeshErrorKind::RequestBody => Code::Cancelled,
+        MeshErrorKind::MalformedRequest => Code::Internal,
         MeshErrorKind::Connection | MeshErrorKind::ResponseBody => h2_code.map_or(Code::Unavailable, of_h2),
         // RT-05, RT-20, RT-21, RT-26, RT-31, and what has no endpoint to go to
         _ => Code::Unavailable,

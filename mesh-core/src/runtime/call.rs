@@ -199,6 +199,7 @@ impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Call<P, C> {
     fn send_error(&self, error: SendError) -> MeshError {
         let kind = match error.kind() {
             SendErrorKind::Body => MeshErrorKind::RequestBody,
+            SendErrorKind::Malformed => MeshErrorKind::MalformedRequest,
             _ => MeshErrorKind::Connection,
         };
         let h2_code = error.h2_code();

@@ -52,6 +52,8 @@ pub enum MeshErrorKind {
     Connection,
     /// The request's own body failed.
     RequestBody,
+    /// HTTP/2 cannot carry the request, for example because of a `connection` header.
+    MalformedRequest,
     /// The response broke off.
     ResponseBody,
 }

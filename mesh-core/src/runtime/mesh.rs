@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tokio::runtime::Handle;
+use tokio::runtime::{self, Handle};
 
 use crate::config::{MeshConfig, Name};
 use crate::policy::retry::RetryBudget;
@@ -41,8 +41,9 @@ struct Inner {
     retry_budget: RetryBudget,
     randomness: Arc<Randomness>,
     loads: Arc<LoadRegistry>,
-    /// A [`Domain`] for each pair of request body and connector.
-    domains: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    /// A [`Domain`] for each pair of request body and connector, and for each runtime: tasks and connections of a
+    /// runtime that has ended are of no use to the next.
+    domains: Mutex<HashMap<(TypeId, runtime::Id), Arc<dyn Any + Send + Sync>>>,
 }
 
 /// What channels with the same request body and connector share.
@@ -97,10 +98,8 @@ impl Mesh {
         target: &Target,
         connector: C,
     ) -> Result<Arc<TargetHandle<B, C>>, ChannelError> {
-        if Handle::try_current().is_err() {
-            return Err(ChannelError::no_runtime());
-        }
-        let domain = self.domain(connector);
+        let runtime = Handle::try_current().map_err(|_| ChannelError::no_runtime())?.id();
+        let domain = self.domain(runtime, connector);
         let mut targets = lock(&domain.targets);
         let existing = targets.get(target).and_then(Weak::upgrade);
         // a task that is gone has been left behind on a runtime that has ended
@@ -117,9 +116,13 @@ impl Mesh {
         Ok(handle)
     }
 
-    fn domain<B: Send + 'static, C: Connect<B>>(&self, connector: C) -> Arc<Domain<B, C>> {
+    fn domain<B: Send + 'static, C: Connect<B>>(
+        &self,
+        runtime: runtime::Id,
+        connector: C,
+    ) -> Arc<Domain<B, C>> {
         let mut domains = lock(&self.0.domains);
-        let id = TypeId::of::<Domain<B, C>>();
+        let id = (TypeId::of::<Domain<B, C>>(), runtime);
         let existing = domains.get(&id).cloned().and_then(|domain| domain.downcast().ok());
         existing.unwrap_or_else(|| {
             let pool = Pool::new(connector, self.0.pool);

@@ -153,3 +153,17 @@ fn a_channel_outside_of_a_runtime_is_refused() {
     let error = MeshChannel::builder("greeter").mesh(&mesh).build().unwrap_err();
     assert!(error.to_string().contains("tokio runtime"), "{error}");
 }
+
+/// A gateway may hand such a header on from its own caller. No connection can carry it, so no other is tried.
+#[tokio::test]
+async fn a_request_that_http2_cannot_carry_fails_at_once() {
+    let endpoint = Endpoint::start("a").await;
+    let mesh = Mesh::fixed(MeshConfig::to_endpoints("greeter", [endpoint.address]));
+    let mut client = client(&mesh);
+    let mut request = Request::new(hello("you"));
+    request.metadata_mut().insert("connection", "keep-alive".parse().unwrap());
+    let failed = tokio::time::timeout(std::time::Duration::from_secs(10), client.say_hello(request)).await;
+    let status = failed.expect("it fails at once").unwrap_err();
+    assert_eq!(status.code(), Code::Internal, "{status}");
+    call(&mut client).await.unwrap();
+}

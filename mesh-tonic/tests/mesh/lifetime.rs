@@ -1,6 +1,7 @@
 //! Nothing outlives its last handle.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mesh_core::Mesh;
 use mesh_core::config::MeshConfig;
@@ -46,4 +47,16 @@ async fn two_hundred_channels_share_everything_and_leave_nothing_behind() {
     drop(mesh);
     eventually("no task is left", || Handle::current().metrics().num_alive_tasks() <= idle).await;
     assert_eq!(Arc::strong_count(&watches), 1);
+}
+
+#[test]
+fn a_mesh_serves_the_next_runtime_after_its_first_has_ended() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let endpoint = servers.block_on(Endpoint::start("a"));
+    let mesh = Mesh::fixed(MeshConfig::to_endpoints("greeter", [endpoint.address]));
+    for _ in 0..3 {
+        let called = async { tokio::time::timeout(Duration::from_secs(10), call(&mut client(&mesh))).await };
+        runtime().block_on(called).expect("an answer in time").unwrap();
+    }
 }

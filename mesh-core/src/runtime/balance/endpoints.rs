@@ -23,6 +23,8 @@ pub(super) struct Endpoints<B: 'static, C: Connect<B>> {
     free: BinaryHeap<Reverse<EndpointId>>,
     /// Counts updates; an entry that an update does not see is removed by it.
     round: u64,
+    /// What endpoints held that left and came back before they were swept away.
+    returned: Vec<(EndpointId, Subscription<B, C>)>,
 }
 
 pub(super) struct Entry<B: 'static, C: Connect<B>> {
@@ -66,9 +68,14 @@ impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
             None => self.allocate(identity, endpoint, locality),
         };
         let round = self.round;
-        let entry = self.get_mut(id)?;
-        if std::mem::replace(&mut entry.seen, round) == round {
+        let entry = self.entries.get_mut(id.0 as usize)?.as_mut()?;
+        let seen = std::mem::replace(&mut entry.seen, round);
+        if seen == round {
             return None;
+        }
+        if seen != NEVER && seen + 1 < round {
+            // The balancer has forgotten it and takes it for idle: when it asks for a connection, it is to be told anew.
+            self.returned.extend(entry.subscription.take().map(|subscription| (id, subscription)));
         }
         let slot = &entry.slot;
         let reordered = slot.addresses != endpoint.addresses;
@@ -106,7 +113,7 @@ impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
             hostname: endpoint.hostname.clone(),
             line: Arc::new(Line::default()),
         });
-        let entry = Entry { slot, subchannel: None, subscription: None, seen: 0 };
+        let entry = Entry { slot, subchannel: None, subscription: None, seen: NEVER };
         let id = match self.free.pop() {
             Some(Reverse(id)) => {
                 self.entries[id.0 as usize] = Some(entry);
@@ -119,6 +126,11 @@ impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
         };
         self.ids.insert(identity, id);
         id
+    }
+
+    /// What endpoints held that left and came back since the last time; to be dropped after the next publication.
+    pub(super) fn take_returned(&mut self) -> Vec<(EndpointId, Subscription<B, C>)> {
+        std::mem::take(&mut self.returned)
     }
 
     /// Drops what the last update did not have, and with it the wish for its connections.
@@ -160,7 +172,13 @@ impl<B: 'static, C: Connect<B>> Drop for Entry<B, C> {
 
 impl<B: 'static, C: Connect<B>> Default for Endpoints<B, C> {
     fn default() -> Self {
-        Self { entries: Vec::new(), ids: HashMap::new(), free: BinaryHeap::new(), round: 0 }
+        Self {
+            entries: Vec::new(),
+            ids: HashMap::new(),
+            free: BinaryHeap::new(),
+            round: NEVER,
+            returned: Vec::new(),
+        }
     }
 }
 
@@ -169,3 +187,6 @@ impl<B: 'static, C: Connect<B>> fmt::Debug for Endpoints<B, C> {
         f.debug_struct("Endpoints").field("count", &self.ids.len()).finish_non_exhaustive()
     }
 }
+
+/// Before the first update.
+const NEVER: u64 = 0;

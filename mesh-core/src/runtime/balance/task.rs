@@ -130,7 +130,7 @@ impl<B: 'static, C: Connect<B>> Task<B, C> {
         }
     }
 
-    fn update(&mut self, now: Instant, cluster: Cluster) {
+    pub(super) fn update(&mut self, now: Instant, cluster: Cluster) {
         let before = std::mem::replace(&mut self.cluster, cluster);
         let settings = &self.cluster.settings;
         let replaced = settings.lb_policy != before.settings.lb_policy
@@ -191,6 +191,7 @@ impl<B: 'static, C: Connect<B>> Task<B, C> {
 
     fn set_endpoints(&mut self, now: Instant, set: &EndpointSet, note: Option<Arc<str>>) {
         let priorities = self.endpoints.update(set);
+        self.retired.extend(self.endpoints.take_returned());
         self.balancer.update(now, LbUpdate { priorities, note }, &mut self.rng);
         self.next.set_drops(&set.drops);
         self.next.set_slots(self.endpoints.slots());

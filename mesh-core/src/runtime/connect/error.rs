@@ -103,7 +103,7 @@ impl SendError {
         match self.kind {
             SendErrorKind::Reset(code) => Some(code),
             SendErrorKind::Refused => Some(REFUSED_STREAM),
-            SendErrorKind::NotSent | SendErrorKind::Closed | SendErrorKind::Body => None,
+            _ => None,
         }
     }
 
@@ -128,6 +128,8 @@ pub enum SendErrorKind {
     Closed,
     /// The request's own body failed; the cause is the body's error.
     Body,
+    /// HTTP/2 has no form for the request, for example because of a `connection` header: it fails wherever it is sent.
+    Malformed,
 }
 
 impl fmt::Display for SendErrorKind {
@@ -138,6 +140,7 @@ impl fmt::Display for SendErrorKind {
             Self::Reset(code) => write!(f, "the call was reset with HTTP/2 error code {code}"),
             Self::Closed => f.write_str("the connection was lost"),
             Self::Body => f.write_str("the request's body failed"),
+            Self::Malformed => f.write_str("HTTP/2 cannot carry the request"),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod lazy;
 mod live;
 mod network;
+mod return_in_one_step;
 mod virtual_time;
 
 use std::sync::Arc;

@@ -7,10 +7,12 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::Request;
+use http::header::TE;
+use http::request::Parts;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::runtime::connect::{Connection, SendFailure};
+use crate::runtime::connect::{Connection, SendErrorKind, SendFailure};
 
 use super::driver::Shared;
 use super::upload::Upload;
@@ -68,9 +70,20 @@ impl Http2Connection {
                 let guard = CallGuard::new(self.clone());
                 Ok(Http2Call::new(response, kept, Upload::new(body, stream), guard))
             }
+            // Another connection would refuse it as well.
+            Err(error) if is_malformed(&kept) => Err(SendFailure::new(SendErrorKind::Malformed, error)),
             Err(error) => Err(SendFailure::not_sent(Request::from_parts(kept, body), error)),
         }
     }
+}
+
+/// Whether HTTP/2 has no form for the request (RFC 9113 section 8.2.2, 8.3.1).
+fn is_malformed(head: &Parts) -> bool {
+    let hop_by_hop = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
+    hop_by_hop.iter().any(|name| head.headers.contains_key(*name))
+        || head.headers.get(TE).is_some_and(|te| te != "trailers")
+        || head.uri.scheme().is_none()
+        || head.uri.authority().is_none()
 }
 
 impl<B: Http2RequestBody> Connection<B> for Http2Connection {
