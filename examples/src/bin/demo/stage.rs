@@ -1,5 +1,6 @@
 //! Everything that the story plays with.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -136,17 +137,23 @@ impl Stage {
     pub(crate) fn directions(&self) -> String {
         let Addresses { xds, admin } = self.control.addresses;
         let folder = self.folder.path().display();
-        format!(
+        let meshctl = "cargo run --release -p control-server --bin meshctl --";
+        let mut text = format!(
             "\nAll keeps running until Ctrl-C.\n\
-             \x20 configuration  {folder}: edit route.yaml and watch the calls follow\n\
-             \x20 xDS            {xds}\n\
-             \x20 admin API      curl http://{admin}/v1/clients\n\
-             \x20 meshctl        cargo run --release -p control-server --bin meshctl -- --admin {admin} status\n\
-             \x20 another client GRPC_XDS_BOOTSTRAP_CONFIG=\"$(meshctl bootstrap --lang python --xds {xds})\", \
-             then call xds:///{SERVICE}:{PORT}\n\
-             \x20 kill -9        {} (the control-server), or any endpoint of the table\n\n",
+             \x20 configuration   {folder}: edit route.yaml and watch the calls follow\n\
+             \x20 xDS             {xds}\n\
+             \x20 admin API       curl http://{admin}/v1/clients\n\
+             \x20 meshctl         {meshctl} status --admin {admin}\n\
+             \x20 another client  export GRPC_XDS_BOOTSTRAP_CONFIG=\"$({meshctl} bootstrap --lang python --xds {xds})\"\n\
+             \x20                 and call xds:///{SERVICE}:{PORT}\n\
+             \x20 kill -9 {:<7} the control-server; it stays away, and the calls go on\n",
             self.control.id().unwrap_or_default()
-        )
+        );
+        for endpoint in &self.endpoints {
+            let (id, Endpoint { name, address, .. }) = (endpoint.id().unwrap_or_default(), endpoint);
+            let _ = writeln!(text, "  kill -9 {id:<7} endpoint {name} at {address}");
+        }
+        text + "\n"
     }
 
     /// Shows the calls, second by second, for ever.
