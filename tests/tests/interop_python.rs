@@ -315,3 +315,20 @@ async fn the_client_accepts_everything() {
     let expected = ["Cluster", "ClusterLoadAssignment", "Listener", "RouteConfiguration"].map(Some);
     assert_eq!(kinds, BTreeSet::from(expected), "{held:?}");
 }
+
+/// gRPC for Python has no least request; the cluster offers it round robin too.
+#[tokio::test]
+async fn a_load_balancer_that_the_client_does_not_have_gives_way_to_one_that_it_has() {
+    let Some(stage) = Stage::start("least_request", &["v1", "v1"]).await else { return };
+    let endpoints: Vec<_> = stage.servers.iter().map(|server| Endpoint::new(server.address, "v1")).collect();
+    let service = yaml::service(&endpoints).replace("simple: ROUND_ROBIN", "simple: LEAST_REQUEST");
+    stage.control.config.write("service.yaml", &service);
+    stage.routes(&[&format!("{{{}}}", split(&[("v1", 100)]))]);
+    let mut client = stage.client().await;
+    until_all_answer(&mut client, 2).await;
+    let report = client.call(Calls::new(100)).await;
+    assert_eq!(report.failed(), 0, "{report:?}");
+    let held = client.csds().await;
+    let refused: Vec<_> = held.iter().filter(|resource| !resource.error.is_empty()).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+}

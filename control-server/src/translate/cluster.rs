@@ -10,6 +10,7 @@ use envoy_types::pb::envoy::config::endpoint::v3::{ClusterLoadAssignment, Locali
 use envoy_types::pb::google::protobuf::{UInt32Value, UInt64Value};
 
 use super::endpoints::lb_endpoint;
+use super::lb_policy;
 use super::listener::ads;
 use super::route::duration;
 use crate::model::{self, Discovery, LoadBalancing, Outlier};
@@ -53,7 +54,10 @@ fn discover(discovery: &Discovery, cluster: &mut Cluster) {
 fn balance(load_balancing: &LoadBalancing, cluster: &mut Cluster) {
     let policy = match load_balancing {
         LoadBalancing::RoundRobin => LbPolicy::RoundRobin,
-        LoadBalancing::LeastRequest => LbPolicy::LeastRequest,
+        LoadBalancing::LeastRequest => {
+            cluster.load_balancing_policy = Some(lb_policy::least_request());
+            LbPolicy::LeastRequest
+        }
         LoadBalancing::RingHash { min_size, .. } => {
             cluster.lb_config = Some(LbConfig::RingHashLbConfig(RingHashLbConfig {
                 minimum_ring_size: Some(UInt64Value { value: *min_size }),

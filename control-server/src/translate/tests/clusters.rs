@@ -1,6 +1,8 @@
-use envoy_types::pb::envoy::config::cluster::v3::Cluster;
 use envoy_types::pb::envoy::config::cluster::v3::cluster::{LbConfig, LbPolicy};
+use envoy_types::pb::envoy::config::cluster::v3::{Cluster, LoadBalancingPolicy};
+use envoy_types::pb::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
 use envoy_types::pb::google::protobuf::Duration;
+use prost::Message;
 
 use super::{cluster, document, services, translate};
 use crate::translate::Resources;
@@ -54,6 +56,22 @@ fn load_balancers_are_those_that_grpc_clients_have() {
         };
         assert_eq!(ring, ring_size, "{load_balancer}");
     }
+}
+
+/// Some gRPC clients do not have least request, and refuse a cluster that offers nothing else.
+#[test]
+fn least_request_comes_with_round_robin_for_clients_that_do_not_have_it() {
+    let cluster = only("loadBalancer: {simple: LEAST_REQUEST}");
+    let list = cluster.load_balancing_policy.unwrap();
+    let config = |list: &LoadBalancingPolicy, index: usize| {
+        list.policies[index].typed_extension_config.clone().unwrap().typed_config.unwrap()
+    };
+    let localities = WrrLocality::decode(&*config(&list, 0).value).unwrap();
+    let leaf = localities.endpoint_picking_policy.unwrap();
+    let names: Vec<_> = (0..2).map(|index| config(&leaf, index).type_url).collect();
+    let package = "type.googleapis.com/envoy.extensions.load_balancing_policies";
+    let expected = ["least_request.v3.LeastRequest", "round_robin.v3.RoundRobin"];
+    assert_eq!(names, expected.map(|name| format!("{package}.{name}")));
 }
 
 #[test]
