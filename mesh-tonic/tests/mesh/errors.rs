@@ -167,3 +167,35 @@ async fn a_request_that_http2_cannot_carry_fails_at_once() {
     assert_eq!(status.code(), Code::Internal, "{status}");
     call(&mut client).await.unwrap();
 }
+
+/// The second half of RT-26: also one that waits already.
+#[tokio::test]
+async fn a_patient_call_fails_when_its_cluster_is_deleted_or_its_target_lost() {
+    let address = refusing().await;
+    let rows: [fn(&mut ConfigState); 2] = [
+        |state| {
+            let gone = Err(mesh_core::config::ResourceError::new("cluster cart does not exist"));
+            let config = Config::default().to(mesh_core::config::Forward::to("cart")).entry("cart", gone);
+            state.config = Some(Ok(config.build().into()));
+        },
+        |state| state.config = Some(Err(SourceError::new("the listener is gone"))),
+    ];
+    for change in rows {
+        let source = Told::new();
+        let mesh = Mesh::new(source.clone());
+        source.say(|state| state.config = Some(Ok(MeshConfig::to_endpoints("cart", [address]).into())));
+        let mut waiting = client(&mesh);
+        let waiting = tokio::spawn(async move {
+            let mut request = Request::new(hello("you"));
+            request.extensions_mut().insert(WaitForReady(true));
+            waiting.say_hello(request).await
+        });
+        let status = call(&mut client(&mesh)).await.unwrap_err();
+        assert!(status.message().contains("refused"), "{status}");
+        assert!(!waiting.is_finished());
+        source.say(change);
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(10), waiting).await;
+        let status = ended.expect("it does not wait any longer").unwrap().unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable, "{status}");
+    }
+}

@@ -81,6 +81,11 @@ impl<B: 'static, C: Connect<B>> Cluster<B, C> {
         for round in 0..=REPICKS {
             let id = match published.picker.pick(context, rng) {
                 Pick::Endpoint(id) => id,
+                // RT-26
+                Pick::Wait(_) | Pick::Fail(_) if leaf.gone.get().is_some() => {
+                    let reason = leaf.gone.get().map(ToString::to_string);
+                    return self.refuse(MeshErrorKind::Cluster, reason.unwrap_or_default());
+                }
                 Pick::Wait(endpoint) => {
                     leaf.handle.wake(endpoint);
                     break;

@@ -1,7 +1,7 @@
 //! From a configuration to what calls need of it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::config::{self, ClusterSettings, Discovery, MeshConfig, Name, ResourceError};
 use crate::runtime::balance::{ClusterHandle, Pool};
@@ -57,7 +57,9 @@ impl<B: Send + 'static, C: Connect<B>> Compiler<B, C> {
     /// There is no configuration: its clusters go once the last call has let go of them.
     pub(super) fn forget(&mut self) {
         self.current = None;
-        self.leaves.clear();
+        for (_, Live { settings, leaf }) in self.leaves.drain() {
+            leaf.end(settings, ResourceError::new("the target has no configuration any more"));
+        }
     }
 
     /// Starts clusters that are new, updates those that stay, forgets the others (RT-24).
@@ -74,26 +76,35 @@ impl<B: Send + 'static, C: Connect<B>> Compiler<B, C> {
             };
             leaves.insert(name.clone(), live);
         }
-        self.leaves = leaves;
+        for (name, Live { settings, leaf }) in std::mem::replace(&mut self.leaves, leaves) {
+            if let Some(Err(error)) = config.clusters().get(&name) {
+                leaf.end(settings, error.clone());
+            }
+        }
     }
 
     fn start(&self, cluster: &config::Cluster) -> Live<B, C> {
         let handle = ClusterHandle::start(cluster, &self.pool, self.randomness.next_u64());
-        self.live(cluster, handle)
+        self.live(cluster, handle, Arc::default())
     }
 
     fn update(&self, live: Live<B, C>, cluster: &config::Cluster) -> Live<B, C> {
         live.leaf.handle.update(cluster);
         match Arc::ptr_eq(&live.settings, &cluster.settings) {
             true => live,
-            false => self.live(cluster, live.leaf.handle.clone()),
+            false => self.live(cluster, live.leaf.handle.clone(), live.leaf.gone.clone()),
         }
     }
 
-    fn live(&self, cluster: &config::Cluster, handle: Arc<ClusterHandle<B, C>>) -> Live<B, C> {
+    fn live(
+        &self,
+        cluster: &config::Cluster,
+        handle: Arc<ClusterHandle<B, C>>,
+        gone: Arc<OnceLock<ResourceError>>,
+    ) -> Live<B, C> {
         let settings = cluster.settings.clone();
         let load = self.loads.load(&settings);
-        let leaf = Arc::new(Leaf { handle, load, max_requests: settings.max_requests });
+        let leaf = Arc::new(Leaf { handle, load, max_requests: settings.max_requests, gone });
         Live { settings, leaf }
     }
 

@@ -1,11 +1,11 @@
 //! Clusters with endpoints of their own, alone or as the children of an aggregate (gRFC A37).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::Guard;
 use futures_util::future::select_all;
 
-use crate::config::MaxRequests;
+use crate::config::{Cluster, ClusterSettings, Discovery, MaxRequests, ResourceError};
 use crate::policy::lb::Connectivity;
 use crate::runtime::balance::{ClusterHandle, Published};
 use crate::runtime::circuit_breaker::ClusterLoad;
@@ -16,6 +16,8 @@ pub(crate) struct Leaf<B: 'static, C: Connect<B>> {
     pub(crate) handle: Arc<ClusterHandle<B, C>>,
     pub(crate) load: Arc<ClusterLoad>,
     pub(crate) max_requests: MaxRequests,
+    /// Why calls are not to wait for it any more.
+    pub(super) gone: Arc<OnceLock<ResourceError>>,
 }
 
 /// One leaf, or those of an aggregate in the order of preference.
@@ -71,6 +73,13 @@ impl<B: 'static, C: Connect<B>> Leaves<B, C> {
 }
 
 impl<B: 'static, C: Connect<B>> Leaf<B, C> {
+    /// RT-26: the configuration says that there is no such cluster. Calls that wait for it fail, however patient.
+    pub(super) fn end(&self, settings: Arc<ClusterSettings>, error: ResourceError) {
+        // Only the first reason counts.
+        let _ = self.gone.set(error.clone());
+        self.handle.update(&Cluster { settings, discovery: Discovery::Endpoints(Err(error)) });
+    }
+
     fn chosen(&self) -> Chosen<'_, B, C> {
         let published = self.handle.published();
         let version = Version(published.version);
