@@ -6,7 +6,7 @@ use envoy_types::pb::google::protobuf::Any;
 use crate::protocol::{Received, Rejected, Response};
 use crate::resource::{
     ClusterType, DecodeContext, DecodeError, EndpointsType, ListenerType, ResourceType,
-    RouteConfigurationType, decode,
+    RouteConfigurationType, Unwrapped, decode,
 };
 
 /// Decodes every resource. Lets other tasks run in between: a large response takes a while.
@@ -36,7 +36,12 @@ fn decode_resource(
     any: Any,
 ) -> Result<Received, Rejected> {
     match decode(resource_type, context, any) {
-        Ok(decoded) => Ok(Received { name: decoded.name, resource: decoded.value, bytes: decoded.bytes }),
+        Ok(Unwrapped::Resource(decoded)) => {
+            Ok(Received { name: decoded.name, resource: decoded.value, bytes: decoded.bytes })
+        }
+        Ok(Unwrapped::Heartbeat { name, .. }) => {
+            Err(Rejected { name: Some(name), reason: "a resource is missing".to_owned() })
+        }
         Err(DecodeError { name, field, reason, .. }) => {
             let reason = if field.is_empty() { reason } else { format!("{field}: {reason}") };
             Err(Rejected { name, reason })

@@ -13,7 +13,8 @@ use mesh_core::policy::matcher::PathMatcher;
 use super::*;
 use crate::protocol::{DataErrors, Outage, Problem, ProblemKind, View};
 use crate::resource::{
-    AnyResource, ApiListener, Cluster, ClusterDiscovery, Listener, RouteConfiguration, RouteSource,
+    AnyResource, ApiListener, Cluster, ClusterDiscovery, ClusterLoadAssignment, Listener, RouteConfiguration,
+    RouteSource,
 };
 
 /// Resources as a test wants them to be, and who watches them.
@@ -190,7 +191,8 @@ fn aggregate(name: &str, children: &[&str]) -> AnyResource {
 }
 
 fn endpoints(priorities: usize) -> AnyResource {
-    Arc::new(EndpointSet { priorities: vec![Priority::default(); priorities], drops: Vec::new() })
+    let set = EndpointSet { priorities: vec![Priority::default(); priorities], drops: Vec::new() };
+    Arc::new(ClusterLoadAssignment { set: Arc::new(set), collections: Vec::new() })
 }
 
 /// Proves: RT-30.

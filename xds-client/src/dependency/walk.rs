@@ -3,15 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use mesh_core::config::{
-    Cluster, ClusterSettings, Discovery, EndpointSet, Name, ResourceError, RouteAction, VirtualHost,
-};
+use mesh_core::config::{Cluster, ClusterSettings, Discovery, Name, ResourceError, RouteAction, VirtualHost};
 use mesh_core::runtime::SourceError;
 
 use crate::protocol::{Problem, ProblemKind};
 use crate::resource::{
-    AnyResource, ApiListener, Cluster as ClusterResource, ClusterDiscovery, Listener, RouteConfiguration,
-    RouteSource,
+    AnyResource, ApiListener, Cluster as ClusterResource, ClusterDiscovery, ClusterLoadAssignment, Listener,
+    RouteConfiguration, RouteSource,
 };
 
 use super::aggregate::{Aggregates, MAX_DEPTH, Node};
@@ -160,9 +158,10 @@ impl<'a, R: Resources> Walk<'a, R> {
             }
             ClusterDiscovery::Eds => {
                 let key = Key::new(Kind::Endpoints, &settings.service_name);
-                let Some(value) = self.visit::<EndpointSet>(&key) else { return Found::Missing };
+                let Some(value) = self.visit::<ClusterLoadAssignment>(&key) else { return Found::Missing };
                 let origin = &self.target.origin;
-                Discovery::Endpoints(value.map_err(|problem| origin.resource_error(&key, &problem)))
+                let set = value.map(|assignment| assignment.set.clone());
+                Discovery::Endpoints(set.map_err(|problem| origin.resource_error(&key, &problem)))
             }
         };
         Found::Leaf(Cluster { settings, discovery })

@@ -13,15 +13,21 @@ pub struct DecodeContext {
     pub certificate_providers: Vec<Name>,
     /// Behaviour that the environment switches on or off.
     pub guards: FeatureGuards,
+    /// The server is spoken to in incremental xDS, so glob collections can be asked for (TR-56).
+    pub incremental: bool,
+    /// The largest message of one resource that is decoded, in bytes; `None`: any.
+    pub max_resource_size: Option<usize>,
 }
 
 impl DecodeContext {
-    /// The context for what `server` sends.
+    /// The context for what `server` sends in SotW xDS, without a limit of size.
     pub fn new(bootstrap: &Bootstrap, server: &ServerConfig) -> Self {
         Self {
             trusted_server: server.features().trusted_xds_server,
             certificate_providers: bootstrap.certificate_providers().keys().cloned().collect(),
             guards: bootstrap.guards(),
+            incremental: false,
+            max_resource_size: None,
         }
     }
 }

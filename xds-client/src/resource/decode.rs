@@ -1,7 +1,7 @@
-//! From one `Any` of a response to a validated resource.
+//! From one resource of a response to a validated value.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use envoy_types::pb::envoy::service::discovery::v3::Resource;
@@ -9,7 +9,8 @@ use envoy_types::pb::google::protobuf::Any;
 use mesh_core::config::Name;
 use prost::Message;
 
-use super::invalid::Checked;
+use super::duration;
+use super::error::short_name;
 use super::{AnyResource, DecodeContext, DecodeError, ResourceType};
 
 /// A resource that has been validated.
@@ -21,86 +22,124 @@ pub struct Decoded {
     pub bytes: Bytes,
     /// Its value, of the type that its [`ResourceType`] makes.
     pub value: AnyResource,
+    /// Its own version, if it was wrapped and had one; otherwise empty.
+    pub version: String,
+    /// How long it may be used without being sent again (TR-35); `None`: for ever.
+    pub ttl: Option<Duration>,
 }
 
-/// Decodes one resource of a response, bare or wrapped in `envoy.service.discovery.v3.Resource` (TR-17).
+/// What one entry of a response holds.
+#[derive(Debug, Clone)]
+pub enum Unwrapped {
+    /// A resource.
+    Resource(Decoded),
+    /// No resource, but news of how long one may be used that was sent before (TR-35). Only entries that are wrapped
+    /// can be that.
+    Heartbeat {
+        /// The resource.
+        name: Name,
+        /// The version that this is about: of any other it says nothing.
+        version: String,
+        /// How long from now; `None`: for ever.
+        ttl: Option<Duration>,
+    },
+}
+
+/// Decodes one entry of a SotW response: a resource, bare or wrapped in `envoy.service.discovery.v3.Resource` (TR-17).
 ///
 /// # Errors
-/// A [`DecodeError`] when the resource is of another type, when it does not decode or is not valid, and when its
-/// decoder panics (RV-04).
+/// A [`DecodeError`] when the resource is of another type, when it is larger than the context allows, when it does not
+/// decode or is not valid, and when its decoder panics (RV-04).
 pub fn decode(
     resource_type: &dyn ResourceType,
     context: &DecodeContext,
     any: Any,
-) -> Result<Decoded, DecodeError> {
-    let refused = |reason: String| DecodeError {
-        type_name: short_name(resource_type.type_url()),
-        name: None,
-        field: String::new(),
-        reason,
-    };
-    let any = match any.type_url.as_str() {
-        WRAPPER => match Resource::decode(any.value.as_slice()) {
-            Ok(wrapper) => {
-                wrapper.resource.ok_or_else(|| refused(format!("{WRAPPER} without a resource")))?
-            }
-            Err(error) => return Err(refused(format!("{WRAPPER}: {error}"))),
-        },
-        _ => any,
-    };
-    if any.type_url != resource_type.type_url() {
-        return Err(refused(format!(
-            "expected type {:?}, found {:?}",
-            resource_type.type_url(),
-            any.type_url
-        )));
+) -> Result<Unwrapped, DecodeError> {
+    if any.type_url != WRAPPER {
+        return decode_bare(resource_type, context, None, any).map(Unwrapped::Resource);
     }
-    let bytes = Bytes::from(any.value);
-    // A decoder holds nothing that a panic could leave half done: what it works on is made anew for each resource.
-    let result = catch_unwind(AssertUnwindSafe(|| resource_type.decode(context, &bytes)));
-    let (name, value) =
-        result.unwrap_or_else(|panic| Err(refused(format!("the decoder panicked: {}", text_of(&*panic)))))?;
-    Ok(Decoded { name, bytes, value })
+    match Resource::decode(any.value.as_slice()) {
+        Ok(wrapper) => decode_wrapped(resource_type, context, wrapper),
+        Err(error) => Err(DecodeError::of(resource_type, None, format!("{WRAPPER}: {error}"))),
+    }
 }
 
-/// A message that is a resource.
-pub(super) trait Named: Message + Default {
-    /// The field that holds the resource's name.
-    const NAME_FIELD: &'static str = "name";
-
-    /// The resource's name.
-    fn name(&self) -> &str;
-}
-
-/// Decodes the message `M`, reads its name and validates it.
-pub(super) fn decode_message<M: Named, T: Send + Sync + 'static>(
-    type_url: &'static str,
-    bytes: &Bytes,
-    validate: impl FnOnce(M) -> Checked<T>,
-) -> Result<(Name, AnyResource), DecodeError> {
-    let type_name = short_name(type_url);
-    let message = M::decode(bytes.clone()).map_err(|error| DecodeError {
-        type_name,
-        name: None,
-        field: String::new(),
-        reason: error.to_string(),
+/// Decodes what is inside a wrapper: an entry of an incremental response, or of a SotW response that wraps.
+///
+/// # Errors
+/// As [`decode`]; also when the wrapper holds neither a resource nor a name, when its `ttl` is not valid, and when it
+/// has another name than the resource inside.
+pub fn decode_wrapped(
+    resource_type: &dyn ResourceType,
+    context: &DecodeContext,
+    wrapper: Resource,
+) -> Result<Unwrapped, DecodeError> {
+    let Resource { name, version, resource, ttl, .. } = wrapper;
+    let ttl = duration::optional(ttl.as_ref(), "ttl").map_err(|invalid| DecodeError {
+        field: invalid.field,
+        ..DecodeError::of(resource_type, given(&name), invalid.reason)
     })?;
-    let name = Name::from(message.name());
-    // RV-01
-    if name.is_empty() {
-        let reason = "must not be empty".to_owned();
-        return Err(DecodeError { type_name, name: None, field: M::NAME_FIELD.to_owned(), reason });
-    }
-    match validate(message) {
-        Ok(value) => Ok((name, Arc::new(value))),
-        Err(error) => {
-            Err(DecodeError { type_name, name: Some(name), field: error.field, reason: error.reason })
+    match (resource, given(&name)) {
+        (Some(any), _) => decode_named(resource_type, context, &name, any)
+            .map(|decoded| Unwrapped::Resource(Decoded { version, ttl, ..decoded })),
+        (None, Some(name)) => Ok(Unwrapped::Heartbeat { name, version, ttl }),
+        (None, None) => {
+            Err(DecodeError::of(resource_type, None, format!("{WRAPPER} without a resource and a name")))
         }
     }
 }
 
-fn short_name(type_url: &'static str) -> &'static str {
-    type_url.rsplit(['.', '/']).next().unwrap_or_default()
+/// Decodes a bare resource whose name is known from outside; an empty `name` is not known.
+///
+/// # Errors
+/// As [`decode`]; also when the resource says that it has another name. Errors are about `name`.
+pub fn decode_named(
+    resource_type: &dyn ResourceType,
+    context: &DecodeContext,
+    name: &str,
+    any: Any,
+) -> Result<Decoded, DecodeError> {
+    decode_bare(resource_type, context, given(name), any)
+}
+
+fn given(name: &str) -> Option<Name> {
+    (!name.is_empty()).then(|| name.into())
+}
+
+fn decode_bare(
+    resource_type: &dyn ResourceType,
+    context: &DecodeContext,
+    name: Option<Name>,
+    any: Any,
+) -> Result<Decoded, DecodeError> {
+    let expected = resource_type.type_url();
+    if any.type_url != expected {
+        let reason = format!("expected type {expected:?}, found {:?}", any.type_url);
+        return Err(DecodeError::of(resource_type, name, reason));
+    }
+    let bytes = Bytes::from(any.value);
+    if let Some(limit) = context.max_resource_size.filter(|limit| bytes.len() > *limit) {
+        let name = name.or_else(|| resource_type.peek_name(&bytes));
+        let size = bytes.len();
+        let reason =
+            format!("its {size} bytes are more than the limit of {limit} (Options::max_resource_size)");
+        return Err(DecodeError::of(resource_type, name, reason));
+    }
+    // A decoder holds nothing that a panic could leave half done: what it works on is made anew for each resource.
+    let result = catch_unwind(AssertUnwindSafe(|| resource_type.decode(context, name.as_ref(), &bytes)));
+    let panicked = |panic: Box<dyn std::any::Any + Send>| {
+        Err(DecodeError::of(resource_type, None, format!("the decoder panicked: {}", text_of(&*panic))))
+    };
+    match result.unwrap_or_else(panicked) {
+        Ok((name, value)) => Ok(Decoded { name, bytes, value, version: String::new(), ttl: None }),
+        Err(error) => Err(DecodeError { name: name.or(error.name), ..error }),
+    }
+}
+
+impl DecodeError {
+    fn of(resource_type: &dyn ResourceType, name: Option<Name>, reason: String) -> Self {
+        Self { type_name: short_name(resource_type.type_url()), name, field: String::new(), reason }
+    }
 }
 
 fn text_of(panic: &(dyn std::any::Any + Send)) -> &str {

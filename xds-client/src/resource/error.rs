@@ -22,3 +22,8 @@ fn field_suffix(field: &str) -> String {
         field => format!(": {field}"),
     }
 }
+
+/// What follows the last dot of a type URL.
+pub(super) fn short_name(type_url: &'static str) -> &'static str {
+    type_url.rsplit(['.', '/']).next().unwrap_or_default()
+}

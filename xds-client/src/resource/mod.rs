@@ -1,8 +1,10 @@
 //! Resources: from bytes to validated values, in the terms of [`mesh_core::config`].
 //!
-//! Section 3 of the conformance list. [`decode`] takes one resource of a response through unwrapping, the check of its
-//! type and its [`ResourceType`]; four kinds are here ([`ListenerType`], [`RouteConfigurationType`], [`ClusterType`],
-//! [`EndpointsType`]), others can be added from outside.
+//! Section 3 of the conformance list. [`decode`] takes one entry of a SotW response through unwrapping, the check of its
+//! type and size and its [`ResourceType`]; [`decode_wrapped`] and [`decode_named`] are the same for incremental responses,
+//! whose entries are named from outside. Six kinds are here: [`ListenerType`], [`RouteConfigurationType`],
+//! [`ClusterType`], [`EndpointsType`], and [`EndpointCollectionType`] and [`LbEndpointType`] for endpoints that are
+//! subscribed to apart from their cluster (gRFC A95). Others can be added from outside.
 //!
 //! Invariants:
 //! - No input panics; a panic in a decoder refuses the resource and nothing else (RV-04).
@@ -31,6 +33,7 @@ mod fraction;
 mod invalid;
 mod listener;
 mod matcher;
+mod message;
 mod metadata;
 mod route;
 mod transport_socket;
@@ -49,8 +52,11 @@ use mesh_core::config::Name;
 
 pub use cluster::{Cluster, ClusterDiscovery, ClusterType};
 pub use context::DecodeContext;
-pub use decode::{Decoded, decode};
-pub use endpoint::{ClusterLoadAssignment, EndpointsType};
+pub use decode::{Decoded, Unwrapped, decode, decode_named, decode_wrapped};
+pub use endpoint::{
+    ClusterLoadAssignment, CollectionEndpoint, CollectionRef, EndpointCollection, EndpointCollectionType,
+    EndpointsType, LbEndpointType,
+};
 pub use error::DecodeError;
 pub use listener::{ApiListener, Listener, ListenerType, RouteSource};
 pub use route::{RouteConfiguration, RouteConfigurationType};
@@ -58,7 +64,46 @@ pub use route::{RouteConfiguration, RouteConfigurationType};
 /// A validated resource of any type; downcast it to the type that its [`ResourceType`] makes.
 pub type AnyResource = Arc<dyn Any + Send + Sync>;
 
-/// A kind of resource: how it is named on the wire, decoded and validated. Open to users' own types.
+/// A kind of resource: how it is named on the wire, decoded and validated. Open to users' own types:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use bytes::Bytes;
+/// use mesh_core::config::Name;
+/// use xds_client::resource::{AnyResource, DecodeContext, DecodeError, ResourceType};
+///
+/// /// A resource that is a text. Its message holds no name, so it has to be wrapped.
+/// #[derive(Debug)]
+/// struct GreetingType;
+///
+/// impl ResourceType for GreetingType {
+///     fn type_url(&self) -> &'static str {
+///         "type.googleapis.com/example.Greeting"
+///     }
+///
+///     fn is_full_state(&self) -> bool {
+///         false
+///     }
+///
+///     fn decode(
+///         &self,
+///         _: &DecodeContext,
+///         name: Option<&Name>,
+///         bytes: &Bytes,
+///     ) -> Result<(Name, AnyResource), DecodeError> {
+///         let refused = |field: &str, reason: &str| DecodeError {
+///             type_name: "Greeting",
+///             name: name.cloned(),
+///             field: field.to_owned(),
+///             reason: reason.to_owned(),
+///         };
+///         let name = name.ok_or_else(|| refused("name", "must not be empty"))?;
+///         let text = String::from_utf8(bytes.to_vec()).map_err(|_| refused("text", "is not UTF-8"))?;
+///         Ok((name.clone(), Arc::new(text)))
+///     }
+/// }
+/// ```
 pub trait ResourceType: Debug + Send + Sync + 'static {
     /// `type.googleapis.com/` and the full message name (TR-03).
     fn type_url(&self) -> &'static str;
@@ -69,7 +114,23 @@ pub trait ResourceType: Debug + Send + Sync + 'static {
     /// Decodes and validates one resource from the bytes of its message (already unwrapped from `Any` and from
     /// `envoy.service.discovery.v3.Resource`).
     ///
+    /// `name` is the name that the resource was sent under, where the wrapper or the protocol tells it. A message that
+    /// holds its name decides what its name is, and is refused if it is another one; a message that does not is called
+    /// by `name`.
+    ///
     /// # Errors
-    /// A [`DecodeError`], with the resource's name if it could be read (TR-14, TR-15, RV-01).
-    fn decode(&self, context: &DecodeContext, bytes: &Bytes) -> Result<(Name, AnyResource), DecodeError>;
+    /// A [`DecodeError`], with the resource's name if it could be read (TR-14, TR-15, RV-01). One without a name gets
+    /// `name`.
+    fn decode(
+        &self,
+        context: &DecodeContext,
+        name: Option<&Name>,
+        bytes: &Bytes,
+    ) -> Result<(Name, AnyResource), DecodeError>;
+
+    /// The name in the message, for errors about one that is too large to be decoded
+    /// ([`DecodeContext::max_resource_size`]); has to be cheap. `None`, the default: not known.
+    fn peek_name(&self, _bytes: &Bytes) -> Option<Name> {
+        None
+    }
 }

@@ -7,6 +7,7 @@ use envoy_types::pb::envoy::config::core::v3 as core;
 use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
 use envoy_types::pb::google::protobuf as wkt;
 use envoy_types::pb::google::protobuf::value::Kind;
+use mesh_core::config::Name;
 use prost::Message;
 use serde_json::Value;
 
@@ -29,18 +30,29 @@ pub(super) fn decode<T: Send + Sync + 'static>(
     context: &DecodeContext,
     message: &impl Message,
 ) -> Result<Arc<T>, DecodeError> {
-    let (_, value) = resource_type.decode(context, &Bytes::from(message.encode_to_vec()))?;
+    let (_, value) = resource_type.decode(context, None, &Bytes::from(message.encode_to_vec()))?;
     Ok(value.downcast().expect("each type makes one type of value"))
 }
 
 /// Runs a table over changes of `good`.
 #[track_caller]
 pub(super) fn check<M: Message + Clone>(resource_type: &dyn ResourceType, good: &M, rows: &[Row<M>]) {
+    check_as(resource_type, None, good, rows);
+}
+
+/// The same for messages that were sent under this name.
+#[track_caller]
+pub(super) fn check_as<M: Message + Clone>(
+    resource_type: &dyn ResourceType,
+    name: Option<&Name>,
+    good: &M,
+    rows: &[Row<M>],
+) {
     let context = DecodeContext::default();
     for (row, change, expected) in rows {
         let mut message = good.clone();
         change(&mut message);
-        let result = resource_type.decode(&context, &Bytes::from(message.encode_to_vec()));
+        let result = resource_type.decode(&context, name, &Bytes::from(message.encode_to_vec()));
         match (result, expected) {
             (Ok(_), Ok(())) => {}
             (Err(error), Err((field, reason))) => {

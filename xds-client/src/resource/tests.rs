@@ -9,47 +9,69 @@ use envoy_types::pb::envoy::config::listener::v3::Listener as ProtoListener;
 use envoy_types::pb::envoy::config::route::v3::RouteConfiguration as ProtoRoutes;
 use envoy_types::pb::envoy::service::discovery::v3::Resource;
 use envoy_types::pb::google::protobuf::Any;
-use mesh_core::config::{EndpointSet, Name};
+use mesh_core::config::Name;
 use proptest::prelude::*;
 use prost::Message;
 
 use super::testing::{broken_any, pack_any};
 use super::*;
 
-const TYPES: [&dyn ResourceType; 4] = [&ListenerType, &RouteConfigurationType, &ClusterType, &EndpointsType];
+/// The four that hold their names, and the two that do not.
+const TYPES: [&dyn ResourceType; 6] = [
+    &ListenerType,
+    &RouteConfigurationType,
+    &ClusterType,
+    &EndpointsType,
+    &EndpointCollectionType,
+    &LbEndpointType,
+];
 
 fn endpoints(name: &str) -> ProtoAssignment {
     ProtoAssignment { cluster_name: name.into(), ..Default::default() }
 }
 
-fn decode_endpoints(any: Any) -> Result<Decoded, DecodeError> {
+fn decode_endpoints(any: Any) -> Result<Unwrapped, DecodeError> {
     decode(&EndpointsType, &DecodeContext::default(), any)
+}
+
+#[track_caller]
+fn resource(unwrapped: Result<Unwrapped, DecodeError>) -> Decoded {
+    match unwrapped.unwrap() {
+        Unwrapped::Resource(decoded) => decoded,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Around an assignment that calls itself `inner`.
+fn wrapper(name: &str, inner: &str) -> Resource {
+    Resource { name: name.into(), resource: Some(pack_any(endpoints(inner))), ..Default::default() }
 }
 
 /// Proves: TR-17.
 #[test]
 fn bare_and_wrapped_resources_are_the_same() {
-    let bare = decode_endpoints(pack_any(endpoints("a"))).unwrap();
-    let wrapper =
-        Resource { name: "a".into(), resource: Some(pack_any(endpoints("a"))), ..Default::default() };
-    let wrapped = decode_endpoints(pack_any(wrapper)).unwrap();
-    for decoded in [bare, wrapped] {
+    let bare = resource(decode_endpoints(pack_any(endpoints("a"))));
+    let wrapped = resource(decode_endpoints(pack_any(wrapper("a", "a"))));
+    let unnamed = resource(decode_endpoints(pack_any(wrapper("", "a"))));
+    for decoded in [bare, wrapped, unnamed] {
         assert_eq!(&*decoded.name, "a");
         assert_eq!(decoded.bytes, endpoints("a").encode_to_vec());
-        assert_eq!(*decoded.value.downcast::<EndpointSet>().unwrap(), EndpointSet::default());
+        assert_eq!(
+            *decoded.value.downcast::<ClusterLoadAssignment>().unwrap(),
+            ClusterLoadAssignment::default()
+        );
     }
     let other = || pack_any(ProtoCluster { name: "a".into(), ..Default::default() });
-    let wrapped = pack_any(Resource { resource: Some(other()), ..Default::default() });
-    let twice = pack_any(Resource {
-        resource: Some(pack_any(Resource { resource: Some(pack_any(endpoints("a"))), ..Default::default() })),
-        ..Default::default()
-    });
+    let around = |any| pack_any(Resource { resource: Some(any), ..Default::default() });
     let rows = [
         (other(), "found \"type.googleapis.com/envoy.config.cluster.v3.Cluster\""),
-        (wrapped, "found \"type.googleapis.com/envoy.config.cluster.v3.Cluster\""),
-        (twice, "found \"type.googleapis.com/envoy.service.discovery.v3.Resource\""),
+        (around(other()), "found \"type.googleapis.com/envoy.config.cluster.v3.Cluster\""),
+        (
+            around(pack_any(wrapper("", "a"))),
+            "found \"type.googleapis.com/envoy.service.discovery.v3.Resource\"",
+        ),
         (Any::default(), "found \"\""),
-        (pack_any(Resource::default()), "without a resource"),
+        (pack_any(Resource::default()), "without a resource and a name"),
         (broken_any::<Resource>(), "envoy.service.discovery.v3.Resource: "),
     ];
     for (any, reason) in rows {
@@ -59,25 +81,118 @@ fn bare_and_wrapped_resources_are_the_same() {
     }
 }
 
+#[test]
+fn names_from_outside_and_inside_are_the_same() {
+    const TYPE: &str = "envoy.config.endpoint.v3.ClusterLoadAssignment";
+    let [one, same, other] = ["a=1&b=2", "b=2&a=1", "a=2"].map(|id| format!("xdstp://x/{TYPE}/id?{id}"));
+    let (one, same, other) = (one.as_str(), same.as_str(), other.as_str());
+    let rows = [
+        ("equal", "a", "a", Ok("a")),
+        ("nothing from outside", "", "a", Ok("a")),
+        ("another spelling", one, same, Ok(same)),
+        ("another parameter", one, other, Err("cluster_name")),
+        ("different", "a", "b", Err("cluster_name")),
+        ("nothing inside", "a", "", Err("cluster_name")),
+    ];
+    for (row, outside, inside, expected) in rows {
+        let context = DecodeContext::default();
+        let named = decode_named(&EndpointsType, &context, outside, pack_any(endpoints(inside)));
+        let wrapped = decode_endpoints(pack_any(wrapper(outside, inside)));
+        for found in [named.map(Unwrapped::Resource), wrapped] {
+            match expected {
+                Ok(name) => assert_eq!(&*resource(found).name, name, "{row}"),
+                Err(field) => {
+                    let error = found.unwrap_err();
+                    assert_eq!((error.name.as_deref(), &*error.field), (Some(outside), field), "{row}");
+                }
+            }
+        }
+    }
+    // What goes wrong before a name can be read is about the name from outside.
+    for any in [broken_any::<ProtoAssignment>(), Any::default()] {
+        let error = decode_named(&EndpointsType, &DecodeContext::default(), "a", any).unwrap_err();
+        assert_eq!(error.name.as_deref(), Some("a"), "{error}");
+    }
+}
+
+#[test]
+fn wrappers_tell_versions_and_times_to_live() {
+    use std::time::Duration;
+    let good = || Resource { version: "7".into(), ttl: super::testing::seconds(5), ..wrapper("a", "a") };
+    let decoded = resource(decode_endpoints(pack_any(good())));
+    assert_eq!((&*decoded.version, decoded.ttl), ("7", Some(Duration::from_secs(5))));
+    let bare = resource(decode_endpoints(pack_any(endpoints("a"))));
+    assert_eq!((&*bare.version, bare.ttl), ("", None));
+    for (ttl, expected) in [(super::testing::seconds(5), Some(Duration::from_secs(5))), (None, None)] {
+        let heartbeat = Resource { resource: None, ttl, ..good() };
+        match decode_endpoints(pack_any(heartbeat)).unwrap() {
+            Unwrapped::Heartbeat { name, version, ttl } => {
+                assert_eq!((&*name, &*version, ttl), ("a", "7", expected));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let negative = Resource { ttl: super::testing::seconds(-1), ..good() };
+    let error = decode_endpoints(pack_any(negative)).unwrap_err();
+    assert_eq!((error.name.as_deref(), &*error.field), (Some("a"), "ttl"));
+}
+
+#[test]
+fn resources_that_are_too_large_are_refused_by_name_without_a_look() {
+    let size = 1 << 10;
+    let context = DecodeContext { max_resource_size: Some(size), ..Default::default() };
+    let padded = |mut bytes: Vec<u8>, size: usize| {
+        // Field 1000, which no message has, as long as it takes; three bytes for its tag and length each.
+        let rest = size - bytes.len() - 4;
+        bytes.extend([0xc2, 0x3e, (rest & 0x7f) as u8 | 0x80, (rest >> 7) as u8]);
+        bytes.resize(size, 0);
+        bytes
+    };
+    let any = |value: Vec<u8>| Any { type_url: EndpointsType.type_url().into(), value };
+    let at_limit = padded(endpoints("a").encode_to_vec(), size);
+    resource(decode(&EndpointsType, &context, any(at_limit)));
+    let above = padded(endpoints("a").encode_to_vec(), size + 1);
+    let error = decode(&EndpointsType, &context, any(above.clone())).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "ClusterLoadAssignment a: its 1025 bytes are more than the limit of 1024 (Options::max_resource_size)"
+    );
+    let error = decode_named(&EndpointsType, &context, "b", any(above)).unwrap_err();
+    assert_eq!(error.name.as_deref(), Some("b"));
+    let error = decode(&EndpointsType, &context, any(vec![0xff; size + 1])).unwrap_err();
+    assert_eq!(error.name, None);
+    // None of the four can be told by a field that is not its name.
+    for (resource_type, bytes) in seeds() {
+        assert!(resource_type.peek_name(&bytes.into()).is_some(), "{resource_type:?}");
+    }
+    assert_eq!(LbEndpointType.peek_name(&vec![0x0a, 1, b'a'].into()), None);
+}
+
 /// Proves: RV-01.
 #[test]
 fn resources_without_a_name_or_with_broken_bytes_cannot_be_attributed() {
-    for (resource_type, field) in TYPES.into_iter().zip(["name", "name", "name", "cluster_name"]) {
-        let error = resource_type.decode(&DecodeContext::default(), &Bytes::new()).unwrap_err();
-        assert_eq!((error.name.clone(), error.field.as_str()), (None, field));
-        assert!(error.to_string().ends_with(&format!(" (no name): {field}: must not be empty")), "{error}");
+    let nameless = "has no name: it must be wrapped in envoy.service.discovery.v3.Resource";
+    let empty = "must not be empty";
+    let expected = [("name", empty), ("name", empty), ("name", empty), ("cluster_name", empty)];
+    for (resource_type, (field, reason)) in
+        TYPES.into_iter().zip(expected.into_iter().chain([("", nameless); 2]))
+    {
+        let error = resource_type.decode(&DecodeContext::default(), None, &Bytes::new()).unwrap_err();
+        assert_eq!((error.name, &*error.field, &*error.reason), (None, field, reason));
         let broken = Any { type_url: resource_type.type_url().into(), value: vec![0xff; 3] };
         let error = decode(resource_type, &DecodeContext::default(), broken).unwrap_err();
-        assert_eq!((error.name, error.field.as_str()), (None, ""));
+        assert_eq!((error.name, &*error.field), (None, ""));
     }
     let urls = [
         "type.googleapis.com/envoy.config.listener.v3.Listener",
         "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
         "type.googleapis.com/envoy.config.cluster.v3.Cluster",
         "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+        "type.googleapis.com/envoy.config.endpoint.v3.LbEndpointCollection",
+        "type.googleapis.com/envoy.config.endpoint.v3.LbEndpoint",
     ];
     assert_eq!(TYPES.map(ResourceType::type_url), urls);
-    assert_eq!(TYPES.map(ResourceType::is_full_state), [true, false, true, false]);
+    assert_eq!(TYPES.map(ResourceType::is_full_state), [true, false, true, false, false, false]);
 }
 
 #[derive(Debug)]
@@ -92,7 +207,12 @@ impl ResourceType for Panicking {
         false
     }
 
-    fn decode(&self, _: &DecodeContext, bytes: &Bytes) -> Result<(Name, AnyResource), DecodeError> {
+    fn decode(
+        &self,
+        _: &DecodeContext,
+        _: Option<&Name>,
+        bytes: &Bytes,
+    ) -> Result<(Name, AnyResource), DecodeError> {
         assert!(!bytes.is_empty(), "there are {} bytes", bytes.len());
         Ok(("name".into(), Arc::new(())))
     }
@@ -116,8 +236,9 @@ fn context_holds_the_server_and_the_bootstrap_and_nothing_of_the_application() {
         .map(|credentials| ServerConfig::new("a:1", credentials).with_features(features));
     let bootstrap = Bootstrap::builder().server(servers[0].clone()).build().unwrap();
     let contexts = servers.map(|server| {
-        let DecodeContext { trusted_server, certificate_providers, guards } =
+        let DecodeContext { trusted_server, certificate_providers, guards, incremental, max_resource_size } =
             DecodeContext::new(&bootstrap, &server);
+        assert_eq!((incremental, max_resource_size), (false, None));
         (trusted_server, certificate_providers, guards)
     });
     assert_eq!(contexts[0], contexts[1]);
@@ -140,7 +261,7 @@ fn seeds() -> Vec<(&'static dyn ResourceType, Vec<u8>)> {
 #[test]
 fn seeds_are_valid() {
     for (resource_type, bytes) in seeds() {
-        resource_type.decode(&DecodeContext::default(), &bytes.into()).unwrap();
+        resource_type.decode(&DecodeContext::default(), None, &bytes.into()).unwrap();
     }
 }
 
@@ -151,7 +272,7 @@ fn fields_that_are_not_known_are_ignored() {
     const UNKNOWN: [u8; 4] = [0xc0, 0xb8, 0x02, 0x01];
     for (resource_type, mut bytes) in seeds() {
         bytes.extend(UNKNOWN);
-        resource_type.decode(&DecodeContext::default(), &bytes.into()).unwrap();
+        resource_type.decode(&DecodeContext::default(), None, &bytes.into()).unwrap();
     }
     let cluster = super::cluster::samples::everything();
     let mut changed = cluster.clone();
@@ -165,15 +286,19 @@ fn fields_that_are_not_known_are_ignored() {
     let unset = ProtoCluster { cluster_discovery_type: None, ..cluster };
     let mut unknown_type = unset.encode_to_vec();
     unknown_type.extend(UNKNOWN);
-    let error = ClusterType.decode(&DecodeContext::default(), &unknown_type.into()).unwrap_err();
+    let error = ClusterType.decode(&DecodeContext::default(), None, &unknown_type.into()).unwrap_err();
     assert!(error.reason.ends_with("found STATIC"), "{error}");
 }
 
 proptest! {
     #[test]
-    fn arbitrary_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+    fn arbitrary_bytes_never_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..512),
+        named in any::<bool>(),
+    ) {
         for resource_type in TYPES {
-            let _ = resource_type.decode(&DecodeContext::default(), &bytes.clone().into());
+            let name = Some(Name::from("x")).filter(|_| named);
+            let _ = resource_type.decode(&DecodeContext::default(), name.as_ref(), &bytes.clone().into());
         }
     }
 
@@ -192,7 +317,7 @@ proptest! {
             if !keep_length {
                 bytes.truncate(cut.index(bytes.len()));
             }
-            let _ = resource_type.decode(&context, &bytes.into());
+            let _ = resource_type.decode(&context, None, &bytes.into());
         }
     }
 }

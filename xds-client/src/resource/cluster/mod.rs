@@ -20,8 +20,8 @@ use envoy_types::pb::envoy::config::cluster::v3 as proto;
 use envoy_types::pb::envoy::config::core::v3::RoutingPriority;
 use mesh_core::config::{ClusterSettings, MaxRequests, Name, ReportedMetric};
 
-use super::decode::{Named, decode_message};
 use super::invalid::{Checked, Invalid, Within};
+use super::message::{self, Named, decode_message};
 use super::metadata::Metadata;
 use super::transport_socket::{self, Side};
 use super::{AnyResource, DecodeContext, DecodeError, ResourceType, config_source};
@@ -50,8 +50,17 @@ impl ResourceType for ClusterType {
         true
     }
 
-    fn decode(&self, _: &DecodeContext, bytes: &Bytes) -> Result<(Name, AnyResource), DecodeError> {
-        decode_message(self.type_url(), bytes, |message: proto::Cluster| read(&message))
+    fn peek_name(&self, bytes: &Bytes) -> Option<Name> {
+        message::peek_name(bytes)
+    }
+
+    fn decode(
+        &self,
+        _: &DecodeContext,
+        name: Option<&Name>,
+        bytes: &Bytes,
+    ) -> Result<(Name, AnyResource), DecodeError> {
+        decode_message(self.type_url(), name, bytes, |message: proto::Cluster| read(&message))
     }
 }
 

@@ -1,7 +1,6 @@
 //! Endpoints of a locality.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 
 use envoy_types::pb::envoy::config::core::v3::{
     HealthStatus as ProtoHealth, address, socket_address::PortSpecifier,
@@ -10,7 +9,7 @@ use envoy_types::pb::envoy::config::endpoint::v3::endpoint::AdditionalAddress;
 use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
 use envoy_types::pb::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint};
 use envoy_types::pb::envoy::extensions::filters::http::gcp_authn::v3::Audience;
-use mesh_core::config::{Endpoint, EndpointSet, HealthStatus};
+use mesh_core::config::{Endpoint, HealthStatus};
 use serde_json::json;
 
 use super::samples::{additional, inner, two_priorities};
@@ -29,8 +28,8 @@ fn first(message: &mut ClusterLoadAssignment) -> &mut LbEndpoint {
 fn decoded(context: &DecodeContext, change: impl FnOnce(&mut LbEndpoint)) -> Vec<Endpoint> {
     let mut message = two_priorities();
     change(first(&mut message));
-    let set: Arc<EndpointSet> = decode(&EndpointsType, context, &message).unwrap();
-    set.priorities[0].localities[0].endpoints.clone()
+    let assignment = decode::<super::ClusterLoadAssignment>(&EndpointsType, context, &message).unwrap();
+    assignment.set.priorities[0].localities[0].endpoints.clone()
 }
 
 const ADDRESSES_AND_WEIGHTS: &[Row<ClusterLoadAssignment>] = &[

@@ -1,5 +1,12 @@
 //! Endpoints: addresses, weights and health, in localities and priorities (gRFC A27, A61, A76).
+//!
+//! The endpoints of a locality may be resources of their own (LEDS, gRFC A95): a list collection is one resource that
+//! holds all of them, a glob collection (`xdstp://../*`, incremental xDS only) one resource for each.
 
+mod collection;
+#[cfg(test)]
+mod collection_tests;
+mod lb_endpoint;
 mod locality;
 #[cfg(test)]
 mod locality_tests;
@@ -18,17 +25,27 @@ use envoy_types::pb::envoy::config::endpoint::v3::cluster_load_assignment::polic
 use mesh_core::config::{DropCategory, EndpointSet, Locality, LocalityId, Name, Priority};
 use mesh_core::policy::matcher::Fraction;
 
-use super::decode::{Named, decode_message};
 use super::fraction::fraction;
 use super::invalid::{Checked, Invalid, Within};
+use super::message::{self, Named, decode_message};
 use super::{AnyResource, DecodeContext, DecodeError, ResourceType};
 
-/// `envoy.config.endpoint.v3.ClusterLoadAssignment`, decoded to [`EndpointSet`].
+pub use collection::{
+    CollectionEndpoint, CollectionRef, EndpointCollection, EndpointCollectionType, LbEndpointType,
+};
+
+/// `envoy.config.endpoint.v3.ClusterLoadAssignment`, decoded to [`ClusterLoadAssignment`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EndpointsType;
 
 /// A validated `envoy.config.endpoint.v3.ClusterLoadAssignment`.
-pub type ClusterLoadAssignment = Arc<EndpointSet>;
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ClusterLoadAssignment {
+    /// Everything that stands in the resource itself.
+    pub set: Arc<EndpointSet>,
+    /// The localities whose endpoints are resources of their own; they have none in `set`.
+    pub collections: Vec<CollectionRef>,
+}
 
 impl ResourceType for EndpointsType {
     fn type_url(&self) -> &'static str {
@@ -39,8 +56,17 @@ impl ResourceType for EndpointsType {
         false
     }
 
-    fn decode(&self, context: &DecodeContext, bytes: &Bytes) -> Result<(Name, AnyResource), DecodeError> {
-        decode_message(self.type_url(), bytes, |message: proto::ClusterLoadAssignment| {
+    fn peek_name(&self, bytes: &Bytes) -> Option<Name> {
+        message::peek_name(bytes)
+    }
+
+    fn decode(
+        &self,
+        context: &DecodeContext,
+        name: Option<&Name>,
+        bytes: &Bytes,
+    ) -> Result<(Name, AnyResource), DecodeError> {
+        decode_message(self.type_url(), name, bytes, |message: proto::ClusterLoadAssignment| {
             read(&message, context)
         })
     }
@@ -58,31 +84,43 @@ impl Named for proto::ClusterLoadAssignment {
 #[derive(Debug, Default)]
 struct Draft {
     localities: Vec<Arc<Locality>>,
+    /// Positions in `localities` with the collections that hold their endpoints.
+    collections: Vec<(usize, Name)>,
     known: HashSet<LocalityId>,
     weight: u64,
 }
 
 /// Linear in the number of endpoints. `overprovisioning_factor` is not looked at (EDS-13).
-fn read(assignment: &proto::ClusterLoadAssignment, context: &DecodeContext) -> Checked<EndpointSet> {
+fn read(
+    assignment: &proto::ClusterLoadAssignment,
+    context: &DecodeContext,
+) -> Checked<ClusterLoadAssignment> {
     let mut addresses: HashSet<SocketAddr> = HashSet::new();
     let mut drafts: BTreeMap<u32, Draft> = BTreeMap::new();
     for (index, entry) in assignment.endpoints.iter().enumerate() {
         let mut read = || {
-            let Some(locality) = locality::read(entry, context, &mut addresses)? else { return Ok(()) };
-            add(drafts.entry(entry.priority).or_default(), locality)
+            let Some(found) = locality::read(entry, context, &mut addresses)? else { return Ok(()) };
+            add(drafts.entry(entry.priority).or_default(), found)
         };
         read().within_element("endpoints", index)?;
     }
     let drops = assignment.policy.as_ref().map_or(&[][..], |policy| &policy.drop_overloads);
     let drop = |(index, overload)| drop_category(overload).within_element("policy.drop_overloads", index);
-    Ok(EndpointSet {
-        priorities: without_gaps(drafts)?,
-        drops: drops.iter().enumerate().map(drop).collect::<Checked<_>>()?,
-    })
+    let drops = drops.iter().enumerate().map(drop).collect::<Checked<_>>()?;
+    let drafts = without_gaps(drafts)?;
+    let mut priorities = Vec::with_capacity(drafts.len());
+    let mut collections = Vec::new();
+    for (priority, draft) in drafts.into_iter().enumerate() {
+        let refer = |(locality, name)| CollectionRef { priority, locality, name };
+        collections.extend(draft.collections.into_iter().map(refer));
+        priorities.push(Priority { localities: draft.localities });
+    }
+    Ok(ClusterLoadAssignment { set: Arc::new(EndpointSet { priorities, drops }), collections })
 }
 
 /// EDS-04, EDS-06
-fn add(draft: &mut Draft, locality: Locality) -> Checked<()> {
+fn add(draft: &mut Draft, found: locality::Found) -> Checked<()> {
+    let locality::Found { locality, collection } = found;
     draft.weight += u64::from(locality.weight.get());
     if draft.weight > u64::from(u32::MAX) {
         let reason = "the weights of this priority's localities add up to more than 4294967295";
@@ -91,18 +129,19 @@ fn add(draft: &mut Draft, locality: Locality) -> Checked<()> {
     if !draft.known.insert(locality.id.clone()) {
         return Err(Invalid::at("locality", format!("{} occurs twice in this priority", locality.id)));
     }
+    draft.collections.extend(collection.map(|name| (draft.localities.len(), name)));
     draft.localities.push(Arc::new(locality));
     Ok(())
 }
 
 /// EDS-05; none at all is fine and means that nothing can be reached (EDS-01).
-fn without_gaps(drafts: BTreeMap<u32, Draft>) -> Checked<Vec<Priority>> {
+fn without_gaps(drafts: BTreeMap<u32, Draft>) -> Checked<Vec<Draft>> {
     let missing = (0..).zip(drafts.keys()).find(|(expected, found)| expected != *found);
     match missing {
         Some((missing, found)) => {
             Err(Invalid::at("endpoints", format!("priority {found} is used, but not priority {missing}")))
         }
-        None => Ok(drafts.into_values().map(|draft| Priority { localities: draft.localities }).collect()),
+        None => Ok(drafts.into_values().collect()),
     }
 }
 

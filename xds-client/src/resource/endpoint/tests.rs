@@ -11,7 +11,8 @@ use super::*;
 use crate::resource::testing::{OK, Row, check, decode, u32_value};
 
 fn decoded(message: &Proto) -> Arc<EndpointSet> {
-    decode(&EndpointsType, &DecodeContext::default(), message).unwrap()
+    let assignment = decode::<ClusterLoadAssignment>(&EndpointsType, &DecodeContext::default(), message);
+    assignment.unwrap().set.clone()
 }
 
 fn drops(numerator: u32, denominator: i32) -> Option<Policy> {

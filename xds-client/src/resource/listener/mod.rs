@@ -17,9 +17,9 @@ use bytes::Bytes;
 use envoy_types::pb::envoy::config::listener::v3 as proto;
 use mesh_core::config::Name;
 
-use super::decode::{Named, decode_message};
 use super::extension::Extension;
 use super::invalid::{Checked, Invalid, Within};
+use super::message::{self, Named, decode_message};
 use super::transport_socket::Side;
 use super::{AnyResource, DecodeContext, DecodeError, ResourceType, RouteConfiguration};
 
@@ -63,8 +63,17 @@ impl ResourceType for ListenerType {
         true
     }
 
-    fn decode(&self, context: &DecodeContext, bytes: &Bytes) -> Result<(Name, AnyResource), DecodeError> {
-        decode_message(self.type_url(), bytes, |message: proto::Listener| listener(&message, context))
+    fn peek_name(&self, bytes: &Bytes) -> Option<Name> {
+        message::peek_name(bytes)
+    }
+
+    fn decode(
+        &self,
+        context: &DecodeContext,
+        name: Option<&Name>,
+        bytes: &Bytes,
+    ) -> Result<(Name, AnyResource), DecodeError> {
+        decode_message(self.type_url(), name, bytes, |message: proto::Listener| listener(&message, context))
     }
 }
 

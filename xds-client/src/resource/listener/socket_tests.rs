@@ -174,7 +174,7 @@ fn with_matches(matches: Vec<FilterChainMatch>) -> Proto {
 fn read(matches: Vec<FilterChainMatch>) -> Result<(), crate::resource::DecodeError> {
     use prost::Message;
     let bytes = with_matches(matches).encode_to_vec();
-    ListenerType.decode(&DecodeContext::default(), &bytes.into()).map(drop)
+    ListenerType.decode(&DecodeContext::default(), None, &bytes.into()).map(drop)
 }
 
 /// Proves: LDS-17, LDS-18.

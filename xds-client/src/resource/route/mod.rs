@@ -24,9 +24,9 @@ use bytes::Bytes;
 use envoy_types::pb::envoy::config::route::v3 as proto;
 use mesh_core::config::{DomainPattern, Name, Route, VirtualHost};
 
-use super::decode::{Named, decode_message};
 use super::filter;
 use super::invalid::{Checked, Invalid, Within};
+use super::message::{self, Named, decode_message};
 use super::{AnyResource, DecodeContext, DecodeError, ResourceType};
 
 use plugin::Plugins;
@@ -51,8 +51,19 @@ impl ResourceType for RouteConfigurationType {
         false
     }
 
-    fn decode(&self, context: &DecodeContext, bytes: &Bytes) -> Result<(Name, AnyResource), DecodeError> {
-        decode_message(self.type_url(), bytes, |message: proto::RouteConfiguration| read(&message, context))
+    fn peek_name(&self, bytes: &Bytes) -> Option<Name> {
+        message::peek_name(bytes)
+    }
+
+    fn decode(
+        &self,
+        context: &DecodeContext,
+        name: Option<&Name>,
+        bytes: &Bytes,
+    ) -> Result<(Name, AnyResource), DecodeError> {
+        decode_message(self.type_url(), name, bytes, |message: proto::RouteConfiguration| {
+            read(&message, context)
+        })
     }
 }
 

@@ -1,0 +1,111 @@
+//! One endpoint, or the endpoints of one place.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+
+use envoy_types::pb::envoy::config::core::v3::HealthStatus as ProtoHealth;
+use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
+use envoy_types::pb::envoy::config::endpoint::v3::{self as proto, LbEndpoint};
+use mesh_core::config::{Endpoint, EndpointAddresses, HealthStatus, Name};
+
+use crate::resource::DecodeContext;
+use crate::resource::address::ip_and_port;
+use crate::resource::invalid::{Checked, Invalid, Within};
+use crate::resource::metadata::Metadata;
+
+/// Endpoints while they are read: those that are used, and what all of them have in common.
+#[derive(Debug)]
+pub(super) struct Endpoints<'a> {
+    context: &'a DecodeContext,
+    /// Every address of the resource so far (EDS-09).
+    addresses: &'a mut HashSet<SocketAddr>,
+    used: Vec<Endpoint>,
+    weight: u64,
+}
+
+impl<'a> Endpoints<'a> {
+    pub(super) fn new(
+        context: &'a DecodeContext,
+        addresses: &'a mut HashSet<SocketAddr>,
+        capacity: usize,
+    ) -> Self {
+        addresses.reserve(capacity);
+        Self { context, addresses, used: Vec::with_capacity(capacity), weight: 0 }
+    }
+
+    /// Reads another one.
+    pub(super) fn add(&mut self, entry: &LbEndpoint) -> Checked<()> {
+        // EDS-07
+        let weight = entry.load_balancing_weight.map_or(1, |weight| weight.value);
+        let weight =
+            NonZeroU32::new(weight).ok_or_else(|| Invalid::at("load_balancing_weight", "must not be 0"))?;
+        self.weight += u64::from(weight.get());
+        if self.weight > u64::from(u32::MAX) {
+            let reason = "the weights of this locality's endpoints add up to more than 4294967295";
+            return Err(Invalid::at("load_balancing_weight", reason));
+        }
+        self.used.extend(endpoint(entry, weight, self.context, self.addresses)?);
+        Ok(())
+    }
+
+    /// Those that are used.
+    pub(super) fn used(self) -> Vec<Endpoint> {
+        self.used
+    }
+}
+
+/// `None` for an endpoint that is not to be used; it is validated all the same (EDS-11).
+fn endpoint(
+    entry: &LbEndpoint,
+    weight: NonZeroU32,
+    context: &DecodeContext,
+    addresses: &mut HashSet<SocketAddr>,
+) -> Checked<Option<Endpoint>> {
+    let Some(HostIdentifier::Endpoint(endpoint)) = &entry.host_identifier else {
+        return Err(Invalid::at("endpoint", "must be set"));
+    };
+    let own = endpoint_addresses(endpoint, addresses).within("endpoint")?;
+    let metadata = Metadata::read(entry.metadata.as_ref()).within("metadata")?;
+    let health = match ProtoHealth::try_from(entry.health_status) {
+        Ok(ProtoHealth::Unknown) => HealthStatus::Unknown,
+        Ok(ProtoHealth::Healthy) => HealthStatus::Healthy,
+        Ok(ProtoHealth::Draining) => HealthStatus::Draining,
+        Ok(ProtoHealth::Unhealthy | ProtoHealth::Timeout | ProtoHealth::Degraded) | Err(_) => {
+            return Ok(None);
+        }
+    };
+    // EDS-14
+    let hash_key = match context.guards.endpoint_hash_key_backward_compat {
+        true => None,
+        false => metadata.text("envoy.lb", "hash_key").filter(|key| !key.is_empty()).map(Name::from),
+    };
+    let hostname = endpoint.hostname.as_str().into();
+    Ok(Some(Endpoint { addresses: own, weight, health, hostname, hash_key }))
+}
+
+/// EDS-08, EDS-10: the first address and the further ones by the same rules.
+fn endpoint_addresses(
+    endpoint: &proto::Endpoint,
+    known: &mut HashSet<SocketAddr>,
+) -> Checked<EndpointAddresses> {
+    let first = distinct(ip_and_port(endpoint.address.as_ref()), known).within("address")?;
+    if endpoint.additional_addresses.is_empty() {
+        return Ok(EndpointAddresses::from(first));
+    }
+    let mut further = Vec::with_capacity(endpoint.additional_addresses.len());
+    for (index, additional) in endpoint.additional_addresses.iter().enumerate() {
+        let address = distinct(ip_and_port(additional.address.as_ref()), known);
+        further.push(address.within("address").within_element("additional_addresses", index)?);
+    }
+    Ok(EndpointAddresses::new(first, further))
+}
+
+/// EDS-09
+fn distinct(address: Checked<SocketAddr>, known: &mut HashSet<SocketAddr>) -> Checked<SocketAddr> {
+    let address = address?;
+    match known.insert(address) {
+        true => Ok(address),
+        false => Err(Invalid::new(format!("{address} occurs twice in this resource"))),
+    }
+}
