@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use envoy_types::pb::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
 use futures_util::future::BoxFuture;
 
 use crate::bootstrap::ServerConfig;
-use crate::transport::{AdsTransport, RequestSender, ResponseReceiver, TransportError};
+use crate::transport::{
+    AdsRequest, AdsResponse, AdsTransport, RequestSender, ResponseReceiver, TransportError, Variant,
+};
 
 /// The stream, in whatever state it is. Dropping it ends it.
 pub(super) enum Link<T: AdsTransport> {
@@ -24,7 +25,7 @@ pub(super) enum Progress {
     Failed(TransportError),
     /// A request can be sent.
     Ready,
-    Response(Box<DiscoveryResponse>),
+    Response(Box<AdsResponse>),
     /// It has ended.
     Ended(Option<TransportError>),
 }
@@ -32,7 +33,7 @@ pub(super) enum Progress {
 impl<T: AdsTransport> Link<T> {
     pub(super) fn open(transport: &Arc<T>, server: &ServerConfig) -> Self {
         let (transport, server) = (transport.clone(), server.clone());
-        Self::Opening(Box::pin(async move { transport.open(&server).await }))
+        Self::Opening(Box::pin(async move { transport.open(&server, Variant::Sotw).await }))
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -64,7 +65,7 @@ impl<T: AdsTransport> Link<T> {
     }
 
     /// Sends a request, after [`Progress::Ready`].
-    pub(super) fn send(&mut self, request: DiscoveryRequest) {
+    pub(super) fn send(&mut self, request: AdsRequest) {
         if let Self::Open { sender: Some(sender), .. } = self {
             sender.send(request);
         }
@@ -73,7 +74,7 @@ impl<T: AdsTransport> Link<T> {
 
 /// Sends and receives independently: neither waits for the other. What has arrived comes first, so that a stream that
 /// has ended is heard out.
-async fn flow<S: RequestSender, R: ResponseReceiver>(
+async fn flow<S: RequestSender<AdsRequest>, R: ResponseReceiver<AdsResponse>>(
     sender: &mut Option<S>,
     receiver: &mut R,
     wants_to_send: bool,

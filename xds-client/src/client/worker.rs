@@ -24,7 +24,7 @@ use crate::bootstrap::{Bootstrap, ServerConfig};
 use crate::dependency::Origin;
 use crate::protocol::{AdsState, Request, StreamEnd};
 use crate::resource::DecodeContext;
-use crate::transport::{AdsTransport, TransportError};
+use crate::transport::{AdsResponse, AdsTransport, TransportError};
 
 pub(super) struct Worker<T: AdsTransport> {
     transport: Arc<T>,
@@ -119,7 +119,12 @@ impl<T: AdsTransport> Worker<T> {
 
     async fn on_progress(&mut self, progress: Progress) {
         if let Progress::Response(response) = progress {
-            return self.on_response(*response).await;
+            match *response {
+                AdsResponse::Sotw(response) => self.on_response(response).await,
+                // Streams are opened for state of the world only.
+                AdsResponse::Delta(_) => {}
+            }
+            return;
         }
         let now = now();
         let mut ads = lock(&self.ads);
@@ -130,7 +135,7 @@ impl<T: AdsTransport> Worker<T> {
             }
             Progress::Ready => {
                 if let Some(request) = ads.poll_request(now) {
-                    self.link.send(message(request, &self.node));
+                    self.link.send(message(request, &self.node).into());
                 }
             }
             Progress::Failed(error) => {

@@ -6,3 +6,4 @@ mod control;
 mod grpc;
 mod memory;
 mod shared;
+mod streams;

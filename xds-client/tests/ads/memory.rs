@@ -25,7 +25,7 @@ fn client(transport: MemoryTransport) -> XdsClient {
 async fn serve(stream: &mut MemoryStream, control: &Arc<Mutex<Control>>) -> Vec<DiscoveryRequest> {
     control.lock().unwrap().reset();
     let mut requests = Vec::new();
-    while let Some(request) = stream.request().await {
+    while let Some(request) = stream.sotw_request().await {
         if let Some(response) = control.lock().unwrap().answer(&request) {
             stream.respond(response);
         }
@@ -116,13 +116,13 @@ async fn requests_say_who_asks_once_and_ack_what_was_taken() {
     let client = client(transport);
     let watch = client.watch(&Target::new("greeter")).unwrap();
     let mut stream = server.accept().await.unwrap();
-    let first = stream.request().await.unwrap();
+    let first = stream.sotw_request().await.unwrap();
     assert_eq!(first.node.unwrap().id, "n1");
     assert_eq!((&*first.type_url, &*first.resource_names), (LDS, &["greeter".to_owned()][..]));
     let mut control = Control::greeter(&["a"], 1);
     control.answer(&DiscoveryRequest { resource_names: first.resource_names, ..ask(LDS) });
     stream.respond(control.push(LDS));
-    let requests = [stream.request().await.unwrap(), stream.request().await.unwrap()];
+    let requests = [stream.sotw_request().await.unwrap(), stream.sotw_request().await.unwrap()];
     assert!(requests.iter().all(|request| request.node.is_none()));
     assert_eq!((&*requests[0].version_info, &*requests[0].response_nonce), ("2", "2"), "the ACK");
     assert_eq!((&*requests[1].type_url, &*requests[1].resource_names), (RDS, &["routes".to_owned()][..]));
@@ -131,7 +131,7 @@ async fn requests_say_who_asks_once_and_ack_what_was_taken() {
     control.put("routes", &bad);
     control.answer(&requests[1]);
     stream.respond(control.push(RDS));
-    let nack = stream.request().await.unwrap();
+    let nack = stream.sotw_request().await.unwrap();
     let error = nack.error_detail.unwrap();
     assert_eq!((error.code, &*nack.version_info), (3, ""));
     assert!(error.message.starts_with("RouteConfiguration routes: virtual_hosts[0]"), "{}", error.message);
@@ -220,7 +220,7 @@ async fn a_server_that_ends_each_stream_is_not_asked_in_a_loop() {
         while let Some(mut stream) = server.accept().await {
             streams += 1;
             control.lock().unwrap().reset();
-            if let Some(request) = stream.request().await {
+            if let Some(request) = stream.sotw_request().await {
                 stream.respond(control.lock().unwrap().answer(&request).unwrap());
             }
         }
@@ -242,7 +242,7 @@ async fn a_cluster_that_comes_back_a_hundred_times_is_used_each_time() {
         let mut stream = server.accept().await.unwrap();
         loop {
             tokio::select! {
-                Some(request) = stream.request() => {
+                Some(request) = stream.sotw_request() => {
                     control.answer(&request).into_iter().for_each(|response| stream.respond(response));
                 }
                 Some((clusters, port)) = updates.recv() => {

@@ -1,32 +1,43 @@
-//! ADS over gRPC, with tonic.
+//! ADS and load reports over gRPC, with tonic.
 
+mod ads;
 mod channel;
+mod load_report;
+mod pool;
 mod size_guard;
+mod stream;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
-use envoy_types::pb::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
-use futures_util::future::BoxFuture;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::codec::Streaming;
-use tonic::{Response, Status};
+use envoy_types::pb::envoy::service::load_stats::v3::load_reporting_service_client::LoadReportingServiceClient;
+use tonic::transport::Channel;
 
-use super::{AdsTransport, RequestSender, ResponseReceiver, TransportError};
+use super::{AdsTransport, TransportError, Variant};
 use crate::bootstrap::ServerConfig;
 use crate::client::Options;
 
-use size_guard::SizeGuard;
+pub use ads::{GrpcReceiver, GrpcSender};
+pub use load_report::{GrpcLoadReceiver, GrpcLoadSender};
 
-/// ADS over gRPC. Each stream has a connection of its own, which ends with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use ads::{Requests, Responses};
+use pool::{Connection, Pool};
+use size_guard::{Message, SizeGuard};
+use stream::{Incoming, requests};
+
+/// ADS and load reports over gRPC.
+///
+/// The streams of one server share a connection, which ends with the last of them. After an ADS stream has failed, the
+/// next stream makes a new connection, so that it sees new addresses and new files of credentials. Clones share
+/// connections.
+#[derive(Debug, Clone)]
 pub struct GrpcTransport {
     max_message_size: usize,
     connect_timeout: Duration,
     keepalive_interval: Duration,
     keepalive_timeout: Duration,
+    pool: Arc<Pool>,
 }
 
 impl GrpcTransport {
@@ -37,85 +48,62 @@ impl GrpcTransport {
             connect_timeout: options.connect_timeout,
             keepalive_interval: options.keepalive_interval,
             keepalive_timeout: options.keepalive_timeout,
+            pool: Arc::default(),
         }
+    }
+
+    fn guarded(&self, connection: &Connection, message: Message) -> (SizeGuard<Channel>, Failure) {
+        let failure = Arc::new(Mutex::new(None));
+        let guard = SizeGuard::new(connection.channel(), message, self.max_message_size, failure.clone());
+        (guard, failure)
     }
 }
 
 impl AdsTransport for GrpcTransport {
     type Sender = GrpcSender;
     type Receiver = GrpcReceiver;
+    type LoadSender = GrpcLoadSender;
+    type LoadReceiver = GrpcLoadReceiver;
 
-    async fn open(&self, server: &ServerConfig) -> Result<(GrpcSender, GrpcReceiver), TransportError> {
-        let channel = channel::connect(self, server).await?;
-        let failure = Arc::new(Mutex::new(None));
-        let guarded = SizeGuard::new(channel, self.max_message_size, failure.clone());
+    async fn open(
+        &self,
+        server: &ServerConfig,
+        variant: Variant,
+    ) -> Result<(GrpcSender, GrpcReceiver), TransportError> {
+        let connection = self.pool.connection(self, server).await?;
+        let (guard, failure) = self.guarded(&connection, variant.into());
         let mut client =
-            AggregatedDiscoveryServiceClient::new(guarded).max_decoding_message_size(self.max_message_size);
-        let (sender, requests) = mpsc::channel(1);
-        // The server's head may come with its first response, and that after the first request: not to be waited for.
-        let call = async move { client.stream_aggregated_resources(ReceiverStream::new(requests)).await };
-        let call = Call::Head(Box::pin(call));
-        Ok((GrpcSender { requests: sender }, GrpcReceiver { call, failure }))
+            AggregatedDiscoveryServiceClient::new(guard).max_decoding_message_size(self.max_message_size);
+        Ok(match variant {
+            Variant::Sotw => {
+                let (sender, requests) = requests();
+                let head = Box::pin(async move { client.stream_aggregated_resources(requests).await });
+                let receiver = Incoming::new(head, failure, connection);
+                (GrpcSender(Requests::Sotw(sender)), GrpcReceiver(Responses::Sotw(receiver)))
+            }
+            // TR-48
+            Variant::Delta => {
+                let (sender, requests) = requests();
+                let head = Box::pin(async move { client.delta_aggregated_resources(requests).await });
+                let receiver = Incoming::new(head, failure, connection);
+                (GrpcSender(Requests::Delta(sender)), GrpcReceiver(Responses::Delta(receiver)))
+            }
+        })
+    }
+
+    async fn open_load_report(
+        &self,
+        server: &ServerConfig,
+    ) -> Result<(GrpcLoadSender, GrpcLoadReceiver), TransportError> {
+        let connection = self.pool.connection(self, server).await?;
+        let (guard, failure) = self.guarded(&connection, Message::LoadStats);
+        let mut client =
+            LoadReportingServiceClient::new(guard).max_decoding_message_size(self.max_message_size);
+        let (sender, requests) = requests();
+        let head = Box::pin(async move { client.stream_load_stats(requests).await });
+        Ok((GrpcLoadSender(sender), GrpcLoadReceiver(Incoming::new(head, failure, connection))))
     }
 }
 
 /// Why a guard has ended a stream.
 type Failure = Arc<Mutex<Option<TransportError>>>;
-
-/// The way to the server.
-#[derive(Debug)]
-pub struct GrpcSender {
-    requests: mpsc::Sender<DiscoveryRequest>,
-}
-
-impl RequestSender for GrpcSender {
-    async fn ready(&mut self) -> Result<(), TransportError> {
-        match self.requests.reserve().await {
-            Ok(_place) => Ok(()),
-            Err(_) => Err(TransportError::failed("the stream has ended")),
-        }
-    }
-
-    fn send(&mut self, request: DiscoveryRequest) {
-        // Only a stream that has ended refuses: its receiver says so.
-        _ = self.requests.try_send(request);
-    }
-}
-
-/// The way back.
-pub struct GrpcReceiver {
-    call: Call,
-    failure: Failure,
-}
-
-enum Call {
-    Head(BoxFuture<'static, Result<Response<Streaming<DiscoveryResponse>>, Status>>),
-    Body(Box<Streaming<DiscoveryResponse>>),
-}
-
-impl std::fmt::Debug for GrpcReceiver {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GrpcReceiver").finish_non_exhaustive()
-    }
-}
-
-impl ResponseReceiver for GrpcReceiver {
-    async fn receive(&mut self) -> Result<Option<DiscoveryResponse>, TransportError> {
-        loop {
-            match &mut self.call {
-                Call::Head(head) => match head.await {
-                    Ok(response) => self.call = Call::Body(Box::new(response.into_inner())),
-                    Err(status) => return Err(self.error(&status)),
-                },
-                Call::Body(body) => return body.message().await.map_err(|status| self.error(&status)),
-            }
-        }
-    }
-}
-
-impl GrpcReceiver {
-    fn error(&self, status: &Status) -> TransportError {
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-        failure.unwrap_or_else(|| TransportError::from_chain(status))
-    }
-}

@@ -1,0 +1,65 @@
+//! ADS, in both variants.
+
+use envoy_types::pb::envoy::service::discovery::v3::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
+};
+
+use super::stream::{Incoming, Outgoing};
+use crate::transport::{AdsRequest, AdsResponse, RequestSender, ResponseReceiver, TransportError};
+
+/// The way to the server.
+#[derive(Debug)]
+pub struct GrpcSender(pub(super) Requests);
+
+#[derive(Debug)]
+pub(super) enum Requests {
+    Sotw(Outgoing<DiscoveryRequest>),
+    Delta(Outgoing<DeltaDiscoveryRequest>),
+}
+
+impl RequestSender<AdsRequest> for GrpcSender {
+    async fn ready(&mut self) -> Result<(), TransportError> {
+        match &self.0 {
+            Requests::Sotw(requests) => requests.ready().await,
+            Requests::Delta(requests) => requests.ready().await,
+        }
+    }
+
+    fn send(&mut self, request: AdsRequest) {
+        match (&self.0, request) {
+            (Requests::Sotw(requests), AdsRequest::Sotw(request)) => requests.send(request),
+            (Requests::Delta(requests), AdsRequest::Delta(request)) => requests.send(request),
+            (_, request) => {
+                let type_url = request.type_url();
+                tracing::error!(type_url, "a request of another variant than its ADS stream is not sent");
+            }
+        }
+    }
+}
+
+/// The way back.
+#[derive(Debug)]
+pub struct GrpcReceiver(pub(super) Responses);
+
+#[derive(Debug)]
+pub(super) enum Responses {
+    Sotw(Incoming<DiscoveryResponse>),
+    Delta(Incoming<DeltaDiscoveryResponse>),
+}
+
+impl ResponseReceiver<AdsResponse> for GrpcReceiver {
+    async fn receive(&mut self) -> Result<Option<AdsResponse>, TransportError> {
+        let (received, connection) = match &mut self.0 {
+            Responses::Sotw(stream) => {
+                (stream.receive().await.map(|response| response.map(AdsResponse::Sotw)), stream.connection())
+            }
+            Responses::Delta(stream) => {
+                (stream.receive().await.map(|response| response.map(AdsResponse::Delta)), stream.connection())
+            }
+        };
+        if received.is_err() {
+            connection.retire();
+        }
+        received
+    }
+}

@@ -1,0 +1,30 @@
+//! Load reports (LRS).
+
+use envoy_types::pb::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
+
+use super::stream::{Incoming, Outgoing};
+use crate::transport::{RequestSender, ResponseReceiver, TransportError};
+
+/// The way to the server, for load reports.
+#[derive(Debug)]
+pub struct GrpcLoadSender(pub(super) Outgoing<LoadStatsRequest>);
+
+impl RequestSender<LoadStatsRequest> for GrpcLoadSender {
+    async fn ready(&mut self) -> Result<(), TransportError> {
+        self.0.ready().await
+    }
+
+    fn send(&mut self, request: LoadStatsRequest) {
+        self.0.send(request);
+    }
+}
+
+/// The way back, for what is to be reported.
+#[derive(Debug)]
+pub struct GrpcLoadReceiver(pub(super) Incoming<LoadStatsResponse>);
+
+impl ResponseReceiver<LoadStatsResponse> for GrpcLoadReceiver {
+    async fn receive(&mut self) -> Result<Option<LoadStatsResponse>, TransportError> {
+        self.0.receive().await
+    }
+}

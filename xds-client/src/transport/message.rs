@@ -1,0 +1,93 @@
+//! What an ADS stream carries, in the two variants of the protocol.
+
+use envoy_types::pb::envoy::service::discovery::v3::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
+};
+
+/// Which method of ADS a stream uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Variant {
+    /// State of the world, `StreamAggregatedResources`: a request names all that is asked for.
+    #[default]
+    Sotw,
+    /// Incremental, `DeltaAggregatedResources`: requests and responses carry what has changed (TR-48).
+    Delta,
+}
+
+/// A request on an ADS stream, in the stream's variant.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AdsRequest {
+    /// On a stream of [`Variant::Sotw`].
+    Sotw(DiscoveryRequest),
+    /// On a stream of [`Variant::Delta`].
+    Delta(DeltaDiscoveryRequest),
+}
+
+impl AdsRequest {
+    /// The type that is asked for.
+    pub fn type_url(&self) -> &str {
+        match self {
+            Self::Sotw(request) => &request.type_url,
+            Self::Delta(request) => &request.type_url,
+        }
+    }
+
+    /// The request, if it is of this variant.
+    pub fn into_sotw(self) -> Option<DiscoveryRequest> {
+        match self {
+            Self::Sotw(request) => Some(request),
+            Self::Delta(_) => None,
+        }
+    }
+
+    /// The request, if it is of this variant.
+    pub fn into_delta(self) -> Option<DeltaDiscoveryRequest> {
+        match self {
+            Self::Sotw(_) => None,
+            Self::Delta(request) => Some(request),
+        }
+    }
+}
+
+impl From<DiscoveryRequest> for AdsRequest {
+    fn from(request: DiscoveryRequest) -> Self {
+        Self::Sotw(request)
+    }
+}
+
+impl From<DeltaDiscoveryRequest> for AdsRequest {
+    fn from(request: DeltaDiscoveryRequest) -> Self {
+        Self::Delta(request)
+    }
+}
+
+/// A response on an ADS stream, in the stream's variant.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AdsResponse {
+    /// On a stream of [`Variant::Sotw`].
+    Sotw(DiscoveryResponse),
+    /// On a stream of [`Variant::Delta`].
+    Delta(DeltaDiscoveryResponse),
+}
+
+impl AdsResponse {
+    /// The type of its resources.
+    pub fn type_url(&self) -> &str {
+        match self {
+            Self::Sotw(response) => &response.type_url,
+            Self::Delta(response) => &response.type_url,
+        }
+    }
+}
+
+impl From<DiscoveryResponse> for AdsResponse {
+    fn from(response: DiscoveryResponse) -> Self {
+        Self::Sotw(response)
+    }
+}
+
+impl From<DeltaDiscoveryResponse> for AdsResponse {
+    fn from(response: DeltaDiscoveryResponse) -> Self {
+        Self::Delta(response)
+    }
+}
