@@ -3,11 +3,13 @@
 //! - [`config`]: immutable, validated, complete; swapped whole.
 //! - [`policy`]: decisions as pure functions and state machines; time and randomness are arguments.
 //! - [`runtime`]: the request path, connections and tasks; the only tokio in the crate.
+//! - [`shared`]: collections whose versions share what they have in common.
 //!
 //! This crate knows nothing of xDS, protobuf or tonic.
 
 pub mod config;
 pub mod policy;
 pub mod runtime;
+pub mod shared;
 
 pub use runtime::Mesh;

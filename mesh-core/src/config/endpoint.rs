@@ -9,7 +9,7 @@ use crate::policy::matcher::Fraction;
 use super::{Locality, Name};
 
 /// All endpoints of a cluster, by priority.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct EndpointSet {
     /// Priority 0 first; no gaps. Empty: the cluster is unreachable.
     pub priorities: Vec<Priority>,
@@ -18,7 +18,7 @@ pub struct EndpointSet {
 }
 
 /// The localities of one priority.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Priority {
     /// Each locality at most once.
     pub localities: Vec<Arc<Locality>>,
@@ -34,7 +34,7 @@ pub struct DropCategory {
 }
 
 /// One endpoint of a locality.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// What identifies it.
     pub addresses: EndpointAddresses,

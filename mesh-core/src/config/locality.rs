@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use super::{Endpoint, Name};
+use super::{Endpoint, Endpoints, Name};
 
 /// Where endpoints are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -24,20 +24,20 @@ impl std::fmt::Display for LocalityId {
 }
 
 /// Endpoints in the same place, and their share of the priority's calls.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Locality {
     /// Unique within a priority.
     pub id: LocalityId,
     /// Share of the priority's calls.
     pub weight: NonZeroU32,
     /// May be empty.
-    pub endpoints: Vec<Endpoint>,
+    pub endpoints: Endpoints,
 }
 
 impl Locality {
     /// A locality with an empty identifier and weight 1.
     pub fn of(endpoints: Vec<Endpoint>) -> Self {
-        Self { id: LocalityId::default(), weight: NonZeroU32::MIN, endpoints }
+        Self { id: LocalityId::default(), weight: NonZeroU32::MIN, endpoints: endpoints.into() }
     }
 
     /// The identifier's name as metrics show it.

@@ -7,6 +7,7 @@
 
 mod cluster;
 mod endpoint;
+mod endpoints;
 mod error;
 mod locality;
 mod retry;
@@ -23,6 +24,7 @@ pub use cluster::{
     OutlierDetection, ReportedMetric, RingHash, SuccessRateEjection,
 };
 pub use endpoint::{DropCategory, Endpoint, EndpointAddresses, EndpointSet, HealthStatus, Priority};
+pub use endpoints::{EndpointChanges, Endpoints, EndpointsIter};
 pub use error::{ConfigError, ResourceError};
 pub use locality::{Locality, LocalityId};
 pub use retry::{RetryBackoff, RetryPolicy, RetryableCodes};

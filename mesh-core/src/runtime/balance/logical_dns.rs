@@ -154,7 +154,8 @@ mod tests {
         let set = dns.on_answer(start, 1, Ok(answer.clone()), &mut rng).unwrap().unwrap();
         let [priority] = &set.priorities[..] else { panic!("one priority: {set:?}") };
         let [locality] = &priority.localities[..] else { panic!("one locality: {set:?}") };
-        let [endpoint] = &locality.endpoints[..] else { panic!("one endpoint: {set:?}") };
+        assert_eq!(locality.endpoints.len(), 1, "one endpoint: {set:?}");
+        let endpoint = locality.endpoints.iter().next().unwrap();
         assert_eq!(
             (locality.id.to_string(), locality.weight.get()),
             (Locality::of(vec![]).id.to_string(), 1)

@@ -29,7 +29,7 @@ fn decoded(context: &DecodeContext, change: impl FnOnce(&mut LbEndpoint)) -> Vec
     let mut message = two_priorities();
     change(first(&mut message));
     let assignment = decode::<super::ClusterLoadAssignment>(&EndpointsType, context, &message).unwrap();
-    assignment.set.priorities[0].localities[0].endpoints.clone()
+    assignment.set.priorities[0].localities[0].endpoints.iter().cloned().collect()
 }
 
 const ADDRESSES_AND_WEIGHTS: &[Row<ClusterLoadAssignment>] = &[

@@ -1,0 +1,232 @@
+//! A locality's endpoints.
+
+use std::fmt;
+
+use crate::shared::SharedList;
+
+use super::{Endpoint, Name};
+
+/// A locality's endpoints, in order. Versions that differ little share the rest.
+///
+/// Make it from a `Vec` when all endpoints come at once; or let it grow with [`with`](Self::with) when each has a name
+/// of its own under which it changes, as the members of an endpoint collection do. Endpoints without a name come first
+/// and keep their order; named ones follow in the order of their names, wherever they were inserted.
+///
+/// An address may occur twice. The first endpoint that has it counts, the others are ignored; every update then looks at
+/// all endpoints, which is cheap but not free.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Endpoints(SharedList<Member>);
+
+/// An endpoint, with its name if it has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Member {
+    name: Option<Name>,
+    endpoint: Endpoint,
+}
+
+/// What of an [`Endpoints`] is not in another one.
+///
+/// Applied as a whole it is exact: an endpoint that stays, or changed, may be among both.
+#[derive(Debug)]
+pub struct EndpointChanges<'a> {
+    /// Those of the old version.
+    pub removed: Vec<&'a Endpoint>,
+    /// Those of the new version.
+    pub added: Vec<&'a Endpoint>,
+}
+
+impl Endpoints {
+    /// Named endpoints. Of two with the same name the later one counts.
+    pub fn named(members: impl IntoIterator<Item = (Name, Endpoint)>) -> Self {
+        let mut members: Vec<_> =
+            members.into_iter().map(|(name, endpoint)| Member { name: Some(name), endpoint }).collect();
+        // The sort is stable, so the later one of equals comes first in the reversed order, and stays.
+        members.reverse();
+        members.sort_by(|a, b| a.name.cmp(&b.name));
+        members.dedup_by(|later, first| later.name == first.name);
+        Self(members.into_iter().collect())
+    }
+
+    /// The same with another endpoint of this name, or without one: inserts, replaces or removes.
+    ///
+    /// Costs a copy of about a hundred endpoints, and a pointer per 64 of the others. Without a difference it is the same
+    /// version.
+    #[must_use]
+    pub fn with(&self, name: &Name, endpoint: Option<Endpoint>) -> Self {
+        let member = endpoint.map(|endpoint| Member { name: Some(name.clone()), endpoint });
+        let chunks = self.0.chunks();
+        let Some(at) = self.chunk_of(name) else { return Self(member.into_iter().collect()) };
+        let chunk = &chunks[at];
+        let copy = |range: std::ops::Range<usize>| chunk[range].iter().cloned();
+        let copied = match (place_in(chunk, name), member) {
+            (Err(_), None) => return self.clone(),
+            (Ok(place), Some(member)) if chunk[place] == member => return self.clone(),
+            (Ok(place), member) => copy(0..place).chain(member).chain(copy(place + 1..chunk.len())).collect(),
+            (Err(place), member) => copy(0..place).chain(member).chain(copy(place..chunk.len())).collect(),
+        };
+        Self(self.0.with_chunk(at, copied))
+    }
+
+    /// The endpoint of this name.
+    pub fn get(&self, name: &str) -> Option<&Endpoint> {
+        let chunk = &self.0.chunks()[self.chunk_of(name)?];
+        place_in(chunk, name).ok().map(|place| &chunk[place].endpoint)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All endpoints, in order.
+    pub fn iter(&self) -> EndpointsIter<'_> {
+        EndpointsIter(self.0.iter())
+    }
+
+    /// What was removed from `old` and added to make `new`. A changed endpoint is among both.
+    ///
+    /// Costs a pointer comparison per shared chunk of 64, and a comparison per endpoint of the others.
+    pub fn changes<'a>(old: &'a Self, new: &'a Self) -> EndpointChanges<'a> {
+        let changes = SharedList::changes(&old.0, &new.0);
+        let endpoints =
+            |members: Vec<&'a Member>| members.into_iter().map(|member| &member.endpoint).collect();
+        EndpointChanges { removed: endpoints(changes.removed), added: endpoints(changes.added) }
+    }
+
+    /// The chunk that has the name, or would. `None`: there are no chunks.
+    fn chunk_of(&self, name: &str) -> Option<usize> {
+        let begins_before =
+            |chunk: &[Member]| chunk.first().is_some_and(|first| first.name.as_deref() <= Some(name));
+        let beyond = self.0.chunks().partition_point(|chunk| begins_before(chunk));
+        (!self.0.is_empty()).then(|| beyond.saturating_sub(1))
+    }
+}
+
+fn place_in(chunk: &[Member], name: &str) -> Result<usize, usize> {
+    chunk.binary_search_by(|member| member.name.as_deref().cmp(&Some(name)))
+}
+
+impl From<Vec<Endpoint>> for Endpoints {
+    fn from(endpoints: Vec<Endpoint>) -> Self {
+        endpoints.into_iter().collect()
+    }
+}
+
+impl FromIterator<Endpoint> for Endpoints {
+    fn from_iter<I: IntoIterator<Item = Endpoint>>(endpoints: I) -> Self {
+        Self(endpoints.into_iter().map(|endpoint| Member { name: None, endpoint }).collect())
+    }
+}
+
+impl<'a> IntoIterator for &'a Endpoints {
+    type Item = &'a Endpoint;
+    type IntoIter = EndpointsIter<'a>;
+
+    fn into_iter(self) -> EndpointsIter<'a> {
+        self.iter()
+    }
+}
+
+/// All endpoints of an [`Endpoints`], in order.
+#[derive(Debug)]
+pub struct EndpointsIter<'a>(crate::shared::Iter<'a, Member>);
+
+impl<'a> Iterator for EndpointsIter<'a> {
+    type Item = &'a Endpoint;
+
+    fn next(&mut self) -> Option<&'a Endpoint> {
+        self.0.next().map(|member| &member.endpoint)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl ExactSizeIterator for EndpointsIter<'_> {}
+
+impl fmt::Debug for Endpoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn endpoint(port: u16) -> Endpoint {
+        Endpoint::new(([10, 0, 0, 1], port).into())
+    }
+
+    fn ports(endpoints: &Endpoints) -> Vec<u16> {
+        endpoints.iter().map(|endpoint| endpoint.addresses.first().port()).collect()
+    }
+
+    #[test]
+    fn endpoints_without_names_stay_where_they_are_and_come_first() {
+        let plain = Endpoints::from(vec![endpoint(3), endpoint(1), endpoint(2)]);
+        assert_eq!(ports(&plain), [3, 1, 2]);
+        let more = plain.with(&"b".into(), Some(endpoint(8))).with(&"a".into(), Some(endpoint(9)));
+        assert_eq!(ports(&more), [3, 1, 2, 9, 8]);
+        assert_eq!(more.with(&"a".into(), None).with(&"b".into(), None), plain);
+        assert_eq!(plain.get("a"), None);
+    }
+
+    #[test]
+    fn an_address_may_occur_twice_and_of_equal_names_the_later_counts() {
+        let members = [("b", 1), ("a", 1), ("b", 2), ("b", 3)];
+        let endpoints = Endpoints::named(members.map(|(name, port)| (name.into(), endpoint(port))));
+        assert_eq!(ports(&endpoints), [1, 3]);
+        assert_eq!(endpoints.get("b"), Some(&endpoint(3)));
+        assert_eq!(ports(&endpoints.with(&"c".into(), Some(endpoint(1)))), [1, 3, 1]);
+    }
+
+    #[test]
+    fn what_changes_nothing_is_the_same_version() {
+        let names = (0..1_000_u16).map(|port| (format!("{port:04}").into(), endpoint(port)));
+        let old = Endpoints::named(names);
+        for (name, value) in [("0500", Some(endpoint(500))), ("none", None)] {
+            assert!(old.with(&name.into(), value).0.is_same(&old.0), "{name}");
+        }
+        let new = old.with(&"0500".into(), Some(endpoint(7_000)));
+        let changes = Endpoints::changes(&old, &new);
+        assert_eq!((changes.removed, changes.added), (vec![&endpoint(500)], vec![&endpoint(7_000)]));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn named_endpoints_are_those_of_a_map(
+            begin in prop::collection::btree_map(0_u16..2_000, 0_u16..9, 0..400),
+            edits in prop::collection::vec((0_u16..2_000, prop::option::of(0_u16..9)), 0..300),
+        ) {
+            let name = |number: u16| Name::from(format!("member-{number}"));
+            let mut map: BTreeMap<Name, u16> =
+                begin.into_iter().map(|(number, port)| (name(number), port)).collect();
+            let mut endpoints = Endpoints::named(map.iter().map(|(name, port)| (name.clone(), endpoint(*port))));
+            for (number, port) in edits {
+                endpoints = endpoints.with(&name(number), port.map(endpoint));
+                match port {
+                    Some(port) => map.insert(name(number), port),
+                    None => map.remove(&name(number)),
+                };
+            }
+            prop_assert_eq!(ports(&endpoints), map.values().copied().collect::<Vec<_>>());
+            prop_assert_eq!(endpoints.len(), map.len());
+            for (name, port) in &map {
+                prop_assert_eq!(endpoints.get(name), Some(&endpoint(*port)));
+            }
+        }
+    }
+}
