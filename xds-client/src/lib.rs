@@ -13,4 +13,7 @@ pub mod protocol;
 pub mod resource;
 pub mod transport;
 
-pub use client::{Options, StartError, Status, XdsClient, shared, shared_mesh, start, start_with};
+pub use client::{
+    Options, ResourceView, ResourceWatch, ServerStatus, StartError, Status, XdsClient, shared, shared_mesh,
+    start, start_with,
+};

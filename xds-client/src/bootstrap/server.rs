@@ -53,6 +53,10 @@ pub struct ServerFeatures {
     pub trusted_xds_server: bool,
     /// A data error drops what was good before (BS-21).
     pub fail_on_data_errors: bool,
+    /// A resource that does not come in time means that the server is slow, not that there is none (BS-22).
+    pub resource_timer_is_transient_error: bool,
+    /// The server is spoken to in incremental xDS (TR-48). This one is our own.
+    pub incremental_xds: bool,
 }
 
 impl ServerFeatures {
@@ -62,6 +66,8 @@ impl ServerFeatures {
             "ignore_resource_deletion" => self.ignore_resource_deletion = true,
             "trusted_xds_server" => self.trusted_xds_server = true,
             "fail_on_data_errors" => self.fail_on_data_errors = true,
+            "resource_timer_is_transient_error" => self.resource_timer_is_transient_error = true,
+            "incremental_xds" => self.incremental_xds = true,
             _ => {}
         }
     }

@@ -315,7 +315,11 @@ fn features_are_known_by_name_and_anything_else_is_ignored() {
         (json!([1, "ignore_resource_deletion"]), ServerFeatures { ignore_resource_deletion: true, ..none }),
         (json!(["trusted_xds_server", {}]), ServerFeatures { trusted_xds_server: true, ..none }),
         (json!(["fail_on_data_errors"]), ServerFeatures { fail_on_data_errors: true, ..none }),
-        (json!(["resource_timer_is_transient_error"]), none),
+        (
+            json!(["resource_timer_is_transient_error"]),
+            ServerFeatures { resource_timer_is_transient_error: true, ..none },
+        ),
+        (json!(["incremental_xds"]), ServerFeatures { incremental_xds: true, ..none }),
     ];
     for (list, expected) in rows {
         assert_eq!(features(list.clone()), expected, "{list}");

@@ -1,55 +1,138 @@
 //! A response as the wire has it becomes one that the protocol understands.
 
-use envoy_types::pb::envoy::service::discovery::v3::DiscoveryResponse;
-use envoy_types::pb::google::protobuf::Any;
+use std::sync::Arc;
 
-use crate::protocol::{Received, Rejected, Response};
+use envoy_types::pb::envoy::service::discovery::v3 as discovery;
+use mesh_core::config::Name;
+
+use crate::protocol::{Heartbeat, Received, Rejected, Response, ServerError};
 use crate::resource::{
-    ClusterType, DecodeContext, DecodeError, EndpointsType, ListenerType, ResourceType,
-    RouteConfigurationType, Unwrapped, decode,
+    ClusterType, DecodeContext, DecodeError, EndpointCollectionType, EndpointsType, LbEndpointType,
+    ListenerType, ResourceType, RouteConfigurationType, Unwrapped, decode, decode_wrapped,
 };
+use crate::transport::AdsResponse;
+
+/// The types of resource that are understood, ours and users'.
+#[derive(Debug, Clone)]
+pub(super) struct Types(Vec<Arc<dyn ResourceType>>);
+
+impl Default for Types {
+    fn default() -> Self {
+        Self(vec![
+            Arc::new(ListenerType),
+            Arc::new(RouteConfigurationType),
+            Arc::new(ClusterType),
+            Arc::new(EndpointsType),
+            Arc::new(EndpointCollectionType),
+            Arc::new(LbEndpointType),
+        ])
+    }
+}
+
+impl Types {
+    pub(super) fn find(&self, type_url: &str) -> Option<&Arc<dyn ResourceType>> {
+        self.0.iter().find(|known| known.type_url() == type_url)
+    }
+
+    /// Of two for the same messages the first stays.
+    pub(super) fn add(&mut self, resource_type: Arc<dyn ResourceType>) {
+        if self.find(resource_type.type_url()).is_none() {
+            self.0.push(resource_type);
+        }
+    }
+}
 
 /// Decodes every resource. Lets other tasks run in between: a large response takes a while.
 ///
 /// A type that nobody here knows has never been asked for, so its resources are not even looked at (TR-08).
-pub(super) async fn decode_response(context: &DecodeContext, response: DiscoveryResponse) -> Response {
-    let DiscoveryResponse { version_info, resources, type_url, nonce, .. } = response;
-    let known = TYPES.into_iter().find(|known| known.type_url() == type_url);
-    let mut decoded = Vec::with_capacity(resources.len());
+pub(super) async fn decode_response(
+    types: &Types,
+    context: &DecodeContext,
+    response: AdsResponse,
+) -> Response {
+    match response {
+        AdsResponse::Sotw(response) => {
+            let discovery::DiscoveryResponse { version_info, resources, type_url, nonce, .. } = response;
+            let errors = response.resource_errors.into_iter().filter_map(server_error).collect();
+            let mut decoded =
+                Response { type_url, version: version_info, nonce, errors, ..Response::default() };
+            if let Some(known) = types.find(&decoded.type_url).cloned() {
+                let entries = resources.into_iter().map(|any| (any.value.len(), any));
+                collect(&mut decoded, entries, |any| decode(&*known, context, any)).await;
+            }
+            decoded
+        }
+        AdsResponse::Delta(response) => {
+            let discovery::DeltaDiscoveryResponse { resources, type_url, nonce, .. } = response;
+            let mut removed: Vec<Name> =
+                response.removed_resources.iter().map(|name| name.as_str().into()).collect();
+            removed.extend(response.removed_resource_names.iter().map(|known| known.name.as_str().into()));
+            let errors = response.resource_errors.into_iter().filter_map(server_error).collect();
+            let mut decoded = Response { type_url, nonce, removed, errors, ..Response::default() };
+            if let Some(known) = types.find(&decoded.type_url).cloned() {
+                let size = |wrapper: &discovery::Resource| {
+                    wrapper.resource.as_ref().map_or(0, |any| any.value.len())
+                };
+                let entries = resources.into_iter().map(|wrapper| (size(&wrapper), wrapper));
+                let decode = |wrapper: discovery::Resource| {
+                    let aliases = wrapper.aliases.iter().map(|alias| alias.as_str().into()).collect();
+                    let decoded = decode_wrapped(&*known, context, wrapper);
+                    (decoded, aliases)
+                };
+                collect_named(&mut decoded, entries, decode).await;
+            }
+            decoded
+        }
+    }
+}
+
+async fn collect<E>(
+    into: &mut Response,
+    entries: impl Iterator<Item = (usize, E)>,
+    decode: impl Fn(E) -> Result<Unwrapped, DecodeError>,
+) {
+    collect_named(into, entries, |entry| (decode(entry), Vec::new())).await;
+}
+
+async fn collect_named<E>(
+    into: &mut Response,
+    entries: impl Iterator<Item = (usize, E)>,
+    decode: impl Fn(E) -> (Result<Unwrapped, DecodeError>, Vec<Name>),
+) {
     let mut since_yield = 0;
-    if let Some(known) = known {
-        for any in resources {
-            since_yield += any.value.len();
-            decoded.push(decode_resource(known, context, any));
-            if since_yield > YIELD_AFTER {
-                since_yield = 0;
-                tokio::task::yield_now().await;
+    for (size, entry) in entries {
+        let (decoded, aliases) = decode(entry);
+        match decoded {
+            Ok(Unwrapped::Resource(decoded)) => into.resources.push(Ok(Received {
+                name: decoded.name,
+                aliases,
+                version: (!decoded.version.is_empty()).then(|| decoded.version.as_str().into()),
+                ttl: decoded.ttl,
+                resource: decoded.value,
+                bytes: decoded.bytes,
+            })),
+            Ok(Unwrapped::Heartbeat { name, version, ttl }) => {
+                into.heartbeats.push(Heartbeat { name, version: version.into(), ttl });
+            }
+            Err(DecodeError { name, field, reason, .. }) => {
+                let reason = if field.is_empty() { reason } else { format!("{field}: {reason}") };
+                into.resources.push(Err(Rejected { name, reason }));
             }
         }
-    }
-    Response { type_url, version: version_info, nonce, resources: decoded }
-}
-
-fn decode_resource(
-    resource_type: &dyn ResourceType,
-    context: &DecodeContext,
-    any: Any,
-) -> Result<Received, Rejected> {
-    match decode(resource_type, context, any) {
-        Ok(Unwrapped::Resource(decoded)) => {
-            Ok(Received { name: decoded.name, resource: decoded.value, bytes: decoded.bytes })
-        }
-        Ok(Unwrapped::Heartbeat { name, .. }) => {
-            Err(Rejected { name: Some(name), reason: "a resource is missing".to_owned() })
-        }
-        Err(DecodeError { name, field, reason, .. }) => {
-            let reason = if field.is_empty() { reason } else { format!("{field}: {reason}") };
-            Err(Rejected { name, reason })
+        since_yield += size;
+        if since_yield > YIELD_AFTER {
+            since_yield = 0;
+            tokio::task::yield_now().await;
         }
     }
 }
 
-const TYPES: [&dyn ResourceType; 4] = [&ListenerType, &RouteConfigurationType, &ClusterType, &EndpointsType];
+/// TR-30
+fn server_error(error: discovery::ResourceError) -> Option<ServerError> {
+    let name = error.resource_name?.name;
+    let detail = error.error_detail.unwrap_or_default();
+    (!name.is_empty()).then(|| ServerError { name: name.into(), code: detail.code, message: detail.message })
+}
 
 /// Bytes decoded without a break.
 const YIELD_AFTER: usize = 64 << 10;

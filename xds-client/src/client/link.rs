@@ -31,9 +31,9 @@ pub(super) enum Progress {
 }
 
 impl<T: AdsTransport> Link<T> {
-    pub(super) fn open(transport: &Arc<T>, server: &ServerConfig) -> Self {
+    pub(super) fn open(transport: &Arc<T>, server: &ServerConfig, variant: Variant) -> Self {
         let (transport, server) = (transport.clone(), server.clone());
-        Self::Opening(Box::pin(async move { transport.open(&server, Variant::Sotw).await }))
+        Self::Opening(Box::pin(async move { transport.open(&server, variant).await }))
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -11,14 +11,19 @@
 //! Invariants: the worker holds no sender of its own commands, and nothing waits for room in a channel that the worker
 //! empties, so it can neither outlive its users nor block them.
 
+mod collections;
 mod decode;
+mod encode;
 mod error;
 mod link;
 mod options;
+mod plan;
 mod registry;
+mod resource_watch;
 mod shared;
 mod status;
 mod targets;
+mod watchers;
 mod worker;
 
 use std::fmt;
@@ -30,18 +35,21 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::bootstrap::{Bootstrap, ServerConfig};
-use crate::protocol::{AdsState, DataErrors, Settings};
+use crate::protocol::AdsState;
+use crate::resource::ResourceType;
 use crate::transport::{AdsTransport, GrpcTransport};
 
 pub use error::StartError;
 pub use options::Options;
+pub use resource_watch::{ResourceView, ResourceWatch};
 pub use shared::{shared, shared_mesh};
-pub use status::Status;
+pub use status::{ServerStatus, Status};
 
+use plan::Plan;
 use registry::Registry;
 use worker::Worker;
 
-/// Starts an xDS client for the bootstrap's first server, with the default [`Options`].
+/// Starts an xDS client for the bootstrap's servers, with the default [`Options`].
 ///
 /// Nothing is connected, and no task runs, until something is watched. The task then runs on the tokio runtime that
 /// this is called in.
@@ -78,33 +86,18 @@ pub fn start_with<T: AdsTransport>(
     options: Options,
 ) -> Result<XdsClient, StartError> {
     let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
-    let server = bootstrap.servers().first().ok_or(StartError::NoServer)?.clone();
-    let ads = Arc::new(Mutex::new(AdsState::new(settings(&bootstrap, &server, &options))));
+    let Plan { servers, settings } = Plan::new(&bootstrap, &options);
+    let data_errors = settings.servers.first().ok_or(StartError::NoServer)?.data_errors;
+    let ads = Arc::new(Mutex::new(AdsState::new(settings)));
     let (commands, received) = mpsc::unbounded_channel();
     let node_id: Name = bootstrap.node().id.as_str().into();
-    let worker = Worker::new(&bootstrap, server.clone(), transport, &options, ads.clone(), received);
+    let worker = Worker::new(&bootstrap, &servers, data_errors, transport, &options, ads.clone(), received);
     let registry = Registry::new(commands, runtime, Box::pin(worker.run()));
-    Ok(XdsClient { inner: Arc::new(Inner { bootstrap, server, node_id, ads, registry }) })
+    Ok(XdsClient { inner: Arc::new(Inner { bootstrap, servers, node_id, ads, registry }) })
 }
 
-/// How the protocol treats this server.
-fn settings(bootstrap: &Bootstrap, server: &ServerConfig, options: &Options) -> Settings {
-    let features = server.features();
-    let data_errors = match (features.fail_on_data_errors, features.ignore_resource_deletion) {
-        (true, _) => DataErrors::Fail,
-        (false, true) => DataErrors::IgnoreDeletion,
-        (false, false) => DataErrors::Ambient,
-    };
-    let served = bootstrap.authorities().iter().filter(|(_, known)| known.servers().first() == Some(server));
-    Settings {
-        resource_timeout: options.resource_timeout,
-        backoff: options.backoff,
-        data_errors,
-        authorities: served.map(|(name, _)| name.as_str().into()).collect(),
-    }
-}
-
-/// A running xDS client: gives targets their configurations, over one stream however many they are.
+/// A running xDS client: gives targets their configurations, over one stream to each server that is needed, however
+/// many they are.
 ///
 /// Cheap to clone. The stream ends with the last watch, the task with the last watch and the last handle.
 #[derive(Clone)]
@@ -115,7 +108,8 @@ pub struct XdsClient {
 #[derive(Debug)]
 struct Inner {
     bootstrap: Bootstrap,
-    server: ServerConfig,
+    /// By [`ServerId`](crate::protocol::ServerId).
+    servers: Vec<ServerConfig>,
     node_id: Name,
     ads: Arc<Mutex<AdsState>>,
     registry: Registry,
@@ -124,8 +118,23 @@ struct Inner {
 impl XdsClient {
     /// What is being watched, and how that is going. Takes time linear in the number of resources.
     pub fn status(&self) -> Status {
-        let Inner { server, node_id, ads, .. } = &*self.inner;
-        Status::of(&lock(ads), server.uri().into(), node_id.clone())
+        let Inner { servers, node_id, ads, .. } = &*self.inner;
+        Status::of(&lock(ads), servers, node_id.clone())
+    }
+
+    /// Watches a single resource of any type, yours too, over the streams that the client has anyway. What a target
+    /// needs is watched without this.
+    ///
+    /// A type URL means one type in a client: the first that is watched, ours before any other. A watch for values of
+    /// another type sees an error. Costs nothing but the resource itself.
+    pub fn watch_resource<V: Send + Sync + 'static>(
+        &self,
+        resource_type: impl ResourceType,
+        name: impl Into<Name>,
+    ) -> ResourceWatch<V> {
+        let inner = &self.inner;
+        let (views, guard) = inner.registry.watch_resource(inner, Arc::new(resource_type), name.into());
+        ResourceWatch::new(views, guard)
     }
 
     /// The bootstrap that it was started with.
@@ -136,16 +145,9 @@ impl XdsClient {
 
 impl ConfigSource for XdsClient {
     fn watch(&self, target: &Target) -> Result<ConfigWatch, SourceError> {
-        let Inner { bootstrap, node_id, server, registry, .. } = &*self.inner;
+        let Inner { bootstrap, node_id, registry, .. } = &*self.inner;
         let refused = |reason: &dyn fmt::Display| SourceError::new(format!("{reason} (node {node_id})"));
         let listener = bootstrap.listener_name(target).map_err(|error| refused(&error))?;
-        if let Some(authority) = &target.xds_authority
-            && let Some(known) = bootstrap.authorities().get(authority)
-            && known.servers().first() != Some(server)
-        {
-            let reason = format!("{target}: only authorities of control server {} are served", server.uri());
-            return Err(refused(&reason));
-        }
         Ok(registry.watch(&self.inner, target, &listener.into()))
     }
 
@@ -156,9 +158,9 @@ impl ConfigSource for XdsClient {
 
 impl fmt::Debug for XdsClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { server, node_id, .. } = &*self.inner;
+        let Inner { servers, node_id, .. } = &*self.inner;
         f.debug_struct("XdsClient")
-            .field("server", &server.uri())
+            .field("servers", &servers.iter().map(ServerConfig::uri).collect::<Vec<_>>())
             .field("node", node_id)
             .finish_non_exhaustive()
     }

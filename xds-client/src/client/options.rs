@@ -9,11 +9,20 @@ use crate::protocol::BackoffPolicy;
 pub struct Options {
     /// How long a resource may be asked for on a connected stream before it counts as absent. 15 s.
     pub resource_timeout: Duration,
+    /// The same for a server with the feature `resource_timer_is_transient_error`, where its end does not mean that the
+    /// resource is absent. 30 s.
+    pub transient_resource_timeout: Duration,
+    /// How long a stream that has been asked for something may stay without any response before the server counts as
+    /// lost, although it is connected. 60 s; `None`: for ever.
+    pub silence_timeout: Option<Duration>,
     /// Waits between streams that fail: 1 s, times 1.6 each time, at most 120 s, ±20 %.
     pub backoff: BackoffPolicy,
     /// The largest response taken, in bytes. 64 MiB. A larger one ends the stream, with an error and backoff; what
     /// was accepted before stays in use.
     pub max_message_size: usize,
+    /// The largest single resource taken, in bytes. 64 MiB. A larger one is refused, and what was accepted before stays
+    /// in use.
+    pub max_resource_size: usize,
     /// How long a connection, TLS included, may take. 20 s.
     pub connect_timeout: Duration,
     /// How often a connection is probed. 20 s. Servers of other makes may have to be told to allow it.
@@ -28,8 +37,11 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             resource_timeout: Duration::from_secs(15),
+            transient_resource_timeout: Duration::from_secs(30),
+            silence_timeout: Some(Duration::from_secs(60)),
             backoff: BackoffPolicy::default(),
             max_message_size: 64 << 20,
+            max_resource_size: 64 << 20,
             connect_timeout: Duration::from_secs(20),
             keepalive_interval: Duration::from_secs(20),
             keepalive_timeout: Duration::from_secs(20),

@@ -12,6 +12,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::{Inner, lock};
+use crate::protocol::View;
+use crate::resource::ResourceType;
 
 /// Identifies a target from its first watch to its last.
 pub(super) type TargetId = u64;
@@ -19,8 +21,25 @@ pub(super) type TargetId = u64;
 /// From the handles to the worker. Never more than watches come and go, so the way is unbounded: no handle waits.
 #[derive(Debug)]
 pub(super) enum Command {
-    Watch { id: TargetId, listener: Name, authority: String, states: watch::Sender<ConfigState> },
-    Unwatch { id: TargetId },
+    Watch {
+        id: TargetId,
+        listener: Name,
+        authority: String,
+        states: watch::Sender<ConfigState>,
+    },
+    Unwatch {
+        id: TargetId,
+    },
+    /// A resource of any type, for a user of the library.
+    WatchResource {
+        id: TargetId,
+        resource_type: Arc<dyn ResourceType>,
+        name: Name,
+        views: watch::Sender<View>,
+    },
+    UnwatchResource {
+        id: TargetId,
+    },
 }
 
 /// Watched targets, and the way to the worker that serves them.
@@ -62,10 +81,8 @@ impl Registry {
 
     pub(super) fn watch(&self, inner: &Arc<Inner>, target: &Target, listener: &Name) -> ConfigWatch {
         let mut targets = lock(&self.targets);
-        let Targets { known, next_id, worker } = &mut *targets;
-        if let Some(worker) = worker.take() {
-            self.runtime.spawn(worker);
-        }
+        self.begin(&mut targets);
+        let Targets { known, next_id, .. } = &mut *targets;
         let known = match known.entry(target.clone()) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
@@ -82,6 +99,28 @@ impl Registry {
         let mut states = known.states.clone();
         states.mark_changed();
         ConfigWatch::new(states, Guard { inner: inner.clone(), target: target.clone() })
+    }
+
+    /// Watches one resource, whoever else does.
+    pub(super) fn watch_resource(
+        &self,
+        inner: &Arc<Inner>,
+        resource_type: Arc<dyn ResourceType>,
+        name: Name,
+    ) -> (watch::Receiver<View>, ResourceGuard) {
+        let mut targets = lock(&self.targets);
+        self.begin(&mut targets);
+        let id = targets.next_id;
+        targets.next_id += 1;
+        let (views, seen) = watch::channel(View::default());
+        _ = self.commands.send(Command::WatchResource { id, resource_type, name, views });
+        (seen, ResourceGuard { inner: inner.clone(), id })
+    }
+
+    fn begin(&self, targets: &mut Targets) {
+        if let Some(worker) = targets.worker.take() {
+            self.runtime.spawn(worker);
+        }
     }
 
     fn unwatch(&self, target: &Target) {
@@ -111,5 +150,17 @@ struct Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         self.inner.registry.unwatch(&self.target);
+    }
+}
+
+/// One watch of a single resource; keeps the client alive.
+pub(super) struct ResourceGuard {
+    inner: Arc<Inner>,
+    id: TargetId,
+}
+
+impl Drop for ResourceGuard {
+    fn drop(&mut self) {
+        _ = self.inner.registry.commands.send(Command::UnwatchResource { id: self.id });
     }
 }

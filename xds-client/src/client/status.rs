@@ -2,31 +2,70 @@
 
 use mesh_core::config::Name;
 
-use crate::protocol::{AdsState, ResourceStatus};
+use crate::bootstrap::ServerConfig;
+use crate::protocol::{AdsState, ResourceStatus, ServerId, UpdateCounts};
 
 /// A client's state at a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// The xDS node id.
     pub node_id: Name,
-    /// The control server's URI.
+    /// The preferred control server's URI.
     pub server: Name,
-    /// Whether the control server is there (OB-09).
+    /// Whether the preferred control server is there (OB-09).
     pub connected: bool,
     /// Why not, if it was tried.
     pub outage: Option<String>,
+    /// Whether anything in use was read from the snapshot of an earlier run.
+    pub stale: bool,
+    /// Every control server of the bootstrap, each once.
+    pub servers: Vec<ServerStatus>,
     /// Every watched resource, by type and name.
     pub resources: Vec<ResourceStatus>,
 }
 
+/// How it stands with one control server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerStatus {
+    /// Its URI.
+    pub uri: Name,
+    /// Whether a stream to it is needed now.
+    pub needed: bool,
+    /// Whether it is there (OB-09).
+    pub connected: bool,
+    /// Why not, if it was tried.
+    pub outage: Option<String>,
+    /// How often it was lost.
+    pub failures: u64,
+    /// Resources that it sent, by type.
+    pub updates: Vec<(&'static str, UpdateCounts)>,
+}
+
 impl Status {
-    pub(super) fn of(ads: &AdsState, server: Name, node_id: Name) -> Self {
+    pub(super) fn of(ads: &AdsState, servers: &[ServerConfig], node_id: Name) -> Self {
+        let servers: Vec<_> =
+            ads.servers().zip(servers).map(|(id, server)| of_server(ads, id, server)).collect();
+        let resources = ads.resources();
+        let first = servers.first();
         Self {
             node_id,
-            server,
-            connected: ads.is_connected(),
-            outage: ads.outage().map(|outage| outage.reason.to_string()),
-            resources: ads.resources(),
+            server: first.map_or_else(|| "".into(), |first| first.uri.clone()),
+            connected: first.is_some_and(|first| first.connected),
+            outage: first.and_then(|first| first.outage.clone()),
+            stale: resources.iter().any(|resource| resource.stale),
+            servers,
+            resources,
         }
+    }
+}
+
+fn of_server(ads: &AdsState, id: ServerId, server: &ServerConfig) -> ServerStatus {
+    ServerStatus {
+        uri: server.uri().into(),
+        needed: ads.stream_wanted(id),
+        connected: ads.is_connected(id),
+        outage: ads.server_outage(id).map(|outage| outage.reason.to_string()),
+        failures: ads.failures(id),
+        updates: ads.updates(id).collect(),
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
 
 use mesh_core::config::Name;
 use mesh_core::runtime::ConfigState;
 use tokio::sync::watch;
 
+use super::collections::Collections;
 use super::registry::TargetId;
+use super::watchers::Watchers;
 use crate::dependency::{Graph, Key, Kind, Origin, Resources};
 use crate::protocol::{AdsState, DataErrors, DeletionNews, Event, Outage, View};
 
@@ -17,6 +18,7 @@ use crate::protocol::{AdsState, DataErrors, DeletionNews, Event, Outage, View};
 pub(super) struct Targets {
     graphs: HashMap<TargetId, (Graph, watch::Sender<ConfigState>)>,
     readers: Readers,
+    collections: Collections,
     origin: Origin,
     data_errors: DataErrors,
 }
@@ -26,12 +28,12 @@ type Readers = HashMap<Key, HashSet<TargetId>>;
 
 impl Targets {
     pub(super) fn new(origin: Origin, data_errors: DataErrors) -> Self {
-        Self { graphs: HashMap::new(), readers: HashMap::new(), origin, data_errors }
+        let (graphs, readers, collections) = (HashMap::new(), HashMap::new(), Collections::default());
+        Self { graphs, readers, collections, origin, data_errors }
     }
 
     pub(super) fn watch(
         &mut self,
-        now: Instant,
         ads: &mut AdsState,
         id: TargetId,
         (listener, authority): (&Name, &str),
@@ -39,34 +41,33 @@ impl Targets {
     ) {
         let graph = Graph::new(listener, authority, self.origin.clone(), self.data_errors);
         self.graphs.insert(id, (graph, states));
-        self.settle(now, ads, id);
+        self.settle(ads, id);
     }
 
-    pub(super) fn unwatch(&mut self, now: Instant, ads: &mut AdsState, id: TargetId) {
+    pub(super) fn unwatch(&mut self, ads: &mut AdsState, id: TargetId) {
         if let Some((mut graph, _)) = self.graphs.remove(&id) {
-            graph.stop(&mut Desk { now, ads, readers: &mut self.readers, id });
+            let Self { readers, collections, .. } = self;
+            graph.stop(&mut Desk { ads, readers, collections, id });
         }
     }
 
     /// Takes the protocol's events to the graphs, and what comes of it to whoever watches the targets.
-    pub(super) fn dispatch(&mut self, now: Instant, ads: &mut AdsState) {
+    pub(super) fn dispatch(&mut self, ads: &mut AdsState, watchers: &mut Watchers) {
         let mut changed = BTreeSet::new();
         while let Some(event) = ads.poll_event() {
+            watchers.on_event(&event, ads);
             match event {
-                Event::Resource { type_url, name } => {
-                    let Some(kind) = Kind::of(type_url) else { continue };
-                    let key = Key { kind, name };
-                    for id in self.readers.get(&key).cloned().unwrap_or_default() {
-                        let desk = Desk { now, ads, readers: &mut self.readers, id };
-                        if let Some((graph, _)) = self.graphs.get_mut(&id) {
-                            graph.on_change(&key, &desk);
-                            changed.insert(id);
-                        }
+                Event::Resource { type_url, name } => self.on_resource(ads, type_url, name, &mut changed),
+                Event::Members { type_url, collection, changed: members } => {
+                    if Kind::of(type_url) == Some(Kind::EndpointCollection) {
+                        self.collections.update(ads, &collection, &members);
                     }
+                    self.on_resource(ads, type_url, collection, &mut changed);
                 }
                 Event::Outage => {
-                    for (id, (graph, _)) in &mut self.graphs {
-                        graph.on_outage(&Desk { now, ads, readers: &mut self.readers, id: *id });
+                    let Self { graphs, readers, collections, .. } = self;
+                    for (id, (graph, _)) in graphs {
+                        graph.on_outage(&Desk { ads, readers, collections, id: *id });
                         changed.insert(*id);
                     }
                 }
@@ -74,13 +75,33 @@ impl Targets {
             }
         }
         for id in changed {
-            self.settle(now, ads, id);
+            self.settle(ads, id);
         }
     }
 
-    fn settle(&mut self, now: Instant, ads: &mut AdsState, id: TargetId) {
-        let Some((graph, states)) = self.graphs.get_mut(&id) else { return };
-        graph.settle(&mut Desk { now, ads, readers: &mut self.readers, id });
+    fn on_resource(
+        &mut self,
+        ads: &mut AdsState,
+        type_url: &'static str,
+        name: Name,
+        changed: &mut BTreeSet<TargetId>,
+    ) {
+        let Some(kind) = Kind::of(type_url) else { return };
+        let key = Key { kind, name };
+        let Self { graphs, readers, collections, .. } = self;
+        for id in readers.get(&key).cloned().unwrap_or_default() {
+            let desk = Desk { ads, readers, collections, id };
+            if let Some((graph, _)) = graphs.get_mut(&id) {
+                graph.on_change(&key, &desk);
+                changed.insert(id);
+            }
+        }
+    }
+
+    fn settle(&mut self, ads: &mut AdsState, id: TargetId) {
+        let Self { graphs, readers, collections, .. } = self;
+        let Some((graph, states)) = graphs.get_mut(&id) else { return };
+        graph.settle(&mut Desk { ads, readers, collections, id });
         let state = graph.state();
         states.send_if_modified(|told| {
             let news = !same(told, state);
@@ -117,16 +138,20 @@ fn same(left: &ConfigState, right: &ConfigState) -> bool {
 
 /// What one graph sees of the protocol.
 struct Desk<'a> {
-    now: Instant,
     ads: &'a mut AdsState,
     readers: &'a mut Readers,
+    collections: &'a mut Collections,
     id: TargetId,
 }
 
 impl Resources for Desk<'_> {
     fn watch(&mut self, key: &Key) {
-        if self.readers.entry(key.clone()).or_default().insert(self.id) {
-            self.ads.watch(self.now, key.kind.resource_kind(), &key.name);
+        let readers = self.readers.entry(key.clone()).or_default();
+        if readers.insert(self.id) {
+            self.ads.watch(key.kind.resource_kind(), &key.name);
+            if key.kind == Kind::EndpointCollection && readers.len() == 1 {
+                self.collections.begin(self.ads, &key.name);
+            }
         }
     }
 
@@ -137,14 +162,23 @@ impl Resources for Desk<'_> {
         }
         if readers.is_empty() {
             self.readers.remove(key);
+            self.collections.forget(&key.name);
         }
     }
 
     fn view(&self, key: &Key) -> View {
-        self.ads.view(key.kind.resource_kind().type_url, &key.name)
+        let mut view = self.ads.view(key.kind.resource_kind().type_url, &key.name);
+        if let (Kind::EndpointCollection, Some(Ok(value))) = (key.kind, &mut view.value) {
+            *value = self.collections.get(&key.name);
+        }
+        view
     }
 
-    fn outage(&self) -> Option<&Outage> {
-        self.ads.outage()
+    fn outage(&self, key: &Key) -> Option<&Outage> {
+        self.ads.outage(&key.name)
+    }
+
+    fn server(&self, key: &Key) -> Option<Name> {
+        self.ads.server_of(&key.name).cloned()
     }
 }

@@ -1,64 +1,85 @@
-//! The one task of a client: drives the protocol, the stream and the targets.
+//! The one task of a client: drives the protocol, the streams and the targets.
 //!
-//! It waits for four things at once, a command, the stream, the time, and room for a request, and never for one of
+//! It waits for several things at once, a command, each stream, the time, and room for a request, and never for one of
 //! them alone. Each is handled to the end before the next (TR-22).
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use envoy_types::pb::envoy::config::core::v3 as core;
-use envoy_types::pb::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
-use envoy_types::pb::google::rpc;
+use futures_util::future::select_all;
 use mesh_core::config::Name;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 use tokio::time;
 
-use super::decode::decode_response;
+use super::decode::{Types, decode_response};
+use super::encode::encode;
 use super::link::{Link, Progress};
 use super::registry::Command;
 use super::targets::Targets;
-use super::{Options, lock, settings};
+use super::watchers::Watchers;
+use super::{Options, lock};
 use crate::bootstrap::{Bootstrap, ServerConfig};
 use crate::dependency::Origin;
-use crate::protocol::{AdsState, Request, StreamEnd};
+use crate::protocol::{AdsState, DataErrors, ResourceKind, ServerId, StreamEnd, Variant};
 use crate::resource::DecodeContext;
 use crate::transport::{AdsResponse, AdsTransport, TransportError};
 
 pub(super) struct Worker<T: AdsTransport> {
     transport: Arc<T>,
-    server: ServerConfig,
+    peers: Vec<Peer<T>>,
     node: core::Node,
-    context: DecodeContext,
+    types: Types,
     /// Shared with the handles, which read the status; never locked over an await.
     ads: Arc<Mutex<AdsState>>,
     targets: Targets,
+    watchers: Watchers,
     commands: mpsc::UnboundedReceiver<Command>,
-    link: Link<T>,
     rng: StdRng,
+}
+
+/// One server, as the worker sees it.
+struct Peer<T: AdsTransport> {
+    server: ServerConfig,
+    variant: Variant,
+    context: Arc<DecodeContext>,
+    link: Link<T>,
 }
 
 impl<T: AdsTransport> Worker<T> {
     pub(super) fn new(
         bootstrap: &Bootstrap,
-        server: ServerConfig,
+        servers: &[ServerConfig],
+        data_errors: DataErrors,
         transport: T,
         options: &Options,
         ads: Arc<Mutex<AdsState>>,
         commands: mpsc::UnboundedReceiver<Command>,
     ) -> Self {
         let node: Name = bootstrap.node().id.as_str().into();
-        let origin = Origin { server: server.uri().into(), node };
+        let first = servers.first().map_or("", |server| server.uri());
+        let origin = Origin { server: first.into(), node };
+        let peer = |server: &ServerConfig| Peer {
+            variant: if server.features().incremental_xds { Variant::Delta } else { Variant::Sotw },
+            context: Arc::new(DecodeContext {
+                incremental: server.features().incremental_xds,
+                max_resource_size: Some(options.max_resource_size),
+                ..DecodeContext::new(bootstrap, server)
+            }),
+            server: server.clone(),
+            link: Link::Closed,
+        };
         Self {
             transport: Arc::new(transport),
+            peers: servers.iter().map(peer).collect(),
             node: bootstrap.node().to_proto(),
-            context: DecodeContext::new(bootstrap, &server),
-            targets: Targets::new(origin, settings(bootstrap, &server, options).data_errors),
-            server,
+            types: Types::default(),
+            targets: Targets::new(origin, data_errors),
+            watchers: Watchers::default(),
             ads,
             commands,
-            link: Link::Closed,
             rng: options.rng_seed.map_or_else(|| StdRng::from_rng(&mut rand::rng()), StdRng::seed_from_u64),
         }
     }
@@ -66,102 +87,125 @@ impl<T: AdsTransport> Worker<T> {
     /// Runs until every handle and watch is dropped.
     pub(super) async fn run(mut self) {
         loop {
-            self.open_or_close();
-            let (deadline, has_request) = {
-                let ads = lock(&self.ads);
-                (ads.next_deadline(), ads.has_request())
-            };
+            let deadline = self.open_or_close();
             tokio::select! {
                 command = self.commands.recv() => match command {
                     Some(command) => self.on_command(command),
                     None => return,
                 },
-                progress = self.link.progress(has_request) => self.on_progress(progress).await,
+                (server, progress) = progress(&mut self.peers, &self.ads) => {
+                    self.on_progress(server, progress).await;
+                }
                 () = sleep_until(deadline) => {
-                    let now = now();
                     let mut ads = lock(&self.ads);
-                    ads.on_deadline(now);
-                    self.targets.dispatch(now, &mut ads);
+                    ads.on_deadline(now(), &mut self.rng);
+                    self.targets.dispatch(&mut ads, &mut self.watchers);
                 }
             }
         }
     }
 
-    /// TR-01: a stream while something is watched.
-    fn open_or_close(&mut self) {
+    /// TR-01: a stream to each server while something is watched that it is asked for. Returns the next deadline.
+    fn open_or_close(&mut self) -> Option<Instant> {
         let mut ads = lock(&self.ads);
-        if !ads.stream_wanted() {
-            if !self.link.is_closed() {
-                self.link = Link::Closed;
-                ads.on_stream_dropped();
+        for server in ads.servers() {
+            let peer = &mut self.peers[server.0];
+            if !peer.link.is_closed() && ads.should_close(server) {
+                peer.link = Link::Closed;
+                ads.on_stream_dropped(server);
             }
-        } else if ads.should_open() {
-            ads.on_opening(now());
-            self.link = Link::open(&self.transport, &self.server);
+            if peer.link.is_closed() && ads.should_open(server) {
+                ads.on_opening(server, now());
+                peer.link = Link::open(&self.transport, &peer.server, peer.variant);
+            }
         }
+        ads.next_deadline()
     }
 
     /// And every other that has come meanwhile, so that many watches make one request.
     fn on_command(&mut self, first: Command) {
-        let now = now();
         let mut ads = lock(&self.ads);
         let mut next = Some(first);
         while let Some(command) = next {
             match command {
                 Command::Watch { id, listener, authority, states } => {
-                    self.targets.watch(now, &mut ads, id, (&listener, &authority), states);
+                    self.targets.watch(&mut ads, id, (&listener, &authority), states);
                 }
-                Command::Unwatch { id } => self.targets.unwatch(now, &mut ads, id),
+                Command::Unwatch { id } => self.targets.unwatch(&mut ads, id),
+                Command::WatchResource { id, resource_type, name, views } => {
+                    let (type_url, full_state) = (resource_type.type_url(), resource_type.is_full_state());
+                    self.types.add(resource_type);
+                    let kind = ResourceKind { type_url, full_state };
+                    self.watchers.watch(&mut ads, id, (kind, &name), views);
+                }
+                Command::UnwatchResource { id } => self.watchers.unwatch(&mut ads, id),
             }
             next = self.commands.try_recv().ok();
         }
+        self.targets.dispatch(&mut ads, &mut self.watchers);
     }
 
-    async fn on_progress(&mut self, progress: Progress) {
+    async fn on_progress(&mut self, server: ServerId, progress: Progress) {
         if let Progress::Response(response) = progress {
-            match *response {
-                AdsResponse::Sotw(response) => self.on_response(response).await,
-                // Streams are opened for state of the world only.
-                AdsResponse::Delta(_) => {}
-            }
-            return;
+            return self.on_response(server, *response).await;
         }
-        let now = now();
+        let (now, peer) = (now(), &mut self.peers[server.0]);
         let mut ads = lock(&self.ads);
+        let uri = peer.server.uri();
         match progress {
             Progress::Opened => {
-                tracing::debug!(server = self.server.uri(), "ADS stream opened");
-                ads.on_stream_opened();
+                tracing::debug!(server = uri, "ADS stream opened");
+                ads.on_stream_opened(server);
             }
             Progress::Ready => {
-                if let Some(request) = ads.poll_request(now) {
-                    self.link.send(message(request, &self.node).into());
+                if let Some(request) = ads.poll_request(server, now) {
+                    peer.link.send(encode(request, &self.node));
                 }
             }
             Progress::Failed(error) => {
-                tracing::warn!(server = self.server.uri(), %error, "cannot open an ADS stream");
-                ads.on_open_failed(now, &error.to_string(), &mut self.rng);
+                tracing::warn!(server = uri, %error, "cannot open an ADS stream");
+                ads.on_open_failed(server, now, &error.to_string(), &mut self.rng);
             }
             Progress::Ended(error) => {
                 let end = stream_end(error);
-                tracing::debug!(server = self.server.uri(), ?end, "ADS stream ended");
-                ads.on_stream_ended(now, end, &mut self.rng);
+                tracing::debug!(server = uri, ?end, "ADS stream ended");
+                ads.on_stream_ended(server, now, end, &mut self.rng);
             }
             Progress::Response(_) => {}
         }
-        self.targets.dispatch(now, &mut ads);
+        self.targets.dispatch(&mut ads, &mut self.watchers);
     }
 
-    async fn on_response(&mut self, response: DiscoveryResponse) {
-        let response = decode_response(&self.context, response).await;
+    async fn on_response(&mut self, server: ServerId, response: AdsResponse) {
+        let context = self.peers[server.0].context.clone();
+        let response = decode_response(&self.types, &context, response).await;
+        let uri = self.peers[server.0].server.uri();
         for rejected in response.resources.iter().filter_map(|resource| resource.as_ref().err()) {
             let name = rejected.name.as_deref().unwrap_or_default();
             let (type_url, reason) = (&response.type_url, &rejected.reason);
-            tracing::warn!(server = self.server.uri(), type_url, name, reason, "resource refused");
+            tracing::warn!(server = uri, type_url, name, reason, "resource refused");
         }
         let mut ads = lock(&self.ads);
-        ads.on_response(response);
-        self.targets.dispatch(now(), &mut ads);
+        ads.on_response(server, now(), response);
+        self.targets.dispatch(&mut ads, &mut self.watchers);
+    }
+}
+
+/// Waits for progress on any stream. May be dropped and called again without losing any.
+async fn progress<T: AdsTransport>(peers: &mut [Peer<T>], ads: &Mutex<AdsState>) -> (ServerId, Progress) {
+    let open = peers.iter_mut().enumerate().filter(|(_, peer)| !peer.link.is_closed());
+    let streams: Vec<_> = {
+        let ads = lock(ads);
+        let stream = |(index, peer)| {
+            let (server, peer): (ServerId, &mut Peer<T>) = (ServerId(index), peer);
+            let has_request = ads.has_request(server);
+            Box::pin(async move { (server, peer.link.progress(has_request).await) })
+        };
+        open.map(stream).collect()
+    };
+    match streams.is_empty() {
+        true => std::future::pending().await,
+        false => select_all(streams).await.0,
     }
 }
 
@@ -172,22 +216,6 @@ fn stream_end(error: Option<TransportError>) -> StreamEnd {
             StreamEnd::Unusable { reason: error.to_string() }
         }
         Some(error) => StreamEnd::Closed { reason: error.to_string() },
-    }
-}
-
-fn message(request: Request, node: &core::Node) -> DiscoveryRequest {
-    DiscoveryRequest {
-        version_info: request.version,
-        node: request.with_node.then(|| node.clone()),
-        resource_names: request.names.iter().map(ToString::to_string).collect(),
-        type_url: request.type_url.to_owned(),
-        response_nonce: request.nonce,
-        error_detail: request.error.map(|message| rpc::Status {
-            code: INVALID_ARGUMENT,
-            message,
-            details: Vec::new(),
-        }),
-        ..DiscoveryRequest::default()
     }
 }
 
@@ -202,6 +230,3 @@ async fn sleep_until(deadline: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
-
-/// TR-06
-const INVALID_ARGUMENT: i32 = 3;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use mesh_core::config::{MeshConfig, Name};
 use mesh_core::runtime::{ConfigState, SourceError};
 
-use crate::protocol::{DataErrors, Outage, Problem, ProblemKind, View};
+use crate::protocol::{DataErrors, Outage, Problem, ProblemKind, View, authority};
 
 use super::assemble::Parts;
+use super::collection::Joined;
 use super::walk::{Failure, Outcome, Target, Walk, is_answer};
 use super::{Key, Kind, Origin};
 
@@ -23,8 +24,11 @@ pub trait Resources {
     /// What is known of a watched resource.
     fn view(&self, key: &Key) -> View;
 
-    /// Whether and why the server cannot be reached.
-    fn outage(&self) -> Option<&Outage>;
+    /// Whether and why the server cannot be reached that this resource is asked of.
+    fn outage(&self, key: &Key) -> Option<&Outage>;
+
+    /// The server that this resource is asked of, by its URI; `None`: nobody serves it.
+    fn server(&self, key: &Key) -> Option<Name>;
 }
 
 /// One target's resources, and the configuration that they make.
@@ -36,7 +40,11 @@ pub struct Graph {
     target: Target,
     data_errors: DataErrors,
     watched: HashSet<Key>,
+    /// One watched resource of each authority.
+    authorities: BTreeMap<Option<String>, Key>,
     missing: HashSet<Key>,
+    /// Endpoints put together from collections, by cluster.
+    joined: Joined,
     /// Troubles that are told beside a configuration.
     problems: BTreeMap<Key, Problem>,
     /// The last configuration, for its parts.
@@ -53,7 +61,9 @@ impl Graph {
             target: Target { listener, authority: authority.to_owned(), origin },
             data_errors,
             watched: HashSet::new(),
+            authorities: BTreeMap::new(),
             missing: HashSet::new(),
+            joined: Joined::default(),
             problems: BTreeMap::new(),
             last: None,
             state: ConfigState::default(),
@@ -81,7 +91,7 @@ impl Graph {
                 self.dirty |= self.missing.is_empty();
             }
             // The walk that follows when nothing is missing any more sees the endpoints anyway.
-            (true, false) if key.kind == Kind::Endpoints && !self.missing.is_empty() => {}
+            (true, false) if key.kind.is_endpoints() && !self.missing.is_empty() => {}
             (_, false) => self.dirty = true,
         }
     }
@@ -100,10 +110,14 @@ impl Graph {
             return;
         }
         let unreachable_is_error = !self.in_use();
-        let mut walk = Walk::new(&self.target, resources, &mut self.watched, unreachable_is_error);
+        let (watched, joined) = (&mut self.watched, &mut self.joined);
+        let mut walk = Walk::new(&self.target, resources, watched, joined, unreachable_is_error);
         let outcome = walk.run();
         let Walk { reached, missing, new, .. } = walk;
+        self.joined.retain(|name| reached.contains(&Key::new(Kind::Endpoints, name)));
         self.missing = missing;
+        let watched = self.watched.iter().map(|key| (authority(&key.name).map(str::to_owned), key.clone()));
+        self.authorities = watched.collect();
         for key in &new {
             self.note_problem(key, resources.view(key));
         }
@@ -181,7 +195,10 @@ impl Graph {
     fn ambient(&self, resources: &impl Resources) -> Option<SourceError> {
         match &self.state.config {
             Some(Err(_)) => None,
-            _ => self.target.origin.ambient(&self.problems, resources.outage()),
+            _ => {
+                let outage = self.authorities.values().find_map(|key| resources.outage(key));
+                self.target.origin.ambient(&self.problems, outage)
+            }
         }
     }
 }

@@ -15,11 +15,27 @@ pub enum Kind {
     Cluster,
     /// EDS.
     Endpoints,
+    /// LEDS: all endpoints of a locality in one resource (EDS-16).
+    EndpointList,
+    /// LEDS: each endpoint of a locality a resource of its own; the key is the collection's (TR-56).
+    EndpointCollection,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Listener, Self::RouteConfiguration, Self::Cluster, Self::Endpoints];
+    pub const ALL: [Self; 6] = [
+        Self::Listener,
+        Self::RouteConfiguration,
+        Self::Cluster,
+        Self::Endpoints,
+        Self::EndpointList,
+        Self::EndpointCollection,
+    ];
+
+    /// Whether it says which endpoints there are.
+    pub(super) fn is_endpoints(self) -> bool {
+        matches!(self, Self::Endpoints | Self::EndpointList | Self::EndpointCollection)
+    }
 
     /// The kind of this type URL.
     pub fn of(type_url: &str) -> Option<Self> {
@@ -35,6 +51,10 @@ impl Kind {
             }
             Self::Cluster => ("type.googleapis.com/envoy.config.cluster.v3.Cluster", true),
             Self::Endpoints => ("type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment", false),
+            Self::EndpointList => {
+                ("type.googleapis.com/envoy.config.endpoint.v3.LbEndpointCollection", false)
+            }
+            Self::EndpointCollection => ("type.googleapis.com/envoy.config.endpoint.v3.LbEndpoint", false),
         };
         ResourceKind { type_url, full_state }
     }
@@ -46,6 +66,7 @@ impl Kind {
             Self::RouteConfiguration => "route configuration",
             Self::Cluster => "cluster",
             Self::Endpoints => "endpoints",
+            Self::EndpointList | Self::EndpointCollection => "endpoint collection",
         }
     }
 }
@@ -69,13 +90,22 @@ impl Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::{ClusterType, EndpointsType, ListenerType, ResourceType, RouteConfigurationType};
+    use crate::resource::{
+        ClusterType, EndpointCollectionType, EndpointsType, LbEndpointType, ListenerType, ResourceType,
+        RouteConfigurationType,
+    };
 
     /// Proves: TR-03.
     #[test]
     fn kinds_are_what_the_decoders_say() {
-        let decoders: [&dyn ResourceType; 4] =
-            [&ListenerType, &RouteConfigurationType, &ClusterType, &EndpointsType];
+        let decoders: [&dyn ResourceType; 6] = [
+            &ListenerType,
+            &RouteConfigurationType,
+            &ClusterType,
+            &EndpointsType,
+            &EndpointCollectionType,
+            &LbEndpointType,
+        ];
         for (kind, decoder) in Kind::ALL.into_iter().zip(decoders) {
             let ResourceKind { type_url, full_state } = kind.resource_kind();
             assert_eq!((type_url, full_state), (decoder.type_url(), decoder.is_full_state()));

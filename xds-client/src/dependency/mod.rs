@@ -1,7 +1,7 @@
 //! From single resources to one complete configuration per target (gRFC A74): [`Graph`].
 //!
 //! ```text
-//! listener ──▶ route configuration ──▶ virtual host ──▶ clusters ──▶ endpoints
+//! listener ──▶ route configuration ──▶ virtual host ──▶ clusters ──▶ endpoints ──▶ collections
 //!    └── or inline ─────────────────────────▲            │    ▲
 //!                                                        └────┘ aggregate, at most 16 deep (RT-32)
 //! ```
@@ -29,6 +29,7 @@
 
 mod aggregate;
 mod assemble;
+mod collection;
 mod graph;
 mod key;
 mod text;

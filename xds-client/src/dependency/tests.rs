@@ -45,8 +45,12 @@ impl Resources for Shelf {
         view
     }
 
-    fn outage(&self) -> Option<&Outage> {
+    fn outage(&self, _: &Key) -> Option<&Outage> {
         self.outage.as_ref()
+    }
+
+    fn server(&self, _: &Key) -> Option<Name> {
+        None
     }
 }
 
@@ -92,18 +96,22 @@ impl Bench {
     }
 
     fn put(&mut self, kind: Kind, name: &str, value: AnyResource) {
-        self.set(kind, name, View { value: Some(Ok(value)), ambient: None });
+        self.set(kind, name, View { value: Some(Ok(value)), ..View::default() });
         self.settle();
     }
 
     fn fail(&mut self, kind: Kind, name: &str, problem: ProblemKind) {
         let problem = Problem::new(problem, "trouble");
-        self.set(kind, name, View { value: Some(Err(problem)), ambient: None });
+        self.set(kind, name, View { value: Some(Err(problem)), ..View::default() });
         self.settle();
     }
 
     fn outage(&mut self, reason: Option<&str>) {
-        self.shelf.outage = reason.map(|reason| Outage { since: Instant::now(), reason: reason.into() });
+        self.shelf.outage = reason.map(|reason| Outage {
+            since: Instant::now(),
+            reason: reason.into(),
+            server: "127.0.0.1:15010".into(),
+        });
         for key in self.shelf.watched.keys().cloned().collect::<Vec<_>>() {
             self.graph.on_change(&key, &self.shelf);
         }

@@ -67,7 +67,7 @@ impl Origin {
     /// `connection refused; node n1, control server 127.0.0.1:15010 unreachable for 12 s`. The last part is the
     /// error's own: it stays true while time passes.
     fn outage_error(&self, what: &str, outage: &Outage) -> SourceError {
-        let Self { server, node } = self;
+        let (node, server) = (&self.node, &outage.server);
         let message = format!("{what}{}; node {node}, control server {server} unreachable", outage.reason);
         SourceError::lasting(message, outage.since)
     }

@@ -3,17 +3,21 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use mesh_core::config::{Cluster, ClusterSettings, Discovery, Name, ResourceError, RouteAction, VirtualHost};
+use mesh_core::config::{
+    Cluster, ClusterSettings, Discovery, EndpointSet, Endpoints, Name, ResourceError, RouteAction,
+    VirtualHost,
+};
 use mesh_core::runtime::SourceError;
 
 use crate::protocol::{Problem, ProblemKind};
 use crate::resource::{
-    AnyResource, ApiListener, Cluster as ClusterResource, ClusterDiscovery, ClusterLoadAssignment, Listener,
-    RouteConfiguration, RouteSource,
+    AnyResource, ApiListener, Cluster as ClusterResource, ClusterDiscovery, ClusterLoadAssignment,
+    EndpointCollection, Listener, RouteConfiguration, RouteSource,
 };
 
 use super::aggregate::{Aggregates, MAX_DEPTH, Node};
 use super::assemble::Parts;
+use super::collection::Joined;
 use super::text::wrong_type;
 use super::{Key, Kind, Origin, Resources, virtual_host};
 
@@ -50,6 +54,7 @@ pub(super) struct Walk<'a, R> {
     target: &'a Target,
     resources: &'a mut R,
     watched: &'a mut HashSet<Key>,
+    joined: &'a mut Joined,
     /// Whether an unreachable server counts as an answer: only while there is nothing in use.
     unreachable_is_error: bool,
     pub(super) reached: HashSet<Key>,
@@ -72,10 +77,11 @@ impl<'a, R: Resources> Walk<'a, R> {
         target: &'a Target,
         resources: &'a mut R,
         watched: &'a mut HashSet<Key>,
+        joined: &'a mut Joined,
         unreachable_is_error: bool,
     ) -> Self {
         let (reached, missing) = (HashSet::new(), HashSet::new());
-        Self { target, resources, watched, unreachable_is_error, reached, missing, new: Vec::new() }
+        Self { target, resources, watched, joined, unreachable_is_error, reached, missing, new: Vec::new() }
     }
 
     pub(super) fn run(&mut self) -> Outcome {
@@ -148,7 +154,7 @@ impl<'a, R: Resources> Walk<'a, R> {
         let cluster = match value {
             Ok(cluster) => cluster,
             // RT-31: stays with the cluster.
-            Err(problem) => return Found::Error(self.target.origin.resource_error(&key, &problem)),
+            Err(problem) => return Found::Error(self.origin(&key).resource_error(&key, &problem)),
         };
         let settings = cluster.settings.clone();
         let discovery = match &cluster.discovery {
@@ -159,12 +165,55 @@ impl<'a, R: Resources> Walk<'a, R> {
             ClusterDiscovery::Eds => {
                 let key = Key::new(Kind::Endpoints, &settings.service_name);
                 let Some(value) = self.visit::<ClusterLoadAssignment>(&key) else { return Found::Missing };
-                let origin = &self.target.origin;
-                let set = value.map(|assignment| assignment.set.clone());
-                Discovery::Endpoints(set.map_err(|problem| origin.resource_error(&key, &problem)))
+                match value {
+                    Ok(assignment) => match self.endpoints(&key.name, &assignment) {
+                        Some(endpoints) => Discovery::Endpoints(Ok(endpoints)),
+                        None => return Found::Missing,
+                    },
+                    Err(problem) => {
+                        Discovery::Endpoints(Err(self.origin(&key).resource_error(&key, &problem)))
+                    }
+                }
             }
         };
         Found::Leaf(Cluster { settings, discovery })
+    }
+
+    /// The endpoints of an assignment and of the collections that it refers to; `None` if one has not come yet.
+    fn endpoints(
+        &mut self,
+        name: &Name,
+        assignment: &Arc<ClusterLoadAssignment>,
+    ) -> Option<Arc<EndpointSet>> {
+        if assignment.collections.is_empty() {
+            self.joined.forget(name);
+            return Some(assignment.set.clone());
+        }
+        let mut lists = Vec::with_capacity(assignment.collections.len());
+        let mut complete = true;
+        for collection in &assignment.collections {
+            let kind = if collection.is_glob() { Kind::EndpointCollection } else { Kind::EndpointList };
+            let list = match kind {
+                Kind::EndpointList => {
+                    let list = self.visit::<EndpointCollection>(&Key::new(kind, &collection.name));
+                    list.map(|list| list.map(|list| list.endpoints.clone()))
+                }
+                _ => {
+                    let list = self.visit::<Endpoints>(&Key::new(kind, &collection.name));
+                    list.map(|list| list.map(|list| (*list).clone()))
+                }
+            };
+            complete &= list.is_some();
+            // A locality whose endpoints are in error has none (EDS-16); the trouble is told beside the rest.
+            lists.push(list.and_then(Result::ok).unwrap_or_default());
+        }
+        complete.then(|| self.joined.join(name, assignment, lists))
+    }
+
+    /// Who is asked for this resource, for texts.
+    fn origin(&self, key: &Key) -> Origin {
+        let Origin { server, node } = &self.target.origin;
+        Origin { server: self.resources.server(key).unwrap_or_else(|| server.clone()), node: node.clone() }
     }
 
     /// Watches a resource and reads it; `None` if it has not come yet.
@@ -184,19 +233,20 @@ impl<'a, R: Resources> Walk<'a, R> {
     }
 
     fn failure(&self, key: &Key, problem: &Problem) -> Failure {
-        let error = self.target.origin.source_error(key, problem, self.resources.outage());
+        let error = self.origin(key).source_error(key, problem, self.resources.outage(key));
         Failure { error, problem: Some((key.clone(), problem.kind)) }
     }
 
     fn not_for_clients(&self) -> Failure {
-        let text = self.target.origin.text(&self.target.listener, "is for servers: it has no api_listener");
+        let listener = &self.target.listener;
+        let text = self.origin(listener).text(listener, "is for servers: it has no api_listener");
         Failure { error: SourceError::new(text), problem: None }
     }
 
     /// RT-05
     fn no_virtual_host(&self) -> Failure {
         let reason = format!("no virtual host serves {:?}", self.target.authority);
-        let text = self.target.origin.text(&self.target.listener, &reason);
+        let text = self.origin(&self.target.listener).text(&self.target.listener, &reason);
         Failure { error: SourceError::new(text), problem: None }
     }
 }

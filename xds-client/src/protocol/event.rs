@@ -8,6 +8,8 @@ use mesh_core::config::Name;
 
 use crate::resource::AnyResource;
 
+use super::ServerId;
+
 /// Something is different; look again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -18,7 +20,17 @@ pub enum Event {
         /// Its canonical name.
         name: Name,
     },
-    /// [`AdsState::outage`](super::AdsState::outage), which concerns everything that is watched.
+    /// Members of a watched collection: [`AdsState::member`](super::AdsState::member) of each (TR-56).
+    Members {
+        /// Their type.
+        type_url: &'static str,
+        /// The collection's canonical name.
+        collection: Name,
+        /// Those that are different, or gone.
+        changed: Vec<Name>,
+    },
+    /// A server has become unreachable or reachable, or another has taken its place:
+    /// [`AdsState::outage`](super::AdsState::outage).
     Outage,
     /// Nothing to look at, but to be logged: what became of a deletion under
     /// [`DataErrors::IgnoreDeletion`](super::DataErrors::IgnoreDeletion) (TR-27).
@@ -50,6 +62,8 @@ pub struct View {
     pub value: Option<Result<AnyResource, Problem>>,
     /// Trouble that leaves the value in use.
     pub ambient: Option<Problem>,
+    /// The server that sent the value.
+    pub server: Option<ServerId>,
 }
 
 impl fmt::Debug for View {
@@ -88,6 +102,21 @@ pub enum ProblemKind {
     Unreachable,
     /// The name's authority is not in the bootstrap (TR-39).
     UnknownAuthority,
+    /// The server did not send it in time, and is thought to be slow (TR-20).
+    TimedOut,
+    /// The server says that it does not exist, or is not for this client (TR-30).
+    Withheld,
+    /// The server says that it cannot send it now (TR-30).
+    Failed,
+    /// The value is of an earlier run, and the server has not been heard of yet.
+    Stale,
+}
+
+impl ProblemKind {
+    /// Whether it is a data error, which drops what was accepted where the bootstrap says so (TR-28, TR-29).
+    pub(super) fn is_data_error(self) -> bool {
+        matches!(self, Self::Rejected | Self::DoesNotExist | Self::Withheld)
+    }
 }
 
 /// The server cannot be reached.
@@ -97,6 +126,8 @@ pub struct Outage {
     pub since: Instant,
     /// The last attempt's error.
     pub reason: Arc<str>,
+    /// Which server, by its URI.
+    pub server: Name,
 }
 
 impl Outage {

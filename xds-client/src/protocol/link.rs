@@ -1,11 +1,12 @@
 //! The stream to one server: whether there should be one, and when to try again.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use mesh_core::config::Name;
 use rand::Rng;
 
 use super::backoff::Backoff;
-use super::{BackoffPolicy, Outage};
+use super::{Outage, ServerSettings, Variant};
 
 /// How a stream ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub enum StreamEnd {
 enum Phase {
     Idle,
     Opening,
-    Open { responded: bool, node_sent: bool },
+    Open { responded: bool, asked_at: Option<Instant>, unanswered: bool },
     Waiting { until: Instant },
 }
 
@@ -40,6 +41,10 @@ pub(super) enum News {
 /// See the diagram at the top of [`super`].
 #[derive(Debug)]
 pub(super) struct Link {
+    server: Name,
+    silence_timeout: Option<Duration>,
+    /// An incremental server says nothing where nothing is new: after so long that is as good as a response.
+    quiet_timeout: Option<Duration>,
     phase: Phase,
     backoff: Backoff,
     outage: Option<Outage>,
@@ -48,17 +53,23 @@ pub(super) struct Link {
     /// When a stream that had responses was last replaced: at once only if that was a while ago.
     replaced_at: Option<Instant>,
     ever_open: bool,
+    /// How often the server was lost (OB-08).
+    failures: u64,
 }
 
 impl Link {
-    pub(super) fn new(backoff: BackoffPolicy) -> Self {
+    pub(super) fn new(settings: &ServerSettings) -> Self {
         Self {
+            server: settings.name.clone(),
+            silence_timeout: settings.silence_timeout,
+            quiet_timeout: (settings.variant == Variant::Delta).then_some(settings.resource_timeout),
             phase: Phase::Idle,
-            backoff: Backoff::new(backoff),
+            backoff: Backoff::new(settings.backoff),
             outage: None,
             lost_at: None,
             replaced_at: None,
             ever_open: false,
+            failures: 0,
         }
     }
 
@@ -68,6 +79,20 @@ impl Link {
 
     pub(super) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open { .. })
+    }
+
+    /// Whether the driver should have a stream, open or opening.
+    pub(super) fn has_stream(&self) -> bool {
+        matches!(self.phase, Phase::Open { .. } | Phase::Opening)
+    }
+
+    /// Whether the open stream has had a response.
+    pub(super) fn has_responded(&self) -> bool {
+        matches!(self.phase, Phase::Open { responded: true, .. })
+    }
+
+    pub(super) fn failures(&self) -> u64 {
+        self.failures
     }
 
     pub(super) fn outage(&self) -> Option<&Outage> {
@@ -85,15 +110,25 @@ impl Link {
     }
 
     pub(super) fn on_opened(&mut self) {
-        self.phase = Phase::Open { responded: false, node_sent: false };
+        self.phase = Phase::Open { responded: false, asked_at: None, unanswered: false };
         self.ever_open = true;
     }
 
-    /// TR-02: whether this is the stream's first request.
-    pub(super) fn take_node(&mut self) -> bool {
+    /// A request is about to be sent. TR-02: whether it is the stream's first.
+    pub(super) fn on_request(&mut self, now: Instant) -> bool {
         match &mut self.phase {
-            Phase::Open { node_sent, .. } => !std::mem::replace(node_sent, true),
+            Phase::Open { asked_at: asked_at @ None, .. } => {
+                *asked_at = Some(now);
+                true
+            }
             _ => false,
+        }
+    }
+
+    /// Something that this stream was asked for has not come in time.
+    pub(super) fn on_unanswered(&mut self) {
+        if let Phase::Open { unanswered, .. } = &mut self.phase {
+            *unanswered = true;
         }
     }
 
@@ -131,8 +166,9 @@ impl Link {
     /// TR-25
     pub(super) fn fail(&mut self, now: Instant, reason: &str, rng: &mut dyn Rng) -> News {
         self.phase = Phase::Waiting { until: now + self.backoff.next(rng) };
+        self.failures += 1;
         let since = *self.lost_at.get_or_insert(now);
-        let outage = Some(Outage { since, reason: reason.into() });
+        let outage = Some(Outage { since, reason: reason.into(), server: self.server.clone() });
         match self.outage == outage {
             true => News::Nothing,
             false => {
@@ -153,13 +189,27 @@ impl Link {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Waiting { until } => Some(until),
+            // Silence alone is no fault: there may be nothing new.
+            Phase::Open { responded: false, asked_at: Some(asked_at), unanswered } => {
+                let timeout = if unanswered { self.silence_timeout } else { self.quiet_timeout };
+                timeout.map(|timeout| asked_at + timeout)
+            }
             _ => None,
         }
     }
 
-    pub(super) fn on_deadline(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Waiting { until } if until <= now) {
-            self.phase = Phase::Idle;
+    pub(super) fn on_deadline(&mut self, now: Instant, rng: &mut dyn Rng) -> News {
+        match (self.phase, self.next_deadline()) {
+            (Phase::Waiting { .. }, Some(until)) if until <= now => {
+                self.phase = Phase::Idle;
+                News::Nothing
+            }
+            (Phase::Open { unanswered: false, .. }, Some(end)) if end <= now => self.on_response(),
+            (Phase::Open { .. }, Some(end)) if end <= now => {
+                let seconds = self.silence_timeout.unwrap_or_default().as_secs_f64();
+                self.fail(now, &format!("connected, but without any response for {seconds} s"), rng)
+            }
+            _ => News::Nothing,
         }
     }
 }

@@ -36,14 +36,18 @@
 //! An [`Event`] says only that something is different; what is true now is read from [`AdsState::view`]. So a burst
 //! of changes costs its reader one look.
 
+mod authority;
 mod backoff;
+mod cache;
 mod event;
+mod intake;
 mod link;
 mod nack;
 mod name;
 mod request;
 mod resource;
 mod response;
+mod server;
 mod settings;
 mod state;
 mod status;
@@ -57,9 +61,11 @@ pub use backoff::BackoffPolicy;
 pub use event::{DeletionNews, Event, Outage, Problem, ProblemKind, View};
 pub use link::StreamEnd;
 pub use name::{authority, canonical};
-pub use request::Request;
-pub use response::{Received, Rejected, Response};
-pub use settings::{DataErrors, Settings};
+pub use request::{Interest, Request};
+pub use response::{Heartbeat, Received, Rejected, Response, ServerError};
+pub use settings::{
+    AuthoritySettings, DataErrors, Fallback, OnTimeout, ServerId, ServerSettings, Settings, Variant,
+};
 pub use state::AdsState;
-pub use status::{ResourceState, ResourceStatus};
+pub use status::{ResourceState, ResourceStatus, UpdateCounts};
 pub use subscription::ResourceKind;

@@ -29,6 +29,23 @@ pub fn authority(name: &str) -> Option<&str> {
     name.strip_prefix(SCHEME)?.split('/').next()
 }
 
+/// Whether the name stands for all resources whose names have another last segment (TR-56).
+pub(super) fn is_collection(name: &str) -> bool {
+    split(name).is_some_and(|(head, _)| head.ends_with("/*"))
+}
+
+/// The collection that the resource of this canonical name is a member of.
+pub(super) fn collection(name: &str) -> Option<Name> {
+    let (head, parameters) = split(name)?;
+    let (folder, _member) = head.rsplit_once('/')?;
+    let collection = match parameters {
+        None => format!("{folder}/*"),
+        Some(parameters) => format!("{folder}/*?{parameters}"),
+    };
+    // The type's own segment is not a member's.
+    (is_collection(&collection) && collection != name).then(|| collection.into())
+}
+
 /// `xdstp://authority/type/id` and what follows `?`, without a fragment.
 fn split(name: &str) -> Option<(&str, Option<&str>)> {
     if !name.starts_with(SCHEME) {

@@ -2,19 +2,39 @@
 
 use mesh_core::config::Name;
 
-/// A `DiscoveryRequest`, as far as the protocol decides it.
+/// A request on an ADS stream, as far as the protocol decides it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// The type that it is about.
     pub type_url: &'static str,
-    /// Everything that is watched, sorted (TR-09).
-    pub names: Vec<Name>,
-    /// The last accepted version, or the one that is accepted hereby.
-    pub version: String,
-    /// The last received nonce, empty at first.
+    /// The nonce of the response that it answers. State of the world: the last received one, empty at first;
+    /// incremental: empty unless it is an answer (TR-51).
     pub nonce: String,
     /// Why the response with this nonce is rejected; `INVALID_ARGUMENT` on the wire (TR-06).
     pub error: Option<String>,
     /// Whether it is the stream's first, which carries the node (TR-02).
     pub with_node: bool,
+    /// What is asked for.
+    pub interest: Interest,
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Interest {
+    /// State of the world.
+    Full {
+        /// Everything that is watched, sorted (TR-09).
+        names: Vec<Name>,
+        /// The last accepted version, or the one that is accepted hereby.
+        version: String,
+    },
+    /// Incremental.
+    Change {
+        /// Names that are new.
+        subscribe: Vec<Name>,
+        /// Names that are not watched any more.
+        unsubscribe: Vec<Name>,
+        /// Names and versions of what is cached; only in a stream's first request of a type (TR-49).
+        initial_versions: Vec<(Name, Name)>,
+    },
 }

@@ -1,5 +1,6 @@
 //! One watched resource: what was accepted, and what is wrong with it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,7 +9,9 @@ use mesh_core::config::Name;
 
 use crate::resource::AnyResource;
 
-use super::{DataErrors, Outage, Problem, ProblemKind, Received, ResourceState, View};
+use super::authority::AuthorityId;
+use super::response::ServerError;
+use super::{DataErrors, Outage, Problem, ProblemKind, Received, ResourceState, ServerId, View};
 
 /// Whether watchers must look again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,44 +20,83 @@ pub(super) enum Effect {
     Unchanged,
 }
 
-struct Accepted {
-    resource: AnyResource,
-    bytes: Bytes,
-    version: Name,
+/// Who says something of a resource, and when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source {
+    pub(super) server: ServerId,
+    pub(super) data_errors: DataErrors,
+    pub(super) now: Instant,
+}
+
+/// A value in use.
+#[derive(Clone)]
+pub(super) struct Accepted {
+    pub(super) resource: AnyResource,
+    pub(super) bytes: Bytes,
+    pub(super) version: Name,
+    /// `None`: read from a snapshot of an earlier run.
+    pub(super) server: Option<ServerId>,
+    pub(super) at: Instant,
+}
+
+impl Accepted {
+    pub(super) fn new(received: &Received, version: Name, source: Source) -> Self {
+        let Received { resource, bytes, .. } = received;
+        let (resource, bytes) = (resource.clone(), bytes.clone());
+        Self { resource, bytes, version, server: Some(source.server), at: source.now }
+    }
 }
 
 /// What is known of one resource that is, or until the next request was, watched.
-#[derive(Default)]
 pub(super) struct Resource {
+    /// Who serves it; `None`: nobody (TR-39).
+    pub(super) authority: Option<AuthorityId>,
     /// How many watch it. At zero it lives until a request has left it out: until then the server believes that
     /// we have it and would not send it to a new watcher.
     pub(super) watchers: usize,
-    /// The does-not-exist timer, while it runs.
-    pub(super) timer: Option<Instant>,
-    /// Left out and named again under one nonce: the server may have missed both, and believe that we have it.
-    pub(super) doubtful: bool,
     /// Deleted by the server, and in use all the same (TR-27).
     pub(super) deletion_ignored: bool,
+    /// Where the name is that of a collection: what is in it, by name (TR-56).
+    pub(super) members: BTreeMap<Name, Accepted>,
+    /// Members whose last version was refused.
+    bad_members: BTreeSet<Name>,
     accepted: Option<Accepted>,
     problem: Option<Problem>,
+    /// Who had the last word on it.
+    heard_from: Option<ServerId>,
+    /// The version that was refused last, and when.
+    rejected: Option<(Name, Instant)>,
 }
 
 impl Resource {
-    pub(super) fn of_unknown_authority(authority: &str) -> Self {
-        let reason = format!("authority {authority:?} is not in the bootstrap");
-        Self { problem: Some(Problem::new(ProblemKind::UnknownAuthority, reason)), ..Self::default() }
+    pub(super) fn new(authority: Option<AuthorityId>) -> Self {
+        Self {
+            authority,
+            watchers: 0,
+            deletion_ignored: false,
+            members: BTreeMap::new(),
+            bad_members: BTreeSet::new(),
+            accepted: None,
+            problem: None,
+            heard_from: None,
+            rejected: None,
+        }
     }
 
-    /// Whether the server is asked for it.
-    pub(super) fn is_sent(&self) -> bool {
-        !matches!(&self.problem, Some(problem) if problem.kind == ProblemKind::UnknownAuthority)
+    pub(super) fn of_unknown_authority(authority: &str) -> Self {
+        let reason = format!("authority {authority:?} is not in the bootstrap");
+        Self { problem: Some(Problem::new(ProblemKind::UnknownAuthority, reason)), ..Self::new(None) }
     }
 
     pub(super) fn state(&self) -> ResourceState {
         match &self.problem {
-            Some(problem) if problem.kind == ProblemKind::Rejected => ResourceState::Nacked,
-            Some(_) => ResourceState::DoesNotExist,
-            None if self.accepted.is_some() => ResourceState::Acked,
+            Some(problem) => match problem.kind {
+                ProblemKind::Rejected => ResourceState::Nacked,
+                ProblemKind::Withheld | ProblemKind::Failed => ResourceState::ReceivedError,
+                ProblemKind::TimedOut => ResourceState::Timeout,
+                _ => ResourceState::DoesNotExist,
+            },
+            None if self.is_accepted() && !self.is_stale() => ResourceState::Acked,
             None => ResourceState::Requested,
         }
     }
@@ -63,94 +105,193 @@ impl Resource {
         let problem = self.problem.clone().or_else(|| outage.map(Outage::problem));
         match (&self.accepted, problem) {
             // TR-25, TR-28: with something accepted every trouble is ambient.
-            (Some(accepted), ambient) => View { value: Some(Ok(accepted.resource.clone())), ambient },
-            (None, Some(problem)) => View { value: Some(Err(problem)), ambient: None },
+            (Some(accepted), problem) => View {
+                value: Some(Ok(accepted.resource.clone())),
+                ambient: problem.or_else(|| self.is_stale().then(stale)),
+                server: accepted.server,
+            },
+            (None, Some(problem)) => View { value: Some(Err(problem)), ..View::default() },
             (None, None) => View::default(),
         }
     }
 
-    pub(super) fn accept(&mut self, received: Received, version: &Name) -> Effect {
-        let Received { resource, bytes, .. } = received;
-        self.settle();
+    pub(super) fn accept(&mut self, received: Received, version: Name, source: Source) -> Effect {
+        let accepted = Accepted::new(&received, version, source);
         self.deletion_ignored = false;
-        let had_problem = self.problem.take().is_some();
-        match &mut self.accepted {
-            // TR-23
-            Some(accepted) if accepted.bytes == bytes => {
-                accepted.version = version.clone();
+        self.rejected = None;
+        self.heard_from = Some(source.server);
+        let had_problem = self.problem.take().is_some() || self.is_stale();
+        // TR-23. TR-47: another server's is news even so.
+        let same = self.accepted.as_ref().is_some_and(|known| {
+            known.bytes == accepted.bytes && (known.server == accepted.server || known.server.is_none())
+        });
+        match (&mut self.accepted, same) {
+            (Some(known), true) => {
+                (known.version, known.server, known.at) = (accepted.version, accepted.server, accepted.at);
                 if had_problem { Effect::Changed } else { Effect::Unchanged }
             }
-            accepted => {
-                *accepted = Some(Accepted { resource, bytes, version: version.clone() });
+            (known, _) => {
+                *known = Some(accepted);
                 Effect::Changed
             }
         }
     }
 
-    pub(super) fn reject(&mut self, reason: Arc<str>, data_errors: DataErrors) -> Effect {
-        self.settle();
-        self.fail(Problem::new(ProblemKind::Rejected, reason), data_errors)
+    pub(super) fn reject(&mut self, reason: Arc<str>, version: Name, source: Source) -> Effect {
+        self.rejected = Some((version, source.now));
+        self.fail(Problem::new(ProblemKind::Rejected, reason), source)
     }
 
-    /// A response that holds every resource of its type does not hold this one.
-    pub(super) fn miss(&mut self, data_errors: DataErrors) -> Effect {
-        match (self.state(), data_errors) {
-            // TR-26: never received, so the timer decides.
-            (ResourceState::Requested, _) => Effect::Unchanged,
-            // TR-27
-            (_, DataErrors::IgnoreDeletion) if self.accepted.is_some() => {
-                self.deletion_ignored = true;
-                Effect::Unchanged
-            }
-            _ => self.fail(absent(), data_errors),
+    /// A member of this collection. Whether it is different.
+    pub(super) fn accept_member(&mut self, name: &Name, accepted: Accepted) -> Effect {
+        self.heal(name);
+        let bytes = accepted.bytes.clone();
+        match self.members.insert(name.clone(), accepted) {
+            Some(before) if before.bytes == bytes => Effect::Unchanged,
+            _ => Effect::Changed,
         }
     }
 
-    /// TR-19: the timer has run out.
-    pub(super) fn expire(&mut self) -> Effect {
-        self.settle();
-        match self.state() {
-            ResourceState::Requested => {
-                self.problem = Some(absent());
-                Effect::Changed
-            }
+    /// The trouble is the collection's; the others of its members stay as they are. Whether the member is gone.
+    pub(super) fn reject_member(
+        &mut self,
+        name: &Name,
+        reason: &str,
+        version: Name,
+        source: Source,
+    ) -> Effect {
+        self.rejected = Some((version, source.now));
+        self.bad_members.insert(name.clone());
+        self.problem = Some(Problem::new(ProblemKind::Rejected, format!("member {name}: {reason}")));
+        match source.data_errors {
+            DataErrors::Fail if self.members.remove(name).is_some() => Effect::Changed,
             _ => Effect::Unchanged,
         }
     }
 
-    /// The server has answered for it, or is not going to.
-    fn settle(&mut self) {
-        // TR-21: also by an invalid one.
-        self.timer = None;
-        self.doubtful = false;
+    pub(super) fn remove_member(&mut self, name: &Name) -> Effect {
+        self.heal(name);
+        if self.members.remove(name).is_some() { Effect::Changed } else { Effect::Unchanged }
     }
 
-    fn fail(&mut self, problem: Problem, data_errors: DataErrors) -> Effect {
-        let dropped = match data_errors {
-            // TR-29
-            DataErrors::Fail => self.accepted.take().is_some(),
-            DataErrors::Ambient | DataErrors::IgnoreDeletion => false,
+    fn heal(&mut self, member: &Name) {
+        if self.bad_members.remove(member) && self.bad_members.is_empty() {
+            self.problem = None;
+        }
+    }
+
+    /// The collection is this server's from now on; the members that another had sent, which are gone.
+    pub(super) fn adopt(&mut self, collection: &Name, source: Source) -> (Effect, Vec<Name>) {
+        if self.accepted.as_ref().is_some_and(|known| known.server == Some(source.server)) {
+            return (Effect::Unchanged, Vec::new());
+        }
+        self.bad_members.clear();
+        let effect = self.accept(Received::of_collection(collection), "".into(), source);
+        let others = self.members.extract_if(.., |_, member| member.server != Some(source.server));
+        (effect, others.map(|(name, _)| name).collect())
+    }
+
+    /// A response that holds every resource of its type does not hold this one.
+    pub(super) fn miss(&mut self, source: Source) -> Effect {
+        match (self.state(), source.data_errors) {
+            // TR-26: never received, from this server at least, so the timer decides.
+            (ResourceState::Requested, _) => Effect::Unchanged,
+            _ if self.is_owed(source.server) => Effect::Unchanged,
+            // TR-27
+            (_, DataErrors::IgnoreDeletion) if self.is_accepted() => {
+                self.deletion_ignored = true;
+                Effect::Unchanged
+            }
+            _ => self.fail(absent(), source),
+        }
+    }
+
+    /// TR-52: the server says that there is no such resource (any more).
+    pub(super) fn remove(&mut self, full_state: bool, source: Source) -> Effect {
+        if full_state && self.is_accepted() && source.data_errors == DataErrors::IgnoreDeletion {
+            self.deletion_ignored = true;
+            return Effect::Unchanged;
+        }
+        self.fail(absent(), source)
+    }
+
+    /// TR-30
+    pub(super) fn withhold(&mut self, error: &ServerError, source: Source) -> Effect {
+        let kind = if error.is_data_error() { ProblemKind::Withheld } else { ProblemKind::Failed };
+        let reason = match error.message.is_empty() {
+            true => format!("the control server answers with code {}", error.code),
+            false => format!("the control server answers with code {}: {}", error.code, error.message),
         };
+        self.fail(Problem::new(kind, reason), source)
+    }
+
+    /// TR-19: the timer has run out.
+    pub(super) fn expire(&mut self, timeout: Problem, source: Source) -> Effect {
+        // Also when a server that took over does not have what another had.
+        if self.is_owed(source.server) { self.fail(timeout, source) } else { Effect::Unchanged }
+    }
+
+    /// Whether this server has not said anything of it yet.
+    pub(super) fn is_owed(&self, server: ServerId) -> bool {
+        self.state() == ResourceState::Requested || self.heard_from != Some(server)
+    }
+
+    /// TR-35: its time is over, and with it the value.
+    pub(super) fn outlive(&mut self) -> Effect {
+        match self.accepted.take() {
+            Some(_) => {
+                self.members.clear();
+                self.bad_members.clear();
+                self.problem = Some(Problem::new(ProblemKind::DoesNotExist, "its time to live has passed"));
+                Effect::Changed
+            }
+            None => Effect::Unchanged,
+        }
+    }
+
+    fn fail(&mut self, problem: Problem, source: Source) -> Effect {
+        self.heard_from = Some(source.server);
+        // TR-29
+        let drops = source.data_errors == DataErrors::Fail && problem.kind.is_data_error();
+        let dropped = drops && self.accepted.take().is_some();
         let told = self.problem.as_ref() == Some(&problem);
         self.problem = Some(problem);
         if told && !dropped { Effect::Unchanged } else { Effect::Changed }
     }
 
-    pub(super) fn version(&self) -> Name {
-        self.accepted.as_ref().map_or_else(|| "".into(), |accepted| accepted.version.clone())
+    pub(super) fn accepted(&self) -> Option<&Accepted> {
+        self.accepted.as_ref()
     }
 
     pub(super) fn error(&self) -> Option<String> {
         self.problem.as_ref().map(ToString::to_string)
     }
 
+    pub(super) fn rejected(&self) -> Option<&(Name, Instant)> {
+        self.rejected.as_ref().filter(|_| self.state() == ResourceState::Nacked)
+    }
+
     pub(super) fn is_accepted(&self) -> bool {
         self.accepted.is_some()
+    }
+
+    /// What is in use was read from a snapshot.
+    pub(super) fn is_stale(&self) -> bool {
+        self.accepted.as_ref().is_some_and(|known| known.server.is_none())
     }
 
     /// Neither accepted, nor refused, nor known to be absent.
     pub(super) fn is_requested(&self) -> bool {
         self.state() == ResourceState::Requested
+    }
+
+    /// TR-42: neither received nor known to be absent.
+    pub(super) fn is_missing(&self) -> bool {
+        let unknown = matches!(
+            self.state(),
+            ResourceState::Requested | ResourceState::Timeout | ResourceState::ReceivedError
+        );
+        unknown && (!self.is_accepted() || self.is_stale())
     }
 }
 
@@ -159,12 +300,15 @@ impl std::fmt::Debug for Resource {
         f.debug_struct("Resource")
             .field("state", &self.state())
             .field("watchers", &self.watchers)
-            .field("version", &self.version())
-            .field("timer", &self.timer)
+            .field("version", &self.accepted.as_ref().map(|known| &known.version))
             .finish_non_exhaustive()
     }
 }
 
-fn absent() -> Problem {
+pub(super) fn absent() -> Problem {
     Problem::new(ProblemKind::DoesNotExist, "does not exist")
+}
+
+fn stale() -> Problem {
+    Problem::new(ProblemKind::Stale, "read from the last-good snapshot of an earlier run")
 }

@@ -1,23 +1,31 @@
 //! What the server sent, already decoded.
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use mesh_core::config::Name;
 
 use crate::resource::AnyResource;
 
-/// A `DiscoveryResponse` with every resource decoded or refused.
-#[derive(Debug, Clone)]
+/// A `DiscoveryResponse` or `DeltaDiscoveryResponse` with every resource decoded or refused.
+#[derive(Debug, Clone, Default)]
 pub struct Response {
     /// The type of all its resources.
     pub type_url: String,
-    /// To be sent back when accepted.
+    /// To be sent back when accepted; not used by the incremental protocol.
     pub version: String,
     /// To be sent back in any case.
     pub nonce: String,
     /// In the order of the wire.
     pub resources: Vec<Result<Received, Rejected>>,
+    /// Resources whose life is prolonged and nothing else (TR-35).
+    pub heartbeats: Vec<Heartbeat>,
+    /// Deleted, or never there: only in the incremental protocol (TR-52).
+    pub removed: Vec<Name>,
+    /// What the server says of resources that it does not send (TR-30).
+    pub errors: Vec<ServerError>,
 }
 
 /// A valid resource.
@@ -25,10 +33,30 @@ pub struct Response {
 pub struct Received {
     /// As the resource itself says.
     pub name: Name,
+    /// Further names that it answers to: only in the incremental protocol (TR-55).
+    pub aliases: Vec<Name>,
+    /// Its own version, in the incremental protocol; otherwise it has the response's.
+    pub version: Option<Name>,
+    /// How long it lives without a heartbeat (TR-35); `None`: until it is replaced.
+    pub ttl: Option<Duration>,
     /// The validated value.
     pub resource: AnyResource,
     /// The message that it was decoded from: equal bytes are the same resource (TR-23).
     pub bytes: Bytes,
+}
+
+impl Received {
+    /// What stands for a collection itself: there is no message of it.
+    pub(super) fn of_collection(name: &Name) -> Self {
+        Self {
+            name: name.clone(),
+            aliases: Vec::new(),
+            version: None,
+            ttl: None,
+            resource: Arc::new(()),
+            bytes: Bytes::new(),
+        }
+    }
 }
 
 impl fmt::Debug for Received {
@@ -45,3 +73,35 @@ pub struct Rejected {
     /// One line without the name: which field, what was found and what was expected.
     pub reason: String,
 }
+
+/// A resource that lives on unchanged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Its name.
+    pub name: Name,
+    /// The version that lives on; empty: whichever is there.
+    pub version: Name,
+    /// For how long; `None`: until it is replaced.
+    pub ttl: Option<Duration>,
+}
+
+/// Why the server does not send a resource (xRFC TP3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerError {
+    /// Its name.
+    pub name: Name,
+    /// A gRPC status code.
+    pub code: i32,
+    /// The server's words.
+    pub message: String,
+}
+
+impl ServerError {
+    /// Whether it says something of the resource, and not of the server's state.
+    pub(super) fn is_data_error(&self) -> bool {
+        matches!(self.code, NOT_FOUND | PERMISSION_DENIED)
+    }
+}
+
+const NOT_FOUND: i32 = 5;
+const PERMISSION_DENIED: i32 = 7;

@@ -1,34 +1,116 @@
-//! What a server's bootstrap entry and the application ask of the protocol.
+//! What the bootstrap and the application ask of the protocol.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mesh_core::config::Name;
 
 use super::BackoffPolicy;
 
-/// How one server's resources are treated.
+/// A server of [`Settings::servers`], by its place there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServerId(pub usize);
+
+/// The servers there are, and which of them serves which names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
+    /// Each server once, however many authorities it serves (BS-23).
+    pub servers: Vec<ServerSettings>,
+    /// For names without an authority.
+    pub default_authority: AuthoritySettings,
+    /// For `xdstp:` names, by authority; any other may not be asked for (TR-39).
+    pub authorities: BTreeMap<Name, AuthoritySettings>,
+}
+
+impl Settings {
+    /// One server for everything that has no authority.
+    pub fn one_server(server: ServerSettings) -> Self {
+        Self {
+            servers: vec![server],
+            default_authority: AuthoritySettings::new([ServerId(0)]),
+            authorities: BTreeMap::new(),
+        }
+    }
+}
+
+/// Who serves the names of one authority.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthoritySettings {
+    /// The preferred one first.
+    pub servers: Vec<ServerId>,
+    /// When the next server is turned to.
+    pub fallback: Fallback,
+}
+
+impl AuthoritySettings {
+    /// These servers, with the usual fallback.
+    pub fn new(servers: impl IntoIterator<Item = ServerId>) -> Self {
+        Self { servers: servers.into_iter().collect(), fallback: Fallback::default() }
+    }
+}
+
+/// When an authority turns to its next server (gRFC A71).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fallback {
+    /// When the server cannot be reached and something is watched that is not cached (TR-42).
+    #[default]
+    WhenMissing,
+    /// Whenever the server cannot be reached: `fallback_on_reachability_only` (BS-45).
+    OnUnreachability,
+}
+
+/// How one server is spoken to and how its resources are treated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerSettings {
+    /// Its URI, for texts.
+    pub name: Name,
+    /// Which of the two protocols.
+    pub variant: Variant,
     /// How long a resource may be asked for on a stream before it counts as absent (TR-18).
     pub resource_timeout: Duration,
+    /// What the end of that time means.
+    pub on_timeout: OnTimeout,
+    /// How long a stream that has been asked for something may stay without any response. `None`: for ever.
+    pub silence_timeout: Option<Duration>,
     /// Waits between streams.
     pub backoff: BackoffPolicy,
     /// What a rejected or deleted resource does to the accepted one.
     pub data_errors: DataErrors,
-    /// Authorities of `xdstp:` names that may be asked for (TR-39).
-    pub authorities: BTreeSet<Name>,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
+impl ServerSettings {
+    /// State of the world, with every default.
+    pub fn new(name: impl Into<Name>) -> Self {
         Self {
+            name: name.into(),
+            variant: Variant::default(),
             resource_timeout: Duration::from_secs(15),
+            on_timeout: OnTimeout::default(),
+            silence_timeout: Some(Duration::from_secs(60)),
             backoff: BackoffPolicy::default(),
             data_errors: DataErrors::default(),
-            authorities: BTreeSet::new(),
         }
     }
+}
+
+/// The two ADS protocols.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Variant {
+    /// State of the world: `StreamAggregatedResources`.
+    #[default]
+    Sotw,
+    /// Incremental: `DeltaAggregatedResources` (TR-48).
+    Delta,
+}
+
+/// What it means that a resource did not come in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnTimeout {
+    /// That it does not exist (TR-19).
+    #[default]
+    DoesNotExist,
+    /// That the server is slow: the feature `resource_timer_is_transient_error` (TR-20).
+    Transient,
 }
 
 /// What happens to an accepted resource when the server then sends an invalid one, or deletes it.

@@ -1,6 +1,11 @@
 //! A snapshot of what is watched, for tests, tools and CSDS.
 
+use std::time::Instant;
+
+use bytes::Bytes;
 use mesh_core::config::Name;
+
+use super::ServerId;
 
 /// One watched resource (TR-59, TR-63).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,12 +20,22 @@ pub struct ResourceStatus {
     pub version: Name,
     /// What is wrong with it, if anything.
     pub error: Option<String>,
+    /// The version that was refused last, and when; while it is the last word on the resource.
+    pub rejected: Option<(Name, Instant)>,
     /// Whether a value is in use, whatever the state.
     pub cached: bool,
+    /// Whether the value in use was read from a snapshot of an earlier run.
+    pub stale: bool,
+    /// The message in use, as it was received.
+    pub bytes: Option<Bytes>,
+    /// When the value in use was received.
+    pub updated: Option<Instant>,
+    /// The server that sent it.
+    pub server: Option<ServerId>,
 }
 
-/// The states of gRFC A40.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// The states of gRFC A40 and A88 (TR-62).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ResourceState {
     /// Asked for, no answer yet.
@@ -31,4 +46,17 @@ pub enum ResourceState {
     Acked,
     /// The last one sent was refused.
     Nacked,
+    /// The server said why it does not send it.
+    ReceivedError,
+    /// It did not come in time, and the server is thought to be slow.
+    Timeout,
+}
+
+/// How often resources of one type were accepted and refused (OB-08).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UpdateCounts {
+    /// Valid ones, unchanged ones too (OB-09).
+    pub valid: u64,
+    /// Refused ones.
+    pub invalid: u64,
 }

@@ -1,4 +1,4 @@
-//! Does-not-exist timers. All run equally long, so that the first started is the first due.
+//! Does-not-exist timers of one server. All run equally long, so that the first started is the first due.
 
 use std::collections::VecDeque;
 use std::time::Instant;

@@ -4,15 +4,7 @@ use envoy_types::pb::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
 };
 
-/// Which method of ADS a stream uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Variant {
-    /// State of the world, `StreamAggregatedResources`: a request names all that is asked for.
-    #[default]
-    Sotw,
-    /// Incremental, `DeltaAggregatedResources`: requests and responses carry what has changed (TR-48).
-    Delta,
-}
+pub use crate::protocol::Variant;
 
 /// A request on an ADS stream, in the stream's variant.
 #[derive(Debug, Clone, PartialEq)]

@@ -156,7 +156,9 @@ impl Subscription {
         match &self.wire {
             Wire::Sotw(sotw) => sotw.has_request(),
             // TR-10: an empty first request would ask for everything.
-            Wire::Delta(delta) => delta.has_answer() || if self.asked { delta.has_change() } else { self.is_wanted() },
+            Wire::Delta(delta) => {
+                delta.has_answer() || if self.asked { delta.has_change() } else { self.is_wanted() }
+            }
         }
     }
 
@@ -189,7 +191,9 @@ impl Subscription {
     /// TR-18: from the request on, and only for what is neither accepted nor known to be absent.
     fn start_timers(&mut self, desk: &mut Desk<'_>) {
         for name in self.untimed.drain(..) {
-            let Some(place) = self.places.get_mut(&name).filter(|place| place.timer.is_none()) else { continue };
+            let Some(place) = self.places.get_mut(&name).filter(|place| place.timer.is_none()) else {
+                continue;
+            };
             if (desk.is_owed)(&name) {
                 let deadline = desk.now + desk.timeout;
                 place.timer = Some(deadline);

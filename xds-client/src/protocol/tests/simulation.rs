@@ -8,8 +8,10 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
-use super::{CDS, EDS, Sent, response, show};
-use crate::protocol::{AdsState, Request, ResourceKind, Response, Settings, StreamEnd};
+use super::{CDS, EDS, ONE, Sent, response, show};
+use crate::protocol::{
+    AdsState, Interest, Request, ResourceKind, Response, ServerSettings, Settings, StreamEnd,
+};
 
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 const KINDS: [ResourceKind; 2] = [CDS, EDS];
@@ -42,7 +44,8 @@ impl World {
         if !request.nonce.is_empty() && request.nonce != side.nonce.to_string() {
             return;
         }
-        let named = |known: &&&str| request.names.iter().any(|name| **name == ***known);
+        let Interest::Full { names: asked, .. } = &request.interest else { panic!("not state of the world") };
+        let named = |known: &&&str| asked.iter().any(|name| **name == ***known);
         let names: BTreeSet<_> = NAMES.iter().filter(named).copied().collect();
         let new: Vec<_> = names.difference(&side.names).copied().collect();
         side.names = names;
@@ -98,7 +101,7 @@ impl Simulation {
             seed,
             rng: StdRng::seed_from_u64(seed),
             now: Instant::now(),
-            ads: AdsState::new(Settings::default()),
+            ads: AdsState::new(Settings::one_server(ServerSettings::new("server"))),
             world: World::default(),
             open: false,
             watched: HashSet::new(),
@@ -136,7 +139,7 @@ impl Simulation {
             self.accepted.remove(&(index, name));
         } else {
             self.watched.insert((index, name));
-            self.ads.watch(self.now, KINDS[index], &name.into());
+            self.ads.watch(KINDS[index], &name.into());
             // Watched again before the server heard otherwise: still current.
             if let Some(Ok(any)) = self.ads.view(KINDS[index].type_url, &name.into()).value {
                 self.accepted.insert((index, name), *any.downcast_ref().unwrap());
@@ -180,13 +183,13 @@ impl Simulation {
         let asked = self.world.sides[index].asked || self.watched.iter().any(|(of, _)| *of == index);
         self.answers_due += i64::from(asked);
         self.last_seen = Some((index, response.clone()));
-        self.ads.on_response(response);
+        self.ads.on_response(ONE, self.now, response);
         self.send();
     }
 
     fn send(&mut self) {
         let mut nonces = HashSet::new();
-        while let Some(request) = self.ads.poll_request(self.now) {
+        while let Some(request) = self.ads.poll_request(ONE, self.now) {
             // An answer, as opposed to a mere change of names: the first with this nonce.
             nonces.insert((request.type_url, request.nonce.clone()));
             self.world.to_server.push_back(request);
@@ -202,7 +205,7 @@ impl Simulation {
             return;
         }
         let end = StreamEnd::Closed { reason: "reset".to_owned() };
-        self.ads.on_stream_ended(self.now, end, &mut self.rng);
+        self.ads.on_stream_ended(ONE, self.now, end, &mut self.rng);
         self.world.reset();
         self.answers_due = 0;
         self.last_seen = None;
@@ -211,19 +214,19 @@ impl Simulation {
 
     fn pass(&mut self, time: Duration) {
         self.now += time;
-        self.ads.on_deadline(self.now);
+        self.ads.on_deadline(self.now, &mut self.rng);
         self.open_or_close();
     }
 
     fn open_or_close(&mut self) {
-        if !self.ads.stream_wanted() {
-            self.ads.on_stream_dropped();
+        if !self.ads.stream_wanted(ONE) {
+            self.ads.on_stream_dropped(ONE);
             self.open = false;
             self.world.reset();
             self.last_seen = None;
-        } else if self.ads.should_open() {
-            self.ads.on_opening(self.now);
-            self.ads.on_stream_opened();
+        } else if self.ads.should_open(ONE) {
+            self.ads.on_opening(ONE, self.now);
+            self.ads.on_stream_opened(ONE);
             self.open = true;
         }
     }
@@ -239,7 +242,7 @@ impl Simulation {
         }
         match seen.type_url == KINDS[index].type_url {
             true => self.receive(index, seen),
-            false => self.ads.on_response(seen),
+            false => self.ads.on_response(ONE, self.now, seen),
         }
     }
 
@@ -257,7 +260,7 @@ impl Simulation {
     fn settle(&mut self) {
         for _ in 0..200 {
             self.pass(Duration::from_secs(1));
-            while self.ads.stream_wanted() {
+            while self.ads.stream_wanted(ONE) {
                 self.send();
                 let idle = self.world.to_server.is_empty() && self.world.to_client.is_empty();
                 if idle {

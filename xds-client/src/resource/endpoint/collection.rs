@@ -51,7 +51,7 @@ pub struct EndpointCollectionType;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EndpointCollection {
     /// Those that are used (EDS-11); none: the locality cannot be reached.
-    pub endpoints: Vec<Endpoint>,
+    pub endpoints: mesh_core::config::Endpoints,
 }
 
 /// `envoy.config.endpoint.v3.LbEndpoint`, decoded to [`CollectionEndpoint`]. The message holds no name.
@@ -114,7 +114,7 @@ fn collection(collection: &LbEndpointCollection, context: &DecodeContext) -> Che
         let endpoint = inline_endpoint(entry).and_then(|endpoint| endpoints.add(&endpoint));
         endpoint.within("inline_entry.resource").within_element("entries", index)?;
     }
-    Ok(EndpointCollection { endpoints: endpoints.used() })
+    Ok(EndpointCollection { endpoints: endpoints.used().into() })
 }
 
 fn inline_endpoint(entry: &CollectionEntry) -> Checked<LbEndpoint> {

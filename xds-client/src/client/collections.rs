@@ -1,0 +1,64 @@
+//! The endpoint collections that are watched, as lists that grow with their members (TR-56).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mesh_core::config::{Endpoint, Endpoints, Name};
+
+use crate::dependency::Kind;
+use crate::protocol::AdsState;
+use crate::resource::{AnyResource, CollectionEndpoint};
+
+/// Each collection's endpoints. A change costs what has changed, however large the collection is.
+#[derive(Debug, Default)]
+pub(super) struct Collections {
+    lists: HashMap<Name, Arc<Endpoints>>,
+}
+
+impl Collections {
+    /// These members are different, or gone.
+    pub(super) fn update(&mut self, ads: &AdsState, collection: &Name, changed: &[Name]) {
+        let list = self.lists.entry(collection.clone()).or_default();
+        // One by one is cheaper for a few, all at once for many.
+        if changed.len() > list.len() / SHARE {
+            let members = ads.members(type_url(), collection);
+            let members = members.filter_map(|(name, any)| Some((name.clone(), endpoint(any)?)));
+            *list = Arc::new(Endpoints::named(members));
+            return;
+        }
+        for name in changed {
+            let endpoint = ads.member(type_url(), collection, name).and_then(endpoint);
+            *list = Arc::new(list.with(name, endpoint));
+        }
+    }
+
+    /// The endpoints of a collection; none while it is empty.
+    pub(super) fn get(&self, collection: &Name) -> Arc<Endpoints> {
+        self.lists.get(collection).cloned().unwrap_or_default()
+    }
+
+    /// What an earlier watch of it has left behind is gathered again.
+    pub(super) fn begin(&mut self, ads: &AdsState, collection: &Name) {
+        let members: Vec<Name> = ads.members(type_url(), collection).map(|(name, _)| name.clone()).collect();
+        if !members.is_empty() {
+            self.update(ads, collection, &members);
+        }
+    }
+
+    /// Nobody watches it any more.
+    pub(super) fn forget(&mut self, collection: &Name) {
+        self.lists.remove(collection);
+    }
+}
+
+/// `None`: it is there, but not to be used (EDS-11).
+fn endpoint(member: &AnyResource) -> Option<Endpoint> {
+    member.downcast_ref::<CollectionEndpoint>().and_then(|member| member.0.clone())
+}
+
+fn type_url() -> &'static str {
+    Kind::EndpointCollection.resource_kind().type_url
+}
+
+/// Beyond one member in so many, the list is made anew.
+const SHARE: usize = 64;

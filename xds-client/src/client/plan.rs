@@ -1,0 +1,62 @@
+//! From the bootstrap to the protocol's settings: which servers there are, and what each of them serves.
+
+use mesh_core::config::Name;
+
+use super::Options;
+use crate::bootstrap::{Authority, Bootstrap, ServerConfig};
+use crate::protocol::{
+    AuthoritySettings, DataErrors, OnTimeout, ServerId, ServerSettings, Settings, Variant,
+};
+
+/// The bootstrap's servers, each once, and the settings that name them by their places.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) servers: Vec<ServerConfig>,
+    pub(super) settings: Settings,
+}
+
+impl Plan {
+    pub(super) fn new(bootstrap: &Bootstrap, options: &Options) -> Self {
+        let mut servers = Vec::new();
+        let default_authority = list(&mut servers, bootstrap.servers());
+        let authority = |(name, known): (&String, &Authority)| {
+            (Name::from(name.as_str()), list(&mut servers, known.servers()))
+        };
+        let authorities = bootstrap.authorities().iter().map(authority).collect();
+        let of_servers = servers.iter().map(|server| of_server(server, options)).collect();
+        Self { settings: Settings { servers: of_servers, default_authority, authorities }, servers }
+    }
+}
+
+/// BS-23: equal servers are one.
+fn list(servers: &mut Vec<ServerConfig>, of_authority: &[ServerConfig]) -> AuthoritySettings {
+    let ids = of_authority.iter().map(|server| {
+        let known = servers.iter().position(|known| known == server);
+        ServerId(known.unwrap_or_else(|| {
+            servers.push(server.clone());
+            servers.len() - 1
+        }))
+    });
+    AuthoritySettings::new(ids.collect::<Vec<_>>())
+}
+
+fn of_server(server: &ServerConfig, options: &Options) -> ServerSettings {
+    let features = server.features();
+    let (resource_timeout, on_timeout) = match features.resource_timer_is_transient_error {
+        true => (options.transient_resource_timeout, OnTimeout::Transient),
+        false => (options.resource_timeout, OnTimeout::DoesNotExist),
+    };
+    ServerSettings {
+        name: server.uri().into(),
+        variant: if features.incremental_xds { Variant::Delta } else { Variant::Sotw },
+        resource_timeout,
+        on_timeout,
+        silence_timeout: options.silence_timeout,
+        backoff: options.backoff,
+        data_errors: match (features.fail_on_data_errors, features.ignore_resource_deletion) {
+            (true, _) => DataErrors::Fail,
+            (false, true) => DataErrors::IgnoreDeletion,
+            (false, false) => DataErrors::Ambient,
+        },
+    }
+}

@@ -1,0 +1,107 @@
+//! Who serves which names, and which of its servers an authority uses now (gRFC A47, A71).
+//!
+//! ```text
+//! servers   [ preferred, second, third, .. ]
+//!             └── asked ────────┘
+//!                        └ active: its word counts; those before it are retried, those after it are not used
+//! ```
+
+use std::collections::BTreeMap;
+
+use mesh_core::config::Name;
+
+use super::settings::{AuthoritySettings, Fallback, ServerId, Settings};
+
+/// An authority, by its place.
+pub(super) type AuthorityId = usize;
+
+/// One authority.
+#[derive(Debug)]
+pub(super) struct Authority {
+    servers: Vec<ServerId>,
+    fallback: Fallback,
+    active: usize,
+}
+
+impl Authority {
+    fn new(settings: &AuthoritySettings) -> Self {
+        Self { servers: settings.servers.clone(), fallback: settings.fallback, active: 0 }
+    }
+
+    /// The server whose word counts; `None` only if there is no server at all.
+    pub(super) fn active(&self) -> Option<ServerId> {
+        self.servers.get(self.active).copied()
+    }
+
+    /// Every server that is asked for the authority's resources.
+    pub(super) fn asked(&self) -> impl Iterator<Item = ServerId> {
+        self.servers.iter().take(self.active + 1).copied()
+    }
+
+    pub(super) fn falls_back_anyway(&self) -> bool {
+        self.fallback == Fallback::OnUnreachability
+    }
+
+    pub(super) fn has_next(&self) -> bool {
+        self.active + 1 < self.servers.len()
+    }
+
+    /// TR-43: turns to the next server, if there is one.
+    pub(super) fn advance(&mut self) -> Option<ServerId> {
+        let next = self.servers.get(self.active + 1).copied()?;
+        self.active += 1;
+        Some(next)
+    }
+
+    /// TR-44: a preferred server is back. The servers that are not asked any more.
+    pub(super) fn revert(&mut self, to: ServerId) -> Vec<ServerId> {
+        let preferred = self.servers[..self.active].iter().position(|server| *server == to);
+        let Some(preferred) = preferred else { return Vec::new() };
+        let left = self.servers[preferred + 1..=self.active].to_vec();
+        self.active = preferred;
+        left
+    }
+}
+
+/// All of them: the first is for names without an authority.
+#[derive(Debug)]
+pub(super) struct Authorities {
+    all: Vec<Authority>,
+    by_name: BTreeMap<Name, AuthorityId>,
+}
+
+impl Authorities {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let named = settings.authorities.values();
+        let all = [&settings.default_authority].into_iter().chain(named).map(Authority::new).collect();
+        let by_name = settings.authorities.keys().cloned().zip(1..).collect();
+        Self { all, by_name }
+    }
+
+    /// The authority that serves a name; an unknown one's name otherwise (TR-39).
+    pub(super) fn of<'n>(&self, name: &'n str) -> Result<AuthorityId, &'n str> {
+        match super::authority(name) {
+            None => Ok(DEFAULT),
+            Some(authority) => match self.by_name.get(authority) {
+                Some(id) => Ok(*id),
+                // A collection is named by a resource of the server that sent that, and served by the same.
+                None if authority.is_empty() && super::name::is_collection(name) => Ok(DEFAULT),
+                None => Err(authority),
+            },
+        }
+    }
+
+    pub(super) fn get(&self, id: AuthorityId) -> &Authority {
+        &self.all[id]
+    }
+
+    pub(super) fn get_mut(&mut self, id: AuthorityId) -> &mut Authority {
+        &mut self.all[id]
+    }
+
+    pub(super) fn ids(&self) -> std::ops::Range<AuthorityId> {
+        0..self.all.len()
+    }
+}
+
+const DEFAULT: AuthorityId = 0;

@@ -1,0 +1,127 @@
+//! One server: its stream, and what it is asked for there.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use mesh_core::config::Name;
+
+use super::cache::Cache;
+use super::link::Link;
+use super::resource::Source;
+use super::subscription::{Desk, ResourceKind, Subscription};
+use super::timer::{Timer, Timers};
+use super::{Request, ServerId, ServerSettings, UpdateCounts};
+
+/// One server.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) id: ServerId,
+    pub(super) settings: ServerSettings,
+    pub(super) link: Link,
+    pub(super) subscriptions: Vec<Subscription>,
+    pub(super) counts: BTreeMap<&'static str, UpdateCounts>,
+    timers: Timers,
+}
+
+impl Server {
+    pub(super) fn new(id: ServerId, settings: ServerSettings) -> Self {
+        Self {
+            id,
+            link: Link::new(&settings),
+            settings,
+            subscriptions: Vec::new(),
+            counts: BTreeMap::new(),
+            timers: Timers::default(),
+        }
+    }
+
+    pub(super) fn source(&self, now: Instant) -> Source {
+        Source { server: self.id, data_errors: self.settings.data_errors, now }
+    }
+
+    pub(super) fn want(&mut self, kind: ResourceKind, name: &Name) {
+        let known = self.subscriptions.iter().position(|known| known.kind.type_url == kind.type_url);
+        let index = known.unwrap_or_else(|| {
+            self.subscriptions.push(Subscription::new(kind, self.settings.variant));
+            self.subscriptions.len() - 1
+        });
+        self.subscriptions[index].want(name);
+    }
+
+    /// Whether the name is forgotten here, now.
+    pub(super) fn unwant(&mut self, type_url: &str, name: &Name) -> bool {
+        self.subscription_mut(type_url).is_some_and(|subscription| subscription.unwant(name))
+    }
+
+    pub(super) fn has(&self, type_url: &str, name: &Name) -> bool {
+        self.subscription(type_url).is_some_and(|subscription| subscription.has(name))
+    }
+
+    /// TR-01
+    pub(super) fn is_wanted(&self) -> bool {
+        self.subscriptions.iter().any(Subscription::is_wanted)
+    }
+
+    pub(super) fn has_request(&self) -> bool {
+        self.link.is_open() && self.subscriptions.iter().any(Subscription::has_request)
+    }
+
+    /// The next request, and the names of its type that are forgotten here with it.
+    pub(super) fn poll_request(&mut self, now: Instant, cache: &Cache) -> Option<(Request, Vec<Name>)> {
+        if !self.link.is_open() {
+            return None;
+        }
+        let Self { id, settings, subscriptions, timers, link, .. } = self;
+        let subscription = subscriptions.iter_mut().find(|known| known.has_request())?;
+        let type_url = subscription.kind.type_url;
+        let is_owed = |name: &Name| cache.get(type_url, name).is_some_and(|resource| resource.is_owed(*id));
+        let versions = || cache.versions(type_url, *id);
+        let timeout = settings.resource_timeout;
+        let mut desk = Desk { now, timeout, timers, is_owed: &is_owed, versions: &versions };
+        let (mut request, gone) = subscription.poll_request(&mut desk)?;
+        request.with_node = link.on_request(now);
+        Some((request, gone))
+    }
+
+    /// What was asked for on the last stream counts no more; the names, with their types, that are forgotten now.
+    pub(super) fn reset(&mut self) -> Vec<(&'static str, Name)> {
+        self.timers.clear();
+        let reset = self.subscriptions.iter_mut().flat_map(|known| {
+            let type_url = known.kind.type_url;
+            known.on_stream_reset().into_iter().map(move |name| (type_url, name))
+        });
+        reset.collect()
+    }
+
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<Timer> {
+        loop {
+            let timer = self.timers.pop_due(now)?;
+            let subscription = self.subscription_mut(timer.type_url);
+            if let Some(subscription) = subscription.filter(|known| known.runs(&timer)) {
+                subscription.settle(&timer.name);
+                return Some(timer);
+            }
+        }
+    }
+
+    pub(super) fn prune_timers(&mut self) {
+        let Self { timers, subscriptions, .. } = self;
+        timers.prune(|timer| {
+            let subscription = subscriptions.iter().find(|known| known.kind.type_url == timer.type_url);
+            subscription.is_some_and(|subscription| subscription.runs(timer))
+        });
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let stream = self.link.next_deadline().filter(|_| self.is_wanted());
+        [self.timers.next_deadline(), stream].into_iter().flatten().min()
+    }
+
+    fn subscription(&self, type_url: &str) -> Option<&Subscription> {
+        self.subscriptions.iter().find(|known| known.kind.type_url == type_url)
+    }
+
+    pub(super) fn subscription_mut(&mut self, type_url: &str) -> Option<&mut Subscription> {
+        self.subscriptions.iter_mut().find(|known| known.kind.type_url == type_url)
+    }
+}

@@ -1,0 +1,69 @@
+//! Which of its servers an authority uses (gRFC A71).
+
+use std::collections::BTreeSet;
+
+use mesh_core::config::Name;
+
+use super::AdsState;
+use crate::protocol::authority::AuthorityId;
+use crate::protocol::{Event, ResourceKind, Response, ServerId, name};
+
+impl AdsState {
+    /// TR-42, TR-43: authorities whose server is lost turn to the next one, if they need it.
+    pub(super) fn fall_back(&mut self) {
+        let mut turned = false;
+        for id in self.authorities.ids() {
+            while self.outage_of(id).is_some() && self.needs_another(id) {
+                let authority = self.authorities.get_mut(id);
+                let (Some(before), Some(next)) = (authority.active(), authority.advance()) else { break };
+                // When it is back it is to send everything: what it had sent may have been replaced.
+                for subscription in &mut self.servers[before.0].subscriptions {
+                    subscription.start_over();
+                }
+                let watched = self.cache.watched().filter(|(.., resource)| resource.authority == Some(id));
+                for (kind, name, _) in watched {
+                    self.servers[next.0].want(kind, name);
+                }
+                turned = true;
+            }
+        }
+        if turned {
+            self.tell_outage();
+        }
+    }
+
+    fn needs_another(&self, id: AuthorityId) -> bool {
+        let authority = self.authorities.get(id);
+        let mut own = self.cache.watched().filter(|(.., resource)| resource.authority == Some(id));
+        authority.has_next() && (authority.falls_back_anyway() || own.any(|(.., own)| own.is_missing()))
+    }
+
+    /// TR-44: the first resource from a preferred server makes it the one that counts.
+    pub(super) fn revert(&mut self, server: ServerId, kind: ResourceKind, response: &Response) {
+        let names = response.resources.iter().filter_map(|resource| match resource {
+            Ok(received) => Some(&received.name),
+            Err(rejected) => rejected.name.as_ref(),
+        });
+        let known = |name: &Name| self.cache.get(kind.type_url, name).and_then(|resource| resource.authority);
+        let member = |name: &Name| name::collection(name).and_then(|collection| known(&collection));
+        let ids: BTreeSet<AuthorityId> =
+            names.chain(&response.removed).filter_map(|name| known(name).or_else(|| member(name))).collect();
+        for id in ids {
+            self.revert_authority(id, server);
+        }
+    }
+
+    pub(super) fn revert_authority(&mut self, id: AuthorityId, server: ServerId) {
+        let left = self.authorities.get_mut(id).revert(server);
+        if !left.is_empty() {
+            let watched = self.cache.watched().filter(|(.., resource)| resource.authority == Some(id));
+            let names: Vec<_> = watched.map(|(kind, name, _)| (kind.type_url, name.clone())).collect();
+            for (type_url, name) in &names {
+                for server in &left {
+                    self.servers[server.0].unwant(type_url, name);
+                }
+            }
+            self.events.push_back(Event::Outage);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! [`AdsState`]: what is watched, and the servers that are asked for it.
+
+mod fallback;
+mod stream;
+mod time;
+
+use std::collections::VecDeque;
+
+use mesh_core::config::Name;
+
+use super::authority::{Authorities, AuthorityId};
+use super::cache::Cache;
+use super::resource::Resource;
+use super::server::Server;
+use super::subscription::ResourceKind;
+use super::{DeletionNews, Event, Outage, ResourceStatus, ServerId, Settings, UpdateCounts, View, canonical};
+use crate::resource::AnyResource;
+
+/// The ADS protocol with all servers of a client: one stream to each that is needed, one cache for all.
+///
+/// Its driver tells it of watches, the streams and the time, and then does what it asks for, until nothing is left:
+/// [`poll_event`](Self::poll_event) and [`next_deadline`](Self::next_deadline), and for each of
+/// [`servers`](Self::servers) [`should_open`](Self::should_open), [`should_close`](Self::should_close) and
+/// [`poll_request`](Self::poll_request).
+///
+/// Names are kept in their [`canonical`] spelling, also in events.
+#[derive(Debug)]
+pub struct AdsState {
+    servers: Vec<Server>,
+    authorities: Authorities,
+    cache: Cache,
+    events: VecDeque<Event>,
+}
+
+/// Watching.
+impl AdsState {
+    /// A state without watches.
+    pub fn new(settings: Settings) -> Self {
+        let authorities = Authorities::new(&settings);
+        let servers = settings.servers.into_iter().enumerate();
+        let servers = servers.map(|(index, settings)| Server::new(ServerId(index), settings)).collect();
+        Self { servers, authorities, cache: Cache::default(), events: VecDeque::new() }
+    }
+
+    /// Watches a resource, once more if it is watched already. What is known of it at once is in its
+    /// [`view`](Self::view) (TR-11); no event is made for it.
+    pub fn watch(&mut self, kind: ResourceKind, name: &Name) {
+        let name = canonical(name);
+        let authority = self.authorities.of(&name);
+        let resource = self.cache.enter(kind, &name, || match authority {
+            Ok(id) => Resource::new(Some(id)),
+            // TR-39: known here, so nothing is sent.
+            Err(unknown) => Resource::of_unknown_authority(unknown),
+        });
+        resource.watchers += 1;
+        let Some(authority) = resource.authority.filter(|_| resource.watchers == 1) else { return };
+        for server in self.authorities.get(authority).asked() {
+            self.servers[server.0].want(kind, &name);
+        }
+        self.fall_back();
+    }
+
+    /// Takes one watch back. With the last one, the resource is forgotten.
+    pub fn unwatch(&mut self, type_url: &str, name: &Name) {
+        let name = canonical(name);
+        let Some(resource) = self.cache.get_mut(type_url, &name) else { return };
+        resource.watchers = resource.watchers.saturating_sub(1);
+        if resource.watchers > 0 {
+            return;
+        }
+        for server in &mut self.servers {
+            server.unwant(type_url, &name);
+        }
+        self.forget(type_url, &name);
+        self.prune_timers();
+    }
+
+    /// What is known of a resource; nothing if it is not watched.
+    pub fn view(&self, type_url: &str, name: &Name) -> View {
+        let resource = self.cache.get(type_url, &canonical(name)).filter(|resource| resource.watchers > 0);
+        let outage = |resource: &Resource| resource.authority.and_then(|id| self.outage_of(id));
+        resource.map_or_else(View::default, |resource| resource.view(outage(resource)))
+    }
+
+    /// A member of a watched collection (TR-56).
+    pub fn member(&self, type_url: &str, collection: &Name, name: &Name) -> Option<&AnyResource> {
+        let member = self.cache.get(type_url, collection)?.members.get(name)?;
+        Some(&member.resource)
+    }
+
+    /// Every member of a watched collection, by name.
+    pub fn members(&self, type_url: &str, collection: &Name) -> impl Iterator<Item = (&Name, &AnyResource)> {
+        let members = self.cache.get(type_url, collection).into_iter().flat_map(|known| &known.members);
+        members.map(|(name, member)| (name, &member.resource))
+    }
+
+    /// The next thing that watchers must look at again.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Whether and why the server cannot be reached that this name would be asked of.
+    pub fn outage(&self, name: &Name) -> Option<&Outage> {
+        self.outage_of(self.authorities.of(name).ok()?)
+    }
+
+    /// The server that this name is asked of, by its URI; `None` for a name of an unknown authority.
+    pub fn server_of(&self, name: &Name) -> Option<&Name> {
+        let server = self.authorities.get(self.authorities.of(name).ok()?).active()?;
+        Some(&self.servers.get(server.0)?.settings.name)
+    }
+
+    /// Every watched resource, by type and name (TR-63).
+    pub fn resources(&self) -> Vec<ResourceStatus> {
+        self.cache.statuses()
+    }
+
+    fn outage_of(&self, authority: AuthorityId) -> Option<&Outage> {
+        self.servers.get(self.authorities.get(authority).active()?.0)?.link.outage()
+    }
+
+    /// A resource that nobody watches goes once no server believes any more that we have it.
+    fn forget(&mut self, type_url: &str, name: &Name) {
+        let is_needed = self.cache.get(type_url, name).is_none_or(|resource| resource.watchers > 0);
+        if is_needed || self.servers.iter().any(|server| server.has(type_url, name)) {
+            return;
+        }
+        let Some(resource) = self.cache.remove(type_url, name) else { return };
+        if let Some(type_url) = self.kind_of(type_url).filter(|_| resource.deletion_ignored) {
+            let news = DeletionNews::Unwatched;
+            self.events.push_back(Event::Deletion { type_url, name: name.clone(), news });
+        }
+    }
+
+    fn kind_of(&self, type_url: &str) -> Option<&'static str> {
+        let known = self.servers.iter().flat_map(|server| &server.subscriptions);
+        known.map(|subscription| subscription.kind.type_url).find(|known| *known == type_url)
+    }
+}
+
+/// Servers.
+impl AdsState {
+    /// All of them.
+    pub fn servers(&self) -> impl Iterator<Item = ServerId> + use<> {
+        (0..self.servers.len()).map(ServerId)
+    }
+
+    /// Whether the server counts as connected (OB-09).
+    pub fn is_connected(&self, server: ServerId) -> bool {
+        self.servers[server.0].link.is_connected()
+    }
+
+    /// Whether and why this server cannot be reached.
+    pub fn server_outage(&self, server: ServerId) -> Option<&Outage> {
+        self.servers[server.0].link.outage()
+    }
+
+    /// How often this server was lost (OB-08).
+    pub fn failures(&self, server: ServerId) -> u64 {
+        self.servers[server.0].link.failures()
+    }
+
+    /// How many resources of each type this server sent (OB-08).
+    pub fn updates(&self, server: ServerId) -> impl Iterator<Item = (&'static str, UpdateCounts)> {
+        self.servers[server.0].counts.iter().map(|(type_url, counts)| (*type_url, *counts))
+    }
+}

@@ -1,0 +1,102 @@
+//! Incremental: requests name what is different.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use mesh_core::config::Name;
+
+use crate::protocol::request::{Interest, Request};
+
+use super::{Desk, Places};
+
+/// What the incremental protocol remembers of one type.
+#[derive(Debug, Default)]
+pub(super) struct Delta {
+    /// Wanted, and not said yet.
+    subscribe: BTreeSet<Name>,
+    /// Not wanted any more, and not said yet.
+    unsubscribe: BTreeSet<Name>,
+    answers: VecDeque<Answer>,
+    /// The next stream claims to hold nothing.
+    starts_over: bool,
+}
+
+/// An ACK or a NACK that is due.
+#[derive(Debug)]
+struct Answer {
+    nonce: String,
+    error: Option<String>,
+}
+
+impl Delta {
+    pub(super) fn on_want(&mut self, name: &Name) {
+        self.subscribe.insert(name.clone());
+    }
+
+    pub(super) fn on_return(&mut self, name: &Name) {
+        self.unsubscribe.remove(name);
+    }
+
+    /// Whether the server has not been asked for it yet.
+    pub(super) fn is_untold(&self, name: &Name) -> bool {
+        self.subscribe.contains(name)
+    }
+
+    pub(super) fn on_unwant(&mut self, name: &Name, asked: bool) {
+        if !self.subscribe.remove(name) && asked {
+            self.unsubscribe.insert(name.clone());
+        }
+    }
+
+    pub(super) fn on_stream_reset(&mut self) {
+        *self = Self { starts_over: self.starts_over, ..Self::default() };
+    }
+
+    pub(super) fn start_over(&mut self) {
+        self.starts_over = true;
+    }
+
+    pub(super) fn has_answer(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
+    pub(super) fn has_change(&self) -> bool {
+        !self.subscribe.is_empty() || !self.unsubscribe.is_empty()
+    }
+
+    /// TR-49: everything that is wanted, and what is held of it.
+    pub(super) fn first_request(
+        &mut self,
+        type_url: &'static str,
+        places: &Places,
+        desk: &Desk<'_>,
+    ) -> Request {
+        let initial_versions = match std::mem::take(&mut self.starts_over) {
+            true => Vec::new(),
+            false => (desk.versions)(),
+        };
+        self.subscribe = places.keys().cloned().collect();
+        self.unsubscribe.clear();
+        self.make(type_url, initial_versions)
+    }
+
+    /// TR-50
+    pub(super) fn request(&mut self, type_url: &'static str) -> Request {
+        self.make(type_url, Vec::new())
+    }
+
+    fn make(&mut self, type_url: &'static str, initial_versions: Vec<(Name, Name)>) -> Request {
+        // TR-51: a mere change has no nonce.
+        let (nonce, error) = match self.answers.pop_front() {
+            Some(answer) => (answer.nonce, answer.error),
+            None => (String::new(), None),
+        };
+        let subscribe = std::mem::take(&mut self.subscribe).into_iter().collect();
+        let unsubscribe = std::mem::take(&mut self.unsubscribe).into_iter().collect();
+        let interest = Interest::Change { subscribe, unsubscribe, initial_versions };
+        Request { type_url, nonce, error, with_node: false, interest }
+    }
+
+    pub(super) fn answer(&mut self, nonce: String, error: Option<String>) {
+        self.answers.push_back(Answer { nonce, error });
+    }
+}

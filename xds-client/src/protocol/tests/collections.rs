@@ -1,0 +1,112 @@
+//! Collections: names that stand for all resources with another last segment.
+
+use super::*;
+
+const ALL: &str = "xdstp://known/x.Endpoints/c/*";
+
+fn watching() -> Client {
+    let server = ServerSettings { variant: Variant::Delta, ..ServerSettings::new("primary") };
+    let mut client = Client::of_server(server);
+    client.watch(EDS, ALL);
+    client.open();
+    client.sent();
+    client
+}
+
+fn member(name: &str) -> String {
+    ALL.replace('*', name)
+}
+
+impl Client {
+    fn members(&mut self, nonce: &str, sent: &[Sent<'_>], removed: &[&str]) {
+        let sent: Vec<_> = sent.iter().map(|(name, value)| (member(name), *value)).collect();
+        let sent: Vec<Sent<'_>> = sent.iter().map(|(name, value)| (&**name, *value)).collect();
+        let mut response = response(EDS, "", nonce, &sent);
+        response.resources.iter_mut().flatten().for_each(|one| one.version = Some(nonce.into()));
+        response.removed = removed.iter().map(|name| member(name).into()).collect();
+        self.ads.on_response(ONE, self.now, response);
+    }
+
+    fn held(&self) -> String {
+        let all = ALL.into();
+        let members = self.ads.members(EDS.type_url, &all);
+        let shown = members.map(|(name, value)| {
+            format!("{}={}", name.rsplit('/').next().unwrap(), value.downcast_ref::<u64>().unwrap())
+        });
+        shown.collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn told(names: &[&str]) -> Vec<String> {
+    let names: Vec<_> = names.iter().map(|name| member(name)).collect();
+    vec![format!("{ALL}: {}", names.join(","))]
+}
+
+/// Proves: TR-56.
+#[test]
+fn members_come_change_and_go_by_themselves() {
+    let mut client = watching();
+    assert_eq!(client.view(EDS, ALL), "-");
+    client.members("n1", &[("a", Ok(1)), ("b", Ok(1))], &[]);
+    assert_eq!(client.told(), [vec![ALL.to_owned()], told(&["a", "b"])].concat());
+    assert!(matches!(client.ads.view(EDS.type_url, &ALL.into()).value, Some(Ok(_))));
+    client.members("n2", &[("b", Ok(2))], &["x"]);
+    assert_eq!(client.told(), told(&["b"]));
+    client.members("n3", &[("b", Ok(2))], &["a"]);
+    assert_eq!(client.told(), told(&["a"]), "b is the same");
+    assert_eq!(client.held(), "b=2");
+    assert_eq!(client.sent(), ["n1", "n2", "n3"]);
+    client.close("gone");
+    client.open();
+    let held = format!("+[{ALL}] {{{}=n3}} +node", member("b"));
+    assert_eq!(client.sent(), [held]);
+}
+
+#[test]
+fn an_empty_collection_is_an_answer() {
+    let mut client = watching();
+    client.members("n1", &[], &["*"]);
+    assert_eq!(client.told(), [ALL]);
+    assert!(matches!(client.ads.view(EDS.type_url, &ALL.into()).value, Some(Ok(_))));
+    client.pass(60 * SECOND);
+    assert_eq!(client.told(), none(), "the timer was stopped");
+    client.members("n2", &[("a", Ok(1))], &[]);
+    client.told();
+    client.members("n3", &[], &["*"]);
+    assert_eq!(client.told(), told(&["a"]));
+    assert_eq!(client.held(), "");
+}
+
+#[test]
+fn a_bad_member_leaves_the_others_and_its_own_last_good_one() {
+    let mut client = watching();
+    client.members("n1", &[("a", Ok(1)), ("b", Ok(1))], &[]);
+    client.sent();
+    client.members("n2", &[("a", Err("bad")), ("b", Ok(2))], &[]);
+    assert_eq!(client.held(), "a=1 b=2");
+    assert_eq!(client.sent(), [format!("n2 !Endpoints {}: bad", member("a"))]);
+    let ambient =
+        |client: &Client| client.ads.view(EDS.type_url, &ALL.into()).ambient.map(|one| one.to_string());
+    assert_eq!(ambient(&client), Some(format!("member {}: bad", member("a"))));
+    client.members("n3", &[("b", Ok(3))], &[]);
+    assert!(ambient(&client).is_some(), "still bad");
+    client.members("n4", &[("a", Ok(4))], &[]);
+    assert_eq!(ambient(&client), None);
+}
+
+#[test]
+fn a_collection_nobody_knows_is_absent_after_the_time_for_it() {
+    let mut client = watching();
+    client.pass(15 * SECOND);
+    assert_eq!(client.view(EDS, ALL), "!does not exist");
+}
+
+/// A collection is named by a resource of the server that serves it.
+#[test]
+fn a_collection_without_an_authority_belongs_to_the_default_servers() {
+    let mut client = watching();
+    client.watch(EDS, "xdstp:///x.Endpoints/d/*");
+    assert_eq!(client.sent(), ["+[xdstp:///x.Endpoints/d/*]"]);
+    client.watch(EDS, "xdstp:///x.Endpoints/d/a");
+    assert_eq!(client.view(EDS, "xdstp:///x.Endpoints/d/a"), "!authority \"\" is not in the bootstrap");
+}

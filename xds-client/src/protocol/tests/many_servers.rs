@@ -1,0 +1,285 @@
+//! Three servers of both protocols for two authorities, with an adversary: they refuse, end streams, fall silent,
+//! change what they hold, send invalid resources and repeat themselves. Each failure prints its seed.
+
+use std::collections::BTreeMap;
+
+use rand::RngExt;
+use rand::seq::IndexedRandom;
+
+use super::*;
+
+const NAMES: [&str; 6] =
+    ["a", "b", "c", "xdstp://other/x.Cluster/a", "xdstp://other/x.Cluster/b", "xdstp://other/x.Cluster/c"];
+const KINDS: [ResourceKind; 2] = [CDS, EDS];
+
+type Key = (usize, &'static str);
+
+/// One server: what it holds, and what it knows of the stream.
+#[derive(Default)]
+struct Server {
+    variant: Variant,
+    truth: BTreeMap<Key, Result<u64, &'static str>>,
+    reachable: bool,
+    open: bool,
+    asked: [BTreeSet<&'static str>; 2],
+    begun: [bool; 2],
+    nonce: u64,
+}
+
+struct World {
+    seed: u64,
+    client: Client,
+    servers: Vec<Server>,
+    watched: BTreeSet<Key>,
+    /// What the client was given, by any server, since it began to watch.
+    given: BTreeMap<Key, BTreeSet<u64>>,
+    next: u64,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut variant = || *[Variant::Sotw, Variant::Delta].choose(&mut rng).unwrap();
+        let servers: Vec<_> =
+            (0..3).map(|_| Server { variant: variant(), reachable: true, ..Server::default() }).collect();
+        let of =
+            |server: &Server| ServerSettings { variant: server.variant, ..ServerSettings::new("server") };
+        let settings = Settings {
+            servers: servers.iter().map(of).collect(),
+            default_authority: AuthoritySettings::new([ONE, TWO]),
+            authorities: [("other".into(), AuthoritySettings::new([ServerId(2), TWO]))].into(),
+        };
+        let mut client = Client::with(settings);
+        client.rng = rng;
+        Self { seed, client, servers, watched: BTreeSet::new(), given: BTreeMap::new(), next: 0 }
+    }
+
+    fn step(&mut self) {
+        match self.client.rng.random_range(0..16) {
+            0..=2 => self.toggle(),
+            3..=5 => self.change(),
+            6 => self.turn(),
+            7 => self.end(),
+            8 => {
+                let time = Duration::from_millis(self.client.rng.random_range(0..5_000));
+                self.client.pass(time);
+            }
+            9 => self.repeat(),
+            _ => {}
+        }
+        self.drive();
+        self.check();
+    }
+
+    fn toggle(&mut self) {
+        let key = (self.client.rng.random_range(0..2), *NAMES.choose(&mut self.client.rng).unwrap());
+        if self.watched.remove(&key) {
+            self.client.unwatch(KINDS[key.0], key.1);
+        } else {
+            self.watched.insert(key);
+            self.client.watch(KINDS[key.0], key.1);
+        }
+    }
+
+    fn change(&mut self) {
+        let index = self.client.rng.random_range(0..3);
+        let key = (self.client.rng.random_range(0..2), *NAMES.choose(&mut self.client.rng).unwrap());
+        self.next += 1;
+        let truth = &mut self.servers[index].truth;
+        match self.client.rng.random_range(0..6) {
+            0 => _ = truth.remove(&key),
+            1 => _ = truth.insert(key, Err("bad")),
+            _ => _ = truth.insert(key, Ok(self.next)),
+        }
+        self.push(index, key.0, &[key.1]);
+    }
+
+    /// A server becomes unreachable or reachable.
+    fn turn(&mut self) {
+        let index = self.client.rng.random_range(0..3);
+        self.servers[index].reachable ^= true;
+        if !self.servers[index].reachable {
+            self.lose(index);
+        }
+    }
+
+    fn end(&mut self) {
+        let index = self.client.rng.random_range(0..3);
+        self.lose(index);
+    }
+
+    fn lose(&mut self, index: usize) {
+        if std::mem::take(&mut self.servers[index].open) {
+            let end = StreamEnd::Closed { reason: "reset".to_owned() };
+            let Client { ads, now, rng, .. } = &mut self.client;
+            ads.on_stream_ended(ServerId(index), *now, end, rng);
+        }
+    }
+
+    /// The same again, with a nonce of long ago.
+    fn repeat(&mut self) {
+        let index = self.client.rng.random_range(0..3);
+        let kind = self.client.rng.random_range(0..2);
+        self.push(index, kind, &NAMES);
+    }
+
+    /// Does what the state asks of its driver, until nothing is left.
+    fn drive(&mut self) {
+        for _ in 0..50 {
+            let mut idle = true;
+            for index in 0..self.servers.len() {
+                let id = ServerId(index);
+                if self.servers[index].open && self.client.ads.should_close(id) {
+                    self.servers[index].open = false;
+                    self.client.ads.on_stream_dropped(id);
+                    idle = false;
+                }
+                if !self.servers[index].open && self.client.ads.should_open(id) {
+                    self.client.ads.on_opening(id, self.client.now);
+                    idle = false;
+                    let server = &mut self.servers[index];
+                    if server.reachable {
+                        (server.open, server.asked, server.begun) = (true, Default::default(), [false; 2]);
+                        self.client.ads.on_stream_opened(id);
+                    } else {
+                        let Client { ads, now, rng, .. } = &mut self.client;
+                        ads.on_open_failed(id, *now, "refused", rng);
+                    }
+                }
+                while let Some(request) = self.client.ads.poll_request(id, self.client.now) {
+                    idle = false;
+                    self.serve(index, request);
+                }
+            }
+            if idle {
+                return;
+            }
+        }
+        panic!("seed {}: never idle", self.seed);
+    }
+
+    fn serve(&mut self, index: usize, request: Request) {
+        let kind = KINDS.iter().position(|kind| kind.type_url == request.type_url).unwrap();
+        let server = &mut self.servers[index];
+        let known = |names: &[Name]| -> BTreeSet<&'static str> {
+            NAMES.into_iter().filter(|name| names.iter().any(|asked| **asked == **name)).collect()
+        };
+        let began = std::mem::replace(&mut server.begun[kind], true);
+        let new: Vec<_> = match request.interest {
+            Interest::Full { names, .. } => {
+                let names = known(&names);
+                let new = names.difference(&server.asked[kind]).copied().collect();
+                server.asked[kind] = names;
+                new
+            }
+            Interest::Change { subscribe, unsubscribe, initial_versions } => {
+                let gone = known(&unsubscribe);
+                server.asked[kind].retain(|name| !gone.contains(name));
+                let new = known(&subscribe);
+                server.asked[kind].extend(&new);
+                let held = |name: &&str| match server.truth.get(&(kind, *name)) {
+                    Some(Ok(value)) => initial_versions
+                        .iter()
+                        .any(|(held, version)| **held == **name && **version == *value.to_string()),
+                    _ => false,
+                };
+                new.into_iter().filter(|name| !held(name)).collect()
+            }
+        };
+        let whole = !began && KINDS[kind].full_state;
+        if whole || !new.is_empty() {
+            self.push(index, kind, &new);
+        }
+    }
+
+    fn push(&mut self, index: usize, kind: usize, changed: &[&'static str]) {
+        let server = &mut self.servers[index];
+        if !server.open || !server.begun[kind] {
+            return;
+        }
+        let full = KINDS[kind].full_state && server.variant == Variant::Sotw;
+        let told: Vec<_> =
+            server.asked[kind].iter().filter(|name| full || changed.contains(name)).copied().collect();
+        let held: Vec<Sent<'_>> =
+            told.iter().filter_map(|name| Some((*name, *server.truth.get(&(kind, *name))?))).collect();
+        server.nonce += 1;
+        let nonce = server.nonce.to_string();
+        let mut response = response(KINDS[kind], &nonce, &nonce, &held);
+        if server.variant == Variant::Delta {
+            let gone = told.iter().filter(|name| !server.truth.contains_key(&(kind, **name)));
+            response.removed = gone.map(|name| (*name).into()).collect();
+            for received in response.resources.iter_mut().flatten() {
+                let value = *received.resource.downcast_ref::<u64>().unwrap();
+                received.version = Some(value.to_string().into());
+            }
+        }
+        for (name, value) in held {
+            self.given.entry((kind, name)).or_default().extend(value.ok());
+        }
+        self.client.ads.on_response(ServerId(index), self.client.now, response);
+    }
+
+    /// What is in use was sent by a server and accepted; nothing comes from nowhere, and nothing accepted is lost
+    /// while it is watched.
+    fn check(&mut self) {
+        while self.client.ads.poll_event().is_some() {}
+        for key in &self.watched {
+            let view = self.client.ads.view(KINDS[key.0].type_url, &key.1.into());
+            if let Some(Ok(any)) = &view.value {
+                let value = any.downcast_ref::<u64>().unwrap();
+                let given = self.given.get(key).is_some_and(|given| given.contains(value));
+                assert!(given, "seed {}: {key:?} is {value}, which nobody sent", self.seed);
+            }
+        }
+    }
+
+    /// Everything is reachable for long enough: the client uses what its preferred servers hold.
+    fn settle(&mut self) {
+        for server in &mut self.servers {
+            server.reachable = true;
+        }
+        for _ in 0..40 {
+            self.client.pass(10 * SECOND);
+            self.drive();
+        }
+        self.check();
+        for key in &self.watched {
+            let preferred = if key.1.starts_with("xdstp:") { 2 } else { 0 };
+            let shown = self.client.view(KINDS[key.0], key.1);
+            let fits = match self.servers[preferred].truth.get(key) {
+                Some(Ok(value)) => shown == value.to_string(),
+                Some(Err(_)) => shown.ends_with("bad"),
+                None => shown.ends_with("does not exist") || !self.says_deletions(preferred, *key),
+            };
+            assert!(fits, "seed {}: {key:?} of {preferred} is {shown}", self.seed);
+        }
+    }
+
+    /// Only listeners and clusters, and everything incremental, are deleted in so many words.
+    fn says_deletions(&self, server: usize, key: Key) -> bool {
+        KINDS[key.0].full_state || self.servers[server].variant == Variant::Delta
+    }
+
+    /// Servers that nobody needs have no stream.
+    fn streams(&self) -> usize {
+        self.servers.iter().filter(|server| server.open).count()
+    }
+}
+
+#[test]
+fn the_preferred_servers_have_the_last_word_whatever_happened() {
+    for seed in 0..100 {
+        let mut world = World::new(seed);
+        for _ in 0..3 {
+            (0..200).for_each(|_| world.step());
+            world.settle();
+        }
+        let needed = world.watched.iter().map(|(_, name)| name.starts_with("xdstp:"));
+        let needed: BTreeSet<_> = needed.collect();
+        assert_eq!(
+            world.streams(),
+            needed.len(),
+            "seed {seed}: a stream to each preferred server, and no other"
+        );
+    }
+}
