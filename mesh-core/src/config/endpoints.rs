@@ -19,9 +19,9 @@ pub struct Endpoints(SharedList<Member>);
 
 /// An endpoint, with its name if it has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Member {
+pub(crate) struct Member {
     name: Option<Name>,
-    endpoint: Endpoint,
+    pub(crate) endpoint: Endpoint,
 }
 
 /// What of an [`Endpoints`] is not in another one.
@@ -96,6 +96,11 @@ impl Endpoints {
         let endpoints =
             |members: Vec<&'a Member>| members.into_iter().map(|member| &member.endpoint).collect();
         EndpointChanges { removed: endpoints(changes.removed), added: endpoints(changes.added) }
+    }
+
+    /// What versions share, in chunks none of which is empty.
+    pub(crate) fn members(&self) -> &SharedList<Member> {
+        &self.0
     }
 
     /// The chunk that has the name, or would. `None`: there are no chunks.

@@ -24,6 +24,7 @@ pub use cluster::{
     OutlierDetection, ReportedMetric, RingHash, SuccessRateEjection,
 };
 pub use endpoint::{DropCategory, Endpoint, EndpointAddresses, EndpointSet, HealthStatus, Priority};
+pub(crate) use endpoints::Member;
 pub use endpoints::{EndpointChanges, Endpoints, EndpointsIter};
 pub use error::{ConfigError, ResourceError};
 pub use locality::{Locality, LocalityId};

@@ -12,7 +12,6 @@ use std::sync::Arc;
 /// Use it where successive versions of a long list differ little. A clone is one reference count; one changed element
 /// copies one chunk and a pointer per other chunk; [`changes`](Self::changes) and `==` skip what is shared.
 pub struct SharedList<T> {
-    /// None of them empty.
     chunks: Arc<[Arc<[T]>]>,
     len: usize,
 }
@@ -54,10 +53,8 @@ impl<T> SharedList<T> {
         &self.chunks
     }
 
-    /// A list of these chunks; empty ones are left out.
+    /// A list of these chunks.
     pub(crate) fn from_chunks(chunks: Vec<Arc<[T]>>) -> Self {
-        let mut chunks = chunks;
-        chunks.retain(|chunk| !chunk.is_empty());
         let len = chunks.iter().map(|chunk| chunk.len()).sum();
         Self { chunks: chunks.into(), len }
     }
@@ -77,7 +74,7 @@ impl<T> SharedList<T> {
 }
 
 impl<T: Clone> SharedList<T> {
-    /// The list with other elements in place of one chunk's. Chunks stay between a quarter and twice their size, as far
+    /// The list with other elements in place of one chunk's; no empty chunk comes about. Chunks stay between a quarter and twice their size, as far
     /// as a neighbour allows.
     pub(crate) fn with_chunk(&self, at: usize, mut elements: Vec<T>) -> Self {
         let mut range = at..at + 1;
@@ -95,8 +92,7 @@ impl<T: Clone> SharedList<T> {
         let second = if elements.len() > 2 * CHUNK { elements.split_off(CHUNK) } else { Vec::new() };
         let mut chunks = Vec::with_capacity(self.chunks.len() + 1);
         chunks.extend_from_slice(&self.chunks[..range.start]);
-        chunks.push(elements.into());
-        chunks.push(second.into());
+        chunks.extend([elements, second].into_iter().filter(|chunk| !chunk.is_empty()).map(Arc::from));
         chunks.extend_from_slice(&self.chunks[range.end..]);
         Self::from_chunks(chunks)
     }
@@ -108,7 +104,7 @@ impl<T: PartialEq> SharedList<T> {
     /// Costs a pointer comparison per shared chunk and a comparison per element of the others. A list that shares
     /// nothing is compared element by element.
     pub fn changes<'a>(old: &'a Self, new: &'a Self) -> Changes<'a, T> {
-        let mut changes = Changes { removed: Vec::new(), added: Vec::new() };
+        let mut changes = Changes::default();
         let (of_old, of_new) = Self::differing(old, new);
         let (old, new) = (&old.chunks[of_old], &new.chunks[of_new]);
         let lengths = |chunks: &[Arc<[T]>]| chunks.iter().map(|chunk| chunk.len()).collect::<Vec<_>>();
@@ -121,6 +117,20 @@ impl<T: PartialEq> SharedList<T> {
             changes.compare(&beyond(old, new), &beyond(new, old));
         }
         changes
+    }
+}
+
+impl<T> Changes<'_, T> {
+    /// Takes up those of another pair of lists.
+    pub(crate) fn extend(&mut self, others: Self) {
+        self.removed.extend(others.removed);
+        self.added.extend(others.added);
+    }
+}
+
+impl<T> Default for Changes<'_, T> {
+    fn default() -> Self {
+        Self { removed: Vec::new(), added: Vec::new() }
     }
 }
 

@@ -4,7 +4,9 @@
 //! whoever compares the two looks only into the others.
 
 mod list;
+mod table;
 #[cfg(test)]
 mod tests;
 
 pub use list::{Changes, Iter, SharedList};
+pub(crate) use table::SharedTable;

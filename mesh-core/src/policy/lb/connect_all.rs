@@ -8,10 +8,12 @@ use std::time::Instant;
 use rand::Rng;
 
 use super::connectivity::Phase;
+use super::difference::difference;
 use super::failure::no_endpoint;
 use super::members::{Change, Members};
 use super::picker::{Failing, Waiting};
-use super::{Balancer, Command, Connectivity, EndpointId, LbUpdate, Picker};
+use super::ready::{Ready, ReadyTable};
+use super::{Balancer, Command, Connectivity, EndpointId, LbLocality, LbUpdate, Picker};
 
 /// Keeps a connection to every endpoint and lets `S` spread the calls (LB-30, LB-32).
 ///
@@ -20,7 +22,9 @@ use super::{Balancer, Command, Connectivity, EndpointId, LbUpdate, Picker};
 #[derive(Debug)]
 pub(super) struct ConnectAll<S> {
     spread: S,
+    localities: Vec<LbLocality>,
     members: Members,
+    ready: Ready,
     note: Option<Arc<str>>,
     commands: VecDeque<Command>,
     is_begun: bool,
@@ -32,15 +36,17 @@ pub(super) trait Spread: Debug + Send {
     /// Draws what the first picker needs.
     fn begin(&mut self, _rng: &mut dyn Rng) {}
 
-    /// A picker over those of `members` that are ready; at least one is.
-    fn picker(&self, members: &Members) -> Arc<dyn Picker>;
+    /// A picker over these endpoints, at least one.
+    fn picker(&self, ready: ReadyTable) -> Arc<dyn Picker>;
 }
 
 impl<S: Spread> ConnectAll<S> {
     pub(super) fn new(spread: S) -> Self {
         Self {
             spread,
+            localities: Vec::new(),
             members: Members::default(),
+            ready: Ready::default(),
             note: None,
             commands: VecDeque::new(),
             is_begun: false,
@@ -63,15 +69,20 @@ impl<S: Spread> Balancer for ConnectAll<S> {
         if !std::mem::replace(&mut self.is_begun, true) {
             self.spread.begin(rng);
         }
-        let localities = update.priorities.into_iter().flatten();
-        self.members.replace(localities.flat_map(|locality| locality.endpoints));
-        self.note = update.note;
-        self.is_changed = true;
-        for at in 0..self.members.list().len() {
-            if self.members.list()[at].counted == Phase::Idle {
+        let localities: Vec<_> = update.priorities.into_iter().flatten().collect();
+        let before = self.members.counts().best();
+        let turnover = self.members.follow(&difference(&self.localities, &localities));
+        for id in turnover.gone {
+            self.is_changed |= self.ready.leave(id);
+        }
+        for id in turnover.new {
+            if let Some(at) = self.members.place(id) {
                 self.connect(at);
             }
         }
+        let after = self.members.counts().best();
+        self.is_changed |= before != after || after == Phase::Failed || self.note != update.note;
+        (self.localities, self.note) = (localities, update.note);
     }
 
     fn on_connectivity(&mut self, _now: Instant, id: EndpointId, state: Connectivity, _rng: &mut dyn Rng) {
@@ -79,6 +90,12 @@ impl<S: Spread> Balancer for ConnectAll<S> {
         let Some(Change { at, from, to }) = self.members.report(id, &state) else { return };
         if matches!(state, Connectivity::Idle) {
             self.connect(at);
+        }
+        match (from, to) {
+            (Phase::Ready, Phase::Ready) => {}
+            (Phase::Ready, _) => _ = self.ready.leave(id),
+            (_, Phase::Ready) => self.ready.enter(id, self.members.list()[at].endpoint.load.clone()),
+            _ => {}
         }
         let is_ready_changed = (from == Phase::Ready) != (to == Phase::Ready);
         let after = self.members.counts().best();
@@ -115,7 +132,7 @@ impl<S: Spread> Balancer for ConnectAll<S> {
         }
         let state = self.connectivity();
         let picker: Arc<dyn Picker> = match &state {
-            Connectivity::Ready => self.spread.picker(&self.members),
+            Connectivity::Ready => self.spread.picker(self.ready.table()),
             Connectivity::TransientFailure(reason) => Arc::new(Failing(reason.clone())),
             Connectivity::Idle | Connectivity::Connecting => Arc::new(Waiting),
         };

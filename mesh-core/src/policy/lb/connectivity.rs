@@ -50,6 +50,10 @@ impl Counts {
         self.by_phase[phase as usize] += 1;
     }
 
+    pub(super) fn remove(&mut self, phase: Phase) {
+        self.by_phase[phase as usize] -= 1;
+    }
+
     pub(super) fn change(&mut self, from: Phase, to: Phase) {
         self.by_phase[from as usize] -= 1;
         self.by_phase[to as usize] += 1;

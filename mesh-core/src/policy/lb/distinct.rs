@@ -1,17 +1,21 @@
 //! Each endpoint once.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use super::{LbEndpoint, LbLocality, LbUpdate};
+use crate::shared::SharedList;
 
-/// The update without endpoints that an earlier priority or locality has already (LB-29): one with the same addresses,
-/// in whatever order. A locality or a priority of which nothing is left that way is not there either.
-pub(super) fn distinct(mut update: LbUpdate) -> LbUpdate {
-    let mut seen = BTreeSet::new();
-    let mut is_new = |endpoint: &LbEndpoint| seen.insert(endpoint.addresses.identity());
+use super::id_map::IdMap;
+use super::{EndpointId, LbEndpoint, LbLocality, LbUpdate};
+
+/// The update without endpoints that an earlier priority or locality has already (LB-29). A locality or a priority of
+/// which nothing is left that way is not there either.
+///
+/// Looks at every endpoint; drivers call it if an endpoint is there twice.
+pub fn distinct(mut update: LbUpdate) -> LbUpdate {
+    let mut seen = IdMap::default();
     let mut keeps = |locality: &mut LbLocality| {
         let is_empty = locality.endpoints.is_empty();
-        locality.endpoints.retain(&mut is_new);
+        locality.endpoints = without(&locality.endpoints, &mut seen);
         is_empty || !locality.endpoints.is_empty()
     };
     update.priorities.retain_mut(|priority| {
@@ -20,4 +24,17 @@ pub(super) fn distinct(mut update: LbUpdate) -> LbUpdate {
         is_empty || !priority.is_empty()
     });
     update
+}
+
+/// The list without what has been seen. Chunks that lose nothing are shared.
+fn without(list: &SharedList<LbEndpoint>, seen: &mut IdMap<()>) -> SharedList<LbEndpoint> {
+    let mut is_new = |id: EndpointId| seen.insert(id, ()).is_none();
+    let chunks = list.chunks().iter().map(|chunk| {
+        let kept: Vec<_> = chunk.iter().filter(|endpoint| is_new(endpoint.id)).collect();
+        match kept.len() == chunk.len() {
+            true => chunk.clone(),
+            false => kept.into_iter().cloned().collect::<Arc<_>>(),
+        }
+    });
+    SharedList::from_chunks(chunks.collect())
 }

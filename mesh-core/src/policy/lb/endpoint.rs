@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use crate::config::{EndpointAddresses, LocalityId, Name};
+use crate::shared::SharedList;
 
 /// An endpoint's slot in its cluster: stable while the endpoint stays in the cluster, whatever moves around it, and
 /// used again after it has left.
@@ -13,7 +14,7 @@ pub struct EndpointId(pub u32);
 /// What a balancer knows of an endpoint.
 #[derive(Debug, Clone)]
 pub struct LbEndpoint {
-    /// Its slot.
+    /// Its slot: one for each [`identity`](EndpointAddresses::identity) of addresses (LB-29).
     pub id: EndpointId,
     /// What identifies it across updates.
     pub addresses: EndpointAddresses,
@@ -24,6 +25,19 @@ pub struct LbEndpoint {
     /// Counters that the request path writes and pickers read.
     pub load: Arc<EndpointLoad>,
 }
+
+impl PartialEq for LbEndpoint {
+    /// Counters are equal if they are the same.
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+            && Arc::ptr_eq(&self.load, &other.load)
+            && self.weight == other.weight
+            && self.addresses == other.addresses
+            && self.hash_key == other.hash_key
+    }
+}
+
+impl Eq for LbEndpoint {}
 
 /// Counters that the request path writes and pickers read.
 #[derive(Debug, Default)]
@@ -39,11 +53,19 @@ pub struct LbLocality {
     pub id: LocalityId,
     /// Its share of the priority's calls; not zero.
     pub weight: u32,
-    /// May be empty.
-    pub endpoints: Vec<LbEndpoint>,
+    /// May be empty. Shares with the last update what is the same, so that a balancer needs to look at the rest only.
+    pub endpoints: SharedList<LbEndpoint>,
 }
 
-/// The endpoints of a cluster: localities by priority, highest first.
+impl LbLocality {
+    /// Whether both are the same, as far as can be seen without looking at their endpoints.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.id == other.id && self.weight == other.weight && self.endpoints.is_same(&other.endpoints)
+    }
+}
+
+/// The endpoints of a cluster: localities by priority, highest first. No endpoint is there twice; see
+/// [`distinct`](super::distinct).
 #[derive(Debug, Clone, Default)]
 pub struct LbUpdate {
     /// Empty: the cluster has no endpoints and every pick fails.

@@ -6,9 +6,8 @@ use std::sync::atomic::Ordering;
 use rand::{Rng, RngExt};
 
 use super::connect_all::Spread;
-use super::connectivity::Phase;
-use super::members::Members;
-use super::{EndpointId, EndpointLoad, Pick, PickContext, Picker};
+use super::ready::ReadyTable;
+use super::{EndpointId, Pick, PickContext, Picker};
 
 /// The least busy of a few random endpoints.
 #[derive(Debug)]
@@ -17,9 +16,7 @@ pub(super) struct LeastRequest {
 }
 
 impl Spread for LeastRequest {
-    fn picker(&self, members: &Members) -> Arc<dyn Picker> {
-        let ready = members.list().iter().filter(|member| member.counted == Phase::Ready);
-        let ready = ready.map(|member| (member.endpoint.id, member.endpoint.load.clone())).collect();
+    fn picker(&self, ready: ReadyTable) -> Arc<dyn Picker> {
         Arc::new(LeastRequestPicker { ready, choice_count: self.choice_count })
     }
 }
@@ -27,25 +24,25 @@ impl Spread for LeastRequest {
 #[derive(Debug)]
 struct LeastRequestPicker {
     /// Not empty.
-    ready: Box<[(EndpointId, Arc<EndpointLoad>)]>,
+    ready: ReadyTable,
     choice_count: u32,
 }
 
 impl LeastRequestPicker {
-    fn sample(&self, rng: &mut dyn Rng) -> (EndpointId, u32) {
-        let (id, load) = &self.ready[rng.random_range(0..self.ready.len())];
-        (*id, load.in_flight.load(Ordering::Relaxed))
+    fn sample(&self, rng: &mut dyn Rng) -> Option<(EndpointId, u32)> {
+        let (id, load) = self.ready.get(rng.random_range(0..self.ready.len().max(1)))?;
+        Some((*id, load.in_flight.load(Ordering::Relaxed)))
     }
 }
 
 impl Picker for LeastRequestPicker {
     /// LB-32: samples with replacement; strictly fewer calls win, the first sample wins ties; weights do not count.
     fn pick(&self, _: &PickContext<'_>, rng: &mut dyn Rng) -> Pick {
-        let (mut best, mut fewest) = self.sample(rng);
+        let Some((mut best, mut fewest)) = self.sample(rng) else { return Pick::Wait(None) };
         for _ in 1..self.choice_count {
-            let (id, in_flight) = self.sample(rng);
-            if in_flight < fewest {
-                (best, fewest) = (id, in_flight);
+            match self.sample(rng) {
+                Some((id, in_flight)) if in_flight < fewest => (best, fewest) = (id, in_flight),
+                Some(_) | None => {}
             }
         }
         Pick::Endpoint(best)

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::shared::Changes;
+
 use super::connectivity::{Counts, Phase};
 use super::id_map::IdMap;
 use super::{Connectivity, EndpointId, LbEndpoint};
@@ -15,9 +17,9 @@ pub(super) struct Members {
     list: Vec<Member>,
     by_id: IdMap<usize>,
     counts: Counts,
-    /// Those that count as ready, without gaps, so that a picker is made by one copy.
-    ready: Vec<EndpointId>,
     last_error: Option<Arc<str>>,
+    /// Counts calls of [`follow`](Self::follow).
+    round: u64,
 }
 
 #[derive(Debug)]
@@ -28,8 +30,17 @@ pub(super) struct Member {
     pub(super) counted: Phase,
     /// Of the last failure.
     pub(super) error: Option<Arc<str>>,
-    /// Its place in [`Members::ready`], if it counts as ready.
-    ready_at: usize,
+    /// The round that added it last.
+    added: u64,
+}
+
+/// What following an update has led to.
+#[derive(Debug, Default)]
+pub(super) struct Turnover {
+    /// Endpoints that are new, in the order of the update.
+    pub(super) new: Vec<EndpointId>,
+    /// Endpoints that are no longer there, or whose id belongs to a new one.
+    pub(super) gone: Vec<EndpointId>,
 }
 
 /// What a report has changed.
@@ -41,28 +52,71 @@ pub(super) struct Change {
 }
 
 impl Members {
-    /// Takes the place of what was there before; endpoints that stay keep their state.
+    /// Takes the place of what was there before, in this order; endpoints that stay keep their state.
     pub(super) fn replace(&mut self, endpoints: impl IntoIterator<Item = LbEndpoint>) {
         let mut old: Vec<_> = std::mem::take(&mut self.list).into_iter().map(Some).collect();
         let old_by_id = std::mem::take(&mut self.by_id);
-        (self.counts, self.ready, self.last_error) = (Counts::default(), Vec::new(), None);
+        (self.counts, self.last_error) = (Counts::default(), None);
         for endpoint in endpoints {
-            let identity = endpoint.addresses.identity();
-            let same = |member: &mut Member| member.endpoint.addresses.identity() == identity;
+            let same = |member: &mut Member| member.is(&endpoint);
             let known = old_by_id.get(&endpoint.id).and_then(|at| old[*at].take_if(same));
-            let at = self.list.len();
-            self.by_id.insert(endpoint.id, at);
-            self.list.push(match known {
+            let member = match known {
                 Some(known) => Member { endpoint, ..known },
                 None => Member::new(endpoint),
-            });
-            self.counts.add(self.list[at].counted);
-            match self.list[at].counted {
-                Phase::Ready => self.enter_ready(at),
-                Phase::Failed => self.last_error.clone_from(&self.list[at].error),
-                Phase::Idle | Phase::Connecting => {}
+            };
+            if member.counted == Phase::Failed {
+                self.last_error.clone_from(&member.error);
+            }
+            self.insert(member);
+        }
+    }
+
+    /// Follows a change, in no particular order; endpoints that stay keep their state. Costs as much as changes.
+    pub(super) fn follow(&mut self, changes: &Changes<'_, LbEndpoint>) -> Turnover {
+        self.round += 1;
+        let mut turnover = Turnover::default();
+        for endpoint in &changes.added {
+            match self.by_id.get(&endpoint.id).copied() {
+                Some(at) if self.list[at].is(endpoint) => {
+                    self.list[at].endpoint = (*endpoint).clone();
+                    self.list[at].added = self.round;
+                    continue;
+                }
+                Some(at) => turnover.gone.push(self.remove(at)),
+                None => {}
+            }
+            self.insert(Member { added: self.round, ..Member::new((*endpoint).clone()) });
+            turnover.new.push(endpoint.id);
+        }
+        for endpoint in &changes.removed {
+            match self.by_id.get(&endpoint.id).copied() {
+                Some(at) if self.list[at].added != self.round => turnover.gone.push(self.remove(at)),
+                Some(_) | None => {}
             }
         }
+        turnover
+    }
+
+    fn insert(&mut self, member: Member) {
+        self.by_id.insert(member.endpoint.id, self.list.len());
+        self.counts.add(member.counted);
+        self.list.push(member);
+    }
+
+    /// Puts the last one in its place.
+    fn remove(&mut self, at: usize) -> EndpointId {
+        let member = self.list.swap_remove(at);
+        let id = member.endpoint.id;
+        self.by_id.remove(&id);
+        if let Some(moved) = self.list.get(at) {
+            self.by_id.insert(moved.endpoint.id, at);
+        }
+        self.counts.remove(member.counted);
+        if member.error.is_some() && self.last_error == member.error {
+            let mut failed = self.list.iter().filter(|member| member.counted == Phase::Failed);
+            self.last_error = failed.next().and_then(|member| member.error.clone());
+        }
+        id
     }
 
     /// Takes note of a report. `None`: nothing new, or an endpoint that is not here.
@@ -93,11 +147,6 @@ impl Members {
             return;
         }
         self.counts.change(from, phase);
-        match (from, phase) {
-            (Phase::Ready, _) => self.leave_ready(at),
-            (_, Phase::Ready) => self.enter_ready(at),
-            _ => {}
-        }
     }
 
     /// Lets endpoints that failed earlier count as what they have reported since.
@@ -113,6 +162,11 @@ impl Members {
         self.count_as(at, Phase::Idle);
     }
 
+    /// Where it is in the list.
+    pub(super) fn place(&self, id: EndpointId) -> Option<usize> {
+        self.by_id.get(&id).copied()
+    }
+
     pub(super) fn is_ready(&self, id: EndpointId) -> bool {
         self.by_id.get(&id).is_some_and(|at| self.list[*at].phase == Phase::Ready)
     }
@@ -125,31 +179,20 @@ impl Members {
         self.counts
     }
 
-    pub(super) fn ready(&self) -> &[EndpointId] {
-        &self.ready
-    }
-
     /// The latest error of any endpoint.
     pub(super) fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
-    }
-
-    fn enter_ready(&mut self, at: usize) {
-        self.list[at].ready_at = self.ready.len();
-        self.ready.push(self.list[at].endpoint.id);
-    }
-
-    fn leave_ready(&mut self, at: usize) {
-        let hole = self.list[at].ready_at;
-        self.ready.swap_remove(hole);
-        if let Some(moved) = self.ready.get(hole).and_then(|id| self.by_id.get(id)) {
-            self.list[*moved].ready_at = hole;
-        }
     }
 }
 
 impl Member {
     fn new(endpoint: LbEndpoint) -> Self {
-        Self { endpoint, phase: Phase::Idle, counted: Phase::Idle, error: None, ready_at: 0 }
+        Self { endpoint, phase: Phase::Idle, counted: Phase::Idle, error: None, added: 0 }
+    }
+
+    /// Whether this is the endpoint, however it may have changed.
+    fn is(&self, endpoint: &LbEndpoint) -> bool {
+        let (own, other) = (&self.endpoint.addresses, &endpoint.addresses);
+        own == other || own.identity() == other.identity()
     }
 }

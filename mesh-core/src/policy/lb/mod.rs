@@ -16,6 +16,7 @@
 
 mod connect_all;
 mod connectivity;
+mod difference;
 mod distinct;
 mod drop;
 mod endpoint;
@@ -27,6 +28,7 @@ mod members;
 mod pick_first;
 mod picker;
 mod priority;
+mod ready;
 mod ring_hash;
 mod round_robin;
 #[cfg(test)]
@@ -48,6 +50,7 @@ use ring_hash::RingHash;
 use round_robin::RoundRobin;
 
 pub use connectivity::Connectivity;
+pub use distinct::distinct;
 pub use drop::with_drops;
 pub use endpoint::{EndpointId, EndpointLoad, LbEndpoint, LbLocality, LbUpdate};
 pub use picker::{Pick, PickContext, Picker};

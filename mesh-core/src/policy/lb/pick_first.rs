@@ -159,7 +159,7 @@ impl PickFirst {
 
 impl Balancer for PickFirst {
     fn update(&mut self, now: Instant, update: LbUpdate, rng: &mut dyn Rng) {
-        let mut endpoints = flattened(update.priorities.into_iter().flatten().collect());
+        let mut endpoints = flattened(&update.priorities.concat());
         if self.is_shuffled {
             shuffle(&mut endpoints, rng);
         }

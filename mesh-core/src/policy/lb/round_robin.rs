@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rand::Rng;
 
 use super::connect_all::Spread;
-use super::members::Members;
-use super::{EndpointId, Pick, PickContext, Picker};
+use super::ready::ReadyTable;
+use super::{Pick, PickContext, Picker};
 
 /// In turn over the ready endpoints.
 ///
@@ -23,21 +23,23 @@ impl Spread for RoundRobin {
         self.turn.store(rng.next_u32(), Ordering::Relaxed);
     }
 
-    fn picker(&self, members: &Members) -> Arc<dyn Picker> {
-        Arc::new(RoundRobinPicker { ready: members.ready().into(), turn: self.turn.clone() })
+    fn picker(&self, ready: ReadyTable) -> Arc<dyn Picker> {
+        Arc::new(RoundRobinPicker { ready, turn: self.turn.clone() })
     }
 }
 
 #[derive(Debug)]
 struct RoundRobinPicker {
     /// Not empty.
-    ready: Box<[EndpointId]>,
+    ready: ReadyTable,
     turn: Arc<AtomicU32>,
 }
 
 impl Picker for RoundRobinPicker {
     fn pick(&self, _: &PickContext<'_>, _: &mut dyn Rng) -> Pick {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        Pick::Endpoint(self.ready[turn as usize % self.ready.len()])
+        let place = (turn as usize).checked_rem(self.ready.len());
+        let ready = place.and_then(|place| self.ready.get(place));
+        ready.map_or(Pick::Wait(None), |(id, _)| Pick::Endpoint(*id))
     }
 }

@@ -3,15 +3,15 @@
 use super::{LbEndpoint, LbLocality};
 
 /// The endpoints of all localities, each with its share of the priority in parts of 2^31 (LB-37, gRFC A113).
-pub(super) fn flattened(localities: Vec<LbLocality>) -> Vec<LbEndpoint> {
+pub(super) fn flattened(localities: &[LbLocality]) -> Vec<LbEndpoint> {
     let all_localities: u64 = localities.iter().map(|locality| u64::from(locality.weight)).sum();
     let mut endpoints = Vec::with_capacity(localities.iter().map(|locality| locality.endpoints.len()).sum());
     for locality in localities {
         let of_locality = share(locality.weight, all_localities);
         let in_locality = locality.endpoints.iter().map(|endpoint| u64::from(endpoint.weight)).sum();
-        endpoints.extend(locality.endpoints.into_iter().map(|endpoint| {
+        endpoints.extend(locality.endpoints.iter().map(|endpoint| {
             let product = (of_locality * share(endpoint.weight, in_locality)) >> FRACTION_BITS;
-            LbEndpoint { weight: u32::try_from(product).unwrap_or(u32::MAX).max(1), ..endpoint }
+            LbEndpoint { weight: u32::try_from(product).unwrap_or(u32::MAX).max(1), ..endpoint.clone() }
         }));
     }
     endpoints

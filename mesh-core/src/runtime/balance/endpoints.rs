@@ -5,24 +5,32 @@ use std::collections::{BinaryHeap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use crate::config::{Endpoint, EndpointAddresses, EndpointSet, HealthStatus, Locality, LocalityId};
-use crate::policy::lb::{EndpointId, LbEndpoint, LbLocality};
+use crate::config::{Endpoint, EndpointAddresses, EndpointSet, LocalityId};
+use crate::policy::lb::{EndpointId, LbEndpoint, LbLocality, LbUpdate, distinct};
 use crate::runtime::connect::Connect;
 
 use super::Slot;
 use super::published::Slots;
 use super::slot::Line;
 use super::subchannel::{Subchannel, Subscription};
+use super::translation::Translation;
 
 /// A cluster's endpoints by id. An endpoint keeps its id as long as it stays, whatever moves around it.
+///
+/// An update costs as much as differs from the last one: chunks of endpoints that are the same are not looked at.
 pub(super) struct Endpoints<B: 'static, C: Connect<B>> {
     entries: Vec<Option<Entry<B, C>>>,
     /// By [`EndpointAddresses::identity`]: another order is the same endpoint (LB-29).
     ids: HashMap<EndpointAddresses, EndpointId>,
     /// Lowest first, so that the ids stay dense.
     free: BinaryHeap<Reverse<EndpointId>>,
-    /// Counts updates; an entry that an update does not see is removed by it.
-    round: u64,
+    /// What the last update has, as the request path sees it.
+    slots: Slots<C::Connection>,
+    translation: Translation,
+    /// How many endpoints the last update has more than once.
+    repeated: usize,
+    /// Which have left since the last sweep; some may be back.
+    left: Vec<EndpointId>,
     /// What endpoints held that left and came back before they were swept away.
     returned: Vec<(EndpointId, Subscription<B, C>)>,
 }
@@ -33,71 +41,76 @@ pub(super) struct Entry<B: 'static, C: Connect<B>> {
     pub(super) subchannel: Option<Arc<Subchannel<B, C>>>,
     /// There while a connection is wanted.
     pub(super) subscription: Option<Subscription<B, C>>,
-    seen: u64,
+    /// How often the last update has it. If not at all, it goes with the next sweep.
+    uses: usize,
 }
 
 impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
     /// Takes over a new set. Endpoints that are no longer in it stay until [`sweep`](Self::sweep), so that they can
     /// be dropped after nobody picks them any more.
     pub(super) fn update(&mut self, set: &EndpointSet) -> Vec<Vec<LbLocality>> {
-        self.round += 1;
-        let mut priorities = Vec::with_capacity(set.priorities.len());
-        for priority in &set.priorities {
-            priorities.push(priority.localities.iter().map(|locality| self.locality(locality)).collect());
+        let was_repeated = self.repeated > 0;
+        let mut translation = std::mem::take(&mut self.translation);
+        let released = translation.follow(set, |endpoint, locality| self.translate(endpoint, locality));
+        for id in released {
+            self.release(id);
         }
-        priorities
+        let priorities = translation.priorities();
+        if was_repeated || self.repeated > 0 {
+            // Which one counts may be another one now.
+            let mut seen = vec![false; self.entries.len()];
+            translation.all(|id, endpoint, locality| {
+                if let Some(false) = seen.get_mut(id.0 as usize).map(|seen| std::mem::replace(seen, true)) {
+                    self.show(id, endpoint, locality);
+                }
+            });
+        } else {
+            translation.new(|id, endpoint, locality| self.show(id, endpoint, locality));
+        }
+        self.translation = translation;
+        match self.repeated {
+            0 => priorities,
+            _ => distinct(LbUpdate { priorities, note: None }).priorities,
+        }
     }
 
-    fn locality(&mut self, locality: &Locality) -> LbLocality {
-        let id = Arc::new(locality.id.clone());
-        let endpoints = locality
-            .endpoints
-            .iter()
-            // EDS-11: draining endpoints take no calls.
-            .filter(|endpoint| endpoint.health != HealthStatus::Draining)
-            .filter_map(|endpoint| self.endpoint(endpoint, &id))
-            .collect();
-        LbLocality { id: locality.id.clone(), weight: locality.weight.get(), endpoints }
-    }
-
-    /// `None`: this update has the endpoint already.
-    fn endpoint(&mut self, endpoint: &Endpoint, locality: &Arc<LocalityId>) -> Option<LbEndpoint> {
+    /// What the balancer knows of an endpoint; one use more.
+    fn translate(&mut self, endpoint: &Endpoint, locality: &Arc<LocalityId>) -> Option<LbEndpoint> {
         let identity = endpoint.addresses.identity();
         let id = match self.ids.get(&identity) {
             Some(id) => *id,
             None => self.allocate(identity, endpoint, locality),
         };
-        let round = self.round;
         let entry = self.entries.get_mut(id.0 as usize)?.as_mut()?;
-        let seen = std::mem::replace(&mut entry.seen, round);
-        if seen == round {
-            return None;
-        }
-        if seen != NEVER && seen + 1 < round {
-            // The balancer has forgotten it and takes it for idle: when it asks for a connection, it is to be told anew.
-            self.returned.extend(entry.subscription.take().map(|subscription| (id, subscription)));
-        }
-        let slot = &entry.slot;
-        let reordered = slot.addresses != endpoint.addresses;
-        if let Some(subchannel) = entry.subchannel.as_ref().filter(|_| reordered) {
-            subchannel.prefer(&endpoint.addresses);
-        }
-        if reordered || slot.locality != *locality || slot.hostname != endpoint.hostname {
-            entry.slot = Arc::new(Slot {
-                load: slot.load.clone(),
-                addresses: endpoint.addresses.clone(),
-                locality: locality.clone(),
-                hostname: endpoint.hostname.clone(),
-                line: slot.line.clone(),
-            });
+        entry.uses += 1;
+        match entry.uses {
+            // The balancer has forgotten it, if it ever knew it, and takes it for idle: when it asks for a connection,
+            // it is to be told anew.
+            1 => self.returned.extend(entry.subscription.take().map(|subscription| (id, subscription))),
+            2 => self.repeated += 1,
+            _ => {}
         }
         Some(LbEndpoint {
             id,
-            addresses: entry.slot.addresses.clone(),
+            addresses: endpoint.addresses.clone(),
             weight: endpoint.weight.get(),
             hash_key: endpoint.hash_key.clone(),
             load: entry.slot.load.clone(),
         })
+    }
+
+    /// One use less. The last one takes the endpoint away from the request path.
+    fn release(&mut self, id: EndpointId) {
+        let Some(entry) = self.get_mut(id) else { return };
+        entry.uses = entry.uses.saturating_sub(1);
+        match entry.uses {
+            0 => {
+                self.slots.set(id.0 as usize, None);
+                self.left.push(id);
+            }
+            1 => self.repeated -= 1,
+            _ => {}
+        }
     }
 
     fn allocate(
@@ -113,7 +126,7 @@ impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
             hostname: endpoint.hostname.clone(),
             line: Arc::new(Line::default()),
         });
-        let entry = Entry { slot, subchannel: None, subscription: None, seen: NEVER };
+        let entry = Entry { slot, subchannel: None, subscription: None, uses: 0 };
         let id = match self.free.pop() {
             Some(Reverse(id)) => {
                 self.entries[id.0 as usize] = Some(entry);
@@ -121,11 +134,36 @@ impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
             }
             None => {
                 self.entries.push(Some(entry));
+                self.slots.push(None);
                 EndpointId((self.entries.len() - 1) as u32)
             }
         };
         self.ids.insert(identity, id);
         id
+    }
+
+    /// Lets the request path see an endpoint as it is now.
+    fn show(&mut self, id: EndpointId, endpoint: &Endpoint, locality: &Arc<LocalityId>) {
+        let at = id.0 as usize;
+        let Some(entry) = self.entries.get_mut(at).and_then(Option::as_mut) else { return };
+        let slot = &entry.slot;
+        let reordered = slot.addresses != endpoint.addresses;
+        if let Some(subchannel) = entry.subchannel.as_ref().filter(|_| reordered) {
+            subchannel.prefer(&endpoint.addresses);
+        }
+        if reordered || slot.locality != *locality || slot.hostname != endpoint.hostname {
+            entry.slot = Arc::new(Slot {
+                load: slot.load.clone(),
+                addresses: endpoint.addresses.clone(),
+                locality: locality.clone(),
+                hostname: endpoint.hostname.clone(),
+                line: slot.line.clone(),
+            });
+        }
+        let shown = self.slots.get(at).and_then(Option::as_ref);
+        if shown.is_none_or(|shown| !Arc::ptr_eq(shown, &entry.slot)) {
+            self.slots.set(at, Some(entry.slot.clone()));
+        }
     }
 
     /// What endpoints held that left and came back since the last time; to be dropped after the next publication.
@@ -135,9 +173,9 @@ impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
 
     /// Drops what the last update did not have, and with it the wish for its connections.
     pub(super) fn sweep(&mut self) {
-        let round = self.round;
-        for (id, place) in (0..).map(EndpointId).zip(&mut self.entries) {
-            if let Some(entry) = place.take_if(|entry| entry.seen != round) {
+        for id in std::mem::take(&mut self.left) {
+            let Some(place) = self.entries.get_mut(id.0 as usize) else { continue };
+            if let Some(entry) = place.take_if(|entry| entry.uses == 0) {
                 self.ids.remove(&entry.slot.addresses.identity());
                 self.free.push(Reverse(id));
             }
@@ -146,11 +184,7 @@ impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
 
     /// What the last update has, as the request path sees it.
     pub(super) fn slots(&self) -> Slots<C::Connection> {
-        let present = |entry: &&Entry<B, C>| entry.seen == self.round;
-        self.entries
-            .iter()
-            .map(|entry| entry.as_ref().filter(present).map(|entry| entry.slot.clone()))
-            .collect()
+        self.slots.clone()
     }
 
     pub(super) fn get_mut(&mut self, id: EndpointId) -> Option<&mut Entry<B, C>> {
@@ -176,7 +210,10 @@ impl<B: 'static, C: Connect<B>> Default for Endpoints<B, C> {
             entries: Vec::new(),
             ids: HashMap::new(),
             free: BinaryHeap::new(),
-            round: NEVER,
+            slots: Slots::default(),
+            translation: Translation::default(),
+            repeated: 0,
+            left: Vec::new(),
             returned: Vec::new(),
         }
     }
@@ -187,6 +224,3 @@ impl<B: 'static, C: Connect<B>> fmt::Debug for Endpoints<B, C> {
         f.debug_struct("Endpoints").field("count", &self.ids.len()).finish_non_exhaustive()
     }
 }
-
-/// Before the first update.
-const NEVER: u64 = 0;

@@ -17,6 +17,7 @@ mod subchannel;
 mod task;
 #[cfg(test)]
 mod tests;
+mod translation;
 
 pub use cluster::{ClusterHandle, MakeBalancer};
 pub use pool::Pool;

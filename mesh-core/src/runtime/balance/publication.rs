@@ -64,7 +64,7 @@ impl<T> Default for Publication<T> {
         Self {
             picker: (Connectivity::Connecting, Arc::new(NotYet)),
             drops: Vec::new(),
-            slots: Arc::new([]),
+            slots: Slots::default(),
             changed: Extent::Endpoints,
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rand::Rng;
 
 use crate::policy::lb::{Connectivity, EndpointId, Pick, PickContext, Picker};
+use crate::shared::SharedTable;
 
 use super::Slot;
 
@@ -21,13 +22,13 @@ pub struct Published<T> {
 }
 
 /// By [`EndpointId`]; `None` where no endpoint is at the moment.
-pub(super) type Slots<T> = Arc<[Option<Arc<Slot<T>>>]>;
+pub(super) type Slots<T> = SharedTable<Option<Arc<Slot<T>>>>;
 
 impl<T> Published<T> {
     /// Before the first publication.
     pub(super) fn nothing() -> Self {
         let picker = Arc::new(NotYet);
-        Self { version: 0, state: Connectivity::Connecting, picker, slots: Arc::new([]) }
+        Self { version: 0, state: Connectivity::Connecting, picker, slots: Slots::default() }
     }
 
     /// The endpoint that this publication's picker means by `id`.

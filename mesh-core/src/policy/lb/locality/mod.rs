@@ -8,33 +8,39 @@ use std::time::Instant;
 
 use rand::Rng;
 
-use crate::config::{LbPolicy, LocalityId};
+use crate::config::LbPolicy;
+use crate::shared::SharedList;
 
 use super::connectivity::{Counts, Phase};
 use super::failure::no_endpoint;
 use super::id_map::IdMap;
 use super::picker::{Failing, Waiting};
-use super::{Balancer, Command, Connectivity, EndpointId, LbLocality, LbUpdate, Picker, leaf};
+use super::{Balancer, Command, Connectivity, EndpointId, LbEndpoint, LbLocality, LbUpdate, Picker, leaf};
 use picker::LocalityPicker;
 
 /// The localities of a priority, each with a policy of its own; calls go to a ready one by weight.
 #[derive(Debug)]
 pub(super) struct WeightedLocalities {
     policy: LbPolicy,
-    children: Vec<Child>,
+    children: BTreeMap<ChildKey, Child>,
     /// Which child has an endpoint.
-    owners: IdMap<usize>,
+    owners: IdMap<ChildKey>,
     counts: Counts,
     last_error: Option<Arc<str>>,
     note: Option<Arc<str>>,
     commands: VecDeque<Command>,
     is_changed: bool,
+    /// The last key that was given.
+    key: ChildKey,
 }
+
+/// Of a locality as long as it is there.
+type ChildKey = u64;
 
 #[derive(Debug)]
 struct Child {
-    id: LocalityId,
-    weight: u32,
+    /// As of the last update.
+    locality: LbLocality,
     balancer: Box<dyn Balancer>,
     /// LB-17: failed until it is ready.
     counted: Phase,
@@ -45,19 +51,20 @@ impl WeightedLocalities {
     pub(super) fn new(policy: LbPolicy) -> Self {
         Self {
             policy,
-            children: Vec::new(),
+            children: BTreeMap::new(),
             owners: IdMap::default(),
             counts: Counts::default(),
             last_error: None,
             note: None,
             commands: VecDeque::new(),
             is_changed: true,
+            key: 0,
         }
     }
 
     /// Takes over what an input to a child has led to.
-    fn settle(&mut self, at: usize) {
-        let child = &mut self.children[at];
+    fn settle(&mut self, key: ChildKey) {
+        let Some(child) = self.children.get_mut(&key) else { return };
         while let Some(command) = child.balancer.poll_command() {
             self.commands.push_back(command);
         }
@@ -74,53 +81,102 @@ impl WeightedLocalities {
         self.is_changed |= from != child.counted;
     }
 
-    fn adopt(&mut self, locality: &LbLocality, kept: Option<Child>) -> usize {
-        let at = self.children.len();
-        self.owners.extend(locality.endpoints.iter().map(|endpoint| (endpoint.id, at)));
-        self.children.push(match kept {
-            // LB-18: another weight leaves the rest alone
-            Some(child) => Child { weight: locality.weight, ..child },
-            None => Child {
-                id: locality.id.clone(),
-                weight: locality.weight,
-                balancer: leaf(&self.policy),
-                counted: Phase::Connecting,
-                picker: Arc::new(Waiting),
-            },
-        });
-        self.counts.add(self.children[at].counted);
-        at
+    fn tell(&mut self, key: ChildKey, input: impl FnOnce(&mut dyn Balancer)) {
+        if let Some(child) = self.children.get_mut(&key) {
+            input(&mut *child.balancer);
+        }
+        self.settle(key);
+    }
+
+    fn keys(&self, is_meant: impl Fn(&Child) -> bool) -> Vec<ChildKey> {
+        self.children.iter().filter(|(_, child)| is_meant(child)).map(|(key, _)| *key).collect()
+    }
+
+    /// The child of each locality, a new one if it had none; children without a locality are gone.
+    fn match_children(&mut self, localities: &[LbLocality]) -> Vec<ChildKey> {
+        let known = self.children.values().map(|child| &child.locality.id);
+        if known.eq(localities.iter().map(|locality| &locality.id)) {
+            return self.keys(|_| true);
+        }
+        let mut old = std::mem::take(&mut self.children);
+        let mut by_id: BTreeMap<_, _> =
+            old.iter().map(|(key, child)| (child.locality.id.clone(), *key)).collect();
+        let mut keys = Vec::with_capacity(localities.len());
+        for locality in localities {
+            let key = by_id.remove(&locality.id).unwrap_or_else(|| self.next_key());
+            let child = old.remove(&key).unwrap_or_else(|| self.new_child(locality));
+            self.children.insert(key, child);
+            keys.push(key);
+        }
+        for (key, child) in old {
+            self.counts.remove(child.counted);
+            self.disown(key, &child.locality.endpoints);
+        }
+        keys
+    }
+
+    fn next_key(&mut self) -> ChildKey {
+        self.key += 1;
+        self.key
+    }
+
+    /// Without endpoints for now.
+    fn new_child(&mut self, locality: &LbLocality) -> Child {
+        let child = Child {
+            locality: LbLocality { endpoints: SharedList::default(), ..locality.clone() },
+            balancer: leaf(&self.policy),
+            counted: Phase::Connecting,
+            picker: Arc::new(Waiting),
+        };
+        self.counts.add(child.counted);
+        child
+    }
+
+    fn disown<'a>(&mut self, key: ChildKey, endpoints: impl IntoIterator<Item = &'a LbEndpoint>) {
+        for endpoint in endpoints {
+            if self.owners.get(&endpoint.id) == Some(&key) {
+                self.owners.remove(&endpoint.id);
+            }
+        }
+    }
+
+    /// LB-18: the locality of a child is this one now. Whether its balancer is to know.
+    fn follow(&mut self, key: ChildKey, locality: &LbLocality) -> bool {
+        let Some(child) = self.children.get_mut(&key) else { return false };
+        let before = std::mem::replace(&mut child.locality, locality.clone());
+        let changes = SharedList::changes(&before.endpoints, &locality.endpoints);
+        self.disown(key, changes.removed);
+        self.owners.extend(changes.added.iter().map(|endpoint| (endpoint.id, key)));
+        !before.endpoints.is_same(&locality.endpoints)
     }
 }
 
 impl Balancer for WeightedLocalities {
     fn update(&mut self, now: Instant, update: LbUpdate, rng: &mut dyn Rng) {
-        let mut old: BTreeMap<_, _> =
-            std::mem::take(&mut self.children).into_iter().map(|child| (child.id.clone(), child)).collect();
-        self.owners.clear();
-        (self.counts, self.last_error) = (Counts::default(), None);
-        self.note = update.note;
+        let localities: Vec<_> = update.priorities.into_iter().flatten().collect();
+        let is_note_new = std::mem::replace(&mut self.note, update.note.clone()) != update.note;
+        self.last_error = None;
         self.is_changed = true;
-        for locality in update.priorities.into_iter().flatten() {
-            let at = self.adopt(&locality, old.remove(&locality.id));
-            let update = LbUpdate { priorities: vec![vec![locality]], note: self.note.clone() };
-            self.children[at].balancer.update(now, update, rng);
-            self.settle(at);
+        let last_key = self.key;
+        for (key, locality) in self.match_children(&localities).into_iter().zip(localities) {
+            // one that is new hears of its endpoints even if there are none
+            if self.follow(key, &locality) || is_note_new || key > last_key {
+                let update = LbUpdate { priorities: vec![vec![locality]], note: self.note.clone() };
+                self.tell(key, |balancer| balancer.update(now, update, rng));
+            } else {
+                self.settle(key);
+            }
         }
     }
 
     fn on_connectivity(&mut self, now: Instant, id: EndpointId, state: Connectivity, rng: &mut dyn Rng) {
-        let Some(at) = self.owners.get(&id).copied() else { return };
-        self.children[at].balancer.on_connectivity(now, id, state, rng);
-        self.settle(at);
+        let Some(key) = self.owners.get(&id).copied() else { return };
+        self.tell(key, |balancer| balancer.on_connectivity(now, id, state, rng));
     }
 
     fn exit_idle(&mut self, now: Instant, rng: &mut dyn Rng) {
-        for at in 0..self.children.len() {
-            if self.children[at].counted == Phase::Idle {
-                self.children[at].balancer.exit_idle(now, rng);
-                self.settle(at);
-            }
+        for key in self.keys(|child| child.counted == Phase::Idle) {
+            self.tell(key, |balancer| balancer.exit_idle(now, rng));
         }
     }
 
@@ -136,15 +192,13 @@ impl Balancer for WeightedLocalities {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        self.children.iter().filter_map(|child| child.balancer.next_deadline()).min()
+        self.children.values().filter_map(|child| child.balancer.next_deadline()).min()
     }
 
     fn on_deadline(&mut self, now: Instant, rng: &mut dyn Rng) {
-        for at in 0..self.children.len() {
-            if self.children[at].balancer.next_deadline().is_some_and(|deadline| deadline <= now) {
-                self.children[at].balancer.on_deadline(now, rng);
-                self.settle(at);
-            }
+        let is_due = |child: &Child| child.balancer.next_deadline().is_some_and(|deadline| deadline <= now);
+        for key in self.keys(is_due) {
+            self.tell(key, |balancer| balancer.on_deadline(now, rng));
         }
     }
 
@@ -153,7 +207,7 @@ impl Balancer for WeightedLocalities {
     }
 
     fn poll_picker(&mut self) -> Option<(Connectivity, Arc<dyn Picker>)> {
-        for child in &mut self.children {
+        for child in self.children.values_mut() {
             if let Some((_, picker)) = child.balancer.poll_picker() {
                 child.picker = picker;
                 self.is_changed = true;
@@ -165,8 +219,8 @@ impl Balancer for WeightedLocalities {
         let state = self.connectivity();
         let phase = state.phase();
         // those that make the state what it is: ready ones for calls, failed ones for their errors
-        let chosen = self.children.iter().filter(|child| child.counted == phase);
-        let chosen: Vec<_> = chosen.map(|child| (child.weight, child.picker.clone())).collect();
+        let chosen = self.children.values().filter(|child| child.counted == phase);
+        let chosen: Vec<_> = chosen.map(|child| (child.locality.weight, child.picker.clone())).collect();
         let picker = match &state {
             Connectivity::TransientFailure(reason) if chosen.is_empty() => Arc::new(Failing(reason.clone())),
             _ => LocalityPicker::over(chosen),

@@ -22,12 +22,12 @@ use rand::Rng;
 
 use crate::config::{EndpointAddresses, LbPolicy, LocalityPolicy};
 
-use super::distinct::distinct;
+use super::difference::{are_same, difference};
 use super::failure::no_endpoint;
 use super::id_map::IdMap;
 use super::locality::WeightedLocalities;
 use super::picker::{Failing, Waiting};
-use super::{Balancer, Command, Connectivity, EndpointId, LbLocality, LbUpdate, Picker, leaf};
+use super::{Balancer, Command, Connectivity, EndpointId, LbEndpoint, LbLocality, LbUpdate, Picker, leaf};
 use child::Child;
 use names::{ChildName, ChildNames};
 
@@ -42,13 +42,15 @@ pub(super) struct Priority {
     /// Only those that have been needed (LB-07).
     children: BTreeMap<ChildName, Child>,
     endpoints: IdMap<Endpoint>,
+    /// Counts updates.
+    round: u64,
     selected: Option<ChildName>,
     note: Option<Arc<str>>,
     commands: VecDeque<Command>,
     is_changed: bool,
 }
 
-/// A priority as configured.
+/// A priority as configured, and as its balancer knows it if it has one.
 #[derive(Debug)]
 struct Level {
     name: ChildName,
@@ -61,6 +63,8 @@ struct Endpoint {
     owner: ChildName,
     identity: EndpointAddresses,
     state: Connectivity,
+    /// The round that has named its owner last.
+    owned: u64,
 }
 
 impl Priority {
@@ -72,6 +76,7 @@ impl Priority {
             levels: Vec::new(),
             children: BTreeMap::new(),
             endpoints: IdMap::default(),
+            round: 0,
             selected: None,
             note: None,
             commands: VecDeque::new(),
@@ -79,19 +84,33 @@ impl Priority {
         }
     }
 
-    /// Tells a child its endpoints, those that are already connected or failed included.
-    fn update_child(&mut self, at: usize, now: Instant, rng: &mut dyn Rng) {
-        let Level { name, localities } = &self.levels[at];
+    /// Tells a child its endpoints, and the states of those that are new to it but already connected or failed.
+    fn update_child<'a>(
+        &mut self,
+        Level { name, localities }: &Level,
+        new: impl IntoIterator<Item = &'a LbEndpoint>,
+        now: Instant,
+        rng: &mut dyn Rng,
+    ) {
         let Some(child) = self.children.get_mut(name) else { return };
         let update = LbUpdate { priorities: vec![localities.clone()], note: self.note.clone() };
         child.balancer.update(now, update, rng);
-        for endpoint in localities.iter().flat_map(|locality| &locality.endpoints) {
+        for endpoint in new {
             match self.endpoints.get(&endpoint.id).map(|known| &known.state) {
                 None | Some(Connectivity::Idle) => {}
                 Some(state) => child.balancer.on_connectivity(now, endpoint.id, state.clone(), rng),
             }
         }
-        self.settle(self.levels[at].name, now);
+        self.settle(*name, now);
+    }
+
+    /// Makes the child of a priority that is needed for the first time.
+    fn start_child(&mut self, at: usize, now: Instant, rng: &mut dyn Rng) {
+        let level = Level { name: self.levels[at].name, localities: self.levels[at].localities.clone() };
+        let balancer = self.new_child();
+        self.children.insert(level.name, Child::new(now, balancer));
+        let endpoints = level.localities.iter().flat_map(|locality| &locality.endpoints);
+        self.update_child(&level, endpoints, now, rng);
     }
 
     /// Takes over what an input to a child has led to.
@@ -113,9 +132,7 @@ impl Priority {
         for at in 0..self.levels.len() {
             let name = self.levels[at].name;
             if !self.children.contains_key(&name) {
-                let balancer = self.new_child();
-                self.children.insert(name, Child::new(now, balancer));
-                self.update_child(at, now, rng);
+                self.start_child(at, now, rng);
             }
             let Some(child) = self.children.get_mut(&name) else { continue };
             child.reactivate();
@@ -158,50 +175,74 @@ impl Priority {
         let count = self.children.len();
         self.children.retain(|_, child| !child.is_retired(now));
         if self.children.len() < count {
-            self.release_orphans();
+            let endpoints: Vec<_> = self.endpoints.keys().copied().collect();
+            self.release_orphans(endpoints);
         }
     }
 
-    /// Gives up the connections of endpoints whose priority has no balancer.
-    fn release_orphans(&mut self) {
-        for endpoint in self.levels.iter().flat_map(|level| &level.localities).flat_map(|l| &l.endpoints) {
-            let Some(known) = self.endpoints.get_mut(&endpoint.id) else { continue };
+    /// Gives up the connections of those of these endpoints whose priority has no balancer.
+    fn release_orphans(&mut self, endpoints: impl IntoIterator<Item = EndpointId>) {
+        for id in endpoints {
+            let Some(known) = self.endpoints.get_mut(&id) else { continue };
             if !matches!(known.state, Connectivity::Idle) && !self.children.contains_key(&known.owner) {
                 known.state = Connectivity::Idle;
-                self.commands.push_back(Command::Disconnect(endpoint.id));
+                self.commands.push_back(Command::Disconnect(id));
             }
         }
     }
 
-    fn replace_levels(&mut self, priorities: Vec<Vec<LbLocality>>) {
-        let names = self.names.assign(&priorities);
-        let mut old = std::mem::take(&mut self.endpoints);
-        self.levels =
-            names.into_iter().zip(priorities).map(|(name, localities)| Level { name, localities }).collect();
-        for Level { name, localities } in &self.levels {
-            for endpoint in localities.iter().flat_map(|locality| &locality.endpoints) {
-                let identity = endpoint.addresses.identity();
-                let known = old.remove(&endpoint.id).filter(|known| known.identity == identity);
-                let state = known.map_or(Connectivity::Idle, |known| known.state);
-                self.endpoints.insert(endpoint.id, Endpoint { owner: *name, identity, state });
-            }
+    fn own(&mut self, owner: ChildName, endpoint: &LbEndpoint) {
+        let identity = endpoint.addresses.identity();
+        let known = self.endpoints.remove(&endpoint.id).filter(|known| known.identity == identity);
+        let state = known.map_or(Connectivity::Idle, |known| known.state);
+        self.endpoints.insert(endpoint.id, Endpoint { owner, identity, state, owned: self.round });
+    }
+
+    /// Forgets an endpoint, unless it has been moved.
+    fn disown(&mut self, owner: ChildName, id: EndpointId) {
+        let is_gone = |known: &Endpoint| known.owner == owner && known.owned != self.round;
+        if self.endpoints.get(&id).is_some_and(is_gone) {
+            self.endpoints.remove(&id);
         }
-        // LB-10: what is no longer configured goes at once
-        self.children.retain(|name, _| self.levels.iter().any(|level| level.name == *name));
     }
 }
 
 impl Balancer for Priority {
     fn update(&mut self, now: Instant, update: LbUpdate, rng: &mut dyn Rng) {
-        let LbUpdate { priorities, note } = distinct(update);
-        self.note = note;
+        let LbUpdate { priorities, note } = update;
+        let is_note_new = std::mem::replace(&mut self.note, note) != self.note;
         self.is_changed = true;
-        self.replace_levels(priorities);
-        for at in 0..self.levels.len() {
-            self.update_child(at, now, rng);
+        self.round += 1;
+        let names = self.names.assign(&priorities);
+        let named = names.into_iter().zip(priorities).map(|(name, localities)| Level { name, localities });
+        let (levels, old): (Vec<_>, _) = (named.collect(), std::mem::take(&mut self.levels));
+        let before = |name: ChildName| match old.iter().find(|level| level.name == name) {
+            Some(level) => &level.localities[..],
+            None => &[],
+        };
+        let changes: Vec<_> =
+            levels.iter().map(|level| difference(before(level.name), &level.localities)).collect();
+        for (level, changes) in levels.iter().zip(&changes) {
+            changes.added.iter().for_each(|endpoint| self.own(level.name, endpoint));
         }
+        for (level, changes) in levels.iter().zip(&changes) {
+            changes.removed.iter().for_each(|endpoint| self.disown(level.name, endpoint.id));
+        }
+        // LB-10: what is no longer configured goes at once
+        for gone in old.iter().filter(|old| levels.iter().all(|level| level.name != old.name)) {
+            self.children.remove(&gone.name);
+            let endpoints = gone.localities.iter().flat_map(|locality| &locality.endpoints);
+            endpoints.for_each(|endpoint| self.disown(gone.name, endpoint.id));
+        }
+        for (level, changes) in levels.iter().zip(&changes) {
+            if is_note_new || !are_same(before(level.name), &level.localities) {
+                self.update_child(level, changes.added.iter().copied(), now, rng);
+            }
+        }
+        let moved: Vec<_> = changes.iter().flat_map(|changes| &changes.added).map(|added| added.id).collect();
+        self.levels = levels;
         self.choose(now, rng); // LB-11: once, when all children know
-        self.release_orphans();
+        self.release_orphans(moved);
     }
 
     fn on_connectivity(&mut self, now: Instant, id: EndpointId, state: Connectivity, rng: &mut dyn Rng) {

@@ -82,7 +82,7 @@ impl RingHash {
 
 impl Balancer for RingHash {
     fn update(&mut self, _now: Instant, update: LbUpdate, _rng: &mut dyn Rng) {
-        self.members.replace(flattened(update.priorities.into_iter().flatten().collect()));
+        self.members.replace(flattened(&update.priorities.concat()));
         let shares: Vec<_> =
             self.members.list().iter().map(|member| (key(member), member.endpoint.weight)).collect();
         self.ring = Arc::new(Ring::new(self.sizes, &shares));

@@ -12,7 +12,7 @@ use rand::rngs::StdRng;
 use crate::config::{EndpointAddresses, LbPolicy, LocalityId, LocalityPolicy};
 use crate::policy::lb::{
     Balancer, Command, Connectivity, EndpointId, EndpointLoad, LbEndpoint, LbLocality, LbUpdate, Pick,
-    PickContext, Picker, balancer,
+    PickContext, Picker, balancer, distinct,
 };
 
 /// A balancer and what it has said so far.
@@ -41,6 +41,16 @@ pub(crate) fn locality(zone: &str, weight: u32, ids: &[u32]) -> LbLocality {
     LbLocality { id, weight, endpoints: ids.iter().map(|id| endpoint(*id)).collect() }
 }
 
+/// Gives a locality's first endpoints other weights.
+pub(crate) fn weigh(locality: &mut LbLocality, weights: &[u32]) {
+    let weights = weights.iter().copied().map(Some).chain(std::iter::repeat(None));
+    let weighed = locality.endpoints.iter().zip(weights).map(|(endpoint, weight)| LbEndpoint {
+        weight: weight.unwrap_or(endpoint.weight),
+        ..endpoint.clone()
+    });
+    locality.endpoints = weighed.collect();
+}
+
 /// Priorities of one locality each: `z1`, `z2` and so on.
 pub(crate) fn priorities(ids: &[&[u32]]) -> Vec<Vec<LbLocality>> {
     let zones = (1..).zip(ids).map(|(number, ids)| locality(&format!("z{number}"), 1, ids));
@@ -66,10 +76,12 @@ impl Driver {
     }
 
     pub(crate) fn update(&mut self, mut priorities: Vec<Vec<LbLocality>>) -> Vec<Command> {
-        for endpoint in priorities.iter_mut().flatten().flat_map(|locality| &mut locality.endpoints) {
-            endpoint.load = self.load(endpoint.id.0);
+        for locality in priorities.iter_mut().flatten() {
+            let loaded =
+                |endpoint: &LbEndpoint| LbEndpoint { load: self.load(endpoint.id.0), ..endpoint.clone() };
+            locality.endpoints = locality.endpoints.iter().map(loaded).collect();
         }
-        self.update_with(LbUpdate { priorities, note: None })
+        self.update_with(distinct(LbUpdate { priorities, note: None }))
     }
 
     pub(crate) fn update_with(&mut self, update: LbUpdate) -> Vec<Command> {

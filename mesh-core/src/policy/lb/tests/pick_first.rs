@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use crate::config::{LbPolicy, LocalityPolicy};
 use crate::policy::lb::{Command, Connectivity, Pick};
 
-use super::driver::{Driver, connect, disconnect, locality, priorities, seconds};
+use super::driver::{Driver, connect, disconnect, locality, priorities, seconds, weigh};
 
 const DELAY: Duration = Duration::from_millis(250);
 
@@ -118,9 +118,8 @@ fn shuffled_endpoints_stand_first_as_often_as_their_weights_say() {
         let mut driver = Driver::new(&policy, LocalityPolicy::Flat);
         driver.rng = StdRng::seed_from_u64(seed);
         let mut listed = vec![vec![locality("a", 3, &[1, 2]), locality("b", 1, &[3])]];
-        for (endpoint, weight) in listed[0].iter_mut().flat_map(|zone| &mut zone.endpoints).zip(weights) {
-            endpoint.weight = weight;
-        }
+        weigh(&mut listed[0][0], &weights[..2]);
+        weigh(&mut listed[0][1], &weights[2..]);
         match driver.update(listed)[..] {
             [Command::Connect(id)] => id.0,
             ref other => panic!("{other:?}"),

@@ -5,7 +5,7 @@ use twox_hash::XxHash64;
 use crate::config::{LbPolicy, LocalityPolicy, RingHash};
 use crate::policy::lb::Pick;
 
-use super::driver::{Driver, connect, endpoint, locality, priorities};
+use super::driver::{Driver, connect, endpoint, locality, priorities, weigh};
 
 fn driver() -> Driver {
     let sizes = RingHash { min_size: 1024, max_size: 4096 };
@@ -135,8 +135,8 @@ fn without_a_hash_every_call_goes_somewhere_else() {
 fn shares_of_the_ring_are_locality_weight_times_endpoint_weight() {
     let mut driver = driver();
     let mut listed = vec![vec![locality("a", 3, &[1, 2]), locality("b", 1, &[3])]];
-    listed[0][0].endpoints[0].weight = 2;
-    listed[0][1].endpoints[0].weight = 100;
+    weigh(&mut listed[0][0], &[2]);
+    weigh(&mut listed[0][1], &[100]);
     driver.update(listed);
     (1..=3).for_each(|id| _ = driver.ready(id));
     // 3/4 of all in two thirds and one third, 1/4

@@ -7,9 +7,9 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::config::{EndpointAddresses, LbPolicy, LocalityPolicy};
-use crate::policy::lb::{Connectivity, EndpointId, LbUpdate, Pick};
+use crate::policy::lb::{Connectivity, EndpointId, LbEndpoint, LbUpdate, Pick};
 
-use super::driver::{Driver, connect, endpoint, locality, priorities};
+use super::driver::{Driver, connect, endpoint, locality, priorities, weigh};
 
 /// Proves: LB-30.
 #[test]
@@ -111,7 +111,7 @@ fn least_request_takes_the_least_busy_of_its_samples() {
     let policy = LbPolicy::LeastRequest { choice_count: 2 };
     let mut driver = Driver::new(&policy, LocalityPolicy::Weighted);
     let mut three = priorities(&[&[1, 2, 3]]);
-    three[0][0].endpoints[0].weight = 1_000; // does not count
+    weigh(&mut three[0][0], &[1_000]); // does not count
     assert_eq!(driver.update(three), connect(&[1, 2, 3]));
     (1..=3).for_each(|id| _ = driver.ready(id));
     for (_, share) in driver.shares(30_000) {
@@ -135,12 +135,12 @@ fn an_endpoint_is_its_set_of_addresses() {
     let address = |port: u16| ([127, 0, 0, 1], port).into();
     let mut first = endpoint(1);
     first.addresses = EndpointAddresses::new(address(1), [address(2)]);
-    let mut same = endpoint(2);
+    let mut same = endpoint(1);
     same.addresses = EndpointAddresses::new(address(2), [address(1)]);
     let part = endpoint(3);
     let mut listed = vec![vec![locality("a", 1, &[])], vec![locality("b", 1, &[])]];
-    listed[0][0].endpoints = vec![first.clone(), same.clone(), part];
-    listed[1][0].endpoints = vec![same];
+    listed[0][0].endpoints = [first.clone(), same.clone(), part].into_iter().collect();
+    listed[1][0].endpoints = [same].into_iter().collect();
     let mut driver = Driver::round_robin();
     assert_eq!(
         driver.update(listed),
@@ -153,7 +153,7 @@ fn an_endpoint_is_its_set_of_addresses() {
     first.weight = 7;
     first.hash_key = Some("key".into());
     let mut listed = vec![vec![locality("a", 1, &[])]];
-    listed[0][0].endpoints = vec![first];
+    listed[0][0].endpoints = [first].into_iter().collect();
     assert_eq!(driver.update(listed), []);
     assert_eq!(driver.users(), [1]);
 }
@@ -165,7 +165,9 @@ fn a_slot_that_is_used_again_is_another_endpoint() {
     driver.ready(1);
     driver.ready(2);
     let mut listed = priorities(&[&[1, 2]]);
-    listed[0][0].endpoints[1].addresses = EndpointAddresses::new(([127, 0, 0, 2], 2).into(), []);
+    let addresses = EndpointAddresses::new(([127, 0, 0, 2], 2).into(), []);
+    let other = LbEndpoint { addresses, ..endpoint(2) };
+    listed[0][0].endpoints = [endpoint(1), other].into_iter().collect();
     assert_eq!(driver.update(listed), connect(&[2]));
     assert_eq!(driver.users(), [1]);
 }
