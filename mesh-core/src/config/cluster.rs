@@ -34,6 +34,23 @@ pub enum Discovery {
     Aggregate(Arc<[Name]>),
 }
 
+impl Cluster {
+    /// Whether both are the same, as far as can be seen without looking at endpoints and settings.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.settings, &other.settings) && self.discovery.is_same(&other.discovery)
+    }
+}
+
+impl Discovery {
+    /// Whether both are the same, as far as can be seen without looking at endpoints.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Endpoints(Ok(set)), Self::Endpoints(Ok(other))) => Arc::ptr_eq(set, other),
+            (discovery, other) => discovery == other,
+        }
+    }
+}
+
 /// How calls to a cluster are spread and limited.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClusterSettings {

@@ -138,7 +138,7 @@ impl<B: 'static, C: Connect<B>> Task<B, C> {
         if replaced {
             self.replace_balancer();
         }
-        if replaced || !same(&before.discovery, &self.cluster.discovery) {
+        if replaced || !before.discovery.is_same(&self.cluster.discovery) {
             self.discover(now);
         }
     }
@@ -272,14 +272,6 @@ impl<B: 'static, C: Connect<B>> Task<B, C> {
     fn next_number(&mut self) -> u64 {
         self.number += 1;
         self.number
-    }
-}
-
-/// Whether two discoveries are the same without looking into endpoint sets.
-fn same(before: &Discovery, after: &Discovery) -> bool {
-    match (before, after) {
-        (Discovery::Endpoints(Ok(before)), Discovery::Endpoints(Ok(after))) => Arc::ptr_eq(before, after),
-        (before, after) => before == after,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use crate::config::{self, ClusterSettings, Discovery, MeshConfig, Name, ResourceError};
+use crate::config::{self, Discovery, MeshConfig, Name, ResourceError};
 use crate::runtime::balance::{ClusterHandle, Pool};
 use crate::runtime::circuit_breaker::LoadRegistry;
 use crate::runtime::connect::Connect;
@@ -25,7 +25,7 @@ pub(crate) struct Compiler<B: 'static, C: Connect<B>> {
 
 /// A cluster that has endpoints of its own, and what it was made from.
 struct Live<B: 'static, C: Connect<B>> {
-    settings: Arc<ClusterSettings>,
+    cluster: config::Cluster,
     leaf: Arc<Leaf<B, C>>,
 }
 
@@ -34,7 +34,7 @@ impl<B: Send + 'static, C: Connect<B>> Compiler<B, C> {
         Self { pool, loads, randomness, current: None, routes: None, leaves: HashMap::new() }
     }
 
-    /// `None`: nothing has changed.
+    /// `None`: nothing has changed that clusters do not tell calls themselves, as they do of endpoints.
     pub(super) fn compile(
         &mut self,
         config: &Arc<MeshConfig>,
@@ -43,9 +43,16 @@ impl<B: Send + 'static, C: Connect<B>> Compiler<B, C> {
         if self.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, config)) {
             return None;
         }
-        self.follow_leaves(config);
+        let are_leaves_kept = self.follow_leaves(config);
         let routes = match self.routes.take() {
-            Some(routes) if routes.are_those_of(config) => routes,
+            Some(routes) if routes.are_those_of(config) => {
+                if are_leaves_kept && self.are_others_those_of(config) {
+                    self.current = Some(config.clone());
+                    self.routes = Some(routes);
+                    return None;
+                }
+                routes
+            }
             _ => Arc::new(Routes::new(config, &context.target.authority)),
         };
         let clusters = routes.cluster_names().map(|name| self.cluster(name, config, context)).collect();
@@ -57,13 +64,15 @@ impl<B: Send + 'static, C: Connect<B>> Compiler<B, C> {
     /// There is no configuration: its clusters go once the last call has let go of them.
     pub(super) fn forget(&mut self) {
         self.current = None;
-        for (_, Live { settings, leaf }) in self.leaves.drain() {
-            leaf.end(settings, ResourceError::new("the target has no configuration any more"));
+        for (_, Live { cluster, leaf }) in self.leaves.drain() {
+            leaf.end(cluster.settings, ResourceError::new("the target has no configuration any more"));
         }
     }
 
-    /// Starts clusters that are new, updates those that stay, forgets the others (RT-24).
-    fn follow_leaves(&mut self, config: &MeshConfig) {
+    /// Starts clusters that are new, updates those that stay, forgets the others (RT-24). Whether all leaves are the
+    /// same as before.
+    fn follow_leaves(&mut self, config: &MeshConfig) -> bool {
+        let mut is_kept = true;
         let mut leaves = HashMap::with_capacity(config.clusters().len());
         for (name, cluster) in config.clusters() {
             let Ok(cluster) = cluster else { continue };
@@ -71,16 +80,44 @@ impl<B: Send + 'static, C: Connect<B>> Compiler<B, C> {
                 continue;
             }
             let live = match self.leaves.remove(name) {
-                Some(live) => self.update(live, cluster),
-                None => self.start(cluster),
+                Some(live) => {
+                    let before = Arc::as_ptr(&live.leaf);
+                    let live = self.update(live, cluster);
+                    is_kept &= std::ptr::eq(before, &*live.leaf);
+                    live
+                }
+                None => {
+                    is_kept = false;
+                    self.start(cluster)
+                }
             };
             leaves.insert(name.clone(), live);
         }
-        for (name, Live { settings, leaf }) in std::mem::replace(&mut self.leaves, leaves) {
+        for (name, Live { cluster, leaf }) in std::mem::replace(&mut self.leaves, leaves) {
+            is_kept = false;
             if let Some(Err(error)) = config.clusters().get(&name) {
-                leaf.end(settings, error.clone());
+                leaf.end(cluster.settings, error.clone());
             }
         }
+        is_kept
+    }
+
+    /// Whether clusters that are aggregates, or in error, are as they were.
+    fn are_others_those_of(&self, config: &MeshConfig) -> bool {
+        let Some(current) = &self.current else { return false };
+        let is_same = |(name, cluster): (&Name, &Result<config::Cluster, ResourceError>)| match (
+            cluster,
+            current.clusters().get(name),
+        ) {
+            (Ok(cluster), Some(Ok(before))) => match (&cluster.discovery, &before.discovery) {
+                (Discovery::Aggregate(children), Discovery::Aggregate(before)) => children == before,
+                (Discovery::Aggregate(_), _) | (_, Discovery::Aggregate(_)) => false,
+                _ => true,
+            },
+            (Err(error), Some(Err(before))) => error == before,
+            _ => false,
+        };
+        current.clusters().len() == config.clusters().len() && config.clusters().iter().all(is_same)
     }
 
     fn start(&self, cluster: &config::Cluster) -> Live<B, C> {
@@ -89,9 +126,12 @@ impl<B: Send + 'static, C: Connect<B>> Compiler<B, C> {
     }
 
     fn update(&self, live: Live<B, C>, cluster: &config::Cluster) -> Live<B, C> {
+        if live.cluster.is_same(cluster) {
+            return live;
+        }
         live.leaf.handle.update(cluster);
-        match Arc::ptr_eq(&live.settings, &cluster.settings) {
-            true => live,
+        match Arc::ptr_eq(&live.cluster.settings, &cluster.settings) {
+            true => Live { cluster: cluster.clone(), ..live },
             false => self.live(cluster, live.leaf.handle.clone(), live.leaf.gone.clone()),
         }
     }
@@ -105,7 +145,7 @@ impl<B: Send + 'static, C: Connect<B>> Compiler<B, C> {
         let settings = cluster.settings.clone();
         let load = self.loads.load(&settings);
         let leaf = Arc::new(Leaf { handle, load, max_requests: settings.max_requests, gone });
-        Live { settings, leaf }
+        Live { cluster: cluster.clone(), leaf }
     }
 
     /// What calls to a cluster see.
