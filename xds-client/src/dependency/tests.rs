@@ -13,8 +13,8 @@ use mesh_core::policy::matcher::PathMatcher;
 use super::*;
 use crate::protocol::{DataErrors, Outage, Problem, ProblemKind, View};
 use crate::resource::{
-    AnyResource, ApiListener, Cluster, ClusterDiscovery, ClusterLoadAssignment, Listener, RouteConfiguration,
-    RouteSource,
+    AnyResource, ApiListener, Cluster, ClusterDiscovery, ClusterLoadAssignment, ConnectionSettings, Listener,
+    RouteConfiguration, RouteSource, SocketListener,
 };
 
 /// Resources as a test wants them to be, and who watches them.
@@ -162,7 +162,7 @@ fn show(config: &MeshConfig) -> String {
 
 fn rds(name: &str) -> AnyResource {
     let routes = RouteSource::Rds(name.into());
-    Arc::new(Listener::Api(ApiListener { routes, max_stream_duration: None }))
+    Arc::new(Listener::Api(ApiListener { routes, max_stream_duration: None, filters: Vec::new() }))
 }
 
 fn host(domain: &str, clusters: &[&str]) -> Arc<VirtualHost> {
@@ -183,11 +183,13 @@ fn host(domain: &str, clusters: &[&str]) -> Arc<VirtualHost> {
 }
 
 fn routes(domain: &str, clusters: &[&str]) -> AnyResource {
-    Arc::new(RouteConfiguration { virtual_hosts: vec![host(domain, clusters)] })
+    Arc::new(RouteConfiguration { virtual_hosts: vec![host(domain, clusters)], ..Default::default() })
 }
 
 fn cluster(name: &str, discovery: ClusterDiscovery) -> AnyResource {
-    Arc::new(Cluster { settings: Arc::new(ClusterSettings::new(name)), discovery })
+    let settings = Arc::new(ClusterSettings::new(name));
+    let connections = ConnectionSettings::default();
+    Arc::new(Cluster { settings, discovery, connections, override_host_status: Vec::new() })
 }
 
 fn eds(name: &str) -> AnyResource {
@@ -229,9 +231,10 @@ fn a_configuration_comes_when_all_of_it_is_there() {
 #[test]
 fn inline_routes_need_no_route_configuration() {
     let mut bench = Bench::new();
-    let inline = RouteConfiguration { virtual_hosts: vec![host("*", &["a"])] };
+    let inline = RouteConfiguration { virtual_hosts: vec![host("*", &["a"])], ..Default::default() };
     let routes = RouteSource::Inline(Arc::new(inline));
-    let listener = ApiListener { routes, max_stream_duration: Some(Duration::from_secs(5)) };
+    let listener =
+        ApiListener { routes, max_stream_duration: Some(Duration::from_secs(5)), filters: Vec::new() };
     bench.put(Kind::Listener, "greeter", Arc::new(Listener::Api(listener)));
     bench.put(Kind::Cluster, "a", eds("a"));
     bench.put(Kind::Endpoints, "a", endpoints(1));
@@ -246,7 +249,11 @@ fn errors_of_the_target_and_errors_of_a_cluster() {
     let mut bench = Bench::new();
     bench.fail(Kind::Listener, "greeter", ProblemKind::DoesNotExist);
     assert_eq!(bench.shown(), format!("!xDS listener \"greeter\": trouble {end}"));
-    bench.put(Kind::Listener, "greeter", Arc::new(Listener::Socket));
+    bench.put(
+        Kind::Listener,
+        "greeter",
+        Arc::new(Listener::Socket(SocketListener { filter_chains: Vec::new() })),
+    );
     assert_eq!(
         bench.shown(),
         format!("!xDS listener \"greeter\": is for servers: it has no api_listener {end}")
@@ -265,7 +272,11 @@ fn errors_of_the_target_and_errors_of_a_cluster() {
     bench.put(Kind::RouteConfiguration, "routes", routes("other", &["a"]));
     assert_eq!(bench.shown(), nobody, "what was in use is not used any more");
     assert_eq!(bench.watched(), ["greeter", "routes"]);
-    bench.put(Kind::Listener, "greeter", Arc::new(Listener::Socket));
+    bench.put(
+        Kind::Listener,
+        "greeter",
+        Arc::new(Listener::Socket(SocketListener { filter_chains: Vec::new() })),
+    );
     assert!(bench.shown().contains("is for servers"));
 }
 

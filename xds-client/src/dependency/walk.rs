@@ -114,7 +114,7 @@ impl<'a, R: Resources> Walk<'a, R> {
         let api = match &*value {
             Listener::Api(api) => api.clone(),
             // RT-31
-            Listener::Socket => return Err(self.not_for_clients()),
+            Listener::Socket(_) => return Err(self.not_for_clients()),
         };
         let routes = match &api.routes {
             RouteSource::Inline(routes) => routes.clone(),

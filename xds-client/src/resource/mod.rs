@@ -17,7 +17,9 @@
 //!
 //! Choices where implementations differ: a header matcher without a specifier means "present", as in Envoy (RDS-08); a
 //! header matcher on a pseudo-header (`:method`) sees no header, as in gRPC (RT-12); the range of a CIDR prefix length
-//! is clamped (LDS-18); a ring's minimum above its maximum is refused, as in Envoy (CDS-08).
+//! is clamped (LDS-18); a ring's minimum above its maximum is refused, as in Envoy (CDS-08); a domain may occur in
+//! several virtual hosts, the first of which serves it, as in gRPC (RDS-03); a router cannot be disabled (LDS-11); DNS
+//! names are resolved when they are needed, not by `dns_refresh_rate`, as in gRPC (CDS-22).
 
 mod address;
 mod cluster;
@@ -50,7 +52,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mesh_core::config::Name;
 
-pub use cluster::{Cluster, ClusterDiscovery, ClusterType};
+pub use cluster::{Cluster, ClusterDiscovery, ClusterType, ConnectionSettings};
 pub use context::DecodeContext;
 pub use decode::{Decoded, Unwrapped, decode, decode_named, decode_wrapped};
 pub use endpoint::{
@@ -58,7 +60,8 @@ pub use endpoint::{
     EndpointsType, LbEndpointType,
 };
 pub use error::DecodeError;
-pub use listener::{ApiListener, Listener, ListenerType, RouteSource};
+pub use filter::{FilterPlace, FilterSwitch, HttpFilter};
+pub use listener::{ApiListener, FilterChain, Listener, ListenerType, RouteSource, SocketListener};
 pub use route::{RouteConfiguration, RouteConfigurationType};
 
 /// A validated resource of any type; downcast it to the type that its [`ResourceType`] makes.

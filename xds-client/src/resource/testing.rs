@@ -163,7 +163,8 @@ pub(super) fn typed_metadata(key: &str, fields: Value, any: wkt::Any) -> Option<
     metadata
 }
 
+/// A transport socket by the last part of its name.
 pub(super) fn transport_socket(name: &str, any: wkt::Any) -> Option<core::TransportSocket> {
     let config_type = Some(core::transport_socket::ConfigType::TypedConfig(any));
-    Some(core::TransportSocket { name: name.into(), config_type })
+    Some(core::TransportSocket { name: format!("envoy.transport_sockets.{name}"), config_type })
 }

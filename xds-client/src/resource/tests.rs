@@ -195,6 +195,40 @@ fn resources_without_a_name_or_with_broken_bytes_cannot_be_attributed() {
     assert_eq!(TYPES.map(ResourceType::is_full_state), [true, false, true, false, false, false]);
 }
 
+/// Proves: TR-41.
+#[test]
+fn sources_of_further_resources_are_the_same_server() {
+    use super::testing::{ads, elsewhere, from_self, source};
+    use envoy_types::pb::envoy::config::core::v3::ConfigSource;
+    use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier::PathConfigSource;
+    let rows = [
+        (ads(), true),
+        (from_self(), true),
+        (elsewhere(), false),
+        (source(PathConfigSource(Default::default())), false),
+        (Some(ConfigSource::default()), false),
+        (None, false),
+    ];
+    for (source, is_accepted) in rows {
+        let messages: [(&dyn ResourceType, Vec<u8>); 4] = [
+            (&ListenerType, super::listener::samples::rds_from(source.clone()).encode_to_vec()),
+            (&ClusterType, super::cluster::samples::eds_from(source.clone()).encode_to_vec()),
+            (&EndpointsType, super::endpoint::samples::leds_from(source.clone()).encode_to_vec()),
+            (&ListenerType, super::listener::samples::rds_of_server_from(source.clone()).encode_to_vec()),
+        ];
+        for (resource_type, bytes) in messages {
+            let found = resource_type.decode(&DecodeContext::default(), None, &bytes.into());
+            match found {
+                Ok(_) => assert!(is_accepted, "{resource_type:?} takes {source:?}"),
+                Err(error) => {
+                    assert!(!is_accepted, "{error}");
+                    assert_eq!(error.reason, "must be ads or self");
+                }
+            }
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Panicking;
 
@@ -276,7 +310,7 @@ fn fields_that_are_not_known_are_ignored() {
     }
     let cluster = super::cluster::samples::everything();
     let mut changed = cluster.clone();
-    changed.connect_timeout = super::testing::seconds(-1);
+    changed.cleanup_interval = super::testing::seconds(-1);
     changed.alt_stat_name = "other".into();
     changed.close_connections_on_host_health_failure = true;
     let read = |cluster: &ProtoCluster| -> Arc<Cluster> {

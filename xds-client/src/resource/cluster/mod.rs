@@ -1,5 +1,8 @@
 //! Clusters: where endpoints come from, how calls are spread over them and limited (gRFC A27, A32, A37, A50, A52).
 
+mod connection;
+#[cfg(test)]
+mod connection_tests;
 mod discovery;
 mod lb_policy;
 #[cfg(test)]
@@ -17,8 +20,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use envoy_types::pb::envoy::config::cluster::v3 as proto;
-use envoy_types::pb::envoy::config::core::v3::RoutingPriority;
-use mesh_core::config::{ClusterSettings, MaxRequests, Name, ReportedMetric};
+use envoy_types::pb::envoy::config::core::v3::{HealthStatus as ProtoHealth, RoutingPriority};
+use mesh_core::config::{ClusterSettings, HealthStatus, MaxRequests, Name, ReportedMetric};
 
 use super::invalid::{Checked, Invalid, Within};
 use super::message::{self, Named, decode_message};
@@ -26,6 +29,7 @@ use super::metadata::Metadata;
 use super::transport_socket::{self, Side};
 use super::{AnyResource, DecodeContext, DecodeError, ResourceType, config_source};
 
+pub use connection::ConnectionSettings;
 pub use discovery::ClusterDiscovery;
 
 /// `envoy.config.cluster.v3.Cluster`, decoded to [`Cluster`].
@@ -39,6 +43,10 @@ pub struct Cluster {
     pub settings: Arc<ClusterSettings>,
     /// Where its endpoints come from.
     pub discovery: ClusterDiscovery,
+    /// How connections to its endpoints are made and kept.
+    pub connections: ConnectionSettings,
+    /// Of which health endpoints may be that calls of existing sessions go to (gRFC A55), each at most once.
+    pub override_host_status: Vec<HealthStatus>,
 }
 
 impl ResourceType for ClusterType {
@@ -56,11 +64,11 @@ impl ResourceType for ClusterType {
 
     fn decode(
         &self,
-        _: &DecodeContext,
+        context: &DecodeContext,
         name: Option<&Name>,
         bytes: &Bytes,
     ) -> Result<(Name, AnyResource), DecodeError> {
-        decode_message(self.type_url(), name, bytes, |message: proto::Cluster| read(&message))
+        decode_message(self.type_url(), name, bytes, |message: proto::Cluster| read(&message, context))
     }
 }
 
@@ -70,13 +78,16 @@ impl Named for proto::Cluster {
     }
 }
 
-fn read(cluster: &proto::Cluster) -> Checked<Cluster> {
+fn read(cluster: &proto::Cluster, context: &DecodeContext) -> Checked<Cluster> {
     let discovery = discovery::read(cluster)?;
     // CDS-15
     if !cluster.transport_socket_matches.is_empty() {
         return Err(Invalid::at("transport_socket_matches", "must be empty"));
     }
-    transport_socket::plaintext(cluster.transport_socket.as_ref(), Side::Client)?;
+    if cluster.transport_socket_matcher.is_some() {
+        return Err(Invalid::at("transport_socket_matcher", "is not supported"));
+    }
+    transport_socket::plaintext(cluster.transport_socket.as_ref(), Side::Client, context)?;
     // CDS-10
     cluster.lrs_server.as_ref().map_or(Ok(()), config_source::is_self).within("lrs_server")?;
     let metadata = Metadata::read(cluster.metadata.as_ref()).within("metadata")?;
@@ -96,7 +107,25 @@ fn read(cluster: &proto::Cluster) -> Checked<Cluster> {
         load_reporting: cluster.lrs_server.is_some(),
         reported_metrics: reported_metrics(&cluster.lrs_report_endpoint_metrics),
     };
-    Ok(Cluster { settings: Arc::new(settings), discovery })
+    Ok(Cluster {
+        settings: Arc::new(settings),
+        discovery,
+        connections: connection::read(cluster)?,
+        override_host_status: override_host_status(cluster),
+    })
+}
+
+/// CDS-16: others than these three are dropped without a word; an empty list is no session at all.
+fn override_host_status(cluster: &proto::Cluster) -> Vec<HealthStatus> {
+    let set = cluster.common_lb_config.as_ref().and_then(|config| config.override_host_status.as_ref());
+    let Some(set) = set else { return vec![HealthStatus::Unknown, HealthStatus::Healthy] };
+    let known = [
+        (ProtoHealth::Unknown, HealthStatus::Unknown),
+        (ProtoHealth::Healthy, HealthStatus::Healthy),
+        (ProtoHealth::Draining, HealthStatus::Draining),
+    ];
+    let listed = known.into_iter().filter(|(proto, _)| set.statuses.contains(&(*proto as i32)));
+    listed.map(|(_, health)| health).collect()
 }
 
 /// CDS-11

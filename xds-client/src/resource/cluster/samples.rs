@@ -8,7 +8,7 @@ use envoy_types::pb::envoy::config::cluster::v3::load_balancing_policy::Policy;
 use envoy_types::pb::envoy::config::cluster::v3::{
     CircuitBreakers, Cluster, LoadBalancingPolicy, OutlierDetection,
 };
-use envoy_types::pb::envoy::config::core::v3::TypedExtensionConfig;
+use envoy_types::pb::envoy::config::core::v3::{ConfigSource, TypedExtensionConfig};
 use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use envoy_types::pb::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
 use envoy_types::pb::envoy::extensions::load_balancing_policies::round_robin::v3::RoundRobin;
@@ -26,10 +26,15 @@ pub(in crate::resource) fn discovery(kind: DiscoveryType) -> Option<ClusterDisco
 
 /// Endpoints from EDS, everything else by default.
 pub(in crate::resource) fn eds() -> Cluster {
+    eds_from(ads())
+}
+
+/// Endpoints from EDS of this source.
+pub(in crate::resource) fn eds_from(eds_config: Option<ConfigSource>) -> Cluster {
     Cluster {
         name: "greeter".into(),
         cluster_discovery_type: discovery(DiscoveryType::Eds),
-        eds_cluster_config: Some(EdsClusterConfig { eds_config: ads(), ..Default::default() }),
+        eds_cluster_config: Some(EdsClusterConfig { eds_config, ..Default::default() }),
         ..Default::default()
     }
 }

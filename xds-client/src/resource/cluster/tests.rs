@@ -232,31 +232,35 @@ const TRANSPORT_SOCKETS: &[Row<Proto>] = &[
         |m| m.transport_socket_matches = vec![TransportSocketMatch::default()],
         Err(("transport_socket_matches", "must be empty")),
     ),
-    ("CDS-15 raw buffer", |m| m.transport_socket = transport_socket("raw", pack_any(RawBuffer {})), OK),
     (
-        "CDS-15 TLS",
-        |m| {
-            let tls = pack_any(UpstreamTlsContext::default());
-            m.transport_socket = transport_socket("envoy.transport_sockets.tls", tls);
-        },
-        Err(("transport_socket", "TLS to endpoints is not supported yet")),
+        "CDS-15 a matcher",
+        |m| m.transport_socket_matcher = Some(Default::default()),
+        Err(("transport_socket_matcher", "is not supported")),
+    ),
+    (
+        "CDS-15 raw buffer",
+        |m| m.transport_socket = transport_socket("raw_buffer", pack_any(RawBuffer {})),
+        OK,
     ),
     (
         "CDS-15 TLS that is broken",
-        |m| m.transport_socket = transport_socket("x", broken_any::<UpstreamTlsContext>()),
-        Err(("transport_socket", "TLS to endpoints is not supported yet")),
+        |m| m.transport_socket = transport_socket("tls", broken_any::<UpstreamTlsContext>()),
+        Err(("transport_socket.typed_config", "UpstreamTlsContext: ")),
     ),
     (
         "CDS-15 TLS of a server",
         |m| {
-            m.transport_socket = transport_socket("x", pack_any(DownstreamTlsContext::default()));
+            m.transport_socket = transport_socket("tls", pack_any(DownstreamTlsContext::default()));
         },
-        Err(("transport_socket", "unrecognised transport socket \"x\"")),
+        Err(("transport_socket", "unrecognised transport socket \"envoy.transport_sockets.tls\"")),
     ),
     (
         "CDS-15 unknown",
         |m| m.transport_socket = transport_socket("x", unknown_any()),
-        Err(("transport_socket", "unrecognised transport socket \"x\" of type \"example.Unknown\"")),
+        Err((
+            "transport_socket",
+            "unrecognised transport socket \"envoy.transport_sockets.x\" of type \"example.Unknown\"",
+        )),
     ),
     (
         "CDS-15 no type",
@@ -267,13 +271,13 @@ const TRANSPORT_SOCKETS: &[Row<Proto>] = &[
         "CDS-15 TLS as a TypedStruct",
         |m| {
             let tls = typed_struct("udpa.type.v1", &UpstreamTlsContext::full_name(), json!({}));
-            m.transport_socket = transport_socket("x", tls);
+            m.transport_socket = transport_socket("tls", tls);
         },
-        Err(("transport_socket", "TLS to endpoints is not supported yet")),
+        Err(("transport_socket.typed_config", "cannot be given as a TypedStruct")),
     ),
 ];
 
-/// Proves: CDS-10.
+/// Proves: CDS-10, CDS-15.
 #[test]
 fn load_reports_and_transport_sockets() {
     check(&ClusterType, &eds(), TRANSPORT_SOCKETS);
@@ -328,6 +332,7 @@ fn telemetry_labels_are_strings_or_unknown() {
     assert_eq!(error.unwrap_err().field, "metadata.typed_filter_metadata[\"a\"]");
 }
 
+/// Proves: CDS-19.
 #[test]
 fn reported_metrics_are_known_and_distinct() {
     use ReportedMetric::{AllNamed, ApplicationUtilization, CpuUtilization, MemUtilization, Named};

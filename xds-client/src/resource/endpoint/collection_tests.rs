@@ -234,7 +234,7 @@ fn members_of_glob_collections_are_endpoints() {
     check_as(&LbEndpointType, Some(&"x".into()), &endpoint("10.0.0.1", 80), MEMBERS);
     let set = two_priorities().endpoints[0].lb_endpoints.clone();
     let expected = &assignment(&DecodeContext::default(), &two_priorities()).set.priorities[0].localities[0];
-    for (member, expected) in set.iter().zip(&expected.endpoints) {
+    for (member, expected) in set.iter().zip(expected.endpoints.iter()) {
         let found: Arc<CollectionEndpoint> = read(&LbEndpointType, member);
         assert_eq!(found.0.as_ref(), Some(expected));
     }

@@ -1,9 +1,11 @@
 //! Good messages for the tables to change.
 
-use envoy_types::pb::envoy::config::core::v3::Locality;
+use envoy_types::pb::envoy::config::core::v3::{ConfigSource, Locality};
 use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
+use envoy_types::pb::envoy::config::endpoint::v3::locality_lb_endpoints::LbConfig;
 use envoy_types::pb::envoy::config::endpoint::v3::{
-    ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, endpoint::AdditionalAddress,
+    ClusterLoadAssignment, Endpoint, LbEndpoint, LedsClusterLocalityConfig, LocalityLbEndpoints,
+    endpoint::AdditionalAddress,
 };
 
 use crate::resource::testing::{address, u32_value};
@@ -53,4 +55,12 @@ pub(in crate::resource) fn two_priorities() -> ClusterLoadAssignment {
         ],
         ..Default::default()
     }
+}
+
+/// The same with the first locality's endpoints in a collection of this source.
+pub(in crate::resource) fn leds_from(leds_config: Option<ConfigSource>) -> ClusterLoadAssignment {
+    let leds = LedsClusterLocalityConfig { leds_config, leds_collection_name: "eu".into() };
+    let mut assignment = two_priorities();
+    assignment.endpoints[0].lb_config = Some(LbConfig::LedsClusterLocalityConfig(leds));
+    assignment
 }

@@ -18,6 +18,7 @@ use envoy_types::pb::envoy::config::listener::v3 as proto;
 use mesh_core::config::Name;
 
 use super::extension::Extension;
+use super::filter::HttpFilter;
 use super::invalid::{Checked, Invalid, Within};
 use super::message::{self, Named, decode_message};
 use super::transport_socket::Side;
@@ -32,17 +33,36 @@ pub struct ListenerType;
 pub enum Listener {
     /// For clients (`api_listener`).
     Api(ApiListener),
-    /// For servers: validated; serving by it belongs to a server.
-    Socket,
+    /// For servers: validated. Serving by it belongs to a server.
+    Socket(SocketListener),
 }
 
-/// What a client reads from a listener.
+/// An HTTP connection manager: all that a client reads from a listener.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiListener {
     /// Where the routes are.
     pub routes: RouteSource,
     /// Default for routes that set none; `None` is no limit (LDS-05, RT-33).
     pub max_stream_duration: Option<Duration>,
+    /// In the order in which calls pass them; the router is the last.
+    pub filters: Vec<HttpFilter>,
+}
+
+/// What a server's listener holds for each of its filter chains, `default_filter_chain` last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SocketListener {
+    /// In configured order.
+    pub filter_chains: Vec<FilterChain>,
+}
+
+/// A filter chain of a server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FilterChain {
+    /// What the state of its filters is kept under over an update; `None`, for a chain without a name: it is lost
+    /// (LDS-21).
+    pub name: Option<Name>,
+    /// Its HTTP connection manager.
+    pub manager: ApiListener,
 }
 
 /// Where a listener's routes are.
@@ -87,7 +107,7 @@ impl Named for proto::Listener {
 fn listener(listener: &proto::Listener, context: &DecodeContext) -> Checked<Listener> {
     match &listener.api_listener {
         Some(api) => api_listener(api, context).within("api_listener").map(Listener::Api),
-        None => socket::check(listener, context).map(|()| Listener::Socket),
+        None => socket::read(listener, context).map(Listener::Socket),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Good messages for the tables to change.
 
+use envoy_types::pb::envoy::config::core::v3::ConfigSource;
 use envoy_types::pb::envoy::config::listener::v3::filter::ConfigType;
 use envoy_types::pb::envoy::config::listener::v3::{ApiListener, Filter, FilterChain, FilterChainMatch, Listener};
 use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
@@ -37,6 +38,24 @@ pub(in crate::resource) fn manager() -> hcm::HttpConnectionManager {
 pub(in crate::resource) fn api_around(manager: hcm::HttpConnectionManager) -> Listener {
     let api_listener = Some(ApiListener { api_listener: Some(pack_any(manager)) });
     Listener { name: "greeter".into(), api_listener, ..Default::default() }
+}
+
+/// Routes from RDS of this source.
+fn manager_from(config_source: Option<ConfigSource>) -> hcm::HttpConnectionManager {
+    let rds = hcm::Rds { config_source, route_config_name: "routes".into() };
+    hcm::HttpConnectionManager { route_specifier: Some(RouteSpecifier::Rds(rds)), ..manager() }
+}
+
+/// A client's listener with routes from this source.
+pub(in crate::resource) fn rds_from(source: Option<ConfigSource>) -> Listener {
+    api_around(manager_from(source))
+}
+
+/// A server's listener with routes from this source.
+pub(in crate::resource) fn rds_of_server_from(source: Option<ConfigSource>) -> Listener {
+    let mut listener = socket();
+    listener.filter_chains[0].filters = vec![network_filter("http", pack_any(manager_from(source)))];
+    listener
 }
 
 /// A client's listener.

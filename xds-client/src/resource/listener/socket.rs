@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use envoy_types::pb::envoy::config::listener::v3::filter::ConfigType;
-use envoy_types::pb::envoy::config::listener::v3::{Filter, FilterChain, Listener};
+use envoy_types::pb::envoy::config::listener::v3::{self as proto, Filter, Listener};
 
 use crate::resource::extension::Extension;
 use crate::resource::invalid::{Checked, Invalid, Within};
@@ -11,10 +11,10 @@ use crate::resource::transport_socket::{self, Side};
 use crate::resource::{DecodeContext, address};
 
 use super::chain_match::ChainMatch;
-use super::connection_manager;
+use super::{ApiListener, FilterChain, SocketListener, connection_manager};
 
 /// LDS-13 to LDS-20
-pub(super) fn check(listener: &Listener, context: &DecodeContext) -> Checked<()> {
+pub(super) fn read(listener: &Listener, context: &DecodeContext) -> Checked<SocketListener> {
     // LDS-13
     if !listener.listener_filters.is_empty() {
         return Err(Invalid::at("listener_filters", "must be empty"));
@@ -29,9 +29,10 @@ pub(super) fn check(listener: &Listener, context: &DecodeContext) -> Checked<()>
         return Err(Invalid::at("filter_chains", "there is no filter chain and no default_filter_chain"));
     }
     let mut matches: Vec<ChainMatch<'_>> = Vec::new();
+    let mut filter_chains = Vec::with_capacity(listener.filter_chains.len() + 1);
     for (index, chain) in listener.filter_chains.iter().enumerate() {
-        let read = || {
-            filter_chain(chain, context)?;
+        let mut read = || {
+            filter_chains.push(filter_chain(chain, context)?);
             ChainMatch::read(chain.filter_chain_match.as_ref()).within("filter_chain_match")
         };
         let this = read().within_element("filter_chains", index)?;
@@ -42,28 +43,31 @@ pub(super) fn check(listener: &Listener, context: &DecodeContext) -> Checked<()>
         }
         matches.push(this);
     }
-    let default = listener.default_filter_chain.as_ref();
-    default.map_or(Ok(()), |chain| filter_chain(chain, context)).within("default_filter_chain")
+    if let Some(chain) = &listener.default_filter_chain {
+        filter_chains.push(filter_chain(chain, context).within("default_filter_chain")?);
+    }
+    Ok(SocketListener { filter_chains })
 }
 
-fn filter_chain(chain: &FilterChain, context: &DecodeContext) -> Checked<()> {
-    transport_socket::plaintext(chain.transport_socket.as_ref(), Side::Server)?;
+fn filter_chain(chain: &proto::FilterChain, context: &DecodeContext) -> Checked<FilterChain> {
+    transport_socket::plaintext(chain.transport_socket.as_ref(), Side::Server, context)?;
     // LDS-15
     let mut names = HashSet::new();
     if let Some(index) = chain.filters.iter().position(|filter| !names.insert(filter.name.as_str())) {
         return Err(Invalid::at("name", "is used twice")).within_element("filters", index);
     }
+    let mut manager = None;
     for (index, filter) in chain.filters.iter().enumerate() {
-        let check = || match index + 1 < chain.filters.len() && is_connection_manager(filter)? {
+        let mut read = || match index + 1 < chain.filters.len() && is_connection_manager(filter)? {
             true => Err(Invalid::new("the HTTP connection manager must be the last filter")),
-            false => network_filter(filter, context),
+            false => network_filter(filter, context).map(|read| manager = Some(read)),
         };
-        check().within_element("filters", index)?;
+        read().within_element("filters", index)?;
     }
-    match chain.filters.last() {
-        Some(_) => Ok(()),
-        None => Err(Invalid::at("filters", "expected an HTTP connection manager")),
-    }
+    let manager = manager.ok_or_else(|| Invalid::at("filters", "expected an HTTP connection manager"))?;
+    // LDS-21
+    let name = (!chain.name.is_empty()).then(|| chain.name.as_str().into());
+    Ok(FilterChain { name, manager })
 }
 
 fn is_connection_manager(filter: &Filter) -> Checked<bool> {
@@ -76,7 +80,7 @@ fn is_connection_manager(filter: &Filter) -> Checked<bool> {
 }
 
 /// The HTTP connection manager is the one kind that is known.
-fn network_filter(filter: &Filter, context: &DecodeContext) -> Checked<()> {
+fn network_filter(filter: &Filter, context: &DecodeContext) -> Checked<ApiListener> {
     let Some(ConfigType::TypedConfig(any)) = &filter.config_type else {
         return Err(Invalid::at("typed_config", "must be set"));
     };
@@ -84,7 +88,7 @@ fn network_filter(filter: &Filter, context: &DecodeContext) -> Checked<()> {
         let extension = Extension::of(any)?;
         match extension.type_name() {
             connection_manager::TYPE => {
-                connection_manager::read(&extension.message()?, Side::Server, context).map(drop)
+                connection_manager::read(&extension.message()?, Side::Server, context)
             }
             other => Err(Invalid::new(format!("type {other:?} is not supported"))),
         }

@@ -1,18 +1,20 @@
 //! Listeners of servers.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use envoy_types::pb::envoy::config::core::v3::CidrRange;
 use envoy_types::pb::envoy::config::listener::v3::{FilterChainMatch, Listener as Proto, ListenerFilter};
+use envoy_types::pb::envoy::extensions::transport_sockets::http_11_proxy::v3::Http11ProxyUpstreamTransport;
 use envoy_types::pb::envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
 use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
     DownstreamTlsContext, UpstreamTlsContext,
 };
 
 use super::samples::{chain, manager, network_filter, socket};
-use super::{DecodeContext, ListenerType, ResourceType};
+use super::{DecodeContext, Listener, ListenerType, ResourceType};
 use crate::resource::testing::{
-    OK, Row, bool_value, broken_any, check, pack_any, pipe, transport_socket, u32_value, unknown_any,
+    OK, Row, bool_value, broken_any, check, decode, pack_any, pipe, transport_socket, u32_value, unknown_any,
 };
 
 const SERVERS: &[Row<Proto>] = &[
@@ -98,24 +100,17 @@ const TRANSPORT_SOCKETS: &[Row<Proto>] = &[
     (
         "LDS-20 raw buffer",
         |m| {
-            m.filter_chains[0].transport_socket = transport_socket("raw", pack_any(RawBuffer {}));
+            m.filter_chains[0].transport_socket = transport_socket("raw_buffer", pack_any(RawBuffer {}));
         },
         OK,
     ),
     (
         "LDS-20 broken raw buffer",
         |m| {
-            m.filter_chains[0].transport_socket = transport_socket("raw", broken_any::<RawBuffer>());
+            let broken = broken_any::<RawBuffer>();
+            m.filter_chains[0].transport_socket = transport_socket("raw_buffer", broken);
         },
         Err(("filter_chains[0].transport_socket.typed_config", "RawBuffer: ")),
-    ),
-    (
-        "LDS-20 TLS",
-        |m| {
-            let tls = pack_any(DownstreamTlsContext::default());
-            m.filter_chains[0].transport_socket = transport_socket("envoy.transport_sockets.tls", tls);
-        },
-        Err(("filter_chains[0].transport_socket", "TLS from clients is not supported yet")),
     ),
     (
         "LDS-20 TLS by default",
@@ -123,7 +118,7 @@ const TRANSPORT_SOCKETS: &[Row<Proto>] = &[
             let tls = pack_any(DownstreamTlsContext::default());
             m.default_filter_chain.as_mut().unwrap().transport_socket = transport_socket("tls", tls);
         },
-        Err(("default_filter_chain.transport_socket", "TLS from clients is not supported yet")),
+        Err(("default_filter_chain.transport_socket.typed_config.common_tls_context", "must be set")),
     ),
     (
         "LDS-20 TLS of the other side",
@@ -131,12 +126,30 @@ const TRANSPORT_SOCKETS: &[Row<Proto>] = &[
             m.filter_chains[0].transport_socket =
                 transport_socket("tls", pack_any(UpstreamTlsContext::default()));
         },
-        Err(("filter_chains[0].transport_socket", "unrecognised transport socket \"tls\"")),
+        Err(("filter_chains[0].transport_socket", "unrecognised transport socket")),
     ),
     (
-        "LDS-20 unknown",
-        |m| m.filter_chains[0].transport_socket = transport_socket("x", unknown_any()),
+        "LDS-20 a proxy, which is for clients",
+        |m| {
+            let proxy = pack_any(Http11ProxyUpstreamTransport::default());
+            m.filter_chains[0].transport_socket = transport_socket("http_11_proxy", proxy);
+        },
+        Err(("filter_chains[0].transport_socket", "unrecognised transport socket")),
+    ),
+    (
+        "LDS-20 unknown type",
+        |m| m.filter_chains[0].transport_socket = transport_socket("tls", unknown_any()),
         Err(("filter_chains[0].transport_socket", "of type \"example.Unknown\"")),
+    ),
+    (
+        "LDS-20 unknown name",
+        |m| m.filter_chains[0].transport_socket = transport_socket("x", pack_any(RawBuffer {})),
+        Err(("filter_chains[0].transport_socket", "\"envoy.transport_sockets.x\" of type")),
+    ),
+    (
+        "LDS-20 name of another type",
+        |m| m.filter_chains[0].transport_socket = transport_socket("tls", pack_any(RawBuffer {})),
+        Err(("filter_chains[0].transport_socket", "unrecognised transport socket")),
     ),
     (
         "LDS-20 no type",
@@ -145,9 +158,25 @@ const TRANSPORT_SOCKETS: &[Row<Proto>] = &[
     ),
 ];
 
+/// Proves: LDS-20.
 #[test]
 fn no_transport_socket_becomes_plaintext() {
     check(&ListenerType, &socket(), TRANSPORT_SOCKETS);
+}
+
+/// Proves: LDS-21.
+#[test]
+fn filter_chains_are_known_by_name() {
+    let mut message = socket();
+    message.filter_chains[0].name = "public".into();
+    let unnamed = chain(Some(FilterChainMatch { destination_port: u32_value(1), ..Default::default() }));
+    message.filter_chains.push(unnamed);
+    message.default_filter_chain.as_mut().unwrap().name = "default".into();
+    let listener: Arc<Listener> = decode(&ListenerType, &DecodeContext::default(), &message).unwrap();
+    let Listener::Socket(socket) = &*listener else { panic!("{listener:?}") };
+    let names: Vec<_> = socket.filter_chains.iter().map(|chain| chain.name.as_deref()).collect();
+    assert_eq!(names, [Some("public"), None, Some("default")]);
+    assert!(socket.filter_chains.iter().all(|chain| chain.manager.filters.len() == 1));
 }
 
 fn range(text: &str) -> CidrRange {

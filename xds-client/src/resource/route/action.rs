@@ -7,8 +7,9 @@ use envoy_types::pb::envoy::config::route::v3::route::Action;
 use envoy_types::pb::envoy::config::route::v3::route_action::{ClusterSpecifier, HostRewriteSpecifier};
 use mesh_core::config::{ClusterChoice, Forward, RouteAction, WeightedCluster};
 
+use crate::resource::duration;
+use crate::resource::filter::{self, Switches};
 use crate::resource::invalid::{Checked, Invalid, Within};
-use crate::resource::{duration, filter};
 
 use super::{Scope, hash_policy, retry};
 
@@ -24,6 +25,20 @@ pub(super) fn read(action: Option<&Action>, scope: &Scope<'_>) -> Checked<Option
         Some(Action::FilterAction(_)) => unsupported("filter_action"),
         None => unsupported("no action"),
     }
+}
+
+/// What the weighted clusters of a route say of filters (RDS-19), those without weight left out.
+pub(super) fn overrides(action: Option<&Action>) -> Checked<Vec<Switches>> {
+    let Some(Action::Route(action)) = action else { return Ok(Vec::new()) };
+    let Some(ClusterSpecifier::WeightedClusters(weighted)) = &action.cluster_specifier else {
+        return Ok(Vec::new());
+    };
+    let clusters = weighted.clusters.iter().enumerate();
+    let kept = clusters.filter(|(_, cluster)| cluster.weight.is_some_and(|weight| weight.value > 0));
+    let read = |(index, cluster): (usize, &proto::weighted_cluster::ClusterWeight)| {
+        filter::overrides(&cluster.typed_per_filter_config).within_element("clusters", index)
+    };
+    kept.map(read).collect::<Checked<_>>().within("weighted_clusters").within("route")
 }
 
 fn forward(action: &proto::RouteAction, scope: &Scope<'_>) -> Checked<Option<Forward>> {
@@ -87,7 +102,6 @@ fn weighted(clusters: &proto::WeightedCluster) -> Checked<ClusterChoice> {
         if cluster.name.is_empty() {
             return Err(Invalid::at("name", "must not be empty")).within_element("clusters", index);
         }
-        filter::overrides(&cluster.typed_per_filter_config).within_element("clusters", index)?;
         entries.push(WeightedCluster { name: cluster.name.as_str().into(), weight });
     }
     Ok(ClusterChoice::weighted(entries)?)

@@ -298,7 +298,7 @@ const FRACTIONS: &[Row<Config>] = &[
     ),
 ];
 
-/// Proves: RDS-09.
+/// Proves: RDS-09, RV-55.
 #[test]
 fn fractions_are_scaled_to_parts_per_million() {
     let rows = [

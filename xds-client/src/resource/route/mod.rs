@@ -24,7 +24,7 @@ use bytes::Bytes;
 use envoy_types::pb::envoy::config::route::v3 as proto;
 use mesh_core::config::{DomainPattern, Name, Route, VirtualHost};
 
-use super::filter;
+use super::filter::{self, FilterPlace, FilterSwitch, Switches};
 use super::invalid::{Checked, Invalid, Within};
 use super::message::{self, Named, decode_message};
 use super::{AnyResource, DecodeContext, DecodeError, ResourceType};
@@ -36,10 +36,12 @@ use plugin::Plugins;
 pub struct RouteConfigurationType;
 
 /// A validated `envoy.config.route.v3.RouteConfiguration`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct RouteConfiguration {
-    /// In configured order.
+    /// In configured order. `vhds` is not looked at, as in gRPC: these are all (RV-02).
     pub virtual_hosts: Vec<Arc<VirtualHost>>,
+    /// Where filters of the listener are switched on and off.
+    pub filter_switches: Vec<FilterSwitch>,
 }
 
 impl ResourceType for RouteConfigurationType {
@@ -91,33 +93,58 @@ pub(super) fn read(
         plugins: Plugins::read(&config.cluster_specifier_plugins)?,
         host_rewrite: context.trusted_server && context.guards.authority_rewrite,
     };
-    let host =
-        |(index, host)| virtual_host(host, &scope).map(Arc::new).within_element("virtual_hosts", index);
-    Ok(RouteConfiguration {
-        virtual_hosts: config.virtual_hosts.iter().enumerate().map(host).collect::<Checked<_>>()?,
-    })
+    let mut virtual_hosts = Vec::with_capacity(config.virtual_hosts.len());
+    let mut filter_switches = Vec::new();
+    for (index, host) in config.virtual_hosts.iter().enumerate() {
+        let place = FilterPlace { virtual_host: index, route: None, cluster: None };
+        let host = virtual_host(host, &scope, place, &mut filter_switches);
+        virtual_hosts.push(Arc::new(host.within_element("virtual_hosts", index)?));
+    }
+    Ok(RouteConfiguration { virtual_hosts, filter_switches })
 }
 
-fn virtual_host(host: &proto::VirtualHost, scope: &Scope<'_>) -> Checked<VirtualHost> {
-    // RDS-02
+fn virtual_host(
+    host: &proto::VirtualHost,
+    scope: &Scope<'_>,
+    place: FilterPlace,
+    switches: &mut Vec<FilterSwitch>,
+) -> Checked<VirtualHost> {
+    // RDS-02. A domain that another virtual host has as well is fine, as in gRPC: the first one serves it (RDS-03).
     let domain =
         |(index, domain): (usize, &String)| DomainPattern::parse(domain).within_element("domains", index);
-    let route = |(index, entry)| route(entry, scope).within_element("routes", index).transpose();
-    filter::overrides(&host.typed_per_filter_config)?;
+    switches.extend(switched(filter::overrides(&host.typed_per_filter_config)?, place));
+    let mut routes = Vec::with_capacity(host.routes.len());
+    for (index, entry) in host.routes.iter().enumerate() {
+        let place = FilterPlace { route: Some(routes.len()), ..place };
+        routes.extend(route(entry, scope, place, switches).within_element("routes", index)?);
+    }
     Ok(VirtualHost {
         name: host.name.clone(),
         domains: host.domains.iter().enumerate().map(domain).collect::<Checked<_>>()?,
-        routes: host.routes.iter().enumerate().filter_map(route).collect::<Checked<_>>()?,
+        routes,
         retry: retry::policy(host.retry_policy.as_ref())?,
     })
 }
 
 /// `None`: the route is skipped, as if it matched nothing (RDS-06, RDS-10, RDS-12).
-fn route(route: &proto::Route, scope: &Scope<'_>) -> Checked<Option<Arc<Route>>> {
+fn route(
+    route: &proto::Route,
+    scope: &Scope<'_>,
+    place: FilterPlace,
+    switches: &mut Vec<FilterSwitch>,
+) -> Checked<Option<Arc<Route>>> {
     // RDS-04
     let matches = route.r#match.as_ref().ok_or_else(|| Invalid::at("match", "must be set"))?;
-    filter::overrides(&route.typed_per_filter_config)?;
+    let own = filter::overrides(&route.typed_per_filter_config)?;
     let Some(matches) = route_match::read(matches).within("match")? else { return Ok(None) };
     let Some(action) = action::read(route.action.as_ref(), scope)? else { return Ok(None) };
+    switches.extend(switched(own, place));
+    for (index, of_cluster) in action::overrides(route.action.as_ref())?.into_iter().enumerate() {
+        switches.extend(switched(of_cluster, FilterPlace { cluster: Some(index), ..place }));
+    }
     Ok(Some(Arc::new(Route { name: route.name.clone(), matches, action })))
+}
+
+fn switched(switches: Switches, place: FilterPlace) -> impl Iterator<Item = FilterSwitch> {
+    switches.into_iter().map(move |(filter, disabled)| FilterSwitch { place, filter, disabled })
 }

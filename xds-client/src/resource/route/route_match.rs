@@ -26,7 +26,7 @@ pub(super) fn read(route_match: &proto::RouteMatch) -> Checked<Option<RouteMatch
             HeaderCheck::Never => possible = false,
         }
     }
-    // RDS-09
+    // RDS-09. RV-55: no RTDS, so the default is the value, whatever runtime_key is.
     let share = |runtime: &RuntimeFractionalPercent| {
         let value = runtime.default_value.as_ref().ok_or_else(|| Invalid::new("must be set"));
         value.and_then(fraction).within("default_value")

@@ -156,3 +156,47 @@ fn overrides_of_filters_are_validated_wherever_they_stand() {
         }
     }
 }
+
+/// Every place has its own switches, by the position that it has in the decoded value.
+#[test]
+fn switches_of_filters_stand_where_they_were_found() {
+    let off = || [("f".to_owned(), wrapped(None, false, true))].into();
+    let mut config = full();
+    let mut host = config.virtual_hosts[0].clone();
+    host.typed_per_filter_config = off();
+    let mut skipped = host.routes[0].clone();
+    skipped.typed_per_filter_config = off();
+    forward(&mut skipped).cluster_specifier = None;
+    host.routes[1].typed_per_filter_config = off();
+    let mut kept = weight("v2", 1);
+    kept.typed_per_filter_config = off();
+    forward(&mut host.routes[0]).cluster_specifier = weighted(vec![weight("none", 0), weight("v1", 9), kept]);
+    host.routes.insert(0, skipped);
+    config.virtual_hosts.push(host);
+    let decoded = decoded(&config);
+    let place = |route, cluster| FilterPlace { virtual_host: 1, route, cluster };
+    let switch = |place| FilterSwitch { place, filter: "f".into(), disabled: true };
+    let expected = [place(None, None), place(Some(0), Some(1)), place(Some(1), None)].map(switch);
+    assert_eq!(decoded.filter_switches, expected);
+}
+
+/// Proves: RDS-03.
+#[test]
+fn several_virtual_hosts_may_have_the_same_domain() {
+    let mut config = simple();
+    config.virtual_hosts[0].domains = vec!["a".into(), "*".into(), "a".into()];
+    let second = envoy_types::pb::envoy::config::route::v3::VirtualHost {
+        name: "second".into(),
+        ..config.virtual_hosts[0].clone()
+    };
+    config.virtual_hosts.push(second);
+    let names: Vec<_> = decoded(&config).virtual_hosts.iter().map(|host| host.name.clone()).collect();
+    assert_eq!(names, ["all", "second"], "in order, so that the first is the best");
+}
+
+/// RV-02: a client that is not told of VHDS gets all virtual hosts in the resource.
+#[test]
+fn discovery_of_virtual_hosts_is_not_looked_at() {
+    let vhds = Some(Default::default());
+    assert_eq!(*decoded(&Config { vhds, ..simple() }), *decoded(&simple()));
+}

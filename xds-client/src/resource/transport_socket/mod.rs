@@ -1,0 +1,121 @@
+//! Transport sockets: what secures connections.
+//!
+//! TLS contexts are validated (gRFC A29), so that a NACK names the field that is wrong, and then refused as a whole:
+//! TLS on connections to endpoints and from clients is not supported yet, and never becomes plaintext (SEC-14).
+
+mod tls;
+#[cfg(test)]
+mod tls_tests;
+
+use envoy_types::pb::envoy::config::core::v3::TransportSocket;
+use envoy_types::pb::envoy::config::core::v3::transport_socket::ConfigType;
+use envoy_types::pb::envoy::extensions::transport_sockets::http_11_proxy::v3::Http11ProxyUpstreamTransport;
+use envoy_types::pb::envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
+
+use super::DecodeContext;
+use super::extension::Extension;
+use super::invalid::{Checked, Invalid, Within};
+
+/// Which side of a connection a transport socket is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// A cluster's.
+    Client,
+    /// A filter chain's.
+    Server,
+}
+
+/// A kind of transport socket that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    RawBuffer,
+    UpstreamTls,
+    DownstreamTls,
+    Http11Proxy,
+}
+
+/// The kinds with their types and the names that go with them.
+const KINDS: [(Kind, &str, &str); 4] = [
+    (
+        Kind::RawBuffer,
+        "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
+        "envoy.transport_sockets.raw_buffer",
+    ),
+    (Kind::UpstreamTls, "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", TLS),
+    (Kind::DownstreamTls, "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", TLS),
+    (
+        Kind::Http11Proxy,
+        "envoy.extensions.transport_sockets.http_11_proxy.v3.Http11ProxyUpstreamTransport",
+        "envoy.transport_sockets.http_11_proxy",
+    ),
+];
+
+const TLS: &str = "envoy.transport_sockets.tls";
+
+/// Accepts plaintext, asked for or by default, and nothing else (LDS-20, CDS-15).
+pub(super) fn plaintext(
+    socket: Option<&TransportSocket>,
+    side: Side,
+    context: &DecodeContext,
+) -> Checked<()> {
+    socket.map_or(Ok(()), |socket| check(socket, side, context)).within("transport_socket")
+}
+
+fn check(socket: &TransportSocket, side: Side, context: &DecodeContext) -> Checked<()> {
+    let extension = configuration(socket)?;
+    let kind = recognised(socket, &extension);
+    match (kind, side) {
+        (Some(Kind::RawBuffer), _) => extension.well_formed::<RawBuffer>().within("typed_config"),
+        (Some(Kind::UpstreamTls), Side::Client) => upstream_tls(&extension, context),
+        (Some(Kind::DownstreamTls), Side::Server) => {
+            let read = || tls::downstream(&extension.message()?, context);
+            read().within("typed_config")?;
+            Err(Invalid::new("TLS from clients is not supported yet"))
+        }
+        (Some(Kind::Http11Proxy), Side::Client) => {
+            let read = || http_11_proxy(&extension.message()?, context);
+            read().within("typed_config")?;
+            Err(Invalid::new("HTTP CONNECT proxies are not supported yet"))
+        }
+        _ => Err(unrecognised(socket, &extension)),
+    }
+}
+
+fn upstream_tls(extension: &Extension<'_>, context: &DecodeContext) -> Checked<()> {
+    let read = || tls::upstream(&extension.message()?, context);
+    read().within("typed_config")?;
+    Err(Invalid::new("TLS to endpoints is not supported yet"))
+}
+
+/// CDS-20: around plaintext by default, or TLS, and nothing else.
+fn http_11_proxy(proxy: &Http11ProxyUpstreamTransport, context: &DecodeContext) -> Checked<()> {
+    let Some(socket) = &proxy.transport_socket else { return Ok(()) };
+    let check = || {
+        let extension = configuration(socket)?;
+        match recognised(socket, &extension) {
+            Some(Kind::UpstreamTls) => upstream_tls(&extension, context),
+            _ => Err(unrecognised(socket, &extension)),
+        }
+    };
+    check().within("transport_socket")
+}
+
+fn configuration(socket: &TransportSocket) -> Checked<Extension<'_>> {
+    match &socket.config_type {
+        Some(ConfigType::TypedConfig(any)) => Extension::of(any).within("typed_config"),
+        None => Err(Invalid::at("typed_config", "must be set")),
+    }
+}
+
+/// Both the type and the name have to be known (TLS-03).
+fn recognised(socket: &TransportSocket, extension: &Extension<'_>) -> Option<Kind> {
+    let known = |(kind, type_name, name): (Kind, &str, &str)| {
+        (type_name == extension.type_name() && name == socket.name).then_some(kind)
+    };
+    KINDS.into_iter().find_map(known)
+}
+
+fn unrecognised(socket: &TransportSocket, extension: &Extension<'_>) -> Invalid {
+    let (name, type_name) = (&socket.name, extension.type_name());
+    Invalid::new(format!("unrecognised transport socket {name:?} of type {type_name:?}"))
+}

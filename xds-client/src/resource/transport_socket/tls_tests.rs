@@ -1,0 +1,399 @@
+//! TLS contexts of both sides: which field a NACK names.
+
+use envoy_types::pb::envoy::config::core::v3::{DataSource, TransportSocket, TypedExtensionConfig};
+use envoy_types::pb::envoy::extensions::transport_sockets::http_11_proxy::v3::Http11ProxyUpstreamTransport;
+use envoy_types::pb::envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
+use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3 as proto;
+use envoy_types::pb::envoy::r#type::matcher::v3::StringMatcher;
+use proto::certificate_validation_context::SystemRootCerts;
+use proto::common_tls_context::{CombinedCertificateValidationContext, ValidationContextType};
+use proto::downstream_tls_context::OcspStaplePolicy;
+use proto::{
+    CertificateProviderPluginInstance, CertificateValidationContext, CommonTlsContext, DownstreamTlsContext,
+    SdsSecretConfig, TlsCertificate, TlsParameters, UpstreamTlsContext,
+};
+
+use super::{Side, plaintext};
+use crate::resource::DecodeContext;
+use crate::resource::testing::{bool_value, pack_any, transport_socket, unknown_any};
+
+const UPSTREAM: &str = "TLS to endpoints is not supported yet";
+const DOWNSTREAM: &str = "TLS from clients is not supported yet";
+
+/// A row: its rule and name, what is done to a good message, and the field and reason of the refusal; an empty field
+/// for one that is valid as far as the rules go, and then refused because TLS is not supported yet.
+type Row<M> = (&'static str, fn(&mut M), &'static str, &'static str);
+
+fn provider(instance: &str) -> Option<CertificateProviderPluginInstance> {
+    Some(CertificateProviderPluginInstance {
+        instance_name: instance.into(),
+        certificate_name: String::new(),
+    })
+}
+
+fn validation() -> CertificateValidationContext {
+    CertificateValidationContext { ca_certificate_provider_instance: provider("roots"), ..Default::default() }
+}
+
+fn plain(validation: CertificateValidationContext) -> Option<ValidationContextType> {
+    Some(ValidationContextType::ValidationContext(validation))
+}
+
+fn combined(validation: Option<CertificateValidationContext>, sds: bool) -> Option<ValidationContextType> {
+    Some(ValidationContextType::CombinedValidationContext(CombinedCertificateValidationContext {
+        default_validation_context: validation,
+        validation_context_sds_secret_config: sds.then(SdsSecretConfig::default),
+        ..Default::default()
+    }))
+}
+
+fn common() -> CommonTlsContext {
+    CommonTlsContext {
+        tls_certificate_provider_instance: provider("identity"),
+        validation_context_type: plain(validation()),
+        ..Default::default()
+    }
+}
+
+fn change(common: &mut CommonTlsContext) -> &mut CertificateValidationContext {
+    match &mut common.validation_context_type {
+        Some(ValidationContextType::ValidationContext(validation)) => validation,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn context() -> DecodeContext {
+    let certificate_providers = ["roots", "identity"].map(Into::into).to_vec();
+    DecodeContext { certificate_providers, ..Default::default() }
+}
+
+/// Field and reason of the refusal.
+#[track_caller]
+fn refusal(socket: Option<&TransportSocket>, side: Side) -> (String, String) {
+    let invalid = plaintext(socket, side, &context()).unwrap_err();
+    (invalid.field, invalid.reason)
+}
+
+#[track_caller]
+fn check(row: &str, socket: Option<&TransportSocket>, side: Side, field: &str, reason: &str) {
+    let (found, why) = refusal(socket, side);
+    let expected = match field {
+        "" => "transport_socket".to_owned(),
+        field => format!("transport_socket.typed_config.{field}"),
+    };
+    assert_eq!(found, expected, "{row}: {why}");
+    assert!(why.contains(reason), "{row}: {why:?} lacks {reason:?}");
+}
+
+#[track_caller]
+fn check_upstream(rows: &[Row<UpstreamTlsContext>]) {
+    for (row, change, field, reason) in rows {
+        let mut tls = UpstreamTlsContext { common_tls_context: Some(common()), ..Default::default() };
+        change(&mut tls);
+        check(row, transport_socket("tls", pack_any(tls)).as_ref(), Side::Client, field, reason);
+    }
+}
+
+#[track_caller]
+fn check_downstream(rows: &[Row<DownstreamTlsContext>]) {
+    for (row, change, field, reason) in rows {
+        let mut tls = DownstreamTlsContext { common_tls_context: Some(common()), ..Default::default() };
+        change(&mut tls);
+        check(row, transport_socket("tls", pack_any(tls)).as_ref(), Side::Server, field, reason);
+    }
+}
+
+/// What holds on both sides.
+const COMMON: &[Row<CommonTlsContext>] = &[
+    ("good", |_| {}, "", "is not supported yet"),
+    (
+        "TLS-05 unknown authority",
+        |m| change(m).ca_certificate_provider_instance = provider("other"),
+        "common_tls_context.validation_context.ca_certificate_provider_instance.instance_name",
+        "\"other\" is not one of the bootstrap's certificate_providers",
+    ),
+    (
+        "TLS-05 no authority",
+        |m| change(m).ca_certificate_provider_instance = None,
+        "common_tls_context.validation_context.ca_certificate_provider_instance",
+        "must be set",
+    ),
+    (
+        "TLS-05 the authority of a combined context",
+        |m| m.validation_context_type = combined(Some(CertificateValidationContext::default()), false),
+        "common_tls_context.combined_validation_context.default_validation_context.\
+         ca_certificate_provider_instance",
+        "must be set",
+    ),
+    (
+        "TLS-06 unknown identity",
+        |m| m.tls_certificate_provider_instance = provider(""),
+        "common_tls_context.tls_certificate_provider_instance.instance_name",
+        "\"\" is not one of",
+    ),
+    (
+        "TLS-09 parameters",
+        |m| m.tls_params = Some(TlsParameters::default()),
+        "common_tls_context.tls_params",
+        "is not supported",
+    ),
+    (
+        "TLS-09 handshaker",
+        |m| m.custom_handshaker = Some(TypedExtensionConfig::default()),
+        "common_tls_context.custom_handshaker",
+        "is not supported",
+    ),
+    (
+        "TLS-10 certificates beside an instance",
+        |m| {
+            m.tls_certificates = vec![TlsCertificate::default()];
+            m.tls_certificate_sds_secret_configs = vec![SdsSecretConfig::default()];
+        },
+        "",
+        "is not supported yet",
+    ),
+    (
+        "TLS-10 validation by SDS",
+        |m| {
+            let sds = SdsSecretConfig::default();
+            m.validation_context_type = Some(ValidationContextType::ValidationContextSdsSecretConfig(sds));
+        },
+        "common_tls_context.validation_context_sds_secret_config",
+        "is not supported",
+    ),
+    (
+        "TLS-10 combined with SDS",
+        |m| m.validation_context_type = combined(Some(validation()), true),
+        "common_tls_context.combined_validation_context.validation_context_sds_secret_config",
+        "is not supported",
+    ),
+    (
+        "TLS-11 keys",
+        |m| change(m).verify_certificate_spki = vec!["x".into()],
+        "common_tls_context.validation_context.verify_certificate_spki",
+        "is not supported",
+    ),
+    (
+        "TLS-11 hashes",
+        |m| change(m).verify_certificate_hash = vec!["x".into()],
+        "common_tls_context.validation_context.verify_certificate_hash",
+        "is not supported",
+    ),
+    (
+        "TLS-11 timestamps",
+        |m| change(m).require_signed_certificate_timestamp = bool_value(true),
+        "common_tls_context.validation_context.require_signed_certificate_timestamp",
+        "is not supported",
+    ),
+    (
+        "TLS-11 no timestamps",
+        |m| change(m).require_signed_certificate_timestamp = bool_value(false),
+        "",
+        "is not supported yet",
+    ),
+    (
+        "TLS-11 revocation",
+        |m| change(m).crl = Some(DataSource::default()),
+        "common_tls_context.validation_context.crl",
+        "is not supported",
+    ),
+    (
+        "TLS-11 validator",
+        |m| change(m).custom_validator_config = Some(TypedExtensionConfig::default()),
+        "common_tls_context.validation_context.custom_validator_config",
+        "is not supported",
+    ),
+    (
+        "TLS-13 these do not matter",
+        |m| {
+            m.alpn_protocols = vec!["x".into()];
+            change(m).trusted_ca = Some(DataSource::default());
+            change(m).allow_expired_certificate = true;
+            change(m).trust_chain_verification = 1;
+        },
+        "",
+        "is not supported yet",
+    ),
+];
+
+const CLIENT: &[Row<UpstreamTlsContext>] = &[
+    ("TLS-03 nothing", |m| m.common_tls_context = None, "common_tls_context", "must be set"),
+    (
+        "TLS-04 no validation",
+        |m| m.common_tls_context.as_mut().unwrap().validation_context_type = None,
+        "common_tls_context",
+        "expected validation_context or combined_validation_context",
+    ),
+    (
+        "TLS-04 an empty combined context",
+        |m| m.common_tls_context.as_mut().unwrap().validation_context_type = combined(None, false),
+        "common_tls_context",
+        "expected validation_context or combined_validation_context",
+    ),
+    (
+        "TLS-04 a combined context",
+        |m| {
+            m.common_tls_context.as_mut().unwrap().validation_context_type =
+                combined(Some(validation()), false);
+        },
+        "",
+        UPSTREAM,
+    ),
+    (
+        "TLS-06 no identity",
+        |m| m.common_tls_context.as_mut().unwrap().tls_certificate_provider_instance = None,
+        "",
+        UPSTREAM,
+    ),
+    (
+        "TLS-07 system roots",
+        |m| {
+            let validation = change(m.common_tls_context.as_mut().unwrap());
+            validation.ca_certificate_provider_instance = None;
+            validation.system_root_certs = Some(SystemRootCerts {});
+        },
+        "",
+        UPSTREAM,
+    ),
+    (
+        "TLS-10 certificates",
+        |m| {
+            let common = m.common_tls_context.as_mut().unwrap();
+            common.tls_certificate_provider_instance = None;
+            common.tls_certificates = vec![TlsCertificate::default()];
+        },
+        "common_tls_context.tls_certificates",
+        "is not supported",
+    ),
+    (
+        "TLS-10 certificates by SDS",
+        |m| {
+            let common = m.common_tls_context.as_mut().unwrap();
+            common.tls_certificate_provider_instance = None;
+            common.tls_certificate_sds_secret_configs = vec![SdsSecretConfig::default()];
+        },
+        "common_tls_context.tls_certificate_sds_secret_configs",
+        "is not supported",
+    ),
+    (
+        "RV-06 a matcher of nothing",
+        |m| names(m.common_tls_context.as_mut().unwrap()),
+        "common_tls_context.validation_context.match_subject_alt_names[0]",
+        "",
+    ),
+    ("TLS-22 as long as it may be", |m| m.sni = "x".repeat(255), "", UPSTREAM),
+    ("TLS-22 too long", |m| m.sni = "x".repeat(256), "sni", "at most 255 bytes, found 256"),
+];
+
+#[expect(deprecated, reason = "the field that gRPC reads")]
+fn names(common: &mut CommonTlsContext) {
+    change(common).match_subject_alt_names = vec![StringMatcher::default()];
+}
+
+const SERVER: &[Row<DownstreamTlsContext>] = &[
+    ("TLS-03 nothing", |m| m.common_tls_context = None, "common_tls_context", "must be set"),
+    (
+        "TLS-06 no identity",
+        |m| m.common_tls_context.as_mut().unwrap().tls_certificate_provider_instance = None,
+        "common_tls_context.tls_certificate_provider_instance",
+        "must be set",
+    ),
+    (
+        "TLS-07 system roots",
+        |m| {
+            let validation = change(m.common_tls_context.as_mut().unwrap());
+            validation.ca_certificate_provider_instance = None;
+            validation.system_root_certs = Some(SystemRootCerts {});
+        },
+        "common_tls_context.validation_context.ca_certificate_provider_instance",
+        "must be set",
+    ),
+    ("TLS-12 server names", |m| m.require_sni = bool_value(true), "require_sni", "must be false"),
+    ("TLS-12 no server names", |m| m.require_sni = bool_value(false), "", DOWNSTREAM),
+    (
+        "TLS-12 stapling",
+        |m| m.ocsp_staple_policy = OcspStaplePolicy::MustStaple as i32,
+        "ocsp_staple_policy",
+        "must be LENIENT_STAPLING",
+    ),
+    (
+        "TLS-12 a certificate that nobody checks",
+        |m| {
+            m.require_client_certificate = bool_value(true);
+            m.common_tls_context.as_mut().unwrap().validation_context_type = None;
+        },
+        "require_client_certificate",
+        "needs a validation context",
+    ),
+    ("TLS-12 a certificate", |m| m.require_client_certificate = bool_value(true), "", DOWNSTREAM),
+    (
+        "TLS-12 names",
+        |m| names(m.common_tls_context.as_mut().unwrap()),
+        "common_tls_context.validation_context.match_subject_alt_names",
+        "is not supported",
+    ),
+    (
+        "TLS-14 no validation",
+        |m| m.common_tls_context.as_mut().unwrap().validation_context_type = None,
+        "",
+        DOWNSTREAM,
+    ),
+];
+
+/// Proves: TLS-03, TLS-04, TLS-05, TLS-09, TLS-10, TLS-11, TLS-12, RV-54.
+#[test]
+fn refusals_name_what_is_wrong_before_they_say_that_tls_is_not_supported() {
+    for (row, change, field, reason) in COMMON {
+        let mut common = common();
+        change(&mut common);
+        let common_tls_context = Some(common);
+        let client = UpstreamTlsContext { common_tls_context, ..Default::default() };
+        let server = DownstreamTlsContext {
+            common_tls_context: client.common_tls_context.clone(),
+            ..Default::default()
+        };
+        check(row, transport_socket("tls", pack_any(client)).as_ref(), Side::Client, field, reason);
+        check(row, transport_socket("tls", pack_any(server)).as_ref(), Side::Server, field, reason);
+    }
+    check_upstream(CLIENT);
+    check_downstream(SERVER);
+    // TLS-03
+    let (field, reason) =
+        refusal(transport_socket("ssl", pack_any(UpstreamTlsContext::default())).as_ref(), Side::Client);
+    assert_eq!(field, "transport_socket");
+    assert!(reason.starts_with("unrecognised transport socket \"envoy.transport_sockets.ssl\""), "{reason}");
+}
+
+/// Proves: CDS-20.
+#[test]
+fn proxies_stand_around_plaintext_or_tls_and_are_not_supported() {
+    let tls = UpstreamTlsContext { common_tls_context: Some(common()), ..Default::default() };
+    let rows = [
+        ("nothing", None, "", "HTTP CONNECT proxies are not supported yet"),
+        ("TLS", transport_socket("tls", pack_any(tls)), "transport_socket", UPSTREAM),
+        (
+            "bad TLS",
+            transport_socket("tls", pack_any(UpstreamTlsContext::default())),
+            "transport_socket.typed_config.common_tls_context",
+            "must be set",
+        ),
+        (
+            "raw buffer",
+            transport_socket("raw_buffer", pack_any(RawBuffer {})),
+            "transport_socket",
+            "unrecognised",
+        ),
+        ("unknown", transport_socket("tls", unknown_any()), "transport_socket", "unrecognised"),
+        ("no type", Some(TransportSocket::default()), "transport_socket.typed_config", "must be set"),
+        (
+            "a proxy",
+            transport_socket("http_11_proxy", pack_any(Http11ProxyUpstreamTransport::default())),
+            "transport_socket",
+            "unrecognised",
+        ),
+    ];
+    for (row, inner, field, reason) in rows {
+        let proxy = Http11ProxyUpstreamTransport { transport_socket: inner, ..Default::default() };
+        check(row, transport_socket("http_11_proxy", pack_any(proxy)).as_ref(), Side::Client, field, reason);
+    }
+}
