@@ -4,7 +4,7 @@ use super::Violation;
 use crate::workspace::File;
 
 /// Who may import whom: the crate, what its sources may import, what its tests may import besides.
-const ARROWS: [(&str, &[&str], &[&str]); 9] = [
+const ARROWS: [(&str, &[&str], &[&str]); 10] = [
     ("mesh-core", &[], &[]),
     ("xds-client", &["mesh-core"], &[]),
     ("mesh-tonic", &["mesh-core", "xds-client"], &["examples"]),
@@ -15,6 +15,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 9] = [
     ("benches", &["mesh-core", "xds-client", "mesh-tonic", "mesh-hyper", "examples"], &[]),
     ("tests", OURS, &[]),
     ("xtask", &[], &[]),
+    ("fuzz", &["xds-client"], &[]),
 ];
 
 /// Every crate that another may import.
@@ -23,8 +24,8 @@ const OURS: &[&str] =
 
 /// Dependencies that only some crates may have.
 const RESERVED: [(&str, &[&str]); 3] = [
-    ("envoy-types", &["xds-client", "control-server", "tests"]),
-    ("prost", &["xds-client", "control-server", "examples", "tests"]),
+    ("envoy-types", &["xds-client", "control-server", "tests", "fuzz"]),
+    ("prost", &["xds-client", "control-server", "examples", "tests", "fuzz"]),
     ("tonic", &["xds-client", "mesh-tonic", "control-server", "examples", "benches", "tests"]),
 ];
 
@@ -45,7 +46,9 @@ pub(super) fn inspect(file: &File) -> Vec<Violation> {
     if value(&file.text, "package", "name") != Some(format!("\"{folder}\"").as_str()) {
         found.push(violation(0, format!("the package's name is its folder's, `{folder}`")));
     }
-    if value(&file.text, "lints", "workspace") != Some("true") {
+    // A crate that is a workspace of its own has no lints to inherit.
+    let is_own_workspace = sections(&file.text).any(|(_, section, _)| section == "workspace");
+    if value(&file.text, "lints", "workspace") != Some("true") && !is_own_workspace {
         found.push(violation(0, "`[lints] workspace = true` is missing".to_owned()));
     }
     for dependency in dependencies(&file.text) {

@@ -1,0 +1,155 @@
+//! What is fuzzed: from any bytes to a verdict, without a panic. `fuzz/` runs it on what it makes up, the test beside it
+//! on what is kept in `fuzz/corpus`.
+
+use bytes::Bytes;
+use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryResponse, DiscoveryResponse};
+use prost::Message;
+use xds_client::bootstrap::{Bootstrap, parse_target};
+use xds_client::protocol::{authority, canonical};
+use xds_client::resource::{
+    ClusterType, DecodeContext, DecodeError, EndpointCollectionType, EndpointsType, LbEndpointType,
+    ListenerType, ResourceType, RouteConfigurationType, Unwrapped, decode, decode_wrapped,
+};
+
+/// What became of the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Accepted,
+    Refused,
+}
+
+/// Every target by its name, which is also that of its folder in the corpus and of its file in `fuzz_targets`.
+pub(crate) const TARGETS: [(&str, fn(&[u8]) -> Verdict); 10] = [
+    ("listener", |data| resource(&ListenerType, data)),
+    ("route", |data| resource(&RouteConfigurationType, data)),
+    ("cluster", |data| resource(&ClusterType, data)),
+    ("endpoints", |data| resource(&EndpointsType, data)),
+    ("endpoint_collection", |data| resource(&EndpointCollectionType, data)),
+    ("lb_endpoint", |data| resource(&LbEndpointType, data)),
+    ("ads_sotw", ads_sotw),
+    ("ads_delta", ads_delta),
+    ("bootstrap", bootstrap),
+    ("name", name),
+];
+
+/// Runs the target of this name.
+pub(crate) fn run(target: &str, data: &[u8]) -> Verdict {
+    let (_, run) = TARGETS.iter().find(|(name, _)| *name == target).expect("the target is in the table");
+    run(data)
+}
+
+const TYPES: [&dyn ResourceType; 6] = [
+    &ListenerType,
+    &RouteConfigurationType,
+    &ClusterType,
+    &EndpointsType,
+    &EndpointCollectionType,
+    &LbEndpointType,
+];
+
+/// A context in which everything is allowed.
+fn context() -> DecodeContext {
+    DecodeContext {
+        trusted_server: true,
+        certificate_providers: vec!["roots".into(), "identity".into()],
+        incremental: true,
+        ..DecodeContext::default()
+    }
+}
+
+/// The message of one resource, around the guard that would turn a panic into a refusal.
+fn resource(resource_type: &dyn ResourceType, data: &[u8]) -> Verdict {
+    let bytes = Bytes::copy_from_slice(data);
+    let peeked = resource_type.peek_name(&bytes);
+    let own = resource_type.decode(&context(), None, &bytes);
+    if let Ok((name, _)) = &own {
+        assert_eq!(peeked.as_ref(), Some(name), "what decodes has the name that can be seen from outside");
+    }
+    let given = peeked.unwrap_or_else(|| "x".into());
+    let found = resource_type.decode(&context(), Some(&given), &bytes);
+    assert!(own.is_err() || found.is_ok(), "its own name from outside makes no difference");
+    verdict(&found)
+}
+
+fn ads_sotw(data: &[u8]) -> Verdict {
+    let Ok(response) = DiscoveryResponse::decode(data) else { return Verdict::Refused };
+    let Some(resource_type) = known(&response.type_url) else { return Verdict::Refused };
+    let decode = |any| decode(resource_type, &context(), any);
+    all(response.resources.into_iter().map(decode))
+}
+
+fn ads_delta(data: &[u8]) -> Verdict {
+    let Ok(response) = DeltaDiscoveryResponse::decode(data) else { return Verdict::Refused };
+    for removed in &response.removed_resources {
+        spelled_once(removed);
+    }
+    let Some(resource_type) = known(&response.type_url) else { return Verdict::Refused };
+    let decode = |wrapper| decode_wrapped(resource_type, &context(), wrapper);
+    all(response.resources.into_iter().map(decode))
+}
+
+fn known(type_url: &str) -> Option<&'static dyn ResourceType> {
+    TYPES.into_iter().find(|known| known.type_url() == type_url)
+}
+
+fn all(resources: impl Iterator<Item = Result<Unwrapped, DecodeError>>) -> Verdict {
+    let verdicts = resources.map(|resource| {
+        if let Ok(Unwrapped::Resource(decoded)) = &resource {
+            spelled_once(&decoded.name);
+        }
+        verdict(&resource)
+    });
+    // All are looked at, also after one that is refused.
+    verdicts.fold(Verdict::Accepted, |so_far, next| match next {
+        Verdict::Accepted => so_far,
+        Verdict::Refused => Verdict::Refused,
+    })
+}
+
+fn verdict<T>(result: &Result<T, DecodeError>) -> Verdict {
+    match result {
+        Ok(_) => Verdict::Accepted,
+        Err(error) => {
+            let text = error.to_string();
+            assert!(!text.contains("the decoder panicked"), "{text}");
+            Verdict::Refused
+        }
+    }
+}
+
+fn bootstrap(data: &[u8]) -> Verdict {
+    let Ok(json) = str::from_utf8(data) else { return Verdict::Refused };
+    match Bootstrap::from_json(json) {
+        Ok(bootstrap) => {
+            for target in ["xds:///greeter", "xds://authority/a b/c"] {
+                if let Ok(target) = bootstrap.target(target) {
+                    let _ = bootstrap.listener_name(&target);
+                }
+            }
+            let _ = bootstrap.server_listener_name(([127, 0, 0, 1], 80).into());
+            Verdict::Accepted
+        }
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            Verdict::Refused
+        }
+    }
+}
+
+/// Accepted: an `xdstp:` name, which has an authority; refused: an opaque one.
+fn name(data: &[u8]) -> Verdict {
+    let text = String::from_utf8_lossy(data);
+    let _ = parse_target(&text);
+    spelled_once(&text);
+    match authority(&text) {
+        Some(_) => Verdict::Accepted,
+        None => Verdict::Refused,
+    }
+}
+
+/// A name's one spelling is its own, and has the same authority.
+fn spelled_once(name: &str) {
+    let once = canonical(&name.into());
+    assert_eq!(canonical(&once), once, "{name:?}");
+    assert_eq!(authority(&once), authority(name), "{name:?}");
+}
