@@ -8,6 +8,7 @@ use super::{BootstrapError, Origin, ServerConfig};
 pub struct Authority {
     servers: Vec<ServerConfig>,
     pub(super) template: Template,
+    fallback_on_reachability_only: bool,
 }
 
 impl Authority {
@@ -30,11 +31,21 @@ impl Authority {
                 });
             }
         };
-        Ok(Self { servers, template })
+        Ok(Self { servers, template, fallback_on_reachability_only: false })
+    }
+
+    pub(super) fn falling_back_on_reachability_only(self) -> Self {
+        Self { fallback_on_reachability_only: true, ..self }
     }
 
     /// Its servers, the preferred one first: its own list, or the bootstrap's if it has none (BS-40).
     pub fn servers(&self) -> &[ServerConfig] {
         &self.servers
+    }
+
+    /// Whether the next server is turned to as soon as one cannot be reached, even when all that is watched has been
+    /// received (BS-45). Off by default.
+    pub fn fallback_on_reachability_only(&self) -> bool {
+        self.fallback_on_reachability_only
     }
 }

@@ -1,12 +1,13 @@
 //! A bootstrap step by step. The JSON reader goes through here too, so that both obey the same rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mesh_core::config::Name;
 
 use super::template::Template;
 use super::{
-    Authority, Bootstrap, BootstrapError, CertificateProvider, FeatureGuards, Node, Origin, ServerConfig,
+    AllowedGrpcService, Authority, Bootstrap, BootstrapError, CertificateProvider, FeatureGuards, Node,
+    Origin, ServerConfig,
 };
 
 /// Steps to a [`Bootstrap`]; started by [`Bootstrap::builder`].
@@ -19,6 +20,8 @@ pub struct BootstrapBuilder {
     client_template: Option<String>,
     server_template: Option<String>,
     authorities: BTreeMap<String, (Option<String>, Vec<ServerConfig>)>,
+    reachability_only: BTreeSet<String>,
+    allowed_grpc_services: BTreeMap<String, AllowedGrpcService>,
     guards: FeatureGuards,
 }
 
@@ -70,6 +73,19 @@ impl BootstrapBuilder {
         self
     }
 
+    /// Lets an authority that has been added fall back as soon as a server cannot be reached, even when all that is
+    /// watched has been received (BS-45).
+    pub fn fallback_on_reachability_only(mut self, authority: impl Into<String>) -> Self {
+        self.reachability_only.insert(authority.into());
+        self
+    }
+
+    /// Allows that servers which are not trusted send calls to this target, with these credentials (BS-46).
+    pub fn allowed_grpc_service(mut self, target: impl Into<String>, service: AllowedGrpcService) -> Self {
+        self.allowed_grpc_services.insert(target.into(), service);
+        self
+    }
+
     /// Sets the feature guards that the environment would set.
     pub fn guards(mut self, guards: FeatureGuards) -> Self {
         self.guards = guards;
@@ -80,7 +96,8 @@ impl BootstrapBuilder {
     ///
     /// # Errors
     /// [`BootstrapError::Invalid`] with the path that the field has in JSON: no server, an empty server URI, a
-    /// certificate provider without files, an authority's template that leads elsewhere.
+    /// certificate provider without files, an authority's template that leads elsewhere, fallback of an authority that
+    /// has not been added.
     pub fn build(self) -> Result<Bootstrap, BootstrapError> {
         self.build_from(&Origin::Code)
     }
@@ -109,11 +126,17 @@ impl BootstrapBuilder {
                 return Err(invalid(format!("certificate_providers[{name:?}].config"), reason));
             }
         }
+        if let Some(name) = self.reachability_only.iter().find(|name| !self.authorities.contains_key(*name)) {
+            return Err(invalid(format!("authorities[{name:?}]"), "there is no such authority"));
+        }
         let mut authorities = BTreeMap::new();
         for (name, (template, own)) in self.authorities {
             // BS-40
             let servers = if own.is_empty() { self.servers.clone() } else { own };
-            let authority = Authority::new(origin, &name, template, servers)?;
+            let mut authority = Authority::new(origin, &name, template, servers)?;
+            if self.reachability_only.contains(&name) {
+                authority = authority.falling_back_on_reachability_only();
+            }
             authorities.insert(name, authority);
         }
         Ok(Bootstrap {
@@ -123,6 +146,7 @@ impl BootstrapBuilder {
             client_template: Template::new(self.client_template.unwrap_or_else(|| "%s".into())),
             server_template: self.server_template.map(Template::new),
             authorities,
+            allowed_grpc_services: self.allowed_grpc_services,
             guards: self.guards,
         })
     }

@@ -1,4 +1,4 @@
-//! How a connection to an xDS server is secured.
+//! How a connection to an xDS server is secured, and who calls on it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,20 +14,30 @@ pub enum ChannelCredentials {
     Insecure,
     /// TLS, with a client certificate if there is one.
     Tls(TlsCredentials),
+    /// `google_default`: TLS with the system's roots, and the application default credentials of Google Cloud as
+    /// bearer tokens. What is supported of those is a service account's key file, from which tokens are signed.
+    GoogleDefault,
+}
+
+/// Who calls, beside the connection's own identity (gRFC A97). Never sent in plaintext.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CallCredentials {
+    /// `jwt_token_file`: a file that something else keeps fresh, whose JSON web token is sent as a bearer token.
+    JwtTokenFile(PathBuf),
 }
 
 /// Files for TLS to an xDS server (gRFC A65).
 ///
-/// They are read whenever a connection is made, so that a new connection sees new files. A connection that stands keeps
-/// what it was made with.
+/// They are read whenever a connection is made and at the interval. A new connection uses the newest files that are in
+/// order; a connection that stands keeps what it was made with.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TlsCredentials {
     /// Trusted roots; the system's if there is none.
     pub ca_certificate_file: Option<PathBuf>,
     /// Who this process is.
     pub identity: Option<IdentityFiles>,
-    /// Part of the configuration and of its identity; files are read per connection instead of at this interval.
-    /// 600 s by default.
+    /// How often the files are looked at while no connection is made; 600 s by default.
     pub refresh_interval: Duration,
 }
 

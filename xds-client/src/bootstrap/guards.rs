@@ -11,11 +11,23 @@ pub struct FeatureGuards {
     /// `GRPC_EXPERIMENTAL_XDS_AUTHORITY_REWRITE`: `auto_host_rewrite` of trusted servers is honoured (RDS-18).
     /// Default: `true`, because trust is already asked for server by server.
     pub authority_rewrite: bool,
+    /// `GRPC_EXPERIMENTAL_XDS_BOOTSTRAP_CALL_CREDS`: `call_creds` are read (BS-13). Default: `false`.
+    pub bootstrap_call_creds: bool,
+    /// `GRPC_EXPERIMENTAL_XDS_ENDPOINT_FALLBACK`: `fallback_on_reachability_only` is read (BS-45). Default: `false`.
+    pub endpoint_fallback: bool,
+    /// `GRPC_EXPERIMENTAL_XDS_MTLS_SPIFFE`: `spiffe_trust_bundle_map_file` is read (BS-35). Default: `false`.
+    pub mtls_spiffe: bool,
 }
 
 impl Default for FeatureGuards {
     fn default() -> Self {
-        Self { endpoint_hash_key_backward_compat: false, authority_rewrite: true }
+        Self {
+            endpoint_hash_key_backward_compat: false,
+            authority_rewrite: true,
+            bootstrap_call_creds: false,
+            endpoint_fallback: false,
+            mtls_spiffe: false,
+        }
     }
 }
 
@@ -34,6 +46,12 @@ impl FeatureGuards {
                 default.endpoint_hash_key_backward_compat,
             ),
             authority_rewrite: flag("GRPC_EXPERIMENTAL_XDS_AUTHORITY_REWRITE", default.authority_rewrite),
+            bootstrap_call_creds: flag(
+                "GRPC_EXPERIMENTAL_XDS_BOOTSTRAP_CALL_CREDS",
+                default.bootstrap_call_creds,
+            ),
+            endpoint_fallback: flag("GRPC_EXPERIMENTAL_XDS_ENDPOINT_FALLBACK", default.endpoint_fallback),
+            mtls_spiffe: flag("GRPC_EXPERIMENTAL_XDS_MTLS_SPIFFE", default.mtls_spiffe),
         }
     }
 }

@@ -77,6 +77,10 @@ impl<'a> Cursor<'a> {
         self.value.as_str().ok_or_else(|| self.expected("a string"))
     }
 
+    pub(super) fn boolean(&self) -> Result<bool, Invalid> {
+        self.value.as_bool().ok_or_else(|| self.expected("a boolean"))
+    }
+
     /// The key's string; absent or empty is `None`.
     pub(super) fn text(&self, key: &str) -> Result<Option<&'a str>, Invalid> {
         let text = self.field(key)?.map(|field| field.string()).transpose()?;

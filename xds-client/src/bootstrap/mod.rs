@@ -5,6 +5,7 @@ mod builder;
 mod certificate_provider;
 mod credentials;
 mod error;
+mod grpc_service;
 mod guards;
 mod json;
 mod load;
@@ -27,8 +28,9 @@ use mesh_core::runtime::Target;
 pub use authority::Authority;
 pub use builder::BootstrapBuilder;
 pub use certificate_provider::{CertificateProvider, FileWatcher};
-pub use credentials::{ChannelCredentials, IdentityFiles, TlsCredentials};
+pub use credentials::{CallCredentials, ChannelCredentials, IdentityFiles, TlsCredentials};
 pub use error::{BootstrapError, Origin, TargetError};
+pub use grpc_service::AllowedGrpcService;
 pub use guards::FeatureGuards;
 pub use node::Node;
 pub use server::{ServerConfig, ServerFeatures};
@@ -45,6 +47,7 @@ pub struct Bootstrap {
     client_template: Template,
     server_template: Option<Template>,
     authorities: BTreeMap<String, Authority>,
+    allowed_grpc_services: BTreeMap<String, AllowedGrpcService>,
     guards: FeatureGuards,
 }
 
@@ -65,7 +68,15 @@ impl Bootstrap {
     /// # Errors
     /// [`BootstrapError`] with line and column for bad JSON, with the field's path for anything else.
     pub fn from_json(json: &str) -> Result<Self, BootstrapError> {
-        parse::from_json(json, &Origin::Json, FeatureGuards::default())
+        Self::from_json_with(json, FeatureGuards::default())
+    }
+
+    /// As [`from_json`](Self::from_json), with the feature guards that the environment would set.
+    ///
+    /// # Errors
+    /// As [`from_json`](Self::from_json).
+    pub fn from_json_with(json: &str, guards: FeatureGuards) -> Result<Self, BootstrapError> {
+        parse::from_json(json, &Origin::Json, guards)
     }
 
     /// Starts a bootstrap in code.
@@ -100,6 +111,11 @@ impl Bootstrap {
     /// The federation's authorities, by name (gRFC A47).
     pub fn authorities(&self) -> &BTreeMap<String, Authority> {
         &self.authorities
+    }
+
+    /// The targets that servers which are not trusted may send calls to, by target URI (BS-46).
+    pub fn allowed_grpc_services(&self) -> &BTreeMap<String, AllowedGrpcService> {
+        &self.allowed_grpc_services
     }
 
     /// Behaviour that the environment switches on or off.

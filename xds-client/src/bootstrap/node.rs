@@ -73,6 +73,12 @@ fn to_value(value: &Value) -> ProtoValue {
 
 const USER_AGENT_NAME: &str = "mesh-rs";
 
-/// BS-26
-const CLIENT_FEATURES: [&str; 2] =
-    ["envoy.lb.does_not_support_overprovisioning", "xds.config.resource-in-sotw"];
+const CLIENT_FEATURES: [&str; 4] = [
+    // BS-26
+    "envoy.lb.does_not_support_overprovisioning",
+    "xds.config.resource-in-sotw",
+    // BS-27
+    "xds.endpoint.supports_lb_endpoint_collection",
+    // TR-35
+    "xds.config.supports-resource-ttl",
+];

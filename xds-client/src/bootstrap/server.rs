@@ -1,6 +1,6 @@
 //! An xDS server as the bootstrap describes it.
 
-use super::ChannelCredentials;
+use super::{CallCredentials, ChannelCredentials};
 
 /// An xDS server. Equal ones share one connection and one stream (BS-23): what counts is the URI, the credentials and
 /// the features that this library knows.
@@ -8,18 +8,30 @@ use super::ChannelCredentials;
 pub struct ServerConfig {
     uri: String,
     credentials: ChannelCredentials,
+    call_credentials: Vec<CallCredentials>,
     features: ServerFeatures,
 }
 
 impl ServerConfig {
     /// A server at `uri`, as a gRPC target: `host:port`, `dns:///host:port`.
     pub fn new(uri: impl Into<String>, credentials: ChannelCredentials) -> Self {
-        Self { uri: uri.into(), credentials, features: ServerFeatures::default() }
+        Self {
+            uri: uri.into(),
+            credentials,
+            call_credentials: Vec::new(),
+            features: ServerFeatures::default(),
+        }
     }
 
     /// A server that is reached in plaintext.
     pub fn insecure(uri: impl Into<String>) -> Self {
         Self::new(uri, ChannelCredentials::Insecure)
+    }
+
+    /// The same server, to which each stream says who calls. All of them are sent (BS-13).
+    #[must_use]
+    pub fn with_call_credentials(self, call_credentials: Vec<CallCredentials>) -> Self {
+        Self { call_credentials, ..self }
     }
 
     /// The same server with these features.
@@ -36,6 +48,11 @@ impl ServerConfig {
     /// How the connection to it is secured.
     pub fn credentials(&self) -> &ChannelCredentials {
         &self.credentials
+    }
+
+    /// Who each stream says that calls.
+    pub fn call_credentials(&self) -> &[CallCredentials] {
+        &self.call_credentials
     }
 
     /// What is special about it.

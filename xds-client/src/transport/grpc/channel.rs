@@ -16,6 +16,7 @@ pub(super) async fn connect(
 ) -> Result<Channel, TransportError> {
     let (scheme, tls) = match server.credentials() {
         ChannelCredentials::Insecure => ("http", None),
+        ChannelCredentials::GoogleDefault => ("https", Some(tls(TlsCredentials::default()).await?)),
         ChannelCredentials::Tls(credentials) => ("https", Some(tls(credentials.clone()).await?)),
     };
     let mut endpoint = Endpoint::from_shared(uri(scheme, server.uri()))

@@ -1,5 +1,7 @@
 //! Tables: one row per rule and spelling.
 
+mod credentials;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
@@ -20,11 +22,26 @@ fn servers() -> Value {
 
 /// A valid bootstrap with these keys added or replaced.
 fn with(extra: Value) -> Result<Bootstrap, BootstrapError> {
+    Bootstrap::from_json(&document(extra))
+}
+
+fn document(extra: Value) -> String {
     let mut document = json!({"xds_servers": servers()});
     if let Value::Object(extra) = extra {
         document.as_object_mut().unwrap().extend(extra);
     }
-    Bootstrap::from_json(&document.to_string())
+    document.to_string()
+}
+
+/// The same with every guard that is off by default on.
+fn guarded(extra: Value) -> Result<Bootstrap, BootstrapError> {
+    let guards = FeatureGuards {
+        bootstrap_call_creds: true,
+        endpoint_fallback: true,
+        mtls_spiffe: true,
+        ..FeatureGuards::default()
+    };
+    Bootstrap::from_json_with(&document(extra), guards)
 }
 
 fn with_server(server: Value) -> Result<Bootstrap, BootstrapError> {
@@ -234,72 +251,7 @@ fn servers_are_needed_and_keep_their_order() {
     assert_eq!(uris, ["b:1", "a:1", "c:1"]);
 }
 
-/// Proves: BS-09, BS-10.
-#[test]
-fn first_supported_credentials_count_and_only_they_are_checked() {
-    let at = "xds_servers[0].channel_creds";
-    let absent = with_server(json!({"server_uri": "a:1"}));
-    refused("absent", absent, "xds_servers[0]", "channel_creds is missing");
-    refused("empty", with_creds(json!([])), at, "no supported type");
-    let unsupported = with_creds(json!([{"type": "google_default"}, {"type": "mystery"}]));
-    refused("unsupported", unsupported, at, "found [\"google_default\", \"mystery\"]");
-
-    let tls = ChannelCredentials::Tls(TlsCredentials::default());
-    let bad = json!({"type": "tls", "config": {"certificate_file": "/only-this"}});
-    let rows = [
-        (json!([{"type": "mystery", "config": {"tls": 1}}, {"type": "tls"}, {"type": "insecure"}]), tls),
-        (json!([{"type": "insecure"}, {"type": "tls"}]), ChannelCredentials::Insecure),
-        (json!([{"type": "insecure"}, bad]), ChannelCredentials::Insecure),
-        (json!([{"type": "insecure", "config": {"whatever": 1}}]), ChannelCredentials::Insecure),
-    ];
-    for (creds, expected) in rows {
-        assert_eq!(with_creds(creds.clone()).unwrap(), expected, "{creds}");
-    }
-    let at = "xds_servers[0].channel_creds[0].config";
-    refused("selected and wrong", with_creds(json!([bad, {"type": "insecure"}])), at, "must be set together");
-}
-
-/// Proves: BS-12.
-#[test]
-fn tls_credentials_have_files_and_an_interval() {
-    let identity = IdentityFiles { certificate: "/c".into(), private_key: "/k".into() };
-    let default = TlsCredentials::default();
-    assert_eq!(default.refresh_interval, Duration::from_secs(600));
-    let rows = [
-        (json!({}), default.clone()),
-        (json!({"ca_certificate_file": ""}), default.clone()),
-        (
-            json!({"ca_certificate_file": "/ca"}),
-            TlsCredentials { ca_certificate_file: Some("/ca".into()), ..default.clone() },
-        ),
-        (
-            json!({"certificate_file": "/c", "private_key_file": "/k", "refresh_interval": "0.25s"}),
-            TlsCredentials {
-                identity: Some(identity),
-                refresh_interval: Duration::from_millis(250),
-                ..default
-            },
-        ),
-    ];
-    for (config, expected) in rows {
-        let creds = with_creds(json!([{"type": "tls", "config": config}])).unwrap();
-        assert_eq!(creds, ChannelCredentials::Tls(expected), "{config}");
-    }
-    let at = "xds_servers[0].channel_creds[0].config";
-    for config in [json!({"certificate_file": "/c"}), json!({"private_key_file": "/k"})] {
-        let row = config.to_string();
-        refused(&row, with_creds(json!([{"type": "tls", "config": config}])), at, "must be set together");
-    }
-    let at = "xds_servers[0].channel_creds[0].config.refresh_interval";
-    for text in
-        ["", "600", "s", "-1s", "0s", "1.s", ".5s", "1.0000000001s", "1e3s", "315576000001s", "1 s", "1h"]
-    {
-        let config = json!({"refresh_interval": text});
-        refused(text, with_creds(json!([{"type": "tls", "config": config}])), at, "expected seconds");
-    }
-}
-
-/// Proves: BS-17, BS-18.
+/// Proves: BS-17, BS-18, BS-19, BS-21.
 #[test]
 fn features_are_known_by_name_and_anything_else_is_ignored() {
     let features = |list: Value| {
@@ -326,28 +278,7 @@ fn features_are_known_by_name_and_anything_else_is_ignored() {
     }
 }
 
-#[test]
-fn servers_are_the_same_when_uri_credentials_and_known_features_are() {
-    let server = |uri: &str, creds: Value, features: Value| {
-        let server = json!({"server_uri": uri, "channel_creds": creds, "server_features": features});
-        with_server(server).unwrap().servers()[0].clone()
-    };
-    let plain = json!([{"type": "insecure"}]);
-    let tls = |config: Value| json!([{"type": "tls", "config": config}]);
-    let one = server("a:1", plain.clone(), json!([]));
-    assert_eq!(
-        one,
-        server("a:1", json!([{"type": "other"}, {"type": "insecure"}]), json!(["xds_v3", "new"]))
-    );
-    assert_ne!(one, server("a:2", plain.clone(), json!([])));
-    assert_ne!(one, server("a:1", tls(json!({})), json!([])));
-    assert_ne!(one, server("a:1", plain, json!(["trusted_xds_server"])));
-    let secure = server("a:1", tls(json!({"ca_certificate_file": "/a"})), json!([]));
-    assert_eq!(secure, server("a:1", tls(json!({"ca_certificate_file": "/a", "new": 1})), json!([])));
-    assert_ne!(secure, server("a:1", tls(json!({"ca_certificate_file": "/b"})), json!([])));
-}
-
-/// Proves: BS-24, BS-25, BS-26, BS-28, BS-29.
+/// Proves: BS-24, BS-25, BS-26, BS-27, BS-28, BS-29.
 #[test]
 fn node_on_the_wire_is_the_operators_plus_the_librarys() {
     let absent = with(json!({})).unwrap().node().to_proto();
@@ -358,7 +289,12 @@ fn node_on_the_wire_is_the_operators_plus_the_librarys() {
     }}));
     let node = full.unwrap().node().clone();
     let proto = node.to_proto();
-    let features = ["envoy.lb.does_not_support_overprovisioning", "xds.config.resource-in-sotw"];
+    let features = [
+        "envoy.lb.does_not_support_overprovisioning",
+        "xds.config.resource-in-sotw",
+        "xds.endpoint.supports_lb_endpoint_collection",
+        "xds.config.supports-resource-ttl",
+    ];
     for node in [&absent, &proto] {
         assert_eq!(node.user_agent_name, "mesh-rs");
         let version = UserAgentVersionType::UserAgentVersion(env!("CARGO_PKG_VERSION").into());
@@ -382,8 +318,8 @@ fn node_on_the_wire_is_the_operators_plus_the_librarys() {
         matches!(&metadata["deep"].kind, Some(Kind::StructValue(fields)) if fields.fields.contains_key("x"))
     );
     let reporting = node.to_load_report_proto().client_features;
-    assert_eq!(reporting[..2], features);
-    assert_eq!(reporting[2], "envoy.lrs.supports_send_all_clusters");
+    assert_eq!(reporting[..4], features);
+    assert_eq!(reporting[4], "envoy.lrs.supports_send_all_clusters");
     let camel = with(json!({"node": {"locality": {"subZone": "s"}}})).unwrap();
     assert_eq!(camel.node().locality, LocalityId { sub_zone: "s".into(), ..LocalityId::default() });
 }
@@ -392,7 +328,7 @@ fn node_on_the_wire_is_the_operators_plus_the_librarys() {
 #[test]
 fn certificate_providers_of_known_plugins_are_checked() {
     let provider = |plugin: &str, config: Value| {
-        with(json!({"certificate_providers": {"p": {"plugin_name": plugin, "config": config}}}))
+        guarded(json!({"certificate_providers": {"p": {"plugin_name": plugin, "config": config}}}))
     };
     assert!(provider("mystery", json!({"whatever": 1})).unwrap().certificate_providers().is_empty());
     let identity = |certificate: &str, key: &str| {
@@ -453,6 +389,41 @@ fn certificate_providers_of_known_plugins_are_checked() {
     assert_eq!(spelled.unwrap().certificate_providers()["p"], short.unwrap().certificate_providers()["p"]);
 }
 
+/// Proves: BS-35.
+#[test]
+fn a_spiffe_map_takes_the_place_of_the_roots() {
+    let json = json!({"certificate_providers": {"p": {"plugin_name": "file_watcher", "config":
+        {"ca_certificate_file": "/ca", "spiffe_trust_bundle_map_file": "/map"}}}});
+    let files = |bootstrap: Result<Bootstrap, BootstrapError>| {
+        let CertificateProvider::FileWatcher(files) = bootstrap.unwrap().certificate_providers()["p"].clone();
+        (files.ca_certificate_file, files.spiffe_trust_bundle_map_file)
+    };
+    assert_eq!(files(guarded(json.clone())), (None, Some("/map".into())));
+    assert_eq!(files(with(json)), (Some("/ca".into()), None), "not read without its guard");
+    let only = json!({"certificate_providers": {"p": {"plugin_name": "file_watcher", "config":
+        {"spiffe_trust_bundle_map_file": "/map"}}}});
+    refused("guard off", with(only), "certificate_providers[\"p\"].config", "at least one of");
+}
+
+/// Proves: BS-45.
+#[test]
+fn an_authority_may_fall_back_on_reachability_only() {
+    let json =
+        |value: Value| json!({"authorities": {"a": {"fallback_on_reachability_only": value}, "b": {}}});
+    let flags = |bootstrap: Result<Bootstrap, BootstrapError>| {
+        let bootstrap = bootstrap.unwrap();
+        ["a", "b"].map(|name| bootstrap.authorities()[name].fallback_on_reachability_only())
+    };
+    assert_eq!(flags(guarded(json(json!(true)))), [true, false]);
+    assert_eq!(flags(guarded(json(json!(false)))), [false, false]);
+    assert_eq!(flags(with(json(json!(true)))), [false, false], "not read without its guard");
+    assert_eq!(flags(with(json(json!("x")))), [false, false]);
+    let wrong = guarded(json(json!("true")));
+    refused("type", wrong, "authorities[\"a\"].fallback_on_reachability_only", "expected a boolean");
+    let code = Bootstrap::builder().server(ServerConfig::insecure("a:1")).fallback_on_reachability_only("b");
+    refused("code", code.build(), "authorities[\"b\"]", "no such authority");
+}
+
 /// Proves: BS-47.
 #[test]
 fn guards_know_true_and_false_only() {
@@ -461,6 +432,9 @@ fn guards_know_true_and_false_only() {
         let guards = FeatureGuards::read(|_| Some(text.to_owned()));
         assert_eq!(guards.authority_rewrite, expected, "{text}");
         assert_eq!(guards.endpoint_hash_key_backward_compat, expected, "{text}");
+        assert_eq!(guards.bootstrap_call_creds, expected, "{text}");
+        assert_eq!(guards.endpoint_fallback, expected, "{text}");
+        assert_eq!(guards.mtls_spiffe, expected, "{text}");
     }
     for text in ["", "1", "0", "yes", "no", " true", "t", "on"] {
         assert_eq!(FeatureGuards::read(|_| Some(text.to_owned())), default, "{text:?}");

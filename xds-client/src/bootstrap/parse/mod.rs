@@ -1,5 +1,7 @@
 //! A bootstrap from JSON.
 
+mod credentials;
+
 use std::path::PathBuf;
 
 use mesh_core::config::LocalityId;
@@ -7,9 +9,11 @@ use serde_json::Value;
 
 use super::json::{Cursor, Invalid};
 use super::{
-    Bootstrap, BootstrapBuilder, BootstrapError, CertificateProvider, ChannelCredentials, FeatureGuards,
-    FileWatcher, IdentityFiles, Node, Origin, ServerConfig, ServerFeatures, TlsCredentials,
+    AllowedGrpcService, Bootstrap, BootstrapBuilder, BootstrapError, CertificateProvider, FeatureGuards,
+    FileWatcher, Node, Origin, ServerConfig, ServerFeatures,
 };
+
+use credentials::{call_credentials, channel_credentials, identity};
 
 pub(super) fn from_json(
     json: &str,
@@ -25,15 +29,15 @@ pub(super) fn from_json(
             reason: text.split(" at line ").next().unwrap_or_default().to_owned(),
         }
     })?;
-    bootstrap(&Cursor::root(&document))
+    bootstrap(&Cursor::root(&document), guards)
         .map_err(|Invalid { path, reason }| BootstrapError::Invalid { origin: origin.clone(), path, reason })?
         .guards(guards)
         .build_from(origin)
 }
 
-fn bootstrap(root: &Cursor<'_>) -> Result<BootstrapBuilder, Invalid> {
+fn bootstrap(root: &Cursor<'_>, guards: FeatureGuards) -> Result<BootstrapBuilder, Invalid> {
     let mut builder = Bootstrap::builder();
-    for server in servers(&root.required("xds_servers")?)? {
+    for server in servers(&root.required("xds_servers")?, guards)? {
         builder = builder.server(server);
     }
     // BS-24
@@ -42,7 +46,7 @@ fn bootstrap(root: &Cursor<'_>) -> Result<BootstrapBuilder, Invalid> {
     }
     if let Some(field) = root.field("certificate_providers")? {
         for (name, entry) in field.entries()? {
-            if let Some(provider) = certificate_provider(&entry)? {
+            if let Some(provider) = certificate_provider(&entry, guards)? {
                 builder = builder.certificate_provider(name, provider);
             }
         }
@@ -56,18 +60,31 @@ fn bootstrap(root: &Cursor<'_>) -> Result<BootstrapBuilder, Invalid> {
     if let Some(field) = root.field("authorities")? {
         for (name, entry) in field.entries()? {
             let template = entry.text("client_listener_resource_name_template")?.map(str::to_owned);
-            let own = entry.field("xds_servers")?.map(|list| servers(&list)).transpose()?;
+            let own = entry.field("xds_servers")?.map(|list| servers(&list, guards)).transpose()?;
             builder = builder.authority(name, template, own.unwrap_or_default());
+            // BS-45
+            let reachability_only = match entry.field("fallback_on_reachability_only")? {
+                Some(field) if guards.endpoint_fallback => field.boolean()?,
+                _ => false,
+            };
+            if reachability_only {
+                builder = builder.fallback_on_reachability_only(name);
+            }
+        }
+    }
+    if let Some(field) = root.field("allowed_grpc_services")? {
+        for (target, entry) in field.entries()? {
+            builder = builder.allowed_grpc_service(target, allowed_grpc_service(&entry, guards)?);
         }
     }
     Ok(builder)
 }
 
-fn servers(list: &Cursor<'_>) -> Result<Vec<ServerConfig>, Invalid> {
-    list.elements()?.iter().map(server).collect()
+fn servers(list: &Cursor<'_>, guards: FeatureGuards) -> Result<Vec<ServerConfig>, Invalid> {
+    list.elements()?.iter().map(|entry| server(entry, guards)).collect()
 }
 
-fn server(entry: &Cursor<'_>) -> Result<ServerConfig, Invalid> {
+fn server(entry: &Cursor<'_>, guards: FeatureGuards) -> Result<ServerConfig, Invalid> {
     let uri = entry.required("server_uri")?.string()?;
     let credentials = channel_credentials(&entry.required("channel_creds")?)?;
     let mut features = ServerFeatures::default();
@@ -79,52 +96,14 @@ fn server(entry: &Cursor<'_>) -> Result<ServerConfig, Invalid> {
             }
         }
     }
-    Ok(ServerConfig::new(uri, credentials).with_features(features))
+    let call_credentials = call_credentials(entry, guards)?;
+    Ok(ServerConfig::new(uri, credentials).with_call_credentials(call_credentials).with_features(features))
 }
 
-/// BS-09, BS-10: the first supported type counts; the configuration of the others is not looked at.
-fn channel_credentials(list: &Cursor<'_>) -> Result<ChannelCredentials, Invalid> {
-    let mut unsupported = Vec::new();
-    let mut selected = None;
-    for entry in list.elements()? {
-        let kind = entry.required("type")?.string()?;
-        match kind {
-            _ if selected.is_some() => {}
-            "insecure" | "tls" => selected = Some((kind, entry)),
-            other => unsupported.push(other),
-        }
-    }
-    match selected {
-        Some(("tls", entry)) => {
-            let config = entry.field("config")?;
-            let credentials = config.map(|config| tls(&config)).transpose()?;
-            Ok(ChannelCredentials::Tls(credentials.unwrap_or_default()))
-        }
-        // BS-11
-        Some(_) => Ok(ChannelCredentials::Insecure),
-        None => Err(list
-            .invalid(format!("no supported type: expected \"insecure\" or \"tls\", found {unsupported:?}"))),
-    }
-}
-
-/// BS-12
-fn tls(config: &Cursor<'_>) -> Result<TlsCredentials, Invalid> {
-    let default = TlsCredentials::default();
-    Ok(TlsCredentials {
-        ca_certificate_file: config.text("ca_certificate_file")?.map(PathBuf::from),
-        identity: identity(config)?,
-        refresh_interval: config.interval("refresh_interval")?.unwrap_or(default.refresh_interval),
-    })
-}
-
-fn identity(config: &Cursor<'_>) -> Result<Option<IdentityFiles>, Invalid> {
-    match (config.text("certificate_file")?, config.text("private_key_file")?) {
-        (None, None) => Ok(None),
-        (Some(certificate), Some(key)) => {
-            Ok(Some(IdentityFiles { certificate: certificate.into(), private_key: key.into() }))
-        }
-        _ => Err(config.invalid("certificate_file and private_key_file must be set together or not at all")),
-    }
+/// BS-46
+fn allowed_grpc_service(entry: &Cursor<'_>, guards: FeatureGuards) -> Result<AllowedGrpcService, Invalid> {
+    let service = AllowedGrpcService::new(channel_credentials(&entry.required("channel_creds")?)?);
+    Ok(service.with_call_credentials(call_credentials(entry, guards)?))
 }
 
 /// Name, version and features in the file are passed over (BS-25).
@@ -147,17 +126,26 @@ fn node(field: &Cursor<'_>) -> Result<Node, Invalid> {
 }
 
 /// `None` for an unknown plugin (BS-30).
-fn certificate_provider(entry: &Cursor<'_>) -> Result<Option<CertificateProvider>, Invalid> {
+fn certificate_provider(
+    entry: &Cursor<'_>,
+    guards: FeatureGuards,
+) -> Result<Option<CertificateProvider>, Invalid> {
     if entry.required("plugin_name")?.string()? != "file_watcher" {
         return Ok(None);
     }
     // BS-31
     let config = entry.required("config")?;
     let default = FileWatcher::default();
+    // BS-35
+    let spiffe_map = match guards.mtls_spiffe {
+        true => config.text("spiffe_trust_bundle_map_file")?.map(PathBuf::from),
+        false => None,
+    };
+    let roots = config.text("ca_certificate_file")?.map(PathBuf::from);
     Ok(Some(CertificateProvider::FileWatcher(FileWatcher {
         identity: identity(&config)?,
-        ca_certificate_file: config.text("ca_certificate_file")?.map(PathBuf::from),
-        spiffe_trust_bundle_map_file: config.text("spiffe_trust_bundle_map_file")?.map(PathBuf::from),
+        ca_certificate_file: roots.filter(|_| spiffe_map.is_none()),
+        spiffe_trust_bundle_map_file: spiffe_map,
         refresh_interval: config.interval("refresh_interval")?.unwrap_or(default.refresh_interval),
     })))
 }
