@@ -5,7 +5,7 @@ use mesh_core::config::Name;
 use super::Options;
 use crate::bootstrap::{Authority, Bootstrap, ServerConfig};
 use crate::protocol::{
-    AuthoritySettings, DataErrors, OnTimeout, ServerId, ServerSettings, Settings, Variant,
+    AuthoritySettings, DataErrors, Fallback, OnTimeout, ServerId, ServerSettings, Settings, Variant,
 };
 
 /// The bootstrap's servers, each once, and the settings that name them by their places.
@@ -20,7 +20,13 @@ impl Plan {
         let mut servers = Vec::new();
         let default_authority = list(&mut servers, bootstrap.servers());
         let authority = |(name, known): (&String, &Authority)| {
-            (Name::from(name.as_str()), list(&mut servers, known.servers()))
+            let settings = list(&mut servers, known.servers());
+            // BS-45
+            let fallback = match known.fallback_on_reachability_only() {
+                true => Fallback::OnUnreachability,
+                false => Fallback::WhenMissing,
+            };
+            (Name::from(name.as_str()), AuthoritySettings { fallback, ..settings })
         };
         let authorities = bootstrap.authorities().iter().map(authority).collect();
         let of_servers = servers.iter().map(|server| of_server(server, options)).collect();
