@@ -39,6 +39,10 @@ impl Protocol for Plain {
         None
     }
 
+    fn is_success(_: StatusCode, _: &HeaderMap) -> bool {
+        true
+    }
+
     fn code(_: &MeshError) -> u32 {
         14
     }

@@ -39,6 +39,11 @@ impl Protocol for Grpc {
         Some(Outcome { code: code as u32, pushback: Pushback::from_headers(headers) })
     }
 
+    /// Without a status there is no success.
+    fn is_success(_: StatusCode, last: &HeaderMap) -> bool {
+        code(last) == Some(Code::Ok)
+    }
+
     fn code(error: &MeshError) -> u32 {
         status::code(error) as u32
     }

@@ -69,8 +69,9 @@ pub struct ClusterSettings {
     pub outlier_detection: Option<OutlierDetection>,
     /// Service name and namespace for metric labels (`com.google.csm.telemetry_labels`).
     pub telemetry_labels: Option<(Name, Name)>,
-    /// Whether load is reported to the server that sent the cluster (gRFC A27).
-    pub load_reporting: bool,
+    /// The server that load is reported to, by the name that the configuration source knows it by: the one that sent the
+    /// cluster (gRFC A27, A47). `None`: load is not reported.
+    pub load_reporting: Option<Name>,
     /// Which of the endpoints' own metrics go into load reports (gRFC A85).
     pub reported_metrics: Arc<[ReportedMetric]>,
 }
@@ -87,7 +88,7 @@ impl ClusterSettings {
             max_requests: MaxRequests::default(),
             outlier_detection: None,
             telemetry_labels: None,
-            load_reporting: false,
+            load_reporting: None,
             reported_metrics: Arc::default(),
         }
     }

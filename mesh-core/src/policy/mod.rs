@@ -6,6 +6,7 @@
 pub mod circuit_breaker;
 pub mod dns;
 pub mod lb;
+pub mod load_report;
 pub mod matcher;
 pub mod retry;
 pub mod route;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
+use http_body::Body;
 use tokio::time::Instant;
 
 use crate::policy::lb::{EndpointLoad, PickContext};
@@ -104,16 +105,20 @@ impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Call<P, C> {
         let previous_attempts = retry.as_ref().map_or(0, |retry| retry.previous_attempts());
         P::stamp(request.headers_mut(), Stamp { previous_attempts, remaining });
         let permit = retry.and_then(CallRetry::take_permit);
-        let Admitted { connection, admission, endpoint } = admitted;
-        Ok((connection.send(request), Attempt { admission, endpoint, _permit: permit }))
+        let Admitted { connection, admission, endpoint, unsent } = admitted;
+        let recording = unsent.map(|unsent| unsent.send(P::is_success));
+        Ok((connection.send(request), Attempt { admission, endpoint, _permit: permit, recording }))
     }
 
     /// Whether a response's head leads to another attempt instead of the caller, and after which wait.
-    pub(super) fn after_head<T>(
+    pub(super) fn after_head<T: Body>(
         &mut self,
         response: &Response<T>,
         attempt: &mut Option<Attempt>,
     ) -> Option<Duration> {
+        if let Some(attempt) = attempt {
+            attempt.on_head::<P, T>(response);
+        }
         let retry = self.retry.as_deref()?;
         match P::classify_head(response.status(), response.headers()) {
             // RT-43: a response that ends with its head does not commit

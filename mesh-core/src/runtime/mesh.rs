@@ -14,8 +14,8 @@ use super::balance::{Pool, PoolSettings};
 use super::circuit_breaker::LoadRegistry;
 use super::connect::{Connect, Http2Settings};
 use super::rng::Randomness;
-use super::target::{Compiler, TargetContext, TargetHandle};
-use super::{ChannelError, ConfigSource, FixedSource, Target};
+use super::target::{Compiler, Counts, TargetContext, TargetHandle};
+use super::{ChannelError, ConfigSource, FixedSource, LoadStore, Target};
 
 /// Everything that the channels of a process share: where configurations come from, connections, and the counts that
 /// circuit breakers go by.
@@ -41,6 +41,7 @@ struct Inner {
     retry_budget: RetryBudget,
     randomness: Arc<Randomness>,
     loads: Arc<LoadRegistry>,
+    load_store: Option<Arc<LoadStore>>,
     /// A [`Domain`] for each pair of request body and connector, and for each runtime: tasks and connections of a
     /// runtime that has ended are of no use to the next.
     domains: Mutex<HashMap<(TypeId, runtime::Id), Arc<dyn Any + Send + Sync>>>,
@@ -109,7 +110,8 @@ impl Mesh {
         let watch = self.0.source.watch(target).map_err(|error| ChannelError::source(target, error))?;
         let inner = &self.0;
         let context = TargetContext::new(target.clone(), self.node_id(), inner.randomness.clone());
-        let compiler = Compiler::new(domain.pool.clone(), inner.loads.clone(), inner.randomness.clone());
+        let counts = Counts { loads: inner.loads.clone(), store: inner.load_store.clone() };
+        let compiler = Compiler::new(domain.pool.clone(), counts, inner.randomness.clone());
         let handle = Arc::new(TargetHandle::start(context, watch, compiler));
         targets.retain(|_, handle| handle.strong_count() > 0);
         targets.insert(target.clone(), Arc::downgrade(&handle));
@@ -203,6 +205,7 @@ impl MeshBuilder {
     /// The mesh.
     pub fn build(self) -> Mesh {
         Mesh(Arc::new(Inner {
+            load_store: self.source.load_store(),
             source: self.source,
             pool: self.pool,
             http2: self.http2,

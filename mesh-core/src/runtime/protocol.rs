@@ -25,6 +25,10 @@ pub trait Protocol: Debug + Send + Sync + 'static {
     /// is the caller's from now on (RT-43).
     fn classify_head(status: StatusCode, headers: &HeaderMap) -> Option<Outcome>;
 
+    /// Whether an attempt succeeded, as load reports count it: by the status of its response's head, and by the headers that
+    /// came last. Those are the trailers, the head's where the response ends with its head, or none.
+    fn is_success(status: StatusCode, last: &HeaderMap) -> bool;
+
     /// The code under which retry policies know an error that was made here.
     fn code(error: &MeshError) -> u32;
 

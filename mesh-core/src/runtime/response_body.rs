@@ -43,10 +43,13 @@ impl<T: Body<Data = Bytes, Error = BodyError>> Body for ResponseBody<T> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, MeshError>>> {
         let mut this = self.project();
-        let Some(body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let Some(mut body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         let is_overdue = this.deadline.is_some_and(|deadline| deadline <= Instant::now());
-        match if is_overdue { Poll::Pending } else { body.poll_frame(cx) } {
+        match if is_overdue { Poll::Pending } else { body.as_mut().poll_frame(cx) } {
             Poll::Ready(Some(Ok(frame))) => {
+                if let Some(attempt) = this.attempt {
+                    attempt.on_frame(frame.trailers_ref(), &*body);
+                }
                 if frame.is_trailers() {
                     *this.attempt = None;
                 }
@@ -58,7 +61,9 @@ impl<T: Body<Data = Bytes, Error = BodyError>> Body for ResponseBody<T> {
                 Poll::Ready(Some(Err(error)))
             }
             Poll::Ready(None) => {
-                *this.attempt = None;
+                if let Some(mut attempt) = this.attempt.take() {
+                    attempt.on_end();
+                }
                 Poll::Ready(None)
             }
             Poll::Pending if is_overdue || this.timer.as_mut().poll_passed(cx, *this.deadline).is_ready() => {

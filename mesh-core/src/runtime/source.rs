@@ -10,6 +10,8 @@ use tokio::time;
 
 use crate::config::{MeshConfig, Name};
 
+use super::LoadStore;
+
 /// Gives a target's configuration: an xDS client, a fixed configuration, a test.
 ///
 /// The runtime never asks where a configuration came from.
@@ -23,6 +25,13 @@ pub trait ConfigSource: Debug + Send + Sync + 'static {
     /// Who asks, for error texts: the xDS node id (OB-23). Empty if there is none.
     fn node_id(&self) -> Name {
         "".into()
+    }
+
+    /// Where the mesh counts what its clusters have to do, for the reports that they are configured to make
+    /// ([`ClusterSettings::load_reporting`](crate::config::ClusterSettings::load_reporting)). `None`, the default: nothing
+    /// is counted. Asked once per mesh.
+    fn load_store(&self) -> Option<Arc<LoadStore>> {
+        None
     }
 }
 

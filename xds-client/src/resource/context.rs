@@ -7,6 +7,8 @@ use crate::bootstrap::{Bootstrap, FeatureGuards, ServerConfig};
 /// What decoding may depend on: the server that sent the resource, and the bootstrap.
 #[derive(Debug, Clone, Default)]
 pub struct DecodeContext {
+    /// The server's URI.
+    pub server: Name,
     /// The server has the feature `trusted_xds_server` (BS-20).
     pub trusted_server: bool,
     /// Instance names of the bootstrap's certificate providers (TLS-05).
@@ -23,6 +25,7 @@ impl DecodeContext {
     /// The context for what `server` sends in SotW xDS, without a limit of size.
     pub fn new(bootstrap: &Bootstrap, server: &ServerConfig) -> Self {
         Self {
+            server: server.uri().into(),
             trusted_server: server.features().trusted_xds_server,
             certificate_providers: bootstrap.certificate_providers().keys().cloned().collect(),
             guards: bootstrap.guards(),

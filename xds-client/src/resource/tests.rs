@@ -270,9 +270,16 @@ fn context_holds_the_server_and_the_bootstrap_and_nothing_of_the_application() {
         .map(|credentials| ServerConfig::new("a:1", credentials).with_features(features));
     let bootstrap = Bootstrap::builder().server(servers[0].clone()).build().unwrap();
     let contexts = servers.map(|server| {
-        let DecodeContext { trusted_server, certificate_providers, guards, incremental, max_resource_size } =
-            DecodeContext::new(&bootstrap, &server);
-        assert_eq!((incremental, max_resource_size), (false, None));
+        let context = DecodeContext::new(&bootstrap, &server);
+        let DecodeContext {
+            server,
+            trusted_server,
+            certificate_providers,
+            guards,
+            incremental,
+            max_resource_size,
+        } = context;
+        assert_eq!((&*server, incremental, max_resource_size), ("a:1", false, None));
         (trusted_server, certificate_providers, guards)
     });
     assert_eq!(contexts[0], contexts[1]);

@@ -7,8 +7,10 @@ use rand::Rng;
 use crate::config::{Name, ResourceError};
 use crate::policy::lb::{EndpointLoad, Pick, PickContext};
 use crate::runtime::attempt::InFlightAt;
+use crate::runtime::balance::Slot;
 use crate::runtime::circuit_breaker::{Admission, ClusterLoad};
 use crate::runtime::connect::{Connect, Connection};
+use crate::runtime::load_report::Unsent;
 use crate::runtime::{MeshError, MeshErrorKind};
 
 use super::TargetContext;
@@ -36,6 +38,8 @@ pub(crate) struct Admitted<T> {
     pub(crate) connection: T,
     pub(crate) admission: Admission,
     pub(crate) endpoint: InFlightAt,
+    /// Where load is reported.
+    pub(crate) unsent: Option<Unsent>,
 }
 
 /// Why there is nothing to be had.
@@ -96,6 +100,9 @@ impl<B: 'static, C: Connect<B>> Cluster<B, C> {
                     return Picked::Failed(Refusal { error, temporary });
                 }
                 Pick::Drop(category) => {
+                    if let Some(reporting) = &leaf.reporting {
+                        reporting.drop_in(&category);
+                    }
                     let reason = format!("the control plane wants this call dropped ({category})");
                     return self.refuse(MeshErrorKind::Dropped, reason);
                 }
@@ -105,17 +112,26 @@ impl<B: 'static, C: Connect<B>> Cluster<B, C> {
                 continue;
             }
             if let Some(connection) = slot.connection().filter(Connection::is_open) {
-                return self.admit(leaf, connection, || InFlightAt::new(&slot.load, slot.addresses.first()));
+                return self.admit(leaf, connection, slot);
             }
         }
         Picked::Wait(version)
     }
 
     /// LB-22: the circuit breaker comes after the drops.
-    fn admit<T>(&self, leaf: &Leaf<B, C>, connection: T, endpoint: impl FnOnce() -> InFlightAt) -> Picked<T> {
+    fn admit<T>(&self, leaf: &Leaf<B, C>, connection: T, slot: &Slot<T>) -> Picked<T> {
         match Admission::request(&leaf.load, leaf.max_requests) {
-            Some(admission) => Picked::Endpoint(Admitted { connection, admission, endpoint: endpoint() }),
+            Some(admission) => Picked::Endpoint(Admitted {
+                connection,
+                admission,
+                endpoint: InFlightAt::new(&slot.load, slot.addresses.first()),
+                unsent: leaf.reporting.as_ref().map(|reporting| reporting.attempt(&slot.locality)),
+            }),
             None => {
+                // TR-67
+                if let Some(reporting) = &leaf.reporting {
+                    reporting.drop_over_limit();
+                }
                 let reason = format!("{} calls are in flight, the most allowed", leaf.max_requests.0);
                 self.refuse(MeshErrorKind::CircuitBreaker, reason)
             }

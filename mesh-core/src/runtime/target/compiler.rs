@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use tokio::time::Instant;
+
 use crate::config::{self, Discovery, MeshConfig, Name, ResourceError};
+use crate::runtime::LoadStore;
 use crate::runtime::balance::{ClusterHandle, Pool};
 use crate::runtime::circuit_breaker::LoadRegistry;
 use crate::runtime::connect::Connect;
@@ -16,11 +19,19 @@ use super::{Cluster, Snapshot, TargetContext};
 /// Compiles a target's successive configurations; what did not change is kept.
 pub(crate) struct Compiler<B: 'static, C: Connect<B>> {
     pool: Arc<Pool<B, C>>,
-    loads: Arc<LoadRegistry>,
+    counts: Counts,
     randomness: Arc<Randomness>,
     current: Option<Arc<MeshConfig>>,
     routes: Option<Arc<Routes>>,
     leaves: HashMap<Name, Live<B, C>>,
+}
+
+/// What a mesh counts of its clusters.
+pub(crate) struct Counts {
+    /// For circuit breakers and retry budgets.
+    pub(crate) loads: Arc<LoadRegistry>,
+    /// For load reports; `None`: nobody takes them.
+    pub(crate) store: Option<Arc<LoadStore>>,
 }
 
 /// A cluster that has endpoints of its own, and what it was made from.
@@ -30,8 +41,8 @@ struct Live<B: 'static, C: Connect<B>> {
 }
 
 impl<B: Send + 'static, C: Connect<B>> Compiler<B, C> {
-    pub(crate) fn new(pool: Arc<Pool<B, C>>, loads: Arc<LoadRegistry>, randomness: Arc<Randomness>) -> Self {
-        Self { pool, loads, randomness, current: None, routes: None, leaves: HashMap::new() }
+    pub(crate) fn new(pool: Arc<Pool<B, C>>, counts: Counts, randomness: Arc<Randomness>) -> Self {
+        Self { pool, counts, randomness, current: None, routes: None, leaves: HashMap::new() }
     }
 
     /// `None`: nothing has changed that clusters do not tell calls themselves, as they do of endpoints.
@@ -143,9 +154,11 @@ impl<B: Send + 'static, C: Connect<B>> Compiler<B, C> {
         gone: Arc<OnceLock<ResourceError>>,
     ) -> Live<B, C> {
         let settings = cluster.settings.clone();
-        let load = self.loads.load(&settings);
-        let leaf = Arc::new(Leaf { handle, load, max_requests: settings.max_requests, gone });
-        Live { cluster: cluster.clone(), leaf }
+        let load = self.counts.loads.load(&settings);
+        let reporting =
+            self.counts.store.as_ref().and_then(|store| store.start(Instant::now().into_std(), &settings));
+        let leaf = Leaf { handle, load, max_requests: settings.max_requests, reporting, gone };
+        Live { cluster: cluster.clone(), leaf: Arc::new(leaf) }
     }
 
     /// What calls to a cluster see.

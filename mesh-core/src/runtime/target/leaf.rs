@@ -10,12 +10,15 @@ use crate::policy::lb::Connectivity;
 use crate::runtime::balance::{ClusterHandle, Published};
 use crate::runtime::circuit_breaker::ClusterLoad;
 use crate::runtime::connect::Connect;
+use crate::runtime::load_report::Reporting;
 
 /// A cluster that has endpoints of its own, and its limits.
 pub(crate) struct Leaf<B: 'static, C: Connect<B>> {
     pub(crate) handle: Arc<ClusterHandle<B, C>>,
     pub(crate) load: Arc<ClusterLoad>,
     pub(crate) max_requests: MaxRequests,
+    /// Where the control plane wants its load reported.
+    pub(super) reporting: Option<Reporting>,
     /// Why calls are not to wait for it any more.
     pub(super) gone: Arc<OnceLock<ResourceError>>,
 }

@@ -104,7 +104,8 @@ fn read(cluster: &proto::Cluster, context: &DecodeContext) -> Checked<Cluster> {
         max_requests: max_requests(cluster),
         outlier_detection: outlier_detection.within("outlier_detection")?,
         telemetry_labels: Some((label("service_name"), label("service_namespace"))),
-        load_reporting: cluster.lrs_server.is_some(),
+        // TR-47: the same message from another server is another cluster
+        load_reporting: cluster.lrs_server.as_ref().map(|_| context.server.clone()),
         reported_metrics: reported_metrics(&cluster.lrs_report_endpoint_metrics),
     };
     Ok(Cluster {

@@ -281,8 +281,20 @@ const TRANSPORT_SOCKETS: &[Row<Proto>] = &[
 #[test]
 fn load_reports_and_transport_sockets() {
     check(&ClusterType, &eds(), TRANSPORT_SOCKETS);
-    assert!(decoded(&everything()).settings.load_reporting);
-    assert!(!decoded(&eds()).settings.load_reporting);
+}
+
+/// Proves: TR-47, TR-64.
+#[test]
+fn load_is_reported_to_the_server_that_sent_the_cluster() {
+    let from = |server: &str, cluster: &Proto| {
+        let context = DecodeContext { server: server.into(), ..DecodeContext::default() };
+        decode::<Cluster>(&ClusterType, &context, cluster).unwrap()
+    };
+    let reporting = Proto { lrs_server: from_self(), ..eds() };
+    assert_eq!(from("a:1", &reporting).settings.load_reporting, Some("a:1".into()));
+    assert_ne!(from("a:1", &reporting), from("b:1", &reporting), "the same message is another cluster");
+    assert_eq!(from("a:1", &eds()).settings.load_reporting, None);
+    assert_eq!(from("a:1", &eds()), from("b:1", &eds()));
 }
 
 /// Proves: CDS-11.
@@ -361,7 +373,7 @@ fn everything_is_in_the_value() {
         (LocalityPolicy::Weighted, &LbPolicy::RoundRobin)
     );
     assert_eq!(settings.max_requests, MaxRequests(7));
-    assert!(settings.outlier_detection.is_some() && settings.load_reporting);
+    assert!(settings.outlier_detection.is_some() && settings.load_reporting.is_some());
     assert_eq!(settings.telemetry_labels, Some(("s".into(), "n".into())));
     assert_eq!(settings.reported_metrics.len(), 2);
 }

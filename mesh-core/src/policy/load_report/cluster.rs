@@ -1,0 +1,81 @@
+//! The load of one cluster.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::config::{LocalityId, Name};
+
+use super::on_demand::OnDemand;
+use super::{LocalityCounts, LocalitySums};
+
+/// What one cluster has had to do since its last report.
+#[derive(Debug, Default)]
+pub struct ClusterCounts {
+    localities: OnDemand<LocalityId, LocalityCounts>,
+    drops: OnDemand<Name, AtomicU64>,
+    drops_without_category: AtomicU64,
+}
+
+/// What one cluster had to do between two reports (TR-66).
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClusterReport {
+    /// Its name.
+    pub cluster: Name,
+    /// The name under which its endpoints are discovered.
+    pub service_name: Name,
+    /// How long it took.
+    pub interval: Duration,
+    /// What was counted.
+    pub sums: ClusterSums,
+}
+
+/// What was counted for a cluster between two reports; what did not happen is not there.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ClusterSums {
+    /// The requests by locality.
+    pub localities: BTreeMap<LocalityId, LocalitySums>,
+    /// Calls that were dropped by the control plane's wish, by category.
+    pub drops: BTreeMap<Name, u64>,
+    /// Those and the calls that the circuit breaker refused (TR-67).
+    pub total_drops: u64,
+}
+
+impl ClusterCounts {
+    /// The counts of one locality.
+    pub fn locality(&self, id: &LocalityId) -> Arc<LocalityCounts> {
+        self.localities.entry(id, usize::MAX, || id.clone()).unwrap_or_default()
+    }
+
+    /// A call was dropped by the control plane's wish.
+    pub fn drop_in(&self, category: &Name) {
+        if let Some(count) = self.drops.entry(category, usize::MAX, || category.clone()) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A call was refused by the circuit breaker.
+    pub fn drop_over_limit(&self) {
+        self.drops_without_category.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What was counted since the last time. `None`: nothing, and nothing is in progress.
+    pub fn take(&self) -> Option<ClusterSums> {
+        let localities: BTreeMap<_, _> = self
+            .localities
+            .load()
+            .iter()
+            .filter_map(|(id, counts)| Some((id.clone(), counts.take()?)))
+            .collect();
+        let drops = self.drops.load();
+        let drops =
+            drops.iter().map(|(category, count)| (category.clone(), count.swap(0, Ordering::Relaxed)));
+        let drops: BTreeMap<_, _> = drops.filter(|(_, count)| *count > 0).collect();
+        // TR-67
+        let total_drops =
+            self.drops_without_category.swap(0, Ordering::Relaxed) + drops.values().sum::<u64>();
+        let load = ClusterSums { localities, drops, total_drops };
+        (load != ClusterSums::default()).then_some(load)
+    }
+}

@@ -1,0 +1,95 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, StatusCode};
+
+use super::{LoadStore, Reporting};
+use crate::config::{ClusterSettings, LocalityId, Name};
+use crate::policy::load_report::LocalitySums;
+
+fn settings(cluster: &str, server: Option<&str>) -> ClusterSettings {
+    ClusterSettings { load_reporting: server.map(Name::from), ..ClusterSettings::new(cluster) }
+}
+
+fn succeed(_: StatusCode, _: &HeaderMap) -> bool {
+    true
+}
+
+/// Proves: TR-47, TR-64.
+#[test]
+fn a_server_gets_the_reports_of_the_clusters_that_it_supplied() {
+    let (store, now) = (Arc::new(LoadStore::default()), Instant::now());
+    assert!(store.start(now, &settings("quiet", None)).is_none());
+    let here = store.start(now, &settings("a", Some("one"))).unwrap();
+    let also_here = store.start(now, &settings("a", Some("one"))).unwrap();
+    let there = store.start(now, &settings("a", Some("two"))).unwrap();
+    here.drop_over_limit();
+    also_here.drop_over_limit();
+    there.drop_over_limit();
+    let drops = |server: &str| {
+        let reports = store.take(now, server, |_| true);
+        reports.iter().map(|report| (report.cluster.to_string(), report.sums.total_drops)).collect::<Vec<_>>()
+    };
+    assert_eq!(drops("one"), [("a".to_owned(), 2)], "all configurations count together");
+    assert_eq!(drops("two"), [("a".to_owned(), 1)]);
+    assert_eq!(drops("three"), []);
+}
+
+/// Proves: TR-66.
+#[test]
+fn the_interval_is_measured_per_cluster() {
+    let (store, start) = (Arc::new(LoadStore::default()), Instant::now());
+    let second = Duration::from_secs(1);
+    let a = store.start(start, &settings("a", Some("s"))).unwrap();
+    let b = store.start(start + second, &settings("b", Some("s"))).unwrap();
+    let take = |seconds: u32, wanted: &[&str]| {
+        [&a, &b].into_iter().for_each(Reporting::drop_over_limit);
+        let reports = store.take(start + second * seconds, "s", |cluster| wanted.contains(&cluster));
+        reports
+            .into_iter()
+            .map(|report| (report.cluster.to_string(), report.interval.as_secs(), report.sums.total_drops))
+            .collect::<Vec<_>>()
+    };
+    let row = |cluster: &str, interval, drops| (cluster.to_owned(), interval, drops);
+    assert_eq!(take(3, &["a", "b"]), [row("a", 3, 1), row("b", 2, 1)]);
+    assert_eq!(take(4, &["a"]), [row("a", 1, 1)], "only what the server asked for");
+    assert_eq!(take(10, &["a", "b"]), [row("a", 6, 1), row("b", 7, 2)], "the rest has been kept");
+}
+
+/// Proves: TR-69.
+#[test]
+fn a_cluster_that_has_gone_is_reported_until_its_last_call_has_ended() {
+    let (store, now) = (Arc::new(LoadStore::default()), Instant::now());
+    let servers = store.servers();
+    let cluster = store.start(now, &settings("a", Some("s"))).unwrap();
+    assert_eq!(*servers.borrow(), [("s".into(), 1)].into());
+    let mut running = cluster.attempt(&LocalityId::default()).send(succeed);
+    let unsent = cluster.attempt(&LocalityId::default());
+    drop((cluster, unsent));
+    assert_eq!(*servers.borrow(), [].into());
+
+    let take = || store.take(now, "s", |_| true).pop().map(|report| report.sums.localities);
+    let sums = |localities: Option<BTreeMap<LocalityId, LocalitySums>>| {
+        localities.unwrap().remove(&LocalityId::default()).unwrap()
+    };
+    let first = sums(take());
+    assert_eq!((first.issued, first.succeeded, first.in_progress), (1, 0, 1));
+    running.end(&HeaderMap::new());
+    drop(running);
+    let last = sums(take());
+    assert_eq!((last.issued, last.succeeded, last.failed, last.in_progress), (0, 1, 0, 0), "it ended once");
+    assert!(take().is_none());
+    assert!(store.clusters.lock().unwrap().is_empty(), "and is forgotten");
+}
+
+#[test]
+fn the_store_goes_when_nobody_uses_it() {
+    let store = Arc::new(LoadStore::default());
+    let servers = store.servers();
+    let cluster = store.start(Instant::now(), &settings("a", Some("s"))).unwrap();
+    drop(store);
+    assert!(servers.has_changed().is_ok());
+    drop(cluster);
+    assert!(servers.has_changed().is_err());
+}
