@@ -9,6 +9,7 @@ mod errors;
 mod failover;
 mod kinds;
 mod lifetime;
+mod load_reports;
 mod raw;
 mod retries;
 mod routing;
