@@ -9,6 +9,7 @@
 pub mod bootstrap;
 mod client;
 pub mod dependency;
+pub mod load_report;
 pub mod protocol;
 pub mod resource;
 pub mod transport;

@@ -25,25 +25,25 @@ impl Default for BackoffPolicy {
 
 /// A run of waits.
 #[derive(Debug, Clone)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     policy: BackoffPolicy,
     next: Duration,
 }
 
 impl Backoff {
-    pub(super) fn new(policy: BackoffPolicy) -> Self {
+    pub(crate) fn new(policy: BackoffPolicy) -> Self {
         Self { policy, next: policy.initial }
     }
 
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.next = self.policy.initial;
     }
 
-    pub(super) fn initial(&self) -> Duration {
+    pub(crate) fn initial(&self) -> Duration {
         self.policy.initial
     }
 
-    pub(super) fn next(&mut self, rng: &mut dyn Rng) -> Duration {
+    pub(crate) fn next(&mut self, rng: &mut dyn Rng) -> Duration {
         let wait = self.next.min(self.policy.max);
         self.next = wait.mul_f64(self.policy.multiplier.max(1.0)).min(self.policy.max);
         let jitter = self.policy.jitter.clamp(0.0, 1.0);

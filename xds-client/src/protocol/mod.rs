@@ -57,6 +57,7 @@ mod timer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use backoff::Backoff;
 pub use backoff::BackoffPolicy;
 pub use event::{DeletionNews, Event, Outage, Problem, ProblemKind, View};
 pub use link::StreamEnd;

@@ -1,0 +1,119 @@
+//! Reports to one server, as long as something in use does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use envoy_types::pb::envoy::config::core::v3 as core;
+use mesh_core::config::Name;
+use mesh_core::runtime::LoadStore;
+use rand::rngs::StdRng;
+use tokio::sync::watch;
+use tokio::time;
+
+use super::stream::{Progress, Stream};
+use super::{Instructions, LoadReportState, Request, message};
+use crate::bootstrap::ServerConfig;
+use crate::transport::{AdsTransport, TransportError};
+
+pub(super) struct Driver<T: AdsTransport> {
+    pub(super) server: ServerConfig,
+    pub(super) transport: Arc<T>,
+    pub(super) node: Arc<core::Node>,
+    /// Kept alive until the last report.
+    pub(super) store: Arc<LoadStore>,
+    pub(super) servers: watch::Receiver<BTreeMap<Name, usize>>,
+    pub(super) state: LoadReportState,
+    pub(super) rng: StdRng,
+}
+
+impl<T: AdsTransport> Driver<T> {
+    /// Runs until nothing in use reports to the server and the last report is over.
+    pub(super) async fn run(mut self) {
+        let mut stream = Stream::Closed;
+        loop {
+            let in_use = self.servers.borrow_and_update().contains_key(self.server.uri());
+            self.state.set_use(now(), in_use);
+            if self.state.is_done() {
+                return;
+            }
+            self.open_or_close(&mut stream);
+            let deadline = self.state.next_deadline();
+            let wants_to_send = self.state.has_request();
+            tokio::select! {
+                // The store is here, so that the way to it cannot end.
+                _ = self.servers.changed() => {}
+                progress = stream.progress(wants_to_send) => self.on_progress(&mut stream, progress),
+                () = sleep_until(deadline) => self.state.on_deadline(now()),
+            }
+        }
+    }
+
+    fn open_or_close(&mut self, stream: &mut Stream<T>) {
+        if self.state.has_sent_all() {
+            stream.finish();
+        }
+        if !self.state.wants_stream() {
+            *stream = Stream::Closed;
+        }
+        if self.state.should_open() {
+            self.state.on_opening();
+            *stream = Stream::open(&self.transport, &self.server);
+        }
+    }
+
+    fn on_progress(&mut self, stream: &mut Stream<T>, progress: Progress) {
+        let (now, server) = (now(), self.server.uri());
+        match progress {
+            Progress::Opened => {
+                tracing::debug!(server, "stream of load reports opened");
+                self.state.on_opened(now);
+            }
+            Progress::Ready => match self.state.poll_request(now) {
+                Some(Request::Node) => stream.send(message::node(&self.node)),
+                Some(Request::Load(wanted)) => {
+                    let reports = self.store.take(now, server, |cluster| wanted.contains(cluster));
+                    stream.send(message::load(reports));
+                }
+                None => {}
+            },
+            Progress::Response(response) => {
+                if response.report_endpoint_granularity {
+                    tracing::warn!(
+                        server,
+                        "the server wants the load of each endpoint; it gets that of localities"
+                    );
+                }
+                let instructions = Instructions::read(response);
+                if let Err(error) = self.state.on_response(now, instructions, &mut self.rng) {
+                    tracing::warn!(server, %error, "stream of load reports is opened again");
+                }
+            }
+            Progress::Ended(error) => {
+                self.log_end(error.as_ref());
+                self.state.on_ended(now, &mut self.rng);
+            }
+        }
+    }
+
+    fn log_end(&self, error: Option<&TransportError>) {
+        let server = self.server.uri();
+        match error {
+            // what was counted is kept, and a server without LRS is no reason for alarm
+            Some(error) => tracing::info!(server, %error, "stream of load reports failed"),
+            None => tracing::debug!(server, "stream of load reports ended"),
+        }
+    }
+}
+
+/// tokio's clock, which tests can stop.
+fn now() -> Instant {
+    time::Instant::now().into_std()
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => time::sleep_until(time::Instant::from_std(deadline)).await,
+        None => std::future::pending().await,
+    }
+}

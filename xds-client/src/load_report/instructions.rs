@@ -1,0 +1,70 @@
+//! What a server wants to be told.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use envoy_types::pb::envoy::service::load_stats::v3::LoadStatsResponse;
+use envoy_types::pb::google::protobuf::Duration as ProtoDuration;
+
+/// What a server wants to be told, and how often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instructions {
+    /// Between two reports.
+    pub interval: Duration,
+    /// About what.
+    pub wanted: Wanted,
+}
+
+/// Which clusters a server wants to hear of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// All of them.
+    All,
+    /// Those of these names.
+    Clusters(BTreeSet<String>),
+}
+
+/// A response whose interval cannot be kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "load_reporting_interval of {seconds} s and {nanos} ns is not a positive duration: set it in LoadStatsResponse"
+)]
+pub struct InvalidInstructions {
+    seconds: i64,
+    nanos: i32,
+}
+
+impl Instructions {
+    /// Reads a response. An interval of less than 100 ms is taken for one of 100 ms.
+    ///
+    /// # Errors
+    /// [`InvalidInstructions`] without an interval, and with one that is not a positive duration (TR-65).
+    pub fn read(response: LoadStatsResponse) -> Result<Self, InvalidInstructions> {
+        let ProtoDuration { seconds, nanos } = response.load_reporting_interval.unwrap_or_default();
+        let interval = match (u64::try_from(seconds), u32::try_from(nanos)) {
+            (Ok(seconds), Ok(nanos)) if nanos < 1_000_000_000 => Duration::new(seconds, nanos),
+            _ => Duration::ZERO,
+        };
+        if interval.is_zero() {
+            return Err(InvalidInstructions { seconds, nanos });
+        }
+        let wanted = match response.send_all_clusters {
+            true => Wanted::All,
+            false => Wanted::Clusters(response.clusters.into_iter().collect()),
+        };
+        Ok(Self { interval: interval.max(SHORTEST), wanted })
+    }
+}
+
+impl Wanted {
+    /// Whether this cluster is one of them.
+    pub fn contains(&self, cluster: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Clusters(clusters) => clusters.contains(cluster),
+        }
+    }
+}
+
+/// More often would be work for no new knowledge.
+const SHORTEST: Duration = Duration::from_millis(100);

@@ -1,0 +1,38 @@
+//! Load reports (LRS): what the mesh counted, told to the servers that its clusters came from (gRFC A27, A64, A85).
+//!
+//! ```text
+//!  mesh_core::runtime::LoadStore ◀── counts ── calls
+//!        │ servers in use                │ take
+//!        ▼                               ▼
+//!     Reporter ── starts ──▶ Driver of each server ──▶ transport
+//!                                │ asks what to do
+//!                                ▼
+//!                         LoadReportState (pure)
+//! ```
+//!
+//! The life of a server's stream:
+//!
+//! ```text
+//!            in use           opened           node sent, instructions came
+//!    Done ──────────▶ Idle ─▶ Opening ─▶ Open ─────────────────────────────▶ Open, reporting
+//!     ▲                ▲         │        │ ended, or an invalid interval      │    │
+//!     │ out of use     │ time    ▼        ▼                                    │    │ out of use
+//!     ├──────────── Waiting ◀────┴────────┴────────────────────────────────────┘    ▼
+//!     └──────────────────────────────────────────── Closing ◀── last report ── Leaving
+//! ```
+//!
+//! Invariants: there is a stream to a server only while a cluster in use reports to it, and for a last report after that;
+//! nothing is taken from the store unless it can be sent at once; a server that the bootstrap does not have gets nothing.
+
+mod driver;
+mod instructions;
+mod message;
+mod reporter;
+mod state;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub use instructions::{Instructions, InvalidInstructions, Wanted};
+pub use reporter::Reporter;
+pub use state::{LoadReportState, Request};

@@ -1,0 +1,125 @@
+//! [`Reporter`]: has a driver for each server that something in use reports to.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use envoy_types::pb::envoy::config::core::v3 as core;
+use mesh_core::config::Name;
+use mesh_core::runtime::LoadStore;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::sync::watch;
+use tokio::task::{self, JoinSet};
+
+use super::LoadReportState;
+use super::driver::Driver;
+use crate::bootstrap::{Bootstrap, ServerConfig};
+use crate::client::Options;
+use crate::protocol::BackoffPolicy;
+use crate::transport::AdsTransport;
+
+/// Takes reports from a store to the servers that want them, over streams that are there only while they are needed.
+///
+/// It runs on a task of its caller's, which ends with the store, after the last reports. Dropping that task ends all streams
+/// without a last report.
+pub struct Reporter<T> {
+    /// By URI, which is how a cluster names its server.
+    known: HashMap<Name, ServerConfig>,
+    node: Arc<core::Node>,
+    /// Not kept, so that the store can end this.
+    store: Weak<LoadStore>,
+    servers: watch::Receiver<BTreeMap<Name, usize>>,
+    transport: Arc<T>,
+    backoff: BackoffPolicy,
+    rng: StdRng,
+}
+
+impl<T: AdsTransport> Reporter<T> {
+    /// A reporter for the servers of this bootstrap (TR-73), authorities' servers included.
+    pub fn new(bootstrap: &Bootstrap, store: &Arc<LoadStore>, transport: Arc<T>, options: &Options) -> Self {
+        let of_authorities = bootstrap.authorities().values().flat_map(|authority| authority.servers());
+        let mut known = HashMap::new();
+        for server in bootstrap.servers().iter().chain(of_authorities) {
+            // of those that differ only in credentials or features the first serves
+            known.entry(server.uri().into()).or_insert_with(|| server.clone());
+        }
+        Self {
+            known,
+            node: Arc::new(bootstrap.node().to_load_report_proto()),
+            store: Arc::downgrade(store),
+            servers: store.servers(),
+            transport,
+            backoff: options.backoff,
+            rng: options.rng_seed.map_or_else(|| StdRng::from_rng(&mut rand::rng()), StdRng::seed_from_u64),
+        }
+    }
+
+    /// Reports until the store is gone.
+    pub async fn run(mut self) {
+        let mut drivers = Drivers::default();
+        loop {
+            self.start_missing(&mut drivers);
+            tokio::select! {
+                changed = self.servers.changed() => if changed.is_err() {
+                    return;
+                },
+                () = drivers.ended() => {}
+            }
+        }
+    }
+
+    fn start_missing(&mut self, drivers: &mut Drivers) {
+        let Some(store) = self.store.upgrade() else { return };
+        let wanted: Vec<Name> = self.servers.borrow_and_update().keys().cloned().collect();
+        for uri in wanted {
+            if drivers.servers.values().any(|server| *server == uri) {
+                continue;
+            }
+            let Some(server) = self.known.get(&uri) else {
+                // TR-73
+                tracing::warn!(
+                    server = &*uri,
+                    "no load is reported to a server that the bootstrap does not have"
+                );
+                continue;
+            };
+            let driver = Driver {
+                server: server.clone(),
+                transport: self.transport.clone(),
+                node: self.node.clone(),
+                store: store.clone(),
+                servers: self.servers.clone(),
+                state: LoadReportState::new(self.backoff),
+                rng: StdRng::from_rng(&mut self.rng),
+            };
+            let task = drivers.tasks.spawn(driver.run());
+            drivers.servers.insert(task.id(), uri);
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Reporter<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reporter").field("servers", &*self.servers.borrow()).finish_non_exhaustive()
+    }
+}
+
+/// The drivers that run, and whose they are.
+#[derive(Default)]
+struct Drivers {
+    tasks: JoinSet<()>,
+    servers: HashMap<task::Id, Name>,
+}
+
+impl Drivers {
+    /// Waits until one has ended; its server may have one again.
+    async fn ended(&mut self) {
+        let id = match self.tasks.join_next_with_id().await {
+            Some(Ok((id, ()))) => id,
+            Some(Err(error)) => error.id(),
+            None => std::future::pending().await,
+        };
+        self.servers.remove(&id);
+    }
+}

@@ -1,0 +1,236 @@
+//! [`LoadReportState`]: the protocol of one server.
+
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+
+use super::{Instructions, InvalidInstructions, Wanted};
+use crate::protocol::{Backoff, BackoffPolicy};
+
+/// The protocol of load reports with one server. Pure: time and randomness are arguments, and the driver does what
+/// [`wants_stream`](Self::wants_stream), [`poll_request`](Self::poll_request) and
+/// [`next_deadline`](Self::next_deadline) say.
+#[derive(Debug)]
+pub struct LoadReportState {
+    phase: Phase,
+    in_use: bool,
+    backoff: Backoff,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Nothing to report.
+    Done,
+    /// A stream is to be opened.
+    Idle,
+    /// Not yet, for the last one failed.
+    Waiting {
+        until: Instant,
+    },
+    Opening,
+    Open(Open),
+    /// The last report is to be sent.
+    Leaving {
+        instructions: Instructions,
+        until: Instant,
+    },
+    /// It has been sent, and the server has until then to take it.
+    Closing {
+        until: Instant,
+    },
+}
+
+#[derive(Debug)]
+struct Open {
+    since: Instant,
+    node_sent: bool,
+    instructions: Option<Instructions>,
+    /// Of the next report. `None`: there is none before the end of time.
+    next: Option<Instant>,
+    due: bool,
+}
+
+/// What is to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Who reports, and nothing else (TR-65).
+    Node,
+    /// The load of these clusters.
+    Load(Wanted),
+}
+
+impl LoadReportState {
+    /// A server that nothing in use reports to.
+    pub fn new(backoff: BackoffPolicy) -> Self {
+        Self { phase: Phase::Done, in_use: false, backoff: Backoff::new(backoff) }
+    }
+
+    /// Whether a cluster in use reports to the server. Repeating it changes nothing.
+    pub fn set_use(&mut self, now: Instant, in_use: bool) {
+        self.in_use = in_use;
+        let phase = std::mem::replace(&mut self.phase, Phase::Done);
+        self.phase = match (phase, in_use) {
+            (Phase::Done, true) => Phase::Idle,
+            (Phase::Leaving { instructions, .. }, true) => Phase::Open(Open::reporting(now, instructions)),
+            (phase, true) | (phase @ (Phase::Leaving { .. } | Phase::Closing { .. }), false) => phase,
+            // TR-69
+            (Phase::Open(Open { instructions: Some(instructions), node_sent: true, .. }), false) => {
+                Phase::Leaving { instructions, until: now + LAST_REPORT_TIMEOUT }
+            }
+            // TR-68: nor is a stream opened again
+            (_, false) => Phase::Done,
+        };
+    }
+
+    /// Whether there is nothing to be done until the server is in use again.
+    pub fn is_done(&self) -> bool {
+        matches!(self.phase, Phase::Done)
+    }
+
+    /// Whether a stream is to be opened; then comes [`on_opening`](Self::on_opening).
+    pub fn should_open(&self) -> bool {
+        matches!(self.phase, Phase::Idle)
+    }
+
+    /// Whether a stream that is there, or on its way, is to be kept.
+    pub fn wants_stream(&self) -> bool {
+        !matches!(self.phase, Phase::Done | Phase::Idle | Phase::Waiting { .. })
+    }
+
+    /// Whether everything has been sent, so that this side of the stream is to end.
+    pub fn has_sent_all(&self) -> bool {
+        matches!(self.phase, Phase::Closing { .. })
+    }
+
+    /// A stream is being opened.
+    pub fn on_opening(&mut self) {
+        self.phase = Phase::Opening;
+    }
+
+    /// The stream is there.
+    pub fn on_opened(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Opening) {
+            self.phase = Phase::Open(Open::new(now));
+        }
+    }
+
+    /// The stream has ended, or could not be opened.
+    pub fn on_ended(&mut self, now: Instant, rng: &mut dyn Rng) {
+        self.phase = match &self.phase {
+            _ if !self.in_use => Phase::Done,
+            Phase::Closing { .. } => Phase::Idle,
+            // as with ADS: at once after one that worked, but never more often than the first wait
+            Phase::Open(Open { instructions: Some(_), since, .. }) => {
+                self.backoff.reset();
+                match *since + self.backoff.initial() {
+                    until if until <= now => Phase::Idle,
+                    until => Phase::Waiting { until },
+                }
+            }
+            _ => Phase::Waiting { until: now + self.backoff.next(rng) },
+        };
+    }
+
+    /// The server says what it wants to be told. Later responses change what earlier ones said.
+    ///
+    /// # Errors
+    /// [`InvalidInstructions`] are handed through; the stream is then to be dropped (TR-65).
+    pub fn on_response(
+        &mut self,
+        now: Instant,
+        response: Result<Instructions, InvalidInstructions>,
+        rng: &mut dyn Rng,
+    ) -> Result<(), InvalidInstructions> {
+        let Phase::Open(open) = &mut self.phase else { return Ok(()) };
+        match response {
+            Ok(instructions) => {
+                self.backoff.reset();
+                open.instruct(now, instructions);
+                Ok(())
+            }
+            Err(invalid) => {
+                self.phase = Phase::Waiting { until: now + self.backoff.next(rng) };
+                Err(invalid)
+            }
+        }
+    }
+
+    /// Whether [`poll_request`](Self::poll_request) has something to be sent.
+    pub fn has_request(&self) -> bool {
+        match &self.phase {
+            Phase::Open(open) => !open.node_sent || open.due,
+            Phase::Leaving { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// What is to be sent now that there is room for it.
+    pub fn poll_request(&mut self, now: Instant) -> Option<Request> {
+        match &mut self.phase {
+            Phase::Open(open) => open.poll_request(now),
+            Phase::Leaving { instructions, until } => {
+                let request = Request::Load(instructions.wanted.clone());
+                self.phase = Phase::Closing { until: *until };
+                Some(request)
+            }
+            _ => None,
+        }
+    }
+
+    /// When [`on_deadline`](Self::on_deadline) is to be called.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Waiting { until } | Phase::Leaving { until, .. } | Phase::Closing { until } => {
+                Some(*until)
+            }
+            Phase::Open(Open { next, due: false, .. }) => *next,
+            _ => None,
+        }
+    }
+
+    /// The deadline has passed.
+    pub fn on_deadline(&mut self, now: Instant) {
+        match &mut self.phase {
+            Phase::Waiting { until } if *until <= now => self.phase = Phase::Idle,
+            Phase::Leaving { until, .. } | Phase::Closing { until } if *until <= now => {
+                self.phase = if self.in_use { Phase::Idle } else { Phase::Done };
+            }
+            Phase::Open(open) => open.due |= open.next.is_some_and(|next| next <= now),
+            _ => {}
+        }
+    }
+}
+
+impl Open {
+    fn new(now: Instant) -> Self {
+        Self { since: now, node_sent: false, instructions: None, next: None, due: false }
+    }
+
+    /// A stream that reports.
+    fn reporting(now: Instant, instructions: Instructions) -> Self {
+        let mut open = Self { node_sent: true, ..Self::new(now) };
+        open.instruct(now, instructions);
+        open
+    }
+
+    fn instruct(&mut self, now: Instant, instructions: Instructions) {
+        let interval = Some(instructions.interval);
+        if self.instructions.as_ref().map(|known| known.interval) != interval {
+            self.next = now.checked_add(instructions.interval);
+        }
+        self.instructions = Some(instructions);
+    }
+
+    fn poll_request(&mut self, now: Instant) -> Option<Request> {
+        // TR-65
+        if !std::mem::replace(&mut self.node_sent, true) {
+            return Some(Request::Node);
+        }
+        let instructions = self.instructions.as_ref().filter(|_| self.due)?;
+        (self.due, self.next) = (false, now.checked_add(instructions.interval));
+        Some(Request::Load(instructions.wanted.clone()))
+    }
+}
+
+/// How long a last report may take.
+const LAST_REPORT_TIMEOUT: Duration = Duration::from_secs(1);
