@@ -30,11 +30,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mesh_core::config::Name;
-use mesh_core::runtime::{ConfigSource, ConfigWatch, SourceError, Target};
+use mesh_core::runtime::{ConfigSource, ConfigWatch, LoadStore, SourceError, Target};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::bootstrap::{Bootstrap, ServerConfig};
+use crate::load_report::Reporter;
 use crate::protocol::AdsState;
 use crate::resource::ResourceType;
 use crate::transport::{AdsTransport, GrpcTransport};
@@ -91,9 +92,12 @@ pub fn start_with<T: AdsTransport>(
     let ads = Arc::new(Mutex::new(AdsState::new(settings)));
     let (commands, received) = mpsc::unbounded_channel();
     let node_id: Name = bootstrap.node().id.as_str().into();
+    let (transport, load) = (Arc::new(transport), Arc::default());
+    let reporter = Reporter::new(&bootstrap, &load, transport.clone(), &options);
     let worker = Worker::new(&bootstrap, &servers, data_errors, transport, &options, ads.clone(), received);
-    let registry = Registry::new(commands, runtime, Box::pin(worker.run()));
-    Ok(XdsClient { inner: Arc::new(Inner { bootstrap, servers, node_id, ads, registry }) })
+    let work = async { _ = tokio::join!(worker.run(), reporter.run()) };
+    let registry = Registry::new(commands, runtime, Box::pin(work));
+    Ok(XdsClient { inner: Arc::new(Inner { bootstrap, servers, node_id, ads, registry, load }) })
 }
 
 /// A running xDS client: gives targets their configurations, over one stream to each server that is needed, however
@@ -113,6 +117,8 @@ struct Inner {
     node_id: Name,
     ads: Arc<Mutex<AdsState>>,
     registry: Registry,
+    /// What calls came to, for load reports.
+    load: Arc<LoadStore>,
 }
 
 impl XdsClient {
@@ -153,6 +159,10 @@ impl ConfigSource for XdsClient {
 
     fn node_id(&self) -> Name {
         self.inner.node_id.clone()
+    }
+
+    fn load_store(&self) -> Option<Arc<LoadStore>> {
+        Some(self.inner.load.clone())
     }
 }
 

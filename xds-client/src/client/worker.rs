@@ -53,7 +53,7 @@ impl<T: AdsTransport> Worker<T> {
         bootstrap: &Bootstrap,
         servers: &[ServerConfig],
         data_errors: DataErrors,
-        transport: T,
+        transport: Arc<T>,
         options: &Options,
         ads: Arc<Mutex<AdsState>>,
         commands: mpsc::UnboundedReceiver<Command>,
@@ -72,7 +72,7 @@ impl<T: AdsTransport> Worker<T> {
             link: Link::Closed,
         };
         Self {
-            transport: Arc::new(transport),
+            transport,
             peers: servers.iter().map(peer).collect(),
             node: bootstrap.node().to_proto(),
             types: Types::default(),

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod control;
+mod endpoint;
 mod grpc;
+mod load_report;
 mod memory;
 mod shared;
 mod streams;

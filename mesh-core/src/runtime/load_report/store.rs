@@ -34,7 +34,7 @@ pub(super) struct Entry {
     counts: Arc<ClusterCounts>,
     /// Beginning of the time that the counts are of.
     since: Instant,
-    /// How many configurations have the cluster.
+    /// How many configurations have the cluster; calls that have no response yet hold on to theirs.
     uses: usize,
 }
 
@@ -42,7 +42,7 @@ impl LoadStore {
     /// Takes the reports for one server, of those clusters that `wants` them. What is taken counts from zero again; requests
     /// in progress go on counting. Clusters to which nothing happened are left out (TR-66).
     ///
-    /// A cluster that no configuration has any more is taken a last time, and forgotten once nothing of it is in progress.
+    /// A cluster that is not in use any more is taken a last time, and forgotten once nothing of it is in progress.
     pub fn take(&self, now: Instant, server: &str, wants: impl Fn(&str) -> bool) -> Vec<ClusterReport> {
         let mut reports = Vec::new();
         self.lock().retain(|key, entry| {

@@ -1,0 +1,130 @@
+//! Endpoints without a network, for calls whose only purpose is to be counted.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::{Body, Frame};
+use mesh_core::Mesh;
+use mesh_core::policy::matcher::HeaderView;
+use mesh_core::runtime::connect::{BodyError, Connect, ConnectError, Connection, Established, SendFailure};
+use mesh_core::runtime::{
+    CallOptions, Channel, ChannelSettings, MeshError, Outcome, Protocol, RequestBody, Stamp, Target,
+};
+
+/// HTTP in which every response ends with its head, and 200 is a success.
+#[derive(Debug)]
+struct Plain;
+
+impl Protocol for Plain {
+    type Body = Nothing<Infallible>;
+
+    fn view(headers: &HeaderMap) -> HeaderView<'_> {
+        HeaderView::Grpc(headers)
+    }
+
+    fn classify_head(_: StatusCode, _: &HeaderMap) -> Option<Outcome> {
+        None
+    }
+
+    fn is_success(status: StatusCode, _: &HeaderMap) -> bool {
+        status == StatusCode::OK
+    }
+
+    fn code(_: &MeshError) -> u32 {
+        14
+    }
+
+    fn stamp(_: &mut HeaderMap, _: Stamp) {}
+}
+
+/// An empty body.
+#[derive(Debug)]
+struct Nothing<E>(std::marker::PhantomData<fn() -> E>);
+
+impl<E> Body for Nothing<E> {
+    type Data = Bytes;
+    type Error = E;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, E>>> {
+        Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        true
+    }
+}
+
+/// Connects to an endpoint that answers with the status in the call's query, or never.
+#[derive(Debug)]
+struct Here;
+
+#[derive(Debug, Clone)]
+struct Answering;
+
+type CallBody = RequestBody<Nothing<Infallible>>;
+type Answer = Result<Response<Nothing<BodyError>>, SendFailure<CallBody>>;
+
+impl Connect<CallBody> for Here {
+    type Connection = Answering;
+
+    async fn connect(&self, _: SocketAddr) -> Result<Established<Answering>, ConnectError> {
+        Ok(Established { connection: Answering, closed: Box::pin(std::future::pending()) })
+    }
+}
+
+impl Connection<CallBody> for Answering {
+    type ResponseBody = Nothing<BodyError>;
+    type Future = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+    fn send(&self, request: Request<CallBody>) -> Self::Future {
+        match request.uri().query().and_then(|status| status.parse().ok()) {
+            Some(status) => {
+                let mut response = Response::new(Nothing(std::marker::PhantomData));
+                *response.status_mut() = StatusCode::from_u16(status).unwrap();
+                Box::pin(std::future::ready(Ok(response)))
+            }
+            None => Box::pin(std::future::pending()),
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        true
+    }
+}
+
+/// What calls through a mesh.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller(Channel<Plain, Here>);
+
+impl Caller {
+    pub(crate) fn new(mesh: &Mesh, target: &str) -> Self {
+        Self(Channel::new(mesh, &Target::new(target), ChannelSettings::default(), Here).unwrap())
+    }
+
+    /// A call to `/cluster` that ends with this status.
+    pub(crate) async fn call(&self, cluster: &str, status: u16) {
+        let request = Self::request(&format!("http://test/{cluster}?{status}"));
+        let response = self.0.call(request, CallOptions::default()).await.unwrap();
+        assert_eq!(response.status().as_u16(), status);
+    }
+
+    /// A call that never ends; it is in progress until what is returned is dropped.
+    pub(crate) async fn begin(&self, cluster: &str) -> impl Future + use<> {
+        let request = Self::request(&format!("http://test/{cluster}"));
+        let mut call = Box::pin(self.0.call(request, CallOptions::default()));
+        // a ready endpoint has the call as soon as it is polled
+        std::future::poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_pending())).await;
+        call
+    }
+
+    fn request(uri: &str) -> Request<Nothing<Infallible>> {
+        let mut request = Request::new(Nothing(std::marker::PhantomData));
+        *request.uri_mut() = uri.parse().unwrap();
+        request
+    }
+}

@@ -1,0 +1,327 @@
+//! Load reports, from calls to what servers are told, on virtual time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use envoy_types::pb::envoy::config::core::v3::{
+    ConfigSource as ProtoSource, SelfConfigSource, config_source,
+};
+use envoy_types::pb::envoy::config::endpoint::v3::ClusterStats;
+use envoy_types::pb::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
+use envoy_types::pb::google::protobuf::Duration as ProtoDuration;
+use mesh_core::Mesh;
+use mesh_core::config::{
+    Cluster, ClusterSettings, Forward, MeshConfig, Name, Route, RouteAction, RouteMatch, VirtualHost,
+};
+use mesh_core::policy::matcher::PathMatcher;
+use mesh_core::runtime::{ConfigSource, ConfigWatch, FixedSource, LoadStore, SourceError, Target};
+use tokio::time::{Instant, sleep, timeout};
+use xds_client::bootstrap::{Bootstrap, ServerConfig};
+use xds_client::load_report::Reporter;
+use xds_client::transport::TransportError;
+use xds_client::transport::memory::{self, MemoryLoadStream, MemoryServer};
+use xds_client::{Options, start_with};
+
+use crate::control::{Control, bootstrap, cluster, until_shown};
+use crate::endpoint::Caller;
+
+const SECOND: Duration = Duration::from_secs(1);
+const SERVER: &str = "control:15010";
+
+/// A mesh with a configuration by hand, a reporter, and the servers that it reports to.
+struct World {
+    configs: FixedSource,
+    mesh: Mesh,
+    server: MemoryServer,
+    caller: Caller,
+}
+
+#[derive(Debug)]
+struct Source(FixedSource, Arc<LoadStore>);
+
+impl ConfigSource for Source {
+    fn watch(&self, target: &Target) -> Result<ConfigWatch, SourceError> {
+        self.0.watch(target)
+    }
+
+    fn load_store(&self) -> Option<Arc<LoadStore>> {
+        Some(self.1.clone())
+    }
+}
+
+impl World {
+    /// Clusters, and the servers that they report to. A path names a cluster.
+    async fn new(clusters: &[(&str, &str)]) -> Self {
+        let bootstrap = Bootstrap::builder()
+            .server(ServerConfig::insecure(SERVER))
+            .server(ServerConfig::insecure("fallback:15010"))
+            .node_id("n1")
+            .build()
+            .unwrap();
+        let (transport, server) = memory::pair();
+        let store = Arc::new(LoadStore::default());
+        let options = Options { rng_seed: Some(65), ..Options::default() };
+        tokio::spawn(Reporter::new(&bootstrap, &store, Arc::new(transport), &options).run());
+        let configs = FixedSource::new();
+        configs.set("target", config(clusters));
+        let mesh = Mesh::new(Source(configs.clone(), store));
+        let caller = Caller::new(&mesh, "target");
+        // until endpoints are connected
+        sleep(Duration::from_millis(1)).await;
+        Self { configs, mesh, server, caller }
+    }
+
+    /// The next stream, which begins with the node.
+    async fn accept(&mut self) -> MemoryLoadStream {
+        let mut stream = soon(self.server.accept_load_report()).await.unwrap();
+        let request = soon(stream.request()).await.unwrap();
+        assert_eq!((request.node.unwrap().id.as_str(), request.cluster_stats.len()), ("n1", 0));
+        stream
+    }
+}
+
+fn config(clusters: &[(&str, &str)]) -> MeshConfig {
+    let mut all = HashMap::new();
+    let mut routes = Vec::new();
+    for (name, server) in clusters {
+        let template = MeshConfig::to_endpoints(name, ["127.0.0.1:1".parse().unwrap()]);
+        let name = Name::from(*name);
+        let known = template.clusters()[&name].as_ref().unwrap();
+        let load_reporting = (!server.is_empty()).then(|| Name::from(*server));
+        let settings =
+            Arc::new(ClusterSettings { load_reporting, ..ClusterSettings::clone(&known.settings) });
+        all.insert(name.clone(), Ok(Cluster { settings, discovery: known.discovery.clone() }));
+        let path = PathMatcher::Exact { path: format!("/{name}"), ignore_case: false };
+        let matches = RouteMatch { path, headers: Vec::new(), fraction: None };
+        let action = RouteAction::Forward(Forward::to(name));
+        routes.push(Arc::new(Route { name: String::new(), matches, action }));
+    }
+    let any = MeshConfig::to_endpoints("any", []).virtual_hosts()[0].clone();
+    let host = VirtualHost { routes, ..VirtualHost::clone(&any) };
+    MeshConfig::new(vec![Arc::new(host)], all, None).unwrap()
+}
+
+fn every(interval: Duration, clusters: &[&str]) -> LoadStatsResponse {
+    let seconds = i64::try_from(interval.as_secs()).unwrap();
+    LoadStatsResponse {
+        clusters: clusters.iter().map(ToString::to_string).collect(),
+        send_all_clusters: clusters.is_empty(),
+        load_reporting_interval: Some(ProtoDuration { seconds, nanos: 0 }),
+        ..LoadStatsResponse::default()
+    }
+}
+
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    timeout(SECOND * 600, future).await.unwrap()
+}
+
+/// What a report says of each cluster: seconds, issued, succeeded, failed, in progress.
+fn rows(request: Option<LoadStatsRequest>) -> Vec<(String, u64, [u64; 4])> {
+    let request = request.unwrap();
+    assert_eq!(request.node, None);
+    request.cluster_stats.into_iter().map(row).collect()
+}
+
+fn row(stats: ClusterStats) -> (String, u64, [u64; 4]) {
+    let [locality] = &stats.upstream_locality_stats[..] else { panic!("one locality: {stats:?}") };
+    let counts = [
+        locality.total_issued_requests,
+        locality.total_successful_requests,
+        locality.total_error_requests,
+        locality.total_requests_in_progress,
+    ];
+    let interval = stats.load_report_interval.unwrap();
+    let seconds = interval.seconds + i64::from(interval.nanos >= 500_000_000);
+    (stats.cluster_name, u64::try_from(seconds).unwrap(), counts)
+}
+
+fn said(cluster: &str, seconds: u64, counts: [u64; 4]) -> (String, u64, [u64; 4]) {
+    (cluster.to_owned(), seconds, counts)
+}
+
+/// Proves: BS-28, TR-64, TR-65, TR-66.
+#[tokio::test(start_paused = true)]
+async fn calls_become_reports_at_the_interval_that_the_server_wants() {
+    let mut world = World::new(&[("a", SERVER), ("b", SERVER), ("quiet", "")]).await;
+    let mut stream = world.accept().await;
+    assert_eq!(stream.server_uri(), SERVER);
+    world.caller.call("a", 200).await;
+    sleep(SECOND * 60).await;
+    assert!(stream.try_request().is_none(), "nothing before the server has asked");
+    stream.respond(every(SECOND * 10, &[]));
+    let asked = Instant::now();
+    world.caller.call("a", 500).await;
+    world.caller.call("quiet", 200).await;
+    let running = world.caller.begin("b").await;
+    let report = rows(soon(stream.request()).await);
+    assert_eq!(report, [said("a", 70, [2, 1, 1, 0]), said("b", 70, [1, 0, 0, 1])]);
+    assert_eq!(asked.elapsed().as_secs(), 10);
+    assert_eq!(rows(soon(stream.request()).await), [said("b", 10, [0, 0, 0, 1])]);
+    drop(running);
+    assert_eq!(rows(soon(stream.request()).await), [said("b", 10, [0, 0, 1, 0])]);
+    assert_eq!(rows(soon(stream.request()).await), [], "a report of nothing says that the client is there");
+    assert_eq!(asked.elapsed().as_secs(), 40);
+}
+
+/// Proves: TR-65.
+#[tokio::test(start_paused = true)]
+async fn a_server_hears_only_of_the_clusters_that_it_names() {
+    let mut world = World::new(&[("a", SERVER), ("b", SERVER)]).await;
+    let mut stream = world.accept().await;
+    stream.respond(every(SECOND, &["b", "unknown"]));
+    world.caller.call("a", 200).await;
+    world.caller.call("b", 200).await;
+    assert_eq!(rows(soon(stream.request()).await), [said("b", 1, [1, 1, 0, 0])]);
+    stream.respond(every(SECOND * 2, &[]));
+    assert_eq!(rows(soon(stream.request()).await), [said("a", 3, [1, 1, 0, 0])], "what was kept till now");
+}
+
+/// Proves: TR-66, TR-68.
+#[tokio::test(start_paused = true)]
+async fn an_outage_loses_no_counts_and_is_part_of_the_measured_interval() {
+    let mut world = World::new(&[("a", SERVER)]).await;
+    let mut stream = world.accept().await;
+    stream.respond(every(SECOND, &[]));
+    assert_eq!(rows(soon(stream.request()).await), []);
+    world.server.refuse("gone fishing");
+    stream.fail(TransportError::failed("gone"));
+    world.caller.call("a", 200).await;
+    sleep(SECOND * 60).await;
+    assert!(world.server.try_accept_load_report().is_none());
+    world.server.admit();
+    let refused = Instant::now();
+    let mut stream = world.accept().await;
+    assert!(refused.elapsed() < SECOND * 60, "waits grow as those of ADS do");
+    stream.respond(every(SECOND, &[]));
+    let outage = refused.elapsed().as_secs() + 61;
+    let report = rows(soon(stream.request()).await);
+    let [(_, seconds, counts)] = &report[..] else { panic!("{report:?}") };
+    assert!(seconds.abs_diff(outage) <= 1 && *counts == [1, 1, 0, 0], "{report:?}, {outage} s");
+}
+
+/// Proves: TR-65.
+#[tokio::test(start_paused = true)]
+async fn an_interval_that_cannot_be_kept_ends_the_stream_and_another_follows() {
+    let mut world = World::new(&[("a", SERVER)]).await;
+    let mut stream = world.accept().await;
+    stream.respond(every(Duration::ZERO, &[]));
+    assert!(soon(stream.request()).await.is_none());
+    let mut stream = world.accept().await;
+    stream.respond(every(SECOND, &[]));
+    assert_eq!(rows(soon(stream.request()).await), []);
+}
+
+/// Proves: TR-47, TR-68, TR-69.
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_changes_servers_says_farewell_to_the_old_one() {
+    let mut world = World::new(&[("a", SERVER)]).await;
+    let mut stream = world.accept().await;
+    stream.respond(every(SECOND * 100, &[]));
+    world.caller.call("a", 200).await;
+    let running = world.caller.begin("a").await;
+    sleep(SECOND * 7).await;
+    world.configs.set("target", config(&[("a", "fallback:15010")]));
+    sleep(SECOND).await;
+    assert!(stream.try_request().is_none(), "a call without a response keeps its cluster in use");
+    drop(running);
+    assert_eq!(rows(soon(stream.request()).await), [said("a", 8, [2, 1, 1, 0])]);
+    assert!(soon(stream.request()).await.is_none(), "nothing more is sent there");
+    drop(stream);
+    let mut stream = world.accept().await;
+    assert_eq!(stream.server_uri(), "fallback:15010");
+    stream.respond(every(SECOND, &[]));
+    world.caller.call("a", 200).await;
+    assert_eq!(rows(soon(stream.request()).await).pop().unwrap().2, [1, 1, 0, 0]);
+    sleep(SECOND * 300).await;
+    assert!(
+        world.server.try_accept_load_report().is_none(),
+        "a server that is not in use is not asked again"
+    );
+}
+
+/// Proves: TR-69.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_the_mesh_is_a_last_report_and_leaves_nothing_behind() {
+    let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let mut world = World::new(&[("a", SERVER)]).await;
+    let mut stream = world.accept().await;
+    stream.respond(every(SECOND * 100, &[]));
+    sleep(SECOND).await;
+    world.caller.call("a", 200).await;
+    let World { configs, mesh, server, caller } = world;
+    drop((configs, mesh, caller));
+    assert_eq!(rows(soon(stream.request()).await), [said("a", 1, [1, 1, 0, 0])]);
+    assert!(soon(stream.request()).await.is_none());
+    drop(stream);
+    sleep(SECOND).await;
+    let after = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    assert_eq!(after, before);
+    drop(server);
+}
+
+/// Proves: TR-69.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_no_last_report_holds_nobody_up() {
+    let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let mut world = World::new(&[("a", SERVER)]).await;
+    let stream = world.accept().await;
+    stream.respond(every(SECOND, &[]));
+    // reports fill what room there is
+    sleep(SECOND * 10).await;
+    let World { configs, mesh, server, caller } = world;
+    drop((configs, mesh, caller));
+    sleep(SECOND * 2).await;
+    let after = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    assert_eq!(after, before);
+    drop((server, stream));
+}
+
+/// Proves: TR-73.
+#[tokio::test(start_paused = true)]
+async fn servers_that_the_bootstrap_does_not_have_get_nothing() {
+    let mut world = World::new(&[("a", "stranger:1"), ("b", "")]).await;
+    world.caller.call("a", 200).await;
+    sleep(SECOND * 600).await;
+    assert!(world.server.try_accept_load_report().is_none());
+    world.configs.set("target", config(&[("a", "stranger:1"), ("b", SERVER)]));
+    assert_eq!(world.accept().await.server_uri(), SERVER);
+}
+
+/// Proves: TR-64, TR-69.
+#[tokio::test(start_paused = true)]
+async fn the_whole_client_reports_what_the_cluster_asks_for() {
+    let (transport, mut server) = memory::pair();
+    let mut control = Control::greeter(&["a", "b"], 1);
+    let specifier = config_source::ConfigSourceSpecifier::Self_(SelfConfigSource::default());
+    let to_self = ProtoSource { config_source_specifier: Some(specifier), ..ProtoSource::default() };
+    let reporting =
+        envoy_types::pb::envoy::config::cluster::v3::Cluster { lrs_server: Some(to_self), ..cluster("a") };
+    control.put("a", &reporting);
+    let options = Options { rng_seed: Some(7), ..Options::default() };
+    let client = start_with(bootstrap(SERVER), transport, options).unwrap();
+    let mut watch = client.watch(&Target::new("greeter")).unwrap();
+    let mut ads = server.accept().await.unwrap();
+    tokio::spawn(async move {
+        while let Some(request) = ads.sotw_request().await {
+            if let Some(response) = control.answer(&request) {
+                ads.respond(response);
+            }
+        }
+    });
+    until_shown(&mut watch, "a=1 b=1").await;
+    assert!(server.try_accept_load_report().is_none(), "no call goes there yet");
+    let mesh = Mesh::new(client);
+    let caller = Caller::new(&mesh, "greeter");
+    let mut stream = soon(server.accept_load_report()).await.unwrap();
+    assert_eq!(stream.server_uri(), SERVER);
+    assert!(soon(stream.request()).await.unwrap().node.is_some());
+    stream.respond(every(SECOND, &[]));
+    caller.call("a", 200).await;
+    caller.call("b", 200).await;
+    assert_eq!(rows(soon(stream.request()).await), [said("a", 1, [1, 1, 0, 0])]);
+    caller.call("a", 500).await;
+    drop((caller, mesh, watch));
+    assert_eq!(rows(soon(stream.request()).await), [said("a", 0, [1, 0, 1, 0])]);
+    assert!(soon(stream.request()).await.is_none());
+}
