@@ -7,6 +7,7 @@
 #![doc = include_str!("../../docs/xds-client.md")]
 
 pub mod bootstrap;
+mod certificate;
 mod client;
 pub mod dependency;
 pub mod load_report;

@@ -37,6 +37,24 @@ impl TransportError {
         Self::Failed { reason: reason.into() }
     }
 
+    /// Credentials, or what they are for, that cannot be used.
+    pub(super) fn credentials(reason: impl Into<String>) -> Self {
+        Self::Credentials { reason: reason.into() }
+    }
+
+    /// The same, with where it happened in front, unless it says so already.
+    pub(super) fn at(self, place: &str) -> Self {
+        let placed = |reason: String| {
+            let is_placed = reason.strip_prefix(place).is_some_and(|rest| rest.starts_with(':'));
+            if is_placed { reason } else { format!("{place}: {reason}") }
+        };
+        match self {
+            Self::Failed { reason } => Self::Failed { reason: placed(reason) },
+            Self::Credentials { reason } => Self::Credentials { reason: placed(reason) },
+            other @ Self::MessageTooLarge { .. } => other,
+        }
+    }
+
     /// The error and its causes on one line, each cause that says something new.
     pub(super) fn from_chain(error: &dyn std::error::Error) -> Self {
         let mut reason = error.to_string();

@@ -97,7 +97,7 @@ impl Ads {
 }
 
 /// A port that was just in use may need a moment.
-async fn bind(address: SocketAddr) -> TcpListener {
+pub(crate) async fn bind(address: SocketAddr) -> TcpListener {
     for _ in 0..500 {
         if let Ok(listener) = TcpListener::bind(address).await {
             return listener;
@@ -107,7 +107,7 @@ async fn bind(address: SocketAddr) -> TcpListener {
     panic!("cannot listen on {address}");
 }
 
-struct Killable(Option<tokio::runtime::Runtime>);
+pub(crate) struct Killable(pub(crate) Option<tokio::runtime::Runtime>);
 
 impl Drop for Killable {
     fn drop(&mut self) {
@@ -131,7 +131,7 @@ fn quick() -> Options {
     Options { backoff, ..Options::default() }
 }
 
-const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+pub(crate) const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 #[tokio::test]
 async fn a_killed_server_is_found_again_with_what_it_has_then() {

@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod connection;
 mod control;
 mod endpoint;
+mod echo;
 mod grpc;
 mod load_report;
 mod memory;
+mod secure;
 mod shared;
 mod streams;
+mod tokens;

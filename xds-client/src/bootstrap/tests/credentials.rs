@@ -174,7 +174,7 @@ fn servers_are_the_same_when_uri_credentials_and_known_features_are() {
     );
     assert_ne!(one, server("a:2", plain.clone(), json!([])));
     assert_ne!(one, server("a:1", tls(json!({})), json!([])));
-    assert_ne!(one, server("a:1", plain.clone(), json!(["trusted_xds_server"])));
+    assert_ne!(one, server("a:1", plain, json!(["trusted_xds_server"])));
     let calling = |path: &str| ServerConfig::insecure("a:1").with_call_credentials(vec![jwt(path)]);
     assert_ne!(one, calling("/t"));
     assert_ne!(calling("/u"), calling("/t"));

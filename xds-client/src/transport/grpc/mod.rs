@@ -1,18 +1,21 @@
 //! ADS and load reports over gRPC, with tonic.
 
 mod ads;
-mod channel;
+mod connect;
 mod load_report;
 mod pool;
 mod size_guard;
 mod stream;
+mod token;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 use envoy_types::pb::envoy::service::load_stats::v3::load_reporting_service_client::LoadReportingServiceClient;
-use tonic::transport::Channel;
+use http::header::{AUTHORIZATION, HeaderValue};
+use tonic::Request;
+use tonic::metadata::MetadataMap;
 
 use super::{AdsTransport, TransportError, Variant};
 use crate::bootstrap::ServerConfig;
@@ -22,6 +25,7 @@ pub use ads::{GrpcReceiver, GrpcSender};
 pub use load_report::{GrpcLoadReceiver, GrpcLoadSender};
 
 use ads::{Requests, Responses};
+use connect::Http2;
 use pool::{Connection, Pool};
 use size_guard::{Message, SizeGuard};
 use stream::{Incoming, requests};
@@ -52,11 +56,23 @@ impl GrpcTransport {
         }
     }
 
-    fn guarded(&self, connection: &Connection, message: Message) -> (SizeGuard<Channel>, Failure) {
+    /// What a stream of these messages is opened on.
+    async fn way(&self, server: &ServerConfig, message: Message) -> Result<Way, TransportError> {
+        let peer = self.pool.peer(server);
+        let authorization = peer.authorization(self).await?;
+        let connection = peer.connection(self).await?;
         let failure = Arc::new(Mutex::new(None));
-        let guard = SizeGuard::new(connection.channel(), message, self.max_message_size, failure.clone());
-        (guard, failure)
+        let guard = SizeGuard::new(connection.http2(), message, self.max_message_size, failure.clone());
+        Ok(Way { connection, guard, failure, authorization })
     }
+}
+
+/// What a stream is opened on.
+struct Way {
+    connection: Arc<Connection>,
+    guard: SizeGuard<Http2>,
+    failure: Failure,
+    authorization: Vec<HeaderValue>,
 }
 
 impl AdsTransport for GrpcTransport {
@@ -70,21 +86,22 @@ impl AdsTransport for GrpcTransport {
         server: &ServerConfig,
         variant: Variant,
     ) -> Result<(GrpcSender, GrpcReceiver), TransportError> {
-        let connection = self.pool.connection(self, server).await?;
-        let (guard, failure) = self.guarded(&connection, variant.into());
-        let mut client =
-            AggregatedDiscoveryServiceClient::new(guard).max_decoding_message_size(self.max_message_size);
+        let Way { connection, guard, failure, authorization } = self.way(server, variant.into()).await?;
+        let mut client = AggregatedDiscoveryServiceClient::with_origin(guard, connection.origin())
+            .max_decoding_message_size(self.max_message_size);
         Ok(match variant {
             Variant::Sotw => {
                 let (sender, requests) = requests();
-                let head = Box::pin(async move { client.stream_aggregated_resources(requests).await });
+                let call = authorized(requests, authorization);
+                let head = Box::pin(async move { client.stream_aggregated_resources(call).await });
                 let receiver = Incoming::new(head, failure, connection);
                 (GrpcSender(Requests::Sotw(sender)), GrpcReceiver(Responses::Sotw(receiver)))
             }
             // TR-48
             Variant::Delta => {
                 let (sender, requests) = requests();
-                let head = Box::pin(async move { client.delta_aggregated_resources(requests).await });
+                let call = authorized(requests, authorization);
+                let head = Box::pin(async move { client.delta_aggregated_resources(call).await });
                 let receiver = Incoming::new(head, failure, connection);
                 (GrpcSender(Requests::Delta(sender)), GrpcReceiver(Responses::Delta(receiver)))
             }
@@ -95,14 +112,25 @@ impl AdsTransport for GrpcTransport {
         &self,
         server: &ServerConfig,
     ) -> Result<(GrpcLoadSender, GrpcLoadReceiver), TransportError> {
-        let connection = self.pool.connection(self, server).await?;
-        let (guard, failure) = self.guarded(&connection, Message::LoadStats);
-        let mut client =
-            LoadReportingServiceClient::new(guard).max_decoding_message_size(self.max_message_size);
+        let Way { connection, guard, failure, authorization } = self.way(server, Message::LoadStats).await?;
+        let mut client = LoadReportingServiceClient::with_origin(guard, connection.origin())
+            .max_decoding_message_size(self.max_message_size);
         let (sender, requests) = requests();
-        let head = Box::pin(async move { client.stream_load_stats(requests).await });
+        let call = authorized(requests, authorization);
+        let head = Box::pin(async move { client.stream_load_stats(call).await });
         Ok((GrpcLoadSender(sender), GrpcLoadReceiver(Incoming::new(head, failure, connection))))
     }
+}
+
+/// BS-13: all credentials are sent.
+fn authorized<R>(requests: R, authorization: Vec<HeaderValue>) -> Request<R> {
+    let mut request = Request::new(requests);
+    let mut headers = std::mem::take(request.metadata_mut()).into_headers();
+    for value in authorization {
+        headers.append(AUTHORIZATION, value);
+    }
+    *request.metadata_mut() = MetadataMap::from_headers(headers);
+    request
 }
 
 /// Why a guard has ended a stream.

@@ -1,25 +1,41 @@
-//! The connections that stand: one per server, as long as a stream is on it.
+//! What is kept of each server: the connection that stands, its key material and its tokens.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use tonic::transport::Channel;
+use http::{HeaderValue, Uri};
+use tokio::time::timeout;
 
-use super::{GrpcTransport, channel};
-use crate::bootstrap::ServerConfig;
+use super::GrpcTransport;
+use super::connect::{Http2, Target, connect};
+use super::token::{Origin, Tokens};
+use crate::bootstrap::{CallCredentials, ChannelCredentials, FileWatcher, ServerConfig, TlsCredentials};
+use crate::certificate::{self, FileProvider, Material};
 use crate::transport::TransportError;
 
 /// A connection. Its streams hold it; it ends with the last of them.
 #[derive(Debug)]
 pub(super) struct Connection {
-    channel: Channel,
+    http2: Http2,
+    /// What requests say that the server is.
+    origin: Uri,
+    server_uri: String,
     is_retired: AtomicBool,
 }
 
 impl Connection {
-    pub(super) fn channel(&self) -> Channel {
-        self.channel.clone()
+    pub(super) fn http2(&self) -> Http2 {
+        self.http2.clone()
+    }
+
+    pub(super) fn origin(&self) -> Uri {
+        self.origin.clone()
+    }
+
+    /// Of the server, as configured.
+    pub(super) fn server_uri(&self) -> &str {
+        &self.server_uri
     }
 
     /// No new stream is opened on it: the next one makes a connection of its own, with the files and the addresses of
@@ -27,39 +43,147 @@ impl Connection {
     pub(super) fn retire(&self) {
         self.is_retired.store(true, Ordering::Relaxed);
     }
+
+    fn takes_streams(&self) -> bool {
+        !self.is_retired.load(Ordering::Relaxed) && self.http2.is_open()
+    }
 }
 
-/// The connections that stand, by server (BS-23).
+/// All servers, by what makes them the same (BS-23).
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    places: Mutex<HashMap<ServerConfig, Place>>,
+    peers: Mutex<HashMap<ServerConfig, Arc<Peer>>>,
 }
 
-/// Where a server's connection is, if there is one; locked while it is made, so that two streams that are opened at
-/// once make one.
-type Place = Arc<tokio::sync::Mutex<Weak<Connection>>>;
-
 impl Pool {
-    /// The server's connection: the one that stands, or a new one.
+    pub(super) fn peer(&self, server: &ServerConfig) -> Arc<Peer> {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.entry(server.clone()).or_insert_with(|| Arc::new(Peer::new(server.clone()))).clone()
+    }
+}
+
+/// What is kept of one server.
+#[derive(Debug)]
+pub(super) struct Peer {
+    server: ServerConfig,
+    files: Option<Arc<FileProvider>>,
+    tokens: Vec<Arc<Tokens>>,
+    /// Locked while a connection is made, so that two streams that are opened at once make one.
+    standing: tokio::sync::Mutex<Standing>,
+    attempts: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Standing {
+    connection: Weak<Connection>,
+    /// What became of the last attempt, if it failed.
+    failure: Option<TransportError>,
+}
+
+impl Peer {
+    fn new(server: ServerConfig) -> Self {
+        let files = match server.credentials() {
+            ChannelCredentials::Tls(credentials) => watched(credentials),
+            ChannelCredentials::Insecure | ChannelCredentials::GoogleDefault => None,
+        };
+        let configured = server.call_credentials().iter().map(|credentials| match credentials {
+            CallCredentials::JwtTokenFile(path) => Origin::JwtFile(path.clone()),
+        });
+        let google = match (server.credentials(), Target::parse(server.uri(), true)) {
+            (ChannelCredentials::GoogleDefault, Ok(target)) => {
+                Some(Origin::Google { audience: format!("https://{}/", target.host) })
+            }
+            _ => None,
+        };
+        Self {
+            files: files.map(|files| certificate::provider(&files)),
+            tokens: google.into_iter().chain(configured).map(Tokens::new).collect(),
+            server,
+            standing: tokio::sync::Mutex::default(),
+            attempts: AtomicU64::new(0),
+        }
+    }
+
+    /// Values of `authorization` for a stream, one for each credential.
+    pub(super) async fn authorization(
+        &self,
+        settings: &GrpcTransport,
+    ) -> Result<Vec<HeaderValue>, TransportError> {
+        // BS-16
+        if !self.tokens.is_empty() && *self.server.credentials() == ChannelCredentials::Insecure {
+            let reason = "call_creds are never sent in plaintext; channel_creds must be tls";
+            return Err(
+                TransportError::credentials(format!("UNAUTHENTICATED: {reason}")).at(self.server.uri())
+            );
+        }
+        let mut all = Vec::with_capacity(self.tokens.len());
+        for tokens in &self.tokens {
+            let read = timeout(settings.connect_timeout, tokens.authorization()).await;
+            let read = read.unwrap_or_else(|_| {
+                Err(TransportError::credentials("UNAVAILABLE: the file of the token takes too long to read"))
+            });
+            all.push(read.map_err(|error| error.at(self.server.uri()))?);
+        }
+        Ok(all)
+    }
+
+    /// The connection that stands, or a new one. Who has waited for an attempt in vain makes none itself.
     pub(super) async fn connection(
         &self,
         settings: &GrpcTransport,
-        server: &ServerConfig,
     ) -> Result<Arc<Connection>, TransportError> {
-        let mut standing = self.place(server).lock_owned().await;
-        if let Some(connection) = standing.upgrade()
-            && !connection.is_retired.load(Ordering::Relaxed)
+        let before = self.attempts.load(Ordering::Acquire);
+        let mut standing = self.standing.lock().await;
+        if let Some(connection) = standing.connection.upgrade()
+            && connection.takes_streams()
         {
             return Ok(connection);
         }
-        let channel = channel::connect(settings, server).await?;
-        let connection = Arc::new(Connection { channel, is_retired: AtomicBool::new(false) });
-        *standing = Arc::downgrade(&connection);
+        if self.attempts.load(Ordering::Acquire) > before
+            && let Some(failure) = &standing.failure
+        {
+            return Err(failure.clone());
+        }
+        let made = self.connect(settings).await.map_err(|error| error.at(self.server.uri()));
+        self.attempts.fetch_add(1, Ordering::Release);
+        standing.failure = made.as_ref().err().cloned();
+        let connection = Arc::new(made?);
+        standing.connection = Arc::downgrade(&connection);
         Ok(connection)
     }
 
-    fn place(&self, server: &ServerConfig) -> Place {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        places.entry(server.clone()).or_default().clone()
+    async fn connect(&self, settings: &GrpcTransport) -> Result<Connection, TransportError> {
+        let tls = match self.server.credentials() {
+            ChannelCredentials::Insecure => None,
+            ChannelCredentials::Tls(_) | ChannelCredentials::GoogleDefault => {
+                Some(self.material(settings).await?)
+            }
+        };
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let target = Target::parse(self.server.uri(), tls.is_some())?;
+        let origin =
+            Uri::builder().scheme(scheme).authority(target.authority.as_str()).path_and_query("/").build();
+        let origin = origin.map_err(|error| TransportError::credentials(error.to_string()))?;
+        let http2 = connect(settings, &target, tls).await?;
+        let server_uri = self.server.uri().to_owned();
+        Ok(Connection { http2, origin, server_uri, is_retired: AtomicBool::new(false) })
     }
+
+    /// Fails closed: an identity that cannot be loaded is an error, never an anonymous connection.
+    async fn material(&self, settings: &GrpcTransport) -> Result<Material, TransportError> {
+        let Some(files) = &self.files else { return Ok(Material { identity: None, roots: None }) };
+        match timeout(settings.connect_timeout, files.material()).await {
+            Ok(material) => material.map_err(TransportError::credentials),
+            Err(_) => Err(TransportError::credentials("the files of channel_creds take too long to read")),
+        }
+    }
+}
+
+/// What is read of TLS credentials, if anything is.
+fn watched(credentials: &TlsCredentials) -> Option<FileWatcher> {
+    let TlsCredentials { ca_certificate_file, identity, refresh_interval } = credentials.clone();
+    let has_files = ca_certificate_file.is_some() || identity.is_some();
+    let files =
+        FileWatcher { identity, ca_certificate_file, spiffe_trust_bundle_map_file: None, refresh_interval };
+    has_files.then_some(files)
 }

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::codec::Streaming;
 use tonic::{Response, Status};
@@ -53,6 +55,7 @@ enum Call<R> {
     /// The server's head may come with its first response, and that after the first request: not to be waited for.
     Head(Head<R>),
     Body(Box<Streaming<R>>),
+    Failed(Status),
 }
 
 impl<R> fmt::Debug for Incoming<R> {
@@ -68,22 +71,54 @@ impl<R> Incoming<R> {
 
     pub(super) async fn receive(&mut self) -> Result<Option<R>, TransportError> {
         loop {
-            match &mut self.call {
+            let failed = match &mut self.call {
                 Call::Head(head) => match head.await {
-                    Ok(response) => self.call = Call::Body(Box::new(response.into_inner())),
-                    Err(status) => return Err(self.error(&status)),
+                    Ok(response) => {
+                        self.call = Call::Body(Box::new(response.into_inner()));
+                        continue;
+                    }
+                    Err(status) => status,
                 },
-                Call::Body(body) => return body.message().await.map_err(|status| self.error(&status)),
-            }
+                Call::Body(body) => match body.message().await {
+                    Ok(response) => return Ok(response),
+                    Err(status) => status,
+                },
+                Call::Failed(status) => {
+                    let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                    return Err(why(status.clone(), failure, self.connection.clone()).await);
+                }
+            };
+            self.call = Call::Failed(failed);
         }
     }
 
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
     }
+}
 
-    fn error(&self, status: &Status) -> TransportError {
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-        failure.unwrap_or_else(|| TransportError::from_chain(status))
+/// Why a stream has failed: a guard, or the connection, knows better than the stream's status.
+async fn why(status: Status, guard: Option<TransportError>, connection: Arc<Connection>) -> TransportError {
+    if let Some(failure) = guard {
+        return failure;
+    }
+    let http2 = connection.http2();
+    let is_lost = std::error::Error::source(&status).is_some() && !http2.is_open();
+    let lost = match is_lost {
+        true => timeout(FAREWELL, http2.failure()).await.ok().flatten(),
+        false => None,
+    };
+    lost.unwrap_or_else(|| told(&status)).at(connection.server_uri())
+}
+
+/// What the server has said, or the causes of what has happened on the way.
+fn told(status: &Status) -> TransportError {
+    match std::error::Error::source(status) {
+        Some(cause) => TransportError::from_chain(cause),
+        None if status.message().is_empty() => TransportError::failed(format!("status {:?}", status.code())),
+        None => TransportError::failed(format!("status {:?}: {}", status.code(), status.message())),
     }
 }
+
+/// How long a connection that takes no stream any more is waited for to say why.
+const FAREWELL: Duration = Duration::from_millis(500);

@@ -1,0 +1,61 @@
+//! Certificates and keys, checked.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio_rustls::rustls::RootCertStore;
+use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::sign::CertifiedKey;
+
+use crate::bootstrap::IdentityFiles;
+
+/// A certificate chain with the key that belongs to it.
+pub(crate) type Identity = CertifiedKey;
+
+/// Who is trusted.
+pub(crate) type Roots = RootCertStore;
+
+/// The process's cryptography, if it has chosen one, else aws-lc.
+pub(crate) fn crypto() -> Arc<CryptoProvider> {
+    match CryptoProvider::get_default() {
+        Some(provider) => provider.clone(),
+        None => Arc::new(aws_lc_rs::default_provider()),
+    }
+}
+
+/// Certificate and key from the contents of these files; they must belong together.
+pub(super) fn identity(files: &IdentityFiles, contents: &[Vec<u8>]) -> Result<Identity, String> {
+    let IdentityFiles { certificate, private_key } = files;
+    let [chain, key] = contents else { return Err("a certificate and a key are needed".to_owned()) };
+    let chain = certificates(certificate, chain)?;
+    let key = PrivateKeyDer::from_pem_slice(key)
+        .map_err(|error| format!("{}: no private key in PEM: {error}", private_key.display()))?;
+    CertifiedKey::from_der(chain, key, &crypto()).map_err(|error| {
+        format!("{} and {} do not belong together: {error}", certificate.display(), private_key.display())
+    })
+}
+
+/// Trusted roots from the content of this file. Single certificates that make no root, as large collections have
+/// them, are passed over.
+pub(super) fn roots(file: &Path, contents: &[Vec<u8>]) -> Result<Roots, String> {
+    let mut roots = RootCertStore::empty();
+    let certificates = certificates(file, contents.first().map_or(&[], Vec::as_slice))?;
+    let (added, _) = roots.add_parsable_certificates(certificates);
+    match added {
+        0 => Err(format!("{}: no certificate that can be trusted", file.display())),
+        _ => Ok(roots),
+    }
+}
+
+fn certificates(file: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match certificates {
+        Err(error) => Err(format!("{}: not PEM: {error}", file.display())),
+        Ok(certificates) if certificates.is_empty() => {
+            Err(format!("{}: no certificate in it", file.display()))
+        }
+        Ok(certificates) => Ok(certificates),
+    }
+}

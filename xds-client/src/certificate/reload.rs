@@ -1,0 +1,72 @@
+//! What is known of some files, from one look at them to the next.
+
+use std::sync::Arc;
+
+/// What the files held, in order, or why they could not be read.
+pub(super) type Contents = Result<Vec<Vec<u8>>, String>;
+
+/// What is known of some files that together make a `T`.
+#[derive(Debug)]
+pub(super) struct Reload<T> {
+    seen: Option<Contents>,
+    good: Option<Arc<T>>,
+    problem: Option<String>,
+}
+
+/// What a look at the files has brought.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// Nothing.
+    Same,
+    /// Another `T`, or the first.
+    Good,
+    /// Something that is no `T`, for this reason; the `T` that was there stays.
+    Bad(String),
+}
+
+impl<T> Default for Reload<T> {
+    fn default() -> Self {
+        Self { seen: None, good: None, problem: None }
+    }
+}
+
+impl<T> Reload<T> {
+    /// BS-34: what is the same is not looked into again, and told once.
+    pub(super) fn on_read(
+        &mut self,
+        contents: Contents,
+        parse: impl FnOnce(&[Vec<u8>]) -> Result<T, String>,
+    ) -> News {
+        if self.seen.as_ref() == Some(&contents) {
+            return News::Same;
+        }
+        let parsed = match &contents {
+            Ok(contents) => parse(contents),
+            Err(reason) => Err(reason.clone()),
+        };
+        self.seen = Some(contents);
+        match parsed {
+            Ok(good) => {
+                self.good = Some(Arc::new(good));
+                self.problem = None;
+                News::Good
+            }
+            Err(reason) => {
+                self.problem = Some(reason.clone());
+                News::Bad(reason)
+            }
+        }
+    }
+
+    /// What was last in order.
+    ///
+    /// # Errors
+    /// If nothing ever was: why.
+    pub(super) fn good(&self) -> Result<Arc<T>, String> {
+        match (&self.good, &self.problem) {
+            (Some(good), _) => Ok(good.clone()),
+            (None, Some(problem)) => Err(problem.clone()),
+            (None, None) => Err("not read yet".to_owned()),
+        }
+    }
+}

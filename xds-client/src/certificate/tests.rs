@@ -1,0 +1,147 @@
+//! Files that change, break and come back.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use tempfile::TempDir;
+
+use super::reload::{News, Reload};
+use super::{FileProvider, provider};
+use crate::bootstrap::{FileWatcher, IdentityFiles};
+
+#[test]
+fn what_was_good_stays_until_something_better_comes() {
+    let number = |contents: &[Vec<u8>]| {
+        let text = String::from_utf8(contents.concat()).map_err(|error| error.to_string())?;
+        text.parse::<u8>().map_err(|error| error.to_string())
+    };
+    let file = |text: &str| Ok(vec![text.as_bytes().to_vec()]);
+    let gone = || Err("gone".to_owned());
+    let not_a_number = "invalid digit found in string".to_owned();
+    let rows = [
+        (gone(), News::Bad("gone".to_owned()), Err("gone".to_owned())),
+        (file("x"), News::Bad(not_a_number.clone()), Err(not_a_number.clone())),
+        (file("1"), News::Good, Ok(1)),
+        (file("1"), News::Same, Ok(1)),
+        (file("y"), News::Bad(not_a_number), Ok(1)),
+        (file("y"), News::Same, Ok(1)),
+        (gone(), News::Bad("gone".to_owned()), Ok(1)),
+        (gone(), News::Same, Ok(1)),
+        (file("2"), News::Good, Ok(2)),
+    ];
+    let mut reload = Reload::default();
+    assert!(reload.good().is_err());
+    for (row, (contents, news, good)) in rows.into_iter().enumerate() {
+        assert_eq!(reload.on_read(contents, number), news, "row {row}");
+        assert_eq!(reload.good().map(|good| *good), good, "row {row}");
+    }
+}
+
+/// A folder with an identity and roots, and their provider.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        std::fs::write(self.path(name), content).unwrap();
+    }
+
+    fn files(&self) -> FileWatcher {
+        FileWatcher {
+            identity: Some(IdentityFiles {
+                certificate: self.path("cert.pem"),
+                private_key: self.path("key.pem"),
+            }),
+            ca_certificate_file: Some(self.path("roots.pem")),
+            refresh_interval: Duration::from_secs(10),
+            ..FileWatcher::default()
+        }
+    }
+}
+
+fn issue() -> (String, String) {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["a".to_owned()]).unwrap();
+    (cert.pem(), signing_key.serialize_pem())
+}
+
+/// The leaf that is in use, as a number that tells one from another.
+async fn leaf(provider: &Arc<FileProvider>) -> Result<Vec<u8>, String> {
+    let material = provider.material().await?;
+    Ok(material.identity.unwrap().cert[0].to_vec())
+}
+
+/// Proves: BS-34.
+#[tokio::test]
+async fn a_mismatch_or_half_a_file_keeps_the_material_that_was_good() {
+    let folder = Folder::new();
+    let provider = provider(&folder.files());
+    let ((first, first_key), (second, second_key)) = (issue(), issue());
+    folder.write("roots.pem", &first);
+    let named = |error: String, file: &Path| assert!(error.contains(file.to_str().unwrap()), "{error}");
+    named(provider.material().await.unwrap_err(), &folder.path("cert.pem"));
+    folder.write("cert.pem", &first);
+    named(provider.material().await.unwrap_err(), &folder.path("key.pem"));
+    folder.write("key.pem", &first_key);
+    let good = leaf(&provider).await.unwrap();
+    let steps: [(&str, &str); 5] = [
+        ("cert.pem", &second),
+        ("cert.pem", &second[..second.len() / 2]),
+        ("cert.pem", ""),
+        ("key.pem", "-----BEGIN PRIVATE KEY-----\nAAAA"),
+        ("roots.pem", &first[..first.len() / 2]),
+    ];
+    for (file, content) in steps {
+        folder.write(file, content);
+        assert_eq!(leaf(&provider).await.unwrap(), good, "{file}: {content}");
+    }
+    std::fs::remove_file(folder.path("roots.pem")).unwrap();
+    assert_eq!(provider.material().await.unwrap().roots.unwrap().len(), 1);
+    folder.write("cert.pem", &second);
+    folder.write("key.pem", &second_key);
+    assert_ne!(leaf(&provider).await.unwrap(), good);
+}
+
+/// Proves: BS-12, BS-34.
+#[tokio::test(start_paused = true)]
+async fn files_are_read_at_the_interval_too() {
+    let folder = Folder::new();
+    let ((first, first_key), (second, second_key)) = (issue(), issue());
+    let put = |cert: &str, key: &str| {
+        folder.write("cert.pem", cert);
+        folder.write("key.pem", key);
+    };
+    folder.write("roots.pem", &first);
+    put(&first, &first_key);
+    let provider = provider(&folder.files());
+    let old = leaf(&provider).await.unwrap();
+    put(&second, &second_key);
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    std::fs::remove_file(folder.path("cert.pem")).unwrap();
+    assert_ne!(leaf(&provider).await.unwrap(), old, "what was there for a while has been seen");
+}
+
+/// Proves: BS-36.
+#[tokio::test]
+async fn who_names_the_same_files_shares_a_provider_that_ends_with_them() {
+    let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let folder = Folder::new();
+    let (one, other) = (provider(&folder.files()), provider(&folder.files()));
+    assert!(Arc::ptr_eq(&one, &other));
+    let slower = FileWatcher { refresh_interval: Duration::from_secs(20), ..folder.files() };
+    assert!(!Arc::ptr_eq(&one, &provider(&slower)));
+    assert!(one.material().await.is_err() && other.material().await.is_err());
+    assert_eq!(alive(), 1);
+    drop((one, other));
+    while alive() > 0 {
+        tokio::task::yield_now().await;
+    }
+}

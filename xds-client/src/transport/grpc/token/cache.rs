@@ -1,0 +1,128 @@
+//! When a token is used, and when it is read again.
+
+use std::time::Duration;
+
+use http::HeaderValue;
+use rand::Rng;
+use tokio::time::Instant;
+
+use crate::protocol::{Backoff, BackoffPolicy};
+use crate::transport::TransportError;
+
+/// A token, and for how long it is valid from the moment that it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Token {
+    header: HeaderValue,
+    valid_for: Duration,
+}
+
+impl Token {
+    /// # Errors
+    /// The text cannot be sent in a header.
+    pub(super) fn new(token: &str, valid_for: Duration) -> Result<Self, TransportError> {
+        // BS-16
+        let mut header = HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| {
+            TransportError::credentials("UNAUTHENTICATED: the token has characters that no token has")
+        })?;
+        header.set_sensitive(true);
+        Ok(Self { header, valid_for })
+    }
+
+    pub(super) fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+}
+
+/// What is known of a token.
+///
+/// ```text
+///            ┌───────── on_call: none valid ────────┐
+///            │                                      ▼
+///   ┌─ nothing cached ◀── expired ── cached    reading ──▶ cached
+///   │        ▲                         │            │
+///   │        │                  on_call, less than  │ failed
+///   │     backoff over            a minute left:    ▼
+///   └────────┴───── on_call: fail ── read beside  backing off
+/// ```
+#[derive(Debug)]
+pub(super) struct TokenCache {
+    /// The header, and when it stops being used.
+    token: Option<(HeaderValue, Instant)>,
+    is_reading: bool,
+    backoff: Backoff,
+    /// Why the last read has failed, and when the next may be.
+    failure: Option<(TransportError, Instant)>,
+}
+
+/// What a call is to do.
+#[derive(Debug, PartialEq)]
+pub(super) enum Step {
+    Use(HeaderValue),
+    /// This is still valid, and about to expire.
+    UseAndRead(HeaderValue),
+    /// And wait for it.
+    Read,
+    /// For the read that has begun.
+    Wait,
+    Fail(TransportError),
+}
+
+impl Default for TokenCache {
+    fn default() -> Self {
+        Self {
+            token: None,
+            is_reading: false,
+            backoff: Backoff::new(BackoffPolicy::default()),
+            failure: None,
+        }
+    }
+}
+
+impl TokenCache {
+    /// No read is begun but by a call (BS-15). Whoever is told to read must tell [`on_read`](Self::on_read).
+    pub(super) fn on_call(&mut self, now: Instant) -> Step {
+        let may_read = !self.is_reading && self.failure.as_ref().is_none_or(|(_, until)| now >= *until);
+        match &self.token {
+            Some((header, expires)) if now < *expires => {
+                // BS-14
+                let is_read = may_read && *expires - now < REFRESH;
+                self.is_reading |= is_read;
+                if is_read { Step::UseAndRead(header.clone()) } else { Step::Use(header.clone()) }
+            }
+            _ if self.is_reading => Step::Wait,
+            _ if may_read => {
+                self.is_reading = true;
+                Step::Read
+            }
+            _ => match &self.failure {
+                Some((error, _)) => Step::Fail(error.clone()),
+                None => Step::Wait,
+            },
+        }
+    }
+
+    /// A read has ended.
+    pub(super) fn on_read(&mut self, now: Instant, read: Result<Token, TransportError>, rng: &mut dyn Rng) {
+        self.is_reading = false;
+        match read {
+            Ok(Token { header, valid_for }) => {
+                // BS-14
+                let expires = now.checked_add(valid_for.min(LONGEST).saturating_sub(SKEW)).unwrap_or(now);
+                self.token = Some((header, expires));
+                self.backoff.reset();
+                self.failure = None;
+            }
+            // BS-15
+            Err(error) => self.failure = Some((error, now + self.backoff.next(rng))),
+        }
+    }
+}
+
+/// A token is not used for this long before it expires: clocks differ, and calls take time.
+const SKEW: Duration = Duration::from_secs(30);
+
+/// A token is read again when it will be used no longer than this.
+const REFRESH: Duration = Duration::from_secs(60);
+
+/// No token is kept longer, whatever it says.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
