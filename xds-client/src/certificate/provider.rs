@@ -59,6 +59,10 @@ impl FileProvider {
 
     /// Blocks.
     fn look(&self) -> Result<Material, String> {
+        // Roots that cannot be read are never the system's instead.
+        if let Some(file) = &self.files.spiffe_trust_bundle_map_file {
+            return Err(format!("{}: maps of SPIFFE trust bundles are not supported", file.display()));
+        }
         // Held while reading: a look that began earlier must not end later.
         let mut known = lock(&self.known);
         let Known { identity: known_identity, roots: known_roots } = &mut *known;

@@ -145,3 +145,9 @@ async fn who_names_the_same_files_shares_a_provider_that_ends_with_them() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test]
+async fn a_map_of_trust_bundles_is_refused_and_never_the_systems_roots() {
+    let files = FileWatcher { spiffe_trust_bundle_map_file: Some("/map".into()), ..FileWatcher::default() };
+    assert!(provider(&files).material().await.unwrap_err().starts_with("/map: "));
+}
