@@ -3,8 +3,8 @@
 
 mod targets;
 
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use targets::{TARGETS, Verdict, run};
 
@@ -14,8 +14,10 @@ fn fuzz() -> PathBuf {
 
 /// The names in a folder, sorted.
 fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let entries = fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let entries = entries.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut names: Vec<_> =
+        entries.into_iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     names
 }

@@ -18,8 +18,11 @@ pub(crate) enum Verdict {
     Refused,
 }
 
-/// Every target by its name, which is also that of its folder in the corpus and of its file in `fuzz_targets`.
-pub(crate) const TARGETS: [(&str, fn(&[u8]) -> Verdict); 10] = [
+/// A target by its name, which is also that of its folder in the corpus and of its file in `fuzz_targets`.
+type Target = (&'static str, fn(&[u8]) -> Verdict);
+
+/// All of them.
+pub(crate) const TARGETS: [Target; 10] = [
     ("listener", |data| resource(&ListenerType, data)),
     ("route", |data| resource(&RouteConfigurationType, data)),
     ("cluster", |data| resource(&ClusterType, data)),
