@@ -13,12 +13,14 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, combinators::MapErr};
 use mesh_core::config::{
-    DomainPattern, Forward, MeshConfig, Name, Route, RouteAction, RouteMatch, VirtualHost,
+    Cluster, ClusterSettings, DomainPattern, Forward, MeshConfig, Name, Route, RouteAction, RouteMatch,
+    VirtualHost,
 };
 use mesh_core::policy::matcher::{HeaderView, PathMatcher};
 use mesh_core::runtime::connect::{BodyError, Connect, ConnectError, Connection, Established, SendFailure};
 use mesh_core::runtime::{
-    CallOptions, Channel, ChannelSettings, Mesh, MeshError, Outcome, Protocol, RequestBody, Stamp, Target,
+    CallOptions, Channel, ChannelSettings, ConfigSource, ConfigWatch, FixedSource, LoadStore, Mesh,
+    MeshError, Outcome, Protocol, RequestBody, SourceError, Stamp, Target,
 };
 
 /// The body of requests: none.
@@ -110,7 +112,20 @@ impl Path {
     /// # Panics
     /// When the configuration is not accepted.
     pub async fn build(kind: Routes, routes: usize, endpoints: usize) -> Self {
-        let mesh = Mesh::fixed(config(kind, routes, endpoints));
+        Self::through(&Mesh::fixed(config(kind, routes, endpoints)), kind, routes, endpoints).await
+    }
+
+    /// As [`build`](Self::build), with a cluster whose load is reported.
+    ///
+    /// # Panics
+    /// When the configuration is not accepted.
+    pub async fn build_reporting(kind: Routes, routes: usize, endpoints: usize) -> Self {
+        let config = reporting(&config(kind, routes, endpoints));
+        let source = Reporting(FixedSource::any(config), Arc::default());
+        Self::through(&Mesh::new(source), kind, routes, endpoints).await
+    }
+
+    async fn through(mesh: &Mesh, kind: Routes, routes: usize, endpoints: usize) -> Self {
         let connector = Nowhere::default();
         let connected = Arc::clone(&connector.0);
         let last = routes - 1;
@@ -119,7 +134,7 @@ impl Path {
             Routes::Exact | Routes::Prefix => "host.example".to_owned(),
         };
         let target = Target::new(host);
-        let channel = Channel::new(&mesh, &target, ChannelSettings::default(), connector).expect("a channel");
+        let channel = Channel::new(mesh, &target, ChannelSettings::default(), connector).expect("a channel");
         let uri = match kind {
             Routes::Exact => format!("http://host.example/service/method-{last}"),
             Routes::Prefix => format!("http://host.example/service-{last}/method"),
@@ -160,6 +175,36 @@ impl Path {
             Poll::Pending => Poll::Pending,
         }
     }
+}
+
+/// A source whose mesh counts for load reports.
+#[derive(Debug)]
+struct Reporting(FixedSource, Arc<LoadStore>);
+
+impl ConfigSource for Reporting {
+    fn watch(&self, target: &Target) -> Result<ConfigWatch, SourceError> {
+        self.0.watch(target)
+    }
+
+    fn load_store(&self) -> Option<Arc<LoadStore>> {
+        Some(self.1.clone())
+    }
+}
+
+/// The same with load reports.
+fn reporting(config: &MeshConfig) -> MeshConfig {
+    let clusters = config.clusters().iter().map(|(name, cluster)| {
+        let cluster = cluster.clone().map(|cluster| {
+            let settings = ClusterSettings {
+                load_reporting: Some("control".into()),
+                ..ClusterSettings::clone(&cluster.settings)
+            };
+            Cluster { settings: Arc::new(settings), ..cluster }
+        });
+        (name.clone(), cluster)
+    });
+    MeshConfig::new(config.virtual_hosts().to_vec(), clusters.collect(), None)
+        .expect("every cluster is there")
 }
 
 fn config(kind: Routes, routes: usize, endpoints: usize) -> MeshConfig {

@@ -13,6 +13,9 @@ fn a_call_allocates_at_most_three_times_before_its_connection() {
             let path = runtime.block_on(Path::build(kind, routes, endpoints));
             let beyond = allocations_per_call(&path);
             assert!(beyond <= 3.0, "{name}, {routes} routes, {endpoints} endpoints: {beyond}");
+            let path = runtime.block_on(Path::build_reporting(kind, routes, endpoints));
+            let with_reports = allocations_per_call(&path);
+            assert!(with_reports <= beyond, "load reports add {}", with_reports - beyond);
         }
     }
 }
