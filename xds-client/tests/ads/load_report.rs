@@ -26,7 +26,7 @@ use xds_client::{Options, start_with};
 use crate::control::{Control, bootstrap, cluster, until_shown};
 use crate::endpoint::Caller;
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 const SERVER: &str = "control:15010";
 
 /// A mesh with a configuration by hand, a reporter, and the servers that it reports to.
@@ -37,8 +37,9 @@ struct World {
     caller: Caller,
 }
 
+/// A configuration by hand, whose mesh counts.
 #[derive(Debug)]
-struct Source(FixedSource, Arc<LoadStore>);
+pub(crate) struct Source(pub(crate) FixedSource, pub(crate) Arc<LoadStore>);
 
 impl ConfigSource for Source {
     fn watch(&self, target: &Target) -> Result<ConfigWatch, SourceError> {
@@ -81,7 +82,8 @@ impl World {
     }
 }
 
-fn config(clusters: &[(&str, &str)]) -> MeshConfig {
+/// One route to each cluster, by a path of its name; with the server that it reports to, if any.
+pub(crate) fn config(clusters: &[(&str, &str)]) -> MeshConfig {
     let mut all = HashMap::new();
     let mut routes = Vec::new();
     for (name, server) in clusters {
@@ -102,7 +104,7 @@ fn config(clusters: &[(&str, &str)]) -> MeshConfig {
     MeshConfig::new(vec![Arc::new(host)], all, None).unwrap()
 }
 
-fn every(interval: Duration, clusters: &[&str]) -> LoadStatsResponse {
+pub(crate) fn every(interval: Duration, clusters: &[&str]) -> LoadStatsResponse {
     let seconds = i64::try_from(interval.as_secs()).unwrap();
     LoadStatsResponse {
         clusters: clusters.iter().map(ToString::to_string).collect(),
@@ -112,12 +114,12 @@ fn every(interval: Duration, clusters: &[&str]) -> LoadStatsResponse {
     }
 }
 
-async fn soon<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     timeout(SECOND * 600, future).await.unwrap()
 }
 
 /// What a report says of each cluster: seconds, issued, succeeded, failed, in progress.
-fn rows(request: Option<LoadStatsRequest>) -> Vec<(String, u64, [u64; 4])> {
+pub(crate) fn rows(request: Option<LoadStatsRequest>) -> Vec<(String, u64, [u64; 4])> {
     let request = request.unwrap();
     assert_eq!(request.node, None);
     request.cluster_stats.into_iter().map(row).collect()

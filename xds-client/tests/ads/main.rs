@@ -8,6 +8,7 @@ mod endpoint;
 mod echo;
 mod grpc;
 mod load_report;
+mod load_report_grpc;
 mod memory;
 mod secure;
 mod shared;
