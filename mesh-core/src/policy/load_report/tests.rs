@@ -82,7 +82,7 @@ fn metrics_that_the_control_plane_lists_are_added_up() {
         (
             "all names",
             vec![AllNamed],
-            MetricSums { named: named(&[("q", sum(2, 4.0)), ("r", sum(1, 1.0))]), ..none.clone() },
+            MetricSums { named: named(&[("q", sum(2, 4.0)), ("r", sum(1, 1.0))]), ..none },
         ),
     ];
     for (name, wanted, expected) in table {

@@ -80,7 +80,8 @@ fn what_is_not_a_report_is_none() {
 fn the_report_is_one_header_of_base64_with_or_without_padding() {
     let long = [entry(8, &"n".repeat(100), 1.0), entry(8, &"m".repeat(100), 2.0)].concat().repeat(3);
     let long_text = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, &long);
-    let table: [(&str, &[&str], Option<&[u8]>); 8] = [
+    type Row<'a> = (&'a str, &'a [&'a str], Option<&'a [u8]>);
+    let table: [Row<'_>; 8] = [
         ("none", &[], None),
         ("padded", &["CQAAAAAAAOA/"], Some(&double(1, 0.5))),
         ("with padding", &["AQI="], Some(&[1, 2])),
