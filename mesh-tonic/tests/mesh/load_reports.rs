@@ -174,10 +174,12 @@ async fn every_attempt_counts_once_however_it_ends() {
     assert!(source.take().is_empty(), "what is never sent is no request");
 }
 
+type Answer = fn(h2::server::SendResponse<Bytes>);
+
 /// Proves: TR-66.
 #[tokio::test]
 async fn responses_without_a_status_and_broken_ones_are_failures() {
-    let table: [(&str, fn(h2::server::SendResponse<Bytes>), [u64; 4]); 4] = [
+    let table: [(&str, Answer, [u64; 4]); 4] = [
         (
             "trailers-only OK",
             |mut respond| drop(respond.send_response(head(&[("grpc-status", "0")]), true)),
@@ -242,7 +244,7 @@ async fn drops_come_before_the_circuit_breaker_and_neither_is_a_request() {
     let passed = 400 - refused;
     assert_eq!(counts(&report.localities[&zone("a")]), [passed, passed, 0, 0]);
     assert_eq!((report.total_drops, report.drops.values().sum::<u64>()), (refused, refused));
-    assert!(report.drops[&*"x"] > report.drops[&*"y"], "a call that x drops does not come to y: {report:?}");
+    assert!(report.drops["x"] > report.drops["y"], "a call that x drops does not come to y: {report:?}");
 }
 
 fn head(headers: &[(&'static str, &'static str)]) -> Response<()> {
