@@ -1,9 +1,10 @@
 //! Load reports, from calls to what servers are told, on virtual time.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use envoy_types::pb::envoy::config::cluster::v3::Cluster as ProtoCluster;
 use envoy_types::pb::envoy::config::core::v3::{
     ConfigSource as ProtoSource, SelfConfigSource, config_source,
 };
@@ -16,12 +17,13 @@ use mesh_core::config::{
 };
 use mesh_core::policy::matcher::PathMatcher;
 use mesh_core::runtime::{ConfigSource, ConfigWatch, FixedSource, LoadStore, SourceError, Target};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use xds_client::bootstrap::{Bootstrap, ServerConfig};
 use xds_client::load_report::Reporter;
 use xds_client::transport::TransportError;
 use xds_client::transport::memory::{self, MemoryLoadStream, MemoryServer};
-use xds_client::{Options, start_with};
+use xds_client::{Options, XdsClient, start_with};
 
 use crate::control::{Control, bootstrap, cluster, until_shown};
 use crate::endpoint::Caller;
@@ -290,32 +292,59 @@ async fn servers_that_the_bootstrap_does_not_have_get_nothing() {
     assert_eq!(world.accept().await.server_uri(), SERVER);
 }
 
-/// Proves: TR-64, TR-69.
-#[tokio::test(start_paused = true)]
-async fn the_whole_client_reports_what_the_cluster_asks_for() {
-    let (transport, mut server) = memory::pair();
+/// `greeter`, with a cluster that reports and one that does not.
+fn control() -> Control {
     let mut control = Control::greeter(&["a", "b"], 1);
     let specifier = config_source::ConfigSourceSpecifier::Self_(SelfConfigSource::default());
     let to_self = ProtoSource { config_source_specifier: Some(specifier), ..ProtoSource::default() };
-    let reporting =
-        envoy_types::pb::envoy::config::cluster::v3::Cluster { lrs_server: Some(to_self), ..cluster("a") };
-    control.put("a", &reporting);
-    let options = Options { rng_seed: Some(7), ..Options::default() };
-    let client = start_with(bootstrap(SERVER), transport, options).unwrap();
-    let mut watch = client.watch(&Target::new("greeter")).unwrap();
-    let mut ads = server.accept().await.unwrap();
+    control.put("a", &ProtoCluster { lrs_server: Some(to_self), ..cluster("a") });
+    control
+}
+
+/// Serves every ADS stream, whatever its server, and hands on the streams of load reports.
+fn serve(server: &Arc<Mutex<MemoryServer>>) -> mpsc::UnboundedReceiver<MemoryLoadStream> {
+    let (found, streams) = mpsc::unbounded_channel();
+    let server = Arc::downgrade(server);
     tokio::spawn(async move {
-        while let Some(request) = ads.sotw_request().await {
-            if let Some(response) = control.answer(&request) {
-                ads.respond(response);
+        while let Some(server) = server.upgrade() {
+            while let Some(mut ads) = server.lock().unwrap().try_accept() {
+                let mut control = control();
+                tokio::spawn(async move {
+                    while let Some(request) = ads.sotw_request().await {
+                        if let Some(response) = control.answer(&request) {
+                            ads.respond(response);
+                        }
+                    }
+                });
             }
+            while let Some(stream) = server.lock().unwrap().try_accept_load_report() {
+                _ = found.send(stream);
+            }
+            drop(server);
+            sleep(Duration::from_millis(10)).await;
         }
     });
+    streams
+}
+
+fn start(bootstrap: Bootstrap) -> (XdsClient, Arc<Mutex<MemoryServer>>) {
+    let (transport, server) = memory::pair();
+    let options = Options { rng_seed: Some(7), ..Options::default() };
+    (start_with(bootstrap, transport, options).unwrap(), Arc::new(Mutex::new(server)))
+}
+
+/// Proves: TR-64, TR-69.
+#[tokio::test(start_paused = true)]
+async fn the_whole_client_reports_what_the_cluster_asks_for() {
+    let (client, server) = start(bootstrap(SERVER));
+    let mut streams = serve(&server);
+    let mut watch = client.watch(&Target::new("greeter")).unwrap();
     until_shown(&mut watch, "a=1 b=1").await;
-    assert!(server.try_accept_load_report().is_none(), "no call goes there yet");
+    sleep(SECOND).await;
+    assert!(streams.is_empty(), "no mesh counts yet");
     let mesh = Mesh::new(client);
     let caller = Caller::new(&mesh, "greeter");
-    let mut stream = soon(server.accept_load_report()).await.unwrap();
+    let mut stream = soon(streams.recv()).await.unwrap();
     assert_eq!(stream.server_uri(), SERVER);
     assert!(soon(stream.request()).await.unwrap().node.is_some());
     stream.respond(every(SECOND, &[]));
@@ -326,4 +355,32 @@ async fn the_whole_client_reports_what_the_cluster_asks_for() {
     drop((caller, mesh, watch));
     assert_eq!(rows(soon(stream.request()).await), [said("a", 0, [1, 0, 1, 0])]);
     assert!(soon(stream.request()).await.is_none());
+}
+
+/// Proves: TR-47, TR-69.
+#[tokio::test(start_paused = true)]
+async fn after_a_fallback_reports_go_to_the_server_that_the_cluster_came_from() {
+    let servers = ["first:1", "second:2"].map(ServerConfig::insecure);
+    let builder = servers.into_iter().fold(Bootstrap::builder(), |builder, server| builder.server(server));
+    let (client, server) = start(builder.node_id("n1").build().unwrap());
+    let mut streams = serve(&server);
+    server.lock().unwrap().refuse_server("first:1", "gone fishing");
+    let mesh = Mesh::new(client);
+    let caller = Caller::new(&mesh, "greeter");
+    let mut second = soon(streams.recv()).await.unwrap();
+    assert_eq!(second.server_uri(), "second:2");
+    assert!(soon(second.request()).await.unwrap().node.is_some());
+    second.respond(every(SECOND * 3600, &[]));
+    caller.call("a", 200).await;
+    sleep(SECOND).await;
+    server.lock().unwrap().admit_server("first:1");
+    let report = rows(soon(second.request()).await);
+    assert_eq!(report[0].2, [1, 1, 0, 0], "the same cluster, from another server: {report:?}");
+    assert!(soon(second.request()).await.is_none());
+    let mut first = soon(streams.recv()).await.unwrap();
+    assert_eq!(first.server_uri(), "first:1");
+    assert!(soon(first.request()).await.unwrap().node.is_some());
+    first.respond(every(SECOND, &[]));
+    caller.call("a", 500).await;
+    assert_eq!(rows(soon(first.request()).await)[0].2, [1, 0, 1, 0]);
 }
