@@ -67,7 +67,8 @@ pub(super) async fn list(
         return Ok(Json(ResourceList { revision: 0, resources: Vec::new() }));
     };
     let kinds = ResourceKind::ALL.into_iter().filter(|found| kind.is_none_or(|kind| kind == *found));
-    let resources = kinds.flat_map(|kind| snapshot.set.of_kind(kind).map(move |resource| (kind, resource)));
+    let resources =
+        kinds.flat_map(|kind| snapshot.set.sorted(kind).into_iter().map(move |resource| (kind, resource)));
     let resources = match &filter.name {
         None => resources.map(|(kind, resource)| entry(kind, resource)).collect(),
         Some(name) => resources

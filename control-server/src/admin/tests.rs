@@ -38,9 +38,11 @@ impl Fixture {
         Self { admin, state, cache, _resources: resources }
     }
 
-    async fn sync(&mut self) {
+    async fn sync(&self) {
         self.state.send_replace(Arc::new(state()));
-        self.cache.next().await;
+        while self.cache.latest().is_none() {
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn get(&self, path: &str) -> (StatusCode, String) {
@@ -63,9 +65,9 @@ fn resources() -> ResourceSet {
         EncodedResource { name: "shop".into(), version: "v1".into(), bytes: cluster.encode_to_vec().into() };
     let broken =
         EncodedResource { name: "x".into(), version: "v2".into(), bytes: Bytes::from_static(b"\xff") };
-    let mut set = ResourceSet { revision: 7, ..ResourceSet::default() };
-    set.resources.insert((ResourceKind::Cluster, "shop".into()), Arc::new(resource));
-    set.resources.insert((ResourceKind::Route, "x".into()), Arc::new(broken));
+    let mut set = ResourceSet::at(7);
+    set.insert(ResourceKind::Cluster, Arc::new(resource));
+    set.insert(ResourceKind::Route, Arc::new(broken));
     set
 }
 
@@ -92,7 +94,7 @@ fn state() -> PipelineState {
 
 #[tokio::test]
 async fn ready_only_between_sync_and_drain() {
-    let mut fixture = Fixture::new();
+    let fixture = Fixture::new();
     assert_eq!(fixture.get("/livez").await, (StatusCode::OK, "ok\n".to_owned()));
     let unsynced = json!({ "ready": false, "reasons": ["the configuration has not been read yet"] });
     assert_eq!(fixture.json("/readyz").await, (StatusCode::SERVICE_UNAVAILABLE, unsynced));
@@ -106,7 +108,7 @@ async fn ready_only_between_sync_and_drain() {
 
 #[tokio::test]
 async fn status_and_config_tell_the_state() {
-    let mut fixture = Fixture::new();
+    let fixture = Fixture::new();
     fixture.sync().await;
     let (_, status) = fixture.json("/v1/status").await;
     assert_eq!(status["ready"], json!(true));
@@ -124,7 +126,7 @@ async fn status_and_config_tell_the_state() {
 
 #[tokio::test]
 async fn resources_are_listed_and_shown() {
-    let mut fixture = Fixture::new();
+    let fixture = Fixture::new();
     let (_, before) = fixture.json("/v1/resources").await;
     assert_eq!(before, json!({ "revision": 0, "resources": [] }), "nothing before the sync");
     fixture.sync().await;
@@ -144,7 +146,7 @@ async fn resources_are_listed_and_shown() {
 
 #[tokio::test]
 async fn metrics_count_what_there_is() {
-    let mut fixture = Fixture::new();
+    let fixture = Fixture::new();
     fixture.sync().await;
     fixture.admin.metrics.pushed(ResourceKind::Cluster);
     fixture.admin.metrics.acked(ResourceKind::Cluster, Some(std::time::Duration::from_millis(2)));

@@ -1,30 +1,28 @@
 //! The task of one ADS stream: feeds the state machine and sends what it says.
 
-use envoy_types::pb::envoy::service::discovery::v3::DiscoveryRequest;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
 use crate::metrics::Metrics;
 
-use super::cache::ResourceCache;
+use super::cache::{Seat, Snapshot};
 use super::drain::Drain;
-use super::exchange::Outcome;
 use super::registry::{Client, Registration, now};
-use super::stream::Event;
+use super::stream::{Event, Outcome, Request};
 use super::wire::Response;
 
 /// Everything that one stream needs from the server.
 #[derive(Debug)]
 pub(super) struct Driver {
     pub(super) registration: Registration,
-    pub(super) cache: ResourceCache,
+    pub(super) seat: Seat,
     pub(super) drain: Drain,
     pub(super) metrics: Metrics,
 }
 
 /// What woke the task.
 enum Wake {
-    Request(Box<DiscoveryRequest>),
+    Request(Box<Request>),
     Room(mpsc::OwnedPermit<Result<Response, Status>>),
     Changed,
     Deadline,
@@ -34,7 +32,7 @@ impl Driver {
     /// Runs until the client leaves or the server drains.
     pub(super) async fn run(
         mut self,
-        mut inbound: Streaming<DiscoveryRequest>,
+        mut inbound: Streaming<Request>,
         outbound: mpsc::Sender<Result<Response, Status>>,
     ) {
         let drain = self.drain.clone();
@@ -51,32 +49,54 @@ impl Driver {
 
     async fn exchange(
         &mut self,
-        inbound: &mut Streaming<DiscoveryRequest>,
+        inbound: &mut Streaming<Request>,
         outbound: &mpsc::Sender<Result<Response, Status>>,
     ) {
         while let Some(wake) = self.wait(inbound, outbound).await {
             let client = &self.registration.client;
             match wake {
-                Wake::Request(mut request) => {
-                    let event = client.stream().on_request(now(), &mut request);
+                Wake::Request(request) => {
+                    let latest = self.catch_up();
+                    let set = latest.as_ref().map(|latest| &*latest.set);
+                    let (event, interests) = {
+                        let mut stream = client.stream();
+                        (stream.on_request(now(), *request, set), stream.take_interests())
+                    };
+                    self.seat.turn(&interests, latest.as_ref());
                     self.tell(client, event);
                 }
                 Wake::Room(permit) => {
-                    let response = client.stream().next_response(now());
+                    let Some(latest) = self.catch_up() else { continue };
+                    let response = client.stream().next_response(now(), &latest.set);
                     if let Some(response) = response {
                         self.metrics.pushed(response.kind);
                         permit.send(Ok(response));
                     }
                 }
-                Wake::Changed | Wake::Deadline => {}
+                Wake::Changed => drop(self.catch_up()),
+                Wake::Deadline => {}
             }
         }
+    }
+
+    /// Tells the stream what has changed; gives the resources that it knows then.
+    fn catch_up(&self) -> Option<Snapshot> {
+        let view = self.seat.look();
+        if let Some(latest) = &view.latest {
+            self.registration.client.stream().on_resources(
+                now(),
+                &latest.set,
+                &view.changed,
+                latest.published,
+            );
+        }
+        view.latest
     }
 
     /// Waits for the next thing to do; `None` when the client is gone.
     async fn wait(
         &mut self,
-        inbound: &mut Streaming<DiscoveryRequest>,
+        inbound: &mut Streaming<Request>,
         outbound: &mpsc::Sender<Result<Response, Status>>,
     ) -> Option<Wake> {
         let client = &self.registration.client;
@@ -99,10 +119,7 @@ impl Driver {
                     None
                 }
             },
-            snapshot = self.cache.next() => {
-                client.stream().on_resources(now(), snapshot);
-                Some(Wake::Changed)
-            }
+            () = self.seat.changed() => Some(Wake::Changed),
             permit = outbound.clone().reserve_owned(), if ready => permit.ok().map(Wake::Room),
             () = outbound.closed() => None,
             () = timer => Some(Wake::Deadline),
@@ -129,5 +146,12 @@ impl Driver {
             }
             Event::Request(_, Outcome::Stale | Outcome::Subscribed) | Event::Nothing => {}
         }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let interests = self.registration.client.stream().interests();
+        self.seat.leave(&interests);
     }
 }

@@ -1,12 +1,13 @@
-//! Discovery: what every connected client has been told, and what it is told next (SotW ADS).
+//! Discovery: what every connected client has been told, and what it is told next (ADS, SotW and delta).
 //!
 //! ```text
 //! Feed (pipeline) -> ResourceCache -> one task per stream -> Stream (pure) -> Response -> wire
-//!                                          `-- Registry --> admin
+//!                      `-- Interests: whom a change wakes      `-- Registry --> admin
 //! ```
 //!
 //! The protocol is section 2.5 of the conformance list. Invariants:
 //! - Nothing is sent before the configuration has synced; streams are accepted and wait.
+//! - A change wakes only the streams that have asked for what has changed, and costs them only what has changed.
 //! - `Stream` never reads a clock, never sleeps and never waits for a lock; its driver does.
 //! - At most one response per type and stream is unanswered; a slow client gets the latest state, not every revision.
 //! - A resource's bytes are shared by all streams and copied once, into the connection's buffer.
@@ -14,12 +15,11 @@
 mod cache;
 mod drain;
 mod driver;
-mod exchange;
+mod interest;
 mod registry;
 mod service;
 mod status;
 mod stream;
-mod subscription;
 mod wire;
 
 pub use cache::{Feed, ResourceCache, Snapshot};

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use envoy_types::pb::envoy::config::core::v3::{Locality, Node, node::UserAgentVersionType};
 
+use super::cache::ResourceCache;
 use super::status::{ClientBrief, ClientStatus};
 use super::stream::Stream;
 
@@ -24,6 +25,7 @@ pub(super) struct Client {
     pub(super) id: u64,
     peer: Option<SocketAddr>,
     connected: Instant,
+    cache: ResourceCache,
     stream: Mutex<Stream>,
 }
 
@@ -64,9 +66,14 @@ impl Registry {
         self.len() == 0
     }
 
-    pub(super) fn register(&self, peer: Option<SocketAddr>, stream: Stream) -> Registration {
+    pub(super) fn register(
+        &self,
+        peer: Option<SocketAddr>,
+        cache: ResourceCache,
+        stream: Stream,
+    ) -> Registration {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let client = Arc::new(Client { id, peer, connected: now(), stream: Mutex::new(stream) });
+        let client = Arc::new(Client { id, peer, connected: now(), cache, stream: Mutex::new(stream) });
         self.lock().insert(id, client.clone());
         Registration { registry: self.clone(), client }
     }
@@ -119,7 +126,7 @@ impl Client {
             peer: self.peer_text(),
             connected_seconds: now.saturating_duration_since(self.connected).as_secs(),
             state: stream.state(),
-            types: stream.status(now),
+            types: stream.status(now, self.cache.latest().as_ref().map(|latest| &*latest.set)),
             unknown_types: stream.unknown_types(),
         }
     }

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::future::Ready;
 use std::task::{Context, Poll};
 
-use envoy_types::pb::envoy::service::discovery::v3::DiscoveryRequest;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
@@ -18,10 +17,10 @@ use super::cache::ResourceCache;
 use super::drain::Drain;
 use super::driver::Driver;
 use super::registry::{Registry, now};
-use super::stream::{Pacing, Stream};
+use super::stream::{Pacing, Protocol, Request, Stream};
 use super::wire::{DiscoveryCodec, Response};
 
-/// State of the world over one stream (SotW ADS). The incremental variant answers UNIMPLEMENTED.
+/// Aggregated discovery over one stream, in both variants: state of the world and incremental.
 #[derive(Debug, Clone)]
 pub struct AggregatedDiscovery {
     cache: ResourceCache,
@@ -53,32 +52,37 @@ impl Service<http::Request<Body>> for AggregatedDiscovery {
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let service = self.clone();
         Box::pin(async move {
-            Ok(match request.uri().path() {
-                STREAM_METHOD => {
-                    let mut grpc = Grpc::new(DiscoveryCodec)
-                        .apply_max_message_size_config(Some(MAX_REQUEST_BYTES), None);
-                    grpc.streaming(StreamMethod(service), request).await
-                }
-                path => Status::unimplemented(format!("{path} is not served here")).into_http(),
-            })
+            let protocol = match request.uri().path() {
+                STREAM_METHOD => Protocol::Sotw,
+                DELTA_METHOD => Protocol::Delta,
+                path => return Ok(Status::unimplemented(format!("{path} is not served here")).into_http()),
+            };
+            let mut grpc = Grpc::new(DiscoveryCodec(protocol))
+                .apply_max_message_size_config(Some(MAX_REQUEST_BYTES), None);
+            Ok(grpc.streaming(Method { service, protocol }, request).await)
         })
     }
 }
 
-/// The method `StreamAggregatedResources`.
-struct StreamMethod(AggregatedDiscovery);
+/// The method of a variant.
+struct Method {
+    service: AggregatedDiscovery,
+    protocol: Protocol,
+}
 
-impl StreamingService<DiscoveryRequest> for StreamMethod {
+impl StreamingService<Request> for Method {
     type Response = Response;
     type ResponseStream = ReceiverStream<Result<Response, Status>>;
     type Future = Ready<Result<tonic::Response<Self::ResponseStream>, Status>>;
 
-    fn call(&mut self, request: tonic::Request<Streaming<DiscoveryRequest>>) -> Self::Future {
+    fn call(&mut self, request: tonic::Request<Streaming<Request>>) -> Self::Future {
         let peer = request.remote_addr();
-        let service = &self.0;
+        let service = &self.service;
+        let stream = Stream::new(now(), self.protocol, Pacing::default());
+        let registration = service.registry.register(peer, service.cache.clone(), stream);
         let driver = Driver {
-            registration: service.registry.register(peer, Stream::new(now(), Pacing::default())),
-            cache: service.cache.fresh(),
+            seat: service.cache.take_seat(registration.client.id),
+            registration,
             drain: service.drain.clone(),
             metrics: service.metrics.clone(),
         };
@@ -91,6 +95,7 @@ impl StreamingService<DiscoveryRequest> for StreamMethod {
 
 const STREAM_METHOD: &str =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
+const DELTA_METHOD: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 
 /// Holds some hundred thousand resource names.
 const MAX_REQUEST_BYTES: usize = 16 << 20;

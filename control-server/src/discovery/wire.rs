@@ -1,54 +1,112 @@
 //! A response and how it is written: pre-encoded resources go straight into the connection's buffer.
 //!
-//! The generated `DiscoveryResponse` owns its bytes, so that every client would get its own copy of every resource.
-//! Writing the few fields by hand leaves one copy per client, the one into the buffer.
+//! The generated messages own their bytes, so that every client would get its own copy of every resource. Writing the
+//! few fields by hand leaves one copy per client, the one into the buffer.
 
 use std::sync::Arc;
 
 use bytes::BufMut;
-use envoy_types::pb::envoy::service::discovery::v3::DiscoveryRequest;
+use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest};
 use prost::{encode_length_delimiter, length_delimiter_len};
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
+use super::stream::{Protocol, Request};
 use crate::resources::{EncodedResource, ResourceKind};
 
-/// An `envoy.service.discovery.v3.DiscoveryResponse`.
+/// An `envoy.service.discovery.v3.DiscoveryResponse` or `DeltaDiscoveryResponse`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Response {
+    pub(super) protocol: Protocol,
     pub(super) kind: ResourceKind,
     pub(super) version: Arc<str>,
     pub(super) nonce: Arc<str>,
     pub(super) resources: Vec<Arc<EncodedResource>>,
+    /// Names that do not exist, or no more: `removed_resources`, and under SotW `resource_errors`, which clients that do
+    /// not know them ignore (CS-14).
+    pub(super) removed: Vec<Arc<str>>,
 }
 
 impl Response {
     fn encoded_len(&self) -> usize {
-        let type_url = self.kind.type_url().len();
-        let resources = self.resources.iter().map(|resource| field_len(any_len(type_url, resource)));
+        let resources = self.resources.iter().map(|resource| field_len(self.resource_len(resource)));
+        let removed = self.removed.iter().map(|name| field_len(self.removed_len(name)));
         field_len(self.version.len())
             + resources.sum::<usize>()
-            + field_len(type_url)
+            + field_len(self.kind.type_url().len())
             + field_len(self.nonce.len())
+            + removed.sum::<usize>()
     }
 
     fn encode(&self, buf: &mut impl BufMut) -> Result<(), prost::EncodeError> {
-        let type_url = self.kind.type_url().as_bytes();
         put_field(1, self.version.as_bytes(), buf)?;
         for resource in &self.resources {
-            put_header(2, any_len(type_url.len(), resource), buf)?;
-            put_field(1, type_url, buf)?;
-            put_field(2, &resource.bytes, buf)?;
+            put_header(2, self.resource_len(resource), buf)?;
+            self.put_resource(resource, buf)?;
         }
-        put_field(4, type_url, buf)?;
-        put_field(5, self.nonce.as_bytes(), buf)
+        put_field(4, self.kind.type_url().as_bytes(), buf)?;
+        put_field(5, self.nonce.as_bytes(), buf)?;
+        for name in &self.removed {
+            self.put_removed(name, buf)?;
+        }
+        Ok(())
+    }
+
+    fn any_len(&self, resource: &EncodedResource) -> usize {
+        field_len(self.kind.type_url().len()) + field_len(resource.bytes.len())
+    }
+
+    fn resource_len(&self, resource: &EncodedResource) -> usize {
+        let any = self.any_len(resource);
+        match self.protocol {
+            Protocol::Sotw => any,
+            Protocol::Delta => {
+                field_len(resource.version.len()) + field_len(any) + field_len(resource.name.len())
+            }
+        }
+    }
+
+    /// The `Any`, under delta in an `envoy.service.discovery.v3.Resource`.
+    fn put_resource(
+        &self,
+        resource: &EncodedResource,
+        buf: &mut impl BufMut,
+    ) -> Result<(), prost::EncodeError> {
+        if self.protocol == Protocol::Delta {
+            put_field(1, resource.version.as_bytes(), buf)?;
+            put_header(2, self.any_len(resource), buf)?;
+        }
+        put_field(1, self.kind.type_url().as_bytes(), buf)?;
+        put_field(2, &resource.bytes, buf)?;
+        if self.protocol == Protocol::Delta {
+            put_field(3, resource.name.as_bytes(), buf)?;
+        }
+        Ok(())
+    }
+
+    fn removed_len(&self, name: &str) -> usize {
+        match self.protocol {
+            Protocol::Sotw => field_len(field_len(name.len())) + field_len(NOT_FOUND.len()),
+            Protocol::Delta => name.len(),
+        }
+    }
+
+    /// A name, under SotW in an `envoy.service.discovery.v3.ResourceError`.
+    fn put_removed(&self, name: &str, buf: &mut impl BufMut) -> Result<(), prost::EncodeError> {
+        match self.protocol {
+            Protocol::Sotw => {
+                put_header(7, self.removed_len(name), buf)?;
+                put_header(1, field_len(name.len()), buf)?;
+                put_field(1, name.as_bytes(), buf)?;
+                put_field(2, NOT_FOUND, buf)
+            }
+            Protocol::Delta => put_field(6, name.as_bytes(), buf),
+        }
     }
 }
 
-/// Length of a `google.protobuf.Any` around a resource.
-fn any_len(type_url: usize, resource: &EncodedResource) -> usize {
-    field_len(type_url) + field_len(resource.bytes.len())
-}
+/// A `google.rpc.Status`: code 5 and a message.
+const NOT_FOUND: &[u8] = b"\x08\x05\x12\x20the resource does not exist here";
 
 /// Length of a length-delimited field whose number is below 16.
 fn field_len(content: usize) -> usize {
@@ -67,13 +125,13 @@ fn put_field(number: u8, content: &[u8], buf: &mut impl BufMut) -> Result<(), pr
     Ok(())
 }
 
-/// Reads requests and writes [`Response`]s.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct DiscoveryCodec;
+/// Reads requests of one variant and writes [`Response`]s.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct DiscoveryCodec(pub(super) Protocol);
 
 impl Codec for DiscoveryCodec {
     type Encode = Response;
-    type Decode = DiscoveryRequest;
+    type Decode = Request;
     type Encoder = Self;
     type Decoder = Self;
 
@@ -97,50 +155,90 @@ impl Encoder for DiscoveryCodec {
 }
 
 impl Decoder for DiscoveryCodec {
-    type Item = DiscoveryRequest;
+    type Item = Request;
     type Error = Status;
 
-    fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<DiscoveryRequest>, Status> {
-        prost::Message::decode(buf)
+    fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<Request>, Status> {
+        let decoded = match self.0 {
+            Protocol::Sotw => <DiscoveryRequest as prost::Message>::decode(buf).map(Request::from),
+            Protocol::Delta => <DeltaDiscoveryRequest as prost::Message>::decode(buf).map(Request::from),
+        };
+        decoded
             .map(Some)
-            .map_err(|error| Status::invalid_argument(format!("not a DiscoveryRequest: {error}")))
+            .map_err(|error| Status::invalid_argument(format!("not a discovery request: {error}")))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use envoy_types::pb::envoy::service::discovery::v3::DiscoveryResponse;
+    use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryResponse, DiscoveryResponse};
     use prost::Message;
 
     use super::*;
 
-    #[test]
-    fn hand_written_bytes_decode_as_the_message() {
-        let resource = |name: &str, length| {
+    fn encoded(protocol: Protocol, lengths: &[usize], removed: &[&str]) -> Vec<u8> {
+        let resource = |(index, length): (usize, &usize)| {
             Arc::new(EncodedResource {
-                name: name.into(),
+                name: format!("name-{index}").into(),
                 version: "v".into(),
-                bytes: Bytes::from(vec![7; length]),
+                bytes: Bytes::from(vec![7; *length]),
             })
         };
-        for lengths in [vec![], vec![0], vec![1, 127, 128], vec![70_000, 3]] {
-            let response = Response {
-                kind: ResourceKind::Listener,
-                version: "0123456789abcdef".into(),
-                nonce: "1".into(),
-                resources: lengths.iter().map(|length| resource("a", *length)).collect(),
-            };
-            let mut bytes = Vec::new();
-            response.encode(&mut bytes).unwrap();
-            assert_eq!(bytes.len(), response.encoded_len());
-            let decoded = DiscoveryResponse::decode(&bytes[..]).unwrap();
+        let response = Response {
+            protocol,
+            kind: ResourceKind::Listener,
+            version: "0123456789abcdef".into(),
+            nonce: "1".into(),
+            resources: lengths.iter().enumerate().map(resource).collect(),
+            removed: removed.iter().map(|name| Arc::from(*name)).collect(),
+        };
+        let mut bytes = Vec::new();
+        response.encode(&mut bytes).unwrap();
+        assert_eq!(bytes.len(), response.encoded_len());
+        bytes
+    }
+
+    const LENGTHS: [&[usize]; 4] = [&[], &[0], &[1, 127, 128], &[70_000, 3]];
+
+    #[test]
+    fn hand_written_bytes_decode_as_the_message() {
+        for (lengths, removed) in LENGTHS.into_iter().zip([&["gone", "x"][..], &[], &[""], &[]]) {
+            let decoded = DiscoveryResponse::decode(&encoded(Protocol::Sotw, lengths, removed)[..]).unwrap();
             assert_eq!(decoded.version_info, "0123456789abcdef");
             assert_eq!(decoded.nonce, "1");
             assert_eq!(decoded.type_url, ResourceKind::Listener.type_url());
             let found: Vec<usize> = decoded.resources.iter().map(|any| any.value.len()).collect();
             assert_eq!(found, lengths);
             assert!(decoded.resources.iter().all(|any| any.type_url == decoded.type_url));
+            let errors = decoded.resource_errors.into_iter();
+            let names: Vec<_> = errors
+                .map(|error| {
+                    let status = error.error_detail.unwrap();
+                    assert_eq!((status.code, &*status.message), (5, "the resource does not exist here"));
+                    error.resource_name.unwrap().name
+                })
+                .collect();
+            assert_eq!(names, removed);
+        }
+    }
+
+    #[test]
+    fn hand_written_bytes_decode_as_the_delta_message() {
+        for (lengths, removed) in LENGTHS.into_iter().zip([&["gone", "x"][..], &[], &[""], &[]]) {
+            let bytes = encoded(Protocol::Delta, lengths, removed);
+            let decoded = DeltaDiscoveryResponse::decode(&bytes[..]).unwrap();
+            assert_eq!(decoded.system_version_info, "0123456789abcdef");
+            assert_eq!(decoded.nonce, "1");
+            assert_eq!(decoded.type_url, ResourceKind::Listener.type_url());
+            assert_eq!(decoded.removed_resources, removed);
+            assert!(decoded.resource_errors.is_empty());
+            for (index, (resource, length)) in decoded.resources.iter().zip(lengths).enumerate() {
+                assert_eq!((&*resource.name, &*resource.version), (&*format!("name-{index}"), "v"));
+                let any = resource.resource.as_ref().unwrap();
+                assert_eq!((any.value.len(), &any.type_url), (*length, &decoded.type_url));
+            }
+            assert_eq!(decoded.resources.len(), lengths.len());
         }
     }
 }

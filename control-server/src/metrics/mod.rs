@@ -164,7 +164,7 @@ impl Gauges {
             self.diagnostics.get_or_create(&SeverityLabel { severity: label }).set(count(found));
         }
         for kind in ResourceKind::ALL {
-            let resources = reading.resources.of_kind(kind).count();
+            let resources = reading.resources.count(kind);
             self.resources.get_or_create(&type_label(kind)).set(count(resources));
         }
     }

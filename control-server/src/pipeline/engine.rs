@@ -7,7 +7,7 @@ use crate::model::{self, Memory};
 use crate::resources::ResourceSet;
 use crate::source::View;
 use crate::state::{Diagnostic, PipelineState};
-use crate::translate::{Resources, Translator};
+use crate::translate::Translator;
 
 /// Turns views into resources, each change a revision.
 #[derive(Debug, Default)]
@@ -30,11 +30,11 @@ impl Engine {
     /// Takes over a view; says whether the resources are others now.
     pub(super) fn apply(&mut self, view: &View) -> bool {
         let model = model::build(&view.objects, &mut self.memory);
-        let (resources, found) = self.translator.translate(&model);
-        let changed = !self.state.synced || !is_same(&resources, &self.resources.resources);
+        let (mut resources, found) = self.translator.translate(&model);
+        let changed = !self.state.synced || !resources.is_same(&self.resources);
         if changed {
-            let revision = self.resources.revision + 1;
-            self.resources = Arc::new(ResourceSet { revision, resources });
+            resources.revision = self.resources.revision + 1;
+            self.resources = Arc::new(resources);
         }
         let diagnostics = view.diagnostics.iter().chain(&model.diagnostics).chain(&found).cloned();
         self.state = Arc::new(PipelineState {
@@ -45,14 +45,6 @@ impl Engine {
         });
         changed
     }
-}
-
-fn is_same(left: &Resources, right: &Resources) -> bool {
-    left.len() == right.len()
-        && left
-            .iter()
-            .zip(right)
-            .all(|(left, right)| left.0 == right.0 && (Arc::ptr_eq(left.1, right.1) || left.1 == right.1))
 }
 
 /// By place, each once.

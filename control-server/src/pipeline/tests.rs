@@ -76,7 +76,7 @@ fn view(texts: &[&str]) -> View {
 }
 
 fn resource(set: &ResourceSet, kind: ResourceKind, name: &str) -> Option<Arc<EncodedResource>> {
-    set.resources.get(&(kind, Arc::from(name))).cloned()
+    set.get(kind, name).cloned()
 }
 
 fn errors(state: &PipelineState) -> Vec<String> {
@@ -102,11 +102,11 @@ fn a_change_touches_only_the_resources_that_depend_on_it() {
     assert!(engine.apply(&view(&[&more, &users, &rule])));
     let after = engine.resources();
     assert_eq!(after.revision, 2);
-    assert_eq!(before.resources.len(), after.resources.len());
+    let (before, after) = (before.to_map(), after.to_map());
+    assert_eq!(before.len(), after.len());
     let changed: Vec<&str> = after
-        .resources
         .iter()
-        .filter(|(key, resource)| !Arc::ptr_eq(resource, &before.resources[*key]))
+        .filter(|(key, resource)| !Arc::ptr_eq(resource, &before[*key]))
         .map(|((_, name), _)| &**name)
         .collect();
     let host = "orders.shop.svc.cluster.local";
@@ -138,7 +138,7 @@ fn the_order_of_objects_does_not_matter() {
             engine.apply(&all);
             let found = (Arc::clone(engine.resources()), errors(engine.state()));
             let (set, errors) = expected.get_or_insert_with(|| found.clone());
-            assert_eq!(set.resources, found.0.resources);
+            assert_eq!(set.to_map(), found.0.to_map());
             assert_eq!(*errors, found.1);
         }
     }
@@ -198,7 +198,7 @@ fn a_subset_that_routes_still_name_outlives_its_definition() {
     for _ in 0..2 {
         engine.apply(&view(&[&orders, &rule("orders", &["v1"]), &routed]));
         assert_eq!(errors(engine.state()).len(), 1);
-        assert_eq!(before.resources, engine.resources().resources, "nothing has changed for clients");
+        assert_eq!(before.to_map(), engine.resources().to_map(), "nothing has changed for clients");
     }
     engine.apply(&view(&[&orders, &rule("orders", &["v1"]), &routes("orders", "v1")]));
     assert_eq!(errors(engine.state()), [""; 0]);
@@ -274,7 +274,7 @@ async fn files_are_followed_and_a_broken_one_changes_nothing() {
     until(&mut state, |state| state.diagnostics.is_empty() && state.revision == 2).await;
     fs::remove_file(&file).unwrap();
     until(&mut state, |state| state.objects.is_empty() && state.revision == 3).await;
-    assert!(resources.borrow().resources.is_empty());
+    assert!(resources.borrow().to_map().is_empty());
 }
 
 #[tokio::test]
@@ -282,7 +282,7 @@ async fn an_empty_folder_is_synced_and_serves_nothing() {
     let folder = TempDir::new().unwrap();
     let pipeline = start(folder.path());
     until(&mut pipeline.state(), |state| state.synced && state.revision == 1).await;
-    assert!(pipeline.resources().borrow().resources.is_empty());
+    assert!(pipeline.resources().borrow().to_map().is_empty());
 }
 
 #[tokio::test]
@@ -388,7 +388,7 @@ async fn what_was_last_good_survives_a_restart() {
     story.write("users.yaml", &users);
     story.write("gone.yaml", service("gone", &["10.0.2.1"]));
     let pipeline = story.start().await;
-    let good = pipeline.resources().borrow().resources.clone();
+    let good = pipeline.resources().borrow().to_map();
     story.until_kept("users.yaml", users.as_str()).await;
     drop(pipeline);
 
@@ -401,7 +401,7 @@ async fn what_was_last_good_survives_a_restart() {
         assert_eq!(files_with_errors(&pipeline), ["carts.yaml", "routes.yaml", "users.yaml"]);
         assert_eq!(stale(&pipeline), ["ServiceEntry carts", "ServiceEntry users", "VirtualService orders"]);
         let without_gone: Vec<_> = good.iter().filter(|((_, name), _)| !name.contains("gone")).collect();
-        assert_eq!(pipeline.resources().borrow().resources.iter().collect::<Vec<_>>(), without_gone);
+        assert_eq!(pipeline.resources().borrow().to_map().iter().collect::<Vec<_>>(), without_gone);
         story.until_kept("users.yaml", users.as_str()).await;
     }
     story.remove("users.yaml");
@@ -422,7 +422,7 @@ async fn a_file_that_another_one_broke_survives_a_restart() {
     story.write("routes.yaml", &routed);
     story.write("rules.yaml", &before);
     let pipeline = story.start().await;
-    let good = pipeline.resources().borrow().resources.clone();
+    let good = pipeline.resources().borrow().to_map();
     story.until_kept("rules.yaml", before.as_str()).await;
 
     story.write("rules.yaml", &after);
@@ -433,7 +433,7 @@ async fn a_file_that_another_one_broke_survives_a_restart() {
         let pipeline = story.start().await;
         assert_eq!(files_with_errors(&pipeline), ["routes.yaml"]);
         assert_eq!(stale(&pipeline), ["VirtualService orders"]);
-        assert_eq!(pipeline.resources().borrow().resources, good);
+        assert_eq!(pipeline.resources().borrow().to_map(), good);
     }
     story.remove("rules.yaml");
     let still_used = [

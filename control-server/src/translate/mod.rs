@@ -24,17 +24,19 @@ use bytes::Bytes;
 use crate::finding::Finding;
 use crate::kinds::ObjectId;
 use crate::model::{Model, Service};
-use crate::resources::{EncodedResource, ResourceKind};
+use crate::resources::{EncodedResource, ResourceKind, ResourceSet};
 use crate::state::Diagnostic;
 use crate::yaml::FieldPath;
 
-/// Resources by kind and name.
-pub(crate) type Resources = BTreeMap<(ResourceKind, Arc<str>), Arc<EncodedResource>>;
+/// The resources of a service, by kind and name.
+type Resources = BTreeMap<(ResourceKind, Arc<str>), Arc<EncodedResource>>;
 
 /// Translates models, and remembers the last one.
 #[derive(Debug)]
 pub(crate) struct Translator {
     services: HashMap<String, Memo>,
+    /// Of all services together.
+    set: ResourceSet,
     refusal: Judge,
 }
 
@@ -43,7 +45,7 @@ type Judge = fn(ResourceKind, &Bytes) -> Option<String>;
 
 impl Default for Translator {
     fn default() -> Self {
-        Self { services: HashMap::new(), refusal: accept::refusal }
+        Self { services: HashMap::new(), set: ResourceSet::default(), refusal: accept::refusal }
     }
 }
 
@@ -73,31 +75,48 @@ struct Made {
 }
 
 impl Translator {
-    /// All resources of a model, and what is wrong with them.
-    pub(crate) fn translate(&mut self, model: &Model) -> (Resources, Vec<Diagnostic>) {
-        self.services.retain(|host, _| model.services.contains_key(host));
-        let mut resources = Resources::new();
-        let mut diagnostics = Vec::new();
+    /// All resources of a model, with the revision left at 0, and what is wrong with them.
+    pub(crate) fn translate(&mut self, model: &Model) -> (ResourceSet, Vec<Diagnostic>) {
+        let mut outdated: Vec<Memo> = Vec::new();
+        outdated.extend(
+            self.services.extract_if(|host, _| !model.services.contains_key(host)).map(|(_, memo)| memo),
+        );
+        let mut changed = Vec::new();
         for (host, service) in &model.services {
-            let memo = self.service(host, service);
-            resources
-                .extend(memo.resources.iter().map(|(key, resource)| (key.clone(), Arc::clone(resource))));
-            diagnostics.extend(memo.refused.iter().filter_map(|refusal| diagnostic(refusal, model)));
+            match self.services.get_mut(host) {
+                Some(memo) if Arc::ptr_eq(&memo.service, service) => {}
+                Some(memo) if memo.service == *service => memo.service = Arc::clone(service),
+                _ => {
+                    let previous = self.services.remove(host);
+                    let memo = remake(service, previous.as_ref(), self.refusal);
+                    outdated.extend(previous);
+                    changed.push(host);
+                    self.services.insert(host.clone(), memo);
+                }
+            }
         }
-        (resources, diagnostics)
+        self.replace(&outdated, &changed);
+        let refused = self.services.values().flat_map(|memo| &memo.refused);
+        let diagnostics = refused.filter_map(|refusal| diagnostic(refusal, model)).collect();
+        (self.set.clone(), diagnostics)
     }
 
-    fn service(&mut self, host: &str, service: &Arc<Service>) -> &Memo {
-        let previous = self.services.remove(host);
-        let memo = match previous {
-            Some(memo) if memo.service == *service => memo,
-            previous => remake(service, previous, self.refusal),
-        };
-        self.services.entry(host.to_owned()).or_insert(memo)
+    /// First everything old goes, then everything new comes: a name may move from one service to another.
+    fn replace(&mut self, outdated: &[Memo], changed: &[&String]) {
+        for ((kind, name), resource) in outdated.iter().flat_map(|memo| &memo.resources) {
+            if self.set.get(*kind, name).is_some_and(|found| Arc::ptr_eq(found, resource)) {
+                self.set.remove(*kind, name);
+            }
+        }
+        for memo in changed.iter().filter_map(|host| self.services.get(*host)) {
+            memo.resources
+                .iter()
+                .for_each(|((kind, _), resource)| self.set.insert(*kind, Arc::clone(resource)));
+        }
     }
 }
 
-fn remake(service: &Arc<Service>, previous: Option<Memo>, refusal: Judge) -> Memo {
+fn remake(service: &Arc<Service>, previous: Option<&Memo>, refusal: Judge) -> Memo {
     let service = Arc::clone(service);
     let made = service::translate(&service);
     let refused: Vec<Refusal> = made
@@ -107,7 +126,7 @@ fn remake(service: &Arc<Service>, previous: Option<Memo>, refusal: Judge) -> Mem
             Some(Refusal { made_by: one.made_by.clone(), reason })
         })
         .collect();
-    let previous = previous.map(|memo| memo.resources).unwrap_or_default();
+    let previous = previous.map(|memo| memo.resources.clone()).unwrap_or_default();
     if !refused.is_empty() {
         return Memo { service, resources: previous, refused };
     }

@@ -51,14 +51,14 @@ impl Fixture {
 
     pub(crate) fn publish(&self, resources: &[&str]) {
         let revision = self.resources.borrow().revision + 1;
-        let mut set = ResourceSet { revision, ..ResourceSet::default() };
+        let mut set = ResourceSet::at(revision);
         for text in resources {
             let (kind, rest) = text.split_once(' ').unwrap();
             let (name, version) = rest.split_once('=').unwrap();
             let kind = ResourceKind::from_name(kind).unwrap();
             let bytes = Bytes::copy_from_slice(rest.as_bytes());
             let resource = EncodedResource { name: name.into(), version: version.into(), bytes };
-            set.resources.insert((kind, resource.name.clone()), Arc::new(resource));
+            set.insert(kind, Arc::new(resource));
         }
         self.resources.send_replace(Arc::new(set));
     }
@@ -102,15 +102,9 @@ impl Client {
     }
 
     pub(crate) fn ask_type(&self, type_url: &str, names: &[&str], version: &str) {
-        let node = Node {
-            id: "node-1".to_owned(),
-            user_agent_name: "a test".to_owned(),
-            user_agent_version_type: Some(UserAgentVersionType::UserAgentVersion("1.2".to_owned())),
-            ..Node::default()
-        };
         self.requests
             .send(DiscoveryRequest {
-                node: Some(node),
+                node: Some(node()),
                 version_info: version.to_owned(),
                 resource_names: names.iter().map(ToString::to_string).collect(),
                 type_url: type_url.to_owned(),
@@ -150,5 +144,15 @@ impl Client {
         assert_eq!(format!("{}{}", kind.short_name(), contents.collect::<String>()), expected);
         assert!(response.resources.iter().all(|any| any.type_url == response.type_url));
         response
+    }
+}
+
+/// Who the clients are.
+pub(crate) fn node() -> Node {
+    Node {
+        id: "node-1".to_owned(),
+        user_agent_name: "a test".to_owned(),
+        user_agent_version_type: Some(UserAgentVersionType::UserAgentVersion("1.2".to_owned())),
+        ..Node::default()
     }
 }

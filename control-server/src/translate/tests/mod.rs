@@ -30,8 +30,8 @@ fn translate(text: &str) -> Resources {
 fn translate_with_diagnostics(text: &str) -> (Resources, Vec<Diagnostic>) {
     let view = read_text("test.yaml", text);
     let model = build(&view.objects, &mut Memory::default());
-    let (resources, refused) = Translator::default().translate(&model);
-    (resources, [view.diagnostics, model.diagnostics, refused].concat())
+    let (set, refused) = Translator::default().translate(&model);
+    (set.to_map(), [view.diagnostics, model.diagnostics, refused].concat())
 }
 
 fn names(resources: &Resources, kind: ResourceKind) -> Vec<&str> {

@@ -133,7 +133,8 @@ fn a_resource_that_clients_would_refuse_leaves_its_service_as_it_was() {
     let mut run = |translator: &mut Translator, rule: &str| {
         let text = services() + &document("DestinationRule", "users", &format!("{{host: users, {rule}}}"));
         let model = build(&read_text("test.yaml", &text).objects, &mut memory);
-        translator.translate(&model)
+        let (set, refused) = translator.translate(&model);
+        (set.to_map(), refused)
     };
     let (good, _) = run(&mut translator, "subsets: []");
     translator.refusal = picky;

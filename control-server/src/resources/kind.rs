@@ -1,9 +1,4 @@
-//! What translation makes and discovery serves: encoded resources under their names.
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use bytes::Bytes;
+//! Types of resource, and the classes of clients that get different ones.
 
 /// The types of resource that are served, in make-before-break order (CS-09).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,42 +47,56 @@ impl ResourceKind {
         Self::ALL.into_iter().find(|kind| kind.short_name() == name || kind.type_url() == name)
     }
 
-    /// Whether a SotW response must hold every subscribed resource (CS-04).
+    /// Whether a SotW response must hold every subscribed resource (CS-04); these types know the wildcard too (CS-07).
     pub const fn is_full_state(self) -> bool {
         matches!(self, Self::Cluster | Self::Listener)
     }
 }
 
-/// One resource, encoded once and shared by all streams.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EncodedResource {
-    /// Its name.
-    pub name: Arc<str>,
-    /// The content's hash, in hexadecimal.
-    pub version: Arc<str>,
-    /// The encoded message (the `value` of its `Any`).
-    pub bytes: Bytes,
+/// What a client can do beyond what every client can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum ClientClass {
+    /// Nothing.
+    #[default]
+    Plain,
 }
 
-/// Every resource of one revision. Unchanged resources are the same `Arc` from one revision to the next.
-#[derive(Debug, Clone, Default)]
-pub struct ResourceSet {
-    /// Counts accepted changes.
-    pub revision: u64,
-    /// By kind and name.
-    pub resources: BTreeMap<(ResourceKind, Arc<str>), Arc<EncodedResource>>,
+/// A type of resource as one class of clients gets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Slot {
+    kind: ResourceKind,
 }
 
-impl ResourceSet {
-    /// The resource of this kind and name.
-    pub fn get(&self, kind: ResourceKind, name: &Arc<str>) -> Option<&Arc<EncodedResource>> {
-        self.resources.get(&(kind, name.clone()))
+impl Slot {
+    /// All of them.
+    pub(crate) const ALL: [Self; Self::COUNT] = [
+        Self { kind: ResourceKind::Cluster },
+        Self { kind: ResourceKind::Endpoints },
+        Self { kind: ResourceKind::Listener },
+        Self { kind: ResourceKind::Route },
+    ];
+
+    /// How many there are.
+    pub(crate) const COUNT: usize = 4;
+
+    /// Of a kind for a class; most kinds are the same for all.
+    pub const fn new(kind: ResourceKind, _class: ClientClass) -> Self {
+        Self { kind }
     }
 
-    /// Every resource of a kind, by name.
-    pub fn of_kind(&self, kind: ResourceKind) -> impl Iterator<Item = &Arc<EncodedResource>> {
-        self.resources
-            .range((kind, Arc::from(""))..)
-            .map_while(move |((other, _), resource)| (*other == kind).then_some(resource))
+    /// The kind.
+    pub const fn kind(self) -> ResourceKind {
+        self.kind
+    }
+
+    /// From 0 to [`COUNT`](Self::COUNT).
+    pub(crate) const fn index(self) -> usize {
+        self.kind as usize
+    }
+}
+
+impl From<ResourceKind> for Slot {
+    fn from(kind: ResourceKind) -> Self {
+        Self::new(kind, ClientClass::Plain)
     }
 }

@@ -1,153 +1,20 @@
-//! The protocol as tables: what a client and the configuration do, and what the stream answers.
+//! State of the world, as tables.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use envoy_types::pb::envoy::config::core::v3::Node;
 use envoy_types::pb::envoy::service::discovery::v3::DiscoveryRequest;
-use envoy_types::pb::google::rpc::Status;
-
-use crate::discovery::SyncState;
-use crate::discovery::cache::Snapshot;
-use crate::discovery::exchange::Outcome;
-use crate::resources::{EncodedResource, ResourceKind, ResourceSet};
-
-use super::{Event, Pacing, Stream};
 
 use ResourceKind::{Cluster as Cds, Endpoints as Eds, Listener as Lds, Route as Rds};
-/// A client that remembers what gRPC clients remember.
-struct Client {
-    now: Instant,
-    stream: Stream,
-    snapshot: Option<Snapshot>,
-    names: [Vec<String>; 4],
-    nonce: [String; 4],
-    version: [String; 4],
-    last: [String; 4],
-}
 
-impl Client {
-    fn new() -> Self {
-        let now = Instant::now();
-        let stream = Stream::new(now, PACING);
-        let (names, nonce, version, last) = Default::default();
-        Self { now, stream, snapshot: None, names, nonce, version, last }
-    }
-
-    fn request(&mut self, kind: ResourceKind, nonce: String, refusal: Option<&str>) -> Event {
-        let refusal = refusal.map(|message| Status { code: 3, message: message.to_owned(), details: vec![] });
-        let mut request = DiscoveryRequest {
-            type_url: kind.type_url().to_owned(),
-            resource_names: self.names[kind as usize].clone(),
-            version_info: self.version[kind as usize].clone(),
-            response_nonce: nonce,
-            error_detail: refusal,
-            ..DiscoveryRequest::default()
-        };
-        self.stream.on_request(self.now, &mut request)
-    }
-
-    fn ask(&mut self, kind: ResourceKind, names: &[&str]) -> Event {
-        self.names[kind as usize] = names.iter().map(ToString::to_string).collect();
-        self.request(kind, self.nonce[kind as usize].clone(), None)
-    }
-
-    fn ack(&mut self, kind: ResourceKind) -> Event {
-        self.version[kind as usize] = self.last[kind as usize].clone();
-        self.request(kind, self.nonce[kind as usize].clone(), None)
-    }
-
-    fn nack(&mut self, kind: ResourceKind) -> Event {
-        self.request(kind, self.nonce[kind as usize].clone(), Some("no"))
-    }
-
-    fn configure(&mut self, resources: &[&str]) {
-        let snapshot = Snapshot { set: Arc::new(set(resources)), published: self.now };
-        self.snapshot = Some(snapshot.clone());
-        self.stream.on_resources(self.now, snapshot);
-    }
-
-    fn reopen(&mut self) {
-        self.stream = Stream::new(self.now, PACING);
-        self.nonce = Default::default();
-        if let Some(snapshot) = self.snapshot.clone() {
-            self.stream.on_resources(self.now, snapshot);
-        }
-    }
-
-    fn sends(&mut self) -> Vec<String> {
-        let mut sent = Vec::new();
-        while let Some(response) = self.stream.next_response(self.now) {
-            let kind = response.kind as usize;
-            self.nonce[kind] = response.nonce.as_ref().to_owned();
-            self.last[kind] = response.version.as_ref().to_owned();
-            let mut resources: Vec<_> = response.resources.iter().collect();
-            resources.sort_by(|a, b| a.name.cmp(&b.name));
-            let text: Vec<_> =
-                resources.iter().map(|found| format!(" {}={}", found.name, found.version)).collect();
-            sent.push(format!("{}{}", response.kind.short_name(), text.concat()));
-        }
-        assert!(!self.stream.has_response(self.now));
-        sent
-    }
-
-    /// One statement of a row, for example `ask cds a b` or `sends cds a=1 / eds a=1`.
-    fn step(&mut self, step: &str, row: &str) {
-        let (verb, rest) = step.split_once(' ').unwrap_or((step, ""));
-        let mut words = rest.split(' ').filter(|word| !word.is_empty());
-        let mut kind = || ResourceKind::from_name(words.next().unwrap()).unwrap();
-        match verb {
-            "config" => self.configure(&rest.split(", ").filter(|text| !text.is_empty()).collect::<Vec<_>>()),
-            "ask" => {
-                let kind = kind();
-                let (nonce, names): (Vec<_>, Vec<_>) = words.partition(|word| word.starts_with("nonce="));
-                let latest = self.nonce[kind as usize].clone();
-                self.names[kind as usize] = names.into_iter().map(str::to_owned).collect();
-                self.request(kind, nonce.first().map_or(latest, |nonce| nonce[6..].to_owned()), None);
-            }
-            "ack" => drop(self.ack(kind())),
-            "nack" => drop(self.nack(kind())),
-            "wait" => self.now += Duration::from_millis(rest.parse().unwrap()),
-            "reopen" => self.reopen(),
-            "sends" => {
-                let sent = self.sends().join(" / ");
-                assert_eq!(if sent.is_empty() { "nothing" } else { &sent }, rest, "{row}: {step}");
-            }
-            _ => panic!("{step}"),
-        }
-    }
-}
-
-const PACING: Pacing = Pacing { patience: Duration::from_secs(5), removal_grace: Duration::from_secs(1) };
-
-/// `cds a=1` as a resource.
-fn set(resources: &[&str]) -> ResourceSet {
-    let mut set = ResourceSet::default();
-    for text in resources {
-        let (kind, rest) = text.split_once(' ').unwrap();
-        let (name, version) = rest.split_once('=').unwrap();
-        let kind = ResourceKind::from_name(kind).unwrap();
-        let bytes = Bytes::copy_from_slice(rest.as_bytes());
-        let resource = EncodedResource { name: name.into(), version: version.into(), bytes };
-        set.resources.insert((kind, resource.name.clone()), Arc::new(resource));
-    }
-    set
-}
-
-/// A name, and what happens in order:
-/// - `config cds a=1, eds a=1`: a new revision, here with a cluster `a` of content 1 and its endpoints;
-/// - `ask cds a b`: a request with the latest nonce of the type, or with `nonce=..`;
-/// - `ack cds`, `nack cds`: the last response is accepted or refused, with the names as before;
-/// - `sends cds a=1 / eds a=1`: all responses that are due, in order;
-/// - `wait 1000`: milliseconds; `reopen`: a new stream, on which the client presents the versions it accepted.
-type Row = (&'static str, &'static str);
+use super::{Client, Protocol, Row};
+use crate::discovery::SyncState;
+use crate::discovery::stream::{Event, Outcome, Pacing, Stream};
+use crate::resources::ResourceKind;
 
 fn check(rows: &[Row]) {
-    for (name, steps) in rows {
-        let mut client = Client::new();
-        steps.split(';').for_each(|step| client.step(step.trim(), name));
-    }
+    super::check(Protocol::Sotw, rows);
 }
 
 /// Proves: CS-01.
@@ -172,36 +39,37 @@ fn stale_nonces_are_ignored() {
             "config eds a=1; ask eds a nonce=77; sends eds a=1",
         ),
     ]);
-    let mut client = Client::new();
+    let mut client = Client::new(Protocol::Sotw);
     client.configure(&["cds a=1", "eds a=1", "lds a=1"]);
     for kind in [Cds, Eds, Lds] {
         client.ask(kind, &["a"]);
     }
-    let nonces: std::collections::HashSet<_> = std::iter::from_fn(|| client.stream.next_response(client.now))
+    let set = client.set.clone().unwrap();
+    let nonces: HashSet<_> = std::iter::from_fn(|| client.stream.next_response(client.now, &set))
         .map(|response| response.nonce)
         .collect();
     assert_eq!(nonces.len(), 3, "nonces are unique on a stream, across types");
-    client.nonce[Cds as usize] = "0".to_owned();
+    client.of(Cds).nonce = "0".to_owned();
     assert_eq!(client.nack(Cds), Event::Request(Cds, Outcome::Stale), "not taken for a NACK");
 }
 
 /// Proves: CS-02.
 #[test]
 fn error_detail_alone_makes_a_nack() {
-    let mut client = Client::new();
+    let mut client = Client::new(Protocol::Sotw);
     client.configure(&["cds a=1"]);
     client.ask(Cds, &["a"]);
     client.sends();
-    client.version[Cds as usize] = client.last[Cds as usize].clone();
+    client.of(Cds).version = client.of(Cds).last.clone();
     let refused = Event::Request(Cds, Outcome::Nacked { reason: "no".to_owned() });
     assert_eq!(client.nack(Cds), refused, "with the version of the response");
-    assert_eq!(client.stream.status(client.now)[0].state, SyncState::Nacked);
-    assert_eq!(client.stream.status(client.now)[0].reason, "no");
+    assert_eq!(client.status()[0].state, SyncState::Nacked);
+    assert_eq!(client.status()[0].reason, "no");
     client.configure(&["cds a=2"]);
     client.sends();
-    client.last[Cds as usize] = "some other version".to_owned();
+    client.of(Cds).last = "some other version".to_owned();
     assert!(matches!(client.ack(Cds), Event::Request(Cds, Outcome::Acked { .. })), "whatever the version");
-    assert_eq!(client.stream.status(client.now)[0].state, SyncState::Synced);
+    assert_eq!(client.status()[0].state, SyncState::Synced);
 }
 
 /// Proves: CS-03.
@@ -277,27 +145,29 @@ fn unchanged_content_is_never_sent_again() {
     ]);
 }
 
-/// Proves: CS-06.
+/// Proves: CS-06, CS-14.
 #[test]
 fn absent_resources_are_sent_when_they_appear() {
     let rows: [Row; 2] = [
         (
             "full state",
-            "config; ask lds a; sends nothing;
-             config lds z=1; sends nothing;
+            "config; ask lds a; sends lds !a;
+             ack lds; config lds z=1; sends nothing;
              config lds a=1; sends lds a=1",
         ),
         (
             "partial, beside one that exists",
-            "config eds b=1; ask eds a b; sends eds b=1;
+            "config eds b=1; ask eds a b; sends eds b=1 !a;
              ack eds; config eds a=1, eds b=1; sends eds a=1",
         ),
     ];
     check(&rows);
-    let mut client = Client::new();
+    let mut client = Client::new(Protocol::Sotw);
     client.configure(&[]);
     client.ask(Lds, &["a"]);
-    let status = &client.stream.status(client.now)[0];
+    client.sends();
+    client.ack(Lds);
+    let status = &client.status()[0];
     assert_eq!((status.state, &status.missing[..]), (SyncState::Synced, &["a".to_owned()][..]));
 }
 
@@ -321,7 +191,7 @@ fn wildcards_are_answered() {
              ack cds; ask cds a; sends nothing;
              config cds a=1, cds b=1; sends nothing",
         ),
-        ("not for EDS and RDS", "config eds a=1, rds a=1; ask eds; ask rds *; sends nothing"),
+        ("not for EDS and RDS", "config eds a=1, rds a=1; ask eds; ask rds *; sends rds !*"),
     ]);
 }
 
@@ -358,13 +228,13 @@ fn make_before_break() {
              ack cds; ack lds; ack rds; config cds new=1, rds r=2; sends cds new=1 old=1 / rds r=2;
              ack cds; wait 2000; sends nothing;
              ack rds; wait 999; sends nothing;
-             wait 1; sends lds; ack lds; wait 1000; sends cds new=1",
+             wait 1; sends lds !l; ack lds; wait 1000; sends cds new=1 !old",
         ),
         (
             "a client that never answers does not keep what is gone for ever",
             "config cds old=1, rds r=1; ask cds old; ask rds r; sends cds old=1 / rds r=1;
              ack cds; config; wait 4999; sends nothing;
-             wait 1; sends cds",
+             wait 1; sends cds !old",
         ),
     ]);
 }
@@ -381,15 +251,18 @@ fn removals_follow_what_the_client_holds() {
             "deleted while the client was away",
             "config lds a=1, lds b=1; ask lds a b; sends lds a=1 b=1;
              ack lds; config; reopen; ask lds a b; sends nothing;
-             wait 1000; sends lds;
+             wait 1000; sends lds !a !b;
              ack lds; wait 60000; sends nothing",
         ),
-        ("never existed: nothing to remove", "config; ask lds a; wait 60000; sends nothing"),
+        (
+            "never existed: nothing to remove",
+            "config; ask lds a; sends lds !a; ack lds; wait 60000; sends nothing",
+        ),
         (
             "each has its own time",
             "config cds a=1, cds b=1; ask cds a b; sends cds a=1 b=1;
-             ack cds; config cds b=1; wait 600; config; wait 400; sends cds b=1;
-             ack cds; wait 1000; sends cds",
+             ack cds; config cds b=1; wait 600; config; wait 400; sends cds b=1 !a;
+             ack cds; wait 1000; sends cds !b",
         ),
     ]);
 }
@@ -413,36 +286,36 @@ fn nothing_is_sent_before_there_are_resources() {
         "ask cds *; ask eds a; wait 60000; sends nothing;
              config eds a=1; sends cds / eds a=1",
     )]);
-    let mut client = Client::new();
+    let mut client = Client::new(Protocol::Sotw);
     client.ask(Eds, &["a"]);
-    assert_eq!(client.stream.status(client.now)[0].state, SyncState::Pending);
+    assert_eq!(client.status()[0].state, SyncState::Pending);
 }
 
 /// Proves: CS-10.
 #[test]
 fn node_is_read_once() {
-    let mut stream = Stream::new(Instant::now(), PACING);
+    let mut stream = Stream::new(Instant::now(), Protocol::Sotw, Pacing::default());
     let with_node = |id: &str| DiscoveryRequest {
         node: Some(Node { id: id.to_owned(), ..Node::default() }),
         type_url: Lds.type_url().to_owned(),
         ..DiscoveryRequest::default()
     };
-    stream.on_request(Instant::now(), &mut with_node("first"));
-    stream.on_request(Instant::now(), &mut with_node("second"));
+    stream.on_request(Instant::now(), with_node("first").into(), None);
+    stream.on_request(Instant::now(), with_node("second").into(), None);
     assert_eq!(stream.node().unwrap().id, "first");
-    let mut stream = Stream::new(Instant::now(), PACING);
-    stream.on_request(Instant::now(), &mut DiscoveryRequest::default());
-    stream.on_request(Instant::now(), &mut with_node("second"));
+    let mut stream = Stream::new(Instant::now(), Protocol::Sotw, Pacing::default());
+    stream.on_request(Instant::now(), DiscoveryRequest::default().into(), None);
+    stream.on_request(Instant::now(), with_node("second").into(), None);
     assert_eq!(stream.node(), None);
 }
 
 #[test]
 fn unknown_types_are_told_once_and_bounded() {
-    let mut stream = Stream::new(Instant::now(), PACING);
+    let mut stream = Stream::new(Instant::now(), Protocol::Sotw, Pacing::default());
     let now = Instant::now();
     let mut ask = |type_url: &str| {
-        let mut request = DiscoveryRequest { type_url: type_url.to_owned(), ..DiscoveryRequest::default() };
-        stream.on_request(now, &mut request)
+        let request = DiscoveryRequest { type_url: type_url.to_owned(), ..DiscoveryRequest::default() };
+        stream.on_request(now, request.into(), None)
     };
     assert_eq!(ask("x"), Event::UnknownType("x".to_owned()));
     assert_eq!(ask("x"), Event::Nothing);
@@ -458,24 +331,24 @@ fn unknown_types_are_told_once_and_bounded() {
 fn versions_survive_a_restart() {
     let versions: Vec<_> = (0..2)
         .map(|_| {
-            let mut client = Client::new();
+            let mut client = Client::new(Protocol::Sotw);
             client.configure(&["cds a=1", "cds b=1"]);
             client.ask(Cds, &["a", "b"]);
             client.sends();
-            client.last[Cds as usize].clone()
+            client.of(Cds).last.clone()
         })
         .collect();
     assert_eq!(versions[0], versions[1]);
-    let mut client = Client::new();
+    let mut client = Client::new(Protocol::Sotw);
     client.configure(&["cds a=1", "cds b=2"]);
     client.ask(Cds, &["a", "b"]);
     client.sends();
-    assert_ne!(client.last[Cds as usize], versions[0]);
+    assert_ne!(client.of(Cds).last, versions[0]);
 }
 
 #[test]
 fn deadlines_lie_ahead_and_lead_to_responses() {
-    let mut client = Client::new();
+    let mut client = Client::new(Protocol::Sotw);
     client.configure(&["cds a=1", "rds a=1"]);
     client.ask(Cds, &["a"]);
     client.ask(Rds, &["a"]);
@@ -491,7 +364,7 @@ fn deadlines_lie_ahead_and_lead_to_responses() {
     while let Some(deadline) = client.stream.next_deadline(client.now) {
         assert!(deadline > client.now);
         client.now = deadline;
-        assert_eq!(client.sends(), ["cds"]);
+        assert_eq!(client.sends(), ["cds !a"]);
     }
     client.ack(Cds);
     assert_eq!(client.stream.next_deadline(client.now), None);

@@ -1,11 +1,12 @@
 //! ADS over loopback sockets, with a generated client.
 
+mod delta;
+mod delta_client;
+#[path = "../support/mod.rs"]
 mod support;
 
 use control_server::discovery::SyncState;
 use control_server::resources::ResourceKind::{Cluster, Endpoints, Listener, Route};
-use envoy_types::pb::envoy::service::discovery::v3::DeltaDiscoveryRequest;
-use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 
 use support::{Client, Fixture};
 
@@ -88,6 +89,20 @@ async fn deleted_listener_goes_last_and_by_itself() {
 }
 
 #[tokio::test]
+async fn absent_names_are_told() {
+    let fixture = Fixture::with(&["eds b=1"]).await;
+    let mut client = Client::connect(&fixture).await;
+    client.ask(Endpoints, &["a", "b"], "");
+    let response = client.expect("eds b=1").await;
+    let error = &response.resource_errors[0];
+    assert_eq!(error.resource_name.as_ref().unwrap().name, "a");
+    assert_eq!(error.error_detail.as_ref().unwrap().code, 5);
+    client.answer(&response, &["a", "b"], None);
+    fixture.publish(&["eds a=1", "eds b=1"]);
+    client.expect("eds a=1").await;
+}
+
+#[tokio::test]
 async fn reconnected_client_with_a_version_gets_everything() {
     let fixture = Fixture::with(&["cds a=1", "eds a=1"]).await;
     let mut versions = Vec::new();
@@ -158,16 +173,6 @@ async fn senseless_requests_are_harmless() {
     client.expect("cds a=1").await;
     let clients = fixture.clients_once(|clients| clients.len() == 1).await;
     assert_eq!(clients[0].unknown_types, ["", "type.googleapis.com/no.such.Type"]);
-}
-
-#[tokio::test]
-async fn incremental_variant_is_unimplemented() {
-    let fixture = Fixture::with(&[]).await;
-    let url = format!("http://{}", fixture.running.xds_address());
-    let mut client = AggregatedDiscoveryServiceClient::connect(url).await.unwrap();
-    let requests = tokio_stream::iter([DeltaDiscoveryRequest::default()]);
-    let status = client.delta_aggregated_resources(requests).await.unwrap_err();
-    assert_eq!(status.code(), tonic::Code::Unimplemented);
 }
 
 #[tokio::test]

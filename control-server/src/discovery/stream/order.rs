@@ -1,0 +1,79 @@
+//! In which order responses leave (CS-09).
+//!
+//! A gRPC client works off a stream in order and asks for a cluster once a route names it. So new and changed content
+//! goes out in the order CDS, EDS, LDS, RDS; a type that has something to say but still waits for an answer holds back
+//! the later ones, for [`Pacing::patience`] at most. What is deleted stays until everything else has been answered and
+//! [`Pacing::removal_grace`] has passed without a word: by then the client has usually unsubscribed from it, and no
+//! removal is ever sent.
+
+use std::time::{Duration, Instant};
+
+use super::Stream;
+use super::exchange::Exchange;
+use crate::resources::ResourceKind;
+
+/// How long one thing waits for another.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::discovery) struct Pacing {
+    /// Longest wait of a later type, or of a removal, for what comes before it.
+    pub(in crate::discovery) patience: Duration,
+    /// Quiet time on the stream before a removal.
+    pub(in crate::discovery) removal_grace: Duration,
+}
+
+impl Default for Pacing {
+    fn default() -> Self {
+        Self { patience: Duration::from_secs(5), removal_grace: Duration::from_secs(1) }
+    }
+}
+
+impl Stream {
+    /// Whether [`next_response`](Self::next_response) would give one.
+    pub(in crate::discovery) fn has_response(&self, now: Instant) -> bool {
+        self.next_step(now).is_some()
+    }
+
+    /// The type whose turn it is; with an instant for a removal of what departed until then.
+    pub(super) fn next_step(&self, now: Instant) -> Option<(ResourceKind, Option<Instant>)> {
+        if !self.is_fed {
+            return None;
+        }
+        // CS-09
+        for (kind, exchange) in &self.exchanges {
+            match exchange.dirty_since() {
+                Some(_) if !exchange.is_outstanding() => return Some((*kind, None)),
+                Some(since) if now < since + self.pacing.patience => break,
+                _ => {}
+            }
+        }
+        // Removals last; whatever refers to others goes first.
+        self.exchanges.iter().rev().filter(|(_, exchange)| !exchange.is_outstanding()).find_map(
+            |(kind, exchange)| {
+                let due = |since: &Instant| self.removal_due(*since) <= now;
+                exchange.ledger().departing().filter(due).max().map(|until| (*kind, Some(until)))
+            },
+        )
+    }
+
+    fn removal_due(&self, since: Instant) -> Instant {
+        let latest = since + self.pacing.patience;
+        match self.is_quiet() {
+            true => latest.min(since.max(self.last_activity) + self.pacing.removal_grace),
+            false => latest,
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        let is_quiet = |exchange: &Exchange| exchange.dirty_since().is_none() && !exchange.is_outstanding();
+        self.exchanges.values().all(is_quiet)
+    }
+
+    /// When [`has_response`](Self::has_response) may become true by time alone; always after `now`.
+    pub(in crate::discovery) fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        let waiting = self.exchanges.values().filter(|exchange| exchange.is_outstanding());
+        let patience = waiting.filter_map(|exchange| Some(exchange.dirty_since()? + self.pacing.patience));
+        let idle = self.exchanges.values().filter(|exchange| !exchange.is_outstanding());
+        let removals = idle.filter_map(|exchange| exchange.ledger().departing().min());
+        patience.chain(removals.map(|since| self.removal_due(since))).filter(|deadline| *deadline > now).min()
+    }
+}

@@ -1,0 +1,62 @@
+//! A request as the state machine reads it, whichever variant of the protocol it came by.
+
+use std::collections::HashMap;
+
+use envoy_types::pb::envoy::config::core::v3::Node;
+use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest};
+
+/// A request of either variant.
+#[derive(Debug)]
+pub(in crate::discovery) struct Request {
+    pub(super) node: Option<Node>,
+    pub(super) type_url: String,
+    pub(super) nonce: String,
+    /// The text of `error_detail`.
+    pub(super) refusal: Option<String>,
+    pub(super) ask: Ask,
+}
+
+/// What a request says about the subscription.
+#[derive(Debug)]
+pub(super) enum Ask {
+    /// SotW: all of it, and the version accepted last.
+    Whole { names: Vec<String>, version: String },
+    /// Delta: what is different from before, and in the first request what the client holds, name to version.
+    Change { subscribe: Vec<String>, unsubscribe: Vec<String>, holds: HashMap<String, String> },
+}
+
+impl From<DiscoveryRequest> for Request {
+    fn from(request: DiscoveryRequest) -> Self {
+        Self {
+            node: request.node,
+            type_url: request.type_url,
+            nonce: request.response_nonce,
+            refusal: request.error_detail.map(|status| clip(status.message, MAX_REASON)),
+            ask: Ask::Whole { names: request.resource_names, version: request.version_info },
+        }
+    }
+}
+
+impl From<DeltaDiscoveryRequest> for Request {
+    fn from(request: DeltaDiscoveryRequest) -> Self {
+        Self {
+            node: request.node,
+            type_url: request.type_url,
+            nonce: request.response_nonce,
+            refusal: request.error_detail.map(|status| clip(status.message, MAX_REASON)),
+            ask: Ask::Change {
+                subscribe: request.resource_names_subscribe,
+                unsubscribe: request.resource_names_unsubscribe,
+                holds: request.initial_resource_versions,
+            },
+        }
+    }
+}
+
+/// The longest prefix of at most `limit` bytes.
+pub(super) fn clip(mut text: String, limit: usize) -> String {
+    text.truncate(text.floor_char_boundary(limit));
+    text
+}
+
+const MAX_REASON: usize = 4096;

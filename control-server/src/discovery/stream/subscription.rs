@@ -1,0 +1,118 @@
+//! Which resources of one type a client has asked for: names and the wildcard.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// The current subscription of one type on one stream.
+#[derive(Debug, Default)]
+pub(super) struct Subscription {
+    names: HashSet<Arc<str>>,
+    wildcard: bool,
+    /// A request of this type has had names.
+    ever_named: bool,
+    /// There has been a request of this type.
+    ever_asked: bool,
+}
+
+/// Whether a type knows the wildcard: only LDS and CDS do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wildcard {
+    Known,
+    Unknown,
+}
+
+/// What a request has changed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// Names that were not subscribed before.
+    pub(super) added: Vec<Arc<str>>,
+    /// Names that were, and have been subscribed once more.
+    pub(super) again: Vec<Arc<str>>,
+    /// Names that are subscribed no more.
+    pub(super) removed: Vec<Arc<str>>,
+    /// The wildcard has been turned on (`true`) or off.
+    pub(super) wildcard: Option<bool>,
+}
+
+impl Turn {
+    pub(super) fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Subscription {
+    /// SotW: takes the names of a request, which are always the full set (TR-09). `shared` gives a name's one allocation.
+    pub(super) fn replace(
+        &mut self,
+        names: &[String],
+        rule: Wildcard,
+        shared: impl Fn(&str) -> Arc<str>,
+    ) -> Turn {
+        let explicit = names.iter().any(|name| name == WILDCARD);
+        // CS-07: an empty list is the wildcard only while no request of this type had names on this stream.
+        let implicit = names.is_empty() && !self.ever_named;
+        // CS-08: without `*` among the names the wildcard ends, however it began.
+        let mut turn = self.turn_wildcard(rule == Wildcard::Known && (explicit || implicit));
+        self.ever_named |= !names.is_empty();
+        let is_name = |name: &&str| rule == Wildcard::Unknown || *name != WILDCARD;
+        let wanted: HashSet<&str> = names.iter().map(String::as_str).filter(is_name).collect();
+        turn.removed = self.names.extract_if(|name| !wanted.contains(&**name)).collect();
+        // Nearly every request is an ACK and repeats what is known.
+        if wanted.len() > self.names.len() {
+            turn.added = wanted.into_iter().filter(|name| !self.names.contains(*name)).map(shared).collect();
+            self.names.extend(turn.added.iter().cloned());
+        }
+        turn
+    }
+
+    /// Delta: takes the changes of a request.
+    pub(super) fn change(
+        &mut self,
+        subscribe: &[String],
+        unsubscribe: &[String],
+        rule: Wildcard,
+        shared: impl Fn(&str) -> Arc<str>,
+    ) -> Turn {
+        let knows_wildcard = rule == Wildcard::Known;
+        // CS-07: in a later request an empty list means no change (TR-50).
+        let implicit = !self.ever_asked && subscribe.is_empty() && unsubscribe.is_empty();
+        self.ever_asked = true;
+        let is_wildcard = |name: &String| knows_wildcard && name == WILDCARD;
+        let (on, off) = (subscribe.iter().any(is_wildcard), unsubscribe.iter().any(is_wildcard));
+        let mut turn = self.turn_wildcard(knows_wildcard && (on || implicit || (self.wildcard && !off)));
+        // CS-11: names that are not subscribed are no-ops.
+        let gone = unsubscribe.iter().filter(|name| !is_wildcard(name));
+        turn.removed = gone.filter_map(|name| self.names.take(name.as_str())).collect();
+        for name in subscribe.iter().filter(|name| !is_wildcard(name)) {
+            match self.names.get(name.as_str()) {
+                Some(known) => turn.again.push(Arc::clone(known)),
+                None => {
+                    let name = shared(name);
+                    self.names.insert(Arc::clone(&name));
+                    turn.added.push(name);
+                }
+            }
+        }
+        turn
+    }
+
+    fn turn_wildcard(&mut self, wildcard: bool) -> Turn {
+        let turned = wildcard != self.wildcard;
+        self.wildcard = wildcard;
+        Turn { wildcard: turned.then_some(wildcard), ..Turn::default() }
+    }
+
+    pub(super) fn names(&self) -> &HashSet<Arc<str>> {
+        &self.names
+    }
+
+    pub(super) fn is_wildcard(&self) -> bool {
+        self.wildcard
+    }
+
+    pub(super) fn wants(&self, name: &str) -> bool {
+        self.wildcard || self.names.contains(name)
+    }
+}
+
+const WILDCARD: &str = "*";

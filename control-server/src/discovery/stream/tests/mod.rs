@@ -1,0 +1,232 @@
+//! The protocol as tables: what a client and the configuration do, and what the stream answers.
+
+mod delta;
+mod sotw;
+mod subscription;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest};
+use envoy_types::pb::google::rpc::Status;
+
+use super::{Event, Pacing, Protocol, Request, Stream};
+use crate::discovery::status::TypeStatus;
+use crate::resources::{EncodedResource, ResourceKind, ResourceSet, Slot};
+
+/// A client that remembers what clients remember.
+struct Client {
+    protocol: Protocol,
+    now: Instant,
+    stream: Stream,
+    set: Option<Arc<ResourceSet>>,
+    types: BTreeMap<ResourceKind, Memory>,
+}
+
+/// What is remembered of a type.
+#[derive(Default)]
+struct Memory {
+    names: Vec<String>,
+    nonce: String,
+    version: String,
+    last: String,
+    holds: HashMap<String, String>,
+    fresh: HashMap<String, Option<String>>,
+    is_asked: bool,
+}
+
+impl Client {
+    fn new(protocol: Protocol) -> Self {
+        let now = Instant::now();
+        Self { protocol, now, stream: Stream::new(now, protocol, PACING), set: None, types: BTreeMap::new() }
+    }
+
+    fn of(&mut self, kind: ResourceKind) -> &mut Memory {
+        self.types.entry(kind).or_default()
+    }
+
+    fn status(&self) -> Vec<TypeStatus> {
+        self.stream.status(self.now, self.set.as_deref())
+    }
+
+    fn send(&mut self, request: impl Into<Request>) -> Event {
+        self.stream.on_request(self.now, request.into(), self.set.as_deref())
+    }
+
+    /// A request; under delta with these names added and removed.
+    fn request(
+        &mut self,
+        kind: ResourceKind,
+        nonce: &str,
+        refusal: Option<&str>,
+        change: (&[String], &[String]),
+    ) -> Event {
+        let error_detail =
+            refusal.map(|message| Status { code: 3, message: message.to_owned(), details: vec![] });
+        let (type_url, response_nonce) = (kind.type_url().to_owned(), nonce.to_owned());
+        let protocol = self.protocol;
+        let memory = self.of(kind);
+        let is_first = !std::mem::replace(&mut memory.is_asked, true);
+        let request: Request = match protocol {
+            Protocol::Sotw => DiscoveryRequest {
+                type_url,
+                resource_names: memory.names.clone(),
+                version_info: memory.version.clone(),
+                response_nonce,
+                error_detail,
+                ..DiscoveryRequest::default()
+            }
+            .into(),
+            Protocol::Delta => DeltaDiscoveryRequest {
+                type_url,
+                resource_names_subscribe: change.0.to_vec(),
+                resource_names_unsubscribe: change.1.to_vec(),
+                initial_resource_versions: if is_first { memory.holds.clone() } else { HashMap::new() },
+                response_nonce,
+                error_detail,
+                ..DeltaDiscoveryRequest::default()
+            }
+            .into(),
+        };
+        self.send(request)
+    }
+
+    fn ask(&mut self, kind: ResourceKind, names: &[&str]) -> Event {
+        let nonce = if self.protocol == Protocol::Sotw { self.of(kind).nonce.clone() } else { String::new() };
+        self.ask_with(kind, names, &nonce)
+    }
+
+    /// Under delta a `-` before a name unsubscribes.
+    fn ask_with(&mut self, kind: ResourceKind, names: &[&str], nonce: &str) -> Event {
+        let (off, on): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| name.starts_with('-'));
+        let on: Vec<String> = on.into_iter().map(str::to_owned).collect();
+        let off: Vec<String> = off.into_iter().map(|name| name[1..].to_owned()).collect();
+        let memory = self.of(kind);
+        memory.holds.retain(|name, _| !off.contains(name));
+        memory.names = on.clone();
+        self.request(kind, nonce, None, (&on, &off))
+    }
+
+    fn ack(&mut self, kind: ResourceKind) -> Event {
+        let memory = self.of(kind);
+        memory.version = memory.last.clone();
+        for (name, version) in std::mem::take(&mut memory.fresh) {
+            match version {
+                Some(version) => drop(memory.holds.insert(name, version)),
+                None => drop(memory.holds.remove(&name)),
+            }
+        }
+        let nonce = memory.nonce.clone();
+        self.request(kind, &nonce, None, (&[], &[]))
+    }
+
+    fn nack(&mut self, kind: ResourceKind) -> Event {
+        let memory = self.of(kind);
+        memory.fresh.clear();
+        let nonce = memory.nonce.clone();
+        self.request(kind, &nonce, Some("no"), (&[], &[]))
+    }
+
+    fn configure(&mut self, resources: &[&str]) {
+        let set = Arc::new(set(resources));
+        let mut changed: Vec<(Slot, Arc<str>)> = Vec::new();
+        let nothing = ResourceSet::default();
+        let before = self.set.clone();
+        let before = before.as_deref().unwrap_or(&nothing);
+        set.changes_since(before, |slot, name| changed.push((slot, Arc::clone(name))));
+        self.stream.on_resources(self.now, &set, &changed, self.now);
+        self.set = Some(set);
+    }
+
+    fn reopen(&mut self) {
+        self.stream = Stream::new(self.now, self.protocol, PACING);
+        for memory in self.types.values_mut() {
+            (memory.nonce, memory.is_asked) = (String::new(), false);
+        }
+        if let Some(set) = self.set.clone() {
+            self.stream.on_resources(self.now, &set, &[], self.now);
+        }
+    }
+
+    fn sends(&mut self) -> Vec<String> {
+        let mut sent = Vec::new();
+        let Some(set) = self.set.clone() else { return sent };
+        while let Some(response) = self.stream.next_response(self.now, &set) {
+            assert_eq!(response.protocol, self.protocol);
+            let mut resources: Vec<_> = response.resources.iter().collect();
+            resources.sort_by(|a, b| a.name.cmp(&b.name));
+            let text: String =
+                resources.iter().map(|found| format!(" {}={}", found.name, found.version)).collect();
+            let mut removed: Vec<_> = response.removed.iter().map(|name| format!(" !{name}")).collect();
+            removed.sort_unstable();
+            sent.push(format!("{}{text}{}", response.kind.short_name(), removed.concat()));
+            let memory = self.of(response.kind);
+            memory.nonce = response.nonce.as_ref().to_owned();
+            memory.last = response.version.as_ref().to_owned();
+            let news = resources.iter().map(|one| (one.name.to_string(), Some(one.version.to_string())));
+            memory.fresh = news.chain(response.removed.iter().map(|name| (name.to_string(), None))).collect();
+        }
+        assert!(!self.stream.has_response(self.now));
+        sent
+    }
+
+    /// One statement of a row, for example `ask cds a b` or `sends cds a=1 / eds a=1`.
+    fn step(&mut self, step: &str, row: &str) {
+        let (verb, rest) = step.split_once(' ').unwrap_or((step, ""));
+        let mut words = rest.split(' ').filter(|word| !word.is_empty());
+        let mut kind = || ResourceKind::from_name(words.next().unwrap()).unwrap();
+        match verb {
+            "config" => self.configure(&rest.split(", ").filter(|text| !text.is_empty()).collect::<Vec<_>>()),
+            "ask" => {
+                let kind = kind();
+                let (nonce, names): (Vec<_>, Vec<_>) = words.partition(|word| word.starts_with("nonce="));
+                match nonce.first() {
+                    Some(nonce) => drop(self.ask_with(kind, &names, &nonce[6..])),
+                    None => drop(self.ask(kind, &names)),
+                }
+            }
+            "ack" => drop(self.ack(kind())),
+            "nack" => drop(self.nack(kind())),
+            "wait" => self.now += Duration::from_millis(rest.parse().unwrap()),
+            "reopen" => self.reopen(),
+            "sends" => {
+                let sent = self.sends().join(" / ");
+                assert_eq!(if sent.is_empty() { "nothing" } else { &sent }, rest, "{row}: {step}");
+            }
+            _ => panic!("{step}"),
+        }
+    }
+}
+
+const PACING: Pacing = Pacing { patience: Duration::from_secs(5), removal_grace: Duration::from_secs(1) };
+
+/// `cds a=1` as a resource.
+fn set(resources: &[&str]) -> ResourceSet {
+    let mut set = ResourceSet::default();
+    for text in resources {
+        let (kind, rest) = text.split_once(' ').unwrap();
+        let (name, version) = rest.split_once('=').unwrap();
+        let kind = ResourceKind::from_name(kind).unwrap();
+        let bytes = Bytes::copy_from_slice(rest.as_bytes());
+        set.insert(kind, Arc::new(EncodedResource { name: name.into(), version: version.into(), bytes }));
+    }
+    set
+}
+
+/// A name, and what happens in order:
+/// - `config cds a=1, eds a=1`: a new revision, here with a cluster `a` of content 1 and its endpoints;
+/// - `ask cds a b`: a request with the latest nonce of the type, under delta with none, or with `nonce=..`; under delta
+///   `-a` unsubscribes;
+/// - `ack cds`, `nack cds`: the last response is accepted or refused, with the names as before;
+/// - `sends cds a=1 !b / eds a=1`: all responses that are due, in order; `!b` is told to be no more;
+/// - `wait 1000`: milliseconds; `reopen`: a new stream, on which the client presents the versions it accepted.
+type Row = (&'static str, &'static str);
+
+fn check(protocol: Protocol, rows: &[Row]) {
+    for (name, steps) in rows {
+        let mut client = Client::new(protocol);
+        steps.split(';').for_each(|step| client.step(step.trim(), name));
+    }
+}
