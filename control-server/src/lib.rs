@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod cli;
+pub mod connection;
 pub mod discovery;
 mod finding;
 mod kinds;

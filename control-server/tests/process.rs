@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-#[expect(dead_code, reason = "only the client is needed here")]
 mod support;
 
 use std::net::SocketAddr;

@@ -1,12 +1,13 @@
 //! Who is connected.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use envoy_types::pb::envoy::config::core::v3::{Locality, Node, node::UserAgentVersionType};
+
+use crate::connection::{Connection, Identity};
 
 use super::cache::ResourceCache;
 use super::status::{ClientBrief, ClientStatus};
@@ -23,7 +24,7 @@ pub struct Registry {
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) id: u64,
-    peer: Option<SocketAddr>,
+    pub(super) connection: Connection,
     connected: Instant,
     cache: ResourceCache,
     stream: Mutex<Stream>,
@@ -68,12 +69,12 @@ impl Registry {
 
     pub(super) fn register(
         &self,
-        peer: Option<SocketAddr>,
+        connection: Connection,
         cache: ResourceCache,
         stream: Stream,
     ) -> Registration {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let client = Arc::new(Client { id, peer, connected: now(), cache, stream: Mutex::new(stream) });
+        let client = Arc::new(Client { id, connection, connected: now(), cache, stream: Mutex::new(stream) });
         self.lock().insert(id, client.clone());
         Registration { registry: self.clone(), client }
     }
@@ -103,7 +104,7 @@ impl Client {
     }
 
     fn peer_text(&self) -> String {
-        self.peer.map(|peer| peer.to_string()).unwrap_or_default()
+        self.connection.peer.map(|peer| peer.to_string()).unwrap_or_default()
     }
 
     fn brief(&self) -> ClientBrief {
@@ -124,6 +125,8 @@ impl Client {
             user_agent: node.user_agent_name.clone(),
             user_agent_version: user_agent_version(node),
             peer: self.peer_text(),
+            security: self.connection.security,
+            identity: self.connection.identity.as_ref().map(Identity::as_str).unwrap_or_default().to_owned(),
             connected_seconds: now.saturating_duration_since(self.connected).as_secs(),
             state: stream.state(),
             types: stream.status(now, self.cache.latest().as_ref().map(|latest| &*latest.set)),

@@ -11,6 +11,7 @@ use tonic::codegen::{BoxFuture, Service};
 use tonic::server::{Grpc, NamedService, StreamingService};
 use tonic::{Status, Streaming};
 
+use crate::connection::Connection;
 use crate::metrics::Metrics;
 
 use super::cache::ResourceCache;
@@ -76,10 +77,11 @@ impl StreamingService<Request> for Method {
     type Future = Ready<Result<tonic::Response<Self::ResponseStream>, Status>>;
 
     fn call(&mut self, request: tonic::Request<Streaming<Request>>) -> Self::Future {
-        let peer = request.remote_addr();
+        let connection = Connection::of(&request);
+        let peer = connection.peer;
         let service = &self.service;
         let stream = Stream::new(now(), self.protocol, Pacing::default());
-        let registration = service.registry.register(peer, service.cache.clone(), stream);
+        let registration = service.registry.register(connection, service.cache.clone(), stream);
         let driver = Driver {
             seat: service.cache.take_seat(registration.client.id),
             registration,

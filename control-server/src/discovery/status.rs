@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::connection::Security;
+
 /// A connected client: one ADS stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientStatus {
@@ -19,6 +21,10 @@ pub struct ClientStatus {
     pub user_agent_version: String,
     /// The address that the stream comes from; empty if unknown.
     pub peer: String,
+    /// How the connection is secured.
+    pub security: Security,
+    /// Who the client's certificate says that it is: the SPIFFE id, or else another name of it; empty without one.
+    pub identity: String,
     /// How long the stream has been up.
     pub connected_seconds: u64,
     /// The worst of its types: NACKED, then PENDING, then SYNCED.

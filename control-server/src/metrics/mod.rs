@@ -1,5 +1,7 @@
 //! What the server counts, in OpenMetrics text.
 
+mod tls;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +17,10 @@ use crate::discovery::{ClientBrief, SyncState};
 use crate::resources::{ResourceKind, ResourceSet};
 use crate::state::{PipelineState, Severity};
 
+pub use tls::Reload;
+
+use tls::TlsMetrics;
+
 /// Every metric of one server; clones share them. Counters move as things happen, gauges when they are read.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -28,6 +34,7 @@ struct Inner {
     acks: Family<TypeLabel, Counter>,
     nacks: Family<TypeLabel, Counter>,
     push_latency: Histogram,
+    tls: TlsMetrics,
     gauges: Gauges,
 }
 
@@ -94,7 +101,8 @@ impl Default for Metrics {
             push_latency.clone(),
         );
         gauges.register(&mut registry);
-        Self { inner: Arc::new(Inner { registry, pushes, acks, nacks, push_latency, gauges }) }
+        let tls = TlsMetrics::register(&mut registry);
+        Self { inner: Arc::new(Inner { registry, pushes, acks, nacks, push_latency, tls, gauges }) }
     }
 }
 

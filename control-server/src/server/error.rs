@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use crate::pipeline;
 
+use super::tls::TlsError;
+
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -29,6 +31,9 @@ pub enum StartError {
     /// The configuration cannot be read at all.
     #[error(transparent)]
     Pipeline(#[from] pipeline::StartError),
+    /// The TLS files cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The ready file cannot be written.
     #[error("cannot write the ready file {}", path.display())]
     ReadyFile {

@@ -1,4 +1,4 @@
-//! The server as a whole: two listeners, the cache between them and the pipeline, and an orderly end.
+//! The server as a whole: its listeners, the cache between them and the pipeline, and an orderly end.
 //!
 //! ```text
 //! serving ──drain()──> not ready, GOAWAY ──> streams end, spread ──> xDS closed ──> admin closed
@@ -6,17 +6,17 @@
 //! ```
 
 mod error;
+mod listener;
 mod options;
 mod ready_file;
 mod running;
+mod tls;
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tonic::transport::server::TcpIncoming;
+use tonic::service::Routes;
 
 use crate::admin::{self, Admin};
 use crate::discovery::{AggregatedDiscovery, Drain, Feed, Registry, ResourceCache};
@@ -24,10 +24,14 @@ use crate::metrics::Metrics;
 use crate::pipeline::{self, Pipeline};
 
 pub use error::StartError;
-pub use options::Options;
+pub use options::{ClientAuth, Options, TlsOptions};
 pub use running::Running;
+pub use tls::{TlsError, TlsFile};
 
+use listener::Listener;
 use ready_file::ReadyFile;
+use running::Addresses;
+use tls::Reloader;
 
 /// The control server. See [`ControlServer::start`].
 #[derive(Debug)]
@@ -49,58 +53,63 @@ impl ControlServer {
     /// Listeners are open when this returns; clients that connect before the first synced state wait.
     ///
     /// # Errors
-    /// [`StartError`] when an address cannot be bound or the ready file cannot be written.
+    /// [`StartError`] when an address cannot be bound, the TLS files cannot be used, or the ready file cannot be written.
     pub async fn serve(options: Options, feed: Feed) -> Result<Running, StartError> {
         let mut ready_file = options.ready_file.map(ReadyFile::claim).transpose()?;
+        let metrics = Metrics::default();
         let xds = bind(options.xds, "xds").await?;
+        let secured = match options.tls {
+            Some(tls) => {
+                Some((bind(tls.address, "xds-tls").await?, Reloader::start(tls, metrics.clone()).await?))
+            }
+            None => None,
+        };
         let admin = bind(options.admin, "admin").await?;
-        let addresses = (local(&xds)?, local(&admin)?);
+        let addresses = Addresses {
+            xds: local(&xds)?,
+            xds_tls: secured.as_ref().map(|(socket, _)| local(socket)).transpose()?,
+            admin: local(&admin)?,
+        };
 
         let (stop, stopping) = watch::channel(false);
-        let (drain, registry, metrics) = (Drain::default(), Registry::default(), Metrics::default());
+        let (drain, registry) = (Drain::default(), Registry::default());
         let (cache, follow) = ResourceCache::follow(feed.clone());
         let state = Admin::new(cache.clone(), feed.state, registry.clone(), drain.clone(), metrics.clone());
-        let service = AggregatedDiscovery::new(cache, registry.clone(), drain.clone(), metrics);
-        let tasks = running::Tasks {
-            follow: tokio::spawn(follow),
-            xds: serve_xds(xds, service, stopping),
-            admin: serve_admin(admin, state),
-        };
-        if let Some(file) = &mut ready_file {
-            file.write(addresses.0, addresses.1)?;
+        let discovery = AggregatedDiscovery::new(cache, registry.clone(), drain.clone(), metrics.clone());
+        let routes = Routes::new(discovery).prepare();
+        let mut tasks = running::Tasks::default();
+        tasks.background.spawn(follow);
+        let listener =
+            |socket, tls| Listener { socket, tls, routes: routes.clone(), metrics: metrics.clone() };
+        tasks.xds.spawn(listener(xds, None).run(stopping.clone()));
+        if let Some((socket, (reloader, tls))) = secured {
+            tasks.background.spawn(reloader.run());
+            tasks.xds.spawn(listener(socket, Some(tls)).run(stopping));
         }
-        tracing::info!(xds = %addresses.0, admin = %addresses.1, "listening");
+        tasks.admin.spawn(serve_admin(admin, state));
+        if let Some(file) = &mut ready_file {
+            file.write(&addresses)?;
+        }
+        announce(&addresses);
         Ok(Running::new(addresses, tasks, stop, (drain, registry), options.drain_timeout, ready_file))
     }
 }
 
-fn serve_xds(
-    listener: TcpListener,
-    service: AggregatedDiscovery,
-    mut stopping: watch::Receiver<bool>,
-) -> JoinHandle<()> {
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let server = tonic::transport::Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .add_service(service);
-    tokio::spawn(async move {
-        let stopped = async {
-            // An error means that the handle is gone, which is also the end.
-            let _ = stopping.wait_for(|stop| *stop).await;
-        };
-        if let Err(error) = server.serve_with_incoming_shutdown(incoming, stopped).await {
-            tracing::error!(%error, "the xDS listener has failed");
-        }
-    })
+fn announce(addresses: &Addresses) {
+    let Addresses { xds, xds_tls, admin } = addresses;
+    tracing::info!(%xds, xds_tls = xds_tls.map(tracing::field::display), %admin, "listening");
+    if !xds.ip().is_loopback() {
+        tracing::warn!(%xds, "xDS is served in plaintext to other machines; --xds-tls serves it with TLS");
+    }
+    if !admin.ip().is_loopback() {
+        tracing::warn!(%admin, "the admin API is open to other machines, without authentication");
+    }
 }
 
-fn serve_admin(listener: TcpListener, state: Admin) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, admin::router(state)).await {
-            tracing::error!(%error, "the admin listener has failed");
-        }
-    })
+async fn serve_admin(listener: TcpListener, state: Admin) {
+    if let Err(error) = axum::serve(listener, admin::router(state)).await {
+        tracing::error!(%error, "the admin listener has failed");
+    }
 }
 
 async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, StartError> {
@@ -110,7 +119,3 @@ async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, St
 fn local(listener: &TcpListener) -> Result<SocketAddr, StartError> {
     listener.local_addr().map_err(|source| StartError::Address { source })
 }
-
-/// A silent client is found out after 50 s. Clients may ping as often as they like.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);

@@ -1,6 +1,6 @@
 //! What can be chosen about the server.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct Options {
     /// xDS in plaintext; `127.0.0.1:15010` by default. Port 0 takes a free one.
     pub xds: SocketAddr,
+    /// xDS with TLS as well; nowhere by default.
+    pub tls: Option<TlsOptions>,
     /// Admin API without authentication; `127.0.0.1:15080` by default. Port 0 takes a free one.
     pub admin: SocketAddr,
     /// How long draining may take; 10 s by default.
@@ -17,11 +19,42 @@ pub struct Options {
     pub ready_file: Option<PathBuf>,
 }
 
+/// A second xDS listener, with TLS. The files are PEM, and followed when they change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// Where it listens. Port 0 takes a free one.
+    pub address: SocketAddr,
+    /// The server's certificate, and those between it and the authority that clients trust.
+    pub certificate: PathBuf,
+    /// Its private key: PKCS#8, PKCS#1 or SEC1, not encrypted.
+    pub key: PathBuf,
+    /// Whether clients show certificates.
+    pub client_auth: ClientAuth,
+}
+
+impl TlsOptions {
+    /// `127.0.0.1:15012`.
+    pub const DEFAULT_ADDRESS: SocketAddr =
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_XDS_TLS_PORT);
+}
+
+/// Whether clients show certificates; with the file of the authorities that they must come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// They are not asked for one.
+    None,
+    /// A client without one may connect; one with a bad one may not.
+    Optional(PathBuf),
+    /// A client without one may not connect (mutual TLS).
+    Required(PathBuf),
+}
+
 impl Default for Options {
     fn default() -> Self {
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Self {
             xds: loopback(DEFAULT_XDS_PORT),
+            tls: None,
             admin: loopback(DEFAULT_ADMIN_PORT),
             drain_timeout: Duration::from_secs(10),
             ready_file: None,
@@ -30,4 +63,5 @@ impl Default for Options {
 }
 
 const DEFAULT_XDS_PORT: u16 = 15010;
+const DEFAULT_XDS_TLS_PORT: u16 = 15012;
 const DEFAULT_ADMIN_PORT: u16 = 15080;

@@ -1,10 +1,10 @@
 //! A file that appears, whole, when the server listens, and goes when it ends.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::{fs, io, process};
 
 use super::error::StartError;
+use super::running::Addresses;
 
 /// Owns the path while the server runs.
 #[derive(Debug)]
@@ -24,8 +24,12 @@ impl ReadyFile {
         }
     }
 
-    pub(super) fn write(&mut self, xds: SocketAddr, admin: SocketAddr) -> Result<(), StartError> {
-        let content = serde_json::json!({ "xds": xds, "admin": admin, "pid": process::id() });
+    pub(super) fn write(&mut self, addresses: &Addresses) -> Result<(), StartError> {
+        let mut content =
+            serde_json::json!({ "xds": addresses.xds, "admin": addresses.admin, "pid": process::id() });
+        if let Some(xds_tls) = addresses.xds_tls {
+            content["xds_tls"] = xds_tls.to_string().into();
+        }
         let mut temporary = self.path.clone().into_os_string();
         temporary.push(format!(".{}", process::id()));
         let written = fs::write(&temporary, format!("{content}\n"))

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::discovery::{Drain, Registry};
 use crate::pipeline::Pipeline;
@@ -15,8 +15,7 @@ use super::ready_file::ReadyFile;
 #[derive(Debug)]
 #[must_use = "the server ends when this is dropped"]
 pub struct Running {
-    xds: SocketAddr,
-    admin: SocketAddr,
+    addresses: Addresses,
     tasks: Tasks,
     stop: watch::Sender<bool>,
     drain: Drain,
@@ -27,24 +26,34 @@ pub struct Running {
     _pipeline: Option<Pipeline>,
 }
 
-/// What runs in the background.
-#[derive(Debug)]
+/// Where a server listens.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Addresses {
+    pub(super) xds: SocketAddr,
+    pub(super) xds_tls: Option<SocketAddr>,
+    pub(super) admin: SocketAddr,
+}
+
+/// What runs. Dropping it ends all of it.
+#[derive(Debug, Default)]
 pub(super) struct Tasks {
-    pub(super) follow: JoinHandle<()>,
-    pub(super) xds: JoinHandle<()>,
-    pub(super) admin: JoinHandle<()>,
+    /// What keeps the rest current; never ends.
+    pub(super) background: JoinSet<()>,
+    /// The xDS listeners; each ends once it was told to stop and its connections have ended.
+    pub(super) xds: JoinSet<()>,
+    pub(super) admin: JoinSet<()>,
 }
 
 impl Running {
     pub(super) fn new(
-        (xds, admin): (SocketAddr, SocketAddr),
+        addresses: Addresses,
         tasks: Tasks,
         stop: watch::Sender<bool>,
         (drain, registry): (Drain, Registry),
         drain_timeout: Duration,
         ready_file: Option<ReadyFile>,
     ) -> Self {
-        Self { xds, admin, tasks, stop, drain, registry, drain_timeout, ready_file, _pipeline: None }
+        Self { addresses, tasks, stop, drain, registry, drain_timeout, ready_file, _pipeline: None }
     }
 
     pub(super) fn with_pipeline(mut self, pipeline: Pipeline) -> Self {
@@ -52,14 +61,19 @@ impl Running {
         self
     }
 
-    /// Where xDS is served.
+    /// Where xDS is served in plaintext.
     pub fn xds_address(&self) -> SocketAddr {
-        self.xds
+        self.addresses.xds
+    }
+
+    /// Where xDS is served with TLS, if it is.
+    pub fn xds_tls_address(&self) -> Option<SocketAddr> {
+        self.addresses.xds_tls
     }
 
     /// Where the admin API is served.
     pub fn admin_address(&self) -> SocketAddr {
-        self.admin
+        self.addresses.admin
     }
 
     /// Who is connected.
@@ -70,8 +84,8 @@ impl Running {
     /// Resolves when a listener has failed; never otherwise.
     pub async fn failed(&mut self) {
         tokio::select! {
-            _ = &mut self.tasks.xds => {}
-            _ = &mut self.tasks.admin => {}
+            _ = self.tasks.xds.join_next() => {}
+            _ = self.tasks.admin.join_next() => {}
         }
     }
 
@@ -85,7 +99,8 @@ impl Running {
         self.ready_file = None;
         self.drain.begin(spread);
         self.stop.send_replace(true);
-        let left = tokio::time::timeout(self.drain_timeout, &mut self.tasks.xds).await.is_ok();
+        let ended = async { while self.tasks.xds.join_next().await.is_some() {} };
+        let left = tokio::time::timeout(self.drain_timeout, ended).await.is_ok();
         match left {
             true => tracing::info!("drained"),
             false => tracing::warn!(streams = self.registry.len(), "the drain timeout is over"),
@@ -98,9 +113,6 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.drain.begin(Duration::ZERO);
         self.stop.send_replace(true);
-        for task in [&self.tasks.follow, &self.tasks.xds, &self.tasks.admin] {
-            task.abort();
-        }
     }
 }
 

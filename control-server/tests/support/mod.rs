@@ -1,6 +1,9 @@
 //! A server in this process with hand-made resources, and an ADS client without any mercy.
 
 #![expect(clippy::unwrap_used, reason = "a helper of tests")]
+#![allow(dead_code, reason = "no test needs all of it")]
+
+pub(crate) mod certificates;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,9 +18,11 @@ use envoy_types::pb::envoy::config::core::v3::{Node, node::UserAgentVersionType}
 use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 use envoy_types::pb::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
 use envoy_types::pb::google::rpc::Status;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, ClientTlsConfig};
 
 /// A server on free loopback ports.
 pub(crate) struct Fixture {
@@ -29,17 +34,27 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// Listening; nothing is synced.
     pub(crate) async fn unsynced() -> Self {
+        Self::unsynced_with(|options| options).await
+    }
+
+    /// The same, with other options.
+    pub(crate) async fn unsynced_with(change: impl FnOnce(Options) -> Options) -> Self {
         let (resources, state) = (watch::Sender::default(), watch::Sender::default());
         let feed = Feed { resources: resources.subscribe(), state: state.subscribe() };
         let loopback = "127.0.0.1:0".parse().unwrap();
-        let options = Options { xds: loopback, admin: loopback, ..Options::default() };
+        let options = change(Options { xds: loopback, admin: loopback, ..Options::default() });
         let running = ControlServer::serve(options, feed).await.unwrap();
         Self { running, resources, state }
     }
 
     /// Synced, with `cds a=1` as the cluster `a` of content 1.
     pub(crate) async fn with(resources: &[&str]) -> Self {
-        let fixture = Self::unsynced().await;
+        Self::with_options(resources, |options| options).await
+    }
+
+    /// The same, with other options.
+    pub(crate) async fn with_options(resources: &[&str], change: impl FnOnce(Options) -> Options) -> Self {
+        let fixture = Self::unsynced_with(change).await;
         fixture.publish(resources);
         fixture.sync();
         fixture
@@ -61,6 +76,20 @@ impl Fixture {
             set.insert(kind, Arc::new(resource));
         }
         self.resources.send_replace(Arc::new(set));
+    }
+
+    /// What the admin API answers to `GET path`, as JSON.
+    pub(crate) async fn ask(&self, path: &str) -> serde_json::Value {
+        serde_json::from_str(&self.text(path).await).unwrap()
+    }
+
+    /// The same, as text.
+    pub(crate) async fn text(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.running.admin_address()).await.unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
     }
 
     /// The clients, once they are as wanted.
@@ -90,11 +119,23 @@ impl Client {
     pub(crate) async fn connect_to(address: SocketAddr) -> Self {
         let url = format!("http://{address}");
         let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
+        Self::over(channel).await.unwrap()
+    }
+
+    /// Shakes hands first; the error is the handshake's or the first stream's.
+    pub(crate) async fn connect_tls(address: SocketAddr, config: ClientTlsConfig) -> Result<Self, String> {
+        let endpoint =
+            Channel::from_shared(format!("https://{address}")).unwrap().tls_config(config).unwrap();
+        let channel = endpoint.connect().await.map_err(|error| format!("{error:?}"))?;
+        Self::over(channel).await.map_err(|status| format!("{status:?}"))
+    }
+
+    pub(crate) async fn over(channel: Channel) -> Result<Self, tonic::Status> {
         let (requests, receiver) = mpsc::unbounded_channel();
         let mut client = AggregatedDiscoveryServiceClient::new(channel);
         let outgoing = UnboundedReceiverStream::new(receiver);
-        let responses = client.stream_aggregated_resources(outgoing).await.unwrap().into_inner();
-        Self { requests, responses }
+        let responses = client.stream_aggregated_resources(outgoing).await?.into_inner();
+        Ok(Self { requests, responses })
     }
 
     pub(crate) fn ask(&self, kind: ResourceKind, names: &[&str], version: &str) {

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::duration;
 use crate::pipeline;
-use crate::server::Options;
+use crate::server::{ClientAuth, Options, TlsOptions};
 
 /// The management plane of the mesh: reads configuration, serves xDS to gRPC clients and Envoy.
 #[derive(Debug, Parser)]
@@ -32,6 +32,8 @@ pub(super) struct Serve {
     /// Where xDS is served, in plaintext; port 0 takes a free one
     #[arg(long, value_name = "ADDR", env = "CONTROL_SERVER_XDS", default_value = "127.0.0.1:15010")]
     xds: SocketAddr,
+    #[command(flatten)]
+    tls: Tls,
     /// Where the admin API is served, without authentication; port 0 takes a free one
     #[arg(long, value_name = "ADDR", env = "CONTROL_SERVER_ADMIN", default_value = "127.0.0.1:15080")]
     admin: SocketAddr,
@@ -52,6 +54,58 @@ pub(super) struct Serve {
     pub(super) log: String,
 }
 
+/// xDS with TLS, on a port of its own.
+#[derive(Debug, Args)]
+struct Tls {
+    /// Where xDS is served with TLS [default: 127.0.0.1:15012 with --tls-cert, nowhere without]
+    #[arg(long = "xds-tls", value_name = "ADDR", env = "CONTROL_SERVER_XDS_TLS", requires = "certificate")]
+    address: Option<SocketAddr>,
+    /// The server's certificate chain, PEM; followed when it changes, like the other TLS files
+    #[arg(long = "tls-cert", value_name = "FILE", env = "CONTROL_SERVER_TLS_CERT", requires = "key")]
+    certificate: Option<PathBuf>,
+    /// Its private key, PEM, not encrypted
+    #[arg(long = "tls-key", value_name = "FILE", env = "CONTROL_SERVER_TLS_KEY", requires = "certificate")]
+    key: Option<PathBuf>,
+    /// The authorities that issue clients' certificates, PEM; clients show no certificate without it
+    #[arg(
+        long = "tls-client-ca",
+        value_name = "FILE",
+        env = "CONTROL_SERVER_TLS_CLIENT_CA",
+        requires = "certificate"
+    )]
+    client_ca: Option<PathBuf>,
+    /// Whether a client without a certificate may connect [default: required]
+    #[arg(
+        long = "tls-client-auth",
+        value_name = "WHEN",
+        env = "CONTROL_SERVER_TLS_CLIENT_AUTH",
+        requires = "client_ca"
+    )]
+    client_auth: Option<ClientCertificate>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ClientCertificate {
+    /// It may not
+    Required,
+    /// It may; a client with a bad certificate may not
+    Optional,
+}
+
+impl Tls {
+    fn into_options(self) -> Option<TlsOptions> {
+        let client_auth = match (self.client_ca, self.client_auth) {
+            (None, _) => ClientAuth::None,
+            (Some(authorities), Some(ClientCertificate::Optional)) => ClientAuth::Optional(authorities),
+            (Some(authorities), Some(ClientCertificate::Required) | None) => {
+                ClientAuth::Required(authorities)
+            }
+        };
+        let address = self.address.unwrap_or(TlsOptions::DEFAULT_ADDRESS);
+        Some(TlsOptions { address, certificate: self.certificate?, key: self.key?, client_auth })
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogFormat {
     /// For people
@@ -64,6 +118,7 @@ impl Serve {
     pub(super) fn into_options(self) -> (Options, pipeline::Options) {
         let options = Options {
             xds: self.xds,
+            tls: self.tls.into_options(),
             admin: self.admin,
             drain_timeout: self.drain_timeout,
             ready_file: self.ready_file,
@@ -84,5 +139,42 @@ mod tests {
         let Command::Serve(serve) = Arguments::parse_from(["control-server", "serve"]).command;
         assert_eq!(serve.config_dir, PathBuf::from("config"));
         assert_eq!(serve.into_options().0, Options::default());
+    }
+
+    /// What TLS flags mean; `None` for those that do not fit together.
+    #[test]
+    fn tls_flags_belong_together() {
+        let address = |text: &str| text.parse().unwrap();
+        let tls = |at: &str, client_auth| {
+            let (certificate, key) = (PathBuf::from("c"), PathBuf::from("k"));
+            Some(Some(TlsOptions { address: address(at), certificate, key, client_auth }))
+        };
+        let authorities = || PathBuf::from("a");
+        let pair = "--tls-cert c --tls-key k";
+        for (flags, expected) in [
+            ("".to_owned(), Some(None)),
+            (pair.to_owned(), tls("127.0.0.1:15012", ClientAuth::None)),
+            (format!("{pair} --xds-tls [::]:1"), tls("[::]:1", ClientAuth::None)),
+            (
+                format!("{pair} --tls-client-ca a"),
+                tls("127.0.0.1:15012", ClientAuth::Required(authorities())),
+            ),
+            (
+                format!("{pair} --tls-client-ca a --tls-client-auth optional"),
+                tls("127.0.0.1:15012", ClientAuth::Optional(authorities())),
+            ),
+            ("--tls-cert c".to_owned(), None),
+            ("--tls-key k".to_owned(), None),
+            ("--xds-tls 127.0.0.1:1".to_owned(), None),
+            ("--tls-client-ca a".to_owned(), None),
+            (format!("{pair} --tls-client-auth required"), None),
+        ] {
+            let arguments = ["control-server", "serve"].into_iter().chain(flags.split_whitespace());
+            let parsed = Arguments::try_parse_from(arguments).ok().map(|arguments| {
+                let Command::Serve(serve) = arguments.command;
+                serve.into_options().0.tls
+            });
+            assert_eq!(parsed, expected, "{flags}");
+        }
     }
 }

@@ -1,0 +1,76 @@
+//! A listener for gRPC: accepts connections, secures them, and serves each in a task of its own until it ends.
+//!
+//! ```text
+//! accept ──> handshake (TLS only) ──> HTTP/2 ──stopping──> GOAWAY ──> all streams ended
+//! ```
+
+mod connection;
+mod handshake;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tonic::service::Routes;
+
+use crate::metrics::Metrics;
+
+use super::tls::Tls;
+
+use connection::Accepted;
+
+/// One listener. What it has accepted ends at once with the future that runs it, or in order after it is told to stop.
+pub(super) struct Listener {
+    pub(super) socket: TcpListener,
+    /// Plaintext without.
+    pub(super) tls: Option<Tls>,
+    pub(super) routes: Routes,
+    pub(super) metrics: Metrics,
+}
+
+impl Listener {
+    /// Runs until `stopping`, and then until every connection has ended.
+    pub(super) async fn run(self, mut stopping: watch::Receiver<bool>) {
+        let mut connections = JoinSet::new();
+        let stop = stopping.clone();
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.socket.accept() => accepted,
+                () = stopped(&mut stopping) => break,
+                Some(_) = connections.join_next() => continue,
+            };
+            match accepted {
+                Ok((stream, peer)) => drop(connections.spawn(self.accepted(stream, peer).run(stop.clone()))),
+                Err(error) => rest(&error).await,
+            }
+        }
+        // Frees the address: who comes now goes elsewhere at once.
+        drop(self);
+        while connections.join_next().await.is_some() {}
+    }
+
+    fn accepted(&self, stream: TcpStream, peer: SocketAddr) -> Accepted {
+        let (tls, routes, metrics) = (self.tls.clone(), self.routes.clone(), self.metrics.clone());
+        Accepted { stream, peer, tls, routes, metrics }
+    }
+}
+
+/// Waits for the order to stop.
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // An error means that the handle is gone, which is also the end.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+/// Most often there are no file descriptors left, and trying again at once would only burn time.
+async fn rest(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
+        tracing::warn!(%error, "cannot accept connections, trying again in a second");
+        tokio::time::sleep(REST).await;
+    }
+}
+
+const REST: Duration = Duration::from_secs(1);
