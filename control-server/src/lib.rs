@@ -11,6 +11,7 @@ pub mod connection;
 pub mod discovery;
 mod finding;
 mod kinds;
+pub mod load_reports;
 pub mod metrics;
 mod model;
 pub mod pipeline;

@@ -16,6 +16,7 @@ pub(super) async fn metrics(State(admin): State<Admin>) -> Result<impl IntoRespo
     let text = admin.metrics.text(&Reading {
         clients: &admin.registry.briefs(),
         state: &admin.pipeline(),
+        load: &admin.load.list(None),
         resources: snapshot.as_ref().map_or(&nothing, |snapshot| &snapshot.set),
     });
     let text = text.map_err(|error| Failure::internal(error.to_string()))?;

@@ -5,6 +5,7 @@ mod config;
 mod error;
 mod health;
 mod index;
+mod load;
 mod metrics;
 mod resources;
 mod status;
@@ -19,6 +20,7 @@ use axum::routing::get;
 use tokio::sync::watch;
 
 use crate::discovery::{Drain, Registry, ResourceCache};
+use crate::load_reports::LoadReports;
 use crate::metrics::Metrics;
 use crate::state::PipelineState;
 
@@ -35,6 +37,7 @@ pub struct Admin {
     state: watch::Receiver<Arc<PipelineState>>,
     registry: Registry,
     drain: Drain,
+    load: LoadReports,
     metrics: Metrics,
     started: Instant,
 }
@@ -46,9 +49,10 @@ impl Admin {
         state: watch::Receiver<Arc<PipelineState>>,
         registry: Registry,
         drain: Drain,
+        load: LoadReports,
         metrics: Metrics,
     ) -> Self {
-        Self { cache, state, registry, drain, metrics, started: Instant::now() }
+        Self { cache, state, registry, drain, load, metrics, started: Instant::now() }
     }
 
     fn pipeline(&self) -> Arc<PipelineState> {
@@ -68,6 +72,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/clients/{id}", get(clients::one))
         .route("/v1/config", get(config::config))
         .route("/v1/resources", get(resources::list))
+        .route("/v1/load", get(load::load))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .with_state(admin)

@@ -1,6 +1,7 @@
 //! The admin API over a router without a socket.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 use tonic::codegen::Service;
 
 use crate::discovery::{Drain, Feed, Registry, ResourceCache};
+use crate::load_reports::LoadReports;
 use crate::metrics::Metrics;
 use crate::resources::{EncodedResource, ResourceKind, ResourceSet};
 use crate::state::{Diagnostic, ObjectStatus, PipelineState, Severity};
@@ -33,8 +35,15 @@ impl Fixture {
         let feed = Feed { resources: resources.subscribe(), state: state.subscribe() };
         let (cache, follow) = ResourceCache::follow(feed.clone());
         tokio::spawn(follow);
-        let admin =
-            Admin::new(cache.clone(), feed.state, Registry::default(), Drain::default(), Metrics::default());
+        let load = LoadReports::new(Duration::from_secs(10));
+        let admin = Admin::new(
+            cache.clone(),
+            feed.state,
+            Registry::default(),
+            Drain::default(),
+            load,
+            Metrics::default(),
+        );
         Self { admin, state, cache, _resources: resources }
     }
 
@@ -166,6 +175,8 @@ async fn metrics_count_what_there_is() {
         "control_server_acks_total{type=\"cds\"} 1",
         "control_server_nacks_total{type=\"rds\"} 1",
         "control_server_push_latency_seconds_count 1",
+        "control_server_load_reporters 0",
+        "control_server_tls_reloads_total{result=\"failed\"} 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
     }
@@ -189,6 +200,8 @@ async fn mistakes_are_answered_in_json() {
     let request = Request::post("/v1/clients").body(Body::empty()).unwrap();
     let response = router(fixture.admin.clone()).call(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    let nothing = json!({ "interval_seconds": 10.0, "reporters": 0, "clusters": [] });
+    assert_eq!(fixture.json("/v1/load").await, (StatusCode::OK, nothing));
     let (_, index) = fixture.get("/").await;
     assert!(index.contains("/v1/resources"));
 }

@@ -40,7 +40,7 @@ impl Drain {
     }
 
     /// Waits until the stream with this number has to end.
-    pub(super) async fn ended(&self, stream: u64) {
+    pub(crate) async fn ended(&self, stream: u64) {
         let mut plan = self.plan.subscribe();
         let plan = match plan.wait_for(Option::is_some).await {
             Ok(plan) => *plan,

@@ -1,5 +1,6 @@
 //! What the server counts, in OpenMetrics text.
 
+mod load;
 mod tls;
 
 use std::sync::Arc;
@@ -14,11 +15,13 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::discovery::{ClientBrief, SyncState};
+use crate::load_reports::LoadList;
 use crate::resources::{ResourceKind, ResourceSet};
 use crate::state::{PipelineState, Severity};
 
 pub use tls::Reload;
 
+use load::LoadMetrics;
 use tls::TlsMetrics;
 
 /// Every metric of one server; clones share them. Counters move as things happen, gauges when they are read.
@@ -34,6 +37,7 @@ struct Inner {
     acks: Family<TypeLabel, Counter>,
     nacks: Family<TypeLabel, Counter>,
     push_latency: Histogram,
+    load: LoadMetrics,
     tls: TlsMetrics,
     gauges: Gauges,
 }
@@ -78,6 +82,8 @@ pub struct Reading<'a> {
     pub state: &'a PipelineState,
     /// What is served.
     pub resources: &'a ResourceSet,
+    /// What clients report.
+    pub load: &'a LoadList,
 }
 
 impl Default for Metrics {
@@ -101,8 +107,8 @@ impl Default for Metrics {
             push_latency.clone(),
         );
         gauges.register(&mut registry);
-        let tls = TlsMetrics::register(&mut registry);
-        Self { inner: Arc::new(Inner { registry, pushes, acks, nacks, push_latency, tls, gauges }) }
+        let (load, tls) = (LoadMetrics::register(&mut registry), TlsMetrics::register(&mut registry));
+        Self { inner: Arc::new(Inner { registry, pushes, acks, nacks, push_latency, load, tls, gauges }) }
     }
 }
 
@@ -131,6 +137,7 @@ impl Metrics {
     /// Only if the text cannot be written.
     pub fn text(&self, reading: &Reading<'_>) -> Result<String, std::fmt::Error> {
         self.inner.gauges.set(reading);
+        self.inner.load.set(reading.load);
         let mut text = String::new();
         text::encode(&mut text, &self.inner.registry)?;
         Ok(text)

@@ -7,7 +7,7 @@ use crate::model::{self, Memory};
 use crate::resources::ResourceSet;
 use crate::source::View;
 use crate::state::{Diagnostic, PipelineState};
-use crate::translate::Translator;
+use crate::translate::{LoadReporting, Translator};
 
 /// Turns views into resources, each change a revision.
 #[derive(Debug, Default)]
@@ -19,6 +19,10 @@ pub(super) struct Engine {
 }
 
 impl Engine {
+    pub(super) fn new(load_reporting: LoadReporting) -> Self {
+        Self { translator: Translator::new(load_reporting), ..Self::default() }
+    }
+
     pub(super) fn resources(&self) -> &Arc<ResourceSet> {
         &self.resources
     }

@@ -28,6 +28,7 @@ use crate::state::{PipelineState, Severity};
 use engine::Engine;
 
 pub use crate::source::DataDirError;
+pub use crate::translate::LoadReporting;
 pub use error::StartError;
 pub use validate::{Input, validate};
 
@@ -43,6 +44,8 @@ pub struct Options {
     /// Where to keep what was last good of each file, so that a restart with a broken file changes nothing; nowhere by
     /// default. Not inside `folder`, and not shared: it is locked while the pipeline runs.
     pub data_dir: Option<PathBuf>,
+    /// Whether clusters ask for load reports; on by default.
+    pub load_reporting: LoadReporting,
 }
 
 impl Options {
@@ -53,6 +56,7 @@ impl Options {
             debounce: Duration::from_millis(100),
             rescan: Duration::from_secs(5),
             data_dir: None,
+            load_reporting: LoadReporting::On,
         }
     }
 }
@@ -77,7 +81,7 @@ impl Pipeline {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let Options { folder, debounce, rescan, data_dir } = options;
+        let Options { folder, debounce, rescan, data_dir, load_reporting } = options;
         let mut source = FileSource::open(FileOptions { folder: folder.clone(), debounce, rescan })
             .map_err(|source| StartError::Folder { folder: folder.clone(), source })?;
         let open = |data_dir: PathBuf| {
@@ -85,7 +89,7 @@ impl Pipeline {
                 .map_err(|source| StartError::DataDir { folder: data_dir, source })
         };
         let keeper = data_dir.map(open).transpose()?;
-        let mut engine = Engine::default();
+        let mut engine = Engine::new(load_reporting);
         for view in keeper.iter().flat_map(|keeper| source.remember(keeper.last_good())) {
             // Never published: it gives the first real view something to fall back to.
             engine.apply(&view);

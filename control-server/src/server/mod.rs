@@ -20,6 +20,7 @@ use tonic::service::Routes;
 
 use crate::admin::{self, Admin};
 use crate::discovery::{AggregatedDiscovery, Drain, Feed, Registry, ResourceCache};
+use crate::load_reports::{LoadReporting, LoadReports};
 use crate::metrics::Metrics;
 use crate::pipeline::{self, Pipeline};
 
@@ -74,9 +75,19 @@ impl ControlServer {
         let (stop, stopping) = watch::channel(false);
         let (drain, registry) = (Drain::default(), Registry::default());
         let (cache, follow) = ResourceCache::follow(feed.clone());
-        let state = Admin::new(cache.clone(), feed.state, registry.clone(), drain.clone(), metrics.clone());
-        let discovery = AggregatedDiscovery::new(cache, registry.clone(), drain.clone(), metrics.clone());
-        let routes = Routes::new(discovery).prepare();
+        let load = LoadReports::new(options.load_report_interval);
+        let state = Admin::new(
+            cache.clone(),
+            feed.state,
+            registry.clone(),
+            drain.clone(),
+            load.clone(),
+            metrics.clone(),
+        );
+        let discovery =
+            AggregatedDiscovery::new(cache.clone(), registry.clone(), drain.clone(), metrics.clone());
+        let reporting = LoadReporting::new(load, cache, drain.clone(), metrics.clone());
+        let routes = Routes::new(discovery).add_service(reporting.into_service()).prepare();
         let mut tasks = running::Tasks::default();
         tasks.background.spawn(follow);
         let listener =

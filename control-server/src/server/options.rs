@@ -13,6 +13,9 @@ pub struct Options {
     pub tls: Option<TlsOptions>,
     /// Admin API without authentication; `127.0.0.1:15080` by default. Port 0 takes a free one.
     pub admin: SocketAddr,
+    /// How often clients are asked to report load; 10 s by default, zero takes no reports. The pipeline's
+    /// [`load_reporting`](crate::pipeline::Options::load_reporting) makes clients report at all.
+    pub load_report_interval: Duration,
     /// How long draining may take; 10 s by default.
     pub drain_timeout: Duration,
     /// Gets the bound addresses as JSON once both listeners are open; removed at the end.
@@ -56,6 +59,7 @@ impl Default for Options {
             xds: loopback(DEFAULT_XDS_PORT),
             tls: None,
             admin: loopback(DEFAULT_ADMIN_PORT),
+            load_report_interval: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(10),
             ready_file: None,
         }

@@ -5,23 +5,29 @@ use envoy_types::pb::envoy::config::cluster::v3::cluster::{
     ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, LbConfig, LbPolicy, RingHashLbConfig,
 };
 use envoy_types::pb::envoy::config::cluster::v3::{CircuitBreakers, Cluster, OutlierDetection};
-use envoy_types::pb::envoy::config::core::v3::RoutingPriority;
+use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
+use envoy_types::pb::envoy::config::core::v3::{ApiVersion, ConfigSource, RoutingPriority, SelfConfigSource};
 use envoy_types::pb::envoy::config::endpoint::v3::{ClusterLoadAssignment, LocalityLbEndpoints};
 use envoy_types::pb::google::protobuf::{UInt32Value, UInt64Value};
 
 use super::endpoints::lb_endpoint;
-use super::lb_policy;
 use super::listener::ads;
 use super::route::duration;
+use super::{LoadReporting, lb_policy};
 use crate::model::{self, Discovery, LoadBalancing, Outlier};
 
-pub(super) fn translate(cluster: &model::Cluster) -> Cluster {
+pub(super) fn translate(cluster: &model::Cluster, load_reporting: LoadReporting) -> Cluster {
     let mut made = Cluster {
         name: cluster.name.clone(),
         circuit_breakers: Some(circuit_breakers(cluster.policy.max_requests)),
         outlier_detection: cluster.policy.outlier.as_ref().map(outlier_detection),
         ..Cluster::default()
     };
+    if load_reporting == LoadReporting::On {
+        // CDS-10: to us, over the connection that the cluster came by.
+        made.lrs_server = Some(this_server());
+        made.lrs_report_endpoint_metrics = REPORTED_METRICS.map(str::to_owned).to_vec();
+    }
     discover(&cluster.discovery, &mut made);
     balance(&cluster.policy.load_balancing, &mut made);
     made
@@ -96,4 +102,15 @@ fn outlier_detection(outlier: &Outlier) -> OutlierDetection {
     }
 }
 
+fn this_server() -> ConfigSource {
+    ConfigSource {
+        resource_api_version: ApiVersion::V3.into(),
+        config_source_specifier: Some(ConfigSourceSpecifier::Self_(SelfConfigSource::default())),
+        ..ConfigSource::default()
+    }
+}
+
+/// What endpoints say of themselves, and clients pass on (TR-71).
+const REPORTED_METRICS: [&str; 4] =
+    ["cpu_utilization", "mem_utilization", "application_utilization", "named_metrics.*"];
 const FAILURE_PERCENTAGE: u32 = 85;

@@ -34,6 +34,7 @@ type Resources = BTreeMap<(ResourceKind, Arc<str>), Arc<EncodedResource>>;
 /// Translates models, and remembers the last one.
 #[derive(Debug)]
 pub(crate) struct Translator {
+    load_reporting: LoadReporting,
     services: HashMap<String, Memo>,
     /// Of all services together.
     set: ResourceSet,
@@ -43,9 +44,19 @@ pub(crate) struct Translator {
 /// Says why clients would refuse a resource.
 type Judge = fn(ResourceKind, &Bytes) -> Option<String>;
 
+/// Whether clusters ask their clients for load reports.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LoadReporting {
+    /// They ask.
+    On,
+    /// They do not.
+    #[default]
+    Off,
+}
+
 impl Default for Translator {
     fn default() -> Self {
-        Self { services: HashMap::new(), set: ResourceSet::default(), refusal: accept::refusal }
+        Self::new(LoadReporting::default())
     }
 }
 
@@ -75,6 +86,11 @@ struct Made {
 }
 
 impl Translator {
+    pub(crate) fn new(load_reporting: LoadReporting) -> Self {
+        let (services, set) = (HashMap::new(), ResourceSet::default());
+        Self { load_reporting, services, set, refusal: accept::refusal }
+    }
+
     /// All resources of a model, with the revision left at 0, and what is wrong with them.
     pub(crate) fn translate(&mut self, model: &Model) -> (ResourceSet, Vec<Diagnostic>) {
         let mut outdated: Vec<Memo> = Vec::new();
@@ -88,7 +104,7 @@ impl Translator {
                 Some(memo) if memo.service == *service => memo.service = Arc::clone(service),
                 _ => {
                     let previous = self.services.remove(host);
-                    let memo = remake(service, previous.as_ref(), self.refusal);
+                    let memo = remake(service, previous.as_ref(), self.load_reporting, self.refusal);
                     outdated.extend(previous);
                     changed.push(host);
                     self.services.insert(host.clone(), memo);
@@ -116,9 +132,14 @@ impl Translator {
     }
 }
 
-fn remake(service: &Arc<Service>, previous: Option<&Memo>, refusal: Judge) -> Memo {
+fn remake(
+    service: &Arc<Service>,
+    previous: Option<&Memo>,
+    load_reporting: LoadReporting,
+    refusal: Judge,
+) -> Memo {
     let service = Arc::clone(service);
-    let made = service::translate(&service);
+    let made = service::translate(&service, load_reporting);
     let refused: Vec<Refusal> = made
         .iter()
         .filter_map(|one| {

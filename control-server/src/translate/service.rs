@@ -2,18 +2,18 @@
 
 use prost::Message;
 
-use super::{Made, cluster, endpoints, listener, route};
+use super::{LoadReporting, Made, cluster, endpoints, listener, route};
 use crate::kinds::ObjectId;
 use crate::model::{Discovery, Service, ServicePort};
 use crate::resources::ResourceKind;
 
 /// Clusters with their endpoints, and for every port a route configuration and a listener under every name that a
 /// client may ask for.
-pub(super) fn translate(service: &Service) -> Vec<Made> {
+pub(super) fn translate(service: &Service, load_reporting: LoadReporting) -> Vec<Made> {
     let mut made = Vec::new();
     for one in service.clusters.iter().filter(|cluster| !cluster.policy.is_withheld) {
         let ruled_by = service.ruled_by.as_ref().unwrap_or(&service.declared_by);
-        made.push(make(ResourceKind::Cluster, &one.name, &cluster::translate(one), ruled_by));
+        made.push(make(ResourceKind::Cluster, &one.name, &cluster::translate(one, load_reporting), ruled_by));
         if let Discovery::Endpoints(list) = &one.discovery {
             let assignment = endpoints::translate(&one.name, list);
             made.push(make(ResourceKind::Endpoints, &one.name, &assignment, &service.declared_by));

@@ -3,6 +3,7 @@
 mod admin;
 mod bootstrap;
 mod clients;
+mod load;
 mod status;
 mod validate;
 
@@ -29,6 +30,8 @@ enum Command {
     Status(Query),
     /// Who is connected, and whether every client has what it asked for
     Clients(Query),
+    /// How many calls clients make, by cluster and locality
+    Load(load::Arguments),
     /// Check configuration without a server; exit code 1 if there are errors
     Validate(validate::Arguments),
     /// Print the bootstrap JSON for a gRPC client or server in some language
@@ -79,6 +82,10 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Clients(query) => ask(async {
             let client = AdminClient::new(&query.admin)?;
             clients::run(&client, query.output, output).await
+        }),
+        Command::Load(arguments) => ask(async {
+            let client = AdminClient::new(&arguments.query.admin)?;
+            load::run(&client, &arguments, output).await
         }),
         Command::Validate(arguments) => validate::run(&arguments, output),
         Command::Bootstrap(arguments) => Ok(bootstrap::run(&arguments, output)),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::duration;
-use crate::pipeline;
+use crate::pipeline::{self, LoadReporting};
 use crate::server::{ClientAuth, Options, TlsOptions};
 
 /// The management plane of the mesh: reads configuration, serves xDS to gRPC clients and Envoy.
@@ -37,6 +37,9 @@ pub(super) struct Serve {
     /// Where the admin API is served, without authentication; port 0 takes a free one
     #[arg(long, value_name = "ADDR", env = "CONTROL_SERVER_ADMIN", default_value = "127.0.0.1:15080")]
     admin: SocketAddr,
+    /// How often clients report their load, shown by `meshctl load`; 0s turns it off
+    #[arg(long, value_name = "TIME", env = "CONTROL_SERVER_LOAD_REPORT_INTERVAL", default_value = "10s", value_parser = duration::parse)]
+    load_report_interval: Duration,
     /// Folder for what survives a restart: the last good text of every file; not inside the configuration folder
     #[arg(long, value_name = "DIR", env = "CONTROL_SERVER_DATA_DIR")]
     data_dir: Option<PathBuf>,
@@ -120,10 +123,18 @@ impl Serve {
             xds: self.xds,
             tls: self.tls.into_options(),
             admin: self.admin,
+            load_report_interval: self.load_report_interval,
             drain_timeout: self.drain_timeout,
             ready_file: self.ready_file,
         };
-        (options, pipeline::Options { data_dir: self.data_dir, ..pipeline::Options::new(self.config_dir) })
+        let load_reporting =
+            if self.load_report_interval.is_zero() { LoadReporting::Off } else { LoadReporting::On };
+        let pipeline = pipeline::Options {
+            data_dir: self.data_dir,
+            load_reporting,
+            ..pipeline::Options::new(self.config_dir)
+        };
+        (options, pipeline)
     }
 }
 

@@ -1,10 +1,11 @@
 use envoy_types::pb::envoy::config::cluster::v3::cluster::{LbConfig, LbPolicy};
 use envoy_types::pb::envoy::config::cluster::v3::{Cluster, LoadBalancingPolicy};
+use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
 use envoy_types::pb::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
 use envoy_types::pb::google::protobuf::Duration;
 use prost::Message;
 
-use super::{cluster, document, services, translate};
+use super::{LoadReporting, ORDERS, cluster, document, services, translate, translate_with};
 use crate::translate::Resources;
 
 /// `users` with this rule.
@@ -154,4 +155,17 @@ fn what_asks_for_tls_is_withheld_rather_than_served_in_plaintext() {
     assert!(!clusters.contains(&"outbound|81||users.shop.svc.cluster.local"));
     let disabled = users("trafficPolicy: {tls: {mode: DISABLE}}");
     assert_eq!(of_port(&disabled, 81, "").transport_socket, None);
+}
+
+/// Clusters that ask for load reports are accepted like all others: a refusal would be a diagnostic.
+#[test]
+fn load_reports_come_to_the_server_that_sent_the_cluster() {
+    for (load_reporting, is_asked) in [(LoadReporting::On, true), (LoadReporting::Off, false)] {
+        let (resources, diagnostics) = translate_with(load_reporting, &services());
+        assert_eq!(diagnostics, []);
+        let cluster = cluster(&resources, ORDERS);
+        let specifier = cluster.lrs_server.and_then(|source| source.config_source_specifier);
+        assert_eq!(specifier, is_asked.then(|| ConfigSourceSpecifier::Self_(Default::default())));
+        assert_eq!(cluster.lrs_report_endpoint_metrics.is_empty(), !is_asked);
+    }
 }

@@ -12,7 +12,7 @@ use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use envoy_types::pb::envoy::config::route::v3::{Route, RouteConfiguration};
 use prost::Message;
 
-use super::{Resources, Translator};
+use super::{LoadReporting, Resources, Translator};
 use crate::model::{Memory, build};
 use crate::resources::ResourceKind;
 use crate::source::read_text;
@@ -28,9 +28,13 @@ fn translate(text: &str) -> Resources {
 }
 
 fn translate_with_diagnostics(text: &str) -> (Resources, Vec<Diagnostic>) {
+    translate_with(LoadReporting::Off, text)
+}
+
+fn translate_with(load_reporting: LoadReporting, text: &str) -> (Resources, Vec<Diagnostic>) {
     let view = read_text("test.yaml", text);
     let model = build(&view.objects, &mut Memory::default());
-    let (set, refused) = Translator::default().translate(&model);
+    let (set, refused) = Translator::new(load_reporting).translate(&model);
     (set.to_map(), [view.diagnostics, model.diagnostics, refused].concat())
 }
 

@@ -1,0 +1,116 @@
+//! The latest report of every client, and what they add up to. Pure: time is an argument.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::limits::MAX_ENTRIES;
+use super::report::{Cluster, ClusterKey, Report};
+
+/// Who reports what.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    interval: Duration,
+    reporters: BTreeMap<u64, Reporter>,
+    /// Of all reports together.
+    entries: usize,
+}
+
+/// One client's stream.
+#[derive(Debug)]
+pub(super) struct Reporter {
+    pub(super) node_id: Arc<str>,
+    pub(super) received: Instant,
+    pub(super) report: Report,
+    has_left: bool,
+}
+
+/// A report for which there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Full;
+
+impl Ledger {
+    /// Clients are told to report once per `interval`.
+    pub(super) fn new(interval: Duration) -> Self {
+        Self { interval, reporters: BTreeMap::new(), entries: 0 }
+    }
+
+    pub(super) fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// Takes a report in the place of the client's last one.
+    ///
+    /// # Errors
+    /// When all clients together say too much; then the client has no report at all.
+    pub(super) fn on_report(
+        &mut self,
+        now: Instant,
+        id: u64,
+        node_id: &Arc<str>,
+        report: Report,
+    ) -> Result<(), Full> {
+        self.expire(now);
+        self.remove(id);
+        let entries = report.entries();
+        if self.entries + entries > MAX_ENTRIES {
+            return Err(Full);
+        }
+        self.entries += entries;
+        let node_id = node_id.clone();
+        self.reporters.insert(id, Reporter { node_id, received: now, report, has_left: false });
+        Ok(())
+    }
+
+    /// A stream has ended. Its last report counts until another stream of the same process may have reported.
+    pub(super) fn on_end(&mut self, now: Instant, id: u64) {
+        if let Some(reporter) = self.reporters.get_mut(&id) {
+            reporter.has_left = true;
+        }
+        self.expire(now);
+    }
+
+    /// Forgets what is too old.
+    pub(super) fn expire(&mut self, now: Instant) {
+        let interval = self.interval;
+        let is_old = |reporter: &Reporter| reporter.received + interval * reporter.patience() <= now;
+        let old: Vec<u64> =
+            self.reporters.iter().filter(|(_, reporter)| is_old(reporter)).map(|(id, _)| *id).collect();
+        for id in old {
+            self.remove(id);
+        }
+    }
+
+    fn remove(&mut self, id: u64) {
+        if let Some(reporter) = self.reporters.remove(&id) {
+            self.entries -= reporter.report.entries();
+        }
+    }
+
+    /// Everyone whose report counts, oldest stream first.
+    pub(super) fn reporters(&self) -> impl ExactSizeIterator<Item = (u64, &Reporter)> {
+        self.reporters.iter().map(|(id, reporter)| (*id, reporter))
+    }
+
+    /// What all reports add up to, and how many clients each part comes from.
+    pub(super) fn sums(&self) -> BTreeMap<&ClusterKey, (usize, Cluster)> {
+        let mut sums: BTreeMap<&ClusterKey, (usize, Cluster)> = BTreeMap::new();
+        let reports = self.reporters.values().flat_map(|reporter| &reporter.report.clusters);
+        for (key, cluster) in reports {
+            let (reporters, sum) = sums.entry(key).or_default();
+            *reporters += 1;
+            sum.drops.add(&cluster.drops);
+            for (locality, load) in &cluster.localities {
+                sum.localities.entry(locality.clone()).or_default().add(load);
+            }
+        }
+        sums
+    }
+}
+
+impl Reporter {
+    /// How many intervals its last report counts.
+    fn patience(&self) -> u32 {
+        if self.has_left { 1 } else { 3 }
+    }
+}

@@ -1,0 +1,16 @@
+//! How much is kept of what clients say. Far above what honest ones say.
+
+/// Pairs of cluster and EDS service in one report.
+pub(super) const MAX_CLUSTERS: usize = 10_000;
+/// Localities of one cluster in one report.
+pub(super) const MAX_LOCALITIES: usize = 64;
+/// Custom metrics of one locality.
+pub(super) const MAX_METRICS: usize = 32;
+/// Categories of dropped calls of one cluster.
+pub(super) const MAX_CATEGORIES: usize = 32;
+/// Bytes of the name of a locality, a metric, a category or a service.
+pub(super) const MAX_NAME: usize = 256;
+/// Localities, metrics and categories of all clients together.
+pub(super) const MAX_ENTRIES: usize = 500_000;
+/// Bytes of one report on the wire.
+pub(super) const MAX_REPORT_BYTES: usize = 4 << 20;

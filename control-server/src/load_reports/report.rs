@@ -1,0 +1,169 @@
+//! One report of one client: from the message to rates, within limits. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use envoy_types::pb::envoy::config::core::v3::Locality;
+use envoy_types::pb::envoy::config::endpoint::v3::{
+    ClusterStats, EndpointLoadMetricStats, UnnamedEndpointLoadMetricStats, UpstreamLocalityStats,
+};
+
+use super::limits::{MAX_CATEGORIES, MAX_CLUSTERS, MAX_LOCALITIES, MAX_METRICS, MAX_NAME};
+use super::load::{Drops, Load, Mean};
+
+/// What one client says of one interval.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Report {
+    pub(super) clusters: BTreeMap<ClusterKey, Cluster>,
+    /// What was left out: over a limit, senseless, or of a cluster that is not served.
+    pub(super) ignored: usize,
+}
+
+/// A cluster, and the EDS service that its endpoints came under; empty if that is the cluster's name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct ClusterKey {
+    pub(super) cluster: Arc<str>,
+    pub(super) service: Arc<str>,
+}
+
+/// Calls to one cluster.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Cluster {
+    pub(super) drops: Drops,
+    /// By `region/zone/sub_zone`; empty for none.
+    pub(super) localities: BTreeMap<Arc<str>, Load>,
+}
+
+impl Report {
+    /// Reads a report. `elapsed` is the time since the client's last one; `served` finds the name of a cluster that is
+    /// served.
+    pub(super) fn read(
+        stats: Vec<ClusterStats>,
+        elapsed: Duration,
+        served: impl Fn(&str) -> Option<Arc<str>>,
+    ) -> Self {
+        let mut report = Self::default();
+        for stats in stats {
+            match report.slot(&stats, &served) {
+                Some(key) => {
+                    let cluster = report.clusters.entry(key).or_default();
+                    report.ignored += cluster.add(stats, elapsed);
+                }
+                None => report.ignored += 1,
+            }
+        }
+        report
+    }
+
+    fn slot(&self, stats: &ClusterStats, served: impl Fn(&str) -> Option<Arc<str>>) -> Option<ClusterKey> {
+        let cluster = served(&stats.cluster_name)?;
+        let service = match stats.cluster_service_name.as_str() {
+            service if *service == *cluster => Arc::from(""),
+            service if service.len() > MAX_NAME => return None,
+            service => Arc::from(service),
+        };
+        let key = ClusterKey { cluster, service };
+        (self.clusters.len() < MAX_CLUSTERS || self.clusters.contains_key(&key)).then_some(key)
+    }
+
+    /// What it takes to keep it.
+    pub(super) fn entries(&self) -> usize {
+        let entries = |cluster: &Cluster| {
+            let metrics = cluster.localities.values().map(|load| 1 + load.metrics.len());
+            1 + cluster.drops.categories.len() + metrics.sum::<usize>()
+        };
+        self.clusters.values().map(entries).sum()
+    }
+}
+
+impl Cluster {
+    /// Adds what is within limits; returns how much was not.
+    fn add(&mut self, stats: ClusterStats, elapsed: Duration) -> usize {
+        let seconds = interval(&stats, elapsed).as_secs_f64();
+        let mut ignored = 0;
+        self.drops.total += rate(stats.total_dropped_requests, seconds);
+        for dropped in stats.dropped_requests {
+            match slot(&mut self.drops.categories, &dropped.category, MAX_CATEGORIES) {
+                Some(category) => *category += rate(dropped.dropped_count, seconds),
+                None => ignored += 1,
+            }
+        }
+        for stats in stats.upstream_locality_stats {
+            let name = stats.locality.as_ref().map(locality_name).unwrap_or_default();
+            match slot(&mut self.localities, &name, MAX_LOCALITIES) {
+                Some(load) => ignored += add_locality(load, stats, seconds),
+                None => ignored += 1,
+            }
+        }
+        ignored
+    }
+}
+
+fn add_locality(load: &mut Load, stats: UpstreamLocalityStats, seconds: f64) -> usize {
+    load.success += rate(stats.total_successful_requests, seconds);
+    load.error += rate(stats.total_error_requests, seconds);
+    load.issued += rate(stats.total_issued_requests, seconds);
+    load.in_progress = load.in_progress.saturating_add(stats.total_requests_in_progress);
+    let unnamed = [
+        ("cpu_utilization", stats.cpu_utilization),
+        ("mem_utilization", stats.mem_utilization),
+        ("application_utilization", stats.application_utilization),
+    ];
+    let unnamed = unnamed.into_iter().filter_map(|(name, stats)| Some(named(name, &stats?)));
+    let mut ignored = 0;
+    for stats in unnamed.chain(stats.load_metric_stats) {
+        let mean = Mean { calls: stats.num_requests_finished_with_metric, total: stats.total_metric_value };
+        match slot(&mut load.metrics, &stats.metric_name, MAX_METRICS) {
+            Some(found) if mean.total.is_finite() => found.add(mean),
+            _ => ignored += 1,
+        }
+    }
+    ignored
+}
+
+fn named(name: &str, stats: &UnnamedEndpointLoadMetricStats) -> EndpointLoadMetricStats {
+    EndpointLoadMetricStats {
+        metric_name: name.to_owned(),
+        num_requests_finished_with_metric: stats.num_requests_finished_with_metric,
+        total_metric_value: stats.total_metric_value,
+    }
+}
+
+/// The value under a name, unless there are too many names or this one is too long.
+fn slot<'a, T: Default>(map: &'a mut BTreeMap<Arc<str>, T>, name: &str, limit: usize) -> Option<&'a mut T> {
+    if !map.contains_key(name) {
+        if map.len() >= limit || name.len() > MAX_NAME {
+            return None;
+        }
+        map.insert(name.into(), T::default());
+    }
+    map.get_mut(name)
+}
+
+/// What the client has measured (TR-66), or how long we have waited if it says nothing sensible.
+fn interval(stats: &ClusterStats, elapsed: Duration) -> Duration {
+    let measured = stats.load_report_interval.as_ref();
+    let measured = measured.and_then(|measured| {
+        let seconds = Duration::from_secs(measured.seconds.try_into().ok()?);
+        seconds.checked_add(Duration::from_nanos(measured.nanos.try_into().ok()?))
+    });
+    measured
+        .filter(|measured| (SHORTEST..=LONGEST).contains(measured))
+        .unwrap_or_else(|| elapsed.clamp(SHORTEST, LONGEST))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate is no exact number")]
+fn rate(count: u64, seconds: f64) -> f64 {
+    count as f64 / seconds
+}
+
+fn locality_name(locality: &Locality) -> String {
+    match (&*locality.region, &*locality.zone, &*locality.sub_zone) {
+        ("", "", "") => String::new(),
+        (region, zone, sub_zone) => format!("{region}/{zone}/{sub_zone}"),
+    }
+}
+
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_secs(24 * 3600);

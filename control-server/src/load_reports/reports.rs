@@ -1,0 +1,69 @@
+//! What all streams, the admin API and the metrics share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::ledger::{Full, Ledger};
+use super::report::Report;
+use super::status::LoadList;
+
+/// The load that clients report. Clones belong together.
+#[derive(Debug, Clone)]
+pub struct LoadReports {
+    ledger: Arc<Mutex<Ledger>>,
+    last_id: Arc<AtomicU64>,
+}
+
+/// Keeps the reports of one stream.
+#[derive(Debug)]
+pub(super) struct Reporting {
+    reports: LoadReports,
+    pub(super) id: u64,
+}
+
+impl LoadReports {
+    /// Of clients that are told to report once per `interval`; zero means that they are not asked to.
+    pub fn new(interval: Duration) -> Self {
+        Self { ledger: Arc::new(Mutex::new(Ledger::new(interval))), last_id: Arc::default() }
+    }
+
+    /// What clients have reported lately; of one cluster with every reporter, if a name is given.
+    pub fn list(&self, cluster: Option<&str>) -> LoadList {
+        let now = now();
+        let mut ledger = self.lock();
+        ledger.expire(now);
+        LoadList::of(now, &ledger, cluster)
+    }
+
+    /// How often clients are told to report; zero if they are not asked to.
+    pub fn interval(&self) -> Duration {
+        self.lock().interval()
+    }
+
+    pub(super) fn begin(&self) -> Reporting {
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        Reporting { reports: self.clone(), id }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reporting {
+    pub(super) fn take(&self, node_id: &Arc<str>, report: Report) -> Result<(), Full> {
+        self.reports.lock().on_report(now(), self.id, node_id, report)
+    }
+}
+
+impl Drop for Reporting {
+    fn drop(&mut self) {
+        self.reports.lock().on_end(now(), self.id);
+    }
+}
+
+/// The driver's clock: virtual in tests.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

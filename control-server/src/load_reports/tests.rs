@@ -1,0 +1,254 @@
+//! What reports add up to, on a clock of our own.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use envoy_types::pb::envoy::config::core::v3::Locality;
+use envoy_types::pb::envoy::config::endpoint::v3::cluster_stats::DroppedRequests;
+use envoy_types::pb::envoy::config::endpoint::v3::{
+    ClusterStats, EndpointLoadMetricStats, UnnamedEndpointLoadMetricStats, UpstreamLocalityStats,
+};
+use envoy_types::pb::google::protobuf;
+
+use super::ledger::{Full, Ledger};
+use super::limits::{MAX_CATEGORIES, MAX_CLUSTERS, MAX_ENTRIES, MAX_LOCALITIES, MAX_METRICS, MAX_NAME};
+use super::report::Report;
+use super::status::LoadList;
+
+const SECOND: Duration = Duration::from_secs(1);
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Served: everything whose name begins with `s`.
+fn read(stats: Vec<ClusterStats>) -> Report {
+    Report::read(stats, INTERVAL, |name| name.starts_with('s').then(|| name.into()))
+}
+
+/// Of this many seconds.
+fn stats(cluster: &str, seconds: i64, localities: Vec<UpstreamLocalityStats>) -> ClusterStats {
+    ClusterStats {
+        cluster_name: cluster.to_owned(),
+        load_report_interval: Some(protobuf::Duration { seconds, nanos: 0 }),
+        upstream_locality_stats: localities,
+        ..ClusterStats::default()
+    }
+}
+
+/// Successes, errors, issued, in progress.
+fn calls(zone: &str, [success, error, issued, in_progress]: [u64; 4]) -> UpstreamLocalityStats {
+    let locality = Locality { region: "eu".to_owned(), zone: zone.to_owned(), sub_zone: String::new() };
+    UpstreamLocalityStats {
+        locality: (!zone.is_empty()).then_some(locality),
+        total_successful_requests: success,
+        total_error_requests: error,
+        total_issued_requests: issued,
+        total_requests_in_progress: in_progress,
+        ..UpstreamLocalityStats::default()
+    }
+}
+
+/// A ledger at a moment.
+struct Scene {
+    now: Instant,
+    ledger: Ledger,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self { now: Instant::now(), ledger: Ledger::new(INTERVAL) }
+    }
+
+    fn report(&mut self, id: u64, stats: Vec<ClusterStats>) {
+        let node = Arc::from(format!("node-{id}"));
+        self.ledger.on_report(self.now, id, &node, read(stats)).unwrap();
+    }
+
+    fn list(&mut self, cluster: Option<&str>) -> LoadList {
+        self.ledger.expire(self.now);
+        LoadList::of(self.now, &self.ledger, cluster)
+    }
+
+    /// Successes per second of `s`, over everyone.
+    fn success(&mut self) -> f64 {
+        self.list(None).clusters.first().map_or(0.0, |cluster| cluster.rates.success_per_second)
+    }
+}
+
+#[test]
+fn clients_add_up_by_locality() {
+    let mut scene = Scene::new();
+    scene.report(1, vec![stats("s", 10, vec![calls("a", [100, 10, 120, 3]), calls("b", [50, 0, 50, 0])])]);
+    scene.report(2, vec![stats("s", 5, vec![calls("a", [100, 0, 100, 4])])]);
+    let list = scene.list(Some("s"));
+    assert_eq!((list.interval_seconds, list.reporters, list.clusters.len()), (10.0, 2, 1));
+    let cluster = &list.clusters[0];
+    assert_eq!((cluster.cluster.as_str(), cluster.service.as_str(), cluster.reporters), ("s", "", 2));
+    let rates = cluster.rates;
+    assert_eq!((rates.success_per_second, rates.error_per_second), (35.0, 1.0));
+    assert_eq!((rates.issued_per_second, rates.in_progress), (37.0, 7));
+    let localities: Vec<_> = cluster
+        .localities
+        .iter()
+        .map(|one| (one.locality.as_str(), one.rates.success_per_second, one.rates.in_progress))
+        .collect();
+    assert_eq!(localities, [("eu/a/", 30.0, 7), ("eu/b/", 5.0, 0)]);
+    let reporters: Vec<_> = cluster
+        .by_reporter
+        .iter()
+        .flatten()
+        .map(|one| (one.id, one.node_id.as_str(), one.age_seconds, one.rates.success_per_second))
+        .collect();
+    assert_eq!(reporters, [(1, "node-1", 0, 15.0), (2, "node-2", 0, 20.0)]);
+    assert_eq!(scene.list(Some("t")).clusters, []);
+    assert_eq!(scene.list(None).clusters[0].by_reporter, None);
+}
+
+#[test]
+fn drops_and_metrics_add_up() {
+    let dropped =
+        |category: &str, dropped_count| DroppedRequests { category: category.into(), dropped_count };
+    let metric = |name: &str, calls, total| EndpointLoadMetricStats {
+        metric_name: name.into(),
+        num_requests_finished_with_metric: calls,
+        total_metric_value: total,
+    };
+    let cpu =
+        UnnamedEndpointLoadMetricStats { num_requests_finished_with_metric: 4, total_metric_value: 2.0 };
+    let mut scene = Scene::new();
+    for id in [1, 2] {
+        let locality = UpstreamLocalityStats {
+            cpu_utilization: Some(cpu),
+            load_metric_stats: vec![metric("named_metrics.q", id, 10.0), metric("none", 0, 0.0)],
+            ..calls("", [1, 0, 1, 0])
+        };
+        scene.report(
+            id,
+            vec![ClusterStats {
+                total_dropped_requests: 30,
+                dropped_requests: vec![dropped("throttle", 20)],
+                ..stats("s", 10, vec![locality])
+            }],
+        );
+    }
+    let cluster = scene.list(None).clusters.remove(0);
+    assert_eq!(cluster.dropped_per_second, 6.0);
+    assert_eq!(cluster.drops.into_iter().collect::<Vec<_>>(), [("throttle".to_owned(), 4.0)]);
+    let metrics: Vec<_> = cluster.localities[0].metrics.clone().into_iter().collect();
+    assert_eq!(metrics, [("cpu_utilization".to_owned(), 0.5), ("named_metrics.q".to_owned(), 20.0 / 3.0)]);
+}
+
+#[test]
+fn a_report_replaces_the_last_one() {
+    let mut scene = Scene::new();
+    scene.report(1, vec![stats("s", 10, vec![calls("", [100, 0, 0, 0])])]);
+    scene.report(1, vec![stats("s", 10, vec![calls("", [20, 0, 0, 0])])]);
+    assert_eq!(scene.success(), 2.0);
+    scene.report(1, vec![]);
+    assert_eq!(scene.list(None).clusters, [], "what is not mentioned has no load");
+    assert_eq!(scene.list(None).reporters, 1);
+}
+
+#[test]
+fn who_has_left_counts_for_an_interval_and_who_is_silent_for_three() {
+    let mut scene = Scene::new();
+    for id in [1, 2] {
+        scene.report(id, vec![stats("s", 10, vec![calls("", [10, 0, 0, 0])])]);
+    }
+    scene.ledger.on_end(scene.now, 1);
+    scene.now += INTERVAL - SECOND;
+    assert_eq!(scene.success(), 2.0);
+    scene.now += SECOND;
+    // The same process, over another stream: not counted twice.
+    scene.report(3, vec![stats("s", 10, vec![calls("", [10, 0, 0, 0])])]);
+    assert_eq!(scene.success(), 2.0);
+    scene.now += 2 * INTERVAL - SECOND;
+    assert_eq!(scene.list(None).reporters, 2);
+    scene.now += SECOND;
+    assert_eq!(scene.list(None).reporters, 1);
+    scene.now += INTERVAL;
+    assert_eq!(scene.list(None), LoadList { interval_seconds: 10.0, ..LoadList::default() });
+}
+
+#[test]
+fn intervals_that_make_no_sense_are_measured_here() {
+    let duration = |seconds, nanos| Some(protobuf::Duration { seconds, nanos });
+    for (interval, per_second) in [
+        (None, 10.0),
+        (duration(0, 0), 10.0),
+        (duration(-5, 0), 10.0),
+        (duration(i64::MAX, i32::MAX), 10.0),
+        (duration(0, -1), 10.0),
+        (duration(0, 500_000_000), 200.0),
+        (duration(50, 0), 2.0),
+    ] {
+        let mut scene = Scene::new();
+        let stats =
+            ClusterStats { load_report_interval: interval, ..stats("s", 0, vec![calls("", [100, 0, 0, 0])]) };
+        scene.report(1, vec![stats]);
+        assert_eq!(scene.success(), per_second, "{interval:?}");
+    }
+}
+
+/// What hostile clients say, and how much of it is kept: clusters, localities, metrics, categories.
+#[test]
+fn no_client_makes_the_server_grow() {
+    let many = |count: usize| (0..count).map(|index| index.to_string());
+    let long = "x".repeat(MAX_NAME + 1);
+    let metric = |metric_name: String| EndpointLoadMetricStats { metric_name, ..Default::default() };
+    let dropped = |category: String| DroppedRequests { category, dropped_count: 1 };
+    let locality = |metrics| UpstreamLocalityStats { load_metric_stats: metrics, ..calls("", [1; 4]) };
+    let with_service = |cluster_service_name| ClusterStats { cluster_service_name, ..stats("s", 1, vec![]) };
+    let with_drops = |dropped_requests| ClusterStats { dropped_requests, ..stats("s", 1, vec![]) };
+    let nan = EndpointLoadMetricStats { total_metric_value: f64::NAN, ..metric("m".to_owned()) };
+    for (what, stats, entries, ignored) in [
+        ("not served", vec![stats("x", 1, vec![calls("", [1; 4])])], 0, 1),
+        ("clusters", many(MAX_CLUSTERS + 7).map(with_service).collect(), MAX_CLUSTERS, 7),
+        ("long service", vec![with_service(long.clone())], 0, 1),
+        (
+            "localities",
+            vec![stats("s", 1, many(MAX_LOCALITIES + 7).map(|zone| calls(&zone, [1; 4])).collect())],
+            1 + MAX_LOCALITIES,
+            7,
+        ),
+        ("long locality", vec![stats("s", 1, vec![calls(&long, [1; 4])])], 1, 1),
+        (
+            "metrics",
+            vec![stats("s", 1, vec![locality(many(MAX_METRICS + 7).map(metric).collect())])],
+            2 + MAX_METRICS,
+            7,
+        ),
+        ("no number", vec![stats("s", 1, vec![locality(vec![nan])])], 3, 1),
+        (
+            "categories",
+            vec![with_drops(many(MAX_CATEGORIES + 7).map(dropped).collect())],
+            1 + MAX_CATEGORIES,
+            7,
+        ),
+        ("large counts", vec![stats("s", 1, vec![calls("", [u64::MAX; 4]), calls("", [u64::MAX; 4])])], 2, 0),
+    ] {
+        let report = read(stats);
+        assert_eq!((report.entries(), report.ignored), (entries, ignored), "{what}");
+    }
+}
+
+#[test]
+fn all_clients_together_have_so_much_room() {
+    let mut scene = Scene::new();
+    let large = || {
+        let zones = (0..MAX_LOCALITIES).map(|index| calls(&index.to_string(), [1; 4])).collect();
+        let service = |index: usize| ClusterStats {
+            cluster_service_name: index.to_string(),
+            ..stats("s", 10, Vec::clone(&zones))
+        };
+        read((0..1000).map(service).collect())
+    };
+    let node = Arc::from("node");
+    let fitting = u64::try_from(MAX_ENTRIES / large().entries()).unwrap();
+    for id in 0..fitting {
+        scene.ledger.on_report(scene.now, id, &node, large()).unwrap();
+    }
+    assert_eq!(scene.ledger.on_report(scene.now, fitting, &node, large()), Err(Full));
+    scene.ledger.on_report(scene.now, 0, &node, large()).unwrap();
+    scene.now += 3 * INTERVAL;
+    scene.ledger.on_report(scene.now, fitting, &node, large()).unwrap();
+    assert_eq!(scene.list(None).reporters, 1);
+}
