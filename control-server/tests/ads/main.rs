@@ -170,7 +170,8 @@ async fn senseless_requests_are_harmless() {
     client.ask(Route, &["", "\u{0}", "*"], "");
     client.ask(Endpoints, &[&"x".repeat(100_000)], "");
     client.ask(Cluster, &["a"], "");
-    client.expect("cds a=1").await;
+    // The names that do not exist may be answered first.
+    while client.message().await.unwrap().unwrap().type_url != Cluster.type_url() {}
     let clients = fixture.clients_once(|clients| clients.len() == 1).await;
     assert_eq!(clients[0].unknown_types, ["", "type.googleapis.com/no.such.Type"]);
 }
