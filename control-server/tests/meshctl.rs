@@ -67,6 +67,11 @@ async fn clients_are_a_table_with_reasons() {
     client.answer(&cluster, &["a"], Some("cluster a: too round"));
     fixture.clients_once(|clients| clients[0].state == SyncState::Nacked).await;
 
+    let load = meshctl(&["load", "--admin", &admin]).await;
+    assert_eq!(stdout(&load), "no load reported by 0 reporters\n");
+    let one = meshctl(&["load", "--admin", &admin, "--cluster", "outbound|80||a b&c", "-o", "json"]).await;
+    assert_eq!(json(&one)["clusters"], Value::Array(vec![]));
+
     let table = meshctl(&["clients", "--admin", &admin]).await;
     let lines: Vec<_> = stdout(&table).lines().collect();
     let columns = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
@@ -88,7 +93,7 @@ async fn clients_are_a_table_with_reasons() {
 #[tokio::test]
 async fn unreachable_server_is_explained() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    for command in ["status", "clients"] {
+    for command in ["status", "clients", "load"] {
         let output = meshctl(&[command, "--admin", &free]).await;
         assert_eq!(output.status.code(), Some(1));
         let text = stderr(&output);

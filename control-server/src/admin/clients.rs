@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 
-use crate::discovery::ClientStatus;
+use crate::discovery::{ClientConfig, ClientStatus};
 
 use super::Admin;
 use super::error::Failure;
@@ -25,8 +25,25 @@ pub(super) async fn one(
     State(admin): State<Admin>,
     Path(id): Path<String>,
 ) -> Result<Json<ClientStatus>, Failure> {
-    let by_number = id.parse().ok().and_then(|number| admin.registry.client(number));
-    let found =
-        by_number.or_else(|| admin.registry.clients().into_iter().find(|client| client.node_id == id));
-    found.map(Json).ok_or_else(|| Failure::not_found(format!("no client {id:?} is connected")))
+    let found = find(&admin, &id).and_then(|number| admin.registry.client(number));
+    found.map(Json).ok_or_else(|| nobody(&id))
+}
+
+/// The same client, resource by resource.
+pub(super) async fn config(
+    State(admin): State<Admin>,
+    Path(id): Path<String>,
+) -> Result<Json<ClientConfig>, Failure> {
+    let found = find(&admin, &id).and_then(|number| admin.registry.config(number));
+    found.map(Json).ok_or_else(|| nobody(&id))
+}
+
+fn find(admin: &Admin, id: &str) -> Option<u64> {
+    let clients = admin.registry.briefs();
+    let by_number = id.parse().ok().filter(|number| clients.iter().any(|client| client.id == *number));
+    by_number.or_else(|| clients.iter().find(|client| client.node_id == id).map(|client| client.id))
+}
+
+fn nobody(id: &str) -> Failure {
+    Failure::not_found(format!("no client {id:?} is connected"))
 }

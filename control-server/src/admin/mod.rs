@@ -19,6 +19,7 @@ use axum::Router;
 use axum::routing::get;
 use tokio::sync::watch;
 
+use crate::discovery::csds::ClientStatusDiscovery;
 use crate::discovery::{Drain, Registry, ResourceCache};
 use crate::load_reports::LoadReports;
 use crate::metrics::Metrics;
@@ -60,8 +61,9 @@ impl Admin {
     }
 }
 
-/// Every endpoint of the admin API.
+/// Every endpoint of the admin API, and CSDS for gRPC.
 pub fn router(admin: Admin) -> Router {
+    let csds = ClientStatusDiscovery::new(admin.registry.clone(), admin.drain.clone()).into_service();
     Router::new()
         .route("/", get(index::index))
         .route("/livez", get(health::livez))
@@ -70,6 +72,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/status", get(status::status))
         .route("/v1/clients", get(clients::list))
         .route("/v1/clients/{id}", get(clients::one))
+        .route("/v1/clients/{id}/config", get(clients::config))
+        .route_service(CSDS, csds)
         .route("/v1/config", get(config::config))
         .route("/v1/resources", get(resources::list))
         .route("/v1/load", get(load::load))
@@ -77,3 +81,6 @@ pub fn router(admin: Admin) -> Router {
         .method_not_allowed_fallback(error::no_such_method)
         .with_state(admin)
 }
+
+/// SEC-10: here, and not where xDS is served.
+const CSDS: &str = "/envoy.service.status.v3.ClientStatusDiscoveryService/{*method}";

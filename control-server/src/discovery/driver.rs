@@ -70,6 +70,7 @@ impl Driver {
                     let response = client.stream().next_response(now(), &latest.set);
                     if let Some(response) = response {
                         self.metrics.pushed(response.kind);
+                        self.tell_deletions(client, &response);
                         permit.send(Ok(response));
                     }
                 }
@@ -123,6 +124,17 @@ impl Driver {
             permit = outbound.clone().reserve_owned(), if ready => permit.ok().map(Wake::Room),
             () = outbound.closed() => None,
             () = timer => Some(Wake::Deadline),
+        }
+    }
+
+    /// Scenario 18: somebody goes on with what the operator has deleted.
+    fn tell_deletions(&self, client: &Client, response: &Response) {
+        for name in &response.removed {
+            let is_deleted = client.stream().is_deleted(response.kind, name);
+            if is_deleted {
+                let (client, r#type) = (client.label(), response.kind.short_name());
+                tracing::warn!(client, r#type, name = &**name, "deleted, and still asked for by the client");
+            }
         }
     }
 

@@ -13,6 +13,8 @@
 //! - A resource's bytes are shared by all streams and copied once, into the connection's buffer.
 
 mod cache;
+mod config;
+pub mod csds;
 mod drain;
 mod driver;
 mod interest;
@@ -23,6 +25,7 @@ mod stream;
 mod wire;
 
 pub use cache::{Feed, ResourceCache, Snapshot};
+pub use config::{ClientConfig, ConfigState, ResourceConfig};
 pub use drain::Drain;
 pub use registry::Registry;
 pub use service::AggregatedDiscovery;

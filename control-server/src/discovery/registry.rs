@@ -10,6 +10,7 @@ use envoy_types::pb::envoy::config::core::v3::{Locality, Node, node::UserAgentVe
 use crate::connection::{Connection, Identity};
 
 use super::cache::ResourceCache;
+use super::config::{ClientConfig, ResourceConfig};
 use super::status::{ClientBrief, ClientStatus};
 use super::stream::Stream;
 
@@ -26,7 +27,7 @@ pub(super) struct Client {
     pub(super) id: u64,
     pub(super) connection: Connection,
     connected: Instant,
-    cache: ResourceCache,
+    pub(super) cache: ResourceCache,
     stream: Mutex<Stream>,
 }
 
@@ -55,6 +56,24 @@ impl Registry {
     pub fn client(&self, id: u64) -> Option<ClientStatus> {
         let client = self.lock().get(&id).cloned()?;
         Some(client.status(now()))
+    }
+
+    /// What one client has been sent, resource by resource.
+    pub fn config(&self, id: u64) -> Option<ClientConfig> {
+        let client = self.lock().get(&id).cloned()?;
+        let (now, latest) = (now(), client.cache.latest());
+        let stream = client.stream();
+        let entries = stream.entries(latest.as_ref().map(|latest| &*latest.set));
+        Some(ClientConfig {
+            id,
+            node_id: stream.node().map(|node| node.id.clone()).unwrap_or_default(),
+            resources: entries.iter().map(|entry| ResourceConfig::of(now, entry)).collect(),
+        })
+    }
+
+    /// Every open stream, oldest first.
+    pub(super) fn open(&self) -> Vec<Arc<Client>> {
+        self.lock().values().cloned().collect()
     }
 
     /// How many streams are open.

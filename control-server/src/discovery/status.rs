@@ -65,6 +65,8 @@ pub struct TypeStatus {
     pub names: Vec<String>,
     /// Subscribed names that do not exist.
     pub missing: Vec<String>,
+    /// Those of them that the client was given and that were deleted since: it goes on with what it had.
+    pub deleted: Vec<String>,
     /// Version of the last response; empty if there was none.
     pub version_sent: String,
     /// Version that the client accepted last on this stream; empty if none.

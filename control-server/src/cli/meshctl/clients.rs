@@ -73,12 +73,16 @@ fn remarks(client: &ClientStatus, output: Output) -> Vec<String> {
             let since = short(status.state_seconds);
             remarks.push(format!("{name}: {refused} {} {since} ago: {}", r#type, status.reason));
         }
-        if !status.missing.is_empty() {
-            remarks.push(format!(
-                "{name}: {} asked for, not in the configuration: {}",
-                r#type,
-                status.missing.join(", ")
-            ));
+        if !status.deleted.is_empty() {
+            let deleted = output.style(Style::Uncertain, "deleted");
+            let names = status.deleted.join(", ");
+            remarks.push(format!("{name}: {type} {deleted}, and still asked for by the client: {names}"));
+        }
+        let missing: Vec<&str> =
+            status.missing.iter().filter(|name| !status.deleted.contains(name)).map(String::as_str).collect();
+        if !missing.is_empty() {
+            let names = missing.join(", ");
+            remarks.push(format!("{name}: {type} asked for, not in the configuration: {names}"));
         }
     }
     remarks

@@ -109,9 +109,11 @@ impl Exchange {
         let outstanding = self.outstanding.take()?;
         // CS-02: `error_detail` makes a NACK, whatever the version says.
         if let Some(reason) = refusal {
+            self.ledger.on_nack();
             self.nack = Some(reason.clone());
             return Some(Outcome::Nacked { reason });
         }
+        self.ledger.on_ack();
         self.nack = None;
         self.version_acked = Some(outstanding.version);
         Some(Outcome::Acked { published: outstanding.published })
@@ -168,8 +170,10 @@ impl Exchange {
         let before = self.state();
         let published = self.published.take();
         let Content { resources, removed } = match self.protocol {
-            Protocol::Sotw if self.kind().is_full_state() => self.ledger.take_full_state(set, remove_until),
-            _ => self.ledger.take_changes(set, remove_until),
+            Protocol::Sotw if self.kind().is_full_state() => {
+                self.ledger.take_full_state(now, set, remove_until)
+            }
+            _ => self.ledger.take_changes(now, set, remove_until),
         };
         let version = self.ledger.version();
         self.dirty_since = None;
@@ -178,6 +182,15 @@ impl Exchange {
         self.version_sent = Some(version.clone());
         self.note(now, None, before);
         Response { protocol: self.protocol, kind: self.kind(), version, nonce, resources, removed }
+    }
+
+    pub(super) fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// Why the client refused what it refused last.
+    pub(super) fn refusal(&self) -> &str {
+        self.nack.as_deref().unwrap_or_default()
     }
 
     fn kind(&self) -> ResourceKind {
@@ -208,6 +221,11 @@ impl Exchange {
             state_seconds: now.saturating_duration_since(self.state_since).as_secs(),
             reason: self.nack.clone().unwrap_or_default(),
             wildcard: subscription.is_wildcard(),
+            deleted: names
+                .iter()
+                .filter(|name| is_missing(name) && self.ledger.was_told(name))
+                .cloned()
+                .collect(),
             missing: names.iter().filter(is_missing).cloned().collect(),
             names,
             version_sent: text(&self.version_sent),

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use twox_hash::XxHash64;
 
+use super::held::{Held, Sent};
 use super::request::Ask;
 use super::subscription::{Subscription, Turn, Wildcard};
 use crate::resources::{EncodedResource, ResourceSet, Slot};
@@ -30,26 +31,14 @@ pub(super) struct Ledger {
     absent: BTreeSet<Arc<str>>,
     /// Held names that exist no more, and since when.
     departing: BTreeMap<Arc<str>, Instant>,
+    /// Names that the client was told to forget, and that it still asks for.
+    deleted: BTreeSet<Arc<str>>,
+    /// How many responses there have been.
+    responses: u64,
+    /// The client has refused something of what it holds.
+    has_refused: bool,
     /// An answer is due even if there is nothing to tell.
     owed: bool,
-}
-
-/// What a client has under a name.
-#[derive(Debug)]
-enum Held {
-    /// This was sent on this stream.
-    Sent(Arc<EncodedResource>),
-    /// The client says that it has something of this version from an earlier stream; empty: of an unknown one.
-    Claimed(Arc<str>),
-}
-
-impl Held {
-    fn is(&self, resource: &EncodedResource) -> bool {
-        match self {
-            Self::Sent(held) => held.version == resource.version,
-            Self::Claimed(version) => *version == resource.version,
-        }
-    }
 }
 
 /// What to send.
@@ -71,6 +60,9 @@ impl Ledger {
             news: BTreeSet::new(),
             absent: BTreeSet::new(),
             departing: BTreeMap::new(),
+            deleted: BTreeSet::new(),
+            responses: 0,
+            has_refused: false,
             owed: false,
         }
     }
@@ -166,12 +158,13 @@ impl Ledger {
         self.news.remove(name);
         self.absent.remove(name);
         self.departing.remove(name);
+        self.deleted.remove(name);
         self.release(name);
     }
 
     fn release(&mut self, name: &Arc<str>) {
-        if let Some(Held::Sent(resource)) = self.held.remove(name) {
-            self.digest = self.digest.wrapping_sub(hash(&resource));
+        if let Some(Held::Sent(sent)) = self.held.remove(name) {
+            self.digest = self.digest.wrapping_sub(hash(&sent.resource));
         }
     }
 
@@ -198,6 +191,7 @@ impl Ledger {
         if let Some(resource) = set.get(self.slot, name) {
             self.departing.remove(name);
             self.absent.remove(name);
+            self.deleted.remove(name);
             // CS-05: only what differs from what was sent last; an ACK or a NACK changes nothing about that.
             if held.is_some_and(|held| held.is(resource)) {
                 self.news.remove(name);
@@ -223,13 +217,25 @@ impl Ledger {
     }
 
     /// All news under the names that have any; with the removal of the names that departed up to an instant.
-    pub(super) fn take_changes(&mut self, set: &ResourceSet, remove_until: Option<Instant>) -> Content {
+    pub(super) fn take_changes(
+        &mut self,
+        now: Instant,
+        set: &ResourceSet,
+        remove_until: Option<Instant>,
+    ) -> Content {
+        self.responses += 1;
         let resources = self.news.iter().filter_map(|name| set.get(self.slot, name)).cloned().collect();
-        self.settle(resources, remove_until)
+        self.settle(now, resources, remove_until)
     }
 
     /// CS-04: everything that is subscribed and exists, and what departed too lately to be taken away (CS-09).
-    pub(super) fn take_full_state(&mut self, set: &ResourceSet, remove_until: Option<Instant>) -> Content {
+    pub(super) fn take_full_state(
+        &mut self,
+        now: Instant,
+        set: &ResourceSet,
+        remove_until: Option<Instant>,
+    ) -> Content {
+        self.responses += 1;
         let mut resources: Vec<_> = match self.subscription.is_wildcard() {
             true => set.of_kind(self.slot).cloned().collect(),
             false => self
@@ -247,42 +253,100 @@ impl Ledger {
             self.departing.remove(name);
             self.release(name);
         }
-        let mut content = self.settle(Vec::new(), remove_until);
+        let mut content = self.settle(now, Vec::new(), remove_until);
         content.removed.extend(lost);
         for name in self.departing.keys() {
             if let Some(Held::Sent(kept)) = self.held.get(name) {
-                resources.push(Arc::clone(kept));
+                resources.push(Arc::clone(&kept.resource));
             }
         }
         resources.sort_unstable_by(|left, right| left.name.cmp(&right.name));
-        resources.iter().for_each(|resource| self.hold(resource));
+        resources.iter().for_each(|resource| self.hold(now, resource));
         content.resources = resources;
         content
     }
 
-    fn settle(&mut self, resources: Vec<Arc<EncodedResource>>, remove_until: Option<Instant>) -> Content {
+    fn settle(
+        &mut self,
+        now: Instant,
+        resources: Vec<Arc<EncodedResource>>,
+        remove_until: Option<Instant>,
+    ) -> Content {
         let is_due = |since: Instant| remove_until.is_some_and(|until| since <= until);
         let mut removed: Vec<_> = std::mem::take(&mut self.absent).into_iter().collect();
         self.departing.retain(|name, since| {
             let stays = !is_due(*since);
             if !stays {
                 removed.push(Arc::clone(name));
+                self.deleted.extend(self.subscription.names().get(name).cloned());
             }
             stays
         });
         removed.iter().for_each(|name| self.release(name));
-        resources.iter().for_each(|resource| self.hold(resource));
+        resources.iter().for_each(|resource| self.hold(now, resource));
         self.news.clear();
         self.owed = false;
         Content { resources, removed }
     }
 
-    fn hold(&mut self, resource: &Arc<EncodedResource>) {
-        let previous = self.held.insert(Arc::clone(&resource.name), Held::Sent(Arc::clone(resource)));
-        if let Some(Held::Sent(previous)) = previous {
-            self.digest = self.digest.wrapping_sub(hash(&previous));
-        }
+    fn hold(&mut self, now: Instant, resource: &Arc<EncodedResource>) {
+        let sent = match self.held.remove(&resource.name) {
+            Some(Held::Sent(previous)) => {
+                self.digest = self.digest.wrapping_sub(hash(&previous.resource));
+                previous.again(now, self.responses, resource)
+            }
+            _ => Sent::new(now, self.responses, resource),
+        };
         self.digest = self.digest.wrapping_add(hash(resource));
+        self.held.insert(Arc::clone(&resource.name), Held::Sent(sent));
+    }
+
+    /// The client has accepted the latest response.
+    pub(super) fn on_ack(&mut self) {
+        // Nothing to enter, unless something in it had been refused before.
+        if std::mem::take(&mut self.has_refused) {
+            let latest = self.responses;
+            for sent in self.held.values_mut().filter_map(Held::sent_mut) {
+                sent.is_refused &= sent.response != latest;
+                self.has_refused |= sent.is_refused;
+            }
+        }
+    }
+
+    /// The client has refused the latest response: whatever was new in it.
+    pub(super) fn on_nack(&mut self) {
+        self.has_refused = true;
+        let latest = self.responses;
+        for sent in self.held.values_mut().filter_map(Held::sent_mut) {
+            sent.is_refused |= sent.response == latest;
+        }
+    }
+
+    /// Whether the latest response has the first answer to this to come.
+    pub(super) fn is_latest(&self, sent: &Sent) -> bool {
+        sent.response == self.responses
+    }
+
+    pub(super) fn held(&self, name: &str) -> Option<&Held> {
+        self.held.get(name)
+    }
+
+    pub(super) fn held_names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.held.keys()
+    }
+
+    pub(super) fn is_news(&self, name: &str) -> bool {
+        self.news.contains(name)
+    }
+
+    /// Whether the client has, or had until it was deleted, something of this name from this stream.
+    pub(super) fn was_told(&self, name: &str) -> bool {
+        self.is_deleted(name) || matches!(self.held.get(name), Some(Held::Sent(_)))
+    }
+
+    /// Whether the client was told that this is no more, and still asks for it by name.
+    pub(super) fn is_deleted(&self, name: &str) -> bool {
+        self.deleted.contains(name)
     }
 
     /// The hash of all that the client holds once it has applied the response: the same after a restart.

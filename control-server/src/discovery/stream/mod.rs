@@ -7,7 +7,9 @@
 //! Both variants of the protocol are one machine. They differ in what a request says ([`Ask`](request::Ask)), in
 //! whether a response holds everything, and in how it is written.
 
+mod config;
 mod exchange;
+mod held;
 mod ledger;
 mod order;
 mod request;
@@ -29,6 +31,7 @@ use super::wire::Response;
 use exchange::Exchange;
 use request::clip;
 
+pub(super) use config::Entry;
 pub(super) use exchange::Outcome;
 pub(super) use order::Pacing;
 pub(super) use request::Request;

@@ -1,5 +1,6 @@
 //! The protocol as tables: what a client and the configuration do, and what the stream answers.
 
+mod config;
 mod delta;
 mod sotw;
 mod subscription;
@@ -13,6 +14,7 @@ use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, Disc
 use envoy_types::pb::google::rpc::Status;
 
 use super::{Event, Pacing, Protocol, Request, Stream};
+use crate::discovery::config::ResourceConfig;
 use crate::discovery::status::TypeStatus;
 use crate::resources::{EncodedResource, ResourceKind, ResourceSet, Slot};
 
@@ -172,6 +174,33 @@ impl Client {
         sent
     }
 
+    /// Every resource as the admin API tells it.
+    fn shows(&self) -> String {
+        let now = self.now;
+        let told = self.stream.entries(self.set.as_deref()).into_iter().map(|entry| {
+            let one = ResourceConfig::of(now, &entry);
+            let status = self.status().into_iter().find(|status| status.r#type == one.r#type).unwrap();
+            let state = serde_json::to_value(one.state).unwrap();
+            let version = |sign: &str, version: &str| match version {
+                "" => String::new(),
+                version => format!("{sign}{version}"),
+            };
+            let is = |is: bool, word: &'static str| if is { word } else { "" };
+            assert_eq!(one.missing && !one.name.is_empty(), status.missing.contains(&one.name));
+            format!(
+                "{} {}{} {}{}{}{}",
+                one.r#type,
+                one.name,
+                version("=", &one.version_sent),
+                state.as_str().unwrap(),
+                version(" acked=", &one.version_acked),
+                is(one.missing, " missing"),
+                is(status.deleted.contains(&one.name), " deleted"),
+            )
+        });
+        told.collect::<Vec<_>>().join(" / ")
+    }
+
     /// One statement of a row, for example `ask cds a b` or `sends cds a=1 / eds a=1`.
     fn step(&mut self, step: &str, row: &str) {
         let (verb, rest) = step.split_once(' ').unwrap_or((step, ""));
@@ -195,6 +224,7 @@ impl Client {
                 let sent = self.sends().join(" / ");
                 assert_eq!(if sent.is_empty() { "nothing" } else { &sent }, rest, "{row}: {step}");
             }
+            "shows" => assert_eq!(self.shows(), rest, "{row}: {step}"),
             _ => panic!("{step}"),
         }
     }
@@ -221,6 +251,7 @@ fn set(resources: &[&str]) -> ResourceSet {
 ///   `-a` unsubscribes;
 /// - `ack cds`, `nack cds`: the last response is accepted or refused, with the names as before;
 /// - `sends cds a=1 !b / eds a=1`: all responses that are due, in order; `!b` is told to be no more;
+/// - `shows cds a=2 STALE acked=1`: how every resource stands, with the versions sent and accepted last;
 /// - `wait 1000`: milliseconds; `reopen`: a new stream, on which the client presents the versions it accepted.
 type Row = (&'static str, &'static str);
 

@@ -1,0 +1,99 @@
+//! A client as CSDS tells it.
+
+use std::time::{Instant, SystemTime};
+
+use envoy_types::pb::envoy::admin::v3::{ClientResourceStatus, UpdateFailureState};
+use envoy_types::pb::envoy::config::core::v3::Node;
+use envoy_types::pb::envoy::service::status::v3::client_config::GenericXdsConfig;
+use envoy_types::pb::envoy::service::status::v3::{ClientConfig, ConfigStatus};
+use envoy_types::pb::google::protobuf::{Any, Timestamp};
+
+use crate::discovery::config::ConfigState;
+use crate::discovery::stream::Entry;
+
+/// This moment on both clocks: streams know only the one that does not jump.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) instant: Instant,
+    pub(super) wall: SystemTime,
+}
+
+/// Whether the resources themselves are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contents {
+    Told,
+    Left,
+}
+
+/// One stream of a client; the scope is its number in the admin API.
+pub(super) fn client(
+    now: Moment,
+    id: u64,
+    node: Option<&Node>,
+    entries: &[Entry],
+    contents: Contents,
+) -> ClientConfig {
+    ClientConfig {
+        node: node.cloned(),
+        generic_xds_configs: entries.iter().map(|entry| resource(now, entry, contents)).collect(),
+        client_scope: format!("ads/{id}"),
+        ..ClientConfig::default()
+    }
+}
+
+fn resource(now: Moment, entry: &Entry, contents: Contents) -> GenericXdsConfig {
+    let type_url = || entry.kind.type_url().to_owned();
+    let any = entry
+        .resource
+        .as_ref()
+        .filter(|_| contents == Contents::Told)
+        .map(|resource| Any { type_url: type_url(), value: resource.bytes.to_vec() });
+    let version = entry.resource.as_ref().map(|resource| &resource.version).or(entry.accepted.as_ref());
+    let sent = entry.sent.and_then(|sent| timestamp(now, sent));
+    let error_state = (entry.state == ConfigState::Error).then(|| UpdateFailureState {
+        last_update_attempt: sent,
+        details: entry.reason.clone().unwrap_or_default(),
+        // The last one that was good.
+        version_info: entry.accepted.as_deref().unwrap_or_default().to_owned(),
+        ..UpdateFailureState::default()
+    });
+    GenericXdsConfig {
+        type_url: type_url(),
+        name: entry.name.as_ref().to_owned(),
+        version_info: version.map(|version| version.as_ref().to_owned()).unwrap_or_default(),
+        xds_config: any,
+        last_updated: sent,
+        config_status: config_status(entry.state).into(),
+        client_status: client_status(entry).into(),
+        error_state,
+        is_static_resource: false,
+    }
+}
+
+fn config_status(state: ConfigState) -> ConfigStatus {
+    match state {
+        ConfigState::Synced => ConfigStatus::Synced,
+        ConfigState::NotSent => ConfigStatus::NotSent,
+        ConfigState::Stale => ConfigStatus::Stale,
+        ConfigState::Error => ConfigStatus::Error,
+    }
+}
+
+/// What the client would say itself, as far as it can be known from here.
+fn client_status(entry: &Entry) -> ClientResourceStatus {
+    match entry.state {
+        ConfigState::Synced => ClientResourceStatus::Acked,
+        ConfigState::Error => ClientResourceStatus::Nacked,
+        ConfigState::NotSent if entry.is_missing => ClientResourceStatus::DoesNotExist,
+        ConfigState::NotSent | ConfigState::Stale => ClientResourceStatus::Requested,
+    }
+}
+
+fn timestamp(now: Moment, at: Instant) -> Option<Timestamp> {
+    let wall = now.wall.checked_sub(now.instant.saturating_duration_since(at))?;
+    let since = wall.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Some(Timestamp {
+        seconds: since.as_secs().try_into().ok()?,
+        nanos: since.subsec_nanos().try_into().ok()?,
+    })
+}

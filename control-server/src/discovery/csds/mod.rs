@@ -1,0 +1,13 @@
+//! The status of every connected client over gRPC (CSDS), as this server sees it: what it has sent, and what clients said to
+//! it.
+//!
+//! A client that serves CSDS itself tells what it uses; both together show where they differ. It shows all of the
+//! configuration, so it belongs on the admin listener and never on the one that serves xDS (SEC-10).
+
+mod matcher;
+mod message;
+mod service;
+#[cfg(test)]
+mod tests;
+
+pub use service::ClientStatusDiscovery;
