@@ -11,6 +11,7 @@ use envoy_types::pb::envoy::config::endpoint::v3::{ClusterLoadAssignment, Locali
 use envoy_types::pb::google::protobuf::{UInt32Value, UInt64Value};
 
 use super::endpoints::lb_endpoint;
+use super::envoy;
 use super::listener::ads;
 use super::route::duration;
 use super::{LoadReporting, lb_policy};
@@ -21,6 +22,7 @@ pub(super) fn translate(cluster: &model::Cluster, load_reporting: LoadReporting)
         name: cluster.name.clone(),
         circuit_breakers: Some(circuit_breakers(cluster.policy.max_requests)),
         outlier_detection: cluster.policy.outlier.as_ref().map(outlier_detection),
+        typed_extension_protocol_options: envoy::http2(),
         ..Cluster::default()
     };
     if load_reporting == LoadReporting::On {

@@ -7,6 +7,7 @@
 mod accept;
 mod cluster;
 mod endpoints;
+mod envoy;
 mod lb_policy;
 mod listener;
 mod matcher;

@@ -14,7 +14,7 @@ use envoy_types::pb::envoy::config::route::v3::{
 };
 use envoy_types::pb::google::protobuf::{self, UInt32Value};
 
-use super::matcher;
+use super::{envoy, matcher};
 use crate::model::{self, Service, ServicePort, Share};
 
 /// The routes of one port, in a virtual host for whatever authority the client uses.
@@ -58,6 +58,7 @@ fn action(route: &model::Route) -> route::Action {
     });
     route::Action::Route(RouteAction {
         cluster_specifier: Some(cluster(shares)),
+        timeout: Some(envoy::no_timeout()),
         max_stream_duration,
         retry_policy: route.retry.as_ref().map(retry),
         hash_policy: hash_headers.iter().map(|name| hash_policy(name)).collect(),

@@ -2,6 +2,9 @@ use envoy_types::pb::envoy::config::cluster::v3::cluster::{LbConfig, LbPolicy};
 use envoy_types::pb::envoy::config::cluster::v3::{Cluster, LoadBalancingPolicy};
 use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
 use envoy_types::pb::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
+use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
+use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::UpstreamProtocolOptions;
+use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::explicit_http_config::ProtocolConfig;
 use envoy_types::pb::google::protobuf::Duration;
 use prost::Message;
 
@@ -31,6 +34,22 @@ fn a_service_without_a_rule_is_round_robin_without_a_limit() {
     assert_eq!(cluster.lb_policy(), LbPolicy::RoundRobin);
     assert_eq!(max_requests(&cluster), u32::MAX);
     assert_eq!((cluster.lb_config, cluster.outlier_detection, cluster.transport_socket), (None, None, None));
+}
+
+#[test]
+fn envoy_is_told_to_speak_http2() {
+    let cluster = of_port(&translate(&services()), 80, "");
+    let options =
+        &cluster.typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
+    let options = HttpProtocolOptions::decode(&*options.value).unwrap();
+    let Some(UpstreamProtocolOptions::ExplicitHttpConfig(explicit)) = options.upstream_protocol_options
+    else {
+        panic!("{options:?}");
+    };
+    assert!(
+        matches!(explicit.protocol_config, Some(ProtocolConfig::Http2ProtocolOptions(_))),
+        "{explicit:?}"
+    );
 }
 
 #[test]
