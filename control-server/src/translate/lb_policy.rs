@@ -5,18 +5,29 @@ use envoy_types::pb::envoy::config::cluster::v3::load_balancing_policy::Policy;
 use envoy_types::pb::envoy::config::core::v3::TypedExtensionConfig;
 use envoy_types::pb::envoy::extensions::load_balancing_policies::least_request::v3::LeastRequest;
 use envoy_types::pb::envoy::extensions::load_balancing_policies::round_robin::v3::RoundRobin;
+use envoy_types::pb::envoy::extensions::load_balancing_policies::subset::v3::Subset;
+use envoy_types::pb::envoy::extensions::load_balancing_policies::subset::v3::subset::LbSubsetFallbackPolicy;
 use envoy_types::pb::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
 use envoy_types::pb::google::protobuf::Any;
 use prost::Message;
 
 /// Least request, or round robin where a client does not have that: gRPC for C++, Python and Ruby refuses a cluster
 /// whose only policy is least request. Below localities by weight, as the old field means it (CDS-07).
+///
+/// Envoy has no least request below localities and refuses a cluster that says so. Before that stands a policy that no gRPC
+/// client has: Envoy's subsets, of which there is one, with every endpoint.
 pub(super) fn least_request() -> LoadBalancingPolicy {
-    let leaf = list([
-        policy("least_request", &LeastRequest::default()),
-        policy("round_robin", &RoundRobin::default()),
-    ]);
-    list([policy("wrr_locality", &WrrLocality { endpoint_picking_policy: Some(leaf) })])
+    let least_request = policy("least_request", &LeastRequest::default());
+    let all = Subset {
+        fallback_policy: LbSubsetFallbackPolicy::AnyEndpoint.into(),
+        subset_lb_policy: Some(list([least_request.clone()])),
+        ..Subset::default()
+    };
+    let leaf = list([least_request, policy("round_robin", &RoundRobin::default())]);
+    list([
+        policy("subset", &all),
+        policy("wrr_locality", &WrrLocality { endpoint_picking_policy: Some(leaf) }),
+    ])
 }
 
 fn list(policies: impl IntoIterator<Item = Policy>) -> LoadBalancingPolicy {

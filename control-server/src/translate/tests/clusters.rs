@@ -1,11 +1,12 @@
 use envoy_types::pb::envoy::config::cluster::v3::cluster::{LbConfig, LbPolicy};
 use envoy_types::pb::envoy::config::cluster::v3::{Cluster, LoadBalancingPolicy};
 use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
+use envoy_types::pb::envoy::extensions::load_balancing_policies::subset::v3::Subset;
 use envoy_types::pb::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
 use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
 use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::UpstreamProtocolOptions;
 use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::explicit_http_config::ProtocolConfig;
-use envoy_types::pb::google::protobuf::Duration;
+use envoy_types::pb::google::protobuf::{Any, Duration};
 use prost::Message;
 
 use super::{LoadReporting, ORDERS, cluster, document, services, translate, translate_with};
@@ -78,20 +79,27 @@ fn load_balancers_are_those_that_grpc_clients_have() {
     }
 }
 
-/// Some gRPC clients do not have least request, and refuse a cluster that offers nothing else.
+/// Some gRPC clients do not have least request, and refuse a cluster that offers nothing else; Envoy refuses it below
+/// localities.
 #[test]
-fn least_request_comes_with_round_robin_for_clients_that_do_not_have_it() {
+fn least_request_comes_in_the_forms_that_clients_have() {
     let cluster = only("loadBalancer: {simple: LEAST_REQUEST}");
-    let list = cluster.load_balancing_policy.unwrap();
-    let config = |list: &LoadBalancingPolicy, index: usize| {
-        list.policies[index].typed_extension_config.clone().unwrap().typed_config.unwrap()
+    let configs = |list: &LoadBalancingPolicy| -> Vec<Any> {
+        let extensions = list.policies.iter().filter_map(|policy| policy.typed_extension_config.clone());
+        extensions.filter_map(|extension| extension.typed_config).collect()
     };
-    let localities = WrrLocality::decode(&*config(&list, 0).value).unwrap();
-    let leaf = localities.endpoint_picking_policy.unwrap();
-    let names: Vec<_> = (0..2).map(|index| config(&leaf, index).type_url).collect();
-    let package = "type.googleapis.com/envoy.extensions.load_balancing_policies";
+    let types = |list: &LoadBalancingPolicy| -> Vec<String> {
+        let package = "type.googleapis.com/envoy.extensions.load_balancing_policies.";
+        configs(list).iter().map(|any| any.type_url.replace(package, "")).collect()
+    };
+    let list = cluster.load_balancing_policy.unwrap();
+    assert_eq!(types(&list), ["subset.v3.Subset", "wrr_locality.v3.WrrLocality"]);
+    let [subset, localities] = configs(&list).try_into().unwrap();
+    let subset = Subset::decode(&*subset.value).unwrap();
+    assert_eq!(types(&subset.subset_lb_policy.unwrap()), ["least_request.v3.LeastRequest"]);
+    let localities = WrrLocality::decode(&*localities.value).unwrap();
     let expected = ["least_request.v3.LeastRequest", "round_robin.v3.RoundRobin"];
-    assert_eq!(names, expected.map(|name| format!("{package}.{name}")));
+    assert_eq!(types(&localities.endpoint_picking_policy.unwrap()), expected);
 }
 
 #[test]
