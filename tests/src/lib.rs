@@ -10,6 +10,7 @@ pub mod load;
 pub mod mesh;
 mod process;
 pub mod python;
+pub mod stock;
 mod wait;
 pub mod yaml;
 

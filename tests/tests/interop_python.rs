@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use tests::python::{Calls, Client, Held, Python, Report, Server};
+use tests::python::{Python, Server};
+use tests::stock::{Calls, Client, Held, Report};
 use tests::yaml::{self, Endpoint, everything, split};
 use tests::{ConfigDir, ControlServer, eventually};
 

@@ -3,7 +3,7 @@
 //! - [`check`]: what CI runs, step by step.
 //! - [`layering`]: the arrows and invariants of the house.
 //! - [`conformance`]: `docs/conformance.md` against the tests that claim its rules.
-//! - [`interop`]: the stock gRPC of other languages.
+//! - [`interop`]: the stock gRPC of other languages, and Envoy.
 
 pub mod check;
 pub mod conformance;

@@ -36,7 +36,7 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Install the stock gRPC for Python that the interop tests call, into .venv.
+    /// Install what the interop tests call: stock gRPC for Python and Envoy into .venv, stock gRPC for Node.
     InteropSetup,
 }
 

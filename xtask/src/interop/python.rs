@@ -1,12 +1,10 @@
-//! The stock gRPC of other languages, in an environment of the workspace's own.
-//!
-//! `.venv` holds exactly what `tests/interop/requirements.txt` pins; a copy of that file inside says so.
+//! What comes as packages for Python: stock gRPC, and Envoy.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
+use super::command::{clear, is_current, run, stamp};
 use crate::{Failure, output};
 
 /// What is installed, each version pinned.
@@ -23,15 +21,19 @@ const PROBE: &str = "import importlib.util, sys\n\
 
 /// The Python of the environment, if that is there and up to date.
 pub fn python(root: &Path) -> Option<PathBuf> {
-    let python = root.join(FOLDER).join("bin/python");
-    (is_current(root) && python.exists()).then_some(python)
+    program(root, "python")
+}
+
+/// The Envoy of the environment, if that is there and up to date; there are none for other systems than Linux.
+pub fn envoy(root: &Path) -> Option<PathBuf> {
+    program(root, "envoy")
 }
 
 /// Makes the environment, unless it is there and up to date.
 ///
 /// # Errors
 /// What is missing on this machine, or what `pip` could not do.
-pub fn set_up(root: &Path) -> Result<(), Failure> {
+pub(super) fn set_up(root: &Path) -> Result<(), Failure> {
     if let Some(python) = python(root)
         && run(Command::new(&python).args(["-c", "import grpc, grpc_csds, grpc_tools"])).is_ok()
     {
@@ -49,20 +51,18 @@ pub fn set_up(root: &Path) -> Result<(), Failure> {
         )));
     }
     let folder = root.join(FOLDER);
-    if folder.exists() {
-        fs::remove_dir_all(&folder).map_err(|error| Failure::during(FOLDER, error))?;
-    }
+    clear(&folder)?;
     create(&base, &folder, has("ensurepip"))?;
     install(&base, root, has("ensurepip"))?;
-    fs::copy(root.join(REQUIREMENTS), folder.join(STAMP)).map_err(|error| Failure::during(STAMP, error))?;
+    stamp(&root.join(REQUIREMENTS), &folder.join(STAMP))?;
     output::line(format_args!("{FOLDER} is ready"));
     Ok(())
 }
 
-fn is_current(root: &Path) -> bool {
-    let wanted = fs::read(root.join(REQUIREMENTS));
-    let made = fs::read(root.join(FOLDER).join(STAMP));
-    matches!((wanted, made), (Ok(wanted), Ok(made)) if wanted == made)
+fn program(root: &Path, name: &str) -> Option<PathBuf> {
+    let folder = root.join(FOLDER);
+    let program = folder.join("bin").join(name);
+    (is_current(&root.join(REQUIREMENTS), &folder.join(STAMP)) && program.exists()).then_some(program)
 }
 
 fn probe(base: &OsString) -> Result<String, Failure> {
@@ -108,19 +108,4 @@ fn install(base: &OsString, root: &Path, with_pip: bool) -> Result<(), Failure> 
         ])
         .arg(root.join(REQUIREMENTS));
     run(&mut command).map(drop)
-}
-
-/// What a command printed; its errors if it failed.
-fn run(command: &mut Command) -> Result<String, Failure> {
-    let shown = command.get_program().to_string_lossy().into_owned();
-    let result = command.stdin(Stdio::null()).output().map_err(|error| Failure::during(&shown, error))?;
-    if result.status.success() {
-        return Ok(String::from_utf8_lossy(&result.stdout).trim().to_owned());
-    }
-    let said = [result.stdout, result.stderr].concat();
-    Err(Failure::new(format!(
-        "`{shown}` ended with {}: {}",
-        result.status,
-        String::from_utf8_lossy(&said).trim()
-    )))
 }
