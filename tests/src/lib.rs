@@ -5,6 +5,7 @@
 mod binary;
 mod config_dir;
 mod control_server;
+pub mod envoy;
 mod greeter;
 pub mod load;
 pub mod mesh;
