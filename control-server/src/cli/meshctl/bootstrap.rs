@@ -51,14 +51,17 @@ pub(super) fn run(arguments: &Arguments, output: Output) -> ExitCode {
 
 fn bootstrap(arguments: &Arguments) -> Value {
     let namespace = &arguments.namespace;
-    let mut node = json!({
+    // An empty one says nothing, but gRPC for Node refuses a node without.
+    let locality = arguments.locality.as_ref().map_or_else(
+        || json!({}),
+        |Locality { region, zone, sub_zone }| json!({ "region": region, "zone": zone, "sub_zone": sub_zone }),
+    );
+    let node = json!({
         "id": arguments.node_id.clone().unwrap_or_else(|| default_node_id(namespace)),
         "cluster": namespace,
+        "locality": locality,
         "metadata": { "NAMESPACE": namespace, "GENERATOR": "meshctl" },
     });
-    if let Some(Locality { region, zone, sub_zone }) = &arguments.locality {
-        node["locality"] = json!({ "region": region, "zone": zone, "sub_zone": sub_zone });
-    }
     json!({
         "xds_servers": [{
             "server_uri": arguments.xds,
@@ -139,6 +142,13 @@ mod tests {
             let listener = read.server_listener_name(address).unwrap();
             assert_eq!(listener, "xds.istio.io/grpc/lds/inbound/0.0.0.0:50051");
         }
+    }
+
+    #[test]
+    fn the_node_has_a_locality_even_if_nothing_is_known_of_it() {
+        assert_eq!(bootstrap(&arguments(None))["node"]["locality"], json!({}));
+        let eu = bootstrap(&arguments(Some("eu")));
+        assert_eq!(eu["node"]["locality"]["region"], "eu");
     }
 
     #[test]
