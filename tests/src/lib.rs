@@ -9,6 +9,7 @@ pub mod envoy;
 mod greeter;
 pub mod load;
 pub mod mesh;
+pub mod node;
 mod process;
 pub mod python;
 pub mod stock;

@@ -71,6 +71,13 @@ impl Calls {
         self
     }
 
+    /// With this many seconds for each.
+    #[must_use]
+    pub fn timeout(mut self, seconds: u32) -> Self {
+        self.order["timeout"] = seconds.into();
+        self
+    }
+
     /// Waiting for an endpoint instead of failing.
     #[must_use]
     pub fn wait_for_ready(mut self) -> Self {

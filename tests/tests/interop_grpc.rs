@@ -1,26 +1,82 @@
-//! Stock gRPC in Python as client of our control-server, with endpoints on stock gRPC too.
+//! Stock gRPC in other languages as client of our control-server.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
-use tests::python::{Python, Server};
+use tests::node::Node;
+use tests::python::Python;
 use tests::stock::{Calls, Client, Held, Report};
 use tests::yaml::{self, Endpoint, everything, split};
-use tests::{ConfigDir, ControlServer, eventually};
+use tests::{ConfigDir, ControlServer, Greeter, Process, eventually};
+
+/// Whose client it is, and whose endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Language {
+    /// Clients and endpoints.
+    Python,
+    /// Clients; the endpoints are ours.
+    Node,
+}
+
+/// What is installed of a language.
+#[derive(Debug)]
+enum Stock {
+    Python(Python),
+    Node(Node),
+}
+
+impl Stock {
+    fn find(language: Language, test: &str) -> Option<Self> {
+        match language {
+            Language::Python => Python::find(test).map(Self::Python),
+            Language::Node => Node::find(test).map(Self::Node),
+        }
+    }
+
+    async fn server(&self, name: &str, version: &str, at: Option<SocketAddr>) -> Server {
+        let (process, address) = match self {
+            Self::Python(python) => {
+                let port = at.map_or(0, |address| address.port()).to_string();
+                let server = python.server(name, version, &["--port", &port]).await;
+                (server.process, server.address)
+            }
+            Self::Node(_) => {
+                let address = at.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+                let server = Greeter::start_at(address, name, version).await;
+                (server.process, server.address)
+            }
+        };
+        Server { process, address }
+    }
+
+    async fn client(&self, control: &ControlServer) -> Client {
+        match self {
+            Self::Python(python) => python.client(&yaml::target(), Some(&control.bootstrap("python"))).await,
+            Self::Node(node) => node.client(&yaml::target(), control.bootstrap("node")).await,
+        }
+    }
+}
+
+/// An endpoint of the greeter.
+struct Server {
+    process: Process,
+    address: SocketAddr,
+}
 
 /// A control-server, endpoints of the greeter, and clients of it.
 struct Stage {
-    python: Python,
+    stock: Stock,
     control: ControlServer,
     servers: Vec<Server>,
 }
 
 impl Stage {
-    /// Endpoints e0, e1, .. of these versions; `None` without the environment.
-    async fn start(test: &str, versions: &[&str]) -> Option<Self> {
-        let python = Python::find(test)?;
+    /// Endpoints e0, e1, .. of these versions; `None` where nothing is installed.
+    async fn start(language: Language, test: &str, versions: &[&str]) -> Option<Self> {
+        let stock = Stock::find(language, &format!("{language:?}, {test}"))?;
         let mut servers = Vec::new();
         for (index, version) in versions.iter().enumerate() {
-            servers.push(python.server(&format!("e{index}"), version, &[]).await);
+            servers.push(stock.server(&format!("e{index}"), version, None).await);
         }
         let config = ConfigDir::new();
         let endpoints: Vec<_> = servers
@@ -29,7 +85,7 @@ impl Stage {
             .map(|(server, version)| Endpoint::new(server.address, version))
             .collect();
         config.write("service.yaml", &yaml::service(&endpoints));
-        Some(Self { python, control: ControlServer::start(config).await, servers })
+        Some(Self { stock, control: ControlServer::start(config).await, servers })
     }
 
     fn routes(&self, rules: &[&str]) {
@@ -44,7 +100,7 @@ impl Stage {
     }
 
     async fn client(&self) -> Client {
-        self.python.client(&yaml::target(), Some(&self.control.bootstrap("python"))).await
+        self.stock.client(&self.control).await
     }
 }
 
@@ -65,24 +121,8 @@ async fn until_all_answer(client: &mut Client, endpoints: usize) {
     .await;
 }
 
-#[tokio::test]
-async fn the_python_programs_talk_to_each_other() {
-    let Some(python) = Python::find("plain") else { return };
-    let server = python.server("e0", "v1", &["--fail-times", "2"]).await;
-    let mut client = python.client(&server.address.to_string(), None).await;
-    for (method, failed) in [("SayHello", 2), ("SayHellos", 0), ("GatherHellos", 0), ("Chat", 0)] {
-        let report = client.call(Calls::new(10).method(method)).await;
-        assert_eq!((report.calls, report.failed()), (10, failed), "{method}: {report:?}");
-        assert_eq!(report.endpoints["e0"], 10 - failed, "{method}");
-    }
-    let report = client.call(Calls::new(3).metadata("rpc-behavior", "error-code-13")).await;
-    assert_eq!(report.code("INTERNAL"), 3, "{report:?}");
-    assert!(client.csds().await.is_empty());
-}
-
-#[tokio::test]
-async fn baseline_every_kind_of_call_succeeds() {
-    let Some(stage) = Stage::start("baseline", &["v1"]).await else { return };
+async fn baseline_every_kind_of_call_succeeds(language: Language) {
+    let Some(stage) = Stage::start(language, "baseline", &["v1"]).await else { return };
     let mut client = stage.client().await;
     for method in ["SayHello", "SayHellos", "GatherHellos", "Chat"] {
         let report = client.call(Calls::new(100).method(method)).await;
@@ -90,9 +130,8 @@ async fn baseline_every_kind_of_call_succeeds() {
     }
 }
 
-#[tokio::test]
-async fn round_robin_is_even() {
-    let Some(stage) = Stage::start("round_robin", &["v1", "v1", "v1"]).await else { return };
+async fn round_robin_is_even(language: Language) {
+    let Some(stage) = Stage::start(language, "round_robin", &["v1", "v1", "v1"]).await else { return };
     let mut client = stage.client().await;
     until_all_answer(&mut client, 3).await;
     let report = client.call(Calls::new(300)).await;
@@ -102,9 +141,8 @@ async fn round_robin_is_even() {
     }
 }
 
-#[tokio::test]
-async fn traffic_is_split_twenty_to_eighty() {
-    let Some(stage) = Stage::start("traffic_splitting", &["v1", "v2"]).await else { return };
+async fn traffic_is_split_twenty_to_eighty(language: Language) {
+    let Some(stage) = Stage::start(language, "traffic_splitting", &["v1", "v2"]).await else { return };
     stage.routes(&[&format!("{{{}}}", split(&[("v1", 20), ("v2", 80)]))]);
     let mut client = stage.client().await;
     until(&mut client, "the split is in effect", Calls::new(100).wait_for_ready(), |report| {
@@ -126,9 +164,8 @@ async fn traffic_is_split_twenty_to_eighty() {
     panic!("v1 is to get 20 % of 1,000 calls and got {seen:?}");
 }
 
-#[tokio::test]
-async fn paths_choose_the_version() {
-    let Some(stage) = Stage::start("path_matching", &["v1", "v2"]).await else { return };
+async fn paths_choose_the_version(language: Language) {
+    let Some(stage) = Stage::start(language, "path_matching", &["v1", "v2"]).await else { return };
     stage.routes(&[
         &format!(
             "{{match: [{{uri: {{exact: /mesh.examples.v1.Greeter/SayHello}}}}], {}}}",
@@ -152,9 +189,8 @@ async fn paths_choose_the_version() {
     }
 }
 
-#[tokio::test]
-async fn headers_choose_the_version() {
-    let Some(stage) = Stage::start("header_matching", &["v1", "v2"]).await else { return };
+async fn headers_choose_the_version(language: Language) {
+    let Some(stage) = Stage::start(language, "header_matching", &["v1", "v2"]).await else { return };
     let rule = |headers: &str| format!("{{match: [{{headers: {{{headers}}}}}], {}}}", split(&[("v2", 1)]));
     stage.routes(&[
         &rule("x-exact: {exact: one}"),
@@ -185,9 +221,8 @@ async fn headers_choose_the_version() {
     }
 }
 
-#[tokio::test]
-async fn a_route_limits_the_time_of_a_call() {
-    let Some(stage) = Stage::start("timeout", &["v1"]).await else { return };
+async fn a_route_limits_the_time_of_a_call(language: Language) {
+    let Some(stage) = Stage::start(language, "timeout", &["v1"]).await else { return };
     stage.routes(&[&format!("{{timeout: 4s, {}}}", everything())]);
     let mut client = stage.client().await;
     // gRPC 1.85 counts a configured timeout, this one or a service config's, from up to two seconds before the call.
@@ -202,9 +237,8 @@ async fn a_route_limits_the_time_of_a_call() {
     assert_eq!(report.failed(), 0, "{report:?}");
 }
 
-#[tokio::test]
-async fn failed_calls_are_tried_again_as_often_as_the_route_says() {
-    let Some(stage) = Stage::start("retry", &["v1"]).await else { return };
+async fn failed_calls_are_tried_again_as_often_as_the_route_says(language: Language) {
+    let Some(stage) = Stage::start(language, "retry", &["v1"]).await else { return };
     let mut client = stage.client().await;
     let calls = Calls::new(5).metadata("rpc-behavior", "error-code-14,succeed-on-retry-attempt-2");
     for (attempts, code) in [(1, "UNAVAILABLE"), (3, "OK")] {
@@ -219,24 +253,37 @@ async fn failed_calls_are_tried_again_as_often_as_the_route_says() {
     }
 }
 
-#[tokio::test]
-async fn an_endpoint_that_dies_is_left_alone() {
-    let Some(mut stage) = Stage::start("failover", &["v1", "v1"]).await else { return };
+async fn calls_above_the_limit_fail_at_once(language: Language) {
+    let Some(stage) = Stage::start(language, "circuit_breaking", &["v1"]).await else { return };
+    let service = yaml::service(&[Endpoint::new(stage.servers[0].address, "v1")]);
+    let mut client = stage.client().await;
+    let open = Calls::new(8).concurrently(8).metadata("rpc-behavior", "keep-open").timeout(1);
+    for limit in [3, 6] {
+        let policy = format!("connectionPool: {{http: {{http2MaxRequests: {limit}}}}}");
+        let service = service.replace("loadBalancer: {simple: ROUND_ROBIN}", &policy);
+        stage.control.config.write("service.yaml", &service);
+        let what = format!("{limit} of 8 calls are let through");
+        // The others end with their deadline, by the word of either side.
+        until(&mut client, &what, open.clone(), |report| report.code("UNAVAILABLE") == 8 - limit).await;
+    }
+}
+
+async fn an_endpoint_that_dies_is_left_alone(language: Language) {
+    let Some(mut stage) = Stage::start(language, "failover", &["v1", "v1"]).await else { return };
     let mut client = stage.client().await;
     until_all_answer(&mut client, 2).await;
     stage.servers[0].process.kill().await;
     until(&mut client, "the dead endpoint is noticed", Calls::new(20), |report| report.failed() == 0).await;
     let report = client.call(Calls::new(200)).await;
     assert_eq!((report.failed(), report.endpoints.get("e1")), (0, Some(&200)), "{report:?}");
-    let name =
-        stage.python.server("e0", "v1", &["--port", &stage.servers[0].address.port().to_string()]).await;
-    stage.servers[0] = name;
+    stage.servers[0] = stage.stock.server("e0", "v1", Some(stage.servers[0].address)).await;
     until_all_answer(&mut client, 2).await;
 }
 
-#[tokio::test]
-async fn endpoints_change_under_load_without_a_failed_call() {
-    let Some(mut stage) = Stage::start("change of endpoints", &["v1", "v1", "v1"]).await else { return };
+async fn endpoints_change_under_load_without_a_failed_call(language: Language) {
+    let Some(mut stage) = Stage::start(language, "change of endpoints", &["v1", "v1", "v1"]).await else {
+        return;
+    };
     stage.only(&[0]);
     let mut client = stage.client().await;
     until(&mut client, "only e0 is in use", Calls::new(20).wait_for_ready(), |report| {
@@ -266,9 +313,8 @@ async fn endpoints_change_under_load_without_a_failed_call() {
     assert_eq!(report.endpoints.len(), 3, "{report:?}");
 }
 
-#[tokio::test]
-async fn losing_the_control_server_or_breaking_a_file_changes_nothing() {
-    let Some(mut stage) = Stage::start("control-server lost", &["v1", "v2"]).await else { return };
+async fn losing_the_control_server_or_breaking_a_file_changes_nothing(language: Language) {
+    let Some(mut stage) = Stage::start(language, "control-server lost", &["v1", "v2"]).await else { return };
     let goes_to = |version: &'static str| move |report: &Report| report.versions.get(version) == Some(&20);
     stage.routes(&[&format!("{{{}}}", split(&[("v1", 1)]))]);
     let mut client = stage.client().await;
@@ -290,9 +336,8 @@ async fn losing_the_control_server_or_breaking_a_file_changes_nothing() {
     assert!(report.calls > 0 && report.failed() == 0, "{report:?}");
 }
 
-#[tokio::test]
-async fn the_client_accepts_everything() {
-    let Some(stage) = Stage::start("csds", &["v1", "v2"]).await else { return };
+async fn the_client_accepts_everything(language: Language) {
+    let Some(stage) = Stage::start(language, "csds", &["v1", "v2"]).await else { return };
     stage.routes(&[
         &format!(
             "{{match: [{{uri: {{prefix: /mesh.examples.v1.Greeter/Chat}}, headers: {{x-a: {{regex: a+}}}}}}], \
@@ -317,10 +362,9 @@ async fn the_client_accepts_everything() {
     assert_eq!(kinds, BTreeSet::from(expected), "{held:?}");
 }
 
-/// gRPC for Python has no least request; the cluster offers it round robin too.
-#[tokio::test]
-async fn a_load_balancer_that_the_client_does_not_have_gives_way_to_one_that_it_has() {
-    let Some(stage) = Stage::start("least_request", &["v1", "v1"]).await else { return };
+/// gRPC for Python and for Node have no least request; the cluster offers them round robin too.
+async fn a_load_balancer_that_the_client_does_not_have_gives_way_to_one_that_it_has(language: Language) {
+    let Some(stage) = Stage::start(language, "least_request", &["v1", "v1"]).await else { return };
     let endpoints: Vec<_> = stage.servers.iter().map(|server| Endpoint::new(server.address, "v1")).collect();
     let service = yaml::service(&endpoints).replace("simple: ROUND_ROBIN", "simple: LEAST_REQUEST");
     stage.control.config.write("service.yaml", &service);
@@ -333,3 +377,53 @@ async fn a_load_balancer_that_the_client_does_not_have_gives_way_to_one_that_it_
     let refused: Vec<_> = held.iter().filter(|resource| !resource.error.is_empty()).collect();
     assert!(refused.is_empty(), "{refused:?}");
 }
+
+#[tokio::test]
+async fn the_python_programs_talk_to_each_other() {
+    let Some(python) = Python::find("plain") else { return };
+    let server = python.server("e0", "v1", &["--fail-times", "2"]).await;
+    let mut client = python.client(&server.address.to_string(), None).await;
+    for (method, failed) in [("SayHello", 2), ("SayHellos", 0), ("GatherHellos", 0), ("Chat", 0)] {
+        let report = client.call(Calls::new(10).method(method)).await;
+        assert_eq!((report.calls, report.failed()), (10, failed), "{method}: {report:?}");
+        assert_eq!(report.endpoints["e0"], 10 - failed, "{method}");
+    }
+    let report = client.call(Calls::new(3).metadata("rpc-behavior", "error-code-13")).await;
+    assert_eq!(report.code("INTERNAL"), 3, "{report:?}");
+    assert!(client.csds().await.is_empty());
+}
+
+/// The same behaviour, whichever language the client is written in.
+macro_rules! in_every_language {
+    ($($behaviour:ident),+ $(,)?) => {
+        mod python {
+            $(#[tokio::test]
+            async fn $behaviour() {
+                super::$behaviour(super::Language::Python).await;
+            })+
+        }
+
+        mod node {
+            $(#[tokio::test]
+            async fn $behaviour() {
+                super::$behaviour(super::Language::Node).await;
+            })+
+        }
+    };
+}
+
+in_every_language![
+    baseline_every_kind_of_call_succeeds,
+    round_robin_is_even,
+    traffic_is_split_twenty_to_eighty,
+    paths_choose_the_version,
+    headers_choose_the_version,
+    a_route_limits_the_time_of_a_call,
+    failed_calls_are_tried_again_as_often_as_the_route_says,
+    calls_above_the_limit_fail_at_once,
+    an_endpoint_that_dies_is_left_alone,
+    endpoints_change_under_load_without_a_failed_call,
+    losing_the_control_server_or_breaking_a_file_changes_nothing,
+    the_client_accepts_everything,
+    a_load_balancer_that_the_client_does_not_have_gives_way_to_one_that_it_has,
+];
