@@ -10,8 +10,11 @@ mod greeter;
 pub mod load;
 pub mod mesh;
 pub mod node;
+pub mod paced;
 mod process;
 pub mod python;
+pub mod relay;
+mod scenario;
 pub mod stock;
 mod wait;
 pub mod yaml;
@@ -21,7 +24,8 @@ pub use config_dir::ConfigDir;
 pub use control_server::{Addresses, ControlServer};
 pub use greeter::Greeter;
 pub use process::Process;
-pub use wait::{PATIENCE, eventually};
+pub use scenario::Scenario;
+pub use wait::{PATIENCE, eventually, within};
 
 /// README's examples, compiled.
 #[cfg(doctest)]

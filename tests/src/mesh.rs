@@ -4,9 +4,11 @@ use examples::greeter::greeter_client::GreeterClient;
 use examples::greeter::{HelloReply, HelloRequest};
 use mesh_core::runtime::Mesh;
 use mesh_tonic::MeshChannel;
+use serde_json::Value;
 use tonic::{Request, Status};
-use xds_client::XdsClient;
 use xds_client::bootstrap::Bootstrap;
+use xds_client::transport::GrpcTransport;
+use xds_client::{Options, XdsClient};
 
 use crate::{ControlServer, yaml};
 
@@ -27,9 +29,17 @@ impl MeshClient {
     /// # Panics
     /// When it cannot be built.
     pub fn of(control: &ControlServer) -> Self {
-        let bootstrap =
-            Bootstrap::from_json(&control.bootstrap("rust-client").to_string()).expect("a good bootstrap");
-        let xds = xds_client::start(bootstrap).expect("an xDS client");
+        Self::with(&control.bootstrap("rust-client"), Options::default())
+    }
+
+    /// The same with this bootstrap and these options.
+    ///
+    /// # Panics
+    /// When it cannot be built.
+    pub fn with(bootstrap: &Value, options: Options) -> Self {
+        let bootstrap = Bootstrap::from_json(&bootstrap.to_string()).expect("a good bootstrap");
+        let transport = GrpcTransport::new(&options);
+        let xds = xds_client::start_with(bootstrap, transport, options).expect("an xDS client");
         let mesh = Mesh::new(xds.clone());
         let channel = MeshChannel::builder(yaml::target()).mesh(&mesh).build().expect("a channel");
         Self { xds, mesh, channel }

@@ -1,0 +1,72 @@
+//! What most scenarios begin with: endpoints, a control-server that knows them, and a client that uses both.
+
+use std::time::{Duration, Instant};
+
+use tests::mesh::MeshClient;
+use tests::yaml::{self, Endpoint};
+use tests::{ConfigDir, ControlServer, Greeter, within};
+use xds_client::protocol::{BackoffPolicy, ResourceState};
+
+/// Two endpoints, v1 and v2, and a route to v1.
+pub(crate) struct Stage {
+    pub(crate) control: ControlServer,
+    pub(crate) greeters: [Greeter; 2],
+}
+
+impl Stage {
+    pub(crate) async fn start() -> Self {
+        let greeters = [Greeter::start("one", "v1").await, Greeter::start("two", "v2").await];
+        let config = ConfigDir::new();
+        let endpoints = [Endpoint::new(greeters[0].address, "v1"), Endpoint::new(greeters[1].address, "v2")];
+        config.write("service.yaml", &yaml::service(&endpoints));
+        let stage = Self { control: ControlServer::start(config).await, greeters };
+        stage.route_to("v1");
+        stage
+    }
+
+    /// From now on, or from when the control-server is back.
+    pub(crate) fn route_to(&self, version: &str) {
+        let rule = format!("{{{}}}", yaml::split(&[(version, 100)]));
+        self.control.config.write("route.yaml", &yaml::routes(&[&rule]));
+    }
+
+    /// Every stream that the control-server has.
+    pub(crate) async fn streams(&self) -> usize {
+        let clients: serde_json::Value = self.control.admin("/v1/clients").await;
+        clients["clients"].as_array().expect("a list of clients").len()
+    }
+}
+
+/// Waits for the first answer of this version; gives how long that took.
+pub(crate) async fn until_version(client: &MeshClient, version: &str, bound: Duration) -> Duration {
+    let what = format!("{version} answers");
+    let probe = async || match client.hello().await {
+        Ok(reply) if reply.version == version => Ok(()),
+        other => Err(format!("{other:?}")),
+    };
+    within(bound, &what, probe).await.1
+}
+
+/// Waits until the client says that the control-server is gone; gives how long that took.
+pub(crate) async fn until_lost(client: &MeshClient, bound: Duration) -> Duration {
+    let probe = async || match client.xds.status() {
+        status if !status.connected => Ok(()),
+        status => Err(format!("{status:?}")),
+    };
+    within(bound, "the control-server counts as lost", probe).await.1
+}
+
+/// Whatever has become of the control-server, everything that was accepted is in use.
+pub(crate) fn assert_all_acked(client: &MeshClient) {
+    let status = client.xds.status();
+    let acked = status.resources.iter().all(|found| found.state == ResourceState::Acked && found.cached);
+    assert!(acked && status.resources.len() >= 4, "{status:?}");
+}
+
+/// Between one attempt to connect and the next there is at least the shortest wait of `policy`; between the first two
+/// there need not be any, because a stream that had answers may be replaced at once.
+pub(crate) fn assert_spaced(attempts: &[Instant], policy: &BackoffPolicy) {
+    let shortest = policy.initial.mul_f64(1.0 - policy.jitter);
+    let gaps: Vec<_> = attempts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps.iter().skip(1).all(|gap| *gap >= shortest), "{gaps:?}, {shortest:?} at least");
+}
