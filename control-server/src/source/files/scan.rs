@@ -10,7 +10,8 @@ use std::time::SystemTime;
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     pub(super) files: BTreeMap<String, Stamp>,
-    /// Folders that could not be read, with a `/` at their end; the folder itself is the empty path.
+    /// Folders that could not be read, with a `/` at their end; the folder itself is the empty path. Files of which not
+    /// even that much is known, without.
     pub(super) unreadable: Vec<(String, io::Error)>,
 }
 
@@ -58,8 +59,17 @@ fn visit(
         if file_name.starts_with('.') {
             continue;
         }
-        // A link to nothing, or a file that has just gone, is no file.
-        let Ok(metadata) = fs::metadata(entry.path()) else { continue };
+        let metadata = match fs::metadata(entry.path()) {
+            Ok(metadata) => metadata,
+            // A link to nothing, or a file that has just gone, is no file.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            // Whatever it is, it is still there.
+            Err(error) => {
+                let end = if is_yaml(&file_name) { "" } else { "/" };
+                scan.unreadable.push((format!("{name}{file_name}{end}"), error));
+                continue;
+            }
+        };
         if metadata.is_dir() {
             pending.push((entry.path(), format!("{name}{file_name}/")));
         } else if metadata.is_file() && is_yaml(&file_name) {

@@ -18,7 +18,7 @@ use crate::state::{Diagnostic, Severity};
 pub(crate) struct Files {
     folder: PathBuf,
     entries: BTreeMap<String, Entry>,
-    /// Of folders that could not be read.
+    /// Of what could not even be looked at.
     diagnostics: Vec<Diagnostic>,
     texts: Texts,
     /// How long a file must not have changed before a change is read.
@@ -72,7 +72,7 @@ impl Files {
             changed |= self.read(name, *stamp, now);
         }
         let diagnostics: Vec<Diagnostic> =
-            scan.unreadable.iter().map(|(name, error)| unreadable_folder(name, error)).collect();
+            scan.unreadable.iter().map(|(name, error)| unreadable_path(name, error)).collect();
         changed |= diagnostics != self.diagnostics;
         self.diagnostics = diagnostics;
         self.is_read_once = true;
@@ -212,7 +212,8 @@ pub(super) fn read_text(path: &Path, stamp: Stamp, max_length: u64) -> io::Resul
     fs::read_to_string(path)
 }
 
-fn unreadable_folder(name: &str, error: &io::Error) -> Diagnostic {
+fn unreadable_path(name: &str, error: &io::Error) -> Diagnostic {
+    let what = if name.is_empty() || name.ends_with('/') { "folder" } else { "file" };
     Diagnostic {
         severity: Severity::Error,
         file: if name.is_empty() { "." } else { name }.to_owned(),
@@ -220,7 +221,7 @@ fn unreadable_folder(name: &str, error: &io::Error) -> Diagnostic {
         column: 0,
         object: String::new(),
         field: String::new(),
-        message: format!("cannot read the folder: {error}; what was last good of its files stays in use"),
+        message: format!("cannot read the {what}: {error}; what was last good of it stays in use"),
     }
 }
 

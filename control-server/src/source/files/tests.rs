@@ -250,3 +250,29 @@ fn links_are_followed_as_mounts_of_config_maps_need_it() {
     assert!(story.rescan());
     assert_eq!(story.objects(), ["a.yaml/b"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn what_cannot_even_be_looked_at_keeps_what_was_good() {
+    let mut story = Story::new();
+    story.write("sub/a.yaml", &workload("a", "10.0.0.1"));
+    story.write("b.yaml", &workload("b", "10.0.0.1"));
+    story.rescan();
+    fs::remove_dir_all(story.path("sub")).unwrap();
+    fs::remove_file(story.path("b.yaml")).unwrap();
+    for name in ["sub", "b.yaml"] {
+        // Not even root can look at a link that leads to itself.
+        std::os::unix::fs::symlink(story.path(name), story.path(name)).unwrap();
+    }
+    story.settle();
+    assert_eq!(story.objects(), ["b.yaml/b", "sub/a.yaml/a"]);
+    let said = story.diagnostics().join("\n");
+    for part in ["sub/:0:0: error: cannot read the folder", "b.yaml:0:0: error: cannot read the file"] {
+        assert!(said.contains(part), "{said}");
+    }
+    for name in ["sub", "b.yaml"] {
+        fs::remove_file(story.path(name)).unwrap();
+    }
+    story.settle();
+    assert_eq!(story.objects(), [""; 0]);
+}
