@@ -58,6 +58,17 @@ impl ControlServer {
         (self.process, _) = launch(&self.config, self.addresses).await;
     }
 
+    /// Starts it again where it was, although it cannot: waits for its end, and gives what it has said.
+    ///
+    /// # Panics
+    /// When it runs all the same.
+    pub async fn fail_to_restart(&mut self) -> String {
+        self.process = spawn(&self.config, self.addresses);
+        let status = self.process.wait().await;
+        assert!(!status.success(), "it ended as if all were well:\n{}", self.process.output());
+        self.process.output()
+    }
+
     /// What a gRPC client needs to know, as JSON.
     pub fn bootstrap(&self, node_id: &str) -> Value {
         json!({
@@ -92,13 +103,9 @@ impl ControlServer {
 }
 
 async fn launch(config: &ConfigDir, addresses: Addresses) -> (Process, Addresses) {
-    let ready = config.beside("ready.json");
+    let ready = config.beside(READY);
     drop(std::fs::remove_file(&ready));
-    let mut command = Command::new(workspace_binary("control-server", "control-server"));
-    command.arg("serve").arg("--config-dir").arg(config.path());
-    command.arg("--data-dir").arg(config.beside("data")).arg("--ready-file").arg(&ready);
-    command.args(["--xds", &addresses.xds.to_string(), "--admin", &addresses.admin.to_string()]);
-    let mut process = Process::start("control-server", command);
+    let mut process = spawn(config, addresses);
     let addresses = eventually("the control-server is ready", async || {
         assert!(process.is_running(), "the control-server has ended:\n{}", process.output());
         let text = std::fs::read_to_string(&ready).map_err(|_| process.output())?;
@@ -107,3 +114,14 @@ async fn launch(config: &ConfigDir, addresses: Addresses) -> (Process, Addresses
     .await;
     (process, addresses)
 }
+
+fn spawn(config: &ConfigDir, addresses: Addresses) -> Process {
+    let mut command = Command::new(workspace_binary("control-server", "control-server"));
+    command.arg("serve").arg("--config-dir").arg(config.path());
+    command.arg("--data-dir").arg(config.beside("data")).arg("--ready-file").arg(config.beside(READY));
+    command.args(["--xds", &addresses.xds.to_string(), "--admin", &addresses.admin.to_string()]);
+    Process::start("control-server", command)
+}
+
+/// The file that says where it listens.
+const READY: &str = "ready.json";

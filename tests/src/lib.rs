@@ -2,6 +2,7 @@
 //!
 //! A harness fails a test by panicking, with what was expected and what the processes said.
 
+pub mod ads;
 mod binary;
 mod config_dir;
 mod control_server;

@@ -95,6 +95,11 @@ impl Process {
         self.input = None;
     }
 
+    /// Its process id.
+    pub fn id(&self) -> i32 {
+        self.group.as_raw()
+    }
+
     /// Sends a signal to the process and whatever it has started.
     ///
     /// # Panics

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// One at a time in full size, so that the figures of one are not those of its neighbours.
@@ -27,6 +28,18 @@ impl Scenario {
     /// The first in every test run, the second in full size.
     pub fn pick<T>(&self, short: T, full: T) -> T {
         if is_full() { full } else { short }
+    }
+
+    /// Raises the limit of open files of this process, in full size, as far as it may be.
+    ///
+    /// # Panics
+    /// When it is too low.
+    pub fn allow_open_files(&self, count: u64) {
+        if is_full() {
+            let (_, highest) = getrlimit(Resource::RLIMIT_NOFILE).expect("every process has a limit");
+            assert!(highest >= count, "{}: {count} open files are needed, {highest} allowed", self.name);
+            setrlimit(Resource::RLIMIT_NOFILE, highest, highest).expect("a limit may be raised so far");
+        }
     }
 
     /// Shows a figure, in full size.

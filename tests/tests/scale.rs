@@ -1,7 +1,4 @@
-//! Many channels, many clusters, and clusters that come and go.
-
-use std::fmt::Write as _;
-use std::time::Duration;
+//! Many channels, and clusters that come and go.
 
 use mesh_tonic::MeshChannel;
 use serde_json::Value;
@@ -74,40 +71,4 @@ async fn a_cluster_that_leaves_and_returns_a_hundred_times_costs_no_call() {
     }
     let tally = load.stop().await;
     assert!(tally.failures.is_empty(), "{tally:?}");
-}
-
-/// Scenario 21.
-#[tokio::test(flavor = "current_thread")]
-async fn two_thousand_clusters_in_one_route_configuration_are_all_usable_with_one_thread() {
-    const CLUSTERS: usize = 2000;
-    let greeter = Greeter::start("only", "v1").await;
-    let config = ConfigDir::new();
-    let service = yaml::service(&[Endpoint::new(greeter.address, "v1")]);
-    let mut text = service.split("---").next().unwrap().to_owned();
-    write!(
-        text,
-        "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {{name: greeter, namespace: shop}}\n\
-         spec:\n  host: {}\n  subsets:\n",
-        yaml::HOST
-    )
-    .unwrap();
-    for number in 0..CLUSTERS {
-        writeln!(text, "  - {{name: s{number}, labels: {{version: v1}}}}").unwrap();
-    }
-    config.write("service.yaml", &text);
-    let rules: Vec<_> = (0..CLUSTERS)
-        .map(|number| {
-            let destination = yaml::split(&[(&format!("s{number}"), 100)]);
-            format!("{{match: [{{headers: {{x-cluster: {{exact: \"{number}\"}}}}}}], {destination}}}")
-        })
-        .collect();
-    config.write("route.yaml", &yaml::routes(&rules.iter().map(String::as_str).collect::<Vec<_>>()));
-    let control = ControlServer::start(config).await;
-    let client = MeshClient::of(&control);
-    let calls = async {
-        for number in 0..CLUSTERS {
-            client.hello_with(&[("x-cluster", &number.to_string())]).await.unwrap();
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(120), calls).await.expect("nothing hangs");
 }

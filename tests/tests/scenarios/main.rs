@@ -6,6 +6,13 @@
 //! cargo test --release -p tests --features soak --test scenarios
 //! ```
 
+mod cold_start;
+mod invalid;
+mod mistakes;
 mod outage;
+mod reconnect;
+mod refusal;
+mod restart;
 mod silence;
+mod size;
 mod stage;

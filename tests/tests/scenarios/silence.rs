@@ -10,7 +10,7 @@ use tests::{Scenario, within};
 use xds_client::Options;
 use xds_client::protocol::BackoffPolicy;
 
-use crate::stage::{Stage, assert_all_acked, assert_spaced, until_lost, until_version};
+use crate::stage::{Stage, assert_all_acked, assert_spaced, at, until_lost, until_version};
 
 /// What is unusual about the scenario: how the silence begins and ends.
 enum Silence {
@@ -46,9 +46,7 @@ async fn survive(scenario: &Scenario, silence: &Silence) {
         backoff,
         ..Options::default()
     };
-    let mut bootstrap = stage.control.bootstrap("n1");
-    bootstrap["xds_servers"][0]["server_uri"] = relay.address.to_string().into();
-    let client = MeshClient::with(&bootstrap, options);
+    let client = MeshClient::with(&at(relay.address, stage.control.bootstrap("n1")), options);
     until_version(&client, "v1", Duration::from_secs(10)).await;
     let load = Paced::start(&client.channel, scenario.pick(100, 1000));
 

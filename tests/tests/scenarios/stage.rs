@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tests::mesh::MeshClient;
 use tests::yaml::{self, Endpoint};
 use tests::{ConfigDir, ControlServer, Greeter, within};
@@ -19,22 +20,31 @@ impl Stage {
         let config = ConfigDir::new();
         let endpoints = [Endpoint::new(greeters[0].address, "v1"), Endpoint::new(greeters[1].address, "v2")];
         config.write("service.yaml", &yaml::service(&endpoints));
-        let stage = Self { control: ControlServer::start(config).await, greeters };
-        stage.route_to("v1");
-        stage
+        config.write("route.yaml", &route("v1"));
+        Self { control: ControlServer::start(config).await, greeters }
     }
 
     /// From now on, or from when the control-server is back.
     pub(crate) fn route_to(&self, version: &str) {
-        let rule = format!("{{{}}}", yaml::split(&[(version, 100)]));
-        self.control.config.write("route.yaml", &yaml::routes(&[&rule]));
+        self.control.config.write("route.yaml", &route(version));
     }
 
     /// Every stream that the control-server has.
     pub(crate) async fn streams(&self) -> usize {
-        let clients: serde_json::Value = self.control.admin("/v1/clients").await;
+        let clients: Value = self.control.admin("/v1/clients").await;
         clients["clients"].as_array().expect("a list of clients").len()
     }
+}
+
+/// This bootstrap with the control-server at another address.
+pub(crate) fn at(address: impl ToString, mut bootstrap: Value) -> Value {
+    bootstrap["xds_servers"][0]["server_uri"] = address.to_string().into();
+    bootstrap
+}
+
+/// Everything to this version.
+pub(crate) fn route(version: &str) -> String {
+    yaml::routes(&[&format!("{{{}}}", yaml::split(&[(version, 100)]))])
 }
 
 /// Waits for the first answer of this version; gives how long that took.

@@ -1,0 +1,127 @@
+//! Scenario 22: a very large response, and one that is too large.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use envoy_types::pb::envoy::config::core::v3::Metadata;
+use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use envoy_types::pb::google::protobuf::value::Kind;
+use envoy_types::pb::google::protobuf::{Struct, Value};
+use mesh_core::config::Discovery;
+use mesh_core::runtime::{ConfigSource, ConfigWatch, Target};
+use prost::Message;
+use tests::ads::samples::{self, pack};
+use tests::ads::{AdsServer, CLUSTER, ENDPOINTS, LISTENER, ROUTES};
+use tests::load::Load;
+use tests::mesh::MeshClient;
+use tests::{Greeter, Scenario, eventually, within, yaml};
+use xds_client::Options;
+use xds_client::protocol::BackoffPolicy;
+
+use crate::stage::assert_spaced;
+
+/// So many endpoints at addresses of the loopback network, with so many bytes of metadata each.
+fn many(count: usize, padding: usize) -> ClusterLoadAssignment {
+    let addresses = (0..count).map(|number| {
+        let offset = u32::try_from(number).unwrap();
+        SocketAddr::from((Ipv4Addr::from_bits(Ipv4Addr::new(127, 1, 0, 0).to_bits() + offset), 1))
+    });
+    let mut assignment = samples::endpoints("many", addresses);
+    let text = Value { kind: Some(Kind::StringValue("x".repeat(padding))) };
+    let fields = Struct { fields: [("padding".to_owned(), text)].into() };
+    let metadata = Metadata { filter_metadata: [("tests".to_owned(), fields)].into(), ..Metadata::default() };
+    for endpoint in &mut assignment.endpoints[0].lb_endpoints {
+        endpoint.metadata = Some(metadata.clone());
+    }
+    assignment
+}
+
+fn endpoints_in_use(watch: &mut ConfigWatch) -> usize {
+    let Some(Ok(config)) = watch.borrow_and_update().config else { return 0 };
+    let Some(Ok(cluster)) = config.clusters().get("many") else { return 0 };
+    match &cluster.discovery {
+        Discovery::Endpoints(Ok(set)) => {
+            let localities = set.priorities.iter().flat_map(|priority| &priority.localities);
+            localities.map(|locality| locality.endpoints.len()).sum()
+        }
+        _ => 0,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_response_over_the_limit_is_explained_and_not_asked_for_in_a_loop() {
+    let scenario = Scenario::begin("22 large response").await;
+    let (count, padding, limit) = scenario.pick((5_000, 300, 2 << 20), (50_000, 330, 24 << 20));
+    let greeter = Greeter::start("only", "v1").await;
+    let server = AdsServer::start().await;
+    let target = format!("{}:{}", yaml::HOST, yaml::PORT);
+    let put = |assignment: ClusterLoadAssignment, version| {
+        let few = samples::endpoints("few", [greeter.address]);
+        let of = |assignment: ClusterLoadAssignment| (assignment.cluster_name.clone(), pack(assignment));
+        server.put(ENDPOINTS, version, [of(few), of(assignment)]);
+    };
+    let listeners = [target.as_str(), "many"];
+    let listen = |name: &str| (name.to_owned(), pack(samples::listener(name, name)));
+    server.put(LISTENER, "1", listeners.map(listen));
+    let route =
+        |name: &str, cluster: &str| (name.to_owned(), pack(samples::routes(name, &[cluster.to_owned()])));
+    server.put(ROUTES, "1", [route(&target, "few"), route("many", "many")]);
+    server.put(CLUSTER, "1", ["few", "many"].map(|name| (name.to_owned(), pack(samples::cluster(name, "")))));
+    put(many(10, 0), "small");
+    let backoff = BackoffPolicy {
+        initial: scenario.pick(Duration::from_millis(300), Duration::from_secs(1)),
+        ..BackoffPolicy::default()
+    };
+    let client = MeshClient::with(
+        &server.bootstrap("n1"),
+        Options { max_message_size: limit, backoff, ..Options::default() },
+    );
+    let mut watch = client.xds.watch(&Target::new("many")).unwrap();
+    let load = Load::start(&client.channel, 2);
+    let mut in_use = async |count| {
+        let probe = async || match endpoints_in_use(&mut watch) {
+            found if found == count => Ok(()),
+            found => Err(format!("{found} of {count} endpoints, {:?}", client.xds.status().outage)),
+        };
+        within(Duration::from_secs(30), "all endpoints are in use", probe).await.1
+    };
+    in_use(10).await;
+    let large = many(count, padding);
+    let size = large.encoded_len();
+    assert!(size < limit && size > limit / 2, "{size} bytes");
+    put(large, "large");
+    let applied = in_use(count).await;
+
+    put(many(2 * count, padding), "too large");
+    let sent = Instant::now();
+    let said = eventually("the client says why", async || {
+        let status = client.xds.status();
+        let text = status.outage.clone().ok_or_else(|| format!("{status:?}"))?;
+        let parts = [ENDPOINTS, &limit.to_string(), "max_message_size"];
+        if parts.iter().all(|part| text.contains(part)) { Ok(text) } else { Err(text) }
+    })
+    .await;
+    let figures = said.split(|letter: char| !letter.is_ascii_digit()).filter_map(|word| word.parse().ok());
+    assert!(figures.into_iter().any(|figure: usize| figure > 2 * size - size / 10), "the size: {said}");
+    tokio::time::sleep(scenario.pick(Duration::from_secs(3), Duration::from_secs(30))).await;
+    let streams: Vec<_> = server.streams().into_iter().filter(|opened| *opened > sent).collect();
+    assert!(!streams.is_empty(), "it is tried again");
+    assert_spaced(&streams, &backoff);
+    assert_eq!(endpoints_in_use(&mut watch), count, "what was accepted stays in use");
+
+    put(many(20, 0), "small again");
+    let mut in_use = async |count| {
+        let probe = async || match endpoints_in_use(&mut watch) {
+            found if found == count => Ok(()),
+            found => Err(format!("{found} endpoints")),
+        };
+        within(Duration::from_secs(60), "the next one is used", probe).await.1
+    };
+    in_use(20).await;
+    let tally = load.stop().await;
+    assert_eq!(tally.failures.first(), None, "of {} failures", tally.failures.len());
+    scenario.figure("applied", format_args!("{size} bytes, {count} endpoints, in {applied:.2?}"));
+    scenario.figure("refused", said);
+    scenario.figure("streams meanwhile", streams.len());
+    scenario.figure("calls meanwhile, 0 failed", tally.calls);
+}
