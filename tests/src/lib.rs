@@ -4,8 +4,10 @@
 
 pub mod ads;
 mod binary;
+pub mod client_process;
 mod config_dir;
 mod control_server;
+pub mod dns;
 pub mod envoy;
 mod greeter;
 pub mod load;

@@ -6,9 +6,12 @@
 //! cargo test --release -p tests --features soak --test scenarios
 //! ```
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 mod cold_start;
 mod invalid;
 mod mistakes;
+mod names;
 mod outage;
 mod reconnect;
 mod refusal;

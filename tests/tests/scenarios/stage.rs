@@ -1,5 +1,6 @@
 //! What most scenarios begin with: endpoints, a control-server that knows them, and a client that uses both.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -37,7 +38,7 @@ impl Stage {
 }
 
 /// This bootstrap with the control-server at another address.
-pub(crate) fn at(address: impl ToString, mut bootstrap: Value) -> Value {
+pub(crate) fn at(address: SocketAddr, mut bootstrap: Value) -> Value {
     bootstrap["xds_servers"][0]["server_uri"] = address.to_string().into();
     bootstrap
 }

@@ -4,8 +4,8 @@
 
 mod connection;
 mod control;
-mod endpoint;
 mod echo;
+mod endpoint;
 mod grpc;
 mod load_report;
 mod load_report_grpc;
