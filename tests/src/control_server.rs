@@ -1,6 +1,7 @@
 //! A real control-server over a folder of configuration.
 
-use std::net::SocketAddr;
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Command;
 
 use serde::Deserialize;
@@ -29,6 +30,8 @@ pub struct ControlServer {
     pub addresses: Addresses,
     /// What it reads.
     pub config: ConfigDir,
+    /// What stands before its command.
+    front: Vec<String>,
 }
 
 impl ControlServer {
@@ -37,9 +40,18 @@ impl ControlServer {
     /// # Panics
     /// When it does not start.
     pub async fn start(config: ConfigDir) -> Self {
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (process, addresses) = launch(&config, Addresses { xds: any, admin: any }).await;
-        Self { process, addresses, config }
+        Self::start_at(Ipv4Addr::LOCALHOST.into(), config, &[]).await
+    }
+
+    /// The same on free ports of this address, with a command in front, which must run what is appended to it.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_at(address: IpAddr, config: ConfigDir, front: &[&str]) -> Self {
+        let any = SocketAddr::from((address, 0));
+        let front: Vec<_> = front.iter().map(|word| (*word).to_owned()).collect();
+        let (process, addresses) = launch(&config, Addresses { xds: any, admin: any }, &front).await;
+        Self { process, addresses, config, front }
     }
 
     /// Kills it with SIGKILL.
@@ -55,7 +67,7 @@ impl ControlServer {
     /// # Panics
     /// When it does not start.
     pub async fn restart(&mut self) {
-        (self.process, _) = launch(&self.config, self.addresses).await;
+        (self.process, _) = launch(&self.config, self.addresses, &self.front).await;
     }
 
     /// Starts it again where it was, although it cannot: waits for its end, and gives what it has said.
@@ -63,7 +75,7 @@ impl ControlServer {
     /// # Panics
     /// When it runs all the same.
     pub async fn fail_to_restart(&mut self) -> String {
-        self.process = spawn(&self.config, self.addresses);
+        self.process = spawn(&self.config, self.addresses, &self.front);
         let status = self.process.wait().await;
         assert!(!status.success(), "it ended as if all were well:\n{}", self.process.output());
         self.process.output()
@@ -102,10 +114,10 @@ impl ControlServer {
     }
 }
 
-async fn launch(config: &ConfigDir, addresses: Addresses) -> (Process, Addresses) {
+async fn launch(config: &ConfigDir, addresses: Addresses, front: &[String]) -> (Process, Addresses) {
     let ready = config.beside(READY);
     drop(std::fs::remove_file(&ready));
-    let mut process = spawn(config, addresses);
+    let mut process = spawn(config, addresses, front);
     let addresses = eventually("the control-server is ready", async || {
         assert!(process.is_running(), "the control-server has ended:\n{}", process.output());
         let text = std::fs::read_to_string(&ready).map_err(|_| process.output())?;
@@ -115,9 +127,11 @@ async fn launch(config: &ConfigDir, addresses: Addresses) -> (Process, Addresses
     (process, addresses)
 }
 
-fn spawn(config: &ConfigDir, addresses: Addresses) -> Process {
-    let mut command = Command::new(workspace_binary("control-server", "control-server"));
-    command.arg("serve").arg("--config-dir").arg(config.path());
+fn spawn(config: &ConfigDir, addresses: Addresses, front: &[String]) -> Process {
+    let server = workspace_binary("control-server", "control-server");
+    let mut words = front.iter().map(OsString::from).chain([server.into()]);
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words).arg("serve").arg("--config-dir").arg(config.path());
     command.arg("--data-dir").arg(config.beside("data")).arg("--ready-file").arg(config.beside(READY));
     command.args(["--xds", &addresses.xds.to_string(), "--admin", &addresses.admin.to_string()]);
     Process::start("control-server", command)

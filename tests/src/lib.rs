@@ -12,6 +12,7 @@ pub mod envoy;
 mod greeter;
 pub mod load;
 pub mod mesh;
+pub mod network;
 pub mod node;
 pub mod paced;
 mod process;

@@ -10,9 +10,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// How the network behaves.
+/// How the network behaves that the relay plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Network {
+pub enum Condition {
     /// Bytes arrive, this much later.
     Open(Duration),
     /// No byte arrives on either side, nor does the end of a connection, and nobody is told. New connections are taken by
@@ -29,8 +29,8 @@ pub enum Network {
 pub struct Relay {
     /// Where to connect instead.
     pub address: SocketAddr,
-    wanted: watch::Sender<Network>,
-    reached: watch::Receiver<Network>,
+    wanted: watch::Sender<Condition>,
+    reached: watch::Receiver<Condition>,
     arrivals: Arc<Mutex<Vec<Instant>>>,
     task: JoinHandle<()>,
 }
@@ -43,7 +43,7 @@ impl Relay {
     pub async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound address");
-        let open = Network::Open(Duration::ZERO);
+        let open = Condition::Open(Duration::ZERO);
         let (wanted, network) = watch::channel(open);
         let (report, reached) = watch::channel(open);
         let arrivals = Arc::<Mutex<Vec<Instant>>>::default();
@@ -55,9 +55,9 @@ impl Relay {
     ///
     /// # Panics
     /// When the relay cannot have its port back.
-    pub async fn set(&mut self, network: Network) {
-        self.wanted.send_replace(network);
-        self.reached.wait_for(|reached| *reached == network).await.expect("the relay listens again");
+    pub async fn set(&mut self, condition: Condition) {
+        self.wanted.send_replace(condition);
+        self.reached.wait_for(|reached| *reached == condition).await.expect("the relay listens again");
     }
 
     /// Opens the network again.
@@ -65,7 +65,7 @@ impl Relay {
     /// # Panics
     /// As [`set`](Self::set).
     pub async fn open(&mut self) {
-        self.set(Network::Open(Duration::ZERO)).await;
+        self.set(Condition::Open(Duration::ZERO)).await;
     }
 
     /// When each connection arrived, except while refusing.
@@ -89,8 +89,8 @@ impl Drop for Relay {
 struct Side {
     address: SocketAddr,
     target: SocketAddr,
-    network: watch::Receiver<Network>,
-    report: watch::Sender<Network>,
+    network: watch::Receiver<Condition>,
+    report: watch::Sender<Condition>,
     arrivals: Arc<Mutex<Vec<Instant>>>,
 }
 
@@ -101,7 +101,7 @@ impl Side {
         let mut connections = JoinSet::new();
         loop {
             let network = *self.network.borrow_and_update();
-            if network == Network::Refusing {
+            if network == Condition::Refusing {
                 listener = None;
             } else if listener.is_none() {
                 let Ok(again) = TcpListener::bind(self.address).await else { return };
@@ -127,7 +127,7 @@ impl Side {
 }
 
 /// One connection, from its arrival to its end.
-async fn relay(mut client: TcpStream, target: SocketAddr, mut network: watch::Receiver<Network>) {
+async fn relay(mut client: TcpStream, target: SocketAddr, mut network: watch::Receiver<Condition>) {
     if !pump::until_open(&mut network).await {
         return reset(&client);
     }

@@ -7,23 +7,23 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::Network;
+use super::Condition;
 
 /// The connection is to be reset.
 #[derive(Debug)]
 pub(super) struct Reset;
 
 /// Waits for an open network. `false`: connections are reset.
-pub(super) async fn until_open(network: &mut watch::Receiver<Network>) -> bool {
-    let settled = |network: &Network| *network != Network::Silent;
-    network.wait_for(settled).await.is_ok_and(|network| matches!(*network, Network::Open(_)))
+pub(super) async fn until_open(network: &mut watch::Receiver<Condition>) -> bool {
+    let settled = |network: &Condition| *network != Condition::Silent;
+    network.wait_for(settled).await.is_ok_and(|network| matches!(*network, Condition::Open(_)))
 }
 
 /// Carries bytes until the sender has ended.
 pub(super) async fn pump(
     from: ReadHalf<'_>,
     to: WriteHalf<'_>,
-    network: watch::Receiver<Network>,
+    network: watch::Receiver<Condition>,
 ) -> Result<(), Reset> {
     // Bounded, so that a slow receiver slows the sender.
     let (sender, receiver) = mpsc::channel(IN_FLIGHT);
@@ -35,7 +35,7 @@ type Chunk = (Instant, Vec<u8>);
 async fn read(
     mut from: ReadHalf<'_>,
     sender: mpsc::Sender<Chunk>,
-    mut network: watch::Receiver<Network>,
+    mut network: watch::Receiver<Condition>,
 ) -> Result<(), Reset> {
     loop {
         let delay = open(&mut network).await?;
@@ -58,7 +58,7 @@ async fn read(
 async fn write(
     mut to: WriteHalf<'_>,
     mut receiver: mpsc::Receiver<Chunk>,
-    mut network: watch::Receiver<Network>,
+    mut network: watch::Receiver<Condition>,
 ) -> Result<(), Reset> {
     while let Some((due, chunk)) = receiver.recv().await {
         sleep_until(due).await;
@@ -75,18 +75,18 @@ async fn write(
     Ok(())
 }
 
-async fn open(network: &mut watch::Receiver<Network>) -> Result<Duration, Reset> {
+async fn open(network: &mut watch::Receiver<Condition>) -> Result<Duration, Reset> {
     match until_open(network).await {
         true => match *network.borrow_and_update() {
-            Network::Open(delay) => Ok(delay),
+            Condition::Open(delay) => Ok(delay),
             _ => Ok(Duration::ZERO),
         },
         false => Err(Reset),
     }
 }
 
-async fn reset(mut network: watch::Receiver<Network>) {
-    let resets = |network: &Network| matches!(network, Network::Reset | Network::Refusing);
+async fn reset(mut network: watch::Receiver<Condition>) {
+    let resets = |network: &Condition| matches!(network, Condition::Reset | Condition::Refusing);
     drop(network.wait_for(resets).await);
 }
 

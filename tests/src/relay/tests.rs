@@ -43,7 +43,7 @@ async fn a_silent_network_keeps_what_was_sent_until_it_is_open_again() {
     let mut relay = Relay::start(echo().await).await;
     let mut before = TcpStream::connect(relay.address).await.unwrap();
     ask(&mut before).await.unwrap();
-    relay.set(Network::Silent).await;
+    relay.set(Condition::Silent).await;
     let mut during = TcpStream::connect(relay.address).await.unwrap();
     assert!(timeout(WHILE, ask(&mut before)).await.is_err());
     assert!(timeout(WHILE, ask(&mut during)).await.is_err());
@@ -57,12 +57,12 @@ async fn connections_are_reset_and_refused() {
     let mut relay = Relay::start(echo().await).await;
     let mut stream = TcpStream::connect(relay.address).await.unwrap();
     ask(&mut stream).await.unwrap();
-    relay.set(Network::Reset).await;
+    relay.set(Condition::Reset).await;
     assert_eq!(stream.read_u8().await.unwrap_err().kind(), ErrorKind::ConnectionReset);
     let mut stream = TcpStream::connect(relay.address).await.unwrap();
     assert!(ask(&mut stream).await.is_err());
     assert_eq!(relay.arrivals_since(Instant::now()), 0);
-    relay.set(Network::Refusing).await;
+    relay.set(Condition::Refusing).await;
     let refused = TcpStream::connect(relay.address).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     relay.open().await;
@@ -72,7 +72,7 @@ async fn connections_are_reset_and_refused() {
 #[tokio::test]
 async fn a_slow_network_delays_both_ways() {
     let mut relay = Relay::start(echo().await).await;
-    relay.set(Network::Open(WHILE)).await;
+    relay.set(Condition::Open(WHILE)).await;
     let mut stream = TcpStream::connect(relay.address).await.unwrap();
     let began = Instant::now();
     ask(&mut stream).await.unwrap();

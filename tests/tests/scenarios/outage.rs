@@ -6,9 +6,9 @@ use examples::greeter::HelloRequest;
 use mesh_tonic::WaitForReady;
 use tests::mesh::MeshClient;
 use tests::paced::Paced;
-use tests::relay::{Network, Relay};
+use tests::relay::{Condition, Relay};
 use tests::yaml::{self, Endpoint};
-use tests::{ConfigDir, ControlServer, Greeter, Scenario, within};
+use tests::{ConfigDir, ControlServer, Greeter, Scenario, eventually, within};
 use tokio::net::TcpListener;
 use tonic::{Code, Request};
 use xds_client::Options;
@@ -46,7 +46,7 @@ async fn a_killed_control_server_costs_nothing_and_is_heard_again_when_it_is_bac
     }
     let (p99_before, p99) = (before.percentile(99.0), without.percentile(99.0));
     // What a busy machine adds to one of the two is no fault of the client.
-    let noise = scenario.pick(Duration::from_millis(100), Duration::from_millis(1));
+    let noise = scenario.pick(Duration::from_secs(1), Duration::from_millis(1));
     assert!(p99 <= p99_before.mul_f64(1.1) + noise, "{p99_before:?} before, {p99:?} without");
     scenario.figure("connected=0 after", format_args!("{lost:.2?}"));
     scenario.figure("calls without it, 0 failed", without.times.len());
@@ -68,22 +68,29 @@ async fn endpoints_that_refuse_or_reset_cost_no_call_without_a_control_server() 
     let client = MeshClient::of(&control);
     client.hello().await.unwrap();
     control.kill().await;
-    dying.set(Network::Reset).await;
+    dying.set(Condition::Reset).await;
     let died = Instant::now();
+    // A call that was in flight then would be lost with good reason: nobody knows how far it came.
+    eventually("its death is noticed", async || match dying.arrivals_since(died) {
+        0 => Err("nobody has tried to connect again".to_owned()),
+        _ => Ok(()),
+    })
+    .await;
+    let calls = scenario.pick(3_000, 10_000);
     let mut greeter = client.greeter();
     let mut failures = Vec::new();
-    for _ in 0..10_000 {
+    for _ in 0..calls {
         if let Err(status) = greeter.say_hello(HelloRequest { name: "x".to_owned(), count: 1 }).await {
             failures.push(status.to_string());
         }
     }
-    assert!(failures.is_empty(), "{} of 10,000 failed, first: {}", failures.len(), failures[0]);
+    assert_eq!(failures.first(), None, "{} of {calls} failed", failures.len());
     let (attempts, seconds) = (dying.arrivals_since(died), died.elapsed().as_secs_f64());
     // The shortest wait is 0.8 s, and each is longer than the one before.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few seconds")]
     let allowed = 2 + (seconds / 0.8) as usize;
     assert!(attempts <= allowed, "{attempts} attempts to connect in {seconds:.1} s");
-    scenario.figure("calls, 0 failed", 10_000);
+    scenario.figure("calls, 0 failed", calls);
     scenario.figure("attempts to connect to the dead one", format_args!("{attempts} in {seconds:.1} s"));
 }
 

@@ -1,6 +1,6 @@
 //! What most scenarios begin with: endpoints, a control-server that knows them, and a client that uses both.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -17,12 +17,17 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn start() -> Self {
+        Self::start_at(Ipv4Addr::LOCALHOST.into(), &[]).await
+    }
+
+    /// The control-server at another address, with a command in front.
+    pub(crate) async fn start_at(address: IpAddr, front: &[&str]) -> Self {
         let greeters = [Greeter::start("one", "v1").await, Greeter::start("two", "v2").await];
         let config = ConfigDir::new();
         let endpoints = [Endpoint::new(greeters[0].address, "v1"), Endpoint::new(greeters[1].address, "v2")];
         config.write("service.yaml", &yaml::service(&endpoints));
         config.write("route.yaml", &route("v1"));
-        Self { control: ControlServer::start(config).await, greeters }
+        Self { control: ControlServer::start_at(address, config, front).await, greeters }
     }
 
     /// From now on, or from when the control-server is back.
