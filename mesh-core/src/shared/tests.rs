@@ -1,10 +1,10 @@
-//! Lists compared with plain vectors.
+//! Lists and tables compared with plain vectors.
 
 use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::SharedList;
+use super::{SharedList, SharedTable};
 
 fn list(elements: &[u32]) -> SharedList<u32> {
     elements.iter().copied().collect()
@@ -100,6 +100,48 @@ proptest! {
         prop_assert_eq!(&last, &list(&numbers));
         check(&first, &last)?;
         check(&last, &list(&numbers[numbers.len() / 2..]))?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// A table has the elements of a vector that was changed the same way, and its clones those of that moment.
+    #[test]
+    fn a_table_is_a_vector_whose_clones_stay_as_they_are(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), 0_u8..8, any::<bool>()), 0..600),
+    ) {
+        let (mut table, mut numbers) = (SharedTable::default(), Vec::new());
+        let mut clones = Vec::new();
+        for (number, (at, what, is_cloned)) in (0_u32..).zip(&edits) {
+            match what {
+                0..=4 => {
+                    numbers.push(number);
+                    table.push(number);
+                }
+                _ if numbers.is_empty() => table.swap_remove(0),
+                5 => {
+                    let at = at.index(numbers.len());
+                    numbers[at] = number;
+                    table.set(at, number);
+                }
+                _ => {
+                    let at = at.index(numbers.len());
+                    numbers.swap_remove(at);
+                    table.swap_remove(at);
+                }
+            }
+            if *is_cloned {
+                clones.push((table.clone(), numbers.clone()));
+            }
+        }
+        table.set(numbers.len(), 7);
+        clones.push((table, numbers));
+        for (table, numbers) in clones {
+            prop_assert!(table.iter().eq(&numbers));
+            prop_assert_eq!(table.len(), numbers.len());
+            prop_assert!((0..=numbers.len()).all(|at| table.get(at) == numbers.get(at)));
+        }
     }
 }
 

@@ -167,10 +167,6 @@ impl Members {
         self.by_id.get(&id).copied()
     }
 
-    pub(super) fn is_ready(&self, id: EndpointId) -> bool {
-        self.by_id.get(&id).is_some_and(|at| self.list[*at].phase == Phase::Ready)
-    }
-
     pub(super) fn list(&self) -> &[Member] {
         &self.list
     }

@@ -31,6 +31,7 @@ mod priority;
 mod ready;
 mod ring_hash;
 mod round_robin;
+mod shuffle;
 #[cfg(test)]
 mod tests;
 mod weight;

@@ -14,14 +14,20 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rand::{Rng, RngExt};
+use rand::Rng;
+
+use crate::shared::Changes;
 
 use super::connectivity::Phase;
+use super::difference::difference;
 use super::failure::no_endpoint;
 use super::members::Members;
 use super::picker::{Failing, Waiting};
+use super::shuffle::shuffle;
 use super::weight::flattened;
-use super::{Balancer, Command, Connectivity, EndpointId, LbEndpoint, LbUpdate, Pick, PickContext, Picker};
+use super::{
+    Balancer, Command, Connectivity, EndpointId, LbEndpoint, LbLocality, LbUpdate, Pick, PickContext, Picker,
+};
 
 /// LB-69: how long an attempt has before the next endpoint is tried beside it.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -30,7 +36,13 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(super) struct PickFirst {
     is_shuffled: bool,
+    /// Of the last update.
+    localities: Vec<LbLocality>,
+    /// Those of an earlier update while [`is_behind`](Self::is_behind).
     members: Members,
+    /// While one endpoint takes every call, or none is wanted, nobody asks for the others: they are taken up when
+    /// somebody does.
+    is_behind: bool,
     stage: Stage,
     note: Option<Arc<str>>,
     commands: VecDeque<Command>,
@@ -62,11 +74,35 @@ impl PickFirst {
     pub(super) fn new(is_shuffled: bool) -> Self {
         Self {
             is_shuffled,
+            localities: Vec::new(),
             members: Members::default(),
+            is_behind: false,
             stage: Stage::Pass(Pass::default()),
             note: None,
             commands: VecDeque::new(),
             is_changed: true,
+        }
+    }
+
+    /// Takes up the last update.
+    fn catch_up(&mut self, rng: &mut dyn Rng) {
+        if !std::mem::take(&mut self.is_behind) {
+            return;
+        }
+        let mut endpoints = flattened(&self.localities);
+        if self.is_shuffled {
+            shuffle(&mut endpoints, rng);
+        }
+        self.members.replace(endpoints);
+    }
+
+    /// Whether nothing else than the list is different with these localities.
+    fn is_settled_with(&self, localities: &[LbLocality]) -> bool {
+        match self.stage {
+            // LB-72: the selected endpoint keeps its connection
+            Stage::Selected(id) => is_kept(id, &difference(&self.localities, localities)),
+            Stage::Idle => localities.iter().any(|locality| !locality.endpoints.is_empty()),
+            Stage::Pass(_) | Stage::Failed => false,
         }
     }
 
@@ -159,30 +195,30 @@ impl PickFirst {
 
 impl Balancer for PickFirst {
     fn update(&mut self, now: Instant, update: LbUpdate, rng: &mut dyn Rng) {
-        let mut endpoints = flattened(&update.priorities.concat());
-        if self.is_shuffled {
-            shuffle(&mut endpoints, rng);
+        let localities: Vec<_> = update.priorities.into_iter().flatten().collect();
+        let is_settled = self.is_settled_with(&localities);
+        (self.localities, self.note, self.is_behind) = (localities, update.note, true);
+        if is_settled {
+            return;
         }
-        self.members.replace(endpoints);
-        self.note = update.note;
+        self.catch_up(rng);
         self.is_changed = true;
-        match self.stage {
-            // LB-72: the selected endpoint keeps its connection
-            Stage::Selected(id) if self.members.is_ready(id) => {}
-            _ if self.members.list().is_empty() => self.stage = Stage::Failed,
-            Stage::Idle => {}
-            Stage::Pass(_) | Stage::Failed | Stage::Selected(_) => self.begin_pass(now),
+        match self.members.list().is_empty() {
+            true => self.stage = Stage::Failed,
+            false => self.begin_pass(now),
         }
     }
 
-    fn on_connectivity(&mut self, now: Instant, id: EndpointId, state: Connectivity, _rng: &mut dyn Rng) {
+    fn on_connectivity(&mut self, now: Instant, id: EndpointId, state: Connectivity, rng: &mut dyn Rng) {
+        self.catch_up(rng);
         if let Some(change) = self.members.report(id, &state) {
             self.on_change(now, id, state.phase(), change.at);
         }
     }
 
-    fn exit_idle(&mut self, now: Instant, _rng: &mut dyn Rng) {
+    fn exit_idle(&mut self, now: Instant, rng: &mut dyn Rng) {
         if matches!(self.stage, Stage::Idle) {
+            self.catch_up(rng);
             self.begin_pass(now);
         }
     }
@@ -238,28 +274,12 @@ impl Picker for Selected {
     }
 }
 
-/// LB-42: a random order in which heavier endpoints tend to stand first: by `u^(1/weight)`, descending.
-fn shuffle(endpoints: &mut [LbEndpoint], rng: &mut dyn Rng) {
-    endpoints.sort_by_cached_key(|endpoint| {
-        // the logarithm has the same order, and does not run out of digits
-        let key = (1.0 - rng.random::<f64>()).ln() / f64::from(endpoint.weight);
-        std::cmp::Reverse(Key(key))
-    });
-}
-
-#[derive(Debug, PartialEq)]
-struct Key(f64);
-
-impl Eq for Key {}
-
-impl Ord for Key {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
-impl PartialOrd for Key {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
+/// Whether an endpoint is there before and after these changes.
+fn is_kept(id: EndpointId, changes: &Changes<'_, LbEndpoint>) -> bool {
+    let identity = |endpoint: &&&LbEndpoint| endpoint.addresses.identity();
+    let of = |endpoints: &[&LbEndpoint]| {
+        endpoints.iter().find(|endpoint| endpoint.id == id).as_ref().map(identity)
+    };
+    let removed = of(&changes.removed);
+    removed.is_none() || removed == of(&changes.added)
 }

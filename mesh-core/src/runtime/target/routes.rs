@@ -59,7 +59,9 @@ impl Routes {
 
     /// Whether compiling `config` would give the same again.
     pub(super) fn are_those_of(&self, config: &MeshConfig) -> bool {
-        Arc::ptr_eq(&self.virtual_hosts, config.virtual_hosts())
+        let (own, others) = (&self.virtual_hosts, config.virtual_hosts());
+        own.len() == others.len()
+            && own.iter().zip(others.iter()).all(|(own, other)| Arc::ptr_eq(own, other))
             && self.max_stream_duration == config.max_stream_duration()
     }
 

@@ -13,6 +13,7 @@
 
 mod child;
 mod names;
+mod owned;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -20,16 +21,16 @@ use std::time::Instant;
 
 use rand::Rng;
 
-use crate::config::{EndpointAddresses, LbPolicy, LocalityPolicy};
+use crate::config::{LbPolicy, LocalityPolicy};
 
 use super::difference::{are_same, difference};
 use super::failure::no_endpoint;
-use super::id_map::IdMap;
 use super::locality::WeightedLocalities;
 use super::picker::{Failing, Waiting};
 use super::{Balancer, Command, Connectivity, EndpointId, LbEndpoint, LbLocality, LbUpdate, Picker, leaf};
 use child::Child;
 use names::{ChildName, ChildNames};
+use owned::Owned;
 
 /// The priorities of a cluster.
 #[derive(Debug)]
@@ -41,9 +42,7 @@ pub(super) struct Priority {
     levels: Vec<Level>,
     /// Only those that have been needed (LB-07).
     children: BTreeMap<ChildName, Child>,
-    endpoints: IdMap<Endpoint>,
-    /// Counts updates.
-    round: u64,
+    endpoints: Owned,
     selected: Option<ChildName>,
     note: Option<Arc<str>>,
     commands: VecDeque<Command>,
@@ -57,16 +56,6 @@ struct Level {
     localities: Vec<LbLocality>,
 }
 
-/// What is told to a balancer that gets an endpoint which is not new to the cluster.
-#[derive(Debug)]
-struct Endpoint {
-    owner: ChildName,
-    identity: EndpointAddresses,
-    state: Connectivity,
-    /// The round that has named its owner last.
-    owned: u64,
-}
-
 impl Priority {
     pub(super) fn new(policy: LbPolicy, localities: LocalityPolicy) -> Self {
         Self {
@@ -75,8 +64,7 @@ impl Priority {
             names: ChildNames::default(),
             levels: Vec::new(),
             children: BTreeMap::new(),
-            endpoints: IdMap::default(),
-            round: 0,
+            endpoints: Owned::default(),
             selected: None,
             note: None,
             commands: VecDeque::new(),
@@ -96,7 +84,7 @@ impl Priority {
         let update = LbUpdate { priorities: vec![localities.clone()], note: self.note.clone() };
         child.balancer.update(now, update, rng);
         for endpoint in new {
-            match self.endpoints.get(&endpoint.id).map(|known| &known.state) {
+            match self.endpoints.get(endpoint.id).map(|known| &known.state) {
                 None | Some(Connectivity::Idle) => {}
                 Some(state) => child.balancer.on_connectivity(now, endpoint.id, state.clone(), rng),
             }
@@ -118,7 +106,7 @@ impl Priority {
         let Some(child) = self.children.get_mut(&name) else { return };
         while let Some(command) = child.balancer.poll_command() {
             if let Command::Disconnect(id) = command
-                && let Some(endpoint) = self.endpoints.get_mut(&id)
+                && let Some(endpoint) = self.endpoints.get_mut(id)
             {
                 endpoint.state = Connectivity::Idle;
             }
@@ -175,34 +163,18 @@ impl Priority {
         let count = self.children.len();
         self.children.retain(|_, child| !child.is_retired(now));
         if self.children.len() < count {
-            let endpoints: Vec<_> = self.endpoints.keys().copied().collect();
-            self.release_orphans(endpoints);
+            self.release_orphans(self.endpoints.ids());
         }
     }
 
     /// Gives up the connections of those of these endpoints whose priority has no balancer.
     fn release_orphans(&mut self, endpoints: impl IntoIterator<Item = EndpointId>) {
         for id in endpoints {
-            let Some(known) = self.endpoints.get_mut(&id) else { continue };
+            let Some(known) = self.endpoints.get_mut(id) else { continue };
             if !matches!(known.state, Connectivity::Idle) && !self.children.contains_key(&known.owner) {
                 known.state = Connectivity::Idle;
                 self.commands.push_back(Command::Disconnect(id));
             }
-        }
-    }
-
-    fn own(&mut self, owner: ChildName, endpoint: &LbEndpoint) {
-        let identity = endpoint.addresses.identity();
-        let known = self.endpoints.remove(&endpoint.id).filter(|known| known.identity == identity);
-        let state = known.map_or(Connectivity::Idle, |known| known.state);
-        self.endpoints.insert(endpoint.id, Endpoint { owner, identity, state, owned: self.round });
-    }
-
-    /// Forgets an endpoint, unless it has been moved.
-    fn disown(&mut self, owner: ChildName, id: EndpointId) {
-        let is_gone = |known: &Endpoint| known.owner == owner && known.owned != self.round;
-        if self.endpoints.get(&id).is_some_and(is_gone) {
-            self.endpoints.remove(&id);
         }
     }
 }
@@ -212,7 +184,7 @@ impl Balancer for Priority {
         let LbUpdate { priorities, note } = update;
         let is_note_new = std::mem::replace(&mut self.note, note) != self.note;
         self.is_changed = true;
-        self.round += 1;
+        self.endpoints.begin_round();
         let names = self.names.assign(&priorities);
         let named = names.into_iter().zip(priorities).map(|(name, localities)| Level { name, localities });
         let (levels, old): (Vec<_>, _) = (named.collect(), std::mem::take(&mut self.levels));
@@ -223,16 +195,16 @@ impl Balancer for Priority {
         let changes: Vec<_> =
             levels.iter().map(|level| difference(before(level.name), &level.localities)).collect();
         for (level, changes) in levels.iter().zip(&changes) {
-            changes.added.iter().for_each(|endpoint| self.own(level.name, endpoint));
+            changes.added.iter().for_each(|endpoint| self.endpoints.own(level.name, endpoint));
         }
         for (level, changes) in levels.iter().zip(&changes) {
-            changes.removed.iter().for_each(|endpoint| self.disown(level.name, endpoint.id));
+            changes.removed.iter().for_each(|endpoint| self.endpoints.disown(level.name, endpoint.id));
         }
         // LB-10: what is no longer configured goes at once
         for gone in old.iter().filter(|old| levels.iter().all(|level| level.name != old.name)) {
             self.children.remove(&gone.name);
             let endpoints = gone.localities.iter().flat_map(|locality| &locality.endpoints);
-            endpoints.for_each(|endpoint| self.disown(gone.name, endpoint.id));
+            endpoints.for_each(|endpoint| self.endpoints.disown(gone.name, endpoint.id));
         }
         for (level, changes) in levels.iter().zip(&changes) {
             if is_note_new || !are_same(before(level.name), &level.localities) {
@@ -246,7 +218,7 @@ impl Balancer for Priority {
     }
 
     fn on_connectivity(&mut self, now: Instant, id: EndpointId, state: Connectivity, rng: &mut dyn Rng) {
-        let Some(endpoint) = self.endpoints.get_mut(&id) else { return };
+        let Some(endpoint) = self.endpoints.get_mut(id) else { return };
         endpoint.state = state.clone();
         let owner = endpoint.owner;
         if let Some(child) = self.children.get_mut(&owner) {

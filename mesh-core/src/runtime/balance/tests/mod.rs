@@ -1,5 +1,6 @@
 //! Clusters on a network in memory and on real endpoints.
 
+mod endpoints;
 mod lazy;
 mod live;
 mod network;
