@@ -56,6 +56,13 @@ impl Protocol for Plain {
 #[derive(Debug, Clone, Default)]
 pub struct Nowhere(Arc<AtomicUsize>);
 
+impl Nowhere {
+    /// How many connections it and its clones have made.
+    pub fn connected(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// A connection that answers at once.
 #[derive(Debug, Clone)]
 pub struct Answering;
@@ -127,21 +134,21 @@ impl Path {
 
     async fn through(mesh: &Mesh, kind: Routes, routes: usize, endpoints: usize) -> Self {
         let connector = Nowhere::default();
-        let connected = Arc::clone(&connector.0);
         let last = routes - 1;
         let host = match kind {
             Routes::VirtualHosts => format!("host-{last}.example"),
             Routes::Exact | Routes::Prefix => "host.example".to_owned(),
         };
         let target = Target::new(host);
-        let channel = Channel::new(mesh, &target, ChannelSettings::default(), connector).expect("a channel");
+        let channel = Channel::new(mesh, &target, ChannelSettings::default(), connector.clone());
+        let channel = channel.expect("a channel");
         let uri = match kind {
             Routes::Exact => format!("http://host.example/service/method-{last}"),
             Routes::Prefix => format!("http://host.example/service-{last}/method"),
             Routes::VirtualHosts => "http://host.example/service/method".to_owned(),
         };
         let path = Self { channel, uri: uri.parse().expect("a URI") };
-        while connected.load(Ordering::Relaxed) < endpoints || path.call(path.request()).is_pending() {
+        while connector.connected() < endpoints || path.call(path.request()).is_pending() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         // The last endpoint's connection is published a moment after it has been counted.

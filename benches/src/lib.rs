@@ -23,6 +23,18 @@ pub fn allocations() -> u64 {
     (stats.allocations + stats.reallocations) as u64
 }
 
+/// Bytes that are allocated at the moment.
+pub fn allocated_bytes() -> usize {
+    let stats = COUNTING_ALLOCATOR.stats();
+    stats.bytes_allocated.saturating_sub(stats.bytes_deallocated)
+}
+
+/// The most memory that this process has had in use so far, in bytes; zero where the system does not tell.
+pub fn peak_rss() -> u64 {
+    let kib = getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss());
+    kib.unsigned_abs() * 1024
+}
+
 /// User and system time of this process so far, over all threads; zero where the system does not tell.
 pub fn cpu_time() -> Duration {
     let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return Duration::ZERO };
