@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::aliases::aliases;
-use super::cluster::clusters;
-use super::endpoints::{WorkloadIndex, Workloads};
+use super::endpoints::WorkloadIndex;
+use super::made::Made;
 use super::memory::Memory;
 use super::reference::References;
 use super::registry::Registry;
@@ -41,7 +41,7 @@ pub(crate) fn build(objects: &[Sourced], memory: &mut Memory) -> Model {
     let named = router.named_subsets(references);
     rules.retain(named, memory);
 
-    let services = services(&objects, &registry, &rules, &router, &mut report);
+    let services = services(&objects, &registry, &rules, &router, memory, &mut report);
     memory.accepted = used.iter().map(|one| (one.object.id.clone(), Arc::clone(&one.object))).collect();
     memory.subsets = rules.all_subsets();
     used.sort_by(|left, right| left.object.id.cmp(&right.object.id));
@@ -58,23 +58,27 @@ fn services(
     registry: &Registry,
     rules: &Rules,
     router: &Router,
+    memory: &mut Memory,
     report: &mut Report,
 ) -> BTreeMap<String, Arc<Service>> {
     let references = References { registry, rules };
     let mut workload_index = WorkloadIndex::new(objects);
     let mut aliases = aliases(registry, report);
     let mut services = BTreeMap::new();
+    let mut before = std::mem::take(&mut memory.made);
     for (host, declaration) in registry.iter() {
-        let workloads = Workloads::new(declaration, &mut workload_index, report);
-        let rule = rules.get(host);
+        let (rule, selected) = (rules.get(host), workload_index.select(declaration));
+        let made = Made::new(host, declaration, rule, selected, before.remove(host));
+        report.diagnostics.extend_from_slice(made.diagnostics());
         let service = Service {
             host: host.clone(),
             aliases: aliases.remove(host).unwrap_or_default(),
             ports: router.ports(host, declaration, references, report),
-            clusters: clusters(host, declaration, rule, &workloads, report),
+            clusters: Arc::clone(made.clusters()),
             declared_by: declaration.object.id.clone(),
             ruled_by: rule.and_then(|rule| rule.id()).cloned(),
         };
+        memory.made.insert(host.clone(), made);
         services.insert(host.clone(), Arc::new(service));
     }
     workload_index.report_unselected(report);

@@ -11,7 +11,7 @@ use crate::kinds::destination_rule::Subset;
 use crate::kinds::service_entry::Port;
 
 /// Endpoints that calls go to, and how.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cluster {
     pub(crate) name: String,
     pub(crate) policy: Policy,

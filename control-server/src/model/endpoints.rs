@@ -93,25 +93,26 @@ impl WorkloadIndex {
         }
     }
 
-    fn select(&mut self, namespace: &str, labels: &BTreeMap<String, String>) -> Vec<Member> {
-        let mut members = Vec::new();
-        for object in self.by_namespace.get(namespace).into_iter().flatten() {
-            let Spec::WorkloadEntry(entry) = &object.spec else { continue };
-            if has_labels(entry, labels) {
+    /// The objects that a service selects; none if it names its endpoints itself.
+    pub(super) fn select(&mut self, declaration: &Declaration) -> Vec<Arc<Object>> {
+        let Some(selector) = &declaration.entry().workload_selector else { return Vec::new() };
+        let mut found = Vec::new();
+        for object in self.by_namespace.get(&declaration.object.id.namespace).into_iter().flatten() {
+            if matches!(&object.spec, Spec::WorkloadEntry(entry) if has_labels(entry, &selector.labels)) {
                 self.selected.insert((object.id.namespace.clone(), object.id.name.clone()));
-                let path = FieldPath::spec();
-                members.push(Member { entry: entry.clone(), object: Arc::clone(object), path });
+                found.push(Arc::clone(object));
             }
         }
-        members
+        found
     }
 }
 
 impl Workloads {
-    pub(super) fn new(declaration: &Declaration, index: &mut WorkloadIndex, report: &mut Report) -> Self {
+    /// `selected` are the objects that the service selects.
+    pub(super) fn new(declaration: &Declaration, selected: &[Arc<Object>], report: &mut Report) -> Self {
         let (entry, object) = (declaration.entry(), &declaration.object);
         let mut members = match &entry.workload_selector {
-            Some(selector) => index.select(&object.id.namespace, &selector.labels),
+            Some(_) => selected.iter().filter_map(member).collect(),
             None => inline(declaration),
         };
         members.retain(|member| member.entry.weight != Some(0));
@@ -174,6 +175,11 @@ impl Workloads {
             }
         }
     }
+}
+
+fn member(object: &Arc<Object>) -> Option<Member> {
+    let Spec::WorkloadEntry(entry) = &object.spec else { return None };
+    Some(Member { entry: entry.clone(), object: Arc::clone(object), path: FieldPath::spec() })
 }
 
 fn inline(declaration: &Declaration) -> Vec<Member> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::made::Made;
 use super::report::Report;
 use crate::finding::Findings;
 use crate::kinds::destination_rule::Subset;
@@ -15,6 +16,8 @@ pub(crate) struct Memory {
     pub(super) accepted: BTreeMap<ObjectId, Arc<Object>>,
     /// By host and name. A subset that routes still name outlives its definition.
     pub(super) subsets: BTreeMap<(String, String), Subset>,
+    /// What was made from objects that may still be the same, by host.
+    pub(super) made: BTreeMap<String, Made>,
 }
 
 impl Memory {

@@ -15,6 +15,7 @@ mod cluster;
 mod delegate;
 mod endpoints;
 mod grpc_route;
+mod made;
 mod matches;
 mod memory;
 mod policy;

@@ -8,7 +8,7 @@ use crate::kinds::traffic_policy::{
 };
 
 /// The policy of a cluster, with every default filled in.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Policy {
     pub(crate) load_balancing: LoadBalancing,
     /// Calls at the same time.

@@ -31,6 +31,11 @@ impl Declaration {
         }
     }
 
+    /// Whether both are made from the same object.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.object, &other.object) && self.host_index == other.host_index
+    }
+
     pub(super) fn has_port(&self, number: u32) -> bool {
         self.entry().ports.iter().any(|port| port.number == number)
     }

@@ -20,7 +20,7 @@ pub(super) struct Rules {
 }
 
 /// What applies to one host.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Rule {
     object: Option<Arc<Object>>,
     retained: Vec<Subset>,
@@ -29,6 +29,15 @@ pub(super) struct Rule {
 impl Rule {
     pub(super) fn id(&self) -> Option<&ObjectId> {
         self.object.as_ref().map(|object| &object.id)
+    }
+
+    /// Whether both are made from the same object.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        let is_same = match (&self.object, &other.object) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        is_same && self.retained == other.retained
     }
 
     pub(super) fn traffic_policy(&self) -> Option<&TrafficPolicy> {

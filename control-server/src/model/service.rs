@@ -1,5 +1,7 @@
 //! A service: all that one host name stands for.
 
+use std::sync::Arc;
+
 use super::cluster::Cluster;
 use super::route::Route;
 use crate::kinds::ObjectId;
@@ -13,8 +15,8 @@ pub(crate) struct Service {
     pub(crate) aliases: Vec<String>,
     /// As declared; a name without a port means the first.
     pub(crate) ports: Vec<ServicePort>,
-    /// For every port, of all endpoints and of each subset.
-    pub(crate) clusters: Vec<Cluster>,
+    /// For every port, of all endpoints and of each subset. The same as before if nothing they are made from has changed.
+    pub(crate) clusters: Arc<[Cluster]>,
     /// What declares it.
     pub(crate) declared_by: ObjectId,
     /// The `DestinationRule` that applies.
