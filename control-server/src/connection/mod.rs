@@ -1,12 +1,14 @@
-//! What a gRPC service may know of the connection that a stream came on: who is at the other end, and how it is
-//! secured. The listener puts it into every request's extensions.
+//! What a gRPC service may know of the connection that a stream came on: who is at the other end, how it is secured, and
+//! when it has to end. The listener puts it into every request's extensions.
 
+mod departure;
 mod identity;
 
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub use departure::{Departing, Departure};
 pub use identity::Identity;
 
 /// One connection, as its streams see it. Cheap to clone.
@@ -18,6 +20,8 @@ pub struct Connection {
     pub security: Security,
     /// What the client's certificate says; `None` without one.
     pub identity: Option<Identity>,
+    /// When the streams have to leave.
+    pub departure: Departure,
 }
 
 /// How a connection is secured.

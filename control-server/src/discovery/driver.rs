@@ -3,11 +3,13 @@
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
+use crate::connection::Departure;
 use crate::metrics::Metrics;
 
 use super::cache::{Seat, Snapshot};
 use super::drain::Drain;
 use super::registry::{Client, Registration, now};
+use super::status::SyncState;
 use super::stream::{Event, Outcome, Request};
 use super::wire::Response;
 
@@ -29,16 +31,24 @@ enum Wake {
 }
 
 impl Driver {
-    /// Runs until the client leaves or the server drains.
+    /// Runs until the client leaves, or has to because the connection is too old or the server drains.
     pub(super) async fn run(
         mut self,
         mut inbound: Streaming<Request>,
         outbound: mpsc::Sender<Result<Response, Status>>,
     ) {
         let drain = self.drain.clone();
+        let departure = self.registration.client.connection.departure.clone();
         let id = self.registration.client.id;
         tokio::select! {
-            () = self.exchange(&mut inbound, &outbound) => {}
+            () = self.exchange(&mut inbound, &outbound) => {
+                if departure.is_due() {
+                    let _ = outbound.try_send(Err(Departure::farewell()));
+                }
+            }
+            () = departure.overdue() => {
+                let _ = outbound.try_send(Err(Departure::farewell()));
+            }
             () = drain.ended(id) => {
                 // A client that does not read needs no reason.
                 let _ = outbound.try_send(Err(Status::unavailable("this control server is shutting down")));
@@ -52,7 +62,9 @@ impl Driver {
         inbound: &mut Streaming<Request>,
         outbound: &mpsc::Sender<Result<Response, Status>>,
     ) {
-        while let Some(wake) = self.wait(inbound, outbound).await {
+        while !self.may_leave()
+            && let Some(wake) = self.wait(inbound, outbound).await
+        {
             let client = &self.registration.client;
             match wake {
                 Wake::Request(request) => {
@@ -78,6 +90,12 @@ impl Driver {
                 Wake::Deadline => {}
             }
         }
+    }
+
+    /// Whether the connection is too old, and nothing is on its way to the client.
+    fn may_leave(&self) -> bool {
+        let client = &self.registration.client;
+        client.connection.departure.is_due() && client.stream().state() != SyncState::Pending
     }
 
     /// Tells the stream what has changed; gives the resources that it knows then.
@@ -121,6 +139,7 @@ impl Driver {
                 }
             },
             () = self.seat.changed() => Some(Wake::Changed),
+            () = client.connection.departure.due(), if !client.connection.departure.is_due() => Some(Wake::Changed),
             permit = outbound.clone().reserve_owned(), if ready => permit.ok().map(Wake::Room),
             () = outbound.closed() => None,
             () = timer => Some(Wake::Deadline),

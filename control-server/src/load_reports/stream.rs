@@ -9,7 +9,7 @@ use envoy_types::pb::google::protobuf;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Departure};
 use crate::discovery::{Drain, ResourceCache};
 use crate::metrics::Metrics;
 use crate::resources::{ResourceKind, ResourceSet};
@@ -34,10 +34,13 @@ type Outbound = mpsc::Sender<Result<LoadStatsResponse, Status>>;
 impl Stream {
     /// Runs until the client leaves or has to.
     pub(super) async fn run(mut self, mut inbound: Streaming<LoadStatsRequest>, outbound: Outbound) {
-        let drain = self.drain.clone();
+        let (drain, departure) = (self.drain.clone(), self.connection.departure.clone());
         let id = self.reporting.id;
         tokio::select! {
             () = self.exchange(&mut inbound, &outbound) => {}
+            () = departure.due() => {
+                let _ = outbound.try_send(Err(Departure::farewell()));
+            }
             () = drain.ended(id) => {
                 // A client that does not read needs no reason.
                 let _ = outbound.try_send(Err(Status::unavailable("this control server is shutting down")));

@@ -1,5 +1,6 @@
 //! What the server counts, in OpenMetrics text.
 
+mod admission;
 mod load;
 mod tls;
 
@@ -19,8 +20,10 @@ use crate::load_reports::LoadList;
 use crate::resources::{ResourceKind, ResourceSet};
 use crate::state::{PipelineState, Severity};
 
+pub use admission::Refused;
 pub use tls::Reload;
 
+use admission::AdmissionMetrics;
 use load::LoadMetrics;
 use tls::TlsMetrics;
 
@@ -37,6 +40,7 @@ struct Inner {
     acks: Family<TypeLabel, Counter>,
     nacks: Family<TypeLabel, Counter>,
     push_latency: Histogram,
+    admission: AdmissionMetrics,
     load: LoadMetrics,
     tls: TlsMetrics,
     gauges: Gauges,
@@ -107,8 +111,21 @@ impl Default for Metrics {
             push_latency.clone(),
         );
         gauges.register(&mut registry);
+        let admission = AdmissionMetrics::register(&mut registry);
         let (load, tls) = (LoadMetrics::register(&mut registry), TlsMetrics::register(&mut registry));
-        Self { inner: Arc::new(Inner { registry, pushes, acks, nacks, push_latency, load, tls, gauges }) }
+        Self {
+            inner: Arc::new(Inner {
+                registry,
+                pushes,
+                acks,
+                nacks,
+                push_latency,
+                admission,
+                load,
+                tls,
+                gauges,
+            }),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //!    └──────drop─────> everything ends at once
 //! ```
 
+mod admission;
 mod error;
 mod listener;
 mod options;
@@ -13,6 +14,7 @@ mod running;
 mod tls;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -25,11 +27,12 @@ use crate::metrics::Metrics;
 use crate::pipeline::{self, Pipeline};
 
 pub use error::StartError;
-pub use options::{ClientAuth, Options, TlsOptions};
+pub use options::{ClientAuth, Options, StreamLimits, TlsOptions};
 pub use running::Running;
 pub use tls::{TlsError, TlsFile};
 
-use listener::Listener;
+use admission::{Admitted, Entrance};
+use listener::{Listener, MaxAge};
 use ready_file::ReadyFile;
 use running::Addresses;
 use tls::Reloader;
@@ -87,11 +90,20 @@ impl ControlServer {
         let discovery =
             AggregatedDiscovery::new(cache.clone(), registry.clone(), drain.clone(), metrics.clone());
         let reporting = LoadReporting::new(load, cache, drain.clone(), metrics.clone());
-        let routes = Routes::new(discovery).add_service(reporting.into_service()).prepare();
+        let entrance = || Entrance::new(options.stream_limits, metrics.clone());
+        let routes = Routes::new(Admitted::new(discovery, entrance()))
+            .add_service(Admitted::new(reporting.into_service(), entrance()))
+            .prepare();
+        let listener = |socket, tls| Listener {
+            socket,
+            tls,
+            routes: routes.clone(),
+            max_age: max_age(options.max_connection_age, options.max_connection_age_grace),
+            max_connections: options.stream_limits.max_streams.saturating_mul(2),
+            metrics: metrics.clone(),
+        };
         let mut tasks = running::Tasks::default();
         tasks.background.spawn(follow);
-        let listener =
-            |socket, tls| Listener { socket, tls, routes: routes.clone(), metrics: metrics.clone() };
         tasks.xds.spawn(listener(xds, None).run(stopping.clone()));
         if let Some((socket, (reloader, tls))) = secured {
             tasks.background.spawn(reloader.run());
@@ -115,6 +127,10 @@ fn announce(addresses: &Addresses) {
     if !admin.ip().is_loopback() {
         tracing::warn!(%admin, "the admin API is open to other machines, without authentication");
     }
+}
+
+fn max_age(age: Duration, grace: Duration) -> Option<MaxAge> {
+    (!age.is_zero()).then_some(MaxAge { age, grace })
 }
 
 async fn serve_admin(listener: TcpListener, state: Admin) {

@@ -13,6 +13,13 @@ pub struct Options {
     pub tls: Option<TlsOptions>,
     /// Admin API without authentication; `127.0.0.1:15080` by default. Port 0 takes a free one.
     pub admin: SocketAddr,
+    /// How many streams there may be, and how fast new ones may come.
+    pub stream_limits: StreamLimits,
+    /// How old a connection becomes before its clients are sent to another server, a tenth more or less; 30 min by
+    /// default, zero for ever.
+    pub max_connection_age: Duration,
+    /// How long a connection may still wait for answers then; 30 s by default.
+    pub max_connection_age_grace: Duration,
     /// How often clients are asked to report load; 10 s by default, zero takes no reports. The pipeline's
     /// [`load_reporting`](crate::pipeline::Options::load_reporting) makes clients report at all.
     pub load_report_interval: Duration,
@@ -20,6 +27,22 @@ pub struct Options {
     pub drain_timeout: Duration,
     /// Gets the bound addresses as JSON once both listeners are open; removed at the end.
     pub ready_file: Option<PathBuf>,
+}
+
+/// Limits on the streams of one service, ADS or load reports. Who is over one is told which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamLimits {
+    /// Streams at a time; 10,000 by default. A listener has twice as many connections at most.
+    pub max_streams: usize,
+    /// New streams per second, of which a second's worth may come at once; later ones wait, for 5 s at most. 500 by
+    /// default, 0 for no limit.
+    pub per_second: u32,
+}
+
+impl Default for StreamLimits {
+    fn default() -> Self {
+        Self { max_streams: 10_000, per_second: 500 }
+    }
 }
 
 /// A second xDS listener, with TLS. The files are PEM, and followed when they change.
@@ -59,6 +82,9 @@ impl Default for Options {
             xds: loopback(DEFAULT_XDS_PORT),
             tls: None,
             admin: loopback(DEFAULT_ADMIN_PORT),
+            stream_limits: StreamLimits::default(),
+            max_connection_age: Duration::from_secs(30 * 60),
+            max_connection_age_grace: Duration::from_secs(30),
             load_report_interval: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(10),
             ready_file: None,

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::duration;
 use crate::pipeline::{self, LoadReporting};
-use crate::server::{ClientAuth, Options, TlsOptions};
+use crate::server::{ClientAuth, Options, StreamLimits, TlsOptions};
 
 /// The management plane of the mesh: reads configuration, serves xDS to gRPC clients and Envoy.
 #[derive(Debug, Parser)]
@@ -37,6 +37,18 @@ pub(super) struct Serve {
     /// Where the admin API is served, without authentication; port 0 takes a free one
     #[arg(long, value_name = "ADDR", env = "CONTROL_SERVER_ADMIN", default_value = "127.0.0.1:15080")]
     admin: SocketAddr,
+    /// Most streams at a time, of ADS and of load reports each; a listener has twice as many connections at most
+    #[arg(long, value_name = "N", env = "CONTROL_SERVER_MAX_STREAMS", default_value = "10000", value_parser = at_least_one)]
+    max_streams: usize,
+    /// New streams per second; a second's worth comes at once, later ones wait for up to 5 s; 0 for no limit
+    #[arg(long, value_name = "N", env = "CONTROL_SERVER_MAX_STREAM_RATE", default_value = "500")]
+    max_stream_rate: u32,
+    /// Age at which a connection's clients are sent to another server, a tenth more or less; 0s for ever
+    #[arg(long, value_name = "TIME", env = "CONTROL_SERVER_MAX_CONNECTION_AGE", default_value = "30m", value_parser = duration::parse)]
+    max_connection_age: Duration,
+    /// How long such a connection may still wait for answers
+    #[arg(long, value_name = "TIME", env = "CONTROL_SERVER_MAX_CONNECTION_AGE_GRACE", default_value = "30s", value_parser = duration::parse)]
+    max_connection_age_grace: Duration,
     /// How often clients report their load, shown by `meshctl load`; 0s turns it off
     #[arg(long, value_name = "TIME", env = "CONTROL_SERVER_LOAD_REPORT_INTERVAL", default_value = "10s", value_parser = duration::parse)]
     load_report_interval: Duration,
@@ -123,6 +135,9 @@ impl Serve {
             xds: self.xds,
             tls: self.tls.into_options(),
             admin: self.admin,
+            stream_limits: StreamLimits { max_streams: self.max_streams, per_second: self.max_stream_rate },
+            max_connection_age: self.max_connection_age,
+            max_connection_age_grace: self.max_connection_age_grace,
             load_report_interval: self.load_report_interval,
             drain_timeout: self.drain_timeout,
             ready_file: self.ready_file,
@@ -136,6 +151,13 @@ impl Serve {
         };
         (options, pipeline)
     }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(|| "expected a whole number, 1 or more".to_owned())
 }
 
 #[cfg(test)]

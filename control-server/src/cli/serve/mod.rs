@@ -1,6 +1,7 @@
 //! `control-server`: reads configuration and serves it.
 
 mod arguments;
+mod files;
 mod logging;
 mod signals;
 
@@ -35,6 +36,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn execute(serve: Serve) -> Result<ExitCode, Failure> {
     check_folder(&serve.config_dir)?;
+    files::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(async {
         let mut signals = Signals::listen()?;

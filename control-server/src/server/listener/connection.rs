@@ -15,10 +15,11 @@ use tokio::sync::watch;
 use tonic::codegen::Service as _;
 use tonic::service::Routes;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Departing};
 use crate::metrics::Metrics;
 use crate::server::tls::Tls;
 
+use super::age::MaxAge;
 use super::{handshake, stopped};
 
 /// A connection that has just been accepted.
@@ -27,19 +28,22 @@ pub(super) struct Accepted {
     pub(super) peer: SocketAddr,
     pub(super) tls: Option<Tls>,
     pub(super) routes: Routes,
+    pub(super) max_age: Option<MaxAge>,
     pub(super) metrics: Metrics,
 }
 
 impl Accepted {
     /// Runs until the connection has ended.
     pub(super) async fn run(self, mut stopping: watch::Receiver<bool>) {
-        let Self { stream, peer, tls, routes, metrics } = self;
+        let Self { stream, peer, tls, routes, max_age, metrics } = self;
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "no TCP_NODELAY");
         }
-        let mut connection = Connection { peer: Some(peer), ..Connection::default() };
+        let (departing, departure) = Departing::new();
+        let mut connection = Connection { peer: Some(peer), departure, ..Connection::default() };
+        let mut life = Life { stopping: stopping.clone(), max_age, departing, metrics };
         let Some(tls) = tls else {
-            return serve(stream, connection, routes, stopping).await;
+            return life.serve(stream, connection, routes).await;
         };
         let shaken = tokio::select! {
             shaken = handshake::shake(&tls, stream) => shaken,
@@ -48,44 +52,79 @@ impl Accepted {
         match shaken {
             Ok(secured) => {
                 (connection.security, connection.identity) = (secured.security, secured.identity);
-                serve(secured.stream, connection, routes, stopping).await;
+                life.serve(secured.stream, connection, routes).await;
             }
             Err(reason) => {
-                metrics.tls_handshake_failed();
+                life.metrics.tls_handshake_failed();
                 tracing::info!(%peer, reason, "TLS handshake failed");
             }
         }
     }
 }
 
-async fn serve<S>(stream: S, connection: Connection, routes: Routes, mut stopping: watch::Receiver<bool>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let peer = connection.peer;
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(connection.clone());
-        routes.clone().call(request)
-    });
-    let mut builder = http2::Builder::new(TokioExecutor::new());
-    builder
-        .timer(TokioTimer::new())
-        .keep_alive_interval(KEEPALIVE_INTERVAL)
-        .keep_alive_timeout(KEEPALIVE_TIMEOUT);
-    let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let result = tokio::select! {
-        result = &mut served => result,
-        () = stopped(&mut stopping) => {
-            served.as_mut().graceful_shutdown();
-            served.await
+/// What ends a connection.
+struct Life {
+    stopping: watch::Receiver<bool>,
+    max_age: Option<MaxAge>,
+    departing: Departing,
+    metrics: Metrics,
+}
+
+impl Life {
+    async fn serve<S>(&mut self, stream: S, connection: Connection, routes: Routes)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let peer = connection.peer;
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(connection.clone());
+            routes.clone().call(request)
+        });
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder.timer(TokioTimer::new());
+        builder.keep_alive_interval(KEEPALIVE_INTERVAL).keep_alive_timeout(KEEPALIVE_TIMEOUT);
+        let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let result = tokio::select! {
+            result = &mut served => Some(result),
+            patience = self.end() => {
+                // GOAWAY: whatever comes now goes elsewhere.
+                served.as_mut().graceful_shutdown();
+                match patience {
+                    Some(patience) => tokio::time::timeout(patience, served).await.ok(),
+                    None => Some(served.await),
+                }
+            }
+        };
+        match result {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::debug!(peer = peer.map(tracing::field::display), error, "connection failed");
+            }
+            None => tracing::debug!(peer = peer.map(tracing::field::display), "too old, and closed by force"),
         }
-    };
-    if let Err(error) = result {
-        let error: &dyn std::error::Error = &error;
-        tracing::debug!(peer = peer.map(tracing::field::display), error, "connection failed");
+    }
+
+    /// Waits until the connection should end; then says how long it may take. A server that stops ends its streams itself.
+    async fn end(&mut self) -> Option<Duration> {
+        let Some(max) = self.max_age else {
+            stopped(&mut self.stopping).await;
+            return None;
+        };
+        let age = max.of_one(&mut rand::rng());
+        tokio::select! {
+            () = stopped(&mut self.stopping) => None,
+            () = tokio::time::sleep(age) => {
+                self.metrics.connection_aged();
+                self.departing.begin(tokio::time::Instant::now().into_std(), max.grace);
+                Some(max.grace + LAST_WORDS)
+            }
+        }
     }
 }
 
+/// For the farewell of streams that had to leave.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// A silent client is found out after 50 s. Clients may ping as often as they like.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);

@@ -1,9 +1,10 @@
 //! A listener for gRPC: accepts connections, secures them, and serves each in a task of its own until it ends.
 //!
 //! ```text
-//! accept ──> handshake (TLS only) ──> HTTP/2 ──stopping──> GOAWAY ──> all streams ended
+//! accept ──> handshake (TLS only) ──> HTTP/2 ──stopping, or too old──> GOAWAY ──> all streams ended
 //! ```
 
+mod age;
 mod connection;
 mod handshake;
 
@@ -20,6 +21,7 @@ use crate::metrics::Metrics;
 
 use super::tls::Tls;
 
+pub(super) use age::MaxAge;
 use connection::Accepted;
 
 /// One listener. What it has accepted ends at once with the future that runs it, or in order after it is told to stop.
@@ -28,6 +30,9 @@ pub(super) struct Listener {
     /// Plaintext without.
     pub(super) tls: Option<Tls>,
     pub(super) routes: Routes,
+    /// For ever without.
+    pub(super) max_age: Option<MaxAge>,
+    pub(super) max_connections: usize,
     pub(super) metrics: Metrics,
 }
 
@@ -43,6 +48,10 @@ impl Listener {
                 Some(_) = connections.join_next() => continue,
             };
             match accepted {
+                Ok((_, peer)) if connections.len() >= self.max_connections => {
+                    self.metrics.connection_refused();
+                    tracing::debug!(%peer, "closed at once: too many connections");
+                }
                 Ok((stream, peer)) => drop(connections.spawn(self.accepted(stream, peer).run(stop.clone()))),
                 Err(error) => rest(&error).await,
             }
@@ -54,7 +63,7 @@ impl Listener {
 
     fn accepted(&self, stream: TcpStream, peer: SocketAddr) -> Accepted {
         let (tls, routes, metrics) = (self.tls.clone(), self.routes.clone(), self.metrics.clone());
-        Accepted { stream, peer, tls, routes, metrics }
+        Accepted { stream, peer, tls, routes, max_age: self.max_age, metrics }
     }
 }
 

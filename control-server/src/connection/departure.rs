@@ -1,0 +1,104 @@
+//! Leaving an old connection: first asked to, some time later forced to.
+//!
+//! ```text
+//! staying ──begin(grace)──> due: streams end as soon as nothing is unanswered ──grace──> overdue: they end now
+//! ```
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tonic::Status;
+
+/// Whether a connection's streams have to leave it. The default never does.
+#[derive(Debug, Clone, Default)]
+pub struct Departure {
+    /// When the grace is over, once it has begun.
+    overdue: Option<watch::Receiver<Option<Instant>>>,
+}
+
+/// Makes the streams of one connection leave.
+#[derive(Debug)]
+pub struct Departing {
+    overdue: watch::Sender<Option<Instant>>,
+}
+
+impl Departing {
+    /// Of a connection that stays until [`begin`](Self::begin).
+    pub fn new() -> (Self, Departure) {
+        let (sender, overdue) = watch::channel(None);
+        (Self { overdue: sender }, Departure { overdue: Some(overdue) })
+    }
+
+    /// From now on streams are due; after `grace` they are overdue.
+    pub fn begin(&self, now: Instant, grace: Duration) {
+        self.overdue.send_replace(Some(now + grace));
+    }
+}
+
+impl Departure {
+    /// Whether streams should end as soon as nothing is unanswered.
+    pub fn is_due(&self) -> bool {
+        self.overdue.as_ref().is_some_and(|overdue| overdue.borrow().is_some())
+    }
+
+    /// What a stream that leaves tells its client.
+    pub fn farewell() -> Status {
+        Status::unavailable("this connection has reached its maximum age; connect again")
+    }
+
+    /// Waits until they should.
+    pub async fn due(&self) {
+        let _ = self.begun().await;
+    }
+
+    /// Waits until they must end, whatever is unanswered.
+    pub async fn overdue(&self) {
+        let overdue = self.begun().await;
+        tokio::time::sleep_until(overdue.into()).await;
+    }
+
+    async fn begun(&self) -> Instant {
+        let Some(overdue) = &self.overdue else { return std::future::pending().await };
+        let mut overdue = overdue.clone();
+        let begun = overdue.wait_for(Option::is_some).await.ok().and_then(|begun| *begun);
+        match begun {
+            Some(overdue) => overdue,
+            // The connection is gone, and its streams learn that by themselves.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn first_due_then_overdue() {
+        let (departing, departure) = Departing::new();
+        assert!(!departure.is_due());
+        let hour = Duration::from_secs(3600);
+        tokio::time::timeout(hour, departure.due()).await.unwrap_err();
+        let begun = now();
+        departing.begin(begun, Duration::from_secs(10));
+        departure.due().await;
+        assert!(departure.is_due());
+        assert_eq!(now(), begun);
+        departure.overdue().await;
+        assert!(now() - begun >= Duration::from_secs(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_leaves_without_a_reason() {
+        let departure = Departure::default();
+        let hour = Duration::from_secs(3600);
+        tokio::time::timeout(hour, departure.overdue()).await.unwrap_err();
+        let (departing, departure) = Departing::new();
+        drop(departing);
+        tokio::time::timeout(hour, departure.due()).await.unwrap_err();
+    }
+}
