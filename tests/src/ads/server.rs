@@ -37,6 +37,8 @@ pub struct Seen {
     pub at: Instant,
     /// The type that is asked for.
     pub type_url: String,
+    /// The names that are asked for.
+    pub names: Vec<String>,
     /// The version that was accepted last.
     pub version: String,
     /// Why the last response was refused; empty if it was not.
@@ -80,6 +82,11 @@ impl AdsServer {
         let set = (version.to_owned(), resources.into_iter().collect());
         self.shared.state().resources.insert(type_url.to_owned(), set);
         self.shared.revision.send_modify(|revision| *revision += 1);
+    }
+
+    /// Answers nothing more about this type, until something of it is put again.
+    pub fn hold(&self, type_url: &str) {
+        self.shared.state().resources.remove(type_url);
     }
 
     /// Every request so far.
@@ -171,6 +178,7 @@ impl Exchange {
         shared.state().seen.push(Seen {
             at: Instant::now(),
             type_url: request.type_url.clone(),
+            names: request.resource_names.clone(),
             version: request.version_info,
             error: request.error_detail.map(|status| status.message).unwrap_or_default(),
         });

@@ -9,6 +9,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod cold_start;
+mod fallback;
 mod invalid;
 mod mistakes;
 mod names;
