@@ -21,6 +21,7 @@ mod plan;
 mod registry;
 mod resource_watch;
 mod shared;
+mod snapshot;
 mod status;
 mod targets;
 mod watchers;

@@ -1,5 +1,6 @@
 //! What can be tuned.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::protocol::BackoffPolicy;
@@ -23,6 +24,15 @@ pub struct Options {
     /// The largest single resource taken, in bytes. 64 MiB. A larger one is refused, and what was accepted before stays
     /// in use.
     pub max_resource_size: usize,
+    /// Where what is in use is kept for a start without a control server; `None`, the default: nowhere. Written about a
+    /// second after something new was accepted. A file is for one process at a time; one that is damaged is ignored,
+    /// with a warning.
+    ///
+    /// At the next start it is used where a control server cannot be reached, or has not answered within
+    /// [`snapshot_grace`](Self::snapshot_grace), and told as [stale](crate::Status::stale) until it is replaced.
+    pub snapshot: Option<PathBuf>,
+    /// How long the control servers have to answer before the snapshot of an earlier run is used. 300 ms.
+    pub snapshot_grace: Duration,
     /// How long a connection, TLS included, may take. 20 s.
     pub connect_timeout: Duration,
     /// How often a connection is probed. 20 s. Servers of other makes may have to be told to allow it.
@@ -42,6 +52,8 @@ impl Default for Options {
             backoff: BackoffPolicy::default(),
             max_message_size: 64 << 20,
             max_resource_size: 64 << 20,
+            snapshot: None,
+            snapshot_grace: Duration::from_millis(300),
             connect_timeout: Duration::from_secs(20),
             keepalive_interval: Duration::from_secs(20),
             keepalive_timeout: Duration::from_secs(20),

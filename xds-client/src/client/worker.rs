@@ -4,7 +4,7 @@
 //! them alone. Each is handled to the end before the next (TR-22).
 
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use envoy_types::pb::envoy::config::core::v3 as core;
 use futures_util::future::select_all;
@@ -18,6 +18,7 @@ use super::decode::{Types, decode_response};
 use super::encode::encode;
 use super::link::{Link, Progress};
 use super::registry::Command;
+use super::snapshot::Snapshot;
 use super::targets::Targets;
 use super::watchers::Watchers;
 use super::{Options, lock};
@@ -37,6 +38,8 @@ pub(super) struct Worker<T: AdsTransport> {
     targets: Targets,
     watchers: Watchers,
     commands: mpsc::UnboundedReceiver<Command>,
+    snapshot: Option<Snapshot>,
+    snapshot_grace: Duration,
     rng: StdRng,
 }
 
@@ -80,12 +83,15 @@ impl<T: AdsTransport> Worker<T> {
             watchers: Watchers::default(),
             ads,
             commands,
+            snapshot: options.snapshot.clone().map(Snapshot::new),
+            snapshot_grace: options.snapshot_grace,
             rng: options.rng_seed.map_or_else(|| StdRng::from_rng(&mut rand::rng()), StdRng::seed_from_u64),
         }
     }
 
     /// Runs until every handle and watch is dropped.
     pub(super) async fn run(mut self) {
+        self.load_snapshot().await;
         loop {
             let deadline = self.open_or_close();
             tokio::select! {
@@ -97,9 +103,13 @@ impl<T: AdsTransport> Worker<T> {
                     self.on_progress(server, progress).await;
                 }
                 () = sleep_until(deadline) => {
-                    let mut ads = lock(&self.ads);
-                    ads.on_deadline(now(), &mut self.rng);
+                    let (now, mut ads) = (now(), lock(&self.ads));
+                    ads.on_deadline(now, &mut self.rng);
                     self.targets.dispatch(&mut ads, &mut self.watchers);
+                    if let Some(snapshot) = &mut self.snapshot {
+                        let uri = |server: usize| self.peers[server].server.uri().into();
+                        snapshot.on_deadline(now, &ads, uri);
+                    }
                 }
             }
         }
@@ -119,7 +129,17 @@ impl<T: AdsTransport> Worker<T> {
                 peer.link = Link::open(&self.transport, &peer.server, peer.variant);
             }
         }
-        ads.next_deadline()
+        let snapshot = self.snapshot.as_ref().and_then(Snapshot::next_deadline);
+        [ads.next_deadline(), snapshot].into_iter().flatten().min()
+    }
+
+    /// Before anything is watched, so that nothing has to wait for it later.
+    async fn load_snapshot(&mut self) {
+        let Some(snapshot) = &self.snapshot else { return };
+        let peers = self.peers.iter().map(|peer| (peer.server.uri().to_owned(), peer.context.clone()));
+        let contexts = peers.collect();
+        let resources = snapshot.load(&self.types, &contexts).await;
+        lock(&self.ads).preload(now(), self.snapshot_grace, resources);
     }
 
     /// And every other that has come meanwhile, so that many watches make one request.
@@ -185,9 +205,13 @@ impl<T: AdsTransport> Worker<T> {
             let (type_url, reason) = (&response.type_url, &rejected.reason);
             tracing::warn!(server = uri, type_url, name, reason, "resource refused");
         }
+        let (now, accepted) = (now(), response.resources.iter().any(Result::is_ok));
         let mut ads = lock(&self.ads);
-        ads.on_response(server, now(), response);
+        ads.on_response(server, now, response);
         self.targets.dispatch(&mut ads, &mut self.watchers);
+        if let Some(snapshot) = self.snapshot.as_mut().filter(|_| accepted) {
+            snapshot.on_accepted(now);
+        }
     }
 }
 

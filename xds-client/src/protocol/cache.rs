@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use mesh_core::config::Name;
 
 use super::resource::{Effect, Resource};
@@ -76,6 +77,17 @@ impl Cache {
         });
         let held = values.filter(|(_, accepted)| accepted.server == Some(server));
         held.map(|(name, accepted)| (name.clone(), accepted.version.clone())).collect()
+    }
+
+    pub(super) fn in_use(&self) -> impl Iterator<Item = (&'static str, &Name, &Name, ServerId, &Bytes)> {
+        let all = self.watched().flat_map(|(kind, name, resource)| {
+            let own = resource.accepted().filter(|_| !super::name::is_collection(name));
+            let values = own.map(|accepted| (name, accepted)).into_iter().chain(&resource.members);
+            values.map(move |(name, accepted)| (kind.type_url, name, accepted))
+        });
+        all.filter_map(|(type_url, name, accepted)| {
+            Some((type_url, name, &accepted.version, accepted.server?, &accepted.bytes))
+        })
     }
 
     /// TR-63

@@ -53,6 +53,7 @@ pub(super) struct Link {
     /// When a stream that had responses was last replaced: at once only if that was a while ago.
     replaced_at: Option<Instant>,
     ever_open: bool,
+    ever_responded: bool,
     /// How often the server was lost (OB-08).
     failures: u64,
 }
@@ -69,6 +70,7 @@ impl Link {
             lost_at: None,
             replaced_at: None,
             ever_open: false,
+            ever_responded: false,
             failures: 0,
         }
     }
@@ -89,6 +91,11 @@ impl Link {
     /// Whether the open stream has had a response.
     pub(super) fn has_responded(&self) -> bool {
         matches!(self.phase, Phase::Open { responded: true, .. })
+    }
+
+    /// Whether any stream to the server has had a response.
+    pub(super) fn has_ever_responded(&self) -> bool {
+        self.ever_responded
     }
 
     pub(super) fn failures(&self) -> u64 {
@@ -136,6 +143,7 @@ impl Link {
         if let Phase::Open { responded, .. } = &mut self.phase {
             *responded = true;
         }
+        self.ever_responded = true;
         self.lost_at = None;
         // TR-25
         match self.outage.take() {

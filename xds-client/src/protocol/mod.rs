@@ -41,6 +41,7 @@ mod backoff;
 mod cache;
 mod event;
 mod intake;
+mod last_good;
 mod link;
 mod nack;
 mod name;

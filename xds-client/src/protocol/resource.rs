@@ -47,6 +47,15 @@ impl Accepted {
     }
 }
 
+impl std::fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Accepted")
+            .field("version", &self.version)
+            .field("server", &self.server)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What is known of one resource that is, or until the next request was, watched.
 pub(super) struct Resource {
     /// Who serves it; `None`: nobody (TR-39).
@@ -135,6 +144,11 @@ impl Resource {
                 Effect::Changed
             }
         }
+    }
+
+    /// What an earlier run had accepted, while nothing else is known.
+    pub(super) fn restore(&mut self, last_good: Accepted) {
+        self.accepted = Some(last_good);
     }
 
     pub(super) fn reject(&mut self, reason: Arc<str>, version: Name, source: Source) -> Effect {

@@ -12,5 +12,6 @@ mod load_report_grpc;
 mod memory;
 mod secure;
 mod shared;
+mod snapshot;
 mod streams;
 mod tokens;

@@ -1,15 +1,18 @@
 //! [`AdsState`]: what is watched, and the servers that are asked for it.
 
 mod fallback;
+mod restore;
 mod stream;
 mod time;
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use mesh_core::config::Name;
 
 use super::authority::{Authorities, AuthorityId};
 use super::cache::Cache;
+use super::last_good::LastGood;
 use super::resource::Resource;
 use super::server::Server;
 use super::subscription::ResourceKind;
@@ -29,6 +32,7 @@ pub struct AdsState {
     servers: Vec<Server>,
     authorities: Authorities,
     cache: Cache,
+    last_good: LastGood,
     events: VecDeque<Event>,
 }
 
@@ -39,7 +43,8 @@ impl AdsState {
         let authorities = Authorities::new(&settings);
         let servers = settings.servers.into_iter().enumerate();
         let servers = servers.map(|(index, settings)| Server::new(ServerId(index), settings)).collect();
-        Self { servers, authorities, cache: Cache::default(), events: VecDeque::new() }
+        let (cache, last_good, events) = (Cache::default(), LastGood::default(), VecDeque::new());
+        Self { servers, authorities, cache, last_good, events }
     }
 
     /// Watches a resource, once more if it is watched already. What is known of it at once is in its
@@ -58,6 +63,7 @@ impl AdsState {
             self.servers[server.0].want(kind, &name);
         }
         self.fall_back();
+        self.restore(kind.type_url, &name);
     }
 
     /// Takes one watch back. With the last one, the resource is forgotten.
@@ -113,6 +119,12 @@ impl AdsState {
     /// Every watched resource, by type and name (TR-63).
     pub fn resources(&self) -> Vec<ResourceStatus> {
         self.cache.statuses()
+    }
+
+    /// Everything that servers of this run sent and that is in use, members of collections too: type, name, version,
+    /// server and message.
+    pub fn in_use(&self) -> impl Iterator<Item = (&'static str, &Name, &Name, ServerId, &Bytes)> {
+        self.cache.in_use()
     }
 
     fn outage_of(&self, authority: AuthorityId) -> Option<&Outage> {

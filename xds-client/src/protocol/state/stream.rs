@@ -31,6 +31,7 @@ impl AdsState {
     /// The driver has begun to open a stream.
     pub fn on_opening(&mut self, server: ServerId, now: Instant) {
         self.servers[server.0].link.on_opening(now);
+        self.last_good.on_opening(now);
     }
 
     /// The connection stands: requests can be sent.
@@ -71,7 +72,7 @@ impl AdsState {
             return;
         };
         self.revert(server, kind, &response);
-        let Self { servers, authorities, cache, events } = self;
+        let Self { servers, authorities, cache, events, .. } = self;
         let Server { settings, subscriptions, counts, .. } = &mut servers[server.0];
         let source = Source { server, data_errors: settings.data_errors, now };
         let subscription = subscriptions.iter_mut().find(|known| known.kind.type_url == kind.type_url);
@@ -108,6 +109,7 @@ impl AdsState {
         if news == News::Outage {
             self.tell_outage();
             self.fall_back();
+            self.restore_all();
         }
     }
 

@@ -14,7 +14,7 @@ impl AdsState {
     /// When [`on_deadline`](Self::on_deadline) is to be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
         let servers = self.servers.iter().filter_map(Server::next_deadline).min();
-        [servers, self.cache.next_expiry()].into_iter().flatten().min()
+        [servers, self.cache.next_expiry(), self.last_good.next_deadline()].into_iter().flatten().min()
     }
 
     /// Does what is due.
@@ -38,6 +38,9 @@ impl AdsState {
                     None => Event::Resource { type_url, name },
                 });
             }
+        }
+        if self.last_good.on_deadline(now) {
+            self.restore_all();
         }
         self.prune_timers();
     }

@@ -4,6 +4,7 @@ mod collections;
 mod data_errors;
 mod delta;
 mod fallback;
+mod last_good;
 mod many_servers;
 mod simulation;
 mod sotw;

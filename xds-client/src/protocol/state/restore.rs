@@ -1,0 +1,57 @@
+//! What an earlier run had accepted stands in for servers that have not been heard of.
+
+use std::time::{Duration, Instant};
+
+use mesh_core::config::Name;
+
+use super::AdsState;
+use crate::protocol::authority::AuthorityId;
+use crate::protocol::last_good::LastGood;
+use crate::protocol::{Event, Received};
+
+impl AdsState {
+    /// Resources that an earlier run had accepted, with their types. They are used, and told as stale, where a server
+    /// cannot be reached, or has not answered within `grace` of the first attempt.
+    pub fn preload(
+        &mut self,
+        now: Instant,
+        grace: Duration,
+        resources: impl IntoIterator<Item = (String, Received)>,
+    ) {
+        self.last_good = LastGood::new(now, grace, resources);
+    }
+
+    /// A resource that has just been watched; its watcher looks at it anyway.
+    pub(super) fn restore(&mut self, type_url: &str, name: &Name) {
+        let authority = self.cache.get(type_url, name).and_then(|resource| resource.authority);
+        if authority.is_some_and(|id| self.may_restore(id))
+            && let Some(resource) = self.cache.get_mut(type_url, name)
+        {
+            self.last_good.restore(type_url, name, resource);
+        }
+    }
+
+    /// Everything that is watched and has not come.
+    pub(super) fn restore_all(&mut self) {
+        let missing = self.cache.watched().filter(|(.., resource)| resource.is_requested());
+        let missing =
+            missing.filter(|(.., resource)| resource.authority.is_some_and(|id| self.may_restore(id)));
+        let missing: Vec<_> = missing.map(|(kind, name, _)| (kind.type_url, name.clone())).collect();
+        for (type_url, name) in missing {
+            let Some(resource) = self.cache.get_mut(type_url, &name) else { continue };
+            if self.last_good.restore(type_url, &name, resource) {
+                let changed: Vec<Name> = resource.members.keys().cloned().collect();
+                if !changed.is_empty() {
+                    self.events.push_back(Event::Members { type_url, collection: name.clone(), changed });
+                }
+                self.events.push_back(Event::Resource { type_url, name });
+            }
+        }
+    }
+
+    fn may_restore(&self, id: AuthorityId) -> bool {
+        let Some(server) = self.authorities.get(id).active() else { return false };
+        let link = &self.servers[server.0].link;
+        link.outage().is_some() || self.last_good.has_waited() && !link.has_ever_responded()
+    }
+}

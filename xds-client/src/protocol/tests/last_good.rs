@@ -1,0 +1,75 @@
+//! What an earlier run had accepted.
+
+use super::*;
+
+const GRACE: Duration = Duration::from_millis(300);
+
+fn preloaded() -> Client {
+    let mut client = Client::new(DataErrors::Ambient);
+    let received = response(CDS, "7", "", &[("a", Ok(7)), ("b", Ok(7))]).resources.into_iter().flatten();
+    let received =
+        received.map(|one| (CDS.type_url.to_owned(), Received { version: Some("7".into()), ..one }));
+    client.ads.preload(client.now, GRACE, received);
+    client.watch(CDS, "a");
+    client
+}
+
+const STALE: &str = "read from the last-good snapshot of an earlier run";
+
+#[test]
+fn it_is_used_at_once_where_the_server_cannot_be_reached() {
+    let mut client = preloaded();
+    assert_eq!(client.view(CDS, "a"), "-", "the server comes first");
+    client.refuse_at(ONE);
+    assert_eq!(client.view(CDS, "a"), "7 ~refused");
+    assert!(client.told().contains(&"a".to_owned()));
+    client.watch(CDS, "b");
+    assert_eq!(client.view(CDS, "b"), "7 ~refused");
+    client.watch(CDS, "c");
+    assert_eq!(client.view(CDS, "c"), "!refused");
+    let stale: Vec<_> = client.ads.resources().iter().map(|one| (one.stale, one.state)).collect();
+    let requested = ResourceState::Requested;
+    assert_eq!(stale, [(true, requested), (true, requested), (false, requested)]);
+}
+
+#[test]
+fn it_is_used_after_a_while_where_the_server_does_not_answer() {
+    let mut client = preloaded();
+    client.open();
+    assert_eq!(client.sent(), ["[a] / +node"], "nothing of its version");
+    client.pass(GRACE - Duration::from_millis(1));
+    assert_eq!(client.view(CDS, "a"), "-");
+    client.pass(Duration::from_millis(1));
+    assert_eq!(client.told(), ["a"]);
+    assert_eq!(client.view(CDS, "a"), format!("7 ~{STALE}"));
+    client.pass(15 * SECOND);
+    assert_eq!(client.view(CDS, "a"), "7 ~does not exist", "still in use");
+}
+
+#[test]
+fn what_the_server_says_replaces_it() {
+    let mut client = preloaded();
+    client.refuse_at(ONE);
+    client.pass(2 * SECOND);
+    client.open();
+    client.sent();
+    client.told();
+    client.respond(CDS, "7", "n1", &[("a", Ok(7))]);
+    assert!(client.told().contains(&"a".to_owned()), "no longer stale, though the same");
+    assert_eq!(client.view(CDS, "a"), "7");
+    assert_eq!(client.state("a"), (ResourceState::Acked, "7".into()));
+    client.watch(CDS, "b");
+    assert_eq!(client.view(CDS, "b"), "-", "the server is there to ask");
+}
+
+#[test]
+fn a_server_that_answers_in_time_is_never_preceded_by_it() {
+    let mut client = preloaded();
+    client.open();
+    client.sent();
+    client.respond(CDS, "8", "n1", &[("a", Ok(8))]);
+    client.pass(SECOND);
+    assert_eq!(client.view(CDS, "a"), "8");
+    client.watch(CDS, "b");
+    assert_eq!(client.view(CDS, "b"), "-");
+}
