@@ -1,9 +1,10 @@
 //! `meshctl bootstrap`: the JSON that tells a gRPC library where its control server is.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::cli::{Output, output};
 
@@ -24,6 +25,43 @@ pub(super) struct Arguments {
     /// Where the program runs: region[/zone[/sub_zone]]
     #[arg(long, value_name = "LOCALITY", value_parser = parse_locality)]
     locality: Option<Locality>,
+    #[command(flatten)]
+    tls: Tls,
+}
+
+/// TLS to the control server; without any of these the connection is plaintext.
+#[derive(Debug, Args)]
+struct Tls {
+    /// The authority that issues the control server's certificate, PEM; the program reads it [default: the system's with --tls]
+    #[arg(long = "tls-ca", value_name = "FILE")]
+    authority: Option<PathBuf>,
+    /// The program's certificate, PEM, if the control server asks for one
+    #[arg(long = "tls-cert", value_name = "FILE", requires = "key")]
+    certificate: Option<PathBuf>,
+    /// Its private key, PEM, in the same folder
+    #[arg(long = "tls-key", value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
+    /// TLS with the authorities that the system trusts
+    #[arg(long)]
+    tls: bool,
+}
+
+impl Tls {
+    fn credentials(&self) -> Value {
+        let files = [
+            ("ca_certificate_file", &self.authority),
+            ("certificate_file", &self.certificate),
+            ("private_key_file", &self.key),
+        ];
+        let config: Map<String, Value> = files
+            .into_iter()
+            .filter_map(|(name, path)| Some((name.to_owned(), path.as_ref()?.to_string_lossy().into())))
+            .collect();
+        match self.tls || !config.is_empty() {
+            true => json!({ "type": "tls", "config": config }),
+            false => json!({ "type": "insecure" }),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -65,7 +103,7 @@ fn bootstrap(arguments: &Arguments) -> Value {
     json!({
         "xds_servers": [{
             "server_uri": arguments.xds,
-            "channel_creds": [{ "type": "insecure" }],
+            "channel_creds": [arguments.tls.credentials()],
             "server_features": ["xds_v3"],
         }],
         "node": node,
@@ -129,6 +167,32 @@ mod tests {
             node_id: None,
             namespace: "shop".to_owned(),
             locality: locality.map(|text| parse_locality(text).unwrap()),
+            tls: Tls { authority: None, certificate: None, key: None, tls: false },
+        }
+    }
+
+    #[test]
+    fn credentials_are_as_grpc_reads_them() {
+        let path = |name: &str| Some(PathBuf::from(name));
+        for (tls, expected) in [
+            (
+                Tls { authority: None, certificate: None, key: None, tls: false },
+                json!({ "type": "insecure" }),
+            ),
+            (
+                Tls { authority: None, certificate: None, key: None, tls: true },
+                json!({ "type": "tls", "config": {} }),
+            ),
+            (
+                Tls { authority: path("/f/ca"), certificate: path("/f/c"), key: path("/f/k"), tls: false },
+                json!({ "type": "tls", "config": {
+                    "ca_certificate_file": "/f/ca", "certificate_file": "/f/c", "private_key_file": "/f/k",
+                } }),
+            ),
+        ] {
+            let json = bootstrap(&Arguments { tls, ..arguments(None) });
+            assert_eq!(json["xds_servers"][0]["channel_creds"], json!([expected]));
+            Bootstrap::from_json(&json.to_string()).unwrap();
         }
     }
 
