@@ -19,11 +19,13 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use support::Client;
+use support::certificates::{Authority, Files};
 
 /// What the ready file says.
 #[derive(Deserialize)]
 struct Ready {
     xds: SocketAddr,
+    xds_tls: Option<SocketAddr>,
     admin: SocketAddr,
     pid: i32,
 }
@@ -320,4 +322,67 @@ async fn data_folder_that_cannot_be_made_is_named_with_its_flag() {
         assert!(text.contains(part), "{part:?} is missing in {text}");
     }
     assert!(!ready_file(folder.path()).exists());
+}
+
+#[tokio::test]
+async fn tls_is_served_beside_plaintext() {
+    let authority = Authority::new("ours");
+    let folder = TempDir::new().unwrap();
+    std::fs::create_dir(folder.path().join("config")).unwrap();
+    let files = Files::new(&authority);
+    let (certificate, key) = (files.path("cert"), files.path("key"));
+    let arguments = ["--xds-tls", "127.0.0.1:0", "--tls-cert", certificate.to_str().unwrap()];
+    let arguments = [&arguments[..], &["--tls-key", key.to_str().unwrap()]].concat();
+    let process = Process::start_in(folder, &arguments).await;
+    let address = process.ready.xds_tls.unwrap();
+    for mut client in [
+        Client::connect_tls(address, authority.client(None)).await.unwrap(),
+        Client::connect_to(process.ready.xds).await,
+    ] {
+        client.ask(Listener, &["*"], "");
+        client.expect("lds").await;
+    }
+    process.signal(Signal::SIGTERM);
+    assert_eq!(process.end().await.0.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn missing_tls_file_is_named_with_its_flag() {
+    let folder = TempDir::new().unwrap();
+    std::fs::create_dir(folder.path().join("config")).unwrap();
+    let files = Files::new(&Authority::new("ours"));
+    let key = files.path("key");
+    let arguments =
+        ["--xds-tls", "127.0.0.1:0", "--tls-cert", "nowhere.pem", "--tls-key", key.to_str().unwrap()];
+    let (code, text) = run(folder.path(), &[&["serve"][..], &FREE_PORTS, &arguments].concat()).await;
+    assert_eq!(code, Some(1));
+    for part in ["cannot read the certificate nowhere.pem", "--tls-cert", "No such file"] {
+        assert!(text.contains(part), "{part:?} is missing in {text}");
+    }
+    assert!(!ready_file(folder.path()).exists());
+}
+
+#[tokio::test]
+async fn plaintext_to_other_machines_is_warned_of() {
+    let process = Process::start(&[]).await;
+    let (output, folder) = stop(process).await;
+    assert!(!log(&output).contains("plaintext"), "{}", log(&output));
+    // Bound to every address of this machine; nobody connects.
+    let arguments = [&["serve"][..], &FREE_PORTS[2..], &["--xds", "0.0.0.0:0"]].concat();
+    let child = command(folder.path()).args(arguments).spawn().unwrap();
+    let ready = wait_for(|| {
+        let text = std::fs::read_to_string(ready_file(folder.path())).ok()?;
+        Some(serde_json::from_str(&text).unwrap())
+    });
+    let (output, _) = stop(Process { child, ready: ready.await, folder }).await;
+    assert!(log(&output).contains("xDS is served in plaintext to other machines"), "{}", log(&output));
+}
+
+async fn stop(process: Process) -> (Output, TempDir) {
+    process.signal(Signal::SIGTERM);
+    process.end().await
+}
+
+fn log(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
 }

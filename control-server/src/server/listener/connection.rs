@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::Request;
@@ -63,20 +65,23 @@ impl Accepted {
 }
 
 /// What ends a connection.
-struct Life {
-    stopping: watch::Receiver<bool>,
-    max_age: Option<MaxAge>,
-    departing: Departing,
-    metrics: Metrics,
+pub(super) struct Life {
+    pub(super) stopping: watch::Receiver<bool>,
+    pub(super) max_age: Option<MaxAge>,
+    pub(super) departing: Departing,
+    pub(super) metrics: Metrics,
 }
 
 impl Life {
-    async fn serve<S>(&mut self, stream: S, connection: Connection, routes: Routes)
+    pub(super) async fn serve<S>(&mut self, stream: S, connection: Connection, routes: Routes)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let peer = connection.peer;
+        let asked = Arc::new(AtomicBool::new(false));
+        let noted = asked.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
+            noted.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(connection.clone());
             routes.clone().call(request)
         });
@@ -86,7 +91,7 @@ impl Life {
         let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
         let result = tokio::select! {
             result = &mut served => Some(result),
-            patience = self.end() => {
+            patience = self.end(&asked) => {
                 // GOAWAY: whatever comes now goes elsewhere.
                 served.as_mut().graceful_shutdown();
                 match patience {
@@ -106,23 +111,36 @@ impl Life {
     }
 
     /// Waits until the connection should end; then says how long it may take. A server that stops ends its streams itself.
-    async fn end(&mut self) -> Option<Duration> {
-        let Some(max) = self.max_age else {
-            stopped(&mut self.stopping).await;
-            return None;
+    async fn end(&mut self, asked: &AtomicBool) -> Option<Duration> {
+        let max_age = self.max_age;
+        let age = max_age.map(|max| max.of_one(&mut rand::rng()));
+        let aged = async {
+            match age {
+                Some(age) => tokio::time::sleep(age).await,
+                None => std::future::pending().await,
+            }
         };
-        let age = max.of_one(&mut rand::rng());
+        let idle = async {
+            tokio::time::sleep(FIRST_STREAM).await;
+            if asked.load(Ordering::Relaxed) {
+                std::future::pending().await
+            }
+        };
         tokio::select! {
             () = stopped(&mut self.stopping) => None,
-            () = tokio::time::sleep(age) => {
+            () = idle => Some(LAST_WORDS),
+            () = aged => {
+                let grace = max_age.map(|max| max.grace).unwrap_or_default();
                 self.metrics.connection_aged();
-                self.departing.begin(tokio::time::Instant::now().into_std(), max.grace);
-                Some(max.grace + LAST_WORDS)
+                self.departing.begin(tokio::time::Instant::now().into_std(), grace);
+                Some(grace + LAST_WORDS)
             }
         }
     }
 }
 
+/// Who has asked for nothing by then is no client.
+const FIRST_STREAM: Duration = Duration::from_secs(60);
 /// For the farewell of streams that had to leave.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// A silent client is found out after 50 s. Clients may ping as often as they like.

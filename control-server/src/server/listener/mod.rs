@@ -7,6 +7,8 @@
 mod age;
 mod connection;
 mod handshake;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::SocketAddr;
