@@ -56,11 +56,12 @@ impl Reloader {
     pub(in crate::server) async fn run(mut self) {
         let watch = Watch::beside(&self.files());
         loop {
+            // The first time: for what has changed before the watch.
+            self.look().await;
             tokio::select! {
                 () = watch.changed() => tokio::time::sleep(DEBOUNCE).await,
                 () = tokio::time::sleep(INTERVAL) => {}
             }
-            self.look().await;
         }
     }
 
