@@ -68,11 +68,18 @@ impl Paced {
         std::mem::take(&mut *lock(&self.outcome))
     }
 
-    /// Lets it run for a while, and gives what ended in it.
+    /// Lets it run for a while, longer if need be for a call to end, and gives what ended in it.
+    ///
+    /// # Panics
+    /// When no call ends.
     pub async fn during(&self, time: Duration) -> Outcome {
         self.take();
         tokio::time::sleep(time).await;
-        self.take()
+        crate::eventually("a call ends", async || match self.take() {
+            outcome if outcome.times.is_empty() && outcome.failures.is_empty() => Err("none".to_owned()),
+            outcome => Ok(outcome),
+        })
+        .await
     }
 
     /// Lets the calls in flight end; gives what ended since the last [`take`](Self::take).
