@@ -13,9 +13,10 @@ pub mod dependency;
 pub mod load_report;
 pub mod protocol;
 pub mod resource;
+pub mod status;
 pub mod transport;
 
 pub use client::{
-    Options, ResourceView, ResourceWatch, ServerStatus, StartError, Status, XdsClient, shared, shared_mesh,
-    start, start_with,
+    Options, ResourceView, ResourceWatch, ServerStatus, StartError, Status, WeakXdsClient, XdsClient,
+    running, shared, shared_mesh, start, start_with,
 };

@@ -25,6 +25,7 @@ mod snapshot;
 mod status;
 mod targets;
 mod watchers;
+mod weak;
 mod worker;
 
 use std::fmt;
@@ -44,8 +45,9 @@ use crate::transport::{AdsTransport, GrpcTransport};
 pub use error::StartError;
 pub use options::Options;
 pub use resource_watch::{ResourceView, ResourceWatch};
-pub use shared::{shared, shared_mesh};
+pub use shared::{running, shared, shared_mesh};
 pub use status::{ServerStatus, Status};
+pub use weak::WeakXdsClient;
 
 use plan::Plan;
 use registry::Registry;

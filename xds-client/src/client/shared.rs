@@ -17,12 +17,22 @@ use crate::bootstrap::Bootstrap;
 /// [`StartError`] outside a tokio runtime, and without a valid bootstrap in the environment.
 pub fn shared() -> Result<XdsClient, StartError> {
     let mut shared = lock(&SHARED);
-    if let Some(inner) = shared.upgrade().filter(|inner| inner.registry.is_alive()) {
-        return Ok(XdsClient { inner });
+    if let Some(client) = alive(&shared) {
+        return Ok(client);
     }
     let client = start(Bootstrap::from_env()?)?;
     *shared = Arc::downgrade(&client.inner);
     Ok(client)
+}
+
+/// The client that [`shared`] has given out, while it is in use. Starts none: for whoever only reports on it.
+pub fn running() -> Option<XdsClient> {
+    alive(&lock(&SHARED))
+}
+
+fn alive(shared: &Weak<Inner>) -> Option<XdsClient> {
+    let inner = shared.upgrade().filter(|inner| inner.registry.is_alive())?;
+    Some(XdsClient { inner })
 }
 
 /// The process's mesh: told what to do by the [`shared`] client, and kept like it by those who use it.

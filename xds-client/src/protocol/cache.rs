@@ -152,7 +152,8 @@ fn status(kind: ResourceKind, name: &Name, resource: &Resource) -> ResourceStatu
         rejected: resource.rejected().cloned().filter(|_| state == ResourceState::Nacked),
         cached: accepted.is_some(),
         stale: resource.is_stale(),
-        bytes: accepted.map(|accepted| accepted.bytes.clone()),
+        // A collection is no message of its own.
+        bytes: accepted.filter(|_| !super::name::is_collection(name)).map(|accepted| accepted.bytes.clone()),
         updated: accepted.map(|accepted| accepted.at),
         server: accepted.and_then(|accepted| accepted.server),
     }

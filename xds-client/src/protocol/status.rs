@@ -26,7 +26,7 @@ pub struct ResourceStatus {
     pub cached: bool,
     /// Whether the value in use was read from a snapshot of an earlier run.
     pub stale: bool,
-    /// The message in use, as it was received.
+    /// The message in use, as it was received; a collection has none.
     pub bytes: Option<Bytes>,
     /// When the value in use was received.
     pub updated: Option<Instant>,

@@ -1,0 +1,18 @@
+//! What a client says of itself: to CSDS (gRFC A40, A71, A88) and as JSON.
+//!
+//! ```text
+//!  XdsClient::status ──▶ client_config ──┬─▶ answer: encoded CSDS messages, for whoever serves them
+//!                                        └─▶ XdsClient::status_json
+//! ```
+//!
+//! Nothing here keeps state: each answer is made from the status of its moment. Only what is watched appears (TR-63).
+//! `mesh_tonic::ClientStatusService` is the gRPC service.
+
+mod answer;
+mod client_config;
+mod clock;
+mod json;
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Refused, answer};
