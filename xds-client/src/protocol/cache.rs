@@ -79,6 +79,11 @@ impl Cache {
         held.map(|(name, accepted)| (name.clone(), accepted.version.clone())).collect()
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.kinds.iter().map(|(_, known)| known.len()).sum::<usize>() + self.expiries.len() + self.lives.len()
+    }
+
     pub(super) fn in_use(&self) -> impl Iterator<Item = (&'static str, &Name, &Name, ServerId, &Bytes)> {
         let all = self.watched().flat_map(|(kind, name, resource)| {
             let own = resource.accepted().filter(|_| !super::name::is_collection(name));

@@ -117,6 +117,11 @@ impl Server {
         [self.timers.next_deadline(), stream].into_iter().flatten().min()
     }
 
+    #[cfg(test)]
+    pub(super) fn footprint(&self) -> usize {
+        self.timers.len() + self.subscriptions.iter().map(Subscription::footprint).sum::<usize>()
+    }
+
     fn subscription(&self, type_url: &str) -> Option<&Subscription> {
         self.subscriptions.iter().find(|known| known.kind.type_url == type_url)
     }

@@ -41,6 +41,11 @@ impl Timers {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     pub(super) fn clear(&mut self) {
         self.queue.clear();
     }

@@ -127,6 +127,12 @@ impl AdsState {
         self.cache.in_use()
     }
 
+    /// How many things it remembers, for tests of growth.
+    #[cfg(test)]
+    pub(super) fn footprint(&self) -> usize {
+        self.cache.len() + self.events.len() + self.servers.iter().map(Server::footprint).sum::<usize>()
+    }
+
     fn outage_of(&self, authority: AuthorityId) -> Option<&Outage> {
         self.servers.get(self.authorities.get(authority).active()?.0)?.link.outage()
     }

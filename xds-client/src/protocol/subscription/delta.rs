@@ -55,6 +55,11 @@ impl Delta {
         self.starts_over = true;
     }
 
+    #[cfg(test)]
+    pub(super) fn footprint(&self) -> usize {
+        self.answers.len() + self.subscribe.len() + self.unsubscribe.len()
+    }
+
     pub(super) fn has_answer(&self) -> bool {
         !self.answers.is_empty()
     }

@@ -106,6 +106,15 @@ impl Subscription {
         at_once
     }
 
+    #[cfg(test)]
+    pub(super) fn footprint(&self) -> usize {
+        let owed = match &self.wire {
+            Wire::Sotw(sotw) => sotw.footprint(),
+            Wire::Delta(delta) => delta.footprint(),
+        };
+        self.places.len() + self.untimed.len() + owed
+    }
+
     pub(super) fn is_sotw(&self) -> bool {
         matches!(self.wire, Wire::Sotw(_))
     }

@@ -67,6 +67,11 @@ impl Sotw {
         self.version.clear();
     }
 
+    #[cfg(test)]
+    pub(super) fn footprint(&self) -> usize {
+        self.answers.len() + self.left_out.len() + self.doubtful.len()
+    }
+
     pub(super) fn has_request(&self) -> bool {
         self.changed || !self.answers.is_empty()
     }

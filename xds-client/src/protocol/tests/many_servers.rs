@@ -123,6 +123,22 @@ impl World {
         self.push(index, kind, &NAMES);
     }
 
+    /// What no server should say: types nobody asked for, resources that are cut off, names that are empty or unknown,
+    /// nonces of long ago.
+    fn disturb(&mut self) {
+        let (index, kind) = (self.client.rng.random_range(0..3), self.client.rng.random_range(0..2));
+        if !self.servers[index].open {
+            return;
+        }
+        let mut lie = response(KINDS[kind], "lie", "stale", &[("", Err("cut off")), ("unknown", Ok(u64::MAX))]);
+        match self.client.rng.random_range(0..3) {
+            0 => lie.type_url = "type.googleapis.com/x.Unknown".to_owned(),
+            1 => lie.removed = vec!["".into(), "unknown".into()],
+            _ => lie.heartbeats = vec![Heartbeat { name: "unknown".into(), version: "".into(), ttl: None }],
+        }
+        self.client.ads.on_response(ServerId(index), self.client.now, lie);
+    }
+
     /// Does what the state asks of its driver, until nothing is left.
     fn drive(&mut self) {
         for _ in 0..50 {
@@ -281,5 +297,37 @@ fn the_preferred_servers_have_the_last_word_whatever_happened() {
             needed.len(),
             "seed {seed}: a stream to each preferred server, and no other"
         );
+    }
+}
+
+/// A day of everything that can go wrong: no update is lost, nothing hangs, nothing grows.
+#[test]
+fn a_day_with_an_adversary_loses_nothing_and_leaves_nothing_behind() {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    for seed in [1, 20_261_125] {
+        println!("seed {seed}");
+        let mut world = World::new(seed);
+        let (began, mut largest) = (world.client.now, 0);
+        while world.client.now - began < DAY {
+            for _ in 0..100 {
+                world.step();
+                world.disturb();
+                let time = Duration::from_millis(world.client.rng.random_range(0..20_000));
+                world.client.pass(time);
+            }
+            world.drive();
+            largest = largest.max(world.client.ads.footprint());
+            world.settle();
+        }
+        assert!(largest < 20 * NAMES.len() * KINDS.len(), "seed {seed}: grew to {largest}");
+        for (kind, name) in std::mem::take(&mut world.watched) {
+            world.client.unwatch(KINDS[kind], name);
+        }
+        world.drive();
+        assert_eq!(world.client.ads.resources(), [], "seed {seed}");
+        assert_eq!(world.streams(), 0, "seed {seed}");
+        assert_eq!(world.client.ads.next_deadline(), None, "seed {seed}");
+        while world.client.ads.poll_event().is_some() {}
+        assert_eq!(world.client.ads.footprint(), 0, "seed {seed}");
     }
 }
