@@ -1,80 +1,94 @@
-//! A table in chunks.
+//! A table as a tree.
 
 use std::sync::Arc;
 
 /// A growing array that one owner changes, and whose clones keep what they have seen.
 ///
-/// A clone is one reference count. A change copies one chunk of 64, and after a clone a pointer per other chunk.
+/// A clone is one reference count. A change copies one chunk of 16 elements and a few dozen pointers.
 #[derive(Debug)]
 pub(crate) struct SharedTable<T> {
-    /// All full but the last one, which is not empty.
-    chunks: Arc<[Arc<[T]>]>,
+    /// All full but the last one, which is not empty; chunks in a group likewise.
+    groups: Arc<[Arc<[Arc<[T]>]>]>,
+    len: usize,
 }
 
 impl<T> SharedTable<T> {
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        match self.chunks.split_last() {
-            Some((last, full)) => full.len() * CHUNK + last.len(),
-            None => 0,
-        }
+        self.len
     }
 
     #[inline]
     pub(crate) fn get(&self, at: usize) -> Option<&T> {
-        self.chunks.get(at / CHUNK)?.get(at % CHUNK)
+        self.groups.get(at / GROUP)?.get(at / CHUNK % CHUNKS)?.get(at % CHUNK)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.chunks.iter().flat_map(|chunk| chunk.iter())
+        self.groups.iter().flat_map(|group| group.iter()).flat_map(|chunk| chunk.iter())
     }
 }
 
 impl<T: Clone> SharedTable<T> {
     /// Puts another element in this place, if there is such a place.
     pub(crate) fn set(&mut self, at: usize, element: T) {
-        if at < self.len() {
-            let chunk = &mut Arc::make_mut(&mut self.chunks)[at / CHUNK];
+        if at < self.len {
+            let group = &mut Arc::make_mut(&mut self.groups)[at / GROUP];
+            let chunk = &mut Arc::make_mut(group)[at / CHUNK % CHUNKS];
             Arc::make_mut(chunk)[at % CHUNK] = element;
         }
     }
 
     pub(crate) fn push(&mut self, element: T) {
-        match self.chunks.last().is_some_and(|last| last.len() < CHUNK) {
-            true => self.change_last(|last| last.iter().cloned().chain([element]).collect()),
-            false => self.chunks = self.chunks.iter().cloned().chain([Arc::from([element])]).collect(),
+        let at = self.len;
+        self.len += 1;
+        if at.is_multiple_of(GROUP) {
+            self.groups = pushed(&self.groups, Arc::from([Arc::from([element])]));
+        } else if let Some(group) = Arc::make_mut(&mut self.groups).last_mut() {
+            match Arc::make_mut(group).last_mut().filter(|_| !at.is_multiple_of(CHUNK)) {
+                Some(chunk) => *chunk = pushed(chunk, element),
+                None => *group = pushed(group, Arc::from([element])),
+            }
         }
     }
 
     /// Takes an element out and puts the last one in its place.
     pub(crate) fn swap_remove(&mut self, at: usize) {
-        let Some((last, full)) = self.chunks.split_last() else { return };
-        let Some((moved, rest)) = last.split_last() else { return };
-        let moved = moved.clone();
-        match rest.is_empty() {
-            true => self.chunks = full.into(),
-            false => self.change_last(|last| last[..last.len() - 1].into()),
+        let Some(last) = self.len.checked_sub(1) else { return };
+        let Some(moved) = self.get(last).cloned() else { return };
+        self.len = last;
+        if last.is_multiple_of(GROUP) {
+            self.groups = popped(&self.groups);
+        } else if let Some(group) = Arc::make_mut(&mut self.groups).last_mut() {
+            match Arc::make_mut(group).last_mut().filter(|_| !last.is_multiple_of(CHUNK)) {
+                Some(chunk) => *chunk = popped(chunk),
+                None => *group = popped(group),
+            }
         }
         self.set(at, moved);
     }
+}
 
-    fn change_last(&mut self, change: impl FnOnce(&[T]) -> Arc<[T]>) {
-        if let Some(last) = Arc::make_mut(&mut self.chunks).last_mut() {
-            *last = change(last);
-        }
-    }
+fn pushed<X: Clone>(all: &[X], one: X) -> Arc<[X]> {
+    all.iter().cloned().chain([one]).collect()
+}
+
+fn popped<X: Clone>(all: &[X]) -> Arc<[X]> {
+    all[..all.len().saturating_sub(1)].into()
 }
 
 impl<T> Clone for SharedTable<T> {
     fn clone(&self) -> Self {
-        Self { chunks: self.chunks.clone() }
+        Self { groups: self.groups.clone(), len: self.len }
     }
 }
 
 impl<T> Default for SharedTable<T> {
     fn default() -> Self {
-        Self { chunks: Arc::default() }
+        Self { groups: Arc::default(), len: 0 }
     }
 }
 
-const CHUNK: usize = 64;
+/// Elements in a chunk, chunks in a group, elements in a group.
+const CHUNK: usize = 16;
+const CHUNKS: usize = 32;
+const GROUP: usize = CHUNK * CHUNKS;

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::config::{Endpoint, EndpointAddresses, EndpointSet, LocalityId};
-use crate::policy::lb::{EndpointId, LbEndpoint, LbLocality, LbUpdate, distinct};
+use crate::policy::lb::{EndpointId, EndpointLoad, LbEndpoint, LbLocality, LbUpdate, distinct};
 use crate::runtime::connect::Connect;
 
 use super::Slot;
@@ -17,7 +17,7 @@ use super::translation::Translation;
 
 /// A cluster's endpoints by id. An endpoint keeps its id as long as it stays, whatever moves around it.
 ///
-/// An update costs as much as differs from the last one: chunks of endpoints that are the same are not looked at.
+/// An update costs as much as differs from the last one: endpoints that are the same are not looked at.
 pub(super) struct Endpoints<B: 'static, C: Connect<B>> {
     entries: Vec<Option<Entry<B, C>>>,
     /// By [`EndpointAddresses::identity`]: another order is the same endpoint (LB-29).
@@ -75,12 +75,23 @@ impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
     }
 
     /// What the balancer knows of an endpoint; one use more.
-    fn translate(&mut self, endpoint: &Endpoint, locality: &Arc<LocalityId>) -> Option<LbEndpoint> {
+    fn translate(&mut self, endpoint: &Endpoint, locality: &Arc<LocalityId>) -> LbEndpoint {
         let identity = endpoint.addresses.identity();
         let id = match self.ids.get(&identity) {
             Some(id) => *id,
             None => self.allocate(identity, endpoint, locality),
         };
+        LbEndpoint {
+            id,
+            addresses: endpoint.addresses.clone(),
+            weight: endpoint.weight.get(),
+            hash_key: endpoint.hash_key.clone(),
+            load: self.occupy(id).unwrap_or_default(),
+        }
+    }
+
+    /// One use more. `None`: there is no such endpoint.
+    fn occupy(&mut self, id: EndpointId) -> Option<Arc<EndpointLoad>> {
         let entry = self.entries.get_mut(id.0 as usize)?.as_mut()?;
         entry.uses += 1;
         match entry.uses {
@@ -90,13 +101,7 @@ impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
             2 => self.repeated += 1,
             _ => {}
         }
-        Some(LbEndpoint {
-            id,
-            addresses: endpoint.addresses.clone(),
-            weight: endpoint.weight.get(),
-            hash_key: endpoint.hash_key.clone(),
-            load: entry.slot.load.clone(),
-        })
+        Some(entry.slot.load.clone())
     }
 
     /// One use less. The last one takes the endpoint away from the request path.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::config::{Endpoint, EndpointSet, HealthStatus, Locality, LocalityId, Member};
 use crate::policy::lb::{EndpointId, LbEndpoint, LbLocality};
-use crate::shared::SharedList;
+use crate::shared::{Mapping, SharedList};
 
-/// What a balancer was told last. A chunk of endpoints that is configured again is told again, as the same chunk.
+/// What a balancer was told last. Of endpoints that are configured again it is told the same, in lists that share it.
 #[derive(Debug, Default)]
 pub(super) struct Translation {
     priorities: Vec<Vec<Translated>>,
@@ -18,22 +18,22 @@ pub(super) struct Translation {
 struct Translated {
     source: Arc<Locality>,
     id: Arc<LocalityId>,
-    /// A chunk for each chunk of the source, without what is draining.
+    /// Without what is draining.
     endpoints: SharedList<LbEndpoint>,
-    /// Which chunks the last update has brought.
-    new: Vec<usize>,
+    /// What the last update has brought.
+    new: Vec<(EndpointId, Arc<Member>)>,
 }
 
 /// Localities of the last update that this one has not taken up yet.
 type Known = BTreeMap<Arc<LocalityId>, Vec<Translated>>;
 
 impl Translation {
-    /// Follows an update; what is new is translated by `translate`. Returns the endpoints of chunks that are gone, once
-    /// for each time that they were there.
+    /// Follows an update; what is new or different is translated by `translate`. Returns what is gone or different, once
+    /// for each time that it was there.
     pub(super) fn follow(
         &mut self,
         set: &EndpointSet,
-        mut translate: impl FnMut(&Endpoint, &Arc<LocalityId>) -> Option<LbEndpoint>,
+        mut translate: impl FnMut(&Endpoint, &Arc<LocalityId>) -> LbEndpoint,
     ) -> Vec<EndpointId> {
         let mut known = Known::new();
         for translated in std::mem::take(&mut self.priorities).into_iter().flatten() {
@@ -64,17 +64,18 @@ impl Translation {
         self.priorities.iter().map(|localities| localities.iter().map(locality).collect()).collect()
     }
 
-    /// Visits the endpoints of chunks that the last update has brought.
+    /// Visits what the last update has brought.
     pub(super) fn new(&self, mut visit: impl FnMut(EndpointId, &Endpoint, &Arc<LocalityId>)) {
         for translated in self.priorities.iter().flatten() {
-            translated.new.iter().for_each(|at| translated.visit(*at, &mut visit));
+            translated.new.iter().for_each(|(id, member)| visit(*id, &member.endpoint, &translated.id));
         }
     }
 
     /// Visits all endpoints, in order.
     pub(super) fn all(&self, mut visit: impl FnMut(EndpointId, &Endpoint, &Arc<LocalityId>)) {
-        for translated in self.priorities.iter().flatten() {
-            (0..translated.endpoints.chunks().len()).for_each(|at| translated.visit(at, &mut visit));
+        for Translated { source, id, endpoints, .. } in self.priorities.iter().flatten() {
+            let serving = source.endpoints.iter().filter(|endpoint| is_serving(endpoint));
+            serving.zip(endpoints).for_each(|(endpoint, told)| visit(told.id, endpoint, id));
         }
     }
 }
@@ -90,7 +91,7 @@ impl Translated {
     fn new(
         source: &Arc<Locality>,
         before: Option<Self>,
-        mut translate: impl FnMut(&Endpoint, &Arc<LocalityId>) -> Option<LbEndpoint>,
+        translate: &mut impl FnMut(&Endpoint, &Arc<LocalityId>) -> LbEndpoint,
         released: &mut Vec<EndpointId>,
     ) -> Self {
         let mut before = before.unwrap_or_else(|| Self::nothing(&source.id));
@@ -98,25 +99,11 @@ impl Translated {
         if Arc::ptr_eq(&before.source, source) {
             return before;
         }
-        let (old, new) = (before.source.endpoints.members(), source.endpoints.members());
-        let told = before.endpoints.chunks();
-        let (of_old, of_new) = SharedList::differing(old, new);
-        let mut old: BTreeMap<_, _> = old.chunks()[of_old.clone()]
-            .iter()
-            .map(|chunk| chunk.as_ptr())
-            .zip(&told[of_old.clone()])
-            .collect();
-        let mut chunks = Vec::with_capacity(new.chunks().len());
-        chunks.extend_from_slice(&told[..of_old.start]);
-        for (at, chunk) in of_new.clone().zip(&new.chunks()[of_new]) {
-            chunks.push(old.remove(&chunk.as_ptr()).cloned().unwrap_or_else(|| {
-                before.new.push(at);
-                serving(chunk).filter_map(|endpoint| translate(endpoint, &before.id)).collect()
-            }));
-        }
-        chunks.extend_from_slice(&told[of_old.end..]);
-        released.extend(old.into_values().flat_map(|chunk| chunk.iter().map(|endpoint| endpoint.id)));
-        Self { source: source.clone(), endpoints: SharedList::from_chunks(chunks), ..before }
+        let Self { source: old, id, endpoints, mut new } = before;
+        let mut translator = Translator { translate, locality: &id, new: &mut new, released };
+        let known = (old.endpoints.members(), &endpoints);
+        let endpoints = source.endpoints.members().mapped(known, &mut translator);
+        Self { source: source.clone(), id, endpoints, new }
     }
 
     fn nothing(id: &LocalityId) -> Self {
@@ -124,18 +111,33 @@ impl Translated {
         let id = Arc::new(id.clone());
         Self { source: Arc::new(source), id, endpoints: SharedList::default(), new: Vec::new() }
     }
+}
 
-    fn visit(&self, chunk: usize, visit: &mut impl FnMut(EndpointId, &Endpoint, &Arc<LocalityId>)) {
-        let (sources, told) =
-            (&self.source.endpoints.members().chunks()[chunk], &self.endpoints.chunks()[chunk]);
-        for (endpoint, told) in serving(sources).zip(told.iter()) {
-            visit(told.id, endpoint, &self.id);
-        }
+/// Translates one locality, and takes notes.
+struct Translator<'a, F> {
+    translate: &'a mut F,
+    locality: &'a Arc<LocalityId>,
+    new: &'a mut Vec<(EndpointId, Arc<Member>)>,
+    released: &'a mut Vec<EndpointId>,
+}
+
+impl<F: FnMut(&Endpoint, &Arc<LocalityId>) -> LbEndpoint> Mapping<Member, LbEndpoint> for Translator<'_, F> {
+    fn has_counterpart(&self, member: &Member) -> bool {
+        is_serving(&member.endpoint)
+    }
+
+    fn add(&mut self, member: &Arc<Member>) -> LbEndpoint {
+        let told = (self.translate)(&member.endpoint, self.locality);
+        self.new.push((told.id, member.clone()));
+        told
+    }
+
+    fn remove(&mut self, told: &LbEndpoint) {
+        self.released.push(told.id);
     }
 }
 
 /// EDS-11: draining endpoints take no calls.
-fn serving(chunk: &[Member]) -> impl Iterator<Item = &Endpoint> {
-    let endpoints = chunk.iter().map(|member| &member.endpoint);
-    endpoints.filter(|endpoint| endpoint.health != HealthStatus::Draining)
+fn is_serving(endpoint: &Endpoint) -> bool {
+    endpoint.health != HealthStatus::Draining
 }

@@ -143,21 +143,3 @@ fn endpoints_are_seen_as_if_all_of_them_were_looked_at() {
         assert!(endpoints.iter_mut().next().is_none());
     }
 }
-
-/// What a change makes anew is one chunk, for balancers and for calls.
-#[test]
-fn one_change_among_ten_thousand_is_one_chunk() {
-    let members = (0..10_000_u16).map(|port| (format!("{port:05}").into(), endpoint(port + 1)));
-    let configured = crate::config::Endpoints::named(members);
-    let of = |configured: crate::config::Endpoints| {
-        let locality = Locality { endpoints: configured, ..Locality::of(Vec::new()) };
-        EndpointSet { priorities: vec![Priority { localities: vec![Arc::new(locality)] }], drops: Vec::new() }
-    };
-    let mut endpoints = Endpoints::<(), Net>::default();
-    let before = endpoints.update(&of(configured.clone()))[0][0].endpoints.clone();
-    let after =
-        &endpoints.update(&of(configured.with(&"05000".into(), Some(endpoint(20_000)))))[0][0].endpoints;
-    let shared =
-        before.chunks().iter().zip(after.chunks()).filter(|(before, after)| Arc::ptr_eq(before, after));
-    assert_eq!(shared.count(), before.chunks().len() - 1);
-}

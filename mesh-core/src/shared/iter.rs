@@ -1,0 +1,51 @@
+//! All elements of a list.
+
+use std::fmt;
+use std::slice;
+use std::sync::Arc;
+
+use super::node::Node;
+
+/// All elements of a [`SharedList`](super::SharedList), in order.
+pub struct Iter<'a, T> {
+    left: usize,
+    leaf: slice::Iter<'a, Arc<T>>,
+    /// What comes after the leaf, the nearest last.
+    nodes: Vec<slice::Iter<'a, Node<T>>>,
+}
+
+impl<'a, T> Iter<'a, T> {
+    pub(super) fn new(root: &'a Node<T>) -> Self {
+        Self { left: root.len(), leaf: [].iter(), nodes: vec![slice::from_ref(root).iter()] }
+    }
+}
+
+impl<'a, T> Iterator for Iter<'a, T> {
+    type Item = &'a T;
+
+    fn next(&mut self) -> Option<&'a T> {
+        loop {
+            if let Some(element) = self.leaf.next() {
+                self.left = self.left.saturating_sub(1);
+                return Some(element);
+            }
+            match self.nodes.last_mut()?.next() {
+                Some(Node::Leaf(elements)) => self.leaf = elements.iter(),
+                Some(Node::Inner(inner)) => self.nodes.push(inner.children.iter()),
+                None => _ = self.nodes.pop(),
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl<T> ExactSizeIterator for Iter<'_, T> {}
+
+impl<T> fmt::Debug for Iter<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Iter").field("left", &self.left).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,220 @@
+//! A node of a list, and how one element of it changes.
+
+use std::sync::Arc;
+
+/// Elements, or nodes of the next level. All leaves of a list are on the same level.
+#[derive(Debug)]
+pub(super) enum Node<T> {
+    Leaf(Arc<[Arc<T>]>),
+    Inner(Arc<Inner<T>>),
+}
+
+#[derive(Debug)]
+pub(super) struct Inner<T> {
+    pub(super) children: Box<[Node<T>]>,
+    len: usize,
+}
+
+/// What happens to an element.
+#[derive(Debug)]
+pub(super) enum Edit<T> {
+    /// A new one comes before it.
+    Insert(Arc<T>),
+    Replace(Arc<T>),
+    Remove,
+}
+
+impl<T> Node<T> {
+    pub(super) fn leaf(elements: impl IntoIterator<Item = Arc<T>>) -> Self {
+        Self::Leaf(elements.into_iter().collect())
+    }
+
+    pub(super) fn inner(children: impl IntoIterator<Item = Self>) -> Self {
+        let children: Box<[Self]> = children.into_iter().collect();
+        let len = children.iter().map(Self::len).sum();
+        Self::Inner(Arc::new(Inner { children, len }))
+    }
+
+    /// A tree over elements.
+    pub(super) fn tree(elements: impl IntoIterator<Item = Arc<T>>) -> Self {
+        let mut elements = elements.into_iter();
+        let mut level: Vec<Self> = std::iter::from_fn(|| {
+            let leaf: Arc<[_]> = elements.by_ref().take(FILL).collect();
+            (!leaf.is_empty()).then_some(Self::Leaf(leaf))
+        })
+        .collect();
+        while level.len() > 1 {
+            let mut nodes = level.into_iter();
+            level = std::iter::from_fn(|| {
+                let children: Vec<_> = nodes.by_ref().take(FILL).collect();
+                (!children.is_empty()).then(|| Self::inner(children))
+            })
+            .collect();
+        }
+        level.pop().unwrap_or_default()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Leaf(elements) => elements.len(),
+            Self::Inner(inner) => inner.len,
+        }
+    }
+
+    /// None of a leaf.
+    pub(super) fn children(&self) -> &[Self] {
+        match self {
+            Self::Leaf(_) => &[],
+            Self::Inner(inner) => &inner.children,
+        }
+    }
+
+    /// None of an inner node.
+    pub(super) fn elements(&self) -> &[Arc<T>] {
+        match self {
+            Self::Leaf(elements) => elements,
+            Self::Inner(_) => &[],
+        }
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Leaf(own), Self::Leaf(other)) => Arc::ptr_eq(own, other),
+            (Self::Inner(own), Self::Inner(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        }
+    }
+
+    /// What tells nodes apart.
+    pub(super) fn address(&self) -> usize {
+        match self {
+            Self::Leaf(elements) => elements.as_ptr().addr(),
+            Self::Inner(inner) => Arc::as_ptr(inner).addr(),
+        }
+    }
+
+    /// Levels below it.
+    pub(super) fn height(&self) -> usize {
+        match self {
+            Self::Leaf(_) => 0,
+            Self::Inner(inner) => 1 + inner.children.first().map_or(0, Self::height),
+        }
+    }
+
+    pub(super) fn first(&self) -> Option<&T> {
+        match self {
+            Self::Leaf(elements) => elements.first().map(|element| &**element),
+            Self::Inner(inner) => inner.children.first()?.first(),
+        }
+    }
+
+    /// The nodes that take its place when the element at `at` changes: none, one, or two.
+    pub(super) fn edited(&self, at: usize, edit: Edit<T>) -> Vec<Self> {
+        match self {
+            Self::Leaf(elements) => {
+                let (replacement, behind) = match edit {
+                    Edit::Insert(element) => (Some(element), at),
+                    Edit::Replace(element) => (Some(element), at + 1),
+                    Edit::Remove => (None, at + 1),
+                };
+                let changed: Vec<_> =
+                    elements[..at].iter().chain(&replacement).chain(&elements[behind..]).cloned().collect();
+                in_parts(changed, Self::leaf)
+            }
+            Self::Inner(inner) => {
+                let (child, before) = inner.child_at(at);
+                let mut parts = inner.children[child].edited(at - before, edit);
+                let mut range = child..child + 1;
+                if let [part] = &parts[..]
+                    && let Some((neighbour, joined)) = inner.joined(child, part)
+                {
+                    parts = vec![joined];
+                    range = child.min(neighbour)..child.max(neighbour) + 1;
+                }
+                let (before, behind) = (&inner.children[..range.start], &inner.children[range.end..]);
+                let changed: Vec<_> = before.iter().chain(&parts).chain(behind).cloned().collect();
+                in_parts(changed, Self::inner)
+            }
+        }
+    }
+
+    /// Two nodes of the same level as one.
+    fn concat(&self, other: &Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Leaf(own), Self::Leaf(other)) => Some(Self::leaf(own.iter().chain(&**other).cloned())),
+            (Self::Inner(own), Self::Inner(other)) => {
+                Some(Self::inner(own.children.iter().chain(&other.children).cloned()))
+            }
+            _ => None,
+        }
+    }
+
+    /// How many elements or children it has of its own.
+    fn width(&self) -> usize {
+        match self {
+            Self::Leaf(elements) => elements.len(),
+            Self::Inner(inner) => inner.children.len(),
+        }
+    }
+}
+
+impl<T> Inner<T> {
+    /// The child with the element at `at`, or at whose end it would be, and how many elements come before the child.
+    fn child_at(&self, at: usize) -> (usize, usize) {
+        let mut before = 0;
+        let last = self.children.len() - 1;
+        for (number, child) in self.children.iter().enumerate() {
+            if at < before + child.len() || number == last {
+                return (number, before);
+            }
+            before += child.len();
+        }
+        (last, before)
+    }
+
+    /// A narrow part in place of a child, joined with a neighbour of the child if one has room.
+    fn joined(&self, child: usize, part: &Node<T>) -> Option<(usize, Node<T>)> {
+        if part.width() >= LEAST {
+            return None;
+        }
+        let has_room =
+            |at: &usize| self.children.get(*at).is_some_and(|node| node.width() + part.width() <= FILL);
+        if let Some(next) = Some(child + 1).filter(has_room) {
+            return Some((next, part.concat(&self.children[next])?));
+        }
+        let previous = child.checked_sub(1).filter(has_room)?;
+        Some((previous, self.children[previous].concat(part)?))
+    }
+}
+
+/// One node, or two halves when it would be too wide.
+fn in_parts<X, T>(mut all: Vec<X>, node: impl Fn(Vec<X>) -> Node<T>) -> Vec<Node<T>> {
+    match all.len() {
+        0 => Vec::new(),
+        1..=MOST => vec![node(all)],
+        len => {
+            let second = all.split_off(len / 2);
+            vec![node(all), node(second)]
+        }
+    }
+}
+
+impl<T> Clone for Node<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Leaf(elements) => Self::Leaf(elements.clone()),
+            Self::Inner(inner) => Self::Inner(inner.clone()),
+        }
+    }
+}
+
+impl<T> Default for Node<T> {
+    fn default() -> Self {
+        Self::Leaf(Arc::default())
+    }
+}
+
+/// How wide a node is when a list is made, at least if a neighbour has room, and at most.
+const FILL: usize = 24;
+const LEAST: usize = 8;
+const MOST: usize = 32;
