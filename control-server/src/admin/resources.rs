@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use envoy_types::pb::envoy::config::cluster::v3::Cluster;
-use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use envoy_types::pb::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint};
 use envoy_types::pb::envoy::config::listener::v3::Listener;
 use envoy_types::pb::envoy::config::route::v3::RouteConfiguration;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
@@ -33,7 +33,7 @@ pub struct ResourceList {
 /// A resource that is served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceEntry {
-    /// `cds`, `eds`, `lds` or `rds`.
+    /// `cds`, `eds`, `leds`, `lds` or `rds`.
     pub r#type: String,
     /// The type URL.
     pub type_url: String,
@@ -80,7 +80,7 @@ pub(super) async fn list(
 }
 
 fn kind(name: &str) -> Result<ResourceKind, Failure> {
-    let message = || format!("type {name:?} is not served; use cds, eds, lds, rds or a full type URL");
+    let message = || format!("type {name:?} is not served; use cds, eds, leds, lds, rds or a full type URL");
     ResourceKind::from_name(name).ok_or_else(|| Failure::bad_request(message()))
 }
 
@@ -100,6 +100,7 @@ fn with_content(kind: ResourceKind, resource: &EncodedResource) -> ResourceEntry
     let text = match kind {
         ResourceKind::Cluster => text::<Cluster>(&resource.bytes),
         ResourceKind::Endpoints => text::<ClusterLoadAssignment>(&resource.bytes),
+        ResourceKind::LbEndpoint => text::<LbEndpoint>(&resource.bytes),
         ResourceKind::Listener => listener_text(&resource.bytes),
         ResourceKind::Route => text::<RouteConfiguration>(&resource.bytes),
     };

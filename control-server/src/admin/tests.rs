@@ -190,7 +190,7 @@ async fn mistakes_are_answered_in_json() {
     for (path, status, part) in [
         ("/nothing", StatusCode::NOT_FOUND, "GET / lists"),
         ("/v1/clients/9", StatusCode::NOT_FOUND, "no client \"9\""),
-        ("/v1/resources?type=xyz", StatusCode::BAD_REQUEST, "use cds, eds, lds, rds"),
+        ("/v1/resources?type=xyz", StatusCode::BAD_REQUEST, "use cds, eds, leds, lds, rds"),
         ("/v1/resources?type=a&type=b", StatusCode::BAD_REQUEST, "duplicate"),
     ] {
         let (found, body) = fixture.json(path).await;

@@ -20,7 +20,7 @@ pub struct ClientConfig {
 /// How one resource stands with one client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceConfig {
-    /// `cds`, `eds`, `lds` or `rds`.
+    /// `cds`, `eds`, `leds`, `lds` or `rds`.
     pub r#type: String,
     /// The type URL.
     pub type_url: String,
@@ -62,7 +62,7 @@ impl ResourceConfig {
             type_url: entry.kind.type_url().to_owned(),
             name: entry.name.as_ref().to_owned(),
             state: entry.state,
-            version_sent: text(entry.resource.as_ref().map(|resource| &*resource.version)),
+            version_sent: text(entry.version.as_deref()),
             version_acked: text(entry.accepted.as_deref()),
             sent_seconds: entry.sent.map(|sent| now.saturating_duration_since(sent).as_secs()),
             missing: entry.is_missing,

@@ -1,5 +1,7 @@
 //! The task of one ADS stream: feeds the state machine and sends what it says.
 
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
@@ -10,7 +12,7 @@ use super::cache::{Seat, Snapshot};
 use super::drain::Drain;
 use super::registry::{Client, Registration, now};
 use super::status::SyncState;
-use super::stream::{Event, Outcome, Request};
+use super::stream::{Event, Outcome, Refusal, Request};
 use super::wire::Response;
 
 /// Everything that one stream needs from the server.
@@ -41,11 +43,16 @@ impl Driver {
         let departure = self.registration.client.connection.departure.clone();
         let id = self.registration.client.id;
         tokio::select! {
-            () = self.exchange(&mut inbound, &outbound) => {
-                if departure.is_due() {
+            refusal = self.exchange(&mut inbound, &outbound) => match refusal {
+                Some(refusal) => {
+                    tracing::warn!(client = self.registration.client.label(), %refusal, "sent away");
+                    let _ = outbound.send_timeout(Err(status(refusal)), PARTING).await;
+                }
+                None if departure.is_due() => {
                     let _ = outbound.try_send(Err(Departure::farewell()));
                 }
-            }
+                None => {}
+            },
             () = departure.overdue() => {
                 let _ = outbound.try_send(Err(Departure::farewell()));
             }
@@ -57,11 +64,12 @@ impl Driver {
         tracing::info!(client = self.registration.client.label(), "client disconnected");
     }
 
+    /// Until the client leaves, or why it has to.
     async fn exchange(
         &mut self,
         inbound: &mut Streaming<Request>,
         outbound: &mpsc::Sender<Result<Response, Status>>,
-    ) {
+    ) -> Option<Refusal> {
         while !self.may_leave()
             && let Some(wake) = self.wait(inbound, outbound).await
         {
@@ -75,7 +83,10 @@ impl Driver {
                         (stream.on_request(now(), *request, set), stream.take_interests())
                     };
                     self.seat.turn(&interests, latest.as_ref());
-                    self.tell(client, event);
+                    match event {
+                        Ok(event) => self.tell(client, event),
+                        Err(refusal) => return Some(refusal),
+                    }
                 }
                 Wake::Room(permit) => {
                     let Some(latest) = self.catch_up() else { continue };
@@ -87,9 +98,14 @@ impl Driver {
                     }
                 }
                 Wake::Changed => drop(self.catch_up()),
-                Wake::Deadline => {}
+                Wake::Deadline => {
+                    if let Some(refusal) = client.stream().overdue(now()) {
+                        return Some(refusal);
+                    }
+                }
             }
         }
+        None
     }
 
     /// Whether the connection is too old, and nothing is on its way to the client.
@@ -179,6 +195,18 @@ impl Driver {
         }
     }
 }
+
+fn status(refusal: Refusal) -> Status {
+    match refusal {
+        Refusal::Names { .. } | Refusal::NameBytes { .. } | Refusal::Requests { .. } => {
+            Status::resource_exhausted(refusal.to_string())
+        }
+        Refusal::Silent { .. } => Status::invalid_argument(refusal.to_string()),
+    }
+}
+
+/// How long a last word may take.
+const PARTING: Duration = Duration::from_secs(5);
 
 impl Drop for Driver {
     fn drop(&mut self) {

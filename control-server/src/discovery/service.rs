@@ -18,7 +18,7 @@ use super::cache::ResourceCache;
 use super::drain::Drain;
 use super::driver::Driver;
 use super::registry::{Registry, now};
-use super::stream::{Pacing, Protocol, Request, Stream};
+use super::stream::{Limits, Pacing, Protocol, Request, Stream};
 use super::wire::{DiscoveryCodec, Response};
 
 /// Aggregated discovery over one stream, in both variants: state of the world and incremental.
@@ -80,7 +80,7 @@ impl StreamingService<Request> for Method {
         let connection = Connection::of(&request);
         let peer = connection.peer;
         let service = &self.service;
-        let stream = Stream::new(now(), self.protocol, Pacing::default());
+        let stream = Stream::new(now(), self.protocol, Pacing::default(), Limits::default());
         let registration = service.registry.register(connection, service.cache.clone(), stream);
         let driver = Driver {
             seat: service.cache.take_seat(registration.client.id),

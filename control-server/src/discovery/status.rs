@@ -49,7 +49,7 @@ pub struct ClientBrief {
 /// How one type stands with one client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TypeStatus {
-    /// `cds`, `eds`, `lds` or `rds`.
+    /// `cds`, `eds`, `leds`, `lds` or `rds`.
     pub r#type: String,
     /// The type URL.
     pub type_url: String,

@@ -7,6 +7,8 @@ pub enum ResourceKind {
     Cluster,
     /// `envoy.config.endpoint.v3.ClusterLoadAssignment`
     Endpoints,
+    /// `envoy.config.endpoint.v3.LbEndpoint`, a member of a collection
+    LbEndpoint,
     /// `envoy.config.listener.v3.Listener`
     Listener,
     /// `envoy.config.route.v3.RouteConfiguration`
@@ -15,13 +17,15 @@ pub enum ResourceKind {
 
 impl ResourceKind {
     /// All kinds, in make-before-break order.
-    pub const ALL: [Self; 4] = [Self::Cluster, Self::Endpoints, Self::Listener, Self::Route];
+    pub const ALL: [Self; 5] =
+        [Self::Cluster, Self::Endpoints, Self::LbEndpoint, Self::Listener, Self::Route];
 
     /// The type URL on the wire.
     pub const fn type_url(self) -> &'static str {
         match self {
             Self::Cluster => "type.googleapis.com/envoy.config.cluster.v3.Cluster",
             Self::Endpoints => "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+            Self::LbEndpoint => "type.googleapis.com/envoy.config.endpoint.v3.LbEndpoint",
             Self::Listener => "type.googleapis.com/envoy.config.listener.v3.Listener",
             Self::Route => "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
         }
@@ -32,11 +36,12 @@ impl ResourceKind {
         Self::ALL.into_iter().find(|kind| kind.type_url() == type_url)
     }
 
-    /// The name that people say: `cds`, `eds`, `lds` or `rds`.
+    /// The name that people say: `cds`, `eds`, `leds`, `lds` or `rds`.
     pub const fn short_name(self) -> &'static str {
         match self {
             Self::Cluster => "cds",
             Self::Endpoints => "eds",
+            Self::LbEndpoint => "leds",
             Self::Listener => "lds",
             Self::Route => "rds",
         }
@@ -59,29 +64,25 @@ pub enum ClientClass {
     /// Nothing.
     #[default]
     Plain,
+    /// Its endpoints may be resources of their own: incremental clients with the feature
+    /// `xds.endpoint.supports_lb_endpoint_collection`.
+    Collections,
 }
 
 /// A type of resource as one class of clients gets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Slot {
     kind: ResourceKind,
+    class: ClientClass,
 }
 
 impl Slot {
-    /// All of them.
-    pub(crate) const ALL: [Self; Self::COUNT] = [
-        Self { kind: ResourceKind::Cluster },
-        Self { kind: ResourceKind::Endpoints },
-        Self { kind: ResourceKind::Listener },
-        Self { kind: ResourceKind::Route },
-    ];
-
-    /// How many there are.
-    pub(crate) const COUNT: usize = 4;
-
-    /// Of a kind for a class; most kinds are the same for all.
-    pub const fn new(kind: ResourceKind, _class: ClientClass) -> Self {
-        Self { kind }
+    /// Of a kind for a class. Only [`ResourceKind::Endpoints`] are not the same for all.
+    pub const fn new(kind: ResourceKind, class: ClientClass) -> Self {
+        match kind {
+            ResourceKind::Endpoints => Self { kind, class },
+            _ => Self { kind, class: ClientClass::Plain },
+        }
     }
 
     /// The kind.
@@ -89,14 +90,41 @@ impl Slot {
         self.kind
     }
 
-    /// From 0 to [`COUNT`](Self::COUNT).
+    /// All of them.
+    pub(crate) const ALL: [Self; Self::COUNT] = [
+        Self::new(ResourceKind::Cluster, ClientClass::Plain),
+        Self::new(ResourceKind::Endpoints, ClientClass::Plain),
+        Self::new(ResourceKind::LbEndpoint, ClientClass::Plain),
+        Self::new(ResourceKind::Listener, ClientClass::Plain),
+        Self::new(ResourceKind::Route, ClientClass::Plain),
+        Self::new(ResourceKind::Endpoints, ClientClass::Collections),
+    ];
+
+    /// How many there are.
+    pub(crate) const COUNT: usize = 6;
+
+    /// Its place in [`ALL`](Self::ALL).
     pub(crate) const fn index(self) -> usize {
-        self.kind as usize
+        match self.class {
+            ClientClass::Plain => self.kind as usize,
+            ClientClass::Collections => Self::COUNT - 1,
+        }
     }
 }
 
 impl From<ResourceKind> for Slot {
+    /// As every client gets it.
     fn from(kind: ResourceKind) -> Self {
         Self::new(kind, ClientClass::Plain)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_slot_has_its_place() {
+        assert!(Slot::ALL.iter().enumerate().all(|(index, slot)| slot.index() == index));
     }
 }

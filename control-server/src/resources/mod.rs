@@ -1,5 +1,6 @@
 //! What translation makes and discovery serves: encoded resources under their names.
 
+mod collection;
 mod kind;
 mod set;
 mod table;
@@ -8,6 +9,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use collection::Collection;
+pub(crate) use collection::glob_of;
 pub use kind::{ClientClass, ResourceKind, Slot};
 pub use set::ResourceSet;
 pub use table::Table;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::collection::{Collection, glob_of};
 use super::{EncodedResource, ResourceKind, Slot, Table};
 
 /// Every resource of one revision. Cheap to clone; a revision shares with the one before it what has not changed.
@@ -10,6 +11,7 @@ pub struct ResourceSet {
     /// Counts accepted changes.
     pub revision: u64,
     tables: [Table<Arc<EncodedResource>>; Slot::COUNT],
+    collections: Table<Arc<Collection>>,
 }
 
 impl ResourceSet {
@@ -20,12 +22,20 @@ impl ResourceSet {
 
     /// The resource of this name.
     pub fn get(&self, slot: impl Into<Slot>, name: &str) -> Option<&Arc<EncodedResource>> {
-        self.table(slot).get(name)
+        let slot = slot.into();
+        match slot.kind() {
+            ResourceKind::LbEndpoint => self.collection(&glob_of(name)?)?.member(name),
+            _ => self.tables[slot.index()].get(name),
+        }
     }
 
     /// Every resource of a kind, in no order.
     pub fn of_kind(&self, slot: impl Into<Slot>) -> impl Iterator<Item = &Arc<EncodedResource>> {
-        self.table(slot).iter().map(|(_, resource)| resource)
+        let slot = slot.into();
+        let is_member = slot.kind() == ResourceKind::LbEndpoint;
+        let members = is_member.then(|| self.collections()).into_iter().flatten();
+        let members = members.flat_map(|collection| collection.members());
+        members.chain(self.tables[slot.index()].iter().map(|(_, resource)| resource))
     }
 
     /// Every resource of a kind, by name.
@@ -37,10 +47,23 @@ impl ResourceSet {
 
     /// How many resources of a kind there are.
     pub fn count(&self, kind: ResourceKind) -> usize {
-        self.table(kind).len()
+        match kind {
+            ResourceKind::LbEndpoint => self.collections().map(|collection| collection.members().len()).sum(),
+            _ => self.tables[Slot::from(kind).index()].len(),
+        }
     }
 
-    /// Puts a resource under its name.
+    /// The collection of this glob name.
+    pub fn collection(&self, name: &str) -> Option<&Arc<Collection>> {
+        self.collections.get(name)
+    }
+
+    /// Every collection, in no order.
+    pub fn collections(&self) -> impl Iterator<Item = &Arc<Collection>> {
+        self.collections.iter().map(|(_, collection)| collection)
+    }
+
+    /// Puts a resource under its name. A member is put with its [`Collection`] instead.
     pub fn insert(&mut self, slot: impl Into<Slot>, resource: Arc<EncodedResource>) {
         self.tables[slot.into().index()].insert(Arc::clone(&resource.name), resource);
     }
@@ -50,11 +73,24 @@ impl ResourceSet {
         self.tables[slot.into().index()].remove(name);
     }
 
-    /// Tells every name that has been added, changed or removed since `older`.
+    /// Puts a collection under its name.
+    pub fn insert_collection(&mut self, collection: Arc<Collection>) {
+        self.collections.insert(Arc::clone(&collection.name), collection);
+    }
+
+    /// Takes a collection away.
+    pub fn remove_collection(&mut self, name: &str) {
+        self.collections.remove(name);
+    }
+
+    /// Tells every name that has been added, changed or removed since `older`; of members the name of their collection.
     pub(crate) fn changes_since<'a>(&'a self, older: &'a Self, mut tell: impl FnMut(Slot, &'a Arc<str>)) {
         for slot in Slot::ALL {
-            self.table(slot).changes_since(older.table(slot), |name| tell(slot, name));
+            let (table, before) = (&self.tables[slot.index()], &older.tables[slot.index()]);
+            table.changes_since(before, |name| tell(slot, name));
         }
+        let members = Slot::from(ResourceKind::LbEndpoint);
+        self.collections.changes_since(&older.collections, |name| tell(members, name));
     }
 
     /// Whether both hold the same, whatever their revisions.
@@ -72,9 +108,5 @@ impl ResourceSet {
         let of_kind =
             |kind| self.of_kind(kind).map(move |one| ((kind, Arc::clone(&one.name)), Arc::clone(one)));
         ResourceKind::ALL.into_iter().flat_map(of_kind).collect()
-    }
-
-    fn table(&self, slot: impl Into<Slot>) -> &Table<Arc<EncodedResource>> {
-        &self.tables[slot.into().index()]
     }
 }

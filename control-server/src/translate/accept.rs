@@ -13,6 +13,8 @@ pub(super) fn refusal(kind: ResourceKind, bytes: &Bytes) -> Option<String> {
     let resource_type: &dyn ResourceType = match kind {
         ResourceKind::Cluster => &ClusterType,
         ResourceKind::Endpoints => &EndpointsType,
+        // Accepted as a part of the endpoints.
+        ResourceKind::LbEndpoint => return None,
         ResourceKind::Listener => &ListenerType,
         ResourceKind::Route => &RouteConfigurationType,
     };

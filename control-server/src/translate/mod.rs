@@ -3,9 +3,13 @@
 //! A service is translated on its own, and only when it differs from the last time; of its resources, those with the same
 //! content stay the same `Arc`. The resources are what any gRPC client accepts (CS-15): no field is set that one of them
 //! would refuse, and every resource is decoded as our own client would before it is served.
+//!
+//! Endpoints are made twice: inline for most clients, and as collections of resources for those that know them, where a
+//! change of one endpoint costs the same whatever the number of the others.
 
 mod accept;
 mod cluster;
+mod collections;
 mod endpoints;
 mod envoy;
 mod lb_policy;
@@ -25,12 +29,16 @@ use bytes::Bytes;
 use crate::finding::Finding;
 use crate::kinds::ObjectId;
 use crate::model::{Model, Service};
-use crate::resources::{EncodedResource, ResourceKind, ResourceSet};
+use crate::resources::{Collection, EncodedResource, ResourceKind, ResourceSet, Slot};
 use crate::state::Diagnostic;
 use crate::yaml::FieldPath;
 
-/// The resources of a service, by kind and name.
-type Resources = BTreeMap<(ResourceKind, Arc<str>), Arc<EncodedResource>>;
+/// The resources of a service, by slot and name, and its endpoint collections.
+#[derive(Debug, Clone, Default)]
+struct Resources {
+    single: BTreeMap<(Slot, Arc<str>), Arc<EncodedResource>>,
+    collections: BTreeMap<Arc<str>, Arc<Collection>>,
+}
 
 /// Translates models, and remembers the last one.
 #[derive(Debug)]
@@ -77,13 +85,20 @@ struct Refusal {
     reason: String,
 }
 
-/// A resource as it is made, before it is encoded for good.
+/// A resource as it is made, before it gets its version.
 #[derive(Debug)]
 struct Made {
-    kind: ResourceKind,
+    slot: Slot,
     name: String,
     bytes: Bytes,
     made_by: ObjectId,
+}
+
+/// A collection as it is made: names and contents of its members.
+#[derive(Debug)]
+struct MadeCollection {
+    name: String,
+    members: Vec<(String, Bytes)>,
 }
 
 impl Translator {
@@ -120,15 +135,18 @@ impl Translator {
 
     /// First everything old goes, then everything new comes: a name may move from one service to another.
     fn replace(&mut self, outdated: &[Memo], changed: &[&String]) {
-        for ((kind, name), resource) in outdated.iter().flat_map(|memo| &memo.resources) {
-            if self.set.get(*kind, name).is_some_and(|found| Arc::ptr_eq(found, resource)) {
-                self.set.remove(*kind, name);
+        for memo in outdated {
+            for ((slot, name), resource) in &memo.resources.single {
+                if self.set.get(*slot, name).is_some_and(|found| Arc::ptr_eq(found, resource)) {
+                    self.set.remove(*slot, name);
+                }
             }
+            memo.resources.collections.keys().for_each(|name| self.set.remove_collection(name));
         }
         for memo in changed.iter().filter_map(|host| self.services.get(*host)) {
-            memo.resources
-                .iter()
-                .for_each(|((kind, _), resource)| self.set.insert(*kind, Arc::clone(resource)));
+            let Resources { single, collections } = &memo.resources;
+            single.iter().for_each(|((slot, _), resource)| self.set.insert(*slot, Arc::clone(resource)));
+            collections.values().for_each(|collection| self.set.insert_collection(Arc::clone(collection)));
         }
     }
 }
@@ -140,34 +158,58 @@ fn remake(
     refusal: Judge,
 ) -> Memo {
     let service = Arc::clone(service);
-    let made = service::translate(&service, load_reporting);
-    let refused: Vec<Refusal> = made
-        .iter()
+    let (made, collections) = service::translate(&service, load_reporting);
+    // What refers to collections has been made from the same endpoints, of which none is refused.
+    let common = made.iter().filter(|one| one.slot == Slot::from(one.slot.kind()));
+    let refused: Vec<Refusal> = common
         .filter_map(|one| {
-            let reason = refusal(one.kind, &one.bytes)?;
+            let reason = refusal(one.slot.kind(), &one.bytes)?;
             Some(Refusal { made_by: one.made_by.clone(), reason })
         })
         .collect();
-    let previous = previous.map(|memo| memo.resources.clone()).unwrap_or_default();
+    let nothing = Resources::default();
+    let previous = previous.map_or(&nothing, |memo| &memo.resources);
     if !refused.is_empty() {
-        return Memo { service, resources: previous, refused };
+        return Memo { service, resources: previous.clone(), refused };
     }
-    let resources = made.into_iter().map(|one| encode(one, &previous)).collect();
+    let single = made.into_iter().map(|one| {
+        let known = previous.single.get(&(one.slot, Arc::from(one.name.as_str())));
+        let resource = encode(one.name, one.bytes, known);
+        ((one.slot, Arc::clone(&resource.name)), resource)
+    });
+    let collections = collections.into_iter().map(|one| {
+        let collection = collect(one, &previous.collections);
+        (Arc::clone(&collection.name), collection)
+    });
+    let resources = Resources { single: single.collect(), collections: collections.collect() };
     Memo { service, resources, refused }
 }
 
-fn encode(made: Made, previous: &Resources) -> ((ResourceKind, Arc<str>), Arc<EncodedResource>) {
-    let key = (made.kind, Arc::from(made.name));
-    if let Some((key, same)) =
-        previous.get_key_value(&key).filter(|(_, resource)| resource.bytes == made.bytes)
-    {
-        return (key.clone(), Arc::clone(same));
+/// What is the same as before stays the same allocation.
+fn encode(name: String, bytes: Bytes, previous: Option<&Arc<EncodedResource>>) -> Arc<EncodedResource> {
+    if let Some(same) = previous.filter(|resource| resource.bytes == bytes) {
+        return Arc::clone(same);
     }
     let mut hasher = twox_hash::XxHash64::with_seed(0);
-    hasher.write(&made.bytes);
+    hasher.write(&bytes);
     let version = Arc::from(format!("{:016x}", hasher.finish()));
-    let resource = EncodedResource { name: Arc::clone(&key.1), version, bytes: made.bytes };
-    (key, Arc::new(resource))
+    let name = previous.map_or_else(|| Arc::from(name), |previous| Arc::clone(&previous.name));
+    Arc::new(EncodedResource { name, version, bytes })
+}
+
+fn collect(made: MadeCollection, previous: &BTreeMap<Arc<str>, Arc<Collection>>) -> Arc<Collection> {
+    let previous = previous.get(made.name.as_str());
+    let member = |(name, bytes): (String, Bytes)| {
+        let known = previous.and_then(|previous| previous.member(&name));
+        encode(name, bytes, known)
+    };
+    let members = made.members.into_iter().map(member).collect();
+    let name = previous.map_or_else(|| Arc::from(made.name), |previous| Arc::clone(&previous.name));
+    let collection = Collection::new(name, members);
+    match previous {
+        Some(same) if same.version == collection.version => Arc::clone(same),
+        _ => Arc::new(collection),
+    }
 }
 
 fn diagnostic(refusal: &Refusal, model: &Model) -> Option<Diagnostic> {

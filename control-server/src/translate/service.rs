@@ -2,21 +2,27 @@
 
 use prost::Message;
 
-use super::{LoadReporting, Made, cluster, endpoints, listener, route};
+use super::{LoadReporting, Made, MadeCollection, cluster, collections, endpoints, listener, route};
 use crate::kinds::ObjectId;
 use crate::model::{Discovery, Service, ServicePort};
-use crate::resources::ResourceKind;
+use crate::resources::{ClientClass, ResourceKind, Slot};
 
 /// Clusters with their endpoints, and for every port a route configuration and a listener under every name that a
 /// client may ask for.
-pub(super) fn translate(service: &Service, load_reporting: LoadReporting) -> Vec<Made> {
-    let mut made = Vec::new();
+pub(super) fn translate(
+    service: &Service,
+    load_reporting: LoadReporting,
+) -> (Vec<Made>, Vec<MadeCollection>) {
+    let (mut made, mut members) = (Vec::new(), Vec::new());
     for one in service.clusters.iter().filter(|cluster| !cluster.policy.is_withheld) {
         let ruled_by = service.ruled_by.as_ref().unwrap_or(&service.declared_by);
         made.push(make(ResourceKind::Cluster, &one.name, &cluster::translate(one, load_reporting), ruled_by));
         if let Discovery::Endpoints(list) = &one.discovery {
-            let assignment = endpoints::translate(&one.name, list);
+            let mut assignment = endpoints::translate(&one.name, list);
             made.push(make(ResourceKind::Endpoints, &one.name, &assignment, &service.declared_by));
+            members.extend(collections::take(&mut assignment));
+            let slot = Slot::new(ResourceKind::Endpoints, ClientClass::Collections);
+            made.push(make(slot, &one.name, &assignment, &service.declared_by));
         }
     }
     for (index, port) in service.ports.iter().enumerate() {
@@ -28,11 +34,16 @@ pub(super) fn translate(service: &Service, load_reporting: LoadReporting) -> Vec
             made.push(make(ResourceKind::Listener, &listener, &message, &service.declared_by));
         }
     }
-    made
+    (made, members)
 }
 
-fn make(kind: ResourceKind, name: &str, message: &impl Message, made_by: &ObjectId) -> Made {
-    Made { kind, name: name.to_owned(), bytes: message.encode_to_vec().into(), made_by: made_by.clone() }
+fn make(slot: impl Into<Slot>, name: &str, message: &impl Message, made_by: &ObjectId) -> Made {
+    Made {
+        slot: slot.into(),
+        name: name.to_owned(),
+        bytes: message.encode_to_vec().into(),
+        made_by: made_by.clone(),
+    }
 }
 
 /// As Istio names it.

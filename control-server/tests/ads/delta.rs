@@ -1,7 +1,7 @@
 //! Incremental ADS over loopback sockets, with a generated client.
 
 use control_server::discovery::SyncState;
-use control_server::resources::ResourceKind::{Cluster, Endpoints, Listener, Route};
+use control_server::resources::ResourceKind::{Cluster, Endpoints, LbEndpoint, Listener, Route};
 
 use crate::delta_client::DeltaClient;
 use crate::support::Fixture;
@@ -121,4 +121,36 @@ async fn senseless_requests_are_harmless() {
     client.ask(Endpoints, &[], &["phantom"]);
     client.ask(Cluster, &["a", "a"], &["a"]);
     client.accept("cds a=1").await;
+}
+
+#[tokio::test]
+async fn a_collection_costs_what_changes_of_it() {
+    let mut members: Vec<String> = (0..1000).map(|member| format!("leds c/{member:04}=1")).collect();
+    let publish = |fixture: &Fixture, members: &[String]| {
+        fixture.publish(&members.iter().map(String::as_str).collect::<Vec<_>>());
+    };
+    let fixture = Fixture::unsynced().await;
+    publish(&fixture, &members);
+    fixture.sync();
+    let mut client = DeltaClient::connect(&fixture).await;
+    client.ask(LbEndpoint, &["c/*", "d/*"], &[]);
+    let all = client.message().await.unwrap().unwrap();
+    assert_eq!((all.resources.len(), &all.removed_resources[..]), (1000, &["d/*".to_owned()][..]));
+    client.answer(&all, None);
+    members[7] = "leds c/0007=2".to_owned();
+    members.remove(8);
+    publish(&fixture, &members);
+    client.accept("leds c/0007=2 !c/0008").await;
+}
+
+#[tokio::test]
+async fn a_client_that_wants_too_much_is_sent_away() {
+    let fixture = Fixture::with(&["cds a=1"]).await;
+    let mut client = DeltaClient::connect(&fixture).await;
+    let names: Vec<String> = (0..50_001).map(|name| name.to_string()).collect();
+    client.ask(Cluster, &names.iter().map(String::as_str).collect::<Vec<_>>(), &[]);
+    let status = client.message().await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+    assert!(status.message().contains("50001 names"), "{status}");
+    fixture.clients_once(<[_]>::is_empty).await;
 }

@@ -5,13 +5,14 @@
 
 pub(crate) mod certificates;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use control_server::discovery::{ClientStatus, Feed};
-use control_server::resources::{EncodedResource, ResourceKind, ResourceSet};
+use control_server::resources::{Collection, EncodedResource, ResourceKind, ResourceSet};
 use control_server::server::{ControlServer, Options, Running};
 use control_server::state::PipelineState;
 use envoy_types::pb::envoy::config::core::v3::{Node, node::UserAgentVersionType};
@@ -47,7 +48,7 @@ impl Fixture {
         Self { running, resources, state }
     }
 
-    /// Synced, with `cds a=1` as the cluster `a` of content 1.
+    /// Synced, with `cds a=1` as the cluster `a` of content 1, `leds c/a=1` as a member of the collection `c/*`.
     pub(crate) async fn with(resources: &[&str]) -> Self {
         Self::with_options(resources, |options| options).await
     }
@@ -67,13 +68,23 @@ impl Fixture {
     pub(crate) fn publish(&self, resources: &[&str]) {
         let revision = self.resources.borrow().revision + 1;
         let mut set = ResourceSet::at(revision);
+        let mut collections: BTreeMap<String, Vec<Arc<EncodedResource>>> = BTreeMap::new();
         for text in resources {
             let (kind, rest) = text.split_once(' ').unwrap();
             let (name, version) = rest.split_once('=').unwrap();
             let kind = ResourceKind::from_name(kind).unwrap();
             let bytes = Bytes::copy_from_slice(rest.as_bytes());
-            let resource = EncodedResource { name: name.into(), version: version.into(), bytes };
-            set.insert(kind, Arc::new(resource));
+            let resource = Arc::new(EncodedResource { name: name.into(), version: version.into(), bytes });
+            match kind {
+                ResourceKind::LbEndpoint => {
+                    let (folder, _) = name.rsplit_once('/').unwrap();
+                    collections.entry(format!("{folder}/*")).or_default().push(resource);
+                }
+                _ => set.insert(kind, resource),
+            }
+        }
+        for (name, members) in collections {
+            set.insert_collection(Arc::new(Collection::new(name.into(), members)));
         }
         self.resources.send_replace(Arc::new(set));
     }

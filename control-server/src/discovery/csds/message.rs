@@ -48,7 +48,7 @@ fn resource(now: Moment, entry: &Entry, contents: Contents) -> GenericXdsConfig 
         .as_ref()
         .filter(|_| contents == Contents::Told)
         .map(|resource| Any { type_url: type_url(), value: resource.bytes.to_vec() });
-    let version = entry.resource.as_ref().map(|resource| &resource.version).or(entry.accepted.as_ref());
+    let version = entry.version.as_ref().or(entry.accepted.as_ref());
     let sent = entry.sent.and_then(|sent| timestamp(now, sent));
     let error_state = (entry.state == ConfigState::Error).then(|| UpdateFailureState {
         last_update_attempt: sent,

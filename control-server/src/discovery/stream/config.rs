@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Stream;
+use super::books::Standing;
 use super::exchange::Exchange;
-use super::held::{Held, Sent};
 use crate::discovery::config::ConfigState;
 use crate::resources::{EncodedResource, ResourceKind, ResourceSet};
 
@@ -16,7 +16,9 @@ pub(in crate::discovery) struct Entry {
     pub(in crate::discovery) kind: ResourceKind,
     pub(in crate::discovery) name: Arc<str>,
     pub(in crate::discovery) state: ConfigState,
-    /// What was sent last on this stream.
+    /// The version that was sent last on this stream.
+    pub(in crate::discovery) version: Option<Arc<str>>,
+    /// What was sent last on this stream; `None` of a collection, which is several.
     pub(in crate::discovery) resource: Option<Arc<EncodedResource>>,
     /// When it was sent first.
     pub(in crate::discovery) sent: Option<Instant>,
@@ -36,53 +38,48 @@ impl Stream {
 
     /// Whether the client was told that a resource is no more, and still asks for it by name.
     pub(in crate::discovery) fn is_deleted(&self, kind: ResourceKind, name: &str) -> bool {
-        self.exchanges.get(&kind).is_some_and(|exchange| exchange.ledger().is_deleted(name))
+        self.exchanges.get(&kind).is_some_and(|exchange| exchange.books().is_deleted(name))
     }
 }
 
 impl Exchange {
     fn entries(&self, set: Option<&ResourceSet>) -> Vec<Entry> {
-        let ledger = self.ledger();
-        let all = set.filter(|_| ledger.subscription().is_wildcard());
-        let all = all.into_iter().flat_map(|set| set.of_kind(self.slot()).map(|resource| &resource.name));
-        let names: BTreeSet<_> =
-            ledger.subscription().names().iter().chain(ledger.held_names()).chain(all).collect();
-        let is_missing = |name: &str| set.is_some_and(|set| set.get(self.slot(), name).is_none());
-        names.into_iter().map(|name| self.entry(name, is_missing(name))).collect()
+        let (books, subscription) = (self.books(), self.books().subscription());
+        let all = set.filter(|_| subscription.is_wildcard()).map(|set| books.all_names(set));
+        let known = subscription.names().iter().cloned().chain(books.held_names());
+        let names: BTreeSet<_> = known.chain(all.into_iter().flatten()).collect();
+        let is_missing = |name: &str| set.is_some_and(|set| !books.exists(set, name));
+        names.into_iter().map(|name| self.entry(&name, is_missing(&name))).collect()
     }
 
     fn entry(&self, name: &Arc<str>, is_missing: bool) -> Entry {
         let unsent = Entry {
-            kind: self.slot().kind(),
+            kind: self.kind(),
             name: Arc::clone(name),
             state: ConfigState::NotSent,
+            version: None,
             resource: None,
             sent: None,
             accepted: None,
             is_missing,
             reason: None,
         };
-        match self.ledger().held(name) {
-            Some(Held::Sent(sent)) => self.sent_entry(unsent, sent),
-            Some(Held::Claimed(version)) => {
-                let is_current = !is_missing && !version.is_empty() && !self.ledger().is_news(name);
-                let state = if is_current { ConfigState::Synced } else { ConfigState::NotSent };
-                Entry { state, accepted: Some(Arc::clone(version)), ..unsent }
+        match self.books().standing(name) {
+            Standing::Nothing => unsent,
+            Standing::Claimed { version, is_current } => {
+                let state =
+                    if is_current && !is_missing { ConfigState::Synced } else { ConfigState::NotSent };
+                Entry { state, accepted: version, ..unsent }
             }
-            None => unsent,
+            Standing::Sent { version, resource, at, is_refused, is_latest, accepted, accepted_before } => {
+                let (state, accepted) = match is_refused {
+                    true => (ConfigState::Error, accepted),
+                    false if is_latest && self.is_outstanding() => (ConfigState::Stale, accepted_before),
+                    false => (ConfigState::Synced, accepted),
+                };
+                let reason = is_refused.then(|| self.refusal().to_owned());
+                Entry { state, version: Some(version), resource, sent: Some(at), accepted, reason, ..unsent }
+            }
         }
-    }
-
-    fn sent_entry(&self, unsent: Entry, sent: &Sent) -> Entry {
-        let (state, accepted) = match sent.is_refused {
-            true => (ConfigState::Error, sent.accepted()),
-            false if self.ledger().is_latest(sent) && self.is_outstanding() => {
-                (ConfigState::Stale, sent.accepted_before())
-            }
-            false => (ConfigState::Synced, sent.accepted()),
-        };
-        let reason = sent.is_refused.then(|| self.refusal().to_owned());
-        let resource = Some(Arc::clone(&sent.resource));
-        Entry { state, resource, sent: Some(sent.at), accepted, reason, ..unsent }
     }
 }

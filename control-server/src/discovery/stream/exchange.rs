@@ -1,4 +1,4 @@
-//! One type on one stream: the conversation about what is in its [`Ledger`].
+//! One type on one stream: the conversation about what is in its [`Books`].
 //!
 //! ```text
 //!            request                 ACK / NACK
@@ -12,19 +12,21 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Protocol;
-use super::ledger::{Content, Ledger};
+use super::books::Books;
+use super::ledger::Ledger;
 use super::request::{Ask, Request};
+use super::subject::Content;
 use super::subscription::Turn;
 use crate::discovery::status::{SyncState, TypeStatus};
 use crate::discovery::wire::Response;
-use crate::resources::{ResourceKind, ResourceSet, Slot};
+use crate::resources::{Collection, EncodedResource, ResourceKind, ResourceSet, Slot};
 
 /// One type's state on one stream.
 #[derive(Debug)]
 pub(super) struct Exchange {
     slot: Slot,
     protocol: Protocol,
-    ledger: Ledger,
+    books: Box<dyn Books>,
     asked: bool,
     /// Since when something waits to be sent.
     dirty_since: Option<Instant>,
@@ -60,10 +62,14 @@ pub(in crate::discovery) enum Outcome {
 
 impl Exchange {
     pub(super) fn new(now: Instant, slot: Slot, protocol: Protocol) -> Self {
+        let is_delta = protocol == Protocol::Delta;
         Self {
             slot,
             protocol,
-            ledger: Ledger::new(slot, protocol == Protocol::Delta),
+            books: match slot.kind() {
+                ResourceKind::LbEndpoint => Box::new(Ledger::<Collection>::new(slot, is_delta)),
+                _ => Box::new(Ledger::<EncodedResource>::new(slot, is_delta)),
+            },
             asked: false,
             dirty_since: None,
             published: None,
@@ -76,8 +82,8 @@ impl Exchange {
         }
     }
 
-    pub(super) fn ledger(&self) -> &Ledger {
-        &self.ledger
+    pub(super) fn books(&self) -> &dyn Books {
+        &*self.books
     }
 
     pub(super) fn on_request(
@@ -99,7 +105,7 @@ impl Exchange {
             false => self.answer(request.refusal),
         };
         let is_first = !std::mem::replace(&mut self.asked, true);
-        let turn = self.ledger.ask(now, &request.ask, is_first, set);
+        let turn = self.books.ask(now, &request.ask, is_first, set);
         self.note(now, None, before);
         let unanswered = if is_stale && turn.is_nothing() { Outcome::Stale } else { Outcome::Subscribed };
         (answered.unwrap_or(unanswered), turn)
@@ -109,11 +115,11 @@ impl Exchange {
         let outstanding = self.outstanding.take()?;
         // CS-02: `error_detail` makes a NACK, whatever the version says.
         if let Some(reason) = refusal {
-            self.ledger.on_nack();
+            self.books.on_nack();
             self.nack = Some(reason.clone());
             return Some(Outcome::Nacked { reason });
         }
-        self.ledger.on_ack();
+        self.books.on_ack();
         self.nack = None;
         self.version_acked = Some(outstanding.version);
         Some(Outcome::Acked { published: outstanding.published })
@@ -122,7 +128,7 @@ impl Exchange {
     /// Enters the first resources there are.
     pub(super) fn on_first_resources(&mut self, now: Instant, set: &ResourceSet, published: Instant) {
         let before = self.state();
-        self.ledger.on_first(now, set);
+        self.books.on_first(now, set);
         self.note(now, Some(published), before);
     }
 
@@ -135,12 +141,12 @@ impl Exchange {
         published: Instant,
     ) {
         let before = self.state();
-        names.for_each(|name| self.ledger.review(now, set, name));
+        names.for_each(|name| self.books.review(now, set, name));
         self.note(now, Some(published), before);
     }
 
     fn note(&mut self, now: Instant, published: Option<Instant>, before: SyncState) {
-        match (self.ledger.is_due(), self.dirty_since) {
+        match (self.books.is_due(), self.dirty_since) {
             (false, _) => (self.dirty_since, self.published) = (None, None),
             (true, None) => (self.dirty_since, self.published) = (Some(now), published),
             (true, Some(_)) => {}
@@ -171,11 +177,11 @@ impl Exchange {
         let published = self.published.take();
         let Content { resources, removed } = match self.protocol {
             Protocol::Sotw if self.kind().is_full_state() => {
-                self.ledger.take_full_state(now, set, remove_until)
+                self.books.take_full_state(now, set, remove_until)
             }
-            _ => self.ledger.take_changes(now, set, remove_until),
+            _ => self.books.take_changes(now, set, remove_until),
         };
-        let version = self.ledger.version();
+        let version = self.books.version();
         self.dirty_since = None;
         self.outstanding = Some(Outstanding { version: version.clone(), published });
         self.last_nonce = Some(nonce.clone());
@@ -184,16 +190,12 @@ impl Exchange {
         Response { protocol: self.protocol, kind: self.kind(), version, nonce, resources, removed }
     }
 
-    pub(super) fn slot(&self) -> Slot {
-        self.slot
-    }
-
     /// Why the client refused what it refused last.
     pub(super) fn refusal(&self) -> &str {
         self.nack.as_deref().unwrap_or_default()
     }
 
-    fn kind(&self) -> ResourceKind {
+    pub(super) fn kind(&self) -> ResourceKind {
         self.slot.kind()
     }
 
@@ -209,11 +211,11 @@ impl Exchange {
     /// How the type stands; without resources everything that is subscribed is pending.
     pub(super) fn status(&self, now: Instant, set: Option<&ResourceSet>) -> TypeStatus {
         let text = |version: &Option<Arc<str>>| version.as_deref().unwrap_or_default().to_owned();
-        let subscription = self.ledger.subscription();
+        let subscription = self.books.subscription();
         let mut names: Vec<String> =
             subscription.names().iter().map(|name| name.as_ref().to_owned()).collect();
         names.sort_unstable();
-        let is_missing = |name: &&String| set.is_some_and(|set| set.get(self.slot, name).is_none());
+        let is_missing = |name: &&String| set.is_some_and(|set| !self.books.exists(set, name));
         TypeStatus {
             r#type: self.kind().short_name().to_owned(),
             type_url: self.kind().type_url().to_owned(),
@@ -223,7 +225,7 @@ impl Exchange {
             wildcard: subscription.is_wildcard(),
             deleted: names
                 .iter()
-                .filter(|name| is_missing(name) && self.ledger.was_told(name))
+                .filter(|name| is_missing(name) && self.books.was_told(name))
                 .cloned()
                 .collect(),
             missing: names.iter().filter(is_missing).cloned().collect(),

@@ -3,21 +3,23 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::resources::EncodedResource;
+use super::subject::Subject;
 
 /// What a client has under a name.
 #[derive(Debug)]
-pub(super) enum Held {
+pub(super) enum Held<S: Subject> {
     /// This was sent on this stream.
-    Sent(Sent),
-    /// The client says that it has something of this version from an earlier stream; empty: of an unknown one.
-    Claimed(Arc<str>),
+    Sent(Sent<S>),
+    /// The client says that it has this from an earlier stream.
+    Claimed(S::Claim),
+    /// It may have this, or nothing: it has subscribed anew while this was on its way.
+    Perhaps(Box<Self>),
 }
 
-/// A resource that was sent.
+/// Something that was sent.
 #[derive(Debug)]
-pub(super) struct Sent {
-    pub(super) resource: Arc<EncodedResource>,
+pub(super) struct Sent<S> {
+    pub(super) subject: Arc<S>,
     /// The response that an answer to this is an answer to: the first one with this content, or the latest one after the
     /// client has refused it.
     pub(super) response: u64,
@@ -28,42 +30,43 @@ pub(super) struct Sent {
     accepted_before: Option<Arc<str>>,
 }
 
-impl Held {
-    pub(super) fn is(&self, resource: &EncodedResource) -> bool {
+impl<S: Subject> Held<S> {
+    pub(super) fn is(&self, subject: &S) -> bool {
         match self {
-            Self::Sent(sent) => sent.resource.version == resource.version,
-            Self::Claimed(version) => *version == resource.version,
+            Self::Sent(sent) => sent.subject.version() == subject.version(),
+            Self::Claimed(claim) => subject.is_claimed(claim),
+            Self::Perhaps(_) => false,
         }
     }
 
-    pub(super) fn sent_mut(&mut self) -> Option<&mut Sent> {
+    pub(super) fn sent_mut(&mut self) -> Option<&mut Sent<S>> {
         match self {
             Self::Sent(sent) => Some(sent),
-            Self::Claimed(_) => None,
+            Self::Claimed(_) | Self::Perhaps(_) => None,
         }
     }
 }
 
-impl Sent {
-    pub(super) fn new(now: Instant, response: u64, resource: &Arc<EncodedResource>) -> Self {
-        let resource = Arc::clone(resource);
-        Self { resource, response, at: now, is_refused: false, accepted_before: None }
+impl<S: Subject> Sent<S> {
+    pub(super) fn new(now: Instant, response: u64, subject: &Arc<S>) -> Self {
+        let subject = Arc::clone(subject);
+        Self { subject, response, at: now, is_refused: false, accepted_before: None }
     }
 
     /// Sent once more, or something else in its place. Whatever was sent before has been answered by now.
-    pub(super) fn again(self, now: Instant, response: u64, resource: &Arc<EncodedResource>) -> Self {
-        if self.resource.version != resource.version {
-            return Self { accepted_before: self.accepted(), ..Self::new(now, response, resource) };
+    pub(super) fn again(self, now: Instant, response: u64, subject: &Arc<S>) -> Self {
+        if self.subject.version() != subject.version() {
+            return Self { accepted_before: self.accepted(), ..Self::new(now, response, subject) };
         }
         let response = if self.is_refused { response } else { self.response };
-        Self { resource: Arc::clone(resource), response, ..self }
+        Self { subject: Arc::clone(subject), response, ..self }
     }
 
     /// The version that the client accepted last, provided that this has been answered.
     pub(super) fn accepted(&self) -> Option<Arc<str>> {
         match self.is_refused {
             true => self.accepted_before.clone(),
-            false => Some(Arc::clone(&self.resource.version)),
+            false => Some(Arc::clone(self.subject.version())),
         }
     }
 

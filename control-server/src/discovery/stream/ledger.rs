@@ -10,21 +10,25 @@ use std::time::Instant;
 
 use twox_hash::XxHash64;
 
+use super::books::{Books, Standing};
 use super::held::{Held, Sent};
 use super::request::Ask;
+use super::subject::{Content, Subject};
 use super::subscription::{Subscription, Turn, Wildcard};
-use crate::resources::{EncodedResource, ResourceSet, Slot};
+use crate::resources::{ResourceSet, Slot};
 
 /// The books of one type on one stream.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(super) struct Ledger<S: Subject> {
     slot: Slot,
     is_delta: bool,
     subscription: Subscription,
     /// What was sent last under each subscribed name, accepted or not.
-    held: HashMap<Arc<str>, Held>,
+    held: HashMap<Arc<str>, Held<S>>,
     /// Of what was sent, in any order.
     digest: u64,
+    /// Under delta, what the client has not answered yet.
+    on_the_way: HashMap<Arc<str>, Arc<S>>,
     /// Names whose resource is to be sent.
     news: BTreeSet<Arc<str>>,
     /// Names that the client has just asked for and that do not exist.
@@ -41,15 +45,7 @@ pub(super) struct Ledger {
     owed: bool,
 }
 
-/// What to send.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Content {
-    pub(super) resources: Vec<Arc<EncodedResource>>,
-    /// Names that the client has to forget.
-    pub(super) removed: Vec<Arc<str>>,
-}
-
-impl Ledger {
+impl<S: Subject> Ledger<S> {
     pub(super) fn new(slot: Slot, is_delta: bool) -> Self {
         Self {
             slot,
@@ -57,6 +53,7 @@ impl Ledger {
             subscription: Subscription::default(),
             held: HashMap::new(),
             digest: 0,
+            on_the_way: HashMap::new(),
             news: BTreeSet::new(),
             absent: BTreeSet::new(),
             departing: BTreeMap::new(),
@@ -67,49 +64,21 @@ impl Ledger {
         }
     }
 
-    pub(super) fn subscription(&self) -> &Subscription {
-        &self.subscription
-    }
-
-    /// Enters what a request asks for; `is_first`: of this type on this stream.
-    pub(super) fn ask(&mut self, now: Instant, ask: &Ask, is_first: bool, set: Option<&ResourceSet>) -> Turn {
-        let rule = if self.slot.kind().is_full_state() { Wildcard::Known } else { Wildcard::Unknown };
-        // Names are allocated once, by whoever made the resource.
-        let known = |name: &str| set.and_then(|set| set.get(self.slot, name));
-        let shared =
-            |name: &str| known(name).map_or_else(|| Arc::from(name), |found| Arc::clone(&found.name));
-        let turn = match ask {
-            Ask::Whole { names, .. } => self.subscription.replace(names, rule, shared),
-            Ask::Change { subscribe, unsubscribe, .. } => {
-                self.subscription.change(subscribe, unsubscribe, rule, shared)
-            }
-        };
-        if is_first {
-            self.claim(ask);
-        }
-        self.enter(now, &turn, is_first, set);
-        turn
-    }
-
     /// What the client holds from an earlier stream.
     fn claim(&mut self, ask: &Ask) {
-        let claim = match ask {
+        let claims = match ask {
             Ask::Whole { version, .. } if version.is_empty() || !self.removes() => return,
             // Which versions it holds, nobody knows.
             Ask::Whole { .. } => {
-                self.subscription.names().iter().map(|name| (Arc::clone(name), "".into())).collect()
+                let names = self.subscription.names().iter();
+                names.map(|name| (Arc::clone(name), S::Claim::default())).collect()
             }
             // TR-49
-            Ask::Change { holds, .. } => {
-                let wanted = holds.iter().filter(|(name, _)| self.subscription.wants(name));
-                let pair =
-                    |(name, version): (&String, &String)| (self.own(name), Arc::from(version.as_str()));
-                wanted.map(pair).collect::<Vec<(Arc<str>, Arc<str>)>>()
-            }
+            Ask::Change { holds, .. } => S::claims(holds, &self.subscription),
         };
         // Whoever has something is answered, so that it knows that somebody is there.
-        self.owed |= matches!(ask, Ask::Change { .. }) && !claim.is_empty();
-        self.held.extend(claim.into_iter().map(|(name, version)| (name, Held::Claimed(version))));
+        self.owed |= self.is_delta && !claims.is_empty();
+        self.held.extend(claims.into_iter().map(|(name, claim)| (name, Held::Claimed(claim))));
     }
 
     /// Who is told of what is no more: everyone under delta; under SotW who gets the full state.
@@ -117,8 +86,8 @@ impl Ledger {
         self.is_delta || self.slot.kind().is_full_state()
     }
 
-    fn own(&self, name: &str) -> Arc<str> {
-        self.subscription.names().get(name).cloned().unwrap_or_else(|| Arc::from(name))
+    fn find<'a>(&self, set: &'a ResourceSet, name: &str) -> Option<&'a Arc<S>> {
+        S::find(set, self.slot, name)
     }
 
     fn enter(&mut self, now: Instant, turn: &Turn, is_first: bool, set: Option<&ResourceSet>) {
@@ -134,10 +103,15 @@ impl Ledger {
         left.iter().for_each(|name| self.forget(name));
         // CS-03, CS-11: what is newly subscribed is sent whatever the client has; but not what it has just presented.
         if !is_first {
-            turn.added.iter().chain(&turn.again).for_each(|name| self.forget(name));
+            turn.added.iter().chain(&turn.again).for_each(|name| self.doubt(now, name));
         }
         let Some(set) = set else { return };
         if turn.wildcard == Some(true) {
+            // What was unsubscribed while it was on its way may be welcome again when it arrives.
+            for (name, subject) in &self.on_the_way {
+                let perhaps = || Held::Perhaps(Box::new(Held::Sent(Sent::new(now, 0, subject))));
+                self.held.entry(Arc::clone(name)).or_insert_with(perhaps);
+            }
             self.review_all(now, set);
         }
         for name in left.into_iter().chain(&turn.added).chain(&turn.again) {
@@ -149,7 +123,7 @@ impl Ledger {
     /// CS-12, CS-14: a name that does not exist is told so, once. It is sent when it appears (CS-06).
     fn note_absence(&mut self, set: &ResourceSet, name: &Arc<str>) {
         let is_open = self.subscription.wants(name) && !self.held.contains_key(name);
-        if is_open && set.get(self.slot, name).is_none() {
+        if is_open && self.find(set, name).is_none() {
             self.absent.insert(Arc::clone(name));
         }
     }
@@ -162,148 +136,121 @@ impl Ledger {
         self.release(name);
     }
 
-    fn release(&mut self, name: &Arc<str>) {
-        if let Some(Held::Sent(sent)) = self.held.remove(name) {
-            self.digest = self.digest.wrapping_sub(hash(&sent.resource));
+    /// As [`forget`](Self::forget), of a name that the client wants all the same.
+    fn doubt(&mut self, now: Instant, name: &Arc<str>) {
+        let before = self.release(name);
+        self.forget(name);
+        if S::HAS_MEMBERS {
+            let on_its_way = || Some(Held::Sent(Sent::new(now, 0, self.on_the_way.get(name)?)));
+            let before = before.or_else(on_its_way);
+            let perhaps = before.map(|before| (Arc::clone(name), Held::Perhaps(Box::new(before))));
+            self.held.extend(perhaps);
         }
     }
 
-    /// Enters the first resources there are.
-    pub(super) fn on_first(&mut self, now: Instant, set: &ResourceSet) {
+    fn release(&mut self, name: &Arc<str>) -> Option<Held<S>> {
+        let before = self.held.remove(name);
+        if let Some(Held::Sent(sent)) = &before {
+            self.digest = self.digest.wrapping_sub(hash(&*sent.subject));
+        }
+        before
+    }
+
+    fn hold(&mut self, now: Instant, subject: &Arc<S>) {
+        let sent = match self.release(subject.name()) {
+            Some(Held::Sent(before)) => before.again(now, self.responses, subject),
+            _ => Sent::new(now, self.responses, subject),
+        };
+        self.digest = self.digest.wrapping_add(hash(&**subject));
+        self.held.insert(Arc::clone(subject.name()), Held::Sent(sent));
+    }
+
+    fn review_all(&mut self, now: Instant, set: &ResourceSet) {
+        let all = if self.subscription.is_wildcard() { S::all(set, self.slot) } else { Vec::new() };
+        let known = self.subscription.names().iter().chain(self.held.keys()).cloned();
+        let names: Vec<_> = all.into_iter().map(|subject| Arc::clone(subject.name())).chain(known).collect();
+        names.iter().for_each(|name| self.review(now, set, name));
+    }
+
+    /// What is to be removed up to an instant; afterwards nothing is due any more.
+    fn take_removals(&mut self, remove_until: Option<Instant>, content: &mut Content) {
+        let is_due = |since: &Instant| remove_until.is_some_and(|until| *since <= until);
+        let departed = self.departing.iter().filter(|(_, since)| is_due(since)).map(|(name, _)| name.clone());
+        let departed: Vec<_> = departed.collect();
+        let names = self.subscription.names();
+        self.deleted.extend(departed.iter().filter(|name| names.contains(*name)).cloned());
+        let mut gone: Vec<_> = std::mem::take(&mut self.absent).into_iter().collect();
+        gone.extend(departed);
+        for name in &gone {
+            self.departing.remove(name);
+            let before = self.release(name);
+            S::tell_removed(name, before.as_ref(), content);
+        }
+        self.news.clear();
+        self.owed = false;
+    }
+}
+
+impl<S: Subject> Books for Ledger<S> {
+    fn subscription(&self) -> &Subscription {
+        &self.subscription
+    }
+
+    fn ask(&mut self, now: Instant, ask: &Ask, is_first: bool, set: Option<&ResourceSet>) -> Turn {
+        let rule = if self.slot.kind().is_full_state() { Wildcard::Known } else { Wildcard::Unknown };
+        // Names are allocated once, by whoever made the resource.
+        let known = |name: &str| set.and_then(|set| S::find(set, self.slot, name));
+        let shared =
+            |name: &str| known(name).map_or_else(|| Arc::from(name), |found| Arc::clone(found.name()));
+        let turn = match ask {
+            Ask::Whole { names, .. } => self.subscription.replace(names, rule, shared),
+            Ask::Change { subscribe, unsubscribe, .. } => {
+                self.subscription.change(subscribe, unsubscribe, rule, shared)
+            }
+        };
+        if is_first {
+            self.claim(ask);
+        }
+        self.enter(now, &turn, is_first, set);
+        turn
+    }
+
+    fn on_first(&mut self, now: Instant, set: &ResourceSet) {
         self.review_all(now, set);
         let names: Vec<_> = self.subscription.names().iter().cloned().collect();
         names.iter().for_each(|name| self.note_absence(set, name));
     }
 
-    fn review_all(&mut self, now: Instant, set: &ResourceSet) {
-        let all = self.subscription.is_wildcard().then(|| set.of_kind(self.slot)).into_iter().flatten();
-        let known = self.subscription.names().iter().chain(self.held.keys()).cloned();
-        let names: Vec<_> = all.map(|resource| Arc::clone(&resource.name)).chain(known).collect();
-        names.iter().for_each(|name| self.review(now, set, name));
-    }
-
-    /// Enters what has become of a name.
-    pub(super) fn review(&mut self, now: Instant, set: &ResourceSet, name: &Arc<str>) {
+    fn review(&mut self, now: Instant, set: &ResourceSet, name: &Arc<str>) {
         if !self.subscription.wants(name) {
             return;
         }
         let held = self.held.get(name);
-        if let Some(resource) = set.get(self.slot, name) {
+        if let Some(subject) = S::find(set, self.slot, name) {
             self.departing.remove(name);
             self.absent.remove(name);
             self.deleted.remove(name);
             // CS-05: only what differs from what was sent last; an ACK or a NACK changes nothing about that.
-            if held.is_some_and(|held| held.is(resource)) {
+            if held.is_some_and(|held| held.is(subject)) {
                 self.news.remove(name);
             } else {
-                self.news.insert(Arc::clone(&resource.name));
+                self.news.insert(Arc::clone(subject.name()));
             }
         } else {
-            self.news.remove(name);
-            if held.is_some() && self.removes() {
+            let is_held = held.is_some();
+            let was_news = self.news.remove(name);
+            if is_held && self.removes() {
                 self.departing.entry(Arc::clone(name)).or_insert(now);
+            } else if was_news {
+                // It has gone before it was sent.
+                self.note_absence(set, name);
             }
         }
     }
 
-    /// Whether something is to be sent, removals aside.
-    pub(super) fn is_due(&self) -> bool {
-        self.owed || !self.news.is_empty() || !self.absent.is_empty()
-    }
-
-    /// Since when each name that exists no more has to be removed from the client.
-    pub(super) fn departing(&self) -> impl Iterator<Item = Instant> {
-        self.departing.values().copied()
-    }
-
-    /// All news under the names that have any; with the removal of the names that departed up to an instant.
-    pub(super) fn take_changes(
-        &mut self,
-        now: Instant,
-        set: &ResourceSet,
-        remove_until: Option<Instant>,
-    ) -> Content {
-        self.responses += 1;
-        let resources = self.news.iter().filter_map(|name| set.get(self.slot, name)).cloned().collect();
-        self.settle(now, resources, remove_until)
-    }
-
-    /// CS-04: everything that is subscribed and exists, and what departed too lately to be taken away (CS-09).
-    pub(super) fn take_full_state(
-        &mut self,
-        now: Instant,
-        set: &ResourceSet,
-        remove_until: Option<Instant>,
-    ) -> Content {
-        self.responses += 1;
-        let mut resources: Vec<_> = match self.subscription.is_wildcard() {
-            true => set.of_kind(self.slot).cloned().collect(),
-            false => self
-                .subscription
-                .names()
-                .iter()
-                .filter_map(|name| set.get(self.slot, name))
-                .cloned()
-                .collect(),
-        };
-        // What the client holds from an earlier stream cannot be repeated: any full response takes it away.
-        let is_lost = |name: &Arc<str>| matches!(self.held.get(name), Some(Held::Claimed(_)));
-        let lost: Vec<_> = self.departing.keys().filter(|name| is_lost(name)).cloned().collect();
-        for name in &lost {
-            self.departing.remove(name);
-            self.release(name);
-        }
-        let mut content = self.settle(now, Vec::new(), remove_until);
-        content.removed.extend(lost);
-        for name in self.departing.keys() {
-            if let Some(Held::Sent(kept)) = self.held.get(name) {
-                resources.push(Arc::clone(&kept.resource));
-            }
-        }
-        resources.sort_unstable_by(|left, right| left.name.cmp(&right.name));
-        resources.iter().for_each(|resource| self.hold(now, resource));
-        content.resources = resources;
-        content
-    }
-
-    fn settle(
-        &mut self,
-        now: Instant,
-        resources: Vec<Arc<EncodedResource>>,
-        remove_until: Option<Instant>,
-    ) -> Content {
-        let is_due = |since: Instant| remove_until.is_some_and(|until| since <= until);
-        let mut removed: Vec<_> = std::mem::take(&mut self.absent).into_iter().collect();
-        self.departing.retain(|name, since| {
-            let stays = !is_due(*since);
-            if !stays {
-                removed.push(Arc::clone(name));
-                self.deleted.extend(self.subscription.names().get(name).cloned());
-            }
-            stays
-        });
-        removed.iter().for_each(|name| self.release(name));
-        resources.iter().for_each(|resource| self.hold(now, resource));
-        self.news.clear();
-        self.owed = false;
-        Content { resources, removed }
-    }
-
-    fn hold(&mut self, now: Instant, resource: &Arc<EncodedResource>) {
-        let sent = match self.held.remove(&resource.name) {
-            Some(Held::Sent(previous)) => {
-                self.digest = self.digest.wrapping_sub(hash(&previous.resource));
-                previous.again(now, self.responses, resource)
-            }
-            _ => Sent::new(now, self.responses, resource),
-        };
-        self.digest = self.digest.wrapping_add(hash(resource));
-        self.held.insert(Arc::clone(&resource.name), Held::Sent(sent));
-    }
-
-    /// The client has accepted the latest response.
-    pub(super) fn on_ack(&mut self) {
-        // Nothing to enter, unless something in it had been refused before.
+    fn on_ack(&mut self) {
+        self.on_the_way.clear();
+        // Nothing else to enter, unless something in it had been refused before.
         if std::mem::take(&mut self.has_refused) {
             let latest = self.responses;
             for sent in self.held.values_mut().filter_map(Held::sent_mut) {
@@ -313,8 +260,8 @@ impl Ledger {
         }
     }
 
-    /// The client has refused the latest response: whatever was new in it.
-    pub(super) fn on_nack(&mut self) {
+    fn on_nack(&mut self) {
+        self.on_the_way.clear();
         self.has_refused = true;
         let latest = self.responses;
         for sent in self.held.values_mut().filter_map(Held::sent_mut) {
@@ -322,42 +269,105 @@ impl Ledger {
         }
     }
 
-    /// Whether the latest response has the first answer to this to come.
-    pub(super) fn is_latest(&self, sent: &Sent) -> bool {
-        sent.response == self.responses
+    fn is_due(&self) -> bool {
+        self.owed || !self.news.is_empty() || !self.absent.is_empty()
     }
 
-    pub(super) fn held(&self, name: &str) -> Option<&Held> {
-        self.held.get(name)
+    fn departing(&self) -> &BTreeMap<Arc<str>, Instant> {
+        &self.departing
     }
 
-    pub(super) fn held_names(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.held.keys()
+    fn take_changes(&mut self, now: Instant, set: &ResourceSet, remove_until: Option<Instant>) -> Content {
+        self.responses += 1;
+        let mut content = Content::default();
+        for name in std::mem::take(&mut self.news) {
+            if let Some(subject) = S::find(set, self.slot, &name) {
+                subject.tell(self.held.get(&name), &mut content);
+                self.hold(now, subject);
+                self.on_the_way.extend(self.is_delta.then(|| (name, Arc::clone(subject))));
+            }
+        }
+        self.take_removals(remove_until, &mut content);
+        content
     }
 
-    pub(super) fn is_news(&self, name: &str) -> bool {
-        self.news.contains(name)
+    fn take_full_state(&mut self, now: Instant, set: &ResourceSet, remove_until: Option<Instant>) -> Content {
+        self.responses += 1;
+        let mut content = Content::default();
+        self.take_removals(remove_until, &mut content);
+        let wildcard = self.subscription.is_wildcard();
+        let all = if wildcard { S::all(set, self.slot) } else { Vec::new() };
+        let named = self.subscription.names().iter().filter(|_| !wildcard);
+        let mut subjects: Vec<_> =
+            all.into_iter().chain(named.filter_map(|name| self.find(set, name))).cloned().collect();
+        let departing: Vec<_> = self.departing.keys().cloned().collect();
+        for name in departing {
+            if let Some(Held::Sent(kept)) = self.held.get(&name) {
+                subjects.push(Arc::clone(&kept.subject));
+                continue;
+            }
+            // What the client holds from an earlier stream cannot be repeated: any full response takes it away.
+            self.departing.remove(&name);
+            let before = self.release(&name);
+            S::tell_removed(&name, before.as_ref(), &mut content);
+        }
+        subjects.sort_unstable_by(|left, right| left.name().cmp(right.name()));
+        for subject in &subjects {
+            self.hold(now, subject);
+            subject.tell(None, &mut content);
+        }
+        content
     }
 
-    /// Whether the client has, or had until it was deleted, something of this name from this stream.
-    pub(super) fn was_told(&self, name: &str) -> bool {
+    fn version(&self) -> Arc<str> {
+        format!("{:016x}", self.digest).into()
+    }
+
+    fn exists(&self, set: &ResourceSet, name: &str) -> bool {
+        self.find(set, name).is_some()
+    }
+
+    fn all_names(&self, set: &ResourceSet) -> Vec<Arc<str>> {
+        S::all(set, self.slot).into_iter().map(|subject| Arc::clone(subject.name())).collect()
+    }
+
+    fn held_names(&self) -> Vec<Arc<str>> {
+        self.held.keys().cloned().collect()
+    }
+
+    fn standing(&self, name: &str) -> Standing {
+        match self.held.get(name) {
+            None | Some(Held::Perhaps(_)) => Standing::Nothing,
+            Some(Held::Claimed(claim)) => {
+                let version = S::claimed_version(claim);
+                let is_known = S::HAS_MEMBERS || version.is_some();
+                let is_current = is_known && !self.news.contains(name) && !self.departing.contains_key(name);
+                Standing::Claimed { version, is_current }
+            }
+            Some(Held::Sent(sent)) => Standing::Sent {
+                version: Arc::clone(sent.subject.version()),
+                resource: sent.subject.resource(),
+                at: sent.at,
+                is_refused: sent.is_refused,
+                is_latest: sent.response == self.responses,
+                accepted: sent.accepted(),
+                accepted_before: sent.accepted_before(),
+            },
+        }
+    }
+
+    fn was_told(&self, name: &str) -> bool {
         self.is_deleted(name) || matches!(self.held.get(name), Some(Held::Sent(_)))
     }
 
-    /// Whether the client was told that this is no more, and still asks for it by name.
-    pub(super) fn is_deleted(&self, name: &str) -> bool {
+    fn is_deleted(&self, name: &str) -> bool {
         self.deleted.contains(name)
-    }
-
-    /// The hash of all that the client holds once it has applied the response: the same after a restart.
-    pub(super) fn version(&self) -> Arc<str> {
-        format!("{:016x}", self.digest).into()
     }
 }
 
-fn hash(resource: &EncodedResource) -> u64 {
+fn hash<S: Subject>(subject: &S) -> u64 {
     let mut hash = XxHash64::with_seed(0);
-    for part in [&resource.name, &resource.version] {
+    for part in [subject.name(), subject.version()] {
         hash.write(part.as_bytes());
         hash.write_u8(0xff);
     }

@@ -1,18 +1,22 @@
 //! One ADS stream as a state machine: requests and revisions in, responses out, time as an argument.
 //!
 //! ```text
-//! Request -> Stream -> Exchange (nonces, ACKs; one per type) -> Ledger (wanted, held, owed; by name)
+//! Request -> Stream -> Exchange (nonces, ACKs; one per type) -> Ledger (wanted, held, owed; by name) -> Subject
 //! ```
 //!
 //! Both variants of the protocol are one machine. They differ in what a request says ([`Ask`](request::Ask)), in
 //! whether a response holds everything, and in how it is written.
 
+mod books;
+mod collections;
 mod config;
 mod exchange;
 mod held;
 mod ledger;
+mod limits;
 mod order;
 mod request;
+mod subject;
 mod subscription;
 #[cfg(test)]
 mod tests;
@@ -29,10 +33,12 @@ use super::interest::{Interest, Turned};
 use super::status::{SyncState, TypeStatus};
 use super::wire::Response;
 use exchange::Exchange;
+use limits::Budget;
 use request::clip;
 
 pub(super) use config::Entry;
 pub(super) use exchange::Outcome;
+pub(super) use limits::{Limits, Refusal};
 pub(super) use order::Pacing;
 pub(super) use request::Request;
 
@@ -50,6 +56,9 @@ pub(super) enum Protocol {
 pub(super) struct Stream {
     protocol: Protocol,
     pacing: Pacing,
+    limits: Limits,
+    budget: Budget,
+    began: Instant,
     opened: bool,
     node: Option<Box<Node>>,
     class: ClientClass,
@@ -75,10 +84,13 @@ pub(super) enum Event {
 }
 
 impl Stream {
-    pub(super) fn new(now: Instant, protocol: Protocol, pacing: Pacing) -> Self {
+    pub(super) fn new(now: Instant, protocol: Protocol, pacing: Pacing, limits: Limits) -> Self {
         Self {
             protocol,
             pacing,
+            limits,
+            budget: Budget::new(now, &limits),
+            began: now,
             opened: false,
             node: None,
             class: ClientClass::Plain,
@@ -92,18 +104,53 @@ impl Stream {
     }
 
     /// Takes a request; `set` are the latest resources this stream has been told of, if any.
+    ///
+    /// # Errors
+    /// The stream has to end.
     pub(super) fn on_request(
         &mut self,
         now: Instant,
-        mut request: Request,
+        request: Request,
         set: Option<&ResourceSet>,
-    ) -> Event {
+    ) -> Result<Event, Refusal> {
+        let event = self.take(now, request, set);
+        let outcome = if let Event::Request(_, outcome) = &event { Some(outcome) } else { None };
+        self.budget.spend(now, outcome, &self.limits)?;
+        self.check_names()?;
+        Ok(event)
+    }
+
+    fn check_names(&self) -> Result<(), Refusal> {
+        let mut bytes = 0;
+        for (kind, exchange) in &self.exchanges {
+            let subscription = exchange.books().subscription();
+            let (found, limit) = (subscription.names().len(), self.limits.names);
+            if found > limit {
+                return Err(Refusal::Names { kind: *kind, found, limit });
+            }
+            bytes += subscription.name_bytes();
+        }
+        let limit = self.limits.name_bytes;
+        if bytes > limit { Err(Refusal::NameBytes { found: bytes, limit }) } else { Ok(()) }
+    }
+
+    /// Why the stream has to end by now although it did nothing.
+    pub(super) fn overdue(&self, now: Instant) -> Option<Refusal> {
+        let limit = self.limits.first_request;
+        (!self.opened && now >= self.began + limit).then_some(Refusal::Silent { limit })
+    }
+
+    fn take(&mut self, now: Instant, mut request: Request, set: Option<&ResourceSet>) -> Event {
         // CS-10: a later node means nothing.
         if !self.opened {
             self.opened = true;
             self.node = request.node.take().map(Box::new);
+            self.class = class(self.protocol, self.node.as_deref());
         }
-        let Some(kind) = ResourceKind::from_type_url(&request.type_url) else {
+        // TR-56: there is no glob in SotW.
+        let is_served =
+            |kind: &ResourceKind| *kind != ResourceKind::LbEndpoint || self.protocol == Protocol::Delta;
+        let Some(kind) = ResourceKind::from_type_url(&request.type_url).filter(is_served) else {
             return self.on_unknown_type(request.type_url);
         };
         let (slot, protocol) = (Slot::new(kind, self.class), self.protocol);
@@ -137,7 +184,7 @@ impl Stream {
     pub(super) fn interests(&self) -> Vec<Interest> {
         let mut all = Vec::new();
         for (kind, exchange) in &self.exchanges {
-            let (slot, subscription) = (Slot::new(*kind, self.class), exchange.ledger().subscription());
+            let (slot, subscription) = (Slot::new(*kind, self.class), exchange.books().subscription());
             all.extend(subscription.is_wildcard().then_some(Interest::All(slot)));
             all.extend(subscription.names().iter().map(|name| Interest::One(slot, Arc::clone(name))));
         }
@@ -202,5 +249,15 @@ impl Stream {
     }
 }
 
+/// BS-27: who is served endpoints as collections. Envoy and the gRPC clients of today get them inline.
+fn class(protocol: Protocol, node: Option<&Node>) -> ClientClass {
+    let knows = |node: &Node| node.client_features.iter().any(|feature| feature == COLLECTIONS);
+    match protocol {
+        Protocol::Delta if node.is_some_and(knows) => ClientClass::Collections,
+        _ => ClientClass::Plain,
+    }
+}
+
+const COLLECTIONS: &str = "xds.endpoint.supports_lb_endpoint_collection";
 const MAX_TYPE_URL: usize = 256;
 const MAX_UNKNOWN_TYPES: usize = 16;

@@ -49,8 +49,9 @@ impl Stream {
         // Removals last; whatever refers to others goes first.
         self.exchanges.iter().rev().filter(|(_, exchange)| !exchange.is_outstanding()).find_map(
             |(kind, exchange)| {
-                let due = |since: &Instant| self.removal_due(*since) <= now;
-                exchange.ledger().departing().filter(due).max().map(|until| (*kind, Some(until)))
+                let due = |since: &&Instant| self.removal_due(**since) <= now;
+                let until = exchange.books().departing().values().filter(due).max()?;
+                Some((*kind, Some(*until)))
             },
         )
     }
@@ -68,12 +69,15 @@ impl Stream {
         self.exchanges.values().all(is_quiet)
     }
 
-    /// When [`has_response`](Self::has_response) may become true by time alone; always after `now`.
+    /// When [`has_response`](Self::has_response) or [`overdue`](Self::overdue) may say something else by time alone;
+    /// always after `now`.
     pub(in crate::discovery) fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let waiting = self.exchanges.values().filter(|exchange| exchange.is_outstanding());
         let patience = waiting.filter_map(|exchange| Some(exchange.dirty_since()? + self.pacing.patience));
         let idle = self.exchanges.values().filter(|exchange| !exchange.is_outstanding());
-        let removals = idle.filter_map(|exchange| exchange.ledger().departing().min());
-        patience.chain(removals.map(|since| self.removal_due(since))).filter(|deadline| *deadline > now).min()
+        let removals = idle.filter_map(|exchange| exchange.books().departing().values().min().copied());
+        let first = (!self.opened).then_some(self.began + self.limits.first_request);
+        let all = patience.chain(removals.map(|since| self.removal_due(since))).chain(first);
+        all.filter(|deadline| *deadline > now).min()
     }
 }

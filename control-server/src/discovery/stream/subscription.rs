@@ -7,6 +7,7 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(super) struct Subscription {
     names: HashSet<Arc<str>>,
+    name_bytes: usize,
     wildcard: bool,
     /// A request of this type has had names.
     ever_named: bool,
@@ -62,6 +63,7 @@ impl Subscription {
             turn.added = wanted.into_iter().filter(|name| !self.names.contains(*name)).map(shared).collect();
             self.names.extend(turn.added.iter().cloned());
         }
+        self.count_bytes(&turn);
         turn
     }
 
@@ -93,13 +95,24 @@ impl Subscription {
                 }
             }
         }
+        self.count_bytes(&turn);
         turn
+    }
+
+    fn count_bytes(&mut self, turn: &Turn) {
+        let bytes = |names: &[Arc<str>]| -> usize { names.iter().map(|name| name.len()).sum() };
+        self.name_bytes = self.name_bytes + bytes(&turn.added) - bytes(&turn.removed);
     }
 
     fn turn_wildcard(&mut self, wildcard: bool) -> Turn {
         let turned = wildcard != self.wildcard;
         self.wildcard = wildcard;
         Turn { wildcard: turned.then_some(wildcard), ..Turn::default() }
+    }
+
+    /// Bytes of all names together.
+    pub(super) fn name_bytes(&self) -> usize {
+        self.name_bytes
     }
 
     pub(super) fn names(&self) -> &HashSet<Arc<str>> {

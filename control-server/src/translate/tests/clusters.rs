@@ -9,8 +9,7 @@ use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_optio
 use envoy_types::pb::google::protobuf::{Any, Duration};
 use prost::Message;
 
-use super::{LoadReporting, ORDERS, cluster, document, services, translate, translate_with};
-use crate::translate::Resources;
+use super::{LoadReporting, ORDERS, Resources, cluster, document, services, translate, translate_with};
 
 /// `users` with this rule.
 fn users(rule: &str) -> Resources {

@@ -1,10 +1,12 @@
 //! YAML in, xDS out.
 
 mod clusters;
+mod collections;
 mod endpoints;
 mod names;
 mod routes;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use envoy_types::pb::envoy::config::cluster::v3::Cluster;
@@ -12,11 +14,13 @@ use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use envoy_types::pb::envoy::config::route::v3::{Route, RouteConfiguration};
 use prost::Message;
 
-use super::{LoadReporting, Resources, Translator};
+use super::{LoadReporting, Translator};
 use crate::model::{Memory, build};
-use crate::resources::ResourceKind;
+use crate::resources::{EncodedResource, ResourceKind};
 use crate::source::read_text;
 use crate::state::{Diagnostic, Severity};
+
+type Resources = BTreeMap<(ResourceKind, Arc<str>), Arc<EncodedResource>>;
 
 /// What these documents become. An error in them fails the test.
 fn translate(text: &str) -> Resources {

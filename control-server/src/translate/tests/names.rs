@@ -115,11 +115,13 @@ fn versions_are_the_contents_hash() {
     let first = translate(&services());
     let second = translate(&services());
     assert_eq!(first, second);
-    let mut versions: Vec<&str> = first.values().map(|resource| &*resource.version).collect();
+    // Clusters that have an endpoint in common have it with the same content.
+    let single = first.iter().filter(|((kind, _), _)| *kind != ResourceKind::LbEndpoint);
+    let mut versions: Vec<&str> = single.clone().map(|(_, resource)| &*resource.version).collect();
     assert!(versions.iter().all(|version| version.len() == 16));
     versions.sort_unstable();
     versions.dedup();
-    assert_eq!(versions.len(), first.len(), "no two resources have the same content");
+    assert_eq!(versions.len(), single.count(), "no two resources have the same content");
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! The protocol as tables: what a client and the configuration do, and what the stream answers.
 
+mod collections;
 mod config;
 mod delta;
+mod limits;
+mod random;
 mod sotw;
 mod subscription;
 
@@ -13,10 +16,10 @@ use bytes::Bytes;
 use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest};
 use envoy_types::pb::google::rpc::Status;
 
-use super::{Event, Pacing, Protocol, Request, Stream};
+use super::{Event, Limits, Pacing, Protocol, Request, Stream};
 use crate::discovery::config::ResourceConfig;
 use crate::discovery::status::TypeStatus;
-use crate::resources::{EncodedResource, ResourceKind, ResourceSet, Slot};
+use crate::resources::{Collection, EncodedResource, ResourceKind, ResourceSet, Slot, glob_of};
 
 /// A client that remembers what clients remember.
 struct Client {
@@ -42,7 +45,13 @@ struct Memory {
 impl Client {
     fn new(protocol: Protocol) -> Self {
         let now = Instant::now();
-        Self { protocol, now, stream: Stream::new(now, protocol, PACING), set: None, types: BTreeMap::new() }
+        Self {
+            protocol,
+            now,
+            stream: Stream::new(now, protocol, PACING, Limits::default()),
+            set: None,
+            types: BTreeMap::new(),
+        }
     }
 
     fn of(&mut self, kind: ResourceKind) -> &mut Memory {
@@ -54,7 +63,7 @@ impl Client {
     }
 
     fn send(&mut self, request: impl Into<Request>) -> Event {
-        self.stream.on_request(self.now, request.into(), self.set.as_deref())
+        self.stream.on_request(self.now, request.into(), self.set.as_deref()).unwrap()
     }
 
     /// A request; under delta with these names added and removed.
@@ -143,7 +152,7 @@ impl Client {
     }
 
     fn reopen(&mut self) {
-        self.stream = Stream::new(self.now, self.protocol, PACING);
+        self.stream = Stream::new(self.now, self.protocol, PACING, Limits::default());
         for memory in self.types.values_mut() {
             (memory.nonce, memory.is_asked) = (String::new(), false);
         }
@@ -232,15 +241,24 @@ impl Client {
 
 const PACING: Pacing = Pacing { patience: Duration::from_secs(5), removal_grace: Duration::from_secs(1) };
 
-/// `cds a=1` as a resource.
+/// `cds a=1` as a resource, `leds c/a=1` as a member of the collection `c/*`, `leds c/*=` as an empty one.
 fn set(resources: &[&str]) -> ResourceSet {
     let mut set = ResourceSet::default();
+    let mut collections: BTreeMap<String, Vec<Arc<EncodedResource>>> = BTreeMap::new();
     for text in resources {
         let (kind, rest) = text.split_once(' ').unwrap();
         let (name, version) = rest.split_once('=').unwrap();
         let kind = ResourceKind::from_name(kind).unwrap();
         let bytes = Bytes::copy_from_slice(rest.as_bytes());
-        set.insert(kind, Arc::new(EncodedResource { name: name.into(), version: version.into(), bytes }));
+        let resource = Arc::new(EncodedResource { name: name.into(), version: version.into(), bytes });
+        match (kind, glob_of(name)) {
+            (ResourceKind::LbEndpoint, Some(glob)) => collections.entry(glob).or_default().push(resource),
+            (ResourceKind::LbEndpoint, None) => drop(collections.entry(name.to_owned()).or_default()),
+            _ => set.insert(kind, resource),
+        }
+    }
+    for (name, members) in collections {
+        set.insert_collection(Arc::new(Collection::new(name.into(), members)));
     }
     set
 }

@@ -10,7 +10,7 @@ use ResourceKind::{Cluster as Cds, Endpoints as Eds, Listener as Lds, Route as R
 
 use super::{Client, Protocol, Row};
 use crate::discovery::SyncState;
-use crate::discovery::stream::{Event, Outcome, Pacing, Stream};
+use crate::discovery::stream::{Event, Limits, Outcome, Pacing, Stream};
 use crate::resources::ResourceKind;
 
 fn check(rows: &[Row]) {
@@ -294,28 +294,28 @@ fn nothing_is_sent_before_there_are_resources() {
 /// Proves: CS-10.
 #[test]
 fn node_is_read_once() {
-    let mut stream = Stream::new(Instant::now(), Protocol::Sotw, Pacing::default());
+    let mut stream = Stream::new(Instant::now(), Protocol::Sotw, Pacing::default(), Limits::default());
     let with_node = |id: &str| DiscoveryRequest {
         node: Some(Node { id: id.to_owned(), ..Node::default() }),
         type_url: Lds.type_url().to_owned(),
         ..DiscoveryRequest::default()
     };
-    stream.on_request(Instant::now(), with_node("first").into(), None);
-    stream.on_request(Instant::now(), with_node("second").into(), None);
+    stream.on_request(Instant::now(), with_node("first").into(), None).unwrap();
+    stream.on_request(Instant::now(), with_node("second").into(), None).unwrap();
     assert_eq!(stream.node().unwrap().id, "first");
-    let mut stream = Stream::new(Instant::now(), Protocol::Sotw, Pacing::default());
-    stream.on_request(Instant::now(), DiscoveryRequest::default().into(), None);
-    stream.on_request(Instant::now(), with_node("second").into(), None);
+    let mut stream = Stream::new(Instant::now(), Protocol::Sotw, Pacing::default(), Limits::default());
+    stream.on_request(Instant::now(), DiscoveryRequest::default().into(), None).unwrap();
+    stream.on_request(Instant::now(), with_node("second").into(), None).unwrap();
     assert_eq!(stream.node(), None);
 }
 
 #[test]
 fn unknown_types_are_told_once_and_bounded() {
-    let mut stream = Stream::new(Instant::now(), Protocol::Sotw, Pacing::default());
+    let mut stream = Stream::new(Instant::now(), Protocol::Sotw, Pacing::default(), Limits::default());
     let now = Instant::now();
     let mut ask = |type_url: &str| {
         let request = DiscoveryRequest { type_url: type_url.to_owned(), ..DiscoveryRequest::default() };
-        stream.on_request(now, request.into(), None)
+        stream.on_request(now, request.into(), None).unwrap()
     };
     assert_eq!(ask("x"), Event::UnknownType("x".to_owned()));
     assert_eq!(ask("x"), Event::Nothing);

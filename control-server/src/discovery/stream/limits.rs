@@ -1,0 +1,106 @@
+//! What one stream may ask for (SEC-16).
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use super::exchange::Outcome;
+use crate::resources::ResourceKind;
+
+/// How much a client may want of the server. A stream that goes beyond is ended with a status that names the limit.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::discovery) struct Limits {
+    /// Subscribed names of one type.
+    pub(in crate::discovery) names: usize,
+    /// Bytes of all subscribed names together.
+    pub(in crate::discovery) name_bytes: usize,
+    /// Requests at once that answer nothing; ACKs are free.
+    pub(in crate::discovery) burst: u32,
+    /// How many more of them every second.
+    pub(in crate::discovery) per_second: u32,
+    /// How long a stream may take to say what it wants.
+    pub(in crate::discovery) first_request: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            names: 50_000,
+            name_bytes: 8 << 20,
+            burst: 5000,
+            per_second: 50,
+            first_request: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Why a stream is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::discovery) enum Refusal {
+    /// More names of a type than are allowed.
+    Names { kind: ResourceKind, found: usize, limit: usize },
+    /// Longer names than are allowed, together.
+    NameBytes { found: usize, limit: usize },
+    /// Too many requests that answer nothing, NACKs among them.
+    Requests { burst: u32, per_second: u32 },
+    /// No request at all.
+    Silent { limit: Duration },
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Names { kind, found, limit } => write!(
+                f,
+                "{found} names of type {} are subscribed, at most {limit} per type and stream are allowed",
+                kind.type_url()
+            ),
+            Self::NameBytes { found, limit } => write!(
+                f,
+                "the subscribed names have {found} bytes together, at most {limit} per stream are allowed"
+            ),
+            Self::Requests { burst, per_second } => write!(
+                f,
+                "too many requests that answer nothing: {burst} at once and {per_second} every second are allowed, \
+                 a NACK counts as {NACK_COST}"
+            ),
+            Self::Silent { limit } => write!(f, "no request within {} s", limit.as_secs()),
+        }
+    }
+}
+
+/// The requests that a client has left.
+#[derive(Debug)]
+pub(super) struct Budget {
+    left: f64,
+    counted: Instant,
+}
+
+impl Budget {
+    pub(super) fn new(now: Instant, limits: &Limits) -> Self {
+        Self { left: f64::from(limits.burst), counted: now }
+    }
+
+    /// Counts a request; `None`: of a type that is not served.
+    pub(super) fn spend(
+        &mut self,
+        now: Instant,
+        outcome: Option<&Outcome>,
+        limits: &Limits,
+    ) -> Result<(), Refusal> {
+        let passed = now.saturating_duration_since(self.counted).as_secs_f64();
+        self.counted = now;
+        self.left = (self.left + passed * f64::from(limits.per_second)).min(f64::from(limits.burst));
+        self.left -= match outcome {
+            Some(Outcome::Acked { .. }) => 0.0,
+            Some(Outcome::Nacked { .. }) => f64::from(NACK_COST),
+            Some(Outcome::Stale | Outcome::Subscribed) | None => 1.0,
+        };
+        match self.left >= 0.0 {
+            true => Ok(()),
+            false => Err(Refusal::Requests { burst: limits.burst, per_second: limits.per_second }),
+        }
+    }
+}
+
+/// A client that refuses what it asked for costs more than one that changes its mind.
+const NACK_COST: u32 = 10;

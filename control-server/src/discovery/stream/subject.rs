@@ -1,0 +1,100 @@
+//! What a name of a type stands for: one resource, or the members of a collection.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use super::held::Held;
+use super::subscription::Subscription;
+use crate::resources::{EncodedResource, ResourceSet, Slot};
+
+/// What to send.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Content {
+    pub(super) resources: Vec<Arc<EncodedResource>>,
+    /// Names that the client has to forget.
+    pub(super) removed: Vec<Arc<str>>,
+}
+
+/// Something that can be subscribed to by name.
+pub(super) trait Subject: Debug + Send + Sync + Sized {
+    /// What a client can say that it has under a name, from an earlier stream.
+    type Claim: Debug + Default + Send;
+
+    /// One name is told as several, so that it matters what a client has had of it.
+    const HAS_MEMBERS: bool;
+
+    fn find<'a>(set: &'a ResourceSet, slot: Slot, name: &str) -> Option<&'a Arc<Self>>;
+
+    fn all(set: &ResourceSet, slot: Slot) -> Vec<&Arc<Self>>;
+
+    fn name(&self) -> &Arc<str>;
+
+    fn version(&self) -> &Arc<str>;
+
+    /// What of a client's versions concerns its subscription.
+    fn claims(holds: &HashMap<String, String>, subscription: &Subscription) -> Vec<(Arc<str>, Self::Claim)>;
+
+    fn is_claimed(&self, claim: &Self::Claim) -> bool;
+
+    /// The version that a client says it has; `None` if it said none, or several.
+    fn claimed_version(claim: &Self::Claim) -> Option<Arc<str>>;
+
+    /// Itself, if it is one resource.
+    fn resource(self: &Arc<Self>) -> Option<Arc<EncodedResource>>;
+
+    /// Adds what a client lacks that holds `before`.
+    fn tell(self: &Arc<Self>, before: Option<&Held<Self>>, content: &mut Content);
+
+    /// Adds what a client that holds `before` has to forget, now that there is nothing of that name.
+    fn tell_removed(name: &Arc<str>, before: Option<&Held<Self>>, content: &mut Content);
+}
+
+impl Subject for EncodedResource {
+    /// A version; empty if that is not known.
+    type Claim = Box<str>;
+
+    const HAS_MEMBERS: bool = false;
+
+    fn find<'a>(set: &'a ResourceSet, slot: Slot, name: &str) -> Option<&'a Arc<Self>> {
+        set.get(slot, name)
+    }
+
+    fn all(set: &ResourceSet, slot: Slot) -> Vec<&Arc<Self>> {
+        set.of_kind(slot).collect()
+    }
+
+    fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    fn version(&self) -> &Arc<str> {
+        &self.version
+    }
+
+    fn claims(holds: &HashMap<String, String>, subscription: &Subscription) -> Vec<(Arc<str>, Box<str>)> {
+        let own = |name: &str| subscription.names().get(name).cloned().unwrap_or_else(|| name.into());
+        let wanted = holds.iter().filter(|(name, _)| subscription.wants(name));
+        wanted.map(|(name, version)| (own(name), version.as_str().into())).collect()
+    }
+
+    fn is_claimed(&self, claim: &Box<str>) -> bool {
+        *self.version == **claim
+    }
+
+    fn claimed_version(claim: &Box<str>) -> Option<Arc<str>> {
+        (!claim.is_empty()).then(|| Arc::from(&**claim))
+    }
+
+    fn resource(self: &Arc<Self>) -> Option<Arc<EncodedResource>> {
+        Some(Arc::clone(self))
+    }
+
+    fn tell(self: &Arc<Self>, _: Option<&Held<Self>>, content: &mut Content) {
+        content.resources.push(Arc::clone(self));
+    }
+
+    fn tell_removed(name: &Arc<str>, _: Option<&Held<Self>>, content: &mut Content) {
+        content.removed.push(Arc::clone(name));
+    }
+}

@@ -1,0 +1,131 @@
+//! What a stream may not do.
+
+use std::time::{Duration, Instant};
+
+use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest};
+
+use super::{Client, PACING};
+use crate::discovery::stream::{Event, Limits, Outcome, Protocol, Refusal, Request, Stream};
+use crate::resources::ResourceKind::{self, Cluster, Endpoints};
+
+const LIMITS: Limits =
+    Limits { names: 3, name_bytes: 30, burst: 20, per_second: 1, first_request: Duration::from_secs(30) };
+
+fn client(protocol: Protocol) -> Client {
+    let mut client = Client::new(protocol);
+    client.stream = Stream::new(client.now, protocol, PACING, LIMITS);
+    client
+}
+
+fn request(protocol: Protocol, kind: ResourceKind, names: &[&str]) -> Request {
+    let (type_url, names) = (kind.type_url().to_owned(), names.iter().map(ToString::to_string).collect());
+    match protocol {
+        Protocol::Sotw => {
+            DiscoveryRequest { type_url, resource_names: names, ..DiscoveryRequest::default() }.into()
+        }
+        Protocol::Delta => DeltaDiscoveryRequest {
+            type_url,
+            resource_names_subscribe: names,
+            ..DeltaDiscoveryRequest::default()
+        }
+        .into(),
+    }
+}
+
+#[test]
+fn names_are_bounded_in_number_and_length() {
+    for protocol in [Protocol::Sotw, Protocol::Delta] {
+        let mut one = client(protocol);
+        let now = one.now;
+        let mut ask = |kind, names: &[&str]| one.stream.on_request(now, request(protocol, kind, names), None);
+        assert!(ask(Endpoints, &["a", "b", "c"]).is_ok());
+        let refusal = ask(Endpoints, &["a", "b", "c", "d"]).unwrap_err();
+        assert_eq!(refusal, Refusal::Names { kind: Endpoints, found: 4, limit: 3 });
+        assert!(refusal.to_string().contains("at most 3 per type and stream"), "{refusal}");
+
+        let mut two = client(protocol);
+        let mut ask = |kind, names: &[&str]| two.stream.on_request(now, request(protocol, kind, names), None);
+        assert!(ask(Endpoints, &["0123456789", "123456789"]).is_ok());
+        let refusal = ask(Cluster, &["0123456789", "0123"]).unwrap_err();
+        assert_eq!(refusal, Refusal::NameBytes { found: 33, limit: 30 }, "of all types together");
+    }
+}
+
+#[test]
+fn names_that_are_unsubscribed_do_not_count() {
+    let mut client = client(Protocol::Delta);
+    for index in 0..10 {
+        client.now += Duration::from_secs(2);
+        client.ask(Endpoints, &[&format!("name-{index}-and-more")]);
+        client.ask(Endpoints, &[&format!("-name-{index}-and-more")]);
+    }
+}
+
+#[test]
+fn requests_that_answer_nothing_are_bounded_and_acks_are_not() {
+    let mut client = client(Protocol::Sotw);
+    client.configure(&["cds a=0"]);
+    client.ask(Cluster, &["a"]);
+    for revision in 1..100 {
+        assert_eq!(client.sends().len(), 1);
+        client.ack(Cluster);
+        client.configure(&[&format!("cds a={revision}")]);
+    }
+    let ask = |client: &mut Client, now| {
+        client.stream.on_request(now, request(Protocol::Sotw, Cluster, &["a"]), None)
+    };
+    let now = client.now;
+    assert_eq!((0..1000).take_while(|_| ask(&mut client, now).is_ok()).count(), 19);
+    let refusal = ask(&mut client, now).unwrap_err();
+    assert_eq!(refusal, Refusal::Requests { burst: 20, per_second: 1 });
+    let later = now + Duration::from_secs(5);
+    assert_eq!(
+        (0..1000).take_while(|_| ask(&mut client, later).is_ok()).count(),
+        3,
+        "less what was overdrawn"
+    );
+}
+
+/// Proves: SEC-16.
+#[test]
+fn a_loop_of_refusals_is_bounded() {
+    let mut client = client(Protocol::Delta);
+    client.configure(&["eds a=1"]);
+    let mut refused = 0;
+    let refusal = loop {
+        let asked = client.stream.on_request(
+            client.now,
+            request(Protocol::Delta, Endpoints, &["a"]),
+            client.set.as_deref(),
+        );
+        if let Err(refusal) = asked {
+            break refusal;
+        }
+        client.sends();
+        let nonce = client.of(Endpoints).nonce.clone();
+        let nack = DeltaDiscoveryRequest {
+            type_url: Endpoints.type_url().to_owned(),
+            response_nonce: nonce,
+            error_detail: Some(super::Status::default()),
+            ..DeltaDiscoveryRequest::default()
+        };
+        match client.stream.on_request(client.now, nack.into(), client.set.as_deref()) {
+            Ok(event) => assert!(matches!(event, Event::Request(_, Outcome::Nacked { .. }))),
+            Err(refusal) => break refusal,
+        }
+        refused += 1;
+    };
+    assert_eq!(refusal, Refusal::Requests { burst: 20, per_second: 1 });
+    assert_eq!(refused, 1);
+}
+
+#[test]
+fn who_says_nothing_has_to_leave() {
+    let now = Instant::now();
+    let mut stream = Stream::new(now, Protocol::Delta, PACING, LIMITS);
+    assert_eq!(stream.overdue(now), None);
+    let deadline = stream.next_deadline(now).unwrap();
+    assert_eq!(stream.overdue(deadline), Some(Refusal::Silent { limit: Duration::from_secs(30) }));
+    stream.on_request(now, request(Protocol::Delta, Endpoints, &[]), None).unwrap();
+    assert_eq!((stream.next_deadline(now), stream.overdue(deadline)), (None, None));
+}

@@ -1,0 +1,70 @@
+//! Endpoints as resources of their own (LEDS, gRFC A95).
+//!
+//! | what | its name |
+//! | --- | --- |
+//! | a locality's endpoints | `xdstp:///envoy.config.endpoint.v3.LbEndpoint/CLUSTER/PRIORITY.REGION%2FZONE%2FSUBZONE/*` |
+//! | one of them | the same with `IP:PORT` in the place of `*` |
+
+use bytes::Bytes;
+use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
+use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
+use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
+use envoy_types::pb::envoy::config::core::v3::{ApiVersion, ConfigSource, SelfConfigSource};
+use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
+use envoy_types::pb::envoy::config::endpoint::v3::locality_lb_endpoints::LbConfig;
+use envoy_types::pb::envoy::config::endpoint::v3::{
+    ClusterLoadAssignment, LbEndpoint, LedsClusterLocalityConfig, LocalityLbEndpoints,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use prost::Message;
+
+use super::MadeCollection;
+
+/// Takes the endpoints out of an assignment and leaves references to collections in their place.
+pub(super) fn take(assignment: &mut ClusterLoadAssignment) -> Vec<MadeCollection> {
+    let cluster = encode(&assignment.cluster_name);
+    assignment.endpoints.iter_mut().map(|locality| take_locality(&cluster, locality)).collect()
+}
+
+fn take_locality(cluster: &str, locality: &mut LocalityLbEndpoints) -> MadeCollection {
+    let id = locality.locality.clone().unwrap_or_default();
+    let key = format!("{}.{}/{}/{}", locality.priority, id.region, id.zone, id.sub_zone);
+    let folder = format!("xdstp:///envoy.config.endpoint.v3.LbEndpoint/{cluster}/{}", encode(&key));
+    let endpoints = std::mem::take(&mut locality.lb_endpoints);
+    let members = endpoints.iter().map(|endpoint| member(&folder, endpoint)).collect();
+    let name = format!("{folder}/*");
+    locality.lb_config = Some(LbConfig::LedsClusterLocalityConfig(LedsClusterLocalityConfig {
+        leds_config: Some(ConfigSource {
+            resource_api_version: ApiVersion::V3.into(),
+            config_source_specifier: Some(ConfigSourceSpecifier::Self_(SelfConfigSource::default())),
+            ..ConfigSource::default()
+        }),
+        leds_collection_name: name.clone(),
+    }));
+    MadeCollection { name, members }
+}
+
+fn member(folder: &str, endpoint: &LbEndpoint) -> (String, Bytes) {
+    let address = match &endpoint.host_identifier {
+        Some(HostIdentifier::Endpoint(endpoint)) => {
+            endpoint.address.as_ref().and_then(|address| address.address.as_ref())
+        }
+        _ => None,
+    };
+    let place = match address {
+        Some(AddressKind::SocketAddress(socket)) => match socket.port_specifier {
+            Some(PortSpecifier::PortValue(port)) => format!("{}:{port}", socket.address),
+            _ => socket.address.clone(),
+        },
+        _ => String::new(),
+    };
+    (format!("{folder}/{}", encode(&place)), endpoint.encode_to_vec().into())
+}
+
+/// One segment of a path (RFC 3986, 3.3): whatever may stand in it without an escape stands as it is, for there must be
+/// one spelling only.
+fn encode(segment: &str) -> String {
+    utf8_percent_encode(segment, &ESCAPED).to_string()
+}
+
+const ESCAPED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
