@@ -14,18 +14,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
+use xds_client::transport::Variant;
 
 use crate::stock::installed;
 use crate::{ControlServer, Process, eventually};
-
-/// How Envoy asks for its configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ads {
-    /// State of the world.
-    Sotw,
-    /// Incremental.
-    Delta,
-}
 
 /// An Envoy process as `interop/envoy.yaml` describes it.
 #[derive(Debug)]
@@ -52,11 +44,11 @@ impl Envoy {
     ///
     /// # Panics
     /// When it does not start.
-    pub async fn start(program: PathBuf, control: &ControlServer, ads: Ads) -> Self {
+    pub async fn start(program: PathBuf, control: &ControlServer, variant: Variant) -> Self {
         let folder = TempDir::with_prefix("mesh-envoy-").expect("the temporary folder is writable");
-        let api_type = match ads {
-            Ads::Sotw => "GRPC",
-            Ads::Delta => "DELTA_GRPC",
+        let api_type = match variant {
+            Variant::Sotw => "GRPC",
+            Variant::Delta => "DELTA_GRPC",
         };
         let bootstrap = include_str!("../interop/envoy.yaml")
             .replace("$XDS_PORT", &control.addresses.xds.port().to_string())

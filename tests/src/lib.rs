@@ -21,6 +21,8 @@ pub mod relay;
 mod scenario;
 pub mod stock;
 mod wait;
+pub mod xds;
+pub mod xds_server;
 pub mod yaml;
 
 pub use binary::workspace_binary;

@@ -37,11 +37,19 @@ impl MeshClient {
     /// # Panics
     /// When it cannot be built.
     pub fn with(bootstrap: &Value, options: Options) -> Self {
+        Self::with_target(bootstrap, options, &yaml::target())
+    }
+
+    /// The same with a channel to `target`.
+    ///
+    /// # Panics
+    /// When it cannot be built.
+    pub fn with_target(bootstrap: &Value, options: Options, target: &str) -> Self {
         let bootstrap = Bootstrap::from_json(&bootstrap.to_string()).expect("a good bootstrap");
         let transport = GrpcTransport::new(&options);
         let xds = xds_client::start_with(bootstrap, transport, options).expect("an xDS client");
         let mesh = Mesh::new(xds.clone());
-        let channel = MeshChannel::builder(yaml::target()).mesh(&mesh).build().expect("a channel");
+        let channel = MeshChannel::builder(target).mesh(&mesh).build().expect("a channel");
         Self { xds, mesh, channel }
     }
 

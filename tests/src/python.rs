@@ -52,7 +52,7 @@ impl Python {
         Client::spawn(format!("Python client of {target}"), command).await
     }
 
-    fn program(&self, file: &str) -> Command {
+    pub(crate) fn program(&self, file: &str) -> Command {
         let mut command = Command::new(&self.path);
         // Nothing is to be written beside the sources.
         command.arg("-B").arg(xtask::workspace::root().join("tests/interop").join(file));

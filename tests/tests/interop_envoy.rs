@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 
 use serde_json::Value;
-use tests::envoy::{Ads, Envoy};
+use tests::envoy::Envoy;
 use tests::python::{Python, Server};
 use tests::stock::{Calls, Client, Report};
 use tests::yaml::{self, Endpoint, everything, split};
 use tests::{ConfigDir, ControlServer, eventually};
+use xds_client::transport::Variant;
 
 /// A control-server, an Envoy that follows it, endpoints behind that and a client in front of it.
 struct Stage {
@@ -19,7 +20,12 @@ struct Stage {
 
 impl Stage {
     /// Endpoints e0, e1, .. of these versions, each with its further arguments; `None` without Envoy.
-    async fn start(test: &str, ads: Ads, rules: &[&str], endpoints: &[(&str, &[&str])]) -> Option<Self> {
+    async fn start(
+        test: &str,
+        variant: Variant,
+        rules: &[&str],
+        endpoints: &[(&str, &[&str])],
+    ) -> Option<Self> {
         let program = Envoy::find(test)?;
         let python = Python::find(test)?;
         let mut servers = Vec::new();
@@ -35,7 +41,7 @@ impl Stage {
         config.write("service.yaml", &yaml::service(&endpoints));
         config.write("routes.yaml", &yaml::routes(rules));
         let control = ControlServer::start(config).await;
-        let envoy = Envoy::start(program, &control, ads).await;
+        let envoy = Envoy::start(program, &control, variant).await;
         let client = python.client(&envoy.address.to_string(), None).await;
         Some(Self { control, servers, envoy, client })
     }
@@ -85,11 +91,11 @@ fn everything_to(subset: &str) -> String {
     format!("{{{}}}", split(&[(subset, 1)]))
 }
 
-async fn calls_of_every_kind_pass(ads: Ads) {
+async fn calls_of_every_kind_pass(variant: Variant) {
     let rule =
         format!("{{match: [{{uri: {{exact: /mesh.examples.v1.Greeter/Chat}}}}], {}}}", split(&[("v2", 1)]));
     let rules = [&*rule, &everything_to("v1")];
-    let Some(mut stage) = Stage::start("Envoy", ads, &rules, &[("v1", &[]), ("v2", &[])]).await else {
+    let Some(mut stage) = Stage::start("Envoy", variant, &rules, &[("v1", &[]), ("v2", &[])]).await else {
         return;
     };
     stage.until_version_answers("v1").await;
@@ -103,10 +109,10 @@ async fn calls_of_every_kind_pass(ads: Ads) {
     assert_eq!((&client["user_agent"], &client["types"][0]["wildcard"]), (&"envoy".into(), &true.into()));
 }
 
-async fn changes_take_effect_without_a_failed_call(ads: Ads) {
+async fn changes_take_effect_without_a_failed_call(variant: Variant) {
     let endpoints = [("v1", &[] as &[_]), ("v1", &[]), ("v2", &[])];
     let rules = [&*everything_to("v1")];
-    let Some(mut stage) = Stage::start("changes through Envoy", ads, &rules, &endpoints).await else {
+    let Some(mut stage) = Stage::start("changes through Envoy", variant, &rules, &endpoints).await else {
         return;
     };
     stage.until_version_answers("v1").await;
@@ -125,10 +131,11 @@ async fn changes_take_effect_without_a_failed_call(ads: Ads) {
     stage.until_all_is_accepted().await;
 }
 
-async fn losing_the_control_server_changes_nothing(ads: Ads) {
+async fn losing_the_control_server_changes_nothing(variant: Variant) {
     let rules = [&*everything_to("v1")];
     let endpoints = [("v1", &[] as &[_]), ("v2", &[])];
-    let Some(mut stage) = Stage::start("control-server lost to Envoy", ads, &rules, &endpoints).await else {
+    let Some(mut stage) = Stage::start("control-server lost to Envoy", variant, &rules, &endpoints).await
+    else {
         return;
     };
     stage.until_version_answers("v1").await;
@@ -144,10 +151,10 @@ async fn losing_the_control_server_changes_nothing(ads: Ads) {
     assert!(report.calls > 0 && report.failed() == 0, "{report:?}");
 }
 
-async fn retries_and_timeouts_are_those_of_the_route(ads: Ads) {
+async fn retries_and_timeouts_are_those_of_the_route(variant: Variant) {
     let rule = format!("{{timeout: 1s, retries: {{attempts: 3, retryOn: unavailable}}, {}}}", everything());
     let endpoints = [("v1", &["--fail-times", "3"] as &[_])];
-    let Some(mut stage) = Stage::start("policies in Envoy", ads, &[&rule], &endpoints).await else {
+    let Some(mut stage) = Stage::start("policies in Envoy", variant, &[&rule], &endpoints).await else {
         return;
     };
     let report = stage.client.call(Calls::new(1).wait_for_ready()).await;
@@ -159,8 +166,8 @@ async fn retries_and_timeouts_are_those_of_the_route(ads: Ads) {
 }
 
 /// Every kind of policy in the configuration, for what they become.
-async fn whatever_the_kinds_become_is_accepted(ads: Ads) {
-    let Some(stage) = Stage::start("kinds in Envoy", ads, &[&everything_to("v1")], &[("v1", &[])]).await
+async fn whatever_the_kinds_become_is_accepted(variant: Variant) {
+    let Some(stage) = Stage::start("kinds in Envoy", variant, &[&everything_to("v1")], &[("v1", &[])]).await
     else {
         return;
     };
@@ -228,7 +235,7 @@ macro_rules! by_every_way {
         mod sotw {
             $(#[tokio::test]
             async fn $behaviour() {
-                super::$behaviour(super::Ads::Sotw).await;
+                super::$behaviour(super::Variant::Sotw).await;
             })+
         }
     };
