@@ -3,6 +3,7 @@
 mod body;
 mod builder;
 mod channel;
+mod client_status;
 mod error;
 mod future;
 mod protocol;
@@ -11,6 +12,7 @@ mod status;
 pub use body::ResponseBody;
 pub use builder::MeshChannelBuilder;
 pub use channel::MeshChannel;
+pub use client_status::ClientStatusService;
 pub use error::ConnectError;
 pub use future::ResponseFuture;
 pub use mesh_core::policy::retry::MaxAttempts;

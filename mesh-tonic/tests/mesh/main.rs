@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod circuit_breaker;
+mod client_status;
 mod config;
 mod deadlines;
 mod endpoint;

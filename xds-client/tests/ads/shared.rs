@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use mesh_core::runtime::{ConfigSource, Target};
-use xds_client::shared;
+use xds_client::{running, shared};
 
 const VARIABLE: &str = "GRPC_XDS_BOOTSTRAP_CONFIG";
 
@@ -28,7 +28,9 @@ async fn in_a_process_with_a_bootstrap() {
     }
     let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let target = Target::new("greeter");
+    assert!(running().is_none(), "to ask for it starts none");
     let (first, second) = (shared().unwrap(), shared().unwrap());
+    assert!(running().is_some());
     assert_eq!(&*first.node_id(), "n1");
     let watches = [first.watch(&target).unwrap(), second.watch(&target).unwrap()];
     assert_eq!(alive(), 1, "one worker");
@@ -36,6 +38,7 @@ async fn in_a_process_with_a_bootstrap() {
     while alive() > 0 {
         tokio::task::yield_now().await;
     }
+    assert!(running().is_none());
     let third = shared().unwrap();
     let _watch = third.watch(&target).unwrap();
     assert_eq!(alive(), 1, "another, for who comes later");

@@ -1,0 +1,9 @@
+//! CSDS: what the process's xDS clients have in use, for whoever asks over gRPC (gRFC A40).
+//!
+//! Messages pass through as bytes: xds-client alone knows what is in them.
+
+mod codec;
+mod method;
+mod service;
+
+pub use service::ClientStatusService;

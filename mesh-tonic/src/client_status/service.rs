@@ -1,0 +1,97 @@
+//! The service that a user adds to a server.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body as HttpBody;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::{BoxFuture, StdError};
+use tonic::server::{Grpc, NamedService};
+use tower_service::Service;
+use xds_client::{WeakXdsClient, XdsClient};
+
+use super::codec::BytesCodec;
+use super::method::{Fetch, Watch};
+
+/// Serves CSDS, `envoy.service.status.v3.ClientStatusDiscoveryService`: what xDS clients of this process watch, what they
+/// have in use, and what they refused. `grpcdebug` and other tools of the field read it.
+///
+/// ```
+/// use mesh_tonic::ClientStatusService;
+/// use tonic::transport::Server;
+///
+/// let router = Server::builder().add_service(ClientStatusService::shared());
+/// # drop(router);
+/// ```
+///
+/// It has no authentication, and shows configuration in full: serve it where only operators come. It keeps no client alive;
+/// a client that nobody uses any more is not in the answers. An answer has the size of everything that is watched, which
+/// can exceed the 4 MiB that many callers read by default.
+#[derive(Debug, Clone)]
+pub struct ClientStatusService {
+    clients: Clients,
+}
+
+impl ClientStatusService {
+    /// For the process's [`shared`](xds_client::shared) client: that of every `MeshChannel::connect`. Also when it starts
+    /// only after this.
+    pub fn shared() -> Self {
+        Self { clients: Clients::Shared }
+    }
+
+    /// For these clients, each with an entry of its own.
+    pub fn new<'c>(clients: impl IntoIterator<Item = &'c XdsClient>) -> Self {
+        Self { clients: Clients::These(clients.into_iter().map(XdsClient::downgrade).collect()) }
+    }
+}
+
+impl NamedService for ClientStatusService {
+    const NAME: &'static str = "envoy.service.status.v3.ClientStatusDiscoveryService";
+}
+
+/// TR-57
+impl<B> Service<Request<B>> for ClientStatusService
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<StdError> + Send,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let clients = self.clients.clone();
+        let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+        Box::pin(async move {
+            Ok(match method.as_str() {
+                "FetchClientStatus" => Grpc::new(BytesCodec).unary(Fetch(clients), request).await,
+                "StreamClientStatus" => Grpc::new(BytesCodec).streaming(Watch(clients), request).await,
+                _ => Status::unimplemented(format!("no method {method:?} in {}", Self::NAME)).into_http(),
+            })
+        })
+    }
+}
+
+/// Whose status is told.
+#[derive(Debug, Clone)]
+pub(super) enum Clients {
+    Shared,
+    These(Arc<[WeakXdsClient]>),
+}
+
+impl Clients {
+    pub(super) fn alive(&self) -> Vec<XdsClient> {
+        match self {
+            Self::Shared => xds_client::running().into_iter().collect(),
+            Self::These(clients) => clients.iter().filter_map(WeakXdsClient::upgrade).collect(),
+        }
+    }
+}
