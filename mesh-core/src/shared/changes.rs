@@ -71,22 +71,24 @@ impl<'a, T: PartialEq> Changes<'a, T> {
 
 impl<T: PartialEq> PartialEq for SharedList<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.len() == other.len() && are_equal(vec![&self.root], vec![&other.root])
+        self.len() == other.len() && are_equal(&[&self.root], &[&other.root])
     }
 }
 
 impl<T: Eq> Eq for SharedList<T> {}
 
 /// Whether the elements below these nodes are equal, in order.
-fn are_equal<T: PartialEq>(own: Vec<&Node<T>>, others: Vec<&Node<T>>) -> bool {
+fn are_equal<T: PartialEq>(own: &[&Node<T>], others: &[&Node<T>]) -> bool {
     let same = |(own, other): &(&&Node<T>, &&Node<T>)| own.is_same(other);
-    let before = own.iter().zip(&others).take_while(same).count();
+    let before = own.iter().zip(others).take_while(same).count();
     let (own, others) = (&own[before..], &others[before..]);
     let behind = own.iter().rev().zip(others.iter().rev()).take_while(same).count();
     let (own, others) = (&own[..own.len() - behind], &others[..others.len() - behind]);
     match (own, others) {
         ([Node::Inner(own)], [Node::Inner(other)]) => {
-            are_equal(own.children.iter().collect(), other.children.iter().collect())
+            let (own, other): (Vec<_>, Vec<_>) =
+                (own.children.iter().collect(), other.children.iter().collect());
+            are_equal(&own, &other)
         }
         _ => {
             let elements = |nodes: &[&'_ Node<T>]| nodes.iter().map(|node| node.len()).sum::<usize>();
@@ -120,7 +122,8 @@ fn unshared<'a, T>(
     old.truncate(old.len() - behind);
     new.truncate(new.len() - behind);
     let before = old.iter().zip(&new).take_while(same).count();
-    (old.drain(..before), new.drain(..before));
+    old.drain(..before);
+    new.drain(..before);
     if old.len() > 1 && new.len() > 1 {
         let addresses = |nodes: &[&Node<T>]| nodes.iter().map(|node| node.address()).collect::<HashSet<_>>();
         let (in_old, in_new) = (addresses(&old), addresses(&new));

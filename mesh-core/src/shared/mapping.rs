@@ -31,7 +31,7 @@ impl<T: PartialEq> SharedList<T> {
         }
         let (old, new) = (before.0, self);
         if old.root.height() == new.root.height() {
-            let root = level(vec![Pair(&old.root, &before.1.root)], vec![&new.root], mapping).pop();
+            let root = level(vec![Pair(&old.root, &before.1.root)], &[&new.root], mapping).pop();
             return SharedList { root: root.unwrap_or_default() };
         }
         let root = fresh(&new.root, mapping);
@@ -59,11 +59,11 @@ impl<T, U> Copy for Pair<'_, T, U> {}
 /// What becomes of nodes of one level, one by one.
 fn level<T: PartialEq, U>(
     mut old: Vec<Pair<'_, T, U>>,
-    new: Vec<&Node<T>>,
+    new: &[&Node<T>],
     mapping: &mut impl Mapping<T, U>,
 ) -> Vec<Node<U>> {
     let mut reused: Vec<Option<Node<U>>> = vec![None; new.len()];
-    reuse(&mut old, &new, &mut reused);
+    reuse(&mut old, new, &mut reused);
     let rest: Vec<_> =
         new.iter().zip(&reused).filter(|(_, reused)| reused.is_none()).map(|(new, _)| *new).collect();
     let mut made = match rest.iter().chain(old.iter().map(|Pair(old, _)| old)).all(|node| node.height() == 0)
@@ -72,7 +72,7 @@ fn level<T: PartialEq, U>(
         false => {
             let mut children = level(
                 old.iter().flat_map(|pair| pair.below()).collect(),
-                rest.iter().flat_map(|node| node.children()).collect(),
+                &rest.iter().flat_map(|node| node.children()).collect::<Vec<_>>(),
                 mapping,
             )
             .into_iter();

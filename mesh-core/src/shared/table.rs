@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+/// Chunks of elements.
+type Group<T> = Arc<[Arc<[T]>]>;
+
 /// A growing array that one owner changes, and whose clones keep what they have seen.
 ///
 /// A clone is one reference count. A change copies one chunk of 16 elements and a few dozen pointers.
 #[derive(Debug)]
 pub(crate) struct SharedTable<T> {
     /// All full but the last one, which is not empty; chunks in a group likewise.
-    groups: Arc<[Arc<[Arc<[T]>]>]>,
+    groups: Arc<[Group<T>]>,
     len: usize,
 }
 

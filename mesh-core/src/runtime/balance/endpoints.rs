@@ -65,7 +65,7 @@ impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
                 }
             });
         } else {
-            translation.new(|id, endpoint, locality| self.show(id, endpoint, locality));
+            translation.brought(|id, endpoint, locality| self.show(id, endpoint, locality));
         }
         self.translation = translation;
         match self.repeated {

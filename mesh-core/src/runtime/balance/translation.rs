@@ -65,7 +65,7 @@ impl Translation {
     }
 
     /// Visits what the last update has brought.
-    pub(super) fn new(&self, mut visit: impl FnMut(EndpointId, &Endpoint, &Arc<LocalityId>)) {
+    pub(super) fn brought(&self, mut visit: impl FnMut(EndpointId, &Endpoint, &Arc<LocalityId>)) {
         for translated in self.priorities.iter().flatten() {
             translated.new.iter().for_each(|(id, member)| visit(*id, &member.endpoint, &translated.id));
         }
