@@ -29,7 +29,7 @@ pub(crate) struct CaseName {
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub(crate) decoded: Vec<Decoded>,
-    samples: BTreeMap<CaseName, Vec<Sample>>,
+    pub(crate) samples: BTreeMap<CaseName, Vec<Sample>>,
 }
 
 /// A case's medians, and how they stand to those of the smallest cluster.

@@ -12,24 +12,25 @@ use super::wire;
 /// What decoding one response costs; medians.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row {
-    what: &'static str,
-    resources: usize,
-    bytes: usize,
-    cpu_ms: f64,
-    mib_per_second: f64,
-    allocations: u64,
+    pub(super) what: &'static str,
+    pub(super) resources: usize,
+    pub(super) bytes: usize,
+    pub(super) cpu_ms: f64,
+    pub(super) mib_per_second: f64,
+    pub(super) allocations: u64,
     /// What the values keep.
-    kept_bytes: usize,
+    pub(super) kept_bytes: usize,
     /// The most memory that the process has had so far.
-    peak_rss_mib: f64,
+    pub(super) peak_rss_mib: f64,
 }
 
 /// The responses that are decoded.
 pub(crate) fn measure(rounds: u32) -> Result<Vec<Row>> {
     let one = vec![endpoints_of("cluster", ENDPOINTS)];
     let each = ENDPOINTS / CLUSTERS;
-    let many = (0..CLUSTERS).map(|number| endpoints_of(&format!("cluster-{number:05}"), each)).collect();
-    let clusters =
+    let many: Vec<_> =
+        (0..CLUSTERS).map(|number| endpoints_of(&format!("cluster-{number:05}"), each)).collect();
+    let clusters: Vec<_> =
         (0..CLUSTERS).map(|number| wire::cluster(&format!("cluster-{number:05}")).into()).collect();
     Ok(vec![
         row("EDS, one cluster", &EndpointsType, &one, rounds)?,

@@ -26,11 +26,6 @@ impl Message {
         self.bytes(field, &value.0)
     }
 
-    /// A message in an `Any`.
-    pub(crate) fn any(self, field: u32, type_url: &str, value: &Self) -> Self {
-        self.message(field, &Self::default().text(1, type_url).message(2, value))
-    }
-
     pub(crate) fn into_vec(self) -> Vec<u8> {
         self.0
     }
@@ -71,23 +66,6 @@ pub(crate) fn cluster(name: &str) -> Vec<u8> {
     Message::default().text(1, name).number(2, 3).message(3, &eds).into_vec()
 }
 
-/// A `Listener` for API clients, with one route to this cluster inside.
-pub(crate) fn listener(name: &str, cluster: &str) -> Vec<u8> {
-    let matcher = Message::default().text(1, "/");
-    let action = Message::default().text(1, cluster);
-    let route = Message::default().message(1, &matcher).message(2, &action);
-    let host = Message::default().text(1, "all").text(2, "*").message(3, &route);
-    let routes = Message::default().text(1, "routes").message(2, &host);
-    let router = Message::default().text(1, "router").any(4, ROUTER, &Message::default());
-    let manager = Message::default().message(4, &routes).message(5, &router);
-    let api = Message::default().any(1, MANAGER, &manager);
-    Message::default().text(1, name).message(19, &api).into_vec()
-}
-
 fn ads() -> Message {
     Message::default().message(3, &Message::default()).number(6, 2)
 }
-
-const ROUTER: &str = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router";
-const MANAGER: &str =
-    "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";

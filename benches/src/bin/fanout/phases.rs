@@ -71,8 +71,7 @@ impl Field<'_> {
         for number in 0..self.arguments.clients {
             let services = services_of(number, self.arguments);
             let Arguments { delta, collections, .. } = *self.arguments;
-            let client =
-                Client { number, services, delta, collections, server, tally: self.tally.clone() };
+            let client = Client { number, services, delta, collections, server, tally: self.tally.clone() };
             self.tasks.spawn(client.run());
         }
     }
