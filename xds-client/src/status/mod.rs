@@ -1,8 +1,9 @@
-//! What a client says of itself: to CSDS (gRFC A40, A71, A88) and as JSON.
+//! What a client says of itself: to CSDS (gRFC A40, A71, A88), as JSON, and as metrics (gRFC A78).
 //!
 //! ```text
-//!  XdsClient::status ──▶ client_config ──┬─▶ answer: encoded CSDS messages, for whoever serves them
-//!                                        └─▶ XdsClient::status_json
+//!  XdsClient::status ─┬─▶ client_config ─┬─▶ answer: encoded CSDS messages, for whoever serves them
+//!                     │                  └─▶ XdsClient::status_json
+//!                     └─▶ metrics: XdsClient::metrics, and instruments that read it
 //! ```
 //!
 //! Nothing here keeps state: each answer is made from the status of its moment. Only what is watched appears (TR-63).
@@ -12,7 +13,9 @@ mod answer;
 mod client_config;
 mod clock;
 mod json;
+mod metrics;
 #[cfg(test)]
 mod tests;
 
 pub use answer::{Refused, answer};
+pub use metrics::{Metric, MetricKind, Point};

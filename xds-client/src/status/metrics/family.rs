@@ -1,0 +1,148 @@
+//! Which metrics there are, and how each is read from a status.
+
+use std::collections::BTreeMap;
+
+use mesh_core::config::Name;
+
+use super::{Metric, MetricKind, Point};
+use crate::client::{ServerStatus, Status};
+use crate::protocol::{ResourceState, ResourceStatus, UpdateCounts, authority};
+
+/// A metric before it is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Family {
+    pub(super) name: &'static str,
+    pub(super) description: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) kind: MetricKind,
+    pub(super) read: fn(&Status) -> Vec<Point>,
+}
+
+impl Family {
+    pub(super) fn metric(&self, status: &Status) -> Metric {
+        let Self { name, description, unit, kind, read } = *self;
+        Metric { name, description, unit, kind, points: read(status) }
+    }
+}
+
+/// OB-08
+pub(super) const FAMILIES: [Family; 5] = [
+    Family {
+        name: "grpc.xds_client.connected",
+        description: "Whether a control server that is needed is there.",
+        unit: "{bool}",
+        kind: MetricKind::Gauge,
+        read: connected,
+    },
+    Family {
+        name: "grpc.xds_client.server_failure",
+        description: "How often a control server was lost.",
+        unit: "{failure}",
+        kind: MetricKind::Counter,
+        read: failures,
+    },
+    Family {
+        name: "grpc.xds_client.resource_updates_valid",
+        description: "Resources that were accepted, unchanged ones too.",
+        unit: "{resource}",
+        kind: MetricKind::Counter,
+        read: |status| updates(status, |counts| counts.valid),
+    },
+    Family {
+        name: "grpc.xds_client.resource_updates_invalid",
+        description: "Resources that were refused.",
+        unit: "{resource}",
+        kind: MetricKind::Counter,
+        read: |status| updates(status, |counts| counts.invalid),
+    },
+    Family {
+        name: "grpc.xds_client.resources",
+        description: "Resources that are watched.",
+        unit: "{resource}",
+        kind: MetricKind::Gauge,
+        read: resources,
+    },
+];
+
+/// OB-09: as the protocol sees it. Of servers with the same URI each must be there.
+fn connected(status: &Status) -> Vec<Point> {
+    let mut servers = BTreeMap::new();
+    for server in status.servers.iter().filter(|server| server.needed) {
+        servers.entry(&server.uri).and_modify(|all| *all &= server.connected).or_insert(server.connected);
+    }
+    let point =
+        |(uri, connected): (&Name, bool)| Point { labels: of_server(uri), value: u64::from(connected) };
+    servers.into_iter().map(point).collect()
+}
+
+fn failures(status: &Status) -> Vec<Point> {
+    let known = status.servers.iter().filter(|server| server.needed || server.failures > 0);
+    sum(known.map(|server| (of_server(&server.uri), server.failures)))
+}
+
+fn updates(status: &Status, count: fn(&UpdateCounts) -> u64) -> Vec<Point> {
+    let of = |server: &ServerStatus, type_url: &str| {
+        let mut labels = of_server(&server.uri);
+        labels.push((RESOURCE_TYPE, short(type_url).into()));
+        labels
+    };
+    let all = status.servers.iter().flat_map(|server| {
+        server.updates.iter().map(move |(type_url, counts)| (of(server, type_url), count(counts)))
+    });
+    sum(all)
+}
+
+fn resources(status: &Status) -> Vec<Point> {
+    sum(status.resources.iter().map(|known| {
+        let labels = vec![
+            (TARGET, PROCESS.into()),
+            (AUTHORITY, authority(&known.name).unwrap_or("#old").into()),
+            (RESOURCE_TYPE, short(known.type_url).into()),
+            (CACHE_STATE, cache_state(known).into()),
+        ];
+        (labels, 1)
+    }))
+}
+
+/// OB-10
+fn cache_state(known: &ResourceStatus) -> &'static str {
+    match (known.state, known.cached) {
+        // A value of an earlier run may be in use meanwhile: the server was asked all the same.
+        (ResourceState::Requested, _) => "requested",
+        (ResourceState::Acked, _) => "acked",
+        (ResourceState::Timeout, _) => "timeout",
+        (ResourceState::DoesNotExist, false) => "does_not_exist",
+        (ResourceState::DoesNotExist, true) => "does_not_exist_but_cached",
+        (ResourceState::Nacked, false) => "nacked",
+        (ResourceState::Nacked, true) => "nacked_but_cached",
+        (ResourceState::ReceivedError, false) => "received_error",
+        (ResourceState::ReceivedError, true) => "received_error_but_cached",
+    }
+}
+
+type Labels = Vec<(&'static str, Name)>;
+
+fn of_server(uri: &Name) -> Labels {
+    vec![(TARGET, PROCESS.into()), (SERVER, uri.clone())]
+}
+
+fn sum(counted: impl Iterator<Item = (Labels, u64)>) -> Vec<Point> {
+    let mut sums: BTreeMap<Labels, u64> = BTreeMap::new();
+    for (labels, count) in counted {
+        *sums.entry(labels).or_default() += count;
+    }
+    sums.into_iter().map(|(labels, value)| Point { labels, value }).collect()
+}
+
+fn short(type_url: &str) -> &str {
+    type_url.strip_prefix("type.googleapis.com/").unwrap_or(type_url)
+}
+
+const TARGET: &str = "grpc.target";
+const SERVER: &str = "grpc.xds.server";
+const AUTHORITY: &str = "grpc.xds.authority";
+const RESOURCE_TYPE: &str = "grpc.xds.resource_type";
+const CACHE_STATE: &str = "grpc.xds.cache_state";
+
+/// Where gRPC has the target whose client it is.
+const PROCESS: &str = "#process";

@@ -1,0 +1,10 @@
+//! Metrics of a client (gRFC A78, A88): a snapshot for any system of metrics, and instruments for OpenTelemetry.
+
+mod family;
+#[cfg(feature = "opentelemetry")]
+mod observe;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+pub use snapshot::{Metric, MetricKind, Point};

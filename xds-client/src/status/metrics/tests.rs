@@ -1,0 +1,138 @@
+//! A client's status as metrics.
+
+use std::time::Instant;
+
+use super::family::FAMILIES;
+use super::{MetricKind, Point};
+use crate::client::{ServerStatus, Status};
+use crate::protocol::{ResourceState, ResourceStatus, UpdateCounts};
+use crate::status::tests::{CLUSTER, cluster, status};
+
+/// The points of one metric: the labels' values, and the value.
+fn points(name: &str, status: &Status) -> Vec<String> {
+    let family = FAMILIES.iter().find(|family| family.name == name).unwrap();
+    let metric = family.metric(status);
+    let shown = |Point { labels, value }: &Point| {
+        let labels: Vec<_> = labels.iter().map(|(_, of)| &**of).collect();
+        format!("{} {value}", labels.join(" "))
+    };
+    metric.points.iter().map(shown).collect()
+}
+
+/// Proves: OB-10.
+#[test]
+fn every_state_of_a_resource_has_its_name() {
+    use ResourceState as State;
+    let cached = Some(Instant::now());
+    let rows = [
+        (State::Requested, None, "requested"),
+        (State::Requested, cached, "requested"),
+        (State::DoesNotExist, None, "does_not_exist"),
+        (State::DoesNotExist, cached, "does_not_exist_but_cached"),
+        (State::Acked, cached, "acked"),
+        (State::Nacked, None, "nacked"),
+        (State::Nacked, cached, "nacked_but_cached"),
+        (State::ReceivedError, None, "received_error"),
+        (State::ReceivedError, cached, "received_error_but_cached"),
+        (State::Timeout, None, "timeout"),
+    ];
+    for (state, cached, name) in rows {
+        let status = status(vec![cluster("a", state, cached)]);
+        let expected = format!("#process #old envoy.config.cluster.v3.Cluster {name} 1");
+        assert_eq!(points("grpc.xds_client.resources", &status), [expected], "{state:?}");
+    }
+}
+
+/// Proves: OB-08.
+#[test]
+fn resources_are_counted_by_authority_type_and_state() {
+    let cached = Some(Instant::now());
+    let of = |name| cluster(name, ResourceState::Acked, cached);
+    let other = ResourceStatus { type_url: "example.com/own.Type", ..of("a") };
+    let known = [
+        "a",
+        "b",
+        "xdstp://eu/envoy.config.cluster.v3.Cluster/a",
+        "xdstp:///envoy.config.cluster.v3.Cluster/a",
+    ];
+    let status = status(known.map(of).into_iter().chain([other]).collect());
+    assert_eq!(
+        points("grpc.xds_client.resources", &status),
+        [
+            "#process  envoy.config.cluster.v3.Cluster acked 1",
+            "#process #old envoy.config.cluster.v3.Cluster acked 2",
+            "#process #old example.com/own.Type acked 1",
+            "#process eu envoy.config.cluster.v3.Cluster acked 1",
+        ]
+    );
+}
+
+/// Proves: OB-08, OB-09.
+#[test]
+fn servers_are_counted_by_uri() {
+    let mut status = status(Vec::new());
+    let idle = ServerStatus {
+        uri: "spare:1".into(),
+        needed: false,
+        connected: false,
+        outage: None,
+        failures: 0,
+        updates: Vec::new(),
+    };
+    let counts = UpdateCounts { valid: 1, invalid: 1 };
+    let twin = ServerStatus {
+        uri: "control:15010".into(),
+        needed: true,
+        connected: true,
+        failures: 3,
+        updates: vec![(CLUSTER, counts)],
+        ..idle.clone()
+    };
+    let other = ServerStatus { uri: "other:1".into(), ..twin.clone() };
+    status.servers.extend([idle, twin, other]);
+    let rows: [(&str, &[&str]); 4] = [
+        ("grpc.xds_client.connected", &["#process control:15010 0", "#process other:1 1"]),
+        ("grpc.xds_client.server_failure", &["#process control:15010 5", "#process other:1 3"]),
+        (
+            "grpc.xds_client.resource_updates_valid",
+            &[
+                "#process control:15010 envoy.config.cluster.v3.Cluster 6",
+                "#process other:1 envoy.config.cluster.v3.Cluster 1",
+            ],
+        ),
+        (
+            "grpc.xds_client.resource_updates_invalid",
+            &[
+                "#process control:15010 envoy.config.cluster.v3.Cluster 2",
+                "#process other:1 envoy.config.cluster.v3.Cluster 1",
+            ],
+        ),
+    ];
+    for (name, expected) in rows {
+        assert_eq!(points(name, &status), expected, "{name}");
+    }
+}
+
+/// Proves: OB-08.
+#[test]
+fn metrics_have_the_names_units_and_labels_of_grpc() {
+    let status = status(vec![cluster("a", ResourceState::Acked, Some(Instant::now()))]);
+    let (server, of_type) = (["grpc.target", "grpc.xds.server"], "grpc.xds.resource_type");
+    let updates = [server[0], server[1], of_type];
+    let resources = ["grpc.target", "grpc.xds.authority", of_type, "grpc.xds.cache_state"];
+    let rows: [(&str, &str, MetricKind, &[&str]); 5] = [
+        ("grpc.xds_client.connected", "{bool}", MetricKind::Gauge, &server),
+        ("grpc.xds_client.server_failure", "{failure}", MetricKind::Counter, &server),
+        ("grpc.xds_client.resource_updates_valid", "{resource}", MetricKind::Counter, &updates),
+        ("grpc.xds_client.resource_updates_invalid", "{resource}", MetricKind::Counter, &updates),
+        ("grpc.xds_client.resources", "{resource}", MetricKind::Gauge, &resources),
+    ];
+    assert_eq!(FAMILIES.len(), rows.len());
+    for (family, (name, unit, kind, labels)) in FAMILIES.iter().zip(rows) {
+        let metric = family.metric(&status);
+        assert_eq!((metric.name, metric.unit, metric.kind), (name, unit, kind));
+        let [point] = &metric.points[..] else { panic!("{metric:?}") };
+        let named: Vec<_> = point.labels.iter().map(|(label, _)| *label).collect();
+        assert_eq!(named, labels, "{name}");
+    }
+}
