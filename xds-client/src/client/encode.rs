@@ -18,7 +18,7 @@ pub(super) fn encode(request: Request, node: &core::Node) -> AdsRequest {
         Interest::Full { names, version } => AdsRequest::Sotw(DiscoveryRequest {
             version_info: version,
             node,
-            resource_names: texts(names),
+            resource_names: texts(&names),
             type_url,
             response_nonce,
             error_detail,
@@ -29,8 +29,8 @@ pub(super) fn encode(request: Request, node: &core::Node) -> AdsRequest {
             AdsRequest::Delta(DeltaDiscoveryRequest {
                 node,
                 type_url,
-                resource_names_subscribe: texts(subscribe),
-                resource_names_unsubscribe: texts(unsubscribe),
+                resource_names_subscribe: texts(&subscribe),
+                resource_names_unsubscribe: texts(&unsubscribe),
                 initial_resource_versions: versions
                     .map(|(name, version)| (name.to_string(), version.to_string()))
                     .collect(),
@@ -42,7 +42,7 @@ pub(super) fn encode(request: Request, node: &core::Node) -> AdsRequest {
     }
 }
 
-fn texts(names: Vec<Name>) -> Vec<String> {
+fn texts(names: &[Name]) -> Vec<String> {
     names.iter().map(ToString::to_string).collect()
 }
 

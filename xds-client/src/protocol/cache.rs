@@ -81,7 +81,9 @@ impl Cache {
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.kinds.iter().map(|(_, known)| known.len()).sum::<usize>() + self.expiries.len() + self.lives.len()
+        self.kinds.iter().map(|(_, known)| known.len()).sum::<usize>()
+            + self.expiries.len()
+            + self.lives.len()
     }
 
     pub(super) fn in_use(&self) -> impl Iterator<Item = (&'static str, &Name, &Name, ServerId, &Bytes)> {

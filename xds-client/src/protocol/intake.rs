@@ -81,7 +81,7 @@ impl Intake<'_> {
         let effect = self.update(&known, |cached| match resource {
             Ok(received) => {
                 let version = received.version.clone().unwrap_or_else(|| version.clone());
-                cached.accept(received, version, source)
+                cached.accept(&received, version, source)
             }
             Err(rejected) => cached.reject(rejected.reason.into(), version.clone(), source),
         });

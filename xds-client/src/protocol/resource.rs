@@ -124,8 +124,8 @@ impl Resource {
         }
     }
 
-    pub(super) fn accept(&mut self, received: Received, version: Name, source: Source) -> Effect {
-        let accepted = Accepted::new(&received, version, source);
+    pub(super) fn accept(&mut self, received: &Received, version: Name, source: Source) -> Effect {
+        let accepted = Accepted::new(received, version, source);
         self.deletion_ignored = false;
         self.rejected = None;
         self.heard_from = Some(source.server);
@@ -200,9 +200,13 @@ impl Resource {
             return (Effect::Unchanged, Vec::new());
         }
         self.bad_members.clear();
-        let effect = self.accept(Received::of_collection(collection), "".into(), source);
-        let others = self.members.extract_if(.., |_, member| member.server != Some(source.server));
-        (effect, others.map(|(name, _)| name).collect())
+        let effect = self.accept(&Received::of_collection(collection), "".into(), source);
+        let others = self.members.iter().filter(|(_, member)| member.server != Some(source.server));
+        let others: Vec<Name> = others.map(|(name, _)| name.clone()).collect();
+        for name in &others {
+            self.members.remove(name);
+        }
+        (effect, others)
     }
 
     /// A response that holds every resource of its type does not hold this one.

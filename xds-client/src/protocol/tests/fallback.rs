@@ -44,7 +44,6 @@ fn fallen_back() -> Client {
     client
 }
 
-/// Proves: TR-40.
 #[test]
 fn each_authority_has_its_own_servers() {
     let mut client = client();

@@ -130,7 +130,8 @@ impl World {
         if !self.servers[index].open {
             return;
         }
-        let mut lie = response(KINDS[kind], "lie", "stale", &[("", Err("cut off")), ("unknown", Ok(u64::MAX))]);
+        let mut lie =
+            response(KINDS[kind], "lie", "stale", &[("", Err("cut off")), ("unknown", Ok(u64::MAX))]);
         match self.client.rng.random_range(0..3) {
             0 => lie.type_url = "type.googleapis.com/x.Unknown".to_owned(),
             1 => lie.removed = vec!["".into(), "unknown".into()],

@@ -130,7 +130,9 @@ impl Client {
 
     /// The driver does what the state asks of it.
     fn close_unwanted(&mut self) -> Vec<usize> {
-        let closed: Vec<_> = self.open.extract_if(.., |server| self.ads.should_close(*server)).collect();
+        let closed: Vec<_> =
+            self.open.iter().copied().filter(|server| self.ads.should_close(*server)).collect();
+        self.open.retain(|server| !closed.contains(server));
         closed.iter().for_each(|server| self.ads.on_stream_dropped(*server));
         closed.into_iter().map(|server| server.0).collect()
     }

@@ -1,0 +1,77 @@
+//! One response after the other.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use envoy_types::pb::envoy::service::discovery::v3::{DiscoveryResponse, Resource};
+use envoy_types::pb::google::protobuf::Any;
+use mesh_core::config::Name;
+use prost::Message;
+use xds_client::resource::{AnyResource, DecodeContext, DecodeError, ResourceType};
+use xds_client::transport::memory;
+use xds_client::{Options, XdsClient, start_with};
+
+use crate::control::bootstrap;
+
+const GREETING: &str = "type.googleapis.com/example.Greeting";
+const WRAPPER: &str = "type.googleapis.com/envoy.service.discovery.v3.Resource";
+
+/// A text. While one is decoded, it looks at what the client has made of those before it.
+#[derive(Debug, Clone, Default)]
+struct GreetingType {
+    client: Arc<OnceLock<XdsClient>>,
+}
+
+impl ResourceType for GreetingType {
+    fn type_url(&self) -> &'static str {
+        GREETING
+    }
+
+    fn is_full_state(&self) -> bool {
+        false
+    }
+
+    fn decode(
+        &self,
+        _: &DecodeContext,
+        name: Option<&Name>,
+        bytes: &Bytes,
+    ) -> Result<(Name, AnyResource), DecodeError> {
+        let status = self.client.get().unwrap().status();
+        let seen = status.resources.first().map_or_else(String::new, |one| one.version.to_string());
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Ok((name.cloned().unwrap(), Arc::new(format!("{text} after {seen:?}"))))
+    }
+}
+
+fn greeting(version: &str) -> DiscoveryResponse {
+    let any = Any { type_url: GREETING.to_owned(), value: version.as_bytes().to_vec() };
+    let wrapped = Resource { name: "hello".to_owned(), resource: Some(any), ..Resource::default() };
+    DiscoveryResponse {
+        version_info: version.to_owned(),
+        nonce: version.to_owned(),
+        type_url: GREETING.to_owned(),
+        resources: vec![Any { type_url: WRAPPER.to_owned(), value: wrapped.encode_to_vec() }],
+        ..DiscoveryResponse::default()
+    }
+}
+
+/// Proves: TR-22.
+#[tokio::test(start_paused = true)]
+async fn a_response_is_looked_at_when_the_one_before_it_is_in_use() {
+    let (transport, mut server) = memory::pair();
+    let client = start_with(bootstrap("control:15010"), transport, Options::default()).unwrap();
+    let kind = GreetingType::default();
+    kind.client.set(client.clone()).unwrap();
+    let mut watch = client.watch_resource::<String>(kind, "hello");
+    let mut stream = server.accept().await.unwrap();
+    assert_eq!(stream.sotw_request().await.unwrap().resource_names, ["hello"]);
+    ["one", "two", "three"].into_iter().for_each(|version| stream.respond(greeting(version)));
+    let last = loop {
+        match watch.borrow_and_update().value {
+            Some(Ok(text)) if text.starts_with("three") => break text,
+            _ => assert!(watch.changed().await),
+        }
+    };
+    assert_eq!(*last, "three after \"two\"");
+}
