@@ -37,11 +37,12 @@ impl Outcome {
         times[rank.clamp(1, times.len()) - 1]
     }
 
+    /// That calls have ended at all is what [`Paced::during`] sees to; the rest after it may be none.
+    ///
     /// # Panics
-    /// When a call has failed, or there was none.
+    /// When a call has failed.
     pub fn assert_no_failures(&self) {
         assert!(self.failures.is_empty(), "{} failed, first: {}", self.failures.len(), self.failures[0]);
-        assert!(!self.times.is_empty(), "no call has ended");
     }
 }
 

@@ -295,7 +295,7 @@ async fn calls_wait_for_a_server_that_is_slow(variant: Variant) {
     stage.server.request("cds", "subscription").await;
     assert!(!call.is_finished());
     stage.server.order(json!({"do": "speak"})).await;
-    assert_eq!(call.await.unwrap().map_err(|status| status.to_string()), Ok(()));
+    assert_eq!(call.await.expect("callers do not panic").map_err(|status| status.to_string()), Ok(()));
 }
 
 async fn a_resource_with_a_time_to_live_ends_unless_it_is_sent_again(variant: Variant) {
@@ -344,7 +344,9 @@ async fn loads_are_reported_as_the_server_asks(variant: Variant) {
             for locality in cluster["upstream_locality_stats"].as_array().into_iter().flatten() {
                 assert_eq!(locality["locality"]["region"], "r", "{cluster}");
                 // 64-bit numbers are strings in JSON.
-                let count = |key: &str| locality[key].as_str().map_or(0, |text| text.parse::<u64>().unwrap());
+                let count = |key: &str| {
+                    locality[key].as_str().map_or(0, |text| text.parse::<u64>().expect("a count"))
+                };
                 total += count("total_successful_requests");
                 refused += count("total_error_requests");
             }

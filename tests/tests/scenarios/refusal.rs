@@ -62,7 +62,7 @@ async fn a_listener_that_is_deleted_stays_in_use() {
     let load = Paced::start(&client.channel, scenario.pick(100, 1000));
     delete(&stage);
     let probe = async || match listener(&client) {
-        (ResourceState::DoesNotExist, true) => Ok(()),
+        (ResourceState::ReceivedError, true) => Ok(()),
         other => Err(format!("{other:?}")),
     };
     let (_, told) = within(Duration::from_secs(10), "it does not exist, and is cached", probe).await;
@@ -73,7 +73,7 @@ async fn a_listener_that_is_deleted_stays_in_use() {
     })
     .await;
     load.during(scenario.pick(Duration::from_secs(1), Duration::from_secs(60))).await.assert_no_failures();
-    assert_eq!(listener(&client), (ResourceState::DoesNotExist, true));
+    assert_eq!(listener(&client), (ResourceState::ReceivedError, true));
     load.stop().await.assert_no_failures();
     scenario.figure("known to be deleted after", format_args!("{told:.2?}"));
 }
@@ -89,7 +89,7 @@ async fn a_listener_that_is_deleted_fails_calls_where_data_errors_count() {
     until_version(&client, "v1", Duration::from_secs(10)).await;
     delete(&stage);
     let gone = async || match listener(&client) {
-        (ResourceState::DoesNotExist, false) => Ok(()),
+        (ResourceState::ReceivedError, false) => Ok(()),
         other => Err(format!("{other:?}")),
     };
     within(Duration::from_secs(10), "it does not exist, and is not cached", gone).await;
@@ -111,7 +111,8 @@ fn delete(stage: &Stage) {
     }
 }
 
-/// The state of the listener in use, and whether it is cached.
+/// The state of the listener in use, and whether it is cached. Our control-server says in so many words that it does not
+/// exist (TR-30), so that the state is that of an error received.
 fn listener(client: &MeshClient) -> (ResourceState, bool) {
     let resources = client.xds.status().resources;
     let listener = resources.iter().find(|resource| resource.type_url == LISTENER).unwrap();
