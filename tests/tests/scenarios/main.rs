@@ -11,6 +11,7 @@
 mod cold_start;
 mod fallback;
 mod invalid;
+mod last_good;
 mod mistakes;
 mod names;
 mod outage;
