@@ -4,6 +4,9 @@ use envoy_types::pb::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
 };
 
+use prost::Message as _;
+
+use super::TransportError;
 pub use crate::protocol::Variant;
 
 /// A request on an ADS stream, in the stream's variant.
@@ -63,6 +66,18 @@ pub enum AdsResponse {
 }
 
 impl AdsResponse {
+    /// Decodes a response, for transports that carry bytes.
+    ///
+    /// # Errors
+    /// [`TransportError::Failed`] when the bytes are not the variant's message.
+    pub fn decode(variant: Variant, bytes: &[u8]) -> Result<Self, TransportError> {
+        let decoded = match variant {
+            Variant::Sotw => DiscoveryResponse::decode(bytes).map(Self::Sotw),
+            Variant::Delta => DeltaDiscoveryResponse::decode(bytes).map(Self::Delta),
+        };
+        decoded.map_err(|error| TransportError::failed(format!("not a discovery response: {error}")))
+    }
+
     /// The type of its resources.
     pub fn type_url(&self) -> &str {
         match self {
@@ -81,5 +96,22 @@ impl From<DiscoveryResponse> for AdsResponse {
 impl From<DeltaDiscoveryResponse> for AdsResponse {
     fn from(response: DeltaDiscoveryResponse) -> Self {
         Self::Delta(response)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_become_responses_of_the_variant_that_they_are() {
+        let sotw = DiscoveryResponse { type_url: "t".to_owned(), ..DiscoveryResponse::default() };
+        let delta = DeltaDiscoveryResponse { nonce: "n".to_owned(), ..DeltaDiscoveryResponse::default() };
+        let decoded = AdsResponse::decode(Variant::Sotw, &sotw.encode_to_vec());
+        assert_eq!(decoded, Ok(AdsResponse::Sotw(sotw)));
+        let decoded = AdsResponse::decode(Variant::Delta, &delta.encode_to_vec());
+        assert_eq!(decoded, Ok(AdsResponse::Delta(delta)));
+        let error = AdsResponse::decode(Variant::Delta, b"\xff").unwrap_err();
+        assert!(error.to_string().starts_with("not a discovery response: "), "{error}");
     }
 }

@@ -42,7 +42,7 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) const ALL: [Self; 2] = [Self::Address, Self::Weight];
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Address => "address",
             Self::Weight => "weight",
@@ -112,25 +112,14 @@ impl Subject {
         CaseName { policy: self.policy, change: kind.name(), endpoints: self.count }
     }
 
-    /// What a change costs, without what waiting for its end costs.
     pub(crate) async fn measure(&mut self, kind: Kind, changes: u32) -> Result<Sample> {
-        let before = Sample::now();
-        for _ in 0..changes {
-            settle().await;
-        }
-        let idle = Sample::now() - before;
         let connected = self.connector.connected();
-        let before = Sample::now();
-        for _ in 0..changes {
-            self.change(kind)?;
-            settle().await;
-        }
-        let sample = Sample::now() - before - idle;
+        let sample = cost(changes, || self.change(kind)).await?;
         if kind == Kind::Address && matches!(self.settings.lb_policy, LbPolicy::RoundRobin) {
             let made = self.connector.connected() - connected;
             ensure!(made == changes as usize, "{made} connections for {changes} new endpoints");
         }
-        Ok(sample / changes)
+        Ok(sample)
     }
 
     fn change(&mut self, kind: Kind) -> Result<()> {
@@ -161,9 +150,24 @@ impl Subject {
     }
 }
 
+/// What a change costs, without what waiting for its end costs.
+pub(crate) async fn cost(changes: u32, mut change: impl FnMut() -> Result<()>) -> Result<Sample> {
+    let before = Sample::now();
+    for _ in 0..changes {
+        settle().await;
+    }
+    let idle = Sample::now() - before;
+    let before = Sample::now();
+    for _ in 0..changes {
+        change()?;
+        settle().await;
+    }
+    Ok((Sample::now() - before - idle) / changes)
+}
+
 /// Lets every task run as long as it has something to do.
-async fn settle() {
-    for _ in 0..12 {
+pub(crate) async fn settle() {
+    for _ in 0..24 {
         tokio::task::yield_now().await;
     }
 }

@@ -3,6 +3,7 @@
 //! Everything happens on one thread of this process and touches no socket, so that its CPU time is the client's alone.
 
 mod change;
+mod client;
 mod report;
 mod resources;
 mod wire;
@@ -11,6 +12,7 @@ use anyhow::Result;
 use clap::Parser;
 
 use change::{Kind, Subject};
+use client::Client;
 use report::Report;
 
 #[global_allocator]
@@ -52,6 +54,24 @@ async fn measure(arguments: &Arguments, report: &mut Report) -> Result<()> {
                     if round > 0 {
                         report.add(subject.name(kind), sample);
                     }
+                }
+            }
+        }
+    }
+    whole_client(arguments, report).await
+}
+
+async fn whole_client(arguments: &Arguments, report: &mut Report) -> Result<()> {
+    let mut clients = Vec::new();
+    for endpoints in change::SIZES {
+        clients.push(Client::start(u32::try_from(endpoints)?).await?);
+    }
+    for round in 0..=arguments.rounds {
+        for client in &mut clients {
+            for kind in Kind::ALL {
+                let sample = client.measure(kind, arguments.changes).await?;
+                if round > 0 {
+                    report.add(client.name(kind), sample);
                 }
             }
         }
