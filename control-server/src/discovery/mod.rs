@@ -12,6 +12,7 @@
 //! - At most one response per type and stream is unanswered; a slow client gets the latest state, not every revision.
 //! - A resource's bytes are shared by all streams and copied once, into the connection's buffer.
 
+mod body;
 mod cache;
 mod config;
 pub mod csds;

@@ -1,25 +1,24 @@
 //! The gRPC service `envoy.service.discovery.v3.AggregatedDiscoveryService`.
 
 use std::convert::Infallible;
-use std::future::Ready;
 use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service};
-use tonic::server::{Grpc, NamedService, StreamingService};
+use tonic::server::NamedService;
 use tonic::{Status, Streaming};
 
 use crate::connection::Connection;
 use crate::metrics::Metrics;
 
+use super::body::ResponseBody;
 use super::cache::ResourceCache;
 use super::drain::Drain;
 use super::driver::Driver;
 use super::registry::{Registry, now};
-use super::stream::{Limits, Pacing, Protocol, Request, Stream};
-use super::wire::{DiscoveryCodec, Response};
+use super::stream::{Limits, Pacing, Protocol, Stream};
+use super::wire::RequestDecoder;
 
 /// Aggregated discovery over one stream, in both variants: state of the world and incremental.
 #[derive(Debug, Clone)]
@@ -58,40 +57,31 @@ impl Service<http::Request<Body>> for AggregatedDiscovery {
                 DELTA_METHOD => Protocol::Delta,
                 path => return Ok(Status::unimplemented(format!("{path} is not served here")).into_http()),
             };
-            let mut grpc = Grpc::new(DiscoveryCodec(protocol))
-                .apply_max_message_size_config(Some(MAX_REQUEST_BYTES), None);
-            Ok(grpc.streaming(Method { service, protocol }, request).await)
+            Ok(service.stream(protocol, request))
         })
     }
 }
 
-/// The method of a variant.
-struct Method {
-    service: AggregatedDiscovery,
-    protocol: Protocol,
-}
-
-impl StreamingService<Request> for Method {
-    type Response = Response;
-    type ResponseStream = ReceiverStream<Result<Response, Status>>;
-    type Future = Ready<Result<tonic::Response<Self::ResponseStream>, Status>>;
-
-    fn call(&mut self, request: tonic::Request<Streaming<Request>>) -> Self::Future {
+impl AggregatedDiscovery {
+    /// Accepts a stream: a task reads its requests and writes what becomes the response's body.
+    fn stream(&self, protocol: Protocol, request: http::Request<Body>) -> http::Response<Body> {
+        let request = tonic::Request::from_http(request);
         let connection = Connection::of(&request);
         let peer = connection.peer;
-        let service = &self.service;
-        let stream = Stream::new(now(), self.protocol, Pacing::default(), Limits::default());
-        let registration = service.registry.register(connection, service.cache.clone(), stream);
+        let stream = Stream::new(now(), protocol, Pacing::default(), Limits::default());
+        let registration = self.registry.register(connection, self.cache.clone(), stream);
         let driver = Driver {
-            seat: service.cache.take_seat(registration.client.id),
+            seat: self.cache.take_seat(registration.client.id),
             registration,
-            drain: service.drain.clone(),
-            metrics: service.metrics.clone(),
+            drain: self.drain.clone(),
+            metrics: self.metrics.clone(),
         };
         tracing::info!(peer = peer.map(tracing::field::display), "client connected");
+        let limit = Some(MAX_REQUEST_BYTES);
+        let inbound = Streaming::new_request(RequestDecoder(protocol), request.into_inner(), None, limit);
         let (sender, receiver) = mpsc::channel(1);
-        tokio::spawn(driver.run(request.into_inner(), sender));
-        std::future::ready(Ok(tonic::Response::new(ReceiverStream::new(receiver))))
+        tokio::spawn(driver.run(inbound, sender));
+        ResponseBody::new(receiver).into_http()
     }
 }
 

@@ -1,4 +1,4 @@
-//! A response and how it is written: pre-encoded resources go straight into the connection's buffer.
+//! A response and how it is written: pre-encoded resources go straight into the message's buffer.
 //!
 //! The generated messages own their bytes, so that every client would get its own copy of every resource. Writing the
 //! few fields by hand leaves one copy per client, the one into the buffer.
@@ -9,7 +9,7 @@ use bytes::BufMut;
 use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest};
 use prost::{encode_length_delimiter, length_delimiter_len};
 use tonic::Status;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codec::{DecodeBuf, Decoder};
 
 use super::stream::{Protocol, Request};
 use crate::resources::{EncodedResource, ResourceKind};
@@ -28,7 +28,7 @@ pub(super) struct Response {
 }
 
 impl Response {
-    fn encoded_len(&self) -> usize {
+    pub(super) fn encoded_len(&self) -> usize {
         let resources = self.resources.iter().map(|resource| field_len(self.resource_len(resource)));
         let removed = self.removed.iter().map(|name| field_len(self.removed_len(name)));
         field_len(self.version.len())
@@ -38,7 +38,7 @@ impl Response {
             + removed.sum::<usize>()
     }
 
-    fn encode(&self, buf: &mut impl BufMut) -> Result<(), prost::EncodeError> {
+    pub(super) fn encode(&self, buf: &mut impl BufMut) -> Result<(), prost::EncodeError> {
         put_field(1, self.version.as_bytes(), buf)?;
         for resource in &self.resources {
             put_header(2, self.resource_len(resource), buf)?;
@@ -125,36 +125,11 @@ fn put_field(number: u8, content: &[u8], buf: &mut impl BufMut) -> Result<(), pr
     Ok(())
 }
 
-/// Reads requests of one variant and writes [`Response`]s.
+/// Reads requests of one variant.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct DiscoveryCodec(pub(super) Protocol);
+pub(super) struct RequestDecoder(pub(super) Protocol);
 
-impl Codec for DiscoveryCodec {
-    type Encode = Response;
-    type Decode = Request;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        *self
-    }
-
-    fn decoder(&mut self) -> Self {
-        *self
-    }
-}
-
-impl Encoder for DiscoveryCodec {
-    type Item = Response;
-    type Error = Status;
-
-    fn encode(&mut self, response: Response, buf: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buf.reserve(response.encoded_len());
-        response.encode(buf).map_err(|error| Status::internal(error.to_string()))
-    }
-}
-
-impl Decoder for DiscoveryCodec {
+impl Decoder for RequestDecoder {
     type Item = Request;
     type Error = Status;
 

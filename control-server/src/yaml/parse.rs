@@ -122,6 +122,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
         while let Some(item) = access.next_element()? {
             items.push(item);
         }
+        // Trees are kept, and most lists and mappings in them are short.
+        items.shrink_to_fit();
         Ok(Value::Sequence(items))
     }
 
@@ -130,6 +132,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
         while let Some(entry) = access.next_entry()? {
             entries.push(entry);
         }
+        entries.shrink_to_fit();
         Ok(Value::Mapping(entries))
     }
 }
