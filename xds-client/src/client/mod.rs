@@ -24,6 +24,7 @@ mod shared;
 mod snapshot;
 mod status;
 mod targets;
+mod warnings;
 mod watchers;
 mod weak;
 mod worker;

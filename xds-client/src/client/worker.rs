@@ -20,6 +20,7 @@ use super::link::{Link, Progress};
 use super::registry::Command;
 use super::snapshot::Snapshot;
 use super::targets::Targets;
+use super::warnings::Warnings;
 use super::watchers::Watchers;
 use super::{Options, lock};
 use crate::bootstrap::{Bootstrap, ServerConfig};
@@ -49,6 +50,17 @@ struct Peer<T: AdsTransport> {
     variant: Variant,
     context: Arc<DecodeContext>,
     link: Link<T>,
+    warnings: Warnings,
+}
+
+impl<T: AdsTransport> Peer<T> {
+    fn log_failure(&mut self, now: Instant, error: &TransportError) {
+        let server = self.server.uri();
+        match self.warnings.is_due(now) {
+            true => tracing::warn!(server, %error, "cannot open an ADS stream"),
+            false => tracing::debug!(server, %error, "cannot open an ADS stream"),
+        }
+    }
 }
 
 impl<T: AdsTransport> Worker<T> {
@@ -73,6 +85,7 @@ impl<T: AdsTransport> Worker<T> {
             }),
             server: server.clone(),
             link: Link::Closed,
+            warnings: Warnings::default(),
         };
         Self {
             transport,
@@ -183,7 +196,7 @@ impl<T: AdsTransport> Worker<T> {
                 }
             }
             Progress::Failed(error) => {
-                tracing::warn!(server = uri, %error, "cannot open an ADS stream");
+                peer.log_failure(now, &error);
                 ads.on_open_failed(server, now, &error.to_string(), &mut self.rng);
             }
             Progress::Ended(error) => {

@@ -7,7 +7,7 @@ use mesh_core::config::Name;
 
 use super::BackoffPolicy;
 
-/// A server of [`Settings::servers`], by its place there.
+/// A server of [`Settings::servers`], by its place there; a place beyond those is a mistake of the caller's, and panics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServerId(pub usize);
 
