@@ -1,7 +1,5 @@
 //! A client of the incremental variant, without any mercy.
 
-#![expect(clippy::unwrap_used, reason = "a helper of tests")]
-
 use std::collections::HashMap;
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use control_server::discovery::SyncState;
 use control_server::resources::ResourceKind::{Cluster, Endpoints, LbEndpoint, Listener, Route};
 
-use crate::delta_client::DeltaClient;
+use super::delta_client::DeltaClient;
 use crate::support::Fixture;
 
 #[tokio::test]

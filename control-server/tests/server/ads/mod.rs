@@ -2,13 +2,11 @@
 
 mod delta;
 mod delta_client;
-#[path = "../support/mod.rs"]
-mod support;
 
 use control_server::discovery::SyncState;
 use control_server::resources::ResourceKind::{Cluster, Endpoints, Listener, Route};
 
-use support::{Client, Fixture};
+use crate::support::{Client, Fixture};
 
 #[tokio::test]
 async fn subscribe_update_and_acknowledge() {

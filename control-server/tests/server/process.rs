@@ -1,9 +1,5 @@
 //! The program `control-server`, as a process: flags, files, signals, exit codes.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-mod support;
-
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -18,8 +14,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use support::Client;
-use support::certificates::{Authority, Files};
+use crate::support::Client;
+use crate::support::certificates::{Authority, Files};
 
 /// What the ready file says.
 #[derive(Deserialize)]

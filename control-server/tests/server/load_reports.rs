@@ -1,9 +1,5 @@
 //! Load reports over loopback sockets, with a generated client.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-mod support;
-
 use std::time::Duration;
 
 use control_server::resources::ResourceKind::Listener;
@@ -17,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
-use support::{Client, Fixture};
+use crate::support::{Client, Fixture};
 
 /// A client that reports what it is told to.
 struct Reporter {

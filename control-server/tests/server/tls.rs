@@ -1,9 +1,5 @@
 //! The xDS listener with TLS, over loopback sockets: who may connect, what is shown of them, and how files change.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-mod support;
-
 use control_server::connection::Security;
 use control_server::resources::ResourceKind::Cluster;
 use control_server::server::{ClientAuth, Options, TlsOptions};
@@ -11,8 +7,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tonic::transport::ClientTlsConfig;
 
-use support::certificates::{Authority, Files};
-use support::{Client, Fixture};
+use crate::support::certificates::{Authority, Files};
+use crate::support::{Client, Fixture};
 
 /// Listens with TLS as the files say.
 async fn serve(files: &Files, client_auth: ClientAuth) -> Fixture {

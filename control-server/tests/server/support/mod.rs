@@ -1,8 +1,5 @@
 //! A server in this process with hand-made resources, and an ADS client without any mercy.
 
-#![expect(clippy::unwrap_used, reason = "a helper of tests")]
-#![allow(dead_code, reason = "no test needs all of it")]
-
 pub(crate) mod certificates;
 
 use std::collections::BTreeMap;

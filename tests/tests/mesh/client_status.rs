@@ -1,5 +1,4 @@
 //! What a client says of itself, read over a socket by a client that knows the messages.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
 

@@ -1,9 +1,5 @@
 //! CSDS over the admin listener, with a generated client.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-mod support;
-
 use control_server::discovery::SyncState;
 use control_server::resources::ResourceKind::{Cluster, Listener};
 use envoy_types::pb::envoy::admin::v3::ClientResourceStatus;
@@ -14,7 +10,7 @@ use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use envoy_types::pb::envoy::r#type::matcher::v3::{NodeMatcher, StringMatcher};
 use tonic::transport::Channel;
 
-use support::{Client, Fixture};
+use crate::support::{Client, Fixture};
 
 async fn connect(fixture: &Fixture) -> ClientStatusDiscoveryServiceClient<Channel> {
     let url = format!("http://{}", fixture.running.admin_address());

@@ -4,14 +4,15 @@ use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
-use tests::workspace_binary;
 
 #[test]
 fn the_demo_ends_well_and_leaves_nothing_behind() {
     let home = tempfile::tempdir().unwrap();
-    let program = workspace_binary("examples", "demo");
-    let output =
-        Command::new(program).args(["--json", "--rate", "500"]).env("TMPDIR", home.path()).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_demo"))
+        .args(["--json", "--rate", "500"])
+        .env("TMPDIR", home.path())
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let summary: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     assert!(output.status.success(), "{summary:#}");

@@ -1,9 +1,5 @@
 //! Limits on streams and connections, over loopback sockets.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
 use control_server::discovery::SyncState;
@@ -11,7 +7,7 @@ use control_server::resources::ResourceKind::Cluster;
 use control_server::server::{Options, StreamLimits};
 use tonic::transport::Channel;
 
-use support::{Client, Fixture};
+use crate::support::{Client, Fixture};
 
 async fn with_limits(max_streams: usize, per_second: u32) -> Fixture {
     let stream_limits = StreamLimits { max_streams, per_second };

@@ -1,9 +1,5 @@
 //! The program `meshctl`, as a process.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-mod support;
-
 use std::process::Output;
 
 use control_server::discovery::SyncState;
@@ -11,7 +7,7 @@ use control_server::resources::ResourceKind::{Cluster, Listener};
 use serde_json::Value;
 use tokio::process::Command;
 
-use support::{Client, Fixture};
+use crate::support::{Client, Fixture};
 
 /// Runs it with arguments, in an environment without any variable of its own.
 async fn meshctl(arguments: &[&str]) -> Output {

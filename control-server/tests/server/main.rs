@@ -1,0 +1,12 @@
+//! The server over loopback sockets and as a process. One program: each one more would be linked with all of the server.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod admission;
+mod ads;
+mod csds;
+mod load_reports;
+mod meshctl;
+mod process;
+mod support;
+mod tls;

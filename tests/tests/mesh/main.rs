@@ -1,0 +1,12 @@
+//! Our client and our control-server together. One program: each one more would be linked with all of both.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod client_metrics;
+mod client_status;
+mod configuration;
+mod failures;
+mod incremental;
+mod readme;
+mod routing;
+mod scale;
