@@ -1,5 +1,6 @@
 """Both variants of ADS, as the xDS protocol's document describes the server's side. One object per stream."""
 
+import asyncio
 import itertools
 
 from google.protobuf import json_format
@@ -32,6 +33,8 @@ class _Stream:
         self._types = {}
         self._nonces = itertools.count(1)
         self._node_seen = False
+        # gRPC takes one message at a time: what an order brings about waits for the answer to a request.
+        self._writing = asyncio.Lock()
 
     async def on_request(self, request):
         short = short_name(request.type_url)
@@ -88,6 +91,12 @@ class _Stream:
         state.unanswered = True
         return state.nonce
 
+    async def _write(self, response):
+        async with self._writing:
+            # Who has left in the meantime is told nothing.
+            if not self._context.done():
+                await self._context.write(response)
+
 
 class SotwStream(_Stream):
     """State of the world."""
@@ -121,7 +130,7 @@ class SotwStream(_Stream):
             nonce=self._begin(short, nonce),
             resources=[packed(one) if isinstance(one, dict) else one for one in resources],
         )
-        await self._context.write(response)
+        await self._write(response)
 
 
 class DeltaStream(_Stream):
@@ -166,7 +175,7 @@ class DeltaStream(_Stream):
             resources=[_wrapped(one) if isinstance(one, dict) else one for one in resources],
             removed_resources=sorted(removed),
         )
-        await self._context.write(response)
+        await self._write(response)
 
 
 def _wrapped(resource):

@@ -374,26 +374,8 @@ async fn a_resource_may_be_wrapped() {
     stage.until_answers("e1").await;
 }
 
-/// The same behaviour in both variants.
-macro_rules! in_both_variants {
-    ($($behaviour:ident),+ $(,)?) => {
-        mod sotw {
-            $(#[tokio::test]
-            async fn $behaviour() {
-                super::$behaviour(super::Variant::Sotw).await;
-            })+
-        }
-
-        mod delta {
-            $(#[tokio::test]
-            async fn $behaviour() {
-                super::$behaviour(super::Variant::Delta).await;
-            })+
-        }
-    };
-}
-
-in_both_variants![
+// The same behaviour in both variants.
+for_each! { sotw: super::Variant::Sotw, delta: super::Variant::Delta => [
     everything_is_asked_for_in_turn_and_accepted,
     a_refused_resource_is_told_and_the_last_good_one_stays,
     one_bad_resource_does_not_hold_up_the_others,
@@ -405,4 +387,4 @@ in_both_variants![
     calls_wait_for_a_server_that_is_slow,
     a_resource_with_a_time_to_live_ends_unless_it_is_sent_again,
     loads_are_reported_as_the_server_asks,
-];
+] }

@@ -229,22 +229,11 @@ spec: {{host: {name}.shop.svc.cluster.local, trafficPolicy: {{{policy}}}}}
     )
 }
 
-/// The same behaviour, whichever way Envoy asks for its configuration.
-macro_rules! by_every_way {
-    ($($behaviour:ident),+ $(,)?) => {
-        mod sotw {
-            $(#[tokio::test]
-            async fn $behaviour() {
-                super::$behaviour(super::Variant::Sotw).await;
-            })+
-        }
-    };
-}
-
-by_every_way![
+// The same behaviour, whichever way Envoy asks for its configuration.
+for_each! { sotw: super::Variant::Sotw, delta: super::Variant::Delta => [
     calls_of_every_kind_pass,
     changes_take_effect_without_a_failed_call,
     losing_the_control_server_changes_nothing,
     retries_and_timeouts_are_those_of_the_route,
     whatever_the_kinds_become_is_accepted,
-];
+] }

@@ -393,26 +393,8 @@ async fn the_python_programs_talk_to_each_other() {
     assert!(client.csds().await.is_empty());
 }
 
-/// The same behaviour, whichever language the client is written in.
-macro_rules! in_every_language {
-    ($($behaviour:ident),+ $(,)?) => {
-        mod python {
-            $(#[tokio::test]
-            async fn $behaviour() {
-                super::$behaviour(super::Language::Python).await;
-            })+
-        }
-
-        mod node {
-            $(#[tokio::test]
-            async fn $behaviour() {
-                super::$behaviour(super::Language::Node).await;
-            })+
-        }
-    };
-}
-
-in_every_language![
+// The same behaviour, whichever language the client is written in.
+for_each! { python: super::Language::Python, node: super::Language::Node => [
     baseline_every_kind_of_call_succeeds,
     round_robin_is_even,
     traffic_is_split_twenty_to_eighty,
@@ -426,4 +408,4 @@ in_every_language![
     losing_the_control_server_or_breaking_a_file_changes_nothing,
     the_client_accepts_everything,
     a_load_balancer_that_the_client_does_not_have_gives_way_to_one_that_it_has,
-];
+] }

@@ -35,15 +35,21 @@ struct Stage {
     client: MeshClient,
 }
 
+/// Two servers without resources, and the endpoints.
+async fn servers(test: &str) -> Option<(XdsServer, XdsServer, [Greeter; 3])> {
+    let python = Python::find(test)?;
+    let (primary, fallback) = tokio::join!(XdsServer::start(&python), XdsServer::start(&python));
+    let greeters = [
+        Greeter::start("primary", "v1").await,
+        Greeter::start("fallback", "v1").await,
+        Greeter::start("other", "v1").await,
+    ];
+    Some((primary, fallback, greeters))
+}
+
 impl Stage {
     async fn start(test: &str, variant: Variant) -> Option<Self> {
-        let python = Python::find(test)?;
-        let (mut primary, mut fallback) = tokio::join!(XdsServer::start(&python), XdsServer::start(&python));
-        let greeters = [
-            Greeter::start("primary", "v1").await,
-            Greeter::start("fallback", "v1").await,
-            Greeter::start("other", "v1").await,
-        ];
+        let (mut primary, mut fallback, greeters) = servers(test).await?;
         primary.set(&service(HOST, ROUTES, "primary", &[greeters[0].address])).await;
         fallback.set(&service(HOST, ROUTES, "fallback", &[greeters[1].address])).await;
         let bootstrap = json!({
@@ -157,8 +163,7 @@ async fn fallback_mid_update(variant: Variant) {
 /// The listener and its routes come from one authority, the cluster and its endpoints from another, and the default server
 /// is dead.
 async fn federation(variant: Variant) {
-    let Some(mut stage) = Stage::start("federation", variant).await else { return };
-    let (mut here, mut there) = (stage.primary, stage.fallback);
+    let Some((mut here, mut there, greeters)) = servers("federation").await else { return };
     let name =
         |authority: &str, kind: &str, id: &str| format!("xdstp://{authority}/envoy.config.{kind}/{id}");
     let routes = name("here", "route.v3.RouteConfiguration", "r/1");
@@ -168,7 +173,7 @@ async fn federation(variant: Variant) {
         .await;
     // The same name, with its parameters in order.
     let ordered = name("there", "endpoint.v3.ClusterLoadAssignment", "e?a=1&b=2");
-    there.set(&[cluster(&other, &assignment), endpoints(&ordered, &[stage.greeters[2].address])]).await;
+    there.set(&[cluster(&other, &assignment), endpoints(&ordered, &[greeters[2].address])]).await;
     let bootstrap = json!({
         "xds_servers": [{"server_uri": "127.0.0.1:1", "channel_creds": [{"type": "insecure"}]}],
         "authorities": {
@@ -177,9 +182,9 @@ async fn federation(variant: Variant) {
         },
         "node": {"id": "rust-client"},
     });
-    stage.client = MeshClient::with_target(&bootstrap, Options::default(), &format!("xds://here/{HOST}"));
+    let client = MeshClient::with_target(&bootstrap, Options::default(), &format!("xds://here/{HOST}"));
     for _ in 0..100 {
-        let reply = stage.client.hello().await.map_err(|status| status.to_string());
+        let reply = client.hello().await.map_err(|status| status.to_string());
         assert_eq!(reply.map(|reply| reply.endpoint), Ok("other".to_owned()));
     }
     assert_eq!(here.request("lds", "ack").await.stream, here.request("rds", "ack").await.stream);
@@ -187,7 +192,7 @@ async fn federation(variant: Variant) {
     // What one authority says of a listener of its own takes effect, whatever the default server does.
     here.set(&[route_to(&routes, &name("there", "cluster.v3.Cluster", "none"))]).await;
     there.request("cds", "subscription").await;
-    let needed = stage.client.xds.status().servers.into_iter().filter(|server| server.needed);
+    let needed = client.xds.status().servers.into_iter().filter(|server| server.needed);
     let mut needed: Vec<_> = needed.map(|server| (server.uri.to_string(), server.connected)).collect();
     needed.sort_unstable();
     let mut expected = [(here.address.to_string(), true), (there.address.to_string(), true)];
@@ -195,23 +200,10 @@ async fn federation(variant: Variant) {
     assert_eq!(needed, expected);
 }
 
-/// The same behaviour in both variants.
-macro_rules! in_both_variants {
-    ($($behaviour:ident),+ $(,)?) => {
-        mod sotw {
-            $(#[tokio::test]
-            async fn $behaviour() {
-                super::$behaviour(super::Variant::Sotw).await;
-            })+
-        }
-
-        mod delta {
-            $(#[tokio::test]
-            async fn $behaviour() {
-                super::$behaviour(super::Variant::Delta).await;
-            })+
-        }
-    };
-}
-
-in_both_variants![fallback_on_startup, fallback_mid_startup, fallback_mid_update, federation];
+// The same behaviour in both variants.
+for_each! { sotw: super::Variant::Sotw, delta: super::Variant::Delta => [
+    fallback_on_startup,
+    fallback_mid_startup,
+    fallback_mid_update,
+    federation,
+] }
