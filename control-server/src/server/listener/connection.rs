@@ -106,7 +106,7 @@ impl Life {
                 let error: &dyn std::error::Error = &error;
                 tracing::debug!(peer = peer.map(tracing::field::display), error, "connection failed");
             }
-            None => tracing::debug!(peer = peer.map(tracing::field::display), "too old, and closed by force"),
+            None => tracing::debug!(peer = peer.map(tracing::field::display), "closed by force"),
         }
     }
 
@@ -127,7 +127,8 @@ impl Life {
             }
         };
         tokio::select! {
-            () = stopped(&mut self.stopping) => None,
+            // Who has not said what HTTP/2 begins with does not see a GOAWAY.
+            () = stopped(&mut self.stopping) => (!asked.load(Ordering::Relaxed)).then_some(FIRST_WORDS),
             () = idle => Some(LAST_WORDS),
             () = aged => {
                 let grace = max_age.map(|max| max.grace).unwrap_or_default();
@@ -141,6 +142,8 @@ impl Life {
 
 /// Who has asked for nothing by then is no client.
 const FIRST_STREAM: Duration = Duration::from_secs(60);
+/// For a first request on its way while the server stops.
+const FIRST_WORDS: Duration = Duration::from_secs(1);
 /// For the farewell of streams that had to leave.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// A silent client is found out after 50 s. Clients may ping as often as they like.

@@ -19,10 +19,20 @@ use super::connection::Life;
 
 /// A served connection; gives how long it lasted. Nothing is served but UNIMPLEMENTED.
 fn serve(max_age: Option<MaxAge>) -> (DuplexStream, JoinHandle<Duration>) {
+    let (stop, stopping) = watch::channel(false);
+    let (client, lasted) = serve_until(stopping, max_age);
+    tokio::spawn(async move { stop.closed().await });
+    (client, lasted)
+}
+
+/// The same, until the server stops.
+fn serve_until(
+    stopping: watch::Receiver<bool>,
+    max_age: Option<MaxAge>,
+) -> (DuplexStream, JoinHandle<Duration>) {
     let (ours, theirs) = tokio::io::duplex(64 << 10);
     let (departing, departure) = Departing::new();
     let task = tokio::spawn(async move {
-        let (_stop, stopping) = watch::channel(false);
         let mut life = Life { stopping, max_age, departing, metrics: Metrics::default() };
         let began = tokio::time::Instant::now();
         life.serve(theirs, Connection { departure, ..Connection::default() }, Routes::default()).await;
@@ -64,6 +74,19 @@ async fn a_client_that_asks_for_nothing_is_sent_away() {
     tokio::spawn(connection);
     let lasted = lasted.await.unwrap();
     assert!(is_about(lasted, 60), "{lasted:?}");
+}
+
+/// It would hold up the whole drain.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stops_does_not_wait_for_who_has_said_nothing() {
+    let (stop, stopping) = watch::channel(false);
+    let (mut client, lasted) = serve_until(stopping, None);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    stop.send_replace(true);
+    let lasted = lasted.await.unwrap();
+    assert!(is_about(lasted, 11), "{lasted:?}");
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
