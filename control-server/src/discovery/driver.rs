@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use crate::connection::Departure;
 use crate::metrics::Metrics;
@@ -11,6 +11,7 @@ use crate::metrics::Metrics;
 use super::cache::{Seat, Snapshot};
 use super::drain::Drain;
 use super::registry::{Client, Registration, now};
+use super::service::MAX_REQUEST_BYTES;
 use super::status::SyncState;
 use super::stream::{Event, Outcome, Refusal, Request};
 use super::wire::Response;
@@ -27,6 +28,8 @@ pub(super) struct Driver {
 /// What woke the task.
 enum Wake {
     Request(Box<Request>),
+    /// A request that is none, or is too large.
+    Unreadable(Status),
     Room(mpsc::OwnedPermit<Result<Response, Status>>),
     Changed,
     Deadline,
@@ -43,10 +46,11 @@ impl Driver {
         let departure = self.registration.client.connection.departure.clone();
         let id = self.registration.client.id;
         tokio::select! {
-            refusal = self.exchange(&mut inbound, &outbound) => match refusal {
-                Some(refusal) => {
-                    tracing::warn!(client = self.registration.client.label(), %refusal, "sent away");
-                    let _ = outbound.send_timeout(Err(status(refusal)), PARTING).await;
+            ended = self.exchange(&mut inbound, &outbound) => match ended {
+                Some(ended) => {
+                    let refusal = ended.message();
+                    tracing::warn!(client = self.registration.client.label(), refusal, "sent away");
+                    let _ = outbound.send_timeout(Err(ended), PARTING).await;
                 }
                 None if departure.is_due() => {
                     let _ = outbound.try_send(Err(Departure::farewell()));
@@ -69,7 +73,7 @@ impl Driver {
         &mut self,
         inbound: &mut Streaming<Request>,
         outbound: &mpsc::Sender<Result<Response, Status>>,
-    ) -> Option<Refusal> {
+    ) -> Option<Status> {
         while !self.may_leave()
             && let Some(wake) = self.wait(inbound, outbound).await
         {
@@ -85,7 +89,7 @@ impl Driver {
                     self.seat.turn(&interests, latest.as_ref());
                     match event {
                         Ok(event) => self.tell(client, event),
-                        Err(refusal) => return Some(refusal),
+                        Err(refusal) => return Some(status(refusal)),
                     }
                 }
                 Wake::Room(permit) => {
@@ -97,10 +101,11 @@ impl Driver {
                         permit.send(Ok(response));
                     }
                 }
+                Wake::Unreadable(status) => return Some(status),
                 Wake::Changed => drop(self.catch_up()),
                 Wake::Deadline => {
                     if let Some(refusal) = client.stream().overdue(now()) {
-                        return Some(refusal);
+                        return Some(status(refusal));
                     }
                 }
             }
@@ -149,10 +154,13 @@ impl Driver {
             request = inbound.message() => match request {
                 Ok(Some(request)) => Some(Wake::Request(Box::new(request))),
                 Ok(None) => None,
-                Err(status) => {
-                    tracing::debug!(client = client.label(), %status, "stream ended by the client");
-                    None
-                }
+                Err(status) => match unreadable(&status) {
+                    Some(told) => Some(Wake::Unreadable(told)),
+                    None => {
+                        tracing::debug!(client = client.label(), %status, "stream ended by the client");
+                        None
+                    }
+                },
             },
             () = self.seat.changed() => Some(Wake::Changed),
             () = client.connection.departure.due(), if !client.connection.departure.is_due() => Some(Wake::Changed),
@@ -196,11 +204,25 @@ impl Driver {
     }
 }
 
+/// What a client is told whose request cannot be read; `None` if it has only gone away.
+fn unreadable(status: &Status) -> Option<Status> {
+    match status.code() {
+        // What tonic says of a message above the limit.
+        Code::OutOfRange => Some(Status::resource_exhausted(format!(
+            "a request of more than {MAX_REQUEST_BYTES} bytes: {}; subscribe to fewer names with one request",
+            status.message()
+        ))),
+        Code::InvalidArgument | Code::Unimplemented => Some(Status::new(status.code(), status.message())),
+        _ => None,
+    }
+}
+
 fn status(refusal: Refusal) -> Status {
     match refusal {
-        Refusal::Names { .. } | Refusal::NameBytes { .. } | Refusal::Requests { .. } => {
-            Status::resource_exhausted(refusal.to_string())
-        }
+        Refusal::Names { .. }
+        | Refusal::NameBytes { .. }
+        | Refusal::Node { .. }
+        | Refusal::Requests { .. } => Status::resource_exhausted(refusal.to_string()),
         Refusal::Silent { .. } => Status::invalid_argument(refusal.to_string()),
     }
 }

@@ -85,6 +85,16 @@ async fn more_connections_than_allowed_are_closed_at_once() {
     served(channels[0].clone()).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_request_above_the_limit_is_told_so() {
+    let fixture = Fixture::with(&["cds a=1"]).await;
+    let mut client = Client::connect(&fixture).await;
+    client.ask(Cluster, &[&"a".repeat(16 << 20)], "");
+    let status = client.message().await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::ResourceExhausted, "{status}");
+    assert!(status.message().contains("more than 16777216 bytes"), "{status}");
+}
+
 /// A channel whose connection is known to the server.
 async fn served_channel(fixture: &Fixture) -> Channel {
     let channel = channel(fixture).await;

@@ -131,6 +131,31 @@ async fn changes_take_effect_without_a_failed_call(variant: Variant) {
     stage.until_all_is_accepted().await;
 }
 
+/// CS-09: an Envoy fails calls on a route to a cluster that is not warm.
+async fn a_new_service_and_the_route_to_it_may_come_at_once(variant: Variant) {
+    let Some(mut stage) =
+        Stage::start("new services in Envoy", variant, &[&everything_to("v1")], &[("v1", &[]), ("v2", &[])])
+            .await
+    else {
+        return;
+    };
+    stage.until_version_answers("v1").await;
+    stage.client.start(Calls::per_second(500)).await;
+    for round in 0..10 {
+        let version = ["v2", "v1"][round % 2];
+        let service = service_with_policy(
+            &format!("new{round}"),
+            "loadBalancer: {simple: ROUND_ROBIN}",
+            stage.servers[(round + 1) % 2].address,
+        );
+        let rule = format!("{{route: [{{destination: {{host: new{round}.shop.svc.cluster.local}}}}]}}");
+        stage.control.config.write("routes.yaml", &format!("{}{service}", yaml::routes(&[&rule])));
+        stage.until_version_answers(version).await;
+    }
+    let report = stage.client.stop().await;
+    assert!(report.calls > 0 && report.failed() == 0, "{report:?}");
+}
+
 async fn losing_the_control_server_changes_nothing(variant: Variant) {
     let rules = [&*everything_to("v1")];
     let endpoints = [("v1", &[] as &[_]), ("v2", &[])];
@@ -233,6 +258,7 @@ spec: {{host: {name}.shop.svc.cluster.local, trafficPolicy: {{{policy}}}}}
 for_each! { sotw: super::Variant::Sotw, delta: super::Variant::Delta => [
     calls_of_every_kind_pass,
     changes_take_effect_without_a_failed_call,
+    a_new_service_and_the_route_to_it_may_come_at_once,
     losing_the_control_server_changes_nothing,
     retries_and_timeouts_are_those_of_the_route,
     whatever_the_kinds_become_is_accepted,

@@ -52,9 +52,8 @@ fn resource(now: Moment, entry: &Entry, contents: Contents) -> GenericXdsConfig 
     let sent = entry.sent.and_then(|sent| timestamp(now, sent));
     let error_state = (entry.state == ConfigState::Error).then(|| UpdateFailureState {
         last_update_attempt: sent,
-        details: entry.reason.clone().unwrap_or_default(),
-        // The last one that was good.
-        version_info: entry.accepted.as_deref().unwrap_or_default().to_owned(),
+        details: entry.reason.as_deref().unwrap_or_default().to_owned(),
+        version_info: entry.version.as_deref().unwrap_or_default().to_owned(),
         ..UpdateFailureState::default()
     });
     GenericXdsConfig {

@@ -23,11 +23,11 @@ pub(super) trait Books: Debug + Send {
     /// Enters what has become of a name.
     fn review(&mut self, now: Instant, set: &ResourceSet, name: &Arc<str>);
 
-    /// The client has accepted the latest response.
-    fn on_ack(&mut self);
+    /// The client has accepted the latest response; gives the reason of something that it refused before.
+    fn on_ack(&mut self) -> Option<Arc<str>>;
 
     /// The client has refused the latest response: whatever was new in it.
-    fn on_nack(&mut self);
+    fn on_nack(&mut self, reason: &Arc<str>);
 
     /// Whether something is to be sent, removals aside.
     fn is_due(&self) -> bool;
@@ -76,7 +76,8 @@ pub(super) enum Standing {
         /// `None` if it is several at once.
         resource: Option<Arc<EncodedResource>>,
         at: Instant,
-        is_refused: bool,
+        /// Why the client has refused it.
+        refusal: Option<Arc<str>>,
         /// The latest response has the first answer to this to come.
         is_latest: bool,
         /// The version that the client accepted last, provided that this has been answered.

@@ -27,7 +27,7 @@ pub(in crate::discovery) struct Entry {
     /// There is nothing of this name.
     pub(in crate::discovery) is_missing: bool,
     /// Why the client has refused it.
-    pub(in crate::discovery) reason: Option<String>,
+    pub(in crate::discovery) reason: Option<Arc<str>>,
 }
 
 impl Stream {
@@ -71,14 +71,14 @@ impl Exchange {
                     if is_current && !is_missing { ConfigState::Synced } else { ConfigState::NotSent };
                 Entry { state, accepted: version, ..unsent }
             }
-            Standing::Sent { version, resource, at, is_refused, is_latest, accepted, accepted_before } => {
-                let (state, accepted) = match is_refused {
+            Standing::Sent { version, resource, at, refusal, is_latest, accepted, accepted_before } => {
+                let (state, accepted) = match refusal.is_some() {
                     true => (ConfigState::Error, accepted),
                     false if is_latest && self.is_outstanding() => (ConfigState::Stale, accepted_before),
                     false => (ConfigState::Synced, accepted),
                 };
-                let reason = is_refused.then(|| self.refusal().to_owned());
-                Entry { state, version: Some(version), resource, sent: Some(at), accepted, reason, ..unsent }
+                let version = Some(version);
+                Entry { state, version, resource, sent: Some(at), accepted, reason: refusal, ..unsent }
             }
         }
     }

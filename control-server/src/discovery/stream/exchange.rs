@@ -36,7 +36,8 @@ pub(super) struct Exchange {
     last_nonce: Option<Arc<str>>,
     version_sent: Option<Arc<str>>,
     version_acked: Option<Arc<str>>,
-    nack: Option<String>,
+    /// Why the client refused the latest response, or else something that it holds.
+    refusal: Option<Arc<str>>,
     state_since: Instant,
 }
 
@@ -77,7 +78,7 @@ impl Exchange {
             last_nonce: None,
             version_sent: None,
             version_acked: None,
-            nack: None,
+            refusal: None,
             state_since: now,
         }
     }
@@ -115,12 +116,13 @@ impl Exchange {
         let outstanding = self.outstanding.take()?;
         // CS-02: `error_detail` makes a NACK, whatever the version says.
         if let Some(reason) = refusal {
-            self.books.on_nack();
-            self.nack = Some(reason.clone());
+            let shared: Arc<str> = reason.as_str().into();
+            self.books.on_nack(&shared);
+            self.refusal = Some(shared);
             return Some(Outcome::Nacked { reason });
         }
-        self.books.on_ack();
-        self.nack = None;
+        // What has been refused is not sent again; that something else was accepted must not hide it.
+        self.refusal = self.books.on_ack();
         self.version_acked = Some(outstanding.version);
         Some(Outcome::Acked { published: outstanding.published })
     }
@@ -165,6 +167,11 @@ impl Exchange {
         self.outstanding.is_some()
     }
 
+    /// A change of the configuration is on its way to the client.
+    pub(super) fn is_changing(&self) -> bool {
+        self.outstanding.as_ref().is_some_and(|outstanding| outstanding.published.is_some())
+    }
+
     /// The response for what is new, or for the removal of the names that departed up to an instant.
     pub(super) fn respond(
         &mut self,
@@ -190,18 +197,13 @@ impl Exchange {
         Response { protocol: self.protocol, kind: self.kind(), version, nonce, resources, removed }
     }
 
-    /// Why the client refused what it refused last.
-    pub(super) fn refusal(&self) -> &str {
-        self.nack.as_deref().unwrap_or_default()
-    }
-
     pub(super) fn kind(&self) -> ResourceKind {
         self.slot.kind()
     }
 
     /// Whether the client has what it asked for, as far as resources are known.
     pub(super) fn state(&self) -> SyncState {
-        match (&self.outstanding, self.dirty_since, &self.nack) {
+        match (&self.outstanding, self.dirty_since, &self.refusal) {
             (Some(_), ..) | (_, Some(_), _) => SyncState::Pending,
             (None, None, Some(_)) => SyncState::Nacked,
             (None, None, None) => SyncState::Synced,
@@ -221,7 +223,7 @@ impl Exchange {
             type_url: self.kind().type_url().to_owned(),
             state: if set.is_some() { self.state() } else { SyncState::Pending },
             state_seconds: now.saturating_duration_since(self.state_since).as_secs(),
-            reason: self.nack.clone().unwrap_or_default(),
+            reason: self.refusal.as_deref().unwrap_or_default().to_owned(),
             wildcard: subscription.is_wildcard(),
             deleted: names
                 .iter()

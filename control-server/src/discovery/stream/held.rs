@@ -25,7 +25,8 @@ pub(super) struct Sent<S> {
     pub(super) response: u64,
     /// When this content was sent first.
     pub(super) at: Instant,
-    pub(super) is_refused: bool,
+    /// Why the client has refused it.
+    pub(super) refusal: Option<Arc<str>>,
     /// The version that the client accepted last before this one.
     accepted_before: Option<Arc<str>>,
 }
@@ -36,6 +37,15 @@ impl<S: Subject> Held<S> {
             Self::Sent(sent) => sent.subject.version() == subject.version(),
             Self::Claimed(claim) => subject.is_claimed(claim),
             Self::Perhaps(_) => false,
+        }
+    }
+
+    /// What the client may have of this, now that it has subscribed anew. Never deeper than one `Perhaps`: a client could
+    /// pile up so many that dropping them overflows the stack.
+    pub(super) fn doubted(self) -> Self {
+        match self {
+            Self::Perhaps(_) => self,
+            Self::Sent(_) | Self::Claimed(_) => Self::Perhaps(Box::new(self)),
         }
     }
 
@@ -50,7 +60,7 @@ impl<S: Subject> Held<S> {
 impl<S: Subject> Sent<S> {
     pub(super) fn new(now: Instant, response: u64, subject: &Arc<S>) -> Self {
         let subject = Arc::clone(subject);
-        Self { subject, response, at: now, is_refused: false, accepted_before: None }
+        Self { subject, response, at: now, refusal: None, accepted_before: None }
     }
 
     /// Sent once more, or something else in its place. Whatever was sent before has been answered by now.
@@ -58,13 +68,13 @@ impl<S: Subject> Sent<S> {
         if self.subject.version() != subject.version() {
             return Self { accepted_before: self.accepted(), ..Self::new(now, response, subject) };
         }
-        let response = if self.is_refused { response } else { self.response };
+        let response = if self.refusal.is_some() { response } else { self.response };
         Self { subject: Arc::clone(subject), response, ..self }
     }
 
     /// The version that the client accepted last, provided that this has been answered.
     pub(super) fn accepted(&self) -> Option<Arc<str>> {
-        match self.is_refused {
+        match self.refusal.is_some() {
             true => self.accepted_before.clone(),
             false => Some(Arc::clone(self.subject.version())),
         }

@@ -109,7 +109,7 @@ impl<S: Subject> Ledger<S> {
         if turn.wildcard == Some(true) {
             // What was unsubscribed while it was on its way may be welcome again when it arrives.
             for (name, subject) in &self.on_the_way {
-                let perhaps = || Held::Perhaps(Box::new(Held::Sent(Sent::new(now, 0, subject))));
+                let perhaps = || Held::Sent(Sent::new(now, 0, subject)).doubted();
                 self.held.entry(Arc::clone(name)).or_insert_with(perhaps);
             }
             self.review_all(now, set);
@@ -143,7 +143,7 @@ impl<S: Subject> Ledger<S> {
         if S::HAS_MEMBERS {
             let on_its_way = || Some(Held::Sent(Sent::new(now, 0, self.on_the_way.get(name)?)));
             let before = before.or_else(on_its_way);
-            let perhaps = before.map(|before| (Arc::clone(name), Held::Perhaps(Box::new(before))));
+            let perhaps = before.map(|before| (Arc::clone(name), before.doubted()));
             self.held.extend(perhaps);
         }
     }
@@ -248,24 +248,28 @@ impl<S: Subject> Books for Ledger<S> {
         }
     }
 
-    fn on_ack(&mut self) {
+    fn on_ack(&mut self) -> Option<Arc<str>> {
         self.on_the_way.clear();
         // Nothing else to enter, unless something in it had been refused before.
-        if std::mem::take(&mut self.has_refused) {
-            let latest = self.responses;
-            for sent in self.held.values_mut().filter_map(Held::sent_mut) {
-                sent.is_refused &= sent.response != latest;
-                self.has_refused |= sent.is_refused;
-            }
+        if !std::mem::take(&mut self.has_refused) {
+            return None;
         }
+        let (latest, mut left) = (self.responses, None);
+        for sent in self.held.values_mut().filter_map(Held::sent_mut) {
+            sent.refusal.take_if(|_| sent.response == latest);
+            left = left.or_else(|| sent.refusal.clone());
+        }
+        self.has_refused = left.is_some();
+        left
     }
 
-    fn on_nack(&mut self) {
+    fn on_nack(&mut self, reason: &Arc<str>) {
         self.on_the_way.clear();
         self.has_refused = true;
         let latest = self.responses;
-        for sent in self.held.values_mut().filter_map(Held::sent_mut) {
-            sent.is_refused |= sent.response == latest;
+        let sent = self.held.values_mut().filter_map(Held::sent_mut);
+        for sent in sent.filter(|sent| sent.response == latest) {
+            sent.refusal = Some(Arc::clone(reason));
         }
     }
 
@@ -348,7 +352,7 @@ impl<S: Subject> Books for Ledger<S> {
                 version: Arc::clone(sent.subject.version()),
                 resource: sent.subject.resource(),
                 at: sent.at,
-                is_refused: sent.is_refused,
+                refusal: sent.refusal.clone(),
                 is_latest: sent.response == self.responses,
                 accepted: sent.accepted(),
                 accepted_before: sent.accepted_before(),

@@ -13,7 +13,9 @@ pub(in crate::discovery) struct Limits {
     pub(in crate::discovery) names: usize,
     /// Bytes of all subscribed names together.
     pub(in crate::discovery) name_bytes: usize,
-    /// Requests at once that answer nothing; ACKs are free.
+    /// Bytes of the node, which is kept as long as the stream.
+    pub(in crate::discovery) node_bytes: usize,
+    /// Requests at once that are not just ACKs: those are free.
     pub(in crate::discovery) burst: u32,
     /// How many more of them every second.
     pub(in crate::discovery) per_second: u32,
@@ -26,6 +28,7 @@ impl Default for Limits {
         Self {
             names: 50_000,
             name_bytes: 8 << 20,
+            node_bytes: 64 << 10,
             burst: 5000,
             per_second: 50,
             first_request: Duration::from_secs(30),
@@ -40,7 +43,9 @@ pub(in crate::discovery) enum Refusal {
     Names { kind: ResourceKind, found: usize, limit: usize },
     /// Longer names than are allowed, together.
     NameBytes { found: usize, limit: usize },
-    /// Too many requests that answer nothing, NACKs among them.
+    /// A larger node than is allowed.
+    Node { found: usize, limit: usize },
+    /// Too many requests that are more than ACKs, NACKs among them.
     Requests { burst: u32, per_second: u32 },
     /// No request at all.
     Silent { limit: Duration },
@@ -51,19 +56,28 @@ impl fmt::Display for Refusal {
         match self {
             Self::Names { kind, found, limit } => write!(
                 f,
-                "{found} names of type {} are subscribed, at most {limit} per type and stream are allowed",
+                "{found} names of type {} are subscribed, at most {limit} per type and stream are allowed; \
+                 divide them among several clients, or subscribe to the wildcard",
                 kind.type_url()
             ),
             Self::NameBytes { found, limit } => write!(
                 f,
-                "the subscribed names have {found} bytes together, at most {limit} per stream are allowed"
+                "the subscribed names have {found} bytes together, at most {limit} per stream are allowed; divide \
+                 them among several clients"
+            ),
+            Self::Node { found, limit } => write!(
+                f,
+                "the node of the first request has {found} bytes, at most {limit} are allowed; shorten its metadata and \
+                 client features"
             ),
             Self::Requests { burst, per_second } => write!(
                 f,
-                "too many requests that answer nothing: {burst} at once and {per_second} every second are allowed, \
-                 a NACK counts as {NACK_COST}"
+                "too many requests that are more than ACKs: {burst} at once and {per_second} every second are allowed, \
+                 a NACK counts as {NACK_COST}; subscribe to several names with one request"
             ),
-            Self::Silent { limit } => write!(f, "no request within {} s", limit.as_secs()),
+            Self::Silent { limit } => {
+                write!(f, "no request within {} s of the stream's beginning", limit.as_secs())
+            }
         }
     }
 }
@@ -80,20 +94,21 @@ impl Budget {
         Self { left: f64::from(limits.burst), counted: now }
     }
 
-    /// Counts a request; `None`: of a type that is not served.
+    /// Counts a request; `None`: of a type that is not served. `is_silent`: it has nothing to say of a subscription.
     pub(super) fn spend(
         &mut self,
         now: Instant,
         outcome: Option<&Outcome>,
+        is_silent: bool,
         limits: &Limits,
     ) -> Result<(), Refusal> {
         let passed = now.saturating_duration_since(self.counted).as_secs_f64();
         self.counted = now;
         self.left = (self.left + passed * f64::from(limits.per_second)).min(f64::from(limits.burst));
         self.left -= match outcome {
-            Some(Outcome::Acked { .. }) => 0.0,
+            Some(Outcome::Acked { .. }) if is_silent => 0.0,
             Some(Outcome::Nacked { .. }) => f64::from(NACK_COST),
-            Some(Outcome::Stale | Outcome::Subscribed) | None => 1.0,
+            Some(Outcome::Acked { .. } | Outcome::Stale | Outcome::Subscribed) | None => 1.0,
         };
         match self.left >= 0.0 {
             true => Ok(()),

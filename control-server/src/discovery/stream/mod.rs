@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use envoy_types::pb::envoy::config::core::v3::Node;
+use prost::Message as _;
 
 use crate::resources::{ClientClass, ResourceKind, ResourceSet, Slot};
 
@@ -110,12 +111,15 @@ impl Stream {
     pub(super) fn on_request(
         &mut self,
         now: Instant,
-        request: Request,
+        mut request: Request,
         set: Option<&ResourceSet>,
     ) -> Result<Event, Refusal> {
-        let event = self.take(now, request, set);
+        if !std::mem::replace(&mut self.opened, true) {
+            self.open(request.node.take())?;
+        }
+        let (event, is_silent) = self.take(now, request, set);
         let outcome = if let Event::Request(_, outcome) = &event { Some(outcome) } else { None };
-        self.budget.spend(now, outcome, &self.limits)?;
+        self.budget.spend(now, outcome, is_silent, &self.limits)?;
         self.check_names()?;
         Ok(event)
     }
@@ -140,18 +144,24 @@ impl Stream {
         (!self.opened && now >= self.began + limit).then_some(Refusal::Silent { limit })
     }
 
-    fn take(&mut self, now: Instant, mut request: Request, set: Option<&ResourceSet>) -> Event {
-        // CS-10: a later node means nothing.
-        if !self.opened {
-            self.opened = true;
-            self.node = request.node.take().map(Box::new);
-            self.class = class(self.protocol, self.node.as_deref());
+    /// CS-10: a later node means nothing.
+    fn open(&mut self, node: Option<Node>) -> Result<(), Refusal> {
+        let (found, limit) = (node.as_ref().map_or(0, Node::encoded_len), self.limits.node_bytes);
+        if found > limit {
+            return Err(Refusal::Node { found, limit });
         }
+        self.node = node.map(Box::new);
+        self.class = class(self.protocol, self.node.as_deref());
+        Ok(())
+    }
+
+    /// What it meant, and whether it said nothing of a subscription.
+    fn take(&mut self, now: Instant, request: Request, set: Option<&ResourceSet>) -> (Event, bool) {
         // TR-56: there is no glob in SotW.
         let is_served =
             |kind: &ResourceKind| *kind != ResourceKind::LbEndpoint || self.protocol == Protocol::Delta;
         let Some(kind) = ResourceKind::from_type_url(&request.type_url).filter(is_served) else {
-            return self.on_unknown_type(request.type_url);
+            return (self.on_unknown_type(request.type_url), false);
         };
         let (slot, protocol) = (Slot::new(kind, self.class), self.protocol);
         let exchange = self.exchanges.entry(kind).or_insert_with(|| Exchange::new(now, slot, protocol));
@@ -159,12 +169,13 @@ impl Stream {
         if outcome != Outcome::Stale {
             self.last_activity = now;
         }
+        let is_silent = turn.is_nothing();
         let wildcard = turn.wildcard.map(|on| (Interest::All(slot), Turned::from(on)));
         let one = |turned| move |name: Arc<str>| (Interest::One(slot, name), turned);
         self.interests.extend(wildcard);
         self.interests.extend(turn.removed.into_iter().map(one(Turned::Off)));
         self.interests.extend(turn.added.into_iter().map(one(Turned::On)));
-        Event::Request(kind, outcome)
+        (Event::Request(kind, outcome), is_silent)
     }
 
     fn on_unknown_type(&mut self, type_url: String) -> Event {

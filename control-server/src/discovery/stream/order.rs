@@ -2,7 +2,8 @@
 //!
 //! A gRPC client works off a stream in order and asks for a cluster once a route names it. So new and changed content
 //! goes out in the order CDS, EDS, LDS, RDS; a type that has something to say but still waits for an answer holds back
-//! the later ones, for [`Pacing::patience`] at most. What is deleted stays until everything else has been answered and
+//! the later ones, for [`Pacing::patience`] at most. An Envoy fails calls on a route to a cluster that it has not warmed,
+//! so listeners and routes also wait until a change of clusters or endpoints has been answered. What is deleted stays until everything else has been answered and
 //! [`Pacing::removal_grace`] has passed without a word: by then the client has usually unsubscribed from it, and no
 //! removal is ever sent.
 
@@ -40,10 +41,14 @@ impl Stream {
         }
         // CS-09
         for (kind, exchange) in &self.exchanges {
-            match exchange.dirty_since() {
-                Some(_) if !exchange.is_outstanding() => return Some((*kind, None)),
-                Some(since) if now < since + self.pacing.patience => break,
-                _ => {}
+            let Some(since) = exchange.dirty_since() else { continue };
+            let is_patient = now < since + self.pacing.patience;
+            let must_wait = exchange.is_outstanding() || (is_patient && self.follows_a_change(*kind));
+            if !must_wait {
+                return Some((*kind, None));
+            }
+            if is_patient {
+                break;
             }
         }
         // Removals last; whatever refers to others goes first.
@@ -54,6 +59,12 @@ impl Stream {
                 Some((*kind, Some(*until)))
             },
         )
+    }
+
+    /// Whether what this type refers to has changed, and the client has not answered yet.
+    fn follows_a_change(&self, kind: ResourceKind) -> bool {
+        let refers = matches!(kind, ResourceKind::Listener | ResourceKind::Route);
+        refers && self.exchanges.range(..ResourceKind::Listener).any(|(_, earlier)| earlier.is_changing())
     }
 
     fn removal_due(&self, since: Instant) -> Instant {
@@ -72,8 +83,8 @@ impl Stream {
     /// When [`has_response`](Self::has_response) or [`overdue`](Self::overdue) may say something else by time alone;
     /// always after `now`.
     pub(in crate::discovery) fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let waiting = self.exchanges.values().filter(|exchange| exchange.is_outstanding());
-        let patience = waiting.filter_map(|exchange| Some(exchange.dirty_since()? + self.pacing.patience));
+        let waiting = self.exchanges.values().filter_map(Exchange::dirty_since);
+        let patience = waiting.map(|since| since + self.pacing.patience);
         let idle = self.exchanges.values().filter(|exchange| !exchange.is_outstanding());
         let removals = idle.filter_map(|exchange| exchange.books().departing().values().min().copied());
         let first = (!self.opened).then_some(self.began + self.limits.first_request);

@@ -85,7 +85,9 @@ impl Subscription {
         // CS-11: names that are not subscribed are no-ops.
         let gone = unsubscribe.iter().filter(|name| !is_wildcard(name));
         turn.removed = gone.filter_map(|name| self.names.take(name.as_str())).collect();
-        for name in subscribe.iter().filter(|name| !is_wildcard(name)) {
+        // A name counts once, however often the request has it.
+        let mut seen = HashSet::new();
+        for name in subscribe.iter().filter(|name| !is_wildcard(name) && seen.insert(name.as_str())) {
             match self.names.get(name.as_str()) {
                 Some(known) => turn.again.push(Arc::clone(known)),
                 None => {

@@ -53,6 +53,28 @@ fn a_glob_is_every_member() {
     );
 }
 
+/// What is remembered of it must not grow, least of all in depth.
+#[test]
+fn a_glob_that_is_subscribed_again_and_again_is_one() {
+    let mut client = Client::new(Protocol::Delta);
+    client.configure(&["leds c/a=1"]);
+    let ask = |names: usize| DeltaDiscoveryRequest {
+        type_url: ResourceKind::LbEndpoint.type_url().to_owned(),
+        resource_names_subscribe: vec!["c/*".to_owned(); names],
+        ..DeltaDiscoveryRequest::default()
+    };
+    client.send(ask(1));
+    client.sends();
+    client.send(ask(100_000));
+    for _ in 0..100_000 {
+        client.now += std::time::Duration::from_secs(1);
+        client.send(ask(1));
+    }
+    client.configure(&["leds c/a=2"]);
+    client.ack(ResourceKind::LbEndpoint);
+    assert_eq!(client.sends().len(), 1);
+}
+
 #[test]
 fn members_that_the_client_presents_are_not_sent_again() {
     check(

@@ -1,6 +1,8 @@
 //! How every single resource stands, as tables.
 
-use super::{Protocol, Row, check};
+use super::{Client, Protocol, Row, check};
+use crate::discovery::status::SyncState;
+use crate::resources::ResourceKind;
 
 /// The same under both variants.
 fn check_both(rows: &[Row]) {
@@ -61,6 +63,36 @@ fn only_what_is_new_in_a_refused_response_is_in_error() {
              shows cds a=2 SYNCED acked=2 / cds b=1 ERROR",
         )],
     );
+}
+
+/// Nothing sends it again, so nobody else would say why.
+#[test]
+fn a_refusal_is_told_until_what_was_refused_is_gone() {
+    let mut client = Client::new(Protocol::Delta);
+    let stands = |client: &Client| {
+        let status = client.status().remove(0);
+        let entries = client.stream.entries(client.set.as_deref());
+        let reasons = entries.iter().filter_map(|entry| entry.reason.as_deref()).collect::<Vec<_>>();
+        assert!(reasons.iter().all(|reason| *reason == "no"), "{reasons:?}");
+        (status.state, status.reason, reasons.len())
+    };
+    let refused = (SyncState::Nacked, "no".to_owned(), 1);
+    client.configure(&["eds a=1", "eds b=1"]);
+    client.ask(ResourceKind::Endpoints, &["a", "b"]);
+    client.sends();
+    client.ack(ResourceKind::Endpoints);
+    client.configure(&["eds a=2", "eds b=1"]);
+    client.sends();
+    client.nack(ResourceKind::Endpoints);
+    assert_eq!(stands(&client), refused);
+    client.configure(&["eds a=2", "eds b=2"]);
+    client.sends();
+    client.ack(ResourceKind::Endpoints);
+    assert_eq!(stands(&client), refused, "another one was accepted");
+    client.configure(&["eds a=3", "eds b=2"]);
+    client.sends();
+    client.ack(ResourceKind::Endpoints);
+    assert_eq!(stands(&client), (SyncState::Synced, String::new(), 0));
 }
 
 #[test]

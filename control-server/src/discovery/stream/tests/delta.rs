@@ -163,7 +163,7 @@ fn removals_come_last() {
         (
             "of every type, once",
             "config cds a=1, eds a=1, rds r=1; ask cds *; ask eds a; ask rds r; sends cds a=1 / eds a=1 / rds r=1;
-             ack cds; ack eds; ack rds; config cds b=1, rds r=2; sends cds b=1 / rds r=2; ack cds;
+             ack cds; ack eds; ack rds; config cds b=1, rds r=2; sends cds b=1; ack cds; sends rds r=2;
              wait 2000; sends nothing; ack rds; wait 1000; sends eds !a; ack eds; wait 1000; sends cds !a; ack cds;
              wait 60000; sends nothing",
         ),

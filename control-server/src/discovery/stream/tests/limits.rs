@@ -2,14 +2,21 @@
 
 use std::time::{Duration, Instant};
 
+use envoy_types::pb::envoy::config::core::v3::Node;
 use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest};
 
 use super::{Client, PACING};
 use crate::discovery::stream::{Event, Limits, Outcome, Protocol, Refusal, Request, Stream};
 use crate::resources::ResourceKind::{self, Cluster, Endpoints};
 
-const LIMITS: Limits =
-    Limits { names: 3, name_bytes: 30, burst: 20, per_second: 1, first_request: Duration::from_secs(30) };
+const LIMITS: Limits = Limits {
+    names: 3,
+    name_bytes: 30,
+    node_bytes: 20,
+    burst: 20,
+    per_second: 1,
+    first_request: Duration::from_secs(30),
+};
 
 fn client(protocol: Protocol) -> Client {
     let mut client = Client::new(protocol);
@@ -84,6 +91,44 @@ fn requests_that_answer_nothing_are_bounded_and_acks_are_not() {
         3,
         "less what was overdrawn"
     );
+}
+
+#[test]
+fn a_node_is_bounded() {
+    let with = |id: &str| DiscoveryRequest {
+        node: Some(Node { id: id.to_owned(), ..Node::default() }),
+        type_url: Cluster.type_url().to_owned(),
+        ..DiscoveryRequest::default()
+    };
+    let mut one = client(Protocol::Sotw);
+    assert!(one.stream.on_request(one.now, with("0123456789abcdefgh").into(), None).is_ok());
+    assert_eq!(one.stream.node().map(|node| &*node.id), Some("0123456789abcdefgh"));
+    let mut other = client(Protocol::Sotw);
+    let refusal = other.stream.on_request(other.now, with("0123456789abcdefghi").into(), None).unwrap_err();
+    assert_eq!(refusal, Refusal::Node { found: 21, limit: 20 });
+    assert!(refusal.to_string().contains("has 21 bytes, at most 20 are allowed; shorten"), "{refusal}");
+}
+
+/// Each makes the server send everything once more, at the speed at which the client answers.
+#[test]
+fn acks_that_subscribe_again_are_bounded() {
+    let mut client = client(Protocol::Delta);
+    client.configure(&["eds a=1"]);
+    client.ask(Endpoints, &["a"]);
+    let refusal = loop {
+        assert_eq!(client.sends().len(), 1);
+        let ack = DeltaDiscoveryRequest {
+            type_url: Endpoints.type_url().to_owned(),
+            response_nonce: client.of(Endpoints).nonce.clone(),
+            resource_names_subscribe: vec!["a".to_owned()],
+            ..DeltaDiscoveryRequest::default()
+        };
+        match client.stream.on_request(client.now, ack.into(), client.set.as_deref()) {
+            Ok(event) => assert!(matches!(event, Event::Request(_, Outcome::Acked { .. }))),
+            Err(refusal) => break refusal,
+        }
+    };
+    assert_eq!(refusal, Refusal::Requests { burst: 20, per_second: 1 });
 }
 
 /// Proves: SEC-16.
