@@ -3,6 +3,9 @@
 //! A change of the configuration or of the subscription is entered name by name; nothing here ever looks at everything,
 //! except at the first resources and for the wildcard.
 
+mod request;
+mod response;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hasher as _;
 use std::sync::Arc;
@@ -14,7 +17,7 @@ use super::books::{Books, Standing};
 use super::held::{Held, Sent};
 use super::request::Ask;
 use super::subject::{Content, Subject};
-use super::subscription::{Subscription, Turn, Wildcard};
+use super::subscription::{Subscription, Turn};
 use crate::resources::{ResourceSet, Slot};
 
 /// The books of one type on one stream.
@@ -64,23 +67,6 @@ impl<S: Subject> Ledger<S> {
         }
     }
 
-    /// What the client holds from an earlier stream.
-    fn claim(&mut self, ask: &Ask) {
-        let claims = match ask {
-            Ask::Whole { version, .. } if version.is_empty() || !self.removes() => return,
-            // Which versions it holds, nobody knows.
-            Ask::Whole { .. } => {
-                let names = self.subscription.names().iter();
-                names.map(|name| (Arc::clone(name), S::Claim::default())).collect()
-            }
-            // TR-49
-            Ask::Change { holds, .. } => S::claims(holds, &self.subscription),
-        };
-        // Whoever has something is answered, so that it knows that somebody is there.
-        self.owed |= self.is_delta && !claims.is_empty();
-        self.held.extend(claims.into_iter().map(|(name, claim)| (name, Held::Claimed(claim))));
-    }
-
     /// Who is told of what is no more: everyone under delta; under SotW who gets the full state.
     fn removes(&self) -> bool {
         self.is_delta || self.slot.kind().is_full_state()
@@ -88,36 +74,6 @@ impl<S: Subject> Ledger<S> {
 
     fn find<'a>(&self, set: &'a ResourceSet, name: &str) -> Option<&'a Arc<S>> {
         S::find(set, self.slot, name)
-    }
-
-    fn enter(&mut self, now: Instant, turn: &Turn, is_first: bool, set: Option<&ResourceSet>) {
-        self.owed |= turn.wildcard == Some(true);
-        if turn.wildcard == Some(false) {
-            let gone = self.held.keys().chain(&self.news).chain(&self.absent);
-            let gone: Vec<_> = gone.filter(|name| !self.subscription.wants(name)).cloned().collect();
-            gone.iter().for_each(|name| self.forget(name));
-        }
-        // CS-13: under delta, who still holds the wildcard is told what has become of a name that it unsubscribed.
-        let is_told = |name: &&Arc<str>| self.is_delta || !self.subscription.wants(name);
-        let left: Vec<_> = turn.removed.iter().filter(is_told).collect();
-        left.iter().for_each(|name| self.forget(name));
-        // CS-03, CS-11: what is newly subscribed is sent whatever the client has; but not what it has just presented.
-        if !is_first {
-            turn.added.iter().chain(&turn.again).for_each(|name| self.doubt(now, name));
-        }
-        let Some(set) = set else { return };
-        if turn.wildcard == Some(true) {
-            // What was unsubscribed while it was on its way may be welcome again when it arrives.
-            for (name, subject) in &self.on_the_way {
-                let perhaps = || Held::Sent(Sent::new(now, 0, subject)).doubted();
-                self.held.entry(Arc::clone(name)).or_insert_with(perhaps);
-            }
-            self.review_all(now, set);
-        }
-        for name in left.into_iter().chain(&turn.added).chain(&turn.again) {
-            self.review(now, set, name);
-            self.note_absence(set, name);
-        }
     }
 
     /// CS-12, CS-14: a name that does not exist is told so, once. It is sent when it appears (CS-06).
@@ -134,18 +90,6 @@ impl<S: Subject> Ledger<S> {
         self.departing.remove(name);
         self.deleted.remove(name);
         self.release(name);
-    }
-
-    /// As [`forget`](Self::forget), of a name that the client wants all the same.
-    fn doubt(&mut self, now: Instant, name: &Arc<str>) {
-        let before = self.release(name);
-        self.forget(name);
-        if S::HAS_MEMBERS {
-            let on_its_way = || Some(Held::Sent(Sent::new(now, 0, self.on_the_way.get(name)?)));
-            let before = before.or_else(on_its_way);
-            let perhaps = before.map(|before| (Arc::clone(name), before.doubted()));
-            self.held.extend(perhaps);
-        }
     }
 
     fn release(&mut self, name: &Arc<str>) -> Option<Held<S>> {
@@ -171,24 +115,6 @@ impl<S: Subject> Ledger<S> {
         let names: Vec<_> = all.into_iter().map(|subject| Arc::clone(subject.name())).chain(known).collect();
         names.iter().for_each(|name| self.review(now, set, name));
     }
-
-    /// What is to be removed up to an instant; afterwards nothing is due any more.
-    fn take_removals(&mut self, remove_until: Option<Instant>, content: &mut Content) {
-        let is_due = |since: &Instant| remove_until.is_some_and(|until| *since <= until);
-        let departed = self.departing.iter().filter(|(_, since)| is_due(since)).map(|(name, _)| name.clone());
-        let departed: Vec<_> = departed.collect();
-        let names = self.subscription.names();
-        self.deleted.extend(departed.iter().filter(|name| names.contains(*name)).cloned());
-        let mut gone: Vec<_> = std::mem::take(&mut self.absent).into_iter().collect();
-        gone.extend(departed);
-        for name in &gone {
-            self.departing.remove(name);
-            let before = self.release(name);
-            S::tell_removed(name, before.as_ref(), content);
-        }
-        self.news.clear();
-        self.owed = false;
-    }
 }
 
 impl<S: Subject> Books for Ledger<S> {
@@ -197,22 +123,7 @@ impl<S: Subject> Books for Ledger<S> {
     }
 
     fn ask(&mut self, now: Instant, ask: &Ask, is_first: bool, set: Option<&ResourceSet>) -> Turn {
-        let rule = if self.slot.kind().is_full_state() { Wildcard::Known } else { Wildcard::Unknown };
-        // Names are allocated once, by whoever made the resource.
-        let known = |name: &str| set.and_then(|set| S::find(set, self.slot, name));
-        let shared =
-            |name: &str| known(name).map_or_else(|| Arc::from(name), |found| Arc::clone(found.name()));
-        let turn = match ask {
-            Ask::Whole { names, .. } => self.subscription.replace(names, rule, shared),
-            Ask::Change { subscribe, unsubscribe, .. } => {
-                self.subscription.change(subscribe, unsubscribe, rule, shared)
-            }
-        };
-        if is_first {
-            self.claim(ask);
-        }
-        self.enter(now, &turn, is_first, set);
-        turn
+        self.take_request(now, ask, is_first, set)
     }
 
     fn on_first(&mut self, now: Instant, set: &ResourceSet) {
@@ -282,45 +193,11 @@ impl<S: Subject> Books for Ledger<S> {
     }
 
     fn take_changes(&mut self, now: Instant, set: &ResourceSet, remove_until: Option<Instant>) -> Content {
-        self.responses += 1;
-        let mut content = Content::default();
-        for name in std::mem::take(&mut self.news) {
-            if let Some(subject) = S::find(set, self.slot, &name) {
-                subject.tell(self.held.get(&name), &mut content);
-                self.hold(now, subject);
-                self.on_the_way.extend(self.is_delta.then(|| (name, Arc::clone(subject))));
-            }
-        }
-        self.take_removals(remove_until, &mut content);
-        content
+        self.changes(now, set, remove_until)
     }
 
     fn take_full_state(&mut self, now: Instant, set: &ResourceSet, remove_until: Option<Instant>) -> Content {
-        self.responses += 1;
-        let mut content = Content::default();
-        self.take_removals(remove_until, &mut content);
-        let wildcard = self.subscription.is_wildcard();
-        let all = if wildcard { S::all(set, self.slot) } else { Vec::new() };
-        let named = self.subscription.names().iter().filter(|_| !wildcard);
-        let mut subjects: Vec<_> =
-            all.into_iter().chain(named.filter_map(|name| self.find(set, name))).cloned().collect();
-        let departing: Vec<_> = self.departing.keys().cloned().collect();
-        for name in departing {
-            if let Some(Held::Sent(kept)) = self.held.get(&name) {
-                subjects.push(Arc::clone(&kept.subject));
-                continue;
-            }
-            // What the client holds from an earlier stream cannot be repeated: any full response takes it away.
-            self.departing.remove(&name);
-            let before = self.release(&name);
-            S::tell_removed(&name, before.as_ref(), &mut content);
-        }
-        subjects.sort_unstable_by(|left, right| left.name().cmp(right.name()));
-        for subject in &subjects {
-            self.hold(now, subject);
-            subject.tell(None, &mut content);
-        }
-        content
+        self.full_state(now, set, remove_until)
     }
 
     fn version(&self) -> Arc<str> {

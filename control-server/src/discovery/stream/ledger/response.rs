@@ -1,0 +1,83 @@
+//! What the next response holds.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Ledger;
+use crate::discovery::stream::held::Held;
+use crate::discovery::stream::subject::{Content, Subject};
+use crate::resources::ResourceSet;
+
+impl<S: Subject> Ledger<S> {
+    /// As [`Books::take_changes`](super::Books::take_changes).
+    pub(super) fn changes(
+        &mut self,
+        now: Instant,
+        set: &ResourceSet,
+        remove_until: Option<Instant>,
+    ) -> Content {
+        self.responses += 1;
+        let mut content = Content::default();
+        for name in std::mem::take(&mut self.news) {
+            if let Some(subject) = S::find(set, self.slot, &name) {
+                subject.tell(self.held.get(&name), &mut content);
+                self.hold(now, subject);
+                self.on_the_way.extend(self.is_delta.then(|| (name, Arc::clone(subject))));
+            }
+        }
+        self.take_removals(remove_until, &mut content);
+        content
+    }
+
+    /// As [`Books::take_full_state`](super::Books::take_full_state).
+    pub(super) fn full_state(
+        &mut self,
+        now: Instant,
+        set: &ResourceSet,
+        remove_until: Option<Instant>,
+    ) -> Content {
+        self.responses += 1;
+        let mut content = Content::default();
+        self.take_removals(remove_until, &mut content);
+        let wildcard = self.subscription.is_wildcard();
+        let all = if wildcard { S::all(set, self.slot) } else { Vec::new() };
+        let named = self.subscription.names().iter().filter(|_| !wildcard);
+        let mut subjects: Vec<_> =
+            all.into_iter().chain(named.filter_map(|name| self.find(set, name))).cloned().collect();
+        let departing: Vec<_> = self.departing.keys().cloned().collect();
+        for name in departing {
+            if let Some(Held::Sent(kept)) = self.held.get(&name) {
+                subjects.push(Arc::clone(&kept.subject));
+                continue;
+            }
+            // What the client holds from an earlier stream cannot be repeated: any full response takes it away.
+            self.departing.remove(&name);
+            let before = self.release(&name);
+            S::tell_removed(&name, before.as_ref(), &mut content);
+        }
+        subjects.sort_unstable_by(|left, right| left.name().cmp(right.name()));
+        for subject in &subjects {
+            self.hold(now, subject);
+            subject.tell(None, &mut content);
+        }
+        content
+    }
+
+    /// What is to be removed up to an instant; afterwards nothing is due any more.
+    fn take_removals(&mut self, remove_until: Option<Instant>, content: &mut Content) {
+        let is_due = |since: &Instant| remove_until.is_some_and(|until| *since <= until);
+        let departed = self.departing.iter().filter(|(_, since)| is_due(since)).map(|(name, _)| name.clone());
+        let departed: Vec<_> = departed.collect();
+        let names = self.subscription.names();
+        self.deleted.extend(departed.iter().filter(|name| names.contains(*name)).cloned());
+        let mut gone: Vec<_> = std::mem::take(&mut self.absent).into_iter().collect();
+        gone.extend(departed);
+        for name in &gone {
+            self.departing.remove(name);
+            let before = self.release(name);
+            S::tell_removed(name, before.as_ref(), content);
+        }
+        self.news.clear();
+        self.owed = false;
+    }
+}
