@@ -19,6 +19,8 @@ pub struct Addresses {
     pub xds: SocketAddr,
     /// The admin API.
     pub admin: SocketAddr,
+    /// ADS with TLS, if the flags ask for it.
+    pub xds_tls: Option<SocketAddr>,
 }
 
 /// A control-server process on free loopback ports.
@@ -32,6 +34,8 @@ pub struct ControlServer {
     pub config: ConfigDir,
     /// What stands before its command.
     front: Vec<String>,
+    /// What stands after it.
+    flags: Vec<String>,
 }
 
 impl ControlServer {
@@ -48,10 +52,23 @@ impl ControlServer {
     /// # Panics
     /// When it does not start.
     pub async fn start_at(address: IpAddr, config: ConfigDir, front: &[&str]) -> Self {
+        let front = front.iter().map(|word| (*word).to_owned()).collect();
+        Self::launch(address, config, front, Vec::new()).await
+    }
+
+    /// The same on loopback with flags of its own.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_with(config: ConfigDir, flags: Vec<String>) -> Self {
+        Self::launch(Ipv4Addr::LOCALHOST.into(), config, Vec::new(), flags).await
+    }
+
+    async fn launch(address: IpAddr, config: ConfigDir, front: Vec<String>, flags: Vec<String>) -> Self {
         let any = SocketAddr::from((address, 0));
-        let front: Vec<_> = front.iter().map(|word| (*word).to_owned()).collect();
-        let (process, addresses) = launch(&config, Addresses { xds: any, admin: any }, &front).await;
-        Self { process, addresses, config, front }
+        let addresses = Addresses { xds: any, admin: any, xds_tls: None };
+        let (process, addresses) = launch(&config, addresses, &front, &flags).await;
+        Self { process, addresses, config, front, flags }
     }
 
     /// Kills it with SIGKILL.
@@ -67,7 +84,7 @@ impl ControlServer {
     /// # Panics
     /// When it does not start.
     pub async fn restart(&mut self) {
-        (self.process, _) = launch(&self.config, self.addresses, &self.front).await;
+        (self.process, _) = launch(&self.config, self.addresses, &self.front, &self.flags).await;
     }
 
     /// Starts it again where it was, although it cannot: waits for its end, and gives what it has said.
@@ -75,7 +92,7 @@ impl ControlServer {
     /// # Panics
     /// When it runs all the same.
     pub async fn fail_to_restart(&mut self) -> String {
-        self.process = spawn(&self.config, self.addresses, &self.front);
+        self.process = spawn(&self.config, self.addresses, &self.front, &self.flags);
         let status = self.process.wait().await;
         assert!(!status.success(), "it ended as if all were well:\n{}", self.process.output());
         self.process.output()
@@ -114,10 +131,15 @@ impl ControlServer {
     }
 }
 
-async fn launch(config: &ConfigDir, addresses: Addresses, front: &[String]) -> (Process, Addresses) {
+async fn launch(
+    config: &ConfigDir,
+    addresses: Addresses,
+    front: &[String],
+    flags: &[String],
+) -> (Process, Addresses) {
     let ready = config.beside(READY);
     drop(std::fs::remove_file(&ready));
-    let mut process = spawn(config, addresses, front);
+    let mut process = spawn(config, addresses, front, flags);
     let addresses = eventually("the control-server is ready", async || {
         assert!(process.is_running(), "the control-server has ended:\n{}", process.output());
         let text = std::fs::read_to_string(&ready).map_err(|_| process.output())?;
@@ -127,13 +149,14 @@ async fn launch(config: &ConfigDir, addresses: Addresses, front: &[String]) -> (
     (process, addresses)
 }
 
-fn spawn(config: &ConfigDir, addresses: Addresses, front: &[String]) -> Process {
+fn spawn(config: &ConfigDir, addresses: Addresses, front: &[String], flags: &[String]) -> Process {
     let server = workspace_binary("control-server", "control-server");
     let mut words = front.iter().map(OsString::from).chain([server.into()]);
     let mut command = Command::new(words.next().unwrap_or_default());
     command.args(words).arg("serve").arg("--config-dir").arg(config.path());
     command.arg("--data-dir").arg(config.beside("data")).arg("--ready-file").arg(config.beside(READY));
     command.args(["--xds", &addresses.xds.to_string(), "--admin", &addresses.admin.to_string()]);
+    command.args(flags);
     Process::start("control-server", command)
 }
 

@@ -4,6 +4,7 @@
 
 pub mod ads;
 mod binary;
+pub mod certificates;
 pub mod client_process;
 mod config_dir;
 mod control_server;

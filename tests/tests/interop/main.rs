@@ -18,4 +18,5 @@ macro_rules! for_each {
 mod client;
 mod envoy;
 mod grpc;
+mod secured;
 mod servers;
