@@ -7,6 +7,7 @@ mod client_status;
 mod configuration;
 mod failures;
 mod incremental;
+mod load_reports;
 mod readme;
 mod routing;
 mod scale;
