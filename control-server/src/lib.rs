@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod cli;
+mod clock;
 pub mod connection;
 pub mod discovery;
 mod finding;

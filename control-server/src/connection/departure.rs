@@ -72,10 +72,7 @@ impl Departure {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn now() -> Instant {
-        tokio::time::Instant::now().into_std()
-    }
+    use crate::clock::now;
 
     #[tokio::test(start_paused = true)]
     async fn first_due_then_overdue() {

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use envoy_types::pb::envoy::config::core::v3::{Locality, Node, node::UserAgentVersionType};
 
+pub(super) use crate::clock::now;
 use crate::connection::{Connection, Identity};
 
 use super::cache::ResourceCache;
@@ -168,9 +169,4 @@ fn user_agent_version(node: &Node) -> String {
             .unwrap_or_default(),
         None => String::new(),
     }
-}
-
-/// The driver's clock: virtual in tests.
-pub(super) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::clock::now;
 
 use super::ledger::{Full, Ledger};
 use super::report::Report;
@@ -61,9 +63,4 @@ impl Drop for Reporting {
     fn drop(&mut self) {
         self.reports.lock().on_end(now(), self.id);
     }
-}
-
-/// The driver's clock: virtual in tests.
-pub(super) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }

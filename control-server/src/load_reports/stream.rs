@@ -9,6 +9,7 @@ use envoy_types::pb::google::protobuf;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
+use crate::clock::now;
 use crate::connection::{Connection, Departure};
 use crate::discovery::{Drain, ResourceCache};
 use crate::metrics::Metrics;
@@ -16,7 +17,7 @@ use crate::resources::{ResourceKind, ResourceSet};
 
 use super::limits::MAX_NAME;
 use super::report::Report;
-use super::reports::{Reporting, now};
+use super::reports::Reporting;
 
 /// Everything that one stream needs from the server.
 #[derive(Debug)]

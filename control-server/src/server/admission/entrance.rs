@@ -6,6 +6,7 @@ use std::time::Duration;
 use rand::RngExt as _;
 use tonic::Status;
 
+use crate::clock::now;
 use crate::metrics::{Metrics, Refused};
 use crate::server::options::StreamLimits;
 
@@ -38,7 +39,7 @@ impl Entrance {
     /// # Errors
     /// The limit that has been reached, after a while.
     pub(super) async fn enter(&self) -> Result<Permit, Status> {
-        let verdict = lock(&self.gate).arrive(tokio::time::Instant::now().into_std());
+        let verdict = lock(&self.gate).arrive(now());
         match verdict {
             Verdict::Enter => Ok(self.permit()),
             Verdict::Wait(wait) => {

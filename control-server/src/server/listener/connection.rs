@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tonic::codegen::Service as _;
 use tonic::service::Routes;
 
+use crate::clock::now;
 use crate::connection::{Connection, Departing};
 use crate::metrics::Metrics;
 use crate::server::tls::Tls;
@@ -133,7 +134,7 @@ impl Life {
             () = aged => {
                 let grace = max_age.map(|max| max.grace).unwrap_or_default();
                 self.metrics.connection_aged();
-                self.departing.begin(tokio::time::Instant::now().into_std(), grace);
+                self.departing.begin(now(), grace);
                 Some(grace + LAST_WORDS)
             }
         }
