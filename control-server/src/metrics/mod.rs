@@ -4,7 +4,7 @@ mod admission;
 mod load;
 mod tls;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -44,6 +44,8 @@ struct Inner {
     load: LoadMetrics,
     tls: TlsMetrics,
     gauges: Gauges,
+    /// Held from the first gauge to the end of the text: a gauge by label is emptied and filled again.
+    writing: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -124,6 +126,7 @@ impl Default for Metrics {
                 load,
                 tls,
                 gauges,
+                writing: Mutex::default(),
             }),
         }
     }
@@ -148,11 +151,12 @@ impl Metrics {
         self.inner.nacks.get_or_create(&type_label(kind)).inc();
     }
 
-    /// All metrics as OpenMetrics text.
+    /// All metrics as OpenMetrics text. One text is written at a time.
     ///
     /// # Errors
     /// Only if the text cannot be written.
     pub fn text(&self, reading: &Reading<'_>) -> Result<String, std::fmt::Error> {
+        let _writing = self.inner.writing.lock().unwrap_or_else(PoisonError::into_inner);
         self.inner.gauges.set(reading);
         self.inner.load.set(reading.load);
         let mut text = String::new();
@@ -221,3 +225,57 @@ fn count(number: usize) -> i64 {
 
 /// Seconds.
 const LATENCY_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::load_reports::{ClusterLoad, Rates};
+    use crate::state::ObjectStatus;
+
+    /// Figures of one cluster under two EDS services, which are added up.
+    fn load() -> LoadList {
+        let cluster = |index: usize, service: &str| ClusterLoad {
+            cluster: format!("c{index}"),
+            service: service.to_owned(),
+            reporters: 1,
+            rates: Rates { success_per_second: 1.0, in_progress: 1, ..Rates::default() },
+            dropped_per_second: 0.0,
+            drops: BTreeMap::new(),
+            localities: vec![],
+            by_reporter: None,
+        };
+        let clusters = (0..50).flat_map(|index| ["", "other"].map(|service| cluster(index, service)));
+        LoadList { interval_seconds: 10.0, reporters: 1, clusters: clusters.collect() }
+    }
+
+    #[test]
+    fn readers_at_the_same_time_see_the_same_figures() {
+        let (metrics, load, resources) = (Metrics::default(), load(), ResourceSet::default());
+        let object = ObjectStatus {
+            kind: "ServiceEntry".to_owned(),
+            namespace: String::new(),
+            name: String::new(),
+            file: String::new(),
+            line: 1,
+            stale: false,
+        };
+        let state = PipelineState { objects: vec![object; 50], ..PipelineState::default() };
+        let text = || {
+            let reading = Reading { clients: &[], state: &state, resources: &resources, load: &load };
+            let text = metrics.text(&reading).unwrap();
+            let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+            lines.sort_unstable();
+            lines
+        };
+        let alone = text();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    (0..50).for_each(|_| assert!(text() == alone, "not the figures that one reader sees"))
+                });
+            }
+        });
+    }
+}
