@@ -1,5 +1,6 @@
 //! Follows the files.
 
+use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,8 +77,8 @@ impl Reloader {
                 result
             }
             Err(error) => {
-                // Told once, however often the files are looked at.
-                let text = error.to_string();
+                // Told once, however often the files are looked at; another cause is another fault.
+                let text = with_causes(&error);
                 if self.seen.as_ref().err() == Some(&text) {
                     return;
                 }
@@ -89,7 +90,7 @@ impl Reloader {
             Ok(material) => self.take(material),
             Err(error) => {
                 self.metrics.tls_reloaded(Reload::Failed);
-                let error: &dyn std::error::Error = &error;
+                let error: &dyn Error = &error;
                 tracing::warn!(error, "the TLS files are broken; what was last good of them stays in use");
             }
         }
@@ -110,6 +111,11 @@ impl Reloader {
         };
         [certificate.as_path(), key].into_iter().chain(client_ca).collect()
     }
+}
+
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// How often the files are looked at without a hint that they changed.

@@ -8,7 +8,7 @@ use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Reading};
 use crate::server::options::{ClientAuth, TlsOptions};
 
 use super::{Reloader, Tls, TlsError};
@@ -55,6 +55,15 @@ fn pair() -> (String, String) {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
     (certificate.pem(), key.serialize_pem())
+}
+
+/// How often a change was not used.
+fn failures(metrics: &Metrics) -> usize {
+    let (state, resources, load) = Default::default();
+    let reading = Reading { clients: &[], state: &state, resources: &resources, load: &load };
+    let text = metrics.text(&reading).unwrap();
+    let line = text.lines().find(|line| line.contains("tls_reloads_total{result=\"failed\"}")).unwrap();
+    line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
 fn is_same(left: &Arc<ServerConfig>, right: &Arc<ServerConfig>) -> bool {
@@ -120,6 +129,21 @@ async fn broken_files_leave_what_was_last_good() {
     files.write("key", &key);
     reloader.look().await;
     assert!(!is_same(&second, &tls.config()));
+}
+
+#[tokio::test]
+async fn a_fault_is_told_once_and_again_with_another_cause() {
+    let files = Files::good();
+    let metrics = Metrics::default();
+    let (mut reloader, _tls) = Reloader::start(files.options(), metrics.clone()).await.unwrap();
+    std::fs::remove_file(files.path("key")).unwrap();
+    reloader.look().await;
+    reloader.look().await;
+    assert_eq!(failures(&metrics), 1);
+    std::fs::create_dir(files.path("key")).unwrap();
+    reloader.look().await;
+    reloader.look().await;
+    assert_eq!(failures(&metrics), 2, "cannot be read as before, but for another reason");
 }
 
 #[tokio::test]
