@@ -1,4 +1,4 @@
-//! Why the server does not start.
+//! Why the server does not start, or does not go on.
 
 use std::io;
 use std::net::SocketAddr;
@@ -41,5 +41,33 @@ pub enum StartError {
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+}
+
+/// Why a server that ran cannot go on. A new start is the remedy: what it serves would only become old.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A listener has ended. The log says why before.
+    #[error("the {listener} listener has ended; start the control server again")]
+    ListenerEnded {
+        /// What it serves.
+        listener: &'static str,
+    },
+    /// A task in the background has ended, which it never should.
+    #[error("the background task {task:?} has ended, which is a bug; start the control server again")]
+    BackgroundEnded {
+        /// What it did.
+        task: &'static str,
+    },
+    /// A task in the background has panicked.
+    #[error(
+        "the background task {task:?} has panicked, which is a bug; start the control server again: {reason}"
+    )]
+    BackgroundPanicked {
+        /// What it did.
+        task: &'static str,
+        /// Its last words.
+        reason: String,
     },
 }

@@ -6,6 +6,7 @@
 //! ```
 
 mod admission;
+mod background;
 mod error;
 mod listener;
 mod options;
@@ -26,7 +27,7 @@ use crate::load_reports::{LoadReporting, LoadReports};
 use crate::metrics::Metrics;
 use crate::pipeline::{self, Pipeline};
 
-pub use error::StartError;
+pub use error::{RunError, StartError};
 pub use options::{ClientAuth, Options, StreamLimits, TlsOptions};
 pub use running::Running;
 pub use tls::{TlsError, TlsFile};
@@ -103,10 +104,10 @@ impl ControlServer {
             metrics: metrics.clone(),
         };
         let mut tasks = running::Tasks::default();
-        tasks.background.spawn(follow);
+        tasks.background.spawn("following the configuration", follow);
         tasks.xds.spawn(listener(xds, None).run(stopping.clone()));
         if let Some((socket, (reloader, tls))) = secured {
-            tasks.background.spawn(reloader.run());
+            tasks.background.spawn("following the TLS files", reloader.run());
             tasks.xds.spawn(listener(socket, Some(tls)).run(stopping));
         }
         tasks.admin.spawn(serve_admin(admin, state));

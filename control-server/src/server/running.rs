@@ -9,6 +9,8 @@ use tokio::task::JoinSet;
 use crate::discovery::{Drain, Registry};
 use crate::pipeline::Pipeline;
 
+use super::background::Background;
+use super::error::RunError;
 use super::ready_file::ReadyFile;
 
 /// A server that listens. Dropping it ends everything at once; [`drain`](Self::drain) ends it in order.
@@ -38,7 +40,7 @@ pub(super) struct Addresses {
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
     /// What keeps the rest current; never ends.
-    pub(super) background: JoinSet<()>,
+    pub(super) background: Background,
     /// The xDS listeners; each ends once it was told to stop and its connections have ended.
     pub(super) xds: JoinSet<()>,
     pub(super) admin: JoinSet<()>,
@@ -81,11 +83,12 @@ impl Running {
         &self.registry
     }
 
-    /// Resolves when a listener has failed; never otherwise.
-    pub async fn failed(&mut self) {
+    /// Resolves when a listener or a task in the background has ended; never otherwise.
+    pub async fn failed(&mut self) -> RunError {
         tokio::select! {
-            _ = self.tasks.xds.join_next() => {}
-            _ = self.tasks.admin.join_next() => {}
+            _ = self.tasks.xds.join_next() => RunError::ListenerEnded { listener: "xDS" },
+            _ = self.tasks.admin.join_next() => RunError::ListenerEnded { listener: "admin" },
+            error = self.tasks.background.ended() => error,
         }
     }
 
@@ -118,3 +121,23 @@ impl Drop for Running {
 
 /// Hundred clients a second come back somewhere else.
 const STREAM_SPACING: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_in_the_background_that_ends_is_a_failure() {
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let addresses = Addresses { xds: nowhere, xds_tls: None, admin: nowhere };
+        let mut tasks = Tasks::default();
+        tasks.xds.spawn(std::future::pending());
+        tasks.admin.spawn(std::future::pending());
+        tasks.background.spawn("a task", std::future::ready(()));
+        let parts = (Drain::default(), Registry::default());
+        let mut running =
+            Running::new(addresses, tasks, watch::Sender::new(false), parts, Duration::ZERO, None);
+        let error = running.failed().await;
+        assert!(matches!(error, RunError::BackgroundEnded { task: "a task" }), "{error}");
+    }
+}

@@ -52,7 +52,10 @@ fn execute(serve: Serve) -> Result<ExitCode, Failure> {
 async fn until_the_end(mut running: Running, signals: &mut Signals) -> ExitCode {
     let name = tokio::select! {
         name = signals.next() => name,
-        () = running.failed() => return ExitCode::FAILURE,
+        error = running.failed() => {
+            tracing::error!(%error, "cannot go on");
+            return ExitCode::FAILURE;
+        }
     };
     tracing::info!(signal = name, "stopping; once more ends at once");
     tokio::select! {
