@@ -42,7 +42,7 @@ impl Ledger {
     /// Takes a report in the place of the client's last one.
     ///
     /// # Errors
-    /// When all clients together say too much; then the client has no report at all.
+    /// When all clients together say too much; then the client's last one goes on counting until it is too old.
     pub(super) fn on_report(
         &mut self,
         now: Instant,
@@ -51,12 +51,12 @@ impl Ledger {
         report: Report,
     ) -> Result<(), Full> {
         self.expire(now);
-        self.remove(id);
-        let entries = report.entries();
-        if self.entries + entries > MAX_ENTRIES {
+        let last = self.reporters.get(&id).map_or(0, |reporter| reporter.report.entries());
+        let entries = self.entries - last + report.entries();
+        if entries > MAX_ENTRIES {
             return Err(Full);
         }
-        self.entries += entries;
+        self.entries = entries;
         let node_id = node_id.clone();
         self.reporters.insert(id, Reporter { node_id, received: now, report, has_left: false });
         Ok(())

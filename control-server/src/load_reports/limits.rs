@@ -10,7 +10,10 @@ pub(super) const MAX_METRICS: usize = 32;
 pub(super) const MAX_CATEGORIES: usize = 32;
 /// Bytes of the name of a locality, a metric, a category or a service.
 pub(super) const MAX_NAME: usize = 256;
-/// Localities, metrics and categories of all clients together.
+/// Clusters, localities, metrics and categories of one report: a stream's share of [`MAX_ENTRIES`]. Room for 500 clusters
+/// with three localities of ten metrics each.
+pub(super) const MAX_REPORT_ENTRIES: usize = 20_000;
+/// Clusters, localities, metrics and categories of all clients together.
 pub(super) const MAX_ENTRIES: usize = 500_000;
 /// Bytes of one report on the wire.
 pub(super) const MAX_REPORT_BYTES: usize = 4 << 20;

@@ -9,7 +9,8 @@
 //!   load.
 //! - A client that has left counts for one interval more, in which it may report again over another stream; one that is
 //!   silent for three.
-//! - Only clusters that are served are kept, and of everything else only so much: no client makes the server grow.
+//! - Only clusters that are served are kept, and of everything else only so much: no client makes the server grow, and none
+//!   takes the room of all others.
 //! - `Ledger` never reads a clock; whoever has one tells the time.
 
 mod ledger;

@@ -1,6 +1,7 @@
 //! One report of one client: from the message to rates, within limits. Pure.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,9 @@ use envoy_types::pb::envoy::config::endpoint::v3::{
     ClusterStats, EndpointLoadMetricStats, UnnamedEndpointLoadMetricStats, UpstreamLocalityStats,
 };
 
-use super::limits::{MAX_CATEGORIES, MAX_CLUSTERS, MAX_LOCALITIES, MAX_METRICS, MAX_NAME};
+use super::limits::{
+    MAX_CATEGORIES, MAX_CLUSTERS, MAX_LOCALITIES, MAX_METRICS, MAX_NAME, MAX_REPORT_ENTRIES,
+};
 use super::load::{Drops, Load, Mean};
 
 /// What one client says of one interval.
@@ -18,7 +21,12 @@ pub(super) struct Report {
     pub(super) clusters: BTreeMap<ClusterKey, Cluster>,
     /// What was left out: over a limit, senseless, or of a cluster that is not served.
     pub(super) ignored: usize,
+    entries: Entries,
 }
+
+/// What a report takes to keep: its clusters, localities, metrics and categories.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Entries(usize);
 
 /// A cluster, and the EDS service that its endpoints came under; empty if that is the cluster's name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,54 +53,70 @@ impl Report {
     ) -> Self {
         let mut report = Self::default();
         for stats in stats {
-            match report.slot(&stats, &served) {
-                Some(key) => {
-                    let cluster = report.clusters.entry(key).or_default();
-                    report.ignored += cluster.add(stats, elapsed);
-                }
-                None => report.ignored += 1,
+            let Self { clusters, ignored, entries } = &mut report;
+            match cluster_key(&stats, &served).and_then(|key| entries.slot(clusters, key, MAX_CLUSTERS)) {
+                Some(cluster) => *ignored += cluster.add(stats, elapsed, entries),
+                None => *ignored += 1,
             }
         }
         report
     }
 
-    fn slot(&self, stats: &ClusterStats, served: impl Fn(&str) -> Option<Arc<str>>) -> Option<ClusterKey> {
-        let cluster = served(&stats.cluster_name)?;
-        let service = match stats.cluster_service_name.as_str() {
-            service if *service == *cluster => Arc::from(""),
-            service if service.len() > MAX_NAME => return None,
-            service => Arc::from(service),
-        };
-        let key = ClusterKey { cluster, service };
-        (self.clusters.len() < MAX_CLUSTERS || self.clusters.contains_key(&key)).then_some(key)
+    /// What it takes to keep it; at most [`MAX_REPORT_ENTRIES`].
+    pub(super) fn entries(&self) -> usize {
+        self.entries.0
+    }
+}
+
+impl Entries {
+    /// The value under a key, unless there are too many of them.
+    fn slot<'a, K: Ord, T: Default>(
+        &mut self,
+        map: &'a mut BTreeMap<K, T>,
+        key: K,
+        limit: usize,
+    ) -> Option<&'a mut T> {
+        let has_room = map.len() < limit && self.0 < MAX_REPORT_ENTRIES;
+        match map.entry(key) {
+            Entry::Occupied(found) => Some(found.into_mut()),
+            Entry::Vacant(free) if has_room => {
+                self.0 += 1;
+                Some(free.insert(T::default()))
+            }
+            Entry::Vacant(_) => None,
+        }
     }
 
-    /// What it takes to keep it.
-    pub(super) fn entries(&self) -> usize {
-        let entries = |cluster: &Cluster| {
-            let metrics = cluster.localities.values().map(|load| 1 + load.metrics.len());
-            1 + cluster.drops.categories.len() + metrics.sum::<usize>()
-        };
-        self.clusters.values().map(entries).sum()
+    /// The value under a name, unless there are too many names or this one is too long.
+    fn named<'a, T: Default>(
+        &mut self,
+        map: &'a mut BTreeMap<Arc<str>, T>,
+        name: &str,
+        limit: usize,
+    ) -> Option<&'a mut T> {
+        if name.len() > MAX_NAME {
+            return None;
+        }
+        self.slot(map, name.into(), limit)
     }
 }
 
 impl Cluster {
     /// Adds what is within limits; returns how much was not.
-    fn add(&mut self, stats: ClusterStats, elapsed: Duration) -> usize {
+    fn add(&mut self, stats: ClusterStats, elapsed: Duration, entries: &mut Entries) -> usize {
         let seconds = interval(&stats, elapsed).as_secs_f64();
         let mut ignored = 0;
         self.drops.total += rate(stats.total_dropped_requests, seconds);
         for dropped in stats.dropped_requests {
-            match slot(&mut self.drops.categories, &dropped.category, MAX_CATEGORIES) {
+            match entries.named(&mut self.drops.categories, &dropped.category, MAX_CATEGORIES) {
                 Some(category) => *category += rate(dropped.dropped_count, seconds),
                 None => ignored += 1,
             }
         }
         for stats in stats.upstream_locality_stats {
             let name = stats.locality.as_ref().map(locality_name).unwrap_or_default();
-            match slot(&mut self.localities, &name, MAX_LOCALITIES) {
-                Some(load) => ignored += add_locality(load, stats, seconds),
+            match entries.named(&mut self.localities, &name, MAX_LOCALITIES) {
+                Some(load) => ignored += add_locality(load, stats, seconds, entries),
                 None => ignored += 1,
             }
         }
@@ -100,7 +124,18 @@ impl Cluster {
     }
 }
 
-fn add_locality(load: &mut Load, stats: UpstreamLocalityStats, seconds: f64) -> usize {
+/// `None` for a cluster that is not served, and for a service with too long a name.
+fn cluster_key(stats: &ClusterStats, served: impl Fn(&str) -> Option<Arc<str>>) -> Option<ClusterKey> {
+    let cluster = served(&stats.cluster_name)?;
+    let service = match stats.cluster_service_name.as_str() {
+        service if *service == *cluster => Arc::from(""),
+        service if service.len() > MAX_NAME => return None,
+        service => Arc::from(service),
+    };
+    Some(ClusterKey { cluster, service })
+}
+
+fn add_locality(load: &mut Load, stats: UpstreamLocalityStats, seconds: f64, entries: &mut Entries) -> usize {
     load.success += rate(stats.total_successful_requests, seconds);
     load.error += rate(stats.total_error_requests, seconds);
     load.issued += rate(stats.total_issued_requests, seconds);
@@ -114,7 +149,7 @@ fn add_locality(load: &mut Load, stats: UpstreamLocalityStats, seconds: f64) -> 
     let mut ignored = 0;
     for stats in unnamed.chain(stats.load_metric_stats) {
         let mean = Mean { calls: stats.num_requests_finished_with_metric, total: stats.total_metric_value };
-        match slot(&mut load.metrics, &stats.metric_name, MAX_METRICS) {
+        match entries.named(&mut load.metrics, &stats.metric_name, MAX_METRICS) {
             Some(found) if mean.total.is_finite() => found.add(mean),
             _ => ignored += 1,
         }
@@ -128,17 +163,6 @@ fn named(name: &str, stats: &UnnamedEndpointLoadMetricStats) -> EndpointLoadMetr
         num_requests_finished_with_metric: stats.num_requests_finished_with_metric,
         total_metric_value: stats.total_metric_value,
     }
-}
-
-/// The value under a name, unless there are too many names or this one is too long.
-fn slot<'a, T: Default>(map: &'a mut BTreeMap<Arc<str>, T>, name: &str, limit: usize) -> Option<&'a mut T> {
-    if !map.contains_key(name) {
-        if map.len() >= limit || name.len() > MAX_NAME {
-            return None;
-        }
-        map.insert(name.into(), T::default());
-    }
-    map.get_mut(name)
 }
 
 /// What the client has measured (TR-66), or how long we have waited if it says nothing sensible.

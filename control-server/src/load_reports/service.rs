@@ -58,6 +58,7 @@ impl LoadReportingService for LoadReporting {
             cache: self.cache.clone(),
             drain: self.drain.clone(),
             metrics: self.metrics.clone(),
+            is_told_full: false,
         };
         tokio::spawn(stream.run(request.into_inner(), sender));
         Ok(Response::new(ReceiverStream::new(receiver)))

@@ -15,7 +15,7 @@ use crate::discovery::{Drain, ResourceCache};
 use crate::metrics::Metrics;
 use crate::resources::{ResourceKind, ResourceSet};
 
-use super::limits::MAX_NAME;
+use super::limits::{MAX_ENTRIES, MAX_NAME};
 use super::report::Report;
 use super::reports::Reporting;
 
@@ -28,6 +28,8 @@ pub(super) struct Stream {
     pub(super) cache: ResourceCache,
     pub(super) drain: Drain,
     pub(super) metrics: Metrics,
+    /// Told once, however many reports find no room.
+    pub(super) is_told_full: bool,
 }
 
 type Outbound = mpsc::Sender<Result<LoadStatsResponse, Status>>;
@@ -101,7 +103,7 @@ impl Stream {
     }
 
     /// Takes a report; returns when.
-    fn take(&self, node_id: &Arc<str>, last: Instant, request: LoadStatsRequest) -> Instant {
+    fn take(&mut self, node_id: &Arc<str>, last: Instant, request: LoadStatsRequest) -> Instant {
         let now = now();
         let snapshot = self.cache.latest();
         let served = |name: &str| snapshot.as_ref().and_then(|snapshot| served(&snapshot.set, name));
@@ -109,10 +111,13 @@ impl Stream {
         self.metrics.load_reported(report.ignored);
         if self.reporting.take(node_id, report).is_err() {
             self.metrics.load_refused();
-            tracing::warn!(
-                node = &**node_id,
-                "no room for a load report: clients report too many localities and metrics"
-            );
+            if !std::mem::replace(&mut self.is_told_full, true) {
+                tracing::warn!(
+                    node = &**node_id,
+                    limit = MAX_ENTRIES,
+                    "no room for a load report: clients report too many clusters, localities and metrics"
+                );
+            }
         }
         now
     }

@@ -11,7 +11,9 @@ use envoy_types::pb::envoy::config::endpoint::v3::{
 use envoy_types::pb::google::protobuf;
 
 use super::ledger::{Full, Ledger};
-use super::limits::{MAX_CATEGORIES, MAX_CLUSTERS, MAX_ENTRIES, MAX_LOCALITIES, MAX_METRICS, MAX_NAME};
+use super::limits::{
+    MAX_CATEGORIES, MAX_CLUSTERS, MAX_ENTRIES, MAX_LOCALITIES, MAX_METRICS, MAX_NAME, MAX_REPORT_ENTRIES,
+};
 use super::report::Report;
 use super::status::LoadList;
 
@@ -230,24 +232,47 @@ fn no_client_makes_the_server_grow() {
     }
 }
 
+/// Made-up EDS services of a cluster that is served, with as many localities each as are kept.
+fn large(services: usize) -> Vec<ClusterStats> {
+    let zones: Vec<_> = (0..MAX_LOCALITIES).map(|index| calls(&index.to_string(), [10; 4])).collect();
+    let service = |index: usize| ClusterStats {
+        cluster_service_name: index.to_string(),
+        ..stats("s", 10, zones.clone())
+    };
+    (0..services).map(service).collect()
+}
+
+#[test]
+fn no_client_takes_the_room_of_all_others() {
+    let (services, each) = (MAX_ENTRIES / (1 + MAX_LOCALITIES), 1 + MAX_LOCALITIES);
+    let report = read(large(services));
+    assert_eq!(report.entries(), MAX_REPORT_ENTRIES);
+    assert!(report.ignored >= services - MAX_REPORT_ENTRIES / each - 1, "{}", report.ignored);
+    let mut scene = Scene::new();
+    scene.ledger.on_report(scene.now, 1, &Arc::from("greedy"), report).unwrap();
+    scene.report(2, vec![stats("s2", 10, vec![calls("", [100, 0, 0, 0])])]);
+    assert_eq!(scene.list(Some("s2")).clusters[0].rates.success_per_second, 10.0);
+    assert_eq!(scene.list(None).reporters, 2);
+}
+
 #[test]
 fn all_clients_together_have_so_much_room() {
     let mut scene = Scene::new();
-    let large = || {
-        let zones = (0..MAX_LOCALITIES).map(|index| calls(&index.to_string(), [1; 4])).collect();
-        let service = |index: usize| ClusterStats {
-            cluster_service_name: index.to_string(),
-            ..stats("s", 10, Vec::clone(&zones))
-        };
-        read((0..1000).map(service).collect())
-    };
+    let large = || read(large(1000));
     let node = Arc::from("node");
     let fitting = u64::try_from(MAX_ENTRIES / large().entries()).unwrap();
-    for id in 0..fitting {
+    for id in [0, fitting + 1] {
+        scene.report(id, vec![stats("s2", 10, vec![calls("", [50, 0, 0, 0])])]);
+    }
+    for id in 1..fitting {
         scene.ledger.on_report(scene.now, id, &node, large()).unwrap();
     }
-    assert_eq!(scene.ledger.on_report(scene.now, fitting, &node, large()), Err(Full));
-    scene.ledger.on_report(scene.now, 0, &node, large()).unwrap();
+    for id in [0, fitting] {
+        assert_eq!(scene.ledger.on_report(scene.now, id, &node, large()), Err(Full));
+    }
+    let kept = scene.list(Some("s2"));
+    assert_eq!(kept.clusters[0].rates.success_per_second, 10.0, "a report without room leaves the last one");
+    scene.ledger.on_report(scene.now, 1, &node, large()).unwrap();
     scene.now += 3 * INTERVAL;
     scene.ledger.on_report(scene.now, fitting, &node, large()).unwrap();
     assert_eq!(scene.list(None).reporters, 1);
