@@ -7,6 +7,7 @@ pub mod meshctl;
 mod output;
 pub mod serve;
 mod table;
+mod text;
 
 use error::Failure;
 use output::Output;

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use super::text::escaped;
+
 /// How a piece of text looks on a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
@@ -11,6 +13,9 @@ pub(super) enum Style {
     Uncertain,
     Bad,
 }
+
+/// A piece of a line.
+pub(super) type Span = (Style, String);
 
 /// Standard output for results, standard error for everything else. A closed pipe is no error.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +29,7 @@ impl Output {
         Self { colour: io::stdout().is_terminal() && !no_color() }
     }
 
-    pub(super) fn style(self, style: Style, text: &str) -> String {
+    fn style(self, style: Style, text: &str) -> String {
         let code = match style {
             Style::Plain => return text.to_owned(),
             Style::Bold => "1",
@@ -35,23 +40,38 @@ impl Output {
         if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
-    /// A line of the result.
+    /// A line of the result. What a terminal would obey in it is shown instead.
     pub(super) fn line(self, text: &str) {
-        let _ = writeln!(io::stdout(), "{text}");
+        self.spans(&[(Style::Plain, text.to_owned())]);
+    }
+
+    /// The same, in pieces.
+    pub(super) fn spans(self, spans: &[Span]) {
+        self.write(&self.painted(spans));
+    }
+
+    fn painted(self, spans: &[Span]) -> String {
+        spans.iter().map(|(style, text)| self.style(*style, &escaped(text))).collect()
     }
 
     /// The result as indented JSON.
     pub(super) fn json(self, value: &impl serde::Serialize) {
         match serde_json::to_string_pretty(value) {
-            Ok(text) => self.line(&text),
+            Ok(text) => self.write(&text),
             Err(error) => note(&format!("error: {error}")),
         }
     }
+
+    fn write(self, text: &str) {
+        let _ = writeln!(io::stdout(), "{text}");
+    }
 }
 
-/// A line beside the result.
+/// Lines beside the result.
 pub(super) fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    for line in text.split('\n') {
+        let _ = writeln!(io::stderr(), "{}", escaped(line));
+    }
 }
 
 /// `1 error`, `2 errors`.
@@ -62,4 +82,19 @@ pub(super) fn count(number: usize, noun: &str) -> String {
 /// Whether the user wants no colour (no-color.org).
 pub(super) fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_ours_alone() {
+        let spans =
+            [(Style::Bad, "refused\u{1b}[0m".to_owned()), (Style::Plain, " \u{1b}]0;x\u{7}".to_owned())];
+        let plain = Output { colour: false }.painted(&spans);
+        assert_eq!(plain, "refused\\u{1b}[0m \\u{1b}]0;x\\u{7}");
+        let coloured = Output { colour: true }.painted(&spans);
+        assert_eq!(coloured, "\u{1b}[31mrefused\\u{1b}[0m\u{1b}[0m \\u{1b}]0;x\\u{7}");
+    }
 }

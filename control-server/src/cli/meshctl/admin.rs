@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::admin::ErrorBody;
 use crate::cli::Failure;
 use crate::cli::error::with_causes;
+use crate::cli::text::{MAX_REMARK, clipped};
 
 /// A client of one control server's admin API.
 #[derive(Debug)]
@@ -47,6 +48,7 @@ impl AdminClient {
         if status != StatusCode::OK {
             let reason =
                 serde_json::from_slice::<ErrorBody>(&body).map(|body| body.message).unwrap_or_default();
+            let reason = clipped(&reason, MAX_REMARK);
             return Err(Failure::new(format!("{} answers {path} with {status}: {reason}", self.address)));
         }
         serde_json::from_slice(&body).map_err(|error| {

@@ -6,7 +6,8 @@ use clap::Args;
 
 use crate::cli::duration::short;
 use crate::cli::output::Style;
-use crate::cli::table::Table;
+use crate::cli::table::{MAX_CELL, Table};
+use crate::cli::text::{MAX_REMARK, clipped};
 use crate::cli::{Failure, Output};
 use crate::load_reports::{ClusterLoad, LoadList, LocalityLoad, Rates};
 
@@ -59,7 +60,7 @@ fn print(list: &LoadList, output: Output) {
             table.row(row([String::new(), one.locality.clone(), String::new()], &one.rates, None));
         }
     }
-    table.lines(output).iter().for_each(|line| output.line(line));
+    table.print(output);
     for cluster in &list.clusters {
         remarks(cluster).iter().for_each(|line| output.line(line));
         if let Some(reporters) = cluster.by_reporter.as_deref().filter(|reporters| !reporters.is_empty()) {
@@ -70,7 +71,7 @@ fn print(list: &LoadList, output: Output) {
                 let cells = [one.id.to_string(), one.node_id.clone(), short(one.age_seconds)];
                 table.row(row(cells, &one.rates, Some(one.dropped_per_second)));
             }
-            table.lines(output).iter().for_each(|line| output.line(line));
+            table.print(output);
         }
     }
 }
@@ -88,10 +89,11 @@ fn row(names: [String; 3], rates: &Rates, dropped: Option<f64>) -> Vec<(Style, S
 /// Why calls were dropped, and what endpoints say of themselves.
 fn remarks(cluster: &ClusterLoad) -> Vec<String> {
     let list = |found: &std::collections::BTreeMap<String, f64>| {
-        found.iter().map(|(name, value)| format!("{name} {}", number(*value))).collect::<Vec<_>>().join(", ")
+        let pairs: Vec<_> = found.iter().map(|(name, value)| format!("{name} {}", number(*value))).collect();
+        clipped(&pairs.join(", "), MAX_REMARK)
     };
     let metrics = |one: &LocalityLoad| {
-        let place = if one.locality.is_empty() { "endpoints" } else { &one.locality };
+        let place = if one.locality.is_empty() { "endpoints" } else { &clipped(&one.locality, MAX_CELL) };
         (!one.metrics.is_empty())
             .then(|| format!("{}: {place} report {}", cluster.cluster, list(&one.metrics)))
     };

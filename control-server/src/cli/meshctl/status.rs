@@ -56,7 +56,7 @@ fn print(answer: &Answer, output: Output) {
         clients.connected, clients.synced, clients.pending, clients.nacked
     );
     row("clients", style, text);
-    table.lines(output).iter().for_each(|line| output.line(line));
+    table.print(output);
     if !config.diagnostics.is_empty() {
         output.line("");
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::cli::output::Style;
+use crate::cli::output::{Span, Style};
 use crate::cli::{Failure, Output, output};
 use crate::pipeline::{self, Input};
 use crate::state::{Diagnostic, Severity};
@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Fai
     let errors = diagnostics.iter().filter(|found| found.severity == Severity::Error).count();
     match arguments.output {
         Format::Json => output.json(&diagnostics),
-        Format::Table => diagnostics.iter().for_each(|found| output.line(&line(found, output))),
+        Format::Table => diagnostics.iter().for_each(|found| output.spans(&line(found))),
     }
     let warnings = diagnostics.len() - errors;
     output::note(&format!("{}, {}", output::count(errors, "error"), output::count(warnings, "warning")));
@@ -44,10 +44,18 @@ fn input(path: &Path) -> Result<Input, Failure> {
 }
 
 /// As compilers print it, the severity in colour.
-fn line(found: &Diagnostic, output: Output) -> String {
-    let (plain, style) = match found.severity {
+fn line(found: &Diagnostic) -> Vec<Span> {
+    let (severity, style) = match found.severity {
         Severity::Error => ("error:", Style::Bad),
         Severity::Warning => ("warning:", Style::Uncertain),
     };
-    found.to_string().replacen(plain, &output.style(style, plain), 1)
+    let text = found.to_string();
+    match text.split_once(severity) {
+        Some((place, message)) => vec![
+            (Style::Plain, place.to_owned()),
+            (style, severity.to_owned()),
+            (Style::Plain, message.to_owned()),
+        ],
+        None => vec![(Style::Plain, text)],
+    }
 }

@@ -1,0 +1,62 @@
+//! Text from elsewhere, made fit for a terminal: clients choose their names and reasons.
+
+use std::borrow::Cow;
+
+/// Shows what a terminal would obey: control characters, and marks that turn the direction of writing.
+pub(super) fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_obeyed) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match is_obeyed(character) {
+            true => escaped.extend(character.escape_debug()),
+            false => escaped.push(character),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// The same, and no longer than so many characters; an ellipsis stands for the rest.
+pub(super) fn clipped(text: &str, limit: usize) -> String {
+    let text = escaped(text);
+    match text.char_indices().nth(limit) {
+        None => text.into_owned(),
+        Some(_) => text.chars().take(limit.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+fn is_obeyed(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Characters of what stands below a table: a reason, a list of names.
+pub(super) const MAX_REMARK: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_that_a_terminal_obeys() {
+        for (text, shown) in [
+            ("node-1", "node-1"),
+            ("größe \\ 漢", "größe \\ 漢"),
+            ("a\u{1b}[2Jb", "a\\u{1b}[2Jb"),
+            ("a\r\n\tb\u{7f}", "a\\r\\n\\tb\\u{7f}"),
+            ("\u{9b}31m", "\\u{9b}31m"),
+            ("\u{202e}gpj", "\\u{202e}gpj"),
+        ] {
+            assert_eq!(escaped(text), shown);
+            assert_eq!(escaped(shown), shown, "once is enough");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_ends_with_an_ellipsis() {
+        assert_eq!(clipped("größe", 5), "größe");
+        assert_eq!(clipped("größer", 5), "größ…");
+        assert_eq!(clipped("\u{1b}", 4), "\\u{…");
+    }
+}
