@@ -1,5 +1,7 @@
 //! How much is kept of what clients say. Far above what honest ones say.
 
+use std::time::Duration;
+
 /// Pairs of cluster and EDS service in one report.
 pub(super) const MAX_CLUSTERS: usize = 10_000;
 /// Localities of one cluster in one report.
@@ -17,3 +19,9 @@ pub(super) const MAX_REPORT_ENTRIES: usize = 20_000;
 pub(super) const MAX_ENTRIES: usize = 500_000;
 /// Bytes of one report on the wire.
 pub(super) const MAX_REPORT_BYTES: usize = 4 << 20;
+/// How long a stream may take to say who it is.
+pub(super) const FIRST_REQUEST: Duration = Duration::from_secs(30);
+/// Reports at once.
+pub(super) const BURST: u32 = 100;
+/// How many more of them every interval. Honest clients send one.
+pub(super) const PER_INTERVAL: u32 = 10;

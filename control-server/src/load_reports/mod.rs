@@ -13,9 +13,11 @@
 //!   takes the room of all others.
 //! - `Ledger` never reads a clock; whoever has one tells the time.
 
+mod budget;
 mod ledger;
 mod limits;
 mod load;
+mod refusal;
 mod report;
 mod reports;
 mod service;

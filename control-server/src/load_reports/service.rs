@@ -1,5 +1,7 @@
 //! The gRPC service `envoy.service.load_stats.v3.LoadReportingService`.
 
+use std::sync::Arc;
+
 use envoy_types::pb::envoy::service::load_stats::v3::load_reporting_service_server::{
     LoadReportingService, LoadReportingServiceServer,
 };
@@ -58,6 +60,7 @@ impl LoadReportingService for LoadReporting {
             cache: self.cache.clone(),
             drain: self.drain.clone(),
             metrics: self.metrics.clone(),
+            node_id: Arc::default(),
             is_told_full: false,
         };
         tokio::spawn(stream.run(request.into_inner(), sender));

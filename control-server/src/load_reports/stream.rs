@@ -15,7 +15,9 @@ use crate::discovery::{Drain, ResourceCache};
 use crate::metrics::Metrics;
 use crate::resources::{ResourceKind, ResourceSet};
 
-use super::limits::{MAX_ENTRIES, MAX_NAME};
+use super::budget::Budget;
+use super::limits::{FIRST_REQUEST, MAX_ENTRIES, MAX_NAME};
+use super::refusal::Refusal;
 use super::report::Report;
 use super::reports::Reporting;
 
@@ -28,6 +30,8 @@ pub(super) struct Stream {
     pub(super) cache: ResourceCache,
     pub(super) drain: Drain,
     pub(super) metrics: Metrics,
+    /// The beginning of it; empty until the first request.
+    pub(super) node_id: Arc<str>,
     /// Told once, however many reports find no room.
     pub(super) is_told_full: bool,
 }
@@ -40,7 +44,10 @@ impl Stream {
         let (drain, departure) = (self.drain.clone(), self.connection.departure.clone());
         let id = self.reporting.id;
         tokio::select! {
-            () = self.exchange(&mut inbound, &outbound) => {}
+            ended = self.exchange(&mut inbound, &outbound) => if let Err(refusal) = ended {
+                tracing::warn!(client = self.label(), %refusal, "load reports ended");
+                let _ = outbound.send_timeout(Err(refusal.status()), PARTING).await;
+            },
             () = departure.due() => {
                 let _ = outbound.try_send(Err(Departure::farewell()));
             }
@@ -51,34 +58,49 @@ impl Stream {
         }
     }
 
-    async fn exchange(&mut self, inbound: &mut Streaming<LoadStatsRequest>, outbound: &Outbound) {
+    /// Until the client leaves, or why it has to.
+    async fn exchange(
+        &mut self,
+        inbound: &mut Streaming<LoadStatsRequest>,
+        outbound: &Outbound,
+    ) -> Result<(), Refusal> {
         let peer = self.connection.peer.map(tracing::field::display);
-        let Some(first) = next(inbound).await else { return };
+        let first = tokio::time::timeout(FIRST_REQUEST, next(inbound)).await;
+        let first = first.map_err(|_| Refusal::Silent { limit: FIRST_REQUEST })?;
+        let Some(first) = first else { return Ok(()) };
         let node = first.node.unwrap_or_default();
-        let node_id: Arc<str> = node.id[..node.id.floor_char_boundary(MAX_NAME)].into();
-        tracing::debug!(node = &*node_id, peer, "client reports load");
+        self.node_id = node.id[..node.id.floor_char_boundary(MAX_NAME)].into();
+        tracing::debug!(node = &*self.node_id, peer, "client reports load");
         let mut asked = self.ask(&node);
         let mut last = now();
+        let mut budget = Budget::new(last, self.interval);
         if outbound.send(Ok(asked.clone())).await.is_err() {
-            return;
+            return Ok(());
         }
         loop {
             tokio::select! {
                 request = next(inbound) => {
-                    let Some(request) = request else { return };
-                    last = self.take(&node_id, last, request);
+                    let Some(request) = request else { return Ok(()) };
+                    budget.spend(now())?;
+                    last = self.take(last, request);
                     // A client that is told every cluster learns of new ones once per interval.
                     let ask = self.ask(&node);
                     if ask != asked {
                         asked = ask;
                         if outbound.send(Ok(asked.clone())).await.is_err() {
-                            return;
+                            return Ok(());
                         }
                     }
                 }
-                () = outbound.closed() => return,
+                () = outbound.closed() => return Ok(()),
             }
         }
+    }
+
+    /// For the log: the node's id, or the address of a client that has not said it.
+    fn label(&self) -> String {
+        let peer = || self.connection.peer.map(|peer| peer.to_string()).unwrap_or_default();
+        if self.node_id.is_empty() { peer() } else { self.node_id.as_ref().to_owned() }
     }
 
     /// What the client is asked for: everything, or every cluster by name if it knows no other way.
@@ -103,17 +125,17 @@ impl Stream {
     }
 
     /// Takes a report; returns when.
-    fn take(&mut self, node_id: &Arc<str>, last: Instant, request: LoadStatsRequest) -> Instant {
+    fn take(&mut self, last: Instant, request: LoadStatsRequest) -> Instant {
         let now = now();
         let snapshot = self.cache.latest();
         let served = |name: &str| snapshot.as_ref().and_then(|snapshot| served(&snapshot.set, name));
         let report = Report::read(request.cluster_stats, now.saturating_duration_since(last), served);
         self.metrics.load_reported(report.ignored);
-        if self.reporting.take(node_id, report).is_err() {
+        if self.reporting.take(&self.node_id, report).is_err() {
             self.metrics.load_refused();
             if !std::mem::replace(&mut self.is_told_full, true) {
                 tracing::warn!(
-                    node = &**node_id,
+                    node = &*self.node_id,
                     limit = MAX_ENTRIES,
                     "no room for a load report: clients report too many clusters, localities and metrics"
                 );
@@ -136,3 +158,5 @@ fn served(set: &ResourceSet, name: &str) -> Option<Arc<str>> {
 }
 
 const SEND_ALL_CLUSTERS: &str = "envoy.lrs.supports_send_all_clusters";
+/// How long a last word may take.
+const PARTING: Duration = Duration::from_secs(5);

@@ -1,5 +1,7 @@
 //! What reports add up to, on a clock of our own.
 
+mod stream;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -258,7 +260,8 @@ fn no_client_takes_the_room_of_all_others() {
 #[test]
 fn all_clients_together_have_so_much_room() {
     let mut scene = Scene::new();
-    let large = || read(large(1000));
+    let large = read(large(310));
+    let large = || large.clone();
     let node = Arc::from("node");
     let fitting = u64::try_from(MAX_ENTRIES / large().entries()).unwrap();
     for id in [0, fitting + 1] {
