@@ -17,6 +17,8 @@ pub(super) const MAX_NAME: usize = 256;
 pub(super) const MAX_REPORT_ENTRIES: usize = 20_000;
 /// Clusters, localities, metrics and categories of all clients together.
 pub(super) const MAX_ENTRIES: usize = 500_000;
+/// Bytes of a node's id on the wire; [`MAX_NAME`] of them are kept.
+pub(super) const MAX_NODE_ID: usize = 64 << 10;
 /// Bytes of one report on the wire.
 pub(super) const MAX_REPORT_BYTES: usize = 4 << 20;
 /// How long a stream may take to say who it is.

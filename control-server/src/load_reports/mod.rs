@@ -14,6 +14,7 @@
 //! - `Ledger` never reads a clock; whoever has one tells the time.
 
 mod budget;
+mod client;
 mod ledger;
 mod limits;
 mod load;

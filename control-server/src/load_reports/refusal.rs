@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use tonic::Status;
 
-use super::limits::{BURST, PER_INTERVAL};
+use super::limits::{BURST, MAX_NODE_ID, PER_INTERVAL};
 
 /// Why a stream is ended; as text, what the limit is and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// No request at all.
     Silent { limit: Duration },
+    /// A longer node id than is allowed.
+    NodeId { found: usize },
     /// Far more reports than one per interval.
     Requests { interval: Duration },
 }
@@ -21,7 +23,7 @@ impl Refusal {
     pub(super) fn status(&self) -> Status {
         let text = self.to_string();
         match self {
-            Self::Silent { .. } => Status::invalid_argument(text),
+            Self::Silent { .. } | Self::NodeId { .. } => Status::invalid_argument(text),
             Self::Requests { .. } => Status::resource_exhausted(text),
         }
     }
@@ -34,6 +36,11 @@ impl fmt::Display for Refusal {
                 f,
                 "no request within {} s; send the node right after opening the stream",
                 limit.as_secs()
+            ),
+            Self::NodeId { found } => write!(
+                f,
+                "the node id has {found} bytes, at most {MAX_NODE_ID} are allowed; choose a shorter node.id in the \
+                 bootstrap"
             ),
             Self::Requests { interval } => write!(
                 f,

@@ -1,7 +1,5 @@
 //! The gRPC service `envoy.service.load_stats.v3.LoadReportingService`.
 
-use std::sync::Arc;
-
 use envoy_types::pb::envoy::service::load_stats::v3::load_reporting_service_server::{
     LoadReportingService, LoadReportingServiceServer,
 };
@@ -14,6 +12,7 @@ use crate::connection::Connection;
 use crate::discovery::{Drain, ResourceCache};
 use crate::metrics::Metrics;
 
+use super::client::Client;
 use super::limits::MAX_REPORT_BYTES;
 use super::reports::LoadReports;
 use super::stream::Stream;
@@ -60,7 +59,7 @@ impl LoadReportingService for LoadReporting {
             cache: self.cache.clone(),
             drain: self.drain.clone(),
             metrics: self.metrics.clone(),
-            node_id: Arc::default(),
+            client: Client::default(),
             is_told_full: false,
         };
         tokio::spawn(stream.run(request.into_inner(), sender));

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use envoy_types::pb::envoy::config::core::v3::Node;
 use envoy_types::pb::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
 use envoy_types::pb::google::protobuf;
 use tokio::sync::mpsc;
@@ -16,7 +15,8 @@ use crate::metrics::Metrics;
 use crate::resources::{ResourceKind, ResourceSet};
 
 use super::budget::Budget;
-use super::limits::{FIRST_REQUEST, MAX_ENTRIES, MAX_NAME};
+use super::client::Client;
+use super::limits::{FIRST_REQUEST, MAX_ENTRIES};
 use super::refusal::Refusal;
 use super::report::Report;
 use super::reports::Reporting;
@@ -30,8 +30,8 @@ pub(super) struct Stream {
     pub(super) cache: ResourceCache,
     pub(super) drain: Drain,
     pub(super) metrics: Metrics,
-    /// The beginning of it; empty until the first request.
-    pub(super) node_id: Arc<str>,
+    /// Nobody until the first request.
+    pub(super) client: Client,
     /// Told once, however many reports find no room.
     pub(super) is_told_full: bool,
 }
@@ -65,13 +65,10 @@ impl Stream {
         outbound: &Outbound,
     ) -> Result<(), Refusal> {
         let peer = self.connection.peer.map(tracing::field::display);
-        let first = tokio::time::timeout(FIRST_REQUEST, next(inbound)).await;
-        let first = first.map_err(|_| Refusal::Silent { limit: FIRST_REQUEST })?;
-        let Some(first) = first else { return Ok(()) };
-        let node = first.node.unwrap_or_default();
-        self.node_id = node.id[..node.id.floor_char_boundary(MAX_NAME)].into();
-        tracing::debug!(node = &*self.node_id, peer, "client reports load");
-        let mut asked = self.ask(&node);
+        let Some(client) = greeted(inbound).await? else { return Ok(()) };
+        self.client = client;
+        tracing::debug!(node = &*self.client.node_id, peer, "client reports load");
+        let mut asked = self.ask();
         let mut last = now();
         let mut budget = Budget::new(last, self.interval);
         if outbound.send(Ok(asked.clone())).await.is_err() {
@@ -84,7 +81,7 @@ impl Stream {
                     budget.spend(now())?;
                     last = self.take(last, request);
                     // A client that is told every cluster learns of new ones once per interval.
-                    let ask = self.ask(&node);
+                    let ask = self.ask();
                     if ask != asked {
                         asked = ask;
                         if outbound.send(Ok(asked.clone())).await.is_err() {
@@ -100,12 +97,12 @@ impl Stream {
     /// For the log: the node's id, or the address of a client that has not said it.
     fn label(&self) -> String {
         let peer = || self.connection.peer.map(|peer| peer.to_string()).unwrap_or_default();
-        if self.node_id.is_empty() { peer() } else { self.node_id.as_ref().to_owned() }
+        if self.client.node_id.is_empty() { peer() } else { self.client.node_id.as_ref().to_owned() }
     }
 
     /// What the client is asked for: everything, or every cluster by name if it knows no other way.
-    fn ask(&self, node: &Node) -> LoadStatsResponse {
-        let send_all_clusters = node.client_features.iter().any(|feature| feature == SEND_ALL_CLUSTERS);
+    fn ask(&self) -> LoadStatsResponse {
+        let send_all_clusters = self.client.sends_all_clusters;
         let clusters = match (send_all_clusters, self.cache.latest()) {
             (false, Some(snapshot)) => {
                 let clusters = snapshot.set.sorted(ResourceKind::Cluster);
@@ -131,11 +128,11 @@ impl Stream {
         let served = |name: &str| snapshot.as_ref().and_then(|snapshot| served(&snapshot.set, name));
         let report = Report::read(request.cluster_stats, now.saturating_duration_since(last), served);
         self.metrics.load_reported(report.ignored);
-        if self.reporting.take(&self.node_id, report).is_err() {
+        if self.reporting.take(&self.client.node_id, report).is_err() {
             self.metrics.load_refused();
             if !std::mem::replace(&mut self.is_told_full, true) {
                 tracing::warn!(
-                    node = &*self.node_id,
+                    node = &*self.client.node_id,
                     limit = MAX_ENTRIES,
                     "no room for a load report: clients report too many clusters, localities and metrics"
                 );
@@ -143,6 +140,13 @@ impl Stream {
         }
         now
     }
+}
+
+/// Who reports, once it has said so; what else the first request has is not kept.
+async fn greeted(inbound: &mut Streaming<LoadStatsRequest>) -> Result<Option<Client>, Refusal> {
+    let first = tokio::time::timeout(FIRST_REQUEST, next(inbound)).await;
+    let first = first.map_err(|_| Refusal::Silent { limit: FIRST_REQUEST })?;
+    first.map(|first| Client::of(&first.node.unwrap_or_default())).transpose()
 }
 
 async fn next(inbound: &mut Streaming<LoadStatsRequest>) -> Option<LoadStatsRequest> {
@@ -157,6 +161,5 @@ fn served(set: &ResourceSet, name: &str) -> Option<Arc<str>> {
     set.get(ResourceKind::Cluster, name).map(|resource| resource.name.clone())
 }
 
-const SEND_ALL_CLUSTERS: &str = "envoy.lrs.supports_send_all_clusters";
 /// How long a last word may take.
 const PARTING: Duration = Duration::from_secs(5);

@@ -15,7 +15,9 @@ use tonic::{Code, Status, Streaming};
 use tracing::subscriber::DefaultGuard;
 
 use crate::discovery::{Drain, Feed, ResourceCache};
-use crate::load_reports::limits::{BURST, FIRST_REQUEST, MAX_ENTRIES, MAX_REPORT_ENTRIES, PER_INTERVAL};
+use crate::load_reports::limits::{
+    BURST, FIRST_REQUEST, MAX_ENTRIES, MAX_NODE_ID, MAX_REPORT_ENTRIES, PER_INTERVAL,
+};
 use crate::load_reports::{LoadReporting, LoadReports};
 use crate::metrics::Metrics;
 use crate::resources::{EncodedResource, ResourceKind, ResourceSet};
@@ -169,4 +171,19 @@ async fn a_full_table_is_told_once_per_stream() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let lines = log.lines();
     assert!(lines.len() == 1 && lines[0].contains("no room"), "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_id_has_so_many_bytes() {
+    let reports = LoadReports::new(INTERVAL);
+    let mut client = Client::open(&reports).await;
+    client.say(&"n".repeat(MAX_NODE_ID));
+    assert!(client.responses.message().await.unwrap().is_some());
+    let mut client = Client::open(&reports).await;
+    client.say(&"n".repeat(MAX_NODE_ID + 1));
+    let status = client.end().await;
+    assert_eq!(status.code(), Code::InvalidArgument);
+    for part in ["65537 bytes", "at most 65536", "node.id"] {
+        assert!(status.message().contains(part), "{part:?} is missing in {status}");
+    }
 }
