@@ -1,11 +1,12 @@
 //! Why a stream of load reports is ended (SEC-16).
 
+use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
-use tonic::Status;
+use tonic::{Code, Status};
 
-use super::limits::{BURST, MAX_NODE_ID, PER_INTERVAL};
+use super::limits::{BURST, MAX_NODE_ID, MAX_REPORT_BYTES, PER_INTERVAL};
 
 /// Why a stream is ended; as text, what the limit is and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,15 +17,33 @@ pub(super) enum Refusal {
     NodeId { found: usize },
     /// Far more reports than one per interval.
     Requests { interval: Duration },
+    /// More bytes in one request than are read.
+    TooLarge { reason: String },
+    /// A request that is no message.
+    Unreadable { reason: String },
 }
 
 impl Refusal {
+    /// What is wrong with a request; `None` if nothing is, and the connection has failed or the client has gone.
+    pub(super) fn of_request(status: &Status) -> Option<Self> {
+        let reason = || status.message().to_owned();
+        match status.code() {
+            // Whatever the connection says is the cause of its status. What a decoder says has none.
+            _ if status.source().is_some() => None,
+            Code::Cancelled => None,
+            Code::OutOfRange | Code::ResourceExhausted => Some(Self::TooLarge { reason: reason() }),
+            _ => Some(Self::Unreadable { reason: reason() }),
+        }
+    }
+
     /// What the client is told.
     pub(super) fn status(&self) -> Status {
         let text = self.to_string();
         match self {
-            Self::Silent { .. } | Self::NodeId { .. } => Status::invalid_argument(text),
-            Self::Requests { .. } => Status::resource_exhausted(text),
+            Self::Silent { .. } | Self::NodeId { .. } | Self::Unreadable { .. } => {
+                Status::invalid_argument(text)
+            }
+            Self::Requests { .. } | Self::TooLarge { .. } => Status::resource_exhausted(text),
         }
     }
 }
@@ -39,13 +58,22 @@ impl fmt::Display for Refusal {
             ),
             Self::NodeId { found } => write!(
                 f,
-                "the node id has {found} bytes, at most {MAX_NODE_ID} are allowed; choose a shorter node.id in the \
-                 bootstrap"
+                "the node id has {found} bytes, at most {MAX_NODE_ID} are allowed; choose a shorter node.id in the bootstrap"
             ),
             Self::Requests { interval } => write!(
                 f,
                 "too many load reports: {BURST} at once and {PER_INTERVAL} every {interval:?} are allowed; report once per \
                  load_reporting_interval"
+            ),
+            Self::TooLarge { reason } => write!(
+                f,
+                "a load report is too large, at most {MAX_REPORT_BYTES} bytes are allowed; report fewer clusters, localities or \
+                 metrics at once: {reason}"
+            ),
+            Self::Unreadable { reason } => write!(
+                f,
+                "a load report cannot be read; send messages of type envoy.service.load_stats.v3.LoadStatsRequest, not \
+                 compressed: {reason}"
             ),
         }
     }

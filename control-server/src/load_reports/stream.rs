@@ -44,9 +44,16 @@ impl Stream {
         let (drain, departure) = (self.drain.clone(), self.connection.departure.clone());
         let id = self.reporting.id;
         tokio::select! {
-            ended = self.exchange(&mut inbound, &outbound) => if let Err(refusal) = ended {
+            ended = self.exchange(&mut inbound, &outbound) => match ended {
+                Ok(()) => {}
+                // Who goes in the middle of a message leaves half of one behind.
+                Err(refusal) if outbound.is_closed() => {
+                    tracing::debug!(client = self.label(), %refusal, "load reports ended by the client");
+                }
+                Err(refusal) => {
                 tracing::warn!(client = self.label(), %refusal, "load reports ended");
                 let _ = outbound.send_timeout(Err(refusal.status()), PARTING).await;
+                }
             },
             () = departure.due() => {
                 let _ = outbound.try_send(Err(Departure::farewell()));
@@ -77,7 +84,7 @@ impl Stream {
         loop {
             tokio::select! {
                 request = next(inbound) => {
-                    let Some(request) = request else { return Ok(()) };
+                    let Some(request) = request? else { return Ok(()) };
                     budget.spend(now())?;
                     last = self.take(last, request);
                     // A client that is told every cluster learns of new ones once per interval.
@@ -145,15 +152,23 @@ impl Stream {
 /// Who reports, once it has said so; what else the first request has is not kept.
 async fn greeted(inbound: &mut Streaming<LoadStatsRequest>) -> Result<Option<Client>, Refusal> {
     let first = tokio::time::timeout(FIRST_REQUEST, next(inbound)).await;
-    let first = first.map_err(|_| Refusal::Silent { limit: FIRST_REQUEST })?;
+    let first = first.map_err(|_| Refusal::Silent { limit: FIRST_REQUEST })??;
     first.map(|first| Client::of(&first.node.unwrap_or_default())).transpose()
 }
 
-async fn next(inbound: &mut Streaming<LoadStatsRequest>) -> Option<LoadStatsRequest> {
-    inbound.message().await.unwrap_or_else(|status| {
-        tracing::debug!(%status, "load reports ended by the client");
-        None
-    })
+/// The next request; `None` when the client has gone.
+async fn next(inbound: &mut Streaming<LoadStatsRequest>) -> Result<Option<LoadStatsRequest>, Refusal> {
+    let status = match inbound.message().await {
+        Ok(request) => return Ok(request),
+        Err(status) => status,
+    };
+    match Refusal::of_request(&status) {
+        Some(refusal) => Err(refusal),
+        None => {
+            tracing::debug!(%status, "load reports ended by the client");
+            Ok(None)
+        }
+    }
 }
 
 /// The name as it is kept already, so that no report has one of its own.

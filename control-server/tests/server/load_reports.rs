@@ -114,6 +114,18 @@ async fn clients_are_asked_and_what_they_say_is_shown() {
 }
 
 #[tokio::test]
+async fn a_report_that_is_too_large_is_told_to_its_client() {
+    let fixture = Fixture::with(&["cds a=1"]).await;
+    let mut reporter = Reporter::connect(&fixture, &[ALL]).await.unwrap();
+    reporter.asked().await;
+    reporter.report(&"x".repeat(5 << 20), 1);
+    let message = tokio::time::timeout(Duration::from_secs(10), reporter.responses.message());
+    let status = message.await.expect("no end in 10 s").unwrap_err();
+    assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+    assert!(status.message().contains("4194304 bytes"), "{status}");
+}
+
+#[tokio::test]
 async fn streams_end_when_the_server_drains() {
     let fixture = Fixture::with(&["cds a=1"]).await;
     let mut reporter = Reporter::connect(&fixture, &[ALL]).await.unwrap();

@@ -4,19 +4,23 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{BufMut as _, Bytes, BytesMut};
 use envoy_types::pb::envoy::config::core::v3::Node;
 use envoy_types::pb::envoy::service::load_stats::v3::load_reporting_service_client::LoadReportingServiceClient;
 use envoy_types::pb::envoy::service::load_stats::v3::load_reporting_service_server::LoadReportingServiceServer;
 use envoy_types::pb::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, StreamBody};
+use prost::Message as _;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::codegen::Service as _;
 use tonic::{Code, Status, Streaming};
 use tracing::subscriber::DefaultGuard;
 
 use crate::discovery::{Drain, Feed, ResourceCache};
 use crate::load_reports::limits::{
-    BURST, FIRST_REQUEST, MAX_ENTRIES, MAX_NODE_ID, MAX_REPORT_ENTRIES, PER_INTERVAL,
+    BURST, FIRST_REQUEST, MAX_ENTRIES, MAX_NODE_ID, MAX_REPORT_BYTES, MAX_REPORT_ENTRIES, PER_INTERVAL,
 };
 use crate::load_reports::{LoadReporting, LoadReports};
 use crate::metrics::Metrics;
@@ -185,5 +189,60 @@ async fn a_node_id_has_so_many_bytes() {
     assert_eq!(status.code(), Code::InvalidArgument);
     for part in ["65537 bytes", "at most 65536", "node.id"] {
         assert!(status.message().contains(part), "{part:?} is missing in {status}");
+    }
+}
+
+/// A message with its prefix, which may lie.
+fn framed(length: usize, message: &[u8]) -> Bytes {
+    let mut bytes = BytesMut::new();
+    bytes.put_u8(0);
+    bytes.put_u32(length.try_into().unwrap());
+    bytes.put(message);
+    bytes.freeze()
+}
+
+/// How a stream ends over which this comes after the node; the client half-closes it then.
+async fn end_after(piece: io::Result<Bytes>) -> Status {
+    let node = Node { id: "node-1".to_owned(), ..Node::default() };
+    let greeting = LoadStatsRequest { node: Some(node), cluster_stats: vec![] }.encode_to_vec();
+    let pieces = [Ok(framed(greeting.len(), &greeting)), piece];
+    let body = StreamBody::new(tokio_stream::iter(pieces.map(|piece| piece.map(Frame::data))));
+    let request = http::Request::builder()
+        .method("POST")
+        .uri("/envoy.service.load_stats.v3.LoadReportingService/StreamLoadStats")
+        .header("content-type", "application/grpc")
+        .body(tonic::body::Body::new(body))
+        .unwrap();
+    let response = service(&LoadReports::new(INTERVAL)).call(request).await.unwrap();
+    let body = response.into_body().collect();
+    let body = tokio::time::timeout(Duration::from_secs(3600), body).await.expect("no end").unwrap();
+    Status::from_header_map(body.trailers().unwrap()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_cannot_be_read_is_no_good_end() {
+    let large = MAX_REPORT_BYTES + 1;
+    for (piece, code, parts) in [
+        (framed(3, b"\x0a\xff\xff"), Code::InvalidArgument, ["cannot be read", "LoadStatsRequest"]),
+        (framed(100, b"half of it"), Code::InvalidArgument, ["cannot be read", "LoadStatsRequest"]),
+        (framed(large, b""), Code::ResourceExhausted, ["at most 4194304 bytes", "fewer clusters"]),
+    ] {
+        let (log, _guard) = Log::start();
+        let status = end_after(Ok(piece)).await;
+        assert_eq!(status.code(), code, "{status}");
+        for part in parts {
+            assert!(status.message().contains(part), "{part:?} is missing in {status}");
+        }
+        let lines = log.lines();
+        assert!(lines.len() == 1 && lines[0].contains("node-1"), "{lines:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_breaks_is_no_request() {
+    let (log, _guard) = Log::start();
+    for piece in [Err(io::Error::from(io::ErrorKind::ConnectionReset)), Ok(Bytes::new())] {
+        let status = end_after(piece).await;
+        assert_eq!((status.code(), log.lines()), (Code::Ok, vec![]), "{status}");
     }
 }
