@@ -126,7 +126,7 @@ const STREAM_SPACING: Duration = Duration::from_millis(10);
 mod tests {
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_task_in_the_background_that_ends_is_a_failure() {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let addresses = Addresses { xds: nowhere, xds_tls: None, admin: nowhere };
@@ -137,7 +137,8 @@ mod tests {
         let parts = (Drain::default(), Registry::default());
         let mut running =
             Running::new(addresses, tasks, watch::Sender::new(false), parts, Duration::ZERO, None);
-        let error = running.failed().await;
+        let error =
+            tokio::time::timeout(Duration::from_secs(3600), running.failed()).await.expect("not told");
         assert!(matches!(error, RunError::BackgroundEnded { task: "a task" }), "{error}");
     }
 }
