@@ -51,8 +51,8 @@ impl Stream {
                     tracing::debug!(client = self.label(), %refusal, "load reports ended by the client");
                 }
                 Err(refusal) => {
-                tracing::warn!(client = self.label(), %refusal, "load reports ended");
-                let _ = outbound.send_timeout(Err(refusal.status()), PARTING).await;
+                    tracing::warn!(client = self.label(), %refusal, "load reports ended");
+                    let _ = outbound.send_timeout(Err(refusal.status()), PARTING).await;
                 }
             },
             () = departure.due() => {
