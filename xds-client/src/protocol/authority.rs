@@ -18,14 +18,22 @@ pub(super) type AuthorityId = usize;
 /// One authority.
 #[derive(Debug)]
 pub(super) struct Authority {
+    /// Each once.
     servers: Vec<ServerId>,
     fallback: Fallback,
     active: usize,
 }
 
 impl Authority {
+    /// A server that is listed again is no other one to turn to.
     fn new(settings: &AuthoritySettings) -> Self {
-        Self { servers: settings.servers.clone(), fallback: settings.fallback, active: 0 }
+        let mut servers = Vec::with_capacity(settings.servers.len());
+        for server in &settings.servers {
+            if !servers.contains(server) {
+                servers.push(*server);
+            }
+        }
+        Self { servers, fallback: settings.fallback, active: 0 }
     }
 
     /// The server whose word counts; `None` only if there is no server at all.

@@ -36,7 +36,7 @@ impl Settings {
 /// Who serves the names of one authority.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthoritySettings {
-    /// The preferred one first.
+    /// The preferred one first; one that is listed again counts once.
     pub servers: Vec<ServerId>,
     /// When the next server is turned to.
     pub fallback: Fallback,
