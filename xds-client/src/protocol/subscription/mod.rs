@@ -3,7 +3,7 @@
 mod delta;
 mod sotw;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use mesh_core::config::Name;
@@ -49,7 +49,7 @@ pub(super) struct Subscription {
     /// Asked for on this stream.
     asked: bool,
     /// Asked for, and without a timer so far.
-    untimed: Vec<Name>,
+    untimed: BTreeSet<Name>,
     wire: Wire,
 }
 
@@ -77,7 +77,7 @@ impl Subscription {
             Variant::Sotw => Wire::Sotw(Sotw::default()),
             Variant::Delta => Wire::Delta(Delta::default()),
         };
-        Self { kind, places: Places::new(), asked: false, untimed: Vec::new(), wire }
+        Self { kind, places: Places::new(), asked: false, untimed: BTreeSet::new(), wire }
     }
 
     pub(super) fn want(&mut self, name: &Name) {
@@ -89,7 +89,7 @@ impl Subscription {
             return;
         }
         self.places.insert(name.clone(), Place { wanted: true, timer: None });
-        self.untimed.push(name.clone());
+        self.untimed.insert(name.clone());
         self.wire.on_want(name);
     }
 
@@ -101,6 +101,7 @@ impl Subscription {
         self.wire.on_unwant(name, self.asked);
         if at_once {
             self.places.remove(name);
+            self.untimed.remove(name);
             self.wire.on_forget(name);
         }
         at_once
@@ -199,7 +200,7 @@ impl Subscription {
 
     /// TR-18: from the request on, and only for what is neither accepted nor known to be absent.
     fn start_timers(&mut self, desk: &mut Desk<'_>) {
-        for name in self.untimed.drain(..) {
+        for name in std::mem::take(&mut self.untimed) {
             let Some(place) = self.places.get_mut(&name).filter(|place| place.timer.is_none()) else {
                 continue;
             };

@@ -309,6 +309,16 @@ fn a_name_of_an_unknown_authority_fails_at_once_and_is_not_sent() {
 }
 
 #[test]
+fn what_no_stream_was_asked_for_leaves_nothing_behind() {
+    let mut client = Client::new(DataErrors::Ambient);
+    for _ in 0..100 {
+        client.watch(CDS, "a");
+        client.unwatch(CDS, "a");
+    }
+    assert_eq!(client.ads.footprint(), 0);
+}
+
+#[test]
 fn an_unwatched_resource_is_forgotten_once_the_server_knows() {
     let mut client = Client::watching(EDS, &["a", "b"]);
     client.respond(EDS, "1", "n1", &[("a", Ok(1)), ("b", Ok(1))]);
