@@ -22,6 +22,8 @@ pub(super) struct Authority {
     servers: Vec<ServerId>,
     fallback: Fallback,
     active: usize,
+    /// How many of its names are watched.
+    watched: usize,
 }
 
 impl Authority {
@@ -33,7 +35,7 @@ impl Authority {
                 servers.push(*server);
             }
         }
-        Self { servers, fallback: settings.fallback, active: 0 }
+        Self { servers, fallback: settings.fallback, active: 0, watched: 0 }
     }
 
     /// The server whose word counts; `None` only if there is no server at all.
@@ -52,6 +54,18 @@ impl Authority {
 
     pub(super) fn has_next(&self) -> bool {
         self.active + 1 < self.servers.len()
+    }
+
+    pub(super) fn on_watched(&mut self) {
+        self.watched += 1;
+    }
+
+    /// After the last one it begins again with the preferred server.
+    pub(super) fn on_unwatched(&mut self) {
+        self.watched = self.watched.saturating_sub(1);
+        if self.watched == 0 {
+            self.active = 0;
+        }
     }
 
     /// TR-43: turns to the next server, if there is one.

@@ -47,9 +47,13 @@ pub(super) struct Link {
     quiet_timeout: Option<Duration>,
     phase: Phase,
     backoff: Backoff,
+    /// Of a server that is needed, or was until a moment ago: it ends with a response, and with the backoff of a
+    /// server that nobody needs any more, lest it be taken for one of now when somebody does again.
     outage: Option<Outage>,
     /// When the server was last lost, or first tried.
     lost_at: Option<Instant>,
+    /// OB-09: there was an outage, and no response since.
+    disconnected: bool,
     /// When a stream that had responses was last replaced: at once only if that was a while ago.
     replaced_at: Option<Instant>,
     ever_open: bool,
@@ -68,6 +72,7 @@ impl Link {
             backoff: Backoff::new(settings.backoff),
             outage: None,
             lost_at: None,
+            disconnected: false,
             replaced_at: None,
             ever_open: false,
             ever_responded: false,
@@ -77,6 +82,10 @@ impl Link {
 
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Idle)
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.phase, Phase::Waiting { .. })
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -108,7 +117,7 @@ impl Link {
 
     /// OB-09: from the first stream to an outage, and again from the first response after one.
     pub(super) fn is_connected(&self) -> bool {
-        self.ever_open && self.outage.is_none()
+        self.ever_open && !self.disconnected
     }
 
     pub(super) fn on_opening(&mut self, now: Instant) {
@@ -144,6 +153,7 @@ impl Link {
             *responded = true;
         }
         self.ever_responded = true;
+        self.disconnected = false;
         self.lost_at = None;
         // TR-25
         match self.outage.take() {
@@ -175,6 +185,7 @@ impl Link {
     pub(super) fn fail(&mut self, now: Instant, reason: &str, rng: &mut dyn Rng) -> News {
         self.phase = Phase::Waiting { until: now + self.backoff.next(rng) };
         self.failures += 1;
+        self.disconnected = true;
         let since = *self.lost_at.get_or_insert(now);
         let outage = Some(Outage { since, reason: reason.into(), server: self.server.clone() });
         match self.outage == outage {
@@ -186,11 +197,22 @@ impl Link {
         }
     }
 
-    /// This side ended the stream because nobody needs it.
+    /// This side ended the stream.
     pub(super) fn on_dropped(&mut self) {
-        if !matches!(self.phase, Phase::Waiting { .. }) {
+        if !self.is_waiting() {
             self.phase = Phase::Idle;
-            self.lost_at = None;
+        }
+    }
+
+    /// Whether it was lost, and not heard of since.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost_at.is_some() || self.outage.is_some()
+    }
+
+    /// Nobody needs the server.
+    pub(super) fn on_unneeded(&mut self) {
+        if !self.is_waiting() {
+            (self.outage, self.lost_at) = (None, None);
         }
     }
 

@@ -62,6 +62,13 @@ impl Server {
         self.subscriptions.iter().any(Subscription::is_wanted)
     }
 
+    /// It may be that nobody needs the server any more.
+    pub(super) fn rest(&mut self) {
+        if self.link.is_lost() && !self.is_wanted() {
+            self.link.on_unneeded();
+        }
+    }
+
     pub(super) fn has_request(&self) -> bool {
         self.link.is_open() && self.subscriptions.iter().any(Subscription::has_request)
     }
@@ -113,7 +120,7 @@ impl Server {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let stream = self.link.next_deadline().filter(|_| self.is_wanted());
+        let stream = self.link.next_deadline().filter(|_| self.link.is_waiting() || self.is_wanted());
         [self.timers.next_deadline(), stream].into_iter().flatten().min()
     }
 

@@ -63,6 +63,7 @@ impl AdsState {
                     self.servers[server.0].unwant(type_url, name);
                 }
             }
+            left.iter().for_each(|server| self.servers[server.0].rest());
             self.events.push_back(Event::Outage);
         }
     }

@@ -59,6 +59,7 @@ impl AdsState {
         });
         resource.watchers += 1;
         let Some(authority) = resource.authority.filter(|_| resource.watchers == 1) else { return };
+        self.authorities.get_mut(authority).on_watched();
         for server in self.authorities.get(authority).asked() {
             self.servers[server.0].want(kind, &name);
         }
@@ -70,12 +71,17 @@ impl AdsState {
     pub fn unwatch(&mut self, type_url: &str, name: &Name) {
         let name = canonical(name);
         let Some(resource) = self.cache.get_mut(type_url, &name) else { return };
-        resource.watchers = resource.watchers.saturating_sub(1);
-        if resource.watchers > 0 {
+        if resource.watchers != 1 {
+            resource.watchers = resource.watchers.saturating_sub(1);
             return;
+        }
+        resource.watchers = 0;
+        if let Some(authority) = resource.authority {
+            self.authorities.get_mut(authority).on_unwatched();
         }
         for server in &mut self.servers {
             server.unwant(type_url, &name);
+            server.rest();
         }
         self.forget(type_url, &name);
         self.prune_timers();

@@ -57,6 +57,7 @@ impl AdsState {
     pub fn on_stream_dropped(&mut self, server: ServerId) {
         self.reset(server);
         self.servers[server.0].link.on_dropped();
+        self.servers[server.0].rest();
     }
 
     /// A response has arrived on the open stream.

@@ -22,7 +22,7 @@ impl AdsState {
         for index in 0..self.servers.len() {
             self.expire(ServerId(index), now);
             // A stream that is not needed is not missed.
-            if self.servers[index].is_wanted() {
+            if self.servers[index].link.is_waiting() || self.servers[index].is_wanted() {
                 let had_stream = self.servers[index].link.is_open();
                 let news = self.servers[index].link.on_deadline(now, rng);
                 if had_stream && !self.servers[index].link.is_open() {
@@ -30,6 +30,7 @@ impl AdsState {
                 }
                 self.tell(news);
             }
+            self.servers[index].rest();
         }
         while let Some((type_url, name, collection, effect)) = self.cache.expire(now) {
             if effect == Effect::Changed {

@@ -5,7 +5,7 @@ use super::*;
 const THREE: ServerId = ServerId(2);
 
 /// A client with two servers for everything, and a third for the authority `other`.
-fn client() -> Client {
+pub(super) fn client() -> Client {
     client_with(Fallback::WhenMissing)
 }
 
@@ -19,7 +19,7 @@ fn client_with(fallback: Fallback) -> Client {
 }
 
 /// With the primary serving `a` as 1.
-fn serving() -> Client {
+pub(super) fn serving() -> Client {
     let mut client = client();
     client.watch(CDS, "a");
     client.open();

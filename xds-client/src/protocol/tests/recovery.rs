@@ -1,6 +1,9 @@
 //! What is left of an outage when it is over: nothing that the next one could be taken for.
 
+use super::fallback::{client, serving};
 use super::*;
+
+const THREE: ServerId = ServerId(2);
 
 fn of_servers(list: impl IntoIterator<Item = ServerId>) -> Client {
     Client::with(Settings {
@@ -26,5 +29,65 @@ fn a_server_that_is_listed_twice_is_one() {
         client.sent();
         client.watch(CDS, "b");
         assert_eq!(client.sent(), ["[a,b] 1/n1"], "{list:?}");
+    }
+}
+
+#[test]
+fn an_outage_of_a_server_that_nobody_needs_is_over_with_its_backoff() {
+    let mut client = client();
+    client.watch(CDS, "a");
+    client.refuse_at(ONE);
+    client.refuse_at(TWO);
+    client.unwatch(CDS, "a");
+    client.watch(CDS, "a");
+    assert_eq!(client.view(CDS, "a"), "!refused", "a moment later it is as it was");
+    assert!(!client.ads.should_open(ONE), "with backoff");
+    client.unwatch(CDS, "a");
+    client.pass(3 * 3600 * SECOND);
+    assert_eq!(client.ads.next_deadline(), None);
+    client.watch(CDS, "b");
+    assert_eq!(client.view(CDS, "b"), "-", "nothing has been tried");
+    assert!(client.ads.should_open(ONE) && !client.ads.stream_wanted(TWO), "the preferred one comes first");
+    assert_eq!(client.ads.outage(&"b".into()), None);
+    client.refuse_at(ONE);
+    assert_eq!(client.ads.server_outage(ONE).unwrap().since, client.now, "of this time, not of the last");
+    assert!(client.ads.stream_wanted(TWO));
+}
+
+#[test]
+fn an_outage_does_not_outlive_a_stream_that_nobody_needs() {
+    let mut client = serving();
+    client.close("gone");
+    client.refuse_at(ONE);
+    client.pass(300 * SECOND);
+    client.open();
+    client.unwatch(CDS, "a");
+    assert_eq!(client.close_unwanted(), [0]);
+    assert!(!client.ads.is_connected(ONE), "OB-09: not before a response");
+    client.watch(CDS, "b");
+    assert!(client.ads.should_open(ONE) && !client.ads.stream_wanted(TWO));
+    assert_eq!(client.view(CDS, "b"), "-");
+}
+
+#[test]
+fn a_server_that_failed_in_an_earlier_outage_is_tried_in_the_next() {
+    for attempts in [1, 4] {
+        let mut client = of_servers([ONE, TWO, THREE]);
+        client.watch(CDS, "a");
+        client.refuse_at(ONE);
+        client.refuse_at(TWO);
+        client.pass(2 * SECOND);
+        (1..attempts).for_each(|_| client.refuse_at(TWO));
+        client.open_at(THREE);
+        client.sent_at(THREE);
+        client.open();
+        client.sent();
+        client.respond(CDS, "1", "n1", &[("a", Ok(1))]);
+        assert_eq!(client.close_unwanted(), [2]);
+        client.pass(300 * SECOND);
+        client.watch(CDS, "b");
+        client.close("gone");
+        client.refuse_at(ONE);
+        assert!(client.ads.stream_wanted(TWO) && !client.ads.stream_wanted(THREE), "{attempts} attempts");
     }
 }
