@@ -68,12 +68,14 @@ impl Cache {
         all.filter(|(_, _, resource)| resource.watchers > 0)
     }
 
-    /// Names and versions of what is in use from `server`, members of collections too (TR-49, TR-53).
+    /// Names and versions of what is in use from `server`, members of collections too (TR-49, TR-53). Not of what
+    /// was refused or deleted after it: the server may be back at that version, and would not say so.
     pub(super) fn versions(&self, type_url: &str, server: ServerId) -> Vec<(Name, Name)> {
         let resources = self.of_kind(type_url).into_iter().flatten();
         let values = resources.flat_map(|(name, resource)| {
             let own = resource.accepted().filter(|_| !super::name::is_collection(name));
-            own.map(|accepted| (name, accepted)).into_iter().chain(&resource.members)
+            let own = own.filter(|_| resource.is_sound()).map(|accepted| (name, accepted));
+            own.into_iter().chain(resource.sound_members())
         });
         let held = values.filter(|(_, accepted)| accepted.server == Some(server));
         held.map(|(name, accepted)| (name.clone(), accepted.version.clone())).collect()

@@ -289,6 +289,16 @@ impl Resource {
         self.rejected.as_ref().filter(|_| self.state() == ResourceState::Nacked)
     }
 
+    /// Whether nothing was said against what is in use.
+    pub(super) fn is_sound(&self) -> bool {
+        self.problem.is_none() && !self.deletion_ignored
+    }
+
+    /// The members whose last version is in use.
+    pub(super) fn sound_members(&self) -> impl Iterator<Item = (&Name, &Accepted)> {
+        self.members.iter().filter(|(name, _)| !self.bad_members.contains(*name))
+    }
+
     pub(super) fn is_accepted(&self) -> bool {
         self.accepted.is_some()
     }

@@ -95,6 +95,17 @@ fn a_bad_member_leaves_the_others_and_its_own_last_good_one() {
 }
 
 #[test]
+fn a_bad_member_is_not_held() {
+    let mut client = watching();
+    client.members("n1", &[("a", Ok(1)), ("b", Ok(1))], &[]);
+    client.members("n2", &[("a", Err("bad"))], &[]);
+    client.sent();
+    client.close("gone");
+    client.open();
+    assert_eq!(client.sent(), [format!("+[{ALL}] {{{}=n1}} +node", member("b"))]);
+}
+
+#[test]
 fn a_collection_nobody_knows_is_absent_after_the_time_for_it() {
     let mut client = watching();
     client.pass(15 * SECOND);

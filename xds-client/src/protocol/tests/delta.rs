@@ -74,7 +74,7 @@ fn a_new_stream_begins_with_what_is_held() {
     client.sent();
     client.close("gone");
     client.open();
-    assert_eq!(client.sent(), ["+[a,b,c] {a=1,b=2} +node"], "and nothing of what was refused");
+    assert_eq!(client.sent(), ["+[a,b,c] {b=2} +node"], "and nothing of what was refused");
     client.watch(CDS, "d");
     assert_eq!(client.sent(), ["+[d]"], "only once");
     client.watch(EDS, "e");
@@ -112,7 +112,28 @@ fn a_refused_version_is_not_held() {
     assert_eq!(client.state("a"), (ResourceState::Nacked, "1".into()));
     client.close("gone");
     client.open();
-    assert_eq!(client.sent(), ["+[a,b] {a=1,b=2} +node"]);
+    assert_eq!(client.sent(), ["+[a,b] {b=2} +node"], "the server may be back at 1, and is to say so");
+    client.change(CDS, "1", "n1", &[("a", Ok(1))], &[]);
+    assert_eq!(client.view(CDS, "a"), "1");
+    assert_eq!(client.state("a").0, ResourceState::Acked);
+}
+
+/// Proves: TR-53.
+#[test]
+fn a_deleted_version_is_not_held() {
+    for data_errors in [DataErrors::Ambient, DataErrors::IgnoreDeletion] {
+        let variant = Variant::Delta;
+        let server = ServerSettings { variant, data_errors, ..ServerSettings::new("primary") };
+        let mut client = Client::of_server(server);
+        ["a", "b"].into_iter().for_each(|name| client.watch(CDS, name));
+        client.open();
+        client.sent();
+        client.change(CDS, "1", "n1", &[("a", Ok(1)), ("b", Ok(1))], &[]);
+        client.change(CDS, "", "n2", &[], &["a"]);
+        client.close("gone");
+        client.open();
+        assert_eq!(client.sent(), ["+[a,b] {b=1} +node"], "{data_errors:?}: it may be there again");
+    }
 }
 
 /// Proves: TR-55.
