@@ -6,7 +6,7 @@ use mesh_core::config::Name;
 use rand::Rng;
 
 use super::backoff::Backoff;
-use super::{Outage, ServerSettings, Variant};
+use super::{Outage, ServerSettings};
 
 /// How a stream ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +43,8 @@ pub(super) enum News {
 pub(super) struct Link {
     server: Name,
     silence_timeout: Option<Duration>,
-    /// An incremental server says nothing where nothing is new: after so long that is as good as a response.
-    quiet_timeout: Option<Duration>,
+    /// A server says nothing where nothing is new: after so long that is as good as a response.
+    quiet_timeout: Duration,
     phase: Phase,
     backoff: Backoff,
     /// Of a server that is needed, or was until a moment ago: it ends with a response, and with the backoff of a
@@ -67,7 +67,7 @@ impl Link {
         Self {
             server: settings.name.clone(),
             silence_timeout: settings.silence_timeout,
-            quiet_timeout: (settings.variant == Variant::Delta).then_some(settings.resource_timeout),
+            quiet_timeout: settings.resource_timeout,
             phase: Phase::Idle,
             backoff: Backoff::new(settings.backoff),
             outage: None,
@@ -221,7 +221,7 @@ impl Link {
             Phase::Waiting { until } => Some(until),
             // Silence alone is no fault: there may be nothing new.
             Phase::Open { responded: false, asked_at: Some(asked_at), unanswered } => {
-                let timeout = if unanswered { self.silence_timeout } else { self.quiet_timeout };
+                let timeout = if unanswered { self.silence_timeout } else { Some(self.quiet_timeout) };
                 timeout.map(|timeout| asked_at + timeout)
             }
             _ => None,

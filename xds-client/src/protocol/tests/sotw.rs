@@ -50,6 +50,23 @@ fn responses_are_acked_and_nacked() {
     assert_eq!(client.sent(), ["[a,b,c] 4/ +node"], "the version survives, the nonce does not");
 }
 
+/// A server that goes by the version has nothing to say to a client that has it.
+#[test]
+fn a_server_that_has_the_same_version_is_there_all_the_same() {
+    let mut client = Client::watching(CDS, &["a"]);
+    client.respond(CDS, "1", "n1", &[("a", Ok(1))]);
+    client.close("gone");
+    client.ads.on_opening(ONE, client.now);
+    client.ads.on_open_failed(ONE, client.now, "refused", &mut client.rng);
+    client.pass(2 * SECOND);
+    client.open();
+    assert_eq!(client.sent(), ["[a] 1/ +node"]);
+    assert_eq!(client.view(CDS, "a"), "1 ~refused");
+    client.pass(15 * SECOND);
+    assert_eq!(client.view(CDS, "a"), "1");
+    assert_eq!(client.ads.next_deadline(), None);
+}
+
 /// Proves: TR-08, TR-10.
 #[test]
 fn nothing_is_said_of_types_that_nobody_watches() {
