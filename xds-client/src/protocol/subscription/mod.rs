@@ -180,7 +180,13 @@ impl Subscription {
         let gone = self.forget_unwanted();
         let (type_url, asked) = (self.kind.type_url, std::mem::replace(&mut self.asked, true));
         let request = match &mut self.wire {
-            Wire::Sotw(sotw) => sotw.request(type_url, &self.places, &gone, desk),
+            Wire::Sotw(sotw) => {
+                // Of what this server has not said, or another has since, its version says nothing.
+                if !asked && self.places.keys().any(desk.is_owed) {
+                    sotw.start_over();
+                }
+                sotw.request(type_url, &self.places, &gone, desk)
+            }
             Wire::Delta(delta) if asked => delta.request(type_url),
             Wire::Delta(delta) => delta.first_request(type_url, &self.places, desk),
         };

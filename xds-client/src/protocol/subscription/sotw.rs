@@ -12,8 +12,11 @@ use super::{Desk, Places};
 /// What the state-of-the-world protocol remembers of one type.
 #[derive(Debug, Default)]
 pub(super) struct Sotw {
-    /// The last accepted one; survives the stream (TR-04).
+    /// The last accepted one; survives the stream (TR-04), unless it says too much: a server that goes by it says
+    /// nothing to a stream that begins with the one that it has.
     version: String,
+    /// A response was refused since: what was good in it is in use all the same.
+    refused: bool,
     /// The last received one; of this stream (TR-04).
     nonce: String,
     /// The names differ from those last sent.
@@ -55,6 +58,9 @@ impl Sotw {
     }
 
     pub(super) fn on_stream_reset(&mut self, is_wanted: bool) {
+        if std::mem::take(&mut self.refused) {
+            self.version.clear();
+        }
         self.nonce.clear();
         self.answers.clear();
         self.left_out.clear();
@@ -104,6 +110,7 @@ impl Sotw {
     }
 
     pub(super) fn answer(&mut self, version: String, nonce: String, error: Option<String>) {
+        self.refused = error.is_some();
         if error.is_none() {
             // TR-05; TR-13: not advanced by a NACK.
             self.version = version;

@@ -31,7 +31,7 @@ pub(super) fn serving() -> Client {
 }
 
 /// With the primary gone and the secondary serving `a` as 10 and `b` as 10.
-fn fallen_back() -> Client {
+pub(super) fn fallen_back() -> Client {
     let mut client = serving();
     client.watch(CDS, "b");
     client.close("gone");

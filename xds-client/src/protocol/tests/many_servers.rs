@@ -19,6 +19,10 @@ type Key = (usize, &'static str);
 struct Server {
     variant: Variant,
     truth: BTreeMap<Key, Result<u64, &'static str>>,
+    /// Of what it holds, by type.
+    versions: [u64; 2],
+    /// Says nothing to a stream that begins with the version that it has.
+    goes_by_version: bool,
     reachable: bool,
     open: bool,
     asked: [BTreeSet<&'static str>; 2],
@@ -40,12 +44,15 @@ impl World {
     fn new(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut variant = || *[Variant::Sotw, Variant::Delta].choose(&mut rng).unwrap();
-        let servers: Vec<_> =
+        let mut servers: Vec<_> =
             (0..3).map(|_| Server { variant: variant(), reachable: true, ..Server::default() }).collect();
-        let of =
-            |server: &Server| ServerSettings { variant: server.variant, ..ServerSettings::new("server") };
+        servers.iter_mut().for_each(|server| server.goes_by_version = rng.random());
+        let of = |(index, server): (usize, &Server)| ServerSettings {
+            variant: server.variant,
+            ..ServerSettings::new(index.to_string())
+        };
         let settings = Settings {
-            servers: servers.iter().map(of).collect(),
+            servers: servers.iter().enumerate().map(of).collect(),
             default_authority: AuthoritySettings::new([ONE, TWO]),
             authorities: [("other".into(), AuthoritySettings::new([ServerId(2), TWO]))].into(),
         };
@@ -85,6 +92,7 @@ impl World {
         let index = self.client.rng.random_range(0..3);
         let key = (self.client.rng.random_range(0..2), *NAMES.choose(&mut self.client.rng).unwrap());
         self.next += 1;
+        self.servers[index].versions[key.0] += 1;
         let truth = &mut self.servers[index].truth;
         match self.client.rng.random_range(0..6) {
             0 => _ = truth.remove(&key),
@@ -183,10 +191,13 @@ impl World {
         };
         let began = std::mem::replace(&mut server.begun[kind], true);
         let new: Vec<_> = match request.interest {
-            Interest::Full { names, .. } => {
+            Interest::Full { names, version } => {
                 let names = known(&names);
                 let new = names.difference(&server.asked[kind]).copied().collect();
                 server.asked[kind] = names;
+                if !began && server.goes_by_version && version == server.versions[kind].to_string() {
+                    return;
+                }
                 new
             }
             Interest::Change { subscribe, unsubscribe, initial_versions } => {
@@ -221,7 +232,7 @@ impl World {
             told.iter().filter_map(|name| Some((*name, *server.truth.get(&(kind, *name))?))).collect();
         server.nonce += 1;
         let nonce = server.nonce.to_string();
-        let mut response = response(KINDS[kind], &nonce, &nonce, &held);
+        let mut response = response(KINDS[kind], &server.versions[kind].to_string(), &nonce, &held);
         if server.variant == Variant::Delta {
             let gone = told.iter().filter(|name| !server.truth.contains_key(&(kind, **name)));
             response.removed = gone.map(|name| (*name).into()).collect();
@@ -250,25 +261,39 @@ impl World {
         }
     }
 
-    /// Everything is reachable for long enough: the client uses what its preferred servers hold.
+    /// For long enough all servers but one are reachable, and then all of them: the client uses what the servers hold
+    /// that it has turned to, and in the end what its preferred servers hold.
     fn settle(&mut self) {
-        for server in &mut self.servers {
-            server.reachable = true;
+        for lost in [Some(0), None] {
+            for index in 0..self.servers.len() {
+                self.servers[index].reachable = lost != Some(index);
+            }
+            lost.into_iter().for_each(|index| self.lose(index));
+            for _ in 0..40 {
+                self.client.pass(10 * SECOND);
+                self.drive();
+            }
+            self.check();
+            self.agree(lost);
         }
-        for _ in 0..40 {
-            self.client.pass(10 * SECOND);
-            self.drive();
-        }
-        self.check();
+    }
+
+    fn agree(&self, lost: Option<usize>) {
         for key in &self.watched {
             let preferred = if key.1.starts_with("xdstp:") { 2 } else { 0 };
+            let server: usize = self.client.ads.server_of(&key.1.into()).unwrap().parse().unwrap();
+            if lost == Some(server) {
+                // Everything is cached, so that there is no other to turn to.
+                continue;
+            }
+            assert!(server == preferred || lost == Some(preferred), "seed {}: {key:?}", self.seed);
             let shown = self.client.view(KINDS[key.0], key.1);
-            let fits = match self.servers[preferred].truth.get(key) {
+            let fits = match self.servers[server].truth.get(key) {
                 Some(Ok(value)) => shown == value.to_string(),
                 Some(Err(_)) => shown.ends_with("bad"),
-                None => shown.ends_with("does not exist") || !self.says_deletions(preferred, *key),
+                None => shown.ends_with("does not exist") || !self.says_deletions(server, *key),
             };
-            assert!(fits, "seed {}: {key:?} of {preferred} is {shown}", self.seed);
+            assert!(fits, "seed {}: {key:?} of {server} is {shown}", self.seed);
         }
     }
 

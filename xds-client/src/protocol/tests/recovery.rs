@@ -1,6 +1,6 @@
 //! What is left of an outage when it is over: nothing that the next one could be taken for.
 
-use super::fallback::{client, serving};
+use super::fallback::{client, fallen_back, serving};
 use super::*;
 
 const THREE: ServerId = ServerId(2);
@@ -90,4 +90,20 @@ fn a_server_that_failed_in_an_earlier_outage_is_tried_in_the_next() {
         client.refuse_at(ONE);
         assert!(client.ads.stream_wanted(TWO) && !client.ads.stream_wanted(THREE), "{attempts} attempts");
     }
+}
+
+/// Proves: TR-46.
+#[test]
+fn a_version_is_said_only_of_what_is_in_use_from_the_server() {
+    let mut client = fallen_back();
+    client.pass(300 * SECOND);
+    client.open();
+    client.sent();
+    client.respond(CDS, "2", "n1", &[("a", Ok(2)), ("b", Ok(2))]);
+    assert_eq!(client.close_unwanted(), [1]);
+    client.watch(CDS, "c");
+    client.close("gone");
+    client.refuse_at(ONE);
+    client.open_at(TWO);
+    assert_eq!(client.sent_at(TWO), ["[a,b,c] / +node"], "s1 would be a reason to say nothing");
 }

@@ -43,11 +43,36 @@ fn responses_are_acked_and_nacked() {
     client.watch(CDS, "c");
     assert_eq!(client.sent(), ["[a,b,c] 1/n2"]);
     client.respond(CDS, "3", "n3", &[("a", Ok(3)), ("b", Ok(2))]);
-    client.respond(CDS, "4", "n4", &[("a", Ok(4)), ("b", Ok(2))]);
+    client.respond(CDS, "4", "n4", &[("a", Ok(4)), ("b", Ok(2)), ("c", Ok(4))]);
     assert_eq!(client.sent(), ["[a,b,c] 3/n3", "[a,b,c] 4/n4"], "each is answered");
     client.close("gone");
     client.open();
     assert_eq!(client.sent(), ["[a,b,c] 4/ +node"], "the version survives, the nonce does not");
+}
+
+/// Proves: TR-04.
+#[test]
+fn a_version_does_not_survive_where_it_says_too_much() {
+    let mut client = Client::watching(CDS, &["a"]);
+    client.watch(EDS, "e");
+    client.sent();
+    client.respond(CDS, "1", "n1", &[("a", Ok(1))]);
+    client.respond(EDS, "1", "m1", &[("e", Ok(1))]);
+    client.unwatch(CDS, "a");
+    client.sent();
+    client.close("gone");
+    client.open();
+    assert_eq!(client.sent(), ["[e] 1/ +node"]);
+    client.watch(CDS, "b");
+    assert_eq!(client.sent(), ["[b] /"], "nothing is held of it");
+    client.respond(CDS, "1", "n1", &[("b", Ok(1))]);
+    client.respond(CDS, "2", "n2", &[("b", Err("bad"))]);
+    client.sent();
+    client.pass(SECOND);
+    client.close("gone");
+    client.pass(SECOND);
+    client.open();
+    assert_eq!(client.sent(), ["[b] / +node", "[e] 1/"], "version 2 was tried, and 1 may be back");
 }
 
 /// A server that goes by the version has nothing to say to a client that has it.
