@@ -27,8 +27,16 @@ pub enum StreamEnd {
 enum Phase {
     Idle,
     Opening,
-    Open { responded: bool, asked_at: Option<Instant>, unanswered: bool },
-    Waiting { until: Instant },
+    Open {
+        responded: bool,
+        asked_at: Option<Instant>,
+        unanswered: bool,
+    },
+    /// The driver is to end the stream, and to open another.
+    Leaving,
+    Waiting {
+        until: Instant,
+    },
 }
 
 /// What the caller must tell watchers.
@@ -194,6 +202,13 @@ impl Link {
                 self.outage = outage;
                 News::Outage
             }
+        }
+    }
+
+    /// What the stream was asked for is to be asked for in another way, as only a stream's first requests can.
+    pub(super) fn restart(&mut self) {
+        if matches!(self.phase, Phase::Open { asked_at: Some(_), .. }) {
+            self.phase = Phase::Leaving;
         }
     }
 

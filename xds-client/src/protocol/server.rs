@@ -62,6 +62,13 @@ impl Server {
         self.subscriptions.iter().any(Subscription::is_wanted)
     }
 
+    /// The server is to send everything, whatever it has sent before.
+    pub(super) fn start_over(&mut self) {
+        self.subscriptions.iter_mut().for_each(Subscription::start_over);
+        // What was said already on this stream may be that we have it all.
+        self.link.restart();
+    }
+
     /// It may be that nobody needs the server any more.
     pub(super) fn rest(&mut self) {
         if self.link.is_lost() && !self.is_wanted() {

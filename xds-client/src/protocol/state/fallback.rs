@@ -17,9 +17,7 @@ impl AdsState {
                 let authority = self.authorities.get_mut(id);
                 let (Some(before), Some(next)) = (authority.active(), authority.advance()) else { break };
                 // When it is back it is to send everything: what it had sent may have been replaced.
-                for subscription in &mut self.servers[before.0].subscriptions {
-                    subscription.start_over();
-                }
+                self.servers[before.0].start_over();
                 let watched = self.cache.watched().filter(|(.., resource)| resource.authority == Some(id));
                 for (kind, name, _) in watched {
                     self.servers[next.0].want(kind, name);

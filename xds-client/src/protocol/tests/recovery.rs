@@ -107,3 +107,26 @@ fn a_version_is_said_only_of_what_is_in_use_from_the_server() {
     client.open_at(TWO);
     assert_eq!(client.sent_at(TWO), ["[a,b,c] / +node"], "s1 would be a reason to say nothing");
 }
+
+/// A server that was asked in vain is asked for everything, on a stream that nothing was said on yet.
+#[test]
+fn a_preferred_server_that_said_nothing_yet_is_asked_anew() {
+    let mut client = serving();
+    client.close("gone");
+    client.refuse_at(ONE);
+    client.pass(2 * SECOND);
+    client.open();
+    assert_eq!(client.sent(), ["[a] 1/ +node"], "there may be nothing to say to that");
+    client.watch(CDS, "b");
+    assert!(client.ads.stream_wanted(TWO));
+    assert_eq!(client.close_unwanted(), [0], "so that it sends everything, whatever the other one sends");
+    client.open();
+    assert_eq!(client.sent(), ["[a,b] / +node"]);
+    assert_eq!(client.close_unwanted(), [0_usize; 0], "once");
+    client.open_at(TWO);
+    client.sent_at(TWO);
+    client.respond_at(TWO, CDS, "s1", "m1", &[("a", Ok(10)), ("b", Ok(10))]);
+    client.respond(CDS, "5", "n1", &[("a", Ok(1)), ("b", Ok(1))]);
+    assert_eq!(client.close_unwanted(), [1]);
+    assert_eq!((&*client.view(CDS, "a"), &*client.view(CDS, "b")), ("1", "1"));
+}
