@@ -130,13 +130,14 @@ impl Resource {
         self.rejected = None;
         self.heard_from = Some(source.server);
         let had_problem = self.problem.take().is_some() || self.is_stale();
-        // TR-23. TR-47: another server's is news even so.
-        let same = self.accepted.as_ref().is_some_and(|known| {
-            known.bytes == accepted.bytes && (known.server == accepted.server || known.server.is_none())
-        });
+        // TR-23. TR-47: another server's is news even so, and so is a snapshot's, which may be of another.
+        let same = self
+            .accepted
+            .as_ref()
+            .is_some_and(|known| known.bytes == accepted.bytes && known.server == accepted.server);
         match (&mut self.accepted, same) {
             (Some(known), true) => {
-                (known.version, known.server, known.at) = (accepted.version, accepted.server, accepted.at);
+                (known.version, known.at) = (accepted.version, accepted.at);
                 if had_problem { Effect::Changed } else { Effect::Unchanged }
             }
             (known, _) => {

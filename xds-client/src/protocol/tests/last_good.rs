@@ -62,6 +62,23 @@ fn what_the_server_says_replaces_it() {
     assert_eq!(client.view(CDS, "b"), "-", "the server is there to ask");
 }
 
+/// Proves: TR-47.
+#[test]
+fn the_same_message_of_the_server_is_what_the_server_means_by_it() {
+    let mut client = preloaded();
+    client.refuse_at(ONE);
+    client.pass(2 * SECOND);
+    client.open();
+    client.sent();
+    let mut sent = response(CDS, "7", "n1", &[("a", Ok(7))]);
+    for received in sent.resources.iter_mut().flatten() {
+        // Decoded for this server: which one that is, and how far it is trusted, is in the value.
+        received.resource = Arc::new(70_u64);
+    }
+    client.ads.on_response(ONE, client.now, sent);
+    assert_eq!(client.view(CDS, "a"), "70");
+}
+
 #[test]
 fn a_server_that_answers_in_time_is_never_preceded_by_it() {
     let mut client = preloaded();
