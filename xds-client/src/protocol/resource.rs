@@ -198,7 +198,10 @@ impl Resource {
     /// The collection is this server's from now on; the members that another had sent, which are gone.
     pub(super) fn adopt(&mut self, collection: &Name, source: Source) -> (Effect, Vec<Name>) {
         if self.accepted.as_ref().is_some_and(|known| known.server == Some(source.server)) {
-            return (Effect::Unchanged, Vec::new());
+            self.heard_from = Some(source.server);
+            // What comes of a collection ends what was said of it as a whole.
+            let ends = self.bad_members.is_empty() && self.problem.take().is_some();
+            return (if ends { Effect::Changed } else { Effect::Unchanged }, Vec::new());
         }
         self.bad_members.clear();
         let effect = self.accept(&Received::of_collection(collection), "".into(), source);

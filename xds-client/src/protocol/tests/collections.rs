@@ -105,6 +105,22 @@ fn a_bad_member_is_not_held() {
     assert_eq!(client.sent(), [format!("+[{ALL}] {{{}=n1}} +node", member("b"))]);
 }
 
+/// Proves: TR-30.
+#[test]
+fn members_that_come_end_the_trouble_of_the_collection() {
+    let mut client = watching();
+    client.members("n1", &[("a", Ok(1))], &[]);
+    let error = ServerError { name: ALL.into(), code: 14, message: "not now".to_owned() };
+    let response = Response { errors: vec![error], ..response(EDS, "", "n2", &[]) };
+    client.ads.on_response(ONE, client.now, response);
+    assert_eq!(client.state(ALL).0, ResourceState::ReceivedError);
+    client.told();
+    client.members("n3", &[("b", Ok(1))], &[]);
+    assert_eq!(client.told(), [vec![ALL.to_owned()], told(&["b"])].concat());
+    assert_eq!(client.state(ALL).0, ResourceState::Acked);
+    assert!(client.ads.view(EDS.type_url, &ALL.into()).ambient.is_none());
+}
+
 #[test]
 fn a_collection_nobody_knows_is_absent_after_the_time_for_it() {
     let mut client = watching();
