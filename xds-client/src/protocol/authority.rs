@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use mesh_core::config::Name;
+use percent_encoding::percent_decode_str;
 
 use super::settings::{AuthoritySettings, Fallback, ServerId, Settings};
 
@@ -104,7 +105,8 @@ impl Authorities {
     pub(super) fn of<'n>(&self, name: &'n str) -> Result<AuthorityId, &'n str> {
         match super::authority(name) {
             None => Ok(DEFAULT),
-            Some(authority) => match self.by_name.get(authority) {
+            // The bootstrap has it as it is, a name in its percent-encoded form.
+            Some(authority) => match self.by_name.get(&*percent_decode_str(authority).decode_utf8_lossy()) {
                 Some(id) => Ok(*id),
                 // A collection is named by a resource of the server that sent that, and served by the same.
                 None if authority.is_empty() && super::name::is_collection(name) => Ok(DEFAULT),

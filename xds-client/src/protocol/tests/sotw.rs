@@ -360,6 +360,18 @@ fn what_no_stream_was_asked_for_leaves_nothing_behind() {
     assert_eq!(client.ads.footprint(), 0);
 }
 
+/// Proves: TR-36.
+#[test]
+fn an_authority_is_found_in_its_percent_encoded_form() {
+    let mut settings = Settings::one_server(ServerSettings::new("primary"));
+    settings.authorities.insert("a b".into(), AuthoritySettings::new([ONE]));
+    let mut client = Client::with(settings);
+    client.watch(CDS, "xdstp://a%20b/x.Cluster/a");
+    assert_eq!(client.view(CDS, "xdstp://a%20b/x.Cluster/a"), "-");
+    client.open();
+    assert_eq!(client.sent(), ["[xdstp://a%20b/x.Cluster/a] / +node"]);
+}
+
 #[test]
 fn an_unwatched_resource_is_forgotten_once_the_server_knows() {
     let mut client = Client::watching(EDS, &["a", "b"]);
