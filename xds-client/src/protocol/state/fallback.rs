@@ -38,9 +38,9 @@ impl AdsState {
 
     /// TR-44: the first resource from a preferred server makes it the one that counts.
     pub(super) fn revert(&mut self, server: ServerId, kind: ResourceKind, response: &Response) {
-        let names = response.resources.iter().filter_map(|resource| match resource {
-            Ok(received) => Some(&received.name),
-            Err(rejected) => rejected.name.as_ref(),
+        let names = response.resources.iter().flat_map(|resource| match resource {
+            Ok(received) => Some(&received.name).into_iter().chain(&received.aliases),
+            Err(rejected) => rejected.name.as_ref().into_iter().chain(&[]),
         });
         let known = |name: &Name| self.cache.get(kind.type_url, name).and_then(|resource| resource.authority);
         let member = |name: &Name| name::collection(name).and_then(|collection| known(&collection));

@@ -128,7 +128,11 @@ impl AdsState {
 fn canonicalise(response: &mut Response) {
     for resource in &mut response.resources {
         match resource {
-            Ok(received) => received.name = canonical(&received.name),
+            Ok(received) => {
+                for name in std::iter::once(&mut received.name).chain(&mut received.aliases) {
+                    *name = canonical(name);
+                }
+            }
             Err(rejected) => rejected.name = rejected.name.as_ref().map(canonical),
         }
     }

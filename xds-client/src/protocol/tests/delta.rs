@@ -149,6 +149,18 @@ fn a_resource_answers_to_its_aliases() {
     assert_eq!(client.view(EDS, "host"), "1");
 }
 
+/// Proves: TR-37, TR-55.
+#[test]
+fn an_alias_has_many_spellings() {
+    let mut client = watching(EDS, &["xdstp://known/x.Endpoints/a?b=2&z=1"]);
+    let mut response = changes(EDS, "1", "n1", &[("a", Ok(1))], &[]);
+    for received in response.resources.iter_mut().flatten() {
+        received.aliases = vec!["xdstp://known/x.Endpoints/a?z=1&b=2".into()];
+    }
+    client.ads.on_response(ONE, client.now, response);
+    assert_eq!(client.view(EDS, "xdstp://known/x.Endpoints/a?b=2&z=1"), "1");
+}
+
 #[test]
 fn what_never_comes_is_absent_after_the_time_for_it() {
     let mut client = watching(CDS, &["a"]);

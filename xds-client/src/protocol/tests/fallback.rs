@@ -204,3 +204,17 @@ fn a_primary_that_stays_silent_is_replaced() {
     client.watch(CDS, "b");
     assert!(client.ads.stream_wanted(TWO), "but nothing has been said of this one");
 }
+
+/// Proves: TR-44, TR-55.
+#[test]
+fn a_resource_known_by_an_alias_makes_a_preferred_server_count() {
+    let mut client = fallen_back();
+    client.pass(300 * SECOND);
+    client.open();
+    client.sent();
+    let mut response = response(CDS, "2", "n1", &[("clusters/a", Ok(2))]);
+    response.resources.iter_mut().flatten().for_each(|received| received.aliases = vec!["a".into()]);
+    client.ads.on_response(ONE, client.now, response);
+    assert_eq!(client.close_unwanted(), [1]);
+    assert_eq!(client.view(CDS, "a"), "2");
+}
