@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::protocol::BackoffPolicy;
 
-/// What can be tuned; the defaults are good for production.
+/// What can be tuned; the defaults are good for production. Times of the protocol over a year count as one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// How long a resource may be asked for on a connected stream before it counts as absent. 15 s.

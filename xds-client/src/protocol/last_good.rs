@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use mesh_core::config::Name;
 
 use super::resource::{Accepted, Resource};
+use super::settings::bounded;
 use super::{Received, name};
 
 /// Resources of an earlier run, and when they may be used.
@@ -37,7 +38,7 @@ impl LastGood {
             ((type_url, name), Accepted { resource, bytes, version, server: None, at: now })
         };
         let entries = resources.into_iter().map(entry).collect();
-        Self { entries, grace, began: None, waited: false }
+        Self { entries, grace: bounded(grace), began: None, waited: false }
     }
 
     pub(super) fn on_opening(&mut self, now: Instant) {

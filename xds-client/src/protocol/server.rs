@@ -25,6 +25,7 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(id: ServerId, settings: ServerSettings) -> Self {
+        let settings = settings.bounded();
         Self {
             id,
             link: Link::new(&settings),

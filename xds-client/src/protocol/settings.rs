@@ -93,6 +93,23 @@ impl ServerSettings {
     }
 }
 
+impl ServerSettings {
+    /// With times that can be added to any other.
+    pub(super) fn bounded(self) -> Self {
+        Self {
+            resource_timeout: bounded(self.resource_timeout),
+            silence_timeout: self.silence_timeout.map(bounded),
+            ..self
+        }
+    }
+}
+
+/// Whoever waits longer waits for ever; a sum with a longer time may be beyond what a clock can tell.
+pub(super) fn bounded(time: Duration) -> Duration {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    time.min(YEAR)
+}
+
 /// The two ADS protocols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Variant {

@@ -5,6 +5,7 @@ mod data_errors;
 mod delta;
 mod fallback;
 mod last_good;
+mod limits;
 mod many_servers;
 mod recovery;
 mod simulation;
