@@ -62,6 +62,7 @@ pub(crate) use backoff::Backoff;
 pub use backoff::BackoffPolicy;
 pub use event::{DeletionNews, Event, Outage, Problem, ProblemKind, View};
 pub use link::StreamEnd;
+pub(crate) use name::is_collection;
 pub use name::{authority, canonical};
 pub use request::{Interest, Request};
 pub use response::{Heartbeat, Received, Rejected, Response, ServerError};

@@ -30,7 +30,7 @@ pub fn authority(name: &str) -> Option<&str> {
 }
 
 /// Whether the name stands for all resources whose names have another last segment (TR-56).
-pub(super) fn is_collection(name: &str) -> bool {
+pub(crate) fn is_collection(name: &str) -> bool {
     split(name).is_some_and(|(head, _)| head.ends_with("/*"))
 }
 

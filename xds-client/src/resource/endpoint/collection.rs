@@ -8,6 +8,7 @@ use envoy_types::pb::xds::core::v3::CollectionEntry;
 use envoy_types::pb::xds::core::v3::collection_entry::ResourceSpecifier;
 use mesh_core::config::{Endpoint, Name};
 
+use crate::protocol::is_collection;
 use crate::resource::extension::Extension;
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::message::decode_nameless;
@@ -30,17 +31,8 @@ pub struct CollectionRef {
 impl CollectionRef {
     /// Whether each endpoint is a resource of its own, which only incremental xDS can ask for (TR-56).
     pub fn is_glob(&self) -> bool {
-        is_glob(&self.name)
+        is_collection(&self.name)
     }
-}
-
-/// A name whose path ends in `/*`; what follows `?` or `#` in an `xdstp:` name is no part of the path.
-pub(super) fn is_glob(name: &str) -> bool {
-    let path = match name.starts_with("xdstp:") {
-        true => name.split(['?', '#']).next().unwrap_or_default(),
-        false => name,
-    };
-    path.ends_with("/*")
 }
 
 /// `envoy.config.endpoint.v3.LbEndpointCollection`, decoded to [`EndpointCollection`]. The message holds no name.

@@ -68,6 +68,16 @@ const REFERENCES: &[Row<Proto>] = &[
         |m| refer(m, leds(&format!("{GLOB}?zone=1"))),
         Err(("endpoints[0].leds_cluster_locality_config.leds_collection_name", "need incremental xDS")),
     ),
+    (
+        "EDS-15 glob without an authority and a type",
+        |m| refer(m, leds("eu/*")),
+        Err(("endpoints[0].leds_cluster_locality_config.leds_collection_name", "that needs an xdstp: name")),
+    ),
+    (
+        "EDS-15 glob of another scheme",
+        |m| refer(m, leds("xdstp:eu/*")),
+        Err(("endpoints[0].leds_cluster_locality_config.leds_collection_name", "that needs an xdstp: name")),
+    ),
     ("EDS-15 * in the middle", |m| refer(m, leds("a/*/b")), OK),
     ("EDS-15 * in a parameter", |m| refer(m, leds(&format!("{LIST}?zone=/*"))), OK),
     (
@@ -106,12 +116,16 @@ fn assignment(context: &DecodeContext, message: &Proto) -> Arc<ClusterLoadAssign
 #[test]
 fn localities_refer_to_collections() {
     check(&EndpointsType, &two_priorities(), REFERENCES);
+    let context = DecodeContext { incremental: true, ..Default::default() };
+    let mut opaque = two_priorities();
+    refer(&mut opaque, leds("eu/*"));
+    let error = decode::<ClusterLoadAssignment>(&EndpointsType, &context, &opaque).unwrap_err();
+    assert!(error.to_string().contains("that needs an xdstp: name"), "{error}");
     let mut message = two_priorities();
     message.endpoints.insert(0, locality("ap", 1, 0, vec![]));
     message.endpoints.insert(1, locality("ap", 1, 4, vec![]));
     message.endpoints[1].lb_config = Some(LbConfig::LedsClusterLocalityConfig(leds(LIST)));
     message.endpoints[3].lb_config = Some(LbConfig::LedsClusterLocalityConfig(leds(GLOB)));
-    let context = DecodeContext { incremental: true, ..Default::default() };
     let found = assignment(&context, &message);
     let regions: Vec<Vec<(&str, usize)>> = found
         .set

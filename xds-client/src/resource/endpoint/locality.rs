@@ -8,12 +8,12 @@ use envoy_types::pb::envoy::config::endpoint::v3::locality_lb_endpoints::LbConfi
 use envoy_types::pb::envoy::config::endpoint::v3::{LedsClusterLocalityConfig, LocalityLbEndpoints};
 use mesh_core::config::{Endpoint, Locality, LocalityId, Name};
 
+use crate::protocol::is_collection;
 use crate::resource::DecodeContext;
 use crate::resource::config_source;
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::metadata::Metadata;
 
-use super::collection::is_glob;
 use super::lb_endpoint::Endpoints;
 
 /// A locality that has a weight.
@@ -65,10 +65,23 @@ fn collection(leds: &LedsClusterLocalityConfig, context: &DecodeContext) -> Chec
     match leds.leds_collection_name.as_str() {
         "" => Err(Invalid::at("leds_collection_name", "must not be empty")),
         // TR-56
-        name if is_glob(name) && !context.incremental => {
+        name if is_collection(name) && !context.incremental => {
             let reason = format!("{name:?} is a glob collection, and those need incremental xDS");
+            Err(Invalid::at("leds_collection_name", reason))
+        }
+        name if ends_in_glob(name) && !is_collection(name) => {
+            let reason = format!("{name:?} is no glob collection: that needs an xdstp: name with a type");
             Err(Invalid::at("leds_collection_name", reason))
         }
         name => Ok(name.into()),
     }
+}
+
+/// What follows `?` or `#` in an `xdstp:` name is no part of the path.
+fn ends_in_glob(name: &str) -> bool {
+    let path = match name.starts_with("xdstp:") {
+        true => name.split(['?', '#']).next().unwrap_or_default(),
+        false => name,
+    };
+    path.ends_with("/*")
 }
