@@ -1,9 +1,10 @@
-//! The ADS protocol, state of the world, as one state machine per server: [`AdsState`].
+//! The ADS protocol in both its variants, state of the world and incremental, as one state for all servers of a
+//! client: [`AdsState`].
 //!
 //! gRFCs A27, A28, A40, A46, A53, A57, A88 and Envoy's xDS protocol document; sections 2.1 and 2.2 of the
 //! conformance list. Pure: time and randomness are arguments, nothing here sleeps, spawns or reads a clock.
 //!
-//! The stream, from the client's side:
+//! The stream to one server, from the client's side:
 //!
 //! ```text
 //!                first watch                 opened
@@ -17,21 +18,33 @@
 //!         └────────────────────────────────────────────────┘
 //! ```
 //!
-//! A watched resource (the states of gRFC A40, as CSDS shows them):
+//! A server that is to begin anew has its stream ended first, as if nobody needed it.
+//!
+//! A watched resource (the states of gRFC A40 and A88, as CSDS shows them):
 //!
 //! ```text
-//!                    accepted                    rejected
-//!      Requested ───────────────▶ Acked ◀───────────────────▶ Nacked
-//!          │                        ▲ │                          │
-//!          │ 15 s on a stream       │ │ missing from LDS or CDS  │
-//!          └───────────────────▶ DoesNotExist ◀──────────────────┘
+//!                    accepted: from any state
+//!      Requested ───────────────────────────────▶ Acked
+//!          │                                        │
+//!          │ rejected                               │ rejected
+//!          ├────────────────▶ Nacked ◀──────────────┤
+//!          │ resource_errors                        │ resource_errors
+//!          ├────────────▶ ReceivedError ◀───────────┤
+//!          │ removed, or 15 s on a stream           │ removed, missing from LDS or CDS, or its time to live is over
+//!          ├─────────────▶ DoesNotExist ◀───────────┤
+//!          │ 30 s on a stream (TR-20)               │ the same, where another server has taken over
+//!          └───────────────▶ Timeout ◀──────────────┘
 //! ```
+//!
+//! Each of the four is left for any other of them as the server says, and for Acked.
 //!
 //! Invariants:
 //! - what was accepted stays in use whatever happens later (gRFC A88), unless the bootstrap asked otherwise or
 //!   nobody watches it any more;
 //! - each response of a subscribed type is answered exactly once (TR-07);
-//! - a request always names the full set that is watched (TR-09).
+//! - a request of the state of the world names the full set that is watched (TR-09), but for an answer that leaves a
+//!   name out whose return the server may have missed, with the full set right after it;
+//! - an incremental request names what is different, and everything when it is a stream's first of its type (TR-49).
 //!
 //! An [`Event`] says only that something is different; what is true now is read from [`AdsState::view`]. So a burst
 //! of changes costs its reader one look.

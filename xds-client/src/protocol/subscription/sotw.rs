@@ -1,4 +1,4 @@
-//! State of the world: every request names everything.
+//! State of the world: requests name everything.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -95,7 +95,7 @@ impl Sotw {
         };
         self.left_out.retain(|_, since| *since + desk.timeout > desk.now);
         self.left_out.extend(gone.iter().map(|name| (name.clone(), desk.now)));
-        // TR-09: always the whole set.
+        // TR-09: the whole set, here or in the request after it.
         let names = places.keys().filter(|name| !(without_doubtful && self.doubtful.contains_key(*name)));
         let names = names.cloned().collect();
         if without_doubtful {
