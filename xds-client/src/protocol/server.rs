@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use mesh_core::config::Name;
 
+use super::authority::Authorities;
 use super::cache::Cache;
 use super::link::Link;
 use super::resource::Source;
@@ -82,14 +83,24 @@ impl Server {
     }
 
     /// The next request, and the names of its type that are forgotten here with it.
-    pub(super) fn poll_request(&mut self, now: Instant, cache: &Cache) -> Option<(Request, Vec<Name>)> {
+    pub(super) fn poll_request(
+        &mut self,
+        now: Instant,
+        cache: &Cache,
+        authorities: &Authorities,
+    ) -> Option<(Request, Vec<Name>)> {
         if !self.link.is_open() {
             return None;
         }
         let Self { id, settings, subscriptions, timers, link, .. } = self;
         let subscription = subscriptions.iter_mut().find(|known| known.has_request())?;
         let type_url = subscription.kind.type_url;
-        let is_owed = |name: &Name| cache.get(type_url, name).is_some_and(|resource| resource.is_owed(*id));
+        // TR-44: one that is only retried is to say everything again, or to have had its time for it.
+        let is_retried = |authority| authorities.get(authority).active() != Some(*id);
+        let is_owed = |name: &Name| {
+            let known = cache.get(type_url, name);
+            known.is_some_and(|known| known.is_owed(*id) || known.authority.is_some_and(is_retried))
+        };
         let versions = || cache.versions(type_url, *id);
         let timeout = settings.resource_timeout;
         let mut desk = Desk { now, timeout, timers, is_owed: &is_owed, versions: &versions };

@@ -93,7 +93,7 @@ impl AdsState {
 
     /// The next request to send on the open stream. `now` starts the timers of what is asked for (TR-18).
     pub fn poll_request(&mut self, server: ServerId, now: Instant) -> Option<Request> {
-        let (request, gone) = self.servers[server.0].poll_request(now, &self.cache)?;
+        let (request, gone) = self.servers[server.0].poll_request(now, &self.cache, &self.authorities)?;
         for name in &gone {
             self.forget(request.type_url, name);
         }

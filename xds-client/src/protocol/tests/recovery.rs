@@ -92,6 +92,32 @@ fn a_server_that_failed_in_an_earlier_outage_is_tried_in_the_next() {
     }
 }
 
+/// Proves: TR-44.
+#[test]
+fn a_preferred_server_that_is_back_with_nothing_counts_after_the_time_for_it() {
+    let mut client = serving();
+    client.respond(CDS, "2", "n2", &[]);
+    assert_eq!(client.view(CDS, "a"), "1 ~does not exist");
+    client.sent();
+    client.watch(CDS, "b");
+    client.sent();
+    client.pass(15 * SECOND);
+    client.close("gone");
+    client.watch(CDS, "c");
+    client.refuse_at(ONE);
+    client.open_at(TWO);
+    client.sent_at(TWO);
+    client.unwatch(CDS, "c");
+    client.pass(2 * SECOND);
+    client.open();
+    client.sent();
+    client.respond(CDS, "2", "n1", &[]);
+    client.pass(15 * SECOND);
+    assert_eq!(client.close_unwanted(), [1], "it had said before that there is nothing");
+    client.respond_at(TWO, CDS, "s1", "m1", &[("a", Ok(10))]);
+    assert_eq!(client.view(CDS, "a"), "1 ~does not exist");
+}
+
 /// Proves: TR-46.
 #[test]
 fn a_version_is_said_only_of_what_is_in_use_from_the_server() {
