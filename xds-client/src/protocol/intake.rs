@@ -180,8 +180,13 @@ impl Intake<'_> {
     }
 
     fn missing(&mut self, held: &HashSet<Name>) {
-        let missing = self.subscription.names().filter(|name| !held.contains(*name) && self.counts_for(name));
         let source = self.source;
+        let missing = self.subscription.names().filter(|name| !held.contains(*name) && self.counts_for(name));
+        // TR-26: never received, from this server at least, so the timer decides while it runs.
+        let missing = missing.filter(|name| {
+            let known = self.cache.get(self.type_url(), name);
+            !(self.subscription.awaits(name) && known.is_some_and(|known| known.is_owed(source.server)))
+        });
         for name in missing.cloned().collect::<Vec<_>>() {
             let known = self.cached(&name).is_some_and(|cached| cached.deletion_ignored);
             let effect = self.update(&name, |cached| cached.miss(source));

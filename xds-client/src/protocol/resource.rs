@@ -215,12 +215,9 @@ impl Resource {
 
     /// A response that holds every resource of its type does not hold this one.
     pub(super) fn miss(&mut self, source: Source) -> Effect {
-        match (self.state(), source.data_errors) {
-            // TR-26: never received, from this server at least, so the timer decides.
-            (ResourceState::Requested, _) => Effect::Unchanged,
-            _ if self.is_owed(source.server) => Effect::Unchanged,
+        match source.data_errors {
             // TR-27
-            (_, DataErrors::IgnoreDeletion) if self.is_accepted() => {
+            DataErrors::IgnoreDeletion if self.is_accepted() => {
                 self.deletion_ignored = true;
                 Effect::Unchanged
             }

@@ -223,6 +223,12 @@ impl Subscription {
         self.places.get(&timer.name).is_some_and(|place| place.timer == Some(timer.deadline))
     }
 
+    /// Whether the time that the server has for it is not over.
+    pub(super) fn awaits(&self, name: &Name) -> bool {
+        let is_timed = self.places.get(name).is_some_and(|place| place.timer.is_some());
+        is_timed || self.untimed.contains(name)
+    }
+
     /// The server has answered for it, or is not going to. TR-21: also with an invalid one.
     pub(super) fn settle(&mut self, name: &Name) {
         if let Some(place) = self.places.get_mut(name) {

@@ -118,6 +118,26 @@ fn a_preferred_server_that_is_back_with_nothing_counts_after_the_time_for_it() {
     assert_eq!(client.view(CDS, "a"), "1 ~does not exist");
 }
 
+/// Proves: TR-26.
+#[test]
+fn what_did_not_come_in_time_is_deleted_by_a_response_without_it() {
+    let mut client = serving();
+    client.watch(CDS, "b");
+    client.close("gone");
+    client.refuse_at(ONE);
+    client.open_at(TWO);
+    client.sent_at(TWO);
+    client.pass(2 * SECOND);
+    client.open();
+    client.sent();
+    client.pass(15 * SECOND);
+    client.respond_at(TWO, CDS, "s1", "m1", &[("b", Err("bad"))]);
+    assert_eq!(client.view(CDS, "b"), "!bad");
+    client.respond(CDS, "2", "n1", &[("a", Ok(2))]);
+    assert_eq!(client.close_unwanted(), [1]);
+    assert_eq!(client.view(CDS, "b"), "!does not exist", "no timer is left to say so");
+}
+
 /// Proves: TR-46.
 #[test]
 fn a_version_is_said_only_of_what_is_in_use_from_the_server() {
