@@ -69,9 +69,16 @@ impl Cache {
     }
 
     /// Names and versions of what is in use from `server`, members of collections too (TR-49, TR-53). Not of what
-    /// was refused or deleted after it: the server may be back at that version, and would not say so.
-    pub(super) fn versions(&self, type_url: &str, server: ServerId) -> Vec<(Name, Name)> {
+    /// was refused or deleted after it: the server may be back at that version, and would not say so. Nor of what its
+    /// word `counts` for no more: with that, it is to send it.
+    pub(super) fn versions(
+        &self,
+        type_url: &str,
+        server: ServerId,
+        counts: impl Fn(&Resource) -> bool,
+    ) -> Vec<(Name, Name)> {
         let resources = self.of_kind(type_url).into_iter().flatten();
+        let resources = resources.filter(|(_, resource)| counts(resource));
         let values = resources.flat_map(|(name, resource)| {
             let own = resource.accepted().filter(|_| !super::name::is_collection(name));
             let own = own.filter(|_| resource.is_sound()).map(|accepted| (name, accepted));

@@ -188,6 +188,7 @@ impl Intake<'_> {
             !(self.subscription.awaits(name) && known.is_some_and(|known| known.is_owed(source.server)))
         });
         for name in missing.cloned().collect::<Vec<_>>() {
+            self.subscription.settle(&name);
             let known = self.cached(&name).is_some_and(|cached| cached.deletion_ignored);
             let effect = self.update(&name, |cached| cached.miss(source));
             self.tell_ignored(&name, known);

@@ -244,10 +244,10 @@ impl Resource {
         self.fail(Problem::new(kind, reason), source)
     }
 
-    /// TR-19: the timer has run out.
+    /// TR-19: the timer has run out, without a word of the server. Also when a server that took over does not have what
+    /// another had, or one that is back what it had itself.
     pub(super) fn expire(&mut self, timeout: Problem, source: Source) -> Effect {
-        // Also when a server that took over does not have what another had.
-        if self.is_owed(source.server) { self.fail(timeout, source) } else { Effect::Unchanged }
+        self.fail(timeout, source)
     }
 
     /// Whether this server has not said anything of it yet.

@@ -8,7 +8,7 @@ use mesh_core::config::Name;
 use super::authority::Authorities;
 use super::cache::Cache;
 use super::link::Link;
-use super::resource::Source;
+use super::resource::{Resource, Source};
 use super::subscription::{Desk, ResourceKind, Subscription};
 use super::timer::{Timer, Timers};
 use super::{Request, ServerId, ServerSettings, UpdateCounts};
@@ -64,13 +64,6 @@ impl Server {
         self.subscriptions.iter().any(Subscription::is_wanted)
     }
 
-    /// The server is to send everything, whatever it has sent before.
-    pub(super) fn start_over(&mut self) {
-        self.subscriptions.iter_mut().for_each(Subscription::start_over);
-        // What was said already on this stream may be that we have it all.
-        self.link.restart();
-    }
-
     /// It may be that nobody needs the server any more.
     pub(super) fn rest(&mut self) {
         if self.link.is_lost() && !self.is_wanted() {
@@ -96,12 +89,14 @@ impl Server {
         let subscription = subscriptions.iter_mut().find(|known| known.has_request())?;
         let type_url = subscription.kind.type_url;
         // TR-44: one that is only retried is to say everything again, or to have had its time for it.
-        let is_retried = |authority| authorities.get(authority).active() != Some(*id);
+        let counts = |known: &Resource| {
+            known.authority.is_some_and(|authority| authorities.get(authority).active() == Some(*id))
+        };
         let is_owed = |name: &Name| {
             let known = cache.get(type_url, name);
-            known.is_some_and(|known| known.is_owed(*id) || known.authority.is_some_and(is_retried))
+            known.is_some_and(|known| known.is_owed(*id) || !counts(known))
         };
-        let versions = || cache.versions(type_url, *id);
+        let versions = || cache.versions(type_url, *id, counts);
         let timeout = settings.resource_timeout;
         let mut desk = Desk { now, timeout, timers, is_owed: &is_owed, versions: &versions };
         let (mut request, gone) = subscription.poll_request(&mut desk)?;

@@ -16,8 +16,9 @@ impl AdsState {
             while self.outage_of(id).is_some() && self.needs_another(id) {
                 let authority = self.authorities.get_mut(id);
                 let (Some(before), Some(next)) = (authority.active(), authority.advance()) else { break };
-                // When it is back it is to send everything: what it had sent may have been replaced.
-                self.servers[before.0].start_over();
+                // When it is back it is to send everything, because what it had sent may have been replaced; but what
+                // was said already on this stream may be that we have it.
+                self.servers[before.0].link.restart();
                 let watched = self.cache.watched().filter(|(.., resource)| resource.authority == Some(id));
                 for (kind, name, _) in watched {
                     self.servers[next.0].want(kind, name);

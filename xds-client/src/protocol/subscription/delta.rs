@@ -16,8 +16,6 @@ pub(super) struct Delta {
     /// Not wanted any more, and not said yet.
     unsubscribe: BTreeSet<Name>,
     answers: VecDeque<Answer>,
-    /// The next stream claims to hold nothing.
-    starts_over: bool,
 }
 
 /// An ACK or a NACK that is due.
@@ -48,11 +46,7 @@ impl Delta {
     }
 
     pub(super) fn on_stream_reset(&mut self) {
-        *self = Self { starts_over: self.starts_over, ..Self::default() };
-    }
-
-    pub(super) fn start_over(&mut self) {
-        self.starts_over = true;
+        *self = Self::default();
     }
 
     #[cfg(test)]
@@ -75,13 +69,9 @@ impl Delta {
         places: &Places,
         desk: &Desk<'_>,
     ) -> Request {
-        let initial_versions = match std::mem::take(&mut self.starts_over) {
-            true => Vec::new(),
-            false => (desk.versions)(),
-        };
         self.subscribe = places.keys().cloned().collect();
         self.unsubscribe.clear();
-        self.make(type_url, initial_versions)
+        self.make(type_url, (desk.versions)())
     }
 
     /// TR-50

@@ -154,14 +154,6 @@ impl Subscription {
         gone
     }
 
-    /// The next stream says nothing of what was accepted before, so that the server sends all of it.
-    pub(super) fn start_over(&mut self) {
-        match &mut self.wire {
-            Wire::Sotw(sotw) => sotw.start_over(),
-            Wire::Delta(delta) => delta.start_over(),
-        }
-    }
-
     pub(super) fn has_request(&self) -> bool {
         match &self.wire {
             Wire::Sotw(sotw) => sotw.has_request(),
@@ -183,7 +175,7 @@ impl Subscription {
             Wire::Sotw(sotw) => {
                 // Of what this server has not said, or another has since, its version says nothing.
                 if !asked && self.places.keys().any(desk.is_owed) {
-                    sotw.start_over();
+                    sotw.forget_version();
                 }
                 sotw.request(type_url, &self.places, &gone, desk)
             }

@@ -69,7 +69,8 @@ impl Sotw {
         self.changed = is_wanted;
     }
 
-    pub(super) fn start_over(&mut self) {
+    /// The next response is to hold everything.
+    pub(super) fn forget_version(&mut self) {
         self.version.clear();
     }
 

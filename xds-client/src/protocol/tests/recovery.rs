@@ -138,6 +138,51 @@ fn what_did_not_come_in_time_is_deleted_by_a_response_without_it() {
     assert_eq!(client.view(CDS, "b"), "!does not exist", "no timer is left to say so");
 }
 
+/// Proves: TR-19.
+#[test]
+fn what_a_preferred_server_that_is_back_does_not_send_is_absent() {
+    let mut client = serving();
+    client.watch(CDS, "b");
+    client.watch(EDS, "e");
+    client.sent();
+    client.respond(CDS, "2", "n2", &[("a", Ok(1)), ("b", Err("bad"))]);
+    client.close("gone");
+    client.refuse_at(ONE);
+    client.pass(2 * SECOND);
+    client.open();
+    client.sent();
+    client.respond(CDS, "3", "n1", &[]);
+    client.respond(EDS, "1", "m1", &[("e", Ok(1))]);
+    assert!(!client.ads.stream_wanted(TWO), "it counts again");
+    assert_eq!((&*client.view(CDS, "a"), &*client.view(CDS, "b")), ("1", "!bad"));
+    client.pass(15 * SECOND);
+    assert_eq!((&*client.view(CDS, "a"), &*client.view(CDS, "b")), ("1 ~does not exist", "!does not exist"));
+}
+
+/// A stream that ends before it has said anything is followed by one that asks for no less.
+#[test]
+fn a_preferred_incremental_server_is_asked_for_everything_until_it_counts() {
+    let server = |name| ServerSettings { variant: Variant::Delta, ..ServerSettings::new(name) };
+    let mut client = Client::with(Settings {
+        servers: vec![server("primary"), server("secondary")],
+        default_authority: AuthoritySettings::new([ONE, TWO]),
+        authorities: Default::default(),
+    });
+    client.watch(CDS, "a");
+    client.open();
+    client.sent();
+    client.respond(CDS, "1", "n1", &[("a", Ok(1))]);
+    client.watch(CDS, "b");
+    client.close("gone");
+    for _ in 0..2 {
+        client.refuse_at(ONE);
+        client.pass(5 * SECOND);
+        client.open();
+        assert_eq!(client.sent(), ["+[a,b] +node"]);
+        client.close("gone");
+    }
+}
+
 /// Proves: TR-46.
 #[test]
 fn a_version_is_said_only_of_what_is_in_use_from_the_server() {
