@@ -115,6 +115,12 @@ impl Authorities {
         }
     }
 
+    /// Whether the server is asked for something, and another's word counts for that.
+    pub(super) fn retries(&self, server: ServerId) -> bool {
+        let mut all = self.all.iter();
+        all.any(|authority| authority.servers[..authority.active].contains(&server))
+    }
+
     pub(super) fn get(&self, id: AuthorityId) -> &Authority {
         &self.all[id]
     }

@@ -81,6 +81,9 @@ impl AdsState {
             let counts = counts.entry(kind.type_url).or_default();
             let mut news = Vec::new();
             Intake { source, authorities, cache, subscription, counts, events: &mut news }.take(response);
+            if authorities.retries(server) {
+                subscription.on_ignored();
+            }
             events.extend(news);
         }
         self.prune_timers();

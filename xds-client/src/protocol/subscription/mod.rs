@@ -229,6 +229,13 @@ impl Subscription {
         }
     }
 
+    /// Not everything that the last response says counted.
+    pub(super) fn on_ignored(&mut self) {
+        if let Wire::Sotw(sotw) = &mut self.wire {
+            sotw.on_ignored();
+        }
+    }
+
     /// Queues the one answer to a response (TR-07).
     pub(super) fn answer(&mut self, version: String, nonce: String, error: Option<String>) {
         match &mut self.wire {

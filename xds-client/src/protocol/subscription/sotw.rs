@@ -15,8 +15,9 @@ pub(super) struct Sotw {
     /// The last accepted one; survives the stream (TR-04), unless it says too much: a server that goes by it says
     /// nothing to a stream that begins with the one that it has.
     version: String,
-    /// A response was refused since: what was good in it is in use all the same.
-    refused: bool,
+    /// The last response was not taken in full: it was refused, though what is good in it is in use, or something that
+    /// it says did not count.
+    partial: bool,
     /// The last received one; of this stream (TR-04).
     nonce: String,
     /// The names differ from those last sent.
@@ -58,7 +59,7 @@ impl Sotw {
     }
 
     pub(super) fn on_stream_reset(&mut self, is_wanted: bool) {
-        if std::mem::take(&mut self.refused) {
+        if std::mem::take(&mut self.partial) {
             self.version.clear();
         }
         self.nonce.clear();
@@ -67,6 +68,10 @@ impl Sotw {
         self.doubtful.clear();
         // TR-10
         self.changed = is_wanted;
+    }
+
+    pub(super) fn on_ignored(&mut self) {
+        self.partial = true;
     }
 
     /// The next response is to hold everything.
@@ -111,7 +116,7 @@ impl Sotw {
     }
 
     pub(super) fn answer(&mut self, version: String, nonce: String, error: Option<String>) {
-        self.refused = error.is_some();
+        self.partial = error.is_some();
         if error.is_none() {
             // TR-05; TR-13: not advanced by a NACK.
             self.version = version;

@@ -310,7 +310,8 @@ impl World {
 
 #[test]
 fn the_preferred_servers_have_the_last_word_whatever_happened() {
-    for seed in 0..100 {
+    // Those beyond the first hundred have found something.
+    for seed in (0..100).chain([115, 868, 1486, 2625]) {
         let mut world = World::new(seed);
         for _ in 0..3 {
             (0..200).for_each(|_| world.step());

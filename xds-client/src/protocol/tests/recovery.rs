@@ -159,6 +159,24 @@ fn what_a_preferred_server_that_is_back_does_not_send_is_absent() {
     assert_eq!((&*client.view(CDS, "a"), &*client.view(CDS, "b")), ("1 ~does not exist", "!does not exist"));
 }
 
+/// Proves: TR-04.
+#[test]
+fn a_version_is_not_said_of_a_response_that_did_not_count() {
+    let mut client = serving();
+    client.watch(EDS, "e");
+    client.close("gone");
+    client.refuse_at(ONE);
+    client.pass(2 * SECOND);
+    client.open();
+    client.sent();
+    client.respond(CDS, "3", "n1", &[]);
+    client.respond(EDS, "1", "m1", &[("e", Ok(1))]);
+    assert_eq!(client.sent(), ["[a] 3/n1", "[e] 1/m1"]);
+    client.close("max age");
+    client.open();
+    assert_eq!(client.sent(), ["[a] / +node", "[e] 1/"], "that a is gone came before the server counted");
+}
+
 /// A stream that ends before it has said anything is followed by one that asks for no less.
 #[test]
 fn a_preferred_incremental_server_is_asked_for_everything_until_it_counts() {
