@@ -148,7 +148,7 @@ impl<T: AdsTransport> Worker<T> {
 
     /// Before anything is watched, so that nothing has to wait for it later.
     async fn load_snapshot(&mut self) {
-        let Some(snapshot) = &self.snapshot else { return };
+        let Some(snapshot) = &mut self.snapshot else { return };
         let peers = self.peers.iter().map(|peer| (peer.server.uri().to_owned(), peer.context.clone()));
         let contexts = peers.collect();
         let resources = snapshot.load(&self.types, &contexts).await;

@@ -14,6 +14,17 @@ use super::resource::{Accepted, Resource};
 use super::settings::bounded;
 use super::{Received, name};
 
+/// What has become of something that an earlier run had accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leftover {
+    /// Nobody watches it.
+    Unwatched,
+    /// It is watched, and no server has said anything of it.
+    Awaited,
+    /// A server has sent it, or says that it does not exist.
+    Settled,
+}
+
 /// Resources of an earlier run, and when they may be used.
 #[derive(Debug, Default)]
 pub(super) struct LastGood {

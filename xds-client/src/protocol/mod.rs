@@ -74,6 +74,7 @@ mod tests;
 pub(crate) use backoff::Backoff;
 pub use backoff::BackoffPolicy;
 pub use event::{DeletionNews, Event, Outage, Problem, ProblemKind, View};
+pub use last_good::Leftover;
 pub use link::StreamEnd;
 pub(crate) use name::is_collection;
 pub use name::{authority, canonical};

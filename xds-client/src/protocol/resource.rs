@@ -309,6 +309,13 @@ impl Resource {
         self.accepted.as_ref().is_some_and(|known| known.server.is_none())
     }
 
+    /// Who says that it does not exist.
+    pub(super) fn denied_by(&self) -> Option<ServerId> {
+        let kind = self.problem.as_ref().map(|problem| problem.kind);
+        let denied = matches!(kind, Some(ProblemKind::DoesNotExist | ProblemKind::Withheld));
+        self.heard_from.filter(|_| denied)
+    }
+
     /// Neither accepted, nor refused, nor known to be absent.
     pub(super) fn is_requested(&self) -> bool {
         self.state() == ResourceState::Requested

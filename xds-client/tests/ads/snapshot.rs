@@ -1,17 +1,18 @@
 //! A start without a control server, from what an earlier run had accepted (scenario 7), and watches of single
 //! resources.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::runtime::{ConfigSource, Target};
 use tokio::time::{Instant, sleep};
-use xds_client::resource::ClusterType;
+use xds_client::bootstrap::{Bootstrap, ServerConfig};
+use xds_client::resource::{ClusterLoadAssignment, ClusterType, EndpointsType};
 use xds_client::transport::memory::{self, MemoryServer, MemoryTransport};
 use xds_client::{Options, XdsClient, start_with};
 
-use crate::control::{Control, bootstrap, show, until, until_shown};
+use crate::control::{Control, bootstrap, endpoints, show, until, until_shown};
 
 fn client(transport: MemoryTransport, snapshot: Option<PathBuf>) -> XdsClient {
     let options = Options { rng_seed: Some(7), snapshot, ..Options::default() };
@@ -19,21 +20,23 @@ fn client(transport: MemoryTransport, snapshot: Option<PathBuf>) -> XdsClient {
 }
 
 /// Answers every stream as `control` does, in the background.
-fn serve_all(mut server: MemoryServer, mut control: Control) {
+fn serve_all(mut server: MemoryServer, control: Control) {
     tokio::spawn(async move {
         while let Some(mut stream) = server.accept().await {
-            control.reset();
-            while let Some(request) = stream.sotw_request().await {
-                if let Some(response) = control.answer(&request) {
-                    stream.respond(response);
+            let mut control = control.clone();
+            tokio::spawn(async move {
+                while let Some(request) = stream.sotw_request().await {
+                    if let Some(response) = control.answer(&request) {
+                        stream.respond(response);
+                    }
                 }
-            }
+            });
         }
     });
 }
 
 /// With a file that an earlier run has written.
-async fn earlier_run(path: &std::path::Path) {
+async fn earlier_run(path: &Path) {
     let (transport, server) = memory::pair();
     serve_all(server, Control::greeter(&["a"], 1));
     let client = client(transport, Some(path.to_owned()));
@@ -76,6 +79,62 @@ async fn a_silent_control_server_is_not_waited_for() {
     let _stream = server.accept().await.unwrap();
     until_shown(&mut watch, "a=1").await;
     assert!(client.status().stale && client.status().connected);
+}
+
+/// Endpoints that the authority `x`, which has a server of its own, serves.
+const OF_X: &str = "xdstp://x/envoy.config.endpoint.v3.ClusterLoadAssignment/b";
+
+/// A run of a client with two servers that watches these endpoints, all of which it is to get, until the snapshot is
+/// as wanted.
+async fn run(
+    path: &Path,
+    names: &[&str],
+    play: impl FnOnce(MemoryServer),
+    is_written: impl Fn(&[u8]) -> bool,
+) {
+    let (transport, server) = memory::pair();
+    play(server);
+    let bootstrap = Bootstrap::builder().server(ServerConfig::insecure("control:15010")).node_id("n1");
+    let bootstrap = bootstrap.authority("x", None, vec![ServerConfig::insecure("x:15010")]).build().unwrap();
+    let options = Options { rng_seed: Some(7), snapshot: Some(path.to_owned()), ..Options::default() };
+    let client = start_with(bootstrap, transport, options).unwrap();
+    let watch = |name: &&str| client.watch_resource::<ClusterLoadAssignment>(EndpointsType, *name);
+    let mut watches: Vec<_> = names.iter().map(watch).collect();
+    let done = async {
+        for watch in &mut watches {
+            while !matches!(watch.borrow_and_update().value, Some(Ok(_))) {
+                assert!(watch.changed().await);
+            }
+        }
+        while !is_written(&std::fs::read(path).unwrap_or_default()) {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), done).await.expect("a value never came, or the file");
+}
+
+fn has(file: &[u8], text: &str) -> bool {
+    file.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
+#[tokio::test]
+async fn what_a_run_does_not_hear_of_is_kept_for_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("snapshot");
+    let mut control = Control::default();
+    let all = ["a", OF_X, "never-asked-for-again"];
+    all.iter().for_each(|name| control.put(name, &endpoints(name, &[1])));
+    let is_whole = |file: &[u8]| all.iter().all(|name| has(file, name));
+    run(&path, &all, |server| serve_all(server, control.clone()), is_whole).await;
+    let before = std::fs::read(&path).unwrap();
+    let one_is_away = |server: MemoryServer| {
+        server.refuse_server("x:15010", "connection refused");
+        control.put("a", &endpoints("a", &[2]));
+        serve_all(server, control);
+    };
+    run(&path, &all[..2], one_is_away, |file| file != before).await;
+    let all_are_away = |server: MemoryServer| server.refuse("connection refused");
+    run(&path, &all, all_are_away, is_whole).await;
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! The snapshot's file: a line that names the format, a checksum, and one message per server and type.
+//! The snapshot's file: a line that names the format, a checksum, and one message for all resources of a
+//! server and type that were last in use at the same time: its nonce says when.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -16,21 +17,33 @@ use twox_hash::XxHash64;
 /// One resource, and where it came from.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entry {
+    /// By its URI.
     pub(super) server: String,
     pub(super) type_url: String,
-    pub(super) resource: Resource,
+    pub(super) name: Name,
+    pub(super) version: Name,
+    pub(super) bytes: Bytes,
+    /// When it was last in use, in seconds since 1970; 0: not known.
+    pub(super) used: u64,
 }
 
 impl Entry {
-    pub(super) fn new(server: &str, type_url: &str, name: &Name, version: &Name, bytes: &Bytes) -> Self {
-        let any = Any { type_url: type_url.to_owned(), value: bytes.to_vec() };
-        let resource = Resource {
-            name: name.to_string(),
-            version: version.to_string(),
-            resource: Some(any),
-            ..Resource::default()
-        };
-        Self { server: server.to_owned(), type_url: type_url.to_owned(), resource }
+    fn read(head: &DeltaDiscoveryResponse, resource: Resource) -> Self {
+        let Resource { name, version, resource, .. } = resource;
+        Self {
+            server: head.system_version_info.clone(),
+            type_url: head.type_url.clone(),
+            name: name.into(),
+            version: version.into(),
+            bytes: resource.unwrap_or_default().value.into(),
+            used: head.nonce.parse().unwrap_or_default(),
+        }
+    }
+
+    fn to_resource(&self) -> Resource {
+        let any = Any { type_url: self.type_url.clone(), value: self.bytes.to_vec() };
+        let (name, version) = (self.name.to_string(), self.version.to_string());
+        Resource { name, version, resource: Some(any), ..Resource::default() }
     }
 }
 
@@ -70,13 +83,9 @@ fn parse(bytes: &[u8]) -> Result<Vec<Entry>, ReadError> {
     }
     let mut entries = Vec::new();
     while !body.is_empty() {
-        let DeltaDiscoveryResponse { system_version_info, type_url, resources, .. } =
-            DeltaDiscoveryResponse::decode_length_delimited(&mut body)?;
-        let entry = |resource| {
-            let (server, type_url) = (system_version_info.clone(), type_url.clone());
-            Entry { server, type_url, resource }
-        };
-        entries.extend(resources.into_iter().map(entry));
+        let mut message = DeltaDiscoveryResponse::decode_length_delimited(&mut body)?;
+        let resources = std::mem::take(&mut message.resources);
+        entries.extend(resources.into_iter().map(|resource| Entry::read(&message, resource)));
     }
     Ok(entries)
 }
@@ -96,14 +105,16 @@ pub(super) fn write(path: &Path, entries: &[Entry]) -> io::Result<()> {
 }
 
 fn encode(entries: &[Entry]) -> Vec<u8> {
-    let mut messages: BTreeMap<(&str, &str), DeltaDiscoveryResponse> = BTreeMap::new();
-    for Entry { server, type_url, resource } in entries {
-        let message = messages.entry((server, type_url)).or_insert_with(|| DeltaDiscoveryResponse {
+    let mut messages: BTreeMap<(&str, &str, u64), DeltaDiscoveryResponse> = BTreeMap::new();
+    for entry in entries {
+        let Entry { server, type_url, used, .. } = entry;
+        let message = messages.entry((server, type_url, *used)).or_insert_with(|| DeltaDiscoveryResponse {
             system_version_info: server.clone(),
             type_url: type_url.clone(),
+            nonce: used.to_string(),
             ..DeltaDiscoveryResponse::default()
         });
-        message.resources.push(resource.clone());
+        message.resources.push(entry.to_resource());
     }
     let mut body = Vec::new();
     for message in messages.values() {
@@ -128,16 +139,15 @@ mod tests {
     use super::*;
 
     fn entries() -> Vec<Entry> {
-        let entry = |server: &str, name: &str| {
-            Entry::new(
-                server,
-                "type.googleapis.com/x",
-                &name.into(),
-                &"1".into(),
-                &Bytes::from_static(b"\x0a\x01a"),
-            )
+        let entry = |server: &str, name: &str, used| Entry {
+            server: server.to_owned(),
+            type_url: "type.googleapis.com/x".to_owned(),
+            name: name.into(),
+            version: "1".into(),
+            bytes: Bytes::from_static(b"\x0a\x01a"),
+            used,
         };
-        vec![entry("a:1", "one"), entry("a:1", "two"), entry("b:1", "one")]
+        vec![entry("a:1", "one", 7), entry("a:1", "two", 7), entry("a:1", "three", 9), entry("b:1", "one", 7)]
     }
 
     #[test]

@@ -1,40 +1,46 @@
 //! The last-good snapshot: what is in use, on disk, for a start without a control server.
 //!
 //! Written a while after something new was accepted, never when something is unwatched, so that the end of a process
-//! leaves the whole. The file is replaced in one piece; one that cannot be read is as good as none.
+//! leaves the whole. What the file held before and no server of this run has replaced or denied is written again: a
+//! server that is away, or a target that nobody has watched yet, loses nothing. The file is replaced in one piece; one
+//! that cannot be read is as good as none.
 
 mod file;
+mod inherited;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use envoy_types::pb::google::protobuf::Any;
 use mesh_core::config::Name;
 use tokio::task::JoinHandle;
 
 use super::decode::Types;
 use crate::protocol::{AdsState, Received};
-use crate::resource::{DecodeContext, Unwrapped, decode_wrapped};
+use crate::resource::{DecodeContext, DecodeError, Decoded, ResourceType, decode_named};
 
 use file::Entry;
+use inherited::{Inherited, leftover};
 
 /// The snapshot of one client.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     path: PathBuf,
+    inherited: Inherited,
     due: Option<Instant>,
     writing: Option<JoinHandle<()>>,
 }
 
 impl Snapshot {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, due: None, writing: None }
+        Self { path, inherited: Inherited::default(), due: None, writing: None }
     }
 
     /// What an earlier run had accepted and this one still accepts, with types. Logs what is wrong with the file.
     pub(super) async fn load(
-        &self,
+        &mut self,
         types: &Types,
         contexts: &HashMap<String, Arc<DecodeContext>>,
     ) -> Vec<(String, Received)> {
@@ -50,13 +56,17 @@ impl Snapshot {
             Err(_) => return Vec::new(),
         };
         let mut resources = Vec::with_capacity(entries.len());
-        for Entry { server, type_url, resource } in entries {
-            let (Some(known), Some(context)) = (types.find(&type_url), contexts.get(&server)) else {
+        for entry in entries {
+            let Some(context) = contexts.get(&entry.server) else { continue };
+            let Some(known) = types.find(&entry.type_url) else {
+                self.inherited.add(entry);
                 continue;
             };
-            match decode_wrapped(&**known, context, resource) {
-                Ok(Unwrapped::Resource(decoded)) => resources.push((type_url, received(decoded))),
-                Ok(Unwrapped::Heartbeat { .. }) => {}
+            match decoded(&**known, context, &entry) {
+                Ok(decoded) => {
+                    self.inherited.add(Entry { bytes: decoded.bytes.clone(), ..entry.clone() });
+                    resources.push((entry.type_url, received(entry.version, decoded)));
+                }
                 Err(error) => {
                     tracing::warn!(snapshot = %shown, %error, "a resource of the last-good snapshot is refused");
                 }
@@ -84,12 +94,17 @@ impl Snapshot {
             return;
         }
         self.due = None;
-        let entries: Vec<Entry> = ads
-            .in_use()
-            .map(|(type_url, name, version, of, bytes)| {
-                Entry::new(&server(of.0), type_url, name, version, bytes)
-            })
-            .collect();
+        let used = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let in_use = ads.in_use().map(|(type_url, name, version, of, bytes)| Entry {
+            server: server(of.0).to_string(),
+            type_url: type_url.to_owned(),
+            name: name.clone(),
+            version: version.clone(),
+            bytes: bytes.clone(),
+            used,
+        });
+        let mut entries: Vec<Entry> = in_use.collect();
+        entries.extend_from_slice(self.inherited.sweep(used, |entry| leftover(ads, entry)));
         if entries.is_empty() {
             return;
         }
@@ -102,11 +117,20 @@ impl Snapshot {
     }
 }
 
-fn received(decoded: crate::resource::Decoded) -> Received {
+fn decoded(
+    resource_type: &dyn ResourceType,
+    context: &DecodeContext,
+    entry: &Entry,
+) -> Result<Decoded, DecodeError> {
+    let any = Any { type_url: entry.type_url.clone(), value: entry.bytes.to_vec() };
+    decode_named(resource_type, context, &entry.name, any)
+}
+
+fn received(version: Name, decoded: Decoded) -> Received {
     Received {
         name: decoded.name,
         aliases: Vec::new(),
-        version: Some(decoded.version.into()),
+        version: Some(version),
         ttl: None,
         resource: decoded.value,
         bytes: decoded.bytes,

@@ -6,8 +6,9 @@ use mesh_core::config::Name;
 
 use super::AdsState;
 use crate::protocol::authority::AuthorityId;
-use crate::protocol::last_good::LastGood;
-use crate::protocol::{Event, Received};
+use crate::protocol::last_good::{LastGood, Leftover};
+use crate::protocol::resource::Resource;
+use crate::protocol::{Event, Received, name};
 
 impl AdsState {
     /// Resources that an earlier run had accepted, with their types. They are used, and told as stale, where a server
@@ -19,6 +20,16 @@ impl AdsState {
         resources: impl IntoIterator<Item = (String, Received)>,
     ) {
         self.last_good = LastGood::new(now, grace, resources);
+    }
+
+    /// What has become of something that was [preloaded](Self::preload), or of its collection (TR-56).
+    pub fn leftover(&self, type_url: &str, name: &Name) -> Leftover {
+        let known = |name: &Name| self.cache.get(type_url, name).filter(|known| known.watchers > 0);
+        match known(name).or_else(|| known(&name::collection(name)?)) {
+            None => Leftover::Unwatched,
+            Some(known) if self.is_settled(known) => Leftover::Settled,
+            Some(_) => Leftover::Awaited,
+        }
     }
 
     /// A resource that has just been watched; its watcher looks at it anyway.
@@ -47,6 +58,12 @@ impl AdsState {
                 self.events.push_back(Event::Resource { type_url, name });
             }
         }
+    }
+
+    fn is_settled(&self, resource: &Resource) -> bool {
+        // The silence of a server that never answers is no word of its.
+        let denied = resource.denied_by().map(|server| self.servers[server.0].link.has_ever_responded());
+        resource.is_accepted() && !resource.is_stale() || denied == Some(true)
     }
 
     fn may_restore(&self, id: AuthorityId) -> bool {

@@ -90,3 +90,22 @@ fn a_server_that_answers_in_time_is_never_preceded_by_it() {
     client.watch(CDS, "b");
     assert_eq!(client.view(CDS, "b"), "-");
 }
+
+#[test]
+fn it_is_kept_until_a_server_has_replaced_or_denied_it() {
+    let mut client = preloaded();
+    let leftover = |client: &Client, name: &str| client.ads.leftover(CDS.type_url, &name.into());
+    assert_eq!(leftover(&client, "a"), Leftover::Awaited);
+    assert_eq!(leftover(&client, "b"), Leftover::Unwatched);
+    client.watch(CDS, "b");
+    client.open();
+    client.sent();
+    client.pass(16 * SECOND);
+    assert_eq!(client.view(CDS, "a"), "7 ~does not exist");
+    assert_eq!(leftover(&client, "a"), Leftover::Awaited, "the server has said nothing at all");
+    client.respond(CDS, "8", "n1", &[("b", Err("bad"))]);
+    assert_eq!(leftover(&client, "a"), Leftover::Settled, "it has not");
+    assert_eq!(leftover(&client, "b"), Leftover::Awaited, "in use, as long as there is nothing better");
+    client.respond(CDS, "9", "n2", &[("b", Ok(9))]);
+    assert_eq!(leftover(&client, "b"), Leftover::Settled);
+}
