@@ -92,13 +92,15 @@ pub fn start_with<T: AdsTransport>(
 ) -> Result<XdsClient, StartError> {
     let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
     let Plan { servers, settings } = Plan::new(&bootstrap, &options);
-    let data_errors = settings.servers.first().ok_or(StartError::NoServer)?.data_errors;
+    if settings.servers.is_empty() {
+        return Err(StartError::NoServer);
+    }
     let ads = Arc::new(Mutex::new(AdsState::new(settings)));
     let (commands, received) = mpsc::unbounded_channel();
     let node_id: Name = bootstrap.node().id.as_str().into();
     let (transport, load) = (Arc::new(transport), Arc::default());
     let reporter = Reporter::new(&bootstrap, &load, transport.clone(), &options);
-    let worker = Worker::new(&bootstrap, &servers, data_errors, transport, &options, ads.clone(), received);
+    let worker = Worker::new(&bootstrap, &servers, transport, &options, ads.clone(), received);
     let work = async { _ = tokio::join!(worker.run(), reporter.run()) };
     let registry = Registry::new(commands, runtime, Box::pin(work));
     Ok(XdsClient { inner: Arc::new(Inner { bootstrap, servers, node_id, ads, registry, load }) })

@@ -20,16 +20,15 @@ pub(super) struct Targets {
     readers: Readers,
     collections: Collections,
     origin: Origin,
-    data_errors: DataErrors,
 }
 
 /// Which graphs look at which resource.
 type Readers = HashMap<Key, HashSet<TargetId>>;
 
 impl Targets {
-    pub(super) fn new(origin: Origin, data_errors: DataErrors) -> Self {
+    pub(super) fn new(origin: Origin) -> Self {
         let (graphs, readers, collections) = (HashMap::new(), HashMap::new(), Collections::default());
-        Self { graphs, readers, collections, origin, data_errors }
+        Self { graphs, readers, collections, origin }
     }
 
     pub(super) fn watch(
@@ -39,7 +38,7 @@ impl Targets {
         (listener, authority): (&Name, &str),
         states: watch::Sender<ConfigState>,
     ) {
-        let graph = Graph::new(listener, authority, self.origin.clone(), self.data_errors);
+        let graph = Graph::new(listener, authority, self.origin.clone());
         self.graphs.insert(id, (graph, states));
         self.settle(ads, id);
     }
@@ -180,5 +179,9 @@ impl Resources for Desk<'_> {
 
     fn server(&self, key: &Key) -> Option<Name> {
         self.ads.server_of(&key.name).cloned()
+    }
+
+    fn data_errors(&self, key: &Key) -> DataErrors {
+        self.ads.data_errors(&key.name)
     }
 }

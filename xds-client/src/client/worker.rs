@@ -25,7 +25,7 @@ use super::watchers::Watchers;
 use super::{Options, lock};
 use crate::bootstrap::{Bootstrap, ServerConfig};
 use crate::dependency::Origin;
-use crate::protocol::{AdsState, DataErrors, ResourceKind, ServerId, StreamEnd, Variant};
+use crate::protocol::{AdsState, ResourceKind, ServerId, StreamEnd, Variant};
 use crate::resource::DecodeContext;
 use crate::transport::{AdsResponse, AdsTransport, TransportError};
 
@@ -67,7 +67,6 @@ impl<T: AdsTransport> Worker<T> {
     pub(super) fn new(
         bootstrap: &Bootstrap,
         servers: &[ServerConfig],
-        data_errors: DataErrors,
         transport: Arc<T>,
         options: &Options,
         ads: Arc<Mutex<AdsState>>,
@@ -92,7 +91,7 @@ impl<T: AdsTransport> Worker<T> {
             peers: servers.iter().map(peer).collect(),
             node: bootstrap.node().to_proto(),
             types: Types::default(),
-            targets: Targets::new(origin, data_errors),
+            targets: Targets::new(origin),
             watchers: Watchers::default(),
             ads,
             commands,

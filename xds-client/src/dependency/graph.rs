@@ -29,6 +29,9 @@ pub trait Resources {
 
     /// The server that this resource is asked of, by its URI; `None`: nobody serves it.
     fn server(&self, key: &Key) -> Option<Name>;
+
+    /// What that server's data errors do to what is in use.
+    fn data_errors(&self, key: &Key) -> DataErrors;
 }
 
 /// One target's resources, and the configuration that they make.
@@ -38,7 +41,6 @@ pub trait Resources {
 #[derive(Debug)]
 pub struct Graph {
     target: Target,
-    data_errors: DataErrors,
     watched: HashSet<Key>,
     /// One watched resource of each authority.
     authorities: BTreeMap<Option<String>, Key>,
@@ -55,11 +57,10 @@ pub struct Graph {
 
 impl Graph {
     /// A graph for the target that the listener `listener` stands for, with its data-plane `authority`.
-    pub fn new(listener: &Name, authority: &str, origin: Origin, data_errors: DataErrors) -> Self {
+    pub fn new(listener: &Name, authority: &str, origin: Origin) -> Self {
         let listener = Key::new(Kind::Listener, listener);
         Self {
             target: Target { listener, authority: authority.to_owned(), origin },
-            data_errors,
             watched: HashSet::new(),
             authorities: BTreeMap::new(),
             missing: HashSet::new(),
@@ -123,7 +124,7 @@ impl Graph {
         }
         match outcome {
             Outcome::Missing => self.wait(),
-            Outcome::Failed(failure) if self.survives(&failure) => {}
+            Outcome::Failed(failure) if self.survives(&failure, resources) => {}
             Outcome::Failed(failure) => {
                 self.unwatch_others(&reached, resources);
                 self.state.config = Some(Err(failure.error));
@@ -155,10 +156,10 @@ impl Graph {
     }
 
     /// Whether what is in use stays in use: always (RT-31, RT-32), except where the resources themselves say that
-    /// this target has no routes, or the bootstrap wants to fail on data errors.
-    fn survives(&self, failure: &Failure) -> bool {
-        let keeps = failure.problem.is_some() && self.data_errors != DataErrors::Fail;
-        self.in_use() && keeps
+    /// this target has no routes, or the bootstrap wants to fail on data errors of their server.
+    fn survives(&self, failure: &Failure, resources: &impl Resources) -> bool {
+        let keeps = |(key, _): &(Key, ProblemKind)| resources.data_errors(key) != DataErrors::Fail;
+        self.in_use() && failure.problem.as_ref().is_some_and(keeps)
     }
 
     /// RT-25: one value, in which every cluster that a route may choose is known.

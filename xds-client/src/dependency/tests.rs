@@ -23,6 +23,8 @@ struct Shelf {
     views: BTreeMap<Key, View>,
     watched: BTreeMap<Key, usize>,
     outage: Option<Outage>,
+    /// Resources whose server fails on data errors.
+    failing: Vec<&'static str>,
     looks: std::cell::Cell<usize>,
 }
 
@@ -52,6 +54,10 @@ impl Resources for Shelf {
     fn server(&self, _: &Key) -> Option<Name> {
         None
     }
+
+    fn data_errors(&self, key: &Key) -> DataErrors {
+        if self.failing.contains(&&*key.name) { DataErrors::Fail } else { DataErrors::Ambient }
+    }
 }
 
 /// One target, `greeter`, with the authority `greeter:80`.
@@ -62,12 +68,8 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self::with(DataErrors::Ambient)
-    }
-
-    fn with(data_errors: DataErrors) -> Self {
         let origin = Origin { server: "127.0.0.1:15010".into(), node: "n1".into() };
-        let graph = Graph::new(&"greeter".into(), "greeter:80", origin, data_errors);
+        let graph = Graph::new(&"greeter".into(), "greeter:80", origin);
         let mut bench = Self { shelf: Shelf::default(), graph };
         bench.settle();
         bench
@@ -343,10 +345,13 @@ fn a_bad_update_never_removes_a_good_configuration() {
 
 #[test]
 fn data_errors_end_the_configuration_where_the_bootstrap_says_so() {
-    let mut bench = Bench::with(DataErrors::Fail);
+    let mut bench = Bench::new();
+    bench.shelf.failing = vec!["greeter"];
     bench.put(Kind::Listener, "greeter", rds("routes"));
     bench.put(Kind::RouteConfiguration, "routes", routes("*", &[]));
     assert_eq!(bench.shown(), "");
+    bench.fail(Kind::RouteConfiguration, "routes", ProblemKind::DoesNotExist);
+    assert_eq!(bench.shown(), "", "of a server that it does not say so of");
     bench.fail(Kind::Listener, "greeter", ProblemKind::DoesNotExist);
     assert!(bench.shown().starts_with("!xDS listener"));
 }

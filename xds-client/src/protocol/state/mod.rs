@@ -16,7 +16,10 @@ use super::last_good::LastGood;
 use super::resource::Resource;
 use super::server::Server;
 use super::subscription::ResourceKind;
-use super::{DeletionNews, Event, Outage, ResourceStatus, ServerId, Settings, UpdateCounts, View, canonical};
+use super::{
+    DataErrors, DeletionNews, Event, Outage, ResourceStatus, ServerId, Settings, UpdateCounts, View,
+    canonical,
+};
 use crate::resource::AnyResource;
 
 /// The ADS protocol with all servers of a client: one stream to each that is needed, one cache for all.
@@ -120,6 +123,13 @@ impl AdsState {
     pub fn server_of(&self, name: &Name) -> Option<&Name> {
         let server = self.authorities.get(self.authorities.of(name).ok()?).active()?;
         Some(&self.servers.get(server.0)?.settings.name)
+    }
+
+    /// What data errors of the server that this name is asked of do to what is in use.
+    pub fn data_errors(&self, name: &Name) -> DataErrors {
+        let authority = self.authorities.of(name).ok();
+        let server = authority.and_then(|id| self.servers.get(self.authorities.get(id).active()?.0));
+        server.map_or_else(DataErrors::default, |server| server.settings.data_errors)
     }
 
     /// Every watched resource, by type and name (TR-63).

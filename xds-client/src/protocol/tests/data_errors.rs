@@ -161,3 +161,21 @@ fn updates_are_counted_also_unchanged_ones() {
     client.refuse_at(ONE);
     assert_eq!(client.ads.failures(ONE), 1);
 }
+
+#[test]
+fn each_name_has_the_policy_of_the_server_that_it_is_asked_of() {
+    let server = |name: &str, data_errors| ServerSettings { data_errors, ..ServerSettings::new(name) };
+    let mut client = Client::with(Settings {
+        servers: vec![server("first", DataErrors::Ambient), server("other", DataErrors::Fail)],
+        default_authority: AuthoritySettings::new([ONE, TWO]),
+        authorities: [("other".into(), AuthoritySettings::new([TWO]))].into(),
+    });
+    let policies = |client: &Client| {
+        ["a", "xdstp://other/x.Cluster/a", "xdstp://unknown/x.Cluster/a"]
+            .map(|name| client.ads.data_errors(&name.into()))
+    };
+    assert_eq!(policies(&client), [DataErrors::Ambient, DataErrors::Fail, DataErrors::Ambient]);
+    client.watch(CDS, "a");
+    client.refuse_at(ONE);
+    assert_eq!(policies(&client)[0], DataErrors::Fail, "it has fallen back");
+}
