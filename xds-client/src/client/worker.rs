@@ -50,15 +50,20 @@ struct Peer<T: AdsTransport> {
     variant: Variant,
     context: Arc<DecodeContext>,
     link: Link<T>,
+    /// How often it had been lost when that was last looked at.
+    failures: u64,
     warnings: Warnings,
 }
 
 impl<T: AdsTransport> Peer<T> {
-    fn log_failure(&mut self, now: Instant, error: &TransportError) {
-        let server = self.server.uri();
+    /// Says so if the server has been lost since this was last called. A stream that has had its day is no loss.
+    fn log_failure(&mut self, now: Instant, ads: &AdsState, id: ServerId, what: &str) {
+        let before = std::mem::replace(&mut self.failures, ads.failures(id));
+        let Some(outage) = ads.server_outage(id).filter(|_| self.failures > before) else { return };
+        let (server, error) = (self.server.uri(), &*outage.reason);
         match self.warnings.is_due(now) {
-            true => tracing::warn!(server, %error, "cannot open an ADS stream"),
-            false => tracing::debug!(server, %error, "cannot open an ADS stream"),
+            true => tracing::warn!(server, %error, "{what}"),
+            false => tracing::debug!(server, %error, "{what}"),
         }
     }
 }
@@ -84,6 +89,7 @@ impl<T: AdsTransport> Worker<T> {
             }),
             server: server.clone(),
             link: Link::Closed,
+            failures: 0,
             warnings: Warnings::default(),
         };
         Self {
@@ -117,6 +123,9 @@ impl<T: AdsTransport> Worker<T> {
                 () = sleep_until(deadline) => {
                     let (now, mut ads) = (now(), lock(&self.ads));
                     ads.on_deadline(now, &mut self.rng);
+                    for (index, peer) in self.peers.iter_mut().enumerate() {
+                        peer.log_failure(now, &ads, ServerId(index), "ADS stream failed");
+                    }
                     self.targets.dispatch(&mut ads, &mut self.watchers);
                     if let Some(snapshot) = &mut self.snapshot {
                         let uri = |server: usize| self.peers[server].server.uri().into();
@@ -195,13 +204,14 @@ impl<T: AdsTransport> Worker<T> {
                 }
             }
             Progress::Failed(error) => {
-                peer.log_failure(now, &error);
                 ads.on_open_failed(server, now, &error.to_string(), &mut self.rng);
+                peer.log_failure(now, &ads, server, "cannot open an ADS stream");
             }
             Progress::Ended(error) => {
                 let end = stream_end(error);
                 tracing::debug!(server = uri, ?end, "ADS stream ended");
                 ads.on_stream_ended(server, now, end, &mut self.rng);
+                peer.log_failure(now, &ads, server, "ADS stream failed");
             }
             Progress::Response(_) => {}
         }

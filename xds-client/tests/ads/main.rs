@@ -10,6 +10,7 @@ mod flow;
 mod grpc;
 mod load_report;
 mod load_report_grpc;
+mod logs;
 mod memory;
 mod secure;
 mod shared;
