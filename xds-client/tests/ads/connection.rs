@@ -107,6 +107,22 @@ async fn a_failed_ads_stream_retires_the_connection_and_an_ended_one_does_not() 
 }
 
 #[tokio::test]
+async fn a_stream_without_a_response_retires_the_connection_that_load_reports_keep() {
+    let echo = Echo::default();
+    let (address, _server) = echo.listen(ANY, None, None).await;
+    let (transport, server) = (transport(), ServerConfig::insecure(address.to_string()));
+    let mut loads = vec![report(&transport, &server).await.unwrap()];
+    for (variant, connections) in [(Variant::Sotw, 2), (Variant::Delta, 3)] {
+        drop(transport.open(&server, variant).await.unwrap());
+        let ads = exchange(&transport, &server, variant).await.unwrap();
+        loads.push(report(&transport, &server).await.unwrap());
+        drop(ads);
+        loads.push(report(&transport, &server).await.unwrap());
+        assert_eq!(echo.connections(), connections, "one that was answered is kept");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_that_the_server_winds_down_takes_no_stream() {
     let echo = Echo::default();
     let (address, _server) = echo.listen(ANY, None, Some(Duration::from_millis(100))).await;

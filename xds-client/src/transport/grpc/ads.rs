@@ -4,6 +4,7 @@ use envoy_types::pb::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
 };
 
+use super::pool::Connection;
 use super::stream::{Incoming, Outgoing};
 use crate::transport::{AdsRequest, AdsResponse, RequestSender, ResponseReceiver, TransportError};
 
@@ -38,8 +39,14 @@ impl RequestSender<AdsRequest> for GrpcSender {
 }
 
 /// The way back.
+///
+/// Dropped without having received anything, it retires its connection: a server that accepts and stays silent is not
+/// asked again over the same one.
 #[derive(Debug)]
-pub struct GrpcReceiver(pub(super) Responses);
+pub struct GrpcReceiver {
+    responses: Responses,
+    heard: bool,
+}
 
 #[derive(Debug)]
 pub(super) enum Responses {
@@ -47,18 +54,40 @@ pub(super) enum Responses {
     Delta(Incoming<DeltaDiscoveryResponse>),
 }
 
+impl Responses {
+    fn connection(&self) -> &Connection {
+        match self {
+            Self::Sotw(stream) => stream.connection(),
+            Self::Delta(stream) => stream.connection(),
+        }
+    }
+}
+
+impl GrpcReceiver {
+    pub(super) fn new(responses: Responses) -> Self {
+        Self { responses, heard: false }
+    }
+}
+
+impl Drop for GrpcReceiver {
+    fn drop(&mut self) {
+        if !self.heard {
+            self.responses.connection().retire();
+        }
+    }
+}
+
 impl ResponseReceiver<AdsResponse> for GrpcReceiver {
     async fn receive(&mut self) -> Result<Option<AdsResponse>, TransportError> {
-        let (received, connection) = match &mut self.0 {
-            Responses::Sotw(stream) => {
-                (stream.receive().await.map(|response| response.map(AdsResponse::Sotw)), stream.connection())
-            }
+        let received = match &mut self.responses {
+            Responses::Sotw(stream) => stream.receive().await.map(|response| response.map(AdsResponse::Sotw)),
             Responses::Delta(stream) => {
-                (stream.receive().await.map(|response| response.map(AdsResponse::Delta)), stream.connection())
+                stream.receive().await.map(|response| response.map(AdsResponse::Delta))
             }
         };
-        if received.is_err() {
-            connection.retire();
+        match &received {
+            Ok(response) => self.heard |= response.is_some(),
+            Err(_) => self.responses.connection().retire(),
         }
         received
     }

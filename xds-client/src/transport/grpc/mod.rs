@@ -32,8 +32,8 @@ use stream::{Incoming, requests};
 
 /// ADS and load reports over gRPC.
 ///
-/// The streams of one server share a connection, which ends with the last of them. After an ADS stream has failed, the
-/// next stream makes a new connection, so that it sees new addresses and new files of credentials. Clones share
+/// The streams of one server share a connection, which ends with the last of them. After an ADS stream has failed,
+/// or has been given up without a response, the next stream makes a new connection, so that it sees new addresses and new files of credentials. Clones share
 /// connections.
 #[derive(Debug, Clone)]
 pub struct GrpcTransport {
@@ -95,7 +95,7 @@ impl AdsTransport for GrpcTransport {
                 let call = authorized(requests, authorization);
                 let head = Box::pin(async move { client.stream_aggregated_resources(call).await });
                 let receiver = Incoming::new(head, failure, connection);
-                (GrpcSender(Requests::Sotw(sender)), GrpcReceiver(Responses::Sotw(receiver)))
+                (GrpcSender(Requests::Sotw(sender)), GrpcReceiver::new(Responses::Sotw(receiver)))
             }
             // TR-48
             Variant::Delta => {
@@ -103,7 +103,7 @@ impl AdsTransport for GrpcTransport {
                 let call = authorized(requests, authorization);
                 let head = Box::pin(async move { client.delta_aggregated_resources(call).await });
                 let receiver = Incoming::new(head, failure, connection);
-                (GrpcSender(Requests::Delta(sender)), GrpcReceiver(Responses::Delta(receiver)))
+                (GrpcSender(Requests::Delta(sender)), GrpcReceiver::new(Responses::Delta(receiver)))
             }
         })
     }
