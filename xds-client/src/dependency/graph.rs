@@ -10,7 +10,7 @@ use crate::protocol::{DataErrors, Outage, Problem, ProblemKind, View, authority}
 
 use super::assemble::Parts;
 use super::collection::Joined;
-use super::walk::{Failure, Outcome, Target, Walk, is_answer};
+use super::walk::{Outcome, Target, Walk, is_answer};
 use super::{Key, Kind, Origin};
 
 /// Where a graph gets its resources.
@@ -91,8 +91,9 @@ impl Graph {
                 self.missing.remove(key);
                 self.dirty |= self.missing.is_empty();
             }
-            // The walk that follows when nothing is missing any more sees the endpoints anyway.
-            (true, false) if key.kind.is_endpoints() && !self.missing.is_empty() => {}
+            // The walk that follows when nothing is missing any more sees the endpoints anyway; what is in use wants
+            // them at once.
+            (true, false) if key.kind.is_endpoints() && !self.missing.is_empty() && !self.in_use() => {}
             (_, false) => self.dirty = true,
         }
     }
@@ -110,10 +111,18 @@ impl Graph {
             self.state.ambient = self.ambient(resources);
             return;
         }
-        let unreachable_is_error = !self.in_use();
+        let in_use = self.in_use();
         let (watched, joined) = (&mut self.watched, &mut self.joined);
-        let mut walk = Walk::new(&self.target, resources, watched, joined, unreachable_is_error);
+        let mut walk = Walk::new(&self.target, resources, watched, joined, !in_use);
         let outcome = walk.run();
+        // RT-32: what is in use stays in use until the new is complete.
+        let stays = in_use
+            && match &outcome {
+                Outcome::Missing => true,
+                Outcome::Failed(failure) => !failure.is_final,
+                Outcome::Complete(_) => false,
+            };
+        let refreshed = self.last.as_ref().filter(|_| stays).and_then(|last| walk.refresh(last));
         let Walk { reached, missing, new, .. } = walk;
         self.joined.retain(|name| reached.contains(&Key::new(Kind::Endpoints, name)));
         self.missing = missing;
@@ -123,8 +132,8 @@ impl Graph {
             self.note_problem(key, resources.view(key));
         }
         match outcome {
-            Outcome::Missing => self.wait(),
-            Outcome::Failed(failure) if self.survives(&failure, resources) => {}
+            _ if stays => refreshed.into_iter().for_each(|parts| self.publish(parts)),
+            Outcome::Missing => self.state.config = None,
             Outcome::Failed(failure) => {
                 self.unwatch_others(&reached, resources);
                 self.state.config = Some(Err(failure.error));
@@ -146,20 +155,6 @@ impl Graph {
 
     fn in_use(&self) -> bool {
         matches!(self.state.config, Some(Ok(_)))
-    }
-
-    /// RT-32: what is in use stays in use until the new is complete.
-    fn wait(&mut self) {
-        if !self.in_use() {
-            self.state.config = None;
-        }
-    }
-
-    /// Whether what is in use stays in use: always (RT-31, RT-32), except where the resources themselves say that
-    /// this target has no routes, or the bootstrap wants to fail on data errors of their server.
-    fn survives(&self, failure: &Failure, resources: &impl Resources) -> bool {
-        let keeps = |(key, _): &(Key, ProblemKind)| resources.data_errors(key) != DataErrors::Fail;
-        self.in_use() && failure.problem.as_ref().is_some_and(keeps)
     }
 
     /// RT-25: one value, in which every cluster that a route may choose is known.

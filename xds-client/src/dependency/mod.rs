@@ -32,6 +32,7 @@ mod assemble;
 mod collection;
 mod graph;
 mod key;
+mod refresh;
 mod text;
 mod virtual_host;
 mod walk;

@@ -289,10 +289,12 @@ fn the_old_routes_are_used_until_the_new_ones_are_complete() {
     let old = bench.config();
     bench.put(Kind::Listener, "greeter", rds("new"));
     assert!(Arc::ptr_eq(&bench.config(), &old));
-    bench.put(Kind::Endpoints, "a", endpoints(2));
     bench.put(Kind::RouteConfiguration, "new", routes("*", &["b"]));
     bench.put(Kind::Cluster, "b", eds("b"));
     assert!(Arc::ptr_eq(&bench.config(), &old));
+    bench.put(Kind::Endpoints, "a", endpoints(2));
+    assert_eq!(bench.shown(), "a=2");
+    assert!(Arc::ptr_eq(&bench.config().virtual_hosts()[0], &old.virtual_hosts()[0]));
     assert_eq!(bench.watched(), ["greeter", "new", "routes", "a", "b", "a", "b"]);
     bench.put(Kind::Endpoints, "b", endpoints(1));
     assert_eq!(bench.shown(), "b=1");
@@ -321,6 +323,34 @@ fn the_old_routes_are_used_until_the_new_ones_are_complete() {
     bench.put(Kind::Cluster, "gone", eds("gone"));
     bench.put(Kind::Endpoints, "gone", endpoints(1));
     assert!(bench.shown().ends_with("top=[c,b,gone]"), "{}", bench.shown());
+}
+
+/// Proves: RT-32.
+#[test]
+fn what_is_in_use_goes_on_changing_while_something_new_does_not_come() {
+    let mut bench = Bench::serving(&["a", "b"]);
+    bench.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "b", "far"]));
+    for priorities in [2, 3] {
+        bench.put(Kind::Endpoints, "a", endpoints(priorities));
+        assert_eq!(bench.shown(), format!("a={priorities} b=1"));
+    }
+    bench.put(Kind::Cluster, "b", aggregate("b", &["a"]));
+    assert_eq!(bench.shown(), "a=3 b=[a]");
+    bench.fail(Kind::Cluster, "a", ProblemKind::DoesNotExist);
+    assert_eq!(bench.shown(), "a=3 b=[a]", "what the old routes need may be gone already");
+    bench.put(Kind::Cluster, "a", eds("a"));
+    bench.put(Kind::Cluster, "b", aggregate("b", &["a", "late"]));
+    assert_eq!(bench.shown(), "a=3 b=[a]", "a part that is incomplete is waited for too");
+    bench.put(Kind::Endpoints, "a", endpoints(4));
+    assert_eq!(bench.shown(), "a=4 b=[a]");
+    for name in ["late", "far"] {
+        bench.put(Kind::Cluster, name, eds(name));
+        bench.put(Kind::Endpoints, name, endpoints(1));
+    }
+    assert_eq!(bench.shown(), "a=4 b=[a,late] far=1 late=1");
+    bench.fail(Kind::RouteConfiguration, "routes", ProblemKind::Rejected);
+    bench.put(Kind::Endpoints, "a", endpoints(5));
+    assert_eq!(bench.shown(), "a=5 b=[a,late] far=1 late=1", "nor does a bad update stop them");
 }
 
 #[test]

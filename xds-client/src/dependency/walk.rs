@@ -9,7 +9,7 @@ use mesh_core::config::{
 };
 use mesh_core::runtime::SourceError;
 
-use crate::protocol::{Problem, ProblemKind};
+use crate::protocol::{DataErrors, Problem, ProblemKind};
 use crate::resource::{
     AnyResource, ApiListener, Cluster as ClusterResource, ClusterDiscovery, ClusterLoadAssignment,
     EndpointCollection, Listener, RouteConfiguration, RouteSource,
@@ -45,13 +45,14 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) error: SourceError,
-    /// The resource and what is wrong with it; `None`: the resources are fine, but not for this target.
-    pub(super) problem: Option<(Key, ProblemKind)>,
+    /// What is in use ends with it: the resources themselves say that this target has no routes, or the bootstrap
+    /// wants to fail on data errors of their server. Otherwise it stays (RT-31, RT-32).
+    pub(super) is_final: bool,
 }
 
 /// A walk in progress.
 pub(super) struct Walk<'a, R> {
-    target: &'a Target,
+    pub(super) target: &'a Target,
     resources: &'a mut R,
     watched: &'a mut HashSet<Key>,
     joined: &'a mut Joined,
@@ -64,7 +65,7 @@ pub(super) struct Walk<'a, R> {
 }
 
 /// A cluster as the walk found it.
-enum Found {
+pub(super) enum Found {
     Error(ResourceError),
     Leaf(Cluster),
     Aggregate(Arc<ClusterSettings>, Vec<Name>),
@@ -128,7 +129,7 @@ impl<'a, R: Resources> Walk<'a, R> {
     }
 
     /// Every cluster that `roots` lead to, level by level, and no deeper than an aggregate may be.
-    fn clusters(&mut self, roots: &[Name]) -> HashMap<Name, Found> {
+    pub(super) fn clusters(&mut self, roots: &[Name]) -> HashMap<Name, Found> {
         let mut found = HashMap::new();
         let mut level = roots.to_vec();
         for _ in 0..MAX_DEPTH {
@@ -234,20 +235,20 @@ impl<'a, R: Resources> Walk<'a, R> {
 
     fn failure(&self, key: &Key, problem: &Problem) -> Failure {
         let error = self.origin(key).source_error(key, problem, self.resources.outage(key));
-        Failure { error, problem: Some((key.clone(), problem.kind)) }
+        Failure { error, is_final: self.resources.data_errors(key) == DataErrors::Fail }
     }
 
     fn not_for_clients(&self) -> Failure {
         let listener = &self.target.listener;
         let text = self.origin(listener).text(listener, "is for servers: it has no api_listener");
-        Failure { error: SourceError::new(text), problem: None }
+        Failure { error: SourceError::new(text), is_final: true }
     }
 
     /// RT-05
     fn no_virtual_host(&self) -> Failure {
         let reason = format!("no virtual host serves {:?}", self.target.authority);
         let text = self.origin(&self.target.listener).text(&self.target.listener, &reason);
-        Failure { error: SourceError::new(text), problem: None }
+        Failure { error: SourceError::new(text), is_final: true }
     }
 }
 
@@ -260,7 +261,7 @@ pub(super) fn is_answer(value: &Result<AnyResource, Problem>, unreachable_is_err
 }
 
 /// Every cluster that a route of the host may choose, once.
-fn cluster_names(host: &VirtualHost) -> Vec<Name> {
+pub(super) fn cluster_names(host: &VirtualHost) -> Vec<Name> {
     let mut seen = HashSet::new();
     let forwards = host.routes.iter().filter_map(|route| match &route.action {
         RouteAction::Forward(forward) => Some(forward),
@@ -271,7 +272,7 @@ fn cluster_names(host: &VirtualHost) -> Vec<Name> {
 }
 
 /// The clusters that the routes choose from, and the leaves of those that are aggregates.
-fn resolve(
+pub(super) fn resolve(
     target: &Target,
     roots: Vec<Name>,
     found: &HashMap<Name, Found>,
