@@ -17,6 +17,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::Failure;
+use crate::transport::TransportError;
 
 pub(super) use type_url::Message;
 
@@ -77,7 +78,7 @@ where
         let this = self.project();
         let response = ready!(this.inner.poll(cx))?;
         let (scan, failure) = this.watch.take().expect("a future is not polled after it is ready");
-        Poll::Ready(Ok(response.map(|inner| GuardedBody { inner, scan, failure })))
+        Poll::Ready(Ok(response.map(|inner| GuardedBody { inner, scan, failure, error: None })))
     }
 }
 
@@ -88,6 +89,8 @@ pin_project! {
         inner: B,
         scan: Scan,
         failure: Failure,
+        // To be told after what came before it.
+        error: Option<TransportError>,
     }
 }
 
@@ -105,21 +108,81 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let mut this = self.project();
         loop {
+            if let Some(error) = this.error.take() {
+                *this.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+                return Poll::Ready(Some(Err(error.into())));
+            }
             let frame = ready!(this.inner.as_mut().poll_frame(cx));
-            let verdict = match frame.as_ref() {
-                Some(Ok(frame)) => frame.data_ref().map_or(Verdict::Fine, |data| this.scan.feed(data)),
-                Some(Err(_)) => Verdict::Fine,
-                None => this.scan.end(),
+            let data = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+            let (fine, verdict) = match data {
+                Some(data) => this.scan.feed(data),
+                None if frame.is_none() => (0, this.scan.end()),
+                None => (0, Verdict::Fine),
             };
+            // Held back: the decoder would make room for all of it. Messages that came with it are not.
+            let before = data.map(|data| data.slice(..fine)).filter(|before| !before.is_empty());
             match verdict {
                 Verdict::Fine => return Poll::Ready(frame.map(|frame| frame.map_err(Into::into))),
-                // Held back: the decoder would make room for all of it.
                 Verdict::Unclear => {}
-                Verdict::TooLarge(error) => {
-                    *this.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
-                    return Poll::Ready(Some(Err(error.into())));
-                }
+                Verdict::TooLarge(error) => *this.error = Some(error),
             }
+            if let Some(before) = before {
+                return Poll::Ready(Some(Ok(Frame::data(before))));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::pin::pin;
+    use std::task::Waker;
+
+    use super::*;
+
+    struct Frames(VecDeque<Vec<u8>>);
+
+    impl Body for Frames {
+        type Data = Bytes;
+        type Error = tonic::codegen::StdError;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            Poll::Ready(self.0.pop_front().map(|data| Ok(Frame::data(data.into()))))
+        }
+    }
+
+    #[test]
+    fn messages_that_share_a_frame_with_a_large_one_arrive() {
+        let small = [0, 0, 0, 0, 3, 1, 2, 3];
+        let large = |bytes: usize| [&[0, 0, 0, 0x20, 0], &vec![0xff; bytes][..]].concat();
+        let rows = [
+            ("all at once", vec![[&small, &large(2_000)[..]].concat()]),
+            ("its beginning", vec![[&small, &large(10)[..]].concat(), vec![0xff; 2_000]]),
+            ("and the tail of one before", vec![small[..6].to_vec(), [&small[6..], &large(2_000)].concat()]),
+        ];
+        for (row, frames) in rows {
+            let scan = Scan::new(Message::Sotw, 1_000);
+            let mut body = pin!(GuardedBody {
+                inner: Frames(frames.into()),
+                scan,
+                failure: Failure::default(),
+                error: None
+            });
+            let mut arrived = Vec::new();
+            let error = loop {
+                match body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop())) {
+                    Poll::Ready(Some(Ok(frame))) => arrived.extend(frame.into_data().unwrap()),
+                    Poll::Ready(Some(Err(error))) => break error.to_string(),
+                    other => panic!("{row}: {other:?}"),
+                }
+            };
+            assert_eq!(arrived, small, "{row}");
+            assert!(error.contains("has 8192 bytes, more than the limit of 1000"), "{row}: {error}");
+            assert!(body.failure.lock().unwrap().is_some(), "{row}");
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::transport::TransportError;
 #[derive(Debug, PartialEq)]
 pub(super) enum Verdict {
     Fine,
+    /// A message is too large, and what has come of it does not say of which type it is.
     Unclear,
     TooLarge(TransportError),
 }
@@ -27,10 +28,14 @@ impl Scan {
         Self { message, limit, head: Vec::with_capacity(HEAD), rest: 0, large: None }
     }
 
-    pub(super) fn feed(&mut self, mut data: &[u8]) -> Verdict {
+    /// What the data come to, and how many of them are of messages that are not too large.
+    pub(super) fn feed(&mut self, mut data: &[u8]) -> (usize, Verdict) {
+        let size = data.len();
+        let mut fine = if self.large.is_none() { size } else { 0 };
         while !data.is_empty() && self.large.is_none() {
             let (skipped, left) = data.split_at(self.rest.min(data.len()));
             self.rest -= skipped.len();
+            let begins = size - left.len();
             let (head, left) = left.split_at((HEAD - self.head.len()).min(left.len()));
             self.head.extend_from_slice(head);
             data = left;
@@ -40,16 +45,19 @@ impl Scan {
                 let size = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
                 self.head.clear();
                 match size > self.limit {
-                    true => self.large = Some((size, Vec::new())),
+                    true => {
+                        self.large = Some((size, Vec::new()));
+                        fine = begins;
+                    }
                     false => self.rest = size,
                 }
             }
         }
-        let Some((size, start)) = &mut self.large else { return Verdict::Fine };
+        let Some((size, start)) = &mut self.large else { return (fine, Verdict::Fine) };
         start.extend_from_slice(&data[..data.len().min(START - start.len())]);
         match start.len() < START.min(*size) {
-            true => Verdict::Unclear,
-            false => self.end(),
+            true => (fine, Verdict::Unclear),
+            false => (fine, self.end()),
         }
     }
 
@@ -96,10 +104,12 @@ mod tests {
         stream.extend(message(5_000));
         for piece in [1, 2, 3, 5, 7, 64, 1_000, 100_000] {
             let mut scan = Scan::new(Message::Sotw, 1_000);
-            let mut fed = 0;
+            let (mut fed, mut passed) = (0, 0);
             let error = stream.chunks(piece).find_map(|chunk| {
                 fed += chunk.len();
-                match scan.feed(chunk) {
+                let (whole, verdict) = scan.feed(chunk);
+                passed += whole;
+                match verdict {
                     Verdict::TooLarge(error) => Some(error),
                     Verdict::Fine => None,
                     Verdict::Unclear => {
@@ -112,6 +122,10 @@ mod tests {
             let expected =
                 TransportError::MessageTooLarge { type_url: "type/Cluster".to_owned(), size, limit: 1_000 };
             assert_eq!(error, Some(expected), "pieces of {piece}");
+            assert!(
+                (fine..fine + HEAD).contains(&passed),
+                "{passed} of {fine} are passed on, pieces of {piece}"
+            );
             assert!(fed <= fine + HEAD + START + piece, "not all of it is read");
         }
     }
