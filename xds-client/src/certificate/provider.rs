@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tokio::task::{JoinHandle, spawn_blocking};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use tokio::task::{AbortHandle, JoinHandle, spawn_blocking};
 use tokio::time::sleep;
 
 use super::material::{Identity, Roots, identity, roots};
@@ -18,8 +20,12 @@ use crate::bootstrap::FileWatcher;
 pub(crate) struct FileProvider {
     files: FileWatcher,
     known: Mutex<Known>,
+    reading: Mutex<Option<(AbortHandle, Reading)>>,
     watching: Mutex<Option<JoinHandle<()>>>,
 }
+
+/// A look at the files, for all who ask while it lasts.
+type Reading = Shared<BoxFuture<'static, Result<Material, String>>>;
 
 #[derive(Debug, Default)]
 struct Known {
@@ -36,7 +42,7 @@ pub(crate) struct Material {
 
 impl FileProvider {
     pub(super) fn new(files: FileWatcher) -> Self {
-        Self { files, known: Mutex::default(), watching: Mutex::default() }
+        Self { files, known: Mutex::default(), reading: Mutex::default(), watching: Mutex::default() }
     }
 
     /// Looks at the files, and has them looked at from now on.
@@ -45,8 +51,21 @@ impl FileProvider {
     /// Files that are not in order and never were: which, and why.
     pub(crate) async fn material(self: &Arc<Self>) -> Result<Material, String> {
         self.watch();
+        self.read().await
+    }
+
+    /// One look at a time, whoever asks: on a mount that hangs, each would hold a thread.
+    fn read(self: &Arc<Self>) -> Reading {
+        let mut reading = lock(&self.reading);
+        if let Some((_, reading)) = reading.as_ref().filter(|(task, _)| !task.is_finished()) {
+            return reading.clone();
+        }
         let provider = self.clone();
-        spawn_blocking(move || provider.look()).await.map_err(|error| error.to_string())?
+        let task = spawn_blocking(move || provider.look());
+        let handle = task.abort_handle();
+        let read = async move { task.await.unwrap_or_else(|error| Err(error.to_string())) }.boxed().shared();
+        *reading = Some((handle, read.clone()));
+        read
     }
 
     /// The task may have ended with the runtime that it was on.
@@ -63,7 +82,6 @@ impl FileProvider {
         if let Some(file) = &self.files.spiffe_trust_bundle_map_file {
             return Err(format!("{}: maps of SPIFFE trust bundles are not supported", file.display()));
         }
-        // Held while reading: a look that began earlier must not end later.
         let mut known = lock(&self.known);
         let Known { identity: known_identity, roots: known_roots } = &mut *known;
         if let Some(files) = &self.files.identity {
@@ -93,7 +111,7 @@ async fn look_at_intervals(provider: Weak<FileProvider>, files: FileWatcher) {
         sleep(files.refresh_interval).await;
         let Some(provider) = provider.upgrade() else { return };
         // What is wrong has been logged, and is told to who asks.
-        _ = spawn_blocking(move || provider.look()).await;
+        _ = provider.read().await;
     }
 }
 

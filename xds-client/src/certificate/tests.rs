@@ -151,3 +151,30 @@ async fn a_map_of_trust_bundles_is_refused_and_never_the_systems_roots() {
     let files = FileWatcher { spiffe_trust_bundle_map_file: Some("/map".into()), ..FileWatcher::default() };
     assert!(provider(&files).material().await.unwrap_err().starts_with("/map: "));
 }
+
+#[cfg(unix)]
+#[test]
+fn files_that_hang_hold_one_thread_however_many_ask() {
+    use tokio::time::timeout;
+
+    let folder = Folder::new();
+    let pipe = folder.path("roots.pem");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(2).build().unwrap();
+    let (is_free, read) = runtime.block_on(async {
+        let provider = provider(&FileWatcher { identity: None, ..folder.files() });
+        for _ in 0..3 {
+            let read = timeout(Duration::from_millis(10), provider.material()).await;
+            assert!(read.is_err(), "nobody writes into the pipe");
+        }
+        let mut joined = std::pin::pin!(provider.material());
+        assert!(timeout(Duration::from_millis(10), &mut joined).await.is_err());
+        let other = timeout(Duration::from_secs(10), tokio::task::spawn_blocking(|| ())).await;
+        std::fs::write(&pipe, issue().0).unwrap();
+        (other.is_ok(), timeout(Duration::from_secs(10), joined).await)
+    });
+    runtime.shutdown_background();
+    assert!(is_free, "the other thread");
+    assert_eq!(read.unwrap().unwrap().roots.unwrap().len(), 1, "all have waited for one look");
+}
