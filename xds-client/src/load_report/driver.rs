@@ -28,14 +28,15 @@ pub(super) struct Driver<T: AdsTransport> {
 }
 
 impl<T: AdsTransport> Driver<T> {
-    /// Runs until nothing in use reports to the server and the last report is over.
-    pub(super) async fn run(mut self) {
+    /// Runs until nothing in use reports to the server and the last report is over. What is left is where the next
+    /// driver of this server begins.
+    pub(super) async fn run(mut self) -> LoadReportState {
         let mut stream = Stream::Closed;
         loop {
             let in_use = self.servers.borrow_and_update().contains_key(self.server.uri());
             self.state.set_use(now(), in_use);
             if self.state.is_done() {
-                return;
+                return self.state;
             }
             self.open_or_close(&mut stream);
             let deadline = self.state.next_deadline();

@@ -21,6 +21,8 @@
 //!     └──────────────────────────────────────────── Closing ◀── last report ── Leaving
 //! ```
 //!
+//! What goes out of use while it waits, and comes back before the time, waits for the rest of it.
+//!
 //! Invariants: there is a stream to a server only while a cluster in use reports to it, and for a last report after that;
 //! nothing is taken from the store unless it can be sent at once; a server that the bootstrap does not have gets nothing.
 

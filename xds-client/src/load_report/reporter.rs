@@ -90,7 +90,7 @@ impl<T: AdsTransport> Reporter<T> {
                 node: self.node.clone(),
                 store: store.clone(),
                 servers: self.servers.clone(),
-                state: LoadReportState::new(self.backoff),
+                state: drivers.left(&uri).unwrap_or_else(|| LoadReportState::new(self.backoff)),
                 rng: StdRng::from_rng(&mut self.rng),
             };
             let task = drivers.tasks.spawn(driver.run());
@@ -108,18 +108,27 @@ impl<T: fmt::Debug> fmt::Debug for Reporter<T> {
 /// The drivers that run, and whose they are.
 #[derive(Default)]
 struct Drivers {
-    tasks: JoinSet<()>,
+    tasks: JoinSet<LoadReportState>,
     servers: HashMap<task::Id, Name>,
+    /// What those that have ended have left: a server that refuses is not tried sooner because nobody needed it
+    /// meanwhile (TR-68).
+    left: HashMap<Name, LoadReportState>,
 }
 
 impl Drivers {
     /// Waits until one has ended; its server may have one again.
     async fn ended(&mut self) {
-        let id = match self.tasks.join_next_with_id().await {
-            Some(Ok((id, ()))) => id,
-            Some(Err(error)) => error.id(),
+        let (id, state) = match self.tasks.join_next_with_id().await {
+            Some(Ok((id, state))) => (id, Some(state)),
+            Some(Err(error)) => (error.id(), None),
             None => std::future::pending().await,
         };
-        self.servers.remove(&id);
+        if let Some(server) = self.servers.remove(&id) {
+            self.left.extend(state.map(|state| (server, state)));
+        }
+    }
+
+    fn left(&mut self, server: &Name) -> Option<LoadReportState> {
+        self.left.remove(server)
     }
 }

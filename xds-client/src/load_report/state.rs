@@ -72,7 +72,9 @@ impl LoadReportState {
         self.phase = match (phase, in_use) {
             (Phase::Done, true) => Phase::Idle,
             (Phase::Leaving { instructions, .. }, true) => Phase::Open(Open::reporting(now, instructions)),
-            (phase, true) | (phase @ (Phase::Leaving { .. } | Phase::Closing { .. }), false) => phase,
+            (phase, true) => phase,
+            // TR-68: who comes back before that time waits for the rest of it
+            (phase @ (Phase::Leaving { .. } | Phase::Closing { .. } | Phase::Waiting { .. }), false) => phase,
             // TR-69
             (Phase::Open(Open { instructions: Some(instructions), node_sent: true, .. }), false) => {
                 Phase::Leaving { instructions, until: now + LAST_REPORT_TIMEOUT }
@@ -82,9 +84,14 @@ impl LoadReportState {
         };
     }
 
-    /// Whether there is nothing to be done until the server is in use again.
+    /// Whether there is nothing to be done until the server is in use again. A wait is not over with that.
     pub fn is_done(&self) -> bool {
-        matches!(self.phase, Phase::Done)
+        matches!(self.phase, Phase::Done) || self.rests()
+    }
+
+    /// Nothing is to be done, but a next stream has to wait.
+    fn rests(&self) -> bool {
+        matches!(self.phase, Phase::Waiting { .. }) && !self.in_use
     }
 
     /// Whether a stream is to be opened; then comes [`on_opening`](Self::on_opening).
@@ -180,6 +187,7 @@ impl LoadReportState {
     /// When [`on_deadline`](Self::on_deadline) is to be called.
     pub fn next_deadline(&self) -> Option<Instant> {
         match &self.phase {
+            _ if self.is_done() => None,
             Phase::Waiting { until } | Phase::Leaving { until, .. } | Phase::Closing { until } => {
                 Some(*until)
             }

@@ -280,7 +280,7 @@ fn nothing_is_opened_while_nothing_reports() {
         assert!(story.state.is_done() && !story.state.wants_stream(), "{name}");
         assert_eq!((story.state.next_deadline(), story.requests()), (None, vec![]), "{name}");
         story.set_use(true);
-        assert!(story.state.should_open(), "{name}");
+        assert_eq!(story.state.should_open(), name != "waiting", "{name}");
     }
 }
 
@@ -388,4 +388,24 @@ fn the_first_request_has_the_node_of_load_reports_and_nothing_else() {
     let node = request.node.unwrap();
     assert_eq!(node.id, "n1");
     assert!(node.client_features.iter().any(|feature| feature == "envoy.lrs.supports_send_all_clusters"));
+}
+
+/// Proves: TR-68.
+#[test]
+fn who_comes_back_while_a_stream_has_to_wait_waits_too() {
+    let mut story = Story::begin();
+    story.open().end();
+    let wait = story.state.next_deadline().unwrap();
+    for _ in 0..3 {
+        story.set_use(false);
+        assert!(story.state.is_done() && !story.state.wants_stream());
+        story.set_use(true);
+        assert!(!story.state.is_done() && !story.state.should_open());
+        assert_eq!(story.state.next_deadline(), Some(wait));
+    }
+    story.set_use(false);
+    story.now = wait + SECOND;
+    story.set_use(true);
+    story.state.on_deadline(story.now);
+    assert!(story.state.should_open());
 }

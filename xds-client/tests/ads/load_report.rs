@@ -216,6 +216,20 @@ async fn an_interval_that_cannot_be_kept_ends_the_stream_and_another_follows() {
     assert_eq!(rows(soon(stream.request()).await), []);
 }
 
+/// Proves: TR-68.
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_comes_and_goes_does_not_hurry_a_server_without_load_reports() {
+    let mut world = World::new(&[("a", SERVER)]).await;
+    world.accept().await.fail(TransportError::failed("status Unimplemented"));
+    for server in ["", SERVER].repeat(10) {
+        sleep(Duration::from_millis(10)).await;
+        world.configs.set("target", config(&[("a", server)]));
+    }
+    sleep(Duration::from_millis(500)).await;
+    assert!(world.server.try_accept_load_report().is_none(), "the first wait is a second");
+    world.accept().await;
+}
+
 /// Proves: TR-47, TR-68, TR-69.
 #[tokio::test(start_paused = true)]
 async fn a_cluster_that_changes_servers_says_farewell_to_the_old_one() {
