@@ -16,9 +16,10 @@ use super::Reporting;
 /// gives it to the mesh ([`ConfigSource::load_store`](crate::runtime::ConfigSource::load_store)), which counts; the source
 /// takes reports from it.
 ///
-/// Clusters of all channels count together, by `{server, cluster, service name}`.
+/// Clusters of all channels count together, by `{server, cluster, service name}`. Of those that are not in use any more,
+/// the last 1000 wait for a last report, which a server without load reports never asks for.
 pub struct LoadStore {
-    pub(super) clusters: Mutex<HashMap<ClusterKey, Entry>>,
+    pub(super) clusters: Mutex<Clusters>,
     /// How many clusters in use report to each server.
     servers: watch::Sender<BTreeMap<Name, usize>>,
 }
@@ -30,12 +31,23 @@ pub(super) struct ClusterKey {
     service_name: Name,
 }
 
+#[derive(Default)]
+pub(super) struct Clusters {
+    pub(super) entries: HashMap<ClusterKey, Entry>,
+    /// Those that wait for a last report, in the order in which they went out of use.
+    left: BTreeMap<u64, ClusterKey>,
+    /// The next place there.
+    next: u64,
+}
+
 pub(super) struct Entry {
     counts: Arc<ClusterCounts>,
     /// Beginning of the time that the counts are of.
     since: Instant,
     /// How many configurations have the cluster; calls that have no response yet hold on to theirs.
     uses: usize,
+    /// Its place among those that have gone out of use.
+    left: Option<u64>,
 }
 
 impl LoadStore {
@@ -45,7 +57,8 @@ impl LoadStore {
     /// A cluster that is not in use any more is taken a last time, and forgotten once nothing of it is in progress.
     pub fn take(&self, now: Instant, server: &str, wants: impl Fn(&str) -> bool) -> Vec<ClusterReport> {
         let mut reports = Vec::new();
-        self.lock().retain(|key, entry| {
+        let Clusters { entries, left, .. } = &mut *self.lock();
+        entries.retain(|key, entry| {
             if *key.server != *server {
                 return true;
             }
@@ -56,6 +69,9 @@ impl LoadStore {
             });
             let sums = sums.flatten();
             let keep = entry.uses > 0 || sums.is_some();
+            if let Some(place) = entry.left.filter(|_| !keep) {
+                left.remove(&place);
+            }
             reports.extend(sums.map(|(interval, sums)| ClusterReport {
                 cluster: key.cluster.clone(),
                 service_name: key.service_name.clone(),
@@ -83,10 +99,14 @@ impl LoadStore {
             service_name: settings.service_name.clone(),
         };
         let counts = {
-            let mut clusters = self.lock();
-            let entry = clusters.entry(key.clone());
-            let entry = entry.or_insert_with(|| Entry { counts: Arc::default(), since: now, uses: 0 });
+            let Clusters { entries, left, .. } = &mut *self.lock();
+            let entry = entries.entry(key.clone());
+            let entry =
+                entry.or_insert_with(|| Entry { counts: Arc::default(), since: now, uses: 0, left: None });
             entry.uses += 1;
+            if let Some(place) = entry.left.take() {
+                left.remove(&place);
+            }
             entry.counts.clone()
         };
         self.servers.send_if_modified(|servers| {
@@ -99,9 +119,7 @@ impl LoadStore {
 
     /// Undoes one [`start`](Self::start). The counts stay for a last report.
     pub(super) fn stop(&self, key: &ClusterKey) {
-        if let Some(entry) = self.lock().get_mut(key) {
-            entry.uses -= 1;
-        }
+        self.lock().stop(key);
         self.servers.send_if_modified(|servers| {
             let Some(uses) = servers.get_mut(&key.server) else { return false };
             *uses -= 1;
@@ -113,9 +131,32 @@ impl LoadStore {
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ClusterKey, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, Clusters> {
         // Nothing that holds the lock can panic half way.
         self.clusters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clusters {
+    #[cfg(test)]
+    pub(super) fn footprint(&self) -> (usize, usize) {
+        (self.entries.len(), self.left.len())
+    }
+
+    fn stop(&mut self, key: &ClusterKey) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        entry.uses -= 1;
+        if entry.uses > 0 {
+            return;
+        }
+        entry.left = Some(self.next);
+        self.left.insert(self.next, key.clone());
+        self.next += 1;
+        if self.left.len() > MAX_LEFT
+            && let Some((_, oldest)) = self.left.pop_first()
+        {
+            self.entries.remove(&oldest);
+        }
     }
 }
 
@@ -130,3 +171,6 @@ impl fmt::Debug for LoadStore {
         f.debug_struct("LoadStore").field("servers", &*self.servers.borrow()).finish_non_exhaustive()
     }
 }
+
+/// How many clusters that are not in use any more wait for a last report.
+pub(super) const MAX_LEFT: usize = 1_000;

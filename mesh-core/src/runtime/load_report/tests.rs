@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, StatusCode};
 
+use super::store::MAX_LEFT;
 use super::{LoadStore, Reporting};
 use crate::config::{ClusterSettings, LocalityId, Name};
 use crate::policy::load_report::LocalitySums;
@@ -80,7 +81,7 @@ fn a_cluster_that_has_gone_is_reported_until_its_last_call_has_ended() {
     let last = sums(take());
     assert_eq!((last.issued, last.succeeded, last.failed, last.in_progress), (0, 1, 0, 0), "it ended once");
     assert!(take().is_none());
-    assert!(store.clusters.lock().unwrap().is_empty(), "and is forgotten");
+    assert!(store.clusters.lock().unwrap().entries.is_empty(), "and is forgotten");
 }
 
 #[test]
@@ -92,4 +93,22 @@ fn the_store_goes_when_nobody_uses_it() {
     assert!(servers.has_changed().is_ok());
     drop(cluster);
     assert!(servers.has_changed().is_err());
+}
+
+#[test]
+fn clusters_that_come_and_go_do_not_pile_up_where_nobody_asks() {
+    let (store, now) = (Arc::new(LoadStore::default()), Instant::now());
+    let kept = store.start(now, &settings("kept", Some("s"))).unwrap();
+    for round in 0..2 * MAX_LEFT {
+        let cluster = store.start(now, &settings(&format!("c{round}"), Some("s"))).unwrap();
+        cluster.drop_over_limit();
+        drop(store.start(now, &settings("again", Some("s"))));
+    }
+    assert_eq!(store.clusters.lock().unwrap().entries.len(), MAX_LEFT + 1);
+    kept.drop_over_limit();
+    let reports = store.take(now, "s", |_| true);
+    let has = |name: &str| reports.iter().any(|report| &*report.cluster == name);
+    assert!(has("kept") && has(&format!("c{}", 2 * MAX_LEFT - 1)) && !has("c0"), "the oldest went");
+    store.take(now, "s", |_| true);
+    assert_eq!(store.clusters.lock().unwrap().footprint(), (1, 0), "what has been asked for is forgotten");
 }
