@@ -45,6 +45,11 @@ impl Collections {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lists.len()
+    }
+
     /// Nobody watches it any more.
     pub(super) fn forget(&mut self, collection: &Name) {
         self.lists.remove(collection);

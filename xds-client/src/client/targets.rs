@@ -58,9 +58,12 @@ impl Targets {
             match event {
                 Event::Resource { type_url, name } => self.on_resource(ads, type_url, name, &mut changed),
                 Event::Members { type_url, collection, changed: members } => {
-                    if Kind::of(type_url) == Some(Kind::EndpointCollection) {
-                        self.collections.update(ads, &collection, &members);
+                    let key = Key { kind: Kind::EndpointCollection, name: collection };
+                    // Somebody else's watch of one is no target's.
+                    if Kind::of(type_url) == Some(key.kind) && self.readers.contains_key(&key) {
+                        self.collections.update(ads, &key.name, &members);
                     }
+                    let collection = key.name;
                     self.on_resource(ads, type_url, collection, &mut changed);
                 }
                 Event::Outage => {
@@ -183,5 +186,43 @@ impl Resources for Desk<'_> {
 
     fn data_errors(&self, key: &Key) -> DataErrors {
         self.ads.data_errors(&key.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::protocol::{Received, Response, ServerId, ServerSettings, Settings, Variant};
+
+    #[test]
+    fn a_collection_that_no_target_needs_is_not_gathered() {
+        let server = ServerSettings { variant: Variant::Delta, ..ServerSettings::new("control:15010") };
+        let (mut ads, now, server_id) =
+            (AdsState::new(Settings::one_server(server)), Instant::now(), ServerId(0));
+        let origin = Origin { server: "control:15010".into(), node: "n1".into() };
+        let (mut targets, mut watchers) = (Targets::new(origin), Watchers::default());
+        let kind = Kind::EndpointCollection.resource_kind();
+        let collection = Name::from("xdstp:///envoy.config.endpoint.v3.LbEndpoint/c/*");
+        let (views, watched) = watch::channel(View::default());
+        watchers.watch(&mut ads, 7, (kind, &collection), views);
+        ads.on_opening(server_id, now);
+        ads.on_stream_opened(server_id);
+        ads.poll_request(server_id, now).unwrap();
+        let member = Received {
+            name: "xdstp:///envoy.config.endpoint.v3.LbEndpoint/c/1".into(),
+            aliases: Vec::new(),
+            version: Some("1".into()),
+            ttl: None,
+            resource: Arc::new(()),
+            bytes: Default::default(),
+        };
+        let type_url = kind.type_url.to_owned();
+        let response = Response { type_url, resources: vec![Ok(member)], ..Response::default() };
+        ads.on_response(server_id, now, response);
+        targets.dispatch(&mut ads, &mut watchers);
+        assert!(matches!(watched.borrow().value, Some(Ok(_))), "the watcher has it");
+        assert_eq!(targets.collections.len(), 0);
     }
 }
