@@ -34,6 +34,10 @@ impl Types {
         self.0.iter().find(|known| known.type_url() == type_url)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &dyn ResourceType> {
+        self.0.iter().map(|known| &**known)
+    }
+
     /// Of two for the same messages the first stays.
     pub(super) fn add(&mut self, resource_type: Arc<dyn ResourceType>) {
         if self.find(resource_type.type_url()).is_none() {

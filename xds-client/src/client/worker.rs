@@ -159,7 +159,8 @@ impl<T: AdsTransport> Worker<T> {
         let Some(snapshot) = &mut self.snapshot else { return };
         let peers = self.peers.iter().map(|peer| (peer.server.uri().to_owned(), peer.context.clone()));
         let contexts = peers.collect();
-        let resources = snapshot.load(&self.types, &contexts).await;
+        snapshot.load(contexts).await;
+        let resources: Vec<_> = self.types.iter().flat_map(|known| snapshot.resources(known)).collect();
         lock(&self.ads).preload(now(), self.snapshot_grace, resources);
     }
 
@@ -175,6 +176,10 @@ impl<T: AdsTransport> Worker<T> {
                 Command::Unwatch { id } => self.targets.unwatch(&mut ads, id),
                 Command::WatchResource { id, resource_type, name, views } => {
                     let (type_url, full_state) = (resource_type.type_url(), resource_type.is_full_state());
+                    if let Some(snapshot) = &mut self.snapshot {
+                        // Of a type that is not known yet.
+                        ads.preload(now(), self.snapshot_grace, snapshot.resources(&*resource_type));
+                    }
                     self.types.add(resource_type);
                     let kind = ResourceKind { type_url, full_state };
                     self.watchers.watch(&mut ads, id, (kind, &name), views);

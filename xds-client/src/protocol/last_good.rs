@@ -38,18 +38,19 @@ pub(super) struct LastGood {
 
 impl LastGood {
     /// `grace` is how long the servers have to answer before these are used.
-    pub(super) fn new(
+    pub(super) fn add(
+        &mut self,
         now: Instant,
         grace: Duration,
         resources: impl IntoIterator<Item = (String, Received)>,
-    ) -> Self {
+    ) {
         let entry = |(type_url, received): (String, Received)| {
             let Received { name, version, resource, bytes, .. } = received;
             let version = version.unwrap_or_else(|| "".into());
             ((type_url, name), Accepted { resource, bytes, version, server: None, at: now })
         };
-        let entries = resources.into_iter().map(entry).collect();
-        Self { entries, grace: bounded(grace), began: None, waited: false }
+        self.entries.extend(resources.into_iter().map(entry));
+        self.grace = bounded(grace);
     }
 
     pub(super) fn on_opening(&mut self, now: Instant) {

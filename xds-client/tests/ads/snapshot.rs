@@ -5,10 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use envoy_types::pb::envoy::service::discovery::v3::Resource;
+use envoy_types::pb::google::protobuf::Any;
+use mesh_core::config::Name;
 use mesh_core::runtime::{ConfigSource, Target};
 use tokio::time::{Instant, sleep};
 use xds_client::bootstrap::{Bootstrap, ServerConfig};
-use xds_client::resource::{ClusterLoadAssignment, ClusterType, EndpointsType};
+use xds_client::resource::{
+    AnyResource, ClusterLoadAssignment, ClusterType, DecodeContext, DecodeError, EndpointsType, ResourceType,
+};
 use xds_client::transport::memory::{self, MemoryServer, MemoryTransport};
 use xds_client::{Options, XdsClient, start_with};
 
@@ -106,11 +112,18 @@ async fn run(
                 assert!(watch.changed().await);
             }
         }
+    };
+    tokio::time::timeout(Duration::from_secs(20), done).await.expect("a value never came");
+    until_file(path, is_written).await;
+}
+
+async fn until_file(path: &Path, is_written: impl Fn(&[u8]) -> bool) {
+    let written = async {
         while !is_written(&std::fs::read(path).unwrap_or_default()) {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), done).await.expect("a value never came, or the file");
+    tokio::time::timeout(Duration::from_secs(20), written).await.expect("the file is never as it should be");
 }
 
 fn has(file: &[u8], text: &str) -> bool {
@@ -135,6 +148,64 @@ async fn what_a_run_does_not_hear_of_is_kept_for_the_next() {
     run(&path, &all[..2], one_is_away, |file| file != before).await;
     let all_are_away = |server: MemoryServer| server.refuse("connection refused");
     run(&path, &all, all_are_away, is_whole).await;
+}
+
+/// A text: a type of the user's own.
+#[derive(Debug)]
+struct TextType;
+
+impl ResourceType for TextType {
+    fn type_url(&self) -> &'static str {
+        TEXT
+    }
+
+    fn is_full_state(&self) -> bool {
+        false
+    }
+
+    fn decode(
+        &self,
+        _: &DecodeContext,
+        name: Option<&Name>,
+        bytes: &Bytes,
+    ) -> Result<(Name, AnyResource), DecodeError> {
+        Ok((name.cloned().unwrap(), Arc::new(String::from_utf8(bytes.to_vec()).unwrap())))
+    }
+}
+
+const WRAPPER: &str = "type.googleapis.com/envoy.service.discovery.v3.Resource";
+const TEXT: &str = "type.googleapis.com/example.Text";
+
+#[tokio::test]
+async fn resources_of_a_users_type_are_kept_until_their_type_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("snapshot");
+    let text = Any { type_url: TEXT.to_owned(), value: b"hello".to_vec() };
+    let wrapped = Resource { name: "one".to_owned(), resource: Some(text), ..Resource::default() };
+    let value = prost::Message::encode_to_vec(&wrapped);
+    let wrapped = Any { type_url: WRAPPER.to_owned(), value };
+    let mut control = Control::greeter(&["a"], 1);
+    control.resources.entry(TEXT.to_owned()).or_default().insert("one".to_owned(), wrapped);
+    for run in ["served", "not asked for", "without a control server"] {
+        let (transport, server) = memory::pair();
+        match run {
+            "without a control server" => server.refuse("connection refused"),
+            _ => serve_all(server, control.clone()),
+        }
+        let client = client(transport, Some(path.clone()));
+        if run == "not asked for" {
+            let before = std::fs::read(&path).unwrap();
+            let mut watch = client.watch(&Target::new("greeter")).unwrap();
+            until_shown(&mut watch, "a=1").await;
+            until_file(&path, |file| file != before && has(file, "hello")).await;
+            continue;
+        }
+        let mut watch = client.watch_resource::<String>(TextType, "one");
+        while !matches!(watch.borrow_and_update().value, Some(Ok(text)) if *text == "hello") {
+            assert!(watch.changed().await, "{run}");
+        }
+        until_file(&path, |file| has(file, "hello")).await;
+    }
 }
 
 #[tokio::test]

@@ -1,23 +1,59 @@
 //! What an earlier run has left and no server of this run has said anything of: it is not lost with the first write.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use envoy_types::pb::google::protobuf::Any;
+
 use super::file::Entry;
-use crate::protocol::{AdsState, Leftover};
+use crate::protocol::{AdsState, Leftover, Received, canonical};
+use crate::resource::{DecodeContext, DecodeError, Decoded, ResourceType, decode_named};
 
 /// Entries of the file that are to be written again.
 #[derive(Debug, Default)]
 pub(super) struct Inherited {
     entries: Vec<Entry>,
+    /// Those of types that nobody here has known yet: users' types come with their watches.
+    unread: Vec<Entry>,
+    /// By server.
+    contexts: HashMap<String, Arc<DecodeContext>>,
 }
 
 impl Inherited {
-    pub(super) fn add(&mut self, entry: Entry) {
-        self.entries.push(entry);
+    /// What servers have sent that there are still.
+    pub(super) fn new(mut unread: Vec<Entry>, contexts: HashMap<String, Arc<DecodeContext>>) -> Self {
+        unread.retain(|entry| contexts.contains_key(&entry.server));
+        Self { entries: Vec::new(), unread, contexts }
+    }
+
+    /// What there is of this type, and was not asked for before. What is refused is forgotten.
+    pub(super) fn decode(
+        &mut self,
+        known: &dyn ResourceType,
+        refused: impl Fn(DecodeError),
+    ) -> Vec<(String, Received)> {
+        let mut resources = Vec::new();
+        for entry in self.unread.extract_if(.., |entry| entry.type_url == known.type_url()) {
+            let Some(context) = self.contexts.get(&entry.server) else { continue };
+            match decode(known, context, &entry) {
+                Ok(received) => {
+                    self.entries.push(Entry { bytes: received.bytes.clone(), ..entry });
+                    resources.push((known.type_url().to_owned(), received));
+                }
+                Err(error) => refused(error),
+            }
+        }
+        resources
     }
 
     /// What is still worth keeping at `now`, in seconds since 1970. What is waited for, or in use while its server is
     /// away, keeps its place; what nobody has asked for loses it after a while.
-    pub(super) fn sweep(&mut self, now: u64, leftover: impl Fn(&Entry) -> Leftover) -> &[Entry] {
-        self.entries.retain_mut(|entry| match leftover(entry) {
+    pub(super) fn sweep(
+        &mut self,
+        now: u64,
+        leftover: impl Fn(&Entry) -> Leftover,
+    ) -> impl Iterator<Item = &Entry> {
+        let mut keep = |entry: &mut Entry| match leftover(entry) {
             Leftover::Settled => false,
             Leftover::Awaited => {
                 entry.used = now;
@@ -28,13 +64,30 @@ impl Inherited {
                 entry.used = if entry.used == 0 { now } else { entry.used.min(now) };
                 now - entry.used <= LONGEST
             }
-        });
-        &self.entries
+        };
+        self.entries.retain_mut(&mut keep);
+        self.unread.retain_mut(&mut keep);
+        self.entries.iter().chain(&self.unread)
     }
 }
 
 pub(super) fn leftover(ads: &AdsState, entry: &Entry) -> Leftover {
     ads.leftover(&entry.type_url, &entry.name)
+}
+
+fn decode(known: &dyn ResourceType, context: &DecodeContext, entry: &Entry) -> Result<Received, DecodeError> {
+    let any = Any { type_url: entry.type_url.clone(), value: entry.bytes.to_vec() };
+    // It was asked for by the name of its entry, which may be an alias of the message's own (TR-55).
+    let own = known.peek_name(&entry.bytes).unwrap_or_else(|| entry.name.clone());
+    let Decoded { value, bytes, .. } = decode_named(known, context, &own, any)?;
+    Ok(Received {
+        name: canonical(&entry.name),
+        aliases: Vec::new(),
+        version: Some(entry.version.clone()),
+        ttl: None,
+        resource: value,
+        bytes,
+    })
 }
 
 /// 30 days, in seconds.
@@ -43,8 +96,12 @@ const LONGEST: u64 = 30 * 24 * 60 * 60;
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
+    use mesh_core::config::Name;
+    use prost::Message;
 
     use super::*;
+    use crate::resource::EndpointsType;
 
     fn entry(name: &str, used: u64) -> Entry {
         let (server, type_url) = ("a:1".to_owned(), "type.googleapis.com/x".to_owned());
@@ -57,9 +114,9 @@ mod tests {
         let mut inherited = Inherited::default();
         let ages =
             [("old", now - LONGEST - 1), ("recent", now - LONGEST), ("unknown", 0), ("later", now + 9)];
-        ages.iter().for_each(|(name, used)| inherited.add(entry(name, *used)));
-        inherited.add(entry("awaited", 1));
-        inherited.add(entry("settled", now));
+        ages.iter().for_each(|(name, used)| inherited.entries.push(entry(name, *used)));
+        inherited.entries.push(entry("awaited", 1));
+        inherited.unread.push(entry("settled", now));
         let fate = |entry: &Entry| match &*entry.name {
             "awaited" => Leftover::Awaited,
             "settled" => Leftover::Settled,
@@ -71,6 +128,30 @@ mod tests {
             entry("later", now),
             entry("awaited", now),
         ];
-        assert_eq!(inherited.sweep(now, fate), kept);
+        let swept: Vec<Entry> = inherited.sweep(now, fate).cloned().collect();
+        assert_eq!(swept, kept);
+    }
+
+    /// Proves: TR-37, TR-55.
+    #[test]
+    fn what_was_asked_for_by_another_name_is_found_by_that() {
+        let rows =
+            [("own", "own"), ("an-alias", "own"), ("xdstp://x/type/id?a=1&b=2", "xdstp://x/type/id?b=2&a=1")];
+        let message = |cluster_name: &str| ClusterLoadAssignment {
+            cluster_name: cluster_name.to_owned(),
+            ..ClusterLoadAssignment::default()
+        };
+        let entries = rows.map(|(name, own)| Entry {
+            type_url: EndpointsType.type_url().to_owned(),
+            bytes: message(own).encode_to_vec().into(),
+            ..entry(name, 0)
+        });
+        let contexts = [("a:1".to_owned(), Arc::default())].into();
+        let mut inherited = Inherited::new(entries.into(), contexts);
+        let refused = |error| panic!("refused: {error}");
+        let found: Vec<_> =
+            inherited.decode(&EndpointsType, refused).into_iter().map(|(_, one)| one.name).collect();
+        assert_eq!(found, rows.map(|(name, _)| Name::from(name)));
+        assert_eq!(inherited.decode(&EndpointsType, refused).len(), 0, "once");
     }
 }

@@ -13,13 +13,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use envoy_types::pb::google::protobuf::Any;
 use mesh_core::config::Name;
 use tokio::task::JoinHandle;
 
-use super::decode::Types;
 use crate::protocol::{AdsState, Received};
-use crate::resource::{DecodeContext, DecodeError, Decoded, ResourceType, decode_named};
+use crate::resource::{DecodeContext, DecodeError, ResourceType};
 
 use file::Entry;
 use inherited::{Inherited, leftover};
@@ -38,41 +36,27 @@ impl Snapshot {
         Self { path, inherited: Inherited::default(), due: None, writing: None }
     }
 
-    /// What an earlier run had accepted and this one still accepts, with types. Logs what is wrong with the file.
-    pub(super) async fn load(
-        &mut self,
-        types: &Types,
-        contexts: &HashMap<String, Arc<DecodeContext>>,
-    ) -> Vec<(String, Received)> {
+    /// Reads the file. Logs what is wrong with it.
+    pub(super) async fn load(&mut self, contexts: HashMap<String, Arc<DecodeContext>>) {
         let path = self.path.clone();
         let read = tokio::task::spawn_blocking(move || file::read(&path)).await;
         let shown = self.path.display();
-        let entries = match read {
-            Ok(Ok(entries)) => entries,
+        match read {
+            Ok(Ok(entries)) => self.inherited = Inherited::new(entries, contexts),
             Ok(Err(error)) => {
                 tracing::warn!(snapshot = %shown, %error, "the last-good snapshot cannot be used");
-                return Vec::new();
             }
-            Err(_) => return Vec::new(),
-        };
-        let mut resources = Vec::with_capacity(entries.len());
-        for entry in entries {
-            let Some(context) = contexts.get(&entry.server) else { continue };
-            let Some(known) = types.find(&entry.type_url) else {
-                self.inherited.add(entry);
-                continue;
-            };
-            match decoded(&**known, context, &entry) {
-                Ok(decoded) => {
-                    self.inherited.add(Entry { bytes: decoded.bytes.clone(), ..entry.clone() });
-                    resources.push((entry.type_url, received(entry.version, decoded)));
-                }
-                Err(error) => {
-                    tracing::warn!(snapshot = %shown, %error, "a resource of the last-good snapshot is refused");
-                }
-            }
+            Err(_) => {}
         }
-        resources
+    }
+
+    /// What an earlier run had accepted of this type and this one still accepts; nothing the second time.
+    pub(super) fn resources(&mut self, known: &dyn ResourceType) -> Vec<(String, Received)> {
+        let refused = |error: DecodeError| {
+            let shown = self.path.display();
+            tracing::warn!(snapshot = %shown, %error, "a resource of the last-good snapshot is refused");
+        };
+        self.inherited.decode(known, refused)
     }
 
     /// Something was accepted.
@@ -104,7 +88,7 @@ impl Snapshot {
             used,
         });
         let mut entries: Vec<Entry> = in_use.collect();
-        entries.extend_from_slice(self.inherited.sweep(used, |entry| leftover(ads, entry)));
+        entries.extend(self.inherited.sweep(used, |entry| leftover(ads, entry)).cloned());
         if entries.is_empty() {
             return;
         }
@@ -114,26 +98,6 @@ impl Snapshot {
                 tracing::warn!(snapshot = %path.display(), %error, "the last-good snapshot cannot be written");
             }
         }));
-    }
-}
-
-fn decoded(
-    resource_type: &dyn ResourceType,
-    context: &DecodeContext,
-    entry: &Entry,
-) -> Result<Decoded, DecodeError> {
-    let any = Any { type_url: entry.type_url.clone(), value: entry.bytes.to_vec() };
-    decode_named(resource_type, context, &entry.name, any)
-}
-
-fn received(version: Name, decoded: Decoded) -> Received {
-    Received {
-        name: decoded.name,
-        aliases: Vec::new(),
-        version: Some(version),
-        ttl: None,
-        resource: decoded.value,
-        bytes: decoded.bytes,
     }
 }
 

@@ -6,20 +6,21 @@ use mesh_core::config::Name;
 
 use super::AdsState;
 use crate::protocol::authority::AuthorityId;
-use crate::protocol::last_good::{LastGood, Leftover};
+use crate::protocol::last_good::Leftover;
 use crate::protocol::resource::Resource;
 use crate::protocol::{Event, Received, name};
 
 impl AdsState {
     /// Resources that an earlier run had accepted, with their types. They are used, and told as stale, where a server
-    /// cannot be reached, or has not answered within `grace` of the first attempt.
+    /// cannot be reached, or has not answered within `grace` of the first attempt to reach any. Those of other calls
+    /// stay.
     pub fn preload(
         &mut self,
         now: Instant,
         grace: Duration,
         resources: impl IntoIterator<Item = (String, Received)>,
     ) {
-        self.last_good = LastGood::new(now, grace, resources);
+        self.last_good.add(now, grace, resources);
     }
 
     /// What has become of something that was [preloaded](Self::preload), or of its collection (TR-56).
