@@ -29,10 +29,12 @@ pub struct Options {
     /// with a warning. What it holds of servers that are away, and of targets that are not watched, stays in it until
     /// nobody has asked for it for 30 days.
     ///
-    /// At the next start it is used where a control server cannot be reached, or has not answered within
-    /// [`snapshot_grace`](Self::snapshot_grace), and told as [stale](crate::Status::stale) until it is replaced.
+    /// At the next start it is used where a control server cannot be reached, or has never answered when
+    /// [`snapshot_grace`](Self::snapshot_grace) is over, and told as [stale](crate::Status::stale) until it is replaced.
     pub snapshot: Option<PathBuf>,
-    /// How long the control servers have to answer before the snapshot of an earlier run is used. 300 ms.
+    /// How long the control servers have to answer before the snapshot of an earlier run is used. 300 ms. Counted once
+    /// for the whole client, from its first attempt to reach any of them: a server that is asked for the first time
+    /// later has no time of its own.
     pub snapshot_grace: Duration,
     /// How long a connection, TLS included, may take. 20 s.
     pub connect_timeout: Duration,

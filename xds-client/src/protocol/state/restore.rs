@@ -12,8 +12,8 @@ use crate::protocol::{Event, Received, name};
 
 impl AdsState {
     /// Resources that an earlier run had accepted, with their types. They are used, and told as stale, where a server
-    /// cannot be reached, or has not answered within `grace` of the first attempt to reach any. Those of other calls
-    /// stay.
+    /// cannot be reached, or has never answered once `grace` has passed since the first attempt to reach any: each
+    /// server that is tried later has none of its own. Those of other calls stay.
     pub fn preload(
         &mut self,
         now: Instant,

@@ -25,7 +25,8 @@ pub(in super::super) enum Place {
 
 impl Target {
     /// Reads `host:port`, `dns:host:port`, `dns://resolver/host:port`, `ipv4:` and `ipv6:` with addresses, `unix:path`,
-    /// and URLs of `http` and `https`, which must agree with whether TLS is used. The port is 443 if there is none.
+    /// and URLs of `http` and `https`, which must agree with whether TLS is used. The port of a name is 443 if there is
+    /// none; those of `ipv4:` and `ipv6:` must be given.
     pub(in super::super) fn parse(uri: &str, is_tls: bool) -> Result<Self, TransportError> {
         let wrong = |reason: &str| TransportError::credentials(format!("server_uri {uri:?}: {reason}"));
         if let Some(path) = uri.strip_prefix("unix:") {
@@ -133,6 +134,8 @@ mod tests {
             ("user@a:1", "expected host:port"),
             ("unix:", "no path"),
             ("ipv4:a:1", "expected IP addresses"),
+            ("ipv4:127.0.0.1", "expected IP addresses with ports"),
+            ("ipv6:[::1]", "expected IP addresses with ports"),
             ("xds:///a", "expected host:port, or a target"),
             ("https://a", "does not go with its channel_creds"),
         ];
