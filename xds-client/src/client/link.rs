@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use crate::bootstrap::ServerConfig;
 use crate::transport::{
-    AdsRequest, AdsResponse, AdsTransport, RequestSender, ResponseReceiver, TransportError, Variant,
+    AdsRequest, AdsResponse, AdsTransport, Flow, RequestSender, TransportError, Variant, flow,
 };
 
 /// The stream, in whatever state it is. Dropping it ends it.
@@ -54,13 +54,14 @@ impl<T: AdsTransport> Link<T> {
                     Progress::Failed(error)
                 }
             },
-            Self::Open { sender, receiver } => {
-                let progress = flow(sender, receiver, wants_to_send).await;
-                if matches!(progress, Progress::Ended(_)) {
+            Self::Open { sender, receiver } => match flow(sender, receiver, wants_to_send).await {
+                Flow::Ready => Progress::Ready,
+                Flow::Received(response) => Progress::Response(Box::new(response)),
+                Flow::Ended(error) => {
                     *self = Self::Closed;
+                    Progress::Ended(error)
                 }
-                progress
-            }
+            },
         }
     }
 
@@ -68,36 +69,6 @@ impl<T: AdsTransport> Link<T> {
     pub(super) fn send(&mut self, request: AdsRequest) {
         if let Self::Open { sender: Some(sender), .. } = self {
             sender.send(request);
-        }
-    }
-}
-
-/// Sends and receives independently: neither waits for the other. What has arrived comes first, so that a stream that
-/// has ended is heard out.
-async fn flow<S: RequestSender<AdsRequest>, R: ResponseReceiver<AdsResponse>>(
-    sender: &mut Option<S>,
-    receiver: &mut R,
-    wants_to_send: bool,
-) -> Progress {
-    loop {
-        let ready = async {
-            match sender.as_mut().filter(|_| wants_to_send) {
-                Some(sender) => sender.ready().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            received = receiver.receive() => return match received {
-                Ok(Some(response)) => Progress::Response(Box::new(response)),
-                Ok(None) => Progress::Ended(None),
-                Err(error) => Progress::Ended(Some(error)),
-            },
-            ready = ready => match ready {
-                Ok(()) => return Progress::Ready,
-                // The receiver is about to say why.
-                Err(_) => *sender = None,
-            },
         }
     }
 }

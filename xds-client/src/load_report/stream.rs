@@ -6,7 +6,7 @@ use envoy_types::pb::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStat
 use futures_util::future::BoxFuture;
 
 use crate::bootstrap::ServerConfig;
-use crate::transport::{AdsTransport, RequestSender, ResponseReceiver, TransportError};
+use crate::transport::{AdsTransport, Flow, RequestSender, TransportError, flow};
 
 /// A stream, in whatever state it is. Dropping it ends it.
 pub(super) enum Stream<T: AdsTransport> {
@@ -44,7 +44,11 @@ impl<T: AdsTransport> Stream<T> {
                 }
                 Err(error) => Progress::Ended(Some(error)),
             },
-            Self::Open { sender, receiver } => flow(sender, receiver, wants_to_send).await,
+            Self::Open { sender, receiver } => match flow(sender, receiver, wants_to_send).await {
+                Flow::Ready => Progress::Ready,
+                Flow::Received(response) => Progress::Response(response),
+                Flow::Ended(error) => Progress::Ended(error),
+            },
         };
         if matches!(progress, Progress::Ended(_)) {
             *self = Self::Closed;
@@ -63,35 +67,6 @@ impl<T: AdsTransport> Stream<T> {
     pub(super) fn finish(&mut self) {
         if let Self::Open { sender, .. } = self {
             *sender = None;
-        }
-    }
-}
-
-/// Sends and receives independently: neither waits for the other.
-async fn flow<S, R>(sender: &mut Option<S>, receiver: &mut R, wants_to_send: bool) -> Progress
-where
-    S: RequestSender<LoadStatsRequest>,
-    R: ResponseReceiver<LoadStatsResponse>,
-{
-    loop {
-        let ready = async {
-            match sender.as_mut().filter(|_| wants_to_send) {
-                Some(sender) => sender.ready().await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            received = receiver.receive() => return match received {
-                Ok(Some(response)) => Progress::Response(response),
-                Ok(None) => Progress::Ended(None),
-                Err(error) => Progress::Ended(Some(error)),
-            },
-            ready = ready => match ready {
-                Ok(()) => return Progress::Ready,
-                // The receiver is about to say why.
-                Err(_) => *sender = None,
-            },
         }
     }
 }

@@ -11,6 +11,7 @@
 //! ```
 
 mod error;
+mod flow;
 mod grpc;
 pub mod memory;
 mod message;
@@ -23,6 +24,7 @@ use envoy_types::pb::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStat
 use crate::bootstrap::ServerConfig;
 
 pub use error::TransportError;
+pub(crate) use flow::{Flow, flow};
 pub use grpc::{GrpcLoadReceiver, GrpcLoadSender, GrpcReceiver, GrpcSender, GrpcTransport};
 pub use message::{AdsRequest, AdsResponse, Variant};
 
