@@ -11,6 +11,7 @@
 //! Invariants: the worker holds no sender of its own commands, and nothing waits for room in a channel that the worker
 //! empties, so it can neither outlive its users nor block them.
 
+pub(crate) mod clock;
 mod collections;
 mod decode;
 mod encode;

@@ -12,8 +12,8 @@ use mesh_core::config::Name;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::mpsc;
-use tokio::time;
 
+use super::clock::{now, sleep_until};
 use super::decode::{Types, decode_response};
 use super::encode::encode;
 use super::link::{Link, Progress};
@@ -267,17 +267,5 @@ fn stream_end(error: Option<TransportError>) -> StreamEnd {
             StreamEnd::Unusable { reason: error.to_string() }
         }
         Some(error) => StreamEnd::Closed { reason: error.to_string() },
-    }
-}
-
-/// tokio's clock, which tests can stop.
-fn now() -> Instant {
-    time::Instant::now().into_std()
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => time::sleep_until(time::Instant::from_std(deadline)).await,
-        None => std::future::pending().await,
     }
 }

@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use envoy_types::pb::envoy::config::core::v3 as core;
 use mesh_core::config::Name;
 use mesh_core::runtime::LoadStore;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
-use tokio::time;
 
 use super::stream::{Progress, Stream};
 use super::{Instructions, LoadReportState, Request, message};
 use crate::bootstrap::ServerConfig;
+use crate::client::clock::{now, sleep_until};
 use crate::transport::{AdsTransport, TransportError};
 
 pub(super) struct Driver<T: AdsTransport> {
@@ -104,17 +103,5 @@ impl<T: AdsTransport> Driver<T> {
             Some(error) => tracing::info!(server, %error, "stream of load reports failed"),
             None => tracing::debug!(server, "stream of load reports ended"),
         }
-    }
-}
-
-/// tokio's clock, which tests can stop.
-fn now() -> Instant {
-    time::Instant::now().into_std()
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => time::sleep_until(time::Instant::from_std(deadline)).await,
-        None => std::future::pending().await,
     }
 }
