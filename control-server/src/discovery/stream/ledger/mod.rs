@@ -160,7 +160,8 @@ impl<S: Subject> Books for Ledger<S> {
     }
 
     fn on_ack(&mut self) -> Option<Arc<str>> {
-        self.on_the_way.clear();
+        // With its room: thousands of streams wait for nothing most of the time.
+        self.on_the_way = HashMap::new();
         // Nothing else to enter, unless something in it had been refused before.
         if !std::mem::take(&mut self.has_refused) {
             return None;
@@ -175,7 +176,8 @@ impl<S: Subject> Books for Ledger<S> {
     }
 
     fn on_nack(&mut self, reason: &Arc<str>) {
-        self.on_the_way.clear();
+        // With its room: thousands of streams wait for nothing most of the time.
+        self.on_the_way = HashMap::new();
         self.has_refused = true;
         let latest = self.responses;
         let sent = self.held.values_mut().filter_map(Held::sent_mut);
