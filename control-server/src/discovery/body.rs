@@ -1,7 +1,7 @@
-//! The body of a stream's responses: each message in a buffer of its own.
+//! The body of a stream's responses, piece by piece, as the connection takes them.
 //!
 //! A general encoder keeps one buffer per stream, as large as the largest message so far. With thousands of streams that
-//! only wait most of the time, that is most of a server's memory.
+//! only wait most of the time, or that all begin at once, that is most of a server's memory.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,18 +12,23 @@ use http_body::{Body, Frame};
 use tokio::sync::mpsc;
 use tonic::Status;
 
+use super::pieces::Pieces;
 use super::wire::Response;
 
 /// Responses as gRPC messages, and the status as trailers.
 #[derive(Debug)]
 pub(super) struct ResponseBody {
     responses: mpsc::Receiver<Result<Response, Status>>,
+    /// The message that is being written.
+    message: Option<Pieces>,
+    /// Its next piece.
+    shared: Option<Bytes>,
     ended: bool,
 }
 
 impl ResponseBody {
     pub(super) fn new(responses: mpsc::Receiver<Result<Response, Status>>) -> Self {
-        Self { responses, ended: false }
+        Self { responses, message: None, shared: None, ended: false }
     }
 
     /// The response of a call that has been accepted.
@@ -46,12 +51,16 @@ impl Body for ResponseBody {
         if self.ended {
             return Poll::Ready(None);
         }
-        let next = ready!(self.responses.poll_recv(cx));
-        let message = next.transpose().and_then(|response| response.as_ref().map(framed).transpose());
-        Poll::Ready(Some(Ok(match message {
-            Ok(Some(message)) => Frame::data(message),
-            Ok(None) => self.end(&Status::ok("")),
-            Err(status) => self.end(&status),
+        if let Some(shared) = self.shared.take() {
+            return Poll::Ready(Some(Ok(Frame::data(shared))));
+        }
+        if self.message.is_some() {
+            return Poll::Ready(Some(Ok(self.go_on(BytesMut::new()))));
+        }
+        Poll::Ready(Some(Ok(match ready!(self.responses.poll_recv(cx)) {
+            Some(Ok(response)) => self.begin(response),
+            Some(Err(status)) => self.end(&status),
+            None => self.end(&Status::ok("")),
         })))
     }
 
@@ -61,6 +70,32 @@ impl Body for ResponseBody {
 }
 
 impl ResponseBody {
+    /// A message has a prefix: not compressed, and its length.
+    fn begin(&mut self, response: Response) -> Frame<Bytes> {
+        let message = Pieces::new(response);
+        let length = message.left();
+        let Ok(prefix) = u32::try_from(length) else {
+            let text = format!("a response of {length} bytes is more than gRPC can carry");
+            return self.end(&Status::resource_exhausted(text));
+        };
+        let mut buffer = BytesMut::with_capacity(PREFIX + message.room());
+        self.message = Some(message);
+        buffer.put_u8(0);
+        buffer.put_u32(prefix);
+        self.go_on(buffer)
+    }
+
+    fn go_on(&mut self, mut buffer: BytesMut) -> Frame<Bytes> {
+        let Some(message) = &mut self.message else { return Frame::data(buffer.freeze()) };
+        buffer.reserve(message.room());
+        match message.put(&mut buffer) {
+            Ok(shared) => self.shared = shared,
+            Err(error) => return self.end(&Status::internal(error.to_string())),
+        }
+        self.message.take_if(|message| message.left() == 0);
+        Frame::data(buffer.freeze())
+    }
+
     fn end(&mut self, status: &Status) -> Frame<Bytes> {
         self.ended = true;
         let mut trailers = HeaderMap::new();
@@ -70,19 +105,6 @@ impl ResponseBody {
         }
         Frame::trailers(trailers)
     }
-}
-
-/// A message with its prefix: not compressed, and its length.
-fn framed(response: &Response) -> Result<Bytes, Status> {
-    let length = response.encoded_len();
-    let prefix = u32::try_from(length).map_err(|_| {
-        Status::resource_exhausted(format!("a response of {length} bytes is more than gRPC can carry"))
-    })?;
-    let mut message = BytesMut::with_capacity(PREFIX + length);
-    message.put_u8(0);
-    message.put_u32(prefix);
-    response.encode(&mut message).map_err(|error| Status::internal(error.to_string()))?;
-    Ok(message.freeze())
 }
 
 const PREFIX: usize = 5;

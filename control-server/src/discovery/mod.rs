@@ -1,7 +1,7 @@
 //! Discovery: what every connected client has been told, and what it is told next (ADS, SotW and delta).
 //!
 //! ```text
-//! Feed (pipeline) -> ResourceCache -> one task per stream -> Stream (pure) -> Response -> wire
+//! Feed (pipeline) -> ResourceCache -> one task per stream -> Stream (pure) -> Response -> pieces
 //!                      `-- Interests: whom a change wakes      `-- Registry --> admin
 //! ```
 //!
@@ -19,6 +19,7 @@ pub mod csds;
 mod drain;
 mod driver;
 mod interest;
+mod pieces;
 mod registry;
 mod service;
 mod status;

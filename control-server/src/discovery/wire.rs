@@ -1,7 +1,6 @@
-//! A response and how it is written: pre-encoded resources go straight into the message's buffer.
+//! A response and how its parts are written, with resources that are encoded already.
 //!
-//! The generated messages own their bytes, so that every client would get its own copy of every resource. Writing the
-//! few fields by hand leaves one copy per client, the one into the buffer.
+//! The generated messages own their bytes, so that every client would get its own copy of every resource.
 
 use std::sync::Arc;
 
@@ -38,25 +37,11 @@ impl Response {
             + removed.sum::<usize>()
     }
 
-    pub(super) fn encode(&self, buf: &mut impl BufMut) -> Result<(), prost::EncodeError> {
-        put_field(1, self.version.as_bytes(), buf)?;
-        for resource in &self.resources {
-            put_header(2, self.resource_len(resource), buf)?;
-            self.put_resource(resource, buf)?;
-        }
-        put_field(4, self.kind.type_url().as_bytes(), buf)?;
-        put_field(5, self.nonce.as_bytes(), buf)?;
-        for name in &self.removed {
-            self.put_removed(name, buf)?;
-        }
-        Ok(())
-    }
-
     fn any_len(&self, resource: &EncodedResource) -> usize {
         field_len(self.kind.type_url().len()) + field_len(resource.bytes.len())
     }
 
-    fn resource_len(&self, resource: &EncodedResource) -> usize {
+    pub(super) fn resource_len(&self, resource: &EncodedResource) -> usize {
         let any = self.any_len(resource);
         match self.protocol {
             Protocol::Sotw => any,
@@ -66,25 +51,23 @@ impl Response {
         }
     }
 
-    /// The `Any`, under delta in an `envoy.service.discovery.v3.Resource`.
-    fn put_resource(
+    /// The `Any`, under delta in an `envoy.service.discovery.v3.Resource`, up to its bytes, which come last.
+    pub(super) fn put_resource(
         &self,
         resource: &EncodedResource,
         buf: &mut impl BufMut,
     ) -> Result<(), prost::EncodeError> {
+        put_header(2, self.resource_len(resource), buf)?;
         if self.protocol == Protocol::Delta {
             put_field(1, resource.version.as_bytes(), buf)?;
+            put_field(3, resource.name.as_bytes(), buf)?;
             put_header(2, self.any_len(resource), buf)?;
         }
         put_field(1, self.kind.type_url().as_bytes(), buf)?;
-        put_field(2, &resource.bytes, buf)?;
-        if self.protocol == Protocol::Delta {
-            put_field(3, resource.name.as_bytes(), buf)?;
-        }
-        Ok(())
+        put_header(2, resource.bytes.len(), buf)
     }
 
-    fn removed_len(&self, name: &str) -> usize {
+    pub(super) fn removed_len(&self, name: &str) -> usize {
         match self.protocol {
             Protocol::Sotw => field_len(field_len(name.len())) + field_len(NOT_FOUND.len()),
             Protocol::Delta => name.len(),
@@ -92,7 +75,7 @@ impl Response {
     }
 
     /// A name, under SotW in an `envoy.service.discovery.v3.ResourceError`.
-    fn put_removed(&self, name: &str, buf: &mut impl BufMut) -> Result<(), prost::EncodeError> {
+    pub(super) fn put_removed(&self, name: &str, buf: &mut impl BufMut) -> Result<(), prost::EncodeError> {
         match self.protocol {
             Protocol::Sotw => {
                 put_header(7, self.removed_len(name), buf)?;
@@ -109,7 +92,7 @@ impl Response {
 const NOT_FOUND: &[u8] = b"\x08\x05\x12\x20the resource does not exist here";
 
 /// Length of a length-delimited field whose number is below 16.
-fn field_len(content: usize) -> usize {
+pub(super) fn field_len(content: usize) -> usize {
     1 + length_delimiter_len(content) + content
 }
 
@@ -119,7 +102,7 @@ fn put_header(number: u8, length: usize, buf: &mut impl BufMut) -> Result<(), pr
     encode_length_delimiter(length, buf)
 }
 
-fn put_field(number: u8, content: &[u8], buf: &mut impl BufMut) -> Result<(), prost::EncodeError> {
+pub(super) fn put_field(number: u8, content: &[u8], buf: &mut impl BufMut) -> Result<(), prost::EncodeError> {
     put_header(number, content.len(), buf)?;
     buf.put_slice(content);
     Ok(())
@@ -146,11 +129,12 @@ impl Decoder for RequestDecoder {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
+    use bytes::{Bytes, BytesMut};
     use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryResponse, DiscoveryResponse};
     use prost::Message;
 
     use super::*;
+    use crate::discovery::pieces::{PIECE, Pieces, SHARED};
 
     fn encoded(protocol: Protocol, lengths: &[usize], removed: &[&str]) -> Vec<u8> {
         let resource = |(index, length): (usize, &usize)| {
@@ -168,17 +152,30 @@ mod tests {
             resources: lengths.iter().enumerate().map(resource).collect(),
             removed: removed.iter().map(|name| Arc::from(*name)).collect(),
         };
-        let mut bytes = Vec::new();
-        response.encode(&mut bytes).unwrap();
-        assert_eq!(bytes.len(), response.encoded_len());
+        let (expected, resources) = (response.encoded_len(), response.resources.clone());
+        let (mut pieces, mut bytes) = (Pieces::new(response), Vec::new());
+        while pieces.left() > 0 {
+            let (room, mut piece) = (pieces.room(), BytesMut::new());
+            let shared = pieces.put(&mut piece).unwrap();
+            assert_eq!(piece.len(), room);
+            assert!(piece.len() < PIECE + SHARED + 1_000, "{}", piece.len());
+            bytes.extend_from_slice(&piece);
+            if let Some(shared) = shared {
+                assert!(resources.iter().any(|one| one.bytes.as_ptr() == shared.as_ptr()), "copied");
+                bytes.extend_from_slice(&shared);
+            }
+            assert_eq!(bytes.len() + pieces.left(), expected);
+        }
         bytes
     }
 
-    const LENGTHS: [&[usize]; 4] = [&[], &[0], &[1, 127, 128], &[70_000, 3]];
+    const LENGTHS: [&[usize]; 6] =
+        [&[], &[0], &[1, 127, 128], &[70_000, 3], &[3, SHARED, SHARED - 1, SHARED], &[SHARED - 1; 100]];
+    const REMOVED: [&[&str]; 6] = [&["gone", "x"], &[], &[""], &[], &["gone"; 5_000], &["x"]];
 
     #[test]
     fn hand_written_bytes_decode_as_the_message() {
-        for (lengths, removed) in LENGTHS.into_iter().zip([&["gone", "x"][..], &[], &[""], &[]]) {
+        for (lengths, removed) in LENGTHS.into_iter().zip(REMOVED) {
             let decoded = DiscoveryResponse::decode(&encoded(Protocol::Sotw, lengths, removed)[..]).unwrap();
             assert_eq!(decoded.version_info, "0123456789abcdef");
             assert_eq!(decoded.nonce, "1");
@@ -200,7 +197,7 @@ mod tests {
 
     #[test]
     fn hand_written_bytes_decode_as_the_delta_message() {
-        for (lengths, removed) in LENGTHS.into_iter().zip([&["gone", "x"][..], &[], &[""], &[]]) {
+        for (lengths, removed) in LENGTHS.into_iter().zip(REMOVED) {
             let bytes = encoded(Protocol::Delta, lengths, removed);
             let decoded = DeltaDiscoveryResponse::decode(&bytes[..]).unwrap();
             assert_eq!(decoded.system_version_info, "0123456789abcdef");
