@@ -52,17 +52,44 @@ fn of_server(server: &ServerConfig, options: &Options) -> ServerSettings {
         true => (options.transient_resource_timeout, OnTimeout::Transient),
         false => (options.resource_timeout, OnTimeout::DoesNotExist),
     };
+    let ping = options.keepalive_interval.saturating_add(options.keepalive_timeout);
     ServerSettings {
         name: server.uri().into(),
         variant: if features.incremental_xds { Variant::Delta } else { Variant::Sotw },
         resource_timeout,
         on_timeout,
         silence_timeout: options.silence_timeout,
+        // A server that is cut off is quiet, too, until a ping finds it out: it must not count as there meanwhile.
+        quiet_timeout: resource_timeout.max(ping.saturating_add(ping / 2)),
         backoff: options.backoff,
         data_errors: match (features.fail_on_data_errors, features.ignore_resource_deletion) {
             (true, _) => DataErrors::Fail,
             (false, true) => DataErrors::IgnoreDeletion,
             (false, false) => DataErrors::Ambient,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Scenarios 2 and 3: a server that loses everything is found out by a ping, and not taken for a quiet one before.
+    #[test]
+    fn a_quiet_server_counts_only_after_its_connection_has_answered_a_ping() {
+        let bootstrap = r#"{"xds_servers": [{"server_uri": "a:1", "channel_creds": [{"type": "insecure"}]}], "node": {"id": "n"}}"#;
+        let bootstrap = Bootstrap::from_json(bootstrap).unwrap();
+        let seconds = Duration::from_secs;
+        for (interval, timeout, at_least) in [(20, 20, 41), (1, 1, 15), (u64::MAX, 1, 41)] {
+            let options = Options {
+                keepalive_interval: seconds(interval),
+                keepalive_timeout: seconds(timeout),
+                ..Options::default()
+            };
+            let plan = Plan::new(&bootstrap, &options);
+            assert!(plan.settings.servers[0].quiet_timeout >= seconds(at_least), "{interval} {timeout}");
+        }
     }
 }

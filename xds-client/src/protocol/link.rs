@@ -75,7 +75,7 @@ impl Link {
         Self {
             server: settings.name.clone(),
             silence_timeout: settings.silence_timeout,
-            quiet_timeout: settings.resource_timeout,
+            quiet_timeout: settings.quiet_timeout,
             phase: Phase::Idle,
             backoff: Backoff::new(settings.backoff),
             outage: None,

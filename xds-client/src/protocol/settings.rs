@@ -72,6 +72,9 @@ pub struct ServerSettings {
     pub on_timeout: OnTimeout,
     /// How long a stream that has been asked for something may stay without any response. `None`: for ever.
     pub silence_timeout: Option<Duration>,
+    /// How long a stream that wants for nothing may stay without any response before the server counts as there: it has
+    /// nothing new to say. Longer than it takes to find out that a connection is dead.
+    pub quiet_timeout: Duration,
     /// Waits between streams.
     pub backoff: BackoffPolicy,
     /// What a rejected or deleted resource does to the accepted one.
@@ -87,6 +90,7 @@ impl ServerSettings {
             resource_timeout: Duration::from_secs(15),
             on_timeout: OnTimeout::default(),
             silence_timeout: Some(Duration::from_secs(60)),
+            quiet_timeout: Duration::from_secs(15),
             backoff: BackoffPolicy::default(),
             data_errors: DataErrors::default(),
         }
@@ -99,6 +103,7 @@ impl ServerSettings {
         Self {
             resource_timeout: bounded(self.resource_timeout),
             silence_timeout: self.silence_timeout.map(bounded),
+            quiet_timeout: bounded(self.quiet_timeout),
             ..self
         }
     }
