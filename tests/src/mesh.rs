@@ -10,7 +10,7 @@ use xds_client::bootstrap::Bootstrap;
 use xds_client::transport::GrpcTransport;
 use xds_client::{Options, XdsClient};
 
-use crate::{ControlServer, yaml};
+use crate::{ControlServer, eventually, yaml};
 
 /// One xDS client and the mesh that it feeds.
 #[derive(Debug)]
@@ -79,5 +79,27 @@ impl MeshClient {
             request.metadata_mut().append(*key, value.parse().expect("a metadata value"));
         }
         Ok(self.greeter().say_hello(request).await?.into_inner())
+    }
+
+    /// The next call is answered by this endpoint.
+    ///
+    /// # Panics
+    /// When another one answers, or none.
+    pub async fn assert_answers(&self, endpoint: &str) {
+        let reply = self.hello().await;
+        let reply = reply.map(|reply| reply.endpoint).map_err(|status| status.to_string());
+        assert_eq!(reply, Ok(endpoint.to_owned()));
+    }
+
+    /// Calls until this endpoint answers.
+    ///
+    /// # Panics
+    /// When it does not within [`PATIENCE`](crate::PATIENCE).
+    pub async fn until_answers(&self, endpoint: &str) {
+        eventually(&format!("{endpoint} answers"), async || match self.hello().await {
+            Ok(reply) if reply.endpoint == endpoint => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
     }
 }

@@ -43,21 +43,6 @@ impl Stage {
         self.greeters[index].address
     }
 
-    /// A call is answered by e0, e1, ..
-    async fn answers(&self, endpoint: &str) {
-        let reply = self.client.hello().await;
-        let reply = reply.map(|reply| reply.endpoint).map_err(|status| status.to_string());
-        assert_eq!(reply, Ok(endpoint.to_owned()));
-    }
-
-    async fn until_answers(&self, endpoint: &str) {
-        eventually(&format!("{endpoint} answers"), async || match self.client.hello().await {
-            Ok(reply) if reply.endpoint == endpoint => Ok(()),
-            other => Err(format!("{other:?}")),
-        })
-        .await;
-    }
-
     /// A response as the variant frames it: these resources under these names.
     fn response(&self, resources: &[(&str, Value)]) -> Value {
         let resources: Vec<_> = resources
@@ -90,7 +75,7 @@ fn client(server: &XdsServer, variant: Variant, features: &[&str]) -> MeshClient
 
 async fn everything_is_asked_for_in_turn_and_accepted(variant: Variant) {
     let Some(mut stage) = Stage::start("our client", variant, 1).await else { return };
-    stage.answers("e0").await;
+    stage.client.assert_answers("e0").await;
     let spoken = stage
         .server
         .event(|event| match event {
@@ -122,7 +107,7 @@ async fn everything_is_asked_for_in_turn_and_accepted(variant: Variant) {
 
 async fn a_refused_resource_is_told_and_the_last_good_one_stays(variant: Variant) {
     let Some(mut stage) = Stage::start("NACK", variant, 2).await else { return };
-    stage.answers("e0").await;
+    stage.client.assert_answers("e0").await;
     stage.server.request("rds", "ack").await;
     let address = stage.address(1);
     stage.server.set(&[cluster("e1", "e1"), endpoints("e1", &[address])]).await;
@@ -135,14 +120,14 @@ async fn a_refused_resource_is_told_and_the_last_good_one_stays(variant: Variant
         "{refused:?}"
     );
     assert_eq!(refused.version, if variant == Variant::Delta { "" } else { "1" }, "what was accepted last");
-    stage.answers("e0").await;
+    stage.client.assert_answers("e0").await;
     let status = stage.client.xds.status();
     let nacked = status.resources.iter().find(|one| one.state == ResourceState::Nacked);
     let nacked = nacked.map(|one| (&*one.name, &*one.version, one.error.is_some()));
     assert_eq!(nacked, Some((ROUTES, "1", true)));
     stage.server.set(&[route_to(ROUTES, "e1")]).await;
     stage.server.request("rds", "ack").await;
-    stage.until_answers("e1").await;
+    stage.client.until_answers("e1").await;
 }
 
 async fn one_bad_resource_does_not_hold_up_the_others(variant: Variant) {
@@ -157,14 +142,14 @@ async fn one_bad_resource_does_not_hold_up_the_others(variant: Variant) {
             routes(ROUTES, &[(match_method, "other"), (json!({"prefix": ""}), "e0")]),
         ])
         .await;
-    stage.answers("e0").await;
+    stage.client.assert_answers("e0").await;
     stage.server.request("eds", "ack").await;
     let mut bad = endpoints("other", &[first]);
     bad["endpoints"][0]["priority"] = 5.into();
     stage.server.set(&[bad, endpoints("e0", &[third])]).await;
     let refused = stage.server.request("eds", "nack").await;
     assert!(refused.error.contains(" other:") && !refused.error.contains("e0"), "{refused:?}");
-    stage.until_answers("e2").await;
+    stage.client.until_answers("e2").await;
 }
 
 async fn a_deleted_listener_stays_in_use_unless_the_bootstrap_says_otherwise(variant: Variant) {
@@ -173,7 +158,7 @@ async fn a_deleted_listener_stays_in_use_unless_the_bootstrap_says_otherwise(var
         [(&[] as &[_], true), (&["ignore_resource_deletion"], true), (&["fail_on_data_errors"], false)]
     {
         stage.client = client(&stage.server, variant, features);
-        stage.answers("e0").await;
+        stage.client.assert_answers("e0").await;
         // Forgets what was before.
         stage.server.events().await;
         stage.server.remove("lds", &[HOST]).await;
@@ -182,7 +167,7 @@ async fn a_deleted_listener_stays_in_use_unless_the_bootstrap_says_otherwise(var
             let status = stage.client.xds.status();
             let listener = status.resources.iter().find(|one| &*one.name == HOST);
             assert!(listener.is_some_and(|one| one.cached), "{features:?}: {listener:?}");
-            stage.answers("e0").await;
+            stage.client.assert_answers("e0").await;
         } else {
             eventually("calls fail", async || match stage.client.hello().await {
                 Ok(reply) => Err(format!("{reply:?}")),
@@ -192,13 +177,13 @@ async fn a_deleted_listener_stays_in_use_unless_the_bootstrap_says_otherwise(var
             .await;
         }
         stage.server.set(&[listener(HOST, ROUTES)]).await;
-        stage.until_answers("e0").await;
+        stage.client.until_answers("e0").await;
     }
 }
 
 async fn odd_responses_are_refused_and_change_nothing(variant: Variant) {
     let Some(mut stage) = Stage::start("odd responses", variant, 1).await else { return };
-    stage.answers("e0").await;
+    stage.client.assert_answers("e0").await;
     let good = || ("e0", cluster("e0", "e0"));
     let rows = [
         ("the same name twice", "cds", vec![good(), good()], "Cluster e0: appears more than once"),
@@ -217,7 +202,7 @@ async fn odd_responses_are_refused_and_change_nothing(variant: Variant) {
         stage.server.send(kind, response).await;
         let refused = stage.server.request(kind, "nack").await;
         assert!(refused.code == "INVALID_ARGUMENT" && refused.error.contains(text), "{name}: {refused:?}");
-        stage.answers("e0").await;
+        stage.client.assert_answers("e0").await;
     }
     // A type that was never asked for is not answered at all; what follows is.
     stage.server.events().await;
@@ -228,24 +213,24 @@ async fn odd_responses_are_refused_and_change_nothing(variant: Variant) {
     let answered =
         |event: &Event| matches!(event, Event::Request(request) if request.kind.contains("unknown"));
     assert!(!stage.server.events().await.iter().any(answered));
-    stage.answers("e0").await;
+    stage.client.assert_answers("e0").await;
 }
 
 async fn names_that_nobody_asked_for_are_passed_over(variant: Variant) {
     let Some(mut stage) = Stage::start("superset", variant, 2).await else { return };
-    stage.answers("e0").await;
+    stage.client.assert_answers("e0").await;
     let response =
         stage.response(&[("stranger", cluster("stranger", "stranger")), ("e0", cluster("e0", "e0"))]);
     stage.server.request("cds", "ack").await;
     stage.server.send("cds", response).await;
     stage.server.request("cds", "ack").await;
-    stage.answers("e0").await;
+    stage.client.assert_answers("e0").await;
     assert!(stage.client.xds.status().resources.iter().all(|one| &*one.name != "stranger"));
 }
 
 async fn a_stream_that_ends_is_opened_again_with_what_is_held(variant: Variant) {
     let Some(mut stage) = Stage::start("stream ends", variant, 2).await else { return };
-    stage.answers("e0").await;
+    stage.client.assert_answers("e0").await;
     stage.server.request("eds", "ack").await;
     let load = Load::start(&stage.client.channel, 2);
     stage.server.order(json!({"do": "close"})).await;
@@ -259,14 +244,14 @@ async fn a_stream_that_ends_is_opened_again_with_what_is_held(variant: Variant) 
     }
     let address = stage.address(1);
     stage.server.set(&[endpoints("e0", &[address])]).await;
-    stage.until_answers("e1").await;
+    stage.client.until_answers("e1").await;
     let tally = load.stop().await;
     assert_eq!((tally.calls > 0, tally.failures), (true, vec![]));
 }
 
 async fn a_server_that_goes_away_and_returns_changes_nothing(variant: Variant) {
     let Some(mut stage) = Stage::start("server away", variant, 2).await else { return };
-    stage.answers("e0").await;
+    stage.client.assert_answers("e0").await;
     let load = Load::start(&stage.client.channel, 2);
     stage.server.order(json!({"do": "stop"})).await;
     let before = load.calls(20).await;
@@ -277,9 +262,9 @@ async fn a_server_that_goes_away_and_returns_changes_nothing(variant: Variant) {
     .await;
     let address = stage.address(1);
     stage.server.set(&[endpoints("e0", &[address])]).await;
-    stage.answers("e0").await;
+    stage.client.assert_answers("e0").await;
     stage.server.order(json!({"do": "listen"})).await;
-    stage.until_answers("e1").await;
+    stage.client.until_answers("e1").await;
     let tally = load.stop().await;
     assert_eq!([before.failures, tally.failures].concat(), [""; 0]);
 }
@@ -300,7 +285,7 @@ async fn calls_wait_for_a_server_that_is_slow(variant: Variant) {
 
 async fn a_resource_with_a_time_to_live_ends_unless_it_is_sent_again(variant: Variant) {
     let Some(mut stage) = Stage::start("TTL", variant, 1).await else { return };
-    stage.answers("e0").await;
+    stage.client.assert_answers("e0").await;
     stage.server.request("cds", "ack").await;
     let mut wrapped = json!({"name": "e0", "version": "2", "ttl": "1s", "resource": cluster("e0", "e0")});
     if variant == Variant::Sotw {
@@ -309,7 +294,7 @@ async fn a_resource_with_a_time_to_live_ends_unless_it_is_sent_again(variant: Va
     for _ in 0..2 {
         stage.server.send("cds", json!({"resources": [wrapped], "version": "2"})).await;
         stage.server.request("cds", "ack").await;
-        stage.until_answers("e0").await;
+        stage.client.until_answers("e0").await;
         eventually("the cluster has gone", async || match stage.client.hello().await {
             Err(status) if status.message().contains("time to live has passed") => Ok(()),
             other => Err(format!("{other:?}")),
@@ -325,7 +310,7 @@ async fn loads_are_reported_as_the_server_asks(variant: Variant) {
     reported["lrs_server"] = json!({"self": {}});
     stage.server.set(&[reported]).await;
     for _ in 0..50 {
-        stage.answers("e0").await;
+        stage.client.assert_answers("e0").await;
     }
     let mut node = None;
     let mut total = 0;
@@ -361,7 +346,7 @@ async fn loads_are_reported_as_the_server_asks(variant: Variant) {
 #[tokio::test]
 async fn a_resource_may_be_wrapped() {
     let Some(mut stage) = Stage::start("wrapped", Variant::Sotw, 2).await else { return };
-    stage.answers("e0").await;
+    stage.client.assert_answers("e0").await;
     stage.server.request("eds", "ack").await;
     let resource = endpoints("e0", &[stage.address(1)]);
     let wrapped = json!({
@@ -371,7 +356,7 @@ async fn a_resource_may_be_wrapped() {
     });
     stage.server.send("eds", json!({"resources": [wrapped], "version": "2"})).await;
     assert_eq!(stage.server.request("eds", "ack").await.version, "2");
-    stage.until_answers("e1").await;
+    stage.client.until_answers("e1").await;
 }
 
 // The same behaviour in both variants.

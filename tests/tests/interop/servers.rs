@@ -60,20 +60,6 @@ impl Stage {
         Some(Self { primary, fallback, greeters, client })
     }
 
-    async fn answers(&self, endpoint: &str) {
-        let reply = self.client.hello().await;
-        let reply = reply.map(|reply| reply.endpoint).map_err(|status| status.to_string());
-        assert_eq!(reply, Ok(endpoint.to_owned()));
-    }
-
-    async fn until_answers(&self, endpoint: &str) {
-        eventually(&format!("{endpoint} answers"), async || match self.client.hello().await {
-            Ok(reply) if reply.endpoint == endpoint => Ok(()),
-            other => Err(format!("{other:?}")),
-        })
-        .await;
-    }
-
     /// The servers to which the client has, or wants, a stream: preferred, fallback.
     fn needed(&self) -> [bool; 2] {
         let needed: Vec<_> = self.client.xds.status().servers.iter().map(|server| server.needed).collect();
@@ -108,10 +94,10 @@ async fn fallback_on_startup(variant: Variant) {
     }
     assert_eq!(stage.needed(), [true, true]);
     come_back(&mut stage.fallback).await;
-    stage.until_answers("fallback").await;
+    stage.client.until_answers("fallback").await;
     let load = Load::start(&stage.client.channel, 2);
     come_back(&mut stage.primary).await;
-    stage.until_answers("primary").await;
+    stage.client.until_answers("primary").await;
     stage.until_only_primary_is_needed().await;
     leave(&mut stage.primary).await;
     eventually("the outage is known", async || match stage.client.xds.status() {
@@ -121,9 +107,9 @@ async fn fallback_on_startup(variant: Variant) {
     .await;
     // Everything is known, so nobody else is asked.
     assert_eq!(stage.needed(), [true, false]);
-    stage.answers("primary").await;
+    stage.client.assert_answers("primary").await;
     leave(&mut stage.fallback).await;
-    stage.answers("primary").await;
+    stage.client.assert_answers("primary").await;
     let tally = load.stop().await;
     assert_eq!((tally.calls > 0, tally.failures), (true, vec![]));
 }
@@ -131,11 +117,11 @@ async fn fallback_on_startup(variant: Variant) {
 async fn fallback_mid_startup(variant: Variant) {
     let Some(mut stage) = Stage::start("fallback_mid_startup", variant).await else { return };
     stage.primary.order(json!({"do": "stop_at", "type": "cds"})).await;
-    stage.until_answers("fallback").await;
+    stage.client.until_answers("fallback").await;
     stage.primary.event(|event| (event == Event::Stopped).then_some(())).await;
     let load = Load::start(&stage.client.channel, 2);
     come_back(&mut stage.primary).await;
-    stage.until_answers("primary").await;
+    stage.client.until_answers("primary").await;
     stage.until_only_primary_is_needed().await;
     let tally = load.stop().await;
     assert_eq!((tally.calls > 0, tally.failures), (true, vec![]));
@@ -143,7 +129,7 @@ async fn fallback_mid_startup(variant: Variant) {
 
 async fn fallback_mid_update(variant: Variant) {
     let Some(mut stage) = Stage::start("fallback_mid_update", variant).await else { return };
-    stage.answers("primary").await;
+    stage.client.assert_answers("primary").await;
     assert_eq!(stage.needed(), [true, false]);
     let load = Load::start(&stage.client.channel, 2);
     stage.primary.order(json!({"do": "stop_at", "type": "cds"})).await;
@@ -152,9 +138,9 @@ async fn fallback_mid_update(variant: Variant) {
         .primary
         .set(&[cluster("other", "other"), endpoints("other", &[other]), route_to(ROUTES, "other")])
         .await;
-    stage.until_answers("fallback").await;
+    stage.client.until_answers("fallback").await;
     come_back(&mut stage.primary).await;
-    stage.until_answers("other").await;
+    stage.client.until_answers("other").await;
     stage.until_only_primary_is_needed().await;
     let tally = load.stop().await;
     assert_eq!((tally.calls > 0, tally.failures), (true, vec![]));
