@@ -30,7 +30,7 @@ pub(super) struct Exchange {
     asked: bool,
     /// Since when something waits to be sent.
     dirty_since: Option<Instant>,
-    /// The revision that first made it wait; `None` if a subscription did.
+    /// When the first revision among what waits was published; `None` if it is a subscription alone.
     published: Option<Instant>,
     outstanding: Option<Outstanding>,
     last_nonce: Option<Arc<str>>,
@@ -151,7 +151,7 @@ impl Exchange {
         match (self.books.is_due(), self.dirty_since) {
             (false, _) => (self.dirty_since, self.published) = (None, None),
             (true, None) => (self.dirty_since, self.published) = (Some(now), published),
-            (true, Some(_)) => {}
+            (true, Some(_)) => self.published = self.published.or(published),
         }
         if self.state() != before {
             self.state_since = now;

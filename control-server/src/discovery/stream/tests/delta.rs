@@ -183,6 +183,16 @@ fn removals_come_last() {
     ]);
 }
 
+/// Proves: CS-09.
+#[test]
+fn a_change_counts_as_one_however_it_began_to_wait() {
+    check(&[(
+        "a name is subscribed first",
+        "config eds a=1, eds b=1, rds r=1; ask eds a; ask rds r; sends eds a=1 / rds r=1; ack rds; ask eds b;
+         config eds a=2, eds b=1, rds r=2; sends nothing; ack eds; sends eds a=2 b=1; ack eds; sends rds r=2",
+    )]);
+}
+
 #[test]
 fn refused_content_is_not_sent_again_until_it_changes() {
     check(&[(
