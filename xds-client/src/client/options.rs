@@ -26,7 +26,7 @@ pub struct Options {
     pub max_resource_size: usize,
     /// Where what is in use is kept for a start without a control server; `None`, the default: nowhere. Written about a
     /// second after something new was accepted. A file is for one process at a time; one that is damaged is ignored,
-    /// with a warning. What it holds of servers that are away, and of targets that are not watched, stays in it until
+    /// with a warning. What it holds of servers that are away, and of targets that have not been watched since the start, stays in it until
     /// nobody has asked for it for 30 days.
     ///
     /// At the next start it is used where a control server cannot be reached, or has never answered when

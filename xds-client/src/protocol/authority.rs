@@ -121,6 +121,11 @@ impl Authorities {
         all.any(|authority| authority.servers[..authority.active].contains(&server))
     }
 
+    /// Whether the server's word counts for the resources of an authority.
+    pub(super) fn counts(&self, authority: Option<AuthorityId>, server: ServerId) -> bool {
+        authority.is_some_and(|id| self.get(id).active() == Some(server))
+    }
+
     pub(super) fn get(&self, id: AuthorityId) -> &Authority {
         &self.all[id]
     }

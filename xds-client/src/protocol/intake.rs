@@ -199,8 +199,7 @@ impl Intake<'_> {
     /// Whether the server was asked for it, and is the one whose word counts (TR-12, TR-45).
     fn counts_for(&self, name: &Name) -> bool {
         let resource = self.cache.get(self.type_url(), name).filter(|_| self.subscription.has(name));
-        let authority = resource.and_then(|resource| resource.authority);
-        authority.is_some_and(|id| self.authorities.get(id).active() == Some(self.source.server))
+        self.authorities.counts(resource.and_then(|resource| resource.authority), self.source.server)
     }
 
     fn cached(&mut self, name: &Name) -> Option<&mut Resource> {

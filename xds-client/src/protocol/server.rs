@@ -89,16 +89,14 @@ impl Server {
         let subscription = subscriptions.iter_mut().find(|known| known.has_request())?;
         let type_url = subscription.kind.type_url;
         // TR-44: one that is only retried is to say everything again, or to have had its time for it.
-        let counts = |known: &Resource| {
-            known.authority.is_some_and(|authority| authorities.get(authority).active() == Some(*id))
-        };
-        let is_owed = |name: &Name| {
+        let counts = |known: &Resource| authorities.counts(known.authority, *id);
+        let must_send = |name: &Name| {
             let known = cache.get(type_url, name);
             known.is_some_and(|known| known.is_owed(*id) || !counts(known))
         };
         let versions = || cache.versions(type_url, *id, counts);
         let timeout = settings.resource_timeout;
-        let mut desk = Desk { now, timeout, timers, is_owed: &is_owed, versions: &versions };
+        let mut desk = Desk { now, timeout, timers, must_send: &must_send, versions: &versions };
         let (mut request, gone) = subscription.poll_request(&mut desk)?;
         request.with_node = link.on_request(now);
         Some((request, gone))

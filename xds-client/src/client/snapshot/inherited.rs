@@ -37,7 +37,8 @@ impl Inherited {
             let Some(context) = self.contexts.get(&entry.server) else { continue };
             match decode(known, context, &entry) {
                 Ok(received) => {
-                    self.entries.push(Entry { bytes: received.bytes.clone(), ..entry });
+                    let (name, bytes) = (received.name.clone(), received.bytes.clone());
+                    self.entries.push(Entry { name, bytes, ..entry });
                     resources.push((known.type_url().to_owned(), received));
                 }
                 Err(error) => refused(error),

@@ -67,8 +67,8 @@ impl AdsState {
             }
             let Some(resource) = self.cache.get_mut(timer.type_url, &timer.name) else { continue };
             // The word of a server that is only retried does not count.
-            let active = self.authorities.get(authority).active();
-            if active == Some(server) && resource.expire(problem, source) == Effect::Changed {
+            let counts = self.authorities.counts(Some(authority), server);
+            if counts && resource.expire(problem, source) == Effect::Changed {
                 self.events.push_back(Event::Resource { type_url: timer.type_url, name: timer.name });
             }
         }

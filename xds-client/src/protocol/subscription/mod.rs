@@ -65,8 +65,8 @@ pub(super) struct Desk<'a> {
     pub(super) now: Instant,
     pub(super) timeout: Duration,
     pub(super) timers: &'a mut Timers,
-    /// Whether the server still owes this resource.
-    pub(super) is_owed: &'a dyn Fn(&Name) -> bool,
+    /// Whether the server is to send this resource: it has not yet, or its word did not count.
+    pub(super) must_send: &'a dyn Fn(&Name) -> bool,
     /// What is in use from this server (TR-49).
     pub(super) versions: &'a dyn Fn() -> Vec<(Name, Name)>,
 }
@@ -174,7 +174,7 @@ impl Subscription {
         let request = match &mut self.wire {
             Wire::Sotw(sotw) => {
                 // Of what this server has not said, or another has since, its version says nothing.
-                if !asked && self.places.keys().any(desk.is_owed) {
+                if !asked && self.places.keys().any(desk.must_send) {
                     sotw.forget_version();
                 }
                 sotw.request(type_url, &self.places, &gone, desk)
@@ -202,7 +202,7 @@ impl Subscription {
             let Some(place) = self.places.get_mut(&name).filter(|place| place.timer.is_none()) else {
                 continue;
             };
-            if (desk.is_owed)(&name) {
+            if (desk.must_send)(&name) {
                 let deadline = desk.now + desk.timeout;
                 place.timer = Some(deadline);
                 desk.timers.start(Timer { deadline, type_url: self.kind.type_url, name });
