@@ -6,6 +6,8 @@
 //! ```
 
 pub mod admin;
+mod bucket;
+mod causes;
 pub mod cli;
 mod clock;
 pub mod connection;

@@ -3,13 +3,16 @@
 
 mod departure;
 mod identity;
+mod unread;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 pub use departure::{Departing, Departure};
 pub use identity::Identity;
+pub(crate) use unread::Unread;
 
 /// One connection, as its streams see it. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +26,9 @@ pub struct Connection {
     /// When the streams have to leave.
     pub departure: Departure,
 }
+
+/// How long the last word on a stream may take.
+pub(crate) const PARTING: Duration = Duration::from_secs(5);
 
 /// How a connection is secured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -21,7 +21,7 @@ pub(super) struct ResponseBody {
     responses: mpsc::Receiver<Result<Response, Status>>,
     /// The message that is being written.
     message: Option<Pieces>,
-    /// Its next piece.
+    /// What follows the piece that was written last.
     shared: Option<Bytes>,
     ended: bool,
 }
@@ -54,8 +54,8 @@ impl Body for ResponseBody {
         if let Some(shared) = self.shared.take() {
             return Poll::Ready(Some(Ok(Frame::data(shared))));
         }
-        if self.message.is_some() {
-            return Poll::Ready(Some(Ok(self.go_on(BytesMut::new()))));
+        if let Some(message) = self.message.take() {
+            return Poll::Ready(Some(Ok(self.go_on(message, None))));
         }
         Poll::Ready(Some(Ok(match ready!(self.responses.poll_recv(cx)) {
             Some(Ok(response)) => self.begin(response),
@@ -78,21 +78,20 @@ impl ResponseBody {
             let text = format!("a response of {length} bytes is more than gRPC can carry");
             return self.end(&Status::resource_exhausted(text));
         };
-        let mut buffer = BytesMut::with_capacity(PREFIX + message.room());
-        self.message = Some(message);
-        buffer.put_u8(0);
-        buffer.put_u32(prefix);
-        self.go_on(buffer)
+        self.go_on(message, Some(prefix))
     }
 
-    fn go_on(&mut self, mut buffer: BytesMut) -> Frame<Bytes> {
-        let Some(message) = &mut self.message else { return Frame::data(buffer.freeze()) };
-        buffer.reserve(message.room());
+    fn go_on(&mut self, mut message: Pieces, prefix: Option<u32>) -> Frame<Bytes> {
+        let mut buffer = BytesMut::with_capacity(PREFIX + message.room());
+        if let Some(prefix) = prefix {
+            buffer.put_u8(0);
+            buffer.put_u32(prefix);
+        }
         match message.put(&mut buffer) {
             Ok(shared) => self.shared = shared,
             Err(error) => return self.end(&Status::internal(error.to_string())),
         }
-        self.message.take_if(|message| message.left() == 0);
+        self.message = (message.left() > 0).then_some(message);
         Frame::data(buffer.freeze())
     }
 

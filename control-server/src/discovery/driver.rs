@@ -1,11 +1,9 @@
 //! The task of one ADS stream: feeds the state machine and sends what it says.
 
-use std::time::Duration;
-
 use tokio::sync::mpsc;
-use tonic::{Code, Status, Streaming};
+use tonic::{Status, Streaming};
 
-use crate::connection::Departure;
+use crate::connection::{Departure, PARTING, Unread};
 use crate::metrics::Metrics;
 
 use super::cache::{Seat, Snapshot};
@@ -47,6 +45,8 @@ impl Driver {
         let id = self.registration.client.id;
         tokio::select! {
             ended = self.exchange(&mut inbound, &outbound) => match ended {
+                // Who goes in the middle of a message leaves half of one behind.
+                Some(_) if outbound.is_closed() => {}
                 Some(ended) => {
                     let refusal = ended.message();
                     tracing::warn!(client = self.registration.client.label(), refusal, "sent away");
@@ -206,14 +206,14 @@ impl Driver {
 
 /// What a client is told whose request cannot be read; `None` if it has only gone away.
 fn unreadable(status: &Status) -> Option<Status> {
-    match status.code() {
-        // What tonic says of a message above the limit.
-        Code::OutOfRange => Some(Status::resource_exhausted(format!(
-            "a request of more than {MAX_REQUEST_BYTES} bytes: {}; subscribe to fewer names with one request",
-            status.message()
+    let reason = status.message();
+    match Unread::of(status)? {
+        Unread::TooLarge => Some(Status::resource_exhausted(format!(
+            "a request of more than {MAX_REQUEST_BYTES} bytes: {reason}; subscribe to fewer names with one request"
         ))),
-        Code::InvalidArgument | Code::Unimplemented => Some(Status::new(status.code(), status.message())),
-        _ => None,
+        Unread::Broken => Some(Status::invalid_argument(format!(
+            "a request cannot be read; send messages of the method's type, not compressed: {reason}"
+        ))),
     }
 }
 
@@ -226,9 +226,6 @@ fn status(refusal: Refusal) -> Status {
         Refusal::Silent { .. } => Status::invalid_argument(refusal.to_string()),
     }
 }
-
-/// How long a last word may take.
-const PARTING: Duration = Duration::from_secs(5);
 
 impl Drop for Driver {
     fn drop(&mut self) {

@@ -55,21 +55,13 @@ impl Pieces {
     /// None that can happen: the buffer grows.
     pub(super) fn put(&mut self, buf: &mut BytesMut) -> Result<Option<Bytes>, prost::EncodeError> {
         let before = buf.len();
-        while buf.len() - before < PIECE
-            && let Some((_, is_shared)) = self.len_of(self.next)
-        {
-            let bytes = self.put_part(buf)?;
+        let mut shared = None;
+        while shared.is_none() && buf.len() - before < PIECE && self.len_of(self.next).is_some() {
+            shared = self.put_part(buf)?;
             self.next = self.after(self.next);
-            match bytes {
-                Some(bytes) if is_shared => {
-                    self.left -= buf.len() - before + bytes.len();
-                    return Ok(Some(bytes));
-                }
-                bytes => buf.put_slice(&bytes.unwrap_or_default()),
-            }
         }
-        self.left -= buf.len() - before;
-        Ok(None)
+        self.left -= buf.len() - before + shared.as_ref().map_or(0, Bytes::len);
+        Ok(shared)
     }
 
     /// Bytes of a part, without those that are shared; and whether there are any. `None`: there is no such part.
@@ -104,7 +96,7 @@ impl Pieces {
         }
     }
 
-    /// Writes the next part; gives a resource's bytes, which follow it.
+    /// Writes the next part; gives the bytes that follow it, if they are shared.
     fn put_part(&self, buf: &mut BytesMut) -> Result<Option<Bytes>, prost::EncodeError> {
         let response = &self.response;
         match self.next {
@@ -112,7 +104,10 @@ impl Pieces {
             Part::Resource(index) => {
                 if let Some(resource) = response.resources.get(index) {
                     response.put_resource(resource, buf)?;
-                    return Ok(Some(resource.bytes.clone()));
+                    if resource.bytes.len() >= SHARED {
+                        return Ok(Some(resource.bytes.clone()));
+                    }
+                    buf.put_slice(&resource.bytes);
                 }
             }
             Part::Tail => {

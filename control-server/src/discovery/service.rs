@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::task::{Context, Poll};
 
+use http::HeaderValue;
 use tokio::sync::mpsc;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service};
@@ -52,6 +53,13 @@ impl Service<http::Request<Body>> for AggregatedDiscovery {
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let service = self.clone();
         Box::pin(async move {
+            if let Some(encoding) = request.headers().get(ENCODING).filter(|encoding| *encoding != IDENTITY) {
+                let text =
+                    format!("requests in the encoding {encoding:?} are not read here; send them as they are");
+                let mut response = Status::unimplemented(text).into_http();
+                response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(IDENTITY));
+                return Ok(response);
+            }
             let protocol = match request.uri().path() {
                 STREAM_METHOD => Protocol::Sotw,
                 DELTA_METHOD => Protocol::Delta,
@@ -85,6 +93,9 @@ impl AggregatedDiscovery {
     }
 }
 
+const ENCODING: &str = "grpc-encoding";
+const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
+const IDENTITY: &str = "identity";
 const STREAM_METHOD: &str =
     "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
 const DELTA_METHOD: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::bucket::Bucket;
+
 use super::limits::{BURST, PER_INTERVAL};
 use super::refusal::Refusal;
 
@@ -9,22 +11,19 @@ use super::refusal::Refusal;
 #[derive(Debug)]
 pub(super) struct Budget {
     interval: Duration,
-    left: f64,
-    counted: Instant,
+    bucket: Bucket,
 }
 
 impl Budget {
     /// Of a client that is told to report once per `interval`.
     pub(super) fn new(now: Instant, interval: Duration) -> Self {
-        Self { interval, left: f64::from(BURST), counted: now }
+        Self { interval, bucket: Bucket::new(now, BURST) }
     }
 
     /// Counts a request.
     pub(super) fn spend(&mut self, now: Instant) -> Result<(), Refusal> {
-        let passed = now.saturating_duration_since(self.counted).div_duration_f64(self.interval);
-        self.counted = now;
-        self.left = (self.left + passed * f64::from(PER_INTERVAL)).min(f64::from(BURST)) - 1.0;
-        match self.left >= 0.0 {
+        let per_second = f64::from(PER_INTERVAL) / self.interval.as_secs_f64();
+        match self.bucket.spend(now, 1, BURST, per_second) {
             true => Ok(()),
             false => Err(Refusal::Requests { interval: self.interval }),
         }

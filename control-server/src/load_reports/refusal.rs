@@ -1,10 +1,11 @@
 //! Why a stream of load reports is ended (SEC-16).
 
-use std::error::Error as _;
 use std::fmt;
 use std::time::Duration;
 
-use tonic::{Code, Status};
+use tonic::Status;
+
+use crate::connection::Unread;
 
 use super::limits::{BURST, MAX_NODE_ID, MAX_REPORT_BYTES, PER_INTERVAL};
 
@@ -26,14 +27,11 @@ pub(super) enum Refusal {
 impl Refusal {
     /// What is wrong with a request; `None` if nothing is, and the connection has failed or the client has gone.
     pub(super) fn of_request(status: &Status) -> Option<Self> {
-        let reason = || status.message().to_owned();
-        match status.code() {
-            // Whatever the connection says is the cause of its status. What a decoder says has none.
-            _ if status.source().is_some() => None,
-            Code::Cancelled => None,
-            Code::OutOfRange | Code::ResourceExhausted => Some(Self::TooLarge { reason: reason() }),
-            _ => Some(Self::Unreadable { reason: reason() }),
-        }
+        let reason = status.message().to_owned();
+        Some(match Unread::of(status)? {
+            Unread::TooLarge => Self::TooLarge { reason },
+            Unread::Broken => Self::Unreadable { reason },
+        })
     }
 
     /// What the client is told.

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
 use crate::clock::now;
-use crate::connection::{Connection, Departure};
+use crate::connection::{Connection, Departure, PARTING};
 use crate::discovery::{Drain, ResourceCache};
 use crate::metrics::Metrics;
 use crate::resources::{ResourceKind, ResourceSet};
@@ -175,6 +175,3 @@ async fn next(inbound: &mut Streaming<LoadStatsRequest>) -> Result<Option<LoadSt
 fn served(set: &ResourceSet, name: &str) -> Option<Arc<str>> {
     set.get(ResourceKind::Cluster, name).map(|resource| resource.name.clone())
 }
-
-/// How long a last word may take.
-const PARTING: Duration = Duration::from_secs(5);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use control_server::discovery::SyncState;
 use control_server::resources::ResourceKind::Cluster;
 use control_server::server::{Options, StreamLimits};
+use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 use tonic::transport::Channel;
 
 use crate::support::{Client, Fixture};
@@ -93,6 +94,18 @@ async fn a_request_above_the_limit_is_told_so() {
     let status = client.message().await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::ResourceExhausted, "{status}");
     assert!(status.message().contains("more than 16777216 bytes"), "{status}");
+}
+
+#[tokio::test]
+async fn compressed_requests_are_refused_and_told_what_is_read() {
+    let fixture = Fixture::with(&["cds a=1"]).await;
+    let mut ads = AggregatedDiscoveryServiceClient::new(channel(&fixture).await);
+    let mut request = tonic::Request::new(tokio_stream::empty());
+    request.metadata_mut().insert("grpc-encoding", "gzip".parse().unwrap());
+    let status = ads.stream_aggregated_resources(request).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::Unimplemented, "{status}");
+    assert!(status.message().contains("gzip"), "{status}");
+    assert_eq!(status.metadata().get("grpc-accept-encoding").unwrap(), "identity");
 }
 
 /// A channel whose connection is known to the server.

@@ -11,8 +11,8 @@ use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 
 use crate::admin::ErrorBody;
+use crate::causes::with_causes;
 use crate::cli::Failure;
-use crate::cli::error::with_causes;
 use crate::cli::text::{MAX_REMARK, clipped};
 
 /// A client of one control server's admin API.

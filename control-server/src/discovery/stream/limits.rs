@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use super::exchange::Outcome;
+use crate::bucket::Bucket;
 use crate::resources::ResourceKind;
 
 /// How much a client may want of the server. A stream that goes beyond is ended with a status that names the limit.
@@ -84,14 +85,11 @@ impl fmt::Display for Refusal {
 
 /// The requests that a client has left.
 #[derive(Debug)]
-pub(super) struct Budget {
-    left: f64,
-    counted: Instant,
-}
+pub(super) struct Budget(Bucket);
 
 impl Budget {
     pub(super) fn new(now: Instant, limits: &Limits) -> Self {
-        Self { left: f64::from(limits.burst), counted: now }
+        Self(Bucket::new(now, limits.burst))
     }
 
     /// Counts a request; `None`: of a type that is not served. `is_silent`: it has nothing to say of a subscription.
@@ -102,17 +100,15 @@ impl Budget {
         is_silent: bool,
         limits: &Limits,
     ) -> Result<(), Refusal> {
-        let passed = now.saturating_duration_since(self.counted).as_secs_f64();
-        self.counted = now;
-        self.left = (self.left + passed * f64::from(limits.per_second)).min(f64::from(limits.burst));
-        self.left -= match outcome {
-            Some(Outcome::Acked { .. }) if is_silent => 0.0,
-            Some(Outcome::Nacked { .. }) => f64::from(NACK_COST),
-            Some(Outcome::Acked { .. } | Outcome::Stale | Outcome::Subscribed) | None => 1.0,
+        let cost = match outcome {
+            Some(Outcome::Acked { .. }) if is_silent => 0,
+            Some(Outcome::Nacked { .. }) => NACK_COST,
+            Some(Outcome::Acked { .. } | Outcome::Stale | Outcome::Subscribed) | None => 1,
         };
-        match self.left >= 0.0 {
+        let Limits { burst, per_second, .. } = *limits;
+        match self.0.spend(now, cost, burst, per_second.into()) {
             true => Ok(()),
-            false => Err(Refusal::Requests { burst: limits.burst, per_second: limits.per_second }),
+            false => Err(Refusal::Requests { burst, per_second }),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch::{Receiver, Sender};
 use tokio_rustls::rustls::ServerConfig;
 
+use crate::causes::with_causes;
 use crate::metrics::{Metrics, Reload};
 use crate::server::options::{ClientAuth, TlsOptions};
 
@@ -111,11 +112,6 @@ impl Reloader {
         };
         [certificate.as_path(), key].into_iter().chain(client_ca).collect()
     }
-}
-
-fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |&error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// How often the files are looked at without a hint that they changed.
