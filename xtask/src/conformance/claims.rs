@@ -1,15 +1,37 @@
-//! Which test says that it proves which rule.
+//! Which test says that it sees which rule kept, and how far.
+
+use std::collections::BTreeSet;
 
 use crate::workspace::File;
 
-/// How a claim begins, after the comment's slashes.
-const CLAIM: &str = "Proves:";
+/// How far a test sees a rule kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// `/// Proves:`: a call, a connection or a message behaves as the rule says.
+    Enforced,
+    /// `/// Decodes:`: a field is read and checked, and has no effect yet.
+    Decoded,
+}
+
+impl Extent {
+    const ALL: [Self; 2] = [Self::Enforced, Self::Decoded];
+
+    /// How a claim begins, after the comment's slashes.
+    const fn keyword(self) -> &'static str {
+        match self {
+            Self::Enforced => "Proves:",
+            Self::Decoded => "Decodes:",
+        }
+    }
+}
 
 /// One test's claim to one rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// The rule's id, for example `RT-06`.
     pub rule: String,
+    /// How far the test sees it kept.
+    pub extent: Extent,
     /// The name of the test function.
     pub test: String,
     /// `file:line` of the claim.
@@ -35,23 +57,18 @@ impl Claims {
         claims
     }
 
-    /// The tests that claim `rule`, in order, each once.
-    pub fn tests(&self, rule: &str) -> Vec<String> {
-        let mut tests: Vec<String> = Vec::new();
-        for claim in self.all.iter().filter(|claim| claim.rule == rule) {
-            if !tests.contains(&claim.test) {
-                tests.push(claim.test.clone());
-            }
-        }
-        tests.sort();
-        tests
+    /// The tests that see `rule` kept to this extent, in order, each once.
+    pub fn tests(&self, rule: &str, extent: Extent) -> Vec<String> {
+        let claims = self.all.iter().filter(|claim| claim.rule == rule && claim.extent == extent);
+        let tests: BTreeSet<&String> = claims.map(|claim| &claim.test).collect();
+        tests.into_iter().cloned().collect()
     }
 
     fn scan_file(&mut self, file: &File) {
         let lines: Vec<&str> = file.text.lines().map(str::trim).collect();
         let mut index = 0;
         while index < lines.len() {
-            let Some(first) = claim_text(lines[index]) else {
+            let Some((extent, first)) = claim_text(lines[index]) else {
                 index += 1;
                 continue;
             };
@@ -65,32 +82,34 @@ impl Claims {
                 text = format!("{text} {}", more.trim());
             }
             index += 1;
-            self.add(&text, test_below(&lines[index..]), &place);
+            self.add(extent, &text, test_below(&lines[index..]), &place);
         }
     }
 
-    fn add(&mut self, text: &str, test: Option<&str>, place: &str) {
+    fn add(&mut self, extent: Extent, text: &str, test: Option<&str>, place: &str) {
+        let keyword = extent.keyword();
         let Some(test) = test else {
             self.problems.push(format!(
-                "{place}: `{CLAIM}` stands in the doc comment right above a test's attributes, and only there"
+                "{place}: `{keyword}` stands in the doc comment right above a test's attributes, and only there"
             ));
             return;
         };
         for rule in text.trim_end_matches('.').split(',').map(str::trim) {
             if is_rule_id(rule) {
-                let claim = Claim { rule: rule.to_owned(), test: test.to_owned(), place: place.to_owned() };
-                self.all.push(claim);
+                let (rule, test, place) = (rule.to_owned(), test.to_owned(), place.to_owned());
+                self.all.push(Claim { rule, extent, test, place });
             } else {
                 self.problems
-                    .push(format!("{place}: `{rule}` is not a rule id; write `/// {CLAIM} RT-06, RT-07.`"));
+                    .push(format!("{place}: `{rule}` is not a rule id; write `/// {keyword} RT-06, RT-07.`"));
             }
         }
     }
 }
 
-/// What follows `/// Proves:`.
-fn claim_text(line: &str) -> Option<&str> {
-    Some(line.strip_prefix("///")?.trim_start().strip_prefix(CLAIM)?.trim())
+/// The claim of a line of doc comment: its extent, and what follows the keyword.
+fn claim_text(line: &str) -> Option<(Extent, &str)> {
+    let comment = line.strip_prefix("///")?.trim_start();
+    Extent::ALL.into_iter().find_map(|extent| Some((extent, comment.strip_prefix(extent.keyword())?.trim())))
 }
 
 /// The test function that follows a claim: the rest of the doc comment, attributes with a test's among them, `fn`.

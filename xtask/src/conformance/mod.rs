@@ -1,7 +1,8 @@
 //! Holds `docs/conformance.md` to the tests.
 //!
-//! A test claims rules in its doc comment, `/// Proves: RT-06, RT-07.`; the page has one row per rule. The status column
-//! is made from the claims; rows `not ours: reason` are written by hand and stay.
+//! A test claims rules in its doc comment: `/// Proves: RT-06, RT-07.` where it sees a call, a connection or a message
+//! behave as they say, `/// Decodes: CDS-18.` where it sees a field read and checked that has no effect yet. The page has
+//! one row per rule. The status column is made from the claims; rows `not ours: reason` are written by hand and stay.
 
 mod claims;
 mod page;
@@ -10,7 +11,7 @@ mod tests;
 
 use std::path::Path;
 
-pub use claims::{Claim, Claims};
+pub use claims::{Claim, Claims, Extent};
 pub use page::{Page, Status, Summary};
 
 use crate::Failure;
@@ -52,10 +53,10 @@ fn outcome(text: &str, sources: &[File]) -> Outcome {
         match page.status(&claim.rule) {
             None => problems.push(format!("{}: rule {} is not in {PAGE}", claim.place, claim.rule)),
             Some(Status::NotOurs(_)) => problems.push(format!(
-                "{}: rule {} is proven here, but {PAGE} says that it is not ours; correct that row",
+                "{}: rule {} is claimed here, but {PAGE} says that it is not ours; correct that row",
                 claim.place, claim.rule
             )),
-            Some(Status::Done(_) | Status::NotYet) => {}
+            Some(Status::Enforced(_) | Status::Decoded(_) | Status::NotYet) => {}
         }
     }
     let made = page.clone().with(&claims);

@@ -3,17 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::claims::{Claims, is_rule_id};
+use super::claims::{Claims, Extent, is_rule_id};
 
 const SUMMARY_BEGINS: &str = "<!-- summary: made by cargo xtask conformance --write -->";
 const SUMMARY_ENDS: &str = "<!-- end of summary -->";
 
+const ENFORCED: &str = "enforced: ";
+const DECODED: &str = "decoded: ";
+const NOT_YET: &str = "not yet";
+const NOT_OURS: &str = "not ours: ";
+
 /// How a rule stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
-    /// Proven by these tests.
-    Done(Vec<String>),
-    /// No test proves it.
+    /// These tests see a call, a connection or a message behave as the rule says.
+    Enforced(Vec<String>),
+    /// These tests see the field read and checked; it has no effect yet.
+    Decoded(Vec<String>),
+    /// No test claims it.
     NotYet,
     /// Outside what this project does, for this reason.
     NotOurs(String),
@@ -22,9 +29,10 @@ pub enum Status {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Done(tests) => write!(f, "done: {}", tests.join(", ")),
-            Self::NotYet => f.write_str("not yet"),
-            Self::NotOurs(reason) => write!(f, "not ours: {reason}"),
+            Self::Enforced(tests) => write!(f, "{ENFORCED}{}", tests.join(", ")),
+            Self::Decoded(tests) => write!(f, "{DECODED}{}", tests.join(", ")),
+            Self::NotYet => f.write_str(NOT_YET),
+            Self::NotOurs(reason) => write!(f, "{NOT_OURS}{reason}"),
         }
     }
 }
@@ -38,14 +46,17 @@ enum Line {
 
 /// How many rules stand where, by tier.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Summary(BTreeMap<String, [usize; 3]>);
+pub struct Summary(BTreeMap<String, [usize; 4]>);
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut first = true;
-        for (tier, [done, not_yet, not_ours]) in &self.0 {
+        for (tier, [enforced, decoded, not_yet, not_ours]) in &self.0 {
             let separator = if first { "" } else { "; " };
-            write!(f, "{separator}{tier}: {done} done, {not_yet} not yet, {not_ours} not ours")?;
+            write!(
+                f,
+                "{separator}{tier}: {enforced} enforced, {decoded} decoded, {not_yet} not yet, {not_ours} not ours"
+            )?;
             first = false;
         }
         Ok(())
@@ -85,7 +96,7 @@ impl Page {
             }
             let status = parse_status(status).unwrap_or_else(|| {
                 page.problems.push(format!(
-                    "{place}: the status of {rule} is one of `done: tests`, `not yet`, `not ours: reason`"
+                    "{place}: the status of {rule} is one of `enforced: tests`, `decoded: tests`, `not yet`, `not ours: reason`"
                 ));
                 Status::NotYet
             });
@@ -119,8 +130,7 @@ impl Page {
             if let Line::Row { rule, status, .. } = line
                 && !matches!(status, Status::NotOurs(_))
             {
-                let tests = claims.tests(rule);
-                *status = if tests.is_empty() { Status::NotYet } else { Status::Done(tests) };
+                *status = claimed(rule, claims);
             }
         }
         self
@@ -133,9 +143,10 @@ impl Page {
             if let Line::Row { tier, status, .. } = line {
                 let counts = summary.0.entry(tier.clone()).or_default();
                 let column = match status {
-                    Status::Done(_) => 0,
-                    Status::NotYet => 1,
-                    Status::NotOurs(_) => 2,
+                    Status::Enforced(_) => 0,
+                    Status::Decoded(_) => 1,
+                    Status::NotYet => 2,
+                    Status::NotOurs(_) => 3,
                 };
                 counts[column] += 1;
             }
@@ -166,9 +177,11 @@ impl Page {
 
 impl Summary {
     fn table(&self) -> String {
-        let mut table = String::from("\n| tier | done | not yet | not ours |\n| --- | --- | --- | --- |\n");
-        for (tier, [done, not_yet, not_ours]) in &self.0 {
-            table.push_str(&format!("| {tier} | {done} | {not_yet} | {not_ours} |\n"));
+        let mut table = String::from(
+            "\n| tier | enforced | decoded | not yet | not ours |\n| --- | --- | --- | --- | --- |\n",
+        );
+        for (tier, [enforced, decoded, not_yet, not_ours]) in &self.0 {
+            table.push_str(&format!("| {tier} | {enforced} | {decoded} | {not_yet} | {not_ours} |\n"));
         }
         table.push('\n');
         table
@@ -181,13 +194,27 @@ fn row(line: &str) -> Option<(&str, &str)> {
     is_rule_id(rule).then_some((rule, status))
 }
 
+/// How `rule` stands by the claims; a test that sees it enforced outweighs those that see it decoded.
+fn claimed(rule: &str, claims: &Claims) -> Status {
+    let enforced = claims.tests(rule, Extent::Enforced);
+    if !enforced.is_empty() {
+        return Status::Enforced(enforced);
+    }
+    let decoded = claims.tests(rule, Extent::Decoded);
+    if decoded.is_empty() { Status::NotYet } else { Status::Decoded(decoded) }
+}
+
 fn parse_status(text: &str) -> Option<Status> {
-    if text == "not yet" {
+    let tests = |list: &str| list.split(", ").map(str::to_owned).collect();
+    if text == NOT_YET {
         return Some(Status::NotYet);
     }
-    if let Some(tests) = text.strip_prefix("done: ") {
-        return Some(Status::Done(tests.split(", ").map(str::to_owned).collect()));
+    if let Some(list) = text.strip_prefix(ENFORCED) {
+        return Some(Status::Enforced(tests(list)));
     }
-    let reason = text.strip_prefix("not ours: ")?.trim();
+    if let Some(list) = text.strip_prefix(DECODED) {
+        return Some(Status::Decoded(tests(list)));
+    }
+    let reason = text.strip_prefix(NOT_OURS)?.trim();
     (!reason.is_empty()).then(|| Status::NotOurs(reason.to_owned()))
 }
