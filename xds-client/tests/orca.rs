@@ -83,7 +83,6 @@ prop_compose! {
 }
 
 proptest! {
-    /// Proves: OB-19.
     #[test]
     fn what_protobuf_writes_is_read(report in report()) {
         check(&report, OrcaReport::parse(&report.encode_to_vec()).unwrap());

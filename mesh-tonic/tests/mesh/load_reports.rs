@@ -258,7 +258,7 @@ fn head(headers: &[(&'static str, &'static str)]) -> Response<()> {
 /// CPU 0.5, and 3 in the queue `q`.
 const REPORT: &str = "CQAAAAAAAOA/QgwKAXERAAAAAAAACEA=";
 
-/// Proves: OB-19, TR-71, TR-72.
+/// Proves: TR-71, TR-72.
 #[tokio::test]
 async fn what_endpoints_say_of_themselves_is_reported_as_far_as_the_cluster_lists_it() {
     let address = raw::serve(|request, mut respond| {

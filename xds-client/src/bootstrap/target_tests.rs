@@ -97,7 +97,7 @@ fn default_template_names_the_listener() {
     }
 }
 
-/// Proves: BS-39.
+/// Decodes: BS-39.
 #[test]
 fn servers_need_a_template_of_their_own() {
     let address = |text: &str| text.parse().unwrap();

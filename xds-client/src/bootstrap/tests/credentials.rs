@@ -40,7 +40,7 @@ fn first_supported_credentials_count_and_only_they_are_checked() {
     refused("selected and wrong", with_creds(json!([bad, {"type": "insecure"}])), at, "must be set together");
 }
 
-/// Proves: BS-12.
+/// Decodes: BS-12.
 #[test]
 fn tls_credentials_have_files_and_an_interval() {
     let identity = IdentityFiles { certificate: "/c".into(), private_key: "/k".into() };
@@ -86,7 +86,7 @@ fn with_call_creds(creds: &Value) -> Value {
     json!({"xds_servers": [server]})
 }
 
-/// Proves: BS-13.
+/// Decodes: BS-13.
 #[test]
 fn all_supported_call_credentials_count_if_the_guard_lets_them() {
     let token = |path: &str| json!({"type": "jwt_token_file", "config": {"jwt_token_file": path}});
@@ -122,7 +122,7 @@ fn all_supported_call_credentials_count_if_the_guard_lets_them() {
     }
 }
 
-/// Proves: BS-46.
+/// Decodes: BS-46.
 #[test]
 fn services_that_may_be_called_have_credentials_like_servers() {
     let insecure = json!([{"type": "mystery"}, {"type": "insecure"}]);

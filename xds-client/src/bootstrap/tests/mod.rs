@@ -251,7 +251,8 @@ fn servers_are_needed_and_keep_their_order() {
     assert_eq!(uris, ["b:1", "a:1", "c:1"]);
 }
 
-/// Proves: BS-17, BS-18, BS-19, BS-21.
+/// Proves: BS-17, BS-18.
+/// Decodes: BS-19, BS-21.
 #[test]
 fn features_are_known_by_name_and_anything_else_is_ignored() {
     let features = |list: Value| {
@@ -324,7 +325,8 @@ fn node_on_the_wire_is_the_operators_plus_the_librarys() {
     assert_eq!(camel.node().locality, LocalityId { sub_zone: "s".into(), ..LocalityId::default() });
 }
 
-/// Proves: BS-30, BS-31, BS-32, BS-33.
+/// Proves: BS-31, BS-33.
+/// Decodes: BS-30, BS-32.
 #[test]
 fn certificate_providers_of_known_plugins_are_checked() {
     let provider = |plugin: &str, config: Value| {
@@ -389,7 +391,7 @@ fn certificate_providers_of_known_plugins_are_checked() {
     assert_eq!(spelled.unwrap().certificate_providers()["p"], short.unwrap().certificate_providers()["p"]);
 }
 
-/// Proves: BS-35.
+/// Decodes: BS-35.
 #[test]
 fn a_spiffe_map_takes_the_place_of_the_roots() {
     let json = json!({"certificate_providers": {"p": {"plugin_name": "file_watcher", "config":
@@ -405,7 +407,7 @@ fn a_spiffe_map_takes_the_place_of_the_roots() {
     refused("guard off", with(only), "certificate_providers[\"p\"].config", "at least one of");
 }
 
-/// Proves: BS-45.
+/// Decodes: BS-45.
 #[test]
 fn an_authority_may_fall_back_on_reachability_only() {
     let json =

@@ -29,7 +29,7 @@ const CONNECT_TIMEOUTS: &[Row<Proto>] = &[
     ("CDS-21 negative", |m| m.connect_timeout = seconds(-1), Err(("connect_timeout", "-1 s"))),
 ];
 
-/// Proves: CDS-21.
+/// Decodes: CDS-21.
 #[test]
 fn connecting_takes_five_seconds_by_default() {
     check(&ClusterType, &eds(), CONNECT_TIMEOUTS);
@@ -77,7 +77,7 @@ const LIMITS: &[Row<Proto>] = &[
     ),
 ];
 
-/// Proves: CDS-12.
+/// Decodes: CDS-12.
 #[test]
 fn an_address_has_one_connection_unless_the_first_default_entry_says_more() {
     check(&ClusterType, &eds(), LIMITS);
@@ -142,7 +142,7 @@ const UPSTREAMS: &[Row<Proto>] = &[
     ),
 ];
 
-/// Proves: CDS-17.
+/// Decodes: CDS-17.
 #[test]
 fn idle_connections_are_kept_for_an_hour_by_default() {
     check(&ClusterType, &eds(), UPSTREAMS);
@@ -160,7 +160,7 @@ fn idle_connections_are_kept_for_an_hour_by_default() {
     }
 }
 
-/// Proves: CDS-16.
+/// Decodes: CDS-16.
 #[test]
 fn sessions_may_go_to_these_endpoints() {
     use HealthStatus::{Draining, Healthy, Unknown};
@@ -190,7 +190,7 @@ fn sessions_may_go_to_these_endpoints() {
     }
 }
 
-/// Proves: CDS-22.
+/// Decodes: CDS-22.
 #[test]
 fn refresh_rates_of_dns_are_not_looked_at() {
     for rate in [None, seconds(1), seconds(0), seconds(-1)] {

@@ -34,7 +34,7 @@ fn default() -> OutlierDetection {
     }
 }
 
-/// Proves: CDS-14, LB-53.
+/// Decodes: CDS-14, LB-53.
 #[test]
 fn empty_message_switches_success_rate_on() {
     assert_eq!(decoded(None), None);

@@ -323,7 +323,7 @@ fn circuit_breaker_is_the_first_of_default_priority() {
     assert_eq!(decoded(&eds()).settings.max_requests, MaxRequests(1024));
 }
 
-/// Proves: CDS-18.
+/// Decodes: CDS-18.
 #[test]
 fn telemetry_labels_are_strings_or_unknown() {
     const KEY: &str = "com.google.csm.telemetry_labels";

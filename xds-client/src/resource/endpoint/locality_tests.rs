@@ -219,7 +219,8 @@ const METADATA: &[Row<ClusterLoadAssignment>] = &[
     ),
 ];
 
-/// Proves: EDS-14, RV-08, RV-09.
+/// Proves: RV-08.
+/// Decodes: EDS-14, RV-09.
 #[test]
 fn host_name_and_metadata() {
     let new = DecodeContext::default();

@@ -56,7 +56,7 @@ fn pass_override() -> Any {
     Any { type_url: format!("type.googleapis.com/{PASS_OVERRIDE}"), value: Vec::new() }
 }
 
-/// Proves: LDS-11.
+/// Decodes: LDS-11.
 #[test]
 fn disabled_filters_are_validated_and_run_where_routes_say_so() {
     let kept = read(&[pass("a", false), pass("b", true), router("r")]).unwrap();
@@ -93,7 +93,7 @@ fn disabled_filters_are_validated_and_run_where_routes_say_so() {
     }
 }
 
-/// Proves: RDS-20.
+/// Decodes: RDS-20.
 #[test]
 fn entries_of_routes_switch_filters_on_and_off() {
     let rows = [

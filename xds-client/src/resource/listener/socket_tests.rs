@@ -90,7 +90,8 @@ const SERVERS: &[Row<Proto>] = &[
     ),
 ];
 
-/// Proves: LDS-13, LDS-14, LDS-15, LDS-16.
+/// Proves: LDS-13, LDS-15, LDS-16.
+/// Decodes: LDS-14.
 #[test]
 fn addresses_and_filters_of_servers() {
     check(&ListenerType, &socket(), SERVERS);
@@ -164,7 +165,7 @@ fn no_transport_socket_becomes_plaintext() {
     check(&ListenerType, &socket(), TRANSPORT_SOCKETS);
 }
 
-/// Proves: LDS-21.
+/// Decodes: LDS-21.
 #[test]
 fn filter_chains_are_known_by_name() {
     let mut message = socket();
@@ -206,7 +207,8 @@ fn read(matches: Vec<FilterChainMatch>) -> Result<(), crate::resource::DecodeErr
     ListenerType.decode(&DecodeContext::default(), None, &bytes.into()).map(drop)
 }
 
-/// Proves: LDS-17, LDS-18.
+/// Proves: LDS-17.
+/// Decodes: LDS-18.
 #[test]
 fn chains_that_take_the_same_connections_are_refused() {
     let any = FilterChainMatch::default;

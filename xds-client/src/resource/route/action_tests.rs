@@ -194,7 +194,7 @@ fn stream_limits() {
     check(&RouteConfigurationType, &simple(), LIMITS);
 }
 
-/// Proves: RDS-18, BS-20.
+/// Decodes: RDS-18, BS-20.
 #[test]
 fn host_rewrite_needs_a_trusted_server() {
     let mut asking = simple();

@@ -340,7 +340,7 @@ const SERVER: &[Row<DownstreamTlsContext>] = &[
     ),
 ];
 
-/// Proves: TLS-03, TLS-04, TLS-05, TLS-09, TLS-10, TLS-11, TLS-12, RV-54.
+/// Decodes: TLS-03, TLS-04, TLS-05, TLS-09, TLS-10, TLS-11, TLS-12, RV-54.
 #[test]
 fn refusals_name_what_is_wrong_before_they_say_that_tls_is_not_supported() {
     for (row, change, field, reason) in COMMON {
@@ -364,7 +364,7 @@ fn refusals_name_what_is_wrong_before_they_say_that_tls_is_not_supported() {
     assert!(reason.starts_with("unrecognised transport socket \"envoy.transport_sockets.ssl\""), "{reason}");
 }
 
-/// Proves: CDS-20.
+/// Decodes: CDS-20.
 #[test]
 fn proxies_stand_around_plaintext_or_tls_and_are_not_supported() {
     let tls = UpstreamTlsContext { common_tls_context: Some(common()), ..Default::default() };

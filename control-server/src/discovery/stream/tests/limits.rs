@@ -131,7 +131,6 @@ fn acks_that_subscribe_again_are_bounded() {
     assert_eq!(refusal, Refusal::Requests { burst: 20, per_second: 1 });
 }
 
-/// Proves: SEC-16.
 #[test]
 fn a_loop_of_refusals_is_bounded() {
     let mut client = client(Protocol::Delta);

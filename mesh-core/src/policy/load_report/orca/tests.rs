@@ -75,7 +75,6 @@ fn what_is_not_a_report_is_none() {
     assert!(OrcaReport::parse(&[]).is_some(), "an empty message is a report of nothing");
 }
 
-/// Proves: OB-19.
 #[test]
 fn the_report_is_one_header_of_base64_with_or_without_padding() {
     let long = [entry(8, &"n".repeat(100), 1.0), entry(8, &"m".repeat(100), 2.0)].concat().repeat(3);
