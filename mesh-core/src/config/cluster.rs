@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{EndpointSet, Name, ResourceError};
+use super::{ConnectionSettings, EndpointSet, Name, ResourceError};
 
 /// One cluster of a [`MeshConfig`](super::MeshConfig).
 ///
@@ -65,6 +65,8 @@ pub struct ClusterSettings {
     pub locality_policy: LocalityPolicy,
     /// How many calls may be in flight at once, over all channels of the process.
     pub max_requests: MaxRequests,
+    /// How connections to the endpoints are made and kept.
+    pub connection: ConnectionSettings,
     /// Removal of failing endpoints; `None` is off.
     pub outlier_detection: Option<OutlierDetection>,
     /// Service name and namespace for metric labels (`com.google.csm.telemetry_labels`).
@@ -86,6 +88,7 @@ impl ClusterSettings {
             lb_policy: LbPolicy::RoundRobin,
             locality_policy: LocalityPolicy::Weighted,
             max_requests: MaxRequests::default(),
+            connection: ConnectionSettings::default(),
             outlier_detection: None,
             telemetry_labels: None,
             load_reporting: None,

@@ -6,6 +6,7 @@
 //! pointer comparison.
 
 mod cluster;
+mod connection;
 mod endpoint;
 mod endpoints;
 mod error;
@@ -23,6 +24,7 @@ pub use cluster::{
     Cluster, ClusterSettings, Discovery, FailurePercentageEjection, LbPolicy, LocalityPolicy, MaxRequests,
     OutlierDetection, ReportedMetric, RingHash, SuccessRateEjection,
 };
+pub use connection::{ConnectionSettings, Http2Keepalive, TcpKeepalive};
 pub use endpoint::{DropCategory, Endpoint, EndpointAddresses, EndpointSet, HealthStatus, Priority};
 pub(crate) use endpoints::Member;
 pub use endpoints::{EndpointChanges, Endpoints, EndpointsIter};

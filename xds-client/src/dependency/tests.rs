@@ -13,8 +13,8 @@ use mesh_core::policy::matcher::PathMatcher;
 use super::*;
 use crate::protocol::{DataErrors, Outage, Problem, ProblemKind, View};
 use crate::resource::{
-    AnyResource, ApiListener, Cluster, ClusterDiscovery, ClusterLoadAssignment, ConnectionSettings, Listener,
-    RouteConfiguration, RouteSource, SocketListener,
+    AnyResource, ApiListener, Cluster, ClusterDiscovery, ClusterLoadAssignment, Listener, RouteConfiguration,
+    RouteSource, SocketListener,
 };
 
 /// Resources as a test wants them to be, and who watches them.
@@ -190,8 +190,7 @@ fn routes(domain: &str, clusters: &[&str]) -> AnyResource {
 
 fn cluster(name: &str, discovery: ClusterDiscovery) -> AnyResource {
     let settings = Arc::new(ClusterSettings::new(name));
-    let connections = ConnectionSettings::default();
-    Arc::new(Cluster { settings, discovery, connections, override_host_status: Vec::new() })
+    Arc::new(Cluster { settings, discovery, override_host_status: Vec::new() })
 }
 
 fn eds(name: &str) -> AnyResource {

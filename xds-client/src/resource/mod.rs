@@ -52,7 +52,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mesh_core::config::Name;
 
-pub use cluster::{Cluster, ClusterDiscovery, ClusterType, ConnectionSettings};
+pub use cluster::{Cluster, ClusterDiscovery, ClusterType};
 pub use context::DecodeContext;
 pub use decode::{Decoded, Unwrapped, decode, decode_named, decode_wrapped};
 pub use endpoint::{

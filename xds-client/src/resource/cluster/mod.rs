@@ -29,7 +29,6 @@ use super::metadata::Metadata;
 use super::transport_socket::{self, Side};
 use super::{AnyResource, DecodeContext, DecodeError, ResourceType, config_source};
 
-pub use connection::ConnectionSettings;
 pub use discovery::ClusterDiscovery;
 
 /// `envoy.config.cluster.v3.Cluster`, decoded to [`Cluster`].
@@ -43,8 +42,6 @@ pub struct Cluster {
     pub settings: Arc<ClusterSettings>,
     /// Where its endpoints come from.
     pub discovery: ClusterDiscovery,
-    /// How connections to its endpoints are made and kept.
-    pub connections: ConnectionSettings,
     /// Of which health endpoints may be that calls of existing sessions go to (gRFC A55), each at most once.
     pub override_host_status: Vec<HealthStatus>,
 }
@@ -102,6 +99,7 @@ fn read(cluster: &proto::Cluster, context: &DecodeContext) -> Checked<Cluster> {
         lb_policy,
         locality_policy,
         max_requests: max_requests(cluster),
+        connection: connection::read(cluster)?,
         outlier_detection: outlier_detection.within("outlier_detection")?,
         telemetry_labels: Some((label("service_name"), label("service_namespace"))),
         // TR-47: the same message from another server is another cluster
@@ -111,7 +109,6 @@ fn read(cluster: &proto::Cluster, context: &DecodeContext) -> Checked<Cluster> {
     Ok(Cluster {
         settings: Arc::new(settings),
         discovery,
-        connections: connection::read(cluster)?,
         override_host_status: override_host_status(cluster),
     })
 }
