@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use crate::Failure;
 
 /// Folders that hold no sources of ours.
-const SKIPPED: [&str; 4] = ["target", "node_modules", "__pycache__", "testdata"];
+const SKIPPED: [&str; 3] = ["node_modules", "__pycache__", "testdata"];
+
+/// The file by which cargo marks a folder of build products; a folder of sources may be called `target`, too.
+const BUILD_MARK: &str = "CACHEDIR.TAG";
 
 /// The workspace's root folder.
 pub fn root() -> PathBuf {
@@ -59,7 +62,8 @@ fn collect(root: &Path, folder: &str, suffix: &str, found: &mut Vec<String>) -> 
         let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
         let kind = entry.file_type().map_err(|error| Failure::during(&path, error))?;
         if kind.is_dir() {
-            if !name.starts_with('.') && !SKIPPED.contains(&name.as_str()) {
+            let is_skipped = name.starts_with('.') || SKIPPED.contains(&name.as_str());
+            if !is_skipped && !root.join(&path).join(BUILD_MARK).exists() {
                 collect(root, &path, suffix, found)?;
             }
         } else if name.ends_with(suffix) {
