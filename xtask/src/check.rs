@@ -4,14 +4,14 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::{Failure, conformance, layering, output, workspace};
+use crate::{Failure, conformance, layering, output, public_api, workspace};
 
 /// One step of the check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// `cargo fmt --check`
     Fmt,
-    /// The arrows and invariants of the house.
+    /// The arrows and invariants of the house, and its public surface.
     Layering,
     /// `docs/conformance.md` says what the tests say.
     Conformance,
@@ -54,7 +54,7 @@ impl Step {
     fn run(self, root: &Path) -> Result<(), Failure> {
         match self {
             Self::Fmt => cargo(root, &["fmt", "--all", "--check"], &[]),
-            Self::Layering => layering::check(root),
+            Self::Layering => layering::check(root).and_then(|()| public_api::check(root)),
             Self::Conformance => conformance::check(root).map(output::line),
             Self::Clippy => {
                 cargo(root, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])

@@ -3,6 +3,7 @@
 //! - [`check`]: what CI runs, step by step.
 //! - [`layering`]: the arrows and invariants of the house.
 //! - [`conformance`]: `docs/conformance.md` against the tests that claim its rules.
+//! - [`public_api`]: the listings of what the library crates show.
 //! - [`interop`]: the stock gRPC of other languages, and Envoy.
 
 pub mod check;
@@ -11,7 +12,9 @@ mod failure;
 pub mod interop;
 pub mod layering;
 pub mod output;
+pub mod public_api;
 pub mod source;
+mod syntax;
 pub mod workspace;
 
 pub use failure::Failure;

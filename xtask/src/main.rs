@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::check::{self, Step};
-use xtask::{Failure, conformance, interop, layering, output, workspace};
+use xtask::{Failure, conformance, interop, layering, output, public_api, workspace};
 
 /// The project's own commands.
 #[derive(Debug, Parser)]
@@ -25,7 +25,7 @@ enum Command {
         #[arg(long, value_name = "NAME", value_parser = Step::named)]
         skip: Vec<Step>,
     },
-    /// Hold the arrows and invariants of the house: imports, forbidden words, sizes, Cargo.lock.
+    /// Hold the arrows and invariants of the house: imports, forbidden words, sizes, Cargo.lock, public surface.
     Layering,
     /// Compare docs/conformance.md with what the tests prove.
     Conformance {
@@ -35,6 +35,12 @@ enum Command {
         /// The default: fail when the page and the tests differ.
         #[arg(long)]
         check: bool,
+    },
+    /// Compare docs/public-api with what the library crates show.
+    PublicApi {
+        /// Rewrite the listings; without it, differences are an error.
+        #[arg(long)]
+        write: bool,
     },
     /// Install what the interop tests call: stock gRPC for Python and Envoy into .venv, stock gRPC for Node.
     InteropSetup,
@@ -53,13 +59,19 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Check { step, skip } => check::run(&chosen(&step, &skip)),
-        Command::Layering => layering::check(&workspace::root()),
+        Command::Layering => {
+            let root = workspace::root();
+            layering::check(&root)?;
+            public_api::check(&root)
+        }
         Command::Conformance { write, check: _ } => {
             let root = workspace::root();
             let summary = if write { conformance::write(&root)? } else { conformance::check(&root)? };
             output::line(summary);
             Ok(())
         }
+        Command::PublicApi { write: true } => public_api::write(&workspace::root()),
+        Command::PublicApi { write: false } => public_api::check(&workspace::root()),
         Command::InteropSetup => interop::set_up(&workspace::root()),
     }
 }

@@ -8,6 +8,14 @@ fn the_house_keeps_to_its_plan() {
     }
 }
 
+/// docs/public-api lists what the library crates show, and they show no type of a crate that may change under users.
+#[test]
+fn public_surface_is_the_committed_listing() {
+    if let Err(failure) = xtask::public_api::check(&xtask::workspace::root()) {
+        panic!("\n{failure}\n");
+    }
+}
+
 /// docs/conformance.md has one row per rule, and its status column is what the tests claim.
 #[test]
 fn conformance_page_says_what_the_tests_prove() {

@@ -2,6 +2,7 @@
 //!
 //! Every violation is reported at once, with its place and the rule.
 
+mod borders;
 mod lock;
 mod manifest;
 mod pages;
@@ -62,7 +63,9 @@ pub fn inspect(root: &Path) -> Result<Report, Failure> {
     for file in manifests.iter().filter(|file| file.path != "Cargo.toml") {
         report.violations.extend(manifest::inspect(file));
     }
-    let sources: Vec<Source> = workspace::files(root, ".rs")?.iter().map(Source::parse).collect();
+    let files = workspace::files(root, ".rs")?;
+    report.violations.extend(borders::inspect(&files)?);
+    let sources: Vec<Source> = files.iter().map(Source::parse).collect();
     for source in &sources {
         report.violations.extend(words::inspect(source));
     }

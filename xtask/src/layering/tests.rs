@@ -1,4 +1,4 @@
-use super::{Report, lock, manifest, pages, shape, words};
+use super::{Report, borders, lock, manifest, pages, shape, words};
 use crate::source::Source;
 use crate::workspace::File;
 
@@ -49,6 +49,38 @@ fn the_same_words_are_free_elsewhere() {
         ("to do in code", "mesh-core/src/a.rs", "let x = \"TODO\";"),
     ] {
         assert_eq!(said(path, text), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn configurations_know_filters_by_their_traits() {
+    for (name, config, expected) in [
+        ("a trait", "use crate::filter::Filter; struct A(Box<dyn Filter>);", None),
+        ("its re-export", "use crate::Filter;", None),
+        ("a struct", "use crate::filter::Fault;", Some("filter::fault::Fault")),
+        ("by its path", "struct A(crate::filter::Fault);", Some("filter::fault::Fault")),
+        ("in a function", "fn a() { let b = super::filter::fault(); }", Some("filter::fault")),
+        ("a module", "use crate::filter;", Some("filter")),
+        ("something else", "use crate::policy::A; use http::Uri;", None),
+    ] {
+        let files = [
+            ("lib.rs", "mod config; mod filter; mod policy; pub use filter::Filter;"),
+            ("config/mod.rs", config),
+            ("filter/mod.rs", "mod fault; pub use fault::Fault; pub trait Filter {} pub fn fault() {}"),
+            ("filter/fault.rs", "pub struct Fault;"),
+            ("policy/mod.rs", "pub struct A;"),
+        ];
+        let files = files.map(|(path, text)| File::new(format!("mesh-core/src/{path}"), text));
+        let found: Vec<_> =
+            borders::inspect(&files).unwrap().into_iter().map(|found| found.to_string()).collect();
+        let expected: Vec<_> = expected
+            .map(|path| {
+                let rule = "config may import the traits of filter and nothing else of it";
+                format!("mesh-core/src/config: names {path}; {rule}")
+            })
+            .into_iter()
+            .collect();
+        assert_eq!(found, expected, "{name}");
     }
 }
 
