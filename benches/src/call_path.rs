@@ -17,10 +17,12 @@ use mesh_core::config::{
     VirtualHost,
 };
 use mesh_core::policy::matcher::{HeaderView, PathMatcher};
-use mesh_core::runtime::connect::{BodyError, Connect, ConnectError, Connection, Established, SendFailure};
+use mesh_core::runtime::connect::{
+    BodyError, Connect, ConnectError, ConnectTarget, Connection, Established, Reserve, SendBody, SendFailure,
+};
 use mesh_core::runtime::{
     CallOptions, Channel, ChannelSettings, ConfigSource, ConfigWatch, FixedSource, LoadStore, Mesh,
-    MeshError, Outcome, Protocol, RequestBody, SourceError, Stamp, Target,
+    MeshBuilder, MeshError, Outcome, Protocol, SourceError, Stamp, Target,
 };
 
 /// The body of requests: none.
@@ -67,20 +69,29 @@ impl Nowhere {
 #[derive(Debug, Clone)]
 pub struct Answering;
 
-impl Connect<RequestBody<Body>> for Nowhere {
+impl Connect for Nowhere {
     type Connection = Answering;
 
-    async fn connect(&self, _: SocketAddr) -> Result<Established<Answering>, ConnectError> {
+    async fn connect(&self, _: &ConnectTarget) -> Result<Established<Answering>, ConnectError> {
         self.0.fetch_add(1, Ordering::Relaxed);
         Ok(Established { connection: Answering, closed: Box::pin(pending()) })
     }
 }
 
-impl Connection<RequestBody<Body>> for Answering {
+impl Connection for Answering {
+    type Place = ();
     type ResponseBody = MapErr<Body, fn(std::convert::Infallible) -> BodyError>;
-    type Future = Ready<Result<Response<Self::ResponseBody>, SendFailure<RequestBody<Body>>>>;
+    type Call<B: SendBody> = Ready<Result<Response<Self::ResponseBody>, SendFailure<B>>>;
 
-    fn send(&self, _: Request<RequestBody<Body>>) -> Self::Future {
+    fn reserve(&self) -> Reserve<()> {
+        Reserve::Place(())
+    }
+
+    fn wait_for_place(&self) -> impl Future<Output = Option<()>> + Send + 'static {
+        ready(Some(()))
+    }
+
+    fn send<B: SendBody>((): (), _: Request<B>) -> Self::Call<B> {
         ready(Ok(Response::new(Empty::new().map_err(|never| match never {}))))
     }
 
@@ -119,7 +130,8 @@ impl Path {
     /// # Panics
     /// When the configuration is not accepted.
     pub async fn build(kind: Routes, routes: usize, endpoints: usize) -> Self {
-        Self::through(&Mesh::fixed(config(kind, routes, endpoints)), kind, routes, endpoints).await
+        let source = FixedSource::any(config(kind, routes, endpoints));
+        Self::through(Mesh::builder(source), kind, routes, endpoints).await
     }
 
     /// As [`build`](Self::build), with a cluster whose load is reported.
@@ -129,10 +141,10 @@ impl Path {
     pub async fn build_reporting(kind: Routes, routes: usize, endpoints: usize) -> Self {
         let config = reporting(&config(kind, routes, endpoints));
         let source = Reporting(FixedSource::any(config), Arc::default());
-        Self::through(&Mesh::new(source), kind, routes, endpoints).await
+        Self::through(Mesh::builder(source), kind, routes, endpoints).await
     }
 
-    async fn through(mesh: &Mesh, kind: Routes, routes: usize, endpoints: usize) -> Self {
+    async fn through(mesh: MeshBuilder, kind: Routes, routes: usize, endpoints: usize) -> Self {
         let connector = Nowhere::default();
         let last = routes - 1;
         let host = match kind {
@@ -140,7 +152,8 @@ impl Path {
             Routes::Exact | Routes::Prefix => "host.example".to_owned(),
         };
         let target = Target::new(host);
-        let channel = Channel::new(mesh, &target, ChannelSettings::default(), connector.clone());
+        let mesh = mesh.connector(connector.clone()).build();
+        let channel = Channel::new(&mesh, &target, ChannelSettings::default());
         let channel = channel.expect("a channel");
         let uri = match kind {
             Routes::Exact => format!("http://host.example/service/method-{last}"),

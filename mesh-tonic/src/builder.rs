@@ -5,7 +5,6 @@ use std::time::Duration;
 use http::uri::Authority;
 use mesh_core::Mesh;
 use mesh_core::policy::retry::MaxAttempts;
-use mesh_core::runtime::connect::{Http2Connector, Tcp};
 use mesh_core::runtime::{Channel, ChannelSettings, ReplayLimit, WaitForReady};
 use xds_client::bootstrap::parse_target;
 
@@ -78,9 +77,7 @@ impl MeshChannelBuilder {
             Some(mesh) => mesh,
             None => xds_client::shared_mesh().map_err(ConnectError::mesh)?,
         };
-        let connector = Http2Connector::new(Tcp, mesh.http2());
-        let channel =
-            Channel::new(&mesh, &target, self.settings, connector).map_err(ConnectError::channel)?;
+        let channel = Channel::new(&mesh, &target, self.settings).map_err(ConnectError::channel)?;
         Ok(MeshChannel::new(channel, authority))
     }
 }

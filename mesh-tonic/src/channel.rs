@@ -5,7 +5,6 @@ use std::task::{Context, Poll};
 use http::header::{HeaderValue, TE, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
-use mesh_core::runtime::connect::Http2Connector;
 use mesh_core::runtime::{CallOptions, Channel, Target, WaitForReady};
 use tonic::Status;
 use tonic::body::Body;
@@ -22,7 +21,7 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("mesh-tonic/", env!(
 /// per endpoint. It is always ready: a call that has to wait does so in its own future.
 #[derive(Debug, Clone)]
 pub struct MeshChannel {
-    channel: Channel<Grpc, Http2Connector>,
+    channel: Channel<Grpc>,
     authority: Authority,
 }
 
@@ -43,7 +42,7 @@ impl MeshChannel {
         MeshChannelBuilder::new(target.into())
     }
 
-    pub(crate) fn new(channel: Channel<Grpc, Http2Connector>, authority: Authority) -> Self {
+    pub(crate) fn new(channel: Channel<Grpc>, authority: Authority) -> Self {
         Self { channel, authority }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use tokio::time::Instant;
@@ -12,20 +13,22 @@ use crate::policy::retry::Transparent;
 
 use super::attempt::Attempt;
 use super::circuit_breaker::ClusterLoad;
-use super::connect::{Connect, Connection, SendError, SendErrorKind, SendFailure};
+use super::connect::{Connect, Connection, SendError, SendErrorKind, SendFailure, UnreadBody};
 use super::protocol::{Outcome, Protocol, Stamp};
 use super::retry::{CallRetry, RetryLimits};
 use super::target::{Admitted, Cluster, Picked, Routed};
 use super::{MeshError, MeshErrorKind, RequestBody, WaitForReady};
 
 /// A call that has been routed.
-pub(super) struct Call<P: Protocol, C: Connect<RequestBody<P::Body>>> {
-    pub(super) cluster: Arc<Cluster<RequestBody<P::Body>, C>>,
+pub(super) struct Call<P: Protocol, C: Connect> {
+    pub(super) cluster: Arc<Cluster<C>>,
     pub(super) deadline: Option<Instant>,
     pub(super) wait_for_ready: WaitForReady,
     hash: Option<u64>,
     /// For the next attempt; `None` while one runs.
     request: Option<Request<RequestBody<P::Body>>>,
+    /// The head of the request that is on its way, unless it is kept in `retry`.
+    sent: Option<Parts>,
     /// Where the route has a retry policy.
     retry: Option<Box<CallRetry<P::Body>>>,
     transparent: Transparent,
@@ -43,13 +46,12 @@ pub(super) enum Next {
     Fail(MeshError),
 }
 
-type Sending<P, C> = <<C as Connect<RequestBody<<P as Protocol>::Body>>>::Connection as Connection<
-    RequestBody<<P as Protocol>::Body>,
->>::Future;
+type Place<C> = <<C as Connect>::Connection as Connection>::Place;
+type Sending<P, C> = <<C as Connect>::Connection as Connection>::Call<RequestBody<<P as Protocol>::Body>>;
 
-impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Call<P, C> {
+impl<P: Protocol, C: Connect> Call<P, C> {
     pub(super) fn new(
-        routed: Routed<RequestBody<P::Body>, C>,
+        routed: Routed<C>,
         request: Request<P::Body>,
         deadline: Option<Instant>,
         wait_for_ready: WaitForReady,
@@ -68,6 +70,7 @@ impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Call<P, C> {
             wait_for_ready,
             hash: routed.hash,
             request,
+            sent: None,
             retry,
             transparent: Transparent::default(),
             unsent: 0,
@@ -76,7 +79,7 @@ impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Call<P, C> {
     }
 
     /// Picks an endpoint for the next attempt.
-    pub(super) fn pick(&self) -> Picked<C::Connection> {
+    pub(super) fn pick(&self) -> Picked<Place<C>> {
         let Some(request) = &self.request else {
             let error = self.cluster.error(MeshErrorKind::Connection, "the request is gone".to_owned());
             return Picked::Failed(error.into());
@@ -89,7 +92,7 @@ impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Call<P, C> {
     /// Sends the next attempt.
     pub(super) fn send(
         &mut self,
-        admitted: Admitted<C::Connection>,
+        admitted: Admitted<Place<C>>,
     ) -> Result<(Sending<P, C>, Attempt), MeshError> {
         let remaining = match self.deadline {
             None => None,
@@ -105,9 +108,26 @@ impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Call<P, C> {
         let previous_attempts = retry.as_ref().map_or(0, |retry| retry.previous_attempts());
         P::stamp(request.headers_mut(), Stamp { previous_attempts, remaining });
         let permit = retry.and_then(CallRetry::take_permit);
-        let Admitted { connection, admission, endpoint, unsent } = admitted;
+        if self.retry.is_none() {
+            // a connection does not give a head back
+            self.sent = Some(Self::copy_head(&mut request));
+        }
+        let Admitted { place, admission, endpoint, unsent } = admitted;
         let recording = unsent.map(|unsent| unsent.send(P::is_success));
-        Ok((connection.send(request), Attempt { admission, endpoint, _permit: permit, recording }))
+        let sending = C::Connection::send(place, request);
+        Ok((sending, Attempt { admission, endpoint, _permit: permit, recording }))
+    }
+
+    /// Keeps the head for another attempt; its extensions do not travel.
+    fn copy_head<T>(request: &mut Request<T>) -> Parts {
+        let extensions = std::mem::take(request.extensions_mut());
+        let (mut head, ()) = Request::new(()).into_parts();
+        head.method = request.method().clone();
+        head.uri = request.uri().clone();
+        head.version = request.version();
+        head.headers = request.headers().clone();
+        head.extensions = extensions;
+        head
     }
 
     /// Whether a response's head leads to another attempt instead of the caller, and after which wait.
@@ -136,7 +156,7 @@ impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Call<P, C> {
         failure: SendFailure<RequestBody<P::Body>>,
         attempt: &mut Option<Attempt>,
     ) -> Next {
-        let SendFailure { error, request, read } = failure;
+        let SendFailure { error, body } = failure;
         let Some(attempt) = attempt.take() else { return Next::Fail(self.send_error(error)) };
         let repeatable = match error.kind() {
             SendErrorKind::NotSent => self.transparent.on_unsent(),
@@ -145,9 +165,12 @@ impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Call<P, C> {
         };
         if repeatable {
             // RT-45
-            self.request = match (&self.retry, error.kind()) {
-                (Some(retry), SendErrorKind::Refused) => retry.request(),
-                _ => request.map(|request| request.map(|body| body.unread(read))),
+            self.request = match &self.retry {
+                Some(retry) => retry.request(),
+                None => self.sent.take().zip(body).map(|(head, body)| {
+                    let UnreadBody { read, rest } = *body;
+                    Request::from_parts(head, rest.unread(read))
+                }),
             };
             if self.request.is_some() {
                 self.avoid = Some(attempt.endpoint.load().clone());

@@ -1,50 +1,50 @@
 //! Channels: a target and the settings of its calls.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::policy::retry::MaxAttempts;
 
-use super::connect::Connect;
+use super::connect::{Connect, Http2Connector};
+use super::mesh::Domain;
 use super::retry::RetryLimits;
 use super::target::TargetHandle;
-use super::{Mesh, Protocol, ReplayLimit, RequestBody, SourceError, Target};
+use super::{Mesh, Protocol, ReplayLimit, SourceError, Target};
 
 /// A way to a target. Clones are cheap and share everything; channels of one mesh to one target do so too.
 ///
 /// The protocol's own channel (`mesh_tonic::MeshChannel`) is a thin face of this one.
-pub struct Channel<P: Protocol, C: Connect<RequestBody<P::Body>>>(pub(super) Arc<Inner<P, C>>);
+pub struct Channel<P, C: Connect = Http2Connector>(pub(super) Arc<Inner<C>>, PhantomData<fn(P)>);
 
-pub(super) struct Inner<P: Protocol, C: Connect<RequestBody<P::Body>>> {
-    pub(super) target: Arc<TargetHandle<RequestBody<P::Body>, C>>,
+pub(super) struct Inner<C: Connect> {
+    pub(super) target: Arc<TargetHandle<C>>,
     pub(super) settings: ChannelSettings,
     pub(super) retry: RetryLimits,
     /// RT-72
     pub(super) id: u64,
+    /// Keeps what channels of a runtime share.
+    _domain: Arc<Domain<C>>,
     /// Keeps the source of the configuration.
-    _mesh: Mesh,
+    _mesh: Mesh<C>,
 }
 
-impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Channel<P, C> {
-    /// A channel of `mesh` to `target`. `connector` makes the connections if it is the mesh's first of its type; after
-    /// that the first one does.
+impl<P: Protocol, C: Connect> Channel<P, C> {
+    /// A channel of `mesh` to `target`.
     ///
     /// # Errors
     /// [`ChannelError`] outside of a tokio runtime, or when the source can never serve the target.
-    pub fn new(
-        mesh: &Mesh,
-        target: &Target,
-        settings: ChannelSettings,
-        connector: C,
-    ) -> Result<Self, ChannelError> {
+    pub fn new(mesh: &Mesh<C>, target: &Target, settings: ChannelSettings) -> Result<Self, ChannelError> {
         let retry = RetryLimits {
             attempts: settings.max_attempts,
             replay: settings.replay_limit,
             budget: mesh.retry_budget(),
         };
-        let target = mesh.target(target, connector)?;
-        Ok(Self(Arc::new(Inner { target, settings, retry, id: mesh.draw(), _mesh: mesh.clone() })))
+        let (target, domain) = mesh.target(target)?;
+        let id = mesh.draw();
+        let inner = Inner { target, settings, retry, id, _domain: domain, _mesh: mesh.clone() };
+        Ok(Self(Arc::new(inner), PhantomData))
     }
 
     /// Where its calls go.
@@ -53,13 +53,13 @@ impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Channel<P, C> {
     }
 }
 
-impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Clone for Channel<P, C> {
+impl<P, C: Connect> Clone for Channel<P, C> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self(self.0.clone(), PhantomData)
     }
 }
 
-impl<P: Protocol, C: Connect<RequestBody<P::Body>>> fmt::Debug for Channel<P, C> {
+impl<P, C: Connect> fmt::Debug for Channel<P, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Channel")
             .field("target", &self.0.target)

@@ -1,6 +1,5 @@
 //! The mesh: one per process as a rule, shared by all its channels.
 
-use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -12,7 +11,7 @@ use crate::policy::retry::RetryBudget;
 
 use super::balance::{Pool, PoolSettings};
 use super::circuit_breaker::LoadRegistry;
-use super::connect::{Connect, Http2Settings};
+use super::connect::{Connect, Dial, Http2Connector, Http2Settings};
 use super::rng::Randomness;
 use super::target::{Compiler, Counts, TargetContext, TargetHandle};
 use super::{ChannelError, ConfigSource, FixedSource, LoadStore, Target};
@@ -23,6 +22,8 @@ use super::{ChannelError, ConfigSource, FixedSource, LoadStore, Target};
 /// A cheap handle: clones are the same mesh. It runs nothing itself; tasks begin with the first channel, on the tokio
 /// runtime of that moment, and end with the last one.
 ///
+/// `C` makes its connections: HTTP/2 over TCP, unless the builder is given something else.
+///
 /// ```
 /// use mesh_core::config::MeshConfig;
 /// use mesh_core::runtime::Mesh;
@@ -31,26 +32,26 @@ use super::{ChannelError, ConfigSource, FixedSource, LoadStore, Target};
 /// let mesh = Mesh::fixed(config);
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
-#[derive(Clone)]
-pub struct Mesh(Arc<Inner>);
+pub struct Mesh<C: Connect = Http2Connector>(Arc<Inner<C>>);
 
-struct Inner {
+struct Inner<C: Connect> {
     source: Box<dyn ConfigSource>,
+    connector: Arc<C>,
     pool: PoolSettings,
-    http2: Http2Settings,
     retry_budget: RetryBudget,
     randomness: Arc<Randomness>,
     loads: Arc<LoadRegistry>,
     load_store: Option<Arc<LoadStore>>,
-    /// A [`Domain`] for each pair of request body and connector, and for each runtime: tasks and connections of a
-    /// runtime that has ended are of no use to the next.
-    domains: Mutex<HashMap<(TypeId, runtime::Id), Arc<dyn Any + Send + Sync>>>,
+    /// One for each runtime that has a channel: tasks and connections of a runtime that has ended are of no use to the
+    /// next.
+    domains: Mutex<HashMap<runtime::Id, Weak<Domain<C>>>>,
 }
 
-/// What channels with the same request body and connector share.
-struct Domain<B: 'static, C: Connect<B>> {
-    pool: Arc<Pool<B, C>>,
-    targets: Mutex<HashMap<Target, Weak<TargetHandle<B, C>>>>,
+/// What the channels of a runtime share. They keep it, and the mesh does not, so that nothing of a runtime outlives its
+/// last channel.
+pub(super) struct Domain<C: Connect> {
+    pool: Arc<Pool<C>>,
+    targets: Mutex<HashMap<Target, Weak<TargetHandle<C>>>>,
 }
 
 impl Mesh {
@@ -68,21 +69,18 @@ impl Mesh {
     pub fn builder(source: impl ConfigSource) -> MeshBuilder {
         MeshBuilder {
             source: Box::new(source),
+            connector: Http2Connector::default(),
             pool: PoolSettings::default(),
-            http2: Http2Settings::default(),
             retry_budget: RetryBudget::default(),
             seed: None,
         }
     }
+}
 
+impl<C: Connect> Mesh<C> {
     /// A handle that does not keep the mesh.
-    pub fn downgrade(&self) -> WeakMesh {
+    pub fn downgrade(&self) -> WeakMesh<C> {
         WeakMesh(Arc::downgrade(&self.0))
-    }
-
-    /// How its HTTP/2 connections behave.
-    pub fn http2(&self) -> Http2Settings {
-        self.0.http2
     }
 
     pub(crate) fn retry_budget(&self) -> RetryBudget {
@@ -93,14 +91,18 @@ impl Mesh {
         self.0.randomness.next_u64()
     }
 
-    /// The target's one handle; started if no channel has it yet. `connector` serves if it is the first of its kind.
-    pub(crate) fn target<B: Send + 'static, C: Connect<B>>(
+    /// The target's one handle on this runtime, with what it shares with others; started if no channel has it yet.
+    pub(super) fn target(
         &self,
         target: &Target,
-        connector: C,
-    ) -> Result<Arc<TargetHandle<B, C>>, ChannelError> {
+    ) -> Result<(Arc<TargetHandle<C>>, Arc<Domain<C>>), ChannelError> {
         let runtime = Handle::try_current().map_err(|_| ChannelError::no_runtime())?.id();
-        let domain = self.domain(runtime, connector);
+        let domain = self.domain(runtime);
+        let handle = self.target_in(&domain, target)?;
+        Ok((handle, domain))
+    }
+
+    fn target_in(&self, domain: &Domain<C>, target: &Target) -> Result<Arc<TargetHandle<C>>, ChannelError> {
         let mut targets = lock(&domain.targets);
         let existing = targets.get(target).and_then(Weak::upgrade);
         // a task that is gone has been left behind on a runtime that has ended
@@ -118,20 +120,16 @@ impl Mesh {
         Ok(handle)
     }
 
-    fn domain<B: Send + 'static, C: Connect<B>>(
-        &self,
-        runtime: runtime::Id,
-        connector: C,
-    ) -> Arc<Domain<B, C>> {
+    fn domain(&self, runtime: runtime::Id) -> Arc<Domain<C>> {
         let mut domains = lock(&self.0.domains);
-        let id = (TypeId::of::<Domain<B, C>>(), runtime);
-        let existing = domains.get(&id).cloned().and_then(|domain| domain.downcast().ok());
-        existing.unwrap_or_else(|| {
-            let pool = Pool::new(connector, self.0.pool);
-            let domain = Arc::new(Domain { pool, targets: Mutex::default() });
-            domains.insert(id, domain.clone());
-            domain
-        })
+        if let Some(existing) = domains.get(&runtime).and_then(Weak::upgrade) {
+            return existing;
+        }
+        let pool = Pool::new(self.0.connector.clone(), self.0.pool);
+        let domain = Arc::new(Domain { pool, targets: Mutex::default() });
+        domains.retain(|_, domain| domain.strong_count() > 0);
+        domains.insert(runtime, Arc::downgrade(&domain));
+        domain
     }
 
     fn node_id(&self) -> Name {
@@ -139,24 +137,35 @@ impl Mesh {
     }
 }
 
-impl fmt::Debug for Mesh {
+impl<C: Connect> Clone for Mesh<C> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<C: Connect> fmt::Debug for Mesh<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mesh").field("source", &self.0.source).finish_non_exhaustive()
     }
 }
 
 /// A handle that does not keep its mesh.
-#[derive(Clone)]
-pub struct WeakMesh(Weak<Inner>);
+pub struct WeakMesh<C: Connect = Http2Connector>(Weak<Inner<C>>);
 
-impl WeakMesh {
+impl<C: Connect> WeakMesh<C> {
     /// The mesh, if anybody still has it.
-    pub fn upgrade(&self) -> Option<Mesh> {
+    pub fn upgrade(&self) -> Option<Mesh<C>> {
         self.0.upgrade().map(Mesh)
     }
 }
 
-impl fmt::Debug for WeakMesh {
+impl<C: Connect> Clone for WeakMesh<C> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<C: Connect> fmt::Debug for WeakMesh<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("WeakMesh").field(&self.upgrade()).finish()
     }
@@ -164,51 +173,63 @@ impl fmt::Debug for WeakMesh {
 
 /// The steps to a [`Mesh`] with settings of its own.
 #[derive(Debug)]
-pub struct MeshBuilder {
+pub struct MeshBuilder<C: Connect = Http2Connector> {
     source: Box<dyn ConfigSource>,
+    connector: C,
     pool: PoolSettings,
-    http2: Http2Settings,
     retry_budget: RetryBudget,
     seed: Option<u64>,
 }
 
 impl MeshBuilder {
-    /// How connections are made.
-    #[must_use]
-    pub fn connections(mut self, settings: PoolSettings) -> Self {
-        self.pool = settings;
-        self
-    }
-
     /// How HTTP/2 connections behave; no keepalive by default.
     #[must_use]
-    pub fn http2(mut self, settings: Http2Settings) -> Self {
-        self.http2 = settings;
-        self
+    pub fn http2(self, settings: Http2Settings) -> Self {
+        Self { connector: self.connector.with_settings(settings), ..self }
+    }
+
+    /// What opens the streams of bytes under connections: plain TCP by default. A Unix socket, a pipe in memory, a proxy
+    /// go here.
+    #[must_use]
+    pub fn dialer(self, dial: impl Dial) -> Self {
+        Self { connector: self.connector.with_dialer(dial), ..self }
+    }
+}
+
+impl<C: Connect> MeshBuilder<C> {
+    /// Another way to make connections.
+    #[must_use]
+    pub fn connector<D: Connect>(self, connector: D) -> MeshBuilder<D> {
+        let Self { source, connector: _, pool, retry_budget, seed } = self;
+        MeshBuilder { source, connector, pool, retry_budget, seed }
+    }
+
+    /// When and how often connections are made.
+    #[must_use]
+    pub fn connections(self, settings: PoolSettings) -> Self {
+        Self { pool: settings, ..self }
     }
 
     /// How many of a cluster's calls may be retries: 20 %, and at least 3, by default.
     #[must_use]
-    pub fn retry_budget(mut self, budget: RetryBudget) -> Self {
-        self.retry_budget = budget;
-        self
+    pub fn retry_budget(self, budget: RetryBudget) -> Self {
+        Self { retry_budget: budget, ..self }
     }
 
     /// Seeds every random decision, for runs that can be repeated. Threads draw from generators of their own, so more
     /// than one thread leaves the order open.
     #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed: Some(seed), ..self }
     }
 
     /// The mesh.
-    pub fn build(self) -> Mesh {
+    pub fn build(self) -> Mesh<C> {
         Mesh(Arc::new(Inner {
             load_store: self.source.load_store(),
             source: self.source,
+            connector: Arc::new(self.connector),
             pool: self.pool,
-            http2: self.http2,
             retry_budget: self.retry_budget,
             randomness: Arc::new(Randomness::new(self.seed.unwrap_or_else(rand::random))),
             loads: Arc::default(),

@@ -3,20 +3,20 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use crate::policy::matcher::HeaderView;
 use crate::policy::retry::Pushback;
 
 use super::MeshError;
+use super::connect::SendBody;
 
 /// A protocol on top of HTTP: how responses are judged, and what is written into each attempt's head.
 ///
 /// Made for `mesh-tonic` and `mesh-hyper`; it may grow with them.
 pub trait Protocol: Debug + Send + Sync + 'static {
     /// The body of requests.
-    type Body: http_body::Body<Data = Bytes> + Send + 'static;
+    type Body: SendBody;
 
     /// What configured rules see of a request's headers.
     fn view(headers: &HeaderMap) -> HeaderView<'_>;

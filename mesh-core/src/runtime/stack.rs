@@ -37,14 +37,13 @@ use super::{
 };
 
 /// The response of a call over connections of `C`.
-pub type ChannelResponse<P, C> = Response<
-    ResponseBody<<ConnectionOf<P, C> as Connection<RequestBody<<P as Protocol>::Body>>>::ResponseBody>,
->;
+pub type ChannelResponse<C> =
+    Response<ResponseBody<<<C as Connect>::Connection as Connection>::ResponseBody>>;
 
-type ConnectionOf<P, C> = <C as Connect<RequestBody<<P as Protocol>::Body>>>::Connection;
+type Sending<P, C> = <<C as Connect>::Connection as Connection>::Call<RequestBody<<P as Protocol>::Body>>;
 type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Channel<P, C> {
+impl<P: Protocol, C: Connect> Channel<P, C> {
     /// Sends a request. Its URI is what goes on the wire; the route is chosen by the target's authority.
     pub fn call(&self, request: Request<P::Body>, options: CallOptions) -> ResponseFuture<P, C> {
         let channel = &self.0;
@@ -54,7 +53,7 @@ impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Channel<P, C> {
             timeout: options.timeout.or(settings.timeout),
         };
         match &**channel.target.state() {
-            State::Serving(snapshot) => match channel.route(snapshot, &request, start) {
+            State::Serving(snapshot) => match channel.route::<P>(snapshot, &request, start) {
                 Ok(routed) => ResponseFuture::of(channel.begin(routed, request, start, None)),
                 Err(error) => ResponseFuture::at(Stage::Failed { error: Some(error) }, None),
             },
@@ -78,8 +77,8 @@ struct Start {
     timeout: Option<Duration>,
 }
 
-impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Inner<P, C> {
-    async fn configure(
+impl<C: Connect> Inner<C> {
+    async fn configure<P: Protocol>(
         self: Arc<Self>,
         request: Request<P::Body>,
         start: Start,
@@ -88,28 +87,28 @@ impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Inner<P, C> {
         loop {
             let state = self.target.configured(start.wait_for_ready).await?;
             if let State::Serving(snapshot) = &*state {
-                let routed = self.route(snapshot, &request, start)?;
+                let routed = self.route::<P>(snapshot, &request, start)?;
                 return Ok(self.begin(routed, request, start, Some(began)));
             }
         }
     }
 
     /// RT-23: once per call.
-    fn route(
+    fn route<P: Protocol>(
         &self,
-        snapshot: &Snapshot<RequestBody<P::Body>, C>,
+        snapshot: &Snapshot<C>,
         request: &Request<P::Body>,
         start: Start,
-    ) -> Result<Routed<RequestBody<P::Body>, C>, MeshError> {
+    ) -> Result<Routed<C>, MeshError> {
         let context = self.target.context();
         let head = RequestHead::new(&context.target.authority, request.uri(), P::view(request.headers()));
         let input = RouteInput { timeout: start.timeout, channel_id: self.id };
         context.randomness.with(|rng| snapshot.route(&head, input, context, rng))
     }
 
-    fn begin(
+    fn begin<P: Protocol>(
         &self,
-        routed: Routed<RequestBody<P::Body>, C>,
+        routed: Routed<C>,
         request: Request<P::Body>,
         start: Start,
         began: Option<Instant>,
@@ -128,7 +127,7 @@ fn deadline(timeout: Option<Duration>, began: Option<Instant>) -> Option<Instant
 
 pin_project! {
     /// A call on its way: resolves to the response's head. Dropping it cancels the call.
-    pub struct ResponseFuture<P: Protocol, C: Connect<RequestBody<P::Body>>> {
+    pub struct ResponseFuture<P: Protocol, C: Connect> {
         call: Option<Call<P, C>>,
         deadline: Option<Instant>,
         #[pin]
@@ -140,7 +139,7 @@ pin_project! {
 
 pin_project! {
     #[project = StageProjection]
-    enum Stage<P: Protocol, C: Connect<RequestBody<P::Body>>> {
+    enum Stage<P: Protocol, C: Connect> {
         Configure {
             configured: Waiting<Result<Call<P, C>, MeshError>>,
             context: Arc<TargetContext>,
@@ -151,7 +150,7 @@ pin_project! {
         },
         Send {
             #[pin]
-            response: <ConnectionOf<P, C> as Connection<RequestBody<P::Body>>>::Future,
+            response: Sending<P, C>,
             attempt: Option<Attempt>,
         },
         Failed {
@@ -160,7 +159,7 @@ pin_project! {
     }
 }
 
-impl<P: Protocol, C: Connect<RequestBody<P::Body>>> ResponseFuture<P, C> {
+impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
     fn of(call: Call<P, C>) -> Self {
         let deadline = call.deadline;
         Self { call: Some(call), deadline, stage: Stage::Pick, timer: Timer::default() }
@@ -170,10 +169,7 @@ impl<P: Protocol, C: Connect<RequestBody<P::Body>>> ResponseFuture<P, C> {
         Self { call: None, deadline, stage, timer: Timer::default() }
     }
 
-    fn poll_steps(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<ChannelResponse<P, C>, MeshError>> {
+    fn poll_steps(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<ChannelResponse<C>, MeshError>> {
         let mut this = self.project();
         loop {
             let next = match (this.stage.as_mut().project(), &mut *this.call) {
@@ -238,7 +234,7 @@ impl<P: Protocol, C: Connect<RequestBody<P::Body>>> ResponseFuture<P, C> {
     }
 }
 
-impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Stage<P, C> {
+impl<P: Protocol, C: Connect> Stage<P, C> {
     fn until(over: impl Future<Output = ()> + Send + 'static) -> Self {
         Self::Wait { over: Box::pin(over) }
     }
@@ -267,8 +263,8 @@ impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Stage<P, C> {
     }
 }
 
-impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Future for ResponseFuture<P, C> {
-    type Output = Result<ChannelResponse<P, C>, MeshError>;
+impl<P: Protocol, C: Connect> Future for ResponseFuture<P, C> {
+    type Output = Result<ChannelResponse<C>, MeshError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Poll::Ready(result) = self.as_mut().poll_steps(cx) {
@@ -284,7 +280,7 @@ impl<P: Protocol, C: Connect<RequestBody<P::Body>>> Future for ResponseFuture<P,
     }
 }
 
-impl<P: Protocol, C: Connect<RequestBody<P::Body>>> fmt::Debug for ResponseFuture<P, C> {
+impl<P: Protocol, C: Connect> fmt::Debug for ResponseFuture<P, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage = match &self.stage {
             Stage::Configure { .. } => "waiting for a configuration",

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -11,9 +10,11 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use mesh_core::Mesh;
 use mesh_core::policy::matcher::HeaderView;
-use mesh_core::runtime::connect::{BodyError, Connect, ConnectError, Connection, Established, SendFailure};
+use mesh_core::runtime::connect::{
+    BodyError, Connect, ConnectError, ConnectTarget, Connection, Established, Reserve, SendBody, SendFailure,
+};
 use mesh_core::runtime::{
-    CallOptions, Channel, ChannelSettings, MeshError, Outcome, Protocol, RequestBody, Stamp, Target,
+    CallOptions, Channel, ChannelSettings, ConfigSource, MeshError, Outcome, Protocol, Stamp, Target,
 };
 
 /// HTTP in which every response ends with its head, and 200 is a success.
@@ -44,7 +45,7 @@ impl Protocol for Plain {
 
 /// An empty body.
 #[derive(Debug)]
-struct Nothing<E>(std::marker::PhantomData<fn() -> E>);
+pub(crate) struct Nothing<E>(std::marker::PhantomData<fn() -> E>);
 
 impl<E> Body for Nothing<E> {
     type Data = Bytes;
@@ -61,27 +62,35 @@ impl<E> Body for Nothing<E> {
 
 /// Connects to an endpoint that answers with the status in the call's query, or never.
 #[derive(Debug)]
-struct Here;
+pub(crate) struct Here;
 
 #[derive(Debug, Clone)]
-struct Answering;
+pub(crate) struct Answering;
 
-type CallBody = RequestBody<Nothing<Infallible>>;
-type Answer = Result<Response<Nothing<BodyError>>, SendFailure<CallBody>>;
+type Answer<B> = Result<Response<Nothing<BodyError>>, SendFailure<B>>;
 
-impl Connect<CallBody> for Here {
+impl Connect for Here {
     type Connection = Answering;
 
-    async fn connect(&self, _: SocketAddr) -> Result<Established<Answering>, ConnectError> {
+    async fn connect(&self, _: &ConnectTarget) -> Result<Established<Answering>, ConnectError> {
         Ok(Established { connection: Answering, closed: Box::pin(std::future::pending()) })
     }
 }
 
-impl Connection<CallBody> for Answering {
+impl Connection for Answering {
+    type Place = ();
     type ResponseBody = Nothing<BodyError>;
-    type Future = Pin<Box<dyn Future<Output = Answer> + Send>>;
+    type Call<B: SendBody> = Pin<Box<dyn Future<Output = Answer<B>> + Send>>;
 
-    fn send(&self, request: Request<CallBody>) -> Self::Future {
+    fn reserve(&self) -> Reserve<()> {
+        Reserve::Place(())
+    }
+
+    fn wait_for_place(&self) -> impl Future<Output = Option<()>> + Send + 'static {
+        std::future::ready(Some(()))
+    }
+
+    fn send<B: SendBody>((): (), request: Request<B>) -> Self::Call<B> {
         match request.uri().query().and_then(|status| status.parse().ok()) {
             Some(status) => {
                 let mut response = Response::new(Nothing(std::marker::PhantomData));
@@ -97,13 +106,18 @@ impl Connection<CallBody> for Answering {
     }
 }
 
+/// A mesh of such endpoints.
+pub(crate) fn mesh(source: impl ConfigSource) -> Mesh<Here> {
+    Mesh::builder(source).connector(Here).build()
+}
+
 /// What calls through a mesh.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller(Channel<Plain, Here>);
 
 impl Caller {
-    pub(crate) fn new(mesh: &Mesh, target: &str) -> Self {
-        Self(Channel::new(mesh, &Target::new(target), ChannelSettings::default(), Here).unwrap())
+    pub(crate) fn new(mesh: &Mesh<Here>, target: &str) -> Self {
+        Self(Channel::new(mesh, &Target::new(target), ChannelSettings::default()).unwrap())
     }
 
     /// A call to `/cluster` that ends with this status.

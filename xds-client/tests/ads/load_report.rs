@@ -26,7 +26,7 @@ use xds_client::transport::memory::{self, MemoryLoadStream, MemoryServer};
 use xds_client::{Options, XdsClient, start_with};
 
 use crate::control::{Control, bootstrap, cluster, until_shown};
-use crate::endpoint::Caller;
+use crate::endpoint::{self, Caller, Here};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 const SERVER: &str = "control:15010";
@@ -34,7 +34,7 @@ const SERVER: &str = "control:15010";
 /// A mesh with a configuration by hand, a reporter, and the servers that it reports to.
 struct World {
     configs: FixedSource,
-    mesh: Mesh,
+    mesh: Mesh<Here>,
     server: MemoryServer,
     caller: Caller,
 }
@@ -68,7 +68,7 @@ impl World {
         tokio::spawn(Reporter::new(&bootstrap, &store, Arc::new(transport), &options).run());
         let configs = FixedSource::new();
         configs.set("target", config(clusters));
-        let mesh = Mesh::new(Source(configs.clone(), store));
+        let mesh = endpoint::mesh(Source(configs.clone(), store));
         let caller = Caller::new(&mesh, "target");
         // until endpoints are connected
         sleep(Duration::from_millis(1)).await;
@@ -356,7 +356,7 @@ async fn the_whole_client_reports_what_the_cluster_asks_for() {
     until_shown(&mut watch, "a=1 b=1").await;
     sleep(SECOND).await;
     assert!(streams.is_empty(), "no mesh counts yet");
-    let mesh = Mesh::new(client);
+    let mesh = endpoint::mesh(client);
     let caller = Caller::new(&mesh, "greeter");
     let mut stream = soon(streams.recv()).await.unwrap();
     assert_eq!(stream.server_uri(), SERVER);
@@ -379,7 +379,7 @@ async fn after_a_fallback_reports_go_to_the_server_that_the_cluster_came_from() 
     let (client, server) = start(builder.node_id("n1").build().unwrap());
     let mut streams = serve(&server);
     server.lock().unwrap().refuse_server("first:1", "gone fishing");
-    let mesh = Mesh::new(client);
+    let mesh = endpoint::mesh(client);
     let caller = Caller::new(&mesh, "greeter");
     let mut second = soon(streams.recv()).await.unwrap();
     assert_eq!(second.server_uri(), "second:2");

@@ -7,7 +7,6 @@ use envoy_types::pb::envoy::service::load_stats::v3::load_reporting_service_serv
     LoadReportingService, LoadReportingServiceServer,
 };
 use envoy_types::pb::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
-use mesh_core::Mesh;
 use mesh_core::runtime::{FixedSource, LoadStore};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -20,7 +19,7 @@ use xds_client::load_report::Reporter;
 use xds_client::transport::GrpcTransport;
 
 use crate::control::bootstrap;
-use crate::endpoint::Caller;
+use crate::endpoint::{self, Caller};
 use crate::load_report::{SECOND, Source, config, every, rows, soon};
 
 /// Asks for a report soon and then for one a day, and hands on what it is told: `None` at the end of a stream.
@@ -64,7 +63,7 @@ async fn the_last_report_reaches_a_real_server() {
     let transport = Arc::new(GrpcTransport::new(&options));
     let reporter = tokio::spawn(Reporter::new(&bootstrap(&uri), &store, transport, &options).run());
     let configs = FixedSource::any(config(&[("a", &uri)]));
-    let mesh = Mesh::new(Source(configs, store));
+    let mesh = endpoint::mesh(Source(configs, store));
     let caller = Caller::new(&mesh, "target");
     let first = soon(hears.recv()).await.flatten().unwrap();
     let features = first.node.unwrap().client_features;

@@ -82,9 +82,9 @@ impl Subject {
         let settings = Arc::new(ClusterSettings { lb_policy: policy, ..ClusterSettings::new("cluster") });
         let (states, watched) = watch::channel(ConfigState::default());
         let connector = Nowhere::default();
-        let mesh = Mesh::new(Source(watched));
+        let mesh = Mesh::builder(Source(watched)).connector(connector.clone()).build();
         let target = Target::new("cluster");
-        let channel = Channel::new(&mesh, &target, ChannelSettings::default(), connector.clone())?;
+        let channel = Channel::new(&mesh, &target, ChannelSettings::default())?;
         let members = (0..count).map(|member| (name_of(member), Endpoint::new(address(member as u32))));
         let endpoints = Endpoints::named(members);
         let number = 1_000_000;

@@ -30,10 +30,10 @@ impl Client {
         let server = ServerConfig::new("bench", ChannelCredentials::Insecure).with_features(features);
         let bootstrap = Bootstrap::builder().server(server).node_id("bench").build()?;
         let (transport, mut server) = memory::pair();
-        let mesh = Mesh::new(start_with(bootstrap, transport, Options::default())?);
         let connector = Nowhere::default();
-        let channel =
-            Channel::new(&mesh, &Target::new("bench"), ChannelSettings::default(), connector.clone())?;
+        let source = start_with(bootstrap, transport, Options::default())?;
+        let mesh = Mesh::builder(source).connector(connector.clone()).build();
+        let channel = Channel::new(&mesh, &Target::new("bench"), ChannelSettings::default())?;
         let mut stream = server.accept().await.context("no stream")?;
         while connector.connected() < count as usize {
             tokio::select! {

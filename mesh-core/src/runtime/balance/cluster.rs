@@ -20,7 +20,7 @@ pub type MakeBalancer = fn(&ClusterSettings) -> Box<dyn Balancer>;
 
 /// One cluster's balancer task with its published state. Dropping the last handle ends the task and lets go of its
 /// endpoints; calls that run finish on their connections.
-pub struct ClusterHandle<B: 'static, C: Connect<B>> {
+pub struct ClusterHandle<C: Connect> {
     shared: Arc<Shared<C::Connection>>,
 }
 
@@ -32,12 +32,12 @@ pub(super) struct Shared<T> {
     pub(super) mailbox: Arc<Mailbox<T>>,
 }
 
-impl<B: 'static, C: Connect<B>> ClusterHandle<B, C> {
+impl<C: Connect> ClusterHandle<C> {
     /// Starts a cluster. The first publication is there when this returns; the rest happens on a task of the pool's
     /// runtime.
     ///
     /// `seed` feeds the cluster's random decisions.
-    pub fn start(cluster: &Cluster, pool: &Arc<Pool<B, C>>, seed: u64) -> Arc<Self> {
+    pub fn start(cluster: &Cluster, pool: &Arc<Pool<C>>, seed: u64) -> Arc<Self> {
         let make_balancer =
             |settings: &ClusterSettings| lb::balancer(&settings.lb_policy, settings.locality_policy);
         Self::start_with(make_balancer, cluster, pool, seed)
@@ -47,7 +47,7 @@ impl<B: 'static, C: Connect<B>> ClusterHandle<B, C> {
     pub fn start_with(
         make_balancer: MakeBalancer,
         cluster: &Cluster,
-        pool: &Arc<Pool<B, C>>,
+        pool: &Arc<Pool<C>>,
         seed: u64,
     ) -> Arc<Self> {
         let shared = Arc::new(Shared {
@@ -73,7 +73,7 @@ impl<B: 'static, C: Connect<B>> ClusterHandle<B, C> {
     }
 
     /// Completes when something newer than the publication of version `seen` is there, or when the cluster is gone.
-    pub fn changed(&self, seen: u64) -> impl Future<Output = ()> + Send + use<B, C> {
+    pub fn changed(&self, seen: u64) -> impl Future<Output = ()> + Send + use<C> {
         let mut versions = self.shared.version.subscribe();
         async move {
             // An error means that the cluster is gone: whoever waits is to look again.
@@ -94,13 +94,13 @@ impl<B: 'static, C: Connect<B>> ClusterHandle<B, C> {
     }
 }
 
-impl<B: 'static, C: Connect<B>> Drop for ClusterHandle<B, C> {
+impl<C: Connect> Drop for ClusterHandle<C> {
     fn drop(&mut self) {
         self.shared.mailbox.close();
     }
 }
 
-impl<B: 'static, C: Connect<B>> fmt::Debug for ClusterHandle<B, C> {
+impl<C: Connect> fmt::Debug for ClusterHandle<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClusterHandle").field("published", &self.published()).finish_non_exhaustive()
     }

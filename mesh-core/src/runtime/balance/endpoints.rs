@@ -18,8 +18,8 @@ use super::translation::Translation;
 /// A cluster's endpoints by id. An endpoint keeps its id as long as it stays, whatever moves around it.
 ///
 /// An update costs as much as differs from the last one: endpoints that are the same are not looked at.
-pub(super) struct Endpoints<B: 'static, C: Connect<B>> {
-    entries: Vec<Option<Entry<B, C>>>,
+pub(super) struct Endpoints<C: Connect> {
+    entries: Vec<Option<Entry<C>>>,
     /// By [`EndpointAddresses::identity`]: another order is the same endpoint (LB-29).
     ids: HashMap<EndpointAddresses, EndpointId>,
     /// Lowest first, so that the ids stay dense.
@@ -32,20 +32,20 @@ pub(super) struct Endpoints<B: 'static, C: Connect<B>> {
     /// Which have left since the last sweep; some may be back.
     left: Vec<EndpointId>,
     /// What endpoints held that left and came back before they were swept away.
-    returned: Vec<(EndpointId, Subscription<B, C>)>,
+    returned: Vec<(EndpointId, Subscription<C>)>,
 }
 
-pub(super) struct Entry<B: 'static, C: Connect<B>> {
+pub(super) struct Entry<C: Connect> {
     pub(super) slot: Arc<Slot<C::Connection>>,
     /// There once a connection has been wanted; it remembers the backoff.
-    pub(super) subchannel: Option<Arc<Subchannel<B, C>>>,
+    pub(super) subchannel: Option<Arc<Subchannel<C>>>,
     /// There while a connection is wanted.
-    pub(super) subscription: Option<Subscription<B, C>>,
+    pub(super) subscription: Option<Subscription<C>>,
     /// How often the last update has it. If not at all, it goes with the next sweep.
     uses: usize,
 }
 
-impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
+impl<C: Connect> Endpoints<C> {
     /// Takes over a new set. Endpoints that are no longer in it stay until [`sweep`](Self::sweep), so that they can
     /// be dropped after nobody picks them any more.
     pub(super) fn update(&mut self, set: &EndpointSet) -> Vec<Vec<LbLocality>> {
@@ -172,7 +172,7 @@ impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
     }
 
     /// What endpoints held that left and came back since the last time; to be dropped after the next publication.
-    pub(super) fn take_returned(&mut self) -> Vec<(EndpointId, Subscription<B, C>)> {
+    pub(super) fn take_returned(&mut self) -> Vec<(EndpointId, Subscription<C>)> {
         std::mem::take(&mut self.returned)
     }
 
@@ -192,24 +192,24 @@ impl<B: 'static, C: Connect<B>> Endpoints<B, C> {
         self.slots.clone()
     }
 
-    pub(super) fn get_mut(&mut self, id: EndpointId) -> Option<&mut Entry<B, C>> {
+    pub(super) fn get_mut(&mut self, id: EndpointId) -> Option<&mut Entry<C>> {
         self.entries.get_mut(id.0 as usize)?.as_mut()
     }
 
     /// All endpoints.
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (EndpointId, &mut Entry<B, C>)> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (EndpointId, &mut Entry<C>)> {
         (0..).map(EndpointId).zip(&mut self.entries).filter_map(|(id, entry)| Some((id, entry.as_mut()?)))
     }
 }
 
-impl<B: 'static, C: Connect<B>> Drop for Entry<B, C> {
+impl<C: Connect> Drop for Entry<C> {
     fn drop(&mut self) {
         // Publications that are still in someone's hands hold on to the slot, but must not hold on to the connection.
         self.slot.line.connection.store(None);
     }
 }
 
-impl<B: 'static, C: Connect<B>> Default for Endpoints<B, C> {
+impl<C: Connect> Default for Endpoints<C> {
     fn default() -> Self {
         Self {
             entries: Vec::new(),
@@ -224,7 +224,7 @@ impl<B: 'static, C: Connect<B>> Default for Endpoints<B, C> {
     }
 }
 
-impl<B: 'static, C: Connect<B>> fmt::Debug for Endpoints<B, C> {
+impl<C: Connect> fmt::Debug for Endpoints<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoints").field("count", &self.ids.len()).finish_non_exhaustive()
     }

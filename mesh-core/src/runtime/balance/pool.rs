@@ -14,33 +14,32 @@ use crate::runtime::connect::Connect;
 use super::PoolSettings;
 use super::subchannel::Subchannel;
 
-/// Subchannels by endpoint addresses, shared by all clusters and channels of a mesh that use the same request
-/// body and connector.
+/// Subchannels by endpoint, shared by all clusters and channels of a mesh on one runtime.
 ///
 /// The pool keeps nothing alive: a subchannel lives as long as a cluster has its endpoint, and is connected as long
 /// as one of them wants it to be.
-pub struct Pool<B: 'static, C: Connect<B>> {
-    pub(super) connector: C,
+pub struct Pool<C: Connect> {
+    pub(super) connector: Arc<C>,
     pub(super) settings: PoolSettings,
     pub(super) subchannel_settings: Arc<Settings>,
     /// One per attempt that may run at the same time; first come, first served.
     pub(super) permits: Arc<Semaphore>,
     /// Where connections and cluster tasks live.
     pub(super) runtime: Handle,
-    subchannels: Mutex<Subchannels<B, C>>,
+    subchannels: Mutex<Subchannels<C>>,
 }
 
 /// By [`EndpointAddresses::identity`].
-type Subchannels<B, C> = HashMap<EndpointAddresses, Weak<Subchannel<B, C>>>;
+type Subchannels<C> = HashMap<EndpointAddresses, Weak<Subchannel<C>>>;
 
-impl<B: 'static, C: Connect<B>> Pool<B, C> {
+impl<C: Connect> Pool<C> {
     /// An empty pool. Its tasks run on the current tokio runtime.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn new(connector: C, settings: PoolSettings) -> Arc<Self> {
+    pub fn new(connector: impl Into<Arc<C>>, settings: PoolSettings) -> Arc<Self> {
         Arc::new(Self {
-            connector,
+            connector: connector.into(),
             settings,
             subchannel_settings: Arc::new(settings.subchannel),
             permits: Arc::new(Semaphore::new(settings.max_connecting.0.clamp(1, Semaphore::MAX_PERMITS))),
@@ -55,7 +54,7 @@ impl<B: 'static, C: Connect<B>> Pool<B, C> {
     }
 
     /// The subchannel of this endpoint.
-    pub(super) fn subchannel(self: &Arc<Self>, addresses: &EndpointAddresses) -> Arc<Subchannel<B, C>> {
+    pub(super) fn subchannel(self: &Arc<Self>, addresses: &EndpointAddresses) -> Arc<Subchannel<C>> {
         let identity = addresses.identity();
         let mut subchannels = self.lock();
         if let Some(existing) = subchannels.get(&identity).and_then(Weak::upgrade) {
@@ -74,13 +73,13 @@ impl<B: 'static, C: Connect<B>> Pool<B, C> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Subchannels<B, C>> {
+    fn lock(&self) -> MutexGuard<'_, Subchannels<C>> {
         // Nothing that holds the lock can panic half way.
         self.subchannels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<B: 'static, C: Connect<B>> fmt::Debug for Pool<B, C> {
+impl<C: Connect> fmt::Debug for Pool<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
             .field("connector", &self.connector)

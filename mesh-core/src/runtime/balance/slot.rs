@@ -7,6 +7,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::config::{EndpointAddresses, LocalityId, Name};
 use crate::policy::lb::EndpointLoad;
+use crate::runtime::connect::{Connection, Reserve};
 
 /// One endpoint of a cluster, as the request path sees it.
 #[derive(Debug)]
@@ -20,6 +21,13 @@ pub struct Slot<T> {
     /// Name for `auto_host_rewrite` (gRFC A81); empty if unknown.
     pub hostname: Name,
     pub(super) line: Arc<Line<T>>,
+}
+
+impl<T: Connection> Slot<T> {
+    /// Room for a call on the endpoint's connection; `None`: there is no connection.
+    pub fn reserve(&self) -> Option<Reserve<T::Place>> {
+        Some(self.line.connection.load().as_deref()?.reserve())
+    }
 }
 
 impl<T: Clone> Slot<T> {

@@ -14,14 +14,14 @@ use tokio::task::AbortHandle;
 use crate::config::EndpointAddresses;
 use crate::policy::lb::Connectivity;
 use crate::policy::subchannel::Subchannel as Machine;
-use crate::runtime::connect::{Connect, ConnectError, Established};
+use crate::runtime::connect::{Connect, ConnectError, ConnectTarget, Established};
 
 use super::mailbox::{Event, Mailbox, Status, Ticket};
 use super::{Pool, clock};
 
 /// One endpoint's connection. It has a task only while there is something to do: connecting, connected, backing off.
-pub(super) struct Subchannel<B: 'static, C: Connect<B>> {
-    pool: Arc<Pool<B, C>>,
+pub(super) struct Subchannel<C: Connect> {
+    pool: Arc<Pool<C>>,
     identity: EndpointAddresses,
     state: Mutex<State<C::Connection>>,
 }
@@ -43,18 +43,14 @@ struct Watcher<T> {
 
 /// A cluster's wish for a connection. Dropping it ends the wish; the last one takes the connection along, and calls
 /// that run finish on it.
-pub(super) struct Subscription<B: 'static, C: Connect<B>> {
-    subchannel: Arc<Subchannel<B, C>>,
+pub(super) struct Subscription<C: Connect> {
+    subchannel: Arc<Subchannel<C>>,
     mailbox: Arc<Mailbox<C::Connection>>,
     ticket: Ticket,
 }
 
-impl<B: 'static, C: Connect<B>> Subchannel<B, C> {
-    pub(super) fn new(
-        pool: Arc<Pool<B, C>>,
-        identity: EndpointAddresses,
-        addresses: EndpointAddresses,
-    ) -> Self {
+impl<C: Connect> Subchannel<C> {
+    pub(super) fn new(pool: Arc<Pool<C>>, identity: EndpointAddresses, addresses: EndpointAddresses) -> Self {
         let machine = Machine::new(addresses, pool.subchannel_settings.clone());
         let state = State { machine, watchers: Vec::new(), connection: None, epoch: 0, task: None };
         Self { pool, identity, state: Mutex::new(state) }
@@ -71,7 +67,7 @@ impl<B: 'static, C: Connect<B>> Subchannel<B, C> {
         self: &Arc<Self>,
         mailbox: &Arc<Mailbox<C::Connection>>,
         ticket: Ticket,
-    ) -> Subscription<B, C> {
+    ) -> Subscription<C> {
         let mut state = self.lock();
         if state.task.is_none() {
             state.machine.connect(clock::now());
@@ -162,7 +158,8 @@ impl<B: 'static, C: Connect<B>> Subchannel<B, C> {
         permit: OwnedSemaphorePermit,
     ) -> Result<Established<C::Connection>, ConnectError> {
         tracing::trace!(%address, "connecting");
-        let mut attempt = pin!(self.pool.connector.connect(address));
+        let target = ConnectTarget::new(address);
+        let mut attempt = pin!(self.pool.connector.connect(&target));
         tokio::select! {
             biased;
             outcome = &mut attempt => return outcome,
@@ -184,7 +181,7 @@ impl<B: 'static, C: Connect<B>> Subchannel<B, C> {
 }
 
 /// The task of one connection, from the first attempt to its end.
-async fn drive<B: 'static, C: Connect<B>>(subchannel: Arc<Subchannel<B, C>>, epoch: u64) {
+async fn drive<C: Connect>(subchannel: Arc<Subchannel<C>>, epoch: u64) {
     let Some(established) = subchannel.establish(epoch).await else { return };
     let Established { connection, closed } = established;
     let ready = subchannel.advance(epoch, |state, now| {
@@ -229,25 +226,25 @@ impl<T> Watcher<T> {
     }
 }
 
-impl<B: 'static, C: Connect<B>> Drop for Subchannel<B, C> {
+impl<C: Connect> Drop for Subchannel<C> {
     fn drop(&mut self) {
         self.pool.forget(&self.identity);
     }
 }
 
-impl<B: 'static, C: Connect<B>> Subscription<B, C> {
+impl<C: Connect> Subscription<C> {
     pub(super) fn ticket(&self) -> Ticket {
         self.ticket
     }
 }
 
-impl<B: 'static, C: Connect<B>> Drop for Subscription<B, C> {
+impl<C: Connect> Drop for Subscription<C> {
     fn drop(&mut self) {
         self.subchannel.unsubscribe(&self.mailbox, self.ticket);
     }
 }
 
-impl<B: 'static, C: Connect<B>> fmt::Debug for Subchannel<B, C> {
+impl<C: Connect> fmt::Debug for Subchannel<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subchannel").field("machine", &self.lock().machine).finish_non_exhaustive()
     }

@@ -19,28 +19,28 @@ use super::subchannel::Subscription;
 use super::{Pool, clock};
 
 /// One cluster's task.
-pub(super) struct Task<B: 'static, C: Connect<B>> {
-    pool: Arc<Pool<B, C>>,
+pub(super) struct Task<C: Connect> {
+    pool: Arc<Pool<C>>,
     shared: Arc<Shared<C::Connection>>,
     cluster: Cluster,
     make_balancer: MakeBalancer,
     balancer: Box<dyn Balancer>,
-    endpoints: Endpoints<B, C>,
+    endpoints: Endpoints<C>,
     dns: Option<LogicalDns>,
     /// The last number given to a subscription or a lookup.
     number: u64,
     rng: StdRng,
     next: Publication<C::Connection>,
     /// Let go of once nobody picks them any more.
-    retired: Vec<(EndpointId, Subscription<B, C>)>,
+    retired: Vec<(EndpointId, Subscription<C>)>,
 }
 
-impl<B: 'static, C: Connect<B>> Task<B, C> {
+impl<C: Connect> Task<C> {
     /// A task that has taken in its cluster but not yet published it.
     pub(super) fn new(
         make_balancer: MakeBalancer,
         cluster: &Cluster,
-        pool: Arc<Pool<B, C>>,
+        pool: Arc<Pool<C>>,
         shared: Arc<Shared<C::Connection>>,
         seed: u64,
     ) -> Self {

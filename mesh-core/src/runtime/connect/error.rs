@@ -54,28 +54,35 @@ impl fmt::Display for Lower<'_> {
 pub struct SendFailure<B> {
     /// Why.
     pub error: SendError,
-    /// The request, if it can be sent again on another connection: with [`SendErrorKind::NotSent`] always, with
-    /// [`SendErrorKind::Refused`] while little of its body has been read.
-    pub request: Option<Box<http::Request<B>>>,
-    /// What has been read of the request's body: it belongs in front of the rest.
+    /// The request's body, if it can be sent again on another connection: with [`SendErrorKind::NotSent`] always, with
+    /// [`SendErrorKind::Refused`] while little of it has been read.
+    pub body: Option<Box<UnreadBody<B>>>,
+}
+
+/// The body of a request that can be sent again.
+#[derive(Debug)]
+pub struct UnreadBody<B> {
+    /// What has been read of the body: it belongs in front of the rest.
     pub read: Bytes,
+    /// The rest.
+    pub rest: B,
 }
 
 impl<B> SendFailure<B> {
     /// The request is gone.
     pub fn new(kind: SendErrorKind, source: impl Into<BoxError>) -> Self {
-        Self { error: SendError::new(kind, source), request: None, read: Bytes::new() }
+        Self { error: SendError::new(kind, source), body: None }
     }
 
-    /// The request can be sent again, with what has been `read` of its body in front of the rest.
+    /// The request can be sent again with this body.
     #[must_use]
-    pub fn with_request(self, request: http::Request<B>, read: Bytes) -> Self {
-        Self { request: Some(Box::new(request)), read, ..self }
+    pub fn with_body(self, rest: B, read: Bytes) -> Self {
+        Self { body: Some(Box::new(UnreadBody { read, rest })), ..self }
     }
 
     /// The request never left this process.
-    pub fn not_sent(request: http::Request<B>, source: impl Into<BoxError>) -> Self {
-        Self::new(SendErrorKind::NotSent, source).with_request(request, Bytes::new())
+    pub fn not_sent(body: B, source: impl Into<BoxError>) -> Self {
+        Self::new(SendErrorKind::NotSent, source).with_body(body, Bytes::new())
     }
 }
 

@@ -4,37 +4,56 @@
 //! [`policy::subchannel`](crate::policy::subchannel) and driven by [`balance`](super::balance). A [`Connection`]
 //! takes calls from any thread without a queue or a task in between.
 //!
-//! Everything is generic over the request body `B` that travels on connections, so that a body is never boxed on
-//! its way, and over the connector, so that tests and benches plug in their own.
+//! Neither knows the type of a request's body: one set of connections serves every protocol, and no body is boxed on
+//! its way.
 
 mod dial;
 mod error;
 mod http2;
+mod target;
 
+use std::error::Error;
 use std::fmt::Debug;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 
 use bytes::Bytes;
 
-pub use dial::{Dial, Tcp};
-pub use error::{BodyError, ConnectError, DisconnectReason, SendError, SendErrorKind, SendFailure};
+pub use dial::{BoxedIo, Dial, Io, Tcp};
+pub use error::{
+    BodyError, ConnectError, DisconnectReason, SendError, SendErrorKind, SendFailure, UnreadBody,
+};
 pub use http2::{
-    Http2Body, Http2Call, Http2Connection, Http2Connector, Http2RequestBody, Http2Settings, Keepalive,
+    Http2Body, Http2Call, Http2Connection, Http2Connector, Http2Place, Http2Settings, Keepalive,
     KeepaliveInterval, KeepaliveScope,
 };
+pub use target::{ConnectTarget, Security};
+
+/// A request body that connections can send.
+///
+/// Implemented for every body of `Bytes` whose error can be told.
+pub trait SendBody:
+    http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static
+{
+}
+
+impl<B> SendBody for B
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+}
 
 /// Makes connections. Open for users and tests.
-pub trait Connect<B>: Debug + Send + Sync + 'static {
+pub trait Connect: Debug + Send + Sync + 'static {
     /// What it makes.
-    type Connection: Connection<B>;
+    type Connection: Connection;
 
-    /// One attempt to one address. Whoever calls it sees to the order of addresses, backoff, limits and timeouts;
+    /// One attempt to one address. The caller chooses the order of addresses and keeps backoff, limits and timeouts;
     /// dropping the future gives the attempt up.
     fn connect(
         &self,
-        address: SocketAddr,
+        target: &ConnectTarget,
     ) -> impl Future<Output = Result<Established<Self::Connection>, ConnectError>> + Send;
 }
 
@@ -55,16 +74,39 @@ impl<T: Debug> Debug for Established<T> {
 
 /// A connection that takes calls: cheap to clone, shared by all threads. It is closed when the last clone is dropped
 /// and the last call has ended.
-pub trait Connection<B>: Clone + Debug + Send + Sync + 'static {
+pub trait Connection: Clone + Debug + Send + Sync + 'static {
+    /// Room for one call, taken before the call is sent; dropping it gives the room back.
+    type Place: Debug + Send + 'static;
+
     /// The body of a response. Dropping it before its end cancels the call.
-    type ResponseBody: http_body::Body<Data = Bytes, Error = BodyError> + Send + 'static;
+    type ResponseBody: http_body::Body<Data = Bytes, Error = BodyError> + Send + Unpin + 'static;
 
     /// Resolves to the response head. Dropping it cancels the call.
-    type Future: Future<Output = Result<http::Response<Self::ResponseBody>, SendFailure<B>>> + Send + 'static;
+    type Call<B: SendBody>: Future<Output = Result<http::Response<Self::ResponseBody>, SendFailure<B>>>
+        + Send
+        + Unpin
+        + 'static;
 
-    /// Sends a call.
-    fn send(&self, request: http::Request<B>) -> Self::Future;
+    /// Takes room for one call, if there is some now.
+    fn reserve(&self) -> Reserve<Self::Place>;
+
+    /// Waits for room, first come, first served. `None`: the connection has closed or drains.
+    fn wait_for_place(&self) -> impl Future<Output = Option<Self::Place>> + Send + 'static;
+
+    /// Sends a call. The request's extensions do not travel.
+    fn send<B: SendBody>(place: Self::Place, request: http::Request<B>) -> Self::Call<B>;
 
     /// `false`: closed or draining; pick again.
     fn is_open(&self) -> bool;
+}
+
+/// Whether a connection has room for a call.
+#[derive(Debug)]
+pub enum Reserve<P> {
+    /// It has, and this is it.
+    Place(P),
+    /// As many calls as the endpoint takes at once are running.
+    Full,
+    /// The connection takes no more calls.
+    Closed,
 }

@@ -9,7 +9,7 @@ use crate::policy::lb::{EndpointLoad, Pick, PickContext};
 use crate::runtime::attempt::InFlightAt;
 use crate::runtime::balance::Slot;
 use crate::runtime::circuit_breaker::{Admission, ClusterLoad};
-use crate::runtime::connect::{Connect, Connection};
+use crate::runtime::connect::{Connect, Connection, Reserve};
 use crate::runtime::load_report::Unsent;
 use crate::runtime::{MeshError, MeshErrorKind};
 
@@ -17,16 +17,16 @@ use super::TargetContext;
 use super::leaf::{Chosen, Leaf, Leaves, Version};
 
 /// A cluster of a snapshot.
-pub(crate) struct Cluster<B: 'static, C: Connect<B>> {
+pub(crate) struct Cluster<C: Connect> {
     name: Name,
-    leaves: Result<Leaves<B, C>, ResourceError>,
+    leaves: Result<Leaves<C>, ResourceError>,
     pub(crate) context: Arc<TargetContext>,
 }
 
 /// Where a call stands after a pick.
-pub(crate) enum Picked<T> {
+pub(crate) enum Picked<P> {
     /// It may be sent here.
-    Endpoint(Admitted<T>),
+    Endpoint(Admitted<P>),
     /// There is nothing yet: wait until the cluster has changed from this version.
     Wait(Version),
     /// There is nothing to be had.
@@ -34,8 +34,8 @@ pub(crate) enum Picked<T> {
 }
 
 /// A connection, with the places that the call occupies from now on.
-pub(crate) struct Admitted<T> {
-    pub(crate) connection: T,
+pub(crate) struct Admitted<P> {
+    pub(crate) place: P,
     pub(crate) admission: Admission,
     pub(crate) endpoint: InFlightAt,
     /// Where load is reported.
@@ -59,10 +59,10 @@ impl From<MeshError> for Refusal {
 /// How often a pick is repeated that names an endpoint to be avoided or one without a connection.
 const REPICKS: usize = 2;
 
-impl<B: 'static, C: Connect<B>> Cluster<B, C> {
+impl<C: Connect> Cluster<C> {
     pub(super) fn new(
         name: Name,
-        leaves: Result<Leaves<B, C>, ResourceError>,
+        leaves: Result<Leaves<C>, ResourceError>,
         context: Arc<TargetContext>,
     ) -> Self {
         Self { name, leaves, context }
@@ -75,7 +75,7 @@ impl<B: 'static, C: Connect<B>> Cluster<B, C> {
         context: &PickContext<'_>,
         avoid: Option<&Arc<EndpointLoad>>,
         rng: &mut dyn Rng,
-    ) -> Picked<C::Connection> {
+    ) -> Picked<<C::Connection as Connection>::Place> {
         let leaves = match &self.leaves {
             Ok(leaves) => leaves,
             // RT-26
@@ -111,18 +111,18 @@ impl<B: 'static, C: Connect<B>> Cluster<B, C> {
             if round < REPICKS && avoid.is_some_and(|avoid| Arc::ptr_eq(avoid, &slot.load)) {
                 continue;
             }
-            if let Some(connection) = slot.connection().filter(Connection::is_open) {
-                return self.admit(leaf, connection, slot);
+            if let Some(Reserve::Place(place)) = slot.reserve() {
+                return self.admit(leaf, place, slot);
             }
         }
         Picked::Wait(version)
     }
 
     /// LB-22: the circuit breaker comes after the drops.
-    fn admit<T>(&self, leaf: &Leaf<B, C>, connection: T, slot: &Slot<T>) -> Picked<T> {
+    fn admit<P>(&self, leaf: &Leaf<C>, place: P, slot: &Slot<C::Connection>) -> Picked<P> {
         match Admission::request(&leaf.load, leaf.max_requests) {
             Some(admission) => Picked::Endpoint(Admitted {
-                connection,
+                place,
                 admission,
                 endpoint: InFlightAt::new(&slot.load, slot.addresses.first()),
                 unsent: leaf.reporting.as_ref().map(|reporting| reporting.attempt(&slot.locality)),

@@ -17,13 +17,13 @@ use super::routes::Routes;
 use super::{Cluster, Snapshot, TargetContext};
 
 /// Compiles a target's successive configurations; what did not change is kept.
-pub(crate) struct Compiler<B: 'static, C: Connect<B>> {
-    pool: Arc<Pool<B, C>>,
+pub(crate) struct Compiler<C: Connect> {
+    pool: Arc<Pool<C>>,
     counts: Counts,
     randomness: Arc<Randomness>,
     current: Option<Arc<MeshConfig>>,
     routes: Option<Arc<Routes>>,
-    leaves: HashMap<Name, Live<B, C>>,
+    leaves: HashMap<Name, Live<C>>,
 }
 
 /// What a mesh counts of its clusters.
@@ -35,13 +35,13 @@ pub(crate) struct Counts {
 }
 
 /// A cluster that has endpoints of its own, and what it was made from.
-struct Live<B: 'static, C: Connect<B>> {
+struct Live<C: Connect> {
     cluster: config::Cluster,
-    leaf: Arc<Leaf<B, C>>,
+    leaf: Arc<Leaf<C>>,
 }
 
-impl<B: Send + 'static, C: Connect<B>> Compiler<B, C> {
-    pub(crate) fn new(pool: Arc<Pool<B, C>>, counts: Counts, randomness: Arc<Randomness>) -> Self {
+impl<C: Connect> Compiler<C> {
+    pub(crate) fn new(pool: Arc<Pool<C>>, counts: Counts, randomness: Arc<Randomness>) -> Self {
         Self { pool, counts, randomness, current: None, routes: None, leaves: HashMap::new() }
     }
 
@@ -50,7 +50,7 @@ impl<B: Send + 'static, C: Connect<B>> Compiler<B, C> {
         &mut self,
         config: &Arc<MeshConfig>,
         context: &Arc<TargetContext>,
-    ) -> Option<Snapshot<B, C>> {
+    ) -> Option<Snapshot<C>> {
         if self.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, config)) {
             return None;
         }
@@ -131,12 +131,12 @@ impl<B: Send + 'static, C: Connect<B>> Compiler<B, C> {
         current.clusters().len() == config.clusters().len() && config.clusters().iter().all(is_same)
     }
 
-    fn start(&self, cluster: &config::Cluster) -> Live<B, C> {
+    fn start(&self, cluster: &config::Cluster) -> Live<C> {
         let handle = ClusterHandle::start(cluster, &self.pool, self.randomness.next_u64());
         self.live(cluster, handle, Arc::default())
     }
 
-    fn update(&self, live: Live<B, C>, cluster: &config::Cluster) -> Live<B, C> {
+    fn update(&self, live: Live<C>, cluster: &config::Cluster) -> Live<C> {
         if live.cluster.is_same(cluster) {
             return live;
         }
@@ -150,9 +150,9 @@ impl<B: Send + 'static, C: Connect<B>> Compiler<B, C> {
     fn live(
         &self,
         cluster: &config::Cluster,
-        handle: Arc<ClusterHandle<B, C>>,
+        handle: Arc<ClusterHandle<C>>,
         gone: Arc<OnceLock<ResourceError>>,
-    ) -> Live<B, C> {
+    ) -> Live<C> {
         let settings = cluster.settings.clone();
         let load = self.counts.loads.load(&settings);
         let reporting =
@@ -162,7 +162,7 @@ impl<B: Send + 'static, C: Connect<B>> Compiler<B, C> {
     }
 
     /// What calls to a cluster see.
-    fn cluster(&self, name: &Name, config: &MeshConfig, context: &Arc<TargetContext>) -> Arc<Cluster<B, C>> {
+    fn cluster(&self, name: &Name, config: &MeshConfig, context: &Arc<TargetContext>) -> Arc<Cluster<C>> {
         let leaves = match config.clusters().get(name) {
             Some(Ok(cluster)) => match &cluster.discovery {
                 Discovery::Aggregate(children) => self.leaves_of(children, config),
@@ -177,7 +177,7 @@ impl<B: Send + 'static, C: Connect<B>> Compiler<B, C> {
     }
 
     /// RT-32: children that are not there are skipped, and an aggregate of nothing is an error.
-    fn leaves_of(&self, names: &[Name], config: &MeshConfig) -> Result<Leaves<B, C>, ResourceError> {
+    fn leaves_of(&self, names: &[Name], config: &MeshConfig) -> Result<Leaves<C>, ResourceError> {
         let mut leaves = names.iter().filter_map(|name| self.leaves.get(name)).map(|live| live.leaf.clone());
         if let Some(first) = leaves.next() {
             return Ok(Leaves::new(first, leaves));

@@ -14,32 +14,32 @@ use super::task::Follower;
 use super::{Compiler, Snapshot, TargetContext};
 
 /// A target with its task. Dropping the last handle ends task and watch, and lets go of the clusters.
-pub(crate) struct TargetHandle<B: 'static, C: Connect<B>> {
-    shared: Arc<Shared<B, C>>,
+pub(crate) struct TargetHandle<C: Connect> {
+    shared: Arc<Shared<C>>,
     task: JoinHandle<()>,
 }
 
 /// What channels read and the task writes.
-pub(super) struct Shared<B: 'static, C: Connect<B>> {
+pub(super) struct Shared<C: Connect> {
     pub(super) context: Arc<TargetContext>,
-    pub(super) state: ArcSwap<State<B, C>>,
+    pub(super) state: ArcSwap<State<C>>,
     /// Marked whenever the state or the ambient error has changed.
     pub(super) news: watch::Sender<()>,
 }
 
 /// What there is to serve a target with.
-pub(crate) enum State<B: 'static, C: Connect<B>> {
+pub(crate) enum State<C: Connect> {
     /// Nothing yet.
     Pending,
     /// A configuration.
-    Serving(Snapshot<B, C>),
+    Serving(Snapshot<C>),
     /// None, for this reason (RT-31).
     Failed(SourceError),
 }
 
-impl<B: Send + 'static, C: Connect<B>> TargetHandle<B, C> {
+impl<C: Connect> TargetHandle<C> {
     /// Follows `watch` on a task of the current runtime. What the watch holds already is in use when this returns.
-    pub(crate) fn start(context: TargetContext, watch: ConfigWatch, compiler: Compiler<B, C>) -> Self {
+    pub(crate) fn start(context: TargetContext, watch: ConfigWatch, compiler: Compiler<C>) -> Self {
         let shared = Arc::new(Shared {
             context: Arc::new(context),
             state: ArcSwap::from_pointee(State::Pending),
@@ -50,13 +50,13 @@ impl<B: Send + 'static, C: Connect<B>> TargetHandle<B, C> {
     }
 }
 
-impl<B: 'static, C: Connect<B>> TargetHandle<B, C> {
+impl<C: Connect> TargetHandle<C> {
     pub(crate) fn context(&self) -> &Arc<TargetContext> {
         &self.shared.context
     }
 
     /// One atomic load.
-    pub(crate) fn state(&self) -> Guard<Arc<State<B, C>>> {
+    pub(crate) fn state(&self) -> Guard<Arc<State<C>>> {
         self.shared.state.load()
     }
 
@@ -66,7 +66,7 @@ impl<B: 'static, C: Connect<B>> TargetHandle<B, C> {
     }
 
     /// Waits for a configuration. A call that does not wait for ready fails as soon as something is known to be wrong.
-    pub(crate) async fn configured(&self, wait: WaitForReady) -> Result<Arc<State<B, C>>, MeshError> {
+    pub(crate) async fn configured(&self, wait: WaitForReady) -> Result<Arc<State<C>>, MeshError> {
         let mut news = self.shared.news.subscribe();
         loop {
             let state = self.shared.state.load_full();
@@ -85,13 +85,13 @@ impl<B: 'static, C: Connect<B>> TargetHandle<B, C> {
     }
 }
 
-impl<B: 'static, C: Connect<B>> Drop for TargetHandle<B, C> {
+impl<C: Connect> Drop for TargetHandle<C> {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl<B: 'static, C: Connect<B>> fmt::Debug for TargetHandle<B, C> {
+impl<C: Connect> fmt::Debug for TargetHandle<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &**self.state() {
             State::Pending => "pending",

@@ -13,8 +13,8 @@ use crate::runtime::connect::Connect;
 use crate::runtime::load_report::Reporting;
 
 /// A cluster that has endpoints of its own, and its limits.
-pub(crate) struct Leaf<B: 'static, C: Connect<B>> {
-    pub(crate) handle: Arc<ClusterHandle<B, C>>,
+pub(crate) struct Leaf<C: Connect> {
+    pub(crate) handle: Arc<ClusterHandle<C>>,
     pub(crate) load: Arc<ClusterLoad>,
     pub(crate) max_requests: MaxRequests,
     /// Where the control plane wants its load reported.
@@ -24,9 +24,9 @@ pub(crate) struct Leaf<B: 'static, C: Connect<B>> {
 }
 
 /// One leaf, or those of an aggregate in the order of preference.
-pub(crate) struct Leaves<B: 'static, C: Connect<B>> {
-    first: Arc<Leaf<B, C>>,
-    further: Box<[Arc<Leaf<B, C>>]>,
+pub(crate) struct Leaves<C: Connect> {
+    first: Arc<Leaf<C>>,
+    further: Box<[Arc<Leaf<C>>]>,
 }
 
 /// What clusters have published, as a number that grows with each change.
@@ -34,20 +34,20 @@ pub(crate) struct Leaves<B: 'static, C: Connect<B>> {
 pub(crate) struct Version(u64);
 
 /// The leaf that takes calls now, and what it has published.
-pub(crate) struct Chosen<'a, B: 'static, C: Connect<B>> {
-    pub(crate) leaf: &'a Leaf<B, C>,
+pub(crate) struct Chosen<'a, C: Connect> {
+    pub(crate) leaf: &'a Leaf<C>,
     pub(crate) published: Guard<Arc<Published<C::Connection>>>,
     /// Of all leaves.
     pub(crate) version: Version,
 }
 
-impl<B: 'static, C: Connect<B>> Leaves<B, C> {
-    pub(super) fn new(first: Arc<Leaf<B, C>>, further: impl Iterator<Item = Arc<Leaf<B, C>>>) -> Self {
+impl<C: Connect> Leaves<C> {
+    pub(super) fn new(first: Arc<Leaf<C>>, further: impl Iterator<Item = Arc<Leaf<C>>>) -> Self {
         Self { first, further: further.collect() }
     }
 
     /// The first leaf, in order, that is ready or idle; else the first that is connecting; else the last.
-    pub(crate) fn choose(&self) -> Chosen<'_, B, C> {
+    pub(crate) fn choose(&self) -> Chosen<'_, C> {
         let mut chosen = self.first.chosen();
         let mut rank = Rank::of(&chosen.published.state);
         let mut version = chosen.version.0;
@@ -75,7 +75,7 @@ impl<B: 'static, C: Connect<B>> Leaves<B, C> {
     }
 }
 
-impl<B: 'static, C: Connect<B>> Leaf<B, C> {
+impl<C: Connect> Leaf<C> {
     /// RT-26: the configuration says that there is no such cluster. Calls that wait for it fail, however patient.
     pub(super) fn end(&self, settings: Arc<ClusterSettings>, error: ResourceError) {
         // Only the first reason counts.
@@ -83,14 +83,14 @@ impl<B: 'static, C: Connect<B>> Leaf<B, C> {
         self.handle.update(&Cluster { settings, discovery: Discovery::Endpoints(Err(error)) });
     }
 
-    fn chosen(&self) -> Chosen<'_, B, C> {
+    fn chosen(&self) -> Chosen<'_, C> {
         let published = self.handle.published();
         let version = Version(published.version);
         Chosen { leaf: self, published, version }
     }
 }
 
-impl<B: 'static, C: Connect<B>> Chosen<'_, B, C> {
+impl<C: Connect> Chosen<'_, C> {
     /// The last endpoint error, if no endpoint can be reached.
     pub(crate) fn failure(&self) -> Option<Arc<str>> {
         match &self.published.state {

@@ -14,16 +14,16 @@ use super::routes::{Plan, Routes};
 use super::{Cluster, TargetContext};
 
 /// A target's routes and clusters at a moment: swapped whole, never changed.
-pub(crate) struct Snapshot<B: 'static, C: Connect<B>> {
+pub(crate) struct Snapshot<C: Connect> {
     routes: Arc<Routes>,
     /// By the routes' numbers.
-    clusters: Box<[Arc<Cluster<B, C>>]>,
+    clusters: Box<[Arc<Cluster<C>>]>,
 }
 
 /// Where a call goes and what holds for it: decided once per call (RT-23).
-pub(crate) struct Routed<B: 'static, C: Connect<B>> {
+pub(crate) struct Routed<C: Connect> {
     /// Keeps the cluster alive until the call is committed (RT-24).
-    pub(crate) cluster: Arc<Cluster<B, C>>,
+    pub(crate) cluster: Arc<Cluster<C>>,
     /// The call's timeout from its beginning.
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<Arc<RetryPolicy>>,
@@ -38,8 +38,8 @@ pub(crate) struct RouteInput {
     pub(crate) channel_id: u64,
 }
 
-impl<B: 'static, C: Connect<B>> Snapshot<B, C> {
-    pub(super) fn new(routes: Arc<Routes>, clusters: Box<[Arc<Cluster<B, C>>]>) -> Self {
+impl<C: Connect> Snapshot<C> {
+    pub(super) fn new(routes: Arc<Routes>, clusters: Box<[Arc<Cluster<C>>]>) -> Self {
         Self { routes, clusters }
     }
 
@@ -49,7 +49,7 @@ impl<B: 'static, C: Connect<B>> Snapshot<B, C> {
         input: RouteInput,
         context: &TargetContext,
         rng: &mut dyn Rng,
-    ) -> Result<Routed<B, C>, MeshError> {
+    ) -> Result<Routed<C>, MeshError> {
         let plan = self.routes.select(head, rng).map_err(|no_match| {
             // RT-05, RT-20
             let reason = format!("{no_match}: {}{}", head.authority, head.path);

@@ -9,15 +9,15 @@ use super::Compiler;
 use super::handle::{Shared, State};
 
 /// Follows a target's configuration and swaps in what it means.
-pub(super) struct Follower<B: 'static, C: Connect<B>> {
+pub(super) struct Follower<C: Connect> {
     watch: ConfigWatch,
-    shared: Arc<Shared<B, C>>,
-    compiler: Compiler<B, C>,
+    shared: Arc<Shared<C>>,
+    compiler: Compiler<C>,
 }
 
-impl<B: Send + 'static, C: Connect<B>> Follower<B, C> {
+impl<C: Connect> Follower<C> {
     /// Takes in what the watch holds already.
-    pub(super) fn new(watch: ConfigWatch, shared: Arc<Shared<B, C>>, compiler: Compiler<B, C>) -> Self {
+    pub(super) fn new(watch: ConfigWatch, shared: Arc<Shared<C>>, compiler: Compiler<C>) -> Self {
         let mut follower = Self { watch, shared, compiler };
         follower.step();
         follower

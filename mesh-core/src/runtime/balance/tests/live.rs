@@ -16,12 +16,12 @@ use crate::config::Endpoint;
 use crate::policy::lb::Pick;
 use crate::policy::subchannel::{BackoffSettings, Settings};
 use crate::runtime::balance::{ClusterHandle, Pool, PoolSettings};
-use crate::runtime::connect::{Connection, Http2Connection, Http2Connector, SendErrorKind, SendFailure, Tcp};
-use crate::runtime::testing::{ChannelBody, Counts, Server, TestBody, body, call, eventually};
+use crate::runtime::connect::{Connection, Http2Connection, Http2Connector, SendErrorKind, SendFailure};
+use crate::runtime::testing::{ChannelBody, Counts, Server, body, call, eventually};
 
 /// Sends calls one after the other until told to stop; the failures.
 async fn load(
-    cluster: Arc<ClusterHandle<TestBody, Http2Connector<Tcp>>>,
+    cluster: Arc<ClusterHandle<Http2Connector>>,
     mut stop: watch::Receiver<bool>,
     sent: Arc<AtomicUsize>,
 ) -> Vec<String> {
@@ -39,16 +39,16 @@ async fn load(
                 };
                 (published.version, connection)
             };
-            match connection.filter(Connection::<TestBody>::is_open) {
+            match connection.filter(Connection::is_open) {
                 None => cluster.changed(version).await,
                 Some(connection) => match connection.send(request).await {
                     Ok(response) => {
                         break response.into_body().collect().await.map_err(|error| format!("{error:?}"));
                     }
-                    Err(SendFailure { error, request: Some(back), .. })
+                    Err(SendFailure { error, body: Some(back) })
                         if error.kind() == SendErrorKind::NotSent =>
                     {
-                        request = *back;
+                        request = call("/echo", back.rest);
                     }
                     Err(failure) => break Err(format!("{failure:?}")),
                 },
@@ -71,7 +71,7 @@ async fn endpoints_that_go_away_under_load_fail_no_call() {
         let backoff = BackoffSettings { initial: Duration::from_millis(10), ..BackoffSettings::default() };
         let subchannel = Settings { backoff, ..Settings::default() };
         let settings = PoolSettings { subchannel, ..PoolSettings::default() };
-        let pool = Pool::new(Http2Connector::<Tcp>::default(), settings);
+        let pool = Pool::new(Http2Connector::default(), settings);
         let all = servers.iter().map(|server| Endpoint::new(server.address)).collect();
         let cluster = ClusterHandle::start(&cluster_of(set(all)), &pool, 1);
         let (stop, stopped) = watch::channel(false);
@@ -101,7 +101,7 @@ async fn endpoints_that_go_away_under_load_fail_no_call() {
 #[tokio::test]
 async fn removed_endpoint_finishes_its_calls() {
     let servers = [Server::start().await, Server::start().await];
-    let pool = Pool::<TestBody, _>::new(Http2Connector::<Tcp>::default(), PoolSettings::default());
+    let pool = Pool::new(Http2Connector::default(), PoolSettings::default());
     let only = |server: &Server| cluster_of(set(vec![Endpoint::new(server.address)]));
     let cluster = ClusterHandle::start(&only(&servers[0]), &pool, 1);
     let connection: Http2Connection = loop {
@@ -129,7 +129,7 @@ async fn removed_endpoint_finishes_its_calls() {
 async fn dropping_all_handles_leaves_no_task_and_no_connection() {
     let servers = [Server::start().await, Server::start().await];
     let idle = Handle::current().metrics().num_alive_tasks();
-    let pool = Pool::<TestBody, _>::new(Http2Connector::<Tcp>::default(), PoolSettings::default());
+    let pool = Pool::new(Http2Connector::default(), PoolSettings::default());
     let both = cluster_of(set(servers.iter().map(|server| Endpoint::new(server.address)).collect()));
     let clusters: Vec<_> = (0..200).map(|seed| ClusterHandle::start(&both, &pool, seed)).collect();
     for server in &servers {

@@ -1,7 +1,7 @@
 //! A network in memory, on the test's clock.
 
 use std::collections::HashMap;
-use std::future::{Ready, ready};
+use std::future::{Future, Ready, ready};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::runtime::connect::{
-    BodyError, Connect, ConnectError, Connection, DisconnectReason, Established, SendFailure,
+    BodyError, Connect, ConnectError, ConnectTarget, Connection, DisconnectReason, Established, Reserve,
+    SendBody, SendFailure,
 };
 
 /// A network in memory, on the test's clock.
@@ -80,10 +81,11 @@ impl Drop for Running<'_> {
     }
 }
 
-impl Connect<()> for Net {
+impl Connect for Net {
     type Connection = Line;
 
-    async fn connect(&self, address: SocketAddr) -> Result<Established<Line>, ConnectError> {
+    async fn connect(&self, target: &ConnectTarget) -> Result<Established<Line>, ConnectError> {
+        let address = target.address;
         self.0.attempts.lock().unwrap().push((address, Instant::now()));
         let running = self.0.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.0.most_running.fetch_max(running, Ordering::SeqCst);
@@ -106,11 +108,20 @@ impl Connect<()> for Net {
     }
 }
 
-impl Connection<()> for Line {
+impl Connection for Line {
+    type Place = ();
     type ResponseBody = UnsyncBoxBody<Bytes, BodyError>;
-    type Future = Ready<Result<Response<Self::ResponseBody>, SendFailure<()>>>;
+    type Call<B: SendBody> = Ready<Result<Response<Self::ResponseBody>, SendFailure<B>>>;
 
-    fn send(&self, _request: Request<()>) -> Self::Future {
+    fn reserve(&self) -> Reserve<()> {
+        if self.is_open() { Reserve::Place(()) } else { Reserve::Closed }
+    }
+
+    fn wait_for_place(&self) -> impl Future<Output = Option<()>> + Send + 'static {
+        ready(self.is_open().then_some(()))
+    }
+
+    fn send<B: SendBody>((): (), _request: Request<B>) -> Self::Call<B> {
         ready(Ok(Response::new(Empty::new().map_err(|never| match never {}).boxed_unsync())))
     }
 

@@ -20,7 +20,7 @@ use crate::runtime::balance::{Pool, PoolSettings, Published, clock};
 async fn endpoint_that_leaves_and_returns_before_a_publication_is_used_again() {
     let there = cluster_of(set(vec![Endpoint::new(SocketAddr::from(([10, 1, 0, 1], 80)))]));
     let gone = cluster_of(EndpointSet::default());
-    let pool = Pool::<(), Net>::new(Net::default(), PoolSettings::default());
+    let pool = Pool::<Net>::new(Net::default(), PoolSettings::default());
     let shared = Arc::new(Shared {
         published: ArcSwap::from_pointee(Published::nothing()),
         version: watch::Sender::new(0),

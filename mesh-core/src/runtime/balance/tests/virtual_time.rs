@@ -23,7 +23,7 @@ use crate::runtime::balance::subchannel::Subchannel;
 use crate::runtime::balance::{ClusterHandle, MaxConnecting, Pool, PoolSettings, Published, Slot};
 use crate::runtime::testing::eventually;
 
-type FakeCluster = ClusterHandle<(), Net>;
+type FakeCluster = ClusterHandle<Net>;
 
 fn address(number: usize) -> SocketAddr {
     let [.., high, low] = (number as u32).to_be_bytes();
@@ -34,7 +34,7 @@ fn cluster(numbers: impl IntoIterator<Item = usize>) -> Cluster {
     cluster_of(set(numbers.into_iter().map(|number| Endpoint::new(address(number))).collect()))
 }
 
-fn pool() -> (Net, Arc<Pool<(), Net>>) {
+fn pool() -> (Net, Arc<Pool<Net>>) {
     let net = Net::default();
     (net.clone(), Pool::new(net, PoolSettings::default()))
 }
@@ -413,9 +413,9 @@ fn endpoint_costs_little_before_it_is_connected() {
     let config = size_of::<Endpoint>() + size_of::<SocketAddr>() + 2 * POINTER;
     let slot =
         size_of::<Slot<Line>>() + size_of::<SlotLine<Line>>() + size_of::<EndpointLoad>() + 6 * POINTER;
-    let entry = size_of::<Option<Entry<(), Net>>>() + size_of::<LbEndpoint>() + 4 * POINTER;
+    let entry = size_of::<Option<Entry<Net>>>() + size_of::<LbEndpoint>() + 4 * POINTER;
     let maps = 4 * (size_of::<EndpointAddresses>() + size_of::<EndpointId>() + POINTER);
-    let subchannel = size_of::<Subchannel<(), Net>>() + 3 * POINTER;
+    let subchannel = size_of::<Subchannel<Net>>() + 3 * POINTER;
     let total = config + slot + entry + maps + subchannel;
     assert!(total <= 1024, "{total} = {config} + {slot} + {entry} + {maps} + {subchannel} bytes");
 }

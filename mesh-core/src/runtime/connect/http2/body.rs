@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::runtime::connect::BodyError;
 
-use super::connection::CallGuard;
+use super::Http2Place;
 use super::error::body_error;
 
 /// A response's body, at the reader's pace. Dropping it before its end cancels the call.
@@ -23,7 +23,7 @@ pub struct Http2Body {
     length: Option<u64>,
     /// Ends the rest of the request's body by being dropped.
     upload: Option<oneshot::Sender<()>>,
-    guard: Option<CallGuard>,
+    place: Option<Http2Place>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,10 +38,10 @@ impl Http2Body {
         head: &http::response::Parts,
         stream: RecvStream,
         upload: Option<oneshot::Sender<()>>,
-        guard: CallGuard,
+        place: Http2Place,
     ) -> Self {
         let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        let mut body = Self { stream, phase: Phase::Data, length, upload, guard: Some(guard) };
+        let mut body = Self { stream, phase: Phase::Data, length, upload, place: Some(place) };
         if body.stream.is_end_stream() {
             body.end();
         }
@@ -51,7 +51,7 @@ impl Http2Body {
     fn end(&mut self) {
         self.phase = Phase::Ended;
         self.upload = None;
-        self.guard = None;
+        self.place = None;
     }
 
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {

@@ -6,15 +6,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use h2::client::ResponseFuture;
-use http::request::Parts;
-use http::{Request, Response};
+use http::Response;
 
-use crate::runtime::connect::{SendErrorKind, SendFailure};
+use crate::runtime::connect::{SendBody, SendErrorKind, SendFailure};
 
-use super::connection::CallGuard;
 use super::error::send_failure;
 use super::upload::{Pipe, Upload, Uploaded};
-use super::{Http2Body, Http2RequestBody};
+use super::{Http2Body, Http2Place};
 
 /// A call in flight: sends the request's body and resolves to the response's head. Dropping it cancels the call.
 pub struct Http2Call<B>(State<B>);
@@ -24,14 +22,14 @@ pub struct Http2Call<B>(State<B>);
     reason = "nearly every call is running, and a box would cost each of them"
 )]
 enum State<B> {
-    Running { response: ResponseFuture, head: Parts, upload: Upload<B>, guard: CallGuard },
+    Running { response: ResponseFuture, upload: Upload<B>, place: Http2Place },
     Failed(SendFailure<B>),
     Ended,
 }
 
 impl<B> Http2Call<B> {
-    pub(super) fn new(response: ResponseFuture, head: Parts, upload: Upload<B>, guard: CallGuard) -> Self {
-        Self(State::Running { response, head, upload, guard })
+    pub(super) fn new(response: ResponseFuture, upload: Upload<B>, place: Http2Place) -> Self {
+        Self(State::Running { response, upload, place })
     }
 
     pub(super) fn failed(failure: SendFailure<B>) -> Self {
@@ -39,7 +37,7 @@ impl<B> Http2Call<B> {
     }
 }
 
-impl<B: Http2RequestBody> State<B> {
+impl<B: SendBody> State<B> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<Http2Body>, SendFailure<B>>> {
         let Self::Running { response, upload, .. } = self else {
             return match std::mem::replace(self, Self::Ended) {
@@ -53,37 +51,37 @@ impl<B: Http2RequestBody> State<B> {
             return Poll::Ready(Err(SendFailure::new(SendErrorKind::Body, error)));
         }
         let response = ready!(Pin::new(response).poll(cx));
-        let Self::Running { head, upload, guard, .. } = std::mem::replace(self, Self::Ended) else {
+        let Self::Running { upload, place, .. } = std::mem::replace(self, Self::Ended) else {
             return Poll::Pending;
         };
         let response = match response {
             Ok(response) => response,
-            Err(error) => return Poll::Ready(Err(failure(error, head, upload))),
+            Err(error) => return Poll::Ready(Err(failure(error, upload))),
         };
         let pipe = (!upload.is_over()).then(|| {
             let (pipe, cancel) = Pipe::new(upload);
-            guard.connection().runtime().spawn(pipe);
+            place.connection().runtime().spawn(pipe);
             cancel
         });
         let (head, stream) = response.into_parts();
-        let body = Http2Body::new(&head, stream, pipe, guard);
+        let body = Http2Body::new(&head, stream, pipe, place);
         Poll::Ready(Ok(Response::from_parts(head, body)))
     }
 }
 
-/// RT-45: a call that the endpoint has refused comes with its request if that is still whole.
-fn failure<B>(error: h2::Error, head: Parts, upload: Upload<B>) -> SendFailure<B> {
+/// RT-45: a call that the endpoint has refused comes with its body if that is still whole.
+fn failure<B>(error: h2::Error, upload: Upload<B>) -> SendFailure<B> {
     let failure = send_failure(error);
     match failure.error.kind() {
         SendErrorKind::Refused => match upload.into_unread() {
-            Some((body, read)) => failure.with_request(Request::from_parts(head, body), read),
+            Some((rest, read)) => failure.with_body(rest, read),
             None => failure,
         },
         _ => failure,
     }
 }
 
-impl<B: Http2RequestBody> Future for Http2Call<B> {
+impl<B: SendBody> Future for Http2Call<B> {
     type Output = Result<Response<Http2Body>, SendFailure<B>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -1,6 +1,7 @@
 //! A connection as calls see it.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -12,11 +13,11 @@ use http::request::Parts;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::runtime::connect::{Connection, SendErrorKind, SendFailure};
+use crate::runtime::connect::{Connection, Reserve, SendBody, SendErrorKind, SendFailure};
 
 use super::driver::Shared;
 use super::upload::Upload;
-use super::{Http2Body, Http2Call, Http2RequestBody};
+use super::{Http2Body, Http2Call};
 
 /// An HTTP/2 connection.
 #[derive(Clone)]
@@ -53,27 +54,45 @@ impl Http2Connection {
     pub(super) fn runtime(&self) -> &Handle {
         &self.0.runtime
     }
+}
 
-    fn start<B: Http2RequestBody>(&self, request: Request<B>) -> Result<Http2Call<B>, SendFailure<B>> {
+/// A call's place on a connection, from before it is sent until its end; keeps the connection.
+#[derive(Debug)]
+pub struct Http2Place(Http2Connection);
+
+impl Http2Place {
+    fn new(connection: Http2Connection) -> Self {
+        connection.0.shared.calls.fetch_add(1, Ordering::Relaxed);
+        Self(connection)
+    }
+
+    pub(super) fn connection(&self) -> &Http2Connection {
+        &self.0
+    }
+
+    fn start<B: SendBody>(self, request: Request<B>) -> Result<Http2Call<B>, SendFailure<B>> {
+        let (head, body) = request.into_parts();
         // h2 does not give back what it cannot send, and must not be asked once the connection has closed.
-        let Some(_sending) = self.0.shared.sending() else {
-            return Err(SendFailure::not_sent(request, "the connection is closed"));
-        };
-        let mut sender = self.0.sender.clone();
-        let (mut head, body) = request.into_parts();
-        // h2 keeps the head it is given, and has no use for extensions
-        let extensions = std::mem::take(&mut head.extensions);
-        let mut kept = head.clone();
-        kept.extensions = extensions;
-        match sender.send_request(Request::from_parts(head, ()), body.is_end_stream()) {
-            Ok((response, stream)) => {
-                let guard = CallGuard::new(self.clone());
-                Ok(Http2Call::new(response, kept, Upload::new(body, stream), guard))
-            }
-            // Another connection would refuse it as well.
-            Err(error) if is_malformed(&kept) => Err(SendFailure::new(SendErrorKind::Malformed, error)),
-            Err(error) => Err(SendFailure::not_sent(Request::from_parts(kept, body), error)),
+        let sending = self.0.0.shared.sending();
+        if sending.is_none() {
+            return Err(SendFailure::not_sent(body, "the connection is closed"));
         }
+        let is_malformed = is_malformed(&head);
+        let mut sender = self.0.0.sender.clone();
+        let sent = sender.send_request(Request::from_parts(head, ()), body.is_end_stream());
+        drop(sending);
+        match sent {
+            Ok((response, stream)) => Ok(Http2Call::new(response, Upload::new(body, stream), self)),
+            // Another connection would refuse it as well.
+            Err(error) if is_malformed => Err(SendFailure::new(SendErrorKind::Malformed, error)),
+            Err(error) => Err(SendFailure::not_sent(body, error)),
+        }
+    }
+}
+
+impl Drop for Http2Place {
+    fn drop(&mut self) {
+        self.0.0.shared.calls.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -86,13 +105,26 @@ fn is_malformed(head: &Parts) -> bool {
         || head.uri.authority().is_none()
 }
 
-impl<B: Http2RequestBody> Connection<B> for Http2Connection {
+impl Connection for Http2Connection {
+    type Place = Http2Place;
     type ResponseBody = Http2Body;
-    type Future = Http2Call<B>;
+    type Call<B: SendBody> = Http2Call<B>;
+
+    fn reserve(&self) -> Reserve<Http2Place> {
+        if !self.is_open() {
+            return Reserve::Closed;
+        }
+        Reserve::Place(Http2Place::new(self.clone()))
+    }
+
+    fn wait_for_place(&self) -> impl Future<Output = Option<Http2Place>> + Send + 'static {
+        let place = self.is_open().then(|| Http2Place::new(self.clone()));
+        std::future::ready(place)
+    }
 
     /// The head is on its way when this returns; the body follows as the future is polled.
-    fn send(&self, request: Request<B>) -> Http2Call<B> {
-        self.start(request).unwrap_or_else(Http2Call::failed)
+    fn send<B: SendBody>(place: Http2Place, request: Request<B>) -> Http2Call<B> {
+        place.start(request).unwrap_or_else(Http2Call::failed)
     }
 
     fn is_open(&self) -> bool {
@@ -100,29 +132,21 @@ impl<B: Http2RequestBody> Connection<B> for Http2Connection {
     }
 }
 
+#[cfg(test)]
+impl Http2Connection {
+    /// Reserves and sends in one step.
+    pub(crate) fn send<B: SendBody>(&self, request: Request<B>) -> Http2Call<B> {
+        match self.reserve() {
+            Reserve::Place(place) => <Self as Connection>::send(place, request),
+            Reserve::Full | Reserve::Closed => {
+                Http2Call::failed(SendFailure::not_sent(request.into_body(), "no place"))
+            }
+        }
+    }
+}
+
 impl fmt::Debug for Http2Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Http2Connection").field("shared", &self.0.shared).finish_non_exhaustive()
-    }
-}
-
-/// Counts a call for as long as it lives, and keeps its connection.
-#[derive(Debug)]
-pub(super) struct CallGuard(Http2Connection);
-
-impl CallGuard {
-    fn new(connection: Http2Connection) -> Self {
-        connection.0.shared.calls.fetch_add(1, Ordering::Relaxed);
-        Self(connection)
-    }
-
-    pub(super) fn connection(&self) -> &Http2Connection {
-        &self.0
-    }
-}
-
-impl Drop for CallGuard {
-    fn drop(&mut self) {
-        self.0.0.shared.calls.fetch_sub(1, Ordering::Relaxed);
     }
 }

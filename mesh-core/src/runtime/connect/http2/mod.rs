@@ -24,55 +24,62 @@ mod settings;
 mod tests;
 mod upload;
 
-use std::error::Error;
-use std::net::SocketAddr;
-
-use bytes::Bytes;
+use std::sync::Arc;
 
 pub use body::Http2Body;
 pub use call::Http2Call;
-pub use connection::Http2Connection;
+pub use connection::{Http2Connection, Http2Place};
 pub use settings::{Http2Settings, Keepalive, KeepaliveInterval, KeepaliveScope};
 
-use super::{Connect, ConnectError, Dial, Established, Tcp};
+use super::dial::AnyDial;
+use super::{Connect, ConnectError, ConnectTarget, Dial, Established, Tcp};
 
-/// Connects by HTTP/2, over plain TCP unless told otherwise.
+/// Connects by HTTP/2, over plain TCP unless told otherwise. Clones share the dialer.
 ///
 /// A connection counts as made when the endpoint's SETTINGS have arrived: something that merely accepts is not
 /// taken for an endpoint.
-#[derive(Debug, Clone, Default)]
-pub struct Http2Connector<D = Tcp> {
-    dial: D,
+#[derive(Debug, Clone)]
+pub struct Http2Connector {
+    dial: Arc<dyn AnyDial>,
     settings: Http2Settings,
 }
 
-impl<D> Http2Connector<D> {
+impl Http2Connector {
     /// Connects over what `dial` opens.
-    pub fn new(dial: D, settings: Http2Settings) -> Self {
-        Self { dial, settings }
+    pub fn new(dial: impl Dial, settings: Http2Settings) -> Self {
+        Self { dial: Arc::new(dial), settings }
+    }
+
+    /// The same over what `dial` opens.
+    #[must_use]
+    pub fn with_dialer(self, dial: impl Dial) -> Self {
+        Self { dial: Arc::new(dial), ..self }
+    }
+
+    /// The same with these settings.
+    #[must_use]
+    pub fn with_settings(self, settings: Http2Settings) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// How its connections behave.
+    pub fn settings(&self) -> &Http2Settings {
+        &self.settings
     }
 }
 
-/// A request body that HTTP/2 can send.
-///
-/// Implemented for every body of `Bytes` whose error can be told.
-pub trait Http2RequestBody:
-    http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static
-{
+impl Default for Http2Connector {
+    fn default() -> Self {
+        Self::new(Tcp, Http2Settings::default())
+    }
 }
 
-impl<B> Http2RequestBody for B
-where
-    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-}
-
-impl<B: Http2RequestBody, D: Dial> Connect<B> for Http2Connector<D> {
+impl Connect for Http2Connector {
     type Connection = Http2Connection;
 
-    async fn connect(&self, address: SocketAddr) -> Result<Established<Http2Connection>, ConnectError> {
-        let stream = self.dial.dial(address).await.map_err(|error| ConnectError::new(address, error))?;
+    async fn connect(&self, target: &ConnectTarget) -> Result<Established<Http2Connection>, ConnectError> {
+        let address = target.address;
+        let stream = self.dial.dial_boxed(target).await.map_err(|error| ConnectError::new(address, error))?;
         handshake::handshake(stream, &self.settings).await.map_err(|error| ConnectError::new(address, error))
     }
 }

@@ -4,7 +4,6 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
 use http_body::Body;
 use http_body_util::{BodyExt, StreamBody};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -13,13 +12,13 @@ use tokio::sync::mpsc;
 
 use super::{Http2Connection, Http2Connector, Http2Settings, Keepalive, KeepaliveScope};
 use crate::runtime::connect::{
-    Connect, Connection, Dial, DisconnectReason, Established, SendErrorKind, SendFailure, Tcp,
+    Connect, ConnectTarget, Connection, Dial, DisconnectReason, Established, SendErrorKind, SendFailure,
 };
 use crate::runtime::testing::{ChannelBody, Counts, Server, TestBody, body, call, eventually};
 
 async fn connect(address: SocketAddr) -> Established<Http2Connection> {
-    let connector = Http2Connector::<Tcp>::default();
-    Connect::<TestBody>::connect(&connector, address).await.unwrap()
+    let connector = Http2Connector::default();
+    connector.connect(&ConnectTarget::new(address)).await.unwrap()
 }
 
 async fn get(
@@ -198,7 +197,7 @@ async fn resets_are_told_apart() {
         let failure = connection.send(call(path, body("hello"))).await.unwrap_err();
         assert_eq!((failure.error.kind(), failure.error.h2_code()), (expected, code), "{path}");
         // RT-45
-        assert_eq!(failure.request.is_some(), failure.error.kind() == SendErrorKind::Refused);
+        assert_eq!(failure.body.is_some(), failure.error.kind() == SendErrorKind::Refused);
     }
 }
 
@@ -224,13 +223,14 @@ async fn lost_connection_fails_running_calls_and_gives_new_ones_back() {
     eventually("the calls arrive", || Counts::of(&server.counts.calls) == 2).await;
     server.hang_up();
     closed.await;
-    assert!(!Connection::<TestBody>::is_open(&connection));
+    assert!(!Connection::is_open(&connection));
     assert_eq!(kind(running.await.unwrap()), Some(SendErrorKind::Closed));
     assert_eq!(response.into_body().collect().await.unwrap_err().h2_code(), None);
     let failure = connection.send(call("/echo", body("again"))).await.unwrap_err();
     assert_eq!(failure.error.kind(), SendErrorKind::NotSent);
-    let request: Request<TestBody> = *failure.request.unwrap();
-    assert_eq!(request.into_body().collect().await.unwrap().to_bytes(), "again");
+    let unread = *failure.body.unwrap();
+    assert!(unread.read.is_empty());
+    assert_eq!(unread.rest.collect().await.unwrap().to_bytes(), "again");
 }
 
 #[tokio::test]
@@ -244,7 +244,7 @@ async fn goaway_takes_the_connection_out_and_lets_calls_finish() {
     let reason = closed.await;
     assert_eq!(reason, DisconnectReason::GoAway(0));
     assert_eq!(reason.to_string(), "GOAWAY NO_ERROR");
-    assert!(!Connection::<TestBody>::is_open(&connection));
+    assert!(!Connection::is_open(&connection));
     assert_eq!(kind(connection.send(call("/echo", body(""))).await), Some(SendErrorKind::NotSent));
     feed.send(Bytes::from_static(b"two")).unwrap();
     drop(feed);
@@ -272,8 +272,9 @@ async fn calls_beyond_the_goaway_are_refused() {
     let Established { connection, closed } = connect(address).await;
     let failure = connection.send(call("/echo", body(vec![0; 200]))).await.unwrap_err();
     assert_eq!(failure.error.kind(), SendErrorKind::Refused);
-    assert_eq!(failure.read.len(), 200, "it can be sent again");
-    assert!(failure.request.unwrap().body().is_end_stream());
+    let unread = failure.body.unwrap();
+    assert_eq!(unread.read.len(), 200, "it can be sent again");
+    assert!(unread.rest.is_end_stream());
     assert_eq!(closed.await.to_string(), "GOAWAY ENHANCE_YOUR_CALM");
 }
 
@@ -331,8 +332,8 @@ async fn failure_to_connect_names_address_and_cause() {
         (closing, "closed before its HTTP/2 settings arrived"),
     ];
     for (address, cause) in rows {
-        let connector = Http2Connector::<Tcp>::default();
-        let error = Connect::<TestBody>::connect(&connector, address).await.unwrap_err();
+        let connector = Http2Connector::default();
+        let error = connector.connect(&ConnectTarget::new(address)).await.unwrap_err();
         assert!(error.to_string().starts_with(&format!("connect to {address}: {cause}")), "{error}");
     }
 }
@@ -342,7 +343,8 @@ async fn failure_to_connect_names_address_and_cause() {
 async fn endpoint_without_settings_is_not_connected() {
     let (dial, _silent) = Pipe::new();
     let connector = Http2Connector::new(dial, Http2Settings::default());
-    let attempt = Connect::<TestBody>::connect(&connector, "10.0.0.1:1".parse().unwrap());
+    let target = ConnectTarget::new("10.0.0.1:1".parse().unwrap());
+    let attempt = connector.connect(&target);
     assert!(tokio::time::timeout(Duration::from_secs(3_600), attempt).await.is_err());
 }
 
@@ -354,7 +356,7 @@ async fn silent_endpoint_is_given_up_by_keepalive() {
     let connector = Http2Connector::new(dial, settings);
     endpoint.write_all(SETTINGS).await.unwrap();
     let address = "10.0.0.1:1".parse().unwrap();
-    let Established { connection, closed } = Connect::<TestBody>::connect(&connector, address).await.unwrap();
+    let Established { connection, closed } = connector.connect(&ConnectTarget::new(address)).await.unwrap();
     let begun = tokio::time::Instant::now();
     let running = tokio::spawn(connection.send(call("/silence", body("hello"))));
     assert_eq!(closed.await, DisconnectReason::TimedOut);
@@ -376,9 +378,9 @@ async fn answered_pings_keep_the_connection() {
         accepted.is_none()
     });
     let address = "10.0.0.1:1".parse().unwrap();
-    let Established { connection, closed } = Connect::<TestBody>::connect(&connector, address).await.unwrap();
+    let Established { connection, closed } = connector.connect(&ConnectTarget::new(address)).await.unwrap();
     assert!(tokio::time::timeout(Duration::from_secs(600), closed).await.is_err());
-    assert!(Connection::<TestBody>::is_open(&connection));
+    assert!(Connection::is_open(&connection));
     drop(connection);
     assert!(serving.await.unwrap(), "closed without a call");
 }
@@ -397,7 +399,7 @@ impl Pipe {
 impl Dial for Pipe {
     type Io = DuplexStream;
 
-    async fn dial(&self, _address: SocketAddr) -> std::io::Result<DuplexStream> {
+    async fn dial(&self, _: &ConnectTarget) -> std::io::Result<DuplexStream> {
         let io = self.0.lock().unwrap().take();
         io.ok_or_else(|| std::io::ErrorKind::ConnectionRefused.into())
     }

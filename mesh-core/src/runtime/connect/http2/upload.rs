@@ -10,7 +10,7 @@ use h2::{Reason, SendStream};
 use http::HeaderMap;
 use tokio::sync::oneshot;
 
-use super::Http2RequestBody;
+use crate::runtime::connect::SendBody;
 
 /// A request's body on its way out, at the pace of the endpoint.
 ///
@@ -69,7 +69,7 @@ pub(super) enum Uploaded {
     Failed(Box<dyn Error + Send + Sync>),
 }
 
-impl<B: Http2RequestBody> Upload<B> {
+impl<B: SendBody> Upload<B> {
     pub(super) fn new(body: B, stream: SendStream<Bytes>) -> Self {
         let over = body.is_end_stream();
         Self { body, stream, held: None, paced: false, read: Read::Nothing, over }
@@ -176,7 +176,7 @@ pub(super) struct Pipe<B> {
     cancelled: oneshot::Receiver<()>,
 }
 
-impl<B: Http2RequestBody> Pipe<B> {
+impl<B: SendBody> Pipe<B> {
     /// The pipe, and what ends it by being dropped.
     pub(super) fn new(upload: Upload<B>) -> (Self, oneshot::Sender<()>) {
         let (cancel, cancelled) = oneshot::channel();
@@ -184,7 +184,7 @@ impl<B: Http2RequestBody> Pipe<B> {
     }
 }
 
-impl<B: Http2RequestBody> Future for Pipe<B> {
+impl<B: SendBody> Future for Pipe<B> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {

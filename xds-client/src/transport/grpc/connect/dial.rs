@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use mesh_core::runtime::connect::Dial;
+use mesh_core::runtime::connect::{ConnectTarget, Dial};
 
 use crate::transport::TransportError;
 
@@ -55,7 +55,9 @@ pub(super) async fn race<D: Dial>(dial: &D, addresses: Vec<SocketAddr>) -> Resul
     let mut failures = Vec::new();
     loop {
         match waiting.next() {
-            Some(address) => attempts.push(async move { (address, dial.dial(address).await) }),
+            Some(address) => {
+                attempts.push(async move { (address, dial.dial(&ConnectTarget::new(address)).await) })
+            }
             None if attempts.is_empty() => return Err(unreachable(&failures)),
             None => {}
         }
@@ -125,7 +127,8 @@ mod tests {
     impl Dial for Fake {
         type Io = DuplexStream;
 
-        async fn dial(&self, address: SocketAddr) -> io::Result<DuplexStream> {
+        async fn dial(&self, target: &ConnectTarget) -> io::Result<DuplexStream> {
+            let address = target.address;
             self.tried.lock().unwrap().push((address, self.began.elapsed()));
             match address.port() {
                 0..10 => tokio::time::sleep(Duration::from_secs(1)).await,
