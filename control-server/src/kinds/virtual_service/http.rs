@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::fault::{HttpFault, Percent};
+use super::retry::HttpRetry;
 use crate::kinds::{ProtoDuration, StringMatch};
 
 /// One rule: what matches, and what is done then.
@@ -126,19 +127,6 @@ pub(super) struct Rewrite {
 struct RegexRewrite {
     r#match: String,
     rewrite: String,
-}
-
-/// When and how often a call is tried again.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct HttpRetry {
-    pub(crate) attempts: Option<i32>,
-    per_try_timeout: Option<ProtoDuration>,
-    /// Comma-separated conditions.
-    pub(crate) retry_on: Option<String>,
-    retry_remote_localities: Option<bool>,
-    retry_ignore_previous_hosts: Option<bool>,
-    pub(crate) backoff: Option<ProtoDuration>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -5,6 +5,7 @@ pub(super) mod effects;
 mod fault;
 mod http;
 mod l4;
+mod retry;
 
 use serde::Deserialize;
 
@@ -12,7 +13,8 @@ use super::effect;
 use crate::finding::Findings;
 use crate::yaml::{FieldPath, Node, decode};
 
-pub(crate) use http::{Destination, HttpMatch, HttpRetry, HttpRoute};
+pub(crate) use http::{Destination, HttpMatch, HttpRoute};
+pub(crate) use retry::HttpRetry;
 
 /// Routes for one or more hosts, the first match first; without hosts, routes that others delegate to.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
