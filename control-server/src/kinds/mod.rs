@@ -9,6 +9,7 @@ mod duration;
 mod effect;
 mod envelope;
 pub(crate) mod grpc_route;
+pub(crate) mod header_changes;
 mod object;
 pub(crate) mod service_entry;
 mod string_match;

@@ -7,7 +7,7 @@ use crate::kinds::virtual_service::{HttpMatch, HttpRoute, VirtualService};
 use crate::kinds::{Pattern, StringMatch};
 
 /// The routes that a delegating route becomes: those of the delegate, each only for what the delegating route matches.
-/// A timeout or retries of the delegating route win.
+/// A timeout or retries of the delegating route win; its headers count for routes of the delegate that change none.
 ///
 /// # Errors
 /// A match of the delegate that is not a part of what the delegating route matches.
@@ -36,6 +36,7 @@ fn merge_route(root: &HttpRoute, child: &HttpRoute, index: usize) -> Result<Http
     let mut merged = child.clone();
     merged.timeout = root.timeout.or(child.timeout);
     merged.retries = root.retries.clone().or_else(|| child.retries.clone());
+    merged.headers = child.headers.clone().or_else(|| root.headers.clone());
     if child.r#match.is_empty() {
         merged.r#match.clone_from(&root.r#match);
         return Ok(merged);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::memory::Memory;
-use super::reference::{References, Target};
+use super::reference::{References, Target, WeightedTarget};
 use super::registry::{Registry, precedence};
 use super::report::Report;
 use super::route::{Action, HeaderMatch, PathMatch, Route, RouteMatch};
@@ -189,12 +189,17 @@ fn rank<'a>(
     references: References<'_>,
     ranked: &mut Vec<(Rank<'a>, Route)>,
 ) {
-    let targets: Vec<(Target, u32)> = rule
+    let targets: Vec<WeightedTarget> = rule
         .backend_refs
         .iter()
-        .map(|backend| (target(object, backend, references.registry), backend.weight.unwrap_or(1)))
+        .map(|backend| WeightedTarget {
+            target: target(object, backend, references.registry),
+            weight: backend.weight.unwrap_or(1),
+            headers: backend.header_changes(),
+        })
         .collect();
-    let action = references.forward(&targets).unwrap_or(Action::Respond { status: NO_BACKEND });
+    let mut action = references.forward(&targets).unwrap_or(Action::Respond { status: NO_BACKEND });
+    let headers = action.place_headers(rule.header_changes());
     let everything = [Match::default()];
     let matches = if rule.matches.is_empty() { &everything[..] } else { &rule.matches };
     for (match_index, one) in matches.iter().enumerate() {
@@ -211,8 +216,14 @@ fn rank<'a>(
             match_index,
         );
         let name = rule.name.clone().unwrap_or_default();
-        let route =
-            Route { name, matches: translate(one), action: action.clone(), timeout: None, retry: None };
+        let route = Route {
+            name,
+            matches: translate(one),
+            action: action.clone(),
+            timeout: None,
+            retry: None,
+            headers: headers.clone(),
+        };
         ranked.push((rank, route));
     }
 }

@@ -6,6 +6,7 @@ use super::registry::{Registry, SUFFIX};
 use super::route::{Action, Share};
 use super::rules::Rules;
 use crate::finding::Findings;
+use crate::kinds::header_changes::HeaderChanges;
 use crate::kinds::virtual_service::Destination;
 use crate::yaml::{FieldPath, did_you_mean};
 
@@ -16,6 +17,14 @@ pub(super) struct Target {
     pub(super) port: u32,
     /// Empty: all endpoints.
     pub(super) subset: String,
+}
+
+/// A target and what a rule says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct WeightedTarget {
+    pub(super) target: Target,
+    pub(super) weight: u32,
+    pub(super) headers: HeaderChanges,
 }
 
 /// Everything that can be referred to.
@@ -97,14 +106,15 @@ impl References<'_> {
     }
 
     /// The action that spreads calls over targets by their weights; targets without a weight get none.
-    pub(super) fn forward(&self, targets: &[(Target, u32)]) -> Option<Action> {
+    pub(super) fn forward(&self, targets: &[WeightedTarget]) -> Option<Action> {
         let mut shares: Vec<Share> = Vec::new();
         let mut hash_headers: Vec<String> = Vec::new();
-        for (target, weight) in targets.iter().filter(|(_, weight)| *weight > 0) {
+        for WeightedTarget { target, weight, headers } in targets.iter().filter(|one| one.weight > 0) {
             let cluster = cluster_name(target.port, &target.subset, &target.host);
-            match shares.iter_mut().find(|share| share.cluster == cluster) {
+            let is_same = |share: &&mut Share| share.cluster == cluster && share.headers == *headers;
+            match shares.iter_mut().find(is_same) {
                 Some(share) => share.weight = share.weight.saturating_add(*weight),
-                None => shares.push(Share { cluster, weight: *weight }),
+                None => shares.push(Share { cluster, weight: *weight, headers: headers.clone() }),
             }
             if let Some(header) = self.policy(target).hash_header()
                 && !hash_headers.iter().any(|known| known == header)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::kinds::Pattern;
+use crate::kinds::header_changes::HeaderChanges;
 
 /// One route of a service's port.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +15,8 @@ pub(crate) struct Route {
     /// Limits the whole call, over all attempts.
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<Retry>,
+    /// Of all its calls.
+    pub(crate) headers: HeaderChanges,
 }
 
 /// All of these must hold.
@@ -62,11 +65,32 @@ pub(crate) enum Action {
     Respond { status: u32 },
 }
 
+impl Action {
+    /// Gives the changes that a rule makes to their place. What all calls have in common is returned, for the route;
+    /// otherwise every share makes the rule's changes before its own, and nothing is left for the route: clients differ in
+    /// which of the two they make first.
+    pub(super) fn place_headers(&mut self, of_rule: HeaderChanges) -> HeaderChanges {
+        let Self::Forward { shares, .. } = self else { return of_rule };
+        for share in shares.iter_mut() {
+            share.headers = of_rule.then(&share.headers);
+        }
+        let Some((first, others)) = shares.split_first() else { return of_rule };
+        if others.iter().any(|share| share.headers != first.headers) {
+            return HeaderChanges::default();
+        }
+        let common = first.headers.clone();
+        shares.iter_mut().for_each(|share| share.headers = HeaderChanges::default());
+        common
+    }
+}
+
 /// A cluster's share of a route's calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Share {
     pub(crate) cluster: String,
     pub(crate) weight: u32,
+    /// Of its calls only.
+    pub(crate) headers: HeaderChanges,
 }
 
 /// When a call is tried again.

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use super::grpc_route::GrpcRoutes;
 use super::memory::Memory;
-use super::reference::{References, Target};
+use super::reference::{References, Target, WeightedTarget};
 use super::registry::Declaration;
 use super::report::Report;
 use super::route::{PathMatch, Route, RouteMatch};
 use super::service::ServicePort;
 use super::virtual_service::VirtualServices;
+use crate::kinds::header_changes::HeaderChanges;
 use crate::source::Sourced;
 use crate::yaml::FieldPath;
 
@@ -75,7 +76,8 @@ impl Router {
 
 fn default_route(host: &str, port: u32, references: References<'_>) -> Vec<Route> {
     let target = Target { host: host.to_owned(), port, subset: String::new() };
-    let action = references.forward(&[(target, 1)]);
+    let all = WeightedTarget { target, weight: 1, headers: HeaderChanges::default() };
+    let action = references.forward(&[all]);
     let matches = RouteMatch { path: PathMatch::any(), headers: Vec::new() };
     let route = |action| Route {
         name: "default".to_owned(),
@@ -83,6 +85,7 @@ fn default_route(host: &str, port: u32, references: References<'_>) -> Vec<Route
         action,
         timeout: None,
         retry: None,
+        headers: HeaderChanges::default(),
     };
     action.map(route).into_iter().collect()
 }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::delegate;
 use super::matches::expand;
 use super::memory::Memory;
-use super::reference::References;
+use super::reference::{References, WeightedTarget};
 use super::registry::{Registry, precedence};
 use super::report::Report;
 use super::route::{Action, Retry, Route};
 use crate::finding::Findings;
-use crate::kinds::virtual_service::{HttpMatch, HttpRetry, HttpRoute, VirtualService};
+use crate::kinds::header_changes::HeaderChanges;
+use crate::kinds::virtual_service::{Headers, HttpMatch, HttpRetry, HttpRoute, VirtualService};
 use crate::kinds::{Object, ObjectId, Spec};
 use crate::source::Sourced;
 use crate::yaml::FieldPath;
@@ -202,7 +203,8 @@ fn is_for_port(http: &HttpRoute, port: u32) -> bool {
 fn translate(http: &HttpRoute, namespace: &str, port: u32, references: References<'_>) -> Vec<Route> {
     let everything = [HttpMatch::default()];
     let matches = if http.r#match.is_empty() { &everything[..] } else { &http.r#match };
-    let Some(action) = action(http, namespace, port, references) else { return Vec::new() };
+    let Some(mut action) = action(http, namespace, port, references) else { return Vec::new() };
+    let headers = action.place_headers(changes(http.headers.as_ref()));
     matches
         .iter()
         .filter(|one| one.is_servable() && one.port.is_none_or(|wanted| wanted == port))
@@ -217,6 +219,7 @@ fn translate(http: &HttpRoute, namespace: &str, port: u32, references: Reference
             action: action.clone(),
             timeout: http.timeout.map(|timeout| timeout.0).filter(|timeout| !timeout.is_zero()),
             retry: retry(http.retries.as_ref()),
+            headers: headers.clone(),
         })
         .collect()
 }
@@ -232,9 +235,17 @@ fn action(http: &HttpRoute, namespace: &str, port: u32, references: References<'
     let targets: Vec<_> = http
         .route
         .iter()
-        .map(|route| (references.target(&route.destination, namespace, port), weight(route.weight)))
+        .map(|route| WeightedTarget {
+            target: references.target(&route.destination, namespace, port),
+            weight: weight(route.weight),
+            headers: changes(route.headers.as_ref()),
+        })
         .collect();
     references.forward(&targets)
+}
+
+fn changes(headers: Option<&Headers>) -> HeaderChanges {
+    headers.map(Headers::changes).unwrap_or_default()
 }
 
 /// Istio's default unless the route says otherwise, as far as gRPC clients know its conditions.

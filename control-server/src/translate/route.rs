@@ -14,7 +14,7 @@ use envoy_types::pb::envoy::config::route::v3::{
 };
 use envoy_types::pb::google::protobuf::{self, UInt32Value};
 
-use super::{envoy, matcher};
+use super::{envoy, headers, matcher};
 use crate::model::{self, Service, ServicePort, Share};
 
 /// The routes of one port, in a virtual host for whatever authority the client uses.
@@ -37,6 +37,10 @@ fn one(route: &model::Route) -> Route {
         name: route.name.clone(),
         r#match: Some(matcher::translate(&route.matches)),
         action: Some(action(route)),
+        request_headers_to_add: headers::to_add(&route.headers.request),
+        request_headers_to_remove: route.headers.request.removed.clone(),
+        response_headers_to_add: headers::to_add(&route.headers.response),
+        response_headers_to_remove: route.headers.response.removed.clone(),
         ..Route::default()
     }
 }
@@ -73,6 +77,10 @@ fn cluster(shares: &[Share]) -> ClusterSpecifier {
     let weight = |share: &Share| ClusterWeight {
         name: share.cluster.clone(),
         weight: Some(UInt32Value { value: share.weight }),
+        request_headers_to_add: headers::to_add(&share.headers.request),
+        request_headers_to_remove: share.headers.request.removed.clone(),
+        response_headers_to_add: headers::to_add(&share.headers.response),
+        response_headers_to_remove: share.headers.response.removed.clone(),
         ..ClusterWeight::default()
     };
     let clusters = shares.iter().map(weight).collect();

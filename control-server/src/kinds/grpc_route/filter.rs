@@ -1,9 +1,11 @@
-//! Filters of a `GRPCRoute`: typed, and without effect on gRPC clients.
+//! Filters of a `GRPCRoute`.
 
 use serde::Deserialize;
 
 use super::Reference;
+use super::header_modifier::HeaderModifier;
 use crate::finding::Findings;
+use crate::kinds::header_changes::{self, HeaderChanges, HeaderEdits};
 use crate::yaml::FieldPath;
 
 /// What is done to a call on its way.
@@ -23,20 +25,6 @@ enum FilterType {
     ResponseHeaderModifier,
     RequestMirror,
     ExtensionRef,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-struct HeaderModifier {
-    set: Vec<Header>,
-    add: Vec<Header>,
-    remove: Vec<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-struct Header {
-    name: String,
-    value: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -60,34 +48,85 @@ struct ExtensionRef {
     name: String,
 }
 
-impl Filter {
-    pub(super) fn check(&self, path: &FieldPath, findings: &mut Findings) {
-        let (field, is_set) = match self.r#type {
-            FilterType::RequestHeaderModifier => {
-                ("requestHeaderModifier", self.request_header_modifier.is_some())
-            }
-            FilterType::ResponseHeaderModifier => {
-                ("responseHeaderModifier", self.response_header_modifier.is_some())
-            }
-            FilterType::RequestMirror => ("requestMirror", self.request_mirror.is_some()),
-            FilterType::ExtensionRef => ("extensionRef", self.extension_ref.is_some()),
-        };
-        if !is_set {
-            findings.error(path.field(field), "required, but not set");
-            return;
+/// Checks the filters of a rule or of a backend.
+pub(super) fn check(filters: &[Filter], path: &FieldPath, findings: &mut Findings) {
+    for (index, filter) in filters.iter().enumerate() {
+        let path = path.index(index);
+        filter.check(&path, findings);
+        let is_repeated = filters[..index].iter().any(|other| other.r#type == filter.r#type);
+        if filter.r#type.is_header_modifier() && is_repeated {
+            let message =
+                format!("found a second {:?}, expected one for each rule or backend", filter.r#type);
+            findings.error(path.field("type"), message);
         }
+    }
+}
+
+/// What filters do to headers.
+pub(super) fn header_changes(filters: &[Filter]) -> HeaderChanges {
+    let edits = |modifier: fn(&Filter) -> Option<&HeaderModifier>| -> HeaderEdits {
+        filters.iter().find_map(modifier).map(HeaderModifier::edits).unwrap_or_default()
+    };
+    HeaderChanges {
+        request: edits(|filter| filter.request_header_modifier.as_ref()),
+        response: edits(|filter| filter.response_header_modifier.as_ref()),
+    }
+}
+
+impl FilterType {
+    const fn is_header_modifier(self) -> bool {
+        matches!(self, Self::RequestHeaderModifier | Self::ResponseHeaderModifier)
+    }
+}
+
+impl Filter {
+    fn check(&self, path: &FieldPath, findings: &mut Findings) {
+        let fields = [
+            (
+                FilterType::RequestHeaderModifier,
+                "requestHeaderModifier",
+                self.request_header_modifier.is_some(),
+            ),
+            (
+                FilterType::ResponseHeaderModifier,
+                "responseHeaderModifier",
+                self.response_header_modifier.is_some(),
+            ),
+            (FilterType::RequestMirror, "requestMirror", self.request_mirror.is_some()),
+            (FilterType::ExtensionRef, "extensionRef", self.extension_ref.is_some()),
+        ];
+        for (of_type, field, is_set) in fields {
+            let path = path.field(field);
+            match (of_type == self.r#type, is_set) {
+                (true, true) => self.check_field(&path, findings),
+                (true, false) => findings.error(path, "required, but not set"),
+                (false, true) => {
+                    let message =
+                        format!("found {field}, expected only the field of the type {:?}", self.r#type);
+                    findings.error(path, message);
+                }
+                (false, false) => {}
+            }
+        }
+    }
+
+    /// The field that belongs to the type.
+    fn check_field(&self, path: &FieldPath, findings: &mut Findings) {
         match self.r#type {
             FilterType::ExtensionRef => {
                 let message =
                     "rejected because no extension is known, and a rule must not run without its filter";
-                findings.error(path.field(field), message);
+                findings.error(path.clone(), message);
             }
             FilterType::RequestMirror => {
-                findings.warning(path.field(field), "ignored by gRPC clients: nothing is mirrored");
-                self.check_mirror(&path.field(field), findings);
+                findings.warning(path.clone(), "ignored by gRPC clients: nothing is mirrored");
+                self.check_mirror(path, findings);
             }
-            FilterType::RequestHeaderModifier | FilterType::ResponseHeaderModifier => {
-                findings.warning(path.field(field), "ignored by gRPC clients: they do not change headers");
+            FilterType::RequestHeaderModifier => {
+                check_modifier(self.request_header_modifier.as_ref(), path, findings);
+            }
+            FilterType::ResponseHeaderModifier => {
+                check_modifier(self.response_header_modifier.as_ref(), path, findings);
             }
         }
     }
@@ -108,5 +147,12 @@ impl Filter {
                 findings.error(path.field("fraction"), message);
             }
         }
+    }
+}
+
+fn check_modifier(modifier: Option<&HeaderModifier>, path: &FieldPath, findings: &mut Findings) {
+    if let Some(modifier) = modifier {
+        findings.warning(path.clone(), header_changes::EFFECT);
+        modifier.check(path, findings);
     }
 }

@@ -1,12 +1,14 @@
 //! `GRPCRoute` of the Gateway API: routes for the calls to a service.
 
 mod filter;
+mod header_modifier;
 
 use serde::Deserialize;
 
 use self::filter::Filter;
 use super::check;
 use super::effect::{self, Effect};
+use super::header_changes::HeaderChanges;
 use super::{GatewayDuration, Pattern};
 use crate::finding::Findings;
 use crate::yaml::{FieldPath, Node, decode};
@@ -182,13 +184,16 @@ fn check_service(group: Option<&str>, kind: &str, path: &FieldPath, findings: &m
 }
 
 impl Rule {
+    /// Of every call that matches, before those of its backend.
+    pub(crate) fn header_changes(&self) -> HeaderChanges {
+        filter::header_changes(&self.filters)
+    }
+
     fn check(&self, path: &FieldPath, findings: &mut Findings) {
         for (index, one) in self.matches.iter().enumerate() {
             one.check(&path.field("matches").index(index), findings);
         }
-        for (index, filter) in self.filters.iter().enumerate() {
-            filter.check(&path.field("filters").index(index), findings);
-        }
+        filter::check(&self.filters, &path.field("filters"), findings);
         for (index, backend) in self.backend_refs.iter().enumerate() {
             let path = path.field("backendRefs").index(index);
             let group = Some(backend.group.as_deref().unwrap_or_default());
@@ -200,14 +205,18 @@ impl Rule {
                 findings
                     .error(path.field("weight"), format!("found the number {weight}, expected 0 to 1000000"));
             }
-            for (index, filter) in backend.filters.iter().enumerate() {
-                filter.check(&path.field("filters").index(index), findings);
-            }
+            filter::check(&backend.filters, &path.field("filters"), findings);
         }
         if self.backend_refs.iter().all(|backend| backend.weight == Some(0)) {
             let message = "no backend has a weight: calls that match fail with UNAVAILABLE";
             findings.warning(path.field("backendRefs"), message);
         }
+    }
+}
+
+impl BackendRef {
+    pub(crate) fn header_changes(&self) -> HeaderChanges {
+        filter::header_changes(&self.filters)
     }
 }
 

@@ -54,6 +54,9 @@ impl HttpRoute {
         if let Some(fault) = &self.fault {
             fault.check(&path.field("fault"), findings);
         }
+        if let Some(headers) = &self.headers {
+            headers.check(&path.field("headers"), findings);
+        }
         if let Some(mirror) = &self.mirror {
             mirror.check(&path.field("mirror"), findings);
         }
@@ -100,7 +103,11 @@ impl HttpRoute {
 
     fn check_destinations(&self, path: &FieldPath, findings: &mut Findings) {
         for (index, route) in self.route.iter().enumerate() {
-            route.destination.check(&path.index(index).field("destination"), findings);
+            let path = path.index(index);
+            route.destination.check(&path.field("destination"), findings);
+            if let Some(headers) = &route.headers {
+                headers.check(&path.field("headers"), findings);
+            }
         }
         let sum: u64 = self.route.iter().map(|route| u64::from(route.weight)).sum();
         if self.route.len() > 1 && sum == 0 {

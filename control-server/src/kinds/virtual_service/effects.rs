@@ -1,8 +1,8 @@
 //! Fields of a `VirtualService` that gRPC clients make nothing of.
 
 use crate::kinds::effect::Effect;
+use crate::kinds::header_changes;
 
-const HEADERS: &str = "ignored by gRPC clients: they do not change headers";
 const MIRROR: &str = "ignored by gRPC clients: nothing is mirrored";
 const UNAVAILABLE: &str = "gRPC clients cannot answer by themselves: calls that match fail with UNAVAILABLE";
 const LOWER_LAYER: &str = "ignored: only http routes apply to gRPC clients";
@@ -22,8 +22,8 @@ pub(in crate::kinds) const EFFECTS: &[Effect] = &[
     Effect { field: "http[].mirrorPercentage", message: MIRROR },
     Effect { field: "http[].mirrors", message: MIRROR },
     Effect { field: "http[].corsPolicy", message: "ignored: gRPC clients are no browsers" },
-    Effect { field: "http[].headers", message: HEADERS },
-    Effect { field: "http[].route[].headers", message: HEADERS },
+    Effect { field: "http[].headers", message: header_changes::EFFECT },
+    Effect { field: "http[].route[].headers", message: header_changes::EFFECT },
     Effect {
         field: "http[].match[].statPrefix",
         message: "ignored by gRPC clients: they have no such statistics",

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::fault::{HttpFault, Percent};
+use super::headers::Headers;
 use super::retry::HttpRetry;
 use crate::kinds::{ProtoDuration, StringMatch};
 
@@ -28,7 +29,8 @@ pub(crate) struct HttpRoute {
     pub(super) mirror_percentage: Option<Percent>,
     pub(super) mirrors: Vec<Mirror>,
     pub(super) cors_policy: Option<CorsPolicy>,
-    pub(super) headers: Option<Headers>,
+    /// Of every call that matches, before those of its destination.
+    pub(crate) headers: Option<Headers>,
 }
 
 /// All of these must hold.
@@ -58,7 +60,7 @@ pub(crate) struct RouteDestination {
     #[serde(default)]
     pub(crate) weight: u32,
     #[serde(default)]
-    pub(super) headers: Option<Headers>,
+    pub(crate) headers: Option<Headers>,
 }
 
 /// A service, a subset of it, a port of it.
@@ -154,19 +156,4 @@ enum UnmatchedPreflights {
     Unspecified,
     Forward,
     Ignore,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub(super) struct Headers {
-    request: HeaderOperations,
-    response: HeaderOperations,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-struct HeaderOperations {
-    set: BTreeMap<String, String>,
-    add: BTreeMap<String, String>,
-    remove: Vec<String>,
 }

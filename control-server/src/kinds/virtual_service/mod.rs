@@ -3,6 +3,7 @@
 mod check;
 pub(super) mod effects;
 mod fault;
+mod headers;
 mod http;
 mod l4;
 mod retry;
@@ -13,6 +14,7 @@ use super::effect;
 use crate::finding::Findings;
 use crate::yaml::{FieldPath, Node, decode};
 
+pub(crate) use headers::Headers;
 pub(crate) use http::{Destination, HttpMatch, HttpRoute};
 pub(crate) use retry::HttpRetry;
 

@@ -3,6 +3,7 @@
 mod clusters;
 mod collections;
 mod endpoints;
+mod headers;
 mod names;
 mod routes;
 
