@@ -1,4 +1,4 @@
-//! In what two lists differ.
+//! The differences between two lists.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -6,22 +6,23 @@ use std::sync::Arc;
 use super::node::Node;
 use super::{Iter, SharedList};
 
-/// What of a list is not in another one.
+/// The differences between an old and a new list.
 ///
-/// Applied as a whole it is exact. In parts it may be too much: an element that stays may be among both.
+/// Removing all of `removed` and adding all of `added` leads from the old elements to the new ones. Apply both or neither:
+/// an unchanged element may be in both.
 #[derive(Debug)]
 pub struct Changes<'a, T> {
-    /// In the old list.
+    /// Elements of the old list.
     pub removed: Vec<&'a T>,
-    /// In the new list.
+    /// Elements of the new list.
     pub added: Vec<&'a T>,
 }
 
 impl<T: PartialEq> SharedList<T> {
-    /// What was removed from `old` and added to make `new`, whatever way `new` came about.
+    /// The differences between `old` and `new`, which need not be versions of one list.
     ///
-    /// Costs a pointer comparison per shared node that is next to a change, and a comparison per element that is near
-    /// one. Lists that share nothing are compared element by element.
+    /// Costs one pointer comparison per shared node next to a changed node, and one element comparison per element of a
+    /// changed leaf. Lists without shared nodes are compared element by element.
     pub fn changes<'a>(old: &'a Self, new: &'a Self) -> Changes<'a, T> {
         let mut changes = Changes::default();
         changes.compare(vec![&old.root], vec![&new.root]);
@@ -30,7 +31,7 @@ impl<T: PartialEq> SharedList<T> {
 }
 
 impl<T> Changes<'_, T> {
-    /// Takes up those of another pair of lists.
+    /// Appends the differences of another pair of lists.
     pub(crate) fn extend(&mut self, others: Self) {
         self.removed.extend(others.removed);
         self.added.extend(others.added);
@@ -44,12 +45,12 @@ impl<T> Default for Changes<'_, T> {
 }
 
 impl<'a, T: PartialEq> Changes<'a, T> {
-    /// Compares what is below these nodes.
+    /// Compares the elements below these nodes.
     fn compare(&mut self, old: Vec<&'a Node<T>>, new: Vec<&'a Node<T>>) {
         let (old, new) = unshared(old, new);
         let lengths = |nodes: &[&Node<T>]| nodes.iter().map(|node| node.len()).collect::<Vec<_>>();
         if old.len() > 1 && lengths(&old) == lengths(&new) {
-            // elements have been replaced, here and there
+            // Equal lengths: elements were replaced, none inserted or removed. Compare node by node.
             return old.into_iter().zip(new).for_each(|(old, new)| self.compare(vec![old], vec![new]));
         }
         let height = |nodes: &[&Node<T>]| nodes.first().map_or(0, |node| node.height());
@@ -61,11 +62,11 @@ impl<'a, T: PartialEq> Changes<'a, T> {
         }
     }
 
-    /// Takes up what is between the elements that both begin with and those that both end with.
+    /// Appends the elements between the common prefix and the common suffix.
     fn compare_elements(&mut self, old: &[&'a Arc<T>], new: &[&'a Arc<T>]) {
-        let (before, behind) = common(old, new);
-        self.removed.extend(old[before..old.len() - behind].iter().map(|element| &***element));
-        self.added.extend(new[before..new.len() - behind].iter().map(|element| &***element));
+        let (prefix, suffix) = common(old, new);
+        self.removed.extend(old[prefix..old.len() - suffix].iter().map(|element| &***element));
+        self.added.extend(new[prefix..new.len() - suffix].iter().map(|element| &***element));
     }
 }
 
@@ -80,10 +81,10 @@ impl<T: Eq> Eq for SharedList<T> {}
 /// Whether the elements below these nodes are equal, in order.
 fn are_equal<T: PartialEq>(own: &[&Node<T>], others: &[&Node<T>]) -> bool {
     let same = |(own, other): &(&&Node<T>, &&Node<T>)| own.is_same(other);
-    let before = own.iter().zip(others).take_while(same).count();
-    let (own, others) = (&own[before..], &others[before..]);
-    let behind = own.iter().rev().zip(others.iter().rev()).take_while(same).count();
-    let (own, others) = (&own[..own.len() - behind], &others[..others.len() - behind]);
+    let prefix = own.iter().zip(others).take_while(same).count();
+    let (own, others) = (&own[prefix..], &others[prefix..]);
+    let suffix = own.iter().rev().zip(others.iter().rev()).take_while(same).count();
+    let (own, others) = (&own[..own.len() - suffix], &others[..others.len() - suffix]);
     match (own, others) {
         ([Node::Inner(own)], [Node::Inner(other)]) => {
             let (own, other): (Vec<_>, Vec<_>) =
@@ -101,29 +102,29 @@ fn are_equal<T: PartialEq>(own: &[&Node<T>], others: &[&Node<T>]) -> bool {
     }
 }
 
-/// How many elements both begin with, and how many of the rest both end with.
+/// The lengths of the common prefix, and of the common suffix of the remaining elements.
 pub(super) fn common<T: PartialEq, A: AsRef<T>>(old: &[A], new: &[A]) -> (usize, usize) {
     let same = |(old, new): &(&A, &A)| {
         let (old, new) = (old.as_ref(), new.as_ref());
         std::ptr::eq(old, new) || old == new
     };
-    let before = old.iter().zip(new).take_while(same).count();
-    let behind = old[before..].iter().rev().zip(new[before..].iter().rev()).take_while(same).count();
-    (before, behind)
+    let prefix = old.iter().zip(new).take_while(same).count();
+    let suffix = old[prefix..].iter().rev().zip(new[prefix..].iter().rev()).take_while(same).count();
+    (prefix, suffix)
 }
 
-/// The nodes that are not in both.
+/// The nodes that only one of the two lists has.
 fn unshared<'a, T>(
     mut old: Vec<&'a Node<T>>,
     mut new: Vec<&'a Node<T>>,
 ) -> (Vec<&'a Node<T>>, Vec<&'a Node<T>>) {
     let same = |(old, new): &(&&Node<T>, &&Node<T>)| old.is_same(new);
-    let behind = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
-    old.truncate(old.len() - behind);
-    new.truncate(new.len() - behind);
-    let before = old.iter().zip(&new).take_while(same).count();
-    old.drain(..before);
-    new.drain(..before);
+    let suffix = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
+    old.truncate(old.len() - suffix);
+    new.truncate(new.len() - suffix);
+    let prefix = old.iter().zip(&new).take_while(same).count();
+    old.drain(..prefix);
+    new.drain(..prefix);
     if old.len() > 1 && new.len() > 1 {
         let addresses = |nodes: &[&Node<T>]| nodes.iter().map(|node| node.address()).collect::<HashSet<_>>();
         let (in_old, in_new) = (addresses(&old), addresses(&new));

@@ -1,4 +1,4 @@
-//! All elements of a list.
+//! Iteration over a list.
 
 use std::fmt;
 use std::slice;
@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use super::node::Node;
 
-/// All elements of a [`SharedList`](super::SharedList), in order.
+/// An iterator over the elements of a [`SharedList`](super::SharedList), in order.
 pub struct Iter<'a, T> {
-    left: usize,
+    remaining: usize,
     leaf: slice::Iter<'a, Arc<T>>,
-    /// What comes after the leaf, the nearest last.
+    /// The nodes that follow the leaf, one iterator per level; the lowest level is last.
     nodes: Vec<slice::Iter<'a, Node<T>>>,
 }
 
 impl<'a, T> Iter<'a, T> {
     pub(super) fn new(root: &'a Node<T>) -> Self {
-        Self { left: root.len(), leaf: [].iter(), nodes: vec![slice::from_ref(root).iter()] }
+        Self { remaining: root.len(), leaf: [].iter(), nodes: vec![slice::from_ref(root).iter()] }
     }
 }
 
@@ -26,7 +26,7 @@ impl<'a, T> Iterator for Iter<'a, T> {
     fn next(&mut self) -> Option<&'a T> {
         loop {
             if let Some(element) = self.leaf.next() {
-                self.left = self.left.saturating_sub(1);
+                self.remaining = self.remaining.saturating_sub(1);
                 return Some(element);
             }
             match self.nodes.last_mut()?.next() {
@@ -38,7 +38,7 @@ impl<'a, T> Iterator for Iter<'a, T> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        (self.remaining, Some(self.remaining))
     }
 }
 
@@ -46,6 +46,6 @@ impl<T> ExactSizeIterator for Iter<'_, T> {}
 
 impl<T> fmt::Debug for Iter<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Iter").field("left", &self.left).finish_non_exhaustive()
+        f.debug_struct("Iter").field("remaining", &self.remaining).finish_non_exhaustive()
     }
 }

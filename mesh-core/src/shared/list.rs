@@ -1,4 +1,4 @@
-//! A list as a tree.
+//! An immutable list, stored as a tree.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,37 +6,37 @@ use std::sync::Arc;
 use super::Iter;
 use super::node::{Edit, Node};
 
-/// A list that never changes and shares most of itself with the lists that it was made from.
+/// An immutable list that shares unchanged nodes with the version that it was made from.
 ///
-/// Use it where successive versions of a long list differ little. A clone is one reference count; one changed element
-/// copies about 24 pointers on each of a few levels, three for ten thousand elements; [`changes`](Self::changes) and `==`
-/// skip what is shared.
+/// Use it for a long list whose successive versions differ little. A clone increments one reference count. Changing one
+/// element copies about 24 pointers per level; a list of ten thousand elements has three levels.
+/// [`changes`](Self::changes) and `==` skip shared nodes.
 pub struct SharedList<T> {
     pub(super) root: Node<T>,
 }
 
 impl<T> SharedList<T> {
-    /// How many elements there are.
+    /// The number of elements.
     pub fn len(&self) -> usize {
         self.root.len()
     }
 
-    /// Whether there are none.
+    /// Whether the list has no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// All elements, in order.
+    /// Iterates over the elements, in order.
     pub fn iter(&self) -> Iter<'_, T> {
         Iter::new(&self.root)
     }
 
-    /// Whether both are the same version, so that they need not be compared.
+    /// Whether both are the same version: one pointer comparison. Equal lists that were made apart are not.
     pub fn is_same(&self, other: &Self) -> bool {
         self.root.is_same(&other.root)
     }
 
-    /// The element at a place, if there is one.
+    /// The element at index `at`.
     pub fn get(&self, mut at: usize) -> Option<&T> {
         let mut node = &self.root;
         loop {
@@ -53,7 +53,7 @@ impl<T> SharedList<T> {
         }
     }
 
-    /// How many elements come before the first one that is not `before`; those that are come first.
+    /// The index of the first element for which `before` is false. Elements for which it is true come first.
     pub(crate) fn partition_point(&self, before: impl Fn(&T) -> bool) -> usize {
         let (mut node, mut passed) = (&self.root, 0);
         loop {
@@ -69,17 +69,17 @@ impl<T> SharedList<T> {
         }
     }
 
-    /// The list with another element at a place that has one.
+    /// The list with the element at index `at` replaced; `at` is less than the length.
     pub(crate) fn with_replaced(&self, at: usize, element: T) -> Self {
         self.edited(at, Edit::Replace(Arc::new(element)))
     }
 
-    /// The list with one more element, before the one at a place or at the end.
+    /// The list with `element` inserted at index `at`, which is at most the length.
     pub(crate) fn with_inserted(&self, at: usize, element: T) -> Self {
         self.edited(at, Edit::Insert(Arc::new(element)))
     }
 
-    /// The list without the element at a place that has one.
+    /// The list without the element at index `at`, which is less than the length.
     pub(crate) fn without(&self, at: usize) -> Self {
         self.edited(at, Edit::Remove)
     }

@@ -1,4 +1,4 @@
-//! Lists that are made from others and follow their changes.
+//! Lists that are derived from others and follow their changes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,20 +7,21 @@ use super::SharedList;
 use super::changes::common;
 use super::node::Node;
 
-/// From one list to another: which elements have a counterpart, and which one.
+/// Derives one list from another: some elements have a counterpart in the derived list.
 pub(crate) trait Mapping<T, U> {
+    /// Whether the derived list has a counterpart of `element`.
     fn has_counterpart(&self, element: &T) -> bool;
 
-    /// The counterpart of an element that is new.
+    /// Makes the counterpart of an element that the source list gained.
     fn add(&mut self, element: &Arc<T>) -> U;
 
-    /// This counterpart is in the new list no more, or as another one.
+    /// Called for a counterpart that is no longer in the derived list, or was replaced.
     fn remove(&mut self, counterpart: &U);
 }
 
 impl<T: PartialEq> SharedList<T> {
-    /// The counterparts of all elements. `before` is an earlier version and what came of it: nodes that are the same have
-    /// the same counterparts.
+    /// The derived list. `before` is an earlier version of this list and the list derived from it; unchanged nodes keep
+    /// their counterparts.
     pub(crate) fn mapped<U>(
         &self,
         before: (&Self, &SharedList<U>),
@@ -39,13 +40,13 @@ impl<T: PartialEq> SharedList<T> {
         SharedList { root }
     }
 
-    /// The list without elements that are not to be kept. Nodes that lose nothing stay the same.
+    /// The list of the elements for which `is_kept` is true. A node that loses no element stays the same.
     pub(crate) fn retained(&self, mut is_kept: impl FnMut(&T) -> bool) -> Self {
         Self { root: retained(&self.root, &mut is_kept) }
     }
 }
 
-/// A node of a list, and the node of the other list that it became.
+/// A node of a list, and the node of the derived list that was made from it.
 struct Pair<'a, T, U>(&'a Node<T>, &'a Node<U>);
 
 impl<T, U> Clone for Pair<'_, T, U> {
@@ -56,7 +57,7 @@ impl<T, U> Clone for Pair<'_, T, U> {
 
 impl<T, U> Copy for Pair<'_, T, U> {}
 
-/// What becomes of nodes of one level, one by one.
+/// The derived nodes of one level, in order.
 fn level<T: PartialEq, U>(
     mut old: Vec<Pair<'_, T, U>>,
     new: &[&Node<T>],
@@ -66,35 +67,31 @@ fn level<T: PartialEq, U>(
     reuse(&mut old, new, &mut reused);
     let rest: Vec<_> =
         new.iter().zip(&reused).filter(|(_, reused)| reused.is_none()).map(|(new, _)| *new).collect();
-    let mut made = match rest.iter().chain(old.iter().map(|Pair(old, _)| old)).all(|node| node.height() == 0)
-    {
-        true => leaves(&old, &rest, mapping),
-        false => {
-            let mut children = level(
-                old.iter().flat_map(|pair| pair.below()).collect(),
-                &rest.iter().flat_map(|node| node.children()).collect::<Vec<_>>(),
-                mapping,
-            )
-            .into_iter();
-            let widths: Vec<_> = rest.iter().map(|node| node.children().len()).collect();
-            widths.into_iter().map(|width| Node::inner(children.by_ref().take(width))).collect()
-        }
-    }
-    .into_iter();
+    let are_leaves = rest.iter().chain(old.iter().map(|Pair(old, _)| old)).all(|node| node.height() == 0);
+    let made = if are_leaves {
+        leaves(&old, &rest, mapping)
+    } else {
+        let old_children = old.iter().flat_map(|pair| pair.below()).collect();
+        let new_children: Vec<_> = rest.iter().flat_map(|node| node.children()).collect();
+        let mut children = level(old_children, &new_children, mapping).into_iter();
+        let widths = rest.iter().map(|node| node.children().len());
+        widths.map(|width| Node::inner(children.by_ref().take(width))).collect()
+    };
+    let mut made = made.into_iter();
     reused.into_iter().filter_map(|reused| reused.or_else(|| made.next())).collect()
 }
 
-/// Takes over what became of nodes that are the same; what is left of `old` has no place in the new list.
+/// Reuses the derived nodes of unchanged nodes. `old` keeps the pairs whose node is not in the new list.
 fn reuse<T, U>(old: &mut Vec<Pair<'_, T, U>>, new: &[&Node<T>], reused: &mut [Option<Node<U>>]) {
     let same = |(Pair(old, _), new): &(&Pair<'_, T, U>, &&Node<T>)| old.is_same(new);
-    let behind = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
-    let of_behind = old.split_off(old.len() - behind);
-    let before = old.iter().zip(&new[..new.len() - behind]).take_while(same).count();
-    for (place, Pair(_, counterpart)) in reused.iter_mut().zip(old.drain(..before)) {
+    let suffix = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
+    let old_suffix = old.split_off(old.len() - suffix);
+    let prefix = old.iter().zip(&new[..new.len() - suffix]).take_while(same).count();
+    for (place, Pair(_, counterpart)) in reused.iter_mut().zip(old.drain(..prefix)) {
         *place = Some(counterpart.clone());
     }
-    let middle = before..new.len() - behind;
-    for (place, Pair(_, counterpart)) in reused[middle.end..].iter_mut().zip(of_behind) {
+    let middle = prefix..new.len() - suffix;
+    for (place, Pair(_, counterpart)) in reused[middle.end..].iter_mut().zip(old_suffix) {
         *place = Some(counterpart.clone());
     }
     if old.len() > 1 && middle.len() > 1 {
@@ -106,7 +103,8 @@ fn reuse<T, U>(old: &mut Vec<Pair<'_, T, U>>, new: &[&Node<T>], reused: &mut [Op
     }
 }
 
-/// What becomes of leaves, the more of which stays the more they have in common with the old ones at the same place.
+/// The derived leaves. With as many new leaves as old ones, each keeps the counterparts of its common prefix and suffix
+/// with the old leaf at the same index.
 fn leaves<T: PartialEq, U>(
     old: &[Pair<'_, T, U>],
     new: &[&Node<T>],
@@ -133,13 +131,13 @@ fn leaf<T: PartialEq, U>(
     new: &[Arc<T>],
     mapping: &mut impl Mapping<T, U>,
 ) -> Node<U> {
-    let (before, behind) = common(old, new);
+    let (prefix, suffix) = common(old, new);
     let kept = |of: &[Arc<T>]| of.iter().filter(|element| mapping.has_counterpart(element)).count();
-    let (kept_before, kept_behind) = (kept(&old[..before]), kept(&old[old.len() - behind..]));
-    let end = counterparts.len() - kept_behind;
-    let added = add(&new[before..new.len() - behind], mapping);
-    counterparts[kept_before..end].iter().for_each(|counterpart| mapping.remove(counterpart));
-    Node::leaf(counterparts[..kept_before].iter().chain(&added).chain(&counterparts[end..]).cloned())
+    let (kept_prefix, kept_suffix) = (kept(&old[..prefix]), kept(&old[old.len() - suffix..]));
+    let end = counterparts.len() - kept_suffix;
+    let added = add(&new[prefix..new.len() - suffix], mapping);
+    counterparts[kept_prefix..end].iter().for_each(|counterpart| mapping.remove(counterpart));
+    Node::leaf(counterparts[..kept_prefix].iter().chain(&added).chain(&counterparts[end..]).cloned())
 }
 
 fn add<T, U>(elements: &[Arc<T>], mapping: &mut impl Mapping<T, U>) -> Vec<Arc<U>> {

@@ -1,7 +1,7 @@
-//! Collections whose versions share what they have in common, so that a small change is a small cost.
+//! Collections whose successive versions share unchanged nodes, so that a small change costs little.
 //!
-//! A version never changes. The next one is made from it: nodes that stay the same are the same `Arc` in both, and
-//! whoever compares the two looks only into the others.
+//! A version never changes. The next version is made from it: an unchanged node is the same `Arc` in both, and a
+//! comparison of the two versions skips it.
 
 mod changes;
 mod iter;

@@ -1,4 +1,4 @@
-//! A node of a list, and how one element of it changes.
+//! A node of a list, and the change of one element.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ pub(super) struct Inner<T> {
     len: usize,
 }
 
-/// What happens to an element.
+/// A change at the index of an element.
 #[derive(Debug)]
 pub(super) enum Edit<T> {
-    /// A new one comes before it.
+    /// Inserts an element before it.
     Insert(Arc<T>),
     Replace(Arc<T>),
     Remove,
@@ -35,7 +35,7 @@ impl<T> Node<T> {
         Self::Inner(Arc::new(Inner { children, len }))
     }
 
-    /// A tree over elements.
+    /// A tree of these elements.
     pub(super) fn tree(elements: impl IntoIterator<Item = Arc<T>>) -> Self {
         let mut elements = elements.into_iter();
         let mut level: Vec<Self> = std::iter::from_fn(|| {
@@ -61,7 +61,7 @@ impl<T> Node<T> {
         }
     }
 
-    /// None of a leaf.
+    /// The children; empty for a leaf.
     pub(super) fn children(&self) -> &[Self] {
         match self {
             Self::Leaf(_) => &[],
@@ -69,7 +69,7 @@ impl<T> Node<T> {
         }
     }
 
-    /// None of an inner node.
+    /// The elements; empty for an inner node.
     pub(super) fn elements(&self) -> &[Arc<T>] {
         match self {
             Self::Leaf(elements) => elements,
@@ -85,7 +85,7 @@ impl<T> Node<T> {
         }
     }
 
-    /// What tells nodes apart.
+    /// Identifies the node: two nodes with the same address are the same.
     pub(super) fn address(&self) -> usize {
         match self {
             Self::Leaf(elements) => elements.as_ptr().addr(),
@@ -93,7 +93,7 @@ impl<T> Node<T> {
         }
     }
 
-    /// Levels below it.
+    /// The number of levels below the node.
     pub(super) fn height(&self) -> usize {
         match self {
             Self::Leaf(_) => 0,
@@ -108,17 +108,17 @@ impl<T> Node<T> {
         }
     }
 
-    /// The nodes that take its place when the element at `at` changes: none, one, or two.
+    /// The nodes that replace this one when the element at `at` changes: none, one or two.
     pub(super) fn edited(&self, at: usize, edit: Edit<T>) -> Vec<Self> {
         match self {
             Self::Leaf(elements) => {
-                let (replacement, behind) = match edit {
+                let (replacement, end) = match edit {
                     Edit::Insert(element) => (Some(element), at),
                     Edit::Replace(element) => (Some(element), at + 1),
                     Edit::Remove => (None, at + 1),
                 };
                 let changed: Vec<_> =
-                    elements[..at].iter().chain(&replacement).chain(&elements[behind..]).cloned().collect();
+                    elements[..at].iter().chain(&replacement).chain(&elements[end..]).cloned().collect();
                 in_parts(changed, Self::leaf)
             }
             Self::Inner(inner) => {
@@ -131,14 +131,14 @@ impl<T> Node<T> {
                     parts = vec![joined];
                     range = child.min(neighbour)..child.max(neighbour) + 1;
                 }
-                let (before, behind) = (&inner.children[..range.start], &inner.children[range.end..]);
-                let changed: Vec<_> = before.iter().chain(&parts).chain(behind).cloned().collect();
+                let (prefix, suffix) = (&inner.children[..range.start], &inner.children[range.end..]);
+                let changed: Vec<_> = prefix.iter().chain(&parts).chain(suffix).cloned().collect();
                 in_parts(changed, Self::inner)
             }
         }
     }
 
-    /// Two nodes of the same level as one.
+    /// Joins two nodes of the same level; `None` for nodes of different levels.
     fn concat(&self, other: &Self) -> Option<Self> {
         match (self, other) {
             (Self::Leaf(own), Self::Leaf(other)) => Some(Self::leaf(own.iter().chain(&**other).cloned())),
@@ -149,7 +149,7 @@ impl<T> Node<T> {
         }
     }
 
-    /// How many elements or children it has of its own.
+    /// The number of elements of a leaf, or of children of an inner node.
     fn width(&self) -> usize {
         match self {
             Self::Leaf(elements) => elements.len(),
@@ -159,7 +159,7 @@ impl<T> Node<T> {
 }
 
 impl<T> Inner<T> {
-    /// The child with the element at `at`, or at whose end it would be, and how many elements come before the child.
+    /// The child that holds index `at`, the last one for an index past the end, and the number of elements before it.
     fn child_at(&self, at: usize) -> (usize, usize) {
         let mut before = 0;
         let last = self.children.len() - 1;
@@ -172,9 +172,10 @@ impl<T> Inner<T> {
         (last, before)
     }
 
-    /// A narrow part in place of a child, joined with a neighbour of the child if one has room.
+    /// Joins `part`, which replaces `child`, with a neighbour that has room, if it is too narrow alone. Returns the
+    /// neighbour's index and the joined node.
     fn joined(&self, child: usize, part: &Node<T>) -> Option<(usize, Node<T>)> {
-        if part.width() >= LEAST {
+        if part.width() >= MIN_WIDTH {
             return None;
         }
         let has_room =
@@ -187,11 +188,11 @@ impl<T> Inner<T> {
     }
 }
 
-/// One node, or two halves when it would be too wide.
+/// One node, or two halves if one node would be too wide.
 fn in_parts<X, T>(mut all: Vec<X>, node: impl Fn(Vec<X>) -> Node<T>) -> Vec<Node<T>> {
     match all.len() {
         0 => Vec::new(),
-        1..=MOST => vec![node(all)],
+        1..=MAX_WIDTH => vec![node(all)],
         len => {
             let second = all.split_off(len / 2);
             vec![node(all), node(second)]
@@ -214,7 +215,9 @@ impl<T> Default for Node<T> {
     }
 }
 
-/// How wide a node is when a list is made, at least if a neighbour has room, and at most.
+/// The width of a node of a list that is built at once.
 const FILL: usize = 24;
-const LEAST: usize = 8;
-const MOST: usize = 32;
+/// A narrower node is joined with a neighbour that has room.
+const MIN_WIDTH: usize = 8;
+/// A wider node is split.
+const MAX_WIDTH: usize = 32;

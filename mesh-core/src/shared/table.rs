@@ -1,16 +1,16 @@
-//! A table as a tree.
+//! A growing array, stored as a tree.
 
 use std::sync::Arc;
 
 /// Chunks of elements.
 type Group<T> = Arc<[Arc<[T]>]>;
 
-/// A growing array that one owner changes, and whose clones keep what they have seen.
+/// A growing array that one owner changes. A clone is a snapshot: it does not see later changes.
 ///
-/// A clone is one reference count. A change copies one chunk of 16 elements and a few dozen pointers.
+/// A clone increments one reference count. A change copies one chunk of 16 elements and a few dozen pointers.
 #[derive(Debug)]
 pub(crate) struct SharedTable<T> {
-    /// All full but the last one, which is not empty; chunks in a group likewise.
+    /// Every group is full except the last, which is not empty. The same holds for the chunks of a group.
     groups: Arc<[Group<T>]>,
     len: usize,
 }
@@ -32,7 +32,7 @@ impl<T> SharedTable<T> {
 }
 
 impl<T: Clone> SharedTable<T> {
-    /// Puts another element in this place, if there is such a place.
+    /// Replaces the element at index `at`; does nothing past the end.
     pub(crate) fn set(&mut self, at: usize, element: T) {
         if at < self.len {
             let group = &mut Arc::make_mut(&mut self.groups)[at / GROUP];
@@ -54,7 +54,7 @@ impl<T: Clone> SharedTable<T> {
         }
     }
 
-    /// Takes an element out and puts the last one in its place.
+    /// Removes the element at index `at` and puts the last element in its place.
     pub(crate) fn swap_remove(&mut self, at: usize) {
         let Some(last) = self.len.checked_sub(1) else { return };
         let Some(moved) = self.get(last).cloned() else { return };

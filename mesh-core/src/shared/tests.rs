@@ -62,7 +62,7 @@ fn lists_that_share_nothing_are_compared_by_their_elements() {
     }
 }
 
-/// Odd numbers become ten times as much; notes what is asked for and given back.
+/// Odd numbers have counterparts of ten times their value; records calls.
 #[derive(Default)]
 struct Tenfold {
     added: Vec<u32>,
@@ -85,7 +85,7 @@ impl Mapping<u32, u32> for Tenfold {
 }
 
 #[test]
-fn one_edit_is_mapped_alone() {
+fn one_edit_changes_only_its_counterpart() {
     let old = list(&(0..10_000).collect::<Vec<_>>());
     let of_old = old.mapped((&SharedList::default(), &SharedList::default()), &mut Tenfold::default());
     let edits = [
@@ -105,10 +105,10 @@ fn one_edit_is_mapped_alone() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// A list made by any edits has the elements of a vector made by the same, what is made from it follows, and the
-    /// changes lead from any version to any other.
+    /// Random edits lead to the elements of a vector edited the same way; derived lists follow, and changes lead from any
+    /// version to any other.
     #[test]
-    fn edits_changes_and_counterparts_are_those_of_a_vector(
+    fn list_equals_vector_after_random_edits(
         length in 0_usize..2_000,
         edits in prop::collection::vec((any::<Index>(), 0_u8..8, any::<bool>()), 0..300),
         is_shrinking in any::<bool>(),
@@ -157,9 +157,9 @@ proptest! {
         prop_assert!(last.retained(|_| true).is_same(&last));
     }
 
-    /// A table has the elements of a vector that was changed the same way, and its clones those of that moment.
+    /// A table has the elements of a vector changed the same way, and a clone the elements at the time of cloning.
     #[test]
-    fn a_table_is_a_vector_whose_clones_stay_as_they_are(
+    fn table_equals_vector_and_its_clones_are_snapshots(
         length in 0_u32..1_200,
         edits in prop::collection::vec((any::<Index>(), 0_u8..8, any::<bool>()), 0..600),
         is_shrinking in any::<bool>(),
@@ -197,7 +197,7 @@ proptest! {
     }
 }
 
-/// Old without removed and with added is new, as sets with repetitions.
+/// Removing the removed elements and adding the added ones leads from old to new, as multisets.
 fn check(old: &SharedList<u32>, new: &SharedList<u32>) -> Result<(), TestCaseError> {
     let changes = SharedList::changes(old, new);
     let copied = |list: &SharedList<u32>, more: &[&u32]| sorted(list.iter().chain(more.iter().copied()));
@@ -206,7 +206,7 @@ fn check(old: &SharedList<u32>, new: &SharedList<u32>) -> Result<(), TestCaseErr
     Ok(())
 }
 
-/// A new version with its counterparts, made from an earlier one.
+/// Derives the counterparts of a new version from those of an earlier one, and checks them.
 fn followed(
     (old, of_old): &(SharedList<u32>, SharedList<u32>),
     new: &SharedList<u32>,
