@@ -21,7 +21,7 @@ pub(super) struct Listing {
 pub(super) struct Block {
     /// The item: `struct config::Cluster`.
     pub(super) head: String,
-    /// The generics of its head.
+    /// The generics of its head, without defaults: an `impl` for all of them repeats these.
     generics: String,
     /// Fields, variants, methods, implementations.
     pub(super) lines: BTreeSet<String>,
@@ -142,8 +142,10 @@ fn is_local(exposure: &Exposure, path: &str) -> bool {
 fn block(item: &Item, path: &str, printer: Printer<'_>) -> Block {
     let mut generics = String::new();
     let mut around = |of: &Generics, printer: &Printer<'_>| {
-        generics = member::generics(of, printer);
-        generics.clone()
+        let mut without_defaults = of.clone();
+        without_defaults.type_params_mut().for_each(|parameter| parameter.default = None);
+        generics = member::generics(&without_defaults, printer);
+        member::generics(of, printer)
     };
     let (head, lines, printer) = match item {
         Item::Struct(item) => {

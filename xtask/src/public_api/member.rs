@@ -2,8 +2,8 @@
 
 use syn::punctuated::Punctuated;
 use syn::{
-    Fields, FnArg, GenericArgument, Generics, ImplItem, ItemEnum, ItemImpl, ItemTrait, Pat, PathArguments,
-    Signature, Token, TraitItem, Type, TypeParamBound, Visibility,
+    Fields, FnArg, GenericArgument, Generics, ImplItem, ImplItemType, ItemEnum, ItemImpl, ItemTrait, Pat,
+    PathArguments, Signature, Token, TraitItem, TraitItemType, Type, TypeParamBound, Visibility,
 };
 
 use super::listing::marks;
@@ -81,8 +81,8 @@ pub(super) fn demanded(items: &[TraitItem], printer: &Printer<'_>) -> Vec<String
             Some(format!("{kind}{}{}", function(&item.sig, printer), marks(&item.attrs)))
         }
         TraitItem::Type(item) => {
-            let parameters = generics(&item.generics, printer);
-            Some(format!("type {}{parameters}{}", item.ident, bounds(&item.bounds, printer)))
+            let own = TraitItemType { attrs: Vec::new(), ..item.clone() };
+            Some(printer.text(&own).trim_end_matches(';').to_owned())
         }
         TraitItem::Const(item) => {
             let kind = if item.default.is_some() { "provided " } else { "" };
@@ -106,7 +106,10 @@ pub(super) fn implemented(item: &ItemImpl, own: &str, printer: &Printer<'_>) -> 
         };
         let head = format!("impl{parameters} {}{target}", printer.text(path));
         let types = item.items.iter().filter_map(|part| match part {
-            ImplItem::Type(part) => Some(format!("{} = {}", part.ident, printer.text(&part.ty))),
+            ImplItem::Type(part) => {
+                let own = ImplItemType { attrs: Vec::new(), ..part.clone() };
+                Some(printer.text(&own).trim_start_matches("type ").trim_end_matches(';').to_owned())
+            }
             _ => None,
         });
         let types: Vec<_> = types.collect();

@@ -39,6 +39,7 @@ syntax! {
     syn::Signature => visit_signature_mut,
     syn::TypeParamBound => visit_type_param_bound_mut,
     syn::TraitItemType => visit_trait_item_type_mut,
+    syn::ImplItemType => visit_impl_item_type_mut,
     syn::ItemImpl => visit_item_impl_mut,
     ItemTrait => visit_item_trait_mut,
 }

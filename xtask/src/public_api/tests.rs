@@ -42,10 +42,25 @@ fn listing_has_what_a_user_can_name() {
         ),
         ("constant", "pub const A: &[u8] = b\"x\";", &["const A: &[u8]"]),
         ("alias", "pub type A<T> = Result<T, ()>;", &["type A<T> = Result<T, ()>"]),
+        ("pinned", "pin_project! { pub struct A<F> { #[pin] f: F } }", &["struct A<F>", "private fields"]),
+        (
+            "test code",
+            "#[cfg(test)] pub fn a() {} #[cfg(feature = \"testing\")] pub fn b() {} \
+             #[cfg(feature = \"x\")] pub fn c() {}",
+            &["fn c() #[cfg(feature = \"x\")]"],
+        ),
+    ] {
+        assert_eq!(lines(text), expected, "{name}");
+    }
+}
+
+#[test]
+fn methods_and_implementations_stand_at_their_type() {
+    for (name, text, expected) in [
         (
             "methods",
             "pub struct A; impl A { pub fn b(mut self, mut c: u8) {} fn d() {} pub const E: u8 = 1; }",
-            &["struct A", "const E: u8", "fn b(self, c: u8)"],
+            &["struct A", "const E: u8", "fn b(self, c: u8)"][..],
         ),
         (
             "implementations",
@@ -57,12 +72,23 @@ fn listing_has_what_a_user_can_name() {
             "pub struct A<T>(T); impl A<u8> { pub fn b() {} } impl<T: Clone> A<T> { pub fn c() {} }",
             &["struct A<T>", "private fields", "impl A<u8>: fn b()", "impl<T: Clone>: fn c()"],
         ),
-        ("pinned", "pin_project! { pub struct A<F> { #[pin] f: F } }", &["struct A<F>", "private fields"]),
         (
-            "test code",
-            "#[cfg(test)] pub fn a() {} #[cfg(feature = \"testing\")] pub fn b() {} \
-             #[cfg(feature = \"x\")] pub fn c() {}",
-            &["fn c() #[cfg(feature = \"x\")]"],
+            "parameters of an associated type",
+            "pub trait A { type B<C: Clone>: Into<C>; } pub struct D; impl A for D { type B<C: Clone> = E<C>; } \
+             pub struct E<T>(T);",
+            &[
+                "trait A",
+                "type B<C: Clone>: Into<C>",
+                "struct D",
+                "impl A with B<C: Clone> = E<C>",
+                "struct E<T>",
+                "private fields",
+            ],
+        ),
+        (
+            "a default parameter",
+            "pub struct A<T: Clone = u8>(T); impl<T: Clone> A<T> { pub fn b() {} }",
+            &["struct A<T: Clone = u8>", "private fields", "fn b()"],
         ),
     ] {
         assert_eq!(lines(text), expected, "{name}");
