@@ -255,15 +255,12 @@ fn config(kind: Routes, routes: usize, endpoints: usize) -> MeshConfig {
 }
 
 fn host(domain: DomainPattern, routes: Vec<Arc<Route>>) -> Arc<VirtualHost> {
-    Arc::new(VirtualHost { name: "host".to_owned(), domains: vec![domain], routes, retry: None })
+    Arc::new(VirtualHost::new("host", vec![domain], routes))
 }
 
 fn route(path: PathMatcher) -> Arc<Route> {
-    Arc::new(Route {
-        name: String::new(),
-        matches: RouteMatch { path, headers: Vec::new(), fraction: None },
-        action: RouteAction::Forward(Forward::to("cluster")),
-    })
+    let matches = RouteMatch { path, headers: Vec::new(), fraction: None };
+    Arc::new(Route::new(matches, RouteAction::Forward(Forward::to("cluster"))))
 }
 
 /// Allocations of one call beyond those of building its request. The process must use the counting allocator.

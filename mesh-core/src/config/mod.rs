@@ -86,17 +86,8 @@ impl MeshConfig {
         let set = EndpointSet { priorities: vec![priority], drops: Vec::new() };
         let settings = Arc::new(ClusterSettings::new(cluster));
         let name = settings.name.clone();
-        let route = Route {
-            name: String::new(),
-            matches: RouteMatch::any(),
-            action: RouteAction::Forward(Forward::to(name.clone())),
-        };
-        let host = VirtualHost {
-            name: cluster.to_owned(),
-            domains: vec![DomainPattern::Any],
-            routes: vec![Arc::new(route)],
-            retry: None,
-        };
+        let route = Route::new(RouteMatch::any(), RouteAction::Forward(Forward::to(name.clone())));
+        let host = VirtualHost::new(cluster, vec![DomainPattern::Any], vec![Arc::new(route)]);
         let cluster = Cluster { settings, discovery: Discovery::Endpoints(Ok(Arc::new(set))) };
         Self {
             virtual_hosts: Arc::new([Arc::new(host)]),

@@ -21,6 +21,13 @@ pub struct Route {
     pub action: RouteAction,
 }
 
+impl Route {
+    /// A route without a name.
+    pub fn new(matches: RouteMatch, action: RouteAction) -> Self {
+        Self { name: String::new(), matches, action }
+    }
+}
+
 /// Matches when path, all headers and the fraction match; the fraction is drawn last (RT-07).
 #[derive(Debug, Clone, PartialEq)]
 pub struct RouteMatch {
@@ -96,6 +103,13 @@ pub struct WeightedCluster {
     pub name: Name,
     /// Its share of the total; not zero.
     pub weight: u32,
+}
+
+impl WeightedCluster {
+    /// A cluster with this share.
+    pub fn new(name: impl Into<Name>, weight: u32) -> Self {
+        Self { name: name.into(), weight }
+    }
 }
 
 impl ClusterChoice {

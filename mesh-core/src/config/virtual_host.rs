@@ -17,6 +17,13 @@ pub struct VirtualHost {
     pub retry: Option<Arc<RetryPolicy>>,
 }
 
+impl VirtualHost {
+    /// A virtual host without retries.
+    pub fn new(name: impl Into<String>, domains: Vec<DomainPattern>, routes: Vec<Arc<Route>>) -> Self {
+        Self { name: name.into(), domains, routes, retry: None }
+    }
+}
+
 /// A pattern for an authority, compared without regard to ASCII case (RT-01, RT-02).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum DomainPattern {

@@ -29,7 +29,7 @@ impl Config {
     }
 
     pub(crate) fn action(mut self, matches: RouteMatch, action: RouteAction) -> Self {
-        self.routes.push(Arc::new(Route { name: String::new(), matches, action }));
+        self.routes.push(Arc::new(Route::new(matches, action)));
         self
     }
 
@@ -68,12 +68,8 @@ impl Config {
     }
 
     pub(crate) fn build(self) -> MeshConfig {
-        let host = VirtualHost {
-            name: "host".to_owned(),
-            domains: vec![self.domain.unwrap_or(DomainPattern::Any)],
-            routes: self.routes,
-            retry: self.retry,
-        };
+        let domains = vec![self.domain.unwrap_or(DomainPattern::Any)];
+        let host = VirtualHost { retry: self.retry, ..VirtualHost::new("host", domains, self.routes) };
         let clusters = self.clusters.into_iter().collect();
         MeshConfig::new(vec![Arc::new(host)], clusters, self.max_stream_duration).unwrap()
     }

@@ -24,7 +24,7 @@ fn only(path: &str) -> RouteMatch {
 #[tokio::test]
 async fn calls_are_split_by_weight() {
     let (a, b) = (Endpoint::start("a").await, Endpoint::start("b").await);
-    let weight = |name: &str, weight| WeightedCluster { name: name.into(), weight };
+    let weight = |name: &str, weight| WeightedCluster::new(name, weight);
     let clusters = ClusterChoice::weighted([weight("a", 20), weight("b", 80)]).unwrap();
     let config = Config::default()
         .cluster("a", &[a.address])
@@ -43,7 +43,7 @@ async fn calls_are_split_by_weight() {
 #[tokio::test]
 async fn a_weighted_choice_ignores_connectivity() {
     let live = Endpoint::start("live").await;
-    let weight = |name: &str, weight| WeightedCluster { name: name.into(), weight };
+    let weight = |name: &str, weight| WeightedCluster::new(name, weight);
     let clusters = ClusterChoice::weighted([weight("live", 1), weight("dead", 1)]).unwrap();
     let config = Config::default()
         .cluster("live", &[live.address])

@@ -170,18 +170,10 @@ fn rds(name: &str) -> AnyResource {
 fn host(domain: &str, clusters: &[&str]) -> Arc<VirtualHost> {
     let routes = clusters.iter().map(|cluster| {
         let path = PathMatcher::Prefix { prefix: "/".into(), ignore_case: false };
-        Arc::new(Route {
-            name: String::new(),
-            matches: RouteMatch { path, headers: Vec::new(), fraction: None },
-            action: RouteAction::Forward(Forward::to(*cluster)),
-        })
+        let matches = RouteMatch { path, headers: Vec::new(), fraction: None };
+        Arc::new(Route::new(matches, RouteAction::Forward(Forward::to(*cluster))))
     });
-    Arc::new(VirtualHost {
-        name: domain.to_owned(),
-        domains: vec![DomainPattern::parse(domain).unwrap()],
-        routes: routes.collect(),
-        retry: None,
-    })
+    Arc::new(VirtualHost::new(domain, vec![DomainPattern::parse(domain).unwrap()], routes.collect()))
 }
 
 fn routes(domain: &str, clusters: &[&str]) -> AnyResource {

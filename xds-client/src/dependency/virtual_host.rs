@@ -40,12 +40,7 @@ mod tests {
 
     fn host(domains: &[&str]) -> Arc<VirtualHost> {
         let domains = domains.iter().map(|domain| DomainPattern::parse(domain).unwrap());
-        Arc::new(VirtualHost {
-            name: String::new(),
-            domains: domains.collect(),
-            routes: Vec::new(),
-            retry: None,
-        })
+        Arc::new(VirtualHost::new("", domains.collect(), Vec::new()))
     }
 
     #[test]

@@ -99,7 +99,7 @@ pub(crate) fn config(clusters: &[(&str, &str)]) -> MeshConfig {
         let path = PathMatcher::Exact { path: format!("/{name}"), ignore_case: false };
         let matches = RouteMatch { path, headers: Vec::new(), fraction: None };
         let action = RouteAction::Forward(Forward::to(name));
-        routes.push(Arc::new(Route { name: String::new(), matches, action }));
+        routes.push(Arc::new(Route::new(matches, action)));
     }
     let any = MeshConfig::to_endpoints("any", []).virtual_hosts()[0].clone();
     let host = VirtualHost { routes, ..VirtualHost::clone(&any) };

@@ -7,10 +7,7 @@ use crate::config::{ClusterChoice, WeightedCluster};
 use crate::policy::route::WeightedClusters;
 
 fn choice(weights: &[u32]) -> ClusterChoice {
-    let entry = |(position, weight): (usize, &u32)| WeightedCluster {
-        name: position.to_string().into(),
-        weight: *weight,
-    };
+    let entry = |(position, weight): (usize, &u32)| WeightedCluster::new(position.to_string(), *weight);
     ClusterChoice::weighted(weights.iter().enumerate().map(entry)).unwrap()
 }
 
@@ -39,7 +36,7 @@ fn shares_follow_weights() {
 #[test]
 fn impossible_weights_are_refused() {
     for weights in [&[][..], &[0, 0], &[u32::MAX, 1]] {
-        let entry = |weight: &u32| WeightedCluster { name: "c".into(), weight: *weight };
+        let entry = |weight: &u32| WeightedCluster::new("c", *weight);
         assert!(ClusterChoice::weighted(weights.iter().map(entry)).is_err(), "{weights:?}");
     }
 }

@@ -77,11 +77,8 @@ fn route() -> impl Strategy<Value = Arc<Route>> {
     let fraction = prop::option::weighted(0.3, prop_oneof![Just(0), Just(1_000_000), 0..1_000_000_u32]);
     (path(), prop::collection::vec(header(), 0..2), fraction).prop_map(|(path, headers, fraction)| {
         let fraction = fraction.map(Fraction::per_million);
-        Arc::new(Route {
-            name: String::new(),
-            matches: RouteMatch { path, headers, fraction },
-            action: RouteAction::Forward(Forward::to("c")),
-        })
+        let matches = RouteMatch { path, headers, fraction };
+        Arc::new(Route::new(matches, RouteAction::Forward(Forward::to("c"))))
     })
 }
 
@@ -93,9 +90,8 @@ fn host() -> impl Strategy<Value = Arc<VirtualHost>> {
         1 => Just("*".to_owned()),
     ];
     let domains = prop::collection::vec(domain.prop_map(|text| DomainPattern::parse(&text).unwrap()), 1..3);
-    (domains, prop::collection::vec(route(), 0..12)).prop_map(|(domains, routes)| {
-        Arc::new(VirtualHost { name: String::new(), domains, routes, retry: None })
-    })
+    (domains, prop::collection::vec(route(), 0..12))
+        .prop_map(|(domains, routes)| Arc::new(VirtualHost::new("", domains, routes)))
 }
 
 proptest! {
@@ -145,16 +141,8 @@ fn many_routes_over_one_path_are_merged_in_order() {
         }],
         fraction: None,
     };
-    let route = |position| {
-        let action = RouteAction::Forward(Forward::to("c"));
-        Arc::new(Route { name: String::new(), matches: matches(position), action })
-    };
-    let host = VirtualHost {
-        name: String::new(),
-        domains: vec![DomainPattern::Any],
-        routes: (0..10_000).map(route).collect(),
-        retry: None,
-    };
+    let route = |position| Arc::new(Route::new(matches(position), RouteAction::Forward(Forward::to("c"))));
+    let host = VirtualHost::new("", vec![DomainPattern::Any], (0..10_000).map(route).collect());
     let table = RouteTable::new(&[Arc::new(host)]);
     let mut rng = StdRng::seed_from_u64(0);
     for position in [0, 1, 4_999, 9_998, 9_999] {

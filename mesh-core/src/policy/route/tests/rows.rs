@@ -13,12 +13,8 @@ use crate::policy::matcher::{
 use crate::policy::route::{NoMatch, RequestHead, RouteIndex, RouteTable};
 
 fn host(domains: &[&str], routes: Vec<Arc<Route>>) -> Arc<VirtualHost> {
-    Arc::new(VirtualHost {
-        name: String::new(),
-        domains: domains.iter().map(|domain| DomainPattern::parse(domain).unwrap()).collect(),
-        routes,
-        retry: None,
-    })
+    let domains = domains.iter().map(|domain| DomainPattern::parse(domain).unwrap());
+    Arc::new(VirtualHost::new("", domains.collect(), routes))
 }
 
 fn route(path: PathMatcher) -> RouteMatch {
@@ -26,7 +22,7 @@ fn route(path: PathMatcher) -> RouteMatch {
 }
 
 fn to_cluster(matches: RouteMatch) -> Arc<Route> {
-    Arc::new(Route { name: String::new(), matches, action: RouteAction::Forward(Forward::to("c")) })
+    Arc::new(Route::new(matches, RouteAction::Forward(Forward::to("c"))))
 }
 
 fn exact(path: &str) -> PathMatcher {
