@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What a route and its listener say about a call's duration.
+/// The limits of a route and its listener on a call's duration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TimeoutLimits {
     /// The route's `grpc_timeout_header_max`: wins over the others when present; zero is no limit.
@@ -46,7 +46,7 @@ pub fn parse_grpc_timeout(value: &[u8]) -> Option<Duration> {
     let (_, scale) = UNITS.iter().find(|(name, _)| name == unit)?;
     let number = digits.iter().fold(0_u128, |sum, digit| sum * 10 + u128::from(digit - b'0'));
     let nanos = number * scale;
-    // eight digits of hours are about 11,000 years: the seconds fit
+    // Eight digits of hours are about 11,000 years, whose seconds fit into 64 bits.
     let seconds = u64::try_from(nanos / 1_000_000_000).ok()?;
     let rest = u32::try_from(nanos % 1_000_000_000).ok()?;
     Some(Duration::new(seconds, rest))
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn header_is_read_as_the_protocol_says() {
+    fn header_of_one_to_eight_digits_and_a_unit_is_read() {
         let rows: [(&str, Option<Duration>); 14] = [
             ("1n", Some(Duration::from_nanos(1))),
             ("20u", Some(Duration::from_micros(20))),

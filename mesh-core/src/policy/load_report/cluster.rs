@@ -10,7 +10,7 @@ use crate::config::{LocalityId, Name};
 use super::on_demand::OnDemand;
 use super::{LocalityCounts, LocalitySums};
 
-/// What one cluster has had to do since its last report.
+/// The counts of one cluster since its last report.
 #[derive(Debug, Default)]
 pub struct ClusterCounts {
     localities: OnDemand<LocalityId, LocalityCounts>,
@@ -18,27 +18,27 @@ pub struct ClusterCounts {
     drops_without_category: AtomicU64,
 }
 
-/// What one cluster had to do between two reports (TR-66).
+/// The load of one cluster between two reports (TR-66).
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClusterReport {
     /// Its name.
     pub cluster: Name,
     /// The name under which its endpoints are discovered.
     pub service_name: Name,
-    /// How long it took.
+    /// The time between the two reports.
     pub interval: Duration,
-    /// What was counted.
+    /// The counts.
     pub sums: ClusterSums,
 }
 
-/// What was counted for a cluster between two reports; what did not happen is not there.
+/// The counts of a cluster between two reports, without zero counts.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ClusterSums {
     /// The requests by locality.
     pub localities: BTreeMap<LocalityId, LocalitySums>,
-    /// Calls that were dropped by the control plane's wish, by category.
+    /// Calls that the control plane's drop policy refused, by category.
     pub drops: BTreeMap<Name, u64>,
-    /// Those and the calls that the circuit breaker refused (TR-67).
+    /// Calls that the drop policy or the circuit breaker refused (TR-67).
     pub total_drops: u64,
 }
 
@@ -48,19 +48,19 @@ impl ClusterCounts {
         self.localities.entry(id, usize::MAX, || id.clone()).unwrap_or_default()
     }
 
-    /// A call was dropped by the control plane's wish.
+    /// Counts a call that the control plane's drop policy refused.
     pub fn drop_in(&self, category: &Name) {
         if let Some(count) = self.drops.entry(category, usize::MAX, || category.clone()) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// A call was refused by the circuit breaker.
+    /// Counts a call that the circuit breaker refused.
     pub fn drop_over_limit(&self) {
         self.drops_without_category.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What was counted since the last time. `None`: nothing, and nothing is in progress.
+    /// Takes the counts since the last call and resets them. `None` if all are zero and no request is in progress.
     pub fn take(&self) -> Option<ClusterSums> {
         let localities: BTreeMap<_, _> = self
             .localities

@@ -5,49 +5,49 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::MetricSums;
 use super::MetricTotals;
 
-/// The requests to one locality of a cluster, each attempt of a call being one.
+/// The requests to one locality of a cluster; each attempt of a call is a request.
 #[derive(Debug, Default)]
 pub struct LocalityCounts {
     issued: AtomicU64,
     succeeded: AtomicU64,
     failed: AtomicU64,
     in_progress: AtomicU64,
-    /// What endpoints sent with their responses.
+    /// Metrics that endpoints sent with their responses.
     pub metrics: MetricTotals,
 }
 
-/// What happened in one locality between two reports (TR-66).
+/// The counts of one locality between two reports (TR-66).
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LocalitySums {
-    /// Sent since the last report.
+    /// Requests sent since the last report.
     pub issued: u64,
-    /// Ended well since then.
+    /// Requests that succeeded since the last report.
     pub succeeded: u64,
-    /// Ended otherwise since then.
+    /// Requests that failed since the last report.
     pub failed: u64,
-    /// Sent whenever and not ended by now.
+    /// Requests that have not ended, whenever they were sent.
     pub in_progress: u64,
-    /// What endpoints sent with responses that ended since then.
+    /// Metrics that endpoints sent with responses that ended since the last report.
     pub metrics: MetricSums,
 }
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// With the protocol's success.
+    /// The protocol's status for success.
     Success,
-    /// With any other status, with an error, or because the caller gave it up.
+    /// Any other status, an error, or the caller dropped it.
     Failure,
 }
 
 impl LocalityCounts {
-    /// A request is sent. Each is followed by one [`end`](Self::end).
+    /// Counts a request that is sent. Call [`end`](Self::end) once for each.
     pub fn start(&self) {
         self.issued.fetch_add(1, Ordering::Relaxed);
         self.in_progress.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A request that was sent has ended.
+    /// Counts the end of a request.
     pub fn end(&self, ending: Ending) {
         let count = match ending {
             Ending::Success => &self.succeeded,
@@ -57,7 +57,7 @@ impl LocalityCounts {
         self.in_progress.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// TR-66: `None` where nothing happened and nothing is in progress.
+    /// TR-66: takes and resets the counts; `None` if all are zero.
     pub(super) fn take(&self) -> Option<LocalitySums> {
         let load = LocalitySums {
             issued: self.issued.swap(0, Ordering::Relaxed),

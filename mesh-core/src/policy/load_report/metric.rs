@@ -8,7 +8,7 @@ use crate::config::{Name, ReportedMetric};
 use super::on_demand::OnDemand;
 use super::orca::OrcaReport;
 
-/// One metric since the last report.
+/// The values of one metric since the last report.
 #[derive(Debug, Default)]
 struct MetricTotal {
     count: AtomicU64,
@@ -16,17 +16,17 @@ struct MetricTotal {
     sum: AtomicU64,
 }
 
-/// What a metric came to between two reports (TR-72).
+/// Number and sum of a metric's values between two reports (TR-72).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct MetricSum {
-    /// How many requests that ended carried it.
+    /// The number of ended requests that carried it.
     pub count: u64,
-    /// Of their values.
+    /// The sum of their values.
     pub sum: f64,
 }
 
 impl MetricTotal {
-    /// Adds the value that one request carried. One that is not a finite number is left out, lest it spoil all others.
+    /// Adds one request's value. Infinite values and NaN are ignored: they would make the sum useless.
     fn add(&self, value: f64) {
         if !value.is_finite() {
             return;
@@ -36,7 +36,7 @@ impl MetricTotal {
         self.count.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// `None`: nothing was added since the last time.
+    /// Takes and resets number and sum; `None` if there are no values.
     fn take(&self) -> Option<MetricSum> {
         let count = self.count.swap(0, Ordering::Relaxed);
         (count > 0).then(|| MetricSum { count, sum: f64::from_bits(self.sum.swap(0, Ordering::Relaxed)) })
@@ -49,11 +49,11 @@ pub struct MetricTotals {
     cpu_utilization: MetricTotal,
     mem_utilization: MetricTotal,
     application_utilization: MetricTotal,
-    /// Without `named_metrics.`.
+    /// By name, without the prefix `named_metrics.`.
     named: OnDemand<Name, MetricTotal>,
 }
 
-/// What a locality's metrics came to between two reports; those that no request carried are not there.
+/// A locality's metrics between two reports, without those that no request carried.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MetricSums {
     /// `cpu_utilization`.
@@ -67,7 +67,7 @@ pub struct MetricSums {
 }
 
 impl MetricTotals {
-    /// Adds of one request's report what the control plane wants to see (TR-71).
+    /// Adds those metrics of one request's report that the control plane asked for (TR-71).
     pub fn add(&self, report: &OrcaReport<'_>, wanted: &[ReportedMetric]) {
         let add =
             |total: &MetricTotal, value: Option<f64>| value.into_iter().for_each(|value| total.add(value));
@@ -80,7 +80,7 @@ impl MetricTotals {
                 }
                 ReportedMetric::Named(name) => self.add_named(name, report.named_metric(name)),
                 ReportedMetric::AllNamed => {
-                    // the last value of a name counts, as in any map on the wire
+                    // The last value of a name counts, as in any map on the wire.
                     let last: BTreeMap<_, _> = report.named_metrics().collect();
                     last.into_iter().for_each(|(name, value)| self.add_named(name, Some(value)));
                 }
@@ -107,5 +107,5 @@ impl MetricTotals {
     }
 }
 
-/// Named metrics that a locality keeps, so that endpoints which make up names cannot fill the memory.
+/// The most named metrics of a locality: an endpoint that invents names cannot fill the memory.
 const MAX_NAMES: usize = 1_000;

@@ -1,5 +1,4 @@
-//! What clusters have had to do since the last report (gRFC A27, A64, A85): counts that the request path writes and a
-//! reporter takes.
+//! Counts of calls for load reports (gRFC A27, A64, A85): the request path adds, a reporter takes and resets.
 //!
 //! ```text
 //!  ClusterCounts ─┬─ drops by category, and without one
@@ -9,8 +8,8 @@
 //!  ClusterSums ── LocalitySums ── MetricSums
 //! ```
 //!
-//! Counting takes no lock, and allocates only what is counted for the first time. Each number is exact over all reports;
-//! what happens while a report is taken may be split between it and the next.
+//! Counting takes no lock, and allocates only for a locality, category or metric that is new. The sum over all reports
+//! is exact; a call that ends while a report is taken may be split between this report and the next.
 
 mod cluster;
 mod locality;

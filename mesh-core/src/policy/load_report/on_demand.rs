@@ -1,4 +1,4 @@
-//! A map that grows when something new comes.
+//! A map that only grows.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 
-/// A map that grows when something new comes. Looking up what is there takes no lock and allocates nothing; what is there
-/// stays.
+/// A map that only grows. Finding a known key takes no lock and allocates nothing.
 #[derive(Debug)]
 pub(super) struct OnDemand<K, V>(ArcSwap<BTreeMap<K, Arc<V>>>);
 
 impl<K: Ord + Clone, V: Default> OnDemand<K, V> {
-    /// The value of this key, a new one if there is none. `None`: there would be more than `limit`.
+    /// The value of a key; a new one for a new key. `None` if the key is new and the map has `limit` keys.
     pub(super) fn entry<Q>(&self, key: &Q, limit: usize, make_key: impl Fn() -> K) -> Option<Arc<V>>
     where
         K: Borrow<Q>,
@@ -57,7 +56,7 @@ mod tests {
     use crate::config::Name;
 
     #[test]
-    fn a_key_has_one_value_whoever_asks_first() {
+    fn key_has_one_value_under_concurrent_lookups() {
         let map: OnDemand<Name, AtomicU64> = OnDemand::default();
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -76,11 +75,11 @@ mod tests {
     }
 
     #[test]
-    fn a_full_map_takes_nothing_new() {
+    fn full_map_refuses_new_keys() {
         let map: OnDemand<Name, AtomicU64> = OnDemand::default();
         let entry = |key: &'static str| map.entry(key, 2, || key.into());
         assert!(entry("a").is_some() && entry("b").is_some());
         assert!(entry("c").is_none());
-        assert!(entry("a").is_some(), "what is there stays");
+        assert!(entry("a").is_some(), "a known key is found");
     }
 }

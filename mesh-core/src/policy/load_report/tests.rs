@@ -97,7 +97,7 @@ fn metrics_that_the_control_plane_lists_are_added_up() {
 }
 
 #[test]
-fn names_that_an_endpoint_makes_up_come_to_an_end() {
+fn named_metrics_of_a_locality_are_bounded() {
     let counts = LocalityCounts::default();
     for number in 0..2_000_u16 {
         let message = [

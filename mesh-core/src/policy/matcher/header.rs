@@ -9,22 +9,22 @@ use super::{HeaderView, StringMatcher};
 /// A rule over one header (gRFC A28, A41, A63).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderMatcher {
-    /// Which header.
+    /// The header's name.
     pub name: HeaderName,
-    /// What its value must be.
+    /// The condition on its value.
     pub rule: HeaderRule,
-    /// Whether the result is turned round; a missing header still never matches (RT-13).
+    /// Negates the result; a missing header still never matches, except for `Present` (RT-13).
     pub invert: bool,
 }
 
-/// What a header's value must be.
+/// A condition on a header's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeaderRule {
     /// A pattern over the values joined by `,` (RT-10).
     Value(StringMatcher),
     /// A decimal number in this range (RT-14).
     Range(Range<i64>),
-    /// Whether the header is there at all.
+    /// The header is present, or absent for `false`.
     Present(bool),
 }
 
@@ -32,7 +32,7 @@ impl HeaderMatcher {
     /// Whether a request with these headers matches.
     pub fn matches(&self, headers: HeaderView<'_>) -> bool {
         match (headers.value(&self.name), &self.rule) {
-            // RT-13: a missing header matches nothing, not even inverted, except `present == invert`
+            // RT-13: a missing header never matches, not even inverted, unless `present == invert`.
             (None, HeaderRule::Present(present)) => *present == self.invert,
             (None, _) => false,
             (Some(value), rule) => rule.accepts(&value) != self.invert,
@@ -44,7 +44,7 @@ impl HeaderRule {
     fn accepts(&self, value: &str) -> bool {
         match self {
             Self::Value(matcher) => matcher.matches(value),
-            // RT-14: what is not a number is outside of every range
+            // RT-14: a value that is not a number is outside every range.
             Self::Range(range) => value.parse().is_ok_and(|number: i64| range.contains(&number)),
             Self::Present(present) => *present,
         }

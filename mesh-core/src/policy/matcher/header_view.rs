@@ -1,23 +1,23 @@
-//! A request's headers as configured rules see them.
+//! The headers of a request that configured rules can see.
 
 use std::borrow::Cow;
 
 use http::header::{CONTENT_TYPE, TE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// A request's headers as configured rules see them.
+/// The headers of a request that configured rules can see.
 ///
-/// What a rule can see depends on the protocol: some headers belong to the transport, some are added only later.
+/// They depend on the protocol: the transport owns some headers, and adds others after the route is chosen.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum HeaderView<'a> {
-    /// A gRPC client's metadata (RT-11, RT-12): no `-bin` headers, nothing of the transport, and a `content-type`
-    /// even before it is added.
+    /// A gRPC client's metadata (RT-11, RT-12): no `-bin` headers, no headers of the transport, and `content-type`
+    /// although it is added later.
     Grpc(&'a HeaderMap),
 }
 
 impl<'a> HeaderView<'a> {
-    /// A header's values joined by `,` (RT-10); `None` when it is absent or cannot be seen.
+    /// A header's values joined by `,` (RT-10); `None` if the header is absent or hidden.
     ///
     /// One value is borrowed. Bytes that are not UTF-8 are replaced, so that they match no literal.
     pub fn value(self, name: &HeaderName) -> Option<Cow<'a, str>> {
@@ -29,7 +29,7 @@ impl<'a> HeaderView<'a> {
     }
 }
 
-/// RT-11, RT-12. Pseudo-headers cannot be asked for: no [`HeaderName`] starts with a colon.
+/// RT-11, RT-12. Pseudo-headers need no check: no [`HeaderName`] starts with a colon.
 fn is_hidden_from_grpc(name: &HeaderName) -> bool {
     let text = name.as_str();
     text.ends_with("-bin") || text.starts_with("grpc-") || name == TE || name == USER_AGENT

@@ -13,14 +13,14 @@ pub enum PathMatcher {
         /// Ignore ASCII case.
         ignore_case: bool,
     },
-    /// Its beginning; an empty prefix matches everything.
+    /// A prefix of the path; an empty one matches every path.
     Prefix {
         /// The prefix.
         prefix: String,
         /// Ignore ASCII case.
         ignore_case: bool,
     },
-    /// The whole path.
+    /// An expression that matches the whole path.
     Regex(FullRegex),
 }
 
@@ -32,7 +32,7 @@ impl PathMatcher {
             Self::Exact { path: exact, ignore_case: true } => path.eq_ignore_ascii_case(exact),
             Self::Prefix { prefix, ignore_case: false } => path.starts_with(prefix.as_str()),
             Self::Prefix { prefix, ignore_case: true } => starts_with_ignoring_case(path, prefix),
-            Self::Regex(regex) => regex.matches(path), // RT-09: has no case setting
+            Self::Regex(regex) => regex.matches(path), // RT-09: expressions ignore `ignore_case`
         }
     }
 }

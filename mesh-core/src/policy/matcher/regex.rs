@@ -15,7 +15,7 @@ pub struct FullRegex {
 }
 
 impl FullRegex {
-    /// Compiles `pattern`, first as it stands, then anchored, so that `a)|(b` cannot slip through the anchors.
+    /// Compiles `pattern` alone first, then anchored: alone, `a)|(b` does not compile, anchored it would.
     ///
     /// # Errors
     /// [`ConfigError::InvalidRegex`] when it does not compile or the program exceeds 1 MiB.

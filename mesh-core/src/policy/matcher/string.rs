@@ -2,27 +2,27 @@
 
 use super::FullRegex;
 
-/// A pattern and whether ASCII case counts.
+/// A pattern, with or without regard to ASCII case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StringMatcher {
-    /// What to look for.
+    /// The pattern.
     pub pattern: StringPattern,
     /// Ignore ASCII case; has no effect on a regular expression.
     pub ignore_case: bool,
 }
 
-/// What to look for in a string.
+/// A pattern over a string.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StringPattern {
     /// The whole string; may be empty.
     Exact(String),
-    /// Its beginning.
+    /// A prefix.
     Prefix(String),
-    /// Its end.
+    /// A suffix.
     Suffix(String),
-    /// Any part of it.
+    /// A substring.
     Contains(String),
-    /// The whole string.
+    /// An expression that matches the whole string.
     Regex(FullRegex),
 }
 

@@ -24,29 +24,29 @@ impl Default for MaxAttempts {
 #[derive(Debug)]
 pub struct Attempts {
     policy: Arc<RetryPolicy>,
-    left: u32,
+    remaining: u32,
     failed: u32,
     backoff: Backoff,
 }
 
 impl Attempts {
-    /// A call that is about to make its first attempt.
+    /// The attempts of a call that has made none.
     pub fn new(policy: Arc<RetryPolicy>, cap: MaxAttempts) -> Self {
         // RT-40
         let attempts = policy.max_attempts.min(cap.0).get();
         let backoff = Backoff::new(policy.backoff);
-        Self { policy, left: attempts - 1, failed: 0, backoff }
+        Self { policy, remaining: attempts - 1, failed: 0, backoff }
     }
 
-    /// An attempt has failed with this gRPC status before the call was committed: the wait before the next attempt, or
-    /// `None` when the failure is the call's result.
+    /// Call it when an attempt fails with this gRPC status before the call is committed. Returns the wait before the
+    /// next attempt, or `None` if the failure is the call's result.
     pub fn on_failure(
         &mut self,
         code: u32,
         pushback: Option<Pushback>,
         rng: &mut dyn Rng,
     ) -> Option<Duration> {
-        if self.left == 0 || !self.policy.retry_on.contains(code) {
+        if self.remaining == 0 || !self.policy.retry_on.contains(code) {
             return None;
         }
         let wait = match pushback {
@@ -58,12 +58,12 @@ impl Attempts {
             }
             Some(Pushback::Never) => return None,
         };
-        self.left -= 1;
+        self.remaining -= 1;
         self.failed += 1;
         Some(wait)
     }
 
-    /// How many attempts came before the present one; transparent retries do not count (RT-44).
+    /// The number of earlier attempts; transparent retries do not count (RT-44).
     pub fn previous(&self) -> u32 {
         self.failed
     }

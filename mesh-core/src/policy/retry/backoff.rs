@@ -19,7 +19,7 @@ impl Backoff {
         Self { settings, next: settings.initial }
     }
 
-    /// The next wait. Jitter may take it beyond the maximum.
+    /// The next wait. Jitter may make it longer than the maximum.
     pub fn next(&mut self, rng: &mut dyn Rng) -> Duration {
         let wait = self.next.min(self.settings.max);
         // RT-40: the multiplier is 2

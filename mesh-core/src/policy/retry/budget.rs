@@ -1,9 +1,9 @@
-//! How many of a cluster's calls may be retries at one time.
+//! The limit on simultaneous retries of a cluster.
 
 /// The share of a cluster's active calls that may be in a retry: waiting for one or making one.
 ///
-/// Counting those that wait is what keeps the load of an outage near its normal load: with 20 %, a cluster whose every
-/// call fails sees at most 1.2 requests for each call, plus the minimum.
+/// Calls that wait for a retry count too, so that an outage does not multiply the load: with 20 %, a cluster whose calls
+/// all fail gets at most 1.2 requests per call, plus the minimum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryBudget {
     /// Share of active calls, in percent; 20 by default.

@@ -1,14 +1,14 @@
 //! Retries: which failure leads to another attempt, and after which wait (gRFC A6, A44).
 //!
-//! [`Attempts`] is one call's way through its route's policy. [`Transparent`] are the retries that need no policy,
-//! because the server has not seen the call. [`RetryBudget`] keeps retries from feeding an outage.
+//! [`Attempts`] counts one call's attempts under its route's policy. [`Transparent`] allows retries that need no policy,
+//! because the server did not process the call. [`RetryBudget`] limits retries during an outage.
 //!
 //! ```text
 //!            retryable code, attempts left            budget allows, wait over
 //!  Attempt ----------------------------------> Wait --------------------------> Attempt
 //!     | response headers, or request too long
 //!     v
-//!  Committed (RT-43): whatever happens now is the caller's to see
+//!  Committed (RT-43): the caller sees every later failure
 //! ```
 
 mod attempts;

@@ -1,27 +1,27 @@
-//! What a server says about trying again.
+//! A server's instruction on retries.
 
 use std::time::Duration;
 
 use http::HeaderMap;
 
-/// The response header in which a server says when to try again.
+/// The response header that holds it.
 const HEADER: &str = "grpc-retry-pushback-ms";
 
-/// A server's word on when to try again (gRFC A6).
+/// A server's instruction on the next attempt (gRFC A6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pushback {
-    /// After exactly this wait.
+    /// Retry after exactly this wait.
     After(Duration),
-    /// Not at all.
+    /// Do not retry.
     Never,
 }
 
 impl Pushback {
-    /// Reads `grpc-retry-pushback-ms`; `None` when the server says nothing.
+    /// Reads `grpc-retry-pushback-ms`; `None` without the header.
     pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all(HEADER).iter();
         let (first, more) = (values.next()?, values.next());
-        // RT-42: what cannot be read is a no
+        // RT-42: an unreadable value means "do not retry".
         let milliseconds: Option<i32> = match more {
             None => first.to_str().ok().and_then(|text| text.parse().ok()),
             Some(_) => None,

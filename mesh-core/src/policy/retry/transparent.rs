@@ -1,19 +1,19 @@
-//! Retries of calls that no server has seen.
+//! Retries of calls that no server has processed.
 
-/// One call's retries that need no policy and count against none (RT-45).
+/// One call's transparent retries: they need no policy and do not count as its attempts (RT-45).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Transparent {
     refused: bool,
 }
 
 impl Transparent {
-    /// The request never left this process: always another attempt, until the deadline.
+    /// The request never left this process: retry, until the deadline.
     pub fn on_unsent(self) -> bool {
         true
     }
 
-    /// The server has said that it did not process the request (REFUSED_STREAM, or GOAWAY below the stream's id):
-    /// another attempt, at once, but only the first time.
+    /// The server said that it did not process the request (REFUSED_STREAM, or GOAWAY below the stream's id): retry at
+    /// once, but only the first time.
     pub fn on_refused(&mut self) -> bool {
         !std::mem::replace(&mut self.refused, true)
     }

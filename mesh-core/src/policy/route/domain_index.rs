@@ -1,4 +1,4 @@
-//! Which virtual host serves an authority.
+//! Finds the virtual host that serves an authority.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::Case;
 use super::exact_table::ExactTable;
 use super::prefix_trie::{Lowered, LoweredBackward, PrefixTrie, Text};
 
-/// Finds the virtual host with the best pattern for an authority, at the same cost for one pattern and for many.
+/// Finds the virtual host with the best pattern for an authority, at a cost that does not grow with the patterns.
 #[derive(Debug)]
 pub(super) struct DomainIndex {
     exact: ExactTable<u32>,

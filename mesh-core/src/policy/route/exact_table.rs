@@ -4,17 +4,17 @@ use super::Case;
 
 /// A hash table over whole strings, built once, with or without regard to ASCII case.
 ///
-/// The standard table cannot look a string up without regard to case unless the caller folds it first, which would
-/// need memory per request. The hash is not keyed: entries come from the operator, never from a request.
+/// `HashMap` finds a string without regard to case only if the caller lowers it first, which allocates per request. The
+/// hash is not keyed: entries come from the operator, never from a request.
 #[derive(Debug)]
 pub(super) struct ExactTable<V> {
     case: Case,
     entries: Box<[(Box<str>, V)]>,
-    /// A power of two of slots, at most half of them used, probed in order.
+    /// Linear probing; the number of slots is a power of two, and at most half of them are used.
     slots: Box<[Slot]>,
 }
 
-/// An entry's place, and bits of its hash that spare most comparisons of strings that differ.
+/// An entry's index, and bits of its hash that tell most different strings apart without a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Slot {
     tag: u32,
@@ -22,7 +22,7 @@ struct Slot {
 }
 
 impl<V> ExactTable<V> {
-    /// A table of these keys; of keys that are equal the first one counts.
+    /// A table of these entries; the first of several equal keys wins.
     pub(super) fn new(case: Case, entries: impl IntoIterator<Item = (Box<str>, V)>) -> Self {
         let entries: Box<[_]> = entries.into_iter().collect();
         let size = if entries.is_empty() { 0 } else { (entries.len() * 2).next_power_of_two() };
@@ -45,7 +45,7 @@ impl<V> ExactTable<V> {
         Some(&self.entries[self.slots[slot].entry as usize].1)
     }
 
-    /// The slot of a key, or the free one where it would be. The table has slots, and free ones among them.
+    /// The slot of a key, or the free slot where it would be inserted. The table must not be empty.
     #[inline]
     fn find(&self, text: &str) -> Result<usize, usize> {
         let mask = self.slots.len() - 1;
@@ -65,7 +65,7 @@ impl<V> ExactTable<V> {
 
     #[inline]
     fn is_key(&self, key: &str, text: &str) -> bool {
-        // most texts have the key's case, and equality is tested faster than equality without regard to case
+        // Most texts have the key's case, and plain equality is the faster test.
         key == text || self.case == Case::Ignored && key.eq_ignore_ascii_case(text)
     }
 }
@@ -87,7 +87,7 @@ fn hash(case: Case, text: &[u8]) -> u64 {
         (product as u64) ^ (product >> 64) as u64
     };
     let length = text.len() as u64;
-    // the last word overlaps the one before it: that is faster than to copy what is left over
+    // The last word overlaps the word before it, which is faster than copying the remaining bytes.
     let Some(last) = text.last_chunk() else {
         let word = text.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
         return mix(length, word);

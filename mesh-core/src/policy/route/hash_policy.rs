@@ -8,8 +8,8 @@ use crate::config::HashPolicy;
 
 use super::RequestHead;
 
-/// A request's hash by a route's policies; `None` when none of them has a value, and a balancer that needs a hash
-/// draws one (RT-73).
+/// A request's hash by a route's policies; `None` if no policy has a value. A balancer that needs a hash then draws one
+/// (RT-73).
 ///
 /// `channel_id` is drawn once per channel and never changes (RT-72).
 pub fn hash(policies: &[HashPolicy], head: &RequestHead<'_>, channel_id: u64) -> Option<u64> {

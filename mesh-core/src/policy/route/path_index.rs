@@ -1,4 +1,4 @@
-//! Which routes of a virtual host may take a path.
+//! Finds the routes of a virtual host that may match a path.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,10 +11,10 @@ use super::Case;
 use super::exact_table::ExactTable;
 use super::prefix_trie::{Forward, Lowered, PrefixTrie};
 
-/// Yields the routes that may take a path, in configured order, without looking at the others.
+/// Yields the routes that may match a path, in configured order, without looking at the others.
 ///
-/// Routes with the same key form a list of ascending positions. A path belongs to few lists (its own, one per prefix
-/// of it, and the regular expressions), which are merged while they are read.
+/// Routes with the same key form a list of ascending positions. Few lists concern a path: the list of its exact key, one
+/// list per configured prefix of it, and the list of regular expressions. They are merged while they are read.
 #[derive(Debug)]
 pub(super) struct PathIndex {
     /// All lists, one after the other.
@@ -65,7 +65,7 @@ impl PathIndex {
         }
     }
 
-    /// The routes that may take `path`. Exact paths and prefixes do match it, expressions remain to be tried.
+    /// The routes that may match `path`: exact paths and prefixes match, expressions have not been tried.
     #[inline]
     pub(super) fn candidates<'t>(&'t self, path: &'t str) -> Candidates<'t> {
         let list = |table: &ExactTable<List>| table.get(path).copied().unwrap_or_default();
@@ -74,19 +74,19 @@ impl PathIndex {
     }
 }
 
-/// The routes that may take a path, in configured order.
+/// The routes that may match a path, in configured order.
 ///
-/// Reads one list as far as no other list has an earlier position, then looks for the next such run: linear in what
-/// is read, and without memory for the heads of all lists.
+/// Reads one list up to the first position of another list (a run), then looks for the list of the next run. The cost is
+/// linear in the positions read, and no memory is needed for the heads of all lists.
 #[derive(Debug)]
 pub(super) struct Candidates<'t> {
     index: &'t PathIndex,
     path: &'t str,
     /// The lists that do not come from a trie.
     lists: [List; 3],
-    /// What is left of the list that is being read.
+    /// The unread rest of the current list.
     run: &'t [u32],
-    /// Where another list goes on: all before it has been read or is in `run`.
+    /// The earliest position of another list: every position before it has been read or is in `run`.
     bound: u32,
 }
 
@@ -109,7 +109,7 @@ impl<'t> Candidates<'t> {
         let index = self.index;
         let prefixes = index.prefixes.prefixes_of(Forward(self.path)).map(|(list, _)| list);
         let folded = index.prefixes_ignoring_case.prefixes_of(Lowered(self.path)).map(|(list, _)| list);
-        // the list that was left at the bound goes on as any other: what it has before the bound has been read
+        // Positions before the bound have been read, those of the list that the last run came from too.
         let mut run: &'t [u32] = &[];
         let mut bound = u32::MAX;
         self.lists.into_iter().chain(prefixes).chain(folded).for_each(|list| {

@@ -1,4 +1,4 @@
-//! All configured prefixes of a text in one walk.
+//! Finds all configured prefixes of a text in one walk.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -29,15 +29,15 @@ pub(super) trait Text: Copy {
     fn continues_with(self, at: usize, label: &[u8]) -> bool;
 }
 
-/// As it stands.
+/// The text as it is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Forward<'a>(pub(super) &'a str);
 
-/// In lower case.
+/// The text in lower case.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lowered<'a>(pub(super) &'a str);
 
-/// From the end, in lower case.
+/// The text from its end, in lower case.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LoweredBackward<'a>(pub(super) &'a str);
 
@@ -95,7 +95,7 @@ impl<V: Copy> PrefixTrie<V> {
         }
         while let Some((entries, start)) = waiting.pop_front() {
             let (first, last) = (entries[0].0, entries[entries.len() - 1].0);
-            // keys are sorted: what the first and the last have in common, all have
+            // Keys are sorted: the common prefix of the first and the last key is common to all.
             let end = start + first[start..].iter().zip(&last[start..]).take_while(|(a, b)| a == b).count();
             let label = index(labels.len())..index(labels.len() + end - start);
             labels.extend_from_slice(&first[start..end]);
@@ -121,7 +121,7 @@ impl<V: Copy> PrefixTrie<V> {
     fn child(&self, node: &Node<V>, step: u8) -> Option<usize> {
         let children = node.children.start as usize..node.children.end as usize;
         let steps = &self.steps[children.clone()];
-        // in a run of digits or letters without gaps, as numbered names have it, no search is needed
+        // Numbered names have children for consecutive bytes, whose index is known without a search.
         let guess = usize::from(step.wrapping_sub(*steps.first()?));
         let at = if steps.get(guess) == Some(&step) { guess } else { steps.binary_search(&step).ok()? };
         Some(children.start + at)
@@ -160,7 +160,7 @@ impl<V: Copy, T: Text> Iterator for PrefixesOf<'_, V, T> {
     }
 }
 
-/// A place in the trie's arrays. What is configured fits in memory many times over before it outgrows 32 bits.
+/// An index into the trie's arrays. A configuration with more than 2^32 bytes of prefixes does not exist.
 fn index(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }

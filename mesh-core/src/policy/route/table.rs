@@ -21,16 +21,16 @@ pub struct RouteTable {
     hosts: Box<[Host]>,
 }
 
-/// A route's place: positions in the configured lists.
+/// The position of a route in the configured lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RouteIndex {
-    /// Which virtual host.
+    /// The virtual host's position.
     pub host: usize,
-    /// Which of its routes.
+    /// The route's position in that virtual host.
     pub route: usize,
 }
 
-/// Why no route takes a request.
+/// Why no route matches a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoMatch {
     /// No virtual host serves the authority (RT-05).
@@ -44,7 +44,7 @@ pub enum NoMatch {
 #[derive(Debug)]
 struct Host {
     paths: PathIndex,
-    /// By position; `None` where an index hit is all that it takes.
+    /// By position; `None` if the path alone decides.
     conditions: Box<[Option<Arc<Route>>]>,
 }
 
@@ -62,8 +62,8 @@ impl RouteTable {
         Self { domains: DomainIndex::new(hosts), hosts: hosts.iter().map(host).collect() }
     }
 
-    /// The route for a request: of the virtual host with the best domain (RT-01) the first route that matches
-    /// (RT-06). Draws once per fraction that is reached.
+    /// The first matching route (RT-06) of the virtual host with the best domain (RT-01). Draws once per fraction that
+    /// is evaluated.
     ///
     /// # Errors
     /// [`NoMatch`] says whether the virtual host or the route is missing.
@@ -94,7 +94,7 @@ fn has_conditions(route: &Route) -> bool {
     !matches.headers.is_empty() || matches.fraction.is_some() || matches!(matches.path, PathMatcher::Regex(_))
 }
 
-/// RT-07: the path, where the index has not settled it, then all headers, and one draw at the end.
+/// RT-07: the path if it is an expression, then all headers, then one draw.
 fn meets_conditions(route: &Route, head: &RequestHead<'_>, rng: &mut dyn Rng) -> bool {
     let matches = &route.matches;
     let path_matches = match &matches.path {

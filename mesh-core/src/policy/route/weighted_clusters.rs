@@ -1,4 +1,4 @@
-//! Which cluster of a route takes a call.
+//! Chooses one of a route's clusters by weight.
 
 use rand::{Rng, RngExt};
 
@@ -27,8 +27,8 @@ impl WeightedClusters {
         Self { ends }
     }
 
-    /// A position in [`ClusterChoice::names`]. To be called once per call, whatever the clusters' state: retries stay
-    /// with the choice.
+    /// A position in [`ClusterChoice::names`]. Pick once per call, without regard to connectivity; retries keep the
+    /// choice.
     #[inline]
     pub fn pick(&self, rng: &mut dyn Rng) -> usize {
         match self.ends.last() {

@@ -1,7 +1,7 @@
-//! ORCA: what an endpoint says of its own load with each response (gRFC A51).
+//! ORCA: the load that an endpoint reports with each response (gRFC A51).
 //!
-//! The message is `xds.data.orca.v3.OrcaLoadReport`, in the header [`HEADER`] as base64. A report that cannot be read is
-//! none: no byte of an endpoint is an error of the call.
+//! The message is `xds.data.orca.v3.OrcaLoadReport`, in the header [`HEADER`] as base64. An unreadable report is
+//! ignored; it never fails the call.
 
 mod header;
 mod report;

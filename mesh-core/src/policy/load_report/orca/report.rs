@@ -11,7 +11,7 @@ pub struct OrcaReport<'a> {
     pub cpu_utilization: Option<f64>,
     /// Share of the memory that is used.
     pub mem_utilization: Option<f64>,
-    /// Share of whatever the application runs out of first; may be above 1.
+    /// Share of the application's scarcest resource that is used; may be above 1.
     pub application_utilization: Option<f64>,
     /// Requests per second.
     pub requests_per_second: Option<f64>,
@@ -21,7 +21,7 @@ pub struct OrcaReport<'a> {
 }
 
 impl<'a> OrcaReport<'a> {
-    /// Reads a message. `None`: it is none, down to the last of its bytes.
+    /// Reads a message; `None` if any byte of it does not parse.
     pub fn parse(message: &'a [u8]) -> Option<Self> {
         let mut report = Self { message, ..Self::default() };
         for field in Fields::of(message) {
@@ -43,17 +43,17 @@ impl<'a> OrcaReport<'a> {
         Some(report)
     }
 
-    /// What requests like this one cost, by the name of the resource. A name may come again: its last value counts.
+    /// The cost of the request, by resource. The last value of a repeated name counts.
     pub fn request_cost(&self) -> impl Iterator<Item = (&'a str, f64)> + use<'a> {
         self.entries(REQUEST_COST)
     }
 
-    /// Shares that are used, by the name of the resource. A name may come again: its last value counts.
+    /// Shares in use, by resource. The last value of a repeated name counts.
     pub fn utilization(&self) -> impl Iterator<Item = (&'a str, f64)> + use<'a> {
         self.entries(UTILIZATION)
     }
 
-    /// The application's own metrics. A name may come again: its last value counts.
+    /// The application's own metrics. The last value of a repeated name counts.
     pub fn named_metrics(&self) -> impl Iterator<Item = (&'a str, f64)> + use<'a> {
         self.entries(NAMED_METRICS)
     }
@@ -69,7 +69,7 @@ impl<'a> OrcaReport<'a> {
     }
 }
 
-/// An entry of a map; what it leaves out is the default.
+/// An entry of a map; an omitted part has its default.
 fn entry(value: Value<'_>) -> Option<(&str, f64)> {
     let mut entry = ("", 0.0);
     for field in Fields::of(value.as_bytes()?) {

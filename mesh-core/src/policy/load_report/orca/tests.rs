@@ -57,7 +57,7 @@ fn the_last_value_of_a_field_counts() {
 }
 
 #[test]
-fn what_is_not_a_report_is_none() {
+fn malformed_report_is_none() {
     let table: [(&str, Vec<u8>); 9] = [
         ("cut short in a value", double(1, 0.5)[..5].to_vec()),
         ("cut short after a key", vec![1 << 3 | 1]),
@@ -76,7 +76,7 @@ fn what_is_not_a_report_is_none() {
 }
 
 #[test]
-fn the_report_is_one_header_of_base64_with_or_without_padding() {
+fn report_is_one_base64_header_with_or_without_padding() {
     let long = [entry(8, &"n".repeat(100), 1.0), entry(8, &"m".repeat(100), 2.0)].concat().repeat(3);
     let long_text = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, &long);
     type Row<'a> = (&'a str, &'a [&'a str], Option<&'a [u8]>);
@@ -102,7 +102,7 @@ fn the_report_is_one_header_of_base64_with_or_without_padding() {
 
 proptest! {
     #[test]
-    fn no_bytes_do_harm(message in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn arbitrary_bytes_never_panic(message in prop::collection::vec(any::<u8>(), 0..200)) {
         if let Some(report) = OrcaReport::parse(&message) {
             let entries = report.named_metrics().chain(report.utilization()).chain(report.request_cost());
             prop_assert!(entries.count() <= message.len());

@@ -1,6 +1,6 @@
 //! Protobuf's wire format, as far as a report needs it.
 
-/// The fields of a message in the order of the wire; ends after the first that cannot be read, with `None`.
+/// The fields of a message in wire order; an unreadable field is yielded as `None` and is the last.
 #[derive(Debug, Clone)]
 pub(super) struct Fields<'a> {
     rest: &'a [u8],
@@ -14,12 +14,12 @@ pub(super) struct Field<'a> {
     pub(super) value: Value<'a>,
 }
 
-/// What a field holds.
+/// The value of a field.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Value<'a> {
     Double(f64),
     Bytes(&'a [u8]),
-    /// Of a type that no field of interest has.
+    /// A type that no field of a report has.
     Other,
 }
 
@@ -39,7 +39,7 @@ impl<'a> Fields<'a> {
                 Value::Bytes(self.take(length)?)
             }
             5 => self.take(4).map(|_| Value::Other)?,
-            // groups have been out of use since before this message was made
+            // Groups are deprecated, and this message has none.
             _ => return None,
         };
         Some(Field { number, value })
@@ -50,7 +50,7 @@ impl<'a> Fields<'a> {
         for at in 0..10 {
             let [byte] = *self.take(1)? else { return None };
             let bits = u64::from(byte & 0x7f);
-            // the tenth byte has room for one bit
+            // The tenth byte holds one bit.
             if at == 9 && bits > 1 {
                 return None;
             }
