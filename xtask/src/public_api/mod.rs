@@ -89,6 +89,10 @@ fn surface(name: &str, sources: &[File]) -> Result<Surface, Failure> {
     );
     let mut problems = foreign::problems(name, &listing);
     for block in listing.blocks.values() {
+        let is_error = block.lines.iter().any(|line| line == "impl Error" || line == "impl error::Error");
+        if block.head.starts_with("enum ") && is_error && !block.head.contains("#[non_exhaustive]") {
+            problems.push(format!("{name}: `{}` is an error; errors are #[non_exhaustive]", block.head));
+        }
         for unknown in &block.unknown {
             problems.push(format!("{name}: `{}` names {unknown}, which cannot be found", block.head));
         }

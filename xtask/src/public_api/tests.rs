@@ -184,6 +184,20 @@ fn foreign_types_are_settled_or_excepted() {
 }
 
 #[test]
+fn error_of_variants_must_be_able_to_grow() {
+    for (name, text, expected) in [
+        ("open", "#[derive(thiserror::Error)] #[non_exhaustive] pub enum A { B }", 0),
+        ("closed", "#[derive(thiserror::Error)] pub enum A { B }", 1),
+        ("closed, by hand", "pub enum A { B } impl std::error::Error for A {}", 1),
+        ("opaque", "#[derive(thiserror::Error)] pub struct A(u8);", 0),
+        ("no error", "pub enum A { B }", 0),
+    ] {
+        let problems = surface("mesh-hyper", &[File::new("mesh-hyper/src/lib.rs", text)]).unwrap().problems;
+        assert_eq!(problems.len(), expected, "{name}: {problems:?}");
+    }
+}
+
+#[test]
 fn difference_stands_under_its_block() {
     let old = "# words\nstruct A\n    pub b: u8\n    pub c: u8\nstruct D\n";
     let new = "# other words\nstruct A\n    pub b: u16\n    pub c: u8\nstruct E\n    pub f: u8\n";

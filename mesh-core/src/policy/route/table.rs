@@ -32,6 +32,7 @@ pub struct RouteIndex {
 
 /// Why no route matches a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NoMatch {
     /// No virtual host serves the authority (RT-05).
     #[error("no virtual host serves the authority")]
