@@ -95,6 +95,14 @@ const RULES: &[Rule] = &[
         why: "in mesh-core only the runtime has tokio, and a filter its time",
     },
     Rule {
+        within: &["mesh-core/src/"],
+        except: &["mesh-core/src/runtime/connect/http2/", "mesh-core/src/runtime/testing.rs"],
+        reads: Reads::Code,
+        words: &["h2::"],
+        unless: &[],
+        why: "the rest of mesh-core does not know the HTTP/2 library",
+    },
+    Rule {
         within: &["mesh-core/src/shared/"],
         except: &[],
         reads: Reads::AllCode,
