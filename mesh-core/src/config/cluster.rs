@@ -1,9 +1,8 @@
 //! A cluster: where its endpoints come from and how calls are spread over them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::{ConnectionSettings, EndpointSet, Name, ResourceError};
+use super::{ConnectionSettings, EndpointSet, Name, OutlierDetection, ResourceError};
 
 /// One cluster of a [`MeshConfig`](super::MeshConfig).
 ///
@@ -161,47 +160,4 @@ impl Default for MaxRequests {
     fn default() -> Self {
         Self(1024)
     }
-}
-
-/// Removal of endpoints that fail more than others (gRFC A50). Percentages are 0 to 100.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OutlierDetection {
-    /// How often endpoints are judged.
-    pub interval: Duration,
-    /// How long the first ejection lasts.
-    pub base_ejection_time: Duration,
-    /// How long an ejection may last.
-    pub max_ejection_time: Duration,
-    /// How much of the cluster may be ejected.
-    pub max_ejection_percent: u32,
-    /// By success rate; `None` is off.
-    pub success_rate: Option<SuccessRateEjection>,
-    /// By failure percentage; `None` is off.
-    pub failure_percentage: Option<FailurePercentageEjection>,
-}
-
-/// Ejects endpoints whose success rate is far below the cluster's mean (LB-55).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SuccessRateEjection {
-    /// Thousandths of a standard deviation that a rate may lie below the mean; 1,900 by default.
-    pub stdev_factor: u32,
-    /// How many of the found endpoints are ejected; 1 to 100.
-    pub enforcing_percent: u32,
-    /// Endpoints with enough calls that it takes; 5 by default.
-    pub minimum_hosts: u32,
-    /// Calls in an interval that make an endpoint count; 100 by default.
-    pub request_volume: u32,
-}
-
-/// Ejects endpoints that fail more than a share of their calls (LB-56).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FailurePercentageEjection {
-    /// Ejected above this; 0 to 100, 85 by default.
-    pub threshold_percent: u32,
-    /// How many of the found endpoints are ejected; 1 to 100.
-    pub enforcing_percent: u32,
-    /// Endpoints with enough calls that it takes; 5 by default.
-    pub minimum_hosts: u32,
-    /// Calls in an interval that make an endpoint count; 50 by default.
-    pub request_volume: u32,
 }

@@ -11,6 +11,7 @@ mod endpoint;
 mod endpoints;
 mod error;
 mod locality;
+mod outlier;
 mod retry;
 mod route;
 mod virtual_host;
@@ -21,8 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use cluster::{
-    Cluster, ClusterSettings, Discovery, FailurePercentageEjection, LbPolicy, LocalityPolicy, MaxRequests,
-    OutlierDetection, ReportedMetric, RingHash, SuccessRateEjection,
+    Cluster, ClusterSettings, Discovery, LbPolicy, LocalityPolicy, MaxRequests, ReportedMetric, RingHash,
 };
 pub use connection::{ConnectionSettings, Http2Keepalive, TcpKeepalive};
 pub use endpoint::{DropCategory, Endpoint, EndpointAddresses, EndpointSet, HealthStatus, Priority};
@@ -30,6 +30,10 @@ pub(crate) use endpoints::Member;
 pub use endpoints::{EndpointChanges, Endpoints, EndpointsIter};
 pub use error::{ConfigError, ResourceError};
 pub use locality::{Locality, LocalityId};
+pub use outlier::{
+    ConsecutiveEjection, FailurePercentageEjection, LocalOriginEjection, OutlierDetection,
+    SuccessRateEjection,
+};
 pub use retry::{RetryBackoff, RetryPolicy, RetryableCodes};
 pub use route::{ClusterChoice, Forward, HashPolicy, Route, RouteAction, RouteMatch, WeightedCluster};
 pub use virtual_host::{DomainPattern, VirtualHost};
