@@ -8,6 +8,7 @@ pub mod dns;
 pub mod lb;
 pub mod load_report;
 pub mod matcher;
+pub mod outlier;
 pub mod retry;
 pub mod route;
 pub mod subchannel;

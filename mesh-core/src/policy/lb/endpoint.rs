@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use crate::config::{EndpointAddresses, LocalityId, Name};
+use crate::policy::outlier;
 use crate::shared::SharedList;
 
 /// An endpoint's slot in its cluster: stable while the endpoint stays in the cluster, whatever moves around it, and
@@ -44,6 +45,8 @@ impl Eq for LbEndpoint {}
 pub struct EndpointLoad {
     /// Calls that have been sent and not ended.
     pub in_flight: AtomicU32,
+    /// How calls have ended, for outlier detection.
+    pub outcomes: outlier::Counters,
 }
 
 /// The endpoints of one locality.

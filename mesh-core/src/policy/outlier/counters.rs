@@ -1,0 +1,185 @@
+//! How calls have ended at an endpoint.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use crate::config::{ConsecutiveEjection, OutlierDetection};
+
+use super::row::Row;
+
+/// How an attempt has ended, for outlier detection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallResult {
+    /// The endpoint did what it was asked for.
+    Success,
+    /// The endpoint answered with an error.
+    Failure(FailureKind),
+    /// The endpoint could not be reached, its connection broke, or it did not answer in time.
+    LocalOrigin,
+    /// Says nothing about the endpoint: the client cancelled or refused the attempt.
+    Neutral,
+}
+
+/// What an endpoint's error means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The request was wrong, or came at the wrong time. Counts in rates (LB-61), and ends a row of failures.
+    Request,
+    /// The endpoint failed: an HTTP status of 500 and above, or a gRPC status that means the same.
+    Server,
+    /// As [`Server`](Self::Server), and one of the HTTP statuses 502, 503 and 504.
+    Gateway,
+}
+
+/// How calls have ended at one endpoint. Written by the request path, read by the cluster's
+/// [`Detector`](super::Detector).
+///
+/// While outlier detection is off, [`record`](Self::record) is one relaxed load.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Bits of what is counted, see below.
+    counting: AtomicU8,
+    /// What the endpoint answered.
+    answers: Tally,
+    /// Whether the endpoint was reached; only while that is told apart.
+    reached: Tally,
+    pub(super) server: Row,
+    pub(super) gateway: Row,
+    pub(super) local_origin: Row,
+}
+
+/// Shares of calls are judged (LB-54).
+const RATES: u8 = 1;
+/// Failures in a row are judged.
+const ROWS: u8 = 2;
+/// Failures to reach the endpoint are told apart from its answers.
+const SPLIT: u8 = 4;
+
+impl Counters {
+    /// An attempt has ended. `true`: failures in a row have reached a threshold, the detector is to be told
+    /// ([`on_failures_in_a_row`](super::Detector::on_failures_in_a_row)).
+    pub fn record(&self, result: CallResult) -> bool {
+        let counting = self.counting.load(Ordering::Relaxed);
+        counting != 0 && self.count(counting, result)
+    }
+
+    fn count(&self, counting: u8, result: CallResult) -> bool {
+        if result == CallResult::Neutral {
+            return false;
+        }
+        if counting & SPLIT == 0 {
+            return self.count_answer(counting, result);
+        }
+        let is_reached = result != CallResult::LocalOrigin;
+        if counting & RATES != 0 {
+            self.reached.count(is_reached);
+        }
+        if is_reached {
+            self.local_origin.end();
+            return self.count_answer(counting, result);
+        }
+        self.local_origin.grow()
+    }
+
+    fn count_answer(&self, counting: u8, result: CallResult) -> bool {
+        if counting & RATES != 0 {
+            // LB-61
+            self.answers.count(result == CallResult::Success);
+        }
+        if counting & ROWS == 0 {
+            return false;
+        }
+        match result {
+            CallResult::Success | CallResult::Failure(FailureKind::Request) | CallResult::Neutral => {
+                self.gateway.end();
+                self.server.end();
+                false
+            }
+            CallResult::Failure(FailureKind::Server) => {
+                self.gateway.end();
+                self.server.grow()
+            }
+            CallResult::Failure(FailureKind::Gateway) | CallResult::LocalOrigin => {
+                let gateway = self.gateway.grow();
+                self.server.grow() || gateway
+            }
+        }
+    }
+
+    /// Counts what these settings need. What is no longer counted is forgotten.
+    pub(super) fn configure(&self, settings: Option<&OutlierDetection>) {
+        let threshold = |settings: Option<ConsecutiveEjection>| settings.map_or(0, |row| row.threshold);
+        let local = settings.and_then(|settings| settings.local_origin);
+        self.server.set_threshold(threshold(settings.and_then(|settings| settings.consecutive_5xx)));
+        let gateway = settings.and_then(|settings| settings.consecutive_gateway_failures);
+        self.gateway.set_threshold(threshold(gateway));
+        self.local_origin.set_threshold(threshold(local.and_then(|local| local.consecutive_failures)));
+        let counts_rates = settings.is_some_and(OutlierDetection::counts_rates);
+        if !counts_rates {
+            self.take();
+        }
+        let is_in_rows = [&self.server, &self.gateway, &self.local_origin].map(Row::threshold) != [0; 3];
+        let bits = [(counts_rates, RATES), (is_in_rows, ROWS), (local.is_some(), SPLIT)];
+        let bits = bits.iter().filter(|(is_set, _)| *is_set).fold(0, |bits, (_, bit)| bits | bit);
+        // SPLIT alone counts nothing.
+        self.counting.store(if bits == SPLIT { 0 } else { bits }, Ordering::Relaxed);
+    }
+
+    /// What was counted since the last time. Every call is in exactly one interval, however many threads record
+    /// meanwhile: a number is read and cleared in one step.
+    pub(super) fn take(&self) -> Interval {
+        Interval { answers: self.answers.take(), reached: self.reached.take() }
+    }
+
+    /// No call has ended yet.
+    pub(super) fn reset(&self) {
+        self.take();
+        self.reset_rows();
+    }
+
+    /// No call has failed in a row.
+    pub(super) fn reset_rows(&self) {
+        for row in [&self.server, &self.gateway, &self.local_origin] {
+            row.reset();
+        }
+    }
+}
+
+/// What was counted between two sweeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Interval {
+    pub(super) answers: Calls,
+    pub(super) reached: Calls,
+}
+
+/// How many calls ended well, and how many did not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Calls {
+    pub(super) successes: u64,
+    pub(super) failures: u64,
+}
+
+impl Calls {
+    pub(super) fn total(self) -> u64 {
+        self.successes + self.failures
+    }
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    successes: AtomicU64,
+    failures: AtomicU64,
+}
+
+impl Tally {
+    fn count(&self, is_success: bool) {
+        let counter = if is_success { &self.successes } else { &self.failures };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn take(&self) -> Calls {
+        Calls {
+            successes: self.successes.swap(0, Ordering::Relaxed),
+            failures: self.failures.swap(0, Ordering::Relaxed),
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Which endpoints of a cluster are ejected.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::{Rng, RngExt};
+
+use crate::config::{ConsecutiveEjection, OutlierDetection};
+use crate::policy::lb::{Connectivity, EndpointId, EndpointLoad};
+
+use super::counters::{Calls, Interval};
+use super::ejection::Ejection;
+use super::limit::{Limit, Population};
+use super::row::Row;
+use super::{
+    DetectionMethod, EjectedEndpoint, EjectionCounts, EjectionReason, Unenforced, failure_percentage,
+    success_rate,
+};
+
+/// Which endpoints of a cluster are ejected. Fed by the cluster's task, between its connections and its balancer; it
+/// outlives both, so that neither a new balancer nor a new connection brings an ejected endpoint back.
+#[derive(Debug, Default)]
+pub struct Detector {
+    /// There while anything is to be detected.
+    settings: Option<OutlierDetection>,
+    /// When the interval began that is counted now; there while anything is to be detected.
+    interval_began: Option<Instant>,
+    /// By [`EndpointId`].
+    pub(super) endpoints: Vec<Option<Watched>>,
+    /// How many endpoints there are, and how many of them are ejected.
+    pub(super) population: Population,
+    counts: Arc<EjectionCounts>,
+}
+
+/// An endpoint of the cluster.
+#[derive(Debug)]
+pub(super) struct Watched {
+    load: Arc<EndpointLoad>,
+    /// Of its connection.
+    state: Connectivity,
+    /// There while it is ejected.
+    ejection: Option<Box<Ejection>>,
+    multiplier: u32,
+}
+
+/// What the balancer is to hear of an endpoint, because it was ejected or has returned.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// Which endpoint.
+    pub id: EndpointId,
+    /// What it is to the balancer from now on.
+    pub state: Connectivity,
+    /// Why it is ejected; `None`: it has returned.
+    pub reason: Option<EjectionReason>,
+}
+
+impl Detector {
+    /// An endpoint is in the cluster from now on, with a connection that is [`Idle`](Connectivity::Idle).
+    pub fn insert(&mut self, id: EndpointId, load: Arc<EndpointLoad>) {
+        self.remove(id);
+        load.outcomes.configure(self.settings.as_ref());
+        load.outcomes.reset();
+        let at = id.0 as usize;
+        if self.endpoints.len() <= at {
+            self.endpoints.resize_with(at + 1, || None);
+        }
+        self.endpoints[at] = Some(Watched { load, state: Connectivity::Idle, ejection: None, multiplier: 0 });
+        self.population.endpoints += 1;
+    }
+
+    /// An endpoint is no longer in the cluster. Should it come back, nothing is known of it (LB-59).
+    pub fn remove(&mut self, id: EndpointId) {
+        let Some(gone) = self.endpoints.get_mut(id.0 as usize).and_then(Option::take) else { return };
+        self.population.endpoints -= 1;
+        if gone.ejection.is_some() {
+            self.count_ejected(self.population.ejected - 1);
+        }
+    }
+
+    /// Other settings; `None` is off. Ejections stay, and so does the time that the interval has run (LB-59); when
+    /// nothing is to be detected any more, everybody returns.
+    pub fn configure(&mut self, now: Instant, settings: Option<&OutlierDetection>) -> Vec<Change> {
+        let settings = settings.filter(|settings| !settings.is_off());
+        if self.settings.as_ref() == settings {
+            return Vec::new();
+        }
+        self.settings = settings.cloned();
+        for watched in self.endpoints.iter().flatten() {
+            watched.load.outcomes.configure(settings);
+        }
+        if settings.is_some() {
+            if self.interval_began.is_none() {
+                self.interval_began = Some(now);
+                self.take_counters();
+            }
+            return Vec::new();
+        }
+        self.interval_began = None;
+        let mut changes = Vec::new();
+        for (id, watched) in with_ids(&mut self.endpoints) {
+            watched.multiplier = 0;
+            changes.extend(watched.restore(id));
+        }
+        self.count_ejected(0);
+        changes
+    }
+
+    /// An endpoint's connection has changed. Returns what the endpoint is to the balancer.
+    pub fn on_connectivity(&mut self, id: EndpointId, state: Connectivity) -> Connectivity {
+        let watched = self.endpoints.get_mut(id.0 as usize).and_then(Option::as_mut);
+        let Some(watched) = watched else { return state };
+        watched.state = state;
+        // LB-60: only time ends an ejection, whatever the connection does
+        watched.ejection.as_ref().map_or_else(|| watched.state.clone(), |ejection| ejection.state())
+    }
+
+    /// [`Counters::record`](super::Counters::record) has said that failures in a row have reached a threshold.
+    pub fn on_failures_in_a_row(
+        &mut self,
+        now: Instant,
+        id: EndpointId,
+        rng: &mut dyn Rng,
+    ) -> Option<Change> {
+        let outcomes = self.endpoints.get(id.0 as usize)?.as_ref()?.load.clone();
+        let outcomes = &outcomes.outcomes;
+        let settings = self.settings.clone()?;
+        let local = settings.local_origin.and_then(|local| local.consecutive_failures);
+        let rows: [(&Row, DetectionMethod, Option<ConsecutiveEjection>); 3] = [
+            (
+                &outcomes.gateway,
+                DetectionMethod::ConsecutiveGatewayFailure,
+                settings.consecutive_gateway_failures,
+            ),
+            (&outcomes.server, DetectionMethod::Consecutive5xx, settings.consecutive_5xx),
+            (&outcomes.local_origin, DetectionMethod::ConsecutiveLocalOriginFailure, local),
+        ];
+        let mut change = None;
+        for (row, method, rule) in rows {
+            if let (true, Some(rule)) = (row.take(), rule) {
+                let length = f64::from(rule.threshold);
+                let reason = EjectionReason { method, measured: length, limit: length };
+                let ejected = self.judge(now, id, reason, (Limit::WithOneMore, rule.enforcing_percent), rng);
+                change = change.or(ejected);
+            }
+        }
+        change
+    }
+
+    /// When [`on_deadline`](Self::on_deadline) is to be called.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let interval = self.settings.as_ref()?.interval.max(SHORTEST_INTERVAL);
+        Some(self.interval_began? + interval)
+    }
+
+    /// Judges endpoints by their calls of the interval that ends now, and lets those return whose time is over (LB-54).
+    pub fn on_deadline(&mut self, now: Instant, rng: &mut dyn Rng) -> Vec<Change> {
+        let is_due = self.next_deadline().is_some_and(|deadline| deadline <= now);
+        let Some(settings) = self.settings.clone().filter(|_| is_due) else { return Vec::new() };
+        self.interval_began = Some(now);
+        let (ids, intervals): (Vec<_>, Vec<_>) = self.take_counters().into_iter().unzip();
+        let mut changes = Vec::new();
+        for (outliers, enforcing_percent) in find_outliers(&intervals, &settings) {
+            for (at, reason) in outliers {
+                changes.extend(self.judge(now, ids[at], reason, (Limit::Now, enforcing_percent), rng));
+            }
+        }
+        for (id, watched) in with_ids(&mut self.endpoints) {
+            match &watched.ejection {
+                None => watched.multiplier = watched.multiplier.saturating_sub(1),
+                Some(ejection) if ejection.is_over(now, watched.multiplier, &settings) => {
+                    changes.extend(watched.restore(id));
+                }
+                Some(_) => {}
+            }
+        }
+        self.count_ejected(self.endpoints.iter().flatten().filter(|one| one.ejection.is_some()).count());
+        changes
+    }
+
+    /// The endpoints that are ejected now.
+    pub fn ejected(&self) -> impl Iterator<Item = EjectedEndpoint> {
+        (0..).map(EndpointId).zip(&self.endpoints).filter_map(|(id, watched)| {
+            let watched = watched.as_ref()?;
+            let Ejection { since, reason, .. } = **watched.ejection.as_ref()?;
+            Some(EjectedEndpoint { id, since, reason, multiplier: watched.multiplier })
+        })
+    }
+
+    /// What has been found and done so far; shared, and true at any time.
+    pub fn counts(&self) -> &Arc<EjectionCounts> {
+        &self.counts
+    }
+
+    /// Ejects an outlier, if there is room for it and chance says so (LB-57).
+    fn judge(
+        &mut self,
+        now: Instant,
+        id: EndpointId,
+        reason: EjectionReason,
+        (limit, enforcing_percent): (Limit, u32),
+        rng: &mut dyn Rng,
+    ) -> Option<Change> {
+        let settings = self.settings.as_ref()?;
+        let watched = self.endpoints.get_mut(id.0 as usize)?.as_mut()?;
+        if watched.ejection.is_some() {
+            return None;
+        }
+        if !self.population.has_room(limit, settings) {
+            self.counts.add_unenforced(reason.method, Unenforced::MaxEjectionOverflow);
+            return None;
+        }
+        if rng.random_range(0..100) >= enforcing_percent {
+            self.counts.add_unenforced(reason.method, Unenforced::EnforcementPercentage);
+            return None;
+        }
+        let jitter = random_up_to(settings.max_ejection_time_jitter, rng);
+        let ejection = Box::new(Ejection::new(now, reason, jitter));
+        let state = ejection.state();
+        // LB-58
+        watched.multiplier = watched.multiplier.saturating_add(1);
+        watched.ejection = Some(ejection);
+        self.counts.add_enforced(reason.method);
+        self.count_ejected(self.population.ejected + 1);
+        Some(Change { id, state, reason: Some(reason) })
+    }
+
+    /// What every endpoint's calls were since the last time.
+    fn take_counters(&mut self) -> Vec<(EndpointId, Interval)> {
+        with_ids(&mut self.endpoints).map(|(id, watched)| (id, watched.load.outcomes.take())).collect()
+    }
+
+    fn count_ejected(&mut self, ejected: usize) {
+        self.population.ejected = ejected;
+        self.counts.set_active(ejected);
+    }
+}
+
+impl Watched {
+    /// Ends an ejection. Nothing of the calls before it counts any more.
+    fn restore(&mut self, id: EndpointId) -> Option<Change> {
+        self.ejection.take()?;
+        self.load.outcomes.reset_rows();
+        Some(Change { id, state: self.state.clone(), reason: None })
+    }
+}
+
+fn with_ids(endpoints: &mut [Option<Watched>]) -> impl Iterator<Item = (EndpointId, &mut Watched)> {
+    (0..).map(EndpointId).zip(endpoints).filter_map(|(id, watched)| Some((id, watched.as_mut()?)))
+}
+
+/// Outliers by their places, and how many percent of them are ejected.
+type Outliers = (Vec<(usize, EjectionReason)>, u32);
+
+/// What each algorithm that is on finds, in order.
+fn find_outliers(intervals: &[Interval], settings: &OutlierDetection) -> Vec<Outliers> {
+    let answers: Vec<Calls> = intervals.iter().map(|interval| interval.answers).collect();
+    let reached: Vec<Calls> = intervals.iter().map(|interval| interval.reached).collect();
+    let local = settings.local_origin.unwrap_or_default();
+    let rates = [
+        (&answers, settings.success_rate, DetectionMethod::SuccessRate),
+        (&reached, local.success_rate, DetectionMethod::SuccessRateLocalOrigin),
+    ];
+    let percentages = [
+        (&answers, settings.failure_percentage, DetectionMethod::FailurePercentage),
+        (&reached, local.failure_percentage, DetectionMethod::FailurePercentageLocalOrigin),
+    ];
+    let mut found = Vec::new();
+    for ((by_rate, rate, method), (by_percentage, percentage, other)) in rates.into_iter().zip(percentages) {
+        found.extend(
+            rate.map(|rule| (success_rate::outliers(by_rate, &rule, method), rule.enforcing_percent)),
+        );
+        found.extend(
+            percentage.map(|rule| {
+                (failure_percentage::outliers(by_percentage, &rule, other), rule.enforcing_percent)
+            }),
+        );
+    }
+    found
+}
+
+fn random_up_to(longest: Duration, rng: &mut dyn Rng) -> Duration {
+    let nanos = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX);
+    Duration::from_nanos(rng.random_range(0..=nanos))
+}
+
+/// An interval of zero would judge without end.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);

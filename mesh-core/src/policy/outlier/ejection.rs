@@ -1,0 +1,132 @@
+//! Why an endpoint is ejected, and for how long.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::OutlierDetection;
+use crate::policy::lb::{Connectivity, EndpointId};
+
+/// By what an outlier was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum DetectionMethod {
+    /// A success rate far below the mean.
+    SuccessRate,
+    /// Too large a share of failed calls.
+    FailurePercentage,
+    /// Server errors in a row.
+    Consecutive5xx,
+    /// Gateway errors in a row.
+    ConsecutiveGatewayFailure,
+    /// Failures to reach the endpoint in a row.
+    ConsecutiveLocalOriginFailure,
+    /// As [`SuccessRate`](Self::SuccessRate), of reaching the endpoint.
+    SuccessRateLocalOrigin,
+    /// As [`FailurePercentage`](Self::FailurePercentage), of reaching the endpoint.
+    FailurePercentageLocalOrigin,
+}
+
+impl DetectionMethod {
+    /// All methods.
+    pub const ALL: [Self; 7] = [
+        Self::SuccessRate,
+        Self::FailurePercentage,
+        Self::Consecutive5xx,
+        Self::ConsecutiveGatewayFailure,
+        Self::ConsecutiveLocalOriginFailure,
+        Self::SuccessRateLocalOrigin,
+        Self::FailurePercentageLocalOrigin,
+    ];
+
+    /// Its name in metrics: gRPC's where gRPC has the method (OB-13), else Envoy's.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SuccessRate => "success_rate",
+            Self::FailurePercentage => "failure_percentage",
+            Self::Consecutive5xx => "consecutive_5xx",
+            Self::ConsecutiveGatewayFailure => "consecutive_gateway_failure",
+            Self::ConsecutiveLocalOriginFailure => "consecutive_local_origin_failure",
+            Self::SuccessRateLocalOrigin => "success_rate_local_origin",
+            Self::FailurePercentageLocalOrigin => "failure_percentage_local_origin",
+        }
+    }
+}
+
+/// What made an endpoint an outlier.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EjectionReason {
+    /// By what it was found.
+    pub method: DetectionMethod,
+    /// Percent of its calls; or how many failures in a row.
+    pub measured: f64,
+    /// What it may be: at least, for success rates; at most, for failures.
+    pub limit: f64,
+}
+
+impl fmt::Display for EjectionReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, measured, limit } = self;
+        match method {
+            DetectionMethod::SuccessRate => {
+                write!(f, "{measured:.1} % of its calls succeeded, expected at least {limit:.1} %")
+            }
+            DetectionMethod::SuccessRateLocalOrigin => {
+                write!(f, "{measured:.1} % of its calls reached it, expected at least {limit:.1} %")
+            }
+            DetectionMethod::FailurePercentage => {
+                write!(f, "{measured:.1} % of its calls failed, allowed are {limit} %")
+            }
+            DetectionMethod::FailurePercentageLocalOrigin => {
+                write!(f, "{measured:.1} % of its calls did not reach it, allowed are {limit} %")
+            }
+            DetectionMethod::Consecutive5xx => write!(f, "{measured} server errors in a row"),
+            DetectionMethod::ConsecutiveGatewayFailure => write!(f, "{measured} gateway errors in a row"),
+            DetectionMethod::ConsecutiveLocalOriginFailure => {
+                write!(f, "{measured} calls in a row did not reach it")
+            }
+        }
+    }
+}
+
+/// An endpoint that gets no calls at the moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EjectedEndpoint {
+    /// Which.
+    pub id: EndpointId,
+    /// Since when.
+    pub since: Instant,
+    /// Why.
+    pub reason: EjectionReason,
+    /// How often it has been ejected of late: its time out of rotation grows with it.
+    pub multiplier: u32,
+}
+
+/// While an endpoint is ejected.
+#[derive(Debug)]
+pub(super) struct Ejection {
+    pub(super) since: Instant,
+    pub(super) reason: EjectionReason,
+    /// What chance adds to its time.
+    jitter: Duration,
+    /// For callers, when no other endpoint is left.
+    text: Arc<str>,
+}
+
+impl Ejection {
+    pub(super) fn new(since: Instant, reason: EjectionReason, jitter: Duration) -> Self {
+        Self { since, reason, jitter, text: format!("ejected by outlier detection: {reason}").into() }
+    }
+
+    /// What the balancer hears.
+    pub(super) fn state(&self) -> Connectivity {
+        Connectivity::TransientFailure(self.text.clone())
+    }
+
+    /// LB-58: whether the time is over.
+    pub(super) fn is_over(&self, now: Instant, multiplier: u32, settings: &OutlierDetection) -> bool {
+        let OutlierDetection { base_ejection_time: base, max_ejection_time: max, .. } = *settings;
+        let time = base.saturating_mul(multiplier).min(base.max(max)).saturating_add(self.jitter);
+        now.saturating_duration_since(self.since) > time
+    }
+}

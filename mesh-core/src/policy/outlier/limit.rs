@@ -1,0 +1,31 @@
+//! How many of a cluster's endpoints may be ejected.
+
+use crate::config::OutlierDetection;
+
+/// How many endpoints there are, and how many of them are ejected.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Population {
+    pub(super) endpoints: usize,
+    pub(super) ejected: usize,
+}
+
+/// What is compared with `max_ejection_percent`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// gRPC's rule (LB-57): what is ejected now must be less. So there is room for one endpoint at any limit above 0.
+    Now,
+    /// Envoy's rule: what is ejected with one endpoint more must not be more.
+    WithOneMore,
+}
+
+impl Population {
+    /// Whether one endpoint more may be ejected.
+    pub(super) fn has_room(self, limit: Limit, settings: &OutlierDetection) -> bool {
+        let most = settings.max_ejection_percent as usize * self.endpoints;
+        let is_below = match limit {
+            Limit::Now => self.ejected * 100 < most,
+            Limit::WithOneMore => (self.ejected + 1) * 100 <= most,
+        };
+        is_below || (settings.always_eject_one && self.ejected == 0)
+    }
+}

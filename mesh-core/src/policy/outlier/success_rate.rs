@@ -1,0 +1,37 @@
+//! Endpoints whose success rate is far below the cluster's mean (LB-55).
+
+use crate::config::SuccessRateEjection;
+
+use super::counters::Calls;
+use super::ejection::{DetectionMethod, EjectionReason};
+
+/// Which of the endpoints' calls make them outliers, by their places. Endpoints with too few calls are not judged.
+pub(super) fn outliers(
+    calls: &[Calls],
+    settings: &SuccessRateEjection,
+    method: DetectionMethod,
+) -> Vec<(usize, EjectionReason)> {
+    let volume = u64::from(settings.request_volume).max(1);
+    let judged = calls.iter().enumerate().filter(|(_, calls)| calls.total() >= volume);
+    let rates: Vec<_> = judged.map(|(at, calls)| (at, rate(*calls))).collect();
+    if rates.is_empty() || rates.len() < settings.minimum_hosts as usize {
+        return Vec::new();
+    }
+    let count = rates.len() as f64;
+    let mean = rates.iter().map(|(_, rate)| rate).sum::<f64>() / count;
+    // LB-55: over all endpoints, not over one less
+    let variance = rates.iter().map(|(_, rate)| (rate - mean).powi(2)).sum::<f64>() / count;
+    let required = mean - variance.sqrt() * f64::from(settings.stdev_factor) / 1000.0;
+    let outliers = rates.into_iter().filter(|(_, rate)| rate + ROUNDING < required);
+    let percent = |share: f64| share * 100.0;
+    outliers
+        .map(|(at, rate)| (at, EjectionReason { method, measured: percent(rate), limit: percent(required) }))
+        .collect()
+}
+
+fn rate(calls: Calls) -> f64 {
+    calls.successes as f64 / calls.total() as f64
+}
+
+/// Endpoints that do equally well may differ from their mean by so much, which must not eject any.
+const ROUNDING: f64 = 1e-9;

@@ -1,0 +1,91 @@
+//! What the request path counts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use super::{CallResult, FAILED, UNAVAILABLE, by_failure_percentage, by_success_rate};
+use crate::config::{ConsecutiveEjection, OutlierDetection};
+use crate::policy::outlier::Counters;
+use crate::policy::outlier::counters::Calls;
+
+/// LB-54.
+#[test]
+fn nothing_is_counted_while_detection_is_off() {
+    let counters = Counters::default();
+    for settings in [None, Some(OutlierDetection::off())] {
+        counters.configure(settings.as_ref());
+        for result in [CallResult::Success, FAILED, UNAVAILABLE, CallResult::LocalOrigin] {
+            assert!((0..100).all(|_| !counters.record(result)));
+        }
+        assert_eq!(counters.take().answers, Calls::default());
+    }
+}
+
+#[test]
+fn failures_in_a_row_alone_count_no_rates() {
+    let counters = Counters::default();
+    let mut settings = OutlierDetection::off();
+    settings.consecutive_5xx = Some(ConsecutiveEjection::default());
+    counters.configure(Some(&settings));
+    assert_eq!([FAILED; 5].map(|result| counters.record(result)), [false, false, false, false, true]);
+    assert_eq!(counters.take().answers, Calls::default());
+}
+
+/// C09: counters are read while calls end. Every call is in exactly one interval.
+#[test]
+fn every_call_is_in_exactly_one_interval() {
+    let counters = Arc::new(Counters::default());
+    counters.configure(Some(&by_success_rate()));
+    let is_done = Arc::new(AtomicBool::new(false));
+    let writers = [CallResult::Success, FAILED, CallResult::Success].map(|result| {
+        let counters = counters.clone();
+        std::thread::spawn(move || (0..200_000).for_each(|_| _ = counters.record(result)))
+    });
+    let reader = std::thread::spawn({
+        let is_done = is_done.clone();
+        move || {
+            let mut sum = Calls::default();
+            loop {
+                let is_last = is_done.load(Ordering::Acquire);
+                let Calls { successes, failures } = counters.take().answers;
+                sum = Calls { successes: sum.successes + successes, failures: sum.failures + failures };
+                if is_last {
+                    return sum;
+                }
+            }
+        }
+    });
+    writers.into_iter().for_each(|writer| writer.join().unwrap());
+    is_done.store(true, Ordering::Release);
+    assert_eq!(reader.join().unwrap(), Calls { successes: 400_000, failures: 200_000 });
+}
+
+/// However many threads fail at once, each full row is found, and no row twice.
+#[test]
+fn rows_that_grow_on_many_threads_reach_the_threshold_exactly_as_often_as_they_should() {
+    let counters = Arc::new(Counters::default());
+    let mut settings = by_failure_percentage();
+    settings.consecutive_5xx = Some(ConsecutiveEjection { threshold: 7, enforcing_percent: 100 });
+    counters.configure(Some(&settings));
+    let found = Arc::new(AtomicU64::new(0));
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let (counters, found) = (counters.clone(), found.clone());
+            std::thread::spawn(move || {
+                for _ in 0..7_000 {
+                    if counters.record(FAILED) {
+                        found.fetch_add(1, Ordering::Relaxed);
+                        assert!(counters.server.take());
+                    }
+                }
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let found = found.load(Ordering::Relaxed);
+    // Rows that were full before an earlier one was taken are one with it.
+    assert!((1..=4_000).contains(&found), "{found}");
+    assert!(!counters.server.take(), "none is left");
+    assert_eq!(counters.take().answers.failures, 28_000);
+    assert_eq!([FAILED; 7].map(|result| counters.record(result)).iter().filter(|found| **found).count(), 1);
+}
