@@ -26,14 +26,21 @@ pub(crate) enum LoadBalancing {
     RingHash { header: String, min_size: u64 },
 }
 
-/// When an endpoint is left out for a while (gRFC A50).
+/// When an endpoint is left out for a while. Failures in a row: 0 is off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Outlier {
     pub(crate) interval: Option<Duration>,
     pub(crate) base_ejection_time: Option<Duration>,
     pub(crate) max_ejection_percent: Option<u32>,
-    /// Calls of an interval that make an endpoint count.
-    pub(crate) request_volume: u32,
+    pub(crate) min_health_percent: u32,
+    /// Answers of a status of 500 and above in a row.
+    pub(crate) server_errors: u32,
+    /// Answers of status 502, 503 or 504 in a row.
+    pub(crate) gateway_errors: u32,
+    /// Calls in a row that do not reach the endpoint; `None`: they count as gateway errors.
+    pub(crate) local_origin_failures: Option<u32>,
+    /// Which statuses are errors, if not all of 500 and above.
+    pub(crate) error_codes: Vec<u32>,
 }
 
 impl Policy {
@@ -99,13 +106,24 @@ fn load_balancing(lb: &LoadBalancer) -> LoadBalancing {
 }
 
 impl Outlier {
+    /// `None`: nothing is counted.
     fn new(outlier: &OutlierDetection) -> Option<Self> {
-        let request_volume = outlier.consecutive_failures()?;
-        Some(Self {
+        let made = Self {
             interval: outlier.interval.map(|duration| duration.0),
             base_ejection_time: outlier.base_ejection_time.map(|duration| duration.0),
             max_ejection_percent: outlier.max_ejection_percent,
-            request_volume,
-        })
+            min_health_percent: outlier.min_health_percent.unwrap_or(0),
+            server_errors: outlier.server_errors(),
+            gateway_errors: outlier.gateway_errors(),
+            local_origin_failures: outlier.local_origin_failures(),
+            error_codes: outlier.outlier_detection_http_error_codes.clone(),
+        };
+        let rows = [made.server_errors, made.gateway_errors, made.local_origin_failures.unwrap_or(0)];
+        (rows != [0; 3]).then_some(made)
+    }
+
+    /// For clients that do not count failures in a row: so many calls of an interval make an endpoint count.
+    pub(crate) fn request_volume(&self) -> Option<u32> {
+        [self.server_errors, self.gateway_errors].into_iter().filter(|count| *count > 0).min()
     }
 }

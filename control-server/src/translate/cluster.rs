@@ -4,7 +4,7 @@ use envoy_types::pb::envoy::config::cluster::v3::circuit_breakers::Thresholds;
 use envoy_types::pb::envoy::config::cluster::v3::cluster::{
     ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, LbConfig, LbPolicy, RingHashLbConfig,
 };
-use envoy_types::pb::envoy::config::cluster::v3::{CircuitBreakers, Cluster, OutlierDetection};
+use envoy_types::pb::envoy::config::cluster::v3::{CircuitBreakers, Cluster};
 use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
 use envoy_types::pb::envoy::config::core::v3::{ApiVersion, ConfigSource, RoutingPriority, SelfConfigSource};
 use envoy_types::pb::envoy::config::endpoint::v3::{ClusterLoadAssignment, LocalityLbEndpoints};
@@ -13,16 +13,17 @@ use envoy_types::pb::google::protobuf::{UInt32Value, UInt64Value};
 use super::endpoints::lb_endpoint;
 use super::envoy;
 use super::listener::ads;
-use super::route::duration;
-use super::{LoadReporting, lb_policy};
-use crate::model::{self, Discovery, LoadBalancing, Outlier};
+use super::{LoadReporting, lb_policy, outlier};
+use crate::model::{self, Discovery, LoadBalancing};
 
 pub(super) fn translate(cluster: &model::Cluster, load_reporting: LoadReporting) -> Cluster {
+    let outlier = cluster.policy.outlier.as_ref();
     let mut made = Cluster {
         name: cluster.name.clone(),
         circuit_breakers: Some(circuit_breakers(cluster.policy.max_requests)),
-        outlier_detection: cluster.policy.outlier.as_ref().map(outlier_detection),
-        typed_extension_protocol_options: envoy::http2(),
+        outlier_detection: outlier.map(outlier::outlier_detection),
+        common_lb_config: outlier.map(outlier::panic_threshold),
+        typed_extension_protocol_options: envoy::http2(outlier.and_then(outlier::error_matcher)),
         ..Cluster::default()
     };
     if load_reporting == LoadReporting::On {
@@ -87,23 +88,6 @@ fn circuit_breakers(max_requests: u32) -> CircuitBreakers {
     CircuitBreakers { thresholds: vec![thresholds], ..CircuitBreakers::default() }
 }
 
-/// gRPC clients judge shares of failed calls, not failures in a row (gRFC A50).
-fn outlier_detection(outlier: &Outlier) -> OutlierDetection {
-    let number = |value| Some(UInt32Value { value });
-    OutlierDetection {
-        interval: outlier.interval.map(duration),
-        base_ejection_time: outlier.base_ejection_time.map(duration),
-        max_ejection_percent: outlier.max_ejection_percent.and_then(number),
-        // CDS-14: on unless it is turned off.
-        enforcing_success_rate: number(0),
-        enforcing_failure_percentage: number(100),
-        failure_percentage_threshold: number(FAILURE_PERCENTAGE),
-        failure_percentage_minimum_hosts: number(1),
-        failure_percentage_request_volume: number(outlier.request_volume),
-        ..OutlierDetection::default()
-    }
-}
-
 fn this_server() -> ConfigSource {
     ConfigSource {
         resource_api_version: ApiVersion::V3.into(),
@@ -115,4 +99,3 @@ fn this_server() -> ConfigSource {
 /// What endpoints say of themselves, and clients pass on (TR-71).
 const REPORTED_METRICS: [&str; 4] =
     ["cpu_utilization", "mem_utilization", "application_utilization", "named_metrics.*"];
-const FAILURE_PERCENTAGE: u32 = 85;

@@ -6,17 +6,19 @@ use envoy_types::pb::envoy::config::core::v3::Http2ProtocolOptions;
 use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
 use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::explicit_http_config::ProtocolConfig;
 use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::{
-    ExplicitHttpConfig, UpstreamProtocolOptions,
+    ExplicitHttpConfig, OutlierDetection, UpstreamProtocolOptions,
 };
 use envoy_types::pb::google::protobuf::{Any, Duration};
 use envoy_types::util::pack_any;
 
-/// HTTP/2 to the endpoints of a cluster; without it Envoy speaks HTTP/1.1, which carries no gRPC.
-pub(super) fn http2() -> HashMap<String, Any> {
+/// HTTP/2 to the endpoints of a cluster; without it Envoy speaks HTTP/1.1, which carries no gRPC. And which of
+/// their answers are errors to outlier detection.
+pub(super) fn http2(outlier_detection: Option<OutlierDetection>) -> HashMap<String, Any> {
     let http2 = ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions::default());
     let explicit = ExplicitHttpConfig { protocol_config: Some(http2) };
     let options = HttpProtocolOptions {
         upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(explicit)),
+        outlier_detection,
         ..HttpProtocolOptions::default()
     };
     HashMap::from([("envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned(), pack_any(options))])

@@ -16,6 +16,7 @@ mod headers;
 mod lb_policy;
 mod listener;
 mod matcher;
+mod outlier;
 mod route;
 mod service;
 #[cfg(test)]

@@ -137,7 +137,7 @@ impl Parts<'_> {
 
 const BY_WEIGHT: &str = "not applied: every client sees all endpoints, spread by their weights";
 const CONNECTIONS: &str = "ignored by gRPC clients: they have no such limit on connections";
-const OUTLIER: &str = "ignored by gRPC clients: they count failed calls only";
+const OUTLIER: &str = "only mesh-tonic and Envoy use it: other gRPC clients count failed calls only";
 
 /// Relative to a policy of a host, a subset or a port.
 pub(super) const EFFECTS: &[Effect] = &[
@@ -177,9 +177,12 @@ pub(super) const EFFECTS: &[Effect] = &[
     },
     Effect { field: "outlierDetection.splitExternalLocalOriginErrors", message: OUTLIER },
     Effect { field: "outlierDetection.consecutiveLocalOriginFailures", message: OUTLIER },
-    Effect { field: "outlierDetection.outlierDetectionHttpErrorCodes", message: OUTLIER },
+    Effect {
+        field: "outlierDetection.outlierDetectionHttpErrorCodes",
+        message: "only Envoy uses it: gRPC clients judge the status of gRPC, not that of HTTP",
+    },
     Effect {
         field: "outlierDetection.minHealthPercent",
-        message: "ignored by gRPC clients: they have no panic threshold",
+        message: "only Envoy uses it: gRPC clients have no panic threshold",
     },
 ];

@@ -19,16 +19,25 @@ pub(crate) struct OutlierDetection {
     pub(crate) interval: Option<ProtoDuration>,
     pub(crate) base_ejection_time: Option<ProtoDuration>,
     pub(crate) max_ejection_percent: Option<u32>,
-    min_health_percent: Option<u32>,
-    outlier_detection_http_error_codes: Vec<u32>,
+    pub(crate) min_health_percent: Option<u32>,
+    pub(crate) outlier_detection_http_error_codes: Vec<u32>,
 }
 
 impl OutlierDetection {
-    /// How many failures in a row it takes; none: endpoints are never left out.
-    pub(crate) fn consecutive_failures(&self) -> Option<u32> {
-        let any = self.consecutive_5xx_errors.or(self.consecutive_errors).unwrap_or(5);
-        let gateway = self.consecutive_gateway_errors.unwrap_or(0);
-        [any, gateway].into_iter().filter(|count| *count > 0).min()
+    /// How many server errors in a row it takes; 0: they do not count.
+    pub(crate) fn server_errors(&self) -> u32 {
+        self.consecutive_5xx_errors.or(self.consecutive_errors).unwrap_or(5)
+    }
+
+    /// How many gateway errors in a row it takes; 0: they do not count.
+    pub(crate) fn gateway_errors(&self) -> u32 {
+        self.consecutive_gateway_errors.unwrap_or(0)
+    }
+
+    /// How many failures in a row to reach the endpoint it takes. `None`: they count as gateway errors.
+    pub(crate) fn local_origin_failures(&self) -> Option<u32> {
+        let is_split = self.split_external_local_origin_errors.unwrap_or(false);
+        is_split.then(|| self.consecutive_local_origin_failures.unwrap_or(5))
     }
 
     pub(super) fn check(&self, path: &FieldPath, findings: &mut Findings) {
@@ -45,10 +54,18 @@ impl OutlierDetection {
                 findings.error(path.field(field), "found the text `0s`, expected a duration of at least 1ms");
             }
         }
-        if let Some(count) = self.consecutive_failures() {
+        let codes = path.field("outlierDetectionHttpErrorCodes");
+        for (index, code) in self.outlier_detection_http_error_codes.iter().enumerate() {
+            if !(100..600).contains(code) {
+                findings
+                    .error(codes.index(index), format!("found {code}, expected an HTTP status: 100 to 599"));
+            }
+        }
+        let rows = [self.server_errors(), self.gateway_errors()].into_iter().filter(|count| *count > 0);
+        if let Some(count) = rows.min() {
             let message = format!(
-                "gRPC clients do not count failures in a row: this works as an ejection of endpoints that fail 85 % of at \
-                 least {count} calls in an interval"
+                "only mesh-tonic and Envoy count failures in a row: other gRPC clients eject endpoints that fail 85 % of at \
+                 least {count} calls in an interval; mesh-tonic and Envoy do that too"
             );
             findings.warning(path.clone(), message);
         }

@@ -6,7 +6,7 @@ use envoy_types::pb::envoy::extensions::load_balancing_policies::wrr_locality::v
 use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
 use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::UpstreamProtocolOptions;
 use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::explicit_http_config::ProtocolConfig;
-use envoy_types::pb::google::protobuf::{Any, Duration};
+use envoy_types::pb::google::protobuf::Any;
 use prost::Message;
 
 use super::{LoadReporting, ORDERS, Resources, cluster, document, services, translate, translate_with};
@@ -20,7 +20,8 @@ fn of_port(resources: &Resources, port: u32, subset: &str) -> Cluster {
     cluster(resources, &format!("outbound|{port}|{subset}|users.shop.svc.cluster.local"))
 }
 
-fn only(policy: &str) -> Cluster {
+/// The cluster of a service with this traffic policy.
+pub(super) fn only(policy: &str) -> Cluster {
     of_port(&users(&format!("trafficPolicy: {{{policy}}}")), 80, "")
 }
 
@@ -106,32 +107,6 @@ fn the_limit_of_requests_is_always_explicit() {
     assert_eq!(max_requests(&only("connectionPool: {http: {http2MaxRequests: 7}}")), 7);
     assert_eq!(max_requests(&only("connectionPool: {http: {http2MaxRequests: 0}}")), 0);
     assert_eq!(max_requests(&only("connectionPool: {http: {maxRetries: 7}}")), u32::MAX);
-}
-
-#[test]
-fn failures_in_a_row_become_a_share_of_failures() {
-    let outlier = only(
-        "outlierDetection: {consecutive5xxErrors: 7, interval: 3s, baseEjectionTime: 500ms, maxEjectionPercent: 40}",
-    )
-    .outlier_detection
-    .unwrap();
-    assert_eq!(outlier.enforcing_success_rate.unwrap().value, 0);
-    assert_eq!(outlier.enforcing_failure_percentage.unwrap().value, 100);
-    assert_eq!(outlier.failure_percentage_threshold.unwrap().value, 85);
-    assert_eq!(outlier.failure_percentage_minimum_hosts.unwrap().value, 1);
-    assert_eq!(outlier.failure_percentage_request_volume.unwrap().value, 7);
-    assert_eq!(outlier.interval.unwrap(), Duration { seconds: 3, nanos: 0 });
-    assert_eq!(outlier.base_ejection_time.unwrap(), Duration { seconds: 0, nanos: 500_000_000 });
-    assert_eq!(outlier.max_ejection_percent.unwrap().value, 40);
-
-    let volume = |fields: &str| {
-        let outlier = only(&format!("outlierDetection: {{{fields}}}")).outlier_detection?;
-        Some(outlier.failure_percentage_request_volume.unwrap().value)
-    };
-    assert_eq!(volume(""), Some(5), "Istio's default");
-    assert_eq!(volume("consecutiveGatewayErrors: 3"), Some(3));
-    assert_eq!(volume("consecutive5xxErrors: 0"), None, "turned off");
-    assert_eq!(volume("consecutive5xxErrors: 0, consecutiveGatewayErrors: 2"), Some(2));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod collections;
 mod endpoints;
 mod headers;
 mod names;
+mod outliers;
 mod routes;
 
 use std::collections::BTreeMap;
