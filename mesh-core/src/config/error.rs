@@ -23,7 +23,7 @@ pub enum ConfigError {
     /// A regular expression does not compile or is too large (RV-07).
     #[error("regular expression {pattern:?}: {reason}")]
     InvalidRegex {
-        /// What was configured.
+        /// What was configured, cut after 200 characters.
         pattern: String,
         /// The engine's message, on one line.
         reason: String,

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use regex::Regex;
 
-use crate::policy::matcher::{Fraction, HeaderMatcher, PathMatcher};
+use crate::policy::matcher::{CapturingRegex, Fraction, HeaderMatcher, PathMatcher};
 
 use super::{ConfigError, Name, RetryPolicy};
 
@@ -140,14 +139,14 @@ impl ClusterChoice {
 }
 
 /// One part of a request's hash (gRFC A42).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum HashPolicy {
     /// A header's values, joined by `,`, after an optional rewrite.
     Header {
         /// Which header.
         name: HeaderName,
         /// Every match is replaced by the text, in which `${1}` is the first group and `$$` is `$`.
-        rewrite: Option<(Regex, String)>,
+        rewrite: Option<(CapturingRegex, String)>,
         /// Stop here when some hash exists.
         terminal: bool,
     },
@@ -156,22 +155,4 @@ pub enum HashPolicy {
         /// Stop here when some hash exists.
         terminal: bool,
     },
-}
-
-impl PartialEq for HashPolicy {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (
-                Self::Header { name, rewrite, terminal },
-                Self::Header { name: other_name, rewrite: other_rewrite, terminal: other_terminal },
-            ) => {
-                let text = |rewrite: &Option<(Regex, String)>| {
-                    rewrite.as_ref().map(|(regex, to)| (regex.as_str().to_owned(), to.clone()))
-                };
-                name == other_name && terminal == other_terminal && text(rewrite) == text(other_rewrite)
-            }
-            (Self::ChannelId { terminal }, Self::ChannelId { terminal: other }) => terminal == other,
-            _ => false,
-        }
-    }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::protocol::BackoffPolicy;
+use crate::resource::MAX_REGEX_SIZE;
 
 /// What can be tuned; the defaults are good for production. Times of the protocol over a year count as one.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +25,10 @@ pub struct Options {
     /// The largest single resource taken, in bytes. 64 MiB. A larger one is refused, and what was accepted before stays
     /// in use.
     pub max_resource_size: usize,
+    /// What the compiled regular expressions of one resource may take together, in bytes. 16 MiB, which is enough for
+    /// 10,000 ordinary ones. A resource whose expressions take more is refused, and what was accepted before stays in
+    /// use.
+    pub max_regex_size: usize,
     /// Where what is in use is kept for a start without a control server; `None`, the default: nowhere. Written about a
     /// second after something new was accepted. A file is for one process at a time; one that is damaged is ignored,
     /// with a warning. What it holds of servers that are away, and of targets that have not been watched since the start, stays in it until
@@ -55,6 +60,7 @@ impl Default for Options {
             backoff: BackoffPolicy::default(),
             max_message_size: 64 << 20,
             max_resource_size: 64 << 20,
+            max_regex_size: MAX_REGEX_SIZE,
             snapshot: None,
             snapshot_grace: Duration::from_millis(300),
             connect_timeout: Duration::from_secs(20),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use envoy_types::pb::envoy::config::core::v3 as core;
 use futures_util::future::select_all;
 use mesh_core::config::Name;
+use mesh_core::policy::matcher::RegexCache;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::mpsc;
@@ -80,11 +81,14 @@ impl<T: AdsTransport> Worker<T> {
         let node: Name = bootstrap.node().id.as_str().into();
         let first = servers.first().map_or("", |server| server.uri());
         let origin = Origin { server: first.into(), node };
+        let regexes = Arc::<RegexCache>::default();
         let peer = |server: &ServerConfig| Peer {
             variant: if server.features().incremental_xds { Variant::Delta } else { Variant::Sotw },
             context: Arc::new(DecodeContext {
                 incremental: server.features().incremental_xds,
                 max_resource_size: Some(options.max_resource_size),
+                max_regex_size: options.max_regex_size,
+                regexes: regexes.clone(),
                 ..DecodeContext::new(bootstrap, server)
             }),
             server: server.clone(),

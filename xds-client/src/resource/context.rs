@@ -1,11 +1,14 @@
 //! What decoding may depend on besides the resource.
 
+use std::sync::Arc;
+
 use mesh_core::config::Name;
+use mesh_core::policy::matcher::RegexCache;
 
 use crate::bootstrap::{Bootstrap, FeatureGuards, ServerConfig};
 
 /// What decoding may depend on: the server that sent the resource, and the bootstrap.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct DecodeContext {
     /// The server's URI.
     pub server: Name,
@@ -19,6 +22,26 @@ pub struct DecodeContext {
     pub incremental: bool,
     /// The largest message of one resource that is decoded, in bytes; `None`: any.
     pub max_resource_size: Option<usize>,
+    /// What the compiled regular expressions of one resource may take together, in bytes.
+    pub max_regex_size: usize,
+    /// The regular expressions that are in use, so that equal ones are compiled once. Share it between contexts.
+    pub regexes: Arc<RegexCache>,
+}
+
+impl Default for DecodeContext {
+    /// For a server without features; without a limit of a resource's size, and 16 MiB for regular expressions.
+    fn default() -> Self {
+        Self {
+            server: Name::default(),
+            trusted_server: false,
+            certificate_providers: Vec::new(),
+            guards: FeatureGuards::default(),
+            incremental: false,
+            max_resource_size: None,
+            max_regex_size: MAX_REGEX_SIZE,
+            regexes: Arc::default(),
+        }
+    }
 }
 
 impl DecodeContext {
@@ -29,8 +52,10 @@ impl DecodeContext {
             trusted_server: server.features().trusted_xds_server,
             certificate_providers: bootstrap.certificate_providers().keys().cloned().collect(),
             guards: bootstrap.guards(),
-            incremental: false,
-            max_resource_size: None,
+            ..Self::default()
         }
     }
 }
+
+/// Room for 10,000 ordinary expressions. To compile that much takes a second.
+pub(crate) const MAX_REGEX_SIZE: usize = 16 << 20;

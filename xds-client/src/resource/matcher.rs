@@ -7,6 +7,7 @@ use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use http::HeaderName;
 use mesh_core::policy::matcher::{FullRegex, HeaderMatcher, HeaderRule, StringMatcher, StringPattern};
 
+use super::Decoding;
 use super::invalid::{Checked, Invalid, Within};
 
 /// What becomes of a header matcher.
@@ -21,18 +22,20 @@ pub(super) enum HeaderCheck {
 }
 
 /// RV-07; `max_program_size` is not looked at.
-pub(super) fn regex(matcher: &proto::RegexMatcher) -> Checked<FullRegex> {
-    FullRegex::new(&matcher.regex).within("regex")
+pub(super) fn regex(matcher: &proto::RegexMatcher, context: &Decoding<'_>) -> Checked<FullRegex> {
+    context.full_regex(&matcher.regex).within("regex")
 }
 
 /// RV-06
-pub(super) fn string(matcher: &proto::StringMatcher) -> Checked<StringMatcher> {
+pub(super) fn string(matcher: &proto::StringMatcher, context: &Decoding<'_>) -> Checked<StringMatcher> {
     let pattern = match &matcher.match_pattern {
         Some(MatchPattern::Exact(text)) => StringPattern::Exact(text.clone()),
         Some(MatchPattern::Prefix(text)) => StringPattern::Prefix(not_empty(text).within("prefix")?),
         Some(MatchPattern::Suffix(text)) => StringPattern::Suffix(not_empty(text).within("suffix")?),
         Some(MatchPattern::Contains(text)) => StringPattern::Contains(not_empty(text).within("contains")?),
-        Some(MatchPattern::SafeRegex(matcher)) => StringPattern::Regex(regex(matcher).within("safe_regex")?),
+        Some(MatchPattern::SafeRegex(matcher)) => {
+            StringPattern::Regex(regex(matcher, context).within("safe_regex")?)
+        }
         Some(MatchPattern::Custom(_)) => return Err(Invalid::at("custom", "is not supported")),
         None => return Err(Invalid::new("expected exact, prefix, suffix, contains or safe_regex")),
     };
@@ -40,8 +43,8 @@ pub(super) fn string(matcher: &proto::StringMatcher) -> Checked<StringMatcher> {
 }
 
 /// RDS-08
-pub(super) fn header(matcher: &route::HeaderMatcher) -> Checked<HeaderCheck> {
-    let rule = header_rule(matcher.header_match_specifier.as_ref())?;
+pub(super) fn header(matcher: &route::HeaderMatcher, context: &Decoding<'_>) -> Checked<HeaderCheck> {
+    let rule = header_rule(matcher.header_match_specifier.as_ref(), context)?;
     let invert = matcher.invert_match;
     if matcher.name.starts_with(':') {
         // RT-12, RT-13: not visible, and a header that is missing matches only by its absence.
@@ -61,14 +64,14 @@ pub(super) fn header_name(name: &str) -> Checked<HeaderName> {
 }
 
 #[expect(deprecated, reason = "control planes still send the old specifiers")]
-fn header_rule(specifier: Option<&HeaderMatchSpecifier>) -> Checked<HeaderRule> {
+fn header_rule(specifier: Option<&HeaderMatchSpecifier>, context: &Decoding<'_>) -> Checked<HeaderRule> {
     let value = |pattern| HeaderRule::Value(StringMatcher { pattern, ignore_case: false });
     Ok(match specifier {
         None => HeaderRule::Present(true),
         Some(HeaderMatchSpecifier::PresentMatch(present)) => HeaderRule::Present(*present),
         Some(HeaderMatchSpecifier::RangeMatch(range)) => HeaderRule::Range(range.start..range.end),
         Some(HeaderMatchSpecifier::StringMatch(matcher)) => {
-            HeaderRule::Value(string(matcher).within("string_match")?)
+            HeaderRule::Value(string(matcher, context).within("string_match")?)
         }
         Some(HeaderMatchSpecifier::ExactMatch(text)) => value(StringPattern::Exact(text.clone())),
         Some(HeaderMatchSpecifier::PrefixMatch(text)) => {
@@ -81,7 +84,7 @@ fn header_rule(specifier: Option<&HeaderMatchSpecifier>) -> Checked<HeaderRule> 
             value(StringPattern::Contains(not_empty(text).within("contains_match")?))
         }
         Some(HeaderMatchSpecifier::SafeRegexMatch(matcher)) => {
-            value(StringPattern::Regex(regex(matcher).within("safe_regex_match")?))
+            value(StringPattern::Regex(regex(matcher, context).within("safe_regex_match")?))
         }
     })
 }

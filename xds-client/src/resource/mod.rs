@@ -26,6 +26,9 @@ mod cluster;
 mod config_source;
 mod context;
 mod decode;
+mod decoding;
+#[cfg(test)]
+mod decoding_tests;
 mod duration;
 mod endpoint;
 mod error;
@@ -54,7 +57,9 @@ use mesh_core::config::Name;
 
 pub use cluster::{Cluster, ClusterDiscovery, ClusterType};
 pub use context::DecodeContext;
+pub(crate) use context::MAX_REGEX_SIZE;
 pub use decode::{Decoded, Unwrapped, decode, decode_named, decode_wrapped};
+use decoding::Decoding;
 pub use endpoint::{
     ClusterLoadAssignment, CollectionEndpoint, CollectionRef, EndpointCollection, EndpointCollectionType,
     EndpointsType, LbEndpointType,

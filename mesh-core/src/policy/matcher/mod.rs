@@ -13,5 +13,5 @@ pub use fraction::Fraction;
 pub use header::{HeaderMatcher, HeaderRule};
 pub use header_view::HeaderView;
 pub use path::PathMatcher;
-pub use regex::FullRegex;
+pub use regex::{CapturingRegex, FullRegex, RegexCache};
 pub use string::{StringMatcher, StringPattern};

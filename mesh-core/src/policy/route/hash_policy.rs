@@ -1,7 +1,5 @@
 //! A request's hash, for balancers that hash (gRFC A42).
 
-use std::borrow::Cow;
-
 use twox_hash::XxHash64;
 
 use crate::config::HashPolicy;
@@ -19,7 +17,7 @@ pub fn hash(policies: &[HashPolicy], head: &RequestHead<'_>, channel_id: u64) ->
             HashPolicy::Header { name, rewrite, terminal } => {
                 let value = head.headers.value(name).map(|value| match rewrite {
                     None => hash_text(&value),
-                    Some((regex, replacement)) => hash_text(&replaced(regex, &value, replacement)),
+                    Some((regex, replacement)) => hash_text(&regex.replace_all(&value, replacement)),
                 });
                 (value, *terminal)
             }
@@ -39,8 +37,4 @@ pub fn hash(policies: &[HashPolicy], head: &RequestHead<'_>, channel_id: u64) ->
 /// RT-69: XXH64 with seed 0.
 fn hash_text(text: &str) -> u64 {
     XxHash64::oneshot(0, text.as_bytes())
-}
-
-fn replaced<'a>(regex: &regex::Regex, value: &'a str, replacement: &str) -> Cow<'a, str> {
-    regex.replace_all(value, replacement)
 }

@@ -27,7 +27,7 @@ use super::invalid::{Checked, Invalid, Within};
 use super::message::{self, Named, decode_message};
 use super::metadata::Metadata;
 use super::transport_socket::{self, Side};
-use super::{AnyResource, DecodeContext, DecodeError, ResourceType, config_source};
+use super::{AnyResource, DecodeContext, DecodeError, Decoding, ResourceType, config_source};
 
 pub use discovery::ClusterDiscovery;
 
@@ -65,7 +65,9 @@ impl ResourceType for ClusterType {
         name: Option<&Name>,
         bytes: &Bytes,
     ) -> Result<(Name, AnyResource), DecodeError> {
-        decode_message(self.type_url(), name, bytes, |message: proto::Cluster| read(&message, context))
+        decode_message(self.type_url(), name, bytes, |message: proto::Cluster| {
+            read(&message, &Decoding::new(context))
+        })
     }
 }
 
@@ -75,7 +77,7 @@ impl Named for proto::Cluster {
     }
 }
 
-fn read(cluster: &proto::Cluster, context: &DecodeContext) -> Checked<Cluster> {
+fn read(cluster: &proto::Cluster, context: &Decoding<'_>) -> Checked<Cluster> {
     let discovery = discovery::read(cluster)?;
     // CDS-15
     if !cluster.transport_socket_matches.is_empty() {

@@ -7,7 +7,7 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
 
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::transport_socket::Side;
-use crate::resource::{DecodeContext, config_source, duration, filter, route};
+use crate::resource::{Decoding, config_source, duration, filter, route};
 
 use super::{ApiListener, RouteSource};
 
@@ -19,7 +19,7 @@ pub(super) const TYPE: &str =
 pub(super) fn read(
     manager: &HttpConnectionManager,
     side: Side,
-    context: &DecodeContext,
+    context: &Decoding<'_>,
 ) -> Checked<ApiListener> {
     // LDS-04
     if manager.xff_num_trusted_hops != 0 {
@@ -38,7 +38,7 @@ pub(super) fn read(
 }
 
 /// LDS-03
-fn route_source(specifier: Option<&RouteSpecifier>, context: &DecodeContext) -> Checked<RouteSource> {
+fn route_source(specifier: Option<&RouteSpecifier>, context: &Decoding<'_>) -> Checked<RouteSource> {
     match specifier {
         Some(RouteSpecifier::Rds(rds)) => {
             config_source::same_server(rds.config_source.as_ref()).within("rds.config_source")?;

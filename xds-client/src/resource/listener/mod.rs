@@ -22,7 +22,7 @@ use super::filter::HttpFilter;
 use super::invalid::{Checked, Invalid, Within};
 use super::message::{self, Named, decode_message};
 use super::transport_socket::Side;
-use super::{AnyResource, DecodeContext, DecodeError, ResourceType, RouteConfiguration};
+use super::{AnyResource, DecodeContext, DecodeError, Decoding, ResourceType, RouteConfiguration};
 
 /// `envoy.config.listener.v3.Listener`, decoded to [`Listener`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +93,9 @@ impl ResourceType for ListenerType {
         name: Option<&Name>,
         bytes: &Bytes,
     ) -> Result<(Name, AnyResource), DecodeError> {
-        decode_message(self.type_url(), name, bytes, |message: proto::Listener| listener(&message, context))
+        decode_message(self.type_url(), name, bytes, |message: proto::Listener| {
+            listener(&message, &Decoding::new(context))
+        })
     }
 }
 
@@ -104,14 +106,14 @@ impl Named for proto::Listener {
 }
 
 /// LDS-01
-fn listener(listener: &proto::Listener, context: &DecodeContext) -> Checked<Listener> {
+fn listener(listener: &proto::Listener, context: &Decoding<'_>) -> Checked<Listener> {
     match &listener.api_listener {
         Some(api) => api_listener(api, context).within("api_listener").map(Listener::Api),
         None => socket::read(listener, context).map(Listener::Socket),
     }
 }
 
-fn api_listener(api: &proto::ApiListener, context: &DecodeContext) -> Checked<ApiListener> {
+fn api_listener(api: &proto::ApiListener, context: &Decoding<'_>) -> Checked<ApiListener> {
     let read = || {
         let any = api.api_listener.as_ref().ok_or_else(|| Invalid::new("must be set"))?;
         let extension = Extension::of(any)?;

@@ -8,13 +8,13 @@ use envoy_types::pb::envoy::config::listener::v3::{self as proto, Filter, Listen
 use crate::resource::extension::Extension;
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::transport_socket::{self, Side};
-use crate::resource::{DecodeContext, address};
+use crate::resource::{Decoding, address};
 
 use super::chain_match::ChainMatch;
 use super::{ApiListener, FilterChain, SocketListener, connection_manager};
 
 /// LDS-13 to LDS-20
-pub(super) fn read(listener: &Listener, context: &DecodeContext) -> Checked<SocketListener> {
+pub(super) fn read(listener: &Listener, context: &Decoding<'_>) -> Checked<SocketListener> {
     // LDS-13
     if !listener.listener_filters.is_empty() {
         return Err(Invalid::at("listener_filters", "must be empty"));
@@ -49,7 +49,7 @@ pub(super) fn read(listener: &Listener, context: &DecodeContext) -> Checked<Sock
     Ok(SocketListener { filter_chains })
 }
 
-fn filter_chain(chain: &proto::FilterChain, context: &DecodeContext) -> Checked<FilterChain> {
+fn filter_chain(chain: &proto::FilterChain, context: &Decoding<'_>) -> Checked<FilterChain> {
     transport_socket::plaintext(chain.transport_socket.as_ref(), Side::Server, context)?;
     // LDS-15
     let mut names = HashSet::new();
@@ -80,7 +80,7 @@ fn is_connection_manager(filter: &Filter) -> Checked<bool> {
 }
 
 /// The HTTP connection manager is the one kind that is known.
-fn network_filter(filter: &Filter, context: &DecodeContext) -> Checked<ApiListener> {
+fn network_filter(filter: &Filter, context: &Decoding<'_>) -> Checked<ApiListener> {
     let Some(ConfigType::TypedConfig(any)) = &filter.config_type else {
         return Err(Invalid::at("typed_config", "must be set"));
     };

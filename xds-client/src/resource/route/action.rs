@@ -56,7 +56,7 @@ fn forward(action: &proto::RouteAction, scope: &Scope<'_>) -> Checked<Option<For
             "grpc_timeout_header_max",
         )?,
         retry: retry::policy(action.retry_policy.as_ref())?,
-        hash_policies: hash_policy::read(&action.hash_policy)?,
+        hash_policies: hash_policy::read(&action.hash_policy, scope.context)?,
         // RDS-18, SEC-03
         auto_host_rewrite: scope.host_rewrite && asks_for_host_rewrite(action),
     }))

@@ -4,27 +4,27 @@ use envoy_types::pb::envoy::config::route::v3::route_action::HashPolicy as Proto
 use envoy_types::pb::envoy::config::route::v3::route_action::hash_policy::PolicySpecifier;
 use envoy_types::pb::envoy::r#type::matcher::v3::RegexMatchAndSubstitute;
 use mesh_core::config::HashPolicy;
-use mesh_core::policy::matcher::FullRegex;
-use regex::{Regex, RegexBuilder};
+use mesh_core::policy::matcher::CapturingRegex;
 
+use crate::resource::Decoding;
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::matcher::header_name;
 
 /// RDS-17: kinds other than a header and the channel's id are left out.
-pub(super) fn read(policies: &[Proto]) -> Checked<Vec<HashPolicy>> {
-    let policy = |(index, policy)| one(policy).within_element("hash_policy", index).transpose();
+pub(super) fn read(policies: &[Proto], context: &Decoding<'_>) -> Checked<Vec<HashPolicy>> {
+    let policy = |(index, policy)| one(policy, context).within_element("hash_policy", index).transpose();
     policies.iter().enumerate().filter_map(policy).collect()
 }
 
-fn one(policy: &Proto) -> Checked<Option<HashPolicy>> {
+fn one(policy: &Proto, context: &Decoding<'_>) -> Checked<Option<HashPolicy>> {
     let terminal = policy.terminal;
     match &policy.policy_specifier {
         // A pseudo-header is never visible, which makes this a kind that is not known.
         Some(PolicySpecifier::Header(header)) if header.header_name.starts_with(':') => Ok(None),
         Some(PolicySpecifier::Header(header)) => {
             let name = header_name(&header.header_name).within("header.header_name")?;
-            let rewrite =
-                header.regex_rewrite.as_ref().map(rewrite).transpose().within("header.regex_rewrite")?;
+            let rewrite = header.regex_rewrite.as_ref().map(|proto| rewrite(proto, context)).transpose();
+            let rewrite = rewrite.within("header.regex_rewrite")?;
             Ok(Some(HashPolicy::Header { name, rewrite, terminal }))
         }
         Some(PolicySpecifier::FilterState(state)) if state.key == CHANNEL_ID => {
@@ -34,13 +34,10 @@ fn one(policy: &Proto) -> Checked<Option<HashPolicy>> {
     }
 }
 
-fn rewrite(rewrite: &RegexMatchAndSubstitute) -> Checked<(Regex, String)> {
+fn rewrite(rewrite: &RegexMatchAndSubstitute, context: &Decoding<'_>) -> Checked<(CapturingRegex, String)> {
     let pattern = rewrite.pattern.as_ref().ok_or_else(|| Invalid::at("pattern", "must be set"))?;
-    // The same rules and the same message as for every other expression; this one is not anchored.
-    FullRegex::new(&pattern.regex).within("pattern.regex")?;
-    let regex = RegexBuilder::new(&pattern.regex).size_limit(SIZE_LIMIT).build();
-    let regex = regex.map_err(|error| Invalid::at("pattern.regex", error.to_string()))?;
-    let text = replacement(&rewrite.substitution, regex.captures_len()).within("substitution")?;
+    let regex = context.capturing_regex(&pattern.regex).within("pattern.regex")?;
+    let text = replacement(&rewrite.substitution, regex.groups()).within("substitution")?;
     Ok((regex, text))
 }
 
@@ -65,6 +62,3 @@ fn replacement(substitution: &str, groups: usize) -> Checked<String> {
 }
 
 const CHANNEL_ID: &str = "io.grpc.channel_id";
-
-/// SEC-06: the largest compiled program, in bytes.
-const SIZE_LIMIT: usize = 1 << 20;

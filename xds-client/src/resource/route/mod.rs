@@ -27,7 +27,7 @@ use mesh_core::config::{DomainPattern, Name, Route, VirtualHost};
 use super::filter::{self, FilterPlace, FilterSwitch, Switches};
 use super::invalid::{Checked, Invalid, Within};
 use super::message::{self, Named, decode_message};
-use super::{AnyResource, DecodeContext, DecodeError, ResourceType};
+use super::{AnyResource, DecodeContext, DecodeError, Decoding, ResourceType};
 
 use plugin::Plugins;
 
@@ -64,7 +64,7 @@ impl ResourceType for RouteConfigurationType {
         bytes: &Bytes,
     ) -> Result<(Name, AnyResource), DecodeError> {
         decode_message(self.type_url(), name, bytes, |message: proto::RouteConfiguration| {
-            read(&message, context)
+            read(&message, &Decoding::new(context))
         })
     }
 }
@@ -81,17 +81,19 @@ struct Scope<'a> {
     plugins: Plugins<'a>,
     /// `auto_host_rewrite` is honoured (RDS-18).
     host_rewrite: bool,
+    context: &'a Decoding<'a>,
 }
 
 /// Validates a route configuration, from RDS or inside a listener; the latter may have no name. All virtual hosts, not
 /// only the one that a client will use (RDS-01).
 pub(super) fn read(
     config: &proto::RouteConfiguration,
-    context: &DecodeContext,
+    context: &Decoding<'_>,
 ) -> Checked<RouteConfiguration> {
     let scope = Scope {
         plugins: Plugins::read(&config.cluster_specifier_plugins)?,
         host_rewrite: context.trusted_server && context.guards.authority_rewrite,
+        context,
     };
     let mut virtual_hosts = Vec::with_capacity(config.virtual_hosts.len());
     let mut filter_switches = Vec::new();
@@ -136,7 +138,7 @@ fn route(
     // RDS-04
     let matches = route.r#match.as_ref().ok_or_else(|| Invalid::at("match", "must be set"))?;
     let own = filter::overrides(&route.typed_per_filter_config)?;
-    let Some(matches) = route_match::read(matches).within("match")? else { return Ok(None) };
+    let Some(matches) = route_match::read(matches, scope.context).within("match")? else { return Ok(None) };
     let Some(action) = action::read(route.action.as_ref(), scope)? else { return Ok(None) };
     switches.extend(switched(own, place));
     for (index, of_cluster) in action::overrides(route.action.as_ref())?.into_iter().enumerate() {

@@ -6,21 +6,22 @@ use envoy_types::pb::envoy::config::route::v3::route_match::PathSpecifier;
 use mesh_core::config::RouteMatch;
 use mesh_core::policy::matcher::PathMatcher;
 
+use crate::resource::Decoding;
 use crate::resource::fraction::fraction;
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::matcher::{self, HeaderCheck};
 
 /// `None`: it can never match. `grpc`, `tls_context` and `dynamic_metadata` are not looked at (RDS-07).
-pub(super) fn read(route_match: &proto::RouteMatch) -> Checked<Option<RouteMatch>> {
+pub(super) fn read(route_match: &proto::RouteMatch, context: &Decoding<'_>) -> Checked<Option<RouteMatch>> {
     // RDS-06
     if !route_match.query_parameters.is_empty() {
         return Ok(None);
     }
-    let path = path(route_match)?;
+    let path = path(route_match, context)?;
     let mut headers = Vec::with_capacity(route_match.headers.len());
     let mut possible = true;
     for (index, header) in route_match.headers.iter().enumerate() {
-        match matcher::header(header).within_element("headers", index)? {
+        match matcher::header(header, context).within_element("headers", index)? {
             HeaderCheck::Matcher(matcher) => headers.push(matcher),
             HeaderCheck::Always => {}
             HeaderCheck::Never => possible = false,
@@ -36,7 +37,7 @@ pub(super) fn read(route_match: &proto::RouteMatch) -> Checked<Option<RouteMatch
 }
 
 /// RDS-05
-fn path(route_match: &proto::RouteMatch) -> Checked<PathMatcher> {
+fn path(route_match: &proto::RouteMatch, context: &Decoding<'_>) -> Checked<PathMatcher> {
     let ignore_case = route_match.case_sensitive.is_some_and(|sensitive| !sensitive.value);
     match &route_match.path_specifier {
         Some(PathSpecifier::Prefix(prefix)) => {
@@ -44,7 +45,7 @@ fn path(route_match: &proto::RouteMatch) -> Checked<PathMatcher> {
         }
         Some(PathSpecifier::Path(path)) => Ok(PathMatcher::Exact { path: path.clone(), ignore_case }),
         Some(PathSpecifier::SafeRegex(regex)) => {
-            Ok(PathMatcher::Regex(matcher::regex(regex).within("safe_regex")?))
+            Ok(PathMatcher::Regex(matcher::regex(regex, context).within("safe_regex")?))
         }
         Some(PathSpecifier::ConnectMatcher(_)) => Err(Invalid::at("connect_matcher", "is not supported")),
         Some(PathSpecifier::PathSeparatedPrefix(_)) => {

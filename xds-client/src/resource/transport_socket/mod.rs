@@ -12,7 +12,7 @@ use envoy_types::pb::envoy::config::core::v3::transport_socket::ConfigType;
 use envoy_types::pb::envoy::extensions::transport_sockets::http_11_proxy::v3::Http11ProxyUpstreamTransport;
 use envoy_types::pb::envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
 
-use super::DecodeContext;
+use super::Decoding;
 use super::extension::Extension;
 use super::invalid::{Checked, Invalid, Within};
 
@@ -53,15 +53,11 @@ const KINDS: [(Kind, &str, &str); 4] = [
 const TLS: &str = "envoy.transport_sockets.tls";
 
 /// Accepts plaintext, asked for or by default, and nothing else (LDS-20, CDS-15).
-pub(super) fn plaintext(
-    socket: Option<&TransportSocket>,
-    side: Side,
-    context: &DecodeContext,
-) -> Checked<()> {
+pub(super) fn plaintext(socket: Option<&TransportSocket>, side: Side, context: &Decoding<'_>) -> Checked<()> {
     socket.map_or(Ok(()), |socket| check(socket, side, context)).within("transport_socket")
 }
 
-fn check(socket: &TransportSocket, side: Side, context: &DecodeContext) -> Checked<()> {
+fn check(socket: &TransportSocket, side: Side, context: &Decoding<'_>) -> Checked<()> {
     let extension = configuration(socket)?;
     let kind = recognised(socket, &extension);
     match (kind, side) {
@@ -81,14 +77,14 @@ fn check(socket: &TransportSocket, side: Side, context: &DecodeContext) -> Check
     }
 }
 
-fn upstream_tls(extension: &Extension<'_>, context: &DecodeContext) -> Checked<()> {
+fn upstream_tls(extension: &Extension<'_>, context: &Decoding<'_>) -> Checked<()> {
     let read = || tls::upstream(&extension.message()?, context);
     read().within("typed_config")?;
     Err(Invalid::new("TLS to endpoints is not supported yet"))
 }
 
 /// CDS-20: around plaintext by default, or TLS, and nothing else.
-fn http_11_proxy(proxy: &Http11ProxyUpstreamTransport, context: &DecodeContext) -> Checked<()> {
+fn http_11_proxy(proxy: &Http11ProxyUpstreamTransport, context: &Decoding<'_>) -> Checked<()> {
     let Some(socket) = &proxy.transport_socket else { return Ok(()) };
     let check = || {
         let extension = configuration(socket)?;

@@ -5,14 +5,14 @@ use proto::common_tls_context::ValidationContextType;
 use proto::downstream_tls_context::OcspStaplePolicy;
 use proto::{CertificateProviderPluginInstance, CertificateValidationContext, CommonTlsContext};
 
-use crate::resource::DecodeContext;
+use crate::resource::Decoding;
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::matcher;
 
 use super::Side;
 
 /// Checks what secures connections to endpoints.
-pub(super) fn upstream(tls: &proto::UpstreamTlsContext, context: &DecodeContext) -> Checked<()> {
+pub(super) fn upstream(tls: &proto::UpstreamTlsContext, context: &Decoding<'_>) -> Checked<()> {
     let common = common(tls.common_tls_context.as_ref(), context)?;
     // TLS-04
     let validation = validation(common, Side::Client, context).within(COMMON)?;
@@ -28,7 +28,7 @@ pub(super) fn upstream(tls: &proto::UpstreamTlsContext, context: &DecodeContext)
 }
 
 /// Checks what secures connections from clients.
-pub(super) fn downstream(tls: &proto::DownstreamTlsContext, context: &DecodeContext) -> Checked<()> {
+pub(super) fn downstream(tls: &proto::DownstreamTlsContext, context: &Decoding<'_>) -> Checked<()> {
     let common = common(tls.common_tls_context.as_ref(), context)?;
     // TLS-06
     if common.tls_certificate_provider_instance.is_none() {
@@ -52,10 +52,7 @@ pub(super) fn downstream(tls: &proto::DownstreamTlsContext, context: &DecodeCont
 }
 
 /// What both sides have in common, except for validation.
-fn common<'a>(
-    common: Option<&'a CommonTlsContext>,
-    context: &DecodeContext,
-) -> Checked<&'a CommonTlsContext> {
+fn common<'a>(common: Option<&'a CommonTlsContext>, context: &Decoding<'_>) -> Checked<&'a CommonTlsContext> {
     // TLS-03
     let common = common.ok_or_else(|| Invalid::at(COMMON, "must be set"))?;
     let identity = || {
@@ -82,7 +79,7 @@ enum Validation {
 }
 
 /// TLS-04
-fn validation(common: &CommonTlsContext, side: Side, context: &DecodeContext) -> Checked<Validation> {
+fn validation(common: &CommonTlsContext, side: Side, context: &Decoding<'_>) -> Checked<Validation> {
     const SDS: &str = "validation_context_sds_secret_config";
     let (validation, field) = match &common.validation_context_type {
         Some(ValidationContextType::ValidationContext(validation)) => (validation, "validation_context"),
@@ -108,7 +105,7 @@ fn validation(common: &CommonTlsContext, side: Side, context: &DecodeContext) ->
 fn validation_context(
     validation: &CertificateValidationContext,
     side: Side,
-    context: &DecodeContext,
+    context: &Decoding<'_>,
 ) -> Checked<()> {
     // TLS-05, TLS-07
     match (&validation.ca_certificate_provider_instance, side) {
@@ -127,24 +124,24 @@ fn validation_context(
     absent(!timestamp, "require_signed_certificate_timestamp")?;
     absent(validation.crl.is_none(), "crl")?;
     absent(validation.custom_validator_config.is_none(), "custom_validator_config")?;
-    names(validation, side)
+    names(validation, side, context)
 }
 
 /// Which names the other side's certificate has to hold.
-fn names(validation: &CertificateValidationContext, side: Side) -> Checked<()> {
+fn names(validation: &CertificateValidationContext, side: Side, context: &Decoding<'_>) -> Checked<()> {
     const FIELD: &str = "match_subject_alt_names";
     #[expect(deprecated, reason = "the field that gRPC reads")]
     let matchers = &validation.match_subject_alt_names;
     // TLS-12
     absent(side == Side::Client || matchers.is_empty(), FIELD)?;
     for (index, matcher) in matchers.iter().enumerate() {
-        matcher::string(matcher).within_element(FIELD, index)?;
+        matcher::string(matcher, context).within_element(FIELD, index)?;
     }
     Ok(())
 }
 
 /// TLS-05, TLS-06: an instance of the bootstrap.
-fn known(instance: &CertificateProviderPluginInstance, context: &DecodeContext) -> Checked<()> {
+fn known(instance: &CertificateProviderPluginInstance, context: &Decoding<'_>) -> Checked<()> {
     let name = instance.instance_name.as_str();
     match context.certificate_providers.iter().any(|known| &**known == name) {
         true => Ok(()),

@@ -14,8 +14,8 @@ use proto::{
 };
 
 use super::{Side, plaintext};
-use crate::resource::DecodeContext;
 use crate::resource::testing::{bool_value, pack_any, transport_socket, unknown_any};
+use crate::resource::{DecodeContext, Decoding};
 
 const UPSTREAM: &str = "TLS to endpoints is not supported yet";
 const DOWNSTREAM: &str = "TLS from clients is not supported yet";
@@ -70,7 +70,7 @@ fn context() -> DecodeContext {
 /// Field and reason of the refusal.
 #[track_caller]
 fn refusal(socket: Option<&TransportSocket>, side: Side) -> (String, String) {
-    let invalid = plaintext(socket, side, &context()).unwrap_err();
+    let invalid = plaintext(socket, side, &Decoding::new(&context())).unwrap_err();
     (invalid.field, invalid.reason)
 }
 

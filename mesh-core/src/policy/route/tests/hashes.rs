@@ -1,11 +1,10 @@
 //! Request hashes.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use regex::Regex;
 use twox_hash::XxHash64;
 
 use crate::config::HashPolicy;
-use crate::policy::matcher::HeaderView;
+use crate::policy::matcher::{CapturingRegex, HeaderView};
 use crate::policy::route::{RequestHead, hash_policy};
 
 const CHANNEL: u64 = 0x0123_4567_89ab_cdef;
@@ -15,7 +14,7 @@ fn header(name: &'static str, terminal: bool) -> HashPolicy {
 }
 
 fn rewritten(name: &'static str, pattern: &str, replacement: &str) -> HashPolicy {
-    let rewrite = Some((Regex::new(pattern).unwrap(), replacement.to_owned()));
+    let rewrite = Some((CapturingRegex::new(pattern).unwrap(), replacement.to_owned()));
     HashPolicy::Header { name: HeaderName::from_static(name), rewrite, terminal: false }
 }
 
