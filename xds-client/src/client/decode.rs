@@ -34,8 +34,8 @@ impl Types {
         self.0.iter().find(|known| known.type_url() == type_url)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &dyn ResourceType> {
-        self.0.iter().map(|known| &**known)
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<dyn ResourceType>> {
+        self.0.iter()
     }
 
     /// Of two for the same messages the first stays.
@@ -46,14 +46,25 @@ impl Types {
     }
 }
 
-/// Decodes every resource. Lets other tasks run in between: a large response takes a while.
+/// Runs `work` on a thread that may be blocked, and waits for it: to decode a resource can take a second, in which the
+/// workers of the application's runtime have its calls and timers to serve.
+///
+/// Paused time does not advance meanwhile.
+pub(super) async fn off_workers<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is ending, and this task with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+/// Decodes every resource.
 ///
 /// A type that nobody here knows has never been asked for, so its resources are not even looked at (TR-08).
-pub(super) async fn decode_response(
-    types: &Types,
-    context: &DecodeContext,
-    response: AdsResponse,
-) -> Response {
+pub(super) fn decode_response(types: &Types, context: &DecodeContext, response: AdsResponse) -> Response {
     match response {
         AdsResponse::Sotw(response) => {
             let discovery::DiscoveryResponse { version_info, resources, type_url, nonce, .. } = response;
@@ -61,8 +72,7 @@ pub(super) async fn decode_response(
             let mut decoded =
                 Response { type_url, version: version_info, nonce, errors, ..Response::default() };
             if let Some(known) = types.find(&decoded.type_url).cloned() {
-                let entries = resources.into_iter().map(|any| (any.value.len(), any));
-                collect(&mut decoded, entries, |any| decode(&*known, context, any)).await;
+                collect(&mut decoded, resources, |any| decode(&*known, context, any));
             }
             decoded
         }
@@ -74,37 +84,28 @@ pub(super) async fn decode_response(
             let errors = response.resource_errors.into_iter().filter_map(server_error).collect();
             let mut decoded = Response { type_url, nonce, removed, errors, ..Response::default() };
             if let Some(known) = types.find(&decoded.type_url).cloned() {
-                let size = |wrapper: &discovery::Resource| {
-                    wrapper.resource.as_ref().map_or(0, |any| any.value.len())
-                };
-                let entries = resources.into_iter().map(|wrapper| (size(&wrapper), wrapper));
                 let decode = |wrapper: discovery::Resource| {
                     let aliases = wrapper.aliases.iter().map(|alias| alias.as_str().into()).collect();
                     let decoded = decode_wrapped(&*known, context, wrapper);
                     (decoded, aliases)
                 };
-                collect_named(&mut decoded, entries, decode).await;
+                collect_named(&mut decoded, resources, decode);
             }
             decoded
         }
     }
 }
 
-async fn collect<E>(
-    into: &mut Response,
-    entries: impl Iterator<Item = (usize, E)>,
-    decode: impl Fn(E) -> Result<Unwrapped, DecodeError>,
-) {
-    collect_named(into, entries, |entry| (decode(entry), Vec::new())).await;
+fn collect<E>(into: &mut Response, entries: Vec<E>, decode: impl Fn(E) -> Result<Unwrapped, DecodeError>) {
+    collect_named(into, entries, |entry| (decode(entry), Vec::new()));
 }
 
-async fn collect_named<E>(
+fn collect_named<E>(
     into: &mut Response,
-    entries: impl Iterator<Item = (usize, E)>,
+    entries: Vec<E>,
     decode: impl Fn(E) -> (Result<Unwrapped, DecodeError>, Vec<Name>),
 ) {
-    let mut since_yield = 0;
-    for (size, entry) in entries {
+    for entry in entries {
         let (decoded, aliases) = decode(entry);
         match decoded {
             Ok(Unwrapped::Resource(decoded)) => into.resources.push(Ok(Received {
@@ -123,11 +124,6 @@ async fn collect_named<E>(
                 into.resources.push(Err(Rejected { name, reason }));
             }
         }
-        since_yield += size;
-        if since_yield > YIELD_AFTER {
-            since_yield = 0;
-            tokio::task::yield_now().await;
-        }
     }
 }
 
@@ -137,6 +133,3 @@ fn server_error(error: discovery::ResourceError) -> Option<ServerError> {
     let detail = error.error_detail.unwrap_or_default();
     (!name.is_empty()).then(|| ServerError { name: name.into(), code: detail.code, message: detail.message })
 }
-
-/// Bytes decoded without a break.
-const YIELD_AFTER: usize = 64 << 10;

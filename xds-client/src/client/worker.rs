@@ -15,7 +15,7 @@ use rand::rngs::StdRng;
 use tokio::sync::mpsc;
 
 use super::clock::{now, sleep_until};
-use super::decode::{Types, decode_response};
+use super::decode::{Types, decode_response, off_workers};
 use super::encode::encode;
 use super::link::{Link, Progress};
 use super::registry::Command;
@@ -34,7 +34,7 @@ pub(super) struct Worker<T: AdsTransport> {
     transport: Arc<T>,
     peers: Vec<Peer<T>>,
     node: core::Node,
-    types: Types,
+    types: Arc<Types>,
     /// Shared with the handles, which read the status; never locked over an await.
     ads: Arc<Mutex<AdsState>>,
     targets: Targets,
@@ -100,7 +100,7 @@ impl<T: AdsTransport> Worker<T> {
             transport,
             peers: servers.iter().map(peer).collect(),
             node: bootstrap.node().to_proto(),
-            types: Types::default(),
+            types: Arc::default(),
             targets: Targets::new(origin),
             watchers: Watchers::default(),
             ads,
@@ -118,7 +118,7 @@ impl<T: AdsTransport> Worker<T> {
             let deadline = self.open_or_close();
             tokio::select! {
                 command = self.commands.recv() => match command {
-                    Some(command) => self.on_command(command),
+                    Some(command) => self.on_command(command).await,
                     None => return,
                 },
                 (server, progress) = progress(&mut self.peers, &self.ads) => {
@@ -164,15 +164,19 @@ impl<T: AdsTransport> Worker<T> {
         let peers = self.peers.iter().map(|peer| (peer.server.uri().to_owned(), peer.context.clone()));
         let contexts = peers.collect();
         snapshot.load(contexts).await;
-        let resources: Vec<_> = self.types.iter().flat_map(|known| snapshot.resources(known)).collect();
+        let resources = snapshot.resources(self.types.iter().cloned().collect()).await;
         lock(&self.ads).preload(now(), self.snapshot_grace, resources);
     }
 
     /// And every other that has come meanwhile, so that many watches make one request.
-    fn on_command(&mut self, first: Command) {
+    async fn on_command(&mut self, first: Command) {
+        let mut commands = vec![first];
+        while let Ok(next) = self.commands.try_recv() {
+            commands.push(next);
+        }
+        self.load_types(&commands).await;
         let mut ads = lock(&self.ads);
-        let mut next = Some(first);
-        while let Some(command) = next {
+        for command in commands {
             match command {
                 Command::Watch { id, listener, authority, states } => {
                     self.targets.watch(&mut ads, id, (&listener, &authority), states);
@@ -180,19 +184,28 @@ impl<T: AdsTransport> Worker<T> {
                 Command::Unwatch { id } => self.targets.unwatch(&mut ads, id),
                 Command::WatchResource { id, resource_type, name, views } => {
                     let (type_url, full_state) = (resource_type.type_url(), resource_type.is_full_state());
-                    if let Some(snapshot) = &mut self.snapshot {
-                        // Of a type that is not known yet.
-                        ads.preload(now(), self.snapshot_grace, snapshot.resources(&*resource_type));
-                    }
-                    self.types.add(resource_type);
+                    Arc::make_mut(&mut self.types).add(resource_type);
                     let kind = ResourceKind { type_url, full_state };
                     self.watchers.watch(&mut ads, id, (kind, &name), views);
                 }
                 Command::UnwatchResource { id } => self.watchers.unwatch(&mut ads, id),
             }
-            next = self.commands.try_recv().ok();
         }
         self.targets.dispatch(&mut ads, &mut self.watchers);
+    }
+
+    /// What the snapshot has of types that are watched for the first time.
+    async fn load_types(&mut self, commands: &[Command]) {
+        let Some(snapshot) = &mut self.snapshot else { return };
+        let watched = |command: &Command| match command {
+            Command::WatchResource { resource_type, .. } => Some(resource_type.clone()),
+            _ => None,
+        };
+        let watched: Vec<_> = commands.iter().filter_map(watched).collect();
+        if !watched.is_empty() {
+            let resources = snapshot.resources(watched).await;
+            lock(&self.ads).preload(now(), self.snapshot_grace, resources);
+        }
     }
 
     async fn on_progress(&mut self, server: ServerId, progress: Progress) {
@@ -229,7 +242,8 @@ impl<T: AdsTransport> Worker<T> {
 
     async fn on_response(&mut self, server: ServerId, response: AdsResponse) {
         let context = self.peers[server.0].context.clone();
-        let response = decode_response(&self.types, &context, response).await;
+        let types = self.types.clone();
+        let response = off_workers(move || decode_response(&types, &context, response)).await;
         let uri = self.peers[server.0].server.uri();
         for rejected in response.resources.iter().filter_map(|resource| resource.as_ref().err()) {
             let name = rejected.name.as_deref().unwrap_or_default();

@@ -1,12 +1,14 @@
 //! One response after the other.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use envoy_types::pb::envoy::service::discovery::v3::{DiscoveryResponse, Resource};
 use envoy_types::pb::google::protobuf::Any;
 use mesh_core::config::Name;
 use prost::Message;
+use tokio::time::Instant;
 use xds_client::resource::{AnyResource, DecodeContext, DecodeError, ResourceType};
 use xds_client::transport::memory;
 use xds_client::{Options, XdsClient, start_with};
@@ -74,4 +76,52 @@ async fn a_response_is_looked_at_when_the_one_before_it_is_in_use() {
         }
     };
     assert_eq!(*last, "three after \"two\"");
+}
+
+/// A text whose decoder waits until it is told to go on.
+#[derive(Debug)]
+struct GatedType {
+    gate: Mutex<std::sync::mpsc::Receiver<()>>,
+}
+
+impl ResourceType for GatedType {
+    fn type_url(&self) -> &'static str {
+        GREETING
+    }
+
+    fn is_full_state(&self) -> bool {
+        false
+    }
+
+    fn decode(
+        &self,
+        _: &DecodeContext,
+        name: Option<&Name>,
+        bytes: &Bytes,
+    ) -> Result<(Name, AnyResource), DecodeError> {
+        let opened = self.gate.lock().unwrap().recv_timeout(Duration::from_secs(60));
+        opened.expect("the runtime's only worker opens the gate");
+        Ok((name.cloned().unwrap(), Arc::new(String::from_utf8(bytes.to_vec()).unwrap())))
+    }
+}
+
+/// Proves: SEC-06.
+#[tokio::test(start_paused = true)]
+async fn runtime_goes_on_while_resources_are_decoded() {
+    let (transport, mut server) = memory::pair();
+    let client = start_with(bootstrap("control:15010"), transport, Options::default()).unwrap();
+    let (open, gate) = std::sync::mpsc::channel();
+    let mut watch = client.watch_resource::<String>(GatedType { gate: Mutex::new(gate) }, "hello");
+    let mut stream = server.accept().await.unwrap();
+    stream.sotw_request().await.unwrap();
+    let asked = Instant::now();
+    stream.respond(greeting("one"));
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+        assert!(watch.borrow_and_update().value.is_none());
+    }
+    open.send(()).unwrap();
+    assert!(watch.changed().await);
+    assert!(matches!(watch.borrow_and_update().value, Some(Ok(text)) if *text == "one"));
+    assert_eq!(asked.elapsed(), Duration::ZERO, "no deadline passes while a resource is being decoded");
 }

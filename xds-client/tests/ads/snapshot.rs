@@ -2,7 +2,8 @@
 //! resources.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -150,9 +151,11 @@ async fn what_a_run_does_not_hear_of_is_kept_for_the_next() {
     run(&path, &all, all_are_away, is_whole).await;
 }
 
-/// A text: a type of the user's own.
-#[derive(Debug)]
-struct TextType;
+/// A text: a type of the user's own. Notes the threads that decode it.
+#[derive(Debug, Clone, Default)]
+struct TextType {
+    threads: Arc<Mutex<Vec<ThreadId>>>,
+}
 
 impl ResourceType for TextType {
     fn type_url(&self) -> &'static str {
@@ -169,6 +172,7 @@ impl ResourceType for TextType {
         name: Option<&Name>,
         bytes: &Bytes,
     ) -> Result<(Name, AnyResource), DecodeError> {
+        self.threads.lock().unwrap().push(thread::current().id());
         Ok((name.cloned().unwrap(), Arc::new(String::from_utf8(bytes.to_vec()).unwrap())))
     }
 }
@@ -186,6 +190,7 @@ async fn resources_of_a_users_type_are_kept_until_their_type_is_known() {
     let wrapped = Any { type_url: WRAPPER.to_owned(), value };
     let mut control = Control::greeter(&["a"], 1);
     control.resources.entry(TEXT.to_owned()).or_default().insert("one".to_owned(), wrapped);
+    let kind = TextType::default();
     for run in ["served", "not asked for", "without a control server"] {
         let (transport, server) = memory::pair();
         match run {
@@ -200,12 +205,15 @@ async fn resources_of_a_users_type_are_kept_until_their_type_is_known() {
             until_file(&path, |file| file != before && has(file, "hello")).await;
             continue;
         }
-        let mut watch = client.watch_resource::<String>(TextType, "one");
+        let mut watch = client.watch_resource::<String>(kind.clone(), "one");
         while !matches!(watch.borrow_and_update().value, Some(Ok(text)) if *text == "hello") {
             assert!(watch.changed().await, "{run}");
         }
         until_file(&path, |file| has(file, "hello")).await;
     }
+    let threads = kind.threads.lock().unwrap();
+    assert_eq!(threads.len(), 2, "once from the server, once from the file");
+    assert!(!threads.contains(&thread::current().id()), "decoded by the runtime's only worker");
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use mesh_core::config::Name;
 use tokio::task::JoinHandle;
 
+use super::decode::off_workers;
 use crate::protocol::{AdsState, Received};
 use crate::resource::{DecodeContext, DecodeError, ResourceType};
 
@@ -50,13 +51,20 @@ impl Snapshot {
         }
     }
 
-    /// What an earlier run had accepted of this type and this one still accepts; nothing the second time.
-    pub(super) fn resources(&mut self, known: &dyn ResourceType) -> Vec<(String, Received)> {
-        let refused = |error: DecodeError| {
-            let shown = self.path.display();
-            tracing::warn!(snapshot = %shown, %error, "a resource of the last-good snapshot is refused");
-        };
-        self.inherited.decode(known, refused)
+    /// What an earlier run had accepted of these types and this one still accepts; nothing the second time.
+    pub(super) async fn resources(&mut self, types: Vec<Arc<dyn ResourceType>>) -> Vec<(String, Received)> {
+        let (mut inherited, path) = (std::mem::take(&mut self.inherited), self.path.clone());
+        let (inherited, resources) = off_workers(move || {
+            let refused = |error: DecodeError| {
+                let shown = path.display();
+                tracing::warn!(snapshot = %shown, %error, "a resource of the last-good snapshot is refused");
+            };
+            let resources = types.iter().flat_map(|known| inherited.decode(&**known, refused)).collect();
+            (inherited, resources)
+        })
+        .await;
+        self.inherited = inherited;
+        resources
     }
 
     /// Something was accepted.
