@@ -9,6 +9,9 @@ use std::time::SystemTime;
 /// One build at a time in this process; cargo sees to it between processes.
 static BUILDING: Mutex<()> = Mutex::new(());
 
+/// The same for binaries that are built alone: tests that need others are not to wait for them.
+static BUILDING_ALONE: Mutex<()> = Mutex::new(());
+
 /// The folders whose sources end up in a binary of `package`, as far as they are ours.
 fn source_folders(package: &str) -> impl Iterator<Item = &str> {
     ["mesh-core", "xds-client", "mesh-tonic"].into_iter().chain([package])
@@ -28,7 +31,7 @@ pub fn workspace_binary(package: &str, name: &str) -> PathBuf {
     let binary = profile.join(name);
     let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     if !is_current(&binary, package) {
-        build(package, name, profile);
+        build(package, name, profile, &[]);
         assert!(binary.exists(), "cargo build -p {package} has made no {}", binary.display());
         // Cargo leaves a binary alone that needs no rebuild; the next test is not to ask again.
         drop(
@@ -61,7 +64,26 @@ fn newest(folder: &Path) -> Option<SystemTime> {
         .max()
 }
 
-fn build(package: &str, name: &str, profile: &Path) {
+/// The binary of `package` that has its name, with these of its features and without what the rest of the workspace asks of
+/// their common dependencies: cargo builds `--workspace` with the features of all.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn binary_built_alone(package: &str, features: &[&str]) -> PathBuf {
+    let test = std::env::current_exe().expect("a running program has a path");
+    let profile = test.ancestors().nth(2).expect("tests stand in target/PROFILE/deps");
+    let _building = BUILDING_ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // A folder of its own, so that a later build with other features does not replace it while it runs.
+    let folder = profile.join("alone").join([&[package], features].concat().join("-"));
+    build(package, package, profile, &["--features", &features.join(",")]);
+    fs::create_dir_all(&folder).expect("target is writable");
+    let copy = folder.join(package);
+    drop(fs::remove_file(&copy));
+    fs::copy(profile.join(package), &copy).expect("it has just been built");
+    copy
+}
+
+fn build(package: &str, name: &str, profile: &Path, arguments: &[&str]) {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let profile_name = match profile.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
@@ -69,18 +91,10 @@ fn build(package: &str, name: &str, profile: &Path) {
     };
     let target = profile.parent().unwrap_or(profile);
     let output = Command::new(cargo)
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            package,
-            "--bin",
-            name,
-            "--profile",
-            profile_name,
-            "--target-dir",
-        ])
+        .args(["build", "--quiet", "--package", package, "--bin", name, "--profile", profile_name])
+        .arg("--target-dir")
         .arg(target)
+        .args(arguments)
         .current_dir(xtask::workspace::root())
         .stdin(Stdio::null())
         .output()

@@ -26,7 +26,7 @@ pub mod xds;
 pub mod xds_server;
 pub mod yaml;
 
-pub use binary::workspace_binary;
+pub use binary::{binary_built_alone, workspace_binary};
 pub use config_dir::ConfigDir;
 pub use control_server::{Addresses, ControlServer};
 pub use greeter::Greeter;

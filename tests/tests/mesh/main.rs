@@ -9,5 +9,6 @@ mod failures;
 mod incremental;
 mod load_reports;
 mod readme;
+mod ring_service;
 mod routing;
 mod scale;

@@ -1,14 +1,13 @@
 //! Certificates and keys, checked.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use tokio_rustls::rustls::RootCertStore;
-use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::sign::CertifiedKey;
 
+use super::crypto::crypto;
 use crate::bootstrap::IdentityFiles;
 
 /// A certificate chain with the key that belongs to it.
@@ -17,14 +16,6 @@ pub(crate) type Identity = CertifiedKey;
 /// Who is trusted.
 pub(crate) type Roots = RootCertStore;
 
-/// The process's cryptography, if it has chosen one, else aws-lc.
-pub(crate) fn crypto() -> Arc<CryptoProvider> {
-    match CryptoProvider::get_default() {
-        Some(provider) => provider.clone(),
-        None => Arc::new(aws_lc_rs::default_provider()),
-    }
-}
-
 /// Certificate and key from the contents of these files; they must belong together.
 pub(super) fn identity(files: &IdentityFiles, contents: &[Vec<u8>]) -> Result<Identity, String> {
     let IdentityFiles { certificate, private_key } = files;
@@ -32,7 +23,7 @@ pub(super) fn identity(files: &IdentityFiles, contents: &[Vec<u8>]) -> Result<Id
     let chain = certificates(certificate, chain)?;
     let key = PrivateKeyDer::from_pem_slice(key)
         .map_err(|error| format!("{}: no private key in PEM: {error}", private_key.display()))?;
-    CertifiedKey::from_der(chain, key, &crypto()).map_err(|error| {
+    CertifiedKey::from_der(chain, key, &*crypto()?).map_err(|error| {
         format!("{} and {} do not belong together: {error}", certificate.display(), private_key.display())
     })
 }

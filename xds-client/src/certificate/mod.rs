@@ -10,6 +10,7 @@
 //! Invariants: files that are broken, half written or gone never take away what was good; what never was good is an
 //! error that names the file, never nothing.
 
+mod crypto;
 mod material;
 mod provider;
 mod reload;
@@ -17,6 +18,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use material::{Roots, crypto};
+pub(crate) use crypto::crypto;
+pub(crate) use material::Roots;
 pub(crate) use provider::{FileProvider, Material};
 pub(crate) use store::provider;

@@ -4,7 +4,7 @@ use super::Violation;
 use crate::workspace::File;
 
 /// Who may import whom: the crate, what its sources may import, what its tests may import besides.
-const ARROWS: [(&str, &[&str], &[&str]); 10] = [
+const ARROWS: [(&str, &[&str], &[&str]); 11] = [
     ("mesh-core", &[], &[]),
     ("xds-client", &["mesh-core"], &[]),
     ("mesh-tonic", &["mesh-core", "xds-client"], &["examples"]),
@@ -15,6 +15,8 @@ const ARROWS: [(&str, &[&str], &[&str]); 10] = [
     // As the demo does: a bench of the control-server starts itself as one.
     ("benches", &["mesh-core", "xds-client", "mesh-tonic", "mesh-hyper", "control-server", "examples"], &[]),
     ("tests", OURS, &[]),
+    // A stranger's program, which has nothing of ours that brings dependencies of its own.
+    ("tests/ring-service", &["mesh-tonic"], &[]),
     ("xtask", &[], &[]),
     ("fuzz", &["xds-client"], &[]),
 ];
@@ -27,7 +29,10 @@ const OURS: &[&str] =
 const RESERVED: [(&str, &[&str]); 3] = [
     ("envoy-types", &["xds-client", "control-server", "tests", "fuzz"]),
     ("prost", &["xds-client", "control-server", "examples", "tests", "fuzz"]),
-    ("tonic", &["xds-client", "mesh-tonic", "control-server", "examples", "benches", "tests"]),
+    (
+        "tonic",
+        &["xds-client", "mesh-tonic", "control-server", "examples", "benches", "tests", "tests/ring-service"],
+    ),
 ];
 
 /// A line of a manifest that names a dependency.
@@ -44,8 +49,9 @@ pub(super) fn inspect(file: &File) -> Vec<Violation> {
         return vec![violation(0, "a crate that the plan of the house does not know".to_owned())];
     };
     let mut found = Vec::new();
-    if value(&file.text, "package", "name") != Some(format!("\"{folder}\"").as_str()) {
-        found.push(violation(0, format!("the package's name is its folder's, `{folder}`")));
+    let own_name = folder.rsplit('/').next().unwrap_or(folder);
+    if value(&file.text, "package", "name") != Some(format!("\"{own_name}\"").as_str()) {
+        found.push(violation(0, format!("the package's name is its folder's, `{own_name}`")));
     }
     // A crate that is a workspace of its own has no lints to inherit.
     let is_own_workspace = sections(&file.text).any(|(_, section, _)| section == "workspace");
@@ -54,7 +60,8 @@ pub(super) fn inspect(file: &File) -> Vec<Violation> {
     }
     for dependency in dependencies(&file.text) {
         let Dependency { name, line, is_dev } = dependency;
-        let is_allowed = imports.contains(&name) || (is_dev && in_tests.contains(&name));
+        // Tests of a crate may want features of it.
+        let is_allowed = imports.contains(&name) || (is_dev && (in_tests.contains(&name) || name == folder));
         if (OURS.contains(&name) || ARROWS.iter().any(|(known, ..)| *known == name)) && !is_allowed {
             found.push(violation(line, format!("{folder} may not import {name}")));
         }

@@ -40,7 +40,8 @@ async fn config(material: Material) -> Result<ClientConfig, TransportError> {
         Some(roots) => roots,
         None => Arc::new(tokio::task::spawn_blocking(system_roots).await.unwrap_or_else(|_| no_roots())?),
     };
-    let builder = ClientConfig::builder_with_provider(crypto())
+    let crypto = crypto().map_err(TransportError::credentials)?;
+    let builder = ClientConfig::builder_with_provider(crypto)
         .with_safe_default_protocol_versions()
         .map_err(|error| TransportError::credentials(format!("TLS: {error}")))?
         .with_root_certificates(roots);

@@ -77,7 +77,8 @@ pub(super) fn sign_with(
 fn rs256(key: &str, message: &str) -> Result<Vec<u8>, String> {
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
         .map_err(|error| format!("private_key is no key in PEM: {error}"))?;
-    let key = crypto().key_provider.load_private_key(key).map_err(|error| format!("private_key: {error}"))?;
+    let key =
+        crypto()?.key_provider.load_private_key(key).map_err(|error| format!("private_key: {error}"))?;
     let signer =
         key.choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256]).ok_or("private_key is no RSA key")?;
     signer.sign(message.as_bytes()).map_err(|error| format!("private_key: {error}"))

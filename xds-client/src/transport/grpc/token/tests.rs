@@ -137,7 +137,7 @@ fn a_service_account_signs_for_itself() {
     assert_eq!(parts[0], json!({"alg": "RS256", "typ": "JWT", "kid": "k1"}));
     let claims = json!({"iss": "a@b", "sub": "a@b", "aud": "https://a/", "iat": 1_000, "exp": 4_600});
     assert_eq!(parts[1], claims);
-    let algorithms = crypto().signature_verification_algorithms;
+    let algorithms = crypto().unwrap().signature_verification_algorithms;
     let (_, verifiers) =
         algorithms.mapping.iter().find(|(scheme, _)| *scheme == SignatureScheme::RSA_PKCS1_SHA256).unwrap();
     let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();

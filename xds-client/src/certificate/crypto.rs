@@ -1,0 +1,31 @@
+//! Whose cryptography TLS uses.
+
+use std::sync::Arc;
+
+use tokio_rustls::rustls::crypto::CryptoProvider;
+
+/// The provider that the program has installed for its process, else the one of this crate's features.
+///
+/// It is always handed to rustls. Nothing is installed for the process, and rustls is never asked to choose: it panics
+/// where a program has two.
+pub(crate) fn crypto() -> Result<Arc<CryptoProvider>, &'static str> {
+    CryptoProvider::get_default().cloned().or_else(of_features).ok_or(NONE)
+}
+
+#[cfg(feature = "aws-lc")]
+fn of_features() -> Option<Arc<CryptoProvider>> {
+    Some(Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider()))
+}
+
+#[cfg(all(feature = "ring", not(feature = "aws-lc")))]
+fn of_features() -> Option<Arc<CryptoProvider>> {
+    Some(Arc::new(tokio_rustls::rustls::crypto::ring::default_provider()))
+}
+
+#[cfg(not(any(feature = "aws-lc", feature = "ring")))]
+fn of_features() -> Option<Arc<CryptoProvider>> {
+    None
+}
+
+const NONE: &str = "there is no cryptography for TLS: enable the feature \"ring\" or \"aws-lc\" of mesh-tonic (or of xds-client), \
+                    or install a rustls CryptoProvider for the process";
