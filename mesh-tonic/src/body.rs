@@ -15,16 +15,18 @@ pin_project! {
     /// A response's messages and trailers. Dropping it before its end cancels the call.
     ///
     /// It ends with DEADLINE_EXCEEDED when the call's time is over, however much of it has come.
-    #[derive(Debug)]
+    ///
+    /// The default is a body that has ended: what an interceptor answers with that refuses a call.
+    #[derive(Debug, Default)]
     pub struct ResponseBody {
         #[pin]
-        body: mesh_core::runtime::ResponseBody<Http2Body>,
+        body: Option<mesh_core::runtime::ResponseBody<Http2Body>>,
     }
 }
 
 impl ResponseBody {
     pub(crate) fn new(body: mesh_core::runtime::ResponseBody<Http2Body>) -> Self {
-        Self { body }
+        Self { body: Some(body) }
     }
 }
 
@@ -33,15 +35,16 @@ impl Body for ResponseBody {
     type Error = Status;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let frame = ready!(self.project().body.poll_frame(cx));
+        let Some(body) = self.project().body.as_pin_mut() else { return Poll::Ready(None) };
+        let frame = ready!(body.poll_frame(cx));
         Poll::Ready(frame.map(|frame| frame.map_err(status::of)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }

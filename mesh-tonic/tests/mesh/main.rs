@@ -9,6 +9,7 @@ mod endpoint;
 mod errors;
 mod failover;
 mod kinds;
+mod layers;
 mod lifetime;
 mod load_reports;
 mod raw;
