@@ -7,9 +7,11 @@
 //!
 //! This crate knows nothing of xDS, protobuf or tonic.
 
+mod causes;
 pub mod config;
 pub mod policy;
 pub mod runtime;
 pub mod shared;
 
+pub use causes::WithCauses;
 pub use runtime::Mesh;

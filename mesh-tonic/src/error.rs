@@ -7,7 +7,7 @@ use mesh_core::runtime::{ChannelError, Target};
 use xds_client::bootstrap::TargetError;
 
 /// Why a channel cannot be made: the target, its authority, the bootstrap, or no tokio runtime. The text says which.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error(transparent)]
 pub struct ConnectError(Kind);
 
@@ -22,6 +22,8 @@ enum Kind {
     #[error(transparent)]
     Channel(ChannelError),
 }
+
+mesh_core::debug_with_causes!(ConnectError);
 
 impl ConnectError {
     pub(crate) fn target(error: TargetError) -> Self {

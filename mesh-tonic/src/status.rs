@@ -1,10 +1,10 @@
 //! From errors of the mesh to gRPC statuses.
 
 use std::error::Error;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use http::StatusCode;
+use mesh_core::WithCauses;
 use mesh_core::runtime::{MeshError, MeshErrorKind};
 use tonic::{Code, Status};
 
@@ -17,7 +17,7 @@ pub(crate) fn of(error: MeshError) -> Status {
     {
         return status.clone();
     }
-    let mut status = Status::new(code(&error), text(&error));
+    let mut status = Status::new(code(&error), WithCauses(&error).to_string());
     status.set_source(Arc::new(error));
     status
 }
@@ -62,18 +62,6 @@ pub(crate) fn of_http(status: StatusCode) -> Code {
         429 | 502 | 503 | 504 => Code::Unavailable,
         _ => Code::Unknown,
     }
-}
-
-/// An error with its causes on one line: a status carries only text to its reader. Causes that repeat are left out.
-fn text(error: &MeshError) -> String {
-    let mut text = error.to_string();
-    for cause in causes(error) {
-        let cause = cause.to_string();
-        if !text.contains(&cause) {
-            let _ = write!(text, ": {cause}");
-        }
-    }
-    text
 }
 
 fn causes(error: &MeshError) -> impl Iterator<Item = &(dyn Error + 'static)> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Name;
 
 /// A configuration that breaks an invariant.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// A route or an aggregate names a cluster that the configuration does not have.
@@ -36,8 +36,10 @@ pub enum ConfigError {
     },
 }
 
+crate::debug_with_causes!(ConfigError, ResourceError);
+
 /// Why a resource is missing from an otherwise complete configuration, ready to be told to a caller.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ResourceError(Arc<str>);
 

@@ -102,7 +102,7 @@ pub struct CallOptions {
 }
 
 /// Why a channel cannot be made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ChannelError(ChannelErrorKind);
 
@@ -114,8 +114,10 @@ enum ChannelErrorKind {
     Source { target: String, error: SourceError },
 }
 
+crate::debug_with_causes!(ChannelError);
+
 impl ChannelError {
-    pub(super) fn no_runtime() -> Self {
+    pub(crate) fn no_runtime() -> Self {
         Self(ChannelErrorKind::NoRuntime)
     }
 

@@ -135,11 +135,7 @@ impl MeshError {
     }
 }
 
-impl fmt::Debug for MeshError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+crate::debug_with_causes!(MeshError);
 
 impl fmt::Display for MeshError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -98,7 +98,7 @@ impl ConfigWatch {
 }
 
 /// Why a source has no configuration. Its text names resource, reason, server and node as far as they are known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SourceError {
     message: Arc<str>,
     since: Option<Instant>,
@@ -127,3 +127,5 @@ impl fmt::Display for SourceError {
 }
 
 impl std::error::Error for SourceError {}
+
+crate::debug_with_causes!(SourceError);

@@ -28,7 +28,7 @@ impl fmt::Display for Origin {
 }
 
 /// Why there is no bootstrap.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum BootstrapError {
     /// Neither variable is set (BS-03).
@@ -69,6 +69,8 @@ pub enum BootstrapError {
     },
 }
 
+mesh_core::debug_with_causes!(BootstrapError, TargetError);
+
 fn path_prefix(path: &str) -> String {
     match path {
         "" => String::new(),
@@ -77,7 +79,7 @@ fn path_prefix(path: &str) -> String {
 }
 
 /// Why a target, or a listening address, has no listener name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TargetError {
     /// Not `xds:`, nor a mere name.

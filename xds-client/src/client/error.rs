@@ -3,7 +3,7 @@
 use crate::bootstrap::BootstrapError;
 
 /// Why a client cannot be started.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// There is no tokio runtime to run on.
@@ -16,3 +16,5 @@ pub enum StartError {
     #[error(transparent)]
     Bootstrap(#[from] BootstrapError),
 }
+
+mesh_core::debug_with_causes!(StartError);

@@ -25,7 +25,7 @@ pub enum Wanted {
 }
 
 /// A response whose interval cannot be kept.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "load_reporting_interval of {seconds} s and {nanos} ns is not a positive duration: set it in LoadStatsResponse"
 )]
@@ -33,6 +33,8 @@ pub struct InvalidInstructions {
     seconds: i64,
     nanos: i32,
 }
+
+mesh_core::debug_with_causes!(InvalidInstructions);
 
 impl Instructions {
     /// Reads a response. An interval of less than 100 ms is taken for one of 100 ms.

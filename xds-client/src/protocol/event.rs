@@ -74,7 +74,7 @@ impl fmt::Debug for View {
 }
 
 /// What is wrong with a resource.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Problem {
     /// The kind of trouble.
@@ -82,6 +82,8 @@ pub struct Problem {
     /// One line, without the resource's name.
     pub reason: Arc<str>,
 }
+
+mesh_core::debug_with_causes!(Problem);
 
 impl Problem {
     /// A problem with a reason.

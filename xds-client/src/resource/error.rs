@@ -3,7 +3,7 @@
 use mesh_core::config::Name;
 
 /// Why a resource is refused: which field, and what was expected. The text becomes the NACK's.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{type_name} {}{}: {reason}", .name.as_deref().unwrap_or("(no name)"), field_suffix(.field))]
 pub struct DecodeError {
     /// The message's short name, for example `Cluster`.
@@ -15,6 +15,8 @@ pub struct DecodeError {
     /// What was found and what was expected.
     pub reason: String,
 }
+
+mesh_core::debug_with_causes!(DecodeError);
 
 fn field_suffix(field: &str) -> String {
     match field {

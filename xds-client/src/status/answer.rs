@@ -36,7 +36,7 @@ pub fn answer(clients: &[XdsClient], request: &[u8]) -> Result<Bytes, Refused> {
 }
 
 /// Why a request has no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
     /// It asks for nodes that match something. To be answered with INVALID_ARGUMENT.
@@ -49,3 +49,5 @@ pub enum Refused {
         reason: String,
     },
 }
+
+mesh_core::debug_with_causes!(Refused);

@@ -1,7 +1,9 @@
 //! Why a stream cannot be opened, or has ended.
 
+use mesh_core::WithCauses;
+
 /// Why a stream cannot be opened, or has ended.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
     /// The network, or the server, says so.
@@ -31,6 +33,8 @@ pub enum TransportError {
     },
 }
 
+mesh_core::debug_with_causes!(TransportError);
+
 impl TransportError {
     /// A failure of the network or the server.
     pub fn failed(reason: impl Into<String>) -> Self {
@@ -56,16 +60,7 @@ impl TransportError {
     }
 
     /// The error and its causes on one line, each cause that says something new.
-    pub(super) fn from_chain(error: &dyn std::error::Error) -> Self {
-        let mut reason = error.to_string();
-        let mut next = error.source();
-        while let Some(cause) = next {
-            let text = cause.to_string();
-            if !reason.contains(&text) {
-                reason = format!("{reason}: {text}");
-            }
-            next = cause.source();
-        }
-        Self::Failed { reason }
+    pub(super) fn from_chain(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self::Failed { reason: WithCauses(error).to_string() }
     }
 }

@@ -6,6 +6,7 @@ mod connection;
 mod control;
 mod echo;
 mod endpoint;
+mod errors;
 mod flow;
 mod grpc;
 mod load_report;

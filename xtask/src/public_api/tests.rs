@@ -150,6 +150,12 @@ fn modules_are_followed_into_their_files() {
 }
 
 #[test]
+fn debug_by_the_macro_for_errors_is_listed() {
+    let text = "pub struct A; struct B; debug_with_causes!(A, B);";
+    assert_eq!(parse("m", &[("lib.rs", text)]).render(), "struct A\n    impl Debug\n");
+}
+
+#[test]
 fn unknown_macro_is_refused_since_it_may_hide_items() {
     let refused = Crate::parse("m", &[File::new("m/src/lib.rs", "items! { pub struct A; }")]).err().unwrap();
     assert!(refused.to_string().contains("cannot be read through `items!`"), "{refused}");

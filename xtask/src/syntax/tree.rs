@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use syn::{Attribute, Item, ItemMacro, Meta, Visibility};
+use syn::parse::Parser;
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Item, ItemMacro, Meta, Token, Type, Visibility, parse_quote};
 
 use crate::Failure;
 use crate::workspace::File;
@@ -121,6 +123,10 @@ fn inside(call: &ItemMacro) -> syn::Result<Vec<Item>> {
         "pin_project" => Ok(syn::parse2::<syn::File>(call.mac.tokens.clone())?.items),
         "macro_rules" => Ok(vec![Item::Macro(call.clone())]),
         "thread_local" => Ok(Vec::new()),
+        "debug_with_causes" => {
+            let errors = Punctuated::<Type, Token![,]>::parse_terminated.parse2(call.mac.tokens.clone())?;
+            Ok(errors.iter().map(|error| parse_quote!(impl ::std::fmt::Debug for #error {})).collect())
+        }
         _ => Err(syn::Error::new_spanned(
             &call.mac.path,
             format!("the public surface cannot be read through `{name}!`; teach xtask/src/syntax/tree.rs"),

@@ -9,13 +9,15 @@ use bytes::Bytes;
 type BoxError = Box<dyn Error + Send + Sync>;
 
 /// An attempt to connect failed. Its text names the address and the cause: it becomes the reason of calls that fail.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("connect to {address}: {}", Lower(.cause))]
 pub struct ConnectError {
     address: SocketAddr,
     /// Part of the text, therefore not the source as well.
     cause: BoxError,
 }
+
+crate::debug_with_causes!(ConnectError, SendError, BodyError);
 
 impl ConnectError {
     /// An attempt to `address` that failed because of `cause`.
@@ -87,7 +89,7 @@ impl<B> SendFailure<B> {
 }
 
 /// Why a call got no response head.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("{kind}")]
 pub struct SendError {
     kind: SendErrorKind,
@@ -153,7 +155,7 @@ impl fmt::Display for SendErrorKind {
 }
 
 /// A response's body broke off.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("the response's body broke off")]
 pub struct BodyError {
     h2_code: Option<u32>,
