@@ -18,10 +18,10 @@ use super::clock::{now, sleep_until};
 use super::decode::{Types, decode_response, off_workers};
 use super::encode::encode;
 use super::link::{Link, Progress};
+use super::peer_log::PeerLog;
 use super::registry::Command;
 use super::snapshot::Snapshot;
 use super::targets::Targets;
-use super::warnings::Warnings;
 use super::watchers::Watchers;
 use super::{Options, lock};
 use crate::bootstrap::{Bootstrap, ServerConfig};
@@ -51,22 +51,7 @@ struct Peer<T: AdsTransport> {
     variant: Variant,
     context: Arc<DecodeContext>,
     link: Link<T>,
-    /// How often it had been lost when that was last looked at.
-    failures: u64,
-    warnings: Warnings,
-}
-
-impl<T: AdsTransport> Peer<T> {
-    /// Says so if the server has been lost since this was last called. A stream that has had its day is no loss.
-    fn log_failure(&mut self, now: Instant, ads: &AdsState, id: ServerId, what: &str) {
-        let before = std::mem::replace(&mut self.failures, ads.failures(id));
-        let Some(outage) = ads.server_outage(id).filter(|_| self.failures > before) else { return };
-        let (server, error) = (self.server.uri(), &*outage.reason);
-        match self.warnings.is_due(now) {
-            true => tracing::warn!(server, %error, "{what}"),
-            false => tracing::debug!(server, %error, "{what}"),
-        }
-    }
+    log: PeerLog,
 }
 
 impl<T: AdsTransport> Worker<T> {
@@ -93,8 +78,7 @@ impl<T: AdsTransport> Worker<T> {
             }),
             server: server.clone(),
             link: Link::Closed,
-            failures: 0,
-            warnings: Warnings::default(),
+            log: PeerLog::new(server.uri()),
         };
         Self {
             transport,
@@ -128,7 +112,7 @@ impl<T: AdsTransport> Worker<T> {
                     let (now, mut ads) = (now(), lock(&self.ads));
                     ads.on_deadline(now, &mut self.rng);
                     for (index, peer) in self.peers.iter_mut().enumerate() {
-                        peer.log_failure(now, &ads, ServerId(index), "ADS stream failed");
+                        peer.log.on_failure(now, &ads, ServerId(index), "ADS stream failed");
                     }
                     self.targets.dispatch(&mut ads, &mut self.watchers);
                     if let Some(snapshot) = &mut self.snapshot {
@@ -227,13 +211,13 @@ impl<T: AdsTransport> Worker<T> {
             }
             Progress::Failed(error) => {
                 ads.on_open_failed(server, now, &error.to_string(), &mut self.rng);
-                peer.log_failure(now, &ads, server, "cannot open an ADS stream");
+                peer.log.on_failure(now, &ads, server, "cannot open an ADS stream");
             }
             Progress::Ended(error) => {
                 let end = stream_end(error);
                 tracing::debug!(server = uri, ?end, "ADS stream ended");
                 ads.on_stream_ended(server, now, end, &mut self.rng);
-                peer.log_failure(now, &ads, server, "ADS stream failed");
+                peer.log.on_failure(now, &ads, server, "ADS stream failed");
             }
             Progress::Response(_) => {}
         }
@@ -252,6 +236,7 @@ impl<T: AdsTransport> Worker<T> {
         }
         let (now, accepted) = (now(), response.resources.iter().any(Result::is_ok));
         let mut ads = lock(&self.ads);
+        self.peers[server.0].log.on_response(now, ads.server_outage(server));
         ads.on_response(server, now, response);
         self.targets.dispatch(&mut ads, &mut self.watchers);
         if let Some(snapshot) = self.snapshot.as_mut().filter(|_| accepted) {

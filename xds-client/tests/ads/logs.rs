@@ -1,4 +1,4 @@
-//! What an operator reads of a server that is lost.
+//! What an operator reads of a server that is connected, lost, and connected again.
 
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex};
@@ -9,24 +9,28 @@ use tokio::time::sleep;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata, Subscriber, span};
 use xds_client::transport::TransportError;
-use xds_client::transport::memory::{self, MemoryServer};
+use xds_client::transport::memory::{self, MemoryServer, MemoryStream};
 use xds_client::{Options, XdsClient, start_with};
 
 use crate::control::{Control, LDS, bootstrap};
 
-/// The warnings of this thread.
-#[derive(Debug, Clone, Default)]
-struct Warnings(Arc<Mutex<Vec<String>>>);
+/// What is logged on this thread, down to a level.
+#[derive(Debug, Clone)]
+struct Log(Level, Arc<Mutex<Vec<String>>>);
 
-impl Warnings {
+impl Log {
+    fn of(level: Level) -> Self {
+        Self(level, Arc::default())
+    }
+
     fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
+        std::mem::take(&mut self.1.lock().unwrap())
     }
 }
 
-impl Subscriber for Warnings {
+impl Subscriber for Log {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::WARN
+        *metadata.level() <= self.0
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
@@ -40,7 +44,7 @@ impl Subscriber for Warnings {
     fn event(&self, event: &Event<'_>) {
         let mut text = Text::default();
         event.record(&mut text);
-        self.0.lock().unwrap().push(text.0);
+        self.1.lock().unwrap().push(format!("{} {}", event.metadata().level(), text.0));
     }
 
     fn enter(&self, _: &span::Id) {}
@@ -65,7 +69,7 @@ fn start() -> (XdsClient, MemoryServer) {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_fails_after_the_connection_stands_is_a_warning() {
-    let warnings = Warnings::default();
+    let warnings = Log::of(Level::WARN);
     let _guard = tracing::subscriber::set_default(warnings.clone());
     let (client, mut server) = start();
     let _watch = client.watch(&Target::new("greeter")).unwrap();
@@ -78,11 +82,12 @@ async fn a_stream_that_fails_after_the_connection_stands_is_a_warning() {
     sleep(Duration::from_secs(80)).await;
     let [warning] = &warnings.take()[..] else { panic!("silence is not one warning") };
     assert!(warning.contains("ADS stream failed") && warning.contains("without any response"), "{warning}");
+    assert!(warning.contains("cannot reach the control server"), "it never was there: {warning}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_ends_after_a_response_is_none() {
-    let warnings = Warnings::default();
+    let warnings = Log::of(Level::WARN);
     let _guard = tracing::subscriber::set_default(warnings.clone());
     let (client, mut server) = start();
     let mut control = Control::greeter(&["a"], 1);
@@ -95,4 +100,60 @@ async fn a_stream_that_ends_after_a_response_is_none() {
     drop(stream);
     let _stream = server.accept().await.unwrap();
     assert_eq!(warnings.take(), Vec::<String>::new());
+}
+
+/// Answers on one stream until the control has nothing more to say.
+async fn serve(server: &mut MemoryServer) -> MemoryStream {
+    let mut control = Control::greeter(&["a"], 1);
+    let mut stream = server.accept().await.unwrap();
+    for _ in 0..4 {
+        let request = stream.sotw_request().await.unwrap();
+        if let Some(response) = control.answer(&request) {
+            stream.respond(response);
+        }
+    }
+    stream
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_and_its_return_after_an_outage_are_told_once() {
+    let log = Log::of(Level::INFO);
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let (client, mut server) = start();
+    let _watch = client.watch(&Target::new("greeter")).unwrap();
+    let stream = serve(&mut server).await;
+    until(|| client.status().connected).await;
+    let [line] = &log.take()[..] else { panic!("not one line") };
+    assert!(
+        line.starts_with("INFO message=connected to the control server server=\"control:15010\""),
+        "{line}"
+    );
+
+    server.refuse("connection refused");
+    drop(stream);
+    sleep(Duration::from_secs(30)).await;
+    let lost = log.take();
+    assert!(
+        lost[0].starts_with("WARN message=lost the control server, what it has sent stays in use"),
+        "{lost:?}"
+    );
+    assert!((1..=4).contains(&lost.len()), "one in ten seconds: {lost:?}");
+
+    server.admit();
+    let _stream = serve(&mut server).await;
+    until(|| client.status().connected).await;
+    let [line] = &log.take()[..] else { panic!("not one line") };
+    assert!(line.starts_with("INFO message=connected to the control server again after "), "{line}");
+    let seconds: u64 = line.split(' ').skip_while(|word| *word != "after").nth(1).unwrap().parse().unwrap();
+    assert!((30..200).contains(&seconds), "{line}");
+}
+
+async fn until(is_true: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if is_true() {
+            return;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it never came true");
 }
