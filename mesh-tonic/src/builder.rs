@@ -1,11 +1,13 @@
 //! The steps to a channel.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use http::uri::Authority;
 use mesh_core::Mesh;
 use mesh_core::policy::retry::MaxAttempts;
 use mesh_core::runtime::{Channel, ChannelSettings, ReplayLimit, WaitForReady};
+use xds_client::Options;
 use xds_client::bootstrap::parse_target;
 
 use crate::{ConnectError, MeshChannel};
@@ -17,17 +19,28 @@ pub struct MeshChannelBuilder {
     target: String,
     mesh: Option<Mesh>,
     authority: Option<String>,
+    snapshot: Option<PathBuf>,
     settings: ChannelSettings,
 }
 
 impl MeshChannelBuilder {
     pub(crate) fn new(target: String) -> Self {
-        Self { target, mesh: None, authority: None, settings: ChannelSettings::default() }
+        Self { target, mesh: None, authority: None, snapshot: None, settings: ChannelSettings::default() }
     }
 
     /// Use this mesh, not the process's own.
     pub fn mesh(mut self, mesh: &Mesh) -> Self {
         self.mesh = Some(mesh.clone());
+        self
+    }
+
+    /// Keeps the configuration in use in this file, for a start while no control server can be reached. Written a second
+    /// after a change and when the last channel goes. One file is for one process at a time.
+    ///
+    /// For the process's own mesh, which its first channel starts: every channel that says so must name the same file. The
+    /// variable `MESH_XDS_SNAPSHOT` does the same without code.
+    pub fn snapshot(mut self, file: impl Into<PathBuf>) -> Self {
+        self.snapshot = Some(file.into());
         self
     }
 
@@ -73,9 +86,14 @@ impl MeshChannelBuilder {
         }
         let authority: Authority =
             target.authority.parse().map_err(|error| ConnectError::authority(&target, error))?;
-        let mesh = match self.mesh {
-            Some(mesh) => mesh,
-            None => xds_client::shared_mesh().map_err(ConnectError::mesh)?,
+        let mesh = match (self.mesh, self.snapshot) {
+            (Some(_), Some(_)) => return Err(ConnectError::snapshot_of_given_mesh()),
+            (Some(mesh), None) => mesh,
+            (None, None) => xds_client::shared_mesh().map_err(ConnectError::mesh)?,
+            (None, Some(file)) => {
+                let options = Options { snapshot: Some(file), ..Options::from_env() };
+                xds_client::shared_mesh_with(options).map_err(ConnectError::mesh)?
+            }
         };
         let channel = Channel::new(&mesh, &target, self.settings).map_err(ConnectError::channel)?;
         Ok(MeshChannel::new(channel, authority))

@@ -17,6 +17,10 @@ enum Kind {
     Target(TargetError),
     #[error("{target}: {authority:?} cannot be sent as an authority; set another one with `authority`")]
     Authority { target: String, authority: String, source: InvalidUri },
+    #[error(
+        "`snapshot` is for the process's own mesh; give the one of `mesh` its snapshot with xds_client::Options"
+    )]
+    SnapshotOfGivenMesh,
     #[error(transparent)]
     Mesh(Box<dyn Error + Send + Sync>),
     #[error(transparent)]
@@ -33,6 +37,10 @@ impl ConnectError {
     pub(crate) fn authority(target: &Target, source: InvalidUri) -> Self {
         let authority = target.authority.clone();
         Self(Kind::Authority { target: target.to_string(), authority, source })
+    }
+
+    pub(crate) fn snapshot_of_given_mesh() -> Self {
+        Self(Kind::SnapshotOfGivenMesh)
     }
 
     pub(crate) fn mesh(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {

@@ -18,5 +18,5 @@ pub mod transport;
 
 pub use client::{
     Options, ResourceView, ResourceWatch, ServerStatus, StartError, Status, WeakXdsClient, XdsClient,
-    running, shared, shared_mesh, start, start_with,
+    running, shared, shared_mesh, shared_mesh_with, shared_with, start, start_with,
 };

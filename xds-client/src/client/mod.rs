@@ -47,7 +47,7 @@ use crate::transport::{AdsTransport, GrpcTransport};
 pub use error::StartError;
 pub use options::Options;
 pub use resource_watch::{ResourceView, ResourceWatch};
-pub use shared::{running, shared, shared_mesh};
+pub use shared::{running, shared, shared_mesh, shared_mesh_with, shared_with};
 pub use status::{ServerStatus, Status};
 pub use weak::WeakXdsClient;
 
@@ -85,7 +85,6 @@ pub fn start(bootstrap: Bootstrap) -> Result<XdsClient, StartError> {
 ///
 /// # Errors
 /// [`StartError::NoRuntime`] outside a tokio runtime.
-#[expect(clippy::needless_pass_by_value, reason = "options are given away like the other arguments")]
 pub fn start_with<T: AdsTransport>(
     bootstrap: Bootstrap,
     transport: T,
@@ -104,7 +103,7 @@ pub fn start_with<T: AdsTransport>(
     let worker = Worker::new(&bootstrap, &servers, transport, &options, ads.clone(), received);
     let work = async { _ = tokio::join!(worker.run(), reporter.run()) };
     let registry = Registry::new(commands, runtime, Box::pin(work));
-    Ok(XdsClient { inner: Arc::new(Inner { bootstrap, servers, node_id, ads, registry, load }) })
+    Ok(XdsClient { inner: Arc::new(Inner { bootstrap, options, servers, node_id, ads, registry, load }) })
 }
 
 /// A running xDS client: gives targets their configurations, over one stream to each server that is needed, however
@@ -119,6 +118,7 @@ pub struct XdsClient {
 #[derive(Debug)]
 struct Inner {
     bootstrap: Bootstrap,
+    options: Options,
     /// By [`ServerId`](crate::protocol::ServerId).
     servers: Vec<ServerConfig>,
     node_id: Name,

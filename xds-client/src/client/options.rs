@@ -30,7 +30,8 @@ pub struct Options {
     /// use.
     pub max_regex_size: usize,
     /// Where what is in use is kept for a start without a control server; `None`, the default: nowhere. Written about a
-    /// second after something new was accepted. A file is for one process at a time; one that is damaged is ignored,
+    /// second after something new was accepted, and when the client ends: a process that lives for less than a second
+    /// leaves one too, unless it is killed. A file is for one process at a time; one that is damaged is ignored,
     /// with a warning. What it holds of servers that are away, and of targets that have not been watched since the start, stays in it until
     /// nobody has asked for it for 30 days.
     ///
@@ -50,6 +51,17 @@ pub struct Options {
     /// Makes the jitter repeatable, for tests.
     pub rng_seed: Option<u64>,
 }
+
+impl Options {
+    /// The defaults, with the [`snapshot`](Self::snapshot) that the variable `MESH_XDS_SNAPSHOT` names; an empty one counts as
+    /// unset. The client that a process [shares](crate::shared) is started with these.
+    pub fn from_env() -> Self {
+        let snapshot = std::env::var_os(SNAPSHOT_VARIABLE).filter(|path| !path.is_empty());
+        Self { snapshot: snapshot.map(PathBuf::from), ..Self::default() }
+    }
+}
+
+const SNAPSHOT_VARIABLE: &str = "MESH_XDS_SNAPSHOT";
 
 impl Default for Options {
     fn default() -> Self {

@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, Weak};
 use mesh_core::Mesh;
 use mesh_core::runtime::WeakMesh;
 
-use super::{Inner, StartError, XdsClient, lock, start};
+use super::{Inner, Options, StartError, XdsClient, lock, start_with};
 use crate::bootstrap::Bootstrap;
+use crate::transport::GrpcTransport;
 
-/// The process's client, with the bootstrap from the environment; started when there is none.
+/// The process's client, with the bootstrap and the [options](Options::from_env) from the environment; started when there
+/// is none.
 ///
 /// It is not kept alive by this: when the last handle and watch is dropped it ends, and the next call starts another.
 /// The same goes when the runtime that it ran on is gone.
@@ -17,10 +19,27 @@ use crate::bootstrap::Bootstrap;
 /// [`StartError`] outside a tokio runtime, and without a valid bootstrap in the environment.
 pub fn shared() -> Result<XdsClient, StartError> {
     let mut shared = lock(&SHARED);
-    if let Some(client) = alive(&shared) {
-        return Ok(client);
+    match alive(&shared) {
+        Some(client) => Ok(client),
+        None => begin(&mut shared, Options::from_env()),
     }
-    let client = start(Bootstrap::from_env()?)?;
+}
+
+/// As [`shared`], with these options.
+///
+/// # Errors
+/// As [`shared`], and [`StartError::OtherOptions`] when the client is running with others.
+pub fn shared_with(options: Options) -> Result<XdsClient, StartError> {
+    let mut shared = lock(&SHARED);
+    match alive(&shared) {
+        Some(client) if client.inner.options == options => Ok(client),
+        Some(_) => Err(StartError::OtherOptions),
+        None => begin(&mut shared, options),
+    }
+}
+
+fn begin(shared: &mut Weak<Inner>, options: Options) -> Result<XdsClient, StartError> {
+    let client = start_with(Bootstrap::from_env()?, GrpcTransport::new(&options), options)?;
     *shared = Arc::downgrade(&client.inner);
     Ok(client)
 }
@@ -42,8 +61,20 @@ fn alive(shared: &Weak<Inner>) -> Option<XdsClient> {
 /// # Errors
 /// As [`shared`].
 pub fn shared_mesh() -> Result<Mesh, StartError> {
+    mesh_of(shared)
+}
+
+/// As [`shared_mesh`], with these options for the client.
+///
+/// # Errors
+/// As [`shared_with`].
+pub fn shared_mesh_with(options: Options) -> Result<Mesh, StartError> {
+    mesh_of(|| shared_with(options))
+}
+
+fn mesh_of(client: impl FnOnce() -> Result<XdsClient, StartError>) -> Result<Mesh, StartError> {
     let mut shared_mesh = lock(&SHARED_MESH);
-    let client = shared()?;
+    let client = client()?;
     let current = Arc::downgrade(&client.inner);
     if let Some((of, mesh)) = &*shared_mesh
         && Weak::ptr_eq(of, &current)

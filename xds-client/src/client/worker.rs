@@ -116,8 +116,7 @@ impl<T: AdsTransport> Worker<T> {
                     }
                     self.targets.dispatch(&mut ads, &mut self.watchers);
                     if let Some(snapshot) = &mut self.snapshot {
-                        let uri = |server: usize| self.peers[server].server.uri().into();
-                        snapshot.on_deadline(now, &ads, uri);
+                        snapshot.on_deadline(now, &ads, uri_of(&self.peers));
                     }
                 }
             }
@@ -165,14 +164,24 @@ impl<T: AdsTransport> Worker<T> {
                 Command::Watch { id, listener, authority, states } => {
                     self.targets.watch(&mut ads, id, (&listener, &authority), states);
                 }
-                Command::Unwatch { id } => self.targets.unwatch(&mut ads, id),
+                Command::Unwatch { id } => {
+                    if let Some(snapshot) = &mut self.snapshot {
+                        snapshot.before_unwatch(&ads, uri_of(&self.peers));
+                    }
+                    self.targets.unwatch(&mut ads, id);
+                }
                 Command::WatchResource { id, resource_type, name, views } => {
                     let (type_url, full_state) = (resource_type.type_url(), resource_type.is_full_state());
                     Arc::make_mut(&mut self.types).add(resource_type);
                     let kind = ResourceKind { type_url, full_state };
                     self.watchers.watch(&mut ads, id, (kind, &name), views);
                 }
-                Command::UnwatchResource { id } => self.watchers.unwatch(&mut ads, id),
+                Command::UnwatchResource { id } => {
+                    if let Some(snapshot) = &mut self.snapshot {
+                        snapshot.before_unwatch(&ads, uri_of(&self.peers));
+                    }
+                    self.watchers.unwatch(&mut ads, id);
+                }
             }
         }
         self.targets.dispatch(&mut ads, &mut self.watchers);
@@ -243,6 +252,20 @@ impl<T: AdsTransport> Worker<T> {
             snapshot.on_accepted(now);
         }
     }
+}
+
+impl<T: AdsTransport> Drop for Worker<T> {
+    /// The last user is gone, or the runtime ends.
+    fn drop(&mut self) {
+        if let Some(snapshot) = &mut self.snapshot {
+            snapshot.finish(&lock(&self.ads), uri_of(&self.peers));
+        }
+    }
+}
+
+/// A server's URI by its position.
+fn uri_of<T: AdsTransport>(peers: &[Peer<T>]) -> impl Fn(usize) -> Name {
+    |server| peers[server].server.uri().into()
 }
 
 /// Waits for progress on any stream. May be dropped and called again without losing any.

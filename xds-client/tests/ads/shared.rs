@@ -3,18 +3,20 @@
 use std::process::Command;
 
 use mesh_core::runtime::{ConfigSource, Target};
-use xds_client::{running, shared};
+use xds_client::{Options, StartError, running, shared, shared_with};
 
 const VARIABLE: &str = "GRPC_XDS_BOOTSTRAP_CONFIG";
 
 #[test]
 fn a_process_shares_one_client_as_long_as_somebody_uses_it() {
+    let snapshot = tempfile::tempdir().unwrap();
     let bootstrap = r#"{"xds_servers": [{"server_uri": "127.0.0.1:1", "channel_creds": [{"type": "insecure"}]}],
                         "node": {"id": "n1"}}"#;
     let test = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "shared::in_a_process_with_a_bootstrap", "--nocapture"])
         .env(VARIABLE, bootstrap)
         .env_remove("GRPC_XDS_BOOTSTRAP")
+        .env("MESH_XDS_SNAPSHOT", snapshot.path().join("file"))
         .output()
         .unwrap();
     assert!(test.status.success(), "{}", String::from_utf8_lossy(&test.stderr));
@@ -44,4 +46,11 @@ async fn in_a_process_with_a_bootstrap() {
     assert_eq!(alive(), 1, "another, for who comes later");
     let outside = std::thread::spawn(|| shared().map(drop)).join().unwrap();
     assert!(outside.is_ok(), "a running one can be had anywhere");
+
+    let options = Options::from_env();
+    let snapshot = options.snapshot.as_ref().and_then(|path| path.file_name());
+    assert_eq!(snapshot.unwrap(), "file", "the one of MESH_XDS_SNAPSHOT");
+    assert!(shared_with(options.clone()).is_ok(), "it runs with these");
+    let refused = shared_with(Options { snapshot: None, ..options }).unwrap_err();
+    assert!(matches!(refused, StartError::OtherOptions), "{refused}");
 }

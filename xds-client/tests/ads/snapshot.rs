@@ -88,6 +88,50 @@ async fn a_silent_control_server_is_not_waited_for() {
     assert!(client.status().stale && client.status().connected);
 }
 
+/// In virtual time the second that changes are gathered for never passes by itself.
+#[tokio::test(start_paused = true)]
+async fn short_run_leaves_a_snapshot_when_its_last_watch_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("snapshot");
+    let (transport, server) = memory::pair();
+    serve_all(server, Control::greeter(&["a"], 1));
+    let client = client(transport, Some(path.clone()));
+    let mut watch = client.watch(&Target::new("greeter")).unwrap();
+    until_shown(&mut watch, "a=1").await;
+    assert!(!path.exists());
+    drop((watch, client));
+    until_file(&path, |bytes| !bytes.is_empty()).await;
+    starts_with(&path, "a=1").await;
+}
+
+#[test]
+fn run_whose_runtime_ends_leaves_a_snapshot() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("snapshot");
+    let runtime =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let first = runtime();
+    first.block_on(async {
+        let (transport, server) = memory::pair();
+        serve_all(server, Control::greeter(&["a"], 1));
+        let client = client(transport, Some(path.clone()));
+        let mut watch = client.watch(&Target::new("greeter")).unwrap();
+        until_shown(&mut watch, "a=1").await;
+    });
+    drop(first);
+    assert!(path.exists(), "before the runtime's end returns");
+    runtime().block_on(starts_with(&path, "a=1"));
+}
+
+/// A client without a control server has this configuration from the snapshot.
+async fn starts_with(path: &Path, shown: &str) {
+    let (transport, server) = memory::pair();
+    server.refuse("connection refused");
+    let client = client(transport, Some(path.to_owned()));
+    let mut watch = client.watch(&Target::new("greeter")).unwrap();
+    until_shown(&mut watch, shown).await;
+}
+
 /// Endpoints that the authority `x`, which has a server of its own, serves.
 const OF_X: &str = "xdstp://x/envoy.config.endpoint.v3.ClusterLoadAssignment/b";
 

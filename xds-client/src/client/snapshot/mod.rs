@@ -1,12 +1,13 @@
 //! The last-good snapshot: what is in use, on disk, for a start without a control server.
 //!
-//! Written a while after something new was accepted, never when something is unwatched, so that the end of a process
-//! leaves the whole. What the file held before and no server of this run has replaced or denied is written again: a
+//! Written a while after something new was accepted, and at once when something new is about to be unwatched or the client
+//! ends, so that a short run leaves the whole too. What the file held before and no server of this run has replaced or denied is written again: a
 //! server that is away, or a target that nobody has watched yet, loses nothing. The file is replaced in one piece; one
 //! that cannot be read is as good as none.
 
 mod file;
 mod inherited;
+mod outbox;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mesh_core::config::Name;
-use tokio::task::JoinHandle;
+use tokio::task::spawn_blocking;
 
 use super::decode::off_workers;
 use crate::protocol::{AdsState, Received};
@@ -22,6 +23,7 @@ use crate::resource::{DecodeContext, DecodeError, ResourceType};
 
 use file::Entry;
 use inherited::{Inherited, leftover};
+use outbox::Outbox;
 
 /// The snapshot of one client.
 #[derive(Debug)]
@@ -29,18 +31,19 @@ pub(super) struct Snapshot {
     path: PathBuf,
     inherited: Inherited,
     due: Option<Instant>,
-    writing: Option<JoinHandle<()>>,
+    outbox: Arc<Outbox>,
 }
 
 impl Snapshot {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, inherited: Inherited::default(), due: None, writing: None }
+        let outbox = Arc::new(Outbox::new(path.clone()));
+        Self { path, inherited: Inherited::default(), due: None, outbox }
     }
 
     /// Reads the file. Logs what is wrong with it.
     pub(super) async fn load(&mut self, contexts: HashMap<String, Arc<DecodeContext>>) {
         let path = self.path.clone();
-        let read = tokio::task::spawn_blocking(move || file::read(&path)).await;
+        let read = spawn_blocking(move || file::read(&path)).await;
         let shown = self.path.display();
         match read {
             Ok(Ok(entries)) => self.inherited = Inherited::new(entries, contexts),
@@ -78,14 +81,38 @@ impl Snapshot {
 
     /// Writes what is in use, if it is time.
     pub(super) fn on_deadline(&mut self, now: Instant, ads: &AdsState, server: impl Fn(usize) -> Name) {
-        if self.due.is_none_or(|due| due > now) {
-            return;
+        if self.due.is_some_and(|due| due <= now) {
+            self.write(ads, server);
         }
-        if self.writing.as_ref().is_some_and(|writing| !writing.is_finished()) {
-            self.due = Some(now + DELAY);
-            return;
+    }
+
+    /// Writes what is in use without waiting for more, if it has changed: some of it is about to be unwatched.
+    pub(super) fn before_unwatch(&mut self, ads: &AdsState, server: impl Fn(usize) -> Name) {
+        if self.due.is_some() {
+            self.write(ads, server);
         }
+    }
+
+    /// The client ends: what is left to be written is when this returns. Blocks on the disk, for its runtime may be about
+    /// to end, which drops what has been handed to another thread and has not begun.
+    pub(super) fn finish(&mut self, ads: &AdsState, server: impl Fn(usize) -> Name) {
+        if self.due.take().is_some() {
+            let entries = self.entries(ads, server);
+            _ = self.outbox.put(entries);
+        }
+        self.outbox.write();
+    }
+
+    fn write(&mut self, ads: &AdsState, server: impl Fn(usize) -> Name) {
         self.due = None;
+        let entries = self.entries(ads, server);
+        if self.outbox.put(entries) {
+            let outbox = self.outbox.clone();
+            spawn_blocking(move || outbox.write());
+        }
+    }
+
+    fn entries(&mut self, ads: &AdsState, server: impl Fn(usize) -> Name) -> Vec<Entry> {
         let used = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let in_use = ads.in_use().map(|(type_url, name, version, of, bytes)| Entry {
             server: server(of.0).to_string(),
@@ -97,15 +124,7 @@ impl Snapshot {
         });
         let mut entries: Vec<Entry> = in_use.collect();
         entries.extend(self.inherited.sweep(used, |entry| leftover(ads, entry)).cloned());
-        if entries.is_empty() {
-            return;
-        }
-        let path = self.path.clone();
-        self.writing = Some(tokio::task::spawn_blocking(move || {
-            if let Err(error) = file::write(&path, &entries) {
-                tracing::warn!(snapshot = %path.display(), %error, "the last-good snapshot cannot be written");
-            }
-        }));
+        entries
     }
 }
 
