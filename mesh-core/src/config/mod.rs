@@ -51,6 +51,7 @@ pub struct MeshConfig {
     virtual_hosts: Arc<[Arc<VirtualHost>]>,
     clusters: HashMap<Name, Result<Cluster, ResourceError>>,
     max_stream_duration: Option<Duration>,
+    target: Option<Name>,
 }
 
 impl MeshConfig {
@@ -80,24 +81,39 @@ impl MeshConfig {
                 children.iter().try_for_each(known)?;
             }
         }
-        Ok(Self { virtual_hosts: virtual_hosts.into(), clusters, max_stream_duration })
+        Ok(Self { virtual_hosts: virtual_hosts.into(), clusters, max_stream_duration, target: None })
     }
 
-    /// Everything to one cluster of this name, with these endpoints and every default.
-    pub fn to_endpoints(cluster: &str, endpoints: impl IntoIterator<Item = SocketAddr>) -> Self {
+    /// For the target of this name: every call to one cluster, with these endpoints and every default. The cluster has the
+    /// target's name.
+    pub fn to_endpoints(target: &str, endpoints: impl IntoIterator<Item = SocketAddr>) -> Self {
         let endpoints = endpoints.into_iter().map(Endpoint::new).collect();
         let priority = Priority { localities: vec![Arc::new(Locality::of(endpoints))] };
         let set = EndpointSet { priorities: vec![priority], drops: Vec::new() };
-        let settings = Arc::new(ClusterSettings::new(cluster));
+        let settings = Arc::new(ClusterSettings::new(target));
         let name = settings.name.clone();
         let route = Route::new(RouteMatch::any(), RouteAction::Forward(Forward::to(name.clone())));
-        let host = VirtualHost::new(cluster, vec![DomainPattern::Any], vec![Arc::new(route)]);
+        let host = VirtualHost::new(target, vec![DomainPattern::Any], vec![Arc::new(route)]);
         let cluster = Cluster { settings, discovery: Discovery::Endpoints(Ok(Arc::new(set))) };
         Self {
             virtual_hosts: Arc::new([Arc::new(host)]),
             clusters: HashMap::from([(name, Ok(cluster))]),
             max_stream_duration: None,
+            target: Some(target.into()),
         }
+    }
+
+    /// Says for which target it has been made.
+    #[must_use]
+    pub fn for_target(mut self, name: impl Into<Name>) -> Self {
+        self.target = Some(name.into());
+        self
+    }
+
+    /// The name of the target that it has been made for; `None`: nobody has said, its virtual hosts decide which calls it
+    /// takes.
+    pub fn target(&self) -> Option<&Name> {
+        self.target.as_ref()
     }
 
     /// Virtual hosts in configured order; the best domain match wins, ties go to the first.

@@ -60,9 +60,13 @@ impl Mesh {
         Self::builder(source).build()
     }
 
-    /// A mesh without a control plane: every target has this configuration.
+    /// A mesh without a control plane. Only the target that `config` has been made for has a configuration: with
+    /// [`MeshConfig::to_endpoints`] that is the one of the given name. A channel to another target cannot be built, and the
+    /// error names those that are near.
+    ///
+    /// [`FixedSource::any`] serves every target.
     pub fn fixed(config: MeshConfig) -> Self {
-        Self::new(FixedSource::any(config))
+        Self::new(FixedSource::only(config))
     }
 
     /// A mesh with settings of its own.

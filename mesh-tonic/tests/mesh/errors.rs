@@ -124,7 +124,7 @@ async fn a_whole_targets_error_replaces_its_configuration() {
 
 #[tokio::test]
 async fn a_status_leads_back_to_the_error_of_the_mesh() {
-    let mesh = Mesh::fixed(MeshConfig::to_endpoints("cart", [refusing().await]));
+    let mesh = Mesh::new(FixedSource::any(MeshConfig::to_endpoints("cart", [refusing().await])));
     let status = call(&mut client(&mesh)).await.unwrap_err();
     let error = std::error::Error::source(&status).unwrap().downcast_ref::<MeshError>().unwrap();
     assert_eq!(error.kind(), MeshErrorKind::NoEndpoint);
@@ -139,12 +139,20 @@ async fn targets_that_cannot_be_are_refused_at_once() {
         ("dns:///greeter", "dns"),
         ("xds:///", "empty"),
         ("xds:///a/b", "a%2Fb"),
-        ("greeter", "xds:///greeter has no configuration"),
+        ("greeter", "xds:///greeter: this mesh has no configuration for any target"),
     ];
     for (target, text) in rows {
         let error = MeshChannel::builder(target).mesh(&mesh).build().unwrap_err().to_string();
         assert!(error.contains(text), "{target}: {error}");
     }
+}
+
+#[tokio::test]
+async fn mistyped_target_is_refused_with_the_one_that_is_meant() {
+    let mesh = Mesh::fixed(MeshConfig::to_endpoints("greeter", []));
+    let error = MeshChannel::builder("xds:///greter").mesh(&mesh).build().unwrap_err();
+    let text = "xds:///greter: this mesh has no configuration for \"greter\", only for \"greeter\"; did you mean \"greeter\"?";
+    assert_eq!([error.to_string(), format!("{error:?}")], [text, text]);
 }
 
 #[test]
