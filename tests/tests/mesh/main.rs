@@ -8,6 +8,7 @@ mod configuration;
 mod failures;
 mod incremental;
 mod load_reports;
+mod logs;
 mod readme;
 mod ring_service;
 mod routing;

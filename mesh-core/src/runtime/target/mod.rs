@@ -11,6 +11,7 @@ mod compiler;
 mod context;
 mod handle;
 mod leaf;
+mod log;
 mod routes;
 mod snapshot;
 mod task;

@@ -2,32 +2,48 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::runtime::connect::Connect;
 use crate::runtime::{ConfigState, ConfigWatch};
 
 use super::Compiler;
 use super::handle::{Shared, State};
+use super::log::ConfigLog;
 
 /// Follows a target's configuration and swaps in what it means.
 pub(super) struct Follower<C: Connect> {
     watch: ConfigWatch,
     shared: Arc<Shared<C>>,
     compiler: Compiler<C>,
+    log: ConfigLog,
 }
 
 impl<C: Connect> Follower<C> {
     /// Takes in what the watch holds already.
     pub(super) fn new(watch: ConfigWatch, shared: Arc<Shared<C>>, compiler: Compiler<C>) -> Self {
-        let mut follower = Self { watch, shared, compiler };
+        let mut follower = Self { watch, shared, compiler, log: ConfigLog::default() };
         follower.step();
         follower
     }
 
     pub(super) async fn run(mut self) {
-        while self.watch.changed().await {
-            self.step();
+        loop {
+            tokio::select! {
+                is_there = self.watch.changed() => {
+                    if !is_there {
+                        break;
+                    }
+                    self.step();
+                }
+                () = sleep_until(self.log.next_deadline()) => {
+                    self.log.tell(Instant::now(), &self.shared.context.target);
+                }
+            }
         }
         // the source is gone, and what it said last stays true
+        sleep_until(self.log.next_deadline()).await;
+        self.log.tell(Instant::now(), &self.shared.context.target);
         std::future::pending::<()>().await;
     }
 
@@ -42,13 +58,23 @@ impl<C: Connect> Follower<C> {
                 if let Some(snapshot) = self.compiler.compile(&config, context) {
                     self.shared.state.store(Arc::new(State::Serving(snapshot)));
                 }
+                self.log.on_config(Instant::now(), &context.target, &config);
             }
             Some(Err(error)) => {
+                self.log.on_failure(&context.target, &error);
                 // RT-31
                 self.shared.state.store(Arc::new(State::Failed(error)));
                 self.compiler.forget();
             }
         }
         self.shared.news.send_replace(());
+    }
+}
+
+/// Completes at the deadline; never, without one.
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
