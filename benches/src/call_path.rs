@@ -21,8 +21,8 @@ use mesh_core::runtime::connect::{
     BodyError, Connect, ConnectError, ConnectTarget, Connection, Established, Reserve, SendBody, SendFailure,
 };
 use mesh_core::runtime::{
-    CallOptions, Channel, ChannelSettings, ConfigSource, ConfigWatch, FixedSource, LoadStore, Mesh,
-    MeshBuilder, MeshError, Outcome, Protocol, SourceError, Stamp, Target,
+    CallOptions, CallStatus, Channel, ChannelSettings, ConfigSource, ConfigWatch, FixedSource, LoadStore,
+    Mesh, MeshBuilder, MeshError, Protocol, SourceError, Stamp, Target,
 };
 
 /// The body of requests: none.
@@ -39,7 +39,7 @@ impl Protocol for Plain {
         HeaderView::Grpc(headers)
     }
 
-    fn classify_head(_: StatusCode, _: &HeaderMap) -> Option<Outcome> {
+    fn classify_head(_: StatusCode, _: &HeaderMap) -> Option<CallStatus> {
         None
     }
 

@@ -5,10 +5,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use mesh_core::runtime::connect::Http2Body;
 use pin_project_lite::pin_project;
 use tonic::Status;
 
+use crate::protocol::Grpc;
 use crate::status;
 
 pin_project! {
@@ -20,12 +20,12 @@ pin_project! {
     #[derive(Debug, Default)]
     pub struct ResponseBody {
         #[pin]
-        body: Option<mesh_core::runtime::ResponseBody<Http2Body>>,
+        body: Option<mesh_core::runtime::ResponseBody<Grpc>>,
     }
 }
 
 impl ResponseBody {
-    pub(crate) fn new(body: mesh_core::runtime::ResponseBody<Http2Body>) -> Self {
+    pub(crate) fn new(body: mesh_core::runtime::ResponseBody<Grpc>) -> Self {
         Self { body: Some(body) }
     }
 }

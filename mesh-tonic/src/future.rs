@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use http::{Response, StatusCode};
-use mesh_core::runtime::connect::Http2Connector;
 use pin_project_lite::pin_project;
 use tonic::Status;
 
@@ -17,12 +16,12 @@ pin_project! {
     #[derive(Debug)]
     pub struct ResponseFuture {
         #[pin]
-        response: mesh_core::runtime::ResponseFuture<Grpc, Http2Connector>,
+        response: mesh_core::runtime::ResponseFuture<Grpc>,
     }
 }
 
 impl ResponseFuture {
-    pub(crate) fn new(response: mesh_core::runtime::ResponseFuture<Grpc, Http2Connector>) -> Self {
+    pub(crate) fn new(response: mesh_core::runtime::ResponseFuture<Grpc>) -> Self {
         Self { response }
     }
 }

@@ -7,7 +7,7 @@ use http::{HeaderMap, StatusCode};
 use mesh_core::policy::matcher::HeaderView;
 use mesh_core::policy::retry::Pushback;
 use mesh_core::policy::timeout::{format_grpc_timeout, parse_grpc_timeout};
-use mesh_core::runtime::{MeshError, Outcome, Protocol, Stamp};
+use mesh_core::runtime::{CallStatus, MeshError, Protocol, Stamp};
 use tonic::Code;
 use tonic::body::Body;
 
@@ -29,14 +29,14 @@ impl Protocol for Grpc {
     }
 
     /// Trailers-Only, or something that is not gRPC.
-    fn classify_head(status: StatusCode, headers: &HeaderMap) -> Option<Outcome> {
+    fn classify_head(status: StatusCode, headers: &HeaderMap) -> Option<CallStatus> {
         let code = match code(headers) {
             Some(code) => code,
             None if status != StatusCode::OK => status::of_http(status),
             None => return None,
         };
         // tonic numbers its codes as the wire does
-        Some(Outcome { code: code as u32, pushback: Pushback::from_headers(headers) })
+        Some(CallStatus { code: code as u32, pushback: Pushback::from_headers(headers) })
     }
 
     /// Without a status there is no success.

@@ -89,6 +89,8 @@ mod tests {
             Kind::NoEndpoint,
             Kind::Dropped,
             Kind::CircuitBreaker,
+            Kind::QueueFull,
+            Kind::RuntimeEnded,
             Kind::DeadlineExceeded,
             Kind::Connection,
             Kind::RequestBody,

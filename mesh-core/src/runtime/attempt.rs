@@ -1,88 +1,146 @@
-//! What an attempt occupies while it runs.
+//! One attempt of a call, from its endpoint on.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use http::{HeaderMap, Response};
-use http_body::Body;
+use http::{HeaderMap, StatusCode};
 
 use crate::config::Name;
 use crate::policy::lb::EndpointLoad;
+use crate::policy::load_report::Ending;
+use crate::policy::load_report::orca::{OrcaReport, Payload};
 
-use super::Protocol;
-use super::circuit_breaker::Admission;
-use super::load_report::Recording;
+use super::balance::Slot;
+use super::circuit_breaker::ClusterLoad;
 use super::retry::RetryPermit;
 
-/// What an attempt occupies, from the pick to the last byte of the response: a place in its cluster, one at its
-/// endpoint, and a share of the retry budget. Dropping it gives all of it back.
+/// One attempt of a call, from the choice of its endpoint until it has ended: its place in the cluster and at the
+/// endpoint, and a share of the retry budget.
+///
+/// It ends exactly once, by [`finish`](Self::finish): whoever drops it before that has cancelled it.
+pub(crate) struct Attempt<T> {
+    slot: Arc<Slot<T>>,
+    permit: Option<RetryPermit>,
+    is_success: IsSuccess,
+    stage: Stage,
+}
+
+/// Tells by status and last headers whether an attempt succeeded.
+pub(crate) type IsSuccess = fn(StatusCode, &HeaderMap) -> bool;
+
+/// How an attempt ended.
 #[derive(Debug)]
-pub(crate) struct Attempt {
-    pub(crate) admission: Admission,
-    pub(crate) endpoint: InFlightAt,
-    pub(crate) _permit: Option<RetryPermit>,
-    /// Where load is reported.
-    pub(crate) recording: Option<Recording>,
+pub(crate) enum Outcome<'a> {
+    /// With a whole response. `last` are the headers that came last: the trailers, the head's where the response ends
+    /// with its head, or none.
+    Response { status: StatusCode, last: &'a HeaderMap },
+    /// Nothing of it left this process, or the endpoint cannot have seen it.
+    NotSent,
+    /// The endpoint refused it, or the stream or the connection broke off.
+    Failed,
+    /// The call's deadline passed while the endpoint had it.
+    Overdue,
+    /// The caller gave it up.
+    Cancelled,
 }
 
-impl Attempt {
-    pub(crate) fn cluster(&self) -> &Name {
-        &self.admission.load().cluster
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It has its places.
+    Admitted,
+    /// The connection has it.
+    Sent,
+    Finished,
+}
+
+impl<T> Attempt<T> {
+    /// Takes an attempt's places at an endpoint. `None`: the cluster has as many calls in flight as it may.
+    pub(crate) fn admit(slot: &Arc<Slot<T>>) -> Option<Self> {
+        // LB-22, LB-24
+        if !slot.accounting.load.in_flight.enter(slot.accounting.max_requests) {
+            slot.accounting.drop_over_limit();
+            return None;
+        }
+        slot.load.in_flight.fetch_add(1, Ordering::Relaxed);
+        Some(Self { slot: slot.clone(), permit: None, is_success: |_, _| false, stage: Stage::Admitted })
     }
 
-    /// The response's head has come.
-    pub(crate) fn on_head<P: Protocol, T: Body>(&mut self, response: &Response<T>) {
-        if let Some(recording) = &mut self.recording {
-            let (status, headers) = (response.status(), response.headers());
-            recording.on_head(status);
-            if response.body().is_end_stream() || P::classify_head(status, headers).is_some() {
-                recording.end(headers);
+    /// The connection takes it now. Its share of the retry budget is held until it ends.
+    pub(crate) fn on_sent(&mut self, permit: Option<RetryPermit>, is_success: IsSuccess) {
+        self.permit = permit;
+        self.is_success = is_success;
+        self.stage = Stage::Sent;
+        if let Some(counts) = &self.slot.reported {
+            counts.start();
+        }
+    }
+
+    /// Gives everything back and tells all who observe attempts. Only the first call counts.
+    pub(crate) fn finish(&mut self, outcome: &Outcome<'_>) {
+        let stage = std::mem::replace(&mut self.stage, Stage::Finished);
+        if stage == Stage::Finished {
+            return;
+        }
+        self.permit = None;
+        let slot = &*self.slot;
+        slot.load.in_flight.fetch_sub(1, Ordering::Relaxed);
+        slot.accounting.load.in_flight.leave();
+        if stage == Stage::Sent && slot.reported.is_some() {
+            self.report(outcome);
+        }
+    }
+
+    /// Counts the attempt for load reports.
+    fn report(&self, outcome: &Outcome<'_>) {
+        let Some(counts) = &self.slot.reported else { return };
+        let ending = match outcome {
+            Outcome::NotSent => return counts.withdraw(),
+            Outcome::Response { status, last } => {
+                // OB-19, TR-71
+                if let Some(metrics) = self.slot.accounting.reported_metrics()
+                    && let Some(payload) = Payload::from_headers(last)
+                    && let Some(report) = OrcaReport::parse(payload.as_bytes())
+                {
+                    counts.metrics.add(&report, metrics);
+                }
+                if (self.is_success)(*status, last) { Ending::Success } else { Ending::Failure }
             }
-        }
-    }
-
-    /// Something of the body has come; `trailers` are the last of it.
-    pub(crate) fn on_frame<T: Body>(&mut self, trailers: Option<&HeaderMap>, body: &T) {
-        if let Some(recording) = &mut self.recording {
-            match trailers {
-                Some(trailers) => recording.end(trailers),
-                None if body.is_end_stream() => recording.end(&HeaderMap::new()),
-                None => {}
-            }
-        }
-    }
-
-    /// The response has ended without trailers.
-    pub(crate) fn on_end(&mut self) {
-        if let Some(recording) = &mut self.recording {
-            recording.end(&HeaderMap::new());
-        }
-    }
-}
-
-/// A call in flight at an endpoint.
-#[derive(Debug)]
-pub(crate) struct InFlightAt {
-    load: Arc<EndpointLoad>,
-    /// For error texts.
-    pub(crate) address: SocketAddr,
-}
-
-impl InFlightAt {
-    pub(crate) fn new(load: &Arc<EndpointLoad>, address: SocketAddr) -> Self {
-        load.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self { load: load.clone(), address }
+            Outcome::Failed | Outcome::Overdue | Outcome::Cancelled => Ending::Failure,
+        };
+        counts.end(ending);
     }
 
     /// What identifies the endpoint.
-    pub(crate) fn load(&self) -> &Arc<EndpointLoad> {
-        &self.load
+    pub(crate) fn endpoint(&self) -> &Arc<EndpointLoad> {
+        &self.slot.load
+    }
+
+    /// The endpoint's first address, for texts.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.slot.addresses.first()
+    }
+
+    /// The cluster's name and the endpoint's first address, for texts.
+    pub(crate) fn place_in_texts(&self) -> (Name, SocketAddr) {
+        (self.slot.accounting.cluster().clone(), self.address())
+    }
+
+    /// The cluster's calls.
+    pub(crate) fn load(&self) -> &Arc<ClusterLoad> {
+        &self.slot.accounting.load
     }
 }
 
-impl Drop for InFlightAt {
+impl<T> Drop for Attempt<T> {
     fn drop(&mut self) {
-        self.load.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.finish(&Outcome::Cancelled);
+    }
+}
+
+impl<T> fmt::Debug for Attempt<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attempt").field("endpoint", &self.address()).field("stage", &self.stage).finish()
     }
 }

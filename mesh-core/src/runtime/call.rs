@@ -11,12 +11,14 @@ use tokio::time::Instant;
 use crate::policy::lb::{EndpointLoad, PickContext};
 use crate::policy::retry::Transparent;
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Outcome};
 use super::circuit_breaker::ClusterLoad;
 use super::connect::{Connect, Connection, SendError, SendErrorKind, SendFailure, UnreadBody};
-use super::protocol::{Outcome, Protocol, Stamp};
+use super::flight::{Flight, Overrun};
+use super::protocol::{CallStatus, Protocol, Stamp};
 use super::retry::{CallRetry, RetryLimits};
-use super::target::{Admitted, Cluster, Picked, Routed};
+use super::target::{Cluster, Picked, Routed};
+use super::timeout::Overdue;
 use super::{MeshError, MeshErrorKind, RequestBody, WaitForReady};
 
 /// A call that has been routed.
@@ -36,6 +38,8 @@ pub(super) struct Call<P: Protocol, C: Connect> {
     unsent: u32,
     /// The endpoint that has just failed the call.
     avoid: Option<Arc<EndpointLoad>>,
+    /// An attempt may have reached an endpoint.
+    pub(super) may_have_been_seen: bool,
 }
 
 /// What a failed attempt leads to.
@@ -46,8 +50,8 @@ pub(super) enum Next {
     Fail(MeshError),
 }
 
-type Place<C> = <<C as Connect>::Connection as Connection>::Place;
-type Sending<P, C> = <<C as Connect>::Connection as Connection>::Call<RequestBody<<P as Protocol>::Body>>;
+/// What of a call is at an endpoint.
+pub(super) type CallFlight<P, C> = Flight<<C as Connect>::Connection, RequestBody<<P as Protocol>::Body>>;
 
 impl<P: Protocol, C: Connect> Call<P, C> {
     pub(super) fn new(
@@ -75,11 +79,12 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             transparent: Transparent::default(),
             unsent: 0,
             avoid: None,
+            may_have_been_seen: false,
         }
     }
 
     /// Picks an endpoint for the next attempt.
-    pub(super) fn pick(&self) -> Picked<Place<C>> {
+    pub(super) fn pick(&self) -> Picked<C::Connection> {
         let Some(request) = &self.request else {
             let error = self.cluster.error(MeshErrorKind::Connection, "the request is gone".to_owned());
             return Picked::Failed(error.into());
@@ -89,15 +94,19 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         randomness.with(|rng| self.cluster.pick(&context, self.avoid.as_ref(), rng))
     }
 
-    /// Sends the next attempt.
+    /// Sends the next attempt. What is left of the call's time is written when it leaves.
     pub(super) fn send(
         &mut self,
-        admitted: Admitted<Place<C>>,
-    ) -> Result<(Sending<P, C>, Attempt), MeshError> {
+        mut attempt: Attempt<C::Connection>,
+        place: <C::Connection as Connection>::Place,
+    ) -> Result<CallFlight<P, C>, MeshError> {
         let remaining = match self.deadline {
             None => None,
             Some(deadline) => match deadline.saturating_duration_since(Instant::now()) {
-                Duration::ZERO => return Err(self.overdue("before it was sent")),
+                Duration::ZERO => {
+                    attempt.finish(&Outcome::NotSent);
+                    return Err(self.overdue("before it was sent"));
+                }
                 remaining => Some(remaining),
             },
         };
@@ -112,10 +121,8 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             // a connection does not give a head back
             self.sent = Some(Self::copy_head(&mut request));
         }
-        let Admitted { place, admission, endpoint, unsent } = admitted;
-        let recording = unsent.map(|unsent| unsent.send(P::is_success));
-        let sending = C::Connection::send(place, request);
-        Ok((sending, Attempt { admission, endpoint, _permit: permit, recording }))
+        attempt.on_sent(permit, P::is_success);
+        Ok(Flight::Sending { response: C::Connection::send(place, request), attempt })
     }
 
     /// Keeps the head for another attempt; its extensions do not travel.
@@ -134,15 +141,16 @@ impl<P: Protocol, C: Connect> Call<P, C> {
     pub(super) fn after_head<T: Body>(
         &mut self,
         response: &Response<T>,
-        attempt: &mut Option<Attempt>,
+        attempt: &mut Attempt<C::Connection>,
     ) -> Option<Duration> {
-        if let Some(attempt) = attempt {
-            attempt.on_head::<P, T>(response);
-        }
         let retry = self.retry.as_deref()?;
         match P::classify_head(response.status(), response.headers()) {
             // RT-43: a response that ends with its head does not commit
-            Some(outcome) => self.after_failure(outcome, attempt.take()?),
+            Some(status) => {
+                self.may_have_been_seen = true;
+                attempt.finish(&Outcome::Response { status: response.status(), last: response.headers() });
+                self.after_failure(status, attempt)
+            }
             None => {
                 retry.commit();
                 None
@@ -154,15 +162,21 @@ impl<P: Protocol, C: Connect> Call<P, C> {
     pub(super) fn after_send_failure(
         &mut self,
         failure: SendFailure<RequestBody<P::Body>>,
-        attempt: &mut Option<Attempt>,
+        mut attempt: Attempt<C::Connection>,
     ) -> Next {
         let SendFailure { error, body } = failure;
-        let Some(attempt) = attempt.take() else { return Next::Fail(self.send_error(error)) };
         let repeatable = match error.kind() {
             SendErrorKind::NotSent => self.transparent.on_unsent(),
             SendErrorKind::Refused => self.transparent.on_refused(),
             _ => false,
         };
+        match error.kind() {
+            SendErrorKind::NotSent | SendErrorKind::Malformed => attempt.finish(&Outcome::NotSent),
+            SendErrorKind::Refused => attempt.finish(&Outcome::Failed),
+            // the application's own doing
+            SendErrorKind::Body => attempt.finish(&Outcome::Cancelled),
+            SendErrorKind::Reset(_) | SendErrorKind::Closed => attempt.finish(&Outcome::Failed),
+        }
         if repeatable {
             // RT-45
             self.request = match &self.retry {
@@ -173,28 +187,45 @@ impl<P: Protocol, C: Connect> Call<P, C> {
                 }),
             };
             if self.request.is_some() {
-                self.avoid = Some(attempt.endpoint.load().clone());
+                self.avoid = Some(attempt.endpoint().clone());
                 self.unsent += 1;
                 return Next::Attempt(if self.unsent > MAX_AT_ONCE { UNSENT_WAIT } else { Duration::ZERO });
             }
         }
-        let address = attempt.endpoint.address;
+        self.may_have_been_seen |= !matches!(
+            error.kind(),
+            SendErrorKind::NotSent | SendErrorKind::Refused | SendErrorKind::Malformed
+        );
+        let address = attempt.address();
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             // an endpoint gives up at the same moment: whoever is first, the reason is the same
             return Next::Fail(self.overdue(&format!("while waiting for {address}")));
         }
         let error = self.send_error(error).at(address);
-        let outcome = Outcome { code: P::code(&error), pushback: None };
-        match self.after_failure(outcome, attempt) {
+        let status = CallStatus { code: P::code(&error), pushback: None };
+        match self.after_failure(status, &attempt) {
             Some(wait) => Next::Attempt(wait),
             None => Next::Fail(error),
         }
     }
 
+    /// The attempt's time is over.
+    pub(super) fn overrun(&mut self, overdue: Overdue<Overrun<C::Connection>>) -> MeshError {
+        let Overdue(Some(Overrun { attempt, was_queued })) = overdue else {
+            return self.overdue("while waiting for an endpoint");
+        };
+        let address = attempt.address();
+        if was_queued {
+            return self.overdue(&format!("while waiting for room on the connection to {address}"));
+        }
+        self.may_have_been_seen = true;
+        self.overdue(&format!("while waiting for {address}"))
+    }
+
     /// What a pick that found nothing leads to.
     pub(super) fn after_refusal(&mut self, error: MeshError, load: &Arc<ClusterLoad>) -> Next {
-        let outcome = Outcome { code: P::code(&error), pushback: None };
-        match self.next_wait(outcome, load) {
+        let status = CallStatus { code: P::code(&error), pushback: None };
+        match self.next_wait(status, load) {
             Some(wait) => Next::Attempt(wait),
             None => Next::Fail(error),
         }
@@ -209,17 +240,16 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         self.cluster.error(MeshErrorKind::DeadlineExceeded, reason)
     }
 
-    fn after_failure(&mut self, outcome: Outcome, attempt: Attempt) -> Option<Duration> {
-        self.avoid = Some(attempt.endpoint.load().clone());
-        let load = attempt.admission.load().clone();
-        drop(attempt);
-        self.next_wait(outcome, &load)
+    /// An attempt that has finished has failed.
+    fn after_failure(&mut self, status: CallStatus, attempt: &Attempt<C::Connection>) -> Option<Duration> {
+        self.avoid = Some(attempt.endpoint().clone());
+        self.next_wait(status, attempt.load())
     }
 
-    fn next_wait(&mut self, outcome: Outcome, load: &Arc<ClusterLoad>) -> Option<Duration> {
+    fn next_wait(&mut self, status: CallStatus, load: &Arc<ClusterLoad>) -> Option<Duration> {
         let retry = self.retry.as_deref_mut()?;
         let randomness = &self.cluster.context.randomness;
-        let wait = randomness.with(|rng| retry.on_failure(outcome, load, rng))?;
+        let wait = randomness.with(|rng| retry.on_failure(status, load, rng))?;
         self.request = Some(self.request.take().or_else(|| retry.request())?);
         Some(wait)
     }

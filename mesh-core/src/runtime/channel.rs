@@ -25,7 +25,7 @@ pub(super) struct Inner<C: Connect> {
     /// RT-72
     pub(super) id: u64,
     /// Keeps what channels of a runtime share.
-    _domain: Arc<Domain<C>>,
+    pub(super) domain: Arc<Domain<C>>,
     /// Keeps the source of the configuration.
     _mesh: Mesh<C>,
 }
@@ -41,9 +41,10 @@ impl<P: Protocol, C: Connect> Channel<P, C> {
             replay: settings.replay_limit,
             budget: mesh.retry_budget(),
         };
-        let (target, domain) = mesh.target(target)?;
+        let domain = mesh.domain()?;
+        let target = mesh.target(&domain, target)?;
         let id = mesh.draw();
-        let inner = Inner { target, settings, retry, id, _domain: domain, _mesh: mesh.clone() };
+        let inner = Inner { target, settings, retry, id, domain, _mesh: mesh.clone() };
         Ok(Self(Arc::new(inner), PhantomData))
     }
 

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use crate::config::Name;
 
 use super::SourceError;
+use super::attempt::Attempt;
 
 /// Why a call failed before or beside the service's own answer.
 ///
@@ -25,6 +26,8 @@ struct Inner {
     ambient: Option<SourceError>,
     node: Option<Name>,
     h2_code: Option<u32>,
+    /// An earlier attempt of the call may have reached an endpoint.
+    may_have_been_seen: bool,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -46,6 +49,10 @@ pub enum MeshErrorKind {
     Dropped,
     /// The cluster has as many calls in flight as it may.
     CircuitBreaker,
+    /// As many calls as may wait for room on the endpoint's connection do so already.
+    QueueFull,
+    /// The tokio runtime on which the channel was made has been shut down.
+    RuntimeEnded,
     /// The call's time is over.
     DeadlineExceeded,
     /// The call was sent, and its connection or stream failed before a response came.
@@ -69,6 +76,7 @@ impl MeshError {
             ambient: None,
             node: None,
             h2_code: None,
+            may_have_been_seen: false,
             source: None,
         }))
     }
@@ -90,6 +98,12 @@ impl MeshError {
         self
     }
 
+    /// Of this attempt's cluster and endpoint.
+    pub(crate) fn of_attempt<T>(self, attempt: &Attempt<T>) -> Self {
+        let (cluster, address) = attempt.place_in_texts();
+        self.in_cluster(&cluster).at(address)
+    }
+
     pub(crate) fn caused_by(
         mut self,
         h2_code: Option<u32>,
@@ -97,6 +111,12 @@ impl MeshError {
     ) -> Self {
         self.0.h2_code = h2_code;
         self.0.source = Some(source.into());
+        self
+    }
+
+    /// An attempt of the call may have reached an endpoint.
+    pub(crate) fn seen(mut self, may_have_been_seen: bool) -> Self {
+        self.0.may_have_been_seen |= may_have_been_seen;
         self
     }
 
@@ -110,18 +130,21 @@ impl MeshError {
         self.0.kind == MeshErrorKind::DeadlineExceeded
     }
 
-    /// Whether the call was refused here to spare the cluster: by its circuit breaker, or as a share to be dropped.
+    /// Whether the call was refused here to spare the cluster: by its circuit breaker, because too many wait already, or
+    /// as a share to be dropped.
     pub fn is_overload(&self) -> bool {
-        matches!(self.0.kind, MeshErrorKind::CircuitBreaker | MeshErrorKind::Dropped)
+        use MeshErrorKind as Kind;
+        matches!(self.0.kind, Kind::CircuitBreaker | Kind::QueueFull | Kind::Dropped)
     }
 
-    /// Whether no endpoint has seen the call, so that repeating it is safe.
+    /// Whether no endpoint has seen any attempt of the call, so that repeating it is safe.
     pub fn is_unsent(&self) -> bool {
         use MeshErrorKind as Kind;
-        !matches!(
-            self.0.kind,
-            Kind::DeadlineExceeded | Kind::Connection | Kind::RequestBody | Kind::ResponseBody
-        )
+        !self.0.may_have_been_seen
+            && !matches!(
+                self.0.kind,
+                Kind::DeadlineExceeded | Kind::Connection | Kind::RequestBody | Kind::ResponseBody
+            )
     }
 
     /// The HTTP/2 error code with which the endpoint ended the call, if it did.

@@ -9,12 +9,12 @@ use tokio::runtime::{self, Handle};
 use crate::config::{MeshConfig, Name};
 use crate::policy::retry::RetryBudget;
 
+use super::accounting::Counts;
 use super::balance::{Pool, PoolSettings};
-use super::circuit_breaker::LoadRegistry;
 use super::connect::{Connect, Dial, Http2Connector, Http2Settings};
 use super::rng::Randomness;
-use super::target::{Compiler, Counts, TargetContext, TargetHandle};
-use super::{ChannelError, ConfigSource, FixedSource, LoadStore, Target};
+use super::target::{Compiler, TargetContext, TargetHandle};
+use super::{ChannelError, ConfigSource, FixedSource, Target};
 
 /// Everything that the channels of a process share: where configurations come from, connections, and the counts that
 /// circuit breakers go by.
@@ -40,8 +40,7 @@ struct Inner<C: Connect> {
     pool: PoolSettings,
     retry_budget: RetryBudget,
     randomness: Arc<Randomness>,
-    loads: Arc<LoadRegistry>,
-    load_store: Option<Arc<LoadStore>>,
+    counts: Counts,
     /// One for each runtime that has a channel: tasks and connections of a runtime that has ended are of no use to the
     /// next.
     domains: Mutex<HashMap<runtime::Id, Weak<Domain<C>>>>,
@@ -50,7 +49,7 @@ struct Inner<C: Connect> {
 /// What the channels of a runtime share. They keep it, and the mesh does not, so that nothing of a runtime outlives its
 /// last channel.
 pub(super) struct Domain<C: Connect> {
-    pool: Arc<Pool<C>>,
+    pub(super) pool: Arc<Pool<C>>,
     targets: Mutex<HashMap<Target, Weak<TargetHandle<C>>>>,
 }
 
@@ -95,18 +94,12 @@ impl<C: Connect> Mesh<C> {
         self.0.randomness.next_u64()
     }
 
-    /// The target's one handle on this runtime, with what it shares with others; started if no channel has it yet.
+    /// The target's one handle on this runtime; started if no channel has it yet.
     pub(super) fn target(
         &self,
+        domain: &Domain<C>,
         target: &Target,
-    ) -> Result<(Arc<TargetHandle<C>>, Arc<Domain<C>>), ChannelError> {
-        let runtime = Handle::try_current().map_err(|_| ChannelError::no_runtime())?.id();
-        let domain = self.domain(runtime);
-        let handle = self.target_in(&domain, target)?;
-        Ok((handle, domain))
-    }
-
-    fn target_in(&self, domain: &Domain<C>, target: &Target) -> Result<Arc<TargetHandle<C>>, ChannelError> {
+    ) -> Result<Arc<TargetHandle<C>>, ChannelError> {
         let mut targets = lock(&domain.targets);
         let existing = targets.get(target).and_then(Weak::upgrade);
         // a task that is gone has been left behind on a runtime that has ended
@@ -116,24 +109,25 @@ impl<C: Connect> Mesh<C> {
         let watch = self.0.source.watch(target).map_err(|error| ChannelError::source(target, error))?;
         let inner = &self.0;
         let context = TargetContext::new(target.clone(), self.node_id(), inner.randomness.clone());
-        let counts = Counts { loads: inner.loads.clone(), store: inner.load_store.clone() };
-        let compiler = Compiler::new(domain.pool.clone(), counts, inner.randomness.clone());
+        let compiler = Compiler::new(domain.pool.clone(), inner.randomness.clone());
         let handle = Arc::new(TargetHandle::start(context, watch, compiler));
         targets.retain(|_, handle| handle.strong_count() > 0);
         targets.insert(target.clone(), Arc::downgrade(&handle));
         Ok(handle)
     }
 
-    fn domain(&self, runtime: runtime::Id) -> Arc<Domain<C>> {
+    /// What the channels of the current runtime share.
+    pub(super) fn domain(&self) -> Result<Arc<Domain<C>>, ChannelError> {
+        let runtime = Handle::try_current().map_err(|_| ChannelError::no_runtime())?.id();
         let mut domains = lock(&self.0.domains);
         if let Some(existing) = domains.get(&runtime).and_then(Weak::upgrade) {
-            return existing;
+            return Ok(existing);
         }
-        let pool = Pool::new(self.0.connector.clone(), self.0.pool);
+        let pool = Pool::with_counts(self.0.connector.clone(), self.0.pool, self.0.counts.clone());
         let domain = Arc::new(Domain { pool, targets: Mutex::default() });
         domains.retain(|_, domain| domain.strong_count() > 0);
         domains.insert(runtime, Arc::downgrade(&domain));
-        domain
+        Ok(domain)
     }
 
     fn node_id(&self) -> Name {
@@ -230,13 +224,12 @@ impl<C: Connect> MeshBuilder<C> {
     /// The mesh.
     pub fn build(self) -> Mesh<C> {
         Mesh(Arc::new(Inner {
-            load_store: self.source.load_store(),
+            counts: Counts { loads: Arc::default(), store: self.source.load_store() },
             source: self.source,
             connector: Arc::new(self.connector),
             pool: self.pool,
             retry_budget: self.retry_budget,
             randomness: Arc::new(Randomness::new(self.seed.unwrap_or_else(rand::random))),
-            loads: Arc::default(),
             domains: Mutex::default(),
         }))
     }

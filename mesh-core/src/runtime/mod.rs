@@ -1,5 +1,6 @@
 //! Where it happens: the request path, connections and tasks. The only tokio in the crate.
 
+mod accounting;
 mod attempt;
 pub mod balance;
 mod call;
@@ -8,6 +9,7 @@ mod circuit_breaker;
 pub mod connect;
 mod error;
 mod fixed;
+mod flight;
 mod load_report;
 mod mesh;
 mod protocol;
@@ -26,7 +28,7 @@ pub use error::{MeshError, MeshErrorKind};
 pub use fixed::FixedSource;
 pub use load_report::LoadStore;
 pub use mesh::{Mesh, MeshBuilder, WeakMesh};
-pub use protocol::{Outcome, Protocol, Stamp};
+pub use protocol::{CallStatus, Protocol, Stamp};
 pub use response_body::ResponseBody;
 pub use retry::{ReplayLimit, RequestBody};
 pub use source::{ConfigSource, ConfigState, ConfigWatch, SourceError, Target};

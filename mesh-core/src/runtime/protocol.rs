@@ -23,7 +23,7 @@ pub trait Protocol: Debug + Send + Sync + 'static {
 
     /// The result of an attempt whose response ends with its head; `None` when the result comes later, so that the head
     /// is the caller's from now on (RT-43).
-    fn classify_head(status: StatusCode, headers: &HeaderMap) -> Option<Outcome>;
+    fn classify_head(status: StatusCode, headers: &HeaderMap) -> Option<CallStatus>;
 
     /// Whether an attempt succeeded, as load reports count it: by the status of its response's head, and by the headers that
     /// came last. Those are the trailers, the head's where the response ends with its head, or none.
@@ -36,9 +36,9 @@ pub trait Protocol: Debug + Send + Sync + 'static {
     fn stamp(headers: &mut HeaderMap, stamp: Stamp);
 }
 
-/// The result of an attempt.
+/// The result of an attempt, as retry policies see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outcome {
+pub struct CallStatus {
     /// The protocol's code, as retry policies name it.
     pub code: u32,
     /// What the server says about trying again.

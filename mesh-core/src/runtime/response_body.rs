@@ -1,40 +1,131 @@
 //! A response's body, with what its call occupies.
 
+use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
-use tokio::time::Instant;
 
-use super::attempt::Attempt;
-use super::connect::BodyError;
-use super::timeout::Timer;
-use super::{MeshError, MeshErrorKind};
+use super::attempt::{Attempt, Outcome};
+use super::connect::{BodyError, Connect, Connection, Http2Connector, SendBody};
+use super::flight::{Carrier, Flight, TimedFlight};
+use super::timeout::Overdue;
+use super::{MeshError, MeshErrorKind, Protocol, RequestBody};
 
-pin_project! {
-    /// A response's body. The call's places in its cluster and at its endpoint are kept until the trailers, the end, an
-    /// error, the deadline, or until it is dropped.
-    #[derive(Debug)]
-    pub struct ResponseBody<T> {
-        #[pin]
-        body: Option<T>,
-        attempt: Option<Attempt>,
-        deadline: Option<Instant>,
-        #[pin]
-        timer: Timer,
+/// A response's body. The call's places in its cluster and at its endpoint are kept until the trailers, the end, an
+/// error, the deadline, or until it is dropped.
+///
+/// The deadline ends it although nobody polls it.
+pub struct ResponseBody<P: Protocol, C: Connect = Http2Connector> {
+    state: State<C::Connection, RequestBody<P::Body>>,
+    /// Of the response's head.
+    status: StatusCode,
+}
+
+enum State<C: Connection, B: SendBody> {
+    Unlimited {
+        body: C::ResponseBody,
+        attempt: Attempt<C>,
+    },
+    Timed(TimedFlight<C, B>),
+    /// It has ended, and nothing of the call is left.
+    Over,
+}
+
+type FrameResult = Result<Frame<Bytes>, BodyError>;
+
+impl<P: Protocol, C: Connect> ResponseBody<P, C> {
+    /// The body of a response that `attempt` has brought. `headers` are those of its head.
+    pub(super) fn new(
+        head: (StatusCode, &HeaderMap),
+        body: <C::Connection as Connection>::ResponseBody,
+        mut attempt: Attempt<C::Connection>,
+        carrier: Carrier<C::Connection, RequestBody<P::Body>>,
+    ) -> Self {
+        let (status, headers) = head;
+        if body.is_end_stream() {
+            attempt.finish(&Outcome::Response { status, last: headers });
+            return Self { state: State::Over, status };
+        }
+        let state = match carrier {
+            Carrier::Unlimited(_) => State::Unlimited { body, attempt },
+            Carrier::Timed(timed) => {
+                // A deadline that has just passed is told by the first poll.
+                let _ = timed.put(Flight::Streaming { body, attempt });
+                State::Timed(timed)
+            }
+        };
+        Self { state, status }
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<FrameResult>, MeshError>> {
+        let status = self.status;
+        match &mut self.state {
+            State::Over => Poll::Ready(Ok(None)),
+            State::Unlimited { body, attempt } => poll_body(body, attempt, status, cx).map(Ok),
+            State::Timed(timed) => {
+                let polled = timed.poll(cx, |flight, cx| match flight {
+                    Flight::Streaming { body, attempt } => poll_body(body, attempt, status, cx),
+                    Flight::Queued { .. } | Flight::Sending { .. } => Poll::Pending,
+                });
+                polled.map(|polled| {
+                    polled.map_err(|Overdue(rest)| {
+                        let reason = "deadline exceeded before the end of the response";
+                        let error = MeshError::new(MeshErrorKind::DeadlineExceeded, reason);
+                        match rest {
+                            Some(rest) => error.of_attempt(&rest.attempt),
+                            None => error,
+                        }
+                    })
+                })
+            }
+        }
+    }
+
+    fn broken(&mut self, cause: BodyError) -> MeshError {
+        let error = MeshError::new(MeshErrorKind::ResponseBody, "the response broke off");
+        let error = match &self.state {
+            State::Unlimited { attempt, .. } => error.of_attempt(attempt),
+            State::Timed(timed) => {
+                let name = |flight: &Flight<_, _>| match flight {
+                    Flight::Streaming { attempt, .. } => Some(attempt.place_in_texts()),
+                    Flight::Queued { .. } | Flight::Sending { .. } => None,
+                };
+                match timed.with(name).flatten() {
+                    Some((cluster, address)) => error.in_cluster(&cluster).at(address),
+                    None => error,
+                }
+            }
+            State::Over => error,
+        };
+        error.caused_by(cause.h2_code(), cause)
     }
 }
 
-impl<T: Body> ResponseBody<T> {
-    pub(super) fn new(body: T, attempt: Option<Attempt>, deadline: Option<Instant>) -> Self {
-        let attempt = attempt.filter(|_| !body.is_end_stream());
-        Self { body: Some(body), attempt, deadline, timer: Timer::default() }
+/// Polls the body, and finishes the attempt with the last of it.
+fn poll_body<C: Connection>(
+    body: &mut C::ResponseBody,
+    attempt: &mut Attempt<C>,
+    status: StatusCode,
+    cx: &mut Context<'_>,
+) -> Poll<Option<FrameResult>> {
+    let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+    let none = HeaderMap::new();
+    match &frame {
+        Some(Ok(frame)) => match frame.trailers_ref() {
+            Some(last) => attempt.finish(&Outcome::Response { status, last }),
+            None if body.is_end_stream() => attempt.finish(&Outcome::Response { status, last: &none }),
+            None => {}
+        },
+        Some(Err(_)) => attempt.finish(&Outcome::Failed),
+        None => attempt.finish(&Outcome::Response { status, last: &none }),
     }
+    Poll::Ready(frame)
 }
 
-impl<T: Body<Data = Bytes, Error = BodyError>> Body for ResponseBody<T> {
+impl<P: Protocol, C: Connect> Body for ResponseBody<P, C> {
     type Data = Bytes;
     type Error = MeshError;
 
@@ -42,54 +133,53 @@ impl<T: Body<Data = Bytes, Error = BodyError>> Body for ResponseBody<T> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, MeshError>>> {
-        let mut this = self.project();
-        let Some(mut body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        let is_overdue = this.deadline.is_some_and(|deadline| deadline <= Instant::now());
-        match if is_overdue { Poll::Pending } else { body.as_mut().poll_frame(cx) } {
-            Poll::Ready(Some(Ok(frame))) => {
-                if let Some(attempt) = this.attempt {
-                    attempt.on_frame(frame.trailers_ref(), &*body);
-                }
+        let me = self.get_mut();
+        let frame = match ready!(me.poll_next(cx)) {
+            Ok(Some(Ok(frame))) => {
                 if frame.is_trailers() {
-                    *this.attempt = None;
+                    me.state = State::Over;
                 }
-                Poll::Ready(Some(Ok(frame)))
+                return Poll::Ready(Some(Ok(frame)));
             }
-            Poll::Ready(Some(Err(error))) => {
-                let broken = MeshError::new(MeshErrorKind::ResponseBody, "the response broke off");
-                let error = at_endpoint(broken, this.attempt.take()).caused_by(error.h2_code(), error);
-                Poll::Ready(Some(Err(error)))
-            }
-            Poll::Ready(None) => {
-                if let Some(mut attempt) = this.attempt.take() {
-                    attempt.on_end();
-                }
-                Poll::Ready(None)
-            }
-            Poll::Pending if is_overdue || this.timer.as_mut().poll_passed(cx, *this.deadline).is_ready() => {
-                this.body.set(None);
-                let overdue = MeshError::new(
-                    MeshErrorKind::DeadlineExceeded,
-                    "deadline exceeded before the end of the response",
-                );
-                Poll::Ready(Some(Err(at_endpoint(overdue, this.attempt.take()))))
-            }
-            Poll::Pending => Poll::Pending,
-        }
+            Ok(Some(Err(cause))) => Some(Err(me.broken(cause))),
+            Ok(None) => None,
+            Err(overdue) => Some(Err(overdue)),
+        };
+        me.state = State::Over;
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        match &self.state {
+            State::Over => true,
+            State::Unlimited { body, .. } => body.is_end_stream(),
+            // One that has passed its deadline has an error to tell.
+            State::Timed(timed) => timed.with(is_end_stream).unwrap_or(false),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        match &self.state {
+            State::Over => SizeHint::with_exact(0),
+            State::Unlimited { body, .. } => body.size_hint(),
+            State::Timed(timed) => timed.with(size_hint).unwrap_or_default(),
+        }
     }
 }
 
-fn at_endpoint(error: MeshError, attempt: Option<Attempt>) -> MeshError {
-    match attempt {
-        Some(attempt) => error.in_cluster(attempt.cluster()).at(attempt.endpoint.address),
-        None => error,
+fn is_end_stream<C: Connection, B: SendBody>(flight: &Flight<C, B>) -> bool {
+    matches!(flight, Flight::Streaming { body, .. } if body.is_end_stream())
+}
+
+fn size_hint<C: Connection, B: SendBody>(flight: &Flight<C, B>) -> SizeHint {
+    match flight {
+        Flight::Streaming { body, .. } => body.size_hint(),
+        Flight::Queued { .. } | Flight::Sending { .. } => SizeHint::default(),
+    }
+}
+
+impl<P: Protocol, C: Connect> fmt::Debug for ResponseBody<P, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseBody").field("status", &self.status).finish_non_exhaustive()
     }
 }

@@ -5,13 +5,15 @@
 //!         2 match virtual host, route and cluster
 //!  poll   3 pick an endpoint; none yet: wait for one
 //!         4 circuit breaker
-//!         5 send, and wait for the response's head
+//!         5 no room on the endpoint's connection: wait for some
+//!         6 send, and wait for the response's head
 //!           failed: transparent retry, or one by the route's policy, from 3
-//!         6 hand the head to the caller; the body keeps what the call occupies
+//!         7 hand the head to the caller; the body keeps what the call occupies
 //! ```
 //!
 //! All of it happens on the caller's task. Nothing is queued or locked on the way, and nothing is boxed unless the call
-//! has to wait or its route has a retry policy. The deadline holds over all of it, from the beginning of the call.
+//! has to wait, has a deadline, or its route has a retry policy. The deadline holds over all of it, from the beginning of
+//! the call, and from step 4 on it fires whether or not anybody polls.
 
 use std::fmt;
 use std::future::Future;
@@ -20,27 +22,28 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use http::response::Parts;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use crate::policy::route::RequestHead;
 
-use super::attempt::Attempt;
-use super::call::{Call, Next};
+use super::attempt::{Attempt, Outcome};
+use super::call::{Call, CallFlight, Next};
 use super::channel::Inner;
-use super::connect::{Connect, Connection};
+use super::connect::{Connect, Connection, Http2Connector};
+use super::flight::{Carrier, Flight, Landed};
 use super::target::{Picked, Refusal, RouteInput, Routed, Snapshot, State, TargetContext};
-use super::timeout::Timer;
+use super::timeout::{Deadlines, Timer};
 use super::{
     CallOptions, Channel, MeshError, MeshErrorKind, Protocol, RequestBody, ResponseBody, WaitForReady,
 };
 
 /// The response of a call over connections of `C`.
-pub type ChannelResponse<C> =
-    Response<ResponseBody<<<C as Connect>::Connection as Connection>::ResponseBody>>;
+pub type ChannelResponse<P, C = Http2Connector> = Response<ResponseBody<P, C>>;
 
-type Sending<P, C> = <<C as Connect>::Connection as Connection>::Call<RequestBody<<P as Protocol>::Body>>;
+type CallCarrier<P, C> = Carrier<<C as Connect>::Connection, RequestBody<<P as Protocol>::Body>>;
 type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl<P: Protocol, C: Connect> Channel<P, C> {
@@ -54,14 +57,15 @@ impl<P: Protocol, C: Connect> Channel<P, C> {
         };
         match &**channel.target.state() {
             State::Serving(snapshot) => match channel.route::<P>(snapshot, &request, start) {
-                Ok(routed) => ResponseFuture::of(channel.begin(routed, request, start, None)),
-                Err(error) => ResponseFuture::at(Stage::Failed { error: Some(error) }, None),
+                Ok(routed) => ResponseFuture::of(channel, channel.begin(routed, request, start, None)),
+                Err(error) => ResponseFuture::at(channel, Stage::Failed { error: Some(error) }, None),
             },
             State::Pending | State::Failed(_) => {
                 let now = Instant::now();
                 let context = channel.target.context().clone();
                 let configured = Box::pin(channel.clone().configure(request, start, now));
                 ResponseFuture::at(
+                    channel,
                     Stage::Configure { configured, context },
                     deadline(start.timeout, Some(now)),
                 )
@@ -127,9 +131,10 @@ fn deadline(timeout: Option<Duration>, began: Option<Instant>) -> Option<Instant
 
 pin_project! {
     /// A call on its way: resolves to the response's head. Dropping it cancels the call.
-    pub struct ResponseFuture<P: Protocol, C: Connect> {
+    pub struct ResponseFuture<P: Protocol, C: Connect = Http2Connector> {
         call: Option<Call<P, C>>,
         deadline: Option<Instant>,
+        deadlines: Arc<Deadlines>,
         #[pin]
         stage: Stage<P, C>,
         #[pin]
@@ -148,10 +153,8 @@ pin_project! {
         Wait {
             over: Waiting<()>,
         },
-        Send {
-            #[pin]
-            response: Sending<P, C>,
-            attempt: Option<Attempt>,
+        Fly {
+            carrier: Option<CallCarrier<P, C>>,
         },
         Failed {
             error: Option<MeshError>,
@@ -160,16 +163,20 @@ pin_project! {
 }
 
 impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
-    fn of(call: Call<P, C>) -> Self {
+    fn of(channel: &Inner<C>, call: Call<P, C>) -> Self {
         let deadline = call.deadline;
-        Self { call: Some(call), deadline, stage: Stage::Pick, timer: Timer::default() }
+        Self { call: Some(call), ..Self::at(channel, Stage::Pick, deadline) }
     }
 
-    fn at(stage: Stage<P, C>, deadline: Option<Instant>) -> Self {
-        Self { call: None, deadline, stage, timer: Timer::default() }
+    fn at(channel: &Inner<C>, stage: Stage<P, C>, deadline: Option<Instant>) -> Self {
+        let deadlines = channel.domain.pool.deadlines.clone();
+        Self { call: None, deadline, deadlines, stage, timer: Timer::default() }
     }
 
-    fn poll_steps(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<ChannelResponse<C>, MeshError>> {
+    fn poll_steps(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<ChannelResponse<P, C>, MeshError>> {
         let mut this = self.project();
         loop {
             let next = match (this.stage.as_mut().project(), &mut *this.call) {
@@ -181,9 +188,12 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
                     Stage::Pick
                 }
                 (StageProjection::Pick, Some(call)) => match call.pick() {
-                    Picked::Endpoint(admitted) => {
-                        let (response, attempt) = call.send(admitted)?;
-                        Stage::Send { response, attempt: Some(attempt) }
+                    Picked::Endpoint(attempt, place) => {
+                        let flight = call.send(attempt, place)?;
+                        Stage::fly(this.deadlines, *this.deadline, flight)
+                    }
+                    Picked::Queue(attempt, place) => {
+                        Stage::fly(this.deadlines, *this.deadline, Flight::Queued { place, attempt })
                     }
                     Picked::Wait(version) => Stage::until(call.cluster.clone().changed(version)),
                     Picked::Failed(refusal) => Stage::refused(call, refusal)?,
@@ -192,22 +202,19 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
                     ready!(over.as_mut().poll(cx));
                     Stage::Pick
                 }
-                (StageProjection::Send { response, attempt }, Some(call)) => {
-                    match ready!(response.poll(cx)) {
-                        Ok(response) => {
-                            if let Some(wait) = call.after_head(&response, attempt) {
-                                Stage::after(wait)
-                            } else {
-                                let (attempt, deadline) = (attempt.take(), *this.deadline);
-                                *this.call = None;
-                                let body = |body| ResponseBody::new(body, attempt, deadline);
-                                return Poll::Ready(Ok(response.map(body)));
-                            }
+                (StageProjection::Fly { carrier }, Some(call)) => {
+                    let Some(flying) = carrier.as_mut() else { return Poll::Pending };
+                    let landed = ready!(flying.poll_landed(cx)).map_err(|overdue| call.overrun(overdue))?;
+                    match Step::after(landed, flying, call)? {
+                        Step::Fly => continue,
+                        Step::Stage(next) => next,
+                        Step::Respond(head, body, attempt) => {
+                            let Some(carrier) = carrier.take() else { return Poll::Pending };
+                            *this.call = None;
+                            let body =
+                                ResponseBody::new((head.status, &head.headers), body, attempt, carrier);
+                            return Poll::Ready(Ok(Response::from_parts(head, body)));
                         }
-                        Err(failure) => match call.after_send_failure(failure, attempt) {
-                            Next::Attempt(wait) => Stage::after(wait),
-                            Next::Fail(error) => return Poll::Ready(Err(error)),
-                        },
                     }
                 }
                 (StageProjection::Failed { error }, _) => match error.take() {
@@ -215,7 +222,7 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
                     None => return Poll::Pending,
                 },
                 // polled again after it has resolved
-                (StageProjection::Pick | StageProjection::Send { .. }, None) => return Poll::Pending,
+                (StageProjection::Pick | StageProjection::Fly { .. }, None) => return Poll::Pending,
             };
             this.stage.set(next);
         }
@@ -225,18 +232,62 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
         match (&self.stage, &self.call) {
             (Stage::Configure { context, .. }, _) => context
                 .error(MeshErrorKind::DeadlineExceeded, "deadline exceeded while there was no configuration"),
-            (Stage::Send { attempt: Some(attempt), .. }, Some(call)) => {
-                call.overdue(&format!("while waiting for {}", attempt.endpoint.address))
-            }
             (_, Some(call)) => call.overdue("while waiting for an endpoint"),
             (_, None) => MeshError::new(MeshErrorKind::DeadlineExceeded, "deadline exceeded"),
         }
     }
 }
 
+/// What a flight that has landed leads to.
+enum Step<P: Protocol, C: Connect> {
+    /// It flies on.
+    Fly,
+    Stage(Stage<P, C>),
+    /// The caller has its response.
+    Respond(Parts, <C::Connection as Connection>::ResponseBody, Attempt<C::Connection>),
+}
+
+impl<P: Protocol, C: Connect> Step<P, C> {
+    fn after(
+        landed: Landed<C::Connection, RequestBody<P::Body>>,
+        carrier: &mut CallCarrier<P, C>,
+        call: &mut Call<P, C>,
+    ) -> Result<Self, MeshError> {
+        let attempt = carrier.take_attempt().map_err(|overdue| call.overrun(overdue))?;
+        let Some(mut attempt) = attempt else { return Ok(Self::Fly) };
+        Ok(match landed {
+            Landed::Place(Some(place)) => {
+                let flight = call.send(attempt, place)?;
+                carrier.put(flight).map_err(|overdue| call.overrun(overdue))?;
+                Self::Fly
+            }
+            // The endpoint has left, or its connection has.
+            Landed::Place(None) => {
+                attempt.finish(&Outcome::NotSent);
+                Self::Stage(Stage::Pick)
+            }
+            Landed::Head(Ok(response)) => match call.after_head(&response, &mut attempt) {
+                Some(wait) => Self::Stage(Stage::after(wait)),
+                None => {
+                    let (head, body) = response.into_parts();
+                    Self::Respond(head, body, attempt)
+                }
+            },
+            Landed::Head(Err(failure)) => match call.after_send_failure(failure, attempt) {
+                Next::Attempt(wait) => Self::Stage(Stage::after(wait)),
+                Next::Fail(error) => return Err(error),
+            },
+        })
+    }
+}
+
 impl<P: Protocol, C: Connect> Stage<P, C> {
     fn until(over: impl Future<Output = ()> + Send + 'static) -> Self {
         Self::Wait { over: Box::pin(over) }
+    }
+
+    fn fly(deadlines: &Arc<Deadlines>, deadline: Option<Instant>, flight: CallFlight<P, C>) -> Self {
+        Self::Fly { carrier: Some(Carrier::new(deadlines, deadline, flight)) }
     }
 
     /// Another attempt after a wait.
@@ -264,19 +315,24 @@ impl<P: Protocol, C: Connect> Stage<P, C> {
 }
 
 impl<P: Protocol, C: Connect> Future for ResponseFuture<P, C> {
-    type Output = Result<ChannelResponse<C>, MeshError>;
+    type Output = Result<ChannelResponse<P, C>, MeshError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(result) = self.as_mut().poll_steps(cx) {
-            return Poll::Ready(result);
-        }
-        let this = self.as_mut().project();
-        ready!(this.timer.poll_passed(cx, *this.deadline));
-        let error = self.overdue();
+        let error = match self.as_mut().poll_steps(cx) {
+            Poll::Ready(Ok(response)) => return Poll::Ready(Ok(response)),
+            Poll::Ready(Err(error)) => error,
+            // from an endpoint on the deadline needs no timer here
+            Poll::Pending if matches!(self.stage, Stage::Fly { .. }) => return Poll::Pending,
+            Poll::Pending => {
+                let this = self.as_mut().project();
+                ready!(this.timer.poll_passed(cx, *this.deadline));
+                self.overdue()
+            }
+        };
         let mut this = self.project();
-        *this.call = None;
+        let seen = this.call.take().is_some_and(|call| call.may_have_been_seen);
         this.stage.set(Stage::Failed { error: None });
-        Poll::Ready(Err(error))
+        Poll::Ready(Err(error.seen(seen)))
     }
 }
 
@@ -286,7 +342,7 @@ impl<P: Protocol, C: Connect> fmt::Debug for ResponseFuture<P, C> {
             Stage::Configure { .. } => "waiting for a configuration",
             Stage::Pick => "picking an endpoint",
             Stage::Wait { .. } => "waiting",
-            Stage::Send { .. } => "sent",
+            Stage::Fly { .. } => "at an endpoint",
             Stage::Failed { .. } => "failed",
         };
         f.debug_struct("ResponseFuture").field("stage", &stage).finish_non_exhaustive()

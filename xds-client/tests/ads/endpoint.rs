@@ -14,7 +14,7 @@ use mesh_core::runtime::connect::{
     BodyError, Connect, ConnectError, ConnectTarget, Connection, Established, Reserve, SendBody, SendFailure,
 };
 use mesh_core::runtime::{
-    CallOptions, Channel, ChannelSettings, ConfigSource, MeshError, Outcome, Protocol, Stamp, Target,
+    CallOptions, CallStatus, Channel, ChannelSettings, ConfigSource, MeshError, Protocol, Stamp, Target,
 };
 
 /// HTTP in which every response ends with its head, and 200 is a success.
@@ -28,7 +28,7 @@ impl Protocol for Plain {
         HeaderView::Grpc(headers)
     }
 
-    fn classify_head(_: StatusCode, _: &HeaderMap) -> Option<Outcome> {
+    fn classify_head(_: StatusCode, _: &HeaderMap) -> Option<CallStatus> {
         None
     }
 

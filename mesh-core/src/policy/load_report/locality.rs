@@ -57,15 +57,31 @@ impl LocalityCounts {
         self.in_progress.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// A request was not sent after all: it did not count.
+    pub fn withdraw(&self) {
+        self.issued.fetch_sub(1, Ordering::Relaxed);
+        self.in_progress.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// TR-66: takes and resets the counts; `None` if all are zero.
     pub(super) fn take(&self) -> Option<LocalitySums> {
         let load = LocalitySums {
-            issued: self.issued.swap(0, Ordering::Relaxed),
+            issued: self.take_issued(),
             succeeded: self.succeeded.swap(0, Ordering::Relaxed),
             failed: self.failed.swap(0, Ordering::Relaxed),
             in_progress: self.in_progress.load(Ordering::Relaxed),
             metrics: self.metrics.take(),
         };
         (load != LocalitySums::default()).then_some(load)
+    }
+
+    /// A request that was reported and then withdrawn is made up for by the next ones.
+    fn take_issued(&self) -> u64 {
+        let issued = self.issued.swap(0, Ordering::Relaxed);
+        if issued.cast_signed() >= 0 {
+            return issued;
+        }
+        self.issued.fetch_add(issued, Ordering::Relaxed);
+        0
     }
 }

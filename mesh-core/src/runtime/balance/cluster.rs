@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
@@ -30,6 +31,25 @@ pub(super) struct Shared<T> {
     /// The version of what is published, for those who wait.
     pub(super) version: watch::Sender<u64>,
     pub(super) mailbox: Arc<Mailbox<T>>,
+    /// The task is gone: nothing that is published changes any more.
+    ended: AtomicBool,
+}
+
+impl<T> Shared<T> {
+    pub(super) fn new(published: Published<T>) -> Self {
+        Self {
+            published: ArcSwap::from_pointee(published),
+            version: watch::Sender::new(0),
+            mailbox: Arc::default(),
+            ended: AtomicBool::new(false),
+        }
+    }
+
+    /// Calls that wait look again.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.version.send_modify(|version| *version = u64::MAX);
+    }
 }
 
 impl<C: Connect> ClusterHandle<C> {
@@ -50,12 +70,8 @@ impl<C: Connect> ClusterHandle<C> {
         pool: &Arc<Pool<C>>,
         seed: u64,
     ) -> Arc<Self> {
-        let shared = Arc::new(Shared {
-            published: ArcSwap::from_pointee(Published::nothing()),
-            version: watch::Sender::new(0),
-            mailbox: Arc::default(),
-        });
-        let mut task = Task::new(make_balancer, cluster, pool.clone(), shared.clone(), seed);
+        let mut task = Task::new(make_balancer, cluster, pool.clone(), seed);
+        let shared = task.shared().clone();
         task.step();
         pool.runtime.spawn(task.run());
         Arc::new(Self { shared })
@@ -81,11 +97,16 @@ impl<C: Connect> ClusterHandle<C> {
         }
     }
 
+    /// Whether the task has ended although the handle is there: its runtime has been shut down.
+    pub fn has_ended(&self) -> bool {
+        self.shared.ended.load(Ordering::Acquire)
+    }
+
     /// A call waits: connect this idle endpoint, or leave idleness. Cheap to repeat.
     pub fn wake(&self, endpoint: Option<EndpointId>) {
         let published = self.published();
         match endpoint {
-            Some(id) if published.slot(id).is_some_and(|slot| slot.line.ask()) => {
+            Some(id) if published.slot(id).is_some_and(|slot| slot.state.request_wake()) => {
                 self.shared.mailbox.push(Event::Wake(id));
             }
             None if matches!(published.state, Connectivity::Idle) => self.shared.mailbox.wake(),

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use crate::config::{Endpoint, EndpointAddresses, EndpointSet, LocalityId};
 use crate::policy::lb::{EndpointId, EndpointLoad, LbEndpoint, LbLocality, LbUpdate, distinct};
+use crate::runtime::accounting::Accounting;
 use crate::runtime::connect::Connect;
 
 use super::Slot;
 use super::published::Slots;
-use super::slot::Line;
+use super::slot::EndpointState;
 use super::subchannel::{Subchannel, Subscription};
 use super::translation::Translation;
 
@@ -27,6 +28,7 @@ pub(super) struct Endpoints<C: Connect> {
     /// What the last update has, as the request path sees it.
     slots: Slots<C::Connection>,
     translation: Translation,
+    accounting: Arc<Accounting>,
     /// How many endpoints the last update has more than once.
     repeated: usize,
     /// Which have left since the last sweep; some may be back.
@@ -129,7 +131,9 @@ impl<C: Connect> Endpoints<C> {
             addresses: endpoint.addresses.clone(),
             locality: locality.clone(),
             hostname: endpoint.hostname.clone(),
-            line: Arc::new(Line::default()),
+            reported: self.accounting.locality(locality),
+            accounting: self.accounting.clone(),
+            state: Arc::new(EndpointState::default()),
         });
         let entry = Entry { slot, subchannel: None, subscription: None, uses: 0 };
         let id = match self.free.pop() {
@@ -162,12 +166,35 @@ impl<C: Connect> Endpoints<C> {
                 addresses: endpoint.addresses.clone(),
                 locality: locality.clone(),
                 hostname: endpoint.hostname.clone(),
-                line: slot.line.clone(),
+                reported: self.accounting.locality(locality),
+                accounting: self.accounting.clone(),
+                state: slot.state.clone(),
             });
         }
         let shown = self.slots.get(at).and_then(Option::as_ref);
         if shown.is_none_or(|shown| !Arc::ptr_eq(shown, &entry.slot)) {
             self.slots.set(at, Some(entry.slot.clone()));
+        }
+    }
+
+    /// Calls are accounted for here from now on.
+    pub(super) fn set_accounting(&mut self, accounting: &Arc<Accounting>) {
+        self.accounting = accounting.clone();
+        for (at, entry) in self.entries.iter_mut().enumerate() {
+            let Some(entry) = entry else { continue };
+            let slot = &entry.slot;
+            entry.slot = Arc::new(Slot {
+                load: slot.load.clone(),
+                addresses: slot.addresses.clone(),
+                locality: slot.locality.clone(),
+                hostname: slot.hostname.clone(),
+                reported: accounting.locality(&slot.locality),
+                accounting: accounting.clone(),
+                state: slot.state.clone(),
+            });
+            if self.slots.get(at).is_some_and(Option::is_some) {
+                self.slots.set(at, Some(entry.slot.clone()));
+            }
         }
     }
 
@@ -205,13 +232,15 @@ impl<C: Connect> Endpoints<C> {
 impl<C: Connect> Drop for Entry<C> {
     fn drop(&mut self) {
         // Publications that are still in someone's hands hold on to the slot, but must not hold on to the connection.
-        self.slot.line.connection.store(None);
+        self.slot.state.set_connection(None);
     }
 }
 
-impl<C: Connect> Default for Endpoints<C> {
-    fn default() -> Self {
+impl<C: Connect> Endpoints<C> {
+    /// No endpoints yet.
+    pub(super) fn new(accounting: Arc<Accounting>) -> Self {
         Self {
+            accounting,
             entries: Vec::new(),
             ids: HashMap::new(),
             free: BinaryHeap::new(),

@@ -24,3 +24,4 @@ pub use pool::Pool;
 pub use published::Published;
 pub use settings::{MaxConnecting, PoolSettings};
 pub use slot::Slot;
+pub(crate) use slot::WaitForPlace;

@@ -9,7 +9,9 @@ use tokio::sync::Semaphore;
 
 use crate::config::EndpointAddresses;
 use crate::policy::subchannel::Settings;
+use crate::runtime::accounting::Counts;
 use crate::runtime::connect::Connect;
+use crate::runtime::timeout::Deadlines;
 
 use super::PoolSettings;
 use super::subchannel::Subchannel;
@@ -24,6 +26,9 @@ pub struct Pool<C: Connect> {
     pub(super) subchannel_settings: Arc<Settings>,
     /// One per attempt that may run at the same time; first come, first served.
     pub(super) permits: Arc<Semaphore>,
+    pub(crate) counts: Counts,
+    /// Deadlines of the calls on its connections.
+    pub(crate) deadlines: Arc<Deadlines>,
     /// Where connections and cluster tasks live.
     pub(super) runtime: Handle,
     subchannels: Mutex<Subchannels<C>>,
@@ -38,7 +43,18 @@ impl<C: Connect> Pool<C> {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn new(connector: impl Into<Arc<C>>, settings: PoolSettings) -> Arc<Self> {
+        Self::with_counts(connector, settings, Counts::default())
+    }
+
+    /// An empty pool of a mesh.
+    pub(crate) fn with_counts(
+        connector: impl Into<Arc<C>>,
+        settings: PoolSettings,
+        counts: Counts,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            counts,
+            deadlines: Arc::new(Deadlines::new(Handle::current())),
             connector: connector.into(),
             settings,
             subchannel_settings: Arc::new(settings.subchannel),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::config::DropCategory;
 use crate::policy::lb::{Connectivity, Picker, with_drops};
 
+use crate::runtime::accounting::Accounting;
+
 use super::Published;
 use super::cluster::Shared;
 use super::published::{NotYet, Slots};
@@ -12,6 +14,7 @@ use super::published::{NotYet, Slots};
 /// The parts of a publication as they are now, and whether that differs from what was published last.
 #[derive(Debug)]
 pub(super) struct Publication<T> {
+    accounting: Arc<Accounting>,
     /// Without drops.
     picker: (Connectivity, Arc<dyn Picker>),
     drops: Vec<DropCategory>,
@@ -38,6 +41,11 @@ impl<T> Publication<T> {
         self.changed = self.changed.max(Extent::Picker);
     }
 
+    pub(super) fn set_accounting(&mut self, accounting: Arc<Accounting>) {
+        self.accounting = accounting;
+        self.changed = self.changed.max(Extent::Picker);
+    }
+
     pub(super) fn set_slots(&mut self, slots: Slots<T>) {
         self.slots = slots;
         self.changed = Extent::Endpoints;
@@ -50,7 +58,8 @@ impl<T> Publication<T> {
             let version = shared.published.load().version + 1;
             let (state, picker) = self.picker.clone();
             let picker = with_drops(&self.drops, &state, picker);
-            let published = Published { version, state, picker, slots: self.slots.clone() };
+            let accounting = self.accounting.clone();
+            let published = Published { version, state, picker, accounting, slots: self.slots.clone() };
             shared.published.store(Arc::new(published));
             shared.version.send_replace(version);
         }
@@ -58,10 +67,11 @@ impl<T> Publication<T> {
     }
 }
 
-impl<T> Default for Publication<T> {
+impl<T> Publication<T> {
     /// Nothing is known, and not even that has been published.
-    fn default() -> Self {
+    pub(super) fn nothing(accounting: Arc<Accounting>) -> Self {
         Self {
+            accounting,
             picker: (Connectivity::Connecting, Arc::new(NotYet)),
             drops: Vec::new(),
             slots: Slots::default(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rand::Rng;
 
 use crate::policy::lb::{Connectivity, EndpointId, Pick, PickContext, Picker};
+use crate::runtime::accounting::Accounting;
 use crate::shared::SharedTable;
 
 use super::Slot;
@@ -18,6 +19,8 @@ pub struct Published<T> {
     pub state: Connectivity,
     /// Chooses an endpoint for a call.
     pub picker: Arc<dyn Picker>,
+    /// What the cluster's calls occupy.
+    pub(crate) accounting: Arc<Accounting>,
     pub(super) slots: Slots<T>,
 }
 
@@ -26,9 +29,9 @@ pub(super) type Slots<T> = SharedTable<Option<Arc<Slot<T>>>>;
 
 impl<T> Published<T> {
     /// Before the first publication.
-    pub(super) fn nothing() -> Self {
+    pub(super) fn nothing(accounting: Arc<Accounting>) -> Self {
         let picker = Arc::new(NotYet);
-        Self { version: 0, state: Connectivity::Connecting, picker, slots: Slots::default() }
+        Self { version: 0, state: Connectivity::Connecting, picker, accounting, slots: Slots::default() }
     }
 
     /// The endpoint that this publication's picker means by `id`.

@@ -1,18 +1,24 @@
 //! One endpoint of a cluster, as the request path sees it.
 
+use std::fmt::{self, Debug};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use arc_swap::ArcSwapOption;
+use tokio::sync::Notify;
 
 use crate::config::{EndpointAddresses, LocalityId, Name};
 use crate::policy::lb::EndpointLoad;
+use crate::policy::load_report::LocalityCounts;
+use crate::runtime::accounting::Accounting;
 use crate::runtime::connect::{Connection, Reserve};
 
-/// One endpoint of a cluster, as the request path sees it.
-#[derive(Debug)]
+/// One endpoint of a cluster, as the request path sees it: all that a call needs to know of it, behind one reference
+/// count.
 pub struct Slot<T> {
-    /// Counters that pickers read; whoever sends a call keeps them true.
+    /// Counters that pickers read; attempts keep them true.
     pub load: Arc<EndpointLoad>,
     /// What identifies the endpoint.
     pub addresses: EndpointAddresses,
@@ -20,44 +26,122 @@ pub struct Slot<T> {
     pub locality: Arc<LocalityId>,
     /// Name for `auto_host_rewrite` (gRFC A81); empty if unknown.
     pub hostname: Name,
-    pub(super) line: Arc<Line<T>>,
+    /// What calls to its cluster occupy.
+    pub(crate) accounting: Arc<Accounting>,
+    /// Where calls to its locality are counted for reports.
+    pub(crate) reported: Option<Arc<LocalityCounts>>,
+    pub(super) state: Arc<EndpointState<T>>,
 }
+
+/// Waits for room at an endpoint. `None`: something about its connections has changed; pick again.
+pub(crate) type WaitForPlace<T> = Pin<Box<dyn Future<Output = Option<<T as Connection>::Place>> + Send>>;
 
 impl<T: Connection> Slot<T> {
     /// Room for a call on the endpoint's connection; `None`: there is no connection.
     pub fn reserve(&self) -> Option<Reserve<T::Place>> {
-        Some(self.line.connection.load().as_deref()?.reserve())
+        Some(self.state.connection.load().as_deref()?.reserve())
+    }
+
+    /// Joins the calls that wait for room at the endpoint. `None`: as many as may wait do so already.
+    pub(crate) fn queue(&self, limit: u32) -> Option<WaitForPlace<T>> {
+        let queued = Queued::new(&self.state, limit)?;
+        Some(Box::pin(async move {
+            let state = &queued.0;
+            // Told of changes from here on, before the connection is looked at.
+            let mut changed = std::pin::pin!(state.changed.notified());
+            changed.as_mut().enable();
+            let connection = state.connection.load_full()?;
+            let place = connection.wait_for_place();
+            drop(connection);
+            tokio::select! {
+                biased;
+                place = place => place,
+                () = changed => None,
+            }
+        }))
     }
 }
 
 impl<T: Clone> Slot<T> {
     /// The endpoint's connection, if there is one. It may have closed a moment ago: ask it.
     pub fn connection(&self) -> Option<T> {
-        self.line.connection.load().as_deref().cloned()
+        self.state.connection.load().as_deref().cloned()
     }
 }
 
-/// What of an endpoint changes without a publication; shared by all slots that the endpoint ever has in its cluster.
-#[derive(Debug)]
-pub(super) struct Line<T> {
-    pub(super) connection: ArcSwapOption<T>,
-    /// A wish to connect is on its way to the cluster's task.
-    asked: AtomicBool,
-}
-
-impl<T> Line<T> {
-    /// Whether nobody else has asked since the last [`answered`](Self::answered).
-    pub(super) fn ask(&self) -> bool {
-        !self.asked.load(Ordering::Relaxed) && !self.asked.swap(true, Ordering::AcqRel)
-    }
-
-    pub(super) fn answered(&self) {
-        self.asked.store(false, Ordering::Release);
+impl<T> Slot<T> {
+    /// How many calls wait for room at the endpoint.
+    pub fn queued(&self) -> u32 {
+        self.state.queued.load(Ordering::Relaxed)
     }
 }
 
-impl<T> Default for Line<T> {
+impl<T> Debug for Slot<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot")
+            .field("addresses", &self.addresses)
+            .field("locality", &self.locality)
+            .field("load", &self.load)
+            .field("queued", &self.queued())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Endpoint state that calls read directly, without a publication; shared by all slots that the endpoint ever has in
+/// its cluster.
+pub(super) struct EndpointState<T> {
+    connection: ArcSwapOption<T>,
+    /// A wake event for this endpoint is on its way to the cluster's task.
+    wake_requested: AtomicBool,
+    /// The connection has come, gone or been replaced.
+    changed: Notify,
+    /// Calls that wait for room.
+    queued: AtomicU32,
+}
+
+impl<T> EndpointState<T> {
+    /// The endpoint's connection from now on. Calls that wait for room on the last one pick again.
+    pub(super) fn set_connection(&self, connection: Option<Arc<T>>) {
+        self.connection.store(connection);
+        self.changed.notify_waiters();
+    }
+
+    /// Whether this is the first request since the last [`wake_handled`](Self::wake_handled).
+    pub(super) fn request_wake(&self) -> bool {
+        !self.wake_requested.load(Ordering::Relaxed) && !self.wake_requested.swap(true, Ordering::AcqRel)
+    }
+
+    pub(super) fn wake_handled(&self) {
+        self.wake_requested.store(false, Ordering::Release);
+    }
+}
+
+impl<T> Default for EndpointState<T> {
     fn default() -> Self {
-        Self { connection: ArcSwapOption::empty(), asked: AtomicBool::new(false) }
+        Self {
+            connection: ArcSwapOption::empty(),
+            wake_requested: AtomicBool::new(false),
+            changed: Notify::new(),
+            queued: AtomicU32::new(0),
+        }
+    }
+}
+
+/// A place among the calls that wait for room at an endpoint.
+struct Queued<T>(Arc<EndpointState<T>>);
+
+impl<T> Queued<T> {
+    fn new(state: &Arc<EndpointState<T>>, limit: u32) -> Option<Self> {
+        if state.queued.fetch_add(1, Ordering::Relaxed) < limit {
+            return Some(Self(state.clone()));
+        }
+        state.queued.fetch_sub(1, Ordering::Relaxed);
+        None
+    }
+}
+
+impl<T> Drop for Queued<T> {
+    fn drop(&mut self) {
+        self.0.queued.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -8,7 +8,9 @@ use rand::rngs::StdRng;
 
 use crate::config::{Cluster, Discovery, EndpointSet};
 use crate::policy::lb::{Balancer, Command, Connectivity, EndpointId, LbUpdate};
+use crate::runtime::accounting::Accounting;
 use crate::runtime::connect::Connect;
+use crate::runtime::load_report::Reporting;
 
 use super::cluster::{MakeBalancer, Shared};
 use super::endpoints::Endpoints;
@@ -16,7 +18,7 @@ use super::logical_dns::LogicalDns;
 use super::mailbox::{Event, Letters, Status, Ticket};
 use super::publication::{Extent, Publication};
 use super::subchannel::Subscription;
-use super::{Pool, clock};
+use super::{Pool, Published, clock};
 
 /// One cluster's task.
 pub(super) struct Task<C: Connect> {
@@ -27,6 +29,9 @@ pub(super) struct Task<C: Connect> {
     balancer: Box<dyn Balancer>,
     endpoints: Endpoints<C>,
     dns: Option<LogicalDns>,
+    accounting: Arc<Accounting>,
+    /// Keeps the cluster's load reported.
+    reporting: Option<Reporting>,
     /// The last number given to a subscription or a lookup.
     number: u64,
     rng: StdRng,
@@ -37,28 +42,32 @@ pub(super) struct Task<C: Connect> {
 
 impl<C: Connect> Task<C> {
     /// A task that has taken in its cluster but not yet published it.
-    pub(super) fn new(
-        make_balancer: MakeBalancer,
-        cluster: &Cluster,
-        pool: Arc<Pool<C>>,
-        shared: Arc<Shared<C::Connection>>,
-        seed: u64,
-    ) -> Self {
+    pub(super) fn new(make_balancer: MakeBalancer, cluster: &Cluster, pool: Arc<Pool<C>>, seed: u64) -> Self {
+        let (accounting, reporting) = Accounting::new(clock::now(), &cluster.settings, &pool.counts);
+        let accounting = Arc::new(accounting);
+        let shared = Arc::new(Shared::new(Published::nothing(accounting.clone())));
         let mut task = Self {
             pool,
             shared,
             cluster: cluster.clone(),
             make_balancer,
             balancer: make_balancer(&cluster.settings),
-            endpoints: Endpoints::default(),
+            endpoints: Endpoints::new(accounting.clone()),
             dns: None,
+            next: Publication::nothing(accounting.clone()),
+            accounting,
+            reporting,
             number: 0,
             rng: StdRng::seed_from_u64(seed),
-            next: Publication::default(),
             retired: Vec::new(),
         };
         task.discover(clock::now());
         task
+    }
+
+    /// What it has in common with its handle.
+    pub(super) fn shared(&self) -> &Arc<Shared<C::Connection>> {
+        &self.shared
     }
 
     pub(super) async fn run(mut self) {
@@ -132,6 +141,9 @@ impl<C: Connect> Task<C> {
 
     pub(super) fn update(&mut self, now: Instant, cluster: Cluster) {
         let before = std::mem::replace(&mut self.cluster, cluster);
+        if !Accounting::is_same(&before.settings, &self.cluster.settings) {
+            self.renew_accounting(now);
+        }
         let settings = &self.cluster.settings;
         let replaced = settings.lb_policy != before.settings.lb_policy
             || settings.locality_policy != before.settings.locality_policy;
@@ -141,6 +153,16 @@ impl<C: Connect> Task<C> {
         if replaced || !before.discovery.is_same(&self.cluster.discovery) {
             self.discover(now);
         }
+    }
+
+    /// Calls that are on their way end where they began.
+    fn renew_accounting(&mut self, now: Instant) {
+        let (accounting, reporting) = Accounting::new(now, &self.cluster.settings, &self.pool.counts);
+        self.accounting = Arc::new(accounting);
+        self.reporting = reporting;
+        self.endpoints.set_accounting(&self.accounting);
+        self.next.set_accounting(self.accounting.clone());
+        self.next.set_slots(self.endpoints.slots());
     }
 
     /// The new balancer knows of no connection. Those that it wants are there as soon as it asks, because the old
@@ -183,7 +205,7 @@ impl<C: Connect> Task<C> {
                 self.dns = Some(LogicalDns::new(host.clone(), port, self.pool.settings.dns_interval));
                 self.replace_balancer();
                 self.endpoints.update(&EndpointSet::default());
-                self.next = Publication::default();
+                self.next = Publication::nothing(self.accounting.clone());
                 self.next.set_slots(self.endpoints.slots());
             }
         }
@@ -208,7 +230,7 @@ impl<C: Connect> Task<C> {
             Status::Failed(reason) => (Connectivity::TransientFailure(reason), None),
             Status::Ready(connection) => (Connectivity::Ready, Some(connection)),
         };
-        entry.slot.line.connection.store(connection);
+        entry.slot.state.set_connection(connection);
         if matches!(state, Connectivity::Idle) {
             entry.subscription = None;
         }
@@ -220,7 +242,7 @@ impl<C: Connect> Task<C> {
 
     fn wake(&mut self, id: EndpointId) {
         if let Some(entry) = self.endpoints.get_mut(id) {
-            entry.slot.line.answered();
+            entry.slot.state.wake_handled();
             self.connect(id);
         }
     }
@@ -263,7 +285,7 @@ impl<C: Connect> Task<C> {
         }
         for (id, subscription) in self.retired.drain(..) {
             if let Some(entry) = self.endpoints.get_mut(id).filter(|entry| entry.subscription.is_none()) {
-                entry.slot.line.connection.store(None);
+                entry.slot.state.set_connection(None);
             }
             drop(subscription);
         }
@@ -272,6 +294,12 @@ impl<C: Connect> Task<C> {
     fn next_number(&mut self) -> u64 {
         self.number += 1;
         self.number
+    }
+}
+
+impl<C: Connect> Drop for Task<C> {
+    fn drop(&mut self) {
+        self.shared.end();
     }
 }
 

@@ -12,7 +12,7 @@ use crate::policy::retry::RetryBudget;
 #[derive(Debug)]
 pub(crate) struct ClusterLoad {
     pub(crate) cluster: Name,
-    pub(super) in_flight: InFlight,
+    pub(crate) in_flight: InFlight,
     waiting: AtomicU32,
     retrying: AtomicU32,
 }

@@ -37,7 +37,6 @@ mod tests {
     use super::LoadRegistry;
     use crate::config::{ClusterSettings, MaxRequests};
     use crate::policy::retry::RetryBudget;
-    use crate::runtime::circuit_breaker::Admission;
 
     /// Proves: LB-23, LB-24.
     #[test]
@@ -47,21 +46,22 @@ mod tests {
         let other_service = ClusterSettings { service_name: "b".into(), ..settings.clone() };
         let first = registry.load(&settings);
         let limit = MaxRequests(2);
-        let place = Admission::request(&first, limit).unwrap();
-        let _second = Admission::request(&registry.load(&settings), limit).unwrap();
-        assert!(Admission::request(&first, limit).is_none(), "as many as the limit");
-        assert!(Admission::request(&registry.load(&other_service), limit).is_some());
-        drop(place);
-        assert!(Admission::request(&first, limit).is_some());
+        assert!(first.in_flight.enter(limit));
+        assert!(registry.load(&settings).in_flight.enter(limit));
+        assert!(!first.in_flight.enter(limit), "as many as the limit");
+        assert!(registry.load(&other_service).in_flight.enter(limit));
+        first.in_flight.leave();
+        assert!(first.in_flight.enter(limit));
     }
 
     #[test]
     fn a_count_outlives_its_cluster_while_calls_run() {
         let registry = LoadRegistry::default();
         let settings = ClusterSettings::new("a");
-        let call = Admission::request(&registry.load(&settings), MaxRequests(1)).unwrap();
-        assert!(Admission::request(&registry.load(&settings), MaxRequests(1)).is_none());
-        let load = Arc::downgrade(call.load());
+        let call = registry.load(&settings);
+        assert!(call.in_flight.enter(MaxRequests(1)));
+        assert!(!registry.load(&settings).in_flight.enter(MaxRequests(1)));
+        let load = Arc::downgrade(&call);
         drop(call);
         assert!(load.upgrade().is_none());
     }

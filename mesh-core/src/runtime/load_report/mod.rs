@@ -1,13 +1,12 @@
-//! Load reports (gRFC A27): who reports what to whom, and the guards that count attempts to their real end.
+//! Load reports (gRFC A27): who reports what to whom. Attempts count themselves, to their real end.
 //!
 //! ```text
-//!  configuration ─▶ Reporting, one per cluster in use ─▶ Recording, one per attempt
+//!  configuration ─▶ Reporting, one per cluster in use ─▶ Attempt, one per attempt of a call
 //!                        │ registers                          │ counts
 //!                        ▼                                    ▼
 //!                    LoadStore ◀──── take ──── reporter    LocalityCounts
 //! ```
 
-mod recording;
 mod reporting;
 mod store;
 #[cfg(test)]
@@ -15,5 +14,4 @@ mod tests;
 
 pub use store::LoadStore;
 
-pub(crate) use recording::{Recording, Unsent};
 pub(crate) use reporting::Reporting;

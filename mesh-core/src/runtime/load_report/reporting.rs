@@ -3,45 +3,26 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::config::{LocalityId, Name, ReportedMetric};
 use crate::policy::load_report::ClusterCounts;
 
+use super::LoadStore;
 use super::store::ClusterKey;
-use super::{LoadStore, Unsent};
 
 /// A cluster in use whose load is reported. Dropping it ends its use; what was counted is reported a last time.
 pub(crate) struct Reporting {
     store: Arc<LoadStore>,
     key: ClusterKey,
     counts: Arc<ClusterCounts>,
-    /// `None`: no report of an endpoint needs to be read.
-    metrics: Option<Arc<[ReportedMetric]>>,
 }
 
 impl Reporting {
-    pub(super) fn new(
-        store: Arc<LoadStore>,
-        key: ClusterKey,
-        counts: Arc<ClusterCounts>,
-        metrics: Arc<[ReportedMetric]>,
-    ) -> Self {
-        let metrics = Some(metrics).filter(|metrics| !metrics.is_empty());
-        Self { store, key, counts, metrics }
+    pub(super) fn new(store: Arc<LoadStore>, key: ClusterKey, counts: Arc<ClusterCounts>) -> Self {
+        Self { store, key, counts }
     }
 
-    /// An attempt has an endpoint in this locality.
-    pub(crate) fn attempt(&self, locality: &LocalityId) -> Unsent {
-        Unsent::new(self.counts.locality(locality), self.metrics.clone())
-    }
-
-    /// A call was dropped by the control plane's wish.
-    pub(crate) fn drop_in(&self, category: &Name) {
-        self.counts.drop_in(category);
-    }
-
-    /// A call was refused by the circuit breaker.
-    pub(crate) fn drop_over_limit(&self) {
-        self.counts.drop_over_limit();
+    /// Where the cluster's calls are counted.
+    pub(crate) fn counts(&self) -> &Arc<ClusterCounts> {
+        &self.counts
     }
 }
 

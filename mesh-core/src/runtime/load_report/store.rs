@@ -114,7 +114,7 @@ impl LoadStore {
             *uses += 1;
             *uses == 1
         });
-        Some(Reporting::new(self.clone(), key, counts, settings.reported_metrics.clone()))
+        Some(Reporting::new(self.clone(), key, counts))
     }
 
     /// Undoes one [`start`](Self::start). The counts stay for a last report.

@@ -2,19 +2,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{HeaderMap, StatusCode};
-
+use super::LoadStore;
 use super::store::MAX_LEFT;
-use super::{LoadStore, Reporting};
 use crate::config::{ClusterSettings, LocalityId, Name};
-use crate::policy::load_report::LocalitySums;
+use crate::policy::load_report::{Ending, LocalitySums};
 
 fn settings(cluster: &str, server: Option<&str>) -> ClusterSettings {
     ClusterSettings { load_reporting: server.map(Name::from), ..ClusterSettings::new(cluster) }
-}
-
-fn succeed(_: StatusCode, _: &HeaderMap) -> bool {
-    true
 }
 
 /// Proves: TR-47, TR-64.
@@ -25,9 +19,7 @@ fn a_server_gets_the_reports_of_the_clusters_that_it_supplied() {
     let here = store.start(now, &settings("a", Some("one"))).unwrap();
     let also_here = store.start(now, &settings("a", Some("one"))).unwrap();
     let there = store.start(now, &settings("a", Some("two"))).unwrap();
-    here.drop_over_limit();
-    also_here.drop_over_limit();
-    there.drop_over_limit();
+    [&here, &also_here, &there].into_iter().for_each(|it| it.counts().drop_over_limit());
     let drops = |server: &str| {
         let reports = store.take(now, server, |_| true);
         reports.iter().map(|report| (report.cluster.to_string(), report.sums.total_drops)).collect::<Vec<_>>()
@@ -45,7 +37,7 @@ fn the_interval_is_measured_per_cluster() {
     let a = store.start(start, &settings("a", Some("s"))).unwrap();
     let b = store.start(start + second, &settings("b", Some("s"))).unwrap();
     let take = |seconds: u32, wanted: &[&str]| {
-        [&a, &b].into_iter().for_each(Reporting::drop_over_limit);
+        [&a, &b].into_iter().for_each(|it| it.counts().drop_over_limit());
         let reports = store.take(start + second * seconds, "s", |cluster| wanted.contains(&cluster));
         reports
             .into_iter()
@@ -65,9 +57,12 @@ fn a_cluster_that_has_gone_is_reported_until_its_last_call_has_ended() {
     let servers = store.servers();
     let cluster = store.start(now, &settings("a", Some("s"))).unwrap();
     assert_eq!(*servers.borrow(), [("s".into(), 1)].into());
-    let mut running = cluster.attempt(&LocalityId::default()).send(succeed);
-    let unsent = cluster.attempt(&LocalityId::default());
-    drop((cluster, unsent));
+    let running = cluster.counts().locality(&LocalityId::default());
+    running.start();
+    // One that was not sent after all.
+    running.start();
+    running.withdraw();
+    drop(cluster);
     assert_eq!(*servers.borrow(), [].into());
 
     let take = || store.take(now, "s", |_| true).pop().map(|report| report.sums.localities);
@@ -76,7 +71,7 @@ fn a_cluster_that_has_gone_is_reported_until_its_last_call_has_ended() {
     };
     let first = sums(take());
     assert_eq!((first.issued, first.succeeded, first.in_progress), (1, 0, 1));
-    running.end(&HeaderMap::new());
+    running.end(Ending::Success);
     drop(running);
     let last = sums(take());
     assert_eq!((last.issued, last.succeeded, last.failed, last.in_progress), (0, 1, 0, 0), "it ended once");
@@ -101,11 +96,11 @@ fn clusters_that_come_and_go_do_not_pile_up_where_nobody_asks() {
     let kept = store.start(now, &settings("kept", Some("s"))).unwrap();
     for round in 0..2 * MAX_LEFT {
         let cluster = store.start(now, &settings(&format!("c{round}"), Some("s"))).unwrap();
-        cluster.drop_over_limit();
+        cluster.counts().drop_over_limit();
         drop(store.start(now, &settings("again", Some("s"))));
     }
     assert_eq!(store.clusters.lock().unwrap().entries.len(), MAX_LEFT + 1);
-    kept.drop_over_limit();
+    kept.counts().drop_over_limit();
     let reports = store.take(now, "s", |_| true);
     let has = |name: &str| reports.iter().any(|report| &*report.cluster == name);
     assert!(has("kept") && has(&format!("c{}", 2 * MAX_LEFT - 1)) && !has("c0"), "the oldest went");

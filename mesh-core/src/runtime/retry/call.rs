@@ -9,7 +9,7 @@ use rand::Rng;
 
 use crate::config::RetryPolicy;
 use crate::policy::retry::{Attempts, MaxAttempts, RetryBudget};
-use crate::runtime::Outcome;
+use crate::runtime::CallStatus;
 use crate::runtime::circuit_breaker::ClusterLoad;
 
 use super::replay::Replay;
@@ -59,7 +59,7 @@ impl<B> CallRetry<B> {
     /// An attempt has failed, and its guards are gone: the wait before the next one, if there is to be one.
     pub(crate) fn on_failure(
         &mut self,
-        outcome: Outcome,
+        status: CallStatus,
         load: &Arc<ClusterLoad>,
         rng: &mut dyn Rng,
     ) -> Option<Duration> {
@@ -67,7 +67,7 @@ impl<B> CallRetry<B> {
         if self.body.is_committed() {
             return None;
         }
-        let wait = self.attempts.on_failure(outcome.code, outcome.pushback, rng)?;
+        let wait = self.attempts.on_failure(status.code, status.pushback, rng)?;
         self.permit = Some(RetryPermit::request(load, self.budget)?);
         Some(wait)
     }

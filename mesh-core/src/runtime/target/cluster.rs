@@ -6,15 +6,14 @@ use rand::Rng;
 
 use crate::config::{Name, ResourceError};
 use crate::policy::lb::{EndpointLoad, Pick, PickContext};
-use crate::runtime::attempt::InFlightAt;
-use crate::runtime::balance::Slot;
-use crate::runtime::circuit_breaker::{Admission, ClusterLoad};
+use crate::runtime::attempt::Attempt;
+use crate::runtime::balance::{Slot, WaitForPlace};
+use crate::runtime::circuit_breaker::ClusterLoad;
 use crate::runtime::connect::{Connect, Connection, Reserve};
-use crate::runtime::load_report::Unsent;
 use crate::runtime::{MeshError, MeshErrorKind};
 
 use super::TargetContext;
-use super::leaf::{Chosen, Leaf, Leaves, Version};
+use super::leaf::{Chosen, Leaves, Version};
 
 /// A cluster of a snapshot.
 pub(crate) struct Cluster<C: Connect> {
@@ -24,22 +23,15 @@ pub(crate) struct Cluster<C: Connect> {
 }
 
 /// Where a call stands after a pick.
-pub(crate) enum Picked<P> {
-    /// It may be sent here.
-    Endpoint(Admitted<P>),
+pub(crate) enum Picked<T: Connection> {
+    /// It has its places, and may be sent here.
+    Endpoint(Attempt<T>, T::Place),
+    /// It has its places in the cluster, and waits for room on a connection.
+    Queue(Attempt<T>, WaitForPlace<T>),
     /// There is nothing yet: wait until the cluster has changed from this version.
     Wait(Version),
     /// There is nothing to be had.
     Failed(Refusal),
-}
-
-/// A connection, with the places that the call occupies from now on.
-pub(crate) struct Admitted<P> {
-    pub(crate) place: P,
-    pub(crate) admission: Admission,
-    pub(crate) endpoint: InFlightAt,
-    /// Where load is reported.
-    pub(crate) unsent: Option<Unsent>,
 }
 
 /// Why there is nothing to be had.
@@ -59,6 +51,9 @@ impl From<MeshError> for Refusal {
 /// How often a pick is repeated that names an endpoint to be avoided or one without a connection.
 const REPICKS: usize = 2;
 
+/// How often a pick is repeated that names an endpoint without room.
+const PASSES: usize = 8;
+
 impl<C: Connect> Cluster<C> {
     pub(super) fn new(
         name: Name,
@@ -69,20 +64,23 @@ impl<C: Connect> Cluster<C> {
     }
 
     /// Picks an endpoint and takes the places that the call needs. `avoid` is the endpoint that has just failed the
-    /// call: another one is taken if one is ready.
+    /// call: another one is taken if one is ready. An endpoint without room for another call is passed over while
+    /// another one has some, if the policy names one.
     pub(crate) fn pick(
         &self,
         context: &PickContext<'_>,
         avoid: Option<&Arc<EndpointLoad>>,
         rng: &mut dyn Rng,
-    ) -> Picked<<C::Connection as Connection>::Place> {
+    ) -> Picked<C::Connection> {
         let leaves = match &self.leaves {
             Ok(leaves) => leaves,
             // RT-26
             Err(error) => return self.refuse(MeshErrorKind::Cluster, error.to_string()),
         };
         let Chosen { leaf, published, version } = leaves.choose();
-        for round in 0..=REPICKS {
+        let mut full = None;
+        let (mut repicks, mut passes) = (0, 0);
+        while repicks <= REPICKS && passes <= PASSES {
             let id = match published.picker.pick(context, rng) {
                 Pick::Endpoint(id) => id,
                 // RT-26
@@ -90,52 +88,82 @@ impl<C: Connect> Cluster<C> {
                     let reason = leaf.gone.get().map(ToString::to_string);
                     return self.refuse(MeshErrorKind::Cluster, reason.unwrap_or_default());
                 }
+                Pick::Wait(_) if leaf.handle.has_ended() => return self.runtime_ended(),
                 Pick::Wait(endpoint) => {
                     leaf.handle.wake(endpoint);
                     break;
                 }
                 Pick::Fail(reason) => {
                     let error = self.error(MeshErrorKind::NoEndpoint, reason.to_string());
-                    let temporary = Some((version, leaf.load.clone()));
+                    let temporary = Some((version, published.accounting.load.clone()));
                     return Picked::Failed(Refusal { error, temporary });
                 }
                 Pick::Drop(category) => {
-                    if let Some(reporting) = &leaf.reporting {
-                        reporting.drop_in(&category);
-                    }
+                    published.accounting.drop_in(&category);
                     let reason = format!("the control plane wants this call dropped ({category})");
                     return self.refuse(MeshErrorKind::Dropped, reason);
                 }
             };
+            repicks += 1;
             let Some(slot) = published.slot(id) else { continue };
-            if round < REPICKS && avoid.is_some_and(|avoid| Arc::ptr_eq(avoid, &slot.load)) {
+            if repicks <= REPICKS && avoid.is_some_and(|avoid| Arc::ptr_eq(avoid, &slot.load)) {
                 continue;
             }
-            if let Some(Reserve::Place(place)) = slot.reserve() {
-                return self.admit(leaf, place, slot);
+            match slot.reserve() {
+                Some(Reserve::Place(place)) => {
+                    return self.admit(slot, |attempt| Picked::Endpoint(attempt, place));
+                }
+                Some(Reserve::Full) => {
+                    // S6: another endpoint may have room; it is no reason to give up earlier.
+                    (repicks, passes) = (repicks - 1, passes + 1);
+                    if full.replace(slot).is_some_and(|before| Arc::ptr_eq(before, slot)) {
+                        break;
+                    }
+                }
+                Some(Reserve::Closed) | None => {}
             }
         }
-        Picked::Wait(version)
+        match full {
+            Some(slot) => self.queue(slot),
+            None if leaf.handle.has_ended() => self.runtime_ended(),
+            None => Picked::Wait(version),
+        }
     }
 
     /// LB-22: the circuit breaker comes after the drops.
-    fn admit<P>(&self, leaf: &Leaf<C>, place: P, slot: &Slot<C::Connection>) -> Picked<P> {
-        match Admission::request(&leaf.load, leaf.max_requests) {
-            Some(admission) => Picked::Endpoint(Admitted {
-                place,
-                admission,
-                endpoint: InFlightAt::new(&slot.load, slot.addresses.first()),
-                unsent: leaf.reporting.as_ref().map(|reporting| reporting.attempt(&slot.locality)),
-            }),
+    fn admit(
+        &self,
+        slot: &Arc<Slot<C::Connection>>,
+        admitted: impl FnOnce(Attempt<C::Connection>) -> Picked<C::Connection>,
+    ) -> Picked<C::Connection> {
+        match Attempt::admit(slot) {
+            Some(attempt) => admitted(attempt),
             None => {
-                // TR-67
-                if let Some(reporting) = &leaf.reporting {
-                    reporting.drop_over_limit();
-                }
-                let reason = format!("{} calls are in flight, the most allowed", leaf.max_requests.0);
+                let limit = slot.accounting.max_requests.0;
+                let reason = format!("{limit} calls are in flight, the most allowed");
                 self.refuse(MeshErrorKind::CircuitBreaker, reason)
             }
         }
+    }
+
+    /// LB-78: the call waits for room at this endpoint, within the circuit breaker's limit.
+    fn queue(&self, slot: &Arc<Slot<C::Connection>>) -> Picked<C::Connection> {
+        match slot.queue(MAX_QUEUED) {
+            Some(place) => self.admit(slot, |attempt| Picked::Queue(attempt, place)),
+            None => {
+                let reason = format!(
+                    "{MAX_QUEUED} calls wait for room on the connection to {} already, the most allowed",
+                    slot.addresses.first()
+                );
+                self.refuse(MeshErrorKind::QueueFull, reason)
+            }
+        }
+    }
+
+    fn runtime_ended(&self) -> Picked<C::Connection> {
+        let reason = "the tokio runtime on which the channel was made has been shut down, and its connections with it; \
+                      make a channel in the runtime that calls";
+        self.refuse(MeshErrorKind::RuntimeEnded, reason.to_owned())
     }
 
     /// Completes when something has changed since `seen`.
@@ -155,7 +183,10 @@ impl<C: Connect> Cluster<C> {
         self.context.error(kind, reason).in_cluster(&self.name)
     }
 
-    fn refuse<T>(&self, kind: MeshErrorKind, reason: String) -> Picked<T> {
+    fn refuse(&self, kind: MeshErrorKind, reason: String) -> Picked<C::Connection> {
         Picked::Failed(self.error(kind, reason).into())
     }
 }
+
+/// How many calls may wait for room at one endpoint.
+const MAX_QUEUED: u32 = 10_000;

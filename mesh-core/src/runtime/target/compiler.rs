@@ -3,12 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use tokio::time::Instant;
-
 use crate::config::{self, Discovery, MeshConfig, Name, ResourceError};
-use crate::runtime::LoadStore;
 use crate::runtime::balance::{ClusterHandle, Pool};
-use crate::runtime::circuit_breaker::LoadRegistry;
 use crate::runtime::connect::Connect;
 use crate::runtime::rng::Randomness;
 
@@ -19,19 +15,10 @@ use super::{Cluster, Snapshot, TargetContext};
 /// Compiles a target's successive configurations; what did not change is kept.
 pub(crate) struct Compiler<C: Connect> {
     pool: Arc<Pool<C>>,
-    counts: Counts,
     randomness: Arc<Randomness>,
     current: Option<Arc<MeshConfig>>,
     routes: Option<Arc<Routes>>,
     leaves: HashMap<Name, Live<C>>,
-}
-
-/// What a mesh counts of its clusters.
-pub(crate) struct Counts {
-    /// For circuit breakers and retry budgets.
-    pub(crate) loads: Arc<LoadRegistry>,
-    /// For load reports; `None`: nobody takes them.
-    pub(crate) store: Option<Arc<LoadStore>>,
 }
 
 /// A cluster that has endpoints of its own, and what it was made from.
@@ -41,8 +28,8 @@ struct Live<C: Connect> {
 }
 
 impl<C: Connect> Compiler<C> {
-    pub(crate) fn new(pool: Arc<Pool<C>>, counts: Counts, randomness: Arc<Randomness>) -> Self {
-        Self { pool, counts, randomness, current: None, routes: None, leaves: HashMap::new() }
+    pub(crate) fn new(pool: Arc<Pool<C>>, randomness: Arc<Randomness>) -> Self {
+        Self { pool, randomness, current: None, routes: None, leaves: HashMap::new() }
     }
 
     /// `None`: nothing has changed that clusters do not tell calls themselves, as they do of endpoints.
@@ -91,12 +78,7 @@ impl<C: Connect> Compiler<C> {
                 continue;
             }
             let live = match self.leaves.remove(name) {
-                Some(live) => {
-                    let before = Arc::as_ptr(&live.leaf);
-                    let live = self.update(live, cluster);
-                    is_kept &= std::ptr::eq(before, &*live.leaf);
-                    live
-                }
+                Some(live) => Self::update(live, cluster),
                 None => {
                     is_kept = false;
                     self.start(cluster)
@@ -133,32 +115,16 @@ impl<C: Connect> Compiler<C> {
 
     fn start(&self, cluster: &config::Cluster) -> Live<C> {
         let handle = ClusterHandle::start(cluster, &self.pool, self.randomness.next_u64());
-        self.live(cluster, handle, Arc::default())
+        let leaf = Leaf { handle, gone: OnceLock::new() };
+        Live { cluster: cluster.clone(), leaf: Arc::new(leaf) }
     }
 
-    fn update(&self, live: Live<C>, cluster: &config::Cluster) -> Live<C> {
+    fn update(live: Live<C>, cluster: &config::Cluster) -> Live<C> {
         if live.cluster.is_same(cluster) {
             return live;
         }
         live.leaf.handle.update(cluster);
-        match Arc::ptr_eq(&live.cluster.settings, &cluster.settings) {
-            true => Live { cluster: cluster.clone(), ..live },
-            false => self.live(cluster, live.leaf.handle.clone(), live.leaf.gone.clone()),
-        }
-    }
-
-    fn live(
-        &self,
-        cluster: &config::Cluster,
-        handle: Arc<ClusterHandle<C>>,
-        gone: Arc<OnceLock<ResourceError>>,
-    ) -> Live<C> {
-        let settings = cluster.settings.clone();
-        let load = self.counts.loads.load(&settings);
-        let reporting =
-            self.counts.store.as_ref().and_then(|store| store.start(Instant::now().into_std(), &settings));
-        let leaf = Leaf { handle, load, max_requests: settings.max_requests, reporting, gone };
-        Live { cluster: cluster.clone(), leaf: Arc::new(leaf) }
+        Live { cluster: cluster.clone(), ..live }
     }
 
     /// What calls to a cluster see.

@@ -5,22 +5,16 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::Guard;
 use futures_util::future::select_all;
 
-use crate::config::{Cluster, ClusterSettings, Discovery, MaxRequests, ResourceError};
+use crate::config::{Cluster, ClusterSettings, Discovery, ResourceError};
 use crate::policy::lb::Connectivity;
 use crate::runtime::balance::{ClusterHandle, Published};
-use crate::runtime::circuit_breaker::ClusterLoad;
 use crate::runtime::connect::Connect;
-use crate::runtime::load_report::Reporting;
 
-/// A cluster that has endpoints of its own, and its limits.
+/// A cluster that has endpoints of its own.
 pub(crate) struct Leaf<C: Connect> {
     pub(crate) handle: Arc<ClusterHandle<C>>,
-    pub(crate) load: Arc<ClusterLoad>,
-    pub(crate) max_requests: MaxRequests,
-    /// Where the control plane wants its load reported.
-    pub(super) reporting: Option<Reporting>,
     /// Why calls are not to wait for it any more.
-    pub(super) gone: Arc<OnceLock<ResourceError>>,
+    pub(super) gone: OnceLock<ResourceError>,
 }
 
 /// One leaf, or those of an aggregate in the order of preference.

@@ -16,8 +16,8 @@ mod routes;
 mod snapshot;
 mod task;
 
-pub(crate) use cluster::{Admitted, Cluster, Picked, Refusal};
-pub(crate) use compiler::{Compiler, Counts};
+pub(crate) use cluster::{Cluster, Picked, Refusal};
+pub(crate) use compiler::Compiler;
 pub(crate) use context::TargetContext;
 pub(crate) use handle::{State, TargetHandle};
 pub(crate) use snapshot::{RouteInput, Routed, Snapshot};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use super::accounting;
 use super::network::Net;
 use crate::config::{
     Endpoint, EndpointAddresses, EndpointSet, HealthStatus, Locality, LocalityId, Name, Priority,
@@ -111,7 +112,7 @@ fn endpoints_are_seen_as_if_all_of_them_were_looked_at() {
         println!("seed {seed}");
         let mut rng = StdRng::seed_from_u64(seed);
         let mut set = EndpointSet::default();
-        let mut endpoints = Endpoints::<Net>::default();
+        let mut endpoints = Endpoints::<Net>::new(accounting());
         let mut ids: BTreeMap<EndpointAddresses, EndpointId> = BTreeMap::new();
         for _ in 0..60 {
             (0..rng.random_range(1..4)).for_each(|_| disturb(&mut set, &mut rng));

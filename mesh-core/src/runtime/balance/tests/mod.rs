@@ -8,12 +8,14 @@ mod return_in_one_step;
 mod virtual_time;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use rand::rngs::StdRng;
 
 use super::Published;
 use crate::config::{Cluster, ClusterSettings, Discovery, Endpoint, EndpointSet, Locality, Priority};
 use crate::policy::lb::{Pick, PickContext};
+use crate::runtime::accounting::{Accounting, Counts};
 
 fn set(endpoints: Vec<Endpoint>) -> EndpointSet {
     let priorities = match endpoints.is_empty() {
@@ -28,6 +30,11 @@ fn cluster_of(set: EndpointSet) -> Cluster {
         settings: Arc::new(ClusterSettings::new("test")),
         discovery: Discovery::Endpoints(Ok(Arc::new(set))),
     }
+}
+
+fn accounting() -> Arc<Accounting> {
+    let (accounting, _) = Accounting::new(Instant::now(), &ClusterSettings::new("test"), &Counts::default());
+    Arc::new(accounting)
 }
 
 fn pick<T>(published: &Published<T>, rng: &mut StdRng) -> Pick {

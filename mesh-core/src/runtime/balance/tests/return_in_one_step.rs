@@ -1,19 +1,15 @@
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use tokio::sync::watch;
 
 use super::network::Net;
 use super::{cluster_of, pick, set};
 use crate::config::{ClusterSettings, Endpoint, EndpointSet};
 use crate::policy::lb::{self, Pick};
-use crate::runtime::balance::cluster::Shared;
 use crate::runtime::balance::task::Task;
-use crate::runtime::balance::{Pool, PoolSettings, Published, clock};
+use crate::runtime::balance::{Pool, PoolSettings, clock};
 
 /// The balancer forgets the endpoint with the first update and knows nothing of its connection with the second.
 #[tokio::test(start_paused = true)]
@@ -21,14 +17,10 @@ async fn endpoint_that_leaves_and_returns_before_a_publication_is_used_again() {
     let there = cluster_of(set(vec![Endpoint::new(SocketAddr::from(([10, 1, 0, 1], 80)))]));
     let gone = cluster_of(EndpointSet::default());
     let pool = Pool::<Net>::new(Net::default(), PoolSettings::default());
-    let shared = Arc::new(Shared {
-        published: ArcSwap::from_pointee(Published::nothing()),
-        version: watch::Sender::new(0),
-        mailbox: Arc::default(),
-    });
     let make_balancer =
         |settings: &ClusterSettings| lb::balancer(&settings.lb_policy, settings.locality_policy);
-    let mut task = Task::new(make_balancer, &there, pool, shared.clone(), 1);
+    let mut task = Task::new(make_balancer, &there, pool, 1);
+    let shared = task.shared().clone();
     let is_picked = || {
         let published = shared.published.load();
         matches!(pick(&published, &mut StdRng::seed_from_u64(1)),

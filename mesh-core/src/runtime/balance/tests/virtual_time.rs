@@ -18,7 +18,7 @@ use crate::config::{
 use crate::policy::lb::{Connectivity, EndpointId, EndpointLoad, LbEndpoint, Pick};
 use crate::policy::matcher::Fraction;
 use crate::runtime::balance::endpoints::Entry;
-use crate::runtime::balance::slot::Line as SlotLine;
+use crate::runtime::balance::slot::EndpointState;
 use crate::runtime::balance::subchannel::Subchannel;
 use crate::runtime::balance::{ClusterHandle, MaxConnecting, Pool, PoolSettings, Published, Slot};
 use crate::runtime::testing::eventually;
@@ -412,7 +412,7 @@ fn endpoint_costs_little_before_it_is_connected() {
     // Everything that a cluster of its own adds for one endpoint with one address, with generous maps.
     let config = size_of::<Endpoint>() + size_of::<SocketAddr>() + 2 * POINTER;
     let slot =
-        size_of::<Slot<Line>>() + size_of::<SlotLine<Line>>() + size_of::<EndpointLoad>() + 6 * POINTER;
+        size_of::<Slot<Line>>() + size_of::<EndpointState<Line>>() + size_of::<EndpointLoad>() + 6 * POINTER;
     let entry = size_of::<Option<Entry<Net>>>() + size_of::<LbEndpoint>() + 4 * POINTER;
     let maps = 4 * (size_of::<EndpointAddresses>() + size_of::<EndpointId>() + POINTER);
     let subchannel = size_of::<Subchannel<Net>>() + 3 * POINTER;

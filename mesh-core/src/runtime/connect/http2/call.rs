@@ -17,10 +17,6 @@ use super::{Http2Body, Http2Place};
 /// A call in flight: sends the request's body and resolves to the response's head. Dropping it cancels the call.
 pub struct Http2Call<B>(State<B>);
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every call is running, and a box would cost each of them"
-)]
 enum State<B> {
     Running { response: ResponseFuture, upload: Upload<B>, place: Http2Place },
     Failed(SendFailure<B>),

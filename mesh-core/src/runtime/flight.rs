@@ -1,0 +1,125 @@
+//! The part of a call that occupies something: from its endpoint on, until the last byte of its response.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::Response;
+use tokio::time::Instant;
+
+use super::attempt::{Attempt, Outcome};
+use super::balance::WaitForPlace;
+use super::connect::{Connection, SendBody, SendFailure};
+use super::timeout::{Deadlines, Overdue, Timed};
+
+/// The part of a call that occupies something.
+pub(crate) enum Flight<C: Connection, B: SendBody> {
+    /// It waits for room on the endpoint's connection.
+    Queued { place: WaitForPlace<C>, attempt: Attempt<C> },
+    /// The endpoint has it, or is getting it.
+    Sending { response: C::Call<B>, attempt: Attempt<C> },
+    /// The response has begun.
+    Streaming { body: C::ResponseBody, attempt: Attempt<C> },
+}
+
+/// What a flight before the response's head has come to.
+pub(crate) enum Landed<C: Connection, B> {
+    /// Room on the connection; `None`: pick again.
+    Place(Option<C::Place>),
+    /// The response's head, or none.
+    Head(Result<Response<C::ResponseBody>, SendFailure<B>>),
+}
+
+/// A flight that has passed its deadline, for the error's text.
+#[derive(Debug)]
+pub(crate) struct Overrun<C> {
+    pub(crate) attempt: Attempt<C>,
+    /// It was still waiting for room.
+    pub(crate) was_queued: bool,
+}
+
+/// A flight, with its deadline where there is one. Without one it costs nothing of its own.
+pub(crate) enum Carrier<C: Connection, B: SendBody> {
+    Unlimited(Option<Flight<C, B>>),
+    Timed(TimedFlight<C, B>),
+}
+
+/// The flight has passed its deadline.
+pub(crate) type Late<C> = Overdue<Overrun<C>>;
+
+pub(crate) type TimedFlight<C, B> = Timed<Flight<C, B>, Overrun<C>>;
+
+impl<C: Connection, B: SendBody> Flight<C, B> {
+    fn poll_landed(&mut self, cx: &mut Context<'_>) -> Poll<Landed<C, B>> {
+        match self {
+            Self::Queued { place, .. } => place.as_mut().poll(cx).map(Landed::Place),
+            Self::Sending { response, .. } => Pin::new(response).poll(cx).map(Landed::Head),
+            Self::Streaming { .. } => Poll::Pending,
+        }
+    }
+
+    fn into_attempt(self) -> Attempt<C> {
+        match self {
+            Self::Queued { attempt, .. }
+            | Self::Sending { attempt, .. }
+            | Self::Streaming { attempt, .. } => attempt,
+        }
+    }
+
+    /// The deadline has passed: the call is cancelled, and gives everything back.
+    fn overrun(self) -> Overrun<C> {
+        let was_queued = matches!(self, Self::Queued { .. });
+        let mut attempt = self.into_attempt();
+        attempt.finish(if was_queued { &Outcome::NotSent } else { &Outcome::Overdue });
+        Overrun { attempt, was_queued }
+    }
+}
+
+impl<C: Connection, B: SendBody> Carrier<C, B> {
+    pub(crate) fn new(deadlines: &Arc<Deadlines>, deadline: Option<Instant>, flight: Flight<C, B>) -> Self {
+        match deadline {
+            None => Self::Unlimited(Some(flight)),
+            Some(deadline) => Self::Timed(Timed::new(deadlines, deadline, flight, Flight::overrun)),
+        }
+    }
+
+    /// Resolves before the response's body begins; an error once the deadline has passed.
+    pub(crate) fn poll_landed(&mut self, cx: &mut Context<'_>) -> Poll<Result<Landed<C, B>, Late<C>>> {
+        match self {
+            Self::Unlimited(Some(flight)) => flight.poll_landed(cx).map(Ok),
+            Self::Unlimited(None) => Poll::Pending,
+            Self::Timed(timed) => timed.poll(cx, Flight::poll_landed),
+        }
+    }
+
+    /// The attempt, to be finished or to be sent on.
+    pub(crate) fn take_attempt(&mut self) -> Result<Option<Attempt<C>>, Late<C>> {
+        let flight = match self {
+            Self::Unlimited(flight) => flight.take(),
+            Self::Timed(timed) => timed.take()?,
+        };
+        Ok(flight.map(Flight::into_attempt))
+    }
+
+    pub(crate) fn put(&mut self, flight: Flight<C, B>) -> Result<(), Late<C>> {
+        match self {
+            Self::Unlimited(place) => {
+                *place = Some(flight);
+                Ok(())
+            }
+            Self::Timed(timed) => timed.put(flight),
+        }
+    }
+}
+
+impl<C: Connection, B: SendBody> fmt::Debug for Flight<C, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (stage, attempt) = match self {
+            Self::Queued { attempt, .. } => ("Queued", attempt),
+            Self::Sending { attempt, .. } => ("Sending", attempt),
+            Self::Streaming { attempt, .. } => ("Streaming", attempt),
+        };
+        f.debug_tuple(stage).field(attempt).finish()
+    }
+}
