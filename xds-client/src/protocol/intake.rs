@@ -6,6 +6,7 @@ use mesh_core::config::Name;
 
 use super::authority::Authorities;
 use super::cache::{Cache, until};
+use super::last_good::LastGood;
 use super::nack::Errors;
 use super::resource::{Accepted, Effect, Resource, Source};
 use super::response::{Heartbeat, ServerError};
@@ -17,6 +18,7 @@ pub(super) struct Intake<'a> {
     pub(super) source: Source,
     pub(super) authorities: &'a Authorities,
     pub(super) cache: &'a mut Cache,
+    pub(super) last_good: &'a mut LastGood,
     pub(super) subscription: &'a mut Subscription,
     pub(super) counts: &'a mut UpdateCounts,
     pub(super) events: &'a mut Vec<Event>,
@@ -126,6 +128,9 @@ impl Intake<'_> {
         let source = self.source;
         let Some(cached) = self.cached(collection) else { return Vec::new() };
         let (effect, gone) = cached.adopt(collection, source);
+        if effect == Effect::Changed {
+            self.last_good.forget(self.subscription.kind.type_url, collection);
+        }
         self.tell(effect, collection);
         gone
     }
@@ -210,7 +215,11 @@ impl Intake<'_> {
         let Some(cached) = self.cached(name) else { return Effect::Unchanged };
         let ignored = cached.deletion_ignored;
         let effect = change(cached);
-        if ignored && !cached.deletion_ignored {
+        let reappeared = ignored && !cached.deletion_ignored;
+        if cached.is_settled() {
+            self.last_good.forget(self.subscription.kind.type_url, name);
+        }
+        if reappeared {
             self.log(name, DeletionNews::Reappeared);
         }
         effect

@@ -4,6 +4,9 @@
 //! empty ──preload──▶ waiting ──grace over──▶ in use wherever a server has never answered
 //!                       └────outage──────▶ in use wherever a server cannot be reached
 //! ```
+//!
+//! A server's word on a resource ends this for that resource, whatever happens later: what the server has replaced or
+//! deleted never comes back.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -71,6 +74,27 @@ impl LastGood {
         let ends = self.next_deadline().is_some_and(|deadline| deadline <= now);
         self.waited |= ends;
         ends
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(super) fn contains(&self, type_url: &str, name: &Name) -> bool {
+        !self.is_empty() && self.entries.contains_key(&(type_url.to_owned(), name.clone()))
+    }
+
+    /// A server of this run has sent the resource, or says that it does not exist.
+    pub(super) fn forget(&mut self, type_url: &str, name: &Name) {
+        if self.is_empty() {
+            return;
+        }
+        if name::is_collection(name) {
+            self.entries
+                .retain(|(of, member), _| of != type_url || name::collection(member).as_ref() != Some(name));
+        } else {
+            self.entries.remove(&(type_url.to_owned(), name.clone()));
+        }
     }
 
     /// Gives the resource what there is of it. Whether there was anything.

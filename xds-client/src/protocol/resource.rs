@@ -316,6 +316,11 @@ impl Resource {
         self.heard_from.filter(|_| denied)
     }
 
+    /// A server of this run has sent it, or says that it does not exist, if the server has answered anything at all.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_accepted() && !self.is_stale() || self.denied_by().is_some()
+    }
+
     /// Neither accepted, nor refused, nor known to be absent.
     pub(super) fn is_requested(&self) -> bool {
         self.state() == ResourceState::Requested

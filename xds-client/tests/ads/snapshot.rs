@@ -132,6 +132,34 @@ async fn starts_with(path: &Path, shown: &str) {
     until_shown(&mut watch, shown).await;
 }
 
+#[tokio::test]
+async fn resource_that_was_deleted_while_nobody_watched_it_is_absent_when_the_server_dies() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("snapshot");
+    earlier_run(&path).await;
+    let (transport, mut server) = memory::pair();
+    let client = client(transport, Some(path));
+    let mut watch = client.watch(&Target::new("greeter")).unwrap();
+    let mut stream = server.accept().await.unwrap();
+    let mut control = Control::greeter(&["a"], 2);
+    tokio::select! {
+        () = async {
+            while let Some(request) = stream.sotw_request().await {
+                control.answer(&request).into_iter().for_each(|response| stream.respond(response));
+            }
+        } => panic!("the stream ended"),
+        _ = until_shown(&mut watch, "a=2") => {}
+    }
+    drop(watch);
+    while stream.sotw_request().await.is_some() {}
+    server.refuse("connection refused");
+    let mut watch = client.watch(&Target::new("greeter")).unwrap();
+    let state = until(&mut watch, "an answer", |state| state.config.is_some()).await;
+    let error = state.config.unwrap().expect_err("what the server had replaced is back");
+    assert!(error.to_string().contains("connection refused"), "{error}");
+    assert!(!client.status().stale);
+}
+
 /// Endpoints that the authority `x`, which has a server of its own, serves.
 const OF_X: &str = "xdstp://x/envoy.config.endpoint.v3.ClusterLoadAssignment/b";
 

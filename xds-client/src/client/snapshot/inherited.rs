@@ -54,7 +54,7 @@ impl Inherited {
         now: u64,
         leftover: impl Fn(&Entry) -> Leftover,
     ) -> impl Iterator<Item = &Entry> {
-        let mut keep = |entry: &mut Entry| match leftover(entry) {
+        let keep = |entry: &mut Entry, leftover| match leftover {
             Leftover::Settled => false,
             Leftover::Awaited => {
                 entry.used = now;
@@ -66,8 +66,8 @@ impl Inherited {
                 now - entry.used <= LONGEST
             }
         };
-        self.entries.retain_mut(&mut keep);
-        self.unread.retain_mut(&mut keep);
+        self.entries.retain_mut(|entry| keep(entry, leftover(entry)));
+        self.unread.retain_mut(|entry| keep(entry, Leftover::Unwatched));
         self.entries.iter().chain(&self.unread)
     }
 }
@@ -117,7 +117,8 @@ mod tests {
             [("old", now - LONGEST - 1), ("recent", now - LONGEST), ("unknown", 0), ("later", now + 9)];
         ages.iter().for_each(|(name, used)| inherited.entries.push(entry(name, *used)));
         inherited.entries.push(entry("awaited", 1));
-        inherited.unread.push(entry("settled", now));
+        inherited.entries.push(entry("settled", now));
+        inherited.unread.push(entry("of no known type", now));
         let fate = |entry: &Entry| match &*entry.name {
             "awaited" => Leftover::Awaited,
             "settled" => Leftover::Settled,
@@ -128,6 +129,7 @@ mod tests {
             entry("unknown", now),
             entry("later", now),
             entry("awaited", now),
+            entry("of no known type", now),
         ];
         let swept: Vec<Entry> = inherited.sweep(now, fate).cloned().collect();
         assert_eq!(swept, kept);

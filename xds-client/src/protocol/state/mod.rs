@@ -79,7 +79,11 @@ impl AdsState {
             return;
         }
         resource.watchers = 0;
-        if let Some(authority) = resource.authority {
+        if self.cache.get(type_url, &name).is_some_and(|resource| self.is_settled(resource)) {
+            self.last_good.forget(type_url, &name);
+        }
+        let authority = self.cache.get(type_url, &name).and_then(|resource| resource.authority);
+        if let Some(authority) = authority {
             self.authorities.get_mut(authority).on_unwatched();
         }
         for server in &mut self.servers {

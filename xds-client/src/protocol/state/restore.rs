@@ -27,7 +27,9 @@ impl AdsState {
     pub fn leftover(&self, type_url: &str, name: &Name) -> Leftover {
         let known = |name: &Name| self.cache.get(type_url, name).filter(|known| known.watchers > 0);
         match known(name).or_else(|| known(&name::collection(name)?)) {
-            None => Leftover::Unwatched,
+            None if self.last_good.contains(type_url, name) => Leftover::Unwatched,
+            // It was watched, and settled, before.
+            None => Leftover::Settled,
             Some(known) if self.is_settled(known) => Leftover::Settled,
             Some(_) => Leftover::Awaited,
         }
@@ -61,10 +63,10 @@ impl AdsState {
         }
     }
 
-    fn is_settled(&self, resource: &Resource) -> bool {
+    pub(super) fn is_settled(&self, resource: &Resource) -> bool {
         // The silence of a server that never answers is no word of its.
-        let denied = resource.denied_by().map(|server| self.servers[server.0].link.has_ever_responded());
-        resource.is_accepted() && !resource.is_stale() || denied == Some(true)
+        let by = resource.denied_by();
+        resource.is_settled() && by.is_none_or(|server| self.servers[server.0].link.has_ever_responded())
     }
 
     fn may_restore(&self, id: AuthorityId) -> bool {

@@ -73,18 +73,19 @@ impl AdsState {
             return;
         };
         self.revert(server, kind, &response);
-        let Self { servers, authorities, cache, events, .. } = self;
+        let Self { servers, authorities, cache, last_good, .. } = self;
         let Server { settings, subscriptions, counts, .. } = &mut servers[server.0];
         let source = Source { server, data_errors: settings.data_errors, now };
         let subscription = subscriptions.iter_mut().find(|known| known.kind.type_url == kind.type_url);
         if let Some(subscription) = subscription {
             let counts = counts.entry(kind.type_url).or_default();
-            let mut news = Vec::new();
-            Intake { source, authorities, cache, subscription, counts, events: &mut news }.take(response);
+            let mut told = Vec::new();
+            let events = &mut told;
+            Intake { source, authorities, cache, last_good, subscription, counts, events }.take(response);
             if authorities.retries(server) {
                 subscription.on_ignored();
             }
-            events.extend(news);
+            self.events.extend(told);
         }
         self.prune_timers();
     }

@@ -137,3 +137,23 @@ fn a_collection_without_an_authority_belongs_to_the_default_servers() {
     client.watch(EDS, "xdstp:///x.Endpoints/d/a");
     assert_eq!(client.view(EDS, "xdstp:///x.Endpoints/d/a"), "!authority \"\" is not in the bootstrap");
 }
+
+#[test]
+fn members_of_an_earlier_run_do_not_come_back_once_the_server_has_sent_the_collection() {
+    let mut client = watching();
+    let names = [member("a"), member("b"), "xdstp://known/x.Endpoints/other/a".to_owned()];
+    let sent: Vec<Sent<'_>> = names.iter().map(|name| (&**name, Ok(1))).collect();
+    let preloaded = response(EDS, "", "", &sent).resources.into_iter().flatten();
+    let preloaded: Vec<_> = preloaded.map(|one| (EDS.type_url.to_owned(), one)).collect();
+    client.ads.preload(client.now, Duration::ZERO, preloaded);
+    client.members("n1", &[("a", Ok(2))], &[]);
+    client.unwatch(EDS, ALL);
+    client.sent();
+    client.close("killed");
+    client.watch(EDS, ALL);
+    client.refuse_at(ONE);
+    assert_eq!((client.view(EDS, ALL), client.held()), ("!refused".to_owned(), String::new()));
+    let other = "xdstp://known/x.Endpoints/other/*";
+    client.watch(EDS, other);
+    assert_eq!(client.ads.members(EDS.type_url, &other.into()).count(), 1, "nobody has spoken of that one");
+}

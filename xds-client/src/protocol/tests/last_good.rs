@@ -5,7 +5,11 @@ use super::*;
 const GRACE: Duration = Duration::from_millis(300);
 
 fn preloaded() -> Client {
-    let mut client = Client::new(DataErrors::Ambient);
+    preloaded_with(DataErrors::Ambient)
+}
+
+fn preloaded_with(data_errors: DataErrors) -> Client {
+    let mut client = Client::new(data_errors);
     let received = response(CDS, "7", "", &[("a", Ok(7)), ("b", Ok(7))]).resources.into_iter().flatten();
     let received =
         received.map(|one| (CDS.type_url.to_owned(), Received { version: Some("7".into()), ..one }));
@@ -108,4 +112,59 @@ fn it_is_kept_until_a_server_has_replaced_or_denied_it() {
     assert_eq!(leftover(&client, "b"), Leftover::Awaited, "in use, as long as there is nothing better");
     client.respond(CDS, "9", "n2", &[("b", Ok(9))]);
     assert_eq!(leftover(&client, "b"), Leftover::Settled);
+}
+
+/// Lets the server say something of `a`.
+fn said_of_a(client: &mut Client, word: &str) {
+    match word {
+        "sent" => client.respond(CDS, "8", "n1", &[("a", Ok(8))]),
+        "deleted" => {
+            client.respond(CDS, "8", "n1", &[("a", Ok(8))]);
+            client.respond(CDS, "9", "n2", &[]);
+        }
+        "absent" => {
+            client.watch(CDS, "b");
+            client.respond(CDS, "8", "n1", &[("b", Ok(8))]);
+            client.pass(16 * SECOND);
+        }
+        "refused after it was sent" => {
+            client.respond(CDS, "8", "n1", &[("a", Ok(8))]);
+            client.respond(CDS, "9", "n2", &[("a", Err("bad"))]);
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn resource_that_a_server_has_replaced_or_deleted_never_comes_back_from_an_earlier_run() {
+    for data_errors in [DataErrors::Ambient, DataErrors::Fail] {
+        for word in ["sent", "deleted", "absent", "refused after it was sent"] {
+            let mut client = preloaded_with(data_errors);
+            client.open();
+            client.sent();
+            said_of_a(&mut client, word);
+            client.unwatch(CDS, "a");
+            client.sent();
+            client.close("killed");
+            client.watch(CDS, "a");
+            assert_eq!(client.view(CDS, "a"), "-", "{word}, {data_errors:?}");
+            client.refuse_at(ONE);
+            assert_eq!(client.view(CDS, "a"), "!refused", "{word}, {data_errors:?}");
+            client.unwatch(CDS, "a");
+            let leftover = client.ads.leftover(CDS.type_url, &"a".into());
+            assert_eq!(leftover, Leftover::Settled, "{word}, {data_errors:?}");
+        }
+    }
+}
+
+#[test]
+fn resource_that_no_server_has_spoken_of_comes_back_each_time_it_is_watched() {
+    let mut client = preloaded();
+    client.refuse_at(ONE);
+    for _ in 0..3 {
+        assert_eq!(client.view(CDS, "a"), "7 ~refused");
+        client.unwatch(CDS, "a");
+        assert_eq!(client.ads.leftover(CDS.type_url, &"a".into()), Leftover::Unwatched);
+        client.watch(CDS, "a");
+    }
 }
