@@ -7,7 +7,7 @@ use crate::kinds::virtual_service::{HttpMatch, HttpRoute, VirtualService};
 use crate::kinds::{Pattern, StringMatch};
 
 /// The routes that a delegating route becomes: those of the delegate, each only for what the delegating route matches.
-/// A timeout or retries of the delegating route win; its headers count for routes of the delegate that change none.
+/// Timeout, retries and headers of the delegating route count where a route of the delegate has none.
 ///
 /// # Errors
 /// A match of the delegate that is not a part of what the delegating route matches.
@@ -34,8 +34,8 @@ impl fmt::Display for NotPart {
 
 fn merge_route(root: &HttpRoute, child: &HttpRoute, index: usize) -> Result<HttpRoute, NotPart> {
     let mut merged = child.clone();
-    merged.timeout = root.timeout.or(child.timeout);
-    merged.retries = root.retries.clone().or_else(|| child.retries.clone());
+    merged.timeout = child.timeout.or(root.timeout);
+    merged.retries = child.retries.clone().or_else(|| root.retries.clone());
     merged.headers = child.headers.clone().or_else(|| root.headers.clone());
     if child.r#match.is_empty() {
         merged.r#match.clone_from(&root.r#match);

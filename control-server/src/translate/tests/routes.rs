@@ -263,8 +263,9 @@ fn a_delegates_rules_hold_within_the_delegating_rule() {
         "prefix / -> v2",
     ];
     assert_eq!(lines, expected);
-    let limit = action(&found[0]).max_stream_duration.unwrap().max_stream_duration.unwrap();
-    assert_eq!(limit.seconds, 3, "the delegating rule's timeout wins");
+    let limit = |route| action(route).max_stream_duration.unwrap().max_stream_duration.unwrap().seconds;
+    assert_eq!(limit(&found[0]), 9, "the delegate's own");
+    assert_eq!(limit(&found[2]), 3, "the delegating rule's, where the delegate has none");
 
     let (_, diagnostics) = translate_with_diagnostics(&text.replace("exact: /a/B", "exact: /b/B"));
     assert_eq!(diagnostics.len(), 1);
