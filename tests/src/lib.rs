@@ -11,6 +11,7 @@ mod control_server;
 pub mod dns;
 pub mod envoy;
 mod greeter;
+pub mod headers;
 pub mod load;
 pub mod mesh;
 pub mod network;

@@ -17,6 +17,7 @@ macro_rules! for_each {
 
 mod client;
 mod envoy;
+mod envoy_filters;
 mod grpc;
 mod secured;
 mod servers;
