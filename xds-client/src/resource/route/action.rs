@@ -42,6 +42,8 @@ pub(super) fn overrides(action: Option<&Action>) -> Checked<Vec<Switches>> {
 }
 
 fn forward(action: &proto::RouteAction, scope: &Scope<'_>) -> Checked<Option<Forward>> {
+    // Before the specifier, without which the route is skipped: gRPC validates these first.
+    let hash_policies = hash_policy::read(&action.hash_policy, scope.context)?;
     let Some(clusters) = clusters(action.cluster_specifier.as_ref(), scope)? else { return Ok(None) };
     // RDS-14: grpc_timeout_header_offset and the action's own timeout are for HTTP.
     let limits = action.max_stream_duration.as_ref();
@@ -56,7 +58,7 @@ fn forward(action: &proto::RouteAction, scope: &Scope<'_>) -> Checked<Option<For
             "grpc_timeout_header_max",
         )?,
         retry: retry::policy(action.retry_policy.as_ref())?,
-        hash_policies: hash_policy::read(&action.hash_policy, scope.context)?,
+        hash_policies,
         // RDS-18, SEC-03
         auto_host_rewrite: scope.host_rewrite && asks_for_host_rewrite(action),
     }))

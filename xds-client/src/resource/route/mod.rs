@@ -138,8 +138,14 @@ fn route(
     // RDS-04
     let matches = route.r#match.as_ref().ok_or_else(|| Invalid::at("match", "must be set"))?;
     let own = filter::overrides(&route.typed_per_filter_config)?;
-    let Some(matches) = route_match::read(matches, scope.context).within("match")? else { return Ok(None) };
-    let Some(action) = action::read(route.action.as_ref(), scope)? else { return Ok(None) };
+    // RDS-06
+    if !matches.query_parameters.is_empty() {
+        return Ok(None);
+    }
+    let matches = route_match::read(matches, scope.context).within("match")?;
+    // Whether the action is valid does not depend on whether the route can match.
+    let action = action::read(route.action.as_ref(), scope)?;
+    let (Some(matches), Some(action)) = (matches, action) else { return Ok(None) };
     switches.extend(switched(own, place));
     for (index, of_cluster) in action::overrides(route.action.as_ref())?.into_iter().enumerate() {
         switches.extend(switched(of_cluster, FilterPlace { cluster: Some(index), ..place }));

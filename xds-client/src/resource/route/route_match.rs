@@ -13,10 +13,6 @@ use crate::resource::matcher::{self, HeaderCheck};
 
 /// `None`: it can never match. `grpc`, `tls_context` and `dynamic_metadata` are not looked at (RDS-07).
 pub(super) fn read(route_match: &proto::RouteMatch, context: &Decoding<'_>) -> Checked<Option<RouteMatch>> {
-    // RDS-06
-    if !route_match.query_parameters.is_empty() {
-        return Ok(None);
-    }
     let path = path(route_match, context)?;
     let mut headers = Vec::with_capacity(route_match.headers.len());
     let mut possible = true;
