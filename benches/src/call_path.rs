@@ -17,6 +17,7 @@ use mesh_core::config::{
     VirtualHost,
 };
 use mesh_core::policy::matcher::{HeaderView, PathMatcher};
+use mesh_core::policy::outlier::FailureKind;
 use mesh_core::runtime::connect::{
     BodyError, Connect, ConnectError, ConnectTarget, Connection, Established, Reserve, SendBody, SendFailure,
 };
@@ -43,8 +44,8 @@ impl Protocol for Plain {
         None
     }
 
-    fn is_success(_: StatusCode, _: &HeaderMap) -> bool {
-        true
+    fn failure(_: StatusCode, _: &HeaderMap) -> Option<FailureKind> {
+        None
     }
 
     fn code(_: &MeshError) -> u32 {

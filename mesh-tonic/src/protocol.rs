@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use mesh_core::policy::matcher::HeaderView;
+use mesh_core::policy::outlier::FailureKind;
 use mesh_core::policy::retry::Pushback;
 use mesh_core::policy::timeout::{format_grpc_timeout, parse_grpc_timeout};
 use mesh_core::runtime::{CallStatus, MeshError, Protocol, Stamp};
@@ -40,8 +41,12 @@ impl Protocol for Grpc {
     }
 
     /// Without a status there is no success.
-    fn is_success(_: StatusCode, last: &HeaderMap) -> bool {
-        code(last) == Some(Code::Ok)
+    fn failure(status: StatusCode, last: &HeaderMap) -> Option<FailureKind> {
+        match code(last) {
+            Some(code) => failure_of_code(code),
+            None if status == StatusCode::OK => Some(FailureKind::Server),
+            None => Some(failure_of_http(status)),
+        }
     }
 
     fn code(error: &MeshError) -> u32 {
@@ -58,6 +63,34 @@ impl Protocol for Grpc {
         {
             headers.insert(GRPC_TIMEOUT, value);
         }
+    }
+}
+
+/// LB-61, and by the HTTP status that Envoy takes a code for: UNAVAILABLE is 503, DEADLINE_EXCEEDED 504.
+fn failure_of_code(code: Code) -> Option<FailureKind> {
+    match code {
+        Code::Ok => None,
+        Code::Unavailable | Code::DeadlineExceeded => Some(FailureKind::Gateway),
+        Code::Unknown | Code::Internal | Code::DataLoss | Code::Unimplemented => Some(FailureKind::Server),
+        Code::Cancelled
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unauthenticated => Some(FailureKind::Request),
+    }
+}
+
+/// Something in front of the endpoint, or the endpoint itself, does not speak gRPC.
+fn failure_of_http(status: StatusCode) -> FailureKind {
+    match status.as_u16() {
+        502..=504 => FailureKind::Gateway,
+        500.. => FailureKind::Server,
+        _ => FailureKind::Request,
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::Instant;
 use crate::config::{ClusterSettings, LocalityId, MaxRequests, Name, ReportedMetric};
 use crate::policy::load_report::{ClusterCounts, LocalityCounts};
 
-use super::LoadStore;
 use super::circuit_breaker::{ClusterLoad, LoadRegistry};
 use super::load_report::Reporting;
+use super::{EjectionStore, LoadStore};
 
 /// The counts that all clusters of a mesh have in common.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +17,8 @@ pub(crate) struct Counts {
     pub(crate) loads: Arc<LoadRegistry>,
     /// For load reports; `None`: nobody takes them.
     pub(crate) store: Option<Arc<LoadStore>>,
+    /// What outlier detection does.
+    pub(crate) ejections: Arc<EjectionStore>,
 }
 
 /// What the calls of a cluster occupy, and where they are counted: shared by the slots of its endpoints.

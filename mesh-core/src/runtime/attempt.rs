@@ -11,6 +11,7 @@ use crate::config::Name;
 use crate::policy::lb::EndpointLoad;
 use crate::policy::load_report::Ending;
 use crate::policy::load_report::orca::{OrcaReport, Payload};
+use crate::policy::outlier::{CallResult, FailureKind};
 
 use super::balance::Slot;
 use super::circuit_breaker::ClusterLoad;
@@ -23,12 +24,12 @@ use super::retry::RetryPermit;
 pub(crate) struct Attempt<T> {
     slot: Arc<Slot<T>>,
     permit: Option<RetryPermit>,
-    is_success: IsSuccess,
+    judge: Judge,
     stage: Stage,
 }
 
-/// Tells by status and last headers whether an attempt succeeded.
-pub(crate) type IsSuccess = fn(StatusCode, &HeaderMap) -> bool;
+/// Tells by status and last headers how an attempt failed; `None`: it succeeded.
+pub(crate) type Judge = fn(StatusCode, &HeaderMap) -> Option<FailureKind>;
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -64,13 +65,13 @@ impl<T> Attempt<T> {
             return None;
         }
         slot.load.in_flight.fetch_add(1, Ordering::Relaxed);
-        Some(Self { slot: slot.clone(), permit: None, is_success: |_, _| false, stage: Stage::Admitted })
+        Some(Self { slot: slot.clone(), permit: None, judge: |_, _| None, stage: Stage::Admitted })
     }
 
     /// The connection takes it now. Its share of the retry budget is held until it ends.
-    pub(crate) fn on_sent(&mut self, permit: Option<RetryPermit>, is_success: IsSuccess) {
+    pub(crate) fn on_sent(&mut self, permit: Option<RetryPermit>, judge: Judge) {
         self.permit = permit;
-        self.is_success = is_success;
+        self.judge = judge;
         self.stage = Stage::Sent;
         if let Some(counts) = &self.slot.reported {
             counts.start();
@@ -87,17 +88,33 @@ impl<T> Attempt<T> {
         let slot = &*self.slot;
         slot.load.in_flight.fetch_sub(1, Ordering::Relaxed);
         slot.accounting.load.in_flight.leave();
-        if stage == Stage::Sent && slot.reported.is_some() {
-            self.report(outcome);
+        if stage == Stage::Sent && (slot.reported.is_some() || slot.load.outcomes.is_on()) {
+            let result = self.result(outcome);
+            slot.record(result);
+            self.report(outcome, result);
+        }
+    }
+
+    /// What the outcome says of the endpoint.
+    fn result(&self, outcome: &Outcome<'_>) -> CallResult {
+        match outcome {
+            // LB-61
+            Outcome::Response { status, last } => match (self.judge)(*status, last) {
+                None => CallResult::Success,
+                Some(kind) => CallResult::Failure(kind),
+            },
+            Outcome::Failed | Outcome::Overdue => CallResult::LocalOrigin,
+            // Says nothing of the endpoint: A50's successor PR 558, and Envoy PR 25488.
+            Outcome::NotSent | Outcome::Cancelled => CallResult::Neutral,
         }
     }
 
     /// Counts the attempt for load reports.
-    fn report(&self, outcome: &Outcome<'_>) {
+    fn report(&self, outcome: &Outcome<'_>, result: CallResult) {
         let Some(counts) = &self.slot.reported else { return };
         let ending = match outcome {
             Outcome::NotSent => return counts.withdraw(),
-            Outcome::Response { status, last } => {
+            Outcome::Response { last, .. } => {
                 // OB-19, TR-71
                 if let Some(metrics) = self.slot.accounting.reported_metrics()
                     && let Some(payload) = Payload::from_headers(last)
@@ -105,7 +122,7 @@ impl<T> Attempt<T> {
                 {
                     counts.metrics.add(&report, metrics);
                 }
-                if (self.is_success)(*status, last) { Ending::Success } else { Ending::Failure }
+                if result == CallResult::Success { Ending::Success } else { Ending::Failure }
             }
             Outcome::Failed | Outcome::Overdue | Outcome::Cancelled => Ending::Failure,
         };

@@ -121,7 +121,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             // a connection does not give a head back
             self.sent = Some(Self::copy_head(&mut request));
         }
-        attempt.on_sent(permit, P::is_success);
+        attempt.on_sent(permit, P::failure);
         Ok(Flight::Sending { response: C::Connection::send(place, request), attempt })
     }
 

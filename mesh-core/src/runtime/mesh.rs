@@ -224,7 +224,11 @@ impl<C: Connect> MeshBuilder<C> {
     /// The mesh.
     pub fn build(self) -> Mesh<C> {
         Mesh(Arc::new(Inner {
-            counts: Counts { loads: Arc::default(), store: self.source.load_store() },
+            counts: Counts {
+                loads: Arc::default(),
+                store: self.source.load_store(),
+                ejections: self.source.ejections().unwrap_or_default(),
+            },
             source: self.source,
             connector: Arc::new(self.connector),
             pool: self.pool,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 
 use crate::policy::matcher::HeaderView;
+use crate::policy::outlier::FailureKind;
 use crate::policy::retry::Pushback;
 
 use super::MeshError;
@@ -25,9 +26,10 @@ pub trait Protocol: Debug + Send + Sync + 'static {
     /// is the caller's from now on (RT-43).
     fn classify_head(status: StatusCode, headers: &HeaderMap) -> Option<CallStatus>;
 
-    /// Whether an attempt succeeded, as load reports count it: by the status of its response's head, and by the headers that
-    /// came last. Those are the trailers, the head's where the response ends with its head, or none.
-    fn is_success(status: StatusCode, last: &HeaderMap) -> bool;
+    /// How an attempt failed, as load reports and outlier detection count it; `None`: it succeeded. By the status of its
+    /// response's head, and by the headers that came last. Those are the trailers, the head's where the response ends with its
+    /// head, or none.
+    fn failure(status: StatusCode, last: &HeaderMap) -> Option<FailureKind>;
 
     /// The code under which retry policies know an error that was made here.
     fn code(error: &MeshError) -> u32;

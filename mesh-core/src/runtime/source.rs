@@ -10,7 +10,7 @@ use tokio::time;
 
 use crate::config::{MeshConfig, Name};
 
-use super::LoadStore;
+use super::{EjectionStore, LoadStore};
 
 /// Gives a target's configuration: an xDS client, a fixed configuration, a test.
 ///
@@ -31,6 +31,12 @@ pub trait ConfigSource: Debug + Send + Sync + 'static {
     /// ([`ClusterSettings::load_reporting`](crate::config::ClusterSettings::load_reporting)). `None`, the default: nothing
     /// is counted. Asked once per mesh.
     fn load_store(&self) -> Option<Arc<LoadStore>> {
+        None
+    }
+
+    /// Where the mesh shows what outlier detection does in its clusters, for metrics and status. `None`, the default: nobody
+    /// looks. Asked once per mesh.
+    fn ejections(&self) -> Option<Arc<EjectionStore>> {
         None
     }
 }

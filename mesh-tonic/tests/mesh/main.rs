@@ -12,6 +12,7 @@ mod kinds;
 mod layers;
 mod lifetime;
 mod load_reports;
+mod outliers;
 mod raw;
 mod retries;
 mod routing;

@@ -10,6 +10,7 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use mesh_core::Mesh;
 use mesh_core::policy::matcher::HeaderView;
+use mesh_core::policy::outlier::FailureKind;
 use mesh_core::runtime::connect::{
     BodyError, Connect, ConnectError, ConnectTarget, Connection, Established, Reserve, SendBody, SendFailure,
 };
@@ -32,8 +33,8 @@ impl Protocol for Plain {
         None
     }
 
-    fn is_success(status: StatusCode, _: &HeaderMap) -> bool {
-        status == StatusCode::OK
+    fn failure(status: StatusCode, _: &HeaderMap) -> Option<FailureKind> {
+        (status != StatusCode::OK).then_some(FailureKind::Server)
     }
 
     fn code(_: &MeshError) -> u32 {

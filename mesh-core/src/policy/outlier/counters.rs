@@ -62,6 +62,11 @@ impl Counters {
         counting != 0 && self.count(counting, result)
     }
 
+    /// Whether anything is counted.
+    pub fn is_on(&self) -> bool {
+        self.counting.load(Ordering::Relaxed) != 0
+    }
+
     fn count(&self, counting: u8, result: CallResult) -> bool {
         if result == CallResult::Neutral {
             return false;

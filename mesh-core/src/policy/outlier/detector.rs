@@ -13,7 +13,7 @@ use super::ejection::Ejection;
 use super::limit::{Limit, Population};
 use super::row::Row;
 use super::{
-    DetectionMethod, EjectedEndpoint, EjectionCounts, EjectionReason, Unenforced, failure_percentage,
+    CurrentEjection, DetectionMethod, EjectionCounts, EjectionReason, Unenforced, failure_percentage,
     success_rate,
 };
 
@@ -55,6 +55,17 @@ pub struct Change {
 }
 
 impl Detector {
+    /// A detector that is off, and counts here what it does.
+    pub fn new(counts: Arc<EjectionCounts>) -> Self {
+        Self {
+            settings: None,
+            interval_began: None,
+            endpoints: Vec::new(),
+            population: Population::default(),
+            counts,
+        }
+    }
+
     /// An endpoint is in the cluster from now on, with a connection that is [`Idle`](Connectivity::Idle).
     pub fn insert(&mut self, id: EndpointId, load: Arc<EndpointLoad>) {
         self.remove(id);
@@ -178,15 +189,15 @@ impl Detector {
     }
 
     /// The endpoints that are ejected now.
-    pub fn ejected(&self) -> impl Iterator<Item = EjectedEndpoint> {
+    pub fn ejected(&self) -> impl Iterator<Item = CurrentEjection> {
         (0..).map(EndpointId).zip(&self.endpoints).filter_map(|(id, watched)| {
             let watched = watched.as_ref()?;
             let Ejection { since, reason, .. } = **watched.ejection.as_ref()?;
-            Some(EjectedEndpoint { id, since, reason, multiplier: watched.multiplier })
+            Some(CurrentEjection { id, since, reason, multiplier: watched.multiplier })
         })
     }
 
-    /// What has been found and done so far; shared, and true at any time.
+    /// What has been found and done so far; true at any time.
     pub fn counts(&self) -> &Arc<EjectionCounts> {
         &self.counts
     }
@@ -230,8 +241,14 @@ impl Detector {
     }
 
     fn count_ejected(&mut self, ejected: usize) {
-        self.population.ejected = ejected;
-        self.counts.set_active(ejected);
+        let before = std::mem::replace(&mut self.population.ejected, ejected);
+        self.counts.change_active(before, ejected);
+    }
+}
+
+impl Drop for Detector {
+    fn drop(&mut self) {
+        self.count_ejected(0);
     }
 }
 

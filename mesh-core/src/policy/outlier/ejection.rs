@@ -89,10 +89,10 @@ impl fmt::Display for EjectionReason {
     }
 }
 
-/// An endpoint that gets no calls at the moment.
+/// The ejection of an endpoint that gets no calls at the moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct EjectedEndpoint {
-    /// Which.
+pub struct CurrentEjection {
+    /// Which endpoint.
     pub id: EndpointId,
     /// Since when.
     pub since: Instant,

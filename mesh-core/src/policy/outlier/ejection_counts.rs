@@ -23,7 +23,8 @@ impl Unenforced {
     }
 }
 
-/// What a cluster's outlier detection has done since it began. Only grows, but for [`active`](Self::active).
+/// What outlier detection has done since it began, in all clusters whose detectors share this. Only grows, but for
+/// [`active`](Self::active).
 #[derive(Debug, Default)]
 pub struct EjectionCounts {
     active: AtomicU64,
@@ -67,8 +68,10 @@ impl EjectionCounts {
         })
     }
 
-    pub(super) fn set_active(&self, count: usize) {
-        self.active.store(count as u64, Ordering::Relaxed);
+    pub(super) fn change_active(&self, from: usize, to: usize) {
+        if from != to {
+            self.active.fetch_add((to as u64).wrapping_sub(from as u64), Ordering::Relaxed);
+        }
     }
 
     pub(super) fn add_enforced(&self, method: DetectionMethod) {

@@ -33,5 +33,5 @@ mod tests;
 
 pub use counters::{CallResult, Counters, FailureKind};
 pub use detector::{Change, Detector};
-pub use ejection::{DetectionMethod, EjectedEndpoint, EjectionReason};
+pub use ejection::{CurrentEjection, DetectionMethod, EjectionReason};
 pub use ejection_counts::{EjectionCounts, MethodCounts, Unenforced};

@@ -11,6 +11,7 @@ use crate::runtime::accounting::Accounting;
 use crate::runtime::connect::Connect;
 
 use super::Slot;
+use super::mailbox::Mailbox;
 use super::published::Slots;
 use super::slot::EndpointState;
 use super::subchannel::{Subchannel, Subscription};
@@ -29,12 +30,23 @@ pub(super) struct Endpoints<C: Connect> {
     slots: Slots<C::Connection>,
     translation: Translation,
     accounting: Arc<Accounting>,
+    /// Of the cluster's task.
+    mailbox: Arc<Mailbox<C::Connection>>,
+    turnover: Turnover,
     /// How many endpoints the last update has more than once.
     repeated: usize,
     /// Which have left since the last sweep; some may be back.
     left: Vec<EndpointId>,
     /// What endpoints held that left and came back before they were swept away.
     returned: Vec<(EndpointId, Subscription<C>)>,
+}
+
+/// Which endpoints have left and joined.
+#[derive(Debug, Default)]
+pub(super) struct Turnover {
+    pub(super) left: Vec<EndpointId>,
+    /// After others have left; one that has left and is back is in both.
+    pub(super) joined: Vec<(EndpointId, Arc<EndpointLoad>)>,
 }
 
 pub(super) struct Entry<C: Connect> {
@@ -99,7 +111,10 @@ impl<C: Connect> Endpoints<C> {
         match entry.uses {
             // The balancer has forgotten it, if it ever knew it, and takes it for idle: when it asks for a connection,
             // it is to be told anew.
-            1 => self.returned.extend(entry.subscription.take().map(|subscription| (id, subscription))),
+            1 => {
+                self.returned.extend(entry.subscription.take().map(|subscription| (id, subscription)));
+                self.turnover.joined.push((id, entry.slot.load.clone()));
+            }
             2 => self.repeated += 1,
             _ => {}
         }
@@ -114,6 +129,7 @@ impl<C: Connect> Endpoints<C> {
             0 => {
                 self.slots.set(id.0 as usize, None);
                 self.left.push(id);
+                self.turnover.left.push(id);
             }
             1 => self.repeated -= 1,
             _ => {}
@@ -126,6 +142,14 @@ impl<C: Connect> Endpoints<C> {
         endpoint: &Endpoint,
         locality: &Arc<LocalityId>,
     ) -> EndpointId {
+        let id = match self.free.pop() {
+            Some(Reverse(id)) => id,
+            None => {
+                self.entries.push(None);
+                self.slots.push(None);
+                EndpointId((self.entries.len() - 1) as u32)
+            }
+        };
         let slot = Arc::new(Slot {
             load: Arc::default(),
             addresses: endpoint.addresses.clone(),
@@ -133,20 +157,9 @@ impl<C: Connect> Endpoints<C> {
             hostname: endpoint.hostname.clone(),
             reported: self.accounting.locality(locality),
             accounting: self.accounting.clone(),
-            state: Arc::new(EndpointState::default()),
+            state: Arc::new(EndpointState::new(id, &self.mailbox)),
         });
-        let entry = Entry { slot, subchannel: None, subscription: None, uses: 0 };
-        let id = match self.free.pop() {
-            Some(Reverse(id)) => {
-                self.entries[id.0 as usize] = Some(entry);
-                id
-            }
-            None => {
-                self.entries.push(Some(entry));
-                self.slots.push(None);
-                EndpointId((self.entries.len() - 1) as u32)
-            }
-        };
+        self.entries[id.0 as usize] = Some(Entry { slot, subchannel: None, subscription: None, uses: 0 });
         self.ids.insert(identity, id);
         id
     }
@@ -203,6 +216,16 @@ impl<C: Connect> Endpoints<C> {
         std::mem::take(&mut self.returned)
     }
 
+    /// Which endpoints have left and joined since the last time.
+    pub(super) fn take_turnover(&mut self) -> Turnover {
+        std::mem::take(&mut self.turnover)
+    }
+
+    /// An endpoint's addresses.
+    pub(super) fn addresses(&self, id: EndpointId) -> Option<&EndpointAddresses> {
+        Some(&self.entries.get(id.0 as usize)?.as_ref()?.slot.addresses)
+    }
+
     /// Drops what the last update did not have, and with it the wish for its connections.
     pub(super) fn sweep(&mut self) {
         for id in std::mem::take(&mut self.left) {
@@ -238,9 +261,11 @@ impl<C: Connect> Drop for Entry<C> {
 
 impl<C: Connect> Endpoints<C> {
     /// No endpoints yet.
-    pub(super) fn new(accounting: Arc<Accounting>) -> Self {
+    pub(super) fn new(accounting: Arc<Accounting>, mailbox: Arc<Mailbox<C::Connection>>) -> Self {
         Self {
             accounting,
+            mailbox,
+            turnover: Turnover::default(),
             entries: Vec::new(),
             ids: HashMap::new(),
             free: BinaryHeap::new(),

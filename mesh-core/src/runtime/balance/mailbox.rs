@@ -30,6 +30,8 @@ pub(super) struct Letters<T> {
 pub(super) enum Event<T> {
     /// A call waits for a connection to this endpoint.
     Wake(EndpointId),
+    /// Calls to this endpoint have failed in a row.
+    FailuresInARow(EndpointId),
     /// A subchannel has changed.
     Subchannel(Ticket, Status<T>),
     /// The lookup of this number has ended.

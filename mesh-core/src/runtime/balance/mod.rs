@@ -8,6 +8,7 @@ mod cluster;
 mod endpoints;
 mod logical_dns;
 mod mailbox;
+mod outliers;
 mod pool;
 mod publication;
 mod published;

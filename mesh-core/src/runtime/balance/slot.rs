@@ -3,17 +3,20 @@
 use std::fmt::{self, Debug};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::Notify;
 
 use crate::config::{EndpointAddresses, LocalityId, Name};
-use crate::policy::lb::EndpointLoad;
+use crate::policy::lb::{EndpointId, EndpointLoad};
 use crate::policy::load_report::LocalityCounts;
+use crate::policy::outlier::CallResult;
 use crate::runtime::accounting::Accounting;
 use crate::runtime::connect::{Connection, Reserve};
+
+use super::mailbox::{Event, Mailbox};
 
 /// One endpoint of a cluster, as the request path sees it: all that a call needs to know of it, behind one reference
 /// count.
@@ -70,6 +73,15 @@ impl<T: Clone> Slot<T> {
 }
 
 impl<T> Slot<T> {
+    /// An attempt has ended: for outlier detection.
+    pub(crate) fn record(&self, result: CallResult) {
+        if self.load.outcomes.record(result)
+            && let Some(mailbox) = self.state.mailbox.upgrade()
+        {
+            mailbox.push(Event::FailuresInARow(self.state.id));
+        }
+    }
+
     /// How many calls wait for room at the endpoint.
     pub fn queued(&self) -> u32 {
         self.state.queued.load(Ordering::Relaxed)
@@ -97,9 +109,25 @@ pub(super) struct EndpointState<T> {
     changed: Notify,
     /// Calls that wait for room.
     queued: AtomicU32,
+    /// The endpoint in its cluster.
+    id: EndpointId,
+    /// Of the cluster's task. What calls in flight hold must not keep what still lies there.
+    mailbox: Weak<Mailbox<T>>,
 }
 
 impl<T> EndpointState<T> {
+    /// An endpoint without a connection.
+    pub(super) fn new(id: EndpointId, mailbox: &Arc<Mailbox<T>>) -> Self {
+        Self {
+            connection: ArcSwapOption::empty(),
+            wake_requested: AtomicBool::new(false),
+            changed: Notify::new(),
+            queued: AtomicU32::new(0),
+            id,
+            mailbox: Arc::downgrade(mailbox),
+        }
+    }
+
     /// The endpoint's connection from now on. Calls that wait for room on the last one pick again.
     pub(super) fn set_connection(&self, connection: Option<Arc<T>>) {
         self.connection.store(connection);
@@ -113,17 +141,6 @@ impl<T> EndpointState<T> {
 
     pub(super) fn wake_handled(&self) {
         self.wake_requested.store(false, Ordering::Release);
-    }
-}
-
-impl<T> Default for EndpointState<T> {
-    fn default() -> Self {
-        Self {
-            connection: ArcSwapOption::empty(),
-            wake_requested: AtomicBool::new(false),
-            changed: Notify::new(),
-            queued: AtomicU32::new(0),
-        }
     }
 }
 

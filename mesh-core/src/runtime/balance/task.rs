@@ -16,6 +16,7 @@ use super::cluster::{MakeBalancer, Shared};
 use super::endpoints::Endpoints;
 use super::logical_dns::LogicalDns;
 use super::mailbox::{Event, Letters, Status, Ticket};
+use super::outliers::Outliers;
 use super::publication::{Extent, Publication};
 use super::subchannel::Subscription;
 use super::{Pool, Published, clock};
@@ -28,6 +29,7 @@ pub(super) struct Task<C: Connect> {
     make_balancer: MakeBalancer,
     balancer: Box<dyn Balancer>,
     endpoints: Endpoints<C>,
+    outliers: Outliers,
     dns: Option<LogicalDns>,
     accounting: Arc<Accounting>,
     /// Keeps the cluster's load reported.
@@ -46,13 +48,16 @@ impl<C: Connect> Task<C> {
         let (accounting, reporting) = Accounting::new(clock::now(), &cluster.settings, &pool.counts);
         let accounting = Arc::new(accounting);
         let shared = Arc::new(Shared::new(Published::nothing(accounting.clone())));
+        let outliers = Outliers::new(&cluster.settings, &pool.counts);
+        let endpoints = Endpoints::new(accounting.clone(), shared.mailbox.clone());
         let mut task = Self {
             pool,
             shared,
             cluster: cluster.clone(),
             make_balancer,
             balancer: make_balancer(&cluster.settings),
-            endpoints: Endpoints::new(accounting.clone()),
+            endpoints,
+            outliers,
             dns: None,
             next: Publication::nothing(accounting.clone()),
             accounting,
@@ -61,7 +66,9 @@ impl<C: Connect> Task<C> {
             rng: StdRng::seed_from_u64(seed),
             retired: Vec::new(),
         };
-        task.discover(clock::now());
+        let now = clock::now();
+        task.configure_outliers(now);
+        task.discover(now);
         task
     }
 
@@ -98,6 +105,7 @@ impl<C: Connect> Task<C> {
             if self.balancer.next_deadline().is_some_and(|deadline| deadline <= now) {
                 self.balancer.on_deadline(now, &mut self.rng);
             }
+            self.outliers.on_deadline(now, &mut *self.balancer, &mut self.rng);
             let commanded = self.obey();
             if quiet && !commanded {
                 break;
@@ -108,12 +116,13 @@ impl<C: Connect> Task<C> {
             dns.resolve(now, number, &self.pool.runtime, &self.shared.mailbox);
         }
         self.publish();
+        self.outliers.show(&self.endpoints);
         true
     }
 
     fn next_deadline(&self) -> Option<Instant> {
         let dns = self.dns.as_ref().and_then(LogicalDns::next_deadline);
-        [self.balancer.next_deadline(), dns].into_iter().flatten().min()
+        [self.balancer.next_deadline(), self.outliers.next_deadline(), dns].into_iter().flatten().min()
     }
 
     fn read(&mut self, now: Instant, letters: Letters<C::Connection>) {
@@ -126,6 +135,9 @@ impl<C: Connect> Task<C> {
         for event in letters.events {
             match event {
                 Event::Wake(id) => self.wake(id),
+                Event::FailuresInARow(id) => {
+                    self.outliers.on_failures_in_a_row(now, id, &mut *self.balancer, &mut self.rng);
+                }
                 Event::Subchannel(ticket, status) => self.on_status(now, ticket, status),
                 Event::Resolved(number, answer) => {
                     let rng = &mut self.rng;
@@ -150,6 +162,7 @@ impl<C: Connect> Task<C> {
         if replaced {
             self.replace_balancer();
         }
+        self.configure_outliers(now);
         if replaced || !before.discovery.is_same(&self.cluster.discovery) {
             self.discover(now);
         }
@@ -165,12 +178,17 @@ impl<C: Connect> Task<C> {
         self.next.set_slots(self.endpoints.slots());
     }
 
+    fn configure_outliers(&mut self, now: Instant) {
+        self.outliers.configure(now, &self.cluster.settings, &mut *self.balancer, &mut self.rng);
+    }
+
     /// The new balancer knows of no connection. Those that it wants are there as soon as it asks, because the old
     /// one's are let go of only after the next publication.
     fn replace_balancer(&mut self) {
         self.balancer = (self.make_balancer)(&self.cluster.settings);
         for (id, entry) in self.endpoints.iter_mut() {
             self.retired.extend(entry.subscription.take().map(|subscription| (id, subscription)));
+            self.outliers.on_connectivity(id, Connectivity::Idle);
         }
     }
 
@@ -205,6 +223,7 @@ impl<C: Connect> Task<C> {
                 self.dns = Some(LogicalDns::new(host.clone(), port, self.pool.settings.dns_interval));
                 self.replace_balancer();
                 self.endpoints.update(&EndpointSet::default());
+                self.outliers.on_turnover(self.endpoints.take_turnover());
                 self.next = Publication::nothing(self.accounting.clone());
                 self.next.set_slots(self.endpoints.slots());
             }
@@ -214,6 +233,7 @@ impl<C: Connect> Task<C> {
     fn set_endpoints(&mut self, now: Instant, set: &EndpointSet, note: Option<Arc<str>>) {
         let priorities = self.endpoints.update(set);
         self.retired.extend(self.endpoints.take_returned());
+        self.outliers.on_turnover(self.endpoints.take_turnover());
         self.balancer.update(now, LbUpdate { priorities, note }, &mut self.rng);
         self.next.set_drops(&set.drops);
         self.next.set_slots(self.endpoints.slots());
@@ -237,6 +257,7 @@ impl<C: Connect> Task<C> {
         if let (Some(dns), Connectivity::Idle | Connectivity::TransientFailure(_)) = (&mut self.dns, &state) {
             dns.request();
         }
+        let state = self.outliers.on_connectivity(ticket.id, state);
         self.balancer.on_connectivity(now, ticket.id, state, &mut self.rng);
     }
 
@@ -257,6 +278,7 @@ impl<C: Connect> Task<C> {
                 Command::Disconnect(id) => {
                     let subscription = self.endpoints.get_mut(id).and_then(|entry| entry.subscription.take());
                     self.retired.extend(subscription.map(|subscription| (id, subscription)));
+                    self.outliers.on_connectivity(id, Connectivity::Idle);
                 }
             }
         }

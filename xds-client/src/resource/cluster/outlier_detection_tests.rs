@@ -34,7 +34,7 @@ fn after(threshold: u32, enforcing_percent: u32) -> Option<ConsecutiveEjection> 
     Some(ConsecutiveEjection { threshold, enforcing_percent })
 }
 
-/// Decodes: CDS-14, LB-53.
+/// Proves: CDS-14, LB-53.
 #[test]
 fn empty_message_switches_success_rate_on() {
     assert_eq!(decoded(None), None);
@@ -136,7 +136,7 @@ fn every_setting_is_read() {
     assert_eq!(decoded(Some(never_idle)).unwrap().interval, Duration::from_millis(1));
 }
 
-/// Decodes: LB-62.
+/// Proves: LB-62.
 #[test]
 fn failures_in_a_row_have_the_defaults_of_envoy() {
     let row = |settings| {

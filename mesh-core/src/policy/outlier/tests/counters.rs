@@ -8,7 +8,7 @@ use crate::config::{ConsecutiveEjection, OutlierDetection};
 use crate::policy::outlier::Counters;
 use crate::policy::outlier::counters::Calls;
 
-/// LB-54.
+/// Proves: LB-54.
 #[test]
 fn nothing_is_counted_while_detection_is_off() {
     let counters = Counters::default();

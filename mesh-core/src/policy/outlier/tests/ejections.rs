@@ -17,7 +17,7 @@ impl Cluster {
     }
 }
 
-/// LB-58.
+/// Proves: LB-58.
 #[test]
 fn each_ejection_lasts_longer_up_to_the_maximum() {
     let mut settings = by_failure_percentage();
@@ -72,7 +72,7 @@ fn longest_times_do_not_overflow() {
     assert_eq!(cluster.ejected(), [0]);
 }
 
-/// LB-62.
+/// Proves: LB-62.
 #[test]
 fn jitter_spreads_the_returns() {
     let mut settings = by_failure_percentage();
@@ -94,7 +94,7 @@ fn jitter_spreads_the_returns() {
 
 /// C08: only time ends an ejection here; a connection that fails, and comes back, does not.
 ///
-/// LB-60.
+/// Proves: LB-60.
 #[test]
 fn nothing_that_the_connection_does_ends_an_ejection() {
     let mut cluster = Cluster::new(5, &by_failure_percentage());
@@ -147,7 +147,7 @@ fn ejected_endpoint_that_has_left_does_not_count() {
 
 /// C10 a: what does not change who an endpoint is leaves it ejected. b: one that has left and returns starts anew.
 ///
-/// LB-59.
+/// Proves: LB-59.
 #[test]
 fn endpoint_that_returns_to_the_cluster_starts_clean() {
     let mut settings = by_failure_percentage();
@@ -193,7 +193,7 @@ fn other_settings_keep_the_time_that_has_run() {
     assert_eq!((cluster.ejected(), deadline(&cluster)), (vec![0], 20));
 }
 
-/// LB-59.
+/// Proves: LB-59.
 #[test]
 fn everybody_returns_when_detection_is_switched_off() {
     for off in [None, Some(OutlierDetection::off())] {

@@ -21,7 +21,7 @@ const SUCCESS_RATES: &[Row] = &[
     ("two outliers", |rule| rule.stdev_factor = 1000, &[100, 100, 100, 100, 100, 100, 0, 0], &[6, 7]),
 ];
 
-/// LB-55.
+/// Proves: LB-55.
 #[test]
 fn success_rate_far_below_the_mean_ejects() {
     for (name, change, rates, expected) in SUCCESS_RATES {
@@ -68,7 +68,7 @@ const FAILURE_PERCENTAGES: &[PercentageRow] = &[
     ("too few endpoints", 85, 5, &[100; 4], &[]),
 ];
 
-/// LB-56.
+/// Proves: LB-56.
 #[test]
 fn failure_percentage_above_the_threshold_ejects() {
     for (name, threshold, minimum_hosts, failures, expected) in FAILURE_PERCENTAGES {
@@ -116,7 +116,7 @@ const LIMITS: &[(u32, u32, bool, usize)] = &[
     (100, 100, false, 100),
 ];
 
-/// LB-57.
+/// Proves: LB-57.
 #[test]
 fn nobody_more_is_ejected_once_the_limit_is_reached() {
     for (endpoints, limit, always_eject_one, expected) in LIMITS {
@@ -134,7 +134,7 @@ fn nobody_more_is_ejected_once_the_limit_is_reached() {
     }
 }
 
-/// OB-13.
+/// Proves: OB-13.
 #[test]
 fn only_a_percentage_of_outliers_is_ejected() {
     let mut settings = by_failure_percentage();

@@ -49,7 +49,7 @@ const ROWS: &[Row] = &[
     ("local", &[CallResult::Neutral; 9], None),
 ];
 
-/// LB-62.
+/// Proves: LB-62.
 #[test]
 fn failures_in_a_row_eject_at_once() {
     for (kind, results, expected) in ROWS {

@@ -112,7 +112,7 @@ fn endpoints_are_seen_as_if_all_of_them_were_looked_at() {
         println!("seed {seed}");
         let mut rng = StdRng::seed_from_u64(seed);
         let mut set = EndpointSet::default();
-        let mut endpoints = Endpoints::<Net>::new(accounting());
+        let mut endpoints = Endpoints::<Net>::new(accounting(), Arc::default());
         let mut ids: BTreeMap<EndpointAddresses, EndpointId> = BTreeMap::new();
         for _ in 0..60 {
             (0..rng.random_range(1..4)).for_each(|_| disturb(&mut set, &mut rng));

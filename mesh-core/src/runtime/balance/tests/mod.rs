@@ -4,6 +4,7 @@ mod endpoints;
 mod lazy;
 mod live;
 mod network;
+mod outliers;
 mod return_in_one_step;
 mod virtual_time;
 

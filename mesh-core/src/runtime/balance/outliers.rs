@@ -1,0 +1,129 @@
+//! A cluster's outlier detection at work: between its connections and its balancer.
+
+use std::time::Instant;
+
+use rand::Rng;
+
+use crate::config::{ClusterSettings, LbPolicy, Name};
+use crate::policy::lb::{Balancer, Connectivity, EndpointId};
+use crate::policy::outlier::{Change, Detector};
+use crate::runtime::accounting::Counts;
+use crate::runtime::connect::Connect;
+use crate::runtime::outlier::{EjectedEndpoint, ShownEjections};
+
+use super::endpoints::{Endpoints, Turnover};
+
+/// A cluster's outlier detection.
+#[derive(Debug)]
+pub(super) struct Outliers {
+    cluster: Name,
+    detector: Detector,
+    shown: ShownEjections,
+    /// What is not yet shown.
+    changes: Vec<Change>,
+    /// An endpoint has left that may have been ejected.
+    has_lost_any: bool,
+}
+
+impl Outliers {
+    pub(super) fn new(settings: &ClusterSettings, counts: &Counts) -> Self {
+        let store = &counts.ejections;
+        Self {
+            cluster: settings.name.clone(),
+            detector: Detector::new(store.counts().clone()),
+            shown: store.register(),
+            changes: Vec::new(),
+            has_lost_any: false,
+        }
+    }
+
+    /// Endpoints have left and others have come, with connections that are idle.
+    pub(super) fn on_turnover(&mut self, turnover: Turnover) {
+        for id in turnover.left {
+            self.has_lost_any = true;
+            self.detector.remove(id);
+        }
+        for (id, load) in turnover.joined {
+            self.detector.insert(id, load);
+        }
+    }
+
+    /// Other settings of the cluster; what is ejected stays.
+    pub(super) fn configure(
+        &mut self,
+        now: Instant,
+        settings: &ClusterSettings,
+        balancer: &mut dyn Balancer,
+        rng: &mut dyn Rng,
+    ) {
+        // A61: there is nothing sensible for a policy to do whose one endpoint is ejected.
+        let is_of_use = !matches!(settings.lb_policy, LbPolicy::PickFirst { .. });
+        let detection = settings.outlier_detection.as_ref().filter(|_| is_of_use);
+        let changes = self.detector.configure(now, detection);
+        self.apply(now, changes, balancer, rng);
+    }
+
+    /// A connection has changed. Returns what the endpoint is to the balancer.
+    pub(super) fn on_connectivity(&mut self, id: EndpointId, state: Connectivity) -> Connectivity {
+        self.detector.on_connectivity(id, state)
+    }
+
+    /// Calls to an endpoint have failed in a row.
+    pub(super) fn on_failures_in_a_row(
+        &mut self,
+        now: Instant,
+        id: EndpointId,
+        balancer: &mut dyn Balancer,
+        rng: &mut dyn Rng,
+    ) {
+        let change = self.detector.on_failures_in_a_row(now, id, rng);
+        self.apply(now, change, balancer, rng);
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.detector.next_deadline()
+    }
+
+    /// Does nothing before the deadline.
+    pub(super) fn on_deadline(&mut self, now: Instant, balancer: &mut dyn Balancer, rng: &mut dyn Rng) {
+        let changes = self.detector.on_deadline(now, rng);
+        self.apply(now, changes, balancer, rng);
+    }
+
+    fn apply(
+        &mut self,
+        now: Instant,
+        changes: impl IntoIterator<Item = Change>,
+        balancer: &mut dyn Balancer,
+        rng: &mut dyn Rng,
+    ) {
+        for change in changes {
+            balancer.on_connectivity(now, change.id, change.state.clone(), rng);
+            self.changes.push(change);
+        }
+    }
+
+    /// Shows in logs, metrics and status what is new.
+    pub(super) fn show<C: Connect>(&mut self, endpoints: &Endpoints<C>) {
+        let is_changed = std::mem::take(&mut self.has_lost_any) || !self.changes.is_empty();
+        if !is_changed {
+            return;
+        }
+        let cluster = &self.cluster;
+        for Change { id, reason, .. } in self.changes.drain(..) {
+            let Some(addresses) = endpoints.addresses(id) else { continue };
+            match reason {
+                Some(reason) => {
+                    tracing::warn!(%cluster, endpoint = %addresses.first(), %reason, "ejected by outlier detection");
+                }
+                None => tracing::info!(%cluster, endpoint = %addresses.first(), "returned to service"),
+            }
+        }
+        let ejected = self.detector.ejected().filter_map(|ejected| {
+            let addresses = endpoints.addresses(ejected.id)?.clone();
+            let shown = EjectedEndpoint::new(cluster.clone(), addresses, ejected.since, ejected.reason);
+            Some(EjectedEndpoint { multiplier: ejected.multiplier, ..shown })
+        });
+        self.shown.set(ejected.collect());
+    }
+}
