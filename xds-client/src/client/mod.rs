@@ -34,7 +34,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mesh_core::config::Name;
-use mesh_core::runtime::{ConfigSource, ConfigWatch, LoadStore, SourceError, Target};
+use mesh_core::runtime::{ConfigSource, ConfigWatch, EjectionStore, LoadStore, SourceError, Target};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -98,12 +98,14 @@ pub fn start_with<T: AdsTransport>(
     let ads = Arc::new(Mutex::new(AdsState::new(settings)));
     let (commands, received) = mpsc::unbounded_channel();
     let node_id: Name = bootstrap.node().id.as_str().into();
-    let (transport, load) = (Arc::new(transport), Arc::default());
+    let (transport, load, ejections) = (Arc::new(transport), Arc::default(), Arc::default());
     let reporter = Reporter::new(&bootstrap, &load, transport.clone(), &options);
     let worker = Worker::new(&bootstrap, &servers, transport, &options, ads.clone(), received);
     let work = async { _ = tokio::join!(worker.run(), reporter.run()) };
     let registry = Registry::new(commands, runtime, Box::pin(work));
-    Ok(XdsClient { inner: Arc::new(Inner { bootstrap, options, servers, node_id, ads, registry, load }) })
+    Ok(XdsClient {
+        inner: Arc::new(Inner { bootstrap, options, servers, node_id, ads, registry, load, ejections }),
+    })
 }
 
 /// A running xDS client: gives targets their configurations, over one stream to each server that is needed, however
@@ -126,13 +128,15 @@ struct Inner {
     registry: Registry,
     /// What calls came to, for load reports.
     load: Arc<LoadStore>,
+    /// What outlier detection does, for metrics and status.
+    ejections: Arc<EjectionStore>,
 }
 
 impl XdsClient {
     /// What is being watched, and how that is going. Takes time linear in the number of resources.
     pub fn status(&self) -> Status {
-        let Inner { servers, node_id, ads, .. } = &*self.inner;
-        Status::of(&lock(ads), servers, node_id.clone())
+        let Inner { servers, node_id, ads, ejections, .. } = &*self.inner;
+        Status::of(&lock(ads), servers, node_id.clone(), ejections)
     }
 
     /// Watches a single resource of any type, yours too, over the streams that the client has anyway. What a target
@@ -170,6 +174,10 @@ impl ConfigSource for XdsClient {
 
     fn load_store(&self) -> Option<Arc<LoadStore>> {
         Some(self.inner.load.clone())
+    }
+
+    fn ejections(&self) -> Option<Arc<EjectionStore>> {
+        Some(self.inner.ejections.clone())
     }
 }
 

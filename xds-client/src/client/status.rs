@@ -1,12 +1,14 @@
 //! A client's state, for tests, tools and CSDS.
 
 use mesh_core::config::Name;
+use mesh_core::policy::outlier::MethodCounts;
+use mesh_core::runtime::{EjectedEndpoint, EjectionStore};
 
 use crate::bootstrap::ServerConfig;
 use crate::protocol::{AdsState, ResourceStatus, ServerId, UpdateCounts};
 
 /// A client's state at a moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Status {
     /// The xDS node id.
     pub node_id: Name,
@@ -22,6 +24,10 @@ pub struct Status {
     pub servers: Vec<ServerStatus>,
     /// Every watched resource, by type and name.
     pub resources: Vec<ResourceStatus>,
+    /// Endpoints that get no calls at the moment because of outlier detection, by cluster.
+    pub ejected: Vec<EjectedEndpoint>,
+    /// How often outliers were found, and what came of it, by method.
+    pub ejections: Vec<MethodCounts>,
 }
 
 /// How it stands with one control server.
@@ -42,7 +48,12 @@ pub struct ServerStatus {
 }
 
 impl Status {
-    pub(super) fn of(ads: &AdsState, servers: &[ServerConfig], node_id: Name) -> Self {
+    pub(super) fn of(
+        ads: &AdsState,
+        servers: &[ServerConfig],
+        node_id: Name,
+        ejections: &EjectionStore,
+    ) -> Self {
         let servers: Vec<_> =
             ads.servers().zip(servers).map(|(id, server)| of_server(ads, id, server)).collect();
         let resources = ads.resources();
@@ -55,6 +66,8 @@ impl Status {
             stale: resources.iter().any(|resource| resource.stale),
             servers,
             resources,
+            ejected: ejections.ejected(),
+            ejections: ejections.counts().methods().collect(),
         }
     }
 }

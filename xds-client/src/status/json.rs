@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use envoy_types::pb::envoy::admin::v3::UpdateFailureState;
 use envoy_types::pb::envoy::service::status::v3::client_config::GenericXdsConfig;
 use envoy_types::pb::google::protobuf::{Any, Timestamp};
+use mesh_core::runtime::EjectedEndpoint;
 use serde_json::{Value, json};
 
 use super::client_config::client_config;
@@ -31,6 +32,10 @@ impl XdsClient {
     ///     "error_state": {
     ///       "details": "lb_policy: ...", "version_info": "8", "last_update_attempt": "2026-01-31T12:05:00.000000Z"
     ///     }
+    ///   }],
+    ///   "ejected": [{
+    ///     "cluster": "a", "endpoint": "10.0.0.7:50051", "detection_method": "consecutive_5xx",
+    ///     "reason": "5 server errors in a row", "since": "2026-01-31T12:06:00.000000Z", "multiplier": 1
     ///   }]
     /// }
     /// ```
@@ -48,6 +53,7 @@ pub(super) fn to_json(status: &Status, node: &Node, clock: Clock) -> Value {
         "node": of_node(node),
         "servers": status.servers.iter().map(of_server).collect::<Vec<_>>(),
         "generic_xds_configs": config.generic_xds_configs.iter().map(of_resource).collect::<Vec<_>>(),
+        "ejected": status.ejected.iter().map(|ejected| of_ejected(ejected, clock)).collect::<Vec<_>>(),
     })
 }
 
@@ -76,6 +82,17 @@ fn of_server(server: &ServerStatus) -> Value {
         "connected": connected,
         "outage": outage,
         "failures": failures,
+    })
+}
+
+fn of_ejected(ejected: &EjectedEndpoint, clock: Clock) -> Value {
+    json!({
+        "cluster": &*ejected.cluster,
+        "endpoint": ejected.addresses.first().to_string(),
+        "detection_method": ejected.reason.method.name(),
+        "reason": ejected.reason.to_string(),
+        "since": to_text(&clock.timestamp(ejected.since)),
+        "multiplier": ejected.multiplier,
     })
 }
 

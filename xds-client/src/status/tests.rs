@@ -1,11 +1,14 @@
 //! A client's status as CSDS and JSON say it.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use envoy_types::pb::envoy::admin::v3::ClientResourceStatus as Shown;
 use envoy_types::pb::google::protobuf::Timestamp;
 use mesh_core::config::{LocalityId, Name};
+use mesh_core::policy::outlier::{DetectionMethod, EjectionReason};
+use mesh_core::runtime::EjectedEndpoint;
 use serde_json::json;
 
 use super::client_config::client_config;
@@ -61,6 +64,8 @@ pub(super) fn status(resources: Vec<ResourceStatus>) -> Status {
         stale: false,
         servers: vec![server],
         resources,
+        ejected: Vec::new(),
+        ejections: Vec::new(),
     }
 }
 
@@ -141,6 +146,25 @@ fn json_has_what_csds_has() {
         "client_status": "REQUESTED", "error_state": null,
     });
     assert_eq!(shown["generic_xds_configs"], json!([a, b]));
+}
+
+/// An endpoint of this cluster, ejected 10 s before `now`.
+pub(super) fn ejected(cluster: &str, now: Instant) -> EjectedEndpoint {
+    let address = SocketAddr::from(([10, 0, 0, 7], 50051));
+    let reason = EjectionReason { method: DetectionMethod::Consecutive5xx, measured: 5.0, limit: 5.0 };
+    EjectedEndpoint::new(cluster, address.into(), now - Duration::from_secs(10), reason)
+}
+
+#[test]
+fn json_has_ejected_endpoints_with_their_reason() {
+    let now = Instant::now();
+    let status = Status { ejected: vec![ejected("a", now)], ..status(Vec::new()) };
+    let shown = to_json(&status, &node(), clock(now));
+    let expected = json!({
+        "cluster": "a", "endpoint": "10.0.0.7:50051", "detection_method": "consecutive_5xx",
+        "reason": "5 server errors in a row", "since": "1970-01-01T00:16:30.000000Z", "multiplier": 1,
+    });
+    assert_eq!(shown["ejected"], json!([expected]));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use mesh_core::config::Name;
+use mesh_core::policy::outlier::{DetectionMethod, Unenforced};
 
 use super::{Metric, MetricKind, Point};
 use crate::client::{ServerStatus, Status};
@@ -26,7 +27,7 @@ impl Family {
 }
 
 /// OB-08
-pub(super) const FAMILIES: [Family; 5] = [
+pub(super) const FAMILIES: [Family; 8] = [
     Family {
         name: "grpc.xds_client.connected",
         description: "Whether a control server that is needed is there.",
@@ -61,6 +62,28 @@ pub(super) const FAMILIES: [Family; 5] = [
         unit: "{resource}",
         kind: MetricKind::Gauge,
         read: resources,
+    },
+    // OB-13
+    Family {
+        name: "grpc.lb.outlier_detection.ejections_enforced",
+        description: "Endpoints that outlier detection has ejected.",
+        unit: "{ejection}",
+        kind: MetricKind::Counter,
+        read: enforced,
+    },
+    Family {
+        name: "grpc.lb.outlier_detection.ejections_unenforced",
+        description: "Outliers that were found and not ejected.",
+        unit: "{ejection}",
+        kind: MetricKind::Counter,
+        read: unenforced,
+    },
+    Family {
+        name: "mesh.outlier_detection.ejected_endpoints",
+        description: "Endpoints that are ejected.",
+        unit: "{endpoint}",
+        kind: MetricKind::Gauge,
+        read: ejected,
     },
 ];
 
@@ -104,6 +127,38 @@ fn resources(status: &Status) -> Vec<Point> {
     }))
 }
 
+/// Methods that have found nothing yet are not there.
+fn enforced(status: &Status) -> Vec<Point> {
+    let found = status.ejections.iter().filter(|counts| counts.enforced > 0);
+    found.map(|counts| Point { labels: of_method(counts.method), value: counts.enforced }).collect()
+}
+
+fn unenforced(status: &Status) -> Vec<Point> {
+    let points = status.ejections.iter().flat_map(|counts| {
+        [
+            (Unenforced::EnforcementPercentage, counts.enforcement_percentage),
+            (Unenforced::MaxEjectionOverflow, counts.max_ejection_overflow),
+        ]
+        .map(|(reason, value)| {
+            let mut labels = of_method(counts.method);
+            labels.push((UNENFORCED_REASON, reason.name().into()));
+            Point { labels, value }
+        })
+    });
+    points.filter(|point| point.value > 0).collect()
+}
+
+fn ejected(status: &Status) -> Vec<Point> {
+    sum(status
+        .ejected
+        .iter()
+        .map(|ejected| (vec![(TARGET, PROCESS.into()), (CLUSTER, ejected.cluster.clone())], 1)))
+}
+
+fn of_method(method: DetectionMethod) -> Labels {
+    vec![(TARGET, PROCESS.into()), (DETECTION_METHOD, method.name().into())]
+}
+
 /// OB-10
 fn cache_state(known: &ResourceStatus) -> &'static str {
     match (known.state, known.cached) {
@@ -143,6 +198,9 @@ const SERVER: &str = "grpc.xds.server";
 const AUTHORITY: &str = "grpc.xds.authority";
 const RESOURCE_TYPE: &str = "grpc.xds.resource_type";
 const CACHE_STATE: &str = "grpc.xds.cache_state";
+const CLUSTER: &str = "grpc.lb.backend_service";
+const DETECTION_METHOD: &str = "grpc.lb.outlier_detection.detection_method";
+const UNENFORCED_REASON: &str = "grpc.lb.outlier_detection.unenforced_reason";
 
 /// Where gRPC has the target whose client it is.
 const PROCESS: &str = "#process";

@@ -2,11 +2,13 @@
 
 use std::time::Instant;
 
+use mesh_core::policy::outlier::{DetectionMethod, MethodCounts};
+
 use super::family::FAMILIES;
 use super::{MetricKind, Point};
 use crate::client::{ServerStatus, Status};
 use crate::protocol::{ResourceState, ResourceStatus, UpdateCounts};
-use crate::status::tests::{CLUSTER, cluster, status};
+use crate::status::tests::{CLUSTER, cluster, ejected, status};
 
 /// The points of one metric: the labels' values, and the value.
 fn points(name: &str, status: &Status) -> Vec<String> {
@@ -116,16 +118,32 @@ fn servers_are_counted_by_uri() {
 /// Proves: OB-08.
 #[test]
 fn metrics_have_the_names_units_and_labels_of_grpc() {
-    let status = status(vec![cluster("a", ResourceState::Acked, Some(Instant::now()))]);
+    let counts = MethodCounts {
+        method: DetectionMethod::SuccessRate,
+        enforced: 1,
+        enforcement_percentage: 1,
+        max_ejection_overflow: 0,
+    };
+    let status = Status {
+        ejected: vec![ejected("a", Instant::now())],
+        ejections: vec![counts],
+        ..status(vec![cluster("a", ResourceState::Acked, Some(Instant::now()))])
+    };
     let (server, of_type) = (["grpc.target", "grpc.xds.server"], "grpc.xds.resource_type");
     let updates = [server[0], server[1], of_type];
     let resources = ["grpc.target", "grpc.xds.authority", of_type, "grpc.xds.cache_state"];
-    let rows: [(&str, &str, MetricKind, &[&str]); 5] = [
+    let method = [server[0], "grpc.lb.outlier_detection.detection_method"];
+    let reason = [method[0], method[1], "grpc.lb.outlier_detection.unenforced_reason"];
+    let ejected_in = [server[0], "grpc.lb.backend_service"];
+    let rows: [(&str, &str, MetricKind, &[&str]); 8] = [
         ("grpc.xds_client.connected", "{bool}", MetricKind::Gauge, &server),
         ("grpc.xds_client.server_failure", "{failure}", MetricKind::Counter, &server),
         ("grpc.xds_client.resource_updates_valid", "{resource}", MetricKind::Counter, &updates),
         ("grpc.xds_client.resource_updates_invalid", "{resource}", MetricKind::Counter, &updates),
         ("grpc.xds_client.resources", "{resource}", MetricKind::Gauge, &resources),
+        ("grpc.lb.outlier_detection.ejections_enforced", "{ejection}", MetricKind::Counter, &method),
+        ("grpc.lb.outlier_detection.ejections_unenforced", "{ejection}", MetricKind::Counter, &reason),
+        ("mesh.outlier_detection.ejected_endpoints", "{endpoint}", MetricKind::Gauge, &ejected_in),
     ];
     assert_eq!(FAMILIES.len(), rows.len());
     for (family, (name, unit, kind, labels)) in FAMILIES.iter().zip(rows) {
@@ -135,4 +153,40 @@ fn metrics_have_the_names_units_and_labels_of_grpc() {
         let named: Vec<_> = point.labels.iter().map(|(label, _)| *label).collect();
         assert_eq!(named, labels, "{name}");
     }
+}
+
+/// Proves: OB-13.
+#[test]
+fn ejections_are_counted_by_method_and_reason() {
+    let now = Instant::now();
+    let counts = |method, enforced, enforcement_percentage, max_ejection_overflow| MethodCounts {
+        method,
+        enforced,
+        enforcement_percentage,
+        max_ejection_overflow,
+    };
+    let status = Status {
+        ejected: ["a", "b", "a"].map(|cluster| ejected(cluster, now)).into(),
+        ejections: vec![
+            counts(DetectionMethod::SuccessRate, 3, 2, 1),
+            counts(DetectionMethod::FailurePercentage, 0, 0, 4),
+            counts(DetectionMethod::Consecutive5xx, 5, 0, 0),
+            counts(DetectionMethod::ConsecutiveGatewayFailure, 0, 0, 0),
+        ],
+        ..status(Vec::new())
+    };
+    assert_eq!(
+        points("grpc.lb.outlier_detection.ejections_enforced", &status),
+        ["#process success_rate 3", "#process consecutive_5xx 5"]
+    );
+    assert_eq!(
+        points("grpc.lb.outlier_detection.ejections_unenforced", &status),
+        [
+            "#process success_rate enforcement_percentage 2",
+            "#process success_rate max_ejection_overflow 1",
+            "#process failure_percentage max_ejection_overflow 4",
+        ]
+    );
+    let gauge = points("mesh.outlier_detection.ejected_endpoints", &status);
+    assert_eq!(gauge, ["#process a 2", "#process b 1"]);
 }
