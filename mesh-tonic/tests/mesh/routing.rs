@@ -169,3 +169,33 @@ async fn a_cluster_can_leave_and_return_under_load_without_a_failed_call() {
     assert_eq!(call(&mut client).await.unwrap(), expected);
     eventually("the cluster that has left has no connection", || b.connections() == 0).await;
 }
+
+/// The only thread that may be blocked is busy until the gate opens, so that whatever is compiled there waits, and whatever
+/// is compiled elsewhere does not.
+#[test]
+fn large_configurations_are_compiled_off_the_workers() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
+    runtime.unwrap().block_on(async {
+        let endpoint = Endpoint::start("a").await;
+        let routes = |count: usize| {
+            let config = Config::default().cluster("a", &[endpoint.address]);
+            let path = |config: Config, n: usize| config.route(only(&format!("/{n}")), Forward::to("a"));
+            (1..count).fold(config, path).to(Forward::to("a")).build()
+        };
+        let (open, gate) = std::sync::mpsc::channel();
+        tokio::task::spawn_blocking(move || gate.recv());
+        let mut small = client(&Mesh::fixed(routes(10)));
+        assert_eq!(call(&mut small).await.unwrap(), "a");
+        let large = Mesh::fixed(routes(2000));
+        let mut client = client(&large);
+        let mut waiting = std::pin::pin!(call(&mut client));
+        tokio::select! {
+            biased;
+            answer = &mut waiting => panic!("{answer:?}"),
+            // the runtime's only worker goes on meanwhile
+            answer = call(&mut small) => assert_eq!(answer.unwrap(), "a"),
+        }
+        open.send(()).unwrap();
+        assert_eq!(waiting.await.unwrap(), "a");
+    });
+}

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use tokio::task::{JoinHandle, spawn_blocking};
+
 use crate::config::{self, Discovery, MeshConfig, Name, ResourceError};
 use crate::runtime::balance::{ClusterHandle, Pool};
 use crate::runtime::connect::Connect;
@@ -32,11 +34,30 @@ impl<C: Connect> Compiler<C> {
         Self { pool, randomness, current: None, routes: None, leaves: HashMap::new() }
     }
 
+    /// Begins to compile the routes of a large configuration on a thread that may be blocked; `None`: there are few, or
+    /// they have been compiled before, so that [`compile`](Self::compile) is quick.
+    pub(super) fn prepare(
+        &self,
+        config: &Arc<MeshConfig>,
+        context: &TargetContext,
+    ) -> Option<JoinHandle<Arc<Routes>>> {
+        let size: usize =
+            config.virtual_hosts().iter().map(|host| host.routes.len() + host.domains.len()).sum();
+        if size < LARGE || self.routes.as_ref().is_some_and(|routes| routes.are_those_of(config)) {
+            return None;
+        }
+        let (config, authority) = (config.clone(), context.target.authority.clone());
+        Some(spawn_blocking(move || Arc::new(Routes::new(&config, &authority))))
+    }
+
+    /// Uses routes that have been [prepared](Self::prepare) from the same configuration, or compiles them.
+    ///
     /// `None`: nothing has changed that clusters do not tell calls themselves, as they do of endpoints.
     pub(super) fn compile(
         &mut self,
         config: &Arc<MeshConfig>,
         context: &Arc<TargetContext>,
+        prepared: Option<Arc<Routes>>,
     ) -> Option<Snapshot<C>> {
         if self.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, config)) {
             return None;
@@ -51,7 +72,7 @@ impl<C: Connect> Compiler<C> {
                 }
                 routes
             }
-            _ => Arc::new(Routes::new(config, &context.target.authority)),
+            _ => prepared.unwrap_or_else(|| Arc::new(Routes::new(config, &context.target.authority))),
         };
         let clusters = routes.cluster_names().map(|name| self.cluster(name, config, context)).collect();
         self.current = Some(config.clone());
@@ -152,3 +173,6 @@ impl<C: Connect> Compiler<C> {
         Err(error.cloned().unwrap_or_else(|| ResourceError::new("it is an aggregate of no clusters")))
     }
 }
+
+/// From how many routes and domains a configuration is large: half a millisecond of a worker.
+const LARGE: usize = 1000;

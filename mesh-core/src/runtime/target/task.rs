@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::runtime::connect::Connect;
@@ -10,6 +11,7 @@ use crate::runtime::{ConfigState, ConfigWatch};
 use super::Compiler;
 use super::handle::{Shared, State};
 use super::log::ConfigLog;
+use super::routes::Routes;
 
 /// Follows a target's configuration and swaps in what it means.
 pub(super) struct Follower<C: Connect> {
@@ -17,24 +19,33 @@ pub(super) struct Follower<C: Connect> {
     shared: Arc<Shared<C>>,
     compiler: Compiler<C>,
     log: ConfigLog,
+    /// The first state and its routes, if the state is large: opening a channel does not wait for them.
+    first: Option<(ConfigState, JoinHandle<Arc<Routes>>)>,
 }
 
 impl<C: Connect> Follower<C> {
-    /// Takes in what the watch holds already.
+    /// Takes in what the watch holds already, unless it is large.
     pub(super) fn new(watch: ConfigWatch, shared: Arc<Shared<C>>, compiler: Compiler<C>) -> Self {
-        let mut follower = Self { watch, shared, compiler, log: ConfigLog::default() };
-        follower.step();
+        let mut follower = Self { watch, shared, compiler, log: ConfigLog::default(), first: None };
+        let state = follower.watch.borrow_and_update();
+        match follower.prepare(&state) {
+            None => follower.take_in(state, None),
+            Some(routes) => follower.first = Some((state, routes)),
+        }
         follower
     }
 
     pub(super) async fn run(mut self) {
+        if let Some((state, routes)) = self.first.take() {
+            self.take_in(state, routes.await.ok());
+        }
         loop {
             tokio::select! {
                 is_there = self.watch.changed() => {
                     if !is_there {
                         break;
                     }
-                    self.step();
+                    self.step().await;
                 }
                 () = sleep_until(self.log.next_deadline()) => {
                     self.log.tell(Instant::now(), &self.shared.context.target);
@@ -47,15 +58,32 @@ impl<C: Connect> Follower<C> {
         std::future::pending::<()>().await;
     }
 
-    fn step(&mut self) {
-        let ConfigState { config, ambient } = self.watch.borrow_and_update();
+    async fn step(&mut self) {
+        let state = self.watch.borrow_and_update();
+        // `None` also where the runtime is ending: it does not matter then who compiles.
+        let routes = match self.prepare(&state) {
+            Some(routes) => routes.await.ok(),
+            None => None,
+        };
+        self.take_in(state, routes);
+    }
+
+    fn prepare(&self, state: &ConfigState) -> Option<JoinHandle<Arc<Routes>>> {
+        match &state.config {
+            Some(Ok(config)) => self.compiler.prepare(config, &self.shared.context),
+            _ => None,
+        }
+    }
+
+    fn take_in(&mut self, state: ConfigState, routes: Option<Arc<Routes>>) {
+        let ConfigState { config, ambient } = state;
         let context = &self.shared.context;
         context.set_ambient(ambient);
         match config {
             None => {}
             Some(Ok(config)) => {
                 // RT-25: the clusters know of the change before any call can be routed by it
-                if let Some(snapshot) = self.compiler.compile(&config, context) {
+                if let Some(snapshot) = self.compiler.compile(&config, context, routes) {
                     self.shared.state.store(Arc::new(State::Serving(snapshot)));
                 }
                 self.log.on_config(Instant::now(), &context.target, &config);
