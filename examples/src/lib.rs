@@ -1,4 +1,4 @@
-//! What the examples, the tests across crates and the benches share: the greeter service.
+//! What the examples, the tests across crates and the benches share: the greeter service, and the smaller one of README.md.
 
 pub mod service;
 
@@ -14,4 +14,28 @@ pub mod service;
 )]
 pub mod greeter {
     tonic::include_proto!("mesh.examples.v1");
+}
+
+/// The generated messages, client and server of `proto/hello.proto`, the service of README.md.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
+    clippy::use_self,
+    reason = "generated code"
+)]
+pub mod hello {
+    tonic::include_proto!("hello.v1");
+}
+
+/// The pages whose Rust is to compile as it stands in a reader's crate, which has a build script like this one's.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+
+    #[doc = include_str!("../../docs/testing.md")]
+    struct Testing;
 }

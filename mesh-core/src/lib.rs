@@ -1,5 +1,23 @@
 //! The mesh inside a process: what it has been told, how it decides, and where it happens.
 //!
+//! A service uses it through a face: `mesh_tonic` for gRPC, whose `MeshChannel` goes under any generated client. This crate is
+//! for those who tell a mesh what to do, open its connections, or write a face:
+//!
+//! ```
+//! use mesh_core::Mesh;
+//! use mesh_core::config::MeshConfig;
+//! use mesh_core::runtime::FixedSource;
+//!
+//! // A source of configurations: this one is the program itself, xds_client::XdsClient is another.
+//! let source = FixedSource::new();
+//! source.set("greeter", MeshConfig::to_endpoints("greeter", ["127.0.0.1:50051".parse()?]));
+//! // One mesh for all channels of the process, which share its connections.
+//! let mesh = Mesh::builder(source.clone()).seed(7).build();
+//! // mesh_tonic::MeshChannel::builder("greeter").mesh(&mesh).build()
+//! # drop(mesh);
+//! # Ok::<(), std::net::AddrParseError>(())
+//! ```
+//!
 //! - [`config`]: immutable, validated, complete; swapped whole.
 //! - [`policy`]: decisions as pure functions and state machines; time and randomness are arguments.
 //! - [`runtime`]: the request path, connections and tasks; the only tokio in the crate.

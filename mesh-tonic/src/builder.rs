@@ -3,13 +3,17 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::header::HeaderValue;
 use http::uri::Authority;
 use mesh_core::Mesh;
 use mesh_core::policy::retry::MaxAttempts;
-use mesh_core::runtime::{Channel, ChannelSettings, ReplayLimit, WaitForReady};
+use mesh_core::runtime::balance::PoolSettings;
+use mesh_core::runtime::connect::{Http2Settings, Keepalive};
+use mesh_core::runtime::{Channel, ChannelSettings, ReplayLimit, Target, WaitForReady};
 use xds_client::Options;
 use xds_client::bootstrap::parse_target;
 
+use crate::connection::OwnConnections;
 use crate::{ConnectError, MeshChannel};
 
 /// The steps to a [`MeshChannel`] with settings of its own.
@@ -20,12 +24,22 @@ pub struct MeshChannelBuilder {
     mesh: Option<Mesh>,
     authority: Option<String>,
     snapshot: Option<PathBuf>,
+    connections: OwnConnections,
+    user_agent: Option<String>,
     settings: ChannelSettings,
 }
 
 impl MeshChannelBuilder {
     pub(crate) fn new(target: String) -> Self {
-        Self { target, mesh: None, authority: None, snapshot: None, settings: ChannelSettings::default() }
+        Self {
+            target,
+            mesh: None,
+            authority: None,
+            snapshot: None,
+            connections: OwnConnections::default(),
+            user_agent: None,
+            settings: ChannelSettings::default(),
+        }
     }
 
     /// Use this mesh, not the process's own.
@@ -41,6 +55,41 @@ impl MeshChannelBuilder {
     /// variable `MESH_XDS_SNAPSHOT` does the same without code.
     pub fn snapshot(mut self, file: impl Into<PathBuf>) -> Self {
         self.snapshot = Some(file.into());
+        self
+    }
+
+    /// How its HTTP/2 connections behave.
+    ///
+    /// A channel that says anything of its connections has connections of its own; the other channels of the process keep
+    /// theirs. It still gets its configuration from the process's xDS client. Clone it, rather than build it twice. With
+    /// [`mesh`](Self::mesh) the mesh's builder says these things.
+    pub fn http2(mut self, settings: Http2Settings) -> Self {
+        self.connections.http2 = Some(settings);
+        self
+    }
+
+    /// Pings on its connections: none by default. As [`http2`](Self::http2), connections of its own.
+    pub fn keepalive(mut self, keepalive: Keepalive) -> Self {
+        self.connections.keepalive = Some(keepalive);
+        self
+    }
+
+    /// How long an attempt to connect may take at least: 20 s by default; a cluster's own setting goes before it. As
+    /// [`http2`](Self::http2), connections of its own.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connections.timeout = Some(timeout);
+        self
+    }
+
+    /// When and how often its connections are made. As [`http2`](Self::http2), connections of its own.
+    pub fn connections(mut self, settings: PoolSettings) -> Self {
+        self.connections.pool = Some(settings);
+        self
+    }
+
+    /// What stands in front of `mesh-tonic/VERSION` in the `user-agent` of calls, for example `shop/1.4`.
+    pub fn user_agent(mut self, prefix: impl Into<String>) -> Self {
+        self.user_agent = Some(prefix.into());
         self
     }
 
@@ -78,24 +127,54 @@ impl MeshChannelBuilder {
     /// The channel. Connects nothing yet.
     ///
     /// # Errors
-    /// [`ConnectError`] when the target, the authority or the bootstrap is wrong, or outside of a tokio runtime.
+    /// [`ConnectError`] when the target, the authority, the user agent or the bootstrap is wrong, when something is set that
+    /// belongs to the mesh of [`mesh`](Self::mesh), or outside of a tokio runtime.
     pub fn build(self) -> Result<MeshChannel, ConnectError> {
         let mut target = parse_target(&self.target).map_err(ConnectError::target)?;
-        if let Some(authority) = self.authority {
-            target.authority = authority;
+        if let Some(authority) = &self.authority {
+            target.authority.clone_from(authority);
         }
+        let mesh = self.choose_mesh()?;
+        self.build_over(&mesh, &target)
+    }
+
+    /// The channel to `target`, the builder's own with its authority, over `mesh`.
+    pub(crate) fn build_over(self, mesh: &Mesh, target: &Target) -> Result<MeshChannel, ConnectError> {
         let authority: Authority =
-            target.authority.parse().map_err(|error| ConnectError::authority(&target, error))?;
-        let mesh = match (self.mesh, self.snapshot) {
-            (Some(_), Some(_)) => return Err(ConnectError::snapshot_of_given_mesh()),
-            (Some(mesh), None) => mesh,
-            (None, None) => xds_client::shared_mesh().map_err(ConnectError::mesh)?,
-            (None, Some(file)) => {
-                let options = Options { snapshot: Some(file), ..Options::from_env() };
-                xds_client::shared_mesh_with(options).map_err(ConnectError::mesh)?
+            target.authority.parse().map_err(|error| ConnectError::authority(target, error))?;
+        let agent = self.agent()?;
+        let channel = Channel::new(mesh, target, self.settings).map_err(ConnectError::channel)?;
+        Ok(MeshChannel::new(channel, authority, agent))
+    }
+
+    fn choose_mesh(&self) -> Result<Mesh, ConnectError> {
+        if let Some(mesh) = &self.mesh {
+            return match (&self.snapshot, self.connections.are_none()) {
+                (Some(_), _) => {
+                    Err(ConnectError::given_mesh("`snapshot`", "the xds_client::Options of its client"))
+                }
+                (None, false) => Err(ConnectError::given_mesh("connection settings", "its MeshBuilder")),
+                (None, true) => Ok(mesh.clone()),
+            };
+        }
+        let options =
+            self.snapshot.clone().map(|file| Options { snapshot: Some(file), ..Options::from_env() });
+        let mesh = match (options, self.connections.are_none()) {
+            (None, true) => xds_client::shared_mesh(),
+            (Some(options), true) => xds_client::shared_mesh_with(options),
+            (None, false) => xds_client::shared().map(|client| self.connections.mesh(client)),
+            (Some(options), false) => {
+                xds_client::shared_with(options).map(|client| self.connections.mesh(client))
             }
         };
-        let channel = Channel::new(&mesh, &target, self.settings).map_err(ConnectError::channel)?;
-        Ok(MeshChannel::new(channel, authority))
+        mesh.map_err(ConnectError::mesh)
+    }
+
+    fn agent(&self) -> Result<HeaderValue, ConnectError> {
+        let Some(prefix) = &self.user_agent else { return Ok(AGENT) };
+        let agent = format!("{prefix} {}", AGENT.to_str().unwrap_or_default());
+        HeaderValue::try_from(agent).map_err(|error| ConnectError::user_agent(prefix, error))
     }
 }
+
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("mesh-tonic/", env!("CARGO_PKG_VERSION")));

@@ -1,19 +1,22 @@
 //! The channel under a generated client.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll};
 
 use http::header::{HeaderValue, TE, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{Request, Response, Uri};
-use mesh_core::runtime::{CallOptions, Channel, Target, WaitForReady};
+use mesh_core::Mesh;
+use mesh_core::config::MeshConfig;
+use mesh_core::runtime::connect::InMemory;
+use mesh_core::runtime::{CallOptions, Channel, FixedSource, Target, WaitForReady};
 use tonic::Status;
 use tonic::body::Body;
 use tower_service::Service;
+use xds_client::bootstrap::parse_target;
 
 use crate::protocol::{self, Grpc};
-use crate::{ConnectError, MeshChannelBuilder, ResponseBody, ResponseFuture};
-
-const AGENT: HeaderValue = HeaderValue::from_static(concat!("mesh-tonic/", env!("CARGO_PKG_VERSION")));
+use crate::{ConnectError, Incoming, MeshChannelBuilder, ResponseBody, ResponseFuture};
 
 /// A way to a service through the mesh, for any generated tonic client.
 ///
@@ -23,6 +26,7 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("mesh-tonic/", env!(
 pub struct MeshChannel {
     channel: Channel<Grpc>,
     authority: Authority,
+    agent: HeaderValue,
 }
 
 impl MeshChannel {
@@ -42,8 +46,63 @@ impl MeshChannel {
         MeshChannelBuilder::new(target.into())
     }
 
-    pub(crate) fn new(channel: Channel<Grpc>, authority: Authority) -> Self {
-        Self { channel, authority }
+    /// A channel to these endpoints, without a control-server. For more than that, make a [`Mesh`] of your own.
+    ///
+    /// ```
+    /// # use mesh_tonic::MeshChannel;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let channel = MeshChannel::to_endpoints("greeter", ["127.0.0.1:50051".parse()?, "127.0.0.1:50052".parse()?])?;
+    /// # drop(channel);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConnectError`] when the target is wrong, or outside of a tokio runtime.
+    pub fn to_endpoints(
+        target: &str,
+        endpoints: impl IntoIterator<Item = SocketAddr>,
+    ) -> Result<Self, ConnectError> {
+        let parsed = parse_target(target).map_err(ConnectError::target)?;
+        let mesh = Mesh::fixed(MeshConfig::to_endpoints(&parsed.name, endpoints));
+        Self::builder(target).build_over(&mesh, &parsed)
+    }
+
+    /// A channel to a server in the same process, over pipes in memory, and what that server takes connections from. For
+    /// tests, together with tonic's `serve_with_incoming`:
+    ///
+    /// ```
+    /// # use examples::greeter::greeter_client::GreeterClient;
+    /// # use examples::greeter::greeter_server::GreeterServer;
+    /// # use examples::greeter::HelloRequest;
+    /// # use examples::service::GreeterService;
+    /// # use mesh_tonic::MeshChannel;
+    /// # use tonic::transport::Server;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let greeter = GreeterServer::new(GreeterService::new("a", "v1"));
+    /// let (channel, incoming) = MeshChannel::in_memory("greeter")?;
+    /// tokio::spawn(Server::builder().add_service(greeter).serve_with_incoming(incoming));
+    /// let reply = GreeterClient::new(channel).say_hello(HelloRequest::default()).await?;
+    /// # assert_eq!(reply.into_inner().endpoint, "a");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConnectError`] when the target is wrong, or outside of a tokio runtime.
+    pub fn in_memory(target: &str) -> Result<(Self, Incoming), ConnectError> {
+        let parsed = parse_target(target).map_err(ConnectError::target)?;
+        let (dialer, incoming) = InMemory::new();
+        // The dialer reaches the server whatever the address is.
+        let config = MeshConfig::to_endpoints(&parsed.name, [SocketAddr::from((Ipv4Addr::LOCALHOST, 1))]);
+        let mesh = Mesh::builder(FixedSource::only(config)).dialer(dialer).build();
+        Ok((Self::builder(target).build_over(&mesh, &parsed)?, Incoming::new(incoming)))
+    }
+
+    pub(crate) fn new(channel: Channel<Grpc>, authority: Authority, agent: HeaderValue) -> Self {
+        Self { channel, authority, agent }
     }
 
     /// Where its calls go.
@@ -62,7 +121,7 @@ impl MeshChannel {
             *request.uri_mut() = uri;
         }
         let headers = request.headers_mut();
-        headers.entry(USER_AGENT).or_insert(AGENT);
+        headers.entry(USER_AGENT).or_insert_with(|| self.agent.clone());
         headers.entry(TE).or_insert(HeaderValue::from_static("trailers"));
     }
 }

@@ -2,11 +2,13 @@
 
 use std::error::Error;
 
+use http::header::InvalidHeaderValue;
 use http::uri::InvalidUri;
 use mesh_core::runtime::{ChannelError, Target};
 use xds_client::bootstrap::TargetError;
 
-/// Why a channel cannot be made: the target, its authority, the bootstrap, or no tokio runtime. The text says which.
+/// Why a channel cannot be made: the target, its authority, a setting, the bootstrap, or no tokio runtime. The text says
+/// which.
 #[derive(thiserror::Error)]
 #[error(transparent)]
 pub struct ConnectError(Kind);
@@ -17,10 +19,10 @@ enum Kind {
     Target(TargetError),
     #[error("{target}: {authority:?} cannot be sent as an authority; set another one with `authority`")]
     Authority { target: String, authority: String, source: InvalidUri },
-    #[error(
-        "`snapshot` is for the process's own mesh; give the one of `mesh` its snapshot with xds_client::Options"
-    )]
-    SnapshotOfGivenMesh,
+    #[error("{what} of a channel cannot be set together with `mesh`: it is for {place}")]
+    GivenMesh { what: &'static str, place: &'static str },
+    #[error("user agent {prefix:?} cannot be sent")]
+    UserAgent { prefix: String, source: InvalidHeaderValue },
     #[error(transparent)]
     Mesh(Box<dyn Error + Send + Sync>),
     #[error(transparent)]
@@ -39,8 +41,12 @@ impl ConnectError {
         Self(Kind::Authority { target: target.to_string(), authority, source })
     }
 
-    pub(crate) fn snapshot_of_given_mesh() -> Self {
-        Self(Kind::SnapshotOfGivenMesh)
+    pub(crate) fn given_mesh(what: &'static str, place: &'static str) -> Self {
+        Self(Kind::GivenMesh { what, place })
+    }
+
+    pub(crate) fn user_agent(prefix: &str, source: InvalidHeaderValue) -> Self {
+        Self(Kind::UserAgent { prefix: prefix.to_owned(), source })
     }
 
     pub(crate) fn mesh(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {

@@ -4,8 +4,10 @@ mod body;
 mod builder;
 mod channel;
 mod client_status;
+mod connection;
 mod error;
 mod future;
+mod in_memory;
 mod protocol;
 mod status;
 
@@ -15,5 +17,15 @@ pub use channel::MeshChannel;
 pub use client_status::ClientStatusService;
 pub use error::ConnectError;
 pub use future::ResponseFuture;
+pub use in_memory::Incoming;
+
+// What users of channels meet: errors, targets, and what a mesh of their own is made of.
+pub use mesh_core::config::MeshConfig;
 pub use mesh_core::policy::retry::MaxAttempts;
-pub use mesh_core::runtime::{Mesh, ReplayLimit, WaitForReady};
+pub use mesh_core::runtime::balance::PoolSettings;
+pub use mesh_core::runtime::connect::{
+    ConnectTarget, Dial, Http2Settings, Keepalive, KeepaliveInterval, KeepaliveScope,
+};
+pub use mesh_core::runtime::{
+    FixedSource, Mesh, MeshBuilder, MeshError, MeshErrorKind, ReplayLimit, SourceError, Target, WaitForReady,
+};

@@ -34,9 +34,3 @@ pub use greeter::Greeter;
 pub use process::Process;
 pub use scenario::Scenario;
 pub use wait::{PATIENCE, eventually, within};
-
-/// README's examples, compiled.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-#[derive(Debug)]
-pub struct Readme;

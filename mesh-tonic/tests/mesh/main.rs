@@ -1,6 +1,7 @@
 //! Generated clients over `MeshChannel`, against real endpoints on loopback.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod channels;
 mod circuit_breaker;
 mod client_status;
 mod config;
@@ -21,7 +22,7 @@ mod wire;
 use examples::greeter::HelloRequest;
 use examples::greeter::greeter_client::GreeterClient;
 use mesh_core::Mesh;
-use mesh_tonic::MeshChannel;
+use mesh_tonic::{MeshChannel, MeshError, MeshErrorKind};
 use tonic::{Request, Status};
 
 type Client = GreeterClient<MeshChannel>;
@@ -45,6 +46,23 @@ fn asking(behavior: &'static str) -> Request<HelloRequest> {
 /// One call; which endpoint answered.
 async fn call(client: &mut Client) -> Result<String, Status> {
     client.say_hello(hello("you")).await.map(|reply| reply.into_inner().endpoint)
+}
+
+/// What of the mesh has failed a call.
+fn kind(status: &Status) -> Option<MeshErrorKind> {
+    let source = std::error::Error::source(status)?;
+    source.downcast_ref::<MeshError>().map(MeshError::kind)
+}
+
+/// Calls until the cluster has no endpoint any more.
+async fn until_no_endpoint(client: &mut Client) -> Status {
+    for _ in 0..1000 {
+        match call(client).await {
+            Err(status) if kind(&status) == Some(MeshErrorKind::NoEndpoint) => return status,
+            _ => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+        }
+    }
+    panic!("it never failed");
 }
 
 /// Waits for something that is to become true soon.

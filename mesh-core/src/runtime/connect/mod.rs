@@ -10,6 +10,7 @@
 mod dial;
 mod error;
 mod http2;
+mod memory;
 mod target;
 
 use std::error::Error;
@@ -27,6 +28,7 @@ pub use http2::{
     Http2Body, Http2Call, Http2Connection, Http2Connector, Http2Place, Http2Settings, Keepalive,
     KeepaliveInterval, KeepaliveScope,
 };
+pub use memory::{InMemory, Incoming};
 pub use target::{ConnectTarget, Security};
 
 /// A request body that connections can send.
