@@ -78,7 +78,7 @@ fn equal_expressions_are_compiled_once_within_and_between_resources() {
 
 /// A context that has room for one expression like the samples below.
 fn narrow() -> DecodeContext {
-    DecodeContext { max_regex_size: 12 << 10, ..DecodeContext::default() }
+    DecodeContext { max_regex_size: 16 << 10, ..DecodeContext::default() }
 }
 
 /// A listener of a server whose two filter chains have a route configuration each.

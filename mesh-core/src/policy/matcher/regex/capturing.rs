@@ -8,7 +8,7 @@ use regex_automata::meta;
 
 use crate::config::ConfigError;
 
-use super::syntax::{SIZE_LIMIT, not_compiled, parse};
+use super::syntax::{Parsed, SIZE_LIMIT, not_compiled, parse};
 
 /// An RE2-like expression that is looked for in a text, with the groups that it captures. Linear time.
 ///
@@ -19,6 +19,7 @@ pub struct CapturingRegex(Arc<CapturingProgram>);
 /// A compiled expression.
 pub(super) struct CapturingProgram {
     pattern: Box<str>,
+    classes_size: usize,
     regex: meta::Regex,
 }
 
@@ -28,6 +29,7 @@ impl CapturingRegex {
     /// # Errors
     /// As for [`FullRegex::new`](super::FullRegex::new).
     pub fn new(pattern: &str) -> Result<Self, ConfigError> {
+        let Parsed { hir, classes_size } = parse(pattern)?;
         // The values of headers are short: the engine that needs the least memory is fast enough.
         let config = meta::Config::new()
             .nfa_size_limit(Some(SIZE_LIMIT))
@@ -36,9 +38,9 @@ impl CapturingRegex {
             .onepass(false)
             .backtrack(false)
             .auto_prefilter(false);
-        let regex = meta::Builder::new().configure(config).build_from_hir(&parse(pattern)?);
+        let regex = meta::Builder::new().configure(config).build_from_hir(&hir);
         let regex = regex.map_err(|error| not_compiled(pattern, error.size_limit(), &error))?;
-        Ok(Self(Arc::new(CapturingProgram { pattern: pattern.into(), regex })))
+        Ok(Self(Arc::new(CapturingProgram { pattern: pattern.into(), classes_size, regex })))
     }
 
     /// `text` with each match replaced by `replacement`, in which `${1}` is the first group and `$$` is `$`.
@@ -67,9 +69,10 @@ impl CapturingRegex {
         &self.0.pattern
     }
 
-    /// The program's size in bytes.
+    /// What it costs, in bytes, as for [`FullRegex::size`](super::FullRegex::size).
     pub fn size(&self) -> usize {
-        size_of::<CapturingProgram>() + self.0.pattern.len() + self.0.regex.memory_usage()
+        let CapturingProgram { pattern, classes_size, regex } = &*self.0;
+        size_of::<CapturingProgram>() + pattern.len() + classes_size + regex.memory_usage()
     }
 
     pub(super) fn from_program(program: Arc<CapturingProgram>) -> Self {

@@ -13,7 +13,7 @@ use regex_syntax::hir::{Hir, Look};
 
 use crate::config::ConfigError;
 
-use super::syntax::{SIZE_LIMIT, not_compiled, parse};
+use super::syntax::{Parsed, SIZE_LIMIT, not_compiled, parse};
 
 /// An RE2-like expression that must match the entire text (RV-07). Linear time.
 ///
@@ -24,6 +24,7 @@ pub struct FullRegex(Arc<Program>);
 /// A compiled expression.
 pub(super) struct Program {
     pattern: Box<str>,
+    classes_size: usize,
     dfa: DFA,
     /// The states that matches have needed so far, by thread; none before the first match.
     states: OnceLock<Pool<dfa::Cache, NewCache>>,
@@ -35,11 +36,12 @@ impl FullRegex {
     /// Compiles `pattern`. A [`RegexCache`](super::RegexCache) does it once for all equal ones.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidRegex`] when it is longer than 32 KiB, when it is no expression of RE2, and when the program
-    /// exceeds 1 MiB.
+    /// [`ConfigError::InvalidRegex`] when it is longer than 32 KiB, when it is no expression of RE2, when it has more than
+    /// 64 classes of Unicode, and when the program exceeds 1 MiB.
     pub fn new(pattern: &str) -> Result<Self, ConfigError> {
         // The expression is parsed by itself, so that `a)|(b` cannot slip through the anchors.
-        let whole = Hir::concat(vec![Hir::look(Look::Start), parse(pattern)?, Hir::look(Look::End)]);
+        let Parsed { hir, classes_size } = parse(pattern)?;
+        let whole = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
         let config =
             thompson::Config::new().which_captures(WhichCaptures::None).nfa_size_limit(Some(SIZE_LIMIT));
         let nfa = thompson::Compiler::new().configure(config).build_from_hir(&whole);
@@ -47,7 +49,7 @@ impl FullRegex {
         let config = dfa::Config::new().cache_capacity(STATES_LIMIT).skip_cache_capacity_check(true);
         let dfa = dfa::Builder::new().configure(config).build_from_nfa(nfa);
         let dfa = dfa.map_err(|error| not_compiled(pattern, None, &error))?;
-        Ok(Self(Arc::new(Program { pattern: pattern.into(), dfa, states: OnceLock::new() })))
+        Ok(Self(Arc::new(Program { pattern: pattern.into(), classes_size, dfa, states: OnceLock::new() })))
     }
 
     /// Whether all of `text` matches.
@@ -71,10 +73,11 @@ impl FullRegex {
         &self.0.pattern
     }
 
-    /// The program's size in bytes, without what matches add: at most 32 KiB for each thread, for all but the largest
-    /// programs.
+    /// What it costs, in bytes: the size of the program, and 4 KiB, or 64 KiB without regard to case, for each class of
+    /// Unicode, for the time that it takes to read one. Matches add at most 32 KiB for each thread, for all but the largest programs.
     pub fn size(&self) -> usize {
-        size_of::<Program>() + self.0.pattern.len() + self.0.dfa.get_nfa().memory_usage()
+        let Program { pattern, classes_size, dfa, .. } = &*self.0;
+        size_of::<Program>() + pattern.len() + classes_size + dfa.get_nfa().memory_usage()
     }
 
     pub(super) fn from_program(program: Arc<Program>) -> Self {

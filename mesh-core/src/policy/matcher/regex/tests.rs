@@ -70,6 +70,18 @@ fn classes_that_re2_has_in_ascii_are_small() {
         let capturing = CapturingRegex::new(pattern).unwrap();
         assert!(capturing.size() < 24 << 10, "{pattern}: {}", capturing.size());
     }
+    // to read these takes time, though nothing is left of them
+    for (nothing, cost) in [
+        (r"\pL{0}", 4 << 10),
+        (r"[\pL]{0}", 4 << 10),
+        (r"(?i)\p{Any}{0}", 64 << 10),
+        (r"(?i)[à-ü]{0}", 64 << 10),
+    ] {
+        let (one, three) = (full(nothing).size(), full(&nothing.repeat(3)).size());
+        assert!(one > cost && three > 3 * cost, "{nothing}: {one}, {three}");
+        let error = FullRegex::new(&nothing.repeat(65)).unwrap_err().to_string();
+        assert!(error.contains("its 65 classes of Unicode are more than the limit of 64"), "{error}");
+    }
     let unicode = full(r"\pL{1,20}").size();
     assert!(unicode > 100 << 10, "{unicode}");
 }
