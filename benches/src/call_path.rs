@@ -99,6 +99,10 @@ impl Connection for Answering {
     fn is_open(&self) -> bool {
         true
     }
+
+    fn has_served(&self) -> bool {
+        true
+    }
 }
 
 /// What the 10,000 are.

@@ -105,6 +105,10 @@ impl Connection for Answering {
     fn is_open(&self) -> bool {
         true
     }
+
+    fn has_served(&self) -> bool {
+        true
+    }
 }
 
 /// A mesh of such endpoints.

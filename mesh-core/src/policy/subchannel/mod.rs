@@ -17,7 +17,8 @@
 //! ```
 //!
 //! Invariants: no address is tried twice in a pass; two passes begin no closer to each other than the backoff says,
-//! unless there was a connection between them; two connections in a row that break at once are followed by a pause.
+//! unless there was a connection between them; two connections in a row that break at once, without a response on
+//! either, are followed by a pause.
 
 mod backoff;
 mod race;
@@ -52,6 +53,16 @@ pub struct Subchannel {
     pause: Option<Instant>,
     /// The last connection broke as soon as it was made.
     brief: bool,
+}
+
+/// What a connection was good for before it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionEnd {
+    /// A call on it has brought a response: the endpoint works, however short the connection was, and it may have its
+    /// reasons to end connections, such as a number of requests for each. The next one is made at once.
+    Served,
+    /// Nothing came of it.
+    Broken,
 }
 
 #[derive(Debug)]
@@ -141,10 +152,10 @@ impl Subchannel {
     }
 
     /// The connection takes no more calls. Reconnecting is the balancer's decision (LB-73).
-    pub fn on_disconnected(&mut self, now: Instant) {
+    pub fn on_disconnected(&mut self, now: Instant, end: ConnectionEnd) {
         let Phase::Ready { since } = self.phase else { return };
         let stable = since + self.settings.backoff.initial;
-        let brief = now < stable;
+        let brief = now < stable && end == ConnectionEnd::Broken;
         // One break may be a restart. An endpoint that accepts and hangs up again and again gets a pause each time:
         // the backoff that a successful connect has just reset would never slow it down.
         self.pause = (brief && self.brief).then_some(stable);

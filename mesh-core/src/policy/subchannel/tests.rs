@@ -6,7 +6,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::race::Race;
-use super::{AttemptDelay, BackoffSettings, Settings, Subchannel};
+use super::{AttemptDelay, BackoffSettings, ConnectionEnd, Settings, Subchannel};
 use crate::config::EndpointAddresses;
 use crate::policy::lb::Connectivity;
 
@@ -107,7 +107,7 @@ fn lost_connection_leads_to_idle() {
     world.attempt();
     world.subchannel.on_connected(world.now);
     world.advance(ms(60_000));
-    world.subchannel.on_disconnected(world.now);
+    world.subchannel.on_disconnected(world.now, ConnectionEnd::Broken);
     assert_eq!((world.state().as_str(), world.attempt()), ("idle", None));
     world.connect();
     assert!(world.attempt().is_some(), "the next attempt needs no backoff");
@@ -134,7 +134,7 @@ fn backoff_grows_to_its_maximum_and_is_reset_by_success() {
     world.attempt();
     world.subchannel.on_connected(world.now);
     world.advance(ms(5_000));
-    world.subchannel.on_disconnected(world.now);
+    world.subchannel.on_disconnected(world.now, ConnectionEnd::Broken);
     world.connect();
     world.attempt();
     let begun = world.now;
@@ -196,13 +196,26 @@ fn endpoint_that_hangs_up_at_once_is_not_called_in_a_loop() {
         if world.attempt().is_some() {
             attempts += 1;
             world.subchannel.on_connected(world.now);
-            world.subchannel.on_disconnected(world.now);
+            world.subchannel.on_disconnected(world.now, ConnectionEnd::Broken);
         } else {
             assert_eq!(world.state(), "connecting", "calls wait, they do not fail");
             world.advance(ms(10));
         }
     }
     assert_eq!(attempts, 11, "two at once, then one a second");
+}
+
+/// An endpoint that closes each connection after so many requests works: no call waits for a backoff.
+#[test]
+fn endpoint_that_serves_and_hangs_up_is_connected_at_once() {
+    let mut world = World::new(&["10.0.0.1:1"]);
+    for _ in 0..100 {
+        world.connect();
+        assert!(world.attempt().is_some());
+        world.subchannel.on_connected(world.now);
+        world.advance(ms(1));
+        world.subchannel.on_disconnected(world.now, ConnectionEnd::Served);
+    }
 }
 
 /// Proves: LB-69.

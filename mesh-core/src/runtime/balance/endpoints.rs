@@ -190,6 +190,11 @@ impl<C: Connect> Endpoints<C> {
         }
     }
 
+    /// Connections are made anew, when they are wanted again.
+    pub(super) fn forget_subchannels(&mut self) {
+        self.entries.iter_mut().flatten().for_each(|entry| entry.subchannel = None);
+    }
+
     /// Calls are accounted for here from now on.
     pub(super) fn set_accounting(&mut self, accounting: &Arc<Accounting>) {
         self.accounting = accounting.clone();
@@ -255,7 +260,7 @@ impl<C: Connect> Endpoints<C> {
 impl<C: Connect> Drop for Entry<C> {
     fn drop(&mut self) {
         // Publications that are still in someone's hands hold on to the slot, but must not hold on to the connection.
-        self.slot.state.set_connection(None);
+        self.slot.state.set_connections(None);
     }
 }
 

@@ -9,6 +9,8 @@ use tokio::sync::Notify;
 use crate::config::Cluster;
 use crate::policy::lb::EndpointId;
 
+use super::connections::Connections;
+
 /// Collects events for a cluster's task, which takes all of them at once: a burst leads to one publication.
 pub(super) struct Mailbox<T> {
     letters: Mutex<Letters<T>>,
@@ -51,7 +53,7 @@ pub(super) enum Status<T> {
     /// Also ends the subscription.
     Idle,
     Connecting,
-    Ready(Arc<T>),
+    Ready(Arc<Connections<T>>),
     Failed(Arc<str>),
 }
 
@@ -60,7 +62,7 @@ impl<T> Clone for Status<T> {
         match self {
             Self::Idle => Self::Idle,
             Self::Connecting => Self::Connecting,
-            Self::Ready(connection) => Self::Ready(connection.clone()),
+            Self::Ready(connections) => Self::Ready(connections.clone()),
             Self::Failed(reason) => Self::Failed(reason.clone()),
         }
     }

@@ -5,7 +5,9 @@
 
 mod clock;
 mod cluster;
+mod connections;
 mod endpoints;
+mod live;
 mod logical_dns;
 mod mailbox;
 mod outliers;

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use crate::config::EndpointAddresses;
+use crate::config::{ConnectionSettings, EndpointAddresses, Name};
 use crate::policy::subchannel::Settings;
 use crate::runtime::accounting::Counts;
-use crate::runtime::connect::Connect;
+use crate::runtime::connect::{Connect, Security};
 use crate::runtime::timeout::Deadlines;
 
 use super::PoolSettings;
-use super::subchannel::Subchannel;
+use super::subchannel::{Subchannel, SubchannelKey};
 
 /// Subchannels by endpoint, shared by all clusters and channels of a mesh on one runtime.
 ///
@@ -34,8 +34,7 @@ pub struct Pool<C: Connect> {
     subchannels: Mutex<Subchannels<C>>,
 }
 
-/// By [`EndpointAddresses::identity`].
-type Subchannels<C> = HashMap<EndpointAddresses, Weak<Subchannel<C>>>;
+type Subchannels<C> = HashMap<SubchannelKey, Weak<Subchannel<C>>>;
 
 impl<C: Connect> Pool<C> {
     /// An empty pool. Its tasks run on the current tokio runtime.
@@ -69,23 +68,33 @@ impl<C: Connect> Pool<C> {
         self.lock().len()
     }
 
-    /// The subchannel of this endpoint.
-    pub(super) fn subchannel(self: &Arc<Self>, addresses: &EndpointAddresses) -> Arc<Subchannel<C>> {
-        let identity = addresses.identity();
+    /// The subchannel of an endpoint of a cluster with these settings.
+    pub(super) fn subchannel(
+        self: &Arc<Self>,
+        addresses: &EndpointAddresses,
+        hostname: &Name,
+        connection: &Arc<ConnectionSettings>,
+    ) -> Arc<Subchannel<C>> {
+        let key = SubchannelKey {
+            identity: addresses.identity(),
+            security: Security::Plaintext,
+            connection: connection.clone(),
+        };
         let mut subchannels = self.lock();
-        if let Some(existing) = subchannels.get(&identity).and_then(Weak::upgrade) {
+        if let Some(existing) = subchannels.get(&key).and_then(Weak::upgrade) {
             return existing;
         }
-        let fresh = Arc::new(Subchannel::new(self.clone(), identity.clone(), addresses.clone()));
-        subchannels.insert(identity, Arc::downgrade(&fresh));
+        let fresh = Subchannel::new(self.clone(), key.clone(), addresses.clone(), hostname.clone());
+        let fresh = Arc::new(fresh);
+        subchannels.insert(key, Arc::downgrade(&fresh));
         fresh
     }
 
     /// Forgets a subchannel that is gone, unless another one has taken its place.
-    pub(super) fn forget(&self, identity: &EndpointAddresses) {
+    pub(super) fn forget(&self, key: &SubchannelKey) {
         let mut subchannels = self.lock();
-        if subchannels.get(identity).is_some_and(|subchannel| subchannel.strong_count() == 0) {
-            subchannels.remove(identity);
+        if subchannels.get(key).is_some_and(|subchannel| subchannel.strong_count() == 0) {
+            subchannels.remove(key);
         }
     }
 

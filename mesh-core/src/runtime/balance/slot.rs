@@ -16,6 +16,7 @@ use crate::policy::outlier::CallResult;
 use crate::runtime::accounting::Accounting;
 use crate::runtime::connect::{Connection, Reserve};
 
+use super::connections::Connections;
 use super::mailbox::{Event, Mailbox};
 
 /// One endpoint of a cluster, as the request path sees it: all that a call needs to know of it, behind one reference
@@ -40,9 +41,9 @@ pub struct Slot<T> {
 pub(crate) type WaitForPlace<T> = Pin<Box<dyn Future<Output = Option<<T as Connection>::Place>> + Send>>;
 
 impl<T: Connection> Slot<T> {
-    /// Room for a call on the endpoint's connection; `None`: there is no connection.
+    /// Room for a call on one of the endpoint's connections; `None`: there is none.
     pub fn reserve(&self) -> Option<Reserve<T::Place>> {
-        Some(self.state.connection.load().as_deref()?.reserve())
+        Some(self.state.connections.load().as_deref()?.reserve())
     }
 
     /// Joins the calls that wait for room at the endpoint. `None`: as many as may wait do so already.
@@ -53,9 +54,7 @@ impl<T: Connection> Slot<T> {
             // Told of changes from here on, before the connection is looked at.
             let mut changed = std::pin::pin!(state.changed.notified());
             changed.as_mut().enable();
-            let connection = state.connection.load_full()?;
-            let place = connection.wait_for_place();
-            drop(connection);
+            let place = state.connections.load_full()?.wait_for_place();
             tokio::select! {
                 biased;
                 place = place => place,
@@ -66,9 +65,9 @@ impl<T: Connection> Slot<T> {
 }
 
 impl<T: Clone> Slot<T> {
-    /// The endpoint's connection, if there is one. It may have closed a moment ago: ask it.
+    /// The endpoint's oldest connection, if there is one. It may have closed a moment ago: ask it.
     pub fn connection(&self) -> Option<T> {
-        self.state.connection.load().as_deref().cloned()
+        self.state.connections.load().as_deref().map(|connections| connections.first().clone())
     }
 }
 
@@ -102,10 +101,10 @@ impl<T> Debug for Slot<T> {
 /// Endpoint state that calls read directly, without a publication; shared by all slots that the endpoint ever has in
 /// its cluster.
 pub(super) struct EndpointState<T> {
-    connection: ArcSwapOption<T>,
+    connections: ArcSwapOption<Connections<T>>,
     /// A wake event for this endpoint is on its way to the cluster's task.
     wake_requested: AtomicBool,
-    /// The connection has come, gone or been replaced.
+    /// Connections have come or gone.
     changed: Notify,
     /// Calls that wait for room.
     queued: AtomicU32,
@@ -119,7 +118,7 @@ impl<T> EndpointState<T> {
     /// An endpoint without a connection.
     pub(super) fn new(id: EndpointId, mailbox: &Arc<Mailbox<T>>) -> Self {
         Self {
-            connection: ArcSwapOption::empty(),
+            connections: ArcSwapOption::empty(),
             wake_requested: AtomicBool::new(false),
             changed: Notify::new(),
             queued: AtomicU32::new(0),
@@ -128,9 +127,9 @@ impl<T> EndpointState<T> {
         }
     }
 
-    /// The endpoint's connection from now on. Calls that wait for room on the last one pick again.
-    pub(super) fn set_connection(&self, connection: Option<Arc<T>>) {
-        self.connection.store(connection);
+    /// The endpoint's connections from now on. Calls that wait for room on earlier ones pick again.
+    pub(super) fn set_connections(&self, connections: Option<Arc<Connections<T>>>) {
+        self.connections.store(connections);
         self.changed.notify_waiters();
     }
 

@@ -1,36 +1,51 @@
-//! One endpoint's connection, shared by every cluster that has the endpoint.
+//! One endpoint's connections, shared by every cluster that has the endpoint and the same settings.
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 
-use crate::config::EndpointAddresses;
+use crate::config::{ConnectionSettings, EndpointAddresses, Name};
 use crate::policy::lb::Connectivity;
 use crate::policy::subchannel::Subchannel as Machine;
-use crate::runtime::connect::{Connect, ConnectError, ConnectTarget, Established};
+use crate::runtime::connect::{Connect, ConnectError, ConnectTarget, Established, Security, WireProtocol};
 
+use super::connections::Connections;
+use super::live::Live;
 use super::mailbox::{Event, Mailbox, Status, Ticket};
 use super::{Pool, clock};
 
-/// One endpoint's connection. It has a task only while there is something to do: connecting, connected, backing off.
+/// One endpoint's connections: one, unless calls need more. It has a task only while there is something to do:
+/// connecting, connected, backing off.
 pub(super) struct Subchannel<C: Connect> {
     pool: Arc<Pool<C>>,
-    identity: EndpointAddresses,
+    key: SubchannelKey,
+    hostname: Name,
     state: Mutex<State<C::Connection>>,
+}
+
+/// What identifies a subchannel: calls to the same endpoint share connections only if their security and their
+/// cluster's settings are the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct SubchannelKey {
+    /// An [`EndpointAddresses::identity`].
+    pub(super) identity: EndpointAddresses,
+    pub(super) security: Security,
+    pub(super) connection: Arc<ConnectionSettings>,
 }
 
 struct State<T> {
     machine: Machine,
     /// Who wants a connection. Emptied whenever the subchannel becomes idle: wanting it again is a decision.
     watchers: Vec<Watcher<T>>,
-    connection: Option<Arc<T>>,
+    connections: Option<Arc<Connections<T>>>,
     /// Grows whenever a task is told to stop: a task of an earlier epoch changes nothing any more.
     epoch: u64,
     task: Option<AbortHandle>,
@@ -50,10 +65,15 @@ pub(super) struct Subscription<C: Connect> {
 }
 
 impl<C: Connect> Subchannel<C> {
-    pub(super) fn new(pool: Arc<Pool<C>>, identity: EndpointAddresses, addresses: EndpointAddresses) -> Self {
+    pub(super) fn new(
+        pool: Arc<Pool<C>>,
+        key: SubchannelKey,
+        addresses: EndpointAddresses,
+        hostname: Name,
+    ) -> Self {
         let machine = Machine::new(addresses, pool.subchannel_settings.clone());
-        let state = State { machine, watchers: Vec::new(), connection: None, epoch: 0, task: None };
-        Self { pool, identity, state: Mutex::new(state) }
+        let state = State { machine, watchers: Vec::new(), connections: None, epoch: 0, task: None };
+        Self { pool, key, hostname, state: Mutex::new(state) }
     }
 
     /// The same addresses in another order of preference. If clusters differ, the last one that changes wins.
@@ -92,7 +112,7 @@ impl<C: Connect> Subchannel<C> {
             }
             state.machine.disconnect();
             state.epoch += 1;
-            (state.task.take().inspect(AbortHandle::abort), state.connection.take())
+            (state.task.take().inspect(AbortHandle::abort), state.connections.take())
         };
         // Dropped without the lock: the connection may close here.
         drop(released);
@@ -125,7 +145,7 @@ impl<C: Connect> Subchannel<C> {
     }
 
     /// One pass over the addresses, or the rest of a backoff. `None`: there is no connection.
-    async fn establish(&self, epoch: u64) -> Option<Established<C::Connection>> {
+    async fn establish(&self, epoch: u64) -> Option<(SocketAddr, Established<C::Connection>)> {
         let mut attempts = FuturesUnordered::new();
         loop {
             let ((wanted, deadline), now) = self
@@ -152,20 +172,45 @@ impl<C: Connect> Subchannel<C> {
         }
     }
 
-    async fn attempt(
+    /// One attempt to connect; with the address that it went to.
+    pub(super) async fn attempt(
         &self,
         address: SocketAddr,
         permit: OwnedSemaphorePermit,
-    ) -> Result<Established<C::Connection>, ConnectError> {
+    ) -> Result<(SocketAddr, Established<C::Connection>), ConnectError> {
         tracing::trace!(%address, "connecting");
-        let target = ConnectTarget::new(address);
-        let mut attempt = pin!(self.pool.connector.connect(&target));
-        tokio::select! {
+        let target = ConnectTarget {
+            address,
+            hostname: self.hostname.clone(),
+            security: self.key.security.clone(),
+            protocol: WireProtocol::Http2,
+            connection: self.key.connection.clone(),
+        };
+        // A dialer is somebody else's code: a panic in it is a failed attempt.
+        let connect = AssertUnwindSafe(self.pool.connector.connect(&target)).catch_unwind();
+        let limited = async {
+            match target.connection.connect_timeout {
+                // CDS-21
+                Some(limit) => tokio::time::timeout(limit, connect)
+                    .await
+                    .map_err(|_| format!("no connection within {limit:?}, the cluster's connect timeout")),
+                None => Ok(connect.await),
+            }
+        };
+        let mut limited = pin!(limited);
+        let outcome = tokio::select! {
             biased;
-            outcome = &mut attempt => return outcome,
-            () = tokio::time::sleep(UNANSWERED) => drop(permit),
+            outcome = &mut limited => outcome,
+            () = tokio::time::sleep(UNANSWERED) => {
+                drop(permit);
+                limited.await
+            }
+        };
+        match outcome {
+            Ok(Ok(connected)) => connected.map(|established| (address, established)),
+            Ok(Err(_)) => Err(ConnectError::new(address, "the dialer panicked")),
+            Err(timeout) => Err(ConnectError::new(address, timeout)),
         }
-        attempt.await
     }
 
     fn on_failed(&self, epoch: u64, error: &ConnectError) -> Option<()> {
@@ -174,36 +219,61 @@ impl<C: Connect> Subchannel<C> {
         Some(())
     }
 
+    /// LB-78: how many connections the endpoint may have.
+    fn max_connections(&self) -> usize {
+        self.key.connection.max_connections.get().min(MAX_CONNECTIONS) as usize
+    }
+
+    /// The pool of the mesh.
+    pub(super) fn pool(&self) -> &Pool<C> {
+        &self.pool
+    }
+
+    /// The endpoint's addresses, for texts.
+    pub(super) fn identity(&self) -> &EndpointAddresses {
+        &self.key.identity
+    }
+
     fn lock(&self) -> MutexGuard<'_, State<C::Connection>> {
         // A panic under the lock could only come from a connection's drop; the state is whole even then.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The task of one connection, from the first attempt to its end.
+/// The task of a subchannel's connections, from the first attempt to the end of the last connection.
 async fn drive<C: Connect>(subchannel: Arc<Subchannel<C>>, epoch: u64) {
-    let Some(established) = subchannel.establish(epoch).await else { return };
-    let Established { connection, closed } = established;
+    let Some((address, established)) = subchannel.establish(epoch).await else { return };
+    tracing::debug!(addresses = ?subchannel.key.identity, "connected");
+    let limit = subchannel.max_connections();
+    let mut live = Live::new(address, established);
+    let connections = live.connections(limit);
     let ready = subchannel.advance(epoch, |state, now| {
-        state.connection = Some(Arc::new(connection));
+        state.connections = connections;
         state.machine.on_connected(now);
     });
     if ready.is_none() {
         return;
     }
-    tracing::debug!(addresses = ?subchannel.identity, "connected");
-    let reason = closed.await;
-    tracing::debug!(addresses = ?subchannel.identity, %reason, "disconnected");
-    subchannel.advance(epoch, |state, now| {
-        state.machine.on_disconnected(now);
-        state.connection = None;
-    });
+    loop {
+        let end = live.next_change(&subchannel, limit).await;
+        let connections = live.connections(limit);
+        let kept = subchannel.advance(epoch, |state, now| {
+            state.connections = connections;
+            match (&state.connections, end) {
+                (Some(_), _) => state.tell_all(),
+                (None, end) => state.machine.on_disconnected(now, end),
+            }
+        });
+        if kept.is_none() {
+            return;
+        }
+    }
 }
 
 impl<T> State<T> {
     fn status(&self) -> Status<T> {
-        match (self.machine.connectivity(), &self.connection) {
-            (Connectivity::Ready, Some(connection)) => Status::Ready(connection.clone()),
+        match (self.machine.connectivity(), &self.connections) {
+            (Connectivity::Ready, Some(connections)) => Status::Ready(connections.clone()),
             (Connectivity::Connecting, _) => Status::Connecting,
             (Connectivity::TransientFailure(reason), _) => Status::Failed(reason),
             (Connectivity::Idle | Connectivity::Ready, _) => Status::Idle,
@@ -228,7 +298,7 @@ impl<T> Watcher<T> {
 
 impl<C: Connect> Drop for Subchannel<C> {
     fn drop(&mut self) {
-        self.pool.forget(&self.identity);
+        self.pool.forget(&self.key);
     }
 }
 
@@ -252,4 +322,7 @@ impl<C: Connect> fmt::Debug for Subchannel<C> {
 
 /// After this long an attempt no longer counts against the limit. It costs next to nothing while nobody answers, and
 /// a network full of black holes must not keep living endpoints from being connected.
-const UNANSWERED: Duration = Duration::from_secs(2);
+const UNANSWERED: Duration = Duration::from_millis(100);
+
+/// LB-78: how many connections an endpoint may have at the most, whatever its cluster says.
+const MAX_CONNECTIONS: u32 = 10;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::config::{Cluster, Discovery, EndpointSet};
+use crate::config::{Cluster, ConnectionSettings, Discovery, EndpointSet};
 use crate::policy::lb::{Balancer, Command, Connectivity, EndpointId, LbUpdate};
 use crate::runtime::accounting::Accounting;
 use crate::runtime::connect::Connect;
@@ -31,6 +31,7 @@ pub(super) struct Task<C: Connect> {
     endpoints: Endpoints<C>,
     outliers: Outliers,
     dns: Option<LogicalDns>,
+    connection: Arc<ConnectionSettings>,
     accounting: Arc<Accounting>,
     /// Keeps the cluster's load reported.
     reporting: Option<Reporting>,
@@ -60,6 +61,7 @@ impl<C: Connect> Task<C> {
             outliers,
             dns: None,
             next: Publication::nothing(accounting.clone()),
+            connection: Arc::new(cluster.settings.connection.clone()),
             accounting,
             reporting,
             number: 0,
@@ -157,8 +159,14 @@ impl<C: Connect> Task<C> {
             self.renew_accounting(now);
         }
         let settings = &self.cluster.settings;
+        let reconnect = *self.connection != settings.connection;
         let replaced = settings.lb_policy != before.settings.lb_policy
-            || settings.locality_policy != before.settings.locality_policy;
+            || settings.locality_policy != before.settings.locality_policy
+            || reconnect;
+        if reconnect {
+            self.connection = Arc::new(settings.connection.clone());
+            self.endpoints.forget_subchannels();
+        }
         if replaced {
             self.replace_balancer();
         }
@@ -244,13 +252,13 @@ impl<C: Connect> Task<C> {
         if entry.subscription.as_ref().is_none_or(|subscription| subscription.ticket() != ticket) {
             return;
         }
-        let (state, connection) = match status {
+        let (state, connections) = match status {
             Status::Idle => (Connectivity::Idle, None),
             Status::Connecting => (Connectivity::Connecting, None),
             Status::Failed(reason) => (Connectivity::TransientFailure(reason), None),
-            Status::Ready(connection) => (Connectivity::Ready, Some(connection)),
+            Status::Ready(connections) => (Connectivity::Ready, Some(connections)),
         };
-        entry.slot.state.set_connection(connection);
+        entry.slot.state.set_connections(connections);
         if matches!(state, Connectivity::Idle) {
             entry.subscription = None;
         }
@@ -291,7 +299,10 @@ impl<C: Connect> Task<C> {
         if entry.subscription.is_some() {
             return;
         }
-        let subchannel = entry.subchannel.get_or_insert_with(|| self.pool.subchannel(&entry.slot.addresses));
+        let slot = &entry.slot;
+        let subchannel = entry
+            .subchannel
+            .get_or_insert_with(|| self.pool.subchannel(&slot.addresses, &slot.hostname, &self.connection));
         entry.subscription = Some(subchannel.subscribe(&self.shared.mailbox, Ticket { id, number }));
     }
 
@@ -307,7 +318,7 @@ impl<C: Connect> Task<C> {
         }
         for (id, subscription) in self.retired.drain(..) {
             if let Some(entry) = self.endpoints.get_mut(id).filter(|entry| entry.subscription.is_none()) {
-                entry.slot.state.set_connection(None);
+                entry.slot.state.set_connections(None);
             }
             drop(subscription);
         }

@@ -5,8 +5,11 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
+
+use crate::config;
 
 use super::ConnectTarget;
 
@@ -28,7 +31,7 @@ pub trait Dial: Debug + Send + Sync + 'static {
     fn dial(&self, target: &ConnectTarget) -> impl Future<Output = io::Result<Self::Io>> + Send;
 }
 
-/// Plain TCP, without Nagle's delay.
+/// Plain TCP, without Nagle's delay; from the cluster's local address and with its probes, if it has them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tcp;
 
@@ -36,10 +39,37 @@ impl Dial for Tcp {
     type Io = TcpStream;
 
     async fn dial(&self, target: &ConnectTarget) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect(target.address).await?;
+        let address = target.address;
+        let stream = match target.connection.local_address {
+            None => TcpStream::connect(address).await?,
+            Some(local) => {
+                let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+                let bound = socket.bind(local);
+                bound.map_err(|error| io::Error::new(error.kind(), format!("bind to {local}: {error}")))?;
+                socket.connect(address).await?
+            }
+        };
         stream.set_nodelay(true)?;
+        if let Some(probes) = &target.connection.tcp_keepalive {
+            SockRef::from(&stream).set_tcp_keepalive(&keepalive(probes))?;
+        }
         Ok(stream)
     }
+}
+
+/// `None` leaves a value to the operating system.
+fn keepalive(probes: &config::TcpKeepalive) -> TcpKeepalive {
+    let mut keepalive = TcpKeepalive::new();
+    if let Some(time) = probes.time {
+        keepalive = keepalive.with_time(time);
+    }
+    if let Some(interval) = probes.interval {
+        keepalive = keepalive.with_interval(interval);
+    }
+    if let Some(probes) = probes.probes {
+        keepalive = keepalive.with_retries(probes.get());
+    }
+    keepalive
 }
 
 /// A [`Dial`] of any type: one box per connection.

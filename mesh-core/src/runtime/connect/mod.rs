@@ -29,7 +29,7 @@ pub use http2::{
     KeepaliveInterval, KeepaliveScope,
 };
 pub use memory::{InMemory, Incoming};
-pub use target::{ConnectTarget, Security};
+pub use target::{ConnectTarget, Security, WireProtocol};
 
 /// A request body that connections can send.
 ///
@@ -100,6 +100,9 @@ pub trait Connection: Clone + Debug + Send + Sync + 'static {
 
     /// `false`: closed or draining; pick again.
     fn is_open(&self) -> bool;
+
+    /// Whether a call on it has brought a response: the endpoint behind it works, even if the connection has not lasted.
+    fn has_served(&self) -> bool;
 }
 
 /// Whether a connection has room for a call.

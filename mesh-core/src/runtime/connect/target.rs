@@ -1,10 +1,11 @@
-//! Where a connection goes, and how.
+//! What a connection is made to.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use crate::config::Name;
+use crate::config::{ConnectionSettings, Name};
 
-/// Where a connection goes, and how.
+/// What a connection is made to, by one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectTarget {
@@ -14,21 +15,40 @@ pub struct ConnectTarget {
     pub hostname: Name,
     /// How the connection is secured.
     pub security: Security,
+    /// What is spoken on the connection.
+    pub protocol: WireProtocol,
+    /// The cluster's settings.
+    pub connection: Arc<ConnectionSettings>,
 }
 
 impl ConnectTarget {
-    /// Plaintext to this address, with every setting at its default.
+    /// HTTP/2 in plaintext to this address, with every setting at its default.
     pub fn new(address: SocketAddr) -> Self {
-        Self { address, hostname: "".into(), security: Security::Plaintext }
+        Self {
+            address,
+            hostname: "".into(),
+            security: Security::Plaintext,
+            protocol: WireProtocol::Http2,
+            connection: Arc::default(),
+        }
     }
 }
 
-/// How a connection is secured. Part of what identifies a subchannel: calls of one identity never travel on another's
+/// How a connection is secured. A part of a subchannel's identity: calls with different security never share a
 /// connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Security {
-    /// Not at all.
+    /// The connection is plaintext.
     #[default]
     Plaintext,
+}
+
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum WireProtocol {
+    /// HTTP/2 with prior knowledge.
+    #[default]
+    Http2,
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::runtime::connect::{
@@ -26,12 +26,16 @@ pub(super) struct Net(pub(super) Arc<NetState>);
 #[derive(Debug, Default)]
 pub(super) struct NetState {
     habits: Mutex<HashMap<SocketAddr, Habit>>,
+    /// How many calls a connection takes at once; as many as there are unless set.
+    room: Mutex<Option<usize>>,
+    /// What the last attempt was made with.
+    pub(super) last_target: Mutex<Option<ConnectTarget>>,
     attempts: Mutex<Vec<(SocketAddr, Instant)>>,
     pub(super) running: AtomicUsize,
     pub(super) most_running: AtomicUsize,
-    lines: Mutex<HashMap<SocketAddr, watch::Sender<bool>>>,
+    lines: Mutex<HashMap<SocketAddr, Vec<watch::Sender<bool>>>>,
     /// Connections that somebody holds.
-    held: Arc<()>,
+    held: Arc<AtomicUsize>,
 }
 
 /// How an address answers; it accepts unless told otherwise.
@@ -40,13 +44,16 @@ pub(super) enum Habit {
     Accept(Duration),
     Refuse,
     Silence,
+    Panic,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     pub(super) address: SocketAddr,
     up: watch::Receiver<bool>,
-    _held: Arc<()>,
+    /// How many calls it takes at once.
+    room: Arc<Semaphore>,
+    _held: Arc<Held>,
 }
 
 impl Net {
@@ -54,9 +61,16 @@ impl Net {
         self.0.habits.lock().unwrap().insert(address, habit);
     }
 
+    /// New connections take so many calls at once.
+    pub(super) fn limit_room(&self, room: usize) {
+        *self.0.room.lock().unwrap() = Some(room);
+    }
+
     /// Ends the connections to an address.
     pub(super) fn cut(&self, address: SocketAddr) {
-        self.0.lines.lock().unwrap()[&address].send_replace(false);
+        for up in self.0.lines.lock().unwrap().remove(&address).unwrap_or_default() {
+            up.send_replace(false);
+        }
     }
 
     pub(super) fn attempts(&self, address: SocketAddr) -> Vec<Instant> {
@@ -69,7 +83,24 @@ impl Net {
     }
 
     pub(super) fn held(&self) -> usize {
-        Arc::strong_count(&self.0.held) - 1
+        self.0.held.load(Ordering::SeqCst)
+    }
+}
+
+/// A connection and its clones.
+#[derive(Debug)]
+struct Held(Arc<AtomicUsize>);
+
+impl Held {
+    fn new(held: &Arc<AtomicUsize>) -> Arc<Self> {
+        held.fetch_add(1, Ordering::SeqCst);
+        Arc::new(Self(held.clone()))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -86,6 +117,7 @@ impl Connect for Net {
 
     async fn connect(&self, target: &ConnectTarget) -> Result<Established<Line>, ConnectError> {
         let address = target.address;
+        *self.0.last_target.lock().unwrap() = Some(target.clone());
         self.0.attempts.lock().unwrap().push((address, Instant::now()));
         let running = self.0.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.0.most_running.fetch_max(running, Ordering::SeqCst);
@@ -95,37 +127,54 @@ impl Connect for Net {
             Habit::Accept(delay) => tokio::time::sleep(delay).await,
             Habit::Refuse => return Err(ConnectError::new(address, "refused")),
             Habit::Silence => std::future::pending().await,
+            Habit::Panic => panic!("a dialer that panics"),
         }
         let (up, line) = watch::channel(true);
-        self.0.lines.lock().unwrap().insert(address, up);
+        self.0.lines.lock().unwrap().entry(address).or_default().push(up);
         let mut down = line.clone();
         let closed = Box::pin(async move {
             let _ = down.wait_for(|up| !up).await;
             DisconnectReason::Unknown
         });
-        let connection = Line { address, up: line, _held: self.0.held.clone() };
+        let room = self.0.room.lock().unwrap().unwrap_or(Semaphore::MAX_PERMITS);
+        let connection =
+            Line { address, up: line, room: Arc::new(Semaphore::new(room)), _held: Held::new(&self.0.held) };
         Ok(Established { connection, closed })
     }
 }
 
 impl Connection for Line {
-    type Place = ();
+    type Place = OwnedSemaphorePermit;
     type ResponseBody = UnsyncBoxBody<Bytes, BodyError>;
     type Call<B: SendBody> = Ready<Result<Response<Self::ResponseBody>, SendFailure<B>>>;
 
-    fn reserve(&self) -> Reserve<()> {
-        if self.is_open() { Reserve::Place(()) } else { Reserve::Closed }
+    fn reserve(&self) -> Reserve<OwnedSemaphorePermit> {
+        match self.room.clone().try_acquire_owned() {
+            _ if !self.is_open() => Reserve::Closed,
+            Ok(place) => Reserve::Place(place),
+            Err(_) => Reserve::Full,
+        }
     }
 
-    fn wait_for_place(&self) -> impl Future<Output = Option<()>> + Send + 'static {
-        ready(self.is_open().then_some(()))
+    fn wait_for_place(&self) -> impl Future<Output = Option<OwnedSemaphorePermit>> + Send + 'static {
+        let (room, mut up) = (self.room.clone(), self.up.clone());
+        async move {
+            tokio::select! {
+                place = room.acquire_owned() => place.ok(),
+                _ = up.wait_for(|up| !up) => None,
+            }
+        }
     }
 
-    fn send<B: SendBody>((): (), _request: Request<B>) -> Self::Call<B> {
+    fn send<B: SendBody>(_: OwnedSemaphorePermit, _request: Request<B>) -> Self::Call<B> {
         ready(Ok(Response::new(Empty::new().map_err(|never| match never {}).boxed_unsync())))
     }
 
     fn is_open(&self) -> bool {
         *self.up.borrow()
+    }
+
+    fn has_served(&self) -> bool {
+        false
     }
 }

@@ -51,7 +51,10 @@ impl<B: SendBody> State<B> {
             return Poll::Pending;
         };
         let response = match response {
-            Ok(response) => response,
+            Ok(response) => {
+                place.connection().on_response();
+                response
+            }
             Err(error) => return Poll::Ready(Err(failure(error, upload))),
         };
         let pipe = (!upload.is_over()).then(|| {

@@ -51,6 +51,10 @@ impl Http2Connection {
         self.0.shared.calls.load(Ordering::Relaxed)
     }
 
+    pub(super) fn on_response(&self) {
+        self.0.shared.serve();
+    }
+
     pub(super) fn runtime(&self) -> &Handle {
         &self.0.runtime
     }
@@ -129,6 +133,10 @@ impl Connection for Http2Connection {
 
     fn is_open(&self) -> bool {
         self.0.shared.is_open()
+    }
+
+    fn has_served(&self) -> bool {
+        self.0.shared.has_served()
     }
 }
 

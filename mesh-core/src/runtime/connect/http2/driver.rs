@@ -30,6 +30,8 @@ pub(super) struct Shared {
     pub(super) calls: AtomicUsize,
     /// Something has arrived since the last look.
     heard: AtomicBool,
+    /// A call has brought a response.
+    served: AtomicBool,
 }
 
 impl Shared {
@@ -54,6 +56,17 @@ impl Shared {
     /// Whether nobody is sending any more, after [`close`](Self::close).
     pub(super) fn is_quiet(&self) -> bool {
         self.sending.load(Ordering::SeqCst) == 0
+    }
+
+    pub(super) fn has_served(&self) -> bool {
+        self.served.load(Ordering::Relaxed)
+    }
+
+    /// A response has come. Written once, so that calls do not share a line of cache that is written all the time.
+    pub(super) fn serve(&self) {
+        if !self.has_served() {
+            self.served.store(true, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn heard(&self) {

@@ -1,0 +1,125 @@
+//! The connections that a subchannel has at the moment, and their ends.
+
+use std::future::pending;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::Notify;
+
+use crate::policy::subchannel::{Backoff, ConnectionEnd};
+use crate::runtime::connect::{Connect, ConnectError, Connection, DisconnectReason, Established};
+
+use super::clock;
+use super::connections::Connections;
+use super::subchannel::Subchannel;
+
+/// The connections that a subchannel has at the moment, and their ends. Makes further ones when calls need them.
+pub(super) struct Live<C: Connect> {
+    /// Where the first connection went: further ones go there, too.
+    address: SocketAddr,
+    /// Oldest first.
+    open: Vec<(u64, C::Connection)>,
+    ends: FuturesUnordered<BoxFuture<'static, (u64, DisconnectReason)>>,
+    next_number: u64,
+    /// Asks for another connection.
+    more: Arc<Notify>,
+    backoff: Backoff,
+    /// No further connection is made before then, because the last attempt failed.
+    pause: Option<std::time::Instant>,
+}
+
+type Attempt<C> = Result<(SocketAddr, Established<<C as Connect>::Connection>), ConnectError>;
+
+impl<C: Connect> Live<C> {
+    pub(super) fn new(address: SocketAddr, first: Established<C::Connection>) -> Self {
+        let mut live = Self {
+            address,
+            open: Vec::new(),
+            ends: FuturesUnordered::new(),
+            next_number: 0,
+            more: Arc::new(Notify::new()),
+            backoff: Backoff::default(),
+            pause: None,
+        };
+        live.add(first);
+        live
+    }
+
+    /// What calls see. `None`: there are none left.
+    pub(super) fn connections(&self, limit: usize) -> Option<Arc<Connections<C::Connection>>> {
+        let more = (self.open.len() < limit).then(|| self.more.clone());
+        let all = self.open.iter().map(|(_, connection)| connection.clone());
+        Connections::new(all, more).map(Arc::new)
+    }
+
+    /// Waits until a connection has come or gone; with how the last one that went has ended.
+    pub(super) async fn next_change(&mut self, subchannel: &Subchannel<C>, limit: usize) -> ConnectionEnd {
+        let mut growing: Pin<Box<dyn Future<Output = Attempt<C>> + Send + '_>> = pending().boxed();
+        let mut is_growing = false;
+        loop {
+            tokio::select! {
+                biased;
+                Some((number, reason)) = self.ends.next() => {
+                    drop(growing);
+                    return self.remove(number, reason, subchannel);
+                }
+                () = self.more.notified(), if !is_growing && self.open.len() < limit => {
+                    let (address, pause) = (self.address, self.pause);
+                    is_growing = true;
+                    growing = Box::pin(async move {
+                        if let Some(pause) = pause {
+                            clock::sleep_until(Some(pause)).await;
+                        }
+                        let permits = subchannel.pool().permits.clone();
+                        match permits.acquire_owned().await {
+                            Ok(permit) => subchannel.attempt(address, permit).await,
+                            Err(closed) => Err(ConnectError::new(address, closed)),
+                        }
+                    });
+                }
+                outcome = &mut growing => {
+                    drop(growing);
+                    match outcome {
+                        Ok((_, established)) => {
+                            tracing::debug!(addresses = ?subchannel.identity(), "another connection");
+                            (self.backoff, self.pause) = (Backoff::default(), None);
+                            self.add(established);
+                            return ConnectionEnd::Served;
+                        }
+                        Err(error) => {
+                            tracing::debug!(%error, "no further connection");
+                            let settings = &subchannel.pool().subchannel_settings.backoff;
+                            self.pause = Some(clock::now() + self.backoff.next(settings, &mut rand::rng()));
+                            growing = pending().boxed();
+                            is_growing = false;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn add(&mut self, established: Established<C::Connection>) {
+        let Established { connection, closed } = established;
+        let number = self.next_number;
+        self.next_number += 1;
+        self.open.push((number, connection));
+        self.ends.push(closed.map(move |reason| (number, reason)).boxed());
+    }
+
+    fn remove(&mut self, number: u64, reason: DisconnectReason, subchannel: &Subchannel<C>) -> ConnectionEnd {
+        tracing::debug!(addresses = ?subchannel.identity(), %reason, "disconnected");
+        let Some(at) = self.open.iter().position(|(open, _)| *open == number) else {
+            return ConnectionEnd::Broken;
+        };
+        let (_, connection) = self.open.remove(at);
+        match connection.has_served() {
+            true => ConnectionEnd::Served,
+            false => ConnectionEnd::Broken,
+        }
+    }
+}
