@@ -30,10 +30,12 @@ impl Future for ResponseFuture {
     type Output = Result<Response<ResponseBody>, Status>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = ready!(self.project().response.poll(cx)).map_err(status::of)?;
+        let mut response = ready!(self.project().response.poll(cx)).map_err(status::of)?;
         if response.status() != StatusCode::OK && protocol::code(response.headers()).is_none() {
             return Poll::Ready(Err(not_grpc(response.status())));
         }
+        let info = response.body().call_info().clone();
+        response.extensions_mut().insert(info);
         Poll::Ready(Ok(response.map(ResponseBody::new)))
     }
 }

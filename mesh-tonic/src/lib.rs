@@ -27,5 +27,6 @@ pub use mesh_core::runtime::connect::{
     ConnectTarget, Dial, Http2Settings, Keepalive, KeepaliveInterval, KeepaliveScope,
 };
 pub use mesh_core::runtime::{
-    FixedSource, Mesh, MeshBuilder, MeshError, MeshErrorKind, ReplayLimit, SourceError, Target, WaitForReady,
+    CallInfo, FixedSource, Mesh, MeshBuilder, MeshError, MeshErrorKind, ReplayLimit, SourceError, Target,
+    WaitForReady,
 };

@@ -1,13 +1,15 @@
 //! One call: what it needs for its next attempt, and what its failures lead to.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use http_body::Body;
 use tokio::time::Instant;
 
+use crate::config::Name;
 use crate::policy::lb::{EndpointLoad, PickContext};
 use crate::policy::retry::Transparent;
 
@@ -19,10 +21,11 @@ use super::protocol::{CallStatus, Protocol, Stamp};
 use super::retry::{CallRetry, RetryLimits};
 use super::target::{Cluster, Picked, Routed};
 use super::timeout::Overdue;
-use super::{MeshError, MeshErrorKind, RequestBody, WaitForReady};
+use super::{CallInfo, MeshError, MeshErrorKind, RequestBody, WaitForReady};
 
 /// A call that has been routed.
 pub(super) struct Call<P: Protocol, C: Connect> {
+    route: Name,
     pub(super) cluster: Arc<Cluster<C>>,
     pub(super) deadline: Option<Instant>,
     pub(super) wait_for_ready: WaitForReady,
@@ -38,6 +41,8 @@ pub(super) struct Call<P: Protocol, C: Connect> {
     unsent: u32,
     /// The endpoint that has just failed the call.
     avoid: Option<Arc<EndpointLoad>>,
+    /// Attempts that were sent.
+    attempts: u32,
     /// An attempt may have reached an endpoint.
     pub(super) may_have_been_seen: bool,
 }
@@ -69,6 +74,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             }
         };
         Self {
+            route: routed.route,
             cluster: routed.cluster,
             deadline,
             wait_for_ready,
@@ -79,6 +85,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             transparent: Transparent::default(),
             unsent: 0,
             avoid: None,
+            attempts: 0,
             may_have_been_seen: false,
         }
     }
@@ -105,7 +112,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             Some(deadline) => match deadline.saturating_duration_since(Instant::now()) {
                 Duration::ZERO => {
                     attempt.finish(&Outcome::NotSent);
-                    return Err(self.overdue("before it was sent"));
+                    return Err(self.overdue("before it was sent", Some(attempt.address())));
                 }
                 remaining => Some(remaining),
             },
@@ -122,7 +129,42 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             self.sent = Some(Self::copy_head(&mut request));
         }
         attempt.on_sent(permit, P::failure);
+        self.attempts += 1;
         Ok(Flight::Sending { response: C::Connection::send(place, request), attempt })
+    }
+
+    /// The caller gets this response of the attempt: says what became of the call, in the log too.
+    ///
+    /// The request's extensions become the response's, emptied: a face that has something to put there finds room.
+    pub(super) fn succeed<T>(
+        &mut self,
+        attempt: &Attempt<C::Connection>,
+        response: &mut Response<T>,
+    ) -> CallInfo {
+        let (cluster, endpoint) = attempt.place_in_texts();
+        let info = CallInfo { route: self.route.clone(), cluster, endpoint, attempts: self.attempts };
+        let CallInfo { route, cluster, endpoint, attempts } = &info;
+        tracing::debug!(%route, %cluster, %endpoint, attempts, status = %response.status(), "response");
+        let extensions = response.extensions_mut();
+        if extensions.is_empty() {
+            *extensions = self.take_extensions();
+            extensions.clear();
+        }
+        info
+    }
+
+    fn take_extensions(&mut self) -> Extensions {
+        match (&mut self.retry, &mut self.sent) {
+            (Some(retry), _) => retry.take_extensions(),
+            (None, Some(head)) => std::mem::take(&mut head.extensions),
+            (None, None) => Extensions::new(),
+        }
+    }
+
+    /// The caller gets no response.
+    pub(super) fn fail(&self, error: &MeshError) {
+        let (route, attempts) = (&self.route, self.attempts);
+        tracing::debug!(%route, attempts, %error, "call failed");
     }
 
     /// Keeps the head for another attempt; its extensions do not travel.
@@ -199,7 +241,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         let address = attempt.address();
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             // an endpoint gives up at the same moment: whoever is first, the reason is the same
-            return Next::Fail(self.overdue(&format!("while waiting for {address}")));
+            return Next::Fail(self.overdue(AT_ENDPOINT, Some(address)));
         }
         let error = self.send_error(error).at(address);
         let status = CallStatus { code: P::code(&error), pushback: None };
@@ -212,14 +254,12 @@ impl<P: Protocol, C: Connect> Call<P, C> {
     /// The attempt's time is over.
     pub(super) fn overrun(&mut self, overdue: Overdue<Overrun<C::Connection>>) -> MeshError {
         let Overdue(Some(Overrun { attempt, was_queued })) = overdue else {
-            return self.overdue("while waiting for an endpoint");
+            return self.overdue("while waiting for an endpoint", None);
         };
-        let address = attempt.address();
-        if was_queued {
-            return self.overdue(&format!("while waiting for room on the connection to {address}"));
-        }
-        self.may_have_been_seen = true;
-        self.overdue(&format!("while waiting for {address}"))
+        let when =
+            if was_queued { "while waiting for room on the endpoint's connection" } else { AT_ENDPOINT };
+        self.may_have_been_seen |= !was_queued;
+        self.overdue(when, Some(attempt.address()))
     }
 
     /// What a pick that found nothing leads to.
@@ -231,13 +271,17 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         }
     }
 
-    /// The call's time is over; `when` says what it was waiting for.
-    pub(super) fn overdue(&self, when: &str) -> MeshError {
+    /// The call's time is over; `when` says what it was waiting for, of which endpoint if it had one.
+    pub(super) fn overdue(&self, when: &str, endpoint: Option<SocketAddr>) -> MeshError {
         let reason = match self.cluster.last_endpoint_error() {
             Some(last) => format!("deadline exceeded {when}; {last}"),
             None => format!("deadline exceeded {when}"),
         };
-        self.cluster.error(MeshErrorKind::DeadlineExceeded, reason)
+        let error = self.cluster.error(MeshErrorKind::DeadlineExceeded, reason);
+        match endpoint {
+            Some(endpoint) => error.at(endpoint),
+            None => error,
+        }
     }
 
     /// An attempt that has finished has failed.
@@ -264,6 +308,9 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         self.cluster.error(kind, "no response came".to_owned()).caused_by(h2_code, error)
     }
 }
+
+/// What a call waits for whose time ends while an endpoint has it.
+const AT_ENDPOINT: &str = "while waiting for the endpoint's answer";
 
 /// Attempts that ended before anything was sent are repeated at once this often, then after a short wait.
 const MAX_AT_ONCE: u32 = 3;

@@ -156,6 +156,11 @@ impl MeshError {
     pub fn cluster(&self) -> Option<&Name> {
         self.0.cluster.as_ref()
     }
+
+    /// The endpoint that had the call, or was to get it, if it came that far: the first of its addresses.
+    pub fn endpoint(&self) -> Option<SocketAddr> {
+        self.0.endpoint
+    }
 }
 
 crate::debug_with_causes!(MeshError);
@@ -173,8 +178,10 @@ impl fmt::Display for MeshError {
             write!(f, "{}: ", places.join(", "))?;
         }
         f.write_str(reason)?;
-        let ambient = ambient.as_ref().map(ToString::to_string).unwrap_or_default();
-        if !ambient.is_empty() && ambient != **reason {
+        // What is wrong with the control plane may be the reason itself, a few seconds older.
+        let ambient = ambient.as_ref().filter(|ambient| !reason.contains(ambient.message()));
+        let ambient = ambient.map(ToString::to_string).unwrap_or_default();
+        if !ambient.is_empty() {
             write!(f, "; control plane: {ambient}")?;
         }
         // texts of the control plane's client may name the node already

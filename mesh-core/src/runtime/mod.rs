@@ -4,6 +4,7 @@ mod accounting;
 mod attempt;
 pub mod balance;
 mod call;
+mod call_info;
 mod channel;
 mod circuit_breaker;
 pub mod connect;
@@ -24,6 +25,7 @@ mod target;
 mod testing;
 mod timeout;
 
+pub use call_info::CallInfo;
 pub use channel::{CallOptions, Channel, ChannelError, ChannelSettings, WaitForReady};
 pub use error::{MeshError, MeshErrorKind};
 pub use fixed::FixedSource;

@@ -12,7 +12,7 @@ use super::attempt::{Attempt, Outcome};
 use super::connect::{BodyError, Connect, Connection, Http2Connector, SendBody};
 use super::flight::{Carrier, Flight, TimedFlight};
 use super::timeout::Overdue;
-use super::{MeshError, MeshErrorKind, Protocol, RequestBody};
+use super::{CallInfo, MeshError, MeshErrorKind, Protocol, RequestBody};
 
 /// A response's body. The call's places in its cluster and at its endpoint are kept until the trailers, the end, an
 /// error, the deadline, or until it is dropped.
@@ -22,6 +22,7 @@ pub struct ResponseBody<P: Protocol, C: Connect = Http2Connector> {
     state: State<C::Connection, RequestBody<P::Body>>,
     /// Of the response's head.
     status: StatusCode,
+    info: CallInfo,
 }
 
 enum State<C: Connection, B: SendBody> {
@@ -43,11 +44,12 @@ impl<P: Protocol, C: Connect> ResponseBody<P, C> {
         body: <C::Connection as Connection>::ResponseBody,
         mut attempt: Attempt<C::Connection>,
         carrier: Carrier<C::Connection, RequestBody<P::Body>>,
+        info: CallInfo,
     ) -> Self {
         let (status, headers) = head;
         if body.is_end_stream() {
             attempt.finish(&Outcome::Response { status, last: headers });
-            return Self { state: State::Over, status };
+            return Self { state: State::Over, status, info };
         }
         let state = match carrier {
             Carrier::Unlimited(_) => State::Unlimited { body, attempt },
@@ -57,7 +59,12 @@ impl<P: Protocol, C: Connect> ResponseBody<P, C> {
                 State::Timed(timed)
             }
         };
-        Self { state, status }
+        Self { state, status, info }
+    }
+
+    /// What became of the call.
+    pub fn call_info(&self) -> &CallInfo {
+        &self.info
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<FrameResult>, MeshError>> {

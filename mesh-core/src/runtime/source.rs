@@ -116,6 +116,11 @@ impl SourceError {
         Self { message: message.into(), since: None }
     }
 
+    /// The text without how long it has lasted.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// A state that lasts: the text ends with how long it has by then, as in `control server .. unreachable for 12 s`.
     pub fn lasting(message: impl Into<Arc<str>>, since: Instant) -> Self {
         Self { message: message.into(), since: Some(since) }

@@ -37,7 +37,8 @@ use super::flight::{Carrier, Flight, Landed};
 use super::target::{Picked, Refusal, RouteInput, Routed, Snapshot, State, TargetContext};
 use super::timeout::{Deadlines, Timer};
 use super::{
-    CallOptions, Channel, MeshError, MeshErrorKind, Protocol, RequestBody, ResponseBody, WaitForReady,
+    CallInfo, CallOptions, Channel, MeshError, MeshErrorKind, Protocol, RequestBody, ResponseBody,
+    WaitForReady,
 };
 
 /// The response of a call over connections of `C`.
@@ -208,11 +209,11 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
                     match Step::after(landed, flying, call)? {
                         Step::Fly => continue,
                         Step::Stage(next) => next,
-                        Step::Respond(head, body, attempt) => {
+                        Step::Respond(head, body, attempt, info) => {
                             let Some(carrier) = carrier.take() else { return Poll::Pending };
                             *this.call = None;
-                            let body =
-                                ResponseBody::new((head.status, &head.headers), body, attempt, carrier);
+                            let head_of = (head.status, &head.headers);
+                            let body = ResponseBody::new(head_of, body, attempt, carrier, info);
                             return Poll::Ready(Ok(Response::from_parts(head, body)));
                         }
                     }
@@ -232,7 +233,7 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
         match (&self.stage, &self.call) {
             (Stage::Configure { context, .. }, _) => context
                 .error(MeshErrorKind::DeadlineExceeded, "deadline exceeded while there was no configuration"),
-            (_, Some(call)) => call.overdue("while waiting for an endpoint"),
+            (_, Some(call)) => call.overdue("while waiting for an endpoint", None),
             (_, None) => MeshError::new(MeshErrorKind::DeadlineExceeded, "deadline exceeded"),
         }
     }
@@ -244,7 +245,7 @@ enum Step<P: Protocol, C: Connect> {
     Fly,
     Stage(Stage<P, C>),
     /// The caller has its response.
-    Respond(Parts, <C::Connection as Connection>::ResponseBody, Attempt<C::Connection>),
+    Respond(Parts, <C::Connection as Connection>::ResponseBody, Attempt<C::Connection>, CallInfo),
 }
 
 impl<P: Protocol, C: Connect> Step<P, C> {
@@ -266,11 +267,12 @@ impl<P: Protocol, C: Connect> Step<P, C> {
                 attempt.finish(&Outcome::NotSent);
                 Self::Stage(Stage::Pick)
             }
-            Landed::Head(Ok(response)) => match call.after_head(&response, &mut attempt) {
+            Landed::Head(Ok(mut response)) => match call.after_head(&response, &mut attempt) {
                 Some(wait) => Self::Stage(Stage::after(wait)),
                 None => {
+                    let info = call.succeed(&attempt, &mut response);
                     let (head, body) = response.into_parts();
-                    Self::Respond(head, body, attempt)
+                    Self::Respond(head, body, attempt, info)
                 }
             },
             Landed::Head(Err(failure)) => match call.after_send_failure(failure, attempt) {
@@ -330,9 +332,14 @@ impl<P: Protocol, C: Connect> Future for ResponseFuture<P, C> {
             }
         };
         let mut this = self.project();
-        let seen = this.call.take().is_some_and(|call| call.may_have_been_seen);
         this.stage.set(Stage::Failed { error: None });
-        Poll::Ready(Err(error.seen(seen)))
+        let Some(call) = this.call.take() else {
+            tracing::debug!(%error, "call failed before it was routed");
+            return Poll::Ready(Err(error));
+        };
+        let error = error.seen(call.may_have_been_seen);
+        call.fail(&error);
+        Poll::Ready(Err(error))
     }
 }
 

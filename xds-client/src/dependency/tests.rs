@@ -401,6 +401,15 @@ fn an_unreachable_server_is_an_error_only_for_who_has_nothing() {
     assert_eq!(bench.shown(), "a=1 new=2");
 }
 
+/// Transports name the server in their errors, too.
+#[test]
+fn lost_server_is_named_once() {
+    let mut bench = Bench::new();
+    bench.outage(Some("127.0.0.1:15010: connection refused"));
+    let text = "connection refused; node n1, control server 127.0.0.1:15010 unreachable for 0 s";
+    assert_eq!(bench.shown(), format!("!xDS listener \"greeter\": {text}"));
+}
+
 #[test]
 fn clusters_that_are_there_are_used_even_if_the_server_left_before_the_others() {
     let mut bench = Bench::new();

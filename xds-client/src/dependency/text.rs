@@ -68,7 +68,10 @@ impl Origin {
     /// error's own: it stays true while time passes.
     fn outage_error(&self, what: &str, outage: &Outage) -> SourceError {
         let (node, server) = (&self.node, &outage.server);
-        let message = format!("{what}{}; node {node}, control server {server} unreachable", outage.reason);
+        // Transports say of whom they speak; here it is said once, at the end.
+        let named = outage.reason.strip_prefix(&**server).and_then(|rest| rest.strip_prefix(": "));
+        let reason = named.unwrap_or(&outage.reason);
+        let message = format!("{what}{reason}; node {node}, control server {server} unreachable");
         SourceError::lasting(message, outage.since)
     }
 

@@ -1,5 +1,7 @@
 //! Patterns over a request's path.
 
+use std::fmt::{self, Display, Formatter};
+
 use super::FullRegex;
 use super::string::starts_with_ignoring_case;
 
@@ -22,6 +24,17 @@ pub enum PathMatcher {
     },
     /// An expression that matches the whole path.
     Regex(FullRegex),
+}
+
+impl Display for PathMatcher {
+    /// `/shop.Cart/Get`, `/shop.Cart/*`, or the expression.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact { path, .. } => f.write_str(path),
+            Self::Prefix { prefix, .. } => write!(f, "{prefix}*"),
+            Self::Regex(regex) => f.write_str(regex.as_str()),
+        }
+    }
 }
 
 impl PathMatcher {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::config::{Cluster, Discovery, MeshConfig, RouteAction};
-use crate::policy::matcher::PathMatcher;
 use crate::runtime::{SourceError, Target};
 
 /// Tells at info which configuration is in use, and at debug its routes and endpoints. A change within ten seconds of the
@@ -76,11 +75,7 @@ impl Display for Routes<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let routes = self.0.virtual_hosts().iter().flat_map(|host| &host.routes);
         list(f, routes, |f, route| {
-            match &route.matches.path {
-                PathMatcher::Exact { path, .. } => write!(f, "{path}")?,
-                PathMatcher::Prefix { prefix, .. } => write!(f, "{prefix}*")?,
-                PathMatcher::Regex(regex) => write!(f, "{regex:?}")?,
-            }
+            write!(f, "{}", route.matches.path)?;
             match &route.action {
                 RouteAction::Forward(forward) => {
                     let names: Vec<_> = forward.clusters.names().map(|name| &**name).collect();

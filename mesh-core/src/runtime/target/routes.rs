@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rand::Rng;
 
-use crate::config::{Forward, HashPolicy, MeshConfig, Name, RetryPolicy, RouteAction, VirtualHost};
+use crate::config::{Forward, HashPolicy, MeshConfig, Name, RetryPolicy, Route, RouteAction, VirtualHost};
 use crate::policy::route::{NoMatch, RequestHead, RouteTable, WeightedClusters};
 use crate::policy::timeout::TimeoutLimits;
 
@@ -30,6 +30,8 @@ pub(super) enum Plan {
 
 /// How a call is sent on.
 pub(super) struct ForwardPlan {
+    /// For those who read of a call.
+    pub(super) name: Name,
     weights: WeightedClusters,
     /// Numbers of the clusters, in the order of the weights.
     clusters: Box<[usize]>,
@@ -48,8 +50,8 @@ impl Routes {
         let mut numbers = Numbers::default();
         let plans = match host.and_then(|host| virtual_hosts.get(host)) {
             Some(host) => {
-                let plan = |action: &RouteAction| Plan::new(action, host, max_stream_duration, &mut numbers);
-                host.routes.iter().map(|route| &route.action).map(plan).collect()
+                let plan = |route: &Arc<Route>| Plan::new(route, host, max_stream_duration, &mut numbers);
+                host.routes.iter().map(plan).collect()
             }
             None => Box::default(),
         };
@@ -78,19 +80,19 @@ impl Routes {
 }
 
 impl Plan {
-    fn new(
-        action: &RouteAction,
-        host: &VirtualHost,
-        listener: Option<Duration>,
-        numbers: &mut Numbers,
-    ) -> Self {
-        let forward = match action {
+    fn new(route: &Route, host: &VirtualHost, listener: Option<Duration>, numbers: &mut Numbers) -> Self {
+        let forward = match &route.action {
             RouteAction::Forward(forward) => forward,
             RouteAction::Unsupported(what) => return Self::Unsupported(what),
         };
         // RT-39: wholesale, so that a route's policy without codes turns the virtual host's off
         let retry = forward.retry.as_ref().or(host.retry.as_ref());
+        let name = match route.name.as_str() {
+            "" => route.matches.path.to_string().into(),
+            name => name.into(),
+        };
         Self::Forward(ForwardPlan {
+            name,
             weights: WeightedClusters::new(&forward.clusters),
             clusters: forward.clusters.names().map(|name| numbers.number(name)).collect(),
             limits: limits(forward, listener),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rand::Rng;
 
-use crate::config::RetryPolicy;
+use crate::config::{Name, RetryPolicy};
 use crate::policy::route::{RequestHead, hash_policy};
 use crate::runtime::connect::Connect;
 use crate::runtime::{MeshError, MeshErrorKind};
@@ -22,6 +22,8 @@ pub(crate) struct Snapshot<C: Connect> {
 
 /// Where a call goes and what holds for it: decided once per call (RT-23).
 pub(crate) struct Routed<C: Connect> {
+    /// The route, for those who read of the call.
+    pub(crate) route: Name,
     /// Keeps the cluster alive until the call is committed (RT-24).
     pub(crate) cluster: Arc<Cluster<C>>,
     /// The call's timeout from its beginning.
@@ -67,6 +69,7 @@ impl<C: Connect> Snapshot<C> {
         let cluster =
             cluster.ok_or_else(|| context.error(MeshErrorKind::Cluster, "the route has no cluster"))?;
         Ok(Routed {
+            route: forward.name.clone(),
             cluster: cluster.clone(),
             timeout: forward.limits.effective(input.timeout),
             retry: forward.retry.clone(),

@@ -78,7 +78,9 @@ impl<C: Connect> Follower<C> {
     fn take_in(&mut self, state: ConfigState, routes: Option<Arc<Routes>>) {
         let ConfigState { config, ambient } = state;
         let context = &self.shared.context;
-        context.set_ambient(ambient);
+        // Without a configuration, what is wrong is what every error is to tell.
+        let failure = config.as_ref().and_then(|config| config.as_ref().err().cloned());
+        context.set_ambient(ambient.or(failure));
         match config {
             None => {}
             Some(Ok(config)) => {

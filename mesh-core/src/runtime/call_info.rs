@@ -1,0 +1,38 @@
+//! What became of a call.
+
+use std::net::SocketAddr;
+
+use crate::config::Name;
+
+/// What became of a call that has a response: which route, cluster and endpoint took it, and after how many attempts.
+///
+/// A response's [body](super::ResponseBody::call_info) has it; `mesh-tonic` puts it among the extensions of the response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallInfo {
+    pub(super) route: Name,
+    pub(super) cluster: Name,
+    pub(super) endpoint: SocketAddr,
+    pub(super) attempts: u32,
+}
+
+impl CallInfo {
+    /// The route by its name, or by its path if it has none: `/shop.Cart/*`.
+    pub fn route(&self) -> &str {
+        &self.route
+    }
+
+    /// The cluster that the route chose.
+    pub fn cluster(&self) -> &str {
+        &self.cluster
+    }
+
+    /// The endpoint that answered: the first of its addresses.
+    pub fn endpoint(&self) -> SocketAddr {
+        self.endpoint
+    }
+
+    /// How many attempts were sent to endpoints, the last one included.
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+}

@@ -1,0 +1,144 @@
+//! What callers learn of a call: in its response, in its error, and in the log at debug.
+
+use std::fmt::{self, Write as _};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use mesh_core::Mesh;
+use mesh_core::config::{MeshConfig, RouteMatch};
+use mesh_core::policy::matcher::PathMatcher;
+use mesh_core::runtime::{FixedSource, SourceError};
+use mesh_tonic::{CallInfo, MeshError};
+use tonic::{Code, Request, Status};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Metadata, Subscriber, span};
+
+use crate::config::{Config, with_retries};
+use crate::endpoint::Endpoint;
+use crate::{asking, client, hello};
+
+fn info<T>(response: &tonic::Response<T>) -> CallInfo {
+    response.extensions().get::<CallInfo>().unwrap().clone()
+}
+
+#[tokio::test]
+async fn response_tells_route_cluster_endpoint_and_attempts() {
+    let endpoint = Endpoint::start("a").await;
+    let mesh = Mesh::fixed(MeshConfig::to_endpoints("greeter", [endpoint.address]));
+    let mut client = client(&mesh);
+    let told = info(&client.say_hello(hello("you")).await.unwrap());
+    assert_eq!((told.route(), told.cluster()), ("*", "greeter"));
+    assert_eq!((told.endpoint(), told.attempts()), (endpoint.address, 1));
+    let told = info(&client.say_hellos(hello("you")).await.unwrap());
+    assert_eq!((told.endpoint(), told.attempts()), (endpoint.address, 1), "of a stream too");
+}
+
+#[tokio::test]
+async fn retried_call_tells_the_last_endpoint_and_all_attempts() {
+    let endpoint = Endpoint::start("a").await;
+    let path = PathMatcher::Prefix { prefix: "/mesh.examples.v1.Greeter/".to_owned(), ignore_case: false };
+    let matches = RouteMatch { path, ..RouteMatch::any() };
+    let config = Config::default().cluster("one", &[endpoint.address]).route(matches, with_retries("one", 4));
+    let mut client = client(&Mesh::fixed(config.build()));
+    let told = info(&client.say_hello(asking("error-code-14,succeed-on-retry-attempt-2")).await.unwrap());
+    assert_eq!((told.route(), told.cluster()), ("/mesh.examples.v1.Greeter/*", "one"));
+    assert_eq!((told.endpoint(), told.attempts()), (endpoint.address, 3));
+}
+
+/// How often `part` is in the status's text.
+fn count(status: &Status, part: &str) -> usize {
+    status.message().matches(part).count()
+}
+
+#[tokio::test]
+async fn deadline_error_names_the_endpoint_and_the_lost_control_server_once() {
+    let endpoint = Endpoint::start("a").await;
+    let source = FixedSource::new();
+    source.set("greeter", MeshConfig::to_endpoints("greeter", [endpoint.address]));
+    let lost = SourceError::new("connection refused; node n1, control server 10.0.0.9:15010 unreachable");
+    source.set_ambient("greeter", Some(lost));
+    let mut client = client(&Mesh::new(source.clone()));
+    let mut request = asking("sleep-60");
+    request.set_timeout(Duration::from_millis(100));
+    let status = client.say_hello(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    assert_eq!(count(&status, &endpoint.address.to_string()), 1, "{status}");
+    assert_eq!(count(&status, "10.0.0.9:15010"), 1, "{status}");
+    let error = std::error::Error::source(&status).unwrap().downcast_ref::<MeshError>().unwrap();
+    assert_eq!(error.endpoint(), Some(endpoint.address), "as the text says");
+}
+
+#[tokio::test]
+async fn deadline_error_without_a_configuration_says_why_there_is_none_once() {
+    let source = FixedSource::new();
+    let lost =
+        "xDS listener \"greeter\": connection refused; node n1, control server 10.0.0.9:15010 unreachable";
+    source.fail("greeter", SourceError::lasting(lost, std::time::Instant::now()));
+    let mut client = client(&Mesh::new(source));
+    let mut request = Request::new(hello("you"));
+    request.set_timeout(Duration::from_millis(100));
+    request.extensions_mut().insert(mesh_tonic::WaitForReady(true));
+    let late = client.say_hello(request).await.unwrap_err();
+    let at_once = client.say_hello(hello("you")).await.unwrap_err();
+    assert_eq!((late.code(), at_once.code()), (Code::DeadlineExceeded, Code::Unavailable));
+    for status in [late, at_once] {
+        assert_eq!(count(&status, "10.0.0.9:15010"), 1, "{status}");
+    }
+}
+
+/// The events of this thread.
+#[derive(Debug, Clone, Default)]
+struct Log(Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("mesh_core::runtime::call")
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut text = Text(format!("{}", event.metadata().level()));
+        event.record(&mut text);
+        self.0.lock().unwrap().push(text.0);
+    }
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
+}
+
+struct Text(String);
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        _ = write!(self.0, " {field}={value:?}");
+    }
+}
+
+#[tokio::test]
+async fn log_tells_the_same_at_debug() {
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.clone());
+    let endpoint = Endpoint::start("a").await;
+    let address = endpoint.address;
+    let mut client = client(&Mesh::fixed(MeshConfig::to_endpoints("greeter", [address])));
+    client.say_hello(hello("you")).await.unwrap();
+    let mut request = asking("sleep-60");
+    request.set_timeout(Duration::from_millis(50));
+    client.say_hello(request).await.unwrap_err();
+    let lines = log.0.lock().unwrap().clone();
+    let response =
+        format!("DEBUG message=response route=* cluster=greeter endpoint={address} attempts=1 status=200 OK");
+    assert_eq!(lines[0], response);
+    assert!(
+        lines[1].starts_with("DEBUG message=call failed route=* attempts=1 error=xds:///greeter"),
+        "{lines:?}"
+    );
+}
