@@ -12,6 +12,8 @@ mod error;
 mod http2;
 mod memory;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::error::Error;
 use std::fmt::Debug;

@@ -20,8 +20,6 @@ mod io;
 mod keepalive;
 mod scanner;
 mod settings;
-#[cfg(test)]
-mod tests;
 mod upload;
 
 use std::sync::Arc;

@@ -1,0 +1,119 @@
+use super::*;
+
+#[tokio::test]
+async fn dropping_a_call_or_a_response_cancels_it() {
+    let server = Server::start().await;
+    let Established { connection, .. } = connect(server.address).await;
+    let pending = tokio::spawn(connection.send(call("/silence", body("hello"))));
+    eventually("the call arrives", || Counts::of(&server.counts.calls) == 1).await;
+    pending.abort();
+    eventually("the call is cancelled", || Counts::of(&server.counts.cancelled) == 1).await;
+
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let (feed, _, request) = channel();
+    feed.send(Bytes::from_static(b"one")).unwrap();
+    let response = connection.send(call("/echo", request)).await.unwrap();
+    assert_eq!(connection.calls(), 1);
+    drop(response);
+    eventually("the response is cancelled", || Counts::of(&server.counts.cancelled) == 2).await;
+    eventually("the pipe ends", || feed.is_closed()).await;
+    eventually("no task is left", || tokio::runtime::Handle::current().metrics().num_alive_tasks() <= tasks)
+        .await;
+    assert_eq!(connection.calls(), 0);
+    assert_eq!(get(&connection, "/echo", "hello").await.0, "hello", "the connection lives on");
+}
+
+#[tokio::test]
+async fn resets_are_told_apart() {
+    let server = Server::start().await;
+    let Established { connection, .. } = connect(server.address).await;
+    let rows = [("/refuse", SendErrorKind::Refused, Some(7)), ("/reset", SendErrorKind::Reset(2), Some(2))];
+    for (path, expected, code) in rows {
+        let failure = connection.send(call(path, body("hello"))).await.unwrap_err();
+        assert_eq!((failure.error.kind(), failure.error.h2_code()), (expected, code), "{path}");
+        // RT-45
+        assert_eq!(failure.body.is_some(), failure.error.kind() == SendErrorKind::Refused);
+    }
+}
+
+#[tokio::test]
+async fn lost_connection_fails_running_calls_and_gives_new_ones_back() {
+    let server = Server::start().await;
+    let Established { connection, closed } = connect(server.address).await;
+    let running = tokio::spawn(connection.send(call("/silence", body("hello"))));
+    let response = connection.send(call("/head", body("hello"))).await.unwrap();
+    eventually("the calls arrive", || Counts::of(&server.counts.calls) == 2).await;
+    server.hang_up();
+    closed.await;
+    assert!(!Connection::is_open(&connection));
+    assert_eq!(kind(running.await.unwrap()), Some(SendErrorKind::Closed));
+    assert_eq!(response.into_body().collect().await.unwrap_err().h2_code(), None);
+    let failure = connection.send(call("/echo", body("again"))).await.unwrap_err();
+    assert_eq!(failure.error.kind(), SendErrorKind::NotSent);
+    let unread = *failure.body.unwrap();
+    assert!(unread.read.is_empty());
+    assert_eq!(unread.rest.collect().await.unwrap().to_bytes(), "again");
+}
+
+#[tokio::test]
+async fn goaway_takes_the_connection_out_and_lets_calls_finish() {
+    let server = Server::start().await;
+    let Established { connection, closed } = connect(server.address).await;
+    let (feed, _, request) = channel();
+    feed.send(Bytes::from_static(b"one")).unwrap();
+    let response = connection.send(call("/echo", request)).await.unwrap();
+    server.drain();
+    let reason = closed.await;
+    assert_eq!(reason, DisconnectReason::GoAway(0));
+    assert_eq!(reason.to_string(), "GOAWAY NO_ERROR");
+    assert!(!Connection::is_open(&connection));
+    assert_eq!(kind(connection.send(call("/echo", body(""))).await), Some(SendErrorKind::NotSent));
+    feed.send(Bytes::from_static(b"two")).unwrap();
+    drop(feed);
+    let collected = response.into_body().collect().await.unwrap();
+    assert_eq!(collected.trailers().unwrap()["grpc-status"], "0");
+    assert_eq!(collected.to_bytes(), "onetwo");
+    eventually("the connection is closed", || server.open() == 0).await;
+}
+
+#[tokio::test]
+async fn calls_beyond_the_goaway_are_refused() {
+    let address = raw(|mut io| async move {
+        io.write_all(SETTINGS).await.unwrap();
+        let mut received = vec![0; 1 << 16];
+        let mut seen = 0;
+        // The preface and SETTINGS are less than this, with HEADERS and DATA it is more.
+        while seen < 24 + 150 {
+            seen += io.read(&mut received).await.unwrap();
+        }
+        // GOAWAY of 8 bytes on stream 0: last stream 0, ENHANCE_YOUR_CALM.
+        io.write_all(&[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11]).await.unwrap();
+        while io.read(&mut received).await.is_ok_and(|count| count > 0) {}
+    })
+    .await;
+    let Established { connection, closed } = connect(address).await;
+    let failure = connection.send(call("/echo", body(vec![0; 200]))).await.unwrap_err();
+    assert_eq!(failure.error.kind(), SendErrorKind::Refused);
+    let unread = failure.body.unwrap();
+    assert_eq!(unread.read.len(), 200, "it can be sent again");
+    assert!(unread.rest.is_end_stream());
+    assert_eq!(closed.await.to_string(), "GOAWAY ENHANCE_YOUR_CALM");
+}
+
+#[tokio::test]
+async fn connection_ends_with_its_last_handle_and_call() {
+    let server = Server::start().await;
+    let Established { connection, closed } = connect(server.address).await;
+    let (feed, _, request) = channel();
+    let response = connection.send(call("/echo", request)).await.unwrap();
+    drop(connection);
+    let mut response = response.into_body();
+    for chunk in ["one", "two"] {
+        feed.send(Bytes::from_static(chunk.as_bytes())).unwrap();
+        assert_eq!(response.frame().await.unwrap().unwrap().into_data().unwrap(), chunk, "the call goes on");
+    }
+    drop(feed);
+    response.collect().await.unwrap();
+    eventually("the connection is closed", || server.open() == 0).await;
+    assert_eq!(closed.await, DisconnectReason::Shutdown);
+}
