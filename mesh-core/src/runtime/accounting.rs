@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::config::{ClusterSettings, LocalityId, MaxRequests, Name, ReportedMetric};
-use crate::policy::load_report::{ClusterCounts, LocalityCounts};
+use crate::policy::load_report::LocalityCounts;
 
 use super::circuit_breaker::{ClusterLoad, LoadRegistry};
 use super::load_report::Reporting;
@@ -35,25 +35,22 @@ pub(crate) struct Accounting {
 /// Where the load of a cluster is counted for reports.
 #[derive(Debug)]
 struct Reported {
-    counts: Arc<ClusterCounts>,
+    /// Keeps the cluster's load reported, as long as a configuration or a call has the accounting.
+    reporting: Reporting,
     /// Which of the endpoints' own metrics are read; `None`: none.
     metrics: Option<Arc<[ReportedMetric]>>,
 }
 
 impl Accounting {
-    /// The accounting of a cluster, and what keeps its load reported as long as it is held.
-    pub(crate) fn new(
-        now: Instant,
-        settings: &ClusterSettings,
-        counts: &Counts,
-    ) -> (Self, Option<Reporting>) {
+    /// The accounting of a cluster.
+    pub(crate) fn new(now: Instant, settings: &ClusterSettings, counts: &Counts) -> Self {
         let reporting = counts.store.as_ref().and_then(|store| store.start(now, settings));
-        let reported = reporting.as_ref().map(|reporting| Reported {
-            counts: reporting.counts().clone(),
+        let reported = reporting.map(|reporting| Reported {
+            reporting,
             metrics: Some(&settings.reported_metrics).filter(|metrics| !metrics.is_empty()).cloned(),
         });
         let load = counts.loads.load(settings);
-        (Self { load, max_requests: settings.max_requests, reported }, reporting)
+        Self { load, max_requests: settings.max_requests, reported }
     }
 
     /// Whether both settings lead to the same accounting.
@@ -71,7 +68,7 @@ impl Accounting {
 
     /// Where calls to a locality are counted for reports.
     pub(crate) fn locality(&self, id: &LocalityId) -> Option<Arc<LocalityCounts>> {
-        Some(self.reported.as_ref()?.counts.locality(id))
+        Some(self.reported.as_ref()?.reporting.counts().locality(id))
     }
 
     /// Which of the endpoints' own metrics are reported; `None`: none.
@@ -82,14 +79,14 @@ impl Accounting {
     /// A call was dropped by the control plane's wish.
     pub(crate) fn drop_in(&self, category: &Name) {
         if let Some(reported) = &self.reported {
-            reported.counts.drop_in(category);
+            reported.reporting.counts().drop_in(category);
         }
     }
 
     /// TR-67: a call was refused by the circuit breaker.
     pub(crate) fn drop_over_limit(&self) {
         if let Some(reported) = &self.reported {
-            reported.counts.drop_over_limit();
+            reported.reporting.counts().drop_over_limit();
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::policy::retry::Transparent;
 
 use super::attempt::{Attempt, Outcome};
 use super::circuit_breaker::ClusterLoad;
-use super::connect::{Connect, Connection, SendError, SendErrorKind, SendFailure, UnreadBody};
+use super::connect::{Connect, Connection, SendError, SendErrorKind, SendFailure};
 use super::flight::{Flight, Overrun};
 use super::protocol::{CallStatus, Protocol, Stamp};
 use super::retry::{CallRetry, RetryLimits};
@@ -216,17 +216,17 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             SendErrorKind::NotSent | SendErrorKind::Malformed => attempt.finish(&Outcome::NotSent),
             SendErrorKind::Refused => attempt.finish(&Outcome::Failed),
             // the application's own doing
-            SendErrorKind::Body => attempt.finish(&Outcome::Cancelled),
+            SendErrorKind::Body | SendErrorKind::TooLarge => attempt.finish(&Outcome::Cancelled),
             SendErrorKind::Reset(_) | SendErrorKind::Closed => attempt.finish(&Outcome::Failed),
         }
         if repeatable {
             // RT-45
             self.request = match &self.retry {
                 Some(retry) => retry.request(),
-                None => self.sent.take().zip(body).map(|(head, body)| {
-                    let UnreadBody { read, rest } = *body;
-                    Request::from_parts(head, rest.unread(read))
-                }),
+                None => {
+                    let sent = self.sent.take().zip(body);
+                    sent.map(|(head, body)| Request::from_parts(head, RequestBody::unread(*body)))
+                }
             };
             if self.request.is_some() {
                 self.avoid = Some(attempt.endpoint().clone());
@@ -243,7 +243,12 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             // an endpoint gives up at the same moment: whoever is first, the reason is the same
             return Next::Fail(self.overdue(AT_ENDPOINT, Some(address)));
         }
+        let is_final = error.kind() == SendErrorKind::TooLarge;
         let error = self.send_error(error).at(address);
+        if is_final {
+            // The next endpoint would end its connection as well.
+            return Next::Fail(error);
+        }
         let status = CallStatus { code: P::code(&error), pushback: None };
         match self.after_failure(status, &attempt) {
             Some(wait) => Next::Attempt(wait),

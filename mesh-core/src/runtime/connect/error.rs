@@ -56,8 +56,8 @@ impl fmt::Display for Lower<'_> {
 pub struct SendFailure<B> {
     /// Why.
     pub error: SendError,
-    /// The request's body, if it can be sent again on another connection: with [`SendErrorKind::NotSent`] always, with
-    /// [`SendErrorKind::Refused`] while little of it has been read.
+    /// The request's body, if it can be sent again on another connection: with [`SendErrorKind::NotSent`] and
+    /// [`SendErrorKind::Refused`], while no more than one chunk of it has been read.
     pub body: Option<Box<UnreadBody<B>>>,
 }
 
@@ -66,8 +66,8 @@ pub struct SendFailure<B> {
 pub struct UnreadBody<B> {
     /// What has been read of the body: it belongs in front of the rest.
     pub read: Bytes,
-    /// The rest.
-    pub rest: B,
+    /// The rest; `None`: there is none, and the body is not to be polled again.
+    pub rest: Option<B>,
 }
 
 impl<B> SendFailure<B> {
@@ -79,7 +79,7 @@ impl<B> SendFailure<B> {
     /// The request can be sent again with this body.
     #[must_use]
     pub fn with_body(self, rest: B, read: Bytes) -> Self {
-        Self { body: Some(Box::new(UnreadBody { read, rest })), ..self }
+        Self { body: Some(Box::new(UnreadBody { read, rest: Some(rest) })), ..self }
     }
 
     /// The request never left this process.
@@ -112,6 +112,7 @@ impl SendError {
         match self.kind {
             SendErrorKind::Reset(code) => Some(code),
             SendErrorKind::Refused => Some(REFUSED_STREAM),
+            SendErrorKind::TooLarge => Some(ENHANCE_YOUR_CALM),
             _ => None,
         }
     }
@@ -137,6 +138,8 @@ pub enum SendErrorKind {
     Closed,
     /// The request's own body failed; the cause is the body's error.
     Body,
+    /// The request's or the response's head exceeds a limit; the cause says which. It fails wherever it is sent.
+    TooLarge,
     /// HTTP/2 has no form for the request, for example because of a `connection` header: it fails wherever it is sent.
     Malformed,
 }
@@ -149,6 +152,7 @@ impl fmt::Display for SendErrorKind {
             Self::Reset(code) => write!(f, "the call was reset with HTTP/2 error code {code}"),
             Self::Closed => f.write_str("the connection was lost"),
             Self::Body => f.write_str("the request's body failed"),
+            Self::TooLarge => f.write_str("a head is too large"),
             Self::Malformed => f.write_str("HTTP/2 cannot carry the request"),
         }
     }
@@ -238,6 +242,7 @@ impl fmt::Display for CodeName {
 }
 
 const REFUSED_STREAM: u32 = 7;
+const ENHANCE_YOUR_CALM: u32 = 11;
 
 const CODES: [&str; 14] = [
     "NO_ERROR",

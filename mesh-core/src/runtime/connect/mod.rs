@@ -28,7 +28,7 @@ pub use error::{
 };
 pub use http2::{
     Http2Body, Http2Call, Http2Connection, Http2Connector, Http2Place, Http2Settings, Keepalive,
-    KeepaliveInterval, KeepaliveScope,
+    KeepaliveInterval, KeepaliveScope, Probe,
 };
 pub use memory::{InMemory, Incoming};
 pub use target::{ConnectTarget, Security, WireProtocol};

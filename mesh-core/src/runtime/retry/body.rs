@@ -7,6 +7,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use crate::runtime::connect::UnreadBody;
+
 use super::replay::ReplayBody;
 
 pin_project! {
@@ -31,6 +33,9 @@ pin_project! {
             #[pin]
             body: B,
         },
+        Whole {
+            read: Option<Bytes>,
+        },
         Replay {
             body: ReplayBody<B>,
         },
@@ -43,14 +48,16 @@ impl<B> RequestBody<B> {
         Self { kind: Kind::Plain { body } }
     }
 
-    /// Puts back what has been read.
-    pub(crate) fn unread(self, read: Bytes) -> Self {
-        match self.kind {
-            Kind::Plain { body } | Kind::Unread { read: None, body } if !read.is_empty() => {
-                Self { kind: Kind::Unread { read: Some(read), body } }
-            }
-            kind => Self { kind },
-        }
+    /// The body with what has been read of it put back.
+    pub(crate) fn unread(unread: UnreadBody<Self>) -> Self {
+        let UnreadBody { read, rest } = unread;
+        let read = Some(read).filter(|read| !read.is_empty());
+        let kind = match rest.map(|rest| rest.kind) {
+            Some(Kind::Plain { body } | Kind::Unread { read: None, body }) => Kind::Unread { read, body },
+            None | Some(Kind::Whole { read: None }) => Kind::Whole { read },
+            Some(kind) => kind,
+        };
+        Self { kind }
     }
 
     pub(super) fn replay(body: ReplayBody<B>) -> Self {
@@ -72,6 +79,7 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
                 Some(read) => Poll::Ready(Some(Ok(Frame::data(read)))),
                 None => body.poll_frame(cx),
             },
+            KindProjection::Whole { read } => Poll::Ready(read.take().map(|read| Ok(Frame::data(read)))),
             KindProjection::Replay { body } => body.poll_frame(cx),
         }
     }
@@ -80,6 +88,7 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
         match &self.kind {
             Kind::Plain { body } => body.is_end_stream(),
             Kind::Unread { read, body } => read.is_none() && body.is_end_stream(),
+            Kind::Whole { read } => read.is_none(),
             Kind::Replay { body } => body.is_end_stream(),
         }
     }
@@ -87,6 +96,7 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Plain { body } => body.size_hint(),
+            Kind::Whole { read } => SizeHint::with_exact(read.as_ref().map_or(0, |read| read.len() as u64)),
             Kind::Unread { .. } | Kind::Replay { .. } => SizeHint::default(),
         }
     }

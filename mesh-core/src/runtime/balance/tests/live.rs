@@ -48,7 +48,7 @@ async fn load(
                     Err(SendFailure { error, body: Some(back) })
                         if error.kind() == SendErrorKind::NotSent =>
                     {
-                        request = call("/echo", back.rest);
+                        request = call("/echo", back.rest.unwrap());
                     }
                     Err(failure) => break Err(format!("{failure:?}")),
                 },

@@ -35,8 +35,7 @@ fn cluster_of(set: EndpointSet) -> Cluster {
 }
 
 fn accounting() -> Arc<Accounting> {
-    let (accounting, _) = Accounting::new(Instant::now(), &ClusterSettings::new("test"), &Counts::default());
-    Arc::new(accounting)
+    Arc::new(Accounting::new(Instant::now(), &ClusterSettings::new("test"), &Counts::default()))
 }
 
 fn pick<T>(published: &Published<T>, rng: &mut StdRng) -> Pick {

@@ -1,10 +1,13 @@
 //! A response's body.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use h2::{Reason, RecvStream};
+use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
@@ -12,7 +15,8 @@ use tokio::sync::oneshot;
 use crate::runtime::connect::BodyError;
 
 use super::Http2Place;
-use super::error::body_error;
+use super::error::{body_error, trailers_error};
+use super::headers::fields_size;
 
 /// A response's body, at the reader's pace. Dropping it before its end cancels the call.
 #[derive(Debug)]
@@ -23,7 +27,12 @@ pub struct Http2Body {
     length: Option<u64>,
     /// Ends the rest of the request's body by being dropped.
     upload: Option<oneshot::Sender<()>>,
+    /// There until the response has ended.
     place: Option<Http2Place>,
+    /// How many DATA frames have been read.
+    read: u32,
+    /// Where that is noted, once the connection's task has begun to watch.
+    watched: Option<Arc<AtomicU32>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +50,8 @@ impl Http2Body {
         place: Http2Place,
     ) -> Self {
         let length = head.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        let mut body = Self { stream, phase: Phase::Data, length, upload, place: Some(place) };
+        let mut body =
+            Self { stream, phase: Phase::Data, length, upload, place: Some(place), read: 0, watched: None };
         if body.stream.is_end_stream() {
             body.end();
         }
@@ -59,6 +69,7 @@ impl Http2Body {
             Some(Ok(data)) => {
                 // The reader has it: the endpoint may send more. An error would mean that the stream has ended.
                 let _ = self.stream.flow_control().release_capacity(data.len());
+                self.note_read();
                 self.length = self.length.map(|length| length.saturating_sub(data.len() as u64));
                 Poll::Ready(Some(Ok(data)))
             }
@@ -66,8 +77,38 @@ impl Http2Body {
             Some(Err(error)) if error.is_reset() && error.reason() == Some(Reason::NO_ERROR) => {
                 Poll::Ready(None)
             }
-            Some(Err(error)) => Poll::Ready(Some(Err(body_error(error)))),
+            Some(Err(error)) => Poll::Ready(Some(Err(self.failure(error)))),
             None => Poll::Ready(None),
+        }
+    }
+
+    fn note_read(&mut self) {
+        self.read = self.read.wrapping_add(1);
+        if self.watched.is_none()
+            && let Some(place) = &self.place
+            && place.connection().shared().unread.is_watching()
+        {
+            self.watched = place.connection().shared().unread.find(self.stream.stream_id().as_u32());
+        }
+        if let Some(watched) = &self.watched {
+            watched.store(self.read, Ordering::Relaxed);
+        }
+    }
+
+    fn failure(&self, error: h2::Error) -> BodyError {
+        match &self.place {
+            Some(place) => body_error(error, self.stream.stream_id().as_u32(), place.connection()),
+            None => BodyError::new(None, error),
+        }
+    }
+
+    /// What has come after the data.
+    fn trailers(&self, trailers: HeaderMap) -> Result<Frame<Bytes>, BodyError> {
+        let limit = self.place.as_ref().map(|place| place.connection().settings().max_header_list);
+        let size = fields_size(&trailers);
+        match limit {
+            Some(limit) if size > limit as usize => Err(trailers_error(size, limit)),
+            _ => Ok(Frame::trailers(trailers)),
         }
     }
 }
@@ -92,15 +133,13 @@ impl Body for Http2Body {
             }
         }
         if me.phase == Phase::Trailers {
-            let trailers = ready!(me.stream.poll_trailers(cx));
-            me.end();
-            return match trailers {
-                Ok(trailers) => Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers)))),
-                Err(error) if error.is_reset() && error.reason() == Some(Reason::NO_ERROR) => {
-                    Poll::Ready(None)
-                }
-                Err(error) => Poll::Ready(Some(Err(body_error(error)))),
+            let trailers = match ready!(me.stream.poll_trailers(cx)) {
+                Ok(trailers) => trailers.map(|trailers| me.trailers(trailers)),
+                Err(error) if error.is_reset() && error.reason() == Some(Reason::NO_ERROR) => None,
+                Err(error) => Some(Err(me.failure(error))),
             };
+            me.end();
+            return Poll::Ready(trailers);
         }
         Poll::Ready(None)
     }

@@ -6,77 +6,184 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use h2::client::ResponseFuture;
-use http::Response;
+use http::{Request, Response};
 
 use crate::runtime::connect::{SendBody, SendErrorKind, SendFailure};
 
-use super::error::send_failure;
+use super::connection::{CallGate, Holds};
+use super::error::{TooLarge, send_failure};
+use super::gate::{Enter, Gate, Refusal};
+use super::headers::{fields_size, head_size, is_malformed};
 use super::upload::{Pipe, Upload, Uploaded};
 use super::{Http2Body, Http2Place};
 
 /// A call in flight: sends the request's body and resolves to the response's head. Dropping it cancels the call.
 pub struct Http2Call<B>(State<B>);
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every call is running, and a box would cost each of them"
+)]
 enum State<B> {
-    Running { response: ResponseFuture, upload: Upload<B>, place: Http2Place },
+    Waiting(Box<Waiting<B>>),
+    Running(Running<B>),
     Failed(SendFailure<B>),
     Ended,
 }
 
-impl<B> Http2Call<B> {
-    pub(super) fn new(response: ResponseFuture, upload: Upload<B>, place: Http2Place) -> Self {
-        Self(State::Running { response, upload, place })
+/// A call that waits until the heads of others have gone out.
+struct Waiting<B> {
+    turn: Enter<CallGate>,
+    request: Request<B>,
+    size: usize,
+    place: Http2Place,
+}
+
+/// A call that h2 has been given.
+struct Running<B> {
+    response: ResponseFuture,
+    upload: Upload<B>,
+    /// The size of the request's head.
+    size: usize,
+    place: Http2Place,
+}
+
+impl<B: SendBody> Http2Call<B> {
+    pub(super) fn start(place: Http2Place, request: Request<B>) -> Self {
+        let (head, body) = request.into_parts();
+        let (size, limit) = (head_size(&head), place.connection().shared().max_header_list());
+        if size > limit as usize {
+            // The endpoint would end the connection, and the next endpoint its own.
+            let source = TooLarge::Request { size, limit };
+            return Self(State::Failed(SendFailure::new(SendErrorKind::TooLarge, source)));
+        }
+        Self(State::admit(place, Request::from_parts(head, body), size))
     }
 
-    pub(super) fn failed(failure: SendFailure<B>) -> Self {
-        Self(State::Failed(failure))
+    #[cfg(test)]
+    pub(super) fn closed(request: Request<B>) -> Self {
+        Self(State::closed(request))
     }
 }
 
 impl<B: SendBody> State<B> {
+    /// Opens the call's stream, or waits until the heads of others have gone out.
+    fn admit(place: Http2Place, request: Request<B>, size: usize) -> Self {
+        let connection = place.connection();
+        match connection.shared().outbox.try_enter() {
+            Ok(()) => Self::open(place, request, size),
+            Err(Refusal::Closed) => Self::closed(request),
+            Err(Refusal::Full) => {
+                let turn = Gate::enter(CallGate::Outbox(connection.clone()));
+                Self::Waiting(Box::new(Waiting { turn, request, size, place }))
+            }
+        }
+    }
+
+    /// Gives the call to h2, after it has entered the outbox.
+    fn open(mut place: Http2Place, request: Request<B>, size: usize) -> Self {
+        let (head, body) = request.into_parts();
+        let is_malformed = is_malformed(&head);
+        let mut sender = place.connection().sender();
+        match sender.send_request(Request::from_parts(head, ()), body.is_end_stream()) {
+            Ok((response, stream)) => {
+                place.set_holds(Holds::Stream);
+                Self::Running(Running { response, upload: Upload::new(body, stream), size, place })
+            }
+            Err(error) => {
+                let shared = place.connection().shared();
+                shared.outbox.leave(1);
+                if is_malformed {
+                    // Another connection would refuse it as well.
+                    return Self::Failed(SendFailure::new(SendErrorKind::Malformed, error));
+                }
+                shared.close();
+                Self::Failed(SendFailure::not_sent(body, error))
+            }
+        }
+    }
+
+    fn closed(request: Request<B>) -> Self {
+        Self::Failed(SendFailure::not_sent(request.into_body(), "the connection is closed"))
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<Http2Body>, SendFailure<B>>> {
-        let Self::Running { response, upload, .. } = self else {
+        if let Self::Waiting(waiting) = self {
+            let is_admitted = ready!(Pin::new(&mut waiting.turn).poll(cx));
+            if let Self::Waiting(waiting) = std::mem::replace(self, Self::Ended) {
+                *self = waiting.go_on(is_admitted);
+            }
+        }
+        let Self::Running(running) = self else {
             return match std::mem::replace(self, Self::Ended) {
                 Self::Failed(failure) => Poll::Ready(Err(failure)),
-                Self::Running { .. } | Self::Ended => Poll::Pending,
+                _ => Poll::Pending,
             };
         };
-        if !upload.is_over()
-            && let Poll::Ready(Uploaded::Failed(error)) = upload.poll(cx)
-        {
-            return Poll::Ready(Err(SendFailure::new(SendErrorKind::Body, error)));
-        }
-        let response = ready!(Pin::new(response).poll(cx));
-        let Self::Running { upload, place, .. } = std::mem::replace(self, Self::Ended) else {
+        let response = ready!(running.poll(cx));
+        let Self::Running(running) = std::mem::replace(self, Self::Ended) else {
             return Poll::Pending;
         };
-        let response = match response {
-            Ok(response) => {
-                place.connection().on_response();
-                response
-            }
-            Err(error) => return Poll::Ready(Err(failure(error, upload))),
-        };
-        let pipe = (!upload.is_over()).then(|| {
-            let (pipe, cancel) = Pipe::new(upload);
-            place.connection().runtime().spawn(pipe);
-            cancel
-        });
-        let (head, stream) = response.into_parts();
-        let body = Http2Body::new(&head, stream, pipe, place);
-        Poll::Ready(Ok(Response::from_parts(head, body)))
+        Poll::Ready(match response {
+            Ok(response) => running.finish(response),
+            Err(Failed::Body(error)) => Err(SendFailure::new(SendErrorKind::Body, error)),
+            Err(Failed::Stream(error)) => Err(running.fail(error)),
+        })
     }
 }
 
-/// RT-45: a call that the endpoint has refused comes with its body if that is still whole.
-fn failure<B>(error: h2::Error, upload: Upload<B>) -> SendFailure<B> {
-    let failure = send_failure(error);
-    match failure.error.kind() {
-        SendErrorKind::Refused => match upload.into_unread() {
-            Some((rest, read)) => failure.with_body(rest, read),
-            None => failure,
-        },
-        _ => failure,
+impl<B: SendBody> Waiting<B> {
+    fn go_on(self, is_admitted: bool) -> State<B> {
+        let Self { request, size, place, .. } = self;
+        if is_admitted { State::open(place, request, size) } else { State::closed(request) }
+    }
+}
+
+/// What ended a call.
+enum Failed {
+    Body(Box<dyn std::error::Error + Send + Sync>),
+    Stream(h2::Error),
+}
+
+impl<B: SendBody> Running<B> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<h2::RecvStream>, Failed>> {
+        if !self.upload.is_over()
+            && let Poll::Ready(Uploaded::Failed(error)) = self.upload.poll(cx)
+        {
+            return Poll::Ready(Err(Failed::Body(error)));
+        }
+        Pin::new(&mut self.response).poll(cx).map_err(Failed::Stream)
+    }
+
+    fn finish(self, response: Response<h2::RecvStream>) -> Result<Response<Http2Body>, SendFailure<B>> {
+        let connection = self.place.connection();
+        connection.shared().serve();
+        let (size, limit) = (fields_size(response.headers()), connection.settings().max_header_list);
+        if size > limit as usize {
+            let source = TooLarge::Head { size, limit };
+            return Err(SendFailure::new(SendErrorKind::TooLarge, source));
+        }
+        let pipe = (!self.upload.is_over()).then(|| {
+            let (pipe, cancel) = Pipe::new(self.upload);
+            connection.runtime().spawn(pipe);
+            cancel
+        });
+        let (head, stream) = response.into_parts();
+        let body = Http2Body::new(&head, stream, pipe, self.place);
+        Ok(Response::from_parts(head, body))
+    }
+
+    /// RT-45: a call that the endpoint has not processed comes with its body if that is still whole.
+    fn fail(self, error: h2::Error) -> SendFailure<B> {
+        let stream = self.response.stream_id().as_u32();
+        let failure = send_failure(error, stream, self.size, self.place.connection());
+        match failure.error.kind() {
+            SendErrorKind::Refused | SendErrorKind::NotSent => match self.upload.into_unread() {
+                Some(unread) => SendFailure { body: Some(Box::new(unread)), ..failure },
+                None => failure,
+            },
+            _ => failure,
+        }
     }
 }
 
@@ -93,7 +200,8 @@ impl<B: SendBody> Future for Http2Call<B> {
 impl<B> fmt::Debug for Http2Call<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            State::Running { .. } => "Http2Call(running)",
+            State::Waiting(_) => "Http2Call(waiting)",
+            State::Running(_) => "Http2Call(running)",
             State::Failed(_) => "Http2Call(failed)",
             State::Ended => "Http2Call(ended)",
         })

@@ -3,20 +3,18 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::Request;
-use http::header::TE;
-use http::request::Parts;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use crate::runtime::connect::{Connection, Reserve, SendBody, SendErrorKind, SendFailure};
+use crate::runtime::connect::{Connection, Reserve, SendBody};
 
-use super::driver::Shared;
-use super::upload::Upload;
+use super::gate::{Gate, Refusal};
+use super::settings::Http2Settings;
+use super::shared::Shared;
 use super::{Http2Body, Http2Call};
 
 /// An HTTP/2 connection.
@@ -26,6 +24,7 @@ pub struct Http2Connection(Arc<Inner>);
 struct Inner {
     sender: SendRequest<Bytes>,
     shared: Arc<Shared>,
+    settings: Http2Settings,
     runtime: Handle,
     /// Tells the connection's task, by being dropped, that nobody can send calls any more.
     _released: oneshot::Sender<()>,
@@ -35,24 +34,32 @@ impl Http2Connection {
     pub(super) fn new(
         sender: SendRequest<Bytes>,
         shared: Arc<Shared>,
+        settings: Http2Settings,
         released: oneshot::Sender<()>,
-        runtime: Handle,
     ) -> Self {
-        Self(Arc::new(Inner { sender, shared, runtime, _released: released }))
+        Self(Arc::new(Inner { sender, shared, settings, runtime: Handle::current(), _released: released }))
     }
 
-    /// How many calls the endpoint takes at once; further ones wait inside the connection.
+    /// How many calls the endpoint takes at once.
     pub fn max_concurrent_streams(&self) -> usize {
-        self.0.sender.current_max_send_streams()
+        self.0.shared.places.limit() as usize
     }
 
-    /// How many calls are in flight.
+    /// How many calls are in flight, as the endpoint counts them: until both ends have ended a call.
     pub fn calls(&self) -> usize {
-        self.0.shared.calls.load(Ordering::Relaxed)
+        self.0.shared.places.holders() as usize
     }
 
-    pub(super) fn on_response(&self) {
-        self.0.shared.serve();
+    pub(super) fn sender(&self) -> SendRequest<Bytes> {
+        self.0.sender.clone()
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
+    pub(super) fn settings(&self) -> &Http2Settings {
+        &self.0.settings
     }
 
     pub(super) fn runtime(&self) -> &Handle {
@@ -60,53 +67,38 @@ impl Http2Connection {
     }
 }
 
-/// A call's place on a connection, from before it is sent until its end; keeps the connection.
+/// A call's place on a connection, within the endpoint's limit of concurrent streams; keeps the connection.
 #[derive(Debug)]
-pub struct Http2Place(Http2Connection);
+pub struct Http2Place {
+    connection: Http2Connection,
+    holds: Holds,
+}
+
+/// Who holds a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// The call.
+    Call,
+    /// The call's stream, which gives it back at its end.
+    Stream,
+}
 
 impl Http2Place {
-    fn new(connection: Http2Connection) -> Self {
-        connection.0.shared.calls.fetch_add(1, Ordering::Relaxed);
-        Self(connection)
-    }
-
     pub(super) fn connection(&self) -> &Http2Connection {
-        &self.0
+        &self.connection
     }
 
-    fn start<B: SendBody>(self, request: Request<B>) -> Result<Http2Call<B>, SendFailure<B>> {
-        let (head, body) = request.into_parts();
-        // h2 does not give back what it cannot send, and must not be asked once the connection has closed.
-        let sending = self.0.0.shared.sending();
-        if sending.is_none() {
-            return Err(SendFailure::not_sent(body, "the connection is closed"));
-        }
-        let is_malformed = is_malformed(&head);
-        let mut sender = self.0.0.sender.clone();
-        let sent = sender.send_request(Request::from_parts(head, ()), body.is_end_stream());
-        drop(sending);
-        match sent {
-            Ok((response, stream)) => Ok(Http2Call::new(response, Upload::new(body, stream), self)),
-            // Another connection would refuse it as well.
-            Err(error) if is_malformed => Err(SendFailure::new(SendErrorKind::Malformed, error)),
-            Err(error) => Err(SendFailure::not_sent(body, error)),
-        }
+    pub(super) fn set_holds(&mut self, holds: Holds) {
+        self.holds = holds;
     }
 }
 
 impl Drop for Http2Place {
     fn drop(&mut self) {
-        self.0.0.shared.calls.fetch_sub(1, Ordering::Relaxed);
+        if self.holds == Holds::Call {
+            self.connection.shared().places.leave(1);
+        }
     }
-}
-
-/// Whether HTTP/2 has no form for the request (RFC 9113 section 8.2.2, 8.3.1).
-fn is_malformed(head: &Parts) -> bool {
-    let hop_by_hop = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
-    hop_by_hop.iter().any(|name| head.headers.contains_key(*name))
-        || head.headers.get(TE).is_some_and(|te| te != "trailers")
-        || head.uri.scheme().is_none()
-        || head.uri.authority().is_none()
 }
 
 impl Connection for Http2Connection {
@@ -115,20 +107,24 @@ impl Connection for Http2Connection {
     type Call<B: SendBody> = Http2Call<B>;
 
     fn reserve(&self) -> Reserve<Http2Place> {
-        if !self.is_open() {
-            return Reserve::Closed;
+        match self.0.shared.places.try_enter() {
+            Ok(()) => Reserve::Place(Http2Place { connection: self.clone(), holds: Holds::Call }),
+            Err(Refusal::Full) => Reserve::Full,
+            Err(Refusal::Closed) => Reserve::Closed,
         }
-        Reserve::Place(Http2Place::new(self.clone()))
     }
 
     fn wait_for_place(&self) -> impl Future<Output = Option<Http2Place>> + Send + 'static {
-        let place = self.is_open().then(|| Http2Place::new(self.clone()));
-        std::future::ready(place)
+        let connection = self.clone();
+        async move {
+            let is_admitted = Gate::enter(CallGate::Places(connection.clone())).await;
+            is_admitted.then(|| Http2Place { connection, holds: Holds::Call })
+        }
     }
 
-    /// The head is on its way when this returns; the body follows as the future is polled.
+    /// The head is on its way when this returns, unless many others are; the body follows as the future is polled.
     fn send<B: SendBody>(place: Http2Place, request: Request<B>) -> Http2Call<B> {
-        place.start(request).unwrap_or_else(Http2Call::failed)
+        Http2Call::start(place, request)
     }
 
     fn is_open(&self) -> bool {
@@ -140,21 +136,45 @@ impl Connection for Http2Connection {
     }
 }
 
-#[cfg(test)]
-impl Http2Connection {
-    /// Reserves and sends in one step.
-    pub(crate) fn send<B: SendBody>(&self, request: Request<B>) -> Http2Call<B> {
-        match self.reserve() {
-            Reserve::Place(place) => <Self as Connection>::send(place, request),
-            Reserve::Full | Reserve::Closed => {
-                Http2Call::failed(SendFailure::not_sent(request.into_body(), "no place"))
-            }
+impl fmt::Debug for Http2Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http2Connection").field("shared", &self.0.shared).finish_non_exhaustive()
+    }
+}
+
+/// One of the two gates that a call passes on its way.
+pub(super) enum CallGate {
+    /// The endpoint's limit of concurrent streams.
+    Places(Http2Connection),
+    /// How many heads may be on their way to the socket.
+    Outbox(Http2Connection),
+}
+
+impl AsRef<Gate> for CallGate {
+    fn as_ref(&self) -> &Gate {
+        match self {
+            Self::Places(connection) => &connection.shared().places,
+            Self::Outbox(connection) => &connection.shared().outbox,
         }
     }
 }
 
-impl fmt::Debug for Http2Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Http2Connection").field("shared", &self.0.shared).finish_non_exhaustive()
+#[cfg(test)]
+impl Http2Connection {
+    /// Reserves and sends in one step, after it has waited for a place if there is none.
+    pub(crate) fn send<B: SendBody>(
+        &self,
+        request: Request<B>,
+    ) -> futures_util::future::BoxFuture<'static, <Http2Call<B> as Future>::Output> {
+        let waiting = match self.reserve() {
+            Reserve::Place(place) => return Box::pin(<Self as Connection>::send(place, request)),
+            Reserve::Full | Reserve::Closed => self.wait_for_place(),
+        };
+        Box::pin(async move {
+            match waiting.await {
+                Some(place) => <Self as Connection>::send(place, request).await,
+                None => Http2Call::closed(request).await,
+            }
+        })
     }
 }

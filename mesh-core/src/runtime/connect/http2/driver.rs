@@ -3,11 +3,10 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use h2::client::{Connection, SendRequest};
+use h2::client::Connection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
@@ -16,72 +15,9 @@ use crate::runtime::connect::DisconnectReason;
 
 use super::error::disconnect_reason;
 use super::io::Observed;
-use super::keepalive::{Heard, Pinger, Verdict};
-use super::settings::Keepalive;
-
-/// What the connection's task and its users have in common.
-#[derive(Debug, Default)]
-pub(super) struct Shared {
-    /// No new calls.
-    closed: AtomicBool,
-    /// Callers between asking whether the connection is open and having sent.
-    sending: AtomicUsize,
-    /// Calls in flight.
-    pub(super) calls: AtomicUsize,
-    /// Something has arrived since the last look.
-    heard: AtomicBool,
-    /// A call has brought a response.
-    served: AtomicBool,
-}
-
-impl Shared {
-    pub(super) fn is_open(&self) -> bool {
-        !self.closed.load(Ordering::Acquire)
-    }
-
-    /// No new calls from here on, but for those of callers that are [sending](Self::sending).
-    pub(super) fn close(&self) {
-        self.closed.store(true, Ordering::SeqCst);
-    }
-
-    /// Asks for permission to send one call. `None`: the connection is closed. Who gets it can count on h2 not to
-    /// learn of the end before it is dropped, unless the end is h2's own doing.
-    pub(super) fn sending(&self) -> Option<Sending<'_>> {
-        // Sequentially consistent: either this sees the store of `close`, or `is_quiet` sees this.
-        self.sending.fetch_add(1, Ordering::SeqCst);
-        let sending = Sending(self);
-        (!self.closed.load(Ordering::SeqCst)).then_some(sending)
-    }
-
-    /// Whether nobody is sending any more, after [`close`](Self::close).
-    pub(super) fn is_quiet(&self) -> bool {
-        self.sending.load(Ordering::SeqCst) == 0
-    }
-
-    pub(super) fn has_served(&self) -> bool {
-        self.served.load(Ordering::Relaxed)
-    }
-
-    /// A response has come. Written once, so that calls do not share a line of cache that is written all the time.
-    pub(super) fn serve(&self) {
-        if !self.has_served() {
-            self.served.store(true, Ordering::Relaxed);
-        }
-    }
-
-    pub(super) fn heard(&self) {
-        self.heard.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Permission to send one call.
-pub(super) struct Sending<'a>(&'a Shared);
-
-impl Drop for Sending<'_> {
-    fn drop(&mut self) {
-        self.0.sending.fetch_sub(1, Ordering::Release);
-    }
-}
+use super::keepalive::{Pinger, Verdict};
+use super::settings::Http2Settings;
+use super::shared::Shared;
 
 /// The task of one connection. It ends when the connection does; before that, as soon as no new call can be sent,
 /// it says so.
@@ -90,14 +26,11 @@ pub(super) struct Driver<I: AsyncRead + AsyncWrite + Unpin> {
     shared: Arc<Shared>,
     /// There until the connection takes no more calls.
     open: Option<Open>,
-    keepalive: Option<Watch>,
-    /// Given up by keepalive.
-    dead: bool,
+    watch: Option<Watch>,
+    ended: bool,
 }
 
 struct Open {
-    /// Tells whether a new call would be taken.
-    probe: SendRequest<Bytes>,
     /// Resolves when nobody holds the connection any more.
     released: oneshot::Receiver<()>,
     report: oneshot::Sender<DisconnectReason>,
@@ -112,18 +45,17 @@ struct Watch {
 impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
     pub(super) fn new(
         mut connection: Connection<Observed<I>, Bytes>,
-        probe: SendRequest<Bytes>,
         shared: Arc<Shared>,
         released: oneshot::Receiver<()>,
         report: oneshot::Sender<DisconnectReason>,
-        keepalive: Option<Keepalive>,
+        settings: &Http2Settings,
     ) -> Self {
-        let keepalive = keepalive.zip(connection.ping_pong()).map(|(settings, ping_pong)| {
-            let pinger = Pinger::new(Instant::now().into_std(), settings);
+        let pinger = Pinger::new(Instant::now().into_std(), settings);
+        let watch = pinger.zip(connection.ping_pong()).map(|(pinger, ping_pong)| {
             let timer = Box::pin(tokio::time::sleep_until(pinger.next_deadline().into()));
             Watch { pinger, ping_pong, timer }
         });
-        Self { connection, shared, open: Some(Open { probe, released, report }), keepalive, dead: false }
+        Self { connection, shared, open: Some(Open { released, report }), watch, ended: false }
     }
 
     /// No new calls from here on.
@@ -135,14 +67,11 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
         }
     }
 
-    /// Why the connection has just stopped taking calls, if it has.
-    fn poll_closed(&mut self, cx: &mut Context<'_>) -> Option<DisconnectReason> {
-        let open = self.open.as_mut()?;
-        match open.probe.poll_ready(cx) {
-            // GOAWAY: h2 takes no new stream, and running ones go on.
-            Poll::Ready(Err(error)) => Some(disconnect_reason(&error)),
-            Poll::Ready(Ok(())) | Poll::Pending => None,
-        }
+    /// The connection has come to its end.
+    fn end(&mut self, reason: DisconnectReason) -> Poll<()> {
+        self.close(reason);
+        self.ended = true;
+        Poll::Ready(())
     }
 }
 
@@ -151,40 +80,31 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Future for Driver<I> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let me = &mut *self;
-        let dead = !me.dead && me.keepalive.as_mut().is_some_and(|watch| watch.poll_dead(cx, &me.shared));
-        if dead {
-            me.close(DisconnectReason::TimedOut);
-            me.dead = true;
-        }
-        if me.dead {
-            // Dropping the connection ends its streams.
-            return match me.shared.is_quiet() {
-                true => Poll::Ready(()),
-                false => {
-                    cx.waker().wake_by_ref();
-                    Poll::Pending
-                }
-            };
-        }
         if me.open.as_mut().is_some_and(|open| Pin::new(&mut open.released).poll(cx).is_ready()) {
             me.close(DisconnectReason::Shutdown);
         }
-        match Pin::new(&mut me.connection).poll(cx) {
-            Poll::Ready(result) => {
-                let reason = match result {
-                    // Also after GOAWAY, which then is the reason.
-                    Ok(()) => me.poll_closed(cx).unwrap_or(DisconnectReason::Unknown),
-                    Err(error) => disconnect_reason(&error),
-                };
-                me.close(reason);
-                Poll::Ready(())
-            }
-            Poll::Pending => {
-                if let Some(reason) = me.poll_closed(cx) {
-                    me.close(reason);
-                }
-                Poll::Pending
-            }
+        let polled = Pin::new(&mut me.connection).poll(cx);
+        let goaway = me.shared.goaway().map(DisconnectReason::GoAway);
+        if let Poll::Ready(result) = polled {
+            let failure = result.err().map(|error| disconnect_reason(&error));
+            return me.end(goaway.or(failure).unwrap_or(DisconnectReason::Unknown));
+        }
+        if me.open.is_some() && !me.shared.is_open() {
+            me.close(goaway.unwrap_or(DisconnectReason::Unknown));
+        }
+        if me.watch.as_mut().is_some_and(|watch| watch.poll_dead(cx, &me.shared)) {
+            // Dropping the connection ends its streams.
+            return me.end(DisconnectReason::TimedOut);
+        }
+        Poll::Pending
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> Drop for Driver<I> {
+    fn drop(&mut self) {
+        if !self.ended {
+            // The runtime ends, and takes the connection along.
+            self.shared.abandon();
         }
     }
 }
@@ -192,19 +112,20 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Future for Driver<I> {
 impl Watch {
     /// Whether the endpoint has not answered in time.
     fn poll_dead(&mut self, cx: &mut Context<'_>, shared: &Shared) -> bool {
-        // The answer itself counts as something heard; taking it lets the next ping be sent.
-        while let Poll::Ready(Ok(_)) = self.ping_pong.poll_pong(cx) {}
+        if let Some(sign) = shared.take_sign() {
+            // Taking the answer lets the next ping be sent.
+            while let Poll::Ready(Ok(_)) = self.ping_pong.poll_pong(cx) {}
+            self.pinger.on_sign(Instant::now().into_std(), sign);
+        }
         while self.timer.as_mut().poll(cx).is_ready() {
-            let heard = match shared.heard.swap(false, Ordering::Relaxed) {
-                true => Heard::Something,
-                false => Heard::Nothing,
-            };
-            let calls = shared.calls.load(Ordering::Relaxed);
-            match self.pinger.on_deadline(Instant::now().into_std(), heard, calls) {
-                Verdict::Fine => {}
-                // An error means that a ping is under way already, or that the connection is about to end.
-                Verdict::Ping => drop(self.ping_pong.send_ping(h2::Ping::opaque())),
-                Verdict::Dead => return true,
+            let now = Instant::now().into_std();
+            if self.pinger.next_deadline() <= now {
+                match self.pinger.on_deadline(now, shared.places.holders()) {
+                    Verdict::Fine => {}
+                    // An error means that a ping is under way already, or that the connection is about to end.
+                    Verdict::Ping => drop(self.ping_pong.send_ping(h2::Ping::opaque())),
+                    Verdict::Dead => return true,
+                }
             }
             self.timer.as_mut().reset(self.pinger.next_deadline().into());
         }

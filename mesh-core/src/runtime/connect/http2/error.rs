@@ -4,22 +4,98 @@ use h2::Reason;
 
 use crate::runtime::connect::{BodyError, DisconnectReason, SendErrorKind, SendFailure};
 
-/// The failure of a call whose head was given to h2.
-pub(super) fn send_failure<B>(error: h2::Error) -> SendFailure<B> {
+use super::Http2Connection;
+
+/// A head or trailers exceed a limit.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TooLarge {
+    #[error(
+        "the request's head has {size} bytes, and the endpoint takes {limit} (SETTINGS_MAX_HEADER_LIST_SIZE)"
+    )]
+    Request { size: usize, limit: u32 },
+    #[error(
+        "the endpoint ended the connection (HTTP/2 error code {code}) at a request's head of {size} bytes"
+    )]
+    Unannounced { size: usize, code: u32 },
+    #[error("the response's head has {size} bytes, more than Http2Settings::max_header_list of {limit}")]
+    Head { size: usize, limit: u32 },
+    #[error("the response's trailers have {size} bytes, more than Http2Settings::max_header_list of {limit}")]
+    Trailers { size: usize, limit: u32 },
+}
+
+/// Why the endpoint's part of a stream came to nothing.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("the response's reader is behind by more than Http2Settings::max_unread_frames of {limit}")]
+    Unread { limit: u32 },
+    #[error("the response is malformed, or its head or trailers have more than {limit} bytes")]
+    Malformed { limit: u32 },
+    #[error("the connection's task was dropped: its runtime has ended")]
+    Abandoned,
+}
+
+/// The failure of a call whose head was given to h2 and has `size` bytes.
+pub(super) fn send_failure<B>(
+    error: h2::Error,
+    stream: u32,
+    size: usize,
+    connection: &Http2Connection,
+) -> SendFailure<B> {
+    let shared = connection.shared();
+    if !shared.was_sent(stream) {
+        return SendFailure::new(SendErrorKind::NotSent, error);
+    }
     let kind = match error.reason() {
         // RT-45: the endpoint says that it has not processed the call.
         Some(Reason::REFUSED_STREAM) if error.is_reset() => SendErrorKind::Refused,
         // h2 fails a stream with the endpoint's GOAWAY only if its id is above the last one that was processed.
-        Some(_) if error.is_go_away() && error.is_remote() => SendErrorKind::Refused,
+        Some(reason) if error.is_go_away() && error.is_remote() => {
+            if reason != Reason::NO_ERROR && size > LARGE_HEAD {
+                // What may have ended this connection is not carried to another.
+                let source = TooLarge::Unannounced { size, code: reason.into() };
+                return SendFailure::new(SendErrorKind::TooLarge, source);
+            }
+            SendErrorKind::Refused
+        }
         Some(reason) if error.is_reset() => SendErrorKind::Reset(reason.into()),
         _ => SendErrorKind::Closed,
     };
-    SendFailure::new(kind, error)
+    match broken(&error, stream, connection) {
+        Some(broken) => SendFailure::new(kind, broken),
+        None => SendFailure::new(kind, error),
+    }
 }
 
-pub(super) fn body_error(error: h2::Error) -> BodyError {
+pub(super) fn body_error(error: h2::Error, stream: u32, connection: &Http2Connection) -> BodyError {
     let code = error.reason().filter(|_| error.is_reset()).map(u32::from);
-    BodyError::new(code, error)
+    match broken(&error, stream, connection) {
+        Some(broken @ Broken::Unread { .. }) => {
+            BodyError::new(Some(Reason::ENHANCE_YOUR_CALM.into()), broken)
+        }
+        Some(broken) => BodyError::new(code, broken),
+        None => BodyError::new(code, error),
+    }
+}
+
+/// Trailers that exceed the limit.
+pub(super) fn trailers_error(size: usize, limit: u32) -> BodyError {
+    BodyError::new(Some(Reason::ENHANCE_YOUR_CALM.into()), TooLarge::Trailers { size, limit })
+}
+
+/// What this side knows better than h2's error says.
+fn broken(error: &h2::Error, stream: u32, connection: &Http2Connection) -> Option<Broken> {
+    let (shared, settings) = (connection.shared(), connection.settings());
+    if !error.is_reset() {
+        return shared.is_abandoned().then_some(Broken::Abandoned);
+    }
+    if error.is_remote() || error.reason() != Some(Reason::PROTOCOL_ERROR) {
+        return None;
+    }
+    Some(if shared.unread.was_reset(stream) {
+        Broken::Unread { limit: settings.max_unread_frames }
+    } else {
+        Broken::Malformed { limit: settings.decoded_header_list() }
+    })
 }
 
 /// Why a connection has ended or takes no more calls.
@@ -32,3 +108,6 @@ pub(super) fn disconnect_reason(error: &h2::Error) -> DisconnectReason {
         (None, _) => DisconnectReason::Unknown,
     }
 }
+
+/// A head above this may well be what an endpoint ends a connection for: the smallest limit in common use.
+const LARGE_HEAD: usize = 8 << 10;

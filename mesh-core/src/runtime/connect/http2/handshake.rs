@@ -7,20 +7,24 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::runtime::connect::{DisconnectReason, Established};
 
 use super::connection::Http2Connection;
-use super::driver::{Driver, Shared};
+use super::driver::Driver;
 use super::io::Observed;
 use super::settings::Http2Settings;
+use super::shared::{Foreign, Shared};
 
 /// Why a peer that accepted is not an HTTP/2 endpoint.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HandshakeError {
-    #[error("closed before its HTTP/2 settings arrived")]
+    #[error("it speaks TLS, and the connection is plaintext")]
+    Tls,
+    #[error("it speaks HTTP/1, not HTTP/2")]
+    Http1,
+    #[error("closed before its HTTP/2 settings arrived, as an endpoint may do that expects TLS")]
     Closed,
     #[error("not an HTTP/2 endpoint: {0}")]
     Protocol(#[from] h2::Error),
@@ -29,17 +33,23 @@ pub(super) enum HandshakeError {
 pub(super) async fn handshake<I>(
     io: I,
     settings: &Http2Settings,
+    max_streams: u32,
 ) -> Result<Established<Http2Connection>, HandshakeError>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let shared = Arc::new(Shared::default());
-    let io = Observed::new(io, shared.clone());
+    let shared = Arc::new(Shared::new(max_streams));
+    let io = Observed::new(io, shared.clone(), settings.max_unread_frames);
     let (sender, mut connection) = builder(settings).handshake::<_, Bytes>(io).await?;
+    let failure = |error: Option<h2::Error>| match (shared.foreign(), error) {
+        (Some(Foreign::Tls), _) => HandshakeError::Tls,
+        (Some(Foreign::Http1), _) => HandshakeError::Http1,
+        (None, Some(error)) if !error.is_io() => error.into(),
+        (None, _) => HandshakeError::Closed,
+    };
     poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
-        Poll::Ready(Ok(())) => Poll::Ready(Err(HandshakeError::Closed)),
-        Poll::Ready(Err(error)) if error.is_io() => Poll::Ready(Err(HandshakeError::Closed)),
-        Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
+        Poll::Ready(result) => Poll::Ready(Err(failure(result.err()))),
+        Poll::Pending if shared.foreign().is_some() => Poll::Ready(Err(failure(None))),
         Poll::Pending if connection.max_concurrent_send_streams() == NO_SETTINGS => Poll::Pending,
         Poll::Pending => Poll::Ready(Ok(())),
     })
@@ -47,12 +57,9 @@ where
 
     let (released, on_released) = oneshot::channel();
     let (report, on_report) = oneshot::channel();
-    let runtime = Handle::current();
-    let driver =
-        Driver::new(connection, sender.clone(), shared.clone(), on_released, report, settings.keepalive);
-    runtime.spawn(driver);
+    tokio::spawn(Driver::new(connection, shared.clone(), on_released, report, settings));
     Ok(Established {
-        connection: Http2Connection::new(sender, shared, released, runtime),
+        connection: Http2Connection::new(sender, shared, *settings, released),
         closed: Box::pin(async move { on_report.await.unwrap_or(DisconnectReason::Unknown) }),
     })
 }
@@ -64,7 +71,13 @@ fn builder(settings: &Http2Settings) -> h2::client::Builder {
         .initial_window_size(settings.stream_window.min(MAX_WINDOW))
         .initial_connection_window_size(settings.connection_window.min(MAX_WINDOW))
         .max_send_buffer_size(settings.max_send_buffer as usize)
-        .max_header_list_size(settings.max_header_list)
+        .max_header_list_size(settings.decoded_header_list())
+        .max_concurrent_reset_streams(settings.max_cancelled_streams as usize)
+        .reset_stream_duration(settings.cancelled_stream_memory)
+        // These two would end the connection for what one stream does: see `incoming` for the first, and h2 counts
+        // in the second every response that is malformed or late, over the connection's life.
+        .data_frame_budget(usize::MAX)
+        .max_local_error_reset_streams(None)
         .initial_max_send_streams(NO_SETTINGS);
     builder
 }

@@ -1,112 +1,140 @@
-//! The bytes of a connection, looked at on their way in.
+//! The bytes of a connection, looked at on their way in and out.
 //!
-//! [`Observed`] sees the end before h2 does, which makes two promises possible that h2 alone cannot keep:
+//! [`Observed`] knows what the socket has taken and what has arrived, which makes promises possible that h2 alone cannot
+//! keep:
 //!
-//! - A call is either given to h2 before the end or given back: the connection counts as closed first, and h2 learns
-//!   of GOAWAY, end of stream or error only when nobody is about to send.
+//! - When a connection ends, it is known of each call whether a byte of it may have reached the endpoint.
+//! - The connection counts as closed as soon as the head of a GOAWAY, the end of stream or an error arrives.
 //! - A graceful GOAWAY refuses no call. A server that shuts down sends GOAWAY and then a PING; what it has received
-//!   when the answer arrives, it still processes. h2 answers pings before it writes what is queued, so GOAWAY is
-//!   delivered by itself, and h2 gets a turn to write before it sees the PING.
+//!   when the answer arrives, it still processes. h2 answers pings before it writes what is queued, so it gets time to
+//!   write between the two.
+//! - One stream's small or empty frames do not make h2 end the connection.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::driver::Shared;
-use super::scanner::{Cut, Scanner};
+use super::incoming::{Incoming, Stop, reset_frame};
+use super::outgoing::Outgoing;
+use super::shared::{Shared, Sign};
+use super::wire::Wire;
 
-/// A stream of bytes that notices signs of life and of the end.
+/// A stream of bytes whose frames are followed in both directions.
 #[derive(Debug)]
 pub(super) struct Observed<I> {
     io: I,
-    shared: Arc<Shared>,
-    scanner: Scanner,
-    /// Read but not delivered; empty but around a GOAWAY.
-    held: BytesMut,
-    /// End of stream or an error, not delivered yet.
-    end: Option<io::Result<()>>,
-    gate: Gate,
+    wire: Wire,
+    incoming: Incoming,
+    outgoing: Outgoing,
+    /// Looked at, and not delivered.
+    ready: Vec<u8>,
+    /// Read, and not looked at.
+    held: Vec<u8>,
+    next: Next,
 }
 
-/// What the next read waits for.
+/// What the next read does.
 #[derive(Debug)]
-enum Gate {
-    Open,
-    /// Nobody is about to send.
-    Quiet,
-    /// h2 has written what it has.
-    Turn,
+enum Next {
+    /// Delivers what is there, and reads only if there is nothing.
+    Deliver,
+    /// Reads: what is held is an incomplete head.
+    Read,
+    /// Lets h2 write what it has.
+    LetWrite,
 }
 
 impl<I> Observed<I> {
-    pub(super) fn new(io: I, shared: Arc<Shared>) -> Self {
-        let (scanner, held) = (Scanner::default(), BytesMut::new());
-        Self { io, shared, scanner, held, end: None, gate: Gate::Open }
-    }
-
-    fn pass(&mut self) -> bool {
-        let passed = match self.gate {
-            Gate::Open => return true,
-            Gate::Quiet => self.shared.is_quiet(),
-            Gate::Turn => {
-                self.gate = Gate::Open;
-                return false;
-            }
-        };
-        if passed {
-            self.gate = Gate::Open;
+    pub(super) fn new(io: I, shared: Arc<Shared>, max_unread_frames: u32) -> Self {
+        Self {
+            io,
+            wire: Wire::new(shared, max_unread_frames),
+            incoming: Incoming::default(),
+            outgoing: Outgoing::default(),
+            ready: Vec::new(),
+            held: Vec::new(),
+            next: Next::Read,
         }
-        passed
     }
 
-    /// Takes back what is to be delivered later.
-    fn hold_back(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
-        let length = match self.scanner.scan(&buf.filled()[before..]) {
-            None => return,
-            Some(Cut::Begin(length)) => {
-                self.shared.close();
-                self.gate = Gate::Quiet;
-                length
-            }
-            Some(Cut::End(length)) => {
-                self.gate = Gate::Turn;
-                length
-            }
-        };
-        // What was held and not taken now comes after what was taken.
-        let rest = &buf.filled()[before + length..];
-        let mut held = BytesMut::with_capacity(rest.len() + self.held.len());
-        held.extend_from_slice(rest);
-        held.extend_from_slice(&self.held);
-        self.held = held;
-        buf.set_filled(before + length);
+    fn shared(&self) -> &Shared {
+        self.wire.shared()
     }
 
-    /// A write that failed is tried again, and fails again, once nobody is about to send.
-    fn written<T>(&self, cx: &Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if matches!(outcome, Poll::Ready(Err(_))) {
-            self.shared.close();
-            if !self.shared.is_quiet() {
-                return after_others(cx);
+    /// Looks at bytes, keeps those at the front that are to be delivered now, and holds the rest. Returns how many are kept.
+    fn scan(&mut self, bytes: &mut [u8]) -> usize {
+        let scanned = self.incoming.scan(bytes, &mut self.wire);
+        let rest = &bytes[scanned.rest..];
+        self.held.clear();
+        self.next =
+            if scanned.stop == Stop::Incomplete || rest.is_empty() { Next::Read } else { Next::Deliver };
+        match scanned.stop {
+            Stop::End | Stop::Incomplete => {}
+            Stop::AfterGoaway => self.next = Next::LetWrite,
+            Stop::Reset(stream) => self.held.extend_from_slice(&reset_frame(stream)),
+        }
+        self.held.extend_from_slice(rest);
+        scanned.keep
+    }
+
+    /// Looks at what is held.
+    fn scan_held(&mut self) {
+        let mut bytes = std::mem::take(&mut self.held);
+        let keep = self.scan(&mut bytes);
+        bytes.truncate(keep);
+        self.ready = bytes;
+    }
+
+    fn deliver(&mut self, buf: &mut ReadBuf<'_>) {
+        let length = self.ready.len().min(buf.remaining());
+        buf.put_slice(&self.ready[..length]);
+        self.ready.drain(..length);
+    }
+
+    fn on_written(
+        &mut self,
+        outcome: Poll<io::Result<usize>>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &outcome {
+            Poll::Ready(Ok(written)) => {
+                let mut left = *written;
+                for buf in bufs {
+                    let taken = &buf[..buf.len().min(left)];
+                    left -= taken.len();
+                    self.outgoing.follow(taken, |head| self.wire.on_sent(head));
+                }
+                self.wire.settle();
             }
+            Poll::Ready(Err(_)) => self.wire.shared().close(),
+            Poll::Pending => {}
         }
         outcome
     }
 }
 
 impl<I: AsyncRead + Unpin> Observed<I> {
-    fn poll_fetch(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.held.is_empty() {
-            return Pin::new(&mut self.io).poll_read(cx, buf);
+    /// Reads straight into the buffer where it has room enough and nothing is to go before. Returns how many bytes have
+    /// arrived.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
+        if self.held.is_empty() && buf.remaining() >= MIN_READ {
+            let before = buf.filled().len();
+            ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+            let read = buf.filled().len() - before;
+            let keep = self.scan(&mut buf.filled_mut()[before..]);
+            buf.set_filled(before + keep);
+            return Poll::Ready(Ok(read));
         }
-        let length = self.held.len().min(buf.remaining());
-        buf.put_slice(&self.held[..length]);
-        self.held.advance(length);
-        Poll::Ready(Ok(()))
+        let mut bytes = [0; MIN_READ];
+        let mut more = ReadBuf::new(&mut bytes);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut more))?;
+        let read = more.filled().len();
+        self.held.extend_from_slice(more.filled());
+        self.scan_held();
+        Poll::Ready(Ok(read))
     }
 }
 
@@ -117,47 +145,39 @@ impl<I: AsyncRead + Unpin> AsyncRead for Observed<I> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let me = &mut *self;
+        let before = buf.filled().len();
         loop {
-            if !me.pass() {
-                return after_others(cx);
+            me.deliver(buf);
+            if buf.filled().len() > before || buf.remaining() == 0 {
+                return Poll::Ready(Ok(()));
             }
-            if let Some(end) = me.end.take() {
-                return Poll::Ready(end);
-            }
-            let before = buf.filled().len();
-            let outcome = ready!(me.poll_fetch(cx, buf));
-            if buf.filled().len() > before {
-                me.shared.heard();
-                me.hold_back(buf, before);
-                if buf.filled().len() > before {
-                    return Poll::Ready(outcome);
+            match me.next {
+                Next::Deliver => me.scan_held(),
+                Next::LetWrite => {
+                    me.next = if me.held.is_empty() { Next::Read } else { Next::Deliver };
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
-            } else if outcome.is_err() || buf.remaining() > 0 {
-                me.shared.close();
-                me.end = Some(outcome);
-                me.gate = Gate::Quiet;
-            } else {
-                return Poll::Ready(outcome);
+                Next::Read => match ready!(me.poll_fill(cx, buf)) {
+                    Ok(read) if read > 0 => me.shared().note(Sign::Life),
+                    end => {
+                        me.shared().close();
+                        return Poll::Ready(end.map(drop));
+                    }
+                },
             }
         }
     }
 }
 
-/// Lets the other tasks go first.
-fn after_others<T>(cx: &Context<'_>) -> Poll<T> {
-    cx.waker().wake_by_ref();
-    Poll::Pending
-}
-
 impl<I: AsyncWrite + Unpin> AsyncWrite for Observed<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.written(cx, outcome)
+        self.on_written(outcome, &[IoSlice::new(buf)])
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.io).poll_flush(cx);
-        self.written(cx, outcome)
+        Pin::new(&mut self.io).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -170,10 +190,13 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Observed<I> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.written(cx, outcome)
+        self.on_written(outcome, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.io.is_write_vectored()
     }
 }
+
+/// Into less room than this nothing is read directly.
+const MIN_READ: usize = 1 << 10;

@@ -8,15 +8,22 @@
 //!                           anything arrives
 //! ```
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::settings::{Keepalive, KeepaliveScope};
+use super::settings::{Http2Settings, Keepalive, KeepaliveScope, Probe};
+use super::shared::Sign;
 
 /// When to ping and when to give up.
 #[derive(Debug)]
 pub(super) struct Pinger {
-    settings: Keepalive,
+    interval: Duration,
+    /// The interval after a ping that was answered, until a part of a response arrives.
+    interval_between_pings: Duration,
+    timeout: Duration,
+    scope: KeepaliveScope,
     phase: Phase,
+    /// The last ping was answered, and no part of a response has arrived since.
+    only_answered: bool,
 }
 
 #[derive(Debug)]
@@ -26,7 +33,7 @@ enum Phase {
 }
 
 /// What the deadline means.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Fine,
     Ping,
@@ -34,8 +41,28 @@ pub(super) enum Verdict {
 }
 
 impl Pinger {
-    pub(super) fn new(now: Instant, settings: Keepalive) -> Self {
-        Self { settings, phase: Phase::Listening { until: now + settings.interval.duration() } }
+    /// By the keepalive that is configured, otherwise by the probe.
+    pub(super) fn new(now: Instant, settings: &Http2Settings) -> Option<Self> {
+        match (settings.keepalive, settings.probe) {
+            (Some(keepalive), _) => Some(Self::keepalive(now, keepalive)),
+            (None, Some(probe)) => Some(Self::probe(now, probe)),
+            (None, None) => None,
+        }
+    }
+
+    fn keepalive(now: Instant, settings: Keepalive) -> Self {
+        let interval = settings.interval.duration();
+        Self::with(now, [interval, interval, settings.timeout], settings.scope)
+    }
+
+    fn probe(now: Instant, settings: Probe) -> Self {
+        Self::with(now, [settings.silence, PING_POLICY, settings.timeout], KeepaliveScope::Calls)
+    }
+
+    fn with(now: Instant, durations: [Duration; 3], scope: KeepaliveScope) -> Self {
+        let [interval, interval_between_pings, timeout] = durations.map(|duration| duration.min(FOREVER));
+        let phase = Phase::Listening { until: now + interval };
+        Self { interval, interval_between_pings, timeout, scope, phase, only_answered: false }
     }
 
     pub(super) fn next_deadline(&self) -> Instant {
@@ -44,67 +71,115 @@ impl Pinger {
         }
     }
 
-    /// The deadline has passed. `heard`: something has arrived since the last one. `calls`: how many are in flight.
-    pub(super) fn on_deadline(&mut self, now: Instant, heard: Heard, calls: usize) -> Verdict {
-        let care = self.settings.scope == KeepaliveScope::All || calls > 0;
-        let listening = Phase::Listening { until: now + self.settings.interval.duration() };
-        match (&self.phase, heard) {
-            (_, Heard::Something) => {
-                self.phase = listening;
+    /// Something has arrived.
+    pub(super) fn on_sign(&mut self, now: Instant, sign: Sign) {
+        match (sign, &self.phase) {
+            (Sign::Progress, _) => self.only_answered = false,
+            (Sign::Life, Phase::Pinged { .. }) => self.only_answered = true,
+            (Sign::Life, Phase::Listening { .. }) => {}
+        }
+        self.listen(now);
+    }
+
+    /// The deadline has passed, with so many calls in flight.
+    pub(super) fn on_deadline(&mut self, now: Instant, calls: u32) -> Verdict {
+        match self.phase {
+            Phase::Pinged { .. } => Verdict::Dead,
+            Phase::Listening { .. } if calls == 0 && self.scope == KeepaliveScope::Calls => {
+                self.only_answered = false;
+                self.listen(now);
                 Verdict::Fine
             }
-            (Phase::Listening { .. }, Heard::Nothing) if care => {
-                self.phase = Phase::Pinged { until: now + self.settings.timeout };
+            Phase::Listening { .. } => {
+                self.phase = Phase::Pinged { until: now + self.timeout };
                 Verdict::Ping
             }
-            (Phase::Listening { .. }, Heard::Nothing) => {
-                self.phase = listening;
-                Verdict::Fine
-            }
-            (Phase::Pinged { .. }, Heard::Nothing) => Verdict::Dead,
         }
+    }
+
+    fn listen(&mut self, now: Instant) {
+        let interval = if self.only_answered { self.interval_between_pings } else { self.interval };
+        self.phase = Phase::Listening { until: now + interval };
     }
 }
 
-/// Whether something has arrived since the last deadline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heard {
-    Something,
-    Nothing,
-}
+/// LB-80: endpoints by default take a ping in so long a time, and more only between parts of a response.
+const PING_POLICY: Duration = Duration::from_secs(301);
+
+/// Far enough, and can be added to any instant.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
+    #[derive(Debug, Clone, Copy)]
+    enum Step {
+        /// After so many seconds of silence the deadline passes, with so many calls in flight, and means this.
+        Silence(u64, u32, Verdict),
+        /// After so many seconds this arrives.
+        Sign(u64, Sign),
+    }
+
+    /// Proves: LB-80.
     #[test]
     fn pings_after_silence_and_gives_up_without_an_answer() {
-        let all = Keepalive { scope: KeepaliveScope::All, ..Keepalive::new(Duration::from_secs(30)) };
-        let calls = Keepalive::new(Duration::from_secs(30));
-        let (yes, no) = (Heard::Something, Heard::Nothing);
-        let (fine, ping, dead) = (Verdict::Fine, Verdict::Ping, Verdict::Dead);
-        let rows = [
-            ("traffic needs no ping", all, vec![(yes, 1, &fine, 30), (yes, 1, &fine, 30)]),
-            ("silence with calls", calls, vec![(no, 1, &ping, 20), (no, 1, &dead, 20)]),
-            ("silence without calls", calls, vec![(no, 0, &fine, 30), (no, 1, &ping, 20)]),
-            ("silence without calls, but asked for", all, vec![(no, 0, &ping, 20), (no, 0, &dead, 20)]),
-            ("an answer", all, vec![(no, 0, &ping, 20), (yes, 0, &fine, 30), (no, 0, &ping, 20)]),
+        use Sign::{Life, Progress};
+        use Step::{Sign as Arrives, Silence};
+        use Verdict::{Dead, Fine, Ping};
+        let calls = |now| Pinger::keepalive(now, Keepalive::new(Duration::from_secs(30)));
+        let all = |now| {
+            let all = Keepalive { scope: KeepaliveScope::All, ..Keepalive::new(Duration::from_secs(30)) };
+            Pinger::keepalive(now, all)
+        };
+        let probe = |now| Pinger::probe(now, Probe::default());
+        type Row<'a> = (&'a str, &'a dyn Fn(Instant) -> Pinger, Vec<Step>);
+        let rows: [Row<'_>; 8] = [
+            ("silence with calls", &calls, vec![Silence(30, 1, Ping), Silence(20, 1, Dead)]),
+            ("silence without calls", &calls, vec![Silence(30, 0, Fine), Silence(30, 1, Ping)]),
+            ("silence without calls, but asked for", &all, vec![Silence(30, 0, Ping), Silence(20, 0, Dead)]),
+            // The interval counts from the last sign of life, not from a beat.
+            (
+                "a sign of life",
+                &calls,
+                vec![Arrives(29, Life), Silence(30, 1, Ping), Arrives(19, Life), Silence(30, 1, Ping)],
+            ),
+            ("probe", &probe, vec![Silence(10, 1, Ping), Silence(20, 1, Dead)]),
+            ("probe without calls", &probe, vec![Silence(10, 0, Fine), Silence(10, 0, Fine)]),
+            // By the ping policy of gRPC servers.
+            (
+                "probe of a response that takes long",
+                &probe,
+                vec![Silence(10, 1, Ping), Arrives(1, Life), Silence(301, 1, Ping), Silence(20, 1, Dead)],
+            ),
+            (
+                "probe after a part of a response",
+                &probe,
+                vec![Silence(10, 1, Ping), Arrives(1, Life), Arrives(5, Progress), Silence(10, 1, Ping)],
+            ),
         ];
-        for (name, settings, steps) in rows {
+        for (name, pinger, steps) in rows {
             let mut now = Instant::now();
-            let mut pinger = Pinger::new(now, settings);
-            for (heard, calls, verdict, next) in steps {
-                now = pinger.next_deadline();
-                assert_eq!(pinger.on_deadline(now, heard, calls), *verdict, "{name}");
-                if *verdict != Verdict::Dead {
-                    assert_eq!(pinger.next_deadline() - now, Duration::from_secs(next), "{name}");
+            let mut pinger = pinger(now);
+            for step in steps {
+                match step {
+                    Silence(seconds, calls, verdict) => {
+                        let deadline = pinger.next_deadline();
+                        assert_eq!(deadline - now, Duration::from_secs(seconds), "{name}, {step:?}");
+                        now = deadline;
+                        assert_eq!(pinger.on_deadline(now, calls), verdict, "{name}, {step:?}");
+                    }
+                    Arrives(seconds, sign) => {
+                        now += Duration::from_secs(seconds);
+                        assert!(now < pinger.next_deadline(), "{name}, {step:?}");
+                        pinger.on_sign(now, sign);
+                    }
                 }
             }
         }
     }
 
+    /// Proves: LB-80.
     #[test]
     fn interval_is_at_least_ten_seconds() {
         for (given, used) in [(0, 10), (10, 10), (300, 300)] {
@@ -112,6 +187,16 @@ mod tests {
             assert_eq!(keepalive.interval.duration(), Duration::from_secs(used));
             assert_eq!(keepalive.timeout, Duration::from_secs(20));
         }
-        assert_eq!(super::super::Http2Settings::default().keepalive, None, "off by default");
+        assert_eq!(Http2Settings::default().keepalive, None, "off by default");
+    }
+
+    #[test]
+    fn durations_beyond_all_bounds_never_come() {
+        let endless = Keepalive { timeout: Duration::MAX, ..Keepalive::new(Duration::MAX) };
+        let now = Instant::now();
+        let mut pinger = Pinger::keepalive(now, endless);
+        assert!(pinger.next_deadline() > now + Duration::from_secs(3_600 * 24 * 365));
+        assert_eq!(pinger.on_deadline(pinger.next_deadline(), 1), Verdict::Ping);
+        pinger.next_deadline();
     }
 }

@@ -1,13 +1,16 @@
 //! HTTP/2 with prior knowledge, by the `h2` crate directly.
 //!
 //! A call costs no box, no queue and no change of task: its future is driven by the caller, and the connection's own
-//! task only moves frames. A call waits inside the connection while the endpoint's limit of concurrent streams is
-//! reached.
+//! task only moves frames.
+//!
+//! No call can hurt another. h2 never holds more calls than the endpoint takes at once, so that those that wait can be
+//! given up without a trace, or go elsewhere when the connection ends. The frames are followed on their way in and out:
+//! what the endpoint may have seen of a call is known, and a stream that exceeds a limit ends by itself.
 //!
 //! ```text
-//!   caller's task            connection's task
-//!   Http2Call ---- frames --> Driver ----> socket
-//!   Http2Body <--- frames --- Driver <---- socket
+//!   caller's task                     connection's task
+//!   Http2Call --> Gate ---- frames --> Driver ----> Observed ----> socket
+//!   Http2Body <------------ frames --- Driver <---- Observed <---- socket
 //! ```
 
 mod body;
@@ -15,19 +18,27 @@ mod call;
 mod connection;
 mod driver;
 mod error;
+mod frame;
+mod gate;
 mod handshake;
+mod headers;
+mod incoming;
 mod io;
 mod keepalive;
-mod scanner;
+mod outgoing;
 mod settings;
+mod shared;
+mod unread;
 mod upload;
+mod wire;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 pub use body::Http2Body;
 pub use call::Http2Call;
 pub use connection::{Http2Connection, Http2Place};
-pub use settings::{Http2Settings, Keepalive, KeepaliveInterval, KeepaliveScope};
+pub use settings::{Http2Settings, Keepalive, KeepaliveInterval, KeepaliveScope, Probe};
 
 use super::dial::AnyDial;
 use super::{Connect, ConnectError, ConnectTarget, Dial, Established, Tcp};
@@ -78,6 +89,16 @@ impl Connect for Http2Connector {
     async fn connect(&self, target: &ConnectTarget) -> Result<Established<Http2Connection>, ConnectError> {
         let address = target.address;
         let stream = self.dial.dial_boxed(target).await.map_err(|error| ConnectError::new(address, error))?;
-        handshake::handshake(stream, &self.settings).await.map_err(|error| ConnectError::new(address, error))
+        let mut settings = self.settings;
+        if let Some(pings) = &target.connection.http2_keepalive {
+            settings.keepalive = Some(Keepalive {
+                interval: KeepaliveInterval::new(pings.interval),
+                timeout: pings.timeout,
+                scope: KeepaliveScope::All,
+            });
+        }
+        let max_streams = target.connection.max_concurrent_streams.map_or(u32::MAX, NonZeroU32::get);
+        let connected = handshake::handshake(stream, &settings, max_streams).await;
+        connected.map_err(|error| ConnectError::new(address, error))
     }
 }

@@ -3,33 +3,81 @@
 use std::time::Duration;
 
 /// How an HTTP/2 connection behaves. Values beyond what the protocol allows are moved into its range.
+///
+/// All calls of a connection share it. The limits here are each stream's own: a response that nobody reads, or one that
+/// exceeds a limit, ends or waits by itself, and the connection and its other calls go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Http2Settings {
     /// How many bytes of a response may wait for their reader; 2 MiB.
     pub stream_window: u32,
-    /// How many bytes of all responses of a connection may wait for their readers; 5 MiB.
+    /// How many bytes of all responses of a connection may wait for their readers; 2 GiB - 1, the protocol's maximum. A
+    /// smaller value lets responses that nobody reads hold up all others.
     pub connection_window: u32,
     /// How many bytes of a request may wait for the socket; 1 MiB.
     pub max_send_buffer: u32,
-    /// How large a response's head or trailers may be; 16 KiB.
+    /// How many bytes a response's head or trailers may have: names, values, and 32 bytes for each field (RFC 9113
+    /// section 6.5.2); 64 KiB. A call whose response exceeds it fails.
+    ///
+    /// Endpoints are told of 16 times as much, at least 1 MiB: what they hold back for it would be harder to
+    /// understand. Only an endpoint that sends more than four times that ends its connection.
     pub max_header_list: u32,
-    /// Pings; off (LB-80).
+    /// How many DATA frames of a response may wait for their reader; 65,536. However small, each costs about 300 bytes of
+    /// memory. A call whose reader is further behind fails.
+    pub max_unread_frames: u32,
+    /// How many cancelled calls are remembered, so that late parts of their responses are passed over in silence; 16,384.
+    /// Each costs about 500 bytes. Late parts of others are answered with a reset.
+    pub max_cancelled_streams: u32,
+    /// How long a cancelled call is remembered; 30 s.
+    pub cancelled_stream_memory: Duration,
+    /// Pings in a fixed interval; off (LB-80).
     pub keepalive: Option<Keepalive>,
+    /// Single pings that find connections whose other end is gone; on. Without effect where `keepalive` is set.
+    pub probe: Option<Probe>,
 }
 
 impl Default for Http2Settings {
     fn default() -> Self {
         Self {
             stream_window: 2 << 20,
-            connection_window: 5 << 20,
+            connection_window: (1 << 31) - 1,
             max_send_buffer: 1 << 20,
-            max_header_list: 16 << 10,
+            max_header_list: 64 << 10,
+            max_unread_frames: 1 << 16,
+            max_cancelled_streams: 1 << 14,
+            cancelled_stream_memory: Duration::from_secs(30),
             keepalive: None,
+            probe: Some(Probe::default()),
         }
     }
 }
 
-/// Pings on connections on which nothing arrives (gRFC A8).
+impl Http2Settings {
+    /// How many bytes of a head or trailers h2 decodes; four times as many end the connection.
+    pub(super) fn decoded_header_list(&self) -> u32 {
+        self.max_header_list.saturating_mul(16).max(1 << 20)
+    }
+}
+
+/// Finds connections whose other end is gone without a word, for example behind a proxy that has failed.
+///
+/// While calls are in flight and nothing arrives, one ping is sent. An endpoint that answers is asked again after 5
+/// minutes, or once more of a response has arrived. That is less than what gRPC servers by default take for too many pings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probe {
+    /// The silence before a ping; 10 s.
+    pub silence: Duration,
+    /// How long the answer may take before the connection is given up, and its calls fail; 20 s.
+    pub timeout: Duration,
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self { silence: Duration::from_secs(10), timeout: Duration::from_secs(20) }
+    }
+}
+
+/// Pings on connections on which nothing arrives (gRFC A8). A dead connection is given up `interval` and `timeout` after
+/// the last sign of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keepalive {
     /// After how long a silence.

@@ -8,40 +8,58 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use h2::{Reason, SendStream};
 use http::HeaderMap;
+use http_body::Frame;
 use tokio::sync::oneshot;
 
-use crate::runtime::connect::SendBody;
+use crate::runtime::connect::{SendBody, UnreadBody};
 
 /// A request's body on its way out, at the pace of the endpoint.
 ///
-/// A chunk is held back until it is known whether it is the last one, so that a body of one chunk is one frame.
+/// A chunk is held back until it is known whether it is the last one, so that a body of one chunk is one frame. A large
+/// one goes out in pieces: h2 is given what the endpoint takes.
 pub(super) struct Upload<B> {
     body: B,
     stream: SendStream<Bytes>,
-    held: Option<Bytes>,
-    /// From the second chunk on, the next one is fetched only when there is room for it.
+    held: Bytes,
+    /// From the second piece on, there has to be room for the next one.
     paced: bool,
     read: Read,
+    /// What ends the request, once it is known.
+    last: Option<Last>,
     over: bool,
 }
 
 /// What has been read of the body, as far as it can be put back.
 enum Read {
     Nothing,
-    /// One chunk that is not too large to be kept until the response comes.
+    /// One chunk that is not too large to be kept until the response comes, or that is still held.
     Chunk(Bytes),
     More,
 }
 
-/// The largest chunk that is kept.
+enum Last {
+    Data,
+    Trailers(HeaderMap),
+}
+
+/// The largest chunk that is kept, and the largest piece that is sent at once.
 const MAX_KEPT: usize = 64 << 10;
 
 impl Read {
     fn note(&mut self, data: &Bytes) {
         *self = match self {
-            Self::Nothing if data.len() <= MAX_KEPT => Self::Chunk(data.clone()),
-            _ => Self::More,
+            Self::Nothing => Self::Chunk(data.clone()),
+            Self::Chunk(_) | Self::More => Self::More,
         };
+    }
+
+    /// All of it has been sent.
+    fn release(&mut self) {
+        if let Self::Chunk(chunk) = self
+            && chunk.len() > MAX_KEPT
+        {
+            *self = Self::More;
+        }
     }
 }
 
@@ -52,12 +70,13 @@ impl<B> Upload<B> {
     }
 
     /// The body and what has been read of it; `None` if that cannot be put back.
-    pub(super) fn into_unread(self) -> Option<(B, Bytes)> {
-        match self.read {
-            Read::Nothing => Some((self.body, Bytes::new())),
-            Read::Chunk(chunk) => Some((self.body, chunk)),
-            Read::More => None,
-        }
+    pub(super) fn into_unread(self) -> Option<UnreadBody<B>> {
+        let read = match self.read {
+            Read::Nothing => Bytes::new(),
+            Read::Chunk(chunk) => chunk,
+            Read::More => return None,
+        };
+        Some(UnreadBody { read, rest: self.last.is_none().then_some(self.body) })
     }
 }
 
@@ -72,7 +91,8 @@ pub(super) enum Uploaded {
 impl<B: SendBody> Upload<B> {
     pub(super) fn new(body: B, stream: SendStream<Bytes>) -> Self {
         let over = body.is_end_stream();
-        Self { body, stream, held: None, paced: false, read: Read::Nothing, over }
+        let last = over.then_some(Last::Data);
+        Self { body, stream, held: Bytes::new(), paced: false, read: Read::Nothing, last, over }
     }
 
     /// Ready once; after that it [is over](Self::is_over).
@@ -84,48 +104,81 @@ impl<B: SendBody> Upload<B> {
 
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Uploaded> {
         loop {
-            if self.paced && !ready!(self.poll_room(cx)) {
+            if !ready!(self.poll_pieces(cx)) {
+                return Poll::Ready(Uploaded::Done);
+            }
+            if let Some(last) = self.last.take() {
+                return self.end_with(last);
+            }
+            if self.paced && ready!(self.poll_room(cx)).is_none() {
                 return Poll::Ready(Uploaded::Done);
             }
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Pending => return self.poll_waiting(cx),
-                Poll::Ready(None) => return self.end(),
+                Poll::Ready(None) => self.last = Some(Last::Data),
                 Poll::Ready(Some(Err(error))) => {
                     self.stream.send_reset(Reason::CANCEL);
                     return Poll::Ready(Uploaded::Failed(error.into()));
                 }
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) => {
-                        self.read.note(&data);
-                        if !self.hold(data) {
-                            return Poll::Ready(Uploaded::Done);
-                        }
-                        if self.body.is_end_stream() {
-                            return self.end();
-                        }
+                Poll::Ready(Some(Ok(frame))) => {
+                    if !self.take(frame) {
+                        return Poll::Ready(Uploaded::Done);
                     }
-                    Err(frame) => {
-                        if let Ok(trailers) = frame.into_trailers() {
-                            self.read = Read::More;
-                            return self.end_with(trailers);
-                        }
-                    }
-                },
+                }
             }
         }
     }
 
-    /// Waits until the endpoint takes more. `false`: it never will.
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        self.stream.reserve_capacity(1);
+    /// Holds a chunk and sends the one before it. `false`: the endpoint wants no more.
+    fn take(&mut self, frame: Frame<Bytes>) -> bool {
+        match frame.into_data() {
+            Ok(data) if data.is_empty() => {}
+            Ok(data) => {
+                if !self.release() {
+                    return false;
+                }
+                self.read.note(&data);
+                self.held = data;
+            }
+            Err(frame) => {
+                if let Ok(trailers) = frame.into_trailers() {
+                    self.read = Read::More;
+                    self.last = Some(Last::Trailers(trailers));
+                    return true;
+                }
+            }
+        }
+        if self.body.is_end_stream() {
+            self.last = Some(Last::Data);
+        }
+        true
+    }
+
+    /// Sends what is held beyond one piece. `false`: the endpoint wants no more.
+    fn poll_pieces(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        while self.held.len() > MAX_KEPT {
+            let room = if self.paced { ready!(self.poll_room(cx)) } else { Some(MAX_KEPT) };
+            let Some(room) = room else { return Poll::Ready(false) };
+            let piece = self.held.split_to(room.min(self.held.len()));
+            self.paced = true;
+            if self.stream.send_data(piece, false).is_err() {
+                return Poll::Ready(false);
+            }
+        }
+        Poll::Ready(true)
+    }
+
+    /// Waits until the endpoint takes more. `None`: it never will.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+        self.stream.reserve_capacity(self.held.len().clamp(1, MAX_KEPT));
         if self.stream.capacity() > 0 {
-            return Poll::Ready(true);
+            return Poll::Ready(Some(self.stream.capacity()));
         }
         loop {
             match ready!(self.stream.poll_capacity(cx)) {
                 Some(Ok(0)) => {}
-                Some(Ok(_)) => return Poll::Ready(true),
-                Some(Err(_)) | None => return Poll::Ready(false),
+                Some(Ok(room)) => return Poll::Ready(Some(room)),
+                Some(Err(_)) | None => return Poll::Ready(None),
             }
         }
     }
@@ -138,33 +191,31 @@ impl<B: SendBody> Upload<B> {
         Poll::Pending
     }
 
-    /// Holds a chunk and sends the one before it. `false`: the endpoint wants no more.
-    fn hold(&mut self, data: Bytes) -> bool {
-        if data.is_empty() {
+    /// Sends what is held, which is one piece at most.
+    fn release(&mut self) -> bool {
+        if self.held.is_empty() {
             return true;
         }
-        let wanted = self.release();
-        self.held = Some(data);
-        wanted
-    }
-
-    fn release(&mut self) -> bool {
-        let Some(data) = self.held.take() else { return true };
         self.paced = true;
-        self.stream.send_data(data, false).is_ok()
+        self.read.release();
+        self.stream.send_data(std::mem::take(&mut self.held), false).is_ok()
     }
 
-    // What follows cannot fail but for a stream that has ended already, and then the response tells why.
-
-    fn end(&mut self) -> Poll<Uploaded> {
-        let _ = self.stream.send_data(self.held.take().unwrap_or_default(), true);
-        Poll::Ready(Uploaded::Done)
-    }
-
-    fn end_with(&mut self, trailers: HeaderMap) -> Poll<Uploaded> {
-        if self.release() {
-            let _ = self.stream.send_trailers(trailers);
+    /// What this sends cannot fail but for a stream that has ended already, and then the response tells why.
+    fn end_with(&mut self, last: Last) -> Poll<Uploaded> {
+        match last {
+            Last::Data => {
+                self.read.release();
+                let _ = self.stream.send_data(std::mem::take(&mut self.held), true);
+            }
+            Last::Trailers(trailers) => {
+                if self.release() {
+                    let _ = self.stream.send_trailers(trailers);
+                }
+            }
         }
+        // The body is not to be polled again.
+        self.last = Some(Last::Data);
         Poll::Ready(Uploaded::Done)
     }
 }

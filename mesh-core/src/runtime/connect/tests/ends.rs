@@ -1,3 +1,4 @@
+use super::peer::{GOAWAY, HEADERS, Peer, RST_STREAM};
 use super::*;
 
 #[tokio::test]
@@ -52,7 +53,7 @@ async fn lost_connection_fails_running_calls_and_gives_new_ones_back() {
     assert_eq!(failure.error.kind(), SendErrorKind::NotSent);
     let unread = *failure.body.unwrap();
     assert!(unread.read.is_empty());
-    assert_eq!(unread.rest.collect().await.unwrap().to_bytes(), "again");
+    assert_eq!(unread.rest.unwrap().collect().await.unwrap().to_bytes(), "again");
 }
 
 #[tokio::test]
@@ -96,7 +97,7 @@ async fn calls_beyond_the_goaway_are_refused() {
     assert_eq!(failure.error.kind(), SendErrorKind::Refused);
     let unread = failure.body.unwrap();
     assert_eq!(unread.read.len(), 200, "it can be sent again");
-    assert!(unread.rest.is_end_stream());
+    assert!(unread.rest.is_none_or(|rest| rest.is_end_stream()));
     assert_eq!(closed.await.to_string(), "GOAWAY ENHANCE_YOUR_CALM");
 }
 
@@ -116,4 +117,76 @@ async fn connection_ends_with_its_last_handle_and_call() {
     response.collect().await.unwrap();
     eventually("the connection is closed", || server.open() == 0).await;
     assert_eq!(closed.await, DisconnectReason::Shutdown);
+}
+
+/// M6: an endpoint that begins to say GOAWAY takes no more calls, whether it goes on or not.
+#[tokio::test]
+async fn head_of_a_goaway_takes_the_connection_out() {
+    for bytes in [9, 13, 17] {
+        let (Established { connection, closed }, mut peer) =
+            Peer::connect(Http2Settings::default(), &[]).await;
+        let running = tokio::spawn(connection.send(call("/any", body(""))));
+        peer.drain().await;
+        peer.write(&[0, 0, 8, GOAWAY, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0][..bytes]).await;
+        let expected = if bytes == 17 { DisconnectReason::GoAway(0) } else { DisconnectReason::Unknown };
+        assert_eq!(closed.await, expected, "{bytes} bytes");
+        assert!(matches!(connection.reserve(), Reserve::Closed), "{bytes} bytes");
+        assert!(!running.is_finished(), "{bytes} bytes: what runs goes on");
+    }
+}
+
+/// Some bodies panic when they are polled after their end.
+struct OnePiece(Option<Bytes>, bool);
+
+impl Body for OnePiece {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
+        let piece = self.0.take();
+        if piece.is_none() {
+            assert!(!std::mem::replace(&mut self.1, true), "polled after its end");
+        }
+        std::task::Poll::Ready(piece.map(|piece| Ok(http_body::Frame::data(piece))))
+    }
+}
+
+/// M7: of a body that has ended nothing is left to be polled.
+#[tokio::test]
+async fn request_body_is_not_polled_after_its_end() {
+    let (Established { connection, .. }, mut peer) = Peer::connect(Http2Settings::default(), &[]).await;
+    let request = OnePiece(Some(Bytes::from_static(b"hello")), false).boxed_unsync();
+    let request = tokio::spawn(connection.send(call("/any", request)));
+    let stream = peer.expect(HEADERS).await.stream;
+    peer.drain().await;
+    peer.send(RST_STREAM, 0, stream, &7_u32.to_be_bytes()).await;
+    let failure = request.await.unwrap().unwrap_err();
+    assert_eq!(failure.error.kind(), SendErrorKind::Refused);
+    let unread = *failure.body.unwrap();
+    assert_eq!((unread.read, unread.rest.is_none()), (Bytes::from_static(b"hello"), true));
+}
+
+/// Item 4 of the issue: a channel whose runtime has ended fails its calls at once, and says why.
+#[tokio::test]
+async fn connection_of_a_runtime_that_has_ended_fails_calls_at_once() {
+    let server = Server::start().await;
+    let address = server.address;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let begin = async move {
+        let Established { connection, .. } = connect(address).await;
+        let running = connection.send(call("/silence", body("hello")));
+        let response = connection.send(call("/head", body("hello"))).await.unwrap();
+        (connection, running, response)
+    };
+    let (connection, running, response) = runtime.spawn(begin).await.unwrap();
+    runtime.shutdown_background();
+    let failure = running.await.unwrap_err();
+    assert_eq!(failure.error.kind(), SendErrorKind::Closed);
+    assert!(failure.error.cause().to_string().contains("its runtime has ended"));
+    let error = response.into_body().collect().await.unwrap_err();
+    assert!(error.cause().to_string().contains("its runtime has ended"), "{}", error.cause());
+    assert!(matches!(connection.reserve(), Reserve::Closed));
 }

@@ -10,13 +10,20 @@ async fn failure_to_connect_names_address_and_cause() {
         let _ = io.read(&mut [0; 1024]).await;
     })
     .await;
+    // An alert of 7 bytes: less than the head of a frame.
+    let tls = raw(|mut io| async move {
+        let _ = io.read(&mut [0; 1024]).await;
+        let _ = io.write_all(&[0x15, 3, 3, 0, 2, 2, 10]).await;
+    })
+    .await;
     let closing = raw(|mut io| async move {
         let _ = io.read(&mut [0; 1024]).await;
     })
     .await;
     let rows = [
         (refusing, "connection refused (os error 111)"),
-        (http1, "not an HTTP/2 endpoint: "),
+        (http1, "it speaks HTTP/1, not HTTP/2"),
+        (tls, "it speaks TLS, and the connection is plaintext"),
         (closing, "closed before its HTTP/2 settings arrived"),
     ];
     for (address, cause) in rows {

@@ -3,6 +3,8 @@
 mod bodies;
 mod ends;
 mod handshake;
+mod limits;
+mod peer;
 mod places;
 mod silence;
 
@@ -17,10 +19,11 @@ use http_body_util::{BodyExt, StreamBody};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::{
-    Connect, ConnectTarget, Connection, Dial, DisconnectReason, Established, Http2Connection, Http2Connector,
-    Http2Settings, Keepalive, KeepaliveScope, SendErrorKind, SendFailure,
+    Connect, ConnectTarget, Connection, Dial, DisconnectReason, Established, Http2Body, Http2Connection,
+    Http2Connector, Http2Settings, Keepalive, KeepaliveScope, Probe, Reserve, SendErrorKind, SendFailure,
 };
 use crate::runtime::testing::{ChannelBody, Counts, Server, TestBody, body, call, eventually};
 

@@ -1,0 +1,367 @@
+//! Admits as many holders as a limit allows, first come, first served.
+//!
+//! While nobody waits, entering and leaving are one atomic operation each. A caller that comes while others wait goes
+//! to the end of the queue. A waiting caller that is dropped leaves no trace.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// Admits as many holders as its limit allows.
+pub(super) struct Gate {
+    /// The limit in the lower half; above it the number of holders, whether somebody waits, and whether the gate is closed.
+    state: AtomicU64,
+    queue: Mutex<Queue>,
+}
+
+/// Why a caller was not admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The limit is reached, or others wait.
+    Full,
+    /// For good.
+    Closed,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    next: u64,
+    /// In the order of their numbers.
+    waiting: VecDeque<Waiter>,
+    /// Admitted, and not polled since.
+    admitted: Vec<u64>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    number: u64,
+    waker: Waker,
+}
+
+impl Gate {
+    pub(super) fn new(limit: u32) -> Self {
+        Self { state: AtomicU64::new(u64::from(limit)), queue: Mutex::default() }
+    }
+
+    /// Enters if there is room and nobody waits for it.
+    pub(super) fn try_enter(&self) -> Result<(), Refusal> {
+        let mut state = self.state.load(Ordering::Acquire);
+        loop {
+            if state & CLOSED != 0 {
+                return Err(Refusal::Closed);
+            }
+            if state & WAITING != 0 || !has_room(state) {
+                return Err(Refusal::Full);
+            }
+            match self.state.compare_exchange_weak(state, state + ONE, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Ok(()),
+                Err(now) => state = now,
+            }
+        }
+    }
+
+    /// Waits for room. Resolves to `false` when the gate closes.
+    pub(super) fn enter<T: AsRef<Self>>(gate: T) -> Enter<T> {
+        Enter { gate, step: Step::New }
+    }
+
+    /// Takes back what so many holders had.
+    pub(super) fn leave(&self, holders: u32) {
+        if holders > 0 {
+            let before = self.state.fetch_sub(u64::from(holders) * ONE, Ordering::AcqRel);
+            if before & WAITING != 0 {
+                self.admit();
+            }
+        }
+    }
+
+    /// Changes the limit. Holders above it stay.
+    pub(super) fn set_limit(&self, limit: u32) {
+        let change = |state: u64| Some(state & !LIMIT | u64::from(limit));
+        let before = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, change);
+        if before.is_ok_and(|before| before & WAITING != 0) {
+            self.admit();
+        }
+    }
+
+    /// Admits nobody from here on, and sends all that wait away.
+    pub(super) fn close(&self) {
+        let before = self.state.fetch_or(CLOSED, Ordering::AcqRel);
+        if before & WAITING != 0 {
+            let waiting = std::mem::take(&mut self.lock().waiting);
+            waiting.into_iter().for_each(|waiter| waiter.waker.wake());
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.load(Ordering::Acquire) & CLOSED != 0
+    }
+
+    pub(super) fn limit(&self) -> u32 {
+        (self.state.load(Ordering::Relaxed) & LIMIT) as u32
+    }
+
+    pub(super) fn holders(&self) -> u32 {
+        holders(self.state.load(Ordering::Relaxed))
+    }
+
+    /// Puts a caller at the end of the queue.
+    fn join(&self, waker: &Waker) -> (u64, Vec<Waker>) {
+        let mut queue = self.lock();
+        let number = queue.next;
+        queue.next += 1;
+        queue.waiting.push_back(Waiter { number, waker: waker.clone() });
+        // A holder that leaves after this admits from the queue; room that was free before is seen here.
+        self.state.fetch_or(WAITING, Ordering::AcqRel);
+        let admitted = self.admit_waiting(&mut queue);
+        (number, admitted)
+    }
+
+    fn admit(&self) {
+        let admitted = self.admit_waiting(&mut self.lock());
+        admitted.into_iter().for_each(Waker::wake);
+    }
+
+    /// Moves as many callers as there is room for out of the queue.
+    fn admit_waiting(&self, queue: &mut Queue) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        while let Some(waiter) = queue.waiting.pop_front() {
+            let enter = |state: u64| (state & CLOSED == 0 && has_room(state)).then_some(state + ONE);
+            if self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, enter).is_err() {
+                queue.waiting.push_front(waiter);
+                return wakers;
+            }
+            queue.admitted.push(waiter.number);
+            wakers.push(waiter.waker);
+        }
+        self.state.fetch_and(!WAITING, Ordering::AcqRel);
+        wakers
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // The queue is whole between any two operations.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn holders(state: u64) -> u32 {
+    ((state & !(CLOSED | WAITING)) >> 32) as u32
+}
+
+fn has_room(state: u64) -> bool {
+    holders(state) < (state & LIMIT) as u32
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate")
+            .field("limit", &self.limit())
+            .field("holders", &self.holders())
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Waits for room at a gate.
+pub(super) struct Enter<T: AsRef<Gate>> {
+    gate: T,
+    step: Step,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    New,
+    Queued(u64),
+    Done,
+}
+
+impl<T: AsRef<Gate>> Enter<T> {
+    fn poll_enter(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let gate = self.gate.as_ref();
+        if self.step == Step::New {
+            let (number, admitted) = gate.join(cx.waker());
+            self.step = Step::Queued(number);
+            admitted.iter().filter(|waker| !waker.will_wake(cx.waker())).for_each(Waker::wake_by_ref);
+        }
+        let Step::Queued(number) = self.step else { return Poll::Pending };
+        let mut queue = gate.lock();
+        let is_admitted = queue.take_admitted(number);
+        if is_admitted || gate.is_closed() {
+            queue.remove(number);
+            self.step = Step::Done;
+            return Poll::Ready(is_admitted);
+        }
+        if let Some(waiter) = queue.find(number).and_then(|at| queue.waiting.get_mut(at)) {
+            waiter.waker.clone_from(cx.waker());
+        }
+        Poll::Pending
+    }
+}
+
+impl Queue {
+    fn find(&self, number: u64) -> Option<usize> {
+        self.waiting.binary_search_by_key(&number, |waiter| waiter.number).ok()
+    }
+
+    fn remove(&mut self, number: u64) {
+        if let Some(at) = self.find(number) {
+            self.waiting.remove(at);
+        }
+    }
+
+    fn take_admitted(&mut self, number: u64) -> bool {
+        let at = self.admitted.iter().position(|admitted| *admitted == number);
+        at.map(|at| self.admitted.swap_remove(at)).is_some()
+    }
+}
+
+impl<T: AsRef<Gate> + Unpin> Future for Enter<T> {
+    type Output = bool;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
+        self.poll_enter(cx)
+    }
+}
+
+impl<T: AsRef<Gate>> Drop for Enter<T> {
+    fn drop(&mut self) {
+        let Step::Queued(number) = self.step else { return };
+        let gate = self.gate.as_ref();
+        let mut queue = gate.lock();
+        queue.remove(number);
+        if queue.take_admitted(number) {
+            drop(queue);
+            // The room goes to the next caller.
+            gate.leave(1);
+        } else if queue.waiting.is_empty() {
+            gate.state.fetch_and(!WAITING, Ordering::AcqRel);
+        }
+    }
+}
+
+const LIMIT: u64 = 0xffff_ffff;
+const ONE: u64 = 1 << 32;
+const CLOSED: u64 = 1 << 63;
+const WAITING: u64 = 1 << 62;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicU32;
+
+    use super::*;
+
+    struct Handle(Arc<Gate>);
+
+    impl AsRef<Gate> for Handle {
+        fn as_ref(&self) -> &Gate {
+            &self.0
+        }
+    }
+
+    fn enter(gate: &Arc<Gate>) -> Enter<Handle> {
+        Gate::enter(Handle(gate.clone()))
+    }
+
+    fn poll(enter: &mut Enter<Handle>) -> Poll<bool> {
+        Pin::new(enter).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn callers_enter_in_the_order_in_which_they_came() {
+        let gate = Arc::new(Gate::new(1));
+        assert_eq!(gate.try_enter(), Ok(()));
+        assert_eq!(gate.try_enter(), Err(Refusal::Full));
+        let mut waiting = [enter(&gate), enter(&gate), enter(&gate)];
+        assert!(waiting.iter_mut().all(|enter| poll(enter).is_pending()));
+        gate.leave(1);
+        assert_eq!(gate.try_enter(), Err(Refusal::Full), "the room is the first one's");
+        assert!(poll(&mut waiting[1]).is_pending());
+        assert_eq!(poll(&mut waiting[0]), Poll::Ready(true));
+        gate.set_limit(3);
+        assert_eq!(waiting.each_mut().map(poll)[1..], [Poll::Ready(true); 2]);
+        assert_eq!((gate.holders(), gate.limit()), (3, 3));
+        gate.leave(3);
+        assert_eq!(gate.try_enter(), Ok(()), "nobody waits any more");
+    }
+
+    #[test]
+    fn caller_that_gives_up_leaves_no_trace() {
+        let gate = Arc::new(Gate::new(0));
+        let mut waiting: Vec<_> = (0..4).map(|_| enter(&gate)).collect();
+        waiting.iter_mut().for_each(|enter| assert!(poll(enter).is_pending()));
+        drop(waiting.remove(1));
+        gate.set_limit(1);
+        // Admitted and never polled: the room goes to the next one.
+        drop(waiting.remove(0));
+        assert_eq!(poll(&mut waiting[0]), Poll::Ready(true));
+        drop(waiting);
+        assert_eq!(gate.holders(), 1, "a caller that has entered leaves by itself");
+        gate.leave(1);
+        assert_eq!(gate.try_enter(), Ok(()));
+    }
+
+    #[test]
+    fn closed_gate_sends_everybody_away() {
+        let gate = Arc::new(Gate::new(0));
+        let mut early = enter(&gate);
+        assert!(poll(&mut early).is_pending());
+        gate.close();
+        assert_eq!(poll(&mut early), Poll::Ready(false));
+        assert_eq!(poll(&mut enter(&gate)), Poll::Ready(false));
+        assert_eq!(gate.try_enter(), Err(Refusal::Closed));
+    }
+
+    #[test]
+    fn lowered_limit_holds_for_later_callers() {
+        let gate = Arc::new(Gate::new(3));
+        (0..3).for_each(|_| assert_eq!(gate.try_enter(), Ok(())));
+        gate.set_limit(1);
+        let mut waiting = enter(&gate);
+        assert!(poll(&mut waiting).is_pending());
+        gate.leave(2);
+        assert!(poll(&mut waiting).is_pending());
+        gate.leave(1);
+        assert_eq!(poll(&mut waiting), Poll::Ready(true));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn no_caller_is_forgotten_and_the_limit_is_never_exceeded() {
+        let gate = Arc::new(Gate::new(3));
+        let inside = Arc::new(AtomicU32::new(0));
+        let callers: Vec<_> = (0..16)
+            .map(|caller| {
+                let (gate, inside) = (gate.clone(), inside.clone());
+                tokio::spawn(async move {
+                    for round in 0..300 {
+                        if gate.try_enter().is_err() {
+                            let patience = tokio::task::unconstrained(enter(&gate));
+                            if (caller + round) % 5 == 0 {
+                                // Gives up at once, admitted or not.
+                                let mut patience = enter(&gate);
+                                if poll(&mut patience).is_pending() {
+                                    continue;
+                                }
+                            } else {
+                                assert!(patience.await);
+                            }
+                        }
+                        assert!(inside.fetch_add(1, Ordering::SeqCst) < 3);
+                        tokio::task::yield_now().await;
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                        gate.leave(1);
+                    }
+                })
+            })
+            .collect();
+        for caller in callers {
+            caller.await.unwrap();
+        }
+        assert_eq!(gate.holders(), 0);
+        assert_eq!(gate.try_enter(), Ok(()));
+    }
+}

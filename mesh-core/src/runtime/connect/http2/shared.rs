@@ -1,0 +1,160 @@
+//! What a connection's task and its users have in common.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use super::gate::Gate;
+use super::unread::Unread;
+
+/// What a connection's task and its users have in common.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// A holder for each call between its reservation and the end of its stream on the wire. The limit is the endpoint's.
+    pub(super) places: Gate,
+    max_streams: u32,
+    /// A holder for each call that h2 has been given and whose head has not gone out. A call that has been given to h2
+    /// cannot be taken back, therefore the others wait here.
+    pub(super) outbox: Gate,
+    /// How far the readers of responses are behind.
+    pub(super) unread: Unread,
+    /// The highest stream whose HEADERS have gone out.
+    sent: AtomicU32,
+    /// How large a request's head may be.
+    max_header_list: AtomicU32,
+    /// Above its lower half not 0: the code of a GOAWAY that has arrived.
+    goaway: AtomicU64,
+    /// What has arrived since the last look.
+    signs: AtomicU8,
+    /// What the endpoint's first bytes look like.
+    protocol: AtomicU8,
+    /// The connection's task was dropped before its end.
+    abandoned: AtomicBool,
+    /// A call has brought a response.
+    served: AtomicBool,
+}
+
+/// What has arrived.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Sign {
+    /// Anything.
+    Life = 1,
+    /// A part of a response.
+    Progress = 2,
+}
+
+/// What an endpoint that does not speak HTTP/2 speaks instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Foreign {
+    Tls = 1,
+    Http1 = 2,
+}
+
+impl Shared {
+    /// `max_streams`: how many calls there may be at once, if the endpoint takes more.
+    pub(super) fn new(max_streams: u32) -> Self {
+        Self {
+            places: Gate::new(max_streams),
+            max_streams,
+            outbox: Gate::new(MAX_UNSENT),
+            unread: Unread::default(),
+            sent: AtomicU32::new(0),
+            max_header_list: AtomicU32::new(u32::MAX),
+            goaway: AtomicU64::new(0),
+            signs: AtomicU8::new(0),
+            protocol: AtomicU8::new(0),
+            abandoned: AtomicBool::new(false),
+            served: AtomicBool::new(false),
+        }
+    }
+
+    /// The endpoint takes so many calls at once.
+    pub(super) fn limit_streams(&self, limit: u32) {
+        self.places.set_limit(limit.min(self.max_streams));
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        !self.places.is_closed()
+    }
+
+    /// Nothing is given to h2 from here on.
+    pub(super) fn close(&self) {
+        self.places.close();
+        self.outbox.close();
+    }
+
+    pub(super) fn on_sent(&self, stream: u32) {
+        self.sent.store(stream, Ordering::Release);
+    }
+
+    /// Whether any byte of this stream may have reached the endpoint.
+    pub(super) fn was_sent(&self, stream: u32) -> bool {
+        stream <= self.sent.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_max_header_list(&self, bytes: u32) {
+        self.max_header_list.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn max_header_list(&self) -> u32 {
+        self.max_header_list.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn on_goaway(&self, code: u32) {
+        self.goaway.store(1 << 32 | u64::from(code), Ordering::Relaxed);
+    }
+
+    /// The code of the endpoint's GOAWAY.
+    pub(super) fn goaway(&self) -> Option<u32> {
+        let goaway = self.goaway.load(Ordering::Relaxed);
+        (goaway != 0).then_some(goaway as u32)
+    }
+
+    // Only the connection's task notes and takes signs.
+
+    pub(super) fn note(&self, sign: Sign) {
+        let signs = self.signs.load(Ordering::Relaxed);
+        self.signs.store(signs | sign as u8, Ordering::Relaxed);
+    }
+
+    /// What has arrived since the last call of this.
+    pub(super) fn take_sign(&self) -> Option<Sign> {
+        let signs = self.signs.load(Ordering::Relaxed);
+        if signs == 0 {
+            return None;
+        }
+        self.signs.store(0, Ordering::Relaxed);
+        Some(if signs & Sign::Progress as u8 != 0 { Sign::Progress } else { Sign::Life })
+    }
+
+    pub(super) fn on_foreign(&self, protocol: Foreign) {
+        self.protocol.store(protocol as u8, Ordering::Relaxed);
+    }
+
+    pub(super) fn foreign(&self) -> Option<Foreign> {
+        let protocol = self.protocol.load(Ordering::Relaxed);
+        [Foreign::Tls, Foreign::Http1].into_iter().find(|foreign| *foreign as u8 == protocol)
+    }
+
+    pub(super) fn has_served(&self) -> bool {
+        self.served.load(Ordering::Relaxed)
+    }
+
+    /// A response has come. Written once, so that calls do not share a cache line that is written all the time.
+    pub(super) fn serve(&self) {
+        if !self.has_served() {
+            self.served.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Release);
+        self.close();
+    }
+
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire)
+    }
+}
+
+/// How many calls h2 holds whose heads have not gone out. A call that is given up among these is written all the same,
+/// and servers on h2 end a connection on which more than 20 calls are given up before they are accepted.
+const MAX_UNSENT: u32 = 16;

@@ -1,0 +1,195 @@
+//! What both ends have said about streams, as it stands on the wire.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::frame::{self, Head};
+use super::shared::{Foreign, Shared, Sign};
+use super::unread::WATCHED_FROM;
+
+/// The streams that are open on the wire. It opens and closes places as the endpoint counts them: a place is taken until
+/// both ends have ended the stream, whether anybody has read the response or not.
+#[derive(Debug)]
+pub(super) struct Wire {
+    shared: Arc<Shared>,
+    streams: HashMap<u32, Stream, BuildHasherDefault<StreamHasher>>,
+    /// The highest stream whose HEADERS have gone out.
+    sent: u32,
+    /// How many streams have been opened since the last [`Wire::settle`].
+    opened: u32,
+    max_unread_frames: u32,
+}
+
+#[derive(Debug, Default)]
+struct Stream {
+    request_ended: bool,
+    response_ended: bool,
+    /// DATA frames that have arrived.
+    frames: u32,
+    /// How many of them have been read, if the reader is watched.
+    read: Option<Arc<AtomicU32>>,
+    reset: bool,
+}
+
+/// What to do with a frame that arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    Deliver,
+    Drop,
+    /// Reset its stream, then ask again.
+    Reset,
+}
+
+impl Wire {
+    pub(super) fn new(shared: Arc<Shared>, max_unread_frames: u32) -> Self {
+        Self { shared, streams: HashMap::default(), sent: 0, opened: 0, max_unread_frames }
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The socket has taken the head of this frame.
+    pub(super) fn on_sent(&mut self, head: Head) {
+        match head.kind {
+            frame::HEADERS if head.stream > self.sent => {
+                (self.sent, self.opened) = (head.stream, self.opened + 1);
+                self.shared.on_sent(head.stream);
+                let stream = Stream { request_ended: head.ends_stream(), ..Stream::default() };
+                self.streams.insert(head.stream, stream);
+                if head.stream >= LAST_STREAM {
+                    self.shared.close();
+                }
+            }
+            frame::DATA | frame::HEADERS if head.ends_stream() => {
+                self.end(head.stream, |stream| stream.request_ended = true);
+            }
+            frame::RST_STREAM => self.close(head.stream),
+            // h2 has found fault with the endpoint.
+            frame::GOAWAY => self.shared.close(),
+            _ => {}
+        }
+    }
+
+    /// Lets calls go ahead that waited for what was [sent](Self::on_sent).
+    pub(super) fn settle(&mut self) {
+        self.shared.outbox.leave(std::mem::take(&mut self.opened));
+    }
+
+    /// No frame has arrived yet, but these bytes.
+    pub(super) fn on_first_bytes(&self, bytes: &[u8]) {
+        // A TLS record of an alert or a handshake; a status line.
+        if let [0x15 | 0x16, 3, ..] = bytes {
+            self.shared.on_foreign(Foreign::Tls);
+        } else if bytes.starts_with(b"HTTP/") {
+            self.shared.on_foreign(Foreign::Http1);
+        }
+    }
+
+    /// The head of this frame has arrived.
+    pub(super) fn on_received(&mut self, head: Head) -> Decision {
+        match head.kind {
+            frame::DATA => return self.on_data(head),
+            frame::HEADERS => {
+                self.shared.note(Sign::Progress);
+                if head.ends_stream() {
+                    self.end(head.stream, |stream| stream.response_ended = true);
+                }
+            }
+            frame::RST_STREAM => self.close(head.stream),
+            // RFC 9113 section 6.8: no new stream, even if nothing but this head ever arrives.
+            frame::GOAWAY => self.shared.close(),
+            _ => {}
+        }
+        Decision::Deliver
+    }
+
+    fn on_data(&mut self, head: Head) -> Decision {
+        self.shared.note(Sign::Progress);
+        if head.ends_stream() {
+            self.end(head.stream, |stream| stream.response_ended = true);
+            return Decision::Deliver;
+        }
+        if head.length == 0 {
+            return Decision::Drop;
+        }
+        let Some(stream) = self.streams.get_mut(&head.stream) else { return Decision::Deliver };
+        stream.frames = stream.frames.saturating_add(1);
+        if stream.frames < WATCHED_FROM || stream.reset {
+            return Decision::Deliver;
+        }
+        let read = stream.read.get_or_insert_with(|| self.shared.unread.watch(head.stream));
+        if stream.frames - read.load(Ordering::Relaxed).min(stream.frames) <= self.max_unread_frames {
+            return Decision::Deliver;
+        }
+        stream.reset = true;
+        stream.frames -= 1;
+        self.shared.unread.on_reset(head.stream);
+        Decision::Reset
+    }
+
+    /// The payload of a SETTINGS frame.
+    pub(super) fn on_settings(&self, payload: &[u8]) {
+        for setting in payload.chunks_exact(6) {
+            let &[high, low, a, b, c, d] = setting else { return };
+            let value = u32::from_be_bytes([a, b, c, d]);
+            match u16::from_be_bytes([high, low]) {
+                MAX_CONCURRENT_STREAMS => self.shared.limit_streams(value),
+                MAX_HEADER_LIST_SIZE => self.shared.set_max_header_list(value),
+                _ => {}
+            }
+        }
+    }
+
+    /// The payload of a GOAWAY.
+    pub(super) fn on_goaway(&self, payload: &[u8]) {
+        if let Some(&[a, b, c, d]) = payload.get(4..8) {
+            self.shared.on_goaway(u32::from_be_bytes([a, b, c, d]));
+        }
+    }
+
+    fn end(&mut self, stream: u32, note: impl FnOnce(&mut Stream)) {
+        if let Some(open) = self.streams.get_mut(&stream) {
+            note(open);
+            if open.request_ended && open.response_ended {
+                self.close(stream);
+            }
+        }
+    }
+
+    fn close(&mut self, stream: u32) {
+        if let Some(closed) = self.streams.remove(&stream) {
+            if closed.read.is_some() {
+                self.shared.unread.forget(stream);
+            }
+            self.shared.places.leave(1);
+        }
+    }
+}
+
+/// Streams have consecutive odd numbers: spreading them over the upper bits is all that a table needs.
+#[derive(Debug, Default)]
+struct StreamHasher(u64);
+
+impl Hasher for StreamHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+/// RFC 9113 section 6.5.2.
+const MAX_CONCURRENT_STREAMS: u16 = 3;
+const MAX_HEADER_LIST_SIZE: u16 = 6;
+
+/// From here on a connection takes no more calls: its numbers run out.
+const LAST_STREAM: u32 = frame::MAX_STREAM - (1 << 16);
