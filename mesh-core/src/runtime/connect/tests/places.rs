@@ -202,8 +202,10 @@ async fn place_that_is_not_used_goes_to_the_next_call() {
 async fn cluster_limits_the_calls_of_a_connection_below_the_endpoints_limit() {
     for (endpoint, cluster, expected) in [(None, 2, 2), (Some(1), 2, 1), (Some(5), 2, 2)] {
         let server = Server::with_limit(endpoint).await;
-        let mut settings = crate::config::ConnectionSettings::default();
-        settings.max_concurrent_streams = std::num::NonZeroU32::new(cluster);
+        let settings = crate::config::ConnectionSettings {
+            max_concurrent_streams: std::num::NonZeroU32::new(cluster),
+            ..Default::default()
+        };
         let mut target = ConnectTarget::new(server.address);
         target.connection = Arc::new(settings);
         let connected = Http2Connector::default().connect(&target).await.unwrap();
