@@ -11,7 +11,8 @@ use mesh_core::runtime::{FixedSource, SourceError};
 use mesh_tonic::{CallInfo, MeshError};
 use tonic::{Code, Request, Status};
 use tracing::field::{Field, Visit};
-use tracing::{Event, Metadata, Subscriber, span};
+use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, Event, Metadata, Subscriber, span};
 
 use crate::config::{Config, with_retries};
 use crate::endpoint::Endpoint;
@@ -122,10 +123,19 @@ impl Visit for Text {
     }
 }
 
+/// Logs of this thread go to `log`, until what is returned is dropped.
+///
+/// Where there is only one subscriber, tracing asks the thread that first comes to an event whether anybody wants it: that may
+/// be the thread of another test, which wants none. So there are two.
+fn subscribe(log: &Log) -> (DefaultGuard, Dispatch) {
+    let second = Dispatch::new(log.clone());
+    (tracing::subscriber::set_default(log.clone()), second)
+}
+
 #[tokio::test]
 async fn log_tells_the_same_at_debug() {
     let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let _subscribed = subscribe(&log);
     let endpoint = Endpoint::start("a").await;
     let address = endpoint.address;
     let mut client = client(&Mesh::fixed(MeshConfig::to_endpoints("greeter", [address])));

@@ -7,6 +7,8 @@ use std::time::Instant;
 use tests::mesh::MeshClient;
 use tests::yaml::{self, Endpoint};
 use tests::{ConfigDir, ControlServer, Greeter, eventually};
+use tracing::Dispatch;
+use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Keeps what is written.
@@ -56,11 +58,20 @@ impl MakeWriter<'_> for Log {
     }
 }
 
+/// Logs of this thread go to `log`, until what is returned is dropped.
+///
+/// Where there is only one subscriber, tracing asks the thread that first comes to an event whether anybody wants it: that may
+/// be the thread of another test, which wants none. So there are two.
+fn subscribe(log: &Log) -> (DefaultGuard, Dispatch) {
+    let subscriber = || tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
+    let second = Dispatch::new(subscriber());
+    (tracing::subscriber::set_default(subscriber()), second)
+}
+
 #[tokio::test]
 async fn log_tells_of_start_and_outage_and_its_end() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _subscribed = subscribe(&log);
     let greeter = Greeter::start("e0", "v1").await;
     let config = ConfigDir::new();
     config.write("service.yaml", &yaml::service(&[Endpoint::new(greeter.address, "v1")]));

@@ -7,7 +7,8 @@ use std::time::Duration;
 use mesh_core::runtime::{ConfigSource, Target};
 use tokio::time::sleep;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Metadata, Subscriber, span};
+use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber, span};
 use xds_client::transport::TransportError;
 use xds_client::transport::memory::{self, MemoryServer, MemoryStream};
 use xds_client::{Options, XdsClient, start_with};
@@ -61,6 +62,15 @@ impl Visit for Text {
     }
 }
 
+/// Logs of this thread go to `log`, until what is returned is dropped.
+///
+/// Where there is only one subscriber, tracing asks the thread that first comes to an event whether anybody wants it: that may
+/// be the thread of another test, which wants none. So there are two.
+fn subscribe(log: &Log) -> (DefaultGuard, Dispatch) {
+    let second = Dispatch::new(log.clone());
+    (tracing::subscriber::set_default(log.clone()), second)
+}
+
 fn start() -> (XdsClient, MemoryServer) {
     let (transport, server) = memory::pair();
     let options = Options { rng_seed: Some(7), ..Options::default() };
@@ -70,7 +80,7 @@ fn start() -> (XdsClient, MemoryServer) {
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_fails_after_the_connection_stands_is_a_warning() {
     let warnings = Log::of(Level::WARN);
-    let _guard = tracing::subscriber::set_default(warnings.clone());
+    let _subscribed = subscribe(&warnings);
     let (client, mut server) = start();
     let _watch = client.watch(&Target::new("greeter")).unwrap();
     let stream = server.accept().await.unwrap();
@@ -88,7 +98,7 @@ async fn a_stream_that_fails_after_the_connection_stands_is_a_warning() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_ends_after_a_response_is_none() {
     let warnings = Log::of(Level::WARN);
-    let _guard = tracing::subscriber::set_default(warnings.clone());
+    let _subscribed = subscribe(&warnings);
     let (client, mut server) = start();
     let mut control = Control::greeter(&["a"], 1);
     let _watch = client.watch(&Target::new("greeter")).unwrap();
@@ -118,7 +128,7 @@ async fn serve(server: &mut MemoryServer) -> MemoryStream {
 #[tokio::test(start_paused = true)]
 async fn connection_and_its_return_after_an_outage_are_told_once() {
     let log = Log::of(Level::INFO);
-    let _guard = tracing::subscriber::set_default(log.clone());
+    let _subscribed = subscribe(&log);
     let (client, mut server) = start();
     let _watch = client.watch(&Target::new("greeter")).unwrap();
     let stream = serve(&mut server).await;
