@@ -1,10 +1,10 @@
 //! What the calls of a cluster occupy, and where they are counted.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use crate::config::{ClusterSettings, LocalityId, MaxRequests, Name, ReportedMetric};
-use crate::policy::load_report::LocalityCounts;
+use crate::policy::load_report::{ClusterCounts, LocalityCounts};
 
 use super::circuit_breaker::{ClusterLoad, LoadRegistry};
 use super::load_report::Reporting;
@@ -35,22 +35,28 @@ pub(crate) struct Accounting {
 /// Where the load of a cluster is counted for reports.
 #[derive(Debug)]
 struct Reported {
-    /// Keeps the cluster's load reported, as long as a configuration or a call has the accounting.
-    reporting: Reporting,
+    counts: Arc<ClusterCounts>,
+    /// The cluster is in use as long as somebody holds this: its configuration, and calls without a response.
+    reporting: Weak<Reporting>,
     /// Which of the endpoints' own metrics are read; `None`: none.
     metrics: Option<Arc<[ReportedMetric]>>,
 }
 
 impl Accounting {
-    /// The accounting of a cluster.
-    pub(crate) fn new(now: Instant, settings: &ClusterSettings, counts: &Counts) -> Self {
-        let reporting = counts.store.as_ref().and_then(|store| store.start(now, settings));
-        let reported = reporting.map(|reporting| Reported {
-            reporting,
+    /// The accounting of a cluster, and what keeps its load reported as long as it is held.
+    pub(crate) fn new(
+        now: Instant,
+        settings: &ClusterSettings,
+        counts: &Counts,
+    ) -> (Self, Option<Arc<Reporting>>) {
+        let reporting = counts.store.as_ref().and_then(|store| store.start(now, settings)).map(Arc::new);
+        let reported = reporting.as_ref().map(|reporting| Reported {
+            counts: reporting.counts().clone(),
+            reporting: Arc::downgrade(reporting),
             metrics: Some(&settings.reported_metrics).filter(|metrics| !metrics.is_empty()).cloned(),
         });
         let load = counts.loads.load(settings);
-        Self { load, max_requests: settings.max_requests, reported }
+        (Self { load, max_requests: settings.max_requests, reported }, reporting)
     }
 
     /// Whether both settings lead to the same accounting.
@@ -68,7 +74,12 @@ impl Accounting {
 
     /// Where calls to a locality are counted for reports.
     pub(crate) fn locality(&self, id: &LocalityId) -> Option<Arc<LocalityCounts>> {
-        Some(self.reported.as_ref()?.reporting.counts().locality(id))
+        Some(self.reported.as_ref()?.counts.locality(id))
+    }
+
+    /// Keeps the cluster's load reported, if it is.
+    pub(crate) fn reporting(&self) -> Option<Arc<Reporting>> {
+        self.reported.as_ref()?.reporting.upgrade()
     }
 
     /// Which of the endpoints' own metrics are reported; `None`: none.
@@ -79,14 +90,14 @@ impl Accounting {
     /// A call was dropped by the control plane's wish.
     pub(crate) fn drop_in(&self, category: &Name) {
         if let Some(reported) = &self.reported {
-            reported.reporting.counts().drop_in(category);
+            reported.counts.drop_in(category);
         }
     }
 
     /// TR-67: a call was refused by the circuit breaker.
     pub(crate) fn drop_over_limit(&self) {
         if let Some(reported) = &self.reported {
-            reported.reporting.counts().drop_over_limit();
+            reported.counts.drop_over_limit();
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::policy::outlier::{CallResult, FailureKind};
 
 use super::balance::Slot;
 use super::circuit_breaker::ClusterLoad;
+use super::load_report::Reporting;
 use super::retry::RetryPermit;
 
 /// One attempt of a call, from the choice of its endpoint until it has ended: its place in the cluster and at the
@@ -24,6 +25,8 @@ use super::retry::RetryPermit;
 pub(crate) struct Attempt<T> {
     slot: Arc<Slot<T>>,
     permit: Option<RetryPermit>,
+    /// Until there is a response, the cluster is in use and its load is reported.
+    reporting: Option<Arc<Reporting>>,
     judge: Judge,
     stage: Stage,
 }
@@ -65,7 +68,13 @@ impl<T> Attempt<T> {
             return None;
         }
         slot.load.in_flight.fetch_add(1, Ordering::Relaxed);
-        Some(Self { slot: slot.clone(), permit: None, judge: |_, _| None, stage: Stage::Admitted })
+        Some(Self {
+            slot: slot.clone(),
+            permit: None,
+            reporting: None,
+            judge: |_, _| None,
+            stage: Stage::Admitted,
+        })
     }
 
     /// The connection takes it now. Its share of the retry budget is held until it ends.
@@ -75,7 +84,13 @@ impl<T> Attempt<T> {
         self.stage = Stage::Sent;
         if let Some(counts) = &self.slot.reported {
             counts.start();
+            self.reporting = self.slot.accounting.reporting();
         }
+    }
+
+    /// The response's head has come.
+    pub(crate) fn on_head(&mut self) {
+        self.reporting = None;
     }
 
     /// Gives everything back and tells all who observe attempts. Only the first call counts.
@@ -85,6 +100,7 @@ impl<T> Attempt<T> {
             return;
         }
         self.permit = None;
+        self.reporting = None;
         let slot = &*self.slot;
         slot.load.in_flight.fetch_sub(1, Ordering::Relaxed);
         slot.accounting.load.in_flight.leave();

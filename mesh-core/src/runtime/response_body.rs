@@ -47,6 +47,7 @@ impl<P: Protocol, C: Connect> ResponseBody<P, C> {
         info: CallInfo,
     ) -> Self {
         let (status, headers) = head;
+        attempt.on_head();
         if body.is_end_stream() {
             attempt.finish(&Outcome::Response { status, last: headers });
             return Self { state: State::Over, status, info };

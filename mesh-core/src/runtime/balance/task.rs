@@ -10,6 +10,7 @@ use crate::config::{Cluster, ConnectionSettings, Discovery, EndpointSet};
 use crate::policy::lb::{Balancer, Command, Connectivity, EndpointId, LbUpdate};
 use crate::runtime::accounting::Accounting;
 use crate::runtime::connect::Connect;
+use crate::runtime::load_report::Reporting;
 
 use super::cluster::{MakeBalancer, Shared};
 use super::endpoints::Endpoints;
@@ -32,6 +33,8 @@ pub(super) struct Task<C: Connect> {
     dns: Option<LogicalDns>,
     connection: Arc<ConnectionSettings>,
     accounting: Arc<Accounting>,
+    /// Keeps the cluster's load reported.
+    reporting: Option<Arc<Reporting>>,
     /// The last number given to a subscription or a lookup.
     number: u64,
     rng: StdRng,
@@ -43,7 +46,8 @@ pub(super) struct Task<C: Connect> {
 impl<C: Connect> Task<C> {
     /// A task that has taken in its cluster but not yet published it.
     pub(super) fn new(make_balancer: MakeBalancer, cluster: &Cluster, pool: Arc<Pool<C>>, seed: u64) -> Self {
-        let accounting = Arc::new(Accounting::new(clock::now(), &cluster.settings, &pool.counts));
+        let (accounting, reporting) = Accounting::new(clock::now(), &cluster.settings, &pool.counts);
+        let accounting = Arc::new(accounting);
         let shared = Arc::new(Shared::new(Published::nothing(accounting.clone())));
         let outliers = Outliers::new(&cluster.settings, &pool.counts);
         let endpoints = Endpoints::new(accounting.clone(), shared.mailbox.clone());
@@ -59,6 +63,7 @@ impl<C: Connect> Task<C> {
             next: Publication::nothing(accounting.clone()),
             connection: Arc::new(cluster.settings.connection.clone()),
             accounting,
+            reporting,
             number: 0,
             rng: StdRng::seed_from_u64(seed),
             retired: Vec::new(),
@@ -173,7 +178,9 @@ impl<C: Connect> Task<C> {
 
     /// Calls that are on their way end where they began.
     fn renew_accounting(&mut self, now: Instant) {
-        self.accounting = Arc::new(Accounting::new(now, &self.cluster.settings, &self.pool.counts));
+        let (accounting, reporting) = Accounting::new(now, &self.cluster.settings, &self.pool.counts);
+        self.accounting = Arc::new(accounting);
+        self.reporting = reporting;
         self.endpoints.set_accounting(&self.accounting);
         self.next.set_accounting(self.accounting.clone());
         self.next.set_slots(self.endpoints.slots());

@@ -35,7 +35,8 @@ fn cluster_of(set: EndpointSet) -> Cluster {
 }
 
 fn accounting() -> Arc<Accounting> {
-    Arc::new(Accounting::new(Instant::now(), &ClusterSettings::new("test"), &Counts::default()))
+    let (accounting, _) = Accounting::new(Instant::now(), &ClusterSettings::new("test"), &Counts::default());
+    Arc::new(accounting)
 }
 
 fn pick<T>(published: &Published<T>, rng: &mut StdRng) -> Pick {
