@@ -27,17 +27,17 @@ use crate::{Client, asking, call, client, eventually, hello, raw};
 
 /// A source whose mesh counts.
 #[derive(Debug, Clone)]
-struct Source {
+pub(crate) struct Source {
     configs: FixedSource,
     store: Arc<LoadStore>,
 }
 
 impl Source {
-    fn any(config: MeshConfig) -> Self {
+    pub(crate) fn any(config: MeshConfig) -> Self {
         Self { configs: FixedSource::any(config), store: Arc::default() }
     }
 
-    fn take(&self) -> Vec<ClusterReport> {
+    pub(crate) fn take(&self) -> Vec<ClusterReport> {
         self.store.take(Instant::now(), SERVER, |_| true)
     }
 
@@ -60,16 +60,20 @@ impl ConfigSource for Source {
 
 const SERVER: &str = "control:15010";
 
-fn settings(name: &str) -> ClusterSettings {
+pub(crate) fn settings(name: &str) -> ClusterSettings {
     ClusterSettings { load_reporting: Some(SERVER.into()), ..ClusterSettings::new(name) }
 }
 
-fn zone(name: &str) -> LocalityId {
+pub(crate) fn zone(name: &str) -> LocalityId {
     LocalityId { zone: name.to_owned(), ..LocalityId::default() }
 }
 
 /// A cluster with one endpoint in each zone.
-fn cluster(settings: ClusterSettings, zones: &[(&str, SocketAddr)], drops: Vec<DropCategory>) -> Cluster {
+pub(crate) fn cluster(
+    settings: ClusterSettings,
+    zones: &[(&str, SocketAddr)],
+    drops: Vec<DropCategory>,
+) -> Cluster {
     let localities = zones.iter().map(|(name, address)| {
         let endpoints = vec![Place::new(*address)].into();
         Arc::new(Locality { id: zone(name), weight: NonZeroU32::MIN, endpoints })
@@ -85,7 +89,7 @@ fn to(cluster: Cluster, attempts: u32) -> MeshConfig {
 }
 
 /// Issued, succeeded, failed, in progress.
-fn counts(sums: &LocalitySums) -> [u64; 4] {
+pub(crate) fn counts(sums: &LocalitySums) -> [u64; 4] {
     [sums.issued, sums.succeeded, sums.failed, sums.in_progress]
 }
 

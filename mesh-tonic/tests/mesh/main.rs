@@ -1,6 +1,7 @@
 //! Generated clients over `MeshChannel`, against real endpoints on loopback.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod aggregates;
 mod call_info;
 mod channels;
 mod circuit_breaker;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use mesh_core::Mesh;
 use mesh_core::config::{
-    Cluster, ClusterChoice, ClusterSettings, Discovery, DomainPattern, Forward, ResourceError, RetryBackoff,
-    RetryPolicy, RouteAction, RouteMatch, WeightedCluster,
+    ClusterChoice, DomainPattern, Forward, ResourceError, RetryBackoff, RetryPolicy, RouteAction, RouteMatch,
+    WeightedCluster,
 };
 use mesh_core::policy::matcher::PathMatcher;
 use mesh_core::runtime::FixedSource;
@@ -84,27 +84,6 @@ async fn calls_without_a_usable_route_or_cluster_are_unavailable() {
         assert_eq!(status.code(), Code::Unavailable, "{text}");
         assert!(status.message().contains(text), "{text:?} is not in {:?}", status.message());
     }
-}
-
-#[tokio::test]
-async fn an_aggregate_prefers_its_first_cluster_that_works() {
-    let (first, second) = (Endpoint::start("first").await, Endpoint::start("second").await);
-    let aggregate = |children: [&str; 2]| Cluster {
-        settings: ClusterSettings::new("all").into(),
-        discovery: Discovery::Aggregate(children.map(Into::into).into()),
-    };
-    let config = |children| {
-        Config::default()
-            .cluster("first", &[first.address])
-            .cluster("second", &[second.address])
-            .entry("all", Ok(aggregate(children)))
-            .to(Forward::to("all"))
-    };
-    let mesh = Mesh::fixed(config(["second", "first"]).build());
-    assert_eq!(call(&mut client(&mesh)).await.unwrap(), "second");
-    let dead = config(["dead", "first"]).cluster("dead", &[refusing().await]);
-    let mesh = Mesh::fixed(dead.build());
-    assert_eq!(call(&mut client(&mesh)).await.unwrap(), "first");
 }
 
 /// The routes change while a call waits for its retry: neither its cluster nor its policy does.

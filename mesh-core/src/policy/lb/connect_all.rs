@@ -69,7 +69,8 @@ impl<S: Spread> Balancer for ConnectAll<S> {
         if !std::mem::replace(&mut self.is_begun, true) {
             self.spread.begin(rng);
         }
-        let localities: Vec<_> = update.priorities.into_iter().flatten().collect();
+        let note = update.note.clone();
+        let localities = update.into_localities();
         let before = self.members.counts().best();
         let turnover = self.members.follow(&difference(&self.localities, &localities));
         for id in turnover.gone {
@@ -81,8 +82,8 @@ impl<S: Spread> Balancer for ConnectAll<S> {
             }
         }
         let after = self.members.counts().best();
-        self.is_changed |= before != after || after == Phase::Failed || self.note != update.note;
-        (self.localities, self.note) = (localities, update.note);
+        self.is_changed |= before != after || after == Phase::Failed || self.note != note;
+        (self.localities, self.note) = (localities, note);
     }
 
     fn on_connectivity(&mut self, _now: Instant, id: EndpointId, state: Connectivity, _rng: &mut dyn Rng) {

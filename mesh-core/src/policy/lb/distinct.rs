@@ -15,9 +15,9 @@ pub fn distinct(mut update: LbUpdate) -> LbUpdate {
         is_empty || !locality.endpoints.is_empty()
     };
     update.priorities.retain_mut(|priority| {
-        let is_empty = priority.is_empty();
-        priority.retain_mut(&mut keeps);
-        is_empty || !priority.is_empty()
+        let is_empty = priority.localities.is_empty();
+        priority.localities.retain_mut(&mut keeps);
+        is_empty || !priority.localities.is_empty()
     });
     update
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
-use crate::config::{EndpointAddresses, LocalityId, Name};
+use crate::config::{ClusterSettings, EndpointAddresses, LocalityId, Name};
 use crate::policy::outlier;
 use crate::shared::SharedList;
 
@@ -67,12 +67,39 @@ impl LbLocality {
     }
 }
 
+/// The localities of one priority.
+#[derive(Debug, Clone)]
+pub struct LbPriority {
+    /// Of the cluster that has it. An aggregate has the priorities of its leaves, each with the leaf's policies.
+    pub settings: Arc<ClusterSettings>,
+    /// Each locality at most once.
+    pub localities: Vec<LbLocality>,
+    /// Whether the endpoints are known. Calls wait for them as for a connection; see [`Balancer::needs`].
+    ///
+    /// [`Balancer::needs`]: super::Balancer::needs
+    pub is_discovered: bool,
+}
+
 /// The endpoints of a cluster: localities by priority, highest first. No endpoint is there twice; see
 /// [`distinct`](super::distinct).
 #[derive(Debug, Clone, Default)]
 pub struct LbUpdate {
     /// Empty: the cluster has no endpoints and every pick fails.
-    pub priorities: Vec<Vec<LbLocality>>,
+    pub priorities: Vec<LbPriority>,
     /// Added to the error of a pick that fails, for example why there are no endpoints (A74's resolution note).
     pub note: Option<Arc<str>>,
+}
+
+impl LbPriority {
+    /// A priority whose endpoints are known.
+    pub fn new(settings: Arc<ClusterSettings>, localities: Vec<LbLocality>) -> Self {
+        Self { settings, localities, is_discovered: true }
+    }
+}
+
+impl LbUpdate {
+    /// The localities of all priorities.
+    pub fn into_localities(self) -> Vec<LbLocality> {
+        self.priorities.into_iter().flat_map(|priority| priority.localities).collect()
+    }
 }

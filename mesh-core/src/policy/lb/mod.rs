@@ -5,7 +5,8 @@
 //! on. Pickers are immutable and shared by all threads.
 //!
 //! [`balancer`] makes a tree of them: a priority balancer, per priority one over its localities, per locality one for
-//! the policy. All levels have the same interface; an update that reaches a child holds the child's part only.
+//! the policy. All levels have the same interface; an update that reaches a child holds the child's part only. The
+//! priorities of an aggregate cluster are those of its leaves, one leaf's after the other's (gRFC A37).
 //!
 //! ```text
 //!              update / on_connectivity / on_deadline
@@ -42,7 +43,7 @@ use std::time::Instant;
 
 use rand::Rng;
 
-use crate::config::{LbPolicy, LocalityPolicy};
+use crate::config::{LbPolicy, Name};
 
 use connect_all::ConnectAll;
 use least_request::LeastRequest;
@@ -53,14 +54,15 @@ use round_robin::RoundRobin;
 pub use connectivity::Connectivity;
 pub use distinct::distinct;
 pub use drop::with_drops;
-pub use endpoint::{EndpointId, EndpointLoad, LbEndpoint, LbLocality, LbUpdate};
+pub use endpoint::{EndpointId, EndpointLoad, LbEndpoint, LbLocality, LbPriority, LbUpdate};
 pub use picker::{Pick, PickContext, Picker};
 
-/// The balancer of a cluster: priorities, in each of them localities, in each of those `policy`.
+/// The balancer of a cluster: priorities, in each of them localities, in each of those the policy that the priority's
+/// settings name.
 ///
-/// With [`LocalityPolicy::Flat`], `policy` spans all localities of a priority.
-pub fn balancer(policy: &LbPolicy, localities: LocalityPolicy) -> Box<dyn Balancer> {
-    Box::new(priority::Priority::new(policy.clone(), localities))
+/// With [`LocalityPolicy::Flat`](crate::config::LocalityPolicy::Flat) that policy spans all localities of a priority.
+pub fn balancer() -> Box<dyn Balancer> {
+    Box::new(priority::Priority::default())
 }
 
 /// The policy at the bottom of the tree.
@@ -111,4 +113,16 @@ pub trait Balancer: Debug + Send {
     /// The cluster's state and picker, if either has changed since the last call. One call after many inputs builds
     /// one picker.
     fn poll_picker(&mut self) -> Option<(Connectivity, Arc<dyn Picker>)>;
+
+    /// The cluster whose endpoints the picker picks now, by the settings of its priority: one leaf of an aggregate.
+    /// `None`: there are no priorities, or the balancer does not tell them apart.
+    fn selected(&self) -> Option<&Name> {
+        None
+    }
+
+    /// Whether a cluster's endpoints are to be found out. A leaf of an aggregate is not needed until the leaves before it
+    /// have failed.
+    fn needs(&self, _cluster: &str) -> bool {
+        true
+    }
 }

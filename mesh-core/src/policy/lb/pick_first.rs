@@ -195,9 +195,10 @@ impl PickFirst {
 
 impl Balancer for PickFirst {
     fn update(&mut self, now: Instant, update: LbUpdate, rng: &mut dyn Rng) {
-        let localities: Vec<_> = update.priorities.into_iter().flatten().collect();
+        let note = update.note.clone();
+        let localities = update.into_localities();
         let is_settled = self.is_settled_with(&localities);
-        (self.localities, self.note, self.is_behind) = (localities, update.note, true);
+        (self.localities, self.note, self.is_behind) = (localities, note, true);
         if is_settled {
             return;
         }

@@ -2,22 +2,22 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
 
-use crate::config::{Cluster, ClusterSettings};
+use crate::config::ResourceError;
 use crate::policy::lb::{self, Balancer, Connectivity, EndpointId};
 use crate::runtime::connect::Connect;
 
 use super::mailbox::{Event, Mailbox};
 use super::task::Task;
-use super::{Pool, Published};
+use super::{Leaves, Pool, Published};
 
-/// Makes a cluster's balancer from its settings.
-pub type MakeBalancer = fn(&ClusterSettings) -> Box<dyn Balancer>;
+/// Makes a cluster's balancer. Policies come with what it is told of priorities.
+pub type MakeBalancer = fn() -> Box<dyn Balancer>;
 
 /// One cluster's balancer task with its published state. Dropping the last handle ends the task and lets go of its
 /// endpoints; calls that run finish on their connections.
@@ -33,6 +33,8 @@ pub(super) struct Shared<T> {
     pub(super) mailbox: Arc<Mailbox<T>>,
     /// The task is gone: nothing that is published changes any more.
     ended: AtomicBool,
+    /// Why there is no such cluster any more.
+    gone: OnceLock<ResourceError>,
 }
 
 impl<T> Shared<T> {
@@ -42,6 +44,7 @@ impl<T> Shared<T> {
             version: watch::Sender::new(0),
             mailbox: Arc::default(),
             ended: AtomicBool::new(false),
+            gone: OnceLock::new(),
         }
     }
 
@@ -57,30 +60,42 @@ impl<C: Connect> ClusterHandle<C> {
     /// runtime.
     ///
     /// `seed` feeds the cluster's random decisions.
-    pub fn start(cluster: &Cluster, pool: &Arc<Pool<C>>, seed: u64) -> Arc<Self> {
-        let make_balancer =
-            |settings: &ClusterSettings| lb::balancer(&settings.lb_policy, settings.locality_policy);
-        Self::start_with(make_balancer, cluster, pool, seed)
+    pub fn start(leaves: impl Into<Leaves>, pool: &Arc<Pool<C>>, seed: u64) -> Arc<Self> {
+        Self::start_with(lb::balancer, leaves, pool, seed)
     }
 
     /// Starts a cluster with a balancer of the caller's.
     pub fn start_with(
         make_balancer: MakeBalancer,
-        cluster: &Cluster,
+        leaves: impl Into<Leaves>,
         pool: &Arc<Pool<C>>,
         seed: u64,
     ) -> Arc<Self> {
-        let mut task = Task::new(make_balancer, cluster, pool.clone(), seed);
+        let mut task = Task::new(make_balancer(), leaves.into(), pool.clone(), seed);
         let shared = task.shared().clone();
         task.step();
         pool.runtime.spawn(task.run());
         Arc::new(Self { shared })
     }
 
-    /// New settings or endpoints for the same cluster. Endpoints that stay keep their connections, ids and states;
-    /// parts that are pointer-equal to what they were cost nothing.
-    pub fn update(&self, cluster: &Cluster) {
-        self.shared.mailbox.update(cluster.clone());
+    /// New settings or endpoints for the same cluster. Endpoints that stay in their leaf keep their connections, ids and
+    /// states; parts that are pointer-equal to what they were cost nothing.
+    pub fn update(&self, leaves: impl Into<Leaves>) {
+        self.shared.mailbox.update(leaves.into());
+    }
+
+    /// RT-26: there is no such cluster any more, for this reason. It lets go of its endpoints; calls that wait for it
+    /// are to fail, however patient.
+    pub(crate) fn end(&self, error: ResourceError) {
+        let note = error.to_string().into();
+        // Only the first reason counts.
+        let _ = self.shared.gone.set(error);
+        self.shared.mailbox.push(Event::End(note));
+    }
+
+    /// Why there is no such cluster any more.
+    pub(crate) fn gone(&self) -> Option<&ResourceError> {
+        self.shared.gone.get()
     }
 
     /// What to pick from: one atomic load.

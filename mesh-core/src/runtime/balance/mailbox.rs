@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::config::Cluster;
 use crate::policy::lb::EndpointId;
 
+use super::Leaves;
 use super::connections::Connections;
 
 /// Collects events for a cluster's task, which takes all of them at once: a burst leads to one publication.
@@ -20,7 +20,7 @@ pub(super) struct Mailbox<T> {
 /// All that has arrived.
 pub(super) struct Letters<T> {
     /// The latest configuration, if it has changed.
-    pub(super) update: Option<Cluster>,
+    pub(super) update: Option<Leaves>,
     pub(super) events: Vec<Event<T>>,
     /// A call waits although the cluster is idle.
     pub(super) wake: bool,
@@ -38,6 +38,8 @@ pub(super) enum Event<T> {
     Subchannel(Ticket, Status<T>),
     /// The lookup of this number has ended.
     Resolved(u64, Result<Vec<SocketAddr>, String>),
+    /// There is no such cluster any more.
+    End(Arc<str>),
 }
 
 /// Whom a subchannel's news are for: this endpoint, as long as it holds this very subscription.
@@ -75,8 +77,8 @@ impl<T> Mailbox<T> {
     }
 
     /// Replaces an update that has not been taken yet.
-    pub(super) fn update(&self, cluster: Cluster) {
-        self.lock().update = Some(cluster);
+    pub(super) fn update(&self, leaves: Leaves) {
+        self.lock().update = Some(leaves);
         self.notify.notify_one();
     }
 

@@ -1,4 +1,5 @@
-//! Endpoints at work: subchannels shared by a whole mesh, and one small task per cluster.
+//! Endpoints at work: subchannels shared by a whole mesh, and one small task per cluster. An aggregate's task has its
+//! leaves, each with endpoints, limits and counts of its own; one balancer chooses among all of them.
 //!
 //! A cluster's task drives its [`Balancer`](crate::policy::lb::Balancer) and publishes picker and connections as
 //! one [`Published`] value. The request path only reads it: one atomic load, no lock, no task in between.
@@ -7,6 +8,9 @@ mod clock;
 mod cluster;
 mod connections;
 mod endpoints;
+mod leaf;
+mod leaves;
+mod listing;
 mod live;
 mod logical_dns;
 mod mailbox;
@@ -23,6 +27,7 @@ mod tests;
 mod translation;
 
 pub use cluster::{ClusterHandle, MakeBalancer};
+pub use leaves::Leaves;
 pub use pool::Pool;
 pub use published::Published;
 pub use settings::{MaxConnecting, PoolSettings};

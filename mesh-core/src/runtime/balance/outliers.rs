@@ -1,4 +1,4 @@
-//! A cluster's outlier detection at work: between its connections and its balancer.
+//! A leaf's outlier detection at work: between its connections and the balancer, over all priorities of the leaf (LB-02).
 
 use std::time::Instant;
 
@@ -11,9 +11,10 @@ use crate::runtime::accounting::Counts;
 use crate::runtime::connect::Connect;
 use crate::runtime::outlier::{EjectedEndpoint, ShownEjections};
 
-use super::endpoints::{Endpoints, Turnover};
+use super::endpoints::Endpoints;
+use super::listing::Turnover;
 
-/// A cluster's outlier detection.
+/// A leaf's outlier detection.
 #[derive(Debug)]
 pub(super) struct Outliers {
     cluster: Name,

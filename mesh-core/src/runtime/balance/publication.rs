@@ -15,7 +15,7 @@ use super::published::{NotYet, Slots};
 #[derive(Debug)]
 pub(super) struct Publication<T> {
     accounting: Arc<Accounting>,
-    /// Without drops.
+    /// Without the leaf's drops.
     picker: (Connectivity, Arc<dyn Picker>),
     drops: Vec<DropCategory>,
     slots: Slots<T>,
@@ -36,13 +36,13 @@ impl<T> Publication<T> {
         self.changed = self.changed.max(Extent::Picker);
     }
 
-    pub(super) fn set_drops(&mut self, drops: &[DropCategory]) {
+    /// What holds for the calls of the leaf that the picker picks from.
+    pub(super) fn set_leaf(&mut self, accounting: &Arc<Accounting>, drops: &[DropCategory]) {
+        if Arc::ptr_eq(&self.accounting, accounting) && self.drops == drops {
+            return;
+        }
+        self.accounting = accounting.clone();
         drops.clone_into(&mut self.drops);
-        self.changed = self.changed.max(Extent::Picker);
-    }
-
-    pub(super) fn set_accounting(&mut self, accounting: Arc<Accounting>) {
-        self.accounting = accounting;
         self.changed = self.changed.max(Extent::Picker);
     }
 

@@ -19,7 +19,7 @@ pub struct Published<T> {
     pub state: Connectivity,
     /// Chooses an endpoint for a call.
     pub picker: Arc<dyn Picker>,
-    /// What the cluster's calls occupy.
+    /// What calls that the picker fails or drops count for.
     pub(crate) accounting: Arc<Accounting>,
     pub(super) slots: Slots<T>,
 }

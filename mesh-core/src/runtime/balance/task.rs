@@ -1,41 +1,38 @@
 //! A cluster's task: feeds its balancer with what happens and does what it wants.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::config::{Cluster, ConnectionSettings, Discovery, EndpointSet};
+use crate::config::Cluster;
 use crate::policy::lb::{Balancer, Command, Connectivity, EndpointId, LbUpdate};
-use crate::runtime::accounting::Accounting;
 use crate::runtime::connect::Connect;
-use crate::runtime::load_report::Reporting;
 
-use super::cluster::{MakeBalancer, Shared};
+use super::cluster::Shared;
 use super::endpoints::Endpoints;
+use super::leaf::{Leaf, LeafId};
 use super::logical_dns::LogicalDns;
 use super::mailbox::{Event, Letters, Status, Ticket};
-use super::outliers::Outliers;
 use super::publication::{Extent, Publication};
 use super::subchannel::Subscription;
-use super::{Pool, Published, clock};
+use super::{Leaves, Pool, Published, clock};
 
 /// One cluster's task.
 pub(super) struct Task<C: Connect> {
     pool: Arc<Pool<C>>,
     shared: Arc<Shared<C::Connection>>,
-    cluster: Cluster,
-    make_balancer: MakeBalancer,
+    /// In the order of preference.
+    leaves: Vec<Leaf>,
+    /// Leaves that are no longer configured. Dropped after the next publication.
+    gone: Vec<Leaf>,
+    /// Why other leaves are missing.
+    note: Option<Arc<str>>,
     balancer: Box<dyn Balancer>,
     endpoints: Endpoints<C>,
-    outliers: Outliers,
-    dns: Option<LogicalDns>,
-    connection: Arc<ConnectionSettings>,
-    accounting: Arc<Accounting>,
-    /// Keeps the cluster's load reported.
-    reporting: Option<Arc<Reporting>>,
-    /// The last number given to a subscription or a lookup.
+    /// The last number given to a leaf, a subscription or a lookup.
     number: u64,
     rng: StdRng,
     next: Publication<C::Connection>,
@@ -45,33 +42,41 @@ pub(super) struct Task<C: Connect> {
 
 impl<C: Connect> Task<C> {
     /// A task that has taken in its cluster but not yet published it.
-    pub(super) fn new(make_balancer: MakeBalancer, cluster: &Cluster, pool: Arc<Pool<C>>, seed: u64) -> Self {
-        let (accounting, reporting) = Accounting::new(clock::now(), &cluster.settings, &pool.counts);
-        let accounting = Arc::new(accounting);
-        let shared = Arc::new(Shared::new(Published::nothing(accounting.clone())));
-        let outliers = Outliers::new(&cluster.settings, &pool.counts);
-        let endpoints = Endpoints::new(accounting.clone(), shared.mailbox.clone());
+    pub(super) fn new(balancer: Box<dyn Balancer>, leaves: Leaves, pool: Arc<Pool<C>>, seed: u64) -> Self {
+        let now = clock::now();
+        let first = Leaf::new(now, LeafId(0), leaves.first, &pool);
+        let shared = Arc::new(Shared::new(Published::nothing(first.accounting.clone())));
         let mut task = Self {
             pool,
+            balancer,
+            endpoints: Endpoints::new(shared.mailbox.clone()),
             shared,
-            cluster: cluster.clone(),
-            make_balancer,
-            balancer: make_balancer(&cluster.settings),
-            endpoints,
-            outliers,
-            dns: None,
-            next: Publication::nothing(accounting.clone()),
-            connection: Arc::new(cluster.settings.connection.clone()),
-            accounting,
-            reporting,
+            next: Publication::nothing(first.accounting.clone()),
+            leaves: Vec::new(),
+            gone: Vec::new(),
+            note: leaves.note,
             number: 0,
             rng: StdRng::seed_from_u64(seed),
             retired: Vec::new(),
         };
-        let now = clock::now();
-        task.configure_outliers(now);
-        task.discover(now);
+        task.add_leaf(now, first);
+        for cluster in leaves.further {
+            let id = LeafId(task.next_number());
+            let leaf = Leaf::new(now, id, cluster, &task.pool);
+            task.add_leaf(now, leaf);
+        }
+        task.update_balancer(now);
         task
+    }
+
+    fn add_leaf(&mut self, now: Instant, mut leaf: Leaf) {
+        leaf.discover(&mut self.endpoints, &self.pool);
+        self.push_leaf(now, leaf);
+    }
+
+    fn push_leaf(&mut self, now: Instant, mut leaf: Leaf) {
+        leaf.configure_outliers(now, &mut *self.balancer, &mut self.rng);
+        self.leaves.push(leaf);
     }
 
     /// What it has in common with its handle.
@@ -107,29 +112,42 @@ impl<C: Connect> Task<C> {
             if self.balancer.next_deadline().is_some_and(|deadline| deadline <= now) {
                 self.balancer.on_deadline(now, &mut self.rng);
             }
-            self.outliers.on_deadline(now, &mut *self.balancer, &mut self.rng);
+            for leaf in &mut self.leaves {
+                leaf.outliers.on_deadline(now, &mut *self.balancer, &mut self.rng);
+            }
             let commanded = self.obey();
             if quiet && !commanded {
                 break;
             }
         }
-        let number = self.next_number();
-        if let Some(dns) = &mut self.dns {
-            dns.resolve(now, number, &self.pool.runtime, &self.shared.mailbox);
-        }
+        self.resolve(now);
         self.publish();
-        self.outliers.show(&self.endpoints);
+        for leaf in &mut self.leaves {
+            leaf.outliers.show(&self.endpoints);
+        }
         true
     }
 
+    /// Looks up the names of those leaves that are needed.
+    fn resolve(&mut self, now: Instant) {
+        let is_needed = |leaf: &&mut Leaf| leaf.dns.is_some() && self.balancer.needs(leaf.name());
+        for dns in self.leaves.iter_mut().filter(is_needed).filter_map(|leaf| leaf.dns.as_mut()) {
+            self.number += 1;
+            dns.resolve(now, self.number, &self.pool.runtime, &self.shared.mailbox);
+        }
+    }
+
     fn next_deadline(&self) -> Option<Instant> {
-        let dns = self.dns.as_ref().and_then(LogicalDns::next_deadline);
-        [self.balancer.next_deadline(), self.outliers.next_deadline(), dns].into_iter().flatten().min()
+        let is_needed = |leaf: &&Leaf| leaf.dns.is_some() && self.balancer.needs(leaf.name());
+        let needed = self.leaves.iter().filter(is_needed).filter_map(|leaf| leaf.dns.as_ref());
+        let lookups = needed.filter_map(LogicalDns::next_deadline);
+        let intervals = self.leaves.iter().filter_map(|leaf| leaf.outliers.next_deadline());
+        self.balancer.next_deadline().into_iter().chain(lookups).chain(intervals).min()
     }
 
     fn read(&mut self, now: Instant, letters: Letters<C::Connection>) {
-        if let Some(cluster) = letters.update {
-            self.update(now, cluster);
+        if let Some(Leaves { first, further, note }) = letters.update {
+            self.update(now, std::iter::once(first).chain(further), note);
         }
         if letters.wake {
             self.balancer.exit_idle(now, &mut self.rng);
@@ -137,114 +155,66 @@ impl<C: Connect> Task<C> {
         for event in letters.events {
             match event {
                 Event::Wake(id) => self.wake(id),
-                Event::FailuresInARow(id) => {
-                    self.outliers.on_failures_in_a_row(now, id, &mut *self.balancer, &mut self.rng);
-                }
+                Event::FailuresInARow(id) => self.on_failures_in_a_row(now, id),
                 Event::Subchannel(ticket, status) => self.on_status(now, ticket, status),
-                Event::Resolved(number, answer) => {
-                    let rng = &mut self.rng;
-                    match self.dns.as_mut().and_then(|dns| dns.on_answer(now, number, answer, rng)) {
-                        Some(Ok(set)) => self.set_endpoints(now, &set, None),
-                        Some(Err(note)) => self.set_endpoints(now, &EndpointSet::default(), Some(note)),
-                        None => {}
-                    }
-                }
+                Event::Resolved(number, answer) => self.on_resolved(now, number, answer),
+                Event::End(reason) => self.update(now, [], Some(reason)),
             }
         }
     }
 
-    pub(super) fn update(&mut self, now: Instant, cluster: Cluster) {
-        let before = std::mem::replace(&mut self.cluster, cluster);
-        if !Accounting::is_same(&before.settings, &self.cluster.settings) {
-            self.renew_accounting(now);
+    /// Follows the configuration. Leaves that stay keep their endpoints, wherever they move.
+    pub(super) fn update(
+        &mut self,
+        now: Instant,
+        clusters: impl IntoIterator<Item = Cluster>,
+        note: Option<Arc<str>>,
+    ) {
+        let mut is_changed = note != self.note;
+        self.note = note;
+        let mut before = std::mem::take(&mut self.leaves);
+        for cluster in clusters {
+            let name = &cluster.settings.name;
+            let Some(at) = before.iter().position(|leaf| leaf.name() == name) else {
+                let id = LeafId(self.next_number());
+                self.add_leaf(now, Leaf::new(now, id, cluster, &self.pool));
+                is_changed = true;
+                continue;
+            };
+            let mut leaf = before.remove(at);
+            is_changed |= leaf.update(now, cluster, &mut self.endpoints, &self.pool) || at > 0;
+            self.push_leaf(now, leaf);
         }
-        let settings = &self.cluster.settings;
-        let reconnect = *self.connection != settings.connection;
-        let replaced = settings.lb_policy != before.settings.lb_policy
-            || settings.locality_policy != before.settings.locality_policy
-            || reconnect;
-        if reconnect {
-            self.connection = Arc::new(settings.connection.clone());
-            self.endpoints.forget_subchannels();
-        }
-        if replaced {
-            self.replace_balancer();
-        }
-        self.configure_outliers(now);
-        if replaced || !before.discovery.is_same(&self.cluster.discovery) {
-            self.discover(now);
-        }
-    }
-
-    /// Calls that are on their way end where they began.
-    fn renew_accounting(&mut self, now: Instant) {
-        let (accounting, reporting) = Accounting::new(now, &self.cluster.settings, &self.pool.counts);
-        self.accounting = Arc::new(accounting);
-        self.reporting = reporting;
-        self.endpoints.set_accounting(&self.accounting);
-        self.next.set_accounting(self.accounting.clone());
-        self.next.set_slots(self.endpoints.slots());
-    }
-
-    fn configure_outliers(&mut self, now: Instant) {
-        self.outliers.configure(now, &self.cluster.settings, &mut *self.balancer, &mut self.rng);
-    }
-
-    /// The new balancer knows of no connection. Those that it wants are there as soon as it asks, because the old
-    /// one's are let go of only after the next publication.
-    fn replace_balancer(&mut self) {
-        self.balancer = (self.make_balancer)(&self.cluster.settings);
-        for (id, entry) in self.endpoints.iter_mut() {
-            self.retired.extend(entry.subscription.take().map(|subscription| (id, subscription)));
-            self.outliers.on_connectivity(id, Connectivity::Idle);
+        is_changed |= !before.is_empty();
+        before.iter_mut().for_each(|leaf| leaf.clear(&mut self.endpoints));
+        self.gone.append(&mut before);
+        if is_changed {
+            self.update_balancer(now);
         }
     }
 
-    /// Looks where the endpoints come from and tells the balancer.
-    fn discover(&mut self, now: Instant) {
-        let nowhere = EndpointSet::default();
-        let discovery = self.cluster.discovery.clone();
-        if let Discovery::LogicalDns { host, port } = discovery {
-            return self.discover_by_name(now, &host, port);
-        }
-        self.dns = None;
-        match discovery {
-            Discovery::Endpoints(Ok(set)) => self.set_endpoints(now, &set, None),
-            Discovery::Endpoints(Err(error)) => {
-                self.set_endpoints(now, &nowhere, Some(error.to_string().into()));
-            }
-            Discovery::Aggregate(_) | Discovery::LogicalDns { .. } => {
-                let note = "an aggregate cluster has no endpoints of its own";
-                self.set_endpoints(now, &nowhere, Some(note.into()));
-            }
+    fn on_resolved(&mut self, now: Instant, number: u64, answer: Result<Vec<SocketAddr>, String>) {
+        let is_meant = |leaf: &&mut Leaf| leaf.dns.as_ref().is_some_and(|dns| dns.is_lookup(number));
+        let Some(leaf) = self.leaves.iter_mut().find(is_meant) else { return };
+        if leaf.on_answer(now, answer, &mut self.endpoints, &mut self.rng) {
+            self.update_balancer(now);
         }
     }
 
-    fn discover_by_name(&mut self, now: Instant, host: &Arc<str>, port: u16) {
-        match &self.dns {
-            Some(dns) if dns.is(host, port) => {
-                if let Some(set) = dns.endpoints() {
-                    self.set_endpoints(now, &set, None);
-                }
-            }
-            _ => {
-                self.dns = Some(LogicalDns::new(host.clone(), port, self.pool.settings.dns_interval));
-                self.replace_balancer();
-                self.endpoints.update(&EndpointSet::default());
-                self.outliers.on_turnover(self.endpoints.take_turnover());
-                self.next = Publication::nothing(self.accounting.clone());
-                self.next.set_slots(self.endpoints.slots());
-            }
-        }
-    }
-
-    fn set_endpoints(&mut self, now: Instant, set: &EndpointSet, note: Option<Arc<str>>) {
-        let priorities = self.endpoints.update(set);
+    /// Tells the balancer of all leaves at once (LB-11).
+    fn update_balancer(&mut self, now: Instant) {
+        let priorities = self.leaves.iter().flat_map(Leaf::priorities).collect();
+        let note = self.note();
         self.retired.extend(self.endpoints.take_returned());
-        self.outliers.on_turnover(self.endpoints.take_turnover());
         self.balancer.update(now, LbUpdate { priorities, note }, &mut self.rng);
-        self.next.set_drops(&set.drops);
         self.next.set_slots(self.endpoints.slots());
+    }
+
+    /// Why leaves have no endpoints, or are missing.
+    fn note(&self) -> Option<Arc<str>> {
+        let notes = self.leaves.iter().map(|leaf| &leaf.note).chain([&self.note]).flatten();
+        let notes: Vec<&str> = notes.map(|note| &**note).collect();
+        (!notes.is_empty()).then(|| notes.join("; ").into())
     }
 
     fn on_status(&mut self, now: Instant, ticket: Ticket, status: Status<C::Connection>) {
@@ -262,11 +232,18 @@ impl<C: Connect> Task<C> {
         if matches!(state, Connectivity::Idle) {
             entry.subscription = None;
         }
-        if let (Some(dns), Connectivity::Idle | Connectivity::TransientFailure(_)) = (&mut self.dns, &state) {
+        let Some(leaf) = find(&mut self.leaves, Some(entry.leaf)) else { return };
+        if let (Some(dns), Connectivity::Idle | Connectivity::TransientFailure(_)) = (&mut leaf.dns, &state) {
             dns.request();
         }
-        let state = self.outliers.on_connectivity(ticket.id, state);
+        let state = leaf.outliers.on_connectivity(ticket.id, state);
         self.balancer.on_connectivity(now, ticket.id, state, &mut self.rng);
+    }
+
+    fn on_failures_in_a_row(&mut self, now: Instant, id: EndpointId) {
+        if let Some(leaf) = find(&mut self.leaves, self.endpoints.leaf(id)) {
+            leaf.outliers.on_failures_in_a_row(now, id, &mut *self.balancer, &mut self.rng);
+        }
     }
 
     fn wake(&mut self, id: EndpointId) {
@@ -286,7 +263,9 @@ impl<C: Connect> Task<C> {
                 Command::Disconnect(id) => {
                     let subscription = self.endpoints.get_mut(id).and_then(|entry| entry.subscription.take());
                     self.retired.extend(subscription.map(|subscription| (id, subscription)));
-                    self.outliers.on_connectivity(id, Connectivity::Idle);
+                    if let Some(leaf) = find(&mut self.leaves, self.endpoints.leaf(id)) {
+                        leaf.outliers.on_connectivity(id, Connectivity::Idle);
+                    }
                 }
             }
         }
@@ -295,26 +274,32 @@ impl<C: Connect> Task<C> {
 
     fn connect(&mut self, id: EndpointId) {
         let number = self.next_number();
-        let Some(entry) = self.endpoints.get_mut(id) else { return };
-        if entry.subscription.is_some() {
+        let Some(entry) = self.endpoints.get_mut(id).filter(|entry| entry.subscription.is_none()) else {
             return;
-        }
+        };
+        let Some(leaf) = find(&mut self.leaves, Some(entry.leaf)) else { return };
         let slot = &entry.slot;
         let subchannel = entry
             .subchannel
-            .get_or_insert_with(|| self.pool.subchannel(&slot.addresses, &slot.hostname, &self.connection));
+            .get_or_insert_with(|| self.pool.subchannel(&slot.addresses, &slot.hostname, &leaf.connection));
         entry.subscription = Some(subchannel.subscribe(&self.shared.mailbox, Ticket { id, number }));
     }
 
     fn publish(&mut self) {
-        let pending = self.dns.as_ref().is_some_and(LogicalDns::is_pending);
-        // A balancer without endpoints fails calls; while a name is looked up they wait.
-        if let Some(picker) = self.balancer.poll_picker().filter(|_| !pending) {
+        if let Some(picker) = self.balancer.poll_picker() {
             self.next.set_picker(picker);
+        }
+        let selected = self.balancer.selected();
+        let selected = self.leaves.iter().find(|leaf| Some(leaf.name()) == selected);
+        if let Some(leaf) = selected.or_else(|| self.leaves.first()) {
+            self.next.set_leaf(&leaf.accounting, &leaf.drops);
         }
         // Once it is published nobody picks what has been taken out: it can be let go of.
         if self.next.publish(&self.shared) == Extent::Endpoints {
-            self.endpoints.sweep();
+            for leaf in self.leaves.iter_mut().chain(&mut self.gone) {
+                self.endpoints.sweep(&mut leaf.listing);
+            }
+            self.gone.clear();
         }
         for (id, subscription) in self.retired.drain(..) {
             if let Some(entry) = self.endpoints.get_mut(id).filter(|entry| entry.subscription.is_none()) {
@@ -334,6 +319,10 @@ impl<C: Connect> Drop for Task<C> {
     fn drop(&mut self) {
         self.shared.end();
     }
+}
+
+fn find(leaves: &mut [Leaf], id: Option<LeafId>) -> Option<&mut Leaf> {
+    leaves.iter_mut().find(|leaf| Some(leaf.id()) == id)
 }
 
 /// How often a step takes in what has arrived meanwhile before it publishes.

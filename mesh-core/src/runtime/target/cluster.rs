@@ -5,20 +5,19 @@ use std::sync::Arc;
 use rand::Rng;
 
 use crate::config::{Name, ResourceError};
-use crate::policy::lb::{EndpointLoad, Pick, PickContext};
+use crate::policy::lb::{Connectivity, EndpointLoad, Pick, PickContext};
 use crate::runtime::attempt::Attempt;
-use crate::runtime::balance::{Slot, WaitForPlace};
+use crate::runtime::balance::{ClusterHandle, Slot, WaitForPlace};
 use crate::runtime::circuit_breaker::ClusterLoad;
 use crate::runtime::connect::{Connect, Connection, Reserve};
 use crate::runtime::{MeshError, MeshErrorKind};
 
 use super::TargetContext;
-use super::leaf::{Chosen, Leaves, Version};
 
 /// A cluster of a snapshot.
 pub(crate) struct Cluster<C: Connect> {
     name: Name,
-    leaves: Result<Leaves<C>, ResourceError>,
+    handle: Result<Arc<ClusterHandle<C>>, ResourceError>,
     pub(crate) context: Arc<TargetContext>,
 }
 
@@ -28,8 +27,8 @@ pub(crate) enum Picked<T: Connection> {
     Endpoint(Attempt<T>, T::Place),
     /// It has its places in the cluster, and waits for room on a connection.
     Queue(Attempt<T>, WaitForPlace<T>),
-    /// There is nothing yet: wait until the cluster has changed from this version.
-    Wait(Version),
+    /// There is nothing yet: wait until the cluster has published something newer than this version.
+    Wait(u64),
     /// There is nothing to be had.
     Failed(Refusal),
 }
@@ -38,7 +37,7 @@ pub(crate) enum Picked<T: Connection> {
 pub(crate) struct Refusal {
     pub(crate) error: MeshError,
     /// Until when nothing will change, and where a retry would be counted; `None`: it is final (RT-26, RT-46).
-    pub(crate) temporary: Option<(Version, Arc<ClusterLoad>)>,
+    pub(crate) temporary: Option<(u64, Arc<ClusterLoad>)>,
 }
 
 impl From<MeshError> for Refusal {
@@ -55,12 +54,13 @@ const REPICKS: usize = 2;
 const PASSES: usize = 8;
 
 impl<C: Connect> Cluster<C> {
+    /// A cluster, or why there is none.
     pub(super) fn new(
         name: Name,
-        leaves: Result<Leaves<C>, ResourceError>,
+        handle: Result<Arc<ClusterHandle<C>>, ResourceError>,
         context: Arc<TargetContext>,
     ) -> Self {
-        Self { name, leaves, context }
+        Self { name, handle, context }
     }
 
     /// Picks an endpoint and takes the places that the call needs. `avoid` is the endpoint that has just failed the
@@ -72,30 +72,30 @@ impl<C: Connect> Cluster<C> {
         avoid: Option<&Arc<EndpointLoad>>,
         rng: &mut dyn Rng,
     ) -> Picked<C::Connection> {
-        let leaves = match &self.leaves {
-            Ok(leaves) => leaves,
+        let handle = match &self.handle {
+            Ok(handle) => handle,
             // RT-26
             Err(error) => return self.refuse(MeshErrorKind::Cluster, error.to_string()),
         };
-        let Chosen { leaf, published, version } = leaves.choose();
+        let published = handle.published();
         let mut full = None;
         let (mut repicks, mut passes) = (0, 0);
         while repicks <= REPICKS && passes <= PASSES {
             let id = match published.picker.pick(context, rng) {
                 Pick::Endpoint(id) => id,
                 // RT-26
-                Pick::Wait(_) | Pick::Fail(_) if leaf.gone.get().is_some() => {
-                    let reason = leaf.gone.get().map(ToString::to_string);
+                Pick::Wait(_) | Pick::Fail(_) if handle.gone().is_some() => {
+                    let reason = handle.gone().map(ToString::to_string);
                     return self.refuse(MeshErrorKind::Cluster, reason.unwrap_or_default());
                 }
-                Pick::Wait(_) if leaf.handle.has_ended() => return self.runtime_ended(),
+                Pick::Wait(_) if handle.has_ended() => return self.runtime_ended(),
                 Pick::Wait(endpoint) => {
-                    leaf.handle.wake(endpoint);
+                    handle.wake(endpoint);
                     break;
                 }
                 Pick::Fail(reason) => {
                     let error = self.error(MeshErrorKind::NoEndpoint, reason.to_string());
-                    let temporary = Some((version, published.accounting.load.clone()));
+                    let temporary = Some((published.version, published.accounting.load.clone()));
                     return Picked::Failed(Refusal { error, temporary });
                 }
                 Pick::Drop(category) => {
@@ -125,8 +125,8 @@ impl<C: Connect> Cluster<C> {
         }
         match full {
             Some(slot) => self.queue(slot),
-            None if leaf.handle.has_ended() => self.runtime_ended(),
-            None => Picked::Wait(version),
+            None if handle.has_ended() => self.runtime_ended(),
+            None => Picked::Wait(published.version),
         }
     }
 
@@ -166,17 +166,19 @@ impl<C: Connect> Cluster<C> {
         self.refuse(MeshErrorKind::RuntimeEnded, reason.to_owned())
     }
 
-    /// Completes when something has changed since `seen`.
-    pub(crate) async fn changed(self: Arc<Self>, seen: Version) {
-        if let Ok(leaves) = &self.leaves {
-            leaves.changed(seen).await;
+    /// Completes when something newer than the publication of version `seen` is there.
+    pub(crate) async fn changed(self: Arc<Self>, seen: u64) {
+        if let Ok(handle) = &self.handle {
+            handle.changed(seen).await;
         }
     }
 
     /// The last endpoint error, if no endpoint can be reached.
     pub(crate) fn last_endpoint_error(&self) -> Option<Arc<str>> {
-        let leaves = self.leaves.as_ref().ok()?;
-        leaves.choose().failure()
+        match &self.handle.as_ref().ok()?.published().state {
+            Connectivity::TransientFailure(reason) => Some(reason.clone()),
+            Connectivity::Idle | Connectivity::Connecting | Connectivity::Ready => None,
+        }
     }
 
     pub(crate) fn error(&self, kind: MeshErrorKind, reason: String) -> MeshError {

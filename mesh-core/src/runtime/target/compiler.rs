@@ -1,16 +1,15 @@
 //! From a configuration to what calls need of it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use crate::config::{self, Discovery, MeshConfig, Name, ResourceError};
-use crate::runtime::balance::{ClusterHandle, Pool};
+use crate::config::{Discovery, MeshConfig, Name, ResourceError};
+use crate::runtime::balance::{ClusterHandle, Leaves, Pool};
 use crate::runtime::connect::Connect;
 use crate::runtime::rng::Randomness;
 
-use super::leaf::{Leaf, Leaves};
 use super::routes::Routes;
 use super::{Cluster, Snapshot, TargetContext};
 
@@ -20,18 +19,25 @@ pub(crate) struct Compiler<C: Connect> {
     randomness: Arc<Randomness>,
     current: Option<Arc<MeshConfig>>,
     routes: Option<Arc<Routes>>,
-    leaves: HashMap<Name, Live<C>>,
+    /// Those that routes name. A leaf of an aggregate is not among them unless routes name it too: the aggregate has its
+    /// endpoints, this has them again, and both use the same connections.
+    clusters: HashMap<Name, Compiled<C>>,
 }
 
-/// A cluster that has endpoints of its own, and what it was made from.
+/// A cluster as calls see it, and what it was made from.
+struct Compiled<C: Connect> {
+    cluster: Arc<Cluster<C>>,
+    state: Result<Live<C>, ResourceError>,
+}
+
 struct Live<C: Connect> {
-    cluster: config::Cluster,
-    leaf: Arc<Leaf<C>>,
+    leaves: Leaves,
+    handle: Arc<ClusterHandle<C>>,
 }
 
 impl<C: Connect> Compiler<C> {
     pub(crate) fn new(pool: Arc<Pool<C>>, randomness: Arc<Randomness>) -> Self {
-        Self { pool, randomness, current: None, routes: None, leaves: HashMap::new() }
+        Self { pool, randomness, current: None, routes: None, clusters: HashMap::new() }
     }
 
     /// Begins to compile the routes of a large configuration on a thread that may be blocked; `None`: there are few, or
@@ -62,116 +68,122 @@ impl<C: Connect> Compiler<C> {
         if self.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, config)) {
             return None;
         }
-        let are_leaves_kept = self.follow_leaves(config);
-        let routes = match self.routes.take() {
-            Some(routes) if routes.are_those_of(config) => {
-                if are_leaves_kept && self.are_others_those_of(config) {
-                    self.current = Some(config.clone());
-                    self.routes = Some(routes);
-                    return None;
-                }
-                routes
-            }
-            _ => prepared.unwrap_or_else(|| Arc::new(Routes::new(config, &context.target.authority))),
-        };
-        let clusters = routes.cluster_names().map(|name| self.cluster(name, config, context)).collect();
         self.current = Some(config.clone());
+        let known = self.routes.take().filter(|routes| routes.are_those_of(config));
+        let are_routes_kept = known.is_some();
+        let compile = || Arc::new(Routes::new(config, &context.target.authority));
+        let routes = known.or(prepared).unwrap_or_else(compile);
         self.routes = Some(routes.clone());
+        if self.follow_clusters(&routes, config, context) && are_routes_kept {
+            return None;
+        }
+        let cluster = |name| self.clusters.get(name).map(|compiled| compiled.cluster.clone());
+        let clusters = routes.cluster_names().filter_map(cluster).collect();
         Some(Snapshot::new(routes, clusters))
     }
 
     /// There is no configuration: its clusters go once the last call has let go of them.
     pub(super) fn forget(&mut self) {
-        self.current = None;
-        for (_, Live { cluster, leaf }) in self.leaves.drain() {
-            leaf.end(cluster.settings, ResourceError::new("the target has no configuration any more"));
+        (self.current, self.routes) = (None, None);
+        for (_, compiled) in self.clusters.drain() {
+            compiled.end(ResourceError::new("the target has no configuration any more"));
         }
     }
 
-    /// Starts clusters that are new, updates those that stay, forgets the others (RT-24). Whether all leaves are the
-    /// same as before.
-    fn follow_leaves(&mut self, config: &MeshConfig) -> bool {
+    /// Starts clusters that are new, updates those that stay, forgets the others (RT-24). Whether all are the same as
+    /// before.
+    fn follow_clusters(
+        &mut self,
+        routes: &Routes,
+        config: &MeshConfig,
+        context: &Arc<TargetContext>,
+    ) -> bool {
         let mut is_kept = true;
-        let mut leaves = HashMap::with_capacity(config.clusters().len());
-        for (name, cluster) in config.clusters() {
-            let Ok(cluster) = cluster else { continue };
-            if matches!(cluster.discovery, Discovery::Aggregate(_)) {
-                continue;
-            }
-            let live = match self.leaves.remove(name) {
-                Some(live) => Self::update(live, cluster),
-                None => {
-                    is_kept = false;
-                    self.start(cluster)
-                }
+        let mut before = std::mem::take(&mut self.clusters);
+        for name in routes.cluster_names() {
+            let leaves = leaves_of(name, config);
+            let kept = match before.remove(name) {
+                Some(compiled) => compiled.follow(&leaves),
+                None => None,
             };
-            leaves.insert(name.clone(), live);
+            let compiled = kept.unwrap_or_else(|| {
+                is_kept = false;
+                self.start(name, leaves, context)
+            });
+            self.clusters.insert(name.clone(), compiled);
         }
-        for (name, Live { cluster, leaf }) in std::mem::replace(&mut self.leaves, leaves) {
+        for (name, compiled) in before {
             is_kept = false;
             if let Some(Err(error)) = config.clusters().get(&name) {
-                leaf.end(cluster.settings, error.clone());
+                compiled.end(error.clone());
             }
         }
         is_kept
     }
 
-    /// Whether clusters that are aggregates, or in error, are as they were.
-    fn are_others_those_of(&self, config: &MeshConfig) -> bool {
-        let Some(current) = &self.current else { return false };
-        let is_same = |(name, cluster): (&Name, &Result<config::Cluster, ResourceError>)| match (
-            cluster,
-            current.clusters().get(name),
-        ) {
-            (Ok(cluster), Some(Ok(before))) => match (&cluster.discovery, &before.discovery) {
-                (Discovery::Aggregate(children), Discovery::Aggregate(before)) => children == before,
-                (Discovery::Aggregate(_), _) | (_, Discovery::Aggregate(_)) => false,
-                _ => true,
-            },
-            (Err(error), Some(Err(before))) => error == before,
-            _ => false,
-        };
-        current.clusters().len() == config.clusters().len() && config.clusters().iter().all(is_same)
+    fn start(
+        &self,
+        name: &Name,
+        leaves: Result<Leaves, ResourceError>,
+        context: &Arc<TargetContext>,
+    ) -> Compiled<C> {
+        let state = leaves.map(|leaves| {
+            let handle = ClusterHandle::start(leaves.clone(), &self.pool, self.randomness.next_u64());
+            Live { leaves, handle }
+        });
+        let handle = state.as_ref().map(|live| live.handle.clone()).map_err(Clone::clone);
+        Compiled { cluster: Arc::new(Cluster::new(name.clone(), handle, context.clone())), state }
     }
+}
 
-    fn start(&self, cluster: &config::Cluster) -> Live<C> {
-        let handle = ClusterHandle::start(cluster, &self.pool, self.randomness.next_u64());
-        let leaf = Leaf { handle, gone: OnceLock::new() };
-        Live { cluster: cluster.clone(), leaf: Arc::new(leaf) }
-    }
-
-    fn update(live: Live<C>, cluster: &config::Cluster) -> Live<C> {
-        if live.cluster.is_same(cluster) {
-            return live;
-        }
-        live.leaf.handle.update(cluster);
-        Live { cluster: cluster.clone(), ..live }
-    }
-
-    /// What calls to a cluster see.
-    fn cluster(&self, name: &Name, config: &MeshConfig, context: &Arc<TargetContext>) -> Arc<Cluster<C>> {
-        let leaves = match config.clusters().get(name) {
-            Some(Ok(cluster)) => match &cluster.discovery {
-                Discovery::Aggregate(children) => self.leaves_of(children, config),
-                Discovery::Endpoints(_) | Discovery::LogicalDns { .. } => {
-                    self.leaves_of(std::slice::from_ref(name), config)
+impl<C: Connect> Compiled<C> {
+    /// Follows the configuration. `None`: another one is to take its place.
+    fn follow(mut self, leaves: &Result<Leaves, ResourceError>) -> Option<Self> {
+        match (&mut self.state, leaves) {
+            (Ok(live), Ok(leaves)) => {
+                if !live.leaves.is_same(leaves) {
+                    live.handle.update(leaves.clone());
+                    live.leaves = leaves.clone();
                 }
-            },
-            Some(Err(error)) => Err(error.clone()),
-            None => Err(ResourceError::new("the configuration does not have it")),
-        };
-        Arc::new(Cluster::new(name.clone(), leaves, context.clone()))
+                Some(self)
+            }
+            (Err(before), Err(error)) => (before == error).then_some(self),
+            (Ok(_), Err(error)) => {
+                self.end(error.clone());
+                None
+            }
+            (Err(_), Ok(_)) => None,
+        }
     }
 
-    /// RT-32: children that are not there are skipped, and an aggregate of nothing is an error.
-    fn leaves_of(&self, names: &[Name], config: &MeshConfig) -> Result<Leaves<C>, ResourceError> {
-        let mut leaves = names.iter().filter_map(|name| self.leaves.get(name)).map(|live| live.leaf.clone());
-        if let Some(first) = leaves.next() {
-            return Ok(Leaves::new(first, leaves));
+    /// RT-26: the configuration says that there is no such cluster. Calls that wait for it fail, however patient.
+    fn end(self, error: ResourceError) {
+        if let Ok(live) = self.state {
+            live.handle.end(error);
         }
-        let error = names.iter().find_map(|name| config.clusters().get(name)?.as_ref().err());
-        Err(error.cloned().unwrap_or_else(|| ResourceError::new("it is an aggregate of no clusters")))
     }
+}
+
+/// What a cluster spreads calls over: itself, or the leaves of an aggregate.
+///
+/// RT-32: leaves that are not there are skipped, and an aggregate of nothing is an error.
+fn leaves_of(name: &Name, config: &MeshConfig) -> Result<Leaves, ResourceError> {
+    let cluster = match config.clusters().get(name) {
+        Some(cluster) => cluster.as_ref().map_err(Clone::clone)?,
+        None => return Err(ResourceError::new("the configuration does not have it")),
+    };
+    let Discovery::Aggregate(children) = &cluster.discovery else { return Ok(Leaves::from(cluster)) };
+    let (mut leaves, mut missing) = (Vec::new(), Vec::new());
+    for child in children.iter().filter_map(|name| config.clusters().get(name)) {
+        match child {
+            Ok(leaf) => leaves.push(leaf.clone()),
+            Err(error) => missing.push(error.to_string()),
+        }
+    }
+    let missing = (!missing.is_empty()).then(|| missing.join("; "));
+    Leaves::new(leaves, missing.as_deref().map(Into::into)).ok_or_else(|| {
+        ResourceError::new(missing.unwrap_or_else(|| "it is an aggregate of no clusters".to_owned()))
+    })
 }
 
 /// From how many routes and domains a configuration is large: half a millisecond of a worker.

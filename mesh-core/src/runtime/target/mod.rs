@@ -10,7 +10,6 @@ mod cluster;
 mod compiler;
 mod context;
 mod handle;
-mod leaf;
 mod log;
 mod routes;
 mod snapshot;

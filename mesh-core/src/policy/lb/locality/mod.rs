@@ -8,20 +8,22 @@ use std::time::Instant;
 
 use rand::Rng;
 
-use crate::config::LbPolicy;
+use crate::config::ClusterSettings;
 use crate::shared::SharedList;
 
 use super::connectivity::{Counts, Phase};
 use super::failure::no_endpoint;
 use super::id_map::IdMap;
 use super::picker::{Failing, Waiting};
-use super::{Balancer, Command, Connectivity, EndpointId, LbEndpoint, LbLocality, LbUpdate, Picker, leaf};
+use super::{
+    Balancer, Command, Connectivity, EndpointId, LbEndpoint, LbLocality, LbPriority, LbUpdate, Picker, leaf,
+};
 use picker::LocalityPicker;
 
 /// The localities of a priority, each with a policy of its own; calls go to a ready one by weight.
 #[derive(Debug)]
 pub(super) struct WeightedLocalities {
-    policy: LbPolicy,
+    settings: Arc<ClusterSettings>,
     children: BTreeMap<ChildKey, Child>,
     /// Which child has an endpoint.
     owners: IdMap<ChildKey>,
@@ -48,9 +50,10 @@ struct Child {
 }
 
 impl WeightedLocalities {
-    pub(super) fn new(policy: LbPolicy) -> Self {
+    /// Localities of a cluster with these settings, none yet.
+    pub(super) fn new(settings: Arc<ClusterSettings>) -> Self {
         Self {
-            policy,
+            settings,
             children: BTreeMap::new(),
             owners: IdMap::default(),
             counts: Counts::default(),
@@ -124,7 +127,7 @@ impl WeightedLocalities {
     fn new_child(&mut self, locality: &LbLocality) -> Child {
         let child = Child {
             locality: LbLocality { endpoints: SharedList::default(), ..locality.clone() },
-            balancer: leaf(&self.policy),
+            balancer: leaf(&self.settings.lb_policy),
             counted: Phase::Connecting,
             picker: Arc::new(Waiting),
         };
@@ -153,15 +156,16 @@ impl WeightedLocalities {
 
 impl Balancer for WeightedLocalities {
     fn update(&mut self, now: Instant, update: LbUpdate, rng: &mut dyn Rng) {
-        let localities: Vec<_> = update.priorities.into_iter().flatten().collect();
         let is_note_new = std::mem::replace(&mut self.note, update.note.clone()) != update.note;
+        let localities = update.into_localities();
         self.last_error = None;
         self.is_changed = true;
         let last_key = self.key;
         for (key, locality) in self.match_children(&localities).into_iter().zip(localities) {
             // one that is new hears of its endpoints even if there are none
             if self.follow(key, &locality) || is_note_new || key > last_key {
-                let update = LbUpdate { priorities: vec![vec![locality]], note: self.note.clone() };
+                let priorities = vec![LbPriority::new(self.settings.clone(), vec![locality])];
+                let update = LbUpdate { priorities, note: self.note.clone() };
                 self.tell(key, |balancer| balancer.update(now, update, rng));
             } else {
                 self.settle(key);

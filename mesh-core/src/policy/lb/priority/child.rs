@@ -39,6 +39,12 @@ impl Child {
         }
     }
 
+    /// Another balancer takes over. The clocks go on.
+    pub(super) fn replace(&mut self, balancer: Box<dyn Balancer>) {
+        self.balancer = balancer;
+        self.picker = None;
+    }
+
     /// Follows the balancer's state.
     pub(super) fn observe(&mut self, now: Instant) {
         let before = std::mem::replace(&mut self.phase, self.balancer.connectivity().phase());

@@ -9,11 +9,14 @@
 //! none of them             -> the first that is connecting, else the last
 //! ```
 //!
-//! All calls go to one priority (LB-13).
+//! All calls go to one priority (LB-13). An aggregate's priorities are those of its leaves, so that its calls go to one
+//! leaf at a time (LB-03).
 
 mod child;
+mod level;
 mod names;
 mod owned;
+mod undiscovered;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -21,22 +24,20 @@ use std::time::Instant;
 
 use rand::Rng;
 
-use crate::config::{LbPolicy, LocalityPolicy};
+use crate::config::Name;
 
-use super::difference::{are_same, difference};
+use super::difference::difference;
 use super::failure::no_endpoint;
-use super::locality::WeightedLocalities;
 use super::picker::{Failing, Waiting};
-use super::{Balancer, Command, Connectivity, EndpointId, LbEndpoint, LbLocality, LbUpdate, Picker, leaf};
+use super::{Balancer, Command, Connectivity, EndpointId, LbEndpoint, LbUpdate, Picker};
 use child::Child;
+use level::{Level, LevelChange};
 use names::{ChildName, ChildNames};
 use owned::Owned;
 
 /// The priorities of a cluster.
 #[derive(Debug)]
 pub(super) struct Priority {
-    policy: LbPolicy,
-    localities: LocalityPolicy,
     names: ChildNames,
     /// Highest first.
     levels: Vec<Level>,
@@ -49,18 +50,9 @@ pub(super) struct Priority {
     is_changed: bool,
 }
 
-/// A priority as configured, and as its balancer knows it if it has one.
-#[derive(Debug)]
-struct Level {
-    name: ChildName,
-    localities: Vec<LbLocality>,
-}
-
-impl Priority {
-    pub(super) fn new(policy: LbPolicy, localities: LocalityPolicy) -> Self {
+impl Default for Priority {
+    fn default() -> Self {
         Self {
-            policy,
-            localities,
             names: ChildNames::default(),
             levels: Vec::new(),
             children: BTreeMap::new(),
@@ -71,17 +63,19 @@ impl Priority {
             is_changed: true,
         }
     }
+}
 
+impl Priority {
     /// Tells a child its endpoints, and the states of those that are new to it but already connected or failed.
     fn update_child<'a>(
         &mut self,
-        Level { name, localities }: &Level,
+        Level { name, priority }: &Level,
         new: impl IntoIterator<Item = &'a LbEndpoint>,
         now: Instant,
         rng: &mut dyn Rng,
     ) {
         let Some(child) = self.children.get_mut(name) else { return };
-        let update = LbUpdate { priorities: vec![localities.clone()], note: self.note.clone() };
+        let update = LbUpdate { priorities: vec![priority.clone()], note: self.note.clone() };
         child.balancer.update(now, update, rng);
         for endpoint in new {
             match self.endpoints.get(endpoint.id).map(|known| &known.state) {
@@ -94,11 +88,16 @@ impl Priority {
 
     /// Makes the child of a priority that is needed for the first time.
     fn start_child(&mut self, at: usize, now: Instant, rng: &mut dyn Rng) {
-        let level = Level { name: self.levels[at].name, localities: self.levels[at].localities.clone() };
-        let balancer = self.new_child();
-        self.children.insert(level.name, Child::new(now, balancer));
-        let endpoints = level.localities.iter().flat_map(|locality| &locality.endpoints);
-        self.update_child(&level, endpoints, now, rng);
+        let level = self.levels[at].clone();
+        self.children.insert(level.name, Child::new(now, level.balancer()));
+        self.update_child(&level, level.endpoints(), now, rng);
+    }
+
+    /// Ends the child of a priority. If it is needed, another one begins.
+    fn stop_child(&mut self, level: &Level) {
+        self.children.remove(&level.name);
+        self.is_changed = true;
+        self.release_orphans(level.endpoints().map(|endpoint| endpoint.id));
     }
 
     /// Takes over what an input to a child has led to.
@@ -147,15 +146,8 @@ impl Priority {
         self.selected = name;
     }
 
-    fn selected(&self) -> Option<&Child> {
+    fn selected_child(&self) -> Option<&Child> {
         self.children.get(&self.selected?)
-    }
-
-    fn new_child(&self) -> Box<dyn Balancer> {
-        match self.localities {
-            LocalityPolicy::Weighted => Box::new(WeightedLocalities::new(self.policy.clone())),
-            LocalityPolicy::Flat => leaf(&self.policy),
-        }
     }
 
     /// LB-10: forgets priorities that nobody has needed for long.
@@ -186,14 +178,14 @@ impl Balancer for Priority {
         self.is_changed = true;
         self.endpoints.begin_round();
         let names = self.names.assign(&priorities);
-        let named = names.into_iter().zip(priorities).map(|(name, localities)| Level { name, localities });
+        let named = names.into_iter().zip(priorities).map(|(name, priority)| Level { name, priority });
         let (levels, old): (Vec<_>, _) = (named.collect(), std::mem::take(&mut self.levels));
-        let before = |name: ChildName| match old.iter().find(|level| level.name == name) {
-            Some(level) => &level.localities[..],
-            None => &[],
+        let before = |level: &Level| old.iter().find(|old| old.name == level.name);
+        let compare = |level| {
+            let known = before(level).map_or(&[][..], |before| &before.priority.localities);
+            difference(known, &level.priority.localities)
         };
-        let changes: Vec<_> =
-            levels.iter().map(|level| difference(before(level.name), &level.localities)).collect();
+        let changes: Vec<_> = levels.iter().map(compare).collect();
         for (level, changes) in levels.iter().zip(&changes) {
             changes.added.iter().for_each(|endpoint| self.endpoints.own(level.name, endpoint));
         }
@@ -203,12 +195,22 @@ impl Balancer for Priority {
         // LB-10: what is no longer configured goes at once
         for gone in old.iter().filter(|old| levels.iter().all(|level| level.name != old.name)) {
             self.children.remove(&gone.name);
-            let endpoints = gone.localities.iter().flat_map(|locality| &locality.endpoints);
-            endpoints.for_each(|endpoint| self.endpoints.disown(gone.name, endpoint.id));
+            gone.endpoints().for_each(|endpoint| self.endpoints.disown(gone.name, endpoint.id));
         }
         for (level, changes) in levels.iter().zip(&changes) {
-            if is_note_new || !are_same(before(level.name), &level.localities) {
-                self.update_child(level, changes.added.iter().copied(), now, rng);
+            let change = before(level).map_or(LevelChange::Localities, |before| level.change_from(before));
+            match change {
+                LevelChange::Nothing if !is_note_new => {}
+                LevelChange::Nothing | LevelChange::Localities => {
+                    self.update_child(level, changes.added.iter().copied(), now, rng);
+                }
+                LevelChange::Discovered => {
+                    if let Some(child) = self.children.get_mut(&level.name) {
+                        child.replace(level.balancer());
+                    }
+                    self.update_child(level, level.endpoints(), now, rng);
+                }
+                LevelChange::Settings => self.stop_child(level),
             }
         }
         let moved: Vec<_> = changes.iter().flat_map(|changes| &changes.added).map(|added| added.id).collect();
@@ -238,7 +240,7 @@ impl Balancer for Priority {
     }
 
     fn connectivity(&self) -> Connectivity {
-        match self.selected() {
+        match self.selected_child() {
             Some(child) => child.balancer.connectivity(),
             // LB-09: nothing at all
             None => Connectivity::TransientFailure(no_endpoint(None, self.note.as_deref())),
@@ -279,11 +281,22 @@ impl Balancer for Priority {
             return None;
         }
         let state = self.connectivity();
-        let picker = self.selected().and_then(|child| child.picker.clone());
+        let picker = self.selected_child().and_then(|child| child.picker.clone());
         let picker = picker.unwrap_or_else(|| match &state {
             Connectivity::TransientFailure(reason) => Arc::new(Failing(reason.clone())),
             Connectivity::Idle | Connectivity::Connecting | Connectivity::Ready => Arc::new(Waiting),
         });
         Some((state, picker))
+    }
+
+    fn selected(&self) -> Option<&Name> {
+        let selected = self.levels.iter().find(|level| Some(level.name) == self.selected)?;
+        Some(&selected.priority.settings.name)
+    }
+
+    /// LB-07
+    fn needs(&self, cluster: &str) -> bool {
+        let has_child = |level: &Level| self.children.contains_key(&level.name);
+        self.levels.iter().any(|level| *level.priority.settings.name == *cluster && has_child(level))
     }
 }

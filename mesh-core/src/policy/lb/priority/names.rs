@@ -1,39 +1,50 @@
 //! Names of priorities that follow their localities.
 
-use crate::config::LocalityId;
-use crate::policy::lb::LbLocality;
+use crate::config::{LocalityId, Name};
+use crate::policy::lb::LbPriority;
 
 /// What a priority's balancer is kept under while priorities move around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ChildName(u64);
 
-/// Hands out names so that a priority keeps its balancer, and with it its connections, wherever its localities move.
+/// Hands out names so that a priority keeps its balancer, and with it its connections, wherever its localities move
+/// within its cluster.
 #[derive(Debug, Default)]
 pub(super) struct ChildNames {
     /// Of the last update, by priority.
-    current: Vec<(ChildName, Vec<LocalityId>)>,
+    current: Vec<(ChildName, Origin)>,
     next: u64,
 }
 
+/// Where a priority comes from.
+#[derive(Debug)]
+struct Origin {
+    cluster: Name,
+    /// Its place among the cluster's priorities.
+    at: usize,
+    /// Sorted.
+    localities: Vec<LocalityId>,
+}
+
 impl ChildNames {
-    /// LB-12: by priority, the name at the same place if a locality is still there, else the name that one of the
-    /// localities had if no other priority has it, else a new one.
-    pub(super) fn assign(&mut self, priorities: &[Vec<LbLocality>]) -> Vec<ChildName> {
-        let holds = |ids: &[LocalityId], priority: &[LbLocality]| {
-            priority.iter().any(|locality| ids.binary_search(&locality.id).is_ok())
-        };
+    /// LB-12: by priority, the name at the same place in the cluster if a locality is still there, else the name that one
+    /// of the localities had in the cluster if no other priority has it, else a new one.
+    pub(super) fn assign(&mut self, priorities: &[LbPriority]) -> Vec<ChildName> {
+        let origins = origins(priorities);
         let mut previous: Vec<_> = std::mem::take(&mut self.current).into_iter().map(Some).collect();
-        let mut names = vec![None; priorities.len()];
-        for ((name, previous), priority) in names.iter_mut().zip(&mut previous).zip(priorities) {
-            *name = previous.take_if(|(_, ids)| holds(ids, priority)).map(|(name, _)| name);
-        }
-        for (name, priority) in names.iter_mut().zip(priorities).filter(|(name, _)| name.is_none()) {
-            let moved = previous.iter_mut().find_map(|entry| entry.take_if(|(_, ids)| holds(ids, priority)));
-            *name = moved.map(|(name, _)| name);
+        let mut names = vec![None; origins.len()];
+        for is_at_home in [true, false] {
+            for (name, origin) in names.iter_mut().zip(&origins).filter(|(name, _)| name.is_none()) {
+                let fits = |before: &Origin| {
+                    (before.at == origin.at || !is_at_home) && before.shares_locality_with(origin)
+                };
+                let take = |(_, before): &mut (ChildName, Origin)| fits(before);
+                let taken = previous.iter_mut().find_map(|entry| entry.take_if(take));
+                *name = taken.map(|(name, _)| name);
+            }
         }
         let names: Vec<_> = names.into_iter().map(|name| name.unwrap_or_else(|| self.fresh())).collect();
-        self.current =
-            names.iter().copied().zip(priorities.iter().map(|priority| sorted_ids(priority))).collect();
+        self.current = names.iter().copied().zip(origins).collect();
         names
     }
 
@@ -43,8 +54,22 @@ impl ChildNames {
     }
 }
 
-fn sorted_ids(priority: &[LbLocality]) -> Vec<LocalityId> {
-    let mut ids: Vec<_> = priority.iter().map(|locality| locality.id.clone()).collect();
-    ids.sort_unstable();
-    ids
+impl Origin {
+    fn shares_locality_with(&self, other: &Self) -> bool {
+        self.cluster == other.cluster
+            && other.localities.iter().any(|locality| self.localities.binary_search(locality).is_ok())
+    }
+}
+
+fn origins(priorities: &[LbPriority]) -> Vec<Origin> {
+    let mut origins: Vec<Origin> = Vec::with_capacity(priorities.len());
+    for priority in priorities {
+        let cluster = priority.settings.name.clone();
+        // a leaf's priorities come one after the other
+        let at = origins.last().filter(|last| last.cluster == cluster).map_or(0, |last| last.at + 1);
+        let mut localities: Vec<_> = priority.localities.iter().map(|locality| locality.id.clone()).collect();
+        localities.sort_unstable();
+        origins.push(Origin { cluster, at, localities });
+    }
+    origins
 }

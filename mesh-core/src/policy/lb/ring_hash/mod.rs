@@ -82,11 +82,11 @@ impl RingHash {
 
 impl Balancer for RingHash {
     fn update(&mut self, _now: Instant, update: LbUpdate, _rng: &mut dyn Rng) {
-        self.members.replace(flattened(&update.priorities.concat()));
+        self.note = update.note.clone();
+        self.members.replace(flattened(&update.into_localities()));
         let shares: Vec<_> =
             self.members.list().iter().map(|member| (key(member), member.endpoint.weight)).collect();
         self.ring = Arc::new(Ring::new(self.sizes, &shares));
-        self.note = update.note;
         self.is_changed = true;
         self.keep_trying();
     }

@@ -9,10 +9,10 @@ use http::HeaderMap;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::config::{EndpointAddresses, LbPolicy, LocalityId, LocalityPolicy};
+use crate::config::{ClusterSettings, EndpointAddresses, LbPolicy, LocalityId, LocalityPolicy};
 use crate::policy::lb::{
-    Balancer, Command, Connectivity, EndpointId, EndpointLoad, LbEndpoint, LbLocality, LbUpdate, Pick,
-    PickContext, Picker, balancer, distinct,
+    Balancer, Command, Connectivity, EndpointId, EndpointLoad, LbEndpoint, LbLocality, LbPriority, LbUpdate,
+    Pick, PickContext, Picker, balancer, distinct,
 };
 
 /// A balancer and what it has said so far.
@@ -21,6 +21,7 @@ pub(crate) struct Driver {
     pub(crate) now: Instant,
     pub(crate) rng: StdRng,
     pub(crate) state: Connectivity,
+    settings: Arc<ClusterSettings>,
     picker: Arc<dyn Picker>,
     loads: BTreeMap<u32, Arc<EndpointLoad>>,
 }
@@ -41,6 +42,12 @@ pub(crate) fn locality(zone: &str, weight: u32, ids: &[u32]) -> LbLocality {
     LbLocality { id, weight, endpoints: ids.iter().map(|id| endpoint(*id)).collect() }
 }
 
+/// Of a cluster with this policy.
+pub(crate) fn settings(cluster: &str, policy: &LbPolicy, localities: LocalityPolicy) -> Arc<ClusterSettings> {
+    let (lb_policy, locality_policy) = (policy.clone(), localities);
+    Arc::new(ClusterSettings { lb_policy, locality_policy, ..ClusterSettings::new(cluster) })
+}
+
 /// Gives a locality's first endpoints other weights.
 pub(crate) fn weigh(locality: &mut LbLocality, weights: &[u32]) {
     let weights = weights.iter().copied().map(Some).chain(std::iter::repeat(None));
@@ -59,13 +66,14 @@ pub(crate) fn priorities(ids: &[&[u32]]) -> Vec<Vec<LbLocality>> {
 
 impl Driver {
     pub(crate) fn new(policy: &LbPolicy, localities: LocalityPolicy) -> Self {
-        let mut balancer = balancer(policy, localities);
+        let mut balancer = balancer();
         let (state, picker) = balancer.poll_picker().expect("there is a picker from the start");
         Self {
             balancer,
             now: Instant::now(),
             rng: StdRng::seed_from_u64(42),
             state,
+            settings: settings("test", policy, localities),
             picker,
             loads: BTreeMap::new(),
         }
@@ -75,17 +83,28 @@ impl Driver {
         Self::new(&LbPolicy::RoundRobin, LocalityPolicy::Weighted)
     }
 
-    pub(crate) fn update(&mut self, mut priorities: Vec<Vec<LbLocality>>) -> Vec<Command> {
-        for locality in priorities.iter_mut().flatten() {
+    pub(crate) fn update(&mut self, priorities: Vec<Vec<LbLocality>>) -> Vec<Command> {
+        self.update_noted(priorities, None)
+    }
+
+    pub(crate) fn update_noted(
+        &mut self,
+        priorities: Vec<Vec<LbLocality>>,
+        note: Option<&str>,
+    ) -> Vec<Command> {
+        let settings = self.settings.clone();
+        let priority = |localities| LbPriority::new(settings.clone(), localities);
+        let priorities = priorities.into_iter().map(priority).collect();
+        self.update_with(LbUpdate { priorities, note: note.map(Into::into) })
+    }
+
+    pub(crate) fn update_with(&mut self, mut update: LbUpdate) -> Vec<Command> {
+        for locality in update.priorities.iter_mut().flat_map(|priority| &mut priority.localities) {
             let loaded =
                 |endpoint: &LbEndpoint| LbEndpoint { load: self.load(endpoint.id.0), ..endpoint.clone() };
             locality.endpoints = locality.endpoints.iter().map(loaded).collect();
         }
-        self.update_with(distinct(LbUpdate { priorities, note: None }))
-    }
-
-    pub(crate) fn update_with(&mut self, update: LbUpdate) -> Vec<Command> {
-        self.balancer.update(self.now, update, &mut self.rng);
+        self.balancer.update(self.now, distinct(update), &mut self.rng);
         self.outputs()
     }
 

@@ -2,6 +2,7 @@
 
 mod driver;
 mod drops;
+mod leaves;
 mod localities;
 mod names;
 mod pick_first;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::config::{LbPolicy, LocalityPolicy, RingHash};
-use crate::policy::lb::{Command, EndpointId, LbUpdate, Pick};
+use crate::policy::lb::{Command, EndpointId, Pick};
 
 use super::driver::{Driver, connect, disconnect, locality, priorities, seconds};
 
@@ -90,7 +90,7 @@ fn with_nothing_to_use_the_first_that_connects_or_the_last_decides() {
     driver.failed(2);
     assert_eq!(driver.letter(), 'F');
     assert!(driver.failure().contains("3 refused"), "the last one's error");
-    driver.update_with(LbUpdate { priorities: vec![], note: Some("gone".into()) });
+    driver.update_noted(vec![], Some("gone"));
     assert_eq!(driver.letter(), 'F');
     assert_eq!(driver.failure(), "there are no endpoints: gone");
 }

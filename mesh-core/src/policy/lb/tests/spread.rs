@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::config::{EndpointAddresses, LbPolicy, LocalityPolicy};
-use crate::policy::lb::{Connectivity, EndpointId, LbEndpoint, LbUpdate, Pick};
+use crate::policy::lb::{Connectivity, EndpointId, LbEndpoint, Pick};
 
 use super::driver::{Driver, connect, endpoint, locality, priorities, weigh};
 
@@ -86,8 +86,7 @@ fn rotation_starts_anywhere_and_goes_on_when_endpoints_change() {
 #[test]
 fn failures_name_the_last_endpoint_error_and_the_note() {
     let mut driver = Driver::round_robin();
-    let note = |note: &str| Some(note.into());
-    driver.update_with(LbUpdate { priorities: priorities(&[&[1, 2]]), note: note("eds: timed out") });
+    driver.update_noted(priorities(&[&[1, 2]]), Some("eds: timed out"));
     driver.failed(1);
     driver.failed(2);
     assert_eq!(driver.failure(), "no endpoint is connected, the last error was: 2 refused; eds: timed out");
@@ -97,7 +96,7 @@ fn failures_name_the_last_endpoint_error_and_the_note() {
     driver.update(priorities(&[&[2]]));
     assert_eq!(driver.failure(), "no endpoint is connected, the last error was: 2 refused");
     for priorities in [vec![], priorities(&[&[]]), vec![vec![]]] {
-        driver.update_with(LbUpdate { priorities, note: note("eds: does not exist") });
+        driver.update_noted(priorities, Some("eds: does not exist"));
         assert_eq!(driver.letter(), 'F');
         assert_eq!(driver.failure(), "there are no endpoints: eds: does not exist");
     }

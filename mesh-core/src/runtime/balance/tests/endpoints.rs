@@ -11,10 +11,13 @@ use rand::{RngExt, SeedableRng};
 use super::accounting;
 use super::network::Net;
 use crate::config::{
-    Endpoint, EndpointAddresses, EndpointSet, HealthStatus, Locality, LocalityId, Name, Priority,
+    ClusterSettings, Endpoint, EndpointAddresses, EndpointSet, HealthStatus, Locality, LocalityId, Name,
+    Priority,
 };
-use crate::policy::lb::{EndpointId, LbEndpoint, LbLocality};
+use crate::policy::lb::{EndpointId, LbEndpoint, LbUpdate};
 use crate::runtime::balance::endpoints::Endpoints;
+use crate::runtime::balance::leaf::LeafId;
+use crate::runtime::balance::listing::Listing;
 
 /// Where a call could go: zone, addresses, host name, weight.
 type Shown = (String, EndpointAddresses, Name, u32);
@@ -100,8 +103,10 @@ fn expected(set: &EndpointSet) -> Vec<Shown> {
         .collect()
 }
 
-fn told(priorities: &[Vec<LbLocality>]) -> Vec<LbEndpoint> {
-    priorities.iter().flatten().flat_map(|locality| locality.endpoints.iter().cloned()).collect()
+fn told(listing: &Listing) -> Vec<LbEndpoint> {
+    let priorities = listing.priorities(&Arc::new(ClusterSettings::new("test")));
+    let localities = LbUpdate { priorities, note: None }.into_localities();
+    localities.iter().flat_map(|locality| locality.endpoints.iter().cloned()).collect()
 }
 
 /// LB-29, EDS-11: whatever changes, balancers and calls see each endpoint once and as it is now, and one that stays keeps
@@ -112,11 +117,13 @@ fn endpoints_are_seen_as_if_all_of_them_were_looked_at() {
         println!("seed {seed}");
         let mut rng = StdRng::seed_from_u64(seed);
         let mut set = EndpointSet::default();
-        let mut endpoints = Endpoints::<Net>::new(accounting(), Arc::default());
+        let mut endpoints = Endpoints::<Net>::new(Arc::default());
+        let mut listing = Listing::new(LeafId(0), accounting());
         let mut ids: BTreeMap<EndpointAddresses, EndpointId> = BTreeMap::new();
         for _ in 0..60 {
             (0..rng.random_range(1..4)).for_each(|_| disturb(&mut set, &mut rng));
-            let told = told(&endpoints.update(&set));
+            endpoints.update(&mut listing, &set);
+            let told = told(&listing);
             let expected = expected(&set);
             let (slots, of_told) = (endpoints.slots(), |endpoint: &LbEndpoint| endpoint.id.0 as usize);
             let seen: Vec<Shown> = told
@@ -136,11 +143,11 @@ fn endpoints_are_seen_as_if_all_of_them_were_looked_at() {
             assert!(now.iter().all(|(identity, id)| ids.get(identity).is_none_or(|before| before == id)));
             ids = now;
             if rng.random_bool(0.7) {
-                endpoints.sweep();
+                endpoints.sweep(&mut listing);
             }
         }
-        endpoints.update(&EndpointSet::default());
-        endpoints.sweep();
-        assert!(endpoints.iter_mut().next().is_none());
+        endpoints.update(&mut listing, &EndpointSet::default());
+        endpoints.sweep(&mut listing);
+        assert_eq!(endpoints.count(), 0);
     }
 }

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use rand::Rng;
 
-use crate::config::ClusterSettings;
 use crate::policy::lb::{Balancer, Command, Connectivity, EndpointId, LbUpdate, Pick, PickContext, Picker};
 
 /// Connects nothing by itself; the endpoint that became ready last takes all calls, the one before is let go of.
@@ -17,7 +16,7 @@ pub(super) struct Lazy {
 }
 
 impl Lazy {
-    pub(super) fn boxed(_settings: &ClusterSettings) -> Box<dyn Balancer> {
+    pub(super) fn boxed() -> Box<dyn Balancer> {
         Box::new(Self::default())
     }
 }

@@ -1,5 +1,6 @@
 //! Clusters on a network in memory and on real endpoints.
 
+mod aggregates;
 mod connection_settings;
 mod endpoints;
 mod lazy;

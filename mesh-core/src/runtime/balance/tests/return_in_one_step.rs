@@ -6,10 +6,10 @@ use rand::rngs::StdRng;
 
 use super::network::Net;
 use super::{cluster_of, pick, set};
-use crate::config::{ClusterSettings, Endpoint, EndpointSet};
+use crate::config::{Endpoint, EndpointSet};
 use crate::policy::lb::{self, Pick};
 use crate::runtime::balance::task::Task;
-use crate::runtime::balance::{Pool, PoolSettings, clock};
+use crate::runtime::balance::{Leaves, Pool, PoolSettings, clock};
 
 /// The balancer forgets the endpoint with the first update and knows nothing of its connection with the second.
 #[tokio::test(start_paused = true)]
@@ -17,9 +17,7 @@ async fn endpoint_that_leaves_and_returns_before_a_publication_is_used_again() {
     let there = cluster_of(set(vec![Endpoint::new(SocketAddr::from(([10, 1, 0, 1], 80)))]));
     let gone = cluster_of(EndpointSet::default());
     let pool = Pool::<Net>::new(Net::default(), PoolSettings::default());
-    let make_balancer =
-        |settings: &ClusterSettings| lb::balancer(&settings.lb_policy, settings.locality_policy);
-    let mut task = Task::new(make_balancer, &there, pool, 1);
+    let mut task = Task::new(lb::balancer(), Leaves::from(&there), pool, 1);
     let shared = task.shared().clone();
     let is_picked = || {
         let published = shared.published.load();
@@ -32,7 +30,7 @@ async fn endpoint_that_leaves_and_returns_before_a_publication_is_used_again() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         assert!(is_picked(), "round {round}");
-        task.update(clock::now(), gone.clone());
-        task.update(clock::now(), there.clone());
+        task.update(clock::now(), [gone.clone()], None);
+        task.update(clock::now(), [there.clone()], None);
     }
 }

@@ -1,0 +1,59 @@
+//! A priority as configured.
+
+use crate::config::LocalityPolicy;
+use crate::policy::lb::difference::are_same;
+use crate::policy::lb::locality::WeightedLocalities;
+use crate::policy::lb::{Balancer, LbEndpoint, LbPriority, leaf};
+
+use super::names::ChildName;
+use super::undiscovered::Undiscovered;
+
+/// A priority as configured, and as its balancer knows it if it has one.
+#[derive(Debug, Clone)]
+pub(super) struct Level {
+    pub(super) name: ChildName,
+    pub(super) priority: LbPriority,
+}
+
+/// What a change of a priority means for its balancer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LevelChange {
+    /// There is nothing to tell it.
+    Nothing,
+    /// It is told.
+    Localities,
+    /// Another one takes its place, in the state that it has been in: its endpoints are known at last.
+    Discovered,
+    /// Another one begins anew: the policy is another one, or all connections are to be made anew.
+    Settings,
+}
+
+impl Level {
+    /// A balancer that knows of no endpoint yet.
+    pub(super) fn balancer(&self) -> Box<dyn Balancer> {
+        let settings = &self.priority.settings;
+        match settings.locality_policy {
+            _ if !self.priority.is_discovered => Box::new(Undiscovered::default()),
+            LocalityPolicy::Weighted => Box::new(WeightedLocalities::new(settings.clone())),
+            LocalityPolicy::Flat => leaf(&settings.lb_policy),
+        }
+    }
+
+    pub(super) fn change_from(&self, before: &Self) -> LevelChange {
+        let (now, before) = (&self.priority, &before.priority);
+        let are_settings_same = now.settings.lb_policy == before.settings.lb_policy
+            && now.settings.locality_policy == before.settings.locality_policy
+            && now.settings.connection == before.settings.connection;
+        match (before.is_discovered, now.is_discovered) {
+            (true, false) => LevelChange::Settings,
+            _ if !are_settings_same => LevelChange::Settings,
+            (false, true) => LevelChange::Discovered,
+            _ if are_same(&before.localities, &now.localities) => LevelChange::Nothing,
+            _ => LevelChange::Localities,
+        }
+    }
+
+    pub(super) fn endpoints(&self) -> impl Iterator<Item = &LbEndpoint> {
+        self.priority.localities.iter().flat_map(|locality| &locality.endpoints)
+    }
+}

@@ -1,0 +1,42 @@
+//! The balancer of a priority whose endpoints are not known yet.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand::Rng;
+
+use crate::policy::lb::picker::Waiting;
+use crate::policy::lb::{Balancer, Command, Connectivity, EndpointId, LbUpdate, Picker};
+
+/// Makes calls wait until the endpoints are known. The failover timer of the priority runs meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Undiscovered {
+    is_published: bool,
+}
+
+impl Balancer for Undiscovered {
+    fn update(&mut self, _now: Instant, _update: LbUpdate, _rng: &mut dyn Rng) {}
+
+    fn on_connectivity(&mut self, _: Instant, _: EndpointId, _: Connectivity, _: &mut dyn Rng) {}
+
+    fn exit_idle(&mut self, _now: Instant, _rng: &mut dyn Rng) {}
+
+    fn connectivity(&self) -> Connectivity {
+        Connectivity::Connecting
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    fn on_deadline(&mut self, _now: Instant, _rng: &mut dyn Rng) {}
+
+    fn poll_command(&mut self) -> Option<Command> {
+        None
+    }
+
+    fn poll_picker(&mut self) -> Option<(Connectivity, Arc<dyn Picker>)> {
+        let is_new = !std::mem::replace(&mut self.is_published, true);
+        is_new.then(|| (Connectivity::Connecting, Arc::new(Waiting) as Arc<dyn Picker>))
+    }
+}

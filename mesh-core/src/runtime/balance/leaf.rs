@@ -1,0 +1,178 @@
+//! A leaf: a cluster with endpoints of its own, alone or as a part of an aggregate.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rand::Rng;
+
+use crate::config::{Cluster, ConnectionSettings, Discovery, DropCategory, EndpointSet, LocalityId, Name};
+use crate::policy::lb::{Balancer, LbLocality, LbPriority};
+use crate::runtime::accounting::Accounting;
+use crate::runtime::connect::Connect;
+use crate::runtime::load_report::Reporting;
+use crate::shared::SharedList;
+
+use super::Pool;
+use super::endpoints::Endpoints;
+use super::listing::Listing;
+use super::logical_dns::LogicalDns;
+use super::outliers::Outliers;
+
+/// A cluster with endpoints of its own, in the task that balances over it.
+#[derive(Debug)]
+pub(super) struct Leaf {
+    cluster: Cluster,
+    pub(super) accounting: Arc<Accounting>,
+    /// Keeps the leaf's load reported.
+    reporting: Option<Arc<Reporting>>,
+    /// How connections to its endpoints are made.
+    pub(super) connection: Arc<ConnectionSettings>,
+    pub(super) listing: Listing,
+    pub(super) outliers: Outliers,
+    pub(super) dns: Option<LogicalDns>,
+    pub(super) drops: Vec<DropCategory>,
+    /// Why there are no endpoints.
+    pub(super) note: Option<Arc<str>>,
+}
+
+/// Identifies a leaf of a task. A leaf that leaves and returns is another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LeafId(pub(super) u64);
+
+impl Leaf {
+    /// A leaf without endpoints; [`discover`](Self::discover) finds them.
+    pub(super) fn new<C: Connect>(now: Instant, id: LeafId, cluster: Cluster, pool: &Pool<C>) -> Self {
+        let (accounting, reporting) = Accounting::new(now, &cluster.settings, &pool.counts);
+        let accounting = Arc::new(accounting);
+        Self {
+            outliers: Outliers::new(&cluster.settings, &pool.counts),
+            connection: Arc::new(cluster.settings.connection.clone()),
+            cluster,
+            reporting,
+            listing: Listing::new(id, accounting.clone()),
+            accounting,
+            dns: None,
+            drops: Vec::new(),
+            note: None,
+        }
+    }
+
+    pub(super) fn name(&self) -> &Name {
+        &self.cluster.settings.name
+    }
+
+    pub(super) fn id(&self) -> LeafId {
+        self.listing.leaf
+    }
+
+    /// Follows its configuration. Whether the balancer has to know.
+    pub(super) fn update<C: Connect>(
+        &mut self,
+        now: Instant,
+        cluster: Cluster,
+        endpoints: &mut Endpoints<C>,
+        pool: &Pool<C>,
+    ) -> bool {
+        let before = std::mem::replace(&mut self.cluster, cluster);
+        let settings = &self.cluster.settings;
+        let is_accounting_new = !Accounting::is_same(&before.settings, settings);
+        if is_accounting_new {
+            // Calls that are on their way end where they began.
+            let (accounting, reporting) = Accounting::new(now, settings, &pool.counts);
+            self.accounting = Arc::new(accounting);
+            self.reporting = reporting;
+            endpoints.set_accounting(&mut self.listing, &self.accounting);
+        }
+        let is_connection_new = *self.connection != settings.connection;
+        if is_connection_new {
+            self.connection = Arc::new(settings.connection.clone());
+            endpoints.forget_subchannels(self.listing.leaf);
+        }
+        let is_policy_new = settings.lb_policy != before.settings.lb_policy
+            || settings.locality_policy != before.settings.locality_policy;
+        let is_discovery_new = !before.discovery.is_same(&self.cluster.discovery);
+        if is_discovery_new {
+            self.discover(endpoints, pool);
+        }
+        is_accounting_new || is_connection_new || is_policy_new || is_discovery_new
+    }
+
+    /// Follows the settings of outlier detection; what is ejected stays.
+    pub(super) fn configure_outliers(
+        &mut self,
+        now: Instant,
+        balancer: &mut dyn Balancer,
+        rng: &mut dyn Rng,
+    ) {
+        self.outliers.configure(now, &self.cluster.settings, balancer, rng);
+    }
+
+    /// Looks where the endpoints come from.
+    pub(super) fn discover<C: Connect>(&mut self, endpoints: &mut Endpoints<C>, pool: &Pool<C>) {
+        let nowhere = EndpointSet::default();
+        let discovery = self.cluster.discovery.clone();
+        if let Discovery::LogicalDns { host, port } = discovery {
+            if self.dns.as_ref().is_none_or(|dns| !dns.is(&host, port)) {
+                self.dns = Some(LogicalDns::new(host, port, pool.settings.dns_interval));
+                self.list(endpoints, &nowhere, None);
+            }
+            return;
+        }
+        self.dns = None;
+        match discovery {
+            Discovery::Endpoints(Ok(set)) => self.list(endpoints, &set, None),
+            Discovery::Endpoints(Err(error)) => {
+                self.list(endpoints, &nowhere, Some(error.to_string().into()));
+            }
+            Discovery::Aggregate(_) | Discovery::LogicalDns { .. } => {
+                let note = "an aggregate cluster has no endpoints of its own";
+                self.list(endpoints, &nowhere, Some(note.into()));
+            }
+        }
+    }
+
+    /// Takes a lookup's answer. Whether it changes anything.
+    pub(super) fn on_answer<C: Connect>(
+        &mut self,
+        now: Instant,
+        answer: Result<Vec<SocketAddr>, String>,
+        endpoints: &mut Endpoints<C>,
+        rng: &mut dyn Rng,
+    ) -> bool {
+        match self.dns.as_mut().and_then(|dns| dns.on_answer(now, answer, rng)) {
+            Some(Ok(set)) => self.list(endpoints, &set, None),
+            Some(Err(note)) => self.list(endpoints, &EndpointSet::default(), Some(note)),
+            None => return false,
+        }
+        true
+    }
+
+    /// Its endpoints are no longer wanted.
+    pub(super) fn clear<C: Connect>(&mut self, endpoints: &mut Endpoints<C>) {
+        self.dns = None;
+        self.list(endpoints, &EndpointSet::default(), None);
+    }
+
+    fn list<C: Connect>(&mut self, endpoints: &mut Endpoints<C>, set: &EndpointSet, note: Option<Arc<str>>) {
+        endpoints.update(&mut self.listing, set);
+        self.outliers.on_turnover(std::mem::take(&mut self.listing.turnover));
+        set.drops.clone_into(&mut self.drops);
+        self.note = note;
+    }
+
+    /// For the balancer.
+    pub(super) fn priorities(&self) -> Vec<LbPriority> {
+        let settings = &self.cluster.settings;
+        match &self.dns {
+            // The one priority of a name is there before its endpoint, so that the name is looked up when it is needed.
+            Some(dns) if dns.endpoints().is_none() => {
+                let (id, endpoints) = (LocalityId::default(), SharedList::default());
+                let locality = LbLocality { id, weight: 1, endpoints };
+                let priority = LbPriority::new(settings.clone(), vec![locality]);
+                vec![LbPriority { is_discovered: !dns.is_pending(), ..priority }]
+            }
+            _ => self.listing.priorities(settings),
+        }
+    }
+}
