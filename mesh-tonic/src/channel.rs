@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::header::{HeaderValue, TE, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -9,7 +10,7 @@ use http::{Request, Response, Uri};
 use mesh_core::Mesh;
 use mesh_core::config::MeshConfig;
 use mesh_core::runtime::connect::InMemory;
-use mesh_core::runtime::{CallOptions, Channel, FixedSource, Target, WaitForReady};
+use mesh_core::runtime::{CallOptions, Channel, ChannelState, FixedSource, MeshError, Target, WaitForReady};
 use tonic::Status;
 use tonic::body::Body;
 use tower_service::Service;
@@ -103,6 +104,35 @@ impl MeshChannel {
 
     pub(crate) fn new(channel: Channel<Grpc>, authority: Authority, agent: HeaderValue) -> Self {
         Self { channel, authority, agent }
+    }
+
+    /// Whether its calls find a connection now.
+    pub fn state(&self) -> ChannelState {
+        self.channel.state()
+    }
+
+    /// Connects before the first call: completes when the target has its configuration, at least one of the clusters that
+    /// its routes may choose has a connection, and each of the others has one or cannot be reached at the moment. For the
+    /// start of a service, before it says that it is ready.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use mesh_tonic::MeshChannel;
+    /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+    /// let channel = MeshChannel::connect("xds:///greeter")?;
+    /// channel.warm_up(Duration::from_secs(5)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Until the timeout it waits as a call does that waits for ready: a control-server or an endpoint that cannot be reached is
+    /// tried again.
+    ///
+    /// # Errors
+    /// [`MeshErrorKind::DeadlineExceeded`](crate::MeshErrorKind::DeadlineExceeded) at the timeout; the text says what was
+    /// missing. The channel is as usable as before, and goes on connecting: a service may start all the same.
+    pub async fn warm_up(&self, timeout: Duration) -> Result<(), MeshError> {
+        self.channel.warm_up(timeout).await
     }
 
     /// Where its calls go.

@@ -27,6 +27,6 @@ pub use mesh_core::runtime::connect::{
     ConnectTarget, Dial, Http2Settings, Keepalive, KeepaliveInterval, KeepaliveScope,
 };
 pub use mesh_core::runtime::{
-    CallInfo, FixedSource, Mesh, MeshBuilder, MeshError, MeshErrorKind, ReplayLimit, SourceError, Target,
-    WaitForReady,
+    CallInfo, ChannelState, FixedSource, Mesh, MeshBuilder, MeshError, MeshErrorKind, ReplayLimit,
+    SourceError, Target, WaitForReady,
 };

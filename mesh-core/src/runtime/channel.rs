@@ -11,7 +11,7 @@ use super::connect::{Connect, Http2Connector};
 use super::mesh::Domain;
 use super::retry::RetryLimits;
 use super::target::TargetHandle;
-use super::{Mesh, Protocol, ReplayLimit, SourceError, Target};
+use super::{ChannelState, Mesh, MeshError, Protocol, ReplayLimit, SourceError, Target};
 
 /// A way to a target. Clones are cheap and share everything; channels of one mesh to one target do so too.
 ///
@@ -46,6 +46,26 @@ impl<P: Protocol, C: Connect> Channel<P, C> {
         let id = mesh.draw();
         let inner = Inner { target, settings, retry, id, domain, _mesh: mesh.clone() };
         Ok(Self(Arc::new(inner), PhantomData))
+    }
+
+    /// Whether its calls find a connection now.
+    pub fn state(&self) -> ChannelState {
+        self.0.target.connectivity()
+    }
+
+    /// Connects before the first call. Completes when the target has its configuration, at least one of the clusters that its
+    /// routes may choose has a connection, and each of the others has one or cannot be reached at the moment.
+    ///
+    /// Until the timeout it waits as a call does that waits for ready: an unreachable control plane or endpoint is tried
+    /// again.
+    ///
+    /// # Errors
+    /// [`MeshErrorKind::DeadlineExceeded`](super::MeshErrorKind::DeadlineExceeded) at the timeout; the text says what was
+    /// missing. The channel is as usable as before, and goes on connecting.
+    pub async fn warm_up(&self, timeout: Duration) -> Result<(), MeshError> {
+        let target = &self.0.target;
+        let connected = tokio::time::timeout(timeout, target.connected()).await;
+        connected.map_err(|_| target.not_connected(timeout))
     }
 
     /// Where its calls go.

@@ -6,6 +6,7 @@ pub mod balance;
 mod call;
 mod call_info;
 mod channel;
+mod channel_state;
 mod circuit_breaker;
 pub mod connect;
 mod error;
@@ -27,6 +28,7 @@ mod timeout;
 
 pub use call_info::CallInfo;
 pub use channel::{CallOptions, Channel, ChannelError, ChannelSettings, WaitForReady};
+pub use channel_state::ChannelState;
 pub use error::{MeshError, MeshErrorKind};
 pub use fixed::FixedSource;
 pub use load_report::LoadStore;

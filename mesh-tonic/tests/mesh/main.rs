@@ -19,6 +19,7 @@ mod outliers;
 mod raw;
 mod retries;
 mod routing;
+mod warm_up;
 mod wire;
 
 use examples::greeter::HelloRequest;

@@ -173,6 +173,26 @@ impl<C: Connect> Cluster<C> {
         }
     }
 
+    /// Whether it can take calls. One that the control plane does not have has failed.
+    pub(super) fn connectivity(&self) -> Connectivity {
+        match &self.handle {
+            Ok(handle) => handle.published().state.clone(),
+            Err(error) => Connectivity::TransientFailure(error.to_string().into()),
+        }
+    }
+
+    /// What it has published, for [`changed`](Self::changed).
+    pub(super) fn version(&self) -> u64 {
+        self.handle.as_ref().map_or(0, |handle| handle.published().version)
+    }
+
+    /// Connects without a call.
+    pub(super) fn exit_idle(&self) {
+        if let Ok(handle) = &self.handle {
+            handle.wake(None);
+        }
+    }
+
     /// The last endpoint error, if no endpoint can be reached.
     pub(crate) fn last_endpoint_error(&self) -> Option<Arc<str>> {
         match &self.handle.as_ref().ok()?.published().state {

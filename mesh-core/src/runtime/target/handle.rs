@@ -60,6 +60,11 @@ impl<C: Connect> TargetHandle<C> {
         self.shared.state.load()
     }
 
+    /// Told whenever the state or the ambient error has changed.
+    pub(super) fn subscribe(&self) -> watch::Receiver<()> {
+        self.shared.news.subscribe()
+    }
+
     /// Whether the task is there to keep the state true.
     pub(crate) fn is_alive(&self) -> bool {
         !self.task.is_finished()

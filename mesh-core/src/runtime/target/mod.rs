@@ -8,6 +8,7 @@
 
 mod cluster;
 mod compiler;
+mod connection;
 mod context;
 mod handle;
 mod log;

@@ -45,6 +45,11 @@ impl<C: Connect> Snapshot<C> {
         Self { routes, clusters }
     }
 
+    /// Every cluster that a route may choose.
+    pub(super) fn clusters(&self) -> impl Iterator<Item = &Arc<Cluster<C>>> {
+        self.clusters.iter()
+    }
+
     pub(crate) fn route(
         &self,
         head: &RequestHead<'_>,
