@@ -16,6 +16,7 @@ use mesh_core::config::{
     Cluster, ClusterSettings, DomainPattern, Forward, MeshConfig, Name, Route, RouteAction, RouteMatch,
     VirtualHost,
 };
+use mesh_core::filter::LocalReply;
 use mesh_core::policy::matcher::{HeaderView, PathMatcher};
 use mesh_core::policy::outlier::FailureKind;
 use mesh_core::runtime::connect::{
@@ -50,6 +51,10 @@ impl Protocol for Plain {
 
     fn code(_: &MeshError) -> u32 {
         14
+    }
+
+    fn local_reply(_: LocalReply) -> Response<()> {
+        Response::new(())
     }
 
     fn stamp(_: &mut HeaderMap, _: Stamp) {}

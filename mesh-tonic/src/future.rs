@@ -34,8 +34,9 @@ impl Future for ResponseFuture {
         if response.status() != StatusCode::OK && protocol::code(response.headers()).is_none() {
             return Poll::Ready(Err(not_grpc(response.status())));
         }
-        let info = response.body().call_info().clone();
-        response.extensions_mut().insert(info);
+        if let Some(info) = response.body().call_info().cloned() {
+            response.extensions_mut().insert(info);
+        }
         Poll::Ready(Ok(response.map(ResponseBody::new)))
     }
 }

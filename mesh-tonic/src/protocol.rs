@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use http::header::{HeaderName, HeaderValue};
-use http::{HeaderMap, StatusCode};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, Response, StatusCode};
+use mesh_core::filter::{LocalReply, LocalStatus};
 use mesh_core::policy::matcher::HeaderView;
 use mesh_core::policy::outlier::FailureKind;
 use mesh_core::policy::retry::Pushback;
 use mesh_core::policy::timeout::{format_grpc_timeout, parse_grpc_timeout};
 use mesh_core::runtime::{CallStatus, MeshError, Protocol, Stamp};
-use tonic::Code;
 use tonic::body::Body;
+use tonic::{Code, Status};
 
 use crate::status;
 
@@ -51,6 +52,25 @@ impl Protocol for Grpc {
 
     fn code(error: &MeshError) -> u32 {
         status::code(error) as u32
+    }
+
+    /// Trailers-Only: a status and no messages.
+    fn local_reply(reply: LocalReply) -> Response<()> {
+        let code = match reply.status {
+            // HF-13
+            LocalStatus::Http(status) => status::of_http(status),
+            // HF-14: what is none of gRPC's codes is UNKNOWN
+            LocalStatus::Grpc(code) => i32::try_from(code).map_or(Code::Unknown, Code::from),
+        };
+        let mut response = Response::new(());
+        let headers = response.headers_mut();
+        *headers = reply.headers;
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        // a message that cannot be a header's value cannot be told
+        if Status::new(code, reply.message).add_header(headers).is_err() {
+            headers.insert(GRPC_STATUS, (code as i32).into());
+        }
+        response
     }
 
     fn stamp(headers: &mut HeaderMap, stamp: Stamp) {

@@ -34,6 +34,12 @@ pub enum ConfigError {
         /// What is wrong with them.
         reason: &'static str,
     },
+    /// A header that belongs to the protocol is to be changed (HF-36).
+    #[error("header {name:?} belongs to the protocol and is never changed")]
+    ProtectedHeader {
+        /// The header.
+        name: String,
+    },
 }
 
 crate::debug_with_causes!(ConfigError, ResourceError);

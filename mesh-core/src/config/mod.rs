@@ -10,6 +10,8 @@ mod connection;
 mod endpoint;
 mod endpoints;
 mod error;
+mod filter;
+mod header_mutation;
 mod locality;
 mod outlier;
 mod retry;
@@ -29,6 +31,9 @@ pub use endpoint::{DropCategory, Endpoint, EndpointAddresses, EndpointSet, Healt
 pub(crate) use endpoints::Member;
 pub use endpoints::{EndpointChanges, Endpoints, EndpointsIter};
 pub use error::{ConfigError, ResourceError};
+pub use filter::{FilterInstance, FilterOverride, FilterOverrides};
+pub use header_mutation::{AppendAction, HeaderMutation, HeaderMutations, MutationOrder};
+pub(crate) use header_mutation::{Change, is_protected};
 pub use locality::{Locality, LocalityId};
 pub use outlier::{
     ConsecutiveEjection, FailurePercentageEjection, LocalOriginEjection, OutlierDetection,
@@ -52,6 +57,10 @@ pub struct MeshConfig {
     clusters: HashMap<Name, Result<Cluster, ResourceError>>,
     max_stream_duration: Option<Duration>,
     target: Option<Name>,
+    /// In the order in which requests pass them.
+    filters: Arc<[FilterInstance]>,
+    headers: Arc<HeaderMutations>,
+    header_order: MutationOrder,
 }
 
 impl MeshConfig {
@@ -81,7 +90,31 @@ impl MeshConfig {
                 children.iter().try_for_each(known)?;
             }
         }
-        Ok(Self { virtual_hosts: virtual_hosts.into(), clusters, max_stream_duration, target: None })
+        Ok(Self {
+            virtual_hosts: virtual_hosts.into(),
+            clusters,
+            max_stream_duration,
+            target: None,
+            filters: Arc::default(),
+            headers: Arc::default(),
+            header_order: MutationOrder::default(),
+        })
+    }
+
+    /// With these HTTP filters, in the order in which requests pass them; responses pass them in the reverse order.
+    #[must_use]
+    pub fn with_filters(mut self, filters: impl Into<Arc<[FilterInstance]>>) -> Self {
+        self.filters = filters.into();
+        self
+    }
+
+    /// With changes of the headers of every call, applied with those of the virtual host, the route and the weighted
+    /// cluster in this order.
+    #[must_use]
+    pub fn with_headers(mut self, headers: impl Into<Arc<HeaderMutations>>, order: MutationOrder) -> Self {
+        self.headers = headers.into();
+        self.header_order = order;
+        self
     }
 
     /// For the target of this name: every call to one cluster, with these endpoints and every default. The cluster has the
@@ -100,6 +133,9 @@ impl MeshConfig {
             clusters: HashMap::from([(name, Ok(cluster))]),
             max_stream_duration: None,
             target: Some(target.into()),
+            filters: Arc::default(),
+            headers: Arc::default(),
+            header_order: MutationOrder::default(),
         }
     }
 
@@ -129,5 +165,20 @@ impl MeshConfig {
     /// The listener's default for a stream's whole duration; `None` is no limit (gRFC A31).
     pub fn max_stream_duration(&self) -> Option<Duration> {
         self.max_stream_duration
+    }
+
+    /// The HTTP filters, in the order in which requests pass them.
+    pub fn filters(&self) -> &Arc<[FilterInstance]> {
+        &self.filters
+    }
+
+    /// Changes of the headers of every call.
+    pub fn headers(&self) -> &Arc<HeaderMutations> {
+        &self.headers
+    }
+
+    /// In which order changes of headers are applied.
+    pub fn header_order(&self) -> MutationOrder {
+        self.header_order
     }
 }

@@ -7,7 +7,7 @@ use http::HeaderName;
 
 use crate::policy::matcher::{CapturingRegex, Fraction, HeaderMatcher, PathMatcher};
 
-use super::{ConfigError, Name, RetryPolicy};
+use super::{ConfigError, FilterOverrides, HeaderMutations, Name, RetryPolicy};
 
 /// A rule of a virtual host.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,12 +18,17 @@ pub struct Route {
     pub matches: RouteMatch,
     /// What happens to them.
     pub action: RouteAction,
+    /// What it says of filters.
+    pub filters: FilterOverrides,
+    /// Changes of headers (RT-66).
+    pub headers: HeaderMutations,
 }
 
 impl Route {
-    /// A route without a name.
+    /// A route without a name, which says nothing of filters and headers.
     pub fn new(matches: RouteMatch, action: RouteAction) -> Self {
-        Self { name: String::new(), matches, action }
+        let (filters, headers) = (FilterOverrides::new(), HeaderMutations::new());
+        Self { name: String::new(), matches, action, filters, headers }
     }
 }
 
@@ -87,7 +92,7 @@ impl Forward {
 }
 
 /// Which cluster takes a call, decided once per call (RT-22).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ClusterChoice {
     /// Always this one.
     One(Name),
@@ -96,18 +101,23 @@ pub enum ClusterChoice {
 }
 
 /// A cluster and its share.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct WeightedCluster {
     /// The cluster.
     pub name: Name,
     /// Its share of the total; not zero.
     pub weight: u32,
+    /// What it says of filters, for calls that it takes.
+    pub filters: FilterOverrides,
+    /// Changes of headers, for calls that it takes (RT-66).
+    pub headers: HeaderMutations,
 }
 
 impl WeightedCluster {
-    /// A cluster with this share.
+    /// A cluster with this share, which says nothing of filters and headers.
     pub fn new(name: impl Into<Name>, weight: u32) -> Self {
-        Self { name: name.into(), weight }
+        let (filters, headers) = (FilterOverrides::new(), HeaderMutations::new());
+        Self { name: name.into(), weight, filters, headers }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ConfigError, RetryPolicy, Route};
+use super::{ConfigError, FilterOverrides, HeaderMutations, RetryPolicy, Route};
 
 /// The routes for a set of domains.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,12 +15,17 @@ pub struct VirtualHost {
     pub routes: Vec<Arc<Route>>,
     /// For routes that have no policy of their own (RT-39).
     pub retry: Option<Arc<RetryPolicy>>,
+    /// What it says of filters, for all its routes.
+    pub filters: FilterOverrides,
+    /// Changes of headers, for all its routes (RT-66).
+    pub headers: HeaderMutations,
 }
 
 impl VirtualHost {
-    /// A virtual host without retries.
+    /// A virtual host without retries, which says nothing of filters and headers.
     pub fn new(name: impl Into<String>, domains: Vec<DomainPattern>, routes: Vec<Arc<Route>>) -> Self {
-        Self { name: name.into(), domains, routes, retry: None }
+        let (filters, headers) = (FilterOverrides::new(), HeaderMutations::new());
+        Self { name: name.into(), domains, routes, retry: None, filters, headers }
     }
 }
 

@@ -5,6 +5,8 @@
 
 pub mod circuit_breaker;
 pub mod dns;
+pub mod fault;
+pub(crate) mod header_mutation;
 pub mod lb;
 pub mod load_report;
 pub mod matcher;

@@ -18,6 +18,7 @@ use super::circuit_breaker::ClusterLoad;
 use super::connect::{Connect, Connection, SendError, SendErrorKind, SendFailure};
 use super::flight::{Flight, Overrun};
 use super::protocol::{CallStatus, Protocol, Stamp};
+use super::response_filters::ResponseFilters;
 use super::retry::{CallRetry, RetryLimits};
 use super::target::{Cluster, Picked, Routed};
 use super::timeout::Overdue;
@@ -45,6 +46,8 @@ pub(super) struct Call<P: Protocol, C: Connect> {
     attempts: u32,
     /// An attempt may have reached an endpoint.
     pub(super) may_have_been_seen: bool,
+    /// Where filters want to see the response.
+    pub(super) filters: Option<Box<ResponseFilters>>,
 }
 
 /// What a failed attempt leads to.
@@ -65,6 +68,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         deadline: Option<Instant>,
         wait_for_ready: WaitForReady,
         limits: RetryLimits,
+        filters: Option<Box<ResponseFilters>>,
     ) -> Self {
         let (request, retry) = match routed.retry {
             None => (Some(request.map(RequestBody::plain)), None),
@@ -87,6 +91,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             avoid: None,
             attempts: 0,
             may_have_been_seen: false,
+            filters,
         }
     }
 

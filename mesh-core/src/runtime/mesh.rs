@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::runtime::{self, Handle};
 
 use crate::config::{MeshConfig, Name};
+use crate::filter::FilterScope;
 use crate::policy::retry::RetryBudget;
 
 use super::accounting::Counts;
@@ -40,6 +41,7 @@ struct Inner<C: Connect> {
     pool: PoolSettings,
     retry_budget: RetryBudget,
     randomness: Arc<Randomness>,
+    filters: FilterScope,
     counts: Counts,
     /// One for each runtime that has a channel: tasks and connections of a runtime that has ended are of no use to the
     /// next.
@@ -109,7 +111,8 @@ impl<C: Connect> Mesh<C> {
         let watch = self.0.source.watch(target).map_err(|error| ChannelError::source(target, error))?;
         let inner = &self.0;
         let context = TargetContext::new(target.clone(), self.node_id(), inner.randomness.clone());
-        let compiler = Compiler::new(domain.pool.clone(), inner.randomness.clone());
+        let filters = inner.filters.of_target();
+        let compiler = Compiler::new(domain.pool.clone(), inner.randomness.clone(), filters);
         let handle = Arc::new(TargetHandle::start(context, watch, compiler));
         targets.retain(|_, handle| handle.strong_count() > 0);
         targets.insert(target.clone(), Arc::downgrade(&handle));
@@ -234,6 +237,7 @@ impl<C: Connect> MeshBuilder<C> {
             pool: self.pool,
             retry_budget: self.retry_budget,
             randomness: Arc::new(Randomness::new(self.seed.unwrap_or_else(rand::random))),
+            filters: FilterScope::default(),
             domains: Mutex::default(),
         }))
     }

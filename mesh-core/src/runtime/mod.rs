@@ -3,6 +3,7 @@
 mod accounting;
 mod attempt;
 pub mod balance;
+mod begin;
 mod call;
 mod call_info;
 mod channel;
@@ -17,6 +18,7 @@ mod mesh;
 mod outlier;
 mod protocol;
 mod response_body;
+mod response_filters;
 mod retry;
 mod rng;
 mod source;

@@ -3,8 +3,9 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 
+use crate::filter::LocalReply;
 use crate::policy::matcher::HeaderView;
 use crate::policy::outlier::FailureKind;
 use crate::policy::retry::Pushback;
@@ -33,6 +34,9 @@ pub trait Protocol: Debug + Send + Sync + 'static {
 
     /// The code under which retry policies know an error that was made here.
     fn code(error: &MeshError) -> u32;
+
+    /// The response that a filter's reply is to the caller.
+    fn local_reply(reply: LocalReply) -> Response<()>;
 
     /// Writes into the head what is new with every attempt.
     fn stamp(headers: &mut HeaderMap, stamp: Stamp);

@@ -5,12 +5,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use super::attempt::{Attempt, Outcome};
 use super::connect::{BodyError, Connect, Connection, Http2Connector, SendBody};
 use super::flight::{Carrier, Flight, TimedFlight};
+use super::response_filters::ResponseFilters;
 use super::timeout::Overdue;
 use super::{CallInfo, MeshError, MeshErrorKind, Protocol, RequestBody};
 
@@ -22,7 +24,10 @@ pub struct ResponseBody<P: Protocol, C: Connect = Http2Connector> {
     state: State<C::Connection, RequestBody<P::Body>>,
     /// Of the response's head.
     status: StatusCode,
-    info: CallInfo,
+    /// `None` for a reply that was made here.
+    info: Option<CallInfo>,
+    /// Where filters want to see the trailers.
+    filters: Option<Box<ResponseFilters>>,
 }
 
 enum State<C: Connection, B: SendBody> {
@@ -38,34 +43,57 @@ enum State<C: Connection, B: SendBody> {
 type FrameResult = Result<Frame<Bytes>, BodyError>;
 
 impl<P: Protocol, C: Connect> ResponseBody<P, C> {
-    /// The body of a response that `attempt` has brought. `headers` are those of its head.
+    /// The body of a response that `attempt` has brought. Filters see its head now, and its trailers when they come.
     pub(super) fn new(
-        head: (StatusCode, &HeaderMap),
+        head: &mut Parts,
         body: <C::Connection as Connection>::ResponseBody,
         mut attempt: Attempt<C::Connection>,
         carrier: Carrier<C::Connection, RequestBody<P::Body>>,
         info: CallInfo,
+        mut filters: Option<Box<ResponseFilters>>,
     ) -> Self {
-        let (status, headers) = head;
+        let status = head.status;
         attempt.on_head();
-        if body.is_end_stream() {
-            attempt.finish(&Outcome::Response { status, last: headers });
-            return Self { state: State::Over, status, info };
-        }
-        let state = match carrier {
-            Carrier::Unlimited(_) => State::Unlimited { body, attempt },
-            Carrier::Timed(timed) => {
-                // A deadline that has just passed is told by the first poll.
-                let _ = timed.put(Flight::Streaming { body, attempt });
-                State::Timed(timed)
+        let state = if body.is_end_stream() {
+            attempt.finish(&Outcome::Response { status, last: &head.headers });
+            State::Over
+        } else {
+            match carrier {
+                Carrier::Unlimited(_) => State::Unlimited { body, attempt },
+                Carrier::Timed(timed) => {
+                    // A deadline that has just passed is told by the first poll.
+                    let _ = timed.put(Flight::Streaming { body, attempt });
+                    State::Timed(timed)
+                }
             }
         };
-        Self { state, status, info }
+        if let Some(filters) = &mut filters {
+            filters.on_response(head);
+        }
+        let filters = filters.filter(|filters| filters.see_trailers());
+        Self { state, status, info: Some(info), filters }
     }
 
-    /// What became of the call.
-    pub fn call_info(&self) -> &CallInfo {
-        &self.info
+    /// What became of the call; `None` when a filter has replied to it.
+    pub fn call_info(&self) -> Option<&CallInfo> {
+        self.info.as_ref()
+    }
+
+    /// The body of a reply that was made here.
+    pub(super) fn empty(status: StatusCode) -> Self {
+        Self { state: State::Over, status, info: None, filters: None }
+    }
+
+    /// What filters make of the trailers.
+    fn filtered(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        match (self.filters.take(), frame.into_trailers()) {
+            (Some(mut filters), Ok(mut trailers)) => {
+                filters.on_trailers(&mut trailers);
+                Frame::trailers(trailers)
+            }
+            (None, Ok(trailers)) => Frame::trailers(trailers),
+            (_, Err(frame)) => frame,
+        }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<FrameResult>, MeshError>> {
@@ -146,6 +174,7 @@ impl<P: Protocol, C: Connect> Body for ResponseBody<P, C> {
             Ok(Some(Ok(frame))) => {
                 if frame.is_trailers() {
                     me.state = State::Over;
+                    return Poll::Ready(Some(Ok(me.filtered(frame))));
                 }
                 return Poll::Ready(Some(Ok(frame)));
             }

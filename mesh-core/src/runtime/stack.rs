@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!  call   1 load the target's snapshot; none yet: wait for it
-//!         2 match virtual host, route and cluster
+//!         2 match virtual host, route and cluster, and take the request through the route's filters
 //!  poll   3 pick an endpoint; none yet: wait for one
 //!         4 circuit breaker
 //!         5 no room on the endpoint's connection: wait for some
 //!         6 send, and wait for the response's head
 //!           failed: transparent retry, or one by the route's policy, from 3
-//!         7 hand the head to the caller; the body keeps what the call occupies
+//!         7 take the head back through the filters, and hand it to the caller; the body keeps what the call occupies
 //! ```
 //!
 //! All of it happens on the caller's task. Nothing is queued or locked on the way, and nothing is boxed unless the call
@@ -30,11 +30,12 @@ use tokio::time::Instant;
 use crate::policy::route::RequestHead;
 
 use super::attempt::{Attempt, Outcome};
+use super::begin::{Begin, Draft, Filtered};
 use super::call::{Call, CallFlight, Next};
 use super::channel::Inner;
 use super::connect::{Connect, Connection, Http2Connector};
 use super::flight::{Carrier, Flight, Landed};
-use super::target::{Picked, Refusal, RouteInput, Routed, Snapshot, State, TargetContext};
+use super::target::{Picked, Refusal, RouteInput, Routed, Snapshot, State};
 use super::timeout::{Deadlines, Timer};
 use super::{
     CallInfo, CallOptions, Channel, MeshError, MeshErrorKind, Protocol, RequestBody, ResponseBody,
@@ -45,7 +46,7 @@ use super::{
 pub type ChannelResponse<P, C = Http2Connector> = Response<ResponseBody<P, C>>;
 
 type CallCarrier<P, C> = Carrier<<C as Connect>::Connection, RequestBody<<P as Protocol>::Body>>;
-type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+pub(super) type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl<P: Protocol, C: Connect> Channel<P, C> {
     /// Sends a request. Its URI is what goes on the wire; the route is chosen by the target's authority.
@@ -67,7 +68,7 @@ impl<P: Protocol, C: Connect> Channel<P, C> {
                 let configured = Box::pin(channel.clone().configure(request, start, now));
                 ResponseFuture::at(
                     channel,
-                    Stage::Configure { configured, context },
+                    Stage::begin(Begin::Configure(configured, context)),
                     deadline(start.timeout, Some(now)),
                 )
             }
@@ -88,7 +89,7 @@ impl<C: Connect> Inner<C> {
         request: Request<P::Body>,
         start: Start,
         began: Instant,
-    ) -> Result<Call<P, C>, MeshError> {
+    ) -> Result<Filtered<P, C>, MeshError> {
         loop {
             let state = self.target.configured(start.wait_for_ready).await?;
             if let State::Serving(snapshot) = &*state {
@@ -117,10 +118,11 @@ impl<C: Connect> Inner<C> {
         request: Request<P::Body>,
         start: Start,
         began: Option<Instant>,
-    ) -> Call<P, C> {
+    ) -> Filtered<P, C> {
         // RT-35
         let deadline = deadline(routed.timeout, began);
-        Call::new(routed, request, deadline, start.wait_for_ready, self.retry)
+        let (wait_for_ready, limits) = (start.wait_for_ready, self.retry);
+        Draft { routed, request, deadline, wait_for_ready, limits }.filter()
     }
 }
 
@@ -146,9 +148,8 @@ pin_project! {
 pin_project! {
     #[project = StageProjection]
     enum Stage<P: Protocol, C: Connect> {
-        Configure {
-            configured: Waiting<Result<Call<P, C>, MeshError>>,
-            context: Arc<TargetContext>,
+        Begin {
+            begin: Begin<P, C>,
         },
         Pick,
         Wait {
@@ -164,9 +165,15 @@ pin_project! {
 }
 
 impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
-    fn of(channel: &Inner<C>, call: Call<P, C>) -> Self {
-        let deadline = call.deadline;
-        Self { call: Some(call), ..Self::at(channel, Stage::Pick, deadline) }
+    fn of(channel: &Inner<C>, filtered: Filtered<P, C>) -> Self {
+        let deadline = filtered.deadline();
+        match filtered {
+            Filtered::Passed(call) => Self { call: Some(call), ..Self::at(channel, Stage::Pick, deadline) },
+            Filtered::Held(held) => Self::at(channel, Stage::begin(Begin::Hold(Some(held))), deadline),
+            Filtered::Replied(reply) => {
+                Self::at(channel, Stage::begin(Begin::Replied(Some(reply))), deadline)
+            }
+        }
     }
 
     fn at(channel: &Inner<C>, stage: Stage<P, C>, deadline: Option<Instant>) -> Self {
@@ -181,12 +188,21 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
         let mut this = self.project();
         loop {
             let next = match (this.stage.as_mut().project(), &mut *this.call) {
-                (StageProjection::Configure { configured, .. }, _) => {
-                    let call = ready!(configured.as_mut().poll(cx))?;
-                    *this.deadline = call.deadline;
+                (StageProjection::Begin { begin }, _) => {
+                    let filtered = ready!(begin.poll(cx))?;
+                    *this.deadline = filtered.deadline();
                     this.timer.set(Timer::default());
-                    *this.call = Some(call);
-                    Stage::Pick
+                    match filtered {
+                        Filtered::Passed(call) => {
+                            *this.call = Some(call);
+                            Stage::Pick
+                        }
+                        Filtered::Held(held) => Stage::begin(Begin::Hold(Some(held))),
+                        Filtered::Replied(reply) => {
+                            let status = reply.status();
+                            return Poll::Ready(Ok(reply.map(|()| ResponseBody::empty(status))));
+                        }
+                    }
                 }
                 (StageProjection::Pick, Some(call)) => match call.pick() {
                     Picked::Endpoint(attempt, place) => {
@@ -209,11 +225,11 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
                     match Step::after(landed, flying, call)? {
                         Step::Fly => continue,
                         Step::Stage(next) => next,
-                        Step::Respond(head, body, attempt, info) => {
+                        Step::Respond(mut head, body, attempt, info) => {
                             let Some(carrier) = carrier.take() else { return Poll::Pending };
+                            let filters = call.filters.take();
                             *this.call = None;
-                            let head_of = (head.status, &head.headers);
-                            let body = ResponseBody::new(head_of, body, attempt, carrier, info);
+                            let body = ResponseBody::new(&mut head, body, attempt, carrier, info, filters);
                             return Poll::Ready(Ok(Response::from_parts(head, body)));
                         }
                     }
@@ -231,8 +247,7 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
 
     fn overdue(&self) -> MeshError {
         match (&self.stage, &self.call) {
-            (Stage::Configure { context, .. }, _) => context
-                .error(MeshErrorKind::DeadlineExceeded, "deadline exceeded while there was no configuration"),
+            (Stage::Begin { begin }, _) => begin.overdue(),
             (_, Some(call)) => call.overdue("while waiting for an endpoint", None),
             (_, None) => MeshError::new(MeshErrorKind::DeadlineExceeded, "deadline exceeded"),
         }
@@ -284,6 +299,10 @@ impl<P: Protocol, C: Connect> Step<P, C> {
 }
 
 impl<P: Protocol, C: Connect> Stage<P, C> {
+    fn begin(begin: Begin<P, C>) -> Self {
+        Self::Begin { begin }
+    }
+
     fn until(over: impl Future<Output = ()> + Send + 'static) -> Self {
         Self::Wait { over: Box::pin(over) }
     }
@@ -346,7 +365,7 @@ impl<P: Protocol, C: Connect> Future for ResponseFuture<P, C> {
 impl<P: Protocol, C: Connect> fmt::Debug for ResponseFuture<P, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage = match &self.stage {
-            Stage::Configure { .. } => "waiting for a configuration",
+            Stage::Begin { begin } => begin.name(),
             Stage::Pick => "picking an endpoint",
             Stage::Wait { .. } => "waiting",
             Stage::Fly { .. } => "at an endpoint",

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh_core::config::{
-    Cluster, ClusterSettings, Discovery, DomainPattern, DropCategory, Endpoint, EndpointSet, Forward,
-    Locality, MaxRequests, MeshConfig, Name, Priority, ResourceError, RetryBackoff, RetryPolicy,
+    Cluster, ClusterSettings, Discovery, DomainPattern, DropCategory, Endpoint, EndpointSet, FilterInstance,
+    Forward, Locality, MaxRequests, MeshConfig, Name, Priority, ResourceError, RetryBackoff, RetryPolicy,
     RetryableCodes, Route, RouteAction, RouteMatch, VirtualHost,
 };
+use mesh_core::filter::FilterConfig;
 
 pub(crate) type Entry = (Name, Result<Cluster, ResourceError>);
 
@@ -21,6 +22,7 @@ pub(crate) struct Config {
     pub(crate) retry: Option<Arc<RetryPolicy>>,
     pub(crate) domain: Option<DomainPattern>,
     pub(crate) max_stream_duration: Option<Duration>,
+    pub(crate) filters: Vec<FilterInstance>,
 }
 
 impl Config {
@@ -30,6 +32,12 @@ impl Config {
 
     pub(crate) fn action(mut self, matches: RouteMatch, action: RouteAction) -> Self {
         self.routes.push(Arc::new(Route::new(matches, action)));
+        self
+    }
+
+    /// With this filter after the others.
+    pub(crate) fn filter(mut self, name: &str, config: impl FilterConfig) -> Self {
+        self.filters.push(FilterInstance::new(name, config));
         self
     }
 
@@ -71,7 +79,8 @@ impl Config {
         let domains = vec![self.domain.unwrap_or(DomainPattern::Any)];
         let host = VirtualHost { retry: self.retry, ..VirtualHost::new("host", domains, self.routes) };
         let clusters = self.clusters.into_iter().collect();
-        MeshConfig::new(vec![Arc::new(host)], clusters, self.max_stream_duration).unwrap()
+        let config = MeshConfig::new(vec![Arc::new(host)], clusters, self.max_stream_duration).unwrap();
+        config.with_filters(self.filters)
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::protocol::BackoffPolicy;
-use crate::resource::MAX_REGEX_SIZE;
+use crate::resource::{FilterRegistry, MAX_REGEX_SIZE};
 
 /// What can be tuned; the defaults are good for production. Times of the protocol over a year count as one.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +48,9 @@ pub struct Options {
     pub keepalive_interval: Duration,
     /// How long a probe may stay without an answer before the connection counts as lost. 20 s.
     pub keepalive_timeout: Duration,
+    /// The HTTP filters that listeners and routes may configure. Those that come with the client; add your own with
+    /// [`FilterRegistry::with`].
+    pub filters: FilterRegistry,
     /// Makes the jitter repeatable, for tests.
     pub rng_seed: Option<u64>,
 }
@@ -78,6 +81,7 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(20),
             keepalive_interval: Duration::from_secs(20),
             keepalive_timeout: Duration::from_secs(20),
+            filters: FilterRegistry::default(),
             rng_seed: None,
         }
     }

@@ -74,6 +74,7 @@ impl<T: AdsTransport> Worker<T> {
                 max_resource_size: Some(options.max_resource_size),
                 max_regex_size: options.max_regex_size,
                 regexes: regexes.clone(),
+                filters: options.filters.clone(),
                 ..DecodeContext::new(bootstrap, server)
             }),
             server: server.clone(),

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_core::config::{Cluster, ConfigError, Discovery, MeshConfig, Name, ResourceError, VirtualHost};
+use mesh_core::config::{
+    Cluster, ConfigError, Discovery, FilterInstance, HeaderMutations, MeshConfig, MutationOrder, Name,
+    ResourceError, VirtualHost,
+};
 
 /// Everything that a configuration is made of.
 #[derive(Debug)]
@@ -12,6 +15,9 @@ pub(super) struct Parts {
     pub(super) virtual_host: Arc<VirtualHost>,
     pub(super) clusters: HashMap<Name, Result<Cluster, ResourceError>>,
     pub(super) max_stream_duration: Option<Duration>,
+    pub(super) filters: Arc<[FilterInstance]>,
+    pub(super) headers: Arc<HeaderMutations>,
+    pub(super) header_order: MutationOrder,
 }
 
 impl Parts {
@@ -19,6 +25,9 @@ impl Parts {
     pub(super) fn assemble(mut self, last: Option<&Arc<MeshConfig>>) -> Result<Arc<MeshConfig>, ConfigError> {
         if let Some(last) = last {
             let mut same = self.max_stream_duration == last.max_stream_duration();
+            same &= share(&mut self.filters, last.filters());
+            same &= share(&mut self.headers, last.headers());
+            same &= self.header_order == last.header_order();
             same &= match &**last.virtual_hosts() {
                 [host] => share(&mut self.virtual_host, host),
                 _ => false,
@@ -35,7 +44,8 @@ impl Parts {
                 return Ok(last.clone());
             }
         }
-        MeshConfig::new(vec![self.virtual_host], self.clusters, self.max_stream_duration).map(Arc::new)
+        let config = MeshConfig::new(vec![self.virtual_host], self.clusters, self.max_stream_duration)?;
+        Ok(Arc::new(config.with_filters(self.filters).with_headers(self.headers, self.header_order)))
     }
 }
 

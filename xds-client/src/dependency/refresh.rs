@@ -28,7 +28,14 @@ impl<R: Resources> Walk<'_, R> {
                 clusters.insert(name, cluster);
             }
         }
-        Some(Parts { virtual_host: host.clone(), clusters, max_stream_duration: last.max_stream_duration() })
+        Some(Parts {
+            virtual_host: host.clone(),
+            clusters,
+            max_stream_duration: last.max_stream_duration(),
+            filters: last.filters().clone(),
+            headers: last.headers().clone(),
+            header_order: last.header_order(),
+        })
     }
 }
 

@@ -164,7 +164,7 @@ fn show(config: &MeshConfig) -> String {
 
 fn rds(name: &str) -> AnyResource {
     let routes = RouteSource::Rds(name.into());
-    Arc::new(Listener::Api(ApiListener { routes, max_stream_duration: None, filters: Vec::new() }))
+    Arc::new(Listener::Api(ApiListener { routes, max_stream_duration: None, filters: Arc::default() }))
 }
 
 fn host(domain: &str, clusters: &[&str]) -> Arc<VirtualHost> {
@@ -227,7 +227,7 @@ fn inline_routes_need_no_route_configuration() {
     let inline = RouteConfiguration { virtual_hosts: vec![host("*", &["a"])], ..Default::default() };
     let routes = RouteSource::Inline(Arc::new(inline));
     let listener =
-        ApiListener { routes, max_stream_duration: Some(Duration::from_secs(5)), filters: Vec::new() };
+        ApiListener { routes, max_stream_duration: Some(Duration::from_secs(5)), filters: Arc::default() };
     bench.put(Kind::Listener, "greeter", Arc::new(Listener::Api(listener)));
     bench.put(Kind::Cluster, "a", eds("a"));
     bench.put(Kind::Endpoints, "a", endpoints(1));

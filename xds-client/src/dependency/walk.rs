@@ -104,6 +104,9 @@ impl<'a, R: Resources> Walk<'a, R> {
             virtual_host: host,
             clusters: resolve(self.target, roots, &found),
             max_stream_duration: api.max_stream_duration,
+            filters: api.filters,
+            headers: routes.headers.clone(),
+            header_order: routes.header_order,
         })
     }
 

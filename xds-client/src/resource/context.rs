@@ -7,6 +7,8 @@ use mesh_core::policy::matcher::RegexCache;
 
 use crate::bootstrap::{Bootstrap, FeatureGuards, ServerConfig};
 
+use super::FilterRegistry;
+
 /// What decoding may depend on: the server that sent the resource, and the bootstrap.
 #[derive(Debug, Clone)]
 pub struct DecodeContext {
@@ -26,6 +28,8 @@ pub struct DecodeContext {
     pub max_regex_size: usize,
     /// The regular expressions that are in use, so that equal ones are compiled once. Share it between contexts.
     pub regexes: Arc<RegexCache>,
+    /// The HTTP filters that are known.
+    pub filters: FilterRegistry,
 }
 
 impl Default for DecodeContext {
@@ -40,6 +44,7 @@ impl Default for DecodeContext {
             max_resource_size: None,
             max_regex_size: MAX_REGEX_SIZE,
             regexes: Arc::default(),
+            filters: FilterRegistry::default(),
         }
     }
 }

@@ -3,6 +3,8 @@
 use envoy_types::pb::google::protobuf::{Any, Struct, Value, value::Kind};
 use prost::Message;
 
+use super::Decoding;
+use super::filter::FilterPayload;
 use super::invalid::{Checked, Invalid};
 
 /// An extension's configuration under its own type, whatever it was wrapped in.
@@ -53,6 +55,15 @@ impl<'a> Extension<'a> {
             Payload::Message(_) => None,
             Payload::Fields(fields) => Some(fields),
         }
+    }
+
+    /// What it holds, for filters.
+    pub(super) fn payload<'b>(&'b self, context: &'b Decoding<'b>) -> FilterPayload<'b> {
+        let payload = match &self.payload {
+            Payload::Message(bytes) => FilterPayload::of_message(bytes),
+            Payload::Fields(fields) => FilterPayload::of_struct(fields),
+        };
+        payload.with_context(context)
     }
 
     /// Decodes the message.

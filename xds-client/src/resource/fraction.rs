@@ -8,14 +8,18 @@ use super::invalid::{Checked, Invalid};
 
 /// Scaled to parts per million and capped there (RDS-09, EDS-12).
 pub(super) fn fraction(percent: &FractionalPercent) -> Checked<Fraction> {
-    let scale = match DenominatorType::try_from(percent.denominator) {
-        Ok(DenominatorType::Hundred) => 10_000,
-        Ok(DenominatorType::TenThousand) => 100,
-        Ok(DenominatorType::Million) => 1,
-        Err(_) => {
-            let reason = format!("expected HUNDRED, TEN_THOUSAND or MILLION, found {}", percent.denominator);
-            return Err(Invalid::at("denominator", reason));
-        }
+    let scale = match denominator(percent)? {
+        DenominatorType::Hundred => 10_000,
+        DenominatorType::TenThousand => 100,
+        DenominatorType::Million => 1,
     };
     Ok(Fraction::per_million(percent.numerator.saturating_mul(scale)))
+}
+
+/// What the numerator counts parts of.
+pub(super) fn denominator(percent: &FractionalPercent) -> Checked<DenominatorType> {
+    DenominatorType::try_from(percent.denominator).map_err(|_| {
+        let reason = format!("expected HUNDRED, TEN_THOUSAND or MILLION, found {}", percent.denominator);
+        Invalid::at("denominator", reason)
+    })
 }

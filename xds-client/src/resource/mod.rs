@@ -35,6 +35,7 @@ mod error;
 mod extension;
 mod filter;
 mod fraction;
+mod headers;
 mod invalid;
 mod listener;
 mod matcher;
@@ -65,7 +66,7 @@ pub use endpoint::{
     EndpointsType, LbEndpointType,
 };
 pub use error::DecodeError;
-pub use filter::{FilterPlace, FilterSwitch, HttpFilter};
+pub use filter::{FilterError, FilterPayload, FilterRegistry, HttpFilterType};
 pub use listener::{ApiListener, FilterChain, Listener, ListenerType, RouteSource, SocketListener};
 pub use route::{RouteConfiguration, RouteConfigurationType};
 

@@ -280,9 +280,11 @@ fn context_holds_the_server_and_the_bootstrap_and_nothing_of_the_application() {
             max_resource_size,
             max_regex_size,
             regexes,
+            filters,
         } = context;
         assert_eq!((&*server, incremental, max_resource_size), ("a:1", false, None));
         assert_eq!((max_regex_size, regexes.compiled()), (16 << 20, 0));
+        assert_eq!(filters, FilterRegistry::default());
         (trusted_server, certificate_providers, guards)
     });
     assert_eq!(contexts[0], contexts[1]);

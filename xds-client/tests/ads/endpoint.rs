@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use mesh_core::Mesh;
+use mesh_core::filter::LocalReply;
 use mesh_core::policy::matcher::HeaderView;
 use mesh_core::policy::outlier::FailureKind;
 use mesh_core::runtime::connect::{
@@ -39,6 +40,10 @@ impl Protocol for Plain {
 
     fn code(_: &MeshError) -> u32 {
         14
+    }
+
+    fn local_reply(_: LocalReply) -> Response<()> {
+        Response::new(())
     }
 
     fn stamp(_: &mut HeaderMap, _: Stamp) {}

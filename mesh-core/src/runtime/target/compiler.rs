@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::config::{Discovery, MeshConfig, Name, ResourceError};
+use crate::filter::FilterScope;
 use crate::runtime::balance::{ClusterHandle, Leaves, Pool};
 use crate::runtime::connect::Connect;
 use crate::runtime::rng::Randomness;
@@ -17,6 +18,7 @@ use super::{Cluster, Snapshot, TargetContext};
 pub(crate) struct Compiler<C: Connect> {
     pool: Arc<Pool<C>>,
     randomness: Arc<Randomness>,
+    filters: FilterScope,
     current: Option<Arc<MeshConfig>>,
     routes: Option<Arc<Routes>>,
     /// Those that routes name. A leaf of an aggregate is not among them unless routes name it too: the aggregate has its
@@ -36,8 +38,8 @@ struct Live<C: Connect> {
 }
 
 impl<C: Connect> Compiler<C> {
-    pub(crate) fn new(pool: Arc<Pool<C>>, randomness: Arc<Randomness>) -> Self {
-        Self { pool, randomness, current: None, routes: None, clusters: HashMap::new() }
+    pub(crate) fn new(pool: Arc<Pool<C>>, randomness: Arc<Randomness>, filters: FilterScope) -> Self {
+        Self { pool, randomness, filters, current: None, routes: None, clusters: HashMap::new() }
     }
 
     /// Begins to compile the routes of a large configuration on a thread that may be blocked; `None`: there are few, or
@@ -53,7 +55,8 @@ impl<C: Connect> Compiler<C> {
             return None;
         }
         let (config, authority) = (config.clone(), context.target.authority.clone());
-        Some(spawn_blocking(move || Arc::new(Routes::new(&config, &authority))))
+        let filters = self.filters.clone();
+        Some(spawn_blocking(move || Arc::new(Routes::new(&config, &authority, &filters))))
     }
 
     /// Uses routes that have been [prepared](Self::prepare) from the same configuration, or compiles them.
@@ -71,7 +74,7 @@ impl<C: Connect> Compiler<C> {
         self.current = Some(config.clone());
         let known = self.routes.take().filter(|routes| routes.are_those_of(config));
         let are_routes_kept = known.is_some();
-        let compile = || Arc::new(Routes::new(config, &context.target.authority));
+        let compile = || Arc::new(Routes::new(config, &context.target.authority, &self.filters));
         let routes = known.or(prepared).unwrap_or_else(compile);
         self.routes = Some(routes.clone());
         if self.follow_clusters(&routes, config, context) && are_routes_kept {

@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use rand::Rng;
 
-use crate::config::{Forward, HashPolicy, MeshConfig, Name, RetryPolicy, Route, RouteAction, VirtualHost};
+use crate::config::{
+    ClusterChoice, FilterInstance, Forward, HashPolicy, HeaderMutations, MeshConfig, MutationOrder, Name,
+    RetryPolicy, Route, RouteAction, VirtualHost,
+};
+use crate::filter::{CallPath, ChainCompiler, FilterScope, Level, RouteFilters};
 use crate::policy::route::{NoMatch, RequestHead, RouteTable, WeightedClusters};
 use crate::policy::timeout::TimeoutLimits;
 
@@ -14,6 +18,9 @@ use crate::policy::timeout::TimeoutLimits;
 pub(super) struct Routes {
     virtual_hosts: Arc<[Arc<VirtualHost>]>,
     max_stream_duration: Option<Duration>,
+    filters: Arc<[FilterInstance]>,
+    headers: Arc<HeaderMutations>,
+    header_order: MutationOrder,
     table: RouteTable,
     /// The virtual host that serves the authority: a target has only one.
     host: Option<usize>,
@@ -35,6 +42,8 @@ pub(super) struct ForwardPlan {
     weights: WeightedClusters,
     /// Numbers of the clusters, in the order of the weights.
     clusters: Box<[usize]>,
+    /// For each of the clusters; empty where none has filters.
+    filters: Box<[Option<Arc<RouteFilters>>]>,
     pub(super) limits: TimeoutLimits,
     /// `None`: never tried again.
     pub(super) retry: Option<Arc<RetryPolicy>>,
@@ -42,21 +51,29 @@ pub(super) struct ForwardPlan {
 }
 
 impl Routes {
-    pub(super) fn new(config: &MeshConfig, authority: &str) -> Self {
+    /// `scope` is where filters keep what survives this configuration.
+    pub(super) fn new(config: &MeshConfig, authority: &str, scope: &FilterScope) -> Self {
         let virtual_hosts = config.virtual_hosts().clone();
-        let max_stream_duration = config.max_stream_duration();
         let table = RouteTable::new(&virtual_hosts);
         let host = table.find_host(authority);
-        let mut numbers = Numbers::default();
-        let plans = match host.and_then(|host| virtual_hosts.get(host)) {
-            Some(host) => {
-                let plan = |route: &Arc<Route>| Plan::new(route, host, max_stream_duration, &mut numbers);
-                host.routes.iter().map(plan).collect()
-            }
-            None => Box::default(),
+        let plans = Plans {
+            listener: config.max_stream_duration(),
+            authority: authority.into(),
+            numbers: Numbers::default(),
+            chains: ChainCompiler::new(config, scope),
         };
-        let clusters = numbers.names.into();
-        Self { virtual_hosts, max_stream_duration, table, host, plans, clusters }
+        let (plans, clusters) = plans.compile(host.and_then(|host| virtual_hosts.get(host)));
+        Self {
+            max_stream_duration: config.max_stream_duration(),
+            filters: config.filters().clone(),
+            headers: config.headers().clone(),
+            header_order: config.header_order(),
+            virtual_hosts,
+            table,
+            host,
+            plans,
+            clusters,
+        }
     }
 
     /// Whether compiling `config` would give the same again.
@@ -65,6 +82,9 @@ impl Routes {
         own.len() == others.len()
             && own.iter().zip(others.iter()).all(|(own, other)| Arc::ptr_eq(own, other))
             && self.max_stream_duration == config.max_stream_duration()
+            && (Arc::ptr_eq(&self.filters, config.filters()) || self.filters == *config.filters())
+            && (Arc::ptr_eq(&self.headers, config.headers()) || self.headers == *config.headers())
+            && self.header_order == config.header_order()
     }
 
     /// The clusters by their numbers.
@@ -79,33 +99,82 @@ impl Routes {
     }
 }
 
-impl Plan {
-    fn new(route: &Route, host: &VirtualHost, listener: Option<Duration>, numbers: &mut Numbers) -> Self {
+/// What plans are made with.
+struct Plans<'a> {
+    listener: Option<Duration>,
+    authority: Name,
+    numbers: Numbers,
+    chains: ChainCompiler<'a>,
+}
+
+impl Plans<'_> {
+    /// What a virtual host's routes do, and the names of the clusters that they number.
+    fn compile(mut self, host: Option<&Arc<VirtualHost>>) -> (Box<[Plan]>, Box<[Name]>) {
+        let plans = match host {
+            Some(host) => host.routes.iter().map(|route| self.plan(host, route)).collect(),
+            None => Box::default(),
+        };
+        (plans, self.numbers.names.into())
+    }
+
+    fn plan(&mut self, host: &VirtualHost, route: &Route) -> Plan {
         let forward = match &route.action {
             RouteAction::Forward(forward) => forward,
-            RouteAction::Unsupported(what) => return Self::Unsupported(what),
+            RouteAction::Unsupported(what) => return Plan::Unsupported(what),
         };
         // RT-39: wholesale, so that a route's policy without codes turns the virtual host's off
         let retry = forward.retry.as_ref().or(host.retry.as_ref());
-        let name = match route.name.as_str() {
+        let name: Name = match route.name.as_str() {
             "" => route.matches.path.to_string().into(),
             name => name.into(),
         };
-        Self::Forward(ForwardPlan {
+        Plan::Forward(ForwardPlan {
+            filters: self.filters(&name, host, route, &forward.clusters),
             name,
             weights: WeightedClusters::new(&forward.clusters),
-            clusters: forward.clusters.names().map(|name| numbers.number(name)).collect(),
-            limits: limits(forward, listener),
+            clusters: forward.clusters.names().map(|name| self.numbers.number(name)).collect(),
+            limits: limits(forward, self.listener),
             retry: retry.filter(|retry| !retry.retry_on.is_empty() && retry.max_attempts.get() > 1).cloned(),
             hash_policies: forward.hash_policies.clone().into(),
         })
     }
+
+    /// The filters of each cluster that the route may choose.
+    fn filters(
+        &mut self,
+        name: &Name,
+        host: &VirtualHost,
+        route: &Route,
+        clusters: &ClusterChoice,
+    ) -> Box<[Option<Arc<RouteFilters>>]> {
+        let host = Level { filters: &host.filters, headers: &host.headers };
+        let own = Level { filters: &route.filters, headers: &route.headers };
+        let mut bind = |cluster: &Name, levels: &[Level<'_>]| {
+            let chain = self.chains.chain(levels)?;
+            let authority = self.authority.clone();
+            let path = CallPath { route: name.clone(), cluster: cluster.clone(), authority };
+            Some(Arc::new(RouteFilters { chain, path }))
+        };
+        let filters: Box<[_]> = match clusters {
+            ClusterChoice::One(cluster) => [bind(cluster, &[host, own])].into(),
+            ClusterChoice::Weighted(entries) => entries
+                .iter()
+                .map(|entry| {
+                    let of_cluster = Level { filters: &entry.filters, headers: &entry.headers };
+                    bind(&entry.name, &[host, own, of_cluster])
+                })
+                .collect(),
+        };
+        if filters.iter().all(Option::is_none) { Box::default() } else { filters }
+    }
 }
 
 impl ForwardPlan {
-    /// The number of the cluster that takes a call: drawn once per call (RT-22).
-    pub(super) fn choose(&self, rng: &mut dyn Rng) -> Option<usize> {
-        self.clusters.get(self.weights.pick(rng)).copied()
+    /// The number of the cluster that takes a call, and the filters of its calls: drawn once per call (RT-22).
+    pub(super) fn choose(&self, rng: &mut dyn Rng) -> Option<(usize, Option<&Arc<RouteFilters>>)> {
+        let choice = self.weights.pick(rng);
+        let filters = self.filters.get(choice).and_then(Option::as_ref);
+        Some((*self.clusters.get(choice)?, filters))
     }
 }
 

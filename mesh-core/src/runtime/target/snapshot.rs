@@ -6,6 +6,7 @@ use std::time::Duration;
 use rand::Rng;
 
 use crate::config::{Name, RetryPolicy};
+use crate::filter::RouteFilters;
 use crate::policy::route::{RequestHead, hash_policy};
 use crate::runtime::connect::Connect;
 use crate::runtime::{MeshError, MeshErrorKind};
@@ -30,6 +31,8 @@ pub(crate) struct Routed<C: Connect> {
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<Arc<RetryPolicy>>,
     pub(crate) hash: Option<u64>,
+    /// What looks at the call before it is sent, and at its response.
+    pub(crate) filters: Option<Arc<RouteFilters>>,
 }
 
 /// What of a call, beside its head, decides how it is routed.
@@ -70,15 +73,17 @@ impl<C: Connect> Snapshot<C> {
                 return Err(context.error(MeshErrorKind::UnsupportedRoute, reason));
             }
         };
-        let cluster = forward.choose(rng).and_then(|number| self.clusters.get(number));
-        let cluster =
-            cluster.ok_or_else(|| context.error(MeshErrorKind::Cluster, "the route has no cluster"))?;
+        let chosen = forward.choose(rng);
+        let chosen = chosen.and_then(|(number, filters)| Some((self.clusters.get(number)?, filters)));
+        let (cluster, filters) =
+            chosen.ok_or_else(|| context.error(MeshErrorKind::Cluster, "the route has no cluster"))?;
         Ok(Routed {
             route: forward.name.clone(),
             cluster: cluster.clone(),
             timeout: forward.limits.effective(input.timeout),
             retry: forward.retry.clone(),
             hash: hash_policy::hash(&forward.hash_policies, head, input.channel_id),
+            filters: filters.cloned(),
         })
     }
 }

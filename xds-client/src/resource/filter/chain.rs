@@ -2,32 +2,30 @@
 
 use std::collections::HashSet;
 
+use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter as Proto;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
-use mesh_core::config::Name;
+use mesh_core::config::FilterInstance;
 
+use crate::resource::Decoding;
 use crate::resource::extension::Extension;
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::transport_socket::Side;
 
-use super::FilterType;
+use super::ROUTER;
 
-/// A filter of a listener's chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpFilter {
-    /// Its name in the chain, by which routes override it.
-    pub name: Name,
-    /// The full name of its configuration's type.
-    pub type_name: &'static str,
-    /// It does not run, except where routes switch it on (LDS-11).
-    pub disabled: bool,
+/// A filter that is known.
+enum Known {
+    Router,
+    Filter(FilterInstance),
 }
 
-pub(super) fn read(
+/// Checks a listener's filters (LDS-06 to LDS-11), and keeps those that are known, without the router.
+pub(in crate::resource) fn read(
     filters: &[Proto],
     side: Side,
-    registry: &'static [FilterType],
-) -> Checked<Vec<HttpFilter>> {
+    context: &Decoding<'_>,
+) -> Checked<Vec<FilterInstance>> {
     let mut names = HashSet::new();
     let mut kept = Vec::new();
     for (index, filter) in filters.iter().enumerate() {
@@ -40,40 +38,38 @@ pub(super) fn read(
         if let Some(reason) = problem {
             return Err(Invalid::at("name", reason)).within_element(FIELD, index);
         }
-        if let Some(kind) = known(filter, side, registry).within_element(FIELD, index)? {
-            kept.push((index, filter, kind));
+        if let Some(known) = known(filter, side, context).within_element(FIELD, index)? {
+            kept.push((index, known));
         }
     }
     // LDS-09, which also covers an empty list (LDS-06)
-    let Some(((last_index, last, last_kind), others)) = kept.split_last() else {
+    let Some((last_index, last)) = kept.pop() else {
         return Err(Invalid::at(FIELD, "no filter is left; expected a router at the end"));
     };
-    if let Some((index, ..)) = others.iter().find(|(.., kind)| kind.terminal) {
-        return Err(Invalid::new("only the last filter may be a router")).within_element(FIELD, *index);
+    let mut before = Vec::with_capacity(kept.len());
+    for (index, known) in kept {
+        match known {
+            Known::Filter(filter) => before.push(filter),
+            Known::Router => {
+                return Err(Invalid::new("only the last filter may be a router"))
+                    .within_element(FIELD, index);
+            }
+        }
     }
-    if !last_kind.terminal {
+    // HF-07
+    if !matches!(last, Known::Router) {
         return Err(Invalid::at(FIELD, "the last filter must be a router"));
     }
     // A chain whose end does not run leads nowhere.
-    if last.disabled {
-        return Err(Invalid::at("disabled", "a router cannot be disabled"))
-            .within_element(FIELD, *last_index);
+    if filters[last_index].disabled {
+        return Err(Invalid::at("disabled", "a router cannot be disabled")).within_element(FIELD, last_index);
     }
-    let filter = |(_, filter, kind): (usize, &Proto, &FilterType)| HttpFilter {
-        name: filter.name.as_str().into(),
-        type_name: kind.type_name,
-        // LDS-11
-        disabled: filter.disabled,
-    };
-    Ok(kept.into_iter().map(filter).collect())
+    Ok(before)
 }
 
-/// The filter's kind; `None` when it is to be left out (LDS-07).
-fn known(
-    filter: &Proto,
-    side: Side,
-    registry: &'static [FilterType],
-) -> Checked<Option<&'static FilterType>> {
+/// `None`: the filter is to be left out (LDS-07).
+fn known(filter: &Proto, side: Side, context: &Decoding<'_>) -> Checked<Option<Known>> {
+    let registry = &context.filters;
     let unknown = |what: String| match filter.is_optional {
         true => Ok(None),
         false => Err(Invalid::new(format!("filter {:?}: {what}, and it is not optional", filter.name))),
@@ -82,15 +78,27 @@ fn known(
         return unknown("typed_config is not set".to_owned());
     };
     let extension = Extension::of(any).within("typed_config")?;
-    // LDS-10: an override's type is not a row's type_name, and so not known here.
-    match registry.iter().find(|kind| kind.type_name == extension.type_name()) {
-        None => unknown(format!("type {:?} is not supported", extension.type_name())),
-        Some(kind) if !kind.sides.contains(&side) => {
-            unknown(format!("type {:?} is not supported on this side", extension.type_name()))
-        }
-        // LDS-08: optional or not. LDS-11: disabled or not.
-        Some(kind) => (kind.check)(&extension).within("typed_config").map(|()| Some(kind)),
+    let type_name = extension.type_name();
+    if type_name == ROUTER {
+        // LDS-12
+        return extension.well_formed::<Router>().within("typed_config").map(|()| Some(Known::Router));
     }
+    let Some(kind) = registry.of_type(type_name) else {
+        // LDS-10: known, and in the wrong place
+        if registry.of_override(type_name).is_some() {
+            let reason = format!("type {type_name:?} is only for overrides");
+            return Err(Invalid::at("typed_config", reason));
+        }
+        return unknown(format!("type {type_name:?} is not supported"));
+    };
+    if side != Side::Client {
+        return unknown(format!("type {type_name:?} is not supported on this side"));
+    }
+    // LDS-08: optional or not. LDS-11: disabled or not.
+    let config = kind.decode(&extension.payload(context)).within("typed_config")?;
+    let mut instance = FilterInstance::of(filter.name.as_str(), config);
+    instance.disabled = filter.disabled;
+    Ok(Some(Known::Filter(instance)))
 }
 
 const FIELD: &str = "http_filters";

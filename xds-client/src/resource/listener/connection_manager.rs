@@ -32,7 +32,7 @@ pub(super) fn read(
     let options = manager.common_http_protocol_options.as_ref();
     let limit = options.and_then(|options| options.max_stream_duration.as_ref());
     let limit = duration::optional(limit, "common_http_protocol_options.max_stream_duration")?;
-    let filters = filter::chain(&manager.http_filters, side)?;
+    let filters = filter::chain(&manager.http_filters, side, context)?.into();
     let routes = route_source(manager.route_specifier.as_ref(), context)?;
     Ok(ApiListener { routes, max_stream_duration: limit.filter(|limit| !limit.is_zero()), filters })
 }

@@ -15,10 +15,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use envoy_types::pb::envoy::config::listener::v3 as proto;
-use mesh_core::config::Name;
+use mesh_core::config::{FilterInstance, Name};
 
 use super::extension::Extension;
-use super::filter::HttpFilter;
 use super::invalid::{Checked, Invalid, Within};
 use super::message::{self, Named, decode_message};
 use super::transport_socket::Side;
@@ -44,8 +43,8 @@ pub struct ApiListener {
     pub routes: RouteSource,
     /// Default for routes that set none; `None` is no limit (LDS-05, RT-33).
     pub max_stream_duration: Option<Duration>,
-    /// In the order in which calls pass them; the router is the last.
-    pub filters: Vec<HttpFilter>,
+    /// In the order in which calls pass them, without the router at the end.
+    pub filters: Arc<[FilterInstance]>,
 }
 
 /// What a server's listener holds for each of its filter chains, `default_filter_chain` last.

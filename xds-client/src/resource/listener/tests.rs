@@ -2,6 +2,7 @@
 
 use envoy_types::pb::envoy::config::core::v3::{ExtensionConfigSource, HttpProtocolOptions, TypedExtensionConfig};
 use envoy_types::pb::envoy::config::route::v3::{RouteConfiguration as ProtoRoutes, VirtualHost};
+use envoy_types::pb::envoy::extensions::filters::http::header_mutation::v3::HeaderMutationPerRoute;
 use envoy_types::pb::envoy::extensions::filters::http::rbac::v3::{Rbac, RbacPerRoute};
 use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
@@ -264,6 +265,14 @@ const HTTP_FILTERS: &[Row<Manager>] = &[
             m.http_filters.insert(0, http_filter("x", pack_any(RbacPerRoute::default())));
         },
         Err(("http_filters[0]", "RBACPerRoute\" is not supported")),
+    ),
+    (
+        "LDS-10 known override at the top, though optional",
+        |m| {
+            let config = pack_any(HeaderMutationPerRoute::default());
+            m.http_filters.insert(0, optional(http_filter("x", config)));
+        },
+        Err(("http_filters[0].typed_config", "HeaderMutationPerRoute\" is only for overrides")),
     ),
     (
         "LDS-07 RBAC is not known yet",

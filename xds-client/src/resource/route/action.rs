@@ -8,7 +8,8 @@ use envoy_types::pb::envoy::config::route::v3::route_action::{ClusterSpecifier, 
 use mesh_core::config::{ClusterChoice, Forward, RouteAction, WeightedCluster};
 
 use crate::resource::duration;
-use crate::resource::filter::{self, Switches};
+use crate::resource::filter;
+use crate::resource::headers::HeaderFields;
 use crate::resource::invalid::{Checked, Invalid, Within};
 
 use super::{Scope, hash_policy, retry};
@@ -25,20 +26,6 @@ pub(super) fn read(action: Option<&Action>, scope: &Scope<'_>) -> Checked<Option
         Some(Action::FilterAction(_)) => unsupported("filter_action"),
         None => unsupported("no action"),
     }
-}
-
-/// What the weighted clusters of a route say of filters (RDS-19), those without weight left out.
-pub(super) fn overrides(action: Option<&Action>) -> Checked<Vec<Switches>> {
-    let Some(Action::Route(action)) = action else { return Ok(Vec::new()) };
-    let Some(ClusterSpecifier::WeightedClusters(weighted)) = &action.cluster_specifier else {
-        return Ok(Vec::new());
-    };
-    let clusters = weighted.clusters.iter().enumerate();
-    let kept = clusters.filter(|(_, cluster)| cluster.weight.is_some_and(|weight| weight.value > 0));
-    let read = |(index, cluster): (usize, &proto::weighted_cluster::ClusterWeight)| {
-        filter::overrides(&cluster.typed_per_filter_config).within_element("clusters", index)
-    };
-    kept.map(read).collect::<Checked<_>>().within("weighted_clusters").within("route")
 }
 
 fn forward(action: &proto::RouteAction, scope: &Scope<'_>) -> Checked<Option<Forward>> {
@@ -82,7 +69,7 @@ fn clusters(specifier: Option<&ClusterSpecifier>, scope: &Scope<'_>) -> Checked<
         }
         Some(ClusterSpecifier::Cluster(name)) => Ok(Some(ClusterChoice::One(name.as_str().into()))),
         Some(ClusterSpecifier::WeightedClusters(clusters)) => {
-            weighted(clusters).within("weighted_clusters").map(Some)
+            weighted(clusters, scope).within("weighted_clusters").map(Some)
         }
         // RDS-12: it is declared, but it is not known.
         Some(ClusterSpecifier::ClusterSpecifierPlugin(name)) => {
@@ -94,17 +81,34 @@ fn clusters(specifier: Option<&ClusterSpecifier>, scope: &Scope<'_>) -> Checked<
 }
 
 /// RDS-11: entries without weight are left out, whatever else they hold; `total_weight` is not looked at.
-fn weighted(clusters: &proto::WeightedCluster) -> Checked<ClusterChoice> {
+fn weighted(clusters: &proto::WeightedCluster, scope: &Scope<'_>) -> Checked<ClusterChoice> {
     let mut entries = Vec::with_capacity(clusters.clusters.len());
     for (index, cluster) in clusters.clusters.iter().enumerate() {
         let weight = cluster.weight.map_or(0, |weight| weight.value);
         if weight == 0 {
             continue;
         }
-        if cluster.name.is_empty() {
-            return Err(Invalid::at("name", "must not be empty")).within_element("clusters", index);
-        }
-        entries.push(WeightedCluster { name: cluster.name.as_str().into(), weight });
+        entries.push(weighted_cluster(cluster, weight, scope).within_element("clusters", index)?);
     }
     Ok(ClusterChoice::weighted(entries)?)
+}
+
+fn weighted_cluster(
+    cluster: &proto::weighted_cluster::ClusterWeight,
+    weight: u32,
+    scope: &Scope<'_>,
+) -> Checked<WeightedCluster> {
+    if cluster.name.is_empty() {
+        return Err(Invalid::at("name", "must not be empty"));
+    }
+    let headers = HeaderFields {
+        request_add: &cluster.request_headers_to_add,
+        request_remove: &cluster.request_headers_to_remove,
+        response_add: &cluster.response_headers_to_add,
+        response_remove: &cluster.response_headers_to_remove,
+    };
+    let mut read = WeightedCluster::new(cluster.name.as_str(), weight);
+    read.filters = filter::overrides(&cluster.typed_per_filter_config, scope.context)?;
+    read.headers = headers.read()?;
+    Ok(read)
 }

@@ -7,6 +7,8 @@ mod hash_policy;
 #[cfg(test)]
 mod hash_policy_tests;
 #[cfg(test)]
+mod header_tests;
+#[cfg(test)]
 mod match_tests;
 mod plugin;
 mod retry;
@@ -22,9 +24,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use envoy_types::pb::envoy::config::route::v3 as proto;
-use mesh_core::config::{DomainPattern, Name, Route, VirtualHost};
+use mesh_core::config::{DomainPattern, HeaderMutations, MutationOrder, Name, Route, VirtualHost};
 
-use super::filter::{self, FilterPlace, FilterSwitch, Switches};
+use super::filter;
+use super::headers::HeaderFields;
 use super::invalid::{Checked, Invalid, Within};
 use super::message::{self, Named, decode_message};
 use super::{AnyResource, DecodeContext, DecodeError, Decoding, ResourceType};
@@ -40,8 +43,10 @@ pub struct RouteConfigurationType;
 pub struct RouteConfiguration {
     /// In configured order. `vhds` is not looked at, as in gRPC: these are all (RV-02).
     pub virtual_hosts: Vec<Arc<VirtualHost>>,
-    /// Where filters of the listener are switched on and off.
-    pub filter_switches: Vec<FilterSwitch>,
+    /// Changes of the headers of every call.
+    pub headers: Arc<HeaderMutations>,
+    /// In which order changes of headers are applied (`most_specific_header_mutations_wins`).
+    pub header_order: MutationOrder,
 }
 
 impl ResourceType for RouteConfigurationType {
@@ -96,48 +101,60 @@ pub(super) fn read(
         context,
     };
     let mut virtual_hosts = Vec::with_capacity(config.virtual_hosts.len());
-    let mut filter_switches = Vec::new();
     for (index, host) in config.virtual_hosts.iter().enumerate() {
-        let place = FilterPlace { virtual_host: index, route: None, cluster: None };
-        let host = virtual_host(host, &scope, place, &mut filter_switches);
-        virtual_hosts.push(Arc::new(host.within_element("virtual_hosts", index)?));
+        let host = virtual_host(host, &scope).within_element("virtual_hosts", index)?;
+        virtual_hosts.push(Arc::new(host));
     }
-    Ok(RouteConfiguration { virtual_hosts, filter_switches })
+    let headers = HeaderFields {
+        request_add: &config.request_headers_to_add,
+        request_remove: &config.request_headers_to_remove,
+        response_add: &config.response_headers_to_add,
+        response_remove: &config.response_headers_to_remove,
+    };
+    let header_order = match config.most_specific_header_mutations_wins {
+        false => MutationOrder::MostSpecificFirst,
+        true => MutationOrder::MostSpecificLast,
+    };
+    Ok(RouteConfiguration { virtual_hosts, headers: Arc::new(headers.read()?), header_order })
 }
 
-fn virtual_host(
-    host: &proto::VirtualHost,
-    scope: &Scope<'_>,
-    place: FilterPlace,
-    switches: &mut Vec<FilterSwitch>,
-) -> Checked<VirtualHost> {
+fn virtual_host(host: &proto::VirtualHost, scope: &Scope<'_>) -> Checked<VirtualHost> {
     // RDS-02. A domain that another virtual host has as well is fine, as in gRPC: the first one serves it (RDS-03).
     let domain =
         |(index, domain): (usize, &String)| DomainPattern::parse(domain).within_element("domains", index);
-    switches.extend(switched(filter::overrides(&host.typed_per_filter_config)?, place));
+    let filters = filter::overrides(&host.typed_per_filter_config, scope.context)?;
+    let headers = HeaderFields {
+        request_add: &host.request_headers_to_add,
+        request_remove: &host.request_headers_to_remove,
+        response_add: &host.response_headers_to_add,
+        response_remove: &host.response_headers_to_remove,
+    };
     let mut routes = Vec::with_capacity(host.routes.len());
     for (index, entry) in host.routes.iter().enumerate() {
-        let place = FilterPlace { route: Some(routes.len()), ..place };
-        routes.extend(route(entry, scope, place, switches).within_element("routes", index)?);
+        routes.extend(route(entry, scope).within_element("routes", index)?);
     }
     Ok(VirtualHost {
         name: host.name.clone(),
         domains: host.domains.iter().enumerate().map(domain).collect::<Checked<_>>()?,
         routes,
         retry: retry::policy(host.retry_policy.as_ref())?,
+        filters,
+        headers: headers.read()?,
     })
 }
 
 /// `None`: the route is skipped, as if it matched nothing (RDS-06, RDS-10, RDS-12).
-fn route(
-    route: &proto::Route,
-    scope: &Scope<'_>,
-    place: FilterPlace,
-    switches: &mut Vec<FilterSwitch>,
-) -> Checked<Option<Arc<Route>>> {
+fn route(route: &proto::Route, scope: &Scope<'_>) -> Checked<Option<Arc<Route>>> {
     // RDS-04
     let matches = route.r#match.as_ref().ok_or_else(|| Invalid::at("match", "must be set"))?;
-    let own = filter::overrides(&route.typed_per_filter_config)?;
+    let filters = filter::overrides(&route.typed_per_filter_config, scope.context)?;
+    let headers = HeaderFields {
+        request_add: &route.request_headers_to_add,
+        request_remove: &route.request_headers_to_remove,
+        response_add: &route.response_headers_to_add,
+        response_remove: &route.response_headers_to_remove,
+    };
+    let headers = headers.read()?;
     // RDS-06
     if !matches.query_parameters.is_empty() {
         return Ok(None);
@@ -146,13 +163,5 @@ fn route(
     // Whether the action is valid does not depend on whether the route can match.
     let action = action::read(route.action.as_ref(), scope)?;
     let (Some(matches), Some(action)) = (matches, action) else { return Ok(None) };
-    switches.extend(switched(own, place));
-    for (index, of_cluster) in action::overrides(route.action.as_ref())?.into_iter().enumerate() {
-        switches.extend(switched(of_cluster, FilterPlace { cluster: Some(index), ..place }));
-    }
-    Ok(Some(Arc::new(Route { name: route.name.clone(), matches, action })))
-}
-
-fn switched(switches: Switches, place: FilterPlace) -> impl Iterator<Item = FilterSwitch> {
-    switches.into_iter().map(move |(filter, disabled)| FilterSwitch { place, filter, disabled })
+    Ok(Some(Arc::new(Route { name: route.name.clone(), matches, action, filters, headers })))
 }

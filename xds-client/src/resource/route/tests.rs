@@ -7,6 +7,7 @@ use envoy_types::pb::envoy::config::route::v3::{
 };
 use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 use envoy_types::pb::google::protobuf::Any;
+use mesh_core::config::{ClusterChoice, FilterOverride, FilterOverrides, Forward, RouteAction};
 
 use super::samples::{forward, full, route, simple, weight, weighted};
 use super::*;
@@ -157,12 +158,12 @@ fn overrides_of_filters_are_validated_wherever_they_stand() {
     }
 }
 
-/// Every place has its own switches, by the position that it has in the decoded value.
+/// Every place keeps what it says, though entries before it are left out.
 #[test]
-fn switches_of_filters_stand_where_they_were_found() {
+fn overrides_stay_with_the_part_that_says_them() {
     let off = || [("f".to_owned(), wrapped(None, false, true))].into();
     let mut config = full();
-    let mut host = config.virtual_hosts[0].clone();
+    let host = &mut config.virtual_hosts[0];
     host.typed_per_filter_config = off();
     let mut skipped = host.routes[0].clone();
     skipped.typed_per_filter_config = off();
@@ -172,12 +173,18 @@ fn switches_of_filters_stand_where_they_were_found() {
     kept.typed_per_filter_config = off();
     forward(&mut host.routes[0]).cluster_specifier = weighted(vec![weight("none", 0), weight("v1", 9), kept]);
     host.routes.insert(0, skipped);
-    config.virtual_hosts.push(host);
     let decoded = decoded(&config);
-    let place = |route, cluster| FilterPlace { virtual_host: 1, route, cluster };
-    let switch = |place| FilterSwitch { place, filter: "f".into(), disabled: true };
-    let expected = [place(None, None), place(Some(0), Some(1)), place(Some(1), None)].map(switch);
-    assert_eq!(decoded.filter_switches, expected);
+    let host = &decoded.virtual_hosts[0];
+    let is_off = |filters: &FilterOverrides| filters.of("f") == Some(&FilterOverride::Disabled);
+    assert!(is_off(&host.filters));
+    assert_eq!(host.routes.iter().map(|route| is_off(&route.filters)).collect::<Vec<_>>(), [false, true]);
+    let RouteAction::Forward(Forward { clusters: ClusterChoice::Weighted(clusters), .. }) =
+        &host.routes[0].action
+    else {
+        panic!("{:?}", host.routes[0])
+    };
+    let found: Vec<_> = clusters.iter().map(|cluster| (&*cluster.name, is_off(&cluster.filters))).collect();
+    assert_eq!(found, [("v1", false), ("v2", true)]);
 }
 
 /// Proves: RDS-03.

@@ -1,0 +1,103 @@
+//! What a filter does with a request.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use http::{HeaderMap, StatusCode, request};
+
+/// What becomes of a request after a filter has seen it.
+#[non_exhaustive]
+pub enum RequestAction {
+    /// It goes on.
+    Continue,
+    /// It ends here: the caller gets this reply, nothing is sent, no endpoint is picked.
+    Reply(LocalReply),
+    /// It goes on when the future says so. The call's deadline holds meanwhile, and a call that is dropped or past its
+    /// deadline drops the future.
+    Wait(Pin<Box<dyn Future<Output = Resume> + Send>>),
+}
+
+impl RequestAction {
+    /// Waits for a future.
+    pub fn wait(until: impl Future<Output = Resume> + Send + 'static) -> Self {
+        Self::Wait(Box::pin(until))
+    }
+}
+
+impl fmt::Debug for RequestAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Continue => f.write_str("Continue"),
+            Self::Reply(reply) => f.debug_tuple("Reply").field(reply).finish(),
+            Self::Wait(_) => f.write_str("Wait"),
+        }
+    }
+}
+
+/// What becomes of a request that has waited.
+#[non_exhaustive]
+pub enum Resume {
+    /// It goes on.
+    Continue,
+    /// It goes on, with its head changed by this function.
+    Change(Box<dyn FnOnce(&mut request::Parts) + Send>),
+    /// It ends here, as with [`RequestAction::Reply`].
+    Reply(LocalReply),
+}
+
+impl Resume {
+    /// Goes on with a changed head.
+    pub fn change(change: impl FnOnce(&mut request::Parts) + Send + 'static) -> Self {
+        Self::Change(Box::new(change))
+    }
+}
+
+impl fmt::Debug for Resume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Continue => f.write_str("Continue"),
+            Self::Change(_) => f.write_str("Change"),
+            Self::Reply(reply) => f.debug_tuple("Reply").field(reply).finish(),
+        }
+    }
+}
+
+/// A filter's own answer to a call, whatever the protocol: the gRPC face makes a response of it that has a status and no
+/// messages (Trailers-Only).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LocalReply {
+    /// What the caller sees as the result.
+    pub status: LocalStatus,
+    /// For people: gRPC's status message.
+    pub message: String,
+    /// Headers of the response.
+    pub headers: HeaderMap,
+}
+
+/// A reply's status; each protocol translates the other's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocalStatus {
+    /// An HTTP status; gRPC callers see the code that gRPC maps it to (HF-13).
+    Http(StatusCode),
+    /// A gRPC status code; above 16 it is UNKNOWN (HF-14).
+    Grpc(u32),
+}
+
+impl LocalReply {
+    /// A reply with this status.
+    pub fn new(status: LocalStatus, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), headers: HeaderMap::new() }
+    }
+
+    /// A reply with an HTTP status.
+    pub fn http(status: StatusCode, message: impl Into<String>) -> Self {
+        Self::new(LocalStatus::Http(status), message)
+    }
+
+    /// A reply with a gRPC status code.
+    pub fn grpc(code: u32, message: impl Into<String>) -> Self {
+        Self::new(LocalStatus::Grpc(code), message)
+    }
+}

@@ -1,0 +1,184 @@
+//! One call as the filters of a chain see it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http::{Extensions, HeaderMap, request, response};
+use rand::Rng;
+
+use crate::config::Name;
+use crate::policy::matcher::Fraction;
+
+use super::chain::FilterChain;
+use super::{LocalReply, RequestAction, Resume, Stages};
+
+/// One call, as one filter of the chain sees it.
+pub struct FilterCall<'a> {
+    path: &'a CallPath,
+    rng: &'a mut dyn Rng,
+    states: &'a mut CallStates,
+    /// The filter's position in the chain.
+    position: usize,
+}
+
+impl FilterCall<'_> {
+    /// The name of the route that took the call, or its path where it has none.
+    pub fn route(&self) -> &str {
+        &self.path.route
+    }
+
+    /// The cluster that takes the call.
+    pub fn cluster(&self) -> &str {
+        &self.path.cluster
+    }
+
+    /// The authority by which the route was found: the target's.
+    pub fn authority(&self) -> &str {
+        &self.path.authority
+    }
+
+    /// A random number from the mesh's own source; a mesh with the same seed draws the same.
+    pub fn random(&mut self) -> u64 {
+        self.rng.next_u64()
+    }
+
+    /// One draw: true for this share of calls.
+    pub fn draw(&mut self, share: Fraction) -> bool {
+        share.draw(self.rng)
+    }
+
+    /// What this filter keeps of this call from one stage to the next. Each filter of a chain has its own.
+    pub fn state(&mut self) -> &mut Extensions {
+        self.states.of(self.position)
+    }
+
+    pub(super) fn rng(&mut self) -> &mut dyn Rng {
+        self.rng
+    }
+}
+
+impl fmt::Debug for FilterCall<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.fmt(f)
+    }
+}
+
+/// Where calls go that share a chain.
+#[derive(Debug, Clone)]
+pub(crate) struct CallPath {
+    pub(crate) route: Name,
+    pub(crate) cluster: Name,
+    pub(crate) authority: Name,
+}
+
+/// A chain and where its calls go: compiled once for each route and cluster.
+#[derive(Debug)]
+pub(crate) struct RouteFilters {
+    pub(crate) chain: Arc<FilterChain>,
+    pub(crate) path: CallPath,
+}
+
+/// What the filters of a chain keep of a call, by their positions. Allocates nothing until one keeps something.
+#[derive(Debug, Default)]
+struct CallStates(Vec<(usize, Extensions)>);
+
+impl CallStates {
+    fn of(&mut self, position: usize) -> &mut Extensions {
+        let found = self.0.iter().position(|(known, _)| *known == position);
+        let index = found.unwrap_or_else(|| {
+            self.0.push((position, Extensions::new()));
+            self.0.len() - 1
+        });
+        &mut self.0[index].1
+    }
+}
+
+/// A call's way through its chain.
+#[derive(Debug)]
+pub(crate) struct CallFilters {
+    filters: Arc<RouteFilters>,
+    states: CallStates,
+    /// How many filters the request has passed.
+    passed: usize,
+}
+
+/// What becomes of a request in the chain.
+pub(crate) enum Progress {
+    /// It has passed all filters.
+    Passed,
+    /// It ends with this reply.
+    Reply(LocalReply),
+    /// It goes on with [`CallFilters::resume`].
+    Wait(Pin<Box<dyn Future<Output = Resume> + Send>>),
+}
+
+impl CallFilters {
+    pub(crate) fn new(filters: Arc<RouteFilters>) -> Self {
+        Self { filters, states: CallStates::default(), passed: 0 }
+    }
+
+    /// Whether some filter wants to see the response.
+    pub(crate) fn see_response(&self) -> bool {
+        self.filters.chain.stages().intersects(Stages::RESPONSE | Stages::TRAILERS)
+    }
+
+    /// Whether some filter wants to see the response's trailers.
+    pub(crate) fn see_trailers(&self) -> bool {
+        self.filters.chain.stages().intersects(Stages::TRAILERS)
+    }
+
+    /// Takes the request through the filters that it has not passed yet, in the order of the list (HF-04).
+    pub(crate) fn on_request(&mut self, head: &mut request::Parts, rng: &mut dyn Rng) -> Progress {
+        let Self { filters, states, passed } = self;
+        while let Some(filter) = filters.chain.get(*passed) {
+            if filter.wants(Stages::REQUEST) {
+                let call = &mut FilterCall { path: &filters.path, rng, states, position: *passed };
+                match filter.filter.on_request(head, call) {
+                    RequestAction::Continue => {}
+                    // only the filters before this one see the reply, as with nested interceptors in gRPC
+                    RequestAction::Reply(reply) => return Progress::Reply(reply),
+                    RequestAction::Wait(until) => return Progress::Wait(until),
+                }
+            }
+            *passed += 1;
+        }
+        Progress::Passed
+    }
+
+    /// The filter that waited has come to its end.
+    pub(crate) fn resume(&mut self, with: Resume, head: &mut request::Parts, rng: &mut dyn Rng) -> Progress {
+        match with {
+            Resume::Continue => {}
+            Resume::Change(change) => change(head),
+            Resume::Reply(reply) => return Progress::Reply(reply),
+        }
+        self.passed += 1;
+        self.on_request(head, rng)
+    }
+
+    /// Takes the response's head back through the filters that the request has passed, the last first (HF-04).
+    pub(crate) fn on_response(&mut self, head: &mut response::Parts, rng: &mut dyn Rng) {
+        self.back(Stages::RESPONSE, rng, |filter, call| filter.filter.on_response(head, call));
+    }
+
+    /// Takes the response's trailers the same way.
+    pub(crate) fn on_trailers(&mut self, trailers: &mut HeaderMap, rng: &mut dyn Rng) {
+        self.back(Stages::TRAILERS, rng, |filter, call| filter.filter.on_trailers(trailers, call));
+    }
+
+    fn back(
+        &mut self,
+        stage: Stages,
+        rng: &mut dyn Rng,
+        mut show: impl FnMut(&super::chain::Link, &mut FilterCall<'_>),
+    ) {
+        let Self { filters, states, passed } = self;
+        for (position, filter) in filters.chain.first(*passed).iter().enumerate().rev() {
+            if filter.wants(stage) {
+                show(filter, &mut FilterCall { path: &filters.path, rng, states, position });
+            }
+        }
+    }
+}

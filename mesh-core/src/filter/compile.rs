@@ -1,0 +1,121 @@
+//! From a configuration to the chains of its routes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::config::{
+    FilterInstance, FilterOverride, FilterOverrides, HeaderMutations, MeshConfig, MutationOrder,
+};
+
+use super::chain::FilterChain;
+use super::context::FilterStates;
+use super::header_mutation::HeaderMutationFilter;
+use super::refusal::Refusal;
+use super::{ConfigValue, FilterContext, HttpFilter, Overrides};
+
+/// Makes the chains of one configuration; routes and clusters for which nothing differs share theirs.
+pub(crate) struct ChainCompiler<'a> {
+    filters: &'a [FilterInstance],
+    headers: &'a HeaderMutations,
+    order: MutationOrder,
+    scope: &'a FilterScope,
+    known: HashMap<Key, Option<Arc<FilterChain>>>,
+}
+
+/// Where filters of a target keep what survives updates.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct FilterScope {
+    target: Arc<FilterStates>,
+    mesh: Arc<FilterStates>,
+}
+
+impl FilterScope {
+    /// A scope for a target of the same mesh.
+    pub(crate) fn of_target(&self) -> Self {
+        Self { target: Arc::default(), mesh: self.mesh.clone() }
+    }
+}
+
+/// What a virtual host, a route or a weighted cluster says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Level<'a> {
+    pub(crate) filters: &'a FilterOverrides,
+    pub(crate) headers: &'a HeaderMutations,
+}
+
+/// What makes a chain different from another one of the same configuration: what each level says of each filter and of
+/// headers, by the addresses of configured values. Those live as long as the compiler.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    filters: Vec<Option<[usize; 3]>>,
+    headers: [usize; 3],
+}
+
+/// What the levels say of one filter that runs.
+type Handed<'a> = [Option<&'a dyn ConfigValue>; 3];
+
+impl<'a> ChainCompiler<'a> {
+    pub(crate) fn new(config: &'a MeshConfig, scope: &'a FilterScope) -> Self {
+        let (filters, headers) = (config.filters(), config.headers());
+        Self { filters, headers, order: config.header_order(), scope, known: HashMap::new() }
+    }
+
+    /// The chain for calls of these levels: virtual host, route, and weighted cluster if there is one. `None`: there
+    /// is nothing to do.
+    pub(crate) fn chain(&mut self, levels: &[Level<'_>]) -> Option<Arc<FilterChain>> {
+        let handed: Vec<_> = self.filters.iter().map(|filter| handed(filter, levels)).collect();
+        let mut headers = [0; 3];
+        for (place, level) in headers.iter_mut().zip(levels) {
+            *place = if level.headers.is_empty() { 0 } else { std::ptr::from_ref(level.headers).addr() };
+        }
+        let address =
+            |value: Option<&dyn ConfigValue>| value.map_or(0, |value| std::ptr::from_ref(value).addr());
+        let filters = handed.iter().map(|handed| handed.map(|handed| handed.map(address))).collect();
+        let key = Key { filters, headers };
+        if let Some(chain) = self.known.get(&key) {
+            return chain.clone();
+        }
+        let running = self.filters.iter().zip(&handed);
+        let made = running.filter_map(|(filter, handed)| self.make(filter, (*handed)?));
+        let chain = FilterChain::new(made.chain(self.route_headers(levels))).map(Arc::new);
+        self.known.insert(key, chain.clone());
+        chain
+    }
+
+    fn make(&self, filter: &FilterInstance, handed: Handed<'_>) -> Option<Arc<dyn HttpFilter>> {
+        let FilterScope { target, mesh } = self.scope;
+        let context = FilterContext::of(filter.name.clone(), target.clone(), mesh.clone());
+        let [virtual_host, route, cluster] = handed;
+        match filter.config.build(Overrides::new(virtual_host, route, cluster), &context) {
+            Ok(made) => made,
+            Err(error) => Some(Arc::new(Refusal::new(&filter.name, &error))),
+        }
+    }
+
+    /// RT-66: what a router does with headers, after all filters.
+    fn route_headers(&self, levels: &[Level<'_>]) -> Option<Arc<dyn HttpFilter>> {
+        let least_first = std::iter::once(self.headers).chain(levels.iter().map(|level| level.headers));
+        let filter = HeaderMutationFilter::new(least_first.collect(), self.order)?;
+        Some(Arc::new(filter))
+    }
+}
+
+/// What each level hands to a filter; `None` when it does not run there.
+fn handed<'a>(filter: &FilterInstance, levels: &[Level<'a>]) -> Option<Handed<'a>> {
+    let mut runs = !filter.disabled;
+    let mut handed: Handed<'_> = [None; 3];
+    // HF-01: the most specific level that says anything decides whether it runs
+    for (place, level) in handed.iter_mut().zip(levels) {
+        match level.filters.of(&filter.name) {
+            None => {}
+            // RDS-20
+            Some(FilterOverride::Disabled) => runs = false,
+            Some(FilterOverride::Enabled) => runs = true,
+            Some(FilterOverride::Config(config)) => {
+                runs = true;
+                *place = Some(&**config);
+            }
+        }
+    }
+    runs.then_some(handed)
+}

@@ -1,0 +1,112 @@
+//! HTTP filters: what looks at a call's head, response head and trailers between routing and load balancing (gRFC A39).
+//!
+//! ```text
+//!  request   ──▶ route and cluster ──▶ first filter ──▶ .. ──▶ last filter ──▶ load balancing, retries
+//!  response  ◀──────────────────────── first filter ◀── .. ◀── last filter ◀── head and trailers of the last attempt
+//! ```
+//!
+//! A filter is made from a [`FilterConfig`], once for all calls that share a configuration: it is one of the listener's
+//! [`FilterInstance`](crate::config::FilterInstance)s, to which virtual host, route and weighted cluster can each hand an
+//! override. This module knows nothing of the runtime that takes calls through a chain.
+//!
+//! Invariants:
+//! - a chain runs once per call, not once per attempt (HF-04), and an empty one costs nothing;
+//! - a filter boxes only if it waits;
+//! - a configuration that makes no filter because it is wrong fails the calls of its routes; it is never left out.
+
+mod action;
+mod call;
+mod chain;
+mod compile;
+mod context;
+mod error;
+mod fault;
+mod header_mutation;
+mod overrides;
+mod refusal;
+mod stages;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use http::{HeaderMap, request, response};
+
+pub use crate::policy::fault::{
+    Abort, AbortSource, AbortStatus, Delay, DelaySource, FaultPolicy, MaxActiveFaults, Percentage,
+};
+pub use action::{LocalReply, LocalStatus, RequestAction, Resume};
+pub use call::FilterCall;
+pub(crate) use call::{CallFilters, CallPath, Progress, RouteFilters};
+pub(crate) use compile::{ChainCompiler, FilterScope, Level};
+pub use context::FilterContext;
+pub use error::BuildError;
+pub use header_mutation::{HeaderMutationConfig, HeaderMutationOverride};
+pub use overrides::Overrides;
+pub use stages::Stages;
+pub use value::ConfigValue;
+
+/// A filter of HTTP calls. One value serves many calls at once; what belongs to one call is kept in
+/// [`FilterCall::state`].
+///
+/// ```
+/// use http::{HeaderValue, request};
+/// use mesh_core::filter::{FilterCall, HttpFilter, RequestAction, Stages};
+///
+/// /// Tells endpoints which route took the call.
+/// #[derive(Debug)]
+/// struct TellRoute;
+///
+/// impl HttpFilter for TellRoute {
+///     fn stages(&self) -> Stages {
+///         Stages::REQUEST
+///     }
+///
+///     fn on_request(&self, head: &mut request::Parts, call: &mut FilterCall<'_>) -> RequestAction {
+///         if let Ok(route) = HeaderValue::from_str(call.route()) {
+///             head.headers.insert("x-route", route);
+///         }
+///         RequestAction::Continue
+///     }
+/// }
+/// ```
+pub trait HttpFilter: Debug + Send + Sync + 'static {
+    /// Which of the methods below do something; the others are not called. Asked once, when the chain is made. All, by
+    /// default.
+    fn stages(&self) -> Stages {
+        Stages::ALL
+    }
+
+    /// The request's head, after its route and cluster have been chosen and before anything is sent. What is changed
+    /// here goes on the wire with every attempt; it does not change the route.
+    fn on_request(&self, _head: &mut request::Parts, _call: &mut FilterCall<'_>) -> RequestAction {
+        RequestAction::Continue
+    }
+
+    /// The head of the response that the caller gets: from an endpoint, or the reply of a later filter of the chain. A
+    /// gRPC response without messages has its status here, and no trailers. Calls that fail without a response do not
+    /// come here.
+    fn on_response(&self, _head: &mut response::Parts, _call: &mut FilterCall<'_>) {}
+
+    /// The response's trailers, where it has any.
+    fn on_trailers(&self, _trailers: &mut HeaderMap, _call: &mut FilterCall<'_>) {}
+}
+
+/// A filter's configuration: typed, validated, and comparable, so that an update that changes nothing is known as one.
+///
+/// A configuration is a value that implements `Debug` and `PartialEq`; see [`ConfigValue`].
+pub trait FilterConfig: ConfigValue {
+    /// The filter for calls with these overrides. Called when a configuration is taken into use, never per call.
+    ///
+    /// `None`: with this configuration there is nothing to do, and the chain goes on without it.
+    ///
+    /// # Errors
+    /// A [`BuildError`] fails the calls that the filter was for: it is not left out.
+    fn build(
+        &self,
+        overrides: Overrides<'_>,
+        context: &FilterContext,
+    ) -> Result<Option<Arc<dyn HttpFilter>>, BuildError>;
+}

@@ -1,0 +1,153 @@
+//! Which calls have which faults.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+const INTERNAL: AbortSource = AbortSource::Status(AbortStatus::Grpc(13));
+
+fn delayed(source: DelaySource, percentage: Percentage) -> FaultPolicy {
+    FaultPolicy { delay: Some(Delay { source, percentage }), ..FaultPolicy::default() }
+}
+
+fn aborted(source: AbortSource, percentage: Percentage) -> FaultPolicy {
+    FaultPolicy { abort: Some(Abort { source, percentage }), ..FaultPolicy::default() }
+}
+
+fn headers(entries: &[(&'static str, &str)]) -> HeaderMap {
+    let entry = |(name, value): &(&'static str, &str)| {
+        (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+    };
+    entries.iter().map(entry).collect()
+}
+
+/// How many of `calls` are delayed, aborted, and both.
+fn counts(policy: &FaultPolicy, headers: &HeaderMap, calls: u32) -> [u32; 3] {
+    let mut rng = StdRng::seed_from_u64(33);
+    let mut counts = [0; 3];
+    for _ in 0..calls {
+        let Faults { delay, abort } = policy.decide(headers, &mut rng);
+        let seen = [delay.is_some(), abort.is_some(), delay.is_some() && abort.is_some()];
+        for (count, seen) in counts.iter_mut().zip(seen) {
+            *count += u32::from(seen);
+        }
+    }
+    counts
+}
+
+/// Shares of 20 % and 5 % that are drawn apart meet in 1 %. Bounds are five standard deviations.
+///
+/// Proves: HF-11.
+#[test]
+fn delay_and_abort_are_drawn_apart() {
+    let fixed = DelaySource::Fixed(SECOND);
+    let both = FaultPolicy {
+        abort: aborted(INTERNAL, Percentage::of_ten_thousand(500)).abort,
+        ..delayed(fixed, Percentage::of_hundred(20))
+    };
+    let rows: [(&str, FaultPolicy, [f64; 3]); 6] = [
+        ("no percentage", delayed(fixed, Percentage::default()), [0.0, 0.0, 0.0]),
+        ("always delayed", delayed(fixed, Percentage::ALL), [1.0, 0.0, 0.0]),
+        ("more than always", aborted(INTERNAL, Percentage::of_hundred(300)), [0.0, 1.0, 0.0]),
+        ("half", aborted(INTERNAL, Percentage::of_million(500_000)), [0.0, 0.5, 0.0]),
+        ("both", both, [0.2, 0.05, 0.01]),
+        ("for no time", delayed(DelaySource::Fixed(Duration::ZERO), Percentage::ALL), [0.0, 0.0, 0.0]),
+    ];
+    let calls = 100_000;
+    for (row, policy, shares) in rows {
+        for (found, share) in counts(&policy, &HeaderMap::new(), calls).into_iter().zip(shares) {
+            let expected = f64::from(calls) * share;
+            let bound = 5.0 * (expected * (1.0 - share)).sqrt();
+            assert!((f64::from(found) - expected).abs() <= bound, "{row}: {found} of {expected}");
+        }
+    }
+}
+
+/// Proves: HF-12.
+#[test]
+fn headers_choose_the_fault_where_the_configuration_lets_them() {
+    const DELAY: &str = "x-envoy-fault-delay-request";
+    const DELAY_SHARE: &str = "x-envoy-fault-delay-request-percentage";
+    const HTTP: &str = "x-envoy-fault-abort-request";
+    const GRPC: &str = "x-envoy-fault-abort-grpc-request";
+    const ABORT_SHARE: &str = "x-envoy-fault-abort-request-percentage";
+    let policy = FaultPolicy {
+        abort: aborted(AbortSource::Headers, Percentage::ALL).abort,
+        ..delayed(DelaySource::Headers, Percentage::ALL)
+    };
+    let delay = |millis| Faults { delay: Some(Duration::from_millis(millis)), abort: None };
+    let abort = |status| Faults { delay: None, abort: Some(status) };
+    let unavailable = AbortStatus::Http(StatusCode::SERVICE_UNAVAILABLE);
+    let none = Faults::default();
+    let rows = [
+        ("no header", vec![], none),
+        ("a delay", vec![(DELAY, "53")], delay(53)),
+        ("no delay", vec![(DELAY, "0")], none),
+        ("not a number", vec![(DELAY, "1s")], none),
+        ("negative", vec![(DELAY, "-5")], none),
+        ("a share of nothing", vec![(DELAY, "53"), (DELAY_SHARE, "0")], none),
+        ("more than configured", vec![(DELAY, "53"), (DELAY_SHARE, "400")], delay(53)),
+        ("a bad share", vec![(DELAY, "53"), (DELAY_SHARE, "x")], delay(53)),
+        ("an HTTP status", vec![(HTTP, "503")], abort(unavailable)),
+        ("a gRPC code", vec![(GRPC, "3")], abort(AbortStatus::Grpc(3))),
+        ("HTTP before gRPC", vec![(GRPC, "3"), (HTTP, "503")], abort(unavailable)),
+        ("a bad HTTP status", vec![(GRPC, "3"), (HTTP, "x")], abort(AbortStatus::Grpc(3))),
+        ("no HTTP error", vec![(HTTP, "199")], none),
+        ("no HTTP status", vec![(HTTP, "600")], none),
+        ("a share of no abort", vec![(HTTP, "503"), (ABORT_SHARE, "0")], none),
+    ];
+    for (row, entries, expected) in rows {
+        let found = policy.decide(&headers(&entries), &mut StdRng::seed_from_u64(1));
+        assert_eq!(found, expected, "{row}");
+    }
+    // the header sets the numerator, over the configured denominator
+    let capped = aborted(AbortSource::Headers, Percentage::of_ten_thousand(5_000));
+    let [_, tenth, _] = counts(&capped, &headers(&[(GRPC, "3"), (ABORT_SHARE, "1000")]), 100_000);
+    assert!((9_400..10_600).contains(&tenth), "{tenth}");
+    let [_, half, _] = counts(&capped, &headers(&[(GRPC, "3"), (ABORT_SHARE, "9000")]), 100_000);
+    assert!((49_000..51_000).contains(&half), "{half}");
+    let fixed = delayed(DelaySource::Fixed(SECOND), Percentage::ALL);
+    let found = fixed
+        .decide(&headers(&[(DELAY, "53"), (DELAY_SHARE, "0"), (GRPC, "3")]), &mut StdRng::seed_from_u64(1));
+    assert_eq!(found, delay(1000), "a configured delay does not look at headers");
+}
+
+/// Proves: HF-15.
+#[test]
+fn faults_of_all_filters_count_and_each_filter_has_its_limit() {
+    let active = Arc::new(ActiveFaults::default());
+    let limit = |limit| Some(MaxActiveFaults(limit));
+    let first = active.begin(None).unwrap();
+    let second = active.begin(limit(2)).unwrap();
+    assert!(active.begin(limit(2)).is_none(), "two are active");
+    assert!(active.begin(limit(2)).is_none(), "a refused one does not count");
+    assert!(active.begin(limit(0)).is_none());
+    let third = active.begin(limit(3)).unwrap();
+    drop((first, third));
+    let again = active.begin(limit(2)).unwrap();
+    assert!(active.begin(limit(2)).is_none());
+    drop((second, again));
+    assert!(active.begin(limit(1)).is_some());
+}
+
+#[test]
+fn policies_that_cannot_fire_are_known() {
+    let always = delayed(DelaySource::Fixed(SECOND), Percentage::ALL);
+    let rows = [
+        ("nothing", FaultPolicy::default(), false),
+        ("never", aborted(INTERNAL, Percentage::of_hundred(0)), false),
+        ("always", always.clone(), true),
+        ("by headers", aborted(AbortSource::Headers, Percentage::of_hundred(1)), true),
+        ("for no call", FaultPolicy { max_active_faults: Some(MaxActiveFaults(0)), ..always.clone() }, false),
+        ("for one call", FaultPolicy { max_active_faults: Some(MaxActiveFaults(1)), ..always }, true),
+    ];
+    for (row, policy, expected) in rows {
+        assert_eq!(policy.can_fire(), expected, "{row}");
+    }
+}

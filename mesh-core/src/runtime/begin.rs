@@ -1,0 +1,173 @@
+//! How a call begins: it waits for a configuration, and passes the filters of its route.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::request::Parts;
+use http::{Request, Response};
+use tokio::time::Instant;
+
+use crate::filter::{CallFilters, LocalReply, Progress, Resume, RouteFilters};
+
+use super::call::Call;
+use super::connect::Connect;
+use super::response_filters::ResponseFilters;
+use super::retry::RetryLimits;
+use super::stack::Waiting;
+use super::target::{Routed, TargetContext};
+use super::{MeshError, MeshErrorKind, Protocol, WaitForReady};
+
+/// What a call becomes once the filters have seen its request.
+#[expect(clippy::large_enum_variant, reason = "nearly every call passes, and is moved where it stays")]
+pub(super) enum Filtered<P: Protocol, C: Connect> {
+    /// It goes on to load balancing.
+    Passed(Call<P, C>),
+    /// A filter holds it for a while.
+    Held(Box<Held<P, C>>),
+    /// A filter has replied.
+    Replied(Box<Response<()>>),
+}
+
+impl<P: Protocol, C: Connect> Filtered<P, C> {
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::Passed(call) => call.deadline,
+            Self::Held(held) => held.passage.deadline,
+            Self::Replied(_) => None,
+        }
+    }
+}
+
+/// What a call waits for before it can be sent.
+pub(super) enum Begin<P: Protocol, C: Connect> {
+    /// Its target's first configuration.
+    Configure(Waiting<Result<Filtered<P, C>, MeshError>>, Arc<TargetContext>),
+    /// A filter.
+    Hold(Option<Box<Held<P, C>>>),
+    /// Nothing: it has been replied to, and only its caller has not asked yet.
+    Replied(Option<Box<Response<()>>>),
+}
+
+impl<P: Protocol, C: Connect> Begin<P, C> {
+    /// Must not be polled any more once it is ready.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Filtered<P, C>, MeshError>> {
+        match self {
+            Self::Configure(configured, _) => configured.as_mut().poll(cx),
+            Self::Hold(holding) => {
+                let Some(held) = holding else { return Poll::Pending };
+                let resume = ready!(held.until.as_mut().poll(cx));
+                holding.take().map_or(Poll::Pending, |held| Poll::Ready(Ok(held.passage.resume(resume))))
+            }
+            Self::Replied(reply) => {
+                reply.take().map_or(Poll::Pending, |reply| Poll::Ready(Ok(Filtered::Replied(reply))))
+            }
+        }
+    }
+
+    /// The call's time is over.
+    pub(super) fn overdue(&self) -> MeshError {
+        const KIND: MeshErrorKind = MeshErrorKind::DeadlineExceeded;
+        match self {
+            Self::Configure(_, context) => {
+                context.error(KIND, "deadline exceeded while there was no configuration")
+            }
+            Self::Hold(Some(held)) => {
+                let reason = "deadline exceeded while a filter held the call";
+                held.passage.routed.cluster.error(KIND, reason.to_owned())
+            }
+            Self::Hold(None) | Self::Replied(_) => MeshError::new(KIND, "deadline exceeded"),
+        }
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Configure(..) => "waiting for a configuration",
+            Self::Hold(_) => "held by a filter",
+            Self::Replied(_) => "answered by a filter",
+        }
+    }
+}
+
+/// What the call will be made of.
+pub(super) struct Draft<P: Protocol, C: Connect> {
+    pub(super) routed: Routed<C>,
+    pub(super) request: Request<P::Body>,
+    pub(super) deadline: Option<Instant>,
+    pub(super) wait_for_ready: WaitForReady,
+    pub(super) limits: RetryLimits,
+}
+
+impl<P: Protocol, C: Connect> Draft<P, C> {
+    /// Takes the request through the filters of its route, where there are some (HF-04).
+    pub(super) fn filter(mut self) -> Filtered<P, C> {
+        let Some(filters) = self.routed.filters.take() else {
+            let Self { routed, request, deadline, wait_for_ready, limits } = self;
+            return Filtered::Passed(Call::new(routed, request, deadline, wait_for_ready, limits, None));
+        };
+        Passage::new(self, filters).begin()
+    }
+}
+
+/// A call in the middle of its chain. The request's head stands apart: filters change it.
+struct Passage<P: Protocol, C: Connect> {
+    routed: Routed<C>,
+    head: Parts,
+    body: P::Body,
+    deadline: Option<Instant>,
+    wait_for_ready: WaitForReady,
+    limits: RetryLimits,
+    filters: CallFilters,
+}
+
+impl<P: Protocol, C: Connect> Passage<P, C> {
+    fn new(draft: Draft<P, C>, filters: Arc<RouteFilters>) -> Self {
+        let Draft { routed, request, deadline, wait_for_ready, limits } = draft;
+        let (head, body) = request.into_parts();
+        let filters = CallFilters::new(filters);
+        Self { routed, head, body, deadline, wait_for_ready, limits, filters }
+    }
+
+    fn begin(mut self) -> Filtered<P, C> {
+        let Self { routed, head, filters, .. } = &mut self;
+        let randomness = &routed.cluster.context.randomness;
+        let progress = randomness.with(|rng| filters.on_request(head, rng));
+        self.go_on(progress)
+    }
+
+    fn resume(mut self, with: Resume) -> Filtered<P, C> {
+        let Self { routed, head, filters, .. } = &mut self;
+        let randomness = &routed.cluster.context.randomness;
+        let progress = randomness.with(|rng| filters.resume(with, head, rng));
+        self.go_on(progress)
+    }
+
+    fn go_on(self, progress: Progress) -> Filtered<P, C> {
+        match progress {
+            Progress::Passed => {
+                let Self { routed, head, body, deadline, wait_for_ready, limits, filters } = self;
+                let filters = ResponseFilters::of(filters, &routed);
+                let request = Request::from_parts(head, body);
+                let call = Call::new(routed, request, deadline, wait_for_ready, limits, filters);
+                Filtered::Passed(call)
+            }
+            Progress::Reply(reply) => Filtered::Replied(Box::new(self.reply(reply))),
+            Progress::Wait(until) => Filtered::Held(Box::new(Held { until, passage: self })),
+        }
+    }
+
+    /// The filters that have seen the request see the reply, too.
+    fn reply(self, reply: LocalReply) -> Response<()> {
+        let (mut head, ()) = P::local_reply(reply).into_parts();
+        if let Some(mut filters) = ResponseFilters::of(self.filters, &self.routed) {
+            filters.on_response(&mut head);
+        }
+        Response::from_parts(head, ())
+    }
+}
+
+/// A call that a filter holds. Dropping it drops the filter's future.
+pub(super) struct Held<P: Protocol, C: Connect> {
+    until: Pin<Box<dyn Future<Output = Resume> + Send>>,
+    passage: Passage<P, C>,
+}

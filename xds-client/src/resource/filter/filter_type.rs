@@ -1,0 +1,89 @@
+//! A kind of HTTP filter.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use mesh_core::filter::{ConfigValue, FilterConfig};
+
+use super::{FilterError, FilterPayload};
+
+/// A kind of HTTP filter: by which types it is configured and overridden, and how those are read. Open to users' own
+/// filters; hand it over in [`Options::filters`](crate::Options::filters).
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use http::{HeaderValue, request};
+/// use mesh_core::filter::{
+///     BuildError, FilterCall, FilterConfig, FilterContext, HttpFilter, Overrides, RequestAction, Stages,
+/// };
+/// use xds_client::resource::{FilterError, FilterPayload, FilterRegistry, HttpFilterType};
+/// use xds_client::Options;
+///
+/// /// Tells endpoints which team calls; configured by a `TypedStruct` of the type `example.Team`.
+/// #[derive(Debug, Clone, PartialEq)]
+/// struct Team(HeaderValue);
+///
+/// impl HttpFilter for Team {
+///     fn stages(&self) -> Stages {
+///         Stages::REQUEST
+///     }
+///
+///     fn on_request(&self, head: &mut request::Parts, _: &mut FilterCall<'_>) -> RequestAction {
+///         head.headers.insert("x-team", self.0.clone());
+///         RequestAction::Continue
+///     }
+/// }
+///
+/// impl FilterConfig for Team {
+///     fn build(
+///         &self,
+///         overrides: Overrides<'_>,
+///         _: &FilterContext,
+///     ) -> Result<Option<Arc<dyn HttpFilter>>, BuildError> {
+///         Ok(Some(Arc::new(overrides.most_specific::<Self>()?.unwrap_or(self).clone())))
+///     }
+/// }
+///
+/// #[derive(Debug)]
+/// struct TeamType;
+///
+/// impl HttpFilterType for TeamType {
+///     fn type_name(&self) -> &str {
+///         "example.Team"
+///     }
+///
+///     fn decode(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn FilterConfig>, FilterError> {
+///         let fields = payload.fields().ok_or_else(|| FilterError::new("expected a TypedStruct"))?;
+///         let name = fields["name"].as_str().and_then(|name| HeaderValue::from_str(name).ok());
+///         Ok(Arc::new(Team(name.ok_or_else(|| FilterError::at("name", "expected a header's value"))?)))
+///     }
+/// }
+///
+/// let options = Options { filters: FilterRegistry::default().with(TeamType), ..Options::default() };
+/// # drop(options);
+/// ```
+pub trait HttpFilterType: Debug + Send + Sync + 'static {
+    /// The full name of the type by which listeners configure it: what follows the last `/` of the type URL.
+    fn type_name(&self) -> &str;
+
+    /// Reads and validates a listener's configuration.
+    ///
+    /// # Errors
+    /// A [`FilterError`] refuses the listener, even if the filter is optional (LDS-08).
+    fn decode(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn FilterConfig>, FilterError>;
+
+    /// The full name of the type by which virtual hosts, routes and weighted clusters override it; may be the same type.
+    /// `None`, the default: they can only switch it on and off.
+    fn override_type_name(&self) -> Option<&str> {
+        None
+    }
+
+    /// Reads and validates an override.
+    ///
+    /// # Errors
+    /// A [`FilterError`] refuses the route configuration (RDS-19).
+    fn decode_override(&self, _payload: &FilterPayload<'_>) -> Result<Arc<dyn ConfigValue>, FilterError> {
+        Err(FilterError::new("the filter cannot be overridden"))
+    }
+}

@@ -1,0 +1,109 @@
+//! What a filter is configured with.
+
+use std::collections::BTreeMap;
+
+use envoy_types::pb::google::protobuf::{ListValue, Struct, Value, value::Kind};
+use prost::Message;
+use serde_json::Number;
+
+use crate::resource::invalid::Checked;
+use crate::resource::{DecodeContext, Decoding};
+
+use super::FilterError;
+
+/// What a filter is configured with: the bytes of its message, or, where the control plane sent a `TypedStruct`, its
+/// fields (RV-05).
+#[derive(Debug)]
+pub struct FilterPayload<'a> {
+    content: Content<'a>,
+    /// `None` in tests of users.
+    context: Option<&'a Decoding<'a>>,
+}
+
+#[derive(Debug)]
+enum Content<'a> {
+    Message(&'a [u8]),
+    Fields(serde_json::Value),
+}
+
+impl<'a> FilterPayload<'a> {
+    /// A message's protobuf encoding.
+    pub fn of_message(bytes: &'a [u8]) -> Self {
+        Self { content: Content::Message(bytes), context: None }
+    }
+
+    /// The fields of a `TypedStruct`, as an object.
+    pub fn of_fields(fields: serde_json::Value) -> Self {
+        Self { content: Content::Fields(fields), context: None }
+    }
+
+    /// The message's protobuf encoding; `None` for a `TypedStruct`.
+    pub fn message(&self) -> Option<&[u8]> {
+        match &self.content {
+            Content::Message(bytes) => Some(bytes),
+            Content::Fields(_) => None,
+        }
+    }
+
+    /// The fields of a `TypedStruct`, as an object; `None` for a message.
+    pub fn fields(&self) -> Option<&serde_json::Value> {
+        match &self.content {
+            Content::Message(_) => None,
+            Content::Fields(fields) => Some(fields),
+        }
+    }
+
+    pub(in crate::resource) fn of_struct(fields: &Struct) -> Self {
+        Self::of_fields(to_json(fields))
+    }
+
+    pub(in crate::resource) fn with_context(self, context: &'a Decoding<'a>) -> Self {
+        Self { context: Some(context), ..self }
+    }
+
+    /// Decodes the message.
+    pub(super) fn decode<M: Message + Default + prost::Name>(&self) -> Result<M, FilterError> {
+        let Some(bytes) = self.message() else {
+            return Err(FilterError::new(format!("{} cannot be given as a TypedStruct", M::full_name())));
+        };
+        M::decode(bytes).map_err(|error| FilterError::new(format!("{}: {error}", M::full_name())))
+    }
+
+    /// Reads a part with what decoding depends on.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Decoding<'_>) -> Checked<T>) -> Result<T, FilterError> {
+        let read = match self.context {
+            Some(context) => read(context),
+            None => read(&Decoding::new(&DecodeContext::default())),
+        };
+        read.map_err(FilterError::from)
+    }
+}
+
+/// The same values in JSON, in the order of names; whole numbers as such.
+fn to_json(fields: &Struct) -> serde_json::Value {
+    let entries = fields.fields.iter().map(|(name, value)| (name.clone(), value_to_json(value)));
+    let in_order: BTreeMap<_, _> = entries.collect();
+    serde_json::Value::Object(in_order.into_iter().collect())
+}
+
+fn value_to_json(value: &Value) -> serde_json::Value {
+    match &value.kind {
+        None | Some(Kind::NullValue(_)) => serde_json::Value::Null,
+        Some(Kind::BoolValue(value)) => (*value).into(),
+        Some(Kind::StringValue(text)) => text.as_str().into(),
+        Some(Kind::NumberValue(number)) => number_to_json(*number),
+        Some(Kind::ListValue(ListValue { values })) => values.iter().map(value_to_json).collect(),
+        Some(Kind::StructValue(fields)) => to_json(fields),
+    }
+}
+
+/// JSON has no number for what is infinite or none.
+fn number_to_json(number: f64) -> serde_json::Value {
+    if number.fract() == 0.0 && number.abs() <= MAX_EXACT {
+        return (number as i64).into();
+    }
+    Number::from_f64(number).map_or(serde_json::Value::Null, serde_json::Value::Number)
+}
+
+/// 2^53: every whole number up to here is exact in the double that carries it.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
