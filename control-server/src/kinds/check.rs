@@ -99,9 +99,11 @@ pub(crate) fn export_to(namespaces: &[String], path: &FieldPath, findings: &mut 
     }
 }
 
-/// A share from 0 to 100.
+/// A share from 0 to 100; clients count in parts of a million.
 pub(crate) fn percent(value: f64, path: &FieldPath, findings: &mut Findings) {
     if !(0.0..=100.0).contains(&value) {
         findings.error(path.clone(), format!("found the number {value}, expected 0 to 100"));
+    } else if value > 0.0 && value < 0.0001 {
+        findings.error(path.clone(), format!("found the number {value}, expected 0 or at least 0.0001"));
     }
 }

@@ -7,7 +7,7 @@ use crate::kinds::virtual_service::{HttpMatch, HttpRoute, VirtualService};
 use crate::kinds::{Pattern, StringMatch};
 
 /// The routes that a delegating route becomes: those of the delegate, each only for what the delegating route matches.
-/// Timeout, retries and headers of the delegating route count where a route of the delegate has none.
+/// Timeout, retries, fault and headers of the delegating route count where a route of the delegate has none.
 ///
 /// # Errors
 /// A match of the delegate that is not a part of what the delegating route matches.
@@ -36,6 +36,7 @@ fn merge_route(root: &HttpRoute, child: &HttpRoute, index: usize) -> Result<Http
     let mut merged = child.clone();
     merged.timeout = child.timeout.or(root.timeout);
     merged.retries = child.retries.clone().or_else(|| root.retries.clone());
+    merged.fault = child.fault.clone().or_else(|| root.fault.clone());
     merged.headers = child.headers.clone().or_else(|| root.headers.clone());
     if child.r#match.is_empty() {
         merged.r#match.clone_from(&root.r#match);

@@ -222,6 +222,7 @@ fn rank<'a>(
             action: action.clone(),
             timeout: None,
             retry: None,
+            fault: None,
             headers: headers.clone(),
         };
         ranked.push((rank, route));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::kinds::Pattern;
 use crate::kinds::header_changes::HeaderChanges;
+use crate::kinds::virtual_service::Fault;
 
 /// One route of a service's port.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +16,7 @@ pub(crate) struct Route {
     /// Limits the whole call, over all attempts.
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<Retry>,
+    pub(crate) fault: Option<Fault>,
     /// Of all its calls.
     pub(crate) headers: HeaderChanges,
 }

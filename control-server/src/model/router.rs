@@ -85,6 +85,7 @@ fn default_route(host: &str, port: u32, references: References<'_>) -> Vec<Route
         action,
         timeout: None,
         retry: None,
+        fault: None,
         headers: HeaderChanges::default(),
     };
     action.map(route).into_iter().collect()

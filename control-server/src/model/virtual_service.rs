@@ -12,7 +12,7 @@ use super::report::Report;
 use super::route::{Action, Retry, Route};
 use crate::finding::Findings;
 use crate::kinds::header_changes::HeaderChanges;
-use crate::kinds::virtual_service::{Headers, HttpMatch, HttpRetry, HttpRoute, VirtualService};
+use crate::kinds::virtual_service::{Headers, HttpFault, HttpMatch, HttpRetry, HttpRoute, VirtualService};
 use crate::kinds::{Object, ObjectId, Spec};
 use crate::source::Sourced;
 use crate::yaml::FieldPath;
@@ -219,6 +219,7 @@ fn translate(http: &HttpRoute, namespace: &str, port: u32, references: Reference
             action: action.clone(),
             timeout: http.timeout.map(|timeout| timeout.0).filter(|timeout| !timeout.is_zero()),
             retry: retry(http.retries.as_ref()),
+            fault: http.fault.as_ref().map(HttpFault::fault),
             headers: headers.clone(),
         })
         .collect()

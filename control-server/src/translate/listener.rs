@@ -11,8 +11,8 @@ use envoy_types::pb::envoy::extensions::filters::network::http_connection_manage
 };
 use envoy_types::util::pack_any;
 
-/// A listener whose routes are a resource of their own, and whose only filter is the router.
-pub(super) fn translate(name: &str, route_name: &str) -> Listener {
+/// A listener whose routes are a resource of their own. Its filters are `filters` and the router.
+pub(super) fn translate(name: &str, route_name: &str, filters: Vec<HttpFilter>) -> Listener {
     let rds = Rds { config_source: Some(ads()), route_config_name: route_name.to_owned() };
     let router = HttpFilter {
         name: "envoy.filters.http.router".to_owned(),
@@ -21,7 +21,7 @@ pub(super) fn translate(name: &str, route_name: &str) -> Listener {
     };
     let manager = HttpConnectionManager {
         route_specifier: Some(RouteSpecifier::Rds(rds)),
-        http_filters: vec![router],
+        http_filters: filters.into_iter().chain([router]).collect(),
         ..HttpConnectionManager::default()
     };
     Listener {

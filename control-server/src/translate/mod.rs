@@ -12,6 +12,7 @@ mod cluster;
 mod collections;
 mod endpoints;
 mod envoy;
+mod fault;
 mod headers;
 mod lb_policy;
 mod listener;

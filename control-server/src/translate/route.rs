@@ -14,7 +14,7 @@ use envoy_types::pb::envoy::config::route::v3::{
 };
 use envoy_types::pb::google::protobuf::{self, UInt32Value};
 
-use super::{envoy, headers, matcher};
+use super::{envoy, fault, headers, matcher};
 use crate::model::{self, Service, ServicePort, Share};
 
 /// The routes of one port, in a virtual host for whatever authority the client uses.
@@ -37,6 +37,7 @@ fn one(route: &model::Route) -> Route {
         name: route.name.clone(),
         r#match: Some(matcher::translate(&route.matches)),
         action: Some(action(route)),
+        typed_per_filter_config: route.fault.as_ref().map(fault::of_route).unwrap_or_default(),
         request_headers_to_add: headers::to_add(&route.headers.request),
         request_headers_to_remove: route.headers.request.removed.clone(),
         response_headers_to_add: headers::to_add(&route.headers.response),

@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::{LoadReporting, Made, MadeCollection, cluster, collections, endpoints, listener, route};
+use super::{LoadReporting, Made, MadeCollection, cluster, collections, endpoints, fault, listener, route};
 use crate::kinds::ObjectId;
 use crate::model::{Discovery, Service, ServicePort};
 use crate::resources::{ClientClass, ResourceKind, Slot};
@@ -29,8 +29,14 @@ pub(super) fn translate(
         let routed_by = port.routed_by.first().unwrap_or(&service.declared_by);
         let name = route_name(port, &service.host);
         made.push(make(ResourceKind::Route, &name, &route::translate(&name, service, port), routed_by));
+        // A client that does not know a filter refuses the listener: only faults bring theirs.
+        let filters = if port.routes.iter().any(|route| route.fault.is_some()) {
+            vec![fault::filter()]
+        } else {
+            Vec::new()
+        };
         for listener in listener_names(service, port, index == 0) {
-            let message = listener::translate(&listener, &name);
+            let message = listener::translate(&listener, &name, filters.clone());
             made.push(make(ResourceKind::Listener, &listener, &message, &service.declared_by));
         }
     }

@@ -53,6 +53,10 @@ impl HttpRoute {
         }
         if let Some(fault) = &self.fault {
             fault.check(&path.field("fault"), findings);
+            let retries = self.retries.as_ref().and_then(|retries| retries.attempts);
+            if fault.aborts() && retries.is_some_and(|attempts| attempts > 0) {
+                findings.warning(path.field("retries"), NOT_OF_FAULTS);
+            }
         }
         if let Some(headers) = &self.headers {
             headers.check(&path.field("headers"), findings);
@@ -237,6 +241,9 @@ impl Destination {
         }
     }
 }
+
+const NOT_OF_FAULTS: &str =
+    "does not apply to calls that `fault` aborts: clients repeat only calls that an endpoint has failed";
 
 /// Each one doubles the routes that it becomes.
 const MAX_NEGATED_VALUES: usize = 4;

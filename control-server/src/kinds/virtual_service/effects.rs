@@ -16,7 +16,6 @@ pub(in crate::kinds) const EFFECTS: &[Effect] = &[
         field: "http[].rewrite",
         message: "ignored by gRPC clients: path and authority stay as they are",
     },
-    Effect { field: "http[].fault", message: "ignored: faults are not injected yet" },
     Effect { field: "http[].mirror", message: MIRROR },
     Effect { field: "http[].mirrorPercent", message: MIRROR },
     Effect { field: "http[].mirrorPercentage", message: MIRROR },

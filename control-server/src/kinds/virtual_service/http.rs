@@ -23,7 +23,7 @@ pub(crate) struct HttpRoute {
     pub(super) rewrite: Option<Rewrite>,
     pub(crate) timeout: Option<ProtoDuration>,
     pub(crate) retries: Option<HttpRetry>,
-    pub(super) fault: Option<HttpFault>,
+    pub(crate) fault: Option<HttpFault>,
     pub(super) mirror: Option<Destination>,
     pub(super) mirror_percent: Option<u32>,
     pub(super) mirror_percentage: Option<Percent>,

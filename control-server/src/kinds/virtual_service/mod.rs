@@ -14,6 +14,7 @@ use super::effect;
 use crate::finding::Findings;
 use crate::yaml::{FieldPath, Node, decode};
 
+pub(crate) use fault::{AbortStatus, Fault, FaultAbort, FaultDelay, HttpFault};
 pub(crate) use headers::Headers;
 pub(crate) use http::{Destination, HttpMatch, HttpRoute};
 pub(crate) use retry::HttpRetry;

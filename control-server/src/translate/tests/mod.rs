@@ -3,6 +3,7 @@
 mod clusters;
 mod collections;
 mod endpoints;
+mod faults;
 mod headers;
 mod names;
 mod outliers;

@@ -1,0 +1,63 @@
+//! Faults (gRFC A33).
+
+use std::collections::HashMap;
+
+use envoy_types::pb::envoy::extensions::filters::common::fault::v3 as common;
+use envoy_types::pb::envoy::extensions::filters::common::fault::v3::fault_delay::FaultDelaySecifier as DelayKind;
+use envoy_types::pb::envoy::extensions::filters::http::fault::v3 as proto;
+use envoy_types::pb::envoy::extensions::filters::http::fault::v3::fault_abort::ErrorType;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
+use envoy_types::pb::envoy::r#type::v3::FractionalPercent;
+use envoy_types::pb::envoy::r#type::v3::fractional_percent::DenominatorType;
+use envoy_types::pb::google::protobuf::Any;
+use envoy_types::util::pack_any;
+
+use super::route::duration;
+use crate::kinds::virtual_service::{AbortStatus, Fault, FaultAbort, FaultDelay};
+
+/// The filter of a listener, which injects nothing where a route says nothing. Not optional: every client with routing of
+/// its own knows it, and one that does not is to say so.
+pub(super) fn filter() -> HttpFilter {
+    HttpFilter {
+        name: NAME.to_owned(),
+        config_type: Some(ConfigType::TypedConfig(pack_any(proto::HttpFault::default()))),
+        ..HttpFilter::default()
+    }
+}
+
+/// The `typed_per_filter_config` of a route.
+pub(super) fn of_route(fault: &Fault) -> HashMap<String, Any> {
+    let message = proto::HttpFault {
+        delay: fault.delay.as_ref().map(delay),
+        abort: fault.abort.as_ref().map(abort),
+        ..proto::HttpFault::default()
+    };
+    HashMap::from([(NAME.to_owned(), pack_any(message))])
+}
+
+fn delay(delay: &FaultDelay) -> common::FaultDelay {
+    common::FaultDelay {
+        percentage: Some(percentage(delay.share)),
+        fault_delay_secifier: Some(DelayKind::FixedDelay(duration(delay.duration))),
+    }
+}
+
+fn abort(abort: &FaultAbort) -> proto::FaultAbort {
+    let error_type = match abort.status {
+        AbortStatus::Http(status) => ErrorType::HttpStatus(status),
+        AbortStatus::Grpc(code) => ErrorType::GrpcStatus(code),
+    };
+    proto::FaultAbort {
+        percentage: Some(percentage(abort.share)),
+        error_type: Some(error_type),
+        ..proto::FaultAbort::default()
+    }
+}
+
+fn percentage(of_a_million: u32) -> FractionalPercent {
+    FractionalPercent { numerator: of_a_million, denominator: DenominatorType::Million.into() }
+}
+
+/// The name that routes override the filter by.
+const NAME: &str = "envoy.filters.http.fault";
