@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::eventually;
 use crate::yaml::{self, HOST};
 
-/// Routes with header changes, and what they make of the headers that start as [`SENT`].
+/// Routes with header changes, and what they make of the headers that start as `SENT`.
 #[derive(Debug, Clone)]
 pub struct HeaderCase {
     /// For messages.
