@@ -18,6 +18,8 @@ use tokio::task::JoinHandle;
 use tokio_stream::wrappers::{TcpListenerStream, UnboundedReceiverStream};
 use tokio_stream::{Stream, StreamExt};
 use tonic::transport::{Identity, Server, ServerTlsConfig};
+
+use crate::server_tls;
 use tonic::{Request, Response, Status, Streaming};
 use xds_client::bootstrap::{Bootstrap, ChannelCredentials, IdentityFiles, ServerConfig, TlsCredentials};
 use xds_client::protocol::BackoffPolicy;
@@ -239,7 +241,7 @@ async fn tls_trusts_the_bootstraps_root_and_nobody_else() {
     let (root, missing) = (folder.path().join("root.pem"), folder.path().join("missing.pem"));
     std::fs::write(&root, cert.pem()).unwrap();
     let identity = Identity::from_pem(cert.pem(), signing_key.serialize_pem());
-    let tls = ServerTlsConfig::new().identity(identity);
+    let tls = server_tls().identity(identity);
     let ads = Ads::new(Control::greeter(&["a"], 1));
     let (address, _server) = ads.listen_with(ANY, Some(tls)).await;
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tempfile::TempDir;
 use tonic::transport::{Certificate, Identity, ServerTlsConfig};
+
+use crate::server_tls;
 use xds_client::Options;
 use xds_client::bootstrap::{ChannelCredentials, IdentityFiles, ServerConfig, TlsCredentials};
 use xds_client::transport::{AdsTransport, GrpcTransport, TransportError, Variant};
@@ -29,7 +31,7 @@ impl Issued {
 /// The server is `server` and lets in `client` only.
 fn tls(server: &Issued, client: &Issued) -> Option<ServerTlsConfig> {
     let identity = Identity::from_pem(&server.cert, &server.key);
-    Some(ServerTlsConfig::new().identity(identity).client_ca_root(Certificate::from_pem(&client.cert)))
+    Some(server_tls().identity(identity).client_ca_root(Certificate::from_pem(&client.cert)))
 }
 
 /// The client's files.

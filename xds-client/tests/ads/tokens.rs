@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
-use tonic::transport::{Identity, ServerTlsConfig};
+use tonic::transport::Identity;
+
+use crate::server_tls;
 use xds_client::Options;
 use xds_client::bootstrap::{CallCredentials, ChannelCredentials, ServerConfig, TlsCredentials};
 use xds_client::transport::{AdsTransport, GrpcTransport, TransportError, Variant};
@@ -40,7 +42,7 @@ async fn secure(echo: &Echo) -> (ServerConfig, TempDir, Killable) {
     let root = folder.path().join("root.pem");
     std::fs::write(&root, cert.pem()).unwrap();
     let identity = Identity::from_pem(cert.pem(), signing_key.serialize_pem());
-    let (address, server) = echo.listen(ANY, Some(ServerTlsConfig::new().identity(identity)), None).await;
+    let (address, server) = echo.listen(ANY, Some(server_tls().identity(identity)), None).await;
     let credentials = TlsCredentials { ca_certificate_file: Some(root), ..TlsCredentials::default() };
     (ServerConfig::new(address.to_string(), ChannelCredentials::Tls(credentials)), folder, server)
 }
