@@ -10,6 +10,7 @@ mod config_dir;
 mod control_server;
 pub mod dns;
 pub mod envoy;
+pub mod faults;
 mod greeter;
 pub mod headers;
 pub mod load;

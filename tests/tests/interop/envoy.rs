@@ -11,16 +11,16 @@ use tests::{ConfigDir, ControlServer, eventually};
 use xds_client::transport::Variant;
 
 /// A control-server, an Envoy that follows it, endpoints behind that and a client in front of it.
-struct Stage {
+pub(super) struct Stage {
     control: ControlServer,
     servers: Vec<Server>,
     envoy: Envoy,
-    client: Client,
+    pub(super) client: Client,
 }
 
 impl Stage {
     /// Endpoints e0, e1, .. of these versions, each with its further arguments; `None` without Envoy.
-    async fn start(
+    pub(super) async fn start(
         test: &str,
         variant: Variant,
         rules: &[&str],
@@ -74,7 +74,7 @@ impl Stage {
     }
 
     /// The control-server has seen an ACK of everything and Envoy knows of no error; gives the former's word on it.
-    async fn until_all_is_accepted(&self) -> Value {
+    pub(super) async fn until_all_is_accepted(&self) -> Value {
         let seen = eventually("Envoy has accepted everything", async || {
             let seen: Value = self.control.admin("/v1/clients").await;
             if seen["clients"][0]["state"] == "SYNCED" { Ok(seen) } else { Err(seen.to_string()) }

@@ -1,11 +1,40 @@
-//! Header changes of our routes, made by a real Envoy.
+//! Faults and header changes of our routes, made by a real Envoy.
 
 use examples::greeter::greeter_client::GreeterClient;
 use tests::envoy::Envoy;
+use tests::faults::{CALLS, FaultCase, TIMEOUT_SECONDS};
 use tests::headers::{HeaderCase, HeaderEndpoint};
-use tests::yaml::{self, Endpoint};
+use tests::stock::Calls;
+use tests::yaml::{self, Endpoint, everything};
 use tests::{ConfigDir, ControlServer, eventually};
 use xds_client::transport::Variant;
+
+use super::envoy::Stage;
+
+async fn each_call_ends_as_the_shares_say(variant: Variant) {
+    for case in FaultCase::all() {
+        let rules: Vec<&str> = case.rules.iter().map(String::as_str).collect();
+        let Some(mut stage) = Stage::start("faults in Envoy", variant, &rules, &[("v1", &[])]).await else {
+            return;
+        };
+        let calls = Calls::new(CALLS).concurrently(100).timeout(TIMEOUT_SECONDS).wait_for_ready();
+        let report = stage.client.call(calls).await;
+        assert_eq!(case.check(&report.codes), Ok(()), "{report:?}");
+        stage.until_all_is_accepted().await;
+    }
+}
+
+async fn a_delay_counts_for_the_timeout_of_the_route(variant: Variant) {
+    let fault = "delay: {percentage: {value: 100}, fixedDelay: 20s}";
+    let rule = format!("{{timeout: 1s, fault: {{{fault}}}, {}}}", everything());
+    let Some(mut stage) = Stage::start("timeout and delay in Envoy", variant, &[&rule], &[("v1", &[])]).await
+    else {
+        return;
+    };
+    let report = stage.client.call(Calls::new(5).concurrently(5).timeout(30).wait_for_ready()).await;
+    assert_eq!(report.code("DEADLINE_EXCEEDED"), 5, "{report:?}");
+    assert!(report.latency_ms["max"] < 15_000.0, "{report:?}");
+}
 
 async fn headers_are_changed(variant: Variant) {
     let Some(program) = Envoy::find("headers in Envoy") else { return };
@@ -27,5 +56,7 @@ async fn headers_are_changed(variant: Variant) {
 
 // The same behaviour, whichever way Envoy asks for its configuration.
 for_each! { sotw: super::Variant::Sotw, delta: super::Variant::Delta => [
+    each_call_ends_as_the_shares_say,
+    a_delay_counts_for_the_timeout_of_the_route,
     headers_are_changed,
 ] }

@@ -11,7 +11,7 @@ use tests::{ConfigDir, ControlServer, Greeter, Process, eventually};
 
 /// Whose client it is, and whose endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Language {
+pub(super) enum Language {
     /// Clients and endpoints.
     Python,
     /// Clients; the endpoints are ours.
@@ -64,7 +64,7 @@ struct Server {
 }
 
 /// A control-server, endpoints of the greeter, and clients of it.
-struct Stage {
+pub(super) struct Stage {
     stock: Stock,
     control: ControlServer,
     servers: Vec<Server>,
@@ -73,6 +73,16 @@ struct Stage {
 impl Stage {
     /// Endpoints e0, e1, .. of these versions; `None` where nothing is installed.
     async fn start(language: Language, test: &str, versions: &[&str]) -> Option<Self> {
+        Self::with_rules(language, test, versions, &[]).await
+    }
+
+    /// The same with routes from the start, unless there are none.
+    pub(super) async fn with_rules(
+        language: Language,
+        test: &str,
+        versions: &[&str],
+        rules: &[&str],
+    ) -> Option<Self> {
         let stock = Stock::find(language, &format!("{language:?}, {test}"))?;
         let mut servers = Vec::new();
         for (index, version) in versions.iter().enumerate() {
@@ -85,6 +95,9 @@ impl Stage {
             .map(|(server, version)| Endpoint::new(server.address, version))
             .collect();
         config.write("service.yaml", &yaml::service(&endpoints));
+        if !rules.is_empty() {
+            config.write("routes.yaml", &yaml::routes(rules));
+        }
         Some(Self { stock, control: ControlServer::start(config).await, servers })
     }
 
@@ -99,7 +112,7 @@ impl Stage {
         self.control.config.write("service.yaml", &yaml::service(&endpoints));
     }
 
-    async fn client(&self) -> Client {
+    pub(super) async fn client(&self) -> Client {
         self.stock.client(&self.control).await
     }
 }

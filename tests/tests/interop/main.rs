@@ -18,6 +18,7 @@ macro_rules! for_each {
 mod client;
 mod envoy;
 mod envoy_filters;
+mod faults;
 mod grpc;
 mod secured;
 mod servers;

@@ -1,0 +1,45 @@
+//! Faults of routes, injected by stock gRPC. `mesh` has the same cases for our own client.
+
+use tests::faults::{CALLS, FaultCase, TIMEOUT_SECONDS};
+use tests::stock::Calls;
+use tests::yaml::everything;
+
+use super::grpc::{Language, Stage};
+
+async fn each_call_ends_as_the_shares_say(language: Language) {
+    for case in FaultCase::all() {
+        let rules: Vec<&str> = case.rules.iter().map(String::as_str).collect();
+        let Some(stage) = Stage::with_rules(language, "faults", &["v1"], &rules).await else { return };
+        let mut client = stage.client().await;
+        let calls = Calls::new(CALLS).concurrently(100).timeout(TIMEOUT_SECONDS).wait_for_ready();
+        let report = client.call(calls).await;
+        assert_eq!(case.check(&report.codes), Ok(()), "{report:?}");
+    }
+}
+
+async fn a_call_may_be_delayed_and_then_aborted(language: Language) {
+    let fault = "delay: {percentage: {value: 100}, fixedDelay: 500ms}, abort: {percentage: {value: 100}, httpStatus: 404}";
+    let rule = format!("{{fault: {{{fault}}}, {}}}", everything());
+    let Some(stage) = Stage::with_rules(language, "faults at once", &["v1"], &[&rule]).await else { return };
+    let report = stage.client().await.call(Calls::new(10).concurrently(10).wait_for_ready()).await;
+    assert_eq!(report.code("UNIMPLEMENTED"), 10, "{report:?}");
+    assert!(report.latency_ms["p50"] >= 490.0, "{report:?}");
+}
+
+async fn a_delay_counts_for_the_timeout_of_the_route(language: Language) {
+    let fault = "delay: {percentage: {value: 100}, fixedDelay: 20s}";
+    let rule = format!("{{timeout: 4s, fault: {{{fault}}}, {}}}", everything());
+    let Some(stage) = Stage::with_rules(language, "timeout and delay", &["v1"], &[&rule]).await else {
+        return;
+    };
+    let report = stage.client().await.call(Calls::new(5).concurrently(5).timeout(30).wait_for_ready()).await;
+    assert_eq!(report.code("DEADLINE_EXCEEDED"), 5, "{report:?}");
+    assert!(report.latency_ms["max"] < 15_000.0, "{report:?}");
+}
+
+// The same behaviour, whichever language the client is written in.
+for_each! { python: super::Language::Python, node: super::Language::Node => [
+    each_call_ends_as_the_shares_say,
+    a_call_may_be_delayed_and_then_aborted,
+    a_delay_counts_for_the_timeout_of_the_route,
+] }
