@@ -32,6 +32,16 @@ impl MeshClient {
         Self::with(&control.bootstrap("rust-client"), Options::default())
     }
 
+    /// The same with a mesh that draws from this seed.
+    ///
+    /// # Panics
+    /// When it cannot be built.
+    pub fn with_seed(control: &ControlServer, seed: u64) -> Self {
+        let xds = start(&control.bootstrap("rust-client"), Options::default());
+        let mesh = Mesh::builder(xds.clone()).seed(seed).build();
+        Self::of_mesh(xds, mesh, &yaml::target())
+    }
+
     /// The same with this bootstrap and these options.
     ///
     /// # Panics
@@ -45,10 +55,12 @@ impl MeshClient {
     /// # Panics
     /// When it cannot be built.
     pub fn with_target(bootstrap: &Value, options: Options, target: &str) -> Self {
-        let bootstrap = Bootstrap::from_json(&bootstrap.to_string()).expect("a good bootstrap");
-        let transport = GrpcTransport::new(&options);
-        let xds = xds_client::start_with(bootstrap, transport, options).expect("an xDS client");
+        let xds = start(bootstrap, options);
         let mesh = Mesh::new(xds.clone());
+        Self::of_mesh(xds, mesh, target)
+    }
+
+    fn of_mesh(xds: XdsClient, mesh: Mesh, target: &str) -> Self {
         let channel = MeshChannel::builder(target).mesh(&mesh).build().expect("a channel");
         Self { xds, mesh, channel }
     }
@@ -102,4 +114,10 @@ impl MeshClient {
         })
         .await;
     }
+}
+
+fn start(bootstrap: &Value, options: Options) -> XdsClient {
+    let bootstrap = Bootstrap::from_json(&bootstrap.to_string()).expect("a good bootstrap");
+    let transport = GrpcTransport::new(&options);
+    xds_client::start_with(bootstrap, transport, options).expect("an xDS client")
 }

@@ -135,7 +135,8 @@ fn is_base64(value: &str) -> bool {
 }
 
 /// What the operator is told of every change: who makes it.
-pub(crate) const EFFECT: &str = "done by Envoy; ignored by gRPC clients, which do not change headers";
+pub(crate) const EFFECT: &str =
+    "done by mesh-tonic and Envoy; ignored by other gRPC clients, which do not change headers";
 
 /// HTTP/2 or gRPC writes them, and a call fails if they are changed.
 const PROTECTED: [&str; 9] = [

@@ -6,6 +6,8 @@ mod client_metrics;
 mod client_status;
 mod configuration;
 mod failures;
+mod faults;
+mod headers;
 mod incremental;
 mod load_reports;
 mod logs;
