@@ -1,5 +1,6 @@
 //! Which endpoints of a cluster are ejected.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,8 +26,7 @@ pub struct Detector {
     settings: Option<OutlierDetection>,
     /// When the interval began that is counted now; there while anything is to be detected.
     interval_began: Option<Instant>,
-    /// By [`EndpointId`].
-    pub(super) endpoints: Vec<Option<Watched>>,
+    pub(super) endpoints: BTreeMap<EndpointId, Watched>,
     /// How many endpoints there are, and how many of them are ejected.
     pub(super) population: Population,
     counts: Arc<EjectionCounts>,
@@ -60,7 +60,7 @@ impl Detector {
         Self {
             settings: None,
             interval_began: None,
-            endpoints: Vec::new(),
+            endpoints: BTreeMap::new(),
             population: Population::default(),
             counts,
         }
@@ -71,17 +71,14 @@ impl Detector {
         self.remove(id);
         load.outcomes.configure(self.settings.as_ref());
         load.outcomes.reset();
-        let at = id.0 as usize;
-        if self.endpoints.len() <= at {
-            self.endpoints.resize_with(at + 1, || None);
-        }
-        self.endpoints[at] = Some(Watched { load, state: Connectivity::Idle, ejection: None, multiplier: 0 });
+        let watched = Watched { load, state: Connectivity::Idle, ejection: None, multiplier: 0 };
+        self.endpoints.insert(id, watched);
         self.population.endpoints += 1;
     }
 
     /// An endpoint is no longer in the cluster. Should it come back, nothing is known of it (LB-59).
     pub fn remove(&mut self, id: EndpointId) {
-        let Some(gone) = self.endpoints.get_mut(id.0 as usize).and_then(Option::take) else { return };
+        let Some(gone) = self.endpoints.remove(&id) else { return };
         self.population.endpoints -= 1;
         if gone.ejection.is_some() {
             self.count_ejected(self.population.ejected - 1);
@@ -96,7 +93,7 @@ impl Detector {
             return Vec::new();
         }
         self.settings = settings.cloned();
-        for watched in self.endpoints.iter().flatten() {
+        for watched in self.endpoints.values() {
             watched.load.outcomes.configure(settings);
         }
         if settings.is_some() {
@@ -108,7 +105,7 @@ impl Detector {
         }
         self.interval_began = None;
         let mut changes = Vec::new();
-        for (id, watched) in with_ids(&mut self.endpoints) {
+        for (&id, watched) in &mut self.endpoints {
             watched.multiplier = 0;
             changes.extend(watched.restore(id));
         }
@@ -118,8 +115,7 @@ impl Detector {
 
     /// An endpoint's connection has changed. Returns what the endpoint is to the balancer.
     pub fn on_connectivity(&mut self, id: EndpointId, state: Connectivity) -> Connectivity {
-        let watched = self.endpoints.get_mut(id.0 as usize).and_then(Option::as_mut);
-        let Some(watched) = watched else { return state };
+        let Some(watched) = self.endpoints.get_mut(&id) else { return state };
         watched.state = state;
         // LB-60: only time ends an ejection, whatever the connection does
         watched.ejection.as_ref().map_or_else(|| watched.state.clone(), |ejection| ejection.state())
@@ -132,7 +128,7 @@ impl Detector {
         id: EndpointId,
         rng: &mut dyn Rng,
     ) -> Option<Change> {
-        let outcomes = self.endpoints.get(id.0 as usize)?.as_ref()?.load.clone();
+        let outcomes = self.endpoints.get(&id)?.load.clone();
         let outcomes = &outcomes.outcomes;
         let settings = self.settings.clone()?;
         let local = settings.local_origin.and_then(|local| local.consecutive_failures);
@@ -175,7 +171,7 @@ impl Detector {
                 changes.extend(self.judge(now, ids[at], reason, (Limit::Now, enforcing_percent), rng));
             }
         }
-        for (id, watched) in with_ids(&mut self.endpoints) {
+        for (&id, watched) in &mut self.endpoints {
             match &watched.ejection {
                 None => watched.multiplier = watched.multiplier.saturating_sub(1),
                 Some(ejection) if ejection.is_over(now, watched.multiplier, &settings) => {
@@ -184,14 +180,13 @@ impl Detector {
                 Some(_) => {}
             }
         }
-        self.count_ejected(self.endpoints.iter().flatten().filter(|one| one.ejection.is_some()).count());
+        self.count_ejected(self.endpoints.values().filter(|one| one.ejection.is_some()).count());
         changes
     }
 
     /// The endpoints that are ejected now.
     pub fn ejected(&self) -> impl Iterator<Item = CurrentEjection> {
-        (0..).map(EndpointId).zip(&self.endpoints).filter_map(|(id, watched)| {
-            let watched = watched.as_ref()?;
+        self.endpoints.iter().filter_map(|(&id, watched)| {
             let Ejection { since, reason, .. } = **watched.ejection.as_ref()?;
             Some(CurrentEjection { id, since, reason, multiplier: watched.multiplier })
         })
@@ -212,7 +207,7 @@ impl Detector {
         rng: &mut dyn Rng,
     ) -> Option<Change> {
         let settings = self.settings.as_ref()?;
-        let watched = self.endpoints.get_mut(id.0 as usize)?.as_mut()?;
+        let watched = self.endpoints.get_mut(&id)?;
         if watched.ejection.is_some() {
             return None;
         }
@@ -236,8 +231,8 @@ impl Detector {
     }
 
     /// What every endpoint's calls were since the last time.
-    fn take_counters(&mut self) -> Vec<(EndpointId, Interval)> {
-        with_ids(&mut self.endpoints).map(|(id, watched)| (id, watched.load.outcomes.take())).collect()
+    fn take_counters(&self) -> Vec<(EndpointId, Interval)> {
+        self.endpoints.iter().map(|(id, watched)| (*id, watched.load.outcomes.take())).collect()
     }
 
     fn count_ejected(&mut self, ejected: usize) {
@@ -259,10 +254,6 @@ impl Watched {
         self.load.outcomes.reset_rows();
         Some(Change { id, state: self.state.clone(), reason: None })
     }
-}
-
-fn with_ids(endpoints: &mut [Option<Watched>]) -> impl Iterator<Item = (EndpointId, &mut Watched)> {
-    (0..).map(EndpointId).zip(endpoints).filter_map(|(id, watched)| Some((id, watched.as_mut()?)))
 }
 
 /// Outliers by their places, and how many percent of them are ejected.
