@@ -1,6 +1,6 @@
 //! A real Envoy between a client and endpoints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
@@ -45,7 +45,6 @@ impl Envoy {
     /// # Panics
     /// When it does not start.
     pub async fn start(program: PathBuf, control: &ControlServer, variant: Variant) -> Self {
-        let folder = TempDir::with_prefix("mesh-envoy-").expect("the temporary folder is writable");
         let api_type = match variant {
             Variant::Sotw => "GRPC",
             Variant::Delta => "DELTA_GRPC",
@@ -53,6 +52,15 @@ impl Envoy {
         let bootstrap = include_str!("../interop/envoy.yaml")
             .replace("$XDS_PORT", &control.addresses.xds.port().to_string())
             .replace("$API_TYPE", api_type);
+        Self::with_bootstrap(program, &bootstrap).await
+    }
+
+    /// Starts `program` with this bootstrap, JSON or YAML, of one listener, and waits until it takes calls.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn with_bootstrap(program: PathBuf, bootstrap: &str) -> Self {
+        let folder = TempDir::with_prefix("mesh-envoy-").expect("the temporary folder is writable");
         let (file, admin) = (folder.path().join("envoy.yaml"), folder.path().join("admin"));
         std::fs::write(&file, bootstrap).expect("a new temporary folder is writable");
         let mut command = Command::new(program);
@@ -91,6 +99,22 @@ impl Envoy {
         lines.lines().filter_map(pair).collect()
     }
 
+    /// The endpoints that outlier detection has ejected, by cluster.
+    ///
+    /// # Panics
+    /// When Envoy does not answer.
+    pub async fn ejected(&self) -> BTreeMap<String, BTreeSet<SocketAddr>> {
+        let answer = self.admin("/clusters?format=json").await;
+        let clusters: Value =
+            serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{error} in {answer}"));
+        let of_cluster = |cluster: &Value| {
+            let hosts = cluster["host_statuses"].as_array().into_iter().flatten();
+            let ejected = hosts.filter(|host| host["health_status"]["failed_outlier_check"] == true);
+            (cluster["name"].as_str().unwrap_or_default().to_owned(), ejected.map(address_of).collect())
+        };
+        clusters["cluster_statuses"].as_array().into_iter().flatten().map(of_cluster).collect()
+    }
+
     /// Every reason that Envoy has for not using the latest of a resource.
     ///
     /// # Panics
@@ -109,6 +133,13 @@ impl Envoy {
             Err(error) => panic!("GET {path}: {error}; Envoy said:\n{}", self.process.output()),
         }
     }
+}
+
+/// A host's address, as `/clusters` has it.
+fn address_of(host: &Value) -> SocketAddr {
+    let socket = &host["address"]["socket_address"];
+    let text = format!("{}:{}", socket["address"].as_str().unwrap_or_default(), socket["port_value"]);
+    text.parse().unwrap_or_else(|error| panic!("{error} in {host}"))
 }
 
 /// The details of every `error_state` below `value`.

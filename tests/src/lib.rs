@@ -22,6 +22,7 @@ mod process;
 pub mod python;
 pub mod relay;
 mod scenario;
+pub mod scripted;
 pub mod stock;
 mod wait;
 pub mod xds;

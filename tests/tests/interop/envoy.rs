@@ -203,6 +203,8 @@ async fn whatever_the_kinds_become_is_accepted(variant: Variant) {
         "loadBalancer: {consistentHash: {httpHeaderName: x-user, ringHash: {minimumRingSize: 64}}}",
         "connectionPool: {http: {http2MaxRequests: 7}}",
         "outlierDetection: {consecutive5xxErrors: 5, interval: 2s, baseEjectionTime: 3s, maxEjectionPercent: 50}",
+        "outlierDetection: {consecutiveGatewayErrors: 3, splitExternalLocalOriginErrors: true, minHealthPercent: 20}",
+        "outlierDetection: {consecutiveLocalOriginFailures: 4, outlierDetectionHttpErrorCodes: [429, 503]}",
     ];
     for (index, policy) in policies.iter().enumerate() {
         text += &service_with_policy(&format!("policy{index}"), policy, address);

@@ -20,5 +20,6 @@ mod envoy;
 mod envoy_filters;
 mod faults;
 mod grpc;
+mod outliers;
 mod secured;
 mod servers;

@@ -15,6 +15,7 @@ mod last_good;
 mod mistakes;
 mod names;
 mod outage;
+mod outliers;
 mod reconnect;
 mod refusal;
 mod restart;
