@@ -7,9 +7,9 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use crate::config::{LbPolicy, LocalityPolicy, RingHash};
-use crate::policy::lb::{Command, Connectivity, LbLocality, Pick};
+use crate::policy::lb::{Command, Connectivity, LbPriority, LbUpdate, Pick};
 
-use super::driver::{Driver, locality};
+use super::driver::{Driver, locality, settings};
 
 /// What an endpoint does with an attempt to connect.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,6 +33,10 @@ struct World {
     rng: StdRng,
     behaviours: BTreeMap<u32, Behaviour>,
     subchannels: BTreeMap<u32, (Phase, Option<Instant>)>,
+    /// What a leaf's policy may be; each update draws one.
+    policies: Vec<(LbPolicy, LocalityPolicy)>,
+    /// How many leaves there are; an endpoint is one of the same leaf always.
+    leaves: u32,
     /// Priorities of localities, by name, of endpoints.
     configured: Vec<Vec<(u32, Vec<u32>)>>,
 }
@@ -40,21 +44,48 @@ struct World {
 const ENDPOINTS: u32 = 8;
 
 impl World {
-    fn new(policy: &LbPolicy, localities: LocalityPolicy, seed: u64) -> Self {
-        let mut driver = Driver::new(policy, localities);
+    fn new(policies: &[(LbPolicy, LocalityPolicy)], leaves: u32, seed: u64) -> Self {
+        let mut driver = Driver::round_robin();
         driver.rng = StdRng::seed_from_u64(seed);
         Self {
             driver,
             rng: StdRng::seed_from_u64(seed),
             behaviours: (1..=ENDPOINTS).map(|id| (id, Behaviour::Accepts)).collect(),
             subchannels: BTreeMap::new(),
+            policies: policies.to_vec(),
+            leaves,
             configured: Vec::new(),
         }
     }
 
     fn configure(&mut self) {
+        let first = self.rng.random_range(0..self.leaves);
+        let order = (first..self.leaves).chain(0..first);
+        self.configured = Vec::new();
+        let mut priorities = Vec::new();
+        for leaf in order {
+            let (policy, localities) = &self.policies[self.rng.random_range(0..self.policies.len())];
+            let settings = settings(&leaf.to_string(), policy, *localities);
+            let zones_of_leaf = self.draw_priorities(leaf);
+            priorities.extend(zones_of_leaf.iter().map(|zones| {
+                let zones = zones.iter().map(|(name, ids)| locality(&name.to_string(), name + 1, ids));
+                LbPriority::new(settings.clone(), zones.collect())
+            }));
+            self.configured.extend(zones_of_leaf);
+        }
+        let listed: BTreeSet<u32> =
+            self.configured.iter().flatten().flat_map(|(_, ids)| ids.clone()).collect();
+        self.subchannels.retain(|id, _| listed.contains(id));
+        for id in listed {
+            self.subchannels.entry(id).or_insert((Phase::Idle, None));
+        }
+        let commands = self.driver.update_with(LbUpdate { priorities, note: None });
+        self.obey(commands);
+    }
+
+    fn draw_priorities(&mut self, leaf: u32) -> Vec<Vec<(u32, Vec<u32>)>> {
         let mut priorities = vec![Vec::new(); self.rng.random_range(1..4)];
-        for id in 1..=ENDPOINTS {
+        for id in (1..=ENDPOINTS).filter(|id| id % self.leaves == leaf) {
             if self.rng.random_bool(0.7) {
                 let priority = self.rng.random_range(0..priorities.len());
                 let zone = self.rng.random_range(0..2);
@@ -65,17 +96,7 @@ impl World {
                 }
             }
         }
-        let listed: BTreeSet<u32> = priorities.iter().flatten().flat_map(|(_, ids)| ids.clone()).collect();
-        self.subchannels.retain(|id, _| listed.contains(id));
-        for id in listed {
-            self.subchannels.entry(id).or_insert((Phase::Idle, None));
-        }
-        self.configured = priorities;
-        let zone = |(name, ids): &(u32, Vec<u32>)| locality(&name.to_string(), name + 1, ids);
-        let update: Vec<Vec<LbLocality>> =
-            self.configured.iter().map(|zones| zones.iter().map(zone).collect()).collect();
-        let commands = self.driver.update(update);
-        self.obey(commands);
+        priorities
     }
 
     /// A subchannel as the runtime has it, with a latency and a backoff of one second.
@@ -202,9 +223,13 @@ impl World {
 }
 
 fn simulate(name: &str, policy: &LbPolicy, localities: LocalityPolicy, is_spread: bool) {
+    simulate_leaves(name, &[(policy.clone(), localities)], 1, is_spread);
+}
+
+fn simulate_leaves(name: &str, policies: &[(LbPolicy, LocalityPolicy)], leaves: u32, is_spread: bool) {
     for seed in 0..30 {
         println!("{name}: seed {seed}");
-        let mut world = World::new(policy, localities, seed);
+        let mut world = World::new(policies, leaves, seed);
         world.configure();
         for _ in 0..8 {
             for _ in 0..world.rng.random_range(1..12) {
@@ -254,4 +279,19 @@ fn pick_first_finds_an_endpoint_that_accepts() {
 fn ring_hash_finds_endpoints_that_accept() {
     let sizes = RingHash { min_size: 64, max_size: 4096 };
     simulate("ring hash", &LbPolicy::RingHash(sizes), LocalityPolicy::Flat, false);
+}
+
+/// LB-03: leaves come in another order, with other priorities and with other policies.
+#[test]
+fn aggregates_find_an_endpoint_that_accepts_in_the_first_leaf_that_has_one() {
+    let round_robin = (LbPolicy::RoundRobin, LocalityPolicy::Weighted);
+    simulate_leaves("leaves", std::slice::from_ref(&round_robin), 2, true);
+    let policies = [
+        round_robin,
+        (LbPolicy::LeastRequest { choice_count: 2 }, LocalityPolicy::Flat),
+        (LbPolicy::PickFirst { shuffle: true }, LocalityPolicy::Flat),
+        (LbPolicy::RingHash(RingHash { min_size: 64, max_size: 4096 }), LocalityPolicy::Flat),
+    ];
+    simulate_leaves("policies that change", &policies, 1, false);
+    simulate_leaves("leaves whose policies change", &policies, 3, false);
 }
