@@ -36,6 +36,9 @@ fn call_path(criterion: &mut Criterion) {
             bencher.iter(|| path.call(path.request()));
         });
     }
+    let path = runtime.block_on(Path::build_filtered(Routes::Exact, 1, 10));
+    report("1 route, 10 endpoints, 3 filters", &path);
+    group.bench_function("three_filters", |bencher| bencher.iter(|| path.call(path.request())));
     group.finish();
 }
 

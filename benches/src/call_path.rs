@@ -10,13 +10,16 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, combinators::MapErr};
 use mesh_core::config::{
-    Cluster, ClusterSettings, DomainPattern, Forward, MeshConfig, Name, Route, RouteAction, RouteMatch,
-    VirtualHost,
+    AppendAction, Cluster, ClusterSettings, DomainPattern, FilterInstance, Forward, HeaderMutation,
+    HeaderMutations, MeshConfig, Name, Route, RouteAction, RouteMatch, VirtualHost,
 };
-use mesh_core::filter::LocalReply;
+use mesh_core::filter::{
+    Abort, AbortSource, BuildError, Delay, DelaySource, FaultPolicy, FilterConfig, FilterContext,
+    HeaderMutationConfig, HttpFilter, LocalReply, Overrides, Percentage,
+};
 use mesh_core::policy::matcher::{HeaderView, PathMatcher};
 use mesh_core::policy::outlier::FailureKind;
 use mesh_core::runtime::connect::{
@@ -154,6 +157,16 @@ impl Path {
         Self::through(Mesh::builder(source), kind, routes, endpoints).await
     }
 
+    /// As [`build`](Self::build), with three filters that do not wait: faults that no call asks for, changed headers, and one
+    /// that wants to see whole calls.
+    ///
+    /// # Panics
+    /// When the configuration is not accepted.
+    pub async fn build_filtered(kind: Routes, routes: usize, endpoints: usize) -> Self {
+        let config = config(kind, routes, endpoints).with_filters(three_filters());
+        Self::through(Mesh::builder(FixedSource::any(config)), kind, routes, endpoints).await
+    }
+
     async fn through(mesh: MeshBuilder, kind: Routes, routes: usize, endpoints: usize) -> Self {
         let connector = Nowhere::default();
         let last = routes - 1;
@@ -206,6 +219,38 @@ impl Path {
         }
     }
 }
+
+fn three_filters() -> [FilterInstance; 3] {
+    let fault = FaultPolicy {
+        delay: Some(Delay { source: DelaySource::Headers, percentage: Percentage::ALL }),
+        abort: Some(Abort { source: AbortSource::Headers, percentage: Percentage::ALL }),
+        max_active_faults: None,
+    };
+    let header = HeaderName::from_static("x-bench");
+    let set = HeaderMutation::set(header, HeaderValue::from_static("1"), AppendAction::default());
+    let mutations = HeaderMutations::new().request(set.expect("it belongs to nobody"));
+    let mutation = HeaderMutationConfig { mutations, ..HeaderMutationConfig::default() };
+    [
+        FilterInstance::new("fault", fault),
+        FilterInstance::new("mutation", mutation),
+        FilterInstance::new("whole", Whole),
+    ]
+}
+
+/// A filter that takes part in every stage, and does nothing.
+#[derive(Debug, PartialEq)]
+struct Whole;
+
+#[derive(Debug)]
+struct Watching;
+
+impl FilterConfig for Whole {
+    fn build(&self, _: Overrides<'_>, _: &FilterContext) -> Result<Option<Arc<dyn HttpFilter>>, BuildError> {
+        Ok(Some(Arc::new(Watching)))
+    }
+}
+
+impl HttpFilter for Watching {}
 
 /// A source whose mesh counts for load reports.
 #[derive(Debug)]

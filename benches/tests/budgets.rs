@@ -19,3 +19,12 @@ fn a_call_allocates_at_most_three_times_before_its_connection() {
         }
     }
 }
+
+#[test]
+fn three_filters_that_do_not_wait_allocate_at_most_twice() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let without = runtime.block_on(Path::build(Routes::Exact, 1, 10));
+    let with = runtime.block_on(Path::build_filtered(Routes::Exact, 1, 10));
+    let (without, with) = (allocations_per_call(&without), allocations_per_call(&with));
+    assert!(with <= without + 2.0, "{without} allocations without filters, {with} with three");
+}

@@ -1,6 +1,8 @@
-//! What the examples, the tests across crates and the benches share: the greeter service, and the smaller one of README.md.
+//! What the examples, the tests across crates and the benches share: the greeter service, the smaller one of README.md,
+//! and a filter.
 
 pub mod service;
+pub mod team_filter;
 
 /// The generated messages, clients and servers of `proto/greeter.proto` and `proto/echo.proto`.
 #[allow(
@@ -35,6 +37,9 @@ pub mod hello {
 mod pages {
     #[doc = include_str!("../../README.md")]
     struct Readme;
+
+    #[doc = include_str!("../../docs/filters.md")]
+    struct Filters;
 
     #[doc = include_str!("../../docs/testing.md")]
     struct Testing;

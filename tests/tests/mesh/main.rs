@@ -8,6 +8,7 @@ mod configuration;
 mod failures;
 mod faults;
 mod headers;
+mod filters;
 mod incremental;
 mod load_reports;
 mod logs;

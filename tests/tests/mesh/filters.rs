@@ -1,0 +1,148 @@
+//! Filters that a control plane configures: a user's own, and faults.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use envoy_types::pb::envoy::config::listener::v3::{ApiListener, Listener};
+use envoy_types::pb::envoy::config::route::v3::RouteConfiguration;
+use envoy_types::pb::envoy::extensions::filters::http::fault::v3::fault_abort::ErrorType;
+use envoy_types::pb::envoy::extensions::filters::http::fault::v3::{FaultAbort, HttpFault};
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
+use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{
+    HttpConnectionManager, HttpFilter,
+};
+use envoy_types::pb::envoy::r#type::v3::FractionalPercent;
+use envoy_types::pb::google::protobuf::{Any, Struct, Value, value::Kind};
+use examples::greeter::HelloRequest;
+use examples::greeter::greeter_client::GreeterClient;
+use examples::service::{GreeterService, serve};
+use examples::team_filter::TeamType;
+use mesh_core::Mesh;
+use mesh_tonic::MeshChannel;
+use prost::Message;
+use tests::ads::{AdsServer, CLUSTER, ENDPOINTS, LISTENER, ROUTES, samples};
+use tests::eventually;
+use tokio::net::TcpListener;
+use tonic::{Code, Request, Status};
+use xds_client::bootstrap::{Bootstrap, ServerConfig};
+use xds_client::resource::FilterRegistry;
+use xds_client::transport::GrpcTransport;
+use xds_client::{Options, start_with};
+
+/// `xds.type.v3.TypedStruct`.
+#[derive(Clone, PartialEq, Message)]
+struct TypedStruct {
+    #[prost(string, tag = "1")]
+    type_url: String,
+    #[prost(message, optional, tag = "2")]
+    value: Option<Struct>,
+}
+
+fn team(name: &str) -> Any {
+    let name = Value { kind: Some(Kind::StringValue(name.to_owned())) };
+    let value = Some(Struct { fields: [("name".to_owned(), name)].into() });
+    let typed = TypedStruct { type_url: "type.googleapis.com/mesh.examples.Team".to_owned(), value };
+    Any { type_url: "type.googleapis.com/xds.type.v3.TypedStruct".to_owned(), value: typed.encode_to_vec() }
+}
+
+/// The sample's listener with a filter before its router.
+fn listener(filter: &str, config: Any) -> Listener {
+    let sample = samples::listener("greeter", "routes");
+    let manager = sample.api_listener.and_then(|api| api.api_listener).unwrap();
+    let mut manager = HttpConnectionManager::decode(manager.value.as_slice()).unwrap();
+    let filter = HttpFilter {
+        name: filter.to_owned(),
+        config_type: Some(ConfigType::TypedConfig(config)),
+        ..HttpFilter::default()
+    };
+    manager.http_filters.insert(0, filter);
+    let api_listener = Some(ApiListener { api_listener: Some(samples::pack(manager)) });
+    Listener { name: sample.name, api_listener, ..Listener::default() }
+}
+
+fn routes(overridden: Option<(&str, Any)>) -> RouteConfiguration {
+    let mut routes = samples::routes("routes", &["greeter".to_owned()]);
+    let overridden = overridden.into_iter().map(|(name, any)| (name.to_owned(), any));
+    routes.virtual_hosts[0].typed_per_filter_config = overridden.collect();
+    routes
+}
+
+/// Sends it as the only resource of its type, under a version of its own.
+fn put(server: &AdsServer, type_url: &str, name: &str, resource: Any) {
+    static VERSION: AtomicU32 = AtomicU32::new(1);
+    let version = VERSION.fetch_add(1, Ordering::Relaxed).to_string();
+    server.put(type_url, &version, [(name.to_owned(), resource)]);
+}
+
+async fn endpoint() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(GreeterService::new("a", "v1"), listener, std::future::pending()));
+    address
+}
+
+async fn serving(filter: &str, config: Any) -> (AdsServer, GreeterClient<MeshChannel>) {
+    let server = AdsServer::start().await;
+    put(&server, LISTENER, "greeter", samples::pack(listener(filter, config)));
+    put(&server, ROUTES, "routes", samples::pack(routes(None)));
+    put(&server, CLUSTER, "greeter", samples::pack(samples::cluster("greeter", "greeter")));
+    put(&server, ENDPOINTS, "greeter", samples::pack(samples::endpoints("greeter", [endpoint().await])));
+    let bootstrap = Bootstrap::builder()
+        .server(ServerConfig::insecure(server.address.to_string()))
+        .node_id("n1")
+        .build()
+        .unwrap();
+    let options = Options { filters: FilterRegistry::default().with(TeamType), ..Options::default() };
+    let xds = start_with(bootstrap, GrpcTransport::new(&options), options).unwrap();
+    let channel = MeshChannel::builder("greeter").mesh(&Mesh::new(xds)).build().unwrap();
+    (server, GreeterClient::new(channel))
+}
+
+fn hello() -> Request<HelloRequest> {
+    Request::new(HelloRequest { name: "you".to_owned(), count: 0 })
+}
+
+async fn claim(client: &mut GreeterClient<MeshChannel>) -> Result<(), Status> {
+    let mut request = hello();
+    request.metadata_mut().insert("x-team", "another".parse().unwrap());
+    client.say_hello(request).await.map(drop)
+}
+
+#[tokio::test]
+async fn a_filter_of_a_user_is_configured_by_the_control_plane() {
+    let (server, mut client) = serving("team", team("shop")).await;
+    client.say_hello(hello()).await.unwrap();
+    assert_eq!(claim(&mut client).await.unwrap_err().code(), Code::PermissionDenied);
+    // a configuration that its type refuses refuses the listener, and what was good stays
+    put(&server, LISTENER, "greeter", samples::pack(listener("team", team(""))));
+    eventually("the listener is refused with the field's name", async || {
+        let errors: Vec<_> = server.seen().into_iter().map(|seen| seen.error).collect();
+        let text = "http_filters[0].typed_config.name: expected the name of a team";
+        if errors.iter().any(|error| error.contains(text)) { Ok(()) } else { Err(format!("{errors:?}")) }
+    })
+    .await;
+    assert_eq!(claim(&mut client).await.unwrap_err().code(), Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn faults_begin_and_end_with_the_routes() {
+    let (server, mut client) = serving("fault", samples::pack(HttpFault::default())).await;
+    client.say_hello(hello()).await.unwrap();
+    let abort = FaultAbort {
+        percentage: Some(FractionalPercent { numerator: 100, denominator: 0 }),
+        error_type: Some(ErrorType::GrpcStatus(8)),
+        ..FaultAbort::default()
+    };
+    let fault = samples::pack(HttpFault { abort: Some(abort), ..HttpFault::default() });
+    put(&server, ROUTES, "routes", samples::pack(routes(Some(("fault", fault)))));
+    eventually("calls are aborted", async || match client.say_hello(hello()).await {
+        Err(status) if status.code() == Code::ResourceExhausted => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    put(&server, ROUTES, "routes", samples::pack(routes(None)));
+    eventually("calls pass", async || {
+        client.say_hello(hello()).await.map(drop).map_err(|error| error.to_string())
+    })
+    .await;
+}
