@@ -1,5 +1,6 @@
 //! A request body that is kept while it is sent, so that it can be sent again.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -33,7 +34,11 @@ pub(super) struct ReplayBody<B> {
 #[derive(Debug)]
 struct Source<B> {
     body: Pin<Box<B>>,
-    kept: Vec<Kept>,
+    /// Frames from number `released` on.
+    kept: VecDeque<Kept>,
+    released: usize,
+    /// The number of the frame that the present attempt reads next.
+    position: usize,
     /// How many more bytes may be kept.
     room: usize,
     /// The attempt that may read.
@@ -54,7 +59,9 @@ impl<B> Replay<B> {
     pub(super) fn new(body: B, limit: ReplayLimit) -> Self {
         Self(Arc::new(Mutex::new(Source {
             body: Box::pin(body),
-            kept: Vec::new(),
+            kept: VecDeque::new(),
+            released: 0,
+            position: 0,
             room: limit.0,
             attempt: 0,
             committed: false,
@@ -69,6 +76,7 @@ impl<B> Replay<B> {
             return None;
         }
         source.attempt += 1;
+        source.position = 0;
         Some(ReplayBody { source: self.0.clone(), attempt: source.attempt, next: 0 })
     }
 
@@ -76,9 +84,11 @@ impl<B> Replay<B> {
         lock(&self.0).committed
     }
 
-    /// There will be no further attempt: nothing more is kept.
+    /// There will be no further attempt: nothing more is kept, and what the present attempt has read is released.
     pub(super) fn commit(&self) {
-        lock(&self.0).committed = true;
+        let mut source = lock(&self.0);
+        source.committed = true;
+        source.release();
     }
 }
 
@@ -91,9 +101,9 @@ impl<B: Body<Data = Bytes>> ReplayBody<B> {
         if source.attempt != self.attempt {
             return Poll::Ready(None);
         }
-        if let Some(kept) = source.kept.get(self.next) {
-            self.next += 1;
-            return Poll::Ready(Some(Ok(kept.clone().into())));
+        if let Some(kept) = source.kept.get(self.next - source.released).cloned() {
+            source.advance(&mut self.next);
+            return Poll::Ready(Some(Ok(kept.into())));
         }
         if source.ended {
             return Poll::Ready(None);
@@ -101,8 +111,8 @@ impl<B: Body<Data = Bytes>> ReplayBody<B> {
         let frame = ready!(source.body.as_mut().poll_frame(cx));
         match &frame {
             Some(Ok(frame)) => {
-                self.next += 1;
                 source.keep(frame);
+                source.advance(&mut self.next);
             }
             Some(Err(_)) => (source.committed, source.ended) = (true, true),
             None => source.ended = true,
@@ -113,7 +123,8 @@ impl<B: Body<Data = Bytes>> ReplayBody<B> {
     pub(super) fn is_end_stream(&self) -> bool {
         let source = lock(&self.source);
         let everything_read = source.ended || source.body.is_end_stream();
-        source.attempt != self.attempt || self.next >= source.kept.len() && everything_read
+        let kept = source.released + source.kept.len();
+        source.attempt != self.attempt || self.next >= kept && everything_read
     }
 }
 
@@ -130,14 +141,35 @@ impl<B> Source<B> {
         match self.room.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
             Some(room) => {
                 self.room = room;
-                self.kept.push(kept);
+                self.kept.push_back(kept);
             }
-            None => {
-                // RT-43
-                self.committed = true;
-                self.kept.clear();
-            }
+            // RT-43
+            None => self.committed = true,
         }
+    }
+}
+
+impl<B> Source<B> {
+    /// The present attempt has read its frame of this number.
+    fn advance(&mut self, next: &mut usize) {
+        *next += 1;
+        self.position = *next;
+        if self.committed {
+            self.release();
+        }
+    }
+
+    /// Drops what the present attempt, the last one, has read.
+    fn release(&mut self) {
+        while self.released < self.position && self.kept.pop_front().is_some() {
+            self.released += 1;
+        }
+    }
+
+    #[cfg(test)]
+    fn kept_bytes(&self) -> usize {
+        let bytes = |kept: &Kept| if let Kept::Data(data) = kept { data.len() } else { 0 };
+        self.kept.iter().map(bytes).sum()
     }
 }
 
@@ -231,6 +263,22 @@ mod tests {
         assert_eq!(read(&mut attempt, 3), "ghi|trailers|end");
         assert!(replay.is_committed());
         assert!(replay.attempt().is_none());
+    }
+
+    #[test]
+    fn commit_releases_what_the_attempt_has_read_and_keeps_nothing_more() {
+        let replay = Replay::new(body(&["ab", "cd", "ef"]), ReplayLimit::default());
+        assert_eq!(read(&mut replay.attempt().unwrap(), 2), "abcd");
+        let mut attempt = replay.attempt().unwrap();
+        assert_eq!(read(&mut attempt, 1), "ab");
+        let kept = || super::lock(&replay.0).kept_bytes();
+        assert_eq!(kept(), 4);
+        replay.commit();
+        assert_eq!(kept(), 2, "what is still to be read");
+        assert_eq!(read(&mut attempt, 1), "cd");
+        assert_eq!(kept(), 0);
+        assert_eq!(read(&mut attempt, 1), "ef");
+        assert_eq!(kept(), 0, "the upload goes on without a copy");
     }
 
     #[test]
