@@ -24,6 +24,8 @@
 //! - [`runtime`]: the request path, connections and tasks; the only tokio in the crate.
 //! - [`shared`]: collections whose versions share what they have in common.
 //!
+//! The feature `testing` adds the module `testing`, for the tests of this workspace; nothing about it is promised.
+//!
 //! This crate knows nothing of xDS, protobuf or tonic.
 
 mod causes;
@@ -32,6 +34,8 @@ pub mod filter;
 pub mod policy;
 pub mod runtime;
 pub mod shared;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use causes::WithCauses;
 pub use runtime::Mesh;

@@ -7,9 +7,8 @@ use http::header::HeaderValue;
 use http::uri::Authority;
 use mesh_core::Mesh;
 use mesh_core::policy::retry::MaxAttempts;
-use mesh_core::runtime::balance::PoolSettings;
 use mesh_core::runtime::connect::{Http2Settings, Keepalive};
-use mesh_core::runtime::{Channel, ChannelSettings, ReplayLimit, Target, WaitForReady};
+use mesh_core::runtime::{Channel, ChannelSettings, PoolSettings, ReplayLimit, Target, WaitForReady};
 use xds_client::Options;
 use xds_client::bootstrap::parse_target;
 

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use mesh_core::Mesh;
-use mesh_core::policy::subchannel::ConnectTimeout;
-use mesh_core::runtime::balance::PoolSettings;
 use mesh_core::runtime::connect::{Http2Settings, Keepalive};
+use mesh_core::runtime::{ConnectTimeout, PoolSettings};
 use xds_client::XdsClient;
 
 /// What of a channel's connections differs from those of the process's mesh.

@@ -22,11 +22,10 @@ pub use in_memory::Incoming;
 // What users of channels meet: errors, targets, and what a mesh of their own is made of.
 pub use mesh_core::config::MeshConfig;
 pub use mesh_core::policy::retry::MaxAttempts;
-pub use mesh_core::runtime::balance::PoolSettings;
 pub use mesh_core::runtime::connect::{
     ConnectTarget, Dial, Http2Settings, Keepalive, KeepaliveInterval, KeepaliveScope,
 };
 pub use mesh_core::runtime::{
-    CallInfo, ChannelState, FixedSource, Mesh, MeshBuilder, MeshError, MeshErrorKind, ReplayLimit,
-    SourceError, Target, WaitForReady,
+    CallInfo, ChannelState, FixedSource, Mesh, MeshBuilder, MeshError, MeshErrorKind, PoolSettings,
+    ReplayLimit, SourceError, Target, WaitForReady,
 };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mesh_core::policy::load_report::orca::OrcaReport;
+use mesh_core::testing::OrcaReport;
 use proptest::prelude::*;
 use prost::Message;
 

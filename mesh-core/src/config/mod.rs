@@ -29,7 +29,7 @@ pub use cluster::{
 pub use connection::{ConnectionSettings, Http2Keepalive, TcpKeepalive};
 pub use endpoint::{DropCategory, Endpoint, EndpointAddresses, EndpointSet, HealthStatus, Priority};
 pub(crate) use endpoints::Member;
-pub use endpoints::{EndpointChanges, Endpoints, EndpointsIter};
+pub use endpoints::{Endpoints, EndpointsIter};
 pub use error::{ConfigError, ResourceError};
 pub use filter::{FilterInstance, FilterOverride, FilterOverrides};
 pub use header_mutation::{AppendAction, HeaderMutation, HeaderMutations, MutationOrder};

@@ -6,12 +6,12 @@ use crate::config::MaxRequests;
 
 /// A cluster's calls in flight. The limit is an argument, so that a new limit changes no count (LB-25).
 #[derive(Debug, Default)]
-pub struct InFlight(AtomicU32);
+pub(crate) struct InFlight(AtomicU32);
 
 impl InFlight {
     /// Counts one more call, unless there are already as many as `limit`. Each `true` is followed by one
     /// [`leave`](Self::leave).
-    pub fn enter(&self, limit: MaxRequests) -> bool {
+    pub(crate) fn enter(&self, limit: MaxRequests) -> bool {
         // LB-23: as many as the limit is too many. LB-26: so zero rejects everything.
         if self.0.fetch_add(1, Ordering::Relaxed) < limit.0 {
             return true;
@@ -21,12 +21,12 @@ impl InFlight {
     }
 
     /// A call that was let in has ended.
-    pub fn leave(&self) {
+    pub(crate) fn leave(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// How many there are.
-    pub fn count(&self) -> u32 {
+    pub(crate) fn count(&self) -> u32 {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -18,7 +18,7 @@ use super::subchannel::{Backoff, BackoffSettings};
 
 /// When one DNS name is resolved.
 #[derive(Debug)]
-pub struct Resolution {
+pub(crate) struct Resolution {
     interval: Duration,
     phase: Phase,
     /// No resolution before then.
@@ -38,12 +38,12 @@ enum Phase {
 
 impl Resolution {
     /// A name that has never been resolved and is wanted now; afterwards at most once per `interval`.
-    pub fn new(interval: Duration) -> Self {
+    pub(crate) fn new(interval: Duration) -> Self {
         Self { interval, phase: Phase::Wanted, earliest: None, backoff: Backoff::default() }
     }
 
     /// A connection failed or was lost: the addresses may be out of date.
-    pub fn request(&mut self) {
+    pub(crate) fn request(&mut self) {
         match &mut self.phase {
             Phase::Known => self.phase = Phase::Wanted,
             Phase::Resolving { again } => *again = true,
@@ -52,7 +52,7 @@ impl Resolution {
     }
 
     /// Whether to resolve now. If so, tell the outcome.
-    pub fn start(&mut self, now: Instant) -> bool {
+    pub(crate) fn start(&mut self, now: Instant) -> bool {
         let due = self.phase == Phase::Wanted && self.earliest.is_none_or(|earliest| earliest <= now);
         if due {
             self.phase = Phase::Resolving { again: false };
@@ -61,7 +61,7 @@ impl Resolution {
     }
 
     /// The addresses are known.
-    pub fn on_answered(&mut self, now: Instant) {
+    pub(crate) fn on_answered(&mut self, now: Instant) {
         let again = matches!(self.phase, Phase::Resolving { again: true });
         self.phase = if again { Phase::Wanted } else { Phase::Known };
         self.backoff = Backoff::default();
@@ -70,13 +70,13 @@ impl Resolution {
     }
 
     /// There was no answer: resolve again after a backoff. Addresses that were known before stay in use.
-    pub fn on_failed(&mut self, now: Instant, rng: &mut dyn Rng) {
+    pub(crate) fn on_failed(&mut self, now: Instant, rng: &mut dyn Rng) {
         self.phase = Phase::Wanted;
         self.earliest = Some(now + self.backoff.next(&BackoffSettings::default(), rng));
     }
 
     /// When to call [`start`](Self::start), if nothing happens before.
-    pub fn next_deadline(&self) -> Option<Instant> {
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.earliest.filter(|_| self.phase == Phase::Wanted)
     }
 }

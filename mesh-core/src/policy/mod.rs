@@ -3,15 +3,15 @@
 //! Nothing here reads a clock, draws a number on its own, spawns, sleeps or locks. `now` is the first argument, the
 //! random source the last; deadlines are data that a driver in [`runtime`](crate::runtime) turns into sleeps.
 
-pub mod circuit_breaker;
-pub mod dns;
-pub mod fault;
+pub(crate) mod circuit_breaker;
+pub(crate) mod dns;
+pub(crate) mod fault;
 pub(crate) mod header_mutation;
 pub mod lb;
 pub mod load_report;
 pub mod matcher;
 pub mod outlier;
 pub mod retry;
-pub mod route;
-pub mod subchannel;
+pub(crate) mod route;
+pub(crate) mod subchannel;
 pub mod timeout;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The limits of a route and its listener on a call's duration.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct TimeoutLimits {
+pub(crate) struct TimeoutLimits {
     /// The route's `grpc_timeout_header_max`: wins over the others when present; zero is no limit.
     pub grpc_timeout_header_max: Option<Duration>,
     /// The route's `max_stream_duration`: zero is no limit, whatever the listener says.
@@ -15,7 +15,7 @@ pub struct TimeoutLimits {
 
 impl TimeoutLimits {
     /// The call's timeout from the application's own and these limits; `None` is no timeout (RT-33).
-    pub fn effective(self, application: Option<Duration>) -> Option<Duration> {
+    pub(crate) fn effective(self, application: Option<Duration>) -> Option<Duration> {
         let limit = self.grpc_timeout_header_max.or(self.max_stream_duration).or(self.listener);
         match (application, limit.filter(|limit| !limit.is_zero())) {
             (Some(application), Some(limit)) => Some(application.min(limit)),

@@ -2,7 +2,7 @@
 
 mod accounting;
 mod attempt;
-pub mod balance;
+pub(crate) mod balance;
 mod begin;
 mod call;
 mod call_info;
@@ -28,6 +28,10 @@ mod target;
 mod testing;
 mod timeout;
 
+pub use crate::policy::subchannel::{
+    AttemptDelay, BackoffSettings, ConnectTimeout, Settings as SubchannelSettings,
+};
+pub use balance::{MaxConnecting, PoolSettings};
 pub use call_info::CallInfo;
 pub use channel::{CallOptions, Channel, ChannelError, ChannelSettings, WaitForReady};
 pub use channel_state::ChannelState;

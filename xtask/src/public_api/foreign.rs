@@ -37,10 +37,8 @@ struct Exception {
 }
 
 const EXCEPTIONS: &[Exception] = &[
-    // Decisions get their randomness as an argument.
-    Exception { shown_by: "mesh-core", foreign: "rand", within: &["filter::", "policy::"] },
-    // Benches read what a cluster publishes.
-    Exception { shown_by: "mesh-core", foreign: "arc_swap", within: &["runtime::balance::"] },
+    // Balancers and pickers, a user's too, get their randomness as an argument.
+    Exception { shown_by: "mesh-core", foreign: "rand", within: &["policy::lb::"] },
     // The protocols get their randomness as an argument.
     Exception { shown_by: "xds-client", foreign: "rand", within: &["load_report::", "protocol::"] },
     // Resource types and transports of a user's own handle the protocol's messages.

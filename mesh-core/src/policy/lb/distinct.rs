@@ -7,7 +7,7 @@ use super::{LbLocality, LbUpdate};
 /// which nothing is left that way is not there either.
 ///
 /// Looks at every endpoint; drivers call it if an endpoint is there twice.
-pub fn distinct(mut update: LbUpdate) -> LbUpdate {
+pub(crate) fn distinct(mut update: LbUpdate) -> LbUpdate {
     let mut seen = IdMap::<()>::default();
     let mut keeps = |locality: &mut LbLocality| {
         let is_empty = locality.endpoints.is_empty();

@@ -11,7 +11,11 @@ use super::{Connectivity, Pick, PickContext, Picker};
 /// The picker of a cluster that drops a share of its calls before it picks.
 ///
 /// LB-22: only a cluster that is ready drops; otherwise, and without drops, it is the picker itself.
-pub fn with_drops(drops: &[DropCategory], state: &Connectivity, picker: Arc<dyn Picker>) -> Arc<dyn Picker> {
+pub(crate) fn with_drops(
+    drops: &[DropCategory],
+    state: &Connectivity,
+    picker: Arc<dyn Picker>,
+) -> Arc<dyn Picker> {
     match state {
         Connectivity::Ready if !drops.is_empty() => Arc::new(DropPicker { drops: drops.into(), picker }),
         _ => picker,

@@ -46,7 +46,7 @@ pub struct EndpointLoad {
     /// Calls that have been sent and not ended.
     pub in_flight: AtomicU32,
     /// How calls have ended, for outlier detection.
-    pub outcomes: outlier::Counters,
+    pub(crate) outcomes: outlier::Counters,
 }
 
 /// The endpoints of one locality.
@@ -80,8 +80,8 @@ pub struct LbPriority {
     pub is_discovered: bool,
 }
 
-/// The endpoints of a cluster: localities by priority, highest first. No endpoint is there twice; see
-/// [`distinct`](super::distinct).
+/// The endpoints of a cluster: localities by priority, highest first. No endpoint is there twice: the
+/// first place that has it counts.
 #[derive(Debug, Clone, Default)]
 pub struct LbUpdate {
     /// Empty: the cluster has no endpoints and every pick fails.

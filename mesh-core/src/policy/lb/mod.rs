@@ -4,7 +4,7 @@
 //! and time; it says which endpoints to connect or to let go, when to be woken, and which [`Picker`] to use from now
 //! on. Pickers are immutable and shared by all threads.
 //!
-//! [`balancer`] makes a tree of them: a priority balancer, per priority one over its localities, per locality one for
+//! `balancer` makes a tree of them: a priority balancer, per priority one over its localities, per locality one for
 //! the policy. All levels have the same interface; an update that reaches a child holds the child's part only. The
 //! priorities of an aggregate cluster are those of its leaves, one leaf's after the other's (gRFC A37).
 //!
@@ -52,8 +52,8 @@ use ring_hash::RingHash;
 use round_robin::RoundRobin;
 
 pub use connectivity::Connectivity;
-pub use distinct::distinct;
-pub use drop::with_drops;
+pub(crate) use distinct::distinct;
+pub(crate) use drop::with_drops;
 pub use endpoint::{EndpointId, EndpointLoad, LbEndpoint, LbLocality, LbPriority, LbUpdate};
 pub use picker::{Pick, PickContext, Picker};
 
@@ -61,7 +61,7 @@ pub use picker::{Pick, PickContext, Picker};
 /// settings name.
 ///
 /// With [`LocalityPolicy::Flat`](crate::config::LocalityPolicy::Flat) that policy spans all localities of a priority.
-pub fn balancer() -> Box<dyn Balancer> {
+pub(crate) fn balancer() -> Box<dyn Balancer> {
     Box::new(priority::Priority::default())
 }
 

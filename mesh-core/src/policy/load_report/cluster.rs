@@ -12,7 +12,7 @@ use super::{LocalityCounts, LocalitySums};
 
 /// The counts of one cluster since its last report.
 #[derive(Debug, Default)]
-pub struct ClusterCounts {
+pub(crate) struct ClusterCounts {
     localities: OnDemand<LocalityId, LocalityCounts>,
     drops: OnDemand<Name, AtomicU64>,
     drops_without_category: AtomicU64,
@@ -44,24 +44,24 @@ pub struct ClusterSums {
 
 impl ClusterCounts {
     /// The counts of one locality.
-    pub fn locality(&self, id: &LocalityId) -> Arc<LocalityCounts> {
+    pub(crate) fn locality(&self, id: &LocalityId) -> Arc<LocalityCounts> {
         self.localities.entry(id, usize::MAX, || id.clone()).unwrap_or_default()
     }
 
     /// Counts a call that the control plane's drop policy refused.
-    pub fn drop_in(&self, category: &Name) {
+    pub(crate) fn drop_in(&self, category: &Name) {
         if let Some(count) = self.drops.entry(category, usize::MAX, || category.clone()) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Counts a call that the circuit breaker refused.
-    pub fn drop_over_limit(&self) {
+    pub(crate) fn drop_over_limit(&self) {
         self.drops_without_category.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Takes the counts since the last call and resets them. `None` if all are zero and no request is in progress.
-    pub fn take(&self) -> Option<ClusterSums> {
+    pub(crate) fn take(&self) -> Option<ClusterSums> {
         let localities: BTreeMap<_, _> = self
             .localities
             .load()

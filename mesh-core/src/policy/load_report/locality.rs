@@ -7,7 +7,7 @@ use super::MetricTotals;
 
 /// The requests to one locality of a cluster; each attempt of a call is a request.
 #[derive(Debug, Default)]
-pub struct LocalityCounts {
+pub(crate) struct LocalityCounts {
     issued: AtomicU64,
     succeeded: AtomicU64,
     failed: AtomicU64,
@@ -33,7 +33,7 @@ pub struct LocalitySums {
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// The protocol's status for success.
     Success,
     /// Any other status, an error, or the caller dropped it.
@@ -42,13 +42,13 @@ pub enum Ending {
 
 impl LocalityCounts {
     /// Counts a request that is sent. Call [`end`](Self::end) once for each.
-    pub fn start(&self) {
+    pub(crate) fn start(&self) {
         self.issued.fetch_add(1, Ordering::Relaxed);
         self.in_progress.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts the end of a request.
-    pub fn end(&self, ending: Ending) {
+    pub(crate) fn end(&self, ending: Ending) {
         let count = match ending {
             Ending::Success => &self.succeeded,
             Ending::Failure => &self.failed,
@@ -58,7 +58,7 @@ impl LocalityCounts {
     }
 
     /// A request was not sent after all: it did not count.
-    pub fn withdraw(&self) {
+    pub(crate) fn withdraw(&self) {
         self.issued.fetch_sub(1, Ordering::Relaxed);
         self.in_progress.fetch_sub(1, Ordering::Relaxed);
     }

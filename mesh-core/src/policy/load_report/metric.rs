@@ -45,7 +45,7 @@ impl MetricTotal {
 
 /// The metrics of one locality since the last report.
 #[derive(Debug, Default)]
-pub struct MetricTotals {
+pub(crate) struct MetricTotals {
     cpu_utilization: MetricTotal,
     mem_utilization: MetricTotal,
     application_utilization: MetricTotal,
@@ -68,7 +68,7 @@ pub struct MetricSums {
 
 impl MetricTotals {
     /// Adds those metrics of one request's report that the control plane asked for (TR-71).
-    pub fn add(&self, report: &OrcaReport<'_>, wanted: &[ReportedMetric]) {
+    pub(crate) fn add(&self, report: &OrcaReport<'_>, wanted: &[ReportedMetric]) {
         let add =
             |total: &MetricTotal, value: Option<f64>| value.into_iter().for_each(|value| total.add(value));
         for metric in wanted {

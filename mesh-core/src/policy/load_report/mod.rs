@@ -15,10 +15,13 @@ mod cluster;
 mod locality;
 mod metric;
 mod on_demand;
-pub mod orca;
+pub(crate) mod orca;
 #[cfg(test)]
 mod tests;
 
-pub use cluster::{ClusterCounts, ClusterReport, ClusterSums};
-pub use locality::{Ending, LocalityCounts, LocalitySums};
-pub use metric::{MetricSum, MetricSums, MetricTotals};
+pub(crate) use cluster::ClusterCounts;
+pub use cluster::{ClusterReport, ClusterSums};
+pub use locality::LocalitySums;
+pub(crate) use locality::{Ending, LocalityCounts};
+pub(crate) use metric::MetricTotals;
+pub use metric::{MetricSum, MetricSums};

@@ -21,7 +21,7 @@ impl Fraction {
     }
 
     /// One draw: never for 0, always for a million (RT-08).
-    pub fn draw(self, rng: &mut dyn Rng) -> bool {
+    pub(crate) fn draw(self, rng: &mut dyn Rng) -> bool {
         rng.random_range(0..1_000_000) < self.0
     }
 }

@@ -8,7 +8,7 @@ use super::row::Row;
 
 /// How an attempt has ended, for outlier detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallResult {
+pub(crate) enum CallResult {
     /// The endpoint did what it was asked for.
     Success,
     /// The endpoint answered with an error.
@@ -35,7 +35,7 @@ pub enum FailureKind {
 ///
 /// While outlier detection is off, [`record`](Self::record) is one relaxed load.
 #[derive(Debug, Default)]
-pub struct Counters {
+pub(crate) struct Counters {
     /// Bits of what is counted, see below.
     counting: AtomicU8,
     /// What the endpoint answered.
@@ -57,13 +57,13 @@ const SPLIT: u8 = 4;
 impl Counters {
     /// An attempt has ended. `true`: failures in a row have reached a threshold, the detector is to be told
     /// ([`on_failures_in_a_row`](super::Detector::on_failures_in_a_row)).
-    pub fn record(&self, result: CallResult) -> bool {
+    pub(crate) fn record(&self, result: CallResult) -> bool {
         let counting = self.counting.load(Ordering::Relaxed);
         counting != 0 && self.count(counting, result)
     }
 
     /// Whether anything is counted.
-    pub fn is_on(&self) -> bool {
+    pub(crate) fn is_on(&self) -> bool {
         self.counting.load(Ordering::Relaxed) != 0
     }
 

@@ -21,7 +21,7 @@ use super::{
 /// Which endpoints of a cluster are ejected. Fed by the cluster's task, between its connections and its balancer; it
 /// outlives both, so that neither a new balancer nor a new connection brings an ejected endpoint back.
 #[derive(Debug, Default)]
-pub struct Detector {
+pub(crate) struct Detector {
     /// There while anything is to be detected.
     settings: Option<OutlierDetection>,
     /// When the interval began that is counted now; there while anything is to be detected.
@@ -45,7 +45,7 @@ pub(super) struct Watched {
 
 /// What the balancer is to hear of an endpoint, because it was ejected or has returned.
 #[derive(Debug, Clone)]
-pub struct Change {
+pub(crate) struct Change {
     /// Which endpoint.
     pub id: EndpointId,
     /// What it is to the balancer from now on.
@@ -56,7 +56,7 @@ pub struct Change {
 
 impl Detector {
     /// A detector that is off, and counts here what it does.
-    pub fn new(counts: Arc<EjectionCounts>) -> Self {
+    pub(crate) fn new(counts: Arc<EjectionCounts>) -> Self {
         Self {
             settings: None,
             interval_began: None,
@@ -67,7 +67,7 @@ impl Detector {
     }
 
     /// An endpoint is in the cluster from now on, with a connection that is [`Idle`](Connectivity::Idle).
-    pub fn insert(&mut self, id: EndpointId, load: Arc<EndpointLoad>) {
+    pub(crate) fn insert(&mut self, id: EndpointId, load: Arc<EndpointLoad>) {
         self.remove(id);
         load.outcomes.configure(self.settings.as_ref());
         load.outcomes.reset();
@@ -77,7 +77,7 @@ impl Detector {
     }
 
     /// An endpoint is no longer in the cluster. Should it come back, nothing is known of it (LB-59).
-    pub fn remove(&mut self, id: EndpointId) {
+    pub(crate) fn remove(&mut self, id: EndpointId) {
         let Some(gone) = self.endpoints.remove(&id) else { return };
         self.population.endpoints -= 1;
         if gone.ejection.is_some() {
@@ -87,7 +87,7 @@ impl Detector {
 
     /// Other settings; `None` is off. Ejections stay, and so does the time that the interval has run (LB-59); when
     /// nothing is to be detected any more, everybody returns.
-    pub fn configure(&mut self, now: Instant, settings: Option<&OutlierDetection>) -> Vec<Change> {
+    pub(crate) fn configure(&mut self, now: Instant, settings: Option<&OutlierDetection>) -> Vec<Change> {
         let settings = settings.filter(|settings| !settings.is_off());
         if self.settings.as_ref() == settings {
             return Vec::new();
@@ -114,7 +114,7 @@ impl Detector {
     }
 
     /// An endpoint's connection has changed. Returns what the endpoint is to the balancer.
-    pub fn on_connectivity(&mut self, id: EndpointId, state: Connectivity) -> Connectivity {
+    pub(crate) fn on_connectivity(&mut self, id: EndpointId, state: Connectivity) -> Connectivity {
         let Some(watched) = self.endpoints.get_mut(&id) else { return state };
         watched.state = state;
         // LB-60: only time ends an ejection, whatever the connection does
@@ -122,7 +122,7 @@ impl Detector {
     }
 
     /// [`Counters::record`](super::Counters::record) has said that failures in a row have reached a threshold.
-    pub fn on_failures_in_a_row(
+    pub(crate) fn on_failures_in_a_row(
         &mut self,
         now: Instant,
         id: EndpointId,
@@ -154,13 +154,13 @@ impl Detector {
     }
 
     /// When [`on_deadline`](Self::on_deadline) is to be called.
-    pub fn next_deadline(&self) -> Option<Instant> {
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let interval = self.settings.as_ref()?.interval.max(SHORTEST_INTERVAL);
         Some(self.interval_began? + interval)
     }
 
     /// Judges endpoints by their calls of the interval that ends now, and lets those return whose time is over (LB-54).
-    pub fn on_deadline(&mut self, now: Instant, rng: &mut dyn Rng) -> Vec<Change> {
+    pub(crate) fn on_deadline(&mut self, now: Instant, rng: &mut dyn Rng) -> Vec<Change> {
         let is_due = self.next_deadline().is_some_and(|deadline| deadline <= now);
         let Some(settings) = self.settings.clone().filter(|_| is_due) else { return Vec::new() };
         self.interval_began = Some(now);
@@ -185,7 +185,7 @@ impl Detector {
     }
 
     /// The endpoints that are ejected now.
-    pub fn ejected(&self) -> impl Iterator<Item = CurrentEjection> {
+    pub(crate) fn ejected(&self) -> impl Iterator<Item = CurrentEjection> {
         self.endpoints.iter().filter_map(|(&id, watched)| {
             let Ejection { since, reason, .. } = **watched.ejection.as_ref()?;
             Some(CurrentEjection { id, since, reason, multiplier: watched.multiplier })
@@ -193,7 +193,8 @@ impl Detector {
     }
 
     /// What has been found and done so far; true at any time.
-    pub fn counts(&self) -> &Arc<EjectionCounts> {
+    #[cfg(test)]
+    pub(crate) fn counts(&self) -> &Arc<EjectionCounts> {
         &self.counts
     }
 

@@ -91,7 +91,7 @@ impl fmt::Display for EjectionReason {
 
 /// The ejection of an endpoint that gets no calls at the moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CurrentEjection {
+pub(crate) struct CurrentEjection {
     /// Which endpoint.
     pub id: EndpointId,
     /// Since when.

@@ -1,8 +1,8 @@
 //! Outlier detection: endpoints that fail more than others get no calls for a while (gRFC A50, Envoy's outlier detection).
 //!
-//! The request path [records](Counters::record) how each attempt has ended at its endpoint; that takes no lock and needs no
-//! settings. The [`Detector`] of a cluster, a pure state machine, judges endpoints by that: by rates once per interval,
-//! and by failures in a row as soon as [`Counters::record`] says so. It stands between connections and the balancer:
+//! The request path records how each attempt has ended at its endpoint; that takes no lock and needs no
+//! settings. The `Detector` of a cluster, a pure state machine, judges endpoints by that: by rates once per interval,
+//! and by failures in a row as soon as `Counters::record` says so. It stands between connections and the balancer:
 //! an ejected endpoint is [`TransientFailure`](super::lb::Connectivity::TransientFailure) to the balancer, whatever
 //! its connection does, and the connection stays (LB-60).
 //!
@@ -31,7 +31,9 @@ mod success_rate;
 #[cfg(test)]
 mod tests;
 
-pub use counters::{CallResult, Counters, FailureKind};
-pub use detector::{Change, Detector};
-pub use ejection::{CurrentEjection, DetectionMethod, EjectionReason};
+pub use counters::FailureKind;
+pub(crate) use counters::{CallResult, Counters};
+pub(crate) use detector::{Change, Detector};
+pub(crate) use ejection::CurrentEjection;
+pub use ejection::{DetectionMethod, EjectionReason};
 pub use ejection_counts::{EjectionCounts, MethodCounts, Unenforced};

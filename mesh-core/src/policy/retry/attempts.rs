@@ -22,7 +22,7 @@ impl Default for MaxAttempts {
 
 /// One call's attempts under a retry policy.
 #[derive(Debug)]
-pub struct Attempts {
+pub(crate) struct Attempts {
     policy: Arc<RetryPolicy>,
     remaining: u32,
     failed: u32,
@@ -31,7 +31,7 @@ pub struct Attempts {
 
 impl Attempts {
     /// The attempts of a call that has made none.
-    pub fn new(policy: Arc<RetryPolicy>, cap: MaxAttempts) -> Self {
+    pub(crate) fn new(policy: Arc<RetryPolicy>, cap: MaxAttempts) -> Self {
         // RT-40
         let attempts = policy.max_attempts.min(cap.0).get();
         let backoff = Backoff::new(policy.backoff);
@@ -40,7 +40,7 @@ impl Attempts {
 
     /// Call it when an attempt fails with this gRPC status before the call is committed. Returns the wait before the
     /// next attempt, or `None` if the failure is the call's result.
-    pub fn on_failure(
+    pub(crate) fn on_failure(
         &mut self,
         code: u32,
         pushback: Option<Pushback>,
@@ -64,7 +64,7 @@ impl Attempts {
     }
 
     /// The number of earlier attempts; transparent retries do not count (RT-44).
-    pub fn previous(&self) -> u32 {
+    pub(crate) fn previous(&self) -> u32 {
         self.failed
     }
 }

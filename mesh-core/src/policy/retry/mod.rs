@@ -1,6 +1,6 @@
 //! Retries: which failure leads to another attempt, and after which wait (gRFC A6, A44).
 //!
-//! [`Attempts`] counts one call's attempts under its route's policy. [`Transparent`] allows retries that need no policy,
+//! `Attempts` counts one call's attempts under its route's policy. `Transparent` allows retries that need no policy,
 //! because the server did not process the call. [`RetryBudget`] limits retries during an outage.
 //!
 //! ```text
@@ -17,11 +17,12 @@ mod budget;
 mod pushback;
 mod transparent;
 
-pub use attempts::{Attempts, MaxAttempts};
-pub use backoff::Backoff;
+pub(crate) use attempts::Attempts;
+pub use attempts::MaxAttempts;
+pub(crate) use backoff::Backoff;
 pub use budget::RetryBudget;
 pub use pushback::Pushback;
-pub use transparent::Transparent;
+pub(crate) use transparent::Transparent;
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use super::RequestHead;
 /// (RT-73).
 ///
 /// `channel_id` is drawn once per channel and never changes (RT-72).
-pub fn hash(policies: &[HashPolicy], head: &RequestHead<'_>, channel_id: u64) -> Option<u64> {
+pub(crate) fn hash(policies: &[HashPolicy], head: &RequestHead<'_>, channel_id: u64) -> Option<u64> {
     let mut combined: Option<u64> = None;
     for policy in policies {
         let (value, terminal) = match policy {

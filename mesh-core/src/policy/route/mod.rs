@@ -5,7 +5,7 @@
 
 mod domain_index;
 mod exact_table;
-pub mod hash_policy;
+pub(crate) mod hash_policy;
 mod head;
 mod path_index;
 mod prefix_trie;
@@ -14,9 +14,11 @@ mod table;
 mod tests;
 mod weighted_clusters;
 
-pub use head::RequestHead;
-pub use table::{NoMatch, RouteIndex, RouteTable};
-pub use weighted_clusters::WeightedClusters;
+pub(crate) use head::RequestHead;
+#[cfg(test)]
+pub(crate) use table::RouteIndex;
+pub(crate) use table::{NoMatch, RouteTable};
+pub(crate) use weighted_clusters::WeightedClusters;
 
 /// Whether a key's ASCII case matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

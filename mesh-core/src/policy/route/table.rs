@@ -16,14 +16,14 @@ use super::path_index::PathIndex;
 /// Build it once per configuration. A lookup costs about the same for one and for ten thousand domains, exact paths
 /// and prefixes; regular expressions are tried in order, up to the first route that matches otherwise.
 #[derive(Debug)]
-pub struct RouteTable {
+pub(crate) struct RouteTable {
     domains: DomainIndex,
     hosts: Box<[Host]>,
 }
 
 /// The position of a route in the configured lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RouteIndex {
+pub(crate) struct RouteIndex {
     /// The virtual host's position.
     pub host: usize,
     /// The route's position in that virtual host.
@@ -33,7 +33,7 @@ pub struct RouteIndex {
 /// Why no route matches a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum NoMatch {
+pub(crate) enum NoMatch {
     /// No virtual host serves the authority (RT-05).
     #[error("no virtual host serves the authority")]
     VirtualHost,
@@ -51,7 +51,7 @@ struct Host {
 
 impl RouteTable {
     /// Compiles virtual hosts in configured order.
-    pub fn new(hosts: &[Arc<VirtualHost>]) -> Self {
+    pub(crate) fn new(hosts: &[Arc<VirtualHost>]) -> Self {
         let host = |host: &Arc<VirtualHost>| Host {
             paths: PathIndex::new(&host.routes),
             conditions: host
@@ -68,18 +68,24 @@ impl RouteTable {
     ///
     /// # Errors
     /// [`NoMatch`] says whether the virtual host or the route is missing.
-    pub fn select(&self, head: &RequestHead<'_>, rng: &mut dyn Rng) -> Result<RouteIndex, NoMatch> {
+    #[cfg(test)]
+    pub(crate) fn select(&self, head: &RequestHead<'_>, rng: &mut dyn Rng) -> Result<RouteIndex, NoMatch> {
         let host = self.find_host(head.authority).ok_or(NoMatch::VirtualHost)?;
         self.select_route(host, head, rng).ok_or(NoMatch::Route)
     }
 
     /// The position of the virtual host that serves an authority; for a client whose authority never changes.
-    pub fn find_host(&self, authority: &str) -> Option<usize> {
+    pub(crate) fn find_host(&self, authority: &str) -> Option<usize> {
         self.domains.find(authority)
     }
 
     /// The first route of a virtual host that matches; `host` comes from [`find_host`](Self::find_host).
-    pub fn select_route(&self, host: usize, head: &RequestHead<'_>, rng: &mut dyn Rng) -> Option<RouteIndex> {
+    pub(crate) fn select_route(
+        &self,
+        host: usize,
+        head: &RequestHead<'_>,
+        rng: &mut dyn Rng,
+    ) -> Option<RouteIndex> {
         let Host { paths, conditions } = self.hosts.get(host)?;
         let mut candidates = paths.candidates(head.path);
         let route = candidates.find(|position| match &conditions[*position] {

@@ -6,14 +6,14 @@ use crate::config::ClusterChoice;
 
 /// A route's clusters, compiled for choosing one by weight (RT-22).
 #[derive(Debug, Clone)]
-pub struct WeightedClusters {
+pub(crate) struct WeightedClusters {
     /// The end of each cluster's share, ascending; empty when there is nothing to choose.
     ends: Box<[u32]>,
 }
 
 impl WeightedClusters {
     /// Compiles a choice.
-    pub fn new(choice: &ClusterChoice) -> Self {
+    pub(crate) fn new(choice: &ClusterChoice) -> Self {
         let ends = match choice {
             ClusterChoice::One(_) => Box::default(),
             ClusterChoice::Weighted(entries) => entries
@@ -30,7 +30,7 @@ impl WeightedClusters {
     /// A position in [`ClusterChoice::names`]. Pick once per call, without regard to connectivity; retries keep the
     /// choice.
     #[inline]
-    pub fn pick(&self, rng: &mut dyn Rng) -> usize {
+    pub(crate) fn pick(&self, rng: &mut dyn Rng) -> usize {
         match self.ends.last() {
             Some(total @ 1..) if self.ends.len() > 1 => {
                 let draw = rng.random_range(0..*total);

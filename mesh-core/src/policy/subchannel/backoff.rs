@@ -8,13 +8,13 @@ use super::BackoffSettings;
 
 /// How far a backoff has grown. The default is a fresh start; success goes back to it.
 #[derive(Debug, Clone, Default)]
-pub struct Backoff {
+pub(crate) struct Backoff {
     last: Option<Duration>,
 }
 
 impl Backoff {
     /// The next pause.
-    pub fn next(&mut self, settings: &BackoffSettings, rng: &mut dyn Rng) -> Duration {
+    pub(crate) fn next(&mut self, settings: &BackoffSettings, rng: &mut dyn Rng) -> Duration {
         let nominal = match self.last {
             None => settings.initial,
             // In f64 and saturating: no setting can overflow a Duration.

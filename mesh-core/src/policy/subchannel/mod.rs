@@ -37,12 +37,12 @@ use crate::config::EndpointAddresses;
 use super::lb::Connectivity;
 use race::Race;
 
-pub use backoff::Backoff;
+pub(crate) use backoff::Backoff;
 pub use settings::{AttemptDelay, BackoffSettings, ConnectTimeout, Settings};
 
 /// One endpoint's connection: wanted, being made, there, or failed.
 #[derive(Debug)]
-pub struct Subchannel {
+pub(crate) struct Subchannel {
     addresses: EndpointAddresses,
     settings: Arc<Settings>,
     phase: Phase,
@@ -57,7 +57,7 @@ pub struct Subchannel {
 
 /// What a connection was good for before it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConnectionEnd {
+pub(crate) enum ConnectionEnd {
     /// A call on it has brought a response: the endpoint works, however short the connection was, and it may have its
     /// reasons to end connections, such as a number of requests for each. The next one is made at once.
     Served,
@@ -75,7 +75,7 @@ enum Phase {
 
 impl Subchannel {
     /// An idle subchannel.
-    pub fn new(addresses: EndpointAddresses, settings: Arc<Settings>) -> Self {
+    pub(crate) fn new(addresses: EndpointAddresses, settings: Arc<Settings>) -> Self {
         Self {
             addresses,
             settings,
@@ -87,18 +87,13 @@ impl Subchannel {
         }
     }
 
-    /// The endpoint's addresses, in the order in which they were given.
-    pub fn addresses(&self) -> &EndpointAddresses {
-        &self.addresses
-    }
-
     /// From the next pass on, the same addresses in another order. A connection stays (LB-72).
-    pub fn prefer(&mut self, addresses: EndpointAddresses) {
+    pub(crate) fn prefer(&mut self, addresses: EndpointAddresses) {
         self.addresses = addresses;
     }
 
     /// The state that balancers see.
-    pub fn connectivity(&self) -> Connectivity {
+    pub(crate) fn connectivity(&self) -> Connectivity {
         match (&self.phase, &self.penalty) {
             (Phase::BackingOff, Some((_, reason))) => Connectivity::TransientFailure(reason.clone()),
             (Phase::Idle | Phase::BackingOff, _) => Connectivity::Idle,
@@ -108,7 +103,7 @@ impl Subchannel {
     }
 
     /// A connection is wanted. Does nothing unless idle.
-    pub fn connect(&mut self, now: Instant) {
+    pub(crate) fn connect(&mut self, now: Instant) {
         if !matches!(self.phase, Phase::Idle) {
             return;
         }
@@ -121,18 +116,18 @@ impl Subchannel {
     }
 
     /// Whether another attempt is to be started: call [`start_attempt`](Self::start_attempt) as soon as limits allow.
-    pub fn wants_attempt(&self) -> bool {
+    pub(crate) fn wants_attempt(&self) -> bool {
         matches!(&self.phase, Phase::Connecting(race) if race.wants_attempt())
     }
 
     /// Starts the next attempt now, to this address.
-    pub fn start_attempt(&mut self, now: Instant, rng: &mut dyn Rng) -> Option<SocketAddr> {
+    pub(crate) fn start_attempt(&mut self, now: Instant, rng: &mut dyn Rng) -> Option<SocketAddr> {
         let Phase::Connecting(race) = &mut self.phase else { return None };
         race.start_attempt(now, &self.settings, || self.backoff.next(&self.settings.backoff, rng))
     }
 
     /// An attempt has made a connection: the first one wins, the driver drops the others.
-    pub fn on_connected(&mut self, now: Instant) {
+    pub(crate) fn on_connected(&mut self, now: Instant) {
         if !matches!(self.phase, Phase::Connecting(_)) {
             return;
         }
@@ -143,7 +138,7 @@ impl Subchannel {
     }
 
     /// An attempt has failed; `error` names its address.
-    pub fn on_failed(&mut self, now: Instant, error: &str) {
+    pub(crate) fn on_failed(&mut self, now: Instant, error: &str) {
         let Phase::Connecting(race) = &mut self.phase else { return };
         // LB-71: TRANSIENT_FAILURE only after every address failed once.
         if let Some(failure) = race.on_failed(now, error) {
@@ -152,7 +147,7 @@ impl Subchannel {
     }
 
     /// The connection takes no more calls. Reconnecting is the balancer's decision (LB-73).
-    pub fn on_disconnected(&mut self, now: Instant, end: ConnectionEnd) {
+    pub(crate) fn on_disconnected(&mut self, now: Instant, end: ConnectionEnd) {
         let Phase::Ready { since } = self.phase else { return };
         let stable = since + self.settings.backoff.initial;
         let brief = now < stable && end == ConnectionEnd::Broken;
@@ -164,12 +159,12 @@ impl Subchannel {
     }
 
     /// Nobody wants a connection any more: the driver drops attempts and connection. A backoff goes on.
-    pub fn disconnect(&mut self) {
+    pub(crate) fn disconnect(&mut self) {
         self.phase = Phase::Idle;
     }
 
     /// When [`on_deadline`](Self::on_deadline) is to be called, if nothing happens before.
-    pub fn next_deadline(&self) -> Option<Instant> {
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
         match &self.phase {
             Phase::Connecting(race) => race.next_deadline(),
             Phase::BackingOff => self.penalty.as_ref().map(|(until, _)| *until),
@@ -178,7 +173,7 @@ impl Subchannel {
     }
 
     /// The deadline has passed.
-    pub fn on_deadline(&mut self, now: Instant) {
+    pub(crate) fn on_deadline(&mut self, now: Instant) {
         let over = self.next_deadline().is_some_and(|deadline| deadline <= now);
         match &mut self.phase {
             Phase::Connecting(race) => {

@@ -17,11 +17,11 @@ use super::task::Task;
 use super::{Leaves, Pool, Published};
 
 /// Makes a cluster's balancer. Policies come with what it is told of priorities.
-pub type MakeBalancer = fn() -> Box<dyn Balancer>;
+pub(crate) type MakeBalancer = fn() -> Box<dyn Balancer>;
 
 /// One cluster's balancer task with its published state. Dropping the last handle ends the task and lets go of its
 /// endpoints; calls that run finish on their connections.
-pub struct ClusterHandle<C: Connect> {
+pub(crate) struct ClusterHandle<C: Connect> {
     shared: Arc<Shared<C::Connection>>,
 }
 
@@ -60,12 +60,12 @@ impl<C: Connect> ClusterHandle<C> {
     /// runtime.
     ///
     /// `seed` feeds the cluster's random decisions.
-    pub fn start(leaves: impl Into<Leaves>, pool: &Arc<Pool<C>>, seed: u64) -> Arc<Self> {
+    pub(crate) fn start(leaves: impl Into<Leaves>, pool: &Arc<Pool<C>>, seed: u64) -> Arc<Self> {
         Self::start_with(lb::balancer, leaves, pool, seed)
     }
 
     /// Starts a cluster with a balancer of the caller's.
-    pub fn start_with(
+    pub(crate) fn start_with(
         make_balancer: MakeBalancer,
         leaves: impl Into<Leaves>,
         pool: &Arc<Pool<C>>,
@@ -80,7 +80,7 @@ impl<C: Connect> ClusterHandle<C> {
 
     /// New settings or endpoints for the same cluster. Endpoints that stay in their leaf keep their connections, ids and
     /// states; parts that are pointer-equal to what they were cost nothing.
-    pub fn update(&self, leaves: impl Into<Leaves>) {
+    pub(crate) fn update(&self, leaves: impl Into<Leaves>) {
         self.shared.mailbox.update(leaves.into());
     }
 
@@ -99,12 +99,12 @@ impl<C: Connect> ClusterHandle<C> {
     }
 
     /// What to pick from: one atomic load.
-    pub fn published(&self) -> Guard<Arc<Published<C::Connection>>> {
+    pub(crate) fn published(&self) -> Guard<Arc<Published<C::Connection>>> {
         self.shared.published.load()
     }
 
     /// Completes when something newer than the publication of version `seen` is there, or when the cluster is gone.
-    pub fn changed(&self, seen: u64) -> impl Future<Output = ()> + Send + use<C> {
+    pub(crate) fn changed(&self, seen: u64) -> impl Future<Output = ()> + Send + use<C> {
         let mut versions = self.shared.version.subscribe();
         async move {
             // An error means that the cluster is gone: whoever waits is to look again.
@@ -113,12 +113,12 @@ impl<C: Connect> ClusterHandle<C> {
     }
 
     /// Whether the task has ended although the handle is there: its runtime has been shut down.
-    pub fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.shared.ended.load(Ordering::Acquire)
     }
 
     /// A call waits: connect this idle endpoint, or leave idleness. Cheap to repeat.
-    pub fn wake(&self, endpoint: Option<EndpointId>) {
+    pub(crate) fn wake(&self, endpoint: Option<EndpointId>) {
         let published = self.published();
         match endpoint {
             Some(id) if published.slot(id).is_some_and(|slot| slot.state.request_wake()) => {

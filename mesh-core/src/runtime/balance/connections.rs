@@ -26,6 +26,7 @@ impl<T> Connections<T> {
     }
 
     /// The oldest one.
+    #[cfg(test)]
     pub(super) fn first(&self) -> &T {
         &self.first
     }

@@ -7,7 +7,7 @@ use crate::config::Cluster;
 /// What one balancer spreads calls over: a cluster with endpoints of its own, or the leaves of an aggregate in the order
 /// of preference, each at its first place (LB-03).
 #[derive(Debug, Clone)]
-pub struct Leaves {
+pub(crate) struct Leaves {
     pub(super) first: Cluster,
     pub(super) further: Vec<Cluster>,
     /// Why other leaves are missing, for errors of calls.
@@ -16,7 +16,7 @@ pub struct Leaves {
 
 impl Leaves {
     /// Leaves of an aggregate. `None`: there are none.
-    pub fn new(clusters: impl IntoIterator<Item = Cluster>, note: Option<Arc<str>>) -> Option<Self> {
+    pub(crate) fn new(clusters: impl IntoIterator<Item = Cluster>, note: Option<Arc<str>>) -> Option<Self> {
         let mut clusters = clusters.into_iter();
         let mut leaves = Self { first: clusters.next()?, further: Vec::new(), note };
         for cluster in clusters {

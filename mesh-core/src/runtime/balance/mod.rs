@@ -26,10 +26,10 @@ mod task;
 mod tests;
 mod translation;
 
-pub use cluster::{ClusterHandle, MakeBalancer};
-pub use leaves::Leaves;
-pub use pool::Pool;
-pub use published::Published;
+pub(crate) use cluster::ClusterHandle;
+pub(crate) use leaves::Leaves;
+pub(crate) use pool::Pool;
+pub(crate) use published::Published;
 pub use settings::{MaxConnecting, PoolSettings};
-pub use slot::Slot;
+pub(crate) use slot::Slot;
 pub(crate) use slot::WaitForPlace;

@@ -20,7 +20,7 @@ use super::subchannel::{Subchannel, SubchannelKey};
 ///
 /// The pool keeps nothing alive: a subchannel lives as long as a cluster has its endpoint, and is connected as long
 /// as one of them wants it to be.
-pub struct Pool<C: Connect> {
+pub(crate) struct Pool<C: Connect> {
     pub(super) connector: Arc<C>,
     pub(super) settings: PoolSettings,
     pub(super) subchannel_settings: Arc<Settings>,
@@ -41,7 +41,8 @@ impl<C: Connect> Pool<C> {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn new(connector: impl Into<Arc<C>>, settings: PoolSettings) -> Arc<Self> {
+    #[cfg(test)]
+    pub(crate) fn new(connector: impl Into<Arc<C>>, settings: PoolSettings) -> Arc<Self> {
         Self::with_counts(connector, settings, Counts::default())
     }
 
@@ -64,7 +65,7 @@ impl<C: Connect> Pool<C> {
     }
 
     /// How many endpoints have a subchannel at the moment.
-    pub fn subchannel_count(&self) -> usize {
+    pub(crate) fn subchannel_count(&self) -> usize {
         self.lock().len()
     }
 

@@ -12,7 +12,7 @@ use super::Slot;
 
 /// A cluster's state at a moment: swapped whole, never changed.
 #[derive(Debug)]
-pub struct Published<T> {
+pub(crate) struct Published<T> {
     /// Grows by one with every publication; the first is 1.
     pub version: u64,
     /// The cluster's connectivity.
@@ -35,12 +35,13 @@ impl<T> Published<T> {
     }
 
     /// The endpoint that this publication's picker means by `id`.
-    pub fn slot(&self, id: EndpointId) -> Option<&Arc<Slot<T>>> {
+    pub(crate) fn slot(&self, id: EndpointId) -> Option<&Arc<Slot<T>>> {
         self.slots.get(id.0 as usize)?.as_ref()
     }
 
     /// All endpoints.
-    pub fn endpoints(&self) -> impl Iterator<Item = (EndpointId, &Arc<Slot<T>>)> {
+    #[cfg(test)]
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = (EndpointId, &Arc<Slot<T>>)> {
         (0..).map(EndpointId).zip(self.slots.iter()).filter_map(|(id, slot)| Some((id, slot.as_ref()?)))
     }
 }

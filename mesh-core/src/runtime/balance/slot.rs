@@ -21,7 +21,7 @@ use super::mailbox::{Event, Mailbox};
 
 /// One endpoint of a cluster, as the request path sees it: all that a call needs to know of it, behind one reference
 /// count.
-pub struct Slot<T> {
+pub(crate) struct Slot<T> {
     /// Counters that pickers read; attempts keep them true.
     pub load: Arc<EndpointLoad>,
     /// What identifies the endpoint.
@@ -42,7 +42,7 @@ pub(crate) type WaitForPlace<T> = Pin<Box<dyn Future<Output = Option<<T as Conne
 
 impl<T: Connection> Slot<T> {
     /// Room for a call on one of the endpoint's connections; `None`: there is none.
-    pub fn reserve(&self) -> Option<Reserve<T::Place>> {
+    pub(crate) fn reserve(&self) -> Option<Reserve<T::Place>> {
         Some(self.state.connections.load().as_deref()?.reserve())
     }
 
@@ -64,9 +64,10 @@ impl<T: Connection> Slot<T> {
     }
 }
 
+#[cfg(test)]
 impl<T: Clone> Slot<T> {
     /// The endpoint's oldest connection, if there is one. It may have closed a moment ago: ask it.
-    pub fn connection(&self) -> Option<T> {
+    pub(crate) fn connection(&self) -> Option<T> {
         self.state.connections.load().as_deref().map(|connections| connections.first().clone())
     }
 }
@@ -82,7 +83,7 @@ impl<T> Slot<T> {
     }
 
     /// How many calls wait for room at the endpoint.
-    pub fn queued(&self) -> u32 {
+    pub(crate) fn queued(&self) -> u32 {
         self.state.queued.load(Ordering::Relaxed)
     }
 }

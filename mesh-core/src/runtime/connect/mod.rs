@@ -1,7 +1,7 @@
 //! Connections: how one is made, and what a call sees of it.
 //!
 //! [`Connect`] makes one attempt to one address; which address, when, and how often is decided by
-//! [`policy::subchannel`](crate::policy::subchannel) and driven by [`balance`](super::balance). A [`Connection`]
+//! `policy::subchannel` and driven by `runtime::balance`. A [`Connection`]
 //! takes calls from any thread without a queue or a task in between.
 //!
 //! Neither knows the type of a request's body: one set of connections serves every protocol, and no body is boxed on

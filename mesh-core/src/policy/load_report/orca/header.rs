@@ -7,11 +7,11 @@ use http::HeaderMap;
 use http::header::HeaderName;
 
 /// The trailer that carries the report, or the header in a response without a body (OB-19).
-pub const HEADER: HeaderName = HeaderName::from_static("endpoint-load-metrics-bin");
+pub(crate) const HEADER: HeaderName = HeaderName::from_static("endpoint-load-metrics-bin");
 
 /// The bytes of a report; a short one does not allocate.
 #[derive(Debug)]
-pub struct Payload {
+pub(crate) struct Payload {
     inline: [u8; INLINE],
     heap: Vec<u8>,
     length: usize,
@@ -19,7 +19,7 @@ pub struct Payload {
 
 impl Payload {
     /// The report in these headers; `None` without a report, with more than one, and if it is not base64.
-    pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let mut values = headers.get_all(HEADER).iter();
         let (Some(value), None) = (values.next(), values.next()) else { return None };
         let value = value.as_bytes();
@@ -33,7 +33,7 @@ impl Payload {
     }
 
     /// The message.
-    pub fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         if self.heap.is_empty() { &self.inline[..self.length] } else { &self.heap }
     }
 }

@@ -4,10 +4,17 @@
 //! ignored; it never fails the call.
 
 mod header;
+#[cfg_attr(
+    not(feature = "testing"),
+    expect(unreachable_pub, reason = "a test of xds-client compares the report with protobuf's")
+)]
 mod report;
 #[cfg(test)]
 mod tests;
 mod wire;
 
-pub use header::{HEADER, Payload};
+#[cfg(test)]
+pub(crate) use header::HEADER;
+pub(crate) use header::Payload;
+#[cfg_attr(not(feature = "testing"), expect(unreachable_pub, reason = "see above"))]
 pub use report::OrcaReport;

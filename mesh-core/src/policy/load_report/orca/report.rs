@@ -44,11 +44,13 @@ impl<'a> OrcaReport<'a> {
     }
 
     /// The cost of the request, by resource. The last value of a repeated name counts.
+    #[cfg(any(test, feature = "testing"))]
     pub fn request_cost(&self) -> impl Iterator<Item = (&'a str, f64)> + use<'a> {
         self.entries(REQUEST_COST)
     }
 
     /// Shares in use, by resource. The last value of a repeated name counts.
+    #[cfg(any(test, feature = "testing"))]
     pub fn utilization(&self) -> impl Iterator<Item = (&'a str, f64)> + use<'a> {
         self.entries(UTILIZATION)
     }
