@@ -1,7 +1,10 @@
 //! Streams, and their two ends.
 
+use std::time::Duration;
+
 use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest};
 use envoy_types::pb::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
+use envoy_types::pb::google::protobuf::Duration as ProtoDuration;
 use tokio::sync::mpsc;
 
 use crate::bootstrap::ServerConfig;
@@ -100,6 +103,17 @@ impl MemoryLoadStream {
         self.end.respond(response);
     }
 
+    /// Asks for reports of all clusters, one each `interval`; at most what the protocol can say, some 10,000 years.
+    pub fn ask_for_all(&self, interval: Duration) {
+        let seconds = i64::try_from(interval.as_secs()).unwrap_or(MAX_SECONDS).min(MAX_SECONDS);
+        let nanos = i32::try_from(interval.subsec_nanos()).unwrap_or_default();
+        self.respond(LoadStatsResponse {
+            send_all_clusters: true,
+            load_reporting_interval: Some(ProtoDuration { seconds, nanos }),
+            ..LoadStatsResponse::default()
+        });
+    }
+
     /// Ends the stream with an error.
     pub fn fail(self, error: TransportError) {
         self.end.fail(error);
@@ -161,3 +175,6 @@ impl<R: Send + 'static> ResponseReceiver<R> for MemoryReceiver<R> {
         self.receiver.recv().await.transpose()
     }
 }
+
+/// Protobuf's limit of a duration.
+const MAX_SECONDS: i64 = 315_576_000_000;
