@@ -13,8 +13,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, combinators::MapErr};
 use mesh_core::config::{
-    AppendAction, Cluster, ClusterSettings, DomainPattern, FilterInstance, Forward, HeaderMutation,
-    HeaderMutations, MeshConfig, Name, Route, RouteAction, RouteMatch, VirtualHost,
+    AppendAction, DomainPattern, FilterInstance, Forward, HeaderMutation, HeaderMutations, MeshConfig, Name,
+    Route, RouteAction, RouteMatch, VirtualHost,
 };
 use mesh_core::filter::{
     Abort, AbortSource, BuildError, Delay, DelaySource, FaultPolicy, FilterConfig, FilterContext,
@@ -26,9 +26,11 @@ use mesh_core::runtime::connect::{
     BodyError, Connect, ConnectError, ConnectTarget, Connection, Established, Reserve, SendBody, SendFailure,
 };
 use mesh_core::runtime::{
-    CallOptions, CallStatus, Channel, ChannelSettings, ConfigSource, ConfigWatch, FixedSource, LoadStore,
-    Mesh, MeshBuilder, MeshError, Protocol, SourceError, Stamp, Target,
+    CallOptions, CallStatus, Channel, ChannelSettings, FixedSource, Mesh, MeshBuilder, MeshError, Protocol,
+    Stamp, Target,
 };
+
+use crate::reporting::{ReportingSource, with_settings};
 
 /// The body of requests: none.
 pub type Body = Empty<Bytes>;
@@ -152,8 +154,10 @@ impl Path {
     /// # Panics
     /// When the configuration is not accepted.
     pub async fn build_reporting(kind: Routes, routes: usize, endpoints: usize) -> Self {
-        let config = reporting(&config(kind, routes, endpoints));
-        let source = Reporting(FixedSource::any(config), Arc::default());
+        let config = with_settings(&config(kind, routes, endpoints), |settings| {
+            settings.load_reporting = Some("control".into());
+        });
+        let source = ReportingSource::any(config);
         Self::through(Mesh::builder(source), kind, routes, endpoints).await
     }
 
@@ -251,36 +255,6 @@ impl FilterConfig for Whole {
 }
 
 impl HttpFilter for Watching {}
-
-/// A source whose mesh counts for load reports.
-#[derive(Debug)]
-struct Reporting(FixedSource, Arc<LoadStore>);
-
-impl ConfigSource for Reporting {
-    fn watch(&self, target: &Target) -> Result<ConfigWatch, SourceError> {
-        self.0.watch(target)
-    }
-
-    fn load_store(&self) -> Option<Arc<LoadStore>> {
-        Some(self.1.clone())
-    }
-}
-
-/// The same with load reports.
-fn reporting(config: &MeshConfig) -> MeshConfig {
-    let clusters = config.clusters().iter().map(|(name, cluster)| {
-        let cluster = cluster.clone().map(|cluster| {
-            let settings = ClusterSettings {
-                load_reporting: Some("control".into()),
-                ..ClusterSettings::clone(&cluster.settings)
-            };
-            Cluster { settings: Arc::new(settings), ..cluster }
-        });
-        (name.clone(), cluster)
-    });
-    MeshConfig::new(config.virtual_hosts().to_vec(), clusters.collect(), None)
-        .expect("every cluster is there")
-}
 
 fn config(kind: Routes, routes: usize, endpoints: usize) -> MeshConfig {
     let addresses = (0..endpoints).map(|number| {

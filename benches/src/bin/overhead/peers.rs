@@ -9,29 +9,55 @@ use examples::service::{GreeterCommand, Listening};
 use mesh_core::config::MeshConfig;
 use mesh_core::runtime::Mesh;
 use mesh_tonic::MeshChannel;
+use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tonic::transport::Channel;
 
 use super::measure::{Batch, Sample, run};
+use super::policies::{self, LoadReports};
 
 /// How many endpoints the balancing clients have.
 const ENDPOINTS: usize = 4;
 
-/// A peer's name. Ordered by endpoints, tonic first.
+/// A peer's name. Ordered by endpoints, tonic first, the mesh with policies last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Name {
     pub(crate) endpoints: u32,
     order: u32,
     pub(crate) label: &'static str,
+    pub(crate) policies: Policies,
+}
+
+/// What a client has to do besides sending calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Policies {
+    /// Routing, balancing and a circuit breaker at its default, if it is a mesh.
+    None,
+    /// All of [`policies::config`].
+    All,
+}
+
+impl Policies {
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::All => "all",
+        }
+    }
 }
 
 /// tonic's channel to one endpoint.
-pub(crate) const PLAIN: Name = Name { endpoints: 1, order: 0, label: "tonic Channel" };
+pub(crate) const PLAIN: Name =
+    Name { endpoints: 1, order: 0, label: "tonic Channel", policies: Policies::None };
 /// tonic's balancing channel.
-pub(crate) const BALANCED: Name = Name { endpoints: 4, order: 0, label: "tonic balance_list" };
-const MESH_ONE: Name = Name { endpoints: 1, order: 1, label: "MeshChannel" };
-const MESH: Name = Name { endpoints: 4, order: 1, label: "MeshChannel" };
+pub(crate) const BALANCED: Name =
+    Name { endpoints: 4, order: 0, label: "tonic balance_list", policies: Policies::None };
+const MESH_ONE: Name = Name { endpoints: 1, order: 1, label: "MeshChannel", policies: Policies::None };
+const MESH: Name = Name { endpoints: 4, order: 1, label: "MeshChannel", policies: Policies::None };
+const MESH_ONE_ALL: Name = Name { policies: Policies::All, ..MESH_ONE };
+const MESH_ALL: Name = Name { policies: Policies::All, ..MESH };
 
 /// A client under comparison.
 #[derive(Debug)]
@@ -59,6 +85,8 @@ impl Peer {
 #[derive(Debug)]
 pub(crate) struct Peers {
     pub(crate) all: Vec<Peer>,
+    /// Where the meshes with policies report their load.
+    pub(crate) reports: [LoadReports; 2],
     _servers: Vec<Server>,
 }
 
@@ -80,13 +108,17 @@ pub(crate) async fn start() -> Result<Peers> {
     let plain = endpoint(&addresses[0])?.tcp_nodelay(true).connect().await?;
     let balanced =
         Channel::balance_list(addresses.iter().map(endpoint).collect::<Result<Vec<_>, _>>()?.into_iter());
+    let (one_all, one_reports) = policies::channel(&addresses[..1]).await?;
+    let (all, reports) = policies::channel(&addresses).await?;
     let all = vec![
         Peer::Tonic(PLAIN, EchoClient::new(plain)),
         Peer::Mesh(MESH_ONE, EchoClient::new(mesh(&addresses[..1])?)),
+        Peer::Mesh(MESH_ONE_ALL, EchoClient::new(one_all)),
         Peer::Tonic(BALANCED, EchoClient::new(balanced)),
         Peer::Mesh(MESH, EchoClient::new(mesh(&addresses)?)),
+        Peer::Mesh(MESH_ALL, EchoClient::new(all)),
     ];
-    Ok(Peers { all, _servers: servers })
+    Ok(Peers { all, reports: [one_reports, reports], _servers: servers })
 }
 
 /// Serves, in the process that [`start_server`] made.

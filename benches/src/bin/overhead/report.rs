@@ -7,12 +7,13 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::measure::Sample;
-use super::peers::{Name, PLAIN};
+use super::peers::{Name, PLAIN, Policies};
 
 /// Samples by load and peer, in the order of their first appearance.
 #[derive(Debug)]
 pub(crate) struct Report {
     payload: usize,
+    threads: u32,
     samples: BTreeMap<(u32, Name), Vec<Sample>>,
 }
 
@@ -22,6 +23,8 @@ struct Row {
     peer: &'static str,
     endpoints: u32,
     in_flight: u32,
+    threads: u32,
+    policies: Policies,
     cpu_us_per_call: f64,
     allocations_per_call: f64,
     p50_us: f64,
@@ -37,8 +40,8 @@ struct Row {
 }
 
 impl Report {
-    pub(crate) fn new(payload: usize) -> Self {
-        Self { payload, samples: BTreeMap::new() }
+    pub(crate) fn new(payload: usize, threads: u32) -> Self {
+        Self { payload, threads, samples: BTreeMap::new() }
     }
 
     pub(crate) fn add(&mut self, peer: Name, in_flight: u32, sample: Sample) {
@@ -61,15 +64,17 @@ impl Report {
         )?;
         writeln!(
             output,
-            "in flight  endpoints  client               CPU us  ratio  allocs  ratio  p50 us  ratio  p99 us  ratio   calls/s  ratio"
+            "threads  in flight  endpoints  client               policies  CPU us  ratio  allocs  ratio  p50 us  ratio  p99 us  ratio   calls/s  ratio"
         )?;
         for row in rows {
             writeln!(
                 output,
-                "{:>9}  {:>9}  {:<19}  {:>6.2}  {:>5.2}  {:>6.1}  {:>5.2}  {:>6.1}  {:>5.2}  {:>6.1}  {:>5.2}  {:>8.0}  {:>5.2}",
+                "{:>7}  {:>9}  {:>9}  {:<19}  {:<8}  {:>6.2}  {:>5.2}  {:>6.1}  {:>5.2}  {:>6.1}  {:>5.2}  {:>6.1}  {:>5.2}  {:>8.0}  {:>5.2}",
+                row.threads,
                 row.in_flight,
                 row.endpoints,
                 row.peer,
+                row.policies.label(),
                 row.cpu_us_per_call,
                 row.cpu_ratio,
                 row.allocations_per_call,
@@ -99,6 +104,8 @@ impl Report {
             peer: name.label,
             endpoints: name.endpoints,
             in_flight,
+            threads: self.threads,
+            policies: name.policies,
             cpu_us_per_call: of(cpu),
             allocations_per_call: of(|sample| sample.allocations),
             p50_us: of(p50),
