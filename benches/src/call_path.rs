@@ -27,7 +27,7 @@ use mesh_core::runtime::connect::{
 };
 use mesh_core::runtime::{
     CallOptions, CallStatus, Channel, ChannelSettings, FixedSource, Mesh, MeshBuilder, MeshError, Protocol,
-    Stamp, Target,
+    ReplayRoom, Stamp, Target,
 };
 
 use crate::reporting::{ReportingSource, with_settings};
@@ -102,7 +102,7 @@ impl Connection for Answering {
         ready(Some(()))
     }
 
-    fn send<B: SendBody>((): (), _: Request<B>) -> Self::Call<B> {
+    fn send<B: SendBody>((): (), _: Request<B>, _: ReplayRoom) -> Self::Call<B> {
         ready(Ok(Response::new(Empty::new().map_err(|never| match never {}))))
     }
 

@@ -8,7 +8,9 @@ use http::uri::Authority;
 use mesh_core::Mesh;
 use mesh_core::policy::retry::MaxAttempts;
 use mesh_core::runtime::connect::{Http2Settings, Keepalive};
-use mesh_core::runtime::{Channel, ChannelSettings, PoolSettings, ReplayLimit, Target, WaitForReady};
+use mesh_core::runtime::{
+    Channel, ChannelSettings, PoolSettings, ReplayLimit, ReplayMemory, Target, WaitForReady,
+};
 use xds_client::Options;
 use xds_client::bootstrap::parse_target;
 
@@ -117,9 +119,17 @@ impl MeshChannelBuilder {
         self
     }
 
-    /// How much of a request is kept for another attempt; a longer one is sent only once. 64 KiB by default.
+    /// How much a call keeps of its request for another attempt: 256 KiB by default. A call that sends more is not tried
+    /// again.
     pub fn replay_limit(mut self, limit: ReplayLimit) -> Self {
         self.settings.replay_limit = limit;
+        self
+    }
+
+    /// How much all calls of the channel and its clones keep of their requests at the same time: 1 MiB by default. A call that
+    /// would exceed it is not tried again. Raise it for a channel with many large requests in flight.
+    pub fn replay_memory(mut self, memory: ReplayMemory) -> Self {
+        self.settings.replay_memory = memory;
         self
     }
 

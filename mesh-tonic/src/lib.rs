@@ -27,5 +27,5 @@ pub use mesh_core::runtime::connect::{
 };
 pub use mesh_core::runtime::{
     CallInfo, ChannelState, FixedSource, Mesh, MeshBuilder, MeshError, MeshErrorKind, PoolSettings,
-    ReplayLimit, SourceError, Target, WaitForReady,
+    ReplayLimit, ReplayMemory, SourceError, Target, WaitForReady,
 };

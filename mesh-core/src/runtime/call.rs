@@ -19,7 +19,7 @@ use super::connect::{Connect, Connection, SendError, SendErrorKind, SendFailure}
 use super::flight::{Flight, Overrun};
 use super::protocol::{CallStatus, Protocol, Stamp};
 use super::response_filters::ResponseFilters;
-use super::retry::{CallRetry, RetryLimits};
+use super::retry::{CallRetry, ChannelReplay, RetryLimits};
 use super::target::{Cluster, Picked, Routed};
 use super::timeout::Overdue;
 use super::{CallInfo, MeshError, MeshErrorKind, RequestBody, WaitForReady};
@@ -37,6 +37,8 @@ pub(super) struct Call<P: Protocol, C: Connect> {
     sent: Option<Parts>,
     /// Where the route has a retry policy.
     retry: Option<Box<CallRetry<P::Body>>>,
+    /// What its connections may keep of the request, unless it is kept in `retry`.
+    replay: Option<Arc<ChannelReplay>>,
     transparent: Transparent,
     /// Attempts that ended before anything was sent.
     unsent: u32,
@@ -70,11 +72,11 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         limits: RetryLimits,
         filters: Option<Box<ResponseFilters>>,
     ) -> Self {
-        let (request, retry) = match routed.retry {
-            None => (Some(request.map(RequestBody::plain)), None),
+        let (request, retry, replay) = match routed.retry {
+            None => (Some(request.map(RequestBody::plain)), None, Some(limits.replay)),
             Some(policy) => {
-                let retry = Box::new(CallRetry::new(policy, request, limits));
-                (retry.request(), Some(retry))
+                let retry = Box::new(CallRetry::new(policy, request, &limits));
+                (retry.request(), Some(retry), None)
             }
         };
         Self {
@@ -86,6 +88,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             request,
             sent: None,
             retry,
+            replay,
             transparent: Transparent::default(),
             unsent: 0,
             avoid: None,
@@ -135,7 +138,8 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         }
         attempt.on_sent(permit, P::failure);
         self.attempts += 1;
-        Ok(Flight::Sending { response: C::Connection::send(place, request), attempt })
+        let room = self.replay.as_ref().map(ChannelReplay::room).unwrap_or_default();
+        Ok(Flight::Sending { response: C::Connection::send(place, request, room), attempt })
     }
 
     /// The caller gets this response of the attempt: says what became of the call, in the log too.

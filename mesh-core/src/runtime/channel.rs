@@ -9,9 +9,9 @@ use crate::policy::retry::MaxAttempts;
 
 use super::connect::{Connect, Http2Connector};
 use super::mesh::Domain;
-use super::retry::RetryLimits;
+use super::retry::{ChannelReplay, RetryLimits};
 use super::target::TargetHandle;
-use super::{ChannelState, Mesh, MeshError, Protocol, ReplayLimit, SourceError, Target};
+use super::{ChannelState, Mesh, MeshError, Protocol, ReplayLimit, ReplayMemory, SourceError, Target};
 
 /// A way to a target. Clones are cheap and share everything; channels of one mesh to one target do so too.
 ///
@@ -38,7 +38,7 @@ impl<P: Protocol, C: Connect> Channel<P, C> {
     pub fn new(mesh: &Mesh<C>, target: &Target, settings: ChannelSettings) -> Result<Self, ChannelError> {
         let retry = RetryLimits {
             attempts: settings.max_attempts,
-            replay: settings.replay_limit,
+            replay: Arc::new(ChannelReplay::new(settings.replay_limit, settings.replay_memory)),
             budget: mesh.retry_budget(),
         };
         let domain = mesh.domain()?;
@@ -98,8 +98,10 @@ pub struct ChannelSettings {
     pub timeout: Option<Duration>,
     /// The most attempts for one call.
     pub max_attempts: MaxAttempts,
-    /// How much of a request is kept for another attempt.
+    /// How much a call keeps of its request for another attempt.
     pub replay_limit: ReplayLimit,
+    /// How much all calls keep of their requests at the same time.
+    pub replay_memory: ReplayMemory,
 }
 
 /// Whether a call waits for a connection rather than fail while none can be made. Off by default: such calls fail at

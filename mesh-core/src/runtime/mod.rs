@@ -42,6 +42,6 @@ pub use mesh::{Mesh, MeshBuilder, WeakMesh};
 pub use outlier::{EjectedEndpoint, EjectionStore};
 pub use protocol::{CallStatus, Protocol, Stamp};
 pub use response_body::ResponseBody;
-pub use retry::{ReplayLimit, RequestBody};
+pub use retry::{ReplayLimit, ReplayMemory, ReplayRoom, RequestBody};
 pub use source::{ConfigSource, ConfigState, ConfigWatch, SourceError, Target};
 pub use stack::{ChannelResponse, ResponseFuture};

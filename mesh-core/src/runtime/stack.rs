@@ -121,7 +121,7 @@ impl<C: Connect> Inner<C> {
     ) -> Filtered<P, C> {
         // RT-35
         let deadline = deadline(routed.timeout, began);
-        let (wait_for_ready, limits) = (start.wait_for_ready, self.retry);
+        let (wait_for_ready, limits) = (start.wait_for_ready, self.retry.clone());
         Draft { routed, request, deadline, wait_for_ready, limits }.filter()
     }
 }

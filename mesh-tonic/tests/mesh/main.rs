@@ -20,6 +20,7 @@ mod lifetime;
 mod load_reports;
 mod outliers;
 mod raw;
+mod replay;
 mod retries;
 mod routing;
 mod warm_up;

@@ -16,7 +16,8 @@ use mesh_core::runtime::connect::{
     BodyError, Connect, ConnectError, ConnectTarget, Connection, Established, Reserve, SendBody, SendFailure,
 };
 use mesh_core::runtime::{
-    CallOptions, CallStatus, Channel, ChannelSettings, ConfigSource, MeshError, Protocol, Stamp, Target,
+    CallOptions, CallStatus, Channel, ChannelSettings, ConfigSource, MeshError, Protocol, ReplayRoom, Stamp,
+    Target,
 };
 
 /// HTTP in which every response ends with its head, and 200 is a success.
@@ -96,7 +97,7 @@ impl Connection for Answering {
         std::future::ready(Some(()))
     }
 
-    fn send<B: SendBody>((): (), request: Request<B>) -> Self::Call<B> {
+    fn send<B: SendBody>((): (), request: Request<B>, _: ReplayRoom) -> Self::Call<B> {
         match request.uri().query().and_then(|status| status.parse().ok()) {
             Some(status) => {
                 let mut response = Response::new(Nothing(std::marker::PhantomData));

@@ -1,5 +1,6 @@
 //! What goes wrong with connections and the calls on them.
 
+use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
@@ -57,15 +58,15 @@ pub struct SendFailure<B> {
     /// Why.
     pub error: SendError,
     /// The request's body, if it can be sent again on another connection: with [`SendErrorKind::NotSent`] and
-    /// [`SendErrorKind::Refused`], while no more than one chunk of it has been read.
+    /// [`SendErrorKind::Refused`], while what has been read of it had room to be kept.
     pub body: Option<Box<UnreadBody<B>>>,
 }
 
 /// The body of a request that can be sent again.
 #[derive(Debug)]
 pub struct UnreadBody<B> {
-    /// What has been read of the body: it belongs in front of the rest.
-    pub read: Bytes,
+    /// The data that has been read of the body: it belongs in front of the rest.
+    pub read: VecDeque<Bytes>,
     /// The rest; `None`: there is none, and the body is not to be polled again.
     pub rest: Option<B>,
 }
@@ -78,13 +79,14 @@ impl<B> SendFailure<B> {
 
     /// The request can be sent again with this body.
     #[must_use]
-    pub fn with_body(self, rest: B, read: Bytes) -> Self {
-        Self { body: Some(Box::new(UnreadBody { read, rest: Some(rest) })), ..self }
+    pub fn with_body(self, body: UnreadBody<B>) -> Self {
+        Self { body: Some(Box::new(body)), ..self }
     }
 
     /// The request never left this process.
     pub fn not_sent(body: B, source: impl Into<BoxError>) -> Self {
-        Self::new(SendErrorKind::NotSent, source).with_body(body, Bytes::new())
+        Self::new(SendErrorKind::NotSent, source)
+            .with_body(UnreadBody { read: VecDeque::new(), rest: Some(body) })
     }
 }
 

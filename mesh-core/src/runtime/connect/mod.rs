@@ -22,6 +22,8 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 
+use super::ReplayRoom;
+
 pub use dial::{BoxedIo, Dial, Io, Tcp};
 pub use error::{
     BodyError, ConnectError, DisconnectReason, SendError, SendErrorKind, SendFailure, UnreadBody,
@@ -97,8 +99,9 @@ pub trait Connection: Clone + Debug + Send + Sync + 'static {
     /// Waits for room, first come, first served. `None`: the connection has closed or drains.
     fn wait_for_place(&self) -> impl Future<Output = Option<Self::Place>> + Send + 'static;
 
-    /// Sends a call. The request's extensions do not travel.
-    fn send<B: SendBody>(place: Self::Place, request: http::Request<B>) -> Self::Call<B>;
+    /// Sends a call. The request's extensions do not travel. `room` bounds what may be kept of the request's body, so that
+    /// a failure can give it back.
+    fn send<B: SendBody>(place: Self::Place, request: http::Request<B>, room: ReplayRoom) -> Self::Call<B>;
 
     /// `false`: closed or draining; pick again.
     fn is_open(&self) -> bool;

@@ -1,5 +1,6 @@
 //! The request body that travels on connections.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -29,12 +30,12 @@ pin_project! {
             body: B,
         },
         Unread {
-            read: Option<Bytes>,
+            read: VecDeque<Bytes>,
             #[pin]
             body: B,
         },
         Whole {
-            read: Option<Bytes>,
+            read: VecDeque<Bytes>,
         },
         Replay {
             body: ReplayBody<B>,
@@ -50,12 +51,20 @@ impl<B> RequestBody<B> {
 
     /// The body with what has been read of it put back.
     pub(crate) fn unread(unread: UnreadBody<Self>) -> Self {
-        let UnreadBody { read, rest } = unread;
-        let read = Some(read).filter(|read| !read.is_empty());
+        let UnreadBody { mut read, rest } = unread;
         let kind = match rest.map(|rest| rest.kind) {
-            Some(Kind::Plain { body } | Kind::Unread { read: None, body }) => Kind::Unread { read, body },
-            None | Some(Kind::Whole { read: None }) => Kind::Whole { read },
-            Some(kind) => kind,
+            Some(Kind::Plain { body }) => Kind::Unread { read, body },
+            Some(Kind::Unread { read: unread, body }) => {
+                read.extend(unread);
+                Kind::Unread { read, body }
+            }
+            Some(Kind::Whole { read: unread }) => {
+                read.extend(unread);
+                Kind::Whole { read }
+            }
+            // it is kept elsewhere
+            Some(kind @ Kind::Replay { .. }) => kind,
+            None => Kind::Whole { read },
         };
         Self { kind }
     }
@@ -75,11 +84,11 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().kind.project() {
             KindProjection::Plain { body } => body.poll_frame(cx),
-            KindProjection::Unread { read, body } => match read.take() {
+            KindProjection::Unread { read, body } => match read.pop_front() {
                 Some(read) => Poll::Ready(Some(Ok(Frame::data(read)))),
                 None => body.poll_frame(cx),
             },
-            KindProjection::Whole { read } => Poll::Ready(read.take().map(|read| Ok(Frame::data(read)))),
+            KindProjection::Whole { read } => Poll::Ready(read.pop_front().map(|read| Ok(Frame::data(read)))),
             KindProjection::Replay { body } => body.poll_frame(cx),
         }
     }
@@ -87,8 +96,8 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Plain { body } => body.is_end_stream(),
-            Kind::Unread { read, body } => read.is_none() && body.is_end_stream(),
-            Kind::Whole { read } => read.is_none(),
+            Kind::Unread { read, body } => read.is_empty() && body.is_end_stream(),
+            Kind::Whole { read } => read.is_empty(),
             Kind::Replay { body } => body.is_end_stream(),
         }
     }
@@ -96,7 +105,7 @@ impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Plain { body } => body.size_hint(),
-            Kind::Whole { read } => SizeHint::with_exact(read.as_ref().map_or(0, |read| read.len() as u64)),
+            Kind::Whole { read } => SizeHint::with_exact(read.iter().map(|read| read.len() as u64).sum()),
             Kind::Unread { .. } | Kind::Replay { .. } => SizeHint::default(),
         }
     }

@@ -13,7 +13,7 @@ use crate::runtime::CallStatus;
 use crate::runtime::circuit_breaker::ClusterLoad;
 
 use super::replay::Replay;
-use super::{ReplayLimit, RequestBody, RetryPermit};
+use super::{ChannelReplay, RequestBody, RetryPermit};
 
 /// A call that may be tried again: its request, and what its policy still allows.
 #[derive(Debug)]
@@ -26,19 +26,19 @@ pub(crate) struct CallRetry<B> {
 }
 
 /// What limits retries besides the route's policy.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct RetryLimits {
     pub(crate) attempts: MaxAttempts,
-    pub(crate) replay: ReplayLimit,
+    pub(crate) replay: Arc<ChannelReplay>,
     pub(crate) budget: RetryBudget,
 }
 
 impl<B> CallRetry<B> {
-    pub(crate) fn new(policy: Arc<RetryPolicy>, request: Request<B>, limits: RetryLimits) -> Self {
+    pub(crate) fn new(policy: Arc<RetryPolicy>, request: Request<B>, limits: &RetryLimits) -> Self {
         let (head, body) = request.into_parts();
         Self {
             head,
-            body: Replay::new(body, limits.replay),
+            body: Replay::new(body, limits.replay.room()),
             attempts: Attempts::new(policy, limits.attempts),
             budget: limits.budget,
             permit: None,

@@ -4,9 +4,11 @@ mod body;
 mod call;
 mod permit;
 mod replay;
+mod room;
 
 pub use body::RequestBody;
-pub use replay::ReplayLimit;
+pub use room::{ReplayLimit, ReplayMemory, ReplayRoom};
 
 pub(crate) use call::{CallRetry, RetryLimits};
 pub(crate) use permit::RetryPermit;
+pub(crate) use room::ChannelReplay;

@@ -9,15 +9,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame};
 
-/// How many bytes of a request are kept for another attempt; past them the call is committed (RT-43). 64 KiB by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReplayLimit(pub usize);
-
-impl Default for ReplayLimit {
-    fn default() -> Self {
-        Self(64 * 1024)
-    }
-}
+use super::ReplayRoom;
 
 /// The caller's body and what has been read of it; shared by the attempts of one call.
 #[derive(Debug)]
@@ -39,8 +31,8 @@ struct Source<B> {
     released: usize,
     /// The number of the frame that the present attempt reads next.
     position: usize,
-    /// How many more bytes may be kept.
-    room: usize,
+    /// Where `kept` is counted.
+    room: ReplayRoom,
     /// The attempt that may read.
     attempt: u32,
     /// Nothing more is kept, and only the present attempt can go on.
@@ -56,13 +48,13 @@ enum Kept {
 }
 
 impl<B> Replay<B> {
-    pub(super) fn new(body: B, limit: ReplayLimit) -> Self {
+    pub(super) fn new(body: B, room: ReplayRoom) -> Self {
         Self(Arc::new(Mutex::new(Source {
             body: Box::pin(body),
             kept: VecDeque::new(),
             released: 0,
             position: 0,
-            room: limit.0,
+            room,
             attempt: 0,
             committed: false,
             ended: false,
@@ -138,13 +130,11 @@ impl<B> Source<B> {
             (None, Some(trailers)) => Kept::Trailers(trailers.clone()),
             (None, None) => return,
         };
-        match self.room.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
-            Some(room) => {
-                self.room = room;
-                self.kept.push_back(kept);
-            }
+        if self.room.take(kept.len()) {
+            self.kept.push_back(kept);
+        } else {
             // RT-43
-            None => self.committed = true,
+            self.committed = true;
         }
     }
 }
@@ -161,15 +151,26 @@ impl<B> Source<B> {
 
     /// Drops what the present attempt, the last one, has read.
     fn release(&mut self) {
-        while self.released < self.position && self.kept.pop_front().is_some() {
+        while self.released < self.position
+            && let Some(kept) = self.kept.pop_front()
+        {
+            self.room.give_back(kept.len());
             self.released += 1;
         }
     }
 
     #[cfg(test)]
     fn kept_bytes(&self) -> usize {
-        let bytes = |kept: &Kept| if let Kept::Data(data) = kept { data.len() } else { 0 };
-        self.kept.iter().map(bytes).sum()
+        self.kept.iter().map(Kept::len).sum()
+    }
+}
+
+impl Kept {
+    fn len(&self) -> usize {
+        match self {
+            Self::Data(data) => data.len(),
+            Self::Trailers(_) => 0,
+        }
     }
 }
 
@@ -196,7 +197,8 @@ mod tests {
     use http::{HeaderMap, HeaderValue};
     use http_body::{Body, Frame};
 
-    use super::{Replay, ReplayBody, ReplayLimit};
+    use super::super::ReplayLimit;
+    use super::{Replay, ReplayBody, ReplayRoom};
 
     /// Gives frames, then its end; being asked again after the end is a bug.
     struct Frames(Vec<Frame<Bytes>>, bool);
@@ -245,7 +247,7 @@ mod tests {
 
     #[test]
     fn each_attempt_reads_the_whole_body() {
-        let replay = Replay::new(body(&["ab", "cd"]), ReplayLimit::default());
+        let replay = Replay::new(body(&["ab", "cd"]), ReplayRoom::of(ReplayLimit::default()));
         let mut first = replay.attempt().unwrap();
         assert_eq!(read(&mut first, 1), "ab");
         let mut second = replay.attempt().unwrap();
@@ -256,7 +258,7 @@ mod tests {
 
     #[test]
     fn past_the_limit_the_attempt_goes_on_and_no_other_begins() {
-        let replay = Replay::new(body(&["abc", "def", "ghi"]), ReplayLimit(6));
+        let replay = Replay::new(body(&["abc", "def", "ghi"]), ReplayRoom::of(ReplayLimit(6)));
         let mut attempt = replay.attempt().unwrap();
         assert_eq!(read(&mut attempt, 2), "abcdef");
         assert!(!replay.is_committed());
@@ -267,7 +269,7 @@ mod tests {
 
     #[test]
     fn commit_releases_what_the_attempt_has_read_and_keeps_nothing_more() {
-        let replay = Replay::new(body(&["ab", "cd", "ef"]), ReplayLimit::default());
+        let replay = Replay::new(body(&["ab", "cd", "ef"]), ReplayRoom::of(ReplayLimit::default()));
         assert_eq!(read(&mut replay.attempt().unwrap(), 2), "abcd");
         let mut attempt = replay.attempt().unwrap();
         assert_eq!(read(&mut attempt, 1), "ab");
@@ -283,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_commit_in_the_middle_loses_nothing() {
-        let replay = Replay::new(body(&["ab", "cd", "ef"]), ReplayLimit::default());
+        let replay = Replay::new(body(&["ab", "cd", "ef"]), ReplayRoom::of(ReplayLimit::default()));
         assert_eq!(read(&mut replay.attempt().unwrap(), 2), "abcd");
         let mut attempt = replay.attempt().unwrap();
         assert_eq!(read(&mut attempt, 1), "ab");

@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, Empty};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
+use crate::runtime::ReplayRoom;
 use crate::runtime::connect::{
     BodyError, Connect, ConnectError, ConnectTarget, Connection, DisconnectReason, Established, Reserve,
     SendBody, SendFailure,
@@ -166,7 +167,7 @@ impl Connection for Line {
         }
     }
 
-    fn send<B: SendBody>(_: OwnedSemaphorePermit, _request: Request<B>) -> Self::Call<B> {
+    fn send<B: SendBody>(_: OwnedSemaphorePermit, _request: Request<B>, _: ReplayRoom) -> Self::Call<B> {
         ready(Ok(Response::new(Empty::new().map_err(|never| match never {}).boxed_unsync())))
     }
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use h2::client::ResponseFuture;
 use http::{Request, Response};
 
+use crate::runtime::ReplayRoom;
 use crate::runtime::connect::{SendBody, SendErrorKind, SendFailure};
 
 use super::connection::{CallGate, Holds};
@@ -35,6 +36,7 @@ enum State<B> {
 struct Waiting<B> {
     turn: Enter<CallGate>,
     request: Request<B>,
+    room: ReplayRoom,
     size: usize,
     place: Http2Place,
 }
@@ -49,7 +51,7 @@ struct Running<B> {
 }
 
 impl<B: SendBody> Http2Call<B> {
-    pub(super) fn start(place: Http2Place, request: Request<B>) -> Self {
+    pub(super) fn start(place: Http2Place, request: Request<B>, room: ReplayRoom) -> Self {
         let (head, body) = request.into_parts();
         let (size, limit) = (head_size(&head), place.connection().shared().max_header_list());
         if size > limit as usize {
@@ -57,7 +59,7 @@ impl<B: SendBody> Http2Call<B> {
             let source = TooLarge::Request { size, limit };
             return Self(State::Failed(SendFailure::new(SendErrorKind::TooLarge, source)));
         }
-        Self(State::admit(place, Request::from_parts(head, body), size))
+        Self(State::admit(place, Request::from_parts(head, body), room, size))
     }
 
     #[cfg(test)]
@@ -68,27 +70,27 @@ impl<B: SendBody> Http2Call<B> {
 
 impl<B: SendBody> State<B> {
     /// Opens the call's stream, or waits until the heads of others have gone out.
-    fn admit(place: Http2Place, request: Request<B>, size: usize) -> Self {
+    fn admit(place: Http2Place, request: Request<B>, room: ReplayRoom, size: usize) -> Self {
         let connection = place.connection();
         match connection.shared().outbox.try_enter() {
-            Ok(()) => Self::open(place, request, size),
+            Ok(()) => Self::open(place, request, room, size),
             Err(Refusal::Closed) => Self::closed(request),
             Err(Refusal::Full) => {
                 let turn = Gate::enter(CallGate::Outbox(connection.clone()));
-                Self::Waiting(Box::new(Waiting { turn, request, size, place }))
+                Self::Waiting(Box::new(Waiting { turn, request, room, size, place }))
             }
         }
     }
 
     /// Gives the call to h2, after it has entered the outbox.
-    fn open(mut place: Http2Place, request: Request<B>, size: usize) -> Self {
+    fn open(mut place: Http2Place, request: Request<B>, room: ReplayRoom, size: usize) -> Self {
         let (head, body) = request.into_parts();
         let is_malformed = is_malformed(&head);
         let mut sender = place.connection().sender();
         match sender.send_request(Request::from_parts(head, ()), body.is_end_stream()) {
             Ok((response, stream)) => {
                 place.set_holds(Holds::Stream);
-                Self::Running(Running { response, upload: Upload::new(body, stream), size, place })
+                Self::Running(Running { response, upload: Upload::new(body, stream, room), size, place })
             }
             Err(error) => {
                 let shared = place.connection().shared();
@@ -134,8 +136,8 @@ impl<B: SendBody> State<B> {
 
 impl<B: SendBody> Waiting<B> {
     fn go_on(self, is_admitted: bool) -> State<B> {
-        let Self { request, size, place, .. } = self;
-        if is_admitted { State::open(place, request, size) } else { State::closed(request) }
+        let Self { request, room, size, place, .. } = self;
+        if is_admitted { State::open(place, request, room, size) } else { State::closed(request) }
     }
 }
 
@@ -179,7 +181,7 @@ impl<B: SendBody> Running<B> {
         let failure = send_failure(error, stream, self.size, self.place.connection());
         match failure.error.kind() {
             SendErrorKind::Refused | SendErrorKind::NotSent => match self.upload.into_unread() {
-                Some(unread) => SendFailure { body: Some(Box::new(unread)), ..failure },
+                Some(unread) => failure.with_body(unread),
                 None => failure,
             },
             _ => failure,

@@ -10,6 +10,7 @@ use http::Request;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
+use crate::runtime::ReplayRoom;
 use crate::runtime::connect::{Connection, Reserve, SendBody};
 
 use super::gate::{Gate, Refusal};
@@ -123,8 +124,8 @@ impl Connection for Http2Connection {
     }
 
     /// The head is on its way when this returns, unless many others are; the body follows as the future is polled.
-    fn send<B: SendBody>(place: Http2Place, request: Request<B>) -> Http2Call<B> {
-        Http2Call::start(place, request)
+    fn send<B: SendBody>(place: Http2Place, request: Request<B>, room: ReplayRoom) -> Http2Call<B> {
+        Http2Call::start(place, request, room)
     }
 
     fn is_open(&self) -> bool {
@@ -166,13 +167,14 @@ impl Http2Connection {
         &self,
         request: Request<B>,
     ) -> futures_util::future::BoxFuture<'static, <Http2Call<B> as Future>::Output> {
+        let room = ReplayRoom::of(crate::runtime::ReplayLimit::default());
         let waiting = match self.reserve() {
-            Reserve::Place(place) => return Box::pin(<Self as Connection>::send(place, request)),
+            Reserve::Place(place) => return Box::pin(<Self as Connection>::send(place, request, room)),
             Reserve::Full | Reserve::Closed => self.wait_for_place(),
         };
         Box::pin(async move {
             match waiting.await {
-                Some(place) => <Self as Connection>::send(place, request).await,
+                Some(place) => <Self as Connection>::send(place, request, room).await,
                 None => Http2Call::closed(request).await,
             }
         })

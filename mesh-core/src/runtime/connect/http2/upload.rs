@@ -1,5 +1,6 @@
 //! A request's body on its way out.
 
+use std::collections::VecDeque;
 use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
@@ -11,6 +12,7 @@ use http::HeaderMap;
 use http_body::Frame;
 use tokio::sync::oneshot;
 
+use crate::runtime::ReplayRoom;
 use crate::runtime::connect::{SendBody, UnreadBody};
 
 /// A request's body on its way out, at the pace of the endpoint.
@@ -24,17 +26,21 @@ pub(super) struct Upload<B> {
     /// From the second piece on, there has to be room for the next one.
     paced: bool,
     read: Read,
+    room: ReplayRoom,
     /// What ends the request, once it is known.
     last: Option<Last>,
     over: bool,
 }
 
-/// What has been read of the body, as far as it can be put back.
+/// What has been read of the body, to be put back if the endpoint does not process the call.
+///
+/// The last chunk needs no room as long as some of it is held: until then it is in memory anyway.
 enum Read {
     Nothing,
-    /// One chunk that is not too large to be kept until the response comes, or that is still held.
     Chunk(Bytes),
-    More,
+    Chunks(VecDeque<Bytes>),
+    /// More than may be kept.
+    Gone,
 }
 
 enum Last {
@@ -42,24 +48,39 @@ enum Last {
     Trailers(HeaderMap),
 }
 
-/// The largest chunk that is kept, and the largest piece that is sent at once.
-const MAX_KEPT: usize = 64 << 10;
+/// The largest piece that is sent at once.
+const MAX_PIECE: usize = 64 << 10;
 
 impl Read {
     fn note(&mut self, data: &Bytes) {
-        *self = match self {
-            Self::Nothing => Self::Chunk(data.clone()),
-            Self::Chunk(_) | Self::More => Self::More,
-        };
+        match self {
+            Self::Nothing => *self = Self::Chunk(data.clone()),
+            Self::Chunk(first) => {
+                *self = Self::Chunks(VecDeque::from([std::mem::take(first), data.clone()]));
+            }
+            Self::Chunks(chunks) => chunks.push_back(data.clone()),
+            Self::Gone => {}
+        }
     }
 
-    /// All of it has been sent.
-    fn release(&mut self) {
-        if let Self::Chunk(chunk) = self
-            && chunk.len() > MAX_KEPT
+    /// All of the last chunk has been sent: from now on it takes room (RT-43).
+    fn on_sent(&mut self, room: &mut ReplayRoom) {
+        let last = match self {
+            Self::Chunk(chunk) => Some(&*chunk),
+            Self::Chunks(chunks) => chunks.back(),
+            Self::Nothing | Self::Gone => None,
+        };
+        if let Some(last) = last
+            && !room.take(last.len())
         {
-            *self = Self::More;
+            self.release(room);
         }
+    }
+
+    /// Nothing is put back any more.
+    fn release(&mut self, room: &mut ReplayRoom) {
+        *self = Self::Gone;
+        *room = ReplayRoom::default();
     }
 }
 
@@ -72,9 +93,10 @@ impl<B> Upload<B> {
     /// The body and what has been read of it; `None` if that cannot be put back.
     pub(super) fn into_unread(self) -> Option<UnreadBody<B>> {
         let read = match self.read {
-            Read::Nothing => Bytes::new(),
-            Read::Chunk(chunk) => chunk,
-            Read::More => return None,
+            Read::Nothing => VecDeque::new(),
+            Read::Chunk(chunk) => VecDeque::from([chunk]),
+            Read::Chunks(chunks) => chunks,
+            Read::Gone => return None,
         };
         Some(UnreadBody { read, rest: self.last.is_none().then_some(self.body) })
     }
@@ -89,10 +111,10 @@ pub(super) enum Uploaded {
 }
 
 impl<B: SendBody> Upload<B> {
-    pub(super) fn new(body: B, stream: SendStream<Bytes>) -> Self {
+    pub(super) fn new(body: B, stream: SendStream<Bytes>, room: ReplayRoom) -> Self {
         let over = body.is_end_stream();
         let last = over.then_some(Last::Data);
-        Self { body, stream, held: Bytes::new(), paced: false, read: Read::Nothing, last, over }
+        Self { body, stream, held: Bytes::new(), paced: false, read: Read::Nothing, room, last, over }
     }
 
     /// Ready once; after that it [is over](Self::is_over).
@@ -142,7 +164,7 @@ impl<B: SendBody> Upload<B> {
             }
             Err(frame) => {
                 if let Ok(trailers) = frame.into_trailers() {
-                    self.read = Read::More;
+                    self.read.release(&mut self.room);
                     self.last = Some(Last::Trailers(trailers));
                     return true;
                 }
@@ -156,8 +178,8 @@ impl<B: SendBody> Upload<B> {
 
     /// Sends what is held beyond one piece. `false`: the endpoint wants no more.
     fn poll_pieces(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        while self.held.len() > MAX_KEPT {
-            let room = if self.paced { ready!(self.poll_room(cx)) } else { Some(MAX_KEPT) };
+        while self.held.len() > MAX_PIECE {
+            let room = if self.paced { ready!(self.poll_room(cx)) } else { Some(MAX_PIECE) };
             let Some(room) = room else { return Poll::Ready(false) };
             let piece = self.held.split_to(room.min(self.held.len()));
             self.paced = true;
@@ -170,7 +192,7 @@ impl<B: SendBody> Upload<B> {
 
     /// Waits until the endpoint takes more. `None`: it never will.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
-        self.stream.reserve_capacity(self.held.len().clamp(1, MAX_KEPT));
+        self.stream.reserve_capacity(self.held.len().clamp(1, MAX_PIECE));
         if self.stream.capacity() > 0 {
             return Poll::Ready(Some(self.stream.capacity()));
         }
@@ -197,7 +219,7 @@ impl<B: SendBody> Upload<B> {
             return true;
         }
         self.paced = true;
-        self.read.release();
+        self.read.on_sent(&mut self.room);
         self.stream.send_data(std::mem::take(&mut self.held), false).is_ok()
     }
 
@@ -205,7 +227,9 @@ impl<B: SendBody> Upload<B> {
     fn end_with(&mut self, last: Last) -> Poll<Uploaded> {
         match last {
             Last::Data => {
-                self.read.release();
+                if !self.held.is_empty() {
+                    self.read.on_sent(&mut self.room);
+                }
                 let _ = self.stream.send_data(std::mem::take(&mut self.held), true);
             }
             Last::Trailers(trailers) => {
@@ -229,7 +253,8 @@ pub(super) struct Pipe<B> {
 
 impl<B: SendBody> Pipe<B> {
     /// The pipe, and what ends it by being dropped.
-    pub(super) fn new(upload: Upload<B>) -> (Self, oneshot::Sender<()>) {
+    pub(super) fn new(mut upload: Upload<B>) -> (Self, oneshot::Sender<()>) {
+        upload.read.release(&mut upload.room);
         let (cancel, cancelled) = oneshot::channel();
         (Self { upload, cancelled }, cancel)
     }

@@ -1,0 +1,129 @@
+//! How much calls keep of their requests: each one, and all of a channel together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How many bytes of its request a call keeps for another attempt: 256 KiB by default, as in gRPC. A call that sends more is
+/// committed: its present attempt is its last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplayLimit(pub usize);
+
+impl Default for ReplayLimit {
+    fn default() -> Self {
+        Self(256 << 10)
+    }
+}
+
+/// How many bytes all calls of a channel keep of their requests at the same time, for other attempts: 1 MiB by default. A
+/// call that would exceed it is committed: its present attempt is its last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplayMemory(pub usize);
+
+impl Default for ReplayMemory {
+    fn default() -> Self {
+        Self(1 << 20)
+    }
+}
+
+/// What the calls of a channel keep at the moment.
+#[derive(Debug)]
+pub(crate) struct ChannelReplay {
+    per_call: usize,
+    limit: usize,
+    kept: AtomicUsize,
+}
+
+/// Room for what one call keeps of its request, which a connection takes from while it sends. All of it is given back when
+/// it is dropped.
+#[derive(Debug, Default)]
+pub struct ReplayRoom {
+    /// `None`: nothing is kept.
+    channel: Option<Arc<ChannelReplay>>,
+    taken: usize,
+}
+
+impl ChannelReplay {
+    pub(crate) fn new(per_call: ReplayLimit, limit: ReplayMemory) -> Self {
+        Self { per_call: per_call.0, limit: limit.0, kept: AtomicUsize::new(0) }
+    }
+
+    /// Room for a call.
+    pub(crate) fn room(self: &Arc<Self>) -> ReplayRoom {
+        ReplayRoom { channel: Some(self.clone()), taken: 0 }
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let before = self.kept.fetch_add(bytes, Ordering::Relaxed);
+        let has_room = before.checked_add(bytes).is_some_and(|kept| kept <= self.limit);
+        if !has_room {
+            self.kept.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        has_room
+    }
+
+    #[cfg(test)]
+    pub(crate) fn kept(&self) -> usize {
+        self.kept.load(Ordering::Relaxed)
+    }
+}
+
+impl ReplayRoom {
+    /// Of the only call of its channel.
+    #[cfg(test)]
+    pub(crate) fn of(limit: ReplayLimit) -> Self {
+        Arc::new(ChannelReplay::new(limit, ReplayMemory::default())).room()
+    }
+
+    /// Takes room for so many bytes more. `false`: the call may not keep them.
+    pub fn take(&mut self, bytes: usize) -> bool {
+        let Some(channel) = &self.channel else { return false };
+        let fits = self.taken.checked_add(bytes).is_some_and(|taken| taken <= channel.per_call);
+        let has_room = fits && channel.take(bytes);
+        if has_room {
+            self.taken += bytes;
+        }
+        has_room
+    }
+
+    /// Gives back so many of the bytes that were taken.
+    pub fn give_back(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.taken);
+        if let Some(channel) = &self.channel
+            && bytes > 0
+        {
+            channel.kept.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        self.taken -= bytes;
+    }
+}
+
+impl Drop for ReplayRoom {
+    fn drop(&mut self) {
+        self.give_back(self.taken);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Proves: RT-43.
+    #[test]
+    fn room_is_bounded_per_call_and_per_channel_and_given_back() {
+        let channel = Arc::new(ChannelReplay::new(ReplayLimit(6), ReplayMemory(10)));
+        let (mut first, mut second) = (channel.room(), channel.room());
+        assert!(first.take(4) && first.take(2));
+        assert!(!first.take(1), "as much as one call may keep");
+        assert!(!second.take(5), "as much as the channel may keep");
+        assert!(second.take(4));
+        assert_eq!(channel.kept(), 10);
+        first.give_back(5);
+        assert!(second.take(2));
+        first.give_back(99);
+        assert_eq!(channel.kept(), 6, "no more than was taken");
+        drop((first, second));
+        assert_eq!(channel.kept(), 0);
+        assert!(!channel.room().take(usize::MAX));
+        assert!(!ReplayRoom::default().take(0), "nothing is kept");
+    }
+}
