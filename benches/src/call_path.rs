@@ -13,8 +13,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty, combinators::MapErr};
 use mesh_core::config::{
-    AppendAction, DomainPattern, FilterInstance, Forward, HeaderMutation, HeaderMutations, MeshConfig, Name,
-    Route, RouteAction, RouteMatch, VirtualHost,
+    AppendAction, DomainPattern, FilterInstance, Forward, HeaderMutation, HeaderMutations, MeshConfig,
+    MutationOrder, Name, Route, RouteAction, RouteMatch, VirtualHost,
 };
 use mesh_core::filter::{
     Abort, AbortSource, BuildError, Delay, DelaySource, FaultPolicy, FilterConfig, FilterContext,
@@ -85,7 +85,7 @@ impl Connect for Nowhere {
 
     async fn connect(&self, _: &ConnectTarget) -> Result<Established<Answering>, ConnectError> {
         self.0.fetch_add(1, Ordering::Relaxed);
-        Ok(Established { connection: Answering, closed: Box::pin(pending()) })
+        Ok(Established::new(Answering, pending()))
     }
 }
 
@@ -225,15 +225,13 @@ impl Path {
 }
 
 fn three_filters() -> [FilterInstance; 3] {
-    let fault = FaultPolicy {
-        delay: Some(Delay { source: DelaySource::Headers, percentage: Percentage::ALL }),
-        abort: Some(Abort { source: AbortSource::Headers, percentage: Percentage::ALL }),
-        max_active_faults: None,
-    };
+    let fault = FaultPolicy::new()
+        .with_delay(Delay { source: DelaySource::Headers, percentage: Percentage::ALL })
+        .with_abort(Abort { source: AbortSource::Headers, percentage: Percentage::ALL });
     let header = HeaderName::from_static("x-bench");
     let set = HeaderMutation::set(header, HeaderValue::from_static("1"), AppendAction::default());
     let mutations = HeaderMutations::new().request(set.expect("it belongs to nobody"));
-    let mutation = HeaderMutationConfig { mutations, ..HeaderMutationConfig::default() };
+    let mutation = HeaderMutationConfig::new(mutations, MutationOrder::default());
     [
         FilterInstance::new("fault", fault),
         FilterInstance::new("mutation", mutation),
@@ -288,8 +286,7 @@ fn host(domain: DomainPattern, routes: Vec<Arc<Route>>) -> Arc<VirtualHost> {
 }
 
 fn route(path: PathMatcher) -> Arc<Route> {
-    let matches = RouteMatch { path, headers: Vec::new(), fraction: None };
-    Arc::new(Route::new(matches, RouteAction::Forward(Forward::to("cluster"))))
+    Arc::new(Route::new(RouteMatch::new(path), RouteAction::Forward(Forward::to("cluster"))))
 }
 
 /// Allocations of one call beyond those of building its request. The process must use the counting allocator.

@@ -43,7 +43,7 @@ pub fn with_settings(config: &MeshConfig, change: impl Fn(&mut ClusterSettings))
         let cluster = cluster.clone().map(|cluster| {
             let mut settings = ClusterSettings::clone(&cluster.settings);
             change(&mut settings);
-            Cluster { settings: Arc::new(settings), ..cluster }
+            Cluster::new(settings, cluster.discovery)
         });
         (name.clone(), cluster)
     });

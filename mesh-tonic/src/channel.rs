@@ -166,10 +166,9 @@ impl Service<Request<Body>> for MeshChannel {
     }
 
     fn call(&mut self, mut request: Request<Body>) -> ResponseFuture {
-        let options = CallOptions {
-            wait_for_ready: request.extensions().get::<WaitForReady>().copied(),
-            timeout: protocol::timeout(request.headers()),
-        };
+        let mut options = CallOptions::default();
+        options.wait_for_ready = request.extensions().get::<WaitForReady>().copied();
+        options.timeout = protocol::timeout(request.headers());
         self.complete(&mut request);
         ResponseFuture::new(self.channel.call(request, options))
     }

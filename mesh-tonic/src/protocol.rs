@@ -38,7 +38,7 @@ impl Protocol for Grpc {
             None => return None,
         };
         // tonic numbers its codes as the wire does
-        Some(CallStatus { code: code as u32, pushback: Pushback::from_headers(headers) })
+        Some(CallStatus::new(code as u32, Pushback::from_headers(headers)))
     }
 
     /// Without a status there is no success.

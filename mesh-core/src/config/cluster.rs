@@ -8,6 +8,7 @@ use super::{ConnectionSettings, EndpointSet, Name, OutlierDetection, ResourceErr
 ///
 /// Settings and endpoints change at different speeds and are shared separately between configurations.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Cluster {
     /// How calls are spread and limited.
     pub settings: Arc<ClusterSettings>,
@@ -17,6 +18,7 @@ pub struct Cluster {
 
 /// Where a cluster's endpoints come from.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Discovery {
     /// Endpoints that the control plane lists; an error when there are none to use, with the reason (A74's
     /// resolution note).
@@ -34,6 +36,11 @@ pub enum Discovery {
 }
 
 impl Cluster {
+    /// A cluster of these settings with these endpoints.
+    pub fn new(settings: impl Into<Arc<ClusterSettings>>, discovery: Discovery) -> Self {
+        Self { settings: settings.into(), discovery }
+    }
+
     /// Whether both are the same, as far as can be seen without looking at endpoints and settings.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.settings, &other.settings) && self.discovery.is_same(&other.discovery)
@@ -52,6 +59,7 @@ impl Discovery {
 
 /// How calls to a cluster are spread and limited.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ClusterSettings {
     /// The cluster's name.
     pub name: Name,
@@ -94,10 +102,29 @@ impl ClusterSettings {
             reported_metrics: Arc::default(),
         }
     }
+
+    /// With endpoints chosen by this policy.
+    #[must_use]
+    pub fn with_lb_policy(self, lb_policy: LbPolicy) -> Self {
+        Self { lb_policy, ..self }
+    }
+
+    /// With so many calls in flight at most.
+    #[must_use]
+    pub fn with_max_requests(self, max_requests: MaxRequests) -> Self {
+        Self { max_requests, ..self }
+    }
+
+    /// With failing endpoints removed.
+    #[must_use]
+    pub fn with_outlier_detection(self, detection: OutlierDetection) -> Self {
+        Self { outlier_detection: Some(detection), ..self }
+    }
 }
 
 /// How a priority's calls are spread over its localities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum LocalityPolicy {
     /// By locality weight, and within the chosen locality by the cluster's [`LbPolicy`] (`wrr_locality`).
     Weighted,

@@ -10,6 +10,7 @@ use super::{Locality, Name};
 
 /// All endpoints of a cluster, by priority.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct EndpointSet {
     /// Priority 0 first; no gaps. Empty: the cluster is unreachable.
     pub priorities: Vec<Priority>,
@@ -17,11 +18,26 @@ pub struct EndpointSet {
     pub drops: Vec<DropCategory>,
 }
 
+impl EndpointSet {
+    /// These priorities, and no drops.
+    pub fn new(priorities: Vec<Priority>) -> Self {
+        Self { priorities, drops: Vec::new() }
+    }
+}
+
 /// The localities of one priority.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Priority {
     /// Each locality at most once.
     pub localities: Vec<Arc<Locality>>,
+}
+
+impl Priority {
+    /// A priority of these localities.
+    pub fn new(localities: impl IntoIterator<Item = Arc<Locality>>) -> Self {
+        Self { localities: localities.into_iter().collect() }
+    }
 }
 
 /// A share of calls that is refused (gRFC A27 `drop_overloads`).
@@ -35,6 +51,7 @@ pub struct DropCategory {
 
 /// One endpoint of a locality.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Endpoint {
     /// What identifies it.
     pub addresses: EndpointAddresses,
@@ -51,8 +68,13 @@ pub struct Endpoint {
 impl Endpoint {
     /// A healthy endpoint of weight 1 at one address.
     pub fn new(address: SocketAddr) -> Self {
+        Self::at(address.into())
+    }
+
+    /// A healthy endpoint of weight 1 with several addresses.
+    pub fn at(addresses: EndpointAddresses) -> Self {
         Self {
-            addresses: EndpointAddresses::from(address),
+            addresses,
             weight: NonZeroU32::MIN,
             health: HealthStatus::Healthy,
             hostname: "".into(),
@@ -103,6 +125,7 @@ impl From<SocketAddr> for EndpointAddresses {
 
 /// What the control plane says of an endpoint's health. Unhealthy ones never get here (EDS-11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HealthStatus {
     /// Nothing known: used.
     Unknown,

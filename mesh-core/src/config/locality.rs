@@ -25,6 +25,7 @@ impl std::fmt::Display for LocalityId {
 
 /// Endpoints in the same place, and their share of the priority's calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Locality {
     /// Unique within a priority.
     pub id: LocalityId,
@@ -35,9 +36,14 @@ pub struct Locality {
 }
 
 impl Locality {
+    /// A locality of these endpoints.
+    pub fn new(id: LocalityId, weight: NonZeroU32, endpoints: impl Into<Endpoints>) -> Self {
+        Self { id, weight, endpoints: endpoints.into() }
+    }
+
     /// A locality with an empty identifier and weight 1.
     pub fn of(endpoints: Vec<Endpoint>) -> Self {
-        Self { id: LocalityId::default(), weight: NonZeroU32::MIN, endpoints: endpoints.into() }
+        Self::new(LocalityId::default(), NonZeroU32::MIN, endpoints)
     }
 
     /// The identifier's name as metrics show it.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 /// When and how often a call is tried again.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct RetryPolicy {
     /// All attempts, the first included. The client caps it at 5 (RT-40).
     pub max_attempts: NonZeroU32,
@@ -12,6 +13,19 @@ pub struct RetryPolicy {
     pub retry_on: RetryableCodes,
     /// How long to wait in between.
     pub backoff: RetryBackoff,
+}
+
+impl RetryPolicy {
+    /// Up to `max_attempts` attempts, with the default backoff.
+    pub fn new(retry_on: RetryableCodes, max_attempts: NonZeroU32) -> Self {
+        Self { max_attempts, retry_on, backoff: RetryBackoff::default() }
+    }
+
+    /// With another backoff.
+    #[must_use]
+    pub fn with_backoff(self, backoff: RetryBackoff) -> Self {
+        Self { backoff, ..self }
+    }
 }
 
 /// The wait before attempt n+1: `min(initial * 2^(n-1), max)`, times a random factor of 0.8 to 1.2 (RT-41).

@@ -11,6 +11,7 @@ use super::{ConfigError, FilterOverrides, HeaderMutations, Name, RetryPolicy};
 
 /// A rule of a virtual host.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Route {
     /// For logs and errors; may be empty.
     pub name: String,
@@ -34,6 +35,7 @@ impl Route {
 
 /// Matches when path, all headers and the fraction match; the fraction is drawn last (RT-07).
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct RouteMatch {
     /// The request's path, without a query.
     pub path: PathMatcher,
@@ -44,15 +46,20 @@ pub struct RouteMatch {
 }
 
 impl RouteMatch {
+    /// Takes every request with such a path.
+    pub fn new(path: PathMatcher) -> Self {
+        Self { path, headers: Vec::new(), fraction: None }
+    }
+
     /// Takes every request.
     pub fn any() -> Self {
-        let path = PathMatcher::Prefix { prefix: String::new(), ignore_case: false };
-        Self { path, headers: Vec::new(), fraction: None }
+        Self::new(PathMatcher::Prefix { prefix: String::new(), ignore_case: false })
     }
 }
 
 /// What happens to a matched request.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum RouteAction {
     /// Sent to a cluster.
     Forward(Forward),
@@ -62,6 +69,7 @@ pub enum RouteAction {
 
 /// Where and how a request is sent on.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Forward {
     /// To which cluster.
     pub clusters: ClusterChoice,
@@ -80,8 +88,13 @@ pub struct Forward {
 impl Forward {
     /// Everything to one cluster, with no limits and no retries of its own.
     pub fn to(cluster: impl Into<Name>) -> Self {
+        Self::new(ClusterChoice::One(cluster.into()))
+    }
+
+    /// To one of the clusters of `clusters`, with no limits and no retries of its own.
+    pub fn new(clusters: ClusterChoice) -> Self {
         Self {
-            clusters: ClusterChoice::One(cluster.into()),
+            clusters,
             max_stream_duration: None,
             grpc_timeout_header_max: None,
             retry: None,
@@ -89,10 +102,17 @@ impl Forward {
             auto_host_rewrite: false,
         }
     }
+
+    /// With retries by this policy.
+    #[must_use]
+    pub fn with_retry(self, policy: impl Into<Arc<RetryPolicy>>) -> Self {
+        Self { retry: Some(policy.into()), ..self }
+    }
 }
 
 /// Which cluster takes a call, decided once per call (RT-22).
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum ClusterChoice {
     /// Always this one.
     One(Name),
@@ -102,6 +122,7 @@ pub enum ClusterChoice {
 
 /// A cluster and its share.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct WeightedCluster {
     /// The cluster.
     pub name: Name,
@@ -150,6 +171,7 @@ impl ClusterChoice {
 
 /// One part of a request's hash (gRFC A42).
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum HashPolicy {
     /// A header's values, joined by `,`, after an optional rewrite.
     Header {

@@ -6,6 +6,7 @@ use super::{ConfigError, FilterOverrides, HeaderMutations, RetryPolicy, Route};
 
 /// The routes for a set of domains.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct VirtualHost {
     /// For logs and errors.
     pub name: String,

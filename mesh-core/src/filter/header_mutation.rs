@@ -17,11 +17,19 @@ use super::{
 /// Its own mutations come first, then those of every level of the routes that has some (HF-46): the exception from the
 /// rule that one override takes the place of everything else.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct HeaderMutationConfig {
     /// For every call.
     pub mutations: HeaderMutations,
     /// In which order those of the routes are applied.
     pub order: MutationOrder,
+}
+
+impl HeaderMutationConfig {
+    /// These mutations for every call; those of the routes in this order.
+    pub fn new(mutations: HeaderMutations, order: MutationOrder) -> Self {
+        Self { mutations, order }
+    }
 }
 
 /// What a virtual host, a route or a weighted cluster adds to a header mutation filter.

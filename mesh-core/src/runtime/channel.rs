@@ -91,6 +91,7 @@ impl<P, C: Connect> fmt::Debug for Channel<P, C> {
 
 /// What holds for a channel's calls unless they say otherwise.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ChannelSettings {
     /// Whether calls wait for a connection rather than fail.
     pub wait_for_ready: WaitForReady,
@@ -117,6 +118,7 @@ impl From<bool> for WaitForReady {
 
 /// What a call says for itself; `None` leaves it to the channel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CallOptions {
     /// Whether it waits for a connection rather than fail.
     pub wait_for_ready: Option<WaitForReady>,

@@ -44,6 +44,7 @@ pub trait Protocol: Debug + Send + Sync + 'static {
 
 /// The result of an attempt, as retry policies see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CallStatus {
     /// The protocol's code, as retry policies name it.
     pub code: u32,
@@ -51,8 +52,16 @@ pub struct CallStatus {
     pub pushback: Option<Pushback>,
 }
 
+impl CallStatus {
+    /// A result with this code and, if the server has sent one, a pushback.
+    pub fn new(code: u32, pushback: Option<Pushback>) -> Self {
+        Self { code, pushback }
+    }
+}
+
 /// What is new in an attempt's head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stamp {
     /// How many attempts failed before; transparent retries do not count (RT-44).
     pub previous_attempts: u32,

@@ -43,6 +43,7 @@ pub trait ConfigSource: Debug + Send + Sync + 'static {
 
 /// What a caller wants to reach.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Target {
     /// The xDS authority of `xds://authority/name`; `None` for `xds:///name`.
     pub xds_authority: Option<String>,
@@ -72,11 +73,19 @@ impl fmt::Display for Target {
 
 /// What is known of a target at a moment.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct ConfigState {
     /// `None`: nothing yet. An error: there is nothing to serve with, and what was served before must not be used.
     pub config: Option<Result<Arc<MeshConfig>, SourceError>>,
     /// Trouble that leaves the configuration in use (gRFC A88); told to callers whose call fails for another reason.
     pub ambient: Option<SourceError>,
+}
+
+impl ConfigState {
+    /// A configuration without trouble.
+    pub fn of(config: impl Into<Arc<MeshConfig>>) -> Self {
+        Self { config: Some(Ok(config.into())), ambient: None }
+    }
 }
 
 /// A target's configuration as it changes. Dropping it ends the watch.

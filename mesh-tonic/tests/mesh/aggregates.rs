@@ -20,10 +20,8 @@ use crate::load_reports::{Source, cluster, counts, settings, zone};
 use crate::{asking, call, client, eventually, hello};
 
 fn aggregate(leaves: &[&str]) -> Cluster {
-    Cluster {
-        settings: ClusterSettings::new("all").into(),
-        discovery: Discovery::Aggregate(leaves.iter().map(|leaf| (*leaf).into()).collect()),
-    }
+    let leaves = leaves.iter().map(|leaf| (*leaf).into()).collect();
+    Cluster::new(ClusterSettings::new("all"), Discovery::Aggregate(leaves))
 }
 
 /// Every call to an aggregate of `leaves`.
@@ -92,7 +90,7 @@ async fn drops_limits_and_load_are_those_of_the_leaf() {
     let none = MaxRequests(0);
     let dead = refusing().await;
     let leaf = |name: &str, address: SocketAddr, limit, drops| {
-        let settings = ClusterSettings { max_requests: limit, ..settings(name) };
+        let settings = settings(name).with_max_requests(limit);
         cluster(settings, &[(name, address)], drops)
     };
     let free = MaxRequests::default();
@@ -129,7 +127,7 @@ async fn leaf_that_is_also_a_cluster_of_its_own_has_one_connection_and_one_limit
     let config = Config::default()
         .limited("a", &[endpoint.address], MaxRequests(1))
         .entry("all", Ok(aggregate(&["a"])))
-        .route(RouteMatch { path: alone, ..RouteMatch::any() }, Forward::to("a"))
+        .route(RouteMatch::new(alone), Forward::to("a"))
         .to(Forward::to("all"));
     let mesh = Mesh::fixed(config.build());
     let mut client = client(&mesh);

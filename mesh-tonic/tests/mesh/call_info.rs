@@ -38,7 +38,7 @@ async fn response_tells_route_cluster_endpoint_and_attempts() {
 async fn retried_call_tells_the_last_endpoint_and_all_attempts() {
     let endpoint = Endpoint::start("a").await;
     let path = PathMatcher::Prefix { prefix: "/mesh.examples.v1.Greeter/".to_owned(), ignore_case: false };
-    let matches = RouteMatch { path, ..RouteMatch::any() };
+    let matches = RouteMatch::new(path);
     let config = Config::default().cluster("one", &[endpoint.address]).route(matches, with_retries("one", 4));
     let mut client = client(&Mesh::fixed(config.build()));
     let told = info(&client.say_hello(asking("error-code-14,succeed-on-retry-attempt-2")).await.unwrap());

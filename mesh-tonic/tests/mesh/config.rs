@@ -65,9 +65,9 @@ impl Config {
         drops: Vec<DropCategory>,
         max_requests: MaxRequests,
     ) -> Self {
-        let settings = Arc::new(ClusterSettings { max_requests, ..ClusterSettings::new(name) });
+        let settings = ClusterSettings::new(name).with_max_requests(max_requests);
         let set = endpoints(addresses, drops);
-        self.entry(name, Ok(Cluster { settings, discovery: Discovery::Endpoints(Ok(set)) }))
+        self.entry(name, Ok(Cluster::new(settings, Discovery::Endpoints(Ok(set)))))
     }
 
     pub(crate) fn entry(mut self, name: &str, cluster: Result<Cluster, ResourceError>) -> Self {
@@ -77,7 +77,8 @@ impl Config {
 
     pub(crate) fn build(self) -> MeshConfig {
         let domains = vec![self.domain.unwrap_or(DomainPattern::Any)];
-        let host = VirtualHost { retry: self.retry, ..VirtualHost::new("host", domains, self.routes) };
+        let mut host = VirtualHost::new("host", domains, self.routes);
+        host.retry = self.retry;
         let clusters = self.clusters.into_iter().collect();
         let config = MeshConfig::new(vec![Arc::new(host)], clusters, self.max_stream_duration).unwrap();
         config.with_filters(self.filters)
@@ -86,20 +87,19 @@ impl Config {
 
 fn endpoints(addresses: &[SocketAddr], drops: Vec<DropCategory>) -> Arc<EndpointSet> {
     let endpoints = addresses.iter().copied().map(Endpoint::new).collect();
-    let priority = Priority { localities: vec![Arc::new(Locality::of(endpoints))] };
-    Arc::new(EndpointSet { priorities: vec![priority], drops })
+    let mut set = EndpointSet::new(vec![Priority::new([Arc::new(Locality::of(endpoints))])]);
+    set.drops = drops;
+    Arc::new(set)
 }
 
 /// Retries UNAVAILABLE after a millisecond.
 pub(crate) fn retrying(attempts: u32) -> Arc<RetryPolicy> {
-    Arc::new(RetryPolicy {
-        max_attempts: NonZeroU32::new(attempts).unwrap(),
-        retry_on: RetryableCodes::UNAVAILABLE,
-        backoff: RetryBackoff { initial: Duration::from_millis(1), max: Duration::from_millis(2) },
-    })
+    let backoff = RetryBackoff { initial: Duration::from_millis(1), max: Duration::from_millis(2) };
+    let attempts = NonZeroU32::new(attempts).unwrap();
+    Arc::new(RetryPolicy::new(RetryableCodes::UNAVAILABLE, attempts).with_backoff(backoff))
 }
 
 /// To `cluster`, with retries.
 pub(crate) fn with_retries(cluster: &str, attempts: u32) -> Forward {
-    Forward { retry: Some(retrying(attempts)), ..Forward::to(cluster) }
+    Forward::to(cluster).with_retry(retrying(attempts))
 }

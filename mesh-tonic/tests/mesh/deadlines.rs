@@ -30,9 +30,11 @@ async fn the_strictest_timeout_ends_the_call_and_is_told_to_the_endpoint() {
     ];
     for row in rows {
         let (application, channel, route, listener) = row;
+        let mut forward = Forward::to("greeter");
+        forward.max_stream_duration = route;
         let config = Config { max_stream_duration: listener, ..Config::default() }
             .cluster("greeter", &[endpoint.address])
-            .to(Forward { max_stream_duration: route, ..Forward::to("greeter") });
+            .to(forward);
         let mesh = Mesh::fixed(config.build());
         let mut builder = MeshChannel::builder("greeter").mesh(&mesh);
         if let Some(timeout) = channel {
@@ -69,7 +71,7 @@ async fn a_timeout_spans_all_attempts() {
     let endpoint = Endpoint::start("a").await;
     let config = Config::default()
         .cluster("greeter", &[endpoint.address])
-        .to(Forward { retry: Some(retrying(5)), ..Forward::to("greeter") });
+        .to(Forward::to("greeter").with_retry(retrying(5)));
     let mesh = Mesh::fixed(config.build());
     let mut request = asking("sleep-80ms,error-code-14");
     request.set_timeout(ms(200));

@@ -96,7 +96,7 @@ async fn before_the_first_configuration_calls_wait_unless_something_is_wrong() {
     assert!(!patient.is_finished());
 
     let config = MeshConfig::to_endpoints("greeter", [endpoint.address]);
-    source.say(|state| *state = ConfigState { config: Some(Ok(config.into())), ambient: None });
+    source.say(|state| *state = ConfigState::of(config));
     assert_eq!(patient.await.unwrap().unwrap().into_inner().endpoint, "a");
 }
 

@@ -22,12 +22,12 @@ fn ms(milliseconds: u64) -> Duration {
 
 fn delay(delay: Duration) -> FaultPolicy {
     let delay = Delay { source: DelaySource::Fixed(delay), percentage: Percentage::ALL };
-    FaultPolicy { delay: Some(delay), ..FaultPolicy::default() }
+    FaultPolicy::new().with_delay(delay)
 }
 
 fn abort(status: AbortStatus) -> FaultPolicy {
     let abort = Abort { source: AbortSource::Status(status), percentage: Percentage::ALL };
-    FaultPolicy { abort: Some(abort), ..FaultPolicy::default() }
+    FaultPolicy::new().with_abort(abort)
 }
 
 fn unavailable() -> AbortStatus {
@@ -100,7 +100,8 @@ async fn delayed_calls_wait_and_are_then_sent_or_aborted() {
     assert_eq!(call(&mut faulty(&endpoint, delay(ms(80)))).await.unwrap(), "a");
     assert!(begin.elapsed() >= ms(80), "{:?}", begin.elapsed());
     assert_eq!(endpoint.calls(), 1);
-    let both = FaultPolicy { abort: abort(unavailable()).abort, ..delay(ms(80)) };
+    let mut both = delay(ms(80));
+    both.abort = abort(unavailable()).abort;
     let begin = Instant::now();
     let status = call(&mut faulty(&endpoint, both)).await.unwrap_err();
     assert!(begin.elapsed() >= ms(80), "{:?}", begin.elapsed());
@@ -136,8 +137,7 @@ async fn a_deadline_ends_a_delay() {
 #[tokio::test]
 async fn calls_over_the_limit_of_active_faults_go_on_unharmed() {
     let endpoint = Endpoint::start("a").await;
-    let limited =
-        FaultPolicy { max_active_faults: Some(MaxActiveFaults(1)), ..delay(Duration::from_secs(60)) };
+    let limited = delay(Duration::from_secs(60)).with_max_active_faults(MaxActiveFaults(1));
     let source = FixedSource::new();
     source.set("unlimited", config(&endpoint, delay(Duration::from_secs(60))));
     source.set("greeter", config(&endpoint, limited));
@@ -156,18 +156,16 @@ async fn calls_over_the_limit_of_active_faults_go_on_unharmed() {
     assert!(delayed.await.unwrap_err().is_cancelled());
     let status = call_with(&mut limited, &[], ms(80)).await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded, "the place is free again: {status}");
-    let none = FaultPolicy { max_active_faults: Some(MaxActiveFaults(0)), ..abort(unavailable()) };
+    let none = abort(unavailable()).with_max_active_faults(MaxActiveFaults(0));
     assert_eq!(call(&mut faulty(&endpoint, none)).await.unwrap(), "a");
 }
 
 #[tokio::test]
 async fn headers_of_calls_choose_the_fault() {
     let endpoint = Endpoint::start("a").await;
-    let policy = FaultPolicy {
-        abort: Some(Abort { source: AbortSource::Headers, percentage: Percentage::ALL }),
-        delay: Some(Delay { source: DelaySource::Headers, percentage: Percentage::ALL }),
-        max_active_faults: None,
-    };
+    let policy = FaultPolicy::new()
+        .with_abort(Abort { source: AbortSource::Headers, percentage: Percentage::ALL })
+        .with_delay(Delay { source: DelaySource::Headers, percentage: Percentage::ALL });
     let mut client = faulty(&endpoint, policy);
     let long = Duration::from_secs(60);
     call_with(&mut client, &[], long).await.unwrap();
@@ -204,7 +202,7 @@ async fn half_of_the_calls_are_aborted() {
     let seed = 50;
     let endpoint = Endpoint::start("a").await;
     let half = Abort { source: AbortSource::Status(unavailable()), percentage: Percentage::of_hundred(50) };
-    let fault = FaultPolicy { abort: Some(half), ..FaultPolicy::default() };
+    let fault = FaultPolicy::new().with_abort(half);
     let mesh = Mesh::builder(FixedSource::any(config(&endpoint, fault))).seed(seed).build();
     let mut client = client(&mesh);
     let mut aborted = 0_usize;

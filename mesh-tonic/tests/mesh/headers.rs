@@ -39,8 +39,9 @@ fn config(endpoint: &Endpoint) -> MeshConfig {
         HeaderMutations::new().request(add("x-order", "routes")).response(add("x-order", "routes"));
     let filters =
         FilterOverrides::new().with("mutation", FilterOverride::config(HeaderMutationOverride(of_host)));
-    let host = VirtualHost { filters, ..VirtualHost::clone(&plain.virtual_hosts()[0]) };
-    let filter = HeaderMutationConfig { mutations: of_filter, order: MutationOrder::default() };
+    let mut host = VirtualHost::clone(&plain.virtual_hosts()[0]);
+    host.filters = filters;
+    let filter = HeaderMutationConfig::new(of_filter, MutationOrder::default());
     MeshConfig::new(vec![host.into()], plain.clusters().clone(), None)
         .unwrap()
         .with_filters([FilterInstance::new("mutation", filter)])

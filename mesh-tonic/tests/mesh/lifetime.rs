@@ -18,7 +18,7 @@ struct Counting(MeshConfig, Arc<()>);
 
 impl ConfigSource for Counting {
     fn watch(&self, _: &Target) -> Result<ConfigWatch, SourceError> {
-        let state = ConfigState { config: Some(Ok(self.0.clone().into())), ambient: None };
+        let state = ConfigState::of(self.0.clone());
         let (sender, states) = watch::channel(state);
         Ok(ConfigWatch::new(states, (sender, self.1.clone())))
     }

@@ -61,7 +61,13 @@ impl ConfigSource for Source {
 const SERVER: &str = "control:15010";
 
 pub(crate) fn settings(name: &str) -> ClusterSettings {
-    ClusterSettings { load_reporting: Some(SERVER.into()), ..ClusterSettings::new(name) }
+    reporting_to(name, Some(SERVER))
+}
+
+fn reporting_to(name: &str, server: Option<&str>) -> ClusterSettings {
+    let mut settings = ClusterSettings::new(name);
+    settings.load_reporting = server.map(Into::into);
+    settings
 }
 
 pub(crate) fn zone(name: &str) -> LocalityId {
@@ -75,12 +81,12 @@ pub(crate) fn cluster(
     drops: Vec<DropCategory>,
 ) -> Cluster {
     let localities = zones.iter().map(|(name, address)| {
-        let endpoints = vec![Place::new(*address)].into();
-        Arc::new(Locality { id: zone(name), weight: NonZeroU32::MIN, endpoints })
+        let endpoints = vec![Place::new(*address)];
+        Arc::new(Locality::new(zone(name), NonZeroU32::MIN, endpoints))
     });
-    let priorities = vec![Priority { localities: localities.collect() }];
-    let set = Arc::new(EndpointSet { priorities, drops });
-    Cluster { settings: Arc::new(settings), discovery: Discovery::Endpoints(Ok(set)) }
+    let mut set = EndpointSet::new(vec![Priority::new(localities)]);
+    set.drops = drops;
+    Cluster::new(settings, Discovery::Endpoints(Ok(Arc::new(set))))
 }
 
 fn to(cluster: Cluster, attempts: u32) -> MeshConfig {
@@ -223,7 +229,7 @@ async fn drops_come_before_the_circuit_breaker_and_neither_is_a_request() {
         ("no endpoint", refusing().await, vec![category("x", all)], None, 0),
     ];
     for (name, address, drops, expected, total) in table {
-        let settings = ClusterSettings { max_requests: MaxRequests(0), ..settings("greeter") };
+        let settings = settings("greeter").with_max_requests(MaxRequests(0));
         let source = Source::any(to(cluster(settings, &[("a", address)], drops), 2));
         let mut client = client(&Mesh::new(source.clone()));
         for _ in 0..3 {
@@ -288,7 +294,8 @@ async fn what_endpoints_say_of_themselves_is_reported_as_far_as_the_cluster_list
         ("all named ones", vec![ReportedMetric::AllNamed, ReportedMetric::MemUtilization], None, sum(9.0)),
     ];
     for (name, listed, cpu, queue) in table {
-        let settings = ClusterSettings { reported_metrics: listed.into(), ..settings("greeter") };
+        let mut settings = settings("greeter");
+        settings.reported_metrics = listed.into();
         let source = Source::any(to(cluster(settings, &[("a", address)], Vec::new()), 1));
         let mut client = client(&Mesh::new(source.clone()));
         call(&mut client).await.unwrap();
@@ -307,7 +314,7 @@ async fn what_endpoints_say_of_themselves_is_reported_as_far_as_the_cluster_list
 async fn a_dns_name_has_the_empty_locality() {
     let endpoint = Endpoint::start("a").await;
     let discovery = Discovery::LogicalDns { host: "127.0.0.1".into(), port: endpoint.address.port() };
-    let cluster = Cluster { settings: Arc::new(settings("greeter")), discovery };
+    let cluster = Cluster::new(settings("greeter"), discovery);
     let source = Source::any(to(cluster, 1));
     call(&mut client(&Mesh::new(source.clone()))).await.unwrap();
     let localities = source.take_one().sums.localities;
@@ -319,9 +326,7 @@ async fn a_dns_name_has_the_empty_locality() {
 async fn channels_count_together_and_the_last_calls_of_a_cluster_are_not_lost() {
     let endpoint = Endpoint::start("a").await;
     let make = |name: &str, server: Option<&str>| {
-        let settings =
-            ClusterSettings { load_reporting: server.map(Into::into), ..ClusterSettings::new(name) };
-        to(cluster(settings, &[("a", endpoint.address)], Vec::new()), 1)
+        to(cluster(reporting_to(name, server), &[("a", endpoint.address)], Vec::new()), 1)
     };
     let source = Source { configs: FixedSource::new(), store: Arc::default() };
     source.configs.set("greeter", make("one", Some(SERVER)));

@@ -49,14 +49,13 @@ impl ConfigSource for Source {
 
 fn to(settings: ClusterSettings, addresses: &[SocketAddr]) -> MeshConfig {
     let endpoints = addresses.iter().copied().map(Place::new).collect();
-    let priorities = vec![Priority { localities: vec![Arc::new(Locality::of(endpoints))] }];
-    let set = Arc::new(EndpointSet { priorities, drops: Vec::new() });
-    let cluster = Cluster { settings: Arc::new(settings), discovery: Discovery::Endpoints(Ok(set)) };
+    let set = EndpointSet::new(vec![Priority::new([Arc::new(Locality::of(endpoints))])]);
+    let cluster = Cluster::new(settings, Discovery::Endpoints(Ok(Arc::new(set))));
     Config::default().entry("greeter", Ok(cluster)).to(Forward::to("greeter")).build()
 }
 
 fn detecting(detection: OutlierDetection) -> ClusterSettings {
-    ClusterSettings { outlier_detection: Some(detection), ..ClusterSettings::new("greeter") }
+    ClusterSettings::new("greeter").with_outlier_detection(detection)
 }
 
 /// Only by this, and as many as there are.
@@ -190,7 +189,7 @@ async fn every_status_but_ok_is_a_failure_to_rates() {
 #[tokio::test]
 async fn calls_that_the_client_refuses_do_not_count() {
     let endpoint = Endpoint::start("a").await;
-    let settings = ClusterSettings { max_requests: MaxRequests(1), ..detecting(server_errors()) };
+    let settings = detecting(server_errors()).with_max_requests(MaxRequests(1));
     let source = Source::new(settings, &[endpoint.address]);
     let client = client(&Mesh::new(source.clone()));
     let mut held = client.clone();

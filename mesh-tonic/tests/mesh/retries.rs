@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use examples::greeter::greeter_client::GreeterClient;
 use h2::Reason;
 use mesh_core::Mesh;
-use mesh_core::config::{DropCategory, Forward, MeshConfig};
+use mesh_core::config::{DropCategory, Forward, MeshConfig, RetryBackoff, RetryPolicy, RetryableCodes};
 use mesh_core::policy::matcher::Fraction;
 use mesh_core::policy::retry::RetryBudget;
 use mesh_core::runtime::FixedSource;
@@ -53,14 +53,14 @@ async fn the_last_failure_is_the_calls() {
 #[tokio::test]
 async fn a_routes_policy_replaces_the_virtual_hosts() {
     let endpoint = Endpoint::start("a").await;
-    let never = Arc::new(mesh_core::config::RetryPolicy {
-        retry_on: mesh_core::config::RetryableCodes::none(),
-        ..(*retrying(3)).clone()
-    });
+    let three = retrying(3).max_attempts;
+    let never = Arc::new(RetryPolicy::new(RetryableCodes::none(), three));
     for (route, expected) in [(None, 3), (Some(retrying(2)), 2), (Some(never), 1)] {
+        let mut forward = Forward::to("greeter");
+        forward.retry = route;
         let config = Config { retry: Some(retrying(3)), ..Config::default() }
             .cluster("greeter", &[endpoint.address])
-            .to(Forward { retry: route, ..Forward::to("greeter") });
+            .to(forward);
         let mesh = Mesh::fixed(config.build());
         client(&mesh).say_hello(asking("error-code-14")).await.unwrap_err();
         assert_eq!(endpoint.take_seen().len(), expected);
@@ -193,16 +193,8 @@ async fn drops_are_final_and_unreachable_endpoints_may_be_retried() {
     assert!(status.message().contains("dropped (all)"), "{status}");
 
     let address = refusing().await;
-    let patient = Forward {
-        retry: Some(Arc::new(mesh_core::config::RetryPolicy {
-            backoff: mesh_core::config::RetryBackoff {
-                initial: Duration::from_secs(2),
-                max: Duration::from_secs(2),
-            },
-            ..(*retrying(5)).clone()
-        })),
-        ..Forward::to("greeter")
-    };
+    let backoff = RetryBackoff { initial: Duration::from_secs(2), max: Duration::from_secs(2) };
+    let patient = Forward::to("greeter").with_retry(RetryPolicy::clone(&retrying(5)).with_backoff(backoff));
     let mesh = Mesh::fixed(Config::default().cluster("greeter", &[address]).to(patient).build());
     let mut client = crate::client(&mesh);
     let waiting = tokio::spawn(async move { crate::call(&mut client).await });
@@ -213,9 +205,9 @@ async fn drops_are_final_and_unreachable_endpoints_may_be_retried() {
 #[tokio::test]
 async fn an_outage_sees_few_more_requests_than_calls() {
     let endpoint = Endpoint::start("a").await;
-    let mesh = Mesh::builder(FixedSource::any(to_one(&endpoint, 3)))
-        .retry_budget(RetryBudget { percent: 20, minimum: 0 })
-        .build();
+    let mut budget = RetryBudget::default();
+    budget.minimum = 0;
+    let mesh = Mesh::builder(FixedSource::any(to_one(&endpoint, 3))).retry_budget(budget).build();
     let client = client(&mesh);
     let calls: Vec<_> = (0..100)
         .map(|_| {

@@ -18,7 +18,7 @@ use crate::{asking, call, client, eventually};
 
 fn only(path: &str) -> RouteMatch {
     let path = PathMatcher::Exact { path: path.to_owned(), ignore_case: false };
-    RouteMatch { path, ..RouteMatch::any() }
+    RouteMatch::new(path)
 }
 
 #[tokio::test]
@@ -26,10 +26,8 @@ async fn calls_are_split_by_weight() {
     let (a, b) = (Endpoint::start("a").await, Endpoint::start("b").await);
     let weight = |name: &str, weight| WeightedCluster::new(name, weight);
     let clusters = ClusterChoice::weighted([weight("a", 20), weight("b", 80)]).unwrap();
-    let config = Config::default()
-        .cluster("a", &[a.address])
-        .cluster("b", &[b.address])
-        .to(Forward { clusters, ..Forward::to("a") });
+    let config =
+        Config::default().cluster("a", &[a.address]).cluster("b", &[b.address]).to(Forward::new(clusters));
     let mesh = Mesh::builder(FixedSource::any(config.build())).seed(20).build();
     let mut client = client(&mesh);
     let mut counts: HashMap<String, usize> = HashMap::new();
@@ -48,7 +46,7 @@ async fn a_weighted_choice_ignores_connectivity() {
     let config = Config::default()
         .cluster("live", &[live.address])
         .cluster("dead", &[refusing().await])
-        .to(Forward { clusters, retry: Some(retrying(3)), ..Forward::to("live") });
+        .to(Forward::new(clusters).with_retry(retrying(3)));
     let mesh = Mesh::builder(FixedSource::any(config.build())).seed(22).build();
     let mut client = client(&mesh);
     let mut failed = 0;
@@ -93,11 +91,9 @@ async fn calls_without_a_usable_route_or_cluster_are_unavailable() {
 async fn a_call_is_routed_once_and_keeps_its_cluster_until_it_is_committed() {
     let (a, b) = (Endpoint::start("a").await, Endpoint::start("b").await);
     let source = FixedSource::new();
-    let patient = RetryPolicy {
-        backoff: RetryBackoff { initial: Duration::from_millis(500), max: Duration::from_secs(1) },
-        ..(*retrying(2)).clone()
-    };
-    let to_a = Forward { retry: Some(patient.into()), ..Forward::to("a") };
+    let backoff = RetryBackoff { initial: Duration::from_millis(500), max: Duration::from_secs(1) };
+    let patient = RetryPolicy::clone(&retrying(2)).with_backoff(backoff);
+    let to_a = Forward::to("a").with_retry(patient);
     source.set("greeter", Config::default().cluster("a", &[a.address]).to(to_a).build());
     let mesh = Mesh::new(source.clone());
     let client = client(&mesh);

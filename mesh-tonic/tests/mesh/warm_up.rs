@@ -1,9 +1,8 @@
 //! Channels that connect before the first call, and say how they stand.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use mesh_core::config::{Cluster, ClusterSettings, Discovery, LbPolicy, MeshConfig};
+use mesh_core::config::{Cluster, ClusterSettings, LbPolicy, MeshConfig};
 use mesh_core::runtime::{FixedSource, SourceError};
 use mesh_tonic::{ChannelState, Mesh, MeshChannel, MeshErrorKind};
 use tokio::net::TcpListener;
@@ -35,9 +34,8 @@ async fn warm_up_wakes_an_idle_cluster() {
     let config = Config::default().cluster("one", &[endpoint.address]);
     let Ok(cluster) = &config.clusters[0].1 else { panic!("a cluster") };
     let pick_first = LbPolicy::PickFirst { shuffle: false };
-    let settings = ClusterSettings { lb_policy: pick_first, ..(*cluster.settings).clone() };
-    let Discovery::Endpoints(set) = cluster.discovery.clone() else { panic!("endpoints") };
-    let cluster = Cluster { settings: Arc::new(settings), discovery: Discovery::Endpoints(set) };
+    let settings = ClusterSettings::clone(&cluster.settings).with_lb_policy(pick_first);
+    let cluster = Cluster::new(settings, cluster.discovery.clone());
     let config = Config::default().entry("one", Ok(cluster)).to(mesh_core::config::Forward::to("one"));
     let channel = channel(&Mesh::fixed(config.build()));
     channel.warm_up(LONG).await.unwrap();
@@ -69,10 +67,8 @@ async fn one_cluster_that_cannot_be_reached_does_not_hold_up_the_others() {
     let endpoint = Endpoint::start("a").await;
     let weighted = [("good", 9), ("canary", 1)]
         .map(|(name, weight)| mesh_core::config::WeightedCluster::new(name, weight));
-    let forward = mesh_core::config::Forward {
-        clusters: mesh_core::config::ClusterChoice::weighted(weighted).unwrap(),
-        ..mesh_core::config::Forward::to("good")
-    };
+    let forward =
+        mesh_core::config::Forward::new(mesh_core::config::ClusterChoice::weighted(weighted).unwrap());
     let config = Config::default()
         .cluster("good", &[endpoint.address])
         .cluster("canary", &[refusing().await])

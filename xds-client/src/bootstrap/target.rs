@@ -43,7 +43,10 @@ pub fn parse(text: &str) -> Result<Target, TargetError> {
     }
     // BS-44
     let authority = utf8_percent_encode(name, AUTHORITY_CHARACTERS).to_string();
-    Ok(Target { xds_authority, name: name.to_owned(), authority })
+    let mut target = Target::new(name);
+    target.xds_authority = xds_authority;
+    target.authority = authority;
+    Ok(target)
 }
 
 /// `host:port` has no scheme; `anything://` and gRPC's own `scheme:` forms have one.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use mesh_core::config::{EndpointSet, Endpoints, Locality, Name};
+use mesh_core::config::{EndpointSet, Endpoints, Name};
 
 use crate::resource::ClusterLoadAssignment;
 
@@ -43,9 +43,7 @@ impl Joined {
             let priority = set.priorities.get_mut(place.priority);
             if let Some(locality) = priority.and_then(|priority| priority.localities.get_mut(place.locality))
             {
-                let Locality { id, weight, .. } = &**locality;
-                let endpoints = lists[index].clone();
-                *locality = Arc::new(Locality { id: id.clone(), weight: *weight, endpoints });
+                Arc::make_mut(locality).endpoints = lists[index].clone();
             }
         }
         let set = Arc::new(set);

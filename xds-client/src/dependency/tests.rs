@@ -157,6 +157,7 @@ fn show(config: &MeshConfig) -> String {
             Discovery::Endpoints(Err(error)) => format!("{name}=?{error}"),
             Discovery::LogicalDns { host, port } => format!("{name}={host}:{port}"),
             Discovery::Aggregate(leaves) => format!("{name}=[{}]", leaves.join(",")),
+            other => panic!("{other:?}"),
         },
     });
     clusters.collect::<Vec<_>>().join(" ")
@@ -170,8 +171,7 @@ fn rds(name: &str) -> AnyResource {
 fn host(domain: &str, clusters: &[&str]) -> Arc<VirtualHost> {
     let routes = clusters.iter().map(|cluster| {
         let path = PathMatcher::Prefix { prefix: "/".into(), ignore_case: false };
-        let matches = RouteMatch { path, headers: Vec::new(), fraction: None };
-        Arc::new(Route::new(matches, RouteAction::Forward(Forward::to(*cluster))))
+        Arc::new(Route::new(RouteMatch::new(path), RouteAction::Forward(Forward::to(*cluster))))
     });
     Arc::new(VirtualHost::new(domain, vec![DomainPattern::parse(domain).unwrap()], routes.collect()))
 }
@@ -194,7 +194,7 @@ fn aggregate(name: &str, children: &[&str]) -> AnyResource {
 }
 
 fn endpoints(priorities: usize) -> AnyResource {
-    let set = EndpointSet { priorities: vec![Priority::default(); priorities], drops: Vec::new() };
+    let set = EndpointSet::new(vec![Priority::default(); priorities]);
     Arc::new(ClusterLoadAssignment { set: Arc::new(set), collections: Vec::new() })
 }
 

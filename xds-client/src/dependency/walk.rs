@@ -180,7 +180,7 @@ impl<'a, R: Resources> Walk<'a, R> {
                 }
             }
         };
-        Found::Leaf(Cluster { settings, discovery })
+        Found::Leaf(Cluster::new(settings, discovery))
     }
 
     /// The endpoints of an assignment and of the collections that it refers to; `None` if one has not come yet.
@@ -320,7 +320,7 @@ fn flatten<'f, F: Fn(&Name) -> Node<'f>>(
     let reason = match leaves {
         Ok(leaves) if !leaves.is_empty() => {
             let discovery = Discovery::Aggregate(leaves.into());
-            return Ok(Cluster { settings: settings.clone(), discovery });
+            return Ok(Cluster::new(settings.clone(), discovery));
         }
         Ok(_) => "none of the clusters that it is made of exists".to_owned(),
         Err(_) => format!("is made of clusters more than {MAX_DEPTH} deep, or of itself"),

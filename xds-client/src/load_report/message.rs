@@ -19,7 +19,7 @@ pub(super) fn load(reports: Vec<ClusterReport>) -> LoadStatsRequest {
 }
 
 fn cluster(report: ClusterReport) -> proto::ClusterStats {
-    let ClusterReport { cluster, service_name, interval, sums } = report;
+    let ClusterReport { cluster, service_name, interval, sums, .. } = report;
     let dropped = sums.drops.iter();
     proto::ClusterStats {
         cluster_name: cluster.to_string(),
@@ -42,7 +42,7 @@ fn cluster(report: ClusterReport) -> proto::ClusterStats {
 
 fn locality((id, sums): (LocalityId, LocalitySums)) -> proto::UpstreamLocalityStats {
     let LocalityId { region, zone, sub_zone } = id;
-    let MetricSums { cpu_utilization, mem_utilization, application_utilization, named } = sums.metrics;
+    let MetricSums { cpu_utilization, mem_utilization, application_utilization, named, .. } = sums.metrics;
     proto::UpstreamLocalityStats {
         locality: Some(core::Locality { region, zone, sub_zone }),
         total_successful_requests: sums.succeeded,

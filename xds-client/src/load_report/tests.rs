@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use envoy_types::pb::envoy::service::load_stats::v3::LoadStatsResponse;
 use envoy_types::pb::google::protobuf::Duration as ProtoDuration;
 use mesh_core::config::LocalityId;
-use mesh_core::policy::load_report::{ClusterReport, ClusterSums, LocalitySums, MetricSum, MetricSums};
+use mesh_core::policy::load_report::{ClusterReport, ClusterSums, LocalitySums, MetricSum};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -325,27 +325,21 @@ fn the_end_of_use_sends_a_last_report() {
 #[test]
 fn a_report_says_what_was_counted() {
     let sum = |count, sum| MetricSum { count, sum };
-    let metrics = MetricSums {
-        cpu_utilization: Some(sum(2, 1.5)),
-        named: [("queue".into(), sum(3, 9.0))].into(),
-        ..MetricSums::default()
-    };
+    let mut busy = LocalitySums::default();
+    (busy.issued, busy.succeeded, busy.failed, busy.in_progress) = (7, 4, 2, 1);
+    busy.metrics.cpu_utilization = Some(sum(2, 1.5));
+    busy.metrics.named = [("queue".into(), sum(3, 9.0))].into();
+    let mut quiet = LocalitySums::default();
+    quiet.issued = 1;
     let id = LocalityId { region: "r".into(), zone: "z".into(), sub_zone: "s".into() };
-    let sums = LocalitySums { issued: 7, succeeded: 4, failed: 2, in_progress: 1, metrics };
-    let sums = ClusterSums {
-        localities: [
-            (id, sums),
-            (LocalityId::default(), LocalitySums { issued: 1, ..LocalitySums::default() }),
-        ]
-        .into(),
-        drops: [("lb".into(), 2)].into(),
-        total_drops: 5,
-    };
-    let report = |service: &str| ClusterReport {
-        cluster: "c".into(),
-        service_name: service.into(),
-        interval: Duration::from_millis(2500),
-        sums: sums.clone(),
+    let mut sums = ClusterSums::default();
+    sums.localities = [(id, busy), (LocalityId::default(), quiet)].into();
+    sums.drops = [("lb".into(), 2)].into();
+    sums.total_drops = 5;
+    let report = |service: &str| {
+        let mut report = ClusterReport::new("c", service, Duration::from_millis(2500));
+        report.sums = sums.clone();
+        report
     };
     let request = message::load(vec![report("service"), report("c")]);
     assert_eq!(request.node, None);

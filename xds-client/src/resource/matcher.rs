@@ -54,7 +54,7 @@ pub(super) fn header(matcher: &route::HeaderMatcher, context: &Decoding<'_>) -> 
         };
     }
     let name = header_name(&matcher.name).within("name")?;
-    Ok(HeaderCheck::Matcher(HeaderMatcher { name, rule, invert }))
+    Ok(HeaderCheck::Matcher(HeaderMatcher::new(name, rule).with_invert(invert)))
 }
 
 /// A header's name, in lower case from here on (RT-10).

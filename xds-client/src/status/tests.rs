@@ -151,7 +151,7 @@ fn json_has_what_csds_has() {
 /// An endpoint of this cluster, ejected 10 s before `now`.
 pub(super) fn ejected(cluster: &str, now: Instant) -> EjectedEndpoint {
     let address = SocketAddr::from(([10, 0, 0, 7], 50051));
-    let reason = EjectionReason { method: DetectionMethod::Consecutive5xx, measured: 5.0, limit: 5.0 };
+    let reason = EjectionReason::new(DetectionMethod::Consecutive5xx, 5.0, 5.0);
     EjectedEndpoint::new(cluster, address.into(), now - Duration::from_secs(10), reason)
 }
 

@@ -80,7 +80,7 @@ impl Connect for Here {
     type Connection = Answering;
 
     async fn connect(&self, _: &ConnectTarget) -> Result<Established<Answering>, ConnectError> {
-        Ok(Established { connection: Answering, closed: Box::pin(std::future::pending()) })
+        Ok(Established::new(Answering, std::future::pending()))
     }
 }
 

@@ -93,16 +93,15 @@ pub(crate) fn config(clusters: &[(&str, &str)]) -> MeshConfig {
         let name = Name::from(*name);
         let known = template.clusters()[&name].as_ref().unwrap();
         let load_reporting = (!server.is_empty()).then(|| Name::from(*server));
-        let settings =
-            Arc::new(ClusterSettings { load_reporting, ..ClusterSettings::clone(&known.settings) });
-        all.insert(name.clone(), Ok(Cluster { settings, discovery: known.discovery.clone() }));
+        let mut settings = ClusterSettings::clone(&known.settings);
+        settings.load_reporting = load_reporting;
+        all.insert(name.clone(), Ok(Cluster::new(settings, known.discovery.clone())));
         let path = PathMatcher::Exact { path: format!("/{name}"), ignore_case: false };
-        let matches = RouteMatch { path, headers: Vec::new(), fraction: None };
         let action = RouteAction::Forward(Forward::to(name));
-        routes.push(Arc::new(Route::new(matches, action)));
+        routes.push(Arc::new(Route::new(RouteMatch::new(path), action)));
     }
-    let any = MeshConfig::to_endpoints("any", []).virtual_hosts()[0].clone();
-    let host = VirtualHost { routes, ..VirtualHost::clone(&any) };
+    let mut host = VirtualHost::clone(&MeshConfig::to_endpoints("any", []).virtual_hosts()[0]);
+    host.routes = routes;
     MeshConfig::new(vec![Arc::new(host)], all, None).unwrap()
 }
 

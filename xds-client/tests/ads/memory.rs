@@ -289,7 +289,8 @@ fn outside_a_runtime_there_is_an_error_and_no_panic() {
 #[tokio::test]
 async fn an_unknown_authority_is_refused_at_once() {
     let (transport, _server) = memory::pair();
-    let target = Target { xds_authority: Some("elsewhere".to_owned()), ..Target::new("greeter") };
+    let mut target = Target::new("greeter");
+    target.xds_authority = Some("elsewhere".to_owned());
     let error = client(transport).watch(&target).unwrap_err().to_string();
     assert!(error.contains("\"elsewhere\" is not in the bootstrap") && error.contains("node n1"), "{error}");
 }

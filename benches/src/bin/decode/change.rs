@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::{Result, anyhow, ensure};
 use benches::call_path::{Nowhere, Plain};
 use mesh_core::config::{
-    Cluster, ClusterSettings, Discovery, Endpoint, EndpointSet, Endpoints, LbPolicy, Locality, MeshConfig,
-    Name, Priority, RingHash, VirtualHost,
+    Cluster, ClusterSettings, Discovery, Endpoint, EndpointSet, Endpoints, LbPolicy, Locality, LocalityId,
+    MeshConfig, Name, Priority, RingHash, VirtualHost,
 };
 use mesh_core::runtime::{
     Channel, ChannelSettings, ConfigSource, ConfigState, ConfigWatch, Mesh, SourceError, Target,
@@ -79,7 +79,7 @@ impl Subject {
     pub(crate) async fn start((policy, name): (LbPolicy, &'static str), count: usize) -> Result<Self> {
         let hosts = MeshConfig::to_endpoints("cluster", []).virtual_hosts().to_vec();
         let is_connecting = matches!(policy, LbPolicy::RoundRobin | LbPolicy::LeastRequest { .. });
-        let settings = Arc::new(ClusterSettings { lb_policy: policy, ..ClusterSettings::new("cluster") });
+        let settings = Arc::new(ClusterSettings::new("cluster").with_lb_policy(policy));
         let (states, watched) = watch::channel(ConfigState::default());
         let connector = Nowhere::default();
         let mesh = Mesh::builder(Source(watched)).connector(connector.clone()).build();
@@ -130,7 +130,9 @@ impl Subject {
         let endpoint = match kind {
             Kind::Address => Endpoint::new(address(self.number)),
             Kind::Weight => {
-                Endpoint { weight: NonZeroU32::MIN.saturating_add(self.number), ..before.clone() }
+                let mut endpoint = before.clone();
+                endpoint.weight = NonZeroU32::MIN.saturating_add(self.number);
+                endpoint
             }
         };
         self.endpoints = self.endpoints.with(&member, Some(endpoint));
@@ -138,14 +140,12 @@ impl Subject {
     }
 
     fn publish(&self) -> Result<()> {
-        let locality = Locality { endpoints: self.endpoints.clone(), ..Locality::of(Vec::new()) };
-        let priority = Priority { localities: vec![Arc::new(locality)] };
-        let set = EndpointSet { priorities: vec![priority], drops: Vec::new() };
-        let discovery = Discovery::Endpoints(Ok(Arc::new(set)));
-        let cluster = Cluster { settings: self.settings.clone(), discovery };
+        let locality = Locality::new(LocalityId::default(), NonZeroU32::MIN, self.endpoints.clone());
+        let set = EndpointSet::new(vec![Priority::new([Arc::new(locality)])]);
+        let cluster = Cluster::new(self.settings.clone(), Discovery::Endpoints(Ok(Arc::new(set))));
         let clusters = HashMap::from([(self.settings.name.clone(), Ok(cluster))]);
         let config = MeshConfig::new(self.hosts.clone(), clusters, None)?;
-        self.states.send_replace(ConfigState { config: Some(Ok(Arc::new(config))), ambient: None });
+        self.states.send_replace(ConfigState::of(config));
         Ok(())
     }
 }

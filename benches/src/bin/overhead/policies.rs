@@ -13,8 +13,8 @@ use examples::greeter::echo_client::EchoClient;
 use http::{HeaderName, HeaderValue};
 use mesh_core::config::{
     AppendAction, ClusterSettings, ConfigError, ConsecutiveEjection, FailurePercentageEjection,
-    FilterInstance, Forward, HeaderMutation, HeaderMutations, MaxRequests, MeshConfig, OutlierDetection,
-    RetryBackoff, RetryPolicy, RetryableCodes, Route, RouteAction, RouteMatch, SuccessRateEjection,
+    FilterInstance, Forward, HeaderMutation, HeaderMutations, MaxRequests, MeshConfig, MutationOrder,
+    OutlierDetection, RetryPolicy, RetryableCodes, Route, RouteAction, RouteMatch, SuccessRateEjection,
     VirtualHost,
 };
 use mesh_core::filter::{
@@ -77,12 +77,13 @@ pub(crate) async fn channel(addresses: &[SocketAddr]) -> Result<(MeshChannel, Lo
 /// every algorithm, a circuit breaker and load reports.
 fn config(addresses: &[SocketAddr]) -> Result<MeshConfig> {
     let plain = MeshConfig::to_endpoints("echo", addresses.iter().copied());
-    let forward = Forward { retry: Some(Arc::new(retry_policy())), ..Forward::to("echo") };
+    let forward = Forward::to("echo").with_retry(retry_policy());
     let route = Arc::new(Route::new(RouteMatch::any(), RouteAction::Forward(forward)));
-    let hosts = plain
-        .virtual_hosts()
-        .iter()
-        .map(|host| Arc::new(VirtualHost { routes: vec![route.clone()], ..VirtualHost::clone(host) }));
+    let hosts = plain.virtual_hosts().iter().map(|host| {
+        let mut host = VirtualHost::clone(host);
+        host.routes = vec![route.clone()];
+        Arc::new(host)
+    });
     let config = MeshConfig::new(hosts.collect(), plain.clusters().clone(), None)?;
     let settings = |settings: &mut ClusterSettings| {
         settings.outlier_detection = Some(outlier_detection());
@@ -96,11 +97,8 @@ fn config(addresses: &[SocketAddr]) -> Result<MeshConfig> {
 }
 
 fn retry_policy() -> RetryPolicy {
-    RetryPolicy {
-        max_attempts: const { NonZeroU32::new(3).unwrap() },
-        retry_on: RetryableCodes::UNAVAILABLE.with(RetryableCodes::RESOURCE_EXHAUSTED),
-        backoff: RetryBackoff::default(),
-    }
+    let codes = RetryableCodes::UNAVAILABLE.with(RetryableCodes::RESOURCE_EXHAUSTED);
+    RetryPolicy::new(codes, const { NonZeroU32::new(3).unwrap() })
 }
 
 /// With few enough endpoints and calls that every interval is judged.
@@ -120,11 +118,9 @@ fn outlier_detection() -> OutlierDetection {
 /// Delays calls that ask for it, and would abort none in a hundred of the others.
 fn faults() -> FaultPolicy {
     let abort = AbortSource::Status(AbortStatus::Grpc(14));
-    FaultPolicy {
-        delay: Some(Delay { source: DelaySource::Headers, percentage: Percentage::ALL }),
-        abort: Some(Abort { source: abort, percentage: Percentage::of_hundred(0) }),
-        max_active_faults: None,
-    }
+    FaultPolicy::new()
+        .with_delay(Delay { source: DelaySource::Headers, percentage: Percentage::ALL })
+        .with_abort(Abort { source: abort, percentage: Percentage::of_hundred(0) })
 }
 
 fn header_mutation() -> Result<HeaderMutationConfig, ConfigError> {
@@ -137,7 +133,7 @@ fn header_mutation() -> Result<HeaderMutationConfig, ConfigError> {
         .request(HeaderMutation::remove(http::header::USER_AGENT)?)
         .response(set(RESPONSE_HEADER)?)
         .response(HeaderMutation::remove(http::header::DATE)?);
-    Ok(HeaderMutationConfig { mutations, ..HeaderMutationConfig::default() })
+    Ok(HeaderMutationConfig::new(mutations, MutationOrder::default()))
 }
 
 /// The server that load is reported to.

@@ -19,6 +19,7 @@ pub use percentage::Percentage;
 
 /// Which calls are delayed, and which are aborted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FaultPolicy {
     /// Before anything is sent; `None`: never.
     pub delay: Option<Delay>,
@@ -26,6 +27,31 @@ pub struct FaultPolicy {
     pub abort: Option<Abort>,
     /// How many calls may have a fault at a time; `None`: any number.
     pub max_active_faults: Option<MaxActiveFaults>,
+}
+
+impl FaultPolicy {
+    /// No faults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With calls delayed.
+    #[must_use]
+    pub fn with_delay(self, delay: Delay) -> Self {
+        Self { delay: Some(delay), ..self }
+    }
+
+    /// With calls aborted.
+    #[must_use]
+    pub fn with_abort(self, abort: Abort) -> Self {
+        Self { abort: Some(abort), ..self }
+    }
+
+    /// With faults for so many calls at a time.
+    #[must_use]
+    pub fn with_max_active_faults(self, max: MaxActiveFaults) -> Self {
+        Self { max_active_faults: Some(max), ..self }
+    }
 }
 
 /// How many calls of the mesh may have a fault at a time, whatever filters they pass; others go on unharmed (HF-15). Zero:
@@ -44,6 +70,7 @@ pub struct Delay {
 
 /// Who says how long a call is delayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DelaySource {
     /// The configuration. Zero: not at all.
     Fixed(Duration),
@@ -63,6 +90,7 @@ pub struct Abort {
 
 /// Who says with which status a call is aborted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AbortSource {
     /// The configuration.
     Status(AbortStatus),
@@ -73,6 +101,7 @@ pub enum AbortSource {
 
 /// The status that an aborted call ends with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AbortStatus {
     /// An HTTP status.
     Http(StatusCode),

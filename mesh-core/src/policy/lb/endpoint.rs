@@ -14,6 +14,7 @@ pub struct EndpointId(pub u32);
 
 /// What a balancer knows of an endpoint.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct LbEndpoint {
     /// Its slot: one for each [`identity`](EndpointAddresses::identity) of addresses (LB-29).
     pub id: EndpointId,
@@ -25,6 +26,13 @@ pub struct LbEndpoint {
     pub hash_key: Option<Name>,
     /// Counters that the request path writes and pickers read.
     pub load: Arc<EndpointLoad>,
+}
+
+impl LbEndpoint {
+    /// An endpoint of weight 1 that no call has been sent to.
+    pub fn new(id: EndpointId, addresses: EndpointAddresses) -> Self {
+        Self { id, addresses, weight: 1, hash_key: None, load: Arc::default() }
+    }
 }
 
 impl PartialEq for LbEndpoint {
@@ -51,6 +59,7 @@ pub struct EndpointLoad {
 
 /// The endpoints of one locality.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct LbLocality {
     /// Unique within a priority.
     pub id: LocalityId,
@@ -61,6 +70,11 @@ pub struct LbLocality {
 }
 
 impl LbLocality {
+    /// A locality of these endpoints.
+    pub fn new(id: LocalityId, weight: u32, endpoints: impl IntoIterator<Item = LbEndpoint>) -> Self {
+        Self { id, weight, endpoints: endpoints.into_iter().collect() }
+    }
+
     /// Whether both are the same, as far as can be seen without looking at their endpoints.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.id == other.id && self.weight == other.weight && self.endpoints.is_same(&other.endpoints)
@@ -69,6 +83,7 @@ impl LbLocality {
 
 /// The localities of one priority.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct LbPriority {
     /// Of the cluster that has it. An aggregate has the priorities of its leaves, each with the leaf's policies.
     pub settings: Arc<ClusterSettings>,
@@ -83,6 +98,7 @@ pub struct LbPriority {
 /// The endpoints of a cluster: localities by priority, highest first. No endpoint is there twice: the
 /// first place that has it counts.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct LbUpdate {
     /// Empty: the cluster has no endpoints and every pick fails.
     pub priorities: Vec<LbPriority>,
@@ -98,6 +114,11 @@ impl LbPriority {
 }
 
 impl LbUpdate {
+    /// These priorities, without a note.
+    pub fn new(priorities: Vec<LbPriority>) -> Self {
+        Self { priorities, note: None }
+    }
+
     /// The localities of all priorities.
     pub fn into_localities(self) -> Vec<LbLocality> {
         self.priorities.into_iter().flat_map(|priority| priority.localities).collect()

@@ -79,6 +79,7 @@ fn leaf(policy: &LbPolicy) -> Box<dyn Balancer> {
 
 /// What a balancer wants done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Command {
     /// Make a connection to this endpoint, unless there is one or one is being made.
     Connect(EndpointId),

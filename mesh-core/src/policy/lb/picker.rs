@@ -17,6 +17,7 @@ pub trait Picker: Debug + Send + Sync {
 
 /// What a pick may depend on.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct PickContext<'a> {
     /// The request's path.
     pub path: &'a str,
@@ -26,8 +27,16 @@ pub struct PickContext<'a> {
     pub hash: Option<u64>,
 }
 
+impl<'a> PickContext<'a> {
+    /// A request without a hash.
+    pub fn new(path: &'a str, headers: &'a http::HeaderMap) -> Self {
+        Self { path, headers, hash: None }
+    }
+}
+
 /// What a picker chose.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Pick {
     /// This endpoint. Its connection was READY when the picker was made; if it is gone, pick again.
     Endpoint(EndpointId),

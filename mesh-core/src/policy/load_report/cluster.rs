@@ -20,6 +20,7 @@ pub(crate) struct ClusterCounts {
 
 /// The load of one cluster between two reports (TR-66).
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ClusterReport {
     /// Its name.
     pub cluster: Name,
@@ -31,8 +32,17 @@ pub struct ClusterReport {
     pub sums: ClusterSums,
 }
 
+impl ClusterReport {
+    /// A report of nothing.
+    pub fn new(cluster: impl Into<Name>, service_name: impl Into<Name>, interval: Duration) -> Self {
+        let (cluster, service_name) = (cluster.into(), service_name.into());
+        Self { cluster, service_name, interval, sums: ClusterSums::default() }
+    }
+}
+
 /// The counts of a cluster between two reports, without zero counts.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct ClusterSums {
     /// The requests by locality.
     pub localities: BTreeMap<LocalityId, LocalitySums>,

@@ -18,6 +18,7 @@ pub(crate) struct LocalityCounts {
 
 /// The counts of one locality between two reports (TR-66).
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct LocalitySums {
     /// Requests sent since the last report.
     pub issued: u64,

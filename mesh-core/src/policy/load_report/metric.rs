@@ -55,6 +55,7 @@ pub(crate) struct MetricTotals {
 
 /// A locality's metrics between two reports, without those that no request carried.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct MetricSums {
     /// `cpu_utilization`.
     pub cpu_utilization: Option<MetricSum>,

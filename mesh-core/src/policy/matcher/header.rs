@@ -8,6 +8,7 @@ use super::{HeaderView, StringMatcher};
 
 /// A rule over one header (gRFC A28, A41, A63).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HeaderMatcher {
     /// The header's name.
     pub name: HeaderName,
@@ -19,6 +20,7 @@ pub struct HeaderMatcher {
 
 /// A condition on a header's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HeaderRule {
     /// A pattern over the values joined by `,` (RT-10).
     Value(StringMatcher),
@@ -29,6 +31,17 @@ pub enum HeaderRule {
 }
 
 impl HeaderMatcher {
+    /// A rule over the header `name`.
+    pub fn new(name: HeaderName, rule: HeaderRule) -> Self {
+        Self { name, rule, invert: false }
+    }
+
+    /// Matches what it did not match, if `invert` says so.
+    #[must_use]
+    pub fn with_invert(self, invert: bool) -> Self {
+        Self { invert, ..self }
+    }
+
     /// Whether a request with these headers matches.
     pub fn matches(&self, headers: HeaderView<'_>) -> bool {
         match (headers.value(&self.name), &self.rule) {

@@ -7,6 +7,7 @@ use super::string::starts_with_ignoring_case;
 
 /// A pattern over `/<service>/<method>` or any other path (RT-09).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PathMatcher {
     /// The whole path.
     Exact {

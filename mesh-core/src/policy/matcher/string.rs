@@ -13,6 +13,7 @@ pub struct StringMatcher {
 
 /// A pattern over a string.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StringPattern {
     /// The whole string; may be empty.
     Exact(String),

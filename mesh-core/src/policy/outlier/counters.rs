@@ -21,6 +21,7 @@ pub(crate) enum CallResult {
 
 /// What an endpoint's error means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FailureKind {
     /// The request was wrong, or came at the wrong time. Counts in rates (LB-61), and ends a row of failures.
     Request,

@@ -55,6 +55,7 @@ impl DetectionMethod {
 
 /// What made an endpoint an outlier.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct EjectionReason {
     /// By what it was found.
     pub method: DetectionMethod,
@@ -62,6 +63,13 @@ pub struct EjectionReason {
     pub measured: f64,
     /// What it may be: at least, for success rates; at most, for failures.
     pub limit: f64,
+}
+
+impl EjectionReason {
+    /// `method` has measured a value beyond its limit.
+    pub fn new(method: DetectionMethod, measured: f64, limit: f64) -> Self {
+        Self { method, measured, limit }
+    }
 }
 
 impl fmt::Display for EjectionReason {

@@ -6,6 +6,7 @@ use super::DetectionMethod;
 
 /// Why an endpoint that was found to be an outlier was not ejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Unenforced {
     /// Only a percentage of outliers is ejected, and this one was not among them.
     EnforcementPercentage,
@@ -40,6 +41,7 @@ struct MethodCells {
 
 /// The counts of one method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MethodCounts {
     /// Which.
     pub method: DetectionMethod,
@@ -49,6 +51,13 @@ pub struct MethodCounts {
     pub enforcement_percentage: u64,
     /// Outliers that stayed because of [`Unenforced::MaxEjectionOverflow`].
     pub max_ejection_overflow: u64,
+}
+
+impl MethodCounts {
+    /// Nothing found by `method`.
+    pub fn new(method: DetectionMethod) -> Self {
+        Self { method, enforced: 0, enforcement_percentage: 0, max_ejection_overflow: 0 }
+    }
 }
 
 impl EjectionCounts {

@@ -5,6 +5,7 @@
 /// Calls that wait for a retry count too, so that an outage does not multiply the load: with 20 %, a cluster whose calls
 /// all fail gets at most 1.2 requests per call, plus the minimum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RetryBudget {
     /// Share of active calls, in percent; 20 by default.
     pub percent: u32,

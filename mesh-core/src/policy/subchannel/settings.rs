@@ -4,6 +4,7 @@ use std::time::Duration;
 
 /// How an endpoint's connection is made.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
 pub struct Settings {
     /// The pause between failed passes over the addresses.
     pub backoff: BackoffSettings,
@@ -15,6 +16,7 @@ pub struct Settings {
 
 /// gRPC's connection backoff (LB-74): exponential, with jitter.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct BackoffSettings {
     /// From the beginning of the first failed pass to the beginning of the next; 1 s.
     pub initial: Duration,

@@ -111,7 +111,7 @@ impl LogicalDns {
     pub(super) fn endpoints(&self) -> Option<EndpointSet> {
         let addresses = self.known.clone()?;
         let hostname = format!("{}:{}", self.host, self.port).into();
-        let endpoint = Endpoint { addresses, hostname, ..Endpoint::new(([0, 0, 0, 0], 0).into()) };
+        let endpoint = Endpoint { hostname, ..Endpoint::at(addresses) };
         let priority = Priority { localities: vec![Arc::new(Locality::of(vec![endpoint]))] };
         Some(EndpointSet { priorities: vec![priority], drops: Vec::new() })
     }

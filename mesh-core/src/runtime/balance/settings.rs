@@ -6,6 +6,7 @@ use crate::policy::subchannel::Settings;
 
 /// How a pool makes connections.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct PoolSettings {
     /// How many attempts to connect may run at once, over all clusters: 64. Further ones wait their turn.
     pub max_connecting: MaxConnecting,

@@ -54,6 +54,7 @@ impl fmt::Display for Lower<'_> {
 
 /// A call got no response head.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct SendFailure<B> {
     /// Why.
     pub error: SendError,

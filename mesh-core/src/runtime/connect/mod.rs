@@ -64,12 +64,20 @@ pub trait Connect: Debug + Send + Sync + 'static {
 }
 
 /// A connection that has just been made.
+#[non_exhaustive]
 pub struct Established<T> {
     /// Takes calls.
     pub connection: T,
     /// Resolves when the connection can take no new call: GOAWAY, end of stream, error, keepalive timeout. Calls that
     /// run may still finish.
     pub closed: Pin<Box<dyn Future<Output = DisconnectReason> + Send>>,
+}
+
+impl<T> Established<T> {
+    /// A connection, and the future that resolves when it can take no new call.
+    pub fn new(connection: T, closed: impl Future<Output = DisconnectReason> + Send + 'static) -> Self {
+        Self { connection, closed: Box::pin(closed) }
+    }
 }
 
 impl<T: Debug> Debug for Established<T> {
@@ -112,6 +120,7 @@ pub trait Connection: Clone + Debug + Send + Sync + 'static {
 
 /// Whether a connection has room for a call.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Reserve<P> {
     /// It has, and this is it.
     Place(P),

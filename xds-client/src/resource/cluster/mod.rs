@@ -95,19 +95,19 @@ fn read(cluster: &proto::Cluster, context: &Decoding<'_>) -> Checked<Cluster> {
     let (locality_policy, lb_policy) = lb_policy::read(cluster)?;
     let outlier_detection = cluster.outlier_detection.as_ref().map(outlier_detection::read).transpose();
     let name = Name::from(cluster.name.as_str());
-    let settings = ClusterSettings {
-        service_name: discovery::service_name(cluster).map_or_else(|| name.clone(), Name::from),
-        name,
-        lb_policy,
-        locality_policy,
-        max_requests: max_requests(cluster),
-        connection: connection::read(cluster)?,
-        outlier_detection: outlier_detection.within("outlier_detection")?,
-        telemetry_labels: Some((label("service_name"), label("service_namespace"))),
-        // TR-47: the same message from another server is another cluster
-        load_reporting: cluster.lrs_server.as_ref().map(|_| context.server.clone()),
-        reported_metrics: reported_metrics(&cluster.lrs_report_endpoint_metrics),
-    };
+    let mut settings = ClusterSettings::new(name);
+    if let Some(service_name) = discovery::service_name(cluster) {
+        settings.service_name = service_name.into();
+    }
+    settings.lb_policy = lb_policy;
+    settings.locality_policy = locality_policy;
+    settings.max_requests = max_requests(cluster);
+    settings.connection = connection::read(cluster)?;
+    settings.outlier_detection = outlier_detection.within("outlier_detection")?;
+    settings.telemetry_labels = Some((label("service_name"), label("service_namespace")));
+    // TR-47: the same message from another server is another cluster
+    settings.load_reporting = cluster.lrs_server.as_ref().map(|_| context.server.clone());
+    settings.reported_metrics = reported_metrics(&cluster.lrs_report_endpoint_metrics);
     Ok(Cluster {
         settings: Arc::new(settings),
         discovery,

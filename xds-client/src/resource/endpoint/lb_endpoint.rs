@@ -81,7 +81,12 @@ fn endpoint(
         false => metadata.text("envoy.lb", "hash_key").filter(|key| !key.is_empty()).map(Name::from),
     };
     let hostname = endpoint.hostname.as_str().into();
-    Ok(Some(Endpoint { addresses: own, weight, health, hostname, hash_key }))
+    let mut endpoint = Endpoint::at(own);
+    endpoint.weight = weight;
+    endpoint.health = health;
+    endpoint.hostname = hostname;
+    endpoint.hash_key = hash_key;
+    Ok(Some(endpoint))
 }
 
 /// EDS-08, EDS-10: the first address and the further ones by the same rules.

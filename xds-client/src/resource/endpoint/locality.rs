@@ -44,7 +44,7 @@ pub(super) fn read(
         _ => (endpoints(entry, context, addresses)?, None),
     };
     let id = LocalityId { region: id.region.clone(), zone: id.zone.clone(), sub_zone: id.sub_zone.clone() };
-    Ok(Some(Found { locality: Locality { id, weight, endpoints: endpoints.into() }, collection }))
+    Ok(Some(Found { locality: Locality::new(id, weight, endpoints), collection }))
 }
 
 fn endpoints(

@@ -113,9 +113,11 @@ fn read(
     for (priority, draft) in drafts.into_iter().enumerate() {
         let refer = |(locality, name)| CollectionRef { priority, locality, name };
         collections.extend(draft.collections.into_iter().map(refer));
-        priorities.push(Priority { localities: draft.localities });
+        priorities.push(Priority::new(draft.localities));
     }
-    Ok(ClusterLoadAssignment { set: Arc::new(EndpointSet { priorities, drops }), collections })
+    let mut set = EndpointSet::new(priorities);
+    set.drops = drops;
+    Ok(ClusterLoadAssignment { set: Arc::new(set), collections })
 }
 
 /// EDS-04, EDS-06

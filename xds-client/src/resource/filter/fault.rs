@@ -46,11 +46,11 @@ impl HttpFilterType for FaultType {
 
 /// HF-10: other fields are not looked at, as in gRPC.
 fn read(fault: &HttpFault) -> Checked<FaultPolicy> {
-    Ok(FaultPolicy {
-        delay: fault.delay.as_ref().map(delay).transpose().within("delay")?.flatten(),
-        abort: fault.abort.as_ref().map(abort).transpose().within("abort")?.flatten(),
-        max_active_faults: fault.max_active_faults.map(|limit| MaxActiveFaults(limit.value)),
-    })
+    let mut policy = FaultPolicy::new();
+    policy.delay = fault.delay.as_ref().map(delay).transpose().within("delay")?.flatten();
+    policy.abort = fault.abort.as_ref().map(abort).transpose().within("abort")?.flatten();
+    policy.max_active_faults = fault.max_active_faults.map(|limit| MaxActiveFaults(limit.value));
+    Ok(policy)
 }
 
 /// `None`: nothing says how long.

@@ -32,7 +32,7 @@ impl HttpFilterType for HeaderMutationType {
             true => MutationOrder::MostSpecificLast,
         };
         let mutations = payload.read(|context| read(message.mutations.as_ref(), context))?;
-        Ok(Arc::new(HeaderMutationConfig { mutations, order }))
+        Ok(Arc::new(HeaderMutationConfig::new(mutations, order)))
     }
 
     fn override_type_name(&self) -> Option<&str> {

@@ -250,14 +250,8 @@ mod fault {
     /// Proves: HF-10, HF-13.
     #[test]
     fn delay_abort_and_limit_are_read() {
-        let delay = |source, percentage| FaultPolicy {
-            delay: Some(Delay { source, percentage }),
-            ..Default::default()
-        };
-        let abort = |source, percentage| FaultPolicy {
-            abort: Some(Abort { source, percentage }),
-            ..Default::default()
-        };
+        let delay = |source, percentage| FaultPolicy::new().with_delay(Delay { source, percentage });
+        let abort = |source, percentage| FaultPolicy::new().with_abort(Abort { source, percentage });
         let status = |status| AbortSource::Status(AbortStatus::http(status).unwrap());
         let fifty = DelaySource::Fixed(Duration::from_millis(50));
         let rows = [
@@ -301,7 +295,7 @@ mod fault {
                     response_rate_limit: Some(FaultRateLimit::default()),
                     ..HttpFault::default()
                 },
-                FaultPolicy { max_active_faults: Some(MaxActiveFaults(0)), ..FaultPolicy::default() },
+                FaultPolicy::new().with_max_active_faults(MaxActiveFaults(0)),
             ),
         ];
         for (row, fault, expected) in rows {
@@ -372,7 +366,7 @@ mod header_mutation {
             [(false, MutationOrder::MostSpecificFirst), (true, MutationOrder::MostSpecificLast)]
         {
             let kept = super::read(&[http_filter("f", pack_any(message(wins))), router("r")]).unwrap();
-            let config = HeaderMutationConfig { mutations: expected.clone(), order };
+            let config = HeaderMutationConfig::new(expected.clone(), order);
             assert_eq!(kept, [FilterInstance::new("f", config)]);
         }
         let config = said(&pack_any(HeaderMutationPerRoute { mutations: Some(all()) }));

@@ -37,18 +37,15 @@ fn forward(action: &proto::RouteAction, scope: &Scope<'_>) -> Checked<Option<For
     let limit = |of: fn(&Limits) -> Option<&ProtoDuration>, field: &str| -> Checked<Option<Duration>> {
         duration::optional(limits.and_then(of), field).within("max_stream_duration")
     };
-    Ok(Some(Forward {
-        clusters,
-        max_stream_duration: limit(|limits| limits.max_stream_duration.as_ref(), "max_stream_duration")?,
-        grpc_timeout_header_max: limit(
-            |limits| limits.grpc_timeout_header_max.as_ref(),
-            "grpc_timeout_header_max",
-        )?,
-        retry: retry::policy(action.retry_policy.as_ref())?,
-        hash_policies,
-        // RDS-18, SEC-03
-        auto_host_rewrite: scope.host_rewrite && asks_for_host_rewrite(action),
-    }))
+    let mut forward = Forward::new(clusters);
+    forward.max_stream_duration = limit(|limits| limits.max_stream_duration.as_ref(), "max_stream_duration")?;
+    forward.grpc_timeout_header_max =
+        limit(|limits| limits.grpc_timeout_header_max.as_ref(), "grpc_timeout_header_max")?;
+    forward.retry = retry::policy(action.retry_policy.as_ref())?;
+    forward.hash_policies = hash_policies;
+    // RDS-18, SEC-03
+    forward.auto_host_rewrite = scope.host_rewrite && asks_for_host_rewrite(action);
+    Ok(Some(forward))
 }
 
 type Limits = proto::route_action::MaxStreamDuration;

@@ -252,8 +252,8 @@ fn header_matchers() {
     for (specifier, rule) in rows {
         for invert in [false, true] {
             let found = one(|m| m.headers = header("X-User", invert, specifier.clone())).headers;
-            let expected =
-                HeaderMatcher { name: HeaderName::from_static("x-user"), rule: rule.clone(), invert };
+            let name = HeaderName::from_static("x-user");
+            let expected = HeaderMatcher::new(name, rule.clone()).with_invert(invert);
             assert_eq!(found, [expected], "{specifier:?}");
         }
     }

@@ -133,14 +133,12 @@ fn virtual_host(host: &proto::VirtualHost, scope: &Scope<'_>) -> Checked<Virtual
     for (index, entry) in host.routes.iter().enumerate() {
         routes.extend(route(entry, scope).within_element("routes", index)?);
     }
-    Ok(VirtualHost {
-        name: host.name.clone(),
-        domains: host.domains.iter().enumerate().map(domain).collect::<Checked<_>>()?,
-        routes,
-        retry: retry::policy(host.retry_policy.as_ref())?,
-        filters,
-        headers: headers.read()?,
-    })
+    let domains = host.domains.iter().enumerate().map(domain).collect::<Checked<_>>()?;
+    let mut read = VirtualHost::new(&host.name, domains, routes);
+    read.retry = retry::policy(host.retry_policy.as_ref())?;
+    read.filters = filters;
+    read.headers = headers.read()?;
+    Ok(read)
 }
 
 /// `None`: the route is skipped, as if it matched nothing (RDS-06, RDS-10, RDS-12).
@@ -163,5 +161,9 @@ fn route(route: &proto::Route, scope: &Scope<'_>) -> Checked<Option<Arc<Route>>>
     // Whether the action is valid does not depend on whether the route can match.
     let action = action::read(route.action.as_ref(), scope)?;
     let (Some(matches), Some(action)) = (matches, action) else { return Ok(None) };
-    Ok(Some(Arc::new(Route { name: route.name.clone(), matches, action, filters, headers })))
+    let mut read = Route::new(matches, action);
+    read.name.clone_from(&route.name);
+    read.filters = filters;
+    read.headers = headers;
+    Ok(Some(Arc::new(read)))
 }

@@ -25,15 +25,12 @@ fn read(policy: &proto::RetryPolicy) -> Checked<RetryPolicy> {
             NonZeroU32::new(retries.value).ok_or_else(|| Invalid::at("num_retries", "must be at least 1"))?
         }
     };
-    Ok(RetryPolicy {
-        max_attempts: retries.saturating_add(1),
-        retry_on: codes(&policy.retry_on),
-        backoff: policy
-            .retry_back_off
-            .as_ref()
-            .map_or_else(|| Ok(RetryBackoff::default()), backoff)
-            .within("retry_back_off")?,
-    })
+    let backoff = policy
+        .retry_back_off
+        .as_ref()
+        .map_or_else(|| Ok(RetryBackoff::default()), backoff)
+        .within("retry_back_off")?;
+    Ok(RetryPolicy::new(codes(&policy.retry_on), retries.saturating_add(1)).with_backoff(backoff))
 }
 
 /// RDS-16

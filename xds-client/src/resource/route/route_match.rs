@@ -29,7 +29,10 @@ pub(super) fn read(route_match: &proto::RouteMatch, context: &Decoding<'_>) -> C
         value.and_then(fraction).within("default_value")
     };
     let fraction = route_match.runtime_fraction.as_ref().map(share).transpose().within("runtime_fraction")?;
-    Ok(possible.then_some(RouteMatch { path, headers, fraction }))
+    let mut read = RouteMatch::new(path);
+    read.headers = headers;
+    read.fraction = fraction;
+    Ok(possible.then_some(read))
 }
 
 /// RDS-05

@@ -118,12 +118,8 @@ fn servers_are_counted_by_uri() {
 /// Proves: OB-08.
 #[test]
 fn metrics_have_the_names_units_and_labels_of_grpc() {
-    let counts = MethodCounts {
-        method: DetectionMethod::SuccessRate,
-        enforced: 1,
-        enforcement_percentage: 1,
-        max_ejection_overflow: 0,
-    };
+    let mut counts = MethodCounts::new(DetectionMethod::SuccessRate);
+    (counts.enforced, counts.enforcement_percentage) = (1, 1);
     let status = Status {
         ejected: vec![ejected("a", Instant::now())],
         ejections: vec![counts],
@@ -159,11 +155,12 @@ fn metrics_have_the_names_units_and_labels_of_grpc() {
 #[test]
 fn ejections_are_counted_by_method_and_reason() {
     let now = Instant::now();
-    let counts = |method, enforced, enforcement_percentage, max_ejection_overflow| MethodCounts {
-        method,
-        enforced,
-        enforcement_percentage,
-        max_ejection_overflow,
+    let counts = |method, enforced, enforcement_percentage, max_ejection_overflow| {
+        let mut counts = MethodCounts::new(method);
+        counts.enforced = enforced;
+        counts.enforcement_percentage = enforcement_percentage;
+        counts.max_ejection_overflow = max_ejection_overflow;
+        counts
     };
     let status = Status {
         ejected: ["a", "b", "a"].map(|cluster| ejected(cluster, now)).into(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 /// All calls of a connection share it. The limits here are each stream's own: a response that nobody reads, or one that
 /// exceeds a limit, ends or waits by itself, and the connection and its other calls go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Http2Settings {
     /// How many bytes of a response may wait for their reader; 2 MiB.
     pub stream_window: u32,
@@ -63,6 +64,7 @@ impl Http2Settings {
 /// While calls are in flight and nothing arrives, one ping is sent. An endpoint that answers is asked again after 5
 /// minutes, or once more of a response has arrived. That is less than what gRPC servers by default take for too many pings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Probe {
     /// The silence before a ping; 10 s.
     pub silence: Duration,
@@ -79,6 +81,7 @@ impl Default for Probe {
 /// Pings on connections on which nothing arrives (gRFC A8). A dead connection is given up `interval` and `timeout` after
 /// the last sign of life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Keepalive {
     /// After how long a silence.
     pub interval: KeepaliveInterval,
@@ -117,6 +120,7 @@ impl KeepaliveInterval {
 
 /// Which connections are pinged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum KeepaliveScope {
     /// Those with calls in flight.
     Calls,
