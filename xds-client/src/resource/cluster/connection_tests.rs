@@ -36,7 +36,7 @@ fn settings(cluster: &Proto) -> ConnectionSettings {
     decoded(cluster).settings.connection.clone()
 }
 
-/// Whether connect_timeout counts: with its limits and its default.
+/// Whether connect_timeout counts, with its limits.
 const CONNECT_TIMEOUTS: &[Row<Proto>] = &[
     ("CDS-21 valid", |m| m.connect_timeout = seconds(1), OK),
     ("CDS-21 zero", |m| m.connect_timeout = seconds(0), Err(("connect_timeout", "must be more than 0"))),
@@ -45,9 +45,9 @@ const CONNECT_TIMEOUTS: &[Row<Proto>] = &[
 
 /// Decodes: CDS-21.
 #[test]
-fn connecting_takes_five_seconds_by_default() {
+fn connect_timeout_is_left_to_the_mesh_where_the_cluster_has_none() {
     check(&ClusterType, &eds(), CONNECT_TIMEOUTS);
-    assert_eq!(settings(&eds()).connect_timeout, Some(Duration::from_secs(5)));
+    assert_eq!(settings(&eds()).connect_timeout, None);
     let fast = Proto { connect_timeout: millis(250), ..eds() };
     assert_eq!(settings(&fast).connect_timeout, Some(Duration::from_millis(250)));
 }

@@ -12,6 +12,7 @@ use super::network::{Habit, Net};
 use super::{cluster_of, set};
 use crate::config::{Cluster, ClusterSettings, ConnectionSettings, Endpoint, EndpointSet, TcpKeepalive};
 use crate::policy::lb::Connectivity;
+use crate::policy::subchannel::ConnectTimeout;
 use crate::runtime::balance::{ClusterHandle, Pool, PoolSettings, Slot};
 use crate::runtime::connect::{Connection, Reserve};
 use crate::runtime::testing::eventually;
@@ -67,6 +68,24 @@ async fn attempt_takes_no_longer_than_the_clusters_connect_timeout() {
     eventually("the attempt is given up", || failure().is_some()).await;
     assert!((limit..limit * 2).contains(&begun.elapsed()), "{:?}", begun.elapsed());
     assert!(failure().unwrap().contains("no connection within 3s"), "{:?}", failure());
+}
+
+/// Proves: LB-74.
+#[tokio::test(start_paused = true)]
+async fn attempt_takes_as_long_as_the_mesh_allows_where_the_cluster_has_no_connect_timeout() {
+    let net = Net::default();
+    net.set(address(), Habit::Silence);
+    let mut settings = PoolSettings::default();
+    settings.subchannel.connect_timeout = ConnectTimeout(Duration::from_secs(47));
+    for (settings, expected) in [(PoolSettings::default(), 20), (settings, 47)] {
+        let pool = Pool::new(net.clone(), settings);
+        let begun = Instant::now();
+        let cluster = ClusterHandle::start(&one_endpoint(|_| {}), &pool, 1);
+        while !matches!(cluster.published().state, Connectivity::TransientFailure(_)) {
+            cluster.changed(cluster.published().version).await;
+        }
+        assert_eq!(begun.elapsed().as_secs(), expected);
+    }
 }
 
 /// Proves: CDS-12, LB-78.
