@@ -27,7 +27,8 @@ pub struct ConnectionSettings {
     pub max_connections: NonZeroU32,
     /// How many calls one connection may carry at once, if its endpoint allows more (`SETTINGS_MAX_CONCURRENT_STREAMS`).
     pub max_concurrent_streams: Option<NonZeroU32>,
-    /// After how many calls a connection gets no further ones; `None` is no limit.
+    /// After how many calls a connection gets no further ones; `None` is no limit. Another connection is made at
+    /// once, calls that run finish, and none fails for it.
     pub max_requests: Option<NonZeroU32>,
     /// HTTP/2 pings.
     pub http2_keepalive: Option<Http2Keepalive>,

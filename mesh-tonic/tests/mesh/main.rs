@@ -7,6 +7,7 @@ mod channels;
 mod circuit_breaker;
 mod client_status;
 mod config;
+mod connection_lifetime;
 mod deadlines;
 mod endpoint;
 mod errors;

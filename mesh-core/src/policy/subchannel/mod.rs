@@ -61,6 +61,8 @@ pub(crate) enum ConnectionEnd {
     /// A call on it has brought a response: the endpoint works, however short the connection was, and it may have its
     /// reasons to end connections, such as a number of requests for each. The next one is made at once.
     Served,
+    /// This side ended it, because it has carried as many calls as it may. The next one is made at once.
+    UsedUp,
     /// Nothing came of it.
     Broken,
 }

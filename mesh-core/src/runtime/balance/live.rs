@@ -117,9 +117,10 @@ impl<C: Connect> Live<C> {
             return ConnectionEnd::Broken;
         };
         let (_, connection) = self.open.remove(at);
-        match connection.has_served() {
-            true => ConnectionEnd::Served,
-            false => ConnectionEnd::Broken,
+        match reason {
+            DisconnectReason::UsedUp => ConnectionEnd::UsedUp,
+            _ if connection.has_served() => ConnectionEnd::Served,
+            _ => ConnectionEnd::Broken,
         }
     }
 }

@@ -194,6 +194,9 @@ pub enum DisconnectReason {
     GoAway(u32),
     /// Nobody here wants the connection any more.
     Shutdown,
+    /// It has carried as many calls as its cluster allows
+    /// ([`ConnectionSettings::max_requests`](crate::config::ConnectionSettings::max_requests)).
+    UsedUp,
     /// The endpoint reset it.
     Reset,
     /// No answer, by the transport's or the keepalive's judgement.
@@ -222,7 +225,7 @@ impl fmt::Display for DisconnectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::GoAway(code) => return write!(f, "GOAWAY {}", CodeName(*code)),
-            Self::Shutdown => "subchannel shutdown",
+            Self::Shutdown | Self::UsedUp => "subchannel shutdown",
             Self::Reset => "connection reset",
             Self::TimedOut => "connection timed out",
             Self::Aborted => "connection aborted",

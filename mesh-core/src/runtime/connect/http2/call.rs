@@ -86,14 +86,23 @@ impl<B: SendBody> State<B> {
     fn open(mut place: Http2Place, request: Request<B>, room: ReplayRoom, size: usize) -> Self {
         let (head, body) = request.into_parts();
         let is_malformed = is_malformed(&head);
+        let shared = place.connection().shared();
+        // HTTP/2 refuses a malformed request before it is a stream.
+        if !is_malformed && !shared.calls.take() {
+            shared.outbox.leave(1);
+            return Self::Failed(SendFailure::not_sent(body, "the connection has carried all its calls"));
+        }
         let mut sender = place.connection().sender();
         match sender.send_request(Request::from_parts(head, ()), body.is_end_stream()) {
             Ok((response, stream)) => {
+                if shared.calls.is_used_up() {
+                    // What runs goes on, and the others go to the connection that takes this one's place.
+                    shared.close();
+                }
                 place.set_holds(Holds::Stream);
                 Self::Running(Running { response, upload: Upload::new(body, stream, room), size, place })
             }
             Err(error) => {
-                let shared = place.connection().shared();
                 shared.outbox.leave(1);
                 if is_malformed {
                     // Another connection would refuse it as well.

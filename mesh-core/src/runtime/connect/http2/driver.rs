@@ -90,7 +90,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Future for Driver<I> {
             return me.end(goaway.or(failure).unwrap_or(DisconnectReason::Unknown));
         }
         if me.open.is_some() && !me.shared.is_open() {
-            me.close(goaway.unwrap_or(DisconnectReason::Unknown));
+            let is_used_up = me.shared.calls.is_used_up();
+            let other = if is_used_up { DisconnectReason::UsedUp } else { DisconnectReason::Unknown };
+            me.close(goaway.unwrap_or(other));
         }
         if me.watch.as_mut().is_some_and(|watch| watch.poll_dead(cx, &me.shared)) {
             // Dropping the connection ends its streams.

@@ -1,6 +1,7 @@
 //! From a stream of bytes to a connection that takes calls.
 
 use std::future::{Future, poll_fn};
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
+use crate::config::ConnectionSettings;
 use crate::runtime::connect::{DisconnectReason, Established};
 
 use super::connection::Http2Connection;
@@ -33,12 +35,13 @@ pub(super) enum HandshakeError {
 pub(super) async fn handshake<I>(
     io: I,
     settings: &Http2Settings,
-    max_streams: u32,
+    cluster: &ConnectionSettings,
 ) -> Result<Established<Http2Connection>, HandshakeError>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let shared = Arc::new(Shared::new(max_streams));
+    let max_streams = cluster.max_concurrent_streams.map_or(u32::MAX, NonZeroU32::get);
+    let shared = Arc::new(Shared::new(max_streams).with_calls(cluster.max_requests));
     let io = Observed::new(io, shared.clone(), settings.max_unread_frames);
     let (sender, mut connection) = builder(settings).handshake::<_, Bytes>(io).await?;
     let failure = |error: Option<h2::Error>| match (shared.foreign(), error) {

@@ -25,6 +25,7 @@ mod headers;
 mod incoming;
 mod io;
 mod keepalive;
+mod lifetime;
 mod outgoing;
 mod settings;
 mod shared;
@@ -32,7 +33,6 @@ mod unread;
 mod upload;
 mod wire;
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 pub use body::Http2Body;
@@ -97,8 +97,7 @@ impl Connect for Http2Connector {
                 scope: KeepaliveScope::All,
             });
         }
-        let max_streams = target.connection.max_concurrent_streams.map_or(u32::MAX, NonZeroU32::get);
-        let connected = handshake::handshake(stream, &settings, max_streams).await;
+        let connected = handshake::handshake(stream, &settings, &target.connection).await;
         connected.map_err(|error| ConnectError::new(address, error))
     }
 }

@@ -1,8 +1,10 @@
 //! What a connection's task and its users have in common.
 
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::gate::Gate;
+use super::lifetime::CallBudget;
 use super::unread::Unread;
 
 /// What a connection's task and its users have in common.
@@ -14,6 +16,8 @@ pub(super) struct Shared {
     /// A holder for each call that h2 has been given and whose head has not gone out. A call that has been given to h2
     /// cannot be taken back, therefore the others wait here.
     pub(super) outbox: Gate,
+    /// How many more calls h2 may be given.
+    pub(super) calls: CallBudget,
     /// How far the readers of responses are behind.
     pub(super) unread: Unread,
     /// The highest stream whose HEADERS have gone out.
@@ -55,6 +59,7 @@ impl Shared {
             places: Gate::new(max_streams),
             max_streams,
             outbox: Gate::new(MAX_UNSENT),
+            calls: CallBudget::new(None),
             unread: Unread::default(),
             sent: AtomicU32::new(0),
             max_header_list: AtomicU32::new(u32::MAX),
@@ -64,6 +69,11 @@ impl Shared {
             abandoned: AtomicBool::new(false),
             served: AtomicBool::new(false),
         }
+    }
+
+    /// With so many calls over the connection's life; `None`: any number.
+    pub(super) fn with_calls(self, limit: Option<NonZeroU32>) -> Self {
+        Self { calls: CallBudget::new(limit), ..self }
     }
 
     /// The endpoint takes so many calls at once.

@@ -3,6 +3,7 @@
 mod bodies;
 mod ends;
 mod handshake;
+mod lifetime;
 mod limits;
 mod peer;
 mod places;
