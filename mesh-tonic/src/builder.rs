@@ -166,8 +166,7 @@ impl MeshChannelBuilder {
                 (None, true) => Ok(mesh.clone()),
             };
         }
-        let options =
-            self.snapshot.clone().map(|file| Options { snapshot: Some(file), ..Options::from_env() });
+        let options = self.snapshot.clone().map(|file| Options::from_env().with_snapshot(file));
         let mesh = match (options, self.connections.are_none()) {
             (None, true) => xds_client::shared_mesh(),
             (Some(options), true) => xds_client::shared_mesh_with(options),

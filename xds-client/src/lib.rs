@@ -9,11 +9,13 @@
 pub mod bootstrap;
 mod certificate;
 mod client;
-pub mod dependency;
+pub(crate) mod dependency;
 pub mod load_report;
 pub mod protocol;
 pub mod resource;
 pub mod status;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod transport;
 
 pub use client::{

@@ -42,7 +42,7 @@ async fn main() -> anyhow::Result<()> {
 
 /// The control plane may send a filter of the type `mesh.examples.Team`.
 fn by_control_plane() -> anyhow::Result<Mesh> {
-    let options = Options { filters: FilterRegistry::default().with(TeamType), ..Options::default() };
+    let options = Options::default().with_filters(FilterRegistry::default().with(TeamType));
     let client = start_with(Bootstrap::from_env()?, GrpcTransport::new(&options), options)?;
     Ok(Mesh::new(client))
 }

@@ -17,8 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let argument = std::env::args().nth(1).unwrap_or_default();
     let settings: Settings = serde_json::from_str(&argument)?;
     let max = Duration::from_millis(settings.max_backoff_ms);
-    let options =
-        Options { backoff: BackoffPolicy { max, ..BackoffPolicy::default() }, ..Options::default() };
+    let options = Options::default().with_backoff(BackoffPolicy::new(BackoffPolicy::default().initial, max));
     let client = MeshClient::with(&settings.bootstrap, options);
     for order in io::stdin().lock().lines() {
         let answer = match order?.as_str() {

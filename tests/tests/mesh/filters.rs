@@ -92,7 +92,7 @@ async fn serving(filter: &str, config: Any) -> (AdsServer, GreeterClient<MeshCha
         .node_id("n1")
         .build()
         .unwrap();
-    let options = Options { filters: FilterRegistry::default().with(TeamType), ..Options::default() };
+    let options = Options::default().with_filters(FilterRegistry::default().with(TeamType));
     let xds = start_with(bootstrap, GrpcTransport::new(&options), options).unwrap();
     let channel = MeshChannel::builder("greeter").mesh(&Mesh::new(xds)).build().unwrap();
     (server, GreeterClient::new(channel))

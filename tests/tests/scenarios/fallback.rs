@@ -44,12 +44,11 @@ impl Pair {
         bootstrap["xds_servers"][0]["server_uri"] = self.relay.address.to_string().into();
         let second = self.second.bootstrap("n1")["xds_servers"][0].take();
         bootstrap["xds_servers"].as_array_mut().expect("a list of servers").push(second);
-        let backoff = BackoffPolicy {
-            initial: scenario.pick(Duration::from_millis(300), Duration::from_secs(1)),
-            max: scenario.pick(Duration::from_secs(1), Duration::from_secs(30)),
-            ..BackoffPolicy::default()
-        };
-        MeshClient::with(&bootstrap, Options { backoff, ..Options::default() })
+        let backoff = BackoffPolicy::new(
+            scenario.pick(Duration::from_millis(300), Duration::from_secs(1)),
+            scenario.pick(Duration::from_secs(1), Duration::from_secs(30)),
+        );
+        MeshClient::with(&bootstrap, Options::default().with_backoff(backoff))
     }
 }
 

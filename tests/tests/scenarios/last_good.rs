@@ -14,7 +14,7 @@ async fn a_client_that_starts_without_the_control_server_serves_from_its_snapsho
     let scenario = Scenario::begin("7 snapshot").await;
     let mut stage = Stage::start().await;
     let path = stage.control.config.beside("snapshot");
-    let options = || Options { snapshot: Some(path.clone()), ..Options::default() };
+    let options = || Options::default().with_snapshot(&path);
     let bootstrap = stage.control.bootstrap("n1");
     let earlier = MeshClient::with(&bootstrap, options());
     until_version(&earlier, "v1", Duration::from_secs(10)).await;
@@ -46,7 +46,7 @@ async fn a_garbled_snapshot_is_passed_over() {
     let mut stage = Stage::start().await;
     let path = stage.control.config.beside("snapshot");
     std::fs::write(&path, b"mesh-rs last-good xDS 1\nand nothing that means anything").unwrap();
-    let options = Options { snapshot: Some(path.clone()), ..Options::default() };
+    let options = Options::default().with_snapshot(&path);
     stage.control.kill().await;
     let client = MeshClient::with(&stage.control.bootstrap("n1"), options);
     let status = client.hello().await.unwrap_err();

@@ -18,8 +18,8 @@ use crate::stage::{Stage, assert_all_acked, until_lost, until_version};
 
 /// The waits of a client that has to be back within five seconds: its longest wait is shorter.
 fn prompt() -> Options {
-    let backoff = BackoffPolicy { max: Duration::from_secs(3), ..BackoffPolicy::default() };
-    Options { backoff, ..Options::default() }
+    let backoff = BackoffPolicy::new(Duration::from_secs(1), Duration::from_secs(3));
+    Options::default().with_backoff(backoff)
 }
 
 /// Scenario 1.

@@ -18,8 +18,8 @@ use crate::stage::{Stage, assert_all_acked, until_version};
 
 /// A client that is back within a second.
 fn prompt() -> Options {
-    let backoff = BackoffPolicy { max: Duration::from_millis(800), ..BackoffPolicy::default() };
-    Options { backoff, ..Options::default() }
+    let backoff = BackoffPolicy::new(Duration::from_secs(1), Duration::from_millis(800));
+    Options::default().with_backoff(backoff)
 }
 
 /// Scenario 12: the folder is gone when the control-server starts.

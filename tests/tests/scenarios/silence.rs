@@ -89,18 +89,14 @@ impl Silence {
 
 async fn survive(scenario: &Scenario, stage: &Stage, mut silence: Silence) {
     let probe = scenario.pick(Duration::from_millis(500), Duration::from_secs(20));
-    let backoff = BackoffPolicy {
-        initial: scenario.pick(Duration::from_millis(300), Duration::from_secs(1)),
-        max: scenario.pick(Duration::from_secs(1), Duration::from_secs(30)),
-        ..BackoffPolicy::default()
-    };
-    let options = Options {
-        keepalive_interval: probe,
-        keepalive_timeout: probe,
-        connect_timeout: probe,
-        backoff,
-        ..Options::default()
-    };
+    let backoff = BackoffPolicy::new(
+        scenario.pick(Duration::from_millis(300), Duration::from_secs(1)),
+        scenario.pick(Duration::from_secs(1), Duration::from_secs(30)),
+    );
+    let mut options = Options::default().with_backoff(backoff);
+    options.keepalive_interval = probe;
+    options.keepalive_timeout = probe;
+    options.connect_timeout = probe;
     let client = MeshClient::with(&at(silence.address(stage), stage.control.bootstrap("n1")), options);
     until_version(&client, "v1", Duration::from_secs(10)).await;
     let load = Paced::start(&client.channel, scenario.pick(100, 1000));

@@ -96,11 +96,10 @@ async fn a_response_over_the_limit_is_explained_and_not_asked_for_in_a_loop() {
         server.put(ENDPOINTS, version, sets);
     };
     put("small", many(10, 0));
-    let backoff = BackoffPolicy {
-        initial: scenario.pick(Duration::from_millis(300), Duration::from_secs(1)),
-        ..BackoffPolicy::default()
-    };
-    let options = Options { max_message_size: limit, backoff, ..Options::default() };
+    let mut backoff = BackoffPolicy::default();
+    backoff.initial = scenario.pick(Duration::from_millis(300), Duration::from_secs(1));
+    let mut options = Options::default().with_backoff(backoff);
+    options.max_message_size = limit;
     let client = MeshClient::with(&server.bootstrap("n1"), options);
     let mut watch = client.xds.watch(&Target::new("many")).unwrap();
     let load = Load::start(&client.channel, 2);

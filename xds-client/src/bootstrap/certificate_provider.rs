@@ -16,6 +16,7 @@ pub enum CertificateProvider {
 
 /// Which files a `file_watcher` reads (BS-32).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct FileWatcher {
     /// Certificate chain and its key, both in the same directory.
     pub identity: Option<IdentityFiles>,

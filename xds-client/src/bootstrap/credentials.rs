@@ -32,6 +32,7 @@ pub enum CallCredentials {
 /// They are read whenever a connection is made and at the interval. A new connection uses the newest files that are in
 /// order; a connection that stands keeps what it was made with.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct TlsCredentials {
     /// Trusted roots; the system's if there is none.
     pub ca_certificate_file: Option<PathBuf>,
@@ -39,6 +40,20 @@ pub struct TlsCredentials {
     pub identity: Option<IdentityFiles>,
     /// How often the files are looked at while no connection is made; 600 s by default.
     pub refresh_interval: Duration,
+}
+
+impl TlsCredentials {
+    /// With the roots of this file instead of the system's.
+    #[must_use]
+    pub fn with_ca_certificate_file(self, file: impl Into<PathBuf>) -> Self {
+        Self { ca_certificate_file: Some(file.into()), ..self }
+    }
+
+    /// With a client certificate.
+    #[must_use]
+    pub fn with_identity(self, identity: IdentityFiles) -> Self {
+        Self { identity: Some(identity), ..self }
+    }
 }
 
 impl Default for TlsCredentials {

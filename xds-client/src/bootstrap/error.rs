@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 /// Where a bootstrap came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Origin {
     /// The file that `GRPC_XDS_BOOTSTRAP` names.
     File(PathBuf),

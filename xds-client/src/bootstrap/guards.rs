@@ -4,6 +4,7 @@
 ///
 /// Only `true` and `false` are understood, in any case; any other text is the default (BS-47).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FeatureGuards {
     /// `GRPC_XDS_ENDPOINT_HASH_KEY_BACKWARD_COMPAT`: endpoints' `hash_key` metadata is not used (EDS-14). Default:
     /// `false`.

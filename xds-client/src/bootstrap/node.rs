@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 /// Who asks, as the operator says it. The library adds its own name, version and features on the wire.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct Node {
     /// Unique in the mesh; named in error texts.
     pub id: String,
@@ -48,7 +49,7 @@ impl Node {
     }
 
     /// The node as a load-reporting stream sends it (BS-28).
-    pub fn to_load_report_proto(&self) -> core::Node {
+    pub(crate) fn to_load_report_proto(&self) -> core::Node {
         let mut node = self.to_proto();
         node.client_features.push("envoy.lrs.supports_send_all_clusters".to_owned());
         node

@@ -63,6 +63,7 @@ impl ServerConfig {
 
 /// What is special about a server (`server_features`). Everything is off by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub struct ServerFeatures {
     /// Listeners and clusters that the server deletes stay in use (BS-19).
     pub ignore_resource_deletion: bool,

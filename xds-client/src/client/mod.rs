@@ -76,7 +76,8 @@ pub fn start(bootstrap: Bootstrap) -> Result<XdsClient, StartError> {
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let bootstrap = Bootstrap::builder().server(ServerConfig::insecure("127.0.0.1:15010")).node_id("n1").build()?;
-/// let options = Options { max_message_size: 256 << 20, ..Options::default() };
+/// let mut options = Options::default();
+/// options.max_message_size = 256 << 20;
 /// let client = start_with(bootstrap, GrpcTransport::new(&options), options)?;
 /// # drop(client);
 /// # Ok(())

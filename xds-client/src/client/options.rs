@@ -8,6 +8,7 @@ use crate::resource::{FilterRegistry, MAX_REGEX_SIZE};
 
 /// What can be tuned; the defaults are good for production. Times of the protocol over a year count as one.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Options {
     /// How long a resource may be asked for on a connected stream before it counts as absent. 15 s.
     pub resource_timeout: Duration,
@@ -61,6 +62,30 @@ impl Options {
     pub fn from_env() -> Self {
         let snapshot = std::env::var_os(SNAPSHOT_VARIABLE).filter(|path| !path.is_empty());
         Self { snapshot: snapshot.map(PathBuf::from), ..Self::default() }
+    }
+
+    /// With these waits between streams that fail.
+    #[must_use]
+    pub fn with_backoff(self, backoff: BackoffPolicy) -> Self {
+        Self { backoff, ..self }
+    }
+
+    /// With a [`snapshot`](Self::snapshot) in this file.
+    #[must_use]
+    pub fn with_snapshot(self, file: impl Into<PathBuf>) -> Self {
+        Self { snapshot: Some(file.into()), ..self }
+    }
+
+    /// With these HTTP filters.
+    #[must_use]
+    pub fn with_filters(self, filters: FilterRegistry) -> Self {
+        Self { filters, ..self }
+    }
+
+    /// With jitter that this seed repeats.
+    #[must_use]
+    pub fn with_rng_seed(self, seed: u64) -> Self {
+        Self { rng_seed: Some(seed), ..self }
     }
 }
 

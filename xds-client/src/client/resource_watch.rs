@@ -18,6 +18,7 @@ pub struct ResourceWatch<V> {
 
 /// What is known of a resource at a moment (TR-31).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ResourceView<V> {
     /// `None`: nothing yet. An error: there is nothing to use, and what was used before must not be used any more.
     pub value: Option<Result<Arc<V>, Problem>>,

@@ -9,6 +9,7 @@ use crate::protocol::{AdsState, ResourceStatus, ServerId, UpdateCounts};
 
 /// A client's state at a moment.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Status {
     /// The xDS node id.
     pub node_id: Name,
@@ -32,6 +33,7 @@ pub struct Status {
 
 /// How it stands with one control server.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServerStatus {
     /// Its URI.
     pub uri: Name,

@@ -14,7 +14,7 @@ use super::walk::{Outcome, Target, Walk, is_answer};
 use super::{Key, Kind, Origin};
 
 /// Where a graph gets its resources.
-pub trait Resources {
+pub(crate) trait Resources {
     /// The graph needs this resource from now on. Asked once per graph and resource.
     fn watch(&mut self, key: &Key);
 
@@ -39,7 +39,7 @@ pub trait Resources {
 /// Tell it of changes with [`on_change`](Self::on_change) and [`on_outage`](Self::on_outage), then once
 /// [`settle`](Self::settle), then read [`state`](Self::state).
 #[derive(Debug)]
-pub struct Graph {
+pub(crate) struct Graph {
     target: Target,
     watched: HashSet<Key>,
     /// One watched resource of each authority.
@@ -57,7 +57,7 @@ pub struct Graph {
 
 impl Graph {
     /// A graph for the target that the listener `listener` stands for, with its data-plane `authority`.
-    pub fn new(listener: &Name, authority: &str, origin: Origin) -> Self {
+    pub(crate) fn new(listener: &Name, authority: &str, origin: Origin) -> Self {
         let listener = Key::new(Kind::Listener, listener);
         Self {
             target: Target { listener, authority: authority.to_owned(), origin },
@@ -73,12 +73,12 @@ impl Graph {
     }
 
     /// What the target has now.
-    pub fn state(&self) -> &ConfigState {
+    pub(crate) fn state(&self) -> &ConfigState {
         &self.state
     }
 
     /// A watched resource is different.
-    pub fn on_change(&mut self, key: &Key, resources: &impl Resources) {
+    pub(crate) fn on_change(&mut self, key: &Key, resources: &impl Resources) {
         if !self.watched.contains(key) {
             return;
         }
@@ -99,14 +99,14 @@ impl Graph {
     }
 
     /// The server became unreachable, or reachable.
-    pub fn on_outage(&mut self, resources: &impl Resources) {
+    pub(crate) fn on_outage(&mut self, resources: &impl Resources) {
         // What has been waited for while something was in use is an error now that nothing is, and the reverse.
         self.dirty |= !self.in_use();
         self.state.ambient = self.ambient(resources);
     }
 
     /// Does what the changes so far call for.
-    pub fn settle(&mut self, resources: &mut impl Resources) {
+    pub(crate) fn settle(&mut self, resources: &mut impl Resources) {
         if !std::mem::take(&mut self.dirty) {
             self.state.ambient = self.ambient(resources);
             return;
@@ -147,7 +147,7 @@ impl Graph {
     }
 
     /// Takes all watches back; the graph is of no use afterwards.
-    pub fn stop(&mut self, resources: &mut impl Resources) {
+    pub(crate) fn stop(&mut self, resources: &mut impl Resources) {
         for key in self.watched.drain() {
             resources.unwatch(&key);
         }

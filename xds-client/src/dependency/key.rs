@@ -6,7 +6,7 @@ use crate::protocol::{ResourceKind, canonical};
 
 /// The types that a configuration is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// LDS.
     Listener,
     /// RDS.
@@ -23,7 +23,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Listener,
         Self::RouteConfiguration,
         Self::Cluster,
@@ -38,12 +38,12 @@ impl Kind {
     }
 
     /// The kind of this type URL.
-    pub fn of(type_url: &str) -> Option<Self> {
+    pub(crate) fn of(type_url: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.resource_kind().type_url == type_url)
     }
 
     /// As the protocol knows it (TR-03, TR-26).
-    pub const fn resource_kind(self) -> ResourceKind {
+    pub(crate) const fn resource_kind(self) -> ResourceKind {
         let (type_url, full_state) = match self {
             Self::Listener => ("type.googleapis.com/envoy.config.listener.v3.Listener", true),
             Self::RouteConfiguration => {
@@ -73,7 +73,7 @@ impl Kind {
 
 /// A resource's type and canonical name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key {
+pub(crate) struct Key {
     /// Its type.
     pub kind: Kind,
     /// Its canonical name.
@@ -82,7 +82,7 @@ pub struct Key {
 
 impl Key {
     /// The key of a resource by any spelling of its name.
-    pub fn new(kind: Kind, name: &Name) -> Self {
+    pub(crate) fn new(kind: Kind, name: &Name) -> Self {
         Self { kind, name: canonical(name) }
     }
 }

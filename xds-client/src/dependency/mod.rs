@@ -40,6 +40,6 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
-pub use graph::{Graph, Resources};
-pub use key::{Key, Kind};
-pub use text::Origin;
+pub(crate) use graph::{Graph, Resources};
+pub(crate) use key::{Key, Kind};
+pub(crate) use text::Origin;

@@ -12,7 +12,7 @@ use super::{Key, Kind};
 
 /// Who was asked, and who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub(crate) struct Origin {
     /// The control server's URI.
     pub server: Name,
     /// The xDS node id.

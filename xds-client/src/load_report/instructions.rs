@@ -8,7 +8,7 @@ use envoy_types::pb::google::protobuf::Duration as ProtoDuration;
 
 /// What a server wants to be told, and how often.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Instructions {
+pub(crate) struct Instructions {
     /// Between two reports.
     pub interval: Duration,
     /// About what.
@@ -17,7 +17,7 @@ pub struct Instructions {
 
 /// Which clusters a server wants to hear of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wanted {
+pub(crate) enum Wanted {
     /// All of them.
     All,
     /// Those of these names.
@@ -29,7 +29,7 @@ pub enum Wanted {
 #[error(
     "load_reporting_interval of {seconds} s and {nanos} ns is not a positive duration: set it in LoadStatsResponse"
 )]
-pub struct InvalidInstructions {
+pub(crate) struct InvalidInstructions {
     seconds: i64,
     nanos: i32,
 }
@@ -41,7 +41,7 @@ impl Instructions {
     ///
     /// # Errors
     /// [`InvalidInstructions`] without an interval, and with one that is not a positive duration (TR-65).
-    pub fn read(response: LoadStatsResponse) -> Result<Self, InvalidInstructions> {
+    pub(crate) fn read(response: LoadStatsResponse) -> Result<Self, InvalidInstructions> {
         let ProtoDuration { seconds, nanos } = response.load_reporting_interval.unwrap_or_default();
         let interval = match (u64::try_from(seconds), u32::try_from(nanos)) {
             (Ok(seconds), Ok(nanos)) if nanos < 1_000_000_000 => Duration::new(seconds, nanos),
@@ -60,7 +60,7 @@ impl Instructions {
 
 impl Wanted {
     /// Whether this cluster is one of them.
-    pub fn contains(&self, cluster: &str) -> bool {
+    pub(crate) fn contains(&self, cluster: &str) -> bool {
         match self {
             Self::All => true,
             Self::Clusters(clusters) => clusters.contains(cluster),

@@ -35,6 +35,6 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use instructions::{Instructions, InvalidInstructions, Wanted};
+pub(crate) use instructions::{Instructions, InvalidInstructions, Wanted};
 pub use reporter::Reporter;
-pub use state::{LoadReportState, Request};
+pub(crate) use state::{LoadReportState, Request};

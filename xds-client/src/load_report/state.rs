@@ -11,7 +11,7 @@ use crate::protocol::{Backoff, BackoffPolicy};
 /// [`wants_stream`](Self::wants_stream), [`poll_request`](Self::poll_request) and
 /// [`next_deadline`](Self::next_deadline) say.
 #[derive(Debug)]
-pub struct LoadReportState {
+pub(crate) struct LoadReportState {
     phase: Phase,
     in_use: bool,
     backoff: Backoff,
@@ -52,7 +52,7 @@ struct Open {
 
 /// What is to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Request {
+pub(crate) enum Request {
     /// Who reports, and nothing else (TR-65).
     Node,
     /// The load of these clusters.
@@ -61,12 +61,12 @@ pub enum Request {
 
 impl LoadReportState {
     /// A server that nothing in use reports to.
-    pub fn new(backoff: BackoffPolicy) -> Self {
+    pub(crate) fn new(backoff: BackoffPolicy) -> Self {
         Self { phase: Phase::Done, in_use: false, backoff: Backoff::new(backoff) }
     }
 
     /// Whether a cluster in use reports to the server. Repeating it changes nothing.
-    pub fn set_use(&mut self, now: Instant, in_use: bool) {
+    pub(crate) fn set_use(&mut self, now: Instant, in_use: bool) {
         self.in_use = in_use;
         let phase = std::mem::replace(&mut self.phase, Phase::Done);
         self.phase = match (phase, in_use) {
@@ -85,7 +85,7 @@ impl LoadReportState {
     }
 
     /// Whether there is nothing to be done until the server is in use again. A wait is not over with that.
-    pub fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         matches!(self.phase, Phase::Done) || self.rests()
     }
 
@@ -95,34 +95,34 @@ impl LoadReportState {
     }
 
     /// Whether a stream is to be opened; then comes [`on_opening`](Self::on_opening).
-    pub fn should_open(&self) -> bool {
+    pub(crate) fn should_open(&self) -> bool {
         matches!(self.phase, Phase::Idle)
     }
 
     /// Whether a stream that is there, or on its way, is to be kept.
-    pub fn wants_stream(&self) -> bool {
+    pub(crate) fn wants_stream(&self) -> bool {
         !matches!(self.phase, Phase::Done | Phase::Idle | Phase::Waiting { .. })
     }
 
     /// Whether everything has been sent, so that this side of the stream is to end.
-    pub fn has_sent_all(&self) -> bool {
+    pub(crate) fn has_sent_all(&self) -> bool {
         matches!(self.phase, Phase::Closing { .. })
     }
 
     /// A stream is being opened.
-    pub fn on_opening(&mut self) {
+    pub(crate) fn on_opening(&mut self) {
         self.phase = Phase::Opening;
     }
 
     /// The stream is there.
-    pub fn on_opened(&mut self, now: Instant) {
+    pub(crate) fn on_opened(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Opening) {
             self.phase = Phase::Open(Open::new(now));
         }
     }
 
     /// The stream has ended, or could not be opened.
-    pub fn on_ended(&mut self, now: Instant, rng: &mut dyn Rng) {
+    pub(crate) fn on_ended(&mut self, now: Instant, rng: &mut dyn Rng) {
         self.phase = match &self.phase {
             _ if !self.in_use => Phase::Done,
             Phase::Closing { .. } => Phase::Idle,
@@ -142,7 +142,7 @@ impl LoadReportState {
     ///
     /// # Errors
     /// [`InvalidInstructions`] are handed through; the stream is then to be dropped (TR-65).
-    pub fn on_response(
+    pub(crate) fn on_response(
         &mut self,
         now: Instant,
         response: Result<Instructions, InvalidInstructions>,
@@ -163,7 +163,7 @@ impl LoadReportState {
     }
 
     /// Whether [`poll_request`](Self::poll_request) has something to be sent.
-    pub fn has_request(&self) -> bool {
+    pub(crate) fn has_request(&self) -> bool {
         match &self.phase {
             Phase::Open(open) => !open.node_sent || open.due,
             Phase::Leaving { .. } => true,
@@ -172,7 +172,7 @@ impl LoadReportState {
     }
 
     /// What is to be sent now that there is room for it.
-    pub fn poll_request(&mut self, now: Instant) -> Option<Request> {
+    pub(crate) fn poll_request(&mut self, now: Instant) -> Option<Request> {
         match &mut self.phase {
             Phase::Open(open) => open.poll_request(now),
             Phase::Leaving { instructions, until } => {
@@ -185,7 +185,7 @@ impl LoadReportState {
     }
 
     /// When [`on_deadline`](Self::on_deadline) is to be called.
-    pub fn next_deadline(&self) -> Option<Instant> {
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
         match &self.phase {
             _ if self.is_done() => None,
             Phase::Waiting { until } | Phase::Leaving { until, .. } | Phase::Closing { until } => {
@@ -197,7 +197,7 @@ impl LoadReportState {
     }
 
     /// The deadline has passed.
-    pub fn on_deadline(&mut self, now: Instant) {
+    pub(crate) fn on_deadline(&mut self, now: Instant) {
         match &mut self.phase {
             Phase::Waiting { until } if *until <= now => self.phase = Phase::Idle,
             Phase::Leaving { until, .. } | Phase::Closing { until } if *until <= now => {

@@ -403,3 +403,9 @@ fn who_comes_back_while_a_stream_has_to_wait_waits_too() {
     story.state.on_deadline(story.now);
     assert!(story.state.should_open());
 }
+
+#[test]
+fn invalid_instructions_are_an_error() {
+    fn is_error<E: std::error::Error>() {}
+    is_error::<InvalidInstructions>();
+}

@@ -8,6 +8,7 @@ use super::settings::bounded;
 
 /// Exponential waits with jitter. The default is gRPC's: 1 s, times 1.6 each time, at most 120 s, all ±20 % (TR-25).
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct BackoffPolicy {
     /// The first wait.
     pub initial: Duration,
@@ -26,6 +27,11 @@ impl Default for BackoffPolicy {
 }
 
 impl BackoffPolicy {
+    /// The default's growth and jitter between these waits.
+    pub fn new(initial: Duration, max: Duration) -> Self {
+        Self { initial, max, ..Self::default() }
+    }
+
     /// With numbers that can be multiplied; what is no number at all is the default's.
     fn bounded(self) -> Self {
         let number =

@@ -8,11 +8,9 @@ use mesh_core::config::Name;
 
 use crate::resource::AnyResource;
 
-use super::ServerId;
-
 /// Something is different; look again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// [`AdsState::view`](super::AdsState::view) of this resource.
     Resource {
         /// Its type.
@@ -46,7 +44,7 @@ pub enum Event {
 
 /// What became of a deletion that is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeletionNews {
+pub(crate) enum DeletionNews {
     /// The server has deleted the resource, and it stays in use. Worth a warning.
     Ignored,
     /// The server has it again.
@@ -57,13 +55,11 @@ pub enum DeletionNews {
 
 /// What a watcher of a resource knows (TR-31): first the value, then the trouble beside it (TR-32).
 #[derive(Clone, Default)]
-pub struct View {
+pub(crate) struct View {
     /// `None`: nothing is known yet. An error: there is nothing to use.
     pub value: Option<Result<AnyResource, Problem>>,
     /// Trouble that leaves the value in use.
     pub ambient: Option<Problem>,
-    /// The server that sent the value.
-    pub server: Option<ServerId>,
 }
 
 impl fmt::Debug for View {
@@ -76,6 +72,7 @@ impl fmt::Debug for View {
 /// What is wrong with a resource.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
+#[non_exhaustive]
 pub struct Problem {
     /// The kind of trouble.
     pub kind: ProblemKind,
@@ -123,7 +120,7 @@ impl ProblemKind {
 
 /// The server cannot be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outage {
+pub(crate) struct Outage {
     /// When it was last heard of, or when it was first tried.
     pub since: Instant,
     /// The last attempt's error.

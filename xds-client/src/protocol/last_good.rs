@@ -19,7 +19,7 @@ use super::{Received, name};
 
 /// What has become of something that an earlier run had accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leftover {
+pub(crate) enum Leftover {
     /// Nobody watches it.
     Unwatched,
     /// It is watched, and no server has said anything of it.

@@ -10,7 +10,7 @@ use super::{Outage, ServerSettings};
 
 /// How a stream ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StreamEnd {
+pub(crate) enum StreamEnd {
     /// The server or the network ended it.
     Closed {
         /// The error, or that it ended without one.

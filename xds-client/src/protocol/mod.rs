@@ -1,5 +1,5 @@
 //! The ADS protocol in both its variants, state of the world and incremental, as one state for all servers of a
-//! client: [`AdsState`].
+//! client: `AdsState`.
 //!
 //! gRFCs A27, A28, A40, A46, A53, A57, A88 and Envoy's xDS protocol document; sections 2.1 and 2.2 of the
 //! conformance list. Pure: time and randomness are arguments, nothing here sleeps, spawns or reads a clock.
@@ -46,7 +46,7 @@
 //!   name out whose return the server may have missed, with the full set right after it;
 //! - an incremental request names what is different, and everything when it is a stream's first of its type (TR-49).
 //!
-//! An [`Event`] says only that something is different; what is true now is read from [`AdsState::view`]. So a burst
+//! An `Event` says only that something is different; what is true now is read from `AdsState::view`. So a burst
 //! of changes costs its reader one look.
 
 mod authority;
@@ -57,7 +57,8 @@ mod intake;
 mod last_good;
 mod link;
 mod nack;
-mod name;
+#[cfg_attr(not(feature = "testing"), expect(unreachable_pub, reason = "fuzz targets call some of it"))]
+pub(crate) mod name;
 mod request;
 mod resource;
 mod response;
@@ -73,16 +74,16 @@ mod tests;
 
 pub(crate) use backoff::Backoff;
 pub use backoff::BackoffPolicy;
-pub use event::{DeletionNews, Event, Outage, Problem, ProblemKind, View};
-pub use last_good::Leftover;
-pub use link::StreamEnd;
+pub(crate) use event::{DeletionNews, Event, Outage, View};
+pub use event::{Problem, ProblemKind};
+pub(crate) use last_good::Leftover;
+pub(crate) use link::StreamEnd;
 pub(crate) use name::is_collection;
-pub use name::{authority, canonical};
-pub use request::{Interest, Request};
-pub use response::{Heartbeat, Received, Rejected, Response, ServerError};
-pub use settings::{
-    AuthoritySettings, DataErrors, Fallback, OnTimeout, ServerId, ServerSettings, Settings, Variant,
-};
-pub use state::AdsState;
+pub(crate) use name::{authority, canonical};
+pub(crate) use request::{Interest, Request};
+pub(crate) use response::{Heartbeat, Received, Rejected, Response, ServerError};
+pub(crate) use settings::{AuthoritySettings, DataErrors, Fallback, OnTimeout, ServerSettings, Settings};
+pub use settings::{ServerId, Variant};
+pub(crate) use state::AdsState;
 pub use status::{ResourceState, ResourceStatus, UpdateCounts};
-pub use subscription::ResourceKind;
+pub(crate) use subscription::ResourceKind;

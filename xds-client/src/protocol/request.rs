@@ -4,7 +4,7 @@ use mesh_core::config::Name;
 
 /// A request on an ADS stream, as far as the protocol decides it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub(crate) struct Request {
     /// The type that it is about.
     pub type_url: &'static str,
     /// The nonce of the response that it answers. State of the world: the last received one, empty at first;
@@ -20,7 +20,7 @@ pub struct Request {
 
 /// What a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Interest {
+pub(crate) enum Interest {
     /// State of the world.
     Full {
         /// Everything that is watched, sorted (TR-09).

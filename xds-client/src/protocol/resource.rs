@@ -117,7 +117,6 @@ impl Resource {
             (Some(accepted), problem) => View {
                 value: Some(Ok(accepted.resource.clone())),
                 ambient: problem.or_else(|| self.is_stale().then(stale)),
-                server: accepted.server,
             },
             (None, Some(problem)) => View { value: Some(Err(problem)), ..View::default() },
             (None, None) => View::default(),

@@ -11,7 +11,7 @@ use crate::resource::AnyResource;
 
 /// A `DiscoveryResponse` or `DeltaDiscoveryResponse` with every resource decoded or refused.
 #[derive(Debug, Clone, Default)]
-pub struct Response {
+pub(crate) struct Response {
     /// The type of all its resources.
     pub type_url: String,
     /// To be sent back when accepted; not used by the incremental protocol.
@@ -30,7 +30,7 @@ pub struct Response {
 
 /// A valid resource.
 #[derive(Clone)]
-pub struct Received {
+pub(crate) struct Received {
     /// As the resource itself says.
     pub name: Name,
     /// Further names that it answers to: only in the incremental protocol (TR-55).
@@ -67,7 +67,7 @@ impl fmt::Debug for Received {
 
 /// A resource that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejected {
+pub(crate) struct Rejected {
     /// `None` when it could not be read (TR-15).
     pub name: Option<Name>,
     /// One line without the name: which field, what was found and what was expected.
@@ -76,7 +76,7 @@ pub struct Rejected {
 
 /// A resource that lives on unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heartbeat {
+pub(crate) struct Heartbeat {
     /// Its name.
     pub name: Name,
     /// The version that lives on; empty: whichever is there.
@@ -87,7 +87,7 @@ pub struct Heartbeat {
 
 /// Why the server does not send a resource (xRFC TP3).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerError {
+pub(crate) struct ServerError {
     /// Its name.
     pub name: Name,
     /// A gRPC status code.

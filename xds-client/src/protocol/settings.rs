@@ -7,13 +7,13 @@ use mesh_core::config::Name;
 
 use super::BackoffPolicy;
 
-/// A server of [`Settings::servers`], by its place there; a place beyond those is a mistake of the caller's, and panics.
+/// A server, by its place among [those of the status](crate::Status::servers).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServerId(pub usize);
 
 /// The servers there are, and which of them serves which names.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Each server once, however many authorities it serves (BS-23).
     pub servers: Vec<ServerSettings>,
     /// For names without an authority.
@@ -22,9 +22,10 @@ pub struct Settings {
     pub authorities: BTreeMap<Name, AuthoritySettings>,
 }
 
+#[cfg(test)]
 impl Settings {
     /// One server for everything that has no authority.
-    pub fn one_server(server: ServerSettings) -> Self {
+    pub(crate) fn one_server(server: ServerSettings) -> Self {
         Self {
             servers: vec![server],
             default_authority: AuthoritySettings::new([ServerId(0)]),
@@ -35,7 +36,7 @@ impl Settings {
 
 /// Who serves the names of one authority.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuthoritySettings {
+pub(crate) struct AuthoritySettings {
     /// The preferred one first; one that is listed again counts once.
     pub servers: Vec<ServerId>,
     /// When the next server is turned to.
@@ -44,14 +45,14 @@ pub struct AuthoritySettings {
 
 impl AuthoritySettings {
     /// These servers, with the usual fallback.
-    pub fn new(servers: impl IntoIterator<Item = ServerId>) -> Self {
+    pub(crate) fn new(servers: impl IntoIterator<Item = ServerId>) -> Self {
         Self { servers: servers.into_iter().collect(), fallback: Fallback::default() }
     }
 }
 
 /// When an authority turns to its next server (gRFC A71).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Fallback {
+pub(crate) enum Fallback {
     /// When the server cannot be reached and something is watched that is not cached (TR-42).
     #[default]
     WhenMissing,
@@ -61,7 +62,7 @@ pub enum Fallback {
 
 /// How one server is spoken to and how its resources are treated.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ServerSettings {
+pub(crate) struct ServerSettings {
     /// Its URI, for texts.
     pub name: Name,
     /// Which of the two protocols.
@@ -81,9 +82,10 @@ pub struct ServerSettings {
     pub data_errors: DataErrors,
 }
 
+#[cfg(test)]
 impl ServerSettings {
     /// State of the world, with every default.
-    pub fn new(name: impl Into<Name>) -> Self {
+    pub(crate) fn new(name: impl Into<Name>) -> Self {
         Self {
             name: name.into(),
             variant: Variant::default(),
@@ -127,7 +129,7 @@ pub enum Variant {
 
 /// What it means that a resource did not come in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnTimeout {
+pub(crate) enum OnTimeout {
     /// That it does not exist (TR-19).
     #[default]
     DoesNotExist,
@@ -137,7 +139,7 @@ pub enum OnTimeout {
 
 /// What happens to an accepted resource when the server then sends an invalid one, or deletes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DataErrors {
+pub(crate) enum DataErrors {
     /// It stays in use, and the trouble is told beside it (TR-28, gRFC A88).
     #[default]
     Ambient,

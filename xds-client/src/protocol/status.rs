@@ -9,6 +9,7 @@ use super::ServerId;
 
 /// One watched resource (TR-59, TR-63).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ResourceStatus {
     /// Its type.
     pub type_url: &'static str,
@@ -54,6 +55,7 @@ pub enum ResourceState {
 
 /// How often resources of one type were accepted and refused (OB-08).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct UpdateCounts {
     /// Valid ones, unchanged ones too (OB-09).
     pub valid: u64,

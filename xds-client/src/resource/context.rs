@@ -11,6 +11,7 @@ use super::FilterRegistry;
 
 /// What decoding may depend on: the server that sent the resource, and the bootstrap.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct DecodeContext {
     /// The server's URI.
     pub server: Name,

@@ -15,6 +15,7 @@ use super::{AnyResource, DecodeContext, DecodeError, ResourceType};
 
 /// A resource that has been validated.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Decoded {
     /// Its name.
     pub name: Name,
@@ -30,6 +31,7 @@ pub struct Decoded {
 
 /// What one entry of a response holds.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Unwrapped {
     /// A resource.
     Resource(Decoded),

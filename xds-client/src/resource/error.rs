@@ -5,6 +5,7 @@ use mesh_core::config::Name;
 /// Why a resource is refused: which field, and what was expected. The text becomes the NACK's.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{type_name} {}{}: {reason}", .name.as_deref().unwrap_or("(no name)"), field_suffix(.field))]
+#[non_exhaustive]
 pub struct DecodeError {
     /// The message's short name, for example `Cluster`.
     pub type_name: &'static str,
@@ -17,6 +18,25 @@ pub struct DecodeError {
 }
 
 mesh_core::debug_with_causes!(DecodeError);
+
+impl DecodeError {
+    /// An error of the whole resource, whose name is not known yet; `type_name` is the message's short name.
+    pub fn new(type_name: &'static str, reason: impl Into<String>) -> Self {
+        Self { type_name, name: None, field: String::new(), reason: reason.into() }
+    }
+
+    /// For the resource of this name.
+    #[must_use]
+    pub fn with_name(self, name: impl Into<Name>) -> Self {
+        Self { name: Some(name.into()), ..self }
+    }
+
+    /// At the field of this path.
+    #[must_use]
+    pub fn with_field(self, field: impl Into<String>) -> Self {
+        Self { field: field.into(), ..self }
+    }
+}
 
 fn field_suffix(field: &str) -> String {
     match field {

@@ -101,14 +101,10 @@ pub type AnyResource = Arc<dyn Any + Send + Sync>;
 ///         name: Option<&Name>,
 ///         bytes: &Bytes,
 ///     ) -> Result<(Name, AnyResource), DecodeError> {
-///         let refused = |field: &str, reason: &str| DecodeError {
-///             type_name: "Greeting",
-///             name: name.cloned(),
-///             field: field.to_owned(),
-///             reason: reason.to_owned(),
-///         };
-///         let name = name.ok_or_else(|| refused("name", "must not be empty"))?;
-///         let text = String::from_utf8(bytes.to_vec()).map_err(|_| refused("text", "is not UTF-8"))?;
+///         let refused = |reason: &str| DecodeError::new("Greeting", reason);
+///         let name = name.ok_or_else(|| refused("must not be empty").with_field("name"))?;
+///         let text = String::from_utf8(bytes.to_vec())
+///             .map_err(|_| refused("is not UTF-8").with_name(name.clone()).with_field("text"))?;
 ///         Ok((name.clone(), Arc::new(text)))
 ///     }
 /// }

@@ -32,7 +32,8 @@ async fn streams_of_one_server_share_a_connection_that_ends_with_them() {
     assert_eq!(methods, ["sotw", "delta", "load"]);
     assert!(echo.calls()[0].user_agent.starts_with("mesh-rs/"), "{:?}", echo.calls()[0]);
 
-    let features = ServerFeatures { trusted_xds_server: true, ..Default::default() };
+    let mut features = ServerFeatures::default();
+    features.trusted_xds_server = true;
     let other = server.clone().with_features(features);
     let trusted = exchange(&transport, &other, Variant::Sotw).await.unwrap();
     assert_eq!(echo.connections(), 2, "another server, as far as its identity goes");
@@ -76,8 +77,8 @@ async fn two_streams_at_once_fail_with_one_attempt() {
     let root = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap().cert.pem();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), root).unwrap();
-    let ca_certificate_file = Some(file.path().to_owned());
-    let credentials = ChannelCredentials::Tls(TlsCredentials { ca_certificate_file, ..Default::default() });
+    let trusting = TlsCredentials::default().with_ca_certificate_file(file.path());
+    let credentials = ChannelCredentials::Tls(trusting);
     let (transport, config) = (transport(), ServerConfig::new(&address, credentials));
     let (ads, load) =
         tokio::join!(transport.open(&config, Variant::Sotw), transport.open_load_report(&config));
@@ -144,7 +145,9 @@ async fn a_connection_that_the_server_winds_down_takes_no_stream() {
 async fn a_large_response_of_either_variant_names_its_type_size_limit_and_option() {
     let echo = Echo::default();
     let (address, _server) = echo.listen(ANY, None, None).await;
-    let transport = GrpcTransport::new(&Options { max_message_size: 10_000, ..Options::default() });
+    let mut options = Options::default();
+    options.max_message_size = 10_000;
+    let transport = GrpcTransport::new(&options);
     let server = ServerConfig::insecure(address.to_string());
     for variant in [Variant::Sotw, Variant::Delta] {
         let mut stream = exchange(&transport, &server, variant).await.unwrap();

@@ -125,12 +125,8 @@ fn client(address: SocketAddr, options: Options) -> XdsClient {
 }
 
 fn quick() -> Options {
-    let backoff = BackoffPolicy {
-        initial: Duration::from_millis(20),
-        max: Duration::from_millis(100),
-        ..BackoffPolicy::default()
-    };
-    Options { backoff, ..Options::default() }
+    let backoff = BackoffPolicy::new(Duration::from_millis(20), Duration::from_millis(100));
+    Options::default().with_backoff(backoff)
 }
 
 pub(crate) const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
@@ -186,7 +182,9 @@ async fn two_hundred_targets_are_one_stream_of_one_connection() {
 async fn a_response_over_the_limit_names_its_type_and_the_option() {
     let ads = Ads::new(Control::greeter(&["a"], 1));
     let (address, server) = ads.listen(ANY).await;
-    let client = client(address, Options { max_message_size: 4_000, ..quick() });
+    let mut options = quick();
+    options.max_message_size = 4_000;
+    let client = client(address, options);
     let mut watch = client.watch(&Target::new("greeter")).unwrap();
     until_shown(&mut watch, "a=1").await;
     drop(server);
@@ -225,7 +223,9 @@ async fn a_server_that_is_gone_without_a_word_is_noticed() {
         }
     });
     let probe = Duration::from_millis(50);
-    let client = client(address, Options { keepalive_interval: probe, keepalive_timeout: probe, ..quick() });
+    let mut options = quick();
+    (options.keepalive_interval, options.keepalive_timeout) = (probe, probe);
+    let client = client(address, options);
     let mut watch = client.watch(&Target::new("greeter")).unwrap();
     let state = until(&mut watch, "an error", |state| state.config.is_some()).await;
     let error = state.config.unwrap().unwrap_err().to_string();
@@ -251,14 +251,12 @@ async fn tls_trusts_the_bootstraps_root_and_nobody_else() {
         let transport = GrpcTransport::new(&quick());
         start_with(bootstrap, transport, quick()).unwrap().watch(&Target::new("greeter")).unwrap()
     };
-    let trusting = TlsCredentials { ca_certificate_file: Some(root), ..TlsCredentials::default() };
+    let trusting = TlsCredentials::default().with_ca_certificate_file(root);
     until_shown(&mut watch(trusting.clone()), "a=1").await;
 
     let anonymous = IdentityFiles { certificate: missing.clone(), private_key: missing };
-    let failing = [
-        (TlsCredentials::default(), "certificate"),
-        (TlsCredentials { identity: Some(anonymous), ..trusting }, "cannot read"),
-    ];
+    let failing =
+        [(TlsCredentials::default(), "certificate"), (trusting.with_identity(anonymous), "cannot read")];
     for (credentials, part) in failing {
         let state = until(&mut watch(credentials), part, |state| state.config.is_some()).await;
         let error = state.config.unwrap().unwrap_err().to_string();

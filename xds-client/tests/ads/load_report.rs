@@ -64,7 +64,7 @@ impl World {
             .unwrap();
         let (transport, server) = memory::pair();
         let store = Arc::new(LoadStore::default());
-        let options = Options { rng_seed: Some(65), ..Options::default() };
+        let options = Options::default().with_rng_seed(65);
         tokio::spawn(Reporter::new(&bootstrap, &store, Arc::new(transport), &options).run());
         let configs = FixedSource::new();
         configs.set("target", config(clusters));
@@ -342,7 +342,7 @@ fn serve(server: &Arc<Mutex<MemoryServer>>) -> mpsc::UnboundedReceiver<MemoryLoa
 
 fn start(bootstrap: Bootstrap) -> (XdsClient, Arc<Mutex<MemoryServer>>) {
     let (transport, server) = memory::pair();
-    let options = Options { rng_seed: Some(7), ..Options::default() };
+    let options = Options::default().with_rng_seed(7);
     (start_with(bootstrap, transport, options).unwrap(), Arc::new(Mutex::new(server)))
 }
 

@@ -73,7 +73,7 @@ fn subscribe(log: &Log) -> (DefaultGuard, Dispatch) {
 
 fn start() -> (XdsClient, MemoryServer) {
     let (transport, server) = memory::pair();
-    let options = Options { rng_seed: Some(7), ..Options::default() };
+    let options = Options::default().with_rng_seed(7);
     (start_with(bootstrap("control:15010"), transport, options).unwrap(), server)
 }
 

@@ -17,7 +17,7 @@ use crate::control::{
 };
 
 fn client(transport: MemoryTransport) -> XdsClient {
-    let options = Options { rng_seed: Some(7), ..Options::default() };
+    let options = Options::default().with_rng_seed(7);
     start_with(bootstrap("control:15010"), transport, options).unwrap()
 }
 

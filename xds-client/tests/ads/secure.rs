@@ -57,14 +57,9 @@ impl Files {
     }
 
     fn credentials(&self) -> TlsCredentials {
-        TlsCredentials {
-            ca_certificate_file: Some(self.path("roots.pem")),
-            identity: Some(IdentityFiles {
-                certificate: self.path("cert.pem"),
-                private_key: self.path("key.pem"),
-            }),
-            ..TlsCredentials::default()
-        }
+        let identity =
+            IdentityFiles { certificate: self.path("cert.pem"), private_key: self.path("key.pem") };
+        TlsCredentials::default().with_ca_certificate_file(self.path("roots.pem")).with_identity(identity)
     }
 
     fn server(&self, address: std::net::SocketAddr) -> ServerConfig {

@@ -51,6 +51,8 @@ async fn in_a_process_with_a_bootstrap() {
     let snapshot = options.snapshot.as_ref().and_then(|path| path.file_name());
     assert_eq!(snapshot.unwrap(), "file", "the one of MESH_XDS_SNAPSHOT");
     assert!(shared_with(options.clone()).is_ok(), "it runs with these");
-    let refused = shared_with(Options { snapshot: None, ..options }).unwrap_err();
+    let mut others = options;
+    others.snapshot = None;
+    let refused = shared_with(others).unwrap_err();
     assert!(matches!(refused, StartError::OtherOptions), "{refused}");
 }

@@ -22,7 +22,8 @@ use xds_client::{Options, XdsClient, start_with};
 use crate::control::{Control, bootstrap, endpoints, show, until, until_shown};
 
 fn client(transport: MemoryTransport, snapshot: Option<PathBuf>) -> XdsClient {
-    let options = Options { rng_seed: Some(7), snapshot, ..Options::default() };
+    let mut options = Options::default().with_rng_seed(7);
+    options.snapshot = snapshot;
     start_with(bootstrap("control:15010"), transport, options).unwrap()
 }
 
@@ -175,7 +176,7 @@ async fn run(
     play(server);
     let bootstrap = Bootstrap::builder().server(ServerConfig::insecure("control:15010")).node_id("n1");
     let bootstrap = bootstrap.authority("x", None, vec![ServerConfig::insecure("x:15010")]).build().unwrap();
-    let options = Options { rng_seed: Some(7), snapshot: Some(path.to_owned()), ..Options::default() };
+    let options = Options::default().with_rng_seed(7).with_snapshot(path);
     let client = start_with(bootstrap, transport, options).unwrap();
     let watch = |name: &&str| client.watch_resource::<ClusterLoadAssignment>(EndpointsType, *name);
     let mut watches: Vec<_> = names.iter().map(watch).collect();

@@ -43,7 +43,7 @@ async fn secure(echo: &Echo) -> (ServerConfig, TempDir, Killable) {
     std::fs::write(&root, cert.pem()).unwrap();
     let identity = Identity::from_pem(cert.pem(), signing_key.serialize_pem());
     let (address, server) = echo.listen(ANY, Some(server_tls().identity(identity)), None).await;
-    let credentials = TlsCredentials { ca_certificate_file: Some(root), ..TlsCredentials::default() };
+    let credentials = TlsCredentials::default().with_ca_certificate_file(root);
     (ServerConfig::new(address.to_string(), ChannelCredentials::Tls(credentials)), folder, server)
 }
 

@@ -5,11 +5,11 @@ use bytes::Bytes;
 use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryResponse, DiscoveryResponse};
 use prost::Message;
 use xds_client::bootstrap::{Bootstrap, parse_target};
-use xds_client::protocol::{authority, canonical};
 use xds_client::resource::{
     ClusterType, DecodeContext, DecodeError, EndpointCollectionType, EndpointsType, LbEndpointType,
     ListenerType, ResourceType, RouteConfigurationType, Unwrapped, decode, decode_wrapped,
 };
+use xds_client::testing::{authority, canonical};
 
 /// What became of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,12 +52,11 @@ const TYPES: [&dyn ResourceType; 6] = [
 
 /// A context in which everything is allowed.
 fn context() -> DecodeContext {
-    DecodeContext {
-        trusted_server: true,
-        certificate_providers: vec!["roots".into(), "identity".into()],
-        incremental: true,
-        ..DecodeContext::default()
-    }
+    let mut context = DecodeContext::default();
+    context.trusted_server = true;
+    context.certificate_providers = vec!["roots".into(), "identity".into()];
+    context.incremental = true;
+    context
 }
 
 /// The message of one resource, around the guard that would turn a panic into a refusal.

@@ -73,12 +73,11 @@ fn samples(target: &str) -> io::Result<Vec<(String, wire::Message)>> {
 }
 
 fn context() -> DecodeContext {
-    DecodeContext {
-        trusted_server: true,
-        certificate_providers: vec!["roots".into(), "identity".into()],
-        incremental: true,
-        ..DecodeContext::default()
-    }
+    let mut context = DecodeContext::default();
+    context.trusted_server = true;
+    context.certificate_providers = vec!["roots".into(), "identity".into()];
+    context.incremental = true;
+    context
 }
 
 #[test]

@@ -39,14 +39,8 @@ struct Exception {
 const EXCEPTIONS: &[Exception] = &[
     // Balancers and pickers, a user's too, get their randomness as an argument.
     Exception { shown_by: "mesh-core", foreign: "rand", within: &["policy::lb::"] },
-    // The protocols get their randomness as an argument.
-    Exception { shown_by: "xds-client", foreign: "rand", within: &["load_report::", "protocol::"] },
     // Resource types and transports of a user's own handle the protocol's messages.
-    Exception {
-        shown_by: "xds-client",
-        foreign: "envoy_types",
-        within: &["bootstrap::Node", "load_report::", "resource::", "transport::"],
-    },
+    Exception { shown_by: "xds-client", foreign: "envoy_types", within: &["resource::", "transport::"] },
     // Metrics go to a meter of the user's.
     Exception { shown_by: "xds-client", foreign: "opentelemetry", within: &["XdsClient"] },
 ];

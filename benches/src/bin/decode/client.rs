@@ -26,7 +26,8 @@ pub(crate) struct Client {
 impl Client {
     /// A cluster of this many endpoints, all connected.
     pub(crate) async fn start(count: u32) -> Result<Self> {
-        let features = ServerFeatures { incremental_xds: true, ..ServerFeatures::default() };
+        let mut features = ServerFeatures::default();
+        features.incremental_xds = true;
         let server = ServerConfig::new("bench", ChannelCredentials::Insecure).with_features(features);
         let bootstrap = Bootstrap::builder().server(server).node_id("bench").build()?;
         let (transport, mut server) = memory::pair();

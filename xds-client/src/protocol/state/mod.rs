@@ -31,7 +31,7 @@ use crate::resource::AnyResource;
 ///
 /// Names are kept in their [`canonical`] spelling, also in events.
 #[derive(Debug)]
-pub struct AdsState {
+pub(crate) struct AdsState {
     servers: Vec<Server>,
     authorities: Authorities,
     cache: Cache,
@@ -42,7 +42,7 @@ pub struct AdsState {
 /// Watching.
 impl AdsState {
     /// A state without watches.
-    pub fn new(settings: Settings) -> Self {
+    pub(crate) fn new(settings: Settings) -> Self {
         let authorities = Authorities::new(&settings);
         let servers = settings.servers.into_iter().enumerate();
         let servers = servers.map(|(index, settings)| Server::new(ServerId(index), settings)).collect();
@@ -52,7 +52,7 @@ impl AdsState {
 
     /// Watches a resource, once more if it is watched already. What is known of it at once is in its
     /// [`view`](Self::view) (TR-11); no event is made for it.
-    pub fn watch(&mut self, kind: ResourceKind, name: &Name) {
+    pub(crate) fn watch(&mut self, kind: ResourceKind, name: &Name) {
         let name = canonical(name);
         let authority = self.authorities.of(&name);
         let resource = self.cache.enter(kind, &name, || match authority {
@@ -71,7 +71,7 @@ impl AdsState {
     }
 
     /// Takes one watch back. With the last one, the resource is forgotten.
-    pub fn unwatch(&mut self, type_url: &str, name: &Name) {
+    pub(crate) fn unwatch(&mut self, type_url: &str, name: &Name) {
         let name = canonical(name);
         let Some(resource) = self.cache.get_mut(type_url, &name) else { return };
         if resource.watchers != 1 {
@@ -95,55 +95,59 @@ impl AdsState {
     }
 
     /// What is known of a resource; nothing if it is not watched.
-    pub fn view(&self, type_url: &str, name: &Name) -> View {
+    pub(crate) fn view(&self, type_url: &str, name: &Name) -> View {
         let resource = self.cache.get(type_url, &canonical(name)).filter(|resource| resource.watchers > 0);
         let outage = |resource: &Resource| resource.authority.and_then(|id| self.outage_of(id));
         resource.map_or_else(View::default, |resource| resource.view(outage(resource)))
     }
 
     /// A member of a watched collection (TR-56).
-    pub fn member(&self, type_url: &str, collection: &Name, name: &Name) -> Option<&AnyResource> {
+    pub(crate) fn member(&self, type_url: &str, collection: &Name, name: &Name) -> Option<&AnyResource> {
         let member = self.cache.get(type_url, collection)?.members.get(name)?;
         Some(&member.resource)
     }
 
     /// Every member of a watched collection, by name.
-    pub fn members(&self, type_url: &str, collection: &Name) -> impl Iterator<Item = (&Name, &AnyResource)> {
+    pub(crate) fn members(
+        &self,
+        type_url: &str,
+        collection: &Name,
+    ) -> impl Iterator<Item = (&Name, &AnyResource)> {
         let members = self.cache.get(type_url, collection).into_iter().flat_map(|known| &known.members);
         members.map(|(name, member)| (name, &member.resource))
     }
 
     /// The next thing that watchers must look at again.
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
     /// Whether and why the server cannot be reached that this name would be asked of.
-    pub fn outage(&self, name: &Name) -> Option<&Outage> {
+    pub(crate) fn outage(&self, name: &Name) -> Option<&Outage> {
         self.outage_of(self.authorities.of(name).ok()?)
     }
 
     /// The server that this name is asked of, by its URI; `None` for a name of an unknown authority.
-    pub fn server_of(&self, name: &Name) -> Option<&Name> {
+    pub(crate) fn server_of(&self, name: &Name) -> Option<&Name> {
         let server = self.authorities.get(self.authorities.of(name).ok()?).active()?;
         Some(&self.servers.get(server.0)?.settings.name)
     }
 
     /// What data errors of the server that this name is asked of do to what is in use.
-    pub fn data_errors(&self, name: &Name) -> DataErrors {
+    pub(crate) fn data_errors(&self, name: &Name) -> DataErrors {
         let authority = self.authorities.of(name).ok();
         let server = authority.and_then(|id| self.servers.get(self.authorities.get(id).active()?.0));
         server.map_or_else(DataErrors::default, |server| server.settings.data_errors)
     }
 
     /// Every watched resource, by type and name (TR-63).
-    pub fn resources(&self) -> Vec<ResourceStatus> {
+    pub(crate) fn resources(&self) -> Vec<ResourceStatus> {
         self.cache.statuses()
     }
 
     /// Everything that servers of this run sent and that is in use, members of collections too: type, name, version,
     /// server and message.
-    pub fn in_use(&self) -> impl Iterator<Item = (&'static str, &Name, &Name, ServerId, &Bytes)> {
+    pub(crate) fn in_use(&self) -> impl Iterator<Item = (&'static str, &Name, &Name, ServerId, &Bytes)> {
         self.cache.in_use()
     }
 
@@ -179,27 +183,27 @@ impl AdsState {
 /// Servers.
 impl AdsState {
     /// All of them.
-    pub fn servers(&self) -> impl Iterator<Item = ServerId> + use<> {
+    pub(crate) fn servers(&self) -> impl Iterator<Item = ServerId> + use<> {
         (0..self.servers.len()).map(ServerId)
     }
 
     /// Whether the server counts as connected (OB-09).
-    pub fn is_connected(&self, server: ServerId) -> bool {
+    pub(crate) fn is_connected(&self, server: ServerId) -> bool {
         self.servers[server.0].link.is_connected()
     }
 
     /// Whether and why this server cannot be reached.
-    pub fn server_outage(&self, server: ServerId) -> Option<&Outage> {
+    pub(crate) fn server_outage(&self, server: ServerId) -> Option<&Outage> {
         self.servers[server.0].link.outage()
     }
 
     /// How often this server was lost (OB-08).
-    pub fn failures(&self, server: ServerId) -> u64 {
+    pub(crate) fn failures(&self, server: ServerId) -> u64 {
         self.servers[server.0].link.failures()
     }
 
     /// How many resources of each type this server sent (OB-08).
-    pub fn updates(&self, server: ServerId) -> impl Iterator<Item = (&'static str, UpdateCounts)> {
+    pub(crate) fn updates(&self, server: ServerId) -> impl Iterator<Item = (&'static str, UpdateCounts)> {
         self.servers[server.0].counts.iter().map(|(type_url, counts)| (*type_url, *counts))
     }
 }

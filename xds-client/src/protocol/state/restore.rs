@@ -14,7 +14,7 @@ impl AdsState {
     /// Resources that an earlier run had accepted, with their types. They are used, and told as stale, where a server
     /// cannot be reached, or has never answered once `grace` has passed since the first attempt to reach any: each
     /// server that is tried later has none of its own. Those of other calls stay.
-    pub fn preload(
+    pub(crate) fn preload(
         &mut self,
         now: Instant,
         grace: Duration,
@@ -24,7 +24,7 @@ impl AdsState {
     }
 
     /// What has become of something that was [preloaded](Self::preload), or of its collection (TR-56).
-    pub fn leftover(&self, type_url: &str, name: &Name) -> Leftover {
+    pub(crate) fn leftover(&self, type_url: &str, name: &Name) -> Leftover {
         let known = |name: &Name| self.cache.get(type_url, name).filter(|known| known.watchers > 0);
         match known(name).or_else(|| known(&name::collection(name)?)) {
             None if self.last_good.contains(type_url, name) => Leftover::Unwatched,

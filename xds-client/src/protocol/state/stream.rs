@@ -14,54 +14,60 @@ use crate::protocol::{Event, Request, Response, ServerId, StreamEnd, canonical};
 /// Streams.
 impl AdsState {
     /// Whether anything is watched that a stream to this server is needed for (TR-01).
-    pub fn stream_wanted(&self, server: ServerId) -> bool {
+    pub(crate) fn stream_wanted(&self, server: ServerId) -> bool {
         self.servers[server.0].is_wanted()
     }
 
     /// Whether a stream is to be opened now.
-    pub fn should_open(&self, server: ServerId) -> bool {
+    pub(crate) fn should_open(&self, server: ServerId) -> bool {
         self.servers[server.0].link.is_idle() && self.stream_wanted(server)
     }
 
     /// Whether an open or opening stream is to be closed now; [`on_stream_dropped`](Self::on_stream_dropped) follows.
-    pub fn should_close(&self, server: ServerId) -> bool {
+    pub(crate) fn should_close(&self, server: ServerId) -> bool {
         !self.servers[server.0].link.has_stream() || !self.stream_wanted(server)
     }
 
     /// The driver has begun to open a stream.
-    pub fn on_opening(&mut self, server: ServerId, now: Instant) {
+    pub(crate) fn on_opening(&mut self, server: ServerId, now: Instant) {
         self.servers[server.0].link.on_opening(now);
         self.last_good.on_opening(now);
     }
 
     /// The connection stands: requests can be sent.
-    pub fn on_stream_opened(&mut self, server: ServerId) {
+    pub(crate) fn on_stream_opened(&mut self, server: ServerId) {
         self.servers[server.0].link.on_opened();
         self.reset(server);
     }
 
     /// The stream could not be opened.
-    pub fn on_open_failed(&mut self, server: ServerId, now: Instant, reason: &str, rng: &mut dyn Rng) {
+    pub(crate) fn on_open_failed(&mut self, server: ServerId, now: Instant, reason: &str, rng: &mut dyn Rng) {
         let news = self.servers[server.0].link.fail(now, reason, rng);
         self.tell(news);
     }
 
     /// The stream has ended.
-    pub fn on_stream_ended(&mut self, server: ServerId, now: Instant, end: StreamEnd, rng: &mut dyn Rng) {
+    pub(crate) fn on_stream_ended(
+        &mut self,
+        server: ServerId,
+        now: Instant,
+        end: StreamEnd,
+        rng: &mut dyn Rng,
+    ) {
         self.reset(server);
         let news = self.servers[server.0].link.on_ended(now, end, rng);
         self.tell(news);
     }
 
     /// The driver has closed the stream, or stopped opening it, because it [should](Self::should_close).
-    pub fn on_stream_dropped(&mut self, server: ServerId) {
+    pub(crate) fn on_stream_dropped(&mut self, server: ServerId) {
         self.reset(server);
         self.servers[server.0].link.on_dropped();
         self.servers[server.0].rest();
     }
 
     /// A response has arrived on the open stream.
-    pub fn on_response(&mut self, server: ServerId, now: Instant, mut response: Response) {
+    pub(crate) fn on_response(&mut self, server: ServerId, now: Instant, mut response: Response) {
         let Some(known) = self.servers.get_mut(server.0).filter(|known| known.link.is_open()) else { return };
         let news = known.link.on_response();
         self.tell(news);
@@ -91,12 +97,12 @@ impl AdsState {
     }
 
     /// Whether there is a request to send.
-    pub fn has_request(&self, server: ServerId) -> bool {
+    pub(crate) fn has_request(&self, server: ServerId) -> bool {
         self.servers[server.0].has_request()
     }
 
     /// The next request to send on the open stream. `now` starts the timers of what is asked for (TR-18).
-    pub fn poll_request(&mut self, server: ServerId, now: Instant) -> Option<Request> {
+    pub(crate) fn poll_request(&mut self, server: ServerId, now: Instant) -> Option<Request> {
         let (request, gone) = self.servers[server.0].poll_request(now, &self.cache, &self.authorities)?;
         for name in &gone {
             self.forget(request.type_url, name);

@@ -12,13 +12,13 @@ use crate::protocol::{Event, OnTimeout, Problem, ProblemKind, ServerId};
 /// The time.
 impl AdsState {
     /// When [`on_deadline`](Self::on_deadline) is to be called next.
-    pub fn next_deadline(&self) -> Option<Instant> {
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let servers = self.servers.iter().filter_map(Server::next_deadline).min();
         [servers, self.cache.next_expiry(), self.last_good.next_deadline()].into_iter().flatten().min()
     }
 
     /// Does what is due.
-    pub fn on_deadline(&mut self, now: Instant, rng: &mut dyn Rng) {
+    pub(crate) fn on_deadline(&mut self, now: Instant, rng: &mut dyn Rng) {
         for index in 0..self.servers.len() {
             self.expire(ServerId(index), now);
             // A stream that is not needed is not missed.

@@ -16,7 +16,7 @@ use sotw::Sotw;
 
 /// A type of resource, as far as the protocol needs to know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ResourceKind {
+pub(crate) struct ResourceKind {
     /// `type.googleapis.com/` and the message's full name (TR-03).
     pub type_url: &'static str,
     /// Whether a response holds every resource, so that a missing one is deleted: LDS and CDS (TR-26).
@@ -25,7 +25,7 @@ pub struct ResourceKind {
 
 impl ResourceKind {
     /// The message's name without its package, for example `Cluster`.
-    pub fn short_name(self) -> &'static str {
+    pub(crate) fn short_name(self) -> &'static str {
         self.type_url.rsplit(['.', '/']).next().unwrap_or(self.type_url)
     }
 }

@@ -176,7 +176,12 @@ fn the_same_resource_of_another_server_is_news() {
     client.open_at(TWO);
     client.respond_at(TWO, CDS, "s1", "m1", &[("a", Ok(1)), ("b", Ok(1))]);
     assert_eq!(client.told(), ["a", "b"]);
-    assert_eq!(client.ads.view(CDS.type_url, &"a".into()).server, Some(TWO));
+    let known = client
+        .ads
+        .resources()
+        .into_iter()
+        .find(|known| known.type_url == CDS.type_url && &*known.name == "a");
+    assert_eq!(known.unwrap().server, Some(TWO));
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::resource::{address, config_source};
 
 /// Where a cluster's endpoints come from (CDS-01).
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ClusterDiscovery {
     /// EDS, under `ClusterSettings::service_name`.
     Eds,

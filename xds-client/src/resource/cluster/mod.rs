@@ -37,6 +37,7 @@ pub struct ClusterType;
 
 /// A validated `envoy.config.cluster.v3.Cluster`.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Cluster {
     /// How calls are spread and limited.
     pub settings: Arc<ClusterSettings>,

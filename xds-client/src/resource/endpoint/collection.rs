@@ -18,6 +18,7 @@ use super::lb_endpoint::Endpoints;
 
 /// A locality of a [`ClusterLoadAssignment`](super::ClusterLoadAssignment) whose endpoints are a collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CollectionRef {
     /// Its priority, an index into `set.priorities`.
     pub priority: usize,
@@ -41,6 +42,7 @@ pub struct EndpointCollectionType;
 
 /// A validated `envoy.config.endpoint.v3.LbEndpointCollection`: all endpoints of a locality.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct EndpointCollection {
     /// Those that are used (EDS-11); none: the locality cannot be reached.
     pub endpoints: mesh_core::config::Endpoints,

@@ -40,6 +40,7 @@ pub struct EndpointsType;
 
 /// A validated `envoy.config.endpoint.v3.ClusterLoadAssignment`.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct ClusterLoadAssignment {
     /// Everything that stands in the resource itself.
     pub set: Arc<EndpointSet>,

@@ -60,7 +60,7 @@ use super::{FilterError, FilterPayload};
 ///     }
 /// }
 ///
-/// let options = Options { filters: FilterRegistry::default().with(TeamType), ..Options::default() };
+/// let options = Options::default().with_filters(FilterRegistry::default().with(TeamType));
 /// # drop(options);
 /// ```
 pub trait HttpFilterType: Debug + Send + Sync + 'static {

@@ -29,6 +29,7 @@ pub struct ListenerType;
 
 /// A validated `envoy.config.listener.v3.Listener`.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Listener {
     /// For clients (`api_listener`).
     Api(ApiListener),
@@ -38,6 +39,7 @@ pub enum Listener {
 
 /// An HTTP connection manager: all that a client reads from a listener.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ApiListener {
     /// Where the routes are.
     pub routes: RouteSource,
@@ -49,6 +51,7 @@ pub struct ApiListener {
 
 /// What a server's listener holds for each of its filter chains, `default_filter_chain` last.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct SocketListener {
     /// In configured order.
     pub filter_chains: Vec<FilterChain>,
@@ -56,6 +59,7 @@ pub struct SocketListener {
 
 /// A filter chain of a server.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct FilterChain {
     /// What the state of its filters is kept under over an update; `None`, for a chain without a name: it is lost
     /// (LDS-21).
@@ -66,6 +70,7 @@ pub struct FilterChain {
 
 /// Where a listener's routes are.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum RouteSource {
     /// In a route configuration of this name.
     Rds(Name),

@@ -40,6 +40,7 @@ pub struct RouteConfigurationType;
 
 /// A validated `envoy.config.route.v3.RouteConfiguration`.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct RouteConfiguration {
     /// In configured order. `vhds` is not looked at, as in gRPC: these are all (RV-02).
     pub virtual_hosts: Vec<Arc<VirtualHost>>,

@@ -7,6 +7,7 @@ use crate::client::XdsClient;
 
 /// One metric, with all its label sets.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Metric {
     /// As gRFC A78 has it.
     pub name: &'static str,
@@ -22,6 +23,7 @@ pub struct Metric {
 
 /// What a value means over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MetricKind {
     /// How it is now.
     Gauge,
@@ -31,6 +33,7 @@ pub enum MetricKind {
 
 /// One value, and what it is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Point {
     /// Names and values.
     pub labels: Vec<(&'static str, Name)>,

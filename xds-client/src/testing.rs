@@ -1,0 +1,3 @@
+//! What tests of other crates and fuzz targets need of this one.
+
+pub use crate::protocol::name::{authority, canonical};
