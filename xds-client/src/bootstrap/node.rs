@@ -26,7 +26,7 @@ impl Node {
     }
 
     /// The node as an ADS stream sends it.
-    pub fn to_proto(&self) -> core::Node {
+    pub(crate) fn to_proto(&self) -> core::Node {
         let LocalityId { region, zone, sub_zone } = self.locality.clone();
         core::Node {
             id: self.id.clone(),
