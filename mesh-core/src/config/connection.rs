@@ -20,7 +20,8 @@ use std::time::Duration;
 pub struct ConnectionSettings {
     /// How long a connection, TLS included, may take (CDS-21); more than 0.
     pub connect_timeout: Option<Duration>,
-    /// How long a connection without a call is kept (CDS-17); 1 h by default, `None` for ever.
+    /// How long a connection without a call is kept (CDS-17); 1 h by default, at least 1 ms, `None` for ever. The next call
+    /// to the endpoint makes another one.
     pub idle_timeout: Option<Duration>,
     /// How many connections one endpoint may have (CDS-12, LB-78); 1 by default. The client has a limit of its own
     /// above this one.

@@ -63,6 +63,8 @@ pub(crate) enum ConnectionEnd {
     Served,
     /// This side ended it, because it has carried as many calls as it may. The next one is made at once.
     UsedUp,
+    /// This side ended it, because no call has come for some time.
+    Idle,
     /// Nothing came of it.
     Broken,
 }

@@ -117,6 +117,13 @@ impl<C: Connect> ClusterHandle<C> {
         self.shared.ended.load(Ordering::Acquire)
     }
 
+    /// A call has picked this endpoint, and there is no connection to it. Cheap to repeat.
+    pub(crate) fn on_missing(&self, endpoint: EndpointId) {
+        if self.published().slot(endpoint).is_some_and(|slot| slot.state.request_wake()) {
+            self.shared.mailbox.push(Event::Missing(endpoint));
+        }
+    }
+
     /// A call waits: connect this idle endpoint, or leave idleness. Cheap to repeat.
     pub(crate) fn wake(&self, endpoint: Option<EndpointId>) {
         let published = self.published();

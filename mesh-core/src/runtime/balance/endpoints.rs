@@ -41,6 +41,8 @@ pub(super) struct Entry<C: Connect> {
     pub(super) subchannel: Option<Arc<Subchannel<C>>>,
     /// There while a connection is wanted.
     pub(super) subscription: Option<Subscription<C>>,
+    /// Its connection was ended for want of calls, and the balancer takes it for ready.
+    pub(super) is_resting: bool,
     /// How often the last update has it. If not at all, it goes with the next sweep.
     uses: usize,
 }
@@ -114,6 +116,7 @@ impl<C: Connect> Endpoints<C> {
             // it is to be told anew.
             1 => {
                 self.returned.extend(entry.subscription.take().map(|subscription| (id, subscription)));
+                entry.is_resting = false;
                 listing.turnover.joined.push((id, entry.slot.load.clone()));
             }
             2 => listing.repeated += 1,
@@ -155,7 +158,14 @@ impl<C: Connect> Endpoints<C> {
             accounting: listing.accounting.clone(),
             state: Arc::new(EndpointState::new(id, &self.mailbox)),
         });
-        let entry = Entry { leaf: listing.leaf, slot, subchannel: None, subscription: None, uses: 0 };
+        let entry = Entry {
+            leaf: listing.leaf,
+            slot,
+            subchannel: None,
+            subscription: None,
+            is_resting: false,
+            uses: 0,
+        };
         self.entries[id.0 as usize] = Some(entry);
         id
     }
@@ -246,6 +256,20 @@ impl<C: Connect> Endpoints<C> {
 
     pub(super) fn get_mut(&mut self, id: EndpointId) -> Option<&mut Entry<C>> {
         self.entries.get_mut(id.0 as usize)?.as_mut()
+    }
+
+    /// The endpoints whose connections were ended for want of calls.
+    pub(super) fn resting(&self) -> Vec<EndpointId> {
+        let entries = (0..).map(EndpointId).zip(&self.entries);
+        entries
+            .filter(|(_, entry)| entry.as_ref().is_some_and(|entry| entry.is_resting))
+            .map(|(id, _)| id)
+            .collect()
+    }
+
+    /// Whether a connection to any of them is wanted.
+    pub(super) fn are_wanted(&self) -> bool {
+        self.entries.iter().flatten().any(|entry| entry.subscription.is_some())
     }
 
     /// How many there are, those included that a sweep will drop.

@@ -119,6 +119,7 @@ impl<C: Connect> Live<C> {
         let (_, connection) = self.open.remove(at);
         match reason {
             DisconnectReason::UsedUp => ConnectionEnd::UsedUp,
+            DisconnectReason::Idle => ConnectionEnd::Idle,
             _ if connection.has_served() => ConnectionEnd::Served,
             _ => ConnectionEnd::Broken,
         }

@@ -32,6 +32,8 @@ pub(super) struct Letters<T> {
 pub(super) enum Event<T> {
     /// A call waits for a connection to this endpoint.
     Wake(EndpointId),
+    /// A call has picked this endpoint, and there is no connection to it.
+    Missing(EndpointId),
     /// Calls to this endpoint have failed in a row.
     FailuresInARow(EndpointId),
     /// A subchannel has changed.
@@ -54,6 +56,8 @@ pub(super) struct Ticket {
 pub(super) enum Status<T> {
     /// Also ends the subscription.
     Idle,
+    /// Idle for want of calls, until the next one. Also ends the subscription.
+    Resting,
     Connecting,
     Ready(Arc<Connections<T>>),
     Failed(Arc<str>),
@@ -63,6 +67,7 @@ impl<T> Clone for Status<T> {
     fn clone(&self) -> Self {
         match self {
             Self::Idle => Self::Idle,
+            Self::Resting => Self::Resting,
             Self::Connecting => Self::Connecting,
             Self::Ready(connections) => Self::Ready(connections.clone()),
             Self::Failed(reason) => Self::Failed(reason.clone()),

@@ -18,6 +18,7 @@ mod outliers;
 mod pool;
 mod publication;
 mod published;
+mod rest;
 mod settings;
 mod slot;
 mod subchannel;

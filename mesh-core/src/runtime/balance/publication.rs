@@ -19,6 +19,8 @@ pub(super) struct Publication<T> {
     picker: (Connectivity, Arc<dyn Picker>),
     drops: Vec<DropCategory>,
     slots: Slots<T>,
+    /// Every connection was ended for want of calls.
+    is_at_rest: bool,
     changed: Extent,
 }
 
@@ -51,6 +53,18 @@ impl<T> Publication<T> {
         self.changed = Extent::Endpoints;
     }
 
+    /// Whether every connection was ended for want of calls: the cluster is idle then, though its picker picks.
+    pub(super) fn set_at_rest(&mut self, is_at_rest: bool) {
+        if std::mem::replace(&mut self.is_at_rest, is_at_rest) != is_at_rest {
+            self.repeat();
+        }
+    }
+
+    /// Calls that wait are to pick again, whether anything else is new or not.
+    pub(super) fn repeat(&mut self) {
+        self.changed = self.changed.max(Extent::Picker);
+    }
+
     /// Publishes whatever is new.
     pub(super) fn publish(&mut self, shared: &Shared<T>) -> Extent {
         let changed = std::mem::replace(&mut self.changed, Extent::Nothing);
@@ -58,6 +72,7 @@ impl<T> Publication<T> {
             let version = shared.published.load().version + 1;
             let (state, picker) = self.picker.clone();
             let picker = with_drops(&self.drops, &state, picker);
+            let state = if self.is_at_rest { Connectivity::Idle } else { state };
             let accounting = self.accounting.clone();
             let published = Published { version, state, picker, accounting, slots: self.slots.clone() };
             shared.published.store(Arc::new(published));
@@ -75,6 +90,7 @@ impl<T> Publication<T> {
             picker: (Connectivity::Connecting, Arc::new(NotYet)),
             drops: Vec::new(),
             slots: Slots::default(),
+            is_at_rest: false,
             changed: Extent::Endpoints,
         }
     }

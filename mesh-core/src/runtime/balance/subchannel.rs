@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 
 use crate::config::{ConnectionSettings, EndpointAddresses, Name};
 use crate::policy::lb::Connectivity;
-use crate::policy::subchannel::Subchannel as Machine;
+use crate::policy::subchannel::{ConnectionEnd, Subchannel as Machine};
 use crate::runtime::connect::{Connect, ConnectError, ConnectTarget, Established, Security, WireProtocol};
 
 use super::connections::Connections;
@@ -46,6 +46,8 @@ struct State<T> {
     /// Who wants a connection. Emptied whenever the subchannel becomes idle: wanting it again is a decision.
     watchers: Vec<Watcher<T>>,
     connections: Option<Arc<Connections<T>>>,
+    /// The last connection was ended for want of calls.
+    is_resting: bool,
     /// Grows whenever a task is told to stop: a task of an earlier epoch changes nothing any more.
     epoch: u64,
     task: Option<AbortHandle>,
@@ -72,7 +74,14 @@ impl<C: Connect> Subchannel<C> {
         hostname: Name,
     ) -> Self {
         let machine = Machine::new(addresses, pool.subchannel_settings.clone());
-        let state = State { machine, watchers: Vec::new(), connections: None, epoch: 0, task: None };
+        let state = State {
+            machine,
+            watchers: Vec::new(),
+            connections: None,
+            is_resting: false,
+            epoch: 0,
+            task: None,
+        };
         Self { pool, key, hostname, state: Mutex::new(state) }
     }
 
@@ -91,6 +100,7 @@ impl<C: Connect> Subchannel<C> {
         let mut state = self.lock();
         if state.task.is_none() {
             state.machine.connect(clock::now());
+            state.is_resting = false;
             let task = self.pool.runtime.spawn(drive(self.clone(), state.epoch));
             state.task = Some(task.abort_handle());
         }
@@ -261,7 +271,10 @@ async fn drive<C: Connect>(subchannel: Arc<Subchannel<C>>, epoch: u64) {
             state.connections = connections;
             match (&state.connections, end) {
                 (Some(_), _) => state.tell_all(),
-                (None, end) => state.machine.on_disconnected(now, end),
+                (None, end) => {
+                    state.is_resting = end == ConnectionEnd::Idle;
+                    state.machine.on_disconnected(now, end);
+                }
             }
         });
         if kept.is_none() {
@@ -276,6 +289,7 @@ impl<T> State<T> {
             (Connectivity::Ready, Some(connections)) => Status::Ready(connections.clone()),
             (Connectivity::Connecting, _) => Status::Connecting,
             (Connectivity::TransientFailure(reason), _) => Status::Failed(reason),
+            (Connectivity::Idle, _) if self.is_resting => Status::Resting,
             (Connectivity::Idle | Connectivity::Ready, _) => Status::Idle,
         }
     }

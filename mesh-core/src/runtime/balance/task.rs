@@ -30,14 +30,16 @@ pub(super) struct Task<C: Connect> {
     gone: Vec<Leaf>,
     /// Why other leaves are missing.
     note: Option<Arc<str>>,
-    balancer: Box<dyn Balancer>,
-    endpoints: Endpoints<C>,
+    pub(super) balancer: Box<dyn Balancer>,
+    pub(super) endpoints: Endpoints<C>,
     /// The last number given to a leaf, a subscription or a lookup.
     number: u64,
     rng: StdRng,
-    next: Publication<C::Connection>,
+    pub(super) next: Publication<C::Connection>,
     /// Let go of once nobody picks them any more.
     retired: Vec<(EndpointId, Subscription<C>)>,
+    /// Some endpoints may be at rest.
+    pub(super) may_rest: bool,
 }
 
 impl<C: Connect> Task<C> {
@@ -58,6 +60,7 @@ impl<C: Connect> Task<C> {
             number: 0,
             rng: StdRng::seed_from_u64(seed),
             retired: Vec::new(),
+            may_rest: false,
         };
         task.add_leaf(now, first);
         for cluster in leaves.further {
@@ -150,11 +153,13 @@ impl<C: Connect> Task<C> {
             self.update(now, std::iter::once(first).chain(further), note);
         }
         if letters.wake {
+            self.rouse_all(now);
             self.balancer.exit_idle(now, &mut self.rng);
         }
         for event in letters.events {
             match event {
                 Event::Wake(id) => self.wake(id),
+                Event::Missing(id) => self.on_missing(now, id),
                 Event::FailuresInARow(id) => self.on_failures_in_a_row(now, id),
                 Event::Subchannel(ticket, status) => self.on_status(now, ticket, status),
                 Event::Resolved(number, answer) => self.on_resolved(now, number, answer),
@@ -222,8 +227,12 @@ impl<C: Connect> Task<C> {
         if entry.subscription.as_ref().is_none_or(|subscription| subscription.ticket() != ticket) {
             return;
         }
+        if matches!(status, Status::Resting) {
+            self.rest(ticket.id);
+            return;
+        }
         let (state, connections) = match status {
-            Status::Idle => (Connectivity::Idle, None),
+            Status::Idle | Status::Resting => (Connectivity::Idle, None),
             Status::Connecting => (Connectivity::Connecting, None),
             Status::Failed(reason) => (Connectivity::TransientFailure(reason), None),
             Status::Ready(connections) => (Connectivity::Ready, Some(connections)),
@@ -232,12 +241,17 @@ impl<C: Connect> Task<C> {
         if matches!(state, Connectivity::Idle) {
             entry.subscription = None;
         }
-        let Some(leaf) = find(&mut self.leaves, Some(entry.leaf)) else { return };
+        self.report(now, ticket.id, state);
+    }
+
+    /// Tells the balancer of an endpoint's state.
+    pub(super) fn report(&mut self, now: Instant, id: EndpointId, state: Connectivity) {
+        let Some(leaf) = find(&mut self.leaves, self.endpoints.leaf(id)) else { return };
         if let (Some(dns), Connectivity::Idle | Connectivity::TransientFailure(_)) = (&mut leaf.dns, &state) {
             dns.request();
         }
-        let state = leaf.outliers.on_connectivity(ticket.id, state);
-        self.balancer.on_connectivity(now, ticket.id, state, &mut self.rng);
+        let state = leaf.outliers.on_connectivity(id, state);
+        self.balancer.on_connectivity(now, id, state, &mut self.rng);
     }
 
     fn on_failures_in_a_row(&mut self, now: Instant, id: EndpointId) {
@@ -263,6 +277,7 @@ impl<C: Connect> Task<C> {
                 Command::Disconnect(id) => {
                     let subscription = self.endpoints.get_mut(id).and_then(|entry| entry.subscription.take());
                     self.retired.extend(subscription.map(|subscription| (id, subscription)));
+                    self.forget_rest(id);
                     if let Some(leaf) = find(&mut self.leaves, self.endpoints.leaf(id)) {
                         leaf.outliers.on_connectivity(id, Connectivity::Idle);
                     }
@@ -282,6 +297,7 @@ impl<C: Connect> Task<C> {
         let subchannel = entry
             .subchannel
             .get_or_insert_with(|| self.pool.subchannel(&slot.addresses, &slot.hostname, &leaf.connection));
+        entry.is_resting = false;
         entry.subscription = Some(subchannel.subscribe(&self.shared.mailbox, Ticket { id, number }));
     }
 
@@ -294,6 +310,7 @@ impl<C: Connect> Task<C> {
         if let Some(leaf) = selected.or_else(|| self.leaves.first()) {
             self.next.set_leaf(&leaf.accounting, &leaf.drops);
         }
+        self.show_rest();
         // Once it is published nobody picks what has been taken out: it can be let go of.
         if self.next.publish(&self.shared) == Extent::Endpoints {
             for leaf in self.leaves.iter_mut().chain(&mut self.gone) {

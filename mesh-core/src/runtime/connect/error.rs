@@ -197,6 +197,9 @@ pub enum DisconnectReason {
     /// It has carried as many calls as its cluster allows
     /// ([`ConnectionSettings::max_requests`](crate::config::ConnectionSettings::max_requests)).
     UsedUp,
+    /// It has had no call for as long as its cluster keeps such connections
+    /// ([`ConnectionSettings::idle_timeout`](crate::config::ConnectionSettings::idle_timeout)).
+    Idle,
     /// The endpoint reset it.
     Reset,
     /// No answer, by the transport's or the keepalive's judgement.
@@ -225,7 +228,7 @@ impl fmt::Display for DisconnectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::GoAway(code) => return write!(f, "GOAWAY {}", CodeName(*code)),
-            Self::Shutdown | Self::UsedUp => "subchannel shutdown",
+            Self::Shutdown | Self::UsedUp | Self::Idle => "subchannel shutdown",
             Self::Reset => "connection reset",
             Self::TimedOut => "connection timed out",
             Self::Aborted => "connection aborted",

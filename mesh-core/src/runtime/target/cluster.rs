@@ -120,7 +120,8 @@ impl<C: Connect> Cluster<C> {
                         break;
                     }
                 }
-                Some(Reserve::Closed) | None => {}
+                Some(Reserve::Closed) => {}
+                None => handle.on_missing(id),
             }
         }
         match full {

@@ -7,6 +7,7 @@ mod lazy;
 mod live;
 mod network;
 mod outliers;
+mod rest;
 mod return_in_one_step;
 mod virtual_time;
 

@@ -34,7 +34,7 @@ pub(super) struct NetState {
     attempts: Mutex<Vec<(SocketAddr, Instant)>>,
     pub(super) running: AtomicUsize,
     pub(super) most_running: AtomicUsize,
-    lines: Mutex<HashMap<SocketAddr, Vec<watch::Sender<bool>>>>,
+    lines: Mutex<HashMap<SocketAddr, Vec<watch::Sender<Option<DisconnectReason>>>>>,
     /// Connections that somebody holds.
     held: Arc<AtomicUsize>,
 }
@@ -51,7 +51,8 @@ pub(super) enum Habit {
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     pub(super) address: SocketAddr,
-    up: watch::Receiver<bool>,
+    /// How it has ended.
+    end: watch::Receiver<Option<DisconnectReason>>,
     /// How many calls it takes at once.
     room: Arc<Semaphore>,
     _held: Arc<Held>,
@@ -69,8 +70,13 @@ impl Net {
 
     /// Ends the connections to an address.
     pub(super) fn cut(&self, address: SocketAddr) {
-        for up in self.0.lines.lock().unwrap().remove(&address).unwrap_or_default() {
-            up.send_replace(false);
+        self.end(address, DisconnectReason::Unknown);
+    }
+
+    /// Ends the connections to an address for this reason.
+    pub(super) fn end(&self, address: SocketAddr, reason: DisconnectReason) {
+        for end in self.0.lines.lock().unwrap().remove(&address).unwrap_or_default() {
+            end.send_replace(Some(reason));
         }
     }
 
@@ -130,16 +136,16 @@ impl Connect for Net {
             Habit::Silence => std::future::pending().await,
             Habit::Panic => panic!("a dialer that panics"),
         }
-        let (up, line) = watch::channel(true);
-        self.0.lines.lock().unwrap().entry(address).or_default().push(up);
-        let mut down = line.clone();
+        let (sender, end) = watch::channel(None);
+        self.0.lines.lock().unwrap().entry(address).or_default().push(sender);
+        let mut ended = end.clone();
         let closed = Box::pin(async move {
-            let _ = down.wait_for(|up| !up).await;
-            DisconnectReason::Unknown
+            let reason = ended.wait_for(Option::is_some).await;
+            reason.ok().and_then(|reason| *reason).unwrap_or(DisconnectReason::Unknown)
         });
         let room = self.0.room.lock().unwrap().unwrap_or(Semaphore::MAX_PERMITS);
         let connection =
-            Line { address, up: line, room: Arc::new(Semaphore::new(room)), _held: Held::new(&self.0.held) };
+            Line { address, end, room: Arc::new(Semaphore::new(room)), _held: Held::new(&self.0.held) };
         Ok(Established { connection, closed })
     }
 }
@@ -158,11 +164,11 @@ impl Connection for Line {
     }
 
     fn wait_for_place(&self) -> impl Future<Output = Option<OwnedSemaphorePermit>> + Send + 'static {
-        let (room, mut up) = (self.room.clone(), self.up.clone());
+        let (room, mut end) = (self.room.clone(), self.end.clone());
         async move {
             tokio::select! {
                 place = room.acquire_owned() => place.ok(),
-                _ = up.wait_for(|up| !up) => None,
+                _ = end.wait_for(Option::is_some) => None,
             }
         }
     }
@@ -172,7 +178,7 @@ impl Connection for Line {
     }
 
     fn is_open(&self) -> bool {
-        *self.up.borrow()
+        self.end.borrow().is_none()
     }
 
     fn has_served(&self) -> bool {

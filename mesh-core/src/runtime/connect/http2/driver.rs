@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::Connection;
@@ -16,6 +17,7 @@ use crate::runtime::connect::DisconnectReason;
 use super::error::disconnect_reason;
 use super::io::Observed;
 use super::keepalive::{Pinger, Verdict};
+use super::lifetime::IdleTime;
 use super::settings::Http2Settings;
 use super::shared::Shared;
 
@@ -27,6 +29,8 @@ pub(super) struct Driver<I: AsyncRead + AsyncWrite + Unpin> {
     /// There until the connection takes no more calls.
     open: Option<Open>,
     watch: Option<Watch>,
+    /// There while the connection takes calls, if it is not kept for ever.
+    idle: Option<IdleTime>,
     ended: bool,
 }
 
@@ -49,18 +53,21 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
         released: oneshot::Receiver<()>,
         report: oneshot::Sender<DisconnectReason>,
         settings: &Http2Settings,
+        idle_timeout: Option<Duration>,
     ) -> Self {
         let pinger = Pinger::new(Instant::now().into_std(), settings);
         let watch = pinger.zip(connection.ping_pong()).map(|(pinger, ping_pong)| {
             let timer = Box::pin(tokio::time::sleep_until(pinger.next_deadline().into()));
             Watch { pinger, ping_pong, timer }
         });
-        Self { connection, shared, open: Some(Open { released, report }), watch, ended: false }
+        let (open, idle) = (Some(Open { released, report }), idle_timeout.map(IdleTime::new));
+        Self { connection, shared, open, watch, idle, ended: false }
     }
 
     /// No new calls from here on.
     fn close(&mut self, reason: DisconnectReason) {
         self.shared.close();
+        self.idle = None;
         if let Some(open) = self.open.take() {
             // Nobody may be listening any more.
             let _ = open.report.send(reason);
@@ -93,6 +100,11 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Future for Driver<I> {
             let is_used_up = me.shared.calls.is_used_up();
             let other = if is_used_up { DisconnectReason::UsedUp } else { DisconnectReason::Unknown };
             me.close(goaway.unwrap_or(other));
+        }
+        let calls = me.shared.places.holders();
+        if me.idle.as_mut().is_some_and(|idle| idle.poll_over(cx, calls).is_ready()) {
+            // A call that has just got its place is given back unsent.
+            me.close(DisconnectReason::Idle);
         }
         if me.watch.as_mut().is_some_and(|watch| watch.poll_dead(cx, &me.shared)) {
             // Dropping the connection ends its streams.

@@ -60,7 +60,8 @@ where
 
     let (released, on_released) = oneshot::channel();
     let (report, on_report) = oneshot::channel();
-    tokio::spawn(Driver::new(connection, shared.clone(), on_released, report, settings));
+    let idle_timeout = cluster.idle_timeout;
+    tokio::spawn(Driver::new(connection, shared.clone(), on_released, report, settings, idle_timeout));
     Ok(Established {
         connection: Http2Connection::new(sender, shared, *settings, released),
         closed: Box::pin(async move { on_report.await.unwrap_or(DisconnectReason::Unknown) }),

@@ -1,7 +1,13 @@
-//! When a connection takes no more calls because its cluster says so: it has carried as many as it may.
+//! When a connection takes no more calls because its cluster says so: it has carried as many as it may, or has had none for
+//! some time (CDS-17).
 
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep};
 
 /// How many more calls a connection may carry.
 #[derive(Debug)]
@@ -24,3 +30,45 @@ impl CallBudget {
         self.0.as_ref().is_some_and(|left| left.load(Ordering::Acquire) == 0)
     }
 }
+
+/// How long a connection may be without a call. The connection's task asks whenever it runs, and is woken at the end of the
+/// time.
+#[derive(Debug)]
+pub(super) struct IdleTime {
+    limit: Duration,
+    /// Since when there is no call.
+    since: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl IdleTime {
+    /// For a connection that has just been made.
+    pub(super) fn new(limit: Duration) -> Self {
+        let (limit, now) = (limit.clamp(SHORTEST, FOREVER), Instant::now());
+        Self { limit, since: Some(now), timer: Box::pin(tokio::time::sleep_until(now + limit)) }
+    }
+
+    /// Ready when there has been no call for the whole time. Now there are so many.
+    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>, calls: u32) -> Poll<()> {
+        if calls > 0 {
+            self.since = None;
+        } else if self.since.is_none() {
+            self.since = Some(Instant::now());
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            let end = self.since.unwrap_or(now) + self.limit;
+            if self.since.is_some() && end <= now {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(end);
+        }
+        Poll::Pending
+    }
+}
+
+/// Longer than any process lives, and short enough to be added to any time.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+
+/// More than no time at all, so that the timer rests while there are calls.
+const SHORTEST: Duration = Duration::from_millis(1);

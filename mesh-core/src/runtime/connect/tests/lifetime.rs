@@ -2,6 +2,9 @@
 
 use std::num::NonZeroU32;
 
+use tokio::time::Instant;
+
+use super::peer::{GOAWAY, Peer};
 use super::*;
 use crate::config::ConnectionSettings;
 use crate::runtime::{ReplayLimit, ReplayRoom};
@@ -72,4 +75,44 @@ async fn calls_that_come_at_once_do_not_exceed_the_clusters_limit() {
         }
     }
     assert_eq!((served, Counts::of(&server.counts.calls)), (30, 30));
+}
+
+/// Proves: CDS-17.
+#[tokio::test(start_paused = true)]
+async fn connection_without_a_call_is_closed_after_its_clusters_idle_timeout() {
+    // How long the call takes; `None`: there is none.
+    for call_time in [None, Some(1), Some(59), Some(60), Some(500)] {
+        let idle_timeout = Some(Duration::from_secs(60));
+        let cluster = ConnectionSettings { idle_timeout, ..ConnectionSettings::default() };
+        let settings = Http2Settings { probe: None, ..Http2Settings::default() };
+        let (Established { connection, closed }, mut peer) = Peer::connect_in(settings, &[], cluster).await;
+        if let Some(time) = call_time {
+            let running = tokio::spawn(connection.send(call("/any", body("hello"))));
+            let stream = peer.drain().await.0[0];
+            tokio::time::sleep(Duration::from_secs(time)).await;
+            assert!(Connection::is_open(&connection), "a call runs");
+            peer.answer(stream).await;
+            running.await.unwrap().unwrap();
+        }
+        let begun = Instant::now();
+        assert_eq!(closed.await, DisconnectReason::Idle, "{call_time:?}");
+        assert_eq!(begun.elapsed().as_secs(), 60, "{call_time:?}");
+        assert!(matches!(connection.reserve(), Reserve::Closed));
+        drop(connection);
+        peer.expect(GOAWAY).await;
+        assert_eq!(peer.next().await, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn connection_without_an_idle_timeout_is_kept() {
+    for idle_timeout in [None, Some(Duration::MAX)] {
+        let cluster = ConnectionSettings { idle_timeout, ..ConnectionSettings::default() };
+        let settings = Http2Settings { probe: None, ..Http2Settings::default() };
+        let connected = Peer::connect_in(settings, &[], cluster).await;
+        let (Established { connection, closed }, _peer) = connected;
+        let year = Duration::from_secs(365 * 24 * 3_600);
+        assert!(tokio::time::timeout(year, closed).await.is_err());
+        assert!(Connection::is_open(&connection));
+    }
 }

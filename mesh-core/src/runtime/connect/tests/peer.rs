@@ -5,6 +5,7 @@ use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::*;
+use crate::config::ConnectionSettings;
 
 /// An endpoint of hand-made frames at the other end of a pipe.
 pub(super) struct Peer {
@@ -25,11 +26,21 @@ impl Peer {
         settings: Http2Settings,
         announced: &[(u16, u32)],
     ) -> (Established<Http2Connection>, Self) {
+        Self::connect_in(settings, announced, ConnectionSettings::default()).await
+    }
+
+    /// The same to an endpoint of a cluster with these settings.
+    pub(super) async fn connect_in(
+        settings: Http2Settings,
+        announced: &[(u16, u32)],
+        cluster: ConnectionSettings,
+    ) -> (Established<Http2Connection>, Self) {
         let (dial, io) = Pipe::new();
         let mut peer = Self { io };
         peer.settings(announced).await;
         let connector = Http2Connector::new(dial, settings);
-        let target = ConnectTarget::new("10.0.0.1:1".parse().unwrap());
+        let mut target = ConnectTarget::new("10.0.0.1:1".parse().unwrap());
+        target.connection = Arc::new(cluster);
         let established = connector.connect(&target).await.unwrap();
         peer.io.read_exact(&mut [0; 24]).await.unwrap();
         peer.send(SETTINGS, ACK, 0, &[]).await;
