@@ -19,13 +19,14 @@ pub use error::ConnectError;
 pub use future::ResponseFuture;
 pub use in_memory::Incoming;
 
-// What users of channels meet: errors, targets, and what a mesh of their own is made of.
+// What users of channels meet: errors, targets, and what a mesh of their own and its settings are made of.
 pub use mesh_core::config::MeshConfig;
-pub use mesh_core::policy::retry::MaxAttempts;
+pub use mesh_core::policy::retry::{MaxAttempts, RetryBudget};
 pub use mesh_core::runtime::connect::{
-    ConnectTarget, Dial, Http2Settings, Keepalive, KeepaliveInterval, KeepaliveScope,
+    ConnectTarget, Dial, Http2Settings, Keepalive, KeepaliveInterval, KeepaliveScope, Probe,
 };
 pub use mesh_core::runtime::{
-    CallInfo, ChannelState, FixedSource, Mesh, MeshBuilder, MeshError, MeshErrorKind, PoolSettings,
-    ReplayLimit, ReplayMemory, SourceError, Target, WaitForReady,
+    AttemptDelay, BackoffSettings, CallInfo, ChannelState, ConfigSource, ConnectTimeout, FixedSource,
+    MaxConnecting, Mesh, MeshBuilder, MeshError, MeshErrorKind, PoolSettings, ReplayLimit, ReplayMemory,
+    SourceError, SubchannelSettings, Target, WaitForReady,
 };
