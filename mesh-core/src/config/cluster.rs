@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::policy::lb::CustomPolicy;
+
 use super::{ConnectionSettings, EndpointSet, Name, OutlierDetection, ResourceError};
 
 /// One cluster of a [`MeshConfig`](super::MeshConfig).
@@ -167,6 +169,8 @@ pub enum LbPolicy {
     },
     /// Consistent hashing over a ring (gRFC A42).
     RingHash(RingHash),
+    /// A policy of a user.
+    Custom(CustomPolicy),
 }
 
 /// The size of a hash ring (gRFC A42).

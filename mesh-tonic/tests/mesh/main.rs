@@ -8,6 +8,7 @@ mod circuit_breaker;
 mod client_status;
 mod config;
 mod connection_lifetime;
+mod custom_balancer;
 mod deadlines;
 mod endpoint;
 mod errors;

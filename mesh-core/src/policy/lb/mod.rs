@@ -17,6 +17,7 @@
 
 mod connect_all;
 mod connectivity;
+mod custom;
 mod difference;
 mod distinct;
 mod drop;
@@ -52,6 +53,7 @@ use ring_hash::RingHash;
 use round_robin::RoundRobin;
 
 pub use connectivity::Connectivity;
+pub use custom::CustomPolicy;
 pub(crate) use distinct::distinct;
 pub(crate) use drop::with_drops;
 pub use endpoint::{EndpointId, EndpointLoad, LbEndpoint, LbLocality, LbPriority, LbUpdate};
@@ -74,6 +76,7 @@ fn leaf(policy: &LbPolicy) -> Box<dyn Balancer> {
         }
         LbPolicy::PickFirst { shuffle } => Box::new(PickFirst::new(*shuffle)),
         LbPolicy::RingHash(sizes) => Box::new(RingHash::new(*sizes)),
+        LbPolicy::Custom(policy) => policy.balancer(),
     }
 }
 
