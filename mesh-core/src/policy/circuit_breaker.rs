@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::config::MaxRequests;
 
-/// A cluster's calls in flight. The limit is an argument, so that a new limit changes no count (LB-25).
+/// The number of a cluster's calls in flight. The limit is an argument, so that a new limit changes no count (LB-25).
 #[derive(Debug, Default)]
 pub(crate) struct InFlight(AtomicU32);
 
@@ -12,7 +12,7 @@ impl InFlight {
     /// Counts one more call, unless there are already as many as `limit`. Each `true` is followed by one
     /// [`leave`](Self::leave).
     pub(crate) fn enter(&self, limit: MaxRequests) -> bool {
-        // LB-23: as many as the limit is too many. LB-26: so zero rejects everything.
+        // LB-23: a call is rejected when `limit` calls are in flight. LB-26: so a limit of zero rejects every call.
         if self.0.fetch_add(1, Ordering::Relaxed) < limit.0 {
             return true;
         }
@@ -20,12 +20,12 @@ impl InFlight {
         false
     }
 
-    /// A call that was let in has ended.
+    /// Counts the end of a call that [`enter`](Self::enter) admitted.
     pub(crate) fn leave(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// How many there are.
+    /// How many calls are in flight.
     pub(crate) fn count(&self) -> u32 {
         self.0.load(Ordering::Relaxed)
     }

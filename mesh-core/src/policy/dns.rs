@@ -1,4 +1,4 @@
-//! When a DNS name is resolved (gRFC A37): at first, then only when connections fail, and not too often.
+//! When a DNS name is resolved (gRFC A37): first at once, then only when connections fail, at most once per interval.
 //!
 //! ```text
 //!              start                      on_answered
@@ -51,7 +51,8 @@ impl Resolution {
         }
     }
 
-    /// Whether to resolve now. If so, tell the outcome.
+    /// Whether the caller has to resolve the name now. It then calls [`on_answered`](Self::on_answered) or
+    /// [`on_failed`](Self::on_failed).
     pub(crate) fn start(&mut self, now: Instant) -> bool {
         let due = self.phase == Phase::Wanted && self.earliest.is_none_or(|earliest| earliest <= now);
         if due {

@@ -14,9 +14,9 @@ pub(crate) struct ActiveFaults(AtomicU32);
 pub(crate) struct ActiveFault(Arc<ActiveFaults>);
 
 impl ActiveFaults {
-    /// Counts one more call, unless there are as many as the limit. `None`: the call goes on unharmed.
+    /// Counts one more call with a fault. `None`: the limit is reached, and the call gets no fault.
     pub(crate) fn begin(self: &Arc<Self>, limit: Option<MaxActiveFaults>) -> Option<ActiveFault> {
-        // dropping it gives the place back
+        // dropping it takes the call out of the count again
         let fault = ActiveFault(self.clone());
         let before = self.0.fetch_add(1, Ordering::Relaxed);
         limit.is_none_or(|MaxActiveFaults(limit)| before < limit).then_some(fault)

@@ -27,7 +27,7 @@ impl FaultPolicy {
     pub(crate) fn can_fire(&self) -> bool {
         let delay = self.delay.is_some_and(|delay| !delay.percentage.is_zero());
         let abort = self.abort.is_some_and(|abort| !abort.percentage.is_zero());
-        // HF-15: none is as good as no filter
+        // HF-15: a limit of zero calls allows no fault
         (delay || abort) && self.max_active_faults != Some(MaxActiveFaults(0))
     }
 

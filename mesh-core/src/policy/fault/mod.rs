@@ -1,6 +1,6 @@
 //! Fault injection: which calls are delayed, which are aborted (gRFC A33).
 //!
-//! Delay and abort are drawn apart: with 20 % delayed and 5 % aborted, 24 % of the calls see a fault. A delayed call can
+//! Delay and abort are drawn independently: with 20 % delayed and 5 % aborted, 24 % of the calls see a fault. A delayed call can
 //! be aborted afterwards.
 
 mod active;
@@ -54,8 +54,8 @@ impl FaultPolicy {
     }
 }
 
-/// How many calls of the mesh may have a fault at a time, whatever filters they pass; others go on unharmed (HF-15). Zero:
-/// no call has one.
+/// How many calls of the mesh may have a fault at a time, over all its fault filters; further calls get no fault (HF-15).
+/// Zero: no call gets one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MaxActiveFaults(pub u32);
 
@@ -68,7 +68,7 @@ pub struct Delay {
     pub percentage: Percentage,
 }
 
-/// Who says how long a call is delayed.
+/// Where the length of a delay comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DelaySource {
@@ -88,7 +88,7 @@ pub struct Abort {
     pub percentage: Percentage,
 }
 
-/// Who says with which status a call is aborted.
+/// Where the status of an abort comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AbortSource {

@@ -6,7 +6,7 @@ use crate::policy::matcher::Fraction;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Percentage {
     numerator: u32,
-    /// How many parts per million one of the numerator is; zero where there is no percentage.
+    /// How many parts per million a numerator of one means; zero if no percentage is configured.
     scale: u32,
 }
 
@@ -29,13 +29,13 @@ impl Percentage {
         Self { numerator, scale: 1 }
     }
 
-    /// The share of calls, with a numerator of this at most.
+    /// The share of calls, with the numerator lowered to `numerator` if it is higher.
     pub(super) fn capped_at(self, numerator: Option<u32>) -> Fraction {
         let numerator = numerator.map_or(self.numerator, |cap| cap.min(self.numerator));
         Fraction::per_million(numerator.saturating_mul(self.scale))
     }
 
-    /// Whether no call has this share.
+    /// Whether the share is zero.
     pub(super) fn is_zero(self) -> bool {
         self.capped_at(None) == Fraction::per_million(0)
     }

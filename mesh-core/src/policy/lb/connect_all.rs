@@ -1,4 +1,4 @@
-//! Connected to every endpoint, calls spread over those that are ready.
+//! Connects every endpoint, and spreads calls over the ready ones.
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
@@ -17,8 +17,8 @@ use super::{Balancer, Command, Connectivity, EndpointId, LbLocality, LbUpdate, P
 
 /// Keeps a connection to every endpoint and lets `S` spread the calls (LB-30, LB-32).
 ///
-/// An endpoint whose connection ends is connected again at once; one that failed, as soon as its backoff is over, and
-/// counts as failed until then.
+/// An endpoint whose connection ends is connected again at once. A failed one is connected again when its backoff is over,
+/// and counts as failed until it is ready.
 #[derive(Debug)]
 pub(super) struct ConnectAll<S> {
     spread: S,
@@ -33,7 +33,7 @@ pub(super) struct ConnectAll<S> {
 
 /// How calls are spread over ready endpoints.
 pub(super) trait Spread: Debug + Send {
-    /// Draws what the first picker needs.
+    /// Draws the random numbers that the first picker needs.
     fn begin(&mut self, _rng: &mut dyn Rng) {}
 
     /// A picker over these endpoints, at least one.
@@ -104,7 +104,7 @@ impl<S: Spread> Balancer for ConnectAll<S> {
     }
 
     fn exit_idle(&mut self, _now: Instant, _rng: &mut dyn Rng) {
-        // never idle: every endpoint is connected or being connected
+        // Never idle: every endpoint is connected or connecting.
     }
 
     fn connectivity(&self) -> Connectivity {

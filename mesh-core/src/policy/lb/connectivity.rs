@@ -1,4 +1,4 @@
-//! Whether something can take calls.
+//! Whether an endpoint or a cluster can take calls.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ impl Connectivity {
     }
 }
 
-/// How many of a number of things are in each phase.
+/// How many endpoints, or children, are in each phase.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Counts {
     by_phase: [usize; 4],
@@ -59,7 +59,7 @@ impl Counts {
         self.by_phase[to as usize] += 1;
     }
 
-    /// LB-17: the best phase that any is in; failed when there are none.
+    /// LB-17: the best phase that any of them is in; failed if there are none.
     pub(super) fn best(self) -> Phase {
         let order = [Phase::Ready, Phase::Connecting, Phase::Idle];
         order.into_iter().find(|phase| self.of(*phase) > 0).unwrap_or(Phase::Failed)

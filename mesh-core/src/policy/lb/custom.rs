@@ -30,7 +30,7 @@ impl CustomPolicy {
         Self { name: name.into(), make: Arc::new(move || Box::new(make())) }
     }
 
-    /// A balancer that has not been told of any endpoint.
+    /// A new balancer, without endpoints.
     pub(super) fn balancer(&self) -> Box<dyn Balancer> {
         (self.make)()
     }

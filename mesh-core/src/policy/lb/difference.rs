@@ -1,4 +1,4 @@
-//! What is new in an update.
+//! The difference between two updates.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,13 @@ use crate::shared::{Changes, SharedList};
 
 use super::{LbEndpoint, LbLocality};
 
-/// Whether both are the same, as far as can be seen without looking at endpoints.
+/// Whether both are the same, by a comparison that does not read endpoints: equal lists that share nothing count as different.
 pub(super) fn are_same(old: &[LbLocality], new: &[LbLocality]) -> bool {
     old.len() == new.len() && old.iter().zip(new).all(|(old, new)| old.is_same(new))
 }
 
-/// Which endpoints are no longer in localities, and which ones are new or different in them. One that has changed, or
-/// moved to another locality, is among both.
+/// The endpoints that were removed from the localities, and those that were added. An endpoint that has changed, or moved to
+/// another locality, is in both lists.
 pub(super) fn difference<'a>(old: &'a [LbLocality], new: &'a [LbLocality]) -> Changes<'a, LbEndpoint> {
     let mut changes = Changes::default();
     if old.len() == new.len() && old.iter().zip(new).all(|(old, new)| old.id == new.id) {

@@ -1,12 +1,12 @@
-//! Each endpoint once.
+//! Removes repeated endpoints from an update.
 
 use super::id_map::IdMap;
 use super::{LbLocality, LbUpdate};
 
-/// The update without endpoints that an earlier priority or locality has already (LB-29). A locality or a priority of
-/// which nothing is left that way is not there either.
+/// The update without endpoints that an earlier priority or locality has already (LB-29). Localities and priorities that
+/// become empty are removed, too.
 ///
-/// Looks at every endpoint; drivers call it if an endpoint is there twice.
+/// Reads every endpoint; drivers call it only if an endpoint is listed twice.
 pub(crate) fn distinct(mut update: LbUpdate) -> LbUpdate {
     let mut seen = IdMap::<()>::default();
     let mut keeps = |locality: &mut LbLocality| {

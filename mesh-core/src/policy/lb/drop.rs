@@ -1,4 +1,4 @@
-//! Calls that the control plane wants dropped (gRFC A27).
+//! Calls that are dropped because the control plane says so (gRFC A27).
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use crate::config::DropCategory;
 
 use super::{Connectivity, Pick, PickContext, Picker};
 
-/// The picker of a cluster that drops a share of its calls before it picks.
+/// A picker that drops a share of the calls before `picker` picks.
 ///
-/// LB-22: only a cluster that is ready drops; otherwise, and without drops, it is the picker itself.
+/// LB-22: calls are dropped only while the cluster is ready; otherwise, and without drops, the result is `picker` itself.
 pub(crate) fn with_drops(
     drops: &[DropCategory],
     state: &Connectivity,

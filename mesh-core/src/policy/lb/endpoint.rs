@@ -1,4 +1,4 @@
-//! What a balancer is told of endpoints.
+//! The endpoints of an update.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -7,8 +7,8 @@ use crate::config::{ClusterSettings, EndpointAddresses, LocalityId, Name};
 use crate::policy::outlier;
 use crate::shared::SharedList;
 
-/// An endpoint's slot in its cluster: stable while the endpoint stays in the cluster, whatever moves around it, and
-/// used again after it has left.
+/// Identifies an endpoint within its cluster. It stays the same while the endpoint is in the cluster, and is reused after
+/// the endpoint has been removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EndpointId(pub u32);
 
@@ -16,7 +16,7 @@ pub struct EndpointId(pub u32);
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LbEndpoint {
-    /// Its slot: one for each [`identity`](EndpointAddresses::identity) of addresses (LB-29).
+    /// Its id: one for each [`identity`](EndpointAddresses::identity) of addresses (LB-29).
     pub id: EndpointId,
     /// What identifies it across updates.
     pub addresses: EndpointAddresses,
@@ -36,7 +36,7 @@ impl LbEndpoint {
 }
 
 impl PartialEq for LbEndpoint {
-    /// Counters are equal if they are the same.
+    /// Compares counters by identity, not by value.
     fn eq(&self, other: &Self) -> bool {
         self.id == other.id
             && Arc::ptr_eq(&self.load, &other.load)
@@ -65,7 +65,7 @@ pub struct LbLocality {
     pub id: LocalityId,
     /// Its share of the priority's calls; not zero.
     pub weight: u32,
-    /// May be empty. Shares with the last update what is the same, so that a balancer needs to look at the rest only.
+    /// May be empty. Shares unchanged parts with the last update, so that a comparison reads only the changed parts.
     pub endpoints: SharedList<LbEndpoint>,
 }
 
@@ -75,7 +75,7 @@ impl LbLocality {
         Self { id, weight, endpoints: endpoints.into_iter().collect() }
     }
 
-    /// Whether both are the same, as far as can be seen without looking at their endpoints.
+    /// Whether both are the same, by a comparison that does not read endpoints.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.id == other.id && self.weight == other.weight && self.endpoints.is_same(&other.endpoints)
     }
@@ -85,7 +85,7 @@ impl LbLocality {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LbPriority {
-    /// Of the cluster that has it. An aggregate has the priorities of its leaves, each with the leaf's policies.
+    /// The settings of its cluster. An aggregate has the priorities of its leaves, each with its leaf's settings.
     pub settings: Arc<ClusterSettings>,
     /// Each locality at most once.
     pub localities: Vec<LbLocality>,
@@ -95,8 +95,8 @@ pub struct LbPriority {
     pub is_discovered: bool,
 }
 
-/// The endpoints of a cluster: localities by priority, highest first. No endpoint is there twice: the
-/// first place that has it counts.
+/// The endpoints of a cluster: localities by priority, highest first. No endpoint is listed
+/// twice: only the first priority and locality that have it keep it.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct LbUpdate {

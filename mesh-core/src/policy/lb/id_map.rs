@@ -5,7 +5,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use super::EndpointId;
 
-/// A map by endpoint id. Its hash is fixed: ids are small numbers that the driver hands out, and simulations repeat.
+/// A map by endpoint id. Its hash has no random key: the driver assigns ids, and simulations have to repeat.
 pub(super) type IdMap<T> = HashMap<EndpointId, T, BuildHasherDefault<IdHasher>>;
 
 /// Spreads consecutive numbers over all bits.

@@ -1,4 +1,4 @@
-//! The endpoints of a policy, and what each of them counts as.
+//! The endpoints of a policy, and the phase that each of them counts as.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use super::connectivity::{Counts, Phase};
 use super::id_map::IdMap;
 use super::{Connectivity, EndpointId, LbEndpoint};
 
-/// The endpoints of a policy, and what each of them counts as.
+/// The endpoints of a policy, and the phase that each of them counts as.
 ///
-/// An endpoint that failed counts as failed until it is ready, whatever it goes through meanwhile: a policy must not
-/// report that it is connecting each time a dead endpoint is tried again (LB-30, LB-71).
+/// An endpoint that failed counts as failed until it is ready, also while it is idle or connecting: a policy must not
+/// report CONNECTING each time a dead endpoint is tried again (LB-30, LB-71).
 #[derive(Debug, Default)]
 pub(super) struct Members {
     list: Vec<Member>,
@@ -25,25 +25,25 @@ pub(super) struct Members {
 #[derive(Debug)]
 pub(super) struct Member {
     pub(super) endpoint: LbEndpoint,
-    /// As reported.
+    /// The phase that was reported last.
     pub(super) phase: Phase,
     pub(super) counted: Phase,
-    /// Of the last failure.
+    /// The error of its last failure.
     pub(super) error: Option<Arc<str>>,
-    /// The round that added it last.
+    /// The last [round](Members::round) that added it.
     added: u64,
 }
 
-/// What following an update has led to.
+/// The endpoints that an update added and removed.
 #[derive(Debug, Default)]
 pub(super) struct Turnover {
     /// Endpoints that are new, in the order of the update.
     pub(super) new: Vec<EndpointId>,
-    /// Endpoints that are no longer there, or whose id belongs to a new one.
+    /// Endpoints that were removed, or whose id belongs to a new one.
     pub(super) gone: Vec<EndpointId>,
 }
 
-/// What a report has changed.
+/// The effect of a report.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Change {
     pub(super) at: usize,
@@ -52,7 +52,7 @@ pub(super) struct Change {
 }
 
 impl Members {
-    /// Takes the place of what was there before, in this order; endpoints that stay keep their state.
+    /// Replaces the list, in this order; endpoints that stay keep their state.
     pub(super) fn replace(&mut self, endpoints: impl IntoIterator<Item = LbEndpoint>) {
         let mut old: Vec<_> = std::mem::take(&mut self.list).into_iter().map(Some).collect();
         let old_by_id = std::mem::take(&mut self.by_id);
@@ -71,7 +71,8 @@ impl Members {
         }
     }
 
-    /// Follows a change, in no particular order; endpoints that stay keep their state. Costs as much as changes.
+    /// Adds and removes endpoints, in no particular order; endpoints that stay keep their state. The cost grows with the
+    /// number of changes only.
     pub(super) fn follow(&mut self, changes: &Changes<'_, LbEndpoint>) -> Turnover {
         self.round += 1;
         let mut turnover = Turnover::default();
@@ -103,7 +104,7 @@ impl Members {
         self.list.push(member);
     }
 
-    /// Puts the last one in its place.
+    /// Removes an endpoint; the last one takes its place in the list.
     fn remove(&mut self, at: usize) -> EndpointId {
         let member = self.list.swap_remove(at);
         let id = member.endpoint.id;
@@ -119,7 +120,7 @@ impl Members {
         id
     }
 
-    /// Takes note of a report. `None`: nothing new, or an endpoint that is not here.
+    /// Records the reported state of an endpoint. `None`: it is the same as before, or the endpoint is not in the list.
     pub(super) fn report(&mut self, id: EndpointId, state: &Connectivity) -> Option<Change> {
         let at = *self.by_id.get(&id)?;
         let member = &mut self.list[at];
@@ -140,7 +141,7 @@ impl Members {
         Some(Change { at, from, to })
     }
 
-    /// Lets an endpoint count as something else than it reported.
+    /// Counts an endpoint as another phase than the one it reported.
     pub(super) fn count_as(&mut self, at: usize, phase: Phase) {
         let from = std::mem::replace(&mut self.list[at].counted, phase);
         if from == phase {
@@ -149,20 +150,20 @@ impl Members {
         self.counts.change(from, phase);
     }
 
-    /// Lets endpoints that failed earlier count as what they have reported since.
+    /// Counts endpoints that failed earlier as the phase that they have reported since.
     pub(super) fn forget_failures(&mut self) {
         for at in 0..self.list.len() {
             self.count_as(at, self.list[at].phase);
         }
     }
 
-    /// Takes note that an endpoint is let go.
+    /// Records that an endpoint is disconnected.
     pub(super) fn disconnect(&mut self, at: usize) {
         self.list[at].phase = Phase::Idle;
         self.count_as(at, Phase::Idle);
     }
 
-    /// Where it is in the list.
+    /// The endpoint's place in the list.
     pub(super) fn place(&self, id: EndpointId) -> Option<usize> {
         self.by_id.get(&id).copied()
     }
@@ -186,7 +187,7 @@ impl Member {
         Self { endpoint, phase: Phase::Idle, counted: Phase::Idle, error: None, added: 0 }
     }
 
-    /// Whether this is the endpoint, however it may have changed.
+    /// Whether this member is the same endpoint, even if its weight or hash key has changed.
     fn is(&self, endpoint: &LbEndpoint) -> bool {
         let (own, other) = (&self.endpoint.addresses, &endpoint.addresses);
         own == other || own.identity() == other.identity()

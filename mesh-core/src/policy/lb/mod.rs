@@ -1,12 +1,12 @@
 //! Load balancing: which endpoints get a connection, and which of them takes a call.
 //!
-//! A [`Balancer`] is a pure state machine over endpoint ids, one per cluster. It hears of endpoints, connectivity
-//! and time; it says which endpoints to connect or to let go, when to be woken, and which [`Picker`] to use from now
-//! on. Pickers are immutable and shared by all threads.
+//! A [`Balancer`] is a pure state machine over endpoint ids, one per cluster. Its inputs are endpoints, connectivity
+//! and time; its outputs are commands to connect or disconnect endpoints, its next deadline, and the [`Picker`] to use from
+//! now on. Pickers are immutable and shared by all threads.
 //!
-//! `balancer` makes a tree of them: a priority balancer, per priority one over its localities, per locality one for
-//! the policy. All levels have the same interface; an update that reaches a child holds the child's part only. The
-//! priorities of an aggregate cluster are those of its leaves, one leaf's after the other's (gRFC A37).
+//! `balancer` makes a tree of balancers: one over the priorities, for each priority one over its localities, and for each
+//! locality one of the configured policy. All of them have the same interface; a child gets only its part of an update. The
+//! priorities of an aggregate cluster are those of its leaves, leaf after leaf (gRFC A37).
 //!
 //! ```text
 //!              update / on_connectivity / on_deadline
@@ -59,15 +59,15 @@ pub(crate) use drop::with_drops;
 pub use endpoint::{EndpointId, EndpointLoad, LbEndpoint, LbLocality, LbPriority, LbUpdate};
 pub use picker::{Pick, PickContext, Picker};
 
-/// The balancer of a cluster: priorities, in each of them localities, in each of those the policy that the priority's
-/// settings name.
+/// The balancer of a cluster: over its priorities, over the localities of each, and in each locality the policy of the
+/// priority's settings.
 ///
 /// With [`LocalityPolicy::Flat`](crate::config::LocalityPolicy::Flat) that policy spans all localities of a priority.
 pub(crate) fn balancer() -> Box<dyn Balancer> {
     Box::new(priority::Priority::default())
 }
 
-/// The policy at the bottom of the tree.
+/// A balancer of the configured policy: a leaf of the tree.
 fn leaf(policy: &LbPolicy) -> Box<dyn Balancer> {
     match policy {
         LbPolicy::RoundRobin => Box::new(ConnectAll::new(RoundRobin::default())),
@@ -80,7 +80,7 @@ fn leaf(policy: &LbPolicy) -> Box<dyn Balancer> {
     }
 }
 
-/// What a balancer wants done.
+/// An instruction of a balancer to its driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Command {
@@ -92,40 +92,40 @@ pub enum Command {
 
 /// A cluster's balancer: a pure state machine, driven by the cluster's task.
 pub trait Balancer: Debug + Send {
-    /// The cluster's endpoints from now on. Endpoints that were there before keep their id and their state; those
-    /// no longer listed are forgotten and get no more commands. New ones start `Idle`.
+    /// Sets the cluster's endpoints. Endpoints that were in the last update keep their id and their state; the balancer
+    /// forgets endpoints that are no longer listed and sends no more commands for them. New ones start `Idle`.
     fn update(&mut self, now: Instant, update: LbUpdate, rng: &mut dyn Rng);
 
     /// An endpoint's connection has changed. Ids that the balancer does not know are ignored.
     fn on_connectivity(&mut self, now: Instant, id: EndpointId, state: Connectivity, rng: &mut dyn Rng);
 
-    /// A call waits for a connection although nothing is connecting: leave idleness.
+    /// A call waits for a connection although no endpoint is connecting: the balancer starts to connect.
     fn exit_idle(&mut self, now: Instant, rng: &mut dyn Rng);
 
-    /// The cluster's state now, as [`poll_picker`](Self::poll_picker) would give it. Cheap: no picker is built.
+    /// The cluster's current state, the one that [`poll_picker`](Self::poll_picker) would return. Cheap: builds no picker.
     fn connectivity(&self) -> Connectivity;
 
-    /// When [`on_deadline`](Self::on_deadline) is to be called, if nothing happens before.
+    /// When the driver calls [`on_deadline`](Self::on_deadline), unless another input comes first.
     fn next_deadline(&self) -> Option<Instant>;
 
     /// The deadline has passed.
     fn on_deadline(&mut self, now: Instant, rng: &mut dyn Rng);
 
-    /// The next thing to do. Call until `None` after every input.
+    /// The next command. The driver calls it until it returns `None`, after every input.
     fn poll_command(&mut self) -> Option<Command>;
 
     /// The cluster's state and picker, if either has changed since the last call. One call after many inputs builds
-    /// one picker.
+    /// only one picker.
     fn poll_picker(&mut self) -> Option<(Connectivity, Arc<dyn Picker>)>;
 
-    /// The cluster whose endpoints the picker picks now, by the settings of its priority: one leaf of an aggregate.
-    /// `None`: there are no priorities, or the balancer does not tell them apart.
+    /// The cluster whose endpoints the current picker picks: one leaf of an aggregate. `None`: there are no priorities, or
+    /// the balancer does not distinguish them.
     fn selected(&self) -> Option<&Name> {
         None
     }
 
-    /// Whether a cluster's endpoints are to be found out. A leaf of an aggregate is not needed until the leaves before it
-    /// have failed.
+    /// Whether the driver has to discover the endpoints of this cluster. A leaf of an aggregate is not needed until the
+    /// leaves before it have failed.
     fn needs(&self, _cluster: &str) -> bool {
         true
     }

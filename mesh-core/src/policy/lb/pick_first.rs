@@ -36,12 +36,12 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(super) struct PickFirst {
     is_shuffled: bool,
-    /// Of the last update.
+    /// The localities of the last update.
     localities: Vec<LbLocality>,
-    /// Those of an earlier update while [`is_behind`](Self::is_behind).
+    /// The endpoints of the last update, or of an earlier one while [`is_behind`](Self::is_behind).
     members: Members,
-    /// While one endpoint takes every call, or none is wanted, nobody asks for the others: they are taken up when
-    /// somebody does.
+    /// While one endpoint takes every call, or no call has come, the other endpoints are not needed: their updates are
+    /// applied when they are.
     is_behind: bool,
     stage: Stage,
     note: Option<Arc<str>>,
@@ -52,7 +52,7 @@ pub(super) struct PickFirst {
 #[derive(Debug)]
 enum Stage {
     Idle,
-    /// Once through the list.
+    /// Every endpoint is tried once, in the order of the list.
     Pass(Pass),
     /// Every endpoint has failed.
     Failed,
@@ -64,7 +64,7 @@ struct Pass {
     /// The next endpoint to try, by its place in the list.
     next: usize,
     latest: Option<EndpointId>,
-    /// When the next endpoint is tried, whatever the latest does.
+    /// When the next endpoint is tried, even if the last attempt still runs.
     ends: Option<Instant>,
     /// LB-71: an earlier pass failed, which is reported until an endpoint is ready.
     has_failed_before: bool,
@@ -84,7 +84,7 @@ impl PickFirst {
         }
     }
 
-    /// Takes up the last update.
+    /// Applies the last update to [`members`](Self::members).
     fn catch_up(&mut self, rng: &mut dyn Rng) {
         if !std::mem::take(&mut self.is_behind) {
             return;
@@ -96,7 +96,7 @@ impl PickFirst {
         self.members.replace(endpoints);
     }
 
-    /// Whether nothing else than the list is different with these localities.
+    /// Whether an update to these localities changes neither the selected endpoint nor, while idle, that there are any.
     fn is_settled_with(&self, localities: &[LbLocality]) -> bool {
         match self.stage {
             // LB-72: the selected endpoint keeps its connection
@@ -115,7 +115,7 @@ impl PickFirst {
         if let Some(id) = ready.next().map(|member| member.endpoint.id) {
             return self.select(id);
         }
-        // LB-72: what failed in an earlier pass and may be tried again is tried again; the rest counts as tried
+        // LB-72: an endpoint that failed in an earlier pass is tried again if its backoff is over, else it counts as tried
         self.members.forget_failures();
         self.stage = Stage::Pass(Pass { has_failed_before: self.has_failed(), ..Pass::default() });
         self.is_changed = true;
@@ -152,7 +152,7 @@ impl PickFirst {
         self.commands.extend(idle.map(|member| Command::Connect(member.endpoint.id)));
     }
 
-    /// LB-69: the first that is ready wins, the others are let go.
+    /// LB-69: the first endpoint that is ready takes every call; the others are disconnected.
     fn select(&mut self, id: EndpointId) {
         self.stage = Stage::Selected(id);
         self.is_changed = true;
@@ -183,9 +183,9 @@ impl PickFirst {
             (_, Phase::Ready) => self.select(id),
             (Stage::Pass(pass), Phase::Failed) if pass.latest == Some(id) => self.advance(now),
             (Stage::Pass(_), Phase::Failed) => self.finish_pass(),
-            // an attempt that somebody broke off is made again
+            // An attempt that ended without a result is made again.
             (Stage::Pass(pass), Phase::Idle) if at < pass.next => self.connect_again(id, at),
-            // LB-71: each as its backoff ends
+            // LB-71: each endpoint is tried again when its backoff ends.
             (Stage::Failed, Phase::Idle) => self.commands.push_back(Command::Connect(id)),
             _ => {}
         }
@@ -275,7 +275,7 @@ impl Picker for Selected {
     }
 }
 
-/// Whether an endpoint is there before and after these changes.
+/// Whether an endpoint is in the list before and after these changes.
 fn is_kept(id: EndpointId, changes: &Changes<'_, LbEndpoint>) -> bool {
     let identity = |endpoint: &&&LbEndpoint| endpoint.addresses.identity();
     let of = |endpoints: &[&LbEndpoint]| {

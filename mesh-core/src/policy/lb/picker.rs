@@ -15,7 +15,7 @@ pub trait Picker: Debug + Send + Sync {
     fn pick(&self, context: &PickContext<'_>, rng: &mut dyn Rng) -> Pick;
 }
 
-/// What a pick may depend on.
+/// The request's properties that a pick may depend on.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct PickContext<'a> {
@@ -38,17 +38,19 @@ impl<'a> PickContext<'a> {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Pick {
-    /// This endpoint. Its connection was READY when the picker was made; if it is gone, pick again.
+    /// This endpoint. Its connection was READY when the picker was made; if it has closed since, the call picks again.
     Endpoint(EndpointId),
-    /// Nothing yet: wait for the next picker. Names an idle endpoint to connect, if there is one.
+    /// No endpoint yet: the call waits for the next picker. The id is an idle endpoint to connect, if there is one.
     Wait(Option<EndpointId>),
-    /// No endpoint can be reached: fail, unless the call waits for ready. Why, with the last endpoint error.
+    /// No endpoint can be reached: the call fails with this text, unless it waits for ready. The text has the last error of
+    /// an endpoint.
     Fail(Arc<str>),
-    /// The call is dropped by the control plane's wish, whatever the call wants: fail, no retry (RT-46).
+    /// The control plane's drop policy of this category drops the call: it fails without a retry, even if it waits for ready
+    /// (RT-46).
     Drop(Name),
 }
 
-/// Nothing yet.
+/// Makes calls wait for the next picker.
 #[derive(Debug)]
 pub(super) struct Waiting;
 
@@ -58,7 +60,7 @@ impl Picker for Waiting {
     }
 }
 
-/// Nothing to be had, for this reason.
+/// Fails calls with this text.
 #[derive(Debug)]
 pub(super) struct Failing(pub(super) Arc<str>);
 

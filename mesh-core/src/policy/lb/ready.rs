@@ -1,4 +1,4 @@
-//! The endpoints that take calls.
+//! The endpoints that are ready.
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(super) struct Ready {
     places: IdMap<usize>,
 }
 
-/// What pickers choose from.
+/// The endpoints that a picker chooses from.
 pub(super) type ReadyTable = SharedTable<(EndpointId, Arc<EndpointLoad>)>;
 
 impl Ready {
@@ -29,7 +29,7 @@ impl Ready {
         }
     }
 
-    /// An endpoint takes no more calls. Whether it did.
+    /// An endpoint takes no more calls. Returns whether it took calls before.
     pub(super) fn leave(&mut self, id: EndpointId) -> bool {
         let Some(place) = self.places.remove(&id) else { return false };
         self.table.swap_remove(place);
@@ -39,7 +39,7 @@ impl Ready {
         true
     }
 
-    /// As it is now.
+    /// The ready endpoints now.
     pub(super) fn table(&self) -> ReadyTable {
         self.table.clone()
     }

@@ -18,7 +18,7 @@ pub(super) struct RoundRobin {
 }
 
 impl Spread for RoundRobin {
-    /// LB-30: clients do not all begin with the same endpoint.
+    /// LB-30: a random start, so that not all clients start with the same endpoint.
     fn begin(&mut self, rng: &mut dyn Rng) {
         self.turn.store(rng.next_u32(), Ordering::Relaxed);
     }

@@ -7,7 +7,7 @@ use super::LbEndpoint;
 /// LB-42: a random order in which heavier endpoints tend to stand first: by `u^(1/weight)`, descending.
 pub(super) fn shuffle(endpoints: &mut [LbEndpoint], rng: &mut dyn Rng) {
     endpoints.sort_by_cached_key(|endpoint| {
-        // the logarithm has the same order, and does not run out of digits
+        // the logarithm sorts in the same order, and keeps more digits
         let key = (1.0 - rng.random::<f64>()).ln() / f64::from(endpoint.weight);
         std::cmp::Reverse(Key(key))
     });

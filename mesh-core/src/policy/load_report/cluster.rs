@@ -33,7 +33,7 @@ pub struct ClusterReport {
 }
 
 impl ClusterReport {
-    /// A report of nothing.
+    /// A report whose counts are all zero.
     pub fn new(cluster: impl Into<Name>, service_name: impl Into<Name>, interval: Duration) -> Self {
         let (cluster, service_name) = (cluster.into(), service_name.into());
         Self { cluster, service_name, interval, sums: ClusterSums::default() }

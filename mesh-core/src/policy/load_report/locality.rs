@@ -58,7 +58,7 @@ impl LocalityCounts {
         self.in_progress.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// A request was not sent after all: it did not count.
+    /// Uncounts a request that was counted and then not sent.
     pub(crate) fn withdraw(&self) {
         self.issued.fetch_sub(1, Ordering::Relaxed);
         self.in_progress.fetch_sub(1, Ordering::Relaxed);
@@ -76,7 +76,7 @@ impl LocalityCounts {
         (load != LocalitySums::default()).then_some(load)
     }
 
-    /// A request that was reported and then withdrawn is made up for by the next ones.
+    /// A withdrawn request that an earlier report has counted is subtracted from later reports.
     fn take_issued(&self) -> u64 {
         let issued = self.issued.swap(0, Ordering::Relaxed);
         if issued.cast_signed() >= 0 {

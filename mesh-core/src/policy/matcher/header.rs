@@ -36,7 +36,7 @@ impl HeaderMatcher {
         Self { name, rule, invert: false }
     }
 
-    /// Matches what it did not match, if `invert` says so.
+    /// With or without the result negated; see [`invert`](Self::invert).
     #[must_use]
     pub fn with_invert(self, invert: bool) -> Self {
         Self { invert, ..self }

@@ -9,7 +9,7 @@ use super::row::Row;
 /// How an attempt has ended, for outlier detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CallResult {
-    /// The endpoint did what it was asked for.
+    /// The endpoint answered without an error.
     Success,
     /// The endpoint answered with an error.
     Failure(FailureKind),
@@ -23,7 +23,7 @@ pub(crate) enum CallResult {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// The request was wrong, or came at the wrong time. Counts in rates (LB-61), and ends a row of failures.
+    /// The request was wrong, or came at the wrong time. Counts as a failure in rates (LB-61), and ends a row of failures.
     Request,
     /// The endpoint failed: an HTTP status of 500 and above, or a gRPC status that means the same.
     Server,
@@ -37,27 +37,27 @@ pub enum FailureKind {
 /// While outlier detection is off, [`record`](Self::record) is one relaxed load.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    /// Bits of what is counted, see below.
+    /// What is counted: bits of [`RATES`], [`ROWS`] and [`SPLIT`].
     counting: AtomicU8,
     /// What the endpoint answered.
     answers: Tally,
-    /// Whether the endpoint was reached; only while that is told apart.
+    /// Whether the endpoint was reached; counted only while [`SPLIT`] is set.
     reached: Tally,
     pub(super) server: Row,
     pub(super) gateway: Row,
     pub(super) local_origin: Row,
 }
 
-/// Shares of calls are judged (LB-54).
+/// The shares of failed calls are needed (LB-54).
 const RATES: u8 = 1;
-/// Failures in a row are judged.
+/// The failures in a row are needed.
 const ROWS: u8 = 2;
-/// Failures to reach the endpoint are told apart from its answers.
+/// Failures to reach the endpoint are counted apart from its answers.
 const SPLIT: u8 = 4;
 
 impl Counters {
-    /// An attempt has ended. `true`: failures in a row have reached a threshold, the detector is to be told
-    /// ([`on_failures_in_a_row`](super::Detector::on_failures_in_a_row)).
+    /// Counts the end of an attempt. `true`: failures in a row have reached a threshold, and the caller calls
+    /// [`on_failures_in_a_row`](super::Detector::on_failures_in_a_row).
     pub(crate) fn record(&self, result: CallResult) -> bool {
         let counting = self.counting.load(Ordering::Relaxed);
         counting != 0 && self.count(counting, result)
@@ -111,7 +111,7 @@ impl Counters {
         }
     }
 
-    /// Counts what these settings need. What is no longer counted is forgotten.
+    /// Counts what these settings need from now on, and clears counts that they do not need.
     pub(super) fn configure(&self, settings: Option<&OutlierDetection>) {
         let threshold = |settings: Option<ConsecutiveEjection>| settings.map_or(0, |row| row.threshold);
         let local = settings.and_then(|settings| settings.local_origin);
@@ -130,19 +130,19 @@ impl Counters {
         self.counting.store(if bits == SPLIT { 0 } else { bits }, Ordering::Relaxed);
     }
 
-    /// What was counted since the last time. Every call is in exactly one interval, however many threads record
-    /// meanwhile: a number is read and cleared in one step.
+    /// Reads and clears the counts in one step each, so that every call is in exactly one interval, however many threads
+    /// record meanwhile.
     pub(super) fn take(&self) -> Interval {
         Interval { answers: self.answers.take(), reached: self.reached.take() }
     }
 
-    /// No call has ended yet.
+    /// Clears every count.
     pub(super) fn reset(&self) {
         self.take();
         self.reset_rows();
     }
 
-    /// No call has failed in a row.
+    /// Clears the failures in a row.
     pub(super) fn reset_rows(&self) {
         for row in [&self.server, &self.gateway, &self.local_origin] {
             row.reset();

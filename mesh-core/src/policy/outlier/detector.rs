@@ -18,13 +18,14 @@ use super::{
     success_rate,
 };
 
-/// Which endpoints of a cluster are ejected. Fed by the cluster's task, between its connections and its balancer; it
-/// outlives both, so that neither a new balancer nor a new connection brings an ejected endpoint back.
+/// Decides which endpoints of a cluster are ejected. The cluster's task calls it with every change of a connection before
+/// the balancer sees the change. It outlives balancers and connections: an ejected endpoint stays ejected when either is
+/// replaced.
 #[derive(Debug, Default)]
 pub(crate) struct Detector {
-    /// There while anything is to be detected.
+    /// `None` while detection is off.
     settings: Option<OutlierDetection>,
-    /// When the interval began that is counted now; there while anything is to be detected.
+    /// When the current interval began; `None` while detection is off.
     interval_began: Option<Instant>,
     pub(super) endpoints: BTreeMap<EndpointId, Watched>,
     /// How many endpoints there are, and how many of them are ejected.
@@ -36,26 +37,26 @@ pub(crate) struct Detector {
 #[derive(Debug)]
 pub(super) struct Watched {
     load: Arc<EndpointLoad>,
-    /// Of its connection.
+    /// The state of its connection.
     state: Connectivity,
-    /// There while it is ejected.
+    /// `None` while it is not ejected.
     ejection: Option<Box<Ejection>>,
     multiplier: u32,
 }
 
-/// What the balancer is to hear of an endpoint, because it was ejected or has returned.
+/// A new state of an endpoint for the balancer, because the endpoint was ejected or has returned.
 #[derive(Debug, Clone)]
 pub(crate) struct Change {
     /// Which endpoint.
     pub id: EndpointId,
-    /// What it is to the balancer from now on.
+    /// The state that the balancer sees from now on.
     pub state: Connectivity,
     /// Why it is ejected; `None`: it has returned.
     pub reason: Option<EjectionReason>,
 }
 
 impl Detector {
-    /// A detector that is off, and counts here what it does.
+    /// A detector that is off. It adds its ejections to `counts`.
     pub(crate) fn new(counts: Arc<EjectionCounts>) -> Self {
         Self {
             settings: None,
@@ -66,7 +67,7 @@ impl Detector {
         }
     }
 
-    /// An endpoint is in the cluster from now on, with a connection that is [`Idle`](Connectivity::Idle).
+    /// Adds an endpoint whose connection is [`Idle`](Connectivity::Idle).
     pub(crate) fn insert(&mut self, id: EndpointId, load: Arc<EndpointLoad>) {
         self.remove(id);
         load.outcomes.configure(self.settings.as_ref());
@@ -76,7 +77,7 @@ impl Detector {
         self.population.endpoints += 1;
     }
 
-    /// An endpoint is no longer in the cluster. Should it come back, nothing is known of it (LB-59).
+    /// Removes an endpoint, with its counts and its ejection: if it is added again it starts anew (LB-59).
     pub(crate) fn remove(&mut self, id: EndpointId) {
         let Some(gone) = self.endpoints.remove(&id) else { return };
         self.population.endpoints -= 1;
@@ -85,8 +86,8 @@ impl Detector {
         }
     }
 
-    /// Other settings; `None` is off. Ejections stay, and so does the time that the interval has run (LB-59); when
-    /// nothing is to be detected any more, everybody returns.
+    /// Sets new settings; `None` turns detection off. Ejections stay, and so does the time that the interval has run
+    /// (LB-59); when detection is turned off, every ejected endpoint returns.
     pub(crate) fn configure(&mut self, now: Instant, settings: Option<&OutlierDetection>) -> Vec<Change> {
         let settings = settings.filter(|settings| !settings.is_off());
         if self.settings.as_ref() == settings {
@@ -113,7 +114,7 @@ impl Detector {
         changes
     }
 
-    /// An endpoint's connection has changed. Returns what the endpoint is to the balancer.
+    /// An endpoint's connection has changed. Returns the state that the balancer sees.
     pub(crate) fn on_connectivity(&mut self, id: EndpointId, state: Connectivity) -> Connectivity {
         let Some(watched) = self.endpoints.get_mut(&id) else { return state };
         watched.state = state;
@@ -121,7 +122,7 @@ impl Detector {
         watched.ejection.as_ref().map_or_else(|| watched.state.clone(), |ejection| ejection.state())
     }
 
-    /// [`Counters::record`](super::Counters::record) has said that failures in a row have reached a threshold.
+    /// [`Counters::record`](super::Counters::record) has returned `true`: failures in a row have reached a threshold.
     pub(crate) fn on_failures_in_a_row(
         &mut self,
         now: Instant,
@@ -159,7 +160,7 @@ impl Detector {
         Some(self.interval_began? + interval)
     }
 
-    /// Judges endpoints by their calls of the interval that ends now, and lets those return whose time is over (LB-54).
+    /// Ejects outliers by their calls of the interval that ends now, and ends ejections whose time is over (LB-54).
     pub(crate) fn on_deadline(&mut self, now: Instant, rng: &mut dyn Rng) -> Vec<Change> {
         let is_due = self.next_deadline().is_some_and(|deadline| deadline <= now);
         let Some(settings) = self.settings.clone().filter(|_| is_due) else { return Vec::new() };
@@ -192,13 +193,13 @@ impl Detector {
         })
     }
 
-    /// What has been found and done so far; true at any time.
+    /// How many outliers have been found and ejected.
     #[cfg(test)]
     pub(crate) fn counts(&self) -> &Arc<EjectionCounts> {
         &self.counts
     }
 
-    /// Ejects an outlier, if there is room for it and chance says so (LB-57).
+    /// Ejects an outlier if the maximum of ejections allows it and a draw against `enforcing_percent` succeeds (LB-57).
     fn judge(
         &mut self,
         now: Instant,
@@ -231,7 +232,7 @@ impl Detector {
         Some(Change { id, state, reason: Some(reason) })
     }
 
-    /// What every endpoint's calls were since the last time.
+    /// Every endpoint's calls since the counters were last taken.
     fn take_counters(&self) -> Vec<(EndpointId, Interval)> {
         self.endpoints.iter().map(|(id, watched)| (*id, watched.load.outcomes.take())).collect()
     }
@@ -249,7 +250,7 @@ impl Drop for Detector {
 }
 
 impl Watched {
-    /// Ends an ejection. Nothing of the calls before it counts any more.
+    /// Ends an ejection, and clears the endpoint's counts of earlier calls.
     fn restore(&mut self, id: EndpointId) -> Option<Change> {
         self.ejection.take()?;
         self.load.outcomes.reset_rows();
@@ -257,10 +258,10 @@ impl Watched {
     }
 }
 
-/// Outliers by their places, and how many percent of them are ejected.
+/// Outliers, each by its place among the intervals, and how many percent of them are ejected.
 type Outliers = (Vec<(usize, EjectionReason)>, u32);
 
-/// What each algorithm that is on finds, in order.
+/// The outliers that each configured algorithm finds, in order.
 fn find_outliers(intervals: &[Interval], settings: &OutlierDetection) -> Vec<Outliers> {
     let answers: Vec<Calls> = intervals.iter().map(|interval| interval.answers).collect();
     let reached: Vec<Calls> = intervals.iter().map(|interval| interval.reached).collect();
@@ -292,5 +293,5 @@ fn random_up_to(longest: Duration, rng: &mut dyn Rng) -> Duration {
     Duration::from_nanos(rng.random_range(0..=nanos))
 }
 
-/// An interval of zero would judge without end.
+/// With an interval of zero the deadline would always be due.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::config::OutlierDetection;
 use crate::policy::lb::{Connectivity, EndpointId};
 
-/// By what an outlier was found.
+/// The algorithm that found an outlier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum DetectionMethod {
@@ -53,20 +53,20 @@ impl DetectionMethod {
     }
 }
 
-/// What made an endpoint an outlier.
+/// Why an endpoint was ejected.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct EjectionReason {
-    /// By what it was found.
+    /// The algorithm that found it.
     pub method: DetectionMethod,
-    /// Percent of its calls; or how many failures in a row.
+    /// The measured value: a percentage of its calls, or a number of failures in a row.
     pub measured: f64,
-    /// What it may be: at least, for success rates; at most, for failures.
+    /// The limit: the lowest success rate, or the highest number or percentage of failures.
     pub limit: f64,
 }
 
 impl EjectionReason {
-    /// `method` has measured a value beyond its limit.
+    /// `method` measured a value beyond `limit`.
     pub fn new(method: DetectionMethod, measured: f64, limit: f64) -> Self {
         Self { method, measured, limit }
     }
@@ -106,18 +106,18 @@ pub(crate) struct CurrentEjection {
     pub since: Instant,
     /// Why.
     pub reason: EjectionReason,
-    /// How often it has been ejected of late: its time out of rotation grows with it.
+    /// The ejection's length is the base time multiplied by this: it grows with each ejection, and shrinks with time.
     pub multiplier: u32,
 }
 
-/// While an endpoint is ejected.
+/// The ejection of one endpoint.
 #[derive(Debug)]
 pub(super) struct Ejection {
     pub(super) since: Instant,
     pub(super) reason: EjectionReason,
-    /// What chance adds to its time.
+    /// A random time that is added to its length.
     jitter: Duration,
-    /// For callers, when no other endpoint is left.
+    /// For the errors of calls, when no other endpoint is left.
     text: Arc<str>,
 }
 
@@ -126,7 +126,7 @@ impl Ejection {
         Self { since, reason, jitter, text: format!("ejected by outlier detection: {reason}").into() }
     }
 
-    /// What the balancer hears.
+    /// The state that the balancer sees.
     pub(super) fn state(&self) -> Connectivity {
         Connectivity::TransientFailure(self.text.clone())
     }

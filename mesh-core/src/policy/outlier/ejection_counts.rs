@@ -1,4 +1,4 @@
-//! How often outliers were found, and what came of it.
+//! How many outliers were found, and how many of them were ejected.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +10,7 @@ use super::DetectionMethod;
 pub enum Unenforced {
     /// Only a percentage of outliers is ejected, and this one was not among them.
     EnforcementPercentage,
-    /// As many endpoints are ejected as may be.
+    /// The maximum of ejected endpoints was reached.
     MaxEjectionOverflow,
 }
 
@@ -24,8 +24,8 @@ impl Unenforced {
     }
 }
 
-/// What outlier detection has done since it began, in all clusters whose detectors share this. Only grows, but for
-/// [`active`](Self::active).
+/// How many outliers were found and ejected since the start, in all clusters whose detectors share this. Numbers only grow,
+/// except [`active`](Self::active).
 #[derive(Debug, Default)]
 pub struct EjectionCounts {
     active: AtomicU64,
@@ -43,18 +43,18 @@ struct MethodCells {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MethodCounts {
-    /// Which.
+    /// The method.
     pub method: DetectionMethod,
     /// Endpoints that were ejected.
     pub enforced: u64,
-    /// Outliers that stayed because of [`Unenforced::EnforcementPercentage`].
+    /// Outliers that were not ejected because of [`Unenforced::EnforcementPercentage`].
     pub enforcement_percentage: u64,
-    /// Outliers that stayed because of [`Unenforced::MaxEjectionOverflow`].
+    /// Outliers that were not ejected because of [`Unenforced::MaxEjectionOverflow`].
     pub max_ejection_overflow: u64,
 }
 
 impl MethodCounts {
-    /// Nothing found by `method`.
+    /// Counts of zero for `method`.
     pub fn new(method: DetectionMethod) -> Self {
         Self { method, enforced: 0, enforcement_percentage: 0, max_ejection_overflow: 0 }
     }
@@ -66,7 +66,7 @@ impl EjectionCounts {
         self.active.load(Ordering::Relaxed)
     }
 
-    /// By method.
+    /// The counts of every method.
     pub fn methods(&self) -> impl Iterator<Item = MethodCounts> {
         let read = |cell: &AtomicU64| cell.load(Ordering::Relaxed);
         DetectionMethod::ALL.into_iter().zip(&self.methods).map(move |(method, cells)| MethodCounts {

@@ -5,7 +5,7 @@ use crate::config::FailurePercentageEjection;
 use super::counters::Calls;
 use super::ejection::{DetectionMethod, EjectionReason};
 
-/// Which of the endpoints' calls make them outliers, by their places. Endpoints with too few calls are not judged.
+/// The outliers among endpoints, each by its place. Endpoints with too few calls are left out.
 pub(super) fn outliers(
     calls: &[Calls],
     settings: &FailurePercentageEjection,

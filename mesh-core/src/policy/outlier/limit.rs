@@ -9,12 +9,13 @@ pub(super) struct Population {
     pub(super) ejected: usize,
 }
 
-/// What is compared with `max_ejection_percent`.
+/// Which share of ejected endpoints is compared with `max_ejection_percent`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Limit {
-    /// gRPC's rule (LB-57): what is ejected now must be less. So there is room for one endpoint at any limit above 0.
+    /// gRPC's rule (LB-57): the share that is ejected now must be below the limit. So any limit above 0 allows one
+    /// ejection.
     Now,
-    /// Envoy's rule: what is ejected with one endpoint more must not be more.
+    /// Envoy's rule: the share after one more ejection must not be above the limit.
     WithOneMore,
 }
 

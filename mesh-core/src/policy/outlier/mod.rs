@@ -1,24 +1,24 @@
 //! Outlier detection: endpoints that fail more than others get no calls for a while (gRFC A50, Envoy's outlier detection).
 //!
-//! The request path records how each attempt has ended at its endpoint; that takes no lock and needs no
-//! settings. The `Detector` of a cluster, a pure state machine, judges endpoints by that: by rates once per interval,
-//! and by failures in a row as soon as `Counters::record` says so. It stands between connections and the balancer:
-//! an ejected endpoint is [`TransientFailure`](super::lb::Connectivity::TransientFailure) to the balancer, whatever
-//! its connection does, and the connection stays (LB-60).
+//! The request path counts how each attempt ended at its endpoint, without a lock and without the settings. The
+//! `Detector` of a cluster, a pure state machine, finds outliers in these counts: by rates once per interval, by failures in
+//! a row as soon as `Counters::record` reports that a threshold is reached. The balancer sees an ejected endpoint as
+//! [`TransientFailure`](super::lb::Connectivity::TransientFailure), whatever the state of its connection, which stays open
+//! (LB-60).
 //!
 //! ```text
 //!                 too many failures, and few enough are ejected
 //!             +---------------------------------------------------+
 //!             |                                                   v
-//!   SERVING (the balancer hears of the connection)    EJECTED (the balancer hears of a failure)
+//!   SERVING (the balancer sees the connection's state)   EJECTED (the balancer sees a failure)
 //!             ^                                                   |
 //!             +---------------------------------------------------+
 //!                 first sweep after base time * multiplier
 //! ```
 //!
-//! What gRFC A50 defines is as there; what only Envoy has is as in Envoy. So the two limits of how much may be ejected
-//! differ: by rates, one more endpoint goes while less than `max_ejection_percent` are ejected; by failures in a row, it
-//! goes only if it fits.
+//! Algorithms of gRFC A50 follow A50, those that only Envoy has follow Envoy. So the maximum of ejections is checked in two
+//! ways: an outlier by rates is ejected while less than `max_ejection_percent` of the endpoints are; an outlier by failures
+//! in a row is ejected only if the share does not exceed `max_ejection_percent` afterwards.
 
 mod counters;
 mod detector;

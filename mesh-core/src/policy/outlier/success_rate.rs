@@ -5,7 +5,7 @@ use crate::config::SuccessRateEjection;
 use super::counters::Calls;
 use super::ejection::{DetectionMethod, EjectionReason};
 
-/// Which of the endpoints' calls make them outliers, by their places. Endpoints with too few calls are not judged.
+/// The outliers among endpoints, each by its place. Endpoints with too few calls are left out.
 pub(super) fn outliers(
     calls: &[Calls],
     settings: &SuccessRateEjection,
@@ -33,5 +33,5 @@ fn rate(calls: Calls) -> f64 {
     calls.successes as f64 / calls.total() as f64
 }
 
-/// Endpoints that do equally well may differ from their mean by so much, which must not eject any.
+/// Rates that are equal may differ from their mean by this much because of rounding, which must not eject an endpoint.
 const ROUNDING: f64 = 1e-9;

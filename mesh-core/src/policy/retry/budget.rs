@@ -20,7 +20,7 @@ impl Default for RetryBudget {
 }
 
 impl RetryBudget {
-    /// Whether one more of `active` calls may retry while `retrying` of them already do.
+    /// Whether another of `active` calls may retry while `retrying` of them are in a retry.
     pub(crate) fn allows(self, active: u32, retrying: u32) -> bool {
         let share = u64::from(active) * u64::from(self.percent) / 100;
         u64::from(retrying) < share.max(u64::from(self.minimum))

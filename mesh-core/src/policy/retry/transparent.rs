@@ -12,7 +12,7 @@ impl Transparent {
         true
     }
 
-    /// The server said that it did not process the request (REFUSED_STREAM, or GOAWAY below the stream's id): retry at
+    /// The server reported that it did not process the request (REFUSED_STREAM, or GOAWAY below the stream's id): retry at
     /// once, but only the first time.
     pub(crate) fn on_refused(&mut self) -> bool {
         !std::mem::replace(&mut self.refused, true)

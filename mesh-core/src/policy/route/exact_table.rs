@@ -4,8 +4,8 @@ use super::Case;
 
 /// A hash table over whole strings, built once, with or without regard to ASCII case.
 ///
-/// `HashMap` finds a string without regard to case only if the caller lowers it first, which allocates per request. The
-/// hash is not keyed: entries come from the operator, never from a request.
+/// `HashMap` finds a string without regard to case only if the caller converts it to lower case first, which allocates per
+/// request. The hash is not keyed, because entries come from the operator, never from a request.
 #[derive(Debug)]
 pub(super) struct ExactTable<V> {
     case: Case,
@@ -14,7 +14,7 @@ pub(super) struct ExactTable<V> {
     slots: Box<[Slot]>,
 }
 
-/// An entry's index, and bits of its hash that tell most different strings apart without a comparison.
+/// An entry's index, and bits of its hash: most different strings differ in these, and need no comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Slot {
     tag: u32,
@@ -110,7 +110,7 @@ fn lower(word: u64) -> u64 {
 
 /// An odd constant with about as many ones as zeros.
 const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-/// Keeps words of zeros from vanishing.
+/// Added so that words of zeros change the hash, too.
 const INCREMENT: u64 = 0xa076_1d64_78bd_642f;
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use super::prefix_trie::{Forward, Lowered, PrefixTrie};
 
 /// Yields the routes that may match a path, in configured order, without looking at the others.
 ///
-/// Routes with the same key form a list of ascending positions. Few lists concern a path: the list of its exact key, one
-/// list per configured prefix of it, and the list of regular expressions. They are merged while they are read.
+/// Routes with the same key form a list of ascending positions. Only a few lists can match a path: the list of its exact
+/// key, one list per configured prefix of it, and the list of regular expressions. They are merged while they are read.
 #[derive(Debug)]
 pub(super) struct PathIndex {
     /// All lists, one after the other.
@@ -109,7 +109,7 @@ impl<'t> Candidates<'t> {
         let index = self.index;
         let prefixes = index.prefixes.prefixes_of(Forward(self.path)).map(|(list, _)| list);
         let folded = index.prefixes_ignoring_case.prefixes_of(Lowered(self.path)).map(|(list, _)| list);
-        // Positions before the bound have been read, those of the list that the last run came from too.
+        // Positions before the bound have been read, also in the list of the last run.
         let mut run: &'t [u32] = &[];
         let mut bound = u32::MAX;
         self.lists.into_iter().chain(prefixes).chain(folded).for_each(|list| {
@@ -151,6 +151,6 @@ fn exact_table(case: Case, lists: BTreeMap<Vec<u8>, List>) -> ExactTable<List> {
     ExactTable::new(case, lists.into_iter().map(|(key, list)| (text(key), list)))
 }
 
-/// Where a kind of key stands in [`PathIndex::new`]; the same without regard to case follows it.
+/// The place of each kind of key in [`PathIndex::new`]; the kind that ignores case follows it.
 const EXACT: usize = 0;
 const PREFIX: usize = 2;

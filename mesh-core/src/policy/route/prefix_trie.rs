@@ -121,7 +121,7 @@ impl<V: Copy> PrefixTrie<V> {
     fn child(&self, node: &Node<V>, step: u8) -> Option<usize> {
         let children = node.children.start as usize..node.children.end as usize;
         let steps = &self.steps[children.clone()];
-        // Numbered names have children for consecutive bytes, whose index is known without a search.
+        // Names with numbers have children for consecutive bytes, whose index needs no search.
         let guess = usize::from(step.wrapping_sub(*steps.first()?));
         let at = if steps.get(guess) == Some(&step) { guess } else { steps.binary_search(&step).ok()? };
         Some(children.start + at)
@@ -160,7 +160,7 @@ impl<V: Copy, T: Text> Iterator for PrefixesOf<'_, V, T> {
     }
 }
 
-/// An index into the trie's arrays. A configuration with more than 2^32 bytes of prefixes does not exist.
+/// An index into the trie's arrays; 32 bits are enough, since a configuration has less than 2^32 bytes of prefixes.
 fn index(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }

@@ -27,8 +27,8 @@ impl WeightedClusters {
         Self { ends }
     }
 
-    /// A position in [`ClusterChoice::names`]. Pick once per call, without regard to connectivity; retries keep the
-    /// choice.
+    /// A position in [`ClusterChoice::names`]. The caller picks once per call, whatever the clusters' connectivity;
+    /// retries go to the same cluster.
     #[inline]
     pub(crate) fn pick(&self, rng: &mut dyn Rng) -> usize {
         match self.ends.last() {

@@ -6,7 +6,7 @@ use rand::{Rng, RngExt};
 
 use super::BackoffSettings;
 
-/// How far a backoff has grown. The default is a fresh start; success goes back to it.
+/// The current length of a backoff. The default is a backoff that has not started; a success resets to it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Backoff {
     last: Option<Duration>,

@@ -1,7 +1,7 @@
 //! When and where an endpoint gets a connection (gRFC A61, gRPC connection backoff).
 //!
-//! A [`Subchannel`] is a pure state machine over one endpoint's addresses. It says which address to try next; the
-//! driver makes the attempts and tells what became of them.
+//! A [`Subchannel`] is a pure state machine over one endpoint's addresses. It decides which address is tried next; the
+//! driver makes the attempts and reports their results.
 //!
 //! ```text
 //!               connect                          on_connected
@@ -16,7 +16,7 @@
 //!                      disconnect: to IDLE from anywhere
 //! ```
 //!
-//! Invariants: no address is tried twice in a pass; two passes begin no closer to each other than the backoff says,
+//! Invariants: no address is tried twice in a pass; the time between the starts of two passes is at least the backoff,
 //! unless there was a connection between them; two connections in a row that break at once, without a response on
 //! either, are followed by a pause.
 
@@ -40,32 +40,32 @@ use race::Race;
 pub(crate) use backoff::Backoff;
 pub use settings::{AttemptDelay, BackoffSettings, ConnectTimeout, Settings};
 
-/// One endpoint's connection: wanted, being made, there, or failed.
+/// The connection of one endpoint: when to make it, and its connectivity.
 #[derive(Debug)]
 pub(crate) struct Subchannel {
     addresses: EndpointAddresses,
     settings: Arc<Settings>,
     phase: Phase,
     backoff: Backoff,
-    /// The last pass failed, for this reason; no other begins before then.
+    /// The last pass failed, for this reason; the next one starts at this time or later.
     penalty: Option<(Instant, Arc<str>)>,
-    /// No pass begins before then, because connections break as soon as they are made.
+    /// No pass starts before this time, because the last connections broke as soon as they were made.
     pause: Option<Instant>,
     /// The last connection broke as soon as it was made.
     brief: bool,
 }
 
-/// What a connection was good for before it ended.
+/// Why a connection ended; decides whether the next one is made at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ConnectionEnd {
-    /// A call on it has brought a response: the endpoint works, however short the connection was, and it may have its
-    /// reasons to end connections, such as a number of requests for each. The next one is made at once.
+    /// It ended after at least one response: the endpoint works, and may limit the requests of a connection. The next one is
+    /// made at once.
     Served,
     /// This side ended it, because it has carried as many calls as it may. The next one is made at once.
     UsedUp,
     /// This side ended it, because no call has come for some time.
     Idle,
-    /// Nothing came of it.
+    /// It ended before any response.
     Broken,
 }
 
@@ -91,7 +91,7 @@ impl Subchannel {
         }
     }
 
-    /// From the next pass on, the same addresses in another order. A connection stays (LB-72).
+    /// Sets the order of the addresses from the next pass on; they are the same ones. A connection stays (LB-72).
     pub(crate) fn prefer(&mut self, addresses: EndpointAddresses) {
         self.addresses = addresses;
     }
@@ -106,7 +106,7 @@ impl Subchannel {
         }
     }
 
-    /// A connection is wanted. Does nothing unless idle.
+    /// Asks for a connection. Does nothing unless idle.
     pub(crate) fn connect(&mut self, now: Instant) {
         if !matches!(self.phase, Phase::Idle) {
             return;
@@ -119,7 +119,7 @@ impl Subchannel {
         self.phase = Phase::Connecting(Race::new(self.addresses.as_slice(), begin));
     }
 
-    /// Whether another attempt is to be started: call [`start_attempt`](Self::start_attempt) as soon as limits allow.
+    /// Whether another attempt is due: the driver calls [`start_attempt`](Self::start_attempt) as soon as its limits allow.
     pub(crate) fn wants_attempt(&self) -> bool {
         matches!(&self.phase, Phase::Connecting(race) if race.wants_attempt())
     }
@@ -155,14 +155,14 @@ impl Subchannel {
         let Phase::Ready { since } = self.phase else { return };
         let stable = since + self.settings.backoff.initial;
         let brief = now < stable && end == ConnectionEnd::Broken;
-        // One break may be a restart. An endpoint that accepts and hangs up again and again gets a pause each time:
-        // the backoff that a successful connect has just reset would never slow it down.
+        // One broken connection may be a restart. An endpoint that accepts and closes connections again and again gets a
+        // pause each time, because each successful connect resets the backoff.
         self.pause = (brief && self.brief).then_some(stable);
         self.brief = brief;
         self.phase = Phase::Idle;
     }
 
-    /// Nobody wants a connection any more: the driver drops attempts and connection. A backoff goes on.
+    /// The connection is no longer needed: the driver drops attempts and connection. A running backoff continues.
     pub(crate) fn disconnect(&mut self) {
         self.phase = Phase::Idle;
     }

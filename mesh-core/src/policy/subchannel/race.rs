@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 
 use super::Settings;
 
-/// Attempts that overlap: another address joins when the last one has failed or has taken its delay.
+/// Attempts that overlap: the next address is tried when the last attempt has failed or its delay has passed.
 #[derive(Debug)]
 pub(super) struct Race {
     order: Vec<SocketAddr>,
-    /// How many of `order` have been started.
+    /// How many addresses of `order` have been tried.
     started: usize,
     running: usize,
-    /// The next attempt is due, and waits for the driver.
+    /// The next attempt is due; the driver has not started it.
     wanted: bool,
-    /// When the next attempt is due, if it is not wanted already.
+    /// When the next attempt becomes due, unless it is due already.
     next_at: Option<Instant>,
-    /// From the first attempt on.
+    /// Set by the first attempt.
     limits: Option<Limits>,
     last_error: Option<Arc<str>>,
 }
@@ -26,7 +26,7 @@ pub(super) struct Race {
 struct Limits {
     retry_at: Instant,
     attempt_timeout: Duration,
-    /// When the attempts that run now are given up.
+    /// When the running attempts are cancelled.
     give_up_at: Instant,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Failure {
 }
 
 impl Race {
-    /// A pass that begins now, or at `begin`.
+    /// A pass that starts at `begin`, or now.
     pub(super) fn new(addresses: &[SocketAddr], begin: Option<Instant>) -> Self {
         Self {
             order: interleaved(addresses),
@@ -70,12 +70,12 @@ impl Race {
             let attempt_timeout = pause.max(settings.connect_timeout.0);
             Limits { retry_at: now + pause, attempt_timeout, give_up_at: now + attempt_timeout }
         });
-        // Earlier attempts go on; the last one has its full time.
+        // Earlier attempts continue; the last one gets its full time.
         limits.give_up_at = now + limits.attempt_timeout;
         self.started += 1;
         self.running += 1;
         self.wanted = false;
-        // LB-69: the next one joins after the delay or a failure.
+        // LB-69: the next attempt starts after the delay or a failure.
         self.next_at = self.has_more().then(|| now + settings.attempt_delay.duration());
         Some(address)
     }
@@ -127,7 +127,7 @@ impl Race {
     }
 }
 
-/// LB-70: without duplicates, the address families in turn, beginning with that of the first address.
+/// LB-70: without duplicates, IPv4 and IPv6 in turn, starting with the family of the first address.
 fn interleaved(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let mut unique: Vec<SocketAddr> = Vec::with_capacity(addresses.len());
     for address in addresses {

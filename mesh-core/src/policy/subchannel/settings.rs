@@ -10,7 +10,7 @@ pub struct Settings {
     pub backoff: BackoffSettings,
     /// How long an attempt may take at least; 20 s.
     pub connect_timeout: ConnectTimeout,
-    /// How long one address is tried before the next one joins; 250 ms.
+    /// How long one address is tried alone before the next one is tried beside it; 250 ms.
     pub attempt_delay: AttemptDelay,
 }
 

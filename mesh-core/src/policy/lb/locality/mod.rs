@@ -25,23 +25,23 @@ use picker::LocalityPicker;
 pub(super) struct WeightedLocalities {
     settings: Arc<ClusterSettings>,
     children: BTreeMap<ChildKey, Child>,
-    /// Which child has an endpoint.
+    /// The child of each endpoint.
     owners: IdMap<ChildKey>,
     counts: Counts,
     last_error: Option<Arc<str>>,
     note: Option<Arc<str>>,
     commands: VecDeque<Command>,
     is_changed: bool,
-    /// The last key that was given.
+    /// The last key that was assigned.
     key: ChildKey,
 }
 
-/// Of a locality as long as it is there.
+/// Identifies a child as long as its locality is configured.
 type ChildKey = u64;
 
 #[derive(Debug)]
 struct Child {
-    /// As of the last update.
+    /// The locality in the last update.
     locality: LbLocality,
     balancer: Box<dyn Balancer>,
     /// LB-17: failed until it is ready.
@@ -50,7 +50,7 @@ struct Child {
 }
 
 impl WeightedLocalities {
-    /// Localities of a cluster with these settings, none yet.
+    /// A balancer without localities, for a cluster of these settings.
     pub(super) fn new(settings: Arc<ClusterSettings>) -> Self {
         Self {
             settings,
@@ -65,7 +65,7 @@ impl WeightedLocalities {
         }
     }
 
-    /// Takes over what an input to a child has led to.
+    /// Takes commands, state and picker of a child after an input.
     fn settle(&mut self, key: ChildKey) {
         let Some(child) = self.children.get_mut(&key) else { return };
         while let Some(command) = child.balancer.poll_command() {
@@ -95,7 +95,7 @@ impl WeightedLocalities {
         self.children.iter().filter(|(_, child)| is_meant(child)).map(|(key, _)| *key).collect()
     }
 
-    /// The child of each locality, a new one if it had none; children without a locality are gone.
+    /// The child of each locality, a new one if it has none; children without a locality are removed.
     fn match_children(&mut self, localities: &[LbLocality]) -> Vec<ChildKey> {
         let known = self.children.values().map(|child| &child.locality.id);
         if known.eq(localities.iter().map(|locality| &locality.id)) {
@@ -123,7 +123,7 @@ impl WeightedLocalities {
         self.key
     }
 
-    /// Without endpoints for now.
+    /// A child for a locality, without endpoints.
     fn new_child(&mut self, locality: &LbLocality) -> Child {
         let child = Child {
             locality: LbLocality { endpoints: SharedList::default(), ..locality.clone() },
@@ -143,7 +143,7 @@ impl WeightedLocalities {
         }
     }
 
-    /// LB-18: the locality of a child is this one now. Whether its balancer is to know.
+    /// LB-18: sets the locality of a child. Returns whether its balancer needs an update.
     fn follow(&mut self, key: ChildKey, locality: &LbLocality) -> bool {
         let Some(child) = self.children.get_mut(&key) else { return false };
         let before = std::mem::replace(&mut child.locality, locality.clone());
@@ -162,7 +162,7 @@ impl Balancer for WeightedLocalities {
         self.is_changed = true;
         let last_key = self.key;
         for (key, locality) in self.match_children(&localities).into_iter().zip(localities) {
-            // one that is new hears of its endpoints even if there are none
+            // a new child gets an update even without endpoints
             if self.follow(key, &locality) || is_note_new || key > last_key {
                 let priorities = vec![LbPriority::new(self.settings.clone(), vec![locality])];
                 let update = LbUpdate { priorities, note: self.note.clone() };
@@ -222,7 +222,7 @@ impl Balancer for WeightedLocalities {
         }
         let state = self.connectivity();
         let phase = state.phase();
-        // those that make the state what it is: ready ones for calls, failed ones for their errors
+        // the children in the phase of the whole: ready ones for calls, failed ones for their errors
         let chosen = self.children.values().filter(|child| child.counted == phase);
         let chosen: Vec<_> = chosen.map(|child| (child.locality.weight, child.picker.clone())).collect();
         let picker = match &state {

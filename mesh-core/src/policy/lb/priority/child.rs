@@ -1,4 +1,4 @@
-//! The balancer of one priority, with the clocks that A56 gives it.
+//! The balancer of one priority, with its timers (A56).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,12 +15,12 @@ const RETIRED_AFTER: Duration = Duration::from_secs(15 * 60);
 #[derive(Debug)]
 pub(super) struct Child {
     pub(super) balancer: Box<dyn Balancer>,
-    /// The last one it gave.
+    /// Its last picker.
     pub(super) picker: Option<Arc<dyn Picker>>,
     phase: Phase,
     /// While set, lower priorities are not tried.
     failover: Option<Instant>,
-    /// Whether it was ready or idle after it last failed; true before it has settled at all.
+    /// Whether it was ready or idle after its last failure; true before its first result.
     was_well: bool,
     /// Set while a higher priority is used.
     retirement: Option<Instant>,
@@ -39,19 +39,19 @@ impl Child {
         }
     }
 
-    /// Another balancer takes over. The clocks go on.
+    /// Replaces the balancer. The timers continue.
     pub(super) fn replace(&mut self, balancer: Box<dyn Balancer>) {
         self.balancer = balancer;
         self.picker = None;
     }
 
-    /// Follows the balancer's state.
+    /// Updates phase and timers from the balancer's state.
     pub(super) fn observe(&mut self, now: Instant) {
         let before = std::mem::replace(&mut self.phase, self.balancer.connectivity().phase());
         match self.phase {
             Phase::Ready | Phase::Idle => (self.was_well, self.failover) = (true, None),
             Phase::Failed => (self.was_well, self.failover) = (false, None),
-            // LB-08: only a priority that has worked gets the time again
+            // LB-08: the timer starts again only for a priority that has been ready or idle
             Phase::Connecting if before != Phase::Connecting && self.was_well => {
                 self.failover = Some(now + FAILOVER_AFTER);
             }
@@ -82,7 +82,7 @@ impl Child {
         self.failover.is_some()
     }
 
-    /// LB-10: not needed for now.
+    /// LB-10: a higher priority is used; the retirement timer starts.
     pub(super) fn deactivate(&mut self, now: Instant) {
         self.retirement.get_or_insert(now + RETIRED_AFTER);
     }

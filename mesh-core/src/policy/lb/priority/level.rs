@@ -8,28 +8,28 @@ use crate::policy::lb::{Balancer, LbEndpoint, LbPriority, leaf};
 use super::names::ChildName;
 use super::undiscovered::Undiscovered;
 
-/// A priority as configured, and as its balancer knows it if it has one.
+/// A priority of the last update, and the name of its balancer.
 #[derive(Debug, Clone)]
 pub(super) struct Level {
     pub(super) name: ChildName,
     pub(super) priority: LbPriority,
 }
 
-/// What a change of a priority means for its balancer.
+/// The effect of a changed priority on its balancer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum LevelChange {
-    /// There is nothing to tell it.
+    /// None.
     Nothing,
-    /// It is told.
+    /// It gets an update.
     Localities,
-    /// Another one takes its place, in the state that it has been in: its endpoints are known at last.
+    /// The endpoints are known now: another balancer replaces it, and the timers continue.
     Discovered,
-    /// Another one begins anew: the policy is another one, or all connections are to be made anew.
+    /// The policy or the connection settings have changed: a new balancer replaces it and makes new connections.
     Settings,
 }
 
 impl Level {
-    /// A balancer that knows of no endpoint yet.
+    /// A new balancer, without endpoints.
     pub(super) fn balancer(&self) -> Box<dyn Balancer> {
         let settings = &self.priority.settings;
         match settings.locality_policy {

@@ -41,7 +41,7 @@ pub(super) struct Priority {
     names: ChildNames,
     /// Highest first.
     levels: Vec<Level>,
-    /// Only those that have been needed (LB-07).
+    /// The balancers of priorities that have been needed (LB-07).
     children: BTreeMap<ChildName, Child>,
     endpoints: Owned,
     selected: Option<ChildName>,
@@ -66,7 +66,7 @@ impl Default for Priority {
 }
 
 impl Priority {
-    /// Tells a child its endpoints, and the states of those that are new to it but already connected or failed.
+    /// Sends a child its endpoints, and the states of endpoints that are new to it but connected or failed already.
     fn update_child<'a>(
         &mut self,
         Level { name, priority }: &Level,
@@ -93,14 +93,14 @@ impl Priority {
         self.update_child(&level, level.endpoints(), now, rng);
     }
 
-    /// Ends the child of a priority. If it is needed, another one begins.
+    /// Removes the child of a priority; [`choose`](Self::choose) makes another one if it is needed.
     fn stop_child(&mut self, level: &Level) {
         self.children.remove(&level.name);
         self.is_changed = true;
         self.release_orphans(level.endpoints().map(|endpoint| endpoint.id));
     }
 
-    /// Takes over what an input to a child has led to.
+    /// Takes commands, state and picker of a child after an input.
     fn settle(&mut self, name: ChildName, now: Instant) {
         let Some(child) = self.children.get_mut(&name) else { return };
         while let Some(command) = child.balancer.poll_command() {
@@ -114,7 +114,7 @@ impl Priority {
         child.observe(now);
     }
 
-    /// Which priority to use from now on; makes balancers as they are needed.
+    /// Selects the priority to use, and makes balancers for priorities that are needed for it.
     fn choose(&mut self, now: Instant, rng: &mut dyn Rng) {
         for at in 0..self.levels.len() {
             let name = self.levels[at].name;
@@ -150,7 +150,7 @@ impl Priority {
         self.children.get(&self.selected?)
     }
 
-    /// LB-10: forgets priorities that nobody has needed for long.
+    /// LB-10: removes the balancers of priorities whose retirement timer is over.
     fn retire(&mut self, now: Instant) {
         let count = self.children.len();
         self.children.retain(|_, child| !child.is_retired(now));
@@ -159,7 +159,7 @@ impl Priority {
         }
     }
 
-    /// Gives up the connections of those of these endpoints whose priority has no balancer.
+    /// Disconnects the given endpoints whose priority has no balancer.
     fn release_orphans(&mut self, endpoints: impl IntoIterator<Item = EndpointId>) {
         for id in endpoints {
             let Some(known) = self.endpoints.get_mut(id) else { continue };
@@ -192,7 +192,7 @@ impl Balancer for Priority {
         for (level, changes) in levels.iter().zip(&changes) {
             changes.removed.iter().for_each(|endpoint| self.endpoints.disown(level.name, endpoint.id));
         }
-        // LB-10: what is no longer configured goes at once
+        // LB-10: a priority that is no longer configured is removed at once
         for gone in old.iter().filter(|old| levels.iter().all(|level| level.name != old.name)) {
             self.children.remove(&gone.name);
             gone.endpoints().for_each(|endpoint| self.endpoints.disown(gone.name, endpoint.id));
@@ -215,7 +215,7 @@ impl Balancer for Priority {
         }
         let moved: Vec<_> = changes.iter().flat_map(|changes| &changes.added).map(|added| added.id).collect();
         self.levels = levels;
-        self.choose(now, rng); // LB-11: once, when all children know
+        self.choose(now, rng); // LB-11: once, after all children have their update
         self.release_orphans(moved);
     }
 
@@ -242,7 +242,7 @@ impl Balancer for Priority {
     fn connectivity(&self) -> Connectivity {
         match self.selected_child() {
             Some(child) => child.balancer.connectivity(),
-            // LB-09: nothing at all
+            // LB-09: no priorities
             None => Connectivity::TransientFailure(no_endpoint(None, self.note.as_deref())),
         }
     }

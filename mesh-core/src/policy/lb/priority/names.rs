@@ -1,22 +1,21 @@
-//! Names of priorities that follow their localities.
+//! Names of priorities, which stay the same while their localities move between priorities.
 
 use crate::config::{LocalityId, Name};
 use crate::policy::lb::LbPriority;
 
-/// What a priority's balancer is kept under while priorities move around.
+/// Identifies a priority's balancer while its place among the priorities changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ChildName(u64);
 
-/// Hands out names so that a priority keeps its balancer, and with it its connections, wherever its localities move
-/// within its cluster.
+/// Assigns names so that a priority keeps its balancer and connections while its localities move within its cluster.
 #[derive(Debug, Default)]
 pub(super) struct ChildNames {
-    /// Of the last update, by priority.
+    /// The names of the last update, by priority.
     current: Vec<(ChildName, Origin)>,
     next: u64,
 }
 
-/// Where a priority comes from.
+/// The cluster, place and localities of a priority.
 #[derive(Debug)]
 struct Origin {
     cluster: Name,

@@ -1,4 +1,4 @@
-//! Which priority has an endpoint.
+//! The priority of each endpoint.
 
 use crate::config::EndpointAddresses;
 use crate::policy::lb::id_map::IdMap;
@@ -13,23 +13,24 @@ pub(super) struct Owned {
     round: u64,
 }
 
-/// What is told to a balancer that gets an endpoint which is not new to the cluster.
+/// The state of an endpoint, for a balancer that gets it from another priority.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     pub(super) owner: ChildName,
     pub(super) state: Connectivity,
     identity: EndpointAddresses,
-    /// The round that has named its owner last.
+    /// The last round that set its owner.
     owned: u64,
 }
 
 impl Owned {
-    /// Before an update: everything that it adds is owned before anything that it removes is disowned.
+    /// Starts an update. The caller then calls [`own`](Self::own) for all added endpoints before [`disown`](Self::disown) for
+    /// removed ones.
     pub(super) fn begin_round(&mut self) {
         self.round += 1;
     }
 
-    /// An endpoint is new to a priority, or different. It keeps its state wherever it comes from.
+    /// Sets the priority of a new or changed endpoint. It keeps its state, also if it comes from another priority.
     pub(super) fn own(&mut self, owner: ChildName, endpoint: &LbEndpoint) {
         let identity = endpoint.addresses.identity();
         let known = self.endpoints.remove(&endpoint.id).filter(|known| known.identity == identity);
@@ -37,7 +38,7 @@ impl Owned {
         self.endpoints.insert(endpoint.id, Endpoint { owner, identity, state, owned: self.round });
     }
 
-    /// A priority has lost an endpoint. It is forgotten unless this round has given it an owner.
+    /// An endpoint was removed from a priority. It is forgotten unless this round has set another owner.
     pub(super) fn disown(&mut self, owner: ChildName, id: EndpointId) {
         let is_gone = |known: &Endpoint| known.owner == owner && known.owned != self.round;
         if self.endpoints.get(&id).is_some_and(is_gone) {

@@ -8,7 +8,7 @@ use rand::Rng;
 use crate::policy::lb::picker::Waiting;
 use crate::policy::lb::{Balancer, Command, Connectivity, EndpointId, LbUpdate, Picker};
 
-/// Makes calls wait until the endpoints are known. The failover timer of the priority runs meanwhile.
+/// Makes calls wait until the endpoints are known. Meanwhile the priority's failover timer runs.
 #[derive(Debug, Default)]
 pub(super) struct Undiscovered {
     is_published: bool,

@@ -1,4 +1,4 @@
-//! Consistent hashing over a ring of endpoints that are connected as they are needed (gRFC A42, A61, A76).
+//! Consistent hashing over a ring of endpoints, which are connected on demand (gRFC A42, A61, A76).
 
 mod picker;
 mod ring;
@@ -26,7 +26,7 @@ use ring::Ring;
 pub(super) struct RingHash {
     sizes: config::RingHash,
     members: Members,
-    /// Over the members' places in their list.
+    /// Its entries are places in the list of members.
     ring: Arc<Ring>,
     note: Option<Arc<str>>,
     commands: VecDeque<Command>,
@@ -59,8 +59,8 @@ impl RingHash {
         }
     }
 
-    /// LB-40: in trouble, something is always being connected, even if no call asks for it: failed endpoints alone
-    /// would be avoided by all calls that could find out that they are back.
+    /// LB-40: while the policy is CONNECTING or has failed, one endpoint is always being connected, even without a call:
+    /// calls avoid failed endpoints, and would not notice that one is back.
     fn keep_trying(&mut self) {
         if matches!(self.phase(), Phase::Failed | Phase::Connecting) {
             self.connect_one();
@@ -94,7 +94,7 @@ impl Balancer for RingHash {
     fn on_connectivity(&mut self, _now: Instant, id: EndpointId, state: Connectivity, _rng: &mut dyn Rng) {
         let Some(change) = self.members.report(id, &state) else { return };
         if change.to == Phase::Failed && matches!(state, Connectivity::Idle) {
-            // what has failed is tried again until it is ready, as pick_first does below each entry (A61)
+            // a failed endpoint is tried again until it is ready, as the pick_first below each entry does in A61
             self.commands.push_back(Command::Connect(id));
         }
         self.is_changed = true;
@@ -137,7 +137,7 @@ impl Balancer for RingHash {
     }
 }
 
-/// LB-36: what an endpoint's places on the ring are made of.
+/// LB-36: the text whose hashes are an endpoint's places on the ring.
 fn key(member: &Member) -> String {
     match &member.endpoint.hash_key {
         Some(key) => key.to_string(),

@@ -1,4 +1,4 @@
-//! The endpoint that a hash leads to.
+//! Picks the endpoint of a hash.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use crate::policy::lb::{EndpointId, Pick, PickContext, Picker};
 
 use super::ring::Ring;
 
-/// The endpoint that a hash leads to, as of the moment when the picker was made.
+/// Picks the endpoint of a hash, by the states of endpoints when the picker was made.
 #[derive(Debug)]
 pub(super) struct RingPicker {
     ring: Arc<Ring>,
     endpoints: Box<[(EndpointId, Phase)]>,
-    /// Of each endpoint; empty while none has failed.
+    /// The last error of each endpoint; empty while none has failed.
     errors: Box<[Option<Arc<str>>]>,
     is_all_failed: bool,
     note: Option<Arc<str>>,
@@ -43,7 +43,7 @@ impl RingPicker {
 }
 
 impl Picker for RingPicker {
-    /// LB-39: the first on the ring that has not failed decides.
+    /// LB-39: the first endpoint after the hash that has not failed.
     fn pick(&self, context: &PickContext<'_>, rng: &mut dyn Rng) -> Pick {
         // RT-73: without a hash, a random one
         let hash = context.hash.unwrap_or_else(|| rng.next_u64());

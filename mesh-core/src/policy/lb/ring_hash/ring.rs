@@ -9,7 +9,7 @@ use crate::config;
 /// LB-34: the client's own limit, whatever the configuration says.
 const SIZE_LIMIT: u64 = 4096;
 
-/// Endpoints on a circle of hashes, each as often as its weight says.
+/// Endpoints on a circle of hashes, each with a number of entries in proportion to its weight.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
     /// By hash, ascending.
@@ -53,7 +53,7 @@ impl Ring {
         Self { entries: entries.into() }
     }
 
-    /// The endpoints from `hash` on, once round the circle (LB-36).
+    /// The endpoints of all entries, starting with the first entry at or after `hash` (LB-36).
     #[inline]
     pub(super) fn walk(&self, hash: u64) -> impl Iterator<Item = usize> {
         let (before, after) = self.entries.split_at(self.entries.partition_point(|entry| entry.hash < hash));

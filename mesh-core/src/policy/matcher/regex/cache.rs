@@ -10,7 +10,7 @@ use crate::config::ConfigError;
 use super::capturing::{CapturingProgram, CapturingRegex};
 use super::full::{FullRegex, Program};
 
-/// Compiles each distinct expression once, for as long as somebody uses it.
+/// Compiles each distinct expression once, for as long as a configuration uses it.
 ///
 /// One cache serves all configurations that may hold the same expressions, one after the other or at the same time. It
 /// keeps nothing alive.
@@ -62,7 +62,7 @@ struct Programs<T>(Mutex<Known<T>>);
 
 struct Known<T> {
     programs: HashMap<Box<str>, Weak<T>>,
-    /// How many entries there are when the ones that nobody uses are next removed.
+    /// At this many entries, unused ones are removed.
     sweep_at: usize,
 }
 
@@ -73,7 +73,7 @@ impl<T> Default for Programs<T> {
 }
 
 impl<T> Programs<T> {
-    /// Nothing waits while an expression is being compiled; two threads may both compile the same one.
+    /// The lock is not held while an expression is compiled, so two threads may compile the same one.
     fn find_or_add(
         &self,
         pattern: &str,
