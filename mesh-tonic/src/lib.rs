@@ -27,6 +27,6 @@ pub use mesh_core::runtime::connect::{
 };
 pub use mesh_core::runtime::{
     AttemptDelay, BackoffSettings, CallInfo, ChannelState, ConfigSource, ConnectTimeout, FixedSource,
-    MaxConnecting, Mesh, MeshBuilder, MeshError, MeshErrorKind, PoolSettings, ReplayLimit, ReplayMemory,
-    SourceError, SubchannelSettings, Target, WaitForReady,
+    FullEndpoints, MaxConnecting, MaxQueued, Mesh, MeshBuilder, MeshError, MeshErrorKind, PoolSettings,
+    QueueSettings, ReplayLimit, ReplayMemory, SourceError, SubchannelSettings, Target, WaitForReady,
 };

@@ -110,7 +110,8 @@ impl<C: Connect> Mesh<C> {
         }
         let watch = self.0.source.watch(target).map_err(|error| ChannelError::source(target, error))?;
         let inner = &self.0;
-        let context = TargetContext::new(target.clone(), self.node_id(), inner.randomness.clone());
+        let context =
+            TargetContext::new(target.clone(), self.node_id(), inner.randomness.clone(), inner.pool.queue);
         let filters = inner.filters.of_target();
         let compiler = Compiler::new(domain.pool.clone(), inner.randomness.clone(), filters);
         let handle = Arc::new(TargetHandle::start(context, watch, compiler));
@@ -205,7 +206,7 @@ impl<C: Connect> MeshBuilder<C> {
         MeshBuilder { source, connector, pool, retry_budget, seed }
     }
 
-    /// When and how often connections are made.
+    /// When and how often connections are made, and what calls do while they are full.
     #[must_use]
     pub fn connections(self, settings: PoolSettings) -> Self {
         Self { pool: settings, ..self }
@@ -226,9 +227,13 @@ impl<C: Connect> MeshBuilder<C> {
 
     /// The mesh.
     pub fn build(self) -> Mesh<C> {
+        let loads = Arc::default();
+        if let Some(queues) = self.source.queues() {
+            queues.add(&loads);
+        }
         Mesh(Arc::new(Inner {
             counts: Counts {
-                loads: Arc::default(),
+                loads,
                 store: self.source.load_store(),
                 ejections: self.source.ejections().unwrap_or_default(),
             },

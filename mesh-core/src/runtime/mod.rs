@@ -17,6 +17,7 @@ mod load_report;
 mod mesh;
 mod outlier;
 mod protocol;
+mod queue;
 mod response_body;
 mod response_filters;
 mod retry;
@@ -31,7 +32,7 @@ mod timeout;
 pub use crate::policy::subchannel::{
     AttemptDelay, BackoffSettings, ConnectTimeout, Settings as SubchannelSettings,
 };
-pub use balance::{MaxConnecting, PoolSettings};
+pub use balance::{FullEndpoints, MaxConnecting, MaxQueued, PoolSettings, QueueSettings};
 pub use call_info::CallInfo;
 pub use channel::{CallOptions, Channel, ChannelError, ChannelSettings, WaitForReady};
 pub use channel_state::ChannelState;
@@ -41,6 +42,7 @@ pub use load_report::LoadStore;
 pub use mesh::{Mesh, MeshBuilder, WeakMesh};
 pub use outlier::{EjectedEndpoint, EjectionStore};
 pub use protocol::{CallStatus, Protocol, Stamp};
+pub use queue::{QueueStore, QueuedCalls};
 pub use response_body::ResponseBody;
 pub use retry::{ReplayLimit, ReplayMemory, ReplayRoom, RequestBody};
 pub use source::{ConfigSource, ConfigState, ConfigWatch, SourceError, Target};

@@ -10,7 +10,7 @@ use tokio::time;
 
 use crate::config::{MeshConfig, Name};
 
-use super::{EjectionStore, LoadStore};
+use super::{EjectionStore, LoadStore, QueueStore};
 
 /// Gives a target's configuration: an xDS client, a fixed configuration, a test.
 ///
@@ -37,6 +37,12 @@ pub trait ConfigSource: Debug + Send + Sync + 'static {
     /// Where the mesh shows what outlier detection does in its clusters, for metrics and status. `None`, the default: nobody
     /// looks. Asked once per mesh.
     fn ejections(&self) -> Option<Arc<EjectionStore>> {
+        None
+    }
+
+    /// Where the mesh shows how many calls wait for room on connections, for metrics and status. `None`, the default: nobody
+    /// looks. Asked once per mesh.
+    fn queues(&self) -> Option<Arc<QueueStore>> {
         None
     }
 }

@@ -34,7 +34,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mesh_core::config::Name;
-use mesh_core::runtime::{ConfigSource, ConfigWatch, EjectionStore, LoadStore, SourceError, Target};
+use mesh_core::runtime::{
+    ConfigSource, ConfigWatch, EjectionStore, LoadStore, QueueStore, SourceError, Target,
+};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
@@ -99,13 +101,24 @@ pub fn start_with<T: AdsTransport>(
     let ads = Arc::new(Mutex::new(AdsState::new(settings)));
     let (commands, received) = mpsc::unbounded_channel();
     let node_id: Name = bootstrap.node().id.as_str().into();
-    let (transport, load, ejections) = (Arc::new(transport), Arc::default(), Arc::default());
+    let (transport, load) = (Arc::new(transport), Arc::default());
+    let (ejections, queues) = (Arc::default(), Arc::default());
     let reporter = Reporter::new(&bootstrap, &load, transport.clone(), &options);
     let worker = Worker::new(&bootstrap, &servers, transport, &options, ads.clone(), received);
     let work = async { _ = tokio::join!(worker.run(), reporter.run()) };
     let registry = Registry::new(commands, runtime, Box::pin(work));
     Ok(XdsClient {
-        inner: Arc::new(Inner { bootstrap, options, servers, node_id, ads, registry, load, ejections }),
+        inner: Arc::new(Inner {
+            bootstrap,
+            options,
+            servers,
+            node_id,
+            ads,
+            registry,
+            load,
+            ejections,
+            queues,
+        }),
     })
 }
 
@@ -131,13 +144,16 @@ struct Inner {
     load: Arc<LoadStore>,
     /// What outlier detection does, for metrics and status.
     ejections: Arc<EjectionStore>,
+    /// How many calls wait for room on connections, for metrics and status.
+    queues: Arc<QueueStore>,
 }
 
 impl XdsClient {
     /// What is being watched, and how that is going. Takes time linear in the number of resources.
     pub fn status(&self) -> Status {
-        let Inner { servers, node_id, ads, ejections, .. } = &*self.inner;
-        Status::of(&lock(ads), servers, node_id.clone(), ejections)
+        let Inner { servers, node_id, ads, ejections, queues, .. } = &*self.inner;
+        let status = Status::of(&lock(ads), servers, node_id.clone(), ejections);
+        Status { queued: queues.clusters(), ..status }
     }
 
     /// Watches a single resource of any type, yours too, over the streams that the client has anyway. What a target
@@ -179,6 +195,10 @@ impl ConfigSource for XdsClient {
 
     fn ejections(&self) -> Option<Arc<EjectionStore>> {
         Some(self.inner.ejections.clone())
+    }
+
+    fn queues(&self) -> Option<Arc<QueueStore>> {
+        Some(self.inner.queues.clone())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use mesh_core::config::Name;
 use mesh_core::policy::outlier::MethodCounts;
-use mesh_core::runtime::{EjectedEndpoint, EjectionStore};
+use mesh_core::runtime::{EjectedEndpoint, EjectionStore, QueuedCalls};
 
 use crate::bootstrap::ServerConfig;
 use crate::protocol::{AdsState, ResourceStatus, ServerId, UpdateCounts};
@@ -29,6 +29,8 @@ pub struct Status {
     pub ejected: Vec<EjectedEndpoint>,
     /// How often outliers were found, and what came of it, by method.
     pub ejections: Vec<MethodCounts>,
+    /// How many calls wait for room on connections, by cluster.
+    pub queued: Vec<QueuedCalls>,
 }
 
 /// How it stands with one control server.
@@ -70,6 +72,7 @@ impl Status {
             resources,
             ejected: ejections.ejected(),
             ejections: ejections.counts().methods().collect(),
+            queued: Vec::new(),
         }
     }
 }

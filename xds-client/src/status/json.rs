@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use envoy_types::pb::envoy::admin::v3::UpdateFailureState;
 use envoy_types::pb::envoy::service::status::v3::client_config::GenericXdsConfig;
 use envoy_types::pb::google::protobuf::{Any, Timestamp};
-use mesh_core::runtime::EjectedEndpoint;
+use mesh_core::runtime::{EjectedEndpoint, QueuedCalls};
 use serde_json::{Value, json};
 
 use super::client_config::client_config;
@@ -36,7 +36,8 @@ impl XdsClient {
     ///   "ejected": [{
     ///     "cluster": "a", "endpoint": "10.0.0.7:50051", "detection_method": "consecutive_5xx",
     ///     "reason": "5 server errors in a row", "since": "2026-01-31T12:06:00.000000Z", "multiplier": 1
-    ///   }]
+    ///   }],
+    ///   "queued": [{"cluster": "a", "calls": 0}]
     /// }
     /// ```
     ///
@@ -54,6 +55,7 @@ pub(super) fn to_json(status: &Status, node: &Node, clock: Clock) -> Value {
         "servers": status.servers.iter().map(of_server).collect::<Vec<_>>(),
         "generic_xds_configs": config.generic_xds_configs.iter().map(of_resource).collect::<Vec<_>>(),
         "ejected": status.ejected.iter().map(|ejected| of_ejected(ejected, clock)).collect::<Vec<_>>(),
+        "queued": status.queued.iter().map(of_queued).collect::<Vec<_>>(),
     })
 }
 
@@ -94,6 +96,10 @@ fn of_ejected(ejected: &EjectedEndpoint, clock: Clock) -> Value {
         "since": to_text(&clock.timestamp(ejected.since)),
         "multiplier": ejected.multiplier,
     })
+}
+
+fn of_queued(queued: &QueuedCalls) -> Value {
+    json!({"cluster": &*queued.cluster, "calls": queued.calls})
 }
 
 fn of_resource(resource: &GenericXdsConfig) -> Value {

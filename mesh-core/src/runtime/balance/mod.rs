@@ -31,6 +31,6 @@ pub(crate) use cluster::ClusterHandle;
 pub(crate) use leaves::Leaves;
 pub(crate) use pool::Pool;
 pub(crate) use published::Published;
-pub use settings::{MaxConnecting, PoolSettings};
+pub use settings::{FullEndpoints, MaxConnecting, MaxQueued, PoolSettings, QueueSettings};
 pub(crate) use slot::Slot;
 pub(crate) use slot::WaitForPlace;

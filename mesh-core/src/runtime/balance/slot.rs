@@ -14,8 +14,10 @@ use crate::policy::lb::{EndpointId, EndpointLoad};
 use crate::policy::load_report::LocalityCounts;
 use crate::policy::outlier::CallResult;
 use crate::runtime::accounting::Accounting;
+use crate::runtime::circuit_breaker::ClusterLoad;
 use crate::runtime::connect::{Connection, Reserve};
 
+use super::MaxQueued;
 use super::connections::Connections;
 use super::mailbox::{Event, Mailbox};
 
@@ -47,10 +49,10 @@ impl<T: Connection> Slot<T> {
     }
 
     /// Joins the calls that wait for room at the endpoint. `None`: as many as may wait do so already.
-    pub(crate) fn queue(&self, limit: u32) -> Option<WaitForPlace<T>> {
-        let queued = Queued::new(&self.state, limit)?;
+    pub(crate) fn queue(&self, limit: MaxQueued) -> Option<WaitForPlace<T>> {
+        let queued = Queued::new(self, limit)?;
         Some(Box::pin(async move {
-            let state = &queued.0;
+            let state = &queued.endpoint;
             // Told of changes from here on, before the connection is looked at.
             let mut changed = std::pin::pin!(state.changed.notified());
             changed.as_mut().enable();
@@ -145,20 +147,28 @@ impl<T> EndpointState<T> {
 }
 
 /// A place among the calls that wait for room at an endpoint.
-struct Queued<T>(Arc<EndpointState<T>>);
+struct Queued<T> {
+    endpoint: Arc<EndpointState<T>>,
+    cluster: Arc<ClusterLoad>,
+}
 
 impl<T> Queued<T> {
-    fn new(state: &Arc<EndpointState<T>>, limit: u32) -> Option<Self> {
-        if state.queued.fetch_add(1, Ordering::Relaxed) < limit {
-            return Some(Self(state.clone()));
+    /// `None`: as many as the limit wait already.
+    fn new(slot: &Slot<T>, limit: MaxQueued) -> Option<Self> {
+        let endpoint = &slot.state;
+        if endpoint.queued.fetch_add(1, Ordering::Relaxed) >= limit.0 {
+            endpoint.queued.fetch_sub(1, Ordering::Relaxed);
+            return None;
         }
-        state.queued.fetch_sub(1, Ordering::Relaxed);
-        None
+        let cluster = slot.accounting.load.clone();
+        cluster.enter_queue();
+        Some(Self { endpoint: endpoint.clone(), cluster })
     }
 }
 
 impl<T> Drop for Queued<T> {
     fn drop(&mut self) {
-        self.0.queued.fetch_sub(1, Ordering::Relaxed);
+        self.endpoint.queued.fetch_sub(1, Ordering::Relaxed);
+        self.cluster.leave_queue();
     }
 }

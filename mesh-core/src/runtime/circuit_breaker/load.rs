@@ -15,6 +15,8 @@ pub(crate) struct ClusterLoad {
     pub(crate) in_flight: InFlight,
     waiting: AtomicU32,
     retrying: AtomicU32,
+    /// Calls in flight that wait for room on a connection.
+    queued: AtomicU32,
 }
 
 impl ClusterLoad {
@@ -24,7 +26,23 @@ impl ClusterLoad {
             in_flight: InFlight::default(),
             waiting: AtomicU32::new(0),
             retrying: AtomicU32::new(0),
+            queued: AtomicU32::new(0),
         }
+    }
+
+    /// A call begins to wait for room on a connection.
+    pub(crate) fn enter_queue(&self) {
+        self.queued.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It waits no more.
+    pub(crate) fn leave_queue(&self) {
+        self.queued.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many calls wait for room on a connection.
+    pub(crate) fn queued(&self) -> u32 {
+        self.queued.load(Ordering::Relaxed)
     }
 
     /// Counts a call as waiting for a retry, if the budget has room for it.

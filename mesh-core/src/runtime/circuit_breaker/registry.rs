@@ -28,6 +28,12 @@ impl LoadRegistry {
         loads.insert(key, Arc::downgrade(&load));
         load
     }
+
+    /// All counts that something refers to.
+    pub(crate) fn loads(&self) -> Vec<Arc<ClusterLoad>> {
+        let loads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        loads.values().filter_map(Weak::upgrade).collect()
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::runtime::attempt::Attempt;
 use crate::runtime::balance::{ClusterHandle, Slot, WaitForPlace};
 use crate::runtime::circuit_breaker::ClusterLoad;
 use crate::runtime::connect::{Connect, Connection, Reserve};
-use crate::runtime::{MeshError, MeshErrorKind};
+use crate::runtime::{FullEndpoints, MeshError, MeshErrorKind};
 
 use super::TargetContext;
 
@@ -65,7 +65,7 @@ impl<C: Connect> Cluster<C> {
 
     /// Picks an endpoint and takes the places that the call needs. `avoid` is the endpoint that has just failed the
     /// call: another one is taken if one is ready. An endpoint without room for another call is passed over while
-    /// another one has some, if the policy names one.
+    /// another one has some, if the policy names one and the mesh's settings do not say otherwise.
     pub(crate) fn pick(
         &self,
         context: &PickContext<'_>,
@@ -116,7 +116,8 @@ impl<C: Connect> Cluster<C> {
                 Some(Reserve::Full) => {
                     // S6: another endpoint may have room; it is no reason to give up earlier.
                     (repicks, passes) = (repicks - 1, passes + 1);
-                    if full.replace(slot).is_some_and(|before| Arc::ptr_eq(before, slot)) {
+                    let is_same = full.replace(slot).is_some_and(|before| Arc::ptr_eq(before, slot));
+                    if is_same || self.context.queue.full_endpoints == FullEndpoints::Wait {
                         break;
                     }
                 }
@@ -149,11 +150,13 @@ impl<C: Connect> Cluster<C> {
 
     /// LB-78: the call waits for room at this endpoint, within the circuit breaker's limit.
     fn queue(&self, slot: &Arc<Slot<C::Connection>>) -> Picked<C::Connection> {
-        match slot.queue(MAX_QUEUED) {
+        let limit = self.context.queue.max_queued;
+        match slot.queue(limit) {
             Some(place) => self.admit(slot, |attempt| Picked::Queue(attempt, place)),
             None => {
                 let reason = format!(
-                    "{MAX_QUEUED} calls wait for room on the connection to {} already, the most allowed",
+                    "{} calls wait for room on the connection to {} already, the most allowed",
+                    limit.0,
                     slot.addresses.first()
                 );
                 self.refuse(MeshErrorKind::QueueFull, reason)
@@ -210,6 +213,3 @@ impl<C: Connect> Cluster<C> {
         Picked::Failed(self.error(kind, reason).into())
     }
 }
-
-/// How many calls may wait for room at one endpoint.
-const MAX_QUEUED: u32 = 10_000;

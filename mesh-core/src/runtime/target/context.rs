@@ -7,7 +7,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::config::Name;
 use crate::runtime::rng::Randomness;
-use crate::runtime::{MeshError, MeshErrorKind, SourceError, Target};
+use crate::runtime::{MeshError, MeshErrorKind, QueueSettings, SourceError, Target};
 
 /// What everything that serves a target knows of it.
 #[derive(Debug)]
@@ -16,12 +16,14 @@ pub(crate) struct TargetContext {
     /// The xDS node, for error texts.
     node: Name,
     pub(crate) randomness: Arc<Randomness>,
+    /// What calls do while connections are full.
+    pub(super) queue: QueueSettings,
     ambient: ArcSwapOption<SourceError>,
 }
 
 impl TargetContext {
-    pub(crate) fn new(target: Target, node: Name, randomness: Arc<Randomness>) -> Self {
-        Self { target, node, randomness, ambient: ArcSwapOption::empty() }
+    pub(crate) fn new(target: Target, node: Name, randomness: Arc<Randomness>, queue: QueueSettings) -> Self {
+        Self { target, node, randomness, queue, ambient: ArcSwapOption::empty() }
     }
 
     /// Trouble with the control plane that leaves the configuration in use.

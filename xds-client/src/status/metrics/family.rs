@@ -27,7 +27,7 @@ impl Family {
 }
 
 /// OB-08
-pub(super) const FAMILIES: [Family; 8] = [
+pub(super) const FAMILIES: [Family; 9] = [
     Family {
         name: "grpc.xds_client.connected",
         description: "Whether a control server that is needed is there.",
@@ -84,6 +84,13 @@ pub(super) const FAMILIES: [Family; 8] = [
         unit: "{endpoint}",
         kind: MetricKind::Gauge,
         read: ejected,
+    },
+    Family {
+        name: "mesh.queued_calls",
+        description: "Calls that wait because all connections to their endpoint are full.",
+        unit: "{call}",
+        kind: MetricKind::Gauge,
+        read: queued,
     },
 ];
 
@@ -153,6 +160,13 @@ fn ejected(status: &Status) -> Vec<Point> {
         .ejected
         .iter()
         .map(|ejected| (vec![(TARGET, PROCESS.into()), (CLUSTER, ejected.cluster.clone())], 1)))
+}
+
+fn queued(status: &Status) -> Vec<Point> {
+    sum(status
+        .queued
+        .iter()
+        .map(|queued| (vec![(TARGET, PROCESS.into()), (CLUSTER, queued.cluster.clone())], queued.calls)))
 }
 
 fn of_method(method: DetectionMethod) -> Labels {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use mesh_core::policy::outlier::{DetectionMethod, MethodCounts};
+use mesh_core::runtime::QueuedCalls;
 
 use super::family::FAMILIES;
 use super::{MetricKind, Point};
@@ -123,6 +124,7 @@ fn metrics_have_the_names_units_and_labels_of_grpc() {
     let status = Status {
         ejected: vec![ejected("a", Instant::now())],
         ejections: vec![counts],
+        queued: vec![QueuedCalls::new("a", 3)],
         ..status(vec![cluster("a", ResourceState::Acked, Some(Instant::now()))])
     };
     let (server, of_type) = (["grpc.target", "grpc.xds.server"], "grpc.xds.resource_type");
@@ -130,8 +132,8 @@ fn metrics_have_the_names_units_and_labels_of_grpc() {
     let resources = ["grpc.target", "grpc.xds.authority", of_type, "grpc.xds.cache_state"];
     let method = [server[0], "grpc.lb.outlier_detection.detection_method"];
     let reason = [method[0], method[1], "grpc.lb.outlier_detection.unenforced_reason"];
-    let ejected_in = [server[0], "grpc.lb.backend_service"];
-    let rows: [(&str, &str, MetricKind, &[&str]); 8] = [
+    let of_cluster = [server[0], "grpc.lb.backend_service"];
+    let rows: [(&str, &str, MetricKind, &[&str]); 9] = [
         ("grpc.xds_client.connected", "{bool}", MetricKind::Gauge, &server),
         ("grpc.xds_client.server_failure", "{failure}", MetricKind::Counter, &server),
         ("grpc.xds_client.resource_updates_valid", "{resource}", MetricKind::Counter, &updates),
@@ -139,7 +141,8 @@ fn metrics_have_the_names_units_and_labels_of_grpc() {
         ("grpc.xds_client.resources", "{resource}", MetricKind::Gauge, &resources),
         ("grpc.lb.outlier_detection.ejections_enforced", "{ejection}", MetricKind::Counter, &method),
         ("grpc.lb.outlier_detection.ejections_unenforced", "{ejection}", MetricKind::Counter, &reason),
-        ("mesh.outlier_detection.ejected_endpoints", "{endpoint}", MetricKind::Gauge, &ejected_in),
+        ("mesh.outlier_detection.ejected_endpoints", "{endpoint}", MetricKind::Gauge, &of_cluster),
+        ("mesh.queued_calls", "{call}", MetricKind::Gauge, &of_cluster),
     ];
     assert_eq!(FAMILIES.len(), rows.len());
     for (family, (name, unit, kind, labels)) in FAMILIES.iter().zip(rows) {
@@ -186,4 +189,11 @@ fn ejections_are_counted_by_method_and_reason() {
     );
     let gauge = points("mesh.outlier_detection.ejected_endpoints", &status);
     assert_eq!(gauge, ["#process a 2", "#process b 1"]);
+}
+
+#[test]
+fn calls_that_wait_are_counted_by_cluster() {
+    let queued = vec![QueuedCalls::new("a", 3), QueuedCalls::new("b", 0)];
+    let status = Status { queued, ..status(Vec::new()) };
+    assert_eq!(points("mesh.queued_calls", &status), ["#process a 3", "#process b 0"]);
 }

@@ -13,7 +13,7 @@ use super::{cluster_of, set};
 use crate::config::{Cluster, ClusterSettings, ConnectionSettings, Endpoint, EndpointSet, TcpKeepalive};
 use crate::policy::lb::Connectivity;
 use crate::policy::subchannel::ConnectTimeout;
-use crate::runtime::balance::{ClusterHandle, Pool, PoolSettings, Slot};
+use crate::runtime::balance::{ClusterHandle, MaxQueued, Pool, PoolSettings, Slot};
 use crate::runtime::connect::{Connection, Reserve};
 use crate::runtime::testing::eventually;
 
@@ -139,9 +139,9 @@ async fn calls_that_wait_for_room_get_it_in_turn_and_go_elsewhere_when_the_endpo
     until_ready(&cluster).await;
     let held = fill(&cluster);
     let slot = slot(&cluster);
-    let first = tokio::spawn(slot.queue(2).unwrap());
-    let second = tokio::spawn(slot.queue(2).unwrap());
-    assert!(slot.queue(2).is_none(), "the queue is bounded");
+    let first = tokio::spawn(slot.queue(MaxQueued(2)).unwrap());
+    let second = tokio::spawn(slot.queue(MaxQueued(2)).unwrap());
+    assert!(slot.queue(MaxQueued(2)).is_none(), "the queue is bounded");
     tokio::task::yield_now().await;
     assert_eq!(slot.queued(), 2);
     drop(held);
