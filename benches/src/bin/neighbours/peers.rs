@@ -1,0 +1,164 @@
+//! The clients that are compared, and the server that they call.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use clap::ValueEnum;
+use examples::greeter::echo_client::EchoClient;
+use examples::greeter::greeter_client::GreeterClient;
+use examples::service::{GreeterCommand, Listening};
+use http_body::Body;
+use mesh_core::config::MeshConfig;
+use mesh_core::runtime::Mesh;
+use mesh_tonic::MeshChannel;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+use tonic::client::GrpcService;
+use tonic::transport::Channel;
+
+use super::load::{self, Sample};
+use super::offenders::{self, Kind};
+
+/// What makes this program the server.
+pub(crate) const COMMAND: &str = "greeter";
+
+/// What a generated client can be made of.
+pub(crate) trait Service:
+    GrpcService<
+        tonic::body::Body,
+        ResponseBody: Body<Data = Bytes, Error: Into<tonic::codegen::StdError> + Send> + Send,
+        Future: Send,
+    > + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Service for S
+where
+    S: GrpcService<tonic::body::Body> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+    S::ResponseBody: Body<Data = Bytes> + Send + 'static,
+    <S::ResponseBody as Body>::Error: Into<tonic::codegen::StdError> + Send,
+{
+}
+
+/// Which client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Client {
+    /// tonic's own channel.
+    Tonic,
+    /// A channel through the mesh.
+    Mesh,
+}
+
+impl Client {
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Tonic => "tonic Channel",
+            Self::Mesh => "MeshChannel",
+        }
+    }
+}
+
+/// A client under comparison.
+#[derive(Debug)]
+pub(crate) enum Peer {
+    Tonic(Channel),
+    Mesh(MeshChannel),
+}
+
+/// One round: alone, then beside the offenders.
+#[derive(Debug)]
+pub(crate) struct Round {
+    pub(crate) alone: Sample,
+    pub(crate) beside: Sample,
+}
+
+impl Peer {
+    pub(crate) fn name(&self) -> Client {
+        match self {
+            Self::Tonic(_) => Client::Tonic,
+            Self::Mesh(_) => Client::Mesh,
+        }
+    }
+
+    pub(crate) async fn round(&self, time: Duration, kinds: &[Kind]) -> Result<Round> {
+        match self {
+            Self::Tonic(channel) => round(channel.clone(), time, kinds).await,
+            Self::Mesh(channel) => round(channel.clone(), time, kinds).await,
+        }
+    }
+}
+
+async fn round<S: Service>(channel: S, time: Duration, kinds: &[Kind]) -> Result<Round> {
+    let client = EchoClient::new(channel.clone());
+    let alone = load::run(&client, time).await?;
+    let offenders = offenders::start(&GreeterClient::new(channel), kinds);
+    let beside = load::run(&client, time).await?;
+    drop(offenders);
+    // What the offenders have left behind is not to count for the next client.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    Ok(Round { alone, beside })
+}
+
+/// All clients, and the server, which ends with this value.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    pub(crate) all: Vec<Peer>,
+    _server: Server,
+}
+
+#[derive(Debug)]
+struct Server {
+    address: SocketAddr,
+    _child: Child,
+    _stdin: Option<ChildStdin>,
+}
+
+/// Starts the server and connects the clients.
+pub(crate) async fn start(clients: &[Client]) -> Result<Peers> {
+    let server = start_server().await?;
+    let mut all = Vec::new();
+    for client in clients {
+        all.push(match client {
+            Client::Tonic => Peer::Tonic(tonic(server.address).await?),
+            Client::Mesh => Peer::Mesh(mesh(server.address)?),
+        });
+    }
+    Ok(Peers { all, _server: server })
+}
+
+/// Serves, in the process that [`start_server`] made.
+pub(crate) fn run_server(command: GreeterCommand) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(command.run()).map_err(anyhow::Error::from_boxed)
+}
+
+async fn start_server() -> Result<Server> {
+    let mut child = Command::new(std::env::current_exe()?)
+        .args([COMMAND, "--end-with-stdin"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .context("starting a server")?;
+    let output = child.stdout.take().context("the server's output")?;
+    let line =
+        BufReader::new(output).lines().next_line().await?.context("the server ended before it listened")?;
+    let Listening { address } = serde_json::from_str(&line)?;
+    Ok(Server { address, _stdin: child.stdin.take(), _child: child })
+}
+
+async fn tonic(address: SocketAddr) -> Result<Channel> {
+    Ok(Channel::from_shared(format!("http://{address}"))?.tcp_nodelay(true).connect().await?)
+}
+
+fn mesh(address: SocketAddr) -> Result<MeshChannel> {
+    let mesh = Mesh::fixed(MeshConfig::to_endpoints("greeter", [address]));
+    Ok(MeshChannel::builder("greeter").mesh(&mesh).build()?)
+}
