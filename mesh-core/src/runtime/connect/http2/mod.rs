@@ -20,6 +20,8 @@ mod driver;
 mod error;
 mod frame;
 mod gate;
+#[cfg(test)]
+mod gate_tests;
 mod handshake;
 mod headers;
 mod incoming;
