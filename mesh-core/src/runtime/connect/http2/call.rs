@@ -137,9 +137,21 @@ impl<B: SendBody> State<B> {
         };
         Poll::Ready(match response {
             Ok(response) => running.finish(response),
-            Err(Failed::Body(error)) => Err(SendFailure::new(SendErrorKind::Body, error)),
+            Err(Failed::Body(error)) => {
+                running.cancel();
+                Err(SendFailure::new(SendErrorKind::Body, error))
+            }
             Err(Failed::Stream(error)) => Err(running.fail(error)),
         })
+    }
+}
+
+impl<B> State<B> {
+    /// Nobody waits for the response any more.
+    fn cancel(&mut self) {
+        if let Self::Running(running) = std::mem::replace(self, Self::Ended) {
+            running.cancel();
+        }
     }
 }
 
@@ -154,6 +166,13 @@ impl<B: SendBody> Waiting<B> {
 enum Failed {
     Body(Box<dyn std::error::Error + Send + Sync>),
     Stream(h2::Error),
+}
+
+impl<B> Running<B> {
+    /// The stream stays open until the response is dropped.
+    fn cancel(self) {
+        self.place.connection().shared().cancelled.cancel(self.response);
+    }
 }
 
 impl<B: SendBody> Running<B> {
@@ -205,6 +224,12 @@ impl<B: SendBody> Future for Http2Call<B> {
         let outcome = ready!(self.0.poll(cx));
         self.0 = State::Ended;
         Poll::Ready(outcome)
+    }
+}
+
+impl<B> Drop for Http2Call<B> {
+    fn drop(&mut self) {
+        self.0.cancel();
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Driver<I: AsyncRead + AsyncWrite + Unpin> {
     watch: Option<Watch>,
     /// There while the connection takes calls, if it is not kept for ever.
     idle: Option<IdleTime>,
+    /// For the streams of cancelled calls; there once some have been held open.
+    release: Option<Pin<Box<Sleep>>>,
     ended: bool,
 }
 
@@ -61,7 +63,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
             Watch { pinger, ping_pong, timer }
         });
         let (open, idle) = (Some(Open { released, report }), idle_timeout.map(IdleTime::new));
-        Self { connection, shared, open, watch, idle, ended: false }
+        Self { connection, shared, open, watch, idle, release: None, ended: false }
     }
 
     /// No new calls from here on.
@@ -71,6 +73,19 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
         if let Some(open) = self.open.take() {
             // Nobody may be listening any more.
             let _ = open.report.send(reason);
+        }
+    }
+
+    /// Resets the streams of cancelled calls that need not be held open any longer.
+    fn release_cancelled(&mut self, cx: &mut Context<'_>) {
+        while let Some(deadline) = self.shared.cancelled.poll_release(cx) {
+            let timer = self.release.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+            if timer.deadline() != deadline {
+                timer.as_mut().reset(deadline);
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                return;
+            }
         }
     }
 
@@ -106,6 +121,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Future for Driver<I> {
             // A call that has just got its place is given back unsent.
             me.close(DisconnectReason::Idle);
         }
+        me.release_cancelled(cx);
         if me.watch.as_mut().is_some_and(|watch| watch.poll_dead(cx, &me.shared)) {
             // Dropping the connection ends its streams.
             return me.end(DisconnectReason::TimedOut);
@@ -116,6 +132,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Future for Driver<I> {
 
 impl<I: AsyncRead + AsyncWrite + Unpin> Drop for Driver<I> {
     fn drop(&mut self) {
+        self.shared.cancelled.end();
         if !self.ended {
             // The runtime ends, and takes the connection along.
             self.shared.abandon();

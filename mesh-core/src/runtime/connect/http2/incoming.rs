@@ -115,6 +115,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::frame::{DATA, GOAWAY, HEADERS, SETTINGS};
+    use super::super::settings::Http2Settings;
     use super::super::shared::Shared;
     use super::*;
 
@@ -127,7 +128,7 @@ mod tests {
 
     /// What is delivered of bytes that come in pieces of this size, and after how many of them a GOAWAY ended.
     fn deliver(bytes: &[u8], piece: usize) -> (Vec<u8>, Vec<usize>) {
-        let mut wire = Wire::new(Arc::new(Shared::new(u32::MAX)), u32::MAX);
+        let mut wire = Wire::new(Arc::new(Shared::new(u32::MAX, &Http2Settings::default())), u32::MAX);
         let mut incoming = Incoming::default();
         let (mut delivered, mut goaways, mut held) = (Vec::new(), Vec::new(), Vec::new());
         for piece in bytes.chunks(piece) {

@@ -15,6 +15,7 @@
 
 mod body;
 mod call;
+mod cancelled;
 mod connection;
 mod driver;
 mod error;
@@ -29,6 +30,7 @@ mod io;
 mod keepalive;
 mod lifetime;
 mod outgoing;
+mod resets;
 mod settings;
 mod shared;
 mod unread;

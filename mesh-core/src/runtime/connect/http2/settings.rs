@@ -25,6 +25,11 @@ pub struct Http2Settings {
     /// How many DATA frames of a response may wait for their reader; 65,536. However small, each costs about 300 bytes of
     /// memory. A call whose reader is further behind fails.
     pub max_unread_frames: u32,
+    /// How many calls may be cancelled before the endpoint has accepted them; 16. A call counts as accepted once a part of
+    /// a response to it or to a later call has arrived. The streams of others stay open until then, for 200 ms at most, and
+    /// keep their places: endpoints built on h2, as hyper's and tonic's servers are, end a connection at the 21st
+    /// reset of a call that they have not accepted.
+    pub max_unaccepted_resets: u32,
     /// How many cancelled calls are remembered, so that late parts of their responses are passed over in silence; 16,384.
     /// Each costs about 500 bytes. Late parts of others are answered with a reset.
     pub max_cancelled_streams: u32,
@@ -44,6 +49,7 @@ impl Default for Http2Settings {
             max_send_buffer: 1 << 20,
             max_header_list: 64 << 10,
             max_unread_frames: 1 << 16,
+            max_unaccepted_resets: 16,
             max_cancelled_streams: 1 << 14,
             cancelled_stream_memory: Duration::from_secs(30),
             keepalive: None,

@@ -3,8 +3,10 @@
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
+use super::cancelled::Cancelled;
 use super::gate::Gate;
 use super::lifetime::CallBudget;
+use super::settings::Http2Settings;
 use super::unread::Unread;
 
 /// What a connection's task and its users have in common.
@@ -20,6 +22,8 @@ pub(super) struct Shared {
     pub(super) calls: CallBudget,
     /// How far the readers of responses are behind.
     pub(super) unread: Unread,
+    /// The streams of cancelled calls that are still open.
+    pub(super) cancelled: Cancelled,
     /// The highest stream whose HEADERS have gone out.
     sent: AtomicU32,
     /// How large a request's head may be.
@@ -54,13 +58,14 @@ pub(super) enum Foreign {
 
 impl Shared {
     /// `max_streams`: how many calls there may be at once, if the endpoint takes more.
-    pub(super) fn new(max_streams: u32) -> Self {
+    pub(super) fn new(max_streams: u32, settings: &Http2Settings) -> Self {
         Self {
             places: Gate::new(max_streams),
             max_streams,
             outbox: Gate::new(MAX_UNSENT),
             calls: CallBudget::new(None),
             unread: Unread::default(),
+            cancelled: Cancelled::new(settings.max_unaccepted_resets),
             sent: AtomicU32::new(0),
             max_header_list: AtomicU32::new(u32::MAX),
             goaway: AtomicU64::new(0),
@@ -165,6 +170,5 @@ impl Shared {
     }
 }
 
-/// How many calls h2 holds whose heads have not gone out. A call that is given up among these is written all the same,
-/// and servers on h2 end a connection on which more than 20 calls are given up before they are accepted.
+/// How many calls h2 holds whose heads have not gone out. A call that is given up among these is written all the same.
 const MAX_UNSENT: u32 = 16;

@@ -106,7 +106,7 @@ impl<B> Upload<B> {
 pub(super) enum Uploaded {
     /// Sent, or no longer wanted: the response tells.
     Done,
-    /// The body failed; the call is cancelled.
+    /// The body failed: the call is to be cancelled.
     Failed(Box<dyn Error + Send + Sync>),
 }
 
@@ -138,10 +138,7 @@ impl<B: SendBody> Upload<B> {
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Pending => return self.poll_waiting(cx),
                 Poll::Ready(None) => self.last = Some(Last::Data),
-                Poll::Ready(Some(Err(error))) => {
-                    self.stream.send_reset(Reason::CANCEL);
-                    return Poll::Ready(Uploaded::Failed(error.into()));
-                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Uploaded::Failed(error.into())),
                 Poll::Ready(Some(Ok(frame))) => {
                     if !self.take(frame) {
                         return Poll::Ready(Uploaded::Done);
@@ -267,6 +264,10 @@ impl<B: SendBody> Future for Pipe<B> {
         if Pin::new(&mut self.cancelled).poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        self.upload.poll(cx).map(|_| ())
+        let uploaded = ready!(self.upload.poll(cx));
+        if let Uploaded::Failed(_) = uploaded {
+            self.upload.stream.send_reset(Reason::CANCEL);
+        }
+        Poll::Ready(())
     }
 }

@@ -94,6 +94,7 @@ impl Wire {
             frame::DATA => return self.on_data(head),
             frame::HEADERS => {
                 self.shared.note(Sign::Progress);
+                self.shared.cancelled.accept(head.stream);
                 if head.ends_stream() {
                     self.end(head.stream, |stream| stream.response_ended = true);
                 }

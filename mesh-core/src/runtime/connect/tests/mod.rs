@@ -1,6 +1,7 @@
 //! Connections over real sockets and pipes, against endpoints on h2 and endpoints of hand-made frames.
 
 mod bodies;
+mod cancelled;
 mod ends;
 mod handshake;
 mod lifetime;
