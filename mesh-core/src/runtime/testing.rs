@@ -140,6 +140,7 @@ async fn serve(
     max_streams: Option<u32>,
 ) {
     counts.open.fetch_add(1, Ordering::SeqCst);
+    io.set_nodelay(true).unwrap();
     let mut builder = h2::server::Builder::new();
     if let Some(max) = max_streams {
         builder.max_concurrent_streams(max);

@@ -177,8 +177,9 @@ impl<B> Running<B> {
 
 impl<B: SendBody> Running<B> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<h2::RecvStream>, Failed>> {
+        let window = &self.place.connection().shared().send_window;
         if !self.upload.is_over()
-            && let Poll::Ready(Uploaded::Failed(error)) = self.upload.poll(cx)
+            && let Poll::Ready(Uploaded::Failed(error)) = self.upload.poll(cx, window)
         {
             return Poll::Ready(Err(Failed::Body(error)));
         }
@@ -194,7 +195,7 @@ impl<B: SendBody> Running<B> {
             return Err(SendFailure::new(SendErrorKind::TooLarge, source));
         }
         let pipe = (!self.upload.is_over()).then(|| {
-            let (pipe, cancel) = Pipe::new(self.upload);
+            let (pipe, cancel) = Pipe::new(self.upload, connection.shared().clone());
             connection.runtime().spawn(pipe);
             cancel
         });

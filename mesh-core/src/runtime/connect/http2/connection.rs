@@ -55,7 +55,7 @@ impl Http2Connection {
         self.0.sender.clone()
     }
 
-    pub(super) fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.0.shared
     }
 

@@ -77,24 +77,38 @@ impl Incoming {
             }
             read += Head::LENGTH;
             self.left = head.length;
-            if head.length > 0 && matches!(head.kind, frame::SETTINGS | frame::GOAWAY) {
+            if head.length > 0 && is_control(head) {
                 self.control = Some(head);
             }
         }
         Scanned { keep, rest: read, stop: Stop::End }
     }
 
+    /// Whether all of the frames that have been looked at is there.
+    pub(super) fn is_between_frames(&self) -> bool {
+        self.left == 0
+    }
+
     /// The payload of a frame has ended. Whether it was a GOAWAY.
     fn on_control(&mut self, wire: &mut Wire) -> bool {
         let Some(head) = self.control.take() else { return false };
         let payload = std::mem::take(&mut self.payload);
-        let is_goaway = head.kind == frame::GOAWAY;
-        if is_goaway {
-            wire.on_goaway(&payload);
-        } else if head.flags & frame::ACK == 0 {
-            wire.on_settings(&payload);
+        match head.kind {
+            frame::GOAWAY => wire.on_goaway(&payload),
+            frame::WINDOW_UPDATE => wire.on_grant(&payload),
+            _ if head.flags & frame::ACK == 0 => wire.on_settings(&payload),
+            _ => {}
         }
-        is_goaway
+        head.kind == frame::GOAWAY
+    }
+}
+
+/// Whether the frame's payload is kept.
+fn is_control(head: Head) -> bool {
+    match head.kind {
+        frame::SETTINGS | frame::GOAWAY => true,
+        frame::WINDOW_UPDATE => head.stream == 0,
+        _ => false,
     }
 }
 

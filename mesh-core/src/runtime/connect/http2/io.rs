@@ -146,6 +146,9 @@ impl<I: AsyncRead + Unpin> AsyncRead for Observed<I> {
     ) -> Poll<io::Result<()>> {
         let me = &mut *self;
         let before = buf.filled().len();
+        if me.ready.is_empty() && me.incoming.is_between_frames() {
+            me.wire.on_read();
+        }
         loop {
             me.deliver(buf);
             if buf.filled().len() > before || buf.remaining() == 0 {

@@ -31,6 +31,7 @@ mod keepalive;
 mod lifetime;
 mod outgoing;
 mod resets;
+mod send_window;
 mod settings;
 mod shared;
 mod unread;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use super::cancelled::Cancelled;
 use super::gate::Gate;
 use super::lifetime::CallBudget;
+use super::send_window::SendWindow;
 use super::settings::Http2Settings;
 use super::unread::Unread;
 
@@ -22,6 +23,8 @@ pub(super) struct Shared {
     pub(super) calls: CallBudget,
     /// How far the readers of responses are behind.
     pub(super) unread: Unread,
+    /// What requests may still write.
+    pub(super) send_window: SendWindow,
     /// The streams of cancelled calls that are still open.
     pub(super) cancelled: Cancelled,
     /// The highest stream whose HEADERS have gone out.
@@ -65,6 +68,7 @@ impl Shared {
             outbox: Gate::new(MAX_UNSENT),
             calls: CallBudget::new(None),
             unread: Unread::default(),
+            send_window: SendWindow::default(),
             cancelled: Cancelled::new(settings.max_unaccepted_resets),
             sent: AtomicU32::new(0),
             max_header_list: AtomicU32::new(u32::MAX),

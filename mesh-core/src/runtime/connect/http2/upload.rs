@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -15,16 +16,24 @@ use tokio::sync::oneshot;
 use crate::runtime::ReplayRoom;
 use crate::runtime::connect::{SendBody, UnreadBody};
 
+use super::send_window::SendWindow;
+use super::shared::Shared;
+
 /// A request's body on its way out, at the pace of the endpoint.
 ///
 /// A chunk is held back until it is known whether it is the last one, so that a body of one chunk is one frame. A large
-/// one goes out in pieces: h2 is given what the endpoint takes.
+/// one goes out in pieces: h2 is given what the endpoint takes. A long upload shares the connection's
+/// [window](SendWindow) with others; a body of one chunk that is not large does not wait for them.
 pub(super) struct Upload<B> {
     body: B,
     stream: SendStream<Bytes>,
     held: Bytes,
+    /// What has been read after the held chunk.
+    next: Bytes,
     /// From the second piece on, there has to be room for the next one.
     paced: bool,
+    /// How many bytes h2 has been given.
+    sent: usize,
     read: Read,
     room: ReplayRoom,
     /// What ends the request, once it is known.
@@ -50,6 +59,9 @@ enum Last {
 
 /// The largest piece that is sent at once.
 const MAX_PIECE: usize = 64 << 10;
+
+/// An upload is long from so many bytes on.
+const LONG: usize = 16 << 10;
 
 impl Read {
     fn note(&mut self, data: &Bytes) {
@@ -92,12 +104,15 @@ impl<B> Upload<B> {
 
     /// The body and what has been read of it; `None` if that cannot be put back.
     pub(super) fn into_unread(self) -> Option<UnreadBody<B>> {
-        let read = match self.read {
+        let mut read = match self.read {
             Read::Nothing => VecDeque::new(),
             Read::Chunk(chunk) => VecDeque::from([chunk]),
             Read::Chunks(chunks) => chunks,
             Read::Gone => return None,
         };
+        if !self.next.is_empty() {
+            read.push_back(self.next);
+        }
         Some(UnreadBody { read, rest: self.last.is_none().then_some(self.body) })
     }
 }
@@ -114,130 +129,158 @@ impl<B: SendBody> Upload<B> {
     pub(super) fn new(body: B, stream: SendStream<Bytes>, room: ReplayRoom) -> Self {
         let over = body.is_end_stream();
         let last = over.then_some(Last::Data);
-        Self { body, stream, held: Bytes::new(), paced: false, read: Read::Nothing, room, last, over }
+        let (held, next) = (Bytes::new(), Bytes::new());
+        Self { body, stream, held, next, paced: false, sent: 0, read: Read::Nothing, room, last, over }
     }
 
     /// Ready once; after that it [is over](Self::is_over).
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Uploaded> {
-        let uploaded = ready!(self.poll_body(cx));
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, window: &SendWindow) -> Poll<Uploaded> {
+        let uploaded = ready!(self.poll_body(cx, window));
         self.over = true;
         Poll::Ready(uploaded)
     }
 
-    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Uploaded> {
+    fn poll_body(&mut self, cx: &mut Context<'_>, window: &SendWindow) -> Poll<Uploaded> {
         loop {
-            if !ready!(self.poll_pieces(cx)) {
+            if !ready!(self.poll_send(cx, window, MAX_PIECE)) {
                 return Poll::Ready(Uploaded::Done);
             }
-            if let Some(last) = self.last.take() {
-                return self.end_with(last);
+            if !self.next.is_empty() {
+                if !ready!(self.poll_send(cx, window, 0)) {
+                    return Poll::Ready(Uploaded::Done);
+                }
+                let next = std::mem::take(&mut self.next);
+                self.hold(next);
+                continue;
             }
-            if self.paced && ready!(self.poll_room(cx)).is_none() {
+            if self.last.is_some() {
+                return self.poll_end(cx, window);
+            }
+            if self.paced && ready!(self.poll_capacity(cx)).is_none() {
                 return Poll::Ready(Uploaded::Done);
             }
             match Pin::new(&mut self.body).poll_frame(cx) {
-                Poll::Pending => return self.poll_waiting(cx),
+                Poll::Pending => return self.poll_waiting(cx, window),
                 Poll::Ready(None) => self.last = Some(Last::Data),
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Uploaded::Failed(error.into())),
-                Poll::Ready(Some(Ok(frame))) => {
-                    if !self.take(frame) {
-                        return Poll::Ready(Uploaded::Done);
-                    }
-                }
+                Poll::Ready(Some(Ok(frame))) => self.take(frame),
             }
         }
     }
 
-    /// Holds a chunk and sends the one before it. `false`: the endpoint wants no more.
-    fn take(&mut self, frame: Frame<Bytes>) -> bool {
+    /// Keeps what has been read.
+    fn take(&mut self, frame: Frame<Bytes>) {
         match frame.into_data() {
             Ok(data) if data.is_empty() => {}
-            Ok(data) => {
-                if !self.release() {
-                    return false;
-                }
-                self.read.note(&data);
-                self.held = data;
-            }
+            Ok(data) if self.held.is_empty() => self.hold(data),
+            Ok(data) => self.next = data,
             Err(frame) => {
                 if let Ok(trailers) = frame.into_trailers() {
                     self.read.release(&mut self.room);
                     self.last = Some(Last::Trailers(trailers));
-                    return true;
+                    return;
                 }
             }
         }
         if self.body.is_end_stream() {
             self.last = Some(Last::Data);
         }
-        true
     }
 
-    /// Sends what is held beyond one piece. `false`: the endpoint wants no more.
-    fn poll_pieces(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        while self.held.len() > MAX_PIECE {
-            let room = if self.paced { ready!(self.poll_room(cx)) } else { Some(MAX_PIECE) };
-            let Some(room) = room else { return Poll::Ready(false) };
-            let piece = self.held.split_to(room.min(self.held.len()));
-            self.paced = true;
-            if self.stream.send_data(piece, false).is_err() {
+    fn hold(&mut self, data: Bytes) {
+        self.read.note(&data);
+        self.held = data;
+    }
+
+    /// Sends what is held, in pieces, until no more than so many bytes are left. `false`: the endpoint wants no more.
+    fn poll_send(&mut self, cx: &mut Context<'_>, window: &SendWindow, left: usize) -> Poll<bool> {
+        while self.held.len() > left {
+            let size = self.held.len().min(MAX_PIECE);
+            let Some(room) = ready!(self.poll_room(cx, window, size)) else { return Poll::Ready(false) };
+            let ends = self.ends_with(room);
+            let piece = self.held.split_to(room);
+            (self.paced, self.sent) = (true, self.sent + room);
+            if self.held.is_empty() {
+                self.read.on_sent(&mut self.room);
+            }
+            if self.stream.send_data(piece, ends).is_err() {
+                window.give_back(self.id(), room);
                 return Poll::Ready(false);
             }
         }
         Poll::Ready(true)
     }
 
-    /// Waits until the endpoint takes more. `None`: it never will.
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
-        self.stream.reserve_capacity(self.held.len().clamp(1, MAX_PIECE));
-        if self.stream.capacity() > 0 {
-            return Poll::Ready(Some(self.stream.capacity()));
+    /// Waits until some bytes may be sent, so many at most. `None`: the endpoint wants no more.
+    fn poll_room(&mut self, cx: &mut Context<'_>, window: &SendWindow, size: usize) -> Poll<Option<usize>> {
+        if self.sent + size <= LONG {
+            // h2 keeps what the endpoint does not take yet.
+            window.take(self.id(), size);
+            return Poll::Ready(Some(size));
         }
-        loop {
+        if ready!(self.poll_capacity(cx)).is_none() {
+            return Poll::Ready(None);
+        }
+        let Poll::Ready(taken) = window.poll_take(cx, self.id(), size) else {
+            // Others can use it meanwhile.
+            self.stream.reserve_capacity(0);
+            return Poll::Pending;
+        };
+        self.stream.reserve_capacity(taken);
+        let room = self.stream.capacity().min(taken);
+        window.give_back(self.id(), taken - room);
+        // Nothing: the stream has just ended.
+        Poll::Ready((room > 0).then_some(room))
+    }
+
+    /// Waits until the endpoint takes at least one byte. `None`: it never will.
+    fn poll_capacity(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        // More would be kept from others while this waits.
+        self.stream.reserve_capacity(1);
+        while self.stream.capacity() == 0 {
             match ready!(self.stream.poll_capacity(cx)) {
-                Some(Ok(0)) => {}
-                Some(Ok(room)) => return Poll::Ready(Some(room)),
+                Some(Ok(_)) => {}
                 Some(Err(_)) | None => return Poll::Ready(None),
             }
         }
+        Poll::Ready(Some(()))
     }
 
     /// The body has nothing to send now: what is held goes out, and a reset ends it all.
-    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Uploaded> {
-        if !self.release() || self.stream.poll_reset(cx).is_ready() {
+    fn poll_waiting(&mut self, cx: &mut Context<'_>, window: &SendWindow) -> Poll<Uploaded> {
+        if !ready!(self.poll_send(cx, window, 0)) || self.stream.poll_reset(cx).is_ready() {
             return Poll::Ready(Uploaded::Done);
         }
         Poll::Pending
     }
 
-    /// Sends what is held, which is one piece at most.
-    fn release(&mut self) -> bool {
-        if self.held.is_empty() {
-            return true;
+    /// Sends what is held and ends the request. What this sends cannot fail but for a stream that has ended already, and
+    /// then the response tells why.
+    fn poll_end(&mut self, cx: &mut Context<'_>, window: &SendWindow) -> Poll<Uploaded> {
+        let is_whole_body = !self.paced && matches!(self.last, Some(Last::Data));
+        let is_ended = self.ends_with(self.held.len()) && !is_whole_body && !self.held.is_empty();
+        if !is_whole_body && !ready!(self.poll_send(cx, window, 0)) {
+            return Poll::Ready(Uploaded::Done);
         }
-        self.paced = true;
-        self.read.on_sent(&mut self.room);
-        self.stream.send_data(std::mem::take(&mut self.held), false).is_ok()
-    }
-
-    /// What this sends cannot fail but for a stream that has ended already, and then the response tells why.
-    fn end_with(&mut self, last: Last) -> Poll<Uploaded> {
-        match last {
-            Last::Data => {
-                if !self.held.is_empty() {
-                    self.read.on_sent(&mut self.room);
-                }
-                let _ = self.stream.send_data(std::mem::take(&mut self.held), true);
-            }
-            Last::Trailers(trailers) => {
-                if self.release() {
-                    let _ = self.stream.send_trailers(trailers);
-                }
-            }
+        if !self.held.is_empty() {
+            self.read.on_sent(&mut self.room);
         }
         // The body is not to be polled again.
-        self.last = Some(Last::Data);
+        let _ = match self.last.replace(Last::Data) {
+            Some(Last::Trailers(trailers)) => self.stream.send_trailers(trailers),
+            _ if is_ended => Ok(()),
+            _ => self.stream.send_data(std::mem::take(&mut self.held), true),
+        };
         Poll::Ready(Uploaded::Done)
+    }
+
+    /// Whether the request ends with so many of the bytes that are held.
+    fn ends_with(&self, bytes: usize) -> bool {
+        bytes == self.held.len() && self.next.is_empty() && matches!(self.last, Some(Last::Data))
+    }
+
+    fn id(&self) -> u32 {
+        self.stream.stream_id().as_u32()
     }
 }
 
@@ -245,15 +288,16 @@ impl<B: SendBody> Upload<B> {
 /// response is dropped or has ended.
 pub(super) struct Pipe<B> {
     upload: Upload<B>,
+    shared: Arc<Shared>,
     cancelled: oneshot::Receiver<()>,
 }
 
 impl<B: SendBody> Pipe<B> {
     /// The pipe, and what ends it by being dropped.
-    pub(super) fn new(mut upload: Upload<B>) -> (Self, oneshot::Sender<()>) {
+    pub(super) fn new(mut upload: Upload<B>, shared: Arc<Shared>) -> (Self, oneshot::Sender<()>) {
         upload.read.release(&mut upload.room);
         let (cancel, cancelled) = oneshot::channel();
-        (Self { upload, cancelled }, cancel)
+        (Self { upload, shared, cancelled }, cancel)
     }
 }
 
@@ -264,9 +308,10 @@ impl<B: SendBody> Future for Pipe<B> {
         if Pin::new(&mut self.cancelled).poll(cx).is_ready() {
             return Poll::Ready(());
         }
-        let uploaded = ready!(self.upload.poll(cx));
+        let me = &mut *self;
+        let uploaded = ready!(me.upload.poll(cx, &me.shared.send_window));
         if let Uploaded::Failed(_) = uploaded {
-            self.upload.stream.send_reset(Reason::CANCEL);
+            me.upload.stream.send_reset(Reason::CANCEL);
         }
         Poll::Ready(())
     }

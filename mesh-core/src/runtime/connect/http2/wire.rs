@@ -17,6 +17,8 @@ pub(super) struct Wire {
     streams: HashMap<u32, Stream, BuildHasherDefault<StreamHasher>>,
     /// The highest stream whose HEADERS have gone out.
     sent: u32,
+    /// Streams that the endpoint has reset since the last [`Wire::on_read`].
+    reset: Vec<u32>,
     /// How many streams have been opened since the last [`Wire::settle`].
     opened: u32,
     max_unread_frames: u32,
@@ -44,7 +46,7 @@ pub(super) enum Decision {
 
 impl Wire {
     pub(super) fn new(shared: Arc<Shared>, max_unread_frames: u32) -> Self {
-        Self { shared, streams: HashMap::default(), sent: 0, opened: 0, max_unread_frames }
+        Self { shared, streams: HashMap::default(), sent: 0, reset: Vec::new(), opened: 0, max_unread_frames }
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -53,6 +55,9 @@ impl Wire {
 
     /// The socket has taken the head of this frame.
     pub(super) fn on_sent(&mut self, head: Head) {
+        if head.kind == frame::DATA {
+            self.shared.send_window.on_sent(head.stream, head.length);
+        }
         match head.kind {
             frame::HEADERS if head.stream > self.sent => {
                 (self.sent, self.opened) = (head.stream, self.opened + 1);
@@ -66,7 +71,10 @@ impl Wire {
             frame::DATA | frame::HEADERS if head.ends_stream() => {
                 self.end(head.stream, |stream| stream.request_ended = true);
             }
-            frame::RST_STREAM => self.close(head.stream),
+            frame::RST_STREAM => {
+                self.close(head.stream);
+                self.shared.send_window.forget(head.stream);
+            }
             // h2 has found fault with the endpoint.
             frame::GOAWAY => self.shared.close(),
             _ => {}
@@ -99,7 +107,10 @@ impl Wire {
                     self.end(head.stream, |stream| stream.response_ended = true);
                 }
             }
-            frame::RST_STREAM => self.close(head.stream),
+            frame::RST_STREAM => {
+                self.close(head.stream);
+                self.reset.push(head.stream);
+            }
             // RFC 9113 section 6.8: no new stream, even if nothing but this head ever arrives.
             frame::GOAWAY => self.shared.close(),
             _ => {}
@@ -129,6 +140,21 @@ impl Wire {
         stream.frames -= 1;
         self.shared.unread.on_reset(head.stream);
         Decision::Reset
+    }
+
+    /// h2 has taken all frames that had arrived.
+    pub(super) fn on_read(&mut self) {
+        // Not before: until then, uploads of these streams may still give something to h2.
+        for stream in self.reset.drain(..) {
+            self.shared.send_window.forget(stream);
+        }
+    }
+
+    /// The payload of a WINDOW_UPDATE of the connection.
+    pub(super) fn on_grant(&self, payload: &[u8]) {
+        if let Some(bytes) = payload.first_chunk() {
+            self.shared.send_window.on_grant(u32::from_be_bytes(*bytes) & MAX_GRANT);
+        }
     }
 
     /// The payload of a SETTINGS frame.
@@ -187,6 +213,9 @@ impl Hasher for StreamHasher {
         self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
+
+/// RFC 9113 section 6.9.
+const MAX_GRANT: u32 = (1 << 31) - 1;
 
 /// RFC 9113 section 6.5.2.
 const MAX_CONCURRENT_STREAMS: u16 = 3;

@@ -9,6 +9,7 @@ mod limits;
 mod peer;
 mod places;
 mod silence;
+mod uploads;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

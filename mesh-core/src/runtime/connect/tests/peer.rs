@@ -95,21 +95,35 @@ impl Peer {
     /// The streams of the HEADERS and of the RST_STREAM frames that have come by the time that nothing more does.
     pub(super) async fn drain(&mut self) -> (Vec<u32>, Vec<u32>) {
         let (mut opened, mut reset) = (Vec::new(), Vec::new());
+        self.drain_frames(|frame| match frame.kind {
+            HEADERS => opened.push(frame.stream),
+            RST_STREAM => reset.push(frame.stream),
+            _ => {}
+        })
+        .await;
+        (opened, reset)
+    }
+
+    /// All frames that have come by the time that nothing more does.
+    pub(super) async fn drain_frames(&mut self, mut on_frame: impl FnMut(&Frame)) {
         // An answer to a ping comes after everything else, once the connection's task has nothing to do.
         for _ in 0..3 {
             self.send(PING, 0, 0, &[9; 8]).await;
             loop {
                 let frame = self.next().await.expect("the connection is open");
+                on_frame(&frame);
                 match frame.kind {
-                    HEADERS => opened.push(frame.stream),
-                    RST_STREAM => reset.push(frame.stream),
                     PING if frame.flags & ACK != 0 => break,
                     PING => self.send(PING, ACK, 0, &frame.payload).await,
                     _ => {}
                 }
             }
         }
-        (opened, reset)
+    }
+
+    /// Lets this stream, or the connection if it is 0, send so many bytes more.
+    pub(super) async fn grant(&mut self, stream: u32, bytes: usize) {
+        self.send(WINDOW_UPDATE, 0, stream, &u32::try_from(bytes).unwrap().to_be_bytes()).await;
     }
 
     /// A whole response.
@@ -173,6 +187,7 @@ pub(super) const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 pub(super) const PING: u8 = 6;
 pub(super) const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 
 pub(super) const END_STREAM: u8 = 1;
