@@ -30,6 +30,11 @@ enum Broken {
     Unread { limit: u32 },
     #[error("the response is malformed, or its head or trailers have more than {limit} bytes")]
     Malformed { limit: u32 },
+    #[error(
+        "the endpoint sent a header block of more than {bytes} bytes or {frames} CONTINUATION frames (both follow from \
+         Http2Settings::max_header_list), and nothing after it can be decoded"
+    )]
+    HeaderBlock { bytes: u32, frames: u32 },
     #[error("the connection's task was dropped: its runtime has ended")]
     Abandoned,
 }
@@ -85,6 +90,10 @@ pub(super) fn trailers_error(size: usize, limit: u32) -> BodyError {
 /// What this side knows better than h2's error says.
 fn broken(error: &h2::Error, stream: u32, connection: &Http2Connection) -> Option<Broken> {
     let (shared, settings) = (connection.shared(), connection.settings());
+    if error.is_go_away() && error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
+        let (bytes, frames) = (settings.largest_header_list(), settings.continuation_frames());
+        return Some(Broken::HeaderBlock { bytes, frames });
+    }
     if !error.is_reset() {
         return shared.is_abandoned().then_some(Broken::Abandoned);
     }

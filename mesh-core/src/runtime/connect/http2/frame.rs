@@ -25,6 +25,11 @@ impl Head {
         matches!(self.kind, DATA | HEADERS) && self.flags & END_STREAM != 0
     }
 
+    /// Whether the first byte of the payload says how many bytes of padding there are.
+    pub(super) fn is_padded_data(self) -> bool {
+        self.kind == DATA && self.flags & PADDED != 0 && self.length > 0
+    }
+
     /// How many bytes a head has.
     pub(super) const LENGTH: usize = 9;
 }
@@ -39,6 +44,7 @@ pub(super) const WINDOW_UPDATE: u8 = 8;
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const ACK: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
+pub(super) const PADDED: u8 = 8;
 
 /// The highest number of a stream.
 pub(super) const MAX_STREAM: u32 = (1 << 31) - 1;

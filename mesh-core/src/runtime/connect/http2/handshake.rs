@@ -42,7 +42,7 @@ where
 {
     let max_streams = cluster.max_concurrent_streams.map_or(u32::MAX, NonZeroU32::get);
     let shared = Arc::new(Shared::new(max_streams, settings).with_calls(cluster.max_requests));
-    let io = Observed::new(io, shared.clone(), settings.max_unread_frames);
+    let io = Observed::new(io, shared.clone(), settings);
     let (sender, mut connection) = builder(settings).handshake::<_, Bytes>(io).await?;
     let failure = |error: Option<h2::Error>| match (shared.foreign(), error) {
         (Some(Foreign::Tls), _) => HandshakeError::Tls,

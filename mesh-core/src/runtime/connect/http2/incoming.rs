@@ -1,8 +1,8 @@
 //! The bytes of a connection on their way in.
 //!
 //! h2 ends a connection for frames that hurt nobody: it counts empty DATA frames over the connection's life, and one
-//! reader that pauses can hold any number of small ones. [`Incoming`] takes empty DATA frames out, and turns a stream
-//! whose reader is too far behind into one that h2 resets.
+//! reader that pauses can hold any number of small ones. [`Incoming`] takes DATA frames without data and those of streams
+//! that have ended out, and turns a stream whose reader is too far behind into one that h2 resets.
 
 use super::frame::{self, Head};
 use super::wire::{Decision, Wire};
@@ -14,6 +14,8 @@ pub(super) struct Incoming {
     begun: bool,
     /// How many bytes of the present frame's payload are still to come.
     left: usize,
+    /// h2 does not see the present frame.
+    is_dropped: bool,
     /// The frame whose payload is kept, and the payload so far.
     control: Option<Head>,
     payload: Vec<u8>,
@@ -51,8 +53,11 @@ impl Incoming {
                 if self.control.is_some() {
                     self.payload.extend_from_slice(&bytes[read..read + step]);
                 }
-                move_down(bytes, read, keep, step);
-                (read, keep, self.left) = (read + step, keep + step, self.left - step);
+                if !self.is_dropped {
+                    move_down(bytes, read, keep, step);
+                    keep += step;
+                }
+                (read, self.left) = (read + step, self.left - step);
                 if self.left == 0 && self.on_control(wire) {
                     return Scanned { keep, rest: read, stop: Stop::AfterGoaway };
                 }
@@ -65,7 +70,13 @@ impl Incoming {
                 return Scanned { keep, rest: read, stop: Stop::Incomplete };
             };
             self.begun = true;
-            match wire.on_received(head) {
+            let padding = bytes.get(read + Head::LENGTH).copied().filter(|_| head.is_padded_data());
+            if head.is_padded_data() && padding.is_none() {
+                return Scanned { keep, rest: read, stop: Stop::Incomplete };
+            }
+            let decision = wire.on_received(head, padding);
+            self.is_dropped = decision == Decision::Drop;
+            match decision {
                 Decision::Deliver => {
                     move_down(bytes, read, keep, Head::LENGTH);
                     keep += Head::LENGTH;
@@ -142,7 +153,8 @@ mod tests {
 
     /// What is delivered of bytes that come in pieces of this size, and after how many of them a GOAWAY ended.
     fn deliver(bytes: &[u8], piece: usize) -> (Vec<u8>, Vec<usize>) {
-        let mut wire = Wire::new(Arc::new(Shared::new(u32::MAX, &Http2Settings::default())), u32::MAX);
+        let settings = Http2Settings::default();
+        let mut wire = Wire::new(Arc::new(Shared::new(u32::MAX, &settings)), &settings);
         let mut incoming = Incoming::default();
         let (mut delivered, mut goaways, mut held) = (Vec::new(), Vec::new(), Vec::new());
         for piece in bytes.chunks(piece) {

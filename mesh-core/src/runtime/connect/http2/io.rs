@@ -8,7 +8,8 @@
 //! - A graceful GOAWAY refuses no call. A server that shuts down sends GOAWAY and then a PING; what it has received
 //!   when the answer arrives, it still processes. h2 answers pings before it writes what is queued, so it gets time to
 //!   write between the two.
-//! - One stream's small or empty frames do not make h2 end the connection.
+//! - One stream's small or empty frames do not make h2 end the connection, nor do frames of streams that have ended make
+//!   it keep answers without end.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -19,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::incoming::{Incoming, Stop, reset_frame};
 use super::outgoing::Outgoing;
+use super::settings::Http2Settings;
 use super::shared::{Shared, Sign};
 use super::wire::Wire;
 
@@ -48,10 +50,10 @@ enum Next {
 }
 
 impl<I> Observed<I> {
-    pub(super) fn new(io: I, shared: Arc<Shared>, max_unread_frames: u32) -> Self {
+    pub(super) fn new(io: I, shared: Arc<Shared>, settings: &Http2Settings) -> Self {
         Self {
             io,
-            wire: Wire::new(shared, max_unread_frames),
+            wire: Wire::new(shared, settings),
             incoming: Incoming::default(),
             outgoing: Outgoing::default(),
             ready: Vec::new(),
@@ -155,12 +157,15 @@ impl<I: AsyncRead + Unpin> AsyncRead for Observed<I> {
                 return Poll::Ready(Ok(()));
             }
             match me.next {
+                Next::Deliver if me.wire.is_to_write() => return Poll::Pending,
                 Next::Deliver => me.scan_held(),
                 Next::LetWrite => {
                     me.next = if me.held.is_empty() { Next::Read } else { Next::Deliver };
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
+                // `poll_flush` wakes.
+                Next::Read if me.wire.is_to_write() => return Poll::Pending,
                 Next::Read => match ready!(me.poll_fill(cx, buf)) {
                     Ok(read) if read > 0 => me.shared().note(Sign::Life),
                     end => {
@@ -173,13 +178,32 @@ impl<I: AsyncRead + Unpin> AsyncRead for Observed<I> {
     }
 }
 
+impl<I: AsyncWrite + Unpin> Observed<I> {
+    /// Writes frames of this side's own, if h2 is between two of its frames.
+    fn poll_write_grants(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.outgoing.is_between_frames() && !self.wire.grants().frames().is_empty() {
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, self.wire.grants().frames()))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.wire.grants().on_written(written);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<I: AsyncWrite + Unpin> AsyncWrite for Observed<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_write_grants(cx))?;
         let outcome = Pin::new(&mut self.io).poll_write(cx, buf);
         self.on_written(outcome, &[IoSlice::new(buf)])
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_write_grants(cx))?;
+        if self.wire.on_flush() {
+            cx.waker().wake_by_ref();
+        }
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
@@ -192,6 +216,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Observed<I> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_write_grants(cx))?;
         let outcome = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
         self.on_written(outcome, bufs)
     }

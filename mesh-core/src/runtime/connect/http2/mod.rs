@@ -23,6 +23,7 @@ mod frame;
 mod gate;
 #[cfg(test)]
 mod gate_tests;
+mod grants;
 mod handshake;
 mod headers;
 mod incoming;

@@ -12,6 +12,11 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
+    /// Whether another frame may be written now.
+    pub(super) fn is_between_frames(&self) -> bool {
+        self.skip == 0 && self.seen == 0
+    }
+
     /// Calls back for every frame whose head is complete with these bytes.
     pub(super) fn follow(&mut self, mut bytes: &[u8], mut on_frame: impl FnMut(Head)) {
         while !bytes.is_empty() {

@@ -20,7 +20,9 @@ pub struct Http2Settings {
     /// section 6.5.2); 64 KiB. A call whose response exceeds it fails.
     ///
     /// Endpoints are told of 16 times as much, at least 1 MiB: what they hold back for it would be harder to
-    /// understand. Only an endpoint that sends more than four times that ends its connection.
+    /// understand. An endpoint ends its connection only if it sends more than four times that, or a header block in more
+    /// CONTINUATION frames than a quarter more than full frames of that size: 80, if each head has at most 1 MiB. What
+    /// comes after such a block cannot be decoded, because header compression has lost its state.
     pub max_header_list: u32,
     /// How many DATA frames of a response may wait for their reader; 65,536. However small, each costs about 300 bytes of
     /// memory. A call whose reader is further behind fails.
@@ -59,11 +61,25 @@ impl Default for Http2Settings {
 }
 
 impl Http2Settings {
-    /// How many bytes of a head or trailers h2 decodes; four times as many end the connection.
+    /// How many bytes of a head or trailers h2 decodes.
     pub(super) fn decoded_header_list(&self) -> u32 {
         self.max_header_list.saturating_mul(16).max(1 << 20)
     }
+
+    /// With more bytes of a head or trailers h2 ends the connection.
+    pub(super) fn largest_header_list(&self) -> u32 {
+        self.decoded_header_list().saturating_mul(4)
+    }
+
+    /// With more CONTINUATION frames in a header block h2 ends the connection.
+    pub(super) fn continuation_frames(&self) -> u32 {
+        let full = self.decoded_header_list() / MAX_FRAME_SIZE;
+        full + full / 4
+    }
 }
+
+/// RFC 9113 section 6.5.2: what endpoints send, as long as this side does not ask for more.
+const MAX_FRAME_SIZE: u32 = 16 << 10;
 
 /// Finds connections whose other end is gone without a word, for example behind a proxy that has failed.
 ///

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::frame::{self, Head};
+use super::grants::Grants;
+use super::settings::Http2Settings;
 use super::shared::{Foreign, Shared, Sign};
 use super::unread::WATCHED_FROM;
 
@@ -21,6 +23,10 @@ pub(super) struct Wire {
     reset: Vec<u32>,
     /// How many streams have been opened since the last [`Wire::settle`].
     opened: u32,
+    /// How many heads of streams that have ended have arrived since the last [`Wire::on_flush`]. h2 answers each with a
+    /// reset, unless it remembers the stream.
+    late: u32,
+    grants: Grants,
     max_unread_frames: u32,
 }
 
@@ -39,14 +45,24 @@ struct Stream {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
     Deliver,
+    /// h2 does not see it.
     Drop,
     /// Reset its stream, then ask again.
     Reset,
 }
 
 impl Wire {
-    pub(super) fn new(shared: Arc<Shared>, max_unread_frames: u32) -> Self {
-        Self { shared, streams: HashMap::default(), sent: 0, reset: Vec::new(), opened: 0, max_unread_frames }
+    pub(super) fn new(shared: Arc<Shared>, settings: &Http2Settings) -> Self {
+        Self {
+            shared,
+            streams: HashMap::default(),
+            sent: 0,
+            reset: Vec::new(),
+            opened: 0,
+            late: 0,
+            grants: Grants::new(settings.stream_window),
+            max_unread_frames: settings.max_unread_frames,
+        }
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -96,12 +112,15 @@ impl Wire {
         }
     }
 
-    /// The head of this frame has arrived.
-    pub(super) fn on_received(&mut self, head: Head) -> Decision {
+    /// The head of this frame has arrived, and the first byte of its payload if this tells of padding.
+    pub(super) fn on_received(&mut self, head: Head, padding: Option<u8>) -> Decision {
         match head.kind {
-            frame::DATA => return self.on_data(head),
+            frame::DATA => return self.on_data(head, padding),
             frame::HEADERS => {
                 self.shared.note(Sign::Progress);
+                if !self.streams.contains_key(&head.stream) {
+                    self.late += 1;
+                }
                 self.shared.cancelled.accept(head.stream);
                 if head.ends_stream() {
                     self.end(head.stream, |stream| stream.response_ended = true);
@@ -118,13 +137,24 @@ impl Wire {
         Decision::Deliver
     }
 
-    fn on_data(&mut self, head: Head) -> Decision {
+    fn on_data(&mut self, head: Head, padding: Option<u8>) -> Decision {
         self.shared.note(Sign::Progress);
+        let is_open = self.streams.contains_key(&head.stream);
+        let is_late = !is_open && head.stream % 2 == 1 && head.stream <= self.sent;
+        if is_late {
+            // h2 would answer it with a reset, unless it remembers the stream.
+            self.grants.owe(0, head.length);
+            return Decision::Drop;
+        }
         if head.ends_stream() {
             self.end(head.stream, |stream| stream.response_ended = true);
             return Decision::Deliver;
         }
-        if head.length == 0 {
+        let is_empty = padding.map_or(head.length == 0, |padding| head.length == usize::from(padding) + 1);
+        if is_empty && (is_open || head.length == 0) {
+            // h2 would count it, and end the connection at the 101st.
+            self.grants.owe(0, head.length);
+            self.grants.owe(head.stream, head.length);
             return Decision::Drop;
         }
         let Some(stream) = self.streams.get_mut(&head.stream) else { return Decision::Deliver };
@@ -140,6 +170,21 @@ impl Wire {
         stream.frames -= 1;
         self.shared.unread.on_reset(head.stream);
         Decision::Reset
+    }
+
+    /// Frames of this side's own that are to be written.
+    pub(super) fn grants(&mut self) -> &mut Grants {
+        &mut self.grants
+    }
+
+    /// Whether h2 is to write before it gets more to read: what it answers to late heads it keeps until it is written.
+    pub(super) fn is_to_write(&self) -> bool {
+        self.late >= MAX_LATE
+    }
+
+    /// h2 has written. Whether it can read again.
+    pub(super) fn on_flush(&mut self) -> bool {
+        std::mem::take(&mut self.late) >= MAX_LATE
     }
 
     /// h2 has taken all frames that had arrived.
@@ -188,6 +233,7 @@ impl Wire {
 
     fn close(&mut self, stream: u32) {
         if let Some(closed) = self.streams.remove(&stream) {
+            self.grants.forget(stream);
             if closed.read.is_some() {
                 self.shared.unread.forget(stream);
             }
@@ -223,3 +269,6 @@ const MAX_HEADER_LIST_SIZE: u16 = 6;
 
 /// From here on a connection takes no more calls: its numbers run out.
 const LAST_STREAM: u32 = frame::MAX_STREAM - (1 << 16);
+
+/// How many answers to late heads h2 keeps at most. Each costs about 500 bytes.
+const MAX_LATE: u32 = 1_024;

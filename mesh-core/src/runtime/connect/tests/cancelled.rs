@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::peer::{HEADERS, MAX_CONCURRENT_STREAMS, Peer, RST_STREAM};
+use super::peer::{HEADERS, MAX_CONCURRENT_STREAMS, Peer, RST_STREAM, neighbour_is_served};
 use super::*;
 
 /// Sends so many calls, and cancels them once the endpoint has their heads. Returns their streams.
@@ -15,14 +15,6 @@ async fn cancel(connection: &Http2Connection, peer: &mut Peer, calls: usize) -> 
     }
     calls.iter().for_each(JoinHandle::abort);
     streams
-}
-
-async fn neighbour_is_served(connection: &Http2Connection, peer: &mut Peer) -> u32 {
-    let call = tokio::spawn(connection.send(call("/any", body(""))));
-    let stream = peer.expect(HEADERS).await.stream;
-    peer.answer(stream).await;
-    assert_eq!(kind(call.await.unwrap()), None);
-    stream
 }
 
 #[tokio::test(start_paused = true)]

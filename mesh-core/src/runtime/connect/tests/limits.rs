@@ -1,8 +1,8 @@
 //! What one call does to the others on its connection.
 
 use super::peer::{
-    DATA, END_HEADERS, END_STREAM, HEADERS, MAX_HEADER_LIST_SIZE, OK, Peer, RST_STREAM, bytes_of, field,
-    header_frames,
+    DATA, END_HEADERS, END_STREAM, HEADERS, MAX_HEADER_LIST_SIZE, OK, Peer, RST_STREAM, begin, bytes_of,
+    field, header_frames, neighbour_is_served,
 };
 use super::*;
 
@@ -23,21 +23,6 @@ async fn unread_responses_do_not_hold_up_others() {
 /// So many DATA frames of 14 bytes, the size of a gRPC message of 9.
 fn small_frames(stream: u32, frames: usize) -> Vec<u8> {
     bytes_of(DATA, 0, stream, &[7; 14]).repeat(frames)
-}
-
-/// One call that is answered by a head and nothing else.
-async fn begin(connection: &Http2Connection, peer: &mut Peer) -> (http::Response<Http2Body>, u32) {
-    let call = tokio::spawn(connection.send(call("/any", body(""))));
-    let stream = peer.expect(HEADERS).await.stream;
-    peer.send(HEADERS, END_HEADERS, stream, OK).await;
-    (call.await.unwrap().unwrap(), stream)
-}
-
-async fn neighbour_is_served(connection: &Http2Connection, peer: &mut Peer) {
-    let call = tokio::spawn(connection.send(call("/any", body(""))));
-    let stream = peer.expect(HEADERS).await.stream;
-    peer.answer(stream).await;
-    assert_eq!(kind(call.await.unwrap()), None);
 }
 
 /// H2: what is within the window is within every limit.

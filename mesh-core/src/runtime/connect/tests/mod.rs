@@ -3,6 +3,7 @@
 mod bodies;
 mod cancelled;
 mod ends;
+mod frames;
 mod handshake;
 mod lifetime;
 mod limits;

@@ -63,6 +63,18 @@ impl Peer {
         self.io.write_all(bytes).await.unwrap();
     }
 
+    /// Writes as much as the other end takes within this time. Returns how much that is.
+    pub(super) async fn write_within(&mut self, time: Duration, bytes: &[u8]) -> usize {
+        let mut written = 0;
+        let writing = async {
+            while written < bytes.len() {
+                written += self.io.write(&bytes[written..]).await.unwrap();
+            }
+        };
+        let _ = tokio::time::timeout(time, writing).await;
+        written
+    }
+
     /// Writes as much as the other end takes before it closes.
     pub(super) async fn write_lossy(&mut self, bytes: &[u8]) {
         let _ = self.io.write_all(bytes).await;
@@ -137,6 +149,22 @@ impl Peer {
     }
 }
 
+/// One call that is answered by a head and nothing else.
+pub(super) async fn begin(connection: &Http2Connection, peer: &mut Peer) -> (http::Response<Http2Body>, u32) {
+    let call = tokio::spawn(connection.send(call("/any", body(""))));
+    let stream = peer.expect(HEADERS).await.stream;
+    peer.send(HEADERS, END_HEADERS, stream, OK).await;
+    (call.await.unwrap().unwrap(), stream)
+}
+
+/// A call that the endpoint answers at once.
+pub(super) async fn neighbour_is_served(connection: &Http2Connection, peer: &mut Peer) {
+    let call = tokio::spawn(connection.send(call("/any", body(""))));
+    let stream = peer.expect(HEADERS).await.stream;
+    peer.answer(stream).await;
+    assert_eq!(kind(call.await.unwrap()), None);
+}
+
 pub(super) fn bytes_of(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
@@ -187,9 +215,10 @@ pub(super) const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 pub(super) const PING: u8 = 6;
 pub(super) const GOAWAY: u8 = 7;
-const WINDOW_UPDATE: u8 = 8;
-const CONTINUATION: u8 = 9;
+pub(super) const WINDOW_UPDATE: u8 = 8;
+pub(super) const CONTINUATION: u8 = 9;
 
 pub(super) const END_STREAM: u8 = 1;
 pub(super) const ACK: u8 = 1;
 pub(super) const END_HEADERS: u8 = 4;
+pub(super) const PADDED: u8 = 8;
