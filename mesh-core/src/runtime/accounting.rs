@@ -1,4 +1,4 @@
-//! What the calls of a cluster occupy, and where they are counted.
+//! The counts of a cluster's calls: for its circuit breaker, and for load reports.
 
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -10,40 +10,41 @@ use super::circuit_breaker::{ClusterLoad, LoadRegistry};
 use super::load_report::Reporting;
 use super::{EjectionStore, LoadStore};
 
-/// The counts that all clusters of a mesh have in common.
+/// The counts of all clusters of a mesh.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Counts {
     /// For circuit breakers and retry budgets.
     pub(crate) loads: Arc<LoadRegistry>,
-    /// For load reports; `None`: nobody takes them.
+    /// For load reports; `None`: the configuration source takes none.
     pub(crate) store: Option<Arc<LoadStore>>,
-    /// What outlier detection does.
+    /// For the ejections of outlier detection.
     pub(crate) ejections: Arc<EjectionStore>,
 }
 
-/// What the calls of a cluster occupy, and where they are counted: shared by the slots of its endpoints.
+/// The counts of a cluster's calls, shared by the slots of its endpoints.
 #[derive(Debug)]
 pub(crate) struct Accounting {
     /// Calls in flight, over all channels of the mesh.
     pub(crate) load: Arc<ClusterLoad>,
-    /// How many there may be.
+    /// The maximum of calls in flight.
     pub(crate) max_requests: MaxRequests,
-    /// Where load is reported.
+    /// The counts for load reports; `None`: the cluster's load is not reported.
     reported: Option<Reported>,
 }
 
-/// Where the load of a cluster is counted for reports.
+/// The counts of a cluster for load reports.
 #[derive(Debug)]
 struct Reported {
     counts: Arc<ClusterCounts>,
-    /// The cluster is in use as long as somebody holds this: its configuration, and calls without a response.
+    /// Held by the cluster's configuration and by calls without a response: as long as one of them holds it, the cluster is
+    /// in use.
     reporting: Weak<Reporting>,
-    /// Which of the endpoints' own metrics are read; `None`: none.
+    /// The endpoints' own metrics that are read; `None`: none.
     metrics: Option<Arc<[ReportedMetric]>>,
 }
 
 impl Accounting {
-    /// The accounting of a cluster, and what keeps its load reported as long as it is held.
+    /// The accounting of a cluster, and a guard that keeps its load reported while it is held.
     pub(crate) fn new(
         now: Instant,
         settings: &ClusterSettings,
@@ -72,29 +73,29 @@ impl Accounting {
         &self.load.cluster
     }
 
-    /// Where calls to a locality are counted for reports.
+    /// The counts of a locality for load reports.
     pub(crate) fn locality(&self, id: &LocalityId) -> Option<Arc<LocalityCounts>> {
         Some(self.reported.as_ref()?.counts.locality(id))
     }
 
-    /// Keeps the cluster's load reported, if it is.
+    /// A guard that keeps the cluster's load reported; `None`: its load is not reported.
     pub(crate) fn reporting(&self) -> Option<Arc<Reporting>> {
         self.reported.as_ref()?.reporting.upgrade()
     }
 
-    /// Which of the endpoints' own metrics are reported; `None`: none.
+    /// The endpoints' own metrics that are reported; `None`: none.
     pub(crate) fn reported_metrics(&self) -> Option<&[ReportedMetric]> {
         self.reported.as_ref()?.metrics.as_deref()
     }
 
-    /// A call was dropped by the control plane's wish.
+    /// Counts a call that the control plane's drop policy dropped.
     pub(crate) fn drop_in(&self, category: &Name) {
         if let Some(reported) = &self.reported {
             reported.counts.drop_in(category);
         }
     }
 
-    /// TR-67: a call was refused by the circuit breaker.
+    /// TR-67: counts a call that the circuit breaker refused.
     pub(crate) fn drop_over_limit(&self) {
         if let Some(reported) = &self.reported {
             reported.counts.drop_over_limit();

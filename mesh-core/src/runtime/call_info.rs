@@ -1,10 +1,10 @@
-//! What became of a call.
+//! Which route, cluster and endpoint took a call.
 
 use std::net::SocketAddr;
 
 use crate::config::Name;
 
-/// What became of a call that has a response: which route, cluster and endpoint took it, and after how many attempts.
+/// Route, cluster and endpoint of a call that has a response, and its number of attempts.
 ///
 /// A response's [body](super::ResponseBody::call_info) has it; `mesh-tonic` puts it among the extensions of the response.
 #[derive(Debug, Clone, PartialEq, Eq)]

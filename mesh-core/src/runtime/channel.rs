@@ -13,9 +13,9 @@ use super::retry::{ChannelReplay, RetryLimits};
 use super::target::TargetHandle;
 use super::{ChannelState, Mesh, MeshError, Protocol, ReplayLimit, ReplayMemory, SourceError, Target};
 
-/// A way to a target. Clones are cheap and share everything; channels of one mesh to one target do so too.
+/// Sends calls to one target. Clones are cheap and share everything; so do all channels of one mesh to the same target.
 ///
-/// The protocol's own channel (`mesh_tonic::MeshChannel`) is a thin face of this one.
+/// A protocol's own channel, such as `mesh_tonic::MeshChannel`, wraps this one.
 pub struct Channel<P, C: Connect = Http2Connector>(pub(super) Arc<Inner<C>>, PhantomData<fn(P)>);
 
 pub(super) struct Inner<C: Connect> {
@@ -24,9 +24,9 @@ pub(super) struct Inner<C: Connect> {
     pub(super) retry: RetryLimits,
     /// RT-72
     pub(super) id: u64,
-    /// Keeps what channels of a runtime share.
+    /// Keeps the state that channels of a runtime share.
     pub(super) domain: Arc<Domain<C>>,
-    /// Keeps the source of the configuration.
+    /// Keeps the configuration source.
     _mesh: Mesh<C>,
 }
 
@@ -48,7 +48,7 @@ impl<P: Protocol, C: Connect> Channel<P, C> {
         Ok(Self(Arc::new(inner), PhantomData))
     }
 
-    /// Whether its calls find a connection now.
+    /// Whether its calls have a connection now.
     pub fn state(&self) -> ChannelState {
         self.0.target.connectivity()
     }
@@ -56,19 +56,19 @@ impl<P: Protocol, C: Connect> Channel<P, C> {
     /// Connects before the first call. Completes when the target has its configuration, at least one of the clusters that its
     /// routes may choose has a connection, and each of the others has one or cannot be reached at the moment.
     ///
-    /// Until the timeout it waits as a call does that waits for ready: an unreachable control plane or endpoint is tried
+    /// Until the timeout it waits like a call that waits for ready: an unreachable control plane or endpoint is tried
     /// again.
     ///
     /// # Errors
-    /// [`MeshErrorKind::DeadlineExceeded`](super::MeshErrorKind::DeadlineExceeded) at the timeout; the text says what was
-    /// missing. The channel is as usable as before, and goes on connecting.
+    /// [`MeshErrorKind::DeadlineExceeded`](super::MeshErrorKind::DeadlineExceeded) at the timeout; the text names what was
+    /// missing. The channel stays usable, and continues to connect.
     pub async fn warm_up(&self, timeout: Duration) -> Result<(), MeshError> {
         let target = &self.0.target;
         let connected = tokio::time::timeout(timeout, target.connected()).await;
         connected.map_err(|_| target.not_connected(timeout))
     }
 
-    /// Where its calls go.
+    /// The target of its calls.
     pub fn target(&self) -> &Target {
         &self.0.target.context().target
     }
@@ -89,19 +89,19 @@ impl<P, C: Connect> fmt::Debug for Channel<P, C> {
     }
 }
 
-/// What holds for a channel's calls unless they say otherwise.
+/// Defaults for a channel's calls; [`CallOptions`] override them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChannelSettings {
     /// Whether calls wait for a connection rather than fail.
     pub wait_for_ready: WaitForReady,
-    /// The timeout of calls that bring none; `None`: they have none.
+    /// The timeout of calls without one of their own; `None`: no timeout.
     pub timeout: Option<Duration>,
     /// The most attempts for one call.
     pub max_attempts: MaxAttempts,
-    /// How much a call keeps of its request for another attempt.
+    /// How many bytes of its request a call keeps for another attempt.
     pub replay_limit: ReplayLimit,
-    /// How much all calls keep of their requests at the same time.
+    /// How many bytes of their requests all calls together keep at the same time.
     pub replay_memory: ReplayMemory,
 }
 
@@ -116,7 +116,7 @@ impl From<bool> for WaitForReady {
     }
 }
 
-/// What a call says for itself; `None` leaves it to the channel.
+/// Options of one call; `None` takes the channel's setting.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CallOptions {

@@ -1,4 +1,4 @@
-//! Why a call failed before or beside the service's own answer.
+//! Why a call failed without the service's own answer.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -10,9 +10,9 @@ use crate::config::Name;
 use super::SourceError;
 use super::attempt::Attempt;
 
-/// Why a call failed before or beside the service's own answer.
+/// Why a call failed without the service's own answer.
 ///
-/// Its text names the target, the cluster, the last endpoint error, trouble with the control plane and the xDS node, as
+/// Its text names the target, the cluster, the last endpoint error, problems with the control plane and the xDS node, as
 /// far as they are known (OB-23). [`source`](Error::source) has the cause where there is one.
 pub struct MeshError(Box<Inner>);
 
@@ -31,7 +31,7 @@ struct Inner {
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What kind of failure it was.
+/// The kind of a [`MeshError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MeshErrorKind {
@@ -39,21 +39,21 @@ pub enum MeshErrorKind {
     Configuration,
     /// No virtual host or no route takes the request.
     NoRoute,
-    /// The route's action is none that this client can take.
+    /// This client does not support the route's action.
     UnsupportedRoute,
     /// The route's cluster cannot be used: the control plane has none, or no valid one.
     Cluster,
     /// The cluster has no endpoint that can be reached.
     NoEndpoint,
-    /// The control plane wants a share of the calls dropped.
+    /// The control plane's drop policy dropped the call.
     Dropped,
-    /// The cluster has as many calls in flight as it may.
+    /// The cluster has reached its maximum of calls in flight.
     CircuitBreaker,
-    /// As many calls as may wait for room on the endpoint's connection do so already.
+    /// The queue of calls that wait for room on the endpoint's connections is full.
     QueueFull,
     /// The tokio runtime on which the channel was made has been shut down.
     RuntimeEnded,
-    /// The call's time is over.
+    /// The call's deadline has passed.
     DeadlineExceeded,
     /// The call was sent, and its connection or stream failed before a response came.
     Connection,
@@ -61,7 +61,7 @@ pub enum MeshErrorKind {
     RequestBody,
     /// HTTP/2 cannot carry the request, for example because of a `connection` header.
     MalformedRequest,
-    /// The response broke off.
+    /// The response ended before it was complete.
     ResponseBody,
 }
 
@@ -98,7 +98,7 @@ impl MeshError {
         self
     }
 
-    /// Of this attempt's cluster and endpoint.
+    /// With this attempt's cluster and endpoint.
     pub(crate) fn of_attempt<T>(self, attempt: &Attempt<T>) -> Self {
         let (cluster, address) = attempt.place_in_texts();
         self.in_cluster(&cluster).at(address)
@@ -114,24 +114,24 @@ impl MeshError {
         self
     }
 
-    /// An attempt of the call may have reached an endpoint.
+    /// Sets whether an attempt of the call may have reached an endpoint.
     pub(crate) fn seen(mut self, may_have_been_seen: bool) -> Self {
         self.0.may_have_been_seen |= may_have_been_seen;
         self
     }
 
-    /// What kind of failure it was.
+    /// The kind of failure.
     pub fn kind(&self) -> MeshErrorKind {
         self.0.kind
     }
 
-    /// Whether the call's time was over.
+    /// Whether the call's deadline had passed.
     pub fn is_deadline_exceeded(&self) -> bool {
         self.0.kind == MeshErrorKind::DeadlineExceeded
     }
 
-    /// Whether the call was refused here to spare the cluster: by its circuit breaker, because too many wait already, or
-    /// as a share to be dropped.
+    /// Whether the client refused the call to reduce load: by the cluster's circuit breaker, a full queue, or the control
+    /// plane's drop policy.
     pub fn is_overload(&self) -> bool {
         use MeshErrorKind as Kind;
         matches!(self.0.kind, Kind::CircuitBreaker | Kind::QueueFull | Kind::Dropped)
@@ -152,12 +152,13 @@ impl MeshError {
         self.0.h2_code
     }
 
-    /// The cluster that the call was for, if it came that far.
+    /// The call's cluster; `None` if the call failed before one was chosen.
     pub fn cluster(&self) -> Option<&Name> {
         self.0.cluster.as_ref()
     }
 
-    /// The endpoint that had the call, or was to get it, if it came that far: the first of its addresses.
+    /// The first address of the endpoint that was chosen for the last attempt; `None` if the call failed before one was
+    /// chosen.
     pub fn endpoint(&self) -> Option<SocketAddr> {
         self.0.endpoint
     }
@@ -178,13 +179,13 @@ impl fmt::Display for MeshError {
             write!(f, "{}: ", places.join(", "))?;
         }
         f.write_str(reason)?;
-        // What is wrong with the control plane may be the reason itself, a few seconds older.
+        // The problem with the control plane may be the reason itself, with an older duration in its text.
         let ambient = ambient.as_ref().filter(|ambient| !reason.contains(ambient.message()));
         let ambient = ambient.map(ToString::to_string).unwrap_or_default();
         if !ambient.is_empty() {
             write!(f, "; control plane: {ambient}")?;
         }
-        // texts of the control plane's client may name the node already
+        // texts of the xDS client may contain the node already
         match node {
             Some(node) if !reason.contains(&**node) && !ambient.contains(&**node) => {
                 write!(f, " (xDS node id: {node})")

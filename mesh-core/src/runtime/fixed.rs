@@ -10,7 +10,7 @@ use crate::config::MeshConfig;
 
 use super::{ConfigSource, ConfigState, ConfigWatch, SourceError, Target};
 
-/// Configurations by target name, given by the program itself. Changes reach running channels.
+/// Configurations by target name, set by the program itself. Running channels follow changes.
 ///
 /// Clones share their configurations, so that one can be kept to change them:
 ///
@@ -22,7 +22,7 @@ use super::{ConfigSource, ConfigState, ConfigWatch, SourceError, Target};
 /// let source = FixedSource::new();
 /// source.set("greeter", MeshConfig::to_endpoints("greeter", ["127.0.0.1:50051".parse()?]));
 /// let mesh = Mesh::new(source.clone());
-/// // later: channels that run follow
+/// // later: running channels follow
 /// source.set("greeter", MeshConfig::to_endpoints("greeter", ["127.0.0.1:50052".parse()?]));
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
@@ -38,8 +38,8 @@ impl FixedSource {
         Self::default()
     }
 
-    /// Only the target that `config` has been made for has a configuration. One that does not say for which
-    /// ([`MeshConfig::target`]) is for [`any`](Self::any).
+    /// Only the target of `config` ([`MeshConfig::target`]) has a configuration. Use [`any`](Self::any) for a configuration
+    /// without a target.
     pub fn only(config: MeshConfig) -> Self {
         let Some(target) = config.target().map(ToString::to_string) else { return Self::any(config) };
         let source = Self::new();
@@ -47,22 +47,22 @@ impl FixedSource {
         source
     }
 
-    /// Every target without a configuration of its own has this one, a mistyped one too.
+    /// Every target without a configuration of its own has this one, also a mistyped one.
     pub fn any(config: MeshConfig) -> Self {
         Self { any: Some(Arc::new(config)), ..Self::default() }
     }
 
-    /// Gives a target its configuration, now and for channels to come.
+    /// Sets a target's configuration, for running and for later channels.
     pub fn set(&self, name: impl Into<String>, config: MeshConfig) {
         self.update(name, |state| state.config = Some(Ok(Arc::new(config))));
     }
 
-    /// Takes a target's configuration away: its calls fail with this error.
+    /// Removes a target's configuration: its calls fail with this error.
     pub fn fail(&self, name: impl Into<String>, error: SourceError) {
         self.update(name, |state| state.config = Some(Err(error)));
     }
 
-    /// Reports trouble that leaves the configuration in use, or its end.
+    /// Reports a problem that leaves the configuration in use; `None`: the problem is over.
     pub fn set_ambient(&self, name: impl Into<String>, error: Option<SourceError>) {
         self.update(name, |state| state.ambient = error);
     }
@@ -95,7 +95,7 @@ impl ConfigSource for FixedSource {
     }
 }
 
-/// Says which targets there are, those with a name like `name` first.
+/// A text that lists the targets, those with a name like `name` first.
 fn unknown<'t>(name: &str, targets: impl Iterator<Item = &'t str>) -> String {
     let mut known: Vec<(usize, &str)> = targets.map(|known| (distance(name, known), known)).collect();
     known.sort_unstable();

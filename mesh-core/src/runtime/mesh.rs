@@ -17,13 +17,13 @@ use super::rng::Randomness;
 use super::target::{Compiler, TargetContext, TargetHandle};
 use super::{ChannelError, ConfigSource, FixedSource, Target};
 
-/// Everything that the channels of a process share: where configurations come from, connections, and the counts that
-/// circuit breakers go by.
+/// The state that the channels of a process share: the configuration source, connections, and the counts of circuit
+/// breakers.
 ///
-/// A cheap handle: clones are the same mesh. It runs nothing itself; tasks begin with the first channel, on the tokio
-/// runtime of that moment, and end with the last one.
+/// A cheap handle: clones are the same mesh. It starts no task itself; the first channel starts them on its tokio runtime,
+/// and they end with the last channel.
 ///
-/// `C` makes its connections: HTTP/2 over TCP, unless the builder is given something else.
+/// `C` makes its connections: HTTP/2 over TCP by default.
 ///
 /// ```
 /// use mesh_core::config::MeshConfig;
@@ -43,27 +43,27 @@ struct Inner<C: Connect> {
     randomness: Arc<Randomness>,
     filters: FilterScope,
     counts: Counts,
-    /// One for each runtime that has a channel: tasks and connections of a runtime that has ended are of no use to the
-    /// next.
+    /// One for each runtime that has a channel: a runtime cannot use the tasks and connections of another one that has
+    /// ended.
     domains: Mutex<HashMap<runtime::Id, Weak<Domain<C>>>>,
 }
 
-/// What the channels of a runtime share. They keep it, and the mesh does not, so that nothing of a runtime outlives its
-/// last channel.
+/// The state that the channels of a runtime share. Channels own it and the mesh does not, so that it is dropped with the
+/// runtime's last channel.
 pub(super) struct Domain<C: Connect> {
     pub(super) pool: Arc<Pool<C>>,
     targets: Mutex<HashMap<Target, Weak<TargetHandle<C>>>>,
 }
 
 impl Mesh {
-    /// A mesh that is told what to do by `source`, with every setting at its default.
+    /// A mesh with the configurations of `source` and default settings.
     pub fn new(source: impl ConfigSource) -> Self {
         Self::builder(source).build()
     }
 
-    /// A mesh without a control plane. Only the target that `config` has been made for has a configuration: with
+    /// A mesh without a control plane. Only the target of `config` has a configuration: with
     /// [`MeshConfig::to_endpoints`] that is the one of the given name. A channel to another target cannot be built, and the
-    /// error names those that are near.
+    /// error lists targets with similar names.
     ///
     /// [`FixedSource::any`] serves every target.
     pub fn fixed(config: MeshConfig) -> Self {
@@ -96,7 +96,7 @@ impl<C: Connect> Mesh<C> {
         self.0.randomness.next_u64()
     }
 
-    /// The target's one handle on this runtime; started if no channel has it yet.
+    /// The target's handle on this runtime, which all its channels share; the first call starts it.
     pub(super) fn target(
         &self,
         domain: &Domain<C>,
@@ -104,7 +104,7 @@ impl<C: Connect> Mesh<C> {
     ) -> Result<Arc<TargetHandle<C>>, ChannelError> {
         let mut targets = lock(&domain.targets);
         let existing = targets.get(target).and_then(Weak::upgrade);
-        // a task that is gone has been left behind on a runtime that has ended
+        // a task ends early only if its runtime was shut down
         if let Some(existing) = existing.filter(|existing| existing.is_alive()) {
             return Ok(existing);
         }
@@ -120,7 +120,7 @@ impl<C: Connect> Mesh<C> {
         Ok(handle)
     }
 
-    /// What the channels of the current runtime share.
+    /// The state that the channels of the current runtime share.
     pub(super) fn domain(&self) -> Result<Arc<Domain<C>>, ChannelError> {
         let runtime = Handle::try_current().map_err(|_| ChannelError::no_runtime())?.id();
         let mut domains = lock(&self.0.domains);
@@ -155,7 +155,7 @@ impl<C: Connect> fmt::Debug for Mesh<C> {
 pub struct WeakMesh<C: Connect = Http2Connector>(Weak<Inner<C>>);
 
 impl<C: Connect> WeakMesh<C> {
-    /// The mesh, if anybody still has it.
+    /// The mesh; `None` if its last handle was dropped.
     pub fn upgrade(&self) -> Option<Mesh<C>> {
         self.0.upgrade().map(Mesh)
     }
@@ -190,8 +190,8 @@ impl MeshBuilder {
         Self { connector: self.connector.with_settings(settings), ..self }
     }
 
-    /// What opens the streams of bytes under connections: plain TCP by default. A Unix socket, a pipe in memory, a proxy
-    /// go here.
+    /// Sets the dialer, which opens the byte streams under connections: plain TCP by default; a Unix socket, a pipe in
+    /// memory or a proxy, for example.
     #[must_use]
     pub fn dialer(self, dial: impl Dial) -> Self {
         Self { connector: self.connector.with_dialer(dial), ..self }
@@ -199,7 +199,7 @@ impl MeshBuilder {
 }
 
 impl<C: Connect> MeshBuilder<C> {
-    /// Another way to make connections.
+    /// Sets another way to make connections.
     #[must_use]
     pub fn connector<D: Connect>(self, connector: D) -> MeshBuilder<D> {
         let Self { source, connector: _, pool, retry_budget, seed } = self;
@@ -218,14 +218,14 @@ impl<C: Connect> MeshBuilder<C> {
         Self { retry_budget: budget, ..self }
     }
 
-    /// Seeds every random decision, for runs that can be repeated. Threads draw from generators of their own, so more
-    /// than one thread leaves the order open.
+    /// Seeds every random decision, for runs that can be repeated. Each thread has its own generator, so with several
+    /// threads the order of their draws is not repeated.
     #[must_use]
     pub fn seed(self, seed: u64) -> Self {
         Self { seed: Some(seed), ..self }
     }
 
-    /// The mesh.
+    /// Makes the mesh.
     pub fn build(self) -> Mesh<C> {
         let loads = Arc::default();
         if let Some(queues) = self.source.queues() {

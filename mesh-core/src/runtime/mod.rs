@@ -1,4 +1,4 @@
-//! Where it happens: the request path, connections and tasks. The only tokio in the crate.
+//! The request path, connections and tasks: the only part of the crate that runs on tokio.
 
 mod accounting;
 mod attempt;

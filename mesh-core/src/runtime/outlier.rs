@@ -1,4 +1,4 @@
-//! What outlier detection does in the clusters of a mesh, for metrics and status.
+//! The ejections in the clusters of a mesh, for metrics and status.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,9 +8,9 @@ use std::time::Instant;
 use crate::config::{EndpointAddresses, Name};
 use crate::policy::outlier::{EjectionCounts, EjectionReason};
 
-/// What outlier detection does in the clusters of a mesh. The configuration source makes one and gives it to the mesh
-/// ([`ConfigSource::ejections`](crate::runtime::ConfigSource::ejections)), which writes it; the source shows it in metrics
-/// and status.
+/// The ejections of outlier detection in the clusters of a mesh. The configuration source makes the store and gives it to the
+/// mesh ([`ConfigSource::ejections`](crate::runtime::ConfigSource::ejections)), which writes it; the source shows it in
+/// metrics and status.
 #[derive(Default)]
 pub struct EjectionStore {
     counts: Arc<EjectionCounts>,
@@ -19,7 +19,7 @@ pub struct EjectionStore {
 
 #[derive(Default)]
 struct Clusters {
-    /// What is ejected now, by the number of the cluster's task.
+    /// The endpoints that are ejected now, by the number of the cluster's task.
     ejected: BTreeMap<u64, Vec<EjectedEndpoint>>,
     /// The next number.
     next: u64,
@@ -31,13 +31,13 @@ struct Clusters {
 pub struct EjectedEndpoint {
     /// The cluster's name.
     pub cluster: Name,
-    /// Which endpoint.
+    /// The endpoint's addresses.
     pub addresses: EndpointAddresses,
     /// Since when.
     pub since: Instant,
     /// Why.
     pub reason: EjectionReason,
-    /// How often it has been ejected of late: its time out of rotation grows with it.
+    /// The ejection's length is the base time multiplied by this: it grows with each ejection, and shrinks with time.
     pub multiplier: u32,
 }
 
@@ -54,19 +54,19 @@ impl EjectedEndpoint {
 }
 
 impl EjectionStore {
-    /// How often outliers were found, and what came of it, over all clusters that there have been.
+    /// How many outliers were found and ejected, over all clusters since the start.
     pub fn counts(&self) -> &Arc<EjectionCounts> {
         &self.counts
     }
 
-    /// The endpoints that are ejected now, by cluster. Endpoints that several targets use are there once for each.
+    /// The endpoints that are ejected now, by cluster. An endpoint that several targets use is listed once for each.
     pub fn ejected(&self) -> Vec<EjectedEndpoint> {
         let mut ejected: Vec<_> = self.lock().ejected.values().flatten().cloned().collect();
         ejected.sort_by(|a, b| (&a.cluster, a.addresses.first()).cmp(&(&b.cluster, b.addresses.first())));
         ejected
     }
 
-    /// Begins to show a cluster.
+    /// Adds a cluster, which is listed until the returned value is dropped.
     pub(crate) fn register(self: &Arc<Self>) -> ShownEjections {
         let mut clusters = self.lock();
         let number = clusters.next;
@@ -75,7 +75,7 @@ impl EjectionStore {
     }
 
     fn lock(&self) -> MutexGuard<'_, Clusters> {
-        // Nothing that holds the lock can panic half way.
+        // No code that holds the lock can panic in the middle of a change.
         self.clusters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -86,7 +86,7 @@ impl fmt::Debug for EjectionStore {
     }
 }
 
-/// What is shown of one cluster. Dropping it takes the cluster away.
+/// The listed ejections of one cluster. Dropping it removes the cluster from the store.
 #[derive(Debug)]
 pub(crate) struct ShownEjections {
     store: Arc<EjectionStore>,
@@ -94,7 +94,7 @@ pub(crate) struct ShownEjections {
 }
 
 impl ShownEjections {
-    /// These endpoints are ejected from now on, and no others.
+    /// Replaces the cluster's ejected endpoints.
     pub(crate) fn set(&self, ejected: Vec<EjectedEndpoint>) {
         let mut clusters = self.store.lock();
         if ejected.is_empty() {

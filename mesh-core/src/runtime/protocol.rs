@@ -1,4 +1,4 @@
-//! What the request path asks of a protocol: everything else is shared by gRPC and HTTP.
+//! The parts of the request path in which gRPC and HTTP differ.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -13,32 +13,31 @@ use crate::policy::retry::Pushback;
 use super::MeshError;
 use super::connect::SendBody;
 
-/// A protocol on top of HTTP: how responses are judged, and what is written into each attempt's head.
+/// A protocol on top of HTTP: which responses are failures, and which headers each attempt gets.
 ///
-/// Made for `mesh-tonic` and `mesh-hyper`; it may grow with them.
+/// Made for `mesh-tonic` and `mesh-hyper`; new functions may be added for them.
 pub trait Protocol: Debug + Send + Sync + 'static {
     /// The body of requests.
     type Body: SendBody;
 
-    /// What configured rules see of a request's headers.
+    /// The request's headers that configured rules can see.
     fn view(headers: &HeaderMap) -> HeaderView<'_>;
 
-    /// The result of an attempt whose response ends with its head; `None` when the result comes later, so that the head
-    /// is the caller's from now on (RT-43).
+    /// The result of an attempt whose response ends with its head; `None`: the result comes later, and the caller gets the
+    /// head now (RT-43).
     fn classify_head(status: StatusCode, headers: &HeaderMap) -> Option<CallStatus>;
 
-    /// How an attempt failed, as load reports and outlier detection count it; `None`: it succeeded. By the status of its
-    /// response's head, and by the headers that came last. Those are the trailers, the head's where the response ends with its
-    /// head, or none.
+    /// How an attempt failed, as load reports and outlier detection count it; `None`: it succeeded. `status` is that of the
+    /// response's head; `last` are the trailers, or the head's headers if the response ends with its head, or none.
     fn failure(status: StatusCode, last: &HeaderMap) -> Option<FailureKind>;
 
-    /// The code under which retry policies know an error that was made here.
+    /// The code of an error of the mesh, for retry policies.
     fn code(error: &MeshError) -> u32;
 
-    /// The response that a filter's reply is to the caller.
+    /// The response to the caller for a filter's reply.
     fn local_reply(reply: LocalReply) -> Response<()>;
 
-    /// Writes into the head what is new with every attempt.
+    /// Writes the headers that differ for every attempt.
     fn stamp(headers: &mut HeaderMap, stamp: Stamp);
 }
 
@@ -48,7 +47,7 @@ pub trait Protocol: Debug + Send + Sync + 'static {
 pub struct CallStatus {
     /// The protocol's code, as retry policies name it.
     pub code: u32,
-    /// What the server says about trying again.
+    /// The server's instruction on retries.
     pub pushback: Option<Pushback>,
 }
 
@@ -59,12 +58,12 @@ impl CallStatus {
     }
 }
 
-/// What is new in an attempt's head.
+/// The values of the headers that differ for every attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stamp {
     /// How many attempts failed before; transparent retries do not count (RT-44).
     pub previous_attempts: u32,
-    /// What is left of the call's timeout; `None`: it has none.
+    /// The rest of the call's timeout; `None`: it has none.
     pub remaining: Option<Duration>,
 }

@@ -1,4 +1,4 @@
-//! A response's body, with what its call occupies.
+//! A response's body, which keeps its call's places.
 
 use std::fmt;
 use std::pin::Pin;
@@ -16,17 +16,17 @@ use super::response_filters::ResponseFilters;
 use super::timeout::Overdue;
 use super::{CallInfo, MeshError, MeshErrorKind, Protocol, RequestBody};
 
-/// A response's body. The call's places in its cluster and at its endpoint are kept until the trailers, the end, an
-/// error, the deadline, or until it is dropped.
+/// A response's body. The call is in flight in its cluster and at its endpoint until the trailers, the end, an
+/// error, the deadline, or until the body is dropped.
 ///
-/// The deadline ends it although nobody polls it.
+/// The deadline ends it even if the body is not polled.
 pub struct ResponseBody<P: Protocol, C: Connect = Http2Connector> {
     state: State<C::Connection, RequestBody<P::Body>>,
-    /// Of the response's head.
+    /// The status of the response's head.
     status: StatusCode,
-    /// `None` for a reply that was made here.
+    /// `None` for a filter's reply.
     info: Option<CallInfo>,
-    /// Where filters want to see the trailers.
+    /// The filters that see the trailers; `None`: none.
     filters: Option<Box<ResponseFilters>>,
 }
 
@@ -36,14 +36,14 @@ enum State<C: Connection, B: SendBody> {
         attempt: Attempt<C>,
     },
     Timed(TimedFlight<C, B>),
-    /// It has ended, and nothing of the call is left.
+    /// It has ended, and the call is not in flight any more.
     Over,
 }
 
 type FrameResult = Result<Frame<Bytes>, BodyError>;
 
 impl<P: Protocol, C: Connect> ResponseBody<P, C> {
-    /// The body of a response that `attempt` has brought. Filters see its head now, and its trailers when they come.
+    /// The body of the response of `attempt`. Filters see its head now, and its trailers when they come.
     pub(super) fn new(
         head: &mut Parts,
         body: <C::Connection as Connection>::ResponseBody,
@@ -61,7 +61,7 @@ impl<P: Protocol, C: Connect> ResponseBody<P, C> {
             match carrier {
                 Carrier::Unlimited(_) => State::Unlimited { body, attempt },
                 Carrier::Timed(timed) => {
-                    // A deadline that has just passed is told by the first poll.
+                    // If the deadline has just passed, the first poll returns the error.
                     let _ = timed.put(Flight::Streaming { body, attempt });
                     State::Timed(timed)
                 }
@@ -74,17 +74,17 @@ impl<P: Protocol, C: Connect> ResponseBody<P, C> {
         Self { state, status, info: Some(info), filters }
     }
 
-    /// What became of the call; `None` when a filter has replied to it.
+    /// Route, cluster and endpoint of the call; `None`: a filter has replied to it.
     pub fn call_info(&self) -> Option<&CallInfo> {
         self.info.as_ref()
     }
 
-    /// The body of a reply that was made here.
+    /// The empty body of a filter's reply.
     pub(super) fn empty(status: StatusCode) -> Self {
         Self { state: State::Over, status, info: None, filters: None }
     }
 
-    /// What filters make of the trailers.
+    /// The frame, with its trailers changed by the filters.
     fn filtered(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
         match (self.filters.take(), frame.into_trailers()) {
             (Some(mut filters), Ok(mut trailers)) => {
@@ -140,7 +140,7 @@ impl<P: Protocol, C: Connect> ResponseBody<P, C> {
     }
 }
 
-/// Polls the body, and finishes the attempt with the last of it.
+/// Polls the body, and finishes the attempt at the end of the body.
 fn poll_body<C: Connection>(
     body: &mut C::ResponseBody,
     attempt: &mut Attempt<C>,
@@ -190,7 +190,7 @@ impl<P: Protocol, C: Connect> Body for ResponseBody<P, C> {
         match &self.state {
             State::Over => true,
             State::Unlimited { body, .. } => body.is_end_stream(),
-            // One that has passed its deadline has an error to tell.
+            // After the deadline the body still has to return an error.
             State::Timed(timed) => timed.with(is_end_stream).unwrap_or(false),
         }
     }

@@ -1,4 +1,4 @@
-//! What is left of a call's filters while its response is on its way.
+//! The filters of a call that see its response.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::filter::CallFilters;
 use super::connect::Connect;
 use super::target::{Routed, TargetContext};
 
-/// The filters that the response of a call passes.
+/// The filters that see the response of a call.
 #[derive(Debug)]
 pub(super) struct ResponseFilters {
     filters: CallFilters,

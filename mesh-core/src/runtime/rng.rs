@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-/// Which mesh a thread's generator was seeded by.
+/// Identifies the mesh that seeded a thread's generator.
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     static GENERATOR: Cell<Option<(u64, SmallRng)>> = const { Cell::new(None) };
 }
 
-/// A mesh's source of randomness. Threads get generators of their own, seeded in the order in which they first ask.
+/// A mesh's source of randomness. Each thread has its own generator, seeded in the order of the threads' first draws.
 #[derive(Debug)]
 pub(crate) struct Randomness {
     id: u64,
@@ -26,7 +26,7 @@ impl Randomness {
         Self { id: NEXT_ID.fetch_add(1, Ordering::Relaxed), seed, threads: AtomicU64::new(0) }
     }
 
-    /// Lends this thread's generator.
+    /// Calls `use_it` with this thread's generator.
     pub(crate) fn with<T>(&self, use_it: impl FnOnce(&mut SmallRng) -> T) -> T {
         GENERATOR.with(|cell| {
             let mut generator = match cell.take() {

@@ -1,4 +1,4 @@
-//! The seam between the mesh and whoever tells it what to do.
+//! The interface between the mesh and the source of its configurations.
 
 use std::any::Any;
 use std::fmt::{self, Debug};
@@ -12,9 +12,9 @@ use crate::config::{MeshConfig, Name};
 
 use super::{EjectionStore, LoadStore, QueueStore};
 
-/// Gives a target's configuration: an xDS client, a fixed configuration, a test.
+/// A source of configurations: an xDS client, a fixed configuration, a test.
 ///
-/// The runtime never asks where a configuration came from.
+/// The runtime treats all sources alike.
 pub trait ConfigSource: Debug + Send + Sync + 'static {
     /// Watches one target. The watch ends when the returned value is dropped.
     ///
@@ -22,20 +22,20 @@ pub trait ConfigSource: Debug + Send + Sync + 'static {
     /// [`SourceError`] when the target can never be served, for example an authority that is not configured (BS-42).
     fn watch(&self, target: &Target) -> Result<ConfigWatch, SourceError>;
 
-    /// Who asks, for error texts: the xDS node id (OB-23). Empty if there is none.
+    /// The xDS node id, for error texts (OB-23). Empty if there is none.
     fn node_id(&self) -> Name {
         "".into()
     }
 
-    /// Where the mesh counts what its clusters have to do, for the reports that they are configured to make
+    /// The store in which the mesh counts calls for load reports of the clusters that are configured for them
     /// ([`ClusterSettings::load_reporting`](crate::config::ClusterSettings::load_reporting)). `None`, the default: nothing
-    /// is counted. Asked once per mesh.
+    /// is counted. Called once per mesh.
     fn load_store(&self) -> Option<Arc<LoadStore>> {
         None
     }
 
-    /// Where the mesh shows what outlier detection does in its clusters, for metrics and status. `None`, the default: nobody
-    /// looks. Asked once per mesh.
+    /// The store in which the mesh lists the ejections in its clusters, for metrics and status. `None`, the default: they are
+    /// not listed. Called once per mesh.
     fn ejections(&self) -> Option<Arc<EjectionStore>> {
         None
     }
@@ -47,7 +47,7 @@ pub trait ConfigSource: Debug + Send + Sync + 'static {
     }
 }
 
-/// What a caller wants to reach.
+/// The service that a channel calls.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Target {
@@ -55,7 +55,7 @@ pub struct Target {
     pub xds_authority: Option<String>,
     /// The name, without a leading slash.
     pub name: String,
-    /// The data-plane authority: what virtual hosts are matched with and what is sent as `:authority` (BS-44).
+    /// The data-plane authority: virtual hosts are matched with it, and it is sent as `:authority` (BS-44).
     pub authority: String,
 }
 
@@ -77,18 +77,18 @@ impl fmt::Display for Target {
     }
 }
 
-/// What is known of a target at a moment.
+/// The state of a target's configuration.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct ConfigState {
-    /// `None`: nothing yet. An error: there is nothing to serve with, and what was served before must not be used.
+    /// `None`: not known yet. An error: there is no configuration, and an earlier one must not be used any more.
     pub config: Option<Result<Arc<MeshConfig>, SourceError>>,
-    /// Trouble that leaves the configuration in use (gRFC A88); told to callers whose call fails for another reason.
+    /// A problem that leaves the configuration in use (gRFC A88); added to the errors of calls that fail for another reason.
     pub ambient: Option<SourceError>,
 }
 
 impl ConfigState {
-    /// A configuration without trouble.
+    /// A configuration without a problem.
     pub fn of(config: impl Into<Arc<MeshConfig>>) -> Self {
         Self { config: Some(Ok(config.into())), ambient: None }
     }
@@ -112,7 +112,7 @@ impl ConfigWatch {
         self.states.borrow_and_update().clone()
     }
 
-    /// Waits for the next state. `false`: the source is gone, and the last state stays true.
+    /// Waits for the next state. `false`: the source has ended, and the last state stays in force.
     pub async fn changed(&mut self) -> bool {
         self.states.changed().await.is_ok()
     }
@@ -131,12 +131,13 @@ impl SourceError {
         Self { message: message.into(), since: None }
     }
 
-    /// The text without how long it has lasted.
+    /// The text without the duration.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
 
-    /// A state that lasts: the text ends with how long it has by then, as in `control server .. unreachable for 12 s`.
+    /// An error that lasts: its text ends with its duration when it is printed, as in `control server .. unreachable for
+    /// 12 s`.
     pub fn lasting(message: impl Into<Arc<str>>, since: Instant) -> Self {
         Self { message: message.into(), since: Some(since) }
     }
