@@ -1,4 +1,4 @@
-//! A cluster's balancer as the rest of the mesh holds it.
+//! The handle of a cluster's balancer task.
 
 use std::fmt;
 use std::future::Future;
@@ -16,24 +16,24 @@ use super::mailbox::{Event, Mailbox};
 use super::task::Task;
 use super::{Leaves, Pool, Published};
 
-/// Makes a cluster's balancer. Policies come with what it is told of priorities.
+/// Makes a cluster's balancer. Its updates name the load-balancing policies.
 pub(crate) type MakeBalancer = fn() -> Box<dyn Balancer>;
 
-/// One cluster's balancer task with its published state. Dropping the last handle ends the task and lets go of its
-/// endpoints; calls that run finish on their connections.
+/// One cluster's balancer task with its published state. Dropping the last handle ends the task and disconnects its
+/// endpoints; running calls finish on their connections.
 pub(crate) struct ClusterHandle<C: Connect> {
     shared: Arc<Shared<C::Connection>>,
 }
 
-/// What handle and task have in common.
+/// The state that handle and task share.
 pub(super) struct Shared<T> {
     pub(super) published: ArcSwap<Published<T>>,
-    /// The version of what is published, for those who wait.
+    /// The version of the last publication, for calls that wait for the next one.
     pub(super) version: watch::Sender<u64>,
     pub(super) mailbox: Arc<Mailbox<T>>,
-    /// The task is gone: nothing that is published changes any more.
+    /// The task has ended: there are no further publications.
     ended: AtomicBool,
-    /// Why there is no such cluster any more.
+    /// Why the cluster was removed from the configuration.
     gone: OnceLock<ResourceError>,
 }
 
@@ -48,7 +48,7 @@ impl<T> Shared<T> {
         }
     }
 
-    /// Calls that wait look again.
+    /// The task has ended: wakes calls that wait, so that they read the state again.
     pub(super) fn end(&self) {
         self.ended.store(true, Ordering::Release);
         self.version.send_modify(|version| *version = u64::MAX);
@@ -56,15 +56,14 @@ impl<T> Shared<T> {
 }
 
 impl<C: Connect> ClusterHandle<C> {
-    /// Starts a cluster. The first publication is there when this returns; the rest happens on a task of the pool's
-    /// runtime.
+    /// Starts a cluster's task on the pool's runtime. The first publication is made before this returns.
     ///
-    /// `seed` feeds the cluster's random decisions.
+    /// `seed` seeds the cluster's random decisions.
     pub(crate) fn start(leaves: impl Into<Leaves>, pool: &Arc<Pool<C>>, seed: u64) -> Arc<Self> {
         Self::start_with(lb::balancer, leaves, pool, seed)
     }
 
-    /// Starts a cluster with a balancer of the caller's.
+    /// Starts a cluster with the balancer of `make_balancer`.
     pub(crate) fn start_with(
         make_balancer: MakeBalancer,
         leaves: impl Into<Leaves>,
@@ -78,53 +77,53 @@ impl<C: Connect> ClusterHandle<C> {
         Arc::new(Self { shared })
     }
 
-    /// New settings or endpoints for the same cluster. Endpoints that stay in their leaf keep their connections, ids and
-    /// states; parts that are pointer-equal to what they were cost nothing.
+    /// Sets new settings or endpoints of the cluster. Endpoints that stay in their leaf keep their connections, ids and
+    /// states; parts that are pointer-equal to the last ones cost nothing.
     pub(crate) fn update(&self, leaves: impl Into<Leaves>) {
         self.shared.mailbox.update(leaves.into());
     }
 
-    /// RT-26: there is no such cluster any more, for this reason. It lets go of its endpoints; calls that wait for it
-    /// are to fail, however patient.
+    /// RT-26: the cluster was removed from the configuration, for this reason. The task disconnects its endpoints; calls that
+    /// wait for it fail, also those that wait for ready.
     pub(crate) fn end(&self, error: ResourceError) {
         let note = error.to_string().into();
-        // Only the first reason counts.
+        // The first reason stays.
         let _ = self.shared.gone.set(error);
         self.shared.mailbox.push(Event::End(note));
     }
 
-    /// Why there is no such cluster any more.
+    /// Why the cluster was removed from the configuration; `None`: it was not.
     pub(crate) fn gone(&self) -> Option<&ResourceError> {
         self.shared.gone.get()
     }
 
-    /// What to pick from: one atomic load.
+    /// The last publication: one atomic load.
     pub(crate) fn published(&self) -> Guard<Arc<Published<C::Connection>>> {
         self.shared.published.load()
     }
 
-    /// Completes when something newer than the publication of version `seen` is there, or when the cluster is gone.
+    /// Completes when there is a newer publication than version `seen`, or when the cluster has ended.
     pub(crate) fn changed(&self, seen: u64) -> impl Future<Output = ()> + Send + use<C> {
         let mut versions = self.shared.version.subscribe();
         async move {
-            // An error means that the cluster is gone: whoever waits is to look again.
+            // An error means that the cluster has ended: the call reads the state again.
             let _ = versions.wait_for(|version| *version > seen).await;
         }
     }
 
-    /// Whether the task has ended although the handle is there: its runtime has been shut down.
+    /// Whether the task has ended before its handle: its runtime was shut down.
     pub(crate) fn has_ended(&self) -> bool {
         self.shared.ended.load(Ordering::Acquire)
     }
 
-    /// A call has picked this endpoint, and there is no connection to it. Cheap to repeat.
+    /// A call has picked this endpoint, which has no connection. Cheap to repeat.
     pub(crate) fn on_missing(&self, endpoint: EndpointId) {
         if self.published().slot(endpoint).is_some_and(|slot| slot.state.request_wake()) {
             self.shared.mailbox.push(Event::Missing(endpoint));
         }
     }
 
-    /// A call waits: connect this idle endpoint, or leave idleness. Cheap to repeat.
+    /// A call waits: asks the task to connect this idle endpoint, or any if `None`. Cheap to repeat.
     pub(crate) fn wake(&self, endpoint: Option<EndpointId>) {
         let published = self.published();
         match endpoint {

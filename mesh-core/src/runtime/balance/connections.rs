@@ -10,11 +10,11 @@ use tokio::sync::Notify;
 
 use crate::runtime::connect::{Connection, Reserve};
 
-/// The connections of one endpoint at a moment, oldest first: one, unless its calls need more.
+/// The open connections of one endpoint, oldest first: one, unless its calls need more.
 pub(super) struct Connections<T> {
     first: T,
     further: Box<[T]>,
-    /// Asks for another one; `None`: there are as many as there may be, or one is being made.
+    /// Requests another connection; `None`: the maximum is reached, or one is being made.
     more: Option<Arc<Notify>>,
 }
 
@@ -37,7 +37,7 @@ impl<T> Connections<T> {
 }
 
 impl<T: Connection> Connections<T> {
-    /// LB-78: room on the oldest connection that has some. If none has, another connection is asked for.
+    /// LB-78: reserves room on the oldest connection that has some. If none has, requests another connection.
     pub(super) fn reserve(&self) -> Reserve<T::Place> {
         let mut is_full = false;
         for connection in self.iter() {
@@ -56,7 +56,7 @@ impl<T: Connection> Connections<T> {
         Reserve::Full
     }
 
-    /// Waits for room on any of them. `None`: all have closed. Holds none of them.
+    /// Waits for room on any of the connections, without keeping them open. `None`: all have closed.
     pub(super) fn wait_for_place(&self) -> impl Future<Output = Option<T::Place>> + Send + use<T> {
         let waiting: Vec<_> = self
             .iter()

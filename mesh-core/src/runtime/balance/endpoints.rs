@@ -18,32 +18,32 @@ use super::published::Slots;
 use super::slot::EndpointState;
 use super::subchannel::{Subchannel, Subscription};
 
-/// A cluster's endpoints by id, over all its leaves. An endpoint keeps its id as long as it stays in its leaf, whatever
-/// moves around it; one that two leaves have is there twice.
+/// A cluster's endpoints by id, over all its leaves. An endpoint keeps its id while it stays in its leaf; an endpoint of two
+/// leaves has two ids.
 ///
-/// An update costs as much as differs from the last one: endpoints that are the same are not looked at.
+/// The cost of an update grows with its difference from the last one: unchanged endpoints are not read.
 pub(super) struct Endpoints<C: Connect> {
     entries: Vec<Option<Entry<C>>>,
     /// Lowest first, so that the ids stay dense.
     free: BinaryHeap<Reverse<EndpointId>>,
-    /// What the last updates have, as the request path sees it.
+    /// The endpoints of the last updates, for the request path.
     slots: Slots<C::Connection>,
-    /// What endpoints held that left and came back before they were swept away.
+    /// Subscriptions of endpoints that were removed and added again before a sweep.
     returned: Vec<(EndpointId, Subscription<C>)>,
-    /// Of the cluster's task.
+    /// The events of the cluster's task.
     mailbox: Arc<Mailbox<C::Connection>>,
 }
 
 pub(super) struct Entry<C: Connect> {
     pub(super) leaf: LeafId,
     pub(super) slot: Arc<Slot<C::Connection>>,
-    /// There once a connection has been wanted; it remembers the backoff.
+    /// Set when a connection is first wanted; keeps the backoff.
     pub(super) subchannel: Option<Arc<Subchannel<C>>>,
-    /// There while a connection is wanted.
+    /// Set while a connection is wanted.
     pub(super) subscription: Option<Subscription<C>>,
-    /// Its connection was ended for want of calls, and the balancer takes it for ready.
+    /// Its connection was closed after the idle timeout; the balancer still counts the endpoint as ready.
     pub(super) is_resting: bool,
-    /// How often the last update has it. If not at all, it goes with the next sweep.
+    /// How often the last update lists it. If zero, the next sweep drops it.
     uses: usize,
 }
 
@@ -59,8 +59,8 @@ impl<C: Connect> Endpoints<C> {
         }
     }
 
-    /// Takes over a leaf's new set. Endpoints that are no longer in it stay until [`sweep`](Self::sweep), so that they can
-    /// be dropped after nobody picks them any more.
+    /// Sets a leaf's endpoints. Removed endpoints stay until [`sweep`](Self::sweep), so that they can be dropped after a
+    /// publication whose picker does not pick them.
     pub(super) fn update(&mut self, listing: &mut Listing, set: &EndpointSet) {
         let was_repeated = listing.repeated > 0;
         let mut translation = std::mem::take(&mut listing.translation);
@@ -69,7 +69,7 @@ impl<C: Connect> Endpoints<C> {
             self.release(listing, id);
         }
         if was_repeated || listing.repeated > 0 {
-            // Which one counts may be another one now.
+            // Another one of the repeated endpoints may be the first now.
             let mut seen = vec![false; self.entries.len()];
             translation.all(|id, endpoint, locality| {
                 if let Some(false) = seen.get_mut(id.0 as usize).map(|seen| std::mem::replace(seen, true)) {
@@ -82,7 +82,7 @@ impl<C: Connect> Endpoints<C> {
         listing.translation = translation;
     }
 
-    /// What the balancer knows of an endpoint; one use more.
+    /// An endpoint for the balancer; counts one more use of it.
     fn translate(
         &mut self,
         listing: &mut Listing,
@@ -107,13 +107,12 @@ impl<C: Connect> Endpoints<C> {
         }
     }
 
-    /// One use more. `None`: there is no such endpoint.
+    /// Counts one more use. `None`: there is no such endpoint.
     fn occupy(&mut self, listing: &mut Listing, id: EndpointId) -> Option<Arc<EndpointLoad>> {
         let entry = self.entries.get_mut(id.0 as usize)?.as_mut()?;
         entry.uses += 1;
         match entry.uses {
-            // The balancer has forgotten it, if it ever knew it, and takes it for idle: when it asks for a connection,
-            // it is to be told anew.
+            // To the balancer the endpoint is new, and idle: it gets the state again when it asks for a connection.
             1 => {
                 self.returned.extend(entry.subscription.take().map(|subscription| (id, subscription)));
                 entry.is_resting = false;
@@ -125,7 +124,7 @@ impl<C: Connect> Endpoints<C> {
         Some(entry.slot.load.clone())
     }
 
-    /// One use less. The last one takes the endpoint away from the request path.
+    /// Counts one use less. The last one removes the endpoint from the request path.
     fn release(&mut self, listing: &mut Listing, id: EndpointId) {
         let Some(entry) = self.get_mut(id) else { return };
         entry.uses = entry.uses.saturating_sub(1);
@@ -170,7 +169,7 @@ impl<C: Connect> Endpoints<C> {
         id
     }
 
-    /// Lets the request path see an endpoint as it is now.
+    /// Sets the endpoint that the request path sees.
     fn show(&mut self, id: EndpointId, endpoint: &Endpoint, locality: &Arc<LocalityId>) {
         let at = id.0 as usize;
         let Some(entry) = self.entries.get_mut(at).and_then(Option::as_mut) else { return };
@@ -196,13 +195,13 @@ impl<C: Connect> Endpoints<C> {
         }
     }
 
-    /// A leaf's connections are made anew, when they are wanted again.
+    /// Drops a leaf's subchannels, so that its connections are made anew when they are wanted again.
     pub(super) fn forget_subchannels(&mut self, leaf: LeafId) {
         let entries = self.entries.iter_mut().flatten().filter(|entry| entry.leaf == leaf);
         entries.for_each(|entry| entry.subchannel = None);
     }
 
-    /// A leaf's calls are accounted for here from now on.
+    /// Counts a leaf's calls in `accounting` from now on.
     pub(super) fn set_accounting(&mut self, listing: &mut Listing, accounting: &Arc<Accounting>) {
         listing.accounting = accounting.clone();
         for (at, entry) in self.entries.iter_mut().enumerate() {
@@ -223,7 +222,8 @@ impl<C: Connect> Endpoints<C> {
         }
     }
 
-    /// What endpoints held that left and came back since the last time; to be dropped after the next publication.
+    /// Subscriptions of endpoints that were removed and added again since the last call; the caller drops them after the next
+    /// publication.
     pub(super) fn take_returned(&mut self) -> Vec<(EndpointId, Subscription<C>)> {
         std::mem::take(&mut self.returned)
     }
@@ -238,7 +238,7 @@ impl<C: Connect> Endpoints<C> {
         Some(self.entries.get(id.0 as usize)?.as_ref()?.leaf)
     }
 
-    /// Drops what a leaf's last update did not have, and with it the wish for its connections.
+    /// Drops a leaf's endpoints that its last update did not list, with their subscriptions.
     pub(super) fn sweep(&mut self, listing: &mut Listing) {
         for id in std::mem::take(&mut listing.left) {
             let Some(place) = self.entries.get_mut(id.0 as usize) else { continue };
@@ -249,7 +249,7 @@ impl<C: Connect> Endpoints<C> {
         }
     }
 
-    /// What the last updates have, as the request path sees it.
+    /// The endpoints of the last updates, for the request path.
     pub(super) fn slots(&self) -> Slots<C::Connection> {
         self.slots.clone()
     }
@@ -258,7 +258,7 @@ impl<C: Connect> Endpoints<C> {
         self.entries.get_mut(id.0 as usize)?.as_mut()
     }
 
-    /// The endpoints whose connections were ended for want of calls.
+    /// The endpoints whose connections were closed after the idle timeout.
     pub(super) fn resting(&self) -> Vec<EndpointId> {
         let entries = (0..).map(EndpointId).zip(&self.entries);
         entries
@@ -267,12 +267,12 @@ impl<C: Connect> Endpoints<C> {
             .collect()
     }
 
-    /// Whether a connection to any of them is wanted.
+    /// Whether a connection to any endpoint is wanted.
     pub(super) fn are_wanted(&self) -> bool {
         self.entries.iter().flatten().any(|entry| entry.subscription.is_some())
     }
 
-    /// How many there are, those included that a sweep will drop.
+    /// The number of endpoints, with those that the next sweep drops.
     pub(super) fn count(&self) -> usize {
         self.entries.iter().flatten().count()
     }
@@ -280,7 +280,7 @@ impl<C: Connect> Endpoints<C> {
 
 impl<C: Connect> Drop for Entry<C> {
     fn drop(&mut self) {
-        // Publications that are still in someone's hands hold on to the slot, but must not hold on to the connection.
+        // A call may still hold an old publication and with it the slot, which must not keep the connection open.
         self.slot.state.set_connections(None);
     }
 }

@@ -19,7 +19,7 @@ use super::listing::Listing;
 use super::logical_dns::LogicalDns;
 use super::outliers::Outliers;
 
-/// A cluster with endpoints of its own, in the task that balances over it.
+/// A cluster with endpoints of its own, as a part of a cluster's task.
 #[derive(Debug)]
 pub(super) struct Leaf {
     cluster: Cluster,
@@ -36,12 +36,12 @@ pub(super) struct Leaf {
     pub(super) note: Option<Arc<str>>,
 }
 
-/// Identifies a leaf of a task. A leaf that leaves and returns is another one.
+/// Identifies a leaf of a task. A leaf that is removed and added again gets another id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LeafId(pub(super) u64);
 
 impl Leaf {
-    /// A leaf without endpoints; [`discover`](Self::discover) finds them.
+    /// A leaf without endpoints; [`discover`](Self::discover) adds them.
     pub(super) fn new<C: Connect>(now: Instant, id: LeafId, cluster: Cluster, pool: &Pool<C>) -> Self {
         let (accounting, reporting) = Accounting::new(now, &cluster.settings, &pool.counts);
         let accounting = Arc::new(accounting);
@@ -66,7 +66,7 @@ impl Leaf {
         self.listing.leaf
     }
 
-    /// Follows its configuration. Whether the balancer has to know.
+    /// Sets its configuration. Returns whether the balancer needs an update.
     pub(super) fn update<C: Connect>(
         &mut self,
         now: Instant,
@@ -78,7 +78,7 @@ impl Leaf {
         let settings = &self.cluster.settings;
         let is_accounting_new = !Accounting::is_same(&before.settings, settings);
         if is_accounting_new {
-            // Calls that are on their way end where they began.
+            // Running calls end in the accounting in which they started.
             let (accounting, reporting) = Accounting::new(now, settings, &pool.counts);
             self.accounting = Arc::new(accounting);
             self.reporting = reporting;
@@ -98,7 +98,7 @@ impl Leaf {
         is_accounting_new || is_connection_new || is_policy_new || is_discovery_new
     }
 
-    /// Follows the settings of outlier detection; what is ejected stays.
+    /// Sets the settings of outlier detection; ejections stay.
     pub(super) fn configure_outliers(
         &mut self,
         now: Instant,
@@ -108,7 +108,7 @@ impl Leaf {
         self.outliers.configure(now, &self.cluster.settings, balancer, rng);
     }
 
-    /// Looks where the endpoints come from.
+    /// Sets the endpoints, from the configuration or from DNS.
     pub(super) fn discover<C: Connect>(&mut self, endpoints: &mut Endpoints<C>, pool: &Pool<C>) {
         let nowhere = EndpointSet::default();
         let discovery = self.cluster.discovery.clone();
@@ -132,7 +132,7 @@ impl Leaf {
         }
     }
 
-    /// Takes a lookup's answer. Whether it changes anything.
+    /// Sets the result of a lookup. Returns whether the endpoints have changed.
     pub(super) fn on_answer<C: Connect>(
         &mut self,
         now: Instant,
@@ -148,7 +148,7 @@ impl Leaf {
         true
     }
 
-    /// Its endpoints are no longer wanted.
+    /// Removes its endpoints.
     pub(super) fn clear<C: Connect>(&mut self, endpoints: &mut Endpoints<C>) {
         self.dns = None;
         self.list(endpoints, &EndpointSet::default(), None);
@@ -161,11 +161,11 @@ impl Leaf {
         self.note = note;
     }
 
-    /// For the balancer.
+    /// Its priorities for the balancer.
     pub(super) fn priorities(&self) -> Vec<LbPriority> {
         let settings = &self.cluster.settings;
         match &self.dns {
-            // The one priority of a name is there before its endpoint, so that the name is looked up when it is needed.
+            // A DNS name has its priority before its endpoint, so that the name is looked up when the priority is needed.
             Some(dns) if dns.endpoints().is_none() => {
                 let (id, endpoints) = (LocalityId::default(), SharedList::default());
                 let locality = LbLocality { id, weight: 1, endpoints };

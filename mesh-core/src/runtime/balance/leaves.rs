@@ -1,11 +1,11 @@
-//! What a cluster is made of.
+//! The leaves of a cluster.
 
 use std::sync::Arc;
 
 use crate::config::Cluster;
 
-/// What one balancer spreads calls over: a cluster with endpoints of its own, or the leaves of an aggregate in the order
-/// of preference, each at its first place (LB-03).
+/// The clusters of one balancer: a cluster with endpoints of its own, or the leaves of an aggregate in the order of
+/// preference, each at its first place (LB-03).
 #[derive(Debug, Clone)]
 pub(crate) struct Leaves {
     pub(super) first: Cluster,
@@ -27,7 +27,7 @@ impl Leaves {
         Some(leaves)
     }
 
-    /// Whether both are the same, as far as can be seen without looking at endpoints and settings.
+    /// Whether both are the same, by a comparison that does not read endpoints and settings.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.further.len() == other.further.len()
             && self.iter().zip(other.iter()).all(|(leaf, other)| leaf.is_same(other))

@@ -1,4 +1,4 @@
-//! One leaf's endpoints as they are configured.
+//! The configured endpoints of one leaf.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::runtime::accounting::Accounting;
 use super::leaf::LeafId;
 use super::translation::Translation;
 
-/// One leaf's endpoints as they are configured, by the ids that they have in the cluster.
+/// The configured endpoints of one leaf, by their ids in the cluster.
 #[derive(Debug)]
 pub(super) struct Listing {
     pub(super) leaf: LeafId,
@@ -18,19 +18,19 @@ pub(super) struct Listing {
     /// By [`EndpointAddresses::identity`]: another order is the same endpoint (LB-29).
     pub(super) ids: HashMap<EndpointAddresses, EndpointId>,
     pub(super) translation: Translation,
-    /// How many endpoints the last update has more than once.
+    /// How many endpoints the last update lists more than once.
     pub(super) repeated: usize,
-    /// Which have left since the last sweep; some may be back.
+    /// Endpoints that were removed since the last sweep; some may have been added again.
     pub(super) left: Vec<EndpointId>,
-    /// Since somebody has taken it.
+    /// Changes since it was last taken.
     pub(super) turnover: Turnover,
 }
 
-/// Which endpoints have left and joined.
+/// The endpoints that were removed and added.
 #[derive(Debug, Default)]
 pub(super) struct Turnover {
     pub(super) left: Vec<EndpointId>,
-    /// After others have left; one that has left and is back is in both.
+    /// Applied after `left`; an endpoint that was removed and added again is in both lists.
     pub(super) joined: Vec<(EndpointId, Arc<EndpointLoad>)>,
 }
 
@@ -48,7 +48,7 @@ impl Listing {
         }
     }
 
-    /// For the balancer: each endpoint once, where it is first.
+    /// The priorities for the balancer: each endpoint once, at its first place.
     pub(super) fn priorities(&self, settings: &Arc<ClusterSettings>) -> Vec<LbPriority> {
         let localities = self.translation.priorities().into_iter();
         let priorities = localities.map(|localities| LbPriority::new(settings.clone(), localities)).collect();

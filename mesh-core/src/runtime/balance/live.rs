@@ -1,4 +1,4 @@
-//! The connections that a subchannel has at the moment, and their ends.
+//! The open connections of a subchannel.
 
 use std::future::pending;
 use std::net::SocketAddr;
@@ -17,18 +17,18 @@ use super::clock;
 use super::connections::Connections;
 use super::subchannel::Subchannel;
 
-/// The connections that a subchannel has at the moment, and their ends. Makes further ones when calls need them.
+/// The open connections of a subchannel. Makes further ones when calls need them.
 pub(super) struct Live<C: Connect> {
-    /// Where the first connection went: further ones go there, too.
+    /// The address of the first connection: further ones go there, too.
     address: SocketAddr,
     /// Oldest first.
     open: Vec<(u64, C::Connection)>,
     ends: FuturesUnordered<BoxFuture<'static, (u64, DisconnectReason)>>,
     next_number: u64,
-    /// Asks for another connection.
+    /// Requests another connection.
     more: Arc<Notify>,
     backoff: Backoff,
-    /// No further connection is made before then, because the last attempt failed.
+    /// No further connection is made before this time, because the last attempt failed.
     pause: Option<std::time::Instant>,
 }
 
@@ -49,14 +49,14 @@ impl<C: Connect> Live<C> {
         live
     }
 
-    /// What calls see. `None`: there are none left.
+    /// The connections for calls. `None`: all have closed.
     pub(super) fn connections(&self, limit: usize) -> Option<Arc<Connections<C::Connection>>> {
         let more = (self.open.len() < limit).then(|| self.more.clone());
         let all = self.open.iter().map(|(_, connection)| connection.clone());
         Connections::new(all, more).map(Arc::new)
     }
 
-    /// Waits until a connection has come or gone; with how the last one that went has ended.
+    /// Waits until a connection was made or has closed. Returns how the last one ended.
     pub(super) async fn next_change(&mut self, subchannel: &Subchannel<C>, limit: usize) -> ConnectionEnd {
         let mut growing: Pin<Box<dyn Future<Output = Attempt<C>> + Send + '_>> = pending().boxed();
         let mut is_growing = false;

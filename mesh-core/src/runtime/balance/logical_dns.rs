@@ -13,7 +13,7 @@ use crate::policy::dns::Resolution;
 
 use super::mailbox::{Event, Mailbox};
 
-/// A DNS name and what it resolves to.
+/// A DNS name and its addresses.
 #[derive(Debug)]
 pub(super) struct LogicalDns {
     host: Name,
@@ -23,7 +23,7 @@ pub(super) struct LogicalDns {
     lookup: u64,
     task: Option<AbortHandle>,
     known: Option<EndpointAddresses>,
-    /// There has been no answer yet, not even a failure.
+    /// No lookup has succeeded or failed yet.
     pending: bool,
 }
 
@@ -38,7 +38,7 @@ impl LogicalDns {
         *self.host == *host && self.port == port
     }
 
-    /// Whether calls are to wait because nothing is known.
+    /// Whether calls wait for the first lookup.
     pub(super) fn is_pending(&self) -> bool {
         self.pending
     }
@@ -57,7 +57,7 @@ impl LogicalDns {
         self.lookup == number
     }
 
-    /// Looks the name up if it is time to; the mailbox gets the answer, under this number.
+    /// Looks the name up if it is due; the mailbox gets the result, with this number.
     pub(super) fn resolve<T: Send + Sync + 'static>(
         &mut self,
         now: Instant,
@@ -80,7 +80,7 @@ impl LogicalDns {
         self.task = Some(task.abort_handle());
     }
 
-    /// What the last lookup found. An error is only of interest if nothing was known before.
+    /// Sets the result of the last lookup. An error changes nothing if addresses are known.
     pub(super) fn on_answer(
         &mut self,
         now: Instant,

@@ -1,4 +1,4 @@
-//! What a cluster's task has not yet heard.
+//! The events that a cluster's task has not handled yet.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,22 +17,22 @@ pub(super) struct Mailbox<T> {
     notify: Notify,
 }
 
-/// All that has arrived.
+/// The events that have arrived.
 pub(super) struct Letters<T> {
     /// The latest configuration, if it has changed.
     pub(super) update: Option<Leaves>,
     pub(super) events: Vec<Event<T>>,
     /// A call waits although the cluster is idle.
     pub(super) wake: bool,
-    /// Nobody uses the cluster any more.
+    /// The cluster's last handle was dropped.
     pub(super) closed: bool,
 }
 
-/// Something that happened.
+/// An event for a cluster's task.
 pub(super) enum Event<T> {
     /// A call waits for a connection to this endpoint.
     Wake(EndpointId),
-    /// A call has picked this endpoint, and there is no connection to it.
+    /// A call has picked this endpoint, which has no connection.
     Missing(EndpointId),
     /// Calls to this endpoint have failed in a row.
     FailuresInARow(EndpointId),
@@ -40,23 +40,23 @@ pub(super) enum Event<T> {
     Subchannel(Ticket, Status<T>),
     /// The lookup of this number has ended.
     Resolved(u64, Result<Vec<SocketAddr>, String>),
-    /// There is no such cluster any more.
+    /// The cluster was removed from the configuration, for this reason.
     End(Arc<str>),
 }
 
-/// Whom a subchannel's news are for: this endpoint, as long as it holds this very subscription.
+/// Identifies one subscription of an endpoint; events for an older subscription of a reused id are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket {
     pub(super) id: EndpointId,
-    /// Unique within a cluster; ids are used again.
+    /// Unique within a cluster, unlike ids, which are reused.
     pub(super) number: u64,
 }
 
-/// A subchannel's state, with what comes with it.
+/// A subchannel's state.
 pub(super) enum Status<T> {
     /// Also ends the subscription.
     Idle,
-    /// Idle for want of calls, until the next one. Also ends the subscription.
+    /// Closed after the idle timeout, until the next call. Also ends the subscription.
     Resting,
     Connecting,
     Ready(Arc<Connections<T>>),
@@ -98,7 +98,7 @@ impl<T> Mailbox<T> {
         self.notify.notify_one();
     }
 
-    /// Completes when something has arrived since the last [`take`](Self::take), or a little too often.
+    /// Completes when an event has arrived since the last [`take`](Self::take); sometimes also without one.
     pub(super) async fn arrival(&self) {
         self.notify.notified().await;
     }
@@ -110,7 +110,7 @@ impl<T> Mailbox<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Letters<T>> {
-        // Nothing that holds the lock can panic half way.
+        // No code that holds the lock can panic in the middle of a change.
         self.letters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

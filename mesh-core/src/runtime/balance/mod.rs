@@ -1,5 +1,5 @@
-//! Endpoints at work: subchannels shared by a whole mesh, and one small task per cluster. An aggregate's task has its
-//! leaves, each with endpoints, limits and counts of its own; one balancer chooses among all of them.
+//! Load balancing at run time: subchannels that a whole mesh shares, and one small task per cluster. The task of an
+//! aggregate has its leaves, each with its own endpoints, limits and counts; one balancer chooses among all of them.
 //!
 //! A cluster's task drives its [`Balancer`](crate::policy::lb::Balancer) and publishes picker and connections as
 //! one [`Published`] value. The request path only reads it: one atomic load, no lock, no task in between.

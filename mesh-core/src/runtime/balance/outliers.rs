@@ -1,4 +1,4 @@
-//! A leaf's outlier detection at work: between its connections and the balancer, over all priorities of the leaf (LB-02).
+//! Drives a leaf's outlier detection, over all priorities of the leaf (LB-02): the balancer sees connections through it.
 
 use std::time::Instant;
 
@@ -20,9 +20,9 @@ pub(super) struct Outliers {
     cluster: Name,
     detector: Detector,
     shown: ShownEjections,
-    /// What is not yet shown.
+    /// Ejections and returns that are not in logs and status yet.
     changes: Vec<Change>,
-    /// An endpoint has left that may have been ejected.
+    /// An endpoint was removed that may have been ejected.
     has_lost_any: bool,
 }
 
@@ -38,7 +38,7 @@ impl Outliers {
         }
     }
 
-    /// Endpoints have left and others have come, with connections that are idle.
+    /// Endpoints were removed and added; the connections of added ones are idle.
     pub(super) fn on_turnover(&mut self, turnover: Turnover) {
         for id in turnover.left {
             self.has_lost_any = true;
@@ -49,7 +49,7 @@ impl Outliers {
         }
     }
 
-    /// Other settings of the cluster; what is ejected stays.
+    /// Sets the cluster's settings; ejections stay.
     pub(super) fn configure(
         &mut self,
         now: Instant,
@@ -57,14 +57,14 @@ impl Outliers {
         balancer: &mut dyn Balancer,
         rng: &mut dyn Rng,
     ) {
-        // A61: there is nothing sensible for a policy to do whose one endpoint is ejected.
+        // A61: not for pick_first, which could do nothing sensible when its endpoint is ejected.
         let is_of_use = !matches!(settings.lb_policy, LbPolicy::PickFirst { .. });
         let detection = settings.outlier_detection.as_ref().filter(|_| is_of_use);
         let changes = self.detector.configure(now, detection);
         self.apply(now, changes, balancer, rng);
     }
 
-    /// A connection has changed. Returns what the endpoint is to the balancer.
+    /// A connection has changed. Returns the state that the balancer sees.
     pub(super) fn on_connectivity(&mut self, id: EndpointId, state: Connectivity) -> Connectivity {
         self.detector.on_connectivity(id, state)
     }
@@ -104,7 +104,7 @@ impl Outliers {
         }
     }
 
-    /// Shows in logs, metrics and status what is new.
+    /// Writes new ejections and returns to log, metrics and status.
     pub(super) fn show<C: Connect>(&mut self, endpoints: &Endpoints<C>) {
         let is_changed = std::mem::take(&mut self.has_lost_any) || !self.changes.is_empty();
         if !is_changed {

@@ -18,18 +18,18 @@ use super::subchannel::{Subchannel, SubchannelKey};
 
 /// Subchannels by endpoint, shared by all clusters and channels of a mesh on one runtime.
 ///
-/// The pool keeps nothing alive: a subchannel lives as long as a cluster has its endpoint, and is connected as long
-/// as one of them wants it to be.
+/// The pool owns no subchannel: one exists as long as a cluster has its endpoint, and is connected as long as one of these
+/// clusters wants it to be.
 pub(crate) struct Pool<C: Connect> {
     pub(super) connector: Arc<C>,
     pub(super) settings: PoolSettings,
     pub(super) subchannel_settings: Arc<Settings>,
-    /// One per attempt that may run at the same time; first come, first served.
+    /// Limits the attempts that run at the same time; waiting ones start in the order in which they came.
     pub(super) permits: Arc<Semaphore>,
     pub(crate) counts: Counts,
     /// Deadlines of the calls on its connections.
     pub(crate) deadlines: Arc<Deadlines>,
-    /// Where connections and cluster tasks live.
+    /// The runtime of connections and cluster tasks.
     pub(super) runtime: Handle,
     subchannels: Mutex<Subchannels<C>>,
 }
@@ -91,7 +91,7 @@ impl<C: Connect> Pool<C> {
         fresh
     }
 
-    /// Forgets a subchannel that is gone, unless another one has taken its place.
+    /// Removes a dropped subchannel, unless another one has replaced it.
     pub(super) fn forget(&self, key: &SubchannelKey) {
         let mut subchannels = self.lock();
         if subchannels.get(key).is_some_and(|subchannel| subchannel.strong_count() == 0) {
@@ -100,7 +100,7 @@ impl<C: Connect> Pool<C> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Subchannels<C>> {
-        // Nothing that holds the lock can panic half way.
+        // No code that holds the lock can panic in the middle of a change.
         self.subchannels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! What a cluster's task publishes next.
+//! The next publication of a cluster's task.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::Published;
 use super::cluster::Shared;
 use super::published::{NotYet, Slots};
 
-/// The parts of a publication as they are now, and whether that differs from what was published last.
+/// The current parts of a publication, and which of them differ from the last publication.
 #[derive(Debug)]
 pub(super) struct Publication<T> {
     accounting: Arc<Accounting>,
@@ -19,12 +19,12 @@ pub(super) struct Publication<T> {
     picker: (Connectivity, Arc<dyn Picker>),
     drops: Vec<DropCategory>,
     slots: Slots<T>,
-    /// Every connection was ended for want of calls.
+    /// Every connection was closed after the idle timeout.
     is_at_rest: bool,
     changed: Extent,
 }
 
-/// How much of a publication is new.
+/// Which parts of a publication have changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Extent {
     Nothing,
@@ -38,7 +38,7 @@ impl<T> Publication<T> {
         self.changed = self.changed.max(Extent::Picker);
     }
 
-    /// What holds for the calls of the leaf that the picker picks from.
+    /// Sets accounting and drops of the leaf whose endpoints the picker picks.
     pub(super) fn set_leaf(&mut self, accounting: &Arc<Accounting>, drops: &[DropCategory]) {
         if Arc::ptr_eq(&self.accounting, accounting) && self.drops == drops {
             return;
@@ -53,19 +53,20 @@ impl<T> Publication<T> {
         self.changed = Extent::Endpoints;
     }
 
-    /// Whether every connection was ended for want of calls: the cluster is idle then, though its picker picks.
+    /// Sets whether every connection was closed after the idle timeout: then the cluster is published as idle, with the same
+    /// picker.
     pub(super) fn set_at_rest(&mut self, is_at_rest: bool) {
         if std::mem::replace(&mut self.is_at_rest, is_at_rest) != is_at_rest {
             self.repeat();
         }
     }
 
-    /// Calls that wait are to pick again, whether anything else is new or not.
+    /// Publishes next time even without a change, so that calls that wait pick again.
     pub(super) fn repeat(&mut self) {
         self.changed = self.changed.max(Extent::Picker);
     }
 
-    /// Publishes whatever is new.
+    /// Publishes if a part has changed.
     pub(super) fn publish(&mut self, shared: &Shared<T>) -> Extent {
         let changed = std::mem::replace(&mut self.changed, Extent::Nothing);
         if changed > Extent::Nothing {
@@ -83,7 +84,7 @@ impl<T> Publication<T> {
 }
 
 impl<T> Publication<T> {
-    /// Nothing is known, and not even that has been published.
+    /// The state before the first publication: nothing is known.
     pub(super) fn nothing(accounting: Arc<Accounting>) -> Self {
         Self {
             accounting,

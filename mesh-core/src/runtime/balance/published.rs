@@ -1,4 +1,4 @@
-//! What the request path reads of a cluster.
+//! The published state of a cluster, which the request path reads.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::shared::SharedTable;
 
 use super::Slot;
 
-/// A cluster's state at a moment: swapped whole, never changed.
+/// A cluster's published state. Immutable: a change is a new publication.
 #[derive(Debug)]
 pub(crate) struct Published<T> {
     /// Grows by one with every publication; the first is 1.
@@ -19,22 +19,22 @@ pub(crate) struct Published<T> {
     pub state: Connectivity,
     /// Chooses an endpoint for a call.
     pub picker: Arc<dyn Picker>,
-    /// What calls that the picker fails or drops count for.
+    /// Counts calls that the picker fails or drops.
     pub(crate) accounting: Arc<Accounting>,
     pub(super) slots: Slots<T>,
 }
 
-/// By [`EndpointId`]; `None` where no endpoint is at the moment.
+/// Slots by [`EndpointId`]; `None` for ids without an endpoint.
 pub(super) type Slots<T> = SharedTable<Option<Arc<Slot<T>>>>;
 
 impl<T> Published<T> {
-    /// Before the first publication.
+    /// The state before the first publication.
     pub(super) fn nothing(accounting: Arc<Accounting>) -> Self {
         let picker = Arc::new(NotYet);
         Self { version: 0, state: Connectivity::Connecting, picker, accounting, slots: Slots::default() }
     }
 
-    /// The endpoint that this publication's picker means by `id`.
+    /// The endpoint of an id that this publication's picker has picked.
     pub(crate) fn slot(&self, id: EndpointId) -> Option<&Arc<Slot<T>>> {
         self.slots.get(id.0 as usize)?.as_ref()
     }

@@ -1,8 +1,8 @@
-//! Endpoints at rest: their connections were ended because no call came for some time (CDS-17).
+//! Endpoints at rest: their connections were closed after the idle timeout (CDS-17).
 //!
-//! The balancer is not told of that and goes on picking them, so that an endpoint at rest is connected again neither at
-//! once nor never: the first call that picks it finds no connection, goes elsewhere or waits, and only then the balancer
-//! hears that the endpoint is idle. Priorities and shares stay meanwhile as they are.
+//! For the balancer such an endpoint stays ready, and its picker continues to pick it: otherwise a balancer that connects
+//! every endpoint would connect it again at once. The first call that picks it finds no connection, and picks again or
+//! waits; only then the task reports the endpoint to the balancer as idle. Until then priorities and shares do not change.
 
 use std::time::Instant;
 
@@ -12,13 +12,13 @@ use crate::runtime::connect::Connect;
 use super::task::Task;
 
 impl<C: Connect> Task<C> {
-    /// An endpoint's connection was ended for want of calls.
+    /// An endpoint's connection was closed after the idle timeout.
     pub(super) fn rest(&mut self, id: EndpointId) {
         let Some(entry) = self.endpoints.get_mut(id) else { return };
         (entry.subscription, entry.is_resting) = (None, true);
         entry.slot.state.set_connections(None);
         self.may_rest = true;
-        // A call may have met the connection at its end, and waits.
+        // A call may wait because the connection closed after the call had picked it.
         self.next.repeat();
     }
 
@@ -30,14 +30,14 @@ impl<C: Connect> Task<C> {
         }
     }
 
-    /// The cluster is to be connected without a call.
+    /// Connects the cluster without a call.
     pub(super) fn rouse_all(&mut self, now: Instant) {
         if self.may_rest {
             self.endpoints.resting().into_iter().for_each(|id| self.rouse(now, id));
         }
     }
 
-    /// The balancer hears what has become of an endpoint at rest, and connects it if it wants to.
+    /// Reports an endpoint at rest to the balancer as idle; the balancer decides whether to connect it.
     fn rouse(&mut self, now: Instant, id: EndpointId) {
         if self.forget_rest(id) {
             self.report(now, id, Connectivity::Idle);
@@ -49,7 +49,7 @@ impl<C: Connect> Task<C> {
         self.endpoints.get_mut(id).is_some_and(|entry| std::mem::take(&mut entry.is_resting))
     }
 
-    /// A cluster in which nothing is connected but would be ready is idle.
+    /// Publishes the cluster as idle if all its ready endpoints are at rest.
     pub(super) fn show_rest(&mut self) {
         if self.may_rest {
             self.may_rest = !self.endpoints.resting().is_empty();

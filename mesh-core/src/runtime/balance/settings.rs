@@ -8,7 +8,7 @@ use crate::policy::subchannel::Settings;
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct PoolSettings {
-    /// How many attempts to connect may run at once, over all clusters: 64. Further ones wait their turn.
+    /// How many attempts to connect may run at once, over all clusters: 64. Further ones wait.
     pub max_connecting: MaxConnecting,
     /// Backoff, timeouts and happy eyeballs of one endpoint.
     pub subchannel: Settings,

@@ -21,25 +21,24 @@ use super::MaxQueued;
 use super::connections::Connections;
 use super::mailbox::{Event, Mailbox};
 
-/// One endpoint of a cluster, as the request path sees it: all that a call needs to know of it, behind one reference
-/// count.
+/// One endpoint of a cluster, as the request path sees it: everything that a call needs, behind one reference count.
 pub(crate) struct Slot<T> {
-    /// Counters that pickers read; attempts keep them true.
+    /// Counters that attempts write and pickers read.
     pub load: Arc<EndpointLoad>,
     /// What identifies the endpoint.
     pub addresses: EndpointAddresses,
-    /// Where it is.
+    /// The endpoint's locality.
     pub locality: Arc<LocalityId>,
     /// Name for `auto_host_rewrite` (gRFC A81); empty if unknown.
     pub hostname: Name,
-    /// What calls to its cluster occupy.
+    /// The counts of its cluster's calls.
     pub(crate) accounting: Arc<Accounting>,
-    /// Where calls to its locality are counted for reports.
+    /// The counts of its locality for load reports.
     pub(crate) reported: Option<Arc<LocalityCounts>>,
     pub(super) state: Arc<EndpointState<T>>,
 }
 
-/// Waits for room at an endpoint. `None`: something about its connections has changed; pick again.
+/// Waits for room at an endpoint. `None`: its connections have changed, and the call picks again.
 pub(crate) type WaitForPlace<T> = Pin<Box<dyn Future<Output = Option<<T as Connection>::Place>> + Send>>;
 
 impl<T: Connection> Slot<T> {
@@ -48,12 +47,12 @@ impl<T: Connection> Slot<T> {
         Some(self.state.connections.load().as_deref()?.reserve())
     }
 
-    /// Joins the calls that wait for room at the endpoint. `None`: as many as may wait do so already.
+    /// Adds a call to the queue for room at the endpoint. `None`: the queue is full.
     pub(crate) fn queue(&self, limit: MaxQueued) -> Option<WaitForPlace<T>> {
         let queued = Queued::new(self, limit)?;
         Some(Box::pin(async move {
             let state = &queued.endpoint;
-            // Told of changes from here on, before the connection is looked at.
+            // Subscribed to changes before the connections are read, so that no change is missed.
             let mut changed = std::pin::pin!(state.changed.notified());
             changed.as_mut().enable();
             let place = state.connections.load_full()?.wait_for_place();
@@ -68,14 +67,14 @@ impl<T: Connection> Slot<T> {
 
 #[cfg(test)]
 impl<T: Clone> Slot<T> {
-    /// The endpoint's oldest connection, if there is one. It may have closed a moment ago: ask it.
+    /// The endpoint's oldest connection, if there is one. It may just have closed.
     pub(crate) fn connection(&self) -> Option<T> {
         self.state.connections.load().as_deref().map(|connections| connections.first().clone())
     }
 }
 
 impl<T> Slot<T> {
-    /// An attempt has ended: for outlier detection.
+    /// Counts the end of an attempt for outlier detection.
     pub(crate) fn record(&self, result: CallResult) {
         if self.load.outcomes.record(result)
             && let Some(mailbox) = self.state.mailbox.upgrade()
@@ -101,19 +100,19 @@ impl<T> Debug for Slot<T> {
     }
 }
 
-/// Endpoint state that calls read directly, without a publication; shared by all slots that the endpoint ever has in
-/// its cluster.
+/// Endpoint state that calls read directly, without a publication; shared by all successive slots of the endpoint in its
+/// cluster.
 pub(super) struct EndpointState<T> {
     connections: ArcSwapOption<Connections<T>>,
-    /// A wake event for this endpoint is on its way to the cluster's task.
+    /// The cluster's task has a wake event for this endpoint that it has not handled yet.
     wake_requested: AtomicBool,
-    /// Connections have come or gone.
+    /// Notified when connections were made or have closed.
     changed: Notify,
     /// Calls that wait for room.
     queued: AtomicU32,
     /// The endpoint in its cluster.
     id: EndpointId,
-    /// Of the cluster's task. What calls in flight hold must not keep what still lies there.
+    /// The events of the cluster's task. Weak: calls in flight hold this state, and must not keep unhandled events.
     mailbox: Weak<Mailbox<T>>,
 }
 
@@ -130,7 +129,7 @@ impl<T> EndpointState<T> {
         }
     }
 
-    /// The endpoint's connections from now on. Calls that wait for room on earlier ones pick again.
+    /// Sets the endpoint's connections. Calls that wait for room on earlier ones pick again.
     pub(super) fn set_connections(&self, connections: Option<Arc<Connections<T>>>) {
         self.connections.store(connections);
         self.changed.notify_waiters();
@@ -146,7 +145,7 @@ impl<T> EndpointState<T> {
     }
 }
 
-/// A place among the calls that wait for room at an endpoint.
+/// A call in the queue for room at an endpoint; dropping it leaves the queue.
 struct Queued<T> {
     endpoint: Arc<EndpointState<T>>,
     cluster: Arc<ClusterLoad>,

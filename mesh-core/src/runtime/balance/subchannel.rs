@@ -22,8 +22,7 @@ use super::live::Live;
 use super::mailbox::{Event, Mailbox, Status, Ticket};
 use super::{Pool, clock};
 
-/// One endpoint's connections: one, unless calls need more. It has a task only while there is something to do:
-/// connecting, connected, backing off.
+/// One endpoint's connections: one, unless calls need more. It has a task only while connecting, connected or backing off.
 pub(super) struct Subchannel<C: Connect> {
     pool: Arc<Pool<C>>,
     key: SubchannelKey,
@@ -43,12 +42,13 @@ pub(super) struct SubchannelKey {
 
 struct State<T> {
     machine: Machine,
-    /// Who wants a connection. Emptied whenever the subchannel becomes idle: wanting it again is a decision.
+    /// The clusters that want a connection. Cleared when the subchannel becomes idle: each cluster's balancer decides whether
+    /// it subscribes again.
     watchers: Vec<Watcher<T>>,
     connections: Option<Arc<Connections<T>>>,
-    /// The last connection was ended for want of calls.
+    /// The last connection was closed after the idle timeout.
     is_resting: bool,
-    /// Grows whenever a task is told to stop: a task of an earlier epoch changes nothing any more.
+    /// Grows whenever a task has to stop: a task of an earlier epoch has no effect any more.
     epoch: u64,
     task: Option<AbortHandle>,
 }
@@ -58,8 +58,7 @@ struct Watcher<T> {
     ticket: Ticket,
 }
 
-/// A cluster's wish for a connection. Dropping it ends the wish; the last one takes the connection along, and calls
-/// that run finish on it.
+/// A cluster's subscription to a connection. Dropping the last one closes the connection; running calls finish on it.
 pub(super) struct Subscription<C: Connect> {
     subchannel: Arc<Subchannel<C>>,
     mailbox: Arc<Mailbox<C::Connection>>,
@@ -85,13 +84,13 @@ impl<C: Connect> Subchannel<C> {
         Self { pool, key, hostname, state: Mutex::new(state) }
     }
 
-    /// The same addresses in another order of preference. If clusters differ, the last one that changes wins.
+    /// Sets the order of preference of the same addresses. If clusters differ, the last change wins.
     pub(super) fn prefer(&self, addresses: &EndpointAddresses) {
         self.lock().machine.prefer(addresses.clone());
     }
 
-    /// Wants a connection from now on. The mailbox hears of the state at once, and of every change until the
-    /// subchannel is idle again.
+    /// Asks for a connection. The mailbox gets the current state at once, and every change until the subchannel is idle
+    /// again.
     pub(super) fn subscribe(
         self: &Arc<Self>,
         mailbox: &Arc<Mailbox<C::Connection>>,
@@ -116,7 +115,7 @@ impl<C: Connect> Subchannel<C> {
             let mut state = self.lock();
             let before = state.watchers.len();
             state.watchers.retain(|watcher| !watcher.is(mailbox, ticket));
-            // A subscription that an idle subchannel has ended is not here any more.
+            // The list does not have subscriptions that have ended because the subchannel became idle.
             if state.watchers.len() == before || !state.watchers.is_empty() {
                 return;
             }
@@ -128,8 +127,8 @@ impl<C: Connect> Subchannel<C> {
         drop(released);
     }
 
-    /// Changes the machine on behalf of the task of this epoch, and tells everyone what has become of it. `None`:
-    /// the task is to end.
+    /// Changes the state machine for the task of this epoch, and sends the new state to all subscriptions. `None`: the task
+    /// has to end.
     fn advance<R>(
         &self,
         epoch: u64,
@@ -182,7 +181,7 @@ impl<C: Connect> Subchannel<C> {
         }
     }
 
-    /// One attempt to connect; with the address that it went to.
+    /// One attempt to connect, and its address.
     pub(super) async fn attempt(
         &self,
         address: SocketAddr,
@@ -196,7 +195,7 @@ impl<C: Connect> Subchannel<C> {
             protocol: WireProtocol::Http2,
             connection: self.key.connection.clone(),
         };
-        // A dialer is somebody else's code: a panic in it is a failed attempt.
+        // A dialer may be code of a user: a panic in it is a failed attempt.
         let connect = AssertUnwindSafe(self.pool.connector.connect(&target)).catch_unwind();
         let limited = async {
             match target.connection.connect_timeout {
@@ -245,7 +244,7 @@ impl<C: Connect> Subchannel<C> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<C::Connection>> {
-        // A panic under the lock could only come from a connection's drop; the state is whole even then.
+        // A panic under the lock can only come from a connection's drop, which leaves the state consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -334,9 +333,9 @@ impl<C: Connect> fmt::Debug for Subchannel<C> {
     }
 }
 
-/// After this long an attempt no longer counts against the limit. It costs next to nothing while nobody answers, and
-/// a network full of black holes must not keep living endpoints from being connected.
+/// After this time an attempt no longer counts against the limit: while the endpoint does not answer it costs almost nothing,
+/// and many silent endpoints must not delay connections to others.
 const UNANSWERED: Duration = Duration::from_millis(100);
 
-/// LB-78: how many connections an endpoint may have at the most, whatever its cluster says.
+/// LB-78: the maximum of connections to an endpoint, also if its cluster is configured for more.
 const MAX_CONNECTIONS: u32 = 10;

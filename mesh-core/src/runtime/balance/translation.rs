@@ -1,4 +1,4 @@
-//! From configured endpoints to what a balancer is told of them.
+//! Translates configured endpoints to those of a balancer's update.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,29 +7,30 @@ use crate::config::{Endpoint, EndpointSet, HealthStatus, Locality, LocalityId, M
 use crate::policy::lb::{EndpointId, LbEndpoint, LbLocality};
 use crate::shared::{Mapping, SharedList};
 
-/// What a balancer was told last. Of endpoints that are configured again it is told the same, in lists that share it.
+/// The endpoints of the balancer's last update. Unchanged endpoints are the same in the next update, in lists that share
+/// them.
 #[derive(Debug, Default)]
 pub(super) struct Translation {
     priorities: Vec<Vec<Translated>>,
 }
 
-/// A locality in both languages.
+/// A configured locality and its translation.
 #[derive(Debug)]
 struct Translated {
     source: Arc<Locality>,
     id: Arc<LocalityId>,
-    /// Without what is draining.
+    /// Without draining endpoints.
     endpoints: SharedList<LbEndpoint>,
-    /// What the last update has brought.
+    /// The endpoints that the last update has added.
     new: Vec<(EndpointId, Arc<Member>)>,
 }
 
-/// Localities of the last update that this one has not taken up yet.
+/// Localities of the last update that are not yet matched with one of this update.
 type Known = BTreeMap<Arc<LocalityId>, Vec<Translated>>;
 
 impl Translation {
-    /// Follows an update; what is new or different is translated by `translate`. Returns what is gone or different, once
-    /// for each time that it was there.
+    /// Sets the configured endpoints; `translate` translates new and changed ones. Returns removed and changed ones, once for
+    /// each place at which they were listed.
     pub(super) fn follow(
         &mut self,
         set: &EndpointSet,
@@ -54,7 +55,7 @@ impl Translation {
         released
     }
 
-    /// For the balancer.
+    /// The localities for the balancer, by priority.
     pub(super) fn priorities(&self) -> Vec<Vec<LbLocality>> {
         let locality = |translated: &Translated| LbLocality {
             id: translated.source.id.clone(),
@@ -64,7 +65,7 @@ impl Translation {
         self.priorities.iter().map(|localities| localities.iter().map(locality).collect()).collect()
     }
 
-    /// Visits what the last update has brought.
+    /// Visits the endpoints that the last update has added.
     pub(super) fn brought(&self, mut visit: impl FnMut(EndpointId, &Endpoint, &Arc<LocalityId>)) {
         for translated in self.priorities.iter().flatten() {
             translated.new.iter().for_each(|(id, member)| visit(*id, &member.endpoint, &translated.id));
@@ -80,7 +81,7 @@ impl Translation {
     }
 }
 
-/// The locality as it was: of several priorities', the one that is the same.
+/// The last translation of a locality; if several priorities had it, an equal one is preferred.
 fn take(known: &mut Known, locality: &Arc<Locality>) -> Option<Translated> {
     let candidates = known.get_mut(&locality.id)?;
     let same = candidates.iter().position(|candidate| Arc::ptr_eq(&candidate.source, locality));
@@ -113,7 +114,7 @@ impl Translated {
     }
 }
 
-/// Translates one locality, and takes notes.
+/// Translates one locality, and collects added and removed endpoints.
 struct Translator<'a, F> {
     translate: &'a mut F,
     locality: &'a Arc<LocalityId>,
