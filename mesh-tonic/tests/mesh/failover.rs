@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use mesh_core::Mesh;
 use mesh_core::config::MeshConfig;
+use mesh_core::runtime::{FixedSource, PoolSettings};
 use mesh_tonic::WaitForReady;
 use tonic::{Code, Request};
 
 use crate::endpoint::{Endpoint, refusing};
-use crate::{call, client, eventually, hello};
+use crate::{call, client, eventually, hello, raw};
 
 #[tokio::test]
 async fn one_refusing_endpoint_of_two_fails_no_call() {
@@ -20,6 +21,32 @@ async fn one_refusing_endpoint_of_two_fails_no_call() {
     for number in 0..10_000 {
         call(&mut client).await.unwrap_or_else(|status| panic!("call {number}: {status}"));
     }
+}
+
+/// C1: an endpoint that says GOAWAY with every answer is connected again at once. A single backoff would be a minute.
+#[tokio::test]
+async fn connections_that_served_are_replaced_without_backoff() {
+    let address = raw::serve_once_per_connection().await;
+    let mut settings = PoolSettings::default();
+    settings.subchannel.backoff.initial = Duration::from_secs(60);
+    let source = FixedSource::any(MeshConfig::to_endpoints("greeter", [address]));
+    let client = client(&Mesh::builder(source).connections(settings).build());
+    let callers: Vec<_> = (0..8)
+        .map(|_| {
+            let mut client = client.clone();
+            tokio::spawn(async move {
+                for _ in 0..50 {
+                    call(&mut client).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let all = async {
+        for caller in callers {
+            caller.await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(40), all).await.expect("no call meets a backoff");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

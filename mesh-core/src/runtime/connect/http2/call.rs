@@ -188,7 +188,6 @@ impl<B: SendBody> Running<B> {
 
     fn finish(self, response: Response<h2::RecvStream>) -> Result<Response<Http2Body>, SendFailure<B>> {
         let connection = self.place.connection();
-        connection.shared().serve();
         let (size, limit) = (fields_size(response.headers()), connection.settings().max_header_list);
         if size > limit as usize {
             let source = TooLarge::Head { size, limit };

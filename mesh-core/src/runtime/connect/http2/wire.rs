@@ -117,6 +117,8 @@ impl Wire {
         match head.kind {
             frame::DATA => return self.on_data(head, padding),
             frame::HEADERS => {
+                // Before its caller reads the response: a GOAWAY may follow in the same bytes.
+                self.shared.serve();
                 self.shared.note(Sign::Progress);
                 if !self.streams.contains_key(&head.stream) {
                     self.late += 1;
@@ -217,9 +219,14 @@ impl Wire {
 
     /// The payload of a GOAWAY.
     pub(super) fn on_goaway(&self, payload: &[u8]) {
-        if let Some(&[a, b, c, d]) = payload.get(4..8) {
-            self.shared.on_goaway(u32::from_be_bytes([a, b, c, d]));
+        let field = |at: usize| payload.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
+        let (Some(last), Some(code)) = (field(0), field(4)) else { return };
+        let last = last & frame::MAX_STREAM;
+        if code == h2::Reason::NO_ERROR.into() && self.streams.keys().any(|stream| *stream <= last) {
+            // It ends in good order, and answers the calls that it has.
+            self.shared.serve();
         }
+        self.shared.on_goaway(code);
     }
 
     fn end(&mut self, stream: u32, note: impl FnOnce(&mut Stream)) {

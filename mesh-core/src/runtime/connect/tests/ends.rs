@@ -1,4 +1,4 @@
-use super::peer::{GOAWAY, HEADERS, Peer, RST_STREAM};
+use super::peer::{END_STREAM, GOAWAY, HEADERS, OK, Peer, RST_STREAM, bytes_of, header_frames};
 use super::*;
 
 #[tokio::test]
@@ -132,6 +132,36 @@ async fn head_of_a_goaway_takes_the_connection_out() {
         assert_eq!(closed.await, expected, "{bytes} bytes");
         assert!(matches!(connection.reserve(), Reserve::Closed), "{bytes} bytes");
         assert!(!running.is_finished(), "{bytes} bytes: what runs goes on");
+    }
+}
+
+/// C1: the connection's end is known before the caller has read the response that comes with it. One that has served is
+/// connected again without a pause.
+#[tokio::test]
+async fn connection_that_ends_in_good_order_has_served() {
+    let goaway = |last: u32, code: u32| {
+        let payload = [last.to_be_bytes(), code.to_be_bytes()].concat();
+        bytes_of(GOAWAY, 0, 0, &payload)
+    };
+    let response = || header_frames(END_STREAM, 1, OK);
+    let rows = [
+        ("response, then GOAWAY", [response(), goaway(u32::MAX >> 1, 0)].concat(), true),
+        ("GOAWAY, then the response", [goaway(1, 0), response()].concat(), true),
+        ("GOAWAY, and the response is to come", goaway(u32::MAX >> 1, 0), true),
+        ("response, then GOAWAY of an error", [response(), goaway(1, 2)].concat(), true),
+        ("the call is not processed", goaway(0, 0), false),
+        ("GOAWAY of an error", goaway(1, 2), false),
+    ];
+    for (name, bytes, expected) in rows {
+        let (Established { connection, closed }, mut peer) =
+            Peer::connect(Http2Settings::default(), &[]).await;
+        let call = connection.send(call("/any", body("")));
+        assert_eq!(peer.expect(HEADERS).await.stream, 1);
+        assert!(!connection.has_served(), "{name}");
+        peer.write(&bytes).await;
+        closed.await;
+        assert_eq!(connection.has_served(), expected, "{name}");
+        drop(call);
     }
 }
 
