@@ -11,16 +11,24 @@ use tonic::{Code, Status};
 
 use crate::config::{Config, with_retries};
 use crate::endpoint::Endpoint;
-use crate::{asking, call, client, hello};
+use crate::{asking, call, client, hello, raw};
 
 fn limited(endpoint: &Endpoint, limit: u32) -> mesh_core::config::MeshConfig {
     let limit = MaxRequests(limit);
     Config::default().limited("greeter", &[endpoint.address], limit).to(Forward::to("greeter")).build()
 }
 
-fn is_overload(status: &Status) -> bool {
+fn is(status: &Status, question: fn(&MeshError) -> bool) -> bool {
     let source = std::error::Error::source(status);
-    source.and_then(|source| source.downcast_ref::<MeshError>()).is_some_and(MeshError::is_overload)
+    source.and_then(|source| source.downcast_ref::<MeshError>()).is_some_and(question)
+}
+
+fn is_overload(status: &Status) -> bool {
+    is(status, MeshError::is_overload)
+}
+
+fn is_unsent(status: &Status) -> bool {
+    is(status, MeshError::is_unsent)
 }
 
 #[tokio::test]
@@ -64,6 +72,30 @@ async fn places_are_given_back_however_a_call_ends() {
         assert!(call.await.unwrap_err().is_cancelled());
     }
     call(&mut client).await.unwrap();
+}
+
+/// M1: the first attempt has reached the endpoint, and only the second one has not left.
+#[tokio::test]
+async fn call_that_the_circuit_breaker_refuses_a_retry_is_not_unsent() {
+    let (arrived, mut arrivals) = mpsc::unbounded_channel();
+    let address = raw::serve(move |_, respond| arrived.send(respond).unwrap()).await;
+    let limited = |limit| {
+        let config = Config::default().limited("greeter", &[address], MaxRequests(limit));
+        config.to(with_retries("greeter", 3)).build()
+    };
+    let source = FixedSource::any(limited(1));
+    let mut client = client(&Mesh::new(source.clone()));
+    let mut retried = client.clone();
+    let retried = tokio::spawn(async move { call(&mut retried).await });
+    let respond = arrivals.recv().await.unwrap();
+    source.set("greeter", limited(0));
+    let refused = call(&mut client).await.unwrap_err();
+    assert!(is_overload(&refused) && is_unsent(&refused), "it never left: {refused}");
+    raw::push_back(respond, "1");
+    let status = retried.await.unwrap().unwrap_err();
+    assert!(is_overload(&status), "{status}");
+    assert!(!is_unsent(&status), "an attempt has reached the endpoint: {status}");
+    assert!(arrivals.try_recv().is_err(), "and no other one");
 }
 
 #[tokio::test]

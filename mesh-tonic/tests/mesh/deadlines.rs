@@ -7,7 +7,7 @@ use examples::greeter::greeter_client::GreeterClient;
 use mesh_core::Mesh;
 use mesh_core::config::{Forward, MeshConfig};
 use mesh_core::policy::timeout::parse_grpc_timeout;
-use mesh_tonic::{MeshChannel, WaitForReady};
+use mesh_tonic::{MeshChannel, MeshErrorKind, WaitForReady};
 use tonic::{Code, Request};
 
 use crate::config::{Config, retrying};
@@ -104,6 +104,39 @@ async fn a_stream_ends_at_the_deadline() {
     assert!(replies.message().await.unwrap().is_some());
     let status = replies.message().await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+}
+
+/// M2: as many streams as the circuit breaker allows by default, and nobody polls them.
+#[tokio::test]
+async fn streams_that_nobody_polls_give_back_their_places_at_their_deadlines() {
+    let address = crate::raw::serve(|_, mut respond| {
+        let head = http::Response::builder().header("content-type", "application/grpc").body(()).unwrap();
+        std::mem::forget(respond.send_response(head, false).unwrap());
+    })
+    .await;
+    let client = client(&Mesh::fixed(MeshConfig::to_endpoints("greeter", [address])));
+    let end = Instant::now() + ms(4000);
+    let open = || {
+        let mut client = client.clone();
+        let mut request = Request::new(HelloRequest { name: "you".to_owned(), count: 5 });
+        request.set_timeout(end.saturating_duration_since(Instant::now()));
+        async move { client.say_hellos(request).await.map(tonic::Response::into_inner) }
+    };
+    let mut streams = Vec::new();
+    for _ in 0..1024 {
+        streams.push(open().await.unwrap());
+    }
+    let refused = open().await.map(drop).unwrap_err();
+    assert_eq!(crate::kind(&refused), Some(MeshErrorKind::CircuitBreaker), "{refused}");
+    assert!(Instant::now() < end, "all of this took longer than the deadline");
+    let mut late = client.clone();
+    for _ in 0..1000 {
+        match late.say_hellos(hello("you")).await {
+            Ok(_) => return assert!(Instant::now() >= end, "no place is free before"),
+            Err(_) => tokio::time::sleep(ms(10)).await,
+        }
+    }
+    panic!("{} streams hold the circuit breaker full", streams.len());
 }
 
 #[tokio::test]

@@ -49,6 +49,38 @@ async fn two_hundred_channels_share_everything_and_leave_nothing_behind() {
     assert_eq!(Arc::strong_count(&watches), 1);
 }
 
+/// R1: a static channel outlives the runtime of the test that made it. One has been used before, the other has not.
+#[test]
+fn channel_of_a_runtime_that_has_ended_fails_calls_at_once_and_says_why() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let endpoint = servers.block_on(Endpoint::start("a"));
+    for is_used in [true, false] {
+        let mesh = Mesh::fixed(MeshConfig::to_endpoints("greeter", [endpoint.address]));
+        let first = runtime();
+        let mut client = first.block_on(async {
+            let mut client = client(&mesh);
+            if is_used {
+                call(&mut client).await.unwrap();
+            }
+            client
+        });
+        drop(first);
+        let called = async {
+            let mut patient = tonic::Request::new(crate::hello("you"));
+            patient.extensions_mut().insert(mesh_tonic::WaitForReady(true));
+            [call(&mut client).await.map(drop), client.say_hello(patient).await.map(drop)]
+        };
+        let results =
+            runtime().block_on(async { tokio::time::timeout(Duration::from_secs(10), called).await });
+        for result in results.expect("an answer in time, without any deadline") {
+            let status = result.unwrap_err();
+            assert_eq!(status.code(), tonic::Code::Unavailable);
+            assert!(status.message().contains("runtime"), "used: {is_used}: {status}");
+        }
+    }
+}
+
 #[test]
 fn a_mesh_serves_the_next_runtime_after_its_first_has_ended() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -184,6 +184,53 @@ async fn every_attempt_counts_once_however_it_ends() {
     assert!(source.take().is_empty(), "what is never sent is no request");
 }
 
+/// M5: calls that wait for a place and give up, and calls whose connection ends before they are written.
+///
+/// Proves: TR-66.
+#[tokio::test]
+async fn attempts_that_end_before_anything_is_sent_do_not_count() {
+    let (arrived, mut arrivals) = mpsc::unbounded_channel();
+    let address = raw::serve_one_at_a_time(move |_, respond| arrived.send(respond).unwrap()).await;
+    let source = Source::any(to(cluster(settings("greeter"), &[("a", address)], Vec::new()), 1));
+    let mut client = client(&Mesh::new(source.clone()));
+    let mut first = client.clone();
+    let first = tokio::spawn(async move { call(&mut first).await.map(drop) });
+    let respond = arrivals.recv().await.unwrap();
+    for _ in 0..5 {
+        let mut overdue = tonic::Request::new(hello("you"));
+        overdue.set_timeout(Duration::from_millis(30));
+        let status = client.say_hello(overdue).await.unwrap_err();
+        assert_eq!(status.code(), Code::DeadlineExceeded);
+        assert!(status.message().contains("room"), "{status}");
+    }
+    raw::succeed(respond);
+    first.await.unwrap().unwrap();
+    assert_eq!(by_zone(&source.take()), [("a".to_owned(), [1, 1, 0, 0])].into());
+
+    let mut zones = Vec::new();
+    for zone in ["a", "b", "c", "d"] {
+        zones.push((zone, raw::serve_once_per_connection().await));
+    }
+    let source = Source::any(to(cluster(settings("greeter"), &zones, Vec::new()), 1));
+    let client = crate::client(&Mesh::new(source.clone()));
+    let callers: Vec<_> = (0..8)
+        .map(|_| {
+            let mut client = client.clone();
+            tokio::spawn(async move {
+                for _ in 0..50 {
+                    call(&mut client).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    let sums = by_zone(&source.take()).into_values();
+    let sum = sums.reduce(|a, b| [a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]]).unwrap();
+    assert_eq!(sum, [400, 400, 0, 0], "every call once, however often it found its connection gone");
+}
+
 type Answer = fn(h2::server::SendResponse<Bytes>);
 
 /// Proves: TR-66.

@@ -14,14 +14,31 @@ pub(crate) async fn serve<F>(answer: F) -> SocketAddr
 where
     F: Fn(Request<RecvStream>, SendResponse<Bytes>) + Send + Sync + 'static,
 {
+    serve_by(h2::server::Builder::new(), answer).await
+}
+
+/// As [`serve`], of one request at a time on each connection.
+pub(crate) async fn serve_one_at_a_time<F>(answer: F) -> SocketAddr
+where
+    F: Fn(Request<RecvStream>, SendResponse<Bytes>) + Send + Sync + 'static,
+{
+    let mut settings = h2::server::Builder::new();
+    settings.max_concurrent_streams(1);
+    serve_by(settings, answer).await
+}
+
+async fn serve_by<F>(settings: h2::server::Builder, answer: F) -> SocketAddr
+where
+    F: Fn(Request<RecvStream>, SendResponse<Bytes>) + Send + Sync + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let answer = Arc::new(answer);
     tokio::spawn(async move {
         while let Ok((io, _)) = listener.accept().await {
-            let answer = answer.clone();
+            let (answer, settings) = (answer.clone(), settings.clone());
             tokio::spawn(async move {
-                let Ok(mut connection) = h2::server::handshake(io).await else { return };
+                let Ok(mut connection) = settings.handshake(io).await else { return };
                 while let Some(Ok((request, respond))) = connection.accept().await {
                     answer(request, respond);
                 }
