@@ -8,7 +8,7 @@ use crate::policy::retry::RetryBudget;
 
 /// The calls of one cluster, over all channels of a mesh.
 ///
-/// Every active call is either in flight or waits for its next attempt; some of both are retries.
+/// Every active call is either in flight or waits for its next attempt; calls of both kinds may be retries.
 #[derive(Debug)]
 pub(crate) struct ClusterLoad {
     pub(crate) cluster: Name,
@@ -57,12 +57,12 @@ impl ClusterLoad {
         false
     }
 
-    /// The wait is over: from here the call counts as in flight.
+    /// The wait of a retry is over: the call counts as in flight.
     pub(crate) fn send_retry(&self) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// The retry has ended.
+    /// Counts the end of a retry.
     pub(crate) fn end_retry(&self) {
         self.retrying.fetch_sub(1, Ordering::Relaxed);
     }

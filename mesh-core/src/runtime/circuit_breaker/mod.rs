@@ -1,5 +1,5 @@
-//! Concurrency limits of clusters (gRFC A32): the counts that all channels of a mesh share, and the guards that keep
-//! them true until a call's last byte.
+//! Concurrency limits of clusters (gRFC A32): the counts that all channels of a mesh share. A call is counted until its last
+//! byte.
 
 mod load;
 mod registry;

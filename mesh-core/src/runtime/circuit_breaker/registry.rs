@@ -1,4 +1,4 @@
-//! Which clusters share a count.
+//! The counts of a mesh's clusters.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -9,8 +9,8 @@ use super::ClusterLoad;
 
 /// The counts of a mesh's clusters by `{cluster, EDS service name}`, whatever channel or target uses them (LB-23).
 ///
-/// A count lives as long as a configuration or a call refers to it, so that a cluster that leaves and comes back finds
-/// the calls that it still has.
+/// A count exists as long as a configuration or a call refers to it, so that a cluster that is removed and added again still
+/// counts its running calls.
 #[derive(Debug, Default)]
 pub(crate) struct LoadRegistry(Mutex<HashMap<(Name, Name), Weak<ClusterLoad>>>);
 

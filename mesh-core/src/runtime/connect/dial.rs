@@ -1,4 +1,4 @@
-//! From an address to a stream of bytes.
+//! Dialers: open a byte stream to an address.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -21,17 +21,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + 'static> Io for T {}
 /// A stream of bytes of any type.
 pub type BoxedIo = Box<dyn Io>;
 
-/// Opens a stream of bytes to an endpoint. Open for users and tests: a proxy, a Unix socket, a socket with special
-/// options, a pipe in memory.
+/// Opens a byte stream to an endpoint. Users and tests implement it for a proxy, a Unix socket, a socket with special
+/// options, or a pipe in memory.
 pub trait Dial: Debug + Send + Sync + 'static {
     /// The stream.
     type Io: Io;
 
-    /// One attempt. Dropping the future gives it up.
+    /// One attempt. Dropping the future cancels it.
     fn dial(&self, target: &ConnectTarget) -> impl Future<Output = io::Result<Self::Io>> + Send;
 }
 
-/// Plain TCP, without Nagle's delay; from the cluster's local address and with its probes, if it has them.
+/// Plain TCP, without Nagle's delay; with the local address and the keepalive probes of the cluster's settings, if any.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tcp;
 

@@ -1,4 +1,4 @@
-//! What goes wrong with connections and the calls on them.
+//! Errors of connections and of the calls on them.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -9,12 +9,12 @@ use bytes::Bytes;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// An attempt to connect failed. Its text names the address and the cause: it becomes the reason of calls that fail.
+/// An attempt to connect failed. Its text names the address and the cause, and is part of the errors of calls.
 #[derive(thiserror::Error)]
 #[error("connect to {address}: {}", Lower(.cause))]
 pub struct ConnectError {
     address: SocketAddr,
-    /// Part of the text, therefore not the source as well.
+    /// Part of the text, and so not returned by `source()`.
     cause: BoxError,
 }
 
@@ -26,7 +26,7 @@ impl ConnectError {
         Self { address, cause: cause.into() }
     }
 
-    /// Where the attempt went.
+    /// The address of the attempt.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -37,14 +37,14 @@ impl ConnectError {
     }
 }
 
-/// A text that begins in lower case: the operating system's do not.
+/// A text with its first letter in lower case, unlike those of the operating system.
 struct Lower<'a>(&'a BoxError);
 
 impl fmt::Display for Lower<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.to_string();
         let rest = text.find(|letter: char| !letter.is_ascii_uppercase()).unwrap_or(0);
-        // "Connection", but not "TLS" or "HTTP/2".
+        // changes "Connection", but not "TLS" or "HTTP/2"
         match rest {
             1 => write!(f, "{}{}", text[..1].to_ascii_lowercase(), &text[1..]),
             _ => f.write_str(&text),
@@ -59,32 +59,32 @@ pub struct SendFailure<B> {
     /// Why.
     pub error: SendError,
     /// The request's body, if it can be sent again on another connection: with [`SendErrorKind::NotSent`] and
-    /// [`SendErrorKind::Refused`], while what has been read of it had room to be kept.
+    /// [`SendErrorKind::Refused`], if there was room to keep the part that had been read.
     pub body: Option<Box<UnreadBody<B>>>,
 }
 
 /// The body of a request that can be sent again.
 #[derive(Debug)]
 pub struct UnreadBody<B> {
-    /// The data that has been read of the body: it belongs in front of the rest.
+    /// The data that has been read from the body; to be sent before the rest.
     pub read: VecDeque<Bytes>,
-    /// The rest; `None`: there is none, and the body is not to be polled again.
+    /// The rest of the body; `None`: it has been read to its end, and must not be polled again.
     pub rest: Option<B>,
 }
 
 impl<B> SendFailure<B> {
-    /// The request is gone.
+    /// A failure of a request that cannot be sent again.
     pub fn new(kind: SendErrorKind, source: impl Into<BoxError>) -> Self {
         Self { error: SendError::new(kind, source), body: None }
     }
 
-    /// The request can be sent again with this body.
+    /// With the body for sending the request again.
     #[must_use]
     pub fn with_body(self, body: UnreadBody<B>) -> Self {
         Self { body: Some(Box::new(body)), ..self }
     }
 
-    /// The request never left this process.
+    /// A failure of a request that never left this process.
     pub fn not_sent(body: B, source: impl Into<BoxError>) -> Self {
         Self::new(SendErrorKind::NotSent, source)
             .with_body(UnreadBody { read: VecDeque::new(), rest: Some(body) })
@@ -105,12 +105,12 @@ impl SendError {
         Self { kind, source: source.into() }
     }
 
-    /// What is known of the call's fate.
+    /// Whether the endpoint may have processed the call.
     pub fn kind(&self) -> SendErrorKind {
         self.kind
     }
 
-    /// The HTTP/2 error code, if the endpoint or the protocol gave one.
+    /// The HTTP/2 error code, if there is one.
     pub fn h2_code(&self) -> Option<u32> {
         match self.kind {
             SendErrorKind::Reset(code) => Some(code),
@@ -126,13 +126,13 @@ impl SendError {
     }
 }
 
-/// What is known of the fate of a call without a response (RT-45).
+/// Whether an endpoint may have processed a call without a response (RT-45).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendErrorKind {
-    /// It never left this process: it may be sent again, as often as it takes.
+    /// It never left this process: it may be sent again, any number of times.
     NotSent,
-    /// The endpoint says that it did not process it (REFUSED_STREAM, or a GOAWAY with a lower last stream): it may be
+    /// The endpoint reported that it did not process it (REFUSED_STREAM, or a GOAWAY with a lower last stream): it may be
     /// sent again once.
     Refused,
     /// The stream was reset with this HTTP/2 error code; the endpoint may have processed the call.
@@ -141,9 +141,9 @@ pub enum SendErrorKind {
     Closed,
     /// The request's own body failed; the cause is the body's error.
     Body,
-    /// The request's or the response's head exceeds a limit; the cause says which. It fails wherever it is sent.
+    /// The request's or the response's head exceeds a limit; the cause says which. It fails at every endpoint.
     TooLarge,
-    /// HTTP/2 has no form for the request, for example because of a `connection` header: it fails wherever it is sent.
+    /// HTTP/2 cannot express the request, for example because of a `connection` header: it fails at every endpoint.
     Malformed,
 }
 
@@ -161,7 +161,7 @@ impl fmt::Display for SendErrorKind {
     }
 }
 
-/// A response's body broke off.
+/// A response's body ended before it was complete.
 #[derive(thiserror::Error)]
 #[error("the response's body broke off")]
 pub struct BodyError {
@@ -170,7 +170,7 @@ pub struct BodyError {
 }
 
 impl BodyError {
-    /// A body that broke off because of `source`, with the HTTP/2 error code if there was one.
+    /// A body that ended early because of `source`, with the HTTP/2 error code if there was one.
     pub fn new(h2_code: Option<u32>, source: impl Into<BoxError>) -> Self {
         Self { h2_code, source: source.into() }
     }
@@ -186,23 +186,23 @@ impl BodyError {
     }
 }
 
-/// Why a connection takes no more calls. Displayed as `grpc.disconnect_error` wants it (OB-12).
+/// Why a connection takes no more calls. Displayed as in gRPC's `grpc.disconnect_error` (OB-12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DisconnectReason {
     /// The endpoint sent GOAWAY with this HTTP/2 error code.
     GoAway(u32),
-    /// Nobody here wants the connection any more.
+    /// The client does not need the connection any more.
     Shutdown,
     /// It has carried as many calls as its cluster allows
     /// ([`ConnectionSettings::max_requests`](crate::config::ConnectionSettings::max_requests)).
     UsedUp,
-    /// It has had no call for as long as its cluster keeps such connections
+    /// It has had no call for the idle timeout of its cluster
     /// ([`ConnectionSettings::idle_timeout`](crate::config::ConnectionSettings::idle_timeout)).
     Idle,
     /// The endpoint reset it.
     Reset,
-    /// No answer, by the transport's or the keepalive's judgement.
+    /// No answer within the time of the transport or of the keepalive.
     TimedOut,
     /// Aborted locally by the operating system.
     Aborted,
@@ -238,7 +238,7 @@ impl fmt::Display for DisconnectReason {
     }
 }
 
-/// An HTTP/2 error code by its name in RFC 9113 section 7.
+/// Displays an HTTP/2 error code by its name in RFC 9113 section 7.
 struct CodeName(u32);
 
 impl fmt::Display for CodeName {

@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 
 use super::{ConnectTarget, Dial};
 
-/// A dialer whose connections are pipes in memory, for tests: every endpoint, whatever its address, is the server that
-/// takes connections from the [`Incoming`].
+/// A dialer whose connections are pipes in memory, for tests: connections to every address go to the server that accepts
+/// them from the [`Incoming`].
 ///
 /// ```
 /// use mesh_core::config::MeshConfig;
@@ -33,7 +33,7 @@ pub struct Incoming {
 }
 
 impl InMemory {
-    /// A dialer, and what its server takes connections from.
+    /// A dialer, and the [`Incoming`] from which its server accepts connections.
     pub fn new() -> (Self, Incoming) {
         let (accepting, connections) = mpsc::unbounded_channel();
         (Self { accepting }, Incoming { connections })
@@ -41,7 +41,7 @@ impl InMemory {
 }
 
 impl Incoming {
-    /// The next connection; `None`: all dialers are gone.
+    /// The next connection; `None`: all dialers were dropped.
     pub async fn accept(&mut self) -> Option<DuplexStream> {
         self.connections.recv().await
     }
@@ -67,7 +67,7 @@ impl Dial for InMemory {
     }
 }
 
-/// Bytes on their way in each direction, as in a socket's buffer.
+/// How many bytes each direction buffers, as a socket does.
 const BUFFER: usize = 256 << 10;
 
 #[cfg(test)]

@@ -1,11 +1,9 @@
-//! Connections: how one is made, and what a call sees of it.
+//! Connections: how they are made, and how calls use them.
 //!
-//! [`Connect`] makes one attempt to one address; which address, when, and how often is decided by
-//! `policy::subchannel` and driven by `runtime::balance`. A [`Connection`]
-//! takes calls from any thread without a queue or a task in between.
+//! [`Connect`] makes one attempt to one address; `policy::subchannel` decides on addresses, times and repetitions, and
+//! `runtime::balance` runs the attempts. A [`Connection`] takes calls from any thread, without a queue or a task in between.
 //!
-//! Neither knows the type of a request's body: one set of connections serves every protocol, and no body is boxed on
-//! its way.
+//! Neither depends on the type of a request's body: one set of connections serves every protocol, and no body is boxed.
 
 mod dial;
 mod error;
@@ -37,7 +35,7 @@ pub use target::{ConnectTarget, Security, WireProtocol};
 
 /// A request body that connections can send.
 ///
-/// Implemented for every body of `Bytes` whose error can be told.
+/// Implemented for every body of `Bytes` whose error converts to a boxed error.
 pub trait SendBody:
     http_body::Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static
 {
@@ -50,13 +48,13 @@ where
 {
 }
 
-/// Makes connections. Open for users and tests.
+/// Makes connections. Users and tests can implement it.
 pub trait Connect: Debug + Send + Sync + 'static {
-    /// What it makes.
+    /// The type of its connections.
     type Connection: Connection;
 
     /// One attempt to one address. The caller chooses the order of addresses and keeps backoff, limits and timeouts;
-    /// dropping the future gives the attempt up.
+    /// dropping the future cancels the attempt.
     fn connect(
         &self,
         target: &ConnectTarget,
@@ -66,7 +64,7 @@ pub trait Connect: Debug + Send + Sync + 'static {
 /// A connection that has just been made.
 #[non_exhaustive]
 pub struct Established<T> {
-    /// Takes calls.
+    /// The connection.
     pub connection: T,
     /// Resolves when the connection can take no new call: GOAWAY, end of stream, error, keepalive timeout. Calls that
     /// run may still finish.
@@ -89,7 +87,7 @@ impl<T: Debug> Debug for Established<T> {
 /// A connection that takes calls: cheap to clone, shared by all threads. It is closed when the last clone is dropped
 /// and the last call has ended.
 pub trait Connection: Clone + Debug + Send + Sync + 'static {
-    /// Room for one call, taken before the call is sent; dropping it gives the room back.
+    /// Room for one call, reserved before the call is sent; dropping it releases the room.
     type Place: Debug + Send + 'static;
 
     /// The body of a response. Dropping it before its end cancels the call.
@@ -101,20 +99,20 @@ pub trait Connection: Clone + Debug + Send + Sync + 'static {
         + Unpin
         + 'static;
 
-    /// Takes room for one call, if there is some now.
+    /// Reserves room for one call, if there is some now.
     fn reserve(&self) -> Reserve<Self::Place>;
 
-    /// Waits for room, first come, first served. `None`: the connection has closed or drains.
+    /// Waits for room; calls get it in the order in which they came. `None`: the connection has closed or drains.
     fn wait_for_place(&self) -> impl Future<Output = Option<Self::Place>> + Send + 'static;
 
-    /// Sends a call. The request's extensions do not travel. `room` bounds what may be kept of the request's body, so that
-    /// a failure can give it back.
+    /// Sends a call. The request's extensions are not sent. `room` limits the bytes of the request's body that are kept, so
+    /// that a failure can return them.
     fn send<B: SendBody>(place: Self::Place, request: http::Request<B>, room: ReplayRoom) -> Self::Call<B>;
 
-    /// `false`: closed or draining; pick again.
+    /// Whether it takes calls; `false`: it is closed or draining, and the call picks again.
     fn is_open(&self) -> bool;
 
-    /// Whether a call on it has brought a response: the endpoint behind it works, even if the connection has not lasted.
+    /// Whether a call on it got a response: then the endpoint works, even if the connection ended soon.
     fn has_served(&self) -> bool;
 }
 
@@ -122,9 +120,9 @@ pub trait Connection: Clone + Debug + Send + Sync + 'static {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Reserve<P> {
-    /// It has, and this is it.
+    /// The room for one call.
     Place(P),
-    /// As many calls as the endpoint takes at once are running.
+    /// The connection has as many calls as the endpoint allows at once.
     Full,
     /// The connection takes no more calls.
     Closed,

@@ -1,11 +1,11 @@
-//! What a connection is made to.
+//! The target of a connection.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::config::{ConnectionSettings, Name};
 
-/// What a connection is made to, by one attempt.
+/// The address and settings of one attempt to connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectTarget {
@@ -15,14 +15,14 @@ pub struct ConnectTarget {
     pub hostname: Name,
     /// How the connection is secured.
     pub security: Security,
-    /// What is spoken on the connection.
+    /// The protocol on the connection.
     pub protocol: WireProtocol,
     /// The cluster's settings.
     pub connection: Arc<ConnectionSettings>,
 }
 
 impl ConnectTarget {
-    /// HTTP/2 in plaintext to this address, with every setting at its default.
+    /// HTTP/2 in plaintext to this address, with default settings.
     pub fn new(address: SocketAddr) -> Self {
         Self {
             address,
@@ -44,7 +44,7 @@ pub enum Security {
     Plaintext,
 }
 
-/// What is spoken on a connection.
+/// The protocol on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum WireProtocol {

@@ -1,4 +1,4 @@
-//! Load reports (gRFC A27): who reports what to whom. Attempts count themselves, to their real end.
+//! Counts of calls for load reports (gRFC A27), by cluster and server. An attempt is counted until it has really ended.
 //!
 //! ```text
 //!  configuration ─▶ Reporting, one per cluster in use ─▶ Attempt, one per attempt of a call

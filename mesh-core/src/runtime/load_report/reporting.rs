@@ -8,7 +8,7 @@ use crate::policy::load_report::ClusterCounts;
 use super::LoadStore;
 use super::store::ClusterKey;
 
-/// A cluster in use whose load is reported. Dropping it ends its use; what was counted is reported a last time.
+/// A cluster in use whose load is reported. When it is dropped, the counts are reported a last time.
 pub(crate) struct Reporting {
     store: Arc<LoadStore>,
     key: ClusterKey,
@@ -20,7 +20,7 @@ impl Reporting {
         Self { store, key, counts }
     }
 
-    /// Where the cluster's calls are counted.
+    /// The counts of the cluster's calls.
     pub(crate) fn counts(&self) -> &Arc<ClusterCounts> {
         &self.counts
     }

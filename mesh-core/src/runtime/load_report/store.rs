@@ -1,4 +1,4 @@
-//! What is to be reported, by server.
+//! The counts for load reports, by server.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -12,12 +12,12 @@ use crate::policy::load_report::{ClusterCounts, ClusterReport};
 
 use super::Reporting;
 
-/// What the clusters of a mesh have had to do, for those servers that want to know. The configuration source makes one and
+/// The counts of a mesh's clusters for load reports. The configuration source makes the store and
 /// gives it to the mesh ([`ConfigSource::load_store`](crate::runtime::ConfigSource::load_store)), which counts; the source
 /// takes reports from it.
 ///
-/// Clusters of all channels count together, by `{server, cluster, service name}`. Of those that are not in use any more,
-/// the last 1000 wait for a last report, which a server without load reports never asks for.
+/// Clusters of all channels are counted together, by `{server, cluster, service name}`. Of clusters that are not in use any
+/// more, the last 1000 are kept for a last report: a server without load reports never takes it.
 pub struct LoadStore {
     pub(super) clusters: Mutex<Clusters>,
     /// How many clusters in use report to each server.
@@ -34,27 +34,27 @@ pub(super) struct ClusterKey {
 #[derive(Default)]
 pub(super) struct Clusters {
     pub(super) entries: HashMap<ClusterKey, Entry>,
-    /// Those that wait for a last report, in the order in which they went out of use.
+    /// Clusters that wait for a last report, in the order in which their use ended.
     left: BTreeMap<u64, ClusterKey>,
-    /// The next place there.
+    /// The next place in `left`.
     next: u64,
 }
 
 pub(super) struct Entry {
     counts: Arc<ClusterCounts>,
-    /// Beginning of the time that the counts are of.
+    /// When the counts were last taken.
     since: Instant,
-    /// How many configurations have the cluster; calls that have no response yet hold on to theirs.
+    /// How many configurations have the cluster; calls without a response keep their configuration.
     uses: usize,
-    /// Its place among those that have gone out of use.
+    /// Its place in `left`, if it is not in use any more.
     left: Option<u64>,
 }
 
 impl LoadStore {
-    /// Takes the reports for one server, of those clusters that `wants` them. What is taken counts from zero again; requests
-    /// in progress go on counting. Clusters to which nothing happened are left out (TR-66).
+    /// Takes the reports for one server, of the clusters for which `wants` is true, and resets their counts, except requests in
+    /// progress. Clusters without any count are left out (TR-66).
     ///
-    /// A cluster that is not in use any more is taken a last time, and forgotten once nothing of it is in progress.
+    /// A cluster that is not in use any more is forgotten when it was taken and has no request in progress.
     pub fn take(&self, now: Instant, server: &str, wants: impl Fn(&str) -> bool) -> Vec<ClusterReport> {
         let mut reports = Vec::new();
         let Clusters { entries, left, .. } = &mut *self.lock();
@@ -84,13 +84,13 @@ impl LoadStore {
         reports
     }
 
-    /// The servers that clusters in use report to, each with the number of such clusters. Changes are seen when a server
-    /// comes or goes; the channel closes with the store.
+    /// The servers to which clusters in use report, each with the number of these clusters. The receiver is notified when a
+    /// server is added or removed; the channel closes with the store.
     pub fn servers(&self) -> watch::Receiver<BTreeMap<Name, usize>> {
         self.servers.subscribe()
     }
 
-    /// Begins to count for a cluster. `None`: nobody wants to know.
+    /// Starts to count for a cluster. `None`: its load is not reported.
     pub(crate) fn start(self: &Arc<Self>, now: Instant, settings: &ClusterSettings) -> Option<Reporting> {
         let server = settings.load_reporting.clone()?;
         let key = ClusterKey {
@@ -132,7 +132,7 @@ impl LoadStore {
     }
 
     fn lock(&self) -> MutexGuard<'_, Clusters> {
-        // Nothing that holds the lock can panic half way.
+        // No code that holds the lock can panic in the middle of a change.
         self.clusters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

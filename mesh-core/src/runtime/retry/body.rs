@@ -1,4 +1,4 @@
-//! The request body that travels on connections.
+//! The request body that connections send.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use crate::runtime::connect::UnreadBody;
 use super::replay::ReplayBody;
 
 pin_project! {
-    /// The body of a request on its way: the caller's own, or one that can be sent again.
+    /// The body of a request: the caller's own, or one that can be sent again.
     #[derive(Debug)]
     pub struct RequestBody<B> {
         #[pin]
@@ -49,7 +49,7 @@ impl<B> RequestBody<B> {
         Self { kind: Kind::Plain { body } }
     }
 
-    /// The body with what has been read of it put back.
+    /// The body with the data that has been read put back in front.
     pub(crate) fn unread(unread: UnreadBody<Self>) -> Self {
         let UnreadBody { mut read, rest } = unread;
         let kind = match rest.map(|rest| rest.kind) {
@@ -62,7 +62,7 @@ impl<B> RequestBody<B> {
                 read.extend(unread);
                 Kind::Whole { read }
             }
-            // it is kept elsewhere
+            // `Replay` keeps the data itself
             Some(kind @ Kind::Replay { .. }) => kind,
             None => Kind::Whole { read },
         };

@@ -18,7 +18,7 @@ impl RetryPermit {
         load.start_retry(budget).then(|| Self { load: load.clone(), sent: false })
     }
 
-    /// The wait is over.
+    /// The wait is over and the retry is sent.
     pub(crate) fn sent(&mut self) {
         if !std::mem::replace(&mut self.sent, true) {
             self.load.send_retry();

@@ -1,4 +1,4 @@
-//! A cluster as calls see it.
+//! Picks endpoints for calls.
 
 use std::sync::Arc;
 
@@ -21,36 +21,37 @@ pub(crate) struct Cluster<C: Connect> {
     pub(crate) context: Arc<TargetContext>,
 }
 
-/// Where a call stands after a pick.
+/// The result of a pick.
 pub(crate) enum Picked<T: Connection> {
-    /// It has its places, and may be sent here.
+    /// The call is counted in the cluster and at this endpoint, and can be sent.
     Endpoint(Attempt<T>, T::Place),
-    /// It has its places in the cluster, and waits for room on a connection.
+    /// The call is counted in the cluster, and waits for room on a connection of this endpoint.
     Queue(Attempt<T>, WaitForPlace<T>),
-    /// There is nothing yet: wait until the cluster has published something newer than this version.
+    /// No endpoint yet: the call waits for a publication that is newer than this version.
     Wait(u64),
-    /// There is nothing to be had.
+    /// No endpoint can be reached, or the call was dropped or refused.
     Failed(Refusal),
 }
 
-/// Why there is nothing to be had.
+/// Why a pick failed.
 pub(crate) struct Refusal {
     pub(crate) error: MeshError,
-    /// Until when nothing will change, and where a retry would be counted; `None`: it is final (RT-26, RT-46).
+    /// The version of the publication that failed the pick, and the counts for a retry; `None`: the failure is final (RT-26,
+    /// RT-46).
     pub(crate) temporary: Option<(u64, Arc<ClusterLoad>)>,
 }
 
 impl From<MeshError> for Refusal {
-    /// A final one.
+    /// A final failure.
     fn from(error: MeshError) -> Self {
         Self { error, temporary: None }
     }
 }
 
-/// How often a pick is repeated that names an endpoint to be avoided or one without a connection.
+/// How often a pick is repeated because of an endpoint that is to be avoided, or has no connection.
 const REPICKS: usize = 2;
 
-/// How often a pick is repeated that names an endpoint without room.
+/// How often a pick is repeated because of an endpoint without room.
 const PASSES: usize = 8;
 
 impl<C: Connect> Cluster<C> {
@@ -63,9 +64,9 @@ impl<C: Connect> Cluster<C> {
         Self { name, handle, context }
     }
 
-    /// Picks an endpoint and takes the places that the call needs. `avoid` is the endpoint that has just failed the
-    /// call: another one is taken if one is ready. An endpoint without room for another call is passed over while
-    /// another one has some, if the policy names one and the mesh's settings do not say otherwise.
+    /// Picks an endpoint, and counts the call in the cluster and at the endpoint. `avoid` is the endpoint of the call's last
+    /// attempt: another one is taken if one is ready. An endpoint without room is skipped if a repeated pick finds one with
+    /// room, unless the mesh's settings make calls wait at a full endpoint.
     pub(crate) fn pick(
         &self,
         context: &PickContext<'_>,
@@ -114,7 +115,7 @@ impl<C: Connect> Cluster<C> {
                     return self.admit(slot, |attempt| Picked::Endpoint(attempt, place));
                 }
                 Some(Reserve::Full) => {
-                    // S6: another endpoint may have room; it is no reason to give up earlier.
+                    // S6: another endpoint may have room; a full one does not count as a repetition.
                     (repicks, passes) = (repicks - 1, passes + 1);
                     let is_same = full.replace(slot).is_some_and(|before| Arc::ptr_eq(before, slot));
                     if is_same || self.context.queue.full_endpoints == FullEndpoints::Wait {
@@ -170,14 +171,14 @@ impl<C: Connect> Cluster<C> {
         self.refuse(MeshErrorKind::RuntimeEnded, reason.to_owned())
     }
 
-    /// Completes when something newer than the publication of version `seen` is there.
+    /// Completes when there is a newer publication than version `seen`.
     pub(crate) async fn changed(self: Arc<Self>, seen: u64) {
         if let Ok(handle) = &self.handle {
             handle.changed(seen).await;
         }
     }
 
-    /// Whether it can take calls. One that the control plane does not have has failed.
+    /// Its connectivity; failed if the control plane does not have the cluster.
     pub(super) fn connectivity(&self) -> Connectivity {
         match &self.handle {
             Ok(handle) => handle.published().state.clone(),
@@ -185,7 +186,7 @@ impl<C: Connect> Cluster<C> {
         }
     }
 
-    /// What it has published, for [`changed`](Self::changed).
+    /// The version of its last publication, for [`changed`](Self::changed).
     pub(super) fn version(&self) -> u64 {
         self.handle.as_ref().map_or(0, |handle| handle.published().version)
     }

@@ -1,4 +1,4 @@
-//! From a configuration to what calls need of it.
+//! Compiles configurations for calls.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,19 +14,19 @@ use crate::runtime::rng::Randomness;
 use super::routes::Routes;
 use super::{Cluster, Snapshot, TargetContext};
 
-/// Compiles a target's successive configurations; what did not change is kept.
+/// Compiles a target's successive configurations; unchanged parts are kept.
 pub(crate) struct Compiler<C: Connect> {
     pool: Arc<Pool<C>>,
     randomness: Arc<Randomness>,
     filters: FilterScope,
     current: Option<Arc<MeshConfig>>,
     routes: Option<Arc<Routes>>,
-    /// Those that routes name. A leaf of an aggregate is not among them unless routes name it too: the aggregate has its
-    /// endpoints, this has them again, and both use the same connections.
+    /// The clusters that routes name. The leaves of an aggregate belong to the aggregate's cluster; a leaf that routes name,
+    /// too, is a second cluster that uses the same connections.
     clusters: HashMap<Name, Compiled<C>>,
 }
 
-/// A cluster as calls see it, and what it was made from.
+/// A cluster, and the configuration from which it was made.
 struct Compiled<C: Connect> {
     cluster: Arc<Cluster<C>>,
     state: Result<Live<C>, ResourceError>,
@@ -42,8 +42,8 @@ impl<C: Connect> Compiler<C> {
         Self { pool, randomness, filters, current: None, routes: None, clusters: HashMap::new() }
     }
 
-    /// Begins to compile the routes of a large configuration on a thread that may be blocked; `None`: there are few, or
-    /// they have been compiled before, so that [`compile`](Self::compile) is quick.
+    /// Starts to compile the routes of a large configuration on a blocking thread; `None`: there are few, or they have been
+    /// compiled before, so that [`compile`](Self::compile) is quick.
     pub(super) fn prepare(
         &self,
         config: &Arc<MeshConfig>,
@@ -61,7 +61,7 @@ impl<C: Connect> Compiler<C> {
 
     /// Uses routes that have been [prepared](Self::prepare) from the same configuration, or compiles them.
     ///
-    /// `None`: nothing has changed that clusters do not tell calls themselves, as they do of endpoints.
+    /// `None`: the snapshot stays, because only endpoints or settings have changed, which clusters publish themselves.
     pub(super) fn compile(
         &mut self,
         config: &Arc<MeshConfig>,
@@ -85,7 +85,7 @@ impl<C: Connect> Compiler<C> {
         Some(Snapshot::new(routes, clusters))
     }
 
-    /// There is no configuration: its clusters go once the last call has let go of them.
+    /// Drops the configuration; its clusters end with the last call that uses them.
     pub(super) fn forget(&mut self) {
         (self.current, self.routes) = (None, None);
         for (_, compiled) in self.clusters.drain() {
@@ -93,8 +93,8 @@ impl<C: Connect> Compiler<C> {
         }
     }
 
-    /// Starts clusters that are new, updates those that stay, forgets the others (RT-24). Whether all are the same as
-    /// before.
+    /// Starts new clusters, updates those that stay, and drops the others (RT-24). Returns whether the set of clusters is the
+    /// same as before.
     fn follow_clusters(
         &mut self,
         routes: &Routes,
@@ -140,7 +140,7 @@ impl<C: Connect> Compiler<C> {
 }
 
 impl<C: Connect> Compiled<C> {
-    /// Follows the configuration. `None`: another one is to take its place.
+    /// Updates the cluster. `None`: it has to be replaced by another one.
     fn follow(mut self, leaves: &Result<Leaves, ResourceError>) -> Option<Self> {
         match (&mut self.state, leaves) {
             (Ok(live), Ok(leaves)) => {
@@ -159,7 +159,7 @@ impl<C: Connect> Compiled<C> {
         }
     }
 
-    /// RT-26: the configuration says that there is no such cluster. Calls that wait for it fail, however patient.
+    /// RT-26: the cluster was removed from the configuration. Calls that wait for it fail, also those that wait for ready.
     fn end(self, error: ResourceError) {
         if let Ok(live) = self.state {
             live.handle.end(error);
@@ -167,9 +167,9 @@ impl<C: Connect> Compiled<C> {
     }
 }
 
-/// What a cluster spreads calls over: itself, or the leaves of an aggregate.
+/// The leaves of a cluster: itself, or those of an aggregate.
 ///
-/// RT-32: leaves that are not there are skipped, and an aggregate of nothing is an error.
+/// RT-32: missing leaves are skipped, and an aggregate without leaves is an error.
 fn leaves_of(name: &Name, config: &MeshConfig) -> Result<Leaves, ResourceError> {
     let cluster = match config.clusters().get(name) {
         Some(cluster) => cluster.as_ref().map_err(Clone::clone)?,
@@ -189,5 +189,5 @@ fn leaves_of(name: &Name, config: &MeshConfig) -> Result<Leaves, ResourceError> 
     })
 }
 
-/// From how many routes and domains a configuration is large: half a millisecond of a worker.
+/// From this many routes and domains on a configuration is large: it takes half a millisecond of a worker thread.
 const LARGE: usize = 1000;

@@ -1,4 +1,4 @@
-//! Whether a target's calls find a connection, and waiting until they do.
+//! The connectivity of a target, and waiting for a connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,14 +20,14 @@ impl<C: Connect> TargetHandle<C> {
         }
     }
 
-    /// Connects every cluster that a route may choose, and waits until one of them is ready and none is on its way.
+    /// Connects every cluster that a route may choose, and waits until one of them is ready and none is connecting.
     pub(crate) async fn connected(&self) {
         let mut news = self.subscribe();
         loop {
             news.mark_unchanged();
             let state = self.state().clone();
             let State::Serving(snapshot) = &*state else {
-                // The target outlives this wait, and so does the sender.
+                // The target owns the sender and outlives this wait, so there is no error.
                 let _ = news.changed().await;
                 continue;
             };
@@ -46,7 +46,7 @@ impl<C: Connect> TargetHandle<C> {
         }
     }
 
-    /// The target has not been [`connected`](Self::connected) within this time.
+    /// The error of a target that was not [`connected`](Self::connected) within this time.
     pub(crate) fn not_connected(&self, within: Duration) -> MeshError {
         let State::Serving(snapshot) = &*self.state().clone() else {
             let reason = format!("there was no configuration within {within:?}");
@@ -73,7 +73,7 @@ fn is_settled<C: Connect>(snapshot: &Snapshot<C>) -> bool {
     states().any(is_ready) && !states().any(is_on_its_way)
 }
 
-/// As gRPC's cluster manager (A31): one cluster that is ready is enough.
+/// As gRPC's cluster manager (A31): ready if one cluster is ready.
 fn best(states: impl Iterator<Item = Connectivity>) -> ChannelState {
     let state = |state| match state {
         Connectivity::Ready => ChannelState::Ready,

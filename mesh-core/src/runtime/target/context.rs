@@ -1,4 +1,4 @@
-//! What everything that serves a target knows of it.
+//! A target's name and settings, which its task and all its calls share.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::config::Name;
 use crate::runtime::rng::Randomness;
 use crate::runtime::{MeshError, MeshErrorKind, QueueSettings, SourceError, Target};
 
-/// What everything that serves a target knows of it.
+/// A target's name and settings, which its task and all its calls share.
 #[derive(Debug)]
 pub(crate) struct TargetContext {
     pub(crate) target: Target,
@@ -26,7 +26,7 @@ impl TargetContext {
         Self { target, node, randomness, queue, ambient: ArcSwapOption::empty() }
     }
 
-    /// Trouble with the control plane that leaves the configuration in use.
+    /// A problem with the control plane that leaves the configuration in use.
     pub(crate) fn ambient(&self) -> Option<SourceError> {
         self.ambient.load().as_deref().cloned()
     }
@@ -35,7 +35,7 @@ impl TargetContext {
         self.ambient.store(ambient.map(Arc::new));
     }
 
-    /// An error that names this target, the node and the control plane's trouble (OB-23).
+    /// An error that names this target, the node and the problem with the control plane (OB-23).
     pub(crate) fn error(&self, kind: MeshErrorKind, reason: impl Into<Cow<'static, str>>) -> MeshError {
         MeshError::new(kind, reason).for_target(self.target.to_string(), self.node.clone(), self.ambient())
     }

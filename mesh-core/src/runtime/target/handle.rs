@@ -1,4 +1,4 @@
-//! A target as its channels hold it.
+//! The handle of a target's task.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,32 +13,33 @@ use crate::runtime::{ConfigWatch, MeshError, MeshErrorKind, SourceError, WaitFor
 use super::task::Follower;
 use super::{Compiler, Snapshot, TargetContext};
 
-/// A target with its task. Dropping the last handle ends task and watch, and lets go of the clusters.
+/// A target with its task. Dropping the last handle ends task and watch, and drops the clusters.
 pub(crate) struct TargetHandle<C: Connect> {
     shared: Arc<Shared<C>>,
     task: JoinHandle<()>,
 }
 
-/// What channels read and the task writes.
+/// The state that the task writes and channels read.
 pub(super) struct Shared<C: Connect> {
     pub(super) context: Arc<TargetContext>,
     pub(super) state: ArcSwap<State<C>>,
-    /// Marked whenever the state or the ambient error has changed.
+    /// Notified when the state or the ambient error has changed.
     pub(super) news: watch::Sender<()>,
 }
 
-/// What there is to serve a target with.
+/// The state of a target.
 pub(crate) enum State<C: Connect> {
-    /// Nothing yet.
+    /// No configuration yet.
     Pending,
     /// A configuration.
     Serving(Snapshot<C>),
-    /// None, for this reason (RT-31).
+    /// No configuration, for this reason (RT-31).
     Failed(SourceError),
 }
 
 impl<C: Connect> TargetHandle<C> {
-    /// Follows `watch` on a task of the current runtime. What the watch holds already is in use when this returns.
+    /// Starts a task on the current runtime that follows `watch`. A configuration that the watch already has is in use when
+    /// this returns.
     pub(crate) fn start(context: TargetContext, watch: ConfigWatch, compiler: Compiler<C>) -> Self {
         let shared = Arc::new(Shared {
             context: Arc::new(context),
@@ -55,22 +56,22 @@ impl<C: Connect> TargetHandle<C> {
         &self.shared.context
     }
 
-    /// One atomic load.
+    /// The current state: one atomic load.
     pub(crate) fn state(&self) -> Guard<Arc<State<C>>> {
         self.shared.state.load()
     }
 
-    /// Told whenever the state or the ambient error has changed.
+    /// A receiver that is notified when the state or the ambient error has changed.
     pub(super) fn subscribe(&self) -> watch::Receiver<()> {
         self.shared.news.subscribe()
     }
 
-    /// Whether the task is there to keep the state true.
+    /// Whether the task still runs.
     pub(crate) fn is_alive(&self) -> bool {
         !self.task.is_finished()
     }
 
-    /// Waits for a configuration. A call that does not wait for ready fails as soon as something is known to be wrong.
+    /// Waits for a configuration. Without wait-for-ready a call fails as soon as there is an error.
     pub(crate) async fn configured(&self, wait: WaitForReady) -> Result<Arc<State<C>>, MeshError> {
         let mut news = self.shared.news.subscribe();
         loop {

@@ -1,4 +1,4 @@
-//! What the log says of a target's configuration.
+//! Logs a target's configuration.
 
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use tokio::time::Instant;
 use crate::config::{Cluster, Discovery, MeshConfig, RouteAction};
 use crate::runtime::{SourceError, Target};
 
-/// Tells at info which configuration is in use, and at debug its routes and endpoints. A change within ten seconds of the
-/// last line waits for their end, with the others that come until then, so that the log does not grow with their number.
+/// Logs at info which configuration is in use, and at debug its routes and endpoints. Changes within ten seconds after the
+/// last line are logged together at the end of the ten seconds, so that many changes do not fill the log.
 #[derive(Debug, Default)]
 pub(super) struct ConfigLog {
     current: Option<Arc<MeshConfig>>,
     last: Option<Instant>,
-    /// Changes that have not been told.
+    /// The number of changes that are not logged yet.
     untold: u64,
 }
 
 impl ConfigLog {
-    /// This configuration is in use.
+    /// Logs a new configuration, now or at the deadline.
     pub(super) fn on_config(&mut self, now: Instant, target: &Target, config: &Arc<MeshConfig>) {
         if self.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, config)) {
             return;
@@ -33,7 +33,7 @@ impl ConfigLog {
         }
     }
 
-    /// There is no configuration any more. Calls are told why.
+    /// There is no configuration any more; the errors of calls have the reason.
     pub(super) fn on_failure(&mut self, target: &Target, error: &SourceError) {
         if self.current.take().is_some() {
             tracing::warn!(%target, %error, "the configuration in use is gone");
@@ -41,12 +41,12 @@ impl ConfigLog {
         self.untold = 0;
     }
 
-    /// When there is something to tell.
+    /// When to call `tell`.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.last.filter(|_| self.untold > 0).map(|last| last + QUIET)
     }
 
-    /// Tells what is in use by now.
+    /// Logs the configuration that is in use now.
     pub(super) fn tell(&mut self, now: Instant, target: &Target) {
         let Some(config) = &self.current else { return };
         let (clusters, endpoints) = (config.clusters().len(), endpoints(config));
@@ -56,7 +56,7 @@ impl ConfigLog {
     }
 }
 
-/// Those that the control plane lists. What a DNS name resolves to is not among them.
+/// The number of endpoints that the control plane lists, without the addresses of DNS names.
 fn endpoints(config: &MeshConfig) -> usize {
     let count = |cluster: &Cluster| match &cluster.discovery {
         Discovery::Endpoints(Ok(set)) => {

@@ -1,10 +1,10 @@
-//! Targets: what is known of each, compiled once for all channels that reach for it.
+//! Targets: the configuration of each, compiled once for all its channels.
 //!
 //! ```text
 //!  ConfigWatch -> task: compile, start and update clusters -> swap the state -> calls load it
 //! ```
 //!
-//! One task per target and mesh, however many channels there are; it ends with the last of them.
+//! All channels of a mesh to one target share one task, which ends with the last of them.
 
 mod cluster;
 mod compiler;

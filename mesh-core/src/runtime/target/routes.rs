@@ -14,7 +14,8 @@ use crate::filter::{CallPath, ChainCompiler, FilterScope, Level, RouteFilters};
 use crate::policy::route::{NoMatch, RequestHead, RouteTable, WeightedClusters};
 use crate::policy::timeout::TimeoutLimits;
 
-/// A configuration's routes for one authority. Clusters are numbers here, so that routes outlive changes of clusters.
+/// A configuration's routes for one authority. They refer to clusters by number, so that a change of clusters does not
+/// recompile them.
 pub(super) struct Routes {
     virtual_hosts: Arc<[Arc<VirtualHost>]>,
     max_stream_duration: Option<Duration>,
@@ -24,12 +25,12 @@ pub(super) struct Routes {
     table: RouteTable,
     /// The virtual host that serves the authority: a target has only one.
     host: Option<usize>,
-    /// What that virtual host's routes do.
+    /// The actions of that virtual host's routes.
     plans: Box<[Plan]>,
     clusters: Box<[Name]>,
 }
 
-/// What a route does with a call.
+/// The action of a route.
 pub(super) enum Plan {
     Forward(ForwardPlan),
     Unsupported(&'static str),
@@ -37,21 +38,21 @@ pub(super) enum Plan {
 
 /// How a call is sent on.
 pub(super) struct ForwardPlan {
-    /// For those who read of a call.
+    /// For logs and [`CallInfo`](crate::runtime::CallInfo).
     pub(super) name: Name,
     weights: WeightedClusters,
     /// Numbers of the clusters, in the order of the weights.
     clusters: Box<[usize]>,
-    /// For each of the clusters; empty where none has filters.
+    /// The filters of each cluster; empty if no cluster has filters.
     filters: Box<[Option<Arc<RouteFilters>>]>,
     pub(super) limits: TimeoutLimits,
-    /// `None`: never tried again.
+    /// `None`: calls are not retried.
     pub(super) retry: Option<Arc<RetryPolicy>>,
     pub(super) hash_policies: Box<[HashPolicy]>,
 }
 
 impl Routes {
-    /// `scope` is where filters keep what survives this configuration.
+    /// Compiles a configuration's routes. In `scope` filters keep state that outlives this configuration.
     pub(super) fn new(config: &MeshConfig, authority: &str, scope: &FilterScope) -> Self {
         let virtual_hosts = config.virtual_hosts().clone();
         let table = RouteTable::new(&virtual_hosts);
@@ -76,7 +77,7 @@ impl Routes {
         }
     }
 
-    /// Whether compiling `config` would give the same again.
+    /// Whether compiling `config` would have the same result.
     pub(super) fn are_those_of(&self, config: &MeshConfig) -> bool {
         let (own, others) = (&self.virtual_hosts, config.virtual_hosts());
         own.len() == others.len()
@@ -99,7 +100,7 @@ impl Routes {
     }
 }
 
-/// What plans are made with.
+/// The inputs of plans.
 struct Plans<'a> {
     listener: Option<Duration>,
     authority: Name,
@@ -108,7 +109,7 @@ struct Plans<'a> {
 }
 
 impl Plans<'_> {
-    /// What a virtual host's routes do, and the names of the clusters that they number.
+    /// The actions of a virtual host's routes, and the names of their clusters by number.
     fn compile(mut self, host: Option<&Arc<VirtualHost>>) -> (Box<[Plan]>, Box<[Name]>) {
         let plans = match host {
             Some(host) => host.routes.iter().map(|route| self.plan(host, route)).collect(),
@@ -122,7 +123,7 @@ impl Plans<'_> {
             RouteAction::Forward(forward) => forward,
             RouteAction::Unsupported(what) => return Plan::Unsupported(what),
         };
-        // RT-39: wholesale, so that a route's policy without codes turns the virtual host's off
+        // RT-39: a route's policy replaces the whole policy of the virtual host, so one without codes turns retries off
         let retry = forward.retry.as_ref().or(host.retry.as_ref());
         let name: Name = match route.name.as_str() {
             "" => route.matches.path.to_string().into(),

@@ -1,4 +1,4 @@
-//! A target's routes and clusters at a moment (RT-28).
+//! The routes and clusters of a target's configuration (RT-28).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,28 +14,28 @@ use crate::runtime::{MeshError, MeshErrorKind};
 use super::routes::{Plan, Routes};
 use super::{Cluster, TargetContext};
 
-/// A target's routes and clusters at a moment: swapped whole, never changed.
+/// The routes and clusters of a target's configuration. Immutable: a change is a new snapshot.
 pub(crate) struct Snapshot<C: Connect> {
     routes: Arc<Routes>,
     /// By the routes' numbers.
     clusters: Box<[Arc<Cluster<C>>]>,
 }
 
-/// Where a call goes and what holds for it: decided once per call (RT-23).
+/// The route and cluster of a call, and its timeout and filters: decided once per call (RT-23).
 pub(crate) struct Routed<C: Connect> {
-    /// The route, for those who read of the call.
+    /// The route, for logs and [`CallInfo`](crate::runtime::CallInfo).
     pub(crate) route: Name,
-    /// Keeps the cluster alive until the call is committed (RT-24).
+    /// Keeps the cluster until the call is committed (RT-24).
     pub(crate) cluster: Arc<Cluster<C>>,
-    /// The call's timeout from its beginning.
+    /// The call's timeout, from its start.
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<Arc<RetryPolicy>>,
     pub(crate) hash: Option<u64>,
-    /// What looks at the call before it is sent, and at its response.
+    /// The filters of the call.
     pub(crate) filters: Option<Arc<RouteFilters>>,
 }
 
-/// What of a call, beside its head, decides how it is routed.
+/// The inputs of routing besides the request's head.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RouteInput {
     /// The application's timeout.

@@ -1,4 +1,4 @@
-//! A target's task: follows its configuration.
+//! A target's task: applies its configurations.
 
 use std::sync::Arc;
 
@@ -13,18 +13,18 @@ use super::handle::{Shared, State};
 use super::log::ConfigLog;
 use super::routes::Routes;
 
-/// Follows a target's configuration and swaps in what it means.
+/// Compiles a target's configurations and publishes them to calls.
 pub(super) struct Follower<C: Connect> {
     watch: ConfigWatch,
     shared: Arc<Shared<C>>,
     compiler: Compiler<C>,
     log: ConfigLog,
-    /// The first state and its routes, if the state is large: opening a channel does not wait for them.
+    /// The first state and its routes, if the state is large: making a channel does not wait for them.
     first: Option<(ConfigState, JoinHandle<Arc<Routes>>)>,
 }
 
 impl<C: Connect> Follower<C> {
-    /// Takes in what the watch holds already, unless it is large.
+    /// Applies a state that the watch already has, unless it is large.
     pub(super) fn new(watch: ConfigWatch, shared: Arc<Shared<C>>, compiler: Compiler<C>) -> Self {
         let mut follower = Self { watch, shared, compiler, log: ConfigLog::default(), first: None };
         let state = follower.watch.borrow_and_update();
@@ -52,7 +52,7 @@ impl<C: Connect> Follower<C> {
                 }
             }
         }
-        // the source is gone, and what it said last stays true
+        // the source has ended, and its last state stays in force
         sleep_until(self.log.next_deadline()).await;
         self.log.tell(Instant::now(), &self.shared.context.target);
         std::future::pending::<()>().await;
@@ -60,7 +60,7 @@ impl<C: Connect> Follower<C> {
 
     async fn step(&mut self) {
         let state = self.watch.borrow_and_update();
-        // `None` also where the runtime is ending: it does not matter then who compiles.
+        // `None` also if the runtime is shutting down: then the routes are compiled here.
         let routes = match self.prepare(&state) {
             Some(routes) => routes.await.ok(),
             None => None,
@@ -78,13 +78,13 @@ impl<C: Connect> Follower<C> {
     fn take_in(&mut self, state: ConfigState, routes: Option<Arc<Routes>>) {
         let ConfigState { config, ambient } = state;
         let context = &self.shared.context;
-        // Without a configuration, what is wrong is what every error is to tell.
+        // Without a configuration every error has the source's error.
         let failure = config.as_ref().and_then(|config| config.as_ref().err().cloned());
         context.set_ambient(ambient.or(failure));
         match config {
             None => {}
             Some(Ok(config)) => {
-                // RT-25: the clusters know of the change before any call can be routed by it
+                // RT-25: clusters are updated before calls are routed by the new snapshot
                 if let Some(snapshot) = self.compiler.compile(&config, context, routes) {
                     self.shared.state.store(Arc::new(State::Serving(snapshot)));
                 }

@@ -1,4 +1,4 @@
-//! Deadlines that fire whether or not anybody polls what they end.
+//! Deadlines that fire even if the call is not polled.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,16 +10,16 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-/// What a deadline ends.
+/// A value that expires at a deadline.
 pub(crate) trait Expire: Send + Sync {
     /// The deadline has passed.
     fn expire(&self);
 }
 
-/// The deadlines of the calls of one runtime, and the one task that waits for them. The task begins with the first
-/// deadline, and ends when nobody holds this any more.
+/// The deadlines of the calls of one runtime, and the task that waits for them. The task starts with the first
+/// deadline, and ends when this is dropped.
 ///
-/// Entering and leaving cost a lock and no allocation, but for the growth of two vectors.
+/// Adding and removing a deadline cost a lock and no allocation, except for the growth of two vectors.
 pub(crate) struct Deadlines {
     shared: Arc<Shared>,
     runtime: Handle,
@@ -28,18 +28,18 @@ pub(crate) struct Deadlines {
 
 struct Shared {
     entries: Mutex<Entries>,
-    /// The next deadline is earlier than it was.
+    /// Notified when the next deadline is earlier than before.
     earlier: Notify,
 }
 
-/// A place among the deadlines; dropping it leaves.
+/// A registered deadline; dropping it removes the deadline.
 pub(crate) struct Registration {
     deadlines: Arc<Deadlines>,
     key: Key,
 }
 
-/// Who waits, and in which order. Those that leave stay in the queue until their time comes or until they are more
-/// than half of it.
+/// The registered deadlines, in order. Removed ones stay in the queue until their time comes, or until they are more than
+/// half of it.
 #[derive(Default)]
 struct Entries {
     queue: BinaryHeap<Reverse<(Instant, Key)>>,
@@ -50,7 +50,7 @@ struct Entries {
 
 #[derive(Default)]
 struct Place {
-    /// Grows with every entry that leaves, so that an old key means nothing.
+    /// Grows with every removed entry, so that an old key matches no entry.
     generation: u32,
     entry: Option<Weak<dyn Expire>>,
 }
@@ -62,7 +62,7 @@ struct Key {
 }
 
 impl Deadlines {
-    /// No deadlines yet. The task will run on this runtime.
+    /// Without deadlines. The task will run on this runtime.
     pub(crate) fn new(runtime: Handle) -> Self {
         let shared = Arc::new(Shared { entries: Mutex::default(), earlier: Notify::new() });
         Self { shared, runtime, task: OnceLock::new() }
@@ -96,7 +96,7 @@ impl Drop for Registration {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Entries> {
-        // Nothing that holds the lock can panic half way.
+        // No code that holds the lock can panic in the middle of a change.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -104,7 +104,7 @@ impl Shared {
 async fn run(shared: Arc<Shared>) {
     loop {
         let (next, due) = shared.lock().take_due(Instant::now());
-        // Expired without the lock: what ends may leave, or register again.
+        // Expired without the lock: an expired value may remove or register deadlines.
         due.iter().filter_map(Weak::upgrade).for_each(|entry| entry.expire());
         match next {
             Some(next) => tokio::select! {
@@ -117,11 +117,11 @@ async fn run(shared: Arc<Shared>) {
 }
 
 impl Entries {
-    /// Whether it is the next one, too.
+    /// Adds a deadline. Returns also whether it is the next one.
     fn enter(&mut self, deadline: Instant, entry: Weak<dyn Expire>) -> (Key, bool) {
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(Place::default());
-            // A process has fewer calls than that.
+            // A process has fewer than 2^32 calls.
             u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
         });
         let mut key = Key { place, generation: 0 };
@@ -184,7 +184,7 @@ impl fmt::Debug for Registration {
     }
 }
 
-/// So many entries that have left may stay in the queue in any case.
+/// This many removed entries may always stay in the queue.
 const SLACK: usize = 64;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Something that its deadline ends, whether or not anybody polls it.
+//! A value that expires at its deadline, even if it is not polled.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -9,16 +9,16 @@ use tokio::time::Instant;
 use super::Deadlines;
 use super::deadlines::{Expire, Registration};
 
-/// Something that its deadline ends, whether or not anybody polls it. Costs one allocation.
+/// A value that expires at its deadline, even if it is not polled. Costs one allocation.
 ///
-/// At the deadline the value is dropped by `on_overdue`, which leaves what the error's text needs.
+/// At the deadline `on_overdue` drops the value, and returns the data for the error's text.
 pub(crate) struct Timed<F: Send + 'static, R: Send + 'static> {
     cell: Arc<Cell<F, R>>,
     deadline: Instant,
     _registration: Registration,
 }
 
-/// The deadline has passed; with what is left of the value, the first time that it is asked for.
+/// The deadline has passed. The first result has the data that `on_overdue` returned.
 #[derive(Debug)]
 pub(crate) struct Overdue<R>(pub(crate) Option<R>);
 
@@ -31,7 +31,7 @@ struct State<F, R> {
     /// `None` once it has been taken or has expired.
     value: Option<F>,
     expired: Option<Overdue<R>>,
-    /// Who polled last.
+    /// The waker of the last poll.
     waker: Option<Waker>,
 }
 
@@ -74,7 +74,7 @@ impl<F: Send + 'static, R: Send + 'static> Timed<F, R> {
         }
     }
 
-    /// Takes the value out; an error once the deadline has passed.
+    /// Takes the value; an error once the deadline has passed.
     pub(crate) fn take(&self) -> Result<Option<F>, Overdue<R>> {
         let mut state = self.cell.lock();
         match &mut state.expired {
@@ -83,7 +83,7 @@ impl<F: Send + 'static, R: Send + 'static> Timed<F, R> {
         }
     }
 
-    /// Puts another value in; an error once the deadline has passed.
+    /// Replaces the value; an error once the deadline has passed.
     pub(crate) fn put(&self, value: F) -> Result<(), Overdue<R>> {
         let mut state = self.cell.lock();
         if state.expired.is_some() {
@@ -96,7 +96,7 @@ impl<F: Send + 'static, R: Send + 'static> Timed<F, R> {
         Ok(())
     }
 
-    /// Looks at the value, if it is still there.
+    /// Calls `look` with the value, unless it was taken or has expired.
     pub(crate) fn with<T>(&self, look: impl FnOnce(&F) -> T) -> Option<T> {
         self.cell.lock().value.as_ref().map(look)
     }
@@ -104,7 +104,7 @@ impl<F: Send + 'static, R: Send + 'static> Timed<F, R> {
 
 impl<F, R> Cell<F, R> {
     fn lock(&self) -> MutexGuard<'_, State<F, R>> {
-        // A panic under the lock comes from the value's own code; what the mutex holds is whole.
+        // A panic under the lock comes from the value's own code; the state itself is consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -118,7 +118,7 @@ impl<F: Send, R: Send> Expire for Cell<F, R> {
         let (value, waker) = (state.value.take(), state.waker.take());
         state.expired = Some(Overdue(None));
         drop(state);
-        // Ended without the lock: dropping a call may wake others.
+        // Dropped without the lock: dropping a call may wake other calls.
         let rest = value.map(self.on_overdue);
         self.lock().expired = Some(Overdue(rest));
         if let Some(waker) = waker {

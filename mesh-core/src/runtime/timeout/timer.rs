@@ -7,7 +7,7 @@ use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 pin_project! {
-    /// Wakes at a deadline. Made without a sleep: one is set up by the first poll, and only where there is a deadline.
+    /// Wakes at a deadline. The first poll makes the sleep, and only if there is a deadline.
     #[derive(Debug, Default)]
     pub(crate) struct Timer {
         #[pin]
