@@ -20,9 +20,9 @@ mod link;
 mod options;
 mod peer_log;
 mod plan;
+mod process_wide;
 mod registry;
 mod resource_watch;
-mod shared;
 mod snapshot;
 mod status;
 mod targets;
@@ -48,8 +48,8 @@ use crate::transport::{AdsTransport, GrpcTransport};
 
 pub use error::StartError;
 pub use options::Options;
+pub use process_wide::{running, shared, shared_mesh, shared_mesh_with, shared_with};
 pub use resource_watch::{ResourceView, ResourceWatch};
-pub use shared::{running, shared, shared_mesh, shared_mesh_with, shared_with};
 pub use status::{ServerStatus, Status};
 pub use weak::WeakXdsClient;
 
