@@ -1,15 +1,22 @@
 //! Fault injection, as callers and endpoints see it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use mesh_core::Mesh;
-use mesh_core::config::{FilterInstance, Forward, MeshConfig};
+use mesh_core::config::{
+    Cluster, ClusterSettings, Discovery, Endpoint as Place, EndpointSet, FilterInstance, Forward, LbPolicy,
+    Locality, MeshConfig, Priority,
+};
 use mesh_core::filter::{
     Abort, AbortSource, AbortStatus, Delay, DelaySource, FaultPolicy, MaxActiveFaults, Percentage,
 };
 use mesh_core::runtime::FixedSource;
+use mesh_core::runtime::connect::{ConnectTarget, Dial};
 use mesh_tonic::MeshChannel;
+use tokio::net::TcpStream;
 use tonic::{Code, Request, Status};
 
 use crate::config::{Config, with_retries};
@@ -107,6 +114,60 @@ async fn delayed_calls_wait_and_are_then_sent_or_aborted() {
     assert!(begin.elapsed() >= ms(80), "{:?}", begin.elapsed());
     assert_eq!(status.code(), Code::Unavailable);
     assert_eq!(endpoint.calls(), 1, "an aborted call is not sent");
+}
+
+/// A call that is aborted is answered before an endpoint is picked: it connects nothing. `pick_first` connects for calls only,
+/// `round_robin` to each endpoint once, with or without calls.
+#[tokio::test]
+async fn aborted_calls_cost_no_connection() {
+    for (policy, expected) in [(LbPolicy::PickFirst { shuffle: false }, 0), (LbPolicy::RoundRobin, 2)] {
+        let (a, b) = (Endpoint::start("a").await, Endpoint::start("b").await);
+        let config = |filters: Vec<FilterInstance>| {
+            let places = vec![Place::new(a.address), Place::new(b.address)];
+            let set = EndpointSet::new(vec![Priority::new([Arc::new(Locality::of(places))])]);
+            let settings = ClusterSettings::new("greeter").with_lb_policy(policy.clone());
+            let cluster = Cluster::new(settings, Discovery::Endpoints(Ok(Arc::new(set))));
+            let config = Config { filters, ..Config::default() };
+            config.entry("greeter", Ok(cluster)).to(with_retries("greeter", 3)).build()
+        };
+        let dials = Arc::new(AtomicUsize::new(0));
+        let source = FixedSource::any(config(vec![FilterInstance::new("fault", abort(unavailable()))]));
+        let mesh = Mesh::builder(source.clone()).dialer(Counting(dials.clone())).build();
+        let mut client = client(&mesh);
+        eventually("the balancer has connected", || dials.load(Ordering::SeqCst) == expected).await;
+        for _ in 0..200 {
+            assert_eq!(call(&mut client).await.unwrap_err().code(), Code::Unavailable);
+        }
+        assert_eq!((dials.load(Ordering::SeqCst), a.calls() + b.calls()), (expected, 0), "{policy:?}");
+        // without the fault the same call connects
+        source.set("greeter", config(Vec::new()));
+        eventually_ok(&mut client).await;
+        assert_eq!(dials.load(Ordering::SeqCst), expected.max(1), "{policy:?}");
+    }
+}
+
+async fn eventually_ok(client: &mut Client) {
+    for _ in 0..1000 {
+        if call(client).await.is_ok() {
+            return;
+        }
+        // an aborted call waits for nothing
+        tokio::time::sleep(ms(1)).await;
+    }
+    panic!("the fault stays");
+}
+
+/// TCP, counted.
+#[derive(Debug)]
+struct Counting(Arc<AtomicUsize>);
+
+impl Dial for Counting {
+    type Io = TcpStream;
+
+    async fn dial(&self, target: &ConnectTarget) -> std::io::Result<TcpStream> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        TcpStream::connect(target.address).await
+    }
 }
 
 #[tokio::test]
