@@ -9,6 +9,7 @@ mod cluster;
 mod connections;
 mod endpoints;
 mod leaf;
+mod leaf_set;
 mod leaves;
 mod listing;
 mod live;

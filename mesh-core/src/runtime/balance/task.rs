@@ -14,7 +14,7 @@ use crate::runtime::connect::Connect;
 use super::cluster::Shared;
 use super::endpoints::Endpoints;
 use super::leaf::{Leaf, LeafId};
-use super::logical_dns::LogicalDns;
+use super::leaf_set::LeafSet;
 use super::mailbox::{Event, Letters, Status, Ticket};
 use super::publication::{Extent, Publication};
 use super::subchannel::Subscription;
@@ -24,12 +24,7 @@ use super::{Leaves, Pool, Published, clock};
 pub(super) struct Task<C: Connect> {
     pool: Arc<Pool<C>>,
     shared: Arc<Shared<C::Connection>>,
-    /// In the order of preference.
-    leaves: Vec<Leaf>,
-    /// Leaves that are no longer configured. Dropped after the next publication.
-    gone: Vec<Leaf>,
-    /// Why other leaves are missing.
-    note: Option<Arc<str>>,
+    leaves: LeafSet,
     pub(super) balancer: Box<dyn Balancer>,
     pub(super) endpoints: Endpoints<C>,
     /// The last number given to a leaf, a subscription or a lookup.
@@ -54,9 +49,7 @@ impl<C: Connect> Task<C> {
             endpoints: Endpoints::new(shared.mailbox.clone()),
             shared,
             next: Publication::nothing(first.accounting.clone()),
-            leaves: Vec::new(),
-            gone: Vec::new(),
-            note: leaves.note,
+            leaves: LeafSet::new(leaves.note),
             number: 0,
             rng: StdRng::seed_from_u64(seed),
             retired: Vec::new(),
@@ -115,9 +108,7 @@ impl<C: Connect> Task<C> {
             if self.balancer.next_deadline().is_some_and(|deadline| deadline <= now) {
                 self.balancer.on_deadline(now, &mut self.rng);
             }
-            for leaf in &mut self.leaves {
-                leaf.outliers.on_deadline(now, &mut *self.balancer, &mut self.rng);
-            }
+            self.leaves.on_deadline(now, &mut *self.balancer, &mut self.rng);
             let commanded = self.obey();
             if quiet && !commanded {
                 break;
@@ -125,27 +116,21 @@ impl<C: Connect> Task<C> {
         }
         self.resolve(now);
         self.publish();
-        for leaf in &mut self.leaves {
-            leaf.outliers.show(&self.endpoints);
-        }
+        self.leaves.show(&self.endpoints);
         true
     }
 
     /// Looks up the names of those leaves that are needed.
     fn resolve(&mut self, now: Instant) {
-        let is_needed = |leaf: &&mut Leaf| leaf.dns.is_some() && self.balancer.needs(leaf.name());
-        for dns in self.leaves.iter_mut().filter(is_needed).filter_map(|leaf| leaf.dns.as_mut()) {
+        for dns in self.leaves.needed_names_mut(&*self.balancer) {
             self.number += 1;
             dns.resolve(now, self.number, &self.pool.runtime, &self.shared.mailbox);
         }
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let is_needed = |leaf: &&Leaf| leaf.dns.is_some() && self.balancer.needs(leaf.name());
-        let needed = self.leaves.iter().filter(is_needed).filter_map(|leaf| leaf.dns.as_ref());
-        let lookups = needed.filter_map(LogicalDns::next_deadline);
-        let intervals = self.leaves.iter().filter_map(|leaf| leaf.outliers.next_deadline());
-        self.balancer.next_deadline().into_iter().chain(lookups).chain(intervals).min()
+        let leaves = self.leaves.next_deadline(&*self.balancer);
+        self.balancer.next_deadline().into_iter().chain(leaves).min()
     }
 
     fn read(&mut self, now: Instant, letters: Letters<C::Connection>) {
@@ -175,9 +160,8 @@ impl<C: Connect> Task<C> {
         clusters: impl IntoIterator<Item = Cluster>,
         note: Option<Arc<str>>,
     ) {
-        let mut is_changed = note != self.note;
-        self.note = note;
-        let mut before = std::mem::take(&mut self.leaves);
+        let mut is_changed = self.leaves.set_note(note);
+        let mut before = self.leaves.take();
         for cluster in clusters {
             let name = &cluster.settings.name;
             let Some(at) = before.iter().position(|leaf| leaf.name() == name) else {
@@ -192,15 +176,14 @@ impl<C: Connect> Task<C> {
         }
         is_changed |= !before.is_empty();
         before.iter_mut().for_each(|leaf| leaf.clear(&mut self.endpoints));
-        self.gone.append(&mut before);
+        self.leaves.retire(before);
         if is_changed {
             self.update_balancer(now);
         }
     }
 
     fn on_resolved(&mut self, now: Instant, number: u64, answer: Result<Vec<SocketAddr>, String>) {
-        let is_meant = |leaf: &&mut Leaf| leaf.dns.as_ref().is_some_and(|dns| dns.is_lookup(number));
-        let Some(leaf) = self.leaves.iter_mut().find(is_meant) else { return };
+        let Some(leaf) = self.leaves.of_lookup(number) else { return };
         if leaf.on_answer(now, answer, &mut self.endpoints, &mut self.rng) {
             self.update_balancer(now);
         }
@@ -208,18 +191,10 @@ impl<C: Connect> Task<C> {
 
     /// Tells the balancer of all leaves at once (LB-11).
     fn update_balancer(&mut self, now: Instant) {
-        let priorities = self.leaves.iter().flat_map(Leaf::priorities).collect();
-        let note = self.note();
+        let (priorities, note) = (self.leaves.priorities(), self.leaves.note());
         self.retired.extend(self.endpoints.take_returned());
         self.balancer.update(now, LbUpdate { priorities, note }, &mut self.rng);
         self.next.set_slots(self.endpoints.slots());
-    }
-
-    /// Why leaves have no endpoints, or are missing.
-    fn note(&self) -> Option<Arc<str>> {
-        let notes = self.leaves.iter().map(|leaf| &leaf.note).chain([&self.note]).flatten();
-        let notes: Vec<&str> = notes.map(|note| &**note).collect();
-        (!notes.is_empty()).then(|| notes.join("; ").into())
     }
 
     fn on_status(&mut self, now: Instant, ticket: Ticket, status: Status<C::Connection>) {
@@ -246,7 +221,7 @@ impl<C: Connect> Task<C> {
 
     /// Tells the balancer of an endpoint's state.
     pub(super) fn report(&mut self, now: Instant, id: EndpointId, state: Connectivity) {
-        let Some(leaf) = find(&mut self.leaves, self.endpoints.leaf(id)) else { return };
+        let Some(leaf) = self.leaves.find(self.endpoints.leaf(id)) else { return };
         if let (Some(dns), Connectivity::Idle | Connectivity::TransientFailure(_)) = (&mut leaf.dns, &state) {
             dns.request();
         }
@@ -255,7 +230,7 @@ impl<C: Connect> Task<C> {
     }
 
     fn on_failures_in_a_row(&mut self, now: Instant, id: EndpointId) {
-        if let Some(leaf) = find(&mut self.leaves, self.endpoints.leaf(id)) {
+        if let Some(leaf) = self.leaves.find(self.endpoints.leaf(id)) {
             leaf.outliers.on_failures_in_a_row(now, id, &mut *self.balancer, &mut self.rng);
         }
     }
@@ -278,7 +253,7 @@ impl<C: Connect> Task<C> {
                     let subscription = self.endpoints.get_mut(id).and_then(|entry| entry.subscription.take());
                     self.retired.extend(subscription.map(|subscription| (id, subscription)));
                     self.forget_rest(id);
-                    if let Some(leaf) = find(&mut self.leaves, self.endpoints.leaf(id)) {
+                    if let Some(leaf) = self.leaves.find(self.endpoints.leaf(id)) {
                         leaf.outliers.on_connectivity(id, Connectivity::Idle);
                     }
                 }
@@ -292,7 +267,7 @@ impl<C: Connect> Task<C> {
         let Some(entry) = self.endpoints.get_mut(id).filter(|entry| entry.subscription.is_none()) else {
             return;
         };
-        let Some(leaf) = find(&mut self.leaves, Some(entry.leaf)) else { return };
+        let Some(leaf) = self.leaves.find(Some(entry.leaf)) else { return };
         let slot = &entry.slot;
         let subchannel = entry
             .subchannel
@@ -305,18 +280,13 @@ impl<C: Connect> Task<C> {
         if let Some(picker) = self.balancer.poll_picker() {
             self.next.set_picker(picker);
         }
-        let selected = self.balancer.selected();
-        let selected = self.leaves.iter().find(|leaf| Some(leaf.name()) == selected);
-        if let Some(leaf) = selected.or_else(|| self.leaves.first()) {
+        if let Some(leaf) = self.leaves.selected(self.balancer.selected()) {
             self.next.set_leaf(&leaf.accounting, &leaf.drops);
         }
         self.show_rest();
         // Once it is published nobody picks what has been taken out: it can be let go of.
         if self.next.publish(&self.shared) == Extent::Endpoints {
-            for leaf in self.leaves.iter_mut().chain(&mut self.gone) {
-                self.endpoints.sweep(&mut leaf.listing);
-            }
-            self.gone.clear();
+            self.leaves.sweep(&mut self.endpoints);
         }
         for (id, subscription) in self.retired.drain(..) {
             if let Some(entry) = self.endpoints.get_mut(id).filter(|entry| entry.subscription.is_none()) {
@@ -336,10 +306,6 @@ impl<C: Connect> Drop for Task<C> {
     fn drop(&mut self) {
         self.shared.end();
     }
-}
-
-fn find(leaves: &mut [Leaf], id: Option<LeafId>) -> Option<&mut Leaf> {
-    leaves.iter_mut().find(|leaf| Some(leaf.id()) == id)
 }
 
 /// How often a step takes in what has arrived meanwhile before it publishes.
