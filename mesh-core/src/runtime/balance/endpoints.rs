@@ -16,7 +16,8 @@ use super::listing::Listing;
 use super::mailbox::Mailbox;
 use super::published::Slots;
 use super::slot::EndpointState;
-use super::subchannel::{Subchannel, Subscription};
+use super::subchannel::Subchannel;
+use super::subscription::Subscription;
 
 /// A cluster's endpoints by id, over all its leaves. An endpoint keeps its id while it stays in its leaf; an endpoint of two
 /// leaves has two ids.

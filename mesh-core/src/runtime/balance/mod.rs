@@ -23,6 +23,7 @@ mod rest;
 mod settings;
 mod slot;
 mod subchannel;
+mod subscription;
 mod task;
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,8 @@ use crate::runtime::connect::{Connect, ConnectError, ConnectTarget, Established,
 
 use super::connections::Connections;
 use super::live::Live;
-use super::mailbox::{Event, Mailbox, Status, Ticket};
+use super::mailbox::{Mailbox, Status, Ticket};
+use super::subscription::{Subscription, Watcher};
 use super::{Pool, clock};
 
 /// One endpoint's connections: one, unless calls need more. It has a task only while connecting, connected or backing off.
@@ -51,18 +52,6 @@ struct State<T> {
     /// Grows whenever a task has to stop: a task of an earlier epoch has no effect any more.
     epoch: u64,
     task: Option<AbortHandle>,
-}
-
-struct Watcher<T> {
-    mailbox: Arc<Mailbox<T>>,
-    ticket: Ticket,
-}
-
-/// A cluster's subscription to a connection. Dropping the last one closes the connection; running calls finish on it.
-pub(super) struct Subscription<C: Connect> {
-    subchannel: Arc<Subchannel<C>>,
-    mailbox: Arc<Mailbox<C::Connection>>,
-    ticket: Ticket,
 }
 
 impl<C: Connect> Subchannel<C> {
@@ -103,14 +92,14 @@ impl<C: Connect> Subchannel<C> {
             let task = self.pool.runtime.spawn(drive(self.clone(), state.epoch));
             state.task = Some(task.abort_handle());
         }
-        let watcher = Watcher { mailbox: mailbox.clone(), ticket };
+        let watcher = Watcher::new(mailbox.clone(), ticket);
         watcher.tell(state.status());
         state.watchers.reserve_exact(1);
         state.watchers.push(watcher);
-        Subscription { subchannel: self.clone(), mailbox: mailbox.clone(), ticket }
+        Subscription::new(self.clone(), mailbox.clone(), ticket)
     }
 
-    fn unsubscribe(&self, mailbox: &Arc<Mailbox<C::Connection>>, ticket: Ticket) {
+    pub(super) fn unsubscribe(&self, mailbox: &Arc<Mailbox<C::Connection>>, ticket: Ticket) {
         let released = {
             let mut state = self.lock();
             let before = state.watchers.len();
@@ -299,31 +288,9 @@ impl<T> State<T> {
     }
 }
 
-impl<T> Watcher<T> {
-    fn is(&self, mailbox: &Arc<Mailbox<T>>, ticket: Ticket) -> bool {
-        self.ticket == ticket && Arc::ptr_eq(&self.mailbox, mailbox)
-    }
-
-    fn tell(&self, status: Status<T>) {
-        self.mailbox.push(Event::Subchannel(self.ticket, status));
-    }
-}
-
 impl<C: Connect> Drop for Subchannel<C> {
     fn drop(&mut self) {
         self.pool.forget(&self.key);
-    }
-}
-
-impl<C: Connect> Subscription<C> {
-    pub(super) fn ticket(&self) -> Ticket {
-        self.ticket
-    }
-}
-
-impl<C: Connect> Drop for Subscription<C> {
-    fn drop(&mut self) {
-        self.subchannel.unsubscribe(&self.mailbox, self.ticket);
     }
 }
 

@@ -17,7 +17,7 @@ use super::leaf::{Leaf, LeafId};
 use super::leaf_set::LeafSet;
 use super::mailbox::{Event, Letters, Status, Ticket};
 use super::publication::{Extent, Publication};
-use super::subchannel::Subscription;
+use super::subscription::Subscription;
 use super::{Leaves, Pool, Published, clock};
 
 /// One cluster's task.
