@@ -31,6 +31,7 @@ mod io;
 mod keepalive;
 mod lifetime;
 mod outgoing;
+mod read;
 mod resets;
 mod send_window;
 mod settings;

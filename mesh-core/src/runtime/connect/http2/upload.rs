@@ -1,6 +1,5 @@
 //! A request's body on its way out.
 
-use std::collections::VecDeque;
 use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
@@ -16,6 +15,7 @@ use tokio::sync::oneshot;
 use crate::runtime::ReplayRoom;
 use crate::runtime::connect::{SendBody, UnreadBody};
 
+use super::read::Read;
 use super::send_window::SendWindow;
 use super::shared::Shared;
 
@@ -41,17 +41,6 @@ pub(super) struct Upload<B> {
     over: bool,
 }
 
-/// What has been read of the body, to be put back if the endpoint does not process the call.
-///
-/// The last chunk needs no room as long as some of it is held: until then it is in memory anyway.
-enum Read {
-    Nothing,
-    Chunk(Bytes),
-    Chunks(VecDeque<Bytes>),
-    /// More than may be kept.
-    Gone,
-}
-
 enum Last {
     Data,
     Trailers(HeaderMap),
@@ -63,39 +52,6 @@ const MAX_PIECE: usize = 64 << 10;
 /// An upload is long from so many bytes on.
 const LONG: usize = 16 << 10;
 
-impl Read {
-    fn note(&mut self, data: &Bytes) {
-        match self {
-            Self::Nothing => *self = Self::Chunk(data.clone()),
-            Self::Chunk(first) => {
-                *self = Self::Chunks(VecDeque::from([std::mem::take(first), data.clone()]));
-            }
-            Self::Chunks(chunks) => chunks.push_back(data.clone()),
-            Self::Gone => {}
-        }
-    }
-
-    /// All of the last chunk has been sent: from now on it takes room (RT-43).
-    fn on_sent(&mut self, room: &mut ReplayRoom) {
-        let last = match self {
-            Self::Chunk(chunk) => Some(&*chunk),
-            Self::Chunks(chunks) => chunks.back(),
-            Self::Nothing | Self::Gone => None,
-        };
-        if let Some(last) = last
-            && !room.take(last.len())
-        {
-            self.release(room);
-        }
-    }
-
-    /// Nothing is put back any more.
-    fn release(&mut self, room: &mut ReplayRoom) {
-        *self = Self::Gone;
-        *room = ReplayRoom::default();
-    }
-}
-
 impl<B> Upload<B> {
     /// Whether there is nothing more to send.
     pub(super) fn is_over(&self) -> bool {
@@ -104,12 +60,7 @@ impl<B> Upload<B> {
 
     /// The body and what has been read of it; `None` if that cannot be put back.
     pub(super) fn into_unread(self) -> Option<UnreadBody<B>> {
-        let mut read = match self.read {
-            Read::Nothing => VecDeque::new(),
-            Read::Chunk(chunk) => VecDeque::from([chunk]),
-            Read::Chunks(chunks) => chunks,
-            Read::Gone => return None,
-        };
+        let mut read = self.read.into_chunks()?;
         if !self.next.is_empty() {
             read.push_back(self.next);
         }
