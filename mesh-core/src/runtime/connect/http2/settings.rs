@@ -6,6 +6,12 @@ use std::time::Duration;
 ///
 /// All calls of a connection share it. The limits here are each stream's own: a response that nobody reads, or one that
 /// exceeds a limit, ends or waits by itself, and the connection and its other calls go on.
+///
+/// Beyond the limits here there are these, which are not settings: DATA frames without data are passed over, padded or not, and
+/// so is DATA of streams that have ended; at most 1,024 answers to late heads wait to be written, then nothing is read until
+/// they are; from 16 KiB on, a request's body leaves a quarter of the endpoint's connection window to other calls. h2's own
+/// counts of small frames and of streams that were reset for an error are off, because they end a connection for what one
+/// stream does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Http2Settings {
@@ -33,7 +39,7 @@ pub struct Http2Settings {
     /// reset of a call that they have not accepted.
     pub max_unaccepted_resets: u32,
     /// How many cancelled calls are remembered, so that late parts of their responses are passed over in silence; 16,384.
-    /// Each costs about 500 bytes. Late parts of others are answered with a reset.
+    /// Each costs about 500 bytes. Late heads of others are answered with a reset.
     pub max_cancelled_streams: u32,
     /// How long a cancelled call is remembered; 30 s.
     pub cancelled_stream_memory: Duration,
