@@ -130,12 +130,14 @@ impl ClusterSettings {
 pub enum LocalityPolicy {
     /// By locality weight, and within the chosen locality by the cluster's [`LbPolicy`] (`wrr_locality`).
     Weighted,
-    /// One [`LbPolicy`] over all endpoints of the priority. Ring hash multiplies locality and endpoint weights
-    /// (LB-37); no other policy looks at localities.
+    /// One [`LbPolicy`] over all endpoints of the priority. Ring hash multiplies locality and endpoint weights; no other
+    /// policy looks at localities.
+    // LB-37
     Flat,
 }
 
-/// A metric of an endpoint that load reports carry (TR-71).
+/// A metric of an endpoint that load reports carry.
+// TR-71
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReportedMetric {

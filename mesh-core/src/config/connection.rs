@@ -18,13 +18,16 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct ConnectionSettings {
-    /// How long a connection, TLS included, may take (CDS-21); more than 0.
+    /// How long a connection, TLS included, may take; more than 0.
+    // CDS-21
     pub connect_timeout: Option<Duration>,
-    /// How long a connection without a call is kept (CDS-17); 1 h by default, at least 1 ms, `None` for ever. The next call
+    /// How long a connection without a call is kept; 1 h by default, at least 1 ms, `None` for ever. The next call
     /// to the endpoint makes another one.
+    // CDS-17
     pub idle_timeout: Option<Duration>,
-    /// How many connections one endpoint may have (CDS-12, LB-78); 1 by default. The client has a limit of its own
+    /// How many connections one endpoint may have; 1 by default. The client has a limit of its own
     /// above this one.
+    // CDS-12, LB-78
     pub max_connections: NonZeroU32,
     /// How many calls one connection may carry at once, if its endpoint allows more (`SETTINGS_MAX_CONCURRENT_STREAMS`).
     pub max_concurrent_streams: Option<NonZeroU32>,
@@ -58,7 +61,8 @@ impl Default for ConnectionSettings {
 /// HTTP/2 pings, with or without calls in flight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Http2Keepalive {
-    /// From ping to ping; more than 0. The client has a lower limit of its own (LB-80).
+    /// From ping to ping; more than 0. The client has a lower limit of its own.
+    // LB-80
     pub interval: Duration,
     /// How long nothing at all may arrive after a ping before the connection is closed; more than 0.
     pub timeout: Duration,

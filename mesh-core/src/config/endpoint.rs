@@ -101,7 +101,8 @@ impl EndpointAddresses {
         self.0[0]
     }
 
-    /// What identifies an endpoint: the same addresses in an order that does not depend on preference (LB-29).
+    /// What identifies an endpoint: the same addresses in an order that does not depend on preference.
+    // LB-29
     pub fn identity(&self) -> Self {
         if self.0.is_sorted() {
             return self.clone();
@@ -123,7 +124,8 @@ impl From<SocketAddr> for EndpointAddresses {
     }
 }
 
-/// What the control plane says of an endpoint's health. Unhealthy ones never get here (EDS-11).
+/// What the control plane says of an endpoint's health. Unhealthy ones never get here.
+// EDS-11
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HealthStatus {

@@ -14,13 +14,15 @@ pub enum ConfigError {
         /// The missing cluster.
         cluster: Name,
     },
-    /// A virtual host's domain pattern is not `exact`, `*suffix`, `prefix*` or `*` (RDS-02).
+    /// A virtual host's domain pattern is not `exact`, `*suffix`, `prefix*` or `*`.
+    // RDS-02
     #[error("domain {pattern:?} is not a name, \"*suffix\", \"prefix*\" or \"*\"")]
     InvalidDomain {
         /// What was configured.
         pattern: String,
     },
-    /// A regular expression does not compile or is too large (RV-07).
+    /// A regular expression does not compile or is too large.
+    // RV-07
     #[error("regular expression {pattern:?}: {reason}")]
     InvalidRegex {
         /// What was configured, cut after 200 characters.
@@ -28,13 +30,15 @@ pub enum ConfigError {
         /// The engine's message, on one line.
         reason: String,
     },
-    /// A weighted choice without any weight, or with more than 4,294,967,295 in all (RDS-11).
+    /// A weighted choice without any weight, or with more than 4,294,967,295 in all.
+    // RDS-11
     #[error("weighted clusters: {reason}")]
     InvalidWeights {
         /// What is wrong with them.
         reason: &'static str,
     },
-    /// A header that belongs to the protocol is to be changed (HF-36).
+    /// A header that belongs to the protocol is to be changed.
+    // HF-36
     #[error("header {name:?} belongs to the protocol and is never changed")]
     ProtectedHeader {
         /// The header.

@@ -6,7 +6,8 @@ use crate::filter::{ConfigValue, FilterConfig};
 
 use super::Name;
 
-/// A filter of a target's chain, under the name by which routes refer to it. Several may be of one type (HF-05).
+/// A filter of a target's chain, under the name by which routes refer to it. Several may be of one type.
+// HF-05
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct FilterInstance {
@@ -14,7 +15,8 @@ pub struct FilterInstance {
     pub name: Name,
     /// Its configuration, which makes the filter.
     pub config: Arc<dyn FilterConfig>,
-    /// It runs only where part of the routes switches it on (LDS-11).
+    /// It runs only where part of the routes switches it on.
+    // LDS-11
     pub disabled: bool,
 }
 
@@ -51,7 +53,8 @@ impl PartialEq for FilterInstance {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum FilterOverride {
-    /// The filter does not run there (RDS-20).
+    /// The filter does not run there.
+    // RDS-20
     Disabled,
     /// It runs there, with what else is configured, though the listener may have disabled it.
     Enabled,
@@ -79,7 +82,8 @@ impl PartialEq for FilterOverride {
 }
 
 /// What a virtual host, a route or a weighted cluster says of filters, by their names in the chain. A name that the chain
-/// does not have means nothing (RDS-19).
+/// does not have means nothing.
+// RDS-19
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FilterOverrides(Vec<(Name, FilterOverride)>);
 

@@ -22,7 +22,8 @@ pub(crate) enum Change {
     RemoveMatching(StringMatcher),
 }
 
-/// What happens to the values that a header has already (RT-67).
+/// What happens to the values that a header has already.
+// RT-67
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AppendAction {
@@ -110,7 +111,8 @@ impl HeaderMutations {
 }
 
 /// In which order the changes of a virtual host, a route and a weighted cluster are applied; later ones can undo
-/// earlier ones (RT-66, HF-46).
+/// earlier ones.
+// RT-66, HF-46
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MutationOrder {
@@ -121,7 +123,7 @@ pub enum MutationOrder {
     MostSpecificLast,
 }
 
-/// HF-36
+// HF-36
 pub(crate) fn is_protected(name: &HeaderName) -> bool {
     let name = name.as_str();
     name.starts_with("grpc-") || PROTECTED.contains(&name)

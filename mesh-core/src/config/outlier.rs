@@ -60,7 +60,7 @@ impl OutlierDetection {
 }
 
 impl Default for OutlierDetection {
-    /// LB-53, LB-62
+    // LB-53, LB-62
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(10),
@@ -78,7 +78,8 @@ impl Default for OutlierDetection {
     }
 }
 
-/// Ejects endpoints whose success rate is far below the cluster's mean (LB-55).
+/// Ejects endpoints whose success rate is far below the cluster's mean.
+// LB-55
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SuccessRateEjection {
     /// Thousandths of a standard deviation that a rate may lie below the mean; 1,900 by default.
@@ -97,7 +98,8 @@ impl Default for SuccessRateEjection {
     }
 }
 
-/// Ejects endpoints that fail more than a share of their calls (LB-56).
+/// Ejects endpoints that fail more than a share of their calls.
+// LB-56
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FailurePercentageEjection {
     /// Ejected above this; 0 to 100, 85 by default.

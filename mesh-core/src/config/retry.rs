@@ -7,9 +7,11 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
-    /// All attempts, the first included. The client caps it at 5 (RT-40).
+    /// All attempts, the first included. The client caps it at 5.
+    // RT-40
     pub max_attempts: NonZeroU32,
-    /// Which statuses lead to another attempt. Empty: none, but a less specific policy is still overridden (RDS-16).
+    /// Which statuses lead to another attempt. Empty: none, but a less specific policy is still overridden.
+    // RDS-16
     pub retry_on: RetryableCodes,
     /// How long to wait in between.
     pub backoff: RetryBackoff,
@@ -28,7 +30,8 @@ impl RetryPolicy {
     }
 }
 
-/// The wait before attempt n+1: `min(initial * 2^(n-1), max)`, times a random factor of 0.8 to 1.2 (RT-41).
+/// The wait before attempt n+1: `min(initial * 2^(n-1), max)`, times a random factor of 0.8 to 1.2.
+// RT-41
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryBackoff {
     /// The first wait; 25 ms by default.

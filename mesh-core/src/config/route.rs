@@ -21,7 +21,8 @@ pub struct Route {
     pub action: RouteAction,
     /// What it says of filters.
     pub filters: FilterOverrides,
-    /// Changes of headers (RT-66).
+    /// Changes of headers.
+    // RT-66
     pub headers: HeaderMutations,
 }
 
@@ -33,7 +34,8 @@ impl Route {
     }
 }
 
-/// Matches when path, all headers and the fraction match; the fraction is drawn last (RT-07).
+/// Matches when path, all headers and the fraction match; the fraction is drawn last.
+// RT-07
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct RouteMatch {
@@ -63,7 +65,8 @@ impl RouteMatch {
 pub enum RouteAction {
     /// Sent to a cluster.
     Forward(Forward),
-    /// An action that a client of this kind cannot take: the call fails with UNAVAILABLE (RT-21). The text names it.
+    /// An action that a client of this kind cannot take: the call fails with UNAVAILABLE. The text names it.
+    // RT-21
     Unsupported(&'static str),
 }
 
@@ -73,15 +76,18 @@ pub enum RouteAction {
 pub struct Forward {
     /// To which cluster.
     pub clusters: ClusterChoice,
-    /// `max_stream_duration`: zero is no limit, `None` leaves it to the listener (RT-33).
+    /// `max_stream_duration`: zero is no limit, `None` leaves it to the listener.
+    // RT-33
     pub max_stream_duration: Option<Duration>,
-    /// `grpc_timeout_header_max`: wins over the former when present; zero is no limit (RT-33).
+    /// `grpc_timeout_header_max`: wins over the former when present; zero is no limit.
+    // RT-33
     pub grpc_timeout_header_max: Option<Duration>,
     /// When a call is tried again; `None` leaves it to the virtual host.
     pub retry: Option<Arc<RetryPolicy>>,
     /// What a request's hash is made of, for hashing balancers (gRFC A42).
     pub hash_policies: Vec<HashPolicy>,
-    /// Send the chosen endpoint's host name as the authority, if it has one (gRFC A81, RT-59).
+    /// Send the chosen endpoint's host name as the authority, if it has one (gRFC A81).
+    // RT-59
     pub auto_host_rewrite: bool,
 }
 
@@ -110,7 +116,8 @@ impl Forward {
     }
 }
 
-/// Which cluster takes a call, decided once per call (RT-22).
+/// Which cluster takes a call, decided once per call.
+// RT-22
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ClusterChoice {
@@ -130,7 +137,8 @@ pub struct WeightedCluster {
     pub weight: u32,
     /// What it says of filters, for calls that it takes.
     pub filters: FilterOverrides,
-    /// Changes of headers, for calls that it takes (RT-66).
+    /// Changes of headers, for calls that it takes.
+    // RT-66
     pub headers: HeaderMutations,
 }
 
@@ -146,7 +154,8 @@ impl ClusterChoice {
     /// A choice by weight; entries of weight zero are dropped.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidWeights`] when nothing is left or the total exceeds `u32::MAX` (RDS-11).
+    /// [`ConfigError::InvalidWeights`] when nothing is left or the total exceeds `u32::MAX`.
+    // RDS-11
     pub fn weighted(entries: impl IntoIterator<Item = WeightedCluster>) -> Result<Self, ConfigError> {
         let entries: Arc<[_]> = entries.into_iter().filter(|entry| entry.weight > 0).collect();
         if entries.is_empty() {

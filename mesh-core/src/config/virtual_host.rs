@@ -12,13 +12,16 @@ pub struct VirtualHost {
     pub name: String,
     /// Which authorities it serves.
     pub domains: Vec<DomainPattern>,
-    /// First match wins (RT-06).
+    /// First match wins.
+    // RT-06
     pub routes: Vec<Arc<Route>>,
-    /// For routes that have no policy of their own (RT-39).
+    /// For routes that have no policy of their own.
+    // RT-39
     pub retry: Option<Arc<RetryPolicy>>,
     /// What it says of filters, for all its routes.
     pub filters: FilterOverrides,
-    /// Changes of headers, for all its routes (RT-66).
+    /// Changes of headers, for all its routes.
+    // RT-66
     pub headers: HeaderMutations,
 }
 
@@ -30,7 +33,8 @@ impl VirtualHost {
     }
 }
 
-/// A pattern for an authority, compared without regard to ASCII case (RT-01, RT-02).
+/// A pattern for an authority, compared without regard to ASCII case.
+// RT-01, RT-02
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum DomainPattern {
     /// The whole authority, in lower case.
@@ -47,7 +51,8 @@ impl DomainPattern {
     /// Reads `exact`, `*suffix`, `prefix*` or `*`.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidDomain`] for an empty pattern or a `*` anywhere else (RDS-02).
+    /// [`ConfigError::InvalidDomain`] for an empty pattern or a `*` anywhere else.
+    // RDS-02
     pub fn parse(pattern: &str) -> Result<Self, ConfigError> {
         let lower = pattern.to_ascii_lowercase();
         let invalid = || ConfigError::InvalidDomain { pattern: pattern.to_owned() };

@@ -79,9 +79,11 @@ pub struct LocalReply {
 /// A reply's status; each protocol translates the other's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LocalStatus {
-    /// An HTTP status; gRPC callers see the code that gRPC maps it to (HF-13).
+    /// An HTTP status; gRPC callers see the code that gRPC maps it to.
+    // HF-13
     Http(StatusCode),
-    /// A gRPC status code; above 16 it is UNKNOWN (HF-14).
+    /// A gRPC status code; above 16 it is UNKNOWN.
+    // HF-14
     Grpc(u32),
 }
 

@@ -10,7 +10,8 @@ use crate::config::Name;
 /// What a filter's configuration can ask for when it makes the filter.
 ///
 /// State that is asked for here survives updates of the configuration, and is freed when the last filter that holds it
-/// is: with the last call that uses an old configuration (HF-06).
+/// is: with the last call that uses an old configuration.
+// HF-06
 #[derive(Debug, Clone)]
 pub struct FilterContext {
     name: Name,

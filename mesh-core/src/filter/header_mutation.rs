@@ -14,8 +14,9 @@ use super::{
 
 /// Configuration of a header mutation filter.
 ///
-/// Its own mutations come first, then those of every level of the routes that has some (HF-46): the exception from the
+/// Its own mutations come first, then those of every level of the routes that has some: the exception from the
 /// rule that one override takes the place of everything else.
+// HF-46
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct HeaderMutationConfig {

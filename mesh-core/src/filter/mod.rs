@@ -10,9 +10,10 @@
 //! override. This module knows nothing of the runtime that takes calls through a chain.
 //!
 //! Invariants:
-//! - a chain runs once per call, not once per attempt (HF-04), and an empty one costs nothing;
+//! - a chain runs once per call, not once per attempt, and an empty one costs nothing;
 //! - a filter boxes only if it waits;
 //! - a configuration that makes no filter because it is wrong fails the calls of its routes; it is never left out.
+// HF-04
 
 mod action;
 mod call;

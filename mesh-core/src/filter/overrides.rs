@@ -6,7 +6,8 @@ use super::{BuildError, ConfigValue};
 
 /// What virtual host, route and weighted cluster hand to one filter (gRFC A39).
 ///
-/// Most filters take [`most_specific`](Self::most_specific) instead of their own configuration (HF-01, HF-03).
+/// Most filters take [`most_specific`](Self::most_specific) instead of their own configuration.
+// HF-01, HF-03
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Overrides<'a> {
     /// The most specific first.
@@ -28,10 +29,11 @@ impl<'a> Overrides<'a> {
         Self { levels: [weighted_cluster, route, virtual_host] }
     }
 
-    /// The weighted cluster's, else the route's, else the virtual host's (HF-01).
+    /// The weighted cluster's, else the route's, else the virtual host's.
     ///
     /// # Errors
     /// A [`BuildError`] when it is not a `T`.
+    // HF-01
     pub fn most_specific<T: ConfigValue>(self) -> Result<Option<&'a T>, BuildError> {
         self.levels.into_iter().flatten().next().map(as_type).transpose()
     }

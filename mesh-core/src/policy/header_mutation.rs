@@ -1,4 +1,5 @@
-//! Changes of headers as configured (RT-67).
+//! Changes of headers as configured.
+// RT-67
 
 use http::{HeaderMap, HeaderName};
 

@@ -22,7 +22,7 @@ pub(super) struct Inner<C: Connect> {
     pub(super) target: Arc<TargetHandle<C>>,
     pub(super) settings: ChannelSettings,
     pub(super) retry: RetryLimits,
-    /// RT-72
+    // RT-72
     pub(super) id: u64,
     /// Keeps the state that channels of a runtime share.
     pub(super) domain: Arc<Domain<C>>,

@@ -13,7 +13,8 @@ use super::attempt::Attempt;
 /// Why a call failed without the service's own answer.
 ///
 /// Its text names the target, the cluster, the last endpoint error, problems with the control plane and the xDS node, as
-/// far as they are known (OB-23). [`source`](Error::source) has the cause where there is one.
+/// far as they are known. [`source`](Error::source) has the cause where there is one.
+// OB-23
 pub struct MeshError(Box<Inner>);
 
 #[derive(Debug)]

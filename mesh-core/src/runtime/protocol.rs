@@ -24,7 +24,8 @@ pub trait Protocol: Debug + Send + Sync + 'static {
     fn view(headers: &HeaderMap) -> HeaderView<'_>;
 
     /// The result of an attempt whose response ends with its head; `None`: the result comes later, and the caller gets the
-    /// head now (RT-43).
+    /// head now.
+    // RT-43
     fn classify_head(status: StatusCode, headers: &HeaderMap) -> Option<CallStatus>;
 
     /// How an attempt failed, as load reports and outlier detection count it; `None`: it succeeded. `status` is that of the
@@ -62,7 +63,8 @@ impl CallStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stamp {
-    /// How many attempts failed before; transparent retries do not count (RT-44).
+    /// How many attempts failed before; transparent retries do not count.
+    // RT-44
     pub previous_attempts: u32,
     /// The rest of the call's timeout; `None`: it has none.
     pub remaining: Option<Duration>,

@@ -19,10 +19,12 @@ pub trait ConfigSource: Debug + Send + Sync + 'static {
     /// Watches one target. The watch ends when the returned value is dropped.
     ///
     /// # Errors
-    /// [`SourceError`] when the target can never be served, for example an authority that is not configured (BS-42).
+    /// [`SourceError`] when the target can never be served, for example an authority that is not configured.
+    // BS-42
     fn watch(&self, target: &Target) -> Result<ConfigWatch, SourceError>;
 
-    /// The xDS node id, for error texts (OB-23). Empty if there is none.
+    /// The xDS node id, for error texts. Empty if there is none.
+    // OB-23
     fn node_id(&self) -> Name {
         "".into()
     }
@@ -55,12 +57,14 @@ pub struct Target {
     pub xds_authority: Option<String>,
     /// The name, without a leading slash.
     pub name: String,
-    /// The data-plane authority: virtual hosts are matched with it, and it is sent as `:authority` (BS-44).
+    /// The data-plane authority: virtual hosts are matched with it, and it is sent as `:authority`.
+    // BS-44
     pub authority: String,
 }
 
 impl Target {
-    /// A target without an xDS authority; its data-plane authority is its name, with `/` percent-encoded (BS-44).
+    /// A target without an xDS authority; its data-plane authority is its name, with `/` percent-encoded.
+    // BS-44
     pub fn new(name: impl Into<String>) -> Self {
         let name = name.into();
         let authority = name.replace('/', "%2F");

@@ -53,7 +53,7 @@ impl NamedService for ClientStatusService {
     const NAME: &'static str = "envoy.service.status.v3.ClientStatusDiscoveryService";
 }
 
-/// TR-57
+// TR-57
 impl<B> Service<Request<B>> for ClientStatusService
 where
     B: HttpBody<Data = Bytes> + Send + 'static,

@@ -38,13 +38,15 @@ impl Authority {
         Self { fallback_on_reachability_only: true, ..self }
     }
 
-    /// Its servers, the preferred one first: its own list, or the bootstrap's if it has none (BS-40).
+    /// Its servers, the preferred one first: its own list, or the bootstrap's if it has none.
+    // BS-40
     pub fn servers(&self) -> &[ServerConfig] {
         &self.servers
     }
 
     /// Whether the next server is turned to as soon as one cannot be reached, even when all that is watched has been
-    /// received (BS-45). Off by default.
+    /// received. Off by default.
+    // BS-45
     pub fn fallback_on_reachability_only(&self) -> bool {
         self.fallback_on_reachability_only
     }

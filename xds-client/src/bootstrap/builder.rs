@@ -74,13 +74,15 @@ impl BootstrapBuilder {
     }
 
     /// Lets an authority that has been added fall back as soon as a server cannot be reached, even when all that is
-    /// watched has been received (BS-45).
+    /// watched has been received.
+    // BS-45
     pub fn fallback_on_reachability_only(mut self, authority: impl Into<String>) -> Self {
         self.reachability_only.insert(authority.into());
         self
     }
 
-    /// Allows that servers which are not trusted send calls to this target, with these credentials (BS-46).
+    /// Allows that servers which are not trusted send calls to this target, with these credentials.
+    // BS-46
     pub fn allowed_grpc_service(mut self, target: impl Into<String>, service: AllowedGrpcService) -> Self {
         self.allowed_grpc_services.insert(target.into(), service);
         self

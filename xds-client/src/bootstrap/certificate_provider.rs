@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::IdentityFiles;
 use super::credentials::DEFAULT_REFRESH_INTERVAL;
 
-/// A certificate provider of a known plugin. Equal ones are the same provider and can be shared (BS-36).
+/// A certificate provider of a known plugin. Equal ones are the same provider and can be shared.
+// BS-36
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CertificateProvider {
@@ -14,7 +15,8 @@ pub enum CertificateProvider {
     FileWatcher(FileWatcher),
 }
 
-/// Which files a `file_watcher` reads (BS-32).
+/// Which files a `file_watcher` reads.
+// BS-32
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct FileWatcher {
@@ -41,7 +43,7 @@ impl Default for FileWatcher {
 }
 
 impl FileWatcher {
-    /// BS-33
+    // BS-33
     pub(super) fn check(&self) -> Result<(), &'static str> {
         let files = (&self.identity, &self.ca_certificate_file, &self.spiffe_trust_bundle_map_file);
         if let (None, None, None) = files {

@@ -32,13 +32,15 @@ impl fmt::Display for Origin {
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum BootstrapError {
-    /// Neither variable is set (BS-03).
+    /// Neither variable is set.
+    // BS-03
     #[error(
         "no xDS bootstrap: set GRPC_XDS_BOOTSTRAP to the path of a JSON file or GRPC_XDS_BOOTSTRAP_CONFIG to the JSON \
          itself, or build one in code"
     )]
     NotConfigured,
-    /// The file cannot be read; the other variable is not tried (BS-02).
+    /// The file cannot be read; the other variable is not tried.
+    // BS-02
     #[error("GRPC_XDS_BOOTSTRAP: cannot read {}", .path.display())]
     Unreadable {
         /// Which file.
@@ -99,7 +101,8 @@ pub enum TargetError {
         /// What is wrong with it.
         reason: &'static str,
     },
-    /// The bootstrap has no such authority (BS-42, BS-43).
+    /// The bootstrap has no such authority.
+    // BS-42, BS-43
     #[error("xDS authority {authority:?} is not in the bootstrap, which has {known:?}")]
     UnknownAuthority {
         /// Which one.
@@ -107,7 +110,8 @@ pub enum TargetError {
         /// Those that it has.
         known: Vec<String>,
     },
-    /// The bootstrap cannot name listeners for servers (BS-39).
+    /// The bootstrap cannot name listeners for servers.
+    // BS-39
     #[error(
         "the xDS bootstrap has no server_listener_resource_name_template, without which no server can be set up"
     )]

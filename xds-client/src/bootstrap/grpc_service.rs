@@ -2,7 +2,8 @@
 
 use super::{CallCredentials, ChannelCredentials};
 
-/// How to call a gRPC service that resources may name even if their server is not trusted (BS-46).
+/// How to call a gRPC service that resources may name even if their server is not trusted.
+// BS-46
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowedGrpcService {
     channel_credentials: ChannelCredentials,

@@ -2,21 +2,27 @@
 
 /// Behaviour that the environment switches on or off, as in other gRPC implementations.
 ///
-/// Only `true` and `false` are understood, in any case; any other text is the default (BS-47).
+/// Only `true` and `false` are understood, in any case; any other text is the default.
+// BS-47
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FeatureGuards {
-    /// `GRPC_XDS_ENDPOINT_HASH_KEY_BACKWARD_COMPAT`: endpoints' `hash_key` metadata is not used (EDS-14). Default:
+    /// `GRPC_XDS_ENDPOINT_HASH_KEY_BACKWARD_COMPAT`: endpoints' `hash_key` metadata is not used. Default:
     /// `false`.
+    // EDS-14
     pub endpoint_hash_key_backward_compat: bool,
-    /// `GRPC_EXPERIMENTAL_XDS_AUTHORITY_REWRITE`: `auto_host_rewrite` of trusted servers is honoured (RDS-18).
+    /// `GRPC_EXPERIMENTAL_XDS_AUTHORITY_REWRITE`: `auto_host_rewrite` of trusted servers is honoured.
     /// Default: `true`, because trust is already asked for server by server.
+    // RDS-18
     pub authority_rewrite: bool,
-    /// `GRPC_EXPERIMENTAL_XDS_BOOTSTRAP_CALL_CREDS`: `call_creds` are read (BS-13). Default: `false`.
+    /// `GRPC_EXPERIMENTAL_XDS_BOOTSTRAP_CALL_CREDS`: `call_creds` are read. Default: `false`.
+    // BS-13
     pub bootstrap_call_creds: bool,
-    /// `GRPC_EXPERIMENTAL_XDS_ENDPOINT_FALLBACK`: `fallback_on_reachability_only` is read (BS-45). Default: `false`.
+    /// `GRPC_EXPERIMENTAL_XDS_ENDPOINT_FALLBACK`: `fallback_on_reachability_only` is read. Default: `false`.
+    // BS-45
     pub endpoint_fallback: bool,
-    /// `GRPC_EXPERIMENTAL_XDS_MTLS_SPIFFE`: `spiffe_trust_bundle_map_file` is read (BS-35). Default: `false`.
+    /// `GRPC_EXPERIMENTAL_XDS_MTLS_SPIFFE`: `spiffe_trust_bundle_map_file` is read. Default: `false`.
+    // BS-35
     pub mtls_spiffe: bool,
 }
 

@@ -10,7 +10,7 @@ use super::{Bootstrap, BootstrapError, FeatureGuards, Origin, parse};
 const PATH_VARIABLE: &str = "GRPC_XDS_BOOTSTRAP";
 const JSON_VARIABLE: &str = "GRPC_XDS_BOOTSTRAP_CONFIG";
 
-/// BS-06
+// BS-06
 pub(super) fn once() -> Result<Bootstrap, BootstrapError> {
     static BOOTSTRAP: OnceLock<Result<Bootstrap, BootstrapError>> = OnceLock::new();
     BOOTSTRAP.get_or_init(|| load(|name| std::env::var_os(name), |path| std::fs::read(path))).clone()

@@ -55,10 +55,11 @@ impl Bootstrap {
     /// The bootstrap of the process, from `GRPC_XDS_BOOTSTRAP` or `GRPC_XDS_BOOTSTRAP_CONFIG`.
     ///
     /// It is read once, at the first call; later calls give the same answer, whatever has become of the variables and
-    /// of the file (BS-06).
+    /// of the file.
     ///
     /// # Errors
     /// [`BootstrapError`], also remembered: neither variable is set, the file cannot be read, or its content is wrong.
+    // BS-06
     pub fn from_env() -> Result<Self, BootstrapError> {
         load::once()
     }
@@ -93,7 +94,8 @@ impl Bootstrap {
         BootstrapBuilder::default()
     }
 
-    /// The xDS servers for names without an authority, the preferred one first (BS-07). At least one.
+    /// The xDS servers for names without an authority, the preferred one first. At least one.
+    // BS-07
     pub fn servers(&self) -> &[ServerConfig] {
         &self.servers
     }
@@ -103,7 +105,8 @@ impl Bootstrap {
         &self.node
     }
 
-    /// The certificate providers that this library knows, by instance name; the others are left out (BS-30).
+    /// The certificate providers that this library knows, by instance name; the others are left out.
+    // BS-30
     pub fn certificate_providers(&self) -> &BTreeMap<Name, CertificateProvider> {
         &self.certificate_providers
     }
@@ -113,7 +116,8 @@ impl Bootstrap {
         &self.authorities
     }
 
-    /// The targets that servers which are not trusted may send calls to, by target URI (BS-46).
+    /// The targets that servers which are not trusted may send calls to, by target URI.
+    // BS-46
     pub fn allowed_grpc_services(&self) -> &BTreeMap<String, AllowedGrpcService> {
         &self.allowed_grpc_services
     }
@@ -127,7 +131,8 @@ impl Bootstrap {
     ///
     /// # Errors
     /// [`TargetError`] for another scheme, a name that is empty or not UTF-8 once decoded, and for an authority that
-    /// the bootstrap does not have (BS-42).
+    /// the bootstrap does not have.
+    // BS-42
     pub fn target(&self, target: &str) -> Result<Target, TargetError> {
         let target = target::parse(target)?;
         if let Some(authority) = &target.xds_authority {
@@ -136,11 +141,12 @@ impl Bootstrap {
         Ok(target)
     }
 
-    /// The name of the listener that a client asks for to reach `target` (BS-37 to BS-43).
+    /// The name of the listener that a client asks for to reach `target`.
     ///
     /// # Errors
     /// [`TargetError::UnknownAuthority`] when the target's authority, or the one that the default template leads to,
     /// is not in the bootstrap.
+    // BS-37 to BS-43
     pub fn listener_name(&self, target: &Target) -> Result<String, TargetError> {
         if let Some(authority) = &target.xds_authority {
             return Ok(self.known_authority(authority)?.template.expand(&target.name));
@@ -153,10 +159,11 @@ impl Bootstrap {
         Ok(name)
     }
 
-    /// The name of the listener that a server asks for which listens on `address` (BS-39).
+    /// The name of the listener that a server asks for which listens on `address`.
     ///
     /// # Errors
     /// [`TargetError::NoServerTemplate`] when the bootstrap has no template for servers.
+    // BS-39
     pub fn server_listener_name(&self, address: SocketAddr) -> Result<String, TargetError> {
         let template = self.server_template.as_ref().ok_or(TargetError::NoServerTemplate)?;
         Ok(template.expand(&address.to_string()))

@@ -2,8 +2,9 @@
 
 use super::{CallCredentials, ChannelCredentials};
 
-/// An xDS server. Equal ones share one connection and one stream (BS-23): what counts is the URI, the credentials and
+/// An xDS server. Equal ones share one connection and one stream: what counts is the URI, the credentials and
 /// the features that this library knows.
+// BS-23
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ServerConfig {
     uri: String,
@@ -28,7 +29,8 @@ impl ServerConfig {
         Self::new(uri, ChannelCredentials::Insecure)
     }
 
-    /// The same server, to which each stream says who calls. All of them are sent (BS-13).
+    /// The same server, to which each stream says who calls. All of them are sent.
+    // BS-13
     #[must_use]
     pub fn with_call_credentials(self, call_credentials: Vec<CallCredentials>) -> Self {
         Self { call_credentials, ..self }
@@ -65,15 +67,20 @@ impl ServerConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct ServerFeatures {
-    /// Listeners and clusters that the server deletes stay in use (BS-19).
+    /// Listeners and clusters that the server deletes stay in use.
+    // BS-19
     pub ignore_resource_deletion: bool,
-    /// Security-sensitive fields of its resources are honoured (BS-20).
+    /// Security-sensitive fields of its resources are honoured.
+    // BS-20
     pub trusted_xds_server: bool,
-    /// A data error drops what was good before (BS-21).
+    /// A data error drops what was good before.
+    // BS-21
     pub fail_on_data_errors: bool,
-    /// A resource that does not come in time means that the server is slow, not that there is none (BS-22).
+    /// A resource that does not come in time means that the server is slow, not that there is none.
+    // BS-22
     pub resource_timer_is_transient_error: bool,
-    /// The server is spoken to in incremental xDS (TR-48). This one is our own.
+    /// The server is spoken to in incremental xDS. This one is our own.
+    // TR-48
     pub incremental_xds: bool,
 }
 

@@ -127,7 +127,7 @@ fn collect_named<E>(
     }
 }
 
-/// TR-30
+// TR-30
 fn server_error(error: discovery::ResourceError) -> Option<ServerError> {
     let name = error.resource_name?.name;
     let detail = error.error_detail.unwrap_or_default();

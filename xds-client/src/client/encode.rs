@@ -46,5 +46,5 @@ fn texts(names: &[Name]) -> Vec<String> {
     names.iter().map(ToString::to_string).collect()
 }
 
-/// TR-06
+// TR-06
 const INVALID_ARGUMENT: i32 = 3;

@@ -16,7 +16,8 @@ pub struct ResourceWatch<V> {
     value: PhantomData<fn() -> V>,
 }
 
-/// What is known of a resource at a moment (TR-31).
+/// What is known of a resource at a moment.
+// TR-31
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResourceView<V> {

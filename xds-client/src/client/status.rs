@@ -15,7 +15,8 @@ pub struct Status {
     pub node_id: Name,
     /// The preferred control server's URI.
     pub server: Name,
-    /// Whether the preferred control server is there (OB-09).
+    /// Whether the preferred control server is there.
+    // OB-09
     pub connected: bool,
     /// Why not, if it was tried.
     pub outage: Option<String>,
@@ -41,7 +42,8 @@ pub struct ServerStatus {
     pub uri: Name,
     /// Whether a stream to it is needed now.
     pub needed: bool,
-    /// Whether it is there (OB-09).
+    /// Whether it is there.
+    // OB-09
     pub connected: bool,
     /// Why not, if it was tried.
     pub outage: Option<String>,

@@ -115,7 +115,7 @@ impl Targets {
     }
 }
 
-/// TR-27
+// TR-27
 fn log(type_url: &str, name: &Name, news: DeletionNews) {
     match news {
         DeletionNews::Ignored => {

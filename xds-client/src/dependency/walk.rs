@@ -247,7 +247,7 @@ impl<'a, R: Resources> Walk<'a, R> {
         Failure { error: SourceError::new(text), is_final: true }
     }
 
-    /// RT-05
+    // RT-05
     fn no_virtual_host(&self) -> Failure {
         let reason = format!("no virtual host serves {:?}", self.target.authority);
         let text = self.origin(&self.target.listener).text(&self.target.listener, &reason);
@@ -309,7 +309,7 @@ pub(super) fn resolve(
     clusters
 }
 
-/// RT-32
+// RT-32
 fn flatten<'f, F: Fn(&Name) -> Node<'f>>(
     target: &Target,
     name: &Name,

@@ -8,12 +8,12 @@ use envoy_types::pb::google::protobuf::Duration as ProtoDuration;
 use mesh_core::config::LocalityId;
 use mesh_core::policy::load_report::{ClusterReport, LocalitySums, MetricSum, MetricSums};
 
-/// TR-65, BS-28
+// TR-65, BS-28
 pub(super) fn node(node: &core::Node) -> LoadStatsRequest {
     LoadStatsRequest { node: Some(node.clone()), cluster_stats: Vec::new() }
 }
 
-/// TR-66
+// TR-66
 pub(super) fn load(reports: Vec<ClusterReport>) -> LoadStatsRequest {
     LoadStatsRequest { node: None, cluster_stats: reports.into_iter().map(cluster).collect() }
 }

@@ -36,7 +36,8 @@ pub struct Reporter<T> {
 }
 
 impl<T: AdsTransport> Reporter<T> {
-    /// A reporter for the servers of this bootstrap (TR-73), authorities' servers included.
+    /// A reporter for the servers of this bootstrap, authorities' servers included.
+    // TR-73
     pub fn new(bootstrap: &Bootstrap, store: &Arc<LoadStore>, transport: Arc<T>, options: &Options) -> Self {
         let of_authorities = bootstrap.authorities().values().flat_map(|authority| authority.servers());
         let mut known = HashMap::new();

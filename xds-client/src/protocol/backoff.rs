@@ -6,7 +6,8 @@ use rand::{Rng, RngExt};
 
 use super::settings::bounded;
 
-/// Exponential waits with jitter. The default is gRPC's: 1 s, times 1.6 each time, at most 120 s, all ±20 % (TR-25).
+/// Exponential waits with jitter. The default is gRPC's: 1 s, times 1.6 each time, at most 120 s, all ±20 %.
+// TR-25
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct BackoffPolicy {

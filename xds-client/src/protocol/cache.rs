@@ -106,7 +106,7 @@ impl Cache {
         })
     }
 
-    /// TR-63
+    // TR-63
     pub(super) fn statuses(&self) -> Vec<ResourceStatus> {
         self.watched().map(|(kind, name, resource)| status(kind, name, resource)).collect()
     }

@@ -99,13 +99,17 @@ pub enum ProblemKind {
     DoesNotExist,
     /// The server cannot be reached.
     Unreachable,
-    /// The name's authority is not in the bootstrap (TR-39).
+    /// The name's authority is not in the bootstrap.
+    // TR-39
     UnknownAuthority,
-    /// The server did not send it in time, and is thought to be slow (TR-20).
+    /// The server did not send it in time, and is thought to be slow.
+    // TR-20
     TimedOut,
-    /// The server says that it does not exist, or is not for this client (TR-30).
+    /// The server says that it does not exist, or is not for this client.
+    // TR-30
     Withheld,
-    /// The server says that it cannot send it now (TR-30).
+    /// The server says that it cannot send it now.
+    // TR-30
     Failed,
     /// The value is of an earlier run, and the server has not been heard of yet.
     Stale,

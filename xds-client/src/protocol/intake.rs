@@ -174,7 +174,7 @@ impl Intake<'_> {
         }
     }
 
-    /// TR-30
+    // TR-30
     fn withheld(&mut self, error: &ServerError) {
         if self.counts_for(&error.name) {
             self.subscription.settle(&error.name);
@@ -268,7 +268,7 @@ impl Intake<'_> {
     }
 }
 
-/// TR-16
+// TR-16
 fn repeated_names(resources: &[Result<Received, Rejected>]) -> HashSet<Name> {
     let mut seen = HashSet::new();
     let names = resources.iter().filter_map(|resource| match resource {

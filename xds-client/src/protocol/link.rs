@@ -189,7 +189,7 @@ impl Link {
         }
     }
 
-    /// TR-25
+    // TR-25
     pub(super) fn fail(&mut self, now: Instant, reason: &str, rng: &mut dyn Rng) -> News {
         self.phase = Phase::Waiting { until: now + self.backoff.next(rng) };
         self.failures += 1;

@@ -6,8 +6,9 @@ use mesh_core::config::Name;
 
 /// A name in the one spelling that it is cached and sent under.
 ///
-/// The context parameters of an `xdstp:` name are sorted and made unique, the last of a kind wins (TR-37). Anything
-/// else is opaque and stays as it is (TR-38), also `xdstp:` names without a type and an id.
+/// The context parameters of an `xdstp:` name are sorted and made unique, the last of a kind wins. Anything
+/// else is opaque and stays as it is, also `xdstp:` names without a type and an id.
+// TR-37, TR-38
 pub fn canonical(name: &Name) -> Name {
     let Some((head, parameters)) = split(name) else { return name.clone() };
     let Some(parameters) = parameters else { return head.into() };

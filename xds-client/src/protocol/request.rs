@@ -8,11 +8,14 @@ pub(crate) struct Request {
     /// The type that it is about.
     pub type_url: &'static str,
     /// The nonce of the response that it answers. State of the world: the last received one, empty at first;
-    /// incremental: empty unless it is an answer (TR-51).
+    /// incremental: empty unless it is an answer.
+    // TR-51
     pub nonce: String,
-    /// Why the response with this nonce is rejected; `INVALID_ARGUMENT` on the wire (TR-06).
+    /// Why the response with this nonce is rejected; `INVALID_ARGUMENT` on the wire.
+    // TR-06
     pub error: Option<String>,
-    /// Whether it is the stream's first, which carries the node (TR-02).
+    /// Whether it is the stream's first, which carries the node.
+    // TR-02
     pub with_node: bool,
     /// What is asked for.
     pub interest: Interest,

@@ -233,7 +233,7 @@ impl Resource {
         self.fail(absent(), source)
     }
 
-    /// TR-30
+    // TR-30
     pub(super) fn withhold(&mut self, error: &ServerError, source: Source) -> Effect {
         let kind = if error.is_data_error() { ProblemKind::Withheld } else { ProblemKind::Failed };
         let reason = match error.message.is_empty() {

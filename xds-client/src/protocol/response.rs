@@ -20,11 +20,14 @@ pub(crate) struct Response {
     pub nonce: String,
     /// In the order of the wire.
     pub resources: Vec<Result<Received, Rejected>>,
-    /// Resources whose life is prolonged and nothing else (TR-35).
+    /// Resources whose life is prolonged and nothing else.
+    // TR-35
     pub heartbeats: Vec<Heartbeat>,
-    /// Deleted, or never there: only in the incremental protocol (TR-52).
+    /// Deleted, or never there: only in the incremental protocol.
+    // TR-52
     pub removed: Vec<Name>,
-    /// What the server says of resources that it does not send (TR-30).
+    /// What the server says of resources that it does not send.
+    // TR-30
     pub errors: Vec<ServerError>,
 }
 
@@ -33,15 +36,18 @@ pub(crate) struct Response {
 pub(crate) struct Received {
     /// As the resource itself says.
     pub name: Name,
-    /// Further names that it answers to: only in the incremental protocol (TR-55).
+    /// Further names that it answers to: only in the incremental protocol.
+    // TR-55
     pub aliases: Vec<Name>,
     /// Its own version, in the incremental protocol; otherwise it has the response's.
     pub version: Option<Name>,
-    /// How long it lives without a heartbeat (TR-35); `None`: until it is replaced.
+    /// How long it lives without a heartbeat; `None`: until it is replaced.
+    // TR-35
     pub ttl: Option<Duration>,
     /// The validated value.
     pub resource: AnyResource,
-    /// The message that it was decoded from: equal bytes are the same resource (TR-23).
+    /// The message that it was decoded from: equal bytes are the same resource.
+    // TR-23
     pub bytes: Bytes,
 }
 
@@ -68,7 +74,8 @@ impl fmt::Debug for Received {
 /// A resource that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rejected {
-    /// `None` when it could not be read (TR-15).
+    /// `None` when it could not be read.
+    // TR-15
     pub name: Option<Name>,
     /// One line without the name: which field, what was found and what was expected.
     pub reason: String,

@@ -59,7 +59,7 @@ impl Server {
         self.subscription(type_url).is_some_and(|subscription| subscription.has(name))
     }
 
-    /// TR-01
+    // TR-01
     pub(super) fn is_wanted(&self) -> bool {
         self.subscriptions.iter().any(Subscription::is_wanted)
     }

@@ -14,11 +14,13 @@ pub struct ServerId(pub usize);
 /// The servers there are, and which of them serves which names.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Settings {
-    /// Each server once, however many authorities it serves (BS-23).
+    /// Each server once, however many authorities it serves.
+    // BS-23
     pub servers: Vec<ServerSettings>,
     /// For names without an authority.
     pub default_authority: AuthoritySettings,
-    /// For `xdstp:` names, by authority; any other may not be asked for (TR-39).
+    /// For `xdstp:` names, by authority; any other may not be asked for.
+    // TR-39
     pub authorities: BTreeMap<Name, AuthoritySettings>,
 }
 
@@ -67,7 +69,8 @@ pub(crate) struct ServerSettings {
     pub name: Name,
     /// Which of the two protocols.
     pub variant: Variant,
-    /// How long a resource may be asked for on a stream before it counts as absent (TR-18).
+    /// How long a resource may be asked for on a stream before it counts as absent.
+    // TR-18
     pub resource_timeout: Duration,
     /// What the end of that time means.
     pub on_timeout: OnTimeout,
@@ -123,7 +126,8 @@ pub enum Variant {
     /// State of the world: `StreamAggregatedResources`.
     #[default]
     Sotw,
-    /// Incremental: `DeltaAggregatedResources` (TR-48).
+    /// Incremental: `DeltaAggregatedResources`.
+    // TR-48
     Delta,
 }
 

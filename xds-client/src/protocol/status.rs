@@ -7,7 +7,8 @@ use mesh_core::config::Name;
 
 use super::ServerId;
 
-/// One watched resource (TR-59, TR-63).
+/// One watched resource.
+// TR-59, TR-63
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResourceStatus {
@@ -35,7 +36,8 @@ pub struct ResourceStatus {
     pub server: Option<ServerId>,
 }
 
-/// The states of gRFC A40 and A88 (TR-62).
+/// The states of gRFC A40 and A88.
+// TR-62
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ResourceState {
@@ -53,11 +55,13 @@ pub enum ResourceState {
     Timeout,
 }
 
-/// How often resources of one type were accepted and refused (OB-08).
+/// How often resources of one type were accepted and refused.
+// OB-08
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct UpdateCounts {
-    /// Valid ones, unchanged ones too (OB-09).
+    /// Valid ones, unchanged ones too.
+    // OB-09
     pub valid: u64,
     /// Refused ones.
     pub invalid: u64,

@@ -15,13 +15,16 @@ use super::FilterRegistry;
 pub struct DecodeContext {
     /// The server's URI.
     pub server: Name,
-    /// The server has the feature `trusted_xds_server` (BS-20).
+    /// The server has the feature `trusted_xds_server`.
+    // BS-20
     pub trusted_server: bool,
-    /// Instance names of the bootstrap's certificate providers (TLS-05).
+    /// Instance names of the bootstrap's certificate providers.
+    // TLS-05
     pub certificate_providers: Vec<Name>,
     /// Behaviour that the environment switches on or off.
     pub guards: FeatureGuards,
-    /// The server is spoken to in incremental xDS, so glob collections can be asked for (TR-56).
+    /// The server is spoken to in incremental xDS, so glob collections can be asked for.
+    // TR-56
     pub incremental: bool,
     /// The largest message of one resource that is decoded, in bytes; `None`: any.
     pub max_resource_size: Option<usize>,

@@ -19,13 +19,15 @@ use super::{AnyResource, DecodeContext, DecodeError, ResourceType};
 pub struct Decoded {
     /// Its name.
     pub name: Name,
-    /// The bytes of its message: equal bytes are an unchanged resource (TR-23).
+    /// The bytes of its message: equal bytes are an unchanged resource.
+    // TR-23
     pub bytes: Bytes,
     /// Its value, of the type that its [`ResourceType`] makes.
     pub value: AnyResource,
     /// Its own version, if it was wrapped and had one; otherwise empty.
     pub version: String,
-    /// How long it may be used without being sent again (TR-35); `None`: for ever.
+    /// How long it may be used without being sent again; `None`: for ever.
+    // TR-35
     pub ttl: Option<Duration>,
 }
 
@@ -35,8 +37,9 @@ pub struct Decoded {
 pub enum Unwrapped {
     /// A resource.
     Resource(Decoded),
-    /// No resource, but news of how long one may be used that was sent before (TR-35). Only entries that are wrapped
+    /// No resource, but news of how long one may be used that was sent before. Only entries that are wrapped
     /// can be that.
+    // TR-35
     Heartbeat {
         /// The resource.
         name: Name,
@@ -47,11 +50,12 @@ pub enum Unwrapped {
     },
 }
 
-/// Decodes one entry of a SotW response: a resource, bare or wrapped in `envoy.service.discovery.v3.Resource` (TR-17).
+/// Decodes one entry of a SotW response: a resource, bare or wrapped in `envoy.service.discovery.v3.Resource`.
 ///
 /// # Errors
 /// A [`DecodeError`] when the resource is of another type, when it is larger than the context allows, when it does not
-/// decode or is not valid, and when its decoder panics (RV-04).
+/// decode or is not valid, and when its decoder panics.
+// TR-17, RV-04
 pub fn decode(
     resource_type: &dyn ResourceType,
     context: &DecodeContext,

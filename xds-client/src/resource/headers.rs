@@ -98,7 +98,7 @@ fn header_name(name: &str) -> Checked<HeaderName> {
     }
 }
 
-/// RT-67
+// RT-67
 fn action(option: &HeaderValueOption) -> Checked<AppendAction> {
     let action = HeaderAppendAction::try_from(option.append_action)
         .map_err(|_| Invalid::at("append_action", format!("{} is not an action", option.append_action)))?;

@@ -26,7 +26,7 @@ pub(super) fn regex(matcher: &proto::RegexMatcher, context: &Decoding<'_>) -> Ch
     context.full_regex(&matcher.regex).within("regex")
 }
 
-/// RV-06
+// RV-06
 pub(super) fn string(matcher: &proto::StringMatcher, context: &Decoding<'_>) -> Checked<StringMatcher> {
     let pattern = match &matcher.match_pattern {
         Some(MatchPattern::Exact(text)) => StringPattern::Exact(text.clone()),
@@ -42,7 +42,7 @@ pub(super) fn string(matcher: &proto::StringMatcher, context: &Decoding<'_>) -> 
     Ok(StringMatcher { pattern, ignore_case: matcher.ignore_case })
 }
 
-/// RDS-08
+// RDS-08
 pub(super) fn header(matcher: &route::HeaderMatcher, context: &Decoding<'_>) -> Checked<HeaderCheck> {
     let rule = header_rule(matcher.header_match_specifier.as_ref(), context)?;
     let invert = matcher.invert_match;

@@ -7,19 +7,20 @@
 //! subscribed to apart from their cluster (gRFC A95). Others can be added from outside.
 //!
 //! Invariants:
-//! - No input panics; a panic in a decoder refuses the resource and nothing else (RV-04).
+//! - No input panics; a panic in a decoder refuses the resource and nothing else.
 //! - Each error names type, resource and field path, because it becomes the text of the NACK.
 //! - What is accepted is in the value. A field that would weaken security when ignored refuses the resource: TLS, on
 //!   either side, is refused until it is supported, and never becomes plaintext.
 //! - Validation depends on the resource, the server that sent it and the bootstrap, never on how the application
-//!   secures its channels (RV-03).
-//! - Fields that the list does not name are ignored, and members of a `oneof` that are not known look unset (RV-02).
+//!   secures its channels.
+//! - Fields that the list does not name are ignored, and members of a `oneof` that are not known look unset.
 //!
-//! Choices where implementations differ: a header matcher without a specifier means "present", as in Envoy (RDS-08); a
-//! header matcher on a pseudo-header (`:method`) sees no header, as in gRPC (RT-12); the range of a CIDR prefix length
-//! is clamped (LDS-18); a ring's minimum above its maximum is refused, as in Envoy (CDS-08); a domain may occur in
-//! several virtual hosts, the first of which serves it, as in gRPC (RDS-03); a router cannot be disabled (LDS-11); DNS
-//! names are resolved when they are needed, not by `dns_refresh_rate`, as in gRPC (CDS-22).
+//! Choices where implementations differ: a header matcher without a specifier means "present", as in Envoy; a
+//! header matcher on a pseudo-header (`:method`) sees no header, as in gRPC; the range of a CIDR prefix length
+//! is clamped; a ring's minimum above its maximum is refused, as in Envoy; a domain may occur in
+//! several virtual hosts, the first of which serves it, as in gRPC; a router cannot be disabled; DNS
+//! names are resolved when they are needed, not by `dns_refresh_rate`, as in gRPC.
+// RV-04, RV-03, RV-02, RDS-08, RT-12, LDS-18, CDS-08, RDS-03, LDS-11, CDS-22
 
 mod address;
 mod cluster;
@@ -110,10 +111,12 @@ pub type AnyResource = Arc<dyn Any + Send + Sync>;
 /// }
 /// ```
 pub trait ResourceType: Debug + Send + Sync + 'static {
-    /// `type.googleapis.com/` and the full message name (TR-03).
+    /// `type.googleapis.com/` and the full message name.
+    // TR-03
     fn type_url(&self) -> &'static str;
 
-    /// Whether a SotW response holds every resource, so that one that is missing has been deleted (TR-26).
+    /// Whether a SotW response holds every resource, so that one that is missing has been deleted.
+    // TR-26
     fn is_full_state(&self) -> bool;
 
     /// Decodes and validates one resource from the bytes of its message (already unwrapped from `Any` and from
@@ -124,8 +127,9 @@ pub trait ResourceType: Debug + Send + Sync + 'static {
     /// by `name`.
     ///
     /// # Errors
-    /// A [`DecodeError`], with the resource's name if it could be read (TR-14, TR-15, RV-01). One without a name gets
+    /// A [`DecodeError`], with the resource's name if it could be read. One without a name gets
     /// `name`.
+    // TR-14, TR-15, RV-01
     fn decode(
         &self,
         context: &DecodeContext,

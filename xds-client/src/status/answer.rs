@@ -9,7 +9,7 @@ use super::clock::Clock;
 use crate::client::XdsClient;
 
 /// Answers an encoded `envoy.service.status.v3.ClientStatusRequest` with an encoded `ClientStatusResponse`, which has one
-/// `ClientConfig` for each of the clients, in their order (TR-61). For both methods of CSDS: a stream has one answer to each
+/// `ClientConfig` for each of the clients, in their order. For both methods of CSDS: a stream has one answer to each
 /// request.
 ///
 /// Takes time linear in the number and size of the watched resources. `exclude_resource_contents` leaves the
@@ -17,6 +17,7 @@ use crate::client::XdsClient;
 ///
 /// # Errors
 /// [`Refused`]
+// TR-61
 pub fn answer(clients: &[XdsClient], request: &[u8]) -> Result<Bytes, Refused> {
     let request = ClientStatusRequest::decode(request)
         .map_err(|error| Refused::Malformed { reason: error.to_string() })?;

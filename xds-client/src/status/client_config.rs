@@ -36,7 +36,7 @@ fn of_resource(known: &ResourceStatus, clock: Clock) -> GenericXdsConfig {
     }
 }
 
-/// TR-62
+// TR-62
 pub(super) fn client_status(state: ResourceState) -> ClientResourceStatus {
     match state {
         ResourceState::Requested => ClientResourceStatus::Requested,

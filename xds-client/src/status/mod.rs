@@ -6,8 +6,9 @@
 //!                     └─▶ metrics: XdsClient::metrics, and instruments that read it
 //! ```
 //!
-//! Nothing here keeps state: each answer is made from the status of its moment. Only what is watched appears (TR-63).
+//! Nothing here keeps state: each answer is made from the status of its moment. Only what is watched appears.
 //! `mesh_tonic::ClientStatusService` is the gRPC service.
+// TR-63
 
 mod answer;
 mod client_config;

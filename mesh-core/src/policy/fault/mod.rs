@@ -54,8 +54,9 @@ impl FaultPolicy {
     }
 }
 
-/// How many calls of the mesh may have a fault at a time, over all its fault filters; further calls get no fault (HF-15).
+/// How many calls of the mesh may have a fault at a time, over all its fault filters; further calls get no fault.
 /// Zero: no call gets one.
+// HF-15
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MaxActiveFaults(pub u32);
 
@@ -75,7 +76,8 @@ pub enum DelaySource {
     /// The configuration. Zero: not at all.
     Fixed(Duration),
     /// The call's headers: `x-envoy-fault-delay-request` in milliseconds, and
-    /// `x-envoy-fault-delay-request-percentage`, which can only lower the percentage (HF-12).
+    /// `x-envoy-fault-delay-request-percentage`, which can only lower the percentage.
+    // HF-12
     Headers,
 }
 
@@ -95,7 +97,8 @@ pub enum AbortSource {
     /// The configuration.
     Status(AbortStatus),
     /// The call's headers: `x-envoy-fault-abort-request` (an HTTP status) before `x-envoy-fault-abort-grpc-request`, and
-    /// `x-envoy-fault-abort-request-percentage`, which can only lower the percentage (HF-12).
+    /// `x-envoy-fault-abort-request-percentage`, which can only lower the percentage.
+    // HF-12
     Headers,
 }
 
@@ -110,7 +113,8 @@ pub enum AbortStatus {
 }
 
 impl AbortStatus {
-    /// An HTTP status; `None` outside of 200 to 599, where there is no abort (HF-13).
+    /// An HTTP status; `None` outside of 200 to 599, where there is no abort.
+    // HF-13
     pub fn http(status: u32) -> Option<Self> {
         let status = u16::try_from(status).ok().filter(|status| (200..600).contains(status))?;
         StatusCode::from_u16(status).ok().map(Self::Http)

@@ -2,7 +2,8 @@
 
 use crate::policy::matcher::Fraction;
 
-/// A share as it was configured: a header can lower the numerator, and keeps the denominator (HF-12).
+/// A share as it was configured: a header can lower the numerator, and keeps the denominator.
+// HF-12
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Percentage {
     numerator: u32,

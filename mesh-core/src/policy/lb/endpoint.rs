@@ -16,7 +16,8 @@ pub struct EndpointId(pub u32);
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LbEndpoint {
-    /// Its id: one for each [`identity`](EndpointAddresses::identity) of addresses (LB-29).
+    /// Its id: one for each [`identity`](EndpointAddresses::identity) of addresses.
+    // LB-29
     pub id: EndpointId,
     /// What identifies it across updates.
     pub addresses: EndpointAddresses,

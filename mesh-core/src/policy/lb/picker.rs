@@ -45,8 +45,8 @@ pub enum Pick {
     /// No endpoint can be reached: the call fails with this text, unless it waits for ready. The text has the last error of
     /// an endpoint.
     Fail(Arc<str>),
-    /// The control plane's drop policy of this category drops the call: it fails without a retry, even if it waits for ready
-    /// (RT-46).
+    /// The control plane's drop policy of this category drops the call: it fails without a retry, even if it waits for ready.
+    // RT-46
     Drop(Name),
 }
 

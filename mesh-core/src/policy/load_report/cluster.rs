@@ -18,7 +18,8 @@ pub(crate) struct ClusterCounts {
     drops_without_category: AtomicU64,
 }
 
-/// The load of one cluster between two reports (TR-66).
+/// The load of one cluster between two reports.
+// TR-66
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ClusterReport {
@@ -48,7 +49,8 @@ pub struct ClusterSums {
     pub localities: BTreeMap<LocalityId, LocalitySums>,
     /// Calls that the control plane's drop policy refused, by category.
     pub drops: BTreeMap<Name, u64>,
-    /// Calls that the drop policy or the circuit breaker refused (TR-67).
+    /// Calls that the drop policy or the circuit breaker refused.
+    // TR-67
     pub total_drops: u64,
 }
 

@@ -16,7 +16,8 @@ pub(crate) struct LocalityCounts {
     pub metrics: MetricTotals,
 }
 
-/// The counts of one locality between two reports (TR-66).
+/// The counts of one locality between two reports.
+// TR-66
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct LocalitySums {

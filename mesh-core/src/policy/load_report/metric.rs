@@ -16,7 +16,8 @@ struct MetricTotal {
     sum: AtomicU64,
 }
 
-/// Number and sum of a metric's values between two reports (TR-72).
+/// Number and sum of a metric's values between two reports.
+// TR-72
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct MetricSum {
     /// The number of ended requests that carried it.

@@ -2,7 +2,8 @@
 
 use rand::{Rng, RngExt};
 
-/// A share in parts per million (RDS-09).
+/// A share in parts per million.
+// RDS-09
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fraction(u32);
 

@@ -14,7 +14,8 @@ pub struct HeaderMatcher {
     pub name: HeaderName,
     /// The condition on its value.
     pub rule: HeaderRule,
-    /// Negates the result; a missing header still never matches, except for `Present` (RT-13).
+    /// Negates the result; a missing header still never matches, except for `Present`.
+    // RT-13
     pub invert: bool,
 }
 
@@ -22,9 +23,11 @@ pub struct HeaderMatcher {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderRule {
-    /// A pattern over the values joined by `,` (RT-10).
+    /// A pattern over the values joined by `,`.
+    // RT-10
     Value(StringMatcher),
-    /// A decimal number in this range (RT-14).
+    /// A decimal number in this range.
+    // RT-14
     Range(Range<i64>),
     /// The header is present, or absent for `false`.
     Present(bool),

@@ -11,15 +11,17 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum HeaderView<'a> {
-    /// A gRPC client's metadata (RT-11, RT-12): no `-bin` headers, no headers of the transport, and `content-type`
+    /// A gRPC client's metadata: no `-bin` headers, no headers of the transport, and `content-type`
     /// although it is added later.
+    // RT-11, RT-12
     Grpc(&'a HeaderMap),
 }
 
 impl<'a> HeaderView<'a> {
-    /// A header's values joined by `,` (RT-10); `None` if the header is absent or hidden.
+    /// A header's values joined by `,`; `None` if the header is absent or hidden.
     ///
     /// One value is borrowed. Bytes that are not UTF-8 are replaced, so that they match no literal.
+    // RT-10
     pub fn value(self, name: &HeaderName) -> Option<Cow<'a, str>> {
         match self {
             Self::Grpc(_) if is_hidden_from_grpc(name) => None,

@@ -5,7 +5,8 @@ use std::fmt::{self, Display, Formatter};
 use super::FullRegex;
 use super::string::starts_with_ignoring_case;
 
-/// A pattern over `/<service>/<method>` or any other path (RT-09).
+/// A pattern over `/<service>/<method>` or any other path.
+// RT-09
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PathMatcher {

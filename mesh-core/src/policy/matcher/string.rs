@@ -1,4 +1,5 @@
-//! Patterns over a string (RV-06).
+//! Patterns over a string.
+// RV-06
 
 use super::FullRegex;
 

@@ -23,7 +23,8 @@ pub(crate) enum CallResult {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// The request was wrong, or came at the wrong time. Counts as a failure in rates (LB-61), and ends a row of failures.
+    /// The request was wrong, or came at the wrong time. Counts as a failure in rates, and ends a row of failures.
+    // LB-61
     Request,
     /// The endpoint failed: an HTTP status of 500 and above, or a gRPC status that means the same.
     Server,

@@ -39,7 +39,8 @@ impl DetectionMethod {
         Self::FailurePercentageLocalOrigin,
     ];
 
-    /// Its name in metrics: gRPC's where gRPC has the method (OB-13), else Envoy's.
+    /// Its name in metrics: gRPC's where gRPC has the method, else Envoy's.
+    // OB-13
     pub fn name(self) -> &'static str {
         match self {
             Self::SuccessRate => "success_rate",

@@ -15,7 +15,8 @@ pub enum Unenforced {
 }
 
 impl Unenforced {
-    /// Its name in metrics (OB-13).
+    /// Its name in metrics.
+    // OB-13
     pub fn name(self) -> &'static str {
         match self {
             Self::EnforcementPercentage => "enforcement_percentage",

@@ -1,4 +1,5 @@
-//! Endpoints that fail more than a fixed share of their calls (LB-56).
+//! Endpoints that fail more than a fixed share of their calls.
+// LB-56
 
 use crate::config::FailurePercentageEjection;
 

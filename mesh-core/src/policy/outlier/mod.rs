@@ -3,8 +3,7 @@
 //! The request path counts how each attempt ended at its endpoint, without a lock and without the settings. The
 //! `Detector` of a cluster, a pure state machine, finds outliers in these counts: by rates once per interval, by failures in
 //! a row as soon as `Counters::record` reports that a threshold is reached. The balancer sees an ejected endpoint as
-//! [`TransientFailure`](super::lb::Connectivity::TransientFailure), whatever the state of its connection, which stays open
-//! (LB-60).
+//! [`TransientFailure`](super::lb::Connectivity::TransientFailure), whatever the state of its connection, which stays open.
 //!
 //! ```text
 //!                 too many failures, and few enough are ejected
@@ -19,6 +18,7 @@
 //! Algorithms of gRFC A50 follow A50, those that only Envoy has follow Envoy. So the maximum of ejections is checked in two
 //! ways: an outlier by rates is ejected while less than `max_ejection_percent` of the endpoints are; an outlier by failures
 //! in a row is ejected only if the share does not exceed `max_ejection_percent` afterwards.
+// LB-60
 
 mod counters;
 mod detector;

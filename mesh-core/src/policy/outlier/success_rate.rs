@@ -1,4 +1,5 @@
-//! Endpoints whose success rate is far below the cluster's mean (LB-55).
+//! Endpoints whose success rate is far below the cluster's mean.
+// LB-55
 
 use crate::config::SuccessRateEjection;
 

@@ -10,7 +10,8 @@ use crate::config::RetryPolicy;
 
 use super::{Backoff, Pushback};
 
-/// The most attempts that a client makes for one call, even if the control plane allows more (RT-40). 5 by default.
+/// The most attempts that a client makes for one call, even if the control plane allows more. 5 by default.
+// RT-40
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxAttempts(pub NonZeroU32);
 

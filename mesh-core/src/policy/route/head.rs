@@ -7,7 +7,8 @@ use crate::policy::matcher::HeaderView;
 /// The parts of a request that routing looks at.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RequestHead<'a> {
-    /// The authority, with a port if one was given (RT-04).
+    /// The authority, with a port if one was given.
+    // RT-04
     pub authority: &'a str,
     /// The path, without query and fragment.
     pub path: &'a str,

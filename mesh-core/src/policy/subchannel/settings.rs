@@ -14,7 +14,8 @@ pub struct Settings {
     pub attempt_delay: AttemptDelay,
 }
 
-/// gRPC's connection backoff (LB-74): exponential, with jitter.
+/// gRPC's connection backoff: exponential, with jitter.
+// LB-74
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct BackoffSettings {
@@ -34,7 +35,8 @@ impl Default for BackoffSettings {
     }
 }
 
-/// How long an attempt may take at least. A longer backoff gives it more time (LB-74).
+/// How long an attempt may take at least. A longer backoff gives it more time.
+// LB-74
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectTimeout(pub Duration);
 
@@ -49,7 +51,8 @@ impl Default for ConnectTimeout {
 pub struct AttemptDelay(Duration);
 
 impl AttemptDelay {
-    /// A delay, moved into the allowed range (LB-69).
+    /// A delay, moved into the allowed range.
+    // LB-69
     pub fn new(delay: Duration) -> Self {
         Self(delay.clamp(Duration::from_millis(100), Duration::from_secs(2)))
     }

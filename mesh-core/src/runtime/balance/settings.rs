@@ -14,7 +14,8 @@ pub struct PoolSettings {
     pub subchannel: Settings,
     /// What calls do while the connections to their endpoint are full.
     pub queue: QueueSettings,
-    /// The least time between two resolutions of a DNS name: 30 s (LB-06).
+    /// The least time between two resolutions of a DNS name: 30 s.
+    // LB-06
     pub dns_interval: Duration,
 }
 

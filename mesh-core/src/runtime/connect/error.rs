@@ -126,7 +126,8 @@ impl SendError {
     }
 }
 
-/// Whether an endpoint may have processed a call without a response (RT-45).
+/// Whether an endpoint may have processed a call without a response.
+// RT-45
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendErrorKind {
@@ -186,7 +187,8 @@ impl BodyError {
     }
 }
 
-/// Why a connection takes no more calls. Displayed as in gRPC's `grpc.disconnect_error` (OB-12).
+/// Why a connection takes no more calls. Displayed as in gRPC's `grpc.disconnect_error`.
+// OB-12
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DisconnectReason {

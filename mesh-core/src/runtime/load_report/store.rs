@@ -52,9 +52,10 @@ pub(super) struct Entry {
 
 impl LoadStore {
     /// Takes the reports for one server, of the clusters for which `wants` is true, and resets their counts, except requests in
-    /// progress. Clusters without any count are left out (TR-66).
+    /// progress. Clusters without any count are left out.
     ///
     /// A cluster that is not in use any more is forgotten when it was taken and has no request in progress.
+    // TR-66
     pub fn take(&self, now: Instant, server: &str, wants: impl Fn(&str) -> bool) -> Vec<ClusterReport> {
         let mut reports = Vec::new();
         let Clusters { entries, left, .. } = &mut *self.lock();

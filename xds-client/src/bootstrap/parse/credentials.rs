@@ -32,7 +32,7 @@ pub(super) fn channel_credentials(list: &Cursor<'_>) -> Result<ChannelCredential
     }
 }
 
-/// BS-12
+// BS-12
 fn tls(config: &Cursor<'_>) -> Result<TlsCredentials, Invalid> {
     let default = TlsCredentials::default();
     Ok(TlsCredentials {
@@ -70,7 +70,7 @@ pub(super) fn call_credentials(
     Ok(all)
 }
 
-/// BS-14
+// BS-14
 fn jwt_token_file(config: &Cursor<'_>) -> Result<CallCredentials, Invalid> {
     let field = config.required("jwt_token_file")?;
     match field.string()? {

@@ -100,7 +100,7 @@ fn server(entry: &Cursor<'_>, guards: FeatureGuards) -> Result<ServerConfig, Inv
     Ok(ServerConfig::new(uri, credentials).with_call_credentials(call_credentials).with_features(features))
 }
 
-/// BS-46
+// BS-46
 fn allowed_grpc_service(entry: &Cursor<'_>, guards: FeatureGuards) -> Result<AllowedGrpcService, Invalid> {
     let service = AllowedGrpcService::new(channel_credentials(&entry.required("channel_creds")?)?);
     Ok(service.with_call_credentials(call_credentials(entry, guards)?))

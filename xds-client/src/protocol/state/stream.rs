@@ -134,7 +134,7 @@ impl AdsState {
     }
 }
 
-/// TR-37
+// TR-37
 fn canonicalise(response: &mut Response) {
     for resource in &mut response.resources {
         match resource {

@@ -74,7 +74,7 @@ impl Delta {
         self.make(type_url, (desk.versions)())
     }
 
-    /// TR-50
+    // TR-50
     pub(super) fn request(&mut self, type_url: &'static str) -> Request {
         self.make(type_url, Vec::new())
     }

@@ -17,9 +17,11 @@ use sotw::Sotw;
 /// A type of resource, as far as the protocol needs to know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ResourceKind {
-    /// `type.googleapis.com/` and the message's full name (TR-03).
+    /// `type.googleapis.com/` and the message's full name.
+    // TR-03
     pub type_url: &'static str,
-    /// Whether a response holds every resource, so that a missing one is deleted: LDS and CDS (TR-26).
+    /// Whether a response holds every resource, so that a missing one is deleted: LDS and CDS.
+    // TR-26
     pub full_state: bool,
 }
 

@@ -14,7 +14,8 @@ use crate::resource::extension::{self, Extension};
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::{address, config_source};
 
-/// Where a cluster's endpoints come from (CDS-01).
+/// Where a cluster's endpoints come from.
+// CDS-01
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClusterDiscovery {
@@ -31,7 +32,7 @@ pub enum ClusterDiscovery {
     Aggregate(Vec<Name>),
 }
 
-/// CDS-01
+// CDS-01
 pub(super) fn read(cluster: &Cluster) -> Checked<ClusterDiscovery> {
     let kind = match &cluster.cluster_discovery_type {
         Some(ClusterDiscoveryType::ClusterType(custom)) => return aggregate(custom).within("cluster_type"),
@@ -59,7 +60,7 @@ pub(super) fn service_name(cluster: &Cluster) -> Option<&str> {
     (is_eds && !config.service_name.is_empty()).then_some(config.service_name.as_str())
 }
 
-/// CDS-02, CDS-03
+// CDS-02, CDS-03
 fn eds(cluster: &Cluster) -> Checked<()> {
     let source = cluster.eds_cluster_config.as_ref().and_then(|config| config.eds_config.as_ref());
     config_source::same_server(source).within("eds_cluster_config.eds_config")?;
@@ -72,7 +73,7 @@ fn eds(cluster: &Cluster) -> Checked<()> {
     }
 }
 
-/// CDS-04
+// CDS-04
 fn logical_dns(assignment: Option<&ClusterLoadAssignment>) -> Checked<ClusterDiscovery> {
     let endpoints = assignment.map_or(&[][..], |assignment| &assignment.endpoints);
     let [locality] = endpoints else {
@@ -113,7 +114,7 @@ fn dns_address(endpoint: &LbEndpoint) -> Checked<&SocketAddress> {
     }
 }
 
-/// CDS-05
+// CDS-05
 fn aggregate(custom: &CustomClusterType) -> Checked<ClusterDiscovery> {
     let Some(any) = &custom.typed_config else {
         return Err(Invalid::at("typed_config", "must be set"));

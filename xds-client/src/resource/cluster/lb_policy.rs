@@ -29,7 +29,7 @@ pub(super) fn read(cluster: &Cluster) -> Checked<Choice> {
     }
 }
 
-/// CDS-07
+// CDS-07
 fn old(cluster: &Cluster) -> Checked<Choice> {
     match OldPolicy::try_from(cluster.lb_policy) {
         Ok(OldPolicy::RoundRobin) => Ok((LocalityPolicy::Weighted, LbPolicy::RoundRobin)),
@@ -128,7 +128,7 @@ fn registered(extension: &Extension<'_>, level: usize) -> Checked<Option<Choice>
     }
 }
 
-/// CDS-09
+// CDS-09
 fn least_request(choice_count: Option<u64>) -> Checked<LbPolicy> {
     match choice_count.unwrap_or(2) {
         count @ (0 | 1) => Err(Invalid::at("choice_count", format!("must be at least 2, found {count}"))),
@@ -157,7 +157,7 @@ fn ring_hash_fields(fields: &Struct) -> Checked<LbPolicy> {
     ])
 }
 
-/// CDS-08
+// CDS-08
 fn ring_hash([min, max]: [Option<u64>; 2]) -> Checked<LbPolicy> {
     for (field, size) in [("minimum_ring_size", min), ("maximum_ring_size", max)] {
         if let Some(size) = size.filter(|size| *size > MAX_RING) {

@@ -129,7 +129,7 @@ fn override_host_status(cluster: &proto::Cluster) -> Vec<HealthStatus> {
     listed.map(|(_, health)| health).collect()
 }
 
-/// CDS-11
+// CDS-11
 fn max_requests(cluster: &proto::Cluster) -> MaxRequests {
     let thresholds = cluster.circuit_breakers.iter().flat_map(|breakers| &breakers.thresholds);
     let mut default = thresholds.filter(|entry| entry.priority == RoutingPriority::Default as i32);

@@ -30,7 +30,8 @@ pub struct CollectionRef {
 }
 
 impl CollectionRef {
-    /// Whether each endpoint is a resource of its own, which only incremental xDS can ask for (TR-56).
+    /// Whether each endpoint is a resource of its own, which only incremental xDS can ask for.
+    // TR-56
     pub fn is_glob(&self) -> bool {
         is_collection(&self.name)
     }
@@ -44,7 +45,8 @@ pub struct EndpointCollectionType;
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct EndpointCollection {
-    /// Those that are used (EDS-11); none: the locality cannot be reached.
+    /// Those that are used; none: the locality cannot be reached.
+    // EDS-11
     pub endpoints: mesh_core::config::Endpoints,
 }
 
@@ -53,7 +55,8 @@ pub struct EndpointCollection {
 pub struct LbEndpointType;
 
 /// A validated `envoy.config.endpoint.v3.LbEndpoint`: one member of a glob collection; `None` when its health keeps it
-/// out (EDS-11).
+/// out.
+// EDS-11
 #[derive(Debug, Clone, PartialEq)]
 pub struct CollectionEndpoint(pub Option<Endpoint>);
 

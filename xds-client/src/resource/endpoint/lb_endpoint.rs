@@ -106,7 +106,7 @@ fn endpoint_addresses(
     Ok(EndpointAddresses::new(first, further))
 }
 
-/// EDS-09
+// EDS-09
 fn distinct(address: Checked<SocketAddr>, known: &mut HashSet<SocketAddr>) -> Checked<SocketAddr> {
     let address = address?;
     match known.insert(address) {

@@ -59,7 +59,7 @@ fn endpoints(
     Ok(endpoints.used())
 }
 
-/// EDS-15
+// EDS-15
 fn collection(leds: &LedsClusterLocalityConfig, context: &DecodeContext) -> Checked<Name> {
     config_source::same_server(leds.leds_config.as_ref()).within("leds_config")?;
     match leds.leds_collection_name.as_str() {

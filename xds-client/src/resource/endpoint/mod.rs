@@ -121,7 +121,7 @@ fn read(
     Ok(ClusterLoadAssignment { set: Arc::new(set), collections })
 }
 
-/// EDS-04, EDS-06
+// EDS-04, EDS-06
 fn add(draft: &mut Draft, found: locality::Found) -> Checked<()> {
     let locality::Found { locality, collection } = found;
     draft.weight += u64::from(locality.weight.get());
@@ -148,7 +148,7 @@ fn without_gaps(drafts: BTreeMap<u32, Draft>) -> Checked<Vec<Draft>> {
     }
 }
 
-/// EDS-12
+// EDS-12
 fn drop_category(overload: &DropOverload) -> Checked<DropCategory> {
     let share = overload.drop_percentage.as_ref().map_or(Ok(Fraction::per_million(0)), fraction);
     Ok(DropCategory {

@@ -70,7 +70,8 @@ pub trait HttpFilterType: Debug + Send + Sync + 'static {
     /// Reads and validates a listener's configuration.
     ///
     /// # Errors
-    /// A [`FilterError`] refuses the listener, even if the filter is optional (LDS-08).
+    /// A [`FilterError`] refuses the listener, even if the filter is optional.
+    // LDS-08
     fn decode(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn FilterConfig>, FilterError>;
 
     /// The full name of the type by which virtual hosts, routes and weighted clusters override it; may be the same type.
@@ -82,7 +83,8 @@ pub trait HttpFilterType: Debug + Send + Sync + 'static {
     /// Reads and validates an override.
     ///
     /// # Errors
-    /// A [`FilterError`] refuses the route configuration (RDS-19).
+    /// A [`FilterError`] refuses the route configuration.
+    // RDS-19
     fn decode_override(&self, _payload: &FilterPayload<'_>) -> Result<Arc<dyn ConfigValue>, FilterError> {
         Err(FilterError::new("the filter cannot be overridden"))
     }

@@ -12,7 +12,8 @@ use crate::resource::{DecodeContext, Decoding};
 use super::FilterError;
 
 /// What a filter is configured with: the bytes of its message, or, where the control plane sent a `TypedStruct`, its
-/// fields (RV-05).
+/// fields.
+// RV-05
 #[derive(Debug)]
 pub struct FilterPayload<'a> {
     content: Content<'a>,

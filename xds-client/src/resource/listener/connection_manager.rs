@@ -37,7 +37,7 @@ pub(super) fn read(
     Ok(ApiListener { routes, max_stream_duration: limit.filter(|limit| !limit.is_zero()), filters })
 }
 
-/// LDS-03
+// LDS-03
 fn route_source(specifier: Option<&RouteSpecifier>, context: &Decoding<'_>) -> Checked<RouteSource> {
     match specifier {
         Some(RouteSpecifier::Rds(rds)) => {

@@ -43,7 +43,8 @@ pub enum Listener {
 pub struct ApiListener {
     /// Where the routes are.
     pub routes: RouteSource,
-    /// Default for routes that set none; `None` is no limit (LDS-05, RT-33).
+    /// Default for routes that set none; `None` is no limit.
+    // LDS-05, RT-33
     pub max_stream_duration: Option<Duration>,
     /// In the order in which calls pass them, without the router at the end.
     pub filters: Arc<[FilterInstance]>,
@@ -61,8 +62,8 @@ pub struct SocketListener {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct FilterChain {
-    /// What the state of its filters is kept under over an update; `None`, for a chain without a name: it is lost
-    /// (LDS-21).
+    /// What the state of its filters is kept under over an update; `None`, for a chain without a name: it is lost.
+    // LDS-21
     pub name: Option<Name>,
     /// Its HTTP connection manager.
     pub manager: ApiListener,
@@ -109,7 +110,7 @@ impl Named for proto::Listener {
     }
 }
 
-/// LDS-01
+// LDS-01
 fn listener(listener: &proto::Listener, context: &Decoding<'_>) -> Checked<Listener> {
     match &listener.api_listener {
         Some(api) => api_listener(api, context).within("api_listener").map(Listener::Api),

@@ -42,7 +42,8 @@ pub struct RouteConfigurationType;
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct RouteConfiguration {
-    /// In configured order. `vhds` is not looked at, as in gRPC: these are all (RV-02).
+    /// In configured order. `vhds` is not looked at, as in gRPC: these are all.
+    // RV-02
     pub virtual_hosts: Vec<Arc<VirtualHost>>,
     /// Changes of the headers of every call.
     pub headers: Arc<HeaderMutations>,

@@ -17,7 +17,7 @@ pub(super) fn policy(policy: Option<&proto::RetryPolicy>) -> Checked<Option<Arc<
     policy.map(read).transpose().map(|policy| policy.map(Arc::new)).within("retry_policy")
 }
 
-/// RDS-15
+// RDS-15
 fn read(policy: &proto::RetryPolicy) -> Checked<RetryPolicy> {
     let retries = match policy.num_retries {
         None => NonZeroU32::MIN,
@@ -33,7 +33,7 @@ fn read(policy: &proto::RetryPolicy) -> Checked<RetryPolicy> {
     Ok(RetryPolicy::new(codes(&policy.retry_on), retries.saturating_add(1)).with_backoff(backoff))
 }
 
-/// RDS-16
+// RDS-16
 fn codes(retry_on: &str) -> RetryableCodes {
     let code = |text: &str| match text.trim().to_ascii_lowercase().as_str() {
         "cancelled" => RetryableCodes::CANCELLED,

@@ -35,7 +35,7 @@ pub(super) fn read(route_match: &proto::RouteMatch, context: &Decoding<'_>) -> C
     Ok(possible.then_some(read))
 }
 
-/// RDS-05
+// RDS-05
 fn path(route_match: &proto::RouteMatch, context: &Decoding<'_>) -> Checked<PathMatcher> {
     let ignore_case = route_match.case_sensitive.is_some_and(|sensitive| !sensitive.value);
     match &route_match.path_specifier {

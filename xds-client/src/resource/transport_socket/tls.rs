@@ -78,7 +78,7 @@ enum Validation {
     Valid,
 }
 
-/// TLS-04
+// TLS-04
 fn validation(common: &CommonTlsContext, side: Side, context: &Decoding<'_>) -> Checked<Validation> {
     const SDS: &str = "validation_context_sds_secret_config";
     let (validation, field) = match &common.validation_context_type {

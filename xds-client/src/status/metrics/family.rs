@@ -26,7 +26,7 @@ impl Family {
     }
 }
 
-/// OB-08
+// OB-08
 pub(super) const FAMILIES: [Family; 9] = [
     Family {
         name: "grpc.xds_client.connected",
@@ -173,7 +173,7 @@ fn of_method(method: DetectionMethod) -> Labels {
     vec![(TARGET, PROCESS.into()), (DETECTION_METHOD, method.name().into())]
 }
 
-/// OB-10
+// OB-10
 fn cache_state(known: &ResourceStatus) -> &'static str {
     match (known.state, known.cached) {
         // A value of an earlier run may be in use meanwhile: the server was asked all the same.

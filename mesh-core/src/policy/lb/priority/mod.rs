@@ -294,7 +294,7 @@ impl Balancer for Priority {
         Some(&selected.priority.settings.name)
     }
 
-    /// LB-07
+    // LB-07
     fn needs(&self, cluster: &str) -> bool {
         let has_child = |level: &Level| self.children.contains_key(&level.name);
         self.levels.iter().any(|level| *level.priority.settings.name == *cluster && has_child(level))

@@ -45,7 +45,7 @@ impl RingHash {
         }
     }
 
-    /// LB-38
+    // LB-38
     fn phase(&self) -> Phase {
         let counts = self.members.counts();
         let is_alone = self.members.list().len() == 1;

@@ -15,9 +15,10 @@ use crate::config::ConfigError;
 
 use super::syntax::{Parsed, SIZE_LIMIT, not_compiled, parse};
 
-/// An RE2-like expression that must match the entire text (RV-07). Linear time.
+/// An RE2-like expression that must match the entire text. Linear time.
 ///
 /// Cheap to clone: clones share the program.
+// RV-07
 #[derive(Clone)]
 pub struct FullRegex(Arc<Program>);
 

@@ -43,7 +43,8 @@ pub struct Http2Settings {
     pub max_cancelled_streams: u32,
     /// How long a cancelled call is remembered; 30 s.
     pub cancelled_stream_memory: Duration,
-    /// Pings in a fixed interval; off (LB-80).
+    /// Pings in a fixed interval; off.
+    // LB-80
     pub keepalive: Option<Keepalive>,
     /// Single pings that find connections whose other end is gone; on. Without effect where `keepalive` is set.
     pub probe: Option<Probe>,
@@ -130,7 +131,8 @@ impl Keepalive {
     }
 }
 
-/// The silence before a ping: at least 10 s (LB-80), because endpoints close connections that ping too often.
+/// The silence before a ping: at least 10 s, because endpoints close connections that ping too often.
+// LB-80
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeepaliveInterval(Duration);
 
