@@ -189,7 +189,8 @@ pub struct RingHash {
 pub struct MaxRequests(pub u32);
 
 impl Default for MaxRequests {
-    /// 1,024 (LB-23, CDS-11).
+    /// 1,024.
+    // LB-23, CDS-11
     fn default() -> Self {
         Self(1024)
     }

@@ -10,11 +10,11 @@
 //!                first watch                 opened
 //!        Idle ───────────────▶ Opening ───────────────▶ Open
 //!         ▲ ▲                     │                     │  │
-//!         │ │    failed: outage   │                     │  │ ended after a response (TR-24),
-//!         │ │ due                 ▼                     │  │ or nobody watches (TR-01)
+//!         │ │    failed: outage   │                     │  │ ended after a response,
+//!         │ │ due                 ▼                     │  │ or nobody watches
 //!         │ └────────────────  Waiting ◀────────────────┘  │
 //!         │                         ended before a response:
-//!         │                              outage (TR-25)    │
+//!         │                              outage            │
 //!         └────────────────────────────────────────────────┘
 //! ```
 //!
@@ -32,7 +32,7 @@
 //!          ├────────────▶ ReceivedError ◀───────────┤
 //!          │ removed, or 15 s on a stream           │ removed, missing from LDS or CDS, or its time to live is over
 //!          ├─────────────▶ DoesNotExist ◀───────────┤
-//!          │ 30 s on a stream (TR-20)               │ the same, where another server has taken over
+//!          │ 30 s on a stream                       │ the same, where another server has taken over
 //!          └───────────────▶ Timeout ◀──────────────┘
 //! ```
 //!
@@ -41,13 +41,14 @@
 //! Invariants:
 //! - what was accepted stays in use whatever happens later (gRFC A88), unless the bootstrap asked otherwise or
 //!   nobody watches it any more;
-//! - each response of a subscribed type is answered exactly once (TR-07);
-//! - a request of the state of the world names the full set that is watched (TR-09), but for an answer that leaves a
+//! - each response of a subscribed type is answered exactly once;
+//! - a request of the state of the world names the full set that is watched, but for an answer that leaves a
 //!   name out whose return the server may have missed, with the full set right after it;
-//! - an incremental request names what is different, and everything when it is a stream's first of its type (TR-49).
+//! - an incremental request names what is different, and everything when it is a stream's first of its type.
 //!
 //! An `Event` says only that something is different; what is true now is read from `AdsState::view`. So a burst
 //! of changes costs its reader one look.
+// TR-01, TR-07, TR-09, TR-20, TR-24, TR-25, TR-49
 
 mod authority;
 mod backoff;

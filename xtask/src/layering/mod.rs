@@ -3,6 +3,7 @@
 //! Every violation is reported at once, with its place and the rule.
 
 mod borders;
+mod doc_ids;
 mod lock;
 mod manifest;
 mod pages;
@@ -68,6 +69,7 @@ pub fn inspect(root: &Path) -> Result<Report, Failure> {
     let sources: Vec<Source> = files.iter().map(Source::parse).collect();
     for source in &sources {
         report.violations.extend(words::inspect(source));
+        report.violations.extend(doc_ids::inspect(source));
     }
     shape::inspect(&sources, &mut report);
     report.violations.extend(lock::inspect(&File::read(root, "Cargo.lock")?));

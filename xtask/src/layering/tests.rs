@@ -1,4 +1,4 @@
-use super::{Report, borders, lock, manifest, pages, shape, words};
+use super::{Report, borders, doc_ids, lock, manifest, pages, shape, words};
 use crate::source::Source;
 use crate::workspace::File;
 
@@ -51,6 +51,31 @@ fn the_same_words_are_free_elsewhere() {
         ("to do in code", "mesh-core/src/a.rs", "let x = \"TODO\";"),
     ] {
         assert_eq!(said(path, text), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn ids_of_rules_are_found_in_docs_of_public_items() {
+    let lines = |path: &str, text: &str| {
+        let source = Source::parse(&File::new(path, text));
+        doc_ids::inspect(&source).into_iter().map(|found| found.line).collect::<Vec<_>>()
+    };
+    let library = "mesh-core/src/config/a.rs";
+    for (name, path, text, expected) in [
+        ("an item", library, "/// Fast (LB-74).\n#[derive(Debug)]\npub struct A;", vec![1]),
+        (
+            "the second line",
+            library,
+            "/// Fast\n/// (LB-74).\npub(crate) struct A;\n/// LB-75\npub fn b();",
+            vec![4],
+        ),
+        ("a field", "xds-client/src/a.rs", "pub struct A {\n    /// All: TR-01.\n    pub b: u8,\n}", vec![2]),
+        ("a plain comment", library, "/// Fast.\n// LB-74\npub struct A;", vec![]),
+        ("a private item", library, "/// Fast (LB-74).\nstruct A;", vec![]),
+        ("no id", library, "/// UTF-8, A50, HTTP-2.\npub struct A;", vec![]),
+        ("no library", "control-server/src/a.rs", "/// Fast (LB-74).\npub struct A;", vec![]),
+    ] {
+        assert_eq!(lines(path, text), expected, "{name}");
     }
 }
 

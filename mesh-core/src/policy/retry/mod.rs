@@ -8,8 +8,9 @@
 //!  Attempt ----------------------------------> Wait --------------------------> Attempt
 //!     | response headers, or request too long
 //!     v
-//!  Committed (RT-43): the caller sees every later failure
+//!  Committed: the caller sees every later failure
 //! ```
+// RT-43
 
 mod attempts;
 mod backoff;
