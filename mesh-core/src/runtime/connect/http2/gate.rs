@@ -97,6 +97,10 @@ impl Gate {
         }
     }
 
+    pub(super) fn has_waiting(&self) -> bool {
+        self.state.load(Ordering::Relaxed) & WAITING != 0
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.state.load(Ordering::Acquire) & CLOSED != 0
     }

@@ -37,6 +37,7 @@ mod send_window;
 mod settings;
 mod shared;
 mod unread;
+mod unsent;
 mod upload;
 mod wire;
 

@@ -9,6 +9,7 @@ use super::lifetime::CallBudget;
 use super::send_window::SendWindow;
 use super::settings::Http2Settings;
 use super::unread::Unread;
+use super::unsent::UnsentLimit;
 
 /// What a connection's task and its users have in common.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ impl Shared {
         Self {
             places: Gate::new(max_streams),
             max_streams,
-            outbox: Gate::new(MAX_UNSENT),
+            outbox: Gate::new(UnsentLimit::MIN),
             calls: CallBudget::new(None),
             unread: Unread::default(),
             send_window: SendWindow::default(),
@@ -173,6 +174,3 @@ impl Shared {
         self.abandoned.load(Ordering::Acquire)
     }
 }
-
-/// How many calls h2 holds whose heads have not gone out. A call that is given up among these is written all the same.
-const MAX_UNSENT: u32 = 16;

@@ -10,6 +10,7 @@ use super::grants::Grants;
 use super::settings::Http2Settings;
 use super::shared::{Foreign, Shared, Sign};
 use super::unread::WATCHED_FROM;
+use super::unsent::UnsentLimit;
 
 /// The streams that are open on the wire. It opens and closes places as the endpoint counts them: a place is taken until
 /// both ends have ended the stream, whether anybody has read the response or not.
@@ -27,6 +28,9 @@ pub(super) struct Wire {
     /// reset, unless it remembers the stream.
     late: u32,
     grants: Grants,
+    /// One of them has been reset already: its call was given up before it was sent.
+    is_given_up: bool,
+    unsent: UnsentLimit,
     max_unread_frames: u32,
 }
 
@@ -59,6 +63,8 @@ impl Wire {
             sent: 0,
             reset: Vec::new(),
             opened: 0,
+            is_given_up: false,
+            unsent: UnsentLimit::default(),
             late: 0,
             grants: Grants::new(settings.stream_window),
             max_unread_frames: settings.max_unread_frames,
@@ -88,6 +94,7 @@ impl Wire {
                 self.end(head.stream, |stream| stream.request_ended = true);
             }
             frame::RST_STREAM => {
+                self.is_given_up |= head.stream > self.sent.saturating_sub(2 * self.opened);
                 self.close(head.stream);
                 self.shared.send_window.forget(head.stream);
             }
@@ -99,7 +106,14 @@ impl Wire {
 
     /// Lets calls go ahead that waited for what was [sent](Self::on_sent).
     pub(super) fn settle(&mut self) {
-        self.shared.outbox.leave(std::mem::take(&mut self.opened));
+        let (opened, is_given_up) = (std::mem::take(&mut self.opened), std::mem::take(&mut self.is_given_up));
+        if opened > 0 {
+            let outbox = &self.shared.outbox;
+            if let Some(limit) = self.unsent.on_sent(opened, is_given_up, outbox.has_waiting()) {
+                outbox.set_limit(limit);
+            }
+            outbox.leave(opened);
+        }
     }
 
     /// No frame has arrived yet, but these bytes.
