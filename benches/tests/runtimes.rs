@@ -18,9 +18,13 @@ static ALLOCATOR: &benches::CountingAllocator = &benches::COUNTING_ALLOCATOR;
 /// R2: one mesh, many short runtimes one after the other, each with a channel and a call.
 #[test]
 fn runtimes_that_have_ended_leave_neither_descriptors_nor_memory() {
-    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let servers = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("it is built");
     let address = servers.block_on(async {
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("an answer");
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(GreeterService::new("only", "v1"), listener, std::future::pending()));
         address
@@ -44,11 +48,11 @@ fn short_lives(mesh: &Mesh, is_threaded: bool, count: usize) {
         } else {
             tokio::runtime::Builder::new_current_thread()
         };
-        let runtime = builder.worker_threads(1).enable_all().build().unwrap();
+        let runtime = builder.worker_threads(1).enable_all().build().expect("it is built");
         let channel = runtime.block_on(async {
-            let channel = MeshChannel::builder("echo").mesh(mesh).build().unwrap();
+            let channel = MeshChannel::builder("echo").mesh(mesh).build().expect("it is built");
             let mut client = EchoClient::new(channel.clone());
-            client.unary(Payload { body: vec![7; 32] }).await.unwrap();
+            client.unary(Payload { body: vec![7; 32] }).await.expect("an answer");
             channel
         });
         // the channel outlives it, as a static one does
@@ -59,7 +63,7 @@ fn short_lives(mesh: &Mesh, is_threaded: bool, count: usize) {
 
 /// How many files and sockets this process has open.
 fn open_descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
+    std::fs::read_dir("/proc/self/fd").expect("a list").count()
 }
 
 /// The least of it over a while: the server closes its ends a moment later.

@@ -34,7 +34,7 @@ impl Future for ResponseFuture {
         if response.status() != StatusCode::OK && protocol::code(response.headers()).is_none() {
             return Poll::Ready(Err(not_grpc(response.status())));
         }
-        if let Some(info) = response.body().call_info().cloned() {
+        if let Some(info) = response.body_mut().take_call_info() {
             response.extensions_mut().insert(info);
         }
         Poll::Ready(Ok(response.map(ResponseBody::new)))

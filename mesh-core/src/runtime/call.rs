@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::request::Parts;
 use http::{Extensions, Request, Response};
 use http_body::Body;
 use tokio::time::Instant;
@@ -15,7 +14,7 @@ use crate::policy::retry::Transparent;
 
 use super::attempt::{Attempt, Outcome};
 use super::circuit_breaker::ClusterLoad;
-use super::connect::{Connect, Connection, SendError, SendErrorKind, SendFailure};
+use super::connect::{Connect, Connection, SendError, SendErrorKind, SendFailure, UnreadRequest};
 use super::flight::{Flight, Overrun};
 use super::protocol::{CallStatus, Protocol, Stamp};
 use super::response_filters::ResponseFilters;
@@ -33,8 +32,8 @@ pub(super) struct Call<P: Protocol, C: Connect> {
     hash: Option<u64>,
     /// For the next attempt; `None` while one runs.
     request: Option<Request<RequestBody<P::Body>>>,
-    /// The head of the request that is on its way, unless it is kept in `retry`.
-    sent: Option<Parts>,
+    /// What came with the request beside its head and its body.
+    extensions: Extensions,
     /// Where the route has a retry policy.
     retry: Option<Box<CallRetry<P::Body>>>,
     /// What its connections may keep of the request, unless it is kept in `retry`.
@@ -86,7 +85,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             wait_for_ready,
             hash: routed.hash,
             request,
-            sent: None,
+            extensions: Extensions::new(),
             retry,
             replay,
             transparent: Transparent::default(),
@@ -132,9 +131,8 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         let previous_attempts = retry.as_ref().map_or(0, |retry| retry.previous_attempts());
         P::stamp(request.headers_mut(), Stamp { previous_attempts, remaining });
         let permit = retry.and_then(CallRetry::take_permit);
-        if self.retry.is_none() {
-            // a connection does not give a head back
-            self.sent = Some(Self::copy_head(&mut request));
+        if !request.extensions().is_empty() {
+            self.extensions = std::mem::take(request.extensions_mut());
         }
         attempt.on_sent(permit, P::failure);
         self.attempts += 1;
@@ -156,36 +154,16 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         tracing::debug!(%route, %cluster, %endpoint, attempts, status = %response.status(), "response");
         let extensions = response.extensions_mut();
         if extensions.is_empty() {
-            *extensions = self.take_extensions();
+            *extensions = std::mem::take(&mut self.extensions);
             extensions.clear();
         }
         info
-    }
-
-    fn take_extensions(&mut self) -> Extensions {
-        match (&mut self.retry, &mut self.sent) {
-            (Some(retry), _) => retry.take_extensions(),
-            (None, Some(head)) => std::mem::take(&mut head.extensions),
-            (None, None) => Extensions::new(),
-        }
     }
 
     /// The caller gets no response.
     pub(super) fn fail(&self, error: &MeshError) {
         let (route, attempts) = (&self.route, self.attempts);
         tracing::debug!(%route, attempts, %error, "call failed");
-    }
-
-    /// Keeps the head for another attempt; its extensions do not travel.
-    fn copy_head<T>(request: &mut Request<T>) -> Parts {
-        let extensions = std::mem::take(request.extensions_mut());
-        let (mut head, ()) = Request::new(()).into_parts();
-        head.method = request.method().clone();
-        head.uri = request.uri().clone();
-        head.version = request.version();
-        head.headers = request.headers().clone();
-        head.extensions = extensions;
-        head
     }
 
     /// Whether a response's head leads to another attempt instead of the caller, and after which wait.
@@ -215,7 +193,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         failure: SendFailure<RequestBody<P::Body>>,
         mut attempt: Attempt<C::Connection>,
     ) -> Next {
-        let SendFailure { error, body } = failure;
+        let SendFailure { error, unread } = failure;
         let repeatable = match error.kind() {
             SendErrorKind::NotSent => self.transparent.on_unsent(),
             SendErrorKind::Refused => self.transparent.on_refused(),
@@ -232,10 +210,10 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             // RT-45
             self.request = match &self.retry {
                 Some(retry) => retry.request(),
-                None => {
-                    let sent = self.sent.take().zip(body);
-                    sent.map(|(head, body)| Request::from_parts(head, RequestBody::unread(*body)))
-                }
+                None => unread.and_then(|unread| {
+                    let UnreadRequest { head, body } = *unread;
+                    Some(Request::from_parts(head?, RequestBody::unread(body)))
+                }),
             };
             if self.request.is_some() {
                 self.avoid = Some(attempt.endpoint().clone());

@@ -6,7 +6,7 @@ use crate::config::Name;
 
 /// Route, cluster and endpoint of a call that has a response, and its number of attempts.
 ///
-/// A response's [body](super::ResponseBody::call_info) has it; `mesh-tonic` puts it among the extensions of the response.
+/// A response's [body](super::ResponseBody::take_call_info) has it; `mesh-tonic` puts it among the extensions of the response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallInfo {
     pub(super) route: Name,

@@ -25,7 +25,7 @@ pub(super) struct Inner<C: Connect> {
     // RT-72
     pub(super) id: u64,
     /// Keeps the state that channels of a runtime share.
-    pub(super) domain: Arc<Domain<C>>,
+    _domain: Arc<Domain<C>>,
     /// Keeps the configuration source.
     _mesh: Mesh<C>,
 }
@@ -44,7 +44,7 @@ impl<P: Protocol, C: Connect> Channel<P, C> {
         let domain = mesh.domain()?;
         let target = mesh.target(&domain, target)?;
         let id = mesh.draw();
-        let inner = Inner { target, settings, retry, id, domain, _mesh: mesh.clone() };
+        let inner = Inner { target, settings, retry, id, _domain: domain, _mesh: mesh.clone() };
         Ok(Self(Arc::new(inner), PhantomData))
     }
 

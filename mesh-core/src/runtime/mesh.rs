@@ -110,8 +110,9 @@ impl<C: Connect> Mesh<C> {
         }
         let watch = self.0.source.watch(target).map_err(|error| ChannelError::source(target, error))?;
         let inner = &self.0;
-        let context =
-            TargetContext::new(target.clone(), self.node_id(), inner.randomness.clone(), inner.pool.queue);
+        let (randomness, deadlines) = (inner.randomness.clone(), domain.pool.deadlines.clone());
+        let queue = inner.pool.queue;
+        let context = TargetContext::new(target.clone(), self.node_id(), randomness, deadlines, queue);
         let filters = inner.filters.of_target();
         let compiler = Compiler::new(domain.pool.clone(), inner.randomness.clone(), filters);
         let handle = Arc::new(TargetHandle::start(context, watch, compiler));

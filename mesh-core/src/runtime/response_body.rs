@@ -74,9 +74,9 @@ impl<P: Protocol, C: Connect> ResponseBody<P, C> {
         Self { state, status, info: Some(info), filters }
     }
 
-    /// Route, cluster and endpoint of the call; `None`: a filter has replied to it.
-    pub fn call_info(&self) -> Option<&CallInfo> {
-        self.info.as_ref()
+    /// Route, cluster and endpoint of the call, the first time; `None`: a filter has replied to it.
+    pub fn take_call_info(&mut self) -> Option<CallInfo> {
+        self.info.take()
     }
 
     /// The empty body of a filter's reply.

@@ -36,7 +36,7 @@ use super::channel::Inner;
 use super::connect::{Connect, Connection, Http2Connector};
 use super::flight::{Carrier, Flight, Landed};
 use super::target::{Picked, Refusal, RouteInput, Routed, Snapshot, State};
-use super::timeout::{Deadlines, Timer};
+use super::timeout::Timer;
 use super::{
     CallInfo, CallOptions, Channel, MeshError, MeshErrorKind, Protocol, RequestBody, ResponseBody,
     WaitForReady,
@@ -59,15 +59,14 @@ impl<P: Protocol, C: Connect> Channel<P, C> {
         };
         match &**channel.target.state() {
             State::Serving(snapshot) => match channel.route::<P>(snapshot, &request, start) {
-                Ok(routed) => ResponseFuture::of(channel, channel.begin(routed, request, start, None)),
-                Err(error) => ResponseFuture::at(channel, Stage::Failed { error: Some(error) }, None),
+                Ok(routed) => ResponseFuture::of(channel.begin(routed, request, start, None)),
+                Err(error) => ResponseFuture::at(Stage::Failed { error: Some(error) }, None),
             },
             State::Pending | State::Failed(_) => {
                 let now = Instant::now();
                 let context = channel.target.context().clone();
                 let configured = Box::pin(channel.clone().configure(request, start, now));
                 ResponseFuture::at(
-                    channel,
                     Stage::begin(Begin::Configure(configured, context)),
                     deadline(start.timeout, Some(now)),
                 )
@@ -137,10 +136,8 @@ pin_project! {
     pub struct ResponseFuture<P: Protocol, C: Connect = Http2Connector> {
         call: Option<Call<P, C>>,
         deadline: Option<Instant>,
-        deadlines: Arc<Deadlines>,
         #[pin]
         stage: Stage<P, C>,
-        #[pin]
         timer: Timer,
     }
 }
@@ -165,20 +162,17 @@ pin_project! {
 }
 
 impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
-    fn of(channel: &Inner<C>, filtered: Filtered<P, C>) -> Self {
+    fn of(filtered: Filtered<P, C>) -> Self {
         let deadline = filtered.deadline();
         match filtered {
-            Filtered::Passed(call) => Self { call: Some(call), ..Self::at(channel, Stage::Pick, deadline) },
-            Filtered::Held(held) => Self::at(channel, Stage::begin(Begin::Hold(Some(held))), deadline),
-            Filtered::Replied(reply) => {
-                Self::at(channel, Stage::begin(Begin::Replied(Some(reply))), deadline)
-            }
+            Filtered::Passed(call) => Self { call: Some(call), ..Self::at(Stage::Pick, deadline) },
+            Filtered::Held(held) => Self::at(Stage::begin(Begin::Hold(Some(held))), deadline),
+            Filtered::Replied(reply) => Self::at(Stage::begin(Begin::Replied(Some(reply))), deadline),
         }
     }
 
-    fn at(channel: &Inner<C>, stage: Stage<P, C>, deadline: Option<Instant>) -> Self {
-        let deadlines = channel.domain.pool.deadlines.clone();
-        Self { call: None, deadline, deadlines, stage, timer: Timer::default() }
+    fn at(stage: Stage<P, C>, deadline: Option<Instant>) -> Self {
+        Self { call: None, deadline, stage, timer: Timer::default() }
     }
 
     fn poll_steps(
@@ -191,7 +185,7 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
                 (StageProjection::Begin { begin }, _) => {
                     let filtered = ready!(begin.poll(cx))?;
                     *this.deadline = filtered.deadline();
-                    this.timer.set(Timer::default());
+                    *this.timer = Timer::default();
                     match filtered {
                         Filtered::Passed(call) => {
                             *this.call = Some(call);
@@ -207,11 +201,9 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
                 (StageProjection::Pick, Some(call)) => match call.pick() {
                     Picked::Endpoint(attempt, place) => {
                         let flight = call.send(attempt, place)?;
-                        Stage::fly(this.deadlines, *this.deadline, flight)
+                        Stage::fly(call, flight)
                     }
-                    Picked::Queue(attempt, place) => {
-                        Stage::fly(this.deadlines, *this.deadline, Flight::Queued { place, attempt })
-                    }
+                    Picked::Queue(attempt, place) => Stage::fly(call, Flight::Queued { place, attempt }),
                     Picked::Wait(version) => Stage::until(call.cluster.clone().changed(version)),
                     Picked::Failed(refusal) => Stage::refused(call, refusal)?,
                 },
@@ -307,8 +299,8 @@ impl<P: Protocol, C: Connect> Stage<P, C> {
         Self::Wait { over: Box::pin(over) }
     }
 
-    fn fly(deadlines: &Arc<Deadlines>, deadline: Option<Instant>, flight: CallFlight<P, C>) -> Self {
-        Self::Fly { carrier: Some(Carrier::new(deadlines, deadline, flight)) }
+    fn fly(call: &Call<P, C>, flight: CallFlight<P, C>) -> Self {
+        Self::Fly { carrier: Some(Carrier::new(&call.cluster.context.deadlines, call.deadline, flight)) }
     }
 
     /// Another attempt after a wait.

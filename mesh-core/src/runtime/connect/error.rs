@@ -58,9 +58,18 @@ impl fmt::Display for Lower<'_> {
 pub struct SendFailure<B> {
     /// Why.
     pub error: SendError,
-    /// The request's body, if it can be sent again on another connection: with [`SendErrorKind::NotSent`] and
-    /// [`SendErrorKind::Refused`], if there was room to keep the part that had been read.
-    pub body: Option<Box<UnreadBody<B>>>,
+    /// The request, if it can be sent again on another connection: with [`SendErrorKind::NotSent`] and
+    /// [`SendErrorKind::Refused`], if there was room to keep the part of its body that had been read.
+    pub unread: Option<Box<UnreadRequest<B>>>,
+}
+
+/// A request that can be sent again.
+#[derive(Debug)]
+pub struct UnreadRequest<B> {
+    /// The head, without its extensions; `None`: the caller keeps it.
+    pub head: Option<http::request::Parts>,
+    /// The body.
+    pub body: UnreadBody<B>,
 }
 
 /// The body of a request that can be sent again.
@@ -72,22 +81,29 @@ pub struct UnreadBody<B> {
     pub rest: Option<B>,
 }
 
+impl<B> UnreadRequest<B> {
+    /// A request of whose body nothing has been read.
+    pub fn new(head: Option<http::request::Parts>, body: B) -> Self {
+        Self { head, body: UnreadBody { read: VecDeque::new(), rest: Some(body) } }
+    }
+}
+
 impl<B> SendFailure<B> {
     /// A failure of a request that cannot be sent again.
     pub fn new(kind: SendErrorKind, source: impl Into<BoxError>) -> Self {
-        Self { error: SendError::new(kind, source), body: None }
+        Self { error: SendError::new(kind, source), unread: None }
     }
 
-    /// With the body for sending the request again.
+    /// With the request for sending it again.
     #[must_use]
-    pub fn with_body(self, body: UnreadBody<B>) -> Self {
-        Self { body: Some(Box::new(body)), ..self }
+    pub fn with_request(self, request: UnreadRequest<B>) -> Self {
+        Self { unread: Some(Box::new(request)), ..self }
     }
 
     /// A failure of a request that never left this process.
-    pub fn not_sent(body: B, source: impl Into<BoxError>) -> Self {
-        Self::new(SendErrorKind::NotSent, source)
-            .with_body(UnreadBody { read: VecDeque::new(), rest: Some(body) })
+    pub fn not_sent(request: http::Request<B>, source: impl Into<BoxError>) -> Self {
+        let (head, body) = request.into_parts();
+        Self::new(SendErrorKind::NotSent, source).with_request(UnreadRequest::new(Some(head), body))
     }
 }
 

@@ -25,6 +25,7 @@ use super::ReplayRoom;
 pub use dial::{BoxedIo, Dial, Io, Tcp};
 pub use error::{
     BodyError, ConnectError, DisconnectReason, SendError, SendErrorKind, SendFailure, UnreadBody,
+    UnreadRequest,
 };
 pub use http2::{
     Http2Body, Http2Call, Http2Connection, Http2Connector, Http2Place, Http2Settings, Keepalive,
@@ -106,7 +107,7 @@ pub trait Connection: Clone + Debug + Send + Sync + 'static {
     fn wait_for_place(&self) -> impl Future<Output = Option<Self::Place>> + Send + 'static;
 
     /// Sends a call. The request's extensions are not sent. `room` limits the bytes of the request's body that are kept, so
-    /// that a failure can return them.
+    /// that a failure can return them. If it [keeps](ReplayRoom::keeps) nothing, the head is not kept either.
     fn send<B: SendBody>(place: Self::Place, request: http::Request<B>, room: ReplayRoom) -> Self::Call<B>;
 
     /// Whether it takes calls; `false`: it is closed or draining, and the call picks again.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
 use http::request::Parts;
-use http::{Extensions, Request};
 use rand::Rng;
 
 use crate::config::RetryPolicy;
@@ -79,11 +79,6 @@ impl<B> CallRetry<B> {
             permit.sent();
         }
         permit
-    }
-
-    /// What came with the request beside its head; nothing the second time. For a call that is not tried again.
-    pub(crate) fn take_extensions(&mut self) -> Extensions {
-        std::mem::take(&mut self.head.extensions)
     }
 
     /// The call has its response: nothing more is kept for another attempt (RT-43).

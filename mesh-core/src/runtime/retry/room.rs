@@ -74,6 +74,11 @@ impl ReplayRoom {
         Arc::new(ChannelReplay::new(limit, ReplayMemory::default())).room()
     }
 
+    /// Whether anything of the request may be kept; if not, the caller keeps it.
+    pub fn keeps(&self) -> bool {
+        self.channel.is_some()
+    }
+
     /// Takes room for so many bytes more. `false`: the call may not keep them.
     pub fn take(&mut self, bytes: usize) -> bool {
         let Some(channel) = &self.channel else { return false };

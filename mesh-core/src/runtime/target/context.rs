@@ -7,6 +7,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::config::Name;
 use crate::runtime::rng::Randomness;
+use crate::runtime::timeout::Deadlines;
 use crate::runtime::{MeshError, MeshErrorKind, QueueSettings, SourceError, Target};
 
 /// A target's name and settings, which its task and all its calls share.
@@ -16,14 +17,22 @@ pub(crate) struct TargetContext {
     /// The xDS node, for error texts.
     node: Name,
     pub(crate) randomness: Arc<Randomness>,
+    /// Where calls register their deadlines.
+    pub(crate) deadlines: Arc<Deadlines>,
     /// What calls do while connections are full.
     pub(super) queue: QueueSettings,
     ambient: ArcSwapOption<SourceError>,
 }
 
 impl TargetContext {
-    pub(crate) fn new(target: Target, node: Name, randomness: Arc<Randomness>, queue: QueueSettings) -> Self {
-        Self { target, node, randomness, queue, ambient: ArcSwapOption::empty() }
+    pub(crate) fn new(
+        target: Target,
+        node: Name,
+        randomness: Arc<Randomness>,
+        deadlines: Arc<Deadlines>,
+        queue: QueueSettings,
+    ) -> Self {
+        Self { target, node, randomness, deadlines, queue, ambient: ArcSwapOption::empty() }
     }
 
     /// A problem with the control plane that leaves the configuration in use.

@@ -45,10 +45,10 @@ async fn load(
                     Ok(response) => {
                         break response.into_body().collect().await.map_err(|error| format!("{error:?}"));
                     }
-                    Err(SendFailure { error, body: Some(back) })
+                    Err(SendFailure { error, unread: Some(back) })
                         if error.kind() == SendErrorKind::NotSent =>
                     {
-                        request = call("/echo", back.rest.unwrap());
+                        request = call("/echo", back.body.rest.unwrap());
                     }
                     Err(failure) => break Err(format!("{failure:?}")),
                 },

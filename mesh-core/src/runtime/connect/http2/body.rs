@@ -71,6 +71,9 @@ impl Http2Body {
                 let _ = self.stream.flow_control().release_capacity(data.len());
                 self.note_read();
                 self.length = self.length.map(|length| length.saturating_sub(data.len() as u64));
+                if self.stream.is_end_stream() {
+                    self.end();
+                }
                 Poll::Ready(Some(Ok(data)))
             }
             // RFC 9113 section 8.1: the response is whole, and the endpoint does not want the rest of the request.
@@ -144,8 +147,9 @@ impl Body for Http2Body {
         Poll::Ready(None)
     }
 
+    /// As far as is known since the last frame: asking h2 costs a lock.
     fn is_end_stream(&self) -> bool {
-        self.phase == Phase::Ended || self.stream.is_end_stream()
+        self.phase == Phase::Ended
     }
 
     fn size_hint(&self) -> SizeHint {

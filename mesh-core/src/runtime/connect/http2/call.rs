@@ -9,12 +9,12 @@ use h2::client::ResponseFuture;
 use http::{Request, Response};
 
 use crate::runtime::ReplayRoom;
-use crate::runtime::connect::{SendBody, SendErrorKind, SendFailure};
+use crate::runtime::connect::{SendBody, SendErrorKind, SendFailure, UnreadRequest};
 
 use super::connection::{CallGate, Holds};
 use super::error::{TooLarge, send_failure};
 use super::gate::{Enter, Gate, Refusal};
-use super::headers::{fields_size, head_size, is_malformed};
+use super::headers::{HeadCopy, HeadSummary, fields_size};
 use super::upload::{Pipe, Upload, Uploaded};
 use super::{Http2Body, Http2Place};
 
@@ -35,10 +35,15 @@ enum State<B> {
 /// A call that waits until the heads of others have gone out.
 struct Waiting<B> {
     turn: Enter<CallGate>,
-    request: Request<B>,
-    room: ReplayRoom,
-    size: usize,
+    outgoing: Outgoing<B>,
     place: Http2Place,
+}
+
+/// A request that h2 has not been given.
+struct Outgoing<B> {
+    request: Request<B>,
+    head: HeadSummary,
+    room: ReplayRoom,
 }
 
 /// A call that h2 has been given.
@@ -47,19 +52,22 @@ struct Running<B> {
     upload: Upload<B>,
     /// The size of the request's head.
     size: usize,
+    /// The request's head, if the connection keeps it.
+    head: Option<HeadCopy>,
     place: Http2Place,
 }
 
 impl<B: SendBody> Http2Call<B> {
     pub(super) fn start(place: Http2Place, request: Request<B>, room: ReplayRoom) -> Self {
         let (head, body) = request.into_parts();
-        let (size, limit) = (head_size(&head), place.connection().shared().max_header_list());
-        if size > limit as usize {
+        let (summary, limit) = (HeadSummary::of(&head), place.connection().shared().max_header_list());
+        if summary.size > limit as usize {
             // The endpoint would end the connection, and the next endpoint its own.
-            let source = TooLarge::Request { size, limit };
+            let source = TooLarge::Request { size: summary.size, limit };
             return Self(State::Failed(SendFailure::new(SendErrorKind::TooLarge, source)));
         }
-        Self(State::admit(place, Request::from_parts(head, body), room, size))
+        let request = Request::from_parts(head, body);
+        Self(State::admit(place, Outgoing { request, head: summary, room }))
     }
 
     #[cfg(test)]
@@ -70,37 +78,38 @@ impl<B: SendBody> Http2Call<B> {
 
 impl<B: SendBody> State<B> {
     /// Opens the call's stream, or waits until the heads of others have gone out.
-    fn admit(place: Http2Place, request: Request<B>, room: ReplayRoom, size: usize) -> Self {
+    fn admit(place: Http2Place, outgoing: Outgoing<B>) -> Self {
         let connection = place.connection();
         match connection.shared().outbox.try_enter() {
-            Ok(()) => Self::open(place, request, room, size),
-            Err(Refusal::Closed) => Self::closed(request),
+            Ok(()) => Self::open(place, outgoing),
+            Err(Refusal::Closed) => Self::closed(outgoing.request),
             Err(Refusal::Full) => {
                 let turn = Gate::enter(CallGate::Outbox(connection.clone()));
-                Self::Waiting(Box::new(Waiting { turn, request, room, size, place }))
+                Self::Waiting(Box::new(Waiting { turn, outgoing, place }))
             }
         }
     }
 
     /// Gives the call to h2, after it has entered the outbox.
-    fn open(mut place: Http2Place, request: Request<B>, room: ReplayRoom, size: usize) -> Self {
-        let (head, body) = request.into_parts();
-        let is_malformed = is_malformed(&head);
+    fn open(mut place: Http2Place, outgoing: Outgoing<B>) -> Self {
+        let Outgoing { request, head: HeadSummary { size, is_malformed }, room } = outgoing;
         let shared = place.connection().shared();
         // HTTP/2 refuses a malformed request before it is a stream.
         if !is_malformed && !shared.calls.take() {
             shared.outbox.leave(1);
-            return Self::Failed(SendFailure::not_sent(body, "the connection has carried all its calls"));
+            return Self::Failed(SendFailure::not_sent(request, "the connection has carried all its calls"));
         }
-        let mut sender = place.connection().sender();
-        match sender.send_request(Request::from_parts(head, ()), body.is_end_stream()) {
+        let (parts, body) = request.into_parts();
+        let head = room.keeps().then(|| HeadCopy::of(&parts));
+        match place.connection().open_stream(Request::from_parts(parts, ()), body.is_end_stream()) {
             Ok((response, stream)) => {
                 if shared.calls.is_used_up() {
                     // What runs goes on, and the others go to the connection that takes this one's place.
                     shared.close();
                 }
                 place.set_holds(Holds::Stream);
-                Self::Running(Running { response, upload: Upload::new(body, stream, room), size, place })
+                let upload = Upload::new(body, stream, room);
+                Self::Running(Running { response, upload, size, head, place })
             }
             Err(error) => {
                 shared.outbox.leave(1);
@@ -109,13 +118,14 @@ impl<B: SendBody> State<B> {
                     return Self::Failed(SendFailure::new(SendErrorKind::Malformed, error));
                 }
                 shared.close();
-                Self::Failed(SendFailure::not_sent(body, error))
+                let request = UnreadRequest::new(head.map(HeadCopy::into_parts), body);
+                Self::Failed(SendFailure::new(SendErrorKind::NotSent, error).with_request(request))
             }
         }
     }
 
     fn closed(request: Request<B>) -> Self {
-        Self::Failed(SendFailure::not_sent(request.into_body(), "the connection is closed"))
+        Self::Failed(SendFailure::not_sent(request, "the connection is closed"))
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<Http2Body>, SendFailure<B>>> {
@@ -157,8 +167,8 @@ impl<B> State<B> {
 
 impl<B: SendBody> Waiting<B> {
     fn go_on(self, is_admitted: bool) -> State<B> {
-        let Self { request, room, size, place, .. } = self;
-        if is_admitted { State::open(place, request, room, size) } else { State::closed(request) }
+        let Self { outgoing, place, .. } = self;
+        if is_admitted { State::open(place, outgoing) } else { State::closed(outgoing.request) }
     }
 }
 
@@ -203,13 +213,15 @@ impl<B: SendBody> Running<B> {
         Ok(Response::from_parts(head, body))
     }
 
-    /// RT-45: a call that the endpoint has not processed comes with its body if that is still whole.
+    /// RT-45: a call that the endpoint has not processed comes with its request if the body is still whole.
     fn fail(self, error: h2::Error) -> SendFailure<B> {
         let stream = self.response.stream_id().as_u32();
         let failure = send_failure(error, stream, self.size, self.place.connection());
         match failure.error.kind() {
             SendErrorKind::Refused | SendErrorKind::NotSent => match self.upload.into_unread() {
-                Some(unread) => failure.with_body(unread),
+                Some(body) => {
+                    failure.with_request(UnreadRequest { head: self.head.map(HeadCopy::into_parts), body })
+                }
                 None => failure,
             },
             _ => failure,

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use h2::SendStream;
 use h2::client::SendRequest;
 use http::Request;
 use tokio::runtime::Handle;
@@ -23,7 +24,8 @@ use super::{Http2Body, Http2Call};
 pub struct Http2Connection(Arc<Inner>);
 
 struct Inner {
-    sender: SendRequest<Bytes>,
+    /// Locked for each call: a clone of its own would cost a call more.
+    sender: Mutex<SendRequest<Bytes>>,
     shared: Arc<Shared>,
     settings: Http2Settings,
     runtime: Handle,
@@ -38,6 +40,7 @@ impl Http2Connection {
         settings: Http2Settings,
         released: oneshot::Sender<()>,
     ) -> Self {
+        let sender = Mutex::new(sender);
         Self(Arc::new(Inner { sender, shared, settings, runtime: Handle::current(), _released: released }))
     }
 
@@ -51,8 +54,20 @@ impl Http2Connection {
         self.0.shared.places.holders() as usize
     }
 
-    pub(super) fn sender(&self) -> SendRequest<Bytes> {
-        self.0.sender.clone()
+    /// Gives a request to h2.
+    pub(super) fn open_stream(
+        &self,
+        request: Request<()>,
+        end_of_stream: bool,
+    ) -> Result<(h2::client::ResponseFuture, SendStream<Bytes>), h2::Error> {
+        let mut sender = self.0.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = &self.0.shared.places;
+        if places.holders() >= places.limit() / 2 {
+            // A sender refuses a request while the one before it waits for the limit of streams; a new clone does not.
+            // The places keep the limit.
+            *sender = sender.clone();
+        }
+        sender.send_request(request, end_of_stream)
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {

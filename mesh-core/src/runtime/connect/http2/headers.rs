@@ -1,34 +1,119 @@
-//! The size of heads and trailers, and what HTTP/2 cannot carry.
+//! Heads and trailers: their size, what HTTP/2 cannot carry of them, and copies.
 
-use http::HeaderMap;
-use http::header::TE;
+use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
+use http::{HeaderMap, Method, Request, Uri};
 
 /// The size of fields as SETTINGS_MAX_HEADER_LIST_SIZE counts it (RFC 9113 section 6.5.2).
 pub(super) fn fields_size(fields: &HeaderMap) -> usize {
-    fields.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD).sum()
+    fields.iter().map(|(name, value)| field_size(name, value)).sum()
 }
 
-/// The size of a request's head.
-pub(super) fn head_size(head: &Parts) -> usize {
-    let uri = &head.uri;
-    let pseudo = [
-        head.method.as_str().len() + ":method".len(),
-        uri.scheme_str().map_or(0, str::len) + ":scheme".len(),
-        uri.authority().map_or(0, |authority| authority.as_str().len()) + ":authority".len(),
-        uri.path_and_query().map_or(0, |path| path.as_str().len()) + ":path".len(),
-    ];
-    pseudo.iter().map(|size| size + FIELD).sum::<usize>() + fields_size(&head.headers)
+fn field_size(name: &HeaderName, value: &HeaderValue) -> usize {
+    name.as_str().len() + value.len() + FIELD
 }
 
-/// Whether HTTP/2 has no form for the request (RFC 9113 section 8.2.2, 8.3.1).
-pub(super) fn is_malformed(head: &Parts) -> bool {
-    let hop_by_hop = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
-    hop_by_hop.iter().any(|name| head.headers.contains_key(*name))
-        || head.headers.get(TE).is_some_and(|te| te != "trailers")
-        || head.uri.scheme().is_none()
-        || head.uri.authority().is_none()
+/// A request's head as the endpoint will count and judge it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HeadSummary {
+    /// Its size.
+    pub(super) size: usize,
+    /// HTTP/2 has no form for it (RFC 9113 section 8.2.2, 8.3.1).
+    pub(super) is_malformed: bool,
+}
+
+impl HeadSummary {
+    pub(super) fn of(head: &Parts) -> Self {
+        let (uri, scheme) = (&head.uri, head.uri.scheme_str());
+        let (authority, path) = (uri.authority(), uri.path_and_query());
+        let pseudo = [
+            head.method.as_str().len() + ":method".len(),
+            scheme.map_or(0, str::len) + ":scheme".len(),
+            authority.map_or(0, |authority| authority.as_str().len()) + ":authority".len(),
+            path.map_or(0, |path| path.as_str().len()) + ":path".len(),
+        ];
+        let mut summary = Self {
+            size: pseudo.iter().map(|size| size + FIELD).sum(),
+            is_malformed: scheme.is_none() || authority.is_none(),
+        };
+        for (name, value) in &head.headers {
+            summary.size += field_size(name, value);
+            summary.is_malformed |= match name.as_str() {
+                "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade" => true,
+                "te" => value != "trailers",
+                _ => false,
+            };
+        }
+        summary
+    }
+}
+
+/// A copy of a request's head, but for its extensions. It costs one allocation where [`Parts`] would cost two.
+#[derive(Debug)]
+pub(super) struct HeadCopy {
+    method: Method,
+    uri: Uri,
+    fields: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl HeadCopy {
+    pub(super) fn of(head: &Parts) -> Self {
+        let fields = head.headers.iter().map(|(name, value)| (name.clone(), value.clone()));
+        let mut copied = Vec::with_capacity(head.headers.len());
+        copied.extend(fields);
+        Self { method: head.method.clone(), uri: head.uri.clone(), fields: copied }
+    }
+
+    pub(super) fn into_parts(self) -> Parts {
+        let (mut head, ()) = Request::new(()).into_parts();
+        (head.method, head.uri) = (self.method, self.uri);
+        for (name, value) in self.fields {
+            head.headers.append(name, value);
+        }
+        head
+    }
 }
 
 /// What each field counts beside its name and value.
 const FIELD: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(fields: &[(&'static str, &'static str)]) -> Parts {
+        let mut request = Request::post("http://host/path?query").extension(7_u8);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn head_is_malformed_if_http2_has_no_form_for_it() {
+        for (field, is_malformed) in [
+            (("connection", "close"), true),
+            (("keep-alive", "1"), true),
+            (("proxy-connection", "close"), true),
+            (("transfer-encoding", "chunked"), true),
+            (("upgrade", "h2c"), true),
+            (("te", "gzip"), true),
+            (("te", "trailers"), false),
+            (("x-connection", "close"), false),
+        ] {
+            assert_eq!(HeadSummary::of(&head(&[field])).is_malformed, is_malformed, "{field:?}");
+        }
+        for uri in ["/path", "*"] {
+            let (head, ()) = Request::get(uri).body(()).unwrap().into_parts();
+            assert!(HeadSummary::of(&head).is_malformed, "{uri}");
+        }
+    }
+
+    #[test]
+    fn copy_has_everything_but_the_extensions() {
+        let head = head(&[("x-a", "1"), ("x-b", "2"), ("x-a", "3"), ("te", "trailers")]);
+        let copy = HeadCopy::of(&head).into_parts();
+        assert_eq!((&copy.method, &copy.uri, &copy.headers), (&head.method, &head.uri, &head.headers));
+        assert!(copy.extensions.is_empty());
+    }
+}

@@ -43,7 +43,8 @@ pub(super) struct Upload<B> {
 
 enum Last {
     Data,
-    Trailers(HeaderMap),
+    /// Boxed: they are rare, and every call is moved with its upload.
+    Trailers(Box<HeaderMap>),
 }
 
 /// The largest piece that is sent at once.
@@ -128,7 +129,7 @@ impl<B: SendBody> Upload<B> {
             Err(frame) => {
                 if let Ok(trailers) = frame.into_trailers() {
                     self.read.release(&mut self.room);
-                    self.last = Some(Last::Trailers(trailers));
+                    self.last = Some(Last::Trailers(Box::new(trailers)));
                     return;
                 }
             }
@@ -218,7 +219,7 @@ impl<B: SendBody> Upload<B> {
         }
         // The body is not to be polled again.
         let _ = match self.last.replace(Last::Data) {
-            Some(Last::Trailers(trailers)) => self.stream.send_trailers(trailers),
+            Some(Last::Trailers(trailers)) => self.stream.send_trailers(*trailers),
             _ if is_ended => Ok(()),
             _ => self.stream.send_data(std::mem::take(&mut self.held), true),
         };

@@ -33,7 +33,7 @@ async fn resets_are_told_apart() {
         let failure = connection.send(call(path, body("hello"))).await.unwrap_err();
         assert_eq!((failure.error.kind(), failure.error.h2_code()), (expected, code), "{path}");
         // RT-45
-        assert_eq!(failure.body.is_some(), failure.error.kind() == SendErrorKind::Refused);
+        assert_eq!(failure.unread.is_some(), failure.error.kind() == SendErrorKind::Refused);
     }
 }
 
@@ -51,7 +51,7 @@ async fn lost_connection_fails_running_calls_and_gives_new_ones_back() {
     assert_eq!(response.into_body().collect().await.unwrap_err().h2_code(), None);
     let failure = connection.send(call("/echo", body("again"))).await.unwrap_err();
     assert_eq!(failure.error.kind(), SendErrorKind::NotSent);
-    let unread = *failure.body.unwrap();
+    let unread = failure.unread.unwrap().body;
     assert!(unread.read.is_empty());
     assert_eq!(unread.rest.unwrap().collect().await.unwrap().to_bytes(), "again");
 }
@@ -95,7 +95,7 @@ async fn calls_beyond_the_goaway_are_refused() {
     let Established { connection, closed } = connect(address).await;
     let failure = connection.send(call("/echo", body(vec![0; 200]))).await.unwrap_err();
     assert_eq!(failure.error.kind(), SendErrorKind::Refused);
-    let unread = failure.body.unwrap();
+    let unread = failure.unread.unwrap().body;
     assert_eq!(unread.read, [vec![0; 200]], "it can be sent again");
     assert!(unread.rest.is_none_or(|rest| rest.is_end_stream()));
     assert_eq!(closed.await.to_string(), "GOAWAY ENHANCE_YOUR_CALM");
@@ -195,7 +195,7 @@ async fn request_body_is_not_polled_after_its_end() {
     peer.send(RST_STREAM, 0, stream, &7_u32.to_be_bytes()).await;
     let failure = request.await.unwrap().unwrap_err();
     assert_eq!(failure.error.kind(), SendErrorKind::Refused);
-    let unread = *failure.body.unwrap();
+    let unread = failure.unread.unwrap().body;
     assert_eq!((unread.read.into(), unread.rest.is_none()), (vec![Bytes::from_static(b"hello")], true));
 }
 

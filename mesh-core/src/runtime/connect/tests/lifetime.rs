@@ -59,7 +59,7 @@ async fn calls_that_come_at_once_do_not_exceed_the_clusters_limit() {
                 let request = call("/echo", body("hello"));
                 match <Http2Connection as Connection>::send(place, request, room).await {
                     Ok(response) => Ok(response.into_body().collect().await.unwrap().to_bytes()),
-                    Err(failure) => Err((failure.error.kind(), failure.body.is_some())),
+                    Err(failure) => Err((failure.error.kind(), failure.unread.is_some())),
                 }
             })
         })

@@ -106,7 +106,7 @@ async fn request_head_above_the_limit_of_the_endpoint_is_not_sent() {
     assert_eq!(failure.error.h2_code(), Some(11), "RESOURCE_EXHAUSTED in gRPC");
     let cause = failure.error.cause().to_string();
     assert!(cause.contains("the endpoint takes 16384 (SETTINGS_MAX_HEADER_LIST_SIZE)"), "{cause}");
-    assert!(failure.body.is_none(), "the next endpoint is spared");
+    assert!(failure.unread.is_none(), "the next endpoint is spared");
     assert_eq!((peer.drain().await.0, connection.calls()), (vec![], 0));
 
     // What counts beside the field: its name, 32 bytes, and the pseudo header fields.
@@ -143,7 +143,7 @@ async fn request_head_that_ends_a_connection_is_not_sent_elsewhere() {
         peer.goaway(0, code).await;
         let failure = call.await.unwrap().unwrap_err();
         assert_eq!(failure.error.kind(), expected, "{name}");
-        assert_eq!(failure.body.is_some(), expected == SendErrorKind::Refused, "{name}");
+        assert_eq!(failure.unread.is_some(), expected == SendErrorKind::Refused, "{name}");
     }
 }
 

@@ -67,7 +67,7 @@ async fn call_that_is_sent_as_the_connection_ends_comes_back_whole() {
             assert!(Connection::is_open(&connection));
             let failure = call.await.unwrap_err();
             assert_eq!(failure.error.kind(), SendErrorKind::NotSent, "{name}");
-            let unread = *failure.body.unwrap();
+            let unread = failure.unread.unwrap().body;
             let rest = match unread.rest {
                 Some(rest) => rest.collect().await.unwrap().to_bytes(),
                 None => Bytes::new(),
