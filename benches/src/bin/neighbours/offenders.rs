@@ -64,7 +64,7 @@ async fn repeat<F: Future<Output = ()> + Send + 'static>(
 }
 
 async fn unread<S: Service>(mut client: GreeterClient<S>) {
-    let replies = client.say_hellos(HelloRequest { count: REPLIES, ..hello() }).await;
+    let replies = client.say_hellos(HelloRequest { name: "x".repeat(REPLY), count: REPLIES }).await;
     tokio::time::sleep(UNREAD_FOR).await;
     drop(replies);
 }
@@ -129,6 +129,7 @@ const BEHAVIOR: &str = "rpc-behavior";
 const UNREAD_STREAMS: u32 = 40;
 const UNREAD_FOR: Duration = Duration::from_secs(10);
 const REPLIES: u32 = 1_000_000;
+const REPLY: usize = 1 << 10;
 
 const STALLED_UPLOADS: u32 = 4;
 const STALLED_FOR: Duration = Duration::from_secs(5);

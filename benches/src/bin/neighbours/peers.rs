@@ -65,17 +65,18 @@ impl Client {
     }
 }
 
-/// A client under comparison.
+/// A client under comparison: the channel that is measured, and one with a connection of its own.
 #[derive(Debug)]
 pub(crate) enum Peer {
-    Tonic(Channel),
-    Mesh(MeshChannel),
+    Tonic([Channel; 2]),
+    Mesh([MeshChannel; 2]),
 }
 
-/// One round: alone, then beside the offenders.
+/// One round: alone, then while the offenders use the other connection, then beside them.
 #[derive(Debug)]
 pub(crate) struct Round {
     pub(crate) alone: Sample,
+    pub(crate) apart: Sample,
     pub(crate) beside: Sample,
 }
 
@@ -89,21 +90,33 @@ impl Peer {
 
     pub(crate) async fn round(&self, time: Duration, kinds: &[Kind]) -> Result<Round> {
         match self {
-            Self::Tonic(channel) => round(channel.clone(), time, kinds).await,
-            Self::Mesh(channel) => round(channel.clone(), time, kinds).await,
+            Self::Tonic(channels) => round(channels, time, kinds).await,
+            Self::Mesh(channels) => round(channels, time, kinds).await,
         }
     }
 }
 
-async fn round<S: Service>(channel: S, time: Duration, kinds: &[Kind]) -> Result<Round> {
-    let client = EchoClient::new(channel.clone());
+async fn round<S: Service>([measured, other]: &[S; 2], time: Duration, kinds: &[Kind]) -> Result<Round> {
+    let client = EchoClient::new(measured.clone());
     let alone = load::run(&client, time).await?;
-    let offenders = offenders::start(&GreeterClient::new(channel), kinds);
-    let beside = load::run(&client, time).await?;
+    let apart = beside(&client, other, time, kinds).await?;
+    let beside = beside(&client, measured, time, kinds).await?;
+    Ok(Round { alone, apart, beside })
+}
+
+/// The load while the offenders use this channel.
+async fn beside<S: Service>(
+    client: &EchoClient<S>,
+    channel: &S,
+    time: Duration,
+    kinds: &[Kind],
+) -> Result<Sample> {
+    let offenders = offenders::start(&GreeterClient::new(channel.clone()), kinds);
+    let sample = load::run(client, time).await;
     drop(offenders);
-    // What the offenders have left behind is not to count for the next client.
+    // What the offenders have left behind is not to count for those that come next.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    Ok(Round { alone, beside })
+    sample
 }
 
 /// All clients, and the server, which ends with this value.
@@ -126,8 +139,8 @@ pub(crate) async fn start(clients: &[Client]) -> Result<Peers> {
     let mut all = Vec::new();
     for client in clients {
         all.push(match client {
-            Client::Tonic => Peer::Tonic(tonic(server.address).await?),
-            Client::Mesh => Peer::Mesh(mesh(server.address)?),
+            Client::Tonic => Peer::Tonic([tonic(server.address).await?, tonic(server.address).await?]),
+            Client::Mesh => Peer::Mesh([mesh(server.address)?, mesh(server.address)?]),
         });
     }
     Ok(Peers { all, _server: server })

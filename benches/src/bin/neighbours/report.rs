@@ -30,9 +30,12 @@ struct Row {
     p50_alone_us: f64,
     p99_us: f64,
     p99_alone_us: f64,
-    /// Medians of the ratios round by round.
+    p99_apart_us: f64,
+    /// Medians of the ratios round by round, to the load alone.
     p50_ratio: f64,
     p99_ratio: f64,
+    /// To the load while the offenders used another connection.
+    p99_apart_ratio: f64,
 }
 
 impl Report {
@@ -55,17 +58,18 @@ impl Report {
         }
         writeln!(
             output,
-            "{} s of 1,000 calls per second beside offenders, and as long alone; medians over the rounds\n",
+            "{} s of 1,000 calls per second beside offenders, as long alone, and as long with the offenders on another \
+             connection (apart); medians over the rounds\n",
             self.seconds
         )?;
         writeln!(
             output,
-            "client           calls  failed  alone  p50 us   alone  ratio  p99 us   alone  ratio"
+            "client           calls  failed  alone  p50 us   alone  ratio  p99 us   alone  ratio   apart  ratio"
         )?;
         for row in &rows {
             writeln!(
                 output,
-                "{:<14}  {:>6}  {:>6}  {:>5}  {:>6.0}  {:>6.0}  {:>5.2}  {:>6.0}  {:>6.0}  {:>5.2}",
+                "{:<14}  {:>6}  {:>6}  {:>5}  {:>6.0}  {:>6.0}  {:>5.2}  {:>6.0}  {:>6.0}  {:>5.2}  {:>6.0}  {:>5.2}",
                 row.peer,
                 row.calls,
                 row.failed,
@@ -76,6 +80,8 @@ impl Report {
                 row.p99_us,
                 row.p99_alone_us,
                 row.p99_ratio,
+                row.p99_apart_us,
+                row.p99_apart_ratio,
             )?;
         }
         for row in &rows {
@@ -95,10 +101,11 @@ fn row(client: Client, rounds: &[Round]) -> Row {
     let us = |sample: &Sample, per_mille| {
         sample.quantile(per_mille).as_ref().map_or(f64::NAN, Duration::as_secs_f64) * 1e6
     };
-    let beside = |per_mille| median(rounds.iter().map(|round| us(&round.beside, per_mille)));
-    let alone = |per_mille| median(rounds.iter().map(|round| us(&round.alone, per_mille)));
-    let ratio = |per_mille| {
-        median(rounds.iter().map(|round| us(&round.beside, per_mille) / us(&round.alone, per_mille)))
+    let of = |sample: fn(&Round) -> &Sample, per_mille| {
+        median(rounds.iter().map(|round| us(sample(round), per_mille)))
+    };
+    let ratio = |base: fn(&Round) -> &Sample, per_mille| {
+        median(rounds.iter().map(|round| us(&round.beside, per_mille) / us(base(round), per_mille)))
     };
     Row {
         peer: client.label(),
@@ -106,12 +113,14 @@ fn row(client: Client, rounds: &[Round]) -> Row {
         failed: rounds.iter().map(|round| round.beside.failed).sum(),
         reasons,
         failed_alone: rounds.iter().map(|round| round.alone.failed).sum(),
-        p50_us: beside(500),
-        p50_alone_us: alone(500),
-        p99_us: beside(990),
-        p99_alone_us: alone(990),
-        p50_ratio: ratio(500),
-        p99_ratio: ratio(990),
+        p50_us: of(|round| &round.beside, 500),
+        p50_alone_us: of(|round| &round.alone, 500),
+        p99_us: of(|round| &round.beside, 990),
+        p99_alone_us: of(|round| &round.alone, 990),
+        p99_apart_us: of(|round| &round.apart, 990),
+        p50_ratio: ratio(|round| &round.alone, 500),
+        p99_ratio: ratio(|round| &round.alone, 990),
+        p99_apart_ratio: ratio(|round| &round.apart, 990),
     }
 }
 
