@@ -38,7 +38,7 @@ mod tests {
 
     /// Proves: LB-25.
     #[test]
-    fn a_lower_limit_lets_nobody_in_until_enough_have_left() {
+    fn lower_limit_rejects_calls_until_enough_have_ended() {
         let in_flight = InFlight::default();
         assert!((0..105).all(|_| in_flight.enter(MaxRequests(105))));
         let limit = MaxRequests(100);

@@ -71,7 +71,7 @@ fn delay_and_abort_are_drawn_apart() {
 
 /// Proves: HF-12.
 #[test]
-fn headers_choose_the_fault_where_the_configuration_lets_them() {
+fn headers_choose_the_fault_if_the_configuration_allows_it() {
     const DELAY: &str = "x-envoy-fault-delay-request";
     const DELAY_SHARE: &str = "x-envoy-fault-delay-request-percentage";
     const HTTP: &str = "x-envoy-fault-abort-request";

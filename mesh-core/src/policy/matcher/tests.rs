@@ -83,7 +83,7 @@ fn regular_expressions_are_linear_and_limited_in_size() {
 
 /// Proves: RT-09.
 #[test]
-fn path_matchers_ignore_case_only_where_told_and_never_in_expressions() {
+fn path_matchers_ignore_case_only_if_configured_and_never_in_expressions() {
     let exact = |path: &str, ignore_case| PathMatcher::Exact { path: path.to_owned(), ignore_case };
     let prefix = |path: &str, ignore_case| PathMatcher::Prefix { prefix: path.to_owned(), ignore_case };
     let table = [

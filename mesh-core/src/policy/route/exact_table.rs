@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn case_is_ignored_where_told_and_the_first_of_equal_keys_counts() {
+    fn case_is_ignored_if_configured_and_first_of_equal_keys_wins() {
         let table = table(Case::Ignored, &["Foo.Example.com:8080", "bar", "BAR", ""]);
         assert_eq!(table.get("fOO.eXAMPLE.COM:8080"), Some(&0));
         assert_eq!(table.get("Bar"), Some(&1));

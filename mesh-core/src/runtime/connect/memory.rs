@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn connections_reach_the_server_until_it_is_gone() {
+    async fn connections_reach_the_server_until_it_is_dropped() {
         let (dialer, mut incoming) = InMemory::new();
         let target = ConnectTarget::new(([127, 0, 0, 1], 1).into());
         let mut client = dialer.dial(&target).await.unwrap();

@@ -52,7 +52,7 @@ fn the_interval_is_measured_per_cluster() {
 
 /// Proves: TR-69.
 #[test]
-fn a_cluster_that_has_gone_is_reported_until_its_last_call_has_ended() {
+fn dropped_cluster_is_reported_until_its_last_call_has_ended() {
     let (store, now) = (Arc::new(LoadStore::default()), Instant::now());
     let servers = store.servers();
     let cluster = store.start(now, &settings("a", Some("s"))).unwrap();
@@ -80,7 +80,7 @@ fn a_cluster_that_has_gone_is_reported_until_its_last_call_has_ended() {
 }
 
 #[test]
-fn the_store_goes_when_nobody_uses_it() {
+fn store_is_dropped_with_its_last_user() {
     let store = Arc::new(LoadStore::default());
     let servers = store.servers();
     let cluster = store.start(Instant::now(), &settings("a", Some("s"))).unwrap();
@@ -91,7 +91,7 @@ fn the_store_goes_when_nobody_uses_it() {
 }
 
 #[test]
-fn clusters_that_come_and_go_do_not_pile_up_where_nobody_asks() {
+fn dropped_clusters_do_not_pile_up_without_reports() {
     let (store, now) = (Arc::new(LoadStore::default()), Instant::now());
     let kept = store.start(now, &settings("kept", Some("s"))).unwrap();
     for round in 0..2 * MAX_LEFT {

@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn past_the_limit_the_attempt_goes_on_and_no_other_begins() {
+    fn attempt_continues_beyond_the_limit_and_is_the_last() {
         let replay = Replay::new(body(&["abc", "def", "ghi"]), ReplayRoom::of(ReplayLimit(6)));
         let mut attempt = replay.attempt().unwrap();
         assert_eq!(read(&mut attempt, 2), "abcdef");
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn commit_releases_what_the_attempt_has_read_and_keeps_nothing_more() {
+    fn commit_releases_read_frames_and_keeps_no_more() {
         let replay = Replay::new(body(&["ab", "cd", "ef"]), ReplayRoom::of(ReplayLimit::default()));
         assert_eq!(read(&mut replay.attempt().unwrap(), 2), "abcd");
         let mut attempt = replay.attempt().unwrap();

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_in_a_burst_are_told_together() {
+    fn changes_in_a_burst_are_logged_together() {
         let (target, began) = (Target::new("cart"), Instant::now());
         let at = |milliseconds| began + Duration::from_millis(milliseconds);
         let config = || Arc::new(MeshConfig::to_endpoints("cart", []));

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_value_that_nobody_polls_ends_at_its_deadline() {
+    async fn unpolled_value_expires_at_its_deadline() {
         let deadlines = Arc::new(Deadlines::new(Handle::current()));
         let deadline = Instant::now() + Duration::from_secs(1);
         let held = Arc::new(());
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_polls_is_woken_at_the_deadline_and_told_what_is_left() {
+    async fn last_poller_is_woken_at_the_deadline_and_gets_the_remains() {
         let deadlines = Arc::new(Deadlines::new(Handle::current()));
         let deadline = Instant::now() + Duration::from_secs(1);
         let timed = Timed::new(&deadlines, deadline, 7, |value| value + 1);

@@ -41,7 +41,7 @@ fn connections_follow_localities_from_priority_to_priority() {
 }
 
 #[test]
-fn a_priority_that_is_gone_leaves_no_connection_behind() {
+fn removed_priority_keeps_no_connection() {
     let mut driver = Driver::round_robin();
     driver.update(priorities(&[&[("a", 1)], &[("b", 2)]]));
     driver.failed(1);

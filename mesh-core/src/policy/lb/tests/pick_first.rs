@@ -37,7 +37,7 @@ fn endpoints_are_tried_one_after_the_other() {
 }
 
 #[test]
-fn an_attempt_that_wins_late_is_let_go() {
+fn attempt_that_connects_after_the_selected_one_is_disconnected() {
     let mut driver = driver();
     driver.update(priorities(&[&[1, 2]]));
     driver.sleep(DELAY);
@@ -48,7 +48,7 @@ fn an_attempt_that_wins_late_is_let_go() {
 
 /// LB-71: failed when every endpoint has failed once, until one is ready; each is tried again as its backoff ends.
 #[test]
-fn failure_is_told_when_all_have_failed_and_until_one_is_ready() {
+fn failure_is_reported_from_the_last_failed_endpoint_until_one_is_ready() {
     let mut driver = driver();
     driver.update(priorities(&[&[1, 2]]));
     assert_eq!(driver.failed(1), connect(&[2]));

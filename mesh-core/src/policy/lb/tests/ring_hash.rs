@@ -122,7 +122,7 @@ fn a_lost_connection_waits_for_a_call_when_all_is_well() {
 
 /// Proves: RT-73.
 #[test]
-fn without_a_hash_every_call_goes_somewhere_else() {
+fn calls_without_a_hash_go_to_random_endpoints() {
     let mut driver = driver();
     driver.update(priorities(&[&[1, 2, 3, 4]]));
     (1..=4).for_each(|id| _ = driver.ready(id));

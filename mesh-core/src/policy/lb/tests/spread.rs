@@ -53,7 +53,7 @@ fn a_failed_endpoint_counts_as_failed_until_it_is_ready() {
 }
 
 #[test]
-fn rotation_starts_anywhere_and_goes_on_when_endpoints_change() {
+fn rotation_starts_at_random_and_continues_when_endpoints_change() {
     let firsts: BTreeSet<_> = (0..20)
         .map(|seed| {
             let mut driver = Driver::round_robin();

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn cache_forgets_expressions_that_nobody_uses() {
+    fn cache_drops_unused_expressions() {
         let cache = RegexCache::default();
         let _kept: Vec<_> = (0..10).map(|n| cache.full(&format!("kept{n}")).unwrap()).collect();
         for n in 0..10_000 {

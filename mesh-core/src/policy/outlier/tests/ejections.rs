@@ -149,7 +149,7 @@ fn ejected_endpoint_that_has_left_does_not_count() {
 ///
 /// Proves: LB-59.
 #[test]
-fn endpoint_that_returns_to_the_cluster_starts_clean() {
+fn endpoint_that_is_added_again_starts_without_counts() {
     let mut settings = by_failure_percentage();
     settings.interval = SECOND;
     let mut cluster = Cluster::new(5, &settings);
@@ -195,7 +195,7 @@ fn other_settings_keep_the_time_that_has_run() {
 
 /// Proves: LB-59.
 #[test]
-fn everybody_returns_when_detection_is_switched_off() {
+fn all_endpoints_return_when_detection_is_switched_off() {
     for off in [None, Some(OutlierDetection::off())] {
         let settings = by_failure_percentage();
         let mut cluster = Cluster::new(5, &settings);

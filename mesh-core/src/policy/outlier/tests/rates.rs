@@ -118,7 +118,7 @@ const LIMITS: &[(u32, u32, bool, usize)] = &[
 
 /// Proves: LB-57.
 #[test]
-fn nobody_more_is_ejected_once_the_limit_is_reached() {
+fn no_endpoint_is_ejected_beyond_the_limit() {
     for (endpoints, limit, always_eject_one, expected) in LIMITS {
         let mut settings = by_failure_percentage();
         settings.max_ejection_percent = *limit;
@@ -193,7 +193,7 @@ fn rates_of_local_origin_are_their_own() {
 
 /// Without the distinction, an endpoint that is not reached has failed.
 #[test]
-fn failures_of_local_origin_count_as_failures_unless_they_are_told_apart() {
+fn failures_of_local_origin_count_as_failures_unless_they_are_split() {
     let mut settings = by_failure_percentage();
     for is_split in [false, true] {
         settings.local_origin = is_split.then(Default::default);

@@ -156,7 +156,7 @@ fn lower_threshold_counts_from_the_next_failure_on() {
 
 /// The runtime's event is late: the endpoint has left, and another one has its id.
 #[test]
-fn row_of_an_endpoint_that_has_left_hurts_nobody() {
+fn row_of_a_removed_endpoint_ejects_no_endpoint() {
     let mut cluster = Cluster::new(2, &rule("5xx"));
     let left = cluster.loads[0].clone();
     let is_reached = [FAILED; 3].map(|failure| left.outcomes.record(failure));

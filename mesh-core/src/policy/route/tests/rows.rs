@@ -102,7 +102,7 @@ fn the_best_domain_wins() {
 }
 
 #[test]
-fn a_missing_virtual_host_is_told_from_a_missing_route() {
+fn missing_virtual_host_and_missing_route_are_different_errors() {
     let table = RouteTable::new(&[host(&["a"], vec![to_cluster(route(exact("/x")))]), host(&["b"], vec![])]);
     let headers = HeaderMap::new();
     let mut rng = StdRng::seed_from_u64(0);

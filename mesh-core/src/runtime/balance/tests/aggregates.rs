@@ -138,7 +138,7 @@ async fn fallback_of_a_leaf_that_works_is_never_connected() {
 
 /// Proves: LB-10.
 #[tokio::test(start_paused = true)]
-async fn calls_return_to_the_first_leaf_and_the_second_is_let_go_a_quarter_of_an_hour_later() {
+async fn calls_return_to_the_first_leaf_and_the_second_is_dropped_a_quarter_of_an_hour_later() {
     let service = Service::start(&[leaf("a", &[1]), leaf("b", &[2])], &[(1, Habit::Refuse)]).await;
     service.assert_picked(2, "b");
     service.net.set(address(1), Habit::Accept(Duration::ZERO));
@@ -294,7 +294,7 @@ async fn names_of_lower_leaves_are_not_looked_up_until_they_are_needed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failure_says_what_is_wrong_with_every_leaf() {
+async fn failure_names_the_error_of_every_leaf() {
     let missing = |name: &str| Cluster {
         discovery: Discovery::Endpoints(Err(ResourceError::new(format!("endpoints of {name} are missing")))),
         ..leaf(name, &[])
@@ -315,7 +315,7 @@ async fn failure_says_what_is_wrong_with_every_leaf() {
 
 /// Proves: RT-26.
 #[tokio::test(start_paused = true)]
-async fn aggregate_that_has_ended_wakes_its_calls_and_lets_go_of_all_leaves() {
+async fn ended_aggregate_wakes_its_calls_and_disconnects_all_leaves() {
     let service = Service::start(&[leaf("a", &[1]), leaf("b", &[2])], &[(1, Habit::Silence)]).await;
     sleep(Duration::from_secs(11)).await;
     assert_eq!(service.net.held(), 1);

@@ -110,7 +110,7 @@ async fn further_connections_are_made_when_all_are_full_and_no_more_than_allowed
 }
 
 #[tokio::test(start_paused = true)]
-async fn further_connection_that_fails_is_tried_again_after_a_pause_and_hurts_nobody() {
+async fn failed_further_connection_is_tried_again_after_a_pause_and_fails_no_call() {
     let net = Net::default();
     net.limit_room(1);
     let pool = Pool::new(net.clone(), PoolSettings::default());

@@ -112,7 +112,7 @@ fn told(listing: &Listing) -> Vec<LbEndpoint> {
 /// LB-29, EDS-11: whatever changes, balancers and calls see each endpoint once and as it is now, and one that stays keeps
 /// its id.
 #[test]
-fn endpoints_are_seen_as_if_all_of_them_were_looked_at() {
+fn endpoints_after_updates_equal_those_of_a_full_translation() {
     for seed in 0..40 {
         println!("seed {seed}");
         let mut rng = StdRng::seed_from_u64(seed);

@@ -233,7 +233,7 @@ async fn ejection_outlives_other_settings_and_another_balancer() {
 
 /// C10 b, C09: an endpoint that leaves is forgotten, and makes room for another one.
 #[tokio::test(start_paused = true)]
-async fn endpoint_that_leaves_and_returns_starts_clean() {
+async fn endpoint_removed_and_added_starts_without_ejection() {
     let mut service = Service::start(5, OutlierDetection { max_ejection_percent: 10, ..detection() }).await;
     service.eject(1).await;
     service.failing = vec![2];
@@ -279,7 +279,7 @@ async fn ejected_endpoint_that_is_dead_when_its_time_is_over_takes_no_calls() {
 
 /// A61
 #[tokio::test(start_paused = true)]
-async fn pick_first_ejects_nobody() {
+async fn pick_first_ejects_no_endpoint() {
     let mut service = Service::start(2, in_a_row(5)).await;
     service.change(|settings, _| settings.lb_policy = LbPolicy::PickFirst { shuffle: false }).await;
     pass(1).await;
@@ -291,7 +291,7 @@ async fn pick_first_ejects_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_shown_of_a_cluster_that_is_gone() {
+async fn dropped_cluster_lists_no_ejections() {
     let mut service = Service::start(2, in_a_row(3)).await;
     service.failing = vec![1];
     service.calls().await;

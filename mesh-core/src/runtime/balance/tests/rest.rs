@@ -124,7 +124,7 @@ async fn lower_priority_is_not_connected_while_a_higher_one_rests() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn endpoint_that_is_gone_after_its_rest_fails_like_any_other() {
+async fn endpoint_that_stops_during_its_rest_fails_like_any_other() {
     let world = World::start(&[&[1, 2]]).await;
     world.rest(1).await;
     world.net.set(address(1), Habit::Refuse);

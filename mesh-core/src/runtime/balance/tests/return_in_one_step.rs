@@ -13,7 +13,7 @@ use crate::runtime::balance::{Leaves, Pool, PoolSettings, clock};
 
 /// The balancer forgets the endpoint with the first update and knows nothing of its connection with the second.
 #[tokio::test(start_paused = true)]
-async fn endpoint_that_leaves_and_returns_before_a_publication_is_used_again() {
+async fn endpoint_removed_and_added_before_a_publication_is_used_again() {
     let there = cluster_of(set(vec![Endpoint::new(SocketAddr::from(([10, 1, 0, 1], 80)))]));
     let gone = cluster_of(EndpointSet::default());
     let pool = Pool::<Net>::new(Net::default(), PoolSettings::default());

@@ -185,7 +185,7 @@ async fn lost_connection_is_made_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn clusters_share_connections_until_the_last_lets_go() {
+async fn clusters_share_connections_until_the_last_handle_is_dropped() {
     let (net, pool) = pool();
     let idle = Handle::current().metrics().num_alive_tasks();
     let first = FakeCluster::start(&cluster([1, 2]), &pool, 1);
@@ -299,7 +299,7 @@ async fn burst_of_changes_is_one_publication() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiting_ends_with_news_or_with_the_cluster() {
+async fn wait_ends_with_a_publication_or_with_the_cluster() {
     let (_net, pool) = pool();
     let handle = FakeCluster::start(&cluster([1]), &pool, 1);
     handle.changed(0).await;
