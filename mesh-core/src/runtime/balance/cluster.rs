@@ -34,7 +34,7 @@ pub(super) struct Shared<T> {
     /// The task has ended: there are no further publications.
     ended: AtomicBool,
     /// Why the cluster was removed from the configuration.
-    gone: OnceLock<ResourceError>,
+    removed: OnceLock<ResourceError>,
 }
 
 impl<T> Shared<T> {
@@ -44,7 +44,7 @@ impl<T> Shared<T> {
             version: watch::Sender::new(0),
             mailbox: Arc::default(),
             ended: AtomicBool::new(false),
-            gone: OnceLock::new(),
+            removed: OnceLock::new(),
         }
     }
 
@@ -88,13 +88,13 @@ impl<C: Connect> ClusterHandle<C> {
     pub(crate) fn end(&self, error: ResourceError) {
         let note = error.to_string().into();
         // The first reason stays.
-        let _ = self.shared.gone.set(error);
+        let _ = self.shared.removed.set(error);
         self.shared.mailbox.push(Event::End(note));
     }
 
     /// Why the cluster was removed from the configuration; `None`: it was not.
-    pub(crate) fn gone(&self) -> Option<&ResourceError> {
-        self.shared.gone.get()
+    pub(crate) fn removed(&self) -> Option<&ResourceError> {
+        self.shared.removed.get()
     }
 
     /// The last publication: one atomic load.

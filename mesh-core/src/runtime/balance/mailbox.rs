@@ -13,12 +13,12 @@ use super::connections::Connections;
 
 /// Collects events for a cluster's task, which takes all of them at once: a burst leads to one publication.
 pub(super) struct Mailbox<T> {
-    letters: Mutex<Letters<T>>,
+    pending: Mutex<PendingEvents<T>>,
     notify: Notify,
 }
 
 /// The events that have arrived.
-pub(super) struct Letters<T> {
+pub(super) struct PendingEvents<T> {
     /// The latest configuration, if it has changed.
     pub(super) update: Option<Leaves>,
     pub(super) events: Vec<Event<T>>,
@@ -37,7 +37,7 @@ pub(super) enum Event<T> {
     /// Calls to this endpoint have failed in a row.
     FailuresInARow(EndpointId),
     /// A subchannel has changed.
-    Subchannel(Ticket, Status<T>),
+    Subchannel(SubscriptionId, Status<T>),
     /// The lookup of this number has ended.
     Resolved(u64, Result<Vec<SocketAddr>, String>),
     /// The cluster was removed from the configuration, for this reason.
@@ -46,7 +46,7 @@ pub(super) enum Event<T> {
 
 /// Identifies one subscription of an endpoint; events for an older subscription of a reused id are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ticket {
+pub(super) struct SubscriptionId {
     pub(super) id: EndpointId,
     /// Unique within a cluster, unlike ids, which are reused.
     pub(super) number: u64,
@@ -103,19 +103,19 @@ impl<T> Mailbox<T> {
         self.notify.notified().await;
     }
 
-    pub(super) fn take(&self) -> Letters<T> {
-        let mut letters = self.lock();
-        let closed = letters.closed;
-        std::mem::replace(&mut *letters, Letters { closed, ..Letters::default() })
+    pub(super) fn take(&self) -> PendingEvents<T> {
+        let mut pending = self.lock();
+        let closed = pending.closed;
+        std::mem::replace(&mut *pending, PendingEvents { closed, ..PendingEvents::default() })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Letters<T>> {
+    fn lock(&self) -> MutexGuard<'_, PendingEvents<T>> {
         // No code that holds the lock can panic in the middle of a change.
-        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T> Letters<T> {
+impl<T> PendingEvents<T> {
     pub(super) fn is_empty(&self) -> bool {
         self.update.is_none() && self.events.is_empty() && !self.wake
     }
@@ -123,11 +123,11 @@ impl<T> Letters<T> {
 
 impl<T> Default for Mailbox<T> {
     fn default() -> Self {
-        Self { letters: Mutex::default(), notify: Notify::new() }
+        Self { pending: Mutex::default(), notify: Notify::new() }
     }
 }
 
-impl<T> Default for Letters<T> {
+impl<T> Default for PendingEvents<T> {
     fn default() -> Self {
         Self { update: None, events: Vec::new(), wake: false, closed: false }
     }

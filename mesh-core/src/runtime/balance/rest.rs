@@ -26,19 +26,19 @@ impl<C: Connect> Task<C> {
     pub(super) fn on_missing(&mut self, now: Instant, id: EndpointId) {
         if let Some(entry) = self.endpoints.get_mut(id) {
             entry.slot.state.wake_handled();
-            self.rouse(now, id);
+            self.wake_resting(now, id);
         }
     }
 
     /// Connects the cluster without a call.
-    pub(super) fn rouse_all(&mut self, now: Instant) {
+    pub(super) fn wake_all(&mut self, now: Instant) {
         if self.may_rest {
-            self.endpoints.resting().into_iter().for_each(|id| self.rouse(now, id));
+            self.endpoints.resting().into_iter().for_each(|id| self.wake_resting(now, id));
         }
     }
 
     /// Reports an endpoint at rest to the balancer as idle; the balancer decides whether to connect it.
-    fn rouse(&mut self, now: Instant, id: EndpointId) {
+    fn wake_resting(&mut self, now: Instant, id: EndpointId) {
         if self.forget_rest(id) {
             self.report(now, id, Connectivity::Idle);
         }
@@ -50,7 +50,7 @@ impl<C: Connect> Task<C> {
     }
 
     /// Publishes the cluster as idle if all its ready endpoints are at rest.
-    pub(super) fn show_rest(&mut self) {
+    pub(super) fn publish_rest(&mut self) {
         if self.may_rest {
             self.may_rest = !self.endpoints.resting().is_empty();
             self.next.set_at_rest(self.may_rest && !self.endpoints.are_wanted());

@@ -19,7 +19,7 @@ use crate::runtime::connect::{Connect, ConnectError, ConnectTarget, Established,
 
 use super::connections::Connections;
 use super::live::Live;
-use super::mailbox::{Mailbox, Status, Ticket};
+use super::mailbox::{Mailbox, Status, SubscriptionId};
 use super::subscription::{Subscription, Watcher};
 use super::{Pool, clock};
 
@@ -83,7 +83,7 @@ impl<C: Connect> Subchannel<C> {
     pub(super) fn subscribe(
         self: &Arc<Self>,
         mailbox: &Arc<Mailbox<C::Connection>>,
-        ticket: Ticket,
+        subscription_id: SubscriptionId,
     ) -> Subscription<C> {
         let mut state = self.lock();
         if state.task.is_none() {
@@ -92,18 +92,18 @@ impl<C: Connect> Subchannel<C> {
             let task = self.pool.runtime.spawn(drive(self.clone(), state.epoch));
             state.task = Some(task.abort_handle());
         }
-        let watcher = Watcher::new(mailbox.clone(), ticket);
+        let watcher = Watcher::new(mailbox.clone(), subscription_id);
         watcher.tell(state.status());
         state.watchers.reserve_exact(1);
         state.watchers.push(watcher);
-        Subscription::new(self.clone(), mailbox.clone(), ticket)
+        Subscription::new(self.clone(), mailbox.clone(), subscription_id)
     }
 
-    pub(super) fn unsubscribe(&self, mailbox: &Arc<Mailbox<C::Connection>>, ticket: Ticket) {
+    pub(super) fn unsubscribe(&self, mailbox: &Arc<Mailbox<C::Connection>>, subscription_id: SubscriptionId) {
         let released = {
             let mut state = self.lock();
             let before = state.watchers.len();
-            state.watchers.retain(|watcher| !watcher.is(mailbox, ticket));
+            state.watchers.retain(|watcher| !watcher.is(mailbox, subscription_id));
             // The list does not have subscriptions that have ended because the subchannel became idle.
             if state.watchers.len() == before || !state.watchers.is_empty() {
                 return;

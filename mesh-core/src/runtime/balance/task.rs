@@ -15,7 +15,7 @@ use super::cluster::Shared;
 use super::endpoints::Endpoints;
 use super::leaf::{Leaf, LeafId};
 use super::leaf_set::LeafSet;
-use super::mailbox::{Event, Letters, Status, Ticket};
+use super::mailbox::{Event, PendingEvents, Status, SubscriptionId};
 use super::publication::{Extent, Publication};
 use super::subscription::Subscription;
 use super::{Leaves, Pool, Published, clock};
@@ -99,17 +99,17 @@ impl<C: Connect> Task<C> {
         // Subchannels that others have connected answer a command at once, hence the rounds. What arrives after the
         // last one wakes the task again.
         for _ in 0..ROUNDS {
-            let letters = self.shared.mailbox.take();
-            if letters.closed {
+            let pending = self.shared.mailbox.take();
+            if pending.closed {
                 return false;
             }
-            let quiet = letters.is_empty();
-            self.read(now, letters);
+            let quiet = pending.is_empty();
+            self.read(now, pending);
             if self.balancer.next_deadline().is_some_and(|deadline| deadline <= now) {
                 self.balancer.on_deadline(now, &mut self.rng);
             }
             self.leaves.on_deadline(now, &mut *self.balancer, &mut self.rng);
-            let commanded = self.obey();
+            let commanded = self.run_commands();
             if quiet && !commanded {
                 break;
             }
@@ -133,20 +133,20 @@ impl<C: Connect> Task<C> {
         self.balancer.next_deadline().into_iter().chain(leaves).min()
     }
 
-    fn read(&mut self, now: Instant, letters: Letters<C::Connection>) {
-        if let Some(Leaves { first, further, note }) = letters.update {
+    fn read(&mut self, now: Instant, pending: PendingEvents<C::Connection>) {
+        if let Some(Leaves { first, further, note }) = pending.update {
             self.update(now, std::iter::once(first).chain(further), note);
         }
-        if letters.wake {
-            self.rouse_all(now);
+        if pending.wake {
+            self.wake_all(now);
             self.balancer.exit_idle(now, &mut self.rng);
         }
-        for event in letters.events {
+        for event in pending.events {
             match event {
                 Event::Wake(id) => self.wake(id),
                 Event::Missing(id) => self.on_missing(now, id),
                 Event::FailuresInARow(id) => self.on_failures_in_a_row(now, id),
-                Event::Subchannel(ticket, status) => self.on_status(now, ticket, status),
+                Event::Subchannel(subscription_id, status) => self.on_status(now, subscription_id, status),
                 Event::Resolved(number, answer) => self.on_resolved(now, number, answer),
                 Event::End(reason) => self.update(now, [], Some(reason)),
             }
@@ -197,13 +197,13 @@ impl<C: Connect> Task<C> {
         self.next.set_slots(self.endpoints.slots());
     }
 
-    fn on_status(&mut self, now: Instant, ticket: Ticket, status: Status<C::Connection>) {
-        let Some(entry) = self.endpoints.get_mut(ticket.id) else { return };
-        if entry.subscription.as_ref().is_none_or(|subscription| subscription.ticket() != ticket) {
+    fn on_status(&mut self, now: Instant, subscription_id: SubscriptionId, status: Status<C::Connection>) {
+        let Some(entry) = self.endpoints.get_mut(subscription_id.id) else { return };
+        if entry.subscription.as_ref().is_none_or(|subscription| subscription.id() != subscription_id) {
             return;
         }
         if matches!(status, Status::Resting) {
-            self.rest(ticket.id);
+            self.rest(subscription_id.id);
             return;
         }
         let (state, connections) = match status {
@@ -216,7 +216,7 @@ impl<C: Connect> Task<C> {
         if matches!(state, Connectivity::Idle) {
             entry.subscription = None;
         }
-        self.report(now, ticket.id, state);
+        self.report(now, subscription_id.id, state);
     }
 
     /// Tells the balancer of an endpoint's state.
@@ -243,7 +243,7 @@ impl<C: Connect> Task<C> {
     }
 
     /// Does what the balancer wants. Whether there was anything to do.
-    fn obey(&mut self) -> bool {
+    fn run_commands(&mut self) -> bool {
         let mut commanded = false;
         while let Some(command) = self.balancer.poll_command() {
             commanded = true;
@@ -273,7 +273,7 @@ impl<C: Connect> Task<C> {
             .subchannel
             .get_or_insert_with(|| self.pool.subchannel(&slot.addresses, &slot.hostname, &leaf.connection));
         entry.is_resting = false;
-        entry.subscription = Some(subchannel.subscribe(&self.shared.mailbox, Ticket { id, number }));
+        entry.subscription = Some(subchannel.subscribe(&self.shared.mailbox, SubscriptionId { id, number }));
     }
 
     fn publish(&mut self) {
@@ -283,7 +283,7 @@ impl<C: Connect> Task<C> {
         if let Some(leaf) = self.leaves.selected(self.balancer.selected()) {
             self.next.set_leaf(&leaf.accounting, &leaf.drops);
         }
-        self.show_rest();
+        self.publish_rest();
         // Once it is published nobody picks what has been taken out: it can be let go of.
         if self.next.publish(&self.shared) == Extent::Endpoints {
             self.leaves.sweep(&mut self.endpoints);

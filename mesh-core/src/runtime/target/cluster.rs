@@ -85,8 +85,8 @@ impl<C: Connect> Cluster<C> {
             let id = match published.picker.pick(context, rng) {
                 Pick::Endpoint(id) => id,
                 // RT-26
-                Pick::Wait(_) | Pick::Fail(_) if handle.gone().is_some() => {
-                    let reason = handle.gone().map(ToString::to_string);
+                Pick::Wait(_) | Pick::Fail(_) if handle.removed().is_some() => {
+                    let reason = handle.removed().map(ToString::to_string);
                     return self.refuse(MeshErrorKind::Cluster, reason.unwrap_or_default());
                 }
                 Pick::Wait(_) if handle.has_ended() => return self.runtime_ended(),

@@ -22,13 +22,13 @@ impl<C: Connect> TargetHandle<C> {
 
     /// Connects every cluster that a route may choose, and waits until one of them is ready and none is connecting.
     pub(crate) async fn connected(&self) {
-        let mut news = self.subscribe();
+        let mut state_changes = self.subscribe();
         loop {
-            news.mark_unchanged();
+            state_changes.mark_unchanged();
             let state = self.state().clone();
             let State::Serving(snapshot) = &*state else {
                 // The target owns the sender and outlives this wait, so there is no error.
-                let _ = news.changed().await;
+                let _ = state_changes.changed().await;
                 continue;
             };
             let seen: Vec<_> =
@@ -40,7 +40,7 @@ impl<C: Connect> TargetHandle<C> {
             let changes = seen.into_iter().map(|(cluster, version)| Box::pin(cluster.changed(version)));
             let changes: Vec<_> = changes.collect();
             tokio::select! {
-                _ = news.changed() => {}
+                _ = state_changes.changed() => {}
                 () = async { _ = select_all(changes).await }, if snapshot.clusters().next().is_some() => {}
             }
         }

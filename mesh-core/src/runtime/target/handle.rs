@@ -24,7 +24,7 @@ pub(super) struct Shared<C: Connect> {
     pub(super) context: Arc<TargetContext>,
     pub(super) state: ArcSwap<State<C>>,
     /// Notified when the state or the ambient error has changed.
-    pub(super) news: watch::Sender<()>,
+    pub(super) changes: watch::Sender<()>,
 }
 
 /// The state of a target.
@@ -44,7 +44,7 @@ impl<C: Connect> TargetHandle<C> {
         let shared = Arc::new(Shared {
             context: Arc::new(context),
             state: ArcSwap::from_pointee(State::Pending),
-            news: watch::Sender::new(()),
+            changes: watch::Sender::new(()),
         });
         let follower = Follower::new(watch, shared.clone(), compiler);
         Self { shared, task: tokio::spawn(follower.run()) }
@@ -63,7 +63,7 @@ impl<C: Connect> TargetHandle<C> {
 
     /// A receiver that is notified when the state or the ambient error has changed.
     pub(super) fn subscribe(&self) -> watch::Receiver<()> {
-        self.shared.news.subscribe()
+        self.shared.changes.subscribe()
     }
 
     /// Whether the task still runs.
@@ -73,7 +73,7 @@ impl<C: Connect> TargetHandle<C> {
 
     /// Waits for a configuration. Without wait-for-ready a call fails as soon as there is an error.
     pub(crate) async fn configured(&self, wait: WaitForReady) -> Result<Arc<State<C>>, MeshError> {
-        let mut news = self.shared.news.subscribe();
+        let mut changes = self.shared.changes.subscribe();
         loop {
             let state = self.shared.state.load_full();
             let error = match &*state {
@@ -84,7 +84,7 @@ impl<C: Connect> TargetHandle<C> {
             if let (Some(error), WaitForReady(false)) = (error, wait) {
                 return Err(self.context().error(MeshErrorKind::Configuration, error.to_string()));
             }
-            if news.changed().await.is_err() {
+            if changes.changed().await.is_err() {
                 return Err(self.context().error(MeshErrorKind::Configuration, "the channel is gone"));
             }
         }

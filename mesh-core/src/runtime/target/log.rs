@@ -16,7 +16,7 @@ pub(super) struct ConfigLog {
     current: Option<Arc<MeshConfig>>,
     last: Option<Instant>,
     /// The number of changes that are not logged yet.
-    untold: u64,
+    unlogged: u64,
 }
 
 impl ConfigLog {
@@ -27,9 +27,9 @@ impl ConfigLog {
         }
         tracing::debug!(%target, routes = %Routes(config), endpoints = %Clusters(config), "configuration changed");
         self.current = Some(config.clone());
-        self.untold += 1;
+        self.unlogged += 1;
         if self.last.is_none_or(|last| last + QUIET <= now) {
-            self.tell(now, target);
+            self.write(now, target);
         }
     }
 
@@ -38,20 +38,20 @@ impl ConfigLog {
         if self.current.take().is_some() {
             tracing::warn!(%target, %error, "the configuration in use is gone");
         }
-        self.untold = 0;
+        self.unlogged = 0;
     }
 
-    /// When to call `tell`.
+    /// When to call `write`.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.last.filter(|_| self.untold > 0).map(|last| last + QUIET)
+        self.last.filter(|_| self.unlogged > 0).map(|last| last + QUIET)
     }
 
     /// Logs the configuration that is in use now.
-    pub(super) fn tell(&mut self, now: Instant, target: &Target) {
+    pub(super) fn write(&mut self, now: Instant, target: &Target) {
         let Some(config) = &self.current else { return };
         let (clusters, endpoints) = (config.clusters().len(), endpoints(config));
-        tracing::info!(%target, clusters, endpoints, changes = self.untold, "configuration in use");
-        self.untold = 0;
+        tracing::info!(%target, clusters, endpoints, changes = self.unlogged, "configuration in use");
+        self.unlogged = 0;
         self.last = Some(now);
     }
 }
@@ -161,8 +161,8 @@ mod tests {
         log.on_config(at(1), &target, &first);
         assert_eq!(log.next_deadline(), None, "the first is told at once");
         (2..50).for_each(|now| log.on_config(at(now), &target, &config()));
-        assert_eq!((log.next_deadline(), log.untold), (Some(at(10_000)), 48));
-        log.tell(at(10_000), &target);
+        assert_eq!((log.next_deadline(), log.unlogged), (Some(at(10_000)), 48));
+        log.write(at(10_000), &target);
         assert_eq!(log.next_deadline(), None);
         log.on_config(at(20_001), &target, &config());
         assert_eq!(log.next_deadline(), None, "told at once after a quiet time");

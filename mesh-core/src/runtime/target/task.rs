@@ -48,13 +48,13 @@ impl<C: Connect> Follower<C> {
                     self.step().await;
                 }
                 () = sleep_until(self.log.next_deadline()) => {
-                    self.log.tell(Instant::now(), &self.shared.context.target);
+                    self.log.write(Instant::now(), &self.shared.context.target);
                 }
             }
         }
         // the source has ended, and its last state stays in force
         sleep_until(self.log.next_deadline()).await;
-        self.log.tell(Instant::now(), &self.shared.context.target);
+        self.log.write(Instant::now(), &self.shared.context.target);
         std::future::pending::<()>().await;
     }
 
@@ -97,7 +97,7 @@ impl<C: Connect> Follower<C> {
                 self.compiler.forget();
             }
         }
-        self.shared.news.send_replace(());
+        self.shared.changes.send_replace(());
     }
 }
 

@@ -322,7 +322,7 @@ async fn ended_aggregate_wakes_its_calls_and_disconnects_all_leaves() {
     let changed = service.handle.changed(service.handle.published().version);
     service.handle.end(ResourceError::new("all is deleted"));
     changed.await;
-    assert_eq!(service.handle.gone().map(ToString::to_string).as_deref(), Some("all is deleted"));
+    assert_eq!(service.handle.removed().map(ToString::to_string).as_deref(), Some("all is deleted"));
     assert_eq!(service.picked(), Err("there are no endpoints: all is deleted".to_owned()));
     settle().await;
     assert_eq!((service.net.held(), service.pool.subchannel_count()), (0, 0));
