@@ -1,4 +1,4 @@
-//! The leaves that a cluster's task balances over.
+//! The leaves of a cluster's task.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use super::endpoints::Endpoints;
 use super::leaf::{Leaf, LeafId};
 use super::logical_dns::LogicalDns;
 
-/// The leaves that a cluster's task balances over.
+/// The leaves of a cluster's task.
 #[derive(Debug)]
 pub(super) struct LeafSet {
     /// In the order of preference.
@@ -25,27 +25,27 @@ pub(super) struct LeafSet {
 }
 
 impl LeafSet {
-    /// No leaves yet.
+    /// A set without leaves.
     pub(super) fn new(note: Option<Arc<str>>) -> Self {
         Self { leaves: Vec::new(), gone: Vec::new(), note }
     }
 
-    /// One more, after the others.
+    /// Adds a leaf at the end.
     pub(super) fn push(&mut self, leaf: Leaf) {
         self.leaves.push(leaf);
     }
 
-    /// All of them; none is left.
+    /// Removes and returns all leaves.
     pub(super) fn take(&mut self) -> Vec<Leaf> {
         std::mem::take(&mut self.leaves)
     }
 
-    /// These are no longer configured.
+    /// Keeps leaves that are no longer configured until [`sweep`](Self::sweep).
     pub(super) fn retire(&mut self, mut leaves: Vec<Leaf>) {
         self.gone.append(&mut leaves);
     }
 
-    /// Why other leaves are missing. Whether that is new.
+    /// Sets why other leaves are missing. Returns whether the text has changed.
     pub(super) fn set_note(&mut self, note: Option<Arc<str>>) -> bool {
         std::mem::replace(&mut self.note, note) != self.note
     }
@@ -57,7 +57,7 @@ impl LeafSet {
         (!notes.is_empty()).then(|| notes.join("; ").into())
     }
 
-    /// For the balancer.
+    /// The priorities of all leaves, for the balancer.
     pub(super) fn priorities(&self) -> Vec<LbPriority> {
         self.leaves.iter().flat_map(Leaf::priorities).collect()
     }
@@ -66,19 +66,19 @@ impl LeafSet {
         self.leaves.iter_mut().find(|leaf| Some(leaf.id()) == id)
     }
 
-    /// The leaf that has made the lookup of this number.
+    /// The leaf whose last lookup has this number.
     pub(super) fn of_lookup(&mut self, number: u64) -> Option<&mut Leaf> {
         let is_meant = |leaf: &&mut Leaf| leaf.dns.as_ref().is_some_and(|dns| dns.is_lookup(number));
         self.leaves.iter_mut().find(is_meant)
     }
 
-    /// The leaf of this name, or else the first one.
+    /// The leaf of this name; without one, the first leaf.
     pub(super) fn selected(&self, name: Option<&Name>) -> Option<&Leaf> {
         let selected = self.leaves.iter().find(|leaf| Some(leaf.name()) == name);
         selected.or_else(|| self.leaves.first())
     }
 
-    /// The DNS names of those leaves that the balancer needs.
+    /// The DNS names of the leaves that the balancer needs.
     pub(super) fn needed_names_mut(
         &mut self,
         balancer: &dyn Balancer,
@@ -87,7 +87,7 @@ impl LeafSet {
         self.leaves.iter_mut().filter(is_needed).filter_map(|leaf| leaf.dns.as_mut())
     }
 
-    /// When a lookup or a sweep for outliers is due.
+    /// When the next lookup, or the next interval of outlier detection, is due.
     pub(super) fn next_deadline(&self, balancer: &dyn Balancer) -> Option<Instant> {
         let is_needed = |leaf: &&Leaf| leaf.dns.is_some() && balancer.needs(leaf.name());
         let needed = self.leaves.iter().filter(is_needed).filter_map(|leaf| leaf.dns.as_ref());
@@ -96,21 +96,21 @@ impl LeafSet {
         lookups.chain(intervals).min()
     }
 
-    /// Sweeps for outliers where that is due.
+    /// Runs outlier detection of leaves whose interval is over.
     pub(super) fn on_deadline(&mut self, now: Instant, balancer: &mut dyn Balancer, rng: &mut dyn Rng) {
         for leaf in &mut self.leaves {
             leaf.outliers.on_deadline(now, &mut *balancer, &mut *rng);
         }
     }
 
-    /// Shows in logs, metrics and status what is new.
+    /// Writes new ejections and returns to log, metrics and status.
     pub(super) fn show<C: Connect>(&mut self, endpoints: &Endpoints<C>) {
         for leaf in &mut self.leaves {
             leaf.outliers.show(endpoints);
         }
     }
 
-    /// Drops what is no longer configured.
+    /// Drops endpoints and leaves that are no longer configured.
     pub(super) fn sweep<C: Connect>(&mut self, endpoints: &mut Endpoints<C>) {
         for leaf in self.leaves.iter_mut().chain(&mut self.gone) {
             endpoints.sweep(&mut leaf.listing);

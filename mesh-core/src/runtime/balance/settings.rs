@@ -12,7 +12,7 @@ pub struct PoolSettings {
     pub max_connecting: MaxConnecting,
     /// Backoff, timeouts and happy eyeballs of one endpoint.
     pub subchannel: Settings,
-    /// What calls do while the connections to their endpoint are full.
+    /// Whether and where calls wait while the connections to their endpoint are full.
     pub queue: QueueSettings,
     /// The least time between two resolutions of a DNS name: 30 s.
     // LB-06
@@ -21,23 +21,23 @@ pub struct PoolSettings {
 
 /// How many attempts to connect may run at once. Zero counts as one.
 ///
-/// An attempt that has not been answered for 2 s no longer counts.
+/// An attempt without an answer counts for 100 ms only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxConnecting(pub usize);
 
-/// What calls do while the connections to their endpoint are full: each of them carries as many calls as the endpoint takes
-/// at once, and there may be no more connections.
+/// Whether and where calls wait while the connections to their endpoint are full: each connection has as many calls as the
+/// endpoint allows at once, and the maximum of connections is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct QueueSettings {
     /// How many calls may wait for room at one endpoint: 10,000. Further ones fail
     /// ([`MeshErrorKind::QueueFull`](crate::runtime::MeshErrorKind::QueueFull)).
     pub max_queued: MaxQueued,
-    /// Whether calls go to another endpoint first: they do.
+    /// Whether calls go to another endpoint first; by default they do.
     pub full_endpoints: FullEndpoints,
 }
 
-/// How many calls may wait for room at one endpoint. With zero none waits.
+/// How many calls may wait for room at one endpoint. With zero no call waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MaxQueued(pub u32);
 
@@ -48,15 +48,15 @@ impl Default for MaxQueued {
     }
 }
 
-/// What becomes of a call for which the balancer picks an endpoint without room.
+/// How a call continues after the balancer has picked an endpoint without room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum FullEndpoints {
-    /// The balancer picks again, up to 8 times, and the call goes to the first endpoint with room. It waits only if there is
-    /// none, or if the policy names the same endpoint twice.
+    /// The balancer picks again, up to 8 times, and the call goes to the first endpoint with room. It waits only if no pick
+    /// has room, or if the policy picks the same endpoint twice.
     #[default]
     PassOver,
-    /// The call waits for room there: shares of calls stay as the policy wants them, as in gRPC.
+    /// The call waits for room at that endpoint, as in gRPC: each endpoint gets the share of calls that the policy gives it.
     Wait,
 }
 

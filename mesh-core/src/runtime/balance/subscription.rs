@@ -1,4 +1,4 @@
-//! A cluster's subscription to a subchannel, and the subchannel's end of it.
+//! A cluster's subscription to a subchannel.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ impl<C: Connect> Drop for Subscription<C> {
     }
 }
 
-/// A subchannel's end of a subscription: tells the cluster's task of the subchannel's state.
+/// The subchannel's side of a subscription: sends the subchannel's state to the cluster's task.
 pub(super) struct Watcher<T> {
     mailbox: Arc<Mailbox<T>>,
     subscription_id: SubscriptionId,
@@ -45,7 +45,7 @@ impl<T> Watcher<T> {
         Self { mailbox, subscription_id }
     }
 
-    /// Whether it belongs to this subscription of the task with this mailbox.
+    /// Whether it belongs to this subscription of the cluster with this mailbox.
     pub(super) fn is(&self, mailbox: &Arc<Mailbox<T>>, subscription_id: SubscriptionId) -> bool {
         self.subscription_id == subscription_id && Arc::ptr_eq(&self.mailbox, mailbox)
     }

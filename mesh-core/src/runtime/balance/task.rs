@@ -1,4 +1,4 @@
-//! A cluster's task: feeds its balancer with what happens and does what it wants.
+//! A cluster's task: sends events to its balancer and runs the balancer's commands.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,18 +27,18 @@ pub(super) struct Task<C: Connect> {
     leaves: LeafSet,
     pub(super) balancer: Box<dyn Balancer>,
     pub(super) endpoints: Endpoints<C>,
-    /// The last number given to a leaf, a subscription or a lookup.
+    /// The last number of a leaf, a subscription or a lookup.
     number: u64,
     rng: StdRng,
     pub(super) next: Publication<C::Connection>,
-    /// Let go of once nobody picks them any more.
+    /// Dropped after the next publication.
     retired: Vec<(EndpointId, Subscription<C>)>,
     /// Some endpoints may be at rest.
     pub(super) may_rest: bool,
 }
 
 impl<C: Connect> Task<C> {
-    /// A task that has taken in its cluster but not yet published it.
+    /// A task whose balancer has the cluster's endpoints; nothing is published yet.
     pub(super) fn new(balancer: Box<dyn Balancer>, leaves: Leaves, pool: Arc<Pool<C>>, seed: u64) -> Self {
         let now = clock::now();
         let first = Leaf::new(now, LeafId(0), leaves.first, &pool);
@@ -75,7 +75,7 @@ impl<C: Connect> Task<C> {
         self.leaves.push(leaf);
     }
 
-    /// What it has in common with its handle.
+    /// The state that it shares with its handle.
     pub(super) fn shared(&self) -> &Arc<Shared<C::Connection>> {
         &self.shared
     }
@@ -93,11 +93,11 @@ impl<C: Connect> Task<C> {
         }
     }
 
-    /// Takes in all that has happened and publishes the outcome once. `false`: nobody uses the cluster any more.
+    /// Handles all events and publishes the result once. `false`: the cluster's last handle was dropped.
     pub(super) fn step(&mut self) -> bool {
         let now = clock::now();
-        // Subchannels that others have connected answer a command at once, hence the rounds. What arrives after the
-        // last one wakes the task again.
+        // Subchannels that other clusters have connected answer a command at once, so there are several rounds. Events
+        // after the last round wake the task again.
         for _ in 0..ROUNDS {
             let pending = self.shared.mailbox.take();
             if pending.closed {
@@ -120,7 +120,7 @@ impl<C: Connect> Task<C> {
         true
     }
 
-    /// Looks up the names of those leaves that are needed.
+    /// Looks up the DNS names of leaves that are needed.
     fn resolve(&mut self, now: Instant) {
         for dns in self.leaves.needed_names_mut(&*self.balancer) {
             self.number += 1;
@@ -153,7 +153,7 @@ impl<C: Connect> Task<C> {
         }
     }
 
-    /// Follows the configuration. Leaves that stay keep their endpoints, wherever they move.
+    /// Sets the configuration. Leaves that stay keep their endpoints, also at another place.
     pub(super) fn update(
         &mut self,
         now: Instant,
@@ -189,7 +189,7 @@ impl<C: Connect> Task<C> {
         }
     }
 
-    /// Tells the balancer of all leaves at once (LB-11).
+    /// Sends the balancer one update with all leaves (LB-11).
     fn update_balancer(&mut self, now: Instant) {
         let (priorities, note) = (self.leaves.priorities(), self.leaves.note());
         self.retired.extend(self.endpoints.take_returned());
@@ -219,7 +219,7 @@ impl<C: Connect> Task<C> {
         self.report(now, subscription_id.id, state);
     }
 
-    /// Tells the balancer of an endpoint's state.
+    /// Sends an endpoint's state to the balancer.
     pub(super) fn report(&mut self, now: Instant, id: EndpointId, state: Connectivity) {
         let Some(leaf) = self.leaves.find(self.endpoints.leaf(id)) else { return };
         if let (Some(dns), Connectivity::Idle | Connectivity::TransientFailure(_)) = (&mut leaf.dns, &state) {
@@ -242,7 +242,7 @@ impl<C: Connect> Task<C> {
         }
     }
 
-    /// Does what the balancer wants. Whether there was anything to do.
+    /// Runs the balancer's commands. Returns whether there were any.
     fn run_commands(&mut self) -> bool {
         let mut commanded = false;
         while let Some(command) = self.balancer.poll_command() {
@@ -284,7 +284,7 @@ impl<C: Connect> Task<C> {
             self.next.set_leaf(&leaf.accounting, &leaf.drops);
         }
         self.publish_rest();
-        // Once it is published nobody picks what has been taken out: it can be let go of.
+        // After this publication no picker picks removed endpoints: they can be dropped.
         if self.next.publish(&self.shared) == Extent::Endpoints {
             self.leaves.sweep(&mut self.endpoints);
         }
@@ -308,5 +308,5 @@ impl<C: Connect> Drop for Task<C> {
     }
 }
 
-/// How often a step takes in what has arrived meanwhile before it publishes.
+/// How often a step handles events that arrive meanwhile before it publishes.
 const ROUNDS: usize = 4;
