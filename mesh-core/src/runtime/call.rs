@@ -13,6 +13,7 @@ use crate::policy::lb::{EndpointLoad, PickContext};
 use crate::policy::retry::Transparent;
 
 use super::attempt::{Attempt, Outcome};
+use super::call_info::record_failure;
 use super::circuit_breaker::ClusterLoad;
 use super::connect::{Connect, Connection, SendError, SendErrorKind, SendFailure, UnreadRequest};
 use super::flight::{Flight, Overrun};
@@ -152,6 +153,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         let info = CallInfo { route: self.route.clone(), cluster, endpoint, attempts: self.attempts };
         let CallInfo { route, cluster, endpoint, attempts } = &info;
         tracing::debug!(%route, %cluster, %endpoint, attempts, status = %response.status(), "response");
+        info.record();
         let extensions = response.extensions_mut();
         if extensions.is_empty() {
             *extensions = std::mem::take(&mut self.extensions);
@@ -164,6 +166,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
     pub(super) fn fail(&self, error: &MeshError) {
         let (route, attempts) = (&self.route, self.attempts);
         tracing::debug!(%route, attempts, %error, "call failed");
+        record_failure(route, error, attempts);
     }
 
     /// Whether a response's head leads to another attempt instead of the caller, and after which wait.

@@ -1,6 +1,7 @@
 //! What callers learn of a call: in its response, in its error, and in the log at debug.
 
 use std::fmt::{self, Write as _};
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,9 +11,10 @@ use mesh_core::policy::matcher::PathMatcher;
 use mesh_core::runtime::{FixedSource, SourceError};
 use mesh_tonic::{CallInfo, MeshError};
 use tonic::{Code, Request, Status};
-use tracing::field::{Field, Visit};
+use tracing::field::{Empty, Field, Visit};
 use tracing::subscriber::DefaultGuard;
-use tracing::{Dispatch, Event, Metadata, Subscriber, span};
+use tracing::{Dispatch, Event, Instrument, Metadata, Subscriber, span};
+use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::config::{Config, with_retries};
 use crate::endpoint::Endpoint;
@@ -151,4 +153,62 @@ async fn log_tells_the_same_at_debug() {
         lines[1].starts_with("DEBUG message=call failed route=* attempts=1 error=xds:///greeter"),
         "{lines:?}"
     );
+}
+
+/// Keeps what a subscriber writes.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// P12: what a caller's span has fields for.
+#[tokio::test]
+async fn span_of_the_caller_gets_the_fields_that_it_has() {
+    let written = Written::default();
+    let writer = written.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .with_span_events(FmtSpan::CLOSE)
+        .finish();
+    let _subscribed = tracing::subscriber::set_default(subscriber);
+    let endpoint = Endpoint::start("a").await;
+    let address = endpoint.address;
+    let mut client = client(&Mesh::fixed(MeshConfig::to_endpoints("greeter", [address])));
+    let span = tracing::info_span!(
+        "all",
+        mesh.route = Empty,
+        mesh.cluster = Empty,
+        mesh.endpoint = Empty,
+        mesh.attempts = Empty
+    );
+    client.say_hello(hello("you")).instrument(span).await.unwrap();
+    let mut request = asking("sleep-60");
+    request.set_timeout(Duration::from_millis(50));
+    let span = tracing::info_span!("failed", mesh.endpoint = Empty, mesh.cluster = Empty);
+    client.say_hello(request).instrument(span).await.unwrap_err();
+    client.say_hello(hello("you")).instrument(tracing::info_span!("none", order = 7)).await.unwrap();
+    let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+    let spans = ["all{", "failed{", "none{"].map(|name| {
+        let line = text.lines().find(|line| line.contains(name) && line.contains("close"));
+        let fields = line.and_then(|line| line.split_once(name)?.1.split_once('}')).unwrap().0;
+        let mut fields: Vec<_> = fields.split(' ').collect();
+        fields.sort_unstable();
+        fields.join(" ")
+    });
+    let endpoint = format!("mesh.endpoint={address}");
+    let [all, failed] = [
+        format!("mesh.attempts=1 mesh.cluster=\"greeter\" {endpoint} mesh.route=\"*\""),
+        format!("mesh.cluster=\"greeter\" {endpoint}"),
+    ];
+    assert_eq!(spans, [all, failed, "order=7".to_owned()]);
 }
