@@ -1,4 +1,4 @@
-//! One attempt of a call, from its endpoint on.
+//! One attempt of a call, from the choice of its endpoint.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -18,49 +18,48 @@ use super::circuit_breaker::ClusterLoad;
 use super::load_report::Reporting;
 use super::retry::RetryPermit;
 
-/// One attempt of a call, from the choice of its endpoint until it has ended: its place in the cluster and at the
-/// endpoint, and a share of the retry budget.
+/// One attempt of a call, from the choice of its endpoint to its end. While it exists it is counted in the cluster, at the
+/// endpoint and in the retry budget.
 ///
-/// It ends exactly once, by [`finish`](Self::finish): whoever drops it before that has cancelled it.
+/// It ends exactly once, by [`finish`](Self::finish); dropping it before counts as a cancellation.
 pub(crate) struct Attempt<T> {
     slot: Arc<Slot<T>>,
     permit: Option<RetryPermit>,
-    /// Until there is a response, the cluster is in use and its load is reported.
+    /// Keeps the cluster's load reported until there is a response.
     reporting: Option<Arc<Reporting>>,
     judge: Judge,
     stage: Stage,
 }
 
-/// Tells by status and last headers how an attempt failed; `None`: it succeeded.
+/// Decides from status and last headers how an attempt failed; `None`: it succeeded.
 pub(crate) type Judge = fn(StatusCode, &HeaderMap) -> Option<FailureKind>;
 
 /// How an attempt ended.
 #[derive(Debug)]
 pub(crate) enum Outcome<'a> {
-    /// With a whole response. `last` are the headers that came last: the trailers, the head's where the response ends
-    /// with its head, or none.
+    /// With a complete response. `last` are the trailers, or the head's headers if the response ends with its head, or none.
     Response { status: StatusCode, last: &'a HeaderMap },
-    /// Nothing of it left this process, or the endpoint cannot have seen it.
+    /// It was not sent, or the endpoint cannot have processed it.
     NotSent,
-    /// The endpoint refused it, or the stream or the connection broke off.
+    /// The endpoint refused it, or the stream or the connection failed.
     Failed,
-    /// The call's deadline passed while the endpoint had it.
+    /// The call's deadline passed after it was sent.
     Overdue,
-    /// The caller gave it up.
+    /// The caller cancelled it.
     Cancelled,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// It has its places.
+    /// It is counted, and not sent yet.
     Admitted,
-    /// The connection has it.
+    /// It was handed to the connection.
     Sent,
     Finished,
 }
 
 impl<T> Attempt<T> {
-    /// Takes an attempt's places at an endpoint. `None`: the cluster has as many calls in flight as it may.
+    /// Counts an attempt in the cluster and at the endpoint. `None`: the cluster's circuit breaker rejects it.
     pub(crate) fn admit(slot: &Arc<Slot<T>>) -> Option<Self> {
         // LB-22, LB-24
         if !slot.accounting.load.in_flight.enter(slot.accounting.max_requests) {
@@ -77,7 +76,7 @@ impl<T> Attempt<T> {
         })
     }
 
-    /// The connection takes it now. Its share of the retry budget is held until it ends.
+    /// It is handed to the connection now. `permit` counts it in the retry budget until it ends.
     pub(crate) fn on_sent(&mut self, permit: Option<RetryPermit>, judge: Judge) {
         self.permit = permit;
         self.judge = judge;
@@ -88,12 +87,13 @@ impl<T> Attempt<T> {
         }
     }
 
-    /// The response's head has come.
+    /// The response's head has arrived.
     pub(crate) fn on_head(&mut self) {
         self.reporting = None;
     }
 
-    /// Gives everything back and tells all who observe attempts. Only the first call counts.
+    /// Removes the attempt from all counts, and records its outcome for outlier detection and load reports. Only the first
+    /// call has an effect.
     pub(crate) fn finish(&mut self, outcome: &Outcome<'_>) {
         let stage = std::mem::replace(&mut self.stage, Stage::Finished);
         if stage == Stage::Finished {
@@ -111,7 +111,7 @@ impl<T> Attempt<T> {
         }
     }
 
-    /// What the outcome says of the endpoint.
+    /// The outcome for outlier detection.
     fn result(&self, outcome: &Outcome<'_>) -> CallResult {
         match outcome {
             // LB-61
@@ -120,7 +120,7 @@ impl<T> Attempt<T> {
                 Some(kind) => CallResult::Failure(kind),
             },
             Outcome::Failed | Outcome::Overdue => CallResult::LocalOrigin,
-            // Says nothing of the endpoint: A50's successor PR 558, and Envoy PR 25488.
+            // Not the endpoint's failure: A50's successor PR 558, and Envoy PR 25488.
             Outcome::NotSent | Outcome::Cancelled => CallResult::Neutral,
         }
     }
@@ -145,7 +145,7 @@ impl<T> Attempt<T> {
         counts.end(ending);
     }
 
-    /// What identifies the endpoint.
+    /// The endpoint's counters, which identify it.
     pub(crate) fn endpoint(&self) -> &Arc<EndpointLoad> {
         &self.slot.load
     }

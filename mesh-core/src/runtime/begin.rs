@@ -1,4 +1,4 @@
-//! How a call begins: it waits for a configuration, and passes the filters of its route.
+//! The start of a call: it waits for a configuration, and runs the filters of its route.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,12 +18,12 @@ use super::stack::Waiting;
 use super::target::{Routed, TargetContext};
 use super::{MeshError, MeshErrorKind, Protocol, WaitForReady};
 
-/// What a call becomes once the filters have seen its request.
+/// The result of the filters for a request.
 #[expect(clippy::large_enum_variant, reason = "nearly every call passes, and is moved where it stays")]
 pub(super) enum Filtered<P: Protocol, C: Connect> {
-    /// It goes on to load balancing.
+    /// The call continues with load balancing.
     Passed(Call<P, C>),
-    /// A filter holds it for a while.
+    /// A filter makes the call wait.
     Held(Box<Held<P, C>>),
     /// A filter has replied.
     Replied(Box<Response<()>>),
@@ -39,13 +39,13 @@ impl<P: Protocol, C: Connect> Filtered<P, C> {
     }
 }
 
-/// What a call waits for before it can be sent.
+/// The states of a call before load balancing.
 pub(super) enum Begin<P: Protocol, C: Connect> {
-    /// Its target's first configuration.
+    /// Waits for its target's first configuration.
     Configure(Waiting<Result<Filtered<P, C>, MeshError>>, Arc<TargetContext>),
-    /// A filter.
+    /// Waits for a filter.
     Hold(Option<Box<Held<P, C>>>),
-    /// Nothing: it has been replied to, and only its caller has not asked yet.
+    /// A filter has replied; the caller has not polled for the reply yet.
     Replied(Option<Box<Response<()>>>),
 }
 
@@ -65,7 +65,7 @@ impl<P: Protocol, C: Connect> Begin<P, C> {
         }
     }
 
-    /// The call's time is over.
+    /// The error of a call whose deadline passes in this state.
     pub(super) fn overdue(&self) -> MeshError {
         const KIND: MeshErrorKind = MeshErrorKind::DeadlineExceeded;
         match self {
@@ -89,7 +89,7 @@ impl<P: Protocol, C: Connect> Begin<P, C> {
     }
 }
 
-/// What the call will be made of.
+/// The parts of a call whose filters have not run yet.
 pub(super) struct Draft<P: Protocol, C: Connect> {
     pub(super) routed: Routed<C>,
     pub(super) request: Request<P::Body>,
@@ -99,7 +99,7 @@ pub(super) struct Draft<P: Protocol, C: Connect> {
 }
 
 impl<P: Protocol, C: Connect> Draft<P, C> {
-    /// Takes the request through the filters of its route, where there are some (HF-04).
+    /// Runs the filters of the route on the request, if there are any (HF-04).
     pub(super) fn filter(mut self) -> Filtered<P, C> {
         let Some(filters) = self.routed.filters.take() else {
             let Self { routed, request, deadline, wait_for_ready, limits } = self;
@@ -109,7 +109,7 @@ impl<P: Protocol, C: Connect> Draft<P, C> {
     }
 }
 
-/// A call in the middle of its chain. The request's head stands apart: filters change it.
+/// A call while its filters run. The request's head is apart from the body, since filters change it.
 struct Passage<P: Protocol, C: Connect> {
     routed: Routed<C>,
     head: Parts,
@@ -156,7 +156,7 @@ impl<P: Protocol, C: Connect> Passage<P, C> {
         }
     }
 
-    /// The filters that have seen the request see the reply, too.
+    /// Makes the response of a reply. Filters that have seen the request see the reply, too.
     fn reply(self, reply: LocalReply) -> Response<()> {
         let (mut head, ()) = P::local_reply(reply).into_parts();
         if let Some(mut filters) = ResponseFilters::of(self.filters, &self.routed) {
@@ -166,7 +166,7 @@ impl<P: Protocol, C: Connect> Passage<P, C> {
     }
 }
 
-/// A call that a filter holds. Dropping it drops the filter's future.
+/// A call that waits for a filter. Dropping it drops the filter's future.
 pub(super) struct Held<P: Protocol, C: Connect> {
     until: Pin<Box<dyn Future<Output = Resume> + Send>>,
     passage: Passage<P, C>,

@@ -1,4 +1,4 @@
-//! One call: what it needs for its next attempt, and what its failures lead to.
+//! One call: its attempts, and whether a failure leads to another one.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,36 +31,36 @@ pub(super) struct Call<P: Protocol, C: Connect> {
     pub(super) deadline: Option<Instant>,
     pub(super) wait_for_ready: WaitForReady,
     hash: Option<u64>,
-    /// For the next attempt; `None` while one runs.
+    /// The request for the next attempt; `None` while one runs.
     request: Option<Request<RequestBody<P::Body>>>,
-    /// What came with the request beside its head and its body.
+    /// The request's extensions.
     extensions: Extensions,
-    /// Where the route has a retry policy.
+    /// Set if the route has a retry policy.
     retry: Option<Box<CallRetry<P::Body>>>,
-    /// What its connections may keep of the request, unless it is kept in `retry`.
+    /// Limits the bytes of the request that connections keep, unless `retry` keeps them.
     replay: Option<Arc<ChannelReplay>>,
     transparent: Transparent,
-    /// Attempts that ended before anything was sent.
+    /// The number of attempts that ended unsent.
     unsent: u32,
-    /// The endpoint that has just failed the call.
+    /// The endpoint of the attempt that has just failed.
     avoid: Option<Arc<EndpointLoad>>,
-    /// Attempts that were sent.
+    /// The number of attempts that were sent.
     attempts: u32,
     /// An attempt may have reached an endpoint.
     pub(super) may_have_been_seen: bool,
-    /// Where filters want to see the response.
+    /// The filters that see the response; `None`: none.
     pub(super) filters: Option<Box<ResponseFilters>>,
 }
 
-/// What a failed attempt leads to.
+/// The step after a failed attempt.
 pub(super) enum Next {
     /// Another attempt, after this wait.
     Attempt(Duration),
-    /// The caller's to see.
+    /// The call fails with this error.
     Fail(MeshError),
 }
 
-/// What of a call is at an endpoint.
+/// The in-flight part of a call.
 pub(super) type CallFlight<P, C> = Flight<<C as Connect>::Connection, RequestBody<<P as Protocol>::Body>>;
 
 impl<P: Protocol, C: Connect> Call<P, C> {
@@ -109,7 +109,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         randomness.with(|rng| self.cluster.pick(&context, self.avoid.as_ref(), rng))
     }
 
-    /// Sends the next attempt. What is left of the call's time is written when it leaves.
+    /// Sends the next attempt. The rest of the call's timeout is written into its head at this moment.
     pub(super) fn send(
         &mut self,
         mut attempt: Attempt<C::Connection>,
@@ -162,14 +162,14 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         info
     }
 
-    /// The caller gets no response.
+    /// Logs that the call fails with this error.
     pub(super) fn fail(&self, error: &MeshError) {
         let (route, attempts) = (&self.route, self.attempts);
         tracing::debug!(%route, attempts, %error, "call failed");
         record_failure(route, error, attempts);
     }
 
-    /// Whether a response's head leads to another attempt instead of the caller, and after which wait.
+    /// The wait before another attempt, if this head leads to one; `None`: the caller gets the response.
     pub(super) fn after_head<T: Body>(
         &mut self,
         response: &Response<T>,
@@ -190,7 +190,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         }
     }
 
-    /// What an attempt without a response leads to.
+    /// The step after an attempt without a response.
     pub(super) fn after_send_failure(
         &mut self,
         failure: SendFailure<RequestBody<P::Body>>,
@@ -205,7 +205,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         match error.kind() {
             SendErrorKind::NotSent | SendErrorKind::Malformed => attempt.finish(&Outcome::NotSent),
             SendErrorKind::Refused => attempt.finish(&Outcome::Failed),
-            // the application's own doing
+            // a failure of the application, not of the endpoint
             SendErrorKind::Body | SendErrorKind::TooLarge => attempt.finish(&Outcome::Cancelled),
             SendErrorKind::Reset(_) | SendErrorKind::Closed => attempt.finish(&Outcome::Failed),
         }
@@ -230,13 +230,13 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         );
         let address = attempt.address();
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            // an endpoint gives up at the same moment: whoever is first, the reason is the same
+            // the endpoint may end the call at its deadline just before the client does; the reason is the same
             return Next::Fail(self.overdue(AT_ENDPOINT, Some(address)));
         }
         let is_final = error.kind() == SendErrorKind::TooLarge;
         let error = self.send_error(error).at(address);
         if is_final {
-            // The next endpoint would end its connection as well.
+            // Another endpoint would end its connection for the same request, too.
             return Next::Fail(error);
         }
         let status = CallStatus { code: P::code(&error), pushback: None };
@@ -246,7 +246,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         }
     }
 
-    /// The attempt's time is over.
+    /// The error of an attempt whose deadline has passed.
     pub(super) fn overrun(&mut self, overdue: Overdue<Overrun<C::Connection>>) -> MeshError {
         let Overdue(Some(Overrun { attempt, was_queued })) = overdue else {
             return self.overdue("while waiting for an endpoint", None);
@@ -257,7 +257,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         self.overdue(when, Some(attempt.address()))
     }
 
-    /// What a pick that found nothing leads to.
+    /// The step after a failed pick.
     pub(super) fn after_refusal(&mut self, error: MeshError, load: &Arc<ClusterLoad>) -> Next {
         let status = CallStatus { code: P::code(&error), pushback: None };
         match self.next_wait(status, load) {
@@ -266,7 +266,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         }
     }
 
-    /// The call's time is over; `when` says what it was waiting for, of which endpoint if it had one.
+    /// The error of a call whose deadline has passed; `when` says what it waited for, at which endpoint if it had one.
     pub(super) fn overdue(&self, when: &str, endpoint: Option<SocketAddr>) -> MeshError {
         let reason = match self.cluster.last_endpoint_error() {
             Some(last) => format!("deadline exceeded {when}; {last}"),
@@ -279,7 +279,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         }
     }
 
-    /// An attempt that has finished has failed.
+    /// The wait before the next attempt after a failed one, if the policy allows another.
     fn after_failure(&mut self, status: CallStatus, attempt: &Attempt<C::Connection>) -> Option<Duration> {
         self.avoid = Some(attempt.endpoint().clone());
         self.next_wait(status, attempt.load())
@@ -304,11 +304,11 @@ impl<P: Protocol, C: Connect> Call<P, C> {
     }
 }
 
-/// What a call waits for whose time ends while an endpoint has it.
+/// For errors: what a call that was sent waits for.
 const AT_ENDPOINT: &str = "while waiting for the endpoint's answer";
 
-/// Attempts that ended before anything was sent are repeated at once this often, then after a short wait.
+/// Unsent attempts are repeated at once this often, then after a short wait.
 const MAX_AT_ONCE: u32 = 3;
 
-/// A connection that is torn down needs no longer than this to be gone from its cluster's picker.
+/// Long enough for a closed connection to leave its cluster's picker.
 const UNSENT_WAIT: Duration = Duration::from_millis(10);

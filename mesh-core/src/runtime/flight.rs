@@ -1,4 +1,4 @@
-//! The part of a call that occupies something: from its endpoint on, until the last byte of its response.
+//! The in-flight part of a call: from the choice of its endpoint to the last byte of its response.
 
 use std::fmt;
 use std::pin::Pin;
@@ -13,39 +13,39 @@ use super::balance::WaitForPlace;
 use super::connect::{Connection, SendBody, SendFailure};
 use super::timeout::{Deadlines, Overdue, Timed};
 
-/// The part of a call that occupies something.
+/// The in-flight part of a call.
 pub(crate) enum Flight<C: Connection, B: SendBody> {
     /// It waits for room on the endpoint's connection.
     Queued { place: WaitForPlace<C>, attempt: Attempt<C> },
-    /// The endpoint has it, or is getting it.
+    /// The request is being sent, or the call waits for the response's head.
     Sending { response: C::Call<B>, attempt: Attempt<C> },
-    /// The response has begun.
+    /// The response's body is being received.
     Streaming { body: C::ResponseBody, attempt: Attempt<C> },
 }
 
-/// What a flight before the response's head has come to.
+/// The end of a state before the response's body.
 pub(crate) enum Landed<C: Connection, B> {
-    /// Room on the connection; `None`: pick again.
+    /// Room on the connection; `None`: the call picks again.
     Place(Option<C::Place>),
-    /// The response's head, or none.
+    /// The response's head, or a failure without one.
     Head(Result<Response<C::ResponseBody>, SendFailure<B>>),
 }
 
-/// A flight that has passed its deadline, for the error's text.
+/// Data of a flight whose deadline has passed, for the error's text.
 #[derive(Debug)]
 pub(crate) struct Overrun<C> {
     pub(crate) attempt: Attempt<C>,
-    /// It was still waiting for room.
+    /// It was waiting for room on a connection.
     pub(crate) was_queued: bool,
 }
 
-/// A flight, with its deadline where there is one. Without one it costs nothing of its own.
+/// A flight, with its deadline if it has one. Without a deadline it needs no allocation.
 pub(crate) enum Carrier<C: Connection, B: SendBody> {
     Unlimited(Option<Flight<C, B>>),
     Timed(TimedFlight<C, B>),
 }
 
-/// The flight has passed its deadline.
+/// The error of a flight whose deadline has passed.
 pub(crate) type Late<C> = Overdue<Overrun<C>>;
 
 pub(crate) type TimedFlight<C, B> = Timed<Flight<C, B>, Overrun<C>>;
@@ -67,7 +67,7 @@ impl<C: Connection, B: SendBody> Flight<C, B> {
         }
     }
 
-    /// The deadline has passed: the call is cancelled, and gives everything back.
+    /// Cancels the call because its deadline has passed, and removes it from all counts.
     fn overrun(self) -> Overrun<C> {
         let was_queued = matches!(self, Self::Queued { .. });
         let mut attempt = self.into_attempt();
@@ -84,7 +84,7 @@ impl<C: Connection, B: SendBody> Carrier<C, B> {
         }
     }
 
-    /// Resolves before the response's body begins; an error once the deadline has passed.
+    /// Polls for the next step before the response's body; an error once the deadline has passed.
     pub(crate) fn poll_landed(&mut self, cx: &mut Context<'_>) -> Poll<Result<Landed<C, B>, Late<C>>> {
         match self {
             Self::Unlimited(Some(flight)) => flight.poll_landed(cx).map(Ok),
@@ -93,7 +93,7 @@ impl<C: Connection, B: SendBody> Carrier<C, B> {
         }
     }
 
-    /// The attempt, to be finished or to be sent on.
+    /// Takes the attempt, to finish it or to send it.
     pub(crate) fn take_attempt(&mut self) -> Result<Option<Attempt<C>>, Late<C>> {
         let flight = match self {
             Self::Unlimited(flight) => flight.take(),

@@ -1,19 +1,19 @@
-//! The way of a request: every step is here, in the order in which it is taken.
+//! The request path: every step, in order.
 //!
 //! ```text
 //!  call   1 load the target's snapshot; none yet: wait for it
-//!         2 match virtual host, route and cluster, and take the request through the route's filters
+//!         2 match virtual host, route and cluster, and run the route's filters on the request
 //!  poll   3 pick an endpoint; none yet: wait for one
 //!         4 circuit breaker
 //!         5 no room on the endpoint's connection: wait for some
 //!         6 send, and wait for the response's head
 //!           failed: transparent retry, or one by the route's policy, from 3
-//!         7 take the head back through the filters, and hand it to the caller; the body keeps what the call occupies
+//!         7 run the filters on the head and return it to the caller; the call stays in flight until the body ends
 //! ```
 //!
-//! All of it happens on the caller's task. Nothing is queued or locked on the way, and nothing is boxed unless the call
-//! has to wait, has a deadline, or its route has a retry policy. The deadline holds over all of it, from the beginning of
-//! the call, and from step 4 on it fires whether or not anybody polls.
+//! All steps run on the caller's task, without a queue or a lock, and without a box unless the call has to wait, has a
+//! deadline, or its route has a retry policy. The deadline covers all steps from the start of the call; from step 4 on it
+//! fires even if the call is not polled.
 
 use std::fmt;
 use std::future::Future;
@@ -75,7 +75,7 @@ impl<P: Protocol, C: Connect> Channel<P, C> {
     }
 }
 
-/// What holds for a call before it is routed.
+/// The settings of a call that is not routed yet.
 #[derive(Debug, Clone, Copy)]
 struct Start {
     wait_for_ready: WaitForReady,
@@ -98,7 +98,7 @@ impl<C: Connect> Inner<C> {
         }
     }
 
-    /// RT-23: once per call.
+    /// Routes the call. RT-23: once per call.
     fn route<P: Protocol>(
         &self,
         snapshot: &Snapshot<C>,
@@ -125,14 +125,14 @@ impl<C: Connect> Inner<C> {
     }
 }
 
-/// A timeout beyond the clock's range is none. The clock is read only where there is one.
+/// The deadline of a timeout; `None` also for one beyond the clock's range. The clock is read only if there is a timeout.
 fn deadline(timeout: Option<Duration>, began: Option<Instant>) -> Option<Instant> {
     let timeout = timeout?;
     began.unwrap_or_else(Instant::now).checked_add(timeout)
 }
 
 pin_project! {
-    /// A call on its way: resolves to the response's head. Dropping it cancels the call.
+    /// Resolves to the response's head of a call. Dropping it cancels the call.
     pub struct ResponseFuture<P: Protocol, C: Connect = Http2Connector> {
         call: Option<Call<P, C>>,
         deadline: Option<Instant>,
@@ -246,12 +246,12 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
     }
 }
 
-/// What a flight that has landed leads to.
+/// The next step of a call in flight.
 enum Step<P: Protocol, C: Connect> {
-    /// It flies on.
+    /// It stays in flight.
     Fly,
     Stage(Stage<P, C>),
-    /// The caller has its response.
+    /// The response is returned to the caller.
     Respond(Parts, <C::Connection as Connection>::ResponseBody, Attempt<C::Connection>, CallInfo),
 }
 
@@ -269,7 +269,7 @@ impl<P: Protocol, C: Connect> Step<P, C> {
                 carrier.put(flight).map_err(|overdue| call.overrun(overdue))?;
                 Self::Fly
             }
-            // The endpoint has left, or its connection has.
+            // The endpoint was removed, or its connection has closed.
             Landed::Place(None) => {
                 attempt.finish(&Outcome::NotSent);
                 Self::Stage(Stage::Pick)
@@ -303,7 +303,7 @@ impl<P: Protocol, C: Connect> Stage<P, C> {
         Self::Fly { carrier: Some(Carrier::new(&call.cluster.context.deadlines, call.deadline, flight)) }
     }
 
-    /// Another attempt after a wait.
+    /// The stage that waits, then makes another attempt.
     fn after(wait: Duration) -> Self {
         match wait {
             Duration::ZERO => Self::Pick,
@@ -311,7 +311,7 @@ impl<P: Protocol, C: Connect> Stage<P, C> {
         }
     }
 
-    /// A pick found nothing: wait for the cluster to change, try again by the route's policy, or fail.
+    /// The step after a failed pick: wait for the cluster to change, retry by the route's policy, or fail.
     fn refused(call: &mut Call<P, C>, refusal: Refusal) -> Result<Self, MeshError> {
         match (refusal.temporary, call.wait_for_ready) {
             (Some((version, _)), WaitForReady(true)) => {
@@ -321,7 +321,7 @@ impl<P: Protocol, C: Connect> Stage<P, C> {
                 Next::Attempt(wait) => Ok(Self::after(wait)),
                 Next::Fail(error) => Err(error),
             },
-            // RT-26, RT-46: final, whatever the call wants
+            // RT-26, RT-46: final, also for calls that wait for ready
             (None, _) => Err(refusal.error),
         }
     }
@@ -334,7 +334,7 @@ impl<P: Protocol, C: Connect> Future for ResponseFuture<P, C> {
         let error = match self.as_mut().poll_steps(cx) {
             Poll::Ready(Ok(response)) => return Poll::Ready(Ok(response)),
             Poll::Ready(Err(error)) => error,
-            // from an endpoint on the deadline needs no timer here
+            // in flight the deadline fires by itself and needs no timer here
             Poll::Pending if matches!(self.stage, Stage::Fly { .. }) => return Poll::Pending,
             Poll::Pending => {
                 let this = self.as_mut().project();
