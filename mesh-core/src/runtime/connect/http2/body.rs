@@ -23,15 +23,15 @@ use super::headers::fields_size;
 pub struct Http2Body {
     stream: RecvStream,
     phase: Phase,
-    /// What is still to come, if the head says so.
+    /// The rest of the content length, if the head has one.
     length: Option<u64>,
-    /// Ends the rest of the request's body by being dropped.
+    /// Dropping it ends the upload of the request's body.
     upload: Option<oneshot::Sender<()>>,
-    /// There until the response has ended.
+    /// Set until the response has ended.
     place: Option<Http2Place>,
     /// How many DATA frames have been read.
     read: u32,
-    /// Where that is noted, once the connection's task has begun to watch.
+    /// The shared count of read frames, once the connection's task watches it.
     watched: Option<Arc<AtomicU32>>,
 }
 
@@ -67,7 +67,7 @@ impl Http2Body {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
         match ready!(self.stream.poll_data(cx)) {
             Some(Ok(data)) => {
-                // The reader has it: the endpoint may send more. An error would mean that the stream has ended.
+                // The reader has the data, so the endpoint may send more. An error means that the stream has ended.
                 let _ = self.stream.flow_control().release_capacity(data.len());
                 self.note_read();
                 self.length = self.length.map(|length| length.saturating_sub(data.len() as u64));
@@ -76,7 +76,7 @@ impl Http2Body {
                 }
                 Poll::Ready(Some(Ok(data)))
             }
-            // RFC 9113 section 8.1: the response is whole, and the endpoint does not want the rest of the request.
+            // RFC 9113 section 8.1: the response is complete, and the endpoint does not need the rest of the request.
             Some(Err(error)) if error.is_reset() && error.reason() == Some(Reason::NO_ERROR) => {
                 Poll::Ready(None)
             }
@@ -105,7 +105,7 @@ impl Http2Body {
         }
     }
 
-    /// What has come after the data.
+    /// The trailers as a frame, or an error if they exceed the limit.
     fn trailers(&self, trailers: HeaderMap) -> Result<Frame<Bytes>, BodyError> {
         let limit = self.place.as_ref().map(|place| place.connection().settings().max_header_list);
         let size = fields_size(&trailers);
@@ -147,7 +147,7 @@ impl Body for Http2Body {
         Poll::Ready(None)
     }
 
-    /// As far as is known since the last frame: asking h2 costs a lock.
+    /// The state after the last frame: asking h2 would cost a lock.
     fn is_end_stream(&self) -> bool {
         self.phase == Phase::Ended
     }

@@ -32,21 +32,21 @@ enum State<B> {
     Ended,
 }
 
-/// A call that waits until the heads of others have gone out.
+/// A call that waits until the heads of other calls are written.
 struct Waiting<B> {
     turn: Enter<CallGate>,
     outgoing: Outgoing<B>,
     place: Http2Place,
 }
 
-/// A request that h2 has not been given.
+/// A request that was not handed to h2.
 struct Outgoing<B> {
     request: Request<B>,
     head: HeadSummary,
     room: ReplayRoom,
 }
 
-/// A call that h2 has been given.
+/// A call that was handed to h2.
 struct Running<B> {
     response: ResponseFuture,
     upload: Upload<B>,
@@ -62,7 +62,7 @@ impl<B: SendBody> Http2Call<B> {
         let (head, body) = request.into_parts();
         let (summary, limit) = (HeadSummary::of(&head), place.connection().shared().max_header_list());
         if summary.size > limit as usize {
-            // The endpoint would end the connection, and the next endpoint its own.
+            // The endpoint would end its connection because of this request, and so would the next one.
             let source = TooLarge::Request { size: summary.size, limit };
             return Self(State::Failed(SendFailure::new(SendErrorKind::TooLarge, source)));
         }
@@ -77,7 +77,7 @@ impl<B: SendBody> Http2Call<B> {
 }
 
 impl<B: SendBody> State<B> {
-    /// Opens the call's stream, or waits until the heads of others have gone out.
+    /// Opens the call's stream, or waits until the heads of other calls are written.
     fn admit(place: Http2Place, outgoing: Outgoing<B>) -> Self {
         let connection = place.connection();
         match connection.shared().outbox.try_enter() {
@@ -90,7 +90,7 @@ impl<B: SendBody> State<B> {
         }
     }
 
-    /// Gives the call to h2, after it has entered the outbox.
+    /// Hands the call to h2, after it has entered the outbox.
     fn open(mut place: Http2Place, outgoing: Outgoing<B>) -> Self {
         let Outgoing { request, head: HeadSummary { size, is_malformed }, room } = outgoing;
         let shared = place.connection().shared();
@@ -104,7 +104,7 @@ impl<B: SendBody> State<B> {
         match place.connection().open_stream(Request::from_parts(parts, ()), body.is_end_stream()) {
             Ok((response, stream)) => {
                 if shared.calls.is_used_up() {
-                    // What runs goes on, and the others go to the connection that takes this one's place.
+                    // Running calls continue; others go to the connection that replaces this one.
                     shared.close();
                 }
                 place.set_holds(Holds::Stream);
@@ -157,7 +157,7 @@ impl<B: SendBody> State<B> {
 }
 
 impl<B> State<B> {
-    /// Nobody waits for the response any more.
+    /// The caller has dropped the call.
     fn cancel(&mut self) {
         if let Self::Running(running) = std::mem::replace(self, Self::Ended) {
             running.cancel();
@@ -213,7 +213,7 @@ impl<B: SendBody> Running<B> {
         Ok(Response::from_parts(head, body))
     }
 
-    /// RT-45: a call that the endpoint has not processed comes with its request if the body is still whole.
+    /// RT-45: the failure of a call that the endpoint has not processed has the request's body, if it can be sent again.
     fn fail(self, error: h2::Error) -> SendFailure<B> {
         let stream = self.response.stream_id().as_u32();
         let failure = send_failure(error, stream, self.size, self.place.connection());

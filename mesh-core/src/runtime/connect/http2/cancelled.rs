@@ -1,4 +1,4 @@
-//! The streams of cancelled calls, between those who cancel and the connection's task.
+//! The streams of cancelled calls, shared by calls and the connection's task.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -52,14 +52,14 @@ impl Cancelled {
         }
     }
 
-    /// A part of a response to this stream has arrived. Only the connection's task says so.
+    /// A part of a response to this stream has arrived. Called by the connection's task only.
     pub(super) fn accept(&self, stream: u32) {
         if stream > self.accepted.load(Ordering::Relaxed) {
             self.accepted.store(stream, Ordering::Relaxed);
         }
     }
 
-    /// Resets the streams that need not be held any longer. Returns when to do so again at the latest.
+    /// Resets the streams that need not be held any longer. Returns when to call it again at the latest.
     pub(super) fn poll_release(&self, cx: &Context<'_>) -> Option<Instant> {
         self.task.register(cx.waker());
         if !self.is_holding.load(Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! A connection as calls see it.
+//! The handle of a connection, by which calls are sent.
 
 use std::fmt;
 use std::future::Future;
@@ -29,7 +29,7 @@ struct Inner {
     shared: Arc<Shared>,
     settings: Http2Settings,
     runtime: Handle,
-    /// Tells the connection's task, by being dropped, that nobody can send calls any more.
+    /// Dropping it tells the connection's task that no handle is left to send calls.
     _released: oneshot::Sender<()>,
 }
 
@@ -44,7 +44,7 @@ impl Http2Connection {
         Self(Arc::new(Inner { sender, shared, settings, runtime: Handle::current(), _released: released }))
     }
 
-    /// How many calls the endpoint takes at once.
+    /// How many calls the endpoint allows at once.
     pub fn max_concurrent_streams(&self) -> usize {
         self.0.shared.places.limit() as usize
     }
@@ -54,7 +54,7 @@ impl Http2Connection {
         self.0.shared.places.holders() as usize
     }
 
-    /// Gives a request to h2.
+    /// Hands a request to h2.
     pub(super) fn open_stream(
         &self,
         request: Request<()>,
@@ -90,12 +90,12 @@ pub struct Http2Place {
     holds: Holds,
 }
 
-/// Who holds a place.
+/// The holder of a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Holds {
     /// The call.
     Call,
-    /// The call's stream, which gives it back at its end.
+    /// The call's stream, which releases it at its end.
     Stream,
 }
 
@@ -138,7 +138,7 @@ impl Connection for Http2Connection {
         }
     }
 
-    /// The head is on its way when this returns, unless many others are; the body follows as the future is polled.
+    /// The head is handed to h2 before this returns, unless many heads are unwritten; the body follows as the future is polled.
     fn send<B: SendBody>(place: Http2Place, request: Request<B>, room: ReplayRoom) -> Http2Call<B> {
         Http2Call::start(place, request, room)
     }
@@ -158,11 +158,11 @@ impl fmt::Debug for Http2Connection {
     }
 }
 
-/// One of the two gates that a call passes on its way.
+/// One of the two gates that a call passes.
 pub(super) enum CallGate {
     /// The endpoint's limit of concurrent streams.
     Places(Http2Connection),
-    /// How many heads may be on their way to the socket.
+    /// The limit of unwritten heads.
     Outbox(Http2Connection),
 }
 

@@ -1,4 +1,4 @@
-//! The task of one connection: moves frames, notices the end, pings.
+//! The task of one connection: moves frames, detects the end, and sends pings.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,15 +21,14 @@ use super::lifetime::IdleTime;
 use super::settings::Http2Settings;
 use super::shared::Shared;
 
-/// The task of one connection. It ends when the connection does; before that, as soon as no new call can be sent,
-/// it says so.
+/// The task of one connection. It ends with the connection. As soon as no new call can be sent, it reports the reason.
 pub(super) struct Driver<I: AsyncRead + AsyncWrite + Unpin> {
     connection: Connection<Observed<I>, Bytes>,
     shared: Arc<Shared>,
-    /// There until the connection takes no more calls.
+    /// Set until the connection takes no more calls.
     open: Option<Open>,
     watch: Option<Watch>,
-    /// There while the connection takes calls, if it is not kept for ever.
+    /// Set while the connection takes calls, if it has an idle timeout.
     idle: Option<IdleTime>,
     /// For the streams of cancelled calls; there once some have been held open.
     release: Option<Pin<Box<Sleep>>>,
@@ -37,7 +36,7 @@ pub(super) struct Driver<I: AsyncRead + AsyncWrite + Unpin> {
 }
 
 struct Open {
-    /// Resolves when nobody holds the connection any more.
+    /// Resolves when the last handle of the connection was dropped.
     released: oneshot::Receiver<()>,
     report: oneshot::Sender<DisconnectReason>,
 }
@@ -71,7 +70,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
         self.shared.close();
         self.idle = None;
         if let Some(open) = self.open.take() {
-            // Nobody may be listening any more.
+            // The receiver may have been dropped.
             let _ = open.report.send(reason);
         }
     }
@@ -118,7 +117,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Future for Driver<I> {
         }
         let calls = me.shared.places.holders();
         if me.idle.as_mut().is_some_and(|idle| idle.poll_over(cx, calls).is_ready()) {
-            // A call that has just got its place is given back unsent.
+            // A call that has just got its place fails unsent, and is sent on another connection.
             me.close(DisconnectReason::Idle);
         }
         me.release_cancelled(cx);
@@ -134,7 +133,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Drop for Driver<I> {
     fn drop(&mut self) {
         self.shared.cancelled.end();
         if !self.ended {
-            // The runtime ends, and takes the connection along.
+            // The runtime shuts down and drops the connection.
             self.shared.abandon();
         }
     }
@@ -153,7 +152,7 @@ impl Watch {
             if self.pinger.next_deadline() <= now {
                 match self.pinger.on_deadline(now, shared.places.holders()) {
                     Verdict::Fine => {}
-                    // An error means that a ping is under way already, or that the connection is about to end.
+                    // An error means that a ping is not answered yet, or that the connection is ending.
                     Verdict::Ping => drop(self.ping_pong.send_ping(h2::Ping::opaque())),
                     Verdict::Dead => return true,
                 }

@@ -1,4 +1,4 @@
-//! What h2's errors mean.
+//! Translates h2's errors.
 
 use h2::Reason;
 
@@ -23,7 +23,7 @@ pub(super) enum TooLarge {
     Trailers { size: usize, limit: u32 },
 }
 
-/// Why the endpoint's part of a stream came to nothing.
+/// Why a stream failed, more precisely than in h2's error.
 #[derive(Debug, thiserror::Error)]
 enum Broken {
     #[error("the response's reader is behind by more than Http2Settings::max_unread_frames of {limit}")]
@@ -51,12 +51,12 @@ pub(super) fn send_failure<B>(
         return SendFailure::new(SendErrorKind::NotSent, error);
     }
     let kind = match error.reason() {
-        // RT-45: the endpoint says that it has not processed the call.
+        // RT-45: the endpoint reports that it has not processed the call.
         Some(Reason::REFUSED_STREAM) if error.is_reset() => SendErrorKind::Refused,
         // h2 fails a stream with the endpoint's GOAWAY only if its id is above the last one that was processed.
         Some(reason) if error.is_go_away() && error.is_remote() => {
             if reason != Reason::NO_ERROR && size > LARGE_HEAD {
-                // What may have ended this connection is not carried to another.
+                // A request that may have ended this connection is not sent on another one.
                 let source = TooLarge::Unannounced { size, code: reason.into() };
                 return SendFailure::new(SendErrorKind::TooLarge, source);
             }
@@ -87,7 +87,7 @@ pub(super) fn trailers_error(size: usize, limit: u32) -> BodyError {
     BodyError::new(Some(Reason::ENHANCE_YOUR_CALM.into()), TooLarge::Trailers { size, limit })
 }
 
-/// What this side knows better than h2's error says.
+/// A more precise reason than h2's error, if one is known.
 fn broken(error: &h2::Error, stream: u32, connection: &Http2Connection) -> Option<Broken> {
     let (shared, settings) = (connection.shared(), connection.settings());
     if error.is_go_away() && error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
@@ -118,5 +118,5 @@ pub(super) fn disconnect_reason(error: &h2::Error) -> DisconnectReason {
     }
 }
 
-/// A head above this may well be what an endpoint ends a connection for: the smallest limit in common use.
+/// An endpoint may end its connection because of a larger head: this is the smallest limit in common use.
 const LARGE_HEAD: usize = 8 << 10;

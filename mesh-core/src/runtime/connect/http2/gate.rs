@@ -1,7 +1,7 @@
-//! Admits as many holders as a limit allows, first come, first served.
+//! Admits holders up to a limit, in the order in which they came.
 //!
-//! While nobody waits, entering and leaving are one atomic operation each. A caller that comes while others wait goes
-//! to the end of the queue. A waiting caller that is dropped leaves no trace.
+//! While no caller waits, entering and leaving are one atomic operation each. A caller that comes while others wait goes
+//! to the end of the queue. A waiting caller that is dropped leaves the queue.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// Admits as many holders as its limit allows.
+/// Admits holders up to a limit.
 pub(super) struct Gate {
-    /// The limit in the lower half; above it the number of holders, whether somebody waits, and whether the gate is closed.
+    /// The limit in the lower half; above it the number of holders, whether callers wait, and whether the gate is closed.
     state: AtomicU64,
     queue: Mutex<Queue>,
 }
@@ -23,16 +23,16 @@ pub(super) struct Gate {
 pub(super) enum Refusal {
     /// The limit is reached, or others wait.
     Full,
-    /// For good.
+    /// The gate is closed for good.
     Closed,
 }
 
 #[derive(Debug, Default)]
 struct Queue {
     next: u64,
-    /// In the order of their numbers.
+    /// The waiting callers, in the order of their numbers.
     waiting: VecDeque<Waiter>,
-    /// Admitted, and not polled since.
+    /// Callers that were admitted and have not been polled since.
     admitted: Vec<u64>,
 }
 
@@ -47,7 +47,7 @@ impl Gate {
         Self { state: AtomicU64::new(u64::from(limit)), queue: Mutex::default() }
     }
 
-    /// Enters if there is room and nobody waits for it.
+    /// Enters if there is room and no caller waits for it.
     pub(super) fn try_enter(&self) -> Result<(), Refusal> {
         let mut state = self.state.load(Ordering::Acquire);
         loop {
@@ -69,7 +69,7 @@ impl Gate {
         Enter { gate, step: Step::New }
     }
 
-    /// Takes back what so many holders had.
+    /// Releases the room of so many holders.
     pub(super) fn leave(&self, holders: u32) {
         if holders > 0 {
             let before = self.state.fetch_sub(u64::from(holders) * ONE, Ordering::AcqRel);
@@ -88,7 +88,7 @@ impl Gate {
         }
     }
 
-    /// Admits nobody from here on, and sends all that wait away.
+    /// Closes the gate: it admits no more callers, and rejects those that wait.
     pub(super) fn close(&self) {
         let before = self.state.fetch_or(CLOSED, Ordering::AcqRel);
         if before & WAITING != 0 {
@@ -130,7 +130,7 @@ impl Gate {
         admitted.into_iter().for_each(Waker::wake);
     }
 
-    /// Moves as many callers as there is room for out of the queue.
+    /// Admits waiting callers while there is room.
     fn admit_waiting(&self, queue: &mut Queue) -> Vec<Waker> {
         let mut wakers = Vec::new();
         while let Some(waiter) = queue.waiting.pop_front() {
@@ -147,7 +147,7 @@ impl Gate {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        // The queue is whole between any two operations.
+        // The queue is consistent between any two operations.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

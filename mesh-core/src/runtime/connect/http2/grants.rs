@@ -1,18 +1,17 @@
-//! Window that goes back to the endpoint for frames that h2 does not see.
+//! Returns flow-control window for frames that h2 does not see.
 
 use std::collections::HashMap;
 
 use super::frame;
 
-/// What frames that h2 does not see took of the windows of connection and streams, and the WINDOW_UPDATE frames that
-/// give it back.
+/// The window that dropped frames have used, of the connection and of streams, and the WINDOW_UPDATE frames that return it.
 #[derive(Debug)]
 pub(super) struct Grants {
-    /// What the connection, which is 0, and each stream are owed.
+    /// The bytes to return, by stream; 0 is the connection.
     owed: HashMap<u32, u32>,
-    /// So much is owed before it is given back.
+    /// This many bytes are returned at once.
     threshold: u32,
-    /// Not written yet.
+    /// Frames that are not written yet.
     frames: Vec<u8>,
 }
 
@@ -22,7 +21,7 @@ impl Grants {
         Self { owed: HashMap::new(), threshold, frames: Vec::new() }
     }
 
-    /// So many bytes of the window of a stream, or of the connection's, which is 0, are to be given back.
+    /// Adds bytes to return to the window of a stream; 0 is the connection.
     pub(super) fn owe(&mut self, stream: u32, bytes: usize) {
         if bytes == 0 {
             return;
@@ -43,7 +42,7 @@ impl Grants {
         self.owed.remove(&stream);
     }
 
-    /// Whole frames, but for what has been [written](Self::on_written) of the first.
+    /// The frames to write, without the part that was [written](Self::on_written).
     pub(super) fn frames(&self) -> &[u8] {
         &self.frames
     }

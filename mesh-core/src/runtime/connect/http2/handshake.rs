@@ -1,4 +1,4 @@
-//! From a stream of bytes to a connection that takes calls.
+//! Makes a connection from a byte stream.
 
 use std::future::{Future, poll_fn};
 use std::num::NonZeroU32;
@@ -19,7 +19,7 @@ use super::io::Observed;
 use super::settings::Http2Settings;
 use super::shared::{Foreign, Shared};
 
-/// Why a peer that accepted is not an HTTP/2 endpoint.
+/// Why the HTTP/2 handshake failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HandshakeError {
     #[error("it speaks TLS, and the connection is plaintext")]
@@ -78,8 +78,8 @@ fn builder(settings: &Http2Settings) -> h2::client::Builder {
         .max_header_list_size(settings.decoded_header_list())
         .max_concurrent_reset_streams(settings.max_cancelled_streams as usize)
         .reset_stream_duration(settings.cancelled_stream_memory)
-        // These two would end the connection for what one stream does: see `incoming` for the first, and h2 counts
-        // in the second every response that is malformed or late, over the connection's life.
+        // These two limits would end the connection because of one stream: see `incoming` for the first; for the second h2
+        // counts every malformed or late response over the connection's life.
         .data_frame_budget(usize::MAX)
         .max_local_error_reset_streams(None)
         .initial_max_send_streams(NO_SETTINGS);

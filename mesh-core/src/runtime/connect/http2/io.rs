@@ -1,7 +1,6 @@
-//! The bytes of a connection, looked at on their way in and out.
+//! Observes the frames of a connection in both directions.
 //!
-//! [`Observed`] knows what the socket has taken and what has arrived, which makes promises possible that h2 alone cannot
-//! keep:
+//! [`Observed`] knows which bytes were written to the socket and which have arrived. This gives guarantees beyond h2:
 //!
 //! - When a connection ends, it is known of each call whether a byte of it may have reached the endpoint.
 //! - The connection counts as closed as soon as the head of a GOAWAY, the end of stream or an error arrives.
@@ -31,14 +30,14 @@ pub(super) struct Observed<I> {
     wire: Wire,
     incoming: Incoming,
     outgoing: Outgoing,
-    /// Looked at, and not delivered.
+    /// Scanned bytes that are not delivered yet.
     ready: Vec<u8>,
-    /// Read, and not looked at.
+    /// Bytes that were read and are not scanned yet.
     held: Vec<u8>,
     next: Next,
 }
 
-/// What the next read does.
+/// The next step of a read.
 #[derive(Debug)]
 enum Next {
     /// Delivers what is there, and reads only if there is nothing.
@@ -66,7 +65,7 @@ impl<I> Observed<I> {
         self.wire.shared()
     }
 
-    /// Looks at bytes, keeps those at the front that are to be delivered now, and holds the rest. Returns how many are kept.
+    /// Scans bytes, keeps those at the front that are delivered now, and holds the rest. Returns how many are kept.
     fn scan(&mut self, bytes: &mut [u8]) -> usize {
         let scanned = self.incoming.scan(bytes, &mut self.wire);
         let rest = &bytes[scanned.rest..];
@@ -82,7 +81,7 @@ impl<I> Observed<I> {
         scanned.keep
     }
 
-    /// Looks at what is held.
+    /// Scans the held bytes.
     fn scan_held(&mut self) {
         let mut bytes = std::mem::take(&mut self.held);
         let keep = self.scan(&mut bytes);
@@ -119,8 +118,7 @@ impl<I> Observed<I> {
 }
 
 impl<I: AsyncRead + Unpin> Observed<I> {
-    /// Reads straight into the buffer where it has room enough and nothing is to go before. Returns how many bytes have
-    /// arrived.
+    /// Reads directly into the buffer if it has enough room and no held bytes come first. Returns how many bytes have arrived.
     fn poll_fill(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<usize>> {
         if self.held.is_empty() && buf.remaining() >= MIN_READ {
             let before = buf.filled().len();
@@ -226,5 +224,5 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Observed<I> {
     }
 }
 
-/// Into less room than this nothing is read directly.
+/// Reads go directly into buffers with at least this much room.
 const MIN_READ: usize = 1 << 10;

@@ -1,7 +1,7 @@
-//! When to ping and when to give up (gRFC A8). Pure: the connection's task owns the timer and the frames.
+//! When to ping, and when a connection is dead (gRFC A8). Pure: the connection's task owns the timer and the frames.
 //!
 //! ```text
-//!               silence for an interval, and a reason to care
+//!               silence for an interval, if pings apply
 //!   LISTENING ------------------------------------------------> PINGED ----> dead
 //!       ^                                                         |   timeout
 //!       +---------------------------------------------------------+
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::settings::{Http2Settings, Keepalive, KeepaliveScope, Probe};
 use super::shared::Sign;
 
-/// When to ping and when to give up.
+/// Decides when to ping, and when a connection is dead.
 #[derive(Debug)]
 pub(super) struct Pinger {
     interval: Duration,
@@ -32,7 +32,7 @@ enum Phase {
     Pinged { until: Instant },
 }
 
-/// What the deadline means.
+/// The decision at a deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Fine,
@@ -41,7 +41,7 @@ pub(super) enum Verdict {
 }
 
 impl Pinger {
-    /// By the keepalive that is configured, otherwise by the probe.
+    /// By the configured keepalive, or else by the probe.
     pub(super) fn new(now: Instant, settings: &Http2Settings) -> Option<Self> {
         match (settings.keepalive, settings.probe) {
             (Some(keepalive), _) => Some(Self::keepalive(now, keepalive)),
@@ -103,10 +103,10 @@ impl Pinger {
     }
 }
 
-/// LB-80: endpoints by default take a ping in so long a time, and more only between parts of a response.
+/// LB-80: by default endpoints accept one ping in this time, and more only if parts of a response are between them.
 const PING_POLICY: Duration = Duration::from_secs(301);
 
-/// Far enough, and can be added to any instant.
+/// Practically for ever; short enough to be added to any instant.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! When a connection takes no more calls because its cluster says so: it has carried as many as it may, or has had none for
-//! some time (CDS-17).
+//! When a connection takes no more calls by its cluster's settings: after a number of calls, or without calls for the idle
+//! timeout (CDS-17).
 
 use std::num::NonZeroU32;
 use std::pin::Pin;
@@ -19,24 +19,23 @@ impl CallBudget {
         Self(limit.map(|limit| AtomicU32::new(limit.get())))
     }
 
-    /// Takes one call off. `false`: there is none left.
+    /// Counts one call. `false`: the limit is reached.
     pub(super) fn take(&self) -> bool {
         let Some(left) = &self.0 else { return true };
         left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1)).is_ok()
     }
 
-    /// Whether every call has been taken.
+    /// Whether the limit is reached.
     pub(super) fn is_used_up(&self) -> bool {
         self.0.as_ref().is_some_and(|left| left.load(Ordering::Acquire) == 0)
     }
 }
 
-/// How long a connection may be without a call. The connection's task asks whenever it runs, and is woken at the end of the
-/// time.
+/// The idle timeout of a connection. The connection's task polls it whenever it runs, and is woken at the end of the time.
 #[derive(Debug)]
 pub(super) struct IdleTime {
     limit: Duration,
-    /// Since when there is no call.
+    /// When the last call ended; `None` while there are calls.
     since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
 }
@@ -48,7 +47,7 @@ impl IdleTime {
         Self { limit, since: Some(now), timer: Box::pin(tokio::time::sleep_until(now + limit)) }
     }
 
-    /// Ready when there has been no call for the whole time. Now there are so many.
+    /// Ready after a whole timeout without calls. `calls` is the number of calls now.
     pub(super) fn poll_over(&mut self, cx: &mut Context<'_>, calls: u32) -> Poll<()> {
         if calls > 0 {
             self.since = None;
@@ -67,8 +66,8 @@ impl IdleTime {
     }
 }
 
-/// Longer than any process lives, and short enough to be added to any time.
+/// Practically for ever; short enough to be added to any time.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
-/// More than no time at all, so that the timer rests while there are calls.
+/// More than zero, so that the timer does not fire while there are calls.
 const SHORTEST: Duration = Duration::from_millis(1);

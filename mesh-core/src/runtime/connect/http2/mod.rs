@@ -1,11 +1,11 @@
 //! HTTP/2 with prior knowledge, by the `h2` crate directly.
 //!
-//! A call costs no box, no queue and no change of task: its future is driven by the caller, and the connection's own
-//! task only moves frames.
+//! A call costs no box, no queue and no task switch: the caller polls its future, and the connection's own task only moves
+//! frames.
 //!
-//! No call can hurt another. h2 never holds more calls than the endpoint takes at once, so that those that wait can be
-//! given up without a trace, or go elsewhere when the connection ends. The frames are followed on their way in and out:
-//! what the endpoint may have seen of a call is known, and a stream that exceeds a limit ends by itself.
+//! No call can hurt another. h2 never holds more calls than the endpoint allows at once, so that waiting calls can be
+//! cancelled unsent, or go to another connection when this one ends. Frames are observed in both directions: it is known
+//! whether the endpoint may have seen a call, and a stream that exceeds a limit fails alone.
 //!
 //! ```text
 //!   caller's task                     connection's task
@@ -51,10 +51,9 @@ pub use settings::{Http2Settings, Keepalive, KeepaliveInterval, KeepaliveScope, 
 use super::dial::AnyDial;
 use super::{Connect, ConnectError, ConnectTarget, Dial, Established, Tcp};
 
-/// Connects by HTTP/2, over plain TCP unless told otherwise. Clones share the dialer.
+/// Connects by HTTP/2, over plain TCP by default. Clones share the dialer.
 ///
-/// A connection counts as made when the endpoint's SETTINGS have arrived: something that merely accepts is not
-/// taken for an endpoint.
+/// A connection counts as made when the endpoint's SETTINGS have arrived: accepting the TCP connection is not enough.
 #[derive(Debug, Clone)]
 pub struct Http2Connector {
     dial: Arc<dyn AnyDial>,
@@ -62,24 +61,24 @@ pub struct Http2Connector {
 }
 
 impl Http2Connector {
-    /// Connects over what `dial` opens.
+    /// Connects over the byte streams of `dial`.
     pub fn new(dial: impl Dial, settings: Http2Settings) -> Self {
         Self { dial: Arc::new(dial), settings }
     }
 
-    /// The same over what `dial` opens.
+    /// With another dialer.
     #[must_use]
     pub fn with_dialer(self, dial: impl Dial) -> Self {
         Self { dial: Arc::new(dial), ..self }
     }
 
-    /// The same with these settings.
+    /// With these settings.
     #[must_use]
     pub fn with_settings(self, settings: Http2Settings) -> Self {
         Self { settings, ..self }
     }
 
-    /// How its connections behave.
+    /// The settings of its connections.
     pub fn settings(&self) -> &Http2Settings {
         &self.settings
     }

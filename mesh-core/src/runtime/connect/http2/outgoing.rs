@@ -1,4 +1,4 @@
-//! The bytes of a connection on their way out.
+//! Follows the frames that a connection writes.
 
 use super::frame::Head;
 
@@ -17,7 +17,7 @@ impl Outgoing {
         self.skip == 0 && self.seen == 0
     }
 
-    /// Calls back for every frame whose head is complete with these bytes.
+    /// Calls `on_frame` for every frame whose head is complete with these bytes.
     pub(super) fn follow(&mut self, mut bytes: &[u8], mut on_frame: impl FnMut(Head)) {
         while !bytes.is_empty() {
             if self.skip > 0 {

@@ -1,4 +1,4 @@
-//! What has been read of a request's body.
+//! The data that has been read from a request's body.
 
 use std::collections::VecDeque;
 
@@ -6,14 +6,14 @@ use bytes::Bytes;
 
 use crate::runtime::ReplayRoom;
 
-/// What has been read of the body, to be put back if the endpoint does not process the call.
+/// The data that has been read from the body, which is put back if the endpoint does not process the call.
 ///
-/// The last chunk needs no room as long as some of it is held: until then it is in memory anyway.
+/// The last chunk takes no room while a part of it is unsent: until then it is in memory anyway.
 pub(super) enum Read {
     Nothing,
     Chunk(Bytes),
     Chunks(VecDeque<Bytes>),
-    /// More than may be kept.
+    /// The data exceeded its room and was dropped.
     Gone,
 }
 
@@ -44,13 +44,13 @@ impl Read {
         }
     }
 
-    /// Nothing is put back any more.
+    /// Drops the data: it will not be put back.
     pub(super) fn release(&mut self, room: &mut ReplayRoom) {
         *self = Self::Gone;
         *room = ReplayRoom::default();
     }
 
-    /// All that has been read; `None` if it is gone.
+    /// All data that has been read; `None` if some was dropped.
     pub(super) fn into_chunks(self) -> Option<VecDeque<Bytes>> {
         match self {
             Self::Nothing => Some(VecDeque::new()),

@@ -14,9 +14,9 @@ pub(super) struct Resets<T> {
     limit: usize,
     /// The endpoint has accepted all streams up to this one.
     accepted: u32,
-    /// Streams that have been reset without a sign of acceptance, and until when they count; in the order of their times.
+    /// Streams that were reset before they were accepted, and until when they count; in the order of these times.
     unaccepted: VecDeque<(u32, Instant)>,
-    /// In the order of their deadlines.
+    /// The streams that are held open, in the order of their deadlines.
     held: VecDeque<Held<T>>,
     /// The connection has ended.
     ended: bool,
@@ -39,8 +39,8 @@ impl<T> Resets<T> {
         !self.held.is_empty()
     }
 
-    /// The call of this stream is cancelled, and the endpoint has accepted all streams up to `accepted`. The handles in
-    /// `reset` are to be dropped.
+    /// The call of this stream is cancelled, and the endpoint has accepted all streams up to `accepted`. The caller drops the
+    /// handles in `reset`.
     pub(super) fn on_cancel(
         &mut self,
         now: Instant,
@@ -92,7 +92,7 @@ impl<T> Resets<T> {
         self.unaccepted.len() < self.limit
     }
 
-    /// When [`release`](Self::release) is to be called at the latest.
+    /// When to call [`release`](Self::release) at the latest.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let held = self.held.front()?.deadline;
         Some(self.unaccepted.front().map_or(held, |(_, until)| held.min(*until)))

@@ -4,8 +4,7 @@
 //! of it, and a stream's window is often as large as the connection's: one such upload would leave nothing for the
 //! bodies of other calls. Therefore long uploads wait while only a quarter of the window is left.
 //!
-//! Known are what the endpoint has granted, what has been written, and what uploads have given to h2 that has not been
-//! written yet.
+//! The inputs are the endpoint's grants, the written bytes, and the bytes that uploads have handed to h2.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,11 +16,11 @@ pub(super) struct SendWindow(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    /// What the endpoint has granted and has not been written.
+    /// The granted bytes that are not written yet.
     available: i64,
     /// The most that has ever been available: the window's size.
     size: i64,
-    /// What each upload has given to h2 and has not been written.
+    /// The bytes that each upload has handed to h2 and that are not written yet.
     queued: HashMap<u32, usize>,
     waiting: HashMap<u32, Waker>,
 }
@@ -40,7 +39,7 @@ impl SendWindow {
         Poll::Ready(taken)
     }
 
-    /// Counts what an upload gives to h2 that need not wait.
+    /// Counts bytes that an upload hands to h2 without waiting.
     pub(super) fn take(&self, stream: u32, bytes: usize) {
         *self.lock().queued.entry(stream).or_default() += bytes;
     }
@@ -60,7 +59,7 @@ impl SendWindow {
         });
     }
 
-    /// The endpoint has granted so much more.
+    /// The endpoint has granted more bytes.
     pub(super) fn on_grant(&self, bytes: u32) {
         self.change(|state| {
             state.available += i64::from(bytes);
@@ -80,7 +79,7 @@ impl SendWindow {
         }
     }
 
-    /// Changes the state, and wakes the uploads that may go on.
+    /// Changes the state, and wakes the uploads that have room now.
     fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.lock();
         change(&mut state);

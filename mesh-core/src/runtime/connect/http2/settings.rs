@@ -4,49 +4,48 @@ use std::time::Duration;
 
 /// How an HTTP/2 connection behaves. Values beyond what the protocol allows are moved into its range.
 ///
-/// All calls of a connection share it. The limits here are each stream's own: a response that nobody reads, or one that
-/// exceeds a limit, ends or waits by itself, and the connection and its other calls go on.
+/// All calls of a connection share it. Limits apply to each stream: an unread response, or one that exceeds a limit, waits or
+/// fails alone, and the connection and its other calls continue.
 ///
-/// Beyond the limits here there are these, which are not settings: DATA frames without data are passed over, padded or not, and
-/// so is DATA of streams that have ended; at most 1,024 answers to late heads wait to be written, then nothing is read until
-/// they are; from 16 KiB on, a request's body leaves a quarter of the endpoint's connection window to other calls. h2's own
-/// counts of small frames and of streams that were reset for an error are off, because they end a connection for what one
-/// stream does.
+/// Some limits are fixed: DATA frames without data, padded or not, and DATA of streams that have ended are ignored; at most
+/// 1,024 answers to late heads wait to be written, then nothing is read until they are written; a request's body of 16 KiB or
+/// more leaves a quarter of the endpoint's connection window to other calls. h2's own counts of small frames and of streams
+/// that were reset for an error are off, because they would end a connection because of one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Http2Settings {
     /// How many bytes of a response may wait for their reader; 2 MiB.
     pub stream_window: u32,
-    /// How many bytes of all responses of a connection may wait for their readers; 2 GiB - 1, the protocol's maximum. A
-    /// smaller value lets responses that nobody reads hold up all others.
+    /// How many bytes of all responses of a connection may wait for their readers; 2 GiB - 1, the protocol's maximum. With
+    /// a smaller value unread responses block all others.
     pub connection_window: u32,
     /// How many bytes of a request may wait for the socket; 1 MiB.
     pub max_send_buffer: u32,
     /// How many bytes a response's head or trailers may have: names, values, and 32 bytes for each field (RFC 9113
     /// section 6.5.2); 64 KiB. A call whose response exceeds it fails.
     ///
-    /// Endpoints are told of 16 times as much, at least 1 MiB: what they hold back for it would be harder to
-    /// understand. An endpoint ends its connection only if it sends more than four times that, or a header block in more
-    /// CONTINUATION frames than a quarter more than full frames of that size: 80, if each head has at most 1 MiB. What
-    /// comes after such a block cannot be decoded, because header compression has lost its state.
+    /// Endpoints are told 16 times as much, at least 1 MiB: an endpoint that withholds a response because of the limit gives
+    /// a less clear error. An endpoint ends its connection only if it sends more than four times that, or a header block in more
+    /// CONTINUATION frames than a quarter more than full frames of that size: 80, if each head has at most 1 MiB. Frames
+    /// after such a block cannot be decoded, because the state of header compression is lost.
     pub max_header_list: u32,
-    /// How many DATA frames of a response may wait for their reader; 65,536. However small, each costs about 300 bytes of
-    /// memory. A call whose reader is further behind fails.
+    /// How many DATA frames of a response may wait for their reader; 65,536. Even a small one costs about 300 bytes of
+    /// memory. A call with more unread frames fails.
     pub max_unread_frames: u32,
     /// How many calls may be cancelled before the endpoint has accepted them; 16. A call counts as accepted once a part of
     /// a response to it or to a later call has arrived. The streams of others stay open until then, for 200 ms at most, and
     /// keep their places: endpoints built on h2, as hyper's and tonic's servers are, end a connection at the 21st
     /// reset of a call that they have not accepted.
     pub max_unaccepted_resets: u32,
-    /// How many cancelled calls are remembered, so that late parts of their responses are passed over in silence; 16,384.
-    /// Each costs about 500 bytes. Late heads of others are answered with a reset.
+    /// How many cancelled calls are remembered, so that late parts of their responses are ignored; 16,384. Each costs about
+    /// 500 bytes. Late heads of other calls are answered with a reset.
     pub max_cancelled_streams: u32,
     /// How long a cancelled call is remembered; 30 s.
     pub cancelled_stream_memory: Duration,
     /// Pings in a fixed interval; off.
     // LB-80
     pub keepalive: Option<Keepalive>,
-    /// Single pings that find connections whose other end is gone; on. Without effect where `keepalive` is set.
+    /// Single pings that detect dead connections; on. Without effect if `keepalive` is set.
     pub probe: Option<Probe>,
 }
 
@@ -88,16 +87,16 @@ impl Http2Settings {
 /// RFC 9113 section 6.5.2: what endpoints send, as long as this side does not ask for more.
 const MAX_FRAME_SIZE: u32 = 16 << 10;
 
-/// Finds connections whose other end is gone without a word, for example behind a proxy that has failed.
+/// Detects dead connections that were not closed, for example behind a proxy that has failed.
 ///
-/// While calls are in flight and nothing arrives, one ping is sent. An endpoint that answers is asked again after 5
-/// minutes, or once more of a response has arrived. That is less than what gRPC servers by default take for too many pings.
+/// While calls are in flight and nothing arrives, one ping is sent. After an answer the next ping is sent 5 minutes later, or
+/// after another part of a response. gRPC servers with default settings accept that many pings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Probe {
     /// The silence before a ping; 10 s.
     pub silence: Duration,
-    /// How long the answer may take before the connection is given up, and its calls fail; 20 s.
+    /// How long the answer may take before the connection is closed and its calls fail; 20 s.
     pub timeout: Duration,
 }
 
@@ -107,16 +106,16 @@ impl Default for Probe {
     }
 }
 
-/// Pings on connections on which nothing arrives (gRFC A8). A dead connection is given up `interval` and `timeout` after
-/// the last sign of life.
+/// Pings on connections on which nothing arrives (gRFC A8). A dead connection is closed `interval` plus `timeout` after the
+/// last received bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Keepalive {
-    /// After how long a silence.
+    /// The silence before a ping.
     pub interval: KeepaliveInterval,
-    /// How long the answer may take before the connection is given up; 20 s.
+    /// How long the answer may take before the connection is closed; 20 s.
     pub timeout: Duration,
-    /// On which connections.
+    /// Which connections are pinged.
     pub scope: KeepaliveScope,
 }
 

@@ -1,4 +1,4 @@
-//! What a connection's task and its users have in common.
+//! The state that a connection's task and its calls share.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -11,36 +11,36 @@ use super::settings::Http2Settings;
 use super::unread::Unread;
 use super::unsent::UnsentLimit;
 
-/// What a connection's task and its users have in common.
+/// The state that a connection's task and its calls share.
 #[derive(Debug)]
 pub(super) struct Shared {
     /// A holder for each call between its reservation and the end of its stream on the wire. The limit is the endpoint's.
     pub(super) places: Gate,
     max_streams: u32,
-    /// A holder for each call that h2 has been given and whose head has not gone out. A call that has been given to h2
-    /// cannot be taken back, therefore the others wait here.
+    /// A holder for each call that was handed to h2 and whose head is not written yet. h2 cannot return a call, so further
+    /// calls wait here.
     pub(super) outbox: Gate,
-    /// How many more calls h2 may be given.
+    /// How many more calls may be handed to h2.
     pub(super) calls: CallBudget,
-    /// How far the readers of responses are behind.
+    /// The unread frames of responses.
     pub(super) unread: Unread,
-    /// What requests may still write.
+    /// The connection window for requests.
     pub(super) send_window: SendWindow,
     /// The streams of cancelled calls that are still open.
     pub(super) cancelled: Cancelled,
-    /// The highest stream whose HEADERS have gone out.
+    /// The highest stream whose HEADERS were written.
     sent: AtomicU32,
     /// How large a request's head may be.
     max_header_list: AtomicU32,
     /// Above its lower half not 0: the code of a GOAWAY that has arrived.
     goaway: AtomicU64,
-    /// What has arrived since the last look.
+    /// What has arrived since the last [`take_sign`](Self::take_sign).
     signs: AtomicU8,
-    /// What the endpoint's first bytes look like.
+    /// The protocol of the endpoint's first bytes, if it is not HTTP/2.
     protocol: AtomicU8,
     /// The connection's task was dropped before its end.
     abandoned: AtomicBool,
-    /// A call has brought a response.
+    /// A call got a response.
     served: AtomicBool,
 }
 
@@ -53,7 +53,7 @@ pub(super) enum Sign {
     Progress = 2,
 }
 
-/// What an endpoint that does not speak HTTP/2 speaks instead.
+/// The protocol of an endpoint that does not speak HTTP/2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Foreign {
     Tls = 1,
@@ -86,7 +86,7 @@ impl Shared {
         Self { calls: CallBudget::new(limit), ..self }
     }
 
-    /// The endpoint takes so many calls at once.
+    /// Sets how many calls the endpoint allows at once.
     pub(super) fn limit_streams(&self, limit: u32) {
         self.places.set_limit(limit.min(self.max_streams));
     }
@@ -95,7 +95,7 @@ impl Shared {
         !self.places.is_closed()
     }
 
-    /// Nothing is given to h2 from here on.
+    /// No more calls are handed to h2.
     pub(super) fn close(&self) {
         self.places.close();
         self.outbox.close();
@@ -128,7 +128,7 @@ impl Shared {
         (goaway != 0).then_some(goaway as u32)
     }
 
-    // Only the connection's task notes and takes signs.
+    // Only the connection's task writes and takes signs.
 
     pub(super) fn note(&self, sign: Sign) {
         let signs = self.signs.load(Ordering::Relaxed);
@@ -158,7 +158,7 @@ impl Shared {
         self.served.load(Ordering::Relaxed)
     }
 
-    /// A response has come. Written once, so that calls do not share a cache line that is written all the time.
+    /// A response has arrived. Written once, so that calls do not contend for the cache line.
     pub(super) fn serve(&self) {
         if !self.has_served() {
             self.served.store(true, Ordering::Relaxed);

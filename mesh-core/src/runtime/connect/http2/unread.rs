@@ -1,17 +1,17 @@
-//! How far the readers of responses are behind.
+//! The unread frames of responses.
 //!
-//! A stream's window bounds the bytes that wait for its reader, but a frame costs memory of its own, however small it is.
-//! The connection's task counts the frames that arrive; once a stream has had many, its reader counts those that it has
-//! read, and a stream whose reader is too far behind is reset.
+//! A stream's window limits the bytes that wait for its reader, but each frame costs memory of its own, even a small one.
+//! The connection's task counts the frames that arrive; once a stream has had many, its reader counts the frames that it
+//! reads, and a stream with too many unread frames is reset.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What the connection's task and the readers of its responses have in common.
+/// The counts that the connection's task and the readers of its responses share.
 #[derive(Debug, Default)]
 pub(super) struct Unread {
-    /// How many streams are watched; while there is none, readers look no further.
+    /// How many streams are watched; while it is zero, readers do not search the map.
     watched: AtomicUsize,
     streams: Mutex<Streams>,
 }
@@ -20,12 +20,12 @@ pub(super) struct Unread {
 struct Streams {
     /// The frames that the readers of watched streams have read.
     read: HashMap<u32, Arc<AtomicU32>>,
-    /// Streams that were reset for being too far behind; the last few.
+    /// The last streams that were reset because of too many unread frames.
     reset: VecDeque<u32>,
 }
 
 impl Unread {
-    /// Watches the reader of a stream from now on. Until it reads again, it counts as having read nothing.
+    /// Starts to watch the reader of a stream. Frames that it has read count when it reads the next one.
     pub(super) fn watch(&self, stream: u32) -> Arc<AtomicU32> {
         let mut streams = self.lock();
         let read = streams.read.entry(stream).or_default().clone();
@@ -40,7 +40,7 @@ impl Unread {
         self.watched.store(streams.read.len(), Ordering::Relaxed);
     }
 
-    /// The stream is reset because its reader is too far behind.
+    /// The stream is reset because of too many unread frames.
     pub(super) fn on_reset(&self, stream: u32) {
         let mut streams = self.lock();
         if streams.reset.len() == MAX_RESET {
@@ -57,7 +57,7 @@ impl Unread {
         self.watched.load(Ordering::Relaxed) > 0
     }
 
-    /// Where the reader of this stream notes how many frames it has read, if it is watched.
+    /// The count of read frames for the reader of this stream, if it is watched.
     pub(super) fn find(&self, stream: u32) -> Option<Arc<AtomicU32>> {
         self.lock().read.get(&stream).cloned()
     }
@@ -68,8 +68,8 @@ impl Unread {
     }
 }
 
-/// For so many streams a reader learns why its stream was reset, however late it reads.
+/// For this many streams a late reader still gets the reason of the reset.
 const MAX_RESET: usize = 1_024;
 
-/// A stream is watched from so many frames on: nearly none ever is.
+/// A stream is watched from this many frames on; few streams have as many.
 pub(super) const WATCHED_FROM: u32 = 1_024;

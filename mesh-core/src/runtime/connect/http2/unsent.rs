@@ -1,19 +1,19 @@
-//! How many calls h2 may hold that it has not written.
+//! The limit of unwritten calls in h2.
 
-/// How many calls h2 may hold whose heads have not gone out. A call that is given up among these is written all the same,
-/// and servers on h2 end a connection on which more than 20 calls are given up before they are accepted.
+/// The limit of calls in h2 whose heads are not written. h2 writes a cancelled one all the same, and servers on h2 end a
+/// connection on which more than 20 calls are cancelled before they are accepted.
 ///
-/// The limit is doubled while calls wait for it, so that a burst goes out with one write. A call that is given up resets it
-/// for the next [`CAUTIOUS_FOR`](Self::CAUTIOUS_FOR) calls.
+/// The limit is doubled while calls wait for it, so that a burst needs one write. A cancelled call resets it for the next
+/// [`CAUTIOUS_FOR`](Self::CAUTIOUS_FOR) calls.
 #[derive(Debug)]
 pub(super) struct UnsentLimit {
     limit: u32,
-    /// For how many more calls it is not raised.
+    /// For this many calls the limit is not raised.
     cautious_for: u32,
 }
 
 impl UnsentLimit {
-    /// So many heads have gone out. Returns the new limit, if it changes.
+    /// This many heads were written. Returns the new limit, if it changes.
     pub(super) fn on_sent(&mut self, calls: u32, is_given_up: bool, is_awaited: bool) -> Option<u32> {
         self.cautious_for = self.cautious_for.saturating_sub(calls);
         let limit = if is_given_up {
@@ -27,7 +27,7 @@ impl UnsentLimit {
         (std::mem::replace(&mut self.limit, limit) != limit).then_some(limit)
     }
 
-    /// The limit at first, and after a call has been given up.
+    /// The limit at the start, and after a cancelled call.
     pub(super) const MIN: u32 = 16;
     const MAX: u32 = 64;
     const CAUTIOUS_FOR: u32 = 4_096;

@@ -1,4 +1,4 @@
-//! A request's body on its way out.
+//! Sends a request's body.
 
 use std::error::Error;
 use std::future::Future;
@@ -19,7 +19,7 @@ use super::read::Read;
 use super::send_window::SendWindow;
 use super::shared::Shared;
 
-/// A request's body on its way out, at the pace of the endpoint.
+/// Sends a request's body at the pace of the endpoint.
 ///
 /// A chunk is held back until it is known whether it is the last one, so that a body of one chunk is one frame. A large
 /// one goes out in pieces: h2 is given what the endpoint takes. A long upload shares the connection's
@@ -28,29 +28,29 @@ pub(super) struct Upload<B> {
     body: B,
     stream: SendStream<Bytes>,
     held: Bytes,
-    /// What has been read after the held chunk.
+    /// The chunk that was read after the held one.
     next: Bytes,
-    /// From the second piece on, there has to be room for the next one.
+    /// From the second piece on: h2 must have room before the next piece is sent.
     paced: bool,
-    /// How many bytes h2 has been given.
+    /// How many bytes were handed to h2.
     sent: usize,
     read: Read,
     room: ReplayRoom,
-    /// What ends the request, once it is known.
+    /// The end of the request, once it is known.
     last: Option<Last>,
     over: bool,
 }
 
 enum Last {
     Data,
-    /// Boxed: they are rare, and every call is moved with its upload.
+    /// Boxed, because they are rare and an upload is moved with its call.
     Trailers(Box<HeaderMap>),
 }
 
 /// The largest piece that is sent at once.
 const MAX_PIECE: usize = 64 << 10;
 
-/// An upload is long from so many bytes on.
+/// An upload of this many bytes or more is long.
 const LONG: usize = 16 << 10;
 
 impl<B> Upload<B> {
@@ -59,7 +59,7 @@ impl<B> Upload<B> {
         self.over
     }
 
-    /// The body and what has been read of it; `None` if that cannot be put back.
+    /// The body and the data that was read from it; `None` if the data was dropped.
     pub(super) fn into_unread(self) -> Option<UnreadBody<B>> {
         let mut read = self.read.into_chunks()?;
         if !self.next.is_empty() {
@@ -71,9 +71,9 @@ impl<B> Upload<B> {
 
 /// How an upload ended.
 pub(super) enum Uploaded {
-    /// Sent, or no longer wanted: the response tells.
+    /// Sent, or the endpoint does not need the rest.
     Done,
-    /// The body failed: the call is to be cancelled.
+    /// The body failed: the caller cancels the call.
     Failed(Box<dyn Error + Send + Sync>),
 }
 
@@ -120,7 +120,7 @@ impl<B: SendBody> Upload<B> {
         }
     }
 
-    /// Keeps what has been read.
+    /// Keeps a frame that was read.
     fn take(&mut self, frame: Frame<Bytes>) {
         match frame.into_data() {
             Ok(data) if data.is_empty() => {}
@@ -144,7 +144,7 @@ impl<B: SendBody> Upload<B> {
         self.held = data;
     }
 
-    /// Sends what is held, in pieces, until no more than so many bytes are left. `false`: the endpoint wants no more.
+    /// Sends the held bytes in pieces until at most `left` bytes are held. `false`: the endpoint does not need the rest.
     fn poll_send(&mut self, cx: &mut Context<'_>, window: &SendWindow, left: usize) -> Poll<bool> {
         while self.held.len() > left {
             let size = self.held.len().min(MAX_PIECE);
@@ -163,10 +163,10 @@ impl<B: SendBody> Upload<B> {
         Poll::Ready(true)
     }
 
-    /// Waits until some bytes may be sent, so many at most. `None`: the endpoint wants no more.
+    /// Waits until bytes may be sent, `size` at most. `None`: the endpoint does not need the rest.
     fn poll_room(&mut self, cx: &mut Context<'_>, window: &SendWindow, size: usize) -> Poll<Option<usize>> {
         if self.sent + size <= LONG {
-            // h2 keeps what the endpoint does not take yet.
+            // h2 queues bytes for which the endpoint has no window yet.
             window.take(self.id(), size);
             return Poll::Ready(Some(size));
         }
@@ -174,20 +174,20 @@ impl<B: SendBody> Upload<B> {
             return Poll::Ready(None);
         }
         let Poll::Ready(taken) = window.poll_take(cx, self.id(), size) else {
-            // Others can use it meanwhile.
+            // Other streams can use the capacity meanwhile.
             self.stream.reserve_capacity(0);
             return Poll::Pending;
         };
         self.stream.reserve_capacity(taken);
         let room = self.stream.capacity().min(taken);
         window.give_back(self.id(), taken - room);
-        // Nothing: the stream has just ended.
+        // zero: the stream has just ended
         Poll::Ready((room > 0).then_some(room))
     }
 
     /// Waits until the endpoint takes at least one byte. `None`: it never will.
     fn poll_capacity(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
-        // More would be kept from others while this waits.
+        // A larger reservation would block other streams while this one waits.
         self.stream.reserve_capacity(1);
         while self.stream.capacity() == 0 {
             match ready!(self.stream.poll_capacity(cx)) {
@@ -198,7 +198,7 @@ impl<B: SendBody> Upload<B> {
         Poll::Ready(Some(()))
     }
 
-    /// The body has nothing to send now: what is held goes out, and a reset ends it all.
+    /// The body has no data now: sends the held bytes, and ends if the stream is reset.
     fn poll_waiting(&mut self, cx: &mut Context<'_>, window: &SendWindow) -> Poll<Uploaded> {
         if !ready!(self.poll_send(cx, window, 0)) || self.stream.poll_reset(cx).is_ready() {
             return Poll::Ready(Uploaded::Done);
@@ -206,8 +206,8 @@ impl<B: SendBody> Upload<B> {
         Poll::Pending
     }
 
-    /// Sends what is held and ends the request. What this sends cannot fail but for a stream that has ended already, and
-    /// then the response tells why.
+    /// Sends the held bytes and ends the request. It fails only if the stream has ended already, and then the response has
+    /// the reason.
     fn poll_end(&mut self, cx: &mut Context<'_>, window: &SendWindow) -> Poll<Uploaded> {
         let is_whole_body = !self.paced && matches!(self.last, Some(Last::Data));
         let is_ended = self.ends_with(self.held.len()) && !is_whole_body && !self.held.is_empty();
@@ -226,7 +226,7 @@ impl<B: SendBody> Upload<B> {
         Poll::Ready(Uploaded::Done)
     }
 
-    /// Whether the request ends with so many of the bytes that are held.
+    /// Whether the request ends with the first `bytes` held bytes.
     fn ends_with(&self, bytes: usize) -> bool {
         bytes == self.held.len() && self.next.is_empty() && matches!(self.last, Some(Last::Data))
     }
@@ -236,8 +236,8 @@ impl<B: SendBody> Upload<B> {
     }
 }
 
-/// The rest of an upload after the response has begun: goes on although nobody polls the response, until the
-/// response is dropped or has ended.
+/// The rest of an upload after the response's head: continues even if the response is not polled, until the response is
+/// dropped or has ended.
 pub(super) struct Pipe<B> {
     upload: Upload<B>,
     shared: Arc<Shared>,
@@ -245,7 +245,7 @@ pub(super) struct Pipe<B> {
 }
 
 impl<B: SendBody> Pipe<B> {
-    /// The pipe, and what ends it by being dropped.
+    /// The pipe, and a sender whose drop ends it.
     pub(super) fn new(mut upload: Upload<B>, shared: Arc<Shared>) -> (Self, oneshot::Sender<()>) {
         upload.read.release(&mut upload.room);
         let (cancel, cancelled) = oneshot::channel();

@@ -1,4 +1,4 @@
-//! What both ends have said about streams, as it stands on the wire.
+//! The state of streams by the frames that were written and received.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -12,13 +12,13 @@ use super::shared::{Foreign, Shared, Sign};
 use super::unread::WATCHED_FROM;
 use super::unsent::UnsentLimit;
 
-/// The streams that are open on the wire. It opens and closes places as the endpoint counts them: a place is taken until
-/// both ends have ended the stream, whether anybody has read the response or not.
+/// The streams that are open on the wire. It counts places as the endpoint does: a place is held until both ends have ended
+/// the stream, even if the response is not read yet.
 #[derive(Debug)]
 pub(super) struct Wire {
     shared: Arc<Shared>,
     streams: HashMap<u32, Stream, BuildHasherDefault<StreamHasher>>,
-    /// The highest stream whose HEADERS have gone out.
+    /// The highest stream whose HEADERS were written.
     sent: u32,
     /// Streams that the endpoint has reset since the last [`Wire::on_read`].
     reset: Vec<u32>,
@@ -28,7 +28,7 @@ pub(super) struct Wire {
     /// reset, unless it remembers the stream.
     late: u32,
     grants: Grants,
-    /// One of them has been reset already: its call was given up before it was sent.
+    /// One of them is reset already: its call was cancelled before it was written.
     is_given_up: bool,
     unsent: UnsentLimit,
     max_unread_frames: u32,
@@ -45,13 +45,13 @@ struct Stream {
     reset: bool,
 }
 
-/// What to do with a frame that arrives.
+/// How a received frame is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
     Deliver,
     /// h2 does not see it.
     Drop,
-    /// Reset its stream, then ask again.
+    /// The caller resets its stream, then decides again.
     Reset,
 }
 
@@ -75,7 +75,7 @@ impl Wire {
         &self.shared
     }
 
-    /// The socket has taken the head of this frame.
+    /// The head of this frame was written to the socket.
     pub(super) fn on_sent(&mut self, head: Head) {
         if head.kind == frame::DATA {
             self.shared.send_window.on_sent(head.stream, head.length);
@@ -98,13 +98,13 @@ impl Wire {
                 self.close(head.stream);
                 self.shared.send_window.forget(head.stream);
             }
-            // h2 has found fault with the endpoint.
+            // h2 ends the connection because of an error of the endpoint.
             frame::GOAWAY => self.shared.close(),
             _ => {}
         }
     }
 
-    /// Lets calls go ahead that waited for what was [sent](Self::on_sent).
+    /// Admits calls that waited for the [written](Self::on_sent) heads.
     pub(super) fn settle(&mut self) {
         let (opened, is_given_up) = (std::mem::take(&mut self.opened), std::mem::take(&mut self.is_given_up));
         if opened > 0 {
@@ -116,7 +116,7 @@ impl Wire {
         }
     }
 
-    /// No frame has arrived yet, but these bytes.
+    /// The first received bytes, before any frame.
     pub(super) fn on_first_bytes(&self, bytes: &[u8]) {
         // A TLS record of an alert or a handshake; a status line.
         if let [0x15 | 0x16, 3, ..] = bytes {
@@ -126,7 +126,7 @@ impl Wire {
         }
     }
 
-    /// The head of this frame has arrived, and the first byte of its payload if this tells of padding.
+    /// The head of this frame has arrived, and for padded DATA the first byte of its payload.
     pub(super) fn on_received(&mut self, head: Head, padding: Option<u8>) -> Decision {
         match head.kind {
             frame::DATA => return self.on_data(head, padding),
@@ -188,24 +188,24 @@ impl Wire {
         Decision::Reset
     }
 
-    /// Frames of this side's own that are to be written.
+    /// WINDOW_UPDATE frames to write.
     pub(super) fn grants(&mut self) -> &mut Grants {
         &mut self.grants
     }
 
-    /// Whether h2 is to write before it gets more to read: what it answers to late heads it keeps until it is written.
+    /// Whether h2 has to write before it reads more, because it queues too many answers to late heads.
     pub(super) fn is_to_write(&self) -> bool {
         self.late >= MAX_LATE
     }
 
-    /// h2 has written. Whether it can read again.
+    /// h2 has written its queue. Returns whether it can read again.
     pub(super) fn on_flush(&mut self) -> bool {
         std::mem::take(&mut self.late) >= MAX_LATE
     }
 
-    /// h2 has taken all frames that had arrived.
+    /// h2 has read all frames that had arrived.
     pub(super) fn on_read(&mut self) {
-        // Not before: until then, uploads of these streams may still give something to h2.
+        // Only now: until then uploads of these streams may hand bytes to h2.
         for stream in self.reset.drain(..) {
             self.shared.send_window.forget(stream);
         }
@@ -237,7 +237,7 @@ impl Wire {
         let (Some(last), Some(code)) = (field(0), field(4)) else { return };
         let last = last & frame::MAX_STREAM;
         if code == h2::Reason::NO_ERROR.into() && self.streams.keys().any(|stream| *stream <= last) {
-            // It ends in good order, and answers the calls that it has.
+            // The endpoint shuts down gracefully, and answers its running calls.
             self.shared.serve();
         }
         self.shared.on_goaway(code);
@@ -288,8 +288,8 @@ const MAX_GRANT: u32 = (1 << 31) - 1;
 const MAX_CONCURRENT_STREAMS: u16 = 3;
 const MAX_HEADER_LIST_SIZE: u16 = 6;
 
-/// From here on a connection takes no more calls: its numbers run out.
+/// From this stream on a connection takes no more calls, because its numbers run out.
 const LAST_STREAM: u32 = frame::MAX_STREAM - (1 << 16);
 
-/// How many answers to late heads h2 keeps at most. Each costs about 500 bytes.
+/// How many answers to late heads h2 queues at most. Each costs about 500 bytes.
 const MAX_LATE: u32 = 1_024;
