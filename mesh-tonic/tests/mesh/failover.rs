@@ -49,6 +49,38 @@ async fn connections_that_served_are_replaced_without_backoff() {
     tokio::time::timeout(Duration::from_secs(40), all).await.expect("no call meets a backoff");
 }
 
+/// Y2: the endpoint takes connections and no calls.
+#[tokio::test]
+async fn calls_that_wait_for_room_go_elsewhere_when_their_endpoint_leaves() {
+    let full = raw::serve_at_once(0, |_, _| panic!("it takes no call")).await;
+    let other = Endpoint::start("other").await;
+    let source = FixedSource::any(MeshConfig::to_endpoints("greeter", [full]));
+    let client = client(&Mesh::new(source.clone()));
+    let waiting: Vec<_> = (0..20)
+        .map(|_| {
+            let mut client = client.clone();
+            tokio::spawn(async move {
+                let mut request = Request::new(hello("you"));
+                request.set_timeout(Duration::from_secs(60));
+                client.say_hello(request).await.map(|reply| reply.into_inner().endpoint)
+            })
+        })
+        .collect();
+    // A call that would not wait long tells when the others wait.
+    let mut late = client.clone();
+    let mut request = Request::new(hello("you"));
+    request.set_timeout(Duration::from_millis(200));
+    let status = late.say_hello(request).await.unwrap_err();
+    assert!(status.message().contains("waiting for room"), "{status}");
+    source.set("greeter", MeshConfig::to_endpoints("greeter", [other.address]));
+    let all = async {
+        for call in waiting {
+            assert_eq!(call.await.unwrap().unwrap(), "other");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), all).await.expect("long before their deadlines");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart_under_load_fails_no_call() {
     let mut endpoints = Vec::new();

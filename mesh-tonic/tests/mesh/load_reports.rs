@@ -190,7 +190,7 @@ async fn every_attempt_counts_once_however_it_ends() {
 #[tokio::test]
 async fn attempts_that_end_before_anything_is_sent_do_not_count() {
     let (arrived, mut arrivals) = mpsc::unbounded_channel();
-    let address = raw::serve_one_at_a_time(move |_, respond| arrived.send(respond).unwrap()).await;
+    let address = raw::serve_at_once(1, move |_, respond| arrived.send(respond).unwrap()).await;
     let source = Source::any(to(cluster(settings("greeter"), &[("a", address)], Vec::new()), 1));
     let mut client = client(&Mesh::new(source.clone()));
     let mut first = client.clone();

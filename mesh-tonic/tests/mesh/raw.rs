@@ -17,13 +17,13 @@ where
     serve_by(h2::server::Builder::new(), answer).await
 }
 
-/// As [`serve`], of one request at a time on each connection.
-pub(crate) async fn serve_one_at_a_time<F>(answer: F) -> SocketAddr
+/// As [`serve`], of so many requests at once on each connection.
+pub(crate) async fn serve_at_once<F>(most: u32, answer: F) -> SocketAddr
 where
     F: Fn(Request<RecvStream>, SendResponse<Bytes>) + Send + Sync + 'static,
 {
     let mut settings = h2::server::Builder::new();
-    settings.max_concurrent_streams(1);
+    settings.max_concurrent_streams(most);
     serve_by(settings, answer).await
 }
 
