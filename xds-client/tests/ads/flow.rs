@@ -1,6 +1,7 @@
 //! One response after the other.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::fmt;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,20 +12,17 @@ use prost::Message;
 use tokio::time::Instant;
 use xds_client::resource::{AnyResource, DecodeContext, DecodeError, ResourceType};
 use xds_client::transport::memory;
-use xds_client::{Options, XdsClient, start_with};
+use xds_client::{Options, start_with};
 
 use crate::control::bootstrap;
 
 const GREETING: &str = "type.googleapis.com/example.Greeting";
 const WRAPPER: &str = "type.googleapis.com/envoy.service.discovery.v3.Resource";
 
-/// A text. While one is decoded, it looks at what the client has made of those before it.
-#[derive(Debug, Clone, Default)]
-struct GreetingType {
-    client: Arc<OnceLock<XdsClient>>,
-}
+/// A text, after what is to be done while it is decoded.
+struct GreetingType<F>(F);
 
-impl ResourceType for GreetingType {
+impl<F: Fn(String) -> String + Send + Sync + 'static> ResourceType for GreetingType<F> {
     fn type_url(&self) -> &'static str {
         GREETING
     }
@@ -39,10 +37,14 @@ impl ResourceType for GreetingType {
         name: Option<&Name>,
         bytes: &Bytes,
     ) -> Result<(Name, AnyResource), DecodeError> {
-        let status = self.client.get().unwrap().status();
-        let seen = status.resources.first().map_or_else(String::new, |one| one.version.to_string());
         let text = String::from_utf8(bytes.to_vec()).unwrap();
-        Ok((name.cloned().unwrap(), Arc::new(format!("{text} after {seen:?}"))))
+        Ok((name.cloned().unwrap(), Arc::new((self.0)(text))))
+    }
+}
+
+impl<F> fmt::Debug for GreetingType<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GreetingType")
     }
 }
 
@@ -63,8 +65,13 @@ fn greeting(version: &str) -> DiscoveryResponse {
 async fn a_response_is_looked_at_when_the_one_before_it_is_in_use() {
     let (transport, mut server) = memory::pair();
     let client = start_with(bootstrap("control:15010"), transport, Options::default()).unwrap();
-    let kind = GreetingType::default();
-    kind.client.set(client.clone()).unwrap();
+    let looking = client.clone();
+    // What the client has made of those before it.
+    let kind = GreetingType(move |text| {
+        let status = looking.status();
+        let seen = status.resources.first().map_or_else(String::new, |one| one.version.to_string());
+        format!("{text} after {seen:?}")
+    });
     let mut watch = client.watch_resource::<String>(kind, "hello");
     let mut stream = server.accept().await.unwrap();
     assert_eq!(stream.sotw_request().await.unwrap().resource_names, ["hello"]);
@@ -78,40 +85,19 @@ async fn a_response_is_looked_at_when_the_one_before_it_is_in_use() {
     assert_eq!(*last, "three after \"two\"");
 }
 
-/// A text whose decoder waits until it is told to go on.
-#[derive(Debug)]
-struct GatedType {
-    gate: Mutex<std::sync::mpsc::Receiver<()>>,
-}
-
-impl ResourceType for GatedType {
-    fn type_url(&self) -> &'static str {
-        GREETING
-    }
-
-    fn is_full_state(&self) -> bool {
-        false
-    }
-
-    fn decode(
-        &self,
-        _: &DecodeContext,
-        name: Option<&Name>,
-        bytes: &Bytes,
-    ) -> Result<(Name, AnyResource), DecodeError> {
-        let opened = self.gate.lock().unwrap().recv_timeout(Duration::from_secs(60));
-        opened.expect("the runtime's only worker opens the gate");
-        Ok((name.cloned().unwrap(), Arc::new(String::from_utf8(bytes.to_vec()).unwrap())))
-    }
-}
-
 /// Proves: SEC-06.
 #[tokio::test(start_paused = true)]
 async fn runtime_goes_on_while_resources_are_decoded() {
     let (transport, mut server) = memory::pair();
     let client = start_with(bootstrap("control:15010"), transport, Options::default()).unwrap();
     let (open, gate) = std::sync::mpsc::channel();
-    let mut watch = client.watch_resource::<String>(GatedType { gate: Mutex::new(gate) }, "hello");
+    let gate = Mutex::new(gate);
+    let kind = GreetingType(move |text| {
+        let opened = gate.lock().unwrap().recv_timeout(Duration::from_secs(60));
+        opened.expect("the runtime's only worker opens the gate");
+        text
+    });
+    let mut watch = client.watch_resource::<String>(kind, "hello");
     let mut stream = server.accept().await.unwrap();
     stream.sotw_request().await.unwrap();
     let asked = Instant::now();

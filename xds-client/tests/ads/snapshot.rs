@@ -11,6 +11,7 @@ use envoy_types::pb::envoy::service::discovery::v3::Resource;
 use envoy_types::pb::google::protobuf::Any;
 use mesh_core::config::Name;
 use mesh_core::runtime::{ConfigSource, Target};
+use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 use xds_client::bootstrap::{Bootstrap, ServerConfig};
 use xds_client::resource::{
@@ -76,13 +77,18 @@ async fn a_client_starts_without_a_control_server_from_what_was_last_good() {
     assert!(!client.status().stale);
 }
 
-#[tokio::test]
-async fn a_silent_control_server_is_not_waited_for() {
+/// A client that has a snapshot of an earlier run, the folder that it is in, and the client's control server.
+async fn with_earlier_run() -> (TempDir, XdsClient, MemoryServer) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snapshot");
     earlier_run(&path).await;
-    let (transport, mut server) = memory::pair();
-    let client = client(transport, Some(path));
+    let (transport, server) = memory::pair();
+    (folder, client(transport, Some(path)), server)
+}
+
+#[tokio::test]
+async fn a_silent_control_server_is_not_waited_for() {
+    let (_folder, client, mut server) = with_earlier_run().await;
     let mut watch = client.watch(&Target::new("greeter")).unwrap();
     let _stream = server.accept().await.unwrap();
     until_shown(&mut watch, "a=1").await;
@@ -135,11 +141,7 @@ async fn starts_with(path: &Path, shown: &str) {
 
 #[tokio::test]
 async fn resource_that_was_deleted_while_nobody_watched_it_is_absent_when_the_server_dies() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("snapshot");
-    earlier_run(&path).await;
-    let (transport, mut server) = memory::pair();
-    let client = client(transport, Some(path));
+    let (_folder, client, mut server) = with_earlier_run().await;
     let mut watch = client.watch(&Target::new("greeter")).unwrap();
     let mut stream = server.accept().await.unwrap();
     let mut control = Control::greeter(&["a"], 2);
