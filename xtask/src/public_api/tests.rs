@@ -163,7 +163,9 @@ fn unknown_macro_is_refused_since_it_may_hide_items() {
 
 /// What is said of a crate whose only function has this type as its argument.
 fn problems(name: &str, shown: &str) -> Vec<String> {
-    let text = format!("type Hidden = {shown}; pub mod policy {{ pub fn a(b: crate::Hidden) {{}} }}");
+    let text = format!(
+        "type Hidden = {shown}; pub mod policy {{ pub mod lb {{ pub fn a(b: crate::Hidden) {{}} }} }}"
+    );
     foreign::problems(name, &parse(name, &[("lib.rs", &text)]))
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct Name {
 pub(crate) enum Policies {
     /// Routing, balancing and a circuit breaker at its default, if it is a mesh.
     None,
-    /// All of [`policies::config`].
+    /// Every policy that `overhead` measures together.
     All,
 }
 
