@@ -75,8 +75,8 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         let (request, retry, replay) = match routed.retry {
             None => (Some(request.map(RequestBody::plain)), None, Some(limits.replay)),
             Some(policy) => {
-                let retry = Box::new(CallRetry::new(policy, request, &limits));
-                (retry.request(), Some(retry), None)
+                let (retry, request) = CallRetry::new(policy, request, &limits);
+                (request, Some(Box::new(retry)), None)
             }
         };
         Self {

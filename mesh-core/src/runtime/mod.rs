@@ -13,6 +13,7 @@ pub mod connect;
 mod error;
 mod fixed;
 mod flight;
+mod head_copy;
 mod load_report;
 mod mesh;
 mod outlier;

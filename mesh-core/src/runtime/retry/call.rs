@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
-use http::request::Parts;
 use rand::Rng;
 
 use crate::config::RetryPolicy;
 use crate::policy::retry::{Attempts, MaxAttempts, RetryBudget};
 use crate::runtime::CallStatus;
 use crate::runtime::circuit_breaker::ClusterLoad;
+use crate::runtime::head_copy::HeadCopy;
 
 use super::replay::Replay;
 use super::{ChannelReplay, RequestBody, RetryPermit};
@@ -18,7 +18,7 @@ use super::{ChannelReplay, RequestBody, RetryPermit};
 /// A call that may be tried again: its request, and what its policy still allows.
 #[derive(Debug)]
 pub(crate) struct CallRetry<B> {
-    head: Parts,
+    head: HeadCopy,
     body: Replay<B>,
     attempts: Attempts,
     budget: RetryBudget,
@@ -34,21 +34,28 @@ pub(crate) struct RetryLimits {
 }
 
 impl<B> CallRetry<B> {
-    pub(crate) fn new(policy: Arc<RetryPolicy>, request: Request<B>, limits: &RetryLimits) -> Self {
+    /// The call, and the request for its first attempt, which has the original head.
+    pub(crate) fn new(
+        policy: Arc<RetryPolicy>,
+        request: Request<B>,
+        limits: &RetryLimits,
+    ) -> (Self, Option<Request<RequestBody<B>>>) {
         let (head, body) = request.into_parts();
-        Self {
-            head,
+        let retry = Self {
+            head: HeadCopy::of(&head),
             body: Replay::new(body, limits.replay.room()),
             attempts: Attempts::new(policy, limits.attempts),
             budget: limits.budget,
             permit: None,
-        }
+        };
+        let first = retry.body.attempt().map(|body| Request::from_parts(head, RequestBody::replay(body)));
+        (retry, first)
     }
 
     /// The request for the next attempt; `None` once the call is committed.
     pub(crate) fn request(&self) -> Option<Request<RequestBody<B>>> {
         let body = RequestBody::replay(self.body.attempt()?);
-        Some(Request::from_parts(self.head.clone(), body))
+        Some(Request::from_parts(self.head.to_parts(), body))
     }
 
     /// How many attempts came before the present one.

@@ -10,11 +10,12 @@ use http::{Request, Response};
 
 use crate::runtime::ReplayRoom;
 use crate::runtime::connect::{SendBody, SendErrorKind, SendFailure, UnreadRequest};
+use crate::runtime::head_copy::HeadCopy;
 
 use super::connection::{CallGate, Holds};
 use super::error::{TooLarge, send_failure};
 use super::gate::{Enter, Gate, Refusal};
-use super::headers::{HeadCopy, HeadSummary, fields_size};
+use super::headers::{HeadSummary, fields_size};
 use super::upload::{Pipe, Upload, Uploaded};
 use super::{Http2Body, Http2Place};
 

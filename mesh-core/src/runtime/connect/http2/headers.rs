@@ -1,8 +1,8 @@
-//! Heads and trailers: their size, what HTTP/2 cannot carry of them, and copies.
+//! Heads and trailers: their size, and what HTTP/2 cannot carry of them.
 
+use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Uri};
 
 /// The size of fields as SETTINGS_MAX_HEADER_LIST_SIZE counts it (RFC 9113 section 6.5.2).
 pub(super) fn fields_size(fields: &HeaderMap) -> usize {
@@ -48,41 +48,17 @@ impl HeadSummary {
     }
 }
 
-/// A copy of a request's head, but for its extensions. It costs one allocation where [`Parts`] would cost two.
-#[derive(Debug)]
-pub(super) struct HeadCopy {
-    method: Method,
-    uri: Uri,
-    fields: Vec<(HeaderName, HeaderValue)>,
-}
-
-impl HeadCopy {
-    pub(super) fn of(head: &Parts) -> Self {
-        let fields = head.headers.iter().map(|(name, value)| (name.clone(), value.clone()));
-        let mut copied = Vec::with_capacity(head.headers.len());
-        copied.extend(fields);
-        Self { method: head.method.clone(), uri: head.uri.clone(), fields: copied }
-    }
-
-    pub(super) fn into_parts(self) -> Parts {
-        let (mut head, ()) = Request::new(()).into_parts();
-        (head.method, head.uri) = (self.method, self.uri);
-        for (name, value) in self.fields {
-            head.headers.append(name, value);
-        }
-        head
-    }
-}
-
 /// What each field counts beside its name and value.
 const FIELD: usize = 32;
 
 #[cfg(test)]
 mod tests {
+    use http::Request;
+
     use super::*;
 
     fn head(fields: &[(&'static str, &'static str)]) -> Parts {
-        let mut request = Request::post("http://host/path?query").extension(7_u8);
+        let mut request = Request::post("http://host/path?query");
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
@@ -107,13 +83,5 @@ mod tests {
             let (head, ()) = Request::get(uri).body(()).unwrap().into_parts();
             assert!(HeadSummary::of(&head).is_malformed, "{uri}");
         }
-    }
-
-    #[test]
-    fn copy_has_everything_but_the_extensions() {
-        let head = head(&[("x-a", "1"), ("x-b", "2"), ("x-a", "3"), ("te", "trailers")]);
-        let copy = HeadCopy::of(&head).into_parts();
-        assert_eq!((&copy.method, &copy.uri, &copy.headers), (&head.method, &head.uri, &head.headers));
-        assert!(copy.extensions.is_empty());
     }
 }
