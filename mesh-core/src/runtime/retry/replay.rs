@@ -25,9 +25,9 @@ pub(super) struct ReplayBody<B> {
 
 #[derive(Debug)]
 struct Source<B> {
-    body: Pin<Box<B>>,
+    body: B,
     /// Frames from number `released` on.
-    kept: VecDeque<Kept>,
+    kept: KeptFrames,
     released: usize,
     /// The number of the frame that the present attempt reads next.
     position: usize,
@@ -41,17 +41,56 @@ struct Source<B> {
     ended: bool,
 }
 
+/// Frames in their order. One frame, the whole of most requests, needs no allocation.
+#[derive(Debug, Default)]
+struct KeptFrames {
+    /// `None` only if there is no frame at all.
+    first: Option<Kept>,
+    rest: VecDeque<Kept>,
+}
+
 #[derive(Debug, Clone)]
 enum Kept {
     Data(Bytes),
-    Trailers(HeaderMap),
+    Trailers(Box<HeaderMap>),
+}
+
+impl KeptFrames {
+    fn push_back(&mut self, frame: Kept) {
+        if self.first.is_none() {
+            self.first = Some(frame);
+        } else {
+            self.rest.push_back(frame);
+        }
+    }
+
+    fn pop_front(&mut self) -> Option<Kept> {
+        let next = self.rest.pop_front();
+        std::mem::replace(&mut self.first, next)
+    }
+
+    fn get(&self, index: usize) -> Option<&Kept> {
+        match index.checked_sub(1) {
+            None => self.first.as_ref(),
+            Some(index) => self.rest.get(index),
+        }
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
+    }
+
+    #[cfg(test)]
+    fn iter(&self) -> impl Iterator<Item = &Kept> {
+        self.first.iter().chain(&self.rest)
+    }
 }
 
 impl<B> Replay<B> {
     pub(super) fn new(body: B, room: ReplayRoom) -> Self {
         Self(Arc::new(Mutex::new(Source {
-            body: Box::pin(body),
-            kept: VecDeque::new(),
+            body,
+            kept: KeptFrames::default(),
             released: 0,
             position: 0,
             room,
@@ -84,7 +123,7 @@ impl<B> Replay<B> {
     }
 }
 
-impl<B: Body<Data = Bytes>> ReplayBody<B> {
+impl<B: Body<Data = Bytes> + Unpin> ReplayBody<B> {
     pub(super) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
@@ -100,7 +139,7 @@ impl<B: Body<Data = Bytes>> ReplayBody<B> {
         if source.ended {
             return Poll::Ready(None);
         }
-        let frame = ready!(source.body.as_mut().poll_frame(cx));
+        let frame = ready!(Pin::new(&mut source.body).poll_frame(cx));
         match &frame {
             Some(Ok(frame)) => {
                 source.keep(frame);
@@ -127,7 +166,7 @@ impl<B> Source<B> {
         }
         let kept = match (frame.data_ref(), frame.trailers_ref()) {
             (Some(data), _) => Kept::Data(data.clone()),
-            (None, Some(trailers)) => Kept::Trailers(trailers.clone()),
+            (None, Some(trailers)) => Kept::Trailers(Box::new(trailers.clone())),
             (None, None) => return,
         };
         if self.room.take(kept.len()) {
@@ -178,7 +217,7 @@ impl From<Kept> for Frame<Bytes> {
     fn from(kept: Kept) -> Self {
         match kept {
             Kept::Data(data) => Self::data(data),
-            Kept::Trailers(trailers) => Self::trailers(trailers),
+            Kept::Trailers(trailers) => Self::trailers(*trailers),
         }
     }
 }
