@@ -1,5 +1,4 @@
 //! What runtimes that have ended leave behind: a test of its own process, because it counts what the process holds.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
