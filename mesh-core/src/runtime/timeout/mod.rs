@@ -9,4 +9,4 @@ mod timer;
 
 pub(crate) use deadlines::Deadlines;
 pub(crate) use timed::{Overdue, Timed};
-pub(crate) use timer::Timer;
+pub(crate) use timer::{TaskTimer, Timer};

@@ -1,10 +1,9 @@
 //! The streams of cancelled calls, shared by calls and the connection's task.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::Context;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Waker};
 
-use futures_util::task::AtomicWaker;
 use h2::client::ResponseFuture;
 use tokio::time::Instant;
 
@@ -17,7 +16,8 @@ pub(super) struct Cancelled {
     accepted: AtomicU32,
     is_holding: AtomicBool,
     resets: Mutex<Resets<ResponseFuture>>,
-    task: AtomicWaker,
+    /// Wakes the connection's task; set when it runs for the first time.
+    task: OnceLock<Waker>,
 }
 
 impl Cancelled {
@@ -26,7 +26,7 @@ impl Cancelled {
             accepted: AtomicU32::new(0),
             is_holding: AtomicBool::new(false),
             resets: Mutex::new(Resets::new(max_unaccepted_resets)),
-            task: AtomicWaker::new(),
+            task: OnceLock::new(),
         }
     }
 
@@ -48,7 +48,7 @@ impl Cancelled {
         drop(reset);
         if is_holding && !was_holding {
             // The connection's task sets its timer.
-            self.task.wake();
+            self.task.get().into_iter().for_each(Waker::wake_by_ref);
         }
     }
 
@@ -61,7 +61,7 @@ impl Cancelled {
 
     /// Resets the streams that need not be held any longer. Returns when to call it again at the latest.
     pub(super) fn poll_release(&self, cx: &Context<'_>) -> Option<Instant> {
-        self.task.register(cx.waker());
+        self.task.get_or_init(|| cx.waker().clone());
         if !self.is_holding.load(Ordering::Relaxed) {
             return None;
         }

@@ -10,9 +10,10 @@ use bytes::Bytes;
 use h2::client::Connection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use crate::runtime::connect::DisconnectReason;
+use crate::runtime::timeout::TaskTimer;
 
 use super::error::disconnect_reason;
 use super::io::Observed;
@@ -31,7 +32,7 @@ pub(super) struct Driver<I: AsyncRead + AsyncWrite + Unpin> {
     /// Set while the connection takes calls, if it has an idle timeout.
     idle: Option<IdleTime>,
     /// For the streams of cancelled calls; there once some have been held open.
-    release: Option<Pin<Box<Sleep>>>,
+    release: Option<TaskTimer>,
     ended: bool,
 }
 
@@ -44,7 +45,7 @@ struct Open {
 struct Watch {
     pinger: Pinger,
     ping_pong: h2::PingPong,
-    timer: Pin<Box<Sleep>>,
+    timer: TaskTimer,
 }
 
 impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
@@ -58,7 +59,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
     ) -> Self {
         let pinger = Pinger::new(Instant::now().into_std(), settings);
         let watch = pinger.zip(connection.ping_pong()).map(|(pinger, ping_pong)| {
-            let timer = Box::pin(tokio::time::sleep_until(pinger.next_deadline().into()));
+            let timer = TaskTimer::new(pinger.next_deadline().into());
             Watch { pinger, ping_pong, timer }
         });
         let (open, idle) = (Some(Open { released, report }), idle_timeout.map(IdleTime::new));
@@ -78,11 +79,11 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
     /// Resets the streams of cancelled calls that need not be held open any longer.
     fn release_cancelled(&mut self, cx: &mut Context<'_>) {
         while let Some(deadline) = self.shared.cancelled.poll_release(cx) {
-            let timer = self.release.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+            let timer = self.release.get_or_insert_with(|| TaskTimer::new(deadline));
             if timer.deadline() != deadline {
-                timer.as_mut().reset(deadline);
+                timer.reset(deadline);
             }
-            if timer.as_mut().poll(cx).is_pending() {
+            if timer.poll_passed(cx).is_pending() {
                 return;
             }
         }
@@ -147,7 +148,7 @@ impl Watch {
             while let Poll::Ready(Ok(_)) = self.ping_pong.poll_pong(cx) {}
             self.pinger.on_sign(Instant::now().into_std(), sign);
         }
-        while self.timer.as_mut().poll(cx).is_ready() {
+        while self.timer.poll_passed(cx).is_ready() {
             let now = Instant::now().into_std();
             if self.pinger.next_deadline() <= now {
                 match self.pinger.on_deadline(now, shared.places.holders()) {
@@ -157,7 +158,7 @@ impl Watch {
                     Verdict::Dead => return true,
                 }
             }
-            self.timer.as_mut().reset(self.pinger.next_deadline().into());
+            self.timer.reset(self.pinger.next_deadline().into());
         }
         false
     }

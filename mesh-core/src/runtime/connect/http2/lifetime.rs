@@ -2,12 +2,13 @@
 //! timeout (CDS-17).
 
 use std::num::NonZeroU32;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
+
+use crate::runtime::timeout::TaskTimer;
 
 /// How many more calls a connection may carry.
 #[derive(Debug)]
@@ -37,14 +38,14 @@ pub(super) struct IdleTime {
     limit: Duration,
     /// When the last call ended; `None` while there are calls.
     since: Option<Instant>,
-    timer: Pin<Box<Sleep>>,
+    timer: TaskTimer,
 }
 
 impl IdleTime {
     /// For a connection that has just been made.
     pub(super) fn new(limit: Duration) -> Self {
         let (limit, now) = (limit.clamp(SHORTEST, FOREVER), Instant::now());
-        Self { limit, since: Some(now), timer: Box::pin(tokio::time::sleep_until(now + limit)) }
+        Self { limit, since: Some(now), timer: TaskTimer::new(now + limit) }
     }
 
     /// Ready after a whole timeout without calls. `calls` is the number of calls now.
@@ -54,13 +55,13 @@ impl IdleTime {
         } else if self.since.is_none() {
             self.since = Some(Instant::now());
         }
-        while self.timer.as_mut().poll(cx).is_ready() {
+        while self.timer.poll_passed(cx).is_ready() {
             let now = Instant::now();
             let end = self.since.unwrap_or(now) + self.limit;
             if self.since.is_some() && end <= now {
                 return Poll::Ready(());
             }
-            self.timer.as_mut().reset(end);
+            self.timer.reset(end);
         }
         Poll::Pending
     }
