@@ -4,6 +4,8 @@ mod body;
 mod call;
 mod permit;
 mod replay;
+#[cfg(test)]
+mod replay_tests;
 mod room;
 
 pub use body::RequestBody;
