@@ -49,15 +49,28 @@ async fn servers(test: &str) -> Option<(XdsServer, XdsServer, [Greeter; 3])> {
 
 impl Stage {
     async fn start(test: &str, variant: Variant) -> Option<Self> {
+        Some(Self::with_client(Self::servers(test).await?, variant))
+    }
+
+    /// The servers with their resources, and the endpoints.
+    async fn servers(test: &str) -> Option<(XdsServer, XdsServer, [Greeter; 3])> {
         let (mut primary, mut fallback, greeters) = servers(test).await?;
         primary.set(&service(HOST, ROUTES, "primary", &[greeters[0].address])).await;
         fallback.set(&service(HOST, ROUTES, "fallback", &[greeters[1].address])).await;
+        Some((primary, fallback, greeters))
+    }
+
+    /// The client connects as soon as it is made.
+    fn with_client(
+        (primary, fallback, greeters): (XdsServer, XdsServer, [Greeter; 3]),
+        variant: Variant,
+    ) -> Self {
         let bootstrap = json!({
             "xds_servers": [server_config(&primary, variant), server_config(&fallback, variant)],
             "node": {"id": "rust-client"},
         });
         let client = MeshClient::with_target(&bootstrap, Options::default(), &format!("xds:///{HOST}"));
-        Some(Self { primary, fallback, greeters, client })
+        Self { primary, fallback, greeters, client }
     }
 
     /// The servers to which the client has, or wants, a stream: preferred, fallback.
@@ -85,9 +98,10 @@ async fn come_back(server: &mut XdsServer) {
 }
 
 async fn fallback_on_startup(variant: Variant) {
-    let Some(mut stage) = Stage::start("fallback_on_startup", variant).await else { return };
-    leave(&mut stage.primary).await;
-    leave(&mut stage.fallback).await;
+    let Some(mut servers) = Stage::servers("fallback_on_startup").await else { return };
+    leave(&mut servers.0).await;
+    leave(&mut servers.1).await;
+    let mut stage = Stage::with_client(servers, variant);
     for _ in 0..5 {
         let failure = stage.client.hello().await.expect_err("no server is there");
         assert_eq!(failure.code(), tonic::Code::Unavailable, "{failure}");
