@@ -3,21 +3,21 @@
 use http::header::{HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Uri, Version};
+use smallvec::SmallVec;
 
-/// A copy of a request's head, except its extensions, for another attempt. It costs one allocation; a clone of the head
-/// would cost two or more.
+/// A copy of a request's head, except its extensions, for another attempt. It costs no allocation up to six fields; a clone
+/// of the head would cost two or more.
 #[derive(Debug)]
 pub(crate) struct HeadCopy {
     method: Method,
     uri: Uri,
     version: Version,
-    fields: Vec<(HeaderName, HeaderValue)>,
+    fields: SmallVec<[(HeaderName, HeaderValue); 6]>,
 }
 
 impl HeadCopy {
     pub(crate) fn of(head: &Parts) -> Self {
-        let mut fields = Vec::with_capacity(head.headers.len());
-        fields.extend(head.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let fields = head.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         Self { method: head.method.clone(), uri: head.uri.clone(), version: head.version, fields }
     }
 

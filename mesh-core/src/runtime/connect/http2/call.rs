@@ -22,13 +22,10 @@ use super::{Http2Body, Http2Place};
 /// A call in flight: sends the request's body and resolves to the response's head. Dropping it cancels the call.
 pub struct Http2Call<B>(State<B>);
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every call is running, and a box would cost each of them"
-)]
+/// Boxed: a call is moved about a dozen times on its way from its caller to its last poll.
 enum State<B> {
     Waiting(Box<Waiting<B>>),
-    Running(Running<B>),
+    Running(Box<Running<B>>),
     Failed(SendFailure<B>),
     Ended,
 }
@@ -110,7 +107,7 @@ impl<B: SendBody> State<B> {
                 }
                 place.set_holds(Holds::Stream);
                 let upload = Upload::new(body, stream, room);
-                Self::Running(Running { response, upload, size, head, place })
+                Self::Running(Box::new(Running { response, upload, size, head, place }))
             }
             Err(error) => {
                 shared.outbox.leave(1);
@@ -179,13 +176,15 @@ enum Failed {
     Stream(h2::Error),
 }
 
+#[expect(clippy::boxed_local, reason = "unboxed, the whole call would be moved")]
 impl<B> Running<B> {
     /// The stream stays open until the response is dropped.
-    fn cancel(self) {
+    fn cancel(self: Box<Self>) {
         self.place.connection().shared().cancelled.cancel(self.response);
     }
 }
 
+#[expect(clippy::boxed_local, reason = "unboxed, the whole call would be moved")]
 impl<B: SendBody> Running<B> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<h2::RecvStream>, Failed>> {
         let window = &self.place.connection().shared().send_window;
@@ -197,25 +196,29 @@ impl<B: SendBody> Running<B> {
         Pin::new(&mut self.response).poll(cx).map_err(Failed::Stream)
     }
 
-    fn finish(self, response: Response<h2::RecvStream>) -> Result<Response<Http2Body>, SendFailure<B>> {
-        let connection = self.place.connection();
+    fn finish(
+        self: Box<Self>,
+        response: Response<h2::RecvStream>,
+    ) -> Result<Response<Http2Body>, SendFailure<B>> {
+        let Self { upload, place, .. } = *self;
+        let connection = place.connection();
         let (size, limit) = (fields_size(response.headers()), connection.settings().max_header_list);
         if size > limit as usize {
             let source = TooLarge::Head { size, limit };
             return Err(SendFailure::new(SendErrorKind::TooLarge, source));
         }
-        let pipe = (!self.upload.is_over()).then(|| {
-            let (pipe, cancel) = Pipe::new(self.upload, connection.shared().clone());
+        let pipe = (!upload.is_over()).then(|| {
+            let (pipe, cancel) = Pipe::new(upload, connection.shared().clone());
             connection.runtime().spawn(pipe);
             cancel
         });
         let (head, stream) = response.into_parts();
-        let body = Http2Body::new(&head, stream, pipe, self.place);
+        let body = Http2Body::new(&head, stream, pipe, place);
         Ok(Response::from_parts(head, body))
     }
 
     /// RT-45: the failure of a call that the endpoint has not processed has the request's body, if it can be sent again.
-    fn fail(self, error: h2::Error) -> SendFailure<B> {
+    fn fail(self: Box<Self>, error: h2::Error) -> SendFailure<B> {
         let stream = self.response.stream_id().as_u32();
         let failure = send_failure(error, stream, self.size, self.place.connection());
         match failure.error.kind() {
