@@ -1,6 +1,7 @@
 //! Shared by the benches: counted allocations and CPU time of this process.
 
 pub mod call_path;
+pub mod greeter;
 pub mod reporting;
 
 use std::time::Duration;

@@ -12,8 +12,9 @@ mod report;
 use std::time::Duration;
 
 use anyhow::Result;
+use benches::greeter::Greeter;
 use clap::Parser;
-use examples::service::GreeterCommand;
+use tokio::runtime::Builder;
 
 use report::Report;
 
@@ -44,11 +45,11 @@ struct Arguments {
 }
 
 fn main() -> Result<()> {
-    if std::env::args().nth(1).as_deref() == Some(peers::COMMAND) {
-        return peers::run_server(GreeterCommand::parse_from(std::env::args().skip(1)));
+    if Greeter::serve_as_told(|| Builder::new_multi_thread().enable_all().build())? {
+        return Ok(());
     }
     let arguments = Arguments::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(compare(&arguments))?;
     report.print(arguments.json)
 }

@@ -1,30 +1,24 @@
 //! The clients that are compared, and the server that they call.
 
 use std::net::SocketAddr;
-use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use benches::greeter::Greeter;
 use benches::reporting::with_settings;
 use bytes::Bytes;
 use clap::ValueEnum;
 use examples::greeter::echo_client::EchoClient;
 use examples::greeter::greeter_client::GreeterClient;
-use examples::service::{GreeterCommand, Listening};
 use http_body::Body;
 use mesh_core::config::{MaxRequests, MeshConfig};
 use mesh_core::runtime::Mesh;
 use mesh_tonic::MeshChannel;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
 use tonic::client::GrpcService;
 use tonic::transport::Channel;
 
 use super::load::{self, Sample};
 use super::offenders::{self, Kind};
-
-/// What makes this program the server.
-pub(crate) const COMMAND: &str = "greeter";
 
 /// What a generated client can be made of.
 pub(crate) trait Service:
@@ -124,19 +118,12 @@ async fn beside<S: Service>(
 #[derive(Debug)]
 pub(crate) struct Peers {
     pub(crate) all: Vec<Peer>,
-    _server: Server,
-}
-
-#[derive(Debug)]
-struct Server {
-    address: SocketAddr,
-    _child: Child,
-    _stdin: Option<ChildStdin>,
+    _server: Greeter,
 }
 
 /// Starts the server and connects the clients.
 pub(crate) async fn start(clients: &[Client]) -> Result<Peers> {
-    let server = start_server().await?;
+    let server = Greeter::start().await?;
     let mut all = Vec::new();
     for client in clients {
         all.push(match client {
@@ -145,27 +132,6 @@ pub(crate) async fn start(clients: &[Client]) -> Result<Peers> {
         });
     }
     Ok(Peers { all, _server: server })
-}
-
-/// Serves, in the process that [`start_server`] made.
-pub(crate) fn run_server(command: GreeterCommand) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(command.run()).map_err(anyhow::Error::from_boxed)
-}
-
-async fn start_server() -> Result<Server> {
-    let mut child = Command::new(std::env::current_exe()?)
-        .args([COMMAND, "--end-with-stdin"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .context("starting a server")?;
-    let output = child.stdout.take().context("the server's output")?;
-    let line =
-        BufReader::new(output).lines().next_line().await?.context("the server ended before it listened")?;
-    let Listening { address } = serde_json::from_str(&line)?;
-    Ok(Server { address, _stdin: child.stdin.take(), _child: child })
 }
 
 async fn tonic(address: SocketAddr) -> Result<Channel> {

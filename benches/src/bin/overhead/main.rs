@@ -11,10 +11,10 @@ mod policies;
 mod report;
 
 use anyhow::Result;
+use benches::greeter::Greeter;
 use clap::Parser;
-use examples::service::GreeterCommand;
 
-use tokio::runtime::{self, Runtime};
+use tokio::runtime::{Builder, Runtime};
 
 use measure::{Batch, Sample};
 use report::Report;
@@ -46,8 +46,8 @@ struct Arguments {
 }
 
 fn main() -> Result<()> {
-    if std::env::args().nth(1).as_deref() == Some("greeter") {
-        return peers::run_server(GreeterCommand::parse_from(std::env::args().skip(1)));
+    if Greeter::serve_as_told(|| Builder::new_current_thread().enable_all().build())? {
+        return Ok(());
     }
     let arguments = Arguments::parse();
     let runtime = runtime(arguments.threads)?;
@@ -57,8 +57,8 @@ fn main() -> Result<()> {
 
 fn runtime(threads: u32) -> std::io::Result<Runtime> {
     let mut builder = match threads {
-        1 => runtime::Builder::new_current_thread(),
-        _ => runtime::Builder::new_multi_thread(),
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
     };
     builder.worker_threads(threads as usize).enable_all().build()
 }

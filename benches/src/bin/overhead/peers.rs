@@ -1,17 +1,14 @@
 //! The clients that are compared, and the servers that they call.
 
 use std::net::SocketAddr;
-use std::process::Stdio;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use benches::greeter::Greeter;
 use examples::greeter::echo_client::EchoClient;
-use examples::service::{GreeterCommand, Listening};
 use mesh_core::config::MeshConfig;
 use mesh_core::runtime::Mesh;
 use mesh_tonic::MeshChannel;
 use serde::Serialize;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
 use tonic::transport::Channel;
 
 use super::measure::{Batch, Sample, run};
@@ -87,21 +84,14 @@ pub(crate) struct Peers {
     pub(crate) all: Vec<Peer>,
     /// Where the meshes with policies report their load.
     pub(crate) reports: [LoadReports; 2],
-    _servers: Vec<Server>,
-}
-
-#[derive(Debug)]
-struct Server {
-    address: SocketAddr,
-    _child: Child,
-    _stdin: Option<ChildStdin>,
+    _servers: Vec<Greeter>,
 }
 
 /// Starts the servers and connects the clients.
 pub(crate) async fn start() -> Result<Peers> {
     let mut servers = Vec::new();
     for _ in 0..ENDPOINTS {
-        servers.push(start_server().await?);
+        servers.push(Greeter::start().await?);
     }
     let addresses: Vec<_> = servers.iter().map(|server| server.address).collect();
     let endpoint = |address: &SocketAddr| Channel::from_shared(format!("http://{address}"));
@@ -119,27 +109,6 @@ pub(crate) async fn start() -> Result<Peers> {
         Peer::Mesh(MESH_ALL, EchoClient::new(all)),
     ];
     Ok(Peers { all, reports: [one_reports, reports], _servers: servers })
-}
-
-/// Serves, in the process that [`start_server`] made.
-pub(crate) fn run_server(command: GreeterCommand) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(command.run()).map_err(anyhow::Error::from_boxed)
-}
-
-async fn start_server() -> Result<Server> {
-    let mut child = Command::new(std::env::current_exe()?)
-        .args(["greeter", "--end-with-stdin"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .context("starting a server")?;
-    let output = child.stdout.take().context("the server's output")?;
-    let line =
-        BufReader::new(output).lines().next_line().await?.context("the server ended before it listened")?;
-    let Listening { address } = serde_json::from_str(&line)?;
-    Ok(Server { address, _stdin: child.stdin.take(), _child: child })
 }
 
 /// A channel through the whole mesh: routing, balancing, circuit breaking and load accounting.
