@@ -146,8 +146,7 @@ impl MeshConfig {
         self
     }
 
-    /// The name of the target that it has been made for; `None`: nobody has said, its virtual hosts decide which calls it
-    /// takes.
+    /// The name of the target that it has been made for; `None`: not set, and its virtual hosts decide which calls it takes.
     pub fn target(&self) -> Option<&Name> {
         self.target.as_ref()
     }

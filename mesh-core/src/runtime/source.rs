@@ -42,8 +42,8 @@ pub trait ConfigSource: Debug + Send + Sync + 'static {
         None
     }
 
-    /// Where the mesh shows how many calls wait for room on connections, for metrics and status. `None`, the default: nobody
-    /// looks. Asked once per mesh.
+    /// Where the mesh counts the calls that wait for room on connections, for metrics and status. `None`, the default: they
+    /// are not listed. Called once per mesh.
     fn queues(&self) -> Option<Arc<QueueStore>> {
         None
     }

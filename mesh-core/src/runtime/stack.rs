@@ -12,8 +12,8 @@
 //! ```
 //!
 //! All steps run on the caller's task, without a queue or a lock, and without a box unless the call has to wait, has a
-//! deadline, or its route has a retry policy. The deadline covers all steps from the start of the call; from step 4 on it
-//! fires even if the call is not polled.
+//! deadline, or its route has a retry policy; the connection then keeps the call in one box. The deadline covers all
+//! steps from the start of the call; from step 4 on it fires even if the call is not polled.
 
 use std::fmt;
 use std::future::Future;

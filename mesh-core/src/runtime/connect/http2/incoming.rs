@@ -1,6 +1,6 @@
 //! The bytes of a connection on their way in.
 //!
-//! h2 ends a connection for frames that hurt nobody: it counts empty DATA frames over the connection's life, and one
+//! h2 ends a connection for harmless frames: it counts empty DATA frames over the connection's life, and one
 //! reader that pauses can hold any number of small ones. [`Incoming`] takes DATA frames without data and those of streams
 //! that have ended out, and turns a stream whose reader is too far behind into one that h2 resets.
 
@@ -21,7 +21,7 @@ pub(super) struct Incoming {
     payload: Vec<u8>,
 }
 
-/// What has become of some bytes.
+/// The result of a scan of received bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Scanned {
     /// So many bytes, from the first one on, are to be delivered.
