@@ -11,7 +11,7 @@ use mesh_tonic::WaitForReady;
 use tonic::{Code, Request};
 
 use crate::endpoint::{Endpoint, refusing};
-use crate::{call, client, eventually, hello, raw};
+use crate::{call, calls, client, eventually, hello, raw};
 
 #[tokio::test]
 async fn one_refusing_endpoint_of_two_fails_no_call() {
@@ -31,21 +31,7 @@ async fn connections_that_served_are_replaced_without_backoff() {
     settings.subchannel.backoff.initial = Duration::from_secs(60);
     let source = FixedSource::any(MeshConfig::to_endpoints("greeter", [address]));
     let client = client(&Mesh::builder(source).connections(settings).build());
-    let callers: Vec<_> = (0..8)
-        .map(|_| {
-            let mut client = client.clone();
-            tokio::spawn(async move {
-                for _ in 0..50 {
-                    call(&mut client).await.unwrap();
-                }
-            })
-        })
-        .collect();
-    let all = async {
-        for caller in callers {
-            caller.await.unwrap();
-        }
-    };
+    let all = calls(&client, 8, 50);
     tokio::time::timeout(Duration::from_secs(40), all).await.expect("no call meets a backoff");
 }
 

@@ -23,7 +23,7 @@ use tonic::Code;
 
 use crate::config::{Config, with_retries};
 use crate::endpoint::{Endpoint, refusing};
-use crate::{Client, asking, call, client, eventually, hello, raw};
+use crate::{Client, asking, call, calls, client, eventually, hello, raw};
 
 /// A source whose mesh counts.
 #[derive(Debug, Clone)]
@@ -213,19 +213,7 @@ async fn attempts_that_end_before_anything_is_sent_do_not_count() {
     }
     let source = Source::any(to(cluster(settings("greeter"), &zones, Vec::new()), 1));
     let client = crate::client(&Mesh::new(source.clone()));
-    let callers: Vec<_> = (0..8)
-        .map(|_| {
-            let mut client = client.clone();
-            tokio::spawn(async move {
-                for _ in 0..50 {
-                    call(&mut client).await.unwrap();
-                }
-            })
-        })
-        .collect();
-    for caller in callers {
-        caller.await.unwrap();
-    }
+    calls(&client, 8, 50).await;
     let sums = by_zone(&source.take()).into_values();
     let sum = sums.reduce(|a, b| [a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3]]).unwrap();
     assert_eq!(sum, [400, 400, 0, 0], "every call once, however often it found its connection gone");

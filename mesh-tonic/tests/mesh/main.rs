@@ -58,6 +58,20 @@ async fn call(client: &mut Client) -> Result<String, Status> {
     client.say_hello(hello("you")).await.map(|reply| reply.into_inner().endpoint)
 }
 
+/// So many callers at the same time, each with so many calls one after the other. All calls must succeed.
+async fn calls(client: &Client, callers: usize, each: usize) {
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..callers {
+        let mut client = client.clone();
+        tasks.spawn(async move {
+            for _ in 0..each {
+                call(&mut client).await.expect("an answer");
+            }
+        });
+    }
+    tasks.join_all().await;
+}
+
 /// What of the mesh has failed a call.
 fn kind(status: &Status) -> Option<MeshErrorKind> {
     let source = std::error::Error::source(status)?;
