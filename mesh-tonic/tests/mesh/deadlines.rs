@@ -106,7 +106,7 @@ async fn a_stream_ends_at_the_deadline() {
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
 }
 
-/// M2: as many streams as the circuit breaker allows by default, and nobody polls them.
+/// M2: as many streams as the circuit breaker allows by default, and their callers do not poll them.
 #[tokio::test]
 async fn streams_that_nobody_polls_give_back_their_places_at_their_deadlines() {
     let address = crate::raw::serve(|_, mut respond| {

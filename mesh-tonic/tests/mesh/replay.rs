@@ -18,7 +18,7 @@ use tonic::Code;
 use crate::config::{Config, with_retries};
 use crate::{Client, hello, raw};
 
-/// What has become of the requests at an endpoint.
+/// The requests that an endpoint has received.
 #[derive(Default)]
 struct Requests {
     /// Those that have been read to their end.

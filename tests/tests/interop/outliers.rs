@@ -185,7 +185,7 @@ fn name(history: usize) -> String {
     format!("h{history}")
 }
 
-/// Nobody returns while the test looks, and nothing but one sweep happens in it.
+/// The ejection time is longer than the test, so no endpoint returns, and the test sees exactly one sweep.
 fn outlier_detection(history: &History, interval: Duration) -> Value {
     let mut settings = json!({
         "interval": format!("{}s", interval.as_secs()),
@@ -288,7 +288,7 @@ async fn after_sweep(
         if missing { Err(format!("{found:?}")) } else { Ok(()) }
     })
     .await;
-    // Whoever should not be ejected might be by the sweep, which an Envoy tells nobody of.
+    // An endpoint that must stay could be ejected by the sweep, and Envoy does not report when it sweeps.
     tokio::time::sleep_until(over.into()).await;
     ejected().await
 }

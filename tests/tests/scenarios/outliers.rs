@@ -62,7 +62,7 @@ struct Calls {
     task: JoinHandle<()>,
 }
 
-/// What has become of calls.
+/// The results of the calls so far.
 #[derive(Debug, Clone, Default)]
 struct Ended {
     answers: BTreeMap<String, usize>,

@@ -11,14 +11,14 @@
 //!        Idle ───────────────▶ Opening ───────────────▶ Open
 //!         ▲ ▲                     │                     │  │
 //!         │ │    failed: outage   │                     │  │ ended after a response,
-//!         │ │ due                 ▼                     │  │ or nobody watches
+//!         │ │ due                 ▼                     │  │ or without a watch
 //!         │ └────────────────  Waiting ◀────────────────┘  │
 //!         │                         ended before a response:
 //!         │                              outage            │
 //!         └────────────────────────────────────────────────┘
 //! ```
 //!
-//! A server that is to begin anew has its stream ended first, as if nobody needed it.
+//! A server that is to begin anew has its stream ended first, as if no watch needed it.
 //!
 //! A watched resource (the states of gRFC A40 and A88, as CSDS shows them):
 //!

@@ -20,7 +20,7 @@ use report::Report;
 
 /// Measures 1,000 calls per second alone and beside calls that misbehave on the same connection.
 ///
-/// The offenders, all at once: 40 server streams that nobody reads, replaced after 10 s; 1,000 calls per second that are
+/// The offenders, all at once: 40 server streams that are never read, replaced after 10 s; 1,000 calls per second that are
 /// cancelled after 20 ms and answered after 40 ms; 4 uploads of 32 MB that the server does not read, replaced after 5 s; ten
 /// times per second 400 calls that are given up at once or whose deadline is over. Each client runs for the given time
 /// beside them, as long alone, and as long with the offenders on another connection, which shows what they cost the server

@@ -15,7 +15,7 @@ use super::peers::Service;
 /// How calls misbehave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
-    /// Server streams that nobody reads.
+    /// Server streams whose client does not read them.
     Unread,
     /// Calls that are cancelled before their answer comes.
     Cancelled,
