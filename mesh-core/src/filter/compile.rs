@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use http::{StatusCode, request};
+
 use crate::config::{
     FilterInstance, FilterOverride, FilterOverrides, HeaderMutations, MeshConfig, MutationOrder,
 };
@@ -10,8 +12,10 @@ use crate::config::{
 use super::chain::FilterChain;
 use super::context::FilterStates;
 use super::header_mutation::HeaderMutationFilter;
-use super::refusal::Refusal;
-use super::{ConfigValue, FilterContext, HttpFilter, Overrides};
+use super::{
+    BuildError, ConfigValue, FilterCall, FilterContext, HttpFilter, LocalReply, Overrides, RequestAction,
+    Stages,
+};
 
 /// Makes the chains of one configuration; routes and clusters for which nothing differs share theirs.
 pub(crate) struct ChainCompiler<'a> {
@@ -118,4 +122,26 @@ fn handed<'a>(filter: &FilterInstance, levels: &[Level<'a>]) -> Option<Handed<'a
         }
     }
     runs.then_some(handed)
+}
+
+/// Fails every call: the filter that should stand here could not be made, and may have been there to protect something.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    message: String,
+}
+
+impl Refusal {
+    pub(super) fn new(filter: &str, error: &BuildError) -> Self {
+        Self { message: format!("filter {filter:?} cannot be made: {error}") }
+    }
+}
+
+impl HttpFilter for Refusal {
+    fn stages(&self) -> Stages {
+        Stages::REQUEST
+    }
+
+    fn on_request(&self, _: &mut request::Parts, _: &mut FilterCall<'_>) -> RequestAction {
+        RequestAction::Reply(LocalReply::http(StatusCode::SERVICE_UNAVAILABLE, self.message.clone()))
+    }
 }

@@ -20,17 +20,14 @@ mod call;
 mod chain;
 mod compile;
 mod context;
-mod error;
 mod fault;
 mod header_mutation;
 mod overrides;
-mod refusal;
-mod stages;
 #[cfg(test)]
 mod tests;
-mod value;
 
 use std::fmt::Debug;
+use std::ops::BitOr;
 use std::sync::Arc;
 
 use http::{HeaderMap, request, response};
@@ -43,11 +40,8 @@ pub use call::FilterCall;
 pub(crate) use call::{CallFilters, CallPath, Progress, RouteFilters};
 pub(crate) use compile::{ChainCompiler, FilterScope, Level};
 pub use context::FilterContext;
-pub use error::BuildError;
 pub use header_mutation::{HeaderMutationConfig, HeaderMutationOverride};
-pub use overrides::Overrides;
-pub use stages::Stages;
-pub use value::ConfigValue;
+pub use overrides::{ConfigValue, Overrides};
 
 /// A filter of HTTP calls. One value serves many calls at once; what belongs to one call is kept in
 /// [`FilterCall::state`].
@@ -110,4 +104,46 @@ pub trait FilterConfig: ConfigValue {
         overrides: Overrides<'_>,
         context: &FilterContext,
     ) -> Result<Option<Arc<dyn HttpFilter>>, BuildError>;
+}
+
+/// Why a configuration makes no filter. Calls that the filter was for fail with this text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BuildError(String);
+
+impl BuildError {
+    /// What is wrong.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
+/// Which parts of a call a filter takes part in; combine them with `|`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Stages(u8);
+
+impl Stages {
+    /// No part: the filter is left out.
+    pub const NONE: Self = Self(0);
+    /// The request's head.
+    pub const REQUEST: Self = Self(1);
+    /// The response's head.
+    pub const RESPONSE: Self = Self(1 << 1);
+    /// The response's trailers.
+    pub const TRAILERS: Self = Self(1 << 2);
+    /// All of them.
+    pub const ALL: Self = Self(Self::REQUEST.0 | Self::RESPONSE.0 | Self::TRAILERS.0);
+
+    /// Whether some part is among both.
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+impl BitOr for Stages {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
 }

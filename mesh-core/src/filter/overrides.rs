@@ -1,8 +1,9 @@
 //! What parts of the routes hand to a filter.
 
-use std::any::type_name;
+use std::any::{Any, type_name};
+use std::fmt::Debug;
 
-use super::{BuildError, ConfigValue};
+use super::BuildError;
 
 /// What virtual host, route and weighted cluster hand to one filter (gRFC A39).
 ///
@@ -50,4 +51,25 @@ impl<'a> Overrides<'a> {
 fn as_type<T: ConfigValue>(value: &dyn ConfigValue) -> Result<&T, BuildError> {
     let wrong = || BuildError::new(format!("its override is not a {}: {value:?}", type_name::<T>()));
     value.downcast_ref().ok_or_else(wrong)
+}
+
+/// A value of any type that configures a filter or overrides its configuration.
+///
+/// Every `Debug + PartialEq + Send + Sync + 'static` type is one; there is nothing to implement.
+pub trait ConfigValue: Any + Debug + Send + Sync {
+    /// Whether `other` is of the same type and equal.
+    fn is_equal(&self, other: &dyn ConfigValue) -> bool;
+}
+
+impl<T: Any + Debug + PartialEq + Send + Sync> ConfigValue for T {
+    fn is_equal(&self, other: &dyn ConfigValue) -> bool {
+        other.downcast_ref::<Self>().is_some_and(|other| self == other)
+    }
+}
+
+impl dyn ConfigValue {
+    /// The value, if it is a `T`.
+    pub fn downcast_ref<T: ConfigValue>(&self) -> Option<&T> {
+        (self as &dyn Any).downcast_ref()
+    }
 }

@@ -8,11 +8,10 @@ use std::time::Instant;
 use rand::Rng;
 
 use super::connectivity::Phase;
-use super::difference::difference;
-use super::failure::no_endpoint;
 use super::members::{Change, Members};
-use super::picker::{Failing, Waiting};
+use super::picker::{Failing, Waiting, no_endpoint};
 use super::ready::{Ready, ReadyTable};
+use super::update::difference;
 use super::{Balancer, Command, Connectivity, EndpointId, LbLocality, LbUpdate, Picker};
 
 /// Keeps a connection to every endpoint and lets `S` spread the calls (LB-30, LB-32).

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::shared::Changes;
 
 use super::connectivity::{Counts, Phase};
-use super::id_map::IdMap;
+use super::endpoint::IdMap;
 use super::{Connectivity, EndpointId, LbEndpoint};
 
 /// The endpoints of a policy, and the phase that each of them counts as.

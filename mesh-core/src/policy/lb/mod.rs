@@ -18,12 +18,7 @@
 mod connect_all;
 mod connectivity;
 mod custom;
-mod difference;
-mod distinct;
-mod drop;
 mod endpoint;
-mod failure;
-mod id_map;
 mod least_request;
 mod locality;
 mod members;
@@ -33,10 +28,10 @@ mod priority;
 mod ready;
 mod ring_hash;
 mod round_robin;
-mod shuffle;
 #[cfg(test)]
 mod tests;
-mod weight;
+mod update;
+mod weights;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -54,10 +49,10 @@ use round_robin::RoundRobin;
 
 pub use connectivity::Connectivity;
 pub use custom::CustomPolicy;
-pub(crate) use distinct::distinct;
-pub(crate) use drop::with_drops;
 pub use endpoint::{EndpointId, EndpointLoad, LbEndpoint, LbLocality, LbPriority, LbUpdate};
+pub(crate) use picker::with_drops;
 pub use picker::{Pick, PickContext, Picker};
+pub(crate) use update::distinct;
 
 /// The balancer of a cluster: over its priorities, over the localities of each, and in each locality the policy of the
 /// priority's settings.

@@ -19,12 +19,10 @@ use rand::Rng;
 use crate::shared::Changes;
 
 use super::connectivity::Phase;
-use super::difference::difference;
-use super::failure::no_endpoint;
 use super::members::Members;
-use super::picker::{Failing, Waiting};
-use super::shuffle::shuffle;
-use super::weight::flattened;
+use super::picker::{Failing, Waiting, no_endpoint};
+use super::update::difference;
+use super::weights::{flattened, shuffle};
 use super::{
     Balancer, Command, Connectivity, EndpointId, LbEndpoint, LbLocality, LbUpdate, Pick, PickContext, Picker,
 };

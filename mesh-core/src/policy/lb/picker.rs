@@ -1,13 +1,13 @@
-//! Choosing an endpoint for a call.
+//! Chooses an endpoint for a call, and drops calls before that.
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use rand::Rng;
 
-use crate::config::Name;
+use crate::config::{DropCategory, Name};
 
-use super::EndpointId;
+use super::{Connectivity, EndpointId};
 
 /// Chooses an endpoint for a call. Immutable; shared by all threads.
 pub trait Picker: Debug + Send + Sync {
@@ -67,5 +67,46 @@ pub(super) struct Failing(pub(super) Arc<str>);
 impl Picker for Failing {
     fn pick(&self, _: &PickContext<'_>, _: &mut dyn Rng) -> Pick {
         Pick::Fail(self.0.clone())
+    }
+}
+
+/// LB-31: the last error of an endpoint, if there is one, and the update's note.
+pub(super) fn no_endpoint(last_error: Option<&str>, note: Option<&str>) -> Arc<str> {
+    match (last_error, note) {
+        (Some(error), Some(note)) => format!("no endpoint is connected, the last error was: {error}; {note}"),
+        (Some(error), None) => format!("no endpoint is connected, the last error was: {error}"),
+        (None, Some(note)) => format!("there are no endpoints: {note}"),
+        (None, None) => "there are no endpoints".to_owned(),
+    }
+    .into()
+}
+
+/// A picker that drops a share of the calls before `picker` picks.
+///
+/// LB-22: calls are dropped only while the cluster is ready; otherwise, and without drops, the result is `picker` itself.
+pub(crate) fn with_drops(
+    drops: &[DropCategory],
+    state: &Connectivity,
+    picker: Arc<dyn Picker>,
+) -> Arc<dyn Picker> {
+    match state {
+        Connectivity::Ready if !drops.is_empty() => Arc::new(DropPicker { drops: drops.into(), picker }),
+        _ => picker,
+    }
+}
+
+#[derive(Debug)]
+struct DropPicker {
+    drops: Box<[DropCategory]>,
+    picker: Arc<dyn Picker>,
+}
+
+impl Picker for DropPicker {
+    /// LB-22: one draw per category, in order.
+    fn pick(&self, context: &PickContext<'_>, rng: &mut dyn Rng) -> Pick {
+        match self.drops.iter().find(|drop| drop.fraction.draw(rng)) {
+            Some(drop) => Pick::Drop(drop.category.clone()),
+            None => self.picker.pick(context, rng),
+        }
     }
 }

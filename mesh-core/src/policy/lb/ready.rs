@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::shared::SharedTable;
 
-use super::id_map::IdMap;
+use super::endpoint::IdMap;
 use super::{EndpointId, EndpointLoad};
 
 /// The endpoints that take calls, without gaps and in no particular order.

@@ -10,13 +10,10 @@ use crate::config::{ConsecutiveEjection, OutlierDetection};
 use crate::policy::lb::{Connectivity, EndpointId, EndpointLoad};
 
 use super::counters::{Calls, Interval};
-use super::ejection::Ejection;
-use super::limit::{Limit, Population};
+use super::ejection::{Ejection, Limit, Population};
+use super::rates::{failure_percentage_outliers, success_rate_outliers};
 use super::row::Row;
-use super::{
-    CurrentEjection, DetectionMethod, EjectionCounts, EjectionReason, Unenforced, failure_percentage,
-    success_rate,
-};
+use super::{CurrentEjection, DetectionMethod, EjectionCounts, EjectionReason, Unenforced};
 
 /// Decides which endpoints of a cluster are ejected. The cluster's task calls it with every change of a connection before
 /// the balancer sees the change. It outlives balancers and connections: an ejected endpoint stays ejected when either is
@@ -276,12 +273,11 @@ fn find_outliers(intervals: &[Interval], settings: &OutlierDetection) -> Vec<Out
     ];
     let mut found = Vec::new();
     for ((by_rate, rate, method), (by_percentage, percentage, other)) in rates.into_iter().zip(percentages) {
-        found.extend(
-            rate.map(|rule| (success_rate::outliers(by_rate, &rule, method), rule.enforcing_percent)),
-        );
+        found
+            .extend(rate.map(|rule| (success_rate_outliers(by_rate, &rule, method), rule.enforcing_percent)));
         found.extend(
             percentage.map(|rule| {
-                (failure_percentage::outliers(by_percentage, &rule, other), rule.enforcing_percent)
+                (failure_percentage_outliers(by_percentage, &rule, other), rule.enforcing_percent)
             }),
         );
     }

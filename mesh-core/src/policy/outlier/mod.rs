@@ -24,10 +24,8 @@ mod counters;
 mod detector;
 mod ejection;
 mod ejection_counts;
-mod failure_percentage;
-mod limit;
+mod rates;
 mod row;
-mod success_rate;
 #[cfg(test)]
 mod tests;
 

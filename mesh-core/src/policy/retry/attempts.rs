@@ -1,14 +1,13 @@
-//! One call's attempts.
+//! One call's attempts: how many, after which wait, and what the server says of the next one.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::Rng;
+use http::HeaderMap;
+use rand::{Rng, RngExt};
 
-use crate::config::RetryPolicy;
-
-use super::{Backoff, Pushback};
+use crate::config::{RetryBackoff, RetryPolicy};
 
 /// The most attempts that a client makes for one call, even if the control plane allows more. 5 by default.
 // RT-40
@@ -69,3 +68,78 @@ impl Attempts {
         self.failed
     }
 }
+
+/// One call's transparent retries: they need no policy and do not count as its attempts (RT-45).
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Transparent {
+    refused: bool,
+}
+
+impl Transparent {
+    /// The request never left this process: retry, until the deadline.
+    pub(crate) fn on_unsent(self) -> bool {
+        true
+    }
+
+    /// The server reported that it did not process the request (REFUSED_STREAM, or GOAWAY below the stream's id): retry at
+    /// once, but only the first time.
+    pub(crate) fn on_refused(&mut self) -> bool {
+        !std::mem::replace(&mut self.refused, true)
+    }
+}
+
+/// A server's instruction on the next attempt (gRFC A6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pushback {
+    /// Retry after exactly this wait.
+    After(Duration),
+    /// Do not retry.
+    Never,
+}
+
+impl Pushback {
+    /// Reads `grpc-retry-pushback-ms`; `None` without the header.
+    pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
+        let mut values = headers.get_all(HEADER).iter();
+        let (first, more) = (values.next()?, values.next());
+        // RT-42: an unreadable value means "do not retry".
+        let milliseconds: Option<i32> = match more {
+            None => first.to_str().ok().and_then(|text| text.parse().ok()),
+            Some(_) => None,
+        };
+        match milliseconds.map(u64::try_from) {
+            Some(Ok(wait)) => Some(Self::After(Duration::from_millis(wait))),
+            Some(Err(_)) | None => Some(Self::Never),
+        }
+    }
+}
+
+/// A series of growing waits: `min(initial * 2^(n-1), max)`, times a random factor of 0.8 to 1.2 (RT-41).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Backoff {
+    settings: RetryBackoff,
+    next: Duration,
+}
+
+impl Backoff {
+    /// A series that starts at the initial wait.
+    pub(super) fn new(settings: RetryBackoff) -> Self {
+        Self { settings, next: settings.initial }
+    }
+
+    /// The next wait. Jitter may make it longer than the maximum.
+    pub(super) fn next(&mut self, rng: &mut dyn Rng) -> Duration {
+        let wait = self.next.min(self.settings.max);
+        // RT-40: the multiplier is 2
+        self.next = wait.saturating_mul(2);
+        wait.mul_f64(rng.random_range(0.8..=1.2))
+    }
+
+    /// Starts again at the initial wait.
+    pub(super) fn restart(&mut self) {
+        self.next = self.settings.initial;
+    }
+}
+
+/// The response header with the server's instruction.
+const HEADER: &str = "grpc-retry-pushback-ms";

@@ -13,17 +13,35 @@
 // RT-43
 
 mod attempts;
-mod backoff;
-mod budget;
-mod pushback;
-mod transparent;
-
-pub(crate) use attempts::Attempts;
-pub use attempts::MaxAttempts;
-pub(crate) use backoff::Backoff;
-pub use budget::RetryBudget;
-pub use pushback::Pushback;
-pub(crate) use transparent::Transparent;
-
 #[cfg(test)]
 mod tests;
+
+pub(crate) use attempts::{Attempts, Transparent};
+pub use attempts::{MaxAttempts, Pushback};
+
+/// The share of a cluster's active calls that may be in a retry: waiting for one or making one.
+///
+/// Calls that wait for a retry count too, so that an outage does not multiply the load: with 20 %, a cluster whose calls
+/// all fail gets at most 1.2 requests per call, plus the minimum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetryBudget {
+    /// Share of active calls, in percent; 20 by default.
+    pub percent: u32,
+    /// This many retries are always allowed; 3 by default.
+    pub minimum: u32,
+}
+
+impl Default for RetryBudget {
+    fn default() -> Self {
+        Self { percent: 20, minimum: 3 }
+    }
+}
+
+impl RetryBudget {
+    /// Whether another of `active` calls may retry while `retrying` of them are in a retry.
+    pub(crate) fn allows(self, active: u32, retrying: u32) -> bool {
+        let share = u64::from(active) * u64::from(self.percent) / 100;
+        u64::from(retrying) < share.max(u64::from(self.minimum))
+    }
+}

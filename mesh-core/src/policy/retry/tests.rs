@@ -6,7 +6,8 @@ use http::{HeaderMap, HeaderValue};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::{Attempts, Backoff, MaxAttempts, Pushback, RetryBudget, Transparent};
+use super::attempts::Backoff;
+use super::{Attempts, MaxAttempts, Pushback, RetryBudget, Transparent};
 use crate::config::{RetryBackoff, RetryPolicy, RetryableCodes};
 
 const UNAVAILABLE: u32 = 14;

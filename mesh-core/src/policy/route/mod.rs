@@ -6,7 +6,6 @@
 mod domain_index;
 mod exact_table;
 pub(crate) mod hash_policy;
-mod head;
 mod path_index;
 mod prefix_trie;
 mod table;
@@ -14,7 +13,10 @@ mod table;
 mod tests;
 mod weighted_clusters;
 
-pub(crate) use head::RequestHead;
+use http::Uri;
+
+use crate::policy::matcher::HeaderView;
+
 #[cfg(test)]
 pub(crate) use table::RouteIndex;
 pub(crate) use table::{NoMatch, RouteTable};
@@ -25,4 +27,24 @@ pub(crate) use weighted_clusters::WeightedClusters;
 enum Case {
     Matters,
     Ignored,
+}
+
+/// The parts of a request that routing looks at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestHead<'a> {
+    /// The authority, with a port if one was given.
+    // RT-04
+    pub authority: &'a str,
+    /// The path, without query and fragment.
+    pub path: &'a str,
+    /// The headers that rules can see.
+    pub headers: HeaderView<'a>,
+}
+
+impl<'a> RequestHead<'a> {
+    /// The head of a request for `uri`, whose query, fragment (RT-16) and authority are ignored: `authority` is the data
+    /// plane's.
+    pub(crate) fn new(authority: &'a str, uri: &'a Uri, headers: HeaderView<'a>) -> Self {
+        Self { authority, path: uri.path(), headers }
+    }
 }

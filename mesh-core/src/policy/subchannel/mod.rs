@@ -20,7 +20,6 @@
 //! unless there was a connection between them; two connections in a row that break at once, without a response on
 //! either, are followed by a pause.
 
-mod backoff;
 mod race;
 mod settings;
 #[cfg(test)]
@@ -37,7 +36,7 @@ use crate::config::EndpointAddresses;
 use super::lb::Connectivity;
 use race::Race;
 
-pub(crate) use backoff::Backoff;
+pub(crate) use settings::Backoff;
 pub use settings::{AttemptDelay, BackoffSettings, ConnectTimeout, Settings};
 
 /// The connection of one endpoint: when to make it, and its connectivity.

@@ -12,9 +12,8 @@ use crate::config::ClusterSettings;
 use crate::shared::SharedList;
 
 use super::connectivity::{Counts, Phase};
-use super::failure::no_endpoint;
-use super::id_map::IdMap;
-use super::picker::{Failing, Waiting};
+use super::endpoint::IdMap;
+use super::picker::{Failing, Waiting, no_endpoint};
 use super::{
     Balancer, Command, Connectivity, EndpointId, LbEndpoint, LbLocality, LbPriority, LbUpdate, Picker, leaf,
 };

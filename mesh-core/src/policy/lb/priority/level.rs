@@ -1,8 +1,8 @@
 //! A priority as configured.
 
 use crate::config::LocalityPolicy;
-use crate::policy::lb::difference::are_same;
 use crate::policy::lb::locality::WeightedLocalities;
+use crate::policy::lb::update::are_same;
 use crate::policy::lb::{Balancer, LbEndpoint, LbPriority, leaf};
 
 use super::names::ChildName;

@@ -26,9 +26,8 @@ use rand::Rng;
 
 use crate::config::Name;
 
-use super::difference::difference;
-use super::failure::no_endpoint;
-use super::picker::{Failing, Waiting};
+use super::picker::{Failing, Waiting, no_endpoint};
+use super::update::difference;
 use super::{Balancer, Command, Connectivity, EndpointId, LbEndpoint, LbUpdate, Picker};
 use child::Child;
 use level::{Level, LevelChange};

@@ -1,7 +1,7 @@
 //! The priority of each endpoint.
 
 use crate::config::EndpointAddresses;
-use crate::policy::lb::id_map::IdMap;
+use crate::policy::lb::endpoint::IdMap;
 use crate::policy::lb::{Connectivity, EndpointId, LbEndpoint};
 
 use super::names::ChildName;

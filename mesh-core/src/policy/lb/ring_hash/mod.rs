@@ -14,9 +14,9 @@ use rand::Rng;
 use crate::config;
 
 use super::connectivity::Phase;
-use super::failure::no_endpoint;
 use super::members::{Member, Members};
-use super::weight::flattened;
+use super::picker::no_endpoint;
+use super::weights::flattened;
 use super::{Balancer, Command, Connectivity, EndpointId, LbUpdate, Picker};
 use picker::RingPicker;
 use ring::Ring;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rand::Rng;
 
 use crate::policy::lb::connectivity::Phase;
-use crate::policy::lb::failure::no_endpoint;
 use crate::policy::lb::members::Members;
+use crate::policy::lb::picker::no_endpoint;
 use crate::policy::lb::{EndpointId, Pick, PickContext, Picker};
 
 use super::ring::Ring;

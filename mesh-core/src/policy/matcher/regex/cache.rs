@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use crate::config::ConfigError;
 
 use super::capturing::{CapturingProgram, CapturingRegex};
-use super::full::{FullRegex, Program};
+use super::{FullRegex, Program};
 
 /// Compiles each distinct expression once, for as long as a configuration uses it.
 ///

@@ -1,4 +1,6 @@
-//! Locality and endpoint weights in one, for policies that look at all endpoints of a priority.
+//! What the weights of localities and endpoints decide: shares, and a random order.
+
+use rand::{Rng, RngExt};
 
 use super::{LbEndpoint, LbLocality};
 
@@ -23,3 +25,29 @@ fn share(weight: u32, total: u64) -> u64 {
 }
 
 const FRACTION_BITS: u32 = 31;
+
+/// LB-42: a random order in which heavier endpoints tend to stand first: by `u^(1/weight)`, descending.
+pub(super) fn shuffle(endpoints: &mut [LbEndpoint], rng: &mut dyn Rng) {
+    endpoints.sort_by_cached_key(|endpoint| {
+        // the logarithm sorts in the same order, and keeps more digits
+        let key = (1.0 - rng.random::<f64>()).ln() / f64::from(endpoint.weight);
+        std::cmp::Reverse(Key(key))
+    });
+}
+
+#[derive(Debug, PartialEq)]
+struct Key(f64);
+
+impl Eq for Key {}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}

@@ -1,10 +1,11 @@
-//! The difference between two updates.
+//! Operations on the endpoints of updates.
 
 use std::collections::BTreeMap;
 
 use crate::shared::{Changes, SharedList};
 
-use super::{LbEndpoint, LbLocality};
+use super::endpoint::IdMap;
+use super::{LbEndpoint, LbLocality, LbUpdate};
 
 /// Whether both are the same, by a comparison that does not read endpoints: equal lists that share nothing count as different.
 pub(super) fn are_same(old: &[LbLocality], new: &[LbLocality]) -> bool {
@@ -29,4 +30,23 @@ pub(super) fn difference<'a>(old: &'a [LbLocality], new: &'a [LbLocality]) -> Ch
     }
     changes.removed.extend(old.into_values().flatten());
     changes
+}
+
+/// The update without endpoints that an earlier priority or locality has already (LB-29). Localities and priorities that
+/// become empty are removed, too.
+///
+/// Reads every endpoint; drivers call it only if an endpoint is listed twice.
+pub(crate) fn distinct(mut update: LbUpdate) -> LbUpdate {
+    let mut seen = IdMap::<()>::default();
+    let mut keeps = |locality: &mut LbLocality| {
+        let is_empty = locality.endpoints.is_empty();
+        locality.endpoints = locality.endpoints.retained(|endpoint| seen.insert(endpoint.id, ()).is_none());
+        is_empty || !locality.endpoints.is_empty()
+    };
+    update.priorities.retain_mut(|priority| {
+        let is_empty = priority.localities.is_empty();
+        priority.localities.retain_mut(&mut keeps);
+        is_empty || !priority.localities.is_empty()
+    });
+    update
 }
