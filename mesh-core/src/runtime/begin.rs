@@ -12,7 +12,7 @@ use crate::filter::{CallFilters, LocalReply, Progress, Resume, RouteFilters};
 
 use super::call::Call;
 use super::connect::Connect;
-use super::response_filters::ResponseFilters;
+use super::response_body::ResponseFilters;
 use super::retry::RetryLimits;
 use super::stack::Waiting;
 use super::target::{Routed, TargetContext};

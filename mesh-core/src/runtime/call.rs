@@ -18,7 +18,7 @@ use super::circuit_breaker::ClusterLoad;
 use super::connect::{Connect, Connection, SendError, SendErrorKind, SendFailure, UnreadRequest};
 use super::flight::{Flight, Overrun};
 use super::protocol::{CallStatus, Protocol, Stamp};
-use super::response_filters::ResponseFilters;
+use super::response_body::ResponseFilters;
 use super::retry::{CallRetry, ChannelReplay, RetryLimits};
 use super::target::{Cluster, Picked, Routed};
 use super::timeout::Overdue;

@@ -11,7 +11,7 @@ use super::connect::{Connect, Http2Connector};
 use super::mesh::Domain;
 use super::retry::{ChannelReplay, RetryLimits};
 use super::target::TargetHandle;
-use super::{ChannelState, Mesh, MeshError, Protocol, ReplayLimit, ReplayMemory, SourceError, Target};
+use super::{Mesh, MeshError, Protocol, ReplayLimit, ReplayMemory, SourceError, Target};
 
 /// Sends calls to one target. Clones are cheap and share everything; so do all channels of one mesh to the same target.
 ///
@@ -149,4 +149,19 @@ impl ChannelError {
     pub(super) fn source(target: &Target, error: SourceError) -> Self {
         Self(ChannelErrorKind::Source { target: target.to_string(), error })
     }
+}
+
+/// gRPC's connectivity states of a channel. If its routes may choose several clusters, the best state of them counts, in the
+/// order ready, connecting, idle, failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ChannelState {
+    /// There is no connection, and none is being made: the next call makes one.
+    Idle,
+    /// A connection is being made, or the channel waits for its configuration.
+    Connecting,
+    /// There is a connection.
+    Ready,
+    /// No endpoint can be reached, or there is no configuration; the errors of calls have the reason. It is tried again.
+    TransientFailure,
 }

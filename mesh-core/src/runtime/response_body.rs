@@ -2,17 +2,20 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, response};
 use http_body::{Body, Frame, SizeHint};
+
+use crate::filter::CallFilters;
 
 use super::attempt::{Attempt, Outcome};
 use super::connect::{BodyError, Connect, Connection, Http2Connector, SendBody};
 use super::flight::{Carrier, Flight, TimedFlight};
-use super::response_filters::ResponseFilters;
+use super::target::{Routed, TargetContext};
 use super::timeout::Overdue;
 use super::{CallInfo, MeshError, MeshErrorKind, Protocol, RequestBody};
 
@@ -218,5 +221,34 @@ fn size_hint<C: Connection, B: SendBody>(flight: &Flight<C, B>) -> SizeHint {
 impl<P: Protocol, C: Connect> fmt::Debug for ResponseBody<P, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResponseBody").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// The filters that see the response of a call.
+#[derive(Debug)]
+pub(super) struct ResponseFilters {
+    filters: CallFilters,
+    context: Arc<TargetContext>,
+}
+
+impl ResponseFilters {
+    /// `None`: no filter wants to see the response.
+    pub(super) fn of<C: Connect>(filters: CallFilters, routed: &Routed<C>) -> Option<Box<Self>> {
+        let context = &routed.cluster.context;
+        filters.see_response().then(|| Box::new(Self { filters, context: context.clone() }))
+    }
+
+    pub(super) fn on_response(&mut self, head: &mut response::Parts) {
+        let Self { filters, context } = self;
+        context.randomness.with(|rng| filters.on_response(head, rng));
+    }
+
+    pub(super) fn on_trailers(&mut self, trailers: &mut HeaderMap) {
+        let Self { filters, context } = self;
+        context.randomness.with(|rng| filters.on_trailers(trailers, rng));
+    }
+
+    pub(super) fn see_trailers(&self) -> bool {
+        self.filters.see_trailers()
     }
 }

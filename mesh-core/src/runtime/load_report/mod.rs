@@ -7,11 +7,10 @@
 //!                    LoadStore ◀──── take ──── reporter    LocalityCounts
 //! ```
 
-mod reporting;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub use store::LoadStore;
 
-pub(crate) use reporting::Reporting;
+pub(crate) use store::Reporting;

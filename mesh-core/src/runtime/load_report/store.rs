@@ -10,8 +10,6 @@ use tokio::sync::watch;
 use crate::config::{ClusterSettings, Name};
 use crate::policy::load_report::{ClusterCounts, ClusterReport};
 
-use super::Reporting;
-
 /// The counts of a mesh's clusters for load reports. The configuration source makes the store and
 /// gives it to the mesh ([`ConfigSource::load_store`](crate::runtime::ConfigSource::load_store)), which counts; the source
 /// takes reports from it.
@@ -175,3 +173,33 @@ impl fmt::Debug for LoadStore {
 
 /// How many clusters that are not in use any more wait for a last report.
 pub(super) const MAX_LEFT: usize = 1_000;
+
+/// A cluster in use whose load is reported. When it is dropped, the counts are reported a last time.
+pub(crate) struct Reporting {
+    store: Arc<LoadStore>,
+    key: ClusterKey,
+    counts: Arc<ClusterCounts>,
+}
+
+impl Reporting {
+    pub(super) fn new(store: Arc<LoadStore>, key: ClusterKey, counts: Arc<ClusterCounts>) -> Self {
+        Self { store, key, counts }
+    }
+
+    /// The counts of the cluster's calls.
+    pub(crate) fn counts(&self) -> &Arc<ClusterCounts> {
+        &self.counts
+    }
+}
+
+impl Drop for Reporting {
+    fn drop(&mut self) {
+        self.store.stop(&self.key);
+    }
+}
+
+impl fmt::Debug for Reporting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reporting").field("key", &self.key).finish_non_exhaustive()
+    }
+}

@@ -13,7 +13,7 @@ use crate::runtime::circuit_breaker::ClusterLoad;
 use crate::runtime::head_copy::HeadCopy;
 
 use super::replay::Replay;
-use super::{ChannelReplay, RequestBody, RetryPermit};
+use super::{ChannelReplay, RequestBody};
 
 /// A call that may be tried again: its request, and what its policy still allows.
 #[derive(Debug)]
@@ -91,5 +91,33 @@ impl<B> CallRetry<B> {
     /// The call has its response: nothing more is kept for another attempt (RT-43).
     pub(crate) fn commit(&self) {
         self.body.commit();
+    }
+}
+
+/// A share of a cluster's retry budget: held from the decision to retry until the end of that attempt.
+#[derive(Debug)]
+pub(crate) struct RetryPermit {
+    load: Arc<ClusterLoad>,
+    sent: bool,
+}
+
+impl RetryPermit {
+    /// `None`: too many of the cluster's calls are retries already.
+    pub(crate) fn request(load: &Arc<ClusterLoad>, budget: RetryBudget) -> Option<Self> {
+        load.start_retry(budget).then(|| Self { load: load.clone(), sent: false })
+    }
+
+    /// The wait is over and the retry is sent.
+    pub(crate) fn sent(&mut self) {
+        if !std::mem::replace(&mut self.sent, true) {
+            self.load.send_retry();
+        }
+    }
+}
+
+impl Drop for RetryPermit {
+    fn drop(&mut self) {
+        self.sent();
+        self.load.end_retry();
     }
 }

@@ -2,7 +2,6 @@
 
 mod body;
 mod call;
-mod permit;
 mod replay;
 #[cfg(test)]
 mod replay_tests;
@@ -11,6 +10,5 @@ mod room;
 pub use body::RequestBody;
 pub use room::{ReplayLimit, ReplayMemory, ReplayRoom};
 
-pub(crate) use call::{CallRetry, RetryLimits};
-pub(crate) use permit::RetryPermit;
+pub(crate) use call::{CallRetry, RetryLimits, RetryPermit};
 pub(crate) use room::ChannelReplay;
