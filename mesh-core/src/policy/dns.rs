@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 
-use super::subchannel::{Backoff, BackoffSettings};
+use super::backoff::{Backoff, BackoffSettings};
 
 /// When one DNS name is resolved.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, draws a number on its own, spawns, sleeps or locks. `now` is the first argument, the
 //! random source the last; deadlines are data that a driver in [`runtime`](crate::runtime) turns into sleeps.
 
+pub mod backoff;
 pub(crate) mod circuit_breaker;
 pub(crate) mod dns;
 pub(crate) mod fault;

@@ -28,9 +28,8 @@ mod target;
 mod testing;
 mod timeout;
 
-pub use crate::policy::subchannel::{
-    AttemptDelay, BackoffSettings, ConnectTimeout, Settings as SubchannelSettings,
-};
+pub use crate::policy::backoff::BackoffSettings;
+pub use crate::policy::subchannel::{AttemptDelay, ConnectTimeout, Settings as SubchannelSettings};
 pub use balance::{FullEndpoints, MaxConnecting, MaxQueued, PoolSettings, QueueSettings};
 pub use call_info::CallInfo;
 pub use channel::{CallOptions, Channel, ChannelError, ChannelSettings, ChannelState, WaitForReady};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tests::client_process::{Answer, Settings, State};
 use tests::mesh::MeshClient;
 use xds_client::Options;
-use xds_client::protocol::BackoffPolicy;
+use xds_client::protocol::BackoffSettings;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,7 +17,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let argument = std::env::args().nth(1).unwrap_or_default();
     let settings: Settings = serde_json::from_str(&argument)?;
     let max = Duration::from_millis(settings.max_backoff_ms);
-    let options = Options::default().with_backoff(BackoffPolicy::new(BackoffPolicy::default().initial, max));
+    let options =
+        Options::default().with_backoff(BackoffSettings::new(BackoffSettings::default().initial, max));
     let client = MeshClient::with(&settings.bootstrap, options);
     for order in io::stdin().lock().lines() {
         let answer = match order?.as_str() {

@@ -12,7 +12,7 @@ use tests::mesh::MeshClient;
 use tests::relay::{Condition, Relay};
 use tests::{Greeter, Scenario, eventually, within, yaml};
 use xds_client::Options;
-use xds_client::protocol::BackoffPolicy;
+use xds_client::protocol::BackoffSettings;
 
 use crate::stage::until_version;
 
@@ -44,7 +44,7 @@ impl Pair {
         bootstrap["xds_servers"][0]["server_uri"] = self.relay.address.to_string().into();
         let second = self.second.bootstrap("n1")["xds_servers"][0].take();
         bootstrap["xds_servers"].as_array_mut().expect("a list of servers").push(second);
-        let backoff = BackoffPolicy::new(
+        let backoff = BackoffSettings::new(
             scenario.pick(Duration::from_millis(300), Duration::from_secs(1)),
             scenario.pick(Duration::from_secs(1), Duration::from_secs(30)),
         );

@@ -12,13 +12,13 @@ use tests::{ConfigDir, ControlServer, Greeter, Scenario, eventually, within};
 use tokio::net::TcpListener;
 use tonic::{Code, Request};
 use xds_client::Options;
-use xds_client::protocol::BackoffPolicy;
+use xds_client::protocol::BackoffSettings;
 
 use crate::stage::{Stage, assert_all_acked, until_lost, until_version};
 
 /// The waits of a client that has to be back within five seconds: its longest wait is shorter.
 fn prompt() -> Options {
-    let backoff = BackoffPolicy::new(Duration::from_secs(1), Duration::from_secs(3));
+    let backoff = BackoffSettings::new(Duration::from_secs(1), Duration::from_secs(3));
     Options::default().with_backoff(backoff)
 }
 

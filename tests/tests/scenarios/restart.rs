@@ -12,13 +12,13 @@ use tests::mesh::MeshClient;
 use tests::paced::Paced;
 use tests::{ControlServer, Scenario, within};
 use xds_client::Options;
-use xds_client::protocol::{BackoffPolicy, ResourceState};
+use xds_client::protocol::{BackoffSettings, ResourceState};
 
 use crate::stage::{Stage, assert_all_acked, until_version};
 
 /// A client that is back within a second.
 fn prompt() -> Options {
-    let backoff = BackoffPolicy::new(Duration::from_secs(1), Duration::from_millis(800));
+    let backoff = BackoffSettings::new(Duration::from_secs(1), Duration::from_millis(800));
     Options::default().with_backoff(backoff)
 }
 

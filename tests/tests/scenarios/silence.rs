@@ -10,7 +10,7 @@ use tests::paced::Paced;
 use tests::relay::{Condition, Relay};
 use tests::{Scenario, within};
 use xds_client::Options;
-use xds_client::protocol::BackoffPolicy;
+use xds_client::protocol::BackoffSettings;
 
 use crate::stage::{Stage, assert_all_acked, assert_spaced, at, until_lost, until_version};
 
@@ -89,7 +89,7 @@ impl Silence {
 
 async fn survive(scenario: &Scenario, stage: &Stage, mut silence: Silence) {
     let probe = scenario.pick(Duration::from_millis(500), Duration::from_secs(20));
-    let backoff = BackoffPolicy::new(
+    let backoff = BackoffSettings::new(
         scenario.pick(Duration::from_millis(300), Duration::from_secs(1)),
         scenario.pick(Duration::from_secs(1), Duration::from_secs(30)),
     );

@@ -16,7 +16,7 @@ use tests::load::Load;
 use tests::mesh::MeshClient;
 use tests::{Greeter, Scenario, eventually, within, yaml};
 use xds_client::Options;
-use xds_client::protocol::BackoffPolicy;
+use xds_client::protocol::BackoffSettings;
 
 use crate::stage::assert_spaced;
 
@@ -96,7 +96,7 @@ async fn a_response_over_the_limit_is_explained_and_not_asked_for_in_a_loop() {
         server.put(ENDPOINTS, version, sets);
     };
     put("small", many(10, 0));
-    let mut backoff = BackoffPolicy::default();
+    let mut backoff = BackoffSettings::default();
     backoff.initial = scenario.pick(Duration::from_millis(300), Duration::from_secs(1));
     let mut options = Options::default().with_backoff(backoff);
     options.max_message_size = limit;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tests::mesh::MeshClient;
 use tests::yaml::{self, Endpoint};
 use tests::{ConfigDir, ControlServer, Greeter, within};
-use xds_client::protocol::{BackoffPolicy, ResourceState};
+use xds_client::protocol::{BackoffSettings, ResourceState};
 
 /// Two endpoints, v1 and v2, and a route to v1.
 pub(crate) struct Stage {
@@ -81,7 +81,7 @@ pub(crate) fn assert_all_acked(client: &MeshClient) {
 
 /// Between one attempt to connect and the next there is at least the shortest wait of `policy`; between the first two
 /// there need not be any, because a stream that had answers may be replaced at once.
-pub(crate) fn assert_spaced(attempts: &[Instant], policy: &BackoffPolicy) {
+pub(crate) fn assert_spaced(attempts: &[Instant], policy: &BackoffSettings) {
     let shortest = policy.initial.mul_f64(1.0 - policy.jitter);
     let gaps: Vec<_> = attempts.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!(gaps.iter().skip(1).all(|gap| *gap >= shortest), "{gaps:?}, {shortest:?} at least");

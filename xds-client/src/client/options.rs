@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::protocol::BackoffPolicy;
+use crate::protocol::BackoffSettings;
 use crate::resource::{FilterRegistry, MAX_REGEX_SIZE};
 
 /// What can be tuned; the defaults are good for production. Times of the protocol over a year count as one.
@@ -19,7 +19,7 @@ pub struct Options {
     /// lost, although it is connected. 60 s; `None`: for ever.
     pub silence_timeout: Option<Duration>,
     /// Waits between streams that fail: 1 s, times 1.6 each time, at most 120 s, ±20 %.
-    pub backoff: BackoffPolicy,
+    pub backoff: BackoffSettings,
     /// The largest response taken, in bytes. 64 MiB. A larger one ends the stream, with an error and backoff; what
     /// was accepted before stays in use.
     pub max_message_size: usize,
@@ -66,7 +66,7 @@ impl Options {
 
     /// With these waits between streams that fail.
     #[must_use]
-    pub fn with_backoff(self, backoff: BackoffPolicy) -> Self {
+    pub fn with_backoff(self, backoff: BackoffSettings) -> Self {
         Self { backoff, ..self }
     }
 
@@ -97,7 +97,7 @@ impl Default for Options {
             resource_timeout: Duration::from_secs(15),
             transient_resource_timeout: Duration::from_secs(30),
             silence_timeout: Some(Duration::from_secs(60)),
-            backoff: BackoffPolicy::default(),
+            backoff: BackoffSettings::default(),
             max_message_size: 64 << 20,
             max_resource_size: 64 << 20,
             max_regex_size: MAX_REGEX_SIZE,

@@ -16,7 +16,7 @@ use super::LoadReportState;
 use super::driver::Driver;
 use crate::bootstrap::{Bootstrap, ServerConfig};
 use crate::client::Options;
-use crate::protocol::BackoffPolicy;
+use crate::protocol::BackoffSettings;
 use crate::transport::AdsTransport;
 
 /// Takes reports from a store to the servers that want them, over streams that are there only while they are needed.
@@ -31,7 +31,7 @@ pub struct Reporter<T> {
     store: Weak<LoadStore>,
     servers: watch::Receiver<BTreeMap<Name, usize>>,
     transport: Arc<T>,
-    backoff: BackoffPolicy,
+    backoff: BackoffSettings,
     rng: StdRng,
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use mesh_core::policy::backoff::{Backoff, BackoffSettings};
 use rand::Rng;
 
 use super::{Instructions, InvalidInstructions, Wanted};
-use crate::protocol::{Backoff, BackoffPolicy};
 
 /// The protocol of load reports with one server. Pure: time and randomness are arguments, and the driver does what
 /// [`wants_stream`](Self::wants_stream), [`poll_request`](Self::poll_request) and
@@ -15,6 +15,7 @@ pub(crate) struct LoadReportState {
     phase: Phase,
     in_use: bool,
     backoff: Backoff,
+    waits: BackoffSettings,
 }
 
 #[derive(Debug)]
@@ -61,8 +62,8 @@ pub(crate) enum Request {
 
 impl LoadReportState {
     /// A server that nothing in use reports to.
-    pub(crate) fn new(backoff: BackoffPolicy) -> Self {
-        Self { phase: Phase::Done, in_use: false, backoff: Backoff::new(backoff) }
+    pub(crate) fn new(waits: BackoffSettings) -> Self {
+        Self { phase: Phase::Done, in_use: false, backoff: Backoff::default(), waits: waits.bounded() }
     }
 
     /// Whether a cluster in use reports to the server. Repeating it changes nothing.
@@ -128,13 +129,13 @@ impl LoadReportState {
             Phase::Closing { .. } => Phase::Idle,
             // as with ADS: at once after one that worked, but never more often than the first wait
             Phase::Open(Open { instructions: Some(_), since, .. }) => {
-                self.backoff.reset();
-                match *since + self.backoff.initial() {
+                self.backoff = Backoff::default();
+                match *since + self.waits.initial {
                     until if until <= now => Phase::Idle,
                     until => Phase::Waiting { until },
                 }
             }
-            _ => Phase::Waiting { until: now + self.backoff.next(rng) },
+            _ => Phase::Waiting { until: now + self.backoff.next(&self.waits, rng) },
         };
     }
 
@@ -151,12 +152,12 @@ impl LoadReportState {
         let Phase::Open(open) = &mut self.phase else { return Ok(()) };
         match response {
             Ok(instructions) => {
-                self.backoff.reset();
+                self.backoff = Backoff::default();
                 open.instruct(now, instructions);
                 Ok(())
             }
             Err(invalid) => {
-                self.phase = Phase::Waiting { until: now + self.backoff.next(rng) };
+                self.phase = Phase::Waiting { until: now + self.backoff.next(&self.waits, rng) };
                 Err(invalid)
             }
         }

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 
 use super::{Instructions, InvalidInstructions, LoadReportState, Request, Wanted, message};
 use crate::bootstrap::Node;
-use crate::protocol::BackoffPolicy;
+use crate::protocol::BackoffSettings;
 
 /// Proves: TR-65.
 #[test]
@@ -75,7 +75,7 @@ fn invalid() -> Result<Instructions, InvalidInstructions> {
 impl Story {
     /// In use; nothing has been opened.
     fn begin() -> Self {
-        let backoff = BackoffPolicy { jitter: 0.0, ..BackoffPolicy::default() };
+        let backoff = BackoffSettings { jitter: 0.0, ..BackoffSettings::default() };
         let state = LoadReportState::new(backoff);
         let mut story = Self { state, now: Instant::now(), rng: StdRng::seed_from_u64(65) };
         story.set_use(true);

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use mesh_core::config::Name;
+use mesh_core::policy::backoff::{Backoff, BackoffSettings};
 use rand::Rng;
 
-use super::backoff::Backoff;
 use super::{Outage, ServerSettings};
 
 /// How a stream ended.
@@ -55,6 +55,7 @@ pub(super) struct Link {
     quiet_timeout: Duration,
     phase: Phase,
     backoff: Backoff,
+    waits: BackoffSettings,
     /// Of a server that is needed, or was until a moment ago: it ends with a response, and with the backoff of a
     /// server that nobody needs any more, lest it be taken for one of now when somebody does again.
     outage: Option<Outage>,
@@ -77,7 +78,8 @@ impl Link {
             silence_timeout: settings.silence_timeout,
             quiet_timeout: settings.quiet_timeout,
             phase: Phase::Idle,
-            backoff: Backoff::new(settings.backoff),
+            backoff: Backoff::default(),
+            waits: settings.backoff,
             outage: None,
             lost_at: None,
             disconnected: false,
@@ -176,8 +178,8 @@ impl Link {
         match end {
             // TR-24: not an error. At once, but not in a loop: a server that ends every stream gets one a second.
             StreamEnd::Closed { .. } if responded => {
-                self.backoff.reset();
-                let next = self.replaced_at.map(|replaced_at| replaced_at + self.backoff.initial());
+                self.backoff = Backoff::default();
+                let next = self.replaced_at.map(|replaced_at| replaced_at + self.waits.initial);
                 self.phase = match next.filter(|next| *next > now) {
                     Some(until) => Phase::Waiting { until },
                     None => Phase::Idle,
@@ -191,7 +193,7 @@ impl Link {
 
     // TR-25
     pub(super) fn fail(&mut self, now: Instant, reason: &str, rng: &mut dyn Rng) -> News {
-        self.phase = Phase::Waiting { until: now + self.backoff.next(rng) };
+        self.phase = Phase::Waiting { until: now + self.backoff.next(&self.waits, rng) };
         self.failures += 1;
         self.disconnected = true;
         let since = *self.lost_at.get_or_insert(now);

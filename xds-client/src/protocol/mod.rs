@@ -51,7 +51,6 @@
 // TR-01, TR-07, TR-09, TR-20, TR-24, TR-25, TR-49
 
 mod authority;
-mod backoff;
 mod cache;
 mod event;
 mod intake;
@@ -73,8 +72,8 @@ mod timer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use backoff::Backoff;
-pub use backoff::BackoffPolicy;
+pub use mesh_core::policy::backoff::BackoffSettings;
+
 pub(crate) use event::{DeletionNews, Event, Outage, View};
 pub use event::{Problem, ProblemKind};
 pub(crate) use last_good::Leftover;

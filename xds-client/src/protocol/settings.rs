@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mesh_core::config::Name;
 
-use super::BackoffPolicy;
+use super::BackoffSettings;
 
 /// A server, by its place among [those of the status](crate::Status::servers).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,7 +80,7 @@ pub(crate) struct ServerSettings {
     /// nothing new to say. Longer than it takes to find out that a connection is dead.
     pub quiet_timeout: Duration,
     /// Waits between streams.
-    pub backoff: BackoffPolicy,
+    pub backoff: BackoffSettings,
     /// What a rejected or deleted resource does to the accepted one.
     pub data_errors: DataErrors,
 }
@@ -96,7 +96,7 @@ impl ServerSettings {
             on_timeout: OnTimeout::default(),
             silence_timeout: Some(Duration::from_secs(60)),
             quiet_timeout: Duration::from_secs(15),
-            backoff: BackoffPolicy::default(),
+            backoff: BackoffSettings::default(),
             data_errors: DataErrors::default(),
         }
     }
@@ -109,6 +109,7 @@ impl ServerSettings {
             resource_timeout: bounded(self.resource_timeout),
             silence_timeout: self.silence_timeout.map(bounded),
             quiet_timeout: bounded(self.quiet_timeout),
+            backoff: self.backoff.bounded(),
             ..self
         }
     }

@@ -22,7 +22,7 @@ use tonic::transport::{Identity, Server, ServerTlsConfig};
 use crate::server_tls;
 use tonic::{Request, Response, Status, Streaming};
 use xds_client::bootstrap::{Bootstrap, ChannelCredentials, IdentityFiles, ServerConfig, TlsCredentials};
-use xds_client::protocol::BackoffPolicy;
+use xds_client::protocol::BackoffSettings;
 use xds_client::transport::GrpcTransport;
 use xds_client::{Options, XdsClient, start_with};
 
@@ -125,7 +125,7 @@ fn client(address: SocketAddr, options: Options) -> XdsClient {
 }
 
 fn quick() -> Options {
-    let backoff = BackoffPolicy::new(Duration::from_millis(20), Duration::from_millis(100));
+    let backoff = BackoffSettings::new(Duration::from_millis(20), Duration::from_millis(100));
     Options::default().with_backoff(backoff)
 }
 

@@ -37,8 +37,8 @@ struct Exception {
 }
 
 const EXCEPTIONS: &[Exception] = &[
-    // Balancers and pickers, a user's too, get their randomness as an argument.
-    Exception { shown_by: "mesh-core", foreign: "rand", within: &["policy::lb::"] },
+    // Balancers and pickers, a user's too, and backoffs get their randomness as an argument.
+    Exception { shown_by: "mesh-core", foreign: "rand", within: &["policy::backoff::", "policy::lb::"] },
     // Resource types and transports of a user's own handle the protocol's messages.
     Exception { shown_by: "xds-client", foreign: "envoy_types", within: &["resource::", "transport::"] },
     // Metrics go to a meter of the user's.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use rand::{Rng, RngExt};
+use rand::Rng;
 
 use crate::config::{RetryBackoff, RetryPolicy};
+use crate::policy::backoff::{Backoff, BackoffSettings};
 
 /// The most attempts that a client makes for one call, even if the control plane allows more. 5 by default.
 // RT-40
@@ -34,8 +35,7 @@ impl Attempts {
     pub(crate) fn new(policy: Arc<RetryPolicy>, cap: MaxAttempts) -> Self {
         // RT-40
         let attempts = policy.max_attempts.min(cap.0).get();
-        let backoff = Backoff::new(policy.backoff);
-        Self { policy, remaining: attempts - 1, failed: 0, backoff }
+        Self { policy, remaining: attempts - 1, failed: 0, backoff: Backoff::default() }
     }
 
     /// Call it when an attempt fails with this gRPC status before the call is committed. Returns the wait before the
@@ -50,10 +50,10 @@ impl Attempts {
             return None;
         }
         let wait = match pushback {
-            None => self.backoff.next(rng),
+            None => self.backoff.next(&settings(self.policy.backoff), rng),
             Some(Pushback::After(wait)) => {
                 // RT-42
-                self.backoff.restart();
+                self.backoff = Backoff::default();
                 wait
             }
             Some(Pushback::Never) => return None,
@@ -114,31 +114,11 @@ impl Pushback {
     }
 }
 
-/// A series of growing waits: `min(initial * 2^(n-1), max)`, times a random factor of 0.8 to 1.2 (RT-41).
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Backoff {
-    settings: RetryBackoff,
-    next: Duration,
-}
-
-impl Backoff {
-    /// A series that starts at the initial wait.
-    pub(super) fn new(settings: RetryBackoff) -> Self {
-        Self { settings, next: settings.initial }
-    }
-
-    /// The next wait. Jitter may make it longer than the maximum.
-    pub(super) fn next(&mut self, rng: &mut dyn Rng) -> Duration {
-        let wait = self.next.min(self.settings.max);
-        // RT-40: the multiplier is 2
-        self.next = wait.saturating_mul(2);
-        wait.mul_f64(rng.random_range(0.8..=1.2))
-    }
-
-    /// Starts again at the initial wait.
-    pub(super) fn restart(&mut self) {
-        self.next = self.settings.initial;
-    }
+/// A retry's waits: `min(initial * 2^(n-1), max)`, times a random factor of 0.8 to 1.2.
+// RT-40, RT-41
+pub(super) fn settings(backoff: RetryBackoff) -> BackoffSettings {
+    let RetryBackoff { initial, max } = backoff;
+    BackoffSettings { initial, multiplier: 2.0, jitter: 0.2, max }
 }
 
 /// The response header with the server's instruction.

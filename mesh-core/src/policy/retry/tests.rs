@@ -6,9 +6,10 @@ use http::{HeaderMap, HeaderValue};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::attempts::Backoff;
+use super::attempts::settings;
 use super::{Attempts, MaxAttempts, Pushback, RetryBudget, Transparent};
 use crate::config::{RetryBackoff, RetryPolicy, RetryableCodes};
+use crate::policy::backoff::Backoff;
 
 const UNAVAILABLE: u32 = 14;
 const NOT_FOUND: u32 = 5;
@@ -49,9 +50,9 @@ fn attempts_and_waits_are_those_of_the_policy_up_to_the_clients_cap() {
     assert_eq!(attempts_made(Attempts::new(policy(9), MaxAttempts::default())), 5, "RT-40: 5 by default");
     assert_eq!(attempts_made(Attempts::new(policy(9), cap(7))), 7);
     assert_eq!(attempts_made(Attempts::new(policy(1), cap(7))), 1);
-    let mut backoff = Backoff::new(RetryBackoff::default());
+    let mut backoff = Backoff::default();
     for nominal in [25, 50, 100, 200, 250, 250] {
-        assert!(within(backoff.next(&mut rng()), nominal));
+        assert!(within(backoff.next(&settings(RetryBackoff::default()), &mut rng()), nominal));
     }
 }
 
@@ -70,9 +71,9 @@ fn waits_double_up_to_the_maximum_with_a_fifth_of_jitter() {
     let mut rng = rng();
     let mut beyond_the_maximum = false;
     for _ in 0..200 {
-        let mut backoff = Backoff::new(policy(2).backoff);
+        let mut backoff = Backoff::default();
         for nominal in [100, 200, 350, 350] {
-            let wait = backoff.next(&mut rng);
+            let wait = backoff.next(&settings(policy(2).backoff), &mut rng);
             assert!(within(wait, nominal), "{wait:?} for {nominal} ms");
             beyond_the_maximum |= wait > Duration::from_millis(350);
         }

@@ -33,11 +33,11 @@ use rand::Rng;
 
 use crate::config::EndpointAddresses;
 
+use super::backoff::Backoff;
 use super::lb::Connectivity;
 use race::Race;
 
-pub(crate) use settings::Backoff;
-pub use settings::{AttemptDelay, BackoffSettings, ConnectTimeout, Settings};
+pub use settings::{AttemptDelay, ConnectTimeout, Settings};
 
 /// The connection of one endpoint: when to make it, and its connectivity.
 #[derive(Debug)]

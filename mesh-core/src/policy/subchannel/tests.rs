@@ -6,8 +6,9 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::race::Race;
-use super::{AttemptDelay, BackoffSettings, ConnectionEnd, Settings, Subchannel};
+use super::{AttemptDelay, ConnectionEnd, Settings, Subchannel};
 use crate::config::EndpointAddresses;
+use crate::policy::backoff::BackoffSettings;
 use crate::policy::lb::Connectivity;
 
 const SEED: u64 = 0x5eed;

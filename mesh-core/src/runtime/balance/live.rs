@@ -10,7 +10,8 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::Notify;
 
-use crate::policy::subchannel::{Backoff, ConnectionEnd};
+use crate::policy::backoff::Backoff;
+use crate::policy::subchannel::ConnectionEnd;
 use crate::runtime::connect::{Connect, ConnectError, Connection, DisconnectReason, Established};
 
 use super::clock;

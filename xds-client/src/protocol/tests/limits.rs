@@ -1,11 +1,13 @@
 //! Settings that nobody can mean: they are bounded, and bring nothing down.
 
+use mesh_core::policy::backoff::Backoff;
+
 use super::*;
 
 #[test]
 fn times_without_end_are_as_good_as_a_year() {
     let backoff =
-        BackoffPolicy { initial: Duration::MAX, multiplier: 1e300, jitter: 1.0, max: Duration::MAX };
+        BackoffSettings { initial: Duration::MAX, multiplier: 1e300, jitter: 1.0, max: Duration::MAX };
     for variant in [Variant::Sotw, Variant::Delta] {
         let mut client = Client::of_server(ServerSettings {
             variant,
@@ -40,21 +42,21 @@ fn times_without_end_are_as_good_as_a_year() {
 
 #[test]
 fn a_backoff_of_no_sense_is_one_all_the_same() {
-    let second = BackoffPolicy::default();
+    let second = BackoffSettings::default();
     let rows = [
-        ("jitter", BackoffPolicy { jitter: f64::NAN, ..second }),
-        ("more than all", BackoffPolicy { jitter: f64::INFINITY, ..second }),
-        ("less than none", BackoffPolicy { jitter: f64::NEG_INFINITY, ..second }),
-        ("multiplier", BackoffPolicy { multiplier: f64::NAN, ..second }),
-        ("endless", BackoffPolicy { multiplier: f64::INFINITY, ..second }),
-        ("nothing of it", BackoffPolicy { multiplier: f64::INFINITY, initial: Duration::ZERO, ..second }),
-        ("shrinking", BackoffPolicy { multiplier: -1.0, ..second }),
+        ("jitter", BackoffSettings { jitter: f64::NAN, ..second }),
+        ("more than all", BackoffSettings { jitter: f64::INFINITY, ..second }),
+        ("less than none", BackoffSettings { jitter: f64::NEG_INFINITY, ..second }),
+        ("multiplier", BackoffSettings { multiplier: f64::NAN, ..second }),
+        ("endless", BackoffSettings { multiplier: f64::INFINITY, ..second }),
+        ("nothing of it", BackoffSettings { multiplier: f64::INFINITY, initial: Duration::ZERO, ..second }),
+        ("shrinking", BackoffSettings { multiplier: -1.0, ..second }),
     ];
     for (row, policy) in rows {
         let mut rng = StdRng::seed_from_u64(1);
-        let mut backoff = Backoff::new(policy);
+        let mut backoff = Backoff::default();
         for _ in 0..50 {
-            let wait = backoff.next(&mut rng);
+            let wait = backoff.next(&policy, &mut rng);
             assert!(wait <= 2 * policy.max, "{row}: {wait:?}");
         }
     }

@@ -13,8 +13,9 @@ use tokio::sync::watch;
 
 use super::{cluster_of, pick, set};
 use crate::config::Endpoint;
+use crate::policy::backoff::BackoffSettings;
 use crate::policy::lb::Pick;
-use crate::policy::subchannel::{BackoffSettings, Settings};
+use crate::policy::subchannel::Settings;
 use crate::runtime::balance::{ClusterHandle, Pool, PoolSettings};
 use crate::runtime::connect::{Connection, Http2Connection, Http2Connector, SendErrorKind, SendFailure};
 use crate::runtime::testing::{ChannelBody, Counts, Server, body, call, eventually};

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use http::HeaderValue;
+use mesh_core::policy::backoff::{Backoff, BackoffSettings};
 use rand::Rng;
 use tokio::time::Instant;
 
-use crate::protocol::{Backoff, BackoffPolicy};
 use crate::transport::TransportError;
 
 /// A token, and for how long it is valid from the moment that it was read.
@@ -69,12 +69,7 @@ pub(super) enum Step {
 
 impl Default for TokenCache {
     fn default() -> Self {
-        Self {
-            token: None,
-            is_reading: false,
-            backoff: Backoff::new(BackoffPolicy::default()),
-            failure: None,
-        }
+        Self { token: None, is_reading: false, backoff: Backoff::default(), failure: None }
     }
 }
 
@@ -109,11 +104,13 @@ impl TokenCache {
                 // BS-14
                 let expires = now.checked_add(valid_for.min(LONGEST).saturating_sub(SKEW)).unwrap_or(now);
                 self.token = Some((header, expires));
-                self.backoff.reset();
+                self.backoff = Backoff::default();
                 self.failure = None;
             }
             // BS-15
-            Err(error) => self.failure = Some((error, now + self.backoff.next(rng))),
+            Err(error) => {
+                self.failure = Some((error, now + self.backoff.next(&BackoffSettings::default(), rng)))
+            }
         }
     }
 }
