@@ -176,6 +176,15 @@ impl ClusterChoice {
         };
         one.into_iter().chain(many.iter().map(|entry| &entry.name))
     }
+
+    /// The weights of the [`names`](Self::names); none if there is only one cluster.
+    pub(crate) fn weights(&self) -> impl Iterator<Item = u32> {
+        let entries = match self {
+            Self::One(_) => &[][..],
+            Self::Weighted(entries) => entries,
+        };
+        entries.iter().map(|entry| entry.weight)
+    }
 }
 
 /// One part of a request's hash (gRFC A42).

@@ -16,3 +16,4 @@ pub mod retry;
 pub(crate) mod route;
 pub(crate) mod subchannel;
 pub mod timeout;
+pub(crate) mod weighted_choice;

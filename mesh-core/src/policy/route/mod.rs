@@ -11,7 +11,6 @@ mod prefix_trie;
 mod table;
 #[cfg(test)]
 mod tests;
-mod weighted_clusters;
 
 use http::Uri;
 
@@ -20,7 +19,6 @@ use crate::policy::matcher::HeaderView;
 #[cfg(test)]
 pub(crate) use table::RouteIndex;
 pub(crate) use table::{NoMatch, RouteTable};
-pub(crate) use weighted_clusters::WeightedClusters;
 
 /// Whether a key's ASCII case matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

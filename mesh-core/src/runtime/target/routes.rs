@@ -11,8 +11,9 @@ use crate::config::{
     RetryPolicy, Route, RouteAction, VirtualHost,
 };
 use crate::filter::{CallPath, ChainCompiler, FilterScope, Level, RouteFilters};
-use crate::policy::route::{NoMatch, RequestHead, RouteTable, WeightedClusters};
+use crate::policy::route::{NoMatch, RequestHead, RouteTable};
 use crate::policy::timeout::TimeoutLimits;
+use crate::policy::weighted_choice::WeightedChoice;
 
 /// A configuration's routes for one authority. They refer to clusters by number, so that a change of clusters does not
 /// recompile them.
@@ -40,7 +41,7 @@ pub(super) enum Plan {
 pub(super) struct ForwardPlan {
     /// For logs and [`CallInfo`](crate::runtime::CallInfo).
     pub(super) name: Name,
-    weights: WeightedClusters,
+    weights: WeightedChoice,
     /// Numbers of the clusters, in the order of the weights.
     clusters: Box<[usize]>,
     /// The filters of each cluster; empty if no cluster has filters.
@@ -132,7 +133,7 @@ impl Plans<'_> {
         Plan::Forward(ForwardPlan {
             filters: self.filters(&name, host, route, &forward.clusters),
             name,
-            weights: WeightedClusters::new(&forward.clusters),
+            weights: WeightedChoice::new(forward.clusters.weights()),
             clusters: forward.clusters.names().map(|name| self.numbers.number(name)).collect(),
             limits: limits(forward, self.listener),
             retry: retry.filter(|retry| !retry.retry_on.is_empty() && retry.max_attempts.get() > 1).cloned(),

@@ -4,7 +4,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::config::{ClusterChoice, WeightedCluster};
-use crate::policy::route::WeightedClusters;
+use crate::policy::weighted_choice::WeightedChoice;
 
 fn choice(weights: &[u32]) -> ClusterChoice {
     let entry = |(position, weight): (usize, &u32)| WeightedCluster::new(position.to_string(), *weight);
@@ -17,7 +17,7 @@ fn shares_follow_weights() {
     let seed = 22;
     let mut rng = StdRng::seed_from_u64(seed);
     for weights in [&[1][..], &[1, 1], &[20, 80], &[1, 999], &[3, 1, 4, 1, 5, 9, 2, 6], &[u32::MAX - 1, 1]] {
-        let clusters = WeightedClusters::new(&choice(weights));
+        let clusters = WeightedChoice::new(choice(weights).weights());
         let mut picked = vec![0_u32; weights.len()];
         for _ in 0..100_000 {
             picked[clusters.pick(&mut rng)] += 1;
@@ -47,13 +47,13 @@ fn weight_zero_is_never_picked() {
     let choice = choice(&[0, 1, 0, 1, 0]);
     let names: Vec<_> = choice.names().map(|name| &**name).collect();
     assert_eq!(names, ["1", "3"]);
-    let clusters = WeightedClusters::new(&choice);
+    let clusters = WeightedChoice::new(choice.weights());
     let mut rng = StdRng::seed_from_u64(11);
     let mut picked = [0; 2];
     for _ in 0..1_000 {
         picked[clusters.pick(&mut rng)] += 1;
     }
     assert!(picked.iter().all(|count| *count > 400), "{picked:?}");
-    let one = WeightedClusters::new(&ClusterChoice::One("c".into()));
+    let one = WeightedChoice::new(ClusterChoice::One("c".into()).weights());
     assert_eq!(one.pick(&mut rng), 0);
 }

@@ -1,7 +1,5 @@
 //! The localities of a priority, by weight (gRFC A28 weighted_target, A52 wrr_locality).
 
-mod picker;
-
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,15 +7,16 @@ use std::time::Instant;
 use rand::Rng;
 
 use crate::config::ClusterSettings;
+use crate::policy::weighted_choice::WeightedChoice;
 use crate::shared::SharedList;
 
 use super::connectivity::{Counts, Phase};
 use super::endpoint::IdMap;
 use super::picker::{Failing, Waiting, no_endpoint};
 use super::{
-    Balancer, Command, Connectivity, EndpointId, LbEndpoint, LbLocality, LbPriority, LbUpdate, Picker, leaf,
+    Balancer, Command, Connectivity, EndpointId, LbEndpoint, LbLocality, LbPriority, LbUpdate, Pick,
+    PickContext, Picker, leaf,
 };
-use picker::LocalityPicker;
 
 /// The localities of a priority, each with a policy of its own; calls go to a ready one by weight.
 #[derive(Debug)]
@@ -229,5 +228,32 @@ impl Balancer for WeightedLocalities {
             _ => LocalityPicker::over(chosen),
         };
         Some((state, picker))
+    }
+}
+
+/// Chooses a locality by weight and lets its picker choose (LB-17).
+#[derive(Debug)]
+struct LocalityPicker {
+    choice: WeightedChoice,
+    children: Box<[Arc<dyn Picker>]>,
+}
+
+impl LocalityPicker {
+    /// A picker over these weights and children; a single child is its own picker.
+    fn over(children: Vec<(u32, Arc<dyn Picker>)>) -> Arc<dyn Picker> {
+        if let [(_, only)] = &children[..] {
+            return only.clone();
+        }
+        let choice = WeightedChoice::new(children.iter().map(|(weight, _)| (*weight).max(1)));
+        Arc::new(Self { choice, children: children.into_iter().map(|(_, picker)| picker).collect() })
+    }
+}
+
+impl Picker for LocalityPicker {
+    fn pick(&self, context: &PickContext<'_>, rng: &mut dyn Rng) -> Pick {
+        match self.children.get(self.choice.pick(rng)) {
+            Some(child) => child.pick(context, rng),
+            None => Pick::Wait(None),
+        }
     }
 }
