@@ -18,6 +18,10 @@ pub(crate) use header::Payload;
 
 /// A report that borrows from the message's bytes. A field that is not on the wire is `None`; protobuf leaves out zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[cfg_attr(
+    not(feature = "testing"),
+    expect(unreachable_pub, reason = "a test of xds-client compares the report with protobuf's")
+)]
 pub struct OrcaReport<'a> {
     /// Share of the CPU that is used; may be above 1.
     pub cpu_utilization: Option<f64>,
@@ -32,6 +36,7 @@ pub struct OrcaReport<'a> {
     message: &'a [u8],
 }
 
+#[cfg_attr(not(feature = "testing"), expect(unreachable_pub, reason = "see above"))]
 impl<'a> OrcaReport<'a> {
     /// Reads a message; `None` if any byte of it does not parse.
     pub fn parse(message: &'a [u8]) -> Option<Self> {
