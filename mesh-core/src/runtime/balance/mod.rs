@@ -8,6 +8,7 @@ mod clock;
 mod cluster;
 mod connections;
 mod endpoints;
+mod events;
 mod leaf;
 mod leaf_set;
 mod leaves;
@@ -23,6 +24,7 @@ mod rest;
 mod settings;
 mod slot;
 mod subchannel;
+mod subchannel_task;
 mod subscription;
 mod task;
 #[cfg(test)]

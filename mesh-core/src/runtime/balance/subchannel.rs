@@ -1,25 +1,19 @@
 //! One endpoint's connections, shared by every cluster that has the endpoint and the same settings.
 
 use std::fmt;
-use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::AbortHandle;
 
 use crate::config::{ConnectionSettings, EndpointAddresses, Name};
 use crate::policy::lb::Connectivity;
-use crate::policy::subchannel::{ConnectionEnd, Subchannel as Machine};
-use crate::runtime::connect::{Connect, ConnectError, ConnectTarget, Established, Security, WireProtocol};
+use crate::policy::subchannel::Subchannel as Machine;
+use crate::runtime::connect::{Connect, Security};
 
 use super::connections::Connections;
-use super::live::Live;
 use super::mailbox::{Mailbox, Status, SubscriptionId};
+use super::subchannel_task::drive;
 use super::subscription::{Subscription, Watcher};
 use super::{Pool, clock};
 
@@ -41,14 +35,14 @@ pub(super) struct SubchannelKey {
     pub(super) connection: Arc<ConnectionSettings>,
 }
 
-struct State<T> {
-    machine: Machine,
+pub(super) struct State<T> {
+    pub(super) machine: Machine,
     /// The clusters that want a connection. Cleared when the subchannel becomes idle: each cluster's balancer decides whether
     /// it subscribes again.
     watchers: Vec<Watcher<T>>,
-    connections: Option<Arc<Connections<T>>>,
+    pub(super) connections: Option<Arc<Connections<T>>>,
     /// The last connection was closed after the idle timeout.
-    is_resting: bool,
+    pub(super) is_resting: bool,
     /// Grows whenever a task has to stop: a task of an earlier epoch has no effect any more.
     epoch: u64,
     task: Option<AbortHandle>,
@@ -118,7 +112,7 @@ impl<C: Connect> Subchannel<C> {
 
     /// Changes the state machine for the task of this epoch, and sends the new state to all subscriptions. `None`: the task
     /// has to end.
-    fn advance<R>(
+    pub(super) fn advance<R>(
         &self,
         epoch: u64,
         change: impl FnOnce(&mut State<C::Connection>, Instant) -> R,
@@ -142,89 +136,24 @@ impl<C: Connect> Subchannel<C> {
         Some((result, after))
     }
 
-    /// One pass over the addresses, or the rest of a backoff. `None`: there is no connection.
-    async fn establish(&self, epoch: u64) -> Option<(SocketAddr, Established<C::Connection>)> {
-        let mut attempts = FuturesUnordered::new();
-        loop {
-            let ((wanted, deadline), now) = self
-                .advance(epoch, |state, _| (state.machine.wants_attempt(), state.machine.next_deadline()))?;
-            if matches!(now, Connectivity::TransientFailure(_)) {
-                attempts.clear();
-            }
-            tokio::select! {
-                biased;
-                Some(outcome) = attempts.next() => match outcome {
-                    Ok(established) => return Some(established),
-                    Err(error) => self.on_failed(epoch, &error)?,
-                },
-                Ok(permit) = self.pool.permits.clone().acquire_owned(), if wanted => {
-                    let (address, _) = self.advance(epoch, |state, now| {
-                        state.machine.start_attempt(now, &mut rand::rng())
-                    })?;
-                    attempts.extend(address.map(|address| self.attempt(address, permit)));
-                }
-                () = clock::sleep_until(deadline) => {
-                    self.advance(epoch, |state, now| state.machine.on_deadline(now))?;
-                }
-            }
-        }
-    }
-
-    /// One attempt to connect, and its address.
-    pub(super) async fn attempt(
-        &self,
-        address: SocketAddr,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<(SocketAddr, Established<C::Connection>), ConnectError> {
-        tracing::trace!(%address, "connecting");
-        let target = ConnectTarget {
-            address,
-            hostname: self.hostname.clone(),
-            security: self.key.security.clone(),
-            protocol: WireProtocol::Http2,
-            connection: self.key.connection.clone(),
-        };
-        // A dialer may be code of a user: a panic in it is a failed attempt.
-        let connect = AssertUnwindSafe(self.pool.connector.connect(&target)).catch_unwind();
-        let limited = async {
-            match target.connection.connect_timeout {
-                // CDS-21
-                Some(limit) => tokio::time::timeout(limit, connect)
-                    .await
-                    .map_err(|_| format!("no connection within {limit:?}, the cluster's connect timeout")),
-                None => Ok(connect.await),
-            }
-        };
-        let mut limited = pin!(limited);
-        let outcome = tokio::select! {
-            biased;
-            outcome = &mut limited => outcome,
-            () = tokio::time::sleep(UNANSWERED) => {
-                drop(permit);
-                limited.await
-            }
-        };
-        match outcome {
-            Ok(Ok(connected)) => connected.map(|established| (address, established)),
-            Ok(Err(_)) => Err(ConnectError::new(address, "the dialer panicked")),
-            Err(timeout) => Err(ConnectError::new(address, timeout)),
-        }
-    }
-
-    fn on_failed(&self, epoch: u64, error: &ConnectError) -> Option<()> {
-        tracing::debug!(%error, "connection attempt failed");
-        self.advance(epoch, |state, now| state.machine.on_failed(now, &error.to_string()))?;
-        Some(())
-    }
-
     /// LB-78: how many connections the endpoint may have.
-    fn max_connections(&self) -> usize {
+    pub(super) fn max_connections(&self) -> usize {
         self.key.connection.max_connections.get().min(MAX_CONNECTIONS) as usize
     }
 
     /// The pool of the mesh.
     pub(super) fn pool(&self) -> &Pool<C> {
         &self.pool
+    }
+
+    /// What identifies it in the pool.
+    pub(super) fn key(&self) -> &SubchannelKey {
+        &self.key
+    }
+
+    /// The endpoint's name, for TLS and the authority.
+    pub(super) fn hostname(&self) -> &Name {
+        &self.hostname
     }
 
     /// The endpoint's addresses, for texts.
@@ -235,39 +164,6 @@ impl<C: Connect> Subchannel<C> {
     fn lock(&self) -> MutexGuard<'_, State<C::Connection>> {
         // A panic under the lock can only come from a connection's drop, which leaves the state consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The task of a subchannel's connections, from the first attempt to the end of the last connection.
-async fn drive<C: Connect>(subchannel: Arc<Subchannel<C>>, epoch: u64) {
-    let Some((address, established)) = subchannel.establish(epoch).await else { return };
-    tracing::debug!(addresses = ?subchannel.key.identity, "connected");
-    let limit = subchannel.max_connections();
-    let mut live = Live::new(address, established);
-    let connections = live.connections(limit);
-    let ready = subchannel.advance(epoch, |state, now| {
-        state.connections = connections;
-        state.machine.on_connected(now);
-    });
-    if ready.is_none() {
-        return;
-    }
-    loop {
-        let end = live.next_change(&subchannel, limit).await;
-        let connections = live.connections(limit);
-        let kept = subchannel.advance(epoch, |state, now| {
-            state.connections = connections;
-            match (&state.connections, end) {
-                (Some(_), _) => state.tell_all(),
-                (None, end) => {
-                    state.is_resting = end == ConnectionEnd::Idle;
-                    state.machine.on_disconnected(now, end);
-                }
-            }
-        });
-        if kept.is_none() {
-            return;
-        }
     }
 }
 
@@ -282,7 +178,7 @@ impl<T> State<T> {
         }
     }
 
-    fn tell_all(&self) {
+    pub(super) fn tell_all(&self) {
         let status = self.status();
         self.watchers.iter().for_each(|watcher| watcher.tell(status.clone()));
     }
@@ -299,10 +195,6 @@ impl<C: Connect> fmt::Debug for Subchannel<C> {
         f.debug_struct("Subchannel").field("machine", &self.lock().machine).finish_non_exhaustive()
     }
 }
-
-/// After this time an attempt no longer counts against the limit: while the endpoint does not answer it costs almost nothing,
-/// and many silent endpoints must not delay connections to others.
-const UNANSWERED: Duration = Duration::from_millis(100);
 
 /// LB-78: the maximum of connections to an endpoint, also if its cluster is configured for more.
 const MAX_CONNECTIONS: u32 = 10;

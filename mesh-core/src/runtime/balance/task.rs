@@ -1,6 +1,5 @@
 //! A cluster's task: sends events to its balancer and runs the balancer's commands.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,7 +14,7 @@ use super::cluster::Shared;
 use super::endpoints::Endpoints;
 use super::leaf::{Leaf, LeafId};
 use super::leaf_set::LeafSet;
-use super::mailbox::{Event, PendingEvents, Status, SubscriptionId};
+use super::mailbox::SubscriptionId;
 use super::publication::{Extent, Publication};
 use super::subscription::Subscription;
 use super::{Leaves, Pool, Published, clock};
@@ -24,12 +23,12 @@ use super::{Leaves, Pool, Published, clock};
 pub(super) struct Task<C: Connect> {
     pool: Arc<Pool<C>>,
     shared: Arc<Shared<C::Connection>>,
-    leaves: LeafSet,
+    pub(super) leaves: LeafSet,
     pub(super) balancer: Box<dyn Balancer>,
     pub(super) endpoints: Endpoints<C>,
     /// The last number of a leaf, a subscription or a lookup.
     number: u64,
-    rng: StdRng,
+    pub(super) rng: StdRng,
     pub(super) next: Publication<C::Connection>,
     /// Dropped after the next publication.
     retired: Vec<(EndpointId, Subscription<C>)>,
@@ -133,26 +132,6 @@ impl<C: Connect> Task<C> {
         self.balancer.next_deadline().into_iter().chain(leaves).min()
     }
 
-    fn read(&mut self, now: Instant, pending: PendingEvents<C::Connection>) {
-        if let Some(Leaves { first, further, note }) = pending.update {
-            self.update(now, std::iter::once(first).chain(further), note);
-        }
-        if pending.wake {
-            self.wake_all(now);
-            self.balancer.exit_idle(now, &mut self.rng);
-        }
-        for event in pending.events {
-            match event {
-                Event::Wake(id) => self.wake(id),
-                Event::Missing(id) => self.on_missing(now, id),
-                Event::FailuresInARow(id) => self.on_failures_in_a_row(now, id),
-                Event::Subchannel(subscription_id, status) => self.on_status(now, subscription_id, status),
-                Event::Resolved(number, answer) => self.on_resolved(now, number, answer),
-                Event::End(reason) => self.update(now, [], Some(reason)),
-            }
-        }
-    }
-
     /// Sets the configuration. Leaves that stay keep their endpoints, also at another place.
     pub(super) fn update(
         &mut self,
@@ -182,64 +161,12 @@ impl<C: Connect> Task<C> {
         }
     }
 
-    fn on_resolved(&mut self, now: Instant, number: u64, answer: Result<Vec<SocketAddr>, String>) {
-        let Some(leaf) = self.leaves.of_lookup(number) else { return };
-        if leaf.on_answer(now, answer, &mut self.endpoints, &mut self.rng) {
-            self.update_balancer(now);
-        }
-    }
-
     /// Sends the balancer one update with all leaves (LB-11).
-    fn update_balancer(&mut self, now: Instant) {
+    pub(super) fn update_balancer(&mut self, now: Instant) {
         let (priorities, note) = (self.leaves.priorities(), self.leaves.note());
         self.retired.extend(self.endpoints.take_returned());
         self.balancer.update(now, LbUpdate { priorities, note }, &mut self.rng);
         self.next.set_slots(self.endpoints.slots());
-    }
-
-    fn on_status(&mut self, now: Instant, subscription_id: SubscriptionId, status: Status<C::Connection>) {
-        let Some(entry) = self.endpoints.get_mut(subscription_id.id) else { return };
-        if entry.subscription.as_ref().is_none_or(|subscription| subscription.id() != subscription_id) {
-            return;
-        }
-        if matches!(status, Status::Resting) {
-            self.rest(subscription_id.id);
-            return;
-        }
-        let (state, connections) = match status {
-            Status::Idle | Status::Resting => (Connectivity::Idle, None),
-            Status::Connecting => (Connectivity::Connecting, None),
-            Status::Failed(reason) => (Connectivity::TransientFailure(reason), None),
-            Status::Ready(connections) => (Connectivity::Ready, Some(connections)),
-        };
-        entry.slot.state.set_connections(connections);
-        if matches!(state, Connectivity::Idle) {
-            entry.subscription = None;
-        }
-        self.report(now, subscription_id.id, state);
-    }
-
-    /// Sends an endpoint's state to the balancer.
-    pub(super) fn report(&mut self, now: Instant, id: EndpointId, state: Connectivity) {
-        let Some(leaf) = self.leaves.find(self.endpoints.leaf(id)) else { return };
-        if let (Some(dns), Connectivity::Idle | Connectivity::TransientFailure(_)) = (&mut leaf.dns, &state) {
-            dns.request();
-        }
-        let state = leaf.outliers.on_connectivity(id, state);
-        self.balancer.on_connectivity(now, id, state, &mut self.rng);
-    }
-
-    fn on_failures_in_a_row(&mut self, now: Instant, id: EndpointId) {
-        if let Some(leaf) = self.leaves.find(self.endpoints.leaf(id)) {
-            leaf.outliers.on_failures_in_a_row(now, id, &mut *self.balancer, &mut self.rng);
-        }
-    }
-
-    fn wake(&mut self, id: EndpointId) {
-        if let Some(entry) = self.endpoints.get_mut(id) {
-            entry.slot.state.wake_handled();
-            self.connect(id);
-        }
     }
 
     /// Runs the balancer's commands. Returns whether there were any.
@@ -262,7 +189,7 @@ impl<C: Connect> Task<C> {
         commanded
     }
 
-    fn connect(&mut self, id: EndpointId) {
+    pub(super) fn connect(&mut self, id: EndpointId) {
         let number = self.next_number();
         let Some(entry) = self.endpoints.get_mut(id).filter(|entry| entry.subscription.is_none()) else {
             return;

@@ -1,0 +1,86 @@
+//! What a cluster's task does with each event.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::policy::lb::{Connectivity, EndpointId};
+use crate::runtime::connect::Connect;
+
+use super::Leaves;
+use super::mailbox::{Event, PendingEvents, Status, SubscriptionId};
+use super::task::Task;
+
+impl<C: Connect> Task<C> {
+    /// Handles all pending events.
+    pub(super) fn read(&mut self, now: Instant, pending: PendingEvents<C::Connection>) {
+        if let Some(Leaves { first, further, note }) = pending.update {
+            self.update(now, std::iter::once(first).chain(further), note);
+        }
+        if pending.wake {
+            self.wake_all(now);
+            self.balancer.exit_idle(now, &mut self.rng);
+        }
+        for event in pending.events {
+            match event {
+                Event::Wake(id) => self.wake(id),
+                Event::Missing(id) => self.on_missing(now, id),
+                Event::FailuresInARow(id) => self.on_failures_in_a_row(now, id),
+                Event::Subchannel(subscription_id, status) => self.on_status(now, subscription_id, status),
+                Event::Resolved(number, answer) => self.on_resolved(now, number, answer),
+                Event::End(reason) => self.update(now, [], Some(reason)),
+            }
+        }
+    }
+
+    fn on_resolved(&mut self, now: Instant, number: u64, answer: Result<Vec<SocketAddr>, String>) {
+        let Some(leaf) = self.leaves.of_lookup(number) else { return };
+        if leaf.on_answer(now, answer, &mut self.endpoints, &mut self.rng) {
+            self.update_balancer(now);
+        }
+    }
+
+    fn on_status(&mut self, now: Instant, subscription_id: SubscriptionId, status: Status<C::Connection>) {
+        let Some(entry) = self.endpoints.get_mut(subscription_id.id) else { return };
+        if entry.subscription.as_ref().is_none_or(|subscription| subscription.id() != subscription_id) {
+            return;
+        }
+        if matches!(status, Status::Resting) {
+            self.rest(subscription_id.id);
+            return;
+        }
+        let (state, connections) = match status {
+            Status::Idle | Status::Resting => (Connectivity::Idle, None),
+            Status::Connecting => (Connectivity::Connecting, None),
+            Status::Failed(reason) => (Connectivity::TransientFailure(reason), None),
+            Status::Ready(connections) => (Connectivity::Ready, Some(connections)),
+        };
+        entry.slot.state.set_connections(connections);
+        if matches!(state, Connectivity::Idle) {
+            entry.subscription = None;
+        }
+        self.report(now, subscription_id.id, state);
+    }
+
+    /// Sends an endpoint's state to the balancer.
+    pub(super) fn report(&mut self, now: Instant, id: EndpointId, state: Connectivity) {
+        let Some(leaf) = self.leaves.find(self.endpoints.leaf(id)) else { return };
+        if let (Some(dns), Connectivity::Idle | Connectivity::TransientFailure(_)) = (&mut leaf.dns, &state) {
+            dns.request();
+        }
+        let state = leaf.outliers.on_connectivity(id, state);
+        self.balancer.on_connectivity(now, id, state, &mut self.rng);
+    }
+
+    fn on_failures_in_a_row(&mut self, now: Instant, id: EndpointId) {
+        if let Some(leaf) = self.leaves.find(self.endpoints.leaf(id)) {
+            leaf.outliers.on_failures_in_a_row(now, id, &mut *self.balancer, &mut self.rng);
+        }
+    }
+
+    fn wake(&mut self, id: EndpointId) {
+        if let Some(entry) = self.endpoints.get_mut(id) {
+            entry.slot.state.wake_handled();
+            self.connect(id);
+        }
+    }
+}
