@@ -230,7 +230,7 @@ fn three_filters() -> [FilterInstance; 3] {
         .with_abort(Abort { source: AbortSource::Headers, percentage: Percentage::ALL });
     let header = HeaderName::from_static("x-bench");
     let set = HeaderMutation::set(header, HeaderValue::from_static("1"), AppendAction::default());
-    let mutations = HeaderMutations::new().request(set.expect("it belongs to nobody"));
+    let mutations = HeaderMutations::new().request(set.expect("it is not a protected header"));
     let mutation = HeaderMutationConfig::new(mutations, MutationOrder::default());
     [
         FilterInstance::new("fault", fault),

@@ -7,19 +7,19 @@ import grpc
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
-def obey(context, name):
+def apply(context, name):
     """Does what the call asks for: sleep-N[ms], error-code-N, succeed-on-retry-attempt-N, hostname=NAME, keep-open."""
     metadata = context.invocation_metadata()
     attempt = max((int(value) for key, value in metadata if key == "grpc-previous-rpc-attempts"), default=0)
     code = None
     for key, values in metadata:
         if key == "rpc-behavior":
-            code = _obey_values(values.split(","), name, attempt, context, code)
+            code = _apply_values(values.split(","), name, attempt, context, code)
     if code is not None:
         context.abort(_CODES[code], "as rpc-behavior asked")
 
 
-def _obey_values(values, name, attempt, context, code):
+def _apply_values(values, name, attempt, context, code):
     for value in (value.strip() for value in values):
         kind, _, argument = value.rpartition("-")
         if value.startswith("hostname="):

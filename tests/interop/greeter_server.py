@@ -1,7 +1,7 @@
 """One endpoint of mesh.examples.v1.Greeter on stock gRPC.
 
 Prints {"address": "127.0.0.1:PORT", "port": PORT} on one line when it listens. Ends on SIGTERM, and when its standard
-input is closed, so that it never outlives whoever started it.
+input is closed, so that it never outlives the test that started it.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from concurrent import futures
 
 import grpc
 
-from behavior import obey
+from behavior import apply
 from greeter_proto import messages, services
 
 
@@ -30,7 +30,7 @@ class Greeter(services.GreeterServicer):
             self._to_fail -= failing
         if failing:
             context.abort(grpc.StatusCode.UNAVAILABLE, "one of the first calls")
-        obey(context, self.name)
+        apply(context, self.name)
 
     def _reply(self, name):
         return messages.HelloReply(message=f"hello {name}", endpoint=self.name, version=self.version)

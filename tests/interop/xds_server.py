@@ -16,7 +16,7 @@ URL, a resource is JSON with "@type".
   {"do": "remove", "type": "cds", "names": [..]}
   {"do": "send", "type": "cds", "resources": [..], "removed": [..], "version": "7", "nonce": "n"}
       exactly this, on the newest stream; in delta each resource is {"name": .., "version": .., "resource": {..}, "ttl": "1s"}
-  {"do": "silence", "types": ["cds"]}, {"do": "speak"}     holds back all answers and news of these types, and catches up
+  {"do": "silence", "types": ["cds"]}, {"do": "speak"}     holds back all responses of these types, and sends them
   {"do": "close"}     ends all streams; {"do": "stop"}, {"do": "listen"}     leaves the port, and comes back to it
   {"do": "stop_at", "type": "cds"}     leaves the port when the type is next subscribed to, instead of an answer
   {"do": "loads", "clusters": [..], "interval": 0.5}     asks the next client for loads of these, of all without names

@@ -58,7 +58,7 @@ impl Certificates {
         listener.into_iter().chain(files.into_iter().flatten()).collect()
     }
 
-    /// What a gRPC client shows, and whom it trusts: a bootstrap's `channel_creds` (A65).
+    /// The certificate that a gRPC client shows, and the authority that it trusts: a bootstrap's `channel_creds` (A65).
     pub fn channel_creds(&self) -> Value {
         json!([{"type": "tls", "config": {
             "ca_certificate_file": self.path("ca.crt"),

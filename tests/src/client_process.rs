@@ -16,7 +16,7 @@ pub struct Settings {
     pub max_backoff_ms: u64,
 }
 
-/// What became of a call of the greeter.
+/// The result of a call of the greeter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// The version that answered.

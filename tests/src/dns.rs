@@ -27,7 +27,7 @@ pub enum Says {
 #[derive(Debug)]
 pub struct NameServer {
     shared: Arc<Mutex<Shared>>,
-    /// Its file is `/etc/resolv.conf` for whoever is started with [`front`](Self::front).
+    /// Its file is `/etc/resolv.conf` for a process that is started with [`front`](Self::front).
     resolv_conf: String,
     task: JoinHandle<()>,
 }
@@ -77,7 +77,7 @@ impl NameServer {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).says = says;
     }
 
-    /// When somebody asked for an IPv4 address.
+    /// When a client queried an IPv4 address.
     pub fn lookups(&self) -> Vec<Instant> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).lookups.clone()
     }

@@ -1,4 +1,4 @@
-//! Calls in the background, and what became of them.
+//! Calls in the background, and their results.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use examples::greeter::greeter_client::GreeterClient;
 use mesh_tonic::MeshChannel;
 use tokio::task::JoinHandle;
 
-/// What became of calls.
+/// The results of calls.
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     /// All that ended.

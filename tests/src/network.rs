@@ -50,7 +50,7 @@ impl Network {
         ["ip", "netns", "exec", &self.name]
     }
 
-    /// Pulls the cable: whatever is sent is lost, and nobody is told.
+    /// Pulls the cable: packets are lost, and no side gets an error.
     ///
     /// # Panics
     /// When it cannot be pulled.

@@ -10,7 +10,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tonic::Request;
 
-/// What became of calls.
+/// The results of calls.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
     /// How long each successful call took, from when it was due.

@@ -78,7 +78,7 @@ impl Drop for Scripted {
     }
 }
 
-/// A letter for each call.
+/// One character for each call.
 fn parse(script: &str) -> Vec<Code> {
     let code = |letter| match letter {
         '.' => Code::Ok,

@@ -16,7 +16,7 @@ pub struct XdsServer {
     pub process: Process,
     /// Where it listens, when it does.
     pub address: SocketAddr,
-    /// What it has reported and nobody has asked for yet.
+    /// Its reports that no test has taken yet.
     events: VecDeque<Event>,
 }
 
@@ -104,7 +104,7 @@ impl XdsServer {
         }
     }
 
-    /// Adds or replaces resources, and tells whoever is subscribed.
+    /// Adds or replaces resources, and sends them to all subscribers.
     ///
     /// # Panics
     /// When one is not well-formed JSON of its type.
@@ -112,7 +112,7 @@ impl XdsServer {
         self.order(json!({"do": "set", "resources": resources})).await;
     }
 
-    /// Removes resources of a type, and tells whoever is subscribed.
+    /// Removes resources of a type, and tells all subscribers.
     ///
     /// # Panics
     /// When one does not exist.

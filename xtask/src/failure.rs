@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// Why a command failed, in the words for whoever ran it.
+/// Why a command failed, as shown to the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure(String);
 

@@ -1,4 +1,4 @@
-//! The workspace obeys its own rules.
+//! The workspace keeps its own rules.
 
 /// Imports, forbidden words, sizes of files, Cargo.lock.
 #[test]

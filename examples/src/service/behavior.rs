@@ -10,7 +10,7 @@ const KEY: &str = "rpc-behavior";
 /// Which metadata key a retrying client adds.
 const ATTEMPTS_KEY: &str = "grpc-previous-rpc-attempts";
 
-/// What the metadata `rpc-behavior` asks for. Several values, or one with commas, are all obeyed:
+/// What the metadata `rpc-behavior` asks for. Several values, or one with commas, are all followed:
 ///
 /// | value | effect |
 /// | --- | --- |

@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use http::{HeaderMap, StatusCode, request};
 
-/// What becomes of a request after a filter has seen it.
+/// What a filter decides about a request.
 #[non_exhaustive]
 pub enum RequestAction {
     /// It goes on.
@@ -35,7 +35,7 @@ impl fmt::Debug for RequestAction {
     }
 }
 
-/// What becomes of a request that has waited.
+/// What the future of a waiting request decides about it.
 #[non_exhaustive]
 pub enum Resume {
     /// It goes on.

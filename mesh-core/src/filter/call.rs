@@ -104,7 +104,7 @@ pub(crate) struct CallFilters {
     passed: usize,
 }
 
-/// What becomes of a request in the chain.
+/// The state of a request in the chain.
 pub(crate) enum Progress {
     /// It has passed all filters.
     Passed,

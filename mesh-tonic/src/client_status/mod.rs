@@ -1,4 +1,4 @@
-//! CSDS: what the process's xDS clients have in use, for whoever asks over gRPC (gRFC A40).
+//! CSDS: what the process's xDS clients have in use, over gRPC (gRFC A40).
 //!
 //! Messages pass through as bytes: xds-client alone knows what is in them.
 

@@ -29,7 +29,7 @@ use super::method::{Fetch, Watch};
 /// ```
 ///
 /// It has no authentication, and shows configuration in full: serve it where only operators come. It keeps no client alive;
-/// a client that nobody uses any more is not in the answers. An answer has the size of everything that is watched, which
+/// a client that is not in use any more is not in the answers. An answer has the size of everything that is watched, which
 /// can exceed the 4 MiB that many callers read by default.
 #[derive(Debug, Clone)]
 pub struct ClientStatusService {

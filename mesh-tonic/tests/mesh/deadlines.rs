@@ -108,7 +108,7 @@ async fn a_stream_ends_at_the_deadline() {
 
 /// M2: as many streams as the circuit breaker allows by default, and their callers do not poll them.
 #[tokio::test]
-async fn streams_that_nobody_polls_give_back_their_places_at_their_deadlines() {
+async fn unpolled_streams_give_up_their_places_at_their_deadlines() {
     let address = crate::raw::serve(|_, mut respond| {
         let head = http::Response::builder().header("content-type", "application/grpc").body(()).unwrap();
         std::mem::forget(respond.send_response(head, false).unwrap());

@@ -84,7 +84,7 @@ impl Endpoint {
     }
 }
 
-/// An address at which nobody listens.
+/// An address without a listener.
 pub(crate) async fn refusing() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }

@@ -109,7 +109,7 @@ async fn a_whole_targets_error_replaces_its_configuration() {
     let mut client = client(&mesh);
     call(&mut client).await.unwrap();
     source.fail("greeter", SourceError::new("listener greeter was deleted"));
-    crate::eventually("the endpoint is let go", || endpoint.connections() == 0).await;
+    crate::eventually("the endpoint is disconnected", || endpoint.connections() == 0).await;
     let status = call(&mut client).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable);
     assert!(status.message().contains("was deleted"), "{status}");

@@ -251,6 +251,6 @@ async fn calls_fail_as_unavailable_when_every_endpoint_is_ejected() {
     assert_eq!(arrived(), before);
     // Switched off, everybody is back.
     source.configs.set("greeter", to(ClusterSettings::new("greeter"), &addresses));
-    eventually("nobody is ejected", || source.ejected().is_empty()).await;
+    eventually("no endpoint is ejected", || source.ejected().is_empty()).await;
     call(&mut client).await.unwrap();
 }

@@ -68,7 +68,7 @@ async fn a_routes_policy_replaces_the_virtual_hosts() {
 }
 
 #[tokio::test]
-async fn pushback_is_obeyed() {
+async fn pushback_sets_the_wait() {
     for (pushback, expected, least) in [("100", 2, 100), ("-1", 1, 0), ("nonsense", 1, 0)] {
         let count = Arc::new(AtomicUsize::new(0));
         let counter = count.clone();

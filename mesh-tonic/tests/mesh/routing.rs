@@ -109,7 +109,7 @@ async fn a_call_is_routed_once_and_keeps_its_cluster_until_it_is_committed() {
     assert_eq!(crate::call(&mut other).await.unwrap(), "b");
     assert_eq!(a.connections(), 1);
     assert_eq!(call.await.unwrap().unwrap().into_inner().endpoint, "a");
-    eventually("the removed cluster is let go", || a.connections() == 0).await;
+    eventually("the removed cluster is disconnected", || a.connections() == 0).await;
 }
 
 /// Proves: RT-25.

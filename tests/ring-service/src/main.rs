@@ -1,7 +1,7 @@
 //! An application as it is before the mesh comes: tonic with `tls-ring`, and a TLS server of its own, made in the way that
 //! takes the one provider of rustls in the program for granted. `mesh-tonic` is all that it has of the mesh.
 //!
-//! Takes a target, and the files of a certificate, its key and its authority. Prints what became of a call through the mesh,
+//! Takes a target, and the files of a certificate, its key and its authority. Prints the result of a call through the mesh,
 //! whether rustls has been given a provider for the process, and what its own server and client said to each other.
 
 use std::error::Error;

@@ -170,7 +170,7 @@ impl Exchange {
                 },
                 changed = revision.changed() => if changed.is_err() { return },
             }
-            self.send_news(&shared);
+            self.send_changes(&shared);
         }
     }
 
@@ -188,7 +188,7 @@ impl Exchange {
         }
     }
 
-    fn send_news(&mut self, shared: &Shared) {
+    fn send_changes(&mut self, shared: &Shared) {
         let state = shared.state();
         for (type_url, (names, sent)) in &mut self.types {
             let Some((version, resources)) = state.resources.get(type_url) else { continue };

@@ -15,12 +15,12 @@ use tokio::task::{JoinHandle, JoinSet};
 pub enum Condition {
     /// Bytes arrive, this much later.
     Open(Duration),
-    /// No byte arrives on either side, nor does the end of a connection, and nobody is told. New connections are taken by
+    /// No byte arrives on either side, nor does the end of a connection. New connections are taken by
     /// the relay's kernel, as one would be by that of a server that is stopped. What was sent arrives later.
     Silent,
     /// Every connection is reset, new ones as soon as they are there.
     Reset,
-    /// Every connection is reset, and nobody listens.
+    /// Every connection is reset, and nothing listens.
     Refusing,
 }
 
@@ -51,7 +51,7 @@ impl Relay {
         Self { address, wanted, reached, arrivals, task: tokio::spawn(side.run(listener)) }
     }
 
-    /// Changes the network; returns when that is true for whoever connects next.
+    /// Changes the network; returns when that is true for new connections.
     ///
     /// # Panics
     /// When the relay cannot have its port back.

@@ -44,7 +44,7 @@ async fn read(
             biased;
             changed = network.changed() => changed.map_err(|_| Reset)?,
             read = from.read_buf(&mut chunk) => {
-                // The end, too, takes its time, and nobody hears of it in a silent network.
+                // The end is delayed too, and is not sent in a silent network.
                 let is_end = read.map_err(|_| Reset)? == 0;
                 sender.send((Instant::now() + delay, chunk)).await.map_err(|_| Reset)?;
                 if is_end {

@@ -80,7 +80,7 @@ async fn a_slow_network_delays_both_ways() {
 }
 
 #[tokio::test]
-async fn nobody_behind_it_means_a_reset() {
+async fn connection_is_reset_without_target() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let relay = Relay::start(closed).await;
     let mut stream = TcpStream::connect(relay.address).await.unwrap();

@@ -216,7 +216,7 @@ async fn odd_responses_are_refused_and_change_nothing(variant: Variant) {
     stage.client.assert_answers("e0").await;
 }
 
-async fn names_that_nobody_asked_for_are_passed_over(variant: Variant) {
+async fn resources_without_subscription_are_ignored(variant: Variant) {
     let Some(mut stage) = Stage::start("superset", variant, 2).await else { return };
     stage.client.assert_answers("e0").await;
     let response =
@@ -366,7 +366,7 @@ for_each! { sotw: super::Variant::Sotw, delta: super::Variant::Delta => [
     one_bad_resource_does_not_hold_up_the_others,
     a_deleted_listener_stays_in_use_unless_the_bootstrap_says_otherwise,
     odd_responses_are_refused_and_change_nothing,
-    names_that_nobody_asked_for_are_passed_over,
+    resources_without_subscription_are_ignored,
     a_stream_that_ends_is_opened_again_with_what_is_held,
     a_server_that_goes_away_and_returns_changes_nothing,
     calls_wait_for_a_server_that_is_slow,

@@ -119,7 +119,7 @@ async fn fallback_on_startup(variant: Variant) {
         status => Err(format!("{status:?}")),
     })
     .await;
-    // Everything is known, so nobody else is asked.
+    // Everything is known, so no other server is asked.
     assert_eq!(stage.needed(), [true, false]);
     stage.client.assert_answers("primary").await;
     leave(&mut stage.fallback).await;

@@ -40,11 +40,11 @@ async fn calls(client: &MeshClient, count: u32, timeout: Duration) -> Vec<(Code,
 /// gRPC's name of a status.
 fn name(code: Code) -> String {
     let mut name = String::new();
-    for (index, letter) in format!("{code:?}").char_indices() {
-        if letter.is_uppercase() && index > 0 {
+    for (index, character) in format!("{code:?}").char_indices() {
+        if character.is_uppercase() && index > 0 {
             name.push('_');
         }
-        name.push(letter.to_ascii_uppercase());
+        name.push(character.to_ascii_uppercase());
     }
     name
 }

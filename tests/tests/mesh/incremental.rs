@@ -20,7 +20,7 @@ fn service(greeters: &[&Greeter]) -> String {
     yaml::service(&endpoints)
 }
 
-/// Waits until these answer, and nobody else.
+/// Waits until these answer, and no other endpoint.
 async fn until_answered_by(load: &Load, names: &[&str]) {
     eventually(&format!("{names:?} answer"), async || {
         let tally = load.calls(100).await;

@@ -1,4 +1,4 @@
-//! What became of calls, as the control-server hears of it from our client.
+//! The results of calls that our client reports to the control-server.
 
 use serde_json::{Value, json};
 use tests::load::Load;

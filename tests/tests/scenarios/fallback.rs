@@ -24,7 +24,7 @@ struct Pair {
 }
 
 impl Pair {
-    /// Both have everything; nobody can reach the first one yet.
+    /// Both have everything; the first one cannot be reached yet.
     async fn start() -> Self {
         let greeters = [
             Greeter::start("one", "v1").await,

@@ -47,7 +47,7 @@ async fn names_may_come_late_and_go() {
     names.say(HERE);
     let booted = until_called(&mut client, "v1", Duration::from_secs(5)).await;
 
-    // Nobody answers, and nobody needs to.
+    // No server answers, and no test needs an answer.
     names.say(Says::Nothing);
     let asked = names.lookups().len();
     tokio::time::sleep(scenario.pick(Duration::from_secs(2), Duration::from_secs(300))).await;

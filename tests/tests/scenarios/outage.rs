@@ -70,9 +70,9 @@ async fn endpoints_that_refuse_or_reset_cost_no_call_without_a_control_server() 
     control.kill().await;
     dying.set(Condition::Reset).await;
     let died = Instant::now();
-    // A call that was in flight then would be lost with good reason: nobody knows how far it came.
+    // A call that was in flight then would fail rightly: the client cannot know whether the endpoint has processed it.
     eventually("its death is noticed", async || match dying.arrivals_since(died) {
-        0 => Err("nobody has tried to connect again".to_owned()),
+        0 => Err("no client has tried to connect again".to_owned()),
         _ => Ok(()),
     })
     .await;
@@ -145,7 +145,7 @@ async fn a_client_that_is_there_first_waits_for_the_control_server() {
         greeter.say_hello(request).await.map(|_| Instant::now())
     });
     tokio::time::sleep(scenario.pick(Duration::from_secs(2), Duration::from_secs(60))).await;
-    assert!(!waiting.is_finished(), "there is nobody to answer");
+    assert!(!waiting.is_finished(), "there is no server to answer");
     stage.control.restart().await;
     let up = Instant::now();
     let waited = waiting.await.unwrap().unwrap().saturating_duration_since(up);

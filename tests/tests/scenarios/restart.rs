@@ -136,7 +136,7 @@ async fn until_synced(control: &ControlServer, clients: usize, bound: Duration) 
     let probe = async || {
         let list: ClientList = control.admin("/v1/clients").await;
         let synced = list.clients.iter().filter(|client| {
-            // Four types: whoever has just come has not asked for all of them.
+            // Four types: a client that has just connected has not subscribed to all of them.
             client.state == SyncState::Synced && client.types.len() == 4
         });
         if synced.count() == clients { Ok(()) } else { Err(format!("{list:?}")) }

@@ -72,7 +72,7 @@ pub(crate) async fn until_lost(client: &MeshClient, bound: Duration) -> Duration
     within(bound, "the control-server counts as lost", probe).await.1
 }
 
-/// Whatever has become of the control-server, everything that was accepted is in use.
+/// Everything that was accepted is in use, whatever the state of the control-server.
 pub(crate) fn assert_all_acked(client: &MeshClient) {
     let status = client.xds.status();
     let acked = status.resources.iter().all(|found| found.state == ResourceState::Acked && found.cached);

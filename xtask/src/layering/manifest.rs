@@ -3,7 +3,7 @@
 use super::Violation;
 use crate::workspace::File;
 
-/// Who may import whom: the crate, what its sources may import, what its tests may import besides.
+/// Which crate may import which: the crate, what its sources may import, what its tests may import besides.
 const ARROWS: [(&str, &[&str], &[&str]); 11] = [
     ("mesh-core", &[], &[]),
     ("xds-client", &["mesh-core"], &[]),

@@ -1,4 +1,5 @@
-//! Holds the house to its plan: who may import whom, what may not be said where, how large a file may be.
+//! Checks the rules of the workspace: which crate may import which, which words are not allowed where, how large a file
+//! may be.
 //!
 //! Every violation is reported at once, with its place and the rule.
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Violation;
 use crate::workspace::File;
 
-/// The map of the code, which nobody reads if it is long.
+/// The map of the code, which is not read if it is long.
 const MAP: (&str, usize) = ("ARCHITECTURE.md", 250);
 
 /// Looks at a page; `exists` tells whether a path relative to the root does.

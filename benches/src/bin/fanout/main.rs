@@ -2,7 +2,7 @@
 //!
 //! One process holds N simulated ADS clients on sockets of their own, each subscribed to K of M services; the
 //! control-server is another process over a folder of YAML. Three parts, one after the other: all clients connect;
-//! one endpoint changes at a time, from the rename of its file to the last ACK of whoever is subscribed to it; the
+//! one endpoint changes at a time, from the rename of its file to the last ACK of its subscribers; the
 //! server is killed and started again, and all clients come back by themselves.
 
 mod client;

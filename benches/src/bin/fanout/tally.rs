@@ -32,7 +32,7 @@ impl Tally {
     }
 
     pub(crate) fn note(&self, note: Note) {
-        // Nobody listens any more at the very end.
+        // The receiver may be gone at the very end.
         let _ = self.notes.send(note);
     }
 

@@ -1,4 +1,4 @@
-//! Calls at a steady rate, and what became of them.
+//! Calls at a steady rate, and their results.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use tokio::time::MissedTickBehavior;
 /// How often a batch of calls is started.
 const TICK: Duration = Duration::from_millis(5);
 
-/// What became of the calls since the last [`Load::take`].
+/// The results of the calls since the last [`Load::take`].
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tally {
     pub(crate) requests: u64,

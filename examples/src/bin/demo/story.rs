@@ -64,7 +64,7 @@ async fn endpoint_dies(stage: &mut Stage) -> Result<()> {
 }
 
 async fn control_server_dies(stage: &mut Stage) -> Result<()> {
-    stage.screen.say("the control-server is killed with -9; nobody notices");
+    stage.screen.say("the control-server is killed with -9; no call fails");
     stage.settle();
     stage.control.kill().await?;
     watch(stage, "control-server killed", 50).await?;

@@ -43,7 +43,7 @@ pub(crate) struct Phase {
 }
 
 impl Phase {
-    /// A chapter from what became of its calls.
+    /// A chapter from the results of its calls.
     #[expect(clippy::cast_precision_loss, reason = "counts of one minute's calls")]
     pub(crate) fn new(name: &'static str, wanted: u32, mut tally: Tally) -> Self {
         let answered: u64 = tally.by_version.values().sum();

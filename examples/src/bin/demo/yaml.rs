@@ -72,7 +72,7 @@ impl Folder {
         self.replace("route.yaml", &route(0, "wieght"))
     }
 
-    /// Replaces a file in one step, so that nobody reads half of it.
+    /// Replaces a file in one step, so that no reader sees half of it.
     fn replace(&self, name: &str, text: &str) -> Result<()> {
         let next = self.0.join(format!(".{name}.next"));
         let file = self.0.join(name);

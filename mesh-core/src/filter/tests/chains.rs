@@ -63,7 +63,7 @@ fn most_specific_level_decides_for_each_filter_by_its_name() {
         ),
         ("switched on", says("off", FilterOverride::Enabled), none(), None, Some("a1 b1 c1")),
         ("switched on by an override", none(), says("off", instead("x")), None, Some("a1 b1 x1")),
-        ("a name that nobody has", none(), says("other", instead("x")), None, Some("a1 b1")),
+        ("an unknown name", none(), says("other", instead("x")), None, Some("a1 b1")),
         ("nothing to do", says("first", instead("")), says("second", instead("")), None, None),
     ];
     for (row, host, route, cluster, expected) in rows {

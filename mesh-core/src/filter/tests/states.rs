@@ -59,7 +59,7 @@ fn state_survives_updates_and_ends_with_the_last_call() {
     assert_eq!(count(&mut newer), "3", "a call that still uses the first version keeps it");
     drop((old, newer, other));
     let [mut fresh, _] = version(4, &scope);
-    assert_eq!(count(&mut fresh), "1", "nobody kept it");
+    assert_eq!(count(&mut fresh), "1", "the state was dropped");
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn waits_double_up_to_the_maximum_with_a_fifth_of_jitter() {
 
 /// Proves: RT-42.
 #[test]
-fn pushback_is_obeyed_and_restarts_the_backoff() {
+fn pushback_sets_the_wait_and_restarts_the_backoff() {
     let mut rng = rng();
     let mut attempts = Attempts::new(policy(5), MaxAttempts::default());
     let exact = Duration::from_millis(1234);

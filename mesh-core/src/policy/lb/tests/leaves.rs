@@ -69,7 +69,7 @@ fn leaves_are_made_one_after_the_other_each_with_its_policy() {
     // what is not needed is kept a while (LB-10)
     assert_eq!(driver.sleep(seconds(15 * 60)), disconnect(&[4, 3]));
     assert!(driver.balancer.needs("a"));
-    assert!(!driver.balancer.needs("b") && !driver.balancer.needs("c"), "nobody asks for them");
+    assert!(!driver.balancer.needs("b") && !driver.balancer.needs("c"), "not needed yet");
 }
 
 /// LB-07: an idle leaf takes the calls.

@@ -47,7 +47,7 @@ fn removed_priority_keeps_no_connection() {
     driver.failed(1);
     driver.ready(2);
     driver.ready(1);
-    // 2 is moved to a priority that nobody has needed yet
+    // 2 is moved to a priority that has not been needed yet
     let commands = driver.update(priorities(&[&[("a", 1)], &[("new", 3)], &[("other", 2)]]));
     assert_eq!(commands, disconnect(&[2]));
     assert_eq!(driver.users(), [1]);

@@ -96,7 +96,7 @@ fn a_lost_connection_leads_to_idleness() {
     assert_eq!(driver.idle(1), []);
     assert_eq!(driver.letter(), 'I');
     assert!(matches!(driver.pick(), Pick::Wait(None)));
-    assert_eq!(driver.update(priorities(&[&[2, 1]])), [], "an update wakes nobody");
+    assert_eq!(driver.update(priorities(&[&[2, 1]])), [], "an update connects no endpoint");
     assert_eq!(driver.exit_idle(), connect(&[2]));
     assert_eq!(driver.letter(), 'C');
     assert_eq!(driver.exit_idle(), []);

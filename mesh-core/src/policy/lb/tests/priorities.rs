@@ -156,7 +156,7 @@ proptest! {
         let mut states = vec!['C'; count as usize];
         for (id, event, pause) in history {
             let id = (id - 1) % count + 1;
-            // an endpoint whose connection nobody has wanted has nothing to report
+            // an endpoint without a request for a connection has nothing to report
             if commands.contains(&Command::Connect(EndpointId(id))) {
                 commands.extend(match event {
                     0 => driver.idle(id),

@@ -96,7 +96,7 @@ fn trouble_connects_one_idle_endpoint_without_a_call() {
     let mut driver = driver();
     driver.update(priorities(&[&[1, 2, 3, 4]]));
     driver.connecting(3);
-    assert_eq!(driver.failed(3), connect(&[1]), "one failed and nobody connects");
+    assert_eq!(driver.failed(3), connect(&[1]), "one failed and none is connecting");
     driver.connecting(1);
     assert_eq!(driver.failed(1), connect(&[2]));
     assert_eq!(driver.idle(3), connect(&[3]), "failed ones are tried again as their backoff ends");

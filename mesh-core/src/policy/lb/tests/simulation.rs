@@ -80,7 +80,7 @@ impl World {
             self.subchannels.entry(id).or_insert((Phase::Idle, None));
         }
         let commands = self.driver.update_with(LbUpdate { priorities, note: None });
-        self.obey(commands);
+        self.run_commands(commands);
     }
 
     fn draw_priorities(&mut self, leaf: u32) -> Vec<Vec<(u32, Vec<u32>)>> {
@@ -100,7 +100,7 @@ impl World {
     }
 
     /// A subchannel as the runtime has it, with a latency and a backoff of one second.
-    fn obey(&mut self, commands: Vec<Command>) {
+    fn run_commands(&mut self, commands: Vec<Command>) {
         for command in commands {
             let (Command::Connect(id) | Command::Disconnect(id)) = command;
             let (now, answer_time) = (self.driver.now, self.answer_time(id.0));
@@ -131,7 +131,7 @@ impl World {
 
     fn report(&mut self, id: u32, state: Connectivity) {
         let commands = self.driver.report(id, state);
-        self.obey(commands);
+        self.run_commands(commands);
     }
 
     fn on_due(&mut self, id: u32, phase: Phase) {
@@ -158,7 +158,7 @@ impl World {
         let end = self.driver.now + time;
         while self.driver.now < end {
             let commands = self.driver.sleep(Duration::from_millis(10));
-            self.obey(commands);
+            self.run_commands(commands);
             let now = self.driver.now;
             let is_due = |(_, due): &(Phase, Option<Instant>)| due.is_some_and(|due| due <= now);
             let due: Vec<_> = self
@@ -182,10 +182,10 @@ impl World {
             Pick::Endpoint(id) => {
                 assert_eq!(self.subchannels[&id.0].0, Phase::Ready, "{id:?} has no connection")
             }
-            Pick::Wait(Some(id)) => self.obey(vec![Command::Connect(id)]),
+            Pick::Wait(Some(id)) => self.run_commands(vec![Command::Connect(id)]),
             Pick::Wait(None) if matches!(self.driver.state, Connectivity::Idle) => {
                 let commands = self.driver.exit_idle();
-                self.obey(commands);
+                self.run_commands(commands);
             }
             Pick::Wait(None) | Pick::Fail(_) => {}
             Pick::Drop(_) => panic!("nothing is to be dropped"),

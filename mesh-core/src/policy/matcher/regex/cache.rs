@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(cache.compiled(), 1);
         drop(again);
         cache.full("a+").unwrap();
-        assert_eq!(cache.compiled(), 2, "nobody used it any more");
+        assert_eq!(cache.compiled(), 2, "it was not in use any more");
     }
 
     #[test]

@@ -87,7 +87,7 @@ fn jitter_spreads_the_returns() {
         cluster.sweep();
         left.push(cluster.ejected().len());
     }
-    assert_eq!(left[29], 100, "nobody before the time is over");
+    assert_eq!(left[29], 100, "none returns before the time is over");
     assert!((20..=80).contains(&left[40]), "half of them after half of the jitter: {left:?}");
     assert_eq!(left[51], 0);
 }

@@ -62,7 +62,7 @@ type PercentageRow = (&'static str, u32, u32, &'static [u32], &'static [u32]);
 const FAILURE_PERCENTAGES: &[PercentageRow] = &[
     // C03, by the steps of A50: above, not at the threshold
     ("C03: 85 and 86 of 100", 85, 1, &[85, 86, 0], &[1]),
-    ("C03: a threshold of 100 ejects nobody", 100, 1, &[100, 100], &[]),
+    ("C03: a threshold of 100 ejects no endpoint", 100, 1, &[100, 100], &[]),
     ("zero", 0, 1, &[0, 1], &[1]),
     ("each on its own", 85, 5, &[100; 5], &[0, 1, 2, 3, 4]),
     ("too few endpoints", 85, 5, &[100; 4], &[]),
@@ -103,7 +103,7 @@ fn endpoint_with_too_few_calls_is_not_judged_by_failure_percentage() {
 
 /// C01: endpoints that all fail every call, and how many of them go at which limit.
 const LIMITS: &[(u32, u32, bool, usize)] = &[
-    // The present share is at or over the limit: nobody more.
+    // The present share is at or over the limit: no further ejection.
     (3, 10, false, 1),
     (3, 50, false, 2),
     (3, 67, false, 3),

@@ -211,7 +211,7 @@ async fn another_policy_in_one_leaf_fails_and_delays_no_call() {
     service.handle.changed(version).await;
     service.assert_picked(1, "a");
     settle().await;
-    assert_eq!((service.net.held(), service.net.all_attempts()), (1, 3), "the others are let go");
+    assert_eq!((service.net.held(), service.net.all_attempts()), (1, 3), "the others are dropped");
 }
 
 #[tokio::test(start_paused = true)]

@@ -178,7 +178,7 @@ async fn connector_gets_the_clusters_settings_and_other_settings_are_another_con
     assert!(slot(&same).connection().is_some_and(|connection| connection.is_open()));
 }
 
-/// A dialer is somebody else's code.
+/// A dialer may be a user's code.
 #[tokio::test(start_paused = true)]
 async fn dialer_that_panics_is_a_failed_attempt() {
     let net = Net::default();

@@ -7,7 +7,7 @@ use rand::Rng;
 
 use crate::policy::lb::{Balancer, Command, Connectivity, EndpointId, LbUpdate, Pick, PickContext, Picker};
 
-/// Connects nothing by itself; the endpoint that became ready last takes all calls, the one before is let go of.
+/// Connects no endpoint by itself; the endpoint that became ready last takes all calls, the one before is disconnected.
 #[derive(Debug, Default)]
 pub(super) struct Lazy {
     chosen: Option<EndpointId>,

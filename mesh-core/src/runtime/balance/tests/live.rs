@@ -118,7 +118,7 @@ async fn removed_endpoint_finishes_its_calls() {
     drop(connection);
     cluster.update(&only(&servers[1]));
     eventually("the other endpoint is connected", || servers[1].open() == 1).await;
-    eventually("the removed one is let go of", || pool.subchannel_count() == 1).await;
+    eventually("the removed one is dropped", || pool.subchannel_count() == 1).await;
     feed.send(Bytes::from_static(b"late")).unwrap();
     drop(feed);
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "late");

@@ -35,7 +35,7 @@ pub(super) struct NetState {
     pub(super) running: AtomicUsize,
     pub(super) most_running: AtomicUsize,
     lines: Mutex<HashMap<SocketAddr, Vec<watch::Sender<Option<DisconnectReason>>>>>,
-    /// Connections that somebody holds.
+    /// Connections that are held.
     held: Arc<AtomicUsize>,
 }
 

@@ -185,7 +185,7 @@ async fn endpoint_that_fails_every_call_gets_none_until_its_time_is_over() {
     assert_eq!(service.net.all_attempts(), 5, "connections stay");
 }
 
-/// The endpoints that are connected are out, and nobody else is there.
+/// The endpoints that are connected are ejected, and there are no others.
 #[tokio::test(start_paused = true)]
 async fn calls_fail_with_the_reason_when_every_endpoint_is_ejected() {
     let mut service = Service::start(3, detection()).await;

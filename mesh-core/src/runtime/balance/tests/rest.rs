@@ -87,7 +87,7 @@ async fn endpoint_at_rest_is_connected_by_the_first_call_that_picks_it() {
     let world = World::start(&[&[1, 2]]).await;
     world.rest(1).await;
     sleep(HOUR).await;
-    assert_eq!(world.attempts(), 2, "nobody has called");
+    assert_eq!(world.attempts(), 2, "no call was made");
     assert!(matches!(world.state(), Connectivity::Ready));
     assert!(world.picks().contains(&world.id(1)), "its share stays");
     world.cluster.on_missing(world.id(1));

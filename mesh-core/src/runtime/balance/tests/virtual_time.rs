@@ -386,7 +386,7 @@ async fn idle_endpoint_is_connected_when_a_call_asks_and_closed_when_unwanted() 
     let (net, pool) = pool();
     let handle = FakeCluster::start_with(Lazy::boxed, &cluster(0..3), &pool, 1);
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(net.all_attempts(), 0, "nobody wants a connection");
+    assert_eq!(net.all_attempts(), 0, "no cluster wants a connection");
 
     (0..100).for_each(|_| handle.wake(None));
     until(&handle, |published| matches!(published.state, Connectivity::Ready)).await;
@@ -400,7 +400,7 @@ async fn idle_endpoint_is_connected_when_a_call_asks_and_closed_when_unwanted() 
     eventually("the other connection is closed", || net.held() == 1).await;
     assert_eq!(connected(&handle.published()), 1);
 
-    // What was let go of can be had again.
+    // A cluster that was dropped can be used again.
     tokio::time::sleep(Duration::from_secs(1)).await;
     handle.wake(Some(EndpointId(0)));
     until(&handle, |published| published.slot(EndpointId(0)).unwrap().connection().is_some()).await;

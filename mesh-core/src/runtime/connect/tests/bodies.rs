@@ -93,7 +93,7 @@ async fn response_waits_for_its_reader() {
 }
 
 #[tokio::test]
-async fn request_goes_on_after_the_head_although_nobody_reads() {
+async fn request_continues_after_head_of_unread_response() {
     let server = Server::start().await;
     let Established { connection, .. } = connect(server.address).await;
     let (feed, taken, request) = channel();
@@ -119,7 +119,7 @@ async fn early_response_stops_the_request_and_is_whole() {
     (0..100).for_each(|_| feed.send(Bytes::from(vec![0; 64 << 10])).unwrap());
     let response = connection.send(call("/early", request)).await.unwrap();
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "enough");
-    eventually("the request's body is let go of", || feed.is_closed()).await;
+    eventually("the request's body is dropped", || feed.is_closed()).await;
 }
 
 #[tokio::test]

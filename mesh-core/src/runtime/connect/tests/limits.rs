@@ -6,7 +6,7 @@ use super::peer::{
 };
 use super::*;
 
-/// H1: a response that nobody reads waits by itself.
+/// H1: an unread response does not delay other calls.
 #[tokio::test]
 async fn unread_responses_do_not_hold_up_others() {
     let server = Server::start().await;

@@ -170,7 +170,7 @@ async fn limit_follows_the_settings_of_the_endpoint() {
 
 /// The endpoint counts a stream until both ends have ended it, and so does the connection.
 #[tokio::test]
-async fn response_that_nobody_reads_does_not_keep_its_place() {
+async fn unread_response_gives_up_its_place() {
     let server = Server::with_limit(Some(1)).await;
     let Established { connection, .. } = connect(server.address).await;
     let mut unread = Vec::new();

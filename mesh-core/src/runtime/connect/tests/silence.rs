@@ -64,7 +64,7 @@ async fn pings_of_an_hour(settings: Http2Settings, calls: usize) -> usize {
 async fn call_that_takes_an_hour_is_probed_within_the_ping_policy_of_servers() {
     let pings = pings_of_an_hour(Http2Settings::default(), 1).await;
     assert!((10..=12).contains(&pings), "{pings} pings");
-    assert_eq!(pings_of_an_hour(Http2Settings::default(), 0).await, 0, "nobody waits");
+    assert_eq!(pings_of_an_hour(Http2Settings::default(), 0).await, 0, "no call waits");
 }
 
 /// Proves: LB-80.
