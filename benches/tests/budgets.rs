@@ -7,7 +7,7 @@ static ALLOCATOR: &benches::CountingAllocator = &benches::COUNTING_ALLOCATOR;
 
 /// One test, because the counter is the process's: two at once would count each other's allocations.
 #[test]
-fn calls_keep_to_their_allocations() {
+fn calls_allocate_no_more_than_their_budget() {
     a_call_allocates_nothing_before_its_connection();
     three_filters_that_do_not_wait_allocate_at_most_twice();
 }

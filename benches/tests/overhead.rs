@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// Allocations are the same on any machine; ratios of CPU time want a quiet one and an optimized build.
 #[test]
-fn rows_say_what_was_measured_and_a_call_with_every_policy_allocates_no_more_than_one_through_tonic() {
+fn call_with_every_policy_allocates_no_more_than_tonic() {
     let output = Command::new(env!("CARGO_BIN_EXE_overhead"))
         .args(["--json", "--rounds", "1", "--calls", "200", "--in-flight", "1,4", "--threads", "2"])
         .output()

@@ -17,7 +17,7 @@ static ALLOCATOR: &benches::CountingAllocator = &benches::COUNTING_ALLOCATOR;
 
 /// R2: one mesh, many short runtimes one after the other, each with a channel and a call.
 #[test]
-fn runtimes_that_have_ended_leave_neither_descriptors_nor_memory() {
+fn ended_runtimes_leak_no_descriptors_and_no_memory() {
     let servers = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()

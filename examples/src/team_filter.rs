@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_team_is_read_from_its_fields_and_must_have_a_name() {
+    fn team_is_read_from_its_fields_and_must_have_a_name() {
         let decoded = TeamType::read(&FilterPayload::of_fields(json!({"name": "shop"}))).unwrap();
         assert_eq!(decoded, Team::new("shop").unwrap());
         for wrong in [json!({}), json!({"name": ""}), json!({"name": "a\nb"}), json!({"name": 7})] {

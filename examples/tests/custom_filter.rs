@@ -3,7 +3,7 @@
 use std::process::Command;
 
 #[test]
-fn the_custom_filter_lets_calls_pass_and_refuses_claims() {
+fn custom_filter_lets_calls_pass_and_refuses_claims() {
     let output = Command::new(env!("CARGO_BIN_EXE_custom-filter"))
         .env_remove("GRPC_XDS_BOOTSTRAP")
         .env_remove("GRPC_XDS_BOOTSTRAP_CONFIG")

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 #[test]
-fn the_demo_ends_well_and_leaves_nothing_behind() {
+fn demo_succeeds_and_ends_its_processes() {
     let home = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_demo"))
         .args(["--json", "--rate", "500"])

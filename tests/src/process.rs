@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lines_come_and_go() {
+    async fn process_lines_are_written_and_read() {
         let mut process = shell("read line; echo \"[\\\"$line\\\"]\"; echo done >&2; exit 3");
         process.send("hello").await;
         assert_eq!(process.json::<Vec<String>>().await, ["hello"]);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_process_can_be_asked_to_end() {
+    async fn process_can_be_asked_to_end() {
         let mut process = shell("trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done");
         assert_eq!(process.line().await, "ready");
         assert!(process.is_running());
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_long_output_is_kept() {
+    fn end_of_long_output_is_kept() {
         let mut kept = String::new();
         for number in 0..10_000 {
             keep(&mut kept, &format!("line {number}"));

@@ -84,13 +84,13 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn what_protobuf_writes_is_read(report in report()) {
+    fn report_written_by_protobuf_is_read(report in report()) {
         check(&report, OrcaReport::parse(&report.encode_to_vec()).unwrap());
     }
 
     /// Whatever protobuf does not take is not taken, and what both take is the same.
     #[test]
-    fn what_protobuf_refuses_is_refused(
+    fn report_refused_by_protobuf_is_refused(
         report in report(),
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         end in any::<prop::sample::Index>(),

@@ -2,7 +2,7 @@
 
 /// Imports, forbidden words, sizes of files, Cargo.lock.
 #[test]
-fn the_house_keeps_to_its_plan() {
+fn workspace_keeps_its_layering() {
     if let Err(failure) = xtask::layering::check(&xtask::workspace::root()) {
         panic!("\n{failure}\n");
     }

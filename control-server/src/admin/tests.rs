@@ -116,7 +116,7 @@ async fn ready_only_between_sync_and_drain() {
 }
 
 #[tokio::test]
-async fn status_and_config_tell_the_state() {
+async fn status_and_config_show_the_state() {
     let fixture = Fixture::new();
     fixture.sync().await;
     let (_, status) = fixture.json("/v1/status").await;
@@ -154,7 +154,7 @@ async fn resources_are_listed_and_shown() {
 }
 
 #[tokio::test]
-async fn metrics_count_what_there_is() {
+async fn metrics_count_clients_and_resources() {
     let fixture = Fixture::new();
     fixture.sync().await;
     fixture.admin.metrics.pushed(ResourceKind::Cluster);
@@ -185,7 +185,7 @@ async fn metrics_count_what_there_is() {
 }
 
 #[tokio::test]
-async fn mistakes_are_answered_in_json() {
+async fn errors_are_answered_in_json() {
     let fixture = Fixture::new();
     for (path, status, part) in [
         ("/nothing", StatusCode::NOT_FOUND, "GET / lists"),

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colours_are_ours_alone() {
+    fn escape_codes_of_input_are_removed() {
         let spans =
             [(Style::Bad, "refused\u{1b}[0m".to_owned()), (Style::Plain, " \u{1b}]0;x\u{7}".to_owned())];
         let plain = Output { colour: false }.painted(&spans);

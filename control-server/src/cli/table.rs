@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_cell_spoils_the_table() {
+    fn cells_with_control_characters_keep_the_table_aligned() {
         let mut table = Table::new(["A", "B"]);
         let plain = |text: &str| (Style::Plain, text.to_owned());
         table.row(vec![plain("a\u{1b}[2J"), plain("second")]);

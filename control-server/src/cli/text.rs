@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_left_that_a_terminal_obeys() {
+    fn control_characters_are_removed() {
         for (text, shown) in [
             ("node-1", "node-1"),
             ("größe \\ 漢", "größe \\ 漢"),
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_ends_with_an_ellipsis() {
+    fn long_text_ends_with_an_ellipsis() {
         assert_eq!(clipped("größe", 5), "größe");
         assert_eq!(clipped("größer", 5), "größ…");
         assert_eq!(clipped("\u{1b}", 4), "\\u{…");

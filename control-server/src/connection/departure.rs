@@ -75,7 +75,7 @@ mod tests {
     use crate::clock::now;
 
     #[tokio::test(start_paused = true)]
-    async fn first_due_then_overdue() {
+    async fn departure_is_due_then_overdue() {
         let (departing, departure) = Departing::new();
         assert!(!departure.is_due());
         let hour = Duration::from_secs(3600);
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_leaves_without_a_reason() {
+    async fn stream_ends_only_with_a_reason() {
         let departure = Departure::default();
         let hour = Duration::from_secs(3600);
         tokio::time::timeout(hour, departure.overdue()).await.unwrap_err();

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_most_telling_name_is_taken() {
+    fn identity_prefers_uri_then_dns_then_subject() {
         let uri = |text: &str| SanType::URI(Ia5String::try_from(text).unwrap());
         let host = |text: &str| SanType::DnsName(Ia5String::try_from(text).unwrap());
         let spiffe = "spiffe://mesh/ns/shop/sa/orders";

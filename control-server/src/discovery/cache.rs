@@ -205,7 +205,7 @@ mod tests {
     use ResourceKind::{Cluster, Endpoints};
 
     #[test]
-    fn a_change_is_told_to_whom_it_concerns() {
+    fn change_wakes_only_its_subscribers() {
         let cache = ResourceCache::default();
         let [named, wild, other] = [1, 2, 3].map(|id| cache.take_seat(id));
         named.turn(&[(one(Cluster, "a"), Turned::On), (one(Endpoints, "b"), Turned::On)], None);
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_while_a_request_is_read_is_not_missed() {
+    fn change_during_a_request_is_not_missed() {
         let cache = ResourceCache::default();
         let seat = cache.take_seat(1);
         cache.publish(set(&[(Cluster, "a", "1")]), Instant::now());

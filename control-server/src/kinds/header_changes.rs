@@ -181,7 +181,7 @@ mod tests {
 
     /// All pairs out of every way to change one header, on messages without it, with it once and twice.
     #[test]
-    fn composed_edits_do_what_the_two_do_one_after_the_other() {
+    fn composed_edits_equal_both_in_sequence() {
         let choice = |bits: u8| {
             edits((bits & 1 > 0).then_some("set"), (bits & 2 > 0).then_some("added"), bits & 4 > 0)
         };
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn base64_is_known_with_and_without_padding() {
+    fn base64_is_decoded_with_and_without_padding() {
         for good in ["YQ", "YQ==", "YWI", "YWI=", "YWJj", "+/+/"] {
             assert!(is_base64(good), "{good}");
         }

@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn readers_at_the_same_time_see_the_same_figures() {
+    fn concurrent_readers_see_the_same_figures() {
         let (metrics, load, resources) = (Metrics::default(), load(), ResourceSet::default());
         let object = ObjectStatus {
             kind: "ServiceEntry".to_owned(),

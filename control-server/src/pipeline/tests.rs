@@ -85,7 +85,7 @@ fn errors(state: &PipelineState) -> Vec<String> {
 }
 
 #[test]
-fn a_change_touches_only_the_resources_that_depend_on_it() {
+fn change_touches_only_the_resources_that_depend_on_it() {
     let mut engine = Engine::default();
     let (orders, users) = (service("orders", &["10.0.0.1", "10.0.0.2"]), service("users", &["10.0.1.1"]));
     let rule = rule("orders", &["v1", "v2"]);
@@ -117,7 +117,7 @@ fn a_change_touches_only_the_resources_that_depend_on_it() {
 }
 
 #[test]
-fn the_order_of_objects_does_not_matter() {
+fn order_of_objects_does_not_matter() {
     let texts = [
         service("orders", &["10.0.0.1", "10.0.0.2"]),
         service("users", &["10.0.1.1"]),
@@ -148,7 +148,7 @@ fn the_order_of_objects_does_not_matter() {
 }
 
 #[test]
-fn an_object_that_refers_to_nothing_is_refused_alone_and_its_last_good_version_stays() {
+fn object_with_dangling_reference_keeps_its_last_good_version() {
     let mut engine = Engine::default();
     let (orders, users) = (service("orders", &["10.0.0.1", "10.0.0.2"]), service("users", &["10.0.1.1"]));
     let rule = rule("orders", &["v1", "v2"]);
@@ -178,7 +178,7 @@ fn an_object_that_refers_to_nothing_is_refused_alone_and_its_last_good_version_s
 }
 
 #[test]
-fn an_object_that_was_never_good_is_absent() {
+fn object_that_was_never_good_is_absent() {
     let mut engine = Engine::default();
     let orders = service("orders", &["10.0.0.1"]);
     engine.apply(&view(&[&orders]));
@@ -190,7 +190,7 @@ fn an_object_that_was_never_good_is_absent() {
 }
 
 #[test]
-fn a_subset_that_routes_still_name_outlives_its_definition() {
+fn subset_that_routes_still_name_outlives_its_definition() {
     let mut engine = Engine::default();
     let orders = service("orders", &["10.0.0.1", "10.0.0.2"]);
     let routed = routes("orders", "v2");
@@ -209,7 +209,7 @@ fn a_subset_that_routes_still_name_outlives_its_definition() {
 }
 
 #[test]
-fn a_deleted_object_is_forgotten() {
+fn deleted_object_is_forgotten() {
     let mut engine = Engine::default();
     let orders = service("orders", &["10.0.0.1", "10.0.0.2"]);
     let rule = rule("orders", &["v1"]);
@@ -226,7 +226,7 @@ fn a_deleted_object_is_forgotten() {
 }
 
 #[test]
-fn of_two_objects_with_one_name_the_first_counts() {
+fn first_of_two_objects_with_one_name_counts() {
     let mut engine = Engine::default();
     engine.apply(&view(&[&service("orders", &["10.0.0.1"]), &service("orders", &["10.0.0.2"])]));
     let found = errors(engine.state());
@@ -255,7 +255,7 @@ fn start(folder: &Path) -> Pipeline {
 }
 
 #[tokio::test]
-async fn files_are_followed_and_a_broken_one_changes_nothing() {
+async fn changed_files_are_applied_and_broken_ones_ignored() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("shop").join("orders.yaml");
     fs::create_dir(file.parent().unwrap()).unwrap();
@@ -281,7 +281,7 @@ async fn files_are_followed_and_a_broken_one_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_empty_folder_is_synced_and_serves_nothing() {
+async fn empty_folder_is_synced_and_serves_nothing() {
     let folder = TempDir::new().unwrap();
     let pipeline = start(folder.path());
     until(&mut pipeline.state(), |state| state.synced && state.revision == 1).await;
@@ -289,7 +289,7 @@ async fn an_empty_folder_is_synced_and_serves_nothing() {
 }
 
 #[tokio::test]
-async fn a_missing_folder_is_an_error_that_names_it() {
+async fn missing_folder_is_an_error_that_names_it() {
     let folder = TempDir::new().unwrap();
     let missing = folder.path().join("missing");
     let error = Pipeline::start(Options::new(&missing)).unwrap_err();
@@ -382,7 +382,7 @@ fn stale(pipeline: &Pipeline) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_was_last_good_survives_a_restart() {
+async fn last_good_objects_survive_a_restart() {
     let story = Restarts::new();
     let users = service("users", &["10.0.1.1"]);
     story.write("orders.yaml", service("orders", &["10.0.0.1", "10.0.0.2"]) + &rule("orders", &["v1", "v2"]));
@@ -417,7 +417,7 @@ async fn what_was_last_good_survives_a_restart() {
 }
 
 #[tokio::test]
-async fn a_file_that_another_one_broke_survives_a_restart() {
+async fn file_broken_by_another_one_survives_a_restart() {
     let story = Restarts::new();
     let (orders, routed) = (service("orders", &["10.0.0.1", "10.0.0.2"]), routes("orders", "v2"));
     let (before, after) = (rule("orders", &["v1", "v2"]), rule("orders", &["v1"]));

@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_slot_has_its_place() {
+    fn resource_kinds_have_distinct_slots() {
         assert!(Slot::ALL.iter().enumerate().all(|(index, slot)| slot.index() == index));
     }
 }

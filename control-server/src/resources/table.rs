@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn relatives_differ_by_what_was_done_between_them() {
+    fn derived_tables_differ_by_their_changes() {
         let mut state = 7;
         let (mut table, mut model) = (Table::default(), BTreeMap::new());
         for round in 0..200 {

@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_task_that_ends_is_named() {
+    async fn task_that_ends_is_named() {
         let text = said(std::future::ready(())).await;
         assert!(text.contains("\"the other one\" has ended"), "{text}");
         let text = said(async { panic!("a fault") }).await;
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_said_while_all_go_on() {
+    async fn background_reports_nothing_while_all_tasks_run() {
         let hour = std::time::Duration::from_secs(3600);
         let mut background = Background::default();
         tokio::time::timeout(hour, background.ended()).await.unwrap_err();

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_task_in_the_background_that_ends_is_a_failure() {
+    async fn task_in_the_background_that_ends_is_a_failure() {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let addresses = Addresses { xds: nowhere, xds_tls: None, admin: nowhere };
         let mut tasks = Tasks::default();

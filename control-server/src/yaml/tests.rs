@@ -71,7 +71,7 @@ fn aliases_and_merge_keys_are_followed() {
 }
 
 #[test]
-fn broken_text_says_where() {
+fn syntax_error_has_its_position() {
     let cases = [
         ("a: [1, 2\nb: 3\n", 2),
         ("a: 1\n  b: 2\n", 2),
@@ -89,7 +89,7 @@ fn broken_text_says_where() {
 }
 
 #[test]
-fn a_bomb_of_aliases_is_refused() {
+fn bomb_of_aliases_is_refused() {
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let previous = format!("*a{}", level - 1);

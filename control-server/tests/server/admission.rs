@@ -52,7 +52,7 @@ async fn more_streams_than_allowed_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_crowd_is_let_in_step_by_step_and_nobody_else_waits() {
+async fn burst_of_streams_is_paced_without_delaying_open_ones() {
     let fixture = with_limits(10_000, 100).await;
     let channels = futures_util::future::join_all((0..3).map(|_| channel(&fixture))).await;
     let mut old = served(channels[0].clone()).await.unwrap();
@@ -87,7 +87,7 @@ async fn more_connections_than_allowed_are_closed_at_once() {
 }
 
 #[tokio::test]
-async fn a_request_above_the_limit_is_told_so() {
+async fn request_above_the_limit_is_refused_with_the_limit() {
     let fixture = Fixture::with(&["cds a=1"]).await;
     let mut client = Client::connect(&fixture).await;
     client.ask(Cluster, &[&"a".repeat(16 << 20)], "");
@@ -97,7 +97,7 @@ async fn a_request_above_the_limit_is_told_so() {
 }
 
 #[tokio::test]
-async fn compressed_requests_are_refused_and_told_what_is_read() {
+async fn compressed_requests_are_refused_with_accepted_encodings() {
     let fixture = Fixture::with(&["cds a=1"]).await;
     let mut ads = AggregatedDiscoveryServiceClient::new(channel(&fixture).await);
     let mut request = tonic::Request::new(tokio_stream::empty());

@@ -41,7 +41,7 @@ async fn client(fixture: &Fixture) -> Client {
 }
 
 #[tokio::test]
-async fn every_resource_of_every_client_is_told() {
+async fn every_resource_of_every_client_is_shown() {
     let fixture = Fixture::with(&["cds a=1", "lds l=1"]).await;
     let _client = client(&fixture).await;
     let mut csds = connect(&fixture).await;
@@ -87,7 +87,7 @@ async fn clients_are_chosen_by_node() {
 }
 
 #[tokio::test]
-async fn a_stream_is_answered_request_by_request() {
+async fn stream_is_answered_request_by_request() {
     let fixture = Fixture::with(&["cds a=1", "lds l=1"]).await;
     let _client = client(&fixture).await;
     let mut csds = connect(&fixture).await;
@@ -105,7 +105,7 @@ async fn a_stream_is_answered_request_by_request() {
 
 /// Proves: SEC-10.
 #[tokio::test]
-async fn the_xds_listener_tells_nobody() {
+async fn xds_listener_does_not_serve_csds() {
     let fixture = Fixture::with(&[]).await;
     let url = format!("http://{}", fixture.running.xds_address());
     let mut csds = ClientStatusDiscoveryServiceClient::connect(url).await.unwrap();
@@ -114,7 +114,7 @@ async fn the_xds_listener_tells_nobody() {
 }
 
 #[tokio::test]
-async fn the_same_is_told_as_json() {
+async fn json_status_equals_csds() {
     let fixture = Fixture::with(&["cds a=1", "lds l=1"]).await;
     let mut client = client(&fixture).await;
     for id in ["1", "node-1"] {

@@ -75,7 +75,7 @@ async fn load_once(fixture: &Fixture, path: &str, wanted: impl Fn(&Value) -> boo
 }
 
 #[tokio::test]
-async fn clients_are_asked_and_what_they_say_is_shown() {
+async fn clients_are_asked_for_load_reports_and_shown() {
     let fixture = Fixture::with(&["cds a=1", "cds b=1"]).await;
     let mut all = Reporter::connect(&fixture, &["x", ALL]).await.unwrap();
     let asked = all.asked().await;
@@ -114,7 +114,7 @@ async fn clients_are_asked_and_what_they_say_is_shown() {
 }
 
 #[tokio::test]
-async fn a_report_that_is_too_large_is_told_to_its_client() {
+async fn oversized_report_is_refused_with_reason() {
     let fixture = Fixture::with(&["cds a=1"]).await;
     let mut reporter = Reporter::connect(&fixture, &[ALL]).await.unwrap();
     reporter.asked().await;
@@ -137,7 +137,7 @@ async fn streams_end_when_the_server_drains() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_when_it_is_off() {
+async fn load_reports_are_not_requested_when_off() {
     let off = |options| Options { load_report_interval: Duration::ZERO, ..options };
     let fixture = Fixture::with_options(&["lds a=1"], off).await;
     let status = Reporter::connect(&fixture, &[ALL]).await.err().unwrap();

@@ -102,7 +102,7 @@ async fn unreachable_server_is_explained() {
 }
 
 #[tokio::test]
-async fn xds_port_is_told_from_the_admin_port() {
+async fn xds_port_is_distinguished_from_admin_port() {
     let fixture = Fixture::with(&[]).await;
     let output = meshctl(&["status", "--admin", &fixture.running.xds_address().to_string()]).await;
     assert_eq!(output.status.code(), Some(1));

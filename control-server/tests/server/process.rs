@@ -265,7 +265,7 @@ async fn kill_9(process: Process) -> TempDir {
 }
 
 #[tokio::test]
-async fn what_was_last_good_survives_kill_9_with_a_data_folder() {
+async fn last_good_objects_survive_kill_9_with_a_data_folder() {
     let arguments = ["--data-dir=kept/data"];
     let process = Process::start(&arguments).await;
     let file = process.folder.path().join("config/greeter.yaml");

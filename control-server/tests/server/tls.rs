@@ -32,7 +32,7 @@ async fn is_served(fixture: &Fixture, config: ClientTlsConfig) -> Result<Client,
 }
 
 #[tokio::test]
-async fn clients_are_known_by_their_certificates() {
+async fn clients_are_identified_by_their_certificates() {
     let authority = Authority::new("clients");
     let files = Files::new(&authority);
     files.write("ca", &authority.pem());
@@ -54,7 +54,7 @@ async fn clients_are_known_by_their_certificates() {
 }
 
 #[tokio::test]
-async fn strangers_are_refused() {
+async fn clients_without_known_certificate_are_refused() {
     let (authority, other) = (Authority::new("ours"), Authority::new("theirs"));
     let files = Files::new(&authority);
     files.write("ca", &authority.pem());

@@ -100,26 +100,26 @@ mod tests {
     }
 
     #[test]
-    fn values_add_up() {
+    fn values_of_behaviors_add_up() {
         let behavior = asked(&["sleep-5ms,error-code-14"], 0);
         assert_eq!(behavior, Behavior { wait: Duration::from_millis(5), fail: Some(14), keep_open: false });
     }
 
     #[test]
-    fn a_retry_may_succeed() {
+    fn retry_may_succeed() {
         let values = ["error-code-14", "succeed-on-retry-attempt-2"];
         assert_eq!(asked(&values, 1).fail, Some(14));
         assert_eq!(asked(&values, 2).fail, None);
     }
 
     #[test]
-    fn another_endpoint_is_not_meant() {
+    fn behavior_for_another_endpoint_is_ignored() {
         assert_eq!(asked(&["hostname=b,error-code-14"], 0), Behavior::default());
         assert_eq!(asked(&["hostname=a,error-code-14"], 0).fail, Some(14));
     }
 
     #[test]
-    fn an_unknown_value_is_refused() {
+    fn unknown_value_is_refused() {
         let mut metadata = MetadataMap::new();
         metadata.insert(KEY, "explode".parse().unwrap());
         assert_eq!(Behavior::of(&metadata, "a").unwrap_err().code(), Code::InvalidArgument);

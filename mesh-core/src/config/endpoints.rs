@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_may_occur_twice_and_of_equal_names_the_later_counts() {
+    fn address_may_occur_twice_and_of_equal_names_the_later_counts() {
         let members = [("b", 1), ("a", 1), ("b", 2), ("b", 3)];
         let endpoints = Endpoints::named(members.map(|(name, port)| (name.into(), endpoint(port))));
         assert_eq!(ports(&endpoints), [1, 3]);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_nothing_is_the_same_version() {
+    fn edit_without_change_keeps_the_version() {
         let names = (0..1_000_u16).map(|port| (format!("{port:04}").into(), endpoint(port)));
         let old = Endpoints::named(names);
         for (name, value) in [("0500", Some(endpoint(500))), ("none", None)] {
@@ -184,7 +184,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn named_endpoints_are_those_of_a_map(
+        fn named_endpoints_equal_a_map_after_edits(
             begin in prop::collection::btree_map(0_u16..2_000, 0_u16..9, 0..400),
             edits in prop::collection::vec((0_u16..2_000, prop::option::of(0_u16..9)), 0..300),
         ) {

@@ -54,14 +54,14 @@ mod tests {
 
     /// Proves: LB-26.
     #[test]
-    fn zero_rejects_everything_and_the_maximum_nothing() {
+    fn limit_of_zero_rejects_every_call_and_maximum_none() {
         let in_flight = InFlight::default();
         assert!(!in_flight.enter(MaxRequests(0)));
         assert!((0..10_000).all(|_| in_flight.enter(MaxRequests(u32::MAX))));
     }
 
     #[test]
-    fn the_default_limit_is_1024() {
+    fn default_limit_is_1024() {
         let in_flight = InFlight::default();
         assert!((0..1024).all(|_| in_flight.enter(MaxRequests::default())));
         assert!(!in_flight.enter(MaxRequests::default()));

@@ -99,7 +99,7 @@ mod tests {
 
     /// Proves: RT-33, RT-34.
     #[test]
-    fn the_strictest_of_application_and_route_wins() {
+    fn strictest_of_application_and_route_wins() {
         // (application, grpc_timeout_header_max, max_stream_duration, listener) -> result, in seconds
         type Seconds = Option<u64>;
         let rows: [([Seconds; 4], Seconds); 16] = [

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_outlives_its_cluster_while_calls_run() {
+    fn count_outlives_its_cluster_while_calls_run() {
         let registry = LoadRegistry::default();
         let settings = ClusterSettings::new("a");
         let call = registry.load(&settings);

@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistyped_target_is_refused_with_the_names_that_are_near() {
+    fn mistyped_target_is_refused_with_the_names_that_are_near() {
         let two = FixedSource::only(config("greeter"));
         two.set("cart", config("cart"));
         let many = FixedSource::new();
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_for_no_target_in_particular_serves_any() {
+    fn configuration_for_no_target_in_particular_serves_any() {
         let parts = MeshConfig::new(Vec::new(), HashMap::new(), None).unwrap();
         assert!(FixedSource::only(parts.clone()).watch(&Target::new("anything")).is_ok());
         assert!(FixedSource::only(parts.for_target("cart")).watch(&Target::new("anything")).is_err());

@@ -54,7 +54,7 @@ mod tests {
     use super::Randomness;
 
     #[test]
-    fn a_seed_gives_the_same_numbers_again() {
+    fn equal_seeds_give_equal_numbers() {
         let draw = |seed| {
             let randomness = Randomness::new(seed);
             [randomness.next_u64(), randomness.next_u64()]

@@ -135,7 +135,7 @@ fn subscribe(log: &Log) -> (DefaultGuard, Dispatch) {
 }
 
 #[tokio::test]
-async fn log_tells_the_same_at_debug() {
+async fn debug_log_has_the_fields_of_call_info() {
     let log = Log::default();
     let _subscribed = subscribe(&log);
     let endpoint = Endpoint::start("a").await;

@@ -32,7 +32,7 @@ fn is_unsent(status: &Status) -> bool {
 }
 
 #[tokio::test]
-async fn a_stream_in_progress_keeps_its_place_until_its_trailers() {
+async fn stream_in_progress_keeps_its_place_until_its_trailers() {
     let endpoint = Endpoint::start("a").await;
     let mesh = Mesh::fixed(limited(&endpoint, 1));
     let mut client = client(&mesh);
@@ -76,7 +76,7 @@ async fn places_are_given_back_however_a_call_ends() {
 
 /// M1: the first attempt has reached the endpoint, and only the second one has not left.
 #[tokio::test]
-async fn call_that_the_circuit_breaker_refuses_a_retry_is_not_unsent() {
+async fn retry_refused_by_circuit_breaker_does_not_count_as_unsent() {
     let (arrived, mut arrivals) = mpsc::unbounded_channel();
     let address = raw::serve(move |_, respond| arrived.send(respond).unwrap()).await;
     let limited = |limit| {
@@ -142,7 +142,7 @@ async fn channels_of_all_targets_count_together_and_limits_change_while_calls_ru
 
 /// Proves: LB-22.
 #[tokio::test]
-async fn drops_come_first_and_only_while_an_endpoint_is_ready_then_the_limit() {
+async fn drops_apply_before_limit_while_an_endpoint_is_ready() {
     let endpoint = Endpoint::start("a").await;
     let refusing = crate::endpoint::refusing().await;
     let category = |name: &str, fraction| DropCategory { category: name.into(), fraction };

@@ -70,7 +70,7 @@ const MATCHER: &[u8] = b"\x0a\x00";
 
 /// Proves: TR-57, TR-60.
 #[tokio::test]
-async fn only_whole_questions_to_known_methods_are_answered() {
+async fn incomplete_or_unknown_requests_are_refused() {
     let (client, _control) = xds_client("n1");
     let mut csds = Csds::start(ClientStatusService::new([&client])).await;
     let rows: [(&str, &[u8], Result<(), Code>); 5] = [
@@ -88,7 +88,7 @@ async fn only_whole_questions_to_known_methods_are_answered() {
 
 /// Proves: TR-57.
 #[tokio::test]
-async fn a_stream_answers_each_request() {
+async fn stream_answers_each_request() {
     let (client, _control) = xds_client("n1");
     let mut csds = Csds::start(ClientStatusService::new([&client])).await;
     let (requests, receiver) = tokio::sync::mpsc::channel(1);
@@ -122,7 +122,7 @@ async fn each_client_has_its_entry_and_is_not_kept_alive() {
 }
 
 #[tokio::test]
-async fn a_process_without_a_client_has_nothing_to_tell() {
+async fn process_without_client_returns_no_configuration() {
     let mut csds = Csds::start(ClientStatusService::shared()).await;
     assert!(csds.unary("FetchClientStatus", b"").await.unwrap().is_empty());
 }

@@ -19,7 +19,7 @@ fn ms(milliseconds: u64) -> Duration {
 }
 
 #[tokio::test]
-async fn the_strictest_timeout_ends_the_call_and_is_told_to_the_endpoint() {
+async fn shortest_timeout_ends_call_and_is_sent_to_endpoint() {
     let endpoint = Endpoint::start("a").await;
     // application, channel's default, route, listener: each is the shortest once
     let rows = [
@@ -58,7 +58,7 @@ async fn the_strictest_timeout_ends_the_call_and_is_told_to_the_endpoint() {
 }
 
 #[tokio::test]
-async fn a_call_without_any_timeout_has_none() {
+async fn call_without_any_timeout_has_none() {
     let endpoint = Endpoint::start("a").await;
     let mesh = Mesh::fixed(MeshConfig::to_endpoints("greeter", [endpoint.address]));
     client(&mesh).say_hello(asking("sleep-50ms")).await.unwrap();
@@ -67,7 +67,7 @@ async fn a_call_without_any_timeout_has_none() {
 
 /// Proves: RT-35.
 #[tokio::test]
-async fn a_timeout_spans_all_attempts() {
+async fn timeout_spans_all_attempts() {
     let endpoint = Endpoint::start("a").await;
     let config = Config::default()
         .cluster("greeter", &[endpoint.address])
@@ -89,7 +89,7 @@ async fn a_timeout_spans_all_attempts() {
 }
 
 #[tokio::test]
-async fn a_stream_ends_at_the_deadline() {
+async fn stream_ends_at_the_deadline() {
     let address = crate::raw::serve(|_, mut respond| {
         let head = http::Response::builder().header("content-type", "application/grpc").body(()).unwrap();
         let mut stream = respond.send_response(head, false).unwrap();
@@ -140,7 +140,7 @@ async fn unpolled_streams_give_up_their_places_at_their_deadlines() {
 }
 
 #[tokio::test]
-async fn waiting_ends_at_the_deadline_and_says_for_what() {
+async fn waiting_call_fails_at_deadline_with_the_reason() {
     let address = refusing().await;
     let mesh = Mesh::fixed(MeshConfig::to_endpoints("greeter", [address]));
     let mut request = Request::new(hello("you"));
@@ -153,7 +153,7 @@ async fn waiting_ends_at_the_deadline_and_says_for_what() {
 }
 
 #[tokio::test]
-async fn no_time_left_means_nothing_is_sent() {
+async fn call_past_deadline_is_not_sent() {
     let endpoint = Endpoint::start("a").await;
     let mesh = Mesh::fixed(MeshConfig::to_endpoints("greeter", [endpoint.address]));
     let mut client = client(&mesh);

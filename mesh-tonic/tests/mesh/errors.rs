@@ -101,7 +101,7 @@ async fn before_the_first_configuration_calls_wait_unless_something_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_whole_targets_error_replaces_its_configuration() {
+async fn whole_targets_error_replaces_its_configuration() {
     let endpoint = Endpoint::start("a").await;
     let source = FixedSource::new();
     source.set("greeter", MeshConfig::to_endpoints("greeter", [endpoint.address]));
@@ -123,7 +123,7 @@ async fn a_whole_targets_error_replaces_its_configuration() {
 }
 
 #[tokio::test]
-async fn a_status_leads_back_to_the_error_of_the_mesh() {
+async fn status_leads_back_to_the_error_of_the_mesh() {
     let mesh = Mesh::new(FixedSource::any(MeshConfig::to_endpoints("cart", [refusing().await])));
     let status = call(&mut client(&mesh)).await.unwrap_err();
     let error = std::error::Error::source(&status).unwrap().downcast_ref::<MeshError>().unwrap();
@@ -133,7 +133,7 @@ async fn a_status_leads_back_to_the_error_of_the_mesh() {
 }
 
 #[tokio::test]
-async fn targets_that_cannot_be_are_refused_at_once() {
+async fn invalid_targets_are_refused_at_once() {
     let mesh = Mesh::new(FixedSource::new());
     let rows = [
         ("dns:///greeter", "dns"),
@@ -148,7 +148,7 @@ async fn targets_that_cannot_be_are_refused_at_once() {
 }
 
 #[tokio::test]
-async fn mistyped_target_is_refused_with_the_one_that_is_meant() {
+async fn mistyped_target_is_refused_with_a_suggestion() {
     let mesh = Mesh::fixed(MeshConfig::to_endpoints("greeter", []));
     let error = MeshChannel::builder("xds:///greter").mesh(&mesh).build().unwrap_err();
     let text = "xds:///greter: this mesh has no configuration for \"greter\", only for \"greeter\"; did you mean \"greeter\"?";
@@ -156,7 +156,7 @@ async fn mistyped_target_is_refused_with_the_one_that_is_meant() {
 }
 
 #[test]
-fn a_channel_outside_of_a_runtime_is_refused() {
+fn channel_outside_of_a_runtime_is_refused() {
     let mesh = Mesh::fixed(MeshConfig::to_endpoints("greeter", []));
     let error = MeshChannel::builder("greeter").mesh(&mesh).build().unwrap_err();
     assert!(error.to_string().contains("tokio runtime"), "{error}");
@@ -164,7 +164,7 @@ fn a_channel_outside_of_a_runtime_is_refused() {
 
 /// A gateway may hand such a header on from its own caller. No connection can carry it, so no other is tried.
 #[tokio::test]
-async fn a_request_that_http2_cannot_carry_fails_at_once() {
+async fn request_that_http2_cannot_carry_fails_at_once() {
     let endpoint = Endpoint::start("a").await;
     let mesh = Mesh::fixed(MeshConfig::to_endpoints("greeter", [endpoint.address]));
     let mut client = client(&mesh);
@@ -178,7 +178,7 @@ async fn a_request_that_http2_cannot_carry_fails_at_once() {
 
 /// The second half of RT-26: also one that waits already.
 #[tokio::test]
-async fn a_patient_call_fails_when_its_cluster_is_deleted_or_its_target_lost() {
+async fn wait_for_ready_call_fails_when_cluster_or_target_is_removed() {
     let address = refusing().await;
     let rows: [fn(&mut ConfigState); 2] = [
         |state| {

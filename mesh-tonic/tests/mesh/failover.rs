@@ -37,7 +37,7 @@ async fn connections_that_served_are_replaced_without_backoff() {
 
 /// Y2: the endpoint takes connections and no calls.
 #[tokio::test]
-async fn calls_that_wait_for_room_go_elsewhere_when_their_endpoint_leaves() {
+async fn waiting_calls_move_when_their_endpoint_leaves() {
     let full = raw::serve_at_once(0, |_, _| panic!("it takes no call")).await;
     let other = Endpoint::start("other").await;
     let source = FixedSource::any(MeshConfig::to_endpoints("greeter", [full]));
@@ -68,7 +68,7 @@ async fn calls_that_wait_for_room_go_elsewhere_when_their_endpoint_leaves() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rolling_restart_under_load_fails_no_call() {
+async fn rolling_restart_under_load_fails_no_call() {
     let mut endpoints = Vec::new();
     for name in ["a", "b", "c"] {
         endpoints.push(Some(Endpoint::start(name).await));

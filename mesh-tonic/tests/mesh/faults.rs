@@ -171,7 +171,7 @@ impl Dial for Counting {
 }
 
 #[tokio::test]
-async fn a_deadline_ends_a_delay() {
+async fn deadline_ends_a_delay() {
     let endpoint = Endpoint::start("a").await;
     let mut client = faulty(&endpoint, delay(Duration::from_secs(60)));
     let begin = Instant::now();
@@ -196,7 +196,7 @@ async fn a_deadline_ends_a_delay() {
 ///
 /// Proves: HF-15.
 #[tokio::test]
-async fn calls_over_the_limit_of_active_faults_go_on_unharmed() {
+async fn calls_over_active_fault_limit_get_no_fault() {
     let endpoint = Endpoint::start("a").await;
     let limited = delay(Duration::from_secs(60)).with_max_active_faults(MaxActiveFaults(1));
     let source = FixedSource::new();
@@ -239,7 +239,7 @@ async fn headers_of_calls_choose_the_fault() {
 }
 
 #[tokio::test]
-async fn an_abort_is_not_tried_again_and_a_delay_comes_once() {
+async fn abort_is_not_retried_and_delay_applies_once() {
     let endpoint = Endpoint::start("a").await;
     let with = |fault| {
         let config = Config::default()

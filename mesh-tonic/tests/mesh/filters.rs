@@ -107,7 +107,7 @@ async fn filters_see_a_call_once_and_its_response_in_reverse() {
 }
 
 #[tokio::test]
-async fn a_response_that_ends_with_its_head_is_seen_once() {
+async fn response_that_ends_with_its_head_is_seen_once() {
     let endpoint = Endpoint::start("e").await;
     let mut client = client(&Mesh::fixed(two(&endpoint, Forward::to("c")).build()));
     let status = client.say_hello(asking("error-code-5")).await.unwrap_err();
@@ -116,7 +116,7 @@ async fn a_response_that_ends_with_its_head_is_seen_once() {
 }
 
 #[tokio::test]
-async fn a_reply_of_a_filter_is_the_callers_response() {
+async fn reply_of_a_filter_is_the_callers_response() {
     let endpoint = Endpoint::start("e").await;
     let mut client = client(&Mesh::fixed(two(&endpoint, Forward::to("c")).build()));
     // once before there is a configuration in use, and once after
@@ -132,7 +132,7 @@ async fn a_reply_of_a_filter_is_the_callers_response() {
 }
 
 #[tokio::test]
-async fn a_filter_that_waits_can_change_the_request() {
+async fn filter_that_waits_can_change_the_request() {
     let endpoint = Endpoint::start("e").await;
     let mut client = client(&Mesh::fixed(two(&endpoint, with_retries("c", 2)).build()));
     for _ in 0..2 {
@@ -147,7 +147,7 @@ async fn a_filter_that_waits_can_change_the_request() {
 
 /// A route whose filter cannot be made fails its calls; others are not concerned.
 #[tokio::test]
-async fn a_filter_with_an_override_of_another_type_fails_the_route() {
+async fn filter_with_an_override_of_another_type_fails_the_route() {
     #[derive(Debug, PartialEq)]
     struct Guard;
 

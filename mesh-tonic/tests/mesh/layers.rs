@@ -106,7 +106,7 @@ impl Greeting for OverMesh<MeshChannel> {
 }
 
 #[tokio::test]
-async fn a_client_over_it_is_shared_as_a_trait_object_and_moved_to_tasks() {
+async fn client_over_it_is_shared_as_a_trait_object_and_moved_to_tasks() {
     let (channel, endpoint) = channel().await;
     let greeting: Arc<dyn Greeting> = Arc::new(OverMesh(GreeterClient::new(channel.clone())));
     let calls: Vec<_> = (0..8)
@@ -125,7 +125,7 @@ async fn a_client_over_it_is_shared_as_a_trait_object_and_moved_to_tasks() {
 }
 
 #[test]
-fn the_types_of_a_call_are_send_sync_and_static() {
+fn types_of_a_call_are_send_sync_and_static() {
     fn holds<T: Send + Sync + 'static>() {}
     holds::<MeshChannel>();
     holds::<GreeterClient<MeshChannel>>();

@@ -25,7 +25,7 @@ impl ConfigSource for Counting {
 }
 
 #[tokio::test]
-async fn two_hundred_channels_share_everything_and_leave_nothing_behind() {
+async fn two_hundred_channels_share_connections_and_free_all() {
     let endpoint = Endpoint::start("a").await;
     let idle = Handle::current().metrics().num_alive_tasks();
     let watches = Arc::new(());
@@ -82,7 +82,7 @@ fn channel_of_a_runtime_that_has_ended_fails_calls_at_once_and_says_why() {
 }
 
 #[test]
-fn a_mesh_serves_the_next_runtime_after_its_first_has_ended() {
+fn mesh_serves_the_next_runtime_after_its_first_has_ended() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let endpoint = servers.block_on(Endpoint::start("a"));

@@ -253,7 +253,7 @@ async fn responses_without_a_status_and_broken_ones_are_failures() {
 
 /// Proves: LB-22, TR-67.
 #[tokio::test]
-async fn drops_come_before_the_circuit_breaker_and_neither_is_a_request() {
+async fn drops_precede_circuit_breaker_and_neither_counts_as_request() {
     let endpoint = Endpoint::start("a").await;
     let zones = [("a", endpoint.address)];
     let category = |name: &str, fraction| DropCategory { category: name.into(), fraction };
@@ -305,7 +305,7 @@ const REPORT: &str = "CQAAAAAAAOA/QgwKAXERAAAAAAAACEA=";
 
 /// Proves: TR-71, TR-72.
 #[tokio::test]
-async fn what_endpoints_say_of_themselves_is_reported_as_far_as_the_cluster_lists_it() {
+async fn listed_endpoint_metrics_are_reported() {
     let address = raw::serve(|request, mut respond| {
         let report = ("endpoint-load-metrics-bin", REPORT);
         if request.headers().contains_key("rpc-behavior") {
@@ -346,7 +346,7 @@ async fn what_endpoints_say_of_themselves_is_reported_as_far_as_the_cluster_list
 
 /// Proves: TR-70.
 #[tokio::test]
-async fn a_dns_name_has_the_empty_locality() {
+async fn dns_name_has_the_empty_locality() {
     let endpoint = Endpoint::start("a").await;
     let discovery = Discovery::LogicalDns { host: "127.0.0.1".into(), port: endpoint.address.port() };
     let cluster = Cluster::new(settings("greeter"), discovery);

@@ -140,7 +140,7 @@ const ANSWERS: &[(Answer, bool, bool)] = &[
 
 /// Proves: LB-62.
 #[tokio::test]
-async fn answers_count_as_the_http_statuses_that_envoy_takes_them_for() {
+async fn grpc_statuses_count_as_the_http_statuses_of_envoy() {
     for &(answer, is_server_error, is_gateway_error) in ANSWERS {
         let gateway_errors = detecting_by(|detection| detection.consecutive_gateway_failures = THREE);
         for (detection, expected) in [(server_errors(), is_server_error), (gateway_errors, is_gateway_error)]

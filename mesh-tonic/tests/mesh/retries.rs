@@ -39,7 +39,7 @@ async fn retries_say_how_many_attempts_came_before() {
 }
 
 #[tokio::test]
-async fn the_last_failure_is_the_calls() {
+async fn call_fails_with_its_last_failure() {
     let endpoint = Endpoint::start("a").await;
     let mesh = Mesh::fixed(to_one(&endpoint, 3));
     let status = client(&mesh).say_hello(asking("error-code-14")).await.unwrap_err();
@@ -51,7 +51,7 @@ async fn the_last_failure_is_the_calls() {
 
 /// Proves: RT-39.
 #[tokio::test]
-async fn a_routes_policy_replaces_the_virtual_hosts() {
+async fn routes_policy_replaces_the_virtual_hosts() {
     let endpoint = Endpoint::start("a").await;
     let three = retrying(3).max_attempts;
     let never = Arc::new(RetryPolicy::new(RetryableCodes::none(), three));
@@ -89,7 +89,7 @@ async fn pushback_sets_the_wait() {
 
 /// Proves: RT-43.
 #[tokio::test]
-async fn a_call_is_committed_by_its_response_head_or_a_long_request() {
+async fn call_is_committed_by_its_response_head_or_a_long_request() {
     let count = Arc::new(AtomicUsize::new(0));
     let counter = count.clone();
     let address = raw::serve(move |_, mut respond| {
@@ -130,7 +130,7 @@ async fn streamed_requests_are_replayed() {
 }
 
 #[tokio::test]
-async fn a_retry_goes_to_another_endpoint() {
+async fn retry_goes_to_another_endpoint() {
     let (a, b) = (Endpoint::start("a").await, Endpoint::start("b").await);
     let config = Config::default().cluster("greeter", &[a.address, b.address]).to(with_retries("greeter", 2));
     let mesh = Mesh::fixed(config.build());
@@ -143,7 +143,7 @@ async fn a_retry_goes_to_another_endpoint() {
 
 /// Proves: RT-45.
 #[tokio::test]
-async fn refused_calls_are_repeated_once_and_unsent_ones_always_whatever_the_policy() {
+async fn transparent_retry_repeats_refused_call_once_and_unsent_always() {
     for forward in [Forward::to("greeter"), with_retries("greeter", 2)] {
         for (refused, succeeds) in [(1, true), (2, forward.retry.is_some()), (9, false)] {
             let count = Arc::new(AtomicUsize::new(0));
@@ -203,7 +203,7 @@ async fn drops_are_final_and_unreachable_endpoints_may_be_retried() {
 }
 
 #[tokio::test]
-async fn an_outage_sees_few_more_requests_than_calls() {
+async fn retry_budget_limits_requests_in_an_outage() {
     let endpoint = Endpoint::start("a").await;
     let mut budget = RetryBudget::default();
     budget.minimum = 0;

@@ -39,7 +39,7 @@ async fn calls_are_split_by_weight() {
 
 /// Proves: RT-22, RT-27.
 #[tokio::test]
-async fn a_weighted_choice_ignores_connectivity() {
+async fn weighted_choice_ignores_connectivity() {
     let live = Endpoint::start("live").await;
     let weight = |name: &str, weight| WeightedCluster::new(name, weight);
     let clusters = ClusterChoice::weighted([weight("live", 1), weight("dead", 1)]).unwrap();
@@ -88,7 +88,7 @@ async fn calls_without_a_usable_route_or_cluster_are_unavailable() {
 ///
 /// Proves: RT-23, RT-24.
 #[tokio::test]
-async fn a_call_is_routed_once_and_keeps_its_cluster_until_it_is_committed() {
+async fn call_is_routed_once_and_keeps_its_cluster_until_it_is_committed() {
     let (a, b) = (Endpoint::start("a").await, Endpoint::start("b").await);
     let source = FixedSource::new();
     let backoff = RetryBackoff { initial: Duration::from_millis(500), max: Duration::from_secs(1) };
@@ -114,7 +114,7 @@ async fn a_call_is_routed_once_and_keeps_its_cluster_until_it_is_committed() {
 
 /// Proves: RT-25.
 #[tokio::test]
-async fn a_cluster_can_leave_and_return_under_load_without_a_failed_call() {
+async fn cluster_leaves_and_returns_under_load_without_failed_call() {
     let (a, b) = (Endpoint::start("a").await, Endpoint::start("b").await);
     let source = FixedSource::new();
     let to_a = || Config::default().cluster("a", &[a.address]).to(Forward::to("a")).build();

@@ -63,7 +63,7 @@ async fn warm_up_waits_for_configuration_and_endpoint_that_come_late() {
 }
 
 #[tokio::test]
-async fn one_cluster_that_cannot_be_reached_does_not_hold_up_the_others() {
+async fn unreachable_cluster_does_not_delay_warm_up_of_others() {
     let endpoint = Endpoint::start("a").await;
     let weighted = [("good", 9), ("canary", 1)]
         .map(|(name, weight)| mesh_core::config::WeightedCluster::new(name, weight));

@@ -44,7 +44,7 @@ async fn heads_are_those_of_grpc() {
 }
 
 #[tokio::test]
-async fn resets_and_foreign_answers_have_the_codes_of_the_protocol() {
+async fn resets_and_non_grpc_responses_map_to_grpc_codes() {
     let reset = |reason: Reason| {
         move |respond: &mut h2::server::SendResponse<bytes::Bytes>| respond.send_reset(reason)
     };
@@ -74,7 +74,7 @@ async fn resets_and_foreign_answers_have_the_codes_of_the_protocol() {
 }
 
 #[tokio::test]
-async fn a_failing_request_stream_fails_the_call_with_its_own_status() {
+async fn failing_request_stream_fails_the_call_with_its_own_status() {
     let endpoint = crate::endpoint::Endpoint::start("a").await;
     let mesh = Mesh::fixed(MeshConfig::to_endpoints("greeter", [endpoint.address]));
     // too long for the encoder's limit

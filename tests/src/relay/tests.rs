@@ -39,7 +39,7 @@ async fn bytes_and_ends_arrive() {
 }
 
 #[tokio::test]
-async fn a_silent_network_keeps_what_was_sent_until_it_is_open_again() {
+async fn silent_network_keeps_what_was_sent_until_it_is_open_again() {
     let mut relay = Relay::start(echo().await).await;
     let mut before = TcpStream::connect(relay.address).await.unwrap();
     ask(&mut before).await.unwrap();
@@ -70,7 +70,7 @@ async fn connections_are_reset_and_refused() {
 }
 
 #[tokio::test]
-async fn a_slow_network_delays_both_ways() {
+async fn slow_network_delays_both_ways() {
     let mut relay = Relay::start(echo().await).await;
     relay.set(Condition::Open(WHILE)).await;
     let mut stream = TcpStream::connect(relay.address).await.unwrap();

@@ -344,7 +344,7 @@ async fn loads_are_reported_as_the_server_asks(variant: Variant) {
 
 /// Proves: TR-17.
 #[tokio::test]
-async fn a_resource_may_be_wrapped() {
+async fn resource_may_be_wrapped() {
     let Some(mut stage) = Stage::start("wrapped", Variant::Sotw, 2).await else { return };
     stage.client.assert_answers("e0").await;
     stage.server.request("eds", "ack").await;

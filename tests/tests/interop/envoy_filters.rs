@@ -11,7 +11,7 @@ use xds_client::transport::Variant;
 
 use super::envoy::Stage;
 
-async fn each_call_ends_as_the_shares_say(variant: Variant) {
+async fn faults_follow_their_shares(variant: Variant) {
     for case in FaultCase::all() {
         let rules: Vec<&str> = case.rules.iter().map(String::as_str).collect();
         let Some(mut stage) = Stage::start("faults in Envoy", variant, &rules, &[("v1", &[])]).await else {
@@ -24,7 +24,7 @@ async fn each_call_ends_as_the_shares_say(variant: Variant) {
     }
 }
 
-async fn a_delay_counts_for_the_timeout_of_the_route(variant: Variant) {
+async fn delay_counts_for_the_timeout_of_the_route(variant: Variant) {
     let fault = "delay: {percentage: {value: 100}, fixedDelay: 20s}";
     let rule = format!("{{timeout: 1s, fault: {{{fault}}}, {}}}", everything());
     let Some(mut stage) = Stage::start("timeout and delay in Envoy", variant, &[&rule], &[("v1", &[])]).await
@@ -56,7 +56,7 @@ async fn headers_are_changed(variant: Variant) {
 
 // The same behaviour, whichever way Envoy asks for its configuration.
 for_each! { sotw: super::Variant::Sotw, delta: super::Variant::Delta => [
-    each_call_ends_as_the_shares_say,
-    a_delay_counts_for_the_timeout_of_the_route,
+    faults_follow_their_shares,
+    delay_counts_for_the_timeout_of_the_route,
     headers_are_changed,
 ] }

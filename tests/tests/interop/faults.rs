@@ -6,7 +6,7 @@ use tests::yaml::everything;
 
 use super::grpc::{Language, Stage};
 
-async fn each_call_ends_as_the_shares_say(language: Language) {
+async fn faults_follow_their_shares(language: Language) {
     for case in FaultCase::all() {
         let rules: Vec<&str> = case.rules.iter().map(String::as_str).collect();
         let Some(stage) = Stage::with_rules(language, "faults", &["v1"], &rules).await else { return };
@@ -17,7 +17,7 @@ async fn each_call_ends_as_the_shares_say(language: Language) {
     }
 }
 
-async fn a_call_may_be_delayed_and_then_aborted(language: Language) {
+async fn call_may_be_delayed_and_then_aborted(language: Language) {
     let fault = "delay: {percentage: {value: 100}, fixedDelay: 500ms}, abort: {percentage: {value: 100}, httpStatus: 404}";
     let rule = format!("{{fault: {{{fault}}}, {}}}", everything());
     let Some(stage) = Stage::with_rules(language, "faults at once", &["v1"], &[&rule]).await else { return };
@@ -26,7 +26,7 @@ async fn a_call_may_be_delayed_and_then_aborted(language: Language) {
     assert!(report.latency_ms["p50"] >= 490.0, "{report:?}");
 }
 
-async fn a_delay_counts_for_the_timeout_of_the_route(language: Language) {
+async fn delay_counts_for_the_timeout_of_the_route(language: Language) {
     let fault = "delay: {percentage: {value: 100}, fixedDelay: 20s}";
     let rule = format!("{{timeout: 4s, fault: {{{fault}}}, {}}}", everything());
     let Some(stage) = Stage::with_rules(language, "timeout and delay", &["v1"], &[&rule]).await else {
@@ -39,7 +39,7 @@ async fn a_delay_counts_for_the_timeout_of_the_route(language: Language) {
 
 // The same behaviour, whichever language the client is written in.
 for_each! { python: super::Language::Python, node: super::Language::Node => [
-    each_call_ends_as_the_shares_say,
-    a_call_may_be_delayed_and_then_aborted,
-    a_delay_counts_for_the_timeout_of_the_route,
+    faults_follow_their_shares,
+    call_may_be_delayed_and_then_aborted,
+    delay_counts_for_the_timeout_of_the_route,
 ] }

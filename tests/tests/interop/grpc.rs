@@ -392,7 +392,7 @@ async fn a_load_balancer_that_the_client_does_not_have_gives_way_to_one_that_it_
 }
 
 #[tokio::test]
-async fn the_python_programs_talk_to_each_other() {
+async fn python_client_calls_python_server() {
     let Some(python) = Python::find("plain") else { return };
     let server = python.server("e0", "v1", &["--fail-times", "2"]).await;
     let mut client = python.client(&server.address.to_string(), None).await;

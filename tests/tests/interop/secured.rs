@@ -68,7 +68,7 @@ async fn our_client_is_served_in_both_variants_and_known_by_its_certificate() {
 }
 
 #[tokio::test]
-async fn who_shows_no_certificate_is_refused_and_told_why() {
+async fn client_without_certificate_is_refused_with_reason() {
     let (control, _greeter, certificates) = stage().await;
     let bootstrap = bootstrap(&control, json!(["xds_v3"]), certificates.anonymous_creds());
     let client = MeshClient::with(&bootstrap, Options::default());

@@ -62,7 +62,7 @@ fn points(metric: &Metric) -> Vec<(String, u64)> {
 
 /// Proves: OB-08.
 #[tokio::test]
-async fn instruments_show_the_client_as_long_as_it_is_there() {
+async fn instruments_exist_while_the_client_does() {
     let exporter = Exporter::default();
     let reader = PeriodicReader::builder(exporter.clone()).with_interval(Duration::from_secs(3600)).build();
     let provider = SdkMeterProvider::builder().with_reader(reader).build();

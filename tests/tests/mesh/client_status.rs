@@ -121,7 +121,7 @@ fn bad_listener(name: &str) -> Any {
 
 /// Proves: TR-57, TR-58, TR-59, TR-61, TR-62, TR-63.
 #[tokio::test]
-async fn a_client_shows_what_it_watches_has_and_refused() {
+async fn client_status_shows_watched_accepted_and_refused_resources() {
     let (transport, mut server) = memory::pair();
     let bootstrap = Bootstrap::builder().server(ServerConfig::insecure("control:15010")).node_id("n1");
     let client = start_with(bootstrap.build().unwrap(), transport, Options::default()).unwrap();
@@ -181,7 +181,7 @@ async fn a_client_shows_what_it_watches_has_and_refused() {
 
 /// Proves: TR-60.
 #[tokio::test]
-async fn a_client_is_asked_for_itself_only() {
+async fn client_status_has_only_its_own_client() {
     let (transport, _server) = memory::pair();
     let bootstrap = Bootstrap::builder().server(ServerConfig::insecure("control:15010")).node_id("n1");
     let client = start_with(bootstrap.build().unwrap(), transport, Options::default()).unwrap();

@@ -28,7 +28,7 @@ async fn errors(control: &ControlServer) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broken_file_changes_nothing_and_is_explained_until_it_is_mended() {
+async fn broken_file_keeps_configuration_and_is_reported_until_fixed() {
     let (client, control, _greeters) = mesh().await;
     let load = Load::start(&client.channel, 2);
     load.calls(50).await;
@@ -61,7 +61,7 @@ async fn a_broken_file_changes_nothing_and_is_explained_until_it_is_mended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_grpc_route_of_the_gateway_api_is_followed() {
+async fn grpc_route_of_gateway_api_routes_calls() {
     let (client, control, _greeters) = mesh().await;
     client.hello().await.unwrap();
     control.config.remove("routes/greeter.yaml");

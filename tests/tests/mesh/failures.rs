@@ -6,7 +6,7 @@ use tests::yaml::{self, Endpoint};
 use tests::{ConfigDir, ControlServer, Greeter, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endpoint_that_is_killed_and_comes_back_costs_no_call_with_retries() {
+async fn endpoint_that_is_killed_and_comes_back_costs_no_call_with_retries() {
     let mut mortal = Greeter::start("mortal", "v1").await;
     let other = Greeter::start("other", "v1").await;
     let config = ConfigDir::new();

@@ -51,7 +51,7 @@ fn name(code: Code) -> String {
 
 /// On one thread, so that a seed draws the same again.
 #[tokio::test]
-async fn each_call_ends_as_the_shares_say() {
+async fn faults_follow_their_shares() {
     let seed = u64::from(std::process::id());
     println!("seed {seed}");
     for case in FaultCase::all() {
@@ -67,7 +67,7 @@ async fn each_call_ends_as_the_shares_say() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_may_be_delayed_and_then_aborted() {
+async fn call_may_be_delayed_and_then_aborted() {
     let fault = "delay: {percentage: {value: 100}, fixedDelay: 500ms}, abort: {percentage: {value: 100}, httpStatus: 404}";
     let (client, _control, _greeter) = mesh(&[&format!("{{fault: {{{fault}}}, {}}}", everything())], 1).await;
     for (code, took) in calls(&client, 10, Duration::from_secs(20)).await {
@@ -77,7 +77,7 @@ async fn a_call_may_be_delayed_and_then_aborted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delay_counts_for_the_timeout_of_the_route() {
+async fn delay_counts_for_the_timeout_of_the_route() {
     let fault = "delay: {percentage: {value: 100}, fixedDelay: 20s}";
     let rule = format!("{{timeout: 1s, fault: {{{fault}}}, {}}}", everything());
     let (client, _control, _greeter) = mesh(&[&rule], 1).await;

@@ -109,7 +109,7 @@ async fn claim(client: &mut GreeterClient<MeshChannel>) -> Result<(), Status> {
 }
 
 #[tokio::test]
-async fn a_filter_of_a_user_is_configured_by_the_control_plane() {
+async fn filter_of_a_user_is_configured_by_the_control_plane() {
     let (server, mut client) = serving("team", team("shop")).await;
     client.say_hello(hello()).await.unwrap();
     assert_eq!(claim(&mut client).await.unwrap_err().code(), Code::PermissionDenied);

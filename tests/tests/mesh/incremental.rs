@@ -32,7 +32,7 @@ async fn until_answered_by(load: &Load, names: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn endpoints_come_and_go_one_by_one_without_a_failed_call() {
+async fn endpoints_are_added_and_removed_without_a_failed_call() {
     let greeters =
         [Greeter::start("a", "v1").await, Greeter::start("b", "v1").await, Greeter::start("c", "v1").await];
     let [a, b, c] = &greeters;
@@ -68,7 +68,7 @@ async fn endpoints_come_and_go_one_by_one_without_a_failed_call() {
 
 /// A service without endpoints is an answer, and the first one brings it to life.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_may_begin_and_end_without_endpoints() {
+async fn service_starts_and_ends_without_endpoints() {
     let greeter = Greeter::start("only", "v1").await;
     let config = ConfigDir::new();
     config.write("service.yaml", &service(&[]));

@@ -14,7 +14,7 @@ async fn load(control: &ControlServer) -> Option<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn calls_are_told_by_cluster_and_locality_in_both_variants() {
+async fn calls_are_reported_by_cluster_and_locality_in_both_variants() {
     for feature in ["xds_v3", "incremental_xds"] {
         let greeter = Greeter::start("e0", "v1").await;
         let config = ConfigDir::new();

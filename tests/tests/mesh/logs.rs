@@ -69,7 +69,7 @@ fn subscribe(log: &Log) -> (DefaultGuard, Dispatch) {
 }
 
 #[tokio::test]
-async fn log_tells_of_start_and_outage_and_its_end() {
+async fn log_has_start_outage_and_recovery() {
     let log = Log::default();
     let _subscribed = subscribe(&log);
     let greeter = Greeter::start("e0", "v1").await;

@@ -28,7 +28,7 @@ fn readme() -> String {
 }
 
 #[tokio::test]
-async fn the_configuration_in_the_readme_is_accepted() {
+async fn configuration_in_the_readme_is_accepted() {
     let yaml = blocks(&readme(), "yaml");
     assert!(!yaml.is_empty());
     let config = ConfigDir::new();

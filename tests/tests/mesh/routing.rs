@@ -28,7 +28,7 @@ fn to(subset: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_rules_all_endpoints_take_turns() {
+async fn endpoints_rotate_without_rules() {
     let (client, _control, _greeters) = mesh(&[]).await;
     eventually("both endpoints are connected", async || {
         let mut endpoints = Vec::new();
@@ -89,7 +89,7 @@ async fn paths_and_headers_choose_the_route() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_timeout_ends_a_call_that_takes_longer() {
+async fn timeout_ends_a_call_that_takes_longer() {
     let (client, _control, _greeters) = mesh(&[&format!("{{timeout: 0.2s, {}}}", to("v1"))]).await;
     client.hello().await.unwrap();
     let status = client.hello_with(&[("rpc-behavior", "keep-open")]).await.unwrap_err();
@@ -97,7 +97,7 @@ async fn a_timeout_ends_a_call_that_takes_longer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_caller_s_own_deadline_wins_when_it_is_shorter() {
+async fn shorter_deadline_of_the_caller_wins() {
     let (client, _control, _greeters) = mesh(&[&format!("{{timeout: 60s, {}}}", to("v1"))]).await;
     client.hello().await.unwrap();
     let mut request = tonic::Request::new(HelloRequest::default());
@@ -108,7 +108,7 @@ async fn a_caller_s_own_deadline_wins_when_it_is_shorter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_succeeds_where_the_first_attempt_failed() {
+async fn retry_succeeds_where_the_first_attempt_failed() {
     let (client, _control, _greeters) =
         mesh(&[&format!("{{retries: {{attempts: 3, retryOn: unavailable}}, {}}}", to("v1"))]).await;
     let flaky = |retries| format!("error-code-14,succeed-on-retry-attempt-{retries}");
@@ -120,7 +120,7 @@ async fn a_retry_succeeds_where_the_first_attempt_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_circuit_breaker_admits_so_many_calls_and_no_more() {
+async fn circuit_breaker_admits_calls_up_to_its_limit() {
     let (client, control, _greeters) = mesh(&[]).await;
     client.hello().await.unwrap();
     let service = [Endpoint::new(_greeters[0].address, "v1")];

@@ -22,7 +22,7 @@ async fn streams(control: &ControlServer) -> usize {
 
 /// Proves: TR-01.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_channels_share_one_stream_and_leave_nothing_behind() {
+async fn two_hundred_channels_share_one_stream_and_free_all() {
     let (control, _greeter) = one_greeter().await;
     let tasks = Handle::current().metrics().num_alive_tasks();
     let client = MeshClient::of(&control);
@@ -49,7 +49,7 @@ async fn two_hundred_channels_share_one_stream_and_leave_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_that_leaves_and_returns_a_hundred_times_costs_no_call() {
+async fn cluster_that_leaves_and_returns_a_hundred_times_costs_no_call() {
     let greeters = [Greeter::start("one", "v1").await, Greeter::start("two", "v2").await];
     let config = ConfigDir::new();
     let endpoints = [Endpoint::new(greeters[0].address, "v1"), Endpoint::new(greeters[1].address, "v2")];

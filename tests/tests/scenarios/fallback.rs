@@ -91,7 +91,7 @@ fn bound(scenario: &Scenario) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_starts_without_the_first_server_uses_the_second_until_it_is_there() {
+async fn client_that_starts_without_the_first_server_uses_the_second_until_it_is_there() {
     let scenario = Scenario::begin("8 fallback at start").await;
     let mut pair = Pair::start().await;
     let client = pair.client(&scenario);
@@ -113,7 +113,7 @@ async fn a_client_that_starts_without_the_first_server_uses_the_second_until_it_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_first_server_that_is_lost_in_the_middle_of_a_start_is_replaced() {
+async fn first_server_that_is_lost_in_the_middle_of_a_start_is_replaced() {
     let scenario = Scenario::begin("8 fallback in start").await;
     let mut pair = Pair::start().await;
     pair.first.hold(CLUSTER);
@@ -140,7 +140,7 @@ async fn a_first_server_that_is_lost_in_the_middle_of_a_start_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_first_server_that_is_lost_in_the_middle_of_an_update_is_replaced() {
+async fn first_server_that_is_lost_in_the_middle_of_an_update_is_replaced() {
     let scenario = Scenario::begin("8 fallback in update").await;
     let mut pair = Pair::start().await;
     pair.relay.open().await;

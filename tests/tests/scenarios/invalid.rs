@@ -53,7 +53,7 @@ fn live(watch: &mut ConfigWatch, revision: u32) -> usize {
 
 /// Past the management API: a server that sends it all the same.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_invalid_cluster_that_is_sent_is_refused_by_name_and_the_others_live() {
+async fn invalid_cluster_that_is_sent_is_refused_by_name_and_the_others_live() {
     let scenario = Scenario::begin("15 invalid cluster").await;
     let greeter = Greeter::start("only", "v1").await;
     let server = AdsServer::start().await;
@@ -223,7 +223,7 @@ fn every_mistake_in_a_file_is_refused_with_its_field() {
 
 /// Through the file source: a mistake holds back the change of that one object, and no other.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_invalid_object_among_five_hundred_files_holds_nothing_back() {
+async fn invalid_object_among_five_hundred_files_holds_nothing_back() {
     let scenario = Scenario::begin("15 invalid file").await;
     let config = ConfigDir::new();
     for number in 0..CLUSTERS {

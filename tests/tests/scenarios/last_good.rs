@@ -10,7 +10,7 @@ use crate::stage::{Stage, until_version};
 
 /// Scenario 7.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_starts_without_the_control_server_serves_from_its_snapshot() {
+async fn client_that_starts_without_the_control_server_serves_from_its_snapshot() {
     let scenario = Scenario::begin("7 snapshot").await;
     let mut stage = Stage::start().await;
     let path = stage.control.config.beside("snapshot");
@@ -41,7 +41,7 @@ async fn a_client_that_starts_without_the_control_server_serves_from_its_snapsho
 
 /// Scenario 7: a file that is truncated or garbled is as good as none.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_garbled_snapshot_is_passed_over() {
+async fn garbled_snapshot_is_passed_over() {
     let _scenario = Scenario::begin("7 garbled snapshot").await;
     let mut stage = Stage::start().await;
     let path = stage.control.config.beside("snapshot");

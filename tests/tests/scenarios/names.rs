@@ -21,12 +21,14 @@ async fn until_called(client: &mut ClientProcess, version: &str, bound: Duration
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_may_come_late_and_go() {
+async fn name_is_resolved_late_and_after_removal() {
     let scenario = Scenario::begin("31 names").await;
     let mut stage = Stage::start().await;
     let began = Instant::now();
     let config = &stage.control.config;
-    let Some(names) = NameServer::start("names_may_come_late_and_go", config, Says::NoSuchName).await else {
+    let Some(names) =
+        NameServer::start("name_is_resolved_late_and_after_removal", config, Says::NoSuchName).await
+    else {
         return;
     };
     let mut bootstrap = stage.control.bootstrap("n1");

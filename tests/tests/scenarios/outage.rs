@@ -24,7 +24,7 @@ fn prompt() -> Options {
 
 /// Scenario 1.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_control_server_costs_nothing_and_is_heard_again_when_it_is_back() {
+async fn killed_control_server_fails_no_call_and_is_used_after_restart() {
     let scenario = Scenario::begin("1 killed").await;
     let mut stage = Stage::start().await;
     let client = MeshClient::with(&stage.control.bootstrap("n1"), prompt());
@@ -96,7 +96,7 @@ async fn endpoints_that_refuse_or_reset_cost_no_call_without_a_control_server() 
 
 /// Scenario 5: the text names what failed, why, that the control-server is away, and for how long.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_without_endpoints_and_control_server_fails_in_time_and_says_why() {
+async fn call_without_endpoints_and_control_server_fails_with_reason() {
     let scenario = Scenario::begin("5 all gone").await;
     let mut stage = Stage::start().await;
     let client = MeshClient::of(&stage.control);
@@ -126,7 +126,7 @@ async fn a_call_without_endpoints_and_control_server_fails_in_time_and_says_why(
 
 /// Scenario 6.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_is_there_first_waits_for_the_control_server() {
+async fn client_started_first_waits_for_control_server() {
     let scenario = Scenario::begin("6 client first").await;
     let mut stage = Stage::start().await;
     stage.control.kill().await;

@@ -71,7 +71,7 @@ fn densest(arrivals: &[Instant]) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn clients_come_back_spread_out_after_a_restart() {
+async fn clients_reconnect_spread_over_time_after_restart() {
     let scenario = Scenario::begin("9 reconnect").await;
     scenario.allow_open_files(20_000);
     let count = scenario.pick(150, 2000);

@@ -16,7 +16,7 @@ use crate::stage::{Stage, until_version};
 
 /// Scenario 17.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_client_refuses_is_not_sent_to_it_again() {
+async fn refused_resource_is_not_sent_again() {
     let scenario = Scenario::begin("17 always refuses").await;
     let stage = Stage::start().await;
     let listener = format!("{}:{}", yaml::HOST, yaml::PORT);
@@ -54,7 +54,7 @@ async fn what_a_client_refuses_is_not_sent_to_it_again() {
 
 /// Scenario 18, by default: the listener stays in use.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listener_that_is_deleted_stays_in_use() {
+async fn listener_that_is_deleted_stays_in_use() {
     let scenario = Scenario::begin("18 deleted").await;
     let stage = Stage::start().await;
     let client = MeshClient::with(&stage.control.bootstrap("n1"), Options::default());
@@ -80,7 +80,7 @@ async fn a_listener_that_is_deleted_stays_in_use() {
 
 /// Scenario 18, where the bootstrap says so: calls fail.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listener_that_is_deleted_fails_calls_where_data_errors_count() {
+async fn listener_that_is_deleted_fails_calls_where_data_errors_count() {
     let scenario = Scenario::begin("18 deleted, failing").await;
     let stage = Stage::start().await;
     let mut bootstrap = stage.control.bootstrap("n1");

@@ -24,7 +24,7 @@ fn prompt() -> Options {
 
 /// Scenario 12: the folder is gone when the control-server starts.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_without_its_folder_serves_nothing_and_costs_nothing() {
+async fn restart_without_folder_serves_nothing_and_fails_no_call() {
     let scenario = Scenario::begin("12 source is gone").await;
     let mut stage = Stage::start().await;
     let client = MeshClient::with(&stage.control.bootstrap("n1"), prompt());
@@ -46,7 +46,7 @@ async fn a_restart_without_its_folder_serves_nothing_and_costs_nothing() {
 
 /// Scenario 12: the folder is there, and a part of it cannot be read.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_with_an_unreadable_folder_takes_no_endpoint_away() {
+async fn restart_with_unreadable_folder_removes_no_endpoint() {
     let scenario = Scenario::begin("12 source is unreadable").await;
     let mut stage = Stage::start().await;
     let config = &stage.control.config;
@@ -80,7 +80,7 @@ async fn a_restart_with_an_unreadable_folder_takes_no_endpoint_away() {
 
 /// Scenario 13.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_from_nothing_or_from_an_older_copy_is_accepted_again() {
+async fn restart_from_nothing_or_from_an_older_copy_is_accepted_again() {
     let scenario = Scenario::begin("13 restored").await;
     let clients = scenario.pick(3, 100);
     let mut stage = Stage::start().await;

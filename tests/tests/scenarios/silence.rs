@@ -26,7 +26,7 @@ enum Silence {
 
 /// Scenario 2.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stopped_control_server_is_noticed_and_costs_nothing() {
+async fn stopped_control_server_is_detected_and_fails_no_call() {
     let scenario = Scenario::begin("2 stopped").await;
     let stage = Stage::start().await;
     let relay = Relay::start(stage.control.addresses.xds).await;
@@ -35,7 +35,7 @@ async fn a_stopped_control_server_is_noticed_and_costs_nothing() {
 
 /// Scenario 3, everywhere.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_relay_that_loses_everything_is_noticed_and_costs_nothing() {
+async fn silent_network_is_detected_and_fails_no_call() {
     let scenario = Scenario::begin("3 relay is silent").await;
     let stage = Stage::start().await;
     let relay = Relay::start(stage.control.addresses.xds).await;
@@ -44,9 +44,9 @@ async fn a_relay_that_loses_everything_is_noticed_and_costs_nothing() {
 
 /// Scenario 3, with real packets.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cable_that_is_pulled_is_noticed_and_costs_nothing() {
+async fn pulled_cable_is_detected_and_fails_no_call() {
     let scenario = Scenario::begin("3 cable is pulled").await;
-    let Some(network) = Network::start("a_cable_that_is_pulled_is_noticed_and_costs_nothing") else { return };
+    let Some(network) = Network::start("pulled_cable_is_detected_and_fails_no_call") else { return };
     let stage = Stage::start_at(network.address, &network.front()).await;
     survive(&scenario, &stage, Silence::Cut(network)).await;
 }

@@ -85,7 +85,7 @@ async fn explanation(client: &MeshClient, limit: usize, size: usize) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_response_over_the_limit_is_explained_and_not_asked_for_in_a_loop() {
+async fn response_over_limit_is_reported_and_not_requested_in_a_loop() {
     let scenario = Scenario::begin("22 large response").await;
     let (count, padding, limit) = scenario.pick((5_000, 300, 2 << 20), (50_000, 330, 24 << 20));
     let greeter = Greeter::start("only", "v1").await;

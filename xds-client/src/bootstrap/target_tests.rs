@@ -147,7 +147,7 @@ fn authorities_have_servers_and_a_template_of_their_own_or_the_defaults() {
 
 /// Proves: BS-43.
 #[test]
-fn default_template_may_lead_to_a_known_authority_without_its_template() {
+fn default_template_names_known_authority_without_template() {
     let extra = |template: &str| {
         json!({
             "client_default_listener_resource_name_template": template,

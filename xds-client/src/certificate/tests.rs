@@ -12,7 +12,7 @@ use super::{FileProvider, provider};
 use crate::bootstrap::{FileWatcher, IdentityFiles};
 
 #[test]
-fn what_was_good_stays_until_something_better_comes() {
+fn good_value_stays_until_a_newer_good_one() {
     let number = |contents: &[Vec<u8>]| {
         let text = String::from_utf8(contents.concat()).map_err(|error| error.to_string())?;
         text.parse::<u8>().map_err(|error| error.to_string())
@@ -81,7 +81,7 @@ async fn leaf(provider: &Arc<FileProvider>) -> Result<Vec<u8>, String> {
 
 /// Proves: BS-34.
 #[tokio::test]
-async fn a_mismatch_or_half_a_file_keeps_the_material_that_was_good() {
+async fn mismatch_or_half_a_file_keeps_the_material_that_was_good() {
     let folder = Folder::new();
     let provider = provider(&folder.files());
     let ((first, first_key), (second, second_key)) = (issue(), issue());
@@ -131,7 +131,7 @@ async fn files_are_read_at_the_interval_too() {
 
 /// Proves: BS-36.
 #[tokio::test]
-async fn who_names_the_same_files_shares_a_provider_that_ends_with_them() {
+async fn equal_files_share_a_provider_until_its_last_user() {
     let alive = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let folder = Folder::new();
     let (one, other) = (provider(&folder.files()), provider(&folder.files()));
@@ -147,14 +147,14 @@ async fn who_names_the_same_files_shares_a_provider_that_ends_with_them() {
 }
 
 #[tokio::test]
-async fn a_map_of_trust_bundles_is_refused_and_never_the_systems_roots() {
+async fn map_of_trust_bundles_is_refused_and_never_the_systems_roots() {
     let files = FileWatcher { spiffe_trust_bundle_map_file: Some("/map".into()), ..FileWatcher::default() };
     assert!(provider(&files).material().await.unwrap_err().starts_with("/map: "));
 }
 
 #[cfg(unix)]
 #[test]
-fn files_that_hang_hold_one_thread_however_many_ask() {
+fn hanging_files_hold_one_thread() {
     use tokio::time::timeout;
 
     let folder = Folder::new();

@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn server_that_flaps_is_told_once_in_ten_seconds() {
+    fn flapping_server_is_logged_once_in_ten_seconds() {
         let (mut log, began) = (PeerLog::new("control:15010"), Instant::now());
         assert_eq!(log.connect(), Told::Nothing);
         let told = [0, 1, 2, 10, 11].map(|at| {

@@ -78,7 +78,7 @@ mod tests {
 
     /// Scenarios 2 and 3: a server that loses everything is found out by a ping, and not taken for a quiet one before.
     #[test]
-    fn a_quiet_server_counts_only_after_its_connection_has_answered_a_ping() {
+    fn silent_server_counts_only_after_a_ping_was_answered() {
         let bootstrap = r#"{"xds_servers": [{"server_uri": "a:1", "channel_creds": [{"type": "insecure"}]}], "node": {"id": "n"}}"#;
         let bootstrap = Bootstrap::from_json(bootstrap).unwrap();
         let seconds = Duration::from_secs;

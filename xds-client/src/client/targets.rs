@@ -197,7 +197,7 @@ mod tests {
     use crate::protocol::{Received, Response, ServerId, ServerSettings, Settings, Variant};
 
     #[test]
-    fn a_collection_that_no_target_needs_is_not_gathered() {
+    fn collection_that_no_target_needs_is_not_gathered() {
         let server = ServerSettings { variant: Variant::Delta, ..ServerSettings::new("control:15010") };
         let (mut ads, now, server_id) =
             (AdsState::new(Settings::one_server(server)), Instant::now(), ServerId(0));

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn sixteen_deep_is_enough() {
+    fn aggregates_deeper_than_sixteen_are_refused() {
         let names: Vec<String> = (0..100_000).map(|index| format!("c{index:06}")).collect();
         let chain = |length: usize| {
             let graph: HashMap<Name, Vec<Name>> = names[..length]

@@ -97,7 +97,7 @@ mod tests {
 
     /// Proves: TR-03.
     #[test]
-    fn kinds_are_what_the_decoders_say() {
+    fn kinds_match_their_decoders() {
         let decoders: [&dyn ResourceType; 6] = [
             &ListenerType,
             &RouteConfigurationType,

@@ -200,7 +200,7 @@ fn endpoints(priorities: usize) -> AnyResource {
 
 /// Proves: RT-30.
 #[test]
-fn a_configuration_comes_when_all_of_it_is_there() {
+fn configuration_is_emitted_when_complete() {
     let mut bench = Bench::new();
     let dns = ClusterDiscovery::LogicalDns { host: "db.example".into(), port: 5432 };
     let steps: [(Kind, &str, AnyResource); 6] = [
@@ -275,7 +275,7 @@ fn errors_of_the_target_and_errors_of_a_cluster() {
 
 /// Proves: RT-28.
 #[test]
-fn the_old_routes_are_used_until_the_new_ones_are_complete() {
+fn old_routes_are_used_until_the_new_ones_are_complete() {
     let mut bench = Bench::serving(&["a"]);
     let old = bench.config();
     bench.put(Kind::Listener, "greeter", rds("new"));
@@ -318,7 +318,7 @@ fn the_old_routes_are_used_until_the_new_ones_are_complete() {
 
 /// Proves: RT-32.
 #[test]
-fn what_is_in_use_goes_on_changing_while_something_new_does_not_come() {
+fn used_resources_keep_changing_while_new_ones_are_missing() {
     let mut bench = Bench::serving(&["a", "b"]);
     bench.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "b", "far"]));
     for priorities in [2, 3] {
@@ -345,7 +345,7 @@ fn what_is_in_use_goes_on_changing_while_something_new_does_not_come() {
 }
 
 #[test]
-fn a_bad_update_never_removes_a_good_configuration() {
+fn bad_update_never_removes_a_good_configuration() {
     let end = "(control server 127.0.0.1:15010, node n1)";
     let mut bench = Bench::serving(&["a"]);
     bench.put(Kind::Listener, "greeter", rds("new"));
@@ -379,7 +379,7 @@ fn data_errors_end_the_configuration_where_the_bootstrap_says_so() {
 
 /// Proves: TR-33, OB-23.
 #[test]
-fn an_unreachable_server_is_an_error_only_for_who_has_nothing() {
+fn unreachable_server_is_an_error_only_without_configuration() {
     let mut bench = Bench::new();
     bench.outage(Some("connection refused"));
     let text = "connection refused; node n1, control server 127.0.0.1:15010 unreachable for 0 s";
@@ -403,7 +403,7 @@ fn an_unreachable_server_is_an_error_only_for_who_has_nothing() {
 
 /// Transports name the server in their errors, too.
 #[test]
-fn lost_server_is_named_once() {
+fn lost_server_is_named_once_in_errors() {
     let mut bench = Bench::new();
     bench.outage(Some("127.0.0.1:15010: connection refused"));
     let text = "connection refused; node n1, control server 127.0.0.1:15010 unreachable for 0 s";
@@ -411,7 +411,7 @@ fn lost_server_is_named_once() {
 }
 
 #[test]
-fn clusters_that_are_there_are_used_even_if_the_server_left_before_the_others() {
+fn present_clusters_are_used_when_server_is_lost_before_the_rest() {
     let mut bench = Bench::new();
     bench.put(Kind::Listener, "greeter", rds("routes"));
     bench.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "b"]));
@@ -426,7 +426,7 @@ fn clusters_that_are_there_are_used_even_if_the_server_left_before_the_others() 
 }
 
 #[test]
-fn unchanged_parts_are_shared_and_unchanged_wholes_are_not_emitted() {
+fn unchanged_parts_are_shared_and_unchanged_configuration_is_not_emitted() {
     let mut bench = Bench::serving(&["a", "b"]);
     let old = bench.config();
     for name in ["a", "b"] {
@@ -451,7 +451,7 @@ fn unchanged_parts_are_shared_and_unchanged_wholes_are_not_emitted() {
 }
 
 #[test]
-fn a_cluster_that_comes_back_a_hundred_times_is_used_each_time() {
+fn cluster_that_comes_back_a_hundred_times_is_used_each_time() {
     let mut bench = Bench::serving(&["a"]);
     for round in 1..=100 {
         bench.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "b"]));

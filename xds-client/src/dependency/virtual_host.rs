@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_domain_wins() {
+    fn best_domain_wins() {
         let hosts = [
             &["*"][..],
             &["a.*", "a.b.*"],

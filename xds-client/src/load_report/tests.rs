@@ -13,7 +13,7 @@ use crate::protocol::BackoffSettings;
 
 /// Proves: TR-65.
 #[test]
-fn an_interval_is_a_positive_duration() {
+fn interval_is_a_positive_duration() {
     let some = |seconds, nanos| Some(ProtoDuration { seconds, nanos });
     let table = [
         ("none", None, None),
@@ -37,7 +37,7 @@ fn an_interval_is_a_positive_duration() {
 
 /// Proves: TR-65.
 #[test]
-fn a_server_names_clusters_or_wants_all() {
+fn server_names_clusters_or_wants_all() {
     let wanted = |clusters: &[&str], send_all_clusters| {
         let clusters = clusters.iter().map(ToString::to_string).collect();
         let load_reporting_interval = Some(ProtoDuration { seconds: 1, nanos: 0 });
@@ -151,7 +151,7 @@ fn all() -> Request {
 
 /// Proves: TR-65.
 #[test]
-fn the_node_comes_first_and_reports_only_once_the_server_has_asked() {
+fn node_comes_first_and_reports_only_once_the_server_has_asked() {
     let mut story = Story::begin();
     assert_eq!(story.open().requests(), [Request::Node]);
     assert_eq!(
@@ -169,7 +169,7 @@ fn the_node_comes_first_and_reports_only_once_the_server_has_asked() {
 
 /// Proves: TR-65.
 #[test]
-fn a_response_that_comes_before_the_node_changes_no_order() {
+fn response_that_comes_before_the_node_changes_no_order() {
     let mut story = Story::begin();
     story.open();
     story.respond(every(SECOND)).unwrap();
@@ -180,7 +180,7 @@ fn a_response_that_comes_before_the_node_changes_no_order() {
 
 /// Proves: TR-66.
 #[test]
-fn reports_that_cannot_be_sent_do_not_pile_up() {
+fn unsent_reports_do_not_accumulate() {
     let mut story = Story::reporting();
     story.wait();
     story.now += SECOND * 10;
@@ -207,7 +207,7 @@ fn later_responses_change_what_is_reported_and_how_often() {
 
 /// Proves: TR-65.
 #[test]
-fn an_invalid_interval_restarts_the_stream() {
+fn invalid_interval_restarts_the_stream() {
     for mut story in [Story::reporting(), Story::begin()] {
         if story.state.should_open() {
             story.open().requests();
@@ -223,7 +223,7 @@ fn an_invalid_interval_restarts_the_stream() {
 
 /// Proves: TR-68.
 #[test]
-fn streams_that_fail_are_opened_again_with_the_waits_of_ads() {
+fn failed_streams_are_reopened_with_ads_backoff() {
     let mut story = Story::begin();
     let mut waits = Vec::new();
     for round in 0..14 {
@@ -286,7 +286,7 @@ fn nothing_is_opened_while_nothing_reports() {
 
 /// Proves: TR-69.
 #[test]
-fn the_end_of_use_sends_a_last_report() {
+fn last_report_is_sent_when_use_ends() {
     let mut story = Story::reporting();
     story.set_use(false);
     assert!(!story.state.has_sent_all());
@@ -323,7 +323,7 @@ fn the_end_of_use_sends_a_last_report() {
 
 /// Proves: TR-66, TR-67, TR-71, TR-72.
 #[test]
-fn a_report_says_what_was_counted() {
+fn report_says_what_was_counted() {
     let sum = |count, sum| MetricSum { count, sum };
     let mut busy = LocalitySums::default();
     (busy.issued, busy.succeeded, busy.failed, busy.in_progress) = (7, 4, 2, 1);
@@ -376,7 +376,7 @@ fn a_report_says_what_was_counted() {
 
 /// Proves: BS-28, TR-65.
 #[test]
-fn the_first_request_has_the_node_of_load_reports_and_nothing_else() {
+fn first_request_has_the_node_of_load_reports_and_nothing_else() {
     let request = message::node(&Node::new("n1").to_load_report_proto());
     assert!(request.cluster_stats.is_empty());
     let node = request.node.unwrap();
@@ -386,7 +386,7 @@ fn the_first_request_has_the_node_of_load_reports_and_nothing_else() {
 
 /// Proves: TR-68.
 #[test]
-fn who_comes_back_while_a_stream_has_to_wait_waits_too() {
+fn reporter_that_returns_during_backoff_waits_for_it() {
     let mut story = Story::begin();
     story.open().end();
     let wait = story.state.next_deadline().unwrap();

@@ -116,7 +116,7 @@ fn names_from_outside_and_inside_are_the_same() {
 }
 
 #[test]
-fn wrappers_tell_versions_and_times_to_live() {
+fn wrappers_have_versions_and_times_to_live() {
     use std::time::Duration;
     let good = || Resource { version: "7".into(), ttl: super::testing::seconds(5), ..wrapper("a", "a") };
     let decoded = resource(decode_endpoints(pack_any(good())));
@@ -305,7 +305,7 @@ fn seeds() -> Vec<(&'static dyn ResourceType, Vec<u8>)> {
 }
 
 #[test]
-fn seeds_are_valid() {
+fn corpus_seeds_are_valid() {
     for (resource_type, bytes) in seeds() {
         resource_type.decode(&DecodeContext::default(), None, &bytes.into()).unwrap();
     }

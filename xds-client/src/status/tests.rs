@@ -112,7 +112,7 @@ fn resources_are_shown_with_what_is_in_use_and_what_failed() {
 
 /// Proves: TR-58, TR-61.
 #[test]
-fn a_client_is_shown_with_the_node_that_it_sends() {
+fn client_is_shown_with_the_node_that_it_sends() {
     let config = client_config(&status(Vec::new()), &node(), Clock::now());
     assert_eq!(config.node, Some(node().to_proto()));
     assert_eq!(config.client_scope, "");
@@ -169,7 +169,7 @@ fn json_has_ejected_endpoints_with_their_reason() {
 }
 
 #[test]
-fn moments_are_told_by_the_clock_on_the_wall() {
+fn times_are_shown_in_wall_clock_time() {
     let now = Instant::now();
     let wall = UNIX_EPOCH + Duration::new(1_000_000_000, 500);
     let clock = Clock::new(now, wall);

@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_become_responses_of_the_variant_that_they_are() {
+    fn bytes_decode_as_responses_of_their_variant() {
         let sotw = DiscoveryResponse { type_url: "t".to_owned(), ..DiscoveryResponse::default() };
         let delta = DeltaDiscoveryResponse { nonce: "n".to_owned(), ..DeltaDiscoveryResponse::default() };
         let decoded = AdsResponse::decode(Variant::Sotw, &sotw.encode_to_vec());

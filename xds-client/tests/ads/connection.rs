@@ -90,7 +90,7 @@ async fn two_streams_at_once_fail_with_one_attempt() {
 }
 
 #[tokio::test]
-async fn a_failed_ads_stream_retires_the_connection_and_an_ended_one_does_not() {
+async fn failed_ads_stream_retires_the_connection_and_an_ended_one_does_not() {
     let echo = Echo::default();
     let (address, _server) = echo.listen(ANY, None, None).await;
     let (transport, server) = (transport(), ServerConfig::insecure(address.to_string()));
@@ -108,7 +108,7 @@ async fn a_failed_ads_stream_retires_the_connection_and_an_ended_one_does_not() 
 }
 
 #[tokio::test]
-async fn a_stream_without_a_response_retires_the_connection_that_load_reports_keep() {
+async fn stream_without_a_response_retires_the_connection_that_load_reports_keep() {
     let echo = Echo::default();
     let (address, _server) = echo.listen(ANY, None, None).await;
     let (transport, server) = (transport(), ServerConfig::insecure(address.to_string()));
@@ -124,7 +124,7 @@ async fn a_stream_without_a_response_retires_the_connection_that_load_reports_ke
 }
 
 #[tokio::test]
-async fn a_connection_that_the_server_winds_down_takes_no_stream() {
+async fn draining_connection_takes_no_stream() {
     let echo = Echo::default();
     let (address, _server) = echo.listen(ANY, None, Some(Duration::from_millis(100))).await;
     let (transport, server) = (transport(), ServerConfig::insecure(address.to_string()));
@@ -142,7 +142,7 @@ async fn a_connection_that_the_server_winds_down_takes_no_stream() {
 }
 
 #[tokio::test]
-async fn a_large_response_of_either_variant_names_its_type_size_limit_and_option() {
+async fn large_response_of_either_variant_names_its_type_size_limit_and_option() {
     let echo = Echo::default();
     let (address, _server) = echo.listen(ANY, None, None).await;
     let mut options = Options::default();
@@ -160,7 +160,7 @@ async fn a_large_response_of_either_variant_names_its_type_size_limit_and_option
 }
 
 #[tokio::test]
-async fn names_and_sockets_lead_to_servers_too() {
+async fn server_uris_may_be_dns_names_and_sockets() {
     let echo = Echo::default();
     let (address, _server) = echo.listen(ANY, None, None).await;
     let transport = transport();
@@ -182,7 +182,7 @@ async fn names_and_sockets_lead_to_servers_too() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_names_the_address_and_the_systems_reason() {
+async fn refused_connection_names_the_address_and_the_systems_reason() {
     let address = bind(ANY).await.local_addr().unwrap();
     let server = ServerConfig::insecure(address.to_string());
     let error = transport().open(&server, Variant::Sotw).await.unwrap_err();

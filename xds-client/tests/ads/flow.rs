@@ -62,7 +62,7 @@ fn greeting(version: &str) -> DiscoveryResponse {
 
 /// Proves: TR-22.
 #[tokio::test(start_paused = true)]
-async fn a_response_is_looked_at_when_the_one_before_it_is_in_use() {
+async fn response_is_decoded_after_the_previous_one_is_applied() {
     let (transport, mut server) = memory::pair();
     let client = start_with(bootstrap("control:15010"), transport, Options::default()).unwrap();
     let looking = client.clone();
@@ -87,7 +87,7 @@ async fn a_response_is_looked_at_when_the_one_before_it_is_in_use() {
 
 /// Proves: SEC-06.
 #[tokio::test(start_paused = true)]
-async fn runtime_goes_on_while_resources_are_decoded() {
+async fn decoding_does_not_block_the_runtime() {
     let (transport, mut server) = memory::pair();
     let client = start_with(bootstrap("control:15010"), transport, Options::default()).unwrap();
     let (open, gate) = std::sync::mpsc::channel();

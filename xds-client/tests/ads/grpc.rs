@@ -132,7 +132,7 @@ fn quick() -> Options {
 pub(crate) const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 #[tokio::test]
-async fn a_killed_server_is_found_again_with_what_it_has_then() {
+async fn killed_server_is_found_again_with_what_it_has_then() {
     let ads = Ads::new(Control::greeter(&["a"], 1));
     let (address, server) = ads.listen(ANY).await;
     let client = client(address, quick());
@@ -179,7 +179,7 @@ async fn two_hundred_targets_are_one_stream_of_one_connection() {
 }
 
 #[tokio::test]
-async fn a_response_over_the_limit_names_its_type_and_the_option() {
+async fn response_over_the_limit_names_its_type_and_the_option() {
     let ads = Ads::new(Control::greeter(&["a"], 1));
     let (address, server) = ads.listen(ANY).await;
     let mut options = quick();
@@ -202,7 +202,7 @@ async fn a_response_over_the_limit_names_its_type_and_the_option() {
 }
 
 #[tokio::test]
-async fn nobody_at_the_address_is_named_with_the_address_and_the_reason() {
+async fn unreachable_address_is_named_with_reason() {
     let address = bind(ANY).await.local_addr().unwrap();
     let client = client(address, quick());
     let mut watch = client.watch(&Target::new("greeter")).unwrap();
@@ -213,7 +213,7 @@ async fn nobody_at_the_address_is_named_with_the_address_and_the_reason() {
 
 /// Proves: TR-34.
 #[tokio::test]
-async fn a_server_that_is_gone_without_a_word_is_noticed() {
+async fn silent_server_is_detected() {
     let silent = bind(ANY).await;
     let address = silent.local_addr().unwrap();
     let held = tokio::spawn(async move {
@@ -234,7 +234,7 @@ async fn a_server_that_is_gone_without_a_word_is_noticed() {
 }
 
 #[tokio::test]
-async fn tls_trusts_the_bootstraps_root_and_nobody_else() {
+async fn tls_trusts_only_the_bootstrap_root() {
     let folder = tempfile::tempdir().unwrap();
     let rcgen::CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();

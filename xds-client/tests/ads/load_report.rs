@@ -169,7 +169,7 @@ async fn calls_become_reports_at_the_interval_that_the_server_wants() {
 
 /// Proves: TR-65.
 #[tokio::test(start_paused = true)]
-async fn a_server_hears_only_of_the_clusters_that_it_names() {
+async fn server_gets_reports_only_for_named_clusters() {
     let mut world = World::new(&[("a", SERVER), ("b", SERVER)]).await;
     let mut stream = world.accept().await;
     stream.respond(every(SECOND, &["b", "unknown"]));
@@ -182,7 +182,7 @@ async fn a_server_hears_only_of_the_clusters_that_it_names() {
 
 /// Proves: TR-66, TR-68.
 #[tokio::test(start_paused = true)]
-async fn an_outage_loses_no_counts_and_is_part_of_the_measured_interval() {
+async fn outage_loses_no_counts_and_is_part_of_the_measured_interval() {
     let mut world = World::new(&[("a", SERVER)]).await;
     let mut stream = world.accept().await;
     stream.respond(every(SECOND, &[]));
@@ -205,7 +205,7 @@ async fn an_outage_loses_no_counts_and_is_part_of_the_measured_interval() {
 
 /// Proves: TR-65.
 #[tokio::test(start_paused = true)]
-async fn an_interval_that_cannot_be_kept_ends_the_stream_and_another_follows() {
+async fn invalid_interval_ends_the_stream_and_reopens_it() {
     let mut world = World::new(&[("a", SERVER)]).await;
     let mut stream = world.accept().await;
     stream.respond(every(Duration::ZERO, &[]));
@@ -217,7 +217,7 @@ async fn an_interval_that_cannot_be_kept_ends_the_stream_and_another_follows() {
 
 /// Proves: TR-68.
 #[tokio::test(start_paused = true)]
-async fn a_cluster_that_comes_and_goes_does_not_hurry_a_server_without_load_reports() {
+async fn returning_cluster_does_not_shorten_lrs_backoff() {
     let mut world = World::new(&[("a", SERVER)]).await;
     world.accept().await.fail(TransportError::failed("status Unimplemented"));
     for server in ["", SERVER].repeat(10) {
@@ -231,7 +231,7 @@ async fn a_cluster_that_comes_and_goes_does_not_hurry_a_server_without_load_repo
 
 /// Proves: TR-47, TR-68, TR-69.
 #[tokio::test(start_paused = true)]
-async fn a_cluster_that_changes_servers_says_farewell_to_the_old_one() {
+async fn old_server_gets_last_report_when_cluster_moves() {
     let mut world = World::new(&[("a", SERVER)]).await;
     let mut stream = world.accept().await;
     stream.respond(every(SECOND * 100, &[]));
@@ -259,7 +259,7 @@ async fn a_cluster_that_changes_servers_says_farewell_to_the_old_one() {
 
 /// Proves: TR-69.
 #[tokio::test(start_paused = true)]
-async fn the_end_of_the_mesh_is_a_last_report_and_leaves_nothing_behind() {
+async fn last_report_is_sent_when_mesh_is_dropped() {
     let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let mut world = World::new(&[("a", SERVER)]).await;
     let mut stream = world.accept().await;
@@ -279,7 +279,7 @@ async fn the_end_of_the_mesh_is_a_last_report_and_leaves_nothing_behind() {
 
 /// Proves: TR-69.
 #[tokio::test(start_paused = true)]
-async fn a_server_that_takes_no_last_report_holds_nobody_up() {
+async fn stalled_last_report_delays_no_shutdown() {
     let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let mut world = World::new(&[("a", SERVER)]).await;
     let stream = world.accept().await;
@@ -348,7 +348,7 @@ fn start(bootstrap: Bootstrap) -> (XdsClient, Arc<Mutex<MemoryServer>>) {
 
 /// Proves: TR-64, TR-69.
 #[tokio::test(start_paused = true)]
-async fn the_whole_client_reports_what_the_cluster_asks_for() {
+async fn whole_client_reports_what_the_cluster_asks_for() {
     let (client, server) = start(bootstrap(SERVER));
     let mut streams = serve(&server);
     let mut watch = client.watch(&Target::new("greeter")).unwrap();

@@ -51,7 +51,7 @@ impl LoadReportingService for Intake {
 
 /// Proves: TR-64, TR-65, TR-69.
 #[tokio::test]
-async fn the_last_report_reaches_a_real_server() {
+async fn last_report_reaches_a_real_server() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri = listener.local_addr().unwrap().to_string();
     let (told, mut hears) = mpsc::unbounded_channel();

@@ -78,7 +78,7 @@ fn start() -> (XdsClient, MemoryServer) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_fails_after_the_connection_stands_is_a_warning() {
+async fn stream_that_fails_after_the_connection_stands_is_a_warning() {
     let warnings = Log::of(Level::WARN);
     let _subscribed = subscribe(&warnings);
     let (client, mut server) = start();
@@ -96,7 +96,7 @@ async fn a_stream_that_fails_after_the_connection_stands_is_a_warning() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_ends_after_a_response_is_none() {
+async fn stream_that_ends_after_a_response_is_none() {
     let warnings = Log::of(Level::WARN);
     let _subscribed = subscribe(&warnings);
     let (client, mut server) = start();
@@ -126,7 +126,7 @@ async fn serve(server: &mut MemoryServer) -> MemoryStream {
 }
 
 #[tokio::test(start_paused = true)]
-async fn connection_and_its_return_after_an_outage_are_told_once() {
+async fn connection_and_recovery_are_logged_once() {
     let log = Log::of(Level::INFO);
     let _subscribed = subscribe(&log);
     let (client, mut server) = start();

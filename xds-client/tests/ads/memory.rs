@@ -49,7 +49,7 @@ fn serve_all(mut server: MemoryServer, control: Control) -> Arc<Mutex<usize>> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_hundred_targets_share_one_stream_and_leave_nothing_behind() {
+async fn two_hundred_targets_share_one_stream_and_free_all() {
     let (transport, server) = memory::pair();
     let mut control = Control::default();
     control.put("routes", &routes("routes", &["a"]));
@@ -85,7 +85,7 @@ async fn two_hundred_targets_share_one_stream_and_leave_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_watch_keeps_the_client_alive_without_a_handle() {
+async fn last_watch_keeps_the_client_alive_without_a_handle() {
     let (transport, server) = memory::pair();
     serve_all(server, Control::greeter(&["a"], 1));
     let handle = client(transport);
@@ -98,7 +98,7 @@ async fn the_last_watch_keeps_the_client_alive_without_a_handle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_equal_watch_sees_the_configuration_at_once() {
+async fn equal_watch_sees_the_configuration_at_once() {
     let (transport, server) = memory::pair();
     let streams = serve_all(server, Control::greeter(&["a"], 1));
     let client = client(transport);
@@ -111,7 +111,7 @@ async fn an_equal_watch_sees_the_configuration_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_say_who_asks_once_and_ack_what_was_taken() {
+async fn node_is_sent_once_and_accepted_responses_are_acked() {
     let (transport, mut server) = memory::pair();
     let client = client(transport);
     let watch = client.watch(&Target::new("greeter")).unwrap();
@@ -145,7 +145,7 @@ fn ask(type_url: &str) -> DiscoveryRequest {
 
 /// Proves: TR-33, OB-23.
 #[tokio::test(start_paused = true)]
-async fn a_lost_server_changes_nothing_but_the_ambient_error() {
+async fn lost_server_changes_nothing_but_the_ambient_error() {
     let (transport, mut server) = memory::pair();
     let client = client(transport);
     let mut watch = client.watch(&Target::new("greeter")).unwrap();
@@ -196,7 +196,7 @@ async fn without_a_server_a_target_has_an_error_and_then_its_configuration() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_server_does_not_have_is_an_error_after_fifteen_seconds() {
+async fn missing_resource_is_an_error_after_fifteen_seconds() {
     let (transport, server) = memory::pair();
     serve_all(server, Control::default());
     let client = client(transport);
@@ -210,7 +210,7 @@ async fn what_the_server_does_not_have_is_an_error_after_fifteen_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_ends_each_stream_is_not_asked_in_a_loop() {
+async fn server_that_ends_each_stream_is_retried_with_backoff() {
     let (transport, mut server) = memory::pair();
     let client = client(transport);
     let watch = client.watch(&Target::new("greeter")).unwrap();
@@ -231,7 +231,7 @@ async fn a_server_that_ends_each_stream_is_not_asked_in_a_loop() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cluster_that_comes_back_a_hundred_times_is_used_each_time() {
+async fn cluster_that_comes_back_a_hundred_times_is_used_each_time() {
     let (transport, mut server) = memory::pair();
     let client = client(transport);
     let mut watch = client.watch(&Target::new("greeter")).unwrap();
@@ -266,7 +266,7 @@ async fn a_cluster_that_comes_back_a_hundred_times_is_used_each_time() {
 }
 
 #[tokio::test]
-async fn two_thousand_clusters_need_no_second_thread() {
+async fn two_thousand_clusters_are_served_by_one_thread() {
     let (transport, server) = memory::pair();
     let names: Vec<String> = (0..2_000).map(|index| format!("cluster-{index:04}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -280,14 +280,14 @@ async fn two_thousand_clusters_need_no_second_thread() {
 }
 
 #[test]
-fn outside_a_runtime_there_is_an_error_and_no_panic() {
+fn start_outside_a_runtime_is_an_error() {
     let (transport, _server) = memory::pair();
     let error = start_with(bootstrap("control:15010"), transport, Options::default()).unwrap_err();
     assert_eq!(error.to_string(), "no tokio runtime: call this within one, for example in #[tokio::main]");
 }
 
 #[tokio::test]
-async fn an_unknown_authority_is_refused_at_once() {
+async fn unknown_authority_is_refused_at_once() {
     let (transport, _server) = memory::pair();
     let mut target = Target::new("greeter");
     target.xds_authority = Some("elsewhere".to_owned());

@@ -106,7 +106,7 @@ async fn each_new_connection_uses_the_newest_files_that_are_in_order() {
 }
 
 #[tokio::test]
-async fn a_certificate_for_another_name_is_not_trusted() {
+async fn certificate_for_another_name_is_not_trusted() {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["elsewhere".to_owned()]).unwrap();
     let server = Issued { cert: cert.pem(), key: signing_key.serialize_pem() };
     let (echo, files, client) = (Echo::default(), Files::new(), Issued::new());
@@ -119,7 +119,7 @@ async fn a_certificate_for_another_name_is_not_trusted() {
 }
 
 #[tokio::test]
-async fn a_client_that_the_server_does_not_know_is_told_so() {
+async fn client_with_unknown_certificate_gets_the_reason() {
     let [server, client, stranger] = [(); 3].map(|()| Issued::new());
     let (echo, files) = (Echo::default(), Files::new());
     files.put(&server, &stranger);

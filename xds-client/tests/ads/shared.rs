@@ -8,7 +8,7 @@ use xds_client::{Options, StartError, running, shared, shared_with};
 const VARIABLE: &str = "GRPC_XDS_BOOTSTRAP_CONFIG";
 
 #[test]
-fn a_process_shares_one_client_as_long_as_somebody_uses_it() {
+fn process_shares_one_client_while_it_is_in_use() {
     let snapshot = tempfile::tempdir().unwrap();
     let bootstrap = r#"{"xds_servers": [{"server_uri": "127.0.0.1:1", "channel_creds": [{"type": "insecure"}]}],
                         "node": {"id": "n1"}}"#;

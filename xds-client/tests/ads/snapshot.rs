@@ -58,7 +58,7 @@ async fn earlier_run(path: &Path) {
 }
 
 #[tokio::test]
-async fn a_client_starts_without_a_control_server_from_what_was_last_good() {
+async fn client_starts_from_snapshot_without_control_server() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snapshot");
     earlier_run(&path).await;
@@ -87,7 +87,7 @@ async fn with_earlier_run() -> (TempDir, XdsClient, MemoryServer) {
 }
 
 #[tokio::test]
-async fn a_silent_control_server_is_not_waited_for() {
+async fn snapshot_is_used_when_control_server_is_silent() {
     let (_folder, client, mut server) = with_earlier_run().await;
     let mut watch = client.watch(&Target::new("greeter")).unwrap();
     let _stream = server.accept().await.unwrap();
@@ -140,7 +140,7 @@ async fn starts_with(path: &Path, shown: &str) {
 }
 
 #[tokio::test]
-async fn resource_that_was_deleted_while_nobody_watched_it_is_absent_when_the_server_dies() {
+async fn resource_deleted_while_unwatched_is_absent_after_server_loss() {
     let (_folder, client, mut server) = with_earlier_run().await;
     let mut watch = client.watch(&Target::new("greeter")).unwrap();
     let mut stream = server.accept().await.unwrap();
@@ -207,7 +207,7 @@ fn has(file: &[u8], text: &str) -> bool {
 }
 
 #[tokio::test]
-async fn what_a_run_does_not_hear_of_is_kept_for_the_next() {
+async fn unanswered_resources_stay_in_snapshot() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snapshot");
     let mut control = Control::default();
@@ -292,7 +292,7 @@ async fn resources_of_a_users_type_are_kept_until_their_type_is_known() {
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_as_good_as_none() {
+async fn damaged_snapshot_is_ignored() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("snapshot");
     earlier_run(&path).await;
@@ -310,7 +310,7 @@ async fn a_damaged_file_is_as_good_as_none() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_single_resource_can_be_watched_beside_the_targets() {
+async fn single_resource_is_watched_beside_targets() {
     let (transport, server) = memory::pair();
     serve_all(server, Control::greeter(&["a"], 1));
     let client = client(transport, None);

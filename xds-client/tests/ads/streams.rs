@@ -10,7 +10,7 @@ use xds_client::transport::{
 };
 
 #[tokio::test]
-async fn a_stream_knows_its_server_and_its_variant() {
+async fn stream_knows_its_server_and_its_variant() {
     let (transport, mut server) = memory::pair();
     for (uri, variant) in [("one:1", Variant::Sotw), ("two:2", Variant::Delta)] {
         let (mut sender, mut receiver) = transport.open(&ServerConfig::insecure(uri), variant).await.unwrap();

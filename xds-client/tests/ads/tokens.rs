@@ -75,7 +75,7 @@ async fn every_stream_carries_every_token() {
 
 /// Proves: BS-14.
 #[tokio::test]
-async fn a_rotated_token_is_sent_by_a_later_stream() {
+async fn rotated_token_is_sent_by_a_later_stream() {
     let echo = Echo::default();
     let (server, folder, _server) = secure(&echo).await;
     let path = folder.path().join("token");
@@ -98,7 +98,7 @@ async fn a_rotated_token_is_sent_by_a_later_stream() {
 
 /// Proves: BS-16.
 #[tokio::test]
-async fn without_tls_or_a_token_nothing_is_dialed() {
+async fn call_credentials_require_tls_and_a_token() {
     let echo = Echo::default();
     let (address, _plain) = echo.listen(ANY, None, None).await;
     let (server, folder, _server) = secure(&echo).await;

@@ -11,7 +11,7 @@ fn found(text: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_claim_belongs_to_the_test_below_it() {
+fn claim_belongs_to_the_test_below_it() {
     for (name, text) in [
         ("plain", "/// Proves: RT-06.\n#[test]\nfn first() {}"),
         ("without a full stop", "/// Proves: RT-06\n#[test]\nfn first() {}"),
@@ -34,7 +34,7 @@ fn keyword_of_a_claim_is_its_extent() {
 }
 
 #[test]
-fn a_claim_may_name_several_rules_on_several_lines() {
+fn claim_may_name_several_rules_on_several_lines() {
     let rules: Vec<_> = found("/// Proves: RT-06, RT-07,\n/// LDS-01.\n#[test]\nfn first() {}")
         .into_iter()
         .map(|(rule, _)| rule)
@@ -43,7 +43,7 @@ fn a_claim_may_name_several_rules_on_several_lines() {
 }
 
 #[test]
-fn a_claim_without_a_test_or_without_ids_is_a_problem() {
+fn claim_without_a_test_or_without_ids_is_a_problem() {
     for (name, text, expected) in [
         ("no test", "/// Proves: RT-06.\nfn helper() {}", "a/src/lib.rs:1: `Proves:` stands"),
         ("end of file", "/// Proves: RT-06.", "a/src/lib.rs:1: `Proves:` stands"),
@@ -64,7 +64,7 @@ const PAGE: &str = "# Title\n\nTier P1:\n\n| ID | status |\n| --- | --- |\n| RT-
                     | RT-08 | not ours: why |\n";
 
 #[test]
-fn the_status_column_follows_the_claims_and_keeps_what_is_not_ours() {
+fn status_column_follows_the_claims_and_keeps_what_is_not_ours() {
     let sources = [File::new(
         "a.rs",
         "/// Proves: RT-06.\n#[test]\nfn second() {}\n/// Proves: RT-06.\n#[test]\nfn first() {}\n",
@@ -93,7 +93,7 @@ fn rule_is_decoded_until_a_test_sees_it_enforced() {
 }
 
 #[test]
-fn the_summary_is_made_anew() {
+fn summary_is_rewritten() {
     let page = format!(
         "<!-- summary: made by cargo xtask conformance --write -->\nold\n<!-- end of summary -->\n{PAGE}"
     );

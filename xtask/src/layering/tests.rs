@@ -36,7 +36,7 @@ fn forbidden_words_are_found_where_they_are_forbidden() {
 }
 
 #[test]
-fn the_same_words_are_free_elsewhere() {
+fn words_are_allowed_outside_their_folders() {
     for (name, path, text) in [
         ("tokio in runtime", "mesh-core/src/runtime/a.rs", "use tokio::time;"),
         ("in a comment", "mesh-core/src/policy/a.rs", "// tokio drives this"),
@@ -119,7 +119,7 @@ fn manifest_of(path: &str, text: &str) -> Vec<String> {
 }
 
 #[test]
-fn arrows_are_held() {
+fn forbidden_imports_are_found() {
     for (name, added, expected) in [
         ("ours", "[dependencies]\nxds-client.workspace = true", "9: mesh-core may not import xds-client"),
         (
@@ -147,7 +147,7 @@ fn arrows_are_held() {
 }
 
 #[test]
-fn a_manifest_within_the_plan_is_in_order() {
+fn manifest_within_the_plan_is_in_order() {
     let tonic = MANIFEST.replace("mesh-core", "mesh-tonic").replace(
         "# words",
         "mesh-core.workspace = true\ntonic = { workspace = true, features = [\"codegen\"] }\n\
@@ -158,7 +158,7 @@ fn a_manifest_within_the_plan_is_in_order() {
 }
 
 #[test]
-fn a_manifest_without_lints_or_name_or_place_is_refused() {
+fn manifest_without_lints_or_name_or_place_is_refused() {
     for (name, path, text, expected) in [
         (
             "lints",
@@ -175,7 +175,7 @@ fn a_manifest_without_lints_or_name_or_place_is_refused() {
 }
 
 #[test]
-fn the_lock_file_holds_one_version_and_nothing_unwanted() {
+fn lock_file_holds_one_version_and_nothing_unwanted() {
     let text = "[[package]]\nname = \"http\"\nversion = \"1.0.0\"\n[[package]]\nname = \"http\"\nversion = \"0.2.0\"\n\
                 [[package]]\nname = \"dashmap\"\n[[package]]\nname = \"syn\"\n[[package]]\nname = \"syn\"\n";
     let found: Vec<_> =
@@ -209,7 +209,7 @@ fn files_and_folders_keep_their_size() {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn dead_links_are_found() {
     let exists = |path: &str| ["docs/a.md", "docs/../README.md"].contains(&path);
     for (name, text, expected) in [
         ("beside", "[a](a.md) and [top](../README.md)", None),
@@ -223,7 +223,7 @@ fn links_lead_somewhere() {
 }
 
 #[test]
-fn the_index_names_every_page() {
+fn index_names_every_page() {
     let pages = ["docs/README.md", "docs/a.md", "docs/b.md", "CHANGELOG.md"].map(|path| File::new(path, ""));
     let index = File::new("docs/README.md", "| [a](a.md) | b.md |");
     let found: Vec<_> = pages::inspect_index(&index, &pages).iter().map(ToString::to_string).collect();

@@ -55,7 +55,7 @@ fn listing_has_what_a_user_can_name() {
 }
 
 #[test]
-fn methods_and_implementations_stand_at_their_type() {
+fn methods_and_implementations_are_listed_at_their_type() {
     for (name, text, expected) in [
         (
             "methods",
@@ -206,7 +206,7 @@ fn error_of_variants_must_be_able_to_grow() {
 }
 
 #[test]
-fn difference_stands_under_its_block() {
+fn difference_is_listed_under_its_block() {
     let old = "# words\nstruct A\n    pub b: u8\n    pub c: u8\nstruct D\n";
     let new = "# other words\nstruct A\n    pub b: u16\n    pub c: u8\nstruct E\n    pub f: u8\n";
     let expected = " struct A\n-    pub b: u8\n+    pub b: u16\n-struct D\n+struct E\n+    pub f: u8\n";

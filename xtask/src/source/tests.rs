@@ -31,14 +31,14 @@ fn comments_are_kept_apart() {
 }
 
 #[test]
-fn a_text_over_several_lines_keeps_the_lines() {
+fn text_over_several_lines_keeps_the_lines() {
     let source = source("a(\"one\ntwo\");\nb");
     assert_eq!(source.len(), 3);
     assert_eq!(source.code[2], "b");
 }
 
 #[test]
-fn test_code_is_what_stands_under_cfg_test() {
+fn test_code_is_code_under_cfg_test() {
     let inline = source("a\n#[cfg(test)]\nmod tests {\n  fn b() {}\n}\nc");
     assert_eq!(inline.is_test, [false, true, true, true, true, false]);
     let sibling = source("#[cfg(test)]\nmod tests;\nc");
@@ -60,7 +60,7 @@ fn test_files_are_test_code_throughout() {
 }
 
 #[test]
-fn words_are_whole() {
+fn words_match_only_whole_words() {
     for (line, word, expected) in [
         ("use tokio::sync;", "tokio", true),
         ("use tokio_stream::x;", "tokio", false),

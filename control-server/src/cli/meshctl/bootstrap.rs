@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_client_reads_it() {
+    fn generated_bootstrap_is_read_by_xds_client() {
         for locality in [None, Some("eu"), Some("eu/a"), Some("eu/a/1")] {
             let json = bootstrap(&arguments(locality)).to_string();
             let read = Bootstrap::from_json(&json).unwrap();
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_node_has_a_locality_even_if_nothing_is_known_of_it() {
+    fn node_has_a_locality_even_if_nothing_is_known_of_it() {
         assert_eq!(bootstrap(&arguments(None))["node"]["locality"], json!({}));
         let eu = bootstrap(&arguments(Some("eu")));
         assert_eq!(eu["node"]["locality"]["region"], "eu");

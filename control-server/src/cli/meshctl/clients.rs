@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_says_is_neither_obeyed_nor_endless() {
+    fn client_text_is_escaped_and_cut() {
         let list = ClientList { clients: vec![client(ResourceKind::Cluster, SyncState::Nacked)] };
         let lines = [texts(table(&list).lines()), texts(remarks(&list.clients[0]))].concat();
         assert_eq!(lines.len(), 4);

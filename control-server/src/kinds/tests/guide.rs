@@ -7,7 +7,7 @@ use crate::pipeline::{Input, validate};
 const GUIDE: &str = include_str!("../../../../docs/configuration.md");
 
 #[test]
-fn the_guides_examples_are_valid() {
+fn guides_examples_are_valid() {
     let inputs: Vec<Input> = GUIDE
         .split("```yaml\n")
         .skip(1)
@@ -20,7 +20,7 @@ fn the_guides_examples_are_valid() {
 }
 
 #[test]
-fn the_guide_names_every_field_without_effect() {
+fn guide_names_every_field_without_effect() {
     let tables = [
         service_entry::EFFECTS,
         workload_entry::EFFECTS,

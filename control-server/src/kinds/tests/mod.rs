@@ -7,18 +7,18 @@ use crate::pipeline::{Input, validate};
 use crate::state::{Diagnostic, Severity};
 
 #[test]
-fn every_mistake_is_told_with_its_place_and_what_was_expected() {
+fn every_mistake_is_reported_with_place_and_expectation() {
     check(include_str!("mistakes.txt"), Severity::Error);
 }
 
 #[test]
-fn what_has_no_effect_is_said() {
+fn fields_without_effect_are_reported() {
     check(include_str!("warnings.txt"), Severity::Warning);
 }
 
 /// Whatever part of a file has been written, reading it comes to an end.
 #[test]
-fn half_a_file_is_no_harm() {
+fn truncated_file_does_not_panic() {
     for case in include_str!("mistakes.txt").split("== ").skip(1).map(Case::new) {
         for (end, _) in case.text.char_indices().step_by(7) {
             validate(&[Input::Text { name: "half.yaml".to_owned(), text: case.text[..end].to_owned() }]);

@@ -141,7 +141,7 @@ fn drops_and_metrics_add_up() {
 }
 
 #[test]
-fn a_report_replaces_the_last_one() {
+fn report_replaces_the_last_one() {
     let mut scene = Scene::new();
     scene.report(1, vec![stats("s", 10, vec![calls("", [100, 0, 0, 0])])]);
     scene.report(1, vec![stats("s", 10, vec![calls("", [20, 0, 0, 0])])]);
@@ -152,7 +152,7 @@ fn a_report_replaces_the_last_one() {
 }
 
 #[test]
-fn who_has_left_counts_for_an_interval_and_who_is_silent_for_three() {
+fn disconnected_client_counts_one_interval_and_silent_one_three() {
     let mut scene = Scene::new();
     for id in [1, 2] {
         scene.report(id, vec![stats("s", 10, vec![calls("", [10, 0, 0, 0])])]);
@@ -173,7 +173,7 @@ fn who_has_left_counts_for_an_interval_and_who_is_silent_for_three() {
 }
 
 #[test]
-fn intervals_that_make_no_sense_are_measured_here() {
+fn invalid_intervals_are_replaced_by_measured_ones() {
     let duration = |seconds, nanos| Some(protobuf::Duration { seconds, nanos });
     for (interval, per_second) in [
         (None, 10.0),
@@ -194,7 +194,7 @@ fn intervals_that_make_no_sense_are_measured_here() {
 
 /// What hostile clients say, and how much of it is kept: clusters, localities, metrics, categories.
 #[test]
-fn no_client_makes_the_server_grow() {
+fn reports_of_one_client_are_bounded() {
     let many = |count: usize| (0..count).map(|index| index.to_string());
     let long = "x".repeat(MAX_NAME + 1);
     let metric = |metric_name: String| EndpointLoadMetricStats { metric_name, ..Default::default() };
@@ -245,7 +245,7 @@ fn large(services: usize) -> Vec<ClusterStats> {
 }
 
 #[test]
-fn no_client_takes_the_room_of_all_others() {
+fn client_cannot_use_the_budget_of_others() {
     let (services, each) = (MAX_ENTRIES / (1 + MAX_LOCALITIES), 1 + MAX_LOCALITIES);
     let report = read(large(services));
     assert_eq!(report.entries(), MAX_REPORT_ENTRIES);
@@ -258,7 +258,7 @@ fn no_client_takes_the_room_of_all_others() {
 }
 
 #[test]
-fn all_clients_together_have_so_much_room() {
+fn reports_of_all_clients_are_bounded() {
     let mut scene = Scene::new();
     let large = read(large(310));
     let large = || large.clone();

@@ -124,7 +124,7 @@ impl io::Write for Log {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_says_nothing_has_to_leave() {
+async fn silent_client_is_disconnected() {
     let reports = LoadReports::new(INTERVAL);
     let mut client = Client::open(&reports).await;
     let began = tokio::time::Instant::now();
@@ -159,7 +159,7 @@ async fn reports_far_beyond_the_interval_end_the_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_full_table_is_told_once_per_stream() {
+async fn full_table_is_reported_once_per_stream() {
     let reports = LoadReports::new(INTERVAL);
     let others: Vec<_> = (0..MAX_ENTRIES / MAX_REPORT_ENTRIES).map(|_| reports.begin()).collect();
     let report = read(large(310));
@@ -178,7 +178,7 @@ async fn a_full_table_is_told_once_per_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_id_has_so_many_bytes() {
+async fn node_id_length_is_bounded() {
     let reports = LoadReports::new(INTERVAL);
     let mut client = Client::open(&reports).await;
     client.say(&"n".repeat(MAX_NODE_ID));
@@ -220,7 +220,7 @@ async fn end_after(piece: io::Result<Bytes>) -> Status {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_cannot_be_read_is_no_good_end() {
+async fn unreadable_request_ends_stream_with_error() {
     let large = MAX_REPORT_BYTES + 1;
     for (piece, code, parts) in [
         (framed(3, b"\x0a\xff\xff"), Code::InvalidArgument, ["cannot be read", "LoadStatsRequest"]),
@@ -239,7 +239,7 @@ async fn a_request_that_cannot_be_read_is_no_good_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_breaks_is_no_request() {
+async fn broken_connection_is_no_request() {
     let (log, _guard) = Log::start();
     for piece in [Err(io::Error::from(io::ErrorKind::ConnectionReset)), Ok(Bytes::new())] {
         let status = end_after(piece).await;

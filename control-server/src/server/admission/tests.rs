@@ -30,7 +30,7 @@ fn streams_that_are_open_are_counted() {
 }
 
 #[test]
-fn a_second_of_streams_comes_at_once_and_the_rest_in_step() {
+fn burst_of_streams_is_admitted_then_paced() {
     let now = Instant::now();
     let mut gate = Gate::new(limits(10_000, 500));
     let verdicts: Vec<_> = (0..4000).map(|_| gate.arrive(now)).collect();
@@ -54,7 +54,7 @@ fn a_second_of_streams_comes_at_once_and_the_rest_in_step() {
 }
 
 #[test]
-fn small_rates_let_at_least_one_in() {
+fn small_rates_admit_at_least_one_stream() {
     let now = Instant::now();
     let mut gate = Gate::new(limits(10, 1));
     assert_eq!(gate.arrive(now), Verdict::Enter);
@@ -63,7 +63,7 @@ fn small_rates_let_at_least_one_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_thousand_clients_are_in_within_seconds() {
+async fn two_thousand_clients_are_admitted_within_seconds() {
     let entrance = Entrance::new(limits(10_000, 500), Metrics::default());
     let began = tokio::time::Instant::now();
     let entering = (0..2000).map(|_| async {
@@ -103,7 +103,7 @@ async fn refusals_name_the_limit_and_are_spread() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_gives_up_waiting_leaves() {
+async fn cancelled_waiter_frees_its_place() {
     let entrance = Entrance::new(limits(2, 1), Metrics::default());
     let _first = entrance.enter().await.unwrap();
     tokio::time::timeout(Duration::from_millis(1), entrance.enter()).await.unwrap_err();

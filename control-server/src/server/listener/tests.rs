@@ -51,7 +51,7 @@ fn is_about(found: Duration, seconds: u64) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_answers_no_ping_is_found_out() {
+async fn client_without_ping_answer_is_closed() {
     let (mut client, lasted) = serve(None);
     client.write_all(HELLO).await.unwrap();
     let mut read = Vec::new();
@@ -61,7 +61,7 @@ async fn a_client_that_answers_no_ping_is_found_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_asks_for_nothing_is_sent_away() {
+async fn connection_without_stream_is_closed() {
     let (_silent, lasted) = serve(None);
     let lasted = lasted.await.unwrap();
     assert!(is_about(lasted, 65), "without a byte of HTTP/2: {lasted:?}");
@@ -78,7 +78,7 @@ async fn a_client_that_asks_for_nothing_is_sent_away() {
 
 /// It would hold up the whole drain.
 #[tokio::test(start_paused = true)]
-async fn a_server_that_stops_does_not_wait_for_who_has_said_nothing() {
+async fn shutdown_does_not_wait_for_silent_connections() {
     let (stop, stopping) = watch::channel(false);
     let (mut client, lasted) = serve_until(stopping, None);
     tokio::time::sleep(Duration::from_secs(10)).await;
@@ -90,7 +90,7 @@ async fn a_server_that_stops_does_not_wait_for_who_has_said_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_asked_stays_until_it_is_old() {
+async fn connection_with_stream_stays_until_its_maximum_age() {
     let max_age = MaxAge { age: Duration::from_secs(1000), grace: Duration::from_secs(30) };
     let (client, lasted) = serve(Some(max_age));
     // Pings every second, which nobody minds.
@@ -111,7 +111,7 @@ async fn a_client_that_asked_stays_until_it_is_old() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_does_not_read_is_old_as_well() {
+async fn unread_connection_ends_at_its_maximum_age() {
     let max_age = MaxAge { age: Duration::from_secs(10), grace: Duration::from_secs(5) };
     let (_deaf, lasted) = serve(Some(max_age));
     let lasted = lasted.await.unwrap();

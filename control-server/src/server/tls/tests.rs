@@ -105,7 +105,7 @@ async fn files_that_cannot_be_used_are_named() {
 }
 
 #[tokio::test]
-async fn broken_files_leave_what_was_last_good() {
+async fn broken_files_keep_last_good_certificates() {
     let files = Files::good();
     let (mut reloader, tls) = files.start().await.unwrap();
     let first = tls.config();
@@ -132,7 +132,7 @@ async fn broken_files_leave_what_was_last_good() {
 }
 
 #[tokio::test]
-async fn a_fault_is_told_once_and_again_with_another_cause() {
+async fn file_error_is_logged_once_per_cause() {
     let files = Files::good();
     let metrics = Metrics::default();
     let (mut reloader, _tls) = Reloader::start(files.options(), metrics.clone()).await.unwrap();
@@ -147,7 +147,7 @@ async fn a_fault_is_told_once_and_again_with_another_cause() {
 }
 
 #[tokio::test]
-async fn other_authorities_are_a_change_too() {
+async fn changed_authorities_are_reloaded() {
     let files = Files::good();
     let (mut reloader, tls) = files.start().await.unwrap();
     let first = tls.config();
@@ -157,7 +157,7 @@ async fn other_authorities_are_a_change_too() {
 }
 
 #[tokio::test]
-async fn changes_are_noticed_without_being_asked() {
+async fn file_changes_are_detected_by_polling() {
     let files = Files::good();
     let (reloader, tls) = files.start().await.unwrap();
     let first = tls.config();

@@ -84,7 +84,7 @@ fn yaml_files_of_all_subfolders_are_read_and_hidden_ones_are_not() {
 }
 
 #[test]
-fn a_broken_file_keeps_what_was_last_good_and_others_are_not_touched() {
+fn broken_file_keeps_its_last_good_objects_and_others_unchanged() {
     let mut story = Story::new();
     story.write("a.yaml", &(workload("a", "10.0.0.1") + &workload("b", "10.0.0.2")));
     story.write("c.yaml", &workload("c", "10.0.0.3"));
@@ -103,7 +103,7 @@ fn a_broken_file_keeps_what_was_last_good_and_others_are_not_touched() {
 }
 
 #[test]
-fn a_broken_object_keeps_its_last_good_version_and_the_rest_of_the_file_changes() {
+fn broken_object_keeps_its_last_good_version_and_the_rest_of_the_file_changes() {
     let mut story = Story::new();
     story.write(
         "a.yaml",
@@ -119,7 +119,7 @@ fn a_broken_object_keeps_its_last_good_version_and_the_rest_of_the_file_changes(
 }
 
 #[test]
-fn a_file_that_is_broken_at_the_start_is_absent() {
+fn file_that_is_broken_at_the_start_is_absent() {
     let mut story = Story::new();
     story.write("a.yaml", "a: [");
     story.write("b.yaml", &workload("b", "10.0.0.2"));
@@ -129,7 +129,7 @@ fn a_file_that_is_broken_at_the_start_is_absent() {
 }
 
 #[test]
-fn a_file_that_is_gone_or_empty_gets_time_to_come_back() {
+fn missing_or_empty_file_is_removed_after_a_grace_period() {
     let mut story = Story::new();
     story.write("a.yaml", &workload("a", "10.0.0.1"));
     story.write("b.yaml", &workload("b", "10.0.0.2"));
@@ -152,7 +152,7 @@ fn a_file_that_is_gone_or_empty_gets_time_to_come_back() {
 }
 
 #[test]
-fn a_file_that_is_being_written_is_read_when_it_is_quiet() {
+fn file_being_written_is_read_when_unchanged() {
     let mut story = Story::new();
     story.write("a.yaml", &workload("a", "10.0.0.1"));
     story.files = Files::new(story.folder.path().to_owned(), Duration::from_secs(3600));
@@ -171,7 +171,7 @@ fn a_file_that_is_being_written_is_read_when_it_is_quiet() {
 }
 
 #[test]
-fn a_change_that_keeps_length_and_time_is_seen() {
+fn change_that_keeps_length_and_time_is_seen() {
     let mut story = Story::new();
     story.write("a.yaml", &workload("a", "10.0.0.1"));
     story.rescan();
@@ -184,7 +184,7 @@ fn a_change_that_keeps_length_and_time_is_seen() {
 }
 
 #[test]
-fn a_folder_that_vanishes_keeps_what_was_good() {
+fn missing_folder_keeps_last_good_objects() {
     let mut story = Story::new();
     story.write("sub/a.yaml", &workload("a", "10.0.0.1"));
     story.rescan();
@@ -200,7 +200,7 @@ fn a_folder_that_vanishes_keeps_what_was_good() {
 }
 
 #[test]
-fn remembered_texts_are_what_a_folder_that_cannot_be_read_falls_back_to() {
+fn unreadable_folder_falls_back_to_stored_texts() {
     let mut story = Story::new();
     let away = story.folder.path().with_extension("away");
     fs::rename(story.folder.path(), &away).unwrap();
@@ -216,7 +216,7 @@ fn remembered_texts_are_what_a_folder_that_cannot_be_read_falls_back_to() {
 }
 
 #[test]
-fn text_that_is_not_utf_8_is_told() {
+fn text_that_is_not_utf_8_is_reported() {
     let mut story = Story::new();
     fs::write(story.path("a.yaml"), b"a: \xff\xfe").unwrap();
     assert!(story.rescan());
@@ -230,7 +230,7 @@ fn text_that_is_not_utf_8_is_told() {
 
 #[cfg(unix)]
 #[test]
-fn links_are_followed_as_mounts_of_config_maps_need_it() {
+fn links_of_config_map_mounts_are_followed() {
     use std::os::unix::fs::symlink;
 
     let mut story = Story::new();
@@ -253,7 +253,7 @@ fn links_are_followed_as_mounts_of_config_maps_need_it() {
 
 #[cfg(unix)]
 #[test]
-fn what_cannot_even_be_looked_at_keeps_what_was_good() {
+fn unreadable_entry_keeps_last_good_objects() {
     let mut story = Story::new();
     story.write("sub/a.yaml", &workload("a", "10.0.0.1"));
     story.write("b.yaml", &workload("b", "10.0.0.1"));

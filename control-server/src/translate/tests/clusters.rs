@@ -30,7 +30,7 @@ fn max_requests(cluster: &Cluster) -> u32 {
 }
 
 #[test]
-fn a_service_without_a_rule_is_round_robin_without_a_limit() {
+fn service_without_a_rule_is_round_robin_without_a_limit() {
     let cluster = of_port(&translate(&services()), 80, "");
     assert_eq!(cluster.lb_policy(), LbPolicy::RoundRobin);
     assert_eq!(max_requests(&cluster), u32::MAX);
@@ -38,7 +38,7 @@ fn a_service_without_a_rule_is_round_robin_without_a_limit() {
 }
 
 #[test]
-fn envoy_is_told_to_speak_http2() {
+fn envoy_clusters_use_http2() {
     let cluster = of_port(&translate(&services()), 80, "");
     let options =
         &cluster.typed_extension_protocol_options["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"];
@@ -103,14 +103,14 @@ fn least_request_comes_in_the_forms_that_clients_have() {
 }
 
 #[test]
-fn the_limit_of_requests_is_always_explicit() {
+fn limit_of_requests_is_always_explicit() {
     assert_eq!(max_requests(&only("connectionPool: {http: {http2MaxRequests: 7}}")), 7);
     assert_eq!(max_requests(&only("connectionPool: {http: {http2MaxRequests: 0}}")), 0);
     assert_eq!(max_requests(&only("connectionPool: {http: {maxRetries: 7}}")), u32::MAX);
 }
 
 #[test]
-fn a_subsets_policy_wins_field_by_field() {
+fn subsets_policy_wins_field_by_field() {
     let resources = users(
         "trafficPolicy: {loadBalancer: {simple: LEAST_REQUEST}, connectionPool: {http: {http2MaxRequests: 9}}},
          subsets: [{name: a}, {name: b, trafficPolicy: {connectionPool: {http: {http2MaxRequests: 4}}}}]",
@@ -126,7 +126,7 @@ fn a_subsets_policy_wins_field_by_field() {
 }
 
 #[test]
-fn a_ports_policy_takes_nothing_over() {
+fn port_policy_inherits_nothing() {
     let resources = users(
         "trafficPolicy: {loadBalancer: {simple: LEAST_REQUEST}, connectionPool: {http: {http2MaxRequests: 9}},
             portLevelSettings: [{port: {number: 81}, connectionPool: {http: {http2MaxRequests: 5}}}]},
@@ -148,7 +148,7 @@ fn a_ports_policy_takes_nothing_over() {
 }
 
 #[test]
-fn what_asks_for_tls_is_withheld_rather_than_served_in_plaintext() {
+fn cluster_with_tls_is_withheld_instead_of_plaintext() {
     let resources =
         users("trafficPolicy: {portLevelSettings: [{port: {number: 81}, tls: {mode: ISTIO_MUTUAL}}]}");
     let clusters = super::names(&resources, crate::resources::ResourceKind::Cluster);
@@ -160,7 +160,7 @@ fn what_asks_for_tls_is_withheld_rather_than_served_in_plaintext() {
 
 /// Clusters that ask for load reports are accepted like all others: a refusal would be a diagnostic.
 #[test]
-fn load_reports_come_to_the_server_that_sent_the_cluster() {
+fn load_reports_go_to_the_server_that_sent_the_cluster() {
     for (load_reporting, is_asked) in [(LoadReporting::On, true), (LoadReporting::Off, false)] {
         let (resources, diagnostics) = translate_with(load_reporting, &services());
         assert_eq!(diagnostics, []);

@@ -45,7 +45,7 @@ fn collections(set: &ResourceSet) -> Vec<Arc<Collection>> {
 const CLUSTER: &str = "outbound|80||a.b";
 
 #[test]
-fn a_locality_refers_to_its_endpoints() {
+fn locality_refers_to_its_endpoints() {
     let endpoints = [
         "{address: 10.0.0.2, weight: 3, locality: r 1/z}",
         "{address: 10.0.0.1, locality: r 1/z}",
@@ -78,7 +78,7 @@ fn a_locality_refers_to_its_endpoints() {
 }
 
 #[test]
-fn one_changed_endpoint_leaves_the_others_and_what_refers_to_them() {
+fn changed_endpoint_keeps_others_and_their_referrers() {
     let sets = versions(&[
         &["{address: 10.0.0.1}", "{address: 10.0.0.2, weight: 2}"],
         &["{address: 10.0.0.1}", "{address: 10.0.0.3, weight: 2}"],

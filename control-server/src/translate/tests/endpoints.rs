@@ -83,7 +83,7 @@ fn subsets_have_the_endpoints_with_their_labels() {
 }
 
 #[test]
-fn an_endpoints_port_is_its_own_else_the_target_port_else_the_services() {
+fn endpoints_port_is_its_own_else_the_target_port_else_the_services() {
     let text =
         "resolution: STATIC, endpoints: [{address: 10.0.0.1}, {address: 10.0.0.2, ports: {grpc: 9090}}]";
     assert_eq!(endpoints_of(text), ["//*2: 10.0.0.1:8080*1 10.0.0.2:9090*1"]);
@@ -111,7 +111,7 @@ fn weights_too_large_to_add_up_are_scaled() {
 }
 
 #[test]
-fn an_address_occurs_once() {
+fn duplicate_addresses_are_merged() {
     let text =
         service("resolution: STATIC, endpoints: [{address: 10.0.0.1}, {address: 10.0.0.1, weight: 9}]");
     let (resources, diagnostics) = translate_with_diagnostics(&text);

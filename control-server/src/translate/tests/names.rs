@@ -37,7 +37,7 @@ fn route_name(resources: &Resources, listener: &str) -> String {
 }
 
 #[test]
-fn a_listener_has_the_router_alone_and_routes_by_ads() {
+fn listener_has_the_router_alone_and_routes_by_ads() {
     let resources = translate(&services());
     let manager = manager(&resources, "orders.shop.svc.cluster.local:80");
     let [filter] = manager.http_filters.as_slice() else { panic!("one filter") };
@@ -51,7 +51,7 @@ fn a_listener_has_the_router_alone_and_routes_by_ads() {
 }
 
 #[test]
-fn a_service_is_found_under_every_name_a_client_may_ask_for() {
+fn service_is_found_under_every_name_a_client_may_ask_for() {
     let resources = translate(&services());
     let mut expected = Vec::new();
     for name in ["orders", "users"] {
@@ -80,13 +80,13 @@ fn a_service_is_found_under_every_name_a_client_may_ask_for() {
 }
 
 #[test]
-fn a_host_of_no_cluster_has_no_short_name() {
+fn host_outside_the_cluster_has_no_short_name() {
     let resources = translate(&service("web", "Web.Example.com", "{number: 443, name: a}"));
     assert_eq!(listeners(&resources), ["web.example.com", "web.example.com:443"]);
 }
 
 #[test]
-fn an_ambiguous_short_name_means_the_default_namespace_or_nothing() {
+fn ambiguous_short_name_means_the_default_namespace_or_nothing() {
     let port = "{number: 80, name: a}";
     let two = service("a", "x.one.svc.cluster.local", port) + &service("b", "x.two.svc.cluster.local", port);
     let (resources, diagnostics) = translate_with_diagnostics(&two);
@@ -99,7 +99,7 @@ fn an_ambiguous_short_name_means_the_default_namespace_or_nothing() {
 }
 
 #[test]
-fn a_declared_host_is_never_somebody_elses_short_name() {
+fn declared_host_is_no_short_name_of_another_service() {
     let port = "{number: 80, name: a}";
     let text = service("a", "x.one.svc.cluster.local", port)
         + &service("b", "x", port)
@@ -125,7 +125,7 @@ fn versions_are_the_contents_hash() {
 }
 
 #[test]
-fn a_resource_that_clients_would_refuse_leaves_its_service_as_it_was() {
+fn resource_that_clients_would_refuse_leaves_its_service_as_it_was() {
     let picky = |kind, bytes: &bytes::Bytes| {
         let is_cluster = kind == ResourceKind::Cluster && bytes.windows(5).any(|part| part == b"users");
         (is_cluster && bytes.len() > 100).then(|| "too long".to_owned())
@@ -159,7 +159,7 @@ fn a_resource_that_clients_would_refuse_leaves_its_service_as_it_was() {
 
 /// Proves: CS-15.
 #[test]
-fn no_client_refuses_what_the_kinds_become() {
+fn clients_accept_the_translation_of_every_kind() {
     let guide = include_str!("../../../../docs/configuration.md");
     let examples = guide.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap());
     let mut texts: Vec<String> = examples.map(str::to_owned).collect();

@@ -75,7 +75,7 @@ fn header(header: &HeaderMatcher) -> String {
 const TO_ORDERS: &str = "route: [{destination: {host: orders}}]";
 
 #[test]
-fn a_service_without_routes_sends_everything_everywhere() {
+fn service_without_routes_sends_everything_everywhere() {
     let [route] = routes(&translate(&services()), ORDERS).try_into().unwrap();
     assert_eq!(matches(&route), "prefix /");
     let action = action(&route);
@@ -84,7 +84,7 @@ fn a_service_without_routes_sends_everything_everywhere() {
 }
 
 #[test]
-fn matches_become_matches() {
+fn route_matches_are_translated() {
     let cases = [
         ("{}", "prefix /"),
         ("{uri: {exact: /a.B/C}}", "path /a.B/C"),
@@ -111,7 +111,7 @@ fn matches_become_matches() {
 }
 
 #[test]
-fn a_header_that_must_not_have_a_value_may_be_missing() {
+fn header_that_must_not_have_a_value_may_be_missing() {
     let text = "{match: [{uri: {prefix: /a}, withoutHeaders: {a: {exact: x}, b: {prefix: y}}}], ";
     let found: Vec<String> = http(&format!("{text}{TO_ORDERS}}}")).iter().map(matches).collect();
     let expected = [
@@ -177,7 +177,7 @@ fn destinations_name_ports_as_far_as_needed() {
 }
 
 #[test]
-fn a_timeout_limits_the_whole_call() {
+fn timeout_limits_the_whole_call() {
     let timeout = |text: &str| {
         let action = one(&format!("{{timeout: {text}, {TO_ORDERS}}}"));
         // Envoy alone reads it, and would take 15 s.
@@ -218,7 +218,7 @@ fn retries_are_for_the_codes_that_grpc_clients_know() {
 }
 
 #[test]
-fn a_hashed_destination_gives_its_header_to_the_route() {
+fn hashed_destination_gives_its_header_to_the_route() {
     let rule = "{host: users, trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: X-User}}}}";
     let spec = "{hosts: [orders], http: [{route: [{destination: {host: users}}]}]}";
     let text = services()
@@ -235,7 +235,7 @@ fn a_hashed_destination_gives_its_header_to_the_route() {
 }
 
 #[test]
-fn what_no_client_can_answer_fails_the_calls_that_match() {
+fn unsupported_actions_fail_matching_calls() {
     for (text, status) in [("{directResponse: {status: 418}}", 418), ("{redirect: {uri: /a}}", 503)] {
         let [route] = http(text).try_into().unwrap();
         assert!(matches!(route.action, Some(Action::DirectResponse(response)) if response.status == status));
@@ -243,7 +243,7 @@ fn what_no_client_can_answer_fails_the_calls_that_match() {
 }
 
 #[test]
-fn a_delegates_rules_hold_within_the_delegating_rule() {
+fn delegates_rules_hold_within_the_delegating_rule() {
     let root = "{hosts: [orders], http: [
         {match: [{uri: {prefix: /a}, headers: {x: {exact: y}}}], timeout: 3s, delegate: {name: child}},
         {route: [{destination: {host: orders, subset: v2}}]}]}";
@@ -305,7 +305,7 @@ fn grpc_methods_become_paths() {
 }
 
 #[test]
-fn the_most_specific_grpc_match_wins_over_all_objects() {
+fn most_specific_grpc_match_wins_over_all_objects() {
     let backend = "backendRefs: [{name: orders}]";
     let text = services()
         + &grpc_route("b", &format!("{{matches: [{{}}, {{method: {{service: a.B}}}}], {backend}}}"))
@@ -340,7 +340,7 @@ fn unmatched_calls_have_no_route_where_a_grpc_route_is_attached() {
 }
 
 #[test]
-fn a_grpc_route_wins_over_a_virtual_service_and_says_so() {
+fn grpc_route_wins_over_a_virtual_service_and_says_so() {
     let spec = format!("{{hosts: [orders], http: [{{{TO_ORDERS}}}]}}");
     let rule = "{matches: [{method: {service: a.B}}], backendRefs: [{name: orders}]}";
     let text = services() + &document("VirtualService", "orders", &spec) + &grpc_route("a", rule);
@@ -352,14 +352,14 @@ fn a_grpc_route_wins_over_a_virtual_service_and_says_so() {
 }
 
 #[test]
-fn a_rule_without_a_backend_fails_its_calls() {
+fn rule_without_a_backend_fails_its_calls() {
     let text = services() + &grpc_route("a", "{backendRefs: [{name: orders, weight: 0}]}");
     let [route] = routes(&translate(&text), ORDERS).try_into().unwrap();
     assert!(matches!(route.action, Some(Action::DirectResponse(response)) if response.status == 500));
 }
 
 #[test]
-fn of_two_objects_for_one_host_the_older_counts() {
+fn older_of_two_objects_for_one_host_counts() {
     let with_time = |name: &str, subset: &str, time: &str| {
         let spec = format!(
             "{{hosts: [orders], http: [{{route: [{{destination: {{host: orders, subset: {subset}}}}}]}}]}}"
@@ -378,7 +378,7 @@ fn of_two_objects_for_one_host_the_older_counts() {
 }
 
 #[test]
-fn a_grpc_backend_is_found_by_host_or_by_the_name_of_its_service_entry() {
+fn grpc_backend_is_found_by_host_or_by_the_name_of_its_service_entry() {
     let web = "{hosts: [web.example], resolution: DNS, ports: [{number: 443, name: a}]}";
     for name in ["web", "web.example"] {
         let text = services()

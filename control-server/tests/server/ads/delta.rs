@@ -7,7 +7,7 @@ use super::delta_client::DeltaClient;
 use crate::support::Fixture;
 
 #[tokio::test]
-async fn subscribe_update_and_acknowledge() {
+async fn updates_are_sent_to_subscribers_and_acknowledged() {
     let fixture = Fixture::with(&["cds a=1", "cds b=1", "cds c=1"]).await;
     let mut client = DeltaClient::connect(&fixture).await;
     client.ask(Cluster, &["a", "b", "x"], &[]);
@@ -113,7 +113,7 @@ async fn nothing_is_served_before_the_sync() {
 }
 
 #[tokio::test]
-async fn senseless_requests_are_harmless() {
+async fn invalid_requests_are_harmless() {
     let fixture = Fixture::with(&["cds a=1"]).await;
     let mut client = DeltaClient::connect(&fixture).await;
     client.ask(Route, &["", "\u{0}", "*"], &["", "x"]);
@@ -124,7 +124,7 @@ async fn senseless_requests_are_harmless() {
 }
 
 #[tokio::test]
-async fn a_collection_costs_what_changes_of_it() {
+async fn collection_costs_what_changes_of_it() {
     let mut members: Vec<String> = (0..1000).map(|member| format!("leds c/{member:04}=1")).collect();
     let publish = |fixture: &Fixture, members: &[String]| {
         fixture.publish(&members.iter().map(String::as_str).collect::<Vec<_>>());
@@ -144,7 +144,7 @@ async fn a_collection_costs_what_changes_of_it() {
 }
 
 #[tokio::test]
-async fn a_client_that_wants_too_much_is_sent_away() {
+async fn client_over_its_limits_is_disconnected() {
     let fixture = Fixture::with(&["cds a=1"]).await;
     let mut client = DeltaClient::connect(&fixture).await;
     let names: Vec<String> = (0..50_001).map(|name| name.to_string()).collect();

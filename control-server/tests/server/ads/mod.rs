@@ -9,7 +9,7 @@ use control_server::resources::ResourceKind::{Cluster, Endpoints, Listener, Rout
 use crate::support::{Client, Fixture};
 
 #[tokio::test]
-async fn subscribe_update_and_acknowledge() {
+async fn updates_are_sent_to_subscribers_and_acknowledged() {
     let fixture = Fixture::with(&["cds a=1", "cds b=1"]).await;
     let mut client = Client::connect(&fixture).await;
     client.ask(Cluster, &["a"], "");
@@ -87,7 +87,7 @@ async fn deleted_listener_goes_last_and_by_itself() {
 }
 
 #[tokio::test]
-async fn absent_names_are_told() {
+async fn absent_names_are_reported_as_removed() {
     let fixture = Fixture::with(&["eds b=1"]).await;
     let mut client = Client::connect(&fixture).await;
     client.ask(Endpoints, &["a", "b"], "");
@@ -160,7 +160,7 @@ async fn nothing_is_served_before_the_sync() {
 }
 
 #[tokio::test]
-async fn senseless_requests_are_harmless() {
+async fn invalid_requests_are_harmless() {
     let fixture = Fixture::with(&["cds a=1"]).await;
     let mut client = Client::connect(&fixture).await;
     client.ask_type("", &[], "");
@@ -192,7 +192,7 @@ async fn every_stream_gets_every_change() {
 }
 
 #[tokio::test]
-async fn draining_sends_every_client_away() {
+async fn draining_ends_every_stream() {
     let fixture = Fixture::with(&["cds a=1"]).await;
     let mut clients = Vec::new();
     for _ in 0..20 {
@@ -211,7 +211,7 @@ async fn draining_sends_every_client_away() {
 }
 
 #[tokio::test]
-async fn dropped_server_is_gone() {
+async fn dropped_server_closes_its_port() {
     let fixture = Fixture::with(&["cds a=1"]).await;
     let mut client = Client::connect(&fixture).await;
     client.ask(Cluster, &["a"], "");

@@ -104,7 +104,7 @@ fn only_filters_before_the_one_that_replies_see_its_reply() {
 }
 
 #[test]
-fn a_request_that_has_waited_goes_on_with_the_next_filter() {
+fn waiting_request_continues_with_next_filter() {
     let (mut call, mut request, mut response) = (three(), head(&[("x-wait", "b")]), response_head());
     let Progress::Wait(until) = call.on_request(&mut request, &mut rng()) else { panic!("no wait") };
     let resume = until.now_or_never().unwrap();
@@ -122,7 +122,7 @@ fn a_request_that_has_waited_goes_on_with_the_next_filter() {
 
 /// A filter that may protect something is not left out because its override is of another type.
 #[test]
-fn a_filter_that_cannot_be_made_fails_its_calls() {
+fn filter_that_cannot_be_made_fails_its_calls() {
     let config = with_filters(vec![FilterInstance::new("guard", Trace("a"))]);
     let (scope, headers) = (FilterScope::default(), HeaderMutations::new());
     let wrong = says("guard", FilterOverride::config(7_u8));
@@ -133,7 +133,7 @@ fn a_filter_that_cannot_be_made_fails_its_calls() {
 }
 
 #[test]
-fn routes_for_which_nothing_differs_share_a_chain() {
+fn routes_with_equal_filters_share_a_chain() {
     let config = with_filters(vec![FilterInstance::new("f", Trace("a"))]);
     let (scope, headers) = (FilterScope::default(), HeaderMutations::new());
     let (none, other) = (FilterOverrides::new(), says("g", FilterOverride::Disabled));
@@ -154,7 +154,7 @@ fn without_filters_there_is_no_chain() {
 }
 
 #[test]
-fn equal_configurations_are_known_as_equal() {
+fn equal_filter_configurations_compare_equal() {
     let instance = |text| FilterInstance::new("f", Trace(text));
     assert_eq!(instance("a"), instance("a"));
     assert_ne!(instance("a"), instance("b"));

@@ -78,7 +78,7 @@ fn headers_of_routes_change_after_the_filters_in_the_configured_order() {
 }
 
 #[test]
-fn a_route_without_changes_has_no_chain() {
+fn route_without_changes_has_no_chain() {
     let config = with_filters(vec![FilterInstance::new("m", HeaderMutationConfig::default())]);
     let (scope, filters, headers) = (FilterScope::default(), FilterOverrides::new(), HeaderMutations::new());
     assert!(ChainCompiler::new(&config, &scope).chain(&[level(&filters, &headers)]).is_none());

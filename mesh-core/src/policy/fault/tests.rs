@@ -45,7 +45,7 @@ fn counts(policy: &FaultPolicy, headers: &HeaderMap, calls: u32) -> [u32; 3] {
 ///
 /// Proves: HF-11.
 #[test]
-fn delay_and_abort_are_drawn_apart() {
+fn delay_and_abort_are_drawn_independently() {
     let fixed = DelaySource::Fixed(SECOND);
     let both = FaultPolicy {
         abort: aborted(INTERNAL, Percentage::of_ten_thousand(500)).abort,
@@ -137,7 +137,7 @@ fn faults_of_all_filters_count_and_each_filter_has_its_limit() {
 }
 
 #[test]
-fn policies_that_cannot_fire_are_known() {
+fn policy_that_cannot_fire_builds_no_filter() {
     let always = delayed(DelaySource::Fixed(SECOND), Percentage::ALL);
     let rows = [
         ("nothing", FaultPolicy::default(), false),

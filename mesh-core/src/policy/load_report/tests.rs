@@ -8,7 +8,7 @@ fn locality(zone: &str) -> LocalityId {
 
 /// Proves: TR-66.
 #[test]
-fn counts_start_anew_with_every_report_and_the_gauge_stays() {
+fn counts_restart_with_every_report_and_gauge_stays() {
     let counts = ClusterCounts::default();
     let (a, b) = (counts.locality(&locality("a")), counts.locality(&locality("b")));
     let _idle = counts.locality(&locality("idle"));

@@ -211,7 +211,7 @@ fn missing_headers_match_only_where_presence_equals_inversion() {
 
 /// Proves: RT-14.
 #[test]
-fn ranges_hold_their_start_but_not_their_end() {
+fn ranges_include_their_start_and_exclude_their_end() {
     check([
         ("x-number", HeaderRule::Range(-7..0), false, true),
         ("x-number", HeaderRule::Range(-10..-7), false, false),
@@ -225,7 +225,7 @@ fn ranges_hold_their_start_but_not_their_end() {
 
 /// Proves: RT-08.
 #[test]
-fn fractions_of_nothing_never_match_and_of_everything_always_do() {
+fn fraction_zero_never_matches_and_one_always_does() {
     let mut rng = StdRng::seed_from_u64(8);
     for _ in 0..100_000 {
         assert!(!Fraction::per_million(0).draw(&mut rng));

@@ -125,7 +125,7 @@ fn unsent_calls_are_repeated_always_and_refused_ones_once() {
 }
 
 #[test]
-fn a_fifth_of_the_active_calls_may_retry_and_three_always() {
+fn budget_allows_a_fifth_of_active_calls_and_at_least_three() {
     let budget = RetryBudget::default();
     let rows = [
         (0, 0, true),

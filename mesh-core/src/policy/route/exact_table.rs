@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_lowered_and_nothing_else() {
+    fn only_ascii_letters_are_lowered() {
         for byte in 0..=u8::MAX {
             let word = u64::from_le_bytes([byte, b'A', 0, 0xff, b'z', byte, b'Z', b'@']);
             let expected = word.to_le_bytes().map(|byte| byte.to_ascii_lowercase());

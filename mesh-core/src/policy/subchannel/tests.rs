@@ -189,7 +189,7 @@ fn no_pass_begins_while_backing_off() {
 }
 
 #[test]
-fn endpoint_that_hangs_up_at_once_is_not_called_in_a_loop() {
+fn endpoint_that_closes_at_once_is_not_reconnected_in_a_loop() {
     let mut world = World::new(&["10.0.0.1:1"]);
     let mut attempts = 0;
     while world.elapsed() < ms(10_000) {
@@ -208,7 +208,7 @@ fn endpoint_that_hangs_up_at_once_is_not_called_in_a_loop() {
 
 /// An endpoint that closes each connection after so many requests works: no call waits for a backoff.
 #[test]
-fn endpoint_that_serves_and_hangs_up_is_connected_at_once() {
+fn endpoint_that_closes_after_serving_is_reconnected_at_once() {
     let mut world = World::new(&["10.0.0.1:1"]);
     for _ in 0..100 {
         world.connect();
@@ -288,7 +288,7 @@ fn fails_only_after_every_address_has_failed_once() {
 }
 
 #[test]
-fn silence_ends_in_a_failure_that_names_the_address() {
+fn unanswered_attempt_fails_with_its_address() {
     let mut world = World::new(&["10.0.0.1:1"]);
     world.connect();
     world.attempt();
@@ -325,7 +325,7 @@ fn attempts_wait_for_the_driver_without_a_deadline() {
 }
 
 #[test]
-fn odd_settings_do_not_panic() {
+fn extreme_settings_do_not_panic() {
     for (multiplier, jitter) in [(f64::NAN, f64::NAN), (-3.0, -1.0), (f64::INFINITY, 9.0), (0.0, 1.0)] {
         let backoff = BackoffSettings { multiplier, jitter, ..BackoffSettings::default() };
         let mut world = World::with(&["10.0.0.1:1"], Settings { backoff, ..Settings::default() });

@@ -13,7 +13,7 @@ fn settings(cluster: &str, server: Option<&str>) -> ClusterSettings {
 
 /// Proves: TR-47, TR-64.
 #[test]
-fn a_server_gets_the_reports_of_the_clusters_that_it_supplied() {
+fn server_gets_the_reports_of_the_clusters_that_it_supplied() {
     let (store, now) = (Arc::new(LoadStore::default()), Instant::now());
     assert!(store.start(now, &settings("quiet", None)).is_none());
     let here = store.start(now, &settings("a", Some("one"))).unwrap();
@@ -31,7 +31,7 @@ fn a_server_gets_the_reports_of_the_clusters_that_it_supplied() {
 
 /// Proves: TR-66.
 #[test]
-fn the_interval_is_measured_per_cluster() {
+fn interval_is_measured_per_cluster() {
     let (store, start) = (Arc::new(LoadStore::default()), Instant::now());
     let second = Duration::from_secs(1);
     let a = store.start(start, &settings("a", Some("s"))).unwrap();
@@ -91,7 +91,7 @@ fn store_is_dropped_with_its_last_user() {
 }
 
 #[test]
-fn dropped_clusters_do_not_pile_up_without_reports() {
+fn dropped_clusters_do_not_accumulate_without_reports() {
     let (store, now) = (Arc::new(LoadStore::default()), Instant::now());
     let kept = store.start(now, &settings("kept", Some("s"))).unwrap();
     for round in 0..2 * MAX_LEFT {

@@ -95,7 +95,7 @@ fn commit_releases_read_frames_and_keeps_no_more() {
 }
 
 #[test]
-fn a_commit_in_the_middle_loses_nothing() {
+fn commit_in_the_middle_loses_nothing() {
     let replay = Replay::new(body(&["ab", "cd", "ef"]), ReplayRoom::of(ReplayLimit::default()));
     assert_eq!(read(&mut replay.attempt().unwrap(), 2), "abcd");
     let mut attempt = replay.attempt().unwrap();

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn entries_that_left_do_not_pile_up() {
+    async fn removed_entries_do_not_accumulate() {
         let deadlines = Arc::new(Deadlines::new(Handle::current()));
         let expired = Arc::new(Expired::default());
         let hour = Instant::now() + Duration::from_secs(3_600);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_task_ends_with_the_last_holder() {
+    async fn task_ends_with_the_last_holder() {
         let idle = Handle::current().metrics().num_alive_tasks();
         let deadlines = Arc::new(Deadlines::new(Handle::current()));
         let expired = Arc::new(Expired::default());

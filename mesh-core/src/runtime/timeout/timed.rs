@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn last_poller_is_woken_at_the_deadline_and_gets_the_remains() {
+    async fn last_poller_is_woken_at_deadline_and_gets_the_value() {
         let deadlines = Arc::new(Deadlines::new(Handle::current()));
         let deadline = Instant::now() + Duration::from_secs(1);
         let timed = Timed::new(&deadlines, deadline, 7, |value| value + 1);

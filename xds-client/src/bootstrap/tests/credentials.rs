@@ -88,7 +88,7 @@ fn with_call_creds(creds: &Value) -> Value {
 
 /// Decodes: BS-13.
 #[test]
-fn all_supported_call_credentials_count_if_the_guard_lets_them() {
+fn supported_call_credentials_count_if_enabled() {
     let token = |path: &str| json!({"type": "jwt_token_file", "config": {"jwt_token_file": path}});
     let rows = [
         (json!(null), vec![]),
@@ -124,7 +124,7 @@ fn all_supported_call_credentials_count_if_the_guard_lets_them() {
 
 /// Decodes: BS-46.
 #[test]
-fn services_that_may_be_called_have_credentials_like_servers() {
+fn allowed_services_have_credentials_like_servers() {
     let insecure = json!([{"type": "mystery"}, {"type": "insecure"}]);
     let token = json!([{"type": "jwt_token_file", "config": {"jwt_token_file": "/t"}}]);
     let services = json!({"allowed_grpc_services": {

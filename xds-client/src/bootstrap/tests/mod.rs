@@ -281,7 +281,7 @@ fn features_are_known_by_name_and_anything_else_is_ignored() {
 
 /// Proves: BS-24, BS-25, BS-26, BS-27, BS-28, BS-29.
 #[test]
-fn node_on_the_wire_is_the_operators_plus_the_librarys() {
+fn node_on_the_wire_combines_operator_and_library() {
     let absent = with(json!({})).unwrap().node().to_proto();
     let full = with(json!({"node": {
         "id": "n", "cluster": "c", "locality": {"region": "r", "zone": "z", "sub_zone": "s"},
@@ -393,7 +393,7 @@ fn certificate_providers_of_known_plugins_are_checked() {
 
 /// Decodes: BS-35.
 #[test]
-fn a_spiffe_map_takes_the_place_of_the_roots() {
+fn spiffe_map_replaces_the_roots() {
     let json = json!({"certificate_providers": {"p": {"plugin_name": "file_watcher", "config":
         {"ca_certificate_file": "/ca", "spiffe_trust_bundle_map_file": "/map"}}}});
     let files = |bootstrap: Result<Bootstrap, BootstrapError>| {
@@ -409,7 +409,7 @@ fn a_spiffe_map_takes_the_place_of_the_roots() {
 
 /// Decodes: BS-45.
 #[test]
-fn an_authority_may_fall_back_on_reachability_only() {
+fn authority_may_fall_back_on_reachability_only() {
     let json =
         |value: Value| json!({"authorities": {"a": {"fallback_on_reachability_only": value}, "b": {}}});
     let flags = |bootstrap: Result<Bootstrap, BootstrapError>| {
@@ -428,7 +428,7 @@ fn an_authority_may_fall_back_on_reachability_only() {
 
 /// Proves: BS-47.
 #[test]
-fn guards_know_true_and_false_only() {
+fn environment_guards_accept_only_true_and_false() {
     let default = FeatureGuards::default();
     for (text, expected) in [("true", true), ("TRUE", true), ("False", false), ("false", false)] {
         let guards = FeatureGuards::read(|_| Some(text.to_owned()));

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn snapshot_is_read_as_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("snapshot");
         assert_eq!(read(&path).unwrap(), [], "no file is no snapshot");
@@ -163,7 +163,7 @@ mod tests {
 
     /// Scenario 7: whatever has become of the file, it is an error and no panic.
     #[test]
-    fn a_damaged_file_is_refused_wherever_the_damage_is() {
+    fn damaged_file_is_refused_wherever_the_damage_is() {
         let whole = encode(&entries());
         for length in 0..whole.len() {
             assert!(parse(&whole[..length]).is_err(), "truncated to {length}");

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_has_used_for_a_month_goes() {
+    fn resource_unused_for_a_month_is_removed() {
         let now = 100 * LONGEST;
         let mut inherited = Inherited::default();
         let ages =
@@ -137,7 +137,7 @@ mod tests {
 
     /// Proves: TR-37, TR-55.
     #[test]
-    fn what_was_asked_for_by_another_name_is_found_by_that() {
+    fn resource_requested_by_alias_is_found_by_alias() {
         let rows =
             [("own", "own"), ("an-alias", "own"), ("xdstp://x/type/id?a=1&b=2", "xdstp://x/type/id?b=2&a=1")];
         let message = |cluster_name: &str| ClusterLoadAssignment {

@@ -44,7 +44,7 @@ fn told(names: &[&str]) -> Vec<String> {
 
 /// Proves: TR-56.
 #[test]
-fn members_come_change_and_go_by_themselves() {
+fn members_are_added_changed_and_removed_individually() {
     let mut client = watching();
     assert_eq!(client.view(EDS, ALL), "-");
     client.members("n1", &[("a", Ok(1)), ("b", Ok(1))], &[]);
@@ -63,7 +63,7 @@ fn members_come_change_and_go_by_themselves() {
 }
 
 #[test]
-fn an_empty_collection_is_an_answer() {
+fn empty_collection_is_an_answer() {
     let mut client = watching();
     client.members("n1", &[], &["*"]);
     assert_eq!(client.told(), [ALL]);
@@ -78,7 +78,7 @@ fn an_empty_collection_is_an_answer() {
 }
 
 #[test]
-fn a_bad_member_leaves_the_others_and_its_own_last_good_one() {
+fn bad_member_leaves_the_others_and_its_own_last_good_one() {
     let mut client = watching();
     client.members("n1", &[("a", Ok(1)), ("b", Ok(1))], &[]);
     client.sent();
@@ -95,7 +95,7 @@ fn a_bad_member_leaves_the_others_and_its_own_last_good_one() {
 }
 
 #[test]
-fn a_bad_member_is_not_held() {
+fn bad_member_is_not_held() {
     let mut client = watching();
     client.members("n1", &[("a", Ok(1)), ("b", Ok(1))], &[]);
     client.members("n2", &[("a", Err("bad"))], &[]);
@@ -107,7 +107,7 @@ fn a_bad_member_is_not_held() {
 
 /// Proves: TR-30.
 #[test]
-fn members_that_come_end_the_trouble_of_the_collection() {
+fn arriving_members_clear_the_collection_error() {
     let mut client = watching();
     client.members("n1", &[("a", Ok(1))], &[]);
     let error = ServerError { name: ALL.into(), code: 14, message: "not now".to_owned() };
@@ -122,7 +122,7 @@ fn members_that_come_end_the_trouble_of_the_collection() {
 }
 
 #[test]
-fn a_collection_nobody_knows_is_absent_after_the_time_for_it() {
+fn unanswered_collection_is_absent_after_timeout() {
     let mut client = watching();
     client.pass(15 * SECOND);
     assert_eq!(client.view(EDS, ALL), "!does not exist");
@@ -130,7 +130,7 @@ fn a_collection_nobody_knows_is_absent_after_the_time_for_it() {
 
 /// A collection is named by a resource of the server that serves it.
 #[test]
-fn a_collection_without_an_authority_belongs_to_the_default_servers() {
+fn collection_without_an_authority_belongs_to_the_default_servers() {
     let mut client = watching();
     client.watch(EDS, "xdstp:///x.Endpoints/d/*");
     assert_eq!(client.sent(), ["+[xdstp:///x.Endpoints/d/*]"]);

@@ -17,7 +17,7 @@ const UNAVAILABLE: i32 = 14;
 
 /// Proves: TR-20, BS-22.
 #[test]
-fn a_slow_server_is_a_transient_error_where_the_bootstrap_says_so() {
+fn slow_server_is_a_transient_error_where_the_bootstrap_says_so() {
     let server = ServerSettings {
         resource_timeout: 30 * SECOND,
         on_timeout: OnTimeout::Transient,
@@ -39,7 +39,7 @@ fn a_slow_server_is_a_transient_error_where_the_bootstrap_says_so() {
 
 /// Proves: TR-30.
 #[test]
-fn the_server_says_why_it_does_not_send_a_resource() {
+fn server_says_why_it_does_not_send_a_resource() {
     let mut client = Client::watching(EDS, &["a", "b", "c", "d"]);
     client.respond(EDS, "1", "n1", &[("a", Ok(1))]);
     client.told();
@@ -68,7 +68,7 @@ fn only_data_errors_of_the_server_drop_what_was_accepted() {
 
 /// Proves: TR-35.
 #[test]
-fn a_resource_with_a_time_to_live_needs_heartbeats() {
+fn resource_with_a_time_to_live_needs_heartbeats() {
     let mut client = Client::watching(CDS, &["a", "b", "for ever"]);
     let mut sent = response(CDS, "1", "n1", &[("a", Ok(1)), ("b", Ok(1)), ("for ever", Ok(1))]);
     for received in sent.resources.iter_mut().flatten().take(2) {
@@ -101,7 +101,7 @@ fn a_resource_with_a_time_to_live_needs_heartbeats() {
 }
 
 #[test]
-fn a_server_that_is_connected_but_never_answers_counts_as_lost() {
+fn server_that_is_connected_but_never_answers_counts_as_lost() {
     let mut client = Client::watching(CDS, &["a"]);
     client.pass(60 * SECOND - Duration::from_millis(1));
     assert!(!client.ads.should_close(ONE));

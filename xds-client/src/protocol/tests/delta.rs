@@ -67,7 +67,7 @@ fn requests_name_only_what_is_different_and_have_a_nonce_only_as_answers() {
 
 /// Proves: TR-49.
 #[test]
-fn a_new_stream_begins_with_what_is_held() {
+fn new_stream_begins_with_what_is_held() {
     let mut client = watching(CDS, &["a", "b", "c"]);
     client.change(CDS, "1", "n1", &[("a", Ok(1)), ("b", Ok(1))], &[]);
     client.change(CDS, "2", "n2", &[("b", Ok(2)), ("a", Err("bad"))], &[]);
@@ -84,7 +84,7 @@ fn a_new_stream_begins_with_what_is_held() {
 
 /// Proves: TR-52, TR-54.
 #[test]
-fn removals_are_said_and_nothing_else_is_one() {
+fn only_listed_resources_are_removed() {
     let mut client = watching(EDS, &["a", "b", "never"]);
     client.change(EDS, "1", "n1", &[("a", Ok(1)), ("b", Ok(1))], &["unknown", "never"]);
     assert_eq!(client.told(), ["a", "b", "never"]);
@@ -102,7 +102,7 @@ fn removals_are_said_and_nothing_else_is_one() {
 
 /// Proves: TR-53.
 #[test]
-fn a_refused_version_is_not_held() {
+fn refused_version_is_not_held() {
     let mut client = watching(CDS, &["a", "b"]);
     client.change(CDS, "1", "n1", &[("a", Ok(1))], &[]);
     client.change(CDS, "2", "n2", &[("a", Err("bad")), ("b", Ok(2))], &[]);
@@ -120,7 +120,7 @@ fn a_refused_version_is_not_held() {
 
 /// Proves: TR-53.
 #[test]
-fn a_deleted_version_is_not_held() {
+fn deleted_version_is_not_held() {
     for data_errors in [DataErrors::Ambient, DataErrors::IgnoreDeletion] {
         let variant = Variant::Delta;
         let server = ServerSettings { variant, data_errors, ..ServerSettings::new("primary") };
@@ -138,7 +138,7 @@ fn a_deleted_version_is_not_held() {
 
 /// Proves: TR-55.
 #[test]
-fn a_resource_answers_to_its_aliases() {
+fn resource_answers_to_its_aliases() {
     let mut client = watching(EDS, &["host"]);
     let mut response = changes(EDS, "1", "n1", &[("routes/host:80", Ok(1))], &[]);
     for received in response.resources.iter_mut().flatten() {
@@ -151,7 +151,7 @@ fn a_resource_answers_to_its_aliases() {
 
 /// Proves: TR-37, TR-55.
 #[test]
-fn an_alias_has_many_spellings() {
+fn alias_has_many_spellings() {
     let mut client = watching(EDS, &["xdstp://known/x.Endpoints/a?b=2&z=1"]);
     let mut response = changes(EDS, "1", "n1", &[("a", Ok(1))], &[]);
     for received in response.resources.iter_mut().flatten() {
@@ -162,7 +162,7 @@ fn an_alias_has_many_spellings() {
 }
 
 #[test]
-fn what_never_comes_is_absent_after_the_time_for_it() {
+fn missing_resource_is_absent_after_timeout() {
     let mut client = watching(CDS, &["a"]);
     client.pass(15 * SECOND);
     assert_eq!(client.view(CDS, "a"), "!does not exist");
@@ -171,7 +171,7 @@ fn what_never_comes_is_absent_after_the_time_for_it() {
 }
 
 #[test]
-fn an_unwatched_resource_is_asked_for_anew() {
+fn unwatched_resource_is_requested_again() {
     let mut client = watching(EDS, &["a", "b"]);
     client.change(EDS, "1", "n1", &[("a", Ok(1)), ("b", Ok(1))], &[]);
     client.sent();
@@ -187,7 +187,7 @@ fn an_unwatched_resource_is_asked_for_anew() {
 
 /// An incremental server has nothing to say to a client that holds everything.
 #[test]
-fn a_server_that_has_nothing_new_is_there_all_the_same() {
+fn server_with_nothing_new_counts_as_reached() {
     let mut client = watching(CDS, &["a"]);
     client.change(CDS, "1", "n1", &[("a", Ok(1))], &[]);
     client.close("gone");

@@ -84,7 +84,7 @@ fn another_server_is_asked_only_when_something_is_missing() {
 
 /// Proves: BS-45.
 #[test]
-fn another_server_is_asked_anyway_where_the_bootstrap_says_so() {
+fn fallback_server_is_used_with_bootstrap_feature() {
     let mut client = client_with(Fallback::OnUnreachability);
     client.watch(CDS, "a");
     client.open();
@@ -97,7 +97,7 @@ fn another_server_is_asked_anyway_where_the_bootstrap_says_so() {
 
 /// Proves: TR-43.
 #[test]
-fn watchers_hear_of_an_outage_only_when_no_server_is_left() {
+fn watchers_get_an_outage_only_without_any_server() {
     let mut client = client();
     client.watch(CDS, "a");
     client.refuse_at(ONE);
@@ -116,7 +116,7 @@ fn watchers_hear_of_an_outage_only_when_no_server_is_left() {
 
 /// Proves: TR-44.
 #[test]
-fn the_first_resource_of_a_preferred_server_closes_the_others() {
+fn first_resource_of_a_preferred_server_closes_the_others() {
     let mut client = fallen_back();
     client.pass(300 * SECOND);
     client.open();
@@ -137,7 +137,7 @@ fn the_first_resource_of_a_preferred_server_closes_the_others() {
 
 /// Proves: TR-45.
 #[test]
-fn what_a_closed_server_still_says_is_dropped() {
+fn response_of_closed_server_is_dropped() {
     let mut client = fallen_back();
     client.pass(300 * SECOND);
     client.open();
@@ -167,7 +167,7 @@ fn each_server_has_its_own_versions_and_what_is_cached_stays_in_use() {
 
 /// Proves: TR-47.
 #[test]
-fn the_same_resource_of_another_server_is_news() {
+fn equal_resource_of_another_server_is_an_update() {
     let mut client = serving();
     client.watch(CDS, "b");
     client.close("gone");
@@ -185,7 +185,7 @@ fn the_same_resource_of_another_server_is_news() {
 }
 
 #[test]
-fn a_primary_that_dies_between_requests_is_replaced() {
+fn primary_that_dies_between_requests_is_replaced() {
     let mut client = client();
     client.watch(CDS, "a");
     client.open();
@@ -199,7 +199,7 @@ fn a_primary_that_dies_between_requests_is_replaced() {
 }
 
 #[test]
-fn a_primary_that_stays_silent_is_replaced() {
+fn primary_that_stays_silent_is_replaced() {
     let mut client = client();
     client.watch(CDS, "a");
     client.open();
@@ -212,7 +212,7 @@ fn a_primary_that_stays_silent_is_replaced() {
 
 /// Proves: TR-44, TR-55.
 #[test]
-fn a_resource_known_by_an_alias_makes_a_preferred_server_count() {
+fn resource_known_by_an_alias_makes_a_preferred_server_count() {
     let mut client = fallen_back();
     client.pass(300 * SECOND);
     client.open();

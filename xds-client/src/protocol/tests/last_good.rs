@@ -21,7 +21,7 @@ fn preloaded_with(data_errors: DataErrors) -> Client {
 const STALE: &str = "read from the last-good snapshot of an earlier run";
 
 #[test]
-fn it_is_used_at_once_where_the_server_cannot_be_reached() {
+fn snapshot_is_used_at_once_when_server_is_unreachable() {
     let mut client = preloaded();
     assert_eq!(client.view(CDS, "a"), "-", "the server comes first");
     client.refuse_at(ONE);
@@ -37,7 +37,7 @@ fn it_is_used_at_once_where_the_server_cannot_be_reached() {
 }
 
 #[test]
-fn it_is_used_after_a_while_where_the_server_does_not_answer() {
+fn snapshot_is_used_after_grace_when_server_is_silent() {
     let mut client = preloaded();
     client.open();
     assert_eq!(client.sent(), ["[a] / +node"], "nothing of its version");
@@ -51,7 +51,7 @@ fn it_is_used_after_a_while_where_the_server_does_not_answer() {
 }
 
 #[test]
-fn what_the_server_says_replaces_it() {
+fn response_replaces_snapshot() {
     let mut client = preloaded();
     client.refuse_at(ONE);
     client.pass(2 * SECOND);
@@ -68,7 +68,7 @@ fn what_the_server_says_replaces_it() {
 
 /// Proves: TR-47.
 #[test]
-fn the_same_message_of_the_server_is_what_the_server_means_by_it() {
+fn equal_message_of_server_replaces_snapshot() {
     let mut client = preloaded();
     client.refuse_at(ONE);
     client.pass(2 * SECOND);
@@ -84,7 +84,7 @@ fn the_same_message_of_the_server_is_what_the_server_means_by_it() {
 }
 
 #[test]
-fn a_server_that_answers_in_time_is_never_preceded_by_it() {
+fn snapshot_is_unused_when_server_answers_in_time() {
     let mut client = preloaded();
     client.open();
     client.sent();
@@ -96,7 +96,7 @@ fn a_server_that_answers_in_time_is_never_preceded_by_it() {
 }
 
 #[test]
-fn it_is_kept_until_a_server_has_replaced_or_denied_it() {
+fn snapshot_is_kept_until_replaced_or_deleted_by_server() {
     let mut client = preloaded();
     let leftover = |client: &Client, name: &str| client.ads.leftover(CDS.type_url, &name.into());
     assert_eq!(leftover(&client, "a"), Leftover::Awaited);
@@ -136,7 +136,7 @@ fn said_of_a(client: &mut Client, word: &str) {
 }
 
 #[test]
-fn resource_that_a_server_has_replaced_or_deleted_never_comes_back_from_an_earlier_run() {
+fn replaced_or_deleted_resource_never_returns_from_snapshot() {
     for data_errors in [DataErrors::Ambient, DataErrors::Fail] {
         for word in ["sent", "deleted", "absent", "refused after it was sent"] {
             let mut client = preloaded_with(data_errors);
@@ -158,7 +158,7 @@ fn resource_that_a_server_has_replaced_or_deleted_never_comes_back_from_an_earli
 }
 
 #[test]
-fn resource_that_no_server_has_spoken_of_comes_back_each_time_it_is_watched() {
+fn snapshot_resource_returns_with_each_watch_until_a_server_answers() {
     let mut client = preloaded();
     client.refuse_at(ONE);
     for _ in 0..3 {

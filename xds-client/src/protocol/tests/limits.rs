@@ -5,7 +5,7 @@ use mesh_core::policy::backoff::Backoff;
 use super::*;
 
 #[test]
-fn times_without_end_are_as_good_as_a_year() {
+fn unbounded_times_are_capped_at_a_year() {
     let backoff =
         BackoffSettings { initial: Duration::MAX, multiplier: 1e300, jitter: 1.0, max: Duration::MAX };
     for variant in [Variant::Sotw, Variant::Delta] {
@@ -41,7 +41,7 @@ fn times_without_end_are_as_good_as_a_year() {
 }
 
 #[test]
-fn a_backoff_of_no_sense_is_one_all_the_same() {
+fn invalid_backoff_settings_are_bounded() {
     let second = BackoffSettings::default();
     let rows = [
         ("jitter", BackoffSettings { jitter: f64::NAN, ..second }),

@@ -309,7 +309,7 @@ impl World {
 }
 
 #[test]
-fn the_preferred_servers_have_the_last_word_whatever_happened() {
+fn preferred_server_wins_after_any_history() {
     // Those beyond the first hundred have found something.
     for seed in (0..100).chain([115, 868, 1486, 2625]) {
         let mut world = World::new(seed);
@@ -329,7 +329,7 @@ fn the_preferred_servers_have_the_last_word_whatever_happened() {
 
 /// A day of everything that can go wrong: no update is lost, nothing hangs, nothing grows.
 #[test]
-fn a_day_with_an_adversary_loses_nothing_and_leaves_nothing_behind() {
+fn adversary_for_a_day_loses_no_resource_and_leaks_nothing() {
     const DAY: Duration = Duration::from_secs(24 * 3600);
     for seed in [1, 20_261_125] {
         println!("seed {seed}");

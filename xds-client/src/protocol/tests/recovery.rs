@@ -14,7 +14,7 @@ fn of_servers(list: impl IntoIterator<Item = ServerId>) -> Client {
 }
 
 #[test]
-fn a_server_that_is_listed_twice_is_one() {
+fn server_that_is_listed_twice_is_one() {
     for list in [vec![ONE, ONE], vec![ONE, TWO, ONE]] {
         let mut client = of_servers(list.clone());
         client.watch(CDS, "a");
@@ -33,7 +33,7 @@ fn a_server_that_is_listed_twice_is_one() {
 }
 
 #[test]
-fn an_outage_of_a_server_that_nobody_needs_is_over_with_its_backoff() {
+fn outage_of_unneeded_server_ends_with_its_backoff() {
     let mut client = client();
     client.watch(CDS, "a");
     client.refuse_at(ONE);
@@ -55,7 +55,7 @@ fn an_outage_of_a_server_that_nobody_needs_is_over_with_its_backoff() {
 }
 
 #[test]
-fn an_outage_does_not_outlive_a_stream_that_nobody_needs() {
+fn outage_ends_with_an_unneeded_stream() {
     let mut client = serving();
     client.close("gone");
     client.refuse_at(ONE);
@@ -70,7 +70,7 @@ fn an_outage_does_not_outlive_a_stream_that_nobody_needs() {
 }
 
 #[test]
-fn a_server_that_failed_in_an_earlier_outage_is_tried_in_the_next() {
+fn server_that_failed_in_an_earlier_outage_is_tried_in_the_next() {
     for attempts in [1, 4] {
         let mut client = of_servers([ONE, TWO, THREE]);
         client.watch(CDS, "a");
@@ -94,7 +94,7 @@ fn a_server_that_failed_in_an_earlier_outage_is_tried_in_the_next() {
 
 /// Proves: TR-44.
 #[test]
-fn a_preferred_server_that_is_back_with_nothing_counts_after_the_time_for_it() {
+fn recovered_preferred_server_takes_over_after_timeout_without_resources() {
     let mut client = serving();
     client.respond(CDS, "2", "n2", &[]);
     assert_eq!(client.view(CDS, "a"), "1 ~does not exist");
@@ -120,7 +120,7 @@ fn a_preferred_server_that_is_back_with_nothing_counts_after_the_time_for_it() {
 
 /// Proves: TR-26.
 #[test]
-fn what_did_not_come_in_time_is_deleted_by_a_response_without_it() {
+fn resource_past_timeout_is_deleted_by_response_without_it() {
     let mut client = serving();
     client.watch(CDS, "b");
     client.close("gone");
@@ -140,7 +140,7 @@ fn what_did_not_come_in_time_is_deleted_by_a_response_without_it() {
 
 /// Proves: TR-19.
 #[test]
-fn what_a_preferred_server_that_is_back_does_not_send_is_absent() {
+fn resource_missing_from_recovered_server_is_removed() {
     let mut client = serving();
     client.watch(CDS, "b");
     client.watch(EDS, "e");
@@ -161,7 +161,7 @@ fn what_a_preferred_server_that_is_back_does_not_send_is_absent() {
 
 /// Proves: TR-04.
 #[test]
-fn a_version_is_not_said_of_a_response_that_did_not_count() {
+fn version_of_ignored_response_is_not_sent() {
     let mut client = serving();
     client.watch(EDS, "e");
     client.close("gone");
@@ -179,7 +179,7 @@ fn a_version_is_not_said_of_a_response_that_did_not_count() {
 
 /// A stream that ends before it has said anything is followed by one that asks for no less.
 #[test]
-fn a_preferred_incremental_server_is_asked_for_everything_until_it_counts() {
+fn preferred_delta_server_gets_no_versions_until_it_takes_over() {
     let server = |name| ServerSettings { variant: Variant::Delta, ..ServerSettings::new(name) };
     let mut client = Client::with(Settings {
         servers: vec![server("primary"), server("secondary")],
@@ -203,7 +203,7 @@ fn a_preferred_incremental_server_is_asked_for_everything_until_it_counts() {
 
 /// Proves: TR-46.
 #[test]
-fn a_version_is_said_only_of_what_is_in_use_from_the_server() {
+fn version_is_sent_only_for_resources_used_from_the_server() {
     let mut client = fallen_back();
     client.pass(300 * SECOND);
     client.open();
@@ -219,7 +219,7 @@ fn a_version_is_said_only_of_what_is_in_use_from_the_server() {
 
 /// A server that was asked in vain is asked for everything, on a stream that nothing was said on yet.
 #[test]
-fn a_preferred_server_that_said_nothing_yet_is_asked_anew() {
+fn silent_preferred_server_is_subscribed_again() {
     let mut client = serving();
     client.close("gone");
     client.refuse_at(ONE);

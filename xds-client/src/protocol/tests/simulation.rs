@@ -303,7 +303,7 @@ fn client_and_server_agree_in_the_end() {
 }
 
 #[test]
-fn nothing_accepted_is_lost_to_an_adversary() {
+fn accepted_resources_survive_an_adversary() {
     for seed in (0..400).chain([1014]) {
         let mut simulation = Simulation::new(seed);
         simulation.run(1_000, true);

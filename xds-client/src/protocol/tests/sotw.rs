@@ -6,7 +6,7 @@ use super::*;
 
 /// Proves: TR-01, TR-02, TR-09.
 #[test]
-fn the_first_watch_opens_the_stream_and_the_last_one_ends_it() {
+fn first_watch_opens_the_stream_and_the_last_one_ends_it() {
     let mut client = Client::new(DataErrors::Ambient);
     assert!(!client.ads.should_open(ONE));
     client.watch(CDS, "b");
@@ -52,7 +52,7 @@ fn responses_are_acked_and_nacked() {
 
 /// Proves: TR-04.
 #[test]
-fn a_version_does_not_survive_where_it_says_too_much() {
+fn version_is_not_sent_on_a_stream_with_fewer_resources() {
     let mut client = Client::watching(CDS, &["a"]);
     client.watch(EDS, "e");
     client.sent();
@@ -77,7 +77,7 @@ fn a_version_does_not_survive_where_it_says_too_much() {
 
 /// A server that goes by the version has nothing to say to a client that has it.
 #[test]
-fn a_server_that_has_the_same_version_is_there_all_the_same() {
+fn server_with_the_same_version_counts_as_reached() {
     let mut client = Client::watching(CDS, &["a"]);
     client.respond(CDS, "1", "n1", &[("a", Ok(1))]);
     client.close("gone");
@@ -94,7 +94,7 @@ fn a_server_that_has_the_same_version_is_there_all_the_same() {
 
 /// Proves: TR-08, TR-10.
 #[test]
-fn nothing_is_said_of_types_that_nobody_watches() {
+fn no_request_is_sent_for_unwatched_types() {
     let mut client = Client::watching(CDS, &["a"]);
     client.respond(EDS, "1", "n1", &[("e", Ok(1))]);
     assert_eq!(client.sent(), none(), "never asked for");
@@ -115,7 +115,7 @@ fn nothing_is_said_of_types_that_nobody_watches() {
 
 /// Proves: TR-11, TR-32.
 #[test]
-fn a_second_watch_sees_what_is_cached_and_sends_nothing() {
+fn second_watch_sees_what_is_cached_and_sends_nothing() {
     let mut client = Client::watching(CDS, &["a"]);
     client.respond(CDS, "1", "n1", &[("a", Ok(1))]);
     client.respond(CDS, "2", "n2", &[("a", Err("bad"))]);
@@ -132,7 +132,7 @@ fn a_second_watch_sees_what_is_cached_and_sends_nothing() {
 
 /// Proves: TR-12.
 #[test]
-fn what_nobody_asked_for_is_ignored() {
+fn resource_without_subscription_is_ignored() {
     let mut client = Client::watching(EDS, &["a"]);
     client.respond(EDS, "1", "n1", &[("z", Ok(1)), ("a", Ok(1))]);
     assert_eq!(client.told(), ["a"]);
@@ -143,7 +143,7 @@ fn what_nobody_asked_for_is_ignored() {
 
 /// Proves: TR-14, TR-15, TR-16.
 #[test]
-fn a_nack_tells_of_every_bad_resource() {
+fn nack_names_every_bad_resource() {
     let mut client = Client::watching(CDS, &["a", "b", "c"]);
     client.respond(CDS, "1", "n1", &[("a", Ok(1)), ("b", Ok(1)), ("c", Ok(1))]);
     client.sent();
@@ -158,7 +158,7 @@ fn a_nack_tells_of_every_bad_resource() {
 
 /// Proves: TR-18, TR-19, TR-21.
 #[test]
-fn an_absent_resource_is_absent_after_fifteen_seconds_on_a_stream() {
+fn absent_resource_is_absent_after_fifteen_seconds_on_a_stream() {
     let mut client = Client::new(DataErrors::Ambient);
     ["a", "bad"].into_iter().for_each(|name| client.watch(CDS, name));
     client.pass(60 * SECOND);
@@ -188,7 +188,7 @@ fn an_absent_resource_is_absent_after_fifteen_seconds_on_a_stream() {
 
 /// Proves: TR-23.
 #[test]
-fn an_identical_resource_is_not_news_unless_it_clears_an_error() {
+fn identical_resource_is_no_update_unless_it_clears_an_error() {
     let mut client = Client::watching(CDS, &["a"]);
     client.respond(CDS, "1", "n1", &[("a", Ok(1))]);
     assert_eq!(client.told(), ["a"]);
@@ -204,7 +204,7 @@ fn an_identical_resource_is_not_news_unless_it_clears_an_error() {
 
 /// Proves: TR-24.
 #[test]
-fn a_stream_that_had_a_response_is_replaced_at_once_and_in_silence() {
+fn stream_after_a_response_is_reopened_at_once_without_error() {
     let mut client = Client::watching(CDS, &["a"]);
     client.respond(CDS, "1", "n1", &[("a", Ok(1))]);
     client.told();
@@ -222,7 +222,7 @@ fn a_stream_that_had_a_response_is_replaced_at_once_and_in_silence() {
 
 /// Proves: TR-25.
 #[test]
-fn an_unreachable_server_is_told_and_retried_with_backoff() {
+fn unreachable_server_is_reported_and_retried_with_backoff() {
     let mut client = Client::watching(CDS, &["a", "b"]);
     client.respond(CDS, "1", "n1", &[("a", Ok(1))]);
     client.close("gone");
@@ -260,7 +260,7 @@ fn an_unreachable_server_is_told_and_retried_with_backoff() {
 }
 
 #[test]
-fn a_message_that_cannot_be_taken_leads_to_backoff_even_after_responses() {
+fn message_that_cannot_be_taken_leads_to_backoff_even_after_responses() {
     let mut client = Client::watching(CDS, &["a"]);
     client.respond(CDS, "1", "n1", &[("a", Ok(1))]);
     let mut waits = Vec::new();
@@ -278,7 +278,7 @@ fn a_message_that_cannot_be_taken_leads_to_backoff_even_after_responses() {
 
 /// Proves: TR-26, TR-28, TR-31.
 #[test]
-fn a_deletion_leaves_the_resource_in_use() {
+fn deletion_leaves_the_resource_in_use() {
     let mut client = Client::watching(CDS, &["a", "never"]);
     client.watch(EDS, "e");
     client.sent();
@@ -336,7 +336,7 @@ fn deletions_are_only_logged_where_the_bootstrap_says_so() {
 
 /// Proves: TR-39.
 #[test]
-fn a_name_of_an_unknown_authority_fails_at_once_and_is_not_sent() {
+fn name_of_an_unknown_authority_fails_at_once_and_is_not_sent() {
     let mut client = Client::new(DataErrors::Ambient);
     client.watch(CDS, "xdstp://other/x.Cluster/a");
     let error = "!authority \"other\" is not in the bootstrap";
@@ -351,7 +351,7 @@ fn a_name_of_an_unknown_authority_fails_at_once_and_is_not_sent() {
 }
 
 #[test]
-fn what_no_stream_was_asked_for_leaves_nothing_behind() {
+fn unsent_watch_leaves_no_state() {
     let mut client = Client::new(DataErrors::Ambient);
     for _ in 0..100 {
         client.watch(CDS, "a");
@@ -362,7 +362,7 @@ fn what_no_stream_was_asked_for_leaves_nothing_behind() {
 
 /// Proves: TR-36.
 #[test]
-fn an_authority_is_found_in_its_percent_encoded_form() {
+fn authority_is_found_in_its_percent_encoded_form() {
     let mut settings = Settings::one_server(ServerSettings::new("primary"));
     settings.authorities.insert("a b".into(), AuthoritySettings::new([ONE]));
     let mut client = Client::with(settings);
@@ -373,7 +373,7 @@ fn an_authority_is_found_in_its_percent_encoded_form() {
 }
 
 #[test]
-fn an_unwatched_resource_is_forgotten_once_the_server_knows() {
+fn unwatched_resource_is_dropped_after_unsubscription() {
     let mut client = Client::watching(EDS, &["a", "b"]);
     client.respond(EDS, "1", "n1", &[("a", Ok(1)), ("b", Ok(1))]);
     client.sent();

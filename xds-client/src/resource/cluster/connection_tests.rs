@@ -93,7 +93,7 @@ const LIMITS: &[Row<Proto>] = &[
 
 /// Decodes: CDS-12.
 #[test]
-fn an_address_has_one_connection_unless_the_first_default_entry_says_more() {
+fn address_has_one_connection_unless_the_first_default_entry_says_more() {
     check(&ClusterType, &eds(), LIMITS);
     let (default, high) = (RoutingPriority::Default, RoutingPriority::High);
     let rows = [
@@ -346,7 +346,7 @@ fn connections_come_from_the_local_address() {
 
 /// Decodes: CDS-16.
 #[test]
-fn sessions_may_go_to_these_endpoints() {
+fn override_host_statuses_are_decoded() {
     use HealthStatus::{Draining, Healthy, Unknown};
     let set = |statuses: &[ProtoHealth]| {
         let statuses = statuses.iter().map(|status| *status as i32).collect();

@@ -64,7 +64,7 @@ fn old(policy: OldPolicy, lb_config: Option<LbConfig>) -> Proto {
 
 /// Proves: CDS-07.
 #[test]
-fn old_policies() {
+fn deprecated_lb_policies_are_decoded() {
     let robin = weighted(LbPolicy::RoundRobin);
     assert_eq!(decoded(&old(OldPolicy::RoundRobin, None)), robin);
     let count = weighted(LbPolicy::LeastRequest { choice_count: 2 });
@@ -119,7 +119,7 @@ fn rings(min: Option<u64>, max: Option<u64>) -> Vec<Result<Choice, (String, Stri
 
 /// Proves: CDS-08.
 #[test]
-fn ring_sizes() {
+fn ring_sizes_are_bounded() {
     let rows = [
         (None, None, Ok((1024, 8_388_608))),
         (Some(1), Some(1), Ok((1, 1))),
@@ -168,7 +168,7 @@ fn ring_sizes() {
 
 /// Proves: CDS-09.
 #[test]
-fn least_request_choices() {
+fn least_request_choice_counts_are_bounded() {
     let all = |count: Option<u32>| {
         let config = LeastRequestLbConfig { choice_count: count.and_then(u32_value), ..Default::default() };
         let message = LeastRequest { choice_count: count.and_then(u32_value), ..Default::default() };
@@ -241,7 +241,7 @@ fn first_supported_policy_counts() {
 }
 
 #[test]
-fn typed_structs_name_policies_of_both_worlds() {
+fn typed_structs_name_policies_of_udpa_and_xds() {
     let with_struct = |name: &str, fields: Value| with(vec![typed_struct("xds.type.v3", name, fields)]);
     let package = "envoy.extensions.load_balancing_policies";
     for name in ["round_robin", &format!("{package}.round_robin.v3.RoundRobin")] {

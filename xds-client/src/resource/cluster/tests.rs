@@ -366,7 +366,7 @@ fn reported_metrics_are_known_and_distinct() {
 }
 
 #[test]
-fn everything_is_in_the_value() {
+fn every_setting_is_part_of_the_decoded_value() {
     let settings = decoded(&everything()).settings;
     assert_eq!(
         (settings.locality_policy, &settings.lb_policy),

@@ -161,7 +161,7 @@ fn filters_of_users_are_configured_by_messages_and_by_fields() {
 }
 
 #[test]
-fn a_registered_kind_takes_the_place_of_one_for_the_same_type() {
+fn registered_kind_takes_the_place_of_one_for_the_same_type() {
     /// Reads nothing.
     #[derive(Debug)]
     struct Other(&'static str);
@@ -304,7 +304,7 @@ mod fault {
     }
 
     #[test]
-    fn wrong_faults_are_refused_with_their_place() {
+    fn invalid_faults_are_refused_with_their_field() {
         let negative = Some(FaultDelaySecifier::FixedDelay(seconds(-1).unwrap()));
         let rows = [
             ("a bad denominator", delayed(fixed(), percent(1, 9)), "delay.percentage.denominator"),
@@ -392,7 +392,7 @@ mod header_mutation {
     }
 
     #[test]
-    fn what_cannot_be_done_is_refused_with_its_place() {
+    fn invalid_mutations_are_refused_with_their_field() {
         let request = |rule: Rule| Mutations { request_mutations: vec![rule], ..Mutations::default() };
         let append = |record| KeyValueMutation {
             append: Some(KeyValueAppend { record, ..Default::default() }),

@@ -160,7 +160,7 @@ fn overrides_of_filters_are_validated_wherever_they_stand() {
 
 /// Every place keeps what it says, though entries before it are left out.
 #[test]
-fn overrides_stay_with_the_part_that_says_them() {
+fn overrides_belong_to_their_level() {
     let off = || [("f".to_owned(), wrapped(None, false, true))].into();
     let mut config = full();
     let host = &mut config.virtual_hosts[0];

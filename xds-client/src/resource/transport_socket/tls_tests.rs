@@ -366,7 +366,7 @@ fn refusals_name_what_is_wrong_before_they_say_that_tls_is_not_supported() {
 
 /// Decodes: CDS-20.
 #[test]
-fn proxies_stand_around_plaintext_or_tls_and_are_not_supported() {
+fn proxy_transport_sockets_are_unsupported() {
     let tls = UpstreamTlsContext { common_tls_context: Some(common()), ..Default::default() };
     let rows = [
         ("nothing", None, "", "HTTP CONNECT proxies are not supported yet"),

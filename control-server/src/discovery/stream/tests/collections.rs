@@ -8,7 +8,7 @@ use crate::discovery::stream::{Event, Request};
 use crate::resources::{ClientClass, ResourceKind};
 
 #[test]
-fn a_glob_is_every_member() {
+fn glob_subscribes_to_every_member() {
     check(
         Protocol::Delta,
         &[
@@ -55,7 +55,7 @@ fn a_glob_is_every_member() {
 
 /// What is remembered of it must not grow, least of all in depth.
 #[test]
-fn a_glob_that_is_subscribed_again_and_again_is_one() {
+fn repeated_glob_subscription_counts_once() {
     let mut client = Client::new(Protocol::Delta);
     client.configure(&["leds c/a=1"]);
     let ask = |names: usize| DeltaDiscoveryRequest {

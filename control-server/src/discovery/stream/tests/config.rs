@@ -11,7 +11,7 @@ fn check_both(rows: &[Row]) {
 }
 
 #[test]
-fn resources_stand_as_the_client_answered() {
+fn resource_status_follows_ack_and_nack() {
     check_both(&[
         (
             "accepted, then changed",
@@ -67,7 +67,7 @@ fn only_what_is_new_in_a_refused_response_is_in_error() {
 
 /// Nothing sends it again, so nobody else would say why.
 #[test]
-fn a_refusal_is_told_until_what_was_refused_is_gone() {
+fn refusal_is_shown_until_refused_resource_is_gone() {
     let mut client = Client::new(Protocol::Delta);
     let stands = |client: &Client| {
         let status = client.status().remove(0);
@@ -96,7 +96,7 @@ fn a_refusal_is_told_until_what_was_refused_is_gone() {
 }
 
 #[test]
-fn names_without_a_resource_are_told_from_deleted_ones() {
+fn missing_names_are_distinguished_from_deleted_ones() {
     check(
         Protocol::Sotw,
         &[(
@@ -120,7 +120,7 @@ fn names_without_a_resource_are_told_from_deleted_ones() {
 }
 
 #[test]
-fn what_an_earlier_stream_brought_is_known_by_its_version() {
+fn resources_of_an_earlier_stream_are_known_by_version() {
     check(
         Protocol::Delta,
         &[(

@@ -39,7 +39,7 @@ fn only_what_has_changed_is_sent() {
 }
 
 #[test]
-fn what_the_client_presents_is_not_sent_again() {
+fn presented_versions_are_not_sent_again() {
     check(&[
         (
             "all of it is current: an answer without content",
@@ -102,7 +102,7 @@ fn subscriptions_hold_whatever_the_nonce() {
 
 /// Proves: CS-12.
 #[test]
-fn absent_names_are_told() {
+fn absent_names_are_reported_as_removed() {
     check(&[
         (
             "alone, beside one that exists, and once",
@@ -185,7 +185,7 @@ fn removals_come_last() {
 
 /// Proves: CS-09.
 #[test]
-fn a_change_counts_as_one_however_it_began_to_wait() {
+fn waiting_change_is_counted_once() {
     check(&[(
         "a name is subscribed first",
         "config eds a=1, eds b=1, rds r=1; ask eds a; ask rds r; sends eds a=1 / rds r=1; ack rds; ask eds b;

@@ -69,7 +69,7 @@ fn names_that_are_unsubscribed_do_not_count() {
 }
 
 #[test]
-fn requests_that_answer_nothing_are_bounded_and_acks_are_not() {
+fn requests_are_rate_limited_except_acks() {
     let mut client = client(Protocol::Sotw);
     client.configure(&["cds a=0"]);
     client.ask(Cluster, &["a"]);
@@ -94,7 +94,7 @@ fn requests_that_answer_nothing_are_bounded_and_acks_are_not() {
 }
 
 #[test]
-fn a_node_is_bounded() {
+fn node_is_bounded() {
     let with = |id: &str| DiscoveryRequest {
         node: Some(Node { id: id.to_owned(), ..Node::default() }),
         type_url: Cluster.type_url().to_owned(),
@@ -132,7 +132,7 @@ fn acks_that_subscribe_again_are_bounded() {
 }
 
 #[test]
-fn a_loop_of_refusals_is_bounded() {
+fn loop_of_refusals_is_bounded() {
     let mut client = client(Protocol::Delta);
     client.configure(&["eds a=1"]);
     let mut refused = 0;
@@ -164,7 +164,7 @@ fn a_loop_of_refusals_is_bounded() {
 }
 
 #[test]
-fn who_says_nothing_has_to_leave() {
+fn silent_client_is_disconnected() {
     let now = Instant::now();
     let mut stream = Stream::new(now, Protocol::Delta, PACING, LIMITS);
     assert_eq!(stream.overdue(now), None);

@@ -508,11 +508,11 @@ fn run(protocol: Protocol) {
 const SEEDS: u64 = 40;
 
 #[test]
-fn any_sotw_client_ends_with_what_there_is() {
+fn sotw_client_converges_to_current_resources() {
     run(Protocol::Sotw);
 }
 
 #[test]
-fn any_delta_client_ends_with_what_there_is() {
+fn delta_client_converges_to_current_resources() {
     run(Protocol::Delta);
 }

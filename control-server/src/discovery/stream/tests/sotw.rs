@@ -198,7 +198,7 @@ fn wildcards_are_answered() {
 
 /// Proves: CS-09.
 #[test]
-fn make_before_break() {
+fn clusters_precede_listeners_and_removals_follow() {
     check(&[
         (
             "one revision, all types: in order, whatever the order of the subscriptions",
@@ -328,7 +328,7 @@ fn node_is_read_once() {
 }
 
 #[test]
-fn unknown_types_are_told_once_and_bounded() {
+fn unknown_types_are_reported_once_and_bounded() {
     let mut stream = Stream::new(Instant::now(), Protocol::Sotw, Pacing::default(), Limits::default());
     let now = Instant::now();
     let mut ask = |type_url: &str| {
@@ -365,7 +365,7 @@ fn versions_survive_a_restart() {
 }
 
 #[test]
-fn deadlines_lie_ahead_and_lead_to_responses() {
+fn deadlines_are_in_the_future_and_produce_responses() {
     let mut client = Client::new(Protocol::Sotw);
     client.configure(&["cds a=1", "rds a=1"]);
     client.ask(Cds, &["a"]);

@@ -45,7 +45,7 @@ fn tree(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_broken_file_keeps_its_text_and_a_deleted_one_is_forgotten() {
+fn broken_file_keeps_its_text_and_a_deleted_one_is_forgotten() {
     let mut state = LastGood::default();
     state.take(&texts(&[("a", "1"), ("b", "1"), ("c", "bad"), ("d", "1")]), &files(&["c"]));
     assert_eq!(*state.each(), texts(&[("a", "1"), ("b", "1"), ("d", "1")]));
@@ -56,7 +56,7 @@ fn a_broken_file_keeps_its_text_and_a_deleted_one_is_forgotten() {
 }
 
 #[test]
-fn texts_that_were_good_together_stay_until_all_is_good_again() {
+fn related_texts_stay_until_all_are_good_again() {
     let mut state = LastGood::default();
     state.take(&texts(&[("definer", "1"), ("user", "1"), ("other", "1")]), &files(&[]));
     assert!(state.to_copies().keys().all(|path| path.starts_with("last-good/")));
@@ -71,7 +71,7 @@ fn texts_that_were_good_together_stay_until_all_is_good_again() {
 }
 
 #[test]
-fn a_copy_is_whole_or_nothing() {
+fn copy_is_whole_or_nothing() {
     for text in ["", "\n", "a: 1", "a: 1\n---\nb: 2\n", "\u{feff}ä: ö\r\n"] {
         let whole = copy::encode(text);
         assert_eq!(copy::decode(&whole), Some(text));
@@ -89,7 +89,7 @@ fn a_copy_is_whole_or_nothing() {
 }
 
 #[test]
-fn what_is_written_is_read_again() {
+fn stored_texts_are_read_back() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("not/there/yet");
     let first =
@@ -137,7 +137,7 @@ fn copies_that_are_not_whole_are_left_out_and_replaced() {
 }
 
 #[test]
-fn an_unfinished_write_is_no_copy() {
+fn unfinished_write_is_no_copy() {
     let folder = TempDir::new().unwrap();
     let wanted = texts(&[("last-good/a.yaml", "1")]);
     assert!(open(folder.path()).unwrap().write(&wanted));
@@ -148,7 +148,7 @@ fn an_unfinished_write_is_no_copy() {
 }
 
 #[test]
-fn what_cannot_be_written_is_told_and_does_not_hold_up_the_rest() {
+fn failed_write_is_reported_and_delays_no_other() {
     let folder = TempDir::new().unwrap();
     let mut store = open(folder.path()).unwrap();
     let in_the_way = folder.path().join("last-good/a.yaml");
@@ -174,7 +174,7 @@ fn one_server_has_a_data_folder_at_a_time() {
 }
 
 #[test]
-fn the_data_folder_and_the_configuration_do_not_overlap() {
+fn data_folder_and_the_configuration_do_not_overlap() {
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name);
     fs::create_dir_all(path("config/deep")).unwrap();
@@ -196,7 +196,7 @@ fn the_data_folder_and_the_configuration_do_not_overlap() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_write_is_tried_again_by_itself() {
+async fn failed_write_is_tried_again_by_itself() {
     let folder = TempDir::new().unwrap();
     let mut keeper = Keeper::open(folder.path(), Path::new("no such configuration")).unwrap();
     let (first, second) = (folder.path().join("last-good/a.yaml"), folder.path().join("last-good/b.yaml"));

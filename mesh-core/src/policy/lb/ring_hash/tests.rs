@@ -62,7 +62,7 @@ fn rings_have_at_most_4096_entries() {
 
 /// Proves: LB-36.
 #[test]
-fn the_entry_at_or_after_a_hash_is_first_and_the_ring_is_round() {
+fn walk_starts_at_or_after_hash_and_wraps_around() {
     let ring = ring(16, 16, &[("a", 1), ("b", 1)]);
     let entries: Vec<_> = ring.entries().collect();
     for (at, (hash, endpoint)) in entries.iter().enumerate() {
@@ -78,7 +78,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_walk_equals_a_search_of_all_entries(
+    fn walk_equals_a_search_of_all_entries(
         weights in prop::collection::vec(1_u32..50, 1..20),
         min_size in 1_u64..200,
         hashes in prop::collection::vec(any::<u64>(), 20),

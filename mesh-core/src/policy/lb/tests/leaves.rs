@@ -74,7 +74,7 @@ fn leaves_are_made_one_after_the_other_each_with_its_policy() {
 
 /// LB-07: an idle leaf takes the calls.
 #[test]
-fn an_idle_leaf_is_used_and_no_lower_one_is_made() {
+fn idle_leaf_is_used_and_no_lower_one_is_made() {
     let mut driver = Driver::round_robin();
     let ring = LbPolicy::RingHash(RingHash { min_size: 16, max_size: 16 });
     let leaves = [round_robin("a", &[&[1]]), leaf("b", &ring, &[&[2, 3]]), round_robin("c", &[&[4]])];
@@ -116,7 +116,7 @@ fn connections_stay_with_their_leaf_when_other_leaves_change() {
 }
 
 #[test]
-fn another_policy_concerns_the_endpoints_of_its_leaf_only() {
+fn policy_change_affects_only_its_leaf() {
     let mut driver = Driver::round_robin();
     let leaves = |policy: &LbPolicy| [leaf("a", policy, &[&[1, 2]]), round_robin("b", &[&[3]])];
     driver.update_with(aggregate(&leaves(&LbPolicy::RoundRobin)));
@@ -140,7 +140,7 @@ fn another_policy_concerns_the_endpoints_of_its_leaf_only() {
 
 /// LB-08: the time that it takes to find endpoints counts.
 #[test]
-fn endpoints_are_looked_for_when_they_are_needed_within_the_time_of_their_priority() {
+fn endpoints_are_discovered_when_needed_within_the_failover_time() {
     let mut driver = Driver::round_robin();
     let update = |priorities| LbUpdate { priorities, note: None };
     driver.update_with(update(vec![undiscovered("a"), undiscovered("b"), undiscovered("c")]));
@@ -165,7 +165,7 @@ fn endpoints_are_looked_for_when_they_are_needed_within_the_time_of_their_priori
 /// A name that cannot be looked up is a priority that has failed; when it has an answer, calls stay where they are until it
 /// is connected.
 #[test]
-fn a_leaf_without_an_answer_is_passed_over_until_it_is_connected() {
+fn leaf_without_endpoints_is_skipped_until_connected() {
     let mut driver = Driver::round_robin();
     let update = |a, note: Option<&str>| LbUpdate {
         priorities: vec![a, discovered("b", &[2])],

@@ -39,7 +39,7 @@ fn ready_localities_share_calls_by_weight() {
 }
 
 #[test]
-fn a_locality_that_was_ready_counts_as_connecting_again() {
+fn locality_that_was_ready_counts_as_connecting_again() {
     let mut driver = Driver::round_robin();
     driver.update(vec![vec![locality("a", 1, &[1]), locality("b", 1, &[2])]]);
     driver.ready(1);
@@ -53,7 +53,7 @@ fn a_locality_that_was_ready_counts_as_connecting_again() {
 
 /// LB-18: another weight changes shares and nothing else.
 #[test]
-fn a_weight_changes_without_a_new_connection() {
+fn weight_changes_without_a_new_connection() {
     let mut driver = Driver::round_robin();
     driver.update(vec![vec![locality("a", 1, &[1]), locality("b", 1, &[2])]]);
     driver.ready(1);
@@ -64,7 +64,7 @@ fn a_weight_changes_without_a_new_connection() {
 }
 
 #[test]
-fn an_endpoint_keeps_its_connection_when_it_changes_its_locality() {
+fn endpoint_keeps_its_connection_when_it_changes_its_locality() {
     let mut driver = Driver::round_robin();
     driver.update(vec![vec![locality("a", 1, &[1, 2]), locality("b", 1, &[3])]]);
     (1..=3).for_each(|id| _ = driver.ready(id));

@@ -68,7 +68,7 @@ fn failure_is_reported_from_the_last_failed_endpoint_until_one_is_ready() {
 
 /// Proves: LB-72.
 #[test]
-fn a_new_list_starts_a_new_pass() {
+fn new_list_starts_a_new_pass() {
     let mut driver = driver();
     driver.update(priorities(&[&[1, 2]]));
     driver.failed(1);
@@ -89,7 +89,7 @@ fn a_new_list_starts_a_new_pass() {
 
 /// LB-73: idle when the connection is lost, and connected again by the next call.
 #[test]
-fn a_lost_connection_leads_to_idleness() {
+fn lost_connection_leads_to_idleness() {
     let mut driver = driver();
     driver.update(priorities(&[&[1, 2]]));
     driver.ready(1);
@@ -103,7 +103,7 @@ fn a_lost_connection_leads_to_idleness() {
 }
 
 #[test]
-fn an_attempt_that_ends_without_a_result_is_made_again() {
+fn attempt_that_ends_without_a_result_is_made_again() {
     let mut driver = driver();
     driver.update(priorities(&[&[1, 2]]));
     driver.connecting(1);

@@ -11,7 +11,7 @@ use super::driver::{Driver, connect, disconnect, locality, priorities, seconds};
 
 /// Proves: LB-07, LB-13.
 #[test]
-fn lower_priorities_are_made_when_they_are_needed_and_given_up_when_not() {
+fn lower_priority_is_started_when_needed_and_dropped_otherwise() {
     let mut driver = Driver::round_robin();
     assert_eq!(driver.update(priorities(&[&[1, 2], &[3], &[4]])), connect(&[1, 2]));
     driver.failed(1);
@@ -27,7 +27,7 @@ fn lower_priorities_are_made_when_they_are_needed_and_given_up_when_not() {
 
 /// LB-07: an idle priority is used, and connected by the next call.
 #[test]
-fn an_idle_priority_is_used() {
+fn idle_priority_is_used() {
     let sizes = RingHash { min_size: 16, max_size: 16 };
     let mut driver = Driver::new(&LbPolicy::RingHash(sizes), LocalityPolicy::Flat);
     assert_eq!(driver.update(priorities(&[&[1], &[2]])), []);
@@ -38,7 +38,7 @@ fn an_idle_priority_is_used() {
 
 /// Proves: LB-08.
 #[test]
-fn a_priority_has_ten_seconds_to_connect() {
+fn priority_has_ten_seconds_to_connect() {
     let mut driver = Driver::round_robin();
     driver.update(priorities(&[&[1], &[2]]));
     assert_eq!(driver.sleep(Duration::from_millis(9_999)), []);
@@ -80,7 +80,7 @@ fn new_endpoints_in_a_failed_priority_do_not_make_calls_wait() {
 
 /// Proves: LB-09.
 #[test]
-fn with_nothing_to_use_the_first_that_connects_or_the_last_decides() {
+fn connecting_or_last_priority_is_selected_when_none_is_usable() {
     let mut driver = Driver::round_robin();
     driver.update(priorities(&[&[1], &[2], &[3]]));
     driver.failed(1);
@@ -97,7 +97,7 @@ fn with_nothing_to_use_the_first_that_connects_or_the_last_decides() {
 
 /// Proves: LB-10.
 #[test]
-fn a_priority_that_is_not_needed_is_kept_for_a_quarter_of_an_hour() {
+fn priority_that_is_not_needed_is_kept_for_a_quarter_of_an_hour() {
     let mut driver = Driver::round_robin();
     let listed = || priorities(&[&[1], &[2, 3]]);
     driver.update(listed());
@@ -126,7 +126,7 @@ fn a_priority_that_is_not_needed_is_kept_for_a_quarter_of_an_hour() {
 
 /// Proves: LB-11.
 #[test]
-fn priorities_are_chosen_when_an_update_is_known_in_full() {
+fn priority_is_chosen_after_whole_update() {
     let mut driver = Driver::round_robin();
     driver.update(priorities(&[&[1], &[2], &[3]]));
     driver.failed(1);
@@ -146,7 +146,7 @@ fn naive(states: &[char]) -> usize {
 proptest! {
     /// LB-07 to LB-09: for any history the choice is the naive one, once all timers have ended.
     #[test]
-    fn the_choice_depends_on_states_and_not_on_history(
+    fn choice_depends_on_states_and_not_on_history(
         count in 1_u32..5,
         history in prop::collection::vec((1_u32..5, 0_u8..4, 0_u64..20), 0..40),
     ) {

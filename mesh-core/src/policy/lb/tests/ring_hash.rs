@@ -19,7 +19,7 @@ fn place(id: u32) -> Option<u64> {
 
 /// Proves: LB-38.
 #[test]
-fn states_are_aggregated_so_that_one_failure_is_not_the_end() {
+fn ring_state_stays_usable_after_one_failure() {
     let rows = [
         // states of endpoints as reported; `x` is idle after a failure
         ("", 'F'),
@@ -61,7 +61,7 @@ fn states_are_aggregated_so_that_one_failure_is_not_the_end() {
 
 /// Proves: LB-39.
 #[test]
-fn the_first_endpoint_on_the_ring_that_has_not_failed_decides() {
+fn first_unfailed_endpoint_of_ring_takes_the_call() {
     let mut driver = driver();
     assert_eq!(driver.update(priorities(&[&[1, 2, 3]])), [], "nothing is connected before a call needs it");
     assert!(matches!(driver.pick_by(place(1)), Pick::Wait(Some(id)) if id.0 == 1), "idle: connect it");
@@ -92,7 +92,7 @@ fn the_first_endpoint_on_the_ring_that_has_not_failed_decides() {
 
 /// Proves: LB-40.
 #[test]
-fn trouble_connects_one_idle_endpoint_without_a_call() {
+fn failure_connects_one_idle_endpoint_without_a_call() {
     let mut driver = driver();
     driver.update(priorities(&[&[1, 2, 3, 4]]));
     driver.connecting(3);
@@ -108,7 +108,7 @@ fn trouble_connects_one_idle_endpoint_without_a_call() {
 }
 
 #[test]
-fn a_lost_connection_waits_for_a_call_when_all_is_well() {
+fn lost_connection_is_remade_by_next_call_while_ready() {
     let mut driver = driver();
     driver.update(priorities(&[&[1, 2]]));
     driver.ready(1);
@@ -147,7 +147,7 @@ fn shares_of_the_ring_are_locality_weight_times_endpoint_weight() {
 }
 
 #[test]
-fn a_failed_endpoint_moves_its_own_calls_and_no_others() {
+fn failed_endpoint_moves_its_own_calls_and_no_others() {
     let mut driver = driver();
     driver.update(priorities(&[&[1, 2, 3, 4, 5]]));
     (1..=5).for_each(|id| _ = driver.ready(id));

@@ -35,7 +35,7 @@ fn round_robin_connects_all_and_rotates_over_those_that_are_ready() {
 
 /// LB-30: failed until it is ready, whatever comes in between.
 #[test]
-fn a_failed_endpoint_counts_as_failed_until_it_is_ready() {
+fn failed_endpoint_counts_as_failed_until_it_is_ready() {
     let mut driver = Driver::round_robin();
     driver.update(priorities(&[&[1, 2]]));
     driver.failed(1);
@@ -130,7 +130,7 @@ fn least_request_takes_the_least_busy_of_its_samples() {
 
 /// Proves: LB-29.
 #[test]
-fn an_endpoint_is_its_set_of_addresses() {
+fn endpoint_is_identified_by_its_addresses() {
     let address = |port: u16| ([127, 0, 0, 1], port).into();
     let mut first = endpoint(1);
     first.addresses = EndpointAddresses::new(address(1), [address(2)]);
@@ -158,7 +158,7 @@ fn an_endpoint_is_its_set_of_addresses() {
 }
 
 #[test]
-fn a_slot_that_is_used_again_is_another_endpoint() {
+fn reused_id_is_a_new_endpoint() {
     let mut driver = Driver::round_robin();
     driver.update(priorities(&[&[1, 2]]));
     driver.ready(1);
@@ -172,7 +172,7 @@ fn a_slot_that_is_used_again_is_another_endpoint() {
 }
 
 #[test]
-fn one_change_among_ten_thousand_leaves_the_others_alone() {
+fn one_change_among_ten_thousand_keeps_the_others() {
     let ids: Vec<u32> = (1..=10_000).collect();
     let mut driver = Driver::round_robin();
     driver.update(priorities(&[&ids]));

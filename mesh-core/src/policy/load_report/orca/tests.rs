@@ -50,7 +50,7 @@ fn all_fields_are_read_and_others_skipped() {
 }
 
 #[test]
-fn the_last_value_of_a_field_counts() {
+fn last_value_of_a_field_counts() {
     let message = [double(1, 0.5), entry(8, "a", 1.0), entry(8, "a", 2.0), double(1, 0.75)].concat();
     let report = OrcaReport::parse(&message).unwrap();
     assert_eq!((report.cpu_utilization, report.named_metric("a")), (Some(0.75), Some(2.0)));

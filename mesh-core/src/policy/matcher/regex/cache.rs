@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn expressions_with_and_without_groups_are_two() {
+    fn expressions_with_and_without_groups_are_cached_apart() {
         let cache = RegexCache::default();
         let (_full, _capturing) = (cache.full("a+").unwrap(), cache.capturing("a+").unwrap());
         let _again = cache.capturing("a+").unwrap();

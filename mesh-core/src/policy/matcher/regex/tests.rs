@@ -131,7 +131,7 @@ fn matches_are_replaced() {
 }
 
 #[test]
-fn one_expression_serves_many_threads() {
+fn expression_is_shared_by_many_threads() {
     let regex = full("(?:ab|a|b)*c");
     std::thread::scope(|scope| {
         for _ in 0..8 {

@@ -62,7 +62,7 @@ fn every_call_is_in_exactly_one_interval() {
 
 /// However many threads fail at once, each full row is found, and no row twice.
 #[test]
-fn rows_that_grow_on_many_threads_reach_the_threshold_exactly_as_often_as_they_should() {
+fn concurrent_failures_reach_the_threshold_exactly_once_per_row() {
     let counters = Arc::new(Counters::default());
     let mut settings = by_failure_percentage();
     settings.consecutive_5xx = Some(ConsecutiveEjection { threshold: 7, enforcing_percent: 100 });

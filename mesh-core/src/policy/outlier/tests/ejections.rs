@@ -96,7 +96,7 @@ fn jitter_spreads_the_returns() {
 ///
 /// Proves: LB-60.
 #[test]
-fn nothing_that_the_connection_does_ends_an_ejection() {
+fn connection_events_never_end_an_ejection() {
     let mut cluster = Cluster::new(5, &by_failure_percentage());
     cluster.eject(0);
     let failure = "ejected by outlier detection: 100.0 % of its calls failed, allowed are 85 %";
@@ -176,7 +176,7 @@ fn endpoint_that_is_added_again_starts_without_counts() {
 }
 
 #[test]
-fn other_settings_keep_the_time_that_has_run() {
+fn changed_settings_keep_the_elapsed_interval() {
     let settings = by_failure_percentage();
     let mut cluster = Cluster::new(5, &settings);
     let deadline = |cluster: &Cluster| (cluster.detector.next_deadline().unwrap() - cluster.start).as_secs();
@@ -225,7 +225,7 @@ fn late_sweep_counts_once() {
 }
 
 #[test]
-fn interval_of_zero_does_not_judge_without_end() {
+fn interval_of_zero_does_not_loop() {
     let settings = OutlierDetection { interval: Duration::ZERO, ..by_failure_percentage() };
     let cluster = Cluster::new(5, &settings);
     assert_eq!(cluster.detector.next_deadline(), Some(cluster.now + Duration::from_millis(1)));

@@ -166,7 +166,7 @@ fn endpoint_found_by_both_algorithms_is_ejected_once() {
 
 /// Reaching an endpoint is judged apart from its answers.
 #[test]
-fn rates_of_local_origin_are_their_own() {
+fn local_origin_rates_are_counted_separately() {
     for by_rate in [true, false] {
         let mut settings = OutlierDetection::off();
         settings.max_ejection_percent = 100;

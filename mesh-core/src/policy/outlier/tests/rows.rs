@@ -62,7 +62,7 @@ fn failures_in_a_row_eject_at_once() {
 
 /// C05: three failures eject an endpoint, and after each return exactly three more do it again.
 #[test]
-fn failures_begin_anew_after_each_return() {
+fn failures_are_counted_from_zero_after_each_return() {
     for (kind, failure) in [("5xx", FAILED), ("gateway", UNAVAILABLE), ("local", UNREACHED)] {
         let mut settings = rule(kind);
         settings.interval = Duration::from_secs(1);
@@ -129,7 +129,7 @@ fn ejection_by_failures_in_a_row_must_fit_the_limit() {
 }
 
 #[test]
-fn gateway_failures_that_are_not_enforced_leave_the_rest_to_server_errors() {
+fn unenforced_gateway_failures_count_as_server_errors() {
     let mut settings = rule("5xx");
     settings.consecutive_gateway_failures = Some(ConsecutiveEjection { threshold: 3, enforcing_percent: 0 });
     let mut cluster = Cluster::new(2, &settings);

@@ -58,7 +58,7 @@ fn hashes_are_xxh64_and_combined_by_rotation() {
 
 /// Proves: RT-70.
 #[test]
-fn a_terminal_policy_stops_only_when_there_is_a_hash() {
+fn terminal_policy_stops_only_when_there_is_a_hash() {
     check([
         ("stops", vec![header("x-user", true), channel(false)], Some(xx("alice"))),
         ("has no value itself", vec![header("x-none", true), channel(false)], Some(CHANNEL)),
@@ -85,7 +85,7 @@ fn header_policies_join_and_rewrite_but_never_read_binary_headers() {
 
 /// RT-72, RT-73: the channel's number as it is; nothing when no policy has a value.
 #[test]
-fn the_channel_id_is_its_own_hash_and_nothing_is_no_hash() {
+fn channel_id_is_the_hash_and_missing_header_gives_none() {
     check([
         ("channel", vec![channel(false)], Some(CHANNEL)),
         ("none", vec![], None),

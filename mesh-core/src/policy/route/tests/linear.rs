@@ -99,7 +99,7 @@ proptest! {
 
     /// RT-01, RT-06, RT-07 for any table.
     #[test]
-    fn the_table_equals_a_linear_scan(
+    fn table_equals_a_linear_scan(
         hosts in prop::collection::vec(host(), 0..6),
         authorities in prop::collection::vec("[abA.]{0,4}", 4),
         paths in prop::collection::vec("/?[abA]{0,2}/?[abA]{0,2}", 6),

@@ -62,7 +62,7 @@ fn with_fraction(mut matches: RouteMatch, parts: u32) -> RouteMatch {
 
 /// Proves: RT-01, RT-02, RT-03, RT-04.
 #[test]
-fn the_best_domain_wins() {
+fn best_domain_wins() {
     let hosts: Vec<_> = [
         &["*"][..],
         &["foo.*"],
@@ -121,7 +121,7 @@ fn missing_virtual_host_and_missing_route_are_different_errors() {
 
 /// Proves: RT-06, RT-07, RT-09.
 #[test]
-fn the_first_route_that_matches_in_all_parts_wins() {
+fn first_route_that_matches_in_all_parts_wins() {
     let routes = [
         with_header(route(prefix("/")), "x-stage", "canary"),
         with_fraction(route(exact("/pkg.Svc/Never")), 0),
@@ -165,7 +165,7 @@ fn the_first_route_that_matches_in_all_parts_wins() {
 
 /// RT-07: a route whose path or headers do not match draws nothing; one that is reached draws once.
 #[test]
-fn a_fraction_draws_once_and_last() {
+fn fraction_draws_once_and_last() {
     let routes = [
         with_fraction(with_header(route(prefix("/")), "x-none", ""), 500_000),
         with_fraction(route(exact("/elsewhere")), 500_000),

@@ -110,7 +110,7 @@ impl Service {
 
 /// Proves: LB-03, LB-07, LB-08.
 #[tokio::test(start_paused = true)]
-async fn calls_wait_ten_seconds_for_the_first_leaf_and_the_second_is_not_touched_until_then() {
+async fn second_leaf_is_unused_until_first_has_failed_for_ten_seconds() {
     let begun = Instant::now();
     let service = Service::start(&[leaf("a", &[1]), leaf("b", &[2])], &[(1, Habit::Silence)]).await;
     sleep(Duration::from_millis(9_990)).await;

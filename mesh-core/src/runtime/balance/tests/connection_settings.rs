@@ -131,7 +131,7 @@ async fn failed_further_connection_is_tried_again_after_a_pause_and_fails_no_cal
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_that_wait_for_room_get_it_in_turn_and_go_elsewhere_when_the_endpoint_leaves() {
+async fn waiting_calls_get_room_in_order_and_move_when_endpoint_leaves() {
     let net = Net::default();
     net.limit_room(1);
     let pool = Pool::new(net.clone(), PoolSettings::default());
@@ -194,7 +194,7 @@ async fn dialer_that_panics_is_a_failed_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn endpoints_that_say_nothing_do_not_hold_up_others() {
+async fn silent_endpoints_do_not_delay_others() {
     let net = Net::default();
     let silent: Vec<SocketAddr> = (0..600).map(|port| ([10, 2, 0, 1], 1_000 + port).into()).collect();
     silent.iter().for_each(|address| net.set(*address, Habit::Silence));

@@ -83,7 +83,7 @@ impl World {
 
 /// Proves: CDS-17.
 #[tokio::test(start_paused = true)]
-async fn endpoint_at_rest_is_connected_by_the_first_call_that_picks_it() {
+async fn resting_endpoint_is_connected_by_first_call_that_picks_it() {
     let world = World::start(&[&[1, 2]]).await;
     world.rest(1).await;
     sleep(HOUR).await;
@@ -124,7 +124,7 @@ async fn lower_priority_is_not_connected_while_a_higher_one_rests() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn endpoint_that_stops_during_its_rest_fails_like_any_other() {
+async fn resting_endpoint_that_stopped_fails_like_any_other() {
     let world = World::start(&[&[1, 2]]).await;
     world.rest(1).await;
     world.net.set(address(1), Habit::Refuse);

@@ -75,7 +75,7 @@ async fn until_connected(cluster: &FakeCluster, count: usize) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn first_publication_is_there_at_once_and_calls_wait() {
+async fn calls_wait_with_first_publication() {
     let (_net, pool) = pool();
     let cluster = FakeCluster::start(&cluster([1]), &pool, 1);
     assert_eq!(cluster.published().version, 1);
@@ -226,7 +226,7 @@ async fn simultaneous_attempts_are_capped_over_all_clusters() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn black_holes_do_not_keep_others_from_being_connected() {
+async fn black_holes_do_not_delay_other_endpoints() {
     let (net, pool) = pool();
     (0..200).for_each(|number| net.set(address(number), Habit::Silence));
     let _dark = FakeCluster::start(&cluster(0..200), &pool, 1);
@@ -364,7 +364,7 @@ async fn thousands_of_clusters_live_on_one_thread() {
 }
 
 #[tokio::test]
-async fn dns_name_is_resolved_and_unknown_names_fail_with_their_reason() {
+async fn dns_name_is_resolved_or_fails_with_the_reason() {
     let (_net, pool) = pool();
     let named = |host: &str| Cluster {
         discovery: Discovery::LogicalDns { host: host.into(), port: 7 },
@@ -382,7 +382,7 @@ async fn dns_name_is_resolved_and_unknown_names_fail_with_their_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn idle_endpoint_is_connected_when_a_call_asks_and_closed_when_unwanted() {
+async fn idle_endpoint_is_connected_by_call_and_closed_when_unwanted() {
     let (net, pool) = pool();
     let handle = FakeCluster::start_with(Lazy::boxed, &cluster(0..3), &pool, 1);
     tokio::time::sleep(Duration::from_secs(60)).await;

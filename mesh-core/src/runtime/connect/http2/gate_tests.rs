@@ -56,7 +56,7 @@ fn caller_that_gives_up_leaves_no_trace() {
 }
 
 #[test]
-fn closed_gate_sends_everybody_away() {
+fn closed_gate_refuses_all_callers() {
     let gate = Arc::new(Gate::new(0));
     let mut early = enter(&gate);
     assert!(poll(&mut early).is_pending());

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_beyond_all_bounds_never_come() {
+    fn unbounded_durations_never_elapse() {
         let endless = Keepalive { timeout: Duration::MAX, ..Keepalive::new(Duration::MAX) };
         let now = Instant::now();
         let mut pinger = Pinger::keepalive(now, endless);

@@ -1,7 +1,7 @@
 use super::*;
 
 #[tokio::test]
-async fn unary_call_brings_back_body_and_trailers() {
+async fn unary_call_returns_body_and_trailers() {
     let server = Server::start().await;
     let Established { connection, .. } = connect(server.address).await;
     let (data, trailers) = get(&connection, "/echo", "hello").await;

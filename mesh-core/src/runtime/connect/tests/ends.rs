@@ -25,7 +25,7 @@ async fn dropping_a_call_or_a_response_cancels_it() {
 }
 
 #[tokio::test]
-async fn resets_are_told_apart() {
+async fn reset_codes_are_distinguished() {
     let server = Server::start().await;
     let Established { connection, .. } = connect(server.address).await;
     let rows = [("/refuse", SendErrorKind::Refused, Some(7)), ("/reset", SendErrorKind::Reset(2), Some(2))];

@@ -28,7 +28,7 @@ async fn calls_wait_while_the_endpoint_takes_no_more() {
 
 /// S1, Y2: what never left the process can be sent again elsewhere, at once.
 #[tokio::test]
-async fn waiting_calls_come_back_when_the_connection_ends() {
+async fn waiting_calls_are_returned_when_connection_ends() {
     for announced in [0, 1] {
         let (Established { connection, .. }, mut peer) =
             Peer::connect(Http2Settings::default(), &[(MAX_CONCURRENT_STREAMS, announced)]).await;
@@ -48,7 +48,7 @@ async fn waiting_calls_come_back_when_the_connection_ends() {
 
 /// S2: the task learns of the end before it writes.
 #[tokio::test]
-async fn call_that_is_sent_as_the_connection_ends_comes_back_whole() {
+async fn call_sent_as_connection_ends_is_returned_whole() {
     let ends: [(&str, &[u8]); 4] = [
         ("end of stream", &[]),
         ("GOAWAY of an error", &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11]),

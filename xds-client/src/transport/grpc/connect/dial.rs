@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_silent_address_delays_the_next_by_a_moment_and_a_refusing_one_not_at_all() {
+    async fn silent_address_delays_the_next_by_a_moment_and_a_refusing_one_not_at_all() {
         let dial = Fake::new();
         race(&dial, vec![v6(20), v6(11), v6(1), v4(21)]).await.unwrap();
         assert_eq!(dial.tried(), [(20, 0), (21, 250), (11, 500), (1, 500)]);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn when_nobody_answers_the_first_few_are_named() {
+    async fn unreachable_error_names_the_first_addresses() {
         let error = race(&Fake::new(), vec![v4(11), v4(12)]).await.unwrap_err().to_string();
         assert_eq!(
             error,
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_is_asked_for_once_and_an_address_never() {
+    async fn name_is_resolved_once_and_address_never() {
         let names = Names(Mutex::default());
         assert_eq!(resolve(&names, "two.example", 1).await, Ok(vec![v6(1), v4(1)]));
         assert_eq!(*names.0.lock().unwrap(), 1);

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_of_grpc_are_understood() {
+    fn grpc_targets_are_parsed() {
         let name = |host: &str, port| Place::Name(host.to_owned(), port);
         let rows = [
             ("127.0.0.1:15010", name("127.0.0.1", 15010), "127.0.0.1:15010"),
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_address_is_refused_with_the_uri() {
+    fn target_without_address_is_refused_with_the_uri() {
         let rows = [
             ("", "expected host:port"),
             (":1", "expected host:port"),

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_message_is_seen_however_it_is_cut() {
+    fn large_message_is_found_in_pieces_of_any_size() {
         let mut stream = message(10);
         stream.extend(message(100));
         let fine = stream.len();

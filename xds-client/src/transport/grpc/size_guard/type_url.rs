@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_beginning_tells_the_type() {
+    fn type_url_is_read_from_the_first_bytes() {
         let wrapper = any(WRAPPER, wrapped().encode_to_vec());
         let rows = [
             (Message::Sotw, sotw(vec![any("type/Cluster", vec![0; 5_000])]), "type/Cluster"),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_of_no_type() {
+    fn unreadable_message_has_no_type() {
         for start in [&b""[..], b"\xff\xff", b"\x12\x05\x0a\xff", b"\x0d1234", b"\x12\x05\x12\x03\x0a\xff"] {
             for message in [Message::Sotw, Message::Delta] {
                 assert_eq!(type_url(message, start), None, "{start:?}");

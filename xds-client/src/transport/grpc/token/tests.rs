@@ -30,7 +30,7 @@ fn bearer(token: &str) -> HeaderValue {
 
 /// Proves: BS-14, BS-15, BS-16.
 #[tokio::test(start_paused = true)]
-async fn a_rotated_file_is_seen_before_the_old_token_expires() {
+async fn rotated_file_is_seen_before_the_old_token_expires() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
     let tokens = Tokens::new(Origin::JwtFile(path.clone()));
@@ -64,7 +64,7 @@ async fn calls_that_wait_share_one_read() {
 
 /// Proves: BS-15.
 #[test]
-fn what_is_no_token_is_unauthenticated_and_says_why() {
+fn invalid_token_is_unauthenticated_with_reason() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
     let padded = format!("e30.{}.c2ln", URL_SAFE.encode(json!({"exp": 4e9, "a": 1}).to_string()));
@@ -97,7 +97,7 @@ fn what_is_no_token_is_unauthenticated_and_says_why() {
 }
 
 #[test]
-fn googles_file_is_where_its_tools_put_it() {
+fn google_credentials_file_is_found_at_its_default_path() {
     type Row<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
     let rows: [Row<'_>; 5] = [
         (&[("GOOGLE_APPLICATION_CREDENTIALS", "/key.json"), ("HOME", "/h")], Some("/key.json")),
@@ -117,7 +117,7 @@ fn googles_file_is_where_its_tools_put_it() {
 }
 
 #[test]
-fn a_service_account_signs_for_itself() {
+fn service_account_signs_its_own_token() {
     let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
     let account = json!({
         "type": "service_account", "client_email": "a@b", "private_key_id": "k1",
