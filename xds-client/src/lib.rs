@@ -1,4 +1,4 @@
-//! xDS in: bootstrap, the ADS protocol, validation, and one complete configuration per target.
+//! An xDS client: bootstrap, the ADS protocol, validation, and one complete configuration per target.
 //!
 //! ```text
 //! bytes -> transport -> protocol (pure) <- resource (decode, validate) -> dependency -> mesh_core::config

@@ -3,7 +3,7 @@
 use super::template::Template;
 use super::{BootstrapError, Origin, ServerConfig};
 
-/// An authority: who serves its names, and how its listeners are called.
+/// An authority: the servers of its names, and the template of its listeners' names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authority {
     servers: Vec<ServerConfig>,
@@ -44,7 +44,7 @@ impl Authority {
         &self.servers
     }
 
-    /// Whether the next server is turned to as soon as one cannot be reached, even when all that is watched has been
+    /// Whether the next server is used as soon as one cannot be reached, even when all watched resources have been
     /// received. Off by default.
     // BS-45
     pub fn fallback_on_reachability_only(&self) -> bool {

@@ -1,4 +1,4 @@
-//! A bootstrap step by step. The JSON reader goes through here too, so that both obey the same rules.
+//! Builds a bootstrap step by step. The JSON reader uses this builder too, so that the same rules hold for both.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,13 +32,13 @@ impl BootstrapBuilder {
         self
     }
 
-    /// Who asks, as a mere id. Default: empty.
+    /// The xDS node: its id only. Default: empty.
     pub fn node_id(mut self, id: impl Into<String>) -> Self {
         self.node.id = id.into();
         self
     }
 
-    /// Who asks, with locality and metadata.
+    /// The xDS node, with locality and metadata.
     pub fn node(mut self, node: Node) -> Self {
         self.node = node;
         self
@@ -98,7 +98,7 @@ impl BootstrapBuilder {
     ///
     /// # Errors
     /// [`BootstrapError::Invalid`] with the path that the field has in JSON: no server, an empty server URI, a
-    /// certificate provider without files, an authority's template that leads elsewhere, fallback of an authority that
+    /// certificate provider without files, an authority's template outside of that authority, fallback of an authority that
     /// has not been added.
     pub fn build(self) -> Result<Bootstrap, BootstrapError> {
         self.build_from(&Origin::Code)

@@ -1,4 +1,4 @@
-//! Certificate providers: where resources find key material that they only name (gRFC A29).
+//! Certificate providers: the source of the key material that resources refer to by name (gRFC A29).
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::credentials::DEFAULT_REFRESH_INTERVAL;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CertificateProvider {
-    /// `file_watcher`: files that something else keeps fresh.
+    /// `file_watcher`: files that another program renews.
     FileWatcher(FileWatcher),
 }
 
@@ -26,7 +26,7 @@ pub struct FileWatcher {
     pub ca_certificate_file: Option<PathBuf>,
     /// Trusted roots by SPIFFE trust domain.
     pub spiffe_trust_bundle_map_file: Option<PathBuf>,
-    /// How often the files are looked at; 600 s by default.
+    /// How often the files are read again; 600 s by default.
     pub refresh_interval: Duration,
 }
 

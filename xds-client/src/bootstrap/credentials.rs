@@ -1,9 +1,9 @@
-//! How a connection to an xDS server is secured, and who calls on it.
+//! How a connection to an xDS server is secured, and how calls on it are authenticated.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// When files are looked at again, unless configured.
+/// The default interval at which files are read again.
 pub(super) const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_secs(600);
 
 /// How a connection to an xDS server is secured.
@@ -19,26 +19,26 @@ pub enum ChannelCredentials {
     GoogleDefault,
 }
 
-/// Who calls, beside the connection's own identity (gRFC A97). Never sent in plaintext.
+/// How each call authenticates, in addition to the connection (gRFC A97). Never sent in plaintext.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CallCredentials {
-    /// `jwt_token_file`: a file that something else keeps fresh, whose JSON web token is sent as a bearer token.
+    /// `jwt_token_file`: a file that another program renews, whose JSON web token is sent as a bearer token.
     JwtTokenFile(PathBuf),
 }
 
 /// Files for TLS to an xDS server (gRFC A65).
 ///
-/// They are read whenever a connection is made and at the interval. A new connection uses the newest files that are in
-/// order; a connection that stands keeps what it was made with.
+/// They are read whenever a connection is made, and at the interval. A new connection uses the newest valid files; an
+/// existing connection keeps the files that it was made with.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct TlsCredentials {
     /// Trusted roots; the system's if there is none.
     pub ca_certificate_file: Option<PathBuf>,
-    /// Who this process is.
+    /// The client's certificate.
     pub identity: Option<IdentityFiles>,
-    /// How often the files are looked at while no connection is made; 600 s by default.
+    /// How often the files are read while no connection is made; 600 s by default.
     pub refresh_interval: Duration,
 }
 

@@ -12,9 +12,9 @@ pub enum Origin {
     File(PathBuf),
     /// The text of this variable.
     Variable(&'static str),
-    /// JSON that the program read.
+    /// JSON text that the program passed in.
     Json,
-    /// A builder.
+    /// The builder.
     Code,
 }
 
@@ -45,13 +45,13 @@ pub enum BootstrapError {
     Unreadable {
         /// Which file.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: Arc<std::io::Error>,
     },
     /// Not JSON.
     #[error("{origin}: line {line}, column {column}: {reason}")]
     Syntax {
-        /// Which text.
+        /// Where the text came from.
         origin: Origin,
         /// From 1.
         line: usize,
@@ -63,7 +63,7 @@ pub enum BootstrapError {
     /// A field that is missing or wrong.
     #[error("{origin}: {}{reason}", path_prefix(.path))]
     Invalid {
-        /// Which bootstrap.
+        /// Where the bootstrap came from.
         origin: Origin,
         /// The field, for example `xds_servers[0].channel_creds`; empty for the whole.
         path: String,
@@ -88,7 +88,7 @@ pub enum TargetError {
     /// Not `xds:`, nor a mere name.
     #[error("target {target:?}: the scheme must be xds, as in xds:///{name}")]
     UnsupportedScheme {
-        /// What was asked for.
+        /// The target as given.
         target: String,
         /// The part that is probably meant.
         name: String,
@@ -96,7 +96,7 @@ pub enum TargetError {
     /// No usable name.
     #[error("target {target:?}: {reason}")]
     InvalidName {
-        /// What was asked for.
+        /// The target as given.
         target: String,
         /// What is wrong with it.
         reason: &'static str,
@@ -105,9 +105,9 @@ pub enum TargetError {
     // BS-42, BS-43
     #[error("xDS authority {authority:?} is not in the bootstrap, which has {known:?}")]
     UnknownAuthority {
-        /// Which one.
+        /// The unknown authority.
         authority: String,
-        /// Those that it has.
+        /// The authorities of the bootstrap.
         known: Vec<String>,
     },
     /// The bootstrap cannot name listeners for servers.

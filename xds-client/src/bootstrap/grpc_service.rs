@@ -16,7 +16,7 @@ impl AllowedGrpcService {
         Self { channel_credentials, call_credentials: Vec::new() }
     }
 
-    /// The same service, to which each call says who calls.
+    /// The same service, with credentials for each call.
     #[must_use]
     pub fn with_call_credentials(self, call_credentials: Vec<CallCredentials>) -> Self {
         Self { call_credentials, ..self }
@@ -27,7 +27,7 @@ impl AllowedGrpcService {
         &self.channel_credentials
     }
 
-    /// Who each call says that calls.
+    /// How each call authenticates.
     pub fn call_credentials(&self) -> &[CallCredentials] {
         &self.call_credentials
     }

@@ -12,7 +12,7 @@ pub struct FeatureGuards {
     // EDS-14
     pub endpoint_hash_key_backward_compat: bool,
     /// `GRPC_EXPERIMENTAL_XDS_AUTHORITY_REWRITE`: `auto_host_rewrite` of trusted servers is honoured.
-    /// Default: `true`, because trust is already asked for server by server.
+    /// Default: `true`, because trust is configured for each server anyway.
     // RDS-18
     pub authority_rewrite: bool,
     /// `GRPC_EXPERIMENTAL_XDS_BOOTSTRAP_CALL_CREDS`: `call_creds` are read. Default: `false`.
@@ -39,7 +39,7 @@ impl Default for FeatureGuards {
 }
 
 impl FeatureGuards {
-    /// The guards as `variable` tells them.
+    /// The guards that the environment variables set.
     pub(super) fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
         let flag = |name: &str, default: bool| match variable(name) {
             Some(text) if text.eq_ignore_ascii_case("true") => true,

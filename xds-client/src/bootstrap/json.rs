@@ -1,4 +1,4 @@
-//! A walk through JSON that knows where it is, so that every error names its field.
+//! Reads JSON with the path of the current value, so that every error names its field.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub(super) struct Invalid {
     pub(super) reason: String,
 }
 
-/// A JSON value and where it stands. Unknown keys are never looked at (BS-05); `null` is an absent key.
+/// A JSON value and its path. Unknown keys are never read (BS-05); `null` counts as an absent key.
 #[derive(Debug, Clone)]
 pub(super) struct Cursor<'a> {
     value: &'a Value,

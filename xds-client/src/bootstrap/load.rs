@@ -16,7 +16,7 @@ pub(super) fn once() -> Result<Bootstrap, BootstrapError> {
     BOOTSTRAP.get_or_init(|| load(|name| std::env::var_os(name), |path| std::fs::read(path))).clone()
 }
 
-/// Loads a bootstrap from an environment and files that the caller lends.
+/// Loads a bootstrap from the environment and files that the caller passes in.
 pub(super) fn load(
     variable: impl Fn(&str) -> Option<OsString>,
     read: impl Fn(&Path) -> io::Result<Vec<u8>>,

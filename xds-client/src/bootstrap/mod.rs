@@ -38,7 +38,7 @@ pub use target::parse as parse_target;
 
 use template::Template;
 
-/// Where the xDS servers are, who asks them, and how listeners are named. Validated and immutable.
+/// The xDS servers, the node that this client reports, and the names of listeners. Validated and immutable.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bootstrap {
     servers: Vec<ServerConfig>,
@@ -54,8 +54,8 @@ pub struct Bootstrap {
 impl Bootstrap {
     /// The bootstrap of the process, from `GRPC_XDS_BOOTSTRAP` or `GRPC_XDS_BOOTSTRAP_CONFIG`.
     ///
-    /// It is read once, at the first call; later calls give the same answer, whatever has become of the variables and
-    /// of the file.
+    /// It is read once, at the first call; later calls give the same answer, even if the variables or the file have
+    /// changed.
     ///
     /// # Errors
     /// [`BootstrapError`], also remembered: neither variable is set, the file cannot be read, or its content is wrong.
@@ -64,7 +64,7 @@ impl Bootstrap {
         load::once()
     }
 
-    /// Reads a bootstrap from JSON, as the file would hold it. No variable is looked at, feature guards included.
+    /// Reads a bootstrap from JSON with the content of a bootstrap file. Reads no variables, not even feature guards.
     ///
     /// # Errors
     /// [`BootstrapError`] with line and column for bad JSON, with the field's path for anything else.
@@ -100,7 +100,7 @@ impl Bootstrap {
         &self.servers
     }
 
-    /// Who asks.
+    /// The xDS node.
     pub fn node(&self) -> &Node {
         &self.node
     }
@@ -127,7 +127,7 @@ impl Bootstrap {
         self.guards
     }
 
-    /// Reads what a caller wants to reach: `xds:///name`, `xds:name`, `xds://authority/name` or `name`.
+    /// Parses a target: `xds:///name`, `xds:name`, `xds://authority/name` or `name`.
     ///
     /// # Errors
     /// [`TargetError`] for another scheme, a name that is empty or not UTF-8 once decoded, and for an authority that
@@ -141,7 +141,7 @@ impl Bootstrap {
         Ok(target)
     }
 
-    /// The name of the listener that a client asks for to reach `target`.
+    /// The name of the listener that a client requests to reach `target`.
     ///
     /// # Errors
     /// [`TargetError::UnknownAuthority`] when the target's authority, or the one that the default template leads to,
@@ -152,14 +152,14 @@ impl Bootstrap {
             return Ok(self.known_authority(authority)?.template.expand(&target.name));
         }
         let name = self.client_template.expand(&target.name);
-        // BS-43: the authority must exist, but its own template plays no part.
+        // BS-43: the authority must exist, but its own template is not used.
         if let Some(authority) = template::xdstp_authority(&name) {
             self.known_authority(&authority)?;
         }
         Ok(name)
     }
 
-    /// The name of the listener that a server asks for which listens on `address`.
+    /// The name of the listener that a server requests which listens on `address`.
     ///
     /// # Errors
     /// [`TargetError::NoServerTemplate`] when the bootstrap has no template for servers.

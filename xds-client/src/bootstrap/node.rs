@@ -1,15 +1,15 @@
-//! Who asks: the xDS node.
+//! The xDS node: the client as it describes itself to xDS servers.
 
 use envoy_types::pb::envoy::config::core::v3 as core;
 use envoy_types::pb::google::protobuf::{ListValue, Struct, Value as ProtoValue, value::Kind};
 use mesh_core::config::LocalityId;
 use serde_json::{Map, Value};
 
-/// Who asks, as the operator says it. The library adds its own name, version and features on the wire.
+/// The xDS node as the operator configures it. The library adds its own name, version and features on the wire.
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Node {
-    /// Unique in the mesh; named in error texts.
+    /// Unique in the mesh; part of error texts.
     pub id: String,
     /// The service or group that it belongs to.
     pub cluster: String,
@@ -20,7 +20,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node with a mere id.
+    /// A node with an id only.
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: id.into(), ..Self::default() }
     }

@@ -29,7 +29,7 @@ impl ServerConfig {
         Self::new(uri, ChannelCredentials::Insecure)
     }
 
-    /// The same server, to which each stream says who calls. All of them are sent.
+    /// The same server, with credentials for each stream. All of them are sent.
     // BS-13
     #[must_use]
     pub fn with_call_credentials(self, call_credentials: Vec<CallCredentials>) -> Self {
@@ -52,40 +52,40 @@ impl ServerConfig {
         &self.credentials
     }
 
-    /// Who each stream says that calls.
+    /// How each stream authenticates.
     pub fn call_credentials(&self) -> &[CallCredentials] {
         &self.call_credentials
     }
 
-    /// What is special about it.
+    /// Its features.
     pub fn features(&self) -> ServerFeatures {
         self.features
     }
 }
 
-/// What is special about a server (`server_features`). Everything is off by default.
+/// The features of a server (`server_features`). Everything is off by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct ServerFeatures {
     /// Listeners and clusters that the server deletes stay in use.
     // BS-19
     pub ignore_resource_deletion: bool,
-    /// Security-sensitive fields of its resources are honoured.
+    /// Security-sensitive fields of its resources are used.
     // BS-20
     pub trusted_xds_server: bool,
-    /// A data error drops what was good before.
+    /// A data error removes the last good resource.
     // BS-21
     pub fail_on_data_errors: bool,
-    /// A resource that does not come in time means that the server is slow, not that there is none.
+    /// A resource that does not come in time means that the server is slow, not that the resource is absent.
     // BS-22
     pub resource_timer_is_transient_error: bool,
-    /// The server is spoken to in incremental xDS. This one is our own.
+    /// The client uses incremental xDS with this server. A feature of this library only.
     // TR-48
     pub incremental_xds: bool,
 }
 
 impl ServerFeatures {
-    /// Names that are not known, and `xds_v3`, which is always on, change nothing (BS-17, BS-18).
+    /// Unknown names, and `xds_v3`, which is always on, change nothing (BS-17, BS-18).
     pub(super) fn switch_on(&mut self, name: &str) {
         match name {
             "ignore_resource_deletion" => self.ignore_resource_deletion = true,

@@ -1,4 +1,4 @@
-//! What a caller wants to reach, from text.
+//! Parses a target.
 
 use mesh_core::runtime::Target;
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
@@ -6,7 +6,7 @@ use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use super::TargetError;
 use super::template::AUTHORITY_CHARACTERS;
 
-/// Reads `xds:///name`, `xds:name`, `xds://authority/name` or `name`, whatever authorities a bootstrap has.
+/// Parses `xds:///name`, `xds:name`, `xds://authority/name` or `name`, without a look at the bootstrap's authorities.
 ///
 /// # Errors
 /// [`TargetError`] for another scheme, and for a name that is empty or not UTF-8 once decoded.

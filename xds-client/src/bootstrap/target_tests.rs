@@ -43,7 +43,7 @@ fn targets_have_an_authority_a_name_and_a_data_plane_authority() {
     ];
     for (text, authority, name, data_plane) in rows {
         let target = bootstrap.target(text).unwrap();
-        // A leading slash of the path is dropped once, whatever stands before it.
+        // A leading slash of the path is dropped once, with or without an authority.
         let name = name.strip_prefix('/').unwrap_or(name);
         let data_plane = data_plane.strip_prefix("%2F").unwrap_or(data_plane);
         assert_eq!(target.xds_authority.as_deref(), authority, "{text}");

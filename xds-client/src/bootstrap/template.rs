@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-/// A listener's name with `%s` where the target goes.
+/// The name of a listener, with `%s` in the place of the target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Template(String);
 
@@ -19,7 +19,7 @@ impl Template {
         }
     }
 
-    /// What every name of an authority starts with (BS-41).
+    /// The prefix of every name of an authority (BS-41).
     pub(super) fn authority_prefix(authority: &str) -> String {
         format!("xdstp://{}/", utf8_percent_encode(authority, AUTHORITY_CHARACTERS))
     }
@@ -51,8 +51,8 @@ const UNRESERVED_AND_SUB_DELIMITERS: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b':')
     .remove(b'@');
 
-/// What RFC 3986 section 3.3 allows in a path stays bare, `/` included.
+/// Characters that RFC 3986 section 3.3 allows in a path are not encoded, `/` included.
 const PATH_CHARACTERS: &AsciiSet = &UNRESERVED_AND_SUB_DELIMITERS.remove(b'/');
 
-/// What may stand in an authority stays bare.
+/// Characters that are allowed in an authority are not encoded.
 pub(super) const AUTHORITY_CHARACTERS: &AsciiSet = &UNRESERVED_AND_SUB_DELIMITERS.remove(b'[').remove(b']');

@@ -1,13 +1,13 @@
-//! Whose cryptography TLS uses.
+//! The cryptography provider of TLS.
 
 use std::sync::Arc;
 
 use tokio_rustls::rustls::crypto::CryptoProvider;
 
-/// The provider that the program has installed for its process, else the one of this crate's features.
+/// The provider that the program has installed for its process, else the provider of this crate's features.
 ///
-/// It is always handed to rustls. Nothing is installed for the process, and rustls is never asked to choose: it panics
-/// where a program has two.
+/// It is always passed to rustls. Nothing is installed for the process, and rustls never chooses by itself: it panics
+/// in a program with two providers.
 pub(crate) fn crypto() -> Result<Arc<CryptoProvider>, &'static str> {
     CryptoProvider::get_default().cloned().or_else(of_features).ok_or(NONE)
 }

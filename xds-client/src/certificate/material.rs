@@ -10,13 +10,13 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 use super::crypto::crypto;
 use crate::bootstrap::IdentityFiles;
 
-/// A certificate chain with the key that belongs to it.
+/// A certificate chain with its key.
 pub(crate) type Identity = CertifiedKey;
 
-/// Who is trusted.
+/// Trusted roots.
 pub(crate) type Roots = RootCertStore;
 
-/// Certificate and key from the contents of these files; they must belong together.
+/// Certificate and key from the contents of these files; an error unless the key is the certificate's.
 pub(super) fn identity(files: &IdentityFiles, contents: &[Vec<u8>]) -> Result<Identity, String> {
     let IdentityFiles { certificate, private_key } = files;
     let [chain, key] = contents else { return Err("a certificate and a key are needed".to_owned()) };
@@ -28,8 +28,8 @@ pub(super) fn identity(files: &IdentityFiles, contents: &[Vec<u8>]) -> Result<Id
     })
 }
 
-/// Trusted roots from the content of this file. Single certificates that make no root, as large collections have
-/// them, are passed over.
+/// Trusted roots from the content of this file. Certificates that cannot be roots are skipped: large collections have
+/// some.
 pub(super) fn roots(file: &Path, contents: &[Vec<u8>]) -> Result<Roots, String> {
     let mut roots = RootCertStore::empty();
     let certificates = certificates(file, contents.first().map_or(&[], Vec::as_slice))?;

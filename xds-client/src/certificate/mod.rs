@@ -1,14 +1,14 @@
-//! Key material from files that something else keeps fresh (gRFC A29, A65).
+//! Key material from files that another program renews (gRFC A29, A65).
 //!
 //! ```text
-//!   store ──▶ FileProvider: one for all who name the same files (BS-36)
-//!                 │ reads when asked, and at its interval
+//!   store ──▶ FileProvider: one for all users of the same files (BS-36)
+//!                 │ reads at each request, and at its interval
 //!                 ▼
-//!             Reload: what was last in order stays in use (BS-34)
+//!             Reload: the last valid content stays in use (BS-34)
 //! ```
 //!
-//! Invariants: files that are broken, half written or gone never take away what was good; what never was good is an
-//! error that names the file, never nothing.
+//! Invariants: files that are broken, half written or missing never remove valid material; files that were never valid
+//! are an error that names the file, never an empty result.
 
 mod crypto;
 mod material;

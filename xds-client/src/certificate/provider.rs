@@ -1,4 +1,4 @@
-//! Reads files and keeps what was last in order.
+//! Reads files and keeps their last valid content.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -12,10 +12,10 @@ use super::material::{Identity, Roots, identity, roots};
 use super::reload::{Contents, News, Reload};
 use crate::bootstrap::FileWatcher;
 
-/// Reads the files of a `file_watcher` and keeps what was last in order.
+/// Reads the files of a `file_watcher` and keeps their last valid content.
 ///
-/// They are read whenever somebody asks, and at their interval as long as the provider is kept, so that files which
-/// break later do not take back what was good in between. Dropping it ends that.
+/// The files are read at each request, and at their interval as long as the provider exists: when they break later, the
+/// valid content of the meantime is still in use.
 #[derive(Debug)]
 pub(crate) struct FileProvider {
     files: FileWatcher,
@@ -24,7 +24,7 @@ pub(crate) struct FileProvider {
     watching: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// A look at the files, for all who ask while it lasts.
+/// One read of the files, shared by all requests that come while it runs.
 type Reading = Shared<BoxFuture<'static, Result<Material, String>>>;
 
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ struct Known {
     roots: Reload<Roots>,
 }
 
-/// What the files held when they were last in order; `None` where no file is configured.
+/// The last valid content of the files; `None` where no file is configured.
 #[derive(Debug, Clone)]
 pub(crate) struct Material {
     pub(crate) identity: Option<Arc<Identity>>,
@@ -45,16 +45,16 @@ impl FileProvider {
         Self { files, known: Mutex::default(), reading: Mutex::default(), watching: Mutex::default() }
     }
 
-    /// Looks at the files, and has them looked at from now on.
+    /// Reads the files, and from now on also at the interval.
     ///
     /// # Errors
-    /// Files that are not in order and never were: which, and why.
+    /// The files are invalid and never were valid: which file, and why.
     pub(crate) async fn material(self: &Arc<Self>) -> Result<Material, String> {
         self.watch();
         self.read().await
     }
 
-    /// One look at a time, whoever asks: on a mount that hangs, each would hold a thread.
+    /// One read at a time, for all requests: on a mount that hangs, each would block a thread.
     fn read(self: &Arc<Self>) -> Reading {
         let mut reading = lock(&self.reading);
         if let Some((_, reading)) = reading.as_ref().filter(|(task, _)| !task.is_finished()) {
@@ -68,7 +68,7 @@ impl FileProvider {
         read
     }
 
-    /// The task may have ended with the runtime that it was on.
+    /// The last task may have ended with its runtime.
     fn watch(self: &Arc<Self>) {
         let mut watching = lock(&self.watching);
         if watching.as_ref().is_none_or(JoinHandle::is_finished) {
@@ -76,9 +76,9 @@ impl FileProvider {
         }
     }
 
-    /// Blocks.
+    /// Reads the files. Blocks.
     fn look(&self) -> Result<Material, String> {
-        // Roots that cannot be read are never the system's instead.
+        // Roots that cannot be read are never replaced by the system's.
         if let Some(file) = &self.files.spiffe_trust_bundle_map_file {
             return Err(format!("{}: maps of SPIFFE trust bundles are not supported", file.display()));
         }
@@ -110,7 +110,7 @@ async fn look_at_intervals(provider: Weak<FileProvider>, files: FileWatcher) {
     loop {
         sleep(files.refresh_interval).await;
         let Some(provider) = provider.upgrade() else { return };
-        // What is wrong has been logged, and is told to who asks.
+        // An error has been logged, and is returned to later requests.
         _ = provider.read().await;
     }
 }
@@ -126,11 +126,11 @@ fn log(what: &str, news: &News) {
     match news {
         News::Same => {}
         News::Good => tracing::debug!(what, "read"),
-        News::Bad(reason) => tracing::warn!(what, reason, "not usable; what was good before stays in use"),
+        News::Bad(reason) => tracing::warn!(what, reason, "not usable; the last valid content stays in use"),
     }
 }
 
-/// A panic elsewhere leaves nothing half done that matters more than going on.
+/// A panic of another thread leaves the state usable.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,11 +1,11 @@
-//! What is known of some files, from one look at them to the next.
+//! The last valid content of some files, from one read to the next.
 
 use std::sync::Arc;
 
-/// What the files held, in order, or why they could not be read.
+/// The contents of the files, in the configured order, or why they could not be read.
 pub(super) type Contents = Result<Vec<Vec<u8>>, String>;
 
-/// What is known of some files that together make a `T`.
+/// The last valid value that some files together make.
 #[derive(Debug)]
 pub(super) struct Reload<T> {
     seen: Option<Contents>,
@@ -13,14 +13,14 @@ pub(super) struct Reload<T> {
     problem: Option<String>,
 }
 
-/// What a look at the files has brought.
+/// What a read of the files has changed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum News {
     /// Nothing.
     Same,
     /// Another `T`, or the first.
     Good,
-    /// Something that is no `T`, for this reason; the `T` that was there stays.
+    /// The contents make no `T`, for this reason; the last valid `T` stays.
     Bad(String),
 }
 
@@ -31,7 +31,7 @@ impl<T> Default for Reload<T> {
 }
 
 impl<T> Reload<T> {
-    /// BS-34: what is the same is not looked into again, and told once.
+    /// BS-34: unchanged contents are not parsed again, and an error is reported once.
     pub(super) fn on_read(
         &mut self,
         contents: Contents,
@@ -58,10 +58,10 @@ impl<T> Reload<T> {
         }
     }
 
-    /// What was last in order.
+    /// The last valid value.
     ///
     /// # Errors
-    /// If nothing ever was: why.
+    /// There never was one: why.
     pub(super) fn good(&self) -> Result<Arc<T>, String> {
         match (&self.good, &self.problem) {
             (Some(good), _) => Ok(good.clone()),

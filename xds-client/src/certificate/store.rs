@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use super::FileProvider;
 use crate::bootstrap::FileWatcher;
 
-/// The provider of these files: one for all who ask for the same, as long as somebody keeps it (BS-36).
+/// The provider of these files, shared by all users of the same files while one of them keeps it (BS-36).
 pub(crate) fn provider(files: &FileWatcher) -> Arc<FileProvider> {
     let mut providers = PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(provider) = providers.get(files).and_then(Weak::upgrade) {

@@ -73,7 +73,7 @@ fn issue() -> (String, String) {
     (cert.pem(), signing_key.serialize_pem())
 }
 
-/// The leaf that is in use, as a number that tells one from another.
+/// The certificate that is in use, as bytes to compare.
 async fn leaf(provider: &Arc<FileProvider>) -> Result<Vec<u8>, String> {
     let material = provider.material().await?;
     Ok(material.identity.unwrap().cert[0].to_vec())
@@ -166,7 +166,7 @@ fn hanging_files_hold_one_thread() {
         let provider = provider(&FileWatcher { identity: None, ..folder.files() });
         for _ in 0..3 {
             let read = timeout(Duration::from_millis(10), provider.material()).await;
-            assert!(read.is_err(), "nobody writes into the pipe");
+            assert!(read.is_err(), "the pipe has no writer");
         }
         let mut joined = std::pin::pin!(provider.material());
         assert!(timeout(Duration::from_millis(10), &mut joined).await.is_err());

@@ -1,15 +1,15 @@
-//! The time that drivers go by.
+//! The clock of the drivers.
 
 use std::time::Instant;
 
 use tokio::time;
 
-/// tokio's clock, which tests can stop.
+/// tokio's clock, which tests can pause.
 pub(crate) fn now() -> Instant {
     time::Instant::now().into_std()
 }
 
-/// For ever, if there is no deadline.
+/// Sleeps until the deadline; `None`: for ever.
 pub(crate) async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => time::sleep_until(time::Instant::from_std(deadline)).await,

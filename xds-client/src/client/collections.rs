@@ -9,17 +9,17 @@ use crate::dependency::Kind;
 use crate::protocol::AdsState;
 use crate::resource::{AnyResource, CollectionEndpoint};
 
-/// Each collection's endpoints. A change costs what has changed, however large the collection is.
+/// The endpoints of each collection. An update costs in proportion to its changes, not to the size of the collection.
 #[derive(Debug, Default)]
 pub(super) struct Collections {
     lists: HashMap<Name, Arc<Endpoints>>,
 }
 
 impl Collections {
-    /// These members are different, or gone.
+    /// These members have changed or were removed.
     pub(super) fn update(&mut self, ads: &AdsState, collection: &Name, changed: &[Name]) {
         let list = self.lists.entry(collection.clone()).or_default();
-        // One by one is cheaper for a few, all at once for many.
+        // A few members are changed one by one; for many the list is built again.
         if changed.len() > list.len() / SHARE {
             let members = ads.members(type_url(), collection);
             let members = members.filter_map(|(name, any)| Some((name.clone(), endpoint(any)?)));
@@ -37,7 +37,7 @@ impl Collections {
         self.lists.get(collection).cloned().unwrap_or_default()
     }
 
-    /// What an earlier watch of it has left behind is gathered again.
+    /// A watch begins: collects members that an earlier watch has left in the cache.
     pub(super) fn begin(&mut self, ads: &AdsState, collection: &Name) {
         let members: Vec<Name> = ads.members(type_url(), collection).map(|(name, _)| name.clone()).collect();
         if !members.is_empty() {
@@ -50,13 +50,13 @@ impl Collections {
         self.lists.len()
     }
 
-    /// Nobody watches it any more.
+    /// The last watch has ended.
     pub(super) fn forget(&mut self, collection: &Name) {
         self.lists.remove(collection);
     }
 }
 
-/// `None`: it is there, but not to be used (EDS-11).
+/// `None`: the member exists, but takes no calls (EDS-11).
 fn endpoint(member: &AnyResource) -> Option<Endpoint> {
     member.downcast_ref::<CollectionEndpoint>().and_then(|member| member.0.clone())
 }
@@ -65,5 +65,5 @@ fn type_url() -> &'static str {
     Kind::EndpointCollection.resource_kind().type_url
 }
 
-/// Beyond one member in so many, the list is made anew.
+/// If more than one member in this many has changed, the list is built again.
 const SHARE: usize = 64;

@@ -1,4 +1,4 @@
-//! A response as the wire has it becomes one that the protocol understands.
+//! Turns a response of the wire into a response of the protocol.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::resource::{
 };
 use crate::transport::AdsResponse;
 
-/// The types of resource that are understood, ours and users'.
+/// The known types of resources, ours and users'.
 #[derive(Debug, Clone)]
 pub(super) struct Types(Vec<Arc<dyn ResourceType>>);
 
@@ -38,7 +38,7 @@ impl Types {
         self.0.iter()
     }
 
-    /// Of two for the same messages the first stays.
+    /// Adds a type, unless there is one for the same type URL.
     pub(super) fn add(&mut self, resource_type: Arc<dyn ResourceType>) {
         if self.find(resource_type.type_url()).is_none() {
             self.0.push(resource_type);
@@ -46,8 +46,8 @@ impl Types {
     }
 }
 
-/// Runs `work` on a thread that may be blocked, and waits for it: to decode a resource can take a second, in which the
-/// workers of the application's runtime have its calls and timers to serve.
+/// Runs `work` on a thread for blocking work and waits for it: decoding a resource can take a second, during which the
+/// runtime's workers must serve the application's calls and timers.
 ///
 /// Paused time does not advance meanwhile.
 pub(super) async fn off_workers<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -63,7 +63,7 @@ pub(super) async fn off_workers<T: Send + 'static>(work: impl FnOnce() -> T + Se
 
 /// Decodes every resource.
 ///
-/// A type that nobody here knows has never been asked for, so its resources are not even looked at (TR-08).
+/// A type that the client does not know has never been subscribed to, so its resources are not decoded (TR-08).
 pub(super) fn decode_response(types: &Types, context: &DecodeContext, response: AdsResponse) -> Response {
     match response {
         AdsResponse::Sotw(response) => {

@@ -1,4 +1,4 @@
-//! A request of the protocol becomes one of the wire.
+//! Turns a request of the protocol into a request of the wire.
 
 use envoy_types::pb::envoy::config::core::v3 as core;
 use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest};
@@ -8,7 +8,7 @@ use mesh_core::config::Name;
 use crate::protocol::{Interest, Request};
 use crate::transport::AdsRequest;
 
-/// The request, with the node where it belongs.
+/// The request, with the node if it is the first of its stream.
 pub(super) fn encode(request: Request, node: &core::Node) -> AdsRequest {
     let Request { type_url, nonce: response_nonce, error, with_node, interest } = request;
     let (type_url, node) = (type_url.to_owned(), with_node.then(|| node.clone()));

@@ -1,4 +1,4 @@
-//! The stream, in whatever state it is.
+//! The client's end of an ADS stream.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::transport::{
     AdsRequest, AdsResponse, AdsTransport, Flow, RequestSender, TransportError, Variant, flow,
 };
 
-/// The stream, in whatever state it is. Dropping it ends it.
+/// The client's end of an ADS stream: closed, opening or open. Dropping it ends the stream.
 pub(super) enum Link<T: AdsTransport> {
     Closed,
     Opening(BoxFuture<'static, Opened<T>>),
@@ -18,7 +18,7 @@ pub(super) enum Link<T: AdsTransport> {
 
 type Opened<T> = Result<(<T as AdsTransport>::Sender, <T as AdsTransport>::Receiver), TransportError>;
 
-/// What has become of it.
+/// What has happened on the stream.
 pub(super) enum Progress {
     Opened,
     /// It could not be opened.
@@ -40,7 +40,7 @@ impl<T: AdsTransport> Link<T> {
         matches!(self, Self::Closed)
     }
 
-    /// Waits for progress. May be dropped and called again without losing any.
+    /// Waits for progress. Cancel-safe: a dropped wait loses nothing.
     pub(super) async fn progress(&mut self, wants_to_send: bool) -> Progress {
         match self {
             Self::Closed => std::future::pending().await,

@@ -122,8 +122,8 @@ pub fn start_with<T: AdsTransport>(
     })
 }
 
-/// A running xDS client: gives targets their configurations, over one stream to each server that is needed, however
-/// many they are.
+/// A running xDS client: provides configurations for any number of targets over one stream to each server that is
+/// needed.
 ///
 /// Cheap to clone. The stream ends with the last watch, the task with the last watch and the last handle.
 #[derive(Clone)]
@@ -140,24 +140,24 @@ struct Inner {
     node_id: Name,
     ads: Arc<Mutex<AdsState>>,
     registry: Registry,
-    /// What calls came to, for load reports.
+    /// Counts of calls, for load reports.
     load: Arc<LoadStore>,
-    /// What outlier detection does, for metrics and status.
+    /// Ejections by outlier detection, for metrics and status.
     ejections: Arc<EjectionStore>,
     /// How many calls wait for room on connections, for metrics and status.
     queues: Arc<QueueStore>,
 }
 
 impl XdsClient {
-    /// What is being watched, and how that is going. Takes time linear in the number of resources.
+    /// The watched resources and the state of each. Takes time linear in the number of resources.
     pub fn status(&self) -> Status {
         let Inner { servers, node_id, ads, ejections, queues, .. } = &*self.inner;
         let status = Status::of(&lock(ads), servers, node_id.clone(), ejections);
         Status { queued: queues.clusters(), ..status }
     }
 
-    /// Watches a single resource of any type, yours too, over the streams that the client has anyway. What a target
-    /// needs is watched without this.
+    /// Watches a single resource of any type, your own types too, over the client's existing streams. The resources of
+    /// targets are watched without this.
     ///
     /// A type URL means one type in a client: the first that is watched, ours before any other. A watch for values of
     /// another type sees an error. Costs nothing but the resource itself.
@@ -212,7 +212,7 @@ impl fmt::Debug for XdsClient {
     }
 }
 
-/// A panic elsewhere leaves nothing half done that matters more than going on.
+/// A panic of another thread leaves the state usable.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

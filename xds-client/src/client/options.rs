@@ -1,4 +1,4 @@
-//! What can be tuned.
+//! Settings of a client.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,16 +6,16 @@ use std::time::Duration;
 use crate::protocol::BackoffSettings;
 use crate::resource::{FilterRegistry, MAX_REGEX_SIZE};
 
-/// What can be tuned; the defaults are good for production. Times of the protocol over a year count as one.
+/// Settings of a client; the defaults are good for production. Times of the protocol over a year count as a year.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Options {
-    /// How long a resource may be asked for on a connected stream before it counts as absent. 15 s.
+    /// How long a resource may be unanswered on a connected stream before it counts as absent. 15 s.
     pub resource_timeout: Duration,
     /// The same for a server with the feature `resource_timer_is_transient_error`, where its end does not mean that the
     /// resource is absent. 30 s.
     pub transient_resource_timeout: Duration,
-    /// How long a stream that has been asked for something may stay without any response before the server counts as
+    /// How long a stream with a subscription may stay without any response before the server counts as
     /// lost, although it is connected. 60 s; `None`: for ever.
     pub silence_timeout: Option<Duration>,
     /// Waits between streams that fail: 1 s, times 1.6 each time, at most 120 s, ±20 %.
@@ -30,26 +30,26 @@ pub struct Options {
     /// 10,000 ordinary ones. A resource whose expressions take more is refused, and what was accepted before stays in
     /// use.
     pub max_regex_size: usize,
-    /// Where what is in use is kept for a start without a control server; `None`, the default: nowhere. Written about a
-    /// second after something new was accepted, and when the client ends: a process that lives for less than a second
+    /// The file that keeps the resources in use, for a start without a control server; `None`, the default: no file. Written
+    /// a second after something new was accepted, and when the client ends: a process that lives for less than a second
     /// leaves one too, unless it is killed. A file is for one process at a time; one that is damaged is ignored,
-    /// with a warning. What it holds of servers that are away, and of targets that have not been watched since the start, stays in it until
-    /// nobody has asked for it for 30 days.
+    /// with a warning. Resources of unreachable servers, and of targets that have not been watched since the start, stay in
+    /// it until they have not been watched for 30 days.
     ///
     /// At the next start it is used where a control server cannot be reached, or has never answered when
-    /// [`snapshot_grace`](Self::snapshot_grace) is over, and told as [stale](crate::Status::stale) until it is replaced.
+    /// [`snapshot_grace`](Self::snapshot_grace) is over, and reported as [stale](crate::Status::stale) until it is replaced.
     pub snapshot: Option<PathBuf>,
     /// How long the control servers have to answer before the snapshot of an earlier run is used. 300 ms. Counted once
-    /// for the whole client, from its first attempt to reach any of them: a server that is asked for the first time
+    /// for the whole client, from its first attempt to reach any of them: a server that is used for the first time
     /// later has no time of its own.
     pub snapshot_grace: Duration,
     /// How long a connection, TLS included, may take. 20 s.
     pub connect_timeout: Duration,
-    /// How often a connection is probed. 20 s. Servers of other makes may have to be told to allow it.
+    /// How often a connection is probed. 20 s. Servers other than ours may have to be configured to allow it.
     pub keepalive_interval: Duration,
     /// How long a probe may stay without an answer before the connection counts as lost. 20 s.
     pub keepalive_timeout: Duration,
-    /// The HTTP filters that listeners and routes may configure. Those that come with the client; add your own with
+    /// The HTTP filters that listeners and routes may configure. By default those of this library; add your own with
     /// [`FilterRegistry::with`].
     pub filters: FilterRegistry,
     /// Makes the jitter repeatable, for tests.
@@ -57,8 +57,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults, with the [`snapshot`](Self::snapshot) that the variable `MESH_XDS_SNAPSHOT` names; an empty one counts as
-    /// unset. The client that a process [shares](crate::shared) is started with these.
+    /// The defaults, with the [`snapshot`](Self::snapshot) that the variable `MESH_XDS_SNAPSHOT` names; an empty one counts
+    /// as unset. The client that a process [shares](crate::shared) is started with these.
     pub fn from_env() -> Self {
         let snapshot = std::env::var_os(SNAPSHOT_VARIABLE).filter(|path| !path.is_empty());
         Self { snapshot: snapshot.map(PathBuf::from), ..Self::default() }

@@ -1,21 +1,21 @@
-//! What the log says of one control server: connected, lost, connected again.
+//! Logs the connection to one control server: connected, lost, connected again.
 
 use std::time::{Duration, Instant};
 
 use crate::protocol::{AdsState, Outage, ServerId};
 
-/// Tells when the server is connected and when it is lost, and stays short over a long outage: a warning comes at most
-/// once in ten seconds, and only a told loss has its "again".
+/// Logs when the server is connected and when it is lost, with few lines over a long outage: at most one warning in ten
+/// seconds, and "connected again" only after a loss that was logged.
 #[derive(Debug)]
 pub(super) struct PeerLog {
     server: String,
-    /// How often it had been lost when that was last looked at.
+    /// The server's number of losses when it was last read.
     failures: u64,
     told: Told,
     last_warning: Option<Instant>,
 }
 
-/// What the log's reader knows.
+/// What was logged last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
     Nothing,
@@ -28,7 +28,7 @@ impl PeerLog {
         Self { server: server.to_owned(), failures: 0, told: Told::Nothing, last_warning: None }
     }
 
-    /// Says so if the server has been lost since this was last called. A stream that has had its day is no loss.
+    /// Logs a loss if the server was lost since the last call. A stream that ends after a response is no loss.
     pub(super) fn on_failure(&mut self, now: Instant, ads: &AdsState, id: ServerId, what: &str) {
         let before = std::mem::replace(&mut self.failures, ads.failures(id));
         let Some(outage) = ads.server_outage(id).filter(|_| self.failures > before) else { return };
@@ -41,7 +41,7 @@ impl PeerLog {
         }
     }
 
-    /// The server has sent a response; `outage` is as it was before.
+    /// The server has sent a response; `outage` is the outage before it.
     pub(super) fn on_response(&mut self, now: Instant, outage: Option<&Outage>) {
         let before = self.connect();
         let server = &*self.server;
@@ -66,7 +66,7 @@ impl PeerLog {
         is_due
     }
 
-    /// What was told before the server was known to be connected.
+    /// Marks the server as connected; returns what was logged before.
     fn connect(&mut self) -> Told {
         std::mem::replace(&mut self.told, Told::Connected)
     }

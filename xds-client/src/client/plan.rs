@@ -1,4 +1,4 @@
-//! From the bootstrap to the protocol's settings: which servers there are, and what each of them serves.
+//! From the bootstrap to the protocol's settings: the servers, and the authorities of each.
 
 use mesh_core::config::Name;
 
@@ -8,7 +8,7 @@ use crate::protocol::{
     AuthoritySettings, DataErrors, Fallback, OnTimeout, ServerId, ServerSettings, Settings, Variant,
 };
 
-/// The bootstrap's servers, each once, and the settings that name them by their places.
+/// The bootstrap's servers, each once, and the settings, which name a server by its index.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) servers: Vec<ServerConfig>,
@@ -59,7 +59,7 @@ fn of_server(server: &ServerConfig, options: &Options) -> ServerSettings {
         resource_timeout,
         on_timeout,
         silence_timeout: options.silence_timeout,
-        // A server that is cut off is quiet, too, until a ping finds it out: it must not count as there meanwhile.
+        // A server that cannot be reached is silent too until a ping fails: it must not count as connected meanwhile.
         quiet_timeout: resource_timeout.max(ping.saturating_add(ping / 2)),
         backoff: options.backoff,
         data_errors: match (features.fail_on_data_errors, features.ignore_resource_deletion) {
@@ -76,7 +76,7 @@ mod tests {
 
     use super::*;
 
-    /// Scenarios 2 and 3: a server that loses everything is found out by a ping, and not taken for a quiet one before.
+    /// Scenarios 2 and 3: a server that loses everything is detected by a ping, and does not count as connected before.
     #[test]
     fn silent_server_counts_only_after_a_ping_was_answered() {
         let bootstrap = r#"{"xds_servers": [{"server_uri": "a:1", "channel_creds": [{"type": "insecure"}]}], "node": {"id": "n"}}"#;

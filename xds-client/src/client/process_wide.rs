@@ -12,8 +12,8 @@ use crate::transport::GrpcTransport;
 /// The process's client, with the bootstrap and the [options](Options::from_env) from the environment; started when there
 /// is none.
 ///
-/// It is not kept alive by this: when the last handle and watch is dropped it ends, and the next call starts another.
-/// The same goes when the runtime that it ran on is gone.
+/// This does not keep it alive: when the last handle and watch is dropped the client ends, and the next call starts another.
+/// The same holds when its runtime has ended.
 ///
 /// # Errors
 /// [`StartError`] outside a tokio runtime, and without a valid bootstrap in the environment.
@@ -44,7 +44,7 @@ fn begin(shared: &mut Weak<Inner>, options: Options) -> Result<XdsClient, StartE
     Ok(client)
 }
 
-/// The client that [`shared`] has given out, while it is in use. Starts none: for whoever only reports on it.
+/// The client that [`shared`] returns, while it is in use. Starts none: for metrics and status.
 pub fn running() -> Option<XdsClient> {
     alive(&lock(&SHARED))
 }
@@ -54,9 +54,9 @@ fn alive(shared: &Weak<Inner>) -> Option<XdsClient> {
     Some(XdsClient { inner })
 }
 
-/// The process's mesh: told what to do by the [`shared`] client, and kept like it by those who use it.
+/// The process's mesh: configured by the [`shared`] client, and like it kept alive by its users.
 ///
-/// All that call this share connections, and the counts that circuit breakers go by, with each other.
+/// All callers share its connections, and the counts of its circuit breakers.
 ///
 /// # Errors
 /// As [`shared`].

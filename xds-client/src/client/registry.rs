@@ -1,4 +1,4 @@
-//! The side of the handles: which targets are watched, and by how many.
+//! The handles' part of the client: the watched targets, and the number of watches of each.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -18,7 +18,7 @@ use crate::resource::ResourceType;
 /// Identifies a target from its first watch to its last.
 pub(super) type TargetId = u64;
 
-/// From the handles to the worker. Never more than watches come and go, so the way is unbounded: no handle waits.
+/// From the handles to the worker, over an unbounded channel: commands come only from watches, and no handle waits.
 #[derive(Debug)]
 pub(super) enum Command {
     Watch {
@@ -42,9 +42,9 @@ pub(super) enum Command {
     },
 }
 
-/// Watched targets, and the way to the worker that serves them.
+/// The watched targets, and the channel to the worker that serves them.
 ///
-/// The worker holds the other end of each way and none of this end, so that it ends when the registry does.
+/// The worker holds the receiver of the commands and no sender, so that it ends when the registry does.
 pub(super) struct Registry {
     commands: mpsc::UnboundedSender<Command>,
     runtime: Handle,
@@ -90,7 +90,7 @@ impl Registry {
                 let id = *next_id;
                 *next_id += 1;
                 let (listener, authority) = (listener.clone(), target.authority.clone());
-                // A worker that is gone has dropped its end: the watch says so.
+                // A worker that has ended has dropped its receiver: the watch reports it.
                 _ = self.commands.send(Command::Watch { id, listener, authority, states: sender });
                 entry.insert(Known { id, states, watches: 0 })
             }
@@ -101,7 +101,7 @@ impl Registry {
         ConfigWatch::new(states, Guard { inner: inner.clone(), target: target.clone() })
     }
 
-    /// Watches one resource, whoever else does.
+    /// Watches one resource, also if it is watched already.
     pub(super) fn watch_resource(
         &self,
         inner: &Arc<Inner>,

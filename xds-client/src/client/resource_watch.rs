@@ -16,14 +16,14 @@ pub struct ResourceWatch<V> {
     value: PhantomData<fn() -> V>,
 }
 
-/// What is known of a resource at a moment.
+/// A resource at one moment.
 // TR-31
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResourceView<V> {
-    /// `None`: nothing yet. An error: there is nothing to use, and what was used before must not be used any more.
+    /// `None`: not known yet. An error: there is no value, and the value before must not be used any more.
     pub value: Option<Result<Arc<V>, Problem>>,
-    /// Trouble that leaves the value in use.
+    /// A problem that leaves the value in use.
     pub ambient: Option<Problem>,
 }
 
@@ -33,7 +33,7 @@ impl<V: Send + Sync + 'static> ResourceWatch<V> {
         Self { views, _guard: guard, value: PhantomData }
     }
 
-    /// What is known now; [`changed`](Self::changed) then waits for something later.
+    /// The current view; [`changed`](Self::changed) then waits for the next one.
     pub fn borrow_and_update(&mut self) -> ResourceView<V> {
         let View { value, ambient, .. } = self.views.borrow_and_update().clone();
         let value = value.map(|value| {
@@ -47,7 +47,7 @@ impl<V: Send + Sync + 'static> ResourceWatch<V> {
         ResourceView { value, ambient }
     }
 
-    /// Waits for something later. `false`: the client has ended, and what is known stays.
+    /// Waits for the next view. `false`: the client has ended, and the current view stays.
     pub async fn changed(&mut self) -> bool {
         self.views.changed().await.is_ok()
     }

@@ -15,12 +15,12 @@ pub struct Status {
     pub node_id: Name,
     /// The preferred control server's URI.
     pub server: Name,
-    /// Whether the preferred control server is there.
+    /// Whether the preferred control server is connected.
     // OB-09
     pub connected: bool,
-    /// Why not, if it was tried.
+    /// Why not, if the client has tried to connect.
     pub outage: Option<String>,
-    /// Whether anything in use was read from the snapshot of an earlier run.
+    /// Whether any resource in use was read from the snapshot of an earlier run.
     pub stale: bool,
     /// Every control server of the bootstrap, each once.
     pub servers: Vec<ServerStatus>,
@@ -28,13 +28,13 @@ pub struct Status {
     pub resources: Vec<ResourceStatus>,
     /// Endpoints that get no calls at the moment because of outlier detection, by cluster.
     pub ejected: Vec<EjectedEndpoint>,
-    /// How often outliers were found, and what came of it, by method.
+    /// How often outliers were found and ejected, by method.
     pub ejections: Vec<MethodCounts>,
     /// How many calls wait for room on connections, by cluster.
     pub queued: Vec<QueuedCalls>,
 }
 
-/// How it stands with one control server.
+/// The state of one control server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerStatus {
@@ -42,10 +42,10 @@ pub struct ServerStatus {
     pub uri: Name,
     /// Whether a stream to it is needed now.
     pub needed: bool,
-    /// Whether it is there.
+    /// Whether it is connected.
     // OB-09
     pub connected: bool,
-    /// Why not, if it was tried.
+    /// Why not, if the client has tried to connect.
     pub outage: Option<String>,
     /// How often it was lost.
     pub failures: u64,

@@ -1,4 +1,4 @@
-//! The side of the worker: each target's graph, and which graphs look at which resource.
+//! The worker's part of targets: the graph of each, and the graphs that read each resource.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(super) struct Targets {
     origin: Origin,
 }
 
-/// Which graphs look at which resource.
+/// The targets whose graphs read each resource.
 type Readers = HashMap<Key, HashSet<TargetId>>;
 
 impl Targets {
@@ -50,7 +50,7 @@ impl Targets {
         }
     }
 
-    /// Takes the protocol's events to the graphs, and what comes of it to whoever watches the targets.
+    /// Passes the protocol's events to the graphs, and their results to the watches of the targets.
     pub(super) fn dispatch(&mut self, ads: &mut AdsState, watchers: &mut Watchers) {
         let mut changed = BTreeSet::new();
         while let Some(event) = ads.poll_event() {
@@ -59,7 +59,7 @@ impl Targets {
                 Event::Resource { type_url, name } => self.on_resource(ads, type_url, name, &mut changed),
                 Event::Members { type_url, collection, changed: members } => {
                     let key = Key { kind: Kind::EndpointCollection, name: collection };
-                    // Somebody else's watch of one is no target's.
+                    // The watch of a single resource belongs to no target.
                     if Kind::of(type_url) == Some(key.kind) && self.readers.contains_key(&key) {
                         self.collections.update(ads, &key.name, &members);
                     }
@@ -138,7 +138,7 @@ fn same(left: &ConfigState, right: &ConfigState) -> bool {
     config && left.ambient == right.ambient
 }
 
-/// What one graph sees of the protocol.
+/// The protocol's resources as one graph sees them.
 struct Desk<'a> {
     ads: &'a mut AdsState,
     readers: &'a mut Readers,

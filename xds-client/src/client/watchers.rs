@@ -1,4 +1,4 @@
-//! The side of the worker: who watches single resources.
+//! The worker's part of single resources: the watches of each.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,11 +1,11 @@
-//! A handle that keeps nothing alive.
+//! A handle that does not keep the client alive.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
 
 use super::{Inner, XdsClient};
 
-/// An [`XdsClient`] as long as somebody else uses it. For whoever only reports on it.
+/// A handle that does not keep the [`XdsClient`] alive, for metrics and status.
 #[derive(Clone)]
 pub struct WeakXdsClient {
     inner: Weak<Inner>,

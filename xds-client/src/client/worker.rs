@@ -1,7 +1,7 @@
 //! The one task of a client: drives the protocol, the streams and the targets.
 //!
-//! It waits for several things at once, a command, each stream, the time, and room for a request, and never for one of
-//! them alone. Each is handled to the end before the next (TR-22).
+//! It waits for commands, streams, time and room for requests all at once, never for one of
+//! them alone. Each event is handled completely before the next (TR-22).
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -45,7 +45,7 @@ pub(super) struct Worker<T: AdsTransport> {
     rng: StdRng,
 }
 
-/// One server, as the worker sees it.
+/// One server and the stream to it.
 struct Peer<T: AdsTransport> {
     server: ServerConfig,
     variant: Variant,
@@ -124,7 +124,7 @@ impl<T: AdsTransport> Worker<T> {
         }
     }
 
-    /// TR-01: a stream to each server while something is watched that it is asked for. Returns the next deadline.
+    /// TR-01: a stream to each server that is needed for a watched resource. Returns the next deadline.
     fn open_or_close(&mut self) -> Option<Instant> {
         let mut ads = lock(&self.ads);
         for server in ads.servers() {
@@ -142,7 +142,7 @@ impl<T: AdsTransport> Worker<T> {
         [ads.next_deadline(), snapshot].into_iter().flatten().min()
     }
 
-    /// Before anything is watched, so that nothing has to wait for it later.
+    /// Runs before the first watch, so that no watch waits for it.
     async fn load_snapshot(&mut self) {
         let Some(snapshot) = &mut self.snapshot else { return };
         let peers = self.peers.iter().map(|peer| (peer.server.uri().to_owned(), peer.context.clone()));
@@ -152,7 +152,7 @@ impl<T: AdsTransport> Worker<T> {
         lock(&self.ads).preload(now(), self.snapshot_grace, resources);
     }
 
-    /// And every other that has come meanwhile, so that many watches make one request.
+    /// Handles this command and all others that wait, so that many watches make one request.
     async fn on_command(&mut self, first: Command) {
         let mut commands = vec![first];
         while let Ok(next) = self.commands.try_recv() {
@@ -188,7 +188,7 @@ impl<T: AdsTransport> Worker<T> {
         self.targets.dispatch(&mut ads, &mut self.watchers);
     }
 
-    /// What the snapshot has of types that are watched for the first time.
+    /// Loads the snapshot's resources of types that are watched for the first time.
     async fn load_types(&mut self, commands: &[Command]) {
         let Some(snapshot) = &mut self.snapshot else { return };
         let watched = |command: &Command| match command {
@@ -269,7 +269,7 @@ fn uri_of<T: AdsTransport>(peers: &[Peer<T>]) -> impl Fn(usize) -> Name {
     |server| peers[server].server.uri().into()
 }
 
-/// Waits for progress on any stream. May be dropped and called again without losing any.
+/// Waits for progress on any stream. Cancel-safe: a dropped wait loses nothing.
 async fn progress<T: AdsTransport>(peers: &mut [Peer<T>], ads: &Mutex<AdsState>) -> (ServerId, Progress) {
     let open = peers.iter_mut().enumerate().filter(|(_, peer)| !peer.link.is_closed());
     let streams: Vec<_> = {

@@ -1,4 +1,4 @@
-//! Aggregate clusters: a graph of clusters becomes a list of leaves (gRFC A37).
+//! Aggregate clusters: turns a graph of clusters into a list of leaves (gRFC A37).
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,20 +7,20 @@ use mesh_core::config::Name;
 /// How deep an aggregate may be, itself and its leaves included (RT-32).
 pub(super) const MAX_DEPTH: usize = 16;
 
-/// What is known of a cluster in the graph.
+/// A cluster in the graph.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Node<'a> {
     /// It has endpoints of its own.
     Leaf,
-    /// It is made of these.
+    /// It consists of these clusters.
     Aggregate(&'a [Name]),
     /// There is no such cluster: it is left out.
     Absent,
-    /// Deeper than anybody looked.
+    /// Below the greatest allowed depth; not read.
     TooDeep,
 }
 
-/// Answers for many aggregates over the same graph; what was measured once is remembered.
+/// The leaves of many aggregates over the same graph; heights are computed once.
 pub(super) struct Aggregates<F> {
     node: F,
     heights: HashMap<Name, usize>,
@@ -56,7 +56,7 @@ impl<'a, F: Fn(&Name) -> Node<'a>> Aggregates<F> {
         Ok(leaves)
     }
 
-    /// How many clusters the longest way down passes. Without recursion: the server decides how deep it is.
+    /// The number of clusters on the longest path down. Not recursive: the server decides how deep the graph is.
     fn height(&mut self, root: &Name) -> usize {
         let mut path = Vec::new();
         self.enter(root, &mut path);
@@ -84,7 +84,7 @@ impl<'a, F: Fn(&Name) -> Node<'a>> Aggregates<F> {
             Node::TooDeep => usize::MAX,
             Node::Aggregate(children) => {
                 path.push((name.clone(), children, 0));
-                // Until it is known: whoever meets it on the way down has found a cycle.
+                // Holds until the height is known: a path that meets this cluster again has found a cycle.
                 usize::MAX
             }
         };
@@ -96,7 +96,7 @@ impl<'a, F: Fn(&Name) -> Node<'a>> Aggregates<F> {
 mod tests {
     use super::*;
 
-    /// Aggregates and what they are made of.
+    /// Aggregates and their clusters.
     type Edges<'a> = &'a [(&'a str, &'a [&'a str])];
 
     fn leaves(graph: Edges<'_>, root: &str) -> Result<String, TooDeep> {

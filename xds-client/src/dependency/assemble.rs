@@ -1,4 +1,4 @@
-//! Parts become a configuration, as much as possible made of the last one's parts.
+//! Assembles a configuration from parts, and reuses equal parts of the last configuration.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use mesh_core::config::{
     ResourceError, VirtualHost,
 };
 
-/// Everything that a configuration is made of.
+/// All parts of a configuration.
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) virtual_host: Arc<VirtualHost>,
@@ -21,7 +21,7 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// The configuration; the very same one if nothing is different.
+    /// The configuration; `last` itself if nothing is different.
     pub(super) fn assemble(mut self, last: Option<&Arc<MeshConfig>>) -> Result<Arc<MeshConfig>, ConfigError> {
         if let Some(last) = last {
             let mut same = self.max_stream_duration == last.max_stream_duration();
@@ -49,7 +49,7 @@ impl Parts {
     }
 }
 
-/// Takes the last one's parts where they are equal. Returns whether all are.
+/// Replaces equal parts by those of `last`. Returns whether all are equal.
 fn share_cluster(cluster: &mut Cluster, last: &Cluster) -> bool {
     let same_settings = share(&mut cluster.settings, &last.settings);
     let same_discovery = match (&mut cluster.discovery, &last.discovery) {

@@ -1,4 +1,4 @@
-//! Endpoints that are resources apart from their cluster (LEDS, gRFC A95): put where they belong.
+//! Endpoints that are resources of their own (LEDS, gRFC A95): inserted into the localities that refer to them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use mesh_core::config::{EndpointSet, Endpoints, Name};
 
 use crate::resource::ClusterLoadAssignment;
 
-/// Endpoint sets put together from collections, by the assignment's name. What has not changed is not made again.
+/// Endpoint sets with the endpoints of their collections, by the assignment's name. Unchanged ones are reused.
 #[derive(Debug, Default)]
 pub(super) struct Joined {
     sets: HashMap<Name, Join>,
 }
 
-/// One endpoint set, and what it was made of.
+/// One endpoint set, and its sources.
 #[derive(Debug)]
 struct Join {
     assignment: Arc<ClusterLoadAssignment>,
@@ -22,7 +22,7 @@ struct Join {
 }
 
 impl Joined {
-    /// The assignment's endpoints, with `lists` in the places of its collections. Costs what has changed.
+    /// The assignment's endpoints, with `lists` in the places of its collections. Costs in proportion to the changes.
     pub(super) fn join(
         &mut self,
         name: &Name,
@@ -52,12 +52,12 @@ impl Joined {
         set
     }
 
-    /// The assignment lists its endpoints itself.
+    /// The assignment refers to no collection any more.
     pub(super) fn forget(&mut self, name: &Name) {
         self.sets.remove(name);
     }
 
-    /// Those of assignments that are not there any more go.
+    /// Drops the sets of assignments that do not exist any more.
     pub(super) fn retain(&mut self, keep: impl Fn(&Name) -> bool) {
         self.sets.retain(|name, _| keep(name));
     }

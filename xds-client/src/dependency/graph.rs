@@ -13,50 +13,50 @@ use super::collection::Joined;
 use super::walk::{Outcome, Target, Walk, is_answer};
 use super::{Key, Kind, Origin};
 
-/// Where a graph gets its resources.
+/// The source of a graph's resources.
 pub(crate) trait Resources {
-    /// The graph needs this resource from now on. Asked once per graph and resource.
+    /// The graph needs this resource from now on. Called once per graph and resource.
     fn watch(&mut self, key: &Key);
 
     /// The graph does not need it any more.
     fn unwatch(&mut self, key: &Key);
 
-    /// What is known of a watched resource.
+    /// The current view of a watched resource.
     fn view(&self, key: &Key) -> View;
 
-    /// Whether and why the server cannot be reached that this resource is asked of.
+    /// Why this resource's server cannot be reached; `None`: it can.
     fn outage(&self, key: &Key) -> Option<&Outage>;
 
-    /// The server that this resource is asked of, by its URI; `None`: nobody serves it.
+    /// The URI of this resource's server; `None`: no server is configured for it.
     fn server(&self, key: &Key) -> Option<Name>;
 
-    /// What that server's data errors do to what is in use.
+    /// Whether that server's data errors remove resources in use.
     fn data_errors(&self, key: &Key) -> DataErrors;
 }
 
 /// One target's resources, and the configuration that they make.
 ///
-/// Tell it of changes with [`on_change`](Self::on_change) and [`on_outage`](Self::on_outage), then once
-/// [`settle`](Self::settle), then read [`state`](Self::state).
+/// Report changes with [`on_change`](Self::on_change) and [`on_outage`](Self::on_outage), then call
+/// [`settle`](Self::settle) once, then read [`state`](Self::state).
 #[derive(Debug)]
 pub(crate) struct Graph {
     target: Target,
     watched: HashSet<Key>,
-    /// One watched resource of each authority.
+    /// One watched resource of each authority: its server's outage counts for the authority.
     authorities: BTreeMap<Option<String>, Key>,
     missing: HashSet<Key>,
-    /// Endpoints put together from collections, by cluster.
+    /// Endpoint sets with the endpoints of their collections, by cluster.
     joined: Joined,
-    /// Troubles that are told beside a configuration.
+    /// Problems that are reported beside a configuration.
     problems: BTreeMap<Key, Problem>,
-    /// The last configuration, for its parts.
+    /// The last configuration, whose equal parts are reused.
     last: Option<Arc<MeshConfig>>,
     state: ConfigState,
     dirty: bool,
 }
 
 impl Graph {
-    /// A graph for the target that the listener `listener` stands for, with its data-plane `authority`.
+    /// A graph for the target of this listener, with its data-plane `authority`.
     pub(crate) fn new(listener: &Name, authority: &str, origin: Origin) -> Self {
         let listener = Key::new(Kind::Listener, listener);
         Self {
@@ -72,12 +72,12 @@ impl Graph {
         }
     }
 
-    /// What the target has now.
+    /// The target's current state.
     pub(crate) fn state(&self) -> &ConfigState {
         &self.state
     }
 
-    /// A watched resource is different.
+    /// A watched resource has changed.
     pub(crate) fn on_change(&mut self, key: &Key, resources: &impl Resources) {
         if !self.watched.contains(key) {
             return;
@@ -91,8 +91,8 @@ impl Graph {
                 self.missing.remove(key);
                 self.dirty |= self.missing.is_empty();
             }
-            // The walk that follows when nothing is missing any more sees the endpoints anyway; what is in use wants
-            // them at once.
+            // The walk after the last missing resource reads the endpoints anyway; the configuration in use needs them at
+            // once.
             (true, false) if key.kind.is_endpoints() && !self.missing.is_empty() && !self.in_use() => {}
             (_, false) => self.dirty = true,
         }
@@ -100,12 +100,12 @@ impl Graph {
 
     /// The server became unreachable, or reachable.
     pub(crate) fn on_outage(&mut self, resources: &impl Resources) {
-        // What has been waited for while something was in use is an error now that nothing is, and the reverse.
+        // A missing resource is waited for while a configuration is in use, and is an error otherwise.
         self.dirty |= !self.in_use();
         self.state.ambient = self.ambient(resources);
     }
 
-    /// Does what the changes so far call for.
+    /// Walks the graph again, if changes so far require it.
     pub(crate) fn settle(&mut self, resources: &mut impl Resources) {
         if !std::mem::take(&mut self.dirty) {
             self.state.ambient = self.ambient(resources);
@@ -115,7 +115,7 @@ impl Graph {
         let (watched, joined) = (&mut self.watched, &mut self.joined);
         let mut walk = Walk::new(&self.target, resources, watched, joined, !in_use);
         let outcome = walk.run();
-        // RT-32: what is in use stays in use until the new is complete.
+        // RT-32: the configuration in use stays until the new one is complete.
         let stays = in_use
             && match &outcome {
                 Outcome::Missing => true,
@@ -146,7 +146,7 @@ impl Graph {
         self.state.ambient = self.ambient(resources);
     }
 
-    /// Takes all watches back; the graph is of no use afterwards.
+    /// Ends all watches; the graph must not be used afterwards.
     pub(crate) fn stop(&mut self, resources: &mut impl Resources) {
         for key in self.watched.drain() {
             resources.unwatch(&key);
@@ -177,7 +177,7 @@ impl Graph {
     }
 
     fn note_problem(&mut self, key: &Key, view: View) {
-        // A cluster's own error is in the configuration; a listener's or route's is told beside the old one.
+        // A cluster's own error is in the configuration; a listener's or route's is reported beside the old configuration.
         let error = view.value.and_then(Result::err);
         let error = error.filter(|_| matches!(key.kind, Kind::Listener | Kind::RouteConfiguration));
         let problem = view.ambient.or(error).filter(|problem| problem.kind != ProblemKind::Unreachable);
@@ -187,7 +187,7 @@ impl Graph {
         }
     }
 
-    /// Nothing beside an error, which says it all itself.
+    /// `None` beside an error, whose text already has the reason.
     fn ambient(&self, resources: &impl Resources) -> Option<SourceError> {
         match &self.state.config {
             Some(Err(_)) => None,

@@ -1,10 +1,10 @@
-//! Which resource.
+//! Identifies a resource.
 
 use mesh_core::config::Name;
 
 use crate::protocol::{ResourceKind, canonical};
 
-/// The types that a configuration is made of.
+/// The types of resources that a configuration is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Kind {
     /// LDS.
@@ -17,7 +17,7 @@ pub(crate) enum Kind {
     Endpoints,
     /// LEDS: all endpoints of a locality in one resource (EDS-16).
     EndpointList,
-    /// LEDS: each endpoint of a locality a resource of its own; the key is the collection's (TR-56).
+    /// LEDS: each endpoint of a locality is a resource of its own; the key names their collection (TR-56).
     EndpointCollection,
 }
 
@@ -32,7 +32,7 @@ impl Kind {
         Self::EndpointCollection,
     ];
 
-    /// Whether it says which endpoints there are.
+    /// Whether it lists endpoints.
     pub(super) fn is_endpoints(self) -> bool {
         matches!(self, Self::Endpoints | Self::EndpointList | Self::EndpointCollection)
     }
@@ -42,7 +42,7 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.resource_kind().type_url == type_url)
     }
 
-    /// As the protocol knows it (TR-03, TR-26).
+    /// The protocol's description of the type (TR-03, TR-26).
     pub(crate) const fn resource_kind(self) -> ResourceKind {
         let (type_url, full_state) = match self {
             Self::Listener => ("type.googleapis.com/envoy.config.listener.v3.Listener", true),
@@ -59,7 +59,7 @@ impl Kind {
         ResourceKind { type_url, full_state }
     }
 
-    /// As error texts say it.
+    /// The type's name in error texts.
     pub(super) const fn label(self) -> &'static str {
         match self {
             Self::Listener => "listener",

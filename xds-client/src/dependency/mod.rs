@@ -6,8 +6,8 @@
 //!                                                        └────┘ aggregate, at most 16 deep (RT-32)
 //! ```
 //!
-//! Pure: no clock, no tasks. A graph looks at resources through [`Resources`], which also takes its watches, and is
-//! told which of them are different.
+//! Pure: no clock, no tasks. A graph reads and watches resources through [`Resources`], and its driver reports
+//! changed ones.
 //!
 //! What a target's configuration does:
 //!
@@ -23,7 +23,7 @@
 //! Invariants:
 //! - a configuration is emitted only when listener, routes, and all clusters with their endpoints are either there or
 //!   known to be in error (RT-30), so no route names a cluster that is not in it;
-//! - with a configuration in use, an unreachable server resolves nothing: what it has not sent yet is waited for;
+//! - with a configuration in use, an unreachable server resolves nothing: missing resources are waited for;
 //! - the graph is walked when the last missing resource has come, not for each: 2,000 clusters cost a handful of walks;
 //! - parts that are equal to the last configuration's are its `Arc`s, and an equal configuration is not emitted.
 

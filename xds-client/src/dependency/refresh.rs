@@ -1,4 +1,4 @@
-//! The parts in use, as they are now, while something that is to replace them has not come.
+//! Updates the configuration in use while its replacement is incomplete.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,15 +9,15 @@ use super::assemble::Parts;
 use super::walk::{Found, Walk, cluster_names, resolve};
 
 impl<R: Resources> Walk<'_, R> {
-    /// RT-32: the routes of `last`, with the clusters and endpoints of today. What is new may never come; endpoints
-    /// that come and go meanwhile are not to be missed for it.
+    /// RT-32: the routes of `last`, with the current clusters and endpoints. The new configuration may never be complete;
+    /// endpoints must be added and removed meanwhile.
     ///
-    /// What is waited for stays as it is, and nothing that works gives way to an error: a server that has already
-    /// taken back what the new routes do not need must not fail calls that still take the old ones.
+    /// A missing part stays as it is, and no error replaces a working part: a server that has already deleted what only the
+    /// old routes need must not fail calls that still use them.
     pub(super) fn refresh(&mut self, last: &MeshConfig) -> Option<Parts> {
         let [host] = &**last.virtual_hosts() else { return None };
         let mut roots = cluster_names(host);
-        // The new is not to wait for what only the old needs.
+        // The new configuration does not wait for resources that only the old one needs.
         let missing = std::mem::take(&mut self.missing);
         let found = self.clusters(&roots);
         self.missing = missing;
@@ -39,7 +39,7 @@ impl<R: Resources> Walk<'_, R> {
     }
 }
 
-/// Whether everything has come that the cluster is made of.
+/// Whether every part of the cluster is present.
 fn is_complete(found: &HashMap<Name, Found>, root: &Name) -> bool {
     let mut seen = HashSet::new();
     let mut left = vec![root];

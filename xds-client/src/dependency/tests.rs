@@ -1,4 +1,4 @@
-//! What a target's configuration is, for what its resources are.
+//! The configuration of a target, for given resources.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use crate::resource::{
     RouteSource, SocketListener,
 };
 
-/// Resources as a test wants them to be, and who watches them.
+/// The resources of a test, and the watched ones.
 #[derive(Default)]
 struct Shelf {
     views: BTreeMap<Key, View>,
     watched: BTreeMap<Key, usize>,
     outage: Option<Outage>,
-    /// Resources whose server fails on data errors.
+    /// Resources whose server removes them on data errors.
     failing: Vec<&'static str>,
     looks: std::cell::Cell<usize>,
 }
@@ -255,15 +255,15 @@ fn errors_of_the_target_and_errors_of_a_cluster() {
     bench.fail(Kind::RouteConfiguration, "routes", ProblemKind::DoesNotExist);
     assert_eq!(bench.shown(), format!("!xDS route configuration \"routes\": trouble {end}"));
     bench.put(Kind::RouteConfiguration, "routes", routes("other", &["a"]));
-    let nobody = format!("!xDS listener \"greeter\": no virtual host serves \"greeter:80\" {end}");
-    assert_eq!(bench.shown(), nobody);
+    let no_host = format!("!xDS listener \"greeter\": no virtual host serves \"greeter:80\" {end}");
+    assert_eq!(bench.shown(), no_host);
     bench.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "b"]));
     bench.put(Kind::Cluster, "a", eds("a"));
     bench.put(Kind::Endpoints, "a", endpoints(1));
     bench.fail(Kind::Cluster, "b", ProblemKind::Rejected);
     assert_eq!(bench.shown(), format!("a=1 b=!xDS cluster \"b\": trouble {end}"));
     bench.put(Kind::RouteConfiguration, "routes", routes("other", &["a"]));
-    assert_eq!(bench.shown(), nobody, "what was in use is not used any more");
+    assert_eq!(bench.shown(), no_host, "what was in use is not used any more");
     assert_eq!(bench.watched(), ["greeter", "routes"]);
     bench.put(
         Kind::Listener,

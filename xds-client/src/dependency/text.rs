@@ -1,4 +1,4 @@
-//! Error texts: which resource, why, from which server, and who asked (OB-23).
+//! Error texts: resource, reason, control server and node (OB-23).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use crate::protocol::{Outage, Problem, ProblemKind};
 
 use super::{Key, Kind};
 
-/// Who was asked, and who asks.
+/// The control server and the node of an error text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Origin {
     /// The control server's URI.
@@ -41,7 +41,7 @@ impl Origin {
         format!("xDS {} {:?}: {reason} ({self})", key.kind.label(), &*key.name)
     }
 
-    /// What is wrong although there is a configuration; the first few of many.
+    /// The problems beside a configuration; the first few of many.
     pub(super) fn ambient(
         &self,
         problems: &BTreeMap<Key, Problem>,
@@ -68,7 +68,7 @@ impl Origin {
     /// error's own: it stays true while time passes.
     fn outage_error(&self, what: &str, outage: &Outage) -> SourceError {
         let (node, server) = (&self.node, &outage.server);
-        // Transports say of whom they speak; here it is said once, at the end.
+        // Transports name the server in their errors; this text names it once, at the end.
         let named = outage.reason.strip_prefix(&**server).and_then(|rest| rest.strip_prefix(": "));
         let reason = named.unwrap_or(&outage.reason);
         let message = format!("{what}{reason}; node {node}, control server {server} unreachable");
@@ -89,7 +89,7 @@ impl std::fmt::Display for Origin {
     }
 }
 
-/// What a call for `kind` finds when the resource is of another type than its URL says.
+/// The error of a resource whose value is of another type than its type URL.
 pub(super) fn wrong_type(kind: Kind) -> Problem {
     Problem::new(ProblemKind::Rejected, format!("was not decoded as {}", kind.label()))
 }

@@ -1,4 +1,4 @@
-//! Which virtual host serves a target.
+//! Finds the virtual host of a target.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! One walk from the listener down: what is needed, what of it is missing, and, if nothing is, the configuration.
+//! One walk from the listener down: finds the needed and the missing resources, and the configuration if none is missing.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::collection::Joined;
 use super::text::wrong_type;
 use super::{Key, Kind, Origin, Resources, virtual_host};
 
-/// What a walk needs to know of its target.
+/// The parts of a target that a walk needs.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     pub(super) listener: Key,
@@ -30,14 +30,14 @@ pub(super) struct Target {
     pub(super) origin: Origin,
 }
 
-/// What a walk has found.
+/// The result of a walk.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// Something has not come yet.
+    /// A resource is missing.
     Missing,
     /// There is no configuration.
     Failed(Failure),
-    /// All is there.
+    /// All resources are present.
     Complete(Parts),
 }
 
@@ -45,8 +45,8 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) error: SourceError,
-    /// What is in use ends with it: the resources themselves say that this target has no routes, or the bootstrap
-    /// wants to fail on data errors of their server. Otherwise it stays (RT-31, RT-32).
+    /// The configuration in use ends too: the resources say that this target has no routes, or the bootstrap drops
+    /// resources on data errors of their server. Otherwise it stays in use (RT-31, RT-32).
     pub(super) is_final: bool,
 }
 
@@ -56,20 +56,20 @@ pub(super) struct Walk<'a, R> {
     resources: &'a mut R,
     watched: &'a mut HashSet<Key>,
     joined: &'a mut Joined,
-    /// Whether an unreachable server counts as an answer: only while there is nothing in use.
+    /// Whether an unreachable server is an error: only while no configuration is in use.
     unreachable_is_error: bool,
     pub(super) reached: HashSet<Key>,
     pub(super) missing: HashSet<Key>,
-    /// Reached for the first time.
+    /// Resources that were reached for the first time.
     pub(super) new: Vec<Key>,
 }
 
-/// A cluster as the walk found it.
+/// A cluster in the walk.
 pub(super) enum Found {
     Error(ResourceError),
     Leaf(Cluster),
     Aggregate(Arc<ClusterSettings>, Vec<Name>),
-    /// It, or its endpoints, have not come yet.
+    /// The cluster or its endpoints are missing.
     Missing,
 }
 
@@ -110,7 +110,7 @@ impl<'a, R: Resources> Walk<'a, R> {
         })
     }
 
-    /// The listener and its routes; `None` if one of them has not come yet.
+    /// The listener and its routes; `None` if one of them is missing.
     fn routes(&mut self) -> Result<Option<(ApiListener, Arc<RouteConfiguration>)>, Failure> {
         let listener = self.target.listener.clone();
         let Some(value) = self.visit::<Listener>(&listener) else { return Ok(None) };
@@ -183,7 +183,7 @@ impl<'a, R: Resources> Walk<'a, R> {
         Found::Leaf(Cluster::new(settings, discovery))
     }
 
-    /// The endpoints of an assignment and of the collections that it refers to; `None` if one has not come yet.
+    /// The endpoints of an assignment and of the collections that it refers to; `None` if one is missing.
     fn endpoints(
         &mut self,
         name: &Name,
@@ -208,19 +208,19 @@ impl<'a, R: Resources> Walk<'a, R> {
                 }
             };
             complete &= list.is_some();
-            // A locality whose endpoints are in error has none (EDS-16); the trouble is told beside the rest.
+            // A locality whose endpoints are in error has none (EDS-16); the problem is reported beside the configuration.
             lists.push(list.and_then(Result::ok).unwrap_or_default());
         }
         complete.then(|| self.joined.join(name, assignment, lists))
     }
 
-    /// Who is asked for this resource, for texts.
+    /// Server and node of this resource, for texts.
     fn origin(&self, key: &Key) -> Origin {
         let Origin { server, node } = &self.target.origin;
         Origin { server: self.resources.server(key).unwrap_or_else(|| server.clone()), node: node.clone() }
     }
 
-    /// Watches a resource and reads it; `None` if it has not come yet.
+    /// Watches a resource and reads it; `None` if it is missing.
     fn visit<T: Send + Sync + 'static>(&mut self, key: &Key) -> Option<Result<Arc<T>, Problem>> {
         if !self.watched.contains(key) {
             self.watched.insert(key.clone());
@@ -255,7 +255,7 @@ impl<'a, R: Resources> Walk<'a, R> {
     }
 }
 
-/// Whether a view's value settles the matter.
+/// Whether a view's value is final for this walk.
 pub(super) fn is_answer(value: &Result<AnyResource, Problem>, unreachable_is_error: bool) -> bool {
     match value {
         Err(problem) => problem.kind != ProblemKind::Unreachable || unreachable_is_error,

@@ -1,4 +1,4 @@
-//! Reports to one server, as long as something in use does.
+//! Sends reports to one server while a cluster in use reports to it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,8 +27,8 @@ pub(super) struct Driver<T: AdsTransport> {
 }
 
 impl<T: AdsTransport> Driver<T> {
-    /// Runs until nothing in use reports to the server and the last report is over. What is left is where the next
-    /// driver of this server begins.
+    /// Runs until no cluster in use reports to the server and the last report is sent. The next driver of this server starts
+    /// from the returned state.
     pub(super) async fn run(mut self) -> LoadReportState {
         let mut stream = Stream::Closed;
         loop {
@@ -41,7 +41,7 @@ impl<T: AdsTransport> Driver<T> {
             let deadline = self.state.next_deadline();
             let wants_to_send = self.state.has_request();
             tokio::select! {
-                // The store is here, so that the way to it cannot end.
+                // The driver holds the store, so that the channel of changes cannot end.
                 _ = self.servers.changed() => {}
                 progress = stream.progress(wants_to_send) => self.on_progress(&mut stream, progress),
                 () = sleep_until(deadline) => self.state.on_deadline(now()),
@@ -99,7 +99,7 @@ impl<T: AdsTransport> Driver<T> {
     fn log_end(&self, error: Option<&TransportError>) {
         let server = self.server.uri();
         match error {
-            // what was counted is kept, and a server without LRS is no reason for alarm
+            // The counts are kept, and a server without LRS is no reason for a warning.
             Some(error) => tracing::info!(server, %error, "stream of load reports failed"),
             None => tracing::debug!(server, "stream of load reports ended"),
         }

@@ -1,4 +1,4 @@
-//! What a server wants to be told.
+//! What a server wants reported.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -6,25 +6,25 @@ use std::time::Duration;
 use envoy_types::pb::envoy::service::load_stats::v3::LoadStatsResponse;
 use envoy_types::pb::google::protobuf::Duration as ProtoDuration;
 
-/// What a server wants to be told, and how often.
+/// What a server wants reported, and how often.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Instructions {
     /// Between two reports.
     pub interval: Duration,
-    /// About what.
+    /// Which clusters.
     pub wanted: Wanted,
 }
 
-/// Which clusters a server wants to hear of.
+/// The clusters that a server wants reports of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wanted {
     /// All of them.
     All,
-    /// Those of these names.
+    /// The clusters of these names.
     Clusters(BTreeSet<String>),
 }
 
-/// A response whose interval cannot be kept.
+/// A response whose interval is invalid.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "load_reporting_interval of {seconds} s and {nanos} ns is not a positive duration: set it in LoadStatsResponse"
@@ -37,7 +37,7 @@ pub(crate) struct InvalidInstructions {
 mesh_core::debug_with_causes!(InvalidInstructions);
 
 impl Instructions {
-    /// Reads a response. An interval of less than 100 ms is taken for one of 100 ms.
+    /// Reads a response. An interval below 100 ms counts as 100 ms.
     ///
     /// # Errors
     /// [`InvalidInstructions`] without an interval, and with one that is not a positive duration (TR-65).
@@ -68,5 +68,5 @@ impl Wanted {
     }
 }
 
-/// More often would be work for no new knowledge.
+/// More frequent reports cost work without more information.
 const SHORTEST: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! Reports as the wire has them.
+//! Encodes reports.
 
 use envoy_types::pb::envoy::config::core::v3 as core;
 use envoy_types::pb::envoy::config::endpoint::v3 as proto;
@@ -23,7 +23,7 @@ fn cluster(report: ClusterReport) -> proto::ClusterStats {
     let dropped = sums.drops.iter();
     proto::ClusterStats {
         cluster_name: cluster.to_string(),
-        // as in CDS, where the name of a cluster need not be said again
+        // Empty if it is the cluster's name, as in CDS.
         cluster_service_name: if service_name == cluster { String::new() } else { service_name.to_string() },
         upstream_locality_stats: sums.localities.into_iter().map(locality).collect(),
         total_dropped_requests: sums.total_drops,

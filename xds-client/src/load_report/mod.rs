@@ -1,4 +1,4 @@
-//! Load reports (LRS): what the mesh counted, told to the servers that its clusters came from (gRFC A27, A64, A85).
+//! Load reports (LRS): the counts of the mesh, sent to the servers that its clusters came from (gRFC A27, A64, A85).
 //!
 //! ```text
 //!  mesh_core::runtime::LoadStore ◀── counts ── calls
@@ -21,7 +21,7 @@
 //!     └──────────────────────────────────────────── Closing ◀── last report ── Leaving
 //! ```
 //!
-//! What goes out of use while it waits, and comes back before the time, waits for the rest of it.
+//! A server that goes out of use during Waiting and comes back in time waits for the rest of it.
 //!
 //! Invariants: there is a stream to a server only while a cluster in use reports to it, and for a last report after that;
 //! nothing is taken from the store unless it can be sent at once; a server that the bootstrap does not have gets nothing.

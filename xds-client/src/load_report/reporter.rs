@@ -1,4 +1,4 @@
-//! [`Reporter`]: has a driver for each server that something in use reports to.
+//! [`Reporter`]: runs a driver for each server that a cluster in use reports to.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -19,15 +19,15 @@ use crate::client::Options;
 use crate::protocol::BackoffSettings;
 use crate::transport::AdsTransport;
 
-/// Takes reports from a store to the servers that want them, over streams that are there only while they are needed.
+/// Sends the reports of a store to the servers that want them. A stream exists only while it is needed.
 ///
-/// It runs on a task of its caller's, which ends with the store, after the last reports. Dropping that task ends all streams
+/// It runs on a task of its caller, which ends with the store, after the last reports. Dropping that task ends all streams
 /// without a last report.
 pub struct Reporter<T> {
-    /// By URI, which is how a cluster names its server.
+    /// By URI, the name that a cluster has for its server.
     known: HashMap<Name, ServerConfig>,
     node: Arc<core::Node>,
-    /// Not kept, so that the store can end this.
+    /// Weak, so that dropping the store ends the reporter.
     store: Weak<LoadStore>,
     servers: watch::Receiver<BTreeMap<Name, usize>>,
     transport: Arc<T>,
@@ -42,7 +42,7 @@ impl<T: AdsTransport> Reporter<T> {
         let of_authorities = bootstrap.authorities().values().flat_map(|authority| authority.servers());
         let mut known = HashMap::new();
         for server in bootstrap.servers().iter().chain(of_authorities) {
-            // of those that differ only in credentials or features the first serves
+            // Of servers that differ only in credentials or features the first is used.
             known.entry(server.uri().into()).or_insert_with(|| server.clone());
         }
         Self {
@@ -106,18 +106,18 @@ impl<T: fmt::Debug> fmt::Debug for Reporter<T> {
     }
 }
 
-/// The drivers that run, and whose they are.
+/// The running drivers by server.
 #[derive(Default)]
 struct Drivers {
     tasks: JoinSet<LoadReportState>,
     servers: HashMap<task::Id, Name>,
-    /// What those that have ended have left: a server that refuses is not tried sooner because nobody needed it
+    /// The state of drivers that have ended: the backoff of a server that refuses holds although no cluster used the server
     /// meanwhile (TR-68).
     left: HashMap<Name, LoadReportState>,
 }
 
 impl Drivers {
-    /// Waits until one has ended; its server may have one again.
+    /// Waits until a driver has ended; its server may then have another one.
     async fn ended(&mut self) {
         let (id, state) = match self.tasks.join_next_with_id().await {
             Some(Ok((id, state))) => (id, Some(state)),

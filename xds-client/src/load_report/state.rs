@@ -1,4 +1,4 @@
-//! [`LoadReportState`]: the protocol of one server.
+//! [`LoadReportState`]: the protocol of load reports with one server.
 
 use std::time::{Duration, Instant};
 
@@ -7,9 +7,9 @@ use rand::Rng;
 
 use super::{Instructions, InvalidInstructions, Wanted};
 
-/// The protocol of load reports with one server. Pure: time and randomness are arguments, and the driver does what
+/// The protocol of load reports with one server. Pure: time and randomness are arguments, and the driver follows
 /// [`wants_stream`](Self::wants_stream), [`poll_request`](Self::poll_request) and
-/// [`next_deadline`](Self::next_deadline) say.
+/// [`next_deadline`](Self::next_deadline).
 #[derive(Debug)]
 pub(crate) struct LoadReportState {
     phase: Phase,
@@ -22,20 +22,20 @@ pub(crate) struct LoadReportState {
 enum Phase {
     /// Nothing to report.
     Done,
-    /// A stream is to be opened.
+    /// A stream has to be opened.
     Idle,
-    /// Not yet, for the last one failed.
+    /// The last stream failed: no stream before this time.
     Waiting {
         until: Instant,
     },
     Opening,
     Open(Open),
-    /// The last report is to be sent.
+    /// The last report has to be sent.
     Leaving {
         instructions: Instructions,
         until: Instant,
     },
-    /// It has been sent, and the server has until then to take it.
+    /// The last report was sent, and the server has until this time to end the stream.
     Closing {
         until: Instant,
     },
@@ -46,15 +46,15 @@ struct Open {
     since: Instant,
     node_sent: bool,
     instructions: Option<Instructions>,
-    /// Of the next report. `None`: there is none before the end of time.
+    /// When the next report is due. `None`: never.
     next: Option<Instant>,
     due: bool,
 }
 
-/// What is to be sent.
+/// A request of the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Request {
-    /// Who reports, and nothing else (TR-65).
+    /// The node, and nothing else (TR-65).
     Node,
     /// The load of these clusters.
     Load(Wanted),
@@ -74,38 +74,38 @@ impl LoadReportState {
             (Phase::Done, true) => Phase::Idle,
             (Phase::Leaving { instructions, .. }, true) => Phase::Open(Open::reporting(now, instructions)),
             (phase, true) => phase,
-            // TR-68: who comes back before that time waits for the rest of it
+            // TR-68: a server that is used again before that time waits for the rest of it
             (phase @ (Phase::Leaving { .. } | Phase::Closing { .. } | Phase::Waiting { .. }), false) => phase,
             // TR-69
             (Phase::Open(Open { instructions: Some(instructions), node_sent: true, .. }), false) => {
                 Phase::Leaving { instructions, until: now + LAST_REPORT_TIMEOUT }
             }
-            // TR-68: nor is a stream opened again
+            // TR-68: no stream is opened again either
             (_, false) => Phase::Done,
         };
     }
 
-    /// Whether there is nothing to be done until the server is in use again. A wait is not over with that.
+    /// Whether there is nothing to do until the server is in use again. A running backoff continues.
     pub(crate) fn is_done(&self) -> bool {
         matches!(self.phase, Phase::Done) || self.rests()
     }
 
-    /// Nothing is to be done, but a next stream has to wait.
+    /// Whether there is nothing to do, but the next stream has to wait.
     fn rests(&self) -> bool {
         matches!(self.phase, Phase::Waiting { .. }) && !self.in_use
     }
 
-    /// Whether a stream is to be opened; then comes [`on_opening`](Self::on_opening).
+    /// Whether to open a stream; the driver then calls [`on_opening`](Self::on_opening).
     pub(crate) fn should_open(&self) -> bool {
         matches!(self.phase, Phase::Idle)
     }
 
-    /// Whether a stream that is there, or on its way, is to be kept.
+    /// Whether an open or opening stream is still needed.
     pub(crate) fn wants_stream(&self) -> bool {
         !matches!(self.phase, Phase::Done | Phase::Idle | Phase::Waiting { .. })
     }
 
-    /// Whether everything has been sent, so that this side of the stream is to end.
+    /// Whether everything has been sent, so that the client may end its side of the stream.
     pub(crate) fn has_sent_all(&self) -> bool {
         matches!(self.phase, Phase::Closing { .. })
     }
@@ -115,7 +115,7 @@ impl LoadReportState {
         self.phase = Phase::Opening;
     }
 
-    /// The stream is there.
+    /// The stream is open.
     pub(crate) fn on_opened(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Opening) {
             self.phase = Phase::Open(Open::new(now));
@@ -139,10 +139,10 @@ impl LoadReportState {
         };
     }
 
-    /// The server says what it wants to be told. Later responses change what earlier ones said.
+    /// The server's instructions. Later responses replace earlier ones.
     ///
     /// # Errors
-    /// [`InvalidInstructions`] are handed through; the stream is then to be dropped (TR-65).
+    /// [`InvalidInstructions`] are returned; the driver then drops the stream (TR-65).
     pub(crate) fn on_response(
         &mut self,
         now: Instant,
@@ -163,7 +163,7 @@ impl LoadReportState {
         }
     }
 
-    /// Whether [`poll_request`](Self::poll_request) has something to be sent.
+    /// Whether [`poll_request`](Self::poll_request) has a request.
     pub(crate) fn has_request(&self) -> bool {
         match &self.phase {
             Phase::Open(open) => !open.node_sent || open.due,
@@ -172,7 +172,7 @@ impl LoadReportState {
         }
     }
 
-    /// What is to be sent now that there is room for it.
+    /// The next request, now that the stream has room for it.
     pub(crate) fn poll_request(&mut self, now: Instant) -> Option<Request> {
         match &mut self.phase {
             Phase::Open(open) => open.poll_request(now),

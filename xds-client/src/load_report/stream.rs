@@ -1,4 +1,4 @@
-//! A stream of load reports, in whatever state it is.
+//! The client's end of a stream of load reports.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use crate::bootstrap::ServerConfig;
 use crate::transport::{AdsTransport, Flow, RequestSender, TransportError, flow};
 
-/// A stream, in whatever state it is. Dropping it ends it.
+/// The client's end of a stream: closed, opening or open. Dropping it ends the stream.
 pub(super) enum Stream<T: AdsTransport> {
     Closed,
     Opening(BoxFuture<'static, Opened<T>>),
@@ -17,7 +17,7 @@ pub(super) enum Stream<T: AdsTransport> {
 
 type Opened<T> = Result<(<T as AdsTransport>::LoadSender, <T as AdsTransport>::LoadReceiver), TransportError>;
 
-/// What has become of it.
+/// What has happened on the stream.
 pub(super) enum Progress {
     Opened,
     /// A request can be sent.
@@ -33,7 +33,7 @@ impl<T: AdsTransport> Stream<T> {
         Self::Opening(Box::pin(async move { transport.open_load_report(&server).await }))
     }
 
-    /// Waits for progress. May be dropped and called again without losing any.
+    /// Waits for progress. Cancel-safe: a dropped wait loses nothing.
     pub(super) async fn progress(&mut self, wants_to_send: bool) -> Progress {
         let progress = match self {
             Self::Closed => std::future::pending().await,
@@ -63,7 +63,7 @@ impl<T: AdsTransport> Stream<T> {
         }
     }
 
-    /// Ends this side; the server may still answer.
+    /// Ends the client's side; the server may still answer.
     pub(super) fn finish(&mut self) {
         if let Self::Open { sender, .. } = self {
             *sender = None;

@@ -1,9 +1,9 @@
-//! Who serves which names, and which of its servers an authority uses now (gRFC A47, A71).
+//! Authorities: the servers of each, and the server that an authority uses now (gRFC A47, A71).
 //!
 //! ```text
 //! servers   [ preferred, second, third, .. ]
-//!             └── asked ────────┘
-//!                        └ active: its word counts; those before it are retried, those after it are not used
+//!             └── subscribed ───┘
+//!                        └ active: its resources are used; servers before it are retried, servers after it are unused
 //! ```
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use percent_encoding::percent_decode_str;
 
 use super::settings::{AuthoritySettings, Fallback, ServerId, Settings};
 
-/// An authority, by its place.
+/// The index of an authority.
 pub(super) type AuthorityId = usize;
 
 /// One authority.
@@ -28,7 +28,7 @@ pub(super) struct Authority {
 }
 
 impl Authority {
-    /// A server that is listed again is no other one to turn to.
+    /// A server that is listed twice counts once.
     fn new(settings: &AuthoritySettings) -> Self {
         let mut servers = Vec::with_capacity(settings.servers.len());
         for server in &settings.servers {
@@ -39,12 +39,12 @@ impl Authority {
         Self { servers, fallback: settings.fallback, active: 0, watched: 0 }
     }
 
-    /// The server whose word counts; `None` only if there is no server at all.
+    /// The server whose resources are used; `None` only if there is no server at all.
     pub(super) fn active(&self) -> Option<ServerId> {
         self.servers.get(self.active).copied()
     }
 
-    /// Every server that is asked for the authority's resources.
+    /// Every server that has subscriptions for the authority's resources.
     pub(super) fn asked(&self) -> impl Iterator<Item = ServerId> {
         self.servers.iter().take(self.active + 1).copied()
     }
@@ -61,7 +61,7 @@ impl Authority {
         self.watched += 1;
     }
 
-    /// After the last one it begins again with the preferred server.
+    /// After the last watch has ended the preferred server is active again.
     pub(super) fn on_unwatched(&mut self) {
         self.watched = self.watched.saturating_sub(1);
         if self.watched == 0 {
@@ -69,14 +69,14 @@ impl Authority {
         }
     }
 
-    /// TR-43: turns to the next server, if there is one.
+    /// TR-43: activates the next server, if there is one.
     pub(super) fn advance(&mut self) -> Option<ServerId> {
         let next = self.servers.get(self.active + 1).copied()?;
         self.active += 1;
         Some(next)
     }
 
-    /// TR-44: a preferred server is back. The servers that are not asked any more.
+    /// TR-44: a preferred server has recovered. Returns the servers that are not needed any more.
     pub(super) fn revert(&mut self, to: ServerId) -> Vec<ServerId> {
         let preferred = self.servers[..self.active].iter().position(|server| *server == to);
         let Some(preferred) = preferred else { return Vec::new() };
@@ -86,7 +86,7 @@ impl Authority {
     }
 }
 
-/// All of them: the first is for names without an authority.
+/// All authorities: the first is for names without one.
 #[derive(Debug)]
 pub(super) struct Authorities {
     all: Vec<Authority>,
@@ -101,27 +101,27 @@ impl Authorities {
         Self { all, by_name }
     }
 
-    /// The authority that serves a name; an unknown one's name otherwise (TR-39).
+    /// The authority of a name; if it is unknown, its name (TR-39).
     pub(super) fn of<'n>(&self, name: &'n str) -> Result<AuthorityId, &'n str> {
         match super::authority(name) {
             None => Ok(DEFAULT),
-            // The bootstrap has it as it is, a name in its percent-encoded form.
+            // The bootstrap has the plain form, a resource name the percent-encoded form.
             Some(authority) => match self.by_name.get(&*percent_decode_str(authority).decode_utf8_lossy()) {
                 Some(id) => Ok(*id),
-                // A collection is named by a resource of the server that sent that, and served by the same.
+                // A collection belongs to the server that sent the resource which refers to it.
                 None if authority.is_empty() && super::name::is_collection(name) => Ok(DEFAULT),
                 None => Err(authority),
             },
         }
     }
 
-    /// Whether the server is asked for something, and another's word counts for that.
+    /// Whether the server has subscriptions, while the resources of another one are used.
     pub(super) fn retries(&self, server: ServerId) -> bool {
         let mut all = self.all.iter();
         all.any(|authority| authority.servers[..authority.active].contains(&server))
     }
 
-    /// Whether the server's word counts for the resources of an authority.
+    /// Whether the server's resources are used for an authority.
     pub(super) fn counts(&self, authority: Option<AuthorityId>, server: ServerId) -> bool {
         authority.is_some_and(|id| self.get(id).active() == Some(server))
     }

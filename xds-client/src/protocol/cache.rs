@@ -1,4 +1,4 @@
-//! Everything that is watched, by type and name, whoever serves it.
+//! Every watched resource, by type and name, from all servers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -59,7 +59,7 @@ impl Cache {
         Some(resource)
     }
 
-    /// Every resource that somebody watches.
+    /// Every watched resource.
     pub(super) fn watched(&self) -> impl Iterator<Item = (ResourceKind, &Name, &Resource)> {
         let all = self
             .kinds
@@ -68,9 +68,9 @@ impl Cache {
         all.filter(|(_, _, resource)| resource.watchers > 0)
     }
 
-    /// Names and versions of what is in use from `server`, members of collections too (TR-49, TR-53). Not of what
-    /// was refused or deleted after it: the server may be back at that version, and would not say so. Nor of what its
-    /// word `counts` for no more: with that, it is to send it.
+    /// Names and versions of resources in use from `server`, members of collections too (TR-49, TR-53). Not of resources
+    /// that were refused or deleted later: the server may have gone back to that version, and would not send it. Nor if
+    /// the server does not count for the resource any more: it has to send it again.
     pub(super) fn versions(
         &self,
         type_url: &str,
@@ -114,7 +114,7 @@ impl Cache {
 
 /// Times to live (TR-35).
 impl Cache {
-    /// The resource lives for this long from now on, or for ever.
+    /// The resource expires at `until`; `None`: never.
     pub(super) fn live(&mut self, type_url: &'static str, name: &Name, until: Option<Instant>) {
         if self.lives.is_empty() && until.is_none() {
             return;
@@ -136,7 +136,7 @@ impl Cache {
         self.expiries.first().map(|(until, ..)| *until)
     }
 
-    /// The next resource whose time is over, now without its value; with the collection that it was a member of.
+    /// Expires the next resource that is due: removes its value, and returns it with the collection that it was a member of.
     pub(super) fn expire(&mut self, now: Instant) -> Option<(&'static str, Name, Option<Name>, Effect)> {
         let (_, type_url, name) = self.expiries.first().filter(|(until, ..)| *until <= now)?.clone();
         self.live(type_url, &name, None);
@@ -151,7 +151,7 @@ impl Cache {
     }
 }
 
-/// When something that lives for `ttl` dies.
+/// When a resource with this time to live expires.
 pub(super) fn until(now: Instant, ttl: Option<Duration>) -> Option<Instant> {
     ttl.and_then(|ttl| now.checked_add(ttl))
 }

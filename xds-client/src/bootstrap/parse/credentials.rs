@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::bootstrap::json::{Cursor, Invalid};
 use crate::bootstrap::{CallCredentials, ChannelCredentials, FeatureGuards, IdentityFiles, TlsCredentials};
 
-/// BS-09, BS-10: the first supported type counts; the configuration of the others is not looked at.
+/// BS-09, BS-10: the first supported type counts; the configuration of the others is not read.
 pub(super) fn channel_credentials(list: &Cursor<'_>) -> Result<ChannelCredentials, Invalid> {
     let mut unsupported = Vec::new();
     let mut selected = None;
@@ -52,7 +52,7 @@ pub(super) fn identity(config: &Cursor<'_>) -> Result<Option<IdentityFiles>, Inv
     }
 }
 
-/// BS-13: all supported types are applied, the others passed over.
+/// BS-13: all supported types are applied, the others are ignored.
 pub(super) fn call_credentials(
     server: &Cursor<'_>,
     guards: FeatureGuards,

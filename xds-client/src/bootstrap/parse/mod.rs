@@ -106,7 +106,7 @@ fn allowed_grpc_service(entry: &Cursor<'_>, guards: FeatureGuards) -> Result<All
     Ok(service.with_call_credentials(call_credentials(entry, guards)?))
 }
 
-/// Name, version and features in the file are passed over (BS-25).
+/// Name, version and features in the file are ignored (BS-25).
 fn node(field: &Cursor<'_>) -> Result<Node, Invalid> {
     let text = |at: &Cursor<'_>, key| at.text(key).map(|text| text.unwrap_or_default().to_owned());
     let mut node = Node { id: text(field, "id")?, cluster: text(field, "cluster")?, ..Node::default() };
@@ -115,7 +115,7 @@ fn node(field: &Cursor<'_>) -> Result<Node, Invalid> {
         node.locality = LocalityId {
             region: text(&locality, "region")?,
             zone: text(&locality, "zone")?,
-            // Proto JSON knows both spellings.
+            // Proto JSON allows both spellings.
             sub_zone: if sub_zone.is_empty() { text(&locality, "subZone")? } else { sub_zone },
         };
     }

@@ -69,7 +69,7 @@ fn refused<T: std::fmt::Debug>(row: &str, result: Result<T, BootstrapError>, at:
     }
 }
 
-/// Variables and files of a pretended process.
+/// Loads from these variables and files.
 fn load_from(variables: &[(&str, &str)], files: &[(&str, &str)]) -> Result<Bootstrap, BootstrapError> {
     let variables: BTreeMap<_, _> = variables.iter().copied().collect();
     let files: BTreeMap<_, _> = files.iter().copied().collect();
@@ -384,7 +384,7 @@ fn certificate_providers_of_known_plugins_are_checked() {
     refused("no config", missing, "certificate_providers[\"p\"]", "config is missing");
     let unnamed = with(json!({"certificate_providers": {"p": {}}}));
     refused("no plugin", unnamed, "certificate_providers[\"p\"]", "plugin_name is missing");
-    // BS-36: equality is what providers are shared by.
+    // BS-36: equal configurations share a provider.
     let spelled =
         provider("file_watcher", json!({"ca_certificate_file": "/ca", "refresh_interval": "600.0s"}));
     let short = provider("file_watcher", json!({"ca_certificate_file": "/ca"}));

@@ -47,7 +47,7 @@ impl Entry {
     }
 }
 
-/// Why a file is of no use.
+/// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReadError {
     #[error("{0}")]
@@ -90,7 +90,7 @@ fn parse(bytes: &[u8]) -> Result<Vec<Entry>, ReadError> {
     Ok(entries)
 }
 
-/// Replaces the file in one piece.
+/// Replaces the file in one step.
 pub(super) fn write(path: &Path, entries: &[Entry]) -> io::Result<()> {
     let temporary = path.with_extension(format!("{}.new", std::process::id()));
     let written = File::create(&temporary).and_then(|mut file| {
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
     }
 
-    /// Scenario 7: whatever has become of the file, it is an error and no panic.
+    /// Scenario 7: any damage to the file is an error, never a panic.
     #[test]
     fn damaged_file_is_refused_wherever_the_damage_is() {
         let whole = encode(&entries());

@@ -1,4 +1,4 @@
-//! What an earlier run has left and no server of this run has said anything of: it is not lost with the first write.
+//! Entries of an earlier run that no server of this run has replaced or deleted: they are written again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,24 +9,24 @@ use super::file::Entry;
 use crate::protocol::{AdsState, Leftover, Received, canonical};
 use crate::resource::{DecodeContext, DecodeError, Decoded, ResourceType, decode_named};
 
-/// Entries of the file that are to be written again.
+/// Entries of the file that have to be written again.
 #[derive(Debug, Default)]
 pub(super) struct Inherited {
     entries: Vec<Entry>,
-    /// Those of types that nobody here has known yet: users' types come with their watches.
+    /// Entries of types that are not known yet: users' types become known with their watches.
     unread: Vec<Entry>,
     /// By server.
     contexts: HashMap<String, Arc<DecodeContext>>,
 }
 
 impl Inherited {
-    /// What servers have sent that there are still.
+    /// The entries of servers that are still configured.
     pub(super) fn new(mut unread: Vec<Entry>, contexts: HashMap<String, Arc<DecodeContext>>) -> Self {
         unread.retain(|entry| contexts.contains_key(&entry.server));
         Self { entries: Vec::new(), unread, contexts }
     }
 
-    /// What there is of this type, and was not asked for before. What is refused is forgotten.
+    /// The entries of this type that have not been decoded before. Entries that are refused are dropped.
     pub(super) fn decode(
         &mut self,
         known: &dyn ResourceType,
@@ -47,8 +47,8 @@ impl Inherited {
         resources
     }
 
-    /// What is still worth keeping at `now`, in seconds since 1970. What is waited for, or in use while its server is
-    /// away, keeps its place; what nobody has asked for loses it after a while.
+    /// The entries that are kept at `now`, in seconds since 1970. An entry that is waited for, or in use while its server is
+    /// unreachable, is kept; an entry that was not watched for a month is dropped.
     pub(super) fn sweep(
         &mut self,
         now: u64,
@@ -60,7 +60,7 @@ impl Inherited {
                 entry.used = now;
                 true
             }
-            // A clock that was wrong is no reason to lose anything at once.
+            // A wrong clock must not drop entries at once.
             Leftover::Unwatched => {
                 entry.used = if entry.used == 0 { now } else { entry.used.min(now) };
                 now - entry.used <= LONGEST
@@ -78,7 +78,7 @@ pub(super) fn leftover(ads: &AdsState, entry: &Entry) -> Leftover {
 
 fn decode(known: &dyn ResourceType, context: &DecodeContext, entry: &Entry) -> Result<Received, DecodeError> {
     let any = Any { type_url: entry.type_url.clone(), value: entry.bytes.to_vec() };
-    // It was asked for by the name of its entry, which may be an alias of the message's own (TR-55).
+    // It was requested by the name of its entry, which may be an alias of the name in the message (TR-55).
     let own = known.peek_name(&entry.bytes).unwrap_or_else(|| entry.name.clone());
     let Decoded { value, bytes, .. } = decode_named(known, context, &own, any)?;
     Ok(Received {

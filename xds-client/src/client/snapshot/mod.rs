@@ -1,9 +1,9 @@
-//! The last-good snapshot: what is in use, on disk, for a start without a control server.
+//! The last-good snapshot: the resources in use, in a file, for a start without a control server.
 //!
-//! Written a while after something new was accepted, and at once when something new is about to be unwatched or the client
-//! ends, so that a short run leaves the whole too. What the file held before and no server of this run has replaced or denied is written again: a
-//! server that is away, or a target that nobody has watched yet, loses nothing. The file is replaced in one piece; one
-//! that cannot be read is as good as none.
+//! Written a second after a resource was accepted, and at once when a changed resource is about to be unwatched or the
+//! client ends, so that a short run leaves a complete file. Entries that no server of this run replaced or deleted go
+//! into it again: an unreachable server, or a target that is not watched yet, loses none. The file is replaced in one step; a file
+//! that cannot be read is ignored.
 
 mod file;
 mod inherited;
@@ -40,7 +40,7 @@ impl Snapshot {
         Self { path, inherited: Inherited::default(), due: None, outbox }
     }
 
-    /// Reads the file. Logs what is wrong with it.
+    /// Reads the file. Logs any error.
     pub(super) async fn load(&mut self, contexts: HashMap<String, Arc<DecodeContext>>) {
         let path = self.path.clone();
         let read = spawn_blocking(move || file::read(&path)).await;
@@ -54,7 +54,7 @@ impl Snapshot {
         }
     }
 
-    /// What an earlier run had accepted of these types and this one still accepts; nothing the second time.
+    /// The resources of these types that an earlier run had accepted and this one accepts; empty the second time.
     pub(super) async fn resources(&mut self, types: Vec<Arc<dyn ResourceType>>) -> Vec<(String, Received)> {
         let (mut inherited, path) = (std::mem::take(&mut self.inherited), self.path.clone());
         let (inherited, resources) = off_workers(move || {
@@ -70,7 +70,7 @@ impl Snapshot {
         resources
     }
 
-    /// Something was accepted.
+    /// A resource was accepted.
     pub(super) fn on_accepted(&mut self, now: Instant) {
         self.due.get_or_insert(now + DELAY);
     }
@@ -79,22 +79,22 @@ impl Snapshot {
         self.due
     }
 
-    /// Writes what is in use, if it is time.
+    /// Writes the resources in use, if the delay is over.
     pub(super) fn on_deadline(&mut self, now: Instant, ads: &AdsState, server: impl Fn(usize) -> Name) {
         if self.due.is_some_and(|due| due <= now) {
             self.write(ads, server);
         }
     }
 
-    /// Writes what is in use without waiting for more, if it has changed: some of it is about to be unwatched.
+    /// Writes the resources in use at once if they have changed: some of them are about to be unwatched.
     pub(super) fn before_unwatch(&mut self, ads: &AdsState, server: impl Fn(usize) -> Name) {
         if self.due.is_some() {
             self.write(ads, server);
         }
     }
 
-    /// The client ends: what is left to be written is when this returns. Blocks on the disk, for its runtime may be about
-    /// to end, which drops what has been handed to another thread and has not begun.
+    /// The client ends: writes what is left before it returns. Blocks on the disk, because the runtime may be about to end,
+    /// which would drop work for another thread that has not begun.
     pub(super) fn finish(&mut self, ads: &AdsState, server: impl Fn(usize) -> Name) {
         if self.due.take().is_some() {
             let entries = self.entries(ads, server);

@@ -1,4 +1,4 @@
-//! What is to be written, between the worker and the thread that writes.
+//! Passes entries from the worker to the thread that writes them.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use super::super::lock;
 use super::file::{self, Entry};
 
-/// Keeps the newest entries until a thread has written them. One thread writes at a time, however slow the disk is.
+/// Keeps the newest entries until a thread has written them. One thread writes at a time, also on a slow disk.
 #[derive(Debug)]
 pub(super) struct Outbox {
     path: PathBuf,
@@ -18,7 +18,7 @@ pub(super) struct Outbox {
 #[derive(Debug, Default)]
 struct Waiting {
     entries: Option<Vec<Entry>>,
-    /// Whether somebody is to call [`Outbox::write`].
+    /// A thread will call [`Outbox::write`].
     has_writer: bool,
 }
 
@@ -27,7 +27,7 @@ impl Outbox {
         Self { path, waiting: Mutex::default(), disk: Mutex::default() }
     }
 
-    /// Replaces what waits; nothing never replaces something. `true`: the caller is to have [`write`](Self::write) called.
+    /// Replaces the waiting entries, unless `entries` is empty. `true`: the caller has to run [`write`](Self::write).
     #[must_use]
     pub(super) fn put(&self, entries: Vec<Entry>) -> bool {
         if entries.is_empty() {
@@ -38,7 +38,7 @@ impl Outbox {
         !std::mem::replace(&mut waiting.has_writer, true)
     }
 
-    /// Writes what waits, after a write that is under way. Blocks.
+    /// Writes the waiting entries, after a running write has ended. Blocks.
     pub(super) fn write(&self) {
         let _one_at_a_time = lock(&self.disk);
         while let Some(entries) = self.take() {
