@@ -16,7 +16,6 @@ mod collections;
 mod decode;
 mod encode;
 mod error;
-mod link;
 mod options;
 mod peer_log;
 mod plan;

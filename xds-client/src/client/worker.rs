@@ -17,7 +17,6 @@ use tokio::sync::mpsc;
 use super::clock::{now, sleep_until};
 use super::decode::{Types, decode_response, off_workers};
 use super::encode::encode;
-use super::link::{Link, Progress};
 use super::peer_log::PeerLog;
 use super::registry::Command;
 use super::snapshot::Snapshot;
@@ -28,7 +27,7 @@ use crate::bootstrap::{Bootstrap, ServerConfig};
 use crate::dependency::Origin;
 use crate::protocol::{AdsState, ResourceKind, ServerId, StreamEnd, Variant};
 use crate::resource::DecodeContext;
-use crate::transport::{AdsResponse, AdsTransport, TransportError};
+use crate::transport::{AdsResponse, AdsTransport, Progress, Stream, TransportError};
 
 pub(super) struct Worker<T: AdsTransport> {
     transport: Arc<T>,
@@ -50,7 +49,7 @@ struct Peer<T: AdsTransport> {
     server: ServerConfig,
     variant: Variant,
     context: Arc<DecodeContext>,
-    link: Link<T>,
+    stream: Stream<T::Sender, T::Receiver>,
     log: PeerLog,
 }
 
@@ -78,7 +77,7 @@ impl<T: AdsTransport> Worker<T> {
                 ..DecodeContext::new(bootstrap, server)
             }),
             server: server.clone(),
-            link: Link::Closed,
+            stream: Stream::Closed,
             log: PeerLog::new(server.uri()),
         };
         Self {
@@ -129,13 +128,15 @@ impl<T: AdsTransport> Worker<T> {
         let mut ads = lock(&self.ads);
         for server in ads.servers() {
             let peer = &mut self.peers[server.0];
-            if !peer.link.is_closed() && ads.should_close(server) {
-                peer.link = Link::Closed;
+            if !peer.stream.is_closed() && ads.should_close(server) {
+                peer.stream = Stream::Closed;
                 ads.on_stream_dropped(server);
             }
-            if peer.link.is_closed() && ads.should_open(server) {
+            if peer.stream.is_closed() && ads.should_open(server) {
                 ads.on_opening(server, now());
-                peer.link = Link::open(&self.transport, &peer.server, peer.variant);
+                let (transport, server, variant) =
+                    (self.transport.clone(), peer.server.clone(), peer.variant);
+                peer.stream = Stream::open(async move { transport.open(&server, variant).await });
             }
         }
         let snapshot = self.snapshot.as_ref().and_then(Snapshot::next_deadline);
@@ -202,9 +203,9 @@ impl<T: AdsTransport> Worker<T> {
         }
     }
 
-    async fn on_progress(&mut self, server: ServerId, progress: Progress) {
+    async fn on_progress(&mut self, server: ServerId, progress: Progress<AdsResponse>) {
         if let Progress::Response(response) = progress {
-            return self.on_response(server, *response).await;
+            return self.on_response(server, response).await;
         }
         let (now, peer) = (now(), &mut self.peers[server.0]);
         let mut ads = lock(&self.ads);
@@ -216,10 +217,10 @@ impl<T: AdsTransport> Worker<T> {
             }
             Progress::Ready => {
                 if let Some(request) = ads.poll_request(server, now) {
-                    peer.link.send(encode(request, &self.node));
+                    peer.stream.send(encode(request, &self.node));
                 }
             }
-            Progress::Failed(error) => {
+            Progress::OpenFailed(error) => {
                 ads.on_open_failed(server, now, &error.to_string(), &mut self.rng);
                 peer.log.on_failure(now, &ads, server, "cannot open an ADS stream");
             }
@@ -270,14 +271,17 @@ fn uri_of<T: AdsTransport>(peers: &[Peer<T>]) -> impl Fn(usize) -> Name {
 }
 
 /// Waits for progress on any stream. Cancel-safe: a dropped wait loses nothing.
-async fn progress<T: AdsTransport>(peers: &mut [Peer<T>], ads: &Mutex<AdsState>) -> (ServerId, Progress) {
-    let open = peers.iter_mut().enumerate().filter(|(_, peer)| !peer.link.is_closed());
+async fn progress<T: AdsTransport>(
+    peers: &mut [Peer<T>],
+    ads: &Mutex<AdsState>,
+) -> (ServerId, Progress<AdsResponse>) {
+    let open = peers.iter_mut().enumerate().filter(|(_, peer)| !peer.stream.is_closed());
     let streams: Vec<_> = {
         let ads = lock(ads);
         let stream = |(index, peer)| {
             let (server, peer): (ServerId, &mut Peer<T>) = (ServerId(index), peer);
             let has_request = ads.has_request(server);
-            Box::pin(async move { (server, peer.link.progress(has_request).await) })
+            Box::pin(async move { (server, peer.stream.progress(has_request).await) })
         };
         open.map(stream).collect()
     };

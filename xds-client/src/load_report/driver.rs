@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use envoy_types::pb::envoy::config::core::v3 as core;
+use envoy_types::pb::envoy::service::load_stats::v3::LoadStatsResponse;
 use mesh_core::config::Name;
 use mesh_core::runtime::LoadStore;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
 
-use super::stream::{Progress, Stream};
 use super::{Instructions, LoadReportState, Request, message};
 use crate::bootstrap::ServerConfig;
 use crate::client::clock::{now, sleep_until};
-use crate::transport::{AdsTransport, TransportError};
+use crate::transport::{AdsTransport, Progress, Stream, TransportError};
+
+type LoadStream<T> = Stream<<T as AdsTransport>::LoadSender, <T as AdsTransport>::LoadReceiver>;
 
 pub(super) struct Driver<T: AdsTransport> {
     pub(super) server: ServerConfig,
@@ -49,7 +52,7 @@ impl<T: AdsTransport> Driver<T> {
         }
     }
 
-    fn open_or_close(&mut self, stream: &mut Stream<T>) {
+    fn open_or_close(&mut self, stream: &mut LoadStream<T>) {
         if self.state.has_sent_all() {
             stream.finish();
         }
@@ -58,11 +61,12 @@ impl<T: AdsTransport> Driver<T> {
         }
         if self.state.should_open() {
             self.state.on_opening();
-            *stream = Stream::open(&self.transport, &self.server);
+            let (transport, server) = (self.transport.clone(), self.server.clone());
+            *stream = Stream::open(async move { transport.open_load_report(&server).await });
         }
     }
 
-    fn on_progress(&mut self, stream: &mut Stream<T>, progress: Progress) {
+    fn on_progress(&mut self, stream: &mut LoadStream<T>, progress: Progress<LoadStatsResponse>) {
         let (now, server) = (now(), self.server.uri());
         match progress {
             Progress::Opened => {
@@ -89,19 +93,18 @@ impl<T: AdsTransport> Driver<T> {
                     tracing::warn!(server, %error, "stream of load reports is opened again");
                 }
             }
-            Progress::Ended(error) => {
-                self.log_end(error.as_ref());
-                self.state.on_ended(now, &mut self.rng);
-            }
+            Progress::OpenFailed(error) => self.on_ended(now, Some(&error)),
+            Progress::Ended(error) => self.on_ended(now, error.as_ref()),
         }
     }
 
-    fn log_end(&self, error: Option<&TransportError>) {
+    fn on_ended(&mut self, now: Instant, error: Option<&TransportError>) {
         let server = self.server.uri();
         match error {
             // The counts are kept, and a server without LRS is no reason for a warning.
             Some(error) => tracing::info!(server, %error, "stream of load reports failed"),
             None => tracing::debug!(server, "stream of load reports ended"),
         }
+        self.state.on_ended(now, &mut self.rng);
     }
 }

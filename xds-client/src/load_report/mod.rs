@@ -31,7 +31,6 @@ mod instructions;
 mod message;
 mod reporter;
 mod state;
-mod stream;
 #[cfg(test)]
 mod tests;
 

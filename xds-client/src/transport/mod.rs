@@ -11,10 +11,10 @@
 //! ```
 
 mod error;
-mod flow;
 mod grpc;
 pub mod memory;
 mod message;
+mod stream;
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -24,9 +24,9 @@ use envoy_types::pb::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStat
 use crate::bootstrap::ServerConfig;
 
 pub use error::TransportError;
-pub(crate) use flow::{Flow, flow};
 pub use grpc::{GrpcLoadReceiver, GrpcLoadSender, GrpcReceiver, GrpcSender, GrpcTransport};
 pub use message::{AdsRequest, AdsResponse, Variant};
+pub(crate) use stream::{Progress, Stream};
 
 /// Opens streams to control servers: of ADS, and of load reports.
 pub trait AdsTransport: Debug + Send + Sync + 'static {
