@@ -4,9 +4,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::conflict::{Precedence, precedence};
 use super::memory::Memory;
 use super::reference::{References, Target, WeightedTarget};
-use super::registry::{Registry, precedence};
+use super::registry::Registry;
 use super::report::Report;
 use super::route::{Action, HeaderMatch, PathMatch, Route, RouteMatch};
 use crate::finding::Findings;
@@ -179,8 +180,7 @@ fn check_port(registry: &Registry, host: &str, port: Option<u32>, path: &FieldPa
 
 /// What goes before what: the longer service, the longer method, more headers; then the older object, its name, and
 /// the order in it.
-type Rank<'a> =
-    (Reverse<usize>, Reverse<usize>, Reverse<usize>, (bool, Option<&'a str>, &'a str, &'a str), usize, usize);
+type Rank<'a> = (Reverse<usize>, Reverse<usize>, Reverse<usize>, Precedence<'a>, usize, usize);
 
 fn rank<'a>(
     object: &'a Object,

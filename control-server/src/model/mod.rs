@@ -12,6 +12,7 @@
 mod aliases;
 mod build;
 mod cluster;
+mod conflict;
 mod delegate;
 mod endpoints;
 mod grpc_route;

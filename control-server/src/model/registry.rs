@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::conflict::{conflict, sort_by_precedence};
 use super::report::Report;
 use crate::kinds::service_entry::ServiceEntry;
 use crate::kinds::{Object, Spec};
@@ -54,7 +55,7 @@ impl Registry {
             .map(|one| &one.object)
             .filter(|one| matches!(one.spec, Spec::ServiceEntry(_)))
             .collect();
-        entries.sort_by_key(|object| precedence(object));
+        sort_by_precedence(&mut entries, |object| object);
         let mut registry = Self::default();
         for object in entries {
             registry.declare(object, report);
@@ -70,7 +71,7 @@ impl Registry {
             }
             let host = host.to_ascii_lowercase();
             if let Some(winner) = self.services.get(&host) {
-                let message = format!("Conflicted: {} declares this host already", winner.object.id);
+                let message = conflict(&winner.object.id, "declares this host already");
                 report.error(object, FieldPath::spec().field("hosts").index(host_index), message);
             } else {
                 self.services.insert(host, Declaration { object: Arc::clone(object), host_index });
@@ -126,12 +127,6 @@ impl Registry {
         }
         format!("found `{name}`, expected a host that a ServiceEntry declares{hint}")
     }
-}
-
-/// Before whom an object goes in a conflict: the older one, then by name.
-pub(super) fn precedence(object: &Object) -> (bool, Option<&str>, &str, &str) {
-    let created = object.metadata.created.as_deref();
-    (created.is_none(), created, &object.id.namespace, &object.id.name)
 }
 
 /// What completes `name.namespace`.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::conflict::conflict;
 use super::grpc_route::GrpcRoutes;
 use super::memory::Memory;
 use super::reference::{References, Target, WeightedTarget};
@@ -56,7 +57,7 @@ impl Router {
                     if let (Some(loser), Some(winner)) =
                         (self.virtual_services.of_host(host), routed_by.first())
                     {
-                        let message = format!("Conflicted: {winner} routes calls to port {number} of {host}");
+                        let message = conflict(winner, &format!("routes calls to port {number} of {host}"));
                         report.warning(loser, FieldPath::spec().field("hosts"), message);
                     }
                     return ServicePort { number, routes, routed_by };

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::conflict::{conflict, sort_by_precedence};
 use super::memory::Memory;
-use super::registry::{Registry, precedence};
+use super::registry::Registry;
 use super::report::Report;
 use crate::finding::Findings;
 use crate::kinds::destination_rule::{DestinationRule, Subset};
@@ -91,7 +92,7 @@ impl Rules {
             .filter(|one| matches!(one.object.spec, Spec::DestinationRule(_)))
             .filter_map(|one| memory.choose(one, &problems(&one.object, registry), report))
             .collect();
-        chosen.sort_by(|left, right| precedence(&left.object).cmp(&precedence(&right.object)));
+        sort_by_precedence(&mut chosen, |one| &one.object);
         let mut rules = Self::default();
         for one in &chosen {
             rules.claim(&one.object, registry, report);
@@ -131,7 +132,7 @@ impl Rules {
         match &claimed.object {
             None => claimed.object = Some(Arc::clone(object)),
             Some(winner) => {
-                let message = format!("Conflicted: {} is for this host already", winner.id);
+                let message = conflict(&winner.id, "is for this host already");
                 report.error(object, FieldPath::spec().field("host"), message);
             }
         }

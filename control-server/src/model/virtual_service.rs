@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::conflict::{conflict, sort_by_precedence};
 use super::delegate;
 use super::matches::expand;
 use super::memory::Memory;
 use super::reference::{References, WeightedTarget};
-use super::registry::{Registry, precedence};
+use super::registry::Registry;
 use super::report::Report;
 use super::route::{Action, Retry, Route};
 use crate::finding::Findings;
@@ -53,7 +54,7 @@ impl VirtualServices {
                 memory.choose(one, &all.problems(&one.object, service, references), report)
             })
             .collect();
-        chosen.sort_by(|left, right| precedence(&left.object).cmp(&precedence(&right.object)));
+        sort_by_precedence(&mut chosen, |one| &one.object);
         for one in &chosen {
             all.claim(&one.object, references.registry, report);
         }
@@ -116,7 +117,7 @@ impl VirtualServices {
         for (index, host) in service.hosts.iter().enumerate() {
             let Some(host) = registry.find(host, &object.id.namespace) else { continue };
             if let Some(winner) = self.by_host.get(host) {
-                let message = format!("Conflicted: {} routes this host already", winner.id);
+                let message = conflict(&winner.id, "routes this host already");
                 report.error(object, FieldPath::spec().field("hosts").index(index), message);
             } else {
                 self.by_host.insert(host.to_owned(), Arc::clone(object));
