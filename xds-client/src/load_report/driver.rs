@@ -27,6 +27,8 @@ pub(super) struct Driver<T: AdsTransport> {
     pub(super) servers: watch::Receiver<BTreeMap<Name, usize>>,
     pub(super) state: LoadReportState,
     pub(super) rng: StdRng,
+    /// The log has a failure at info, and the server has not answered since.
+    pub(super) is_failure_logged: bool,
 }
 
 impl<T: AdsTransport> Driver<T> {
@@ -82,6 +84,7 @@ impl<T: AdsTransport> Driver<T> {
                 None => {}
             },
             Progress::Response(response) => {
+                self.is_failure_logged = false;
                 if response.report_endpoint_granularity {
                     tracing::warn!(
                         server,
@@ -98,10 +101,14 @@ impl<T: AdsTransport> Driver<T> {
         }
     }
 
+    /// The first failure is logged at info, further ones at debug until the server answers.
     fn on_ended(&mut self, now: Instant, error: Option<&TransportError>) {
         let server = self.server.uri();
         match error {
             // The counts are kept, and a server without LRS is no reason for a warning.
+            Some(error) if std::mem::replace(&mut self.is_failure_logged, true) => {
+                tracing::debug!(server, %error, "stream of load reports failed");
+            }
             Some(error) => tracing::info!(server, %error, "stream of load reports failed"),
             None => tracing::debug!(server, "stream of load reports ended"),
         }

@@ -93,6 +93,7 @@ impl<T: AdsTransport> Reporter<T> {
                 servers: self.servers.clone(),
                 state: drivers.left(&uri).unwrap_or_else(|| LoadReportState::new(self.backoff)),
                 rng: StdRng::from_rng(&mut self.rng),
+                is_failure_logged: false,
             };
             let task = drivers.tasks.spawn(driver.run());
             drivers.servers.insert(task.id(), uri);

@@ -29,13 +29,13 @@ use crate::control::{Control, bootstrap, cluster, until_shown};
 use crate::endpoint::{self, Caller, Here};
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
-const SERVER: &str = "control:15010";
+pub(crate) const SERVER: &str = "control:15010";
 
 /// A mesh with a configuration by hand, a reporter, and the servers that it reports to.
-struct World {
+pub(crate) struct World {
     configs: FixedSource,
     mesh: Mesh<Here>,
-    server: MemoryServer,
+    pub(crate) server: MemoryServer,
     caller: Caller,
 }
 
@@ -55,7 +55,7 @@ impl ConfigSource for Source {
 
 impl World {
     /// Clusters, and the servers that they report to. A path names a cluster.
-    async fn new(clusters: &[(&str, &str)]) -> Self {
+    pub(crate) async fn new(clusters: &[(&str, &str)]) -> Self {
         let bootstrap = Bootstrap::builder()
             .server(ServerConfig::insecure(SERVER))
             .server(ServerConfig::insecure("fallback:15010"))
@@ -76,7 +76,7 @@ impl World {
     }
 
     /// The next stream, which begins with the node.
-    async fn accept(&mut self) -> MemoryLoadStream {
+    pub(crate) async fn accept(&mut self) -> MemoryLoadStream {
         let mut stream = soon(self.server.accept_load_report()).await.unwrap();
         let request = soon(stream.request()).await.unwrap();
         assert_eq!((request.node.unwrap().id.as_str(), request.cluster_stats.len()), ("n1", 0));

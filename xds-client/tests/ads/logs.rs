@@ -14,6 +14,7 @@ use xds_client::transport::memory::{self, MemoryServer, MemoryStream};
 use xds_client::{Options, XdsClient, start_with};
 
 use crate::control::{Control, LDS, bootstrap};
+use crate::load_report::{SECOND, SERVER, World, every, soon};
 
 /// What is logged on this thread, down to a level.
 #[derive(Debug, Clone)]
@@ -156,6 +157,27 @@ async fn connection_and_recovery_are_logged_once() {
     assert!(line.starts_with("INFO message=connected to the control server again after "), "{line}");
     let seconds: u64 = line.split(' ').skip_while(|word| *word != "after").nth(1).unwrap().parse().unwrap();
     assert!((30..200).contains(&seconds), "{line}");
+}
+
+/// The server's other stream has the warning of an outage.
+#[tokio::test(start_paused = true)]
+async fn failed_load_reports_are_logged_once_until_the_server_answers() {
+    let log = Log::of(Level::INFO);
+    let _subscribed = subscribe(&log);
+    let mut world = World::new(&[("a", SERVER)]).await;
+    for outage in 0..2 {
+        let mut stream = world.accept().await;
+        stream.respond(every(SECOND, &[]));
+        soon(stream.request()).await.unwrap();
+        world.server.refuse("connection refused");
+        stream.fail(TransportError::failed("gone"));
+        sleep(SECOND * 60).await;
+        world.server.admit();
+        let lines = log.take();
+        let failures: Vec<_> = lines.iter().filter(|line| line.contains("load reports failed")).collect();
+        let [line] = failures[..] else { panic!("outage {outage}: not one line: {lines:#?}") };
+        assert!(line.starts_with("INFO") && line.contains("gone"), "{line}");
+    }
 }
 
 async fn until(is_true: impl Fn() -> bool) {

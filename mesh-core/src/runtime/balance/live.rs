@@ -66,7 +66,7 @@ impl<C: Connect> Live<C> {
                 biased;
                 Some((number, reason)) = self.ends.next() => {
                     drop(growing);
-                    return self.remove(number, reason, subchannel);
+                    return self.remove(number, reason);
                 }
                 () = self.more.notified(), if !is_growing && self.open.len() < limit => {
                     let (address, pause) = (self.address, self.pause);
@@ -86,7 +86,7 @@ impl<C: Connect> Live<C> {
                     drop(growing);
                     match outcome {
                         Ok((_, established)) => {
-                            tracing::debug!(addresses = ?subchannel.identity(), "another connection");
+                            tracing::debug!(address = %self.address, "another connection");
                             (self.backoff, self.pause) = (Backoff::default(), None);
                             self.add(established);
                             return ConnectionEnd::Served;
@@ -112,8 +112,8 @@ impl<C: Connect> Live<C> {
         self.ends.push(closed.map(move |reason| (number, reason)).boxed());
     }
 
-    fn remove(&mut self, number: u64, reason: DisconnectReason, subchannel: &Subchannel<C>) -> ConnectionEnd {
-        tracing::debug!(addresses = ?subchannel.identity(), %reason, "disconnected");
+    fn remove(&mut self, number: u64, reason: DisconnectReason) -> ConnectionEnd {
+        tracing::debug!(address = %self.address, %reason, "disconnected");
         let Some(at) = self.open.iter().position(|(open, _)| *open == number) else {
             return ConnectionEnd::Broken;
         };

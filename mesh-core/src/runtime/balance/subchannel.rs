@@ -156,11 +156,6 @@ impl<C: Connect> Subchannel<C> {
         &self.hostname
     }
 
-    /// The endpoint's addresses, for texts.
-    pub(super) fn identity(&self) -> &EndpointAddresses {
-        &self.key.identity
-    }
-
     fn lock(&self) -> MutexGuard<'_, State<C::Connection>> {
         // A panic under the lock can only come from a connection's drop, which leaves the state consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

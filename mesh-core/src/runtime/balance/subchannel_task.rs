@@ -21,7 +21,7 @@ use super::subchannel::Subchannel;
 /// The task of a subchannel's connections, from the first attempt to the end of the last connection.
 pub(super) async fn drive<C: Connect>(subchannel: Arc<Subchannel<C>>, epoch: u64) {
     let Some((address, established)) = subchannel.establish(epoch).await else { return };
-    tracing::debug!(addresses = ?subchannel.identity(), "connected");
+    tracing::debug!(%address, "connected");
     let limit = subchannel.max_connections();
     let mut live = Live::new(address, established);
     let connections = live.connections(limit);
