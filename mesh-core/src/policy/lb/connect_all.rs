@@ -70,36 +70,31 @@ impl<S: Spread> Balancer for ConnectAll<S> {
         }
         let note = update.note.clone();
         let localities = update.into_localities();
-        let before = self.members.counts().best();
         let turnover = self.members.follow(&difference(&self.localities, &localities));
-        for id in turnover.gone {
-            self.is_changed |= self.ready.leave(id);
-        }
+        turnover.gone.into_iter().for_each(|id| self.ready.leave(id));
         for id in turnover.new {
             if let Some(at) = self.members.place(id) {
                 self.connect(at);
             }
         }
-        let after = self.members.counts().best();
-        self.is_changed |= before != after || after == Phase::Failed || self.note != note;
         (self.localities, self.note) = (localities, note);
+        self.is_changed = true;
     }
 
     fn on_connectivity(&mut self, _now: Instant, id: EndpointId, state: Connectivity, _rng: &mut dyn Rng) {
-        let before = self.members.counts().best();
         let Some(Change { at, from, to }) = self.members.report(id, &state) else { return };
         if matches!(state, Connectivity::Idle) {
             self.connect(at);
         }
         match (from, to) {
-            (Phase::Ready, Phase::Ready) => {}
-            (Phase::Ready, _) => _ = self.ready.leave(id),
+            (Phase::Ready, _) => self.ready.leave(id),
             (_, Phase::Ready) => self.ready.enter(id, self.members.list()[at].endpoint.load.clone()),
             _ => {}
         }
-        let is_ready_changed = (from == Phase::Ready) != (to == Phase::Ready);
-        let after = self.members.counts().best();
-        self.is_changed |= is_ready_changed || before != after || after == Phase::Failed;
+        // A report changes the state, so the endpoint was ready before or is ready now, or neither.
+        let is_ready_changed = from == Phase::Ready || to == Phase::Ready;
+        // While all have failed, each failure is another text.
+        self.is_changed |= is_ready_changed || self.members.counts().best() == Phase::Failed;
     }
 
     fn exit_idle(&mut self, _now: Instant, _rng: &mut dyn Rng) {

@@ -23,7 +23,7 @@ use super::{
 pub(super) struct WeightedLocalities {
     settings: Arc<ClusterSettings>,
     children: BTreeMap<ChildKey, Child>,
-    /// The child of each endpoint.
+    /// The child of each endpoint. Has removed endpoints too, until their ids are reused; their children ignore them.
     owners: IdMap<ChildKey>,
     counts: Counts,
     last_error: Option<Arc<str>>,
@@ -45,6 +45,8 @@ struct Child {
     /// LB-17: failed until it is ready.
     counted: Phase,
     picker: Arc<dyn Picker>,
+    /// Its balancer has had no update.
+    is_new: bool,
 }
 
 impl WeightedLocalities {
@@ -79,7 +81,6 @@ impl WeightedLocalities {
         if let Connectivity::TransientFailure(reason) = state {
             self.last_error = Some(reason);
         }
-        self.is_changed |= from != child.counted;
     }
 
     fn tell(&mut self, key: ChildKey, input: impl FnOnce(&mut dyn Balancer)) {
@@ -109,10 +110,7 @@ impl WeightedLocalities {
             self.children.insert(key, child);
             keys.push(key);
         }
-        for (key, child) in old {
-            self.counts.remove(child.counted);
-            self.disown(key, &child.locality.endpoints);
-        }
+        old.into_values().for_each(|child| self.counts.remove(child.counted));
         keys
     }
 
@@ -128,27 +126,20 @@ impl WeightedLocalities {
             balancer: leaf(&self.settings.lb_policy),
             counted: Phase::Connecting,
             picker: Arc::new(Waiting),
+            is_new: true,
         };
         self.counts.add(child.counted);
         child
-    }
-
-    fn disown<'a>(&mut self, key: ChildKey, endpoints: impl IntoIterator<Item = &'a LbEndpoint>) {
-        for endpoint in endpoints {
-            if self.owners.get(&endpoint.id) == Some(&key) {
-                self.owners.remove(&endpoint.id);
-            }
-        }
     }
 
     /// LB-18: sets the locality of a child. Returns whether its balancer needs an update.
     fn follow(&mut self, key: ChildKey, locality: &LbLocality) -> bool {
         let Some(child) = self.children.get_mut(&key) else { return false };
         let before = std::mem::replace(&mut child.locality, locality.clone());
-        let changes = SharedList::changes(&before.endpoints, &locality.endpoints);
-        self.disown(key, changes.removed);
-        self.owners.extend(changes.added.iter().map(|endpoint| (endpoint.id, key)));
-        !before.endpoints.is_same(&locality.endpoints)
+        let added = SharedList::changes(&before.endpoints, &locality.endpoints).added;
+        self.owners.extend(added.iter().map(|endpoint| (endpoint.id, key)));
+        // A new child gets an update even without endpoints.
+        std::mem::take(&mut child.is_new) || !before.endpoints.is_same(&locality.endpoints)
     }
 }
 
@@ -158,10 +149,8 @@ impl Balancer for WeightedLocalities {
         let localities = update.into_localities();
         self.last_error = None;
         self.is_changed = true;
-        let last_key = self.key;
         for (key, locality) in self.match_children(&localities).into_iter().zip(localities) {
-            // a new child gets an update even without endpoints
-            if self.follow(key, &locality) || is_note_new || key > last_key {
+            if self.follow(key, &locality) || is_note_new {
                 let priorities = vec![LbPriority::new(self.settings.clone(), vec![locality])];
                 let update = LbUpdate { priorities, note: self.note.clone() };
                 self.tell(key, |balancer| balancer.update(now, update, rng));

@@ -29,14 +29,13 @@ impl Ready {
         }
     }
 
-    /// An endpoint takes no more calls. Returns whether it took calls before.
-    pub(super) fn leave(&mut self, id: EndpointId) -> bool {
-        let Some(place) = self.places.remove(&id) else { return false };
+    /// An endpoint takes no more calls, if it took any.
+    pub(super) fn leave(&mut self, id: EndpointId) {
+        let Some(place) = self.places.remove(&id) else { return };
         self.table.swap_remove(place);
         if let Some((moved, _)) = self.table.get(place) {
             self.places.insert(*moved, place);
         }
-        true
     }
 
     /// The ready endpoints now.

@@ -21,6 +21,8 @@ pub(crate) struct Driver {
     pub(crate) now: Instant,
     pub(crate) rng: StdRng,
     pub(crate) state: Connectivity,
+    /// How many pickers there were.
+    pub(crate) pickers: usize,
     settings: Arc<ClusterSettings>,
     picker: Arc<dyn Picker>,
     loads: BTreeMap<u32, Arc<EndpointLoad>>,
@@ -73,6 +75,7 @@ impl Driver {
             now: Instant::now(),
             rng: StdRng::seed_from_u64(42),
             state,
+            pickers: 1,
             settings: settings("test", policy, localities),
             picker,
             loads: BTreeMap::new(),
@@ -199,6 +202,7 @@ impl Driver {
         let commands = std::iter::from_fn(|| self.balancer.poll_command()).collect();
         if let Some((state, picker)) = self.balancer.poll_picker() {
             (self.state, self.picker) = (state, picker);
+            self.pickers += 1;
         }
         let now = self.balancer.connectivity();
         assert_eq!(format!("{now:?}"), format!("{:?}", self.state), "told without a picker");

@@ -1,5 +1,7 @@
 //! Localities by weight.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use crate::config::{LbPolicy, LocalityPolicy};
@@ -70,6 +72,14 @@ fn endpoint_keeps_its_connection_when_it_changes_its_locality() {
     (1..=3).for_each(|id| _ = driver.ready(id));
     driver.update(vec![vec![locality("a", 1, &[1]), locality("b", 1_000_000, &[2, 3])]]);
     assert_eq!(driver.users(), [2, 3]);
+    driver.update(vec![vec![locality("a", 1, &[1, 2]), locality("b", 1_000_000, &[3])]]);
+    driver.idle(3);
+    assert_eq!(driver.users(), [1, 2]);
+    // the state of an endpoint that moved to an earlier locality
+    driver.idle(2);
+    assert_eq!(driver.users(), [1]);
+    driver.ready(2);
+    driver.ready(3);
     driver.update(vec![vec![locality("c", 1, &[1, 2, 3])]]);
     assert_eq!(driver.shares(99), [(1, 33), (2, 33), (3, 33)].into());
 }
@@ -80,6 +90,50 @@ fn flat_policies_do_not_look_at_localities() {
     driver.update(vec![vec![locality("a", 1_000, &[1]), locality("b", 1, &[2, 3])]]);
     (1..=3).for_each(|id| _ = driver.ready(id));
     assert_eq!(driver.shares(99), [(1, 33), (2, 33), (3, 33)].into());
+}
+
+#[test]
+fn locality_that_failed_counts_as_failed_while_a_new_endpoint_connects() {
+    let mut driver = Driver::round_robin();
+    driver.update(vec![vec![locality("a", 1, &[1]), locality("b", 1, &[2])]]);
+    driver.failed(1);
+    driver.failed(2);
+    assert_eq!(driver.update(vec![vec![locality("a", 1, &[1, 3]), locality("b", 1, &[2])]]), connect(&[3]));
+    assert_eq!(driver.letter(), 'F');
+    driver.ready(3);
+    assert_eq!(driver.users(), [3]);
+}
+
+/// A policy that connects for calls only, within a locality.
+#[test]
+fn localities_pass_on_deadlines_and_calls_that_end_idleness() {
+    let mut driver = Driver::new(&LbPolicy::PickFirst { shuffle: false }, LocalityPolicy::Weighted);
+    let zones = || vec![vec![locality("a", 1, &[1, 2]), locality("b", 1, &[3])]];
+    assert_eq!(driver.update(zones()), connect(&[1, 3]));
+    assert_eq!(driver.sleep(Duration::from_millis(249)), []);
+    assert_eq!(driver.sleep(Duration::from_millis(1)), connect(&[2]));
+    driver.ready(3);
+    driver.ready(1);
+    assert_eq!(driver.users(), [1, 3]);
+    driver.idle(1);
+    assert_eq!(driver.letter(), 'R');
+    assert_eq!(driver.exit_idle(), connect(&[1]), "only the idle one");
+    driver.idle(3);
+    driver.failed(1);
+    driver.failed(2);
+    assert_eq!(driver.letter(), 'I');
+    assert_eq!(driver.exit_idle(), connect(&[3]));
+}
+
+#[test]
+fn locality_without_endpoints_has_failed() {
+    let mut driver = Driver::new(&LbPolicy::PickFirst { shuffle: false }, LocalityPolicy::Weighted);
+    driver.update(vec![vec![locality("a", 1, &[])]]);
+    assert_eq!(driver.failure(), "there are no endpoints");
+    driver.update_noted(vec![vec![locality("a", 1, &[])]], Some("no such host"));
+    assert_eq!(driver.failure(), "there are no endpoints: no such host");
+    driver.update(vec![vec![locality("a", 1, &[]), locality("b", 1, &[])]]);
+    assert_eq!(driver.failure(), "there are no endpoints");
 }
 
 proptest! {

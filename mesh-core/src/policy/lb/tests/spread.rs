@@ -189,3 +189,28 @@ fn one_change_among_ten_thousand_keeps_the_others() {
     driver.ready(10_001);
     assert!(driver.shares(10_000).values().all(|share| *share == 1));
 }
+
+/// Each picker wakes the calls that wait.
+#[test]
+fn endpoint_that_changes_nothing_for_calls_leads_to_no_picker() {
+    for localities in [LocalityPolicy::Flat, LocalityPolicy::Weighted] {
+        let mut driver = Driver::new(&LbPolicy::RoundRobin, localities);
+        driver.update(priorities(&[&[1, 2, 3]]));
+        type Step = fn(&mut Driver);
+        let steps: [(Step, usize); 8] = [
+            (|driver| _ = driver.connecting(1), 0),
+            (|driver| _ = driver.failed(2), 0),
+            (|driver| _ = driver.ready(1), 1),
+            (|driver| _ = driver.connecting(3), 0),
+            (|driver| _ = driver.failed(3), 0),
+            (|driver| _ = driver.ready(3), 1),
+            (|driver| _ = driver.idle(3), 1),
+            (|driver| _ = driver.failed(3), 0),
+        ];
+        for (number, (step, expected)) in steps.into_iter().enumerate() {
+            let before = driver.pickers;
+            step(&mut driver);
+            assert_eq!(driver.pickers - before, expected, "step {number}, {localities:?}");
+        }
+    }
+}
