@@ -85,13 +85,13 @@ proptest! {
     ) {
         let endpoints: Vec<_> = weights.iter().enumerate().map(|(at, weight)| (format!("10.0.0.{at}:1"), *weight)).collect();
         let ring = Ring::new(config::RingHash { min_size, max_size: 4096 }, &endpoints);
-        let total: u32 = weights.iter().sum();
+        let total: usize = weights.iter().map(|weight| *weight as usize).sum();
         let entries: Vec<_> = ring.entries().collect();
         for (endpoint, count) in places(&ring) {
-            // the number of entries is rounded up, and so is the end of each endpoint's part
-            let share = f64::from(weights[endpoint]) / f64::from(total);
-            let expected = entries.len() as f64 * share;
-            prop_assert!((count as f64 - expected).abs() <= 1.0 + share, "{count} of {expected}");
+            // The number of entries is rounded up, and so is the end of each endpoint's part: by one and its share at most.
+            let weight = weights[endpoint] as usize;
+            let off = (count * total).abs_diff(entries.len() * weight);
+            prop_assert!(off <= total + weight, "{count} of {} for {weight} of {total}", entries.len());
         }
         for hash in hashes {
             let next = entries.iter().filter(|(entry, _)| *entry >= hash).min().or_else(|| entries.iter().min());
