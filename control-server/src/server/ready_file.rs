@@ -1,7 +1,11 @@
 //! A file that appears, whole, when the server listens, and goes when it ends.
 
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::{fs, io, process};
+use std::process;
+
+use tempfile::Builder;
 
 use super::error::StartError;
 use super::running::Addresses;
@@ -30,21 +34,23 @@ impl ReadyFile {
         if let Some(xds_tls) = addresses.xds_tls {
             content["xds_tls"] = xds_tls.to_string().into();
         }
-        let mut temporary = self.path.clone().into_os_string();
-        temporary.push(format!(".{}", process::id()));
-        let written = fs::write(&temporary, format!("{content}\n"))
-            // Renaming makes it atomic: a reader never sees half of it.
-            .and_then(|()| fs::rename(&temporary, &self.path));
-        match written {
+        match self.replace(&format!("{content}\n")) {
             Ok(()) => {
                 self.written = true;
                 Ok(())
             }
-            Err(source) => {
-                let _ = fs::remove_file(&temporary);
-                Err(StartError::ReadyFile { path: self.path.clone(), source })
-            }
+            Err(source) => Err(StartError::ReadyFile { path: self.path.clone(), source }),
         }
+    }
+
+    /// Readers see the whole file or none.
+    fn replace(&self, content: &str) -> io::Result<()> {
+        let folder = self.path.parent().unwrap_or(&self.path);
+        // Not `tempfile_in`: everybody whom the umask allows may read the file.
+        let mut file = Builder::new().prefix(".ready-").make_in(folder, |path| File::create_new(path))?;
+        file.write_all(content.as_bytes())?;
+        file.persist(&self.path)?;
+        Ok(())
     }
 }
 
@@ -53,5 +59,28 @@ impl Drop for ReadyFile {
         if self.written {
             let _ = fs::remove_file(&self.path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use super::*;
+
+    #[test]
+    fn ready_file_replaces_an_old_one_with_the_rights_of_any_new_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("ready"), folder.path().join("other"));
+        fs::write(&path, "of an earlier process").unwrap();
+        let mut file = ReadyFile::claim(path.clone()).unwrap();
+        assert!(!path.exists(), "nobody is ready yet");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        file.write(&Addresses { xds: address, xds_tls: None, admin: address }).unwrap();
+        assert!(fs::read_to_string(&path).unwrap().ends_with("}\n"));
+        fs::write(&other, "").unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions(), fs::metadata(&other).unwrap().permissions());
+        drop(file);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "only the other file is left");
     }
 }

@@ -5,6 +5,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tempfile::Builder;
+
 use super::super::scan::{Stamp, scan};
 use super::super::set::{MAX_LENGTH, read_text};
 use super::{ALL_GOOD, DataDirError, LAST_GOOD, Lock, Texts, copy};
@@ -73,11 +75,14 @@ impl Store {
         let parent = path.parent().unwrap_or(&self.folder);
         let is_new = !parent.is_dir();
         fs::create_dir_all(parent)?;
-        let temporary = self.folder.join(TEMPORARY);
-        let mut file = File::create(&temporary)?;
+        // Always the same name: the next write takes the place of what an earlier process left of one.
+        let mut file = Builder::new()
+            .prefix(TEMPORARY)
+            .rand_bytes(0)
+            .make_in(self.folder.join(LAST_GOOD), |path| File::create(path))?;
         file.write_all(copy::encode(text).as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&temporary, &path)?;
+        file.as_file().sync_all()?;
+        file.persist(&path)?;
         let changed = parent.ancestors().take_while(|folder| folder.starts_with(&self.folder));
         for folder in changed.take(if is_new { usize::MAX } else { 1 }) {
             sync_folder(folder)?;
@@ -147,5 +152,5 @@ fn sync_folder(_: &Path) -> io::Result<()> {
 
 const LOCK: &str = "lock";
 /// Under a name that no copy has: hidden files are not read as configuration.
-const TEMPORARY: &str = "last-good/.new";
+const TEMPORARY: &str = ".new";
 const HEADER_ROOM: u64 = 128;
