@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -74,14 +75,16 @@ fn read_head(node: &Node, findings: &mut Findings) -> Option<(ObjectId, Metadata
     let metadata: RawMetadata = decode(metadata, &path, findings)?;
     check::name(&metadata.name, &path.field("name"), findings);
     check::name(&metadata.namespace, &path.field("namespace"), findings);
-    if let Some(created) = &metadata.creation_timestamp
-        && !is_utc_timestamp(created)
-    {
-        let message = format!("found the text `{created}`, expected a time such as `2026-03-01T12:00:00Z`");
-        findings.error(path.field("creationTimestamp"), message);
-    }
+    let created = metadata.creation_timestamp.as_deref().and_then(|text| {
+        let time = utc_timestamp(text);
+        if time.is_none() {
+            let message = format!("found the text `{text}`, expected a time such as `2026-03-01T12:00:00Z`");
+            findings.error(path.field("creationTimestamp"), message);
+        }
+        time
+    });
     let id = ObjectId { kind, namespace: metadata.namespace, name: metadata.name };
-    Some((id, Metadata { labels: metadata.labels, created: metadata.creation_timestamp }))
+    Some((id, Metadata { labels: metadata.labels, created }))
 }
 
 fn read_kind(node: &Node, findings: &mut Findings) -> Option<Kind> {
@@ -170,17 +173,9 @@ fn default_namespace() -> String {
     "default".to_owned()
 }
 
-fn is_utc_timestamp(text: &str) -> bool {
-    let shape = "0000-00-00T00:00:00";
-    text.strip_suffix('Z').is_some_and(|text| {
-        let (seconds, fraction) = text.split_at_checked(shape.len()).unwrap_or(("", text));
-        let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        seconds.bytes().zip(shape.bytes()).all(|(found, expected)| match expected {
-            b'0' => found.is_ascii_digit(),
-            _ => found == expected,
-        }) && seconds.len() == shape.len()
-            && (fraction.is_empty() || fraction.strip_prefix('.').is_some_and(is_digits))
-    })
+/// RFC 3339 in UTC, as a cluster writes it.
+fn utc_timestamp(text: &str) -> Option<Timestamp> {
+    text.parse().ok().filter(|_| text.ends_with('Z'))
 }
 
 const FIELDS: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];

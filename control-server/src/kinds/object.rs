@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::destination_rule::DestinationRule;
 use super::grpc_route::GrpcRoute;
 use super::service_entry::ServiceEntry;
@@ -85,8 +87,8 @@ impl fmt::Display for ObjectId {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Metadata {
     pub(crate) labels: BTreeMap<String, String>,
-    /// `creationTimestamp`, which settles conflicts: RFC 3339 in UTC, so that the order of the text is the order of time.
-    pub(crate) created: Option<String>,
+    /// `creationTimestamp`, which settles conflicts.
+    pub(crate) created: Option<Timestamp>,
 }
 
 /// The content of an object.

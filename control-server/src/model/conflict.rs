@@ -1,13 +1,15 @@
 //! Conflicts: of several objects that are for the same host, the oldest one takes effect and the others are reported.
 
+use jiff::Timestamp;
+
 use crate::kinds::{Object, ObjectId};
 
 /// The order in which objects claim hosts: the older object first, one without a time last, then by namespace and name.
-pub(super) type Precedence<'a> = (bool, Option<&'a str>, &'a str, &'a str);
+pub(super) type Precedence<'a> = (bool, Option<Timestamp>, &'a str, &'a str);
 
 /// The place of an object in that order.
 pub(super) fn precedence(object: &Object) -> Precedence<'_> {
-    let created = object.metadata.created.as_deref();
+    let created = object.metadata.created;
     (created.is_none(), created, &object.id.namespace, &object.id.name)
 }
 

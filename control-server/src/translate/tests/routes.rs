@@ -367,14 +367,14 @@ fn older_of_two_objects_for_one_host_counts() {
         let created = format!("metadata: {{creationTimestamp: '{time}', ");
         document("VirtualService", name, &spec).replace("metadata: {", &created)
     };
-    let text = services()
-        + &with_time("a", "v1", "2026-02-01T00:00:00Z")
-        + &with_time("b", "v2", "2026-01-01T00:00:00Z");
-    let (resources, diagnostics) = translate_with_diagnostics(&text);
-    assert_eq!(split(&action(&routes(&resources, ORDERS)[0])), "v2");
-    assert_eq!(diagnostics.len(), 1);
-    assert_eq!(diagnostics[0].object, "VirtualService shop/a");
-    assert!(diagnostics[0].message.starts_with("Conflicted: VirtualService shop/b"));
+    for later in ["2026-02-01T00:00:00Z", "2026-01-01T00:00:00.5Z"] {
+        let text = services() + &with_time("a", "v1", later) + &with_time("b", "v2", "2026-01-01T00:00:00Z");
+        let (resources, diagnostics) = translate_with_diagnostics(&text);
+        assert_eq!(split(&action(&routes(&resources, ORDERS)[0])), "v2", "{later}");
+        assert_eq!(diagnostics.len(), 1);
+        assert_eq!(diagnostics[0].object, "VirtualService shop/a");
+        assert!(diagnostics[0].message.starts_with("Conflicted: VirtualService shop/b"));
+    }
 }
 
 #[test]
