@@ -4,14 +4,14 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::{Failure, conformance, layering, output, public_api, workspace};
+use crate::{Failure, conformance, layering, output, protos, public_api, workspace};
 
 /// One step of the check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// `cargo fmt --check`
     Fmt,
-    /// The arrows and invariants of the house, and its public surface.
+    /// The arrows and invariants of the house, its public surface, and its generated code.
     Layering,
     /// `docs/conformance.md` says what the tests say.
     Conformance,
@@ -54,7 +54,9 @@ impl Step {
     fn run(self, root: &Path) -> Result<(), Failure> {
         match self {
             Self::Fmt => cargo(root, &["fmt", "--all", "--check"], &[]),
-            Self::Layering => layering::check(root).and_then(|()| public_api::check(root)),
+            Self::Layering => layering::check(root)
+                .and_then(|()| public_api::check(root))
+                .and_then(|()| protos::check(root)),
             Self::Conformance => conformance::check(root).map(output::line),
             Self::Clippy => {
                 // First as users build it: the tests' dependencies switch on the feature `testing` for everything.

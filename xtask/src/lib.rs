@@ -4,6 +4,7 @@
 //! - [`layering`]: the arrows and invariants of the house.
 //! - [`conformance`]: `docs/conformance.md` against the tests that claim its rules.
 //! - [`public_api`]: the listings of what the library crates show.
+//! - [`protos`]: the code of xds-proto against its declarations.
 //! - [`interop`]: the stock gRPC of other languages, and Envoy.
 
 pub mod check;
@@ -12,6 +13,7 @@ mod failure;
 pub mod interop;
 pub mod layering;
 pub mod output;
+pub mod protos;
 pub mod public_api;
 pub mod source;
 mod syntax;

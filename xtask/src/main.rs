@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::check::{self, Step};
-use xtask::{Failure, conformance, interop, layering, output, public_api, workspace};
+use xtask::{Failure, conformance, interop, layering, output, protos, public_api, workspace};
 
 /// The project's own commands.
 #[derive(Debug, Parser)]
@@ -25,7 +25,7 @@ enum Command {
         #[arg(long, value_name = "NAME", value_parser = Step::named)]
         skip: Vec<Step>,
     },
-    /// Hold the arrows and invariants of the house: imports, forbidden words, sizes, Cargo.lock, public surface.
+    /// Hold the arrows and invariants of the house: imports, forbidden words, sizes, Cargo.lock, public surface, generated code.
     Layering,
     /// Compare docs/conformance.md with what the tests prove.
     Conformance {
@@ -39,6 +39,12 @@ enum Command {
     /// Compare docs/public-api with what the library crates show.
     PublicApi {
         /// Rewrite the listings; without it, differences are an error.
+        #[arg(long)]
+        write: bool,
+    },
+    /// Compare the code of xds-proto with its declarations.
+    Protos {
+        /// Write the code anew; without it, differences are an error.
         #[arg(long)]
         write: bool,
     },
@@ -62,7 +68,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Layering => {
             let root = workspace::root();
             layering::check(&root)?;
-            public_api::check(&root)
+            public_api::check(&root)?;
+            protos::check(&root)
         }
         Command::Conformance { write, check: _ } => {
             let root = workspace::root();
@@ -72,6 +79,8 @@ fn run(command: Command) -> Result<(), Failure> {
         }
         Command::PublicApi { write: true } => public_api::write(&workspace::root()),
         Command::PublicApi { write: false } => public_api::check(&workspace::root()),
+        Command::Protos { write: true } => protos::write(&workspace::root()),
+        Command::Protos { write: false } => protos::check(&workspace::root()),
         Command::InteropSetup => interop::set_up(&workspace::root()),
     }
 }

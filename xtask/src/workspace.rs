@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::Failure;
 
 /// Folders that hold no sources of ours.
-const SKIPPED: [&str; 3] = ["node_modules", "__pycache__", "testdata"];
+const SKIPPED: [&str; 4] = ["node_modules", "__pycache__", "testdata", "generated"];
 
 /// The file by which cargo marks a folder of build products; a folder of sources may be called `target`, too.
 const BUILD_MARK: &str = "CACHEDIR.TAG";

@@ -16,6 +16,14 @@ fn public_surface_is_the_committed_listing() {
     }
 }
 
+/// The code of xds-proto is what its declarations make.
+#[test]
+fn generated_messages_are_those_declared() {
+    if let Err(failure) = xtask::protos::check(&xtask::workspace::root()) {
+        panic!("\n{failure}\n");
+    }
+}
+
 /// docs/conformance.md has one row per rule, and its status column is what the tests claim.
 #[test]
 fn conformance_page_says_what_the_tests_prove() {

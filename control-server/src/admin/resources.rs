@@ -8,13 +8,13 @@ use axum::extract::{Query, State};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use envoy_types::pb::envoy::config::cluster::v3::Cluster;
-use envoy_types::pb::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint};
-use envoy_types::pb::envoy::config::listener::v3::Listener;
-use envoy_types::pb::envoy::config::route::v3::RouteConfiguration;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 use prost::Message;
 use serde::{Deserialize, Serialize};
+use xds_proto::envoy::config::cluster::v3::Cluster;
+use xds_proto::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint};
+use xds_proto::envoy::config::listener::v3::Listener;
+use xds_proto::envoy::config::route::v3::RouteConfiguration;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 
 use crate::resources::{EncodedResource, ResourceKind};
 

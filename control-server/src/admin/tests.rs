@@ -6,12 +6,12 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use bytes::Bytes;
-use envoy_types::pb::envoy::config::cluster::v3::Cluster;
 use http_body_util::BodyExt;
 use prost::Message;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tonic::codegen::Service;
+use xds_proto::envoy::config::cluster::v3::Cluster;
 
 use crate::discovery::{Drain, Feed, Registry, ResourceCache};
 use crate::load_reports::LoadReports;

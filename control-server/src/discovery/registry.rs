@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use envoy_types::pb::envoy::config::core::v3::{Locality, Node, node::UserAgentVersionType};
+use xds_proto::envoy::config::core::v3::{Locality, Node, node::UserAgentVersionType};
 
 pub(super) use crate::clock::now;
 use crate::connection::{Connection, Identity};

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 
 use bytes::BufMut;
-use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest};
 use prost::{encode_length_delimiter, length_delimiter_len};
 use tonic::Status;
 use tonic::codec::{DecodeBuf, Decoder};
+use xds_proto::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest};
 
 use super::stream::{Protocol, Request};
 use crate::resources::{EncodedResource, ResourceKind};
@@ -130,8 +130,8 @@ impl Decoder for RequestDecoder {
 #[cfg(test)]
 mod tests {
     use bytes::{Bytes, BytesMut};
-    use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryResponse, DiscoveryResponse};
     use prost::Message;
+    use xds_proto::envoy::service::discovery::v3::{DeltaDiscoveryResponse, DiscoveryResponse};
 
     use super::*;
     use crate::discovery::pieces::{PIECE, Pieces, SHARED};

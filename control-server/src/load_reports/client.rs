@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use envoy_types::pb::envoy::config::core::v3::Node;
+use xds_proto::envoy::config::core::v3::Node;
 
 use super::limits::{MAX_NAME, MAX_NODE_ID};
 use super::refusal::Refusal;

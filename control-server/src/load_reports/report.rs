@@ -5,8 +5,8 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
-use envoy_types::pb::envoy::config::core::v3::Locality;
-use envoy_types::pb::envoy::config::endpoint::v3::{
+use xds_proto::envoy::config::core::v3::Locality;
+use xds_proto::envoy::config::endpoint::v3::{
     ClusterStats, EndpointLoadMetricStats, UnnamedEndpointLoadMetricStats, UpstreamLocalityStats,
 };
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use envoy_types::pb::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
-use envoy_types::pb::google::protobuf;
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
+use xds_proto::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
+use xds_proto::google::protobuf;
 
 use crate::clock::now;
 use crate::connection::{Connection, Departure, PARTING};

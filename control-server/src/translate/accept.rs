@@ -1,10 +1,10 @@
 //! Whether clients accept a resource.
 
 use bytes::Bytes;
-use envoy_types::pb::google::protobuf::Any;
 use xds_client::resource::{
     ClusterType, DecodeContext, EndpointsType, ListenerType, ResourceType, RouteConfigurationType, decode,
 };
+use xds_proto::google::protobuf::Any;
 
 use crate::resources::ResourceKind;
 

@@ -1,14 +1,14 @@
 //! Clusters.
 
-use envoy_types::pb::envoy::config::cluster::v3::circuit_breakers::Thresholds;
-use envoy_types::pb::envoy::config::cluster::v3::cluster::{
+use xds_proto::envoy::config::cluster::v3::circuit_breakers::Thresholds;
+use xds_proto::envoy::config::cluster::v3::cluster::{
     ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, LbConfig, LbPolicy, RingHashLbConfig,
 };
-use envoy_types::pb::envoy::config::cluster::v3::{CircuitBreakers, Cluster};
-use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
-use envoy_types::pb::envoy::config::core::v3::{ApiVersion, ConfigSource, RoutingPriority, SelfConfigSource};
-use envoy_types::pb::envoy::config::endpoint::v3::{ClusterLoadAssignment, LocalityLbEndpoints};
-use envoy_types::pb::google::protobuf::{UInt32Value, UInt64Value};
+use xds_proto::envoy::config::cluster::v3::{CircuitBreakers, Cluster};
+use xds_proto::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
+use xds_proto::envoy::config::core::v3::{ApiVersion, ConfigSource, RoutingPriority, SelfConfigSource};
+use xds_proto::envoy::config::endpoint::v3::{ClusterLoadAssignment, LocalityLbEndpoints};
+use xds_proto::google::protobuf::{UInt32Value, UInt64Value};
 
 use super::endpoints::lb_endpoint;
 use super::envoy;

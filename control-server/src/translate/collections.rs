@@ -6,17 +6,17 @@
 //! | one of them | the same with `IP:PORT` in the place of `*` |
 
 use bytes::Bytes;
-use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
-use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
-use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
-use envoy_types::pb::envoy::config::core::v3::{ApiVersion, ConfigSource, SelfConfigSource};
-use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
-use envoy_types::pb::envoy::config::endpoint::v3::locality_lb_endpoints::LbConfig;
-use envoy_types::pb::envoy::config::endpoint::v3::{
-    ClusterLoadAssignment, LbEndpoint, LedsClusterLocalityConfig, LocalityLbEndpoints,
-};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use prost::Message;
+use xds_proto::envoy::config::core::v3::address::Address as AddressKind;
+use xds_proto::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
+use xds_proto::envoy::config::core::v3::socket_address::PortSpecifier;
+use xds_proto::envoy::config::core::v3::{ApiVersion, ConfigSource, SelfConfigSource};
+use xds_proto::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
+use xds_proto::envoy::config::endpoint::v3::locality_lb_endpoints::LbConfig;
+use xds_proto::envoy::config::endpoint::v3::{
+    ClusterLoadAssignment, LbEndpoint, LedsClusterLocalityConfig, LocalityLbEndpoints,
+};
 
 use super::MadeCollection;
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use envoy_types::pb::envoy::config::core::v3::address::Address as AddressKind;
-use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
-use envoy_types::pb::envoy::config::core::v3::{Address, HealthStatus, Locality, SocketAddress};
-use envoy_types::pb::envoy::config::endpoint::v3::Endpoint as ProtoEndpoint;
-use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
-use envoy_types::pb::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint, LocalityLbEndpoints};
-use envoy_types::pb::google::protobuf::UInt32Value;
+use xds_proto::envoy::config::core::v3::address::Address as AddressKind;
+use xds_proto::envoy::config::core::v3::socket_address::PortSpecifier;
+use xds_proto::envoy::config::core::v3::{Address, HealthStatus, Locality, SocketAddress};
+use xds_proto::envoy::config::endpoint::v3::Endpoint as ProtoEndpoint;
+use xds_proto::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
+use xds_proto::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint, LocalityLbEndpoints};
+use xds_proto::google::protobuf::UInt32Value;
 
 use crate::model::{self, Endpoint};
 

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use envoy_types::pb::envoy::config::core::v3::Http2ProtocolOptions;
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::explicit_http_config::ProtocolConfig;
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::{
+use xds_proto::envoy::config::core::v3::Http2ProtocolOptions;
+use xds_proto::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
+use xds_proto::envoy::extensions::upstreams::http::v3::http_protocol_options::explicit_http_config::ProtocolConfig;
+use xds_proto::envoy::extensions::upstreams::http::v3::http_protocol_options::{
     ExplicitHttpConfig, OutlierDetection, UpstreamProtocolOptions,
 };
-use envoy_types::pb::google::protobuf::{Any, Duration};
-use envoy_types::util::pack_any;
+use xds_proto::google::protobuf::{Any, Duration};
+use xds_proto::pack_any;
 
 /// HTTP/2 to the endpoints of a cluster; without it Envoy speaks HTTP/1.1, which carries no gRPC. And which of
 /// their answers are errors to outlier detection.

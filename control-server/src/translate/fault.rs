@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 
-use envoy_types::pb::envoy::extensions::filters::common::fault::v3 as common;
-use envoy_types::pb::envoy::extensions::filters::common::fault::v3::fault_delay::FaultDelaySecifier as DelayKind;
-use envoy_types::pb::envoy::extensions::filters::http::fault::v3 as proto;
-use envoy_types::pb::envoy::extensions::filters::http::fault::v3::fault_abort::ErrorType;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
-use envoy_types::pb::envoy::r#type::v3::FractionalPercent;
-use envoy_types::pb::envoy::r#type::v3::fractional_percent::DenominatorType;
-use envoy_types::pb::google::protobuf::Any;
-use envoy_types::util::pack_any;
+use xds_proto::envoy::extensions::filters::common::fault::v3 as common;
+use xds_proto::envoy::extensions::filters::common::fault::v3::fault_delay::FaultDelaySecifier as DelayKind;
+use xds_proto::envoy::extensions::filters::http::fault::v3 as proto;
+use xds_proto::envoy::extensions::filters::http::fault::v3::fault_abort::ErrorType;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
+use xds_proto::envoy::r#type::v3::FractionalPercent;
+use xds_proto::envoy::r#type::v3::fractional_percent::DenominatorType;
+use xds_proto::google::protobuf::Any;
+use xds_proto::pack_any;
 
 use super::route::duration;
 use crate::kinds::virtual_service::{AbortStatus, Fault, FaultAbort, FaultDelay};

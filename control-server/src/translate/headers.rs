@@ -1,7 +1,7 @@
 //! Changes of headers.
 
-use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
-use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
+use xds_proto::envoy::config::core::v3::header_value_option::HeaderAppendAction;
+use xds_proto::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
 
 use crate::kinds::header_changes::{HeaderEdits, WriteMode, WrittenHeader};
 

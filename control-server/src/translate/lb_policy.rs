@@ -1,15 +1,15 @@
 //! Load-balancing policies as a list, of which a client takes the first that it has (gRFC A52).
 
-use envoy_types::pb::envoy::config::cluster::v3::LoadBalancingPolicy;
-use envoy_types::pb::envoy::config::cluster::v3::load_balancing_policy::Policy;
-use envoy_types::pb::envoy::config::core::v3::TypedExtensionConfig;
-use envoy_types::pb::envoy::extensions::load_balancing_policies::least_request::v3::LeastRequest;
-use envoy_types::pb::envoy::extensions::load_balancing_policies::round_robin::v3::RoundRobin;
-use envoy_types::pb::envoy::extensions::load_balancing_policies::subset::v3::Subset;
-use envoy_types::pb::envoy::extensions::load_balancing_policies::subset::v3::subset::LbSubsetFallbackPolicy;
-use envoy_types::pb::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
-use envoy_types::pb::google::protobuf::Any;
 use prost::Message;
+use xds_proto::envoy::config::cluster::v3::LoadBalancingPolicy;
+use xds_proto::envoy::config::cluster::v3::load_balancing_policy::Policy;
+use xds_proto::envoy::config::core::v3::TypedExtensionConfig;
+use xds_proto::envoy::extensions::load_balancing_policies::least_request::v3::LeastRequest;
+use xds_proto::envoy::extensions::load_balancing_policies::round_robin::v3::RoundRobin;
+use xds_proto::envoy::extensions::load_balancing_policies::subset::v3::Subset;
+use xds_proto::envoy::extensions::load_balancing_policies::subset::v3::subset::LbSubsetFallbackPolicy;
+use xds_proto::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
+use xds_proto::google::protobuf::Any;
 
 /// Least request, or round robin where a client does not have that: gRPC for C++, Python and Ruby refuses a cluster
 /// whose only policy is least request. Below localities by weight, as the old field means it (CDS-07).

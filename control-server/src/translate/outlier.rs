@@ -1,17 +1,17 @@
 //! Outlier detection of a cluster, for every client: mesh-tonic and Envoy count failures in a row, other gRPC clients only
 //! shares of failed calls (gRFC A50).
 
-use envoy_types::pb::envoy::config::cluster::v3::OutlierDetection;
-use envoy_types::pb::envoy::config::cluster::v3::cluster::CommonLbConfig;
-use envoy_types::pb::envoy::config::common::matcher::v3::match_predicate::Rule;
-use envoy_types::pb::envoy::config::common::matcher::v3::{HttpHeadersMatch, MatchPredicate};
-use envoy_types::pb::envoy::config::route::v3::HeaderMatcher;
-use envoy_types::pb::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options;
-use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
-use envoy_types::pb::envoy::r#type::matcher::v3::{RegexMatcher, StringMatcher};
-use envoy_types::pb::envoy::r#type::v3::Percent;
-use envoy_types::pb::google::protobuf::UInt32Value;
+use xds_proto::envoy::config::cluster::v3::OutlierDetection;
+use xds_proto::envoy::config::cluster::v3::cluster::CommonLbConfig;
+use xds_proto::envoy::config::common::matcher::v3::match_predicate::Rule;
+use xds_proto::envoy::config::common::matcher::v3::{HttpHeadersMatch, MatchPredicate};
+use xds_proto::envoy::config::route::v3::HeaderMatcher;
+use xds_proto::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
+use xds_proto::envoy::extensions::upstreams::http::v3::http_protocol_options;
+use xds_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+use xds_proto::envoy::r#type::matcher::v3::{RegexMatcher, StringMatcher};
+use xds_proto::envoy::r#type::v3::Percent;
+use xds_proto::google::protobuf::UInt32Value;
 
 use super::route::duration;
 use crate::model::Outlier;

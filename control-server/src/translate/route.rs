@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use envoy_types::pb::envoy::config::route::v3::retry_policy::RetryBackOff;
-use envoy_types::pb::envoy::config::route::v3::route_action::hash_policy::{Header, PolicySpecifier};
-use envoy_types::pb::envoy::config::route::v3::route_action::{
-    ClusterSpecifier, HashPolicy, MaxStreamDuration,
-};
-use envoy_types::pb::envoy::config::route::v3::weighted_cluster::ClusterWeight;
-use envoy_types::pb::envoy::config::route::v3::{
+use xds_proto::envoy::config::route::v3::retry_policy::RetryBackOff;
+use xds_proto::envoy::config::route::v3::route_action::hash_policy::{Header, PolicySpecifier};
+use xds_proto::envoy::config::route::v3::route_action::{ClusterSpecifier, HashPolicy, MaxStreamDuration};
+use xds_proto::envoy::config::route::v3::weighted_cluster::ClusterWeight;
+use xds_proto::envoy::config::route::v3::{
     DirectResponseAction, RetryPolicy, Route, RouteAction, RouteConfiguration, VirtualHost, WeightedCluster,
     route,
 };
-use envoy_types::pb::google::protobuf::{self, UInt32Value};
+use xds_proto::google::protobuf::{self, UInt32Value};
 
 use super::{envoy, fault, headers, matcher};
 use crate::model::{self, Service, ServicePort, Share};

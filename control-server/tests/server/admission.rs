@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use control_server::discovery::SyncState;
 use control_server::resources::ResourceKind::Cluster;
 use control_server::server::{Options, StreamLimits};
-use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 use tonic::transport::Channel;
+use xds_proto::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
 
 use crate::support::{Client, Fixture};
 

@@ -2,19 +2,18 @@
 
 use control_server::discovery::SyncState;
 use control_server::resources::ResourceKind::{Cluster, Listener};
-use envoy_types::pb::envoy::admin::v3::ClientResourceStatus;
-use envoy_types::pb::envoy::service::status::v3::client_config::GenericXdsConfig;
-use envoy_types::pb::envoy::service::status::v3::client_status_discovery_service_client::ClientStatusDiscoveryServiceClient;
-use envoy_types::pb::envoy::service::status::v3::{ClientConfig, ClientStatusRequest, ConfigStatus};
-use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
-use envoy_types::pb::envoy::r#type::matcher::v3::{NodeMatcher, StringMatcher};
 use tonic::transport::Channel;
+use xds_proto::envoy::admin::v3::ClientResourceStatus;
+use xds_proto::envoy::service::status::v3::client_config::GenericXdsConfig;
+use xds_proto::envoy::service::status::v3::client_status_discovery_service_client::ClientStatusDiscoveryServiceClient;
+use xds_proto::envoy::service::status::v3::{ClientConfig, ClientStatusRequest, ConfigStatus};
+use xds_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+use xds_proto::envoy::r#type::matcher::v3::{NodeMatcher, StringMatcher};
 
-use crate::support::{Client, Fixture};
+use crate::support::{Client, Fixture, channel};
 
 async fn connect(fixture: &Fixture) -> ClientStatusDiscoveryServiceClient<Channel> {
-    let url = format!("http://{}", fixture.running.admin_address());
-    ClientStatusDiscoveryServiceClient::connect(url).await.unwrap()
+    ClientStatusDiscoveryServiceClient::new(channel(fixture.running.admin_address()).await)
 }
 
 fn of_node(pattern: MatchPattern) -> ClientStatusRequest {
@@ -107,8 +106,8 @@ async fn stream_is_answered_request_by_request() {
 #[tokio::test]
 async fn xds_listener_does_not_serve_csds() {
     let fixture = Fixture::with(&[]).await;
-    let url = format!("http://{}", fixture.running.xds_address());
-    let mut csds = ClientStatusDiscoveryServiceClient::connect(url).await.unwrap();
+    let channel = channel(fixture.running.xds_address()).await;
+    let mut csds = ClientStatusDiscoveryServiceClient::new(channel);
     let status = csds.fetch_client_status(ClientStatusRequest::default()).await.unwrap_err();
     assert_eq!(status.code(), tonic::Code::Unimplemented);
 }

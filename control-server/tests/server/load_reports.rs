@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use control_server::resources::ResourceKind::Listener;
 use control_server::server::Options;
-use envoy_types::pb::envoy::config::core::v3::Node;
-use envoy_types::pb::envoy::config::endpoint::v3::{ClusterStats, UpstreamLocalityStats};
-use envoy_types::pb::envoy::service::load_stats::v3::load_reporting_service_client::LoadReportingServiceClient;
-use envoy_types::pb::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
-use envoy_types::pb::google::protobuf;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
+use xds_proto::envoy::config::core::v3::Node;
+use xds_proto::envoy::config::endpoint::v3::{ClusterStats, UpstreamLocalityStats};
+use xds_proto::envoy::service::load_stats::v3::load_reporting_service_client::LoadReportingServiceClient;
+use xds_proto::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
+use xds_proto::google::protobuf;
 
-use crate::support::{Client, Fixture};
+use crate::support::{Client, Fixture, channel};
 
 /// A client that reports what it is told to.
 struct Reporter {
@@ -24,8 +24,7 @@ struct Reporter {
 impl Reporter {
     /// Opens the stream and says who it is.
     async fn connect(fixture: &Fixture, features: &[&str]) -> Result<Self, tonic::Status> {
-        let url = format!("http://{}", fixture.running.xds_address());
-        let mut client = LoadReportingServiceClient::connect(url).await.unwrap();
+        let mut client = LoadReportingServiceClient::new(channel(fixture.running.xds_address()).await);
         let (requests, receiver) = mpsc::unbounded_channel();
         let node = Node {
             id: "node-1".to_owned(),

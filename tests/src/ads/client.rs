@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use envoy_types::pb::envoy::config::core::v3::Node;
-use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
-use envoy_types::pb::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
-use envoy_types::pb::google::rpc;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::Streaming;
+use tonic::transport::Endpoint;
+use xds_proto::envoy::config::core::v3::Node;
+use xds_proto::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
+use xds_proto::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
+use xds_proto::google::rpc;
 
 use crate::PATIENCE;
 
@@ -32,10 +33,10 @@ impl AdsClient {
         // A server may hold back its head until it has something to answer.
         drop(requests.send(DiscoveryRequest { node, ..request(type_url, names) }));
         let stream = async {
-            let mut client = AggregatedDiscoveryServiceClient::connect(format!("http://{server}"))
-                .await
-                .expect("the server listens")
-                .max_decoding_message_size(usize::MAX);
+            let endpoint = Endpoint::from_shared(format!("http://{server}")).expect("an address is a URI");
+            let channel = endpoint.connect().await.expect("the server listens");
+            let mut client =
+                AggregatedDiscoveryServiceClient::new(channel).max_decoding_message_size(usize::MAX);
             client
                 .stream_aggregated_resources(UnboundedReceiverStream::new(sent))
                 .await

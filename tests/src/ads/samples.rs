@@ -2,38 +2,36 @@
 
 use std::net::SocketAddr;
 
-use envoy_types::pb::envoy::config::cluster::v3::Cluster;
-use envoy_types::pb::envoy::config::cluster::v3::cluster::{
-    ClusterDiscoveryType, DiscoveryType, EdsClusterConfig,
-};
-use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
-use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
-use envoy_types::pb::envoy::config::core::v3::{
+use xds_proto::envoy::config::cluster::v3::Cluster;
+use xds_proto::envoy::config::cluster::v3::cluster::{ClusterDiscoveryType, DiscoveryType, EdsClusterConfig};
+use xds_proto::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
+use xds_proto::envoy::config::core::v3::socket_address::PortSpecifier;
+use xds_proto::envoy::config::core::v3::{
     Address, AggregatedConfigSource, ConfigSource, Locality, SocketAddress, address,
 };
-use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
-use envoy_types::pb::envoy::config::endpoint::v3::{
+use xds_proto::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
+use xds_proto::envoy::config::endpoint::v3::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints,
 };
-use envoy_types::pb::envoy::config::listener::v3::{ApiListener, Listener};
-use envoy_types::pb::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
-use envoy_types::pb::envoy::config::route::v3::route::Action;
-use envoy_types::pb::envoy::config::route::v3::route_action::ClusterSpecifier;
-use envoy_types::pb::envoy::config::route::v3::route_match::PathSpecifier;
-use envoy_types::pb::envoy::config::route::v3::{
+use xds_proto::envoy::config::listener::v3::{ApiListener, Listener};
+use xds_proto::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
+use xds_proto::envoy::config::route::v3::route::Action;
+use xds_proto::envoy::config::route::v3::route_action::ClusterSpecifier;
+use xds_proto::envoy::config::route::v3::route_match::PathSpecifier;
+use xds_proto::envoy::config::route::v3::{
     HeaderMatcher, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
 };
-use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{
+use xds_proto::envoy::extensions::filters::http::router::v3::Router;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
     HttpConnectionManager, HttpFilter, Rds,
 };
-use envoy_types::pb::envoy::r#type::matcher::v3::StringMatcher;
-use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
-use envoy_types::pb::google::protobuf::UInt32Value;
+use xds_proto::envoy::r#type::matcher::v3::StringMatcher;
+use xds_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+use xds_proto::google::protobuf::UInt32Value;
 
-pub use envoy_types::util::pack_any as pack;
+pub use xds_proto::pack_any as pack;
 
 /// "The server that sent this."
 pub fn ads() -> Option<ConfigSource> {

@@ -2,20 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use envoy_types::pb::envoy::admin::v3::ClientResourceStatus as Shown;
-use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
-use envoy_types::pb::envoy::config::core::v3::{AggregatedConfigSource, ConfigSource as Source};
-use envoy_types::pb::envoy::config::listener::v3::{ApiListener, Listener};
-use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{
-    HttpConnectionManager, HttpFilter, Rds, http_connection_manager, http_filter,
-};
-use envoy_types::pb::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
-use envoy_types::pb::envoy::service::status::v3::client_config::GenericXdsConfig;
-use envoy_types::pb::envoy::service::status::v3::client_status_discovery_service_client::ClientStatusDiscoveryServiceClient;
-use envoy_types::pb::envoy::service::status::v3::{ClientConfig, ClientStatusRequest};
-use envoy_types::pb::envoy::r#type::matcher::v3::NodeMatcher;
-use envoy_types::pb::google::protobuf::Any;
 use mesh_core::runtime::{ConfigSource, Target};
 use mesh_tonic::ClientStatusService;
 use prost::{Message, Name};
@@ -27,6 +13,20 @@ use tonic::transport::{Channel, Server};
 use xds_client::bootstrap::{Bootstrap, ServerConfig};
 use xds_client::transport::memory::{self, MemoryStream};
 use xds_client::{Options, XdsClient, start_with};
+use xds_proto::envoy::admin::v3::ClientResourceStatus as Shown;
+use xds_proto::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
+use xds_proto::envoy::config::core::v3::{AggregatedConfigSource, ConfigSource as Source};
+use xds_proto::envoy::config::listener::v3::{ApiListener, Listener};
+use xds_proto::envoy::extensions::filters::http::router::v3::Router;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
+    HttpConnectionManager, HttpFilter, Rds, http_connection_manager, http_filter,
+};
+use xds_proto::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
+use xds_proto::envoy::service::status::v3::client_config::GenericXdsConfig;
+use xds_proto::envoy::service::status::v3::client_status_discovery_service_client::ClientStatusDiscoveryServiceClient;
+use xds_proto::envoy::service::status::v3::{ClientConfig, ClientStatusRequest};
+use xds_proto::envoy::r#type::matcher::v3::NodeMatcher;
+use xds_proto::google::protobuf::Any;
 
 type Csds = ClientStatusDiscoveryServiceClient<Channel>;
 
@@ -39,7 +39,7 @@ async fn serve(client: &XdsClient) -> Csds {
     let uri = format!("http://{}", listener.local_addr().unwrap());
     let server = Server::builder().add_service(ClientStatusService::new([client]));
     tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
-    Csds::connect(uri).await.unwrap()
+    Csds::new(Channel::from_shared(uri).unwrap().connect().await.unwrap())
 }
 
 async fn fetch(csds: &mut Csds, request: ClientStatusRequest) -> ClientConfig {

@@ -3,16 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use envoy_types::pb::envoy::config::listener::v3::{ApiListener, Listener};
-use envoy_types::pb::envoy::config::route::v3::RouteConfiguration;
-use envoy_types::pb::envoy::extensions::filters::http::fault::v3::fault_abort::ErrorType;
-use envoy_types::pb::envoy::extensions::filters::http::fault::v3::{FaultAbort, HttpFault};
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{
-    HttpConnectionManager, HttpFilter,
-};
-use envoy_types::pb::envoy::r#type::v3::FractionalPercent;
-use envoy_types::pb::google::protobuf::{Any, Struct, Value, value::Kind};
 use examples::greeter::HelloRequest;
 use examples::greeter::greeter_client::GreeterClient;
 use examples::service::{GreeterService, serve};
@@ -28,6 +18,16 @@ use xds_client::bootstrap::{Bootstrap, ServerConfig};
 use xds_client::resource::FilterRegistry;
 use xds_client::transport::GrpcTransport;
 use xds_client::{Options, start_with};
+use xds_proto::envoy::config::listener::v3::{ApiListener, Listener};
+use xds_proto::envoy::config::route::v3::RouteConfiguration;
+use xds_proto::envoy::extensions::filters::http::fault::v3::fault_abort::ErrorType;
+use xds_proto::envoy::extensions::filters::http::fault::v3::{FaultAbort, HttpFault};
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
+    HttpConnectionManager, HttpFilter,
+};
+use xds_proto::envoy::r#type::v3::FractionalPercent;
+use xds_proto::google::protobuf::{Any, Struct, Value, value::Kind};
 
 /// `xds.type.v3.TypedStruct`.
 #[derive(Clone, PartialEq, Message)]

@@ -5,9 +5,6 @@ use std::time::{Duration, Instant};
 
 use control_server::pipeline::{Input, validate};
 use control_server::state::{PipelineState, Severity};
-use envoy_types::pb::envoy::config::cluster::v3::circuit_breakers::Thresholds;
-use envoy_types::pb::envoy::config::cluster::v3::{CircuitBreakers, Cluster};
-use envoy_types::pb::google::protobuf::{Any, UInt32Value};
 use mesh_core::config::MaxRequests;
 use mesh_core::runtime::{ConfigSource, ConfigWatch, Target};
 use tests::ads::samples::{self, pack};
@@ -17,6 +14,9 @@ use tests::mesh::MeshClient;
 use tests::{ConfigDir, ControlServer, Greeter, Scenario, eventually, within, yaml};
 use xds_client::Options;
 use xds_client::protocol::ResourceState;
+use xds_proto::envoy::config::cluster::v3::circuit_breakers::Thresholds;
+use xds_proto::envoy::config::cluster::v3::{CircuitBreakers, Cluster};
+use xds_proto::google::protobuf::{Any, UInt32Value};
 
 use crate::mistakes::MISTAKES;
 

@@ -2,24 +2,24 @@
 
 use std::net::SocketAddr;
 
-use envoy_types::pb::envoy::config::cluster::v3::cluster::ring_hash_lb_config::HashFunction;
-use envoy_types::pb::envoy::config::cluster::v3::cluster::{
+use tests::ads::samples::{self, pack};
+use xds_proto::envoy::config::cluster::v3::cluster::ring_hash_lb_config::HashFunction;
+use xds_proto::envoy::config::cluster::v3::cluster::{
     ClusterDiscoveryType, CustomClusterType, DiscoveryType, EdsClusterConfig, LbConfig, LbPolicy,
     LeastRequestLbConfig, RingHashLbConfig, TransportSocketMatch,
 };
-use envoy_types::pb::envoy::config::cluster::v3::load_balancing_policy::Policy;
-use envoy_types::pb::envoy::config::cluster::v3::{Cluster, LoadBalancingPolicy, OutlierDetection};
-use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
-use envoy_types::pb::envoy::config::core::v3::transport_socket::ConfigType;
-use envoy_types::pb::envoy::config::core::v3::{
+use xds_proto::envoy::config::cluster::v3::load_balancing_policy::Policy;
+use xds_proto::envoy::config::cluster::v3::{Cluster, LoadBalancingPolicy, OutlierDetection};
+use xds_proto::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
+use xds_proto::envoy::config::core::v3::transport_socket::ConfigType;
+use xds_proto::envoy::config::core::v3::{
     ApiConfigSource, ConfigSource, PathConfigSource, TransportSocket, TypedExtensionConfig,
 };
-use envoy_types::pb::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint};
-use envoy_types::pb::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
-use envoy_types::pb::envoy::extensions::load_balancing_policies::random::v3::Random;
-use envoy_types::pb::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
-use envoy_types::pb::google::protobuf::{Any, Duration, UInt32Value, UInt64Value};
-use tests::ads::samples::{self, pack};
+use xds_proto::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint};
+use xds_proto::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
+use xds_proto::envoy::extensions::load_balancing_policies::random::v3::Random;
+use xds_proto::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
+use xds_proto::google::protobuf::{Any, Duration, UInt32Value, UInt64Value};
 
 /// What is done to a good cluster, and the field that is to be named.
 pub(crate) type Mistake = (&'static str, fn(&mut Cluster));
@@ -130,7 +130,7 @@ fn dns(cluster: &mut Cluster, endpoints: fn(LbEndpoint) -> Vec<LbEndpoint>) {
 }
 
 fn at(host: &str, port: u32) -> LbEndpoint {
-    use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
+    use xds_proto::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
     let mut endpoint = samples::endpoint(SocketAddr::from(([127, 0, 0, 1], 1)));
     if let Some(HostIdentifier::Endpoint(inner)) = &mut endpoint.host_identifier {
         inner.address = samples::socket(host, port);

@@ -3,10 +3,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use envoy_types::pb::envoy::config::core::v3::Metadata;
-use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
-use envoy_types::pb::google::protobuf::value::Kind;
-use envoy_types::pb::google::protobuf::{Struct, Value};
 use mesh_core::config::Discovery;
 use mesh_core::runtime::{ConfigSource, ConfigWatch, Target};
 use prost::Message;
@@ -17,6 +13,10 @@ use tests::mesh::MeshClient;
 use tests::{Greeter, Scenario, eventually, within, yaml};
 use xds_client::Options;
 use xds_client::protocol::BackoffSettings;
+use xds_proto::envoy::config::core::v3::Metadata;
+use xds_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use xds_proto::google::protobuf::value::Kind;
+use xds_proto::google::protobuf::{Struct, Value};
 
 use crate::stage::assert_spaced;
 

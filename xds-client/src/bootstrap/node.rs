@@ -1,9 +1,9 @@
 //! The xDS node: the client as it describes itself to xDS servers.
 
-use envoy_types::pb::envoy::config::core::v3 as core;
-use envoy_types::pb::google::protobuf::{ListValue, Struct, Value as ProtoValue, value::Kind};
 use mesh_core::config::LocalityId;
 use serde_json::{Map, Value};
+use xds_proto::envoy::config::core::v3 as core;
+use xds_proto::google::protobuf::{ListValue, Struct, Value as ProtoValue, value::Kind};
 
 /// The xDS node as the operator configures it. The library adds its own name, version and features on the wire.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use envoy_types::pb::envoy::service::discovery::v3 as discovery;
 use mesh_core::config::Name;
+use xds_proto::envoy::service::discovery::v3 as discovery;
 
 use crate::protocol::{Heartbeat, Received, Rejected, Response, ServerError};
 use crate::resource::{

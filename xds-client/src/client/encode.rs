@@ -1,9 +1,9 @@
 //! Turns a request of the protocol into a request of the wire.
 
-use envoy_types::pb::envoy::config::core::v3 as core;
-use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest};
-use envoy_types::pb::google::rpc;
 use mesh_core::config::Name;
+use xds_proto::envoy::config::core::v3 as core;
+use xds_proto::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest};
+use xds_proto::google::rpc;
 
 use crate::protocol::{Interest, Request};
 use crate::transport::AdsRequest;

@@ -6,13 +6,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use envoy_types::pb::envoy::config::core::v3 as core;
 use futures_util::future::select_all;
 use mesh_core::config::Name;
 use mesh_core::policy::matcher::RegexCache;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::mpsc;
+use xds_proto::envoy::config::core::v3 as core;
 
 use super::clock::{now, sleep_until};
 use super::decode::{Types, decode_response, off_workers};

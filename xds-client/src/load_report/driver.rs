@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use envoy_types::pb::envoy::config::core::v3 as core;
-use envoy_types::pb::envoy::service::load_stats::v3::LoadStatsResponse;
 use mesh_core::config::Name;
 use mesh_core::runtime::LoadStore;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
+use xds_proto::envoy::config::core::v3 as core;
+use xds_proto::envoy::service::load_stats::v3::LoadStatsResponse;
 
 use super::{Instructions, LoadReportState, Request, message};
 use crate::bootstrap::ServerConfig;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use envoy_types::pb::envoy::service::load_stats::v3::LoadStatsResponse;
-use envoy_types::pb::google::protobuf::Duration as ProtoDuration;
+use xds_proto::envoy::service::load_stats::v3::LoadStatsResponse;
+use xds_proto::google::protobuf::Duration as ProtoDuration;
 
 /// What a server wants reported, and how often.
 #[derive(Debug, Clone, PartialEq, Eq)]

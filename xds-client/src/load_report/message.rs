@@ -1,12 +1,12 @@
 //! Encodes reports.
 
-use envoy_types::pb::envoy::config::core::v3 as core;
-use envoy_types::pb::envoy::config::endpoint::v3 as proto;
-use envoy_types::pb::envoy::config::endpoint::v3::cluster_stats::DroppedRequests;
-use envoy_types::pb::envoy::service::load_stats::v3::LoadStatsRequest;
-use envoy_types::pb::google::protobuf::Duration as ProtoDuration;
 use mesh_core::config::LocalityId;
 use mesh_core::policy::load_report::{ClusterReport, LocalitySums, MetricSum, MetricSums};
+use xds_proto::envoy::config::core::v3 as core;
+use xds_proto::envoy::config::endpoint::v3 as proto;
+use xds_proto::envoy::config::endpoint::v3::cluster_stats::DroppedRequests;
+use xds_proto::envoy::service::load_stats::v3::LoadStatsRequest;
+use xds_proto::google::protobuf::Duration as ProtoDuration;
 
 // TR-65, BS-28
 pub(super) fn node(node: &core::Node) -> LoadStatsRequest {

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use envoy_types::pb::envoy::config::core::v3 as core;
 use mesh_core::config::Name;
 use mesh_core::runtime::LoadStore;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::watch;
 use tokio::task::{self, JoinSet};
+use xds_proto::envoy::config::core::v3 as core;
 
 use super::LoadReportState;
 use super::driver::Driver;

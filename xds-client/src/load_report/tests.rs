@@ -1,11 +1,11 @@
 use std::time::{Duration, Instant};
 
-use envoy_types::pb::envoy::service::load_stats::v3::LoadStatsResponse;
-use envoy_types::pb::google::protobuf::Duration as ProtoDuration;
 use mesh_core::config::LocalityId;
 use mesh_core::policy::load_report::{ClusterReport, ClusterSums, LocalitySums, MetricSum};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use xds_proto::envoy::service::load_stats::v3::LoadStatsResponse;
+use xds_proto::google::protobuf::Duration as ProtoDuration;
 
 use super::{Instructions, InvalidInstructions, LoadReportState, Request, Wanted, message};
 use crate::bootstrap::Node;

@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use envoy_types::pb::envoy::config::core::v3::address::Address as Kind;
-use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
-use envoy_types::pb::envoy::config::core::v3::{Address, SocketAddress};
+use xds_proto::envoy::config::core::v3::address::Address as Kind;
+use xds_proto::envoy::config::core::v3::socket_address::PortSpecifier;
+use xds_proto::envoy::config::core::v3::{Address, SocketAddress};
 
 use super::invalid::{Checked, Invalid, Within};
 

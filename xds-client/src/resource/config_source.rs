@@ -1,7 +1,7 @@
 //! Where further resources come from.
 
-use envoy_types::pb::envoy::config::core::v3::ConfigSource;
-use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
+use xds_proto::envoy::config::core::v3::ConfigSource;
+use xds_proto::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
 
 use super::invalid::{Checked, Invalid};
 

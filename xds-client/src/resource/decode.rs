@@ -4,10 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use bytes::Bytes;
-use envoy_types::pb::envoy::service::discovery::v3::Resource;
-use envoy_types::pb::google::protobuf::Any;
 use mesh_core::config::Name;
 use prost::Message;
+use xds_proto::envoy::service::discovery::v3::Resource;
+use xds_proto::google::protobuf::Any;
 
 use super::duration;
 use super::error::short_name;

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use envoy_types::pb::envoy::config::listener::v3::Listener;
-use envoy_types::pb::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
-use envoy_types::pb::envoy::config::route::v3::route_action::HashPolicy;
-use envoy_types::pb::envoy::config::route::v3::route_action::hash_policy::{Header, PolicySpecifier};
-use envoy_types::pb::envoy::config::route::v3::route_match::PathSpecifier;
-use envoy_types::pb::envoy::config::route::v3::{HeaderMatcher, RouteConfiguration as Routes};
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
-use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
-use envoy_types::pb::envoy::r#type::matcher::v3::{RegexMatchAndSubstitute, StringMatcher};
 use prost::Message;
+use xds_proto::envoy::config::listener::v3::Listener;
+use xds_proto::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
+use xds_proto::envoy::config::route::v3::route_action::HashPolicy;
+use xds_proto::envoy::config::route::v3::route_action::hash_policy::{Header, PolicySpecifier};
+use xds_proto::envoy::config::route::v3::route_match::PathSpecifier;
+use xds_proto::envoy::config::route::v3::{HeaderMatcher, RouteConfiguration as Routes};
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
+use xds_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+use xds_proto::envoy::r#type::matcher::v3::{RegexMatchAndSubstitute, StringMatcher};
 
 use super::listener::samples::{api_around, chain, manager, network_filter, socket};
 use super::route::samples::{forward, regex, route, simple};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use envoy_types::pb::google::protobuf::Duration as ProtoDuration;
+use xds_proto::google::protobuf::Duration as ProtoDuration;
 
 use super::invalid::{Checked, Invalid, Within};
 

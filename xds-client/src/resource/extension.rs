@@ -1,7 +1,7 @@
 //! Extension configurations: an `Any`, or a `TypedStruct` inside one (RV-05).
 
-use envoy_types::pb::google::protobuf::{Any, Struct, Value, value::Kind};
 use prost::Message;
+use xds_proto::google::protobuf::{Any, Struct, Value, value::Kind};
 
 use super::Decoding;
 use super::filter::FilterPayload;

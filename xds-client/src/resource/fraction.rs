@@ -1,8 +1,8 @@
 //! Fractional percentages.
 
-use envoy_types::pb::envoy::r#type::v3::FractionalPercent;
-use envoy_types::pb::envoy::r#type::v3::fractional_percent::DenominatorType;
 use mesh_core::policy::matcher::Fraction;
+use xds_proto::envoy::r#type::v3::FractionalPercent;
+use xds_proto::envoy::r#type::v3::fractional_percent::DenominatorType;
 
 use super::invalid::{Checked, Invalid};
 

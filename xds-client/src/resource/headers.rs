@@ -1,11 +1,11 @@
 //! Changes of headers, in filters and in routes.
 
-use envoy_types::pb::envoy::config::common::mutation_rules::v3 as rules;
-use envoy_types::pb::envoy::config::common::mutation_rules::v3::header_mutation::Action;
-use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
-use envoy_types::pb::envoy::config::core::v3::{HeaderValue as ProtoValue, HeaderValueOption};
 use http::{HeaderName, HeaderValue};
 use mesh_core::config::{AppendAction, HeaderMutation, HeaderMutations};
+use xds_proto::envoy::config::common::mutation_rules::v3 as rules;
+use xds_proto::envoy::config::common::mutation_rules::v3::header_mutation::Action;
+use xds_proto::envoy::config::core::v3::header_value_option::HeaderAppendAction;
+use xds_proto::envoy::config::core::v3::{HeaderValue as ProtoValue, HeaderValueOption};
 
 use super::Decoding;
 use super::invalid::{Checked, Invalid, Within};

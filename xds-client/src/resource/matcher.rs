@@ -1,11 +1,11 @@
 //! Matchers over strings, paths' expressions and headers.
 
-use envoy_types::pb::envoy::config::route::v3 as route;
-use envoy_types::pb::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
-use envoy_types::pb::envoy::r#type::matcher::v3 as proto;
-use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use http::HeaderName;
 use mesh_core::policy::matcher::{FullRegex, HeaderMatcher, HeaderRule, StringMatcher, StringPattern};
+use xds_proto::envoy::config::route::v3 as route;
+use xds_proto::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
+use xds_proto::envoy::r#type::matcher::v3 as proto;
+use xds_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 
 use super::Decoding;
 use super::invalid::{Checked, Invalid, Within};

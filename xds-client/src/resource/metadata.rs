@@ -1,8 +1,8 @@
 //! Metadata of clusters, localities and endpoints (gRFC A83, A86).
 
-use envoy_types::pb::envoy::config::core::v3::{Address, Metadata as ProtoMetadata};
-use envoy_types::pb::envoy::extensions::filters::http::gcp_authn::v3::Audience;
-use envoy_types::pb::google::protobuf::value::Kind;
+use xds_proto::envoy::config::core::v3::{Address, Metadata as ProtoMetadata};
+use xds_proto::envoy::extensions::filters::http::gcp_authn::v3::Audience;
+use xds_proto::google::protobuf::value::Kind;
 
 use super::address;
 use super::extension::Extension;

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use envoy_types::pb::envoy::config::core::v3 as core;
-use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
-use envoy_types::pb::google::protobuf as wkt;
-use envoy_types::pb::google::protobuf::value::Kind;
 use mesh_core::config::Name;
 use prost::Message;
 use serde_json::Value;
+use xds_proto::envoy::config::core::v3 as core;
+use xds_proto::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
+use xds_proto::google::protobuf as wkt;
+use xds_proto::google::protobuf::value::Kind;
 
 use super::extension::TypedStruct;
 use super::{DecodeContext, DecodeError, ResourceType};
 
-pub(super) use envoy_types::util::pack_any;
+pub(super) use xds_proto::pack_any;
 
 /// What a row expects: accepted, or refused at this field with a reason that holds this text.
 pub(super) type Expected = Result<(), (&'static str, &'static str)>;

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use envoy_types::pb::envoy::config::cluster::v3::Cluster as ProtoCluster;
-use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment as ProtoAssignment;
-use envoy_types::pb::envoy::config::listener::v3::Listener as ProtoListener;
-use envoy_types::pb::envoy::config::route::v3::RouteConfiguration as ProtoRoutes;
-use envoy_types::pb::envoy::service::discovery::v3::Resource;
-use envoy_types::pb::google::protobuf::Any;
 use mesh_core::config::Name;
 use proptest::prelude::*;
 use prost::Message;
+use xds_proto::envoy::config::cluster::v3::Cluster as ProtoCluster;
+use xds_proto::envoy::config::endpoint::v3::ClusterLoadAssignment as ProtoAssignment;
+use xds_proto::envoy::config::listener::v3::Listener as ProtoListener;
+use xds_proto::envoy::config::route::v3::RouteConfiguration as ProtoRoutes;
+use xds_proto::envoy::service::discovery::v3::Resource;
+use xds_proto::google::protobuf::Any;
 
 use super::testing::{broken_any, pack_any};
 use super::*;
@@ -199,8 +199,8 @@ fn resources_without_a_name_or_with_broken_bytes_cannot_be_attributed() {
 #[test]
 fn sources_of_further_resources_are_the_same_server() {
     use super::testing::{ads, elsewhere, from_self, source};
-    use envoy_types::pb::envoy::config::core::v3::ConfigSource;
-    use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier::PathConfigSource;
+    use xds_proto::envoy::config::core::v3::ConfigSource;
+    use xds_proto::envoy::config::core::v3::config_source::ConfigSourceSpecifier::PathConfigSource;
     let rows = [
         (ads(), true),
         (from_self(), true),

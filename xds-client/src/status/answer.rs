@@ -1,8 +1,8 @@
 //! CSDS over encoded messages: whoever serves them need not know protobuf.
 
 use bytes::Bytes;
-use envoy_types::pb::envoy::service::status::v3::{ClientStatusRequest, ClientStatusResponse};
 use prost::Message;
+use xds_proto::envoy::service::status::v3::{ClientStatusRequest, ClientStatusResponse};
 
 use super::client_config::client_config;
 use super::clock::Clock;

@@ -1,9 +1,9 @@
 //! A status as the message that CSDS has for it.
 
-use envoy_types::pb::envoy::admin::v3::{ClientResourceStatus, UpdateFailureState};
-use envoy_types::pb::envoy::service::status::v3::ClientConfig;
-use envoy_types::pb::envoy::service::status::v3::client_config::GenericXdsConfig;
-use envoy_types::pb::google::protobuf::Any;
+use xds_proto::envoy::admin::v3::{ClientResourceStatus, UpdateFailureState};
+use xds_proto::envoy::service::status::v3::ClientConfig;
+use xds_proto::envoy::service::status::v3::client_config::GenericXdsConfig;
+use xds_proto::google::protobuf::Any;
 
 use super::clock::Clock;
 use crate::bootstrap::Node;

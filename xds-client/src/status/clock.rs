@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use envoy_types::pb::google::protobuf::Timestamp;
+use xds_proto::google::protobuf::Timestamp;
 
 /// One moment on both clocks.
 #[derive(Debug, Clone, Copy)]

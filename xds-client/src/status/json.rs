@@ -2,11 +2,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use envoy_types::pb::envoy::admin::v3::UpdateFailureState;
-use envoy_types::pb::envoy::service::status::v3::client_config::GenericXdsConfig;
-use envoy_types::pb::google::protobuf::{Any, Timestamp};
 use mesh_core::runtime::{EjectedEndpoint, QueuedCalls};
 use serde_json::{Value, json};
+use xds_proto::envoy::admin::v3::UpdateFailureState;
+use xds_proto::envoy::service::status::v3::client_config::GenericXdsConfig;
+use xds_proto::google::protobuf::{Any, Timestamp};
 
 use super::client_config::client_config;
 use super::clock::{Clock, to_text};

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use envoy_types::pb::envoy::admin::v3::ClientResourceStatus as Shown;
-use envoy_types::pb::google::protobuf::Timestamp;
 use mesh_core::config::{LocalityId, Name};
 use mesh_core::policy::outlier::{DetectionMethod, EjectionReason};
 use mesh_core::runtime::EjectedEndpoint;
 use serde_json::json;
+use xds_proto::envoy::admin::v3::ClientResourceStatus as Shown;
+use xds_proto::google::protobuf::Timestamp;
 
 use super::client_config::client_config;
 use super::clock::{Clock, to_text};

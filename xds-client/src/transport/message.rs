@@ -1,6 +1,6 @@
 //! What an ADS stream carries, in the two variants of the protocol.
 
-use envoy_types::pb::envoy::service::discovery::v3::{
+use xds_proto::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
 };
 

@@ -19,7 +19,7 @@ mod stream;
 use std::fmt::Debug;
 use std::future::Future;
 
-use envoy_types::pb::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
+use xds_proto::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
 
 use crate::bootstrap::ServerConfig;
 

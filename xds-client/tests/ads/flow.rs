@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use envoy_types::pb::envoy::service::discovery::v3::{DiscoveryResponse, Resource};
-use envoy_types::pb::google::protobuf::Any;
 use mesh_core::config::Name;
 use prost::Message;
 use tokio::time::Instant;
 use xds_client::resource::{AnyResource, DecodeContext, DecodeError, ResourceType};
 use xds_client::transport::memory;
 use xds_client::{Options, start_with};
+use xds_proto::envoy::service::discovery::v3::{DiscoveryResponse, Resource};
+use xds_proto::google::protobuf::Any;
 
 use crate::control::bootstrap;
 

@@ -4,13 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use envoy_types::pb::envoy::config::cluster::v3::Cluster as ProtoCluster;
-use envoy_types::pb::envoy::config::core::v3::{
-    ConfigSource as ProtoSource, SelfConfigSource, config_source,
-};
-use envoy_types::pb::envoy::config::endpoint::v3::ClusterStats;
-use envoy_types::pb::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
-use envoy_types::pb::google::protobuf::Duration as ProtoDuration;
 use mesh_core::Mesh;
 use mesh_core::config::{
     Cluster, ClusterSettings, Forward, MeshConfig, Name, Route, RouteAction, RouteMatch, VirtualHost,
@@ -24,6 +17,11 @@ use xds_client::load_report::Reporter;
 use xds_client::transport::TransportError;
 use xds_client::transport::memory::{self, MemoryLoadStream, MemoryServer};
 use xds_client::{Options, XdsClient, start_with};
+use xds_proto::envoy::config::cluster::v3::Cluster as ProtoCluster;
+use xds_proto::envoy::config::core::v3::{ConfigSource as ProtoSource, SelfConfigSource, config_source};
+use xds_proto::envoy::config::endpoint::v3::ClusterStats;
+use xds_proto::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
+use xds_proto::google::protobuf::Duration as ProtoDuration;
 
 use crate::control::{Control, bootstrap, cluster, until_shown};
 use crate::endpoint::{self, Caller, Here};

@@ -3,10 +3,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use envoy_types::pb::envoy::service::load_stats::v3::load_reporting_service_server::{
-    LoadReportingService, LoadReportingServiceServer,
-};
-use envoy_types::pb::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
 use mesh_core::runtime::{FixedSource, LoadStore};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -17,6 +13,10 @@ use tonic::{Request, Response, Status, Streaming};
 use xds_client::Options;
 use xds_client::load_report::Reporter;
 use xds_client::transport::GrpcTransport;
+use xds_proto::envoy::service::load_stats::v3::load_reporting_service_server::{
+    LoadReportingService, LoadReportingServiceServer,
+};
+use xds_proto::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
 
 use crate::control::bootstrap;
 use crate::endpoint::{self, Caller};

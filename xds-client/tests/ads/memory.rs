@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use envoy_types::pb::envoy::service::discovery::v3::DiscoveryRequest;
 use mesh_core::runtime::{ConfigSource, Target};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -11,6 +10,7 @@ use xds_client::protocol::ResourceState;
 use xds_client::transport::TransportError;
 use xds_client::transport::memory::{self, MemoryServer, MemoryStream, MemoryTransport};
 use xds_client::{Options, XdsClient, start_with};
+use xds_proto::envoy::service::discovery::v3::DiscoveryRequest;
 
 use crate::control::{
     Control, EDS, LDS, RDS, bootstrap, cluster, endpoints, listener, routes, show, until, until_shown,

@@ -7,8 +7,6 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use bytes::Bytes;
-use envoy_types::pb::envoy::service::discovery::v3::Resource;
-use envoy_types::pb::google::protobuf::Any;
 use mesh_core::config::Name;
 use mesh_core::runtime::{ConfigSource, Target};
 use tempfile::TempDir;
@@ -19,6 +17,8 @@ use xds_client::resource::{
 };
 use xds_client::transport::memory::{self, MemoryServer, MemoryTransport};
 use xds_client::{Options, XdsClient, start_with};
+use xds_proto::envoy::service::discovery::v3::Resource;
+use xds_proto::google::protobuf::Any;
 
 use crate::control::{Control, bootstrap, endpoints, show, until, until_shown};
 

@@ -1,13 +1,13 @@
 //! Streams in memory: what the server's side sees of them.
 
-use envoy_types::pb::envoy::service::discovery::v3::{
-    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest,
-};
-use envoy_types::pb::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
 use xds_client::bootstrap::ServerConfig;
 use xds_client::transport::{
     AdsRequest, AdsResponse, AdsTransport, RequestSender, ResponseReceiver, TransportError, Variant, memory,
 };
+use xds_proto::envoy::service::discovery::v3::{
+    DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest,
+};
+use xds_proto::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
 
 #[tokio::test]
 async fn stream_knows_its_server_and_its_variant() {

@@ -2,7 +2,6 @@
 //! on what is kept in `fuzz/corpus`.
 
 use bytes::Bytes;
-use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryResponse, DiscoveryResponse};
 use prost::Message;
 use xds_client::bootstrap::{Bootstrap, parse_target};
 use xds_client::resource::{
@@ -10,6 +9,7 @@ use xds_client::resource::{
     ListenerType, ResourceType, RouteConfigurationType, Unwrapped, decode, decode_wrapped,
 };
 use xds_client::testing::{authority, canonical};
+use xds_proto::envoy::service::discovery::v3::{DeltaDiscoveryResponse, DiscoveryResponse};
 
 /// What became of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

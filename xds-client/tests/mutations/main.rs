@@ -13,16 +13,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::{fs, io};
 
-use envoy_types::pb::envoy::config::cluster::v3::Cluster;
-use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
-use envoy_types::pb::envoy::config::listener::v3::Listener;
-use envoy_types::pb::envoy::config::route::v3::RouteConfiguration;
 use prost::Message;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use xds_client::resource::{
     ClusterType, DecodeContext, EndpointsType, ListenerType, ResourceType, RouteConfigurationType,
 };
+use xds_proto::envoy::config::cluster::v3::Cluster;
+use xds_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use xds_proto::envoy::config::listener::v3::Listener;
+use xds_proto::envoy::config::route::v3::RouteConfiguration;
 
 /// What gRPC refuses and this client accepts, on purpose.
 const ACCEPTED_ALL_THE_SAME: &[(&str, &str)] = &[

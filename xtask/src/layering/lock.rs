@@ -6,9 +6,10 @@ use super::Violation;
 use crate::workspace::File;
 
 /// Never among the dependencies, however deep, and why.
-const FORBIDDEN: [(&str, &str); 6] = [
+const FORBIDDEN: [(&str, &str); 7] = [
     ("serde_yaml", "it is no longer maintained; YAML is read with serde-saphyr"),
     ("serde_yml", "it stands on unsafe-libyaml; YAML is read with serde-saphyr"),
+    ("envoy-types", "all of Envoy's API is a third of a program's build; xds-proto has what is used"),
     ("openssl", "TLS is rustls"),
     ("dashmap", "it locks in the request path; snapshots are swapped whole"),
     ("backoff", "it is no longer maintained; delays are computed in policy"),

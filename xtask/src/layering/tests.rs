@@ -25,7 +25,7 @@ fn forbidden_words_are_found_where_they_are_forbidden() {
         ("tokio in shared", "mesh-core/src/shared/a.rs", "use tokio::sync::X;", "1: `tokio`"),
         ("HTTP/2 in the request path", "mesh-core/src/runtime/call.rs", "h2::Reason::CANCEL", "1: `h2::`"),
         ("config in shared", "mesh-core/src/shared/a.rs", "use crate::config::X;", "1: `crate::config`"),
-        ("xDS in mesh-tonic", "mesh-tonic/src/a.rs", "use envoy_types::pb;", "1: `envoy_types`"),
+        ("xDS in mesh-tonic", "mesh-tonic/src/a.rs", "use xds_proto::pb;", "1: `xds_proto`"),
         ("tonic in mesh-core", "mesh-core/src/runtime/a.rs", "tonic::Status", "1: `tonic`"),
         ("tonic in decoding", "xds-client/src/resource/a.rs", "use tonic::{Code, Status};", "1: `tonic`"),
         ("ignored test", "tests/tests/a.rs", "#[ignore]", "1: `#[ignore`"),

@@ -122,7 +122,7 @@ const RULES: &[Rule] = &[
         within: &["mesh-core/", "mesh-tonic/", "mesh-hyper/", "examples/", "benches/"],
         except: &[],
         reads: Reads::AllCode,
-        words: &["envoy_types"],
+        words: &["xds_proto"],
         unless: &[],
         why: "inside a client only xds-client knows xDS protobuf",
     },

@@ -26,7 +26,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 
 /// These crates never show protobuf, and no exception is possible: a new version of it must not break their users.
 const WITHOUT_PROTOBUF: &[&str] = &["mesh-core", "mesh-tonic", "mesh-hyper"];
-const PROTOBUF: &[&str] = &["envoy_types", "prost", "prost_types"];
+const PROTOBUF: &[&str] = &["prost", "prost_types", "xds_proto"];
 
 /// Types that are shown although their crate may break them.
 struct Exception {
@@ -40,7 +40,7 @@ const EXCEPTIONS: &[Exception] = &[
     // Balancers and pickers, a user's too, and backoffs get their randomness as an argument.
     Exception { shown_by: "mesh-core", foreign: "rand", within: &["policy::backoff::", "policy::lb::"] },
     // Resource types and transports of a user's own handle the protocol's messages.
-    Exception { shown_by: "xds-client", foreign: "envoy_types", within: &["resource::", "transport::"] },
+    Exception { shown_by: "xds-client", foreign: "xds_proto", within: &["resource::", "transport::"] },
     // Metrics go to a meter of the user's.
     Exception { shown_by: "xds-client", foreign: "opentelemetry", within: &["XdsClient"] },
 ];

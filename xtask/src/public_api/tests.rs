@@ -183,7 +183,7 @@ fn foreign_types_are_settled_or_excepted() {
         ("mesh-tonic", "mesh_core::Mesh", 0),
         ("mesh-tonic", "prost::DecodeError", 1),
         ("mesh-tonic", "rand::Rng", 1),
-        ("mesh-hyper", "Vec<envoy_types::pb::X>", 1),
+        ("mesh-hyper", "Vec<xds_proto::X>", 1),
     ] {
         assert_eq!(of(name, shown), expected, "{name} {shown}: {:?}", problems(name, shown));
     }

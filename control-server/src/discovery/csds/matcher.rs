@@ -1,7 +1,7 @@
 //! Which clients a request is about.
 
-use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
-use envoy_types::pb::envoy::r#type::matcher::v3::{NodeMatcher, StringMatcher};
+use xds_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+use xds_proto::envoy::r#type::matcher::v3::{NodeMatcher, StringMatcher};
 
 /// Chooses clients by the ids of their nodes.
 #[derive(Debug)]

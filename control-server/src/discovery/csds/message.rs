@@ -2,11 +2,11 @@
 
 use std::time::{Instant, SystemTime};
 
-use envoy_types::pb::envoy::admin::v3::{ClientResourceStatus, UpdateFailureState};
-use envoy_types::pb::envoy::config::core::v3::Node;
-use envoy_types::pb::envoy::service::status::v3::client_config::GenericXdsConfig;
-use envoy_types::pb::envoy::service::status::v3::{ClientConfig, ConfigStatus};
-use envoy_types::pb::google::protobuf::{Any, Timestamp};
+use xds_proto::envoy::admin::v3::{ClientResourceStatus, UpdateFailureState};
+use xds_proto::envoy::config::core::v3::Node;
+use xds_proto::envoy::service::status::v3::client_config::GenericXdsConfig;
+use xds_proto::envoy::service::status::v3::{ClientConfig, ConfigStatus};
+use xds_proto::google::protobuf::{Any, Timestamp};
 
 use crate::discovery::config::ConfigState;
 use crate::discovery::stream::Entry;

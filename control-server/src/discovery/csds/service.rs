@@ -2,14 +2,14 @@
 
 use std::time::SystemTime;
 
-use envoy_types::pb::envoy::service::status::v3::client_status_discovery_service_server::{
-    ClientStatusDiscoveryService, ClientStatusDiscoveryServiceServer,
-};
-use envoy_types::pb::envoy::service::status::v3::{ClientStatusRequest, ClientStatusResponse};
 use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
+use xds_proto::envoy::service::status::v3::client_status_discovery_service_server::{
+    ClientStatusDiscoveryService, ClientStatusDiscoveryServiceServer,
+};
+use xds_proto::envoy::service::status::v3::{ClientStatusRequest, ClientStatusResponse};
 
 use crate::discovery::drain::Drain;
 use crate::discovery::registry::{Registry, now};

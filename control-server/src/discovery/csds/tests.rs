@@ -1,7 +1,7 @@
 //! Which clients are chosen.
 
-use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
-use envoy_types::pb::envoy::r#type::matcher::v3::{NodeMatcher, RegexMatcher, StringMatcher, StructMatcher};
+use xds_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+use xds_proto::envoy::r#type::matcher::v3::{NodeMatcher, RegexMatcher, StringMatcher, StructMatcher};
 
 use super::matcher::Matchers;
 

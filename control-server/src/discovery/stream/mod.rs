@@ -25,8 +25,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use envoy_types::pb::envoy::config::core::v3::Node;
 use prost::Message as _;
+use xds_proto::envoy::config::core::v3::Node;
 
 use crate::resources::{ClientClass, ResourceKind, ResourceSet, Slot};
 

@@ -5,12 +5,12 @@ mod stream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use envoy_types::pb::envoy::config::core::v3::Locality;
-use envoy_types::pb::envoy::config::endpoint::v3::cluster_stats::DroppedRequests;
-use envoy_types::pb::envoy::config::endpoint::v3::{
+use xds_proto::envoy::config::core::v3::Locality;
+use xds_proto::envoy::config::endpoint::v3::cluster_stats::DroppedRequests;
+use xds_proto::envoy::config::endpoint::v3::{
     ClusterStats, EndpointLoadMetricStats, UnnamedEndpointLoadMetricStats, UpstreamLocalityStats,
 };
-use envoy_types::pb::google::protobuf;
+use xds_proto::google::protobuf;
 
 use super::ledger::{Full, Ledger};
 use super::limits::{

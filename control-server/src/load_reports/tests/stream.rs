@@ -5,10 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
-use envoy_types::pb::envoy::config::core::v3::Node;
-use envoy_types::pb::envoy::service::load_stats::v3::load_reporting_service_client::LoadReportingServiceClient;
-use envoy_types::pb::envoy::service::load_stats::v3::load_reporting_service_server::LoadReportingServiceServer;
-use envoy_types::pb::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use prost::Message as _;
@@ -17,6 +13,10 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::codegen::Service as _;
 use tonic::{Code, Status, Streaming};
 use tracing::subscriber::DefaultGuard;
+use xds_proto::envoy::config::core::v3::Node;
+use xds_proto::envoy::service::load_stats::v3::load_reporting_service_client::LoadReportingServiceClient;
+use xds_proto::envoy::service::load_stats::v3::load_reporting_service_server::LoadReportingServiceServer;
+use xds_proto::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
 
 use crate::discovery::{Drain, Feed, ResourceCache};
 use crate::load_reports::limits::{

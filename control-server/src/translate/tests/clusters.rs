@@ -1,13 +1,13 @@
-use envoy_types::pb::envoy::config::cluster::v3::cluster::{LbConfig, LbPolicy};
-use envoy_types::pb::envoy::config::cluster::v3::{Cluster, LoadBalancingPolicy};
-use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
-use envoy_types::pb::envoy::extensions::load_balancing_policies::subset::v3::Subset;
-use envoy_types::pb::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::UpstreamProtocolOptions;
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::explicit_http_config::ProtocolConfig;
-use envoy_types::pb::google::protobuf::Any;
 use prost::Message;
+use xds_proto::envoy::config::cluster::v3::cluster::{LbConfig, LbPolicy};
+use xds_proto::envoy::config::cluster::v3::{Cluster, LoadBalancingPolicy};
+use xds_proto::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
+use xds_proto::envoy::extensions::load_balancing_policies::subset::v3::Subset;
+use xds_proto::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
+use xds_proto::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
+use xds_proto::envoy::extensions::upstreams::http::v3::http_protocol_options::UpstreamProtocolOptions;
+use xds_proto::envoy::extensions::upstreams::http::v3::http_protocol_options::explicit_http_config::ProtocolConfig;
+use xds_proto::google::protobuf::Any;
 
 use super::{LoadReporting, ORDERS, Resources, cluster, document, services, translate, translate_with};
 

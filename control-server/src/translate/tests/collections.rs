@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use envoy_types::pb::envoy::config::endpoint::v3::locality_lb_endpoints::LbConfig;
-use envoy_types::pb::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint};
 use prost::Message;
+use xds_proto::envoy::config::endpoint::v3::locality_lb_endpoints::LbConfig;
+use xds_proto::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint};
 
 use super::{Memory, Translator, build, document, read_text};
 use crate::resources::{ClientClass, Collection, ResourceKind, ResourceSet, Slot};

@@ -1,19 +1,19 @@
 //! Faults.
 
-use envoy_types::pb::envoy::config::listener::v3::Listener;
-use envoy_types::pb::envoy::config::route::v3::Route;
-use envoy_types::pb::envoy::extensions::filters::common::fault::v3::FaultDelay;
-use envoy_types::pb::envoy::extensions::filters::common::fault::v3::fault_delay::FaultDelaySecifier as DelayKind;
-use envoy_types::pb::envoy::extensions::filters::http::fault::v3::fault_abort::ErrorType;
-use envoy_types::pb::envoy::extensions::filters::http::fault::v3::{FaultAbort, HttpFault};
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{
+use prost::{Message, Name};
+use xds_proto::envoy::config::listener::v3::Listener;
+use xds_proto::envoy::config::route::v3::Route;
+use xds_proto::envoy::extensions::filters::common::fault::v3::FaultDelay;
+use xds_proto::envoy::extensions::filters::common::fault::v3::fault_delay::FaultDelaySecifier as DelayKind;
+use xds_proto::envoy::extensions::filters::http::fault::v3::fault_abort::ErrorType;
+use xds_proto::envoy::extensions::filters::http::fault::v3::{FaultAbort, HttpFault};
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
     HttpConnectionManager, HttpFilter,
 };
-use envoy_types::pb::envoy::r#type::v3::FractionalPercent;
-use envoy_types::pb::envoy::r#type::v3::fractional_percent::DenominatorType;
-use envoy_types::pb::google::protobuf::Duration;
-use prost::{Message, Name};
+use xds_proto::envoy::r#type::v3::FractionalPercent;
+use xds_proto::envoy::r#type::v3::fractional_percent::DenominatorType;
+use xds_proto::google::protobuf::Duration;
 
 use super::{ORDERS, Resources, decode, document, routes, services, translate};
 use crate::resources::ResourceKind;

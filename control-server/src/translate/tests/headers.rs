@@ -1,10 +1,10 @@
 //! Header changes.
 
-use envoy_types::pb::envoy::config::core::v3::HeaderValueOption;
-use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
-use envoy_types::pb::envoy::config::route::v3::Route;
-use envoy_types::pb::envoy::config::route::v3::route::Action;
-use envoy_types::pb::envoy::config::route::v3::route_action::ClusterSpecifier;
+use xds_proto::envoy::config::core::v3::HeaderValueOption;
+use xds_proto::envoy::config::core::v3::header_value_option::HeaderAppendAction;
+use xds_proto::envoy::config::route::v3::Route;
+use xds_proto::envoy::config::route::v3::route::Action;
+use xds_proto::envoy::config::route::v3::route_action::ClusterSpecifier;
 
 use super::{ORDERS, document, routes, services, translate, translate_with_diagnostics};
 
@@ -54,7 +54,7 @@ fn of_clusters(route: &Route) -> Vec<String> {
     let Some(ClusterSpecifier::WeightedClusters(weighted)) = &action.cluster_specifier else {
         return Vec::new();
     };
-    let line = |cluster: &envoy_types::pb::envoy::config::route::v3::weighted_cluster::ClusterWeight| {
+    let line = |cluster: &xds_proto::envoy::config::route::v3::weighted_cluster::ClusterWeight| {
         let request = line(&cluster.request_headers_to_add, &cluster.request_headers_to_remove);
         let response = line(&cluster.response_headers_to_add, &cluster.response_headers_to_remove);
         let subset = cluster.name.split('|').nth(2).unwrap();

@@ -12,10 +12,10 @@ mod routes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use envoy_types::pb::envoy::config::cluster::v3::Cluster;
-use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
-use envoy_types::pb::envoy::config::route::v3::{Route, RouteConfiguration};
 use prost::Message;
+use xds_proto::envoy::config::cluster::v3::Cluster;
+use xds_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use xds_proto::envoy::config::route::v3::{Route, RouteConfiguration};
 
 use super::{LoadReporting, Translator};
 use crate::model::{Memory, build};

@@ -1,10 +1,10 @@
-use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
-use envoy_types::pb::envoy::config::listener::v3::Listener;
-use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
 use prost::{Message, Name};
+use xds_proto::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
+use xds_proto::envoy::config::listener::v3::Listener;
+use xds_proto::envoy::extensions::filters::http::router::v3::Router;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
 
 use super::{
     Memory, Resources, Translator, build, decode, document, names, read_text, services, translate,

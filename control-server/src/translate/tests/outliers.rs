@@ -1,9 +1,9 @@
 //! What becomes of `outlierDetection`.
 
-use envoy_types::pb::envoy::config::cluster::v3::{Cluster, OutlierDetection};
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
-use envoy_types::pb::google::protobuf::{Duration, UInt32Value};
 use prost::Message;
+use xds_proto::envoy::config::cluster::v3::{Cluster, OutlierDetection};
+use xds_proto::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
+use xds_proto::google::protobuf::{Duration, UInt32Value};
 
 use super::clusters::only;
 

@@ -4,14 +4,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use control_server::resources::ResourceKind;
-use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
-use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
-use envoy_types::pb::google::rpc::Status;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::transport::Channel;
+use xds_proto::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
+use xds_proto::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
+use xds_proto::google::rpc::Status;
 
-use crate::support::{Fixture, node};
+use crate::support::{Fixture, channel, node};
 
 /// An ADS client that does nothing by itself.
 pub(crate) struct DeltaClient {
@@ -21,8 +20,7 @@ pub(crate) struct DeltaClient {
 
 impl DeltaClient {
     pub(crate) async fn connect(fixture: &Fixture) -> Self {
-        let url = format!("http://{}", fixture.running.xds_address());
-        let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
+        let channel = channel(fixture.running.xds_address()).await;
         let (requests, receiver) = mpsc::unbounded_channel();
         let mut client = AggregatedDiscoveryServiceClient::new(channel);
         let outgoing = UnboundedReceiverStream::new(receiver);

@@ -12,15 +12,15 @@ use control_server::discovery::{ClientStatus, Feed};
 use control_server::resources::{Collection, EncodedResource, ResourceKind, ResourceSet};
 use control_server::server::{ControlServer, Options, Running};
 use control_server::state::PipelineState;
-use envoy_types::pb::envoy::config::core::v3::{Node, node::UserAgentVersionType};
-use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
-use envoy_types::pb::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
-use envoy_types::pb::google::rpc::Status;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::transport::{Channel, ClientTlsConfig};
+use xds_proto::envoy::config::core::v3::{Node, node::UserAgentVersionType};
+use xds_proto::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
+use xds_proto::envoy::service::discovery::v3::{DiscoveryRequest, DiscoveryResponse};
+use xds_proto::google::rpc::Status;
 
 /// A server on free loopback ports.
 pub(crate) struct Fixture {
@@ -119,15 +119,18 @@ pub(crate) struct Client {
     responses: tonic::Streaming<DiscoveryResponse>,
 }
 
+/// Connects without TLS.
+pub(crate) async fn channel(address: SocketAddr) -> Channel {
+    Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
+}
+
 impl Client {
     pub(crate) async fn connect(fixture: &Fixture) -> Self {
         Self::connect_to(fixture.running.xds_address()).await
     }
 
     pub(crate) async fn connect_to(address: SocketAddr) -> Self {
-        let url = format!("http://{address}");
-        let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
-        Self::over(channel).await.unwrap()
+        Self::over(channel(address).await).await.unwrap()
     }
 
     /// Shakes hands first; the error is the handshake's or the first stream's.

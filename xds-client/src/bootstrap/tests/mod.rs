@@ -8,10 +8,10 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use envoy_types::pb::envoy::config::core::v3::node::UserAgentVersionType;
-use envoy_types::pb::google::protobuf::value::Kind;
 use mesh_core::config::LocalityId;
 use serde_json::{Value, json};
+use xds_proto::envoy::config::core::v3::node::UserAgentVersionType;
+use xds_proto::google::protobuf::value::Kind;
 
 use super::load::load;
 use super::*;

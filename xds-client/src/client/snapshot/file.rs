@@ -8,11 +8,11 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use bytes::Bytes;
-use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryResponse, Resource};
-use envoy_types::pb::google::protobuf::Any;
 use mesh_core::config::Name;
 use prost::Message;
 use twox_hash::XxHash64;
+use xds_proto::envoy::service::discovery::v3::{DeltaDiscoveryResponse, Resource};
+use xds_proto::google::protobuf::Any;
 
 /// One resource, and where it came from.
 #[derive(Debug, Clone, PartialEq)]

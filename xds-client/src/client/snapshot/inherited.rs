@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use envoy_types::pb::google::protobuf::Any;
+use xds_proto::google::protobuf::Any;
 
 use super::file::Entry;
 use crate::protocol::{AdsState, Leftover, Received, canonical};
@@ -97,9 +97,9 @@ const LONGEST: u64 = 30 * 24 * 60 * 60;
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
     use mesh_core::config::Name;
     use prost::Message;
+    use xds_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
 
     use super::*;
     use crate::resource::EndpointsType;

@@ -4,15 +4,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use envoy_types::pb::envoy::config::cluster::v3::Cluster;
-use envoy_types::pb::envoy::config::core::v3::{
+use mesh_core::config::{ConnectionSettings, Http2Keepalive, TcpKeepalive};
+use xds_proto::envoy::config::cluster::v3::Cluster;
+use xds_proto::envoy::config::core::v3::{
     Http2ProtocolOptions, KeepaliveSettings, RoutingPriority, TcpKeepalive as ProtoTcpKeepalive,
 };
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::UpstreamProtocolOptions;
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::explicit_http_config::ProtocolConfig;
-use envoy_types::pb::google::protobuf::UInt32Value;
-use mesh_core::config::{ConnectionSettings, Http2Keepalive, TcpKeepalive};
+use xds_proto::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
+use xds_proto::envoy::extensions::upstreams::http::v3::http_protocol_options::UpstreamProtocolOptions;
+use xds_proto::envoy::extensions::upstreams::http::v3::http_protocol_options::explicit_http_config::ProtocolConfig;
+use xds_proto::google::protobuf::UInt32Value;
 
 use crate::resource::extension::Extension;
 use crate::resource::invalid::{Checked, Invalid, Within};

@@ -3,24 +3,22 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use envoy_types::pb::envoy::config::cluster::v3::circuit_breakers::Thresholds;
-use envoy_types::pb::envoy::config::cluster::v3::cluster::CommonLbConfig;
-use envoy_types::pb::envoy::config::cluster::v3::{
-    CircuitBreakers, Cluster as Proto, UpstreamConnectionOptions,
-};
-use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
-use envoy_types::pb::envoy::config::core::v3::{
+use mesh_core::config::{ConnectionSettings, Http2Keepalive, TcpKeepalive};
+use xds_proto::envoy::config::cluster::v3::circuit_breakers::Thresholds;
+use xds_proto::envoy::config::cluster::v3::cluster::CommonLbConfig;
+use xds_proto::envoy::config::cluster::v3::{CircuitBreakers, Cluster as Proto, UpstreamConnectionOptions};
+use xds_proto::envoy::config::core::v3::socket_address::PortSpecifier;
+use xds_proto::envoy::config::core::v3::{
     BindConfig, HealthStatus as ProtoHealth, HealthStatusSet, Http2ProtocolOptions,
     HttpProtocolOptions as CommonOptions, KeepaliveSettings, RoutingPriority, SocketAddress,
     TcpKeepalive as ProtoTcpKeepalive, TypedExtensionConfig,
 };
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::explicit_http_config::ProtocolConfig;
-use envoy_types::pb::envoy::extensions::upstreams::http::v3::http_protocol_options::{
+use xds_proto::envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
+use xds_proto::envoy::extensions::upstreams::http::v3::http_protocol_options::explicit_http_config::ProtocolConfig;
+use xds_proto::envoy::extensions::upstreams::http::v3::http_protocol_options::{
     AutoHttpConfig, ExplicitHttpConfig, UpstreamProtocolOptions, UseDownstreamHttpConfig,
 };
-use envoy_types::pb::google::protobuf::{Any, Duration as ProtoDuration};
-use mesh_core::config::{ConnectionSettings, Http2Keepalive, TcpKeepalive};
+use xds_proto::google::protobuf::{Any, Duration as ProtoDuration};
 
 use super::samples::{eds, logical_dns};
 use super::*;

@@ -1,14 +1,14 @@
 //! Where a cluster's endpoints come from (gRFC A37).
 
-use envoy_types::pb::envoy::config::cluster::v3::Cluster;
-use envoy_types::pb::envoy::config::cluster::v3::cluster::{
+use mesh_core::config::Name;
+use xds_proto::envoy::config::cluster::v3::Cluster;
+use xds_proto::envoy::config::cluster::v3::cluster::{
     ClusterDiscoveryType, CustomClusterType, DiscoveryType,
 };
-use envoy_types::pb::envoy::config::core::v3::SocketAddress;
-use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
-use envoy_types::pb::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint};
-use envoy_types::pb::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
-use mesh_core::config::Name;
+use xds_proto::envoy::config::core::v3::SocketAddress;
+use xds_proto::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
+use xds_proto::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint};
+use xds_proto::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
 
 use crate::resource::extension::{self, Extension};
 use crate::resource::invalid::{Checked, Invalid, Within};

@@ -4,16 +4,14 @@
 //! A policy in `load_balancing_policy` stands directly below the priority, so localities play no part unless it is
 //! `WrrLocality`. The enum means the same policies with `WrrLocality` around them, except ring hash.
 
-use envoy_types::pb::envoy::config::cluster::v3::cluster::ring_hash_lb_config::HashFunction as OldHash;
-use envoy_types::pb::envoy::config::cluster::v3::cluster::{
-    LbConfig, LbPolicy as OldPolicy, RingHashLbConfig,
-};
-use envoy_types::pb::envoy::config::cluster::v3::{Cluster, LoadBalancingPolicy};
-use envoy_types::pb::envoy::extensions::load_balancing_policies as policies;
-use envoy_types::pb::google::protobuf::Struct;
-use envoy_types::pb::google::protobuf::value::Kind;
 use mesh_core::config::{LbPolicy, LocalityPolicy, RingHash};
 use policies::ring_hash::v3::ring_hash::HashFunction;
+use xds_proto::envoy::config::cluster::v3::cluster::ring_hash_lb_config::HashFunction as OldHash;
+use xds_proto::envoy::config::cluster::v3::cluster::{LbConfig, LbPolicy as OldPolicy, RingHashLbConfig};
+use xds_proto::envoy::config::cluster::v3::{Cluster, LoadBalancingPolicy};
+use xds_proto::envoy::extensions::load_balancing_policies as policies;
+use xds_proto::google::protobuf::Struct;
+use xds_proto::google::protobuf::value::Kind;
 
 use crate::resource::extension::{Extension, field, number};
 use crate::resource::invalid::{Checked, Invalid, Within};

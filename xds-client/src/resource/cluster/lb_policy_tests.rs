@@ -1,14 +1,14 @@
 //! Load-balancing policies, old and extensible.
 
-use envoy_types::pb::envoy::config::cluster::v3::cluster::{
-    LbConfig, LbPolicy as OldPolicy, LeastRequestLbConfig, RingHashLbConfig,
-};
-use envoy_types::pb::envoy::config::cluster::v3::load_balancing_policy::Policy;
-use envoy_types::pb::envoy::config::cluster::v3::{Cluster as Proto, LoadBalancingPolicy};
-use envoy_types::pb::envoy::extensions::load_balancing_policies as policies;
-use envoy_types::pb::google::protobuf::{Any, UInt64Value};
 use mesh_core::config::{LbPolicy, LocalityPolicy, RingHash};
 use serde_json::{Value, json};
+use xds_proto::envoy::config::cluster::v3::cluster::{
+    LbConfig, LbPolicy as OldPolicy, LeastRequestLbConfig, RingHashLbConfig,
+};
+use xds_proto::envoy::config::cluster::v3::load_balancing_policy::Policy;
+use xds_proto::envoy::config::cluster::v3::{Cluster as Proto, LoadBalancingPolicy};
+use xds_proto::envoy::extensions::load_balancing_policies as policies;
+use xds_proto::google::protobuf::{Any, UInt64Value};
 
 use super::samples::{eds, policies as list, wrr_locality};
 use super::*;

@@ -19,9 +19,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use envoy_types::pb::envoy::config::cluster::v3 as proto;
-use envoy_types::pb::envoy::config::core::v3::{HealthStatus as ProtoHealth, RoutingPriority};
 use mesh_core::config::{ClusterSettings, HealthStatus, MaxRequests, Name, ReportedMetric};
+use xds_proto::envoy::config::cluster::v3 as proto;
+use xds_proto::envoy::config::core::v3::{HealthStatus as ProtoHealth, RoutingPriority};
 
 use super::invalid::{Checked, Invalid, Within};
 use super::message::{self, Named, decode_message};

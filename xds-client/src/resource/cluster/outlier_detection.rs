@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use envoy_types::pb::envoy::config::cluster::v3 as proto;
-use envoy_types::pb::google::protobuf::UInt32Value;
 use mesh_core::config::{
     ConsecutiveEjection, FailurePercentageEjection, LocalOriginEjection, OutlierDetection,
     SuccessRateEjection,
 };
+use xds_proto::envoy::config::cluster::v3 as proto;
+use xds_proto::google::protobuf::UInt32Value;
 
 use crate::resource::duration;
 use crate::resource::invalid::{Checked, Invalid};

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use envoy_types::pb::envoy::config::cluster::v3::{Cluster as Proto, OutlierDetection as ProtoOutlier};
-use envoy_types::pb::google::protobuf::{BoolValue, Duration as ProtoDuration};
 use mesh_core::config::{
     ConsecutiveEjection, FailurePercentageEjection, LocalOriginEjection, OutlierDetection,
     SuccessRateEjection,
 };
+use xds_proto::envoy::config::cluster::v3::{Cluster as Proto, OutlierDetection as ProtoOutlier};
+use xds_proto::google::protobuf::{BoolValue, Duration as ProtoDuration};
 
 use super::samples::eds;
 use super::*;

@@ -1,20 +1,20 @@
 //! Good messages for the tables to change.
 
-use envoy_types::pb::envoy::config::cluster::v3::circuit_breakers::Thresholds;
-use envoy_types::pb::envoy::config::cluster::v3::cluster::{
+use serde_json::json;
+use xds_proto::envoy::config::cluster::v3::circuit_breakers::Thresholds;
+use xds_proto::envoy::config::cluster::v3::cluster::{
     ClusterDiscoveryType, CustomClusterType, DiscoveryType, EdsClusterConfig,
 };
-use envoy_types::pb::envoy::config::cluster::v3::load_balancing_policy::Policy;
-use envoy_types::pb::envoy::config::cluster::v3::{
+use xds_proto::envoy::config::cluster::v3::load_balancing_policy::Policy;
+use xds_proto::envoy::config::cluster::v3::{
     CircuitBreakers, Cluster, LoadBalancingPolicy, OutlierDetection,
 };
-use envoy_types::pb::envoy::config::core::v3::{ConfigSource, TypedExtensionConfig};
-use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
-use envoy_types::pb::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
-use envoy_types::pb::envoy::extensions::load_balancing_policies::round_robin::v3::RoundRobin;
-use envoy_types::pb::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
-use envoy_types::pb::google::protobuf::Any;
-use serde_json::json;
+use xds_proto::envoy::config::core::v3::{ConfigSource, TypedExtensionConfig};
+use xds_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use xds_proto::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
+use xds_proto::envoy::extensions::load_balancing_policies::round_robin::v3::RoundRobin;
+use xds_proto::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
+use xds_proto::google::protobuf::Any;
 
 use crate::resource::endpoint::samples::{endpoint, locality};
 use crate::resource::testing::{ads, from_self, metadata, pack_any, seconds, u32_value};

@@ -1,23 +1,19 @@
 //! Discovery, limits, labels and transport sockets.
 
-use envoy_types::pb::envoy::config::cluster::v3::circuit_breakers::Thresholds;
-use envoy_types::pb::envoy::config::cluster::v3::cluster::{
-    DiscoveryType, EdsClusterConfig, TransportSocketMatch,
-};
-use envoy_types::pb::envoy::config::cluster::v3::{CircuitBreakers, Cluster as Proto};
-use envoy_types::pb::envoy::config::core::v3::address::Address;
-use envoy_types::pb::envoy::config::core::v3::{RoutingPriority, SocketAddress};
-use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
-use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
-use envoy_types::pb::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
-use envoy_types::pb::envoy::extensions::filters::http::gcp_authn::v3::Audience;
-use envoy_types::pb::envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
-use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
-    DownstreamTlsContext, UpstreamTlsContext,
-};
 use mesh_core::config::{LbPolicy, LocalityPolicy};
 use prost::Name as _;
 use serde_json::json;
+use xds_proto::envoy::config::cluster::v3::circuit_breakers::Thresholds;
+use xds_proto::envoy::config::cluster::v3::cluster::{DiscoveryType, EdsClusterConfig, TransportSocketMatch};
+use xds_proto::envoy::config::cluster::v3::{CircuitBreakers, Cluster as Proto};
+use xds_proto::envoy::config::core::v3::address::Address;
+use xds_proto::envoy::config::core::v3::{RoutingPriority, SocketAddress};
+use xds_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use xds_proto::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
+use xds_proto::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
+use xds_proto::envoy::extensions::filters::http::gcp_authn::v3::Audience;
+use xds_proto::envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
+use xds_proto::envoy::extensions::transport_sockets::tls::v3::{DownstreamTlsContext, UpstreamTlsContext};
 
 use super::samples::{aggregate, aggregate_of, discovery, eds, everything, logical_dns};
 use super::*;

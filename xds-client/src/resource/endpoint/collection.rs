@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use envoy_types::pb::envoy::config::endpoint::v3::{LbEndpoint, LbEndpointCollection};
-use envoy_types::pb::xds::core::v3::CollectionEntry;
-use envoy_types::pb::xds::core::v3::collection_entry::ResourceSpecifier;
 use mesh_core::config::{Endpoint, Name};
+use xds_proto::envoy::config::endpoint::v3::{LbEndpoint, LbEndpointCollection};
+use xds_proto::xds::core::v3::CollectionEntry;
+use xds_proto::xds::core::v3::collection_entry::ResourceSpecifier;
 
 use crate::protocol::is_collection;
 use crate::resource::extension::Extension;

@@ -1,16 +1,16 @@
 //! Collections, and localities that refer to them.
 
-use envoy_types::pb::envoy::config::core::v3::HealthStatus as ProtoHealth;
-use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
-use envoy_types::pb::envoy::config::endpoint::v3::locality_lb_endpoints::{LbConfig, LbEndpointList};
-use envoy_types::pb::envoy::config::endpoint::v3::{
-    ClusterLoadAssignment as Proto, LbEndpoint, LbEndpointCollection, LedsClusterLocalityConfig,
-};
-use envoy_types::pb::google::protobuf::Any;
-use envoy_types::pb::xds::core::v3::collection_entry::{InlineEntry, ResourceSpecifier};
-use envoy_types::pb::xds::core::v3::{CollectionEntry, ResourceLocator};
 use mesh_core::config::{Endpoint, Name};
 use prost::Message;
+use xds_proto::envoy::config::core::v3::HealthStatus as ProtoHealth;
+use xds_proto::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
+use xds_proto::envoy::config::endpoint::v3::locality_lb_endpoints::{LbConfig, LbEndpointList};
+use xds_proto::envoy::config::endpoint::v3::{
+    ClusterLoadAssignment as Proto, LbEndpoint, LbEndpointCollection, LedsClusterLocalityConfig,
+};
+use xds_proto::google::protobuf::Any;
+use xds_proto::xds::core::v3::collection_entry::{InlineEntry, ResourceSpecifier};
+use xds_proto::xds::core::v3::{CollectionEntry, ResourceLocator};
 
 use super::samples::{endpoint, inner, locality, two_priorities};
 use super::*;

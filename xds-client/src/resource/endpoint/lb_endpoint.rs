@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
-use envoy_types::pb::envoy::config::core::v3::HealthStatus as ProtoHealth;
-use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
-use envoy_types::pb::envoy::config::endpoint::v3::{self as proto, LbEndpoint};
 use mesh_core::config::{Endpoint, EndpointAddresses, HealthStatus, Name};
+use xds_proto::envoy::config::core::v3::HealthStatus as ProtoHealth;
+use xds_proto::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
+use xds_proto::envoy::config::endpoint::v3::{self as proto, LbEndpoint};
 
 use crate::resource::DecodeContext;
 use crate::resource::address::ip_and_port;

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
-use envoy_types::pb::envoy::config::endpoint::v3::locality_lb_endpoints::LbConfig;
-use envoy_types::pb::envoy::config::endpoint::v3::{LedsClusterLocalityConfig, LocalityLbEndpoints};
 use mesh_core::config::{Endpoint, Locality, LocalityId, Name};
+use xds_proto::envoy::config::endpoint::v3::locality_lb_endpoints::LbConfig;
+use xds_proto::envoy::config::endpoint::v3::{LedsClusterLocalityConfig, LocalityLbEndpoints};
 
 use crate::protocol::is_collection;
 use crate::resource::DecodeContext;

@@ -2,15 +2,15 @@
 
 use std::num::NonZeroU32;
 
-use envoy_types::pb::envoy::config::core::v3::{
-    HealthStatus as ProtoHealth, address, socket_address::PortSpecifier,
-};
-use envoy_types::pb::envoy::config::endpoint::v3::endpoint::AdditionalAddress;
-use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
-use envoy_types::pb::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint};
-use envoy_types::pb::envoy::extensions::filters::http::gcp_authn::v3::Audience;
 use mesh_core::config::{Endpoint, HealthStatus};
 use serde_json::json;
+use xds_proto::envoy::config::core::v3::{
+    HealthStatus as ProtoHealth, address, socket_address::PortSpecifier,
+};
+use xds_proto::envoy::config::endpoint::v3::endpoint::AdditionalAddress;
+use xds_proto::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
+use xds_proto::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint};
+use xds_proto::envoy::extensions::filters::http::gcp_authn::v3::Audience;
 
 use super::samples::{additional, inner, two_priorities};
 use super::{DecodeContext, EndpointsType};

@@ -20,10 +20,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use envoy_types::pb::envoy::config::endpoint::v3 as proto;
-use envoy_types::pb::envoy::config::endpoint::v3::cluster_load_assignment::policy::DropOverload;
 use mesh_core::config::{DropCategory, EndpointSet, Locality, LocalityId, Name, Priority};
 use mesh_core::policy::matcher::Fraction;
+use xds_proto::envoy::config::endpoint::v3 as proto;
+use xds_proto::envoy::config::endpoint::v3::cluster_load_assignment::policy::DropOverload;
 
 use super::fraction::fraction;
 use super::invalid::{Checked, Invalid, Within};

@@ -1,9 +1,9 @@
 //! Good messages for the tables to change.
 
-use envoy_types::pb::envoy::config::core::v3::{ConfigSource, Locality};
-use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
-use envoy_types::pb::envoy::config::endpoint::v3::locality_lb_endpoints::LbConfig;
-use envoy_types::pb::envoy::config::endpoint::v3::{
+use xds_proto::envoy::config::core::v3::{ConfigSource, Locality};
+use xds_proto::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
+use xds_proto::envoy::config::endpoint::v3::locality_lb_endpoints::LbConfig;
+use xds_proto::envoy::config::endpoint::v3::{
     ClusterLoadAssignment, Endpoint, LbEndpoint, LedsClusterLocalityConfig, LocalityLbEndpoints,
     endpoint::AdditionalAddress,
 };

@@ -1,10 +1,10 @@
 //! Localities, priorities and drops.
 
-use envoy_types::pb::envoy::config::core::v3::Locality as ProtoLocality;
-use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment as Proto;
-use envoy_types::pb::envoy::config::endpoint::v3::cluster_load_assignment::{Policy, policy::DropOverload};
-use envoy_types::pb::envoy::r#type::v3::FractionalPercent;
 use mesh_core::policy::matcher::Fraction;
+use xds_proto::envoy::config::core::v3::Locality as ProtoLocality;
+use xds_proto::envoy::config::endpoint::v3::ClusterLoadAssignment as Proto;
+use xds_proto::envoy::config::endpoint::v3::cluster_load_assignment::{Policy, policy::DropOverload};
+use xds_proto::envoy::r#type::v3::FractionalPercent;
 
 use super::samples::{endpoint, locality, two_priorities};
 use super::*;

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter as Proto;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
 use mesh_core::config::FilterInstance;
+use xds_proto::envoy::extensions::filters::http::router::v3::Router;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter as Proto;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
 
 use crate::resource::Decoding;
 use crate::resource::extension::Extension;

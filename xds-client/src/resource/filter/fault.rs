@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use envoy_types::pb::envoy::extensions::filters::common::fault::v3::FaultDelay;
-use envoy_types::pb::envoy::extensions::filters::common::fault::v3::fault_delay::FaultDelaySecifier;
-use envoy_types::pb::envoy::extensions::filters::http::fault::v3::fault_abort::ErrorType;
-use envoy_types::pb::envoy::extensions::filters::http::fault::v3::{FaultAbort, HttpFault};
-use envoy_types::pb::envoy::r#type::v3::FractionalPercent;
-use envoy_types::pb::envoy::r#type::v3::fractional_percent::DenominatorType;
 use mesh_core::filter::{
     Abort, AbortSource, AbortStatus, ConfigValue, Delay, DelaySource, FaultPolicy, FilterConfig,
     MaxActiveFaults, Percentage,
 };
+use xds_proto::envoy::extensions::filters::common::fault::v3::FaultDelay;
+use xds_proto::envoy::extensions::filters::common::fault::v3::fault_delay::FaultDelaySecifier;
+use xds_proto::envoy::extensions::filters::http::fault::v3::fault_abort::ErrorType;
+use xds_proto::envoy::extensions::filters::http::fault::v3::{FaultAbort, HttpFault};
+use xds_proto::envoy::r#type::v3::FractionalPercent;
+use xds_proto::envoy::r#type::v3::fractional_percent::DenominatorType;
 
 use crate::resource::duration::duration;
 use crate::resource::fraction::denominator;

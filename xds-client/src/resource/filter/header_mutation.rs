@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use envoy_types::pb::envoy::config::core::v3::KeyValueMutation;
-use envoy_types::pb::envoy::config::core::v3::key_value_append::KeyValueAppendAction;
-use envoy_types::pb::envoy::extensions::filters::http::header_mutation::v3::{
-    HeaderMutation, HeaderMutationPerRoute, Mutations,
-};
-use envoy_types::pb::google::protobuf::value::Kind;
 use mesh_core::config::{HeaderMutations, MutationOrder};
 use mesh_core::filter::{ConfigValue, FilterConfig, HeaderMutationConfig, HeaderMutationOverride};
+use xds_proto::envoy::config::core::v3::KeyValueMutation;
+use xds_proto::envoy::config::core::v3::key_value_append::KeyValueAppendAction;
+use xds_proto::envoy::extensions::filters::http::header_mutation::v3::{
+    HeaderMutation, HeaderMutationPerRoute, Mutations,
+};
+use xds_proto::google::protobuf::value::Kind;
 
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::{Decoding, headers};

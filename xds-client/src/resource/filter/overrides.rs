@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use envoy_types::pb::envoy::config::route::v3::FilterConfig;
-use envoy_types::pb::google::protobuf::Any;
 use mesh_core::config::{FilterOverride, FilterOverrides, Name};
+use xds_proto::envoy::config::route::v3::FilterConfig;
+use xds_proto::google::protobuf::Any;
 
 use crate::resource::Decoding;
 use crate::resource::extension::Extension;

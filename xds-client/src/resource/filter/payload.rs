@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use envoy_types::pb::google::protobuf::{ListValue, Struct, Value, value::Kind};
 use prost::Message;
 use serde_json::Number;
+use xds_proto::google::protobuf::{ListValue, Struct, Value, value::Kind};
 
 use crate::resource::invalid::Checked;
 use crate::resource::{DecodeContext, Decoding};

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use envoy_types::pb::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
-use envoy_types::pb::envoy::config::route::v3::FilterConfig as Wrapper;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter as ProtoFilter;
-use envoy_types::pb::google::protobuf::Any;
-use envoy_types::util::pack_any;
 use mesh_core::config::{FilterInstance, FilterOverride};
 use mesh_core::filter::{BuildError, ConfigValue, FilterConfig, FilterContext, HttpFilter, Overrides};
 use serde_json::json;
+use xds_proto::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
+use xds_proto::envoy::config::route::v3::FilterConfig as Wrapper;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter as ProtoFilter;
+use xds_proto::google::protobuf::Any;
+use xds_proto::pack_any;
 
 use super::*;
 use crate::resource::invalid::Invalid;
@@ -191,7 +191,7 @@ fn registered_kind_takes_the_place_of_one_for_the_same_type() {
 /// Proves: LDS-07.
 #[test]
 fn filters_of_clients_are_unknown_to_servers() {
-    use envoy_types::pb::envoy::extensions::filters::http::fault::v3::HttpFault;
+    use xds_proto::envoy::extensions::filters::http::fault::v3::HttpFault;
     for config in [any(PASS, "x"), pack_any(HttpFault::default())] {
         let filters =
             |is_optional| [ProtoFilter { is_optional, ..http_filter("f", config.clone()) }, router("r")];
@@ -204,16 +204,16 @@ fn filters_of_clients_are_unknown_to_servers() {
 mod fault {
     use std::time::Duration;
 
-    use envoy_types::pb::envoy::extensions::filters::common::fault::v3::fault_delay::{
-        FaultDelaySecifier, HeaderDelay,
-    };
-    use envoy_types::pb::envoy::extensions::filters::common::fault::v3::{FaultDelay, FaultRateLimit};
-    use envoy_types::pb::envoy::extensions::filters::http::fault::v3::fault_abort::{ErrorType, HeaderAbort};
-    use envoy_types::pb::envoy::extensions::filters::http::fault::v3::{FaultAbort, HttpFault};
-    use envoy_types::pb::envoy::r#type::v3::FractionalPercent;
     use mesh_core::filter::{
         Abort, AbortSource, AbortStatus, Delay, DelaySource, FaultPolicy, MaxActiveFaults, Percentage,
     };
+    use xds_proto::envoy::extensions::filters::common::fault::v3::fault_delay::{
+        FaultDelaySecifier, HeaderDelay,
+    };
+    use xds_proto::envoy::extensions::filters::common::fault::v3::{FaultDelay, FaultRateLimit};
+    use xds_proto::envoy::extensions::filters::http::fault::v3::fault_abort::{ErrorType, HeaderAbort};
+    use xds_proto::envoy::extensions::filters::http::fault::v3::{FaultAbort, HttpFault};
+    use xds_proto::envoy::r#type::v3::FractionalPercent;
 
     use super::*;
     use crate::resource::testing::{millis, seconds, u32_value};
@@ -324,17 +324,15 @@ mod fault {
 }
 
 mod header_mutation {
-    use envoy_types::pb::envoy::config::common::mutation_rules::v3::HeaderMutation as Rule;
-    use envoy_types::pb::envoy::config::common::mutation_rules::v3::header_mutation::{
-        Action, RemoveOnMatch,
-    };
-    use envoy_types::pb::envoy::config::core::v3::{KeyValueAppend, KeyValueMutation, KeyValuePair};
-    use envoy_types::pb::envoy::extensions::filters::http::header_mutation::v3::{
-        HeaderMutation, HeaderMutationPerRoute, Mutations,
-    };
-    use envoy_types::pb::google::protobuf::{Value, value::Kind};
     use mesh_core::config::{AppendAction, HeaderMutations, MutationOrder};
     use mesh_core::filter::{HeaderMutationConfig, HeaderMutationOverride};
+    use xds_proto::envoy::config::common::mutation_rules::v3::HeaderMutation as Rule;
+    use xds_proto::envoy::config::common::mutation_rules::v3::header_mutation::{Action, RemoveOnMatch};
+    use xds_proto::envoy::config::core::v3::{KeyValueAppend, KeyValueMutation, KeyValuePair};
+    use xds_proto::envoy::extensions::filters::http::header_mutation::v3::{
+        HeaderMutation, HeaderMutationPerRoute, Mutations,
+    };
+    use xds_proto::google::protobuf::{Value, value::Kind};
 
     use super::*;
 

@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use envoy_types::pb::envoy::config::core::v3::CidrRange;
-use envoy_types::pb::envoy::config::listener::v3::FilterChainMatch;
-use envoy_types::pb::envoy::config::listener::v3::filter_chain_match::ConnectionSourceType;
+use xds_proto::envoy::config::core::v3::CidrRange;
+use xds_proto::envoy::config::listener::v3::FilterChainMatch;
+use xds_proto::envoy::config::listener::v3::filter_chain_match::ConnectionSourceType;
 
 use crate::resource::invalid::{Checked, Invalid, Within};
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
 
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::transport_socket::Side;

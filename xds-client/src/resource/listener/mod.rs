@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use envoy_types::pb::envoy::config::listener::v3 as proto;
 use mesh_core::config::{FilterInstance, Name};
+use xds_proto::envoy::config::listener::v3 as proto;
 
 use super::extension::Extension;
 use super::invalid::{Checked, Invalid, Within};

@@ -1,12 +1,12 @@
 //! Good messages for the tables to change.
 
-use envoy_types::pb::envoy::config::core::v3::ConfigSource;
-use envoy_types::pb::envoy::config::listener::v3::filter::ConfigType;
-use envoy_types::pb::envoy::config::listener::v3::{ApiListener, Filter, FilterChain, FilterChainMatch, Listener};
-use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
-use envoy_types::pb::google::protobuf::Any;
+use xds_proto::envoy::config::core::v3::ConfigSource;
+use xds_proto::envoy::config::listener::v3::filter::ConfigType;
+use xds_proto::envoy::config::listener::v3::{ApiListener, Filter, FilterChain, FilterChainMatch, Listener};
+use xds_proto::envoy::extensions::filters::http::router::v3::Router;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
+use xds_proto::google::protobuf::Any;
 
 use crate::resource::testing::{address, ads, pack_any};
 

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use envoy_types::pb::envoy::config::listener::v3::filter::ConfigType;
-use envoy_types::pb::envoy::config::listener::v3::{self as proto, Filter, Listener};
+use xds_proto::envoy::config::listener::v3::filter::ConfigType;
+use xds_proto::envoy::config::listener::v3::{self as proto, Filter, Listener};
 
 use crate::resource::extension::Extension;
 use crate::resource::invalid::{Checked, Invalid, Within};

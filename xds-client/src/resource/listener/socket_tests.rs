@@ -3,13 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use envoy_types::pb::envoy::config::core::v3::CidrRange;
-use envoy_types::pb::envoy::config::listener::v3::{FilterChainMatch, Listener as Proto, ListenerFilter};
-use envoy_types::pb::envoy::extensions::transport_sockets::http_11_proxy::v3::Http11ProxyUpstreamTransport;
-use envoy_types::pb::envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
-use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3::{
-    DownstreamTlsContext, UpstreamTlsContext,
-};
+use xds_proto::envoy::config::core::v3::CidrRange;
+use xds_proto::envoy::config::listener::v3::{FilterChainMatch, Listener as Proto, ListenerFilter};
+use xds_proto::envoy::extensions::transport_sockets::http_11_proxy::v3::Http11ProxyUpstreamTransport;
+use xds_proto::envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
+use xds_proto::envoy::extensions::transport_sockets::tls::v3::{DownstreamTlsContext, UpstreamTlsContext};
 
 use super::samples::{chain, manager, network_filter, socket};
 use super::{DecodeContext, Listener, ListenerType, ResourceType};

@@ -1,18 +1,18 @@
 //! Listeners of clients, and HTTP filters on both sides.
 
-use envoy_types::pb::envoy::config::core::v3::{ExtensionConfigSource, HttpProtocolOptions, TypedExtensionConfig};
-use envoy_types::pb::envoy::config::route::v3::{RouteConfiguration as ProtoRoutes, VirtualHost};
-use envoy_types::pb::envoy::extensions::filters::http::header_mutation::v3::HeaderMutationPerRoute;
-use envoy_types::pb::envoy::extensions::filters::http::rbac::v3::{Rbac, RbacPerRoute};
-use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::{
-    HttpConnectionManager as Manager, HttpFilter, Rds, ScopedRoutes,
-};
-use envoy_types::pb::google::protobuf::{Any, Duration as ProtoDuration};
 use prost::Name as _;
 use serde_json::json;
+use xds_proto::envoy::config::core::v3::{ExtensionConfigSource, HttpProtocolOptions, TypedExtensionConfig};
+use xds_proto::envoy::config::route::v3::{RouteConfiguration as ProtoRoutes, VirtualHost};
+use xds_proto::envoy::extensions::filters::http::header_mutation::v3::HeaderMutationPerRoute;
+use xds_proto::envoy::extensions::filters::http::rbac::v3::{Rbac, RbacPerRoute};
+use xds_proto::envoy::extensions::filters::http::router::v3::Router;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
+    HttpConnectionManager as Manager, HttpFilter, Rds, ScopedRoutes,
+};
+use xds_proto::google::protobuf::{Any, Duration as ProtoDuration};
 
 use super::samples::{api, api_around, http_filter, manager, router, socket};
 use super::*;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use envoy_types::pb::envoy::config::route::v3 as proto;
-use envoy_types::pb::envoy::config::route::v3::route::Action;
-use envoy_types::pb::envoy::config::route::v3::route_action::{ClusterSpecifier, HostRewriteSpecifier};
 use mesh_core::config::{ClusterChoice, Forward, RouteAction, WeightedCluster};
+use xds_proto::envoy::config::route::v3 as proto;
+use xds_proto::envoy::config::route::v3::route::Action;
+use xds_proto::envoy::config::route::v3::route_action::{ClusterSpecifier, HostRewriteSpecifier};
 
 use crate::resource::duration;
 use crate::resource::filter;
@@ -49,7 +49,7 @@ fn forward(action: &proto::RouteAction, scope: &Scope<'_>) -> Checked<Option<For
 }
 
 type Limits = proto::route_action::MaxStreamDuration;
-type ProtoDuration = envoy_types::pb::google::protobuf::Duration;
+type ProtoDuration = xds_proto::google::protobuf::Duration;
 
 fn asks_for_host_rewrite(action: &proto::RouteAction) -> bool {
     match &action.host_rewrite_specifier {

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use envoy_types::pb::envoy::config::route::v3::route::Action;
-use envoy_types::pb::envoy::config::route::v3::route_action::{
+use mesh_core::config::{ClusterChoice, Forward, RouteAction};
+use xds_proto::envoy::config::route::v3::route::Action;
+use xds_proto::envoy::config::route::v3::route_action::{
     ClusterSpecifier, HostRewriteSpecifier, MaxStreamDuration,
 };
-use envoy_types::pb::envoy::config::route::v3::{
+use xds_proto::envoy::config::route::v3::{
     ClusterSpecifierPlugin, DirectResponseAction, FilterAction, NonForwardingAction, RedirectAction,
     RouteAction as ProtoAction, RouteConfiguration as Config, WeightedCluster as ProtoWeighted,
 };
-use envoy_types::pb::google::protobuf::{BoolValue, Duration as ProtoDuration};
-use mesh_core::config::{ClusterChoice, Forward, RouteAction};
+use xds_proto::google::protobuf::{BoolValue, Duration as ProtoDuration};
 
 use super::samples::{forward, simple, weight, weighted};
 use super::*;

@@ -1,10 +1,10 @@
 //! What a request's hash is made of (gRFC A42).
 
-use envoy_types::pb::envoy::config::route::v3::route_action::HashPolicy as Proto;
-use envoy_types::pb::envoy::config::route::v3::route_action::hash_policy::PolicySpecifier;
-use envoy_types::pb::envoy::r#type::matcher::v3::RegexMatchAndSubstitute;
 use mesh_core::config::HashPolicy;
 use mesh_core::policy::matcher::CapturingRegex;
+use xds_proto::envoy::config::route::v3::route_action::HashPolicy as Proto;
+use xds_proto::envoy::config::route::v3::route_action::hash_policy::PolicySpecifier;
+use xds_proto::envoy::r#type::matcher::v3::RegexMatchAndSubstitute;
 
 use crate::resource::Decoding;
 use crate::resource::invalid::{Checked, Invalid, Within};

@@ -1,12 +1,12 @@
 //! What a request's hash is made of.
 
-use envoy_types::pb::envoy::config::route::v3::RouteConfiguration as Config;
-use envoy_types::pb::envoy::config::route::v3::route_action::HashPolicy as ProtoHash;
-use envoy_types::pb::envoy::config::route::v3::route_action::hash_policy::{
+use mesh_core::config::HashPolicy;
+use xds_proto::envoy::config::route::v3::RouteConfiguration as Config;
+use xds_proto::envoy::config::route::v3::route_action::HashPolicy as ProtoHash;
+use xds_proto::envoy::config::route::v3::route_action::hash_policy::{
     Cookie, FilterState, Header, PolicySpecifier,
 };
-use envoy_types::pb::envoy::r#type::matcher::v3::RegexMatchAndSubstitute;
-use mesh_core::config::HashPolicy;
+use xds_proto::envoy::r#type::matcher::v3::RegexMatchAndSubstitute;
 
 use super::action_tests::{action, forwarded};
 use super::samples::{regex, simple};

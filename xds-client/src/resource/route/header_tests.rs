@@ -1,12 +1,12 @@
 //! Changes of headers at every level of a route configuration.
 
-use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
-use envoy_types::pb::envoy::config::core::v3::{HeaderValue as ProtoValue, HeaderValueOption};
-use envoy_types::pb::envoy::config::route::v3::RouteConfiguration as Proto;
 use http::{HeaderName, HeaderValue};
 use mesh_core::config::{
     AppendAction, ClusterChoice, Forward, HeaderMutation, HeaderMutations, MutationOrder, RouteAction,
 };
+use xds_proto::envoy::config::core::v3::header_value_option::HeaderAppendAction;
+use xds_proto::envoy::config::core::v3::{HeaderValue as ProtoValue, HeaderValueOption};
+use xds_proto::envoy::config::route::v3::RouteConfiguration as Proto;
 
 use super::samples::{forward, simple, weight, weighted};
 use super::*;

@@ -1,23 +1,23 @@
 //! Paths, headers and fractions.
 
-use envoy_types::pb::envoy::config::core::v3::{RuntimeFractionalPercent, TypedExtensionConfig};
-use envoy_types::pb::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier as Header;
-use envoy_types::pb::envoy::config::route::v3::route_match::{
-    ConnectMatcher, GrpcRouteMatchOptions, PathSpecifier, TlsContextMatchOptions,
-};
-use envoy_types::pb::envoy::config::route::v3::{
-    HeaderMatcher as ProtoHeader, QueryParameterMatcher, RouteConfiguration as Config,
-    RouteMatch as ProtoMatch,
-};
-use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
-use envoy_types::pb::envoy::r#type::matcher::v3::{MetadataMatcher, StringMatcher as ProtoString};
-use envoy_types::pb::envoy::r#type::v3::{FractionalPercent, Int64Range};
-use envoy_types::pb::xds::core::v3::TypedExtensionConfig as XdsExtension;
 use http::HeaderName;
 use mesh_core::config::{Route, RouteMatch};
 use mesh_core::policy::matcher::{
     Fraction, FullRegex, HeaderMatcher, HeaderRule, PathMatcher, StringMatcher, StringPattern,
 };
+use xds_proto::envoy::config::core::v3::{RuntimeFractionalPercent, TypedExtensionConfig};
+use xds_proto::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier as Header;
+use xds_proto::envoy::config::route::v3::route_match::{
+    ConnectMatcher, GrpcRouteMatchOptions, PathSpecifier, TlsContextMatchOptions,
+};
+use xds_proto::envoy::config::route::v3::{
+    HeaderMatcher as ProtoHeader, QueryParameterMatcher, RouteConfiguration as Config,
+    RouteMatch as ProtoMatch,
+};
+use xds_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+use xds_proto::envoy::r#type::matcher::v3::{MetadataMatcher, StringMatcher as ProtoString};
+use xds_proto::envoy::r#type::v3::{FractionalPercent, Int64Range};
+use xds_proto::xds::core::v3::TypedExtensionConfig as XdsExtension;
 
 use super::samples::{regex, simple};
 use super::*;

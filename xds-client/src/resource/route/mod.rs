@@ -23,8 +23,8 @@ mod tests;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use envoy_types::pb::envoy::config::route::v3 as proto;
 use mesh_core::config::{DomainPattern, HeaderMutations, MutationOrder, Name, Route, VirtualHost};
+use xds_proto::envoy::config::route::v3 as proto;
 
 use super::filter;
 use super::headers::HeaderFields;

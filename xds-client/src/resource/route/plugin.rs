@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use envoy_types::pb::envoy::config::route::v3::ClusterSpecifierPlugin;
+use xds_proto::envoy::config::route::v3::ClusterSpecifierPlugin;
 
 use crate::resource::extension::Extension;
 use crate::resource::invalid::{Checked, Invalid, Within};

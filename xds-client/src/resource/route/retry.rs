@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use envoy_types::pb::envoy::config::route::v3 as proto;
-use envoy_types::pb::google::protobuf::Duration as ProtoDuration;
 use mesh_core::config::{RetryBackoff, RetryPolicy, RetryableCodes};
+use xds_proto::envoy::config::route::v3 as proto;
+use xds_proto::google::protobuf::Duration as ProtoDuration;
 
 use crate::resource::duration::duration;
 use crate::resource::invalid::{Checked, Invalid, Within};

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use envoy_types::pb::envoy::config::route::v3::retry_policy::RetryBackOff;
-use envoy_types::pb::envoy::config::route::v3::{RetryPolicy as ProtoRetry, RouteConfiguration as Config};
-use envoy_types::pb::google::protobuf::Duration as ProtoDuration;
 use mesh_core::config::{RetryBackoff, RetryPolicy, RetryableCodes, RouteAction};
+use xds_proto::envoy::config::route::v3::retry_policy::RetryBackOff;
+use xds_proto::envoy::config::route::v3::{RetryPolicy as ProtoRetry, RouteConfiguration as Config};
+use xds_proto::google::protobuf::Duration as ProtoDuration;
 
 use super::action_tests::{action, forwarded};
 use super::samples::simple;

@@ -1,10 +1,10 @@
 //! Which requests a route takes.
 
-use envoy_types::pb::envoy::config::core::v3::RuntimeFractionalPercent;
-use envoy_types::pb::envoy::config::route::v3 as proto;
-use envoy_types::pb::envoy::config::route::v3::route_match::PathSpecifier;
 use mesh_core::config::RouteMatch;
 use mesh_core::policy::matcher::PathMatcher;
+use xds_proto::envoy::config::core::v3::RuntimeFractionalPercent;
+use xds_proto::envoy::config::route::v3 as proto;
+use xds_proto::envoy::config::route::v3::route_match::PathSpecifier;
 
 use crate::resource::Decoding;
 use crate::resource::fraction::fraction;

@@ -1,21 +1,19 @@
 //! Good messages for the tables to change.
 
-use envoy_types::pb::envoy::config::core::v3::RuntimeFractionalPercent;
-use envoy_types::pb::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
-use envoy_types::pb::envoy::config::route::v3::retry_policy::RetryBackOff;
-use envoy_types::pb::envoy::config::route::v3::route::Action;
-use envoy_types::pb::envoy::config::route::v3::route_action::hash_policy::{Header, PolicySpecifier};
-use envoy_types::pb::envoy::config::route::v3::route_action::{
-    ClusterSpecifier, HashPolicy, MaxStreamDuration,
-};
-use envoy_types::pb::envoy::config::route::v3::route_match::PathSpecifier;
-use envoy_types::pb::envoy::config::route::v3::weighted_cluster::ClusterWeight;
-use envoy_types::pb::envoy::config::route::v3::{
+use xds_proto::envoy::config::core::v3::RuntimeFractionalPercent;
+use xds_proto::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
+use xds_proto::envoy::config::route::v3::retry_policy::RetryBackOff;
+use xds_proto::envoy::config::route::v3::route::Action;
+use xds_proto::envoy::config::route::v3::route_action::hash_policy::{Header, PolicySpecifier};
+use xds_proto::envoy::config::route::v3::route_action::{ClusterSpecifier, HashPolicy, MaxStreamDuration};
+use xds_proto::envoy::config::route::v3::route_match::PathSpecifier;
+use xds_proto::envoy::config::route::v3::weighted_cluster::ClusterWeight;
+use xds_proto::envoy::config::route::v3::{
     HeaderMatcher, RetryPolicy, Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost,
     WeightedCluster,
 };
-use envoy_types::pb::envoy::r#type::matcher::v3::{RegexMatchAndSubstitute, RegexMatcher};
-use envoy_types::pb::envoy::r#type::v3::FractionalPercent;
+use xds_proto::envoy::r#type::matcher::v3::{RegexMatchAndSubstitute, RegexMatcher};
+use xds_proto::envoy::r#type::v3::FractionalPercent;
 
 use crate::resource::testing::{millis, seconds, u32_value};
 

@@ -1,13 +1,13 @@
 //! Virtual hosts, plugins and overrides of filters.
 
-use envoy_types::pb::envoy::config::core::v3::TypedExtensionConfig;
-use envoy_types::pb::envoy::config::route::v3::route_action::ClusterSpecifier;
-use envoy_types::pb::envoy::config::route::v3::{
+use mesh_core::config::{ClusterChoice, FilterOverride, FilterOverrides, Forward, RouteAction};
+use xds_proto::envoy::config::core::v3::TypedExtensionConfig;
+use xds_proto::envoy::config::route::v3::route_action::ClusterSpecifier;
+use xds_proto::envoy::config::route::v3::{
     ClusterSpecifierPlugin, FilterConfig, RouteConfiguration as Config,
 };
-use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
-use envoy_types::pb::google::protobuf::Any;
-use mesh_core::config::{ClusterChoice, FilterOverride, FilterOverrides, Forward, RouteAction};
+use xds_proto::envoy::extensions::filters::http::router::v3::Router;
+use xds_proto::google::protobuf::Any;
 
 use super::samples::{forward, full, route, simple, weight, weighted};
 use super::*;
@@ -192,7 +192,7 @@ fn overrides_belong_to_their_level() {
 fn several_virtual_hosts_may_have_the_same_domain() {
     let mut config = simple();
     config.virtual_hosts[0].domains = vec!["a".into(), "*".into(), "a".into()];
-    let second = envoy_types::pb::envoy::config::route::v3::VirtualHost {
+    let second = xds_proto::envoy::config::route::v3::VirtualHost {
         name: "second".into(),
         ..config.virtual_hosts[0].clone()
     };

@@ -7,10 +7,10 @@ mod tls;
 #[cfg(test)]
 mod tls_tests;
 
-use envoy_types::pb::envoy::config::core::v3::TransportSocket;
-use envoy_types::pb::envoy::config::core::v3::transport_socket::ConfigType;
-use envoy_types::pb::envoy::extensions::transport_sockets::http_11_proxy::v3::Http11ProxyUpstreamTransport;
-use envoy_types::pb::envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
+use xds_proto::envoy::config::core::v3::TransportSocket;
+use xds_proto::envoy::config::core::v3::transport_socket::ConfigType;
+use xds_proto::envoy::extensions::transport_sockets::http_11_proxy::v3::Http11ProxyUpstreamTransport;
+use xds_proto::envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
 
 use super::Decoding;
 use super::extension::Extension;

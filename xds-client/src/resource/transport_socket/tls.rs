@@ -1,9 +1,9 @@
 //! TLS contexts: what gRPC reads, and what it refuses because ignoring it would weaken security (gRFC A29).
 
-use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3 as proto;
 use proto::common_tls_context::ValidationContextType;
 use proto::downstream_tls_context::OcspStaplePolicy;
 use proto::{CertificateProviderPluginInstance, CertificateValidationContext, CommonTlsContext};
+use xds_proto::envoy::extensions::transport_sockets::tls::v3 as proto;
 
 use crate::resource::Decoding;
 use crate::resource::invalid::{Checked, Invalid, Within};

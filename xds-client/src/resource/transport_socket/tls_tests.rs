@@ -1,10 +1,5 @@
 //! TLS contexts of both sides: which field a NACK names.
 
-use envoy_types::pb::envoy::config::core::v3::{DataSource, TransportSocket, TypedExtensionConfig};
-use envoy_types::pb::envoy::extensions::transport_sockets::http_11_proxy::v3::Http11ProxyUpstreamTransport;
-use envoy_types::pb::envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
-use envoy_types::pb::envoy::extensions::transport_sockets::tls::v3 as proto;
-use envoy_types::pb::envoy::r#type::matcher::v3::StringMatcher;
 use proto::certificate_validation_context::SystemRootCerts;
 use proto::common_tls_context::{CombinedCertificateValidationContext, ValidationContextType};
 use proto::downstream_tls_context::OcspStaplePolicy;
@@ -12,6 +7,11 @@ use proto::{
     CertificateProviderPluginInstance, CertificateValidationContext, CommonTlsContext, DownstreamTlsContext,
     SdsSecretConfig, TlsCertificate, TlsParameters, UpstreamTlsContext,
 };
+use xds_proto::envoy::config::core::v3::{DataSource, TransportSocket, TypedExtensionConfig};
+use xds_proto::envoy::extensions::transport_sockets::http_11_proxy::v3::Http11ProxyUpstreamTransport;
+use xds_proto::envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
+use xds_proto::envoy::extensions::transport_sockets::tls::v3 as proto;
+use xds_proto::envoy::r#type::matcher::v3::StringMatcher;
 
 use super::{Side, plaintext};
 use crate::resource::testing::{bool_value, pack_any, transport_socket, unknown_any};

@@ -1,6 +1,6 @@
 //! ADS, in both variants.
 
-use envoy_types::pb::envoy::service::discovery::v3::{
+use xds_proto::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
 };
 

@@ -1,6 +1,6 @@
 //! Load reports (LRS).
 
-use envoy_types::pb::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
+use xds_proto::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
 
 use super::stream::{Incoming, Outgoing};
 use crate::transport::{RequestSender, ResponseReceiver, TransportError};

@@ -11,11 +11,11 @@ mod token;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
-use envoy_types::pb::envoy::service::load_stats::v3::load_reporting_service_client::LoadReportingServiceClient;
 use http::header::{AUTHORIZATION, HeaderValue};
 use tonic::Request;
 use tonic::metadata::MetadataMap;
+use xds_proto::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
+use xds_proto::envoy::service::load_stats::v3::load_reporting_service_client::LoadReportingServiceClient;
 
 use super::{AdsTransport, TransportError, Variant};
 use crate::bootstrap::ServerConfig;

@@ -16,8 +16,8 @@ mod stream;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use envoy_types::pb::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
 use tokio::sync::mpsc;
+use xds_proto::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
 
 use super::{AdsRequest, AdsResponse, AdsTransport, TransportError, Variant};
 use crate::bootstrap::ServerConfig;

@@ -1,19 +1,19 @@
 //! Clusters (gRFC A27, A37, A42, A48, A50, A52).
 
-use envoy_types::pb::envoy::config::cluster::v3::cluster::{
+use prost::Message;
+use xds_proto::envoy::config::cluster::v3::cluster::{
     ClusterDiscoveryType, DiscoveryType, LbConfig, LbPolicy,
 };
-use envoy_types::pb::envoy::config::cluster::v3::{Cluster, LoadBalancingPolicy, OutlierDetection};
-use envoy_types::pb::envoy::config::core::v3::address::Address as Kind;
-use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
-use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
-use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
-use envoy_types::pb::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
-use envoy_types::pb::envoy::extensions::load_balancing_policies::least_request::v3::LeastRequest;
-use envoy_types::pb::envoy::extensions::load_balancing_policies::ring_hash::v3::RingHash;
-use envoy_types::pb::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
-use envoy_types::pb::google::protobuf::{Any, Duration, UInt32Value};
-use prost::Message;
+use xds_proto::envoy::config::cluster::v3::{Cluster, LoadBalancingPolicy, OutlierDetection};
+use xds_proto::envoy::config::core::v3::address::Address as Kind;
+use xds_proto::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
+use xds_proto::envoy::config::core::v3::socket_address::PortSpecifier;
+use xds_proto::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
+use xds_proto::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
+use xds_proto::envoy::extensions::load_balancing_policies::least_request::v3::LeastRequest;
+use xds_proto::envoy::extensions::load_balancing_policies::ring_hash::v3::RingHash;
+use xds_proto::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
+use xds_proto::google::protobuf::{Any, Duration, UInt32Value};
 
 use super::{Verdict, ads_or_self, expect, metadata, type_name};
 

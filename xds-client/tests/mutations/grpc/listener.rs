@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use envoy_types::pb::envoy::config::core::v3::address::Address as Kind;
-use envoy_types::pb::envoy::config::listener::v3::Listener;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
-use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
 use prost::Message;
+use xds_proto::envoy::config::core::v3::address::Address as Kind;
+use xds_proto::envoy::config::listener::v3::Listener;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3 as hcm;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
 
 use super::{Verdict, ads_or_self, expect, extension_type, route, type_name};
 

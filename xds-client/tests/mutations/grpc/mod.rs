@@ -8,14 +8,14 @@ pub(crate) mod route;
 
 use std::collections::HashMap;
 
-use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
-use envoy_types::pb::envoy::config::core::v3::{Address, ConfigSource, Metadata};
-use envoy_types::pb::envoy::extensions::filters::http::gcp_authn::v3::Audience;
-use envoy_types::pb::envoy::r#type::matcher::v3::StringMatcher;
-use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
-use envoy_types::pb::google::protobuf::Any;
 use mesh_core::policy::matcher::FullRegex;
 use prost::Message;
+use xds_proto::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
+use xds_proto::envoy::config::core::v3::{Address, ConfigSource, Metadata};
+use xds_proto::envoy::extensions::filters::http::gcp_authn::v3::Audience;
+use xds_proto::envoy::r#type::matcher::v3::StringMatcher;
+use xds_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+use xds_proto::google::protobuf::Any;
 
 /// Why gRPC refuses the resource.
 pub(crate) type Refusal = &'static str;
@@ -67,7 +67,7 @@ fn metadata(metadata: Option<&Metadata>) -> Verdict {
 
 /// Overrides of filters: none that the samples hold is known to every client, so that they have to be optional.
 fn overrides(overrides: &HashMap<String, Any>, known: &[&str]) -> Verdict {
-    use envoy_types::pb::envoy::config::route::v3::FilterConfig;
+    use xds_proto::envoy::config::route::v3::FilterConfig;
     for any in overrides.values() {
         let (mut config, mut optional) = (any.clone(), false);
         if type_name(any) == "envoy.config.route.v3.FilterConfig" {

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
-use envoy_types::pb::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
-use envoy_types::pb::envoy::config::route::v3::route::Action;
-use envoy_types::pb::envoy::config::route::v3::route_action::ClusterSpecifier;
-use envoy_types::pb::envoy::config::route::v3::route_action::hash_policy::PolicySpecifier;
-use envoy_types::pb::envoy::config::route::v3::route_match::PathSpecifier;
-use envoy_types::pb::envoy::config::route::v3::{
+use xds_proto::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
+use xds_proto::envoy::config::route::v3::route::Action;
+use xds_proto::envoy::config::route::v3::route_action::ClusterSpecifier;
+use xds_proto::envoy::config::route::v3::route_action::hash_policy::PolicySpecifier;
+use xds_proto::envoy::config::route::v3::route_match::PathSpecifier;
+use xds_proto::envoy::config::route::v3::{
     HeaderMatcher, RetryPolicy, Route, RouteAction, RouteConfiguration, WeightedCluster,
 };
-use envoy_types::pb::google::protobuf::Duration;
+use xds_proto::google::protobuf::Duration;
 
 use super::{Verdict, expect, overrides, regex, string};
 

@@ -76,9 +76,9 @@ const START: usize = 1024;
 
 #[cfg(test)]
 mod tests {
-    use envoy_types::pb::envoy::service::discovery::v3::DiscoveryResponse;
-    use envoy_types::pb::google::protobuf::Any;
     use prost::Message as _;
+    use xds_proto::envoy::service::discovery::v3::DiscoveryResponse;
+    use xds_proto::google::protobuf::Any;
 
     use super::*;
 

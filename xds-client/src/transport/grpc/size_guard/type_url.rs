@@ -112,11 +112,9 @@ const LOAD_STATS: &str = "type.googleapis.com/envoy.service.load_stats.v3.LoadSt
 
 #[cfg(test)]
 mod tests {
-    use envoy_types::pb::envoy::service::discovery::v3::{
-        DeltaDiscoveryResponse, DiscoveryResponse, Resource,
-    };
-    use envoy_types::pb::google::protobuf::Any;
     use prost::Message as _;
+    use xds_proto::envoy::service::discovery::v3::{DeltaDiscoveryResponse, DiscoveryResponse, Resource};
+    use xds_proto::google::protobuf::Any;
 
     use super::*;
 
