@@ -33,6 +33,7 @@ mod collection;
 mod graph;
 mod key;
 mod refresh;
+mod resolve;
 mod text;
 mod virtual_host;
 mod walk;

@@ -6,7 +6,8 @@ use mesh_core::config::{Cluster, Discovery, MeshConfig, Name, ResourceError};
 
 use super::Resources;
 use super::assemble::Parts;
-use super::walk::{Found, Walk, cluster_names, resolve};
+use super::resolve::{Found, cluster_names, resolve};
+use super::walk::Walk;
 
 impl<R: Resources> Walk<'_, R> {
     /// RT-32: the routes of `last`, with the current clusters and endpoints. The new configuration may never be complete;

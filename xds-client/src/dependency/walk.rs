@@ -3,10 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use mesh_core::config::{
-    Cluster, ClusterSettings, Discovery, EndpointSet, Endpoints, Name, ResourceError, RouteAction,
-    VirtualHost,
-};
+use mesh_core::config::{Cluster, Discovery, EndpointSet, Endpoints, Name};
 use mesh_core::runtime::SourceError;
 
 use crate::protocol::{DataErrors, Problem, ProblemKind};
@@ -15,9 +12,10 @@ use crate::resource::{
     EndpointCollection, Listener, RouteConfiguration, RouteSource,
 };
 
-use super::aggregate::{Aggregates, MAX_DEPTH, Node};
+use super::aggregate::MAX_DEPTH;
 use super::assemble::Parts;
 use super::collection::Joined;
+use super::resolve::{Found, cluster_names, resolve};
 use super::text::wrong_type;
 use super::{Key, Kind, Origin, Resources, virtual_host};
 
@@ -62,15 +60,6 @@ pub(super) struct Walk<'a, R> {
     pub(super) missing: HashSet<Key>,
     /// Resources that were reached for the first time.
     pub(super) new: Vec<Key>,
-}
-
-/// A cluster in the walk.
-pub(super) enum Found {
-    Error(ResourceError),
-    Leaf(Cluster),
-    Aggregate(Arc<ClusterSettings>, Vec<Name>),
-    /// The cluster or its endpoints are missing.
-    Missing,
 }
 
 impl<'a, R: Resources> Walk<'a, R> {
@@ -261,70 +250,4 @@ pub(super) fn is_answer(value: &Result<AnyResource, Problem>, unreachable_is_err
         Err(problem) => problem.kind != ProblemKind::Unreachable || unreachable_is_error,
         Ok(_) => true,
     }
-}
-
-/// Every cluster that a route of the host may choose, once.
-pub(super) fn cluster_names(host: &VirtualHost) -> Vec<Name> {
-    let mut seen = HashSet::new();
-    let forwards = host.routes.iter().filter_map(|route| match &route.action {
-        RouteAction::Forward(forward) => Some(forward),
-        _ => None,
-    });
-    let names = forwards.flat_map(|forward| forward.clusters.names());
-    names.filter(|name| seen.insert(Name::clone(name))).cloned().collect()
-}
-
-/// The clusters that the routes choose from, and the leaves of those that are aggregates.
-pub(super) fn resolve(
-    target: &Target,
-    roots: Vec<Name>,
-    found: &HashMap<Name, Found>,
-) -> HashMap<Name, Result<Cluster, ResourceError>> {
-    let mut clusters = HashMap::with_capacity(roots.len());
-    let mut aggregates = Aggregates::new(|name: &Name| match found.get(name) {
-        Some(Found::Aggregate(_, children)) => Node::Aggregate(children),
-        Some(Found::Leaf(_)) => Node::Leaf,
-        Some(Found::Error(_) | Found::Missing) => Node::Absent,
-        None => Node::TooDeep,
-    });
-    let mut used = Vec::new();
-    for root in roots {
-        let Some(Found::Aggregate(settings, _)) = found.get(&root) else {
-            used.push(root);
-            continue;
-        };
-        let cluster = flatten(target, &root, settings, &mut aggregates);
-        if let Ok(Cluster { discovery: Discovery::Aggregate(leaves), .. }) = &cluster {
-            used.extend(leaves.iter().cloned());
-        }
-        clusters.insert(root, cluster);
-    }
-    for name in used {
-        match found.get(&name) {
-            Some(Found::Leaf(cluster)) => _ = clusters.insert(name, Ok(cluster.clone())),
-            Some(Found::Error(error)) => _ = clusters.insert(name, Err(error.clone())),
-            Some(Found::Aggregate(..) | Found::Missing) | None => {}
-        }
-    }
-    clusters
-}
-
-// RT-32
-fn flatten<'f, F: Fn(&Name) -> Node<'f>>(
-    target: &Target,
-    name: &Name,
-    settings: &Arc<ClusterSettings>,
-    aggregates: &mut Aggregates<F>,
-) -> Result<Cluster, ResourceError> {
-    let leaves = aggregates.leaves(name);
-    let reason = match leaves {
-        Ok(leaves) if !leaves.is_empty() => {
-            let discovery = Discovery::Aggregate(leaves.into());
-            return Ok(Cluster::new(settings.clone(), discovery));
-        }
-        Ok(_) => "none of the clusters that it is made of exists".to_owned(),
-        Err(_) => format!("is made of clusters more than {MAX_DEPTH} deep, or of itself"),
-    };
-    let key = Key::new(Kind::Cluster, name);
-    Err(ResourceError::new(target.origin.text(&key, &reason)))
 }
