@@ -14,8 +14,8 @@ use super::connectivity::{Counts, Phase};
 use super::endpoint::IdMap;
 use super::picker::{Failing, Waiting, no_endpoint};
 use super::{
-    Balancer, Command, Connectivity, EndpointId, LbEndpoint, LbLocality, LbPriority, LbUpdate, Pick,
-    PickContext, Picker, leaf,
+    Balancer, Command, Connectivity, EndpointId, LbLocality, LbPriority, LbUpdate, Pick, PickContext, Picker,
+    leaf,
 };
 
 /// The localities of a priority, each with a policy of its own; calls go to a ready one by weight.

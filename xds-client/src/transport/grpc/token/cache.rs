@@ -44,7 +44,7 @@ impl Token {
 ///   │     backoff over            a minute left:    ▼
 ///   └────────┴───── on_call: fail ── read beside  backing off
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct TokenCache {
     /// The header, and when it stops being used.
     token: Option<(HeaderValue, Instant)>,
@@ -65,12 +65,6 @@ pub(super) enum Step {
     /// For the read that has begun.
     Wait,
     Fail(TransportError),
-}
-
-impl Default for TokenCache {
-    fn default() -> Self {
-        Self { token: None, is_reading: false, backoff: Backoff::default(), failure: None }
-    }
 }
 
 impl TokenCache {
