@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use mesh_core::config::Name;
 
-use super::resource::{Effect, Resource};
+use super::accepted::Effect;
+use super::resource::Resource;
 use super::{ResourceKind, ResourceState, ResourceStatus, ServerId};
 
 /// The resources of one type.
@@ -53,7 +54,7 @@ impl Cache {
     pub(super) fn remove(&mut self, type_url: &str, name: &Name) -> Option<Resource> {
         let (kind, known) = self.kinds.iter_mut().find(|(kind, _)| kind.type_url == type_url)?;
         let (type_url, resource) = (kind.type_url, known.remove(name)?);
-        for name in resource.members.keys().chain([name]) {
+        for name in resource.members.in_use.keys().chain([name]) {
             self.live(type_url, name, None);
         }
         Some(resource)
@@ -82,7 +83,7 @@ impl Cache {
         let values = resources.flat_map(|(name, resource)| {
             let own = resource.accepted().filter(|_| !super::name::is_collection(name));
             let own = own.filter(|_| resource.is_sound()).map(|accepted| (name, accepted));
-            own.into_iter().chain(resource.sound_members())
+            own.into_iter().chain(resource.members.sound())
         });
         let held = values.filter(|(_, accepted)| accepted.server == Some(server));
         held.map(|(name, accepted)| (name.clone(), accepted.version.clone())).collect()
@@ -98,7 +99,7 @@ impl Cache {
     pub(super) fn in_use(&self) -> impl Iterator<Item = (&'static str, &Name, &Name, ServerId, &Bytes)> {
         let all = self.watched().flat_map(|(kind, name, resource)| {
             let own = resource.accepted().filter(|_| !super::name::is_collection(name));
-            let values = own.map(|accepted| (name, accepted)).into_iter().chain(&resource.members);
+            let values = own.map(|accepted| (name, accepted)).into_iter().chain(&resource.members.in_use);
             values.map(move |(name, accepted)| (kind.type_url, name, accepted))
         });
         all.filter_map(|(type_url, name, accepted)| {

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use mesh_core::config::Name;
 
+use super::accepted::{Accepted, Effect, Source};
 use super::authority::Authorities;
 use super::cache::{Cache, until};
 use super::last_good::LastGood;
 use super::nack::Errors;
-use super::resource::{Accepted, Effect, Resource, Source};
+use super::resource::Resource;
 use super::response::{Heartbeat, ServerError};
 use super::subscription::Subscription;
 use super::{DeletionNews, Event, Received, Rejected, ResourceKind, Response, UpdateCounts};
@@ -141,7 +142,7 @@ impl Intake<'_> {
         let collection = super::name::collection(name).filter(|known| self.counts_for(known));
         let accepted = match &collection {
             _ if self.counts_for(name) => self.cached(name).and_then(|cached| cached.accepted()),
-            Some(known) => self.cached(known).and_then(|cached| cached.members.get(name)),
+            Some(known) => self.cached(known).and_then(|cached| cached.members.in_use.get(name)),
             None => None,
         };
         if accepted.is_some_and(|accepted| version.is_empty() || accepted.version == *version) {
@@ -155,7 +156,7 @@ impl Intake<'_> {
         if super::name::is_collection(name) && self.counts_for(name) {
             self.subscription.settle(name);
             let mut changed = self.adopt(name);
-            let members = self.cached(name).map(|cached| std::mem::take(&mut cached.members));
+            let members = self.cached(name).map(|cached| std::mem::take(&mut cached.members.in_use));
             changed.extend(members.unwrap_or_default().into_keys());
             return self.tell_members(name, changed);
         }

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use mesh_core::config::Name;
 
-use super::resource::{Accepted, Resource};
+use super::accepted::Accepted;
+use super::resource::Resource;
 use super::settings::bounded;
 use super::{Received, name};
 
@@ -116,7 +117,7 @@ impl LastGood {
                 version: "".into(),
                 ..first
             });
-            resource.members = own;
+            resource.members.in_use = own;
             return true;
         }
         match self.entries.get(&(type_url.to_owned(), name.clone())) {

@@ -50,6 +50,7 @@
 //! of changes costs its reader one look.
 // TR-01, TR-07, TR-09, TR-20, TR-24, TR-25, TR-49
 
+mod accepted;
 mod authority;
 mod cache;
 mod event;

@@ -1,60 +1,14 @@
 //! One watched resource: what was accepted, and what is wrong with it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use mesh_core::config::Name;
 
-use crate::resource::AnyResource;
-
+use super::accepted::{Accepted, Effect, Members, Source};
 use super::authority::AuthorityId;
 use super::response::ServerError;
 use super::{DataErrors, Outage, Problem, ProblemKind, Received, ResourceState, ServerId, View};
-
-/// Whether watchers must look again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
-    Changed,
-    Unchanged,
-}
-
-/// Who says something of a resource, and when.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Source {
-    pub(super) server: ServerId,
-    pub(super) data_errors: DataErrors,
-    pub(super) now: Instant,
-}
-
-/// A value in use.
-#[derive(Clone)]
-pub(super) struct Accepted {
-    pub(super) resource: AnyResource,
-    pub(super) bytes: Bytes,
-    pub(super) version: Name,
-    /// `None`: read from a snapshot of an earlier run.
-    pub(super) server: Option<ServerId>,
-    pub(super) at: Instant,
-}
-
-impl Accepted {
-    pub(super) fn new(received: &Received, version: Name, source: Source) -> Self {
-        let Received { resource, bytes, .. } = received;
-        let (resource, bytes) = (resource.clone(), bytes.clone());
-        Self { resource, bytes, version, server: Some(source.server), at: source.now }
-    }
-}
-
-impl std::fmt::Debug for Accepted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Accepted")
-            .field("version", &self.version)
-            .field("server", &self.server)
-            .finish_non_exhaustive()
-    }
-}
 
 /// What is known of one resource that is, or until the next request was, watched.
 pub(super) struct Resource {
@@ -65,10 +19,8 @@ pub(super) struct Resource {
     pub(super) watchers: usize,
     /// Deleted by the server, and in use all the same (TR-27).
     pub(super) deletion_ignored: bool,
-    /// Where the name is that of a collection: what is in it, by name (TR-56).
-    pub(super) members: BTreeMap<Name, Accepted>,
-    /// Members whose last version was refused.
-    bad_members: BTreeSet<Name>,
+    /// Where the name is that of a collection.
+    pub(super) members: Members,
     accepted: Option<Accepted>,
     problem: Option<Problem>,
     /// Who had the last word on it.
@@ -83,8 +35,7 @@ impl Resource {
             authority,
             watchers: 0,
             deletion_ignored: false,
-            members: BTreeMap::new(),
-            bad_members: BTreeSet::new(),
+            members: Members::default(),
             accepted: None,
             problem: None,
             heard_from: None,
@@ -159,11 +110,7 @@ impl Resource {
     /// A member of this collection. Whether it is different.
     pub(super) fn accept_member(&mut self, name: &Name, accepted: Accepted) -> Effect {
         self.heal(name);
-        let bytes = accepted.bytes.clone();
-        match self.members.insert(name.clone(), accepted) {
-            Some(before) if before.bytes == bytes => Effect::Unchanged,
-            _ => Effect::Changed,
-        }
+        self.members.insert(name, accepted)
     }
 
     /// The trouble is the collection's; the others of its members stay as they are. Whether the member is gone.
@@ -175,21 +122,21 @@ impl Resource {
         source: Source,
     ) -> Effect {
         self.rejected = Some((version, source.now));
-        self.bad_members.insert(name.clone());
+        self.members.refuse(name);
         self.problem = Some(Problem::new(ProblemKind::Rejected, format!("member {name}: {reason}")));
         match source.data_errors {
-            DataErrors::Fail if self.members.remove(name).is_some() => Effect::Changed,
-            _ => Effect::Unchanged,
+            DataErrors::Fail => self.members.remove(name),
+            DataErrors::Ambient | DataErrors::IgnoreDeletion => Effect::Unchanged,
         }
     }
 
     pub(super) fn remove_member(&mut self, name: &Name) -> Effect {
         self.heal(name);
-        if self.members.remove(name).is_some() { Effect::Changed } else { Effect::Unchanged }
+        self.members.remove(name)
     }
 
     fn heal(&mut self, member: &Name) {
-        if self.bad_members.remove(member) && self.bad_members.is_empty() {
+        if self.members.heal(member) {
             self.problem = None;
         }
     }
@@ -199,17 +146,12 @@ impl Resource {
         if self.accepted.as_ref().is_some_and(|known| known.server == Some(source.server)) {
             self.heard_from = Some(source.server);
             // What comes of a collection ends what was said of it as a whole.
-            let ends = self.bad_members.is_empty() && self.problem.take().is_some();
+            let ends = !self.members.has_refused() && self.problem.take().is_some();
             return (if ends { Effect::Changed } else { Effect::Unchanged }, Vec::new());
         }
-        self.bad_members.clear();
+        self.members.heal_all();
         let effect = self.accept(&Received::of_collection(collection), "".into(), source);
-        let others = self.members.iter().filter(|(_, member)| member.server != Some(source.server));
-        let others: Vec<Name> = others.map(|(name, _)| name.clone()).collect();
-        for name in &others {
-            self.members.remove(name);
-        }
-        (effect, others)
+        (effect, self.members.retain_of(source.server))
     }
 
     /// A response that holds every resource of its type does not hold this one.
@@ -258,8 +200,7 @@ impl Resource {
     pub(super) fn outlive(&mut self) -> Effect {
         match self.accepted.take() {
             Some(_) => {
-                self.members.clear();
-                self.bad_members.clear();
+                self.members = Members::default();
                 self.problem = Some(Problem::new(ProblemKind::DoesNotExist, "its time to live has passed"));
                 Effect::Changed
             }
@@ -292,11 +233,6 @@ impl Resource {
     /// Whether nothing was said against what is in use.
     pub(super) fn is_sound(&self) -> bool {
         self.problem.is_none() && !self.deletion_ignored
-    }
-
-    /// The members whose last version is in use.
-    pub(super) fn sound_members(&self) -> impl Iterator<Item = (&Name, &Accepted)> {
-        self.members.iter().filter(|(name, _)| !self.bad_members.contains(*name))
     }
 
     pub(super) fn is_accepted(&self) -> bool {

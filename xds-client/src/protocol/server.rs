@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use mesh_core::config::Name;
 
+use super::accepted::Source;
 use super::authority::Authorities;
 use super::cache::Cache;
 use super::link::Link;
-use super::resource::{Resource, Source};
+use super::resource::Resource;
 use super::subscription::{Desk, ResourceKind, Subscription};
 use super::timer::{Timer, Timers};
 use super::{Request, ServerId, ServerSettings, UpdateCounts};

@@ -103,7 +103,7 @@ impl AdsState {
 
     /// A member of a watched collection (TR-56).
     pub(crate) fn member(&self, type_url: &str, collection: &Name, name: &Name) -> Option<&AnyResource> {
-        let member = self.cache.get(type_url, collection)?.members.get(name)?;
+        let member = self.cache.get(type_url, collection)?.members.in_use.get(name)?;
         Some(&member.resource)
     }
 
@@ -113,7 +113,8 @@ impl AdsState {
         type_url: &str,
         collection: &Name,
     ) -> impl Iterator<Item = (&Name, &AnyResource)> {
-        let members = self.cache.get(type_url, collection).into_iter().flat_map(|known| &known.members);
+        let members =
+            self.cache.get(type_url, collection).into_iter().flat_map(|known| &known.members.in_use);
         members.map(|(name, member)| (name, &member.resource))
     }
 

@@ -54,7 +54,7 @@ impl AdsState {
         for (type_url, name) in missing {
             let Some(resource) = self.cache.get_mut(type_url, &name) else { continue };
             if self.last_good.restore(type_url, &name, resource) {
-                let changed: Vec<Name> = resource.members.keys().cloned().collect();
+                let changed: Vec<Name> = resource.members.in_use.keys().cloned().collect();
                 if !changed.is_empty() {
                     self.events.push_back(Event::Members { type_url, collection: name.clone(), changed });
                 }

@@ -5,9 +5,9 @@ use std::time::Instant;
 use rand::Rng;
 
 use super::AdsState;
+use crate::protocol::accepted::Source;
 use crate::protocol::intake::Intake;
 use crate::protocol::link::News;
-use crate::protocol::resource::Source;
 use crate::protocol::server::Server;
 use crate::protocol::{Event, Request, Response, ServerId, StreamEnd, canonical};
 

@@ -5,7 +5,8 @@ use std::time::Instant;
 use rand::Rng;
 
 use super::AdsState;
-use crate::protocol::resource::{Effect, absent};
+use crate::protocol::accepted::Effect;
+use crate::protocol::resource::absent;
 use crate::protocol::server::Server;
 use crate::protocol::{Event, OnTimeout, Problem, ProblemKind, ServerId};
 
