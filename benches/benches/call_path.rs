@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::io::Write;
 
-use benches::call_path::{Path, Routes};
+use benches::call_path::{Path, Refusal, Routes, allocations_per_call, allocations_per_refusal};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
 
@@ -23,7 +23,7 @@ fn call_path(criterion: &mut Criterion) {
     for (kind, name) in Routes::ALL {
         for routes in ROUTES {
             let path = runtime.block_on(Path::build(kind, routes, 10));
-            report(&format!("{name}/{routes} routes, 10 endpoints"), &path);
+            report(&format!("{name}/{routes} routes, 10 endpoints"), allocations_per_call(&path));
             group.bench_with_input(BenchmarkId::new(name, routes), &path, |bencher, path| {
                 bencher.iter(|| path.call(path.request()));
             });
@@ -31,20 +31,24 @@ fn call_path(criterion: &mut Criterion) {
     }
     for endpoints in ENDPOINTS {
         let path = runtime.block_on(Path::build(Routes::Exact, 1, endpoints));
-        report(&format!("1 route, {endpoints} endpoints"), &path);
+        report(&format!("1 route, {endpoints} endpoints"), allocations_per_call(&path));
         group.bench_with_input(BenchmarkId::new("endpoints", endpoints), &path, |bencher, path| {
             bencher.iter(|| path.call(path.request()));
         });
     }
     let path = runtime.block_on(Path::build_filtered(Routes::Exact, 1, 10));
-    report("1 route, 10 endpoints, 3 filters", &path);
+    report("1 route, 10 endpoints, 3 filters", allocations_per_call(&path));
     group.bench_function("three_filters", |bencher| bencher.iter(|| path.call(path.request())));
+    for (refusal, name) in Refusal::ALL {
+        let path = runtime.block_on(Path::build_refusing(refusal));
+        report(name, allocations_per_refusal(&path, refusal));
+        group.bench_function(name, |bencher| bencher.iter(|| path.refused(path.request(), refusal)));
+    }
     group.finish();
 }
 
 /// Prints how many allocations a call makes beyond building the request.
-fn report(name: &str, path: &Path) {
-    let beyond = benches::call_path::allocations_per_call(path);
+fn report(name: &str, beyond: f64) {
     let _ =
         writeln!(std::io::stdout(), "call_path/{name}: {beyond:.2} allocations beyond building the request");
 }

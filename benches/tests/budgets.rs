@@ -1,6 +1,6 @@
 //! The budgets that can be held on any machine: allocations.
 
-use benches::call_path::{Path, Routes, allocations_per_call};
+use benches::call_path::{Path, Refusal, Routes, allocations_per_call, allocations_per_refusal};
 
 #[global_allocator]
 static ALLOCATOR: &benches::CountingAllocator = &benches::COUNTING_ALLOCATOR;
@@ -10,6 +10,7 @@ static ALLOCATOR: &benches::CountingAllocator = &benches::COUNTING_ALLOCATOR;
 fn calls_allocate_no_more_than_their_budget() {
     a_call_allocates_nothing_before_its_connection();
     three_filters_that_do_not_wait_allocate_at_most_twice();
+    a_refused_call_allocates_at_most_twice();
 }
 
 fn a_call_allocates_nothing_before_its_connection() {
@@ -32,4 +33,14 @@ fn three_filters_that_do_not_wait_allocate_at_most_twice() {
     let with = runtime.block_on(Path::build_filtered(Routes::Exact, 1, 10));
     let (without, with) = (allocations_per_call(&without), allocations_per_call(&with));
     assert!(with <= without + 2.0, "{without} allocations without filters, {with} with three");
+}
+
+/// Its text is made when somebody reads it.
+fn a_refused_call_allocates_at_most_twice() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    for (refusal, name) in Refusal::ALL {
+        let path = runtime.block_on(Path::build_refusing(refusal));
+        let beyond = allocations_per_refusal(&path, refusal);
+        assert!(beyond <= 2.0, "{name}: {beyond}");
+    }
 }

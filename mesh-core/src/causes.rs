@@ -13,6 +13,9 @@ pub struct WithCauses<'e>(
 
 impl fmt::Display for WithCauses<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.source().is_none() {
+            return fmt::Display::fmt(self.0, f);
+        }
         let mut text = self.0.to_string();
         for cause in std::iter::successors(self.0.source(), |&cause| cause.source()) {
             let cause = cause.to_string();

@@ -1,6 +1,7 @@
 //! From errors of the mesh to gRPC statuses.
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -17,7 +18,10 @@ pub(crate) fn of(error: MeshError) -> Status {
     {
         return status.clone();
     }
-    let mut status = Status::new(code(&error), WithCauses(&error).to_string());
+    // tonic has no status whose text is made later.
+    let mut text = String::with_capacity(TEXT);
+    let _ = write!(text, "{}", WithCauses(&error));
+    let mut status = Status::new(code(&error), text);
     status.set_source(Arc::new(error));
     status
 }
@@ -63,6 +67,9 @@ pub(crate) fn of_http(status: StatusCode) -> Code {
         _ => Code::Unknown,
     }
 }
+
+/// Room for most texts, so that writing one allocates once.
+const TEXT: usize = 192;
 
 fn causes(error: &MeshError) -> impl Iterator<Item = &(dyn Error + 'static)> {
     std::iter::successors(error.source(), |&cause| cause.source())

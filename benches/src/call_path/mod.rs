@@ -2,20 +2,25 @@
 
 mod config;
 mod connection;
+mod refusal;
 
+use std::future::Future as _;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::{Request, Uri};
 use http_body_util::Empty;
-use mesh_core::runtime::{CallOptions, Channel, ChannelSettings, FixedSource, Mesh, MeshBuilder, Target};
+use mesh_core::runtime::{
+    CallOptions, Channel, ChannelSettings, FixedSource, Mesh, MeshBuilder, MeshErrorKind, Target,
+};
 
 use crate::reporting::{ReportingSource, with_settings};
 use config::{config, three_filters};
 
 pub use config::Routes;
 pub use connection::{Answering, Body, Nowhere, Plain};
+pub use refusal::Refusal;
 
 /// A channel whose endpoints are all connected, and the request that takes its last route.
 #[derive(Debug)]
@@ -56,6 +61,19 @@ impl Path {
         Self::through(Mesh::builder(FixedSource::any(config)), kind, routes, endpoints).await
     }
 
+    /// A path on which every call is refused, and a request that is.
+    ///
+    /// # Panics
+    /// When the configuration is not accepted.
+    pub async fn build_refusing(refusal: Refusal) -> Self {
+        let mesh = Mesh::builder(FixedSource::any(refusal.config()));
+        let mut path = Self::through(mesh, Routes::Exact, 1, refusal.endpoints()).await;
+        if refusal == Refusal::NoRoute {
+            path.uri = Uri::from_static("http://host.example/service/unknown");
+        }
+        path
+    }
+
     async fn through(mesh: MeshBuilder, kind: Routes, routes: usize, endpoints: usize) -> Self {
         let connector = Nowhere::default();
         let last = routes - 1;
@@ -64,7 +82,7 @@ impl Path {
             Routes::Exact | Routes::Prefix => "host.example".to_owned(),
         };
         let target = Target::new(host);
-        let mesh = mesh.connector(connector.clone()).build();
+        let mesh = mesh.seed(1).connector(connector.clone()).build();
         let channel = Channel::new(&mesh, &target, ChannelSettings::default());
         let channel = channel.expect("a channel");
         let uri = match kind {
@@ -73,7 +91,7 @@ impl Path {
             Routes::VirtualHosts => "http://host.example/service/method".to_owned(),
         };
         let path = Self { channel, uri: uri.parse().expect("a URI") };
-        while connector.connected() < endpoints || path.call(path.request()).is_pending() {
+        while connector.connected() < endpoints || path.poll(path.request()).is_pending() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         // The last endpoint's connection is published a moment after it has been counted.
@@ -92,25 +110,47 @@ impl Path {
         request
     }
 
-    /// Takes a request all the way, and reads the answer to its end. Ready at once unless no endpoint is connected.
+    /// Takes a request all the way, and reads the answer to its end.
     ///
     /// # Panics
-    /// When the call fails.
-    pub fn call(&self, request: Request<Body>) -> Poll<()> {
+    /// When the call fails, or when no endpoint is connected.
+    pub fn call(&self, request: Request<Body>) {
+        assert_eq!(self.poll(request), Poll::Ready(Ok(())));
+    }
+
+    /// Takes a request as far as the step that refuses it.
+    ///
+    /// # Panics
+    /// When the call is not refused, or for another reason.
+    pub fn refused(&self, request: Request<Body>, refusal: Refusal) {
+        assert_eq!(self.poll(request), Poll::Ready(Err(refusal.kind())));
+    }
+
+    /// Polls a call once: it is pending only while no endpoint is connected.
+    fn poll(&self, request: Request<Body>) -> Poll<Result<(), MeshErrorKind>> {
         let cx = &mut Context::from_waker(Waker::noop());
-        let mut call = pin!(self.channel.call(request, CallOptions::default()));
-        match call.as_mut().poll(cx) {
-            Poll::Ready(response) => {
-                let _body = response.expect("an answer").into_body();
-                Poll::Ready(())
+        let call = pin!(self.channel.call(request, CallOptions::default()));
+        call.poll(cx).map(|answer| match answer {
+            Ok(response) => {
+                drop(response.into_body());
+                Ok(())
             }
-            Poll::Pending => Poll::Pending,
-        }
+            Err(error) => Err(error.kind()),
+        })
     }
 }
 
 /// Allocations of one call beyond those of building its request. The process must use the counting allocator.
 pub fn allocations_per_call(path: &Path) -> f64 {
+    allocations_beyond_request(path, |request| path.call(request))
+}
+
+/// Allocations of one refused call beyond those of building its request. The process must use the counting allocator.
+pub fn allocations_per_refusal(path: &Path, refusal: Refusal) -> f64 {
+    allocations_beyond_request(path, |request| path.refused(request, refusal))
+}
+
+fn allocations_beyond_request(path: &Path, call: impl Fn(Request<Body>)) -> f64 {
     const CALLS: u32 = 1000;
     let count = |work: &dyn Fn()| {
         let before = crate::allocations();
@@ -120,5 +160,5 @@ pub fn allocations_per_call(path: &Path) -> f64 {
         each
     };
     let build = count(&|| drop(std::hint::black_box(path.request())));
-    count(&|| assert!(path.call(path.request()).is_ready(), "an endpoint is connected")) - build
+    count(&|| call(path.request())) - build
 }

@@ -58,4 +58,9 @@ impl ResourceError {
     pub fn new(message: impl Into<Arc<str>>) -> Self {
         Self(message.into())
     }
+
+    /// The message.
+    pub(crate) fn text(&self) -> &Arc<str> {
+        &self.0
+    }
 }

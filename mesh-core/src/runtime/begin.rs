@@ -74,7 +74,7 @@ impl<P: Protocol, C: Connect> Begin<P, C> {
             }
             Self::Hold(Some(held)) => {
                 let reason = "deadline exceeded while a filter held the call";
-                held.passage.routed.cluster.error(KIND, reason.to_owned())
+                held.passage.routed.cluster.error(KIND, reason)
             }
             Self::Hold(None) | Self::Replied(_) => MeshError::new(KIND, "deadline exceeded"),
         }

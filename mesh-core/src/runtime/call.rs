@@ -101,7 +101,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
     /// Picks an endpoint for the next attempt.
     pub(super) fn pick(&self) -> Picked<C::Connection> {
         let Some(request) = &self.request else {
-            let error = self.cluster.error(MeshErrorKind::Connection, "the request is gone".to_owned());
+            let error = self.cluster.error(MeshErrorKind::Connection, "the request is gone");
             return Picked::Failed(error.into());
         };
         let context = PickContext { path: request.uri().path(), headers: request.headers(), hash: self.hash };
@@ -126,7 +126,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             },
         };
         let Some(mut request) = self.request.take() else {
-            return Err(self.cluster.error(MeshErrorKind::Connection, "the request is gone".to_owned()));
+            return Err(self.cluster.error(MeshErrorKind::Connection, "the request is gone"));
         };
         let retry = self.retry.as_deref_mut();
         let previous_attempts = retry.as_ref().map_or(0, |retry| retry.previous_attempts());
@@ -300,7 +300,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             _ => MeshErrorKind::Connection,
         };
         let h2_code = error.h2_code();
-        self.cluster.error(kind, "no response came".to_owned()).caused_by(h2_code, error)
+        self.cluster.error(kind, "no response came").caused_by(h2_code, error)
     }
 }
 

@@ -62,7 +62,10 @@ impl<P: Protocol, C: Connect> Channel<P, C> {
                 Ok(routed) => ResponseFuture::of(channel.begin(routed, request, start, None)),
                 Err(error) => ResponseFuture::at(Stage::Failed { error: Some(error) }, None),
             },
-            State::Pending | State::Failed(_) => {
+            state @ (State::Pending | State::Failed(_)) => {
+                if let Some(error) = channel.target.failure(state, start.wait_for_ready) {
+                    return ResponseFuture::at(Stage::Failed { error: Some(error) }, None);
+                }
                 let now = Instant::now();
                 let context = channel.target.context().clone();
                 let configured = Box::pin(channel.clone().configure(request, start, now));

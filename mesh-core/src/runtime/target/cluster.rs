@@ -10,6 +10,7 @@ use crate::runtime::attempt::Attempt;
 use crate::runtime::balance::{ClusterHandle, Slot, WaitForPlace};
 use crate::runtime::circuit_breaker::ClusterLoad;
 use crate::runtime::connect::{Connect, Connection, Reserve};
+use crate::runtime::error::Reason;
 use crate::runtime::{FullEndpoints, MeshError, MeshErrorKind};
 
 use super::TargetContext;
@@ -76,33 +77,34 @@ impl<C: Connect> Cluster<C> {
         let handle = match &self.handle {
             Ok(handle) => handle,
             // RT-26
-            Err(error) => return self.refuse(MeshErrorKind::Cluster, error.to_string()),
+            Err(error) => return self.refuse(MeshErrorKind::Cluster, error),
         };
         let published = handle.published();
         let mut full = None;
         let (mut repicks, mut passes) = (0, 0);
         while repicks <= REPICKS && passes <= PASSES {
-            let id = match published.picker.pick(context, rng) {
+            let pick = published.picker.pick(context, rng);
+            // RT-26
+            if matches!(pick, Pick::Wait(_) | Pick::Fail(_))
+                && let Some(error) = handle.removed()
+            {
+                return self.refuse(MeshErrorKind::Cluster, error);
+            }
+            let id = match pick {
                 Pick::Endpoint(id) => id,
-                // RT-26
-                Pick::Wait(_) | Pick::Fail(_) if handle.removed().is_some() => {
-                    let reason = handle.removed().map(ToString::to_string);
-                    return self.refuse(MeshErrorKind::Cluster, reason.unwrap_or_default());
-                }
                 Pick::Wait(_) if handle.has_ended() => return self.runtime_ended(),
                 Pick::Wait(endpoint) => {
                     handle.wake(endpoint);
                     break;
                 }
                 Pick::Fail(reason) => {
-                    let error = self.error(MeshErrorKind::NoEndpoint, reason.to_string());
+                    let error = self.error(MeshErrorKind::NoEndpoint, reason);
                     let temporary = Some((published.version, published.accounting.load.clone()));
                     return Picked::Failed(Refusal { error, temporary });
                 }
                 Pick::Drop(category) => {
                     published.accounting.drop_in(&category);
-                    let reason = format!("the control plane wants this call dropped ({category})");
-                    return self.refuse(MeshErrorKind::Dropped, reason);
+                    return self.refuse(MeshErrorKind::Dropped, Reason::Dropped(category));
                 }
             };
             repicks += 1;
@@ -142,9 +144,8 @@ impl<C: Connect> Cluster<C> {
         match Attempt::admit(slot) {
             Some(attempt) => admitted(attempt),
             None => {
-                let limit = slot.accounting.max_requests.0;
-                let reason = format!("{limit} calls are in flight, the most allowed");
-                self.refuse(MeshErrorKind::CircuitBreaker, reason)
+                let limit = slot.accounting.max_requests;
+                self.refuse(MeshErrorKind::CircuitBreaker, Reason::MaxRequests(limit))
             }
         }
     }
@@ -155,11 +156,7 @@ impl<C: Connect> Cluster<C> {
         match slot.queue(limit) {
             Some(place) => self.admit(slot, |attempt| Picked::Queue(attempt, place)),
             None => {
-                let reason = format!(
-                    "{} calls wait for room on the connection to {} already, the most allowed",
-                    limit.0,
-                    slot.addresses.first()
-                );
+                let reason = Reason::MaxQueued(limit, slot.addresses.first());
                 self.refuse(MeshErrorKind::QueueFull, reason)
             }
         }
@@ -168,7 +165,7 @@ impl<C: Connect> Cluster<C> {
     fn runtime_ended(&self) -> Picked<C::Connection> {
         let reason = "the tokio runtime on which the channel was made has been shut down, and its connections with it; \
                       make a channel in the runtime that calls";
-        self.refuse(MeshErrorKind::RuntimeEnded, reason.to_owned())
+        self.refuse(MeshErrorKind::RuntimeEnded, reason)
     }
 
     /// Completes when there is a newer publication than version `seen`.
@@ -182,7 +179,7 @@ impl<C: Connect> Cluster<C> {
     pub(super) fn connectivity(&self) -> Connectivity {
         match &self.handle {
             Ok(handle) => handle.published().state.clone(),
-            Err(error) => Connectivity::TransientFailure(error.to_string().into()),
+            Err(error) => Connectivity::TransientFailure(error.text().clone()),
         }
     }
 
@@ -206,11 +203,11 @@ impl<C: Connect> Cluster<C> {
         }
     }
 
-    pub(crate) fn error(&self, kind: MeshErrorKind, reason: String) -> MeshError {
+    pub(crate) fn error(&self, kind: MeshErrorKind, reason: impl Into<Reason>) -> MeshError {
         self.context.error(kind, reason).in_cluster(&self.name)
     }
 
-    fn refuse(&self, kind: MeshErrorKind, reason: String) -> Picked<C::Connection> {
+    fn refuse(&self, kind: MeshErrorKind, reason: impl Into<Reason>) -> Picked<C::Connection> {
         Picked::Failed(self.error(kind, reason).into())
     }
 }

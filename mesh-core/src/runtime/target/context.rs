@@ -1,11 +1,11 @@
 //! A target's name and settings, which its task and all its calls share.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 
 use crate::config::Name;
+use crate::runtime::error::{Reason, TargetLabel};
 use crate::runtime::rng::Randomness;
 use crate::runtime::timeout::Deadlines;
 use crate::runtime::{MeshError, MeshErrorKind, QueueSettings, SourceError, Target};
@@ -14,8 +14,7 @@ use crate::runtime::{MeshError, MeshErrorKind, QueueSettings, SourceError, Targe
 #[derive(Debug)]
 pub(crate) struct TargetContext {
     pub(crate) target: Target,
-    /// The xDS node, for error texts.
-    node: Name,
+    label: Arc<TargetLabel>,
     pub(crate) randomness: Arc<Randomness>,
     /// Where calls register their deadlines.
     pub(crate) deadlines: Arc<Deadlines>,
@@ -32,12 +31,13 @@ impl TargetContext {
         deadlines: Arc<Deadlines>,
         queue: QueueSettings,
     ) -> Self {
-        Self { target, node, randomness, deadlines, queue, ambient: ArcSwapOption::empty() }
+        let label = Arc::new(TargetLabel::new(&target, node));
+        Self { target, label, randomness, deadlines, queue, ambient: ArcSwapOption::empty() }
     }
 
     /// A problem with the control plane that leaves the configuration in use.
-    pub(crate) fn ambient(&self) -> Option<SourceError> {
-        self.ambient.load().as_deref().cloned()
+    pub(crate) fn ambient(&self) -> Option<Arc<SourceError>> {
+        self.ambient.load_full()
     }
 
     pub(super) fn set_ambient(&self, ambient: Option<SourceError>) {
@@ -45,7 +45,7 @@ impl TargetContext {
     }
 
     /// An error that names this target, the node and the problem with the control plane (OB-23).
-    pub(crate) fn error(&self, kind: MeshErrorKind, reason: impl Into<Cow<'static, str>>) -> MeshError {
-        MeshError::new(kind, reason).for_target(self.target.to_string(), self.node.clone(), self.ambient())
+    pub(crate) fn error(&self, kind: MeshErrorKind, reason: impl Into<Reason>) -> MeshError {
+        MeshError::new(kind, reason).for_target(&self.label, self.ambient())
     }
 }

@@ -71,18 +71,26 @@ impl<C: Connect> TargetHandle<C> {
         !self.task.is_finished()
     }
 
+    /// The error with which a call without wait-for-ready fails in this state, if it is one without a configuration.
+    pub(crate) fn failure(&self, state: &State<C>, wait: WaitForReady) -> Option<MeshError> {
+        let error = match (state, wait) {
+            (State::Failed(error), WaitForReady(false)) => error.clone(),
+            (State::Pending, WaitForReady(false)) => SourceError::clone(&*self.context().ambient()?),
+            (State::Serving(_), _) | (_, WaitForReady(true)) => return None,
+        };
+        Some(self.context().error(MeshErrorKind::Configuration, error))
+    }
+
     /// Waits for a configuration. Without wait-for-ready a call fails as soon as there is an error.
     pub(crate) async fn configured(&self, wait: WaitForReady) -> Result<Arc<State<C>>, MeshError> {
         let mut changes = self.shared.changes.subscribe();
         loop {
             let state = self.shared.state.load_full();
-            let error = match &*state {
-                State::Serving(_) => return Ok(state),
-                State::Failed(error) => Some(error.clone()),
-                State::Pending => self.context().ambient(),
-            };
-            if let (Some(error), WaitForReady(false)) = (error, wait) {
-                return Err(self.context().error(MeshErrorKind::Configuration, error.to_string()));
+            if let State::Serving(_) = &*state {
+                return Ok(state);
+            }
+            if let Some(error) = self.failure(&state, wait) {
+                return Err(error);
             }
             if changes.changed().await.is_err() {
                 return Err(self.context().error(MeshErrorKind::Configuration, "the channel is gone"));

@@ -9,6 +9,7 @@ use crate::config::{Name, RetryPolicy};
 use crate::filter::RouteFilters;
 use crate::policy::route::{RequestHead, hash_policy};
 use crate::runtime::connect::Connect;
+use crate::runtime::error::Reason;
 use crate::runtime::{MeshError, MeshErrorKind};
 
 use super::routes::{Plan, Routes};
@@ -62,14 +63,14 @@ impl<C: Connect> Snapshot<C> {
     ) -> Result<Routed<C>, MeshError> {
         let plan = self.routes.select(head, rng).map_err(|no_match| {
             // RT-05, RT-20
-            let reason = format!("{no_match}: {}{}", head.authority, head.path);
-            context.error(MeshErrorKind::NoRoute, reason)
+            let request = [head.authority, head.path].concat().into();
+            context.error(MeshErrorKind::NoRoute, Reason::NoRoute(no_match, request))
         })?;
         let forward = match plan {
             Plan::Forward(forward) => forward,
             // RT-21
             Plan::Unsupported(what) => {
-                let reason = format!("the route for {} is not one for clients: {what}", head.path);
+                let reason = Reason::Unsupported(what, head.path.into());
                 return Err(context.error(MeshErrorKind::UnsupportedRoute, reason));
             }
         };

@@ -1,6 +1,6 @@
 //! Picks the endpoint of a hash.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rand::Rng;
 
@@ -18,6 +18,8 @@ pub(super) struct RingPicker {
     endpoints: Box<[(EndpointId, Phase)]>,
     /// The last error of each endpoint; empty while none has failed.
     errors: Box<[Option<Arc<str>>]>,
+    /// The texts with which calls fail, by their first endpoint; each is made for the first such call.
+    failures: Box<[OnceLock<Arc<str>>]>,
     is_all_failed: bool,
     note: Option<Arc<str>>,
 }
@@ -31,14 +33,19 @@ impl RingPicker {
             ring,
             endpoints: list.iter().map(|member| (member.endpoint.id, member.counted)).collect(),
             errors: errors.iter().map(|member| member.error.clone()).collect(),
+            failures: errors.iter().map(|_| OnceLock::new()).collect(),
             is_all_failed: failed == list.len(),
             note,
         }
     }
 
     fn fail(&self, first: Option<usize>) -> Pick {
-        let error = first.and_then(|first| self.errors.get(first)?.as_deref());
-        Pick::Fail(no_endpoint(error, self.note.as_deref()))
+        let error = || first.and_then(|first| self.errors.get(first)?.as_deref());
+        let text = || no_endpoint(error(), self.note.as_deref());
+        Pick::Fail(match first.and_then(|first| self.failures.get(first)) {
+            Some(failure) => failure.get_or_init(text).clone(),
+            None => text(),
+        })
     }
 }
 

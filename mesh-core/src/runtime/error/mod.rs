@@ -1,31 +1,38 @@
 //! Why a call failed without the service's own answer.
 
-use std::borrow::Cow;
+mod reason;
+
 use std::error::Error;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::config::Name;
 
 use super::SourceError;
 use super::attempt::Attempt;
 
+pub(crate) use reason::{Reason, TargetLabel};
+
 /// Why a call failed without the service's own answer.
 ///
 /// Its text names the target, the cluster, the last endpoint error, problems with the control plane and the xDS node, as
 /// far as they are known. [`source`](Error::source) has the cause where there is one.
+///
+/// Making one costs at most two allocations, because calls are refused most often under overload: the text is made when it
+/// is displayed.
 // OB-23
 pub struct MeshError(Box<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     kind: MeshErrorKind,
-    target: String,
+    label: Option<Arc<TargetLabel>>,
     cluster: Option<Name>,
     endpoint: Option<SocketAddr>,
-    reason: Cow<'static, str>,
-    ambient: Option<SourceError>,
-    node: Option<Name>,
+    reason: Reason,
+    /// A problem with the control plane at the time of the failure.
+    ambient: Option<Arc<SourceError>>,
     h2_code: Option<u32>,
     /// An earlier attempt of the call may have reached an endpoint.
     may_have_been_seen: bool,
@@ -67,24 +74,22 @@ pub enum MeshErrorKind {
 }
 
 impl MeshError {
-    pub(crate) fn new(kind: MeshErrorKind, reason: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(kind: MeshErrorKind, reason: impl Into<Reason>) -> Self {
         Self(Box::new(Inner {
             kind,
-            target: String::new(),
+            label: None,
             cluster: None,
             endpoint: None,
             reason: reason.into(),
             ambient: None,
-            node: None,
             h2_code: None,
             may_have_been_seen: false,
             source: None,
         }))
     }
 
-    pub(crate) fn for_target(mut self, target: String, node: Name, ambient: Option<SourceError>) -> Self {
-        self.0.target = target;
-        self.0.node = Some(node).filter(|node| !node.is_empty());
+    pub(crate) fn for_target(mut self, label: &Arc<TargetLabel>, ambient: Option<Arc<SourceError>>) -> Self {
+        self.0.label = Some(label.clone());
         self.0.ambient = ambient;
         self
     }
@@ -169,28 +174,35 @@ crate::debug_with_causes!(MeshError);
 
 impl fmt::Display for MeshError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { target, cluster, endpoint, reason, ambient, node, .. } = &*self.0;
-        let places = [
-            Some(target.clone()).filter(|target| !target.is_empty()),
-            cluster.as_ref().map(|cluster| format!("cluster {cluster}")),
-            endpoint.map(|endpoint| format!("endpoint {endpoint}")),
-        ];
-        let places: Vec<_> = places.into_iter().flatten().collect();
-        if !places.is_empty() {
-            write!(f, "{}: ", places.join(", "))?;
+        let Inner { label, cluster, endpoint, reason, ambient, .. } = &*self.0;
+        let mut separator = "";
+        if let Some(label) = label {
+            f.write_str(&label.target)?;
+            separator = ", ";
         }
-        f.write_str(reason)?;
+        if let Some(cluster) = cluster {
+            write!(f, "{separator}cluster {cluster}")?;
+            separator = ", ";
+        }
+        if let Some(endpoint) = endpoint {
+            write!(f, "{separator}endpoint {endpoint}")?;
+            separator = ", ";
+        }
+        if !separator.is_empty() {
+            f.write_str(": ")?;
+        }
+        write!(f, "{reason}")?;
         // The problem with the control plane may be the reason itself, with an older duration in its text.
         let ambient = ambient.as_ref().filter(|ambient| !reason.contains(ambient.message()));
-        let ambient = ambient.map(ToString::to_string).unwrap_or_default();
-        if !ambient.is_empty() {
+        if let Some(ambient) = ambient {
             write!(f, "; control plane: {ambient}")?;
         }
         // texts of the xDS client may contain the node already
-        match node {
-            Some(node) if !reason.contains(&**node) && !ambient.contains(&**node) => {
-                write!(f, " (xDS node id: {node})")
-            }
+        let is_named = |node: &str| {
+            reason.contains(node) || ambient.is_some_and(|ambient| ambient.message().contains(node))
+        };
+        match label.as_ref().map(|label| &*label.node) {
+            Some(node) if !node.is_empty() && !is_named(node) => write!(f, " (xDS node id: {node})"),
             _ => Ok(()),
         }
     }
@@ -204,27 +216,26 @@ impl Error for MeshError {
 
 #[cfg(test)]
 mod tests {
-    use super::{MeshError, MeshErrorKind};
-    use crate::runtime::SourceError;
+    use std::sync::Arc;
+
+    use super::{MeshError, MeshErrorKind, TargetLabel};
+    use crate::runtime::{SourceError, Target};
 
     #[test]
     fn text_names_target_cluster_reason_control_plane_and_node() {
+        let label = Arc::new(TargetLabel::new(&Target::new("cart"), "n-1".into()));
         let error = MeshError::new(MeshErrorKind::NoEndpoint, "connect to 127.0.0.1:1: refused")
             .in_cluster(&"cart".into());
         assert_eq!(error.to_string(), "cluster cart: connect to 127.0.0.1:1: refused");
-        let ambient = |text: &str| Some(SourceError::new(text));
-        let error =
-            error.for_target("xds:///cart".into(), "n-1".into(), ambient("control server unreachable"));
+        let ambient = |text: &str| Some(Arc::new(SourceError::new(text)));
+        let error = error.for_target(&label, ambient("control server unreachable"));
         assert_eq!(
             error.to_string(),
             "xds:///cart, cluster cart: connect to 127.0.0.1:1: refused; control plane: control server \
              unreachable (xDS node id: n-1)"
         );
-        let error = MeshError::new(MeshErrorKind::Configuration, "no listener (node n-1)").for_target(
-            "xds:///cart".into(),
-            "n-1".into(),
-            ambient("no listener (node n-1)"),
-        );
+        let error = MeshError::new(MeshErrorKind::Configuration, "no listener (node n-1)")
+            .for_target(&label, ambient("no listener (node n-1)"));
         assert_eq!(error.to_string(), "xds:///cart: no listener (node n-1)");
     }
 }
