@@ -5,7 +5,9 @@
 use std::hint::black_box;
 use std::io::Write;
 
-use benches::call_path::{Path, Refusal, Routes, allocations_per_call, allocations_per_refusal};
+use benches::call_path::{
+    Path, Refusal, Routes, allocations_per_call, allocations_per_refusal, allocations_per_wait,
+};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use tokio::runtime::Runtime;
 
@@ -44,6 +46,12 @@ fn call_path(criterion: &mut Criterion) {
         report(name, allocations_per_refusal(&path, refusal));
         group.bench_function(name, |bencher| bencher.iter(|| path.refused(path.request(), refusal)));
     }
+    let path = {
+        let _entered = runtime.enter();
+        Path::build_waiting()
+    };
+    report("waiting", allocations_per_wait(&path));
+    group.bench_function("waiting", |bencher| bencher.iter(|| path.wait(path.request())));
     group.finish();
 }
 

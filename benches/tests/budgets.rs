@@ -1,6 +1,8 @@
 //! The budgets that can be held on any machine: allocations.
 
-use benches::call_path::{Path, Refusal, Routes, allocations_per_call, allocations_per_refusal};
+use benches::call_path::{
+    Path, Refusal, Routes, allocations_per_call, allocations_per_refusal, allocations_per_wait,
+};
 
 #[global_allocator]
 static ALLOCATOR: &benches::CountingAllocator = &benches::COUNTING_ALLOCATOR;
@@ -11,6 +13,7 @@ fn calls_allocate_no_more_than_their_budget() {
     a_call_allocates_nothing_before_its_connection();
     three_filters_that_do_not_wait_allocate_at_most_twice();
     a_refused_call_allocates_at_most_twice();
+    a_waiting_call_allocates_nothing();
 }
 
 fn a_call_allocates_nothing_before_its_connection() {
@@ -43,4 +46,11 @@ fn a_refused_call_allocates_at_most_twice() {
         let beyond = allocations_per_refusal(&path, refusal);
         assert!(beyond <= 2.0, "{name}: {beyond}");
     }
+}
+
+fn a_waiting_call_allocates_nothing() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let _entered = runtime.enter();
+    let beyond = allocations_per_wait(&Path::build_waiting());
+    assert!(beyond <= 0.0, "{beyond}");
 }

@@ -50,12 +50,20 @@ impl Protocol for Plain {
 
 /// Connects at once, to nothing.
 #[derive(Debug, Clone, Default)]
-pub struct Nowhere(Arc<AtomicUsize>);
+pub struct Nowhere {
+    connected: Arc<AtomicUsize>,
+    is_silent: bool,
+}
 
 impl Nowhere {
+    /// Never connects, and never fails.
+    pub fn silent() -> Self {
+        Self { is_silent: true, ..Self::default() }
+    }
+
     /// How many connections it and its clones have made.
     pub fn connected(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.connected.load(Ordering::Relaxed)
     }
 }
 
@@ -67,7 +75,10 @@ impl Connect for Nowhere {
     type Connection = Answering;
 
     async fn connect(&self, _: &ConnectTarget) -> Result<Established<Answering>, ConnectError> {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        if self.is_silent {
+            return pending().await;
+        }
+        self.connected.fetch_add(1, Ordering::Relaxed);
         Ok(Established::new(Answering, pending()))
     }
 }

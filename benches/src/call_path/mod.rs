@@ -74,8 +74,27 @@ impl Path {
         path
     }
 
+    /// A path on which every call waits, because no endpoint can be connected.
+    ///
+    /// # Panics
+    /// When the configuration is not accepted.
+    pub fn build_waiting() -> Self {
+        let mesh = Mesh::builder(FixedSource::any(config(Routes::Exact, 1, 10)));
+        Self::over(&Nowhere::silent(), mesh, Routes::Exact, 1)
+    }
+
     async fn through(mesh: MeshBuilder, kind: Routes, routes: usize, endpoints: usize) -> Self {
         let connector = Nowhere::default();
+        let path = Self::over(&connector, mesh, kind, routes);
+        while connector.connected() < endpoints || path.poll(path.request()).is_pending() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // The last endpoint's connection is published a moment after it has been counted.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        path
+    }
+
+    fn over(connector: &Nowhere, mesh: MeshBuilder, kind: Routes, routes: usize) -> Self {
         let last = routes - 1;
         let host = match kind {
             Routes::VirtualHosts => format!("host-{last}.example"),
@@ -90,13 +109,7 @@ impl Path {
             Routes::Prefix => format!("http://host.example/service-{last}/method"),
             Routes::VirtualHosts => "http://host.example/service/method".to_owned(),
         };
-        let path = Self { channel, uri: uri.parse().expect("a URI") };
-        while connector.connected() < endpoints || path.poll(path.request()).is_pending() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        // The last endpoint's connection is published a moment after it has been counted.
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        path
+        Self { channel, uri: uri.parse().expect("a URI") }
     }
 
     /// A request like one of a generated gRPC client.
@@ -126,6 +139,14 @@ impl Path {
         assert_eq!(self.poll(request), Poll::Ready(Err(refusal.kind())));
     }
 
+    /// Takes a request as far as its wait for an endpoint, and cancels the call.
+    ///
+    /// # Panics
+    /// When the call does not wait.
+    pub fn wait(&self, request: Request<Body>) {
+        assert_eq!(self.poll(request), Poll::Pending);
+    }
+
     /// Polls a call once: it is pending only while no endpoint is connected.
     fn poll(&self, request: Request<Body>) -> Poll<Result<(), MeshErrorKind>> {
         let cx = &mut Context::from_waker(Waker::noop());
@@ -148,6 +169,11 @@ pub fn allocations_per_call(path: &Path) -> f64 {
 /// Allocations of one refused call beyond those of building its request. The process must use the counting allocator.
 pub fn allocations_per_refusal(path: &Path, refusal: Refusal) -> f64 {
     allocations_beyond_request(path, |request| path.refused(request, refusal))
+}
+
+/// Allocations of one waiting call beyond those of building its request. The process must use the counting allocator.
+pub fn allocations_per_wait(path: &Path) -> f64 {
+    allocations_beyond_request(path, |request| path.wait(request))
 }
 
 fn allocations_beyond_request(path: &Path, call: impl Fn(Request<Body>)) -> f64 {

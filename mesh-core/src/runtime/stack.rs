@@ -11,9 +11,9 @@
 //!         7 run the filters on the head and return it to the caller; the call stays in flight until the body ends
 //! ```
 //!
-//! All steps run on the caller's task, without a queue or a lock, and without a box unless the call has to wait, has a
-//! deadline, or its route has a retry policy; the connection then keeps the call in one box. The deadline covers all
-//! steps from the start of the call; from step 4 on it fires even if the call is not polled.
+//! All steps run on the caller's task, without a queue or a lock, and without a box unless the call waits for something
+//! other than an endpoint, has a deadline, or its route has a retry policy; the connection then keeps the call in one box.
+//! The deadline covers all steps from the start of the call; from step 4 on it fires even if the call is not polled.
 
 use std::fmt;
 use std::future::Future;
@@ -25,7 +25,8 @@ use std::time::Duration;
 use http::response::Parts;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use tokio::time::Instant;
+use tokio::sync::futures::OwnedNotified;
+use tokio::time::{Instant, Sleep};
 
 use crate::policy::route::RequestHead;
 
@@ -152,8 +153,15 @@ pin_project! {
             begin: Begin<P, C>,
         },
         Pick,
+        // for a publication of the cluster
         Wait {
-            over: Waiting<()>,
+            #[pin]
+            helped: OwnedNotified,
+        },
+        // before another attempt
+        Backoff {
+            #[pin]
+            sleep: Sleep,
         },
         Fly {
             carrier: Option<CallCarrier<P, C>>,
@@ -207,11 +215,15 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
                         Stage::fly(call, flight)
                     }
                     Picked::Queue(attempt, place) => Stage::fly(call, Flight::Queued { place, attempt }),
-                    Picked::Wait(version) => Stage::until(call.cluster.clone().changed(version)),
+                    Picked::Wait(seen) => Stage::until_helped(call, seen),
                     Picked::Failed(refusal) => Stage::refused(call, refusal)?,
                 },
-                (StageProjection::Wait { over }, _) => {
-                    ready!(over.as_mut().poll(cx));
+                (StageProjection::Wait { helped }, _) => {
+                    ready!(helped.poll(cx));
+                    Stage::Pick
+                }
+                (StageProjection::Backoff { sleep }, _) => {
+                    ready!(sleep.poll(cx));
                     Stage::Pick
                 }
                 (StageProjection::Fly { carrier }, Some(call)) => {
@@ -298,8 +310,12 @@ impl<P: Protocol, C: Connect> Stage<P, C> {
         Self::Begin { begin }
     }
 
-    fn until(over: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self::Wait { over: Box::pin(over) }
+    /// The stage that waits for a later publication than version `seen`, then picks again.
+    fn until_helped(call: &Call<P, C>, seen: u64) -> Self {
+        match call.cluster.next_help(call.wait_for_ready, seen) {
+            Some(helped) => Self::Wait { helped },
+            None => Self::Pick,
+        }
     }
 
     fn fly(call: &Call<P, C>, flight: CallFlight<P, C>) -> Self {
@@ -310,16 +326,14 @@ impl<P: Protocol, C: Connect> Stage<P, C> {
     fn after(wait: Duration) -> Self {
         match wait {
             Duration::ZERO => Self::Pick,
-            wait => Self::until(tokio::time::sleep(wait)),
+            wait => Self::Backoff { sleep: tokio::time::sleep(wait) },
         }
     }
 
     /// The step after a failed pick: wait for the cluster to change, retry by the route's policy, or fail.
     fn refused(call: &mut Call<P, C>, refusal: Refusal) -> Result<Self, MeshError> {
         match (refusal.temporary, call.wait_for_ready) {
-            (Some((version, _)), WaitForReady(true)) => {
-                Ok(Self::until(call.cluster.clone().changed(version)))
-            }
+            (Some((seen, _)), WaitForReady(true)) => Ok(Self::until_helped(call, seen)),
             (Some((_, load)), WaitForReady(false)) => match call.after_refusal(refusal.error, &load) {
                 Next::Attempt(wait) => Ok(Self::after(wait)),
                 Next::Fail(error) => Err(error),
@@ -362,7 +376,8 @@ impl<P: Protocol, C: Connect> fmt::Debug for ResponseFuture<P, C> {
         let stage = match &self.stage {
             Stage::Begin { begin } => begin.name(),
             Stage::Pick => "picking an endpoint",
-            Stage::Wait { .. } => "waiting",
+            Stage::Wait { .. } => "waiting for an endpoint",
+            Stage::Backoff { .. } => "waiting for another attempt",
             Stage::Fly { .. } => "at an endpoint",
             Stage::Failed { .. } => "failed",
         };

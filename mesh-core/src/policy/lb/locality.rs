@@ -15,7 +15,7 @@ use super::endpoint::IdMap;
 use super::picker::{Failing, Waiting, no_endpoint};
 use super::{
     Balancer, Command, Connectivity, EndpointId, LbLocality, LbPriority, LbUpdate, Pick, PickContext, Picker,
-    leaf,
+    UniformPick, leaf,
 };
 
 /// The localities of a priority, each with a policy of its own; calls go to a ready one by weight.
@@ -244,5 +244,11 @@ impl Picker for LocalityPicker {
             Some(child) => child.pick(context, rng),
             None => Pick::Wait(None),
         }
+    }
+
+    fn uniform(&self) -> Option<UniformPick> {
+        let (first, others) = self.children.split_first()?;
+        let uniform = first.uniform()?;
+        others.iter().all(|child| child.uniform() == Some(uniform)).then_some(uniform)
     }
 }

@@ -51,7 +51,7 @@ pub use connectivity::Connectivity;
 pub use custom::CustomPolicy;
 pub use endpoint::{EndpointId, EndpointLoad, LbEndpoint, LbLocality, LbPriority, LbUpdate};
 pub(crate) use picker::with_drops;
-pub use picker::{Pick, PickContext, Picker};
+pub use picker::{Pick, PickContext, Picker, UniformPick};
 pub(crate) use update::distinct;
 
 /// The balancer of a cluster: over its priorities, over the localities of each, and in each locality the policy of the

@@ -13,6 +13,24 @@ use super::{Connectivity, EndpointId};
 pub trait Picker: Debug + Send + Sync {
     /// Chooses. No allocation unless the answer is a failure.
     fn pick(&self, context: &PickContext<'_>, rng: &mut dyn Rng) -> Pick;
+
+    /// Whether every call waits, or every call fails. `None`, the default: it depends on the call.
+    ///
+    /// Calls that wait already stay asleep when a picker is published that makes every call wait; calls that wait for ready
+    /// also when it makes every call fail.
+    fn uniform(&self) -> Option<UniformPick> {
+        None
+    }
+}
+
+/// What a picker does with every call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UniformPick {
+    /// Every call waits, and has no endpoint to connect: [`Pick::Wait`] of `None`.
+    Wait,
+    /// Every call fails: [`Pick::Fail`].
+    Fail,
 }
 
 /// The request's properties that a pick may depend on.
@@ -58,6 +76,10 @@ impl Picker for Waiting {
     fn pick(&self, _: &PickContext<'_>, _: &mut dyn Rng) -> Pick {
         Pick::Wait(None)
     }
+
+    fn uniform(&self) -> Option<UniformPick> {
+        Some(UniformPick::Wait)
+    }
 }
 
 /// Fails calls with this text.
@@ -67,6 +89,10 @@ pub(super) struct Failing(pub(super) Arc<str>);
 impl Picker for Failing {
     fn pick(&self, _: &PickContext<'_>, _: &mut dyn Rng) -> Pick {
         Pick::Fail(self.0.clone())
+    }
+
+    fn uniform(&self) -> Option<UniformPick> {
+        Some(UniformPick::Fail)
     }
 }
 

@@ -6,14 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
+use tokio::sync::futures::OwnedNotified;
 use tokio::sync::watch;
 
 use crate::config::ResourceError;
 use crate::policy::lb::{self, Balancer, Connectivity, EndpointId};
+use crate::runtime::WaitForReady;
 use crate::runtime::connect::Connect;
 
 use super::mailbox::{Event, Mailbox};
 use super::task::Task;
+use super::waiting_calls::{Helped, WaitingCalls};
 use super::{Leaves, Pool, Published};
 
 /// Makes a cluster's balancer. Its updates name the load-balancing policies.
@@ -28,8 +31,9 @@ pub(crate) struct ClusterHandle<C: Connect> {
 /// The state that handle and task share.
 pub(super) struct Shared<T> {
     pub(super) published: ArcSwap<Published<T>>,
-    /// The version of the last publication, for calls that wait for the next one.
+    /// The version of the last publication, for channels that are warmed up.
     pub(super) version: watch::Sender<u64>,
+    pub(super) waiting: WaitingCalls,
     pub(super) mailbox: Arc<Mailbox<T>>,
     /// The task has ended: there are no further publications.
     ended: AtomicBool,
@@ -42,16 +46,23 @@ impl<T> Shared<T> {
         Self {
             published: ArcSwap::from_pointee(published),
             version: watch::Sender::new(0),
+            waiting: WaitingCalls::default(),
             mailbox: Arc::default(),
             ended: AtomicBool::new(false),
             removed: OnceLock::new(),
         }
     }
 
+    /// Why the cluster was removed from the configuration; `None`: it was not.
+    pub(super) fn removed(&self) -> Option<&ResourceError> {
+        self.removed.get()
+    }
+
     /// The task has ended: wakes calls that wait, so that they read the state again.
     pub(super) fn end(&self) {
         self.ended.store(true, Ordering::Release);
         self.version.send_modify(|version| *version = u64::MAX);
+        self.waiting.wake(Helped::All);
     }
 }
 
@@ -94,7 +105,7 @@ impl<C: Connect> ClusterHandle<C> {
 
     /// Why the cluster was removed from the configuration; `None`: it was not.
     pub(crate) fn removed(&self) -> Option<&ResourceError> {
-        self.shared.removed.get()
+        self.shared.removed()
     }
 
     /// The last publication: one atomic load.
@@ -109,6 +120,14 @@ impl<C: Connect> ClusterHandle<C> {
             // An error means that the cluster has ended: the call reads the state again.
             let _ = versions.wait_for(|version| *version > seen).await;
         }
+    }
+
+    /// Completes with a later publication that helps a call with this setting, or when the cluster has ended. `None`: the
+    /// publication of version `seen` is not the last one, or the cluster has ended, and the call picks again at once.
+    pub(crate) fn next_help(&self, wait: WaitForReady, seen: u64) -> Option<OwnedNotified> {
+        // The wait begins before the version is read, so that no publication is missed.
+        let helped = self.shared.waiting.wait(wait);
+        (self.published().version == seen && !self.has_ended()).then_some(helped)
     }
 
     /// Whether the task has ended before its handle: its runtime was shut down.

@@ -30,6 +30,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod translation;
+mod waiting_calls;
 
 pub(crate) use cluster::ClusterHandle;
 pub(crate) use leaves::Leaves;

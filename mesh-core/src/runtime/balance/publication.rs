@@ -10,6 +10,7 @@ use crate::runtime::accounting::Accounting;
 use super::Published;
 use super::cluster::Shared;
 use super::published::{NotYet, Slots};
+use super::waiting_calls::Helped;
 
 /// The current parts of a publication, and which of them differ from the last publication.
 #[derive(Debug)]
@@ -74,10 +75,14 @@ impl<T> Publication<T> {
             let (state, picker) = self.picker.clone();
             let picker = with_drops(&self.drops, &state, picker);
             let state = if self.is_at_rest { Connectivity::Idle } else { state };
+            // RT-26: calls of a removed cluster fail, also those that wait for ready.
+            let is_removed = shared.removed().is_some();
+            let helped = if is_removed { Helped::All } else { Helped::by(&state, &*picker) };
             let accounting = self.accounting.clone();
             let published = Published { version, state, picker, accounting, slots: self.slots.clone() };
             shared.published.store(Arc::new(published));
             shared.version.send_replace(version);
+            shared.waiting.wake(helped);
         }
         changed
     }

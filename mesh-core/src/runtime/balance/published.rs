@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rand::Rng;
 
-use crate::policy::lb::{Connectivity, EndpointId, Pick, PickContext, Picker};
+use crate::policy::lb::{Connectivity, EndpointId, Pick, PickContext, Picker, UniformPick};
 use crate::runtime::accounting::Accounting;
 use crate::shared::SharedTable;
 
@@ -53,5 +53,9 @@ pub(super) struct NotYet;
 impl Picker for NotYet {
     fn pick(&self, _context: &PickContext<'_>, _rng: &mut dyn Rng) -> Pick {
         Pick::Wait(None)
+    }
+
+    fn uniform(&self) -> Option<UniformPick> {
+        Some(UniformPick::Wait)
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rand::Rng;
+use tokio::sync::futures::OwnedNotified;
 
 use crate::config::{Name, ResourceError};
 use crate::policy::lb::{Connectivity, EndpointLoad, Pick, PickContext};
@@ -11,7 +12,7 @@ use crate::runtime::balance::{ClusterHandle, Slot, WaitForPlace};
 use crate::runtime::circuit_breaker::ClusterLoad;
 use crate::runtime::connect::{Connect, Connection, Reserve};
 use crate::runtime::error::Reason;
-use crate::runtime::{FullEndpoints, MeshError, MeshErrorKind};
+use crate::runtime::{FullEndpoints, MeshError, MeshErrorKind, WaitForReady};
 
 use super::TargetContext;
 
@@ -97,6 +98,7 @@ impl<C: Connect> Cluster<C> {
                     handle.wake(endpoint);
                     break;
                 }
+                Pick::Fail(_) if handle.has_ended() => return self.runtime_ended(),
                 Pick::Fail(reason) => {
                     let error = self.error(MeshErrorKind::NoEndpoint, reason);
                     let temporary = Some((published.version, published.accounting.load.clone()));
@@ -166,6 +168,11 @@ impl<C: Connect> Cluster<C> {
         let reason = "the tokio runtime on which the channel was made has been shut down, and its connections with it; \
                       make a channel in the runtime that calls";
         self.refuse(MeshErrorKind::RuntimeEnded, reason)
+    }
+
+    /// See [`ClusterHandle::next_help`].
+    pub(crate) fn next_help(&self, wait: WaitForReady, seen: u64) -> Option<OwnedNotified> {
+        self.handle.as_ref().ok()?.next_help(wait, seen)
     }
 
     /// Completes when there is a newer publication than version `seen`.

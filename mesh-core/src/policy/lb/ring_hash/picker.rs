@@ -7,7 +7,7 @@ use rand::Rng;
 use crate::policy::lb::connectivity::Phase;
 use crate::policy::lb::members::Members;
 use crate::policy::lb::picker::no_endpoint;
-use crate::policy::lb::{EndpointId, Pick, PickContext, Picker};
+use crate::policy::lb::{EndpointId, Pick, PickContext, Picker, UniformPick};
 
 use super::ring::Ring;
 
@@ -67,5 +67,9 @@ impl Picker for RingPicker {
             }
         }
         self.fail(first)
+    }
+
+    fn uniform(&self) -> Option<UniformPick> {
+        self.is_all_failed.then_some(UniformPick::Fail)
     }
 }

@@ -10,6 +10,7 @@ mod outliers;
 mod rest;
 mod return_in_one_step;
 mod virtual_time;
+mod waiting_calls;
 
 use std::sync::Arc;
 use std::time::Instant;
