@@ -47,3 +47,18 @@ impl fmt::Debug for CustomPolicy {
         f.debug_tuple("CustomPolicy").field(&self.name).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::priority::Priority;
+    use super::*;
+
+    #[test]
+    fn clones_are_equal_and_policies_made_apart_are_not() {
+        let make = || CustomPolicy::new("least_loaded", Priority::default);
+        let policy = make();
+        assert_eq!(policy, policy.clone());
+        assert_ne!(policy, make());
+        assert_eq!(format!("{policy:?}"), r#"CustomPolicy("least_loaded")"#);
+    }
+}

@@ -150,3 +150,30 @@ impl Hasher for IdHasher {
         self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    /// Lists of endpoints compare them to find what an update has changed.
+    #[test]
+    fn endpoint_that_differs_in_one_field_is_another() {
+        let addresses = |port| EndpointAddresses::from(SocketAddr::from(([10, 0, 0, 1], port)));
+        let endpoint = LbEndpoint::new(EndpointId(1), addresses(1));
+        assert_eq!(endpoint, endpoint.clone());
+        let changes: [fn(&mut LbEndpoint); 4] = [
+            |other| other.id = EndpointId(2),
+            |other| other.weight = 2,
+            |other| other.hash_key = Some("key".into()),
+            |other| other.load = Arc::default(),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut other = endpoint.clone();
+            change(&mut other);
+            assert_ne!(endpoint, other, "change {number}");
+        }
+        assert_ne!(endpoint, LbEndpoint { addresses: addresses(2), ..endpoint.clone() });
+    }
+}

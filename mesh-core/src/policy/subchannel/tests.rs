@@ -188,6 +188,54 @@ fn no_pass_begins_while_backing_off() {
     assert!(world.attempt().is_some());
 }
 
+/// To the nanosecond: a deadline that is early does nothing, and at its end the backoff is over also for a call.
+#[test]
+fn backoff_lasts_until_its_deadline_and_not_longer() {
+    let mut world = World::new(&["10.0.0.1:1"]);
+    world.connect();
+    world.attempt();
+    world.fail("refused");
+    let until = world.subchannel.next_deadline().unwrap();
+    world.subchannel.on_deadline(until - Duration::from_nanos(1));
+    assert_eq!(world.state(), "failed: refused");
+    world.subchannel.disconnect();
+    world.now = until;
+    world.connect();
+    assert!(world.attempt().is_some());
+}
+
+/// A connection that lasted for as long as the first backoff is no reason for a pause.
+#[test]
+fn broken_connections_are_brief_within_the_first_backoff() {
+    for (lasted, is_paused) in [(ms(999), true), (ms(1_000), false)] {
+        let mut world = World::new(&["10.0.0.1:1"]);
+        for _ in 0..2 {
+            world.connect();
+            assert!(world.attempt().is_some());
+            world.subchannel.on_connected(world.now);
+            world.advance(lasted);
+            world.subchannel.on_disconnected(world.now, ConnectionEnd::Broken);
+        }
+        world.connect();
+        assert_eq!(world.attempt().is_none(), is_paused, "{lasted:?}");
+    }
+}
+
+#[test]
+fn another_order_of_addresses_counts_from_the_next_pass_on() {
+    let [first, second] = ["10.0.0.1:1", "10.0.0.2:1"];
+    let mut world = World::new(&[first, second]);
+    world.connect();
+    assert_eq!(world.attempt(), Some(address(first)));
+    world.subchannel.prefer(addresses(&[second, first]));
+    world.fail("refused");
+    assert_eq!(world.attempt(), Some(address(second)), "the pass goes on");
+    world.subchannel.on_connected(world.now);
+    world.subchannel.on_disconnected(world.now, ConnectionEnd::Served);
+    world.connect();
+    assert_eq!(world.attempt(), Some(address(second)));
+}
+
 #[test]
 fn endpoint_that_closes_at_once_is_not_reconnected_in_a_loop() {
     let mut world = World::new(&["10.0.0.1:1"]);

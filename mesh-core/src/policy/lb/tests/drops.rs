@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 
 use crate::config::DropCategory;
 use crate::policy::lb::picker::Waiting;
-use crate::policy::lb::{Connectivity, Pick, PickContext, with_drops};
+use crate::policy::lb::{Connectivity, Pick, PickContext, Picker, with_drops};
 use crate::policy::matcher::Fraction;
 
 fn drops(parts: &[(&str, u32)]) -> Vec<DropCategory> {
@@ -45,5 +45,19 @@ fn categories_are_drawn_in_order_while_the_cluster_is_ready() {
     assert!(lb.abs_diff(5_000) < 250 && throttle.abs_diff(2_500) < 220 && passed.abs_diff(2_500) < 220);
     for state in [Connectivity::Idle, Connectivity::Connecting, Connectivity::TransientFailure("x".into())] {
         assert_eq!(count(&[("lb", 1_000_000)], state), [0, 0, 10_000]);
+    }
+}
+
+#[test]
+fn picker_without_drops_is_the_picker_itself() {
+    let picker: Arc<dyn Picker> = Arc::new(Waiting);
+    let some = drops(&[("lb", 1)]);
+    let rows = [
+        (&[][..], Connectivity::Ready, true),
+        (&some, Connectivity::Idle, true),
+        (&some, Connectivity::Ready, false),
+    ];
+    for (drops, state, is_same) in rows {
+        assert_eq!(Arc::ptr_eq(&with_drops(drops, &state, picker.clone()), &picker), is_same, "{state:?}");
     }
 }

@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::config::{EndpointAddresses, LbPolicy, LocalityPolicy};
-use crate::policy::lb::{Connectivity, EndpointId, LbEndpoint, Pick};
+use crate::policy::lb::{Connectivity, EndpointId, LbEndpoint, Pick, leaf};
 
 use super::driver::{Driver, connect, endpoint, locality, priorities, weigh};
 
@@ -213,4 +213,12 @@ fn endpoint_that_changes_nothing_for_calls_leads_to_no_picker() {
             assert_eq!(driver.pickers - before, expected, "step {number}, {localities:?}");
         }
     }
+}
+
+/// Only the whole of a cluster's balancers selects among leaves.
+#[test]
+fn leaf_needs_every_cluster_and_selects_none() {
+    let leaf = leaf(&LbPolicy::RoundRobin);
+    assert_eq!(leaf.selected(), None);
+    assert!(leaf.needs("cart"));
 }
