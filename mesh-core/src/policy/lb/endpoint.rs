@@ -176,4 +176,21 @@ mod tests {
         }
         assert_ne!(endpoint, LbEndpoint { addresses: addresses(2), ..endpoint.clone() });
     }
+    #[test]
+    fn hashes_of_ids_and_of_bytes_differ() {
+        let hash = |write: fn(&mut IdHasher)| {
+            let mut hasher = IdHasher::default();
+            write(&mut hasher);
+            hasher.finish()
+        };
+        let hashes = [
+            hash(|_| {}),
+            hash(|hasher| hasher.write_u32(1)),
+            hash(|hasher| hasher.write_u32(2)),
+            hash(|hasher| hasher.write(&[1, 2])),
+            hash(|hasher| hasher.write(&[2, 1])),
+        ];
+        let distinct: std::collections::BTreeSet<_> = hashes.into_iter().collect();
+        assert_eq!(distinct.len(), hashes.len());
+    }
 }

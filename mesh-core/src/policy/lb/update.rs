@@ -50,3 +50,42 @@ pub(crate) fn distinct(mut update: LbUpdate) -> LbUpdate {
     });
     update
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::driver::locality;
+    use super::*;
+
+    #[test]
+    fn localities_are_the_same_while_id_weight_and_shared_endpoints_are() {
+        let [a, b] = [locality("a", 1, &[1, 2]), locality("b", 1, &[3])];
+        let both = [a.clone(), b.clone()];
+        let rows = [
+            ("clones", vec![a.clone(), b.clone()], true),
+            ("order", vec![b.clone(), a.clone()], false),
+            ("one less", vec![a.clone()], false),
+            ("weight", vec![a.clone(), LbLocality { weight: 2, ..b.clone() }], false),
+            ("id", vec![a.clone(), LbLocality { id: a.id.clone(), ..b.clone() }], false),
+            ("endpoints", vec![a.clone(), LbLocality { endpoints: a.endpoints.clone(), ..b.clone() }], false),
+            ("equal, not shared", vec![a.clone(), locality("b", 1, &[3])], false),
+        ];
+        for (name, others, expected) in rows {
+            assert_eq!(are_same(&both, &others), expected, "{name}");
+        }
+        assert!(are_same(&[], &[]));
+    }
+
+    #[test]
+    fn order_of_localities_makes_no_difference() {
+        let ids = |list: &[&LbEndpoint]| list.iter().map(|endpoint| endpoint.id.0).collect::<Vec<_>>();
+        let [a, b, more] = [locality("a", 1, &[1]), locality("b", 1, &[2]), locality("b", 1, &[2, 3])];
+        let (both, swapped) = ([a.clone(), b.clone()], [b, a.clone()]);
+        let changes = difference(&both, &swapped);
+        assert_eq!((ids(&changes.removed), ids(&changes.added)), (vec![], vec![]));
+        let others = [more, locality("c", 1, &[4]), a];
+        let changes = difference(&both, &others);
+        let mut added = ids(&changes.added);
+        added.sort_unstable();
+        assert!(added.ends_with(&[3, 4]), "{added:?}");
+    }
+}

@@ -1,6 +1,6 @@
 //! Balancers on virtual time.
 
-mod driver;
+pub(super) mod driver;
 mod drops;
 mod leaves;
 mod localities;
