@@ -172,12 +172,11 @@ impl PickFirst {
 
     fn on_change(&mut self, now: Instant, id: EndpointId, phase: Phase, at: usize) {
         match (&self.stage, phase) {
-            (Stage::Selected(selected), Phase::Ready) if *selected != id => self.select(*selected),
+            (Stage::Selected(selected), Phase::Ready) => self.select(*selected),
             (Stage::Selected(selected), _) if *selected == id => {
                 self.stage = Stage::Idle; // LB-73
                 self.is_changed = true;
             }
-            (Stage::Selected(_), _) => {}
             (_, Phase::Ready) => self.select(id),
             (Stage::Pass(pass), Phase::Failed) if pass.latest == Some(id) => self.advance(now),
             (Stage::Pass(_), Phase::Failed) => self.finish_pass(),
@@ -274,7 +273,7 @@ impl Picker for Selected {
 }
 
 /// Whether an endpoint is in the list before and after these changes.
-fn is_kept(id: EndpointId, changes: &Changes<'_, LbEndpoint>) -> bool {
+pub(super) fn is_kept(id: EndpointId, changes: &Changes<'_, LbEndpoint>) -> bool {
     let identity = |endpoint: &&&LbEndpoint| endpoint.addresses.identity();
     let of = |endpoints: &[&LbEndpoint]| {
         endpoints.iter().find(|endpoint| endpoint.id == id).as_ref().map(identity)

@@ -126,7 +126,7 @@ impl Counters {
         }
         let is_in_rows = [&self.server, &self.gateway, &self.local_origin].map(Row::threshold) != [0; 3];
         let bits = [(counts_rates, RATES), (is_in_rows, ROWS), (local.is_some(), SPLIT)];
-        let bits = bits.iter().filter(|(is_set, _)| *is_set).fold(0, |bits, (_, bit)| bits | bit);
+        let bits = bits.iter().filter(|(is_set, _)| *is_set).map(|(_, bit)| bit).sum();
         // SPLIT alone counts nothing.
         self.counting.store(if bits == SPLIT { 0 } else { bits }, Ordering::Relaxed);
     }

@@ -15,7 +15,7 @@ pub(super) fn success_rate_outliers(
     let volume = u64::from(settings.request_volume).max(1);
     let judged = calls.iter().enumerate().filter(|(_, calls)| calls.total() >= volume);
     let rates: Vec<_> = judged.map(|(at, calls)| (at, rate(*calls))).collect();
-    if rates.is_empty() || rates.len() < settings.minimum_hosts as usize {
+    if rates.len() < settings.minimum_hosts as usize {
         return Vec::new();
     }
     let count = rates.len() as f64;

@@ -115,6 +115,8 @@ const INCREMENT: u64 = 0xa076_1d64_78bd_642f;
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn table(case: Case, keys: &[&str]) -> ExactTable<usize> {
@@ -129,6 +131,37 @@ mod tests {
             assert_eq!(table.get(key), Some(&value));
             assert_eq!(table.get(&key.to_uppercase()), None);
             assert_eq!(table.get(&key[1..]), None);
+        }
+    }
+
+    #[test]
+    fn key_with_the_hash_of_a_text_is_not_the_text() {
+        let hash = hash(Case::Matters, b"text");
+        let mut table = table(Case::Matters, &["key"]);
+        table.slots = [Slot::FREE; 2].into();
+        table.slots[hash as usize & 1] = Slot { tag: tag(hash), entry: 0 };
+        assert_eq!(table.get("text"), None);
+    }
+
+    /// Within what random numbers would give: slots of a table that is a third full, and no equal tags.
+    #[test]
+    fn similar_texts_have_different_hashes() {
+        type Name = fn(usize) -> String;
+        let names: [Name; 5] = [
+            |i| format!("{i}"),
+            |i| format!("/pkg.Service{i}/Method"),
+            |i| format!("/pkg.Service/Method{i}"),
+            |i| format!("{i:08}"),
+            |i| "a".repeat(i % 100) + &"\0".repeat(i / 100),
+        ];
+        for (number, name) in names.into_iter().enumerate() {
+            for case in [Case::Matters, Case::Ignored] {
+                let hashes: Vec<_> = (0..10_000).map(|i| hash(case, name(i).as_bytes())).collect();
+                let slots: BTreeSet<_> = hashes.iter().map(|hash| hash % (1 << 15)).collect();
+                let tags: BTreeSet<_> = hashes.iter().map(|hash| tag(*hash)).collect();
+                assert!(slots.len() > 8_400, "names {number}: {} slots", slots.len());
+                assert!(tags.len() > 9_990, "names {number}: {} tags", tags.len());
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Localities by weight.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -123,6 +124,16 @@ fn localities_pass_on_deadlines_and_calls_that_end_idleness() {
     driver.failed(2);
     assert_eq!(driver.letter(), 'I');
     assert_eq!(driver.exit_idle(), connect(&[3]));
+}
+
+#[test]
+fn failing_calls_have_the_error_of_any_locality() {
+    let mut driver = Driver::round_robin();
+    driver.update(vec![vec![locality("a", 1, &[1]), locality("b", 1, &[2])]]);
+    driver.failed(1);
+    driver.failed(2);
+    let texts: BTreeSet<_> = (0..100).map(|_| driver.failure()).collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
 }
 
 #[test]

@@ -7,9 +7,11 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::config::{LbPolicy, LocalityPolicy};
-use crate::policy::lb::{Command, Connectivity, Pick};
+use crate::policy::lb::pick_first::is_kept;
+use crate::policy::lb::{Command, Connectivity, EndpointId, LbEndpoint, Pick};
+use crate::shared::Changes;
 
-use super::driver::{Driver, connect, disconnect, locality, priorities, seconds, weigh};
+use super::driver::{Driver, connect, disconnect, endpoint, locality, priorities, seconds, weigh};
 
 const DELAY: Duration = Duration::from_millis(250);
 
@@ -108,6 +110,101 @@ fn attempt_that_ends_without_a_result_is_made_again() {
     driver.update(priorities(&[&[1, 2]]));
     driver.connecting(1);
     assert_eq!(driver.idle(1), connect(&[1]));
+}
+
+/// An attempt that began earlier fails last.
+#[test]
+fn pass_ends_with_the_failure_of_any_attempt() {
+    let mut driver = driver();
+    driver.update(priorities(&[&[1, 2]]));
+    assert_eq!(driver.sleep(DELAY), connect(&[2]));
+    let next = driver.balancer.next_deadline().unwrap();
+    assert!(next > driver.now + DELAY, "there is no other endpoint to try");
+    driver.failed(2);
+    assert_eq!(driver.letter(), 'C');
+    driver.failed(1);
+    assert_eq!(driver.letter(), 'F');
+    assert!(driver.failure().contains("1 refused"));
+    driver.update(priorities(&[&[2]]));
+    assert!(driver.failure().contains("2 refused"), "the error of an endpoint that stays");
+}
+
+#[test]
+fn failure_of_another_endpoint_leaves_the_selected_one_alone() {
+    let mut driver = driver();
+    driver.update(priorities(&[&[1, 2]]));
+    driver.sleep(DELAY);
+    driver.ready(1);
+    driver.failed(2);
+    assert_eq!(driver.users(), [1]);
+}
+
+/// LB-72: what an earlier pass began counts in the next one, in the endpoint's turn.
+#[test]
+fn attempts_of_an_earlier_pass_go_on() {
+    let mut one = driver();
+    one.update(priorities(&[&[1, 2]]));
+    one.connecting(1);
+    assert_eq!(one.update(priorities(&[&[2, 1]])), connect(&[2]));
+    assert_eq!(one.idle(1), [], "it is not its turn");
+    assert_eq!(one.sleep(DELAY), connect(&[1]));
+
+    let mut failed = driver();
+    failed.update(priorities(&[&[1, 2]]));
+    failed.failed(1);
+    failed.failed(2);
+    assert_eq!(failed.idle(1), connect(&[1]));
+    failed.connecting(1);
+    assert_eq!(failed.update(priorities(&[&[1, 2, 3]])), [], "it connects already");
+    assert_eq!(failed.sleep(DELAY), connect(&[3]), "the second one is backing off");
+}
+
+#[test]
+fn endpoint_that_was_disconnected_is_tried_again() {
+    let mut driver = driver();
+    driver.update(priorities(&[&[1, 2]]));
+    driver.sleep(DELAY);
+    assert_eq!(driver.ready(2), disconnect(&[1]));
+    driver.idle(2);
+    assert_eq!(driver.exit_idle(), connect(&[1]));
+}
+
+/// Each picker wakes the calls that wait.
+#[test]
+fn attempt_that_changes_nothing_for_calls_leads_to_no_picker() {
+    let mut driver = driver();
+    driver.update(priorities(&[&[1, 2, 3]]));
+    type Step = fn(&mut Driver);
+    let steps: [(Step, usize); 6] = [
+        (|driver| _ = driver.connecting(1), 0),
+        (|driver| _ = driver.failed(1), 0),
+        (|driver| _ = (driver.failed(2), driver.failed(3)), 1),
+        (|driver| _ = driver.idle(1), 0),
+        (|driver| _ = driver.connecting(1), 0),
+        (|driver| _ = driver.report(1, Connectivity::TransientFailure("reset".into())), 1),
+    ];
+    for (number, (step, expected)) in steps.into_iter().enumerate() {
+        let before = driver.pickers;
+        step(&mut driver);
+        assert_eq!(driver.pickers - before, expected, "step {number}");
+    }
+}
+
+#[test]
+fn endpoint_is_kept_unless_it_is_removed_or_replaced() {
+    let [one, two] = [1, 2].map(endpoint);
+    let replaced = LbEndpoint { addresses: two.addresses.clone(), ..one.clone() };
+    let rows: [(&[&LbEndpoint], &[&LbEndpoint], bool); 5] = [
+        (&[], &[], true),
+        (&[&two], &[], true),
+        (&[&one], &[&two], false),
+        (&[&one], &[&one], true),
+        (&[&one], &[&replaced], false),
+    ];
+    for (number, (removed, added, expected)) in rows.into_iter().enumerate() {
+        let changes = Changes { removed: removed.to_vec(), added: added.to_vec() };
+        assert_eq!(is_kept(EndpointId(1), &changes), expected, "row {number}");
+    }
 }
 
 /// Proves: LB-42.

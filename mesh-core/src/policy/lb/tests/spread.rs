@@ -93,8 +93,14 @@ fn failures_name_the_last_endpoint_error_and_the_note() {
     driver.idle(1);
     driver.report(1, Connectivity::TransientFailure("1 reset".into()));
     assert_eq!(driver.failure(), "no endpoint is connected, the last error was: 1 reset; eds: timed out");
+    driver.report(1, Connectivity::TransientFailure("1 timed out".into()));
+    assert_eq!(driver.failure(), "no endpoint is connected, the last error was: 1 timed out; eds: timed out");
     driver.update(priorities(&[&[2]]));
     assert_eq!(driver.failure(), "no endpoint is connected, the last error was: 2 refused");
+    driver.update(priorities(&[&[1, 2, 3, 4]]));
+    [1, 3, 4].map(|id| driver.failed(id));
+    driver.update(priorities(&[&[1, 2, 4]]));
+    assert_eq!(driver.failure(), "no endpoint is connected, the last error was: 4 refused");
     for priorities in [vec![], priorities(&[&[]]), vec![vec![]]] {
         driver.update_noted(priorities, Some("eds: does not exist"));
         assert_eq!(driver.letter(), 'F');

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::{CallResult, FAILED, UNAVAILABLE, by_failure_percentage, by_success_rate};
-use crate::config::{ConsecutiveEjection, OutlierDetection};
+use crate::config::{ConsecutiveEjection, LocalOriginEjection, OutlierDetection};
 use crate::policy::outlier::Counters;
-use crate::policy::outlier::counters::Calls;
+use crate::policy::outlier::counters::{Calls, Interval};
 
 /// Proves: LB-54.
 #[test]
@@ -14,6 +14,7 @@ fn nothing_is_counted_while_detection_is_off() {
     let counters = Counters::default();
     for settings in [None, Some(OutlierDetection::off())] {
         counters.configure(settings.as_ref());
+        assert!(!counters.is_on());
         for result in [CallResult::Success, FAILED, UNAVAILABLE, CallResult::LocalOrigin] {
             assert!((0..100).all(|_| !counters.record(result)));
         }
@@ -27,7 +28,42 @@ fn failures_in_a_row_alone_count_no_rates() {
     let mut settings = OutlierDetection::off();
     settings.consecutive_5xx = Some(ConsecutiveEjection::default());
     counters.configure(Some(&settings));
+    assert!(counters.is_on());
     assert_eq!([FAILED; 5].map(|result| counters.record(result)), [false, false, false, false, true]);
+    assert_eq!(counters.take().answers, Calls::default());
+}
+
+/// Proves: LB-54.
+#[test]
+fn failure_to_reach_an_endpoint_is_an_answer_unless_it_is_counted_apart() {
+    let (one, none) = (Calls { successes: 0, failures: 1 }, Calls::default());
+    let mut split = by_success_rate();
+    split.local_origin = Some(LocalOriginEjection::default());
+    for (settings, answers, reached) in [(by_success_rate(), one, none), (split, none, one)] {
+        let counters = Counters::default();
+        counters.configure(Some(&settings));
+        counters.record(CallResult::LocalOrigin);
+        assert_eq!(counters.take(), Interval { answers, reached });
+    }
+    // Apart from nothing.
+    let mut alone = OutlierDetection::off();
+    alone.local_origin = Some(LocalOriginEjection::default());
+    let counters = Counters::default();
+    counters.configure(Some(&alone));
+    assert!(!counters.is_on());
+}
+
+#[test]
+fn counts_stay_while_the_settings_need_them() {
+    let counters = Counters::default();
+    counters.configure(Some(&by_success_rate()));
+    counters.record(FAILED);
+    counters.configure(Some(&by_failure_percentage()));
+    counters.record(FAILED);
+    assert_eq!(counters.take().answers.failures, 2);
+    counters.record(FAILED);
+    counters.configure(None);
+    counters.configure(Some(&by_success_rate()));
     assert_eq!(counters.take().answers, Calls::default());
 }
 

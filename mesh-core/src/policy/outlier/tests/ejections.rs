@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{CallResult, Cluster, FAILED, by_failure_percentage, text};
 use crate::config::{ConsecutiveEjection, OutlierDetection};
 use crate::policy::lb::{Connectivity, EndpointId};
+use crate::policy::outlier::Unenforced;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -245,4 +246,22 @@ fn ejection_by_failures_in_a_row_ends_with_a_sweep() {
     assert_eq!(cluster.seconds_until_return(0), 40);
     cluster.record(0, CallResult::Success);
     assert_eq!(cluster.ejected(), []);
+}
+
+#[test]
+fn detector_that_is_dropped_leaves_no_active_ejection() {
+    let mut cluster = Cluster::new(2, &by_failure_percentage());
+    cluster.calls(0, 0, 100);
+    cluster.sweep();
+    assert_eq!(cluster.ejected(), [0]);
+    let counts = cluster.detector.counts().clone();
+    drop(cluster);
+    assert_eq!(counts.active(), 0);
+}
+
+/// gRFC A91's names.
+#[test]
+fn reasons_for_not_ejecting_have_their_names_in_metrics() {
+    let names = [Unenforced::EnforcementPercentage, Unenforced::MaxEjectionOverflow].map(Unenforced::name);
+    assert_eq!(names, ["enforcement_percentage", "max_ejection_overflow"]);
 }

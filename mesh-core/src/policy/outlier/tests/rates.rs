@@ -16,7 +16,8 @@ const SUCCESS_RATES: &[Row] = &[
     ("all fail alike", |_| {}, &[30; 6], &[]),
     ("all fail alike, without any tolerance", |rule| rule.stdev_factor = 0, &[70; 7], &[]),
     ("without any tolerance", |rule| rule.stdev_factor = 0, &[100, 100, 99, 100, 100], &[2]),
-    ("too few endpoints", |_| {}, &[100, 100, 100, 0], &[]),
+    ("too few endpoints", |rule| rule.stdev_factor = 0, &[100, 100, 100, 0], &[]),
+    ("no endpoints", |rule| rule.minimum_hosts = 0, &[], &[]),
     ("all are dead", |_| {}, &[0; 5], &[]),
     ("two outliers", |rule| rule.stdev_factor = 1000, &[100, 100, 100, 100, 100, 100, 0, 0], &[6, 7]),
 ];
