@@ -66,8 +66,8 @@ mod tests {
             ("one less", vec![a.clone()], false),
             ("weight", vec![a.clone(), LbLocality { weight: 2, ..b.clone() }], false),
             ("id", vec![a.clone(), LbLocality { id: a.id.clone(), ..b.clone() }], false),
-            ("endpoints", vec![a.clone(), LbLocality { endpoints: a.endpoints.clone(), ..b.clone() }], false),
-            ("equal, not shared", vec![a.clone(), locality("b", 1, &[3])], false),
+            ("endpoints", vec![a.clone(), LbLocality { endpoints: a.endpoints.clone(), ..b }], false),
+            ("equal, not shared", vec![a, locality("b", 1, &[3])], false),
         ];
         for (name, others, expected) in rows {
             assert_eq!(are_same(&both, &others), expected, "{name}");

@@ -98,7 +98,9 @@ fn failures_name_the_last_endpoint_error_and_the_note() {
     driver.update(priorities(&[&[2]]));
     assert_eq!(driver.failure(), "no endpoint is connected, the last error was: 2 refused");
     driver.update(priorities(&[&[1, 2, 3, 4]]));
-    [1, 3, 4].map(|id| driver.failed(id));
+    for id in [1, 3, 4] {
+        driver.failed(id);
+    }
     driver.update(priorities(&[&[1, 2, 4]]));
     assert_eq!(driver.failure(), "no endpoint is connected, the last error was: 4 refused");
     for priorities in [vec![], priorities(&[&[]]), vec![vec![]]] {
