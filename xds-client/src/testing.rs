@@ -1,3 +1,3 @@
-//! What tests of other crates and fuzz targets need of this one.
+//! Items for tests of other crates and for fuzz targets.
 
 pub use crate::protocol::name::{authority, canonical};

@@ -10,7 +10,7 @@ use crate::resource::AnyResource;
 
 use super::{DataErrors, Received, ServerId};
 
-/// Whether watchers must look again.
+/// Whether watchers must read the resource again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
     Changed,
@@ -105,7 +105,7 @@ impl Members {
         others
     }
 
-    /// The members whose last version is in use.
+    /// The members without a problem.
     pub(super) fn sound(&self) -> impl Iterator<Item = (&Name, &Accepted)> {
         self.in_use.iter().filter(|(name, _)| !self.refused.contains(*name))
     }

@@ -8,7 +8,7 @@ use mesh_core::config::Name;
 
 use crate::resource::AnyResource;
 
-/// Something is different; look again.
+/// A change that a watcher has to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
     /// [`AdsState::view`](super::AdsState::view) of this resource.
@@ -24,41 +24,41 @@ pub(crate) enum Event {
         type_url: &'static str,
         /// The collection's canonical name.
         collection: Name,
-        /// Those that are different, or gone.
+        /// The members that have changed or were removed.
         changed: Vec<Name>,
     },
-    /// A server has become unreachable or reachable, or another has taken its place:
+    /// A server has become unreachable or reachable, or an authority uses another server:
     /// [`AdsState::outage`](super::AdsState::outage).
     Outage,
-    /// Nothing to look at, but to be logged: what became of a deletion under
+    /// For the log only: a deletion was ignored, or an ignored deletion is over, under
     /// [`DataErrors::IgnoreDeletion`](super::DataErrors::IgnoreDeletion) (TR-27).
     Deletion {
         /// Its type.
         type_url: &'static str,
         /// Its canonical name.
         name: Name,
-        /// What became of it.
+        /// Which of these.
         news: DeletionNews,
     },
 }
 
-/// What became of a deletion that is ignored.
+/// The state of a deletion that is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeletionNews {
     /// The server has deleted the resource, and it stays in use. Worth a warning.
     Ignored,
     /// The server has it again.
     Reappeared,
-    /// Nobody watches it any more.
+    /// The last watch of the resource has ended.
     Unwatched,
 }
 
-/// What a watcher of a resource knows (TR-31): first the value, then the trouble beside it (TR-32).
+/// A resource as its watcher sees it (TR-31): the value, and the problem beside it (TR-32).
 #[derive(Clone, Default)]
 pub(crate) struct View {
-    /// `None`: nothing is known yet. An error: there is nothing to use.
+    /// `None`: not known yet. An error: there is no value to use.
     pub value: Option<Result<AnyResource, Problem>>,
-    /// Trouble that leaves the value in use.
+    /// A problem that leaves the value in use.
     pub ambient: Option<Problem>,
 }
 
@@ -74,7 +74,7 @@ impl fmt::Debug for View {
 #[error("{reason}")]
 #[non_exhaustive]
 pub struct Problem {
-    /// The kind of trouble.
+    /// Its kind.
     pub kind: ProblemKind,
     /// One line, without the resource's name.
     pub reason: Arc<str>,
@@ -95,28 +95,28 @@ impl Problem {
 pub enum ProblemKind {
     /// The client refused what the server sent.
     Rejected,
-    /// The server does not have it, or did not send it in time.
+    /// The server does not have the resource, or did not send it in time.
     DoesNotExist,
     /// The server cannot be reached.
     Unreachable,
     /// The name's authority is not in the bootstrap.
     // TR-39
     UnknownAuthority,
-    /// The server did not send it in time, and is thought to be slow.
+    /// The server did not send the resource in time, and counts as slow.
     // TR-20
     TimedOut,
-    /// The server says that it does not exist, or is not for this client.
+    /// The server says that the resource does not exist, or is not for this client.
     // TR-30
     Withheld,
-    /// The server says that it cannot send it now.
+    /// The server says that it cannot send the resource now.
     // TR-30
     Failed,
-    /// The value is of an earlier run, and the server has not been heard of yet.
+    /// The value is of an earlier run, and the server has not answered yet.
     Stale,
 }
 
 impl ProblemKind {
-    /// Whether it is a data error, which drops what was accepted where the bootstrap says so (TR-28, TR-29).
+    /// Whether it is a data error, which removes the accepted resource if the bootstrap is configured so (TR-28, TR-29).
     pub(super) fn is_data_error(self) -> bool {
         matches!(self, Self::Rejected | Self::DoesNotExist | Self::Withheld)
     }
@@ -125,11 +125,11 @@ impl ProblemKind {
 /// The server cannot be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Outage {
-    /// When it was last heard of, or when it was first tried.
+    /// When the server was last connected, or when the client first tried.
     pub since: Instant,
     /// The last attempt's error.
     pub reason: Arc<str>,
-    /// Which server, by its URI.
+    /// The server's URI.
     pub server: Name,
 }
 

@@ -1,4 +1,4 @@
-//! A response is taken in: each resource goes to the cache if this server's word counts for it.
+//! Handles a response: puts each resource into the cache if the authority uses this server.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ use super::response::{Heartbeat, ServerError};
 use super::subscription::Subscription;
 use super::{DeletionNews, Event, Received, Rejected, ResourceKind, Response, UpdateCounts};
 
-/// A response on its way into the cache.
+/// A response that is being handled.
 pub(super) struct Intake<'a> {
     pub(super) source: Source,
     pub(super) authorities: &'a Authorities,
@@ -26,7 +26,7 @@ pub(super) struct Intake<'a> {
 }
 
 impl Intake<'_> {
-    /// Takes the response in and queues its one answer (TR-07).
+    /// Handles the response and queues its one answer (TR-07).
     pub(super) fn take(&mut self, response: Response) {
         let Response { version, nonce, resources, heartbeats, removed, errors: withheld, .. } = response;
         let response_version = Name::from(version.as_str());
@@ -39,7 +39,7 @@ impl Intake<'_> {
                 Ok(received) if repeated.contains(&received.name) => Err(repetition(received.name)),
                 other => other,
             };
-            // TR-13, TR-14: one bad resource does not keep the others from being used, or from being checked.
+            // TR-13, TR-14: after a bad resource the others are still checked and used.
             errors.add(self.subscription.kind, &resource);
             if let Some(name) = self.resource(resource, &response_version) {
                 held.insert(name);
@@ -51,14 +51,14 @@ impl Intake<'_> {
             held.insert(error.name.clone());
             self.withheld(error);
         });
-        // TR-26. With a resource of unknown name in the response (TR-15), none can be said to be missing.
+        // TR-26. If the response has a resource of unknown name (TR-15), no resource can be called missing.
         if self.subscription.kind.full_state && self.is_whole() && !errors.nameless && !only_heartbeats {
             self.missing(&held);
         }
         self.subscription.answer(version, nonce, errors.into_text());
     }
 
-    /// Incremental responses say only what is different (TR-54).
+    /// Incremental responses have only changed resources (TR-54).
     fn is_whole(&self) -> bool {
         self.subscription.is_sotw()
     }
@@ -95,10 +95,10 @@ impl Intake<'_> {
         Some(known)
     }
 
-    /// TR-56: a resource that nobody asked for by name may be in a collection that somebody asked for.
+    /// TR-56: a resource that is not watched by its name may be a member of a watched collection.
     fn member(&mut self, name: &Name, resource: Result<Received, Rejected>, version: &Name) {
         let Some(collection) = super::name::collection(name).filter(|known| self.counts_for(known)) else {
-            // TR-12: what nobody asked for is of no interest.
+            // TR-12: a resource without a subscription is ignored.
             return;
         };
         self.subscription.settle(&collection);
@@ -124,7 +124,7 @@ impl Intake<'_> {
         self.tell_members(&collection, changed);
     }
 
-    /// The collection is this server's from now on: what another sent goes. The members that went.
+    /// The collection belongs to this server from now on. Removes the members of another server, and returns their names.
     fn adopt(&mut self, collection: &Name) -> Vec<Name> {
         let source = self.source;
         let Some(cached) = self.cached(collection) else { return Vec::new() };
@@ -136,7 +136,7 @@ impl Intake<'_> {
         gone
     }
 
-    /// TR-35: only renews what is there.
+    /// TR-35: only extends the life of a resource.
     fn heartbeat(&mut self, heartbeat: &Heartbeat) {
         let Heartbeat { name, version, ttl } = heartbeat;
         let collection = super::name::collection(name).filter(|known| self.counts_for(known));
@@ -150,7 +150,7 @@ impl Intake<'_> {
         }
     }
 
-    /// TR-52: of any type; what nobody asked for is ignored.
+    /// TR-52: of any type; a resource without a subscription is ignored.
     fn removal(&mut self, name: &Name) {
         let (source, full_state) = (self.source, self.subscription.kind.full_state);
         if super::name::is_collection(name) && self.counts_for(name) {
@@ -188,7 +188,7 @@ impl Intake<'_> {
     fn missing(&mut self, held: &HashSet<Name>) {
         let source = self.source;
         let missing = self.subscription.names().filter(|name| !held.contains(*name) && self.counts_for(name));
-        // TR-26: never received, from this server at least, so the timer decides while it runs.
+        // TR-26: never received, at least not from this server, so the timer decides while it runs.
         let missing = missing.filter(|name| {
             let known = self.cache.get(self.type_url(), name);
             !(self.subscription.awaits(name) && known.is_some_and(|known| known.is_owed(source.server)))
@@ -202,7 +202,7 @@ impl Intake<'_> {
         }
     }
 
-    /// Whether the server was asked for it, and is the one whose word counts (TR-12, TR-45).
+    /// Whether the resource has a subscription at this server, and its authority uses this server (TR-12, TR-45).
     fn counts_for(&self, name: &Name) -> bool {
         let resource = self.cache.get(self.type_url(), name).filter(|_| self.subscription.has(name));
         self.authorities.counts(resource.and_then(|resource| resource.authority), self.source.server)
@@ -240,7 +240,7 @@ impl Intake<'_> {
             return;
         }
         let type_url = self.type_url();
-        // One event for a run of members.
+        // One event for consecutive members.
         if let Some(Event::Members { type_url: last_type, collection: last, changed: so_far }) =
             self.events.last_mut()
             && (*last_type, &*last) == (type_url, collection)

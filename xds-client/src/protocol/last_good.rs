@@ -1,12 +1,12 @@
-//! What an earlier run had accepted: used while no server has been heard of.
+//! Resources that an earlier run had accepted: used while the server has not answered.
 //!
 //! ```text
 //! empty ──preload──▶ waiting ──grace over──▶ in use wherever a server has never answered
 //!                       └────outage──────▶ in use wherever a server cannot be reached
 //! ```
 //!
-//! A server's word on a resource ends this for that resource, whatever happens later: what the server has replaced or
-//! deleted never comes back.
+//! A server's answer about a resource ends this for that resource, whatever happens later: a resource that the server has
+//! replaced or deleted never returns.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,12 +18,12 @@ use super::resource::Resource;
 use super::settings::bounded;
 use super::{Received, name};
 
-/// What has become of something that an earlier run had accepted.
+/// The state of a resource of an earlier run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leftover {
-    /// Nobody watches it.
+    /// It is not watched.
     Unwatched,
-    /// It is watched, and no server has said anything of it.
+    /// It is watched, and no server has answered for it.
     Awaited,
     /// A server has sent it, or says that it does not exist.
     Settled,
@@ -41,7 +41,7 @@ pub(super) struct LastGood {
 }
 
 impl LastGood {
-    /// `grace` is how long the servers have to answer before these are used.
+    /// `grace` is how long the servers have to answer before these resources are used.
     pub(super) fn add(
         &mut self,
         now: Instant,
@@ -98,7 +98,7 @@ impl LastGood {
         }
     }
 
-    /// Gives the resource what there is of it. Whether there was anything.
+    /// Gives the resource its value of an earlier run. Returns whether there was one.
     pub(super) fn restore(&self, type_url: &str, name: &Name, resource: &mut Resource) -> bool {
         if self.entries.is_empty() || !resource.is_requested() || resource.is_accepted() {
             return false;

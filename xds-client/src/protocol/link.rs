@@ -16,7 +16,7 @@ pub(crate) enum StreamEnd {
         /// The error, or that it ended without one.
         reason: String,
     },
-    /// This client ended it because it cannot go on, for example with a message over the limit. Always an outage.
+    /// This client ended it because it cannot use it, for example after a message over the limit. Always an outage.
     Unusable {
         /// What was wrong.
         reason: String,
@@ -32,14 +32,14 @@ enum Phase {
         asked_at: Option<Instant>,
         unanswered: bool,
     },
-    /// The driver is to end the stream, and to open another.
+    /// The driver has to end the stream and to open another.
     Leaving,
     Waiting {
         until: Instant,
     },
 }
 
-/// What the caller must tell watchers.
+/// Whether the caller must tell watchers of an outage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum News {
     Outage,
@@ -51,19 +51,19 @@ pub(super) enum News {
 pub(super) struct Link {
     server: Name,
     silence_timeout: Option<Duration>,
-    /// A server says nothing where nothing is new: after so long that is as good as a response.
+    /// A server without changes sends nothing: an open stream counts as a response after this time.
     quiet_timeout: Duration,
     phase: Phase,
     backoff: Backoff,
     waits: BackoffSettings,
-    /// Of a server that is needed, or was until a moment ago: it ends with a response, and with the backoff of a
-    /// server that nobody needs any more, lest it be taken for one of now when somebody does again.
+    /// The current outage. It ends with a response, or, if the server is not needed any more, with its backoff: a later
+    /// watch must not see the outage of an earlier one.
     outage: Option<Outage>,
     /// When the server was last lost, or first tried.
     lost_at: Option<Instant>,
     /// OB-09: there was an outage, and no response since.
     disconnected: bool,
-    /// When a stream that had responses was last replaced: at once only if that was a while ago.
+    /// When a stream with responses last ended: the next one opens at once only if that was a while ago.
     replaced_at: Option<Instant>,
     ever_open: bool,
     ever_responded: bool,
@@ -140,7 +140,7 @@ impl Link {
         self.ever_open = true;
     }
 
-    /// A request is about to be sent. TR-02: whether it is the stream's first.
+    /// A request is about to be sent. TR-02: returns whether it is the stream's first.
     pub(super) fn on_request(&mut self, now: Instant) -> bool {
         match &mut self.phase {
             Phase::Open { asked_at: asked_at @ None, .. } => {
@@ -151,7 +151,7 @@ impl Link {
         }
     }
 
-    /// Something that this stream was asked for has not come in time.
+    /// A resource that this stream has a subscription for has not come in time.
     pub(super) fn on_unanswered(&mut self) {
         if let Phase::Open { unanswered, .. } = &mut self.phase {
             *unanswered = true;
@@ -176,7 +176,7 @@ impl Link {
         let responded = matches!(self.phase, Phase::Open { responded: true, .. });
         self.lost_at.get_or_insert(now);
         match end {
-            // TR-24: not an error. At once, but not in a loop: a server that ends every stream gets one a second.
+            // TR-24: not an error. The next stream opens at once, but at most one per second.
             StreamEnd::Closed { .. } if responded => {
                 self.backoff = Backoff::default();
                 let next = self.replaced_at.map(|replaced_at| replaced_at + self.waits.initial);
@@ -207,26 +207,26 @@ impl Link {
         }
     }
 
-    /// What the stream was asked for is to be asked for in another way, as only a stream's first requests can.
+    /// Ends the stream, because the subscriptions have to be sent as the first requests of a new one.
     pub(super) fn restart(&mut self) {
         if matches!(self.phase, Phase::Open { asked_at: Some(_), .. }) {
             self.phase = Phase::Leaving;
         }
     }
 
-    /// This side ended the stream.
+    /// The driver has ended the stream.
     pub(super) fn on_dropped(&mut self) {
         if !self.is_waiting() {
             self.phase = Phase::Idle;
         }
     }
 
-    /// Whether it was lost, and not heard of since.
+    /// Whether the server was lost, without a response since.
     pub(super) fn is_lost(&self) -> bool {
         self.lost_at.is_some() || self.outage.is_some()
     }
 
-    /// Nobody needs the server.
+    /// The server is not needed any more.
     pub(super) fn on_unneeded(&mut self) {
         if !self.is_waiting() {
             (self.outage, self.lost_at) = (None, None);
@@ -236,7 +236,7 @@ impl Link {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         match self.phase {
             Phase::Waiting { until } => Some(until),
-            // Silence alone is no fault: there may be nothing new.
+            // Silence alone is no failure: the server may have no changes.
             Phase::Open { responded: false, asked_at: Some(asked_at), unanswered } => {
                 let timeout = if unanswered { self.silence_timeout } else { Some(self.quiet_timeout) };
                 timeout.map(|timeout| asked_at + timeout)

@@ -18,7 +18,7 @@
 //!         └────────────────────────────────────────────────┘
 //! ```
 //!
-//! A server that is to begin anew has its stream ended first, as if no watch needed it.
+//! To start again with a server, the driver first ends its stream, as if no watch needed it.
 //!
 //! A watched resource (the states of gRFC A40 and A88, as CSDS shows them):
 //!
@@ -36,18 +36,18 @@
 //!          └───────────────▶ Timeout ◀──────────────┘
 //! ```
 //!
-//! Each of the four is left for any other of them as the server says, and for Acked.
+//! From each of the four the resource changes to any other of them, or to Acked, when the server says so.
 //!
 //! Invariants:
-//! - what was accepted stays in use whatever happens later (gRFC A88), unless the bootstrap asked otherwise or
-//!   nobody watches it any more;
+//! - an accepted resource stays in use (gRFC A88) until its last watch ends, unless the bootstrap is configured
+//!   otherwise;
 //! - each response of a subscribed type is answered exactly once;
-//! - a request of the state of the world names the full set that is watched, but for an answer that leaves a
-//!   name out whose return the server may have missed, with the full set right after it;
-//! - an incremental request names what is different, and everything when it is a stream's first of its type.
+//! - a state-of-the-world request names all watched resources. The one exception is an answer that omits a name
+//!   whose return the server may have missed; the full set follows right after it;
+//! - an incremental request names only changes, and everything if it is the stream's first of its type.
 //!
-//! An `Event` says only that something is different; what is true now is read from `AdsState::view`. So a burst
-//! of changes costs its reader one look.
+//! An `Event` says only that a resource has changed; its reader gets the current value from `AdsState::view`. So a burst
+//! of changes costs the reader one read.
 // TR-01, TR-07, TR-09, TR-20, TR-24, TR-25, TR-49
 
 mod accepted;

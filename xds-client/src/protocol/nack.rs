@@ -2,12 +2,12 @@
 
 use super::{Received, Rejected, ResourceKind};
 
-/// What is wrong with a response, so far.
+/// The errors of a response so far.
 #[derive(Debug, Default)]
 pub(super) struct Errors {
     texts: Vec<String>,
     more: usize,
-    /// One of them has no name.
+    /// A bad resource has no readable name.
     pub(super) nameless: bool,
 }
 
@@ -23,7 +23,7 @@ impl Errors {
         }
     }
 
-    /// `None`: nothing to complain about.
+    /// `None`: no errors.
     pub(super) fn into_text(mut self) -> Option<String> {
         if self.more > 0 {
             self.texts.push(format!("and {} more", self.more));

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use mesh_core::config::Name;
 
-/// A name in the one spelling that it is cached and sent under.
+/// The canonical spelling of a name, under which it is cached and sent.
 ///
-/// The context parameters of an `xdstp:` name are sorted and made unique, the last of a kind wins. Anything
-/// else is opaque and stays as it is, also `xdstp:` names without a type and an id.
+/// The context parameters of an `xdstp:` name are sorted and made unique, the last of a kind wins. Any other name
+/// is opaque and stays as it is, also an `xdstp:` name without a type and an id.
 // TR-37, TR-38
 pub fn canonical(name: &Name) -> Name {
     let Some((head, parameters)) = split(name) else { return name.clone() };
@@ -30,7 +30,7 @@ pub fn authority(name: &str) -> Option<&str> {
     name.strip_prefix(SCHEME)?.split('/').next()
 }
 
-/// Whether the name stands for all resources whose names have another last segment (TR-56).
+/// Whether the name is a glob: it matches all resources whose names differ only in the last segment (TR-56).
 pub(crate) fn is_collection(name: &str) -> bool {
     split(name).is_some_and(|(head, _)| head.ends_with("/*"))
 }
@@ -43,7 +43,7 @@ pub(super) fn collection(name: &str) -> Option<Name> {
         None => format!("{folder}/*"),
         Some(parameters) => format!("{folder}/*?{parameters}"),
     };
-    // The type's own segment is not a member's.
+    // The segment of the type is not the last segment of a member.
     (is_collection(&collection) && collection != name).then(|| collection.into())
 }
 

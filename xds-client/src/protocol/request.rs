@@ -1,11 +1,11 @@
-//! What is sent to the server.
+//! Requests to the server.
 
 use mesh_core::config::Name;
 
-/// A request on an ADS stream, as far as the protocol decides it.
+/// A request on an ADS stream, without the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
-    /// The type that it is about.
+    /// The type of its resources.
     pub type_url: &'static str,
     /// The nonce of the response that it answers. State of the world: the last received one, empty at first;
     /// incremental: empty unless it is an answer.
@@ -17,27 +17,27 @@ pub(crate) struct Request {
     /// Whether it is the stream's first, which carries the node.
     // TR-02
     pub with_node: bool,
-    /// What is asked for.
+    /// The subscriptions.
     pub interest: Interest,
 }
 
-/// What a request asks for.
+/// The subscriptions of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Interest {
     /// State of the world.
     Full {
-        /// Everything that is watched, sorted (TR-09).
+        /// All watched names, sorted (TR-09).
         names: Vec<Name>,
-        /// The last accepted version, or the one that is accepted hereby.
+        /// The last accepted version; in an ACK the version that it accepts.
         version: String,
     },
     /// Incremental.
     Change {
-        /// Names that are new.
+        /// Names that are watched since the last request.
         subscribe: Vec<Name>,
         /// Names that are not watched any more.
         unsubscribe: Vec<Name>,
-        /// Names and versions of what is cached; only in a stream's first request of a type (TR-49).
+        /// Names and versions of cached resources; only in a stream's first request of a type (TR-49).
         initial_versions: Vec<(Name, Name)>,
     },
 }

@@ -1,4 +1,4 @@
-//! One watched resource: what was accepted, and what is wrong with it.
+//! One watched resource: the accepted value, and what is wrong with it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,20 +10,20 @@ use super::authority::AuthorityId;
 use super::response::ServerError;
 use super::{DataErrors, Outage, Problem, ProblemKind, Received, ResourceState, ServerId, View};
 
-/// What is known of one resource that is, or until the next request was, watched.
+/// The state of one resource that is watched, or was until the next request.
 pub(super) struct Resource {
-    /// Who serves it; `None`: nobody (TR-39).
+    /// The authority of its name; `None`: unknown (TR-39).
     pub(super) authority: Option<AuthorityId>,
-    /// How many watch it. At zero it lives until a request has left it out: until then the server believes that
-    /// we have it and would not send it to a new watcher.
+    /// The number of watches. At zero it lives until a request omits its name: until then the server believes that
+    /// the client has it and would not send it for a new watch.
     pub(super) watchers: usize,
-    /// Deleted by the server, and in use all the same (TR-27).
+    /// The server has deleted it, and it stays in use (TR-27).
     pub(super) deletion_ignored: bool,
     /// Where the name is that of a collection.
     pub(super) members: Members,
     accepted: Option<Accepted>,
     problem: Option<Problem>,
-    /// Who had the last word on it.
+    /// The server that answered for it last.
     heard_from: Option<ServerId>,
     /// The version that was refused last, and when.
     rejected: Option<(Name, Instant)>,
@@ -64,7 +64,7 @@ impl Resource {
     pub(super) fn view(&self, outage: Option<&Outage>) -> View {
         let problem = self.problem.clone().or_else(|| outage.map(Outage::problem));
         match (&self.accepted, problem) {
-            // TR-25, TR-28: with something accepted every trouble is ambient.
+            // TR-25, TR-28: beside an accepted value every problem is ambient.
             (Some(accepted), problem) => View {
                 value: Some(Ok(accepted.resource.clone())),
                 ambient: problem.or_else(|| self.is_stale().then(stale)),
@@ -80,7 +80,7 @@ impl Resource {
         self.rejected = None;
         self.heard_from = Some(source.server);
         let had_problem = self.problem.take().is_some() || self.is_stale();
-        // TR-23. TR-47: another server's is news even so, and so is a snapshot's, which may be of another.
+        // TR-23. TR-47: the same resource from another server is an update, and so is one after a snapshot.
         let same = self
             .accepted
             .as_ref()
@@ -97,7 +97,7 @@ impl Resource {
         }
     }
 
-    /// What an earlier run had accepted, while nothing else is known.
+    /// Uses the value of an earlier run, while no server has answered.
     pub(super) fn restore(&mut self, last_good: Accepted) {
         self.accepted = Some(last_good);
     }
@@ -107,13 +107,13 @@ impl Resource {
         self.fail(Problem::new(ProblemKind::Rejected, reason), source)
     }
 
-    /// A member of this collection. Whether it is different.
+    /// Accepts a member of this collection. Returns whether it has changed.
     pub(super) fn accept_member(&mut self, name: &Name, accepted: Accepted) -> Effect {
         self.heal(name);
         self.members.insert(name, accepted)
     }
 
-    /// The trouble is the collection's; the others of its members stay as they are. Whether the member is gone.
+    /// Refuses a member. The problem is the collection's; the other members stay. Returns whether the member is removed.
     pub(super) fn reject_member(
         &mut self,
         name: &Name,
@@ -141,11 +141,11 @@ impl Resource {
         }
     }
 
-    /// The collection is this server's from now on; the members that another had sent, which are gone.
+    /// The collection belongs to this server from now on. Returns the members of another server, which are removed.
     pub(super) fn adopt(&mut self, collection: &Name, source: Source) -> (Effect, Vec<Name>) {
         if self.accepted.as_ref().is_some_and(|known| known.server == Some(source.server)) {
             self.heard_from = Some(source.server);
-            // What comes of a collection ends what was said of it as a whole.
+            // A member ends the problem of the whole collection.
             let ends = !self.members.has_refused() && self.problem.take().is_some();
             return (if ends { Effect::Changed } else { Effect::Unchanged }, Vec::new());
         }
@@ -154,7 +154,7 @@ impl Resource {
         (effect, self.members.retain_of(source.server))
     }
 
-    /// A response that holds every resource of its type does not hold this one.
+    /// A response with every resource of its type does not have this one.
     pub(super) fn miss(&mut self, source: Source) -> Effect {
         match source.data_errors {
             // TR-27
@@ -166,7 +166,7 @@ impl Resource {
         }
     }
 
-    /// TR-52: the server says that there is no such resource (any more).
+    /// TR-52: the server says that the resource does not exist (any more).
     pub(super) fn remove(&mut self, full_state: bool, source: Source) -> Effect {
         if full_state && self.is_accepted() && source.data_errors == DataErrors::IgnoreDeletion {
             self.deletion_ignored = true;
@@ -185,18 +185,18 @@ impl Resource {
         self.fail(Problem::new(kind, reason), source)
     }
 
-    /// TR-19: the timer has run out, without a word of the server. Also when a server that took over does not have what
-    /// another had, or one that is back what it had itself.
+    /// TR-19: the timer has run out without an answer of the server. Also when a server that took over does not have a
+    /// resource of another server, or a recovered server does not have its own.
     pub(super) fn expire(&mut self, timeout: Problem, source: Source) -> Effect {
         self.fail(timeout, source)
     }
 
-    /// Whether this server has not said anything of it yet.
+    /// Whether this server has not answered for it yet.
     pub(super) fn is_owed(&self, server: ServerId) -> bool {
         self.state() == ResourceState::Requested || self.heard_from != Some(server)
     }
 
-    /// TR-35: its time is over, and with it the value.
+    /// TR-35: its time to live is over: removes the value.
     pub(super) fn outlive(&mut self) -> Effect {
         match self.accepted.take() {
             Some(_) => {
@@ -230,7 +230,7 @@ impl Resource {
         self.rejected.as_ref().filter(|_| self.state() == ResourceState::Nacked)
     }
 
-    /// Whether nothing was said against what is in use.
+    /// Whether a value is in use without any problem.
     pub(super) fn is_sound(&self) -> bool {
         self.problem.is_none() && !self.deletion_ignored
     }
@@ -239,19 +239,19 @@ impl Resource {
         self.accepted.is_some()
     }
 
-    /// What is in use was read from a snapshot.
+    /// Whether the value in use was read from a snapshot.
     pub(super) fn is_stale(&self) -> bool {
         self.accepted.as_ref().is_some_and(|known| known.server.is_none())
     }
 
-    /// Who says that it does not exist.
+    /// The server that says that it does not exist.
     pub(super) fn denied_by(&self) -> Option<ServerId> {
         let kind = self.problem.as_ref().map(|problem| problem.kind);
         let denied = matches!(kind, Some(ProblemKind::DoesNotExist | ProblemKind::Withheld));
         self.heard_from.filter(|_| denied)
     }
 
-    /// A server of this run has sent it, or says that it does not exist, if the server has answered anything at all.
+    /// Whether a server of this run has answered for it: sent it, or said that it does not exist.
     pub(super) fn is_settled(&self) -> bool {
         self.is_accepted() && !self.is_stale() || self.denied_by().is_some()
     }

@@ -1,4 +1,4 @@
-//! What the server sent, already decoded.
+//! Decoded responses of the server.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,19 +14,19 @@ use crate::resource::AnyResource;
 pub(crate) struct Response {
     /// The type of all its resources.
     pub type_url: String,
-    /// To be sent back when accepted; not used by the incremental protocol.
+    /// Sent back in an ACK; not used by the incremental protocol.
     pub version: String,
-    /// To be sent back in any case.
+    /// Sent back in every answer.
     pub nonce: String,
     /// In the order of the wire.
     pub resources: Vec<Result<Received, Rejected>>,
-    /// Resources whose life is prolonged and nothing else.
+    /// Resources whose time to live starts again, without any other change.
     // TR-35
     pub heartbeats: Vec<Heartbeat>,
-    /// Deleted, or never there: only in the incremental protocol.
+    /// Resources that were deleted or never existed: only in the incremental protocol.
     // TR-52
     pub removed: Vec<Name>,
-    /// What the server says of resources that it does not send.
+    /// Why the server does not send resources.
     // TR-30
     pub errors: Vec<ServerError>,
 }
@@ -34,9 +34,9 @@ pub(crate) struct Response {
 /// A valid resource.
 #[derive(Clone)]
 pub(crate) struct Received {
-    /// As the resource itself says.
+    /// The name in the resource itself.
     pub name: Name,
-    /// Further names that it answers to: only in the incremental protocol.
+    /// Other names of the resource: only in the incremental protocol.
     // TR-55
     pub aliases: Vec<Name>,
     /// Its own version, in the incremental protocol; otherwise it has the response's.
@@ -52,7 +52,7 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    /// What stands for a collection itself: there is no message of it.
+    /// The resource of a collection itself, which has no message.
     pub(super) fn of_collection(name: &Name) -> Self {
         Self {
             name: name.clone(),
@@ -81,14 +81,14 @@ pub(crate) struct Rejected {
     pub reason: String,
 }
 
-/// A resource that lives on unchanged.
+/// A resource whose time to live starts again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Heartbeat {
     /// Its name.
     pub name: Name,
-    /// The version that lives on; empty: whichever is there.
+    /// The version whose life is extended; empty: any version.
     pub version: Name,
-    /// For how long; `None`: until it is replaced.
+    /// The time to live; `None`: until it is replaced.
     pub ttl: Option<Duration>,
 }
 
@@ -99,12 +99,12 @@ pub(crate) struct ServerError {
     pub name: Name,
     /// A gRPC status code.
     pub code: i32,
-    /// The server's words.
+    /// The server's text.
     pub message: String,
 }
 
 impl ServerError {
-    /// Whether it says something of the resource, and not of the server's state.
+    /// Whether the error is about the resource, not about the server's state.
     pub(super) fn is_data_error(&self) -> bool {
         matches!(self.code, NOT_FOUND | PERMISSION_DENIED)
     }

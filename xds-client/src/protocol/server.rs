@@ -1,4 +1,4 @@
-//! One server: its stream, and what it is asked for there.
+//! One server: its stream and its subscriptions.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -51,7 +51,7 @@ impl Server {
         self.subscriptions[index].want(name);
     }
 
-    /// Whether the name is forgotten here, now.
+    /// Whether the name is dropped at once, without a request.
     pub(super) fn unwant(&mut self, type_url: &str, name: &Name) -> bool {
         self.subscription_mut(type_url).is_some_and(|subscription| subscription.unwant(name))
     }
@@ -65,7 +65,7 @@ impl Server {
         self.subscriptions.iter().any(Subscription::is_wanted)
     }
 
-    /// It may be that nobody needs the server any more.
+    /// Ends the stream if the server is not needed any more.
     pub(super) fn rest(&mut self) {
         if self.link.is_lost() && !self.is_wanted() {
             self.link.on_unneeded();
@@ -76,7 +76,7 @@ impl Server {
         self.link.is_open() && self.subscriptions.iter().any(Subscription::has_request)
     }
 
-    /// The next request, and the names of its type that are forgotten here with it.
+    /// The next request, and the names of its type that are dropped with it.
     pub(super) fn poll_request(
         &mut self,
         now: Instant,
@@ -89,7 +89,7 @@ impl Server {
         let Self { id, settings, subscriptions, timers, link, .. } = self;
         let subscription = subscriptions.iter_mut().find(|known| known.has_request())?;
         let type_url = subscription.kind.type_url;
-        // TR-44: one that is only retried is to say everything again, or to have had its time for it.
+        // TR-44: a preferred server that is only retried has to send everything again, or to have had its time for it.
         let counts = |known: &Resource| authorities.counts(known.authority, *id);
         let must_send = |name: &Name| {
             let known = cache.get(type_url, name);
@@ -103,7 +103,7 @@ impl Server {
         Some((request, gone))
     }
 
-    /// What was asked for on the last stream counts no more; the names, with their types, that are forgotten now.
+    /// The stream's subscriptions are over. Returns the names, with their types, that are dropped now.
     pub(super) fn reset(&mut self) -> Vec<(&'static str, Name)> {
         self.timers.clear();
         let reset = self.subscriptions.iter_mut().flat_map(|known| {

@@ -1,4 +1,4 @@
-//! What the bootstrap and the application ask of the protocol.
+//! The protocol's settings, from the bootstrap and the application.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,26 +7,26 @@ use mesh_core::config::Name;
 
 use super::BackoffSettings;
 
-/// A server, by its place among [those of the status](crate::Status::servers).
+/// The index of a server in [the status](crate::Status::servers).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServerId(pub usize);
 
-/// The servers there are, and which of them serves which names.
+/// All servers, and the servers of each authority.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Settings {
-    /// Each server once, however many authorities it serves.
+    /// Each server once, also if it serves several authorities.
     // BS-23
     pub servers: Vec<ServerSettings>,
     /// For names without an authority.
     pub default_authority: AuthoritySettings,
-    /// For `xdstp:` names, by authority; any other may not be asked for.
+    /// For `xdstp:` names, by authority; names of other authorities cannot be watched.
     // TR-39
     pub authorities: BTreeMap<Name, AuthoritySettings>,
 }
 
 #[cfg(test)]
 impl Settings {
-    /// One server for everything that has no authority.
+    /// One server for all names without an authority.
     pub(crate) fn one_server(server: ServerSettings) -> Self {
         Self {
             servers: vec![server],
@@ -36,12 +36,12 @@ impl Settings {
     }
 }
 
-/// Who serves the names of one authority.
+/// The servers of one authority.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AuthoritySettings {
-    /// The preferred one first; one that is listed again counts once.
+    /// The preferred one first; a server that is listed again counts once.
     pub servers: Vec<ServerId>,
-    /// When the next server is turned to.
+    /// When the next server is used.
     pub fallback: Fallback,
 }
 
@@ -52,32 +52,32 @@ impl AuthoritySettings {
     }
 }
 
-/// When an authority turns to its next server (gRFC A71).
+/// When an authority uses its next server (gRFC A71).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Fallback {
-    /// When the server cannot be reached and something is watched that is not cached (TR-42).
+    /// When the server cannot be reached and a watched resource is not cached (TR-42).
     #[default]
     WhenMissing,
     /// Whenever the server cannot be reached: `fallback_on_reachability_only` (BS-45).
     OnUnreachability,
 }
 
-/// How one server is spoken to and how its resources are treated.
+/// The protocol of one server, and how its resources are treated.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ServerSettings {
     /// Its URI, for texts.
     pub name: Name,
     /// Which of the two protocols.
     pub variant: Variant,
-    /// How long a resource may be asked for on a stream before it counts as absent.
+    /// How long a resource may stay unanswered on a stream before it counts as absent.
     // TR-18
     pub resource_timeout: Duration,
     /// What the end of that time means.
     pub on_timeout: OnTimeout,
-    /// How long a stream that has been asked for something may stay without any response. `None`: for ever.
+    /// How long a stream with subscriptions may stay without any response. `None`: for ever.
     pub silence_timeout: Option<Duration>,
-    /// How long a stream that wants for nothing may stay without any response before the server counts as there: it has
-    /// nothing new to say. Longer than it takes to find out that a connection is dead.
+    /// How long a stream on which no resource is missing may stay without any response before the server counts as
+    /// connected: it has no changes. Longer than the detection of a dead connection takes.
     pub quiet_timeout: Duration,
     /// Waits between streams.
     pub backoff: BackoffSettings,
@@ -103,7 +103,7 @@ impl ServerSettings {
 }
 
 impl ServerSettings {
-    /// With times that can be added to any other.
+    /// With all times bounded, so that they can be added to any clock time.
     pub(super) fn bounded(self) -> Self {
         Self {
             resource_timeout: bounded(self.resource_timeout),
@@ -115,7 +115,7 @@ impl ServerSettings {
     }
 }
 
-/// Whoever waits longer waits for ever; a sum with a longer time may be beyond what a clock can tell.
+/// A longer time means for ever; adding it could exceed the range of the clock.
 pub(super) fn bounded(time: Duration) -> Duration {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
     time.min(YEAR)
@@ -132,25 +132,25 @@ pub enum Variant {
     Delta,
 }
 
-/// What it means that a resource did not come in time.
+/// What it means if a resource does not come in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum OnTimeout {
-    /// That it does not exist (TR-19).
+    /// The resource does not exist (TR-19).
     #[default]
     DoesNotExist,
-    /// That the server is slow: the feature `resource_timer_is_transient_error` (TR-20).
+    /// The server is slow: the feature `resource_timer_is_transient_error` (TR-20).
     Transient,
 }
 
 /// What happens to an accepted resource when the server then sends an invalid one, or deletes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum DataErrors {
-    /// It stays in use, and the trouble is told beside it (TR-28, gRFC A88).
+    /// It stays in use, and the problem is reported beside it (TR-28, gRFC A88).
     #[default]
     Ambient,
     /// As [`Ambient`](Self::Ambient), but deletions are only logged: the server feature `ignore_resource_deletion`
     /// (TR-27, gRFC A53).
     IgnoreDeletion,
-    /// It is dropped: the server feature `fail_on_data_errors` (TR-29).
+    /// It is removed: the server feature `fail_on_data_errors` (TR-29).
     Fail,
 }

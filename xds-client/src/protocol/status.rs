@@ -1,4 +1,4 @@
-//! A snapshot of what is watched, for tests, tools and CSDS.
+//! The watched resources at one moment, for tests, tools and CSDS.
 
 use std::time::Instant;
 
@@ -16,13 +16,13 @@ pub struct ResourceStatus {
     pub type_url: &'static str,
     /// Its canonical name.
     pub name: Name,
-    /// As CSDS says it.
+    /// Its state in CSDS.
     pub state: ResourceState,
-    /// The version of the response that brought the value in use; empty if there is none.
+    /// The version of the response with the value in use; empty if there is none.
     pub version: Name,
     /// What is wrong with it, if anything.
     pub error: Option<String>,
-    /// The version that was refused last, and when; while it is the last word on the resource.
+    /// The version that was refused last, and when; `None` after a later answer.
     pub rejected: Option<(Name, Instant)>,
     /// Whether a value is in use, whatever the state.
     pub cached: bool,
@@ -41,17 +41,17 @@ pub struct ResourceStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ResourceState {
-    /// Asked for, no answer yet.
+    /// Requested, no answer yet.
     Requested,
-    /// The server does not have it, or did not send it in time.
+    /// The server does not have the resource, or did not send it in time.
     DoesNotExist,
     /// In use.
     Acked,
-    /// The last one sent was refused.
+    /// The last version was refused.
     Nacked,
-    /// The server said why it does not send it.
+    /// The server said why it does not send the resource.
     ReceivedError,
-    /// It did not come in time, and the server is thought to be slow.
+    /// The resource did not come in time, and the server counts as slow.
     Timeout,
 }
 
@@ -60,9 +60,9 @@ pub enum ResourceState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct UpdateCounts {
-    /// Valid ones, unchanged ones too.
+    /// Valid resources, unchanged ones too.
     // OB-09
     pub valid: u64,
-    /// Refused ones.
+    /// Refused resources.
     pub invalid: u64,
 }

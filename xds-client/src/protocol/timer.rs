@@ -12,7 +12,7 @@ pub(super) struct Timer {
     pub(super) name: Name,
 }
 
-/// Started timers, also stopped ones until [`Timers::prune`] finds them in front.
+/// Started timers. A stopped timer stays until [`Timers::prune`] finds it at the front.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     queue: VecDeque<Timer>,
@@ -34,7 +34,7 @@ impl Timers {
         }
     }
 
-    /// Drops stopped timers from the front, so that nobody wakes for them.
+    /// Drops stopped timers from the front, so that they wake no driver.
     pub(super) fn prune(&mut self, running: impl Fn(&Timer) -> bool) {
         while self.queue.front().is_some_and(|timer| !running(timer)) {
             self.queue.pop_front();

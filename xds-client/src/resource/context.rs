@@ -1,4 +1,4 @@
-//! What decoding may depend on besides the resource.
+//! The inputs of decoding besides the resource.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::bootstrap::{Bootstrap, FeatureGuards, ServerConfig};
 
 use super::FilterRegistry;
 
-/// What decoding may depend on: the server that sent the resource, and the bootstrap.
+/// The inputs of decoding besides the resource: the server that sent it, and the bootstrap.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DecodeContext {
@@ -23,16 +23,16 @@ pub struct DecodeContext {
     pub certificate_providers: Vec<Name>,
     /// Behaviour that the environment switches on or off.
     pub guards: FeatureGuards,
-    /// The server is spoken to in incremental xDS, so glob collections can be asked for.
+    /// The client uses incremental xDS with the server, so it can subscribe to glob collections.
     // TR-56
     pub incremental: bool,
     /// The largest message of one resource that is decoded, in bytes; `None`: any.
     pub max_resource_size: Option<usize>,
-    /// What the compiled regular expressions of one resource may take together, in bytes.
+    /// The maximum of the compiled regular expressions of one resource together, in bytes.
     pub max_regex_size: usize,
     /// The regular expressions that are in use, so that equal ones are compiled once. Share it between contexts.
     pub regexes: Arc<RegexCache>,
-    /// The HTTP filters that are known.
+    /// The known HTTP filters.
     pub filters: FilterRegistry,
 }
 
@@ -54,7 +54,7 @@ impl Default for DecodeContext {
 }
 
 impl DecodeContext {
-    /// The context for what `server` sends in SotW xDS, without a limit of size.
+    /// The context of a server with SotW xDS, without a limit of size.
     pub fn new(bootstrap: &Bootstrap, server: &ServerConfig) -> Self {
         Self {
             server: server.uri().into(),
@@ -66,5 +66,5 @@ impl DecodeContext {
     }
 }
 
-/// Room for 10,000 ordinary expressions. To compile that much takes a second.
+/// Enough for 10,000 ordinary expressions, which take a second to compile.
 pub(crate) const MAX_REGEX_SIZE: usize = 16 << 20;

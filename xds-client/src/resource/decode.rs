@@ -22,28 +22,28 @@ pub struct Decoded {
     /// The bytes of its message: equal bytes are an unchanged resource.
     // TR-23
     pub bytes: Bytes,
-    /// Its value, of the type that its [`ResourceType`] makes.
+    /// Its value, of the type that its [`ResourceType`] decodes to.
     pub value: AnyResource,
     /// Its own version, if it was wrapped and had one; otherwise empty.
     pub version: String,
-    /// How long it may be used without being sent again; `None`: for ever.
+    /// How long it may be used without a renewal; `None`: for ever.
     // TR-35
     pub ttl: Option<Duration>,
 }
 
-/// What one entry of a response holds.
+/// An entry of a response without its wrapper.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Unwrapped {
     /// A resource.
     Resource(Decoded),
-    /// No resource, but news of how long one may be used that was sent before. Only entries that are wrapped
+    /// Not a resource, but a new time to live of one that was sent before. Only wrapped entries
     /// can be that.
     // TR-35
     Heartbeat {
         /// The resource.
         name: Name,
-        /// The version that this is about: of any other it says nothing.
+        /// The version that this is for: another version does not get it.
         version: String,
         /// How long from now; `None`: for ever.
         ttl: Option<Duration>,
@@ -70,7 +70,7 @@ pub fn decode(
     }
 }
 
-/// Decodes what is inside a wrapper: an entry of an incremental response, or of a SotW response that wraps.
+/// Decodes the content of a wrapper: an entry of an incremental response, or of a SotW response with wrappers.
 ///
 /// # Errors
 /// As [`decode`]; also when the wrapper holds neither a resource nor a name, when its `ttl` is not valid, and when it
@@ -95,10 +95,10 @@ pub fn decode_wrapped(
     }
 }
 
-/// Decodes a bare resource whose name is known from outside; an empty `name` is not known.
+/// Decodes a bare resource whose name is known from outside; an empty `name` means that it is not.
 ///
 /// # Errors
-/// As [`decode`]; also when the resource says that it has another name. Errors are about `name`.
+/// As [`decode`]; also when the resource has another name. Errors are about `name`.
 pub fn decode_named(
     resource_type: &dyn ResourceType,
     context: &DecodeContext,
@@ -131,7 +131,7 @@ fn decode_bare(
             format!("its {size} bytes are more than the limit of {limit} (Options::max_resource_size)");
         return Err(DecodeError::of(resource_type, name, reason));
     }
-    // A decoder holds nothing that a panic could leave half done: what it works on is made anew for each resource.
+    // A panic leaves no decoder half done: a decoder's state lives for one resource.
     let result = catch_unwind(AssertUnwindSafe(|| resource_type.decode(context, name.as_ref(), &bytes)));
     let panicked = |panic: Box<dyn std::any::Any + Send>| {
         Err(DecodeError::of(resource_type, None, format!("the decoder panicked: {}", text_of(&*panic))))

@@ -10,10 +10,10 @@ use mesh_core::policy::matcher::{CapturingRegex, FullRegex};
 use super::DecodeContext;
 use super::invalid::{Checked, Invalid};
 
-/// The decoding of one resource: its context, and what its regular expressions take together.
+/// The decoding of one resource: its context, and the total size of its regular expressions.
 ///
-/// A resource of some kilobytes can hold thousands of expressions, and each takes a thousand times its length once it is
-/// compiled: the limit is for their sum (SEC-06). Equal ones count once, and are compiled once.
+/// A resource of some kilobytes can hold thousands of expressions, and a compiled one takes a thousand times its length:
+/// the limit is for their sum (SEC-06). Equal ones count once, and are compiled once.
 pub(super) struct Decoding<'a> {
     context: &'a DecodeContext,
     expressions: RefCell<Expressions>,
@@ -43,7 +43,7 @@ impl<'a> Decoding<'a> {
         Ok(regex)
     }
 
-    /// An expression that is looked for in a text.
+    /// An expression that is searched in a text.
     pub(super) fn capturing_regex(&self, pattern: &str) -> Checked<CapturingRegex> {
         let mut expressions = self.expressions.borrow_mut();
         if let Some(known) = expressions.capturing.get(pattern) {

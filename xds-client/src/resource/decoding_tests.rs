@@ -1,4 +1,4 @@
-//! What the regular expressions of a resource cost.
+//! The cost of a resource's regular expressions.
 
 use std::sync::Arc;
 
@@ -73,7 +73,7 @@ fn equal_expressions_are_compiled_once_within_and_between_resources() {
     assert_eq!(context.regexes.compiled(), 9, "two that were not there before");
     drop((before, after));
     decoded(&context, &config).unwrap();
-    assert_eq!(context.regexes.compiled(), 16, "nobody used them any more");
+    assert_eq!(context.regexes.compiled(), 16, "they were not in use any more");
 }
 
 /// A context that has room for one expression like the samples below.

@@ -7,7 +7,7 @@ use super::Decoding;
 use super::filter::FilterPayload;
 use super::invalid::{Checked, Invalid};
 
-/// An extension's configuration under its own type, whatever it was wrapped in.
+/// An extension's configuration under its own type, without its wrapper.
 #[derive(Debug)]
 pub(super) struct Extension<'a> {
     type_name: String,
@@ -44,7 +44,7 @@ impl<'a> Extension<'a> {
         })
     }
 
-    /// The message's full name, or whatever follows the last slash of a `TypedStruct`'s type URL.
+    /// The message's full name, or the part after the last slash of a `TypedStruct`'s type URL.
     pub(super) fn type_name(&self) -> &str {
         &self.type_name
     }
@@ -57,7 +57,7 @@ impl<'a> Extension<'a> {
         }
     }
 
-    /// What it holds, for filters.
+    /// Its content, for filters.
     pub(super) fn payload<'b>(&'b self, context: &'b Decoding<'b>) -> FilterPayload<'b> {
         let payload = match &self.payload {
             Payload::Message(bytes) => FilterPayload::of_message(bytes),

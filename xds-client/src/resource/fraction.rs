@@ -16,7 +16,7 @@ pub(super) fn fraction(percent: &FractionalPercent) -> Checked<Fraction> {
     Ok(Fraction::per_million(percent.numerator.saturating_mul(scale)))
 }
 
-/// What the numerator counts parts of.
+/// The unit of the numerator.
 pub(super) fn denominator(percent: &FractionalPercent) -> Checked<DenominatorType> {
     DenominatorType::try_from(percent.denominator).map_err(|_| {
         let reason = format!("expected HUNDRED, TEN_THOUSAND or MILLION, found {}", percent.denominator);

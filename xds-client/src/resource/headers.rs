@@ -11,7 +11,7 @@ use super::Decoding;
 use super::invalid::{Checked, Invalid, Within};
 use super::matcher;
 
-/// The fields of a virtual host, a route or another part that changes headers.
+/// The fields of a virtual host, a route or another part with changes of headers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HeaderFields<'a> {
     pub(super) request_add: &'a [HeaderValueOption],
@@ -21,7 +21,7 @@ pub(super) struct HeaderFields<'a> {
 }
 
 impl HeaderFields<'_> {
-    /// RT-66: what is removed is removed before anything is added.
+    /// RT-66: headers are removed before any is added.
     pub(super) fn read(self) -> Checked<HeaderMutations> {
         let mut read = HeaderMutations::new();
         removed(self.request_remove, "request_headers_to_remove", &mut read.request)?;
@@ -132,8 +132,8 @@ fn value(header: &ProtoValue) -> Checked<HeaderValue> {
     HeaderValue::from_bytes(&bytes).map_err(|_| Invalid::at(field, "is not a header's value"))
 }
 
-/// Envoy's format: `%%` is `%`, and `%COMMAND%` stands for something of the call. None of those is known here, and to
-/// send one as it is written would be wrong.
+/// Envoy's format: `%%` is `%`, and `%COMMAND%` is replaced by a property of the call. No command is supported, and
+/// sending one literally would be wrong.
 fn literal(format: &[u8]) -> Checked<Vec<u8>> {
     let mut text = Vec::with_capacity(format.len());
     let mut rest = format.iter();

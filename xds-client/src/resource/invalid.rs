@@ -4,7 +4,7 @@
 
 use mesh_core::config::ConfigError;
 
-/// What is wrong, and where below the value at hand.
+/// What is wrong, with the path below the current value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Invalid {
     pub(super) field: String,
@@ -15,12 +15,12 @@ pub(super) struct Invalid {
 pub(super) type Checked<T> = Result<T, Invalid>;
 
 impl Invalid {
-    /// The value at hand is wrong.
+    /// The current value is invalid.
     pub(super) fn new(reason: impl Into<String>) -> Self {
         Self { field: String::new(), reason: reason.into() }
     }
 
-    /// A field of the value at hand is wrong.
+    /// A field of the current value is invalid.
     pub(super) fn at(field: &str, reason: impl Into<String>) -> Self {
         Self { field: field.to_owned(), reason: reason.into() }
     }
@@ -40,7 +40,7 @@ impl From<ConfigError> for Invalid {
     }
 }
 
-/// Says where a part stood in the whole.
+/// Adds the path of a part to its error.
 pub(super) trait Within<T> {
     /// In this field.
     fn within(self, field: &str) -> Checked<T>;

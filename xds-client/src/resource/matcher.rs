@@ -1,4 +1,4 @@
-//! Matchers over strings, paths' expressions and headers.
+//! Matchers of strings, paths and headers.
 
 use http::HeaderName;
 use mesh_core::policy::matcher::{FullRegex, HeaderMatcher, HeaderRule, StringMatcher, StringPattern};
@@ -10,10 +10,10 @@ use xds_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use super::Decoding;
 use super::invalid::{Checked, Invalid, Within};
 
-/// What becomes of a header matcher.
+/// The result of reading a header matcher.
 #[derive(Debug)]
 pub(super) enum HeaderCheck {
-    /// Looked at for each request.
+    /// Evaluated for each request.
     Matcher(HeaderMatcher),
     /// True for every request.
     Always,
@@ -21,7 +21,7 @@ pub(super) enum HeaderCheck {
     Never,
 }
 
-/// RV-07; `max_program_size` is not looked at.
+/// RV-07; `max_program_size` is not read.
 pub(super) fn regex(matcher: &proto::RegexMatcher, context: &Decoding<'_>) -> Checked<FullRegex> {
     context.full_regex(&matcher.regex).within("regex")
 }
@@ -57,7 +57,7 @@ pub(super) fn header(matcher: &route::HeaderMatcher, context: &Decoding<'_>) -> 
     Ok(HeaderCheck::Matcher(HeaderMatcher::new(name, rule).with_invert(invert)))
 }
 
-/// A header's name, in lower case from here on (RT-10).
+/// A header's name in lower case (RT-10).
 pub(super) fn header_name(name: &str) -> Checked<HeaderName> {
     HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| Invalid::new(format!("{name:?} is not a header's name")))

@@ -13,7 +13,7 @@ use crate::protocol::canonical;
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
-/// A message that holds its own name, in field 1.
+/// A message with its own name in field 1.
 pub(super) trait Named: Message + Default {
     /// The field that holds the resource's name.
     const NAME_FIELD: &'static str = "name";
@@ -46,7 +46,7 @@ pub(super) fn decode_message<M: Named, T: Send + Sync + 'static>(
     valid(type_name, name, validate(message))
 }
 
-/// Decodes the message `M`, which holds no name, and validates it under the name that it was sent with.
+/// Decodes the message `M`, which has no name, and validates it under the name that it was sent with.
 pub(super) fn decode_nameless<M: Message + Default, T: Send + Sync + 'static>(
     type_url: &'static str,
     outside: Option<&Name>,
@@ -61,13 +61,13 @@ pub(super) fn decode_nameless<M: Message + Default, T: Send + Sync + 'static>(
     valid(type_name, name, validate(parse(type_name, bytes)?))
 }
 
-/// The name in field 1, read without decoding anything else.
+/// The name in field 1, read without decoding other fields.
 pub(super) fn peek_name(bytes: &Bytes) -> Option<Name> {
     let NameAlone { name } = NameAlone::decode(bytes.clone()).ok()?;
     (!name.is_empty()).then(|| name.into())
 }
 
-/// What every [`Named`] message looks like to who knows nothing but its name.
+/// The part that all [`Named`] messages have in common: the name.
 #[derive(Clone, PartialEq, Message)]
 struct NameAlone {
     #[prost(string, tag = "1")]

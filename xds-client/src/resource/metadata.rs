@@ -12,7 +12,7 @@ use super::invalid::{Checked, Invalid, Within};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Metadata<'a>(Option<&'a ProtoMetadata>);
 
-/// The types that are registered (RV-09), with their checks.
+/// The registered types (RV-09), with their checks.
 const REGISTERED: [(&str, Check); 2] = [
     ("envoy.extensions.filters.http.gcp_authn.v3.Audience", audience),
     ("envoy.config.core.v3.Address", proxy_address),

@@ -2,18 +2,18 @@
 //!
 //! Section 3 of the conformance list. [`decode`] takes one entry of a SotW response through unwrapping, the check of its
 //! type and size and its [`ResourceType`]; [`decode_wrapped`] and [`decode_named`] are the same for incremental responses,
-//! whose entries are named from outside. Six kinds are here: [`ListenerType`], [`RouteConfigurationType`],
+//! whose entries are named from outside. Six types are here: [`ListenerType`], [`RouteConfigurationType`],
 //! [`ClusterType`], [`EndpointsType`], and [`EndpointCollectionType`] and [`LbEndpointType`] for endpoints that are
-//! subscribed to apart from their cluster (gRFC A95). Others can be added from outside.
+//! resources of their own (gRFC A95). Users can add others.
 //!
 //! Invariants:
-//! - No input panics; a panic in a decoder refuses the resource and nothing else.
+//! - No input panics; a panic in a decoder refuses its resource only.
 //! - Each error names type, resource and field path, because it becomes the text of the NACK.
-//! - What is accepted is in the value. A field that would weaken security when ignored refuses the resource: TLS, on
+//! - Accepted fields are in the value. A field that would weaken security when ignored refuses the resource: TLS, on
 //!   either side, is refused until it is supported, and never becomes plaintext.
 //! - Validation depends on the resource, the server that sent it and the bootstrap, never on how the application
 //!   secures its channels.
-//! - Fields that the list does not name are ignored, and members of a `oneof` that are not known look unset.
+//! - Fields outside of the conformance list are ignored, and unknown members of a `oneof` count as unset.
 //!
 //! Choices where implementations differ: a header matcher without a specifier means "present", as in Envoy; a
 //! header matcher on a pseudo-header (`:method`) sees no header, as in gRPC; the range of a CIDR prefix length
@@ -71,10 +71,10 @@ pub use filter::{FilterError, FilterPayload, FilterRegistry, HttpFilterType};
 pub use listener::{ApiListener, FilterChain, Listener, ListenerType, RouteSource, SocketListener};
 pub use route::{RouteConfiguration, RouteConfigurationType};
 
-/// A validated resource of any type; downcast it to the type that its [`ResourceType`] makes.
+/// A validated resource of any type; downcast it to the type that its [`ResourceType`] decodes to.
 pub type AnyResource = Arc<dyn Any + Send + Sync>;
 
-/// A kind of resource: how it is named on the wire, decoded and validated. Open to users' own types:
+/// A type of resource: its name on the wire, its decoder and its validation. Open to users' own types:
 ///
 /// ```
 /// use std::sync::Arc;
@@ -115,15 +115,15 @@ pub trait ResourceType: Debug + Send + Sync + 'static {
     // TR-03
     fn type_url(&self) -> &'static str;
 
-    /// Whether a SotW response holds every resource, so that one that is missing has been deleted.
+    /// Whether a SotW response has every resource, so that a missing one has been deleted.
     // TR-26
     fn is_full_state(&self) -> bool;
 
     /// Decodes and validates one resource from the bytes of its message (already unwrapped from `Any` and from
     /// `envoy.service.discovery.v3.Resource`).
     ///
-    /// `name` is the name that the resource was sent under, where the wrapper or the protocol tells it. A message that
-    /// holds its name decides what its name is, and is refused if it is another one; a message that does not is called
+    /// `name` is the name that the resource was sent under, if the wrapper or the protocol has one. A message with a name of
+    /// its own is known by that, and refused if it differs; a message without one is known
     /// by `name`.
     ///
     /// # Errors
@@ -137,7 +137,7 @@ pub trait ResourceType: Debug + Send + Sync + 'static {
         bytes: &Bytes,
     ) -> Result<(Name, AnyResource), DecodeError>;
 
-    /// The name in the message, for errors about one that is too large to be decoded
+    /// The name in the message, for the error of a resource that is too large to be decoded
     /// ([`DecodeContext::max_resource_size`]); has to be cheap. `None`, the default: not known.
     fn peek_name(&self, _bytes: &Bytes) -> Option<Name> {
         None

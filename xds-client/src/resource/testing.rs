@@ -1,4 +1,4 @@
-//! What the tables of this module share.
+//! Shared parts of this module's tables.
 
 use std::sync::Arc;
 
@@ -16,15 +16,15 @@ use super::{DecodeContext, DecodeError, ResourceType};
 
 pub(super) use xds_proto::pack_any;
 
-/// What a row expects: accepted, or refused at this field with a reason that holds this text.
+/// The expected result of a row: accepted, or refused at this field with a reason that contains this text.
 pub(super) type Expected = Result<(), (&'static str, &'static str)>;
 
-/// A row: its rule and name, what is done to a good message, and what is expected.
+/// A row: its rule and name, the change of a valid message, and the expected result.
 pub(super) type Row<M> = (&'static str, fn(&mut M), Expected);
 
 pub(super) const OK: Expected = Ok(());
 
-/// Decodes a message to the value that its type makes.
+/// Decodes a message to the value of its type.
 pub(super) fn decode<T: Send + Sync + 'static>(
     resource_type: &dyn ResourceType,
     context: &DecodeContext,
@@ -114,7 +114,7 @@ pub(super) fn pipe() -> Option<core::Address> {
     Some(core::Address { address: Some(core::address::Address::Pipe(pipe)) })
 }
 
-/// A type that nobody knows.
+/// An unknown type.
 pub(super) fn unknown_any() -> wkt::Any {
     wkt::Any { type_url: "type.googleapis.com/example.Unknown".into(), value: vec![0xff; 7] }
 }

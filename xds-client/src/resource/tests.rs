@@ -1,4 +1,4 @@
-//! What holds for every type: wrapping, names, types, panics.
+//! Rules for every type: wrapping, names, types, panics.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use xds_proto::google::protobuf::Any;
 use super::testing::{broken_any, pack_any};
 use super::*;
 
-/// The four that hold their names, and the two that do not.
+/// The four types with names in their messages, and the two without.
 const TYPES: [&dyn ResourceType; 6] = [
     &ListenerType,
     &RouteConfigurationType,
@@ -42,7 +42,7 @@ fn resource(unwrapped: Result<Unwrapped, DecodeError>) -> Decoded {
     }
 }
 
-/// Around an assignment that calls itself `inner`.
+/// A wrapper around an assignment with the name `inner`.
 fn wrapper(name: &str, inner: &str) -> Resource {
     Resource { name: name.into(), resource: Some(pack_any(endpoints(inner))), ..Default::default() }
 }
@@ -108,7 +108,7 @@ fn names_from_outside_and_inside_are_the_same() {
             }
         }
     }
-    // What goes wrong before a name can be read is about the name from outside.
+    // An error before the name can be read has the name from outside.
     for any in [broken_any::<ProtoAssignment>(), Any::default()] {
         let error = decode_named(&EndpointsType, &DecodeContext::default(), "a", any).unwrap_err();
         assert_eq!(error.name.as_deref(), Some("a"), "{error}");
@@ -142,7 +142,7 @@ fn resources_that_are_too_large_are_refused_by_name_without_a_look() {
     let size = 1 << 10;
     let context = DecodeContext { max_resource_size: Some(size), ..Default::default() };
     let padded = |mut bytes: Vec<u8>, size: usize| {
-        // Field 1000, which no message has, as long as it takes; three bytes for its tag and length each.
+        // Field 1000, which no message has, with the needed length; three bytes each for its tag and length.
         let rest = size - bytes.len() - 4;
         bytes.extend([0xc2, 0x3e, (rest & 0x7f) as u8 | 0x80, (rest >> 7) as u8]);
         bytes.resize(size, 0);
@@ -161,7 +161,7 @@ fn resources_that_are_too_large_are_refused_by_name_without_a_look() {
     assert_eq!(error.name.as_deref(), Some("b"));
     let error = decode(&EndpointsType, &context, any(vec![0xff; size + 1])).unwrap_err();
     assert_eq!(error.name, None);
-    // None of the four can be told by a field that is not its name.
+    // An unknown field is no error in any of the four.
     for (resource_type, bytes) in seeds() {
         assert!(resource_type.peek_name(&bytes.into()).is_some(), "{resource_type:?}");
     }

@@ -1,4 +1,4 @@
-//! CSDS over encoded messages: whoever serves them need not know protobuf.
+//! CSDS over encoded messages: the service that answers with them needs no protobuf types.
 
 use bytes::Bytes;
 use prost::Message;
@@ -40,13 +40,13 @@ pub fn answer(clients: &[XdsClient], request: &[u8]) -> Result<Bytes, Refused> {
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
-    /// It asks for nodes that match something. To be answered with INVALID_ARGUMENT.
+    /// It selects nodes by matchers. The service answers INVALID_ARGUMENT.
     #[error("node_matchers: not supported, a client knows only itself; leave them out")]
     NodeMatchers,
-    /// It is not a `ClientStatusRequest`. To be answered with INTERNAL, as any message that cannot be decoded.
+    /// It is not a `ClientStatusRequest`. The service answers INTERNAL, as for any message that cannot be decoded.
     #[error("the request is not an envoy.service.status.v3.ClientStatusRequest: {reason}")]
     Malformed {
-        /// What the decoder says.
+        /// The decoder's error.
         reason: String,
     },
 }

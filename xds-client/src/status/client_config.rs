@@ -1,4 +1,4 @@
-//! A status as the message that CSDS has for it.
+//! A status as a CSDS message.
 
 use xds_proto::envoy::admin::v3::{ClientResourceStatus, UpdateFailureState};
 use xds_proto::envoy::service::status::v3::ClientConfig;
@@ -12,7 +12,7 @@ use crate::protocol::{ResourceState, ResourceStatus};
 
 /// TR-58, TR-61.
 ///
-/// `client_scope` is empty: one client serves every target of its process and has no scope smaller than that.
+/// `client_scope` is empty: one client serves every target of its process and has no smaller scope.
 pub(super) fn client_config(status: &Status, node: &Node, clock: Clock) -> ClientConfig {
     ClientConfig {
         node: Some(node.to_proto()),
@@ -21,7 +21,7 @@ pub(super) fn client_config(status: &Status, node: &Node, clock: Clock) -> Clien
     }
 }
 
-/// TR-59: what is in use, and beside it what is wrong with what came later.
+/// TR-59: the resource in use, and beside it the error of a later one.
 fn of_resource(known: &ResourceStatus, clock: Clock) -> GenericXdsConfig {
     let type_url = || known.type_url.to_owned();
     GenericXdsConfig {
@@ -48,7 +48,7 @@ pub(super) fn client_status(state: ResourceState) -> ClientResourceStatus {
     }
 }
 
-/// For states that are failures. A resource that does not exist is none.
+/// For states that are failures. A resource that does not exist is not a failure.
 fn error_state(known: &ResourceStatus, clock: Clock) -> Option<UpdateFailureState> {
     let is_failure = match known.state {
         ResourceState::Nacked | ResourceState::ReceivedError | ResourceState::Timeout => true,

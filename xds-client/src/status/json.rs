@@ -14,7 +14,7 @@ use crate::bootstrap::Node;
 use crate::client::{ServerStatus, Status, XdsClient};
 
 impl XdsClient {
-    /// The [`status`](Self::status) as JSON: what CSDS says, under its field names, and how it stands with each server.
+    /// The [`status`](Self::status) as JSON: the content of CSDS under its field names, and the state of each server.
     ///
     /// ```json
     /// {
@@ -41,7 +41,7 @@ impl XdsClient {
     /// }
     /// ```
     ///
-    /// `xds_config.value` is the message in use as it was received, in base64. What there is not is `null`. Fields keep
+    /// `xds_config.value` is the message in use as it was received, in base64. Absent values are `null`. Fields keep
     /// their names and meanings; new ones may be added. Takes time linear in the number and size of the resources.
     pub fn status_json(&self) -> Value {
         to_json(&self.status(), self.bootstrap().node(), Clock::now())

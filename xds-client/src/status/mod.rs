@@ -1,12 +1,12 @@
-//! What a client says of itself: to CSDS (gRFC A40, A71, A88), as JSON, and as metrics (gRFC A78).
+//! A client's status: for CSDS (gRFC A40, A71, A88), as JSON, and as metrics (gRFC A78).
 //!
 //! ```text
-//!  XdsClient::status ─┬─▶ client_config ─┬─▶ answer: encoded CSDS messages, for whoever serves them
+//!  XdsClient::status ─┬─▶ client_config ─┬─▶ answer: encoded CSDS messages
 //!                     │                  └─▶ XdsClient::status_json
 //!                     └─▶ metrics: XdsClient::metrics, and instruments that read it
 //! ```
 //!
-//! Nothing here keeps state: each answer is made from the status of its moment. Only what is watched appears.
+//! Nothing here keeps state: each answer is made from the current status. Only watched resources appear.
 //! `mesh_tonic::ClientStatusService` is the gRPC service.
 // TR-63
 

@@ -1,4 +1,4 @@
-//! A client's status as CSDS and JSON say it.
+//! A client's status in CSDS and JSON.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -97,7 +97,7 @@ fn resources_are_shown_with_what_is_in_use_and_what_failed() {
         let [resource] = &config.generic_xds_configs[..] else { panic!("{row}: {config:?}") };
         assert_eq!((&*resource.type_url, &*resource.name), (CLUSTER, "a"), "{row}");
         assert_eq!(resource.client_status(), shown, "{row}");
-        // The version is that of what is in use, also when another one was refused.
+        // The version is that of the resource in use, also after another one was refused.
         assert_eq!(resource.version_info, if cached.is_some() { "7" } else { "" }, "{row}");
         assert_eq!(resource.last_updated.map(|at| at.seconds), cached.map(|_| 990), "{row}");
         let any = resource.xds_config.as_ref().map(|any| (&*any.type_url, &*any.value));

@@ -6,10 +6,10 @@ use mesh_core::WithCauses;
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// The network, or the server, says so.
+    /// An error of the network or the server.
     #[error("{reason}")]
     Failed {
-        /// One line, with the causes.
+        /// One line, with its causes.
         reason: String,
     },
     /// The server's URI or the files of its credentials cannot be used.
@@ -41,12 +41,12 @@ impl TransportError {
         Self::Failed { reason: reason.into() }
     }
 
-    /// Credentials, or what they are for, that cannot be used.
+    /// Unusable credentials or an unusable URI.
     pub(super) fn credentials(reason: impl Into<String>) -> Self {
         Self::Credentials { reason: reason.into() }
     }
 
-    /// The same, with where it happened in front, unless it says so already.
+    /// The same error, with the place in front unless its text has it already.
     pub(super) fn at(self, place: &str) -> Self {
         let placed = |reason: String| {
             let is_placed = reason.strip_prefix(place).is_some_and(|rest| rest.starts_with(':'));
@@ -59,7 +59,7 @@ impl TransportError {
         }
     }
 
-    /// The error and its causes on one line, each cause that says something new.
+    /// The error and its causes on one line, without causes that repeat what is said already.
     pub(super) fn from_chain(error: &(dyn std::error::Error + 'static)) -> Self {
         Self::Failed { reason: WithCauses(error).to_string() }
     }

@@ -1,4 +1,4 @@
-//! What an ADS stream carries, in the two variants of the protocol.
+//! The messages of an ADS stream, in the two variants of the protocol.
 
 use xds_proto::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
@@ -19,7 +19,7 @@ pub enum AdsRequest {
 }
 
 impl AdsRequest {
-    /// The type that is asked for.
+    /// The type of the resources that it requests.
     pub fn type_url(&self) -> &str {
         match self {
             Self::Sotw(request) => &request.type_url,

@@ -1,9 +1,9 @@
-//! How requests reach a control server and responses come back: [`AdsTransport`].
+//! Streams to control servers: [`AdsTransport`].
 //!
-//! [`GrpcTransport`] is the one for real servers; [`memory`] is for tests. The traits are open: anything that carries
-//! [`AdsRequest`]s one way and [`AdsResponse`]s the other will do.
+//! [`GrpcTransport`] is for real servers, [`memory`] for tests. The traits are open: any transport can implement them
+//! that sends [`AdsRequest`]s and receives [`AdsResponse`]s.
 //!
-//! A stream is two halves, so that a server that does not read never keeps a client from reading:
+//! A stream has two halves, so that a server that does not read never keeps a client from reading:
 //!
 //! ```text
 //! open ──▶ (RequestSender, ResponseReceiver)
@@ -30,19 +30,19 @@ pub(crate) use stream::{Progress, Stream};
 
 /// Opens streams to control servers: of ADS, and of load reports.
 pub trait AdsTransport: Debug + Send + Sync + 'static {
-    /// The way to the server.
+    /// The sending half of an ADS stream.
     type Sender: RequestSender<AdsRequest>;
-    /// The way back.
+    /// The receiving half of an ADS stream.
     type Receiver: ResponseReceiver<AdsResponse>;
-    /// The way to the server, for load reports.
+    /// The sending half of a stream of load reports.
     type LoadSender: RequestSender<LoadStatsRequest>;
-    /// The way back, for what is to be reported.
+    /// The receiving half of a stream of load reports.
     type LoadReceiver: ResponseReceiver<LoadStatsResponse>;
 
     /// Connects, with the server's credentials, and opens an ADS stream of this variant. It ends when both halves are
     /// dropped. Requests of the other variant must not be sent on it.
     ///
-    /// Resolves when requests can be sent; it must not wait for the server to answer, because servers answer requests.
+    /// Resolves when requests can be sent; it must not wait for a response, because servers answer only requests.
     fn open(
         &self,
         server: &ServerConfig,
@@ -57,23 +57,23 @@ pub trait AdsTransport: Debug + Send + Sync + 'static {
     ) -> impl Future<Output = Result<(Self::LoadSender, Self::LoadReceiver), TransportError>> + Send;
 }
 
-/// The way to the server, for requests of type `M`.
+/// The sending half of a stream, for requests of type `M`.
 pub trait RequestSender<M>: Send + 'static {
-    /// Waits until a request can be sent. May be dropped and called again at any time.
+    /// Waits until a request can be sent. Cancel-safe.
     ///
     /// # Errors
     /// [`TransportError`] when nothing can be sent any more. Then [`ResponseReceiver::receive`] must end soon, and
-    /// says why.
+    /// returns the reason.
     fn ready(&mut self) -> impl Future<Output = Result<(), TransportError>> + Send;
 
     /// Sends a request, after [`ready`](Self::ready). Never waits.
     fn send(&mut self, request: M);
 }
 
-/// The way back, for responses of type `M`.
+/// The receiving half of a stream, for responses of type `M`.
 pub trait ResponseReceiver<M>: Send + 'static {
-    /// The next response; `None` when the server has ended the stream. May be dropped and called again at any time
-    /// without losing one.
+    /// The next response; `None` when the server has ended the stream. Cancel-safe: a dropped wait loses no
+    /// response.
     ///
     /// # Errors
     /// [`TransportError`] when the stream has failed.

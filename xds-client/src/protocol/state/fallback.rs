@@ -1,4 +1,4 @@
-//! Which of its servers an authority uses (gRFC A71).
+//! The server that an authority uses (gRFC A71).
 
 use std::collections::BTreeSet;
 
@@ -9,15 +9,15 @@ use crate::protocol::authority::AuthorityId;
 use crate::protocol::{Event, ResourceKind, Response, ServerId, name};
 
 impl AdsState {
-    /// TR-42, TR-43: authorities whose server is lost turn to the next one, if they need it.
+    /// TR-42, TR-43: authorities whose server is lost use the next one, if they need it.
     pub(super) fn fall_back(&mut self) {
         let mut turned = false;
         for id in self.authorities.ids() {
             while self.outage_of(id).is_some() && self.needs_another(id) {
                 let authority = self.authorities.get_mut(id);
                 let (Some(before), Some(next)) = (authority.active(), authority.advance()) else { break };
-                // When it is back it is to send everything, because what it had sent may have been replaced; but what
-                // was said already on this stream may be that we have it.
+                // After its recovery the server has to send everything, because its resources may have been replaced; but
+                // requests of this stream may have said already that the client has them.
                 self.servers[before.0].link.restart();
                 let watched = self.cache.watched().filter(|(.., resource)| resource.authority == Some(id));
                 for (kind, name, _) in watched {
@@ -37,7 +37,7 @@ impl AdsState {
         authority.has_next() && (authority.falls_back_anyway() || own.any(|(.., own)| own.is_missing()))
     }
 
-    /// TR-44: the first resource from a preferred server makes it the one that counts.
+    /// TR-44: after the first resource from a preferred server its authority uses that server again.
     pub(super) fn revert(&mut self, server: ServerId, kind: ResourceKind, response: &Response) {
         let names = response.resources.iter().flat_map(|resource| match resource {
             Ok(received) => Some(&received.name).into_iter().chain(&received.aliases),

@@ -1,4 +1,4 @@
-//! [`AdsState`]: what is watched, and the servers that are asked for it.
+//! [`AdsState`]: the watched resources, and the servers that send them.
 
 mod fallback;
 mod restore;
@@ -24,7 +24,7 @@ use crate::resource::AnyResource;
 
 /// The ADS protocol with all servers of a client: one stream to each that is needed, one cache for all.
 ///
-/// Its driver tells it of watches, the streams and the time, and then does what it asks for, until nothing is left:
+/// Its driver passes in watches, stream events and deadlines, and then does what the state wants, until nothing is left:
 /// [`poll_event`](Self::poll_event) and [`next_deadline`](Self::next_deadline), and for each of
 /// [`servers`](Self::servers) [`should_open`](Self::should_open), [`should_close`](Self::should_close) and
 /// [`poll_request`](Self::poll_request).
@@ -50,14 +50,14 @@ impl AdsState {
         Self { servers, authorities, cache, last_good, events }
     }
 
-    /// Watches a resource, once more if it is watched already. What is known of it at once is in its
+    /// Watches a resource, once more if it is watched already. Its current state is in its
     /// [`view`](Self::view) (TR-11); no event is made for it.
     pub(crate) fn watch(&mut self, kind: ResourceKind, name: &Name) {
         let name = canonical(name);
         let authority = self.authorities.of(&name);
         let resource = self.cache.enter(kind, &name, || match authority {
             Ok(id) => Resource::new(Some(id)),
-            // TR-39: known here, so nothing is sent.
+            // TR-39: the authority is unknown, so no server is asked.
             Err(unknown) => Resource::of_unknown_authority(unknown),
         });
         resource.watchers += 1;
@@ -70,7 +70,7 @@ impl AdsState {
         self.restore(kind.type_url, &name);
     }
 
-    /// Takes one watch back. With the last one, the resource is forgotten.
+    /// Ends one watch. After the last one, the resource is dropped.
     pub(crate) fn unwatch(&mut self, type_url: &str, name: &Name) {
         let name = canonical(name);
         let Some(resource) = self.cache.get_mut(type_url, &name) else { return };
@@ -94,7 +94,7 @@ impl AdsState {
         self.prune_timers();
     }
 
-    /// What is known of a resource; nothing if it is not watched.
+    /// The current view of a resource; empty if it is not watched.
     pub(crate) fn view(&self, type_url: &str, name: &Name) -> View {
         let resource = self.cache.get(type_url, &canonical(name)).filter(|resource| resource.watchers > 0);
         let outage = |resource: &Resource| resource.authority.and_then(|id| self.outage_of(id));
@@ -118,23 +118,23 @@ impl AdsState {
         members.map(|(name, member)| (name, &member.resource))
     }
 
-    /// The next thing that watchers must look at again.
+    /// The next event for watchers.
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// Whether and why the server cannot be reached that this name would be asked of.
+    /// Why the server of this name cannot be reached; `None`: it can.
     pub(crate) fn outage(&self, name: &Name) -> Option<&Outage> {
         self.outage_of(self.authorities.of(name).ok()?)
     }
 
-    /// The server that this name is asked of, by its URI; `None` for a name of an unknown authority.
+    /// The URI of this name's server; `None` for a name of an unknown authority.
     pub(crate) fn server_of(&self, name: &Name) -> Option<&Name> {
         let server = self.authorities.get(self.authorities.of(name).ok()?).active()?;
         Some(&self.servers.get(server.0)?.settings.name)
     }
 
-    /// What data errors of the server that this name is asked of do to what is in use.
+    /// How data errors of this name's server affect resources in use.
     pub(crate) fn data_errors(&self, name: &Name) -> DataErrors {
         let authority = self.authorities.of(name).ok();
         let server = authority.and_then(|id| self.servers.get(self.authorities.get(id).active()?.0));
@@ -146,13 +146,13 @@ impl AdsState {
         self.cache.statuses()
     }
 
-    /// Everything that servers of this run sent and that is in use, members of collections too: type, name, version,
+    /// Every resource in use that a server of this run sent, members of collections too: type, name, version,
     /// server and message.
     pub(crate) fn in_use(&self) -> impl Iterator<Item = (&'static str, &Name, &Name, ServerId, &Bytes)> {
         self.cache.in_use()
     }
 
-    /// How many things it remembers, for tests of growth.
+    /// The number of remembered items, for tests of growth.
     #[cfg(test)]
     pub(super) fn footprint(&self) -> usize {
         self.cache.len() + self.events.len() + self.servers.iter().map(Server::footprint).sum::<usize>()
@@ -162,7 +162,7 @@ impl AdsState {
         self.servers.get(self.authorities.get(authority).active()?.0)?.link.outage()
     }
 
-    /// A resource that nobody watches goes once no server believes any more that we have it.
+    /// Drops an unwatched resource once no server believes any more that the client has it.
     fn forget(&mut self, type_url: &str, name: &Name) {
         let is_needed = self.cache.get(type_url, name).is_none_or(|resource| resource.watchers > 0);
         if is_needed || self.servers.iter().any(|server| server.has(type_url, name)) {
@@ -193,7 +193,7 @@ impl AdsState {
         self.servers[server.0].link.is_connected()
     }
 
-    /// Whether and why this server cannot be reached.
+    /// Why this server cannot be reached; `None`: it can.
     pub(crate) fn server_outage(&self, server: ServerId) -> Option<&Outage> {
         self.servers[server.0].link.outage()
     }

@@ -1,4 +1,4 @@
-//! What an earlier run had accepted stands in for servers that have not been heard of.
+//! Uses resources of an earlier run while their servers have not answered.
 
 use std::time::{Duration, Instant};
 
@@ -11,9 +11,9 @@ use crate::protocol::resource::Resource;
 use crate::protocol::{Event, Received, name};
 
 impl AdsState {
-    /// Resources that an earlier run had accepted, with their types. They are used, and told as stale, where a server
-    /// cannot be reached, or has never answered once `grace` has passed since the first attempt to reach any: each
-    /// server that is tried later has none of its own. Those of other calls stay.
+    /// Adds resources that an earlier run had accepted, with their types. They are used, and reported as stale, where a
+    /// server cannot be reached, or has never answered once `grace` has passed since the first attempt to reach any: a server
+    /// that is tried later has no grace of its own. Resources of earlier calls stay.
     pub(crate) fn preload(
         &mut self,
         now: Instant,
@@ -23,19 +23,19 @@ impl AdsState {
         self.last_good.add(now, grace, resources);
     }
 
-    /// What has become of something that was [preloaded](Self::preload), or of its collection (TR-56).
+    /// The state of a resource that was [preloaded](Self::preload), or of its collection (TR-56).
     pub(crate) fn leftover(&self, type_url: &str, name: &Name) -> Leftover {
         let known = |name: &Name| self.cache.get(type_url, name).filter(|known| known.watchers > 0);
         match known(name).or_else(|| known(&name::collection(name)?)) {
             None if self.last_good.contains(type_url, name) => Leftover::Unwatched,
-            // It was watched, and settled, before.
+            // It was watched, and answered for, before.
             None => Leftover::Settled,
             Some(known) if self.is_settled(known) => Leftover::Settled,
             Some(_) => Leftover::Awaited,
         }
     }
 
-    /// A resource that has just been watched; its watcher looks at it anyway.
+    /// Restores a resource that has just been watched; makes no event, because its watcher reads it anyway.
     pub(super) fn restore(&mut self, type_url: &str, name: &Name) {
         let authority = self.cache.get(type_url, name).and_then(|resource| resource.authority);
         if authority.is_some_and(|id| self.may_restore(id))
@@ -45,7 +45,7 @@ impl AdsState {
         }
     }
 
-    /// Everything that is watched and has not come.
+    /// Restores every watched resource that has not come.
     pub(super) fn restore_all(&mut self) {
         let missing = self.cache.watched().filter(|(.., resource)| resource.is_requested());
         let missing =
@@ -64,7 +64,7 @@ impl AdsState {
     }
 
     pub(super) fn is_settled(&self, resource: &Resource) -> bool {
-        // The silence of a server that never answers is no word of its.
+        // The silence of a server that never answers is no answer for its resources.
         let by = resource.denied_by();
         resource.is_settled() && by.is_none_or(|server| self.servers[server.0].link.has_ever_responded())
     }

@@ -1,4 +1,4 @@
-//! What becomes of the streams.
+//! Events of streams.
 
 use std::time::Instant;
 
@@ -13,17 +13,17 @@ use crate::protocol::{Event, Request, Response, ServerId, StreamEnd, canonical};
 
 /// Streams.
 impl AdsState {
-    /// Whether anything is watched that a stream to this server is needed for (TR-01).
+    /// Whether a watched resource needs a stream to this server (TR-01).
     pub(crate) fn stream_wanted(&self, server: ServerId) -> bool {
         self.servers[server.0].is_wanted()
     }
 
-    /// Whether a stream is to be opened now.
+    /// Whether to open a stream now.
     pub(crate) fn should_open(&self, server: ServerId) -> bool {
         self.servers[server.0].link.is_idle() && self.stream_wanted(server)
     }
 
-    /// Whether an open or opening stream is to be closed now; [`on_stream_dropped`](Self::on_stream_dropped) follows.
+    /// Whether to close an open or opening stream now; [`on_stream_dropped`](Self::on_stream_dropped) follows.
     pub(crate) fn should_close(&self, server: ServerId) -> bool {
         !self.servers[server.0].link.has_stream() || !self.stream_wanted(server)
     }
@@ -34,7 +34,7 @@ impl AdsState {
         self.last_good.on_opening(now);
     }
 
-    /// The connection stands: requests can be sent.
+    /// The stream is open: requests can be sent.
     pub(crate) fn on_stream_opened(&mut self, server: ServerId) {
         self.servers[server.0].link.on_opened();
         self.reset(server);
@@ -101,7 +101,7 @@ impl AdsState {
         self.servers[server.0].has_request()
     }
 
-    /// The next request to send on the open stream. `now` starts the timers of what is asked for (TR-18).
+    /// The next request to send on the open stream. `now` starts the timers of its resources (TR-18).
     pub(crate) fn poll_request(&mut self, server: ServerId, now: Instant) -> Option<Request> {
         let (request, gone) = self.servers[server.0].poll_request(now, &self.cache, &self.authorities)?;
         for name in &gone {
@@ -124,7 +124,7 @@ impl AdsState {
         }
     }
 
-    /// TR-25: to everybody; whoever has something to use gets it as an ambient error.
+    /// TR-25: tells all watchers; beside a value in use it is an ambient error.
     pub(super) fn tell_outage(&mut self) {
         let waiting = self.cache.watched().filter(|(.., resource)| resource.is_requested());
         let waiting =

@@ -1,4 +1,4 @@
-//! What is due.
+//! Deadlines.
 
 use std::time::Instant;
 
@@ -12,17 +12,17 @@ use crate::protocol::{Event, OnTimeout, Problem, ProblemKind, ServerId};
 
 /// The time.
 impl AdsState {
-    /// When [`on_deadline`](Self::on_deadline) is to be called next.
+    /// When the driver calls [`on_deadline`](Self::on_deadline) next.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let servers = self.servers.iter().filter_map(Server::next_deadline).min();
         [servers, self.cache.next_expiry(), self.last_good.next_deadline()].into_iter().flatten().min()
     }
 
-    /// Does what is due.
+    /// Handles all deadlines that have passed.
     pub(crate) fn on_deadline(&mut self, now: Instant, rng: &mut dyn Rng) {
         for index in 0..self.servers.len() {
             self.expire(ServerId(index), now);
-            // A stream that is not needed is not missed.
+            // The silence of a stream that is not needed is no outage.
             if self.servers[index].link.is_waiting() || self.servers[index].is_wanted() {
                 let had_stream = self.servers[index].link.is_open();
                 let news = self.servers[index].link.on_deadline(now, rng);
@@ -63,11 +63,11 @@ impl AdsState {
             let authority = self.cache.get(timer.type_url, &timer.name).and_then(|known| known.authority);
             let Some(authority) = authority else { continue };
             if answers {
-                // A preferred server that is back, but has none of what is watched.
+                // A preferred server has recovered, but has none of the watched resources.
                 self.revert_authority(authority, server);
             }
             let Some(resource) = self.cache.get_mut(timer.type_url, &timer.name) else { continue };
-            // The word of a server that is only retried does not count.
+            // The authority uses another server; this one is only retried.
             let counts = self.authorities.counts(Some(authority), server);
             if counts && resource.expire(problem, source) == Effect::Changed {
                 self.events.push_back(Event::Resource { type_url: timer.type_url, name: timer.name });

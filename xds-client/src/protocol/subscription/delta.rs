@@ -1,4 +1,4 @@
-//! Incremental: requests name what is different.
+//! Incremental: requests name changes only.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -8,17 +8,17 @@ use crate::protocol::request::{Interest, Request};
 
 use super::{Desk, Places};
 
-/// What the incremental protocol remembers of one type.
+/// The state of the incremental protocol for one type.
 #[derive(Debug, Default)]
 pub(super) struct Delta {
-    /// Wanted, and not said yet.
+    /// Watched, and not sent yet.
     subscribe: BTreeSet<Name>,
-    /// Not wanted any more, and not said yet.
+    /// Not watched any more, and not sent yet.
     unsubscribe: BTreeSet<Name>,
     answers: VecDeque<Answer>,
 }
 
-/// An ACK or a NACK that is due.
+/// An ACK or a NACK that has to be sent.
 #[derive(Debug)]
 struct Answer {
     nonce: String,
@@ -34,7 +34,7 @@ impl Delta {
         self.unsubscribe.remove(name);
     }
 
-    /// Whether the server has not been asked for it yet.
+    /// Whether no request has named it yet.
     pub(super) fn is_untold(&self, name: &Name) -> bool {
         self.subscribe.contains(name)
     }
@@ -62,7 +62,7 @@ impl Delta {
         !self.subscribe.is_empty() || !self.unsubscribe.is_empty()
     }
 
-    /// TR-49: everything that is wanted, and what is held of it.
+    /// TR-49: all watched names, and the versions of cached resources.
     pub(super) fn first_request(
         &mut self,
         type_url: &'static str,
@@ -80,7 +80,7 @@ impl Delta {
     }
 
     fn make(&mut self, type_url: &'static str, initial_versions: Vec<(Name, Name)>) -> Request {
-        // TR-51: a mere change has no nonce.
+        // TR-51: a request that is no answer has no nonce.
         let (nonce, error) = match self.answers.pop_front() {
             Some(answer) => (answer.nonce, answer.error),
             None => (String::new(), None),

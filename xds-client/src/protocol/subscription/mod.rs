@@ -1,4 +1,4 @@
-//! One type of resource at one server: what it is asked for, and what it is still owed.
+//! One type of resource at one server: the subscribed names, and the timers of missing resources.
 
 mod delta;
 mod sotw;
@@ -14,13 +14,13 @@ use super::{Request, Variant};
 use delta::Delta;
 use sotw::Sotw;
 
-/// A type of resource, as far as the protocol needs to know it.
+/// The protocol's description of a type of resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct ResourceKind {
     /// `type.googleapis.com/` and the message's full name.
     // TR-03
     pub type_url: &'static str,
-    /// Whether a response holds every resource, so that a missing one is deleted: LDS and CDS.
+    /// Whether a response has every resource, so that a missing one is deleted: LDS and CDS.
     // TR-26
     pub full_state: bool,
 }
@@ -32,7 +32,7 @@ impl ResourceKind {
     }
 }
 
-/// One name that the server is asked for, or was in the last request.
+/// A name that the server is subscribed to for, or was in the last request.
 #[derive(Debug, Default)]
 struct Place {
     wanted: bool,
@@ -48,28 +48,28 @@ type Places = BTreeMap<Name, Place>;
 pub(super) struct Subscription {
     pub(super) kind: ResourceKind,
     places: Places,
-    /// Asked for on this stream.
+    /// A request of this type was sent on this stream.
     asked: bool,
-    /// Asked for, and without a timer so far.
+    /// Names that were sent, and have no timer yet.
     untimed: BTreeSet<Name>,
     wire: Wire,
 }
 
-/// What the two protocols remember.
+/// The state of either protocol.
 #[derive(Debug)]
 enum Wire {
     Sotw(Sotw),
     Delta(Delta),
 }
 
-/// What a request is made of besides the subscription itself.
+/// What a request needs besides the subscription itself.
 pub(super) struct Desk<'a> {
     pub(super) now: Instant,
     pub(super) timeout: Duration,
     pub(super) timers: &'a mut Timers,
-    /// Whether the server is to send this resource: it has not yet, or its word did not count.
+    /// Whether the server has to send this resource: it has not answered yet, or its answer was not used.
     pub(super) must_send: &'a dyn Fn(&Name) -> bool,
-    /// What is in use from this server (TR-49).
+    /// The versions of the resources in use from this server (TR-49).
     pub(super) versions: &'a dyn Fn() -> Vec<(Name, Name)>,
 }
 
@@ -84,7 +84,7 @@ impl Subscription {
 
     pub(super) fn want(&mut self, name: &Name) {
         if let Some(place) = self.places.get_mut(name) {
-            // TR-11: nothing to send if it is watched already, or again before the server was told otherwise.
+            // TR-11: nothing to send if it is watched already, or again before a request omitted it.
             if !std::mem::replace(&mut place.wanted, true) {
                 self.wire.on_return(name);
             }
@@ -95,7 +95,7 @@ impl Subscription {
         self.wire.on_want(name);
     }
 
-    /// Whether the name is forgotten at once: otherwise it is once the server has been told.
+    /// Whether the name is dropped at once: otherwise with the request that tells the server.
     pub(super) fn unwant(&mut self, name: &Name) -> bool {
         let Some(place) = self.places.get_mut(name) else { return false };
         place.wanted = false;
@@ -122,7 +122,7 @@ impl Subscription {
         matches!(self.wire, Wire::Sotw(_))
     }
 
-    /// Whether the server is, or was in the last request, asked for it.
+    /// Whether the name is subscribed to, or was in the last request.
     pub(super) fn has(&self, name: &Name) -> bool {
         self.places.contains_key(name)
     }
@@ -131,18 +131,18 @@ impl Subscription {
         self.places.keys()
     }
 
-    /// Whether the server must be asked for something of this type.
+    /// Whether a name of this type is watched.
     pub(super) fn is_wanted(&self) -> bool {
         self.places.values().any(|place| place.wanted)
     }
 
-    /// Whether a response of this type is answered (TR-08); one of a type that this stream was never asked for must
-    /// not be, because an empty first request would ask for everything (TR-10).
+    /// Whether a response of this type is answered (TR-08). A response of a type without a request on this stream must
+    /// not be, because an empty first request would subscribe to everything (TR-10).
     pub(super) fn answers_responses(&self) -> bool {
         self.asked || self.is_wanted()
     }
 
-    /// A stream begins, or ends: nothing was asked for or answered on the next one. The names that are forgotten
+    /// A stream begins or ends: the next one starts without requests and answers. Returns the names that are dropped
     /// now.
     pub(super) fn on_stream_reset(&mut self) -> Vec<Name> {
         self.asked = false;
@@ -159,14 +159,14 @@ impl Subscription {
     pub(super) fn has_request(&self) -> bool {
         match &self.wire {
             Wire::Sotw(sotw) => sotw.has_request(),
-            // TR-10: an empty first request would ask for everything.
+            // TR-10: an empty first request would subscribe to everything.
             Wire::Delta(delta) => {
                 delta.has_answer() || if self.asked { delta.has_change() } else { self.is_wanted() }
             }
         }
     }
 
-    /// The next thing to send, if any, and the names that are forgotten with it.
+    /// The next request, if any, and the names that are dropped with it.
     pub(super) fn poll_request(&mut self, desk: &mut Desk<'_>) -> Option<(Request, Vec<Name>)> {
         if !self.has_request() {
             return None;
@@ -175,7 +175,7 @@ impl Subscription {
         let (type_url, asked) = (self.kind.type_url, std::mem::replace(&mut self.asked, true));
         let request = match &mut self.wire {
             Wire::Sotw(sotw) => {
-                // Of what this server has not said, or another has since, its version says nothing.
+                // The version says nothing about resources that this server has not sent, or another one has sent since.
                 if !asked && self.places.keys().any(desk.must_send) {
                     sotw.forget_version();
                 }
@@ -198,7 +198,7 @@ impl Subscription {
         gone
     }
 
-    /// TR-18: from the request on, and only for what is neither accepted nor known to be absent.
+    /// TR-18: from the request on, and only for resources that are neither accepted nor known to be absent.
     fn start_timers(&mut self, desk: &mut Desk<'_>) {
         for name in std::mem::take(&mut self.untimed) {
             let Some(place) = self.places.get_mut(&name).filter(|place| place.timer.is_none()) else {
@@ -212,18 +212,18 @@ impl Subscription {
         }
     }
 
-    /// Whether this timer has not been stopped. It goes on without watchers: one may come back.
+    /// Whether this timer has not been stopped. It continues without watches: the name may be watched again.
     pub(super) fn runs(&self, timer: &Timer) -> bool {
         self.places.get(&timer.name).is_some_and(|place| place.timer == Some(timer.deadline))
     }
 
-    /// Whether the time that the server has for it is not over.
+    /// Whether the server still has time to send the resource.
     pub(super) fn awaits(&self, name: &Name) -> bool {
         let is_timed = self.places.get(name).is_some_and(|place| place.timer.is_some());
         is_timed || self.untimed.contains(name)
     }
 
-    /// The server has answered for it, or is not going to. TR-21: also with an invalid one.
+    /// The server has answered for the resource, or will not. TR-21: also with an invalid one.
     pub(super) fn settle(&mut self, name: &Name) {
         if let Some(place) = self.places.get_mut(name) {
             place.timer = None;
@@ -231,7 +231,7 @@ impl Subscription {
         }
     }
 
-    /// Not everything that the last response says counted.
+    /// A part of the last response was not used.
     pub(super) fn on_ignored(&mut self) {
         if let Wire::Sotw(sotw) = &mut self.wire {
             sotw.on_ignored();
@@ -255,7 +255,7 @@ impl Wire {
         }
     }
 
-    /// Wanted again before the server was told otherwise.
+    /// Watched again before a request omitted it.
     fn on_return(&mut self, name: &Name) {
         if let Self::Delta(delta) = self {
             delta.on_return(name);

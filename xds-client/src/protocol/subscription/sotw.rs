@@ -1,4 +1,4 @@
-//! State of the world: requests name everything.
+//! State of the world: each request names all resources.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
@@ -9,36 +9,36 @@ use crate::protocol::request::{Interest, Request};
 
 use super::{Desk, Places};
 
-/// What the state-of-the-world protocol remembers of one type.
+/// The state of the state-of-the-world protocol for one type.
 #[derive(Debug, Default)]
 pub(super) struct Sotw {
-    /// The last accepted one; survives the stream (TR-04), unless it says too much: a server that goes by it says
-    /// nothing to a stream that begins with the one that it has.
+    /// The last accepted version. The next stream sends it (TR-04) unless resources are missing: a server that compares
+    /// versions sends nothing on a stream that begins with its current one.
     version: String,
-    /// The last response was not taken in full: it was refused, though what is good in it is in use, or something that
-    /// it says did not count.
+    /// A part of the last response was not used: it was refused, although its valid resources are in use, or came from a
+    /// server that the authority does not use.
     partial: bool,
-    /// The last received one; of this stream (TR-04).
+    /// The last received nonce of this stream (TR-04).
     nonce: String,
     /// The names differ from those last sent.
     changed: bool,
     answers: VecDeque<Answer>,
-    /// When a request of this stream first left a name out, for a while. The server ignores a request that crosses
-    /// one of its responses, so it may have missed that the name went, and thus that it came back.
+    /// When a request of this stream first omitted a name; kept for a while. The server ignores a request that crosses
+    /// one of its responses, so it may not have seen that the name was omitted and is back.
     left_out: BTreeMap<Name, Instant>,
-    /// Left out and named again under one nonce: the server may have missed both, and believe that we have it. With
-    /// how often it is still left out of an answer for that: a server that answers each request with a response that
-    /// does not hold it must not keep us at it.
+    /// Names that were omitted and sent again under one nonce: the server may have missed both, and believe that the client
+    /// has them. With the number of answers that will still omit them: it is bounded, because a server may respond to each
+    /// request without sending the resource.
     doubtful: BTreeMap<Name, u8>,
 }
 
-/// An ACK or a NACK that is due.
+/// An ACK or a NACK that has to be sent.
 #[derive(Debug)]
 struct Answer {
     version: String,
     nonce: String,
     error: Option<String>,
-    /// Leaves doubtful names out, so that the server sees them come back in the request after it.
+    /// Omits doubtful names, so that the server sees them return in the request after it.
     without_doubtful: bool,
 }
 
@@ -74,7 +74,7 @@ impl Sotw {
         self.partial = true;
     }
 
-    /// The next response is to hold everything.
+    /// The next response has to hold all resources.
     pub(super) fn forget_version(&mut self) {
         self.version.clear();
     }
@@ -101,7 +101,7 @@ impl Sotw {
         };
         self.left_out.retain(|_, since| *since + desk.timeout > desk.now);
         self.left_out.extend(gone.iter().map(|name| (name.clone(), desk.now)));
-        // TR-09: the whole set, here or in the request after it.
+        // TR-09: all names, here or in the request after it.
         let names = places.keys().filter(|name| !(without_doubtful && self.doubtful.contains_key(*name)));
         let names = names.cloned().collect();
         if without_doubtful {
@@ -127,6 +127,6 @@ impl Sotw {
     }
 }
 
-/// Answers that a doubtful name is left out of. Each may have crossed another response: on a slow line to a busy server
-/// four in a row did, once in six thousand simulated conversations.
+/// The number of answers that omit a doubtful name. Each may have crossed another response: on a slow connection to a busy
+/// server four in a row did, once in six thousand simulated conversations.
 const MAX_TRIES: u8 = 16;

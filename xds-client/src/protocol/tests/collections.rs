@@ -128,7 +128,7 @@ fn unanswered_collection_is_absent_after_timeout() {
     assert_eq!(client.view(EDS, ALL), "!does not exist");
 }
 
-/// A collection is named by a resource of the server that serves it.
+/// A resource refers to a collection of the same server.
 #[test]
 fn collection_without_an_authority_belongs_to_the_default_servers() {
     let mut client = watching();

@@ -1,4 +1,4 @@
-//! What servers say of resources besides sending them: times to live, errors, silence.
+//! Times to live, errors and silence of servers.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The incremental protocol, one story each.
+//! The incremental protocol, one scenario per test.
 
 use super::*;
 
@@ -185,7 +185,7 @@ fn unwatched_resource_is_requested_again() {
     assert_eq!(client.sent(), ["+[a]"]);
 }
 
-/// An incremental server has nothing to say to a client that holds everything.
+/// An incremental server sends nothing to a client that has everything.
 #[test]
 fn server_with_nothing_new_counts_as_reached() {
     let mut client = watching(CDS, &["a"]);

@@ -1,4 +1,4 @@
-//! Several servers: authorities of a federation, and servers that stand in for others.
+//! Several servers: authorities of a federation, and fallback servers.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What an earlier run had accepted.
+//! Resources that an earlier run had accepted.
 
 use super::*;
 
@@ -76,7 +76,7 @@ fn equal_message_of_server_replaces_snapshot() {
     client.sent();
     let mut sent = response(CDS, "7", "n1", &[("a", Ok(7))]);
     for received in sent.resources.iter_mut().flatten() {
-        // Decoded for this server: which one that is, and how far it is trusted, is in the value.
+        // Decoded for this server: its name, and whether it is trusted, are part of the value.
         received.resource = Arc::new(70_u64);
     }
     client.ads.on_response(ONE, client.now, sent);
@@ -114,7 +114,7 @@ fn snapshot_is_kept_until_replaced_or_deleted_by_server() {
     assert_eq!(leftover(&client, "b"), Leftover::Settled);
 }
 
-/// Lets the server say something of `a`.
+/// The server answers for `a`.
 fn said_of_a(client: &mut Client, word: &str) {
     match word {
         "sent" => client.respond(CDS, "8", "n1", &[("a", Ok(8))]),

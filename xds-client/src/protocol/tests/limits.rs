@@ -1,4 +1,4 @@
-//! Settings that nobody can mean: they are bounded, and bring nothing down.
+//! Extreme settings: they are bounded.
 
 use mesh_core::policy::backoff::Backoff;
 

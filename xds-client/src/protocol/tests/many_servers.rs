@@ -14,14 +14,14 @@ const KINDS: [ResourceKind; 2] = [CDS, EDS];
 
 type Key = (usize, &'static str);
 
-/// One server: what it holds, and what it knows of the stream.
+/// One server: its resources, and its state of the stream.
 #[derive(Default)]
 struct Server {
     variant: Variant,
     truth: BTreeMap<Key, Result<u64, &'static str>>,
-    /// Of what it holds, by type.
+    /// The version of its resources, by type.
     versions: [u64; 2],
-    /// Says nothing to a stream that begins with the version that it has.
+    /// Sends nothing on a stream that begins with its current version.
     goes_by_version: bool,
     reachable: bool,
     open: bool,
@@ -35,7 +35,7 @@ struct World {
     client: Client,
     servers: Vec<Server>,
     watched: BTreeSet<Key>,
-    /// What the client was given, by any server, since it began to watch.
+    /// The values that any server has sent since the watch began.
     given: BTreeMap<Key, BTreeSet<u64>>,
     next: u64,
 }
@@ -124,15 +124,15 @@ impl World {
         }
     }
 
-    /// The same again, with a nonce of long ago.
+    /// Repeats a response with an old nonce.
     fn repeat(&mut self) {
         let index = self.client.rng.random_range(0..3);
         let kind = self.client.rng.random_range(0..2);
         self.push(index, kind, &NAMES);
     }
 
-    /// What no server should say: types nobody asked for, resources that are cut off, names that are empty or unknown,
-    /// nonces of long ago.
+    /// Invalid responses: types and names without a subscription, truncated resources, empty names,
+    /// old nonces.
     fn disturb(&mut self) {
         let (index, kind) = (self.client.rng.random_range(0..3), self.client.rng.random_range(0..2));
         if !self.servers[index].open {
@@ -148,7 +148,7 @@ impl World {
         self.client.ads.on_response(ServerId(index), self.client.now, lie);
     }
 
-    /// Does what the state asks of its driver, until nothing is left.
+    /// Acts as the driver: does what the state wants, until nothing is left.
     fn drive(&mut self) {
         for _ in 0..50 {
             let mut idle = true;
@@ -247,7 +247,7 @@ impl World {
         self.client.ads.on_response(ServerId(index), self.client.now, response);
     }
 
-    /// What is in use was sent by a server and accepted; nothing comes from nowhere, and nothing accepted is lost
+    /// Every value in use was sent by a server and accepted, and no accepted value is lost
     /// while it is watched.
     fn check(&mut self) {
         while self.client.ads.poll_event().is_some() {}
@@ -256,13 +256,13 @@ impl World {
             if let Some(Ok(any)) = &view.value {
                 let value = any.downcast_ref::<u64>().unwrap();
                 let given = self.given.get(key).is_some_and(|given| given.contains(value));
-                assert!(given, "seed {}: {key:?} is {value}, which nobody sent", self.seed);
+                assert!(given, "seed {}: {key:?} is {value}, which no server has sent", self.seed);
             }
         }
     }
 
-    /// For long enough all servers but one are reachable, and then all of them: the client uses what the servers hold
-    /// that it has turned to, and in the end what its preferred servers hold.
+    /// All servers but one are reachable for long enough, and then all of them: the client has the resources of the servers
+    /// that it uses, and in the end those of its preferred servers.
     fn settle(&mut self) {
         for lost in [Some(0), None] {
             for index in 0..self.servers.len() {
@@ -283,7 +283,7 @@ impl World {
             let preferred = if key.1.starts_with("xdstp:") { 2 } else { 0 };
             let server: usize = self.client.ads.server_of(&key.1.into()).unwrap().parse().unwrap();
             if lost == Some(server) {
-                // Everything is cached, so that there is no other to turn to.
+                // All resources are cached, so that no other server is used.
                 continue;
             }
             assert!(server == preferred || lost == Some(preferred), "seed {}: {key:?}", self.seed);
@@ -297,12 +297,12 @@ impl World {
         }
     }
 
-    /// Only listeners and clusters, and everything incremental, are deleted in so many words.
+    /// Only listeners and clusters, and resources of incremental servers, are deleted explicitly.
     fn says_deletions(&self, server: usize, key: Key) -> bool {
         KINDS[key.0].full_state || self.servers[server].variant == Variant::Delta
     }
 
-    /// Servers that nobody needs have no stream.
+    /// The number of streams; servers that are not needed have none.
     fn streams(&self) -> usize {
         self.servers.iter().filter(|server| server.open).count()
     }
@@ -310,7 +310,7 @@ impl World {
 
 #[test]
 fn preferred_server_wins_after_any_history() {
-    // Those beyond the first hundred have found something.
+    // Seeds beyond the first hundred have found bugs.
     for seed in (0..100).chain([115, 868, 1486, 2625]) {
         let mut world = World::new(seed);
         for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! The protocol's rules, one story each, on virtual time.
+//! The protocol's rules, one scenario per test, on virtual time.
 
 mod collections;
 mod data_errors;
@@ -130,7 +130,7 @@ impl Client {
         self.ads.on_open_failed(server, self.now, "refused", &mut self.rng);
     }
 
-    /// The driver does what the state asks of it.
+    /// Closes the streams that the state wants closed; returns their servers.
     fn close_unwanted(&mut self) -> Vec<usize> {
         let closed: Vec<_> =
             self.open.iter().copied().filter(|server| self.ads.should_close(*server)).collect();
@@ -177,7 +177,7 @@ impl Client {
         sent
     }
 
-    /// The names that watchers were told to look at again; `*` for the outage.
+    /// The names of all events; `*` for an outage.
     fn told(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.ads.poll_event())
             .map(|event| match event {

@@ -1,4 +1,4 @@
-//! What is left of an outage when it is over: nothing that the next one could be taken for.
+//! The state after an outage: no part of it affects the next outage.
 
 use super::fallback::{client, fallen_back, serving};
 use super::*;
@@ -177,7 +177,7 @@ fn version_of_ignored_response_is_not_sent() {
     assert_eq!(client.sent(), ["[a] / +node", "[e] 1/"], "that a is gone came before the server counted");
 }
 
-/// A stream that ends before it has said anything is followed by one that asks for no less.
+/// A stream that ends before a response is followed by one that requests as much.
 #[test]
 fn preferred_delta_server_gets_no_versions_until_it_takes_over() {
     let server = |name| ServerSettings { variant: Variant::Delta, ..ServerSettings::new(name) };
@@ -217,7 +217,7 @@ fn version_is_sent_only_for_resources_used_from_the_server() {
     assert_eq!(client.sent_at(TWO), ["[a,b,c] / +node"], "s1 would be a reason to say nothing");
 }
 
-/// A server that was asked in vain is asked for everything, on a stream that nothing was said on yet.
+/// A server that did not answer gets a request for everything on its next stream.
 #[test]
 fn silent_preferred_server_is_subscribed_again() {
     let mut client = serving();

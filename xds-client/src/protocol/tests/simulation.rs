@@ -16,7 +16,7 @@ use crate::protocol::{
 const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 const KINDS: [ResourceKind; 2] = [CDS, EDS];
 
-/// What the server holds under a name: a valid value or an invalid one.
+/// The server's resource under a name: a valid value or an invalid one.
 type Truth = Result<u64, &'static str>;
 
 /// The server's side of one type on one stream: SotW with nonces, as the protocol document has it (CS-01, CS-03).
@@ -49,8 +49,8 @@ impl World {
         let names: BTreeSet<_> = NAMES.iter().filter(named).copied().collect();
         let new: Vec<_> = names.difference(&side.names).copied().collect();
         side.names = names;
-        // A stream begins with all the clusters that there are, were it none: how else would the client hear of those
-        // that were deleted while there was no stream?
+        // A stream begins with all clusters, even if there are none: otherwise the client would not learn of clusters that
+        // were deleted while there was no stream.
         let beginning = !std::mem::replace(&mut side.asked, true) && KINDS[index].full_state;
         if beginning || new.iter().any(|name| side.truth.contains_key(name)) {
             self.push(index, &new);
@@ -88,7 +88,7 @@ struct Simulation {
     world: World,
     open: bool,
     watched: HashSet<(usize, &'static str)>,
-    /// What the client must be using: the last valid value that it received while watching.
+    /// The expected value in use: the last valid value that the client received while watching.
     accepted: BTreeMap<(usize, &'static str), u64>,
     next_value: u64,
     answers_due: i64,
@@ -140,7 +140,7 @@ impl Simulation {
         } else {
             self.watched.insert((index, name));
             self.ads.watch(KINDS[index], &name.into());
-            // Watched again before the server heard otherwise: still current.
+            // Watched again before a request omitted it: still current.
             if let Some(Ok(any)) = self.ads.view(KINDS[index].type_url, &name.into()).value {
                 self.accepted.insert((index, name), *any.downcast_ref().unwrap());
             }
@@ -190,7 +190,7 @@ impl Simulation {
     fn send(&mut self) {
         let mut nonces = HashSet::new();
         while let Some(request) = self.ads.poll_request(ONE, self.now) {
-            // An answer, as opposed to a mere change of names: the first with this nonce.
+            // An answer is the first request with this nonce; later ones only change names.
             nonces.insert((request.type_url, request.nonce.clone()));
             self.world.to_server.push_back(request);
         }
@@ -231,7 +231,7 @@ impl Simulation {
         }
     }
 
-    /// The adversary: repeats, old nonces, other types, things that were never asked for.
+    /// The adversary: repeated responses, old nonces, other types, resources without a subscription.
     fn disturb(&mut self) {
         let Some((index, mut seen)) = self.last_seen.clone() else { return };
         match self.rng.random_range(0..4) {
@@ -246,7 +246,7 @@ impl Simulation {
         }
     }
 
-    /// What was accepted is in use, whatever else happens.
+    /// Every accepted value is in use.
     fn check(&mut self) {
         while self.ads.poll_event().is_some() {}
         for ((index, name), value) in &self.accepted {
@@ -256,7 +256,7 @@ impl Simulation {
         }
     }
 
-    /// Everything under way arrives, and the timers run out.
+    /// Everything in transit arrives, and the timers run out.
     fn settle(&mut self) {
         for _ in 0..200 {
             self.pass(Duration::from_secs(1));

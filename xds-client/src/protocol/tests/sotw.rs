@@ -1,4 +1,4 @@
-//! State of the world, one story each.
+//! State of the world, one scenario per test.
 
 use std::time::Duration;
 
@@ -75,7 +75,7 @@ fn version_is_not_sent_on_a_stream_with_fewer_resources() {
     assert_eq!(client.sent(), ["[b] / +node", "[e] 1/"], "version 2 was tried, and 1 may be back");
 }
 
-/// A server that goes by the version has nothing to say to a client that has it.
+/// A server that compares versions sends nothing to a client with its current one.
 #[test]
 fn server_with_the_same_version_counts_as_reached() {
     let mut client = Client::watching(CDS, &["a"]);

@@ -29,7 +29,7 @@ pub(super) fn read(cluster: &Cluster) -> Checked<ConnectionSettings> {
     Ok(settings)
 }
 
-/// CDS-21. Envoy's default of 5 s is not taken: where the cluster says nothing, the user's own choice holds, and gRPC's
+/// CDS-21. Envoy's default of 5 s is not used: without a value in the cluster the user's setting holds, and gRPC's
 /// rule without one (LB-74).
 fn connect_timeout(cluster: &Cluster) -> Checked<Option<Duration>> {
     match duration::optional(cluster.connect_timeout.as_ref(), "connect_timeout")? {
@@ -50,7 +50,7 @@ fn max_connections(cluster: &Cluster) -> Checked<NonZeroU32> {
         .within_element("per_host_thresholds", index)
 }
 
-/// A field that is 0 switches the probes off; a field that is not there leaves its value to the operating system.
+/// A field of 0 switches the probes off; an absent field leaves its value to the operating system.
 fn tcp_keepalive(cluster: &Cluster) -> Option<TcpKeepalive> {
     let ProtoTcpKeepalive { keepalive_probes, keepalive_time, keepalive_interval } =
         cluster.upstream_connection_options.as_ref()?.tcp_keepalive.as_ref()?;
@@ -82,7 +82,7 @@ fn local_address(cluster: &Cluster) -> Checked<Option<SocketAddr>> {
     Ok(Some(SocketAddr::new(ip, port)))
 }
 
-/// CDS-17, and what Envoy's HTTP protocol options say of connections.
+/// CDS-17, and the connection settings in Envoy's HTTP protocol options.
 fn read_http_options(cluster: &Cluster, settings: &mut ConnectionSettings) -> Checked<()> {
     let Some(config) = &cluster.upstream_config else { return Ok(()) };
     let any = config.typed_config.as_ref().ok_or_else(|| Invalid::at("typed_config", "must be set"))?;
@@ -136,7 +136,7 @@ fn max_concurrent_streams(options: &Http2ProtocolOptions) -> Checked<Option<NonZ
         .ok_or_else(|| Invalid::at("max_concurrent_streams", format!("must be from 1 to {MAX_STREAMS}")))
 }
 
-/// Pings as often as `interval` says; none, or 0, is no pings.
+/// Pings at `interval`; absent or 0: no pings.
 fn http2_keepalive(options: &Http2ProtocolOptions) -> Checked<Option<Http2Keepalive>> {
     let Some(KeepaliveSettings { interval, timeout, .. }) = &options.connection_keepalive else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Connections, and who they are kept for.
+//! Connection settings.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Load-balancing policies: the old `lb_policy` enum and the extensible `load_balancing_policy` (gRFC A42, A48, A52,
 //! A62).
 //!
-//! A policy in `load_balancing_policy` stands directly below the priority, so localities play no part unless it is
+//! A policy in `load_balancing_policy` is directly below the priority, so localities have no effect unless it is
 //! `WrrLocality`. The enum means the same policies with `WrrLocality` around them, except ring hash.
 
 use mesh_core::config::{LbPolicy, LocalityPolicy, RingHash};
@@ -21,7 +21,7 @@ type Choice = (LocalityPolicy, LbPolicy);
 /// How a cluster's calls are spread over localities and over their endpoints.
 pub(super) fn read(cluster: &Cluster) -> Checked<Choice> {
     match &cluster.load_balancing_policy {
-        // CDS-06: the enum does not count then, known or not.
+        // CDS-06: the enum is not read then, known or not.
         Some(policy) => first_supported(policy, 1).within("load_balancing_policy"),
         None => old(cluster),
     }

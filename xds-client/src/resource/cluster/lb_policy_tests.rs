@@ -91,7 +91,7 @@ fn new_policy_decides_alone() {
     }
 }
 
-/// Every way to ask for a ring: the enum, the message, and structs in both spellings and under gRPC's name.
+/// Every way to configure a ring: the enum, the message, and structs in both spellings and under gRPC's name.
 fn rings(min: Option<u64>, max: Option<u64>) -> Vec<Result<Choice, (String, String)>> {
     let config = RingHashLbConfig {
         minimum_ring_size: u64_value(min),

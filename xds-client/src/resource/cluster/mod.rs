@@ -43,7 +43,7 @@ pub struct Cluster {
     pub settings: Arc<ClusterSettings>,
     /// Where its endpoints come from.
     pub discovery: ClusterDiscovery,
-    /// Of which health endpoints may be that calls of existing sessions go to (gRFC A55), each at most once.
+    /// The health statuses of endpoints that take calls of existing sessions (gRFC A55), each at most once.
     pub override_host_status: Vec<HealthStatus>,
 }
 
@@ -116,7 +116,7 @@ fn read(cluster: &proto::Cluster, context: &Decoding<'_>) -> Checked<Cluster> {
     })
 }
 
-/// CDS-16: others than these three are dropped without a word; an empty list is no session at all.
+/// CDS-16: other statuses than these three are ignored; an empty list means no sessions.
 fn override_host_status(cluster: &proto::Cluster) -> Vec<HealthStatus> {
     let set = cluster.common_lb_config.as_ref().and_then(|config| config.override_host_status.as_ref());
     let Some(set) = set else { return vec![HealthStatus::Unknown, HealthStatus::Healthy] };

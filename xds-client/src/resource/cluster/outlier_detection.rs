@@ -19,7 +19,7 @@ pub(super) fn read(settings: &proto::OutlierDetection) -> Checked<OutlierDetecti
     let base = duration::optional(settings.base_ejection_time.as_ref(), "base_ejection_time")?;
     let max = duration::optional(settings.max_ejection_time.as_ref(), "max_ejection_time")?;
     let jitter = duration::optional(settings.max_ejection_time_jitter.as_ref(), "max_ejection_time_jitter")?;
-    // Zero is valid, but would judge without end.
+    // Zero is valid, but would sweep in a loop.
     detection.interval = interval.unwrap_or(detection.interval).max(SHORTEST_INTERVAL);
     detection.base_ejection_time = base.unwrap_or(detection.base_ejection_time);
     detection.max_ejection_time =

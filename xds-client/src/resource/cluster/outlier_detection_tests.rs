@@ -23,7 +23,7 @@ fn outlier(cluster: &mut Proto) -> &mut ProtoOutlier {
     cluster.outlier_detection.get_or_insert_default()
 }
 
-/// What is different from what an empty message means.
+/// The settings of an empty message, with this change.
 fn changed(change: impl Fn(&mut OutlierDetection)) -> Option<OutlierDetection> {
     let mut expected = OutlierDetection::default();
     change(&mut expected);

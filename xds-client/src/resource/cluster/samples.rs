@@ -1,4 +1,4 @@
-//! Good messages for the tables to change.
+//! Valid messages for the tables to change.
 
 use serde_json::json;
 use xds_proto::envoy::config::cluster::v3::circuit_breakers::Thresholds;
@@ -80,7 +80,7 @@ pub(in crate::resource) fn wrr_locality(configs: Vec<Any>) -> Any {
     pack_any(WrrLocality { endpoint_picking_policy: policies(configs) })
 }
 
-/// A cluster with something in every field that is read.
+/// A cluster with a value in every field that is read.
 pub(in crate::resource) fn everything() -> Cluster {
     let thresholds = vec![Thresholds { max_requests: u32_value(7), ..Default::default() }];
     let labels = json!({"service_name": "s", "service_namespace": "n"});

@@ -30,7 +30,7 @@ pub struct CollectionRef {
 }
 
 impl CollectionRef {
-    /// Whether each endpoint is a resource of its own, which only incremental xDS can ask for.
+    /// Whether each endpoint is a resource of its own, which only incremental xDS can subscribe to.
     // TR-56
     pub fn is_glob(&self) -> bool {
         is_collection(&self.name)
@@ -45,7 +45,7 @@ pub struct EndpointCollectionType;
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct EndpointCollection {
-    /// Those that are used; none: the locality cannot be reached.
+    /// The endpoints that take calls; empty: the locality cannot be reached.
     // EDS-11
     pub endpoints: mesh_core::config::Endpoints,
 }
@@ -54,8 +54,8 @@ pub struct EndpointCollection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LbEndpointType;
 
-/// A validated `envoy.config.endpoint.v3.LbEndpoint`: one member of a glob collection; `None` when its health keeps it
-/// out.
+/// A validated `envoy.config.endpoint.v3.LbEndpoint`: one member of a glob collection; `None` if it takes no calls because
+/// of its health.
 // EDS-11
 #[derive(Debug, Clone, PartialEq)]
 pub struct CollectionEndpoint(pub Option<Endpoint>);

@@ -1,4 +1,4 @@
-//! One endpoint, or the endpoints of one place.
+//! One endpoint, or the endpoints of one locality.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use crate::resource::address::ip_and_port;
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::metadata::Metadata;
 
-/// Endpoints while they are read: those that are used, and what all of them have in common.
+/// Reads endpoints: collects those that take calls, and checks that addresses are unique.
 #[derive(Debug)]
 pub(super) struct Endpoints<'a> {
     context: &'a DecodeContext,
@@ -34,7 +34,7 @@ impl<'a> Endpoints<'a> {
         Self { context, addresses, used: Vec::with_capacity(capacity), weight: 0 }
     }
 
-    /// Reads another one.
+    /// Reads another endpoint.
     pub(super) fn add(&mut self, entry: &LbEndpoint) -> Checked<()> {
         // EDS-07
         let weight = entry.load_balancing_weight.map_or(1, |weight| weight.value);
@@ -49,13 +49,13 @@ impl<'a> Endpoints<'a> {
         Ok(())
     }
 
-    /// Those that are used.
+    /// The endpoints that take calls.
     pub(super) fn used(self) -> Vec<Endpoint> {
         self.used
     }
 }
 
-/// `None` for an endpoint that is not to be used; it is validated all the same (EDS-11).
+/// `None` for an endpoint that takes no calls; it is validated all the same (EDS-11).
 fn endpoint(
     entry: &LbEndpoint,
     weight: NonZeroU32,

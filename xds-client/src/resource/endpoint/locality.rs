@@ -1,4 +1,4 @@
-//! One locality: where it is, its weight, and its endpoints or the collection that holds them.
+//! One locality: its identifier, its weight, and its endpoints or the collection that holds them.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use super::lb_endpoint::Endpoints;
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) locality: Locality,
-    /// Where its endpoints are, if they are not in `locality`.
+    /// The collection of its endpoints, if they are not in `locality`.
     pub(super) collection: Option<Name>,
 }
 
@@ -37,7 +37,7 @@ pub(super) fn read(
     };
     Metadata::read(entry.metadata.as_ref()).within("metadata")?;
     let (endpoints, collection) = match &entry.lb_config {
-        // EDS-15: lb_endpoints do not count then, valid or not.
+        // EDS-15: lb_endpoints are not read then, valid or not.
         Some(LbConfig::LedsClusterLocalityConfig(leds)) => {
             (Vec::new(), Some(collection(leds, context).within("leds_cluster_locality_config")?))
         }
@@ -77,7 +77,7 @@ fn collection(leds: &LedsClusterLocalityConfig, context: &DecodeContext) -> Chec
     }
 }
 
-/// What follows `?` or `#` in an `xdstp:` name is no part of the path.
+/// The part after `?` or `#` of an `xdstp:` name is not part of the path.
 fn ends_in_glob(name: &str) -> bool {
     let path = match name.starts_with("xdstp:") {
         true => name.split(['?', '#']).next().unwrap_or_default(),

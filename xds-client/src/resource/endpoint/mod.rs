@@ -42,7 +42,7 @@ pub struct EndpointsType;
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct ClusterLoadAssignment {
-    /// Everything that stands in the resource itself.
+    /// The endpoints in the resource itself.
     pub set: Arc<EndpointSet>,
     /// The localities whose endpoints are resources of their own; they have none in `set`.
     pub collections: Vec<CollectionRef>,
@@ -81,7 +81,7 @@ impl Named for proto::ClusterLoadAssignment {
     }
 }
 
-/// The localities of one priority while they are read.
+/// The localities of one priority, while the resource is read.
 #[derive(Debug, Default)]
 struct Draft {
     localities: Vec<Arc<Locality>>,
@@ -91,7 +91,7 @@ struct Draft {
     weight: u64,
 }
 
-/// Linear in the number of endpoints. `overprovisioning_factor` is not looked at (EDS-13).
+/// Linear in the number of endpoints. `overprovisioning_factor` is not read (EDS-13).
 fn read(
     assignment: &proto::ClusterLoadAssignment,
     context: &DecodeContext,
@@ -137,7 +137,7 @@ fn add(draft: &mut Draft, found: locality::Found) -> Checked<()> {
     Ok(())
 }
 
-/// EDS-05; none at all is fine and means that nothing can be reached (EDS-01).
+/// EDS-05; no priority at all is valid and means that no endpoint can be reached (EDS-01).
 fn without_gaps(drafts: BTreeMap<u32, Draft>) -> Checked<Vec<Draft>> {
     let missing = (0..).zip(drafts.keys()).find(|(expected, found)| expected != *found);
     match missing {

@@ -1,4 +1,4 @@
-//! Good messages for the tables to change.
+//! Valid messages for the tables to change.
 
 use xds_proto::envoy::config::core::v3::{ConfigSource, Locality};
 use xds_proto::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
@@ -16,7 +16,7 @@ pub(in crate::resource) fn endpoint(host: &str, port: u32) -> LbEndpoint {
     LbEndpoint { host_identifier: Some(HostIdentifier::Endpoint(endpoint)), ..Default::default() }
 }
 
-/// The endpoint inside.
+/// The endpoint inside an entry.
 pub(in crate::resource) fn inner(endpoint: &mut LbEndpoint) -> &mut Endpoint {
     match &mut endpoint.host_identifier {
         Some(HostIdentifier::Endpoint(endpoint)) => endpoint,

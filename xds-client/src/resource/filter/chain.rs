@@ -14,13 +14,13 @@ use crate::resource::transport_socket::Side;
 
 use super::ROUTER;
 
-/// A filter that is known.
+/// A known filter.
 enum Known {
     Router,
     Filter(FilterInstance),
 }
 
-/// Checks a listener's filters (LDS-06 to LDS-11), and keeps those that are known, without the router.
+/// Checks a listener's filters (LDS-06 to LDS-11), and returns the known ones, without the router.
 pub(in crate::resource) fn read(
     filters: &[Proto],
     side: Side,
@@ -60,14 +60,14 @@ pub(in crate::resource) fn read(
     if !matches!(last, Known::Router) {
         return Err(Invalid::at(FIELD, "the last filter must be a router"));
     }
-    // A chain whose end does not run leads nowhere.
+    // Without its terminal filter the chain would forward no call.
     if filters[last_index].disabled {
         return Err(Invalid::at("disabled", "a router cannot be disabled")).within_element(FIELD, last_index);
     }
     Ok(before)
 }
 
-/// `None`: the filter is to be left out (LDS-07).
+/// `None`: the filter is skipped (LDS-07).
 fn known(filter: &Proto, side: Side, context: &Decoding<'_>) -> Checked<Option<Known>> {
     let registry = &context.filters;
     let unknown = |what: String| match filter.is_optional {
@@ -84,7 +84,7 @@ fn known(filter: &Proto, side: Side, context: &Decoding<'_>) -> Checked<Option<K
         return extension.well_formed::<Router>().within("typed_config").map(|()| Some(Known::Router));
     }
     let Some(kind) = registry.of_type(type_name) else {
-        // LDS-10: known, and in the wrong place
+        // LDS-10: known, and not allowed at this place
         if registry.of_override(type_name).is_some() {
             let reason = format!("type {type_name:?} is only for overrides");
             return Err(Invalid::at("typed_config", reason));

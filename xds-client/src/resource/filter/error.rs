@@ -12,12 +12,12 @@ pub struct FilterError {
 }
 
 impl FilterError {
-    /// The configuration is wrong as a whole.
+    /// The whole configuration is invalid.
     pub fn new(reason: impl Into<String>) -> Self {
         Self { field: String::new(), reason: reason.into() }
     }
 
-    /// A field is wrong; `field` is its path, for example `delay.percentage`.
+    /// A field is invalid; `field` is its path, for example `delay.percentage`.
     pub fn at(field: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { field: field.into(), reason: reason.into() }
     }

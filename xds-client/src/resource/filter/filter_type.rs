@@ -7,8 +7,8 @@ use mesh_core::filter::{ConfigValue, FilterConfig};
 
 use super::{FilterError, FilterPayload};
 
-/// A kind of HTTP filter: by which types it is configured and overridden, and how those are read. Open to users' own
-/// filters; hand it over in [`Options::filters`](crate::Options::filters).
+/// A kind of HTTP filter: the types of its configuration and its override, and their decoders. Open to users' own
+/// filters; pass it in with [`Options::filters`](crate::Options::filters).
 ///
 /// ```
 /// use std::sync::Arc;
@@ -64,7 +64,7 @@ use super::{FilterError, FilterPayload};
 /// # drop(options);
 /// ```
 pub trait HttpFilterType: Debug + Send + Sync + 'static {
-    /// The full name of the type by which listeners configure it: what follows the last `/` of the type URL.
+    /// The full name of its configuration's type in listeners: the part after the last `/` of the type URL.
     fn type_name(&self) -> &str;
 
     /// Reads and validates a listener's configuration.
@@ -74,7 +74,7 @@ pub trait HttpFilterType: Debug + Send + Sync + 'static {
     // LDS-08
     fn decode(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn FilterConfig>, FilterError>;
 
-    /// The full name of the type by which virtual hosts, routes and weighted clusters override it; may be the same type.
+    /// The full name of its override's type in virtual hosts, routes and weighted clusters; may be the same type.
     /// `None`, the default: they can only switch it on and off.
     fn override_type_name(&self) -> Option<&str> {
         None

@@ -46,7 +46,7 @@ impl HttpFilterType for HeaderMutationType {
     }
 }
 
-/// Query parameters and the trailers of requests are checked and go nowhere: a gRPC call has neither.
+/// Query parameters and the trailers of requests are checked and have no effect: a gRPC call has neither.
 fn read(mutations: Option<&Mutations>, context: &Decoding<'_>) -> Checked<HeaderMutations> {
     let Some(mutations) = mutations else { return Ok(HeaderMutations::new()) };
     let list = |list, field| headers::mutations(list, field, context).within("mutations");

@@ -1,7 +1,7 @@
-//! HTTP filters: which are known, where they may stand, and what overrides them (gRFC A39).
+//! HTTP filters: the known kinds, their order, and their overrides (gRFC A39).
 //!
-//! A filter is known by an [`HttpFilterType`] in the [`FilterRegistry`]. The router, which ends every chain and runs no
-//! code of its own here, is known without one.
+//! The known filters are the [`HttpFilterType`]s in the [`FilterRegistry`], and the router, which ends every chain and has
+//! no code of its own here.
 
 mod chain;
 mod error;

@@ -1,4 +1,4 @@
-//! What parts of the routes say of a listener's filters.
+//! Overrides of a listener's filters in parts of the routes.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use crate::resource::invalid::{Checked, Invalid, Within};
 
 use super::ROUTER;
 
-/// Checks a `typed_per_filter_config` (RDS-19). Names of filters that no listener has are fine.
+/// Checks a `typed_per_filter_config` (RDS-19). Names of filters that no listener has are allowed.
 pub(in crate::resource) fn read(
     configs: &HashMap<String, Any>,
     context: &Decoding<'_>,
@@ -26,7 +26,7 @@ pub(in crate::resource) fn read(
     Ok(overrides)
 }
 
-/// What it says of the filter; `None`: nothing.
+/// The override of one filter; `None`: no effect.
 pub(super) fn one(any: &Any, context: &Decoding<'_>) -> Checked<Option<FilterOverride>> {
     let extension = Extension::of(any)?;
     if extension.type_name() != FILTER_CONFIG {
@@ -45,7 +45,7 @@ pub(super) fn one(any: &Any, context: &Decoding<'_>) -> Checked<Option<FilterOve
     Ok(if wrapper.disabled { Some(FilterOverride::Disabled) } else { config })
 }
 
-/// `None`: the type is not known, and may be so.
+/// `None`: the type is unknown, and the override is optional.
 fn of_type(
     extension: &Extension<'_>,
     is_optional: bool,

@@ -1,4 +1,4 @@
-//! What a filter is configured with.
+//! The encoded configuration of a filter.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ use crate::resource::{DecodeContext, Decoding};
 
 use super::FilterError;
 
-/// What a filter is configured with: the bytes of its message, or, where the control plane sent a `TypedStruct`, its
+/// The encoded configuration of a filter: the bytes of its message, or, if the control plane sent a `TypedStruct`, its
 /// fields.
 // RV-05
 #[derive(Debug)]
 pub struct FilterPayload<'a> {
     content: Content<'a>,
-    /// `None` in tests of users.
+    /// `None` in users' tests.
     context: Option<&'a Decoding<'a>>,
 }
 
@@ -70,7 +70,7 @@ impl<'a> FilterPayload<'a> {
         M::decode(bytes).map_err(|error| FilterError::new(format!("{}: {error}", M::full_name())))
     }
 
-    /// Reads a part with what decoding depends on.
+    /// Reads a part of the configuration with the context of its resource.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Decoding<'_>) -> Checked<T>) -> Result<T, FilterError> {
         let read = match self.context {
             Some(context) => read(context),
@@ -98,7 +98,7 @@ fn value_to_json(value: &Value) -> serde_json::Value {
     }
 }
 
-/// JSON has no number for what is infinite or none.
+/// JSON has no infinite number and no NaN.
 fn number_to_json(number: f64) -> serde_json::Value {
     if number.fract() == 0.0 && number.abs() <= MAX_EXACT {
         return (number as i64).into();

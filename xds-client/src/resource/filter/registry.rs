@@ -1,4 +1,4 @@
-//! The filters that a client knows.
+//! The known filters.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -7,13 +7,13 @@ use super::fault::FaultType;
 use super::header_mutation::HeaderMutationType;
 use super::{HttpFilterType, ROUTER};
 
-/// The kinds of HTTP filter that a client knows, by the types that configure them. The default has those that come with
-/// it: fault injection (gRFC A33) and header mutation.
+/// The kinds of HTTP filters that a client knows, by the types of their configurations. The default has those of this
+/// library: fault injection (gRFC A33) and header mutation.
 #[derive(Clone)]
 pub struct FilterRegistry(Arc<[Arc<dyn HttpFilterType>]>);
 
 impl FilterRegistry {
-    /// With one more kind. It takes the place of a kind that is configured by the same type; the router stays the router.
+    /// With one more kind. It replaces a kind with the same configuration type; the router cannot be replaced.
     #[must_use]
     pub fn with(self, filter: impl HttpFilterType) -> Self {
         let others = self.0.iter().filter(|known| known.type_name() != filter.type_name()).cloned();

@@ -1,7 +1,7 @@
-//! Which connections a filter chain takes, and whether two chains would take the same.
+//! The connections that a filter chain takes, and whether two chains would take the same.
 //!
 //! A chain's match is the Cartesian product of its lists. Two products share an element exactly when every pair of
-//! lists does, so nothing needs to be expanded, and a small resource cannot cost much.
+//! lists does, so no product is expanded, and a small resource cannot cost much.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

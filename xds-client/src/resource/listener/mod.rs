@@ -1,4 +1,4 @@
-//! Listeners: for clients, where the routes are; for servers, what is accepted (gRFC A27, A36).
+//! Listeners: for clients the source of routes, for servers the accepted connections (gRFC A27, A36).
 
 mod chain_match;
 mod connection_manager;
@@ -33,7 +33,7 @@ pub struct ListenerType;
 pub enum Listener {
     /// For clients (`api_listener`).
     Api(ApiListener),
-    /// For servers: validated. Serving by it belongs to a server.
+    /// For servers: validated. No server uses it here.
     Socket(SocketListener),
 }
 
@@ -41,16 +41,16 @@ pub enum Listener {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ApiListener {
-    /// Where the routes are.
+    /// The source of the routes.
     pub routes: RouteSource,
     /// Default for routes that set none; `None` is no limit.
     // LDS-05, RT-33
     pub max_stream_duration: Option<Duration>,
-    /// In the order in which calls pass them, without the router at the end.
+    /// In the order in which calls pass them, without the router.
     pub filters: Arc<[FilterInstance]>,
 }
 
-/// What a server's listener holds for each of its filter chains, `default_filter_chain` last.
+/// The connection manager of each filter chain of a server's listener, `default_filter_chain` last.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SocketListener {
@@ -62,14 +62,14 @@ pub struct SocketListener {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct FilterChain {
-    /// What the state of its filters is kept under over an update; `None`, for a chain without a name: it is lost.
+    /// The name that keeps the state of its filters over an update; `None`: the state is lost.
     // LDS-21
     pub name: Option<Name>,
     /// Its HTTP connection manager.
     pub manager: ApiListener,
 }
 
-/// Where a listener's routes are.
+/// The source of a listener's routes.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum RouteSource {

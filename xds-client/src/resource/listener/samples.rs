@@ -1,4 +1,4 @@
-//! Good messages for the tables to change.
+//! Valid messages for the tables to change.
 
 use xds_proto::envoy::config::core::v3::ConfigSource;
 use xds_proto::envoy::config::listener::v3::filter::ConfigType;

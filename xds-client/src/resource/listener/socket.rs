@@ -1,4 +1,4 @@
-//! Listeners of servers (gRFC A36): validated, so that a bad one is refused where it arrives.
+//! Listeners of servers (gRFC A36): validated, so that an invalid one is refused on arrival.
 
 use std::collections::HashSet;
 
@@ -79,7 +79,7 @@ fn is_connection_manager(filter: &Filter) -> Checked<bool> {
     }
 }
 
-/// The HTTP connection manager is the one kind that is known.
+/// The HTTP connection manager is the only known kind.
 fn network_filter(filter: &Filter, context: &Decoding<'_>) -> Checked<ApiListener> {
     let Some(ConfigType::TypedConfig(any)) = &filter.config_type else {
         return Err(Invalid::at("typed_config", "must be set"));

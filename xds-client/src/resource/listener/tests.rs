@@ -321,7 +321,7 @@ fn typed_structs_are_unwrapped() {
         let error = decode::<Listener>(&ListenerType, &DecodeContext::default(), &error).unwrap_err();
         assert_eq!(error.field, "api_listener.api_listener.http_filters[0].typed_config");
     }
-    // A message that is needed field by field has no JSON reader.
+    // This message is read field by field, so it cannot be read from JSON.
     let mut listener = api();
     let manager = typed_struct("xds.type.v3", connection_manager::TYPE, json!({}));
     listener.api_listener = Some(proto::ApiListener { api_listener: Some(manager) });

@@ -16,7 +16,7 @@ use super::{Scope, hash_policy, retry};
 
 /// `None`: the route is skipped.
 pub(super) fn read(action: Option<&Action>, scope: &Scope<'_>) -> Checked<Option<RouteAction>> {
-    // RDS-13: the others fail the calls that match them, and nothing else.
+    // RDS-13: other actions fail the calls that match them, and no other calls.
     let unsupported = |what| Ok(Some(RouteAction::Unsupported(what)));
     match action {
         Some(Action::Route(action)) => Ok(forward(action, scope).within("route")?.map(RouteAction::Forward)),
@@ -58,7 +58,7 @@ fn asks_for_host_rewrite(action: &proto::RouteAction) -> bool {
     }
 }
 
-/// RDS-10: `None` for specifiers that are unset or not known.
+/// RDS-10: `None` for specifiers that are unset or unknown.
 fn clusters(specifier: Option<&ClusterSpecifier>, scope: &Scope<'_>) -> Checked<Option<ClusterChoice>> {
     match specifier {
         Some(ClusterSpecifier::Cluster(name)) if name.is_empty() => {
@@ -68,7 +68,7 @@ fn clusters(specifier: Option<&ClusterSpecifier>, scope: &Scope<'_>) -> Checked<
         Some(ClusterSpecifier::WeightedClusters(clusters)) => {
             weighted(clusters, scope).within("weighted_clusters").map(Some)
         }
-        // RDS-12: it is declared, but it is not known.
+        // RDS-12: a declared plugin is unknown.
         Some(ClusterSpecifier::ClusterSpecifierPlugin(name)) => {
             scope.plugins.check(name).within("cluster_specifier_plugin").map(|()| None)
         }
@@ -77,7 +77,7 @@ fn clusters(specifier: Option<&ClusterSpecifier>, scope: &Scope<'_>) -> Checked<
     }
 }
 
-/// RDS-11: entries without weight are left out, whatever else they hold; `total_weight` is not looked at.
+/// RDS-11: entries without weight are skipped, with all their fields; `total_weight` is not read.
 fn weighted(clusters: &proto::WeightedCluster, scope: &Scope<'_>) -> Checked<ClusterChoice> {
     let mut entries = Vec::with_capacity(clusters.clusters.len());
     for (index, cluster) in clusters.clusters.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What a request's hash is made of (gRFC A42).
+//! The parts of a request's hash (gRFC A42).
 
 use mesh_core::config::HashPolicy;
 use mesh_core::policy::matcher::CapturingRegex;
@@ -10,7 +10,7 @@ use crate::resource::Decoding;
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::matcher::header_name;
 
-/// RDS-17: kinds other than a header and the channel's id are left out.
+/// RDS-17: kinds other than a header and the channel's id are skipped.
 pub(super) fn read(policies: &[Proto], context: &Decoding<'_>) -> Checked<Vec<HashPolicy>> {
     let policy = |(index, policy)| one(policy, context).within_element("hash_policy", index).transpose();
     policies.iter().enumerate().filter_map(policy).collect()
@@ -19,7 +19,7 @@ pub(super) fn read(policies: &[Proto], context: &Decoding<'_>) -> Checked<Vec<Ha
 fn one(policy: &Proto, context: &Decoding<'_>) -> Checked<Option<HashPolicy>> {
     let terminal = policy.terminal;
     match &policy.policy_specifier {
-        // A pseudo-header is never visible, which makes this a kind that is not known.
+        // A pseudo-header is never visible, so this counts as an unknown kind.
         Some(PolicySpecifier::Header(header)) if header.header_name.starts_with(':') => Ok(None),
         Some(PolicySpecifier::Header(header)) => {
             let name = header_name(&header.header_name).within("header.header_name")?;

@@ -1,4 +1,4 @@
-//! What a request's hash is made of.
+//! The parts of a request's hash.
 
 use mesh_core::config::HashPolicy;
 use xds_proto::envoy::config::route::v3::RouteConfiguration as Config;

@@ -25,7 +25,7 @@ fn removed(name: &'static str) -> HeaderMutation {
     HeaderMutation::remove(HeaderName::from_static(name)).unwrap()
 }
 
-/// What requests get of a virtual host with these headers.
+/// The request mutations of a virtual host with this header.
 fn read(option: HeaderValueOption) -> Vec<HeaderMutation> {
     let mut config = simple();
     config.virtual_hosts[0].request_headers_to_add = vec![option];

@@ -246,7 +246,7 @@ fn header_matchers() {
         (Some(Header::PrefixMatch("a".into())), value(StringPattern::Prefix("a".into()))),
         (Some(Header::SuffixMatch("a".into())), value(StringPattern::Suffix("a".into()))),
         (Some(Header::ContainsMatch("a".into())), value(StringPattern::Contains("a".into()))),
-        // Envoy's reading; it also stands for specifiers that are not known.
+        // As in Envoy; also for unknown specifiers.
         (None, HeaderRule::Present(true)),
     ];
     for (specifier, rule) in rows {

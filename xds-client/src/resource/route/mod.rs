@@ -42,7 +42,7 @@ pub struct RouteConfigurationType;
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct RouteConfiguration {
-    /// In configured order. `vhds` is not looked at, as in gRPC: these are all.
+    /// In configured order, and complete: `vhds` is not read, as in gRPC.
     // RV-02
     pub virtual_hosts: Vec<Arc<VirtualHost>>,
     /// Changes of the headers of every call.
@@ -82,11 +82,11 @@ impl Named for proto::RouteConfiguration {
     }
 }
 
-/// What routes depend on besides themselves.
+/// The context of routes.
 #[derive(Debug)]
 struct Scope<'a> {
     plugins: Plugins<'a>,
-    /// `auto_host_rewrite` is honoured (RDS-18).
+    /// Whether `auto_host_rewrite` is used (RDS-18).
     host_rewrite: bool,
     context: &'a Decoding<'a>,
 }
@@ -121,7 +121,7 @@ pub(super) fn read(
 }
 
 fn virtual_host(host: &proto::VirtualHost, scope: &Scope<'_>) -> Checked<VirtualHost> {
-    // RDS-02. A domain that another virtual host has as well is fine, as in gRPC: the first one serves it (RDS-03).
+    // RDS-02. Another virtual host may have the same domain, as in gRPC: the first one serves it (RDS-03).
     let domain =
         |(index, domain): (usize, &String)| DomainPattern::parse(domain).within_element("domains", index);
     let filters = filter::overrides(&host.typed_per_filter_config, scope.context)?;

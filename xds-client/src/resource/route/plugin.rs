@@ -1,4 +1,4 @@
-//! Cluster specifier plugins. None is known yet; routes through optional ones are skipped.
+//! Cluster specifier plugins. None is supported; routes with optional ones are skipped.
 
 use std::collections::HashSet;
 

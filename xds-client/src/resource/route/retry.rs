@@ -46,7 +46,7 @@ fn codes(retry_on: &str) -> RetryableCodes {
     retry_on.split(',').map(code).fold(RetryableCodes::none(), RetryableCodes::with)
 }
 
-/// RDS-15: compared as configured, then raised to what is sensible.
+/// RDS-15: compared as configured, then raised to the minimum.
 fn backoff(backoff: &proto::retry_policy::RetryBackOff) -> Checked<RetryBackoff> {
     let base = backoff.base_interval.as_ref().ok_or_else(|| Invalid::new("must be set"));
     let base = base.and_then(positive).within("base_interval")?;

@@ -1,4 +1,4 @@
-//! Which requests a route takes.
+//! The conditions of a route.
 
 use mesh_core::config::RouteMatch;
 use mesh_core::policy::matcher::PathMatcher;
@@ -11,7 +11,7 @@ use crate::resource::fraction::fraction;
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::matcher::{self, HeaderCheck};
 
-/// `None`: it can never match. `grpc`, `tls_context` and `dynamic_metadata` are not looked at (RDS-07).
+/// `None`: it can never match. `grpc`, `tls_context` and `dynamic_metadata` are not read (RDS-07).
 pub(super) fn read(route_match: &proto::RouteMatch, context: &Decoding<'_>) -> Checked<Option<RouteMatch>> {
     let path = path(route_match, context)?;
     let mut headers = Vec::with_capacity(route_match.headers.len());

@@ -1,4 +1,4 @@
-//! Good messages for the tables to change.
+//! Valid messages for the tables to change.
 
 use xds_proto::envoy::config::core::v3::RuntimeFractionalPercent;
 use xds_proto::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
@@ -48,7 +48,7 @@ pub(in crate::resource) fn route(prefix: &str, cluster: &str) -> Route {
     }
 }
 
-/// The action inside.
+/// The action inside a route.
 pub(in crate::resource) fn forward(route: &mut Route) -> &mut RouteAction {
     match &mut route.action {
         Some(Action::Route(action)) => action,
@@ -70,7 +70,7 @@ pub(in crate::resource) fn simple() -> RouteConfiguration {
     }
 }
 
-/// A route with something in every field that is read.
+/// A route with a value in every field that is read.
 pub(in crate::resource) fn full() -> RouteConfiguration {
     let mut config = simple();
     let host = &mut config.virtual_hosts[0];

@@ -158,7 +158,7 @@ fn overrides_of_filters_are_validated_wherever_they_stand() {
     }
 }
 
-/// Every place keeps what it says, though entries before it are left out.
+/// Each level keeps its override, also after entries that are skipped.
 #[test]
 fn overrides_belong_to_their_level() {
     let off = || [("f".to_owned(), wrapped(None, false, true))].into();
@@ -201,7 +201,7 @@ fn several_virtual_hosts_may_have_the_same_domain() {
     assert_eq!(names, ["all", "second"], "in order, so that the first is the best");
 }
 
-/// RV-02: a client that is not told of VHDS gets all virtual hosts in the resource.
+/// RV-02: a client without VHDS uses all virtual hosts of the resource.
 #[test]
 fn discovery_of_virtual_hosts_is_not_looked_at() {
     let vhds = Some(Default::default());

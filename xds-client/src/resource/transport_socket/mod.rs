@@ -1,4 +1,4 @@
-//! Transport sockets: what secures connections.
+//! Transport sockets: how connections are secured.
 //!
 //! TLS contexts are validated (gRFC A29), so that a NACK names the field that is wrong, and then refused as a whole:
 //! TLS on connections to endpoints and from clients is not supported yet, and never becomes plaintext (SEC-14).
@@ -19,13 +19,13 @@ use super::invalid::{Checked, Invalid, Within};
 /// Which side of a connection a transport socket is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
-    /// A cluster's.
+    /// Of a cluster.
     Client,
-    /// A filter chain's.
+    /// Of a filter chain.
     Server,
 }
 
-/// A kind of transport socket that is known.
+/// A known kind of transport socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     RawBuffer,
@@ -34,7 +34,7 @@ enum Kind {
     Http11Proxy,
 }
 
-/// The kinds with their types and the names that go with them.
+/// The kinds with their types and names.
 const KINDS: [(Kind, &str, &str); 4] = [
     (
         Kind::RawBuffer,
@@ -52,7 +52,7 @@ const KINDS: [(Kind, &str, &str); 4] = [
 
 const TLS: &str = "envoy.transport_sockets.tls";
 
-/// Accepts plaintext, asked for or by default, and nothing else (LDS-20, CDS-15).
+/// Accepts only plaintext, explicit or by default (LDS-20, CDS-15).
 pub(super) fn plaintext(socket: Option<&TransportSocket>, side: Side, context: &Decoding<'_>) -> Checked<()> {
     socket.map_or(Ok(()), |socket| check(socket, side, context)).within("transport_socket")
 }
@@ -83,7 +83,7 @@ fn upstream_tls(extension: &Extension<'_>, context: &Decoding<'_>) -> Checked<()
     Err(Invalid::new("TLS to endpoints is not supported yet"))
 }
 
-/// CDS-20: around plaintext by default, or TLS, and nothing else.
+/// CDS-20: only around plaintext (the default) or TLS.
 fn http_11_proxy(proxy: &Http11ProxyUpstreamTransport, context: &Decoding<'_>) -> Checked<()> {
     let Some(socket) = &proxy.transport_socket else { return Ok(()) };
     let check = || {
@@ -103,7 +103,7 @@ fn configuration(socket: &TransportSocket) -> Checked<Extension<'_>> {
     }
 }
 
-/// Both the type and the name have to be known (TLS-03).
+/// Both the type and the name must be known (TLS-03).
 fn recognised(socket: &TransportSocket, extension: &Extension<'_>) -> Option<Kind> {
     let known = |(kind, type_name, name): (Kind, &str, &str)| {
         (type_name == extension.type_name() && name == socket.name).then_some(kind)

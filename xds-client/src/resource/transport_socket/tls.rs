@@ -1,4 +1,4 @@
-//! TLS contexts: what gRPC reads, and what it refuses because ignoring it would weaken security (gRFC A29).
+//! TLS contexts: fields that gRPC reads, and fields that it refuses because ignoring them would weaken security (A29).
 
 use proto::common_tls_context::ValidationContextType;
 use proto::downstream_tls_context::OcspStaplePolicy;
@@ -11,7 +11,7 @@ use crate::resource::matcher;
 
 use super::Side;
 
-/// Checks what secures connections to endpoints.
+/// Checks the TLS context of connections to endpoints.
 pub(super) fn upstream(tls: &proto::UpstreamTlsContext, context: &Decoding<'_>) -> Checked<()> {
     let common = common(tls.common_tls_context.as_ref(), context)?;
     // TLS-04
@@ -27,7 +27,7 @@ pub(super) fn upstream(tls: &proto::UpstreamTlsContext, context: &Decoding<'_>) 
     }
 }
 
-/// Checks what secures connections from clients.
+/// Checks the TLS context of connections from clients.
 pub(super) fn downstream(tls: &proto::DownstreamTlsContext, context: &Decoding<'_>) -> Checked<()> {
     let common = common(tls.common_tls_context.as_ref(), context)?;
     // TLS-06
@@ -51,7 +51,7 @@ pub(super) fn downstream(tls: &proto::DownstreamTlsContext, context: &Decoding<'
     }
 }
 
-/// What both sides have in common, except for validation.
+/// Checks the fields of both sides, except for validation.
 fn common<'a>(common: Option<&'a CommonTlsContext>, context: &Decoding<'_>) -> Checked<&'a CommonTlsContext> {
     // TLS-03
     let common = common.ok_or_else(|| Invalid::at(COMMON, "must be set"))?;
@@ -70,7 +70,7 @@ fn common<'a>(common: Option<&'a CommonTlsContext>, context: &Decoding<'_>) -> C
     identity().within(COMMON).map(|()| common)
 }
 
-/// How the other side's certificate is checked.
+/// How the peer's certificate is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Validation {
     /// Not at all.
@@ -96,7 +96,7 @@ fn validation(common: &CommonTlsContext, side: Side, context: &Decoding<'_>) -> 
         Some(ValidationContextType::ValidationContextSdsSecretConfig(_)) => {
             return absent(false, SDS).map(|()| Validation::None);
         }
-        // Deprecated, and only known to other implementations (TLS-08).
+        // Deprecated, and read only by other implementations (TLS-08).
         Some(_) | None => return Ok(Validation::None),
     };
     validation_context(validation, side, context).within(field).map(|()| Validation::Valid)
@@ -127,7 +127,7 @@ fn validation_context(
     names(validation, side, context)
 }
 
-/// Which names the other side's certificate has to hold.
+/// The names that the peer's certificate must have.
 fn names(validation: &CertificateValidationContext, side: Side, context: &Decoding<'_>) -> Checked<()> {
     const FIELD: &str = "match_subject_alt_names";
     #[expect(deprecated, reason = "the field that gRPC reads")]

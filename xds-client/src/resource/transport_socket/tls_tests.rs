@@ -1,4 +1,4 @@
-//! TLS contexts of both sides: which field a NACK names.
+//! TLS contexts of both sides: the field that a NACK names.
 
 use proto::certificate_validation_context::SystemRootCerts;
 use proto::common_tls_context::{CombinedCertificateValidationContext, ValidationContextType};
@@ -20,8 +20,8 @@ use crate::resource::{DecodeContext, Decoding};
 const UPSTREAM: &str = "TLS to endpoints is not supported yet";
 const DOWNSTREAM: &str = "TLS from clients is not supported yet";
 
-/// A row: its rule and name, what is done to a good message, and the field and reason of the refusal; an empty field
-/// for one that is valid as far as the rules go, and then refused because TLS is not supported yet.
+/// A row: its rule and name, the change of a valid message, and field and reason of the refusal; an empty field if
+/// the message is valid by the rules, and then refused because TLS is not supported yet.
 type Row<M> = (&'static str, fn(&mut M), &'static str, &'static str);
 
 fn provider(instance: &str) -> Option<CertificateProviderPluginInstance> {
@@ -103,7 +103,7 @@ fn check_downstream(rows: &[Row<DownstreamTlsContext>]) {
     }
 }
 
-/// What holds on both sides.
+/// Rows for both sides.
 const COMMON: &[Row<CommonTlsContext>] = &[
     ("good", |_| {}, "", "is not supported yet"),
     (
@@ -317,7 +317,7 @@ const SERVER: &[Row<DownstreamTlsContext>] = &[
         "must be LENIENT_STAPLING",
     ),
     (
-        "TLS-12 a certificate that nobody checks",
+        "TLS-12 a certificate that is not checked",
         |m| {
             m.require_client_certificate = bool_value(true);
             m.common_tls_context.as_mut().unwrap().validation_context_type = None;

@@ -1,4 +1,4 @@
-//! Which metrics there are, and how each is read from a status.
+//! All metrics, and how each is computed from a status.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::{Metric, MetricKind, Point};
 use crate::client::{ServerStatus, Status};
 use crate::protocol::{ResourceState, ResourceStatus, UpdateCounts, authority};
 
-/// A metric before it is read.
+/// A metric without values.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Family {
     pub(super) name: &'static str,
@@ -94,7 +94,7 @@ pub(super) const FAMILIES: [Family; 9] = [
     },
 ];
 
-/// OB-09: as the protocol sees it. Of servers with the same URI each must be there.
+/// OB-09: as in the protocol. Servers with the same URI count as connected if all of them are.
 fn connected(status: &Status) -> Vec<Point> {
     let mut servers = BTreeMap::new();
     for server in status.servers.iter().filter(|server| server.needed) {
@@ -134,7 +134,7 @@ fn resources(status: &Status) -> Vec<Point> {
     }))
 }
 
-/// Methods that have found nothing yet are not there.
+/// Methods that have not found an outlier yet are omitted.
 fn enforced(status: &Status) -> Vec<Point> {
     let found = status.ejections.iter().filter(|counts| counts.enforced > 0);
     found.map(|counts| Point { labels: of_method(counts.method), value: counts.enforced }).collect()
@@ -176,7 +176,7 @@ fn of_method(method: DetectionMethod) -> Labels {
 // OB-10
 fn cache_state(known: &ResourceStatus) -> &'static str {
     match (known.state, known.cached) {
-        // A value of an earlier run may be in use meanwhile: the server was asked all the same.
+        // A value of an earlier run may be in use meanwhile: the resource counts as requested all the same.
         (ResourceState::Requested, _) => "requested",
         (ResourceState::Acked, _) => "acked",
         (ResourceState::Timeout, _) => "timeout",
@@ -216,5 +216,5 @@ const CLUSTER: &str = "grpc.lb.backend_service";
 const DETECTION_METHOD: &str = "grpc.lb.outlier_detection.detection_method";
 const UNENFORCED_REASON: &str = "grpc.lb.outlier_detection.unenforced_reason";
 
-/// Where gRPC has the target whose client it is.
+/// The value of the label in which gRPC has the client's target.
 const PROCESS: &str = "#process";

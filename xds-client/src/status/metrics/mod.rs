@@ -1,4 +1,4 @@
-//! Metrics of a client (gRFC A78, A88): a snapshot for any system of metrics, and instruments for OpenTelemetry.
+//! Metrics of a client (gRFC A78, A88): values for any metrics system, and instruments for OpenTelemetry.
 
 mod family;
 #[cfg(feature = "opentelemetry")]

@@ -9,7 +9,7 @@ use crate::client::{WeakXdsClient, XdsClient};
 
 impl XdsClient {
     /// Registers observable instruments for [`metrics`](Self::metrics), which are read whenever the meter's provider
-    /// collects. They do not keep the client alive; when it is gone they show nothing. To be called once for each client:
+    /// collects. They do not keep the client alive; after its end they show nothing. Call it once for each client:
     /// two clients on one meter would overwrite each other's values.
     pub fn observe(&self, meter: &Meter) {
         for family in &FAMILIES {
@@ -18,7 +18,7 @@ impl XdsClient {
     }
 }
 
-/// A provider keeps what is registered, so the instrument itself can go.
+/// The provider keeps the callback, so the instrument itself can be dropped.
 fn observe(client: WeakXdsClient, family: &'static Family, meter: &Meter) {
     let Family { name, description, unit, kind, read } = *family;
     let callback = move |instrument: &dyn AsyncInstrument<u64>| {

@@ -8,7 +8,7 @@ use super::pool::Connection;
 use super::stream::{Incoming, Outgoing};
 use crate::transport::{AdsRequest, AdsResponse, RequestSender, ResponseReceiver, TransportError};
 
-/// The way to the server.
+/// The sending half of an ADS stream.
 #[derive(Debug)]
 pub struct GrpcSender(pub(super) Requests);
 
@@ -38,10 +38,10 @@ impl RequestSender<AdsRequest> for GrpcSender {
     }
 }
 
-/// The way back.
+/// The receiving half of an ADS stream.
 ///
-/// Dropped without having received anything, it retires its connection: a server that accepts and stays silent is not
-/// asked again over the same one.
+/// If it is dropped without a response, it retires its connection: the next stream to a silent server makes another
+/// one.
 #[derive(Debug)]
 pub struct GrpcReceiver {
     responses: Responses,

@@ -5,7 +5,7 @@ use xds_proto::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsRespo
 use super::stream::{Incoming, Outgoing};
 use crate::transport::{RequestSender, ResponseReceiver, TransportError};
 
-/// The way to the server, for load reports.
+/// The sending half of a stream of load reports.
 #[derive(Debug)]
 pub struct GrpcLoadSender(pub(super) Outgoing<LoadStatsRequest>);
 
@@ -19,7 +19,7 @@ impl RequestSender<LoadStatsRequest> for GrpcLoadSender {
     }
 }
 
-/// The way back, for what is to be reported.
+/// The receiving half of a stream of load reports.
 #[derive(Debug)]
 pub struct GrpcLoadReceiver(pub(super) Incoming<LoadStatsResponse>);
 

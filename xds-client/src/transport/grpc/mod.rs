@@ -32,9 +32,9 @@ use stream::{Incoming, requests};
 
 /// ADS and load reports over gRPC.
 ///
-/// The streams of one server share a connection, which ends with the last of them. After an ADS stream has failed,
-/// or has been given up without a response, the next stream makes a new connection, so that it sees new addresses and new files of credentials. Clones share
-/// connections.
+/// The streams of one server share a connection, which ends with the last of them. After an ADS stream has failed, or has
+/// been dropped without a response, the next stream makes a new connection, to new addresses and with new files of
+/// credentials. Clones share connections.
 #[derive(Debug, Clone)]
 pub struct GrpcTransport {
     max_message_size: usize,
@@ -56,7 +56,7 @@ impl GrpcTransport {
         }
     }
 
-    /// What a stream of these messages is opened on.
+    /// The connection and the credentials of a new stream with these messages.
     async fn way(&self, server: &ServerConfig, message: Message) -> Result<Way, TransportError> {
         let peer = self.pool.peer(server);
         let authorization = peer.authorization(self).await?;
@@ -67,7 +67,7 @@ impl GrpcTransport {
     }
 }
 
-/// What a stream is opened on.
+/// The connection and the credentials of a new stream.
 struct Way {
     connection: Arc<Connection>,
     guard: SizeGuard<Http2>,
@@ -133,5 +133,5 @@ fn authorized<R>(requests: R, authorization: Vec<HeaderValue>) -> Request<R> {
     request
 }
 
-/// Why a guard has ended a stream.
+/// The error of a guard that has ended a stream.
 type Failure = Arc<Mutex<Option<TransportError>>>;

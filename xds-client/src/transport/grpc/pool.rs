@@ -1,4 +1,4 @@
-//! What is kept of each server: the connection that stands, its key material and its tokens.
+//! The state of each server: its connection, its key material and its tokens.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,7 +18,7 @@ use crate::transport::TransportError;
 #[derive(Debug)]
 pub(super) struct Connection {
     http2: Http2,
-    /// What requests say that the server is.
+    /// The server's URI in requests.
     origin: Uri,
     server_uri: String,
     is_retired: AtomicBool,
@@ -33,13 +33,13 @@ impl Connection {
         self.origin.clone()
     }
 
-    /// Of the server, as configured.
+    /// The server's URI, as configured.
     pub(super) fn server_uri(&self) -> &str {
         &self.server_uri
     }
 
-    /// No new stream is opened on it: the next one makes a connection of its own, with the files and the addresses of
-    /// its day.
+    /// No new stream is opened on it: the next one makes a connection of its own, with the current files and
+    /// addresses.
     pub(super) fn retire(&self) {
         self.is_retired.store(true, Ordering::Relaxed);
     }
@@ -49,7 +49,7 @@ impl Connection {
     }
 }
 
-/// All servers, by what makes them the same (BS-23).
+/// All servers; equal configurations are one server (BS-23).
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     peers: Mutex<HashMap<ServerConfig, Arc<Peer>>>,
@@ -62,13 +62,13 @@ impl Pool {
     }
 }
 
-/// What is kept of one server.
+/// The state of one server.
 #[derive(Debug)]
 pub(super) struct Peer {
     server: ServerConfig,
     files: Option<Arc<FileProvider>>,
     tokens: Vec<Arc<Tokens>>,
-    /// Locked while a connection is made, so that two streams that are opened at once make one.
+    /// Locked while a connection is made, so that two streams that are opened at once share one.
     standing: tokio::sync::Mutex<Standing>,
     attempts: AtomicU64,
 }
@@ -76,7 +76,7 @@ pub(super) struct Peer {
 #[derive(Debug, Default)]
 struct Standing {
     connection: Weak<Connection>,
-    /// What became of the last attempt, if it failed.
+    /// The error of the last attempt, if it failed.
     failure: Option<TransportError>,
 }
 
@@ -127,7 +127,7 @@ impl Peer {
         Ok(all)
     }
 
-    /// The connection that stands, or a new one. Who has waited for an attempt in vain makes none itself.
+    /// The existing connection, or a new one. A stream that has waited for a failed attempt makes none itself.
     pub(super) async fn connection(
         &self,
         settings: &GrpcTransport,
@@ -179,7 +179,7 @@ impl Peer {
     }
 }
 
-/// What is read of TLS credentials, if anything is.
+/// The files of TLS credentials, if there are any.
 fn watched(credentials: &TlsCredentials) -> Option<FileWatcher> {
     let TlsCredentials { ca_certificate_file, identity, refresh_interval } = credentials.clone();
     let has_files = ca_certificate_file.is_some() || identity.is_some();

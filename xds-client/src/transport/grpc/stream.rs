@@ -1,4 +1,4 @@
-//! The two halves of a stream, of whatever messages.
+//! The two halves of a stream of any messages.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError};
@@ -15,13 +15,13 @@ use super::Failure;
 use super::pool::Connection;
 use crate::transport::TransportError;
 
-/// The way of requests, and where they come out.
+/// The sending half of a stream, and the requests that it sends.
 pub(super) fn requests<Q>() -> (Outgoing<Q>, ReceiverStream<Q>) {
     let (sender, requests) = mpsc::channel(1);
     (Outgoing { requests: sender }, ReceiverStream::new(requests))
 }
 
-/// The way to the server.
+/// The sending half of a stream.
 #[derive(Debug)]
 pub(super) struct Outgoing<Q> {
     requests: mpsc::Sender<Q>,
@@ -36,15 +36,15 @@ impl<Q> Outgoing<Q> {
     }
 
     pub(super) fn send(&self, request: Q) {
-        // Only a stream that has ended refuses: its receiver says so.
+        // Sending fails only after the stream has ended: its receiver returns the reason.
         _ = self.requests.try_send(request);
     }
 }
 
-/// A call whose head has not come yet.
+/// A call without a response head yet.
 pub(super) type Head<R> = BoxFuture<'static, Result<Response<Streaming<R>>, Status>>;
 
-/// The way back.
+/// The receiving half of a stream.
 pub(super) struct Incoming<R> {
     call: Call<R>,
     failure: Failure,
@@ -52,7 +52,7 @@ pub(super) struct Incoming<R> {
 }
 
 enum Call<R> {
-    /// The server's head may come with its first response, and that after the first request: not to be waited for.
+    /// The server may send the head with its first response, which follows the first request: opening does not wait for it.
     Head(Head<R>),
     Body(Box<Streaming<R>>),
     Failed(Status),
@@ -97,7 +97,7 @@ impl<R> Incoming<R> {
     }
 }
 
-/// Why a stream has failed: a guard, or the connection, knows better than the stream's status.
+/// Why a stream has failed: the error of a guard or of the connection is more precise than the stream's status.
 async fn why(status: Status, guard: Option<TransportError>, connection: Arc<Connection>) -> TransportError {
     if let Some(failure) = guard {
         return failure;
@@ -111,7 +111,7 @@ async fn why(status: Status, guard: Option<TransportError>, connection: Arc<Conn
     lost.unwrap_or_else(|| told(&status)).at(connection.server_uri())
 }
 
-/// What the server has said, or the causes of what has happened on the way.
+/// The server's message, or the causes of a local error.
 fn told(status: &Status) -> TransportError {
     match std::error::Error::source(status) {
         Some(cause) => TransportError::from_chain(cause),
@@ -120,5 +120,5 @@ fn told(status: &Status) -> TransportError {
     }
 }
 
-/// How long a connection that takes no stream any more is waited for to say why.
+/// How long to wait for the error of a connection that takes no stream any more.
 const FAREWELL: Duration = Duration::from_millis(500);

@@ -1,4 +1,4 @@
-//! Streams within the process, for tests: the test plays the servers.
+//! Streams within the process, for tests: the test acts as the servers.
 //!
 //! ```
 //! use xds_client::transport::memory;
@@ -33,14 +33,14 @@ pub fn pair() -> (MemoryTransport, MemoryServer) {
     (transport, MemoryServer { streams, load_streams, refusals })
 }
 
-/// Why streams are refused, if they are.
+/// Why streams are refused, for all servers and for single ones.
 #[derive(Debug, Default)]
 struct Refusals {
     all: Option<String>,
     by_server: BTreeMap<String, String>,
 }
 
-/// The client's side. Whatever server is asked for, it is the one in the process; its streams say which was meant.
+/// The client's side. All servers are the one in the process; a stream has the URI of the server that the client
 #[derive(Debug, Clone)]
 pub struct MemoryTransport {
     opened: mpsc::UnboundedSender<MemoryStream>,
@@ -58,7 +58,7 @@ impl MemoryTransport {
     }
 }
 
-/// The server's side: every server that clients can think of.
+/// The server's side: acts as every server.
 #[derive(Debug)]
 pub struct MemoryServer {
     streams: mpsc::UnboundedReceiver<MemoryStream>,
@@ -92,7 +92,7 @@ impl MemoryServer {
         lock(&self.refusals).all = Some(reason.to_owned());
     }
 
-    /// From now on, streams are accepted again, but for those of servers that are refused by name.
+    /// From now on, streams are accepted again, except those of servers that are refused by URI.
     pub fn admit(&self) {
         lock(&self.refusals).all = None;
     }

@@ -1,4 +1,4 @@
-//! Streams, and their two ends.
+//! In-memory streams, both ends.
 
 use std::time::Duration;
 
@@ -27,12 +27,12 @@ impl MemoryStream {
         (Self { server_uri: server.uri().to_owned(), variant, end }, sender, receiver)
     }
 
-    /// Which server the client means.
+    /// The URI of the server that the client has opened the stream to.
     pub fn server_uri(&self) -> &str {
         &self.server_uri
     }
 
-    /// Which method the client has called.
+    /// The protocol variant of the method that the client has called.
     pub fn variant(&self) -> Variant {
         self.variant
     }
@@ -83,7 +83,7 @@ impl MemoryLoadStream {
         (Self { server_uri: server.uri().to_owned(), end }, sender, receiver)
     }
 
-    /// Which server the client means.
+    /// The URI of the server that the client has opened the stream to.
     pub fn server_uri(&self) -> &str {
         &self.server_uri
     }
@@ -98,12 +98,12 @@ impl MemoryLoadStream {
         self.end.requests.try_recv().ok()
     }
 
-    /// Says what is to be reported.
+    /// Sends what has to be reported.
     pub fn respond(&self, response: LoadStatsResponse) {
         self.end.respond(response);
     }
 
-    /// Asks for reports of all clusters, one each `interval`; at most what the protocol can say, some 10,000 years.
+    /// Requests reports of all clusters, one each `interval`; at most the protocol's maximum, some 10,000 years.
     pub fn ask_for_all(&self, interval: Duration) {
         let seconds = i64::try_from(interval.as_secs()).unwrap_or(MAX_SECONDS).min(MAX_SECONDS);
         let nanos = i32::try_from(interval.subsec_nanos()).unwrap_or_default();
@@ -120,7 +120,7 @@ impl MemoryLoadStream {
     }
 }
 
-/// Requests `Q` come, responses `R` go.
+/// The server's end: receives requests `Q`, sends responses `R`.
 #[derive(Debug)]
 struct ServerEnd<Q, R> {
     requests: mpsc::Receiver<Q>,
@@ -129,7 +129,7 @@ struct ServerEnd<Q, R> {
 
 impl<Q, R> ServerEnd<Q, R> {
     fn respond(&self, response: R) {
-        // A client that is gone does not miss it.
+        // A client that has dropped the stream needs no response.
         _ = self.responses.send(Ok(response));
     }
 
@@ -144,7 +144,7 @@ fn pipe<Q, R>() -> (ServerEnd<Q, R>, MemorySender<Q>, MemoryReceiver<R>) {
     (ServerEnd { requests, responses }, MemorySender { sender }, MemoryReceiver { receiver })
 }
 
-/// The way to the server.
+/// The sending half of a stream.
 #[derive(Debug)]
 pub struct MemorySender<Q> {
     sender: mpsc::Sender<Q>,
@@ -159,12 +159,12 @@ impl<Q: Send + 'static> RequestSender<Q> for MemorySender<Q> {
     }
 
     fn send(&mut self, request: Q) {
-        // Only a stream that has ended refuses: its receiver says so.
+        // Sending fails only after the stream has ended: its receiver returns the reason.
         _ = self.sender.try_send(request);
     }
 }
 
-/// The way back.
+/// The receiving half of a stream.
 #[derive(Debug)]
 pub struct MemoryReceiver<R> {
     receiver: mpsc::UnboundedReceiver<Result<R, TransportError>>,
@@ -176,5 +176,5 @@ impl<R: Send + 'static> ResponseReceiver<R> for MemoryReceiver<R> {
     }
 }
 
-/// Protobuf's limit of a duration.
+/// The largest seconds of a protobuf duration.
 const MAX_SECONDS: i64 = 315_576_000_000;

@@ -26,7 +26,7 @@ impl Resolve for System {
     }
 }
 
-/// Asks for the addresses once, unless the name is one.
+/// Resolves the name once, unless it is an address.
 pub(super) async fn resolve(
     resolver: &impl Resolve,
     host: &str,
@@ -44,11 +44,11 @@ pub(super) async fn resolve(
     }
 }
 
-/// Connects to whichever answers first. The next address is tried when one has failed or has not answered for
+/// Connects to the address that answers first. The next address is tried when one has failed or has not answered for
 /// [`STAGGER`]; IPv6 and IPv4 take turns (RFC 8305).
 ///
 /// # Errors
-/// When none can be reached: what became of the first few.
+/// None can be reached: the errors of the first few.
 pub(super) async fn race<D: Dial>(dial: &D, addresses: Vec<SocketAddr>) -> Result<D::Io, TransportError> {
     let mut waiting = by_turns(addresses).into_iter();
     let mut attempts = FuturesUnordered::new();
@@ -71,7 +71,7 @@ pub(super) async fn race<D: Dial>(dial: &D, addresses: Vec<SocketAddr>) -> Resul
     }
 }
 
-/// In the resolver's order, but the families take turns, beginning with the first one's.
+/// In the resolver's order, but alternating between IPv6 and IPv4, beginning with the first one's family.
 fn by_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let is_first_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) =
@@ -95,7 +95,7 @@ fn unreachable(failures: &[String]) -> TransportError {
 
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// Failures that an error names.
+/// The number of failures that an error names.
 const TOLD: usize = 3;
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
 
     use super::*;
 
-    /// Ports below 10 answer after a second, those below 20 refuse, the others say nothing.
+    /// Ports below 10 answer after a second, ports below 20 refuse, the others never answer.
     #[derive(Debug)]
     struct Fake {
         began: Instant,

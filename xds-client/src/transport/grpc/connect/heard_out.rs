@@ -1,8 +1,8 @@
-//! Hears a peer out that has hung up, and keeps what the system said of it.
+//! After a failed write, reads what the peer has sent before it closed, and keeps the first error.
 //!
-//! With TLS 1.3 a client is done with its handshake before the server has seen its certificate. A server that does not
-//! like it says so and closes, and a client that is about to write learns only of the latter. Of errors of writing, in
-//! turn, HTTP/2 tells its streams only that there was one.
+//! With TLS 1.3 a client ends its handshake before the server has checked its certificate. A server that refuses it sends
+//! an alert and closes; a client that is writing sees only that the connection is closed. HTTP/2 in turn tells its streams
+//! only that a write has failed.
 
 use std::io;
 use std::pin::Pin;
@@ -11,10 +11,10 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The first error of a stream of bytes, in the system's words or TLS's.
+/// The first error of a stream of bytes, as text of the operating system or of TLS.
 pub(super) type Last = Arc<OnceLock<String>>;
 
-/// A stream of bytes whose errors of writing are what the peer has said last, if it has said something.
+/// A stream of bytes that reports, after a failed write, the last error that the peer has sent, if any.
 #[derive(Debug)]
 pub(super) struct HeardOut<S> {
     inner: S,
@@ -26,17 +26,17 @@ impl<S: AsyncRead + Unpin> HeardOut<S> {
         Self { inner, last }
     }
 
-    /// Waits for the peer's last words when something could not be written. They, or the end, are on their way: a peer
-    /// that has not gone does not break the pipe.
+    /// Reads until the peer's error or end after a failed write. One of them will come: the pipe breaks only after the peer
+    /// has closed.
     fn heard<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         let mut space = [0; 1024];
         let Poll::Ready(Err(error)) = written else { return written };
         let error = loop {
             let mut space = ReadBuf::new(&mut space);
             match ready!(Pin::new(&mut self.inner).poll_read(cx, &mut space)) {
-                // Nobody will read it: what cannot be written to is over.
+                // Data is dropped: a stream that cannot be written to is over.
                 Ok(()) if !space.filled().is_empty() => {}
-                // TLS's.
+                // An error of TLS.
                 Err(alert) if alert.kind() == io::ErrorKind::InvalidData => break alert,
                 Ok(()) | Err(_) => break error,
             }

@@ -1,4 +1,4 @@
-//! HTTP/2 on a stream of bytes, as tonic's clients want it.
+//! HTTP/2 on a stream of bytes, as a service for tonic's clients.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -34,7 +34,7 @@ impl Http2 {
         let io = HeardOut::new(io, last.clone());
         let (requests, connection) = Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
-            // TR-34: a server that is gone without a word is noticed.
+            // TR-34: a server that disappears silently is detected.
             .keep_alive_interval(settings.keepalive_interval)
             .keep_alive_timeout(settings.keepalive_timeout)
             .keep_alive_while_idle(true)
@@ -51,21 +51,21 @@ impl Http2 {
         Ok(Self { requests, end })
     }
 
-    /// Why the connection has failed, once it has ended. A stream that comes too late knows only that it has.
+    /// Why the connection has failed, once it has ended. A stream that is opened later gets no reason of its own.
     pub(in super::super) async fn failure(&self) -> Option<TransportError> {
         let mut end = self.end.clone();
-        // Ends with the task.
+        // The sender is dropped with the task.
         while end.changed().await.is_ok() {}
         end.borrow().clone()
     }
 
-    /// `false`: the server has gone or is about to.
+    /// `false`: the server has closed the connection or is about to.
     pub(in super::super) fn is_open(&self) -> bool {
         !self.requests.is_closed()
     }
 }
 
-/// The bytes' error says more than HTTP/2's.
+/// The error of the stream of bytes is more precise than HTTP/2's.
 fn why(last: &Last, error: &hyper::Error) -> TransportError {
     last.get().map_or_else(|| TransportError::from_chain(error), TransportError::failed)
 }

@@ -19,10 +19,10 @@ pub(super) use target::Target;
 
 use target::Place;
 
-/// Connects, with TLS if there is material for it. Takes no longer than the settings allow, all in all.
+/// Connects, with TLS if there is key material for it. Takes no longer in all than the settings allow.
 ///
 /// # Errors
-/// They do not name the target: whoever calls this knows it best.
+/// They do not name the target: the caller adds it.
 pub(super) async fn connect(
     settings: &GrpcTransport,
     target: &Target,
@@ -69,7 +69,7 @@ async fn dial(place: &Place) -> Result<Box<dyn Io>, TransportError> {
     Ok(Box::new(dial::race(&Tcp, addresses).await?))
 }
 
-/// A stream of bytes, of whatever kind.
+/// A stream of bytes of any kind.
 trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}

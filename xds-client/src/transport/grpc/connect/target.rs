@@ -1,23 +1,23 @@
-//! Where a server is: gRPC's target syntax, as far as it names addresses.
+//! Parses gRPC's target syntax, as far as it names addresses.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::transport::TransportError;
 
-/// Where a server is.
+/// The address of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) struct Target {
     pub(in super::super) place: Place,
-    /// What requests and certificates call it, without the port.
+    /// The server's name in requests and certificates, without the port.
     pub(in super::super) host: String,
-    /// What requests call it.
+    /// The server's name in requests.
     pub(in super::super) authority: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in super::super) enum Place {
-    /// To be resolved, if it is not an address already.
+    /// A name to resolve, or an address.
     Name(String, u16),
     Addresses(Vec<SocketAddr>),
     Unix(PathBuf),
@@ -44,7 +44,7 @@ impl Target {
             return addresses(list).ok_or_else(|| wrong("expected IP addresses with ports"));
         }
         let address = match uri.split_once("://") {
-            // `dns://resolver/host`: the resolver is the system's all the same.
+            // `dns://resolver/host`: the system's resolver is used all the same.
             Some(("dns", rest)) => rest.split_once('/').map_or(rest, |(_resolver, address)| address),
             Some(("https", rest)) if is_tls => rest.trim_end_matches('/'),
             Some(("http", rest)) if !is_tls => rest.trim_end_matches('/'),

@@ -12,7 +12,7 @@ use tokio_rustls::rustls::sign::SingleCertAndKey;
 use crate::certificate::{Material, Roots, crypto};
 use crate::transport::TransportError;
 
-/// Shakes hands, as whoever `material` says, with the server of this name.
+/// The TLS handshake with the server of this name, with the certificate and the roots of `material`.
 pub(super) async fn handshake<I>(
     io: I,
     host: &str,
@@ -53,7 +53,7 @@ async fn config(material: Material) -> Result<ClientConfig, TransportError> {
     Ok(config)
 }
 
-/// Blocks.
+/// The system's roots. Blocks.
 fn system_roots() -> Result<Roots, TransportError> {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::transport::TransportError;
 
-/// A token, and for how long it is valid from the moment that it was read.
+/// A token, and how long it is valid from the moment it was read.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Token {
     header: HeaderValue,
@@ -33,7 +33,7 @@ impl Token {
     }
 }
 
-/// What is known of a token.
+/// The state of a token.
 ///
 /// ```text
 ///            ┌───────── on_call: none valid ────────┐
@@ -50,25 +50,25 @@ pub(super) struct TokenCache {
     token: Option<(HeaderValue, Instant)>,
     is_reading: bool,
     backoff: Backoff,
-    /// Why the last read has failed, and when the next may be.
+    /// Why the last read failed, and when the next may begin.
     failure: Option<(TransportError, Instant)>,
 }
 
-/// What a call is to do.
+/// What a call has to do.
 #[derive(Debug, PartialEq)]
 pub(super) enum Step {
     Use(HeaderValue),
-    /// This is still valid, and about to expire.
+    /// Use this token, which is valid and about to expire, and read the next.
     UseAndRead(HeaderValue),
-    /// And wait for it.
+    /// Read a token and wait for it.
     Read,
-    /// For the read that has begun.
+    /// Wait for the read that has begun.
     Wait,
     Fail(TransportError),
 }
 
 impl TokenCache {
-    /// No read is begun but by a call (BS-15). Whoever is told to read must tell [`on_read`](Self::on_read).
+    /// Only calls begin a read (BS-15). After a read the caller calls [`on_read`](Self::on_read).
     pub(super) fn on_call(&mut self, now: Instant) -> Step {
         let may_read = !self.is_reading && self.failure.as_ref().is_none_or(|(_, until)| now >= *until);
         match &self.token {
@@ -112,8 +112,8 @@ impl TokenCache {
 /// A token is not used for this long before it expires: clocks differ, and calls take time.
 const SKEW: Duration = Duration::from_secs(30);
 
-/// A token is read again when it will be used no longer than this.
+/// A token is read again when this time is left until it is not used any more.
 const REFRESH: Duration = Duration::from_secs(60);
 
-/// No token is kept longer, whatever it says.
+/// No token is kept longer, even if it is valid longer.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

@@ -1,4 +1,4 @@
-//! The life of tokens, second by second.
+//! The lifetime of tokens, second by second.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::cache::{Step, Token, TokenCache};
 use crate::transport::TransportError;
 
-/// What happens at a second.
+/// An event at some second.
 enum Event {
     Call(Expected),
     /// A token of this name, valid for so many seconds.
@@ -74,7 +74,7 @@ fn tokens_are_read_for_calls_and_kept_until_half_a_minute_before_their_end() {
         ],
     );
     check(
-        "nobody calls, nothing is read; then calls wait",
+        "without calls nothing is read; then calls wait",
         vec![
             (0, Call(Read)),
             (0, Reads("a", 300)),
@@ -116,7 +116,7 @@ fn tokens_are_read_for_calls_and_kept_until_half_a_minute_before_their_end() {
         ],
     );
     check(
-        "a token about to expire serves whoever waited for it, and is read again for the next",
+        "a token about to expire is used by waiting calls, and is read again for the next",
         vec![(0, Call(Read)), (0, Reads("a", 20)), (0, Call(Read))],
     );
 }

@@ -1,4 +1,4 @@
-//! Google's application default credentials: tokens that a service account signs for itself.
+//! Google's application default credentials: tokens signed with a service account's own key.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,7 @@ fn missing(reason: &str) -> TransportError {
     ))
 }
 
-/// The file that the environment names, or the one where Google's tools put it.
+/// The file that the environment names, or the default file of Google's tools.
 pub(super) fn credentials_file(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let folder = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(path) = folder("GOOGLE_APPLICATION_CREDENTIALS") {
@@ -41,7 +41,7 @@ pub(super) fn credentials_file(variable: impl Fn(&str) -> Option<OsString>) -> O
     Some(settings.join("application_default_credentials.json"))
 }
 
-/// Signs a token with the key in a file of credentials, of which this is the text.
+/// Signs a token with the key in this text of a credentials file.
 pub(super) fn sign_with(
     path: &Path,
     text: &str,

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::cache::Token;
 use crate::transport::TransportError;
 
-/// Reads the file's token. Of what it says only the end of its life counts; the rest is the server's matter.
+/// Reads the file's token. Only its expiry is read; the server checks the rest.
 ///
 /// # Errors
 /// With the name of a gRPC status, as gRFC A97 has it (BS-15).
@@ -54,5 +54,5 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Bytes. A file that is longer is cut, and what is left is hardly a token.
+/// In bytes. A longer file is cut, and then is no valid token.
 const LIMIT: u64 = 64 << 10;

@@ -1,4 +1,4 @@
-//! Bearer tokens: who a stream says that calls (gRFC A97).
+//! Bearer tokens that authenticate streams (gRFC A97).
 //!
 //! ```text
 //!   stream is opened ──▶ Tokens ──▶ TokenCache: use, read, wait or fail (pure)
@@ -28,21 +28,21 @@ use crate::transport::TransportError;
 
 use cache::{Step, Token, TokenCache};
 
-/// Where tokens come from.
+/// The source of tokens.
 #[derive(Debug, Clone)]
 pub(super) enum Origin {
-    /// A file that something else keeps fresh.
+    /// A file that another program renews.
     JwtFile(PathBuf),
     /// Signed with the key of Google's application default credentials, for this audience.
     Google { audience: String },
 }
 
-/// The tokens of one origin: read when they are asked for, and kept while they are valid.
+/// The tokens of one source: read when a stream needs one, and kept while they are valid.
 #[derive(Debug)]
 pub(super) struct Tokens {
     origin: Origin,
     cache: Mutex<TokenCache>,
-    /// What the last read has brought.
+    /// The result of the last read.
     reads: watch::Sender<Option<Result<HeaderValue, TransportError>>>,
 }
 
@@ -51,7 +51,7 @@ impl Tokens {
         Arc::new(Self { origin, cache: Mutex::default(), reads: watch::Sender::new(None) })
     }
 
-    /// The value of an `authorization` header. Waits only while there is no token that is valid (BS-14).
+    /// The value of an `authorization` header. Waits only while there is no valid token (BS-14).
     pub(super) async fn authorization(self: &Arc<Self>) -> Result<HeaderValue, TransportError> {
         let mut reads = self.reads.subscribe();
         let step = self.cache().on_call(Instant::now());
@@ -70,7 +70,7 @@ impl Tokens {
         read.unwrap_or_else(|| Err(TransportError::credentials("UNAVAILABLE: no token has been read")))
     }
 
-    /// In a task of its own: what has been begun for one stream serves the others, even if that one is given up.
+    /// Reads on a task of its own: other streams wait for the same read, even if the first stream is dropped.
     fn read(self: &Arc<Self>) {
         let tokens = self.clone();
         tokio::spawn(async move {
@@ -94,7 +94,7 @@ impl Tokens {
 }
 
 impl Origin {
-    /// Blocks.
+    /// Reads a token. Blocks.
     fn read(&self, unix_now: Duration) -> Result<Token, TransportError> {
         match self {
             Self::JwtFile(path) => jwt_file::read(path, unix_now),
@@ -103,7 +103,7 @@ impl Origin {
     }
 }
 
-/// Since 1970, as tokens count.
+/// The time since 1970, the clock of tokens.
 fn unix_now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
