@@ -9,7 +9,7 @@ use tokio::task::{AbortHandle, JoinHandle, spawn_blocking};
 use tokio::time::sleep;
 
 use super::material::{Identity, Roots, identity, roots};
-use super::reload::{Contents, News, Reload};
+use super::reload::{Contents, ReadChange, Reload};
 use crate::bootstrap::FileWatcher;
 
 /// Reads the files of a `file_watcher` and keeps their last valid content.
@@ -19,7 +19,7 @@ use crate::bootstrap::FileWatcher;
 #[derive(Debug)]
 pub(crate) struct FileProvider {
     files: FileWatcher,
-    known: Mutex<Known>,
+    known: Mutex<ProviderState>,
     reading: Mutex<Option<(AbortHandle, Reading)>>,
     watching: Mutex<Option<JoinHandle<()>>>,
 }
@@ -28,7 +28,7 @@ pub(crate) struct FileProvider {
 type Reading = Shared<BoxFuture<'static, Result<Material, String>>>;
 
 #[derive(Debug, Default)]
-struct Known {
+struct ProviderState {
     identity: Reload<Identity>,
     roots: Reload<Roots>,
 }
@@ -83,7 +83,7 @@ impl FileProvider {
             return Err(format!("{}: maps of SPIFFE trust bundles are not supported", file.display()));
         }
         let mut known = lock(&self.known);
-        let Known { identity: known_identity, roots: known_roots } = &mut *known;
+        let ProviderState { identity: known_identity, roots: known_roots } = &mut *known;
         if let Some(files) = &self.files.identity {
             let contents = read(&[&files.certificate, &files.private_key]);
             log("identity", &known_identity.on_read(contents, |contents| identity(files, contents)));
@@ -122,11 +122,13 @@ fn read(files: &[&Path]) -> Contents {
     files.iter().map(read).collect()
 }
 
-fn log(what: &str, news: &News) {
-    match news {
-        News::Same => {}
-        News::Good => tracing::debug!(what, "read"),
-        News::Bad(reason) => tracing::warn!(what, reason, "not usable; the last valid content stays in use"),
+fn log(what: &str, change: &ReadChange) {
+    match change {
+        ReadChange::Same => {}
+        ReadChange::Good => tracing::debug!(what, "read"),
+        ReadChange::Bad(reason) => {
+            tracing::warn!(what, reason, "not usable; the last valid content stays in use")
+        }
     }
 }
 

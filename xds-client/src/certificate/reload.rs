@@ -15,7 +15,7 @@ pub(super) struct Reload<T> {
 
 /// What a read of the files has changed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum ReadChange {
     /// Nothing.
     Same,
     /// Another `T`, or the first.
@@ -36,9 +36,9 @@ impl<T> Reload<T> {
         &mut self,
         contents: Contents,
         parse: impl FnOnce(&[Vec<u8>]) -> Result<T, String>,
-    ) -> News {
+    ) -> ReadChange {
         if self.seen.as_ref() == Some(&contents) {
-            return News::Same;
+            return ReadChange::Same;
         }
         let parsed = match &contents {
             Ok(contents) => parse(contents),
@@ -49,11 +49,11 @@ impl<T> Reload<T> {
             Ok(good) => {
                 self.good = Some(Arc::new(good));
                 self.problem = None;
-                News::Good
+                ReadChange::Good
             }
             Err(reason) => {
                 self.problem = Some(reason.clone());
-                News::Bad(reason)
+                ReadChange::Bad(reason)
             }
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tempfile::TempDir;
 
-use super::reload::{News, Reload};
+use super::reload::{ReadChange, Reload};
 use super::{FileProvider, provider};
 use crate::bootstrap::{FileWatcher, IdentityFiles};
 
@@ -21,20 +21,20 @@ fn good_value_stays_until_a_newer_good_one() {
     let gone = || Err("gone".to_owned());
     let not_a_number = "invalid digit found in string".to_owned();
     let rows = [
-        (gone(), News::Bad("gone".to_owned()), Err("gone".to_owned())),
-        (file("x"), News::Bad(not_a_number.clone()), Err(not_a_number.clone())),
-        (file("1"), News::Good, Ok(1)),
-        (file("1"), News::Same, Ok(1)),
-        (file("y"), News::Bad(not_a_number), Ok(1)),
-        (file("y"), News::Same, Ok(1)),
-        (gone(), News::Bad("gone".to_owned()), Ok(1)),
-        (gone(), News::Same, Ok(1)),
-        (file("2"), News::Good, Ok(2)),
+        (gone(), ReadChange::Bad("gone".to_owned()), Err("gone".to_owned())),
+        (file("x"), ReadChange::Bad(not_a_number.clone()), Err(not_a_number.clone())),
+        (file("1"), ReadChange::Good, Ok(1)),
+        (file("1"), ReadChange::Same, Ok(1)),
+        (file("y"), ReadChange::Bad(not_a_number), Ok(1)),
+        (file("y"), ReadChange::Same, Ok(1)),
+        (gone(), ReadChange::Bad("gone".to_owned()), Ok(1)),
+        (gone(), ReadChange::Same, Ok(1)),
+        (file("2"), ReadChange::Good, Ok(2)),
     ];
     let mut reload = Reload::default();
     assert!(reload.good().is_err());
-    for (row, (contents, news, good)) in rows.into_iter().enumerate() {
-        assert_eq!(reload.on_read(contents, number), news, "row {row}");
+    for (row, (contents, change, good)) in rows.into_iter().enumerate() {
+        assert_eq!(reload.on_read(contents, number), change, "row {row}");
         assert_eq!(reload.good().map(|good| *good), good, "row {row}");
     }
 }

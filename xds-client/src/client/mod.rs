@@ -53,7 +53,7 @@ pub use status::{ServerStatus, Status};
 pub use weak::WeakXdsClient;
 
 use plan::Plan;
-use registry::Registry;
+use registry::WatchRegistry;
 use worker::Worker;
 
 /// Starts an xDS client for the bootstrap's servers, with the default [`Options`].
@@ -105,7 +105,7 @@ pub fn start_with<T: AdsTransport>(
     let reporter = Reporter::new(&bootstrap, &load, transport.clone(), &options);
     let worker = Worker::new(&bootstrap, &servers, transport, &options, ads.clone(), received);
     let work = async { _ = tokio::join!(worker.run(), reporter.run()) };
-    let registry = Registry::new(commands, runtime, Box::pin(work));
+    let registry = WatchRegistry::new(commands, runtime, Box::pin(work));
     Ok(XdsClient {
         inner: Arc::new(Inner {
             bootstrap,
@@ -138,7 +138,7 @@ struct Inner {
     servers: Vec<ServerConfig>,
     node_id: Name,
     ads: Arc<Mutex<AdsState>>,
-    registry: Registry,
+    registry: WatchRegistry,
     /// Counts of calls, for load reports.
     load: Arc<LoadStore>,
     /// Ejections by outlier detection, for metrics and status.

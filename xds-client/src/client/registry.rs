@@ -45,26 +45,26 @@ pub(super) enum Command {
 /// The watched targets, and the channel to the worker that serves them.
 ///
 /// The worker holds the receiver of the commands and no sender, so that it ends when the registry does.
-pub(super) struct Registry {
+pub(super) struct WatchRegistry {
     commands: mpsc::UnboundedSender<Command>,
     runtime: Handle,
     targets: Mutex<Targets>,
 }
 
 struct Targets {
-    known: HashMap<Target, Known>,
+    known: HashMap<Target, WatchedTarget>,
     next_id: TargetId,
     /// Until the first watch.
     worker: Option<BoxFuture<'static, ()>>,
 }
 
-struct Known {
+struct WatchedTarget {
     id: TargetId,
     states: watch::Receiver<ConfigState>,
     watches: usize,
 }
 
-impl Registry {
+impl WatchRegistry {
     pub(super) fn new(
         commands: mpsc::UnboundedSender<Command>,
         runtime: Handle,
@@ -92,7 +92,7 @@ impl Registry {
                 let (listener, authority) = (listener.clone(), target.authority.clone());
                 // A worker that has ended has dropped its receiver: the watch reports it.
                 _ = self.commands.send(Command::Watch { id, listener, authority, states: sender });
-                entry.insert(Known { id, states, watches: 0 })
+                entry.insert(WatchedTarget { id, states, watches: 0 })
             }
         };
         known.watches += 1;
@@ -135,9 +135,9 @@ impl Registry {
     }
 }
 
-impl fmt::Debug for Registry {
+impl fmt::Debug for WatchRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registry").field("alive", &self.is_alive()).finish_non_exhaustive()
+        f.debug_struct("WatchRegistry").field("alive", &self.is_alive()).finish_non_exhaustive()
     }
 }
 

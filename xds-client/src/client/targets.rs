@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use super::collections::Collections;
 use super::registry::TargetId;
 use super::watchers::Watchers;
-use crate::dependency::{Graph, Key, Kind, Origin, Resources};
-use crate::protocol::{AdsState, DataErrors, DeletionNews, Event, Outage, View};
+use crate::dependency::{ErrorContext, Graph, Key, Kind, Resources};
+use crate::protocol::{AdsState, DataErrors, DeletionStatus, Event, Outage, View};
 
 /// Every watched target.
 #[derive(Debug)]
@@ -19,16 +19,16 @@ pub(super) struct Targets {
     graphs: HashMap<TargetId, (Graph, watch::Sender<ConfigState>)>,
     readers: Readers,
     collections: Collections,
-    origin: Origin,
+    context: ErrorContext,
 }
 
 /// The targets whose graphs read each resource.
 type Readers = HashMap<Key, HashSet<TargetId>>;
 
 impl Targets {
-    pub(super) fn new(origin: Origin) -> Self {
+    pub(super) fn new(context: ErrorContext) -> Self {
         let (graphs, readers, collections) = (HashMap::new(), HashMap::new(), Collections::default());
-        Self { graphs, readers, collections, origin }
+        Self { graphs, readers, collections, context }
     }
 
     pub(super) fn watch(
@@ -38,7 +38,7 @@ impl Targets {
         (listener, authority): (&Name, &str),
         states: watch::Sender<ConfigState>,
     ) {
-        let graph = Graph::new(listener, authority, self.origin.clone());
+        let graph = Graph::new(listener, authority, self.context.clone());
         self.graphs.insert(id, (graph, states));
         self.settle(ads, id);
     }
@@ -46,7 +46,7 @@ impl Targets {
     pub(super) fn unwatch(&mut self, ads: &mut AdsState, id: TargetId) {
         if let Some((mut graph, _)) = self.graphs.remove(&id) {
             let Self { readers, collections, .. } = self;
-            graph.stop(&mut Desk { ads, readers, collections, id });
+            graph.stop(&mut TargetResources { ads, readers, collections, id });
         }
     }
 
@@ -69,11 +69,11 @@ impl Targets {
                 Event::Outage => {
                     let Self { graphs, readers, collections, .. } = self;
                     for (id, (graph, _)) in graphs {
-                        graph.on_outage(&Desk { ads, readers, collections, id: *id });
+                        graph.on_outage(&TargetResources { ads, readers, collections, id: *id });
                         changed.insert(*id);
                     }
                 }
-                Event::Deletion { type_url, name, news } => log(type_url, &name, news),
+                Event::Deletion { type_url, name, status } => log(type_url, &name, status),
             }
         }
         for id in changed {
@@ -92,9 +92,9 @@ impl Targets {
         let key = Key { kind, name };
         let Self { graphs, readers, collections, .. } = self;
         for id in readers.get(&key).cloned().unwrap_or_default() {
-            let desk = Desk { ads, readers, collections, id };
+            let resources = TargetResources { ads, readers, collections, id };
             if let Some((graph, _)) = graphs.get_mut(&id) {
-                graph.on_change(&key, &desk);
+                graph.on_change(&key, &resources);
                 changed.insert(id);
             }
         }
@@ -103,26 +103,26 @@ impl Targets {
     fn settle(&mut self, ads: &mut AdsState, id: TargetId) {
         let Self { graphs, readers, collections, .. } = self;
         let Some((graph, states)) = graphs.get_mut(&id) else { return };
-        graph.settle(&mut Desk { ads, readers, collections, id });
+        graph.settle(&mut TargetResources { ads, readers, collections, id });
         let state = graph.state();
         states.send_if_modified(|told| {
-            let news = !same(told, state);
-            if news {
+            let is_new = !same(told, state);
+            if is_new {
                 *told = state.clone();
             }
-            news
+            is_new
         });
     }
 }
 
 // TR-27
-fn log(type_url: &str, name: &Name, news: DeletionNews) {
-    match news {
-        DeletionNews::Ignored => {
+fn log(type_url: &str, name: &Name, status: DeletionStatus) {
+    match status {
+        DeletionStatus::Ignored => {
             tracing::warn!(type_url, %name, "deleted by the server, kept in use: ignore_resource_deletion");
         }
-        DeletionNews::Reappeared => tracing::info!(type_url, %name, "a deleted resource is back"),
-        DeletionNews::Unwatched => {
+        DeletionStatus::Reappeared => tracing::info!(type_url, %name, "a deleted resource is back"),
+        DeletionStatus::Unwatched => {
             tracing::info!(type_url, %name, "a deleted resource is not watched any more")
         }
     }
@@ -139,14 +139,14 @@ fn same(left: &ConfigState, right: &ConfigState) -> bool {
 }
 
 /// The protocol's resources as one graph sees them.
-struct Desk<'a> {
+struct TargetResources<'a> {
     ads: &'a mut AdsState,
     readers: &'a mut Readers,
     collections: &'a mut Collections,
     id: TargetId,
 }
 
-impl Resources for Desk<'_> {
+impl Resources for TargetResources<'_> {
     fn watch(&mut self, key: &Key) {
         let readers = self.readers.entry(key.clone()).or_default();
         if readers.insert(self.id) {
@@ -201,8 +201,8 @@ mod tests {
         let server = ServerSettings { variant: Variant::Delta, ..ServerSettings::new("control:15010") };
         let (mut ads, now, server_id) =
             (AdsState::new(Settings::one_server(server)), Instant::now(), ServerId(0));
-        let origin = Origin { server: "control:15010".into(), node: "n1".into() };
-        let (mut targets, mut watchers) = (Targets::new(origin), Watchers::default());
+        let context = ErrorContext { server: "control:15010".into(), node: "n1".into() };
+        let (mut targets, mut watchers) = (Targets::new(context), Watchers::default());
         let kind = Kind::EndpointCollection.resource_kind();
         let collection = Name::from("xdstp:///envoy.config.endpoint.v3.LbEndpoint/c/*");
         let (views, watched) = watch::channel(View::default());

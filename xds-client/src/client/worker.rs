@@ -24,7 +24,7 @@ use super::targets::Targets;
 use super::watchers::Watchers;
 use super::{Options, lock};
 use crate::bootstrap::{Bootstrap, ServerConfig};
-use crate::dependency::Origin;
+use crate::dependency::ErrorContext;
 use crate::protocol::{AdsState, ResourceKind, ServerId, StreamEnd, Variant};
 use crate::resource::DecodeContext;
 use crate::transport::{AdsResponse, AdsTransport, Progress, Stream, TransportError};
@@ -64,7 +64,7 @@ impl<T: AdsTransport> Worker<T> {
     ) -> Self {
         let node: Name = bootstrap.node().id.as_str().into();
         let first = servers.first().map_or("", |server| server.uri());
-        let origin = Origin { server: first.into(), node };
+        let context = ErrorContext { server: first.into(), node };
         let regexes = Arc::<RegexCache>::default();
         let peer = |server: &ServerConfig| Peer {
             variant: if server.features().incremental_xds { Variant::Delta } else { Variant::Sotw },
@@ -85,7 +85,7 @@ impl<T: AdsTransport> Worker<T> {
             peers: servers.iter().map(peer).collect(),
             node: bootstrap.node().to_proto(),
             types: Arc::default(),
-            targets: Targets::new(origin),
+            targets: Targets::new(context),
             watchers: Watchers::default(),
             ads,
             commands,

@@ -11,7 +11,7 @@ use crate::protocol::{DataErrors, Outage, Problem, ProblemKind, View, authority}
 use super::assemble::Parts;
 use super::collection::Joined;
 use super::walk::{Outcome, Target, Walk, is_answer};
-use super::{Key, Kind, Origin};
+use super::{ErrorContext, Key, Kind};
 
 /// The source of a graph's resources.
 pub(crate) trait Resources {
@@ -57,10 +57,10 @@ pub(crate) struct Graph {
 
 impl Graph {
     /// A graph for the target of this listener, with its data-plane `authority`.
-    pub(crate) fn new(listener: &Name, authority: &str, origin: Origin) -> Self {
+    pub(crate) fn new(listener: &Name, authority: &str, context: ErrorContext) -> Self {
         let listener = Key::new(Kind::Listener, listener);
         Self {
-            target: Target { listener, authority: authority.to_owned(), origin },
+            target: Target { listener, authority: authority.to_owned(), context },
             watched: HashSet::new(),
             authorities: BTreeMap::new(),
             missing: HashSet::new(),
@@ -163,7 +163,7 @@ impl Graph {
         if let Ok(config) = &config {
             self.last = Some(config.clone());
         }
-        let unknown = |error| SourceError::new(format!("{error} ({})", self.target.origin));
+        let unknown = |error| SourceError::new(format!("{error} ({})", self.target.context));
         self.state.config = Some(config.map_err(unknown));
     }
 
@@ -193,7 +193,7 @@ impl Graph {
             Some(Err(_)) => None,
             _ => {
                 let outage = self.authorities.values().find_map(|key| resources.outage(key));
-                self.target.origin.ambient(&self.problems, outage)
+                self.target.context.ambient(&self.problems, outage)
             }
         }
     }

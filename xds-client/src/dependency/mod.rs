@@ -43,4 +43,4 @@ mod tests;
 
 pub(crate) use graph::{Graph, Resources};
 pub(crate) use key::{Key, Kind};
-pub(crate) use text::Origin;
+pub(crate) use text::ErrorContext;

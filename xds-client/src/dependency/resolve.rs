@@ -81,5 +81,5 @@ fn flatten<'f, F: Fn(&Name) -> Node<'f>>(
         Err(_) => format!("is made of clusters more than {MAX_DEPTH} deep, or of itself"),
     };
     let key = Key::new(Kind::Cluster, name);
-    Err(ResourceError::new(target.origin.text(&key, &reason)))
+    Err(ResourceError::new(target.context.text(&key, &reason)))
 }

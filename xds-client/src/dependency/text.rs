@@ -12,14 +12,14 @@ use super::{Key, Kind};
 
 /// The control server and the node of an error text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Origin {
+pub(crate) struct ErrorContext {
     /// The control server's URI.
     pub server: Name,
     /// The xDS node id.
     pub node: Name,
 }
 
-impl Origin {
+impl ErrorContext {
     /// For one cluster.
     pub(super) fn resource_error(&self, key: &Key, problem: &Problem) -> ResourceError {
         ResourceError::new(self.text(key, &self.reason(problem)))
@@ -83,7 +83,7 @@ impl Origin {
     }
 }
 
-impl std::fmt::Display for Origin {
+impl std::fmt::Display for ErrorContext {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "control server {}, node {}", self.server, self.node)
     }

@@ -17,7 +17,7 @@ use super::assemble::Parts;
 use super::collection::Joined;
 use super::resolve::{Found, cluster_names, resolve};
 use super::text::wrong_type;
-use super::{Key, Kind, Origin, Resources, virtual_host};
+use super::{Key, Kind, ErrorContext, Resources, virtual_host};
 
 /// The parts of a target that a walk needs.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub(super) struct Target {
     pub(super) listener: Key,
     /// The data-plane authority (RT-04).
     pub(super) authority: String,
-    pub(super) origin: Origin,
+    pub(super) context: ErrorContext,
 }
 
 /// The result of a walk.
@@ -147,7 +147,7 @@ impl<'a, R: Resources> Walk<'a, R> {
         let cluster = match value {
             Ok(cluster) => cluster,
             // RT-31: stays with the cluster.
-            Err(problem) => return Found::Error(self.origin(&key).resource_error(&key, &problem)),
+            Err(problem) => return Found::Error(self.context(&key).resource_error(&key, &problem)),
         };
         let settings = cluster.settings.clone();
         let discovery = match &cluster.discovery {
@@ -164,7 +164,7 @@ impl<'a, R: Resources> Walk<'a, R> {
                         None => return Found::Missing,
                     },
                     Err(problem) => {
-                        Discovery::Endpoints(Err(self.origin(&key).resource_error(&key, &problem)))
+                        Discovery::Endpoints(Err(self.context(&key).resource_error(&key, &problem)))
                     }
                 }
             }
@@ -204,9 +204,9 @@ impl<'a, R: Resources> Walk<'a, R> {
     }
 
     /// Server and node of this resource, for texts.
-    fn origin(&self, key: &Key) -> Origin {
-        let Origin { server, node } = &self.target.origin;
-        Origin { server: self.resources.server(key).unwrap_or_else(|| server.clone()), node: node.clone() }
+    fn context(&self, key: &Key) -> ErrorContext {
+        let ErrorContext { server, node } = &self.target.context;
+        ErrorContext { server: self.resources.server(key).unwrap_or_else(|| server.clone()), node: node.clone() }
     }
 
     /// Watches a resource and reads it; `None` if it is missing.
@@ -226,20 +226,20 @@ impl<'a, R: Resources> Walk<'a, R> {
     }
 
     fn failure(&self, key: &Key, problem: &Problem) -> Failure {
-        let error = self.origin(key).source_error(key, problem, self.resources.outage(key));
+        let error = self.context(key).source_error(key, problem, self.resources.outage(key));
         Failure { error, is_final: self.resources.data_errors(key) == DataErrors::Fail }
     }
 
     fn not_for_clients(&self) -> Failure {
         let listener = &self.target.listener;
-        let text = self.origin(listener).text(listener, "is for servers: it has no api_listener");
+        let text = self.context(listener).text(listener, "is for servers: it has no api_listener");
         Failure { error: SourceError::new(text), is_final: true }
     }
 
     // RT-05
     fn no_virtual_host(&self) -> Failure {
         let reason = format!("no virtual host serves {:?}", self.target.authority);
-        let text = self.origin(&self.target.listener).text(&self.target.listener, &reason);
+        let text = self.context(&self.target.listener).text(&self.target.listener, &reason);
         Failure { error: SourceError::new(text), is_final: true }
     }
 }

@@ -12,14 +12,14 @@ use super::{Instructions, InvalidInstructions, Wanted};
 /// [`next_deadline`](Self::next_deadline).
 #[derive(Debug)]
 pub(crate) struct LoadReportState {
-    phase: Phase,
+    phase: ReportPhase,
     in_use: bool,
     backoff: Backoff,
     waits: BackoffSettings,
 }
 
 #[derive(Debug)]
-enum Phase {
+enum ReportPhase {
     /// Nothing to report.
     Done,
     /// A stream has to be opened.
@@ -63,79 +63,86 @@ pub(crate) enum Request {
 impl LoadReportState {
     /// A server that nothing in use reports to.
     pub(crate) fn new(waits: BackoffSettings) -> Self {
-        Self { phase: Phase::Done, in_use: false, backoff: Backoff::default(), waits: waits.bounded() }
+        Self { phase: ReportPhase::Done, in_use: false, backoff: Backoff::default(), waits: waits.bounded() }
     }
 
     /// Whether a cluster in use reports to the server. Repeating it changes nothing.
     pub(crate) fn set_use(&mut self, now: Instant, in_use: bool) {
         self.in_use = in_use;
-        let phase = std::mem::replace(&mut self.phase, Phase::Done);
+        let phase = std::mem::replace(&mut self.phase, ReportPhase::Done);
         self.phase = match (phase, in_use) {
-            (Phase::Done, true) => Phase::Idle,
-            (Phase::Leaving { instructions, .. }, true) => Phase::Open(Open::reporting(now, instructions)),
+            (ReportPhase::Done, true) => ReportPhase::Idle,
+            (ReportPhase::Leaving { instructions, .. }, true) => {
+                ReportPhase::Open(Open::reporting(now, instructions))
+            }
             (phase, true) => phase,
             // TR-68: a server that is used again before that time waits for the rest of it
-            (phase @ (Phase::Leaving { .. } | Phase::Closing { .. } | Phase::Waiting { .. }), false) => phase,
+            (
+                phase @ (ReportPhase::Leaving { .. }
+                | ReportPhase::Closing { .. }
+                | ReportPhase::Waiting { .. }),
+                false,
+            ) => phase,
             // TR-69
-            (Phase::Open(Open { instructions: Some(instructions), node_sent: true, .. }), false) => {
-                Phase::Leaving { instructions, until: now + LAST_REPORT_TIMEOUT }
+            (ReportPhase::Open(Open { instructions: Some(instructions), node_sent: true, .. }), false) => {
+                ReportPhase::Leaving { instructions, until: now + LAST_REPORT_TIMEOUT }
             }
             // TR-68: no stream is opened again either
-            (_, false) => Phase::Done,
+            (_, false) => ReportPhase::Done,
         };
     }
 
     /// Whether there is nothing to do until the server is in use again. A running backoff continues.
     pub(crate) fn is_done(&self) -> bool {
-        matches!(self.phase, Phase::Done) || self.rests()
+        matches!(self.phase, ReportPhase::Done) || self.rests()
     }
 
     /// Whether there is nothing to do, but the next stream has to wait.
     fn rests(&self) -> bool {
-        matches!(self.phase, Phase::Waiting { .. }) && !self.in_use
+        matches!(self.phase, ReportPhase::Waiting { .. }) && !self.in_use
     }
 
     /// Whether to open a stream; the driver then calls [`on_opening`](Self::on_opening).
     pub(crate) fn should_open(&self) -> bool {
-        matches!(self.phase, Phase::Idle)
+        matches!(self.phase, ReportPhase::Idle)
     }
 
     /// Whether an open or opening stream is still needed.
     pub(crate) fn wants_stream(&self) -> bool {
-        !matches!(self.phase, Phase::Done | Phase::Idle | Phase::Waiting { .. })
+        !matches!(self.phase, ReportPhase::Done | ReportPhase::Idle | ReportPhase::Waiting { .. })
     }
 
     /// Whether everything has been sent, so that the client may end its side of the stream.
     pub(crate) fn has_sent_all(&self) -> bool {
-        matches!(self.phase, Phase::Closing { .. })
+        matches!(self.phase, ReportPhase::Closing { .. })
     }
 
     /// A stream is being opened.
     pub(crate) fn on_opening(&mut self) {
-        self.phase = Phase::Opening;
+        self.phase = ReportPhase::Opening;
     }
 
     /// The stream is open.
     pub(crate) fn on_opened(&mut self, now: Instant) {
-        if matches!(self.phase, Phase::Opening) {
-            self.phase = Phase::Open(Open::new(now));
+        if matches!(self.phase, ReportPhase::Opening) {
+            self.phase = ReportPhase::Open(Open::new(now));
         }
     }
 
     /// The stream has ended, or could not be opened.
     pub(crate) fn on_ended(&mut self, now: Instant, rng: &mut dyn Rng) {
         self.phase = match &self.phase {
-            _ if !self.in_use => Phase::Done,
-            Phase::Closing { .. } => Phase::Idle,
+            _ if !self.in_use => ReportPhase::Done,
+            ReportPhase::Closing { .. } => ReportPhase::Idle,
             // as with ADS: at once after one that worked, but never more often than the first wait
-            Phase::Open(Open { instructions: Some(_), since, .. }) => {
+            ReportPhase::Open(Open { instructions: Some(_), since, .. }) => {
                 self.backoff = Backoff::default();
                 match *since + self.waits.initial {
-                    until if until <= now => Phase::Idle,
-                    until => Phase::Waiting { until },
+                    until if until <= now => ReportPhase::Idle,
+                    until => ReportPhase::Waiting { until },
                 }
             }
-            _ => Phase::Waiting { until: now + self.backoff.next(&self.waits, rng) },
+            _ => ReportPhase::Waiting { until: now + self.backoff.next(&self.waits, rng) },
         };
     }
 
@@ -149,7 +156,7 @@ impl LoadReportState {
         response: Result<Instructions, InvalidInstructions>,
         rng: &mut dyn Rng,
     ) -> Result<(), InvalidInstructions> {
-        let Phase::Open(open) = &mut self.phase else { return Ok(()) };
+        let ReportPhase::Open(open) = &mut self.phase else { return Ok(()) };
         match response {
             Ok(instructions) => {
                 self.backoff = Backoff::default();
@@ -157,7 +164,7 @@ impl LoadReportState {
                 Ok(())
             }
             Err(invalid) => {
-                self.phase = Phase::Waiting { until: now + self.backoff.next(&self.waits, rng) };
+                self.phase = ReportPhase::Waiting { until: now + self.backoff.next(&self.waits, rng) };
                 Err(invalid)
             }
         }
@@ -166,8 +173,8 @@ impl LoadReportState {
     /// Whether [`poll_request`](Self::poll_request) has a request.
     pub(crate) fn has_request(&self) -> bool {
         match &self.phase {
-            Phase::Open(open) => !open.node_sent || open.due,
-            Phase::Leaving { .. } => true,
+            ReportPhase::Open(open) => !open.node_sent || open.due,
+            ReportPhase::Leaving { .. } => true,
             _ => false,
         }
     }
@@ -175,10 +182,10 @@ impl LoadReportState {
     /// The next request, now that the stream has room for it.
     pub(crate) fn poll_request(&mut self, now: Instant) -> Option<Request> {
         match &mut self.phase {
-            Phase::Open(open) => open.poll_request(now),
-            Phase::Leaving { instructions, until } => {
+            ReportPhase::Open(open) => open.poll_request(now),
+            ReportPhase::Leaving { instructions, until } => {
                 let request = Request::Load(instructions.wanted.clone());
-                self.phase = Phase::Closing { until: *until };
+                self.phase = ReportPhase::Closing { until: *until };
                 Some(request)
             }
             _ => None,
@@ -189,10 +196,10 @@ impl LoadReportState {
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         match &self.phase {
             _ if self.is_done() => None,
-            Phase::Waiting { until } | Phase::Leaving { until, .. } | Phase::Closing { until } => {
-                Some(*until)
-            }
-            Phase::Open(Open { next, due: false, .. }) => *next,
+            ReportPhase::Waiting { until }
+            | ReportPhase::Leaving { until, .. }
+            | ReportPhase::Closing { until } => Some(*until),
+            ReportPhase::Open(Open { next, due: false, .. }) => *next,
             _ => None,
         }
     }
@@ -200,11 +207,11 @@ impl LoadReportState {
     /// The deadline has passed.
     pub(crate) fn on_deadline(&mut self, now: Instant) {
         match &mut self.phase {
-            Phase::Waiting { until } if *until <= now => self.phase = Phase::Idle,
-            Phase::Leaving { until, .. } | Phase::Closing { until } if *until <= now => {
-                self.phase = if self.in_use { Phase::Idle } else { Phase::Done };
+            ReportPhase::Waiting { until } if *until <= now => self.phase = ReportPhase::Idle,
+            ReportPhase::Leaving { until, .. } | ReportPhase::Closing { until } if *until <= now => {
+                self.phase = if self.in_use { ReportPhase::Idle } else { ReportPhase::Done };
             }
-            Phase::Open(open) => open.due |= open.next.is_some_and(|next| next <= now),
+            ReportPhase::Open(open) => open.due |= open.next.is_some_and(|next| next <= now),
             _ => {}
         }
     }

@@ -38,13 +38,13 @@ pub(crate) enum Event {
         /// Its canonical name.
         name: Name,
         /// Which of these.
-        news: DeletionNews,
+        status: DeletionStatus,
     },
 }
 
 /// The state of a deletion that is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DeletionNews {
+pub(crate) enum DeletionStatus {
     /// The server has deleted the resource, and it stays in use. Worth a warning.
     Ignored,
     /// The server has it again.

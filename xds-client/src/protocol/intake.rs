@@ -12,7 +12,7 @@ use super::nack::Errors;
 use super::resource::Resource;
 use super::response::{Heartbeat, ServerError};
 use super::subscription::Subscription;
-use super::{DeletionNews, Event, Received, Rejected, ResourceKind, Response, UpdateCounts};
+use super::{DeletionStatus, Event, Received, Rejected, ResourceKind, Response, UpdateCounts};
 
 /// A response that is being handled.
 pub(super) struct Intake<'a> {
@@ -221,7 +221,7 @@ impl Intake<'_> {
             self.last_good.forget(self.subscription.kind.type_url, name);
         }
         if reappeared {
-            self.log(name, DeletionNews::Reappeared);
+            self.log(name, DeletionStatus::Reappeared);
         }
         effect
     }
@@ -252,12 +252,12 @@ impl Intake<'_> {
 
     fn tell_ignored(&mut self, name: &Name, known: bool) {
         if !known && self.cached(name).is_some_and(|cached| cached.deletion_ignored) {
-            self.log(name, DeletionNews::Ignored);
+            self.log(name, DeletionStatus::Ignored);
         }
     }
 
-    fn log(&mut self, name: &Name, news: DeletionNews) {
-        self.events.push(Event::Deletion { type_url: self.type_url(), name: name.clone(), news });
+    fn log(&mut self, name: &Name, status: DeletionStatus) {
+        self.events.push(Event::Deletion { type_url: self.type_url(), name: name.clone(), status });
     }
 
     fn type_url(&self) -> &'static str {

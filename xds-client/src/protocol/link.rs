@@ -24,7 +24,7 @@ pub(crate) enum StreamEnd {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Phase {
+enum StreamPhase {
     Idle,
     Opening,
     Open {
@@ -39,11 +39,11 @@ enum Phase {
     },
 }
 
-/// Whether the caller must tell watchers of an outage.
+/// Whether the outage has begun or ended, so that watchers are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum News {
-    Outage,
-    Nothing,
+pub(super) enum OutageChange {
+    Changed,
+    Unchanged,
 }
 
 /// See the diagram at the top of [`super`].
@@ -53,7 +53,7 @@ pub(super) struct Link {
     silence_timeout: Option<Duration>,
     /// A server without changes sends nothing: an open stream counts as a response after this time.
     quiet_timeout: Duration,
-    phase: Phase,
+    phase: StreamPhase,
     backoff: Backoff,
     waits: BackoffSettings,
     /// The current outage. It ends with a response, or, if the server is not needed any more, with its backoff: a later
@@ -77,7 +77,7 @@ impl Link {
             server: settings.name.clone(),
             silence_timeout: settings.silence_timeout,
             quiet_timeout: settings.quiet_timeout,
-            phase: Phase::Idle,
+            phase: StreamPhase::Idle,
             backoff: Backoff::default(),
             waits: settings.backoff,
             outage: None,
@@ -91,25 +91,25 @@ impl Link {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        matches!(self.phase, Phase::Idle)
+        matches!(self.phase, StreamPhase::Idle)
     }
 
     pub(super) fn is_waiting(&self) -> bool {
-        matches!(self.phase, Phase::Waiting { .. })
+        matches!(self.phase, StreamPhase::Waiting { .. })
     }
 
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.phase, Phase::Open { .. })
+        matches!(self.phase, StreamPhase::Open { .. })
     }
 
     /// Whether the driver should have a stream, open or opening.
     pub(super) fn has_stream(&self) -> bool {
-        matches!(self.phase, Phase::Open { .. } | Phase::Opening)
+        matches!(self.phase, StreamPhase::Open { .. } | StreamPhase::Opening)
     }
 
     /// Whether the open stream has had a response.
     pub(super) fn has_responded(&self) -> bool {
-        matches!(self.phase, Phase::Open { responded: true, .. })
+        matches!(self.phase, StreamPhase::Open { responded: true, .. })
     }
 
     /// Whether any stream to the server has had a response.
@@ -131,19 +131,19 @@ impl Link {
     }
 
     pub(super) fn on_opening(&mut self, now: Instant) {
-        self.phase = Phase::Opening;
+        self.phase = StreamPhase::Opening;
         self.lost_at.get_or_insert(now);
     }
 
     pub(super) fn on_opened(&mut self) {
-        self.phase = Phase::Open { responded: false, asked_at: None, unanswered: false };
+        self.phase = StreamPhase::Open { responded: false, asked_at: None, unanswered: false };
         self.ever_open = true;
     }
 
     /// A request is about to be sent. TR-02: returns whether it is the stream's first.
     pub(super) fn on_request(&mut self, now: Instant) -> bool {
         match &mut self.phase {
-            Phase::Open { asked_at: asked_at @ None, .. } => {
+            StreamPhase::Open { asked_at: asked_at @ None, .. } => {
                 *asked_at = Some(now);
                 true
             }
@@ -153,13 +153,13 @@ impl Link {
 
     /// A resource that this stream has a subscription for has not come in time.
     pub(super) fn on_unanswered(&mut self) {
-        if let Phase::Open { unanswered, .. } = &mut self.phase {
+        if let StreamPhase::Open { unanswered, .. } = &mut self.phase {
             *unanswered = true;
         }
     }
 
-    pub(super) fn on_response(&mut self) -> News {
-        if let Phase::Open { responded, .. } = &mut self.phase {
+    pub(super) fn on_response(&mut self) -> OutageChange {
+        if let StreamPhase::Open { responded, .. } = &mut self.phase {
             *responded = true;
         }
         self.ever_responded = true;
@@ -167,13 +167,13 @@ impl Link {
         self.lost_at = None;
         // TR-25
         match self.outage.take() {
-            Some(_) => News::Outage,
-            None => News::Nothing,
+            Some(_) => OutageChange::Changed,
+            None => OutageChange::Unchanged,
         }
     }
 
-    pub(super) fn on_ended(&mut self, now: Instant, end: StreamEnd, rng: &mut dyn Rng) -> News {
-        let responded = matches!(self.phase, Phase::Open { responded: true, .. });
+    pub(super) fn on_ended(&mut self, now: Instant, end: StreamEnd, rng: &mut dyn Rng) -> OutageChange {
+        let responded = matches!(self.phase, StreamPhase::Open { responded: true, .. });
         self.lost_at.get_or_insert(now);
         match end {
             // TR-24: not an error. The next stream opens at once, but at most one per second.
@@ -181,43 +181,43 @@ impl Link {
                 self.backoff = Backoff::default();
                 let next = self.replaced_at.map(|replaced_at| replaced_at + self.waits.initial);
                 self.phase = match next.filter(|next| *next > now) {
-                    Some(until) => Phase::Waiting { until },
-                    None => Phase::Idle,
+                    Some(until) => StreamPhase::Waiting { until },
+                    None => StreamPhase::Idle,
                 };
                 self.replaced_at = next.max(Some(now));
-                News::Nothing
+                OutageChange::Unchanged
             }
             StreamEnd::Closed { reason } | StreamEnd::Unusable { reason } => self.fail(now, &reason, rng),
         }
     }
 
     // TR-25
-    pub(super) fn fail(&mut self, now: Instant, reason: &str, rng: &mut dyn Rng) -> News {
-        self.phase = Phase::Waiting { until: now + self.backoff.next(&self.waits, rng) };
+    pub(super) fn fail(&mut self, now: Instant, reason: &str, rng: &mut dyn Rng) -> OutageChange {
+        self.phase = StreamPhase::Waiting { until: now + self.backoff.next(&self.waits, rng) };
         self.failures += 1;
         self.disconnected = true;
         let since = *self.lost_at.get_or_insert(now);
         let outage = Some(Outage { since, reason: reason.into(), server: self.server.clone() });
         match self.outage == outage {
-            true => News::Nothing,
+            true => OutageChange::Unchanged,
             false => {
                 self.outage = outage;
-                News::Outage
+                OutageChange::Changed
             }
         }
     }
 
     /// Ends the stream, because the subscriptions have to be sent as the first requests of a new one.
     pub(super) fn restart(&mut self) {
-        if matches!(self.phase, Phase::Open { asked_at: Some(_), .. }) {
-            self.phase = Phase::Leaving;
+        if matches!(self.phase, StreamPhase::Open { asked_at: Some(_), .. }) {
+            self.phase = StreamPhase::Leaving;
         }
     }
 
     /// The driver has ended the stream.
     pub(super) fn on_dropped(&mut self) {
         if !self.is_waiting() {
-            self.phase = Phase::Idle;
+            self.phase = StreamPhase::Idle;
         }
     }
 
@@ -235,9 +235,9 @@ impl Link {
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Waiting { until } => Some(until),
+            StreamPhase::Waiting { until } => Some(until),
             // Silence alone is no failure: the server may have no changes.
-            Phase::Open { responded: false, asked_at: Some(asked_at), unanswered } => {
+            StreamPhase::Open { responded: false, asked_at: Some(asked_at), unanswered } => {
                 let timeout = if unanswered { self.silence_timeout } else { Some(self.quiet_timeout) };
                 timeout.map(|timeout| asked_at + timeout)
             }
@@ -245,18 +245,18 @@ impl Link {
         }
     }
 
-    pub(super) fn on_deadline(&mut self, now: Instant, rng: &mut dyn Rng) -> News {
+    pub(super) fn on_deadline(&mut self, now: Instant, rng: &mut dyn Rng) -> OutageChange {
         match (self.phase, self.next_deadline()) {
-            (Phase::Waiting { .. }, Some(until)) if until <= now => {
-                self.phase = Phase::Idle;
-                News::Nothing
+            (StreamPhase::Waiting { .. }, Some(until)) if until <= now => {
+                self.phase = StreamPhase::Idle;
+                OutageChange::Unchanged
             }
-            (Phase::Open { unanswered: false, .. }, Some(end)) if end <= now => self.on_response(),
-            (Phase::Open { .. }, Some(end)) if end <= now => {
+            (StreamPhase::Open { unanswered: false, .. }, Some(end)) if end <= now => self.on_response(),
+            (StreamPhase::Open { .. }, Some(end)) if end <= now => {
                 let seconds = self.silence_timeout.unwrap_or_default().as_secs_f64();
                 self.fail(now, &format!("connected, but without any response for {seconds} s"), rng)
             }
-            _ => News::Nothing,
+            _ => OutageChange::Unchanged,
         }
     }
 }

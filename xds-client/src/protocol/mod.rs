@@ -75,7 +75,7 @@ mod tests;
 
 pub use mesh_core::policy::backoff::BackoffSettings;
 
-pub(crate) use event::{DeletionNews, Event, Outage, View};
+pub(crate) use event::{DeletionStatus, Event, Outage, View};
 pub use event::{Problem, ProblemKind};
 pub(crate) use last_good::Leftover;
 pub(crate) use link::StreamEnd;

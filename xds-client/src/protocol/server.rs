@@ -10,7 +10,7 @@ use super::authority::Authorities;
 use super::cache::Cache;
 use super::link::Link;
 use super::resource::Resource;
-use super::subscription::{Desk, ResourceKind, Subscription};
+use super::subscription::{RequestContext, ResourceKind, Subscription};
 use super::timer::{Timer, Timers};
 use super::{Request, ServerId, ServerSettings, UpdateCounts};
 
@@ -97,8 +97,8 @@ impl Server {
         };
         let versions = || cache.versions(type_url, *id, counts);
         let timeout = settings.resource_timeout;
-        let mut desk = Desk { now, timeout, timers, must_send: &must_send, versions: &versions };
-        let (mut request, gone) = subscription.poll_request(&mut desk)?;
+        let mut context = RequestContext { now, timeout, timers, must_send: &must_send, versions: &versions };
+        let (mut request, gone) = subscription.poll_request(&mut context)?;
         request.with_node = link.on_request(now);
         Some((request, gone))
     }

@@ -21,7 +21,7 @@ use crate::resource::{
 
 /// The resources of a test, and the watched ones.
 #[derive(Default)]
-struct Shelf {
+struct FakeResources {
     views: BTreeMap<Key, View>,
     watched: BTreeMap<Key, usize>,
     outage: Option<Outage>,
@@ -30,7 +30,7 @@ struct Shelf {
     looks: std::cell::Cell<usize>,
 }
 
-impl Resources for Shelf {
+impl Resources for FakeResources {
     fn watch(&mut self, key: &Key) {
         *self.watched.entry(key.clone()).or_default() += 1;
     }
@@ -63,34 +63,34 @@ impl Resources for Shelf {
 }
 
 /// One target, `greeter`, with the authority `greeter:80`.
-struct Bench {
-    shelf: Shelf,
+struct GraphTest {
+    shelf: FakeResources,
     graph: Graph,
 }
 
-impl Bench {
+impl GraphTest {
     fn new() -> Self {
-        let origin = Origin { server: "127.0.0.1:15010".into(), node: "n1".into() };
-        let graph = Graph::new(&"greeter".into(), "greeter:80", origin);
-        let mut bench = Self { shelf: Shelf::default(), graph };
-        bench.settle();
-        bench
+        let context = ErrorContext { server: "127.0.0.1:15010".into(), node: "n1".into() };
+        let graph = Graph::new(&"greeter".into(), "greeter:80", context);
+        let mut test = Self { shelf: FakeResources::default(), graph };
+        test.settle();
+        test
     }
 
     /// The usual listener and routes to these clusters, each with endpoints of priority count 1.
     fn serving(clusters: &[&str]) -> Self {
-        let mut bench = Self::new();
-        bench.put(Kind::Listener, "greeter", rds("routes"));
-        bench.put(Kind::RouteConfiguration, "routes", routes("*", clusters));
+        let mut test = Self::new();
+        test.put(Kind::Listener, "greeter", rds("routes"));
+        test.put(Kind::RouteConfiguration, "routes", routes("*", clusters));
         for name in clusters {
-            bench.put(Kind::Cluster, name, eds(name));
-            bench.put(Kind::Endpoints, name, endpoints(1));
+            test.put(Kind::Cluster, name, eds(name));
+            test.put(Kind::Endpoints, name, endpoints(1));
         }
         assert_eq!(
-            bench.shown(),
+            test.shown(),
             clusters.iter().map(|name| format!("{name}=1 ")).collect::<String>().trim()
         );
-        bench
+        test
     }
 
     fn set(&mut self, kind: Kind, name: &str, view: View) {
@@ -203,7 +203,7 @@ fn endpoints(priorities: usize) -> AnyResource {
 /// Proves: RT-30.
 #[test]
 fn configuration_is_emitted_when_complete() {
-    let mut bench = Bench::new();
+    let mut test = GraphTest::new();
     let dns = ClusterDiscovery::LogicalDns { host: "db.example".into(), port: 5432 };
     let steps: [(Kind, &str, AnyResource); 6] = [
         (Kind::Listener, "greeter", rds("routes")),
@@ -214,113 +214,113 @@ fn configuration_is_emitted_when_complete() {
         (Kind::Endpoints, "a", endpoints(2)),
     ];
     for (kind, name, value) in steps {
-        assert_eq!(bench.shown(), "-", "before {name}");
-        bench.put(kind, name, value);
+        assert_eq!(test.shown(), "-", "before {name}");
+        test.put(kind, name, value);
     }
-    bench.fail(Kind::Endpoints, "b", ProblemKind::DoesNotExist);
+    test.fail(Kind::Endpoints, "b", ProblemKind::DoesNotExist);
     let error = "xDS endpoints \"b\": trouble (control server 127.0.0.1:15010, node n1)";
-    assert_eq!(bench.shown(), format!("a=2 b=?{error} dns=db.example:5432"));
-    assert_eq!(bench.watched(), ["greeter", "routes", "a", "b", "dns", "a", "b"]);
+    assert_eq!(test.shown(), format!("a=2 b=?{error} dns=db.example:5432"));
+    assert_eq!(test.watched(), ["greeter", "routes", "a", "b", "dns", "a", "b"]);
 }
 
 #[test]
 fn inline_routes_need_no_route_configuration() {
-    let mut bench = Bench::new();
+    let mut test = GraphTest::new();
     let inline = RouteConfiguration { virtual_hosts: vec![host("*", &["a"])], ..Default::default() };
     let routes = RouteSource::Inline(Arc::new(inline));
     let listener =
         ApiListener { routes, max_stream_duration: Some(Duration::from_secs(5)), filters: Arc::default() };
-    bench.put(Kind::Listener, "greeter", Arc::new(Listener::Api(listener)));
-    bench.put(Kind::Cluster, "a", eds("a"));
-    bench.put(Kind::Endpoints, "a", endpoints(1));
-    assert_eq!(bench.shown(), "a=1");
-    assert_eq!(bench.config().max_stream_duration(), Some(Duration::from_secs(5)));
+    test.put(Kind::Listener, "greeter", Arc::new(Listener::Api(listener)));
+    test.put(Kind::Cluster, "a", eds("a"));
+    test.put(Kind::Endpoints, "a", endpoints(1));
+    assert_eq!(test.shown(), "a=1");
+    assert_eq!(test.config().max_stream_duration(), Some(Duration::from_secs(5)));
 }
 
 /// Proves: RT-28.
 #[test]
 fn old_routes_are_used_until_the_new_ones_are_complete() {
-    let mut bench = Bench::serving(&["a"]);
-    let old = bench.config();
-    bench.put(Kind::Listener, "greeter", rds("new"));
-    assert!(Arc::ptr_eq(&bench.config(), &old));
-    bench.put(Kind::RouteConfiguration, "new", routes("*", &["b"]));
-    bench.put(Kind::Cluster, "b", eds("b"));
-    assert!(Arc::ptr_eq(&bench.config(), &old));
-    bench.put(Kind::Endpoints, "a", endpoints(2));
-    assert_eq!(bench.shown(), "a=2");
-    assert!(Arc::ptr_eq(&bench.config().virtual_hosts()[0], &old.virtual_hosts()[0]));
-    assert_eq!(bench.watched(), ["greeter", "new", "routes", "a", "b", "a", "b"]);
-    bench.put(Kind::Endpoints, "b", endpoints(1));
-    assert_eq!(bench.shown(), "b=1");
-    assert_eq!(bench.watched(), ["greeter", "new", "b", "b"]);
+    let mut test = GraphTest::serving(&["a"]);
+    let old = test.config();
+    test.put(Kind::Listener, "greeter", rds("new"));
+    assert!(Arc::ptr_eq(&test.config(), &old));
+    test.put(Kind::RouteConfiguration, "new", routes("*", &["b"]));
+    test.put(Kind::Cluster, "b", eds("b"));
+    assert!(Arc::ptr_eq(&test.config(), &old));
+    test.put(Kind::Endpoints, "a", endpoints(2));
+    assert_eq!(test.shown(), "a=2");
+    assert!(Arc::ptr_eq(&test.config().virtual_hosts()[0], &old.virtual_hosts()[0]));
+    assert_eq!(test.watched(), ["greeter", "new", "routes", "a", "b", "a", "b"]);
+    test.put(Kind::Endpoints, "b", endpoints(1));
+    assert_eq!(test.shown(), "b=1");
+    assert_eq!(test.watched(), ["greeter", "new", "b", "b"]);
 
     let aggregates = [
         ("top", aggregate("top", &["mid", "b", "gone"])),
         ("mid", aggregate("mid", &["c", "b"])),
         ("c", eds("c")),
     ];
-    bench.put(Kind::RouteConfiguration, "new", routes("*", &["top", "loop", "empty"]));
+    test.put(Kind::RouteConfiguration, "new", routes("*", &["top", "loop", "empty"]));
     for (name, value) in aggregates {
-        bench.put(Kind::Cluster, name, value);
+        test.put(Kind::Cluster, name, value);
     }
-    bench.put(Kind::Cluster, "loop", aggregate("loop", &["loop"]));
-    bench.put(Kind::Cluster, "empty", aggregate("empty", &["gone"]));
-    bench.put(Kind::Endpoints, "c", endpoints(3));
-    assert_eq!(bench.shown(), "b=1");
-    bench.fail(Kind::Cluster, "gone", ProblemKind::DoesNotExist);
+    test.put(Kind::Cluster, "loop", aggregate("loop", &["loop"]));
+    test.put(Kind::Cluster, "empty", aggregate("empty", &["gone"]));
+    test.put(Kind::Endpoints, "c", endpoints(3));
+    assert_eq!(test.shown(), "b=1");
+    test.fail(Kind::Cluster, "gone", ProblemKind::DoesNotExist);
     let end = "(control server 127.0.0.1:15010, node n1)";
     let shown = format!(
         "b=1 c=3 empty=!xDS cluster \"empty\": none of the clusters that it is made of exists {end} \
          loop=!xDS cluster \"loop\": is made of clusters more than 16 deep, or of itself {end} top=[c,b]"
     );
-    assert_eq!(bench.shown(), shown);
-    bench.put(Kind::Cluster, "gone", eds("gone"));
-    bench.put(Kind::Endpoints, "gone", endpoints(1));
-    assert!(bench.shown().ends_with("top=[c,b,gone]"), "{}", bench.shown());
+    assert_eq!(test.shown(), shown);
+    test.put(Kind::Cluster, "gone", eds("gone"));
+    test.put(Kind::Endpoints, "gone", endpoints(1));
+    assert!(test.shown().ends_with("top=[c,b,gone]"), "{}", test.shown());
 }
 
 /// Proves: RT-32.
 #[test]
 fn used_resources_keep_changing_while_new_ones_are_missing() {
-    let mut bench = Bench::serving(&["a", "b"]);
-    bench.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "b", "far"]));
+    let mut test = GraphTest::serving(&["a", "b"]);
+    test.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "b", "far"]));
     for priorities in [2, 3] {
-        bench.put(Kind::Endpoints, "a", endpoints(priorities));
-        assert_eq!(bench.shown(), format!("a={priorities} b=1"));
+        test.put(Kind::Endpoints, "a", endpoints(priorities));
+        assert_eq!(test.shown(), format!("a={priorities} b=1"));
     }
-    bench.put(Kind::Cluster, "b", aggregate("b", &["a"]));
-    assert_eq!(bench.shown(), "a=3 b=[a]");
-    bench.fail(Kind::Cluster, "a", ProblemKind::DoesNotExist);
-    assert_eq!(bench.shown(), "a=3 b=[a]", "what the old routes need may be gone already");
-    bench.put(Kind::Cluster, "a", eds("a"));
-    bench.put(Kind::Cluster, "b", aggregate("b", &["a", "late"]));
-    assert_eq!(bench.shown(), "a=3 b=[a]", "a part that is incomplete is waited for too");
-    bench.put(Kind::Endpoints, "a", endpoints(4));
-    assert_eq!(bench.shown(), "a=4 b=[a]");
+    test.put(Kind::Cluster, "b", aggregate("b", &["a"]));
+    assert_eq!(test.shown(), "a=3 b=[a]");
+    test.fail(Kind::Cluster, "a", ProblemKind::DoesNotExist);
+    assert_eq!(test.shown(), "a=3 b=[a]", "what the old routes need may be gone already");
+    test.put(Kind::Cluster, "a", eds("a"));
+    test.put(Kind::Cluster, "b", aggregate("b", &["a", "late"]));
+    assert_eq!(test.shown(), "a=3 b=[a]", "a part that is incomplete is waited for too");
+    test.put(Kind::Endpoints, "a", endpoints(4));
+    assert_eq!(test.shown(), "a=4 b=[a]");
     for name in ["late", "far"] {
-        bench.put(Kind::Cluster, name, eds(name));
-        bench.put(Kind::Endpoints, name, endpoints(1));
+        test.put(Kind::Cluster, name, eds(name));
+        test.put(Kind::Endpoints, name, endpoints(1));
     }
-    assert_eq!(bench.shown(), "a=4 b=[a,late] far=1 late=1");
-    bench.fail(Kind::RouteConfiguration, "routes", ProblemKind::Rejected);
-    bench.put(Kind::Endpoints, "a", endpoints(5));
-    assert_eq!(bench.shown(), "a=5 b=[a,late] far=1 late=1", "nor does a bad update stop them");
+    assert_eq!(test.shown(), "a=4 b=[a,late] far=1 late=1");
+    test.fail(Kind::RouteConfiguration, "routes", ProblemKind::Rejected);
+    test.put(Kind::Endpoints, "a", endpoints(5));
+    assert_eq!(test.shown(), "a=5 b=[a,late] far=1 late=1", "nor does a bad update stop them");
 }
 
 #[test]
 fn unchanged_parts_are_shared_and_unchanged_configuration_is_not_emitted() {
-    let mut bench = Bench::serving(&["a", "b"]);
-    let old = bench.config();
+    let mut test = GraphTest::serving(&["a", "b"]);
+    let old = test.config();
     for name in ["a", "b"] {
-        bench.put(Kind::Cluster, name, eds(name));
-        bench.put(Kind::Endpoints, name, endpoints(1));
+        test.put(Kind::Cluster, name, eds(name));
+        test.put(Kind::Endpoints, name, endpoints(1));
     }
-    bench.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "b"]));
-    bench.put(Kind::Listener, "greeter", rds("routes"));
-    assert!(Arc::ptr_eq(&old, &bench.config()), "equal, though decoded anew");
-    bench.put(Kind::Endpoints, "b", endpoints(2));
-    let new = bench.config();
+    test.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "b"]));
+    test.put(Kind::Listener, "greeter", rds("routes"));
+    assert!(Arc::ptr_eq(&old, &test.config()), "equal, though decoded anew");
+    test.put(Kind::Endpoints, "b", endpoints(2));
+    let new = test.config();
     assert!(Arc::ptr_eq(&old.virtual_hosts()[0], &new.virtual_hosts()[0]));
     let endpoints_of = |config: &MeshConfig, name: &str| {
         let cluster = config.clusters()[name].clone().unwrap();
@@ -335,31 +335,31 @@ fn unchanged_parts_are_shared_and_unchanged_configuration_is_not_emitted() {
 
 #[test]
 fn cluster_that_comes_back_a_hundred_times_is_used_each_time() {
-    let mut bench = Bench::serving(&["a"]);
+    let mut test = GraphTest::serving(&["a"]);
     for round in 1..=100 {
-        bench.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "b"]));
-        bench.put(Kind::Cluster, "b", eds("b"));
-        bench.put(Kind::Endpoints, "b", endpoints(round));
-        assert_eq!(bench.shown(), format!("a=1 b={round}"));
-        bench.put(Kind::RouteConfiguration, "routes", routes("*", &["a"]));
-        assert_eq!(bench.shown(), "a=1");
-        bench.shelf.views.retain(|key, _| &*key.name != "b");
+        test.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "b"]));
+        test.put(Kind::Cluster, "b", eds("b"));
+        test.put(Kind::Endpoints, "b", endpoints(round));
+        assert_eq!(test.shown(), format!("a=1 b={round}"));
+        test.put(Kind::RouteConfiguration, "routes", routes("*", &["a"]));
+        assert_eq!(test.shown(), "a=1");
+        test.shelf.views.retain(|key, _| &*key.name != "b");
     }
-    bench.graph.stop(&mut bench.shelf);
-    assert_eq!(bench.watched(), Vec::<String>::new());
+    test.graph.stop(&mut test.shelf);
+    assert_eq!(test.watched(), Vec::<String>::new());
 }
 
 #[test]
 fn two_thousand_clusters_cost_a_handful_of_walks() {
     let names: Vec<String> = (0..2_000).map(|index| format!("cluster-{index}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let mut bench = Bench::new();
-    bench.put(Kind::Listener, "greeter", rds("routes"));
-    bench.put(Kind::RouteConfiguration, "routes", routes("*", &names));
-    names.iter().for_each(|name| bench.put(Kind::Cluster, name, eds(name)));
-    names.iter().for_each(|name| bench.put(Kind::Endpoints, name, endpoints(1)));
-    let clusters: HashMap<Name, _> = bench.config().clusters().clone();
+    let mut test = GraphTest::new();
+    test.put(Kind::Listener, "greeter", rds("routes"));
+    test.put(Kind::RouteConfiguration, "routes", routes("*", &names));
+    names.iter().for_each(|name| test.put(Kind::Cluster, name, eds(name)));
+    names.iter().for_each(|name| test.put(Kind::Endpoints, name, endpoints(1)));
+    let clusters: HashMap<Name, _> = test.config().clusters().clone();
     assert_eq!(clusters.len(), names.len());
-    let looks = bench.shelf.looks.get();
+    let looks = test.shelf.looks.get();
     assert!(looks < 10 * names.len(), "{looks} looks");
 }

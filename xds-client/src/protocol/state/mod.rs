@@ -17,7 +17,7 @@ use super::resource::Resource;
 use super::server::Server;
 use super::subscription::ResourceKind;
 use super::{
-    DataErrors, DeletionNews, Event, Outage, ResourceStatus, ServerId, Settings, UpdateCounts, View,
+    DataErrors, DeletionStatus, Event, Outage, ResourceStatus, ServerId, Settings, UpdateCounts, View,
     canonical,
 };
 use crate::resource::AnyResource;
@@ -170,8 +170,8 @@ impl AdsState {
         }
         let Some(resource) = self.cache.remove(type_url, name) else { return };
         if let Some(type_url) = self.kind_of(type_url).filter(|_| resource.deletion_ignored) {
-            let news = DeletionNews::Unwatched;
-            self.events.push_back(Event::Deletion { type_url, name: name.clone(), news });
+            let status = DeletionStatus::Unwatched;
+            self.events.push_back(Event::Deletion { type_url, name: name.clone(), status });
         }
     }
 

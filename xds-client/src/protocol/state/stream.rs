@@ -7,7 +7,7 @@ use rand::Rng;
 use super::AdsState;
 use crate::protocol::accepted::Source;
 use crate::protocol::intake::Intake;
-use crate::protocol::link::News;
+use crate::protocol::link::OutageChange;
 use crate::protocol::server::Server;
 use crate::protocol::{Event, Request, Response, ServerId, StreamEnd, canonical};
 
@@ -42,8 +42,8 @@ impl AdsState {
 
     /// The stream could not be opened.
     pub(crate) fn on_open_failed(&mut self, server: ServerId, now: Instant, reason: &str, rng: &mut dyn Rng) {
-        let news = self.servers[server.0].link.fail(now, reason, rng);
-        self.tell(news);
+        let change = self.servers[server.0].link.fail(now, reason, rng);
+        self.tell(change);
     }
 
     /// The stream has ended.
@@ -55,8 +55,8 @@ impl AdsState {
         rng: &mut dyn Rng,
     ) {
         self.reset(server);
-        let news = self.servers[server.0].link.on_ended(now, end, rng);
-        self.tell(news);
+        let change = self.servers[server.0].link.on_ended(now, end, rng);
+        self.tell(change);
     }
 
     /// The driver has closed the stream, or stopped opening it, because it [should](Self::should_close).
@@ -69,8 +69,8 @@ impl AdsState {
     /// A response has arrived on the open stream.
     pub(crate) fn on_response(&mut self, server: ServerId, now: Instant, mut response: Response) {
         let Some(known) = self.servers.get_mut(server.0).filter(|known| known.link.is_open()) else { return };
-        let news = known.link.on_response();
-        self.tell(news);
+        let change = known.link.on_response();
+        self.tell(change);
         canonicalise(&mut response);
         let subscription = self.servers[server.0].subscription_mut(&response.type_url);
         // TR-08
@@ -116,8 +116,8 @@ impl AdsState {
         }
     }
 
-    pub(super) fn tell(&mut self, news: News) {
-        if news == News::Outage {
+    pub(super) fn tell(&mut self, change: OutageChange) {
+        if change == OutageChange::Changed {
             self.tell_outage();
             self.fall_back();
             self.restore_all();

@@ -25,11 +25,11 @@ impl AdsState {
             // The silence of a stream that is not needed is no outage.
             if self.servers[index].link.is_waiting() || self.servers[index].is_wanted() {
                 let had_stream = self.servers[index].link.is_open();
-                let news = self.servers[index].link.on_deadline(now, rng);
+                let change = self.servers[index].link.on_deadline(now, rng);
                 if had_stream && !self.servers[index].link.is_open() {
                     self.reset(ServerId(index));
                 }
-                self.tell(news);
+                self.tell(change);
             }
             self.servers[index].rest();
         }

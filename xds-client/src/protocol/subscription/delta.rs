@@ -6,7 +6,7 @@ use mesh_core::config::Name;
 
 use crate::protocol::request::{Interest, Request};
 
-use super::{Desk, Places};
+use super::{NameStates, RequestContext};
 
 /// The state of the incremental protocol for one type.
 #[derive(Debug, Default)]
@@ -66,12 +66,12 @@ impl Delta {
     pub(super) fn first_request(
         &mut self,
         type_url: &'static str,
-        places: &Places,
-        desk: &Desk<'_>,
+        states: &NameStates,
+        context: &RequestContext<'_>,
     ) -> Request {
-        self.subscribe = places.keys().cloned().collect();
+        self.subscribe = states.keys().cloned().collect();
         self.unsubscribe.clear();
-        self.make(type_url, (desk.versions)())
+        self.make(type_url, (context.versions)())
     }
 
     // TR-50

@@ -34,20 +34,20 @@ impl ResourceKind {
 
 /// A name that the server is subscribed to for, or was in the last request.
 #[derive(Debug, Default)]
-struct Place {
+struct NameState {
     wanted: bool,
     /// The does-not-exist timer, while it runs.
     timer: Option<Instant>,
 }
 
 /// The names of a subscription.
-type Places = BTreeMap<Name, Place>;
+type NameStates = BTreeMap<Name, NameState>;
 
 /// The subscription to one type.
 #[derive(Debug)]
 pub(super) struct Subscription {
     pub(super) kind: ResourceKind,
-    places: Places,
+    states: NameStates,
     /// A request of this type was sent on this stream.
     asked: bool,
     /// Names that were sent, and have no timer yet.
@@ -63,7 +63,7 @@ enum Wire {
 }
 
 /// What a request needs besides the subscription itself.
-pub(super) struct Desk<'a> {
+pub(super) struct RequestContext<'a> {
     pub(super) now: Instant,
     pub(super) timeout: Duration,
     pub(super) timers: &'a mut Timers,
@@ -79,30 +79,30 @@ impl Subscription {
             Variant::Sotw => Wire::Sotw(Sotw::default()),
             Variant::Delta => Wire::Delta(Delta::default()),
         };
-        Self { kind, places: Places::new(), asked: false, untimed: BTreeSet::new(), wire }
+        Self { kind, states: NameStates::new(), asked: false, untimed: BTreeSet::new(), wire }
     }
 
     pub(super) fn want(&mut self, name: &Name) {
-        if let Some(place) = self.places.get_mut(name) {
+        if let Some(place) = self.states.get_mut(name) {
             // TR-11: nothing to send if it is watched already, or again before a request omitted it.
             if !std::mem::replace(&mut place.wanted, true) {
                 self.wire.on_return(name);
             }
             return;
         }
-        self.places.insert(name.clone(), Place { wanted: true, timer: None });
+        self.states.insert(name.clone(), NameState { wanted: true, timer: None });
         self.untimed.insert(name.clone());
         self.wire.on_want(name);
     }
 
     /// Whether the name is dropped at once: otherwise with the request that tells the server.
     pub(super) fn unwant(&mut self, name: &Name) -> bool {
-        let Some(place) = self.places.get_mut(name) else { return false };
+        let Some(place) = self.states.get_mut(name) else { return false };
         place.wanted = false;
         let at_once = !self.asked || self.wire.is_untold(name);
         self.wire.on_unwant(name, self.asked);
         if at_once {
-            self.places.remove(name);
+            self.states.remove(name);
             self.untimed.remove(name);
             self.wire.on_forget(name);
         }
@@ -115,7 +115,7 @@ impl Subscription {
             Wire::Sotw(sotw) => sotw.footprint(),
             Wire::Delta(delta) => delta.footprint(),
         };
-        self.places.len() + self.untimed.len() + owed
+        self.states.len() + self.untimed.len() + owed
     }
 
     pub(super) fn is_sotw(&self) -> bool {
@@ -124,16 +124,16 @@ impl Subscription {
 
     /// Whether the name is subscribed to, or was in the last request.
     pub(super) fn has(&self, name: &Name) -> bool {
-        self.places.contains_key(name)
+        self.states.contains_key(name)
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
-        self.places.keys()
+        self.states.keys()
     }
 
     /// Whether a name of this type is watched.
     pub(super) fn is_wanted(&self) -> bool {
-        self.places.values().any(|place| place.wanted)
+        self.states.values().any(|place| place.wanted)
     }
 
     /// Whether a response of this type is answered (TR-08). A response of a type without a request on this stream must
@@ -147,8 +147,8 @@ impl Subscription {
     pub(super) fn on_stream_reset(&mut self) -> Vec<Name> {
         self.asked = false;
         let gone = self.forget_unwanted();
-        self.untimed = self.places.keys().cloned().collect();
-        for place in self.places.values_mut() {
+        self.untimed = self.states.keys().cloned().collect();
+        for place in self.states.values_mut() {
             place.timer = None;
         }
         let is_wanted = self.is_wanted();
@@ -167,7 +167,7 @@ impl Subscription {
     }
 
     /// The next request, if any, and the names that are dropped with it.
-    pub(super) fn poll_request(&mut self, desk: &mut Desk<'_>) -> Option<(Request, Vec<Name>)> {
+    pub(super) fn poll_request(&mut self, context: &mut RequestContext<'_>) -> Option<(Request, Vec<Name>)> {
         if !self.has_request() {
             return None;
         }
@@ -176,56 +176,56 @@ impl Subscription {
         let request = match &mut self.wire {
             Wire::Sotw(sotw) => {
                 // The version says nothing about resources that this server has not sent, or another one has sent since.
-                if !asked && self.places.keys().any(desk.must_send) {
+                if !asked && self.states.keys().any(context.must_send) {
                     sotw.forget_version();
                 }
-                sotw.request(type_url, &self.places, &gone, desk)
+                sotw.request(type_url, &self.states, &gone, context)
             }
             Wire::Delta(delta) if asked => delta.request(type_url),
-            Wire::Delta(delta) => delta.first_request(type_url, &self.places, desk),
+            Wire::Delta(delta) => delta.first_request(type_url, &self.states, context),
         };
-        self.start_timers(desk);
+        self.start_timers(context);
         Some((request, gone))
     }
 
     fn forget_unwanted(&mut self) -> Vec<Name> {
-        let unwanted = self.places.iter().filter(|(_, place)| !place.wanted);
+        let unwanted = self.states.iter().filter(|(_, place)| !place.wanted);
         let gone: Vec<Name> = unwanted.map(|(name, _)| name.clone()).collect();
         for name in &gone {
-            self.places.remove(name);
+            self.states.remove(name);
             self.wire.on_forget(name);
         }
         gone
     }
 
     /// TR-18: from the request on, and only for resources that are neither accepted nor known to be absent.
-    fn start_timers(&mut self, desk: &mut Desk<'_>) {
+    fn start_timers(&mut self, context: &mut RequestContext<'_>) {
         for name in std::mem::take(&mut self.untimed) {
-            let Some(place) = self.places.get_mut(&name).filter(|place| place.timer.is_none()) else {
+            let Some(place) = self.states.get_mut(&name).filter(|place| place.timer.is_none()) else {
                 continue;
             };
-            if (desk.must_send)(&name) {
-                let deadline = desk.now + desk.timeout;
+            if (context.must_send)(&name) {
+                let deadline = context.now + context.timeout;
                 place.timer = Some(deadline);
-                desk.timers.start(Timer { deadline, type_url: self.kind.type_url, name });
+                context.timers.start(Timer { deadline, type_url: self.kind.type_url, name });
             }
         }
     }
 
     /// Whether this timer has not been stopped. It continues without watches: the name may be watched again.
     pub(super) fn runs(&self, timer: &Timer) -> bool {
-        self.places.get(&timer.name).is_some_and(|place| place.timer == Some(timer.deadline))
+        self.states.get(&timer.name).is_some_and(|place| place.timer == Some(timer.deadline))
     }
 
     /// Whether the server still has time to send the resource.
     pub(super) fn awaits(&self, name: &Name) -> bool {
-        let is_timed = self.places.get(name).is_some_and(|place| place.timer.is_some());
+        let is_timed = self.states.get(name).is_some_and(|place| place.timer.is_some());
         is_timed || self.untimed.contains(name)
     }
 
     /// The server has answered for the resource, or will not. TR-21: also with an invalid one.
     pub(super) fn settle(&mut self, name: &Name) {
-        if let Some(place) = self.places.get_mut(name) {
+        if let Some(place) = self.states.get_mut(name) {
             place.timer = None;
             self.wire.on_settled(name);
         }

@@ -7,7 +7,7 @@ use mesh_core::config::Name;
 
 use crate::protocol::request::{Interest, Request};
 
-use super::{Desk, Places};
+use super::{NameStates, RequestContext};
 
 /// The state of the state-of-the-world protocol for one type.
 #[derive(Debug, Default)]
@@ -91,18 +91,18 @@ impl Sotw {
     pub(super) fn request(
         &mut self,
         type_url: &'static str,
-        places: &Places,
+        states: &NameStates,
         gone: &[Name],
-        desk: &Desk<'_>,
+        context: &RequestContext<'_>,
     ) -> Request {
         let (version, nonce, error, without_doubtful) = match self.answers.pop_front() {
             Some(answer) => (answer.version, answer.nonce, answer.error, answer.without_doubtful),
             None => (self.version.clone(), self.nonce.clone(), None, false),
         };
-        self.left_out.retain(|_, since| *since + desk.timeout > desk.now);
-        self.left_out.extend(gone.iter().map(|name| (name.clone(), desk.now)));
+        self.left_out.retain(|_, since| *since + context.timeout > context.now);
+        self.left_out.extend(gone.iter().map(|name| (name.clone(), context.now)));
         // TR-09: all names, here or in the request after it.
-        let names = places.keys().filter(|name| !(without_doubtful && self.doubtful.contains_key(*name)));
+        let names = states.keys().filter(|name| !(without_doubtful && self.doubtful.contains_key(*name)));
         let names = names.cloned().collect();
         if without_doubtful {
             self.doubtful.retain(|_, tries| {

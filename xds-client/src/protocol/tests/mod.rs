@@ -184,7 +184,7 @@ impl Client {
                 Event::Resource { name, .. } => name.to_string(),
                 Event::Members { collection, changed, .. } => format!("{collection}: {}", changed.join(",")),
                 Event::Outage => "*".to_owned(),
-                Event::Deletion { name, news, .. } => format!("{name}: {news:?}"),
+                Event::Deletion { name, status, .. } => format!("{name}: {status:?}"),
             })
             .collect()
     }

@@ -15,7 +15,7 @@ use crate::resource::transport_socket::Side;
 use super::ROUTER;
 
 /// A known filter.
-enum Known {
+enum KnownFilter {
     Router,
     Filter(FilterInstance),
 }
@@ -49,15 +49,15 @@ pub(in crate::resource) fn read(
     let mut before = Vec::with_capacity(kept.len());
     for (index, known) in kept {
         match known {
-            Known::Filter(filter) => before.push(filter),
-            Known::Router => {
+            KnownFilter::Filter(filter) => before.push(filter),
+            KnownFilter::Router => {
                 return Err(Invalid::new("only the last filter may be a router"))
                     .within_element(FIELD, index);
             }
         }
     }
     // HF-07
-    if !matches!(last, Known::Router) {
+    if !matches!(last, KnownFilter::Router) {
         return Err(Invalid::at(FIELD, "the last filter must be a router"));
     }
     // Without its terminal filter the chain would forward no call.
@@ -68,7 +68,7 @@ pub(in crate::resource) fn read(
 }
 
 /// `None`: the filter is skipped (LDS-07).
-fn known(filter: &Proto, side: Side, context: &Decoding<'_>) -> Checked<Option<Known>> {
+fn known(filter: &Proto, side: Side, context: &Decoding<'_>) -> Checked<Option<KnownFilter>> {
     let registry = &context.filters;
     let unknown = |what: String| match filter.is_optional {
         true => Ok(None),
@@ -81,7 +81,7 @@ fn known(filter: &Proto, side: Side, context: &Decoding<'_>) -> Checked<Option<K
     let type_name = extension.type_name();
     if type_name == ROUTER {
         // LDS-12
-        return extension.well_formed::<Router>().within("typed_config").map(|()| Some(Known::Router));
+        return extension.well_formed::<Router>().within("typed_config").map(|()| Some(KnownFilter::Router));
     }
     let Some(kind) = registry.of_type(type_name) else {
         // LDS-10: known, and not allowed at this place
@@ -98,7 +98,7 @@ fn known(filter: &Proto, side: Side, context: &Decoding<'_>) -> Checked<Option<K
     let config = kind.decode(&extension.payload(context)).within("typed_config")?;
     let mut instance = FilterInstance::of(filter.name.as_str(), config);
     instance.disabled = filter.disabled;
-    Ok(Some(Known::Filter(instance)))
+    Ok(Some(KnownFilter::Filter(instance)))
 }
 
 const FIELD: &str = "http_filters";

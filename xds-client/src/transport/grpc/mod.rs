@@ -57,18 +57,22 @@ impl GrpcTransport {
     }
 
     /// The connection and the credentials of a new stream with these messages.
-    async fn way(&self, server: &ServerConfig, message: Message) -> Result<Way, TransportError> {
-        let peer = self.pool.peer(server);
-        let authorization = peer.authorization(self).await?;
-        let connection = peer.connection(self).await?;
+    async fn stream_setup(
+        &self,
+        server: &ServerConfig,
+        message: Message,
+    ) -> Result<StreamSetup, TransportError> {
+        let pooled = self.pool.server(server);
+        let authorization = pooled.authorization(self).await?;
+        let connection = pooled.connection(self).await?;
         let failure = Arc::new(Mutex::new(None));
         let guard = SizeGuard::new(connection.http2(), message, self.max_message_size, failure.clone());
-        Ok(Way { connection, guard, failure, authorization })
+        Ok(StreamSetup { connection, guard, failure, authorization })
     }
 }
 
 /// The connection and the credentials of a new stream.
-struct Way {
+struct StreamSetup {
     connection: Arc<Connection>,
     guard: SizeGuard<Http2>,
     failure: Failure,
@@ -86,7 +90,8 @@ impl AdsTransport for GrpcTransport {
         server: &ServerConfig,
         variant: Variant,
     ) -> Result<(GrpcSender, GrpcReceiver), TransportError> {
-        let Way { connection, guard, failure, authorization } = self.way(server, variant.into()).await?;
+        let StreamSetup { connection, guard, failure, authorization } =
+            self.stream_setup(server, variant.into()).await?;
         let mut client = AggregatedDiscoveryServiceClient::with_origin(guard, connection.origin())
             .max_decoding_message_size(self.max_message_size);
         Ok(match variant {
@@ -112,7 +117,8 @@ impl AdsTransport for GrpcTransport {
         &self,
         server: &ServerConfig,
     ) -> Result<(GrpcLoadSender, GrpcLoadReceiver), TransportError> {
-        let Way { connection, guard, failure, authorization } = self.way(server, Message::LoadStats).await?;
+        let StreamSetup { connection, guard, failure, authorization } =
+            self.stream_setup(server, Message::LoadStats).await?;
         let mut client = LoadReportingServiceClient::with_origin(guard, connection.origin())
             .max_decoding_message_size(self.max_message_size);
         let (sender, requests) = requests();

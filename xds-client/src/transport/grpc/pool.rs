@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::GrpcTransport;
 use super::connect::{Http2, Target, connect};
-use super::token::{Origin, Tokens};
+use super::token::{TokenSource, Tokens};
 use crate::bootstrap::{CallCredentials, ChannelCredentials, FileWatcher, ServerConfig, TlsCredentials};
 use crate::certificate::{self, FileProvider, Material};
 use crate::transport::TransportError;
@@ -52,46 +52,46 @@ impl Connection {
 /// All servers; equal configurations are one server (BS-23).
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    peers: Mutex<HashMap<ServerConfig, Arc<Peer>>>,
+    peers: Mutex<HashMap<ServerConfig, Arc<PooledServer>>>,
 }
 
 impl Pool {
-    pub(super) fn peer(&self, server: &ServerConfig) -> Arc<Peer> {
+    pub(super) fn server(&self, server: &ServerConfig) -> Arc<PooledServer> {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        peers.entry(server.clone()).or_insert_with(|| Arc::new(Peer::new(server.clone()))).clone()
+        peers.entry(server.clone()).or_insert_with(|| Arc::new(PooledServer::new(server.clone()))).clone()
     }
 }
 
 /// The state of one server.
 #[derive(Debug)]
-pub(super) struct Peer {
+pub(super) struct PooledServer {
     server: ServerConfig,
     files: Option<Arc<FileProvider>>,
     tokens: Vec<Arc<Tokens>>,
     /// Locked while a connection is made, so that two streams that are opened at once share one.
-    standing: tokio::sync::Mutex<Standing>,
+    shared: tokio::sync::Mutex<SharedConnection>,
     attempts: AtomicU64,
 }
 
 #[derive(Debug, Default)]
-struct Standing {
+struct SharedConnection {
     connection: Weak<Connection>,
     /// The error of the last attempt, if it failed.
     failure: Option<TransportError>,
 }
 
-impl Peer {
+impl PooledServer {
     fn new(server: ServerConfig) -> Self {
         let files = match server.credentials() {
             ChannelCredentials::Tls(credentials) => watched(credentials),
             ChannelCredentials::Insecure | ChannelCredentials::GoogleDefault => None,
         };
         let configured = server.call_credentials().iter().map(|credentials| match credentials {
-            CallCredentials::JwtTokenFile(path) => Origin::JwtFile(path.clone()),
+            CallCredentials::JwtTokenFile(path) => TokenSource::JwtFile(path.clone()),
         });
         let google = match (server.credentials(), Target::parse(server.uri(), true)) {
             (ChannelCredentials::GoogleDefault, Ok(target)) => {
-                Some(Origin::Google { audience: format!("https://{}/", target.host) })
+                Some(TokenSource::Google { audience: format!("https://{}/", target.host) })
             }
             _ => None,
         };
@@ -99,7 +99,7 @@ impl Peer {
             files: files.map(|files| certificate::provider(&files)),
             tokens: google.into_iter().chain(configured).map(Tokens::new).collect(),
             server,
-            standing: tokio::sync::Mutex::default(),
+            shared: tokio::sync::Mutex::default(),
             attempts: AtomicU64::new(0),
         }
     }
@@ -133,22 +133,22 @@ impl Peer {
         settings: &GrpcTransport,
     ) -> Result<Arc<Connection>, TransportError> {
         let before = self.attempts.load(Ordering::Acquire);
-        let mut standing = self.standing.lock().await;
-        if let Some(connection) = standing.connection.upgrade()
+        let mut shared = self.shared.lock().await;
+        if let Some(connection) = shared.connection.upgrade()
             && connection.takes_streams()
         {
             return Ok(connection);
         }
         if self.attempts.load(Ordering::Acquire) > before
-            && let Some(failure) = &standing.failure
+            && let Some(failure) = &shared.failure
         {
             return Err(failure.clone());
         }
         let made = self.connect(settings).await.map_err(|error| error.at(self.server.uri()));
         self.attempts.fetch_add(1, Ordering::Release);
-        standing.failure = made.as_ref().err().cloned();
+        shared.failure = made.as_ref().err().cloned();
         let connection = Arc::new(made?);
-        standing.connection = Arc::downgrade(&connection);
+        shared.connection = Arc::downgrade(&connection);
         Ok(connection)
     }
 

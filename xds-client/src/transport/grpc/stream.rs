@@ -105,7 +105,7 @@ async fn why(status: Status, guard: Option<TransportError>, connection: Arc<Conn
     let http2 = connection.http2();
     let is_lost = std::error::Error::source(&status).is_some() && !http2.is_open();
     let lost = match is_lost {
-        true => timeout(FAREWELL, http2.failure()).await.ok().flatten(),
+        true => timeout(FAILURE_WAIT, http2.failure()).await.ok().flatten(),
         false => None,
     };
     lost.unwrap_or_else(|| told(&status)).at(connection.server_uri())
@@ -121,4 +121,4 @@ fn told(status: &Status) -> TransportError {
 }
 
 /// How long to wait for the error of a connection that takes no stream any more.
-const FAREWELL: Duration = Duration::from_millis(500);
+const FAILURE_WAIT: Duration = Duration::from_millis(500);

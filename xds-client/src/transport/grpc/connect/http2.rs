@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tonic::body::Body;
 use tower_service::Service;
 
-use super::heard_out::{HeardOut, Last};
+use super::peer_error::{FirstError, PeerErrors};
 use crate::transport::TransportError;
 use crate::transport::grpc::GrpcTransport;
 
@@ -30,8 +30,8 @@ impl Http2 {
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let last = Last::default();
-        let io = HeardOut::new(io, last.clone());
+        let last = FirstError::default();
+        let io = PeerErrors::new(io, last.clone());
         let (requests, connection) = Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             // TR-34: a server that disappears silently is detected.
@@ -66,7 +66,7 @@ impl Http2 {
 }
 
 /// The error of the stream of bytes is more precise than HTTP/2's.
-fn why(last: &Last, error: &hyper::Error) -> TransportError {
+fn why(last: &FirstError, error: &hyper::Error) -> TransportError {
     last.get().map_or_else(|| TransportError::from_chain(error), TransportError::failed)
 }
 

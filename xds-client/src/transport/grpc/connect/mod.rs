@@ -1,8 +1,8 @@
 //! One attempt to connect to a server: resolve, dial, TLS, HTTP/2.
 
 mod dial;
-mod heard_out;
 mod http2;
+mod peer_error;
 mod target;
 mod tls;
 

@@ -30,7 +30,7 @@ use cache::{Step, Token, TokenCache};
 
 /// The source of tokens.
 #[derive(Debug, Clone)]
-pub(super) enum Origin {
+pub(super) enum TokenSource {
     /// A file that another program renews.
     JwtFile(PathBuf),
     /// Signed with the key of Google's application default credentials, for this audience.
@@ -40,15 +40,15 @@ pub(super) enum Origin {
 /// The tokens of one source: read when a stream needs one, and kept while they are valid.
 #[derive(Debug)]
 pub(super) struct Tokens {
-    origin: Origin,
+    source: TokenSource,
     cache: Mutex<TokenCache>,
     /// The result of the last read.
     reads: watch::Sender<Option<Result<HeaderValue, TransportError>>>,
 }
 
 impl Tokens {
-    pub(super) fn new(origin: Origin) -> Arc<Self> {
-        Arc::new(Self { origin, cache: Mutex::default(), reads: watch::Sender::new(None) })
+    pub(super) fn new(source: TokenSource) -> Arc<Self> {
+        Arc::new(Self { source, cache: Mutex::default(), reads: watch::Sender::new(None) })
     }
 
     /// The value of an `authorization` header. Waits only while there is no valid token (BS-14).
@@ -74,8 +74,8 @@ impl Tokens {
     fn read(self: &Arc<Self>) {
         let tokens = self.clone();
         tokio::spawn(async move {
-            let origin = tokens.origin.clone();
-            let read = spawn_blocking(move || origin.read(unix_now())).await;
+            let source = tokens.source.clone();
+            let read = spawn_blocking(move || source.read(unix_now())).await;
             let read = read.unwrap_or_else(|error| {
                 Err(TransportError::credentials(format!("UNAVAILABLE: no token has been read: {error}")))
             });
@@ -93,7 +93,7 @@ impl Tokens {
     }
 }
 
-impl Origin {
+impl TokenSource {
     /// Reads a token. Blocks.
     fn read(&self, unix_now: Duration) -> Result<Token, TransportError> {
         match self {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio_rustls::rustls::SignatureScheme;
 
 use super::google::{credentials_file, sign_with};
-use super::{Origin, Tokens, unix_now};
+use super::{TokenSource, Tokens, unix_now};
 use crate::certificate::crypto;
 
 fn jwt(claims: &Value) -> String {
@@ -33,7 +33,7 @@ fn bearer(token: &str) -> HeaderValue {
 async fn rotated_file_is_seen_before_the_old_token_expires() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
-    let tokens = Tokens::new(Origin::JwtFile(path.clone()));
+    let tokens = Tokens::new(TokenSource::JwtFile(path.clone()));
     let error = tokens.authorization().await.unwrap_err().to_string();
     assert!(error.starts_with("UNAVAILABLE: jwt_token_file ") && error.contains("No such file"), "{error}");
     let (first, second) = (expiring_in(200), expiring_in(10_000));
@@ -57,7 +57,7 @@ async fn calls_that_wait_share_one_read() {
     let path = folder.path().join("token");
     let token = expiring_in(200);
     std::fs::write(&path, &token).unwrap();
-    let tokens = Tokens::new(Origin::JwtFile(path.clone()));
+    let tokens = Tokens::new(TokenSource::JwtFile(path.clone()));
     let (one, other) = tokio::join!(tokens.authorization(), tokens.authorization());
     assert_eq!((one.unwrap(), other.unwrap()), (bearer(&token), bearer(&token)));
 }
@@ -70,7 +70,7 @@ fn invalid_token_is_unauthenticated_with_reason() {
     let padded = format!("e30.{}.c2ln", URL_SAFE.encode(json!({"exp": 4e9, "a": 1}).to_string()));
     let read = |content: &str| {
         std::fs::write(&path, content).unwrap();
-        Origin::JwtFile(path.clone()).read(Duration::from_secs(1_000))
+        TokenSource::JwtFile(path.clone()).read(Duration::from_secs(1_000))
     };
     for fine in [padded.as_str(), &jwt(&json!({"exp": 1_001})), &jwt(&json!({"exp": 1e300_f64.min(9e18)}))] {
         assert!(read(fine).is_ok(), "{fine}: {:?}", read(fine));

@@ -12,23 +12,23 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The first error of a stream of bytes, as text of the operating system or of TLS.
-pub(super) type Last = Arc<OnceLock<String>>;
+pub(super) type FirstError = Arc<OnceLock<String>>;
 
 /// A stream of bytes that reports, after a failed write, the last error that the peer has sent, if any.
 #[derive(Debug)]
-pub(super) struct HeardOut<S> {
+pub(super) struct PeerErrors<S> {
     inner: S,
-    last: Last,
+    last: FirstError,
 }
 
-impl<S: AsyncRead + Unpin> HeardOut<S> {
-    pub(super) fn new(inner: S, last: Last) -> Self {
+impl<S: AsyncRead + Unpin> PeerErrors<S> {
+    pub(super) fn new(inner: S, last: FirstError) -> Self {
         Self { inner, last }
     }
 
     /// Reads until the peer's error or end after a failed write. One of them will come: the pipe breaks only after the peer
     /// has closed.
-    fn heard<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn read_error<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         let mut space = [0; 1024];
         let Poll::Ready(Err(error)) = written else { return written };
         let error = loop {
@@ -41,10 +41,10 @@ impl<S: AsyncRead + Unpin> HeardOut<S> {
                 Ok(()) | Err(_) => break error,
             }
         };
-        self.kept(Poll::Ready(Err(error)))
+        self.remember(Poll::Ready(Err(error)))
     }
 
-    fn kept<T>(&self, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn remember<T>(&self, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if let Poll::Ready(Err(error)) = &done {
             self.last.get_or_init(|| error.to_string());
         }
@@ -52,26 +52,26 @@ impl<S: AsyncRead + Unpin> HeardOut<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for HeardOut<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for PeerErrors<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.inner).poll_read(cx, buf);
-        self.kept(read)
+        self.remember(read)
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HeardOut<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for PeerErrors<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(cx, buf);
-        self.heard(cx, written)
+        self.read_error(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let written = Pin::new(&mut self.inner).poll_flush(cx);
-        self.heard(cx, written)
+        self.read_error(cx, written)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -84,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for HeardOut<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        self.heard(cx, written)
+        self.read_error(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
