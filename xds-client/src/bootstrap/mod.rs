@@ -5,7 +5,6 @@ mod builder;
 mod certificate_provider;
 mod credentials;
 mod error;
-mod grpc_service;
 mod guards;
 mod json;
 mod load;
@@ -28,9 +27,10 @@ use mesh_core::runtime::Target;
 pub use authority::Authority;
 pub use builder::BootstrapBuilder;
 pub use certificate_provider::{CertificateProvider, FileWatcher};
-pub use credentials::{CallCredentials, ChannelCredentials, IdentityFiles, TlsCredentials};
+pub use credentials::{
+    AllowedGrpcService, CallCredentials, ChannelCredentials, IdentityFiles, TlsCredentials,
+};
 pub use error::{BootstrapError, Origin, TargetError};
-pub use grpc_service::AllowedGrpcService;
 pub use guards::FeatureGuards;
 pub use node::Node;
 pub use server::{ServerConfig, ServerFeatures};

@@ -1,13 +1,14 @@
 //! Certificates and keys, checked.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio_rustls::rustls::RootCertStore;
+use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::sign::CertifiedKey;
 
-use super::crypto::crypto;
 use crate::bootstrap::IdentityFiles;
 
 /// A certificate chain with its key.
@@ -50,3 +51,29 @@ fn certificates(file: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
         Ok(certificates) => Ok(certificates),
     }
 }
+
+/// The provider that the program has installed for its process, else the provider of this crate's features.
+///
+/// It is always passed to rustls. Nothing is installed for the process, and rustls never chooses by itself: it panics
+/// in a program with two providers.
+pub(crate) fn crypto() -> Result<Arc<CryptoProvider>, &'static str> {
+    CryptoProvider::get_default().cloned().or_else(of_features).ok_or(NONE)
+}
+
+#[cfg(feature = "aws-lc")]
+fn of_features() -> Option<Arc<CryptoProvider>> {
+    Some(Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider()))
+}
+
+#[cfg(all(feature = "ring", not(feature = "aws-lc")))]
+fn of_features() -> Option<Arc<CryptoProvider>> {
+    Some(Arc::new(tokio_rustls::rustls::crypto::ring::default_provider()))
+}
+
+#[cfg(not(any(feature = "aws-lc", feature = "ring")))]
+fn of_features() -> Option<Arc<CryptoProvider>> {
+    None
+}
+
+const NONE: &str = "there is no cryptography for TLS: enable the feature \"ring\" or \"aws-lc\" of mesh-tonic (or of xds-client), \
+                    or install a rustls CryptoProvider for the process";

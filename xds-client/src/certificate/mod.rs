@@ -10,15 +10,11 @@
 //! Invariants: files that are broken, half written or missing never remove valid material; files that were never valid
 //! are an error that names the file, never an empty result.
 
-mod crypto;
 mod material;
 mod provider;
 mod reload;
-mod store;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use crypto::crypto;
-pub(crate) use material::Roots;
-pub(crate) use provider::{FileProvider, Material};
-pub(crate) use store::provider;
+pub(crate) use material::{Roots, crypto};
+pub(crate) use provider::{FileProvider, Material, provider};

@@ -1,16 +1,18 @@
 //! Reads files and keeps their last valid content.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::task::{AbortHandle, JoinHandle, spawn_blocking};
 use tokio::time::sleep;
 
+use crate::bootstrap::FileWatcher;
+
 use super::material::{Identity, Roots, identity, roots};
 use super::reload::{Contents, ReadChange, Reload};
-use crate::bootstrap::FileWatcher;
 
 /// Reads the files of a `file_watcher` and keeps their last valid content.
 ///
@@ -136,3 +138,17 @@ fn log(what: &str, change: &ReadChange) {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// The provider of these files, shared by all users of the same files while one of them keeps it (BS-36).
+pub(crate) fn provider(files: &FileWatcher) -> Arc<FileProvider> {
+    let mut providers = PROVIDERS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(provider) = providers.get(files).and_then(Weak::upgrade) {
+        return provider;
+    }
+    providers.retain(|_, provider| provider.strong_count() > 0);
+    let provider = Arc::new(FileProvider::new(files.clone()));
+    providers.insert(files.clone(), Arc::downgrade(&provider));
+    provider
+}
+
+static PROVIDERS: LazyLock<Mutex<HashMap<FileWatcher, Weak<FileProvider>>>> = LazyLock::new(Mutex::default);

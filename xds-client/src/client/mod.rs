@@ -15,7 +15,6 @@ pub(crate) mod clock;
 mod collections;
 mod decode;
 mod encode;
-mod error;
 mod options;
 mod peer_log;
 mod plan;
@@ -26,11 +25,10 @@ mod snapshot;
 mod status;
 mod targets;
 mod watchers;
-mod weak;
 mod worker;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use mesh_core::config::Name;
 use mesh_core::runtime::{
@@ -39,22 +37,20 @@ use mesh_core::runtime::{
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
-use crate::bootstrap::{Bootstrap, ServerConfig};
+use crate::bootstrap::{Bootstrap, BootstrapError, ServerConfig};
 use crate::load_report::Reporter;
 use crate::protocol::AdsState;
 use crate::resource::ResourceType;
 use crate::transport::{AdsTransport, GrpcTransport};
 
-pub use error::StartError;
+use plan::Plan;
+use registry::WatchRegistry;
+use worker::Worker;
+
 pub use options::Options;
 pub use process_wide::{running, shared, shared_mesh, shared_mesh_with, shared_with};
 pub use resource_watch::{ResourceView, ResourceWatch};
 pub use status::{ServerStatus, Status};
-pub use weak::WeakXdsClient;
-
-use plan::Plan;
-use registry::WatchRegistry;
-use worker::Worker;
 
 /// Starts an xDS client for the bootstrap's servers, with the default [`Options`].
 ///
@@ -214,4 +210,53 @@ impl fmt::Debug for XdsClient {
 /// A panic of another thread leaves the state usable.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why a client cannot be started.
+#[derive(Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// There is no tokio runtime to run on.
+    #[error("no tokio runtime: call this within one, for example in #[tokio::main]")]
+    NoRuntime,
+    /// The bootstrap names no server.
+    #[error("the xDS bootstrap has no server")]
+    NoServer,
+    /// The client that the process shares is running with other options.
+    #[error(
+        "the process's xDS client is running with other options: give the process's first channel these, or start a client \
+         of your own with xds_client::start_with"
+    )]
+    OtherOptions,
+    /// There is no bootstrap in the environment, or it is wrong.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
+}
+
+mesh_core::debug_with_causes!(StartError);
+
+/// A handle that does not keep the [`XdsClient`] alive, for metrics and status.
+#[derive(Clone)]
+pub struct WeakXdsClient {
+    inner: Weak<Inner>,
+}
+
+impl WeakXdsClient {
+    /// The client; `None` when the last handle and watch is gone.
+    pub fn upgrade(&self) -> Option<XdsClient> {
+        self.inner.upgrade().map(|inner| XdsClient { inner })
+    }
+}
+
+impl XdsClient {
+    /// A handle that does not keep the client alive. A watch does.
+    pub fn downgrade(&self) -> WeakXdsClient {
+        WeakXdsClient { inner: Arc::downgrade(&self.inner) }
+    }
+}
+
+impl fmt::Debug for WeakXdsClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakXdsClient").field("client", &self.upgrade()).finish()
+    }
 }

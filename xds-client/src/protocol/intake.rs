@@ -8,9 +8,8 @@ use super::accepted::{Accepted, Effect, Source};
 use super::authority::Authorities;
 use super::cache::{Cache, until};
 use super::last_good::LastGood;
-use super::nack::Errors;
 use super::resource::Resource;
-use super::response::{Heartbeat, ServerError};
+use super::response::{Errors, Heartbeat, ServerError};
 use super::subscription::Subscription;
 use super::{DeletionStatus, Event, Received, Rejected, ResourceKind, Response, UpdateCounts};
 

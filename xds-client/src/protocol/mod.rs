@@ -57,7 +57,6 @@ mod event;
 mod intake;
 mod last_good;
 mod link;
-mod nack;
 #[cfg_attr(not(feature = "testing"), expect(unreachable_pub, reason = "fuzz targets call some of it"))]
 pub(crate) mod name;
 mod request;
@@ -79,8 +78,7 @@ pub(crate) use event::{DeletionStatus, Event, Outage, View};
 pub use event::{Problem, ProblemKind};
 pub(crate) use last_good::Leftover;
 pub(crate) use link::StreamEnd;
-pub(crate) use name::is_collection;
-pub(crate) use name::{authority, canonical};
+pub(crate) use name::{authority, canonical, is_collection};
 pub(crate) use request::{Interest, Request};
 pub(crate) use response::{Heartbeat, Received, Rejected, Response, ServerError};
 pub(crate) use settings::{AuthoritySettings, DataErrors, Fallback, OnTimeout, ServerSettings, Settings};

@@ -9,9 +9,8 @@ use prost::Message;
 use xds_proto::envoy::service::discovery::v3::Resource;
 use xds_proto::google::protobuf::Any;
 
-use super::duration;
 use super::error::short_name;
-use super::{AnyResource, DecodeContext, DecodeError, ResourceType};
+use super::{AnyResource, DecodeContext, DecodeError, ResourceType, fields};
 
 /// A resource that has been validated.
 #[derive(Debug, Clone)]
@@ -81,7 +80,7 @@ pub fn decode_wrapped(
     wrapper: Resource,
 ) -> Result<Unwrapped, DecodeError> {
     let Resource { name, version, resource, ttl, .. } = wrapper;
-    let ttl = duration::optional(ttl.as_ref(), "ttl").map_err(|invalid| DecodeError {
+    let ttl = fields::optional_duration(ttl.as_ref(), "ttl").map_err(|invalid| DecodeError {
         field: invalid.field,
         ..DecodeError::of(resource_type, given(&name), invalid.reason)
     })?;

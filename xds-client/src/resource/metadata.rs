@@ -4,8 +4,8 @@ use xds_proto::envoy::config::core::v3::{Address, Metadata as ProtoMetadata};
 use xds_proto::envoy::extensions::filters::http::gcp_authn::v3::Audience;
 use xds_proto::google::protobuf::value::Kind;
 
-use super::address;
 use super::extension::Extension;
+use super::fields;
 use super::invalid::{Checked, Invalid, Within};
 
 /// Metadata whose typed entries of registered types are valid.
@@ -59,5 +59,5 @@ fn audience(extension: &Extension<'_>) -> Checked<()> {
 }
 
 fn proxy_address(extension: &Extension<'_>) -> Checked<()> {
-    address::ip_and_port(Some(&extension.message::<Address>()?)).map(drop)
+    fields::ip_and_port(Some(&extension.message::<Address>()?)).map(drop)
 }

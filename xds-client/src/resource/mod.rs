@@ -22,20 +22,17 @@
 //! names are resolved when they are needed, not by `dns_refresh_rate`, as in gRPC.
 // RV-04, RV-03, RV-02, RDS-08, RT-12, LDS-18, CDS-08, RDS-03, LDS-11, CDS-22
 
-mod address;
 mod cluster;
-mod config_source;
 mod context;
 mod decode;
 mod decoding;
 #[cfg(test)]
 mod decoding_tests;
-mod duration;
 mod endpoint;
 mod error;
 mod extension;
+mod fields;
 mod filter;
-mod fraction;
 mod headers;
 mod invalid;
 mod listener;

@@ -15,8 +15,8 @@ use xds_proto::envoy::extensions::upstreams::http::v3::http_protocol_options::ex
 use xds_proto::google::protobuf::UInt32Value;
 
 use crate::resource::extension::Extension;
+use crate::resource::fields;
 use crate::resource::invalid::{Checked, Invalid, Within};
-use crate::resource::{address, duration};
 
 pub(super) fn read(cluster: &Cluster) -> Checked<ConnectionSettings> {
     let mut settings = ConnectionSettings::default();
@@ -32,7 +32,7 @@ pub(super) fn read(cluster: &Cluster) -> Checked<ConnectionSettings> {
 /// CDS-21. Envoy's default of 5 s is not used: without a value in the cluster the user's setting holds, and gRPC's
 /// rule without one (LB-74).
 fn connect_timeout(cluster: &Cluster) -> Checked<Option<Duration>> {
-    match duration::optional(cluster.connect_timeout.as_ref(), "connect_timeout")? {
+    match fields::optional_duration(cluster.connect_timeout.as_ref(), "connect_timeout")? {
         Some(Duration::ZERO) => Err(Invalid::at("connect_timeout", "must be more than 0")),
         timeout => Ok(timeout),
     }
@@ -72,7 +72,7 @@ fn local_address(cluster: &Cluster) -> Checked<Option<SocketAddr>> {
     let Some(source) = bind.and_then(|bind| bind.source_address.as_ref()) else { return Ok(None) };
     let port = match source.port_specifier {
         None => 0,
-        Some(_) => address::port(source)?,
+        Some(_) => fields::port(source)?,
     };
     if source.address.is_empty() && port == 0 {
         return Ok(None);
@@ -94,7 +94,7 @@ fn read_http_options(cluster: &Cluster, settings: &mut ConnectionSettings) -> Ch
         }
         let options: HttpProtocolOptions = extension.message()?;
         if let Some(common) = &options.common_http_protocol_options {
-            let idle = duration::optional(common.idle_timeout.as_ref(), "idle_timeout");
+            let idle = fields::optional_duration(common.idle_timeout.as_ref(), "idle_timeout");
             // 0 is no limit, as in Envoy
             if let Some(timeout) = idle.within("common_http_protocol_options")? {
                 settings.idle_timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
@@ -142,8 +142,8 @@ fn http2_keepalive(options: &Http2ProtocolOptions) -> Checked<Option<Http2Keepal
         return Ok(None);
     };
     let read = || {
-        let interval = duration::optional(interval.as_ref(), "interval")?.unwrap_or_default();
-        let timeout = duration::optional(timeout.as_ref(), "timeout")?.unwrap_or_default();
+        let interval = fields::optional_duration(interval.as_ref(), "interval")?.unwrap_or_default();
+        let timeout = fields::optional_duration(timeout.as_ref(), "timeout")?.unwrap_or_default();
         if timeout < SHORTEST {
             return Err(Invalid::at("timeout", "must be at least 1 ms"));
         }

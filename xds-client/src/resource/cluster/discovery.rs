@@ -11,8 +11,8 @@ use xds_proto::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint};
 use xds_proto::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
 
 use crate::resource::extension::{self, Extension};
+use crate::resource::fields;
 use crate::resource::invalid::{Checked, Invalid, Within};
-use crate::resource::{address, config_source};
 
 /// Where a cluster's endpoints come from.
 // CDS-01
@@ -63,7 +63,7 @@ pub(super) fn service_name(cluster: &Cluster) -> Option<&str> {
 // CDS-02, CDS-03
 fn eds(cluster: &Cluster) -> Checked<()> {
     let source = cluster.eds_cluster_config.as_ref().and_then(|config| config.eds_config.as_ref());
-    config_source::same_server(source).within("eds_cluster_config.eds_config")?;
+    fields::same_server(source).within("eds_cluster_config.eds_config")?;
     match cluster.name.starts_with("xdstp:") && service_name(cluster).is_none() {
         true => Err(Invalid::at(
             "eds_cluster_config.service_name",
@@ -95,7 +95,7 @@ fn logical_dns(assignment: Option<&ClusterLoadAssignment>) -> Checked<ClusterDis
             if socket.address.is_empty() {
                 return Err(Invalid::at("address", "must not be empty"));
             }
-            match address::port(socket)? {
+            match fields::port(socket)? {
                 0 => Err(Invalid::at("port_value", "must not be 0")),
                 port => Ok(ClusterDiscovery::LogicalDns { host: socket.address.as_str().into(), port }),
             }
@@ -108,7 +108,7 @@ fn logical_dns(assignment: Option<&ClusterLoadAssignment>) -> Checked<ClusterDis
 fn dns_address(endpoint: &LbEndpoint) -> Checked<&SocketAddress> {
     match &endpoint.host_identifier {
         Some(HostIdentifier::Endpoint(endpoint)) => {
-            address::socket_address(endpoint.address.as_ref()).within("endpoint.address")
+            fields::socket_address(endpoint.address.as_ref()).within("endpoint.address")
         }
         _ => Err(Invalid::at("endpoint", "must be set")),
     }

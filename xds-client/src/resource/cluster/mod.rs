@@ -27,7 +27,7 @@ use super::invalid::{Checked, Invalid, Within};
 use super::message::{self, Named, decode_message};
 use super::metadata::Metadata;
 use super::transport_socket::{self, Side};
-use super::{AnyResource, DecodeContext, DecodeError, Decoding, ResourceType, config_source};
+use super::{AnyResource, DecodeContext, DecodeError, Decoding, ResourceType, fields};
 
 pub use discovery::ClusterDiscovery;
 
@@ -89,7 +89,7 @@ fn read(cluster: &proto::Cluster, context: &Decoding<'_>) -> Checked<Cluster> {
     }
     transport_socket::plaintext(cluster.transport_socket.as_ref(), Side::Client, context)?;
     // CDS-10
-    cluster.lrs_server.as_ref().map_or(Ok(()), config_source::is_self).within("lrs_server")?;
+    cluster.lrs_server.as_ref().map_or(Ok(()), fields::is_self).within("lrs_server")?;
     let metadata = Metadata::read(cluster.metadata.as_ref()).within("metadata")?;
     // CDS-18
     let label = |key| Name::from(metadata.text("com.google.csm.telemetry_labels", key).unwrap_or("unknown"));

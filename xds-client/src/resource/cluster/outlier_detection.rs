@@ -9,16 +9,17 @@ use mesh_core::config::{
 use xds_proto::envoy::config::cluster::v3 as proto;
 use xds_proto::google::protobuf::UInt32Value;
 
-use crate::resource::duration;
+use crate::resource::fields;
 use crate::resource::invalid::{Checked, Invalid};
 
 /// CDS-13, CDS-14: an empty message switches success rate on and leaves failure percentage off. Defaults: LB-53, LB-62.
 pub(super) fn read(settings: &proto::OutlierDetection) -> Checked<OutlierDetection> {
     let mut detection = OutlierDetection::default();
-    let interval = duration::optional(settings.interval.as_ref(), "interval")?;
-    let base = duration::optional(settings.base_ejection_time.as_ref(), "base_ejection_time")?;
-    let max = duration::optional(settings.max_ejection_time.as_ref(), "max_ejection_time")?;
-    let jitter = duration::optional(settings.max_ejection_time_jitter.as_ref(), "max_ejection_time_jitter")?;
+    let interval = fields::optional_duration(settings.interval.as_ref(), "interval")?;
+    let base = fields::optional_duration(settings.base_ejection_time.as_ref(), "base_ejection_time")?;
+    let max = fields::optional_duration(settings.max_ejection_time.as_ref(), "max_ejection_time")?;
+    let jitter =
+        fields::optional_duration(settings.max_ejection_time_jitter.as_ref(), "max_ejection_time_jitter")?;
     // Zero is valid, but would sweep in a loop.
     detection.interval = interval.unwrap_or(detection.interval).max(SHORTEST_INTERVAL);
     detection.base_ejection_time = base.unwrap_or(detection.base_ejection_time);

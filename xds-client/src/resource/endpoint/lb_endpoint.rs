@@ -10,7 +10,7 @@ use xds_proto::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
 use xds_proto::envoy::config::endpoint::v3::{self as proto, LbEndpoint};
 
 use crate::resource::DecodeContext;
-use crate::resource::address::ip_and_port;
+use crate::resource::fields::ip_and_port;
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::metadata::Metadata;
 

@@ -9,10 +9,9 @@ use xds_proto::envoy::config::endpoint::v3::locality_lb_endpoints::LbConfig;
 use xds_proto::envoy::config::endpoint::v3::{LedsClusterLocalityConfig, LocalityLbEndpoints};
 
 use crate::protocol::is_collection;
-use crate::resource::DecodeContext;
-use crate::resource::config_source;
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::metadata::Metadata;
+use crate::resource::{DecodeContext, fields};
 
 use super::lb_endpoint::Endpoints;
 
@@ -61,7 +60,7 @@ fn endpoints(
 
 // EDS-15
 fn collection(leds: &LedsClusterLocalityConfig, context: &DecodeContext) -> Checked<Name> {
-    config_source::same_server(leds.leds_config.as_ref()).within("leds_config")?;
+    fields::same_server(leds.leds_config.as_ref()).within("leds_config")?;
     match leds.leds_collection_name.as_str() {
         "" => Err(Invalid::at("leds_collection_name", "must not be empty")),
         // TR-56

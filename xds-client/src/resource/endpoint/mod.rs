@@ -25,7 +25,7 @@ use mesh_core::policy::matcher::Fraction;
 use xds_proto::envoy::config::endpoint::v3 as proto;
 use xds_proto::envoy::config::endpoint::v3::cluster_load_assignment::policy::DropOverload;
 
-use super::fraction::fraction;
+use super::fields::fraction;
 use super::invalid::{Checked, Invalid, Within};
 use super::message::{self, Named, decode_message};
 use super::{AnyResource, DecodeContext, DecodeError, ResourceType};

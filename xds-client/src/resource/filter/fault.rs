@@ -13,8 +13,7 @@ use xds_proto::envoy::extensions::filters::http::fault::v3::{FaultAbort, HttpFau
 use xds_proto::envoy::r#type::v3::FractionalPercent;
 use xds_proto::envoy::r#type::v3::fractional_percent::DenominatorType;
 
-use crate::resource::duration::duration;
-use crate::resource::fraction::denominator;
+use crate::resource::fields::{denominator, duration};
 use crate::resource::invalid::{Checked, Within};
 
 use super::{FilterError, FilterPayload, HttpFilterType};

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use mesh_core::filter::{ConfigValue, FilterConfig};
 
-use super::{FilterError, FilterPayload};
+use crate::resource::invalid::Invalid;
+
+use super::FilterPayload;
 
 /// A kind of HTTP filter: the types of its configuration and its override, and their decoders. Open to users' own
 /// filters; pass it in with [`Options::filters`](crate::Options::filters).
@@ -87,5 +89,38 @@ pub trait HttpFilterType: Debug + Send + Sync + 'static {
     // RDS-19
     fn decode_override(&self, _payload: &FilterPayload<'_>) -> Result<Arc<dyn ConfigValue>, FilterError> {
         Err(FilterError::new("the filter cannot be overridden"))
+    }
+}
+
+/// Why a filter's configuration is refused: which field, and what was expected. It becomes part of the NACK's text, with
+/// the path to the configuration in front.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{}{reason}", .field, if .field.is_empty() { "" } else { ": " })]
+pub struct FilterError {
+    field: String,
+    reason: String,
+}
+
+impl FilterError {
+    /// The whole configuration is invalid.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self { field: String::new(), reason: reason.into() }
+    }
+
+    /// A field is invalid; `field` is its path, for example `delay.percentage`.
+    pub fn at(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { field: field.into(), reason: reason.into() }
+    }
+}
+
+impl From<FilterError> for Invalid {
+    fn from(error: FilterError) -> Self {
+        Self { field: error.field, reason: error.reason }
+    }
+}
+
+impl From<Invalid> for FilterError {
+    fn from(invalid: Invalid) -> Self {
+        Self { field: invalid.field, reason: invalid.reason }
     }
 }

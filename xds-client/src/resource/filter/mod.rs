@@ -4,7 +4,6 @@
 //! no code of its own here.
 
 mod chain;
-mod error;
 mod fault;
 mod filter_type;
 mod header_mutation;
@@ -15,8 +14,7 @@ mod registry;
 mod tests;
 
 pub(super) use chain::read as chain;
-pub use error::FilterError;
-pub use filter_type::HttpFilterType;
+pub use filter_type::{FilterError, HttpFilterType};
 pub(super) use overrides::read as overrides;
 pub use payload::FilterPayload;
 pub use registry::FilterRegistry;

@@ -7,7 +7,7 @@ use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3:
 
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::transport_socket::Side;
-use crate::resource::{Decoding, config_source, duration, filter, route};
+use crate::resource::{Decoding, fields, filter, route};
 
 use super::{ApiListener, RouteSource};
 
@@ -31,7 +31,7 @@ pub(super) fn read(
     // LDS-05, RT-33: zero is no limit.
     let options = manager.common_http_protocol_options.as_ref();
     let limit = options.and_then(|options| options.max_stream_duration.as_ref());
-    let limit = duration::optional(limit, "common_http_protocol_options.max_stream_duration")?;
+    let limit = fields::optional_duration(limit, "common_http_protocol_options.max_stream_duration")?;
     let filters = filter::chain(&manager.http_filters, side, context)?.into();
     let routes = route_source(manager.route_specifier.as_ref(), context)?;
     Ok(ApiListener { routes, max_stream_duration: limit.filter(|limit| !limit.is_zero()), filters })
@@ -41,7 +41,7 @@ pub(super) fn read(
 fn route_source(specifier: Option<&RouteSpecifier>, context: &Decoding<'_>) -> Checked<RouteSource> {
     match specifier {
         Some(RouteSpecifier::Rds(rds)) => {
-            config_source::same_server(rds.config_source.as_ref()).within("rds.config_source")?;
+            fields::same_server(rds.config_source.as_ref()).within("rds.config_source")?;
             match rds.route_config_name.as_str() {
                 "" => Err(Invalid::at("rds.route_config_name", "must not be empty")),
                 name => Ok(RouteSource::Rds(name.into())),

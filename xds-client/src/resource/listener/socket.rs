@@ -8,7 +8,7 @@ use xds_proto::envoy::config::listener::v3::{self as proto, Filter, Listener};
 use crate::resource::extension::Extension;
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::transport_socket::{self, Side};
-use crate::resource::{Decoding, address};
+use crate::resource::{Decoding, fields};
 
 use super::chain_match::ChainMatch;
 use super::{ApiListener, FilterChain, SocketListener, connection_manager};
@@ -23,7 +23,7 @@ pub(super) fn read(listener: &Listener, context: &Decoding<'_>) -> Checked<Socke
         return Err(Invalid::at("use_original_dst", "must be false"));
     }
     // LDS-14
-    address::socket_address(listener.address.as_ref()).within("address")?;
+    fields::socket_address(listener.address.as_ref()).within("address")?;
     // LDS-16
     if listener.filter_chains.is_empty() && listener.default_filter_chain.is_none() {
         return Err(Invalid::at("filter_chains", "there is no filter chain and no default_filter_chain"));

@@ -7,10 +7,9 @@ use xds_proto::envoy::config::route::v3 as proto;
 use xds_proto::envoy::config::route::v3::route::Action;
 use xds_proto::envoy::config::route::v3::route_action::{ClusterSpecifier, HostRewriteSpecifier};
 
-use crate::resource::duration;
-use crate::resource::filter;
 use crate::resource::headers::HeaderFields;
 use crate::resource::invalid::{Checked, Invalid, Within};
+use crate::resource::{fields, filter};
 
 use super::{Scope, hash_policy, retry};
 
@@ -35,7 +34,7 @@ fn forward(action: &proto::RouteAction, scope: &Scope<'_>) -> Checked<Option<For
     // RDS-14: grpc_timeout_header_offset and the action's own timeout are for HTTP.
     let limits = action.max_stream_duration.as_ref();
     let limit = |of: fn(&Limits) -> Option<&ProtoDuration>, field: &str| -> Checked<Option<Duration>> {
-        duration::optional(limits.and_then(of), field).within("max_stream_duration")
+        fields::optional_duration(limits.and_then(of), field).within("max_stream_duration")
     };
     let mut forward = Forward::new(clusters);
     forward.max_stream_duration = limit(|limits| limits.max_stream_duration.as_ref(), "max_stream_duration")?;

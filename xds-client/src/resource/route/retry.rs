@@ -8,7 +8,7 @@ use mesh_core::config::{RetryBackoff, RetryPolicy, RetryableCodes};
 use xds_proto::envoy::config::route::v3 as proto;
 use xds_proto::google::protobuf::Duration as ProtoDuration;
 
-use crate::resource::duration::duration;
+use crate::resource::fields::duration;
 use crate::resource::invalid::{Checked, Invalid, Within};
 
 /// The message's policy, if it has one. A policy without any known condition retries nothing, but it is a policy and

@@ -7,7 +7,7 @@ use xds_proto::envoy::config::route::v3 as proto;
 use xds_proto::envoy::config::route::v3::route_match::PathSpecifier;
 
 use crate::resource::Decoding;
-use crate::resource::fraction::fraction;
+use crate::resource::fields::fraction;
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::matcher::{self, HeaderCheck};
 

@@ -2,7 +2,6 @@
 
 mod ads;
 mod connect;
-mod load_report;
 mod pool;
 mod size_guard;
 mod stream;
@@ -22,7 +21,7 @@ use crate::bootstrap::ServerConfig;
 use crate::client::Options;
 
 pub use ads::{GrpcReceiver, GrpcSender};
-pub use load_report::{GrpcLoadReceiver, GrpcLoadSender};
+pub use stream::{GrpcLoadReceiver, GrpcLoadSender};
 
 use ads::{Requests, Responses};
 use connect::Http2;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use xds_proto::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -11,9 +12,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::codec::Streaming;
 use tonic::{Response, Status};
 
+use crate::transport::{RequestSender, ResponseReceiver, TransportError};
+
 use super::Failure;
 use super::pool::Connection;
-use crate::transport::TransportError;
 
 /// The sending half of a stream, and the requests that it sends.
 pub(super) fn requests<Q>() -> (Outgoing<Q>, ReceiverStream<Q>) {
@@ -122,3 +124,27 @@ fn told(status: &Status) -> TransportError {
 
 /// How long to wait for the error of a connection that takes no stream any more.
 const FAILURE_WAIT: Duration = Duration::from_millis(500);
+
+/// The sending half of a stream of load reports.
+#[derive(Debug)]
+pub struct GrpcLoadSender(pub(super) Outgoing<LoadStatsRequest>);
+
+impl RequestSender<LoadStatsRequest> for GrpcLoadSender {
+    async fn ready(&mut self) -> Result<(), TransportError> {
+        self.0.ready().await
+    }
+
+    fn send(&mut self, request: LoadStatsRequest) {
+        self.0.send(request);
+    }
+}
+
+/// The receiving half of a stream of load reports.
+#[derive(Debug)]
+pub struct GrpcLoadReceiver(pub(super) Incoming<LoadStatsResponse>);
+
+impl ResponseReceiver<LoadStatsResponse> for GrpcLoadReceiver {
+    async fn receive(&mut self) -> Result<Option<LoadStatsResponse>, TransportError> {
+        self.0.receive().await
+    }
+}
