@@ -14,9 +14,9 @@ use crate::status;
 pin_project! {
     /// A response's messages and trailers. Dropping it before its end cancels the call.
     ///
-    /// It ends with DEADLINE_EXCEEDED when the call's time is over, however much of it has come.
+    /// It ends with DEADLINE_EXCEEDED when the call's deadline has passed, also in the middle of a message.
     ///
-    /// The default is a body that has ended: what an interceptor answers with that refuses a call.
+    /// The default is a body that has ended, for interceptors that refuse a call.
     #[derive(Debug, Default)]
     pub struct ResponseBody {
         #[pin]

@@ -1,4 +1,4 @@
-//! The steps to a channel.
+//! Builds a channel.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use xds_client::bootstrap::parse_target;
 use crate::connection::OwnConnections;
 use crate::{ConnectError, MeshChannel};
 
-/// The steps to a [`MeshChannel`] with settings of its own.
+/// Builds a [`MeshChannel`] with settings of its own.
 #[derive(Debug, Clone)]
 #[must_use = "nothing is made before `build`"]
 pub struct MeshChannelBuilder {
@@ -52,7 +52,7 @@ impl MeshChannelBuilder {
     /// Keeps the configuration in use in this file, for a start while no control server can be reached. Written a second
     /// after a change and when the last channel goes. One file is for one process at a time.
     ///
-    /// For the process's own mesh, which its first channel starts: every channel that says so must name the same file. The
+    /// For the process's own mesh, which its first channel starts: every channel that sets it must name the same file. The
     /// variable `MESH_XDS_SNAPSHOT` does the same without code.
     pub fn snapshot(mut self, file: impl Into<PathBuf>) -> Self {
         self.snapshot = Some(file.into());
@@ -61,9 +61,9 @@ impl MeshChannelBuilder {
 
     /// How its HTTP/2 connections behave.
     ///
-    /// A channel that says anything of its connections has connections of its own; the other channels of the process keep
+    /// A channel with any setting of connections has connections of its own; the other channels of the process keep
     /// theirs. It still gets its configuration from the process's xDS client. Clone it, rather than build it twice. With
-    /// [`mesh`](Self::mesh) the mesh's builder says these things.
+    /// [`mesh`](Self::mesh) these settings are the mesh builder's.
     pub fn http2(mut self, settings: Http2Settings) -> Self {
         self.connections.http2 = Some(settings);
         self
@@ -75,7 +75,7 @@ impl MeshChannelBuilder {
         self
     }
 
-    /// How long an attempt to connect may take at least: 20 s by default; a cluster's own setting goes before it. As
+    /// The minimum time of an attempt to connect: 20 s by default; a cluster's own setting replaces it. As
     /// [`http2`](Self::http2), connections of its own.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connections.timeout = Some(timeout);
@@ -88,7 +88,7 @@ impl MeshChannelBuilder {
         self
     }
 
-    /// What stands in front of `mesh-tonic/VERSION` in the `user-agent` of calls, for example `shop/1.4`.
+    /// The prefix before `mesh-tonic/VERSION` in the `user-agent` of calls, for example `shop/1.4`.
     pub fn user_agent(mut self, prefix: impl Into<String>) -> Self {
         self.user_agent = Some(prefix.into());
         self
@@ -101,19 +101,19 @@ impl MeshChannelBuilder {
         self
     }
 
-    /// The timeout of calls that bring none; by default they have none but the route's.
+    /// The timeout of calls without one of their own; by default only the route's timeout limits them.
     pub fn default_timeout(mut self, timeout: Duration) -> Self {
         self.settings.timeout = Some(timeout);
         self
     }
 
-    /// What is sent as `:authority`, and what virtual hosts are matched with: the target's name by default.
+    /// The `:authority` of calls, which virtual hosts are matched with too: the target's name by default.
     pub fn authority(mut self, authority: impl Into<String>) -> Self {
         self.authority = Some(authority.into());
         self
     }
 
-    /// The most attempts for one call, whatever the control plane says: 5 by default.
+    /// The most attempts for one call, even if the control plane allows more: 5 by default.
     pub fn max_attempts(mut self, attempts: MaxAttempts) -> Self {
         self.settings.max_attempts = attempts;
         self
@@ -133,10 +133,10 @@ impl MeshChannelBuilder {
         self
     }
 
-    /// The channel. Connects nothing yet.
+    /// Builds the channel. Connects nothing yet.
     ///
     /// # Errors
-    /// [`ConnectError`] when the target, the authority, the user agent or the bootstrap is wrong, when something is set that
+    /// [`ConnectError`] when the target, the authority, the user agent or the bootstrap is wrong, when a setting is set that
     /// belongs to the mesh of [`mesh`](Self::mesh), or outside of a tokio runtime.
     pub fn build(self) -> Result<MeshChannel, ConnectError> {
         let mut target = parse_target(&self.target).map_err(ConnectError::target)?;

@@ -19,7 +19,7 @@ use xds_client::bootstrap::parse_target;
 use crate::protocol::{self, Grpc};
 use crate::{ConnectError, Incoming, MeshChannelBuilder, ResponseBody, ResponseFuture};
 
-/// A way to a service through the mesh, for any generated tonic client.
+/// A channel to a service through the mesh, for any generated tonic client.
 ///
 /// Clones are cheap and share everything. So do all channels of one mesh: one configuration per target, one connection
 /// per endpoint. It is always ready: a call that has to wait does so in its own future.
@@ -34,7 +34,7 @@ impl MeshChannel {
     /// A channel of the process's own mesh to `target`: `xds:///name`, `xds://authority/name` or `name`.
     ///
     /// The mesh is the one that the environment describes (`GRPC_XDS_BOOTSTRAP` or `GRPC_XDS_BOOTSTRAP_CONFIG`); it is
-    /// started by the first channel. Nothing is waited for: calls wait for the configuration.
+    /// started by the first channel. This does not wait: calls wait for the configuration.
     ///
     /// # Errors
     /// [`ConnectError`] when the target or the bootstrap is wrong, or outside of a tokio runtime.
@@ -70,7 +70,7 @@ impl MeshChannel {
         Self::builder(target).build_over(&mesh, &parsed)
     }
 
-    /// A channel to a server in the same process, over pipes in memory, and what that server takes connections from. For
+    /// A channel to a server in the same process, over pipes in memory, and the connections that the server accepts. For
     /// tests, together with tonic's `serve_with_incoming`:
     ///
     /// ```
@@ -96,7 +96,7 @@ impl MeshChannel {
     pub fn in_memory(target: &str) -> Result<(Self, Incoming), ConnectError> {
         let parsed = parse_target(target).map_err(ConnectError::target)?;
         let (dialer, incoming) = InMemory::new();
-        // The dialer reaches the server whatever the address is.
+        // The dialer connects to the server for any address.
         let config = MeshConfig::to_endpoints(&parsed.name, [SocketAddr::from((Ipv4Addr::LOCALHOST, 1))]);
         let mesh = Mesh::builder(FixedSource::only(config)).dialer(dialer).build();
         Ok((Self::builder(target).build_over(&mesh, &parsed)?, Incoming::new(incoming)))
@@ -106,14 +106,14 @@ impl MeshChannel {
         Self { channel, authority, agent }
     }
 
-    /// Whether its calls find a connection now.
+    /// Whether its calls find a connection at this moment.
     pub fn state(&self) -> ChannelState {
         self.channel.state()
     }
 
     /// Connects before the first call: completes when the target has its configuration, at least one of the clusters that
     /// its routes may choose has a connection, and each of the others has one or cannot be reached at the moment. For the
-    /// start of a service, before it says that it is ready.
+    /// start of a service, before it reports that it is ready.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -125,22 +125,22 @@ impl MeshChannel {
     /// # }
     /// ```
     ///
-    /// Until the timeout it waits as a call does that waits for ready: a control-server or an endpoint that cannot be reached is
+    /// Until the timeout it waits as a wait-for-ready call does: a control-server or an endpoint that cannot be reached is
     /// tried again.
     ///
     /// # Errors
     /// [`MeshErrorKind::DeadlineExceeded`](crate::MeshErrorKind::DeadlineExceeded) at the timeout; the text says what was
-    /// missing. The channel is as usable as before, and goes on connecting: a service may start all the same.
+    /// missing. The channel stays usable and continues to connect: a service may start all the same.
     pub async fn warm_up(&self, timeout: Duration) -> Result<(), MeshError> {
         self.channel.warm_up(timeout).await
     }
 
-    /// Where its calls go.
+    /// The target of its calls.
     pub fn target(&self) -> &Target {
         self.channel.target()
     }
 
-    /// Completes what a generated client leaves to its channel. What the application has set stays.
+    /// Sets what a generated client does not: authority, user agent and deadline. The application's own headers stay.
     fn complete(&self, request: &mut Request<Body>) {
         let mut uri = std::mem::take(request.uri_mut()).into_parts();
         uri.scheme.get_or_insert(Scheme::HTTP);

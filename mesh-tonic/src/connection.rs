@@ -7,7 +7,7 @@ use mesh_core::runtime::connect::{Http2Settings, Keepalive};
 use mesh_core::runtime::{ConnectTimeout, PoolSettings};
 use xds_client::XdsClient;
 
-/// What of a channel's connections differs from those of the process's mesh.
+/// The settings in which a channel's connections differ from those of the process's mesh.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct OwnConnections {
     pub(crate) http2: Option<Http2Settings>,
@@ -23,7 +23,7 @@ impl OwnConnections {
         http2.is_none() && keepalive.is_none() && pool.is_none() && timeout.is_none()
     }
 
-    /// A mesh with these connections, told what to do by the process's client.
+    /// A mesh with these connections, configured by the process's client.
     pub(crate) fn mesh(self, client: XdsClient) -> Mesh {
         let mut http2 = self.http2.unwrap_or_default();
         http2.keepalive = self.keepalive.or(http2.keepalive);

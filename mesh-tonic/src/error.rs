@@ -1,4 +1,4 @@
-//! Why there is no channel.
+//! Why a channel cannot be made.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! A call on its way.
+//! The future of a call.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use crate::protocol::{self, Grpc};
 use crate::{ResponseBody, status};
 
 pin_project! {
-    /// A call on its way: resolves to the response's head. Dropping it cancels the call.
+    /// A call: resolves to the response's head. Dropping it cancels the call.
     #[derive(Debug)]
     pub struct ResponseFuture {
         #[pin]

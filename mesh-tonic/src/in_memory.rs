@@ -10,7 +10,7 @@ use tonic::codegen::tokio_stream::Stream;
 /// The connections of a [`MeshChannel::in_memory`](crate::MeshChannel::in_memory), for `serve_with_incoming` of tonic's
 /// server.
 ///
-/// When it is dropped, or the server that has it ends, the channel's calls find no endpoint.
+/// When it is dropped, or the server that accepts from it ends, the channel's calls find no endpoint.
 #[derive(Debug)]
 #[must_use = "calls wait until a server takes their connection from it"]
 pub struct Incoming(mesh_core::runtime::connect::Incoming);

@@ -19,7 +19,7 @@ pub use error::ConnectError;
 pub use future::ResponseFuture;
 pub use in_memory::Incoming;
 
-// What users of channels meet: errors, targets, and what a mesh of their own and its settings are made of.
+// The types that users of channels need: errors, targets, and the parts and settings of a mesh of their own.
 pub use mesh_core::config::MeshConfig;
 pub use mesh_core::policy::retry::{MaxAttempts, RetryBudget};
 pub use mesh_core::runtime::connect::{

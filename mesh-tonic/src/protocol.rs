@@ -1,4 +1,4 @@
-//! gRPC as the request path sees it.
+//! gRPC for the request path.
 
 use std::time::Duration;
 
@@ -30,18 +30,18 @@ impl Protocol for Grpc {
         HeaderView::Grpc(headers)
     }
 
-    /// Trailers-Only, or something that is not gRPC.
+    /// Finds the status of a Trailers-Only response, and of one that is not gRPC.
     fn classify_head(status: StatusCode, headers: &HeaderMap) -> Option<CallStatus> {
         let code = match code(headers) {
             Some(code) => code,
             None if status != StatusCode::OK => status::of_http(status),
             None => return None,
         };
-        // tonic numbers its codes as the wire does
+        // tonic's codes have the numbers of the wire
         Some(CallStatus::new(code as u32, Pushback::from_headers(headers)))
     }
 
-    /// Without a status there is no success.
+    /// A response without a status counts as a failure.
     fn failure(status: StatusCode, last: &HeaderMap) -> Option<FailureKind> {
         match code(last) {
             Some(code) => failure_of_code(code),
@@ -59,14 +59,14 @@ impl Protocol for Grpc {
         let code = match reply.status {
             // HF-13
             LocalStatus::Http(status) => status::of_http(status),
-            // HF-14: what is none of gRPC's codes is UNKNOWN
+            // HF-14: a number that is no gRPC code is UNKNOWN
             LocalStatus::Grpc(code) => i32::try_from(code).map_or(Code::Unknown, Code::from),
         };
         let mut response = Response::new(());
         let headers = response.headers_mut();
         *headers = reply.headers;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        // a message that cannot be a header's value cannot be told
+        // a message that is no valid header value is not sent
         if Status::new(code, reply.message).add_header(headers).is_err() {
             headers.insert(GRPC_STATUS, (code as i32).into());
         }
@@ -86,7 +86,7 @@ impl Protocol for Grpc {
     }
 }
 
-/// LB-61, and by the HTTP status that Envoy takes a code for: UNAVAILABLE is 503, DEADLINE_EXCEEDED 504.
+/// LB-61, and the HTTP status that Envoy maps a code to: UNAVAILABLE is 503, DEADLINE_EXCEEDED 504.
 fn failure_of_code(code: Code) -> Option<FailureKind> {
     match code {
         Code::Ok => None,
@@ -105,7 +105,7 @@ fn failure_of_code(code: Code) -> Option<FailureKind> {
     }
 }
 
-/// Something in front of the endpoint, or the endpoint itself, does not speak gRPC.
+/// The endpoint, or a proxy in front of it, does not speak gRPC.
 fn failure_of_http(status: StatusCode) -> FailureKind {
     match status.as_u16() {
         502..=504 => FailureKind::Gateway,
@@ -114,7 +114,7 @@ fn failure_of_http(status: StatusCode) -> FailureKind {
     }
 }
 
-/// The timeout that the application has set; one that cannot be read is none.
+/// The timeout that the application has set; `None` also if it cannot be read.
 pub(crate) fn timeout(headers: &HeaderMap) -> Option<Duration> {
     parse_grpc_timeout(headers.get(GRPC_TIMEOUT)?.as_bytes())
 }

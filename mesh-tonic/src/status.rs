@@ -40,7 +40,7 @@ fn of_kind(kind: MeshErrorKind, h2_code: Option<u32>) -> Code {
         MeshErrorKind::RequestBody => Code::Cancelled,
         MeshErrorKind::MalformedRequest => Code::Internal,
         MeshErrorKind::Connection | MeshErrorKind::ResponseBody => h2_code.map_or(Code::Unavailable, of_h2),
-        // RT-05, RT-20, RT-21, RT-26, RT-31, and what has no endpoint to go to
+        // RT-05, RT-20, RT-21, RT-26, RT-31, and calls without an endpoint
         _ => Code::Unavailable,
     }
 }
@@ -83,7 +83,7 @@ mod tests {
 
     use super::{of_h2, of_http, of_kind};
 
-    /// No status is taken over from the control plane, and none of a service's is made up.
+    /// No status comes from the control plane, and no code of a service is made up.
     ///
     /// Proves: SEC-01.
     #[test]

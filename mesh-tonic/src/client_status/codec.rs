@@ -1,10 +1,10 @@
-//! Messages that stay encoded.
+//! A codec that leaves messages encoded.
 
 use bytes::{Buf, BufMut, Bytes};
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
-/// From bytes to bytes.
+/// Passes bytes through.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BytesCodec;
 

@@ -12,7 +12,7 @@ use xds_client::status::{Refused, answer};
 
 use super::service::Clients;
 
-/// One request, one answer.
+/// Answers one request.
 #[derive(Debug)]
 pub(super) struct Fetch(pub(super) Clients);
 
@@ -25,7 +25,7 @@ impl UnaryService<Bytes> for Fetch {
     }
 }
 
-/// One answer to each request, until the first that is refused.
+/// Answers each request of a stream, until the first that is refused.
 #[derive(Debug)]
 pub(super) struct Watch(pub(super) Clients);
 

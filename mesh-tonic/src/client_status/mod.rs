@@ -1,6 +1,6 @@
-//! CSDS: what the process's xDS clients have in use, over gRPC (gRFC A40).
+//! CSDS: the configuration in use by the process's xDS clients, over gRPC (gRFC A40).
 //!
-//! Messages pass through as bytes: xds-client alone knows what is in them.
+//! Messages pass through as bytes: only xds-client decodes them.
 
 mod codec;
 mod method;

@@ -17,8 +17,8 @@ use xds_client::{WeakXdsClient, XdsClient};
 use super::codec::BytesCodec;
 use super::method::{Fetch, Watch};
 
-/// Serves CSDS, `envoy.service.status.v3.ClientStatusDiscoveryService`: what xDS clients of this process watch, what they
-/// have in use, and what they refused. `grpcdebug` and other tools of the field read it.
+/// Serves CSDS, `envoy.service.status.v3.ClientStatusDiscoveryService`: the resources that this process's xDS clients watch,
+/// use and have refused. `grpcdebug` and similar tools read it.
 ///
 /// ```
 /// use mesh_tonic::ClientStatusService;
@@ -28,8 +28,8 @@ use super::method::{Fetch, Watch};
 /// # drop(router);
 /// ```
 ///
-/// It has no authentication, and shows configuration in full: serve it where only operators come. It keeps no client alive;
-/// a client that is not in use any more is not in the answers. An answer has the size of everything that is watched, which
+/// It has no authentication, and shows the whole configuration: serve it where only operators connect. It keeps no client
+/// alive; a client that is not in use any more is not in the answers. An answer has the size of all watched resources, which
 /// can exceed the 4 MiB that many callers read by default.
 #[derive(Debug, Clone)]
 pub struct ClientStatusService {
@@ -37,8 +37,8 @@ pub struct ClientStatusService {
 }
 
 impl ClientStatusService {
-    /// For the process's [`shared`](xds_client::shared) client: that of every `MeshChannel::connect`. Also when it starts
-    /// only after this.
+    /// For the process's [`shared`](xds_client::shared) client, which every `MeshChannel::connect` uses. It may start
+    /// later.
     pub fn shared() -> Self {
         Self { clients: Clients::Shared }
     }
@@ -80,7 +80,7 @@ where
     }
 }
 
-/// Whose status is told.
+/// The clients whose status is served.
 #[derive(Debug, Clone)]
 pub(super) enum Clients {
     Shared,
