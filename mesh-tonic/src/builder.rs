@@ -9,12 +9,11 @@ use mesh_core::Mesh;
 use mesh_core::policy::retry::MaxAttempts;
 use mesh_core::runtime::connect::{Http2Settings, Keepalive};
 use mesh_core::runtime::{
-    Channel, ChannelSettings, PoolSettings, ReplayLimit, ReplayMemory, Target, WaitForReady,
+    Channel, ChannelSettings, ConnectTimeout, PoolSettings, ReplayLimit, ReplayMemory, Target, WaitForReady,
 };
-use xds_client::Options;
 use xds_client::bootstrap::parse_target;
+use xds_client::{Options, XdsClient};
 
-use crate::connection::OwnConnections;
 use crate::{ConnectError, MeshChannel};
 
 /// Builds a [`MeshChannel`] with settings of its own.
@@ -186,3 +185,31 @@ impl MeshChannelBuilder {
 }
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("mesh-tonic/", env!("CARGO_PKG_VERSION")));
+
+/// The settings in which a channel's connections differ from those of the process's mesh.
+#[derive(Debug, Clone, Copy, Default)]
+struct OwnConnections {
+    pub(crate) http2: Option<Http2Settings>,
+    pub(crate) keepalive: Option<Keepalive>,
+    pub(crate) pool: Option<PoolSettings>,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl OwnConnections {
+    /// Whether nothing differs.
+    pub(crate) fn are_none(&self) -> bool {
+        let Self { http2, keepalive, pool, timeout } = self;
+        http2.is_none() && keepalive.is_none() && pool.is_none() && timeout.is_none()
+    }
+
+    /// A mesh with these connections, configured by the process's client.
+    pub(crate) fn mesh(self, client: XdsClient) -> Mesh {
+        let mut http2 = self.http2.unwrap_or_default();
+        http2.keepalive = self.keepalive.or(http2.keepalive);
+        let mut pool = self.pool.unwrap_or_default();
+        if let Some(timeout) = self.timeout {
+            pool.subchannel.connect_timeout = ConnectTimeout(timeout);
+        }
+        Mesh::builder(client).http2(http2).connections(pool).build()
+    }
+}

@@ -1,6 +1,8 @@
 //! The channel under a generated client.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,13 +13,15 @@ use mesh_core::Mesh;
 use mesh_core::config::MeshConfig;
 use mesh_core::runtime::connect::InMemory;
 use mesh_core::runtime::{CallOptions, Channel, ChannelState, FixedSource, MeshError, Target, WaitForReady};
+use tokio::io::DuplexStream;
 use tonic::Status;
 use tonic::body::Body;
+use tonic::codegen::tokio_stream::Stream;
 use tower_service::Service;
 use xds_client::bootstrap::parse_target;
 
 use crate::protocol::{self, Grpc};
-use crate::{ConnectError, Incoming, MeshChannelBuilder, ResponseBody, ResponseFuture};
+use crate::{ConnectError, MeshChannelBuilder, ResponseBody, ResponseFuture};
 
 /// A channel to a service through the mesh, for any generated tonic client.
 ///
@@ -140,7 +144,7 @@ impl MeshChannel {
         self.channel.target()
     }
 
-    /// Sets what a generated client does not: authority, user agent and deadline. The application's own headers stay.
+    /// Sets what a generated client leaves to its channel: scheme, authority, user agent and TE. Values that are set stay.
     fn complete(&self, request: &mut Request<Body>) {
         let mut uri = std::mem::take(request.uri_mut()).into_parts();
         uri.scheme.get_or_insert(Scheme::HTTP);
@@ -171,5 +175,27 @@ impl Service<Request<Body>> for MeshChannel {
         options.timeout = protocol::timeout(request.headers());
         self.complete(&mut request);
         ResponseFuture::new(self.channel.call(request, options))
+    }
+}
+
+/// The connections of a [`MeshChannel::in_memory`](crate::MeshChannel::in_memory), for `serve_with_incoming` of tonic's
+/// server.
+///
+/// When it is dropped, or the server that accepts from it ends, the channel's calls find no endpoint.
+#[derive(Debug)]
+#[must_use = "calls wait until a server takes their connection from it"]
+pub struct Incoming(mesh_core::runtime::connect::Incoming);
+
+impl Incoming {
+    pub(crate) fn new(incoming: mesh_core::runtime::connect::Incoming) -> Self {
+        Self(incoming)
+    }
+}
+
+impl Stream for Incoming {
+    type Item = io::Result<DuplexStream>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_accept(cx).map(|connection| connection.map(Ok))
     }
 }

@@ -4,20 +4,17 @@ mod body;
 mod builder;
 mod channel;
 mod client_status;
-mod connection;
 mod error;
 mod future;
-mod in_memory;
 mod protocol;
 mod status;
 
 pub use body::ResponseBody;
 pub use builder::MeshChannelBuilder;
-pub use channel::MeshChannel;
+pub use channel::{Incoming, MeshChannel};
 pub use client_status::ClientStatusService;
 pub use error::ConnectError;
 pub use future::ResponseFuture;
-pub use in_memory::Incoming;
 
 // The types that users of channels need: errors, targets, and the parts and settings of a mesh of their own.
 pub use mesh_core::config::MeshConfig;

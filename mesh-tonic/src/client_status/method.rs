@@ -10,7 +10,7 @@ use tonic::server::{StreamingService, UnaryService};
 use tonic::{Request, Response, Status, Streaming};
 use xds_client::status::{Refused, answer};
 
-use super::service::Clients;
+use super::Clients;
 
 /// Answers one request.
 #[derive(Debug)]
