@@ -17,7 +17,7 @@ use super::assemble::Parts;
 use super::collection::Joined;
 use super::resolve::{Found, cluster_names, resolve};
 use super::text::wrong_type;
-use super::{Key, Kind, ErrorContext, Resources, virtual_host};
+use super::{ErrorContext, Key, Kind, Resources, virtual_host};
 
 /// The parts of a target that a walk needs.
 #[derive(Debug, Clone)]
@@ -206,7 +206,10 @@ impl<'a, R: Resources> Walk<'a, R> {
     /// Server and node of this resource, for texts.
     fn context(&self, key: &Key) -> ErrorContext {
         let ErrorContext { server, node } = &self.target.context;
-        ErrorContext { server: self.resources.server(key).unwrap_or_else(|| server.clone()), node: node.clone() }
+        ErrorContext {
+            server: self.resources.server(key).unwrap_or_else(|| server.clone()),
+            node: node.clone(),
+        }
     }
 
     /// Watches a resource and reads it; `None` if it is missing.

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use mesh_core::policy::matcher::Fraction;
 use xds_proto::envoy::config::core::v3::address::Address as Kind;
 use xds_proto::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
 use xds_proto::envoy::config::core::v3::socket_address::PortSpecifier;
@@ -10,7 +11,6 @@ use xds_proto::envoy::config::core::v3::{Address, ConfigSource, SocketAddress};
 use xds_proto::envoy::r#type::v3::FractionalPercent;
 use xds_proto::envoy::r#type::v3::fractional_percent::DenominatorType;
 use xds_proto::google::protobuf::Duration as ProtoDuration;
-use mesh_core::policy::matcher::Fraction;
 
 use super::invalid::{Checked, Invalid, Within};
 

@@ -86,10 +86,7 @@ impl GraphTest {
             test.put(Kind::Cluster, name, eds(name));
             test.put(Kind::Endpoints, name, endpoints(1));
         }
-        assert_eq!(
-            test.shown(),
-            clusters.iter().map(|name| format!("{name}=1 ")).collect::<String>().trim()
-        );
+        assert_eq!(test.shown(), clusters.iter().map(|name| format!("{name}=1 ")).collect::<String>().trim());
         test
     }
 

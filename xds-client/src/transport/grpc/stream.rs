@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use xds_proto::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::codec::Streaming;
 use tonic::{Response, Status};
+use xds_proto::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsResponse};
 
 use crate::transport::{RequestSender, ResponseReceiver, TransportError};
 
