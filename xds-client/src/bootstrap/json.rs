@@ -1,8 +1,11 @@
-//! Reads JSON with the path of the current value, so that every error names its field.
+//! Reads JSON values into types, so that every error names its field.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::Value;
+use serde_path_to_error::{Path, Segment};
 
 /// What is wrong with a field.
 #[derive(Debug)]
@@ -11,89 +14,52 @@ pub(super) struct Invalid {
     pub(super) reason: String,
 }
 
-/// A JSON value and its path. Unknown keys are never read (BS-05); `null` counts as an absent key.
-#[derive(Debug, Clone)]
-pub(super) struct Cursor<'a> {
-    value: &'a Value,
-    path: String,
+impl Invalid {
+    pub(super) fn new(path: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { path: path.into(), reason: reason.into() }
+    }
+
+    /// A field of the object at `at` that must be there.
+    pub(super) fn missing(at: &str, field: &str) -> Self {
+        Self::new(at, format!("missing field `{field}`"))
+    }
 }
 
-impl<'a> Cursor<'a> {
-    pub(super) fn root(value: &'a Value) -> Self {
-        Self { value, path: String::new() }
-    }
+/// Reads the value at the path `at`.
+pub(super) fn read<'v, T: Deserialize<'v>>(value: &'v Value, at: &str) -> Result<T, Invalid> {
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| Invalid::new(path_below(at, error.path()), error.inner().to_string()))
+}
 
-    pub(super) fn invalid(&self, reason: impl Into<String>) -> Invalid {
-        Invalid { path: self.path.clone(), reason: reason.into() }
-    }
-
-    fn expected(&self, what: &str) -> Invalid {
-        let found = match self.value {
-            Value::Null => "null",
-            Value::Bool(_) => "a boolean",
-            Value::Number(_) => "a number",
-            Value::String(_) => "a string",
-            Value::Array(_) => "an array",
-            Value::Object(_) => "an object",
+/// As in `authorities["a"].xds_servers[0]`: names that an operator chooses are quoted, fields are not.
+fn path_below(at: &str, path: &Path) -> String {
+    let mut text = at.to_owned();
+    for segment in path {
+        // Writing to a String does not fail.
+        _ = match segment {
+            Segment::Seq { index } => write!(text, "[{index}]"),
+            Segment::Map { key } if OBJECTS_BY_NAME.contains(&text.as_str()) => write!(text, "[{key:?}]"),
+            Segment::Map { key } if text.is_empty() => write!(text, "{key}"),
+            Segment::Map { key } => write!(text, ".{key}"),
+            Segment::Enum { .. } | Segment::Unknown => Ok(()),
         };
-        self.invalid(format!("expected {what}, found {found}"))
     }
+    text
+}
 
-    fn fields(&self) -> Result<&'a serde_json::Map<String, Value>, Invalid> {
-        self.value.as_object().ok_or_else(|| self.expected("an object"))
-    }
+/// A duration in the JSON form of `google.protobuf.Duration`; more than zero.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Interval(pub(super) Duration);
 
-    pub(super) fn field(&self, key: &str) -> Result<Option<Self>, Invalid> {
-        let path = match self.path.as_str() {
-            "" => key.to_owned(),
-            path => format!("{path}.{key}"),
-        };
-        let value = self.fields()?.get(key).filter(|value| !value.is_null());
-        Ok(value.map(|value| Self { value, path }))
-    }
+impl TryFrom<String> for Interval {
+    type Error = &'static str;
 
-    pub(super) fn required(&self, key: &str) -> Result<Self, Invalid> {
-        self.field(key)?.ok_or_else(|| self.invalid(format!("{key} is missing")))
-    }
-
-    pub(super) fn entries(&self) -> Result<Vec<(&'a str, Self)>, Invalid> {
-        let entry = |(key, value): (&'a String, &'a Value)| {
-            (key.as_str(), Self { value, path: format!("{}[{key:?}]", self.path) })
-        };
-        Ok(self.fields()?.iter().map(entry).collect())
-    }
-
-    pub(super) fn elements(&self) -> Result<Vec<Self>, Invalid> {
-        let elements = self.value.as_array().ok_or_else(|| self.expected("an array"))?;
-        let element = |(index, value)| Self { value, path: format!("{}[{index}]", self.path) };
-        Ok(elements.iter().enumerate().map(element).collect())
-    }
-
-    pub(super) fn object(&self) -> Result<serde_json::Map<String, Value>, Invalid> {
-        self.fields().cloned()
-    }
-
-    pub(super) fn string(&self) -> Result<&'a str, Invalid> {
-        self.value.as_str().ok_or_else(|| self.expected("a string"))
-    }
-
-    pub(super) fn boolean(&self) -> Result<bool, Invalid> {
-        self.value.as_bool().ok_or_else(|| self.expected("a boolean"))
-    }
-
-    /// The key's string; absent or empty is `None`.
-    pub(super) fn text(&self, key: &str) -> Result<Option<&'a str>, Invalid> {
-        let text = self.field(key)?.map(|field| field.string()).transpose()?;
-        Ok(text.filter(|text| !text.is_empty()))
-    }
-
-    /// The key's duration in the JSON form of `google.protobuf.Duration`; more than zero.
-    pub(super) fn interval(&self, key: &str) -> Result<Option<Duration>, Invalid> {
-        let Some(field) = self.field(key)? else { return Ok(None) };
-        match parse_duration(field.string()?) {
-            Some(interval) if !interval.is_zero() => Ok(Some(interval)),
-            _ => Err(field.invalid("expected seconds as in \"600s\" or \"0.5s\", more than zero")),
-        }
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        parse_duration(&text)
+            .filter(|interval| !interval.is_zero())
+            .map(Self)
+            .ok_or("expected seconds as in \"600s\" or \"0.5s\", more than zero")
     }
 }
 
@@ -109,3 +75,6 @@ fn parse_duration(text: &str) -> Option<Duration> {
     let nanos = format!("{fraction:0<9}").parse().ok()?;
     Some(Duration::new(seconds, nanos))
 }
+
+/// The objects of a bootstrap whose keys are names.
+const OBJECTS_BY_NAME: [&str; 3] = ["certificate_providers", "authorities", "allowed_grpc_services"];

@@ -2,79 +2,77 @@
 
 use std::path::PathBuf;
 
-use crate::bootstrap::json::{Cursor, Invalid};
+use serde_json::Value;
+
+use super::document::{Credentials, Files, JwtTokenFile};
+use crate::bootstrap::json::{Invalid, read};
 use crate::bootstrap::{CallCredentials, ChannelCredentials, FeatureGuards, IdentityFiles, TlsCredentials};
 
-/// BS-09, BS-10: the first supported type counts; the configuration of the others is not read.
-pub(super) fn channel_credentials(list: &Cursor<'_>) -> Result<ChannelCredentials, Invalid> {
-    let mut unsupported = Vec::new();
-    let mut selected = None;
-    for entry in list.elements()? {
-        let kind = entry.required("type")?.string()?;
-        match kind {
-            _ if selected.is_some() => {}
-            "insecure" | "tls" | "google_default" => selected = Some((kind, entry)),
-            other => unsupported.push(other),
+/// The credentials of the object at `at`. The first supported type counts; the configuration of the others is not read.
+// BS-09, BS-10
+pub(super) fn channel_credentials(list: &[Credentials], at: &str) -> Result<ChannelCredentials, Invalid> {
+    let at = format!("{at}.channel_creds");
+    for (index, entry) in list.iter().enumerate() {
+        match (entry.r#type.as_str(), &entry.config) {
+            ("insecure", _) => return Ok(ChannelCredentials::Insecure),
+            // BS-11
+            ("google_default", _) => return Ok(ChannelCredentials::GoogleDefault),
+            ("tls", None) => return Ok(ChannelCredentials::Tls(TlsCredentials::default())),
+            ("tls", Some(config)) => {
+                return tls(config, &format!("{at}[{index}].config")).map(ChannelCredentials::Tls);
+            }
+            _ => {}
         }
     }
-    match selected {
-        Some(("tls", entry)) => {
-            let config = entry.field("config")?;
-            let credentials = config.map(|config| tls(&config)).transpose()?;
-            Ok(ChannelCredentials::Tls(credentials.unwrap_or_default()))
-        }
-        // BS-11
-        Some(("google_default", _)) => Ok(ChannelCredentials::GoogleDefault),
-        Some(_) => Ok(ChannelCredentials::Insecure),
-        None => Err(list.invalid(format!(
-            "no supported type: expected \"insecure\", \"tls\" or \"google_default\", found {unsupported:?}"
-        ))),
-    }
+    let found: Vec<&str> = list.iter().map(|entry| entry.r#type.as_str()).collect();
+    let reason =
+        format!("no supported type: expected \"insecure\", \"tls\" or \"google_default\", found {found:?}");
+    Err(Invalid::new(at, reason))
 }
 
 // BS-12
-fn tls(config: &Cursor<'_>) -> Result<TlsCredentials, Invalid> {
+fn tls(config: &Value, at: &str) -> Result<TlsCredentials, Invalid> {
+    let files: Files = read(config, at)?;
     let default = TlsCredentials::default();
     Ok(TlsCredentials {
-        ca_certificate_file: config.text("ca_certificate_file")?.map(PathBuf::from),
-        identity: identity(config)?,
-        refresh_interval: config.interval("refresh_interval")?.unwrap_or(default.refresh_interval),
+        identity: identity(&files, at)?,
+        refresh_interval: files.refresh_interval.map_or(default.refresh_interval, |interval| interval.0),
+        ca_certificate_file: files.ca_certificate_file.map(PathBuf::from),
     })
 }
 
-pub(super) fn identity(config: &Cursor<'_>) -> Result<Option<IdentityFiles>, Invalid> {
-    match (config.text("certificate_file")?, config.text("private_key_file")?) {
+pub(super) fn identity(files: &Files, at: &str) -> Result<Option<IdentityFiles>, Invalid> {
+    match (&files.certificate_file, &files.private_key_file) {
         (None, None) => Ok(None),
         (Some(certificate), Some(key)) => {
             Ok(Some(IdentityFiles { certificate: certificate.into(), private_key: key.into() }))
         }
-        _ => Err(config.invalid("certificate_file and private_key_file must be set together or not at all")),
+        _ => {
+            Err(Invalid::new(at, "certificate_file and private_key_file must be set together or not at all"))
+        }
     }
 }
 
-/// BS-13: all supported types are applied, the others are ignored.
+/// The credentials of the calls of the object at `at`. All supported types are used, the others are ignored.
+// BS-13
 pub(super) fn call_credentials(
-    server: &Cursor<'_>,
+    list: Option<&Value>,
+    at: &str,
     guards: FeatureGuards,
 ) -> Result<Vec<CallCredentials>, Invalid> {
-    let mut all = Vec::new();
-    if !guards.bootstrap_call_creds {
-        return Ok(all);
-    }
-    let Some(list) = server.field("call_creds")? else { return Ok(all) };
-    for entry in list.elements()? {
-        if entry.required("type")?.string()? == "jwt_token_file" {
-            all.push(jwt_token_file(&entry.required("config")?)?);
-        }
-    }
-    Ok(all)
+    let Some(list) = list.filter(|_| guards.bootstrap_call_creds) else { return Ok(Vec::new()) };
+    let at = format!("{at}.call_creds");
+    let list: Vec<Credentials> = read(list, &at)?;
+    let tokens = list.iter().enumerate().filter(|(_, entry)| entry.r#type == "jwt_token_file");
+    tokens.map(|(index, entry)| jwt_token_file(entry, &format!("{at}[{index}]"))).collect()
 }
 
 // BS-14
-fn jwt_token_file(config: &Cursor<'_>) -> Result<CallCredentials, Invalid> {
-    let field = config.required("jwt_token_file")?;
-    match field.string()? {
-        "" => Err(field.invalid("must not be empty")),
+fn jwt_token_file(entry: &Credentials, at: &str) -> Result<CallCredentials, Invalid> {
+    let config = entry.config.as_ref().ok_or_else(|| Invalid::missing(at, "config"))?;
+    let JwtTokenFile { jwt_token_file, .. } = read(config, &format!("{at}.config"))?;
+    match jwt_token_file.as_str() {
+        "" => Err(Invalid::new(format!("{at}.config.jwt_token_file"), "must not be empty")),
         path => Ok(CallCredentials::JwtTokenFile(path.into())),
     }
 }

@@ -1,19 +1,21 @@
 //! A bootstrap from JSON.
 
 mod credentials;
+mod document;
 
 use std::path::PathBuf;
 
 use mesh_core::config::LocalityId;
 use serde_json::Value;
 
-use super::json::{Cursor, Invalid};
+use super::json::{Invalid, read};
 use super::{
     AllowedGrpcService, Bootstrap, BootstrapBuilder, BootstrapError, CertificateProvider, FeatureGuards,
     FileWatcher, Node, Origin, ServerConfig, ServerFeatures,
 };
 
 use credentials::{call_credentials, channel_credentials, identity};
+use document::{Document, Files, Server};
 
 pub(super) fn from_json(
     json: &str,
@@ -29,123 +31,124 @@ pub(super) fn from_json(
             reason: text.split(" at line ").next().unwrap_or_default().to_owned(),
         }
     })?;
-    bootstrap(&Cursor::root(&document), guards)
+    read(&document, "")
+        .and_then(|document| bootstrap(document, guards))
         .map_err(|Invalid { path, reason }| BootstrapError::Invalid { origin: origin.clone(), path, reason })?
         .guards(guards)
         .build_from(origin)
 }
 
-fn bootstrap(root: &Cursor<'_>, guards: FeatureGuards) -> Result<BootstrapBuilder, Invalid> {
+fn bootstrap(document: Document, guards: FeatureGuards) -> Result<BootstrapBuilder, Invalid> {
     let mut builder = Bootstrap::builder();
-    for server in servers(&root.required("xds_servers")?, guards)? {
+    for server in servers(document.xds_servers, "xds_servers", guards)? {
         builder = builder.server(server);
     }
     // BS-24
-    if let Some(field) = root.field("node")? {
-        builder = builder.node(node(&field)?);
+    if let Some(found) = document.node {
+        builder = builder.node(node(found));
     }
-    if let Some(field) = root.field("certificate_providers")? {
-        for (name, entry) in field.entries()? {
-            if let Some(provider) = certificate_provider(&entry, guards)? {
-                builder = builder.certificate_provider(name, provider);
-            }
+    for (name, provider) in document.certificate_providers.into_iter().flatten() {
+        let at = format!("certificate_providers[{name:?}]");
+        if let Some(provider) = certificate_provider(provider, &at, guards)? {
+            builder = builder.certificate_provider(name, provider);
         }
     }
-    if let Some(template) = root.text("client_default_listener_resource_name_template")? {
+    if let Some(template) = document.client_default_listener_resource_name_template {
         builder = builder.client_listener_template(template);
     }
-    if let Some(template) = root.text("server_listener_resource_name_template")? {
+    if let Some(template) = document.server_listener_resource_name_template {
         builder = builder.server_listener_template(template);
     }
-    if let Some(field) = root.field("authorities")? {
-        for (name, entry) in field.entries()? {
-            let template = entry.text("client_listener_resource_name_template")?.map(str::to_owned);
-            let own = entry.field("xds_servers")?.map(|list| servers(&list, guards)).transpose()?;
-            builder = builder.authority(name, template, own.unwrap_or_default());
-            // BS-45
-            let reachability_only = match entry.field("fallback_on_reachability_only")? {
-                Some(field) if guards.endpoint_fallback => field.boolean()?,
-                _ => false,
-            };
-            if reachability_only {
-                builder = builder.fallback_on_reachability_only(name);
-            }
+    for (name, authority) in document.authorities.into_iter().flatten() {
+        let at = format!("authorities[{name:?}]");
+        let template = authority.client_listener_resource_name_template;
+        let own = servers(authority.xds_servers.unwrap_or_default(), &format!("{at}.xds_servers"), guards)?;
+        builder = builder.authority(&name, template, own);
+        // BS-45
+        let reachability_only = authority.fallback_on_reachability_only.filter(|_| guards.endpoint_fallback);
+        if let Some(flag) = reachability_only
+            && read(&flag, &format!("{at}.fallback_on_reachability_only"))?
+        {
+            builder = builder.fallback_on_reachability_only(name);
         }
     }
-    if let Some(field) = root.field("allowed_grpc_services")? {
-        for (target, entry) in field.entries()? {
-            builder = builder.allowed_grpc_service(target, allowed_grpc_service(&entry, guards)?);
-        }
+    for (target, service) in document.allowed_grpc_services.into_iter().flatten() {
+        let at = format!("allowed_grpc_services[{target:?}]");
+        builder = builder.allowed_grpc_service(target, allowed_grpc_service(&service, &at, guards)?);
     }
     Ok(builder)
 }
 
-fn servers(list: &Cursor<'_>, guards: FeatureGuards) -> Result<Vec<ServerConfig>, Invalid> {
-    list.elements()?.iter().map(|entry| server(entry, guards)).collect()
+fn servers(list: Vec<Server>, at: &str, guards: FeatureGuards) -> Result<Vec<ServerConfig>, Invalid> {
+    let servers = list.into_iter().enumerate();
+    servers.map(|(index, one)| server(one, &format!("{at}[{index}]"), guards)).collect()
 }
 
-fn server(entry: &Cursor<'_>, guards: FeatureGuards) -> Result<ServerConfig, Invalid> {
-    let uri = entry.required("server_uri")?.string()?;
-    let credentials = channel_credentials(&entry.required("channel_creds")?)?;
+fn server(server: Server, at: &str, guards: FeatureGuards) -> Result<ServerConfig, Invalid> {
+    let credentials = channel_credentials(&server.channel_creds, at)?;
     let mut features = ServerFeatures::default();
-    if let Some(list) = entry.field("server_features")? {
-        for feature in list.elements()? {
-            // BS-17
-            if let Ok(name) = feature.string() {
-                features.switch_on(name);
-            }
-        }
+    // BS-17
+    for feature in server.server_features.iter().flatten().filter_map(Value::as_str) {
+        features.switch_on(feature);
     }
-    let call_credentials = call_credentials(entry, guards)?;
-    Ok(ServerConfig::new(uri, credentials).with_call_credentials(call_credentials).with_features(features))
+    let call_credentials = call_credentials(server.call_creds.as_ref(), at, guards)?;
+    Ok(ServerConfig::new(server.server_uri, credentials)
+        .with_call_credentials(call_credentials)
+        .with_features(features))
 }
 
 // BS-46
-fn allowed_grpc_service(entry: &Cursor<'_>, guards: FeatureGuards) -> Result<AllowedGrpcService, Invalid> {
-    let service = AllowedGrpcService::new(channel_credentials(&entry.required("channel_creds")?)?);
-    Ok(service.with_call_credentials(call_credentials(entry, guards)?))
+fn allowed_grpc_service(
+    service: &document::AllowedGrpcService,
+    at: &str,
+    guards: FeatureGuards,
+) -> Result<AllowedGrpcService, Invalid> {
+    let call_credentials = call_credentials(service.call_creds.as_ref(), at, guards)?;
+    let service = AllowedGrpcService::new(channel_credentials(&service.channel_creds, at)?);
+    Ok(service.with_call_credentials(call_credentials))
 }
 
-/// Name, version and features in the file are ignored (BS-25).
-fn node(field: &Cursor<'_>) -> Result<Node, Invalid> {
-    let text = |at: &Cursor<'_>, key| at.text(key).map(|text| text.unwrap_or_default().to_owned());
-    let mut node = Node { id: text(field, "id")?, cluster: text(field, "cluster")?, ..Node::default() };
-    if let Some(locality) = field.field("locality")? {
-        let sub_zone = text(&locality, "sub_zone")?;
+fn node(found: document::Node) -> Node {
+    let mut node = Node {
+        id: found.id.unwrap_or_default(),
+        cluster: found.cluster.unwrap_or_default(),
+        metadata: found.metadata.unwrap_or_default(),
+        ..Node::default()
+    };
+    if let Some(locality) = found.locality {
         node.locality = LocalityId {
-            region: text(&locality, "region")?,
-            zone: text(&locality, "zone")?,
-            // Proto JSON allows both spellings.
-            sub_zone: if sub_zone.is_empty() { text(&locality, "subZone")? } else { sub_zone },
+            region: locality.region.unwrap_or_default(),
+            zone: locality.zone.unwrap_or_default(),
+            sub_zone: locality.sub_zone.or(locality.camel_sub_zone).unwrap_or_default(),
         };
     }
-    if let Some(metadata) = field.field("metadata")? {
-        node.metadata = metadata.object()?;
-    }
-    Ok(node)
+    node
 }
 
 /// `None` for an unknown plugin (BS-30).
 fn certificate_provider(
-    entry: &Cursor<'_>,
+    provider: document::CertificateProvider,
+    at: &str,
     guards: FeatureGuards,
 ) -> Result<Option<CertificateProvider>, Invalid> {
-    if entry.required("plugin_name")?.string()? != "file_watcher" {
+    if provider.plugin_name != "file_watcher" {
         return Ok(None);
     }
     // BS-31
-    let config = entry.required("config")?;
+    let config = provider.config.ok_or_else(|| Invalid::missing(at, "config"))?;
+    let at = format!("{at}.config");
+    let files: Files = read(&config, &at)?;
     let default = FileWatcher::default();
     // BS-35
-    let spiffe_map = match guards.mtls_spiffe {
-        true => config.text("spiffe_trust_bundle_map_file")?.map(PathBuf::from),
-        false => None,
+    let spiffe_map: Option<String> = match &files.spiffe_trust_bundle_map_file {
+        Some(file) if guards.mtls_spiffe => Some(read(file, &format!("{at}.spiffe_trust_bundle_map_file"))?),
+        _ => None,
     };
-    let roots = config.text("ca_certificate_file")?.map(PathBuf::from);
+    let spiffe_map = spiffe_map.filter(|file| !file.is_empty()).map(PathBuf::from);
     Ok(Some(CertificateProvider::FileWatcher(FileWatcher {
-        identity: identity(&config)?,
-        ca_certificate_file: roots.filter(|_| spiffe_map.is_none()),
+        identity: identity(&files, &at)?,
+        refresh_interval: files.refresh_interval.map_or(default.refresh_interval, |interval| interval.0),
+        ca_certificate_file: files.ca_certificate_file.map(PathBuf::from).filter(|_| spiffe_map.is_none()),
         spiffe_trust_bundle_map_file: spiffe_map,
-        refresh_interval: config.interval("refresh_interval")?.unwrap_or(default.refresh_interval),
     })))
 }

@@ -11,7 +11,7 @@ fn jwt(path: &str) -> CallCredentials {
 fn first_supported_credentials_count_and_only_they_are_checked() {
     let at = "xds_servers[0].channel_creds";
     let absent = with_server(json!({"server_uri": "a:1"}));
-    refused("absent", absent, "xds_servers[0]", "channel_creds is missing");
+    refused("absent", absent, "xds_servers[0]", "missing field `channel_creds`");
     refused("empty", with_creds(json!([])), at, "no supported type");
     let unsupported = with_creds(json!([{"type": "google_secret"}, {"type": "mystery"}]));
     refused(
@@ -105,10 +105,10 @@ fn supported_call_credentials_count_if_enabled() {
     }
     let at = "xds_servers[0].call_creds";
     let rows = [
-        (json!({}), "", "expected an array"),
-        (json!([{"config": {}}]), "[0]", "type is missing"),
-        (json!([{"type": "jwt_token_file"}]), "[0]", "config is missing"),
-        (json!([{"type": "jwt_token_file", "config": {}}]), "[0].config", "jwt_token_file is missing"),
+        (json!({}), "", "expected a sequence"),
+        (json!([{"config": {}}]), "[0]", "missing field `type`"),
+        (json!([{"type": "jwt_token_file"}]), "[0]", "missing field `config`"),
+        (json!([{"type": "jwt_token_file", "config": {}}]), "[0].config", "missing field `jwt_token_file`"),
         (json!([token("/a"), token("")]), "[1].config.jwt_token_file", "must not be empty"),
         (
             json!([{"type": "jwt_token_file", "config": {"jwt_token_file": 1}}]),
@@ -143,8 +143,8 @@ fn allowed_services_have_credentials_like_servers() {
 
     let at = "allowed_grpc_services[\"a:1\"]";
     let rows = [
-        (json!(null), String::new(), "expected an object, found null"),
-        (json!({}), String::new(), "channel_creds is missing"),
+        (json!(null), String::new(), "invalid type: null, expected an object"),
+        (json!({}), String::new(), "missing field `channel_creds`"),
         (json!({"channel_creds": []}), ".channel_creds".to_owned(), "no supported type"),
         (
             json!({"channel_creds": [{"type": "tls", "config": {"certificate_file": "/c"}}]}),

@@ -153,25 +153,34 @@ fn unknown_keys_are_ignored_and_wrong_types_are_not() {
     for (extra, path, reason) in wrong_types_of_servers().into_iter().chain(wrong_types_of_the_rest()) {
         refused(&extra.to_string(), with(extra), path, reason);
     }
-    refused("root", Bootstrap::from_json("[]"), "", "expected an object, found an array");
+    refused("root", Bootstrap::from_json("[]"), "", "invalid type: sequence, expected an object");
 }
 
 type Wrong = Vec<(Value, &'static str, &'static str)>;
 
 fn wrong_types_of_servers() -> Wrong {
     vec![
-        (json!({"xds_servers": {}}), "xds_servers", "expected an array, found an object"),
-        (json!({"xds_servers": ["a:1"]}), "xds_servers[0]", "expected an object, found a string"),
-        (json!({"xds_servers": [null]}), "xds_servers[0]", "expected an object, found null"),
+        (json!({"xds_servers": {}}), "xds_servers", "invalid type: map, expected a sequence"),
+        (
+            json!({"xds_servers": ["a:1"]}),
+            "xds_servers[0]",
+            "invalid type: string \"a:1\", expected an object",
+        ),
+        (
+            json!({"xds_servers": [["a:1", [["insecure", null]]]]}),
+            "xds_servers[0]",
+            "invalid type: sequence, expected an object",
+        ),
+        (json!({"xds_servers": [null]}), "xds_servers[0]", "invalid type: null, expected an object"),
         (
             json!({"xds_servers": [{"server_uri": 1}]}),
             "xds_servers[0].server_uri",
-            "expected a string, found a number",
+            "invalid type: integer `1`, expected a string",
         ),
         (
             json!({"xds_servers": [{"server_uri": "a", "channel_creds": {}}]}),
             "xds_servers[0].channel_creds",
-            "expected an array",
+            "expected a sequence",
         ),
         (
             json!({"xds_servers": [{"server_uri": "a", "channel_creds": [{"type": "insecure"}, {"type": 1}]}]}),
@@ -181,7 +190,7 @@ fn wrong_types_of_servers() -> Wrong {
         (
             json!({"xds_servers": [{"server_uri": "a", "channel_creds": [{"type": "insecure"}], "server_features": "x"}]}),
             "xds_servers[0].server_features",
-            "expected an array",
+            "expected a sequence",
         ),
     ]
 }
@@ -189,13 +198,17 @@ fn wrong_types_of_servers() -> Wrong {
 fn wrong_types_of_the_rest() -> Wrong {
     let provider = |config: Value| json!({"certificate_providers": {"p": {"plugin_name": "file_watcher", "config": config}}});
     vec![
-        (json!({"node": []}), "node", "expected an object, found an array"),
-        (json!({"node": {"id": true}}), "node.id", "expected a string, found a boolean"),
+        (json!({"node": []}), "node", "invalid type: sequence, expected an object"),
+        (json!({"node": {"id": true}}), "node.id", "invalid type: boolean `true`, expected a string"),
         (json!({"node": {"cluster": 1}}), "node.cluster", "expected a string"),
         (json!({"node": {"locality": 1}}), "node.locality", "expected an object"),
         (json!({"node": {"locality": {"zone": 1}}}), "node.locality.zone", "expected a string"),
-        (json!({"node": {"metadata": "x"}}), "node.metadata", "expected an object"),
-        (json!({"certificate_providers": []}), "certificate_providers", "expected an object"),
+        (json!({"node": {"metadata": "x"}}), "node.metadata", "invalid type: string \"x\", expected a map"),
+        (
+            json!({"certificate_providers": []}),
+            "certificate_providers",
+            "invalid type: sequence, expected a map",
+        ),
         (json!({"certificate_providers": {"p": 1}}), "certificate_providers[\"p\"]", "expected an object"),
         (
             json!({"certificate_providers": {"p": {"plugin_name": 1}}}),
@@ -218,11 +231,11 @@ fn wrong_types_of_the_rest() -> Wrong {
             "server_listener_resource_name_template",
             "expected a string",
         ),
-        (json!({"authorities": []}), "authorities", "expected an object"),
+        (json!({"authorities": []}), "authorities", "invalid type: sequence, expected a map"),
         (
             json!({"authorities": {"a": {"xds_servers": {}}}}),
             "authorities[\"a\"].xds_servers",
-            "expected an array",
+            "expected a sequence",
         ),
     ]
 }
@@ -230,14 +243,14 @@ fn wrong_types_of_the_rest() -> Wrong {
 /// Proves: BS-07, BS-08.
 #[test]
 fn servers_are_needed_and_keep_their_order() {
-    refused("absent", Bootstrap::from_json("{}"), "", "xds_servers is missing");
+    refused("absent", Bootstrap::from_json("{}"), "", "missing field `xds_servers`");
     refused("empty", with(json!({"xds_servers": []})), "xds_servers", "at least one server");
     let creds = json!([{"type": "insecure"}]);
     refused(
         "no uri",
         with_server(json!({"channel_creds": creds})),
         "xds_servers[0]",
-        "server_uri is missing",
+        "missing field `server_uri`",
     );
     let empty = with_server(json!({"server_uri": "", "channel_creds": creds}));
     refused("empty uri", empty, "xds_servers[0].server_uri", "must not be empty");
@@ -381,9 +394,9 @@ fn certificate_providers_of_known_plugins_are_checked() {
         refused(&config.to_string(), provider("file_watcher", config), path, reason);
     }
     let missing = with(json!({"certificate_providers": {"p": {"plugin_name": "file_watcher"}}}));
-    refused("no config", missing, "certificate_providers[\"p\"]", "config is missing");
+    refused("no config", missing, "certificate_providers[\"p\"]", "missing field `config`");
     let unnamed = with(json!({"certificate_providers": {"p": {}}}));
-    refused("no plugin", unnamed, "certificate_providers[\"p\"]", "plugin_name is missing");
+    refused("no plugin", unnamed, "certificate_providers[\"p\"]", "missing field `plugin_name`");
     // BS-36: equal configurations share a provider.
     let spelled =
         provider("file_watcher", json!({"ca_certificate_file": "/ca", "refresh_interval": "600.0s"}));
