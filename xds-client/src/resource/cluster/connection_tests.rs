@@ -174,12 +174,12 @@ fn idle_connections_are_kept_for_an_hour_by_default() {
 
 /// A cluster with these options of HTTP/2 in each of their three places.
 fn http2(options: &Http2ProtocolOptions) -> [Proto; 3] {
-    let explicit = ProtocolConfig::Http2ProtocolOptions(options.clone());
-    let options = Some(options.clone());
+    let explicit = ProtocolConfig::Http2ProtocolOptions(*options);
+    let options = Some(*options);
     let places = [
         UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig { protocol_config: Some(explicit) }),
         UpstreamProtocolOptions::UseDownstreamProtocolConfig(UseDownstreamHttpConfig {
-            http2_protocol_options: options.clone(),
+            http2_protocol_options: options,
             ..Default::default()
         }),
         UpstreamProtocolOptions::AutoConfig(AutoHttpConfig {

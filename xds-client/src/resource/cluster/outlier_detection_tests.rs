@@ -145,7 +145,7 @@ fn failures_in_a_row_have_the_defaults_of_envoy() {
         (decoded.consecutive_5xx, decoded.consecutive_gateway_failures, local)
     };
     let split = ProtoOutlier { split_external_local_origin_errors: true, ..Default::default() };
-    assert_eq!(row(split.clone()), (after(5, 100), None, Some(after(5, 100))));
+    assert_eq!(row(split), (after(5, 100), None, Some(after(5, 100))));
     let local = decoded(Some(split)).unwrap().local_origin.unwrap();
     assert_eq!((local.success_rate, local.failure_percentage), (Some(SuccessRateEjection::default()), None));
     let gateway = ProtoOutlier { enforcing_consecutive_gateway_failure: u32_value(40), ..Default::default() };

@@ -1,7 +1,8 @@
 //! Ends a stream at the head of a message that is too large, with an error that says of which type it is.
 //!
-//! tonic has a limit of its own, but knows only the size. A gRPC message begins with five bytes, the last four its
-//! length; what the message itself begins with is enough to tell the [`type_url`] of its resources.
+//! tonic has a limit of its own, but its error has only the size and the limit, as text: neither the type nor the option that
+//! raises the limit. A gRPC message begins with five bytes, the last four its length; what the message itself begins with is
+//! enough to tell the [`type_url`] of its resources.
 
 mod scan;
 mod type_url;
