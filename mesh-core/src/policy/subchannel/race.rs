@@ -68,7 +68,7 @@ impl Race {
             let pause = backoff();
             // LB-74: an attempt gets the whole backoff, and at least the connect timeout.
             let attempt_timeout = pause.max(settings.connect_timeout.0);
-            Limits { retry_at: now + pause, attempt_timeout, give_up_at: now + attempt_timeout }
+            Limits { retry_at: now + pause, attempt_timeout, give_up_at: now }
         });
         // Earlier attempts continue; the last one gets its full time.
         limits.give_up_at = now + limits.attempt_timeout;
@@ -104,7 +104,8 @@ impl Race {
             return None;
         }
         let limits = self.limits.as_ref()?;
-        if self.wanted || self.has_more() || now < limits.give_up_at {
+        // An attempt that the driver's limits hold back has no deadline.
+        if self.has_more() || now < limits.give_up_at {
             return None;
         }
         let address = self.order.last()?;

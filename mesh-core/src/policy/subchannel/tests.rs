@@ -362,6 +362,39 @@ fn unanswered_attempt_fails_with_its_address() {
 }
 
 #[test]
+fn pass_goes_on_while_an_attempt_runs() {
+    let mut world = World::new(&["10.0.0.1:1", "10.0.0.2:1"]);
+    world.connect();
+    world.attempt();
+    world.advance(ms(250));
+    assert!(world.attempt().is_some(), "both run now");
+    world.fail("one refused");
+    assert_eq!(world.state(), "connecting");
+    world.fail("two refused");
+    assert_eq!(world.state(), "failed: none of 2 addresses can be reached, the last failure: two refused");
+}
+
+#[test]
+fn deadline_that_is_early_ends_no_attempt() {
+    let mut world = World::new(&["10.0.0.1:1"]);
+    world.connect();
+    world.attempt();
+    let deadline = world.subchannel.next_deadline().unwrap();
+    world.subchannel.on_deadline(deadline - Duration::from_nanos(1));
+    assert_eq!(world.state(), "connecting");
+    world.subchannel.on_deadline(deadline);
+    assert!(world.state().contains("no connection within 20.0s"), "{}", world.state());
+
+    // The second attempt waits for the driver's limits, however long that takes.
+    let mut world = World::new(&["10.0.0.1:1", "10.0.0.2:1"]);
+    world.connect();
+    world.attempt();
+    world.fail("refused");
+    world.subchannel.on_deadline(world.now + ms(1_000_000));
+    assert_eq!(world.state(), "connecting");
+}
+
+#[test]
 fn attempts_wait_for_the_driver_without_a_deadline() {
     let mut world = World::new(&["10.0.0.1:1"]);
     world.connect();
