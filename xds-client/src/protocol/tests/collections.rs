@@ -157,3 +157,45 @@ fn members_of_an_earlier_run_do_not_come_back_once_the_server_has_sent_the_colle
     client.watch(EDS, other);
     assert_eq!(client.ads.members(EDS.type_url, &other.into()).count(), 1, "nobody has spoken of that one");
 }
+
+#[test]
+fn collection_that_is_not_watched_any_more_tells_nothing() {
+    let mut client = watching();
+    client.members("n1", &[("a", Ok(1))], &[]);
+    client.told();
+    client.unwatch(EDS, ALL);
+    client.members("n2", &[("a", Ok(2)), ("b", Ok(1))], &[]);
+    assert_eq!(client.told(), none());
+}
+
+#[test]
+fn collection_is_shown_without_bytes() {
+    let mut client = watching();
+    client.members("n1", &[("a", Ok(1))], &[]);
+    let status = client.ads.resources().remove(0);
+    assert_eq!((&*status.name, status.state, status.bytes), (ALL, ResourceState::Acked, None));
+}
+
+/// TR-35, of a member.
+#[test]
+fn heartbeat_renews_a_member() {
+    let mut client = watching();
+    let mut response = response(EDS, "", "n1", &[(&member("a"), Ok(1)), (&member("b"), Ok(1))]);
+    for one in response.resources.iter_mut().flatten() {
+        (one.version, one.ttl) = (Some("1".into()), Some(10 * SECOND));
+    }
+    client.ads.on_response(ONE, client.now, response);
+    client.pass(8 * SECOND);
+    let heartbeat = Heartbeat { name: member("a").into(), version: "1".into(), ttl: Some(10 * SECOND) };
+    let beats = Response {
+        type_url: EDS.type_url.to_owned(),
+        nonce: "n2".to_owned(),
+        heartbeats: vec![heartbeat],
+        ..Response::default()
+    };
+    client.ads.on_response(ONE, client.now, beats);
+    client.pass(5 * SECOND);
+    assert_eq!(client.held(), "a=1", "b has outlived its time");
+    client.pass(6 * SECOND);
+    assert_eq!(client.held(), "");
+}

@@ -10,6 +10,7 @@ mod many_servers;
 mod recovery;
 mod simulation;
 mod sotw;
+mod status;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -391,3 +391,17 @@ fn unwatched_resource_is_dropped_after_unsubscription() {
     assert_eq!(client.sent(), ["[a,b] 3/n3"]);
     assert_eq!(client.view(EDS, "a"), "3");
 }
+
+/// The driver may read what a stream has left behind.
+#[test]
+fn stream_that_has_ended_takes_no_request_and_gives_no_response() {
+    let mut client = Client::watching(CDS, &["a"]);
+    client.respond(CDS, "1", "n1", &[("a", Ok(1))]);
+    client.sent();
+    client.close("gone");
+    client.told();
+    client.watch(CDS, "b");
+    assert_eq!(client.sent(), none());
+    client.respond(CDS, "2", "n2", &[("a", Ok(2)), ("b", Ok(2))]);
+    assert_eq!((client.told(), client.state("a").1), (none(), "1".into()));
+}
