@@ -100,6 +100,7 @@ pub(super) struct Draft<P: Protocol, C: Connect> {
 
 impl<P: Protocol, C: Connect> Draft<P, C> {
     /// Runs the filters of the route on the request, if there are any (HF-04).
+    #[inline(always)]
     pub(super) fn filter(mut self) -> Filtered<P, C> {
         let Some(filters) = self.routed.filters.take() else {
             let Self { routed, request, deadline, wait_for_ready, limits } = self;

@@ -64,6 +64,7 @@ pub(super) enum Next {
 pub(super) type CallFlight<P, C> = Flight<<C as Connect>::Connection, RequestBody<<P as Protocol>::Body>>;
 
 impl<P: Protocol, C: Connect> Call<P, C> {
+    #[inline(always)]
     pub(super) fn new(
         routed: Routed<C>,
         request: Request<P::Body>,
@@ -110,6 +111,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
     }
 
     /// Sends the next attempt. The rest of the call's timeout is written into its head at this moment.
+    #[inline(always)]
     pub(super) fn send(
         &mut self,
         mut attempt: Attempt<C::Connection>,

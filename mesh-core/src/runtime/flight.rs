@@ -77,6 +77,7 @@ impl<C: Connection, B: SendBody> Flight<C, B> {
 }
 
 impl<C: Connection, B: SendBody> Carrier<C, B> {
+    #[inline(always)]
     pub(crate) fn new(deadlines: &Arc<Deadlines>, deadline: Option<Instant>, flight: Flight<C, B>) -> Self {
         match deadline {
             None => Self::Unlimited(Some(flight)),
@@ -94,6 +95,7 @@ impl<C: Connection, B: SendBody> Carrier<C, B> {
     }
 
     /// Takes the attempt, to finish it or to send it.
+    #[inline(always)]
     pub(crate) fn take_attempt(&mut self) -> Result<Option<Attempt<C>>, Late<C>> {
         let flight = match self {
             Self::Unlimited(flight) => flight.take(),

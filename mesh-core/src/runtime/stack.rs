@@ -14,6 +14,9 @@
 //! All steps run on the caller's task, without a queue or a lock, and without a box unless the call waits for something
 //! other than an endpoint, has a deadline, or its route has a retry policy; the connection then keeps the call in one box.
 //! The deadline covers all steps from the start of the call; from step 4 on it fires even if the call is not polled.
+//!
+//! Functions that pass a call on are inlined by force, here and in the next modules: a call has some hundred bytes, and each step that
+//! is not inlined copies them.
 
 use std::fmt;
 use std::future::Future;
@@ -115,6 +118,7 @@ impl<C: Connect> Inner<C> {
         context.randomness.with(|rng| snapshot.route(&head, input, context, rng))
     }
 
+    #[inline(always)]
     fn begin<P: Protocol>(
         &self,
         routed: Routed<C>,
@@ -173,6 +177,7 @@ pin_project! {
 }
 
 impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
+    #[inline(always)]
     fn of(filtered: Filtered<P, C>) -> Self {
         let deadline = filtered.deadline();
         match filtered {
@@ -182,6 +187,7 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
         }
     }
 
+    #[inline(always)]
     fn at(stage: Stage<P, C>, deadline: Option<Instant>) -> Self {
         Self { call: None, deadline, stage, timer: Timer::default() }
     }
@@ -318,6 +324,7 @@ impl<P: Protocol, C: Connect> Stage<P, C> {
         }
     }
 
+    #[inline(always)]
     fn fly(call: &Call<P, C>, flight: CallFlight<P, C>) -> Self {
         Self::Fly { carrier: Some(Carrier::new(&call.cluster.context.deadlines, call.deadline, flight)) }
     }
