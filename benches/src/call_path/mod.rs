@@ -112,6 +112,12 @@ impl Path {
         Self { channel, uri: uri.parse().expect("a URI") }
     }
 
+    /// The same channel, with a URI that shares nothing: for another thread.
+    #[must_use]
+    pub fn with_own_uri(&self) -> Self {
+        Self { channel: self.channel.clone(), uri: self.uri.to_string().parse().expect("a URI") }
+    }
+
     /// A request like one of a generated gRPC client.
     pub fn request(&self) -> Request<Body> {
         let mut request = Request::new(Empty::new());
