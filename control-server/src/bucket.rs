@@ -1,4 +1,4 @@
-//! How much of something a client has left. Pure: time is an argument.
+//! A token bucket. Pure: time is an argument.
 
 use std::time::Instant;
 

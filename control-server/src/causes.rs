@@ -1,4 +1,4 @@
-//! An error with what caused it, as one text.
+//! An error with its causes, as one text.
 
 use std::error::Error;
 

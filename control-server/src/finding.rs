@@ -3,7 +3,7 @@
 use crate::state::Severity;
 use crate::yaml::{FieldPath, Position};
 
-/// Something wrong with an object, or something of it that will not work as written.
+/// An error in an object, or a part of it that will not work as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finding {
     pub(crate) severity: Severity,
@@ -28,7 +28,7 @@ impl Finding {
     }
 }
 
-/// All that was found in one object.
+/// All findings in one object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Findings(Vec<Finding>);
 

@@ -1,8 +1,8 @@
-//! What the pipeline from configuration to resources tells the admin API and the logs.
+//! The state of the pipeline, for the admin API and the logs.
 
 use serde::{Deserialize, Serialize};
 
-/// How configuration stands at a moment.
+/// The state of the configuration at one moment.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct PipelineState {
     /// Every source has delivered its first full set. Nothing is served before.
@@ -11,7 +11,7 @@ pub struct PipelineState {
     pub revision: u64,
     /// Accepted objects.
     pub objects: Vec<ObjectStatus>,
-    /// What is wrong, or will not work as written.
+    /// Errors, and parts that will not work as written.
     pub diagnostics: Vec<Diagnostic>,
 }
 
@@ -24,15 +24,15 @@ pub struct ObjectStatus {
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// Where it stands: a file's path relative to the configuration folder.
+    /// Its file, relative to the configuration folder.
     pub file: String,
     /// Line of its first character, from 1.
     pub line: u32,
-    /// The file is broken now, and this is what was last good of it.
+    /// The file is broken now, and this is its last good version.
     pub stale: bool,
 }
 
-/// Something wrong with configuration, or something that will not work as written.
+/// An error in the configuration, or a part that will not work as written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// How bad it is.
@@ -55,7 +55,7 @@ pub struct Diagnostic {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// The object is refused; what was last good of its file stays in use.
+    /// The object is refused; its last good version stays in use.
     Error,
     /// Accepted, but a part has no effect for some client classes.
     Warning,

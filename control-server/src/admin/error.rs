@@ -12,7 +12,7 @@ pub struct ErrorBody {
     pub message: String,
 }
 
-/// A failure on its way to the caller.
+/// A failed request to the admin API.
 #[derive(Debug)]
 pub(super) struct Failure {
     status: StatusCode,

@@ -21,7 +21,7 @@ use crate::resources::{EncodedResource, ResourceKind};
 use super::Admin;
 use super::error::Failure;
 
-/// What is served.
+/// The served resources.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceList {
     /// The revision that it belongs to; 0 before the first sync.
@@ -43,10 +43,10 @@ pub struct ResourceEntry {
     pub version: String,
     /// Length of the encoded message.
     pub bytes: usize,
-    /// The encoded message in base64; only if a name was asked for.
+    /// The encoded message in base64; only if the request has a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// The message for human eyes, in no fixed format; only if a name was asked for.
+    /// The message as text, in no fixed format; only if the request has a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }
@@ -111,7 +111,7 @@ fn text<M: Message + Default + Debug>(bytes: &Bytes) -> Option<String> {
     M::decode(bytes.clone()).ok().map(|message| readable(&message))
 }
 
-/// What matters in a client's listener is packed inside it.
+/// The connection manager of a client's listener is packed inside it: unpacks it.
 fn listener_text(bytes: &Bytes) -> Option<String> {
     let mut listener = Listener::decode(bytes.clone()).ok()?;
     let packed = listener.api_listener.as_mut().and_then(|api| api.api_listener.take());

@@ -39,11 +39,11 @@ pub struct ServerStatus {
 pub struct ClientCounts {
     /// All of them.
     pub connected: usize,
-    /// They have what they asked for.
+    /// They have all that they subscribed to.
     pub synced: usize,
-    /// Something is on its way.
+    /// A response is unanswered, or waits to be sent.
     pub pending: usize,
-    /// They refused something.
+    /// They refused a response.
     pub nacked: usize,
 }
 

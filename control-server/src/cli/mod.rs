@@ -1,5 +1,5 @@
-//! The two programs, `control-server` and `meshctl`: flags in, text and exit codes out. Everything else is elsewhere in
-//! this library.
+//! The two programs, `control-server` and `meshctl`: flags, texts and exit codes. All other code is outside of this
+//! folder.
 
 mod duration;
 mod error;

@@ -40,12 +40,12 @@ impl Output {
         if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
-    /// A line of the result. What a terminal would obey in it is shown instead.
+    /// A line of the result. Control characters are shown instead of sent to the terminal.
     pub(super) fn line(self, text: &str) {
         self.spans(&[(Style::Plain, text.to_owned())]);
     }
 
-    /// The same, in pieces.
+    /// The same line, in pieces.
     pub(super) fn spans(self, spans: &[Span]) {
         self.write(&self.painted(spans));
     }
@@ -67,7 +67,7 @@ impl Output {
     }
 }
 
-/// Lines beside the result.
+/// Lines on standard error.
 pub(super) fn note(text: &str) {
     for line in text.split('\n') {
         let _ = writeln!(io::stderr(), "{}", escaped(line));

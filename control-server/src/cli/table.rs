@@ -14,7 +14,7 @@ impl Table {
         Self { rows: vec![header.iter().map(|text| (Style::Bold, (*text).to_owned())).collect()] }
     }
 
-    /// Adds a row. Every cell but the last, which moves no other, has at most [`MAX_CELL`] characters.
+    /// Adds a row. Every cell has at most [`MAX_CELL`] characters, except the last, which aligns no other.
     pub(super) fn row(&mut self, cells: Vec<Span>) {
         let last = cells.len().saturating_sub(1);
         let limit = |index| if index < last { MAX_CELL } else { usize::MAX };

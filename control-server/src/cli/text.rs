@@ -1,8 +1,8 @@
-//! Text from elsewhere, made fit for a terminal: clients choose their names and reasons.
+//! Makes clients' texts safe for a terminal: clients choose their names and reasons.
 
 use std::borrow::Cow;
 
-/// Shows what a terminal would obey: control characters, and marks that turn the direction of writing.
+/// Replaces what a terminal would act on: control characters, and marks that change the direction of writing.
 pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);
@@ -17,7 +17,7 @@ pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// The same, and no longer than so many characters; an ellipsis stands for the rest.
+/// The same, with at most this many characters; a longer text ends with an ellipsis.
 pub(super) fn clipped(text: &str, limit: usize) -> String {
     let text = escaped(text);
     match text.char_indices().nth(limit) {
@@ -31,7 +31,7 @@ fn is_obeyed(character: char) -> bool {
         || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Characters of what stands below a table: a reason, a list of names.
+/// The most characters of a remark below a table: a reason, a list of names.
 pub(super) const MAX_REMARK: usize = 1000;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Leaving an old connection: first asked to, some time later forced to.
+//! Ends the streams of an old connection: first when they are idle, after a grace period at once.
 //!
 //! ```text
-//! staying ──begin(grace)──> due: streams end as soon as nothing is unanswered ──grace──> overdue: they end now
+//! staying ──begin(grace)──> due: streams end once nothing is unanswered ──grace──> overdue: they end now
 //! ```
 
 use std::time::{Duration, Instant};
@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tonic::Status;
 
-/// Whether a connection's streams have to leave it. The default never does.
+/// Whether a connection's streams have to end. The default never ends them.
 #[derive(Debug, Clone, Default)]
 pub struct Departure {
     /// When the grace is over, once it has begun.
     overdue: Option<watch::Receiver<Option<Instant>>>,
 }
 
-/// Makes the streams of one connection leave.
+/// Ends the streams of one connection.
 #[derive(Debug)]
 pub struct Departing {
     overdue: watch::Sender<Option<Instant>>,
@@ -36,12 +36,12 @@ impl Departing {
 }
 
 impl Departure {
-    /// Whether streams should end as soon as nothing is unanswered.
+    /// Whether streams should end once nothing is unanswered.
     pub fn is_due(&self) -> bool {
         self.overdue.as_ref().is_some_and(|overdue| overdue.borrow().is_some())
     }
 
-    /// What a stream that leaves tells its client.
+    /// The status of a stream that ends because of this.
     pub fn farewell() -> Status {
         Status::unavailable("this connection has reached its maximum age; connect again")
     }
@@ -51,7 +51,7 @@ impl Departure {
         let _ = self.begun().await;
     }
 
-    /// Waits until they must end, whatever is unanswered.
+    /// Waits until they must end, even with unanswered responses.
     pub async fn overdue(&self) {
         let overdue = self.begun().await;
         tokio::time::sleep_until(overdue.into()).await;
@@ -63,7 +63,7 @@ impl Departure {
         let begun = overdue.wait_for(Option::is_some).await.ok().and_then(|begun| *begun);
         match begun {
             Some(overdue) => overdue,
-            // The connection is gone, and its streams learn that by themselves.
+            // The connection has closed, which ends its streams.
             None => std::future::pending().await,
         }
     }

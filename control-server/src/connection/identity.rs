@@ -1,4 +1,4 @@
-//! Who a client's certificate says that it is.
+//! The client's name in its certificate.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use x509_parser::prelude::FromDer as _;
 pub struct Identity(Arc<str>);
 
 impl Identity {
-    /// Reads a certificate; `None` if it cannot be read or names nobody.
+    /// Reads a certificate; `None` if it cannot be read or has no name.
     pub fn of_certificate(der: &[u8]) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let name = best_name(&certificate)?;

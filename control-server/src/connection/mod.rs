@@ -1,4 +1,4 @@
-//! What a gRPC service may know of the connection that a stream came on: who is at the other end, how it is secured, and
+//! What a gRPC service knows of a stream's connection: the client's address and identity, how it is secured, and
 //! when it has to end. The listener puts it into every request's extensions.
 
 mod departure;
@@ -21,25 +21,25 @@ pub struct Connection {
     pub peer: Option<SocketAddr>,
     /// How it is secured.
     pub security: Security,
-    /// What the client's certificate says; `None` without one.
+    /// The name in the client's certificate; `None` without one.
     pub identity: Option<Identity>,
-    /// When the streams have to leave.
+    /// When the streams have to end.
     pub departure: Departure,
 }
 
-/// How long the last word on a stream may take.
-pub(crate) const PARTING: Duration = Duration::from_secs(5);
+/// How long sending the final status of a stream may take.
+pub(crate) const FINAL_STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How a connection is secured.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Security {
-    /// Not at all.
+    /// Plaintext.
     #[default]
     Plaintext,
-    /// The client knows the server.
+    /// The client has verified the server.
     Tls,
-    /// Both know each other.
+    /// Both have verified each other.
     Mtls,
 }
 
@@ -55,7 +55,7 @@ impl Security {
 }
 
 impl Connection {
-    /// The connection of a request: what the listener said, or else what is known to tonic's own server.
+    /// The connection of a request: set by the listener, or else by tonic's own server.
     pub fn of<T>(request: &tonic::Request<T>) -> Self {
         let said = request.extensions().get::<Self>().cloned();
         said.unwrap_or_else(|| Self { peer: request.remote_addr(), ..Self::default() })

@@ -1,4 +1,4 @@
-//! Requests that could not be read, as opposed to clients that have gone.
+//! Tells requests that could not be read from clients that have disconnected.
 
 use std::error::Error as _;
 
@@ -7,18 +7,18 @@ use tonic::{Code, Status};
 /// What is wrong with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unread {
-    /// It has more bytes than are read.
+    /// It is larger than the limit.
     TooLarge,
     /// It is no message, or is compressed.
     Broken,
 }
 
 impl Unread {
-    /// What the status says that reading a request has failed with; `None`: the connection has failed, or the client has
-    /// gone.
+    /// Why reading a request has failed; `None`: the connection has failed, or the client has
+    /// disconnected.
     pub(crate) fn of(status: &Status) -> Option<Self> {
         match status.code() {
-            // Whatever the connection says is the cause of its status. What a decoder says has none.
+            // A connection's error is the cause of its status. A decoder's status has no cause.
             _ if status.source().is_some() => None,
             Code::Cancelled => None,
             Code::OutOfRange | Code::ResourceExhausted => Some(Self::TooLarge),

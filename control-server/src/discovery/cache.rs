@@ -9,18 +9,18 @@ use std::time::Instant;
 
 use tokio::sync::{Notify, watch};
 
-use super::interest::{Interest, Interests, Turned};
+use super::interest::{Interest, InterestChange, Interests};
 use crate::resources::{ResourceSet, Slot};
 use crate::state::PipelineState;
 
-/// What the pipeline gives to discovery and to the admin API.
+/// The pipeline's output, for discovery and the admin API.
 ///
 /// The first synced `state` must come after the `resources` that belong to it.
 #[derive(Debug, Clone)]
 pub struct Feed {
     /// The latest resources.
     pub resources: watch::Receiver<Arc<ResourceSet>>,
-    /// How configuration stands.
+    /// The state of the configuration.
     pub state: watch::Receiver<Arc<PipelineState>>,
 }
 
@@ -33,35 +33,35 @@ pub struct Snapshot {
     pub published: Instant,
 }
 
-/// The latest [`Snapshot`], and who waits for the next one. Clones share both.
+/// The latest [`Snapshot`], and the streams that wait for the next one. Clones share both.
 #[derive(Debug, Clone, Default)]
 pub struct ResourceCache {
-    hub: Arc<Mutex<Hub>>,
+    state: Arc<Mutex<CacheState>>,
 }
 
 #[derive(Debug, Default)]
-struct Hub {
+struct CacheState {
     latest: Option<Snapshot>,
     interests: Interests,
     waiting: HashMap<u64, Waiting>,
 }
 
-/// What one stream has not been told yet.
+/// Changes that one stream has not taken yet.
 #[derive(Debug)]
 struct Waiting {
     wake: Arc<Notify>,
     changed: Vec<(Slot, Arc<str>)>,
 }
 
-/// The place of one stream at a [`ResourceCache`].
+/// One stream's subscription to a [`ResourceCache`].
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct CacheSubscription {
     cache: ResourceCache,
     id: u64,
     wake: Arc<Notify>,
 }
 
-/// The latest resources, and what of interest has changed since the last look.
+/// The latest resources, and the changes of interest since the last view.
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) latest: Option<Snapshot>,
@@ -81,11 +81,11 @@ impl ResourceCache {
         self.lock().latest.clone()
     }
 
-    /// A place for the stream of this number, without any interest yet.
-    pub(super) fn take_seat(&self, id: u64) -> Seat {
+    /// A subscription for the stream of this number, without any interest yet.
+    pub(super) fn take_seat(&self, id: u64) -> CacheSubscription {
         let wake = Arc::new(Notify::new());
         self.lock().waiting.insert(id, Waiting { wake: Arc::clone(&wake), changed: Vec::new() });
-        Seat { cache: self.clone(), id, wake }
+        CacheSubscription { cache: self.clone(), id, wake }
     }
 
     pub(super) fn publish(&self, set: Arc<ResourceSet>, published: Instant) {
@@ -94,23 +94,23 @@ impl ResourceCache {
         if let Some(before) = &before {
             set.changes_since(&before.set, |slot, name| changed.push((slot, Arc::clone(name))));
         }
-        let mut hub = self.lock();
-        hub.latest = Some(Snapshot { set, published });
+        let mut state = self.lock();
+        state.latest = Some(Snapshot { set, published });
         let woken = match before {
-            Some(_) => hub.tell(changed),
-            None => hub.waiting.values().map(|waiting| Arc::clone(&waiting.wake)).collect(),
+            Some(_) => state.tell(changed),
+            None => state.waiting.values().map(|waiting| Arc::clone(&waiting.wake)).collect(),
         };
-        drop(hub);
+        drop(state);
         woken.iter().for_each(|wake| wake.notify_one());
     }
 
-    fn lock(&self) -> MutexGuard<'_, Hub> {
-        self.hub.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, CacheState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Hub {
-    /// Notes changes for whom they concern; gives what wakes those.
+impl CacheState {
+    /// Records changes for the streams that are interested; returns what wakes them.
     fn tell(&mut self, changed: Vec<(Slot, Arc<str>)>) -> Vec<Arc<Notify>> {
         let mut concerned = HashSet::new();
         for (slot, name) in changed {
@@ -125,47 +125,47 @@ impl Hub {
     }
 }
 
-impl Seat {
-    /// Waits for a change of interest.
+impl CacheSubscription {
+    /// Waits for a change that is of interest.
     pub(super) async fn changed(&self) {
         self.wake.notified().await;
     }
 
-    /// The latest resources; what has changed is told once.
+    /// The latest resources; each change is returned once.
     pub(super) fn look(&self) -> View {
-        let mut hub = self.cache.lock();
-        let changed = hub.waiting.get_mut(&self.id).map(|waiting| std::mem::take(&mut waiting.changed));
-        View { latest: hub.latest.clone(), changed: changed.unwrap_or_default() }
+        let mut state = self.cache.lock();
+        let changed = state.waiting.get_mut(&self.id).map(|waiting| std::mem::take(&mut waiting.changed));
+        View { latest: state.latest.clone(), changed: changed.unwrap_or_default() }
     }
 
-    /// Changes what is of interest. What has changed of it since the resources were looked at is told like any change.
-    pub(super) fn turn(&self, interests: &[(Interest, Turned)], seen: Option<&Snapshot>) {
+    /// Changes the interests. A resource that has changed since the last view is reported like any later change.
+    pub(super) fn turn(&self, interests: &[(Interest, InterestChange)], seen: Option<&Snapshot>) {
         if interests.is_empty() {
             return;
         }
-        let mut hub = self.cache.lock();
+        let mut state = self.cache.lock();
         for (interest, turned) in interests {
-            hub.interests.turn(self.id, interest, *turned);
+            state.interests.turn(self.id, interest, *turned);
         }
-        // Without resources so far, the first ones are told anyway.
-        let (Some(seen), Some(latest)) = (seen, hub.latest.clone()) else { return };
+        // A stream without resources so far gets the first ones anyway.
+        let (Some(seen), Some(latest)) = (seen, state.latest.clone()) else { return };
         if Arc::ptr_eq(&seen.set, &latest.set) {
             return;
         }
         let mut missed = Vec::new();
         latest.set.changes_since(&seen.set, |slot, name| missed.push((slot, Arc::clone(name))));
-        if let Some(waiting) = hub.waiting.get_mut(&self.id).filter(|_| !missed.is_empty()) {
+        if let Some(waiting) = state.waiting.get_mut(&self.id).filter(|_| !missed.is_empty()) {
             waiting.changed.append(&mut missed);
             waiting.wake.notify_one();
         }
     }
 
-    /// Gives the place up, with the interests that are left.
+    /// Ends the subscription, with the interests that are left.
     pub(super) fn leave(&self, interests: &[Interest]) {
-        let mut hub = self.cache.lock();
-        hub.waiting.remove(&self.id);
+        let mut state = self.cache.lock();
+        state.waiting.remove(&self.id);
         for interest in interests {
-            hub.interests.turn(self.id, interest, Turned::Off);
+            state.interests.turn(self.id, interest, InterestChange::Off);
         }
     }
 }
@@ -208,19 +208,24 @@ mod tests {
     fn change_wakes_only_its_subscribers() {
         let cache = ResourceCache::default();
         let [named, wild, other] = [1, 2, 3].map(|id| cache.take_seat(id));
-        named.turn(&[(one(Cluster, "a"), Turned::On), (one(Endpoints, "b"), Turned::On)], None);
-        wild.turn(&[(Interest::All(Cluster.into()), Turned::On)], None);
-        other.turn(&[(one(Endpoints, "a"), Turned::On)], None);
-        let is_woken = |seat: &Seat| futures_util::FutureExt::now_or_never(seat.changed()).is_some();
-        let changed = |seat: &Seat| {
-            let mut names: Vec<_> = seat
+        named.turn(
+            &[(one(Cluster, "a"), InterestChange::On), (one(Endpoints, "b"), InterestChange::On)],
+            None,
+        );
+        wild.turn(&[(Interest::All(Cluster.into()), InterestChange::On)], None);
+        other.turn(&[(one(Endpoints, "a"), InterestChange::On)], None);
+        let is_woken = |subscription: &CacheSubscription| {
+            futures_util::FutureExt::now_or_never(subscription.changed()).is_some()
+        };
+        let changed = |subscription: &CacheSubscription| {
+            let mut names: Vec<_> = subscription
                 .look()
                 .changed
                 .iter()
                 .map(|(slot, name)| format!("{} {name}", slot.kind().short_name()))
                 .collect();
             names.sort_unstable();
-            (is_woken(seat), names)
+            (is_woken(subscription), names)
         };
         cache.publish(set(&[(Cluster, "a", "1"), (Endpoints, "b", "1")]), Instant::now());
         assert_eq!([&named, &wild, &other].map(is_woken), [true; 3], "the first resources concern everyone");
@@ -229,26 +234,26 @@ mod tests {
         assert_eq!(changed(&named), (true, vec!["cds a".to_owned()]));
         assert_eq!(changed(&wild), (true, vec!["cds a".to_owned(), "cds c".to_owned()]));
         assert_eq!(changed(&other), (false, vec![]));
-        named.turn(&[(one(Cluster, "a"), Turned::Off)], None);
+        named.turn(&[(one(Cluster, "a"), InterestChange::Off)], None);
         cache.publish(set(&[(Endpoints, "b", "2")]), Instant::now());
         cache.publish(set(&[(Endpoints, "b", "3")]), Instant::now());
         assert_eq!(changed(&named), (true, vec!["eds b".to_owned(); 2]));
         named.leave(&[one(Endpoints, "b")]);
         wild.leave(&[Interest::All(Cluster.into())]);
         other.leave(&[one(Endpoints, "a")]);
-        let hub = cache.lock();
-        assert!(hub.interests.is_empty() && hub.waiting.is_empty(), "nothing stays of who has left");
+        let state = cache.lock();
+        assert!(state.interests.is_empty() && state.waiting.is_empty(), "nothing stays of who has left");
     }
 
     #[test]
     fn change_during_a_request_is_not_missed() {
         let cache = ResourceCache::default();
-        let seat = cache.take_seat(1);
+        let subscription = cache.take_seat(1);
         cache.publish(set(&[(Cluster, "a", "1")]), Instant::now());
-        let seen = seat.look().latest;
+        let seen = subscription.look().latest;
         cache.publish(set(&[(Cluster, "a", "2")]), Instant::now());
-        assert!(seat.look().changed.is_empty());
-        seat.turn(&[(one(Cluster, "a"), Turned::On)], seen.as_ref());
-        assert_eq!(seat.look().changed.len(), 1);
+        assert!(subscription.look().changed.is_empty());
+        subscription.turn(&[(one(Cluster, "a"), InterestChange::On)], seen.as_ref());
+        assert_eq!(subscription.look().changed.len(), 1);
     }
 }

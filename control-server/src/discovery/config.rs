@@ -1,4 +1,4 @@
-//! What the admin API tells of every single resource of a client.
+//! The state of every resource of a client, for the admin API.
 
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ pub struct ClientConfig {
     pub resources: Vec<ResourceConfig>,
 }
 
-/// How one resource stands with one client.
+/// The state of one resource at one client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceConfig {
     /// `cds`, `eds`, `leds`, `lds` or `rds`.
@@ -26,27 +26,27 @@ pub struct ResourceConfig {
     pub type_url: String,
     /// Its name.
     pub name: String,
-    /// How it stands.
+    /// Its state.
     pub state: ConfigState,
-    /// Version that was sent last on this stream; empty if none was.
+    /// The version that was sent last on this stream; empty if none was.
     pub version_sent: String,
     /// Version that the client accepted last, or says that it has from an earlier stream; empty if none.
     pub version_acked: String,
     /// How long ago this version was sent, in whole seconds; `None` if it was not.
     pub sent_seconds: Option<u64>,
-    /// There is nothing of this name.
+    /// No resource of this name exists.
     pub missing: bool,
     /// Why the client has refused it; of its response, if that had several resources. Empty otherwise.
     pub reason: String,
 }
 
-/// How a resource stands with a client: the `ConfigStatus` of CSDS.
+/// The state of a resource at a client: the `ConfigStatus` of CSDS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ConfigState {
     /// The client has accepted it.
     Synced,
-    /// It has not been sent, most often because there is nothing of this name.
+    /// It has not been sent, most often because no resource of this name exists.
     NotSent,
     /// It has been sent; the client has not answered.
     Stale,

@@ -1,10 +1,10 @@
-//! Draining: every stream ends, spread over a while so that the clients do not all come back at once.
+//! Draining: every stream ends, spread over a while so that the clients do not all reconnect at once.
 
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-/// Tells every stream to end. Clones belong together.
+/// Tells every stream to end. Clones share their state.
 #[derive(Debug, Clone)]
 pub struct Drain {
     plan: watch::Sender<Option<Plan>>,

@@ -1,12 +1,12 @@
-//! The task of one ADS stream: feeds the state machine and sends what it says.
+//! The task of one ADS stream: passes requests and changes to the state machine and sends its responses.
 
 use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 
-use crate::connection::{Departure, PARTING, Unread};
+use crate::connection::{Departure, FINAL_STATUS_TIMEOUT, Unread};
 use crate::metrics::Metrics;
 
-use super::cache::{Seat, Snapshot};
+use super::cache::{CacheSubscription, Snapshot};
 use super::drain::Drain;
 use super::registry::{Client, Registration, now};
 use super::service::MAX_REQUEST_BYTES;
@@ -18,7 +18,7 @@ use super::wire::Response;
 #[derive(Debug)]
 pub(super) struct Driver {
     pub(super) registration: Registration,
-    pub(super) seat: Seat,
+    pub(super) subscription: CacheSubscription,
     pub(super) drain: Drain,
     pub(super) metrics: Metrics,
 }
@@ -26,7 +26,7 @@ pub(super) struct Driver {
 /// What woke the task.
 enum Wake {
     Request(Box<Request>),
-    /// A request that is none, or is too large.
+    /// A request that cannot be decoded or is too large.
     Unreadable(Status),
     Room(mpsc::OwnedPermit<Result<Response, Status>>),
     Changed,
@@ -34,7 +34,7 @@ enum Wake {
 }
 
 impl Driver {
-    /// Runs until the client leaves, or has to because the connection is too old or the server drains.
+    /// Runs until the client disconnects, or the stream must end because its connection is too old or the server drains.
     pub(super) async fn run(
         mut self,
         mut inbound: Streaming<Request>,
@@ -45,12 +45,12 @@ impl Driver {
         let id = self.registration.client.id;
         tokio::select! {
             ended = self.exchange(&mut inbound, &outbound) => match ended {
-                // Who goes in the middle of a message leaves half of one behind.
+                // The client disconnected mid-message; send nothing.
                 Some(_) if outbound.is_closed() => {}
                 Some(ended) => {
                     let refusal = ended.message();
                     tracing::warn!(client = self.registration.client.label(), refusal, "sent away");
-                    let _ = outbound.send_timeout(Err(ended), PARTING).await;
+                    let _ = outbound.send_timeout(Err(ended), FINAL_STATUS_TIMEOUT).await;
                 }
                 None if departure.is_due() => {
                     let _ = outbound.try_send(Err(Departure::farewell()));
@@ -61,14 +61,14 @@ impl Driver {
                 let _ = outbound.try_send(Err(Departure::farewell()));
             }
             () = drain.ended(id) => {
-                // A client that does not read needs no reason.
+                // The client does not read: the status cannot be sent.
                 let _ = outbound.try_send(Err(Status::unavailable("this control server is shutting down")));
             }
         }
         tracing::info!(client = self.registration.client.label(), "client disconnected");
     }
 
-    /// Until the client leaves, or why it has to.
+    /// Runs until the client disconnects; otherwise returns why the stream ends.
     async fn exchange(
         &mut self,
         inbound: &mut Streaming<Request>,
@@ -86,7 +86,7 @@ impl Driver {
                         let mut stream = client.stream();
                         (stream.on_request(now(), *request, set), stream.take_interests())
                     };
-                    self.seat.turn(&interests, latest.as_ref());
+                    self.subscription.turn(&interests, latest.as_ref());
                     match event {
                         Ok(event) => self.tell(client, event),
                         Err(refusal) => return Some(status(refusal)),
@@ -113,15 +113,15 @@ impl Driver {
         None
     }
 
-    /// Whether the connection is too old, and nothing is on its way to the client.
+    /// Whether the connection is too old, and no response is unanswered.
     fn may_leave(&self) -> bool {
         let client = &self.registration.client;
         client.connection.departure.is_due() && client.stream().state() != SyncState::Pending
     }
 
-    /// Tells the stream what has changed; gives the resources that it knows then.
+    /// Passes changes to the stream; returns the resources that it has seen then.
     fn catch_up(&self) -> Option<Snapshot> {
-        let view = self.seat.look();
+        let view = self.subscription.look();
         if let Some(latest) = &view.latest {
             self.registration.client.stream().on_resources(
                 now(),
@@ -133,7 +133,7 @@ impl Driver {
         view.latest
     }
 
-    /// Waits for the next thing to do; `None` when the client is gone.
+    /// Waits for the next event; `None` when the client has disconnected.
     async fn wait(
         &mut self,
         inbound: &mut Streaming<Request>,
@@ -162,7 +162,7 @@ impl Driver {
                     }
                 },
             },
-            () = self.seat.changed() => Some(Wake::Changed),
+            () = self.subscription.changed() => Some(Wake::Changed),
             () = client.connection.departure.due(), if !client.connection.departure.is_due() => Some(Wake::Changed),
             permit = outbound.clone().reserve_owned(), if ready => permit.ok().map(Wake::Room),
             () = outbound.closed() => None,
@@ -170,7 +170,7 @@ impl Driver {
         }
     }
 
-    /// Scenario 18: somebody goes on with what the operator has deleted.
+    /// Scenario 18: warns that a client still uses a resource that the operator has deleted.
     fn tell_deletions(&self, client: &Client, response: &Response) {
         for name in &response.removed {
             let is_deleted = client.stream().is_deleted(response.kind, name);
@@ -204,7 +204,7 @@ impl Driver {
     }
 }
 
-/// What a client is told whose request cannot be read; `None` if it has only gone away.
+/// The status for a client whose request cannot be read; `None` if it has disconnected.
 fn unreadable(status: &Status) -> Option<Status> {
     let reason = status.message();
     match Unread::of(status)? {
@@ -230,6 +230,6 @@ fn status(refusal: Refusal) -> Status {
 impl Drop for Driver {
     fn drop(&mut self) {
         let interests = self.registration.client.stream().interests();
-        self.seat.leave(&interests);
+        self.subscription.leave(&interests);
     }
 }

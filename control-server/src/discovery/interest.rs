@@ -1,14 +1,14 @@
-//! Who is to be told of which change.
+//! The streams that each change wakes.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::resources::Slot;
 
-/// Something that a stream wants to be told of.
+/// A set of resources whose changes a stream subscribes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Interest {
-    /// Everything there is.
+    /// All resources.
     All(Slot),
     /// One name, whether it exists or not.
     One(Slot, Arc<str>),
@@ -16,18 +16,18 @@ pub(super) enum Interest {
 
 /// Whether an interest begins or ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Turned {
+pub(super) enum InterestChange {
     On,
     Off,
 }
 
-impl From<bool> for Turned {
+impl From<bool> for InterestChange {
     fn from(on: bool) -> Self {
         if on { Self::On } else { Self::Off }
     }
 }
 
-/// The interests of all streams, by what they are in.
+/// The interests of all streams, by resource.
 #[derive(Debug, Default)]
 pub(super) struct Interests {
     all: [BTreeSet<u64>; Slot::COUNT],
@@ -35,15 +35,15 @@ pub(super) struct Interests {
 }
 
 impl Interests {
-    /// Begins or ends an interest of a stream; it begins once before it ends.
-    pub(super) fn turn(&mut self, stream: u64, interest: &Interest, turned: Turned) {
+    /// Begins or ends an interest of a stream; each begins once before it ends.
+    pub(super) fn turn(&mut self, stream: u64, interest: &Interest, turned: InterestChange) {
         match (interest, turned) {
-            (Interest::All(slot), Turned::On) => drop(self.all[slot.index()].insert(stream)),
-            (Interest::All(slot), Turned::Off) => drop(self.all[slot.index()].remove(&stream)),
-            (Interest::One(slot, name), Turned::On) => {
+            (Interest::All(slot), InterestChange::On) => drop(self.all[slot.index()].insert(stream)),
+            (Interest::All(slot), InterestChange::Off) => drop(self.all[slot.index()].remove(&stream)),
+            (Interest::One(slot, name), InterestChange::On) => {
                 self.one[slot.index()].entry(Arc::clone(name)).or_default().push(stream);
             }
-            (Interest::One(slot, name), Turned::Off) => {
+            (Interest::One(slot, name), InterestChange::Off) => {
                 let Some(streams) = self.one[slot.index()].get_mut(name) else { return };
                 if let Some(place) = streams.iter().position(|other| *other == stream) {
                     streams.swap_remove(place);
@@ -55,7 +55,7 @@ impl Interests {
         }
     }
 
-    /// The streams that want to be told of a name; one that holds the wildcard besides it comes twice.
+    /// The streams that are interested in a name; one with the wildcard and the name occurs twice.
     pub(super) fn of(&self, slot: Slot, name: &str) -> impl Iterator<Item = u64> {
         let named = self.one[slot.index()].get(name).into_iter().flatten();
         named.chain(&self.all[slot.index()]).copied()

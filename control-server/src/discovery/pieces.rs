@@ -6,12 +6,12 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::wire::{Response, field_len, put_field};
 
-/// A response that is written when somebody takes it.
+/// A response that is written while the connection sends it.
 #[derive(Debug)]
 pub(super) struct Pieces {
     response: Response,
     next: Part,
-    /// Bytes that are to come.
+    /// The number of bytes that are not written yet.
     left: usize,
 }
 
@@ -29,7 +29,7 @@ impl Pieces {
         Self { response, next: Part::Head, left }
     }
 
-    /// Bytes that are to come.
+    /// The number of bytes that are not written yet.
     pub(super) fn left(&self) -> usize {
         self.left
     }
@@ -49,10 +49,10 @@ impl Pieces {
         room
     }
 
-    /// Writes the next piece behind what `buf` holds; gives the bytes that follow it, if they are shared.
+    /// Writes the next piece after the content of `buf`; returns the shared bytes that follow it, if any.
     ///
     /// # Errors
-    /// None that can happen: the buffer grows.
+    /// None: the buffer grows.
     pub(super) fn put(&mut self, buf: &mut BytesMut) -> Result<Option<Bytes>, prost::EncodeError> {
         let before = buf.len();
         let mut shared = None;
@@ -96,7 +96,7 @@ impl Pieces {
         }
     }
 
-    /// Writes the next part; gives the bytes that follow it, if they are shared.
+    /// Writes the next part; returns the shared bytes that follow it, if any.
     fn put_part(&self, buf: &mut BytesMut) -> Result<Option<Bytes>, prost::EncodeError> {
         let response = &self.response;
         match self.next {

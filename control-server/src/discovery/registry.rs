@@ -1,4 +1,4 @@
-//! Who is connected.
+//! The connected clients.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,20 +40,20 @@ pub(super) struct Registration {
 }
 
 impl Registry {
-    /// How every client stands, oldest stream first.
+    /// The status of every client, oldest stream first.
     pub fn clients(&self) -> Vec<ClientStatus> {
         let now = now();
         let clients: Vec<_> = self.lock().values().cloned().collect();
         clients.iter().map(|client| client.status(now)).collect()
     }
 
-    /// The same in few words, without the names of resources.
+    /// The same as a summary, without the names of resources.
     pub fn briefs(&self) -> Vec<ClientBrief> {
         let clients: Vec<_> = self.lock().values().cloned().collect();
         clients.iter().map(|client| client.brief()).collect()
     }
 
-    /// How one client stands.
+    /// The status of one client.
     pub fn client(&self, id: u64) -> Option<ClientStatus> {
         let client = self.lock().get(&id).cloned()?;
         Some(client.status(now()))
@@ -116,7 +116,7 @@ impl Client {
         self.stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For the log: the node's id, or the address of a client that has not said it.
+    /// For the log: the node's id, or the address of a client that has not sent a node yet.
     pub(super) fn label(&self) -> String {
         let stream = self.stream();
         let node = stream.node().map(|node| node.id.as_str()).filter(|id| !id.is_empty());

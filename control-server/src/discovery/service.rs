@@ -71,7 +71,7 @@ impl Service<http::Request<Body>> for AggregatedDiscovery {
 }
 
 impl AggregatedDiscovery {
-    /// Accepts a stream: a task reads its requests and writes what becomes the response's body.
+    /// Accepts a stream: a task reads its requests and writes the response's body.
     fn stream(&self, protocol: Protocol, request: http::Request<Body>) -> http::Response<Body> {
         let request = tonic::Request::from_http(request);
         let connection = Connection::of(&request);
@@ -79,7 +79,7 @@ impl AggregatedDiscovery {
         let stream = Stream::new(now(), protocol, Pacing::default(), Limits::default());
         let registration = self.registry.register(connection, self.cache.clone(), stream);
         let driver = Driver {
-            seat: self.cache.take_seat(registration.client.id),
+            subscription: self.cache.take_seat(registration.client.id),
             registration,
             drain: self.drain.clone(),
             metrics: self.metrics.clone(),

@@ -1,4 +1,4 @@
-//! What the admin API tells of a client. All durations are whole seconds.
+//! The status of a client in the admin API. All durations are whole seconds.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,19 +23,19 @@ pub struct ClientStatus {
     pub peer: String,
     /// How the connection is secured.
     pub security: Security,
-    /// Who the client's certificate says that it is: the SPIFFE id, or else another name of it; empty without one.
+    /// The name in the client's certificate: the SPIFFE id, or else another name; empty without a certificate.
     pub identity: String,
     /// How long the stream has been up.
     pub connected_seconds: u64,
     /// The worst of its types: NACKED, then PENDING, then SYNCED.
     pub state: SyncState,
-    /// One entry per type that the client has asked for.
+    /// One entry per type with a request.
     pub types: Vec<TypeStatus>,
-    /// Types that the client asked for and that are not served here.
+    /// Types that the client has requested and that this server does not have.
     pub unknown_types: Vec<String>,
 }
 
-/// A connected client in few words: what it costs nothing to know.
+/// A summary of a connected client that costs little to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientBrief {
     /// Numbers the streams of this server process.
@@ -46,14 +46,14 @@ pub struct ClientBrief {
     pub state: SyncState,
 }
 
-/// How one type stands with one client.
+/// The state of one type at one client.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TypeStatus {
     /// `cds`, `eds`, `leds`, `lds` or `rds`.
     pub r#type: String,
     /// The type URL.
     pub type_url: String,
-    /// Whether the client has what it asked for.
+    /// Whether the client has all that it subscribed to.
     pub state: SyncState,
     /// How long it has been in this state.
     pub state_seconds: u64,
@@ -65,7 +65,7 @@ pub struct TypeStatus {
     pub names: Vec<String>,
     /// Subscribed names that do not exist.
     pub missing: Vec<String>,
-    /// Those of them that the client was given and that were deleted since: it goes on with what it had.
+    /// Those that were deleted after the client had them: it keeps using them.
     pub deleted: Vec<String>,
     /// Version of the last response; empty if there was none.
     pub version_sent: String,
@@ -73,13 +73,13 @@ pub struct TypeStatus {
     pub version_acked: String,
 }
 
-/// Whether a client has what it asked for.
+/// Whether a client has all that it subscribed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum SyncState {
     /// It accepted the latest of everything that exists.
     Synced,
-    /// Something has yet to be sent, or to be answered by the client.
+    /// A resource has yet to be sent, or to be answered by the client.
     Pending,
     /// It refused the last response.
     Nacked,

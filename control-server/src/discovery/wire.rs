@@ -1,6 +1,6 @@
-//! A response and how its parts are written, with resources that are encoded already.
+//! Encodes a response around resources that are encoded already.
 //!
-//! The generated messages own their bytes, so that every client would get its own copy of every resource.
+//! The generated messages own their bytes, so every client would get its own copy of every resource.
 
 use std::sync::Arc;
 
@@ -21,8 +21,8 @@ pub(super) struct Response {
     pub(super) version: Arc<str>,
     pub(super) nonce: Arc<str>,
     pub(super) resources: Vec<Arc<EncodedResource>>,
-    /// Names that do not exist, or no more: `removed_resources`, and under SotW `resource_errors`, which clients that do
-    /// not know them ignore (CS-14).
+    /// Names that do not exist: `removed_resources`, and under SotW `resource_errors`, which older clients
+    /// ignore (CS-14).
     pub(super) removed: Vec<Arc<str>>,
 }
 

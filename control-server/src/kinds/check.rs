@@ -65,7 +65,7 @@ pub(crate) fn name(name: &str, path: &FieldPath, findings: &mut Findings) {
     }
 }
 
-/// Names that must differ; says where one is the same as an earlier one.
+/// Names that must be unique; reports a name that occurs earlier.
 pub(crate) fn unique<T: Ord + std::fmt::Display>(
     values: impl IntoIterator<Item = T>,
     path: impl Fn(usize) -> FieldPath,
@@ -80,7 +80,7 @@ pub(crate) fn unique<T: Ord + std::fmt::Display>(
     }
 }
 
-/// A header's name, as HTTP takes it.
+/// A valid name of an HTTP header.
 pub(crate) fn header_name(name: &str, path: &FieldPath, findings: &mut Findings) {
     if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
         findings.error(path.clone(), format!("found `{name}`, expected a header's name"));
@@ -90,7 +90,7 @@ pub(crate) fn header_name(name: &str, path: &FieldPath, findings: &mut Findings)
     }
 }
 
-/// `exportTo`: everybody sees everything.
+/// `exportTo`: every client sees every service.
 pub(crate) fn export_to(namespaces: &[String], path: &FieldPath, findings: &mut Findings) {
     for (index, namespace) in namespaces.iter().enumerate() {
         if namespace != "*" {

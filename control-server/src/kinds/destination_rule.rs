@@ -23,7 +23,7 @@ pub(crate) struct DestinationRule {
     workload_selector: Option<ClientSelector>,
 }
 
-/// Endpoints by their labels, and what differs for them.
+/// Endpoints by their labels, and the settings that differ for them.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Subset {

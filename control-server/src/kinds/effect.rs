@@ -1,14 +1,14 @@
-//! Fields that are accepted and have no effect, as a table: nothing is dropped in silence.
+//! Fields that are accepted without effect, as a table: each is reported.
 
 use crate::finding::{Finding, Findings};
 use crate::yaml::{FieldPath, Node, Value};
 
-/// A field and what becomes of it.
+/// A field and its effect.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Effect {
     /// Its path in the spec; `[]` stands for every item of a list.
     pub(crate) field: &'static str,
-    /// What becomes of it.
+    /// The text of the warning.
     pub(crate) message: &'static str,
 }
 
@@ -17,7 +17,7 @@ pub(crate) fn warn(table: &[Effect], spec: &Node, findings: &mut Findings) {
     warn_at(table, spec, &FieldPath::spec(), findings);
 }
 
-/// The same for a part of a spec, which stands at `path`.
+/// The same for a part of a spec at `path`.
 pub(crate) fn warn_at(table: &[Effect], part: &Node, path: &FieldPath, findings: &mut Findings) {
     for effect in table {
         let steps: Vec<&str> = effect.field.split('.').collect();

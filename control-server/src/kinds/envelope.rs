@@ -13,12 +13,12 @@ use crate::finding::{Finding, Findings};
 use crate::state::Diagnostic;
 use crate::yaml::{FieldPath, Node, Value, decode, did_you_mean};
 
-/// What became of one object of a document.
+/// One object of a document after decoding.
 #[derive(Debug)]
 pub(crate) struct Decoded {
-    /// Who it is, if that much could be read.
+    /// Its identity, if that could be read.
     pub(crate) id: Option<ObjectId>,
-    /// The object, if nothing is wrong with it.
+    /// The object, if it is valid.
     pub(crate) object: Option<Arc<Object>>,
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
@@ -50,7 +50,7 @@ fn decode_object(file: &Arc<str>, node: Node) -> Decoded {
     Decoded { id, object: object.filter(|_| !findings.has_errors()).map(Arc::new), diagnostics }
 }
 
-/// Who the object is. Even a wrong one is known by its name if that can be read.
+/// The object's identity. An invalid object has one too if its name can be read.
 fn read_head(node: &Node, findings: &mut Findings) -> Option<(ObjectId, Metadata)> {
     let root = FieldPath::root();
     let Value::Mapping(entries) = &node.value else {
@@ -140,7 +140,7 @@ fn read_spec(kind: Kind, node: &Node, findings: &mut Findings) -> Option<Spec> {
     }
 }
 
-/// `metadata`, with what a cluster adds to it and nobody writes.
+/// `metadata`, with the fields that only a cluster writes.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(dead_code, reason = "fields that are accepted and mean nothing here")]

@@ -1,4 +1,4 @@
-//! Headers that a route changes on the way, whichever kind asks for it.
+//! Header changes of routes, for all kinds.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ pub(crate) struct HeaderChanges {
     pub(crate) response: HeaderEdits,
 }
 
-/// Changes to the headers of one direction: what is removed goes first, then headers are written in order.
+/// Changes of the headers of one direction: removals first, then written headers in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct HeaderEdits {
     /// Names in lower case.
@@ -31,10 +31,10 @@ pub(crate) struct WrittenHeader {
     pub(crate) mode: WriteMode,
 }
 
-/// What happens to values that the header already has.
+/// What happens to existing values of the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WriteMode {
-    /// They go.
+    /// They are removed.
     Set,
     /// They stay, and the written one follows.
     Add,
@@ -134,11 +134,11 @@ fn is_base64(value: &str) -> bool {
         && (padding == 0 || value.len().is_multiple_of(4) && padding < 3)
 }
 
-/// What the operator is told of every change: who makes it.
+/// The note about every change: which clients make it.
 pub(crate) const EFFECT: &str =
     "done by mesh-tonic and Envoy; ignored by other gRPC clients, which do not change headers";
 
-/// HTTP/2 or gRPC writes them, and a call fails if they are changed.
+/// HTTP/2 or gRPC writes these headers, and a call fails if they are changed.
 const PROTECTED: [&str; 9] = [
     "connection",
     "content-length",
@@ -151,7 +151,7 @@ const PROTECTED: [&str; 9] = [
     "upgrade",
 ];
 
-/// Envoy takes no longer one.
+/// Envoy's limit.
 const LONGEST_VALUE: usize = 16_384;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The kinds of configuration: Istio's and the Gateway API's objects as types, checked on their own.
 //!
-//! An object that comes out of [`decode_document`] is well-formed: every field has its type and range, and what will have
-//! no effect has been said. Whether what it refers to exists is the model's business. `docs/configuration.md` lists every field.
+//! An object from [`decode_document`] is well-formed: every field has its type and range, and fields without effect are
+//! reported. Whether its references exist is checked by the model. `docs/configuration.md` lists every field.
 
 mod check;
 pub(crate) mod destination_rule;

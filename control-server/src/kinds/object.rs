@@ -15,7 +15,7 @@ use crate::finding::Finding;
 use crate::state::{Diagnostic, ObjectStatus};
 use crate::yaml::{Node, Position, did_you_mean};
 
-/// The kinds that are known.
+/// The known kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Kind {
     ServiceEntry,
@@ -69,7 +69,7 @@ impl Kind {
     }
 }
 
-/// What an object is known by.
+/// Identifies an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ObjectId {
     pub(crate) kind: Kind,
@@ -83,7 +83,7 @@ impl fmt::Display for ObjectId {
     }
 }
 
-/// What is written in `metadata`, as far as it matters.
+/// The used parts of `metadata`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Metadata {
     pub(crate) labels: BTreeMap<String, String>,

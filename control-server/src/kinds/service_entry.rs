@@ -1,4 +1,4 @@
-//! `ServiceEntry`: a service and where its endpoints come from.
+//! `ServiceEntry`: a service and the source of its endpoints.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ enum Location {
     MeshInternal,
 }
 
-/// Where endpoints' addresses come from.
+/// The source of endpoints' addresses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Resolution {

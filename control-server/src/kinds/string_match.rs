@@ -6,7 +6,7 @@ use super::check;
 use crate::finding::Findings;
 use crate::yaml::FieldPath;
 
-/// How a text is matched; nothing set: it is only there.
+/// How a text is matched; without any field: a value is present.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(crate) struct StringMatch {
@@ -15,21 +15,21 @@ pub(crate) struct StringMatch {
     regex: Option<String>,
 }
 
-/// What a [`StringMatch`] says.
+/// The meaning of a [`StringMatch`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Pattern {
     /// There is a value.
     Present,
-    /// This very text.
+    /// Exactly this text.
     Exact(String),
-    /// A text that starts so.
+    /// A text with this prefix.
     Prefix(String),
     /// A text that matches as a whole.
     Regex(String),
 }
 
 impl StringMatch {
-    /// At most one way to match, and one that can be.
+    /// Requires at most one way to match, with a valid pattern.
     pub(crate) fn check(&self, path: &FieldPath, findings: &mut Findings) {
         let set = [self.exact.is_some(), self.prefix.is_some(), self.regex.is_some()];
         if set.into_iter().filter(|set| *set).count() > 1 {
@@ -43,7 +43,7 @@ impl StringMatch {
         }
     }
 
-    /// What it says. Of several, the first that is set; [`Self::check`] refuses those.
+    /// Its meaning. Of several fields, the first that is set; [`Self::check`] refuses those.
     pub(crate) fn pattern(&self) -> Pattern {
         match self {
             Self { exact: Some(text), .. } => Pattern::Exact(text.clone()),

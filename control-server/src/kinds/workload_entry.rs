@@ -10,7 +10,7 @@ use super::effect::{self, Effect};
 use crate::finding::Findings;
 use crate::yaml::{FieldPath, Node, decode};
 
-/// An endpoint's address and what is known of it.
+/// An endpoint's address and properties.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct WorkloadEntry {
@@ -47,12 +47,12 @@ pub(crate) fn read(spec: &Node, path: &FieldPath, findings: &mut Findings) -> Op
 }
 
 impl WorkloadEntry {
-    /// An endpoint of which nothing but the address is known.
+    /// An endpoint with an address only.
     pub(crate) fn at(address: String) -> Self {
         Self { address, ..Self::default() }
     }
 
-    /// The address, if it is one.
+    /// The address, if it is an IP address.
     pub(crate) fn parsed_address(&self) -> Option<Address> {
         match self.address.parse() {
             Ok(ip) => Some(Address::Ip(ip)),

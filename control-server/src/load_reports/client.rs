@@ -1,4 +1,4 @@
-//! Who reports.
+//! The client of a stream of load reports.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use xds_proto::envoy::config::core::v3::Node;
 use super::limits::{MAX_NAME, MAX_NODE_ID};
 use super::refusal::Refusal;
 
-/// What is kept of a client's node, which may be as large as a request.
+/// The kept parts of a client's node, which may be as large as a request.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Client {
     /// The beginning of its id.

@@ -1,4 +1,4 @@
-//! The latest report of every client, and what they add up to. Pure: time is an argument.
+//! The latest report of every client, and their sums. Pure: time is an argument.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::limits::MAX_ENTRIES;
 use super::report::{Cluster, ClusterKey, Report};
 
-/// Who reports what.
+/// The latest report of each client.
 #[derive(Debug)]
 pub(super) struct Ledger {
     interval: Duration,
@@ -25,7 +25,7 @@ pub(super) struct Reporter {
     has_left: bool,
 }
 
-/// A report for which there is no room.
+/// A report that exceeds the limit of all reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Full;
 
@@ -39,10 +39,10 @@ impl Ledger {
         self.interval
     }
 
-    /// Takes a report in the place of the client's last one.
+    /// Replaces the client's last report.
     ///
     /// # Errors
-    /// When all clients together say too much; then the client's last one goes on counting until it is too old.
+    /// All reports together are too large; the client's last report then counts until it is too old.
     pub(super) fn on_report(
         &mut self,
         now: Instant,
@@ -70,7 +70,7 @@ impl Ledger {
         self.expire(now);
     }
 
-    /// Forgets what is too old.
+    /// Drops reports that are too old.
     pub(super) fn expire(&mut self, now: Instant) {
         let interval = self.interval;
         let is_old = |reporter: &Reporter| reporter.received + interval * reporter.patience() <= now;
@@ -87,12 +87,12 @@ impl Ledger {
         }
     }
 
-    /// Everyone whose report counts, oldest stream first.
+    /// All reporters whose report counts, oldest stream first.
     pub(super) fn reporters(&self) -> impl ExactSizeIterator<Item = (u64, &Reporter)> {
         self.reporters.iter().map(|(id, reporter)| (*id, reporter))
     }
 
-    /// What all reports add up to, and how many clients each part comes from.
+    /// The sums of all reports, and how many clients each part comes from.
     pub(super) fn sums(&self) -> BTreeMap<&ClusterKey, (usize, Cluster)> {
         let mut sums: BTreeMap<&ClusterKey, (usize, Cluster)> = BTreeMap::new();
         let reports = self.reporters.values().flat_map(|reporter| &reporter.report.clusters);

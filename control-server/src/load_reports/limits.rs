@@ -1,4 +1,4 @@
-//! How much is kept of what clients say. Far above what honest ones say.
+//! Limits of the reports that are kept. Far above real reports.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(super) const MAX_ENTRIES: usize = 500_000;
 pub(super) const MAX_NODE_ID: usize = 64 << 10;
 /// Bytes of one report on the wire.
 pub(super) const MAX_REPORT_BYTES: usize = 4 << 20;
-/// How long a stream may take to say who it is.
+/// How long a stream may take to send its node.
 pub(super) const FIRST_REQUEST: Duration = Duration::from_secs(30);
 /// Reports at once.
 pub(super) const BURST: u32 = 100;

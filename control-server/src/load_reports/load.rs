@@ -1,4 +1,4 @@
-//! Numbers of load, and how they add up.
+//! Numbers of load, and their sums.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use crate::connection::Unread;
 
 use super::limits::{BURST, MAX_NODE_ID, MAX_REPORT_BYTES, PER_INTERVAL};
 
-/// Why a stream is ended; as text, what the limit is and what to do.
+/// Why a stream is ended; its text names the limit and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// No request at all.
@@ -18,14 +18,14 @@ pub(super) enum Refusal {
     NodeId { found: usize },
     /// Far more reports than one per interval.
     Requests { interval: Duration },
-    /// More bytes in one request than are read.
+    /// More bytes in one request than the limit.
     TooLarge { reason: String },
     /// A request that is no message.
     Unreadable { reason: String },
 }
 
 impl Refusal {
-    /// What is wrong with a request; `None` if nothing is, and the connection has failed or the client has gone.
+    /// What is wrong with a request; `None` if the connection has failed or the client has disconnected.
     pub(super) fn of_request(status: &Status) -> Option<Self> {
         let reason = status.message().to_owned();
         Some(match Unread::of(status)? {
@@ -34,7 +34,7 @@ impl Refusal {
         })
     }
 
-    /// What the client is told.
+    /// The status for the client.
     pub(super) fn status(&self) -> Status {
         let text = self.to_string();
         match self {

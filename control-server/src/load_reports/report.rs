@@ -15,16 +15,16 @@ use super::limits::{
 };
 use super::load::{Drops, Load, Mean};
 
-/// What one client says of one interval.
+/// One client's report of one interval.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Report {
     pub(super) clusters: BTreeMap<ClusterKey, Cluster>,
-    /// What was left out: over a limit, senseless, or of a cluster that is not served.
+    /// The number of dropped parts: over a limit, invalid, or of a cluster that is not served.
     pub(super) ignored: usize,
     entries: Entries,
 }
 
-/// What a report takes to keep: its clusters, localities, metrics and categories.
+/// The size of a report: its clusters, localities, metrics and categories.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Entries(usize);
 
@@ -62,7 +62,7 @@ impl Report {
         report
     }
 
-    /// What it takes to keep it; at most [`MAX_REPORT_ENTRIES`].
+    /// The size of the report; at most [`MAX_REPORT_ENTRIES`].
     pub(super) fn entries(&self) -> usize {
         self.entries.0
     }
@@ -102,7 +102,7 @@ impl Entries {
 }
 
 impl Cluster {
-    /// Adds what is within limits; returns how much was not.
+    /// Adds the parts within limits; returns the number of the others.
     fn add(&mut self, stats: ClusterStats, elapsed: Duration, entries: &mut Entries) -> usize {
         let seconds = interval(&stats, elapsed).as_secs_f64();
         let mut ignored = 0;
@@ -165,7 +165,7 @@ fn named(name: &str, stats: &UnnamedEndpointLoadMetricStats) -> EndpointLoadMetr
     }
 }
 
-/// What the client has measured (TR-66), or how long we have waited if it says nothing sensible.
+/// The interval that the client has measured (TR-66), or the time since its last report if it sends no valid one.
 fn interval(stats: &ClusterStats, elapsed: Duration) -> Duration {
     let measured = stats.load_report_interval.as_ref();
     let measured = measured.and_then(|measured| {

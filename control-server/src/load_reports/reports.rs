@@ -1,4 +1,4 @@
-//! What all streams, the admin API and the metrics share.
+//! The state that all streams, the admin API and the metrics share.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use super::ledger::{Full, Ledger};
 use super::report::Report;
 use super::status::LoadList;
 
-/// The load that clients report. Clones belong together.
+/// The load that clients report. Clones share their state.
 #[derive(Debug, Clone)]
 pub struct LoadReports {
     ledger: Arc<Mutex<Ledger>>,
@@ -30,7 +30,7 @@ impl LoadReports {
         Self { ledger: Arc::new(Mutex::new(Ledger::new(interval))), last_id: Arc::default() }
     }
 
-    /// What clients have reported lately; of one cluster with every reporter, if a name is given.
+    /// The current load of all clusters; with every reporter of one cluster, if a name is given.
     pub fn list(&self, cluster: Option<&str>) -> LoadList {
         let now = now();
         let mut ledger = self.lock();

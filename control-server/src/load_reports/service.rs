@@ -27,7 +27,7 @@ pub struct LoadReporting {
 }
 
 impl LoadReporting {
-    /// A service that fills `reports` with what clients say of the clusters in `cache`.
+    /// A service that fills `reports` with clients' reports about the clusters in `cache`.
     pub fn new(reports: LoadReports, cache: ResourceCache, drain: Drain, metrics: Metrics) -> Self {
         Self { reports, cache, drain, metrics }
     }

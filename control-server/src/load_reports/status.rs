@@ -1,4 +1,4 @@
-//! What the admin API tells of load. Rates are per second, over each client's last interval.
+//! Load in the admin API. Rates are per second, over each client's last interval.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub struct ClusterLoad {
     pub drops: BTreeMap<String, f64>,
     /// By name.
     pub localities: Vec<LocalityLoad>,
-    /// Everyone who reports it, oldest stream first; only if the cluster was asked for by name.
+    /// Every reporter, oldest stream first; only if the request has the cluster's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_reporter: Option<Vec<ReporterLoad>>,
 }

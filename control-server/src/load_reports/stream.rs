@@ -9,7 +9,7 @@ use xds_proto::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsRespo
 use xds_proto::google::protobuf;
 
 use crate::clock::now;
-use crate::connection::{Connection, Departure, PARTING};
+use crate::connection::{Connection, Departure, FINAL_STATUS_TIMEOUT};
 use crate::discovery::{Drain, ResourceCache};
 use crate::metrics::Metrics;
 use crate::resources::{ResourceKind, ResourceSet};
@@ -30,42 +30,42 @@ pub(super) struct Stream {
     pub(super) cache: ResourceCache,
     pub(super) drain: Drain,
     pub(super) metrics: Metrics,
-    /// Nobody until the first request.
+    /// Empty until the first request.
     pub(super) client: Client,
-    /// Told once, however many reports find no room.
+    /// The client was told that there is no room for its reports.
     pub(super) is_told_full: bool,
 }
 
 type Outbound = mpsc::Sender<Result<LoadStatsResponse, Status>>;
 
 impl Stream {
-    /// Runs until the client leaves or has to.
+    /// Runs until the client disconnects or the stream must end.
     pub(super) async fn run(mut self, mut inbound: Streaming<LoadStatsRequest>, outbound: Outbound) {
         let (drain, departure) = (self.drain.clone(), self.connection.departure.clone());
         let id = self.reporting.id;
         tokio::select! {
             ended = self.exchange(&mut inbound, &outbound) => match ended {
                 Ok(()) => {}
-                // Who goes in the middle of a message leaves half of one behind.
+                // The client disconnected mid-message; send nothing.
                 Err(refusal) if outbound.is_closed() => {
                     tracing::debug!(client = self.label(), %refusal, "load reports ended by the client");
                 }
                 Err(refusal) => {
                     tracing::warn!(client = self.label(), %refusal, "load reports ended");
-                    let _ = outbound.send_timeout(Err(refusal.status()), PARTING).await;
+                    let _ = outbound.send_timeout(Err(refusal.status()), FINAL_STATUS_TIMEOUT).await;
                 }
             },
             () = departure.due() => {
                 let _ = outbound.try_send(Err(Departure::farewell()));
             }
             () = drain.ended(id) => {
-                // A client that does not read needs no reason.
+                // The client does not read: the status cannot be sent.
                 let _ = outbound.try_send(Err(Status::unavailable("this control server is shutting down")));
             }
         }
     }
 
-    /// Until the client leaves, or why it has to.
+    /// Runs until the client disconnects; otherwise returns why the stream ends.
     async fn exchange(
         &mut self,
         inbound: &mut Streaming<LoadStatsRequest>,
@@ -87,7 +87,7 @@ impl Stream {
                     let Some(request) = request? else { return Ok(()) };
                     budget.spend(now())?;
                     last = self.take(last, request);
-                    // A client that is told every cluster learns of new ones once per interval.
+                    // A client that is sent all cluster names gets new ones once per interval.
                     let ask = self.ask();
                     if ask != asked {
                         asked = ask;
@@ -101,13 +101,13 @@ impl Stream {
         }
     }
 
-    /// For the log: the node's id, or the address of a client that has not said it.
+    /// For the log: the node's id, or the address of a client that has not sent a node yet.
     fn label(&self) -> String {
         let peer = || self.connection.peer.map(|peer| peer.to_string()).unwrap_or_default();
         if self.client.node_id.is_empty() { peer() } else { self.client.node_id.as_ref().to_owned() }
     }
 
-    /// What the client is asked for: everything, or every cluster by name if it knows no other way.
+    /// The clusters to report: all, or every name for a client that does not support that.
     fn ask(&self) -> LoadStatsResponse {
         let send_all_clusters = self.client.sends_all_clusters;
         let clusters = match (send_all_clusters, self.cache.latest()) {
@@ -149,14 +149,14 @@ impl Stream {
     }
 }
 
-/// Who reports, once it has said so; what else the first request has is not kept.
+/// Reads the client from its first request; other fields are not kept.
 async fn greeted(inbound: &mut Streaming<LoadStatsRequest>) -> Result<Option<Client>, Refusal> {
     let first = tokio::time::timeout(FIRST_REQUEST, next(inbound)).await;
     let first = first.map_err(|_| Refusal::Silent { limit: FIRST_REQUEST })??;
     first.map(|first| Client::of(&first.node.unwrap_or_default())).transpose()
 }
 
-/// The next request; `None` when the client has gone.
+/// The next request; `None` when the client has disconnected.
 async fn next(inbound: &mut Streaming<LoadStatsRequest>) -> Result<Option<LoadStatsRequest>, Refusal> {
     let status = match inbound.message().await {
         Ok(request) => return Ok(request),
@@ -171,7 +171,7 @@ async fn next(inbound: &mut Streaming<LoadStatsRequest>) -> Result<Option<LoadSt
     }
 }
 
-/// The name as it is kept already, so that no report has one of its own.
+/// The shared allocation of a cluster's name.
 fn served(set: &ResourceSet, name: &str) -> Option<Arc<str>> {
     set.get(ResourceKind::Cluster, name).map(|resource| resource.name.clone())
 }

@@ -1,4 +1,4 @@
-//! What is counted of connections and streams that come.
+//! Metrics of new connections and streams.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -23,9 +23,9 @@ struct ReasonLabel {
 /// Why a stream was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refused {
-    /// There are as many as there may be.
+    /// The maximum of streams is reached.
     TooMany,
-    /// They come faster than they may.
+    /// New streams come faster than the limit.
     TooFast,
 }
 

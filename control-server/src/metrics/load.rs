@@ -1,4 +1,4 @@
-//! What is counted of load reports, and what they say.
+//! Metrics of load reports, and their content.
 
 use std::sync::atomic::AtomicU64;
 
@@ -22,7 +22,7 @@ pub(super) struct LoadMetrics {
     in_progress: Family<ClusterLabel, Gauge>,
 }
 
-/// Only clusters that are served: no client makes up a label (SEC-09).
+/// Only served clusters: no client makes up a label (SEC-09).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ClusterLabel {
     cluster: String,

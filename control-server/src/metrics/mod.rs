@@ -1,4 +1,4 @@
-//! What the server counts, in OpenMetrics text.
+//! The server's metrics, in OpenMetrics text.
 
 mod admission;
 mod load;
@@ -27,7 +27,7 @@ use admission::AdmissionMetrics;
 use load::LoadMetrics;
 use tls::TlsMetrics;
 
-/// Every metric of one server; clones share them. Counters move as things happen, gauges when they are read.
+/// Every metric of one server; clones share them. Counters change with events, gauges when they are read.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     inner: Arc<Inner>,
@@ -79,16 +79,16 @@ struct StateLabel {
     state: &'static str,
 }
 
-/// What the gauges are read from.
+/// The inputs of the gauges.
 #[derive(Debug)]
 pub struct Reading<'a> {
     /// Connected clients.
     pub clients: &'a [ClientBrief],
-    /// How configuration stands.
+    /// The state of the configuration.
     pub state: &'a PipelineState,
     /// What is served.
     pub resources: &'a ResourceSet,
-    /// What clients report.
+    /// The load that clients report.
     pub load: &'a LoadList,
 }
 
@@ -206,7 +206,7 @@ impl Gauges {
     }
 }
 
-/// A counter per type, there from the start: otherwise nobody sees the first increase.
+/// A counter per type, with 0 from the start: otherwise the first increase would not be seen.
 fn by_type() -> Family<TypeLabel, Counter> {
     let counters = Family::<TypeLabel, Counter>::default();
     for kind in ResourceKind::ALL {

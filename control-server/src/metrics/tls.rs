@@ -1,4 +1,4 @@
-//! What is counted of TLS.
+//! Metrics of TLS.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -20,7 +20,7 @@ struct ResultLabel {
     result: &'static str,
 }
 
-/// What became of TLS files that changed.
+/// The result of reading changed TLS files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reload {
     /// They are in use.

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::registry::{Registry, SUFFIX};
+use super::registry::{SUFFIX, ServiceRegistry};
 use super::report::Report;
 use crate::yaml::FieldPath;
 
 /// Which short names mean which host: of `name.namespace.svc.cluster.local` the names `name.namespace.svc`,
-/// `name.namespace` and `name`. A declared host is never somebody else's short name. A `name` that several namespaces
+/// `name.namespace` and `name`. A declared host is never a short name of another service. A `name` that several namespaces
 /// have means the one in `default`, or nothing.
-pub(super) fn aliases(registry: &Registry, report: &mut Report) -> BTreeMap<String, Vec<String>> {
+pub(super) fn aliases(registry: &ServiceRegistry, report: &mut Report) -> BTreeMap<String, Vec<String>> {
     let mut by_name: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
     let mut aliases: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (host, _) in registry.iter() {
@@ -38,7 +38,7 @@ pub(super) fn aliases(registry: &Registry, report: &mut Report) -> BTreeMap<Stri
     aliases
 }
 
-fn warn(name: &str, hosts: &[(&str, &str)], registry: &Registry, report: &mut Report) {
+fn warn(name: &str, hosts: &[(&str, &str)], registry: &ServiceRegistry, report: &mut Report) {
     let namespaces = hosts.iter().map(|(namespace, _)| *namespace).collect::<Vec<_>>().join(", ");
     for (_, host) in hosts {
         let Some(declaration) = registry.get(host) else { continue };

@@ -1,4 +1,4 @@
-//! The steps, in order.
+//! Builds the model, step by step.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use super::endpoints::WorkloadIndex;
 use super::made::Made;
 use super::memory::Memory;
 use super::reference::References;
-use super::registry::Registry;
+use super::registry::ServiceRegistry;
 use super::report::Report;
 use super::router::Router;
 use super::rules::Rules;
@@ -18,7 +18,7 @@ use crate::source::Sourced;
 use crate::state::Diagnostic;
 use crate::yaml::FieldPath;
 
-/// Everything that is served, before translation.
+/// All services and objects in use, before translation.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Model {
     /// By host.
@@ -28,12 +28,12 @@ pub(crate) struct Model {
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
-/// Makes the model of these objects, whose order does not matter. `memory` is what was in use before, and then what is
-/// in use now.
+/// Builds the model of these objects, whose order does not matter. `memory` has the objects in use before, and afterwards
+/// those in use now.
 pub(crate) fn build(objects: &[Sourced], memory: &mut Memory) -> Model {
     let mut report = Report::default();
     let objects = unique(objects, &mut report);
-    let registry = Registry::new(&objects, &mut report);
+    let registry = ServiceRegistry::new(&objects, &mut report);
     let mut used: Vec<Sourced> = objects.iter().filter(|one| is_base(one)).cloned().collect();
     let mut rules = Rules::new(&objects, &registry, memory, &mut used, &mut report);
     let references = References { registry: &registry, rules: &rules };
@@ -48,14 +48,14 @@ pub(crate) fn build(objects: &[Sourced], memory: &mut Memory) -> Model {
     Model { services, objects: used, diagnostics: report.diagnostics }
 }
 
-/// Objects that refer to nothing are in use as they are.
+/// Objects without references are in use as they are.
 fn is_base(one: &Sourced) -> bool {
     matches!(one.object.spec, Spec::ServiceEntry(_) | Spec::WorkloadEntry(_))
 }
 
 fn services(
     objects: &[Sourced],
-    registry: &Registry,
+    registry: &ServiceRegistry,
     rules: &Rules,
     router: &Router,
     memory: &mut Memory,
@@ -85,8 +85,8 @@ fn services(
     services
 }
 
-/// Of objects with the same name, the one that is written first, by file and line; one that is written before what is
-/// only remembered.
+/// Of objects with the same name, the one that is written first, by file and line; a written object comes before a
+/// remembered one.
 fn unique(objects: &[Sourced], report: &mut Report) -> Vec<Sourced> {
     let mut sorted: Vec<&Sourced> = objects.iter().collect();
     sorted.sort_by_key(|one| (one.stale, Arc::clone(&one.object.origin.file), one.object.position()));

@@ -18,10 +18,10 @@ pub(crate) struct Cluster {
     pub(crate) discovery: Discovery,
 }
 
-/// Where endpoints come from.
+/// The source of endpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Discovery {
-    /// They are known; there may be none.
+    /// A list, which may be empty.
     Endpoints(Vec<Endpoint>),
     /// Clients resolve this name.
     LogicalDns { host: String, port: u32 },

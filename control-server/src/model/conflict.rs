@@ -18,7 +18,7 @@ pub(super) fn sort_by_precedence<T>(all: &mut [T], object: impl Fn(&T) -> &Objec
     all.sort_by(|left, right| precedence(object(left)).cmp(&precedence(object(right))));
 }
 
-/// Tells the object that takes no effect which other one does what it claims, as in "routes this host already".
+/// Reports to the object without effect which other one has taken its place, as in "routes this host already".
 pub(super) fn conflict(winner: &ObjectId, does: &str) -> String {
     format!("Conflicted: {winner} {does}")
 }

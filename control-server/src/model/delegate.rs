@@ -1,4 +1,4 @@
-//! Delegation: a route of one `VirtualService` whose rules stand in another.
+//! Delegation: a route of one `VirtualService` whose rules are in another.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,16 +6,16 @@ use std::fmt;
 use crate::kinds::virtual_service::{HttpMatch, HttpRoute, VirtualService};
 use crate::kinds::{Pattern, StringMatch};
 
-/// The routes that a delegating route becomes: those of the delegate, each only for what the delegating route matches.
-/// Timeout, retries, fault and headers of the delegating route count where a route of the delegate has none.
+/// The routes of a delegating route: those of the delegate, each limited to the matches of the delegating route.
+/// Timeout, retries, fault and headers of the delegating route apply where a route of the delegate has none.
 ///
 /// # Errors
-/// A match of the delegate that is not a part of what the delegating route matches.
+/// A match of the delegate is not a part of the matches of the delegating route.
 pub(super) fn merge(root: &HttpRoute, delegate: &VirtualService) -> Result<Vec<HttpRoute>, NotPart> {
     delegate.http.iter().enumerate().map(|(index, route)| merge_route(root, route, index)).collect()
 }
 
-/// A match that reaches further than the one it is under.
+/// A match that is wider than the match that it is under.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NotPart {
     route: usize,
@@ -101,7 +101,7 @@ fn narrower(root: Option<&StringMatch>, child: Option<&StringMatch>) -> Option<O
     is_within.then(|| Some(child.clone()))
 }
 
-/// All headers of both; the name of one that they contradict each other in.
+/// All headers of both; an error names a header in which they contradict each other.
 fn both(
     root: &BTreeMap<String, StringMatch>,
     child: &BTreeMap<String, StringMatch>,

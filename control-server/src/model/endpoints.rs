@@ -22,7 +22,7 @@ pub(crate) struct Endpoint {
     pub(crate) weight: u32,
 }
 
-/// Where an endpoint is; any part may be empty.
+/// The locality of an endpoint; any part may be empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Locality {
     pub(crate) region: String,
@@ -38,15 +38,15 @@ impl Locality {
     }
 }
 
-/// The workloads of one service, whatever the port.
+/// The workloads of one service, for all ports.
 #[derive(Debug)]
 pub(super) struct Workloads {
     members: Vec<Member>,
-    /// The one name that stands for all endpoints, if the service is resolved by DNS.
+    /// The one name that all endpoints resolve from, if the service is resolved by DNS.
     name: Option<Member>,
 }
 
-/// A workload and who says so.
+/// A workload and the object that declares it.
 #[derive(Debug, Clone)]
 struct Member {
     entry: WorkloadEntry,
@@ -54,7 +54,7 @@ struct Member {
     path: FieldPath,
 }
 
-/// Where a cluster's endpoints are.
+/// The source of a cluster's endpoints.
 #[derive(Debug)]
 pub(super) enum Located {
     Known(Vec<Endpoint>),
@@ -82,7 +82,7 @@ impl WorkloadIndex {
         index
     }
 
-    /// Says which workloads no service has asked for.
+    /// Reports workloads that no service selects.
     pub(super) fn report_unselected(&self, report: &mut Report) {
         for object in self.by_namespace.values().flatten() {
             if !self.selected.contains(&(object.id.namespace.clone(), object.id.name.clone())) {
@@ -93,7 +93,7 @@ impl WorkloadIndex {
         }
     }
 
-    /// The objects that a service selects; none if it names its endpoints itself.
+    /// The objects that a service selects; none if it lists its endpoints itself.
     pub(super) fn select(&mut self, declaration: &Declaration) -> Vec<Arc<Object>> {
         let Some(selector) = &declaration.entry().workload_selector else { return Vec::new() };
         let mut found = Vec::new();
@@ -140,7 +140,7 @@ impl Workloads {
         Self { members, name: None }
     }
 
-    /// The endpoints of a port that have these labels, each address once, in an order of their own.
+    /// The endpoints of a port with these labels, each address once, in a fixed order.
     pub(super) fn of_port(&self, port: &Port, labels: &BTreeMap<String, String>) -> Located {
         if let Some(name) = &self.name {
             return Located::ByName {
@@ -164,7 +164,7 @@ impl Workloads {
         Located::Known(endpoints)
     }
 
-    /// Says which endpoints of a port have the address of an earlier one (EDS-09).
+    /// Reports endpoints of a port with the address of an earlier one (EDS-09).
     pub(super) fn report_duplicates(&self, port: &Port, report: &mut Report) {
         let mut seen = BTreeSet::new();
         for member in &self.members {

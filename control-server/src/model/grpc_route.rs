@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::conflict::{Precedence, precedence};
 use super::memory::Memory;
 use super::reference::{References, Target, WeightedTarget};
-use super::registry::Registry;
+use super::registry::ServiceRegistry;
 use super::report::Report;
 use super::route::{Action, HeaderMatch, PathMatch, Route, RouteMatch};
 use crate::finding::Findings;
@@ -18,14 +18,14 @@ use crate::kinds::{Object, ObjectId, Spec};
 use crate::source::Sourced;
 use crate::yaml::FieldPath;
 
-/// The objects that are attached to each host and port. Where any is, a call that none matches fails.
+/// The objects that are attached to each host and port. If any is attached, a call that none matches fails.
 #[derive(Debug, Default)]
 pub(super) struct GrpcRoutes {
     attached: BTreeMap<(String, u32), Vec<Arc<Object>>>,
 }
 
 impl GrpcRoutes {
-    /// What is in use afterwards goes to `used`.
+    /// Objects in use are added to `used`.
     pub(super) fn new(
         objects: &[Sourced],
         references: References<'_>,
@@ -65,7 +65,7 @@ impl GrpcRoutes {
         Some((routes, objects.iter().map(|object| object.id.clone()).collect()))
     }
 
-    fn attach(&mut self, object: &Arc<Object>, registry: &Registry) {
+    fn attach(&mut self, object: &Arc<Object>, registry: &ServiceRegistry) {
         let Some(route) = spec(object) else { return };
         for parent in &route.parent_refs {
             if !is_producer(parent, object) {
@@ -136,7 +136,7 @@ fn problems(object: &Object, route: &GrpcRoute, references: References<'_>) -> F
 fn backend_problems(
     object: &Object,
     backend: &BackendRef,
-    registry: &Registry,
+    registry: &ServiceRegistry,
     path: &FieldPath,
     findings: &mut Findings,
 ) {
@@ -154,7 +154,7 @@ fn backend_problems(
 }
 
 fn find<'a>(
-    registry: &'a Registry,
+    registry: &'a ServiceRegistry,
     name: &str,
     namespace: &str,
     path: &FieldPath,
@@ -167,7 +167,13 @@ fn find<'a>(
     host
 }
 
-fn check_port(registry: &Registry, host: &str, port: Option<u32>, path: &FieldPath, findings: &mut Findings) {
+fn check_port(
+    registry: &ServiceRegistry,
+    host: &str,
+    port: Option<u32>,
+    path: &FieldPath,
+    findings: &mut Findings,
+) {
     let (Some(port), Some(declaration)) = (port, registry.get(host)) else { return };
     if !declaration.has_port(port) {
         let known = declaration.port_list();
@@ -178,7 +184,7 @@ fn check_port(registry: &Registry, host: &str, port: Option<u32>, path: &FieldPa
     }
 }
 
-/// What goes before what: the longer service, the longer method, more headers; then the older object, its name, and
+/// The order of rules: the longer service, the longer method, more headers; then the older object, its name, and
 /// the order in it.
 type Rank<'a> = (Reverse<usize>, Reverse<usize>, Reverse<usize>, Precedence<'a>, usize, usize);
 
@@ -229,7 +235,7 @@ fn rank<'a>(
     }
 }
 
-fn target(object: &Object, backend: &BackendRef, registry: &Registry) -> Target {
+fn target(object: &Object, backend: &BackendRef, registry: &ServiceRegistry) -> Target {
     let namespace = &object.id.namespace;
     let host = registry.find_service(&backend.name, namespace);
     let only =

@@ -1,4 +1,4 @@
-//! The costly part of a service, made again only if something that it is made from has changed.
+//! The costly part of a service, built again only if its inputs have changed.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::rules::Rule;
 use crate::kinds::Object;
 use crate::state::Diagnostic;
 
-/// The clusters of a service, what they are made from, and what was found on the way.
+/// The clusters of a service, their inputs, and the findings about them.
 #[derive(Debug, Clone)]
 pub(crate) struct Made {
     declaration: Declaration,
@@ -21,7 +21,7 @@ pub(crate) struct Made {
 }
 
 impl Made {
-    /// Takes what was made before, if that was made from the same.
+    /// Takes the earlier result, if its inputs were the same.
     pub(super) fn new(
         host: &str,
         declaration: &Declaration,

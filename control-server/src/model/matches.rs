@@ -1,11 +1,11 @@
-//! Istio's matches as matches that gRPC clients know.
+//! Translates Istio's matches to matches of gRPC clients.
 
 use super::route::{HeaderMatch, PathMatch, RouteMatch};
 use crate::kinds::virtual_service::HttpMatch;
 use crate::kinds::{Pattern, StringMatch};
 
-/// One match as several, any of which may hold: a header that must not have a value may be missing or have another one,
-/// and for clients these are two matches (RT-13).
+/// One match as several alternatives: a header that must not have a value may be missing or have another one,
+/// which are two matches for clients (RT-13).
 pub(super) fn expand(http: &HttpMatch) -> Vec<RouteMatch> {
     let mut headers: Vec<HeaderMatch> =
         http.headers.iter().map(|(name, value)| header(name, value, false)).collect();

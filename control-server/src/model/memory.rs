@@ -1,4 +1,4 @@
-//! What was last good.
+//! Last good objects.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ pub(crate) struct Memory {
     pub(super) accepted: BTreeMap<ObjectId, Arc<Object>>,
     /// By host and name. A subset that routes still name outlives its definition.
     pub(super) subsets: BTreeMap<(String, String), Subset>,
-    /// What was made from objects that may still be the same, by host.
+    /// Results that were built from objects that may be unchanged, by host.
     pub(super) made: BTreeMap<String, Made>,
 }
 
 impl Memory {
-    /// The version of an object that is used: itself if it has no error, else the one that was used before; that one is
-    /// used whatever has become of what it refers to, because taking it away would change where calls go.
+    /// The version of an object that is used: itself if it has no error, else the version that was used before; that one is
+    /// used even if its references do not exist any more, because dropping it would change where calls go.
     pub(super) fn choose(&self, one: &Sourced, findings: &Findings, report: &mut Report) -> Option<Sourced> {
         report.add(&one.object, findings);
         if !findings.has_errors() {

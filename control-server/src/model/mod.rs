@@ -1,7 +1,7 @@
 //! The model: from objects to services with their endpoints, routes and policies. Pure.
 //!
 //! ```text
-//! objects -> Registry (services by host) -> Rules (DestinationRule by host) -> Router (routes by host and port)
+//! objects -> ServiceRegistry (services by host) -> Rules (DestinationRule by host) -> Router (routes by host and port)
 //!                 \________________________________\_______________________________\____> Service, one per host
 //! ```
 //!

@@ -14,7 +14,7 @@ pub(crate) struct Policy {
     /// Calls at the same time.
     pub(crate) max_requests: u32,
     pub(crate) outlier: Option<Outlier>,
-    /// Asks for what is not served, and must not be had without.
+    /// It requires a feature that is not served, and must not be used without it.
     pub(crate) is_withheld: bool,
 }
 
@@ -26,7 +26,7 @@ pub(crate) enum LoadBalancing {
     RingHash { header: String, min_size: u64 },
 }
 
-/// When an endpoint is left out for a while. Failures in a row: 0 is off.
+/// When an endpoint is ejected for a while. Failures in a row: 0 is off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Outlier {
     pub(crate) interval: Option<Duration>,
@@ -39,7 +39,7 @@ pub(crate) struct Outlier {
     pub(crate) gateway_errors: u32,
     /// Calls in a row that do not reach the endpoint; `None`: they count as gateway errors.
     pub(crate) local_origin_failures: Option<u32>,
-    /// Which statuses are errors, if not all of 500 and above.
+    /// The statuses that count as errors, if not all of 500 and above.
     pub(crate) error_codes: Vec<u32>,
 }
 
@@ -86,7 +86,7 @@ impl Policy {
         }
     }
 
-    /// The header that decides, where calls are spread by hash.
+    /// The header whose hash chooses the endpoint.
     pub(super) fn hash_header(&self) -> Option<&str> {
         match &self.load_balancing {
             LoadBalancing::RingHash { header, .. } => Some(header),
@@ -106,7 +106,7 @@ fn load_balancing(lb: &LoadBalancer) -> LoadBalancing {
 }
 
 impl Outlier {
-    /// `None`: nothing is counted.
+    /// `None`: failures are not counted.
     fn new(outlier: &OutlierDetection) -> Option<Self> {
         let made = Self {
             interval: outlier.interval.map(|duration| duration.0),
@@ -122,7 +122,7 @@ impl Outlier {
         (rows != [0; 3]).then_some(made)
     }
 
-    /// For clients that do not count failures in a row: so many calls of an interval make an endpoint count.
+    /// For clients that do not count failures in a row: the calls in an interval from which on an endpoint counts.
     pub(crate) fn request_volume(&self) -> Option<u32> {
         [self.server_errors, self.gateway_errors].into_iter().filter(|count| *count > 0).min()
     }

@@ -1,8 +1,8 @@
-//! What a destination refers to.
+//! The references of destinations.
 
 use super::cluster::cluster_name;
 use super::policy::Policy;
-use super::registry::{Registry, SUFFIX};
+use super::registry::{SUFFIX, ServiceRegistry};
 use super::route::{Action, Share};
 use super::rules::Rules;
 use crate::finding::Findings;
@@ -10,7 +10,7 @@ use crate::kinds::header_changes::HeaderChanges;
 use crate::kinds::virtual_service::Destination;
 use crate::yaml::{FieldPath, did_you_mean};
 
-/// A destination with nothing left open. It may not exist: what was last good keeps its meaning.
+/// A resolved destination. It may not exist: a last good object keeps its meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) host: String,
@@ -19,7 +19,7 @@ pub(super) struct Target {
     pub(super) subset: String,
 }
 
-/// A target and what a rule says of it.
+/// A target with its weight and headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct WeightedTarget {
     pub(super) target: Target,
@@ -27,16 +27,16 @@ pub(super) struct WeightedTarget {
     pub(super) headers: HeaderChanges,
 }
 
-/// Everything that can be referred to.
+/// All objects that can be referred to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct References<'a> {
-    pub(super) registry: &'a Registry,
+    pub(super) registry: &'a ServiceRegistry,
     pub(super) rules: &'a Rules,
 }
 
 impl References<'_> {
-    /// What an object of `namespace` means by a destination of calls to `port`: a service with one port has that one,
-    /// another has the port that was called.
+    /// The target of a destination in an object of `namespace`, for calls to `port`: a service with one port has that one,
+    /// another has the called port.
     pub(super) fn target(&self, destination: &Destination, namespace: &str, port: u32) -> Target {
         let name = destination.host.to_ascii_lowercase();
         let host = match self.registry.find(&name, namespace) {
@@ -53,7 +53,7 @@ impl References<'_> {
         Target { host, port, subset: destination.subset.clone().unwrap_or_default() }
     }
 
-    /// What of a destination does not exist. `ports` are those that may be called; none: not known.
+    /// The missing part of a destination. `ports` are the ports that may be called; empty: not known.
     pub(super) fn check(
         &self,
         destination: &Destination,

@@ -1,4 +1,4 @@
-//! Services by host, and what a name in an object means.
+//! Services by host, and the meaning of names in objects.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use crate::kinds::{Object, Spec};
 use crate::source::Sourced;
 use crate::yaml::{FieldPath, did_you_mean};
 
-/// Every service that is declared.
+/// Every declared service.
 #[derive(Debug, Default)]
-pub(super) struct Registry {
+pub(super) struct ServiceRegistry {
     services: BTreeMap<String, Declaration>,
 }
 
@@ -47,7 +47,7 @@ impl Declaration {
     }
 }
 
-impl Registry {
+impl ServiceRegistry {
     /// Every host belongs to the oldest ServiceEntry that names it.
     pub(super) fn new(objects: &[Sourced], report: &mut Report) -> Self {
         let mut entries: Vec<&Arc<Object>> = objects
@@ -117,7 +117,7 @@ impl Registry {
             .map(|(host, _)| host.as_str())
     }
 
-    /// What to say of a name that means no service.
+    /// The text about a name that means no service.
     pub(super) fn unknown(&self, name: &str, namespace: &str) -> String {
         let hosts = self.services.keys().map(String::as_str);
         let mut hint = did_you_mean(name, hosts.clone());
@@ -129,5 +129,5 @@ impl Registry {
     }
 }
 
-/// What completes `name.namespace`.
+/// The suffix that completes `name.namespace`.
 pub(super) const SUFFIX: &str = ".svc.cluster.local";

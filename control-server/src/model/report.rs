@@ -1,11 +1,11 @@
-//! Diagnostics of objects, as the model finds them.
+//! Diagnostics of objects, found by the model.
 
 use crate::finding::{Finding, Findings};
 use crate::kinds::Object;
 use crate::state::Diagnostic;
 use crate::yaml::FieldPath;
 
-/// What has been found so far.
+/// The diagnostics so far.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     pub(super) diagnostics: Vec<Diagnostic>,

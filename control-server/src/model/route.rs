@@ -1,4 +1,4 @@
-//! A route: which calls, and what becomes of them.
+//! A route: its matches and its action.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::kinds::virtual_service::Fault;
 /// One route of a service's port.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Route {
-    /// For people; may be empty.
+    /// For texts; may be empty.
     pub(crate) name: String,
     pub(crate) matches: RouteMatch,
     pub(crate) action: Action,
@@ -17,18 +17,18 @@ pub(crate) struct Route {
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<Retry>,
     pub(crate) fault: Option<Fault>,
-    /// Of all its calls.
+    /// Header changes of all its calls.
     pub(crate) headers: HeaderChanges,
 }
 
-/// All of these must hold.
+/// All parts must match.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RouteMatch {
     pub(crate) path: PathMatch,
     pub(crate) headers: Vec<HeaderMatch>,
 }
 
-/// Of the path `/package.Service/Method`.
+/// Matches the path `/package.Service/Method`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PathMatch {
     Exact { path: String, ignore_case: bool },
@@ -43,18 +43,18 @@ impl PathMatch {
     }
 }
 
-/// Of one header.
+/// Matches one header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HeaderMatch {
     /// In lower case.
     pub(crate) name: String,
     pub(crate) pattern: Pattern,
-    /// The header must not match. As clients have it (RT-13), a header that is missing fails this too, except where the
+    /// The header must not match. As in clients (RT-13), a missing header fails this too, except where the
     /// pattern is [`Pattern::Present`].
     pub(crate) is_inverted: bool,
 }
 
-/// What becomes of a call.
+/// What happens to a call.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Action {
     /// It goes to one of these clusters; at least one, each with a weight.
@@ -68,8 +68,8 @@ pub(crate) enum Action {
 }
 
 impl Action {
-    /// Gives the changes that a rule makes to their place. What all calls have in common is returned, for the route;
-    /// otherwise every share makes the rule's changes before its own, and nothing is left for the route: clients differ in
+    /// Places the header changes of a rule. Changes that all calls have in common are returned, for the route;
+    /// otherwise every share makes the rule's changes before its own, and the route has none: clients differ in
     /// which of the two they make first.
     pub(super) fn place_headers(&mut self, of_rule: HeaderChanges) -> HeaderChanges {
         let Self::Forward { shares, .. } = self else { return of_rule };
@@ -91,7 +91,7 @@ impl Action {
 pub(crate) struct Share {
     pub(crate) cluster: String,
     pub(crate) weight: u32,
-    /// Of its calls only.
+    /// Header changes of its calls only.
     pub(crate) headers: HeaderChanges,
 }
 

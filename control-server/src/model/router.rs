@@ -23,7 +23,7 @@ pub(super) struct Router {
 }
 
 impl Router {
-    /// What is in use afterwards goes to `used`.
+    /// Objects in use are added to `used`.
     pub(super) fn new(
         objects: &[Sourced],
         references: References<'_>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::conflict::{conflict, sort_by_precedence};
 use super::memory::Memory;
-use super::registry::Registry;
+use super::registry::ServiceRegistry;
 use super::report::Report;
 use crate::finding::Findings;
 use crate::kinds::destination_rule::{DestinationRule, Subset};
@@ -14,13 +14,13 @@ use crate::kinds::{Object, ObjectId, Spec};
 use crate::source::Sourced;
 use crate::yaml::FieldPath;
 
-/// The rule of every host that has one, and subsets that outlive theirs.
+/// The rule of every host that has one, and subsets whose rule was deleted.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
     by_host: BTreeMap<String, Rule>,
 }
 
-/// What applies to one host.
+/// The rule of one host.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rule {
     object: Option<Arc<Object>>,
@@ -45,12 +45,12 @@ impl Rule {
         self.spec()?.traffic_policy.as_ref()
     }
 
-    /// Those that the rule defines.
+    /// The subsets that the rule defines.
     pub(super) fn own_subsets(&self) -> impl Iterator<Item = &Subset> {
         self.spec().into_iter().flat_map(|rule| &rule.subsets)
     }
 
-    /// Those, and the ones that are only still in use.
+    /// These subsets, and those that are only still in use.
     pub(super) fn subsets(&self) -> impl Iterator<Item = &Subset> {
         self.own_subsets().chain(&self.retained)
     }
@@ -79,10 +79,10 @@ impl Rule {
 }
 
 impl Rules {
-    /// Every host has the oldest rule that names it. What is in use afterwards goes to `used`.
+    /// Every host has the oldest rule that names it. Objects in use are added to `used`.
     pub(super) fn new(
         objects: &[Sourced],
-        registry: &Registry,
+        registry: &ServiceRegistry,
         memory: &Memory,
         used: &mut Vec<Sourced>,
         report: &mut Report,
@@ -105,7 +105,7 @@ impl Rules {
         self.by_host.get(host)
     }
 
-    /// Brings back the subsets that are named and not defined any more, as they were.
+    /// Restores subsets that routes name and no rule defines any more.
     pub(super) fn retain(&mut self, named: BTreeSet<(String, String)>, memory: &Memory) {
         for (host, name) in named {
             let rule = self.by_host.entry(host.clone()).or_default();
@@ -117,7 +117,7 @@ impl Rules {
         }
     }
 
-    /// Every subset, for the next time.
+    /// Every subset, for the next build.
     pub(super) fn all_subsets(&self) -> BTreeMap<(String, String), Subset> {
         let of_host = |(host, rule): (&String, &Rule)| -> Vec<((String, String), Subset)> {
             rule.subsets().map(|subset| ((host.clone(), subset.name.clone()), subset.clone())).collect()
@@ -125,7 +125,7 @@ impl Rules {
         self.by_host.iter().flat_map(of_host).collect()
     }
 
-    fn claim(&mut self, object: &Arc<Object>, registry: &Registry, report: &mut Report) {
+    fn claim(&mut self, object: &Arc<Object>, registry: &ServiceRegistry, report: &mut Report) {
         let Spec::DestinationRule(rule) = &object.spec else { return };
         let Some(host) = registry.find(&rule.host, &object.id.namespace) else { return };
         let claimed = self.by_host.entry(host.to_owned()).or_default();
@@ -139,8 +139,8 @@ impl Rules {
     }
 }
 
-/// What a rule refers to and is not there.
-fn problems(object: &Object, registry: &Registry) -> Findings {
+/// The missing references of a rule.
+fn problems(object: &Object, registry: &ServiceRegistry) -> Findings {
     let mut findings = Findings::default();
     let Spec::DestinationRule(rule) = &object.spec else { return findings };
     let path = FieldPath::spec();

@@ -1,4 +1,4 @@
-//! A service: all that one host name stands for.
+//! A service: all ports, routes and clusters of one host name.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(crate) struct Service {
     pub(crate) ports: Vec<ServicePort>,
     /// For every port, of all endpoints and of each subset. The same as before if nothing they are made from has changed.
     pub(crate) clusters: Arc<[Cluster]>,
-    /// What declares it.
+    /// The object that declares it.
     pub(crate) declared_by: ObjectId,
     /// The `DestinationRule` that applies.
     pub(crate) ruled_by: Option<ObjectId>,
@@ -29,6 +29,6 @@ pub(crate) struct ServicePort {
     pub(crate) number: u32,
     /// The first match wins; a call that matches none fails.
     pub(crate) routes: Vec<Route>,
-    /// What makes the routes; none: the default route.
+    /// The objects that define the routes; empty: the default route.
     pub(crate) routed_by: Vec<ObjectId>,
 }

@@ -8,7 +8,7 @@ use super::delegate;
 use super::matches::expand;
 use super::memory::Memory;
 use super::reference::{References, WeightedTarget};
-use super::registry::Registry;
+use super::registry::ServiceRegistry;
 use super::report::Report;
 use super::route::{Action, Retry, Route};
 use crate::finding::Findings;
@@ -18,7 +18,7 @@ use crate::kinds::{Object, ObjectId, Spec};
 use crate::source::Sourced;
 use crate::yaml::FieldPath;
 
-/// The object that routes each host, and those that are delegated to.
+/// The object that routes each host, and the delegates.
 #[derive(Debug, Default)]
 pub(super) struct VirtualServices {
     by_host: BTreeMap<String, Arc<Object>>,
@@ -26,7 +26,7 @@ pub(super) struct VirtualServices {
 }
 
 impl VirtualServices {
-    /// Every host has the oldest object that names it. What is in use afterwards goes to `used`.
+    /// Every host has the oldest object that names it. Objects in use are added to `used`.
     pub(super) fn new(
         objects: &[Sourced],
         references: References<'_>,
@@ -112,7 +112,7 @@ impl VirtualServices {
         self.delegates.get(&(namespace, delegate.name.clone()))
     }
 
-    fn claim(&mut self, object: &Arc<Object>, registry: &Registry, report: &mut Report) {
+    fn claim(&mut self, object: &Arc<Object>, registry: &ServiceRegistry, report: &mut Report) {
         let Some(service) = spec(object) else { return };
         for (index, host) in service.hosts.iter().enumerate() {
             let Some(host) = registry.find(host, &object.id.namespace) else { continue };
@@ -125,7 +125,7 @@ impl VirtualServices {
         }
     }
 
-    /// What an object refers to and is not there.
+    /// The missing references of an object.
     fn problems(&self, object: &Object, service: &VirtualService, references: References<'_>) -> Findings {
         let mut findings = Findings::default();
         let path = FieldPath::spec();
@@ -200,7 +200,7 @@ fn is_for_port(http: &HttpRoute, port: u32) -> bool {
     http.r#match.is_empty() || http.r#match.iter().any(|one| one.port.is_none_or(|wanted| wanted == port))
 }
 
-/// One Istio rule as routes: one for each match, and more where a match has to be taken apart.
+/// One Istio rule as routes: one for each match, and more if a match has to be split.
 fn translate(http: &HttpRoute, namespace: &str, port: u32, references: References<'_>) -> Vec<Route> {
     let everything = [HttpMatch::default()];
     let matches = if http.r#match.is_empty() { &everything[..] } else { &http.r#match };
@@ -250,7 +250,7 @@ fn changes(headers: Option<&Headers>) -> HeaderChanges {
     headers.map(Headers::changes).unwrap_or_default()
 }
 
-/// Istio's default unless the route says otherwise, as far as gRPC clients know its conditions.
+/// Istio's default unless the route has its own, as far as gRPC clients support its conditions.
 fn retry(retries: Option<&HttpRetry>) -> Option<Retry> {
     let attempts = retries.map_or(DEFAULT_RETRIES, |retries| retries.attempts.unwrap_or(0));
     // RDS-15: 0 would be refused.
@@ -261,7 +261,7 @@ fn retry(retries: Option<&HttpRetry>) -> Option<Retry> {
     (!conditions.is_empty()).then_some(Retry { retries: retries_count, conditions, backoff })
 }
 
-/// What a redirect becomes, since no gRPC client follows one.
+/// The status of a redirect, since no gRPC client follows one.
 const UNAVAILABLE: u32 = 503;
 const DEFAULT_RETRIES: i32 = 2;
 const DEFAULT_CONDITIONS: &str = "connect-failure,refused-stream,unavailable,cancelled";

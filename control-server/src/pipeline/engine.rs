@@ -1,4 +1,4 @@
-//! What is in use, and how a new view of the source changes it. Pure.
+//! The configuration in use, and how a new view of the source changes it. Pure.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ impl Engine {
         &self.state
     }
 
-    /// Takes over a view; says whether the resources are others now.
+    /// Takes a view; returns whether the resources have changed.
     pub(super) fn apply(&mut self, view: &View) -> bool {
         let model = model::build(&view.objects, &mut self.memory);
         let (mut resources, found) = self.translator.translate(&model);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::state::{Diagnostic, PipelineState, Severity};
 
-/// Tells what is different between two states.
+/// Logs the differences between two states.
 pub(super) fn changes(before: &PipelineState, after: &PipelineState) {
     let known = texts(&before.diagnostics);
     for diagnostic in after.diagnostics.iter().filter(|one| !known.contains(&one.to_string())) {

@@ -5,7 +5,7 @@
 //!                     `-- log: each diagnostic once when it appears, once when it clears
 //! ```
 //!
-//! Nothing is published before the source has synced. Resources come before the state that speaks of them.
+//! Nothing is published before the source has synced. Resources are published before the state that describes them.
 
 mod engine;
 mod error;
@@ -32,14 +32,14 @@ pub use crate::translate::LoadReporting;
 pub use error::StartError;
 pub use validate::{Input, validate};
 
-/// Where configuration comes from and how closely it is watched.
+/// The source of configuration and how it is watched.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The folder of YAML files; subfolders are read too.
     pub folder: PathBuf,
-    /// How long changes are gathered before they are read; 100 ms by default.
+    /// How long changes are collected before they are read; 100 ms by default.
     pub debounce: Duration,
-    /// How often the folder is looked through without a hint that it changed; 5 s by default.
+    /// How often the folder is scanned without an event; 5 s by default.
     pub rescan: Duration,
     /// Where to keep what was last good of each file, so that a restart with a broken file changes nothing; nowhere by
     /// default. Not inside `folder`, and not shared: it is locked while the pipeline runs.
@@ -91,18 +91,18 @@ impl Pipeline {
         let keeper = data_dir.map(open).transpose()?;
         let mut engine = Engine::new(load_reporting);
         for view in keeper.iter().flat_map(|keeper| source.remember(keeper.last_good())) {
-            // Never published: it gives the first real view something to fall back to.
+            // Never published: the first real view falls back to it.
             engine.apply(&view);
         }
         Ok(Self::from_source(source, engine, keeper))
     }
 
-    /// What is served.
+    /// The served resources.
     pub fn resources(&self) -> watch::Receiver<Arc<ResourceSet>> {
         self.resources.clone()
     }
 
-    /// How configuration stands; synced only after the resources that belong to it.
+    /// The state of the configuration; synced only after its resources.
     pub fn state(&self) -> watch::Receiver<Arc<PipelineState>> {
         self.state.clone()
     }
@@ -124,7 +124,7 @@ impl Pipeline {
                     keeper.take(&view.texts, &broken_files(engine.state()));
                 }
             }
-            // The source has ended; what it gave last stays in use for as long as somebody listens.
+            // The source has ended; its last view stays in use as long as there are receivers.
             tokio::join!(resources_sender.closed(), state_sender.closed());
         });
         Self { resources, state, task: task.abort_handle(), lock }

@@ -1,4 +1,4 @@
-//! A look at configuration without serving it.
+//! Checks configuration without serving it.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -8,14 +8,14 @@ use super::engine::Engine;
 use crate::source::{Files, View, read_text};
 use crate::state::{Diagnostic, Severity};
 
-/// What is to be looked at.
+/// A part of the configuration to check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// A file, whatever its name, or a folder.
+    /// A file of any name, or a folder.
     Path(PathBuf),
-    /// A text and what to call it, for example `<stdin>`.
+    /// A text and its name, for example `<stdin>`.
     Text {
-        /// Stands for a file's path in diagnostics.
+        /// Used as the file's path in diagnostics.
         name: String,
         /// YAML.
         text: String,

@@ -36,7 +36,7 @@ impl ResourceKind {
         Self::ALL.into_iter().find(|kind| kind.type_url() == type_url)
     }
 
-    /// The name that people say: `cds`, `eds`, `leds`, `lds` or `rds`.
+    /// The usual short name: `cds`, `eds`, `leds`, `lds` or `rds`.
     pub const fn short_name(self) -> &'static str {
         match self {
             Self::Cluster => "cds",
@@ -58,7 +58,7 @@ impl ResourceKind {
     }
 }
 
-/// What a client can do beyond what every client can.
+/// The features of a client beyond those of every client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum ClientClass {
     /// Nothing.
@@ -103,7 +103,7 @@ impl Slot {
     /// How many there are.
     pub(crate) const COUNT: usize = 6;
 
-    /// Its place in [`ALL`](Self::ALL).
+    /// Its index in [`ALL`](Self::ALL).
     pub(crate) const fn index(self) -> usize {
         match self.class {
             ClientClass::Plain => self.kind as usize,

@@ -1,4 +1,4 @@
-//! What translation makes and discovery serves: encoded resources under their names.
+//! Encoded resources under their names, made by translation and served by discovery.
 
 mod collection;
 mod kind;

@@ -68,7 +68,7 @@ impl ResourceSet {
         self.tables[slot.into().index()].insert(Arc::clone(&resource.name), resource);
     }
 
-    /// Takes a resource away.
+    /// Removes a resource.
     pub fn remove(&mut self, slot: impl Into<Slot>, name: &str) {
         self.tables[slot.into().index()].remove(name);
     }
@@ -78,12 +78,12 @@ impl ResourceSet {
         self.collections.insert(Arc::clone(&collection.name), collection);
     }
 
-    /// Takes a collection away.
+    /// Removes a collection.
     pub fn remove_collection(&mut self, name: &str) {
         self.collections.remove(name);
     }
 
-    /// Tells every name that has been added, changed or removed since `older`; of members the name of their collection.
+    /// Reports every name that has been added, changed or removed since `older`; for members the name of their collection.
     pub(crate) fn changes_since<'a>(&'a self, older: &'a Self, mut tell: impl FnMut(Slot, &'a Arc<str>)) {
         for slot in Slot::ALL {
             let (table, before) = (&self.tables[slot.index()], &older.tables[slot.index()]);

@@ -1,4 +1,4 @@
-//! A map by name whose copies share what is the same in both.
+//! A map by name whose copies share unchanged parts.
 
 use std::collections::HashMap;
 use std::hash::Hasher as _;
@@ -65,7 +65,7 @@ impl<V: Clone> Table<V> {
 }
 
 impl<V: PartialEq> Table<V> {
-    /// Tells every name that has been added, changed or removed since `older`.
+    /// Reports every name that has been added, changed or removed since `older`.
     pub fn changes_since<'a>(&'a self, older: &'a Self, mut tell: impl FnMut(&'a Arc<str>)) {
         let pairs = self.shards.iter().zip(&older.shards).filter(|(new, old)| !Arc::ptr_eq(new, old));
         for (new, old) in pairs {

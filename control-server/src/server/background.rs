@@ -1,4 +1,4 @@
-//! Tasks that keep the rest current.
+//! Background tasks.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use tokio::task::{self, JoinSet};
 
 use super::error::RunError;
 
-/// Tasks that never end, by name. Dropping it ends them.
+/// Tasks that should never end, by name. Dropping it ends them.
 #[derive(Debug, Default)]
 pub(super) struct Background {
     tasks: JoinSet<()>,
@@ -19,7 +19,7 @@ impl Background {
         self.names.insert(id, name);
     }
 
-    /// Waits for the first one that ends all the same; for ever without any.
+    /// Waits until a task ends; for ever without tasks.
     pub(super) async fn ended(&mut self) -> RunError {
         let (id, panic) = match self.tasks.join_next_with_id().await {
             Some(Ok((id, ()))) => (id, None),

@@ -1,4 +1,4 @@
-//! Why the server does not start, or does not go on.
+//! Why the server does not start, or cannot continue.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use super::tls::TlsError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// Somebody else has the address, or it is not ours.
+    /// The address is in use, or not an address of this machine.
     #[error("cannot listen on {address}; choose another address with --{flag}, port 0 takes a free one")]
     Bind {
         /// The address.
@@ -44,7 +44,7 @@ pub enum StartError {
     },
 }
 
-/// Why a server that ran cannot go on. A new start is the remedy: what it serves would only become old.
+/// Why a running server cannot continue. It has to be started again: its resources would become stale.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
@@ -67,7 +67,7 @@ pub enum RunError {
     BackgroundPanicked {
         /// What it did.
         task: &'static str,
-        /// Its last words.
+        /// The text of the panic.
         reason: String,
     },
 }

@@ -32,7 +32,7 @@ pub use options::{ClientAuth, Options, StreamLimits, TlsOptions};
 pub use running::Running;
 pub use tls::{TlsError, TlsFile};
 
-use admission::{Admitted, Entrance};
+use admission::{Admitted, Admitter};
 use listener::{Listener, MaxAge};
 use ready_file::ReadyFile;
 use running::Addresses;
@@ -91,9 +91,9 @@ impl ControlServer {
         let discovery =
             AggregatedDiscovery::new(cache.clone(), registry.clone(), drain.clone(), metrics.clone());
         let reporting = LoadReporting::new(load, cache, drain.clone(), metrics.clone());
-        let entrance = || Entrance::new(options.stream_limits, metrics.clone());
-        let routes = Routes::new(Admitted::new(discovery, entrance()))
-            .add_service(Admitted::new(reporting.into_service(), entrance()))
+        let admitter = || Admitter::new(options.stream_limits, metrics.clone());
+        let routes = Routes::new(Admitted::new(discovery, admitter()))
+            .add_service(Admitted::new(reporting.into_service(), admitter()))
             .prepare();
         let listener = |socket, tls| Listener {
             socket,

@@ -1,4 +1,4 @@
-//! What can be chosen about the server.
+//! Settings of the server.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -29,7 +29,7 @@ pub struct Options {
     pub ready_file: Option<PathBuf>,
 }
 
-/// Limits on the streams of one service, ADS or load reports. Who is over one is told which.
+/// Limits on the streams of one service, ADS or load reports. The status of a refused stream names its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamLimits {
     /// Streams at a time; 10,000 by default. A listener has twice as many connections at most.
@@ -50,7 +50,7 @@ impl Default for StreamLimits {
 pub struct TlsOptions {
     /// Where it listens. Port 0 takes a free one.
     pub address: SocketAddr,
-    /// The server's certificate, and those between it and the authority that clients trust.
+    /// The server's certificate, and the intermediate certificates up to the authority that clients trust.
     pub certificate: PathBuf,
     /// Its private key: PKCS#8, PKCS#1 or SEC1, not encrypted.
     pub key: PathBuf,
@@ -64,7 +64,7 @@ impl TlsOptions {
         SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_XDS_TLS_PORT);
 }
 
-/// Whether clients show certificates; with the file of the authorities that they must come from.
+/// Whether clients show certificates; with the file of the authorities that issue them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientAuth {
     /// They are not asked for one.

@@ -1,4 +1,4 @@
-//! A file that appears, whole, when the server listens, and goes when it ends.
+//! A file that exists, complete, while the server listens.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -18,7 +18,7 @@ pub(super) struct ReadyFile {
 }
 
 impl ReadyFile {
-    /// Takes away what an earlier process left, so that the file's existence means this one.
+    /// Removes the file of an earlier process, so that its existence means this one.
     pub(super) fn claim(path: PathBuf) -> Result<Self, StartError> {
         match fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -46,7 +46,7 @@ impl ReadyFile {
     /// Readers see the whole file or none.
     fn replace(&self, content: &str) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(&self.path);
-        // Not `tempfile_in`: everybody whom the umask allows may read the file.
+        // Not `tempfile_in`: every user whom the umask allows may read the file.
         let mut file = Builder::new().prefix(".ready-").make_in(folder, |path| File::create_new(path))?;
         file.write_all(content.as_bytes())?;
         file.persist(&self.path)?;

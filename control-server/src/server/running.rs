@@ -36,10 +36,10 @@ pub(super) struct Addresses {
     pub(super) admin: SocketAddr,
 }
 
-/// What runs. Dropping it ends all of it.
+/// The server's tasks. Dropping it ends all of them.
 #[derive(Debug, Default)]
 pub(super) struct Tasks {
-    /// What keeps the rest current; never ends.
+    /// Background tasks, which never end.
     pub(super) background: Background,
     /// The xDS listeners; each ends once it was told to stop and its connections have ended.
     pub(super) xds: JoinSet<()>,
@@ -78,7 +78,7 @@ impl Running {
         self.addresses.admin
     }
 
-    /// Who is connected.
+    /// The connected clients.
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
@@ -92,8 +92,8 @@ impl Running {
         }
     }
 
-    /// Not ready from now on; no new connections; every client is sent away; returns when all have left, or when the
-    /// drain timeout is over. Whether all had left.
+    /// Not ready from now on; no new connections; all streams are ended; returns when all connections have closed, or when
+    /// the drain timeout is over. `true`: all had closed.
     pub async fn drain(mut self) -> bool {
         let streams = self.registry.len();
         let spread =
@@ -119,7 +119,7 @@ impl Drop for Running {
     }
 }
 
-/// Hundred clients a second come back somewhere else.
+/// A hundred clients a second reconnect to another server.
 const STREAM_SPACING: Duration = Duration::from_millis(10);
 
 #[cfg(test)]

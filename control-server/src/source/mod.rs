@@ -13,12 +13,12 @@ use crate::state::Diagnostic;
 pub use files::DataDirError;
 pub(crate) use files::{FileOptions, FileSource, Files, Keeper, Lock, Texts, read_text};
 
-/// Where objects come from: files, and later an API, a registry, a cluster.
+/// A source of objects: files, and later an API, a registry, a cluster.
 ///
-/// A source gives whole views, never changes: one that was missed is healed by the next.
+/// A source returns whole views, never changes: the next view repairs a missed one.
 pub(crate) trait Source: fmt::Debug + Send + 'static {
-    /// The next view. The first one comes when everything has been read once: the source is synced then. `None`: there
-    /// will be no more, and the last view stays.
+    /// The next view. The first one comes when everything has been read once: the source is synced then. `None`: the source
+    /// has ended, and the last view stays.
     fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<View>> + Send + '_>>;
 }
 
@@ -27,7 +27,7 @@ pub(crate) trait Source: fmt::Debug + Send + 'static {
 pub(crate) struct View {
     pub(crate) objects: Vec<Sourced>,
     pub(crate) diagnostics: Vec<Diagnostic>,
-    /// Of files that are to survive a restart.
+    /// The texts of files that have to survive a restart.
     pub(crate) texts: Texts,
 }
 
@@ -35,6 +35,6 @@ pub(crate) struct View {
 #[derive(Debug, Clone)]
 pub(crate) struct Sourced {
     pub(crate) object: Arc<Object>,
-    /// What was last good of it, because what is written now is broken.
+    /// It is the last good version, because the current one is broken.
     pub(crate) stale: bool,
 }

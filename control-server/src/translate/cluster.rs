@@ -27,7 +27,7 @@ pub(super) fn translate(cluster: &model::Cluster, load_reporting: LoadReporting)
         ..Cluster::default()
     };
     if load_reporting == LoadReporting::On {
-        // CDS-10: to us, over the connection that the cluster came by.
+        // CDS-10: to this server, over the connection of the cluster.
         made.lrs_server = Some(this_server());
         made.lrs_report_endpoint_metrics = REPORTED_METRICS.map(str::to_owned).to_vec();
     }
@@ -78,7 +78,7 @@ fn balance(load_balancing: &LoadBalancing, cluster: &mut Cluster) {
     cluster.lb_policy = policy.into();
 }
 
-/// Always explicit: clients would take 1024 otherwise (CDS-11), and Istio's kinds mean no limit.
+/// Always explicit: clients would use 1024 otherwise (CDS-11), and Istio's kinds mean no limit.
 fn circuit_breakers(max_requests: u32) -> CircuitBreakers {
     let thresholds = Thresholds {
         priority: RoutingPriority::Default.into(),
@@ -96,6 +96,6 @@ fn this_server() -> ConfigSource {
     }
 }
 
-/// What endpoints say of themselves, and clients pass on (TR-71).
+/// Endpoints' own metrics that clients report (TR-71).
 const REPORTED_METRICS: [&str; 4] =
     ["cpu_utilization", "mem_utilization", "application_utilization", "named_metrics.*"];

@@ -20,7 +20,7 @@ use xds_proto::envoy::config::endpoint::v3::{
 
 use super::MadeCollection;
 
-/// Takes the endpoints out of an assignment and leaves references to collections in their place.
+/// Replaces the endpoints of an assignment by references to collections.
 pub(super) fn take(assignment: &mut ClusterLoadAssignment) -> Vec<MadeCollection> {
     let cluster = encode(&assignment.cluster_name);
     assignment.endpoints.iter_mut().map(|locality| take_locality(&cluster, locality)).collect()
@@ -61,7 +61,7 @@ fn member(folder: &str, endpoint: &LbEndpoint) -> (String, Bytes) {
     (format!("{folder}/{}", encode(&place)), endpoint.encode_to_vec().into())
 }
 
-/// One segment of a path (RFC 3986, 3.3): whatever may stand in it without an escape stands as it is, for there must be
+/// One segment of a path (RFC 3986, 3.3): characters that need no escape are not escaped, because there must be
 /// one spelling only.
 fn encode(segment: &str) -> String {
     utf8_percent_encode(segment, &ESCAPED).to_string()

@@ -31,7 +31,7 @@ fn total(members: &[&Endpoint]) -> u64 {
     members.iter().map(|endpoint| u64::from(endpoint.weight)).sum()
 }
 
-/// What weights are divided by, so that together they fit (EDS-06, EDS-07).
+/// The divisor that makes all weights together fit (EDS-06, EDS-07).
 fn scale(sum: u64) -> u64 {
     sum.div_ceil(u64::from(u32::MAX)).max(1)
 }

@@ -1,4 +1,4 @@
-//! What only Envoy reads, and gRPC clients pass over.
+//! Settings that only Envoy reads; gRPC clients ignore them.
 
 use std::collections::HashMap;
 
@@ -11,8 +11,8 @@ use xds_proto::envoy::extensions::upstreams::http::v3::http_protocol_options::{
 use xds_proto::google::protobuf::{Any, Duration};
 use xds_proto::pack_any;
 
-/// HTTP/2 to the endpoints of a cluster; without it Envoy speaks HTTP/1.1, which carries no gRPC. And which of
-/// their answers are errors to outlier detection.
+/// HTTP/2 to the endpoints of a cluster; without it Envoy speaks HTTP/1.1, which carries no gRPC. And the responses
+/// that count as errors for outlier detection.
 pub(super) fn http2(outlier_detection: Option<OutlierDetection>) -> HashMap<String, Any> {
     let http2 = ProtocolConfig::Http2ProtocolOptions(Http2ProtocolOptions::default());
     let explicit = ExplicitHttpConfig { protocol_config: Some(http2) };
@@ -24,7 +24,7 @@ pub(super) fn http2(outlier_detection: Option<OutlierDetection>) -> HashMap<Stri
     HashMap::from([("envoy.extensions.upstreams.http.v3.HttpProtocolOptions".to_owned(), pack_any(options))])
 }
 
-/// No limit of a route's own; without it Envoy ends every answer after 15 s, and streams too.
+/// No timeout of the route's own; without this Envoy ends every response after 15 s, streams too.
 pub(super) fn no_timeout() -> Duration {
     Duration::default()
 }

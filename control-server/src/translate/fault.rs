@@ -16,8 +16,8 @@ use xds_proto::pack_any;
 use super::route::duration;
 use crate::kinds::virtual_service::{AbortStatus, Fault, FaultAbort, FaultDelay};
 
-/// The filter of a listener, which injects nothing where a route says nothing. Not optional: every client with routing of
-/// its own knows it, and one that does not is to say so.
+/// The filter of a listener, which injects only the faults of routes. Not optional: every client with routing of
+/// its own supports it, and a client without support must report that.
 pub(super) fn filter() -> HttpFilter {
     HttpFilter {
         name: NAME.to_owned(),

@@ -5,7 +5,7 @@ use xds_proto::envoy::config::core::v3::{HeaderValue, HeaderValueOption};
 
 use crate::kinds::header_changes::{HeaderEdits, WriteMode, WrittenHeader};
 
-/// What is written, in order. What is removed goes first: every client does that before it writes.
+/// The written headers, in order. Every client removes headers before it writes any.
 pub(super) fn to_add(edits: &HeaderEdits) -> Vec<HeaderValueOption> {
     edits.written.iter().map(one).collect()
 }

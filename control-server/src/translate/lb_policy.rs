@@ -1,4 +1,4 @@
-//! Load-balancing policies as a list, of which a client takes the first that it has (gRFC A52).
+//! Load-balancing policies as a list; a client uses the first that it supports (gRFC A52).
 
 use prost::Message;
 use xds_proto::envoy::config::cluster::v3::LoadBalancingPolicy;
@@ -11,11 +11,11 @@ use xds_proto::envoy::extensions::load_balancing_policies::subset::v3::subset::L
 use xds_proto::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
 use xds_proto::google::protobuf::Any;
 
-/// Least request, or round robin where a client does not have that: gRPC for C++, Python and Ruby refuses a cluster
-/// whose only policy is least request. Below localities by weight, as the old field means it (CDS-07).
+/// Least request, or round robin for clients without it: gRPC for C++, Python and Ruby refuses a cluster
+/// whose only policy is least request. Below localities by weight, like the old field (CDS-07).
 ///
-/// Envoy has no least request below localities and refuses a cluster that says so. Before that stands a policy that no gRPC
-/// client has: Envoy's subsets, of which there is one, with every endpoint.
+/// Envoy has no least request below localities and refuses a cluster with it. So a policy comes first that no gRPC
+/// client supports: Envoy's subsets, with one subset of every endpoint.
 pub(super) fn least_request() -> LoadBalancingPolicy {
     let least_request = policy("least_request", &LeastRequest::default());
     let all = Subset {

@@ -31,7 +31,7 @@ pub(super) fn translate(name: &str, route_name: &str, filters: Vec<HttpFilter>) 
     }
 }
 
-/// The stream that the resource itself came by.
+/// The source of the routes: the stream of the listener.
 pub(super) fn ads() -> ConfigSource {
     ConfigSource {
         resource_api_version: ApiVersion::V3.into(),

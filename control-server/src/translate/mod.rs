@@ -1,11 +1,11 @@
-//! From the model to xDS resources. Pure; what has not changed is not made again.
+//! From the model to xDS resources. Pure; unchanged services are not translated again.
 //!
 //! A service is translated on its own, and only when it differs from the last time; of its resources, those with the same
 //! content stay the same `Arc`. The resources are what any gRPC client accepts (CS-15): no field is set that one of them
-//! would refuse, and every resource is decoded as our own client would before it is served.
+//! would refuse, and every resource is decoded with our own client's decoder before it is served.
 //!
-//! Endpoints are made twice: inline for most clients, and as collections of resources for those that know them, where a
-//! change of one endpoint costs the same whatever the number of the others.
+//! Endpoints are made twice: inline for most clients, and as collections of resources for clients that support them, where
+//! a change of one endpoint costs the same for any number of endpoints.
 
 mod accept;
 mod cluster;
@@ -50,16 +50,16 @@ pub(crate) struct Translator {
     services: HashMap<String, Memo>,
     /// Of all services together.
     set: ResourceSet,
-    refusal: Judge,
+    refusal: RefusalCheck,
 }
 
-/// Says why clients would refuse a resource.
-type Judge = fn(ResourceKind, &Bytes) -> Option<String>;
+/// Returns why clients would refuse a resource.
+type RefusalCheck = fn(ResourceKind, &Bytes) -> Option<String>;
 
 /// Whether clusters ask their clients for load reports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LoadReporting {
-    /// They ask.
+    /// Clusters ask for them.
     On,
     /// They do not.
     #[default]
@@ -72,7 +72,7 @@ impl Default for Translator {
     }
 }
 
-/// A service and what it was translated to.
+/// A service and its translation.
 #[derive(Debug)]
 struct Memo {
     service: Arc<Service>,
@@ -88,7 +88,7 @@ struct Refusal {
     reason: String,
 }
 
-/// A resource as it is made, before it gets its version.
+/// A resource without its version.
 #[derive(Debug)]
 struct Made {
     slot: Slot,
@@ -97,7 +97,7 @@ struct Made {
     made_by: ObjectId,
 }
 
-/// A collection as it is made: names and contents of its members.
+/// A collection without its versions: names and contents of its members.
 #[derive(Debug)]
 struct MadeCollection {
     name: String,
@@ -110,7 +110,7 @@ impl Translator {
         Self { load_reporting, services, set, refusal: accept::refusal }
     }
 
-    /// All resources of a model, with the revision left at 0, and what is wrong with them.
+    /// All resources of a model, with the revision left at 0, and the findings about them.
     pub(crate) fn translate(&mut self, model: &Model) -> (ResourceSet, Vec<Diagnostic>) {
         let mut outdated: Vec<Memo> = Vec::new();
         outdated.extend(
@@ -136,7 +136,7 @@ impl Translator {
         (self.set.clone(), diagnostics)
     }
 
-    /// First everything old goes, then everything new comes: a name may move from one service to another.
+    /// Removes old resources before it adds new ones: a name may move from one service to another.
     fn replace(&mut self, outdated: &[Memo], changed: &[&String]) {
         for memo in outdated {
             for ((slot, name), resource) in &memo.resources.single {
@@ -158,11 +158,11 @@ fn remake(
     service: &Arc<Service>,
     previous: Option<&Memo>,
     load_reporting: LoadReporting,
-    refusal: Judge,
+    refusal: RefusalCheck,
 ) -> Memo {
     let service = Arc::clone(service);
     let (made, collections) = service::translate(&service, load_reporting);
-    // What refers to collections has been made from the same endpoints, of which none is refused.
+    // References to collections were made from the same endpoints, of which none is refused.
     let common = made.iter().filter(|one| one.slot == Slot::from(one.slot.kind()));
     let refused: Vec<Refusal> = common
         .filter_map(|one| {
@@ -188,7 +188,7 @@ fn remake(
     Memo { service, resources, refused }
 }
 
-/// What is the same as before stays the same allocation.
+/// Unchanged resources keep their allocation.
 fn encode(name: String, bytes: Bytes, previous: Option<&Arc<EncodedResource>>) -> Arc<EncodedResource> {
     if let Some(same) = previous.filter(|resource| resource.bytes == bytes) {
         return Arc::clone(same);

@@ -44,13 +44,13 @@ pub(super) fn outlier_detection(outlier: &Outlier) -> OutlierDetection {
     made
 }
 
-/// Below how many healthy endpoints Envoy uses all of them. Always explicit, as in Istio: Envoy would take 50 %.
+/// The share of healthy endpoints below which Envoy uses all of them. Always explicit, as in Istio: Envoy's default is 50 %.
 pub(super) fn panic_threshold(outlier: &Outlier) -> CommonLbConfig {
     let value = f64::from(outlier.min_health_percent);
     CommonLbConfig { healthy_panic_threshold: Some(Percent { value }), ..CommonLbConfig::default() }
 }
 
-/// Which answers are errors to Envoy, where that is not every status of 500 and above.
+/// The responses that are errors for Envoy, if not every status of 500 and above.
 pub(super) fn error_matcher(outlier: &Outlier) -> Option<http_protocol_options::OutlierDetection> {
     if outlier.error_codes.is_empty() {
         return None;

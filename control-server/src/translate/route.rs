@@ -15,7 +15,7 @@ use xds_proto::google::protobuf::{self, UInt32Value};
 use super::{envoy, fault, headers, matcher};
 use crate::model::{self, Service, ServicePort, Share};
 
-/// The routes of one port, in a virtual host for whatever authority the client uses.
+/// The routes of one port, in a virtual host for any authority.
 pub(super) fn translate(name: &str, service: &Service, port: &ServicePort) -> RouteConfiguration {
     let virtual_host = VirtualHost {
         name: format!("{}:{}", service.host, port.number),

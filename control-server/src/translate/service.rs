@@ -8,7 +8,7 @@ use crate::model::{Discovery, Service, ServicePort};
 use crate::resources::{ClientClass, ResourceKind, Slot};
 
 /// Clusters with their endpoints, and for every port a route configuration and a listener under every name that a
-/// client may ask for.
+/// client may use.
 pub(super) fn translate(
     service: &Service,
     load_reporting: LoadReporting,
@@ -29,7 +29,7 @@ pub(super) fn translate(
         let routed_by = port.routed_by.first().unwrap_or(&service.declared_by);
         let name = route_name(port, &service.host);
         made.push(make(ResourceKind::Route, &name, &route::translate(&name, service, port), routed_by));
-        // A client that does not know a filter refuses the listener: only faults bring theirs.
+        // A client without support for a filter refuses the listener: so only listeners with faults have the filter.
         let filters = if port.routes.iter().any(|route| route.fault.is_some()) {
             vec![fault::filter()]
         } else {

@@ -17,8 +17,8 @@ use super::path::{FieldPath, Segment};
 use super::suggest::did_you_mean;
 use crate::finding::{Finding, Findings};
 
-/// Decodes `node`, which stands at `base` in its document. What is wrong goes to `findings`; a value is returned only if
-/// it is whole, and is to be used only if no error was found.
+/// Decodes `node`, at `base` in its document. Errors go to `findings`; a value is returned only if
+/// it is complete, and may be used only if no error was found.
 pub(crate) fn decode<'n, T: Deserialize<'n>>(
     node: &'n Node,
     base: &FieldPath,

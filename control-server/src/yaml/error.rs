@@ -1,4 +1,4 @@
-//! Why a tree is not the value that was asked for.
+//! Why a tree cannot be decoded to a type.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ impl Error {
         Self::new(format!("found {node}, expected {expected}"))
     }
 
-    /// Where it happened, unless a deeper place is known; a field that is missing belongs to `path`.
+    /// Sets the position of the error, unless a deeper one is known; a missing field belongs to `path`.
     pub(super) fn placed(mut self, path: impl FnOnce() -> FieldPath) -> Self {
         if self.place.is_none() {
             self.place = Some(match self.missing {
@@ -36,7 +36,7 @@ impl Error {
         self
     }
 
-    /// As a finding; one that has no place is about `base`.
+    /// As a finding; an error without a position is about `base`.
     pub(super) fn into_finding(self, base: &FieldPath) -> Finding {
         Finding::error(self.place.unwrap_or_else(|| base.clone()), self.message)
     }

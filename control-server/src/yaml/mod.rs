@@ -1,7 +1,7 @@
 //! YAML to typed values, with the position and the path of everything that is wrong.
 //!
-//! A file is first read into [`Node`] trees that remember where each value stands; then a tree is decoded into a serde
-//! type. The tree outlives decoding: what later stages find fault with is named by a [`FieldPath`] and looked up in it.
+//! A file is first read into [`Node`] trees with the position of each value; then a tree is decoded into a serde
+//! type. The tree outlives decoding: findings of later stages have a [`FieldPath`] whose position is looked up in it.
 
 mod decode;
 mod error;

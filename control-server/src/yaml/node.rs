@@ -1,4 +1,4 @@
-//! A document as a tree that knows where its values stand.
+//! A document as a tree of values with their positions.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ pub(crate) struct Position {
     pub(crate) column: u32,
 }
 
-/// A value and where it stands.
+/// A value and its position.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Node {
     pub(crate) value: Value,
@@ -30,7 +30,7 @@ pub(crate) enum Value {
     Mapping(Vec<(Key, Node)>),
 }
 
-/// A mapping's key and where it stands.
+/// A mapping's key and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) name: String,
@@ -66,8 +66,8 @@ impl Node {
         }
     }
 
-    /// Where `path` stands, or the deepest part of it that exists. A scalar is pointed at itself; a mapping or a list at
-    /// the key that introduces it, because its own first character is somebody else's line.
+    /// The position of `path`, or of the deepest part of it that exists. A scalar has its own position; a mapping or a list
+    /// that of its key, because its own first character is on another line.
     pub(crate) fn position_of(&self, path: &FieldPath) -> Position {
         let (mut node, mut at) = (self, self.at);
         for segment in path.segments() {
@@ -94,7 +94,7 @@ impl Node {
 }
 
 impl fmt::Display for Node {
-    /// What an error says was found.
+    /// The description of the value in errors.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {
             Value::Null => f.write_str("nothing"),

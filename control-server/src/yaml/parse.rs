@@ -7,7 +7,7 @@ use serde_saphyr::{Location, MessageFormatter, Spanned, UserMessageFormatter};
 
 use super::node::{Key, Node, Position, Value};
 
-/// Not YAML, or more of it than one file may hold.
+/// Invalid YAML, or more than one file may hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SyntaxError {
     pub(crate) at: Position,
@@ -23,7 +23,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Node>, SyntaxError> {
     })
 }
 
-/// Limits that hold a file of 50,000 endpoints and stop one that grows without end by aliases.
+/// Limits that allow a file of 50,000 endpoints and refuse one that grows without end by aliases.
 fn options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         with_snippet: false,

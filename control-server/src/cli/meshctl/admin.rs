@@ -1,4 +1,4 @@
-//! Questions to the admin API.
+//! Requests to the admin API.
 
 use std::time::Duration;
 

@@ -65,7 +65,7 @@ fn cell(status: Option<&TypeStatus>) -> (Style, String) {
     (style, status.state.to_string())
 }
 
-/// What does not fit into a table: refusals and names that do not exist.
+/// The refusals and missing names, which do not fit into a table.
 fn remarks(client: &ClientStatus) -> Vec<Vec<Span>> {
     let name = clipped(name(client), MAX_CELL);
     let plain = |text: String| (Style::Plain, text);
@@ -100,7 +100,7 @@ fn remarks(client: &ClientStatus) -> Vec<Vec<Span>> {
     remarks
 }
 
-/// In the order in which a client asks.
+/// In the order of a client's subscriptions.
 const COLUMNS: [ResourceKind; 5] = [
     ResourceKind::Listener,
     ResourceKind::Route,
@@ -113,7 +113,7 @@ const COLUMNS: [ResourceKind; 5] = [
 mod tests {
     use super::*;
 
-    /// A client with one type, named and refusing as whoever means harm would.
+    /// A client with one type, whose name and reason have control characters.
     fn client(kind: ResourceKind, state: SyncState) -> ClientStatus {
         let types = serde_json::json!([{
             "type": kind.short_name(), "type_url": kind.type_url(), "state": state, "state_seconds": 1,

@@ -86,7 +86,7 @@ fn row(names: [String; 3], rates: &Rates, dropped: Option<f64>) -> Vec<(Style, S
     cells
 }
 
-/// Why calls were dropped, and what endpoints say of themselves.
+/// Why calls were dropped, and the endpoints' own metrics.
 fn remarks(cluster: &ClusterLoad) -> Vec<String> {
     let list = |found: &std::collections::BTreeMap<String, f64>| {
         let pairs: Vec<_> = found.iter().map(|(name, value)| format!("{name} {}", number(*value))).collect();
@@ -107,7 +107,7 @@ fn number(value: f64) -> String {
     if value >= 100.0 || value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.2}") }
 }
 
-/// For a query: everything but letters, digits and what never means anything.
+/// Percent-encodes a query: everything but letters, digits and unreserved characters.
 fn percent_encoded(text: &str) -> String {
     let encode = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),

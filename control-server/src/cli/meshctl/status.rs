@@ -73,7 +73,7 @@ fn severity(status: &ServerStatus) -> Style {
     }
 }
 
-/// `3: 2 ServiceEntry, 1 VirtualService`, and how many of them are only what was last good.
+/// `3: 2 ServiceEntry, 1 VirtualService`, and the number that are last good versions of broken ones.
 fn objects(config: &PipelineState) -> String {
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for object in &config.objects {

@@ -43,7 +43,7 @@ fn input(path: &Path) -> Result<Input, Failure> {
     Ok(Input::Text { name: "<stdin>".to_owned(), text })
 }
 
-/// As compilers print it, the severity in colour.
+/// In the format of compilers, the severity in colour.
 fn line(found: &Diagnostic) -> Vec<Span> {
     let (severity, style) = match found.severity {
         Severity::Error => ("error:", Style::Bad),

@@ -174,7 +174,7 @@ mod tests {
         assert_eq!(serve.into_options().0, Options::default());
     }
 
-    /// What TLS flags mean; `None` for those that do not fit together.
+    /// The TLS settings of these flags; `None` for flags that contradict each other.
     #[test]
     fn tls_flags_belong_together() {
         let address = |text: &str| text.parse().unwrap();

@@ -1,4 +1,4 @@
-//! How many files the process may have open: every connection is one.
+//! The limit of open files: every connection is one.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 

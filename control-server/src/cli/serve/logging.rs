@@ -8,7 +8,7 @@ use crate::cli::output;
 
 use super::arguments::LogFormat;
 
-/// Starts logging; a filter that cannot be read is told and replaced by `info`.
+/// Starts logging; a filter that cannot be read is reported and replaced by `info`.
 pub(super) fn start(format: LogFormat, filter: &str) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|error| {
         output::note(&format!("warning: --log {filter:?}: {error}; using info"));

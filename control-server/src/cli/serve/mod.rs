@@ -44,7 +44,7 @@ fn execute(serve: Serve) -> Result<ExitCode, Failure> {
         let running = ControlServer::start(options, pipeline).await?;
         Ok(until_the_end(running, &mut signals).await)
     });
-    // Whatever still holds a thread does not keep the process alive.
+    // A blocked thread must not keep the process alive.
     runtime.shutdown_background();
     code
 }
@@ -67,7 +67,7 @@ async fn until_the_end(mut running: Running, signals: &mut Signals) -> ExitCode 
     }
 }
 
-/// A folder that is missing is a mistake and not an empty configuration.
+/// A missing folder is an error, not an empty configuration.
 fn check_folder(folder: &Path) -> Result<(), Failure> {
     if folder.is_dir() {
         return Ok(());

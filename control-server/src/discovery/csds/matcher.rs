@@ -1,4 +1,4 @@
-//! Which clients a request is about.
+//! The clients of a request.
 
 use xds_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use xds_proto::envoy::r#type::matcher::v3::{NodeMatcher, StringMatcher};
@@ -25,7 +25,7 @@ impl Matchers {
     /// Reads matchers; a client needs to match one of them, and matches if there are none.
     ///
     /// # Errors
-    /// What is not supported, for the caller.
+    /// The part that is not supported, as text for the caller.
     pub(super) fn read(matchers: Vec<NodeMatcher>) -> Result<Self, String> {
         let read = |(index, matcher)| {
             Matcher::read(matcher).map_err(|(field, reason)| {

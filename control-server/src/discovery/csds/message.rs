@@ -1,4 +1,4 @@
-//! A client as CSDS tells it.
+//! A client as a CSDS message.
 
 use std::time::{Instant, SystemTime};
 
@@ -11,14 +11,14 @@ use xds_proto::google::protobuf::{Any, Timestamp};
 use crate::discovery::config::ConfigState;
 use crate::discovery::stream::Entry;
 
-/// This moment on both clocks: streams know only the one that does not jump.
+/// This moment on both clocks: streams have only the monotonic one.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
     pub(super) instant: Instant,
     pub(super) wall: SystemTime,
 }
 
-/// Whether the resources themselves are told.
+/// Whether the answer includes the resources themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Contents {
     Told,
@@ -78,7 +78,7 @@ fn config_status(state: ConfigState) -> ConfigStatus {
     }
 }
 
-/// What the client would say itself, as far as it can be known from here.
+/// The state that the client itself would report, as far as this server knows it.
 fn client_status(entry: &Entry) -> ClientResourceStatus {
     match entry.state {
         ConfigState::Synced => ClientResourceStatus::Acked,

@@ -1,7 +1,7 @@
-//! The status of every connected client over gRPC (CSDS), as this server sees it: what it has sent, and what clients said to
-//! it.
+//! The status of every connected client over gRPC (CSDS), as this server sees it: what it has sent, and how clients
+//! answered.
 //!
-//! A client that serves CSDS itself tells what it uses; both together show where they differ. It shows all of the
+//! A client that serves CSDS itself reports what it uses; comparing both shows differences. The answers have all of the
 //! configuration, so it belongs on the admin listener and never on the one that serves xDS (SEC-10).
 
 mod matcher;

@@ -17,7 +17,7 @@ use crate::discovery::registry::{Registry, now};
 use super::matcher::Matchers;
 use super::message::{self, Contents, Moment};
 
-/// Tells how every connected client stands. See the [module](super) for where it belongs.
+/// Serves the status of every connected client. See the [module](super) for the listener that it belongs on.
 #[derive(Debug, Clone)]
 pub struct ClientStatusDiscovery {
     registry: Registry,
@@ -82,7 +82,7 @@ impl ClientStatusDiscoveryService for ClientStatusDiscovery {
     }
 }
 
-/// An answer per request, until the caller leaves, asks for something impossible, or the server drains.
+/// One answer per request, until the caller disconnects, sends an invalid request, or the server drains.
 async fn converse(
     service: ClientStatusDiscovery,
     mut requests: Streaming<ClientStatusRequest>,

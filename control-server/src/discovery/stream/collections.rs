@@ -1,6 +1,6 @@
 //! Glob collections (TR-56): one name stands for all members, and each member is a resource.
 //!
-//! What a client holds of a collection is one shared value, the collection as it was sent last: thousands of endpoints on
+//! A collection is held as one shared value, the collection as it was sent last: thousands of endpoints on
 //! thousands of streams cost a pointer per stream. A member is not served by its own name.
 
 use std::cmp::Ordering;
@@ -84,7 +84,7 @@ impl Subject for Collection {
     }
 }
 
-/// Adds the members that are gone since.
+/// Adds the members that have been removed since.
 fn tell_gone(before: Option<&Held<Collection>>, now: &Collection, content: &mut Content) {
     match before {
         None => {}

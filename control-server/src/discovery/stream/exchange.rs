@@ -1,22 +1,22 @@
-//! One type on one stream: the conversation about what is in its [`Books`].
+//! One type on one stream: requests, responses and answers about the resources in its [`AnyLedger`].
 //!
 //! ```text
 //!            request                 ACK / NACK
 //! Quiet ───────────────> Dirty <──────────────── Outstanding
 //!   ^   new revision       │  send                  │   ^
 //!   │                      └────────────────────────┘   │ revision or request: Outstanding and Dirty,
-//!   └── ACK / NACK, nothing new ────────────────────────┘ sent after the answer (latest state only)
+//!   └── ACK / NACK, no changes ─────────────────────────┘ sent after the answer (latest state only)
 //! ```
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::Protocol;
-use super::books::Books;
+use super::any_ledger::AnyLedger;
 use super::ledger::Ledger;
 use super::request::{Ask, Request};
 use super::subject::Content;
-use super::subscription::Turn;
+use super::subscription::SubscriptionChange;
 use crate::discovery::status::{SyncState, TypeStatus};
 use crate::discovery::wire::Response;
 use crate::resources::{Collection, EncodedResource, ResourceKind, ResourceSet, Slot};
@@ -26,17 +26,17 @@ use crate::resources::{Collection, EncodedResource, ResourceKind, ResourceSet, S
 pub(super) struct Exchange {
     slot: Slot,
     protocol: Protocol,
-    books: Box<dyn Books>,
+    ledger: Box<dyn AnyLedger>,
     asked: bool,
-    /// Since when something waits to be sent.
+    /// Since when changes wait to be sent.
     dirty_since: Option<Instant>,
-    /// When the first revision among what waits was published; `None` if it is a subscription alone.
+    /// When the first revision among the waiting changes was published; `None` if only a subscription waits.
     published: Option<Instant>,
     outstanding: Option<Outstanding>,
     last_nonce: Option<Arc<str>>,
     version_sent: Option<Arc<str>>,
     version_acked: Option<Arc<str>>,
-    /// Why the client refused the latest response, or else something that it holds.
+    /// Why the client refused the latest response, or else a resource that it still has.
     refusal: Option<Arc<str>>,
     state_since: Instant,
 }
@@ -48,7 +48,7 @@ struct Outstanding {
     published: Option<Instant>,
 }
 
-/// What a request was.
+/// The meaning of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::discovery) enum Outcome {
     /// Its nonce is not the latest: ignored.
@@ -67,7 +67,7 @@ impl Exchange {
         Self {
             slot,
             protocol,
-            books: match slot.kind() {
+            ledger: match slot.kind() {
                 ResourceKind::LbEndpoint => Box::new(Ledger::<Collection>::new(slot, is_delta)),
                 _ => Box::new(Ledger::<EncodedResource>::new(slot, is_delta)),
             },
@@ -83,8 +83,8 @@ impl Exchange {
         }
     }
 
-    pub(super) fn books(&self) -> &dyn Books {
-        &*self.books
+    pub(super) fn ledger(&self) -> &dyn AnyLedger {
+        &*self.ledger
     }
 
     pub(super) fn on_request(
@@ -92,13 +92,13 @@ impl Exchange {
         now: Instant,
         request: Request,
         set: Option<&ResourceSet>,
-    ) -> (Outcome, Turn) {
+    ) -> (Outcome, SubscriptionChange) {
         let is_stale =
             !request.nonce.is_empty() && self.last_nonce.as_deref().is_some_and(|last| last != request.nonce);
-        // CS-01: a request that does not know the latest response is superseded by the one that answers it. Under delta
-        // it answers nothing, but what it subscribes is in no later one (CS-11).
+        // CS-01: a request with an older nonce is superseded by the one that answers the latest response. Under delta
+        // it answers nothing, but its subscriptions are in no later request (CS-11).
         if is_stale && matches!(request.ask, Ask::Whole { .. }) {
-            return (Outcome::Stale, Turn::default());
+            return (Outcome::Stale, SubscriptionChange::default());
         }
         let before = self.state();
         let answered = match request.nonce.is_empty() || is_stale {
@@ -106,10 +106,10 @@ impl Exchange {
             false => self.answer(request.refusal),
         };
         let is_first = !std::mem::replace(&mut self.asked, true);
-        let turn = self.books.ask(now, &request.ask, is_first, set);
+        let change = self.ledger.ask(now, &request.ask, is_first, set);
         self.note(now, None, before);
-        let unanswered = if is_stale && turn.is_nothing() { Outcome::Stale } else { Outcome::Subscribed };
-        (answered.unwrap_or(unanswered), turn)
+        let unanswered = if is_stale && change.is_nothing() { Outcome::Stale } else { Outcome::Subscribed };
+        (answered.unwrap_or(unanswered), change)
     }
 
     fn answer(&mut self, refusal: Option<String>) -> Option<Outcome> {
@@ -117,24 +117,24 @@ impl Exchange {
         // CS-02: `error_detail` makes a NACK, whatever the version says.
         if let Some(reason) = refusal {
             let shared: Arc<str> = reason.as_str().into();
-            self.books.on_nack(&shared);
+            self.ledger.on_nack(&shared);
             self.refusal = Some(shared);
             return Some(Outcome::Nacked { reason });
         }
-        // What has been refused is not sent again; that something else was accepted must not hide it.
-        self.refusal = self.books.on_ack();
+        // A refused resource is not sent again; that others were accepted must not hide it.
+        self.refusal = self.ledger.on_ack();
         self.version_acked = Some(outstanding.version);
         Some(Outcome::Acked { published: outstanding.published })
     }
 
-    /// Enters the first resources there are.
+    /// Records the first resources.
     pub(super) fn on_first_resources(&mut self, now: Instant, set: &ResourceSet, published: Instant) {
         let before = self.state();
-        self.books.on_first(now, set);
+        self.ledger.on_first(now, set);
         self.note(now, Some(published), before);
     }
 
-    /// Enters what has become of these names.
+    /// Records changes of the resources of these names.
     pub(super) fn on_changes<'a>(
         &mut self,
         now: Instant,
@@ -143,12 +143,12 @@ impl Exchange {
         published: Instant,
     ) {
         let before = self.state();
-        names.for_each(|name| self.books.review(now, set, name));
+        names.for_each(|name| self.ledger.review(now, set, name));
         self.note(now, Some(published), before);
     }
 
     fn note(&mut self, now: Instant, published: Option<Instant>, before: SyncState) {
-        match (self.books.is_due(), self.dirty_since) {
+        match (self.ledger.is_due(), self.dirty_since) {
             (false, _) => (self.dirty_since, self.published) = (None, None),
             (true, None) => (self.dirty_since, self.published) = (Some(now), published),
             (true, Some(_)) => self.published = self.published.or(published),
@@ -167,12 +167,12 @@ impl Exchange {
         self.outstanding.is_some()
     }
 
-    /// A change of the configuration is on its way to the client.
+    /// Whether a change of the configuration is unanswered by the client.
     pub(super) fn is_changing(&self) -> bool {
         self.outstanding.as_ref().is_some_and(|outstanding| outstanding.published.is_some())
     }
 
-    /// The response for what is new, or for the removal of the names that departed up to an instant.
+    /// The response with all changes, or with the removal of the names that were deleted up to an instant.
     pub(super) fn respond(
         &mut self,
         now: Instant,
@@ -184,11 +184,11 @@ impl Exchange {
         let published = self.published.take();
         let Content { resources, removed } = match self.protocol {
             Protocol::Sotw if self.kind().is_full_state() => {
-                self.books.take_full_state(now, set, remove_until)
+                self.ledger.take_full_state(now, set, remove_until)
             }
-            _ => self.books.take_changes(now, set, remove_until),
+            _ => self.ledger.take_changes(now, set, remove_until),
         };
-        let version = self.books.version();
+        let version = self.ledger.version();
         self.dirty_since = None;
         self.outstanding = Some(Outstanding { version: version.clone(), published });
         self.last_nonce = Some(nonce.clone());
@@ -201,7 +201,7 @@ impl Exchange {
         self.slot.kind()
     }
 
-    /// Whether the client has what it asked for, as far as resources are known.
+    /// Whether the client has all that it subscribed to, as far as resources are known.
     pub(super) fn state(&self) -> SyncState {
         match (&self.outstanding, self.dirty_since, &self.refusal) {
             (Some(_), ..) | (_, Some(_), _) => SyncState::Pending,
@@ -210,14 +210,14 @@ impl Exchange {
         }
     }
 
-    /// How the type stands; without resources everything that is subscribed is pending.
+    /// The state of the type; without resources all subscriptions are pending.
     pub(super) fn status(&self, now: Instant, set: Option<&ResourceSet>) -> TypeStatus {
         let text = |version: &Option<Arc<str>>| version.as_deref().unwrap_or_default().to_owned();
-        let subscription = self.books.subscription();
+        let subscription = self.ledger.subscription();
         let mut names: Vec<String> =
             subscription.names().iter().map(|name| name.as_ref().to_owned()).collect();
         names.sort_unstable();
-        let is_missing = |name: &&String| set.is_some_and(|set| !self.books.exists(set, name));
+        let is_missing = |name: &&String| set.is_some_and(|set| !self.ledger.exists(set, name));
         TypeStatus {
             r#type: self.kind().short_name().to_owned(),
             type_url: self.kind().type_url().to_owned(),
@@ -227,7 +227,7 @@ impl Exchange {
             wildcard: subscription.is_wildcard(),
             deleted: names
                 .iter()
-                .filter(|name| is_missing(name) && self.books.was_told(name))
+                .filter(|name| is_missing(name) && self.ledger.was_told(name))
                 .cloned()
                 .collect(),
             missing: names.iter().filter(is_missing).cloned().collect(),

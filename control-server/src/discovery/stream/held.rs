@@ -1,4 +1,4 @@
-//! What a client has under a name, and what it said to it.
+//! What a client has under a name, and how it answered.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,19 +8,19 @@ use super::subject::Subject;
 /// What a client has under a name.
 #[derive(Debug)]
 pub(super) enum Held<S: Subject> {
-    /// This was sent on this stream.
+    /// It was sent on this stream.
     Sent(Sent<S>),
-    /// The client says that it has this from an earlier stream.
+    /// The client has reported it as received on an earlier stream.
     Claimed(S::Claim),
-    /// It may have this, or nothing: it has subscribed anew while this was on its way.
+    /// The client may have this or nothing: it subscribed again while the response was unanswered.
     Perhaps(Box<Self>),
 }
 
-/// Something that was sent.
+/// A resource that was sent.
 #[derive(Debug)]
 pub(super) struct Sent<S> {
     pub(super) subject: Arc<S>,
-    /// The response that an answer to this is an answer to: the first one with this content, or the latest one after the
+    /// The response whose answer counts for this resource: the first one with this content, or the latest one after the
     /// client has refused it.
     pub(super) response: u64,
     /// When this content was sent first.
@@ -40,8 +40,8 @@ impl<S: Subject> Held<S> {
         }
     }
 
-    /// What the client may have of this, now that it has subscribed anew. Never deeper than one `Perhaps`: a client could
-    /// pile up so many that dropping them overflows the stack.
+    /// What the client may have after it has subscribed again. At most one `Perhaps` deep: dropping a long chain would
+    /// overflow the stack, and a client could make one.
     pub(super) fn doubted(self) -> Self {
         match self {
             Self::Perhaps(_) => self,
@@ -63,7 +63,7 @@ impl<S: Subject> Sent<S> {
         Self { subject, response, at: now, refusal: None, accepted_before: None }
     }
 
-    /// Sent once more, or something else in its place. Whatever was sent before has been answered by now.
+    /// Sent once more, or another resource in its place. The resource before has been answered by now.
     pub(super) fn again(self, now: Instant, response: u64, subject: &Arc<S>) -> Self {
         if self.subject.version() != subject.version() {
             return Self { accepted_before: self.accepted(), ..Self::new(now, response, subject) };
@@ -72,7 +72,7 @@ impl<S: Subject> Sent<S> {
         Self { subject: Arc::clone(subject), response, ..self }
     }
 
-    /// The version that the client accepted last, provided that this has been answered.
+    /// The version that the client accepted last, if this one has been answered.
     pub(super) fn accepted(&self) -> Option<Arc<str>> {
         match self.refusal.is_some() {
             true => self.accepted_before.clone(),
@@ -80,7 +80,7 @@ impl<S: Subject> Sent<S> {
         }
     }
 
-    /// The same while this has not been answered.
+    /// The version that the client accepted before, while this one is unanswered.
     pub(super) fn accepted_before(&self) -> Option<Arc<str>> {
         self.accepted_before.clone()
     }

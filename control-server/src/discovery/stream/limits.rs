@@ -1,4 +1,4 @@
-//! What one stream may ask for (SEC-16).
+//! Limits of one stream's requests (SEC-16).
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use super::exchange::Outcome;
 use crate::bucket::Bucket;
 use crate::resources::ResourceKind;
 
-/// How much a client may want of the server. A stream that goes beyond is ended with a status that names the limit.
+/// How much a client may request. A stream beyond a limit is ended with a status that names the limit.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::discovery) struct Limits {
     /// Subscribed names of one type.
@@ -16,11 +16,11 @@ pub(in crate::discovery) struct Limits {
     pub(in crate::discovery) name_bytes: usize,
     /// Bytes of the node, which is kept as long as the stream.
     pub(in crate::discovery) node_bytes: usize,
-    /// Requests at once that are not just ACKs: those are free.
+    /// The burst of requests other than ACKs: ACKs are free.
     pub(in crate::discovery) burst: u32,
     /// How many more of them every second.
     pub(in crate::discovery) per_second: u32,
-    /// How long a stream may take to say what it wants.
+    /// How long a stream may take to send its first request.
     pub(in crate::discovery) first_request: Duration,
 }
 
@@ -46,7 +46,7 @@ pub(in crate::discovery) enum Refusal {
     NameBytes { found: usize, limit: usize },
     /// A larger node than is allowed.
     Node { found: usize, limit: usize },
-    /// Too many requests that are more than ACKs, NACKs among them.
+    /// Too many requests other than ACKs, NACKs among them.
     Requests { burst: u32, per_second: u32 },
     /// No request at all.
     Silent { limit: Duration },
@@ -92,7 +92,7 @@ impl Budget {
         Self(Bucket::new(now, limits.burst))
     }
 
-    /// Counts a request; `None`: of a type that is not served. `is_silent`: it has nothing to say of a subscription.
+    /// Counts a request; `None`: of a type that is not served. `is_silent`: it changes no subscription.
     pub(super) fn spend(
         &mut self,
         now: Instant,
@@ -113,5 +113,5 @@ impl Budget {
     }
 }
 
-/// A client that refuses what it asked for costs more than one that changes its mind.
+/// A NACK costs more than a change of the subscription.
 const NACK_COST: u32 = 10;

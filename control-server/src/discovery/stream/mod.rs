@@ -7,7 +7,7 @@
 //! Both variants of the protocol are one machine. They differ in what a request says ([`Ask`](request::Ask)), in
 //! whether a response holds everything, and in how it is written.
 
-mod books;
+mod any_ledger;
 mod collections;
 mod config;
 mod exchange;
@@ -30,7 +30,7 @@ use xds_proto::envoy::config::core::v3::Node;
 
 use crate::resources::{ClientClass, ResourceKind, ResourceSet, Slot};
 
-use super::interest::{Interest, Turned};
+use super::interest::{Interest, InterestChange};
 use super::status::{SyncState, TypeStatus};
 use super::wire::Response;
 use exchange::Exchange;
@@ -66,14 +66,14 @@ pub(super) struct Stream {
     /// There have been resources.
     is_fed: bool,
     exchanges: BTreeMap<ResourceKind, Exchange>,
-    /// What has become of interest and what no longer is, since somebody has asked.
-    interests: Vec<(Interest, Turned)>,
+    /// Interests that have begun or ended since they were last taken.
+    interests: Vec<(Interest, InterestChange)>,
     unknown_types: BTreeSet<String>,
     nonces: u64,
     last_activity: Instant,
 }
 
-/// What a request meant.
+/// The meaning of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// A type that is not served, seen for the first time on this stream.
@@ -104,7 +104,7 @@ impl Stream {
         }
     }
 
-    /// Takes a request; `set` are the latest resources this stream has been told of, if any.
+    /// Handles a request; `set` are the latest resources that this stream has seen, if any.
     ///
     /// # Errors
     /// The stream has to end.
@@ -127,7 +127,7 @@ impl Stream {
     fn check_names(&self) -> Result<(), Refusal> {
         let mut bytes = 0;
         for (kind, exchange) in &self.exchanges {
-            let subscription = exchange.books().subscription();
+            let subscription = exchange.ledger().subscription();
             let (found, limit) = (subscription.names().len(), self.limits.names);
             if found > limit {
                 return Err(Refusal::Names { kind: *kind, found, limit });
@@ -138,13 +138,13 @@ impl Stream {
         if bytes > limit { Err(Refusal::NameBytes { found: bytes, limit }) } else { Ok(()) }
     }
 
-    /// Why the stream has to end by now although it did nothing.
+    /// Why the stream must end now without a request of the client.
     pub(super) fn overdue(&self, now: Instant) -> Option<Refusal> {
         let limit = self.limits.first_request;
         (!self.opened && now >= self.began + limit).then_some(Refusal::Silent { limit })
     }
 
-    /// CS-10: a later node means nothing.
+    /// CS-10: the node of a later request is ignored.
     fn open(&mut self, node: Option<Node>) -> Result<(), Refusal> {
         let (found, limit) = (node.as_ref().map_or(0, Node::encoded_len), self.limits.node_bytes);
         if found > limit {
@@ -155,7 +155,7 @@ impl Stream {
         Ok(())
     }
 
-    /// What it meant, and whether it said nothing of a subscription.
+    /// The meaning of a request, and whether it changed no subscription.
     fn take(&mut self, now: Instant, request: Request, set: Option<&ResourceSet>) -> (Event, bool) {
         // TR-56: there is no glob in SotW.
         let is_served =
@@ -170,11 +170,11 @@ impl Stream {
             self.last_activity = now;
         }
         let is_silent = turn.is_nothing();
-        let wildcard = turn.wildcard.map(|on| (Interest::All(slot), Turned::from(on)));
+        let wildcard = turn.wildcard.map(|on| (Interest::All(slot), InterestChange::from(on)));
         let one = |turned| move |name: Arc<str>| (Interest::One(slot, name), turned);
         self.interests.extend(wildcard);
-        self.interests.extend(turn.removed.into_iter().map(one(Turned::Off)));
-        self.interests.extend(turn.added.into_iter().map(one(Turned::On)));
+        self.interests.extend(turn.removed.into_iter().map(one(InterestChange::Off)));
+        self.interests.extend(turn.added.into_iter().map(one(InterestChange::On)));
         (Event::Request(kind, outcome), is_silent)
     }
 
@@ -186,23 +186,23 @@ impl Stream {
         Event::Nothing
     }
 
-    /// What has become of interest or no longer is, since the last call.
-    pub(super) fn take_interests(&mut self) -> Vec<(Interest, Turned)> {
+    /// Interests that have begun or ended since the last call.
+    pub(super) fn take_interests(&mut self) -> Vec<(Interest, InterestChange)> {
         std::mem::take(&mut self.interests)
     }
 
-    /// All that is of interest.
+    /// All interests.
     pub(super) fn interests(&self) -> Vec<Interest> {
         let mut all = Vec::new();
         for (kind, exchange) in &self.exchanges {
-            let (slot, subscription) = (Slot::new(*kind, self.class), exchange.books().subscription());
+            let (slot, subscription) = (Slot::new(*kind, self.class), exchange.ledger().subscription());
             all.extend(subscription.is_wildcard().then_some(Interest::All(slot)));
             all.extend(subscription.names().iter().map(|name| Interest::One(slot, Arc::clone(name))));
         }
         all
     }
 
-    /// Takes a revision; `changed` are the names that differ from the last one. The first revision is looked at as a
+    /// Handles a revision; `changed` are the names that differ from the last one. The first revision is read
     /// whole.
     pub(super) fn on_resources(
         &mut self,
@@ -253,14 +253,14 @@ impl Stream {
         }
     }
 
-    /// How every type stands; `set` is what is missing from.
+    /// The state of every type; missing names are looked up in `set`.
     pub(super) fn status(&self, now: Instant, set: Option<&ResourceSet>) -> Vec<TypeStatus> {
         let set = set.filter(|_| self.is_fed);
         self.exchanges.values().map(|exchange| exchange.status(now, set)).collect()
     }
 }
 
-/// BS-27: who is served endpoints as collections. Envoy and the gRPC clients of today get them inline.
+/// BS-27: clients that get endpoints as collections. Envoy and current gRPC clients get them inline.
 fn class(protocol: Protocol, node: Option<&Node>) -> ClientClass {
     let knows = |node: &Node| node.client_features.iter().any(|feature| feature == COLLECTIONS);
     match protocol {

@@ -1,4 +1,4 @@
-//! A request as the state machine reads it, whichever variant of the protocol it came by.
+//! A request of either variant of the protocol, as the state machine reads it.
 
 use std::collections::HashMap;
 
@@ -16,12 +16,12 @@ pub(in crate::discovery) struct Request {
     pub(super) ask: Ask,
 }
 
-/// What a request says about the subscription.
+/// The subscriptions of a request.
 #[derive(Debug)]
 pub(super) enum Ask {
-    /// SotW: all of it, and the version accepted last.
+    /// SotW: all names, and the version accepted last.
     Whole { names: Vec<String>, version: String },
-    /// Delta: what is different from before, and in the first request what the client holds, name to version.
+    /// Delta: changes, and in the first request the resources that the client has, name to version.
     Change { subscribe: Vec<String>, unsubscribe: Vec<String>, holds: HashMap<String, String> },
 }
 

@@ -1,4 +1,4 @@
-//! What a name of a type stands for: one resource, or the members of a collection.
+//! The subject of a name: one resource, or the members of a collection.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -8,7 +8,7 @@ use super::held::Held;
 use super::subscription::Subscription;
 use crate::resources::{EncodedResource, ResourceSet, Slot};
 
-/// What to send.
+/// The content of a response.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) resources: Vec<Arc<EncodedResource>>,
@@ -16,12 +16,12 @@ pub(super) struct Content {
     pub(super) removed: Vec<Arc<str>>,
 }
 
-/// Something that can be subscribed to by name.
+/// A resource or a collection that can be subscribed to by name.
 pub(super) trait Subject: Debug + Send + Sync + Sized {
-    /// What a client can say that it has under a name, from an earlier stream.
+    /// What a client can report as received under a name on an earlier stream.
     type Claim: Debug + Default + Send;
 
-    /// One name is told as several, so that it matters what a client has had of it.
+    /// One name is sent as several resources, so the parts that a client has matter.
     const HAS_MEMBERS: bool;
 
     fn find<'a>(set: &'a ResourceSet, slot: Slot, name: &str) -> Option<&'a Arc<Self>>;
@@ -32,21 +32,21 @@ pub(super) trait Subject: Debug + Send + Sync + Sized {
 
     fn version(&self) -> &Arc<str>;
 
-    /// What of a client's versions concerns its subscription.
+    /// The part of a client's versions that concerns its subscription.
     fn claims(holds: &HashMap<String, String>, subscription: &Subscription) -> Vec<(Arc<str>, Self::Claim)>;
 
     fn is_claimed(&self, claim: &Self::Claim) -> bool;
 
-    /// The version that a client says it has; `None` if it said none, or several.
+    /// The version that a client reports; `None` if it reports none or several.
     fn claimed_version(claim: &Self::Claim) -> Option<Arc<str>>;
 
     /// Itself, if it is one resource.
     fn resource(self: &Arc<Self>) -> Option<Arc<EncodedResource>>;
 
-    /// Adds what a client lacks that holds `before`.
+    /// Adds the resources that a client with `before` is missing.
     fn tell(self: &Arc<Self>, before: Option<&Held<Self>>, content: &mut Content);
 
-    /// Adds what a client that holds `before` has to forget, now that there is nothing of that name.
+    /// Adds the removals for a client with `before`, after the subject was deleted.
     fn tell_removed(name: &Arc<str>, before: Option<&Held<Self>>, content: &mut Content);
 }
 

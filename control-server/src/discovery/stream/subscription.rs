@@ -1,4 +1,4 @@
-//! Which resources of one type a client has asked for: names and the wildcard.
+//! The subscription to one type: names and the wildcard.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub(super) struct Subscription {
     ever_asked: bool,
 }
 
-/// Whether a type knows the wildcard: only LDS and CDS do.
+/// Whether a type supports the wildcard: only LDS and CDS do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wildcard {
     Known,
@@ -24,7 +24,7 @@ pub(super) enum Wildcard {
 
 /// What a request has changed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Turn {
+pub(super) struct SubscriptionChange {
     /// Names that were not subscribed before.
     pub(super) added: Vec<Arc<str>>,
     /// Names that were, and have been subscribed once more.
@@ -35,36 +35,37 @@ pub(super) struct Turn {
     pub(super) wildcard: Option<bool>,
 }
 
-impl Turn {
+impl SubscriptionChange {
     pub(super) fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
 }
 
 impl Subscription {
-    /// SotW: takes the names of a request, which are always the full set (TR-09). `shared` gives a name's one allocation.
+    /// SotW: takes the names of a request, which are always the full set (TR-09). `shared` returns a name's one allocation.
     pub(super) fn replace(
         &mut self,
         names: &[String],
         rule: Wildcard,
         shared: impl Fn(&str) -> Arc<str>,
-    ) -> Turn {
+    ) -> SubscriptionChange {
         let explicit = names.iter().any(|name| name == WILDCARD);
         // CS-07: an empty list is the wildcard only while no request of this type had names on this stream.
         let implicit = names.is_empty() && !self.ever_named;
         // CS-08: without `*` among the names the wildcard ends, however it began.
-        let mut turn = self.turn_wildcard(rule == Wildcard::Known && (explicit || implicit));
+        let mut change = self.turn_wildcard(rule == Wildcard::Known && (explicit || implicit));
         self.ever_named |= !names.is_empty();
         let is_name = |name: &&str| rule == Wildcard::Unknown || *name != WILDCARD;
         let wanted: HashSet<&str> = names.iter().map(String::as_str).filter(is_name).collect();
-        turn.removed = self.names.extract_if(|name| !wanted.contains(&**name)).collect();
+        change.removed = self.names.extract_if(|name| !wanted.contains(&**name)).collect();
         // Nearly every request is an ACK and repeats what is known.
         if wanted.len() > self.names.len() {
-            turn.added = wanted.into_iter().filter(|name| !self.names.contains(*name)).map(shared).collect();
-            self.names.extend(turn.added.iter().cloned());
+            change.added =
+                wanted.into_iter().filter(|name| !self.names.contains(*name)).map(shared).collect();
+            self.names.extend(change.added.iter().cloned());
         }
-        self.count_bytes(&turn);
-        turn
+        self.count_bytes(&change);
+        change
     }
 
     /// Delta: takes the changes of a request.
@@ -74,42 +75,42 @@ impl Subscription {
         unsubscribe: &[String],
         rule: Wildcard,
         shared: impl Fn(&str) -> Arc<str>,
-    ) -> Turn {
+    ) -> SubscriptionChange {
         let knows_wildcard = rule == Wildcard::Known;
         // CS-07: in a later request an empty list means no change (TR-50).
         let implicit = !self.ever_asked && subscribe.is_empty() && unsubscribe.is_empty();
         self.ever_asked = true;
         let is_wildcard = |name: &String| knows_wildcard && name == WILDCARD;
         let (on, off) = (subscribe.iter().any(is_wildcard), unsubscribe.iter().any(is_wildcard));
-        let mut turn = self.turn_wildcard(knows_wildcard && (on || implicit || (self.wildcard && !off)));
+        let mut change = self.turn_wildcard(knows_wildcard && (on || implicit || (self.wildcard && !off)));
         // CS-11: names that are not subscribed are no-ops.
         let gone = unsubscribe.iter().filter(|name| !is_wildcard(name));
-        turn.removed = gone.filter_map(|name| self.names.take(name.as_str())).collect();
+        change.removed = gone.filter_map(|name| self.names.take(name.as_str())).collect();
         // A name counts once, however often the request has it.
         let mut seen = HashSet::new();
         for name in subscribe.iter().filter(|name| !is_wildcard(name) && seen.insert(name.as_str())) {
             match self.names.get(name.as_str()) {
-                Some(known) => turn.again.push(Arc::clone(known)),
+                Some(known) => change.again.push(Arc::clone(known)),
                 None => {
                     let name = shared(name);
                     self.names.insert(Arc::clone(&name));
-                    turn.added.push(name);
+                    change.added.push(name);
                 }
             }
         }
-        self.count_bytes(&turn);
-        turn
+        self.count_bytes(&change);
+        change
     }
 
-    fn count_bytes(&mut self, turn: &Turn) {
+    fn count_bytes(&mut self, change: &SubscriptionChange) {
         let bytes = |names: &[Arc<str>]| -> usize { names.iter().map(|name| name.len()).sum() };
-        self.name_bytes = self.name_bytes + bytes(&turn.added) - bytes(&turn.removed);
+        self.name_bytes = self.name_bytes + bytes(&change.added) - bytes(&change.removed);
     }
 
-    fn turn_wildcard(&mut self, wildcard: bool) -> Turn {
+    fn turn_wildcard(&mut self, wildcard: bool) -> SubscriptionChange {
         let turned = wildcard != self.wildcard;
         self.wildcard = wildcard;
-        Turn { wildcard: turned.then_some(wildcard), ..Turn::default() }
+        SubscriptionChange { wildcard: turned.then_some(wildcard), ..SubscriptionChange::default() }
     }
 
     /// Bytes of all names together.

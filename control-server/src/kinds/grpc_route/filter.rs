@@ -8,7 +8,7 @@ use crate::finding::Findings;
 use crate::kinds::header_changes::{self, HeaderChanges, HeaderEdits};
 use crate::yaml::FieldPath;
 
-/// What is done to a call on its way.
+/// A change of a call.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Filter {
@@ -62,7 +62,7 @@ pub(super) fn check(filters: &[Filter], path: &FieldPath, findings: &mut Finding
     }
 }
 
-/// What filters do to headers.
+/// The header changes of filters.
 pub(super) fn header_changes(filters: &[Filter]) -> HeaderChanges {
     let edits = |modifier: fn(&Filter) -> Option<&HeaderModifier>| -> HeaderEdits {
         filters.iter().find_map(modifier).map(HeaderModifier::edits).unwrap_or_default()

@@ -8,7 +8,7 @@ use crate::finding::Findings;
 use crate::kinds::header_changes::{HeaderEdits, check_name, check_unique, check_value};
 use crate::yaml::FieldPath;
 
-/// What is done to the headers of one direction.
+/// Changes of the headers of one direction.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(super) struct HeaderModifier {

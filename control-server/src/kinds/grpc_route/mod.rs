@@ -35,7 +35,7 @@ pub(crate) struct Reference {
     pub(crate) section_name: Option<String>,
 }
 
-/// Some matches and where their calls go.
+/// Matches, and the backends of matching calls.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Rule {
@@ -54,7 +54,7 @@ pub(crate) struct RouteMatch {
     pub(crate) headers: Vec<HeaderMatch>,
 }
 
-/// Which calls by service and method.
+/// Matches calls by service and method.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(crate) struct MethodMatch {
@@ -169,7 +169,7 @@ impl GrpcRoute {
     }
 }
 
-/// A parent or a backend must be a service; without `group: ""` it is something of the Gateway API.
+/// A parent or a backend must be a service; without `group: ""` it is an object of the Gateway API.
 fn check_service(group: Option<&str>, kind: &str, path: &FieldPath, findings: &mut Findings) {
     if kind != "Service" {
         let message =
@@ -184,7 +184,7 @@ fn check_service(group: Option<&str>, kind: &str, path: &FieldPath, findings: &m
 }
 
 impl Rule {
-    /// Of every call that matches, before those of its backend.
+    /// Filters of every matching call, before those of its backend.
     pub(crate) fn header_changes(&self) -> HeaderChanges {
         filter::header_changes(&self.filters)
     }

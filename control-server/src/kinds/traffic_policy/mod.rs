@@ -33,7 +33,7 @@ pub(crate) struct TrafficPolicy {
     retry_budget: Option<RetryBudget>,
 }
 
-/// A policy of one port; it stands alone, and takes nothing over from the policy around it.
+/// A policy of one port; it inherits nothing from the policy around it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PortPolicy {
@@ -110,7 +110,7 @@ impl TrafficPolicy {
     }
 }
 
-/// What a policy and a policy of a port have in common.
+/// The common parts of a policy and a policy of a port.
 struct Parts<'a> {
     lb: &'a Option<LoadBalancer>,
     pool: &'a Option<ConnectionPool>,

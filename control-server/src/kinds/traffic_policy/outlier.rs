@@ -6,7 +6,7 @@ use crate::finding::Findings;
 use crate::kinds::{ProtoDuration, check};
 use crate::yaml::FieldPath;
 
-/// When an endpoint is left out for a while.
+/// When an endpoint is ejected for a while.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct OutlierDetection {
@@ -24,17 +24,17 @@ pub(crate) struct OutlierDetection {
 }
 
 impl OutlierDetection {
-    /// How many server errors in a row it takes; 0: they do not count.
+    /// The threshold of server errors in a row; 0: they do not count.
     pub(crate) fn server_errors(&self) -> u32 {
         self.consecutive_5xx_errors.or(self.consecutive_errors).unwrap_or(5)
     }
 
-    /// How many gateway errors in a row it takes; 0: they do not count.
+    /// The threshold of gateway errors in a row; 0: they do not count.
     pub(crate) fn gateway_errors(&self) -> u32 {
         self.consecutive_gateway_errors.unwrap_or(0)
     }
 
-    /// How many failures in a row to reach the endpoint it takes. `None`: they count as gateway errors.
+    /// The threshold of failures in a row to reach the endpoint. `None`: they count as gateway errors.
     pub(crate) fn local_origin_failures(&self) -> Option<u32> {
         let is_split = self.split_external_local_origin_errors.unwrap_or(false);
         is_split.then(|| self.consecutive_local_origin_failures.unwrap_or(5))

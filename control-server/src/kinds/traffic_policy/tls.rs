@@ -1,4 +1,4 @@
-//! `tls`: what a client is to expect of its endpoints' TLS.
+//! `tls`: the TLS that a client expects of its endpoints.
 
 use serde::Deserialize;
 

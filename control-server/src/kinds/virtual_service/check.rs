@@ -1,4 +1,4 @@
-//! What must hold for a `VirtualService` on its own.
+//! The rules of a `VirtualService` on its own.
 
 use super::http::{Destination, HttpMatch, HttpRoute};
 use super::{VirtualService, is_for_mesh};
@@ -208,7 +208,7 @@ impl HttpMatch {
 }
 
 impl HttpMatch {
-    /// Whether it can hold for a gRPC call inside the mesh, as far as routes that are the same for all clients can tell.
+    /// Whether the match can hold for a gRPC call inside the mesh, if routes are the same for all clients.
     pub(crate) fn is_servable(&self) -> bool {
         self.scheme.is_none()
             && self.method.as_ref().is_none_or(matches_post)

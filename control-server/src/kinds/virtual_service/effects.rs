@@ -1,4 +1,4 @@
-//! Fields of a `VirtualService` that gRPC clients make nothing of.
+//! Fields of a `VirtualService` without effect on gRPC clients.
 
 use crate::kinds::effect::Effect;
 use crate::kinds::header_changes;

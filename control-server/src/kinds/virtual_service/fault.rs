@@ -40,7 +40,7 @@ pub(super) struct Percent {
     value: f64,
 }
 
-/// A fault with everything decided. Delay and abort are drawn apart: a call may get both.
+/// A validated fault. Delay and abort are drawn independently: a call may get both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fault {
     pub(crate) delay: Option<FaultDelay>,
@@ -66,7 +66,7 @@ pub(crate) struct FaultAbort {
 /// How an aborted call ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AbortStatus {
-    /// gRPC clients take it as they take the status of a response that is no gRPC response.
+    /// gRPC clients map it like the status of a response that is not gRPC.
     Http(u32),
     /// The number of a gRPC status.
     Grpc(u32),

@@ -8,7 +8,7 @@ use crate::finding::Findings;
 use crate::kinds::header_changes::{HeaderChanges, HeaderEdits, check_name, check_unique, check_value};
 use crate::yaml::FieldPath;
 
-/// What a rule or a destination does to headers.
+/// The header changes of a rule or a destination.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(crate) struct Headers {

@@ -9,12 +9,12 @@ use super::headers::Headers;
 use super::retry::HttpRetry;
 use crate::kinds::{ProtoDuration, StringMatch};
 
-/// One rule: what matches, and what is done then.
+/// One rule: matches and actions.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct HttpRoute {
     pub(crate) name: String,
-    /// Any of these; none: everything.
+    /// Any of these matches; empty: all calls.
     pub(crate) r#match: Vec<HttpMatch>,
     pub(crate) route: Vec<RouteDestination>,
     pub(crate) redirect: Option<Redirect>,
@@ -29,7 +29,7 @@ pub(crate) struct HttpRoute {
     pub(super) mirror_percentage: Option<Percent>,
     pub(super) mirrors: Vec<Mirror>,
     pub(super) cors_policy: Option<CorsPolicy>,
-    /// Of every call that matches, before those of its destination.
+    /// Header changes of every matching call, before those of its destination.
     pub(crate) headers: Option<Headers>,
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct PortSelector {
     pub(crate) number: u32,
 }
 
-/// Answered by the proxy with another place.
+/// A redirect, answered by the proxy.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Redirect {

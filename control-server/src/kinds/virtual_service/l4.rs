@@ -1,4 +1,4 @@
-//! TLS and TCP routes of a `VirtualService`: typed, so that a mistake is found; they have no effect on gRPC clients.
+//! TLS and TCP routes of a `VirtualService`: typed, so that errors are found; they have no effect on gRPC clients.
 
 use std::collections::BTreeMap;
 

@@ -70,7 +70,7 @@ impl HttpRetry {
     }
 }
 
-/// Known as such, or done by every gRPC client by itself for a call that no endpoint has seen.
+/// Whether the condition is known, or every gRPC client does it anyway for a call that no endpoint has seen.
 fn is_known_to_grpc(condition: &str) -> bool {
     GRPC_CONDITIONS.iter().chain(&TRANSPARENT).any(|known| known.eq_ignore_ascii_case(condition))
 }

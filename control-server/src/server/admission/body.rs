@@ -8,9 +8,9 @@ use http_body::{Frame, SizeHint};
 use tonic::Status;
 use tonic::body::Body;
 
-use super::entrance::Permit;
+use super::admitter::Permit;
 
-/// A response's body, and the right to send it.
+/// A response's body with the permit of its stream.
 #[derive(Debug)]
 pub(super) struct HeldBody {
     body: Body,

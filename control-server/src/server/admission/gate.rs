@@ -4,27 +4,27 @@ use std::time::{Duration, Instant};
 
 use crate::server::options::StreamLimits;
 
-/// How many streams there are, and when the next may come.
+/// The number of streams, and when the next may start.
 #[derive(Debug)]
 pub(super) struct Gate {
     limits: StreamLimits,
     open: usize,
-    /// When a stream may come for which there is no burst left; in the past after a quiet time.
+    /// When a stream may start after the burst is used up; in the past after a quiet time.
     next: Option<Instant>,
 }
 
-/// What becomes of a new stream.
+/// The decision about a new stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Admission {
     /// It is served; it has to [`leave`](Gate::leave).
     Enter,
     /// The same, after this time.
     Wait(Duration),
-    /// It is not.
+    /// It is refused.
     Refuse(Reason),
 }
 
-/// Which limit has been reached.
+/// The limit that has been reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {
     TooMany,
@@ -36,25 +36,25 @@ impl Gate {
         Self { limits, open: 0, next: None }
     }
 
-    /// A stream comes.
-    pub(super) fn arrive(&mut self, now: Instant) -> Verdict {
+    /// A new stream.
+    pub(super) fn arrive(&mut self, now: Instant) -> Admission {
         if self.open >= self.limits.max_streams {
-            return Verdict::Refuse(Reason::TooMany);
+            return Admission::Refuse(Reason::TooMany);
         }
         let Some(spacing) = Duration::from_secs(1).checked_div(self.limits.per_second) else {
             // No limit.
             self.open += 1;
-            return Verdict::Enter;
+            return Admission::Enter;
         };
         // A second's worth may come at once.
         let next = self.next.unwrap_or(now).max(now);
         let wait = (next - now).saturating_sub(Duration::from_secs(1).saturating_sub(spacing));
         if wait > PATIENCE {
-            return Verdict::Refuse(Reason::TooFast);
+            return Admission::Refuse(Reason::TooFast);
         }
         self.next = Some(next + spacing);
         self.open += 1;
-        if wait.is_zero() { Verdict::Enter } else { Verdict::Wait(wait) }
+        if wait.is_zero() { Admission::Enter } else { Admission::Wait(wait) }
     }
 
     /// A stream that was served has ended.
@@ -63,5 +63,5 @@ impl Gate {
     }
 }
 
-/// Longest wait before a stream is served. Well below the 15 s after which clients take what is not answered for missing.
+/// The longest wait of a new stream. Well below the 15 s after which clients treat an unanswered resource as missing.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! Admission: how many streams there are, and how fast new ones come.
+//! Admission: limits the number of streams and the rate of new ones.
 //!
 //! ```text
 //! new stream ──> Gate ──Enter──> the service, until its response has ended
@@ -6,15 +6,15 @@
 //!                  └──Refuse───> a status that names the limit, after a random while
 //! ```
 //!
-//! Streams that are open never wait: what makes a server slow for everyone is the work of many first responses at once, and
-//! that is what is spread. Refusals are spread too, so that clients do not come back together.
+//! Open streams never wait: a server becomes slow for every client by the work of many first responses at once, and
+//! that work is spread. Refusals are spread too, so that clients do not come back together.
 
+mod admitter;
 mod body;
-mod entrance;
 mod gate;
 mod service;
 #[cfg(test)]
 mod tests;
 
-pub(super) use entrance::Entrance;
+pub(super) use admitter::Admitter;
 pub(super) use service::Admitted;

@@ -1,4 +1,4 @@
-//! A gRPC service behind an entrance.
+//! A gRPC service with admission.
 
 use std::convert::Infallible;
 use std::task::{Context, Poll};
@@ -7,19 +7,19 @@ use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service};
 use tonic::server::NamedService;
 
+use super::admitter::Admitter;
 use super::body::HeldBody;
-use super::entrance::Entrance;
 
-/// `S`, of which every method opens a stream.
+/// The service `S`; each of its methods opens a stream.
 #[derive(Debug, Clone)]
 pub(in crate::server) struct Admitted<S> {
     inner: S,
-    entrance: Entrance,
+    admitter: Admitter,
 }
 
 impl<S> Admitted<S> {
-    pub(in crate::server) fn new(inner: S, entrance: Entrance) -> Self {
-        Self { inner, entrance }
+    pub(in crate::server) fn new(inner: S, admitter: Admitter) -> Self {
+        Self { inner, admitter }
     }
 }
 
@@ -45,9 +45,9 @@ where
         let clone = self.inner.clone();
         // The one that was ready.
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        let entrance = self.entrance.clone();
+        let admitter = self.admitter.clone();
         Box::pin(async move {
-            let permit = match entrance.enter().await {
+            let permit = match admitter.enter().await {
                 Ok(permit) => permit,
                 Err(status) => return Ok(status.into_http()),
             };

@@ -1,19 +1,19 @@
-//! How old a connection may become.
+//! The maximum age of a connection.
 
 use std::time::Duration;
 
 use rand::{Rng, RngExt as _};
 
-/// The age of connections, and the time after it.
+/// The maximum age of connections, and the grace period after it.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::server) struct MaxAge {
     pub(in crate::server) age: Duration,
-    /// For what is unanswered.
+    /// How long unanswered responses are waited for.
     pub(in crate::server) grace: Duration,
 }
 
 impl MaxAge {
-    /// Of one connection: a tenth more or less, so that connections of one moment do not end together.
+    /// The age of one connection: a tenth more or less, so that connections of one moment do not end together.
     pub(super) fn of_one(self, rng: &mut impl Rng) -> Duration {
         self.age.mul_f64(rng.random_range(0.9..=1.1))
     }

@@ -65,7 +65,7 @@ impl Accepted {
     }
 }
 
-/// What ends a connection.
+/// When a connection ends.
 pub(super) struct Life {
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) max_age: Option<MaxAge>,
@@ -93,7 +93,7 @@ impl Life {
         let result = tokio::select! {
             result = &mut served => Some(result),
             patience = self.end(&asked) => {
-                // GOAWAY: whatever comes now goes elsewhere.
+                // GOAWAY: later streams go to another connection.
                 served.as_mut().graceful_shutdown();
                 match patience {
                     Some(patience) => tokio::time::timeout(patience, served).await.ok(),
@@ -111,7 +111,7 @@ impl Life {
         }
     }
 
-    /// Waits until the connection should end; then says how long it may take. A server that stops ends its streams itself.
+    /// Waits until the connection should end; returns how long that may take. A server that stops ends its streams itself.
     async fn end(&mut self, asked: &AtomicBool) -> Option<Duration> {
         let max_age = self.max_age;
         let age = max_age.map(|max| max.of_one(&mut rand::rng()));
@@ -128,25 +128,25 @@ impl Life {
             }
         };
         tokio::select! {
-            // Who has not said what HTTP/2 begins with does not see a GOAWAY.
-            () = stopped(&mut self.stopping) => (!asked.load(Ordering::Relaxed)).then_some(FIRST_WORDS),
-            () = idle => Some(LAST_WORDS),
+            // A client that has not sent HTTP/2's preface does not see a GOAWAY.
+            () = stopped(&mut self.stopping) => (!asked.load(Ordering::Relaxed)).then_some(FIRST_REQUEST_TIMEOUT),
+            () = idle => Some(FINAL_STATUS_TIMEOUT),
             () = aged => {
                 let grace = max_age.map(|max| max.grace).unwrap_or_default();
                 self.metrics.connection_aged();
                 self.departing.begin(now(), grace);
-                Some(grace + LAST_WORDS)
+                Some(grace + FINAL_STATUS_TIMEOUT)
             }
         }
     }
 }
 
-/// Who has asked for nothing by then is no client.
+/// A connection without a stream by then is closed.
 const FIRST_STREAM: Duration = Duration::from_secs(60);
-/// For a first request on its way while the server stops.
-const FIRST_WORDS: Duration = Duration::from_secs(1);
-/// For the farewell of streams that had to leave.
-const LAST_WORDS: Duration = Duration::from_secs(5);
-/// A silent client is found out after 50 s. Clients may ping as often as they like.
+/// How long a first request is waited for while the server stops.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the final statuses of streams may take.
+const FINAL_STATUS_TIMEOUT: Duration = Duration::from_secs(5);
+/// A silent client is detected after 50 s. Clients may ping as often as they like.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);

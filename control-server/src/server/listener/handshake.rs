@@ -18,7 +18,7 @@ pub(super) struct Secured {
     pub(super) identity: Option<Identity>,
 }
 
-/// Shakes hands with the newest good material.
+/// The handshake with the newest good material.
 ///
 /// # Errors
 /// Why not, for the log.
@@ -34,7 +34,7 @@ pub(super) async fn shake(tls: &Tls, stream: TcpStream) -> Result<Secured, Strin
     Ok(Secured { stream, security, identity })
 }
 
-/// In the words of an operator where the library's are no help.
+/// A text for operators where the library's text is unclear.
 fn explain(error: &io::Error) -> String {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
     match cause {

@@ -26,13 +26,13 @@ use super::tls::Tls;
 pub(super) use age::MaxAge;
 use connection::Accepted;
 
-/// One listener. What it has accepted ends at once with the future that runs it, or in order after it is told to stop.
+/// One listener. Its connections end at once when its future is dropped, or in order after it was told to stop.
 pub(super) struct Listener {
     pub(super) socket: TcpListener,
-    /// Plaintext without.
+    /// `None`: plaintext.
     pub(super) tls: Option<Tls>,
     pub(super) routes: Routes,
-    /// For ever without.
+    /// `None`: no maximum.
     pub(super) max_age: Option<MaxAge>,
     pub(super) max_connections: usize,
     pub(super) metrics: Metrics,
@@ -58,7 +58,7 @@ impl Listener {
                 Err(error) => rest(&error).await,
             }
         }
-        // Frees the address: who comes now goes elsewhere at once.
+        // Frees the address: new clients connect to another server at once.
         drop(self);
         while connections.join_next().await.is_some() {}
     }
@@ -69,13 +69,13 @@ impl Listener {
     }
 }
 
-/// Waits for the order to stop.
+/// Waits until the listener has to stop.
 async fn stopped(stopping: &mut watch::Receiver<bool>) {
     // An error means that the handle is gone, which is also the end.
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
-/// Most often there are no file descriptors left, and trying again at once would only burn time.
+/// Most often the file descriptors are used up, and an immediate retry would loop.
 async fn rest(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {

@@ -16,7 +16,7 @@ pub enum TlsError {
         /// What the system says.
         source: io::Error,
     },
-    /// What is in it cannot be used.
+    /// Its content cannot be used.
     #[error("cannot use {file}: {reason}")]
     Content {
         /// Which one.
@@ -26,7 +26,7 @@ pub enum TlsError {
     },
 }
 
-/// A file and what it is for.
+/// A file and its purpose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFile {
     role: &'static str,

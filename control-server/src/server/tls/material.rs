@@ -1,4 +1,4 @@
-//! From PEM texts to what a handshake uses. Pure.
+//! From PEM texts to the material of handshakes. Pure.
 
 use std::sync::Arc;
 

@@ -1,12 +1,12 @@
-//! TLS for the xDS listener: from PEM files to what a handshake uses, and again whenever the files change.
+//! TLS for the xDS listener: from PEM files to the material of handshakes, again whenever the files change.
 //!
 //! ```text
 //! files ──read──> Texts ──build──> Material ──watch──> every new handshake takes the newest
-//!   ^                `── broken: the last good stays, a warning and a metric tell
+//!   ^                `── broken: the last good stays, with a warning and a metric
 //!   └── a change in a file's folder, or ten seconds
 //! ```
 //!
-//! There is no way from here to plaintext: without good files the server does not start, and later ones that are broken
+//! This never falls back to plaintext: without good files the server does not start, and later broken files
 //! are not used. Connections that are open stay as they are.
 
 mod error;

@@ -1,4 +1,4 @@
-//! Follows the files.
+//! Reloads changed files.
 
 use std::error::Error;
 use std::path::Path;
@@ -17,7 +17,7 @@ use super::material::Material;
 use super::texts::Texts;
 use super::watch::Watch;
 
-/// The newest good material, for whoever shakes hands.
+/// The newest good material, for handshakes.
 #[derive(Debug, Clone)]
 pub(in crate::server) struct Tls {
     newest: Receiver<Arc<ServerConfig>>,
@@ -28,7 +28,7 @@ pub(in crate::server) struct Reloader {
     options: TlsOptions,
     metrics: Metrics,
     newest: Sender<Arc<ServerConfig>>,
-    /// What was looked at last, good or not.
+    /// The last read content, good or not.
     seen: Result<Texts, String>,
 }
 
@@ -54,11 +54,11 @@ impl Reloader {
         Ok((Self { options, metrics, newest, seen: Ok(texts) }, Tls { newest: receiver }))
     }
 
-    /// Never ends.
+    /// Runs for ever.
     pub(in crate::server) async fn run(mut self) {
         let watch = Watch::beside(&self.files());
         loop {
-            // The first time: for what has changed before the watch.
+            // Read once at first: the files may have changed before the watch.
             self.look().await;
             tokio::select! {
                 () = watch.changed() => tokio::time::sleep(DEBOUNCE).await,
@@ -67,7 +67,7 @@ impl Reloader {
         }
     }
 
-    /// Uses what the files hold now, if that is new and good.
+    /// Uses the current content of the files, if it is new and good.
     pub(super) async fn look(&mut self) {
         let seen = Texts::read(&self.options).await;
         let result = match seen {
@@ -78,7 +78,7 @@ impl Reloader {
                 result
             }
             Err(error) => {
-                // Told once, however often the files are looked at; another cause is another fault.
+                // Logged once for all reads with the same cause; another cause is another error.
                 let text = with_causes(&error);
                 if self.seen.as_ref().err() == Some(&text) {
                     return;
@@ -114,7 +114,7 @@ impl Reloader {
     }
 }
 
-/// How often the files are looked at without a hint that they changed.
+/// How often the files are read without an event.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// Certificate and key are seldom written in one go.
+/// Certificate and key are seldom written at the same instant.
 const DEBOUNCE: Duration = Duration::from_millis(100);

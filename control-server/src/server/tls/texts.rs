@@ -9,7 +9,7 @@ use crate::server::options::{ClientAuth, TlsOptions};
 
 use super::error::{TlsError, TlsFile};
 
-/// What the files hold at a moment. Has the private key, so it is never printed.
+/// The content of the files at one moment. Has the private key, so it is never printed.
 #[derive(PartialEq, Eq)]
 pub(super) struct Texts {
     pub(super) certificate: Vec<u8>,

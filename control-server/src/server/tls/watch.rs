@@ -1,4 +1,4 @@
-//! Tells that something has happened beside some files.
+//! Reports changes beside some files.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,11 +7,11 @@ use std::sync::Arc;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 
-/// Watches the folders that files stand in: a file is often replaced by a rename, or by a change of a link beside it.
+/// Watches the folders of files: a file is often replaced by a rename, or by a change of a link beside it.
 #[derive(Debug)]
 pub(super) struct Watch {
     changed: Arc<Notify>,
-    /// Nobody, if the system's watches are used up: the files are still looked at now and then.
+    /// `None` if the system's watches are used up: the files are still read at intervals.
     _watcher: Option<RecommendedWatcher>,
 }
 
@@ -39,7 +39,7 @@ fn folder(file: &Path) -> Option<PathBuf> {
 
 fn start(folders: &BTreeSet<PathBuf>, changed: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Reading is no change; the look that follows reads.
+        // Reading is no change; the following read would cause an event itself.
         if event.map_or(true, |event| !matches!(event.kind, EventKind::Access(_))) {
             changed.notify_one();
         }

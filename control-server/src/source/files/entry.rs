@@ -12,16 +12,16 @@ use crate::kinds::{Decoded, ObjectId, decode_document};
 use crate::state::{Diagnostic, Severity};
 use crate::yaml::{Position, SyntaxError, parse};
 
-/// What a text says on its own.
+/// The objects and diagnostics of one text.
 pub(crate) fn read_text(name: &str, text: &str) -> View {
     let entry = Entry::read(&Arc::from(name), text, None, None);
     View { objects: entry.objects, diagnostics: entry.diagnostics, ..View::default() }
 }
 
-/// What is known of a file.
+/// The state of a file.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
-    /// `None`: to be read again whatever its stamp.
+    /// `None`: to be read again even without a new stamp.
     pub(super) stamp: Option<Stamp>,
     /// Of the text that was read last.
     pub(super) hash: Option<u64>,
@@ -29,12 +29,12 @@ pub(super) struct Entry {
     pub(super) text: Option<Arc<str>>,
     pub(super) objects: Vec<Sourced>,
     pub(super) diagnostics: Vec<Diagnostic>,
-    /// Since when the file is gone, or empty though it had objects.
+    /// Since when the file is missing, or empty though it had objects.
     pub(super) missing_since: Option<Instant>,
 }
 
 impl Entry {
-    /// Reads a text. What is broken of it keeps what was last good of it.
+    /// Reads a text. A broken part keeps its last good version.
     pub(super) fn read(file: &Arc<str>, text: &str, stamp: Option<Stamp>, previous: Option<&Self>) -> Self {
         let mut entry = Self { stamp, hash: Some(content_hash(text)), ..Self::default() };
         match parse(text) {
@@ -51,7 +51,7 @@ impl Entry {
         entry
     }
 
-    /// A file that is there and cannot be read.
+    /// A file that exists and cannot be read.
     pub(super) fn unreadable(file: &str, error: &io::Error, previous: Option<&Self>) -> Self {
         let text = previous.and_then(|previous| previous.text.clone());
         let mut entry = Self { text, ..Self::default() };
@@ -65,7 +65,7 @@ impl Entry {
         entry
     }
 
-    /// Whether both are unreadable for the same reason, so that there is nothing new to tell.
+    /// Whether both are unreadable for the same reason, so that nothing has to be reported.
     pub(super) fn is_as_unreadable_as(&self, other: &Self) -> bool {
         self.hash.is_none() && other.hash.is_none() && self.diagnostics == other.diagnostics
     }
@@ -87,7 +87,7 @@ impl Entry {
                 (None, None) => any_without_name = true,
             }
         }
-        // An object that cannot even be named may be any of those that were there.
+        // An object without a readable name may be any of the earlier objects.
         self.keep(previous, |id| !whole.contains(id) && (any_without_name || broken.contains(id)));
     }
 

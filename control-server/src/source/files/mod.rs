@@ -6,8 +6,8 @@
 //! a file's grace is over --+
 //! ```
 //!
-//! The watcher only says that something happened; what is there is always found out by looking. So a missed event costs
-//! time until the next rescan, and nothing else.
+//! The watcher only reports that something happened; the folder's content is always found by a scan. So a missed event costs
+//! only the time until the next rescan.
 
 mod entry;
 mod last_good;
@@ -37,9 +37,9 @@ pub(crate) use set::Files;
 #[derive(Debug, Clone)]
 pub(crate) struct FileOptions {
     pub(crate) folder: PathBuf,
-    /// How long to let several events become one scan.
+    /// How long events are collected into one scan.
     pub(crate) debounce: Duration,
-    /// How often to look without an event.
+    /// How often to scan without an event.
     pub(crate) rescan: Duration,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct FileOptions {
 pub(crate) struct FileSource {
     options: FileOptions,
     watch: Watch,
-    /// Away while a scan runs.
+    /// `None` while a scan runs.
     files: Option<Files>,
     is_synced: bool,
 }
@@ -63,7 +63,7 @@ impl FileSource {
         Ok(Self { options, watch, files: Some(files), is_synced: false })
     }
 
-    /// Begins with what was last good, as if it had been read just before; gives what would have been seen then.
+    /// Starts with last good texts, as if they had been read just before; returns the view of them.
     pub(crate) fn remember(&mut self, last_good: &LastGood) -> Vec<View> {
         let mut views = Vec::new();
         if last_good.together() != last_good.each() {
@@ -85,7 +85,7 @@ impl FileSource {
                 let changed = files.rescan(now);
                 (files, changed)
             });
-            // A scan that was cut short means that the runtime is ending.
+            // A cancelled scan means that the runtime is ending.
             let (files, changed) = scanned.await.ok()?;
             self.watch.follow(&self.options.folder);
             let view = (changed || !self.is_synced).then(|| files.view());
@@ -97,7 +97,7 @@ impl FileSource {
         }
     }
 
-    /// Until there is a reason to look.
+    /// Waits until a scan is due.
     async fn wait(&mut self) {
         let deadline = self.files.as_ref().and_then(Files::deadline).map(Instant::from_std);
         let rescan = Instant::now() + self.options.rescan;

@@ -1,4 +1,4 @@
-//! Which YAML files there are in a folder.
+//! Finds the YAML files of a folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
@@ -6,16 +6,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// What was found, by path relative to the folder with `/` between its parts.
+/// The files, by path relative to the folder with `/` between its parts.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     pub(super) files: BTreeMap<String, Stamp>,
-    /// Folders that could not be read, with a `/` at their end; the folder itself is the empty path. Files of which not
-    /// even that much is known, without.
+    /// Folders that could not be read, with a `/` at their end; the folder itself is the empty path. Also entries whose type
+    /// is unknown, without a `/`.
     pub(super) unreadable: Vec<(String, io::Error)>,
 }
 
-/// What tells that a file may have changed.
+/// Properties of a file that change when it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     pub(super) modified: Option<SystemTime>,
@@ -23,13 +23,13 @@ pub(super) struct Stamp {
 }
 
 impl Scan {
-    /// Whether nothing can be said about a file, because its folder could not be read.
+    /// Whether the state of a file is unknown, because its folder could not be read.
     pub(super) fn hides(&self, file: &str) -> bool {
         self.unreadable.iter().any(|(folder, _)| file.starts_with(folder.as_str()))
     }
 }
 
-/// Looks at a folder and all its subfolders. Names that start with a dot are left out; symbolic links are followed, each
+/// Scans a folder and all its subfolders. Names that start with a dot are skipped; symbolic links are followed, each
 /// folder at most once.
 pub(super) fn scan(folder: &Path) -> Scan {
     let mut scan = Scan::default();
@@ -61,9 +61,9 @@ fn visit(
         }
         let metadata = match fs::metadata(entry.path()) {
             Ok(metadata) => metadata,
-            // A link to nothing, or a file that has just gone, is no file.
+            // A dangling link, or a file that was just removed, is no file.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            // Whatever it is, it is still there.
+            // After any other error the entry still exists.
             Err(error) => {
                 let end = if is_yaml(&file_name) { "" } else { "/" };
                 scan.unreadable.push((format!("{name}{file_name}{end}"), error));

@@ -1,4 +1,4 @@
-//! What the files of a folder have said, and of broken ones what was last good.
+//! The objects of a folder's files, and the last good versions of broken ones.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,17 +18,17 @@ use crate::state::{Diagnostic, Severity};
 pub(crate) struct Files {
     folder: PathBuf,
     entries: BTreeMap<String, Entry>,
-    /// Of what could not even be looked at.
+    /// Diagnostics of entries that could not be scanned.
     diagnostics: Vec<Diagnostic>,
     texts: Texts,
     /// How long a file must not have changed before a change is read.
     quiet: Duration,
-    /// When to look at files that were being written.
+    /// When to scan again for files that were being written.
     unsettled: Option<Instant>,
     is_read_once: bool,
 }
 
-/// Whether the texts of files are remembered beside what they say.
+/// Whether the texts of files are kept beside their objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Texts {
     Kept,
@@ -36,7 +36,7 @@ enum Texts {
 }
 
 impl Files {
-    /// A file that changes after the first look is read once it has been the same for `quiet`.
+    /// A file that changes after the first scan is read once it has been unchanged for `quiet`.
     pub(crate) fn new(folder: PathBuf, quiet: Duration) -> Self {
         Self {
             folder,
@@ -49,8 +49,8 @@ impl Files {
         }
     }
 
-    /// Begins with these texts, as if they had been read just before; gives what they say. Of files that are gone since,
-    /// nothing stays.
+    /// Starts with these texts, as if they had been read just before; returns their objects. Files that are missing now
+    /// leave none.
     pub(super) fn remember(&mut self, texts: &last_good::Texts) -> View {
         self.texts = Texts::Kept;
         for (name, text) in texts {
@@ -63,7 +63,7 @@ impl Files {
         view
     }
 
-    /// Looks at the folder; says whether anything is different from before.
+    /// Scans the folder; returns whether anything has changed.
     pub(crate) fn rescan(&mut self, now: Instant) -> bool {
         let scan = scan(&self.folder);
         self.unsettled = None;
@@ -79,8 +79,8 @@ impl Files {
         changed
     }
 
-    /// When to look again although nothing has happened: a file that is gone or empty gets some time to come back, and one
-    /// that is being written to become whole.
+    /// When to scan again without an event: a missing or empty file has some time to return, and a file that is being
+    /// written to be complete.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let missing = self.entries.values().filter_map(|entry| entry.missing_since).min();
         missing.map(|since| since + GRACE).into_iter().chain(self.unsettled).min()
@@ -104,7 +104,7 @@ impl Files {
         }
     }
 
-    /// Drops what is gone for good. Editors replace a file by removing it first, and mounts swap whole folders.
+    /// Drops files that stay missing. Editors replace a file by removing it first, and mounts swap whole folders.
     fn remove_missing(&mut self, scan: &Scan, now: Instant) -> bool {
         let before = self.entries.len();
         self.entries.retain(|name, entry| {
@@ -152,7 +152,7 @@ impl Files {
                 return false;
             }
             if is_blank(&text) && !entry.objects.is_empty() {
-                // Written anew, and not filled yet?
+                // It may be rewritten, and not filled yet.
                 if !is_over(*entry.missing_since.get_or_insert(now), now) {
                     return false;
                 }
@@ -172,7 +172,7 @@ impl Files {
     }
 }
 
-/// What a file holds must never end the reading of all the others.
+/// The content of one file must never prevent reading the others.
 fn read_entry(name: &Arc<str>, text: &str, stamp: Option<Stamp>, previous: Option<&Entry>) -> Entry {
     catch_unwind(AssertUnwindSafe(|| Entry::read(name, text, stamp, previous))).unwrap_or_else(|_| Entry {
         stamp,
@@ -185,13 +185,13 @@ fn is_over(since: Instant, now: Instant) -> bool {
     now.saturating_duration_since(since) >= GRACE
 }
 
-/// Whether a file may change once more without another stamp: it has changed just now, and clocks of file systems are
+/// Whether a file may change again without another stamp: it has changed just now, and clocks of file systems are
 /// coarse.
 fn is_racy(stamp: Stamp) -> bool {
     !matches!(age(stamp), Some(age) if age > RACY)
 }
 
-/// Whether a file has changed so shortly ago. One from the future has not: somebody's clock is wrong.
+/// Whether a file has changed very recently. A time in the future does not count: a clock is wrong.
 fn is_younger(stamp: Stamp, than: Duration) -> bool {
     age(stamp).is_some_and(|age| age < than)
 }
@@ -225,7 +225,7 @@ fn unreadable_path(name: &str, error: &io::Error) -> Diagnostic {
     }
 }
 
-/// How long a file may be gone or empty before its objects are.
+/// How long a file may be missing or empty before its objects are dropped.
 const GRACE: Duration = Duration::from_millis(300);
 const RACY: Duration = Duration::from_secs(2);
 pub(super) const MAX_LENGTH: u64 = 64 * 1024 * 1024;

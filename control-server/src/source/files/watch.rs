@@ -1,4 +1,4 @@
-//! Tells that something has happened in a folder.
+//! Reports changes in a folder.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl Watch {
         self.changed.notified().await;
     }
 
-    /// Watches what is under the path now, which may be another folder than before.
+    /// Watches the folder that the path leads to now, which may be another one than before.
     pub(super) fn follow(&mut self, folder: &Path) {
         let identity = Identity::of(folder);
         if identity.is_none() || identity == self.folder {
@@ -68,7 +68,7 @@ fn is_change(kind: EventKind) -> bool {
     }
 }
 
-/// What tells a folder from another one that takes its place.
+/// Identifies a folder, to notice that another one has replaced it.
 #[derive(Debug, PartialEq, Eq)]
 struct Identity {
     path: PathBuf,

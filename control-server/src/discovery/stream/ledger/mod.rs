@@ -1,7 +1,7 @@
-//! What the client of one type wants, what it holds, and what it is owed.
+//! What the client of one type has subscribed to, what it has, and what has to be sent.
 //!
-//! A change of the configuration or of the subscription is entered name by name; nothing here ever looks at everything,
-//! except at the first resources and for the wildcard.
+//! A change of the configuration or of the subscription is recorded name by name; only the first resources and the wildcard
+//! need a pass over all resources.
 
 mod request;
 mod response;
@@ -13,39 +13,39 @@ use std::time::Instant;
 
 use twox_hash::XxHash64;
 
-use super::books::{Books, Standing};
+use super::any_ledger::{AnyLedger, HeldState};
 use super::held::{Held, Sent};
 use super::request::Ask;
 use super::subject::{Content, Subject};
-use super::subscription::{Subscription, Turn};
+use super::subscription::{Subscription, SubscriptionChange};
 use crate::resources::{ResourceSet, Slot};
 
-/// The books of one type on one stream.
+/// The ledger of one type on one stream.
 #[derive(Debug)]
 pub(super) struct Ledger<S: Subject> {
     slot: Slot,
     is_delta: bool,
     subscription: Subscription,
-    /// What was sent last under each subscribed name, accepted or not.
+    /// The resource that was sent last under each subscribed name, accepted or not.
     held: HashMap<Arc<str>, Held<S>>,
-    /// Of what was sent, in any order.
+    /// The hash over all sent resources, in any order.
     digest: u64,
-    /// Under delta, what the client has not answered yet.
-    on_the_way: HashMap<Arc<str>, Arc<S>>,
-    /// Names whose resource is to be sent.
-    news: BTreeSet<Arc<str>>,
-    /// Names that the client has just asked for and that do not exist.
+    /// Under delta, resources that the client has not answered yet.
+    unanswered: HashMap<Arc<str>, Arc<S>>,
+    /// Names whose resource has to be sent.
+    pending: BTreeSet<Arc<str>>,
+    /// Names that the client has just subscribed to and that do not exist.
     absent: BTreeSet<Arc<str>>,
-    /// Held names that exist no more, and since when.
+    /// Names that the client has and that are deleted, and since when.
     departing: BTreeMap<Arc<str>, Instant>,
-    /// Names that the client was told to forget, and that it still asks for.
+    /// Names whose removal was sent, and that the client is still subscribed to.
     deleted: BTreeSet<Arc<str>>,
-    /// How many responses there have been.
+    /// The number of responses so far.
     responses: u64,
-    /// The client has refused something of what it holds.
+    /// The client has refused a resource that it has.
     has_refused: bool,
-    /// An answer is due even if there is nothing to tell.
-    owed: bool,
+    /// A response is due even without changes.
+    must_answer: bool,
 }
 
 impl<S: Subject> Ledger<S> {
@@ -56,18 +56,18 @@ impl<S: Subject> Ledger<S> {
             subscription: Subscription::default(),
             held: HashMap::new(),
             digest: 0,
-            on_the_way: HashMap::new(),
-            news: BTreeSet::new(),
+            unanswered: HashMap::new(),
+            pending: BTreeSet::new(),
             absent: BTreeSet::new(),
             departing: BTreeMap::new(),
             deleted: BTreeSet::new(),
             responses: 0,
             has_refused: false,
-            owed: false,
+            must_answer: false,
         }
     }
 
-    /// Who is told of what is no more: everyone under delta; under SotW who gets the full state.
+    /// Whether removals are sent: always under delta; under SotW for full-state types.
     fn removes(&self) -> bool {
         self.is_delta || self.slot.kind().is_full_state()
     }
@@ -76,7 +76,7 @@ impl<S: Subject> Ledger<S> {
         S::find(set, self.slot, name)
     }
 
-    /// CS-12, CS-14: a name that does not exist is told so, once. It is sent when it appears (CS-06).
+    /// CS-12, CS-14: a missing name is reported as missing, once. It is sent when it appears (CS-06).
     fn note_absence(&mut self, set: &ResourceSet, name: &Arc<str>) {
         let is_open = self.subscription.wants(name) && !self.held.contains_key(name);
         if is_open && self.find(set, name).is_none() {
@@ -85,7 +85,7 @@ impl<S: Subject> Ledger<S> {
     }
 
     fn forget(&mut self, name: &Arc<str>) {
-        self.news.remove(name);
+        self.pending.remove(name);
         self.absent.remove(name);
         self.departing.remove(name);
         self.deleted.remove(name);
@@ -117,12 +117,18 @@ impl<S: Subject> Ledger<S> {
     }
 }
 
-impl<S: Subject> Books for Ledger<S> {
+impl<S: Subject> AnyLedger for Ledger<S> {
     fn subscription(&self) -> &Subscription {
         &self.subscription
     }
 
-    fn ask(&mut self, now: Instant, ask: &Ask, is_first: bool, set: Option<&ResourceSet>) -> Turn {
+    fn ask(
+        &mut self,
+        now: Instant,
+        ask: &Ask,
+        is_first: bool,
+        set: Option<&ResourceSet>,
+    ) -> SubscriptionChange {
         self.take_request(now, ask, is_first, set)
     }
 
@@ -141,28 +147,28 @@ impl<S: Subject> Books for Ledger<S> {
             self.departing.remove(name);
             self.absent.remove(name);
             self.deleted.remove(name);
-            // CS-05: only what differs from what was sent last; an ACK or a NACK changes nothing about that.
+            // CS-05: only resources that differ from the last sent ones; an ACK or a NACK does not change that.
             if held.is_some_and(|held| held.is(subject)) {
-                self.news.remove(name);
+                self.pending.remove(name);
             } else {
-                self.news.insert(Arc::clone(subject.name()));
+                self.pending.insert(Arc::clone(subject.name()));
             }
         } else {
             let is_held = held.is_some();
-            let was_news = self.news.remove(name);
+            let was_news = self.pending.remove(name);
             if is_held && self.removes() {
                 self.departing.entry(Arc::clone(name)).or_insert(now);
             } else if was_news {
-                // It has gone before it was sent.
+                // It was deleted before it was sent.
                 self.note_absence(set, name);
             }
         }
     }
 
     fn on_ack(&mut self) -> Option<Arc<str>> {
-        // With its room: thousands of streams wait for nothing most of the time.
-        self.on_the_way = HashMap::new();
-        // Nothing else to enter, unless something in it had been refused before.
+        // Frees the capacity too: thousands of streams are idle most of the time.
+        self.unanswered = HashMap::new();
+        // Nothing else to record, unless a resource had been refused before.
         if !std::mem::take(&mut self.has_refused) {
             return None;
         }
@@ -176,8 +182,8 @@ impl<S: Subject> Books for Ledger<S> {
     }
 
     fn on_nack(&mut self, reason: &Arc<str>) {
-        // With its room: thousands of streams wait for nothing most of the time.
-        self.on_the_way = HashMap::new();
+        // Frees the capacity too: thousands of streams are idle most of the time.
+        self.unanswered = HashMap::new();
         self.has_refused = true;
         let latest = self.responses;
         let sent = self.held.values_mut().filter_map(Held::sent_mut);
@@ -187,7 +193,7 @@ impl<S: Subject> Books for Ledger<S> {
     }
 
     fn is_due(&self) -> bool {
-        self.owed || !self.news.is_empty() || !self.absent.is_empty()
+        self.must_answer || !self.pending.is_empty() || !self.absent.is_empty()
     }
 
     fn departing(&self) -> &BTreeMap<Arc<str>, Instant> {
@@ -218,16 +224,17 @@ impl<S: Subject> Books for Ledger<S> {
         self.held.keys().cloned().collect()
     }
 
-    fn standing(&self, name: &str) -> Standing {
+    fn held_state(&self, name: &str) -> HeldState {
         match self.held.get(name) {
-            None | Some(Held::Perhaps(_)) => Standing::Nothing,
+            None | Some(Held::Perhaps(_)) => HeldState::Nothing,
             Some(Held::Claimed(claim)) => {
                 let version = S::claimed_version(claim);
                 let is_known = S::HAS_MEMBERS || version.is_some();
-                let is_current = is_known && !self.news.contains(name) && !self.departing.contains_key(name);
-                Standing::Claimed { version, is_current }
+                let is_current =
+                    is_known && !self.pending.contains(name) && !self.departing.contains_key(name);
+                HeldState::Claimed { version, is_current }
             }
-            Some(Held::Sent(sent)) => Standing::Sent {
+            Some(Held::Sent(sent)) => HeldState::Sent {
                 version: Arc::clone(sent.subject.version()),
                 resource: sent.subject.resource(),
                 at: sent.at,

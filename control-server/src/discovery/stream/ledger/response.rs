@@ -1,4 +1,4 @@
-//! What the next response holds.
+//! The content of the next response.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use crate::discovery::stream::subject::{Content, Subject};
 use crate::resources::ResourceSet;
 
 impl<S: Subject> Ledger<S> {
-    /// As [`Books::take_changes`](super::Books::take_changes).
+    /// As [`AnyLedger::take_changes`](super::AnyLedger::take_changes).
     pub(super) fn changes(
         &mut self,
         now: Instant,
@@ -18,18 +18,18 @@ impl<S: Subject> Ledger<S> {
     ) -> Content {
         self.responses += 1;
         let mut content = Content::default();
-        for name in std::mem::take(&mut self.news) {
+        for name in std::mem::take(&mut self.pending) {
             if let Some(subject) = S::find(set, self.slot, &name) {
                 subject.tell(self.held.get(&name), &mut content);
                 self.hold(now, subject);
-                self.on_the_way.extend(self.is_delta.then(|| (name, Arc::clone(subject))));
+                self.unanswered.extend(self.is_delta.then(|| (name, Arc::clone(subject))));
             }
         }
         self.take_removals(remove_until, &mut content);
         content
     }
 
-    /// As [`Books::take_full_state`](super::Books::take_full_state).
+    /// As [`AnyLedger::take_full_state`](super::AnyLedger::take_full_state).
     pub(super) fn full_state(
         &mut self,
         now: Instant,
@@ -50,7 +50,7 @@ impl<S: Subject> Ledger<S> {
                 subjects.push(Arc::clone(&kept.subject));
                 continue;
             }
-            // What the client holds from an earlier stream cannot be repeated: any full response takes it away.
+            // A resource from an earlier stream cannot be repeated: any full response removes it.
             self.departing.remove(&name);
             let before = self.release(&name);
             S::tell_removed(&name, before.as_ref(), &mut content);
@@ -63,7 +63,7 @@ impl<S: Subject> Ledger<S> {
         content
     }
 
-    /// What is to be removed up to an instant; afterwards nothing is due any more.
+    /// The removals up to an instant; afterwards none is due any more.
     fn take_removals(&mut self, remove_until: Option<Instant>, content: &mut Content) {
         let is_due = |since: &Instant| remove_until.is_some_and(|until| *since <= until);
         let departed = self.departing.iter().filter(|(_, since)| is_due(since)).map(|(name, _)| name.clone());
@@ -77,7 +77,7 @@ impl<S: Subject> Ledger<S> {
             let before = self.release(name);
             S::tell_removed(name, before.as_ref(), content);
         }
-        self.news.clear();
-        self.owed = false;
+        self.pending.clear();
+        self.must_answer = false;
     }
 }

@@ -1,13 +1,13 @@
-//! A copy of a text: the text itself under a comment that tells whether it is whole.
+//! A copy of a text: the text itself under a comment with its checksum.
 
 use super::super::entry::content_hash;
 
-/// Stays YAML: to recover a text, copy the copy.
+/// A copy is YAML too: to recover a text, copy the copy.
 pub(super) fn encode(text: &str) -> String {
     format!("{}\n{text}", header(text))
 }
 
-/// The text of a copy; `None` if anything of it is missing or different.
+/// The text of a copy; `None` if any part of it is missing or different.
 pub(super) fn decode(copy: &str) -> Option<&str> {
     let (first, text) = copy.split_once('\n')?;
     (first == header(text)).then_some(text)

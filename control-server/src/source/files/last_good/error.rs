@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataDirError {
-    /// Another server has it.
+    /// Another server uses it.
     #[error("another control-server uses it")]
     InUse,
     /// Copies would be read as configuration.

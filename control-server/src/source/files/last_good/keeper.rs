@@ -1,4 +1,4 @@
-//! Writes what is good to disk, beside the pipeline.
+//! Writes last good texts to disk, beside the pipeline.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::store::Store;
 use super::{DataDirError, LastGood, Lock, Texts};
 
-/// What is good, in memory and, a little later, on disk. Writing ends when this is dropped or the lock is released.
+/// Last good texts, in memory and, a little later, on disk. Writing ends when this is dropped or the lock is released.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     last_good: LastGood,
@@ -36,14 +36,14 @@ impl Keeper {
         self.lock.clone()
     }
 
-    /// Takes over the current texts, except of the files that are broken.
+    /// Takes the current texts, except of broken files.
     pub(crate) fn take(&mut self, current: &Texts, broken: &BTreeSet<String>) {
         self.last_good.take(current, broken);
         self.copies.send_replace(self.last_good.to_copies());
     }
 }
 
-/// Steps that come while one is written become one.
+/// Changes that come during a write are written together.
 async fn follow(mut store: Store, mut wanted: watch::Receiver<Texts>) {
     let mut is_written = true;
     loop {
@@ -62,5 +62,5 @@ async fn follow(mut store: Store, mut wanted: watch::Receiver<Texts>) {
     }
 }
 
-/// How long after a failure to try again by itself; a disk may have room again.
+/// How long after a failure the next attempt is made; the disk may have room again.
 const RETRY: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! Who may write to a data folder: one pipeline of one process.
+//! The lock of a data folder: one pipeline of one process writes to it.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::DataDirError;
 
-/// The right to write. The system takes it back when the process ends, however it ends.
+/// The right to write. The operating system releases it when the process ends.
 #[derive(Debug, Clone)]
 pub(crate) struct Lock(Arc<Mutex<Option<File>>>);
 
@@ -26,7 +26,7 @@ impl Lock {
         self.file().take();
     }
 
-    /// Writes, unless the right is gone.
+    /// Writes, unless the lock is released.
     pub(super) fn hold<T>(&self, write: impl FnOnce() -> T) -> Option<T> {
         let file = self.file();
         file.is_some().then(write)

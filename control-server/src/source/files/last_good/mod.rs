@@ -1,14 +1,14 @@
-//! The texts of files from when nothing was wrong with them, kept over a restart.
+//! The last texts of files without errors, kept over a restart.
 //!
 //! ```text
-//! View --> LastGood (pure) --> Keeper (task) --> Store (disk): DATA_DIR/last-good/  each file, as it was last good
-//!                                                              DATA_DIR/all-good/   what differed when all was good last
+//! View --> LastGood (pure) --> Keeper (task) --> Store (disk): DATA_DIR/last-good/  each file's last good text
+//!                                                              DATA_DIR/all-good/   texts of the last error-free state
 //! ```
 //!
-//! A copy is replaced when no error is known of its file, stays while there is one, and leaves with its file. One file can
-//! break another by what it no longer defines, and then each of them is at its best while both together are not. So the
-//! texts from when there was no error anywhere are kept too. A restart reads both sets in turn before it reads what is
-//! there now, and every object finds what it fell back to before.
+//! A copy is replaced while its file has no error, stays while there is one, and is removed with its file. One file can
+//! break another by a definition that it drops: then each text is the last good of its file, but not both together. So
+//! the texts of the last state without any error are kept too. A restart reads both sets in turn before it reads the
+//! current files, and every object has the version that it fell back to before.
 
 mod copy;
 mod error;
@@ -28,7 +28,7 @@ pub(crate) use lock::Lock;
 /// Texts by the paths of their files.
 pub(crate) type Texts = BTreeMap<Arc<str>, Arc<str>>;
 
-/// What was last good.
+/// The last good texts.
 #[derive(Debug, Default)]
 pub(crate) struct LastGood {
     each: Texts,
@@ -36,17 +36,17 @@ pub(crate) struct LastGood {
 }
 
 impl LastGood {
-    /// Of every file, the text of which no error was known.
+    /// The last text without a known error, of every file.
     pub(super) fn each(&self) -> &Texts {
         &self.each
     }
 
-    /// The texts when there was no error anywhere.
+    /// The texts of the last state without any error.
     pub(super) fn together(&self) -> &Texts {
         &self.together
     }
 
-    /// Takes over the current texts, except of the files that are broken.
+    /// Takes the current texts, except of broken files.
     pub(super) fn take(&mut self, current: &Texts, broken: &BTreeSet<String>) {
         self.each.retain(|name, _| current.contains_key(name));
         for (name, text) in current {

@@ -11,7 +11,7 @@ use super::super::scan::{Stamp, scan};
 use super::super::set::{MAX_LENGTH, read_text};
 use super::{ALL_GOOD, DataDirError, LAST_GOOD, Lock, Texts, copy};
 
-/// The copies in a data folder. Files that are not copies of ours are left alone.
+/// The copies in a data folder. Other files are not touched.
 #[derive(Debug)]
 pub(super) struct Store {
     folder: PathBuf,
@@ -20,7 +20,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// A copy that is not whole is left out.
+    /// An incomplete copy is skipped.
     pub(super) fn open(folder: &Path, config: &Path) -> Result<Self, DataDirError> {
         fs::create_dir_all(folder)?;
         refuse_overlap(folder, config)?;
@@ -41,7 +41,7 @@ impl Store {
         &self.lock
     }
 
-    /// Makes the folder hold these copies; says whether it does now. What fails is told on the log.
+    /// Writes these copies to the folder; returns whether it has them now. Failures are logged.
     pub(super) fn write(&mut self, wanted: &Texts) -> bool {
         let gone: Vec<_> = self.copies.keys().filter(|path| !wanted.contains_key(*path)).cloned().collect();
         let mut failures = Vec::new();
@@ -69,7 +69,7 @@ impl Store {
         failures.is_empty()
     }
 
-    /// An end in between, of the process or of the machine, leaves the old copy or the new one.
+    /// If the process or the machine stops in between, the old copy or the new one is left.
     fn put(&self, path: &str, text: &str) -> io::Result<()> {
         let path = self.folder.join(path);
         let parent = path.parent().unwrap_or(&self.folder);
@@ -95,7 +95,7 @@ impl Store {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        // Empty folders would be in the way of a file that gets their name.
+        // An empty folder would block a file of the same name.
         for folder in Path::new(path).ancestors().skip(1).filter(|folder| folder.components().count() > 1) {
             if fs::remove_dir(self.folder.join(folder)).is_err() {
                 break;
@@ -129,7 +129,7 @@ fn read(path: &Path, stamp: Stamp) -> io::Result<Arc<str>> {
     Ok(Arc::from(text))
 }
 
-/// Neither may hold what the other one reads.
+/// Neither folder may be inside the other.
 fn refuse_overlap(folder: &Path, config: &Path) -> Result<(), DataDirError> {
     let folder = folder.canonicalize()?;
     let is_inside = config.canonicalize().is_ok_and(|config| {

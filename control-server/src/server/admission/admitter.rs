@@ -1,4 +1,4 @@
-//! Waits as the gate says.
+//! Makes new streams wait as the gate decides.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,11 +10,11 @@ use crate::clock::now;
 use crate::metrics::{Metrics, Refused};
 use crate::server::options::StreamLimits;
 
-use super::gate::{Gate, Reason, Verdict};
+use super::gate::{Admission, Gate, Reason};
 
-/// The way in for the streams of one service. Clones are the same one.
+/// Admits the streams of one service. Clones share their state.
 #[derive(Debug, Clone)]
-pub(in crate::server) struct Entrance {
+pub(in crate::server) struct Admitter {
     gate: Arc<Mutex<Gate>>,
     limits: StreamLimits,
     /// Streams that wait to be refused.
@@ -22,34 +22,34 @@ pub(in crate::server) struct Entrance {
     metrics: Metrics,
 }
 
-/// The right to be served; given back when it is dropped.
+/// The permit of a stream; given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Permit {
     gate: Arc<Mutex<Gate>>,
 }
 
-impl Entrance {
+impl Admitter {
     pub(in crate::server) fn new(limits: StreamLimits, metrics: Metrics) -> Self {
         let refusals = Arc::new(tokio::sync::Semaphore::new(MAX_WAITING_REFUSALS));
         Self { gate: Arc::new(Mutex::new(Gate::new(limits))), limits, refusals, metrics }
     }
 
-    /// Waits for the turn of a new stream.
+    /// Waits until a new stream is admitted.
     ///
     /// # Errors
     /// The limit that has been reached, after a while.
     pub(super) async fn enter(&self) -> Result<Permit, Status> {
         let verdict = lock(&self.gate).arrive(now());
         match verdict {
-            Verdict::Enter => Ok(self.permit()),
-            Verdict::Wait(wait) => {
+            Admission::Enter => Ok(self.permit()),
+            Admission::Wait(wait) => {
                 let permit = self.permit();
                 self.metrics.stream_delayed();
                 tokio::time::sleep(wait).await;
                 Ok(permit)
             }
-            Verdict::Refuse(reason) => {
-                // A crowd that is too large even for waiting is refused at once.
+            Admission::Refuse(reason) => {
+                // If too many streams wait already, the stream is refused at once.
                 if let Ok(_waiting) = self.refusals.try_acquire() {
                     let share: f64 = rand::rng().random();
                     tokio::time::sleep(REFUSAL_SPREAD.mul_f64(share)).await;
