@@ -38,7 +38,7 @@ fn three_filters_that_do_not_wait_allocate_at_most_twice() {
     assert!(with <= without + 2.0, "{without} allocations without filters, {with} with three");
 }
 
-/// Its text is made when somebody reads it.
+/// The text of a refusal is made when it is read.
 fn a_refused_call_allocates_at_most_twice() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     for (refusal, name) in Refusal::ALL {

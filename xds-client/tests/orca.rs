@@ -114,7 +114,7 @@ proptest! {
                     prop_assert_eq!(named[name].to_bits(), value.to_bits());
                 }
             }
-            // groups, which nobody writes
+            // groups, which no encoder writes
             (Ok(_), None) => {}
         }
     }

@@ -26,7 +26,7 @@ pub(super) async fn one(
     Path(id): Path<String>,
 ) -> Result<Json<ClientStatus>, Failure> {
     let found = find(&admin, &id).and_then(|number| admin.registry.client(number));
-    found.map(Json).ok_or_else(|| nobody(&id))
+    found.map(Json).ok_or_else(|| unknown_client(&id))
 }
 
 /// The same client, resource by resource.
@@ -35,7 +35,7 @@ pub(super) async fn config(
     Path(id): Path<String>,
 ) -> Result<Json<ClientConfig>, Failure> {
     let found = find(&admin, &id).and_then(|number| admin.registry.config(number));
-    found.map(Json).ok_or_else(|| nobody(&id))
+    found.map(Json).ok_or_else(|| unknown_client(&id))
 }
 
 fn find(admin: &Admin, id: &str) -> Option<u64> {
@@ -44,6 +44,6 @@ fn find(admin: &Admin, id: &str) -> Option<u64> {
     by_number.or_else(|| clients.iter().find(|client| client.node_id == id).map(|client| client.id))
 }
 
-fn nobody(id: &str) -> Failure {
+fn unknown_client(id: &str) -> Failure {
     Failure::not_found(format!("no client {id:?} is connected"))
 }

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 /// Replaces what a terminal would act on: control characters, and marks that change the direction of writing.
 pub(super) fn escaped(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_obeyed) {
+    if !text.contains(is_control) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
-        match is_obeyed(character) {
+        match is_control(character) {
             true => escaped.extend(character.escape_debug()),
             false => escaped.push(character),
         }
@@ -26,7 +26,7 @@ pub(super) fn clipped(text: &str, limit: usize) -> String {
     }
 }
 
-fn is_obeyed(character: char) -> bool {
+fn is_control(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -42,7 +42,7 @@ impl Departure {
     }
 
     /// The status of a stream that ends because of this.
-    pub fn farewell() -> Status {
+    pub fn final_status() -> Status {
         Status::unavailable("this connection has reached its maximum age; connect again")
     }
 

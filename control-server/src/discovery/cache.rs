@@ -82,7 +82,7 @@ impl ResourceCache {
     }
 
     /// A subscription for the stream of this number, without any interest yet.
-    pub(super) fn take_seat(&self, id: u64) -> CacheSubscription {
+    pub(super) fn subscribe(&self, id: u64) -> CacheSubscription {
         let wake = Arc::new(Notify::new());
         self.lock().waiting.insert(id, Waiting { wake: Arc::clone(&wake), changed: Vec::new() });
         CacheSubscription { cache: self.clone(), id, wake }
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn change_wakes_only_its_subscribers() {
         let cache = ResourceCache::default();
-        let [named, wild, other] = [1, 2, 3].map(|id| cache.take_seat(id));
+        let [named, wild, other] = [1, 2, 3].map(|id| cache.subscribe(id));
         named.turn(
             &[(one(Cluster, "a"), InterestChange::On), (one(Endpoints, "b"), InterestChange::On)],
             None,
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn change_during_a_request_is_not_missed() {
         let cache = ResourceCache::default();
-        let subscription = cache.take_seat(1);
+        let subscription = cache.subscribe(1);
         cache.publish(set(&[(Cluster, "a", "1")]), Instant::now());
         let seen = subscription.look().latest;
         cache.publish(set(&[(Cluster, "a", "2")]), Instant::now());

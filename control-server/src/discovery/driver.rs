@@ -53,12 +53,12 @@ impl Driver {
                     let _ = outbound.send_timeout(Err(ended), FINAL_STATUS_TIMEOUT).await;
                 }
                 None if departure.is_due() => {
-                    let _ = outbound.try_send(Err(Departure::farewell()));
+                    let _ = outbound.try_send(Err(Departure::final_status()));
                 }
                 None => {}
             },
             () = departure.overdue() => {
-                let _ = outbound.try_send(Err(Departure::farewell()));
+                let _ = outbound.try_send(Err(Departure::final_status()));
             }
             () = drain.ended(id) => {
                 // The client does not read: the status cannot be sent.

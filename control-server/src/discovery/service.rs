@@ -79,7 +79,7 @@ impl AggregatedDiscovery {
         let stream = Stream::new(now(), protocol, Pacing::default(), Limits::default());
         let registration = self.registry.register(connection, self.cache.clone(), stream);
         let driver = Driver {
-            subscription: self.cache.take_seat(registration.client.id),
+            subscription: self.cache.subscribe(registration.client.id),
             registration,
             drain: self.drain.clone(),
             metrics: self.metrics.clone(),

@@ -56,7 +56,7 @@ impl Stream {
                 }
             },
             () = departure.due() => {
-                let _ = outbound.try_send(Err(Departure::farewell()));
+                let _ = outbound.try_send(Err(Departure::final_status()));
             }
             () = drain.ended(id) => {
                 // The client does not read: the status cannot be sent.

@@ -46,7 +46,7 @@ impl ReadyFile {
     /// Readers see the whole file or none.
     fn replace(&self, content: &str) -> io::Result<()> {
         let folder = self.path.parent().unwrap_or(&self.path);
-        // Not `tempfile_in`: every user whom the umask allows may read the file.
+        // Not `tempfile_in`: every user that the umask allows may read the file.
         let mut file = Builder::new().prefix(".ready-").make_in(folder, |path| File::create_new(path))?;
         file.write_all(content.as_bytes())?;
         file.persist(&self.path)?;
@@ -74,7 +74,7 @@ mod tests {
         let (path, other) = (folder.path().join("ready"), folder.path().join("other"));
         fs::write(&path, "of an earlier process").unwrap();
         let mut file = ReadyFile::claim(path.clone()).unwrap();
-        assert!(!path.exists(), "nobody is ready yet");
+        assert!(!path.exists(), "not ready yet");
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         file.write(&Addresses { xds: address, xds_tls: None, admin: address }).unwrap();
         assert!(fs::read_to_string(&path).unwrap().ends_with("}\n"));

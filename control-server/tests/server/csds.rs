@@ -92,7 +92,7 @@ async fn stream_is_answered_request_by_request() {
     let mut csds = connect(&fixture).await;
     let requests = [
         ClientStatusRequest::default(),
-        of_node(MatchPattern::Exact("nobody".to_owned())),
+        of_node(MatchPattern::Exact("unknown".to_owned())),
         of_node(MatchPattern::SafeRegex(Default::default())),
     ];
     let answers = csds.stream_client_status(tokio_stream::iter(requests)).await.unwrap();

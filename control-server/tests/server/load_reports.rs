@@ -88,7 +88,7 @@ async fn clients_are_asked_for_load_reports_and_shown() {
     );
 
     all.report("a", 100);
-    all.report("nobody knows this one", 100);
+    all.report("unknown", 100);
     all.report("a", 100);
     named.report("a", 50);
     let of_a = |value: &Value| value["clusters"][0]["success_per_second"] == json!(15.0);

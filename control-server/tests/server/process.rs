@@ -256,7 +256,7 @@ async fn endpoints_version(process: &Process) -> serde_json::Value {
     panic!("never served");
 }
 
-/// Ends a server as nobody should, and says what it has left.
+/// Kills a server, and returns what it has left.
 async fn kill_9(process: Process) -> TempDir {
     process.signal(Signal::SIGKILL);
     let (_, folder) = process.end().await;
@@ -363,7 +363,7 @@ async fn plaintext_to_other_machines_is_warned_of() {
     let process = Process::start(&[]).await;
     let (output, folder) = stop(process).await;
     assert!(!log(&output).contains("plaintext"), "{}", log(&output));
-    // Bound to every address of this machine; nobody connects.
+    // Bound to every address of this machine; no client connects.
     let arguments = [&["serve"][..], &FREE_PORTS[2..], &["--xds", "0.0.0.0:0"]].concat();
     let child = command(folder.path()).args(arguments).spawn().unwrap();
     let ready = wait_for(|| {

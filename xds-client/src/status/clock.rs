@@ -21,7 +21,7 @@ impl Clock {
         Self::new(tokio::time::Instant::now().into_std(), SystemTime::now())
     }
 
-    /// When that was. Exact only as long as nobody has set the wall's clock since.
+    /// The time on the wall clock. Exact unless the wall clock was set since.
     pub(super) fn timestamp(&self, at: Instant) -> Timestamp {
         let Self { instant, wall } = *self;
         let wall = match instant.checked_duration_since(at) {

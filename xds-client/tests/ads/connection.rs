@@ -131,7 +131,7 @@ async fn draining_connection_takes_no_stream() {
     let _load = report(&transport, &server).await.unwrap();
     let moved = async {
         while echo.connections() < 3 {
-            // A stream that crosses the server's farewell is lost; the next one is not.
+            // A stream that crosses the server's GOAWAY is lost; the next one is not.
             if exchange(&transport, &server, Variant::Sotw).await.is_err() {
                 exchange(&transport, &server, Variant::Sotw).await.unwrap();
             }

@@ -69,9 +69,9 @@ impl Control {
             return None;
         }
         let asked: BTreeSet<String> = request.resource_names.iter().cloned().collect();
-        let news = asked.difference(names).next().is_some();
+        let is_new = asked.difference(names).next().is_some();
         *names = asked;
-        news.then(|| self.push(&request.type_url))
+        is_new.then(|| self.push(&request.type_url))
     }
 
     /// Everything of a type that is asked for.

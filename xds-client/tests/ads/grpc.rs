@@ -139,7 +139,7 @@ async fn killed_server_is_found_again_with_what_it_has_then() {
     let mut watch = client.watch(&Target::new("greeter")).unwrap();
     until_shown(&mut watch, "a=1").await;
     drop(server);
-    // A dying server may take a connection or two down with it before nobody listens any more.
+    // A server that is killed may accept a connection or two before its port is closed.
     let refused = |text: &str| text.contains("refused") && text.contains("node n1");
     let state = until(&mut watch, "an ambient error", |state| {
         state.ambient.as_ref().is_some_and(|error| refused(&error.to_string()))

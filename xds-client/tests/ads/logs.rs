@@ -65,8 +65,8 @@ impl Visit for Text {
 
 /// Logs of this thread go to `log`, until what is returned is dropped.
 ///
-/// Where there is only one subscriber, tracing asks the thread that first comes to an event whether anybody wants it: that may
-/// be the thread of another test, which wants none. So there are two.
+/// With only one subscriber, tracing asks the thread that first reaches an event whether its subscriber wants it: that may
+/// be the thread of another test, whose subscriber does not. So there are two.
 fn subscribe(log: &Log) -> (DefaultGuard, Dispatch) {
     let second = Dispatch::new(log.clone());
     (tracing::subscriber::set_default(log.clone()), second)

@@ -20,7 +20,7 @@ mod streams;
 mod tokens;
 
 /// TLS for a test's own server, by aws-lc. tonic asks for the provider of the process, and where another package of a
-/// build brings a second one into the tree there is none unless somebody chooses.
+/// build brings a second one into the tree there is none unless the program chooses.
 pub(crate) fn server_tls() -> tonic::transport::ServerTlsConfig {
     // An error means that another test has chosen it already.
     let _ = tokio_rustls::rustls::crypto::aws_lc_rs::default_provider().install_default();

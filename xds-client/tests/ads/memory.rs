@@ -136,7 +136,7 @@ async fn node_is_sent_once_and_accepted_responses_are_acked() {
     assert_eq!((error.code, &*nack.version_info), (3, ""));
     assert!(error.message.starts_with("RouteConfiguration routes: virtual_hosts[0]"), "{}", error.message);
     drop(watch);
-    assert!(stream.request().await.is_none(), "nobody watches: the stream ends");
+    assert!(stream.request().await.is_none(), "nothing is watched: the stream ends");
 }
 
 fn ask(type_url: &str) -> DiscoveryRequest {

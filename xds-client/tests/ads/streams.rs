@@ -48,10 +48,13 @@ async fn servers_are_refused_one_by_one_and_all_at_once() {
     };
     server.refuse_server("one:1", "no one");
     assert_eq!([open(&one).await, open(&two).await], [refused("no one"), None]);
-    server.refuse("nobody");
-    assert_eq!([open(&one).await, open(&two).await], [refused("no one"), refused("nobody")]);
+    server.refuse("nothing listens");
+    assert_eq!([open(&one).await, open(&two).await], [refused("no one"), refused("nothing listens")]);
     server.admit_server("one:1");
-    assert_eq!([open(&one).await, open(&two).await], [refused("nobody"), refused("nobody")]);
+    assert_eq!(
+        [open(&one).await, open(&two).await],
+        [refused("nothing listens"), refused("nothing listens")]
+    );
     server.admit();
     assert_eq!([open(&one).await, open(&two).await], [None, None]);
     let uris: Vec<_> =

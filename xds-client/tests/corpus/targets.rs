@@ -11,7 +11,7 @@ use xds_client::resource::{
 use xds_client::testing::{authority, canonical};
 use xds_proto::envoy::service::discovery::v3::{DeltaDiscoveryResponse, DiscoveryResponse};
 
-/// What became of the bytes.
+/// The verdict on the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Accepted,

@@ -93,7 +93,7 @@ async fn shutdown_does_not_wait_for_silent_connections() {
 async fn connection_with_stream_stays_until_its_maximum_age() {
     let max_age = MaxAge { age: Duration::from_secs(1000), grace: Duration::from_secs(30) };
     let (client, lasted) = serve(Some(max_age));
-    // Pings every second, which nobody minds.
+    // Pings every second, which the server allows.
     let (mut requests, connection) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .keep_alive_interval(Duration::from_secs(1))

@@ -1,4 +1,4 @@
-//! What becomes of `outlierDetection`.
+//! The translation of `outlierDetection`.
 
 use prost::Message;
 use xds_proto::envoy::config::cluster::v3::{Cluster, OutlierDetection};

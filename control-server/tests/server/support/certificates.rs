@@ -30,7 +30,7 @@ impl Authority {
         self.pem.clone()
     }
 
-    /// For somebody with this SPIFFE id.
+    /// For a client with this SPIFFE id.
     pub(crate) fn issue(&self, id: &str) -> Pair {
         self.sign(CertificateParams::default(), SanType::URI(Ia5String::try_from(id).unwrap()))
     }

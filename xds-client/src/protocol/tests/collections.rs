@@ -155,7 +155,7 @@ fn members_of_an_earlier_run_do_not_come_back_once_the_server_has_sent_the_colle
     assert_eq!((client.view(EDS, ALL), client.held()), ("!refused".to_owned(), String::new()));
     let other = "xdstp://known/x.Endpoints/other/*";
     client.watch(EDS, other);
-    assert_eq!(client.ads.members(EDS.type_url, &other.into()).count(), 1, "nobody has spoken of that one");
+    assert_eq!(client.ads.members(EDS.type_url, &other.into()).count(), 1, "no response mentions that one");
 }
 
 #[test]

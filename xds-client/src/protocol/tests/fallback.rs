@@ -49,7 +49,7 @@ fn each_authority_has_its_own_servers() {
     let mut client = client();
     client.watch(CDS, "a");
     client.watch(CDS, "xdstp://other/x.Cluster/a");
-    assert!(!client.ads.should_open(TWO), "nobody needs it yet");
+    assert!(!client.ads.should_open(TWO), "it is not needed yet");
     client.open();
     client.open_at(THREE);
     assert_eq!(client.sent(), ["[a] / +node"]);
@@ -63,7 +63,7 @@ fn each_authority_has_its_own_servers() {
     assert_eq!(client.view(CDS, "a"), "!refused");
     assert_eq!(client.view(CDS, "xdstp://other/x.Cluster/a"), "3", "no trouble there");
     client.unwatch(CDS, "xdstp://other/x.Cluster/a");
-    assert_eq!(client.close_unwanted(), [2], "the only one that nobody needs any more and has a stream");
+    assert_eq!(client.close_unwanted(), [2], "the only one that is not needed any more and has a stream");
 }
 
 /// Proves: TR-42.
@@ -111,7 +111,11 @@ fn watchers_get_an_outage_only_without_any_server() {
     client.respond_at(TWO, CDS, "1", "m1", &[("a", Ok(2))]);
     assert_eq!(client.view(CDS, "a"), "2");
     client.refuse_at(ONE);
-    assert_eq!(client.view(CDS, "a"), "2", "the preferred one is tried again, and its trouble is nobody's");
+    assert_eq!(
+        client.view(CDS, "a"),
+        "2",
+        "the preferred one is tried again, and its error concerns no watch"
+    );
 }
 
 /// Proves: TR-44.

@@ -155,10 +155,10 @@ impl<S: Subject> AnyLedger for Ledger<S> {
             }
         } else {
             let is_held = held.is_some();
-            let was_news = self.pending.remove(name);
+            let was_pending = self.pending.remove(name);
             if is_held && self.removes() {
                 self.departing.entry(Arc::clone(name)).or_insert(now);
-            } else if was_news {
+            } else if was_pending {
                 // It was deleted before it was sent.
                 self.note_absence(set, name);
             }

@@ -34,7 +34,7 @@ fn glob_subscribes_to_every_member() {
                  sends leds !c/* !c/a",
             ),
             (
-                "gone with its cluster, and nobody asks any more",
+                "gone with its cluster, and without a subscription",
                 "config leds c/a=1; ask leds c/*; sends leds c/a=1; ack leds; config; ask leds -c/*; wait 60000; sends nothing",
             ),
             (

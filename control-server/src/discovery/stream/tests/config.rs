@@ -65,7 +65,7 @@ fn only_what_is_new_in_a_refused_response_is_in_error() {
     );
 }
 
-/// Nothing sends it again, so nobody else would say why.
+/// It is not sent again, so its refusal must be kept here.
 #[test]
 fn refusal_is_shown_until_refused_resource_is_gone() {
     let mut client = Client::new(Protocol::Delta);
@@ -112,7 +112,7 @@ fn missing_names_are_distinguished_from_deleted_ones() {
     check(
         Protocol::Delta,
         &[(
-            "nobody speaks of what is not asked for any more",
+            "a resource without subscription is not shown",
             "config lds a=1; ask lds a; sends lds a=1; ack lds; config ; wait 1000; sends lds !a; ack lds;
              shows lds a NOT_SENT missing deleted; ask lds -a; shows ",
         )],

@@ -168,7 +168,7 @@ fn removals_come_last() {
              wait 60000; sends nothing",
         ),
         (
-            "whoever unsubscribes in time is told nothing",
+            "a client that unsubscribes in time gets no removal",
             "config eds a=1; ask eds a; sends eds a=1; ack eds; config; ask eds -a; wait 60000; sends nothing",
         ),
         (

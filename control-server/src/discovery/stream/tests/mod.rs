@@ -176,8 +176,9 @@ impl Client {
             let memory = self.of(response.kind);
             memory.nonce = response.nonce.as_ref().to_owned();
             memory.last = response.version.as_ref().to_owned();
-            let news = resources.iter().map(|one| (one.name.to_string(), Some(one.version.to_string())));
-            memory.fresh = news.chain(response.removed.iter().map(|name| (name.to_string(), None))).collect();
+            let changed = resources.iter().map(|one| (one.name.to_string(), Some(one.version.to_string())));
+            memory.fresh =
+                changed.chain(response.removed.iter().map(|name| (name.to_string(), None))).collect();
         }
         assert!(!self.stream.has_response(self.now));
         sent

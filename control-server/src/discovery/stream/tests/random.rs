@@ -1,7 +1,7 @@
 //! A stream against a client that does everything a client may do, at any time, over a line that delays both ways.
 //!
-//! After each response: nobody gets what it holds or has refused, or what it did not ask for, and nothing while an answer
-//! is open. At the end: what the client holds is what there is.
+//! After each response: no client gets a resource that it has, has refused or is not subscribed to, and no
+//! response while an answer is open. At the end: what the client holds is what there is.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
@@ -177,7 +177,7 @@ impl World {
 
     fn resubscribe(&mut self) {
         let (kind, protocol) = (self.kind(), self.protocol);
-        // Under SotW nobody can tell whether a name has been away for a moment: who wants that waits.
+        // Under SotW the server cannot see that a name was omitted for a moment: a client that omits one waits.
         let is_busy = self.to_server.iter().any(|sent| sent.kind == kind)
             || self.to_client.iter().any(|response| response.kind == kind);
         if protocol == Protocol::Sotw && is_busy {
@@ -367,7 +367,7 @@ impl World {
             for name in side.wants.iter().filter(|_| *kind != ResourceKind::LbEndpoint) {
                 let has_had = side.holds.contains_key(name) || side.refused.contains_key(name);
                 let is_known = exists(name) || side.told_absent.contains(name) || has_had;
-                assert!(is_known, "{kind:?} {name} does not exist, and nobody said so");
+                assert!(is_known, "{kind:?} {name} does not exist, and the client was not told");
             }
         }
     }
@@ -442,7 +442,7 @@ impl Mirror {
     fn check(&mut self, protocol: Protocol, response: &Response) {
         assert_eq!(self.outstanding, None, "{:?}: an answer is open", response.kind);
         let kind = response.kind;
-        let mut is_news = std::mem::take(&mut self.asked_anew) || !response.removed.is_empty();
+        let mut is_new = std::mem::take(&mut self.asked_anew) || !response.removed.is_empty();
         for resource in &response.resources {
             let (name, version) = (resource.name.to_string(), resource.version.to_string());
             let is_wanted = self.wildcard || self.wants.contains(&subject(kind, &name));
@@ -451,12 +451,12 @@ impl Mirror {
             let is_same = before.as_ref() == Some(&version);
             let may_repeat = protocol == Protocol::Sotw && kind.is_full_state();
             assert!(!is_same || may_repeat, "{kind:?} {name}={version} is held or refused already");
-            is_news |= !is_same;
+            is_new |= !is_same;
         }
         for name in &response.removed {
             self.sent.remove(&**name);
         }
-        assert!(is_news, "{kind:?}: nothing new in {response:?}");
+        assert!(is_new, "{kind:?}: nothing new in {response:?}");
         self.outstanding = Some(response.nonce.to_string());
         self.last_nonce = response.nonce.to_string();
     }

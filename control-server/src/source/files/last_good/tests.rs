@@ -127,7 +127,7 @@ fn copies_that_are_not_whole_are_left_out_and_replaced() {
         assert_eq!(copies(folder.path()), rest, "up to {end}");
     }
     fs::write(&path, b"\xff\xfe\0").unwrap();
-    fs::write(folder.path().join("last-good/strange.yaml"), "of somebody else").unwrap();
+    fs::write(folder.path().join("last-good/strange.yaml"), "of another program").unwrap();
     let mut store = open(folder.path()).unwrap();
     assert_eq!(*store.copies(), rest);
     assert!(store.write(&wanted));

@@ -1,4 +1,4 @@
-//! Which filters are known, and what becomes of their configurations; with a filter of a user besides ours.
+//! Known filters and their configurations, with a user's filter beside ours.
 
 mod fault;
 mod header_mutation;
