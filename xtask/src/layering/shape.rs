@@ -11,9 +11,17 @@ const NOTED_LINES: usize = 300;
 const MAX_INLINE_TESTS: usize = 100;
 const MAX_DEPTH: usize = 3;
 
+/// A shorter file belongs to the neighbour that uses it.
+const MIN_LINES: usize = 40;
+/// The share of shorter files that a library may have, in percent.
+const MAX_SHORT_PERCENT: usize = 5;
+/// Crates whose files are counted.
+const COUNTED: [&str; 3] = ["mesh-core/src/", "mesh-tonic/src/", "xds-client/src/"];
+
 pub(super) fn inspect(sources: &[Source], report: &mut Report) {
     let folders: BTreeSet<&str> =
         sources.iter().filter_map(|source| Some(source.path.rsplit_once('/')?.0)).collect();
+    COUNTED.iter().for_each(|path| short_files(sources, path, report));
     for source in sources {
         size(source, report);
         let whole = |text: String| Violation::new(&source.path, 0, text);
@@ -26,6 +34,25 @@ pub(super) fn inspect(sources: &[Source], report: &mut Report) {
         {
             report.violations.push(whole(format!("stands beside its folder; move it to {folder}/mod.rs")));
         }
+    }
+}
+
+/// Files that are short because they hold docs and modules, `mod.rs` and `lib.rs`, are no step of their own to read.
+fn short_files(sources: &[Source], crate_path: &str, report: &mut Report) {
+    let is_counted = |source: &&Source| source.path.starts_with(crate_path) && !source.is_test_file();
+    let is_short = |source: &&Source| {
+        let name = source.path.rsplit('/').next();
+        source.len() < MIN_LINES && !matches!(name, Some("mod.rs" | "lib.rs"))
+    };
+    let all = sources.iter().filter(is_counted).count();
+    let short: Vec<_> = sources.iter().filter(is_counted).filter(is_short).map(|file| &*file.path).collect();
+    if short.len() * 100 > all * MAX_SHORT_PERCENT {
+        let text = format!(
+            "{} of {all} files have under {MIN_LINES} lines, at most {MAX_SHORT_PERCENT} % may: join some of {}",
+            short.len(),
+            short.join(", ")
+        );
+        report.violations.push(Violation::new(crate_path, 0, text));
     }
 }
 

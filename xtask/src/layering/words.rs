@@ -166,6 +166,31 @@ const RULES: &[Rule] = &[
         unless: &[],
         why: "what is left to do is an issue, not a comment",
     },
+    Rule {
+        within: &[],
+        except: &["xtask/src/layering/"],
+        reads: Reads::Comments,
+        words: &[
+            "nobody",
+            "Nobody",
+            "somebody",
+            "Somebody",
+            "anybody",
+            "whoever",
+            "Whoever",
+            "whom",
+            "Whom",
+            "news",
+            "News",
+            "farewell",
+            "let go of",
+            "become of",
+            "becomes of",
+            "became of",
+        ],
+        unless: &[],
+        why: "name the actor and what happens: the client, the server, a change, is dropped",
+    },
 ];
 
 pub(super) fn inspect(source: &Source) -> Vec<Violation> {
