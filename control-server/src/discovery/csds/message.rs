@@ -90,9 +90,6 @@ fn client_status(entry: &Entry) -> ClientResourceStatus {
 
 fn timestamp(now: Moment, at: Instant) -> Option<Timestamp> {
     let wall = now.wall.checked_sub(now.instant.saturating_duration_since(at))?;
-    let since = wall.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    Some(Timestamp {
-        seconds: since.as_secs().try_into().ok()?,
-        nanos: since.subsec_nanos().try_into().ok()?,
-    })
+    let wall = jiff::Timestamp::try_from(wall).ok().filter(|wall| *wall >= jiff::Timestamp::UNIX_EPOCH)?;
+    Some(Timestamp { seconds: wall.as_second(), nanos: wall.subsec_nanosecond() })
 }
