@@ -87,4 +87,19 @@ mod tests {
             assert_eq!(authority(name), of, "{row}");
         }
     }
+    /// TR-56.
+    #[test]
+    fn members_have_the_collection_of_their_folder() {
+        let rows = [
+            ("xdstp://a/type/c/id", Some("xdstp://a/type/c/*")),
+            ("xdstp://a/type/c/id?k=v", Some("xdstp://a/type/c/*?k=v")),
+            ("xdstp://a/type/id", Some("xdstp://a/type/*")),
+            ("xdstp://a/type/c/*", None),
+            ("xdstp://a/type", None),
+            ("greeter/c/id", None),
+        ];
+        for (name, expected) in rows {
+            assert_eq!(collection(name).as_deref(), expected, "{name}");
+        }
+    }
 }

@@ -40,3 +40,18 @@ fn resource_that_is_not_watched_any_more_is_neither_shown_nor_told() {
     let shown: Vec<_> = client.ads.resources().into_iter().map(|status| status.name).collect();
     assert_eq!(shown, ["a".into()]);
 }
+
+#[test]
+fn refusal_names_64_resources_and_counts_the_others() {
+    for (count, ending) in
+        [(64, "Cluster c63: bad"), (65, "Cluster c63: bad; and 1 more"), (67, "Cluster c63: bad; and 3 more")]
+    {
+        let names: Vec<String> = (0..count).map(|number| format!("c{number}")).collect();
+        let sent: Vec<Sent<'_>> = names.iter().map(|name| (&**name, Err("bad"))).collect();
+        let mut client = Client::watching(CDS, &["c0"]);
+        client.respond(CDS, "1", "n1", &sent);
+        let refusal = client.sent().remove(0);
+        assert!(refusal.ends_with(ending), "{count}: {refusal}");
+        assert_eq!(refusal.matches("bad").count(), 64);
+    }
+}
