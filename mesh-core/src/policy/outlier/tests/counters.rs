@@ -30,7 +30,14 @@ fn failures_in_a_row_alone_count_no_rates() {
     counters.configure(Some(&settings));
     assert!(counters.is_on());
     assert_eq!([FAILED; 5].map(|result| counters.record(result)), [false, false, false, false, true]);
-    assert_eq!(counters.take().answers, Calls::default());
+    assert_eq!(counters.take(), Interval::default());
+    let row = Some(ConsecutiveEjection::default());
+    settings.local_origin = Some(LocalOriginEjection { consecutive_failures: row, ..Default::default() });
+    counters.configure(Some(&settings));
+    for result in [FAILED, CallResult::LocalOrigin] {
+        counters.record(result);
+        assert_eq!(counters.take(), Interval::default());
+    }
 }
 
 /// Proves: LB-54.
