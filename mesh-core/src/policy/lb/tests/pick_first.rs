@@ -163,6 +163,7 @@ fn attempts_of_an_earlier_pass_go_on() {
 fn endpoint_that_was_disconnected_is_tried_again() {
     let mut driver = driver();
     driver.update(priorities(&[&[1, 2]]));
+    driver.connecting(1);
     driver.sleep(DELAY);
     assert_eq!(driver.ready(2), disconnect(&[1]));
     driver.idle(2);
