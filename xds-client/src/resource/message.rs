@@ -63,7 +63,7 @@ pub(super) fn decode_nameless<M: Message + Default, T: Send + Sync + 'static>(
 
 /// The name in field 1, read without decoding other fields.
 pub(super) fn peek_name(bytes: &Bytes) -> Option<Name> {
-    let NameAlone { name } = NameAlone::decode(bytes.clone()).ok()?;
+    let NameAlone { name } = NameAlone::decode(&**bytes).ok()?;
     (!name.is_empty()).then(|| name.into())
 }
 
@@ -75,7 +75,8 @@ struct NameAlone {
 }
 
 fn parse<M: Message + Default>(type_name: &'static str, bytes: &Bytes) -> Result<M> {
-    M::decode(bytes.clone()).map_err(|error| DecodeError {
+    // From a slice, as extensions are: decoders for a second kind of buffer would be compiled besides.
+    M::decode(&**bytes).map_err(|error| DecodeError {
         type_name,
         name: None,
         field: String::new(),

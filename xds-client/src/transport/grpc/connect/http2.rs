@@ -9,11 +9,11 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tonic::body::Body;
 use tower_service::Service;
 
+use super::Io;
 use super::peer_error::{FirstError, PeerErrors};
 use crate::transport::TransportError;
 use crate::transport::grpc::GrpcTransport;
@@ -26,10 +26,7 @@ pub(in super::super) struct Http2 {
 }
 
 impl Http2 {
-    pub(super) async fn handshake<I>(io: I, settings: &GrpcTransport) -> Result<Self, TransportError>
-    where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    pub(super) async fn handshake(io: Box<dyn Io>, settings: &GrpcTransport) -> Result<Self, TransportError> {
         let last = FirstError::default();
         let io = PeerErrors::new(io, last.clone());
         let (requests, connection) = Builder::new(TokioExecutor::new())

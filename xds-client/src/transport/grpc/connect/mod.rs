@@ -43,13 +43,11 @@ async fn attempt(
     tls: Option<Material>,
 ) -> Result<Http2, TransportError> {
     let io = dial(&target.place).await?;
-    match tls {
-        Some(material) => {
-            let io = tls::handshake(io, &target.host, material).await?;
-            Http2::handshake(io, settings).await
-        }
-        None => Http2::handshake(io, settings).await,
-    }
+    let io = match tls {
+        Some(material) => Box::new(tls::handshake(io, &target.host, material).await?),
+        None => io,
+    };
+    Http2::handshake(io, settings).await
 }
 
 async fn dial(place: &Place) -> Result<Box<dyn Io>, TransportError> {
