@@ -16,6 +16,7 @@ use super::connection::{CallGate, Holds};
 use super::error::{TooLarge, send_failure};
 use super::gate::{Enter, Gate, Refusal};
 use super::headers::{HeadSummary, fields_size};
+use super::task::Visit;
 use super::upload::{Pipe, Upload, Uploaded};
 use super::{Http2Body, Http2Place};
 
@@ -99,7 +100,12 @@ impl<B: SendBody> State<B> {
         }
         let (parts, body) = request.into_parts();
         let head = room.keeps().then(|| HeadCopy::of(&parts));
-        match place.connection().open_stream(Request::from_parts(parts, ()), body.is_end_stream()) {
+        let opened = {
+            // The call's next poll sends its body, too.
+            let _visit = Visit::first(shared);
+            place.connection().open_stream(Request::from_parts(parts, ()), body.is_end_stream())
+        };
+        match opened {
             Ok((response, stream)) => {
                 if shared.calls.is_used_up() {
                     // Running calls continue; others go to the connection that replaces this one.
@@ -180,16 +186,21 @@ enum Failed {
 impl<B> Running<B> {
     /// The stream stays open until the response is dropped.
     fn cancel(self: Box<Self>) {
-        self.place.connection().shared().cancelled.cancel(self.response);
+        let Self { response, upload, place, .. } = *self;
+        let shared = place.connection().shared();
+        let _visit = Visit::new(shared);
+        shared.cancelled.cancel(response);
+        drop(upload);
     }
 }
 
 #[expect(clippy::boxed_local, reason = "unboxed, the whole call would be moved")]
 impl<B: SendBody> Running<B> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<h2::RecvStream>, Failed>> {
-        let window = &self.place.connection().shared().send_window;
+        let shared = self.place.connection().shared();
+        let _visit = Visit::new(shared);
         if !self.upload.is_over()
-            && let Poll::Ready(Uploaded::Failed(error)) = self.upload.poll(cx, window)
+            && let Poll::Ready(Uploaded::Failed(error)) = self.upload.poll(cx, &shared.send_window)
         {
             return Poll::Ready(Err(Failed::Body(error)));
         }

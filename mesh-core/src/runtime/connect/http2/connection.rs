@@ -97,6 +97,8 @@ pub(super) enum Holds {
     Call,
     /// The call's stream, which releases it at its end.
     Stream,
+    /// Nothing: both ends have ended the stream, and its response has been read.
+    Ended,
 }
 
 impl Http2Place {
@@ -111,8 +113,12 @@ impl Http2Place {
 
 impl Drop for Http2Place {
     fn drop(&mut self) {
-        if self.holds == Holds::Call {
-            self.connection.shared().places.leave(1);
+        let shared = self.connection.shared();
+        match self.holds {
+            Holds::Call => shared.places.leave(1),
+            // The reset of a stream that was dropped just before.
+            Holds::Stream => shared.polled.wake_if_pending(),
+            Holds::Ended => {}
         }
     }
 }

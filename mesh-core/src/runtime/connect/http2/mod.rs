@@ -36,6 +36,9 @@ mod resets;
 mod send_window;
 mod settings;
 mod shared;
+mod task;
+#[cfg(test)]
+mod task_tests;
 mod unread;
 mod unsent;
 mod upload;

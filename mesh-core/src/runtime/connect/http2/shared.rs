@@ -8,6 +8,7 @@ use super::gate::Gate;
 use super::lifetime::CallBudget;
 use super::send_window::SendWindow;
 use super::settings::Http2Settings;
+use super::task::Polled;
 use super::unread::Unread;
 use super::unsent::UnsentLimit;
 
@@ -26,6 +27,8 @@ pub(super) struct Shared {
     pub(super) unread: Unread,
     /// The connection window for requests.
     pub(super) send_window: SendWindow,
+    /// What the connection's task and its callers poll.
+    pub(super) polled: Polled,
     /// The streams of cancelled calls that are still open.
     pub(super) cancelled: Cancelled,
     /// The highest stream whose HEADERS were written.
@@ -70,6 +73,7 @@ impl Shared {
             calls: CallBudget::new(None),
             unread: Unread::default(),
             send_window: SendWindow::default(),
+            polled: Polled::default(),
             cancelled: Cancelled::new(settings.max_unaccepted_resets),
             sent: AtomicU32::new(0),
             max_header_list: AtomicU32::new(u32::MAX),

@@ -18,6 +18,7 @@ use crate::runtime::connect::{SendBody, UnreadBody};
 use super::read::Read;
 use super::send_window::SendWindow;
 use super::shared::Shared;
+use super::task::Visit;
 
 /// Sends a request's body at the pace of the endpoint.
 ///
@@ -239,7 +240,8 @@ impl<B: SendBody> Upload<B> {
 /// The rest of an upload after the response's head: continues even if the response is not polled, until the response is
 /// dropped or has ended.
 pub(super) struct Pipe<B> {
-    upload: Upload<B>,
+    /// Set until it has ended.
+    upload: Option<Upload<B>>,
     shared: Arc<Shared>,
     cancelled: oneshot::Receiver<()>,
 }
@@ -249,7 +251,7 @@ impl<B: SendBody> Pipe<B> {
     pub(super) fn new(mut upload: Upload<B>, shared: Arc<Shared>) -> (Self, oneshot::Sender<()>) {
         upload.read.release(&mut upload.room);
         let (cancel, cancelled) = oneshot::channel();
-        (Self { upload, shared, cancelled }, cancel)
+        (Self { upload: Some(upload), shared, cancelled }, cancel)
     }
 }
 
@@ -257,14 +259,15 @@ impl<B: SendBody> Future for Pipe<B> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if Pin::new(&mut self.cancelled).poll(cx).is_ready() {
-            return Poll::Ready(());
+        let Self { upload, shared, cancelled } = &mut *self;
+        let _visit = Visit::new(shared);
+        if let (Some(upload), Poll::Pending) = (upload.as_mut(), Pin::new(cancelled).poll(cx))
+            && let Uploaded::Failed(_) = ready!(upload.poll(cx, &shared.send_window))
+        {
+            upload.stream.send_reset(Reason::CANCEL);
         }
-        let me = &mut *self;
-        let uploaded = ready!(me.upload.poll(cx, &me.shared.send_window));
-        if let Uploaded::Failed(_) = uploaded {
-            me.upload.stream.send_reset(Reason::CANCEL);
-        }
+        // Within the visit: the drop of an unfinished upload resets its stream.
+        *upload = None;
         Poll::Ready(())
     }
 }
