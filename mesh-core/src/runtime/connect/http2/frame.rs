@@ -1,5 +1,8 @@
 //! The heads of HTTP/2 frames (RFC 9113 section 4.1).
 
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
 /// The head of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
@@ -32,6 +35,27 @@ impl Head {
 
     /// How many bytes a head has.
     pub(super) const LENGTH: usize = 9;
+}
+
+/// A value for each stream.
+pub(super) type StreamMap<V> = HashMap<u32, V, BuildHasherDefault<StreamHasher>>;
+
+/// Streams have consecutive odd numbers: spreading them over the upper bits is all that a table needs.
+#[derive(Debug, Default)]
+pub(super) struct StreamHasher(u64);
+
+impl Hasher for StreamHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
 }
 
 pub(super) const DATA: u8 = 0;

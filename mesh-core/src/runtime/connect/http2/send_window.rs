@@ -6,9 +6,10 @@
 //!
 //! The inputs are the endpoint's grants, the written bytes, and the bytes that uploads have handed to h2.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+
+use super::frame::StreamMap;
 
 /// The endpoint's connection window, and the long uploads that share it.
 #[derive(Debug)]
@@ -21,8 +22,8 @@ struct State {
     /// The most that has ever been available: the window's size.
     size: i64,
     /// The bytes that each upload has handed to h2 and that are not written yet.
-    queued: HashMap<u32, usize>,
-    waiting: HashMap<u32, Waker>,
+    queued: StreamMap<usize>,
+    waiting: StreamMap<Waker>,
 }
 
 impl SendWindow {
@@ -119,8 +120,8 @@ impl Default for SendWindow {
         let state = State {
             available: INITIAL_WINDOW,
             size: INITIAL_WINDOW,
-            queued: HashMap::new(),
-            waiting: HashMap::new(),
+            queued: StreamMap::default(),
+            waiting: StreamMap::default(),
         };
         Self(Mutex::new(state))
     }

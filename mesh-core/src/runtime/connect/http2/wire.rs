@@ -1,11 +1,9 @@
 //! The state of streams by the frames that were written and received.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::frame::{self, Head};
+use super::frame::{self, Head, StreamMap};
 use super::grants::Grants;
 use super::settings::Http2Settings;
 use super::shared::{Foreign, Shared, Sign};
@@ -17,7 +15,7 @@ use super::unsent::UnsentLimit;
 #[derive(Debug)]
 pub(super) struct Wire {
     shared: Arc<Shared>,
-    streams: HashMap<u32, Stream, BuildHasherDefault<StreamHasher>>,
+    streams: StreamMap<Stream>,
     /// The highest stream whose HEADERS were written.
     sent: u32,
     /// Streams that the endpoint has reset since the last [`Wire::on_read`].
@@ -59,7 +57,7 @@ impl Wire {
     pub(super) fn new(shared: Arc<Shared>, settings: &Http2Settings) -> Self {
         Self {
             shared,
-            streams: HashMap::default(),
+            streams: StreamMap::default(),
             sent: 0,
             reset: Vec::new(),
             opened: 0,
@@ -260,24 +258,6 @@ impl Wire {
             }
             self.shared.places.leave(1);
         }
-    }
-}
-
-/// Streams have consecutive odd numbers: spreading them over the upper bits is all that a table needs.
-#[derive(Debug, Default)]
-struct StreamHasher(u64);
-
-impl Hasher for StreamHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
-    }
-
-    fn write_u32(&mut self, number: u32) {
-        self.0 = (self.0 ^ u64::from(number)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 }
 

@@ -10,6 +10,7 @@ mod limits;
 mod peer;
 mod places;
 mod silence;
+mod threads;
 mod uploads;
 
 use std::net::SocketAddr;
