@@ -234,7 +234,7 @@ mod tests {
     use crate::load_reports::{ClusterLoad, Rates};
     use crate::state::ObjectStatus;
 
-    /// Figures of one cluster under two EDS services, which are added up.
+    /// The load of one cluster under two EDS services: its metrics have the sum.
     fn load() -> LoadList {
         let cluster = |index: usize, service: &str| ClusterLoad {
             cluster: format!("c{index}"),

@@ -213,7 +213,8 @@ impl<'n> Decoder<'n, '_> {
     ) -> Result<V::Value, Error> {
         match (&self.node.value, fields) {
             (Value::Mapping(entries), _) => {
-                let fields = Fields { entries, next: 0, known: fields, value: None, context: self.context };
+                let fields =
+                    MappingFields { entries, next: 0, known: fields, value: None, context: self.context };
                 visitor.visit_map(fields).map_err(|error| error.placed(|| self.context.path()))
             }
             (_, Some(fields)) if !fields.is_empty() => {
@@ -242,7 +243,7 @@ impl<'n> SeqAccess<'n> for Items<'n, '_> {
     }
 }
 
-struct Fields<'n, 'c> {
+struct MappingFields<'n, 'c> {
     entries: &'n [(Key, Node)],
     next: usize,
     known: Option<&'static [&'static str]>,
@@ -250,7 +251,7 @@ struct Fields<'n, 'c> {
     context: &'c Context,
 }
 
-impl<'n> MapAccess<'n> for Fields<'n, '_> {
+impl<'n> MapAccess<'n> for MappingFields<'n, '_> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'n>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {

@@ -57,7 +57,7 @@ pub struct Endpoint {
     pub addresses: EndpointAddresses,
     /// Share of the locality's calls under policies that use weights.
     pub weight: NonZeroU32,
-    /// What the control plane says of it.
+    /// Its health by the control plane.
     pub health: HealthStatus,
     /// Name for `auto_host_rewrite` (gRFC A81) and telemetry; empty if unknown.
     pub hostname: Name,
@@ -124,7 +124,7 @@ impl From<SocketAddr> for EndpointAddresses {
     }
 }
 
-/// What the control plane says of an endpoint's health. Unhealthy ones never get here.
+/// An endpoint's health by the control plane. Unhealthy endpoints are not in a configuration.
 // EDS-11
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

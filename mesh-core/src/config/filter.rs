@@ -1,4 +1,4 @@
-//! HTTP filters of a listener, and what parts of the routes say of them (gRFC A39).
+//! HTTP filters of a listener, and their overrides in parts of the routes (gRFC A39).
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ impl PartialEq for FilterInstance {
     }
 }
 
-/// What a virtual host, a route or a weighted cluster says of one filter.
+/// The override of one filter in a virtual host, a route or a weighted cluster.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum FilterOverride {
@@ -81,23 +81,23 @@ impl PartialEq for FilterOverride {
     }
 }
 
-/// What a virtual host, a route or a weighted cluster says of filters, by their names in the chain. A name that the chain
-/// does not have means nothing.
+/// The overrides of filters in a virtual host, a route or a weighted cluster, by the filters' names in the chain. A name
+/// that the chain does not have has no effect.
 // RDS-19
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FilterOverrides(Vec<(Name, FilterOverride)>);
 
 impl FilterOverrides {
-    /// Says nothing of any filter.
+    /// No overrides.
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// Says this of a filter, in place of what it said of it before.
+    /// Overrides a filter; replaces an earlier override of it.
     #[must_use]
     pub fn with(mut self, name: impl Into<Name>, said: FilterOverride) -> Self {
         let name = name.into();
-        // in the order of names: two values that say the same are equal
+        // in the order of names, so that equal overrides compare equal
         match self.0.binary_search_by(|(known, _)| known.cmp(&name)) {
             Ok(index) => self.0[index].1 = said,
             Err(index) => self.0.insert(index, (name, said)),
@@ -105,13 +105,13 @@ impl FilterOverrides {
         self
     }
 
-    /// What it says of a filter.
+    /// The override of a filter.
     pub fn of(&self, name: &str) -> Option<&FilterOverride> {
         let index = self.0.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
         Some(&self.0[index].1)
     }
 
-    /// Whether it says nothing of any filter.
+    /// Whether there are no overrides.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

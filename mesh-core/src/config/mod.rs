@@ -1,4 +1,4 @@
-//! What the mesh has been told: immutable, validated, complete (gRFC A74).
+//! The mesh's configuration: immutable, validated, complete (gRFC A74).
 //!
 //! A [`MeshConfig`] is one target's whole configuration. It is built by a configuration source (an xDS client, a
 //! fixed configuration, a test), never changed, and swapped whole. Durations, regular expressions and addresses are

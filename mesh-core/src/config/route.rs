@@ -19,7 +19,7 @@ pub struct Route {
     pub matches: RouteMatch,
     /// What happens to them.
     pub action: RouteAction,
-    /// What it says of filters.
+    /// Overrides of filters.
     pub filters: FilterOverrides,
     /// Changes of headers.
     // RT-66
@@ -27,7 +27,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// A route without a name, which says nothing of filters and headers.
+    /// A route without a name, without overrides of filters and changes of headers.
     pub fn new(matches: RouteMatch, action: RouteAction) -> Self {
         let (filters, headers) = (FilterOverrides::new(), HeaderMutations::new());
         Self { name: String::new(), matches, action, filters, headers }
@@ -135,15 +135,15 @@ pub struct WeightedCluster {
     pub name: Name,
     /// Its share of the total; not zero.
     pub weight: u32,
-    /// What it says of filters, for calls that it takes.
+    /// Overrides of filters, for calls to this cluster.
     pub filters: FilterOverrides,
-    /// Changes of headers, for calls that it takes.
+    /// Changes of headers, for calls to this cluster.
     // RT-66
     pub headers: HeaderMutations,
 }
 
 impl WeightedCluster {
-    /// A cluster with this share, which says nothing of filters and headers.
+    /// A cluster with this share, without overrides of filters and changes of headers.
     pub fn new(name: impl Into<Name>, weight: u32) -> Self {
         let (filters, headers) = (FilterOverrides::new(), HeaderMutations::new());
         Self { name: name.into(), weight, filters, headers }

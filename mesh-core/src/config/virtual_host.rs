@@ -18,7 +18,7 @@ pub struct VirtualHost {
     /// For routes that have no policy of their own.
     // RT-39
     pub retry: Option<Arc<RetryPolicy>>,
-    /// What it says of filters, for all its routes.
+    /// Overrides of filters, for all its routes.
     pub filters: FilterOverrides,
     /// Changes of headers, for all its routes.
     // RT-66
@@ -26,7 +26,7 @@ pub struct VirtualHost {
 }
 
 impl VirtualHost {
-    /// A virtual host without retries, which says nothing of filters and headers.
+    /// A virtual host without retries, without overrides of filters and changes of headers.
     pub fn new(name: impl Into<String>, domains: Vec<DomainPattern>, routes: Vec<Arc<Route>>) -> Self {
         let (filters, headers) = (FilterOverrides::new(), HeaderMutations::new());
         Self { name: name.into(), domains, routes, retry: None, filters, headers }

@@ -108,7 +108,7 @@ pub(crate) struct CallFilters {
 pub(crate) enum Progress {
     /// It has passed all filters.
     Passed,
-    /// It ends with this reply.
+    /// A filter has ended the request with this reply.
     Reply(LocalReply),
     /// It goes on with [`CallFilters::resume`].
     Wait(Pin<Box<dyn Future<Output = Resume> + Send>>),

@@ -20,14 +20,14 @@ use super::backoff::{Backoff, BackoffSettings};
 #[derive(Debug)]
 pub(crate) struct Resolution {
     interval: Duration,
-    phase: Phase,
+    phase: ResolutionPhase,
     /// No resolution before then.
     earliest: Option<Instant>,
     backoff: Backoff,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Phase {
+enum ResolutionPhase {
     Wanted,
     /// `again`: there was a request that this resolution may not have seen.
     Resolving {
@@ -39,32 +39,33 @@ enum Phase {
 impl Resolution {
     /// A name that has never been resolved and is wanted now; afterwards at most once per `interval`.
     pub(crate) fn new(interval: Duration) -> Self {
-        Self { interval, phase: Phase::Wanted, earliest: None, backoff: Backoff::default() }
+        Self { interval, phase: ResolutionPhase::Wanted, earliest: None, backoff: Backoff::default() }
     }
 
     /// A connection failed or was lost: the addresses may be out of date.
     pub(crate) fn request(&mut self) {
         match &mut self.phase {
-            Phase::Known => self.phase = Phase::Wanted,
-            Phase::Resolving { again } => *again = true,
-            Phase::Wanted => {}
+            ResolutionPhase::Known => self.phase = ResolutionPhase::Wanted,
+            ResolutionPhase::Resolving { again } => *again = true,
+            ResolutionPhase::Wanted => {}
         }
     }
 
     /// Whether the caller has to resolve the name now. It then calls [`on_answered`](Self::on_answered) or
     /// [`on_failed`](Self::on_failed).
     pub(crate) fn start(&mut self, now: Instant) -> bool {
-        let due = self.phase == Phase::Wanted && self.earliest.is_none_or(|earliest| earliest <= now);
+        let due =
+            self.phase == ResolutionPhase::Wanted && self.earliest.is_none_or(|earliest| earliest <= now);
         if due {
-            self.phase = Phase::Resolving { again: false };
+            self.phase = ResolutionPhase::Resolving { again: false };
         }
         due
     }
 
     /// The addresses are known.
     pub(crate) fn on_answered(&mut self, now: Instant) {
-        let again = matches!(self.phase, Phase::Resolving { again: true });
-        self.phase = if again { Phase::Wanted } else { Phase::Known };
+        let again = matches!(self.phase, ResolutionPhase::Resolving { again: true });
+        self.phase = if again { ResolutionPhase::Wanted } else { ResolutionPhase::Known };
         self.backoff = Backoff::default();
         // LB-06: at most one resolution per interval.
         self.earliest = Some(now + self.interval);
@@ -72,13 +73,13 @@ impl Resolution {
 
     /// There was no answer: resolve again after a backoff. Addresses that were known before stay in use.
     pub(crate) fn on_failed(&mut self, now: Instant, rng: &mut dyn Rng) {
-        self.phase = Phase::Wanted;
+        self.phase = ResolutionPhase::Wanted;
         self.earliest = Some(now + self.backoff.next(&BackoffSettings::default(), rng));
     }
 
     /// When to call [`start`](Self::start), if nothing happens before.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.earliest.filter(|_| self.phase == Phase::Wanted)
+        self.earliest.filter(|_| self.phase == ResolutionPhase::Wanted)
     }
 }
 

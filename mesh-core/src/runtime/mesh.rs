@@ -207,7 +207,7 @@ impl<C: Connect> MeshBuilder<C> {
         MeshBuilder { source, connector, pool, retry_budget, seed }
     }
 
-    /// When and how often connections are made, and what calls do while they are full.
+    /// When and how often connections are made, and whether calls wait while all connections are full.
     #[must_use]
     pub fn connections(self, settings: PoolSettings) -> Self {
         Self { pool: settings, ..self }

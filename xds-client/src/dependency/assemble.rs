@@ -11,7 +11,7 @@ use mesh_core::config::{
 
 /// All parts of a configuration.
 #[derive(Debug)]
-pub(super) struct Parts {
+pub(super) struct ConfigParts {
     pub(super) virtual_host: Arc<VirtualHost>,
     pub(super) clusters: HashMap<Name, Result<Cluster, ResourceError>>,
     pub(super) max_stream_duration: Option<Duration>,
@@ -20,7 +20,7 @@ pub(super) struct Parts {
     pub(super) header_order: MutationOrder,
 }
 
-impl Parts {
+impl ConfigParts {
     /// The configuration; `last` itself if nothing is different.
     pub(super) fn assemble(mut self, last: Option<&Arc<MeshConfig>>) -> Result<Arc<MeshConfig>, ConfigError> {
         if let Some(last) = last {

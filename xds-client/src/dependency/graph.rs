@@ -8,7 +8,7 @@ use mesh_core::runtime::{ConfigState, SourceError};
 
 use crate::protocol::{DataErrors, Outage, Problem, ProblemKind, View, authority};
 
-use super::assemble::Parts;
+use super::assemble::ConfigParts;
 use super::collection::Joined;
 use super::walk::{Outcome, Target, Walk, is_answer};
 use super::{ErrorContext, Key, Kind};
@@ -158,7 +158,7 @@ impl Graph {
     }
 
     /// RT-25: one value, in which every cluster that a route may choose is known.
-    fn publish(&mut self, parts: Parts) {
+    fn publish(&mut self, parts: ConfigParts) {
         let config = parts.assemble(self.last.as_ref());
         if let Ok(config) = &config {
             self.last = Some(config.clone());

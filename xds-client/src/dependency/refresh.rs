@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use mesh_core::config::{Cluster, Discovery, MeshConfig, Name, ResourceError};
 
 use super::Resources;
-use super::assemble::Parts;
+use super::assemble::ConfigParts;
 use super::resolve::{Found, cluster_names, resolve};
 use super::walk::Walk;
 
@@ -15,7 +15,7 @@ impl<R: Resources> Walk<'_, R> {
     ///
     /// A missing part stays as it is, and no error replaces a working part: a server that has already deleted what only the
     /// old routes need must not fail calls that still use them.
-    pub(super) fn refresh(&mut self, last: &MeshConfig) -> Option<Parts> {
+    pub(super) fn refresh(&mut self, last: &MeshConfig) -> Option<ConfigParts> {
         let [host] = &**last.virtual_hosts() else { return None };
         let mut roots = cluster_names(host);
         // The new configuration does not wait for resources that only the old one needs.
@@ -29,7 +29,7 @@ impl<R: Resources> Walk<'_, R> {
                 clusters.insert(name, cluster);
             }
         }
-        Some(Parts {
+        Some(ConfigParts {
             virtual_host: host.clone(),
             clusters,
             max_stream_duration: last.max_stream_duration(),

@@ -13,7 +13,7 @@ use crate::resource::{
 };
 
 use super::aggregate::MAX_DEPTH;
-use super::assemble::Parts;
+use super::assemble::ConfigParts;
 use super::collection::Joined;
 use super::resolve::{Found, cluster_names, resolve};
 use super::text::wrong_type;
@@ -36,7 +36,7 @@ pub(super) enum Outcome {
     /// There is no configuration.
     Failed(Failure),
     /// All resources are present.
-    Complete(Parts),
+    Complete(ConfigParts),
 }
 
 /// Why there is no configuration.
@@ -89,7 +89,7 @@ impl<'a, R: Resources> Walk<'a, R> {
         if !self.missing.is_empty() {
             return Outcome::Missing;
         }
-        Outcome::Complete(Parts {
+        Outcome::Complete(ConfigParts {
             virtual_host: host,
             clusters: resolve(self.target, roots, &found),
             max_stream_duration: api.max_stream_duration,

@@ -62,7 +62,7 @@ pub(crate) enum Fallback {
     OnUnreachability,
 }
 
-/// The protocol of one server, and how its resources are treated.
+/// Settings of one server: the variant of the protocol, times, and the effect of its data errors.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ServerSettings {
     /// Its URI, for texts.

@@ -124,7 +124,7 @@ pub(super) fn broken_any<M: prost::Name>() -> wkt::Any {
     wkt::Any { type_url: M::type_url(), value: vec![0xff; 7] }
 }
 
-/// A `TypedStruct` of either package with an inner type.
+/// A `TypedStruct` of the package `xds` or `udpa`, around a type.
 pub(super) fn typed_struct(package: &str, inner: &str, fields: Value) -> wkt::Any {
     let inner =
         TypedStruct { type_url: format!("type.googleapis.com/{inner}"), value: Some(to_struct(fields)) };

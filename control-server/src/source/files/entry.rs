@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::{Sourced, View};
-use super::scan::Stamp;
+use super::scan::FileStamp;
 use crate::kinds::{Decoded, ObjectId, decode_document};
 use crate::state::{Diagnostic, Severity};
 use crate::yaml::{Position, SyntaxError, parse};
@@ -22,7 +22,7 @@ pub(crate) fn read_text(name: &str, text: &str) -> View {
 #[derive(Debug, Default)]
 pub(super) struct Entry {
     /// `None`: to be read again even without a new stamp.
-    pub(super) stamp: Option<Stamp>,
+    pub(super) stamp: Option<FileStamp>,
     /// Of the text that was read last.
     pub(super) hash: Option<u64>,
     /// The text that was read last, if it is to survive a restart.
@@ -35,7 +35,12 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Reads a text. A broken part keeps its last good version.
-    pub(super) fn read(file: &Arc<str>, text: &str, stamp: Option<Stamp>, previous: Option<&Self>) -> Self {
+    pub(super) fn read(
+        file: &Arc<str>,
+        text: &str,
+        stamp: Option<FileStamp>,
+        previous: Option<&Self>,
+    ) -> Self {
         let mut entry = Self { stamp, hash: Some(content_hash(text)), ..Self::default() };
         match parse(text) {
             Ok(documents) => {

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 /// The files, by path relative to the folder with `/` between its parts.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
-    pub(super) files: BTreeMap<String, Stamp>,
+    pub(super) files: BTreeMap<String, FileStamp>,
     /// Folders that could not be read, with a `/` at their end; the folder itself is the empty path. Also entries whose type
     /// is unknown, without a `/`.
     pub(super) unreadable: Vec<(String, io::Error)>,
@@ -17,7 +17,7 @@ pub(super) struct Scan {
 
 /// Properties of a file that change when it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(super) struct FileStamp {
     pub(super) modified: Option<SystemTime>,
     pub(super) length: u64,
 }
@@ -73,7 +73,7 @@ fn visit(
         if metadata.is_dir() {
             pending.push((entry.path(), format!("{name}{file_name}/")));
         } else if metadata.is_file() && is_yaml(&file_name) {
-            scan.files.insert(format!("{name}{file_name}"), Stamp::of(&metadata));
+            scan.files.insert(format!("{name}{file_name}"), FileStamp::of(&metadata));
         }
     }
     Ok(())
@@ -84,7 +84,7 @@ fn is_yaml(name: &str) -> bool {
     Path::new(name).extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
-impl Stamp {
+impl FileStamp {
     fn of(metadata: &Metadata) -> Self {
         Self { modified: metadata.modified().ok(), length: metadata.len() }
     }

@@ -10,7 +10,7 @@ use std::{fs, io};
 use super::super::View;
 use super::entry::{Entry, content_hash};
 use super::last_good;
-use super::scan::{Scan, Stamp, scan};
+use super::scan::{FileStamp, Scan, scan};
 use crate::state::{Diagnostic, Severity};
 
 /// The files of a folder.
@@ -120,7 +120,7 @@ impl Files {
         self.entries.len() != before
     }
 
-    fn read(&mut self, name: &str, stamp: Stamp, now: Instant) -> bool {
+    fn read(&mut self, name: &str, stamp: FileStamp, now: Instant) -> bool {
         let previous = self.entries.get_mut(name);
         if let Some(entry) = &previous
             && entry.stamp == Some(stamp)
@@ -173,7 +173,7 @@ impl Files {
 }
 
 /// The content of one file must never prevent reading the others.
-fn read_entry(name: &Arc<str>, text: &str, stamp: Option<Stamp>, previous: Option<&Entry>) -> Entry {
+fn read_entry(name: &Arc<str>, text: &str, stamp: Option<FileStamp>, previous: Option<&Entry>) -> Entry {
     catch_unwind(AssertUnwindSafe(|| Entry::read(name, text, stamp, previous))).unwrap_or_else(|_| Entry {
         stamp,
         hash: Some(content_hash(text)),
@@ -187,16 +187,16 @@ fn is_over(since: Instant, now: Instant) -> bool {
 
 /// Whether a file may change again without another stamp: it has changed just now, and clocks of file systems are
 /// coarse.
-fn is_racy(stamp: Stamp) -> bool {
+fn is_racy(stamp: FileStamp) -> bool {
     !matches!(age(stamp), Some(age) if age > RACY)
 }
 
 /// Whether a file has changed very recently. A time in the future does not count: a clock is wrong.
-fn is_younger(stamp: Stamp, than: Duration) -> bool {
+fn is_younger(stamp: FileStamp, than: Duration) -> bool {
     age(stamp).is_some_and(|age| age < than)
 }
 
-fn age(stamp: Stamp) -> Option<Duration> {
+fn age(stamp: FileStamp) -> Option<Duration> {
     SystemTime::now().duration_since(stamp.modified?).ok()
 }
 
@@ -204,7 +204,7 @@ fn is_blank(text: &str) -> bool {
     text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }
 
-pub(super) fn read_text(path: &Path, stamp: Stamp, max_length: u64) -> io::Result<String> {
+pub(super) fn read_text(path: &Path, stamp: FileStamp, max_length: u64) -> io::Result<String> {
     if stamp.length > max_length {
         let message = format!("found {} bytes, expected at most {max_length}", stamp.length);
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));

@@ -37,11 +37,11 @@ impl Connectivity {
 
 /// How many endpoints, or children, are in each phase.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Counts {
+pub(super) struct PhaseCounts {
     by_phase: [usize; 4],
 }
 
-impl Counts {
+impl PhaseCounts {
     pub(super) fn of(self, phase: Phase) -> usize {
         self.by_phase[phase as usize]
     }

@@ -10,7 +10,7 @@ use crate::config::ClusterSettings;
 use crate::policy::weighted_choice::WeightedChoice;
 use crate::shared::SharedList;
 
-use super::connectivity::{Counts, Phase};
+use super::connectivity::{Phase, PhaseCounts};
 use super::endpoint::IdMap;
 use super::picker::{Failing, Waiting, no_endpoint};
 use super::{
@@ -25,7 +25,7 @@ pub(super) struct WeightedLocalities {
     children: BTreeMap<ChildKey, Child>,
     /// The child of each endpoint. Has removed endpoints too, until their ids are reused; their children ignore them.
     owners: IdMap<ChildKey>,
-    counts: Counts,
+    counts: PhaseCounts,
     last_error: Option<Arc<str>>,
     note: Option<Arc<str>>,
     commands: VecDeque<Command>,
@@ -56,7 +56,7 @@ impl WeightedLocalities {
             settings,
             children: BTreeMap::new(),
             owners: IdMap::default(),
-            counts: Counts::default(),
+            counts: PhaseCounts::default(),
             last_error: None,
             note: None,
             commands: VecDeque::new(),

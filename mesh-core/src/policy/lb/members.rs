@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::shared::Changes;
 
-use super::connectivity::{Counts, Phase};
+use super::connectivity::{Phase, PhaseCounts};
 use super::endpoint::IdMap;
 use super::{Connectivity, EndpointId, LbEndpoint};
 
@@ -16,9 +16,9 @@ use super::{Connectivity, EndpointId, LbEndpoint};
 pub(super) struct Members {
     list: Vec<Member>,
     by_id: IdMap<usize>,
-    counts: Counts,
+    counts: PhaseCounts,
     last_error: Option<Arc<str>>,
-    /// Counts calls of [`follow`](Self::follow).
+    /// PhaseCounts calls of [`follow`](Self::follow).
     round: u64,
 }
 
@@ -56,7 +56,7 @@ impl Members {
     pub(super) fn replace(&mut self, endpoints: impl IntoIterator<Item = LbEndpoint>) {
         let mut old: Vec<_> = std::mem::take(&mut self.list).into_iter().map(Some).collect();
         let old_by_id = std::mem::take(&mut self.by_id);
-        (self.counts, self.last_error) = (Counts::default(), None);
+        (self.counts, self.last_error) = (PhaseCounts::default(), None);
         for endpoint in endpoints {
             let same = |member: &mut Member| member.is(&endpoint);
             let known = old_by_id.get(&endpoint.id).and_then(|at| old[*at].take_if(same));
@@ -141,7 +141,7 @@ impl Members {
         Some(Change { at, from, to })
     }
 
-    /// Counts an endpoint as another phase than the one it reported.
+    /// PhaseCounts an endpoint as another phase than the one it reported.
     pub(super) fn count_as(&mut self, at: usize, phase: Phase) {
         let from = std::mem::replace(&mut self.list[at].counted, phase);
         if from == phase {
@@ -150,7 +150,7 @@ impl Members {
         self.counts.change(from, phase);
     }
 
-    /// Counts endpoints that failed earlier as the phase that they have reported since.
+    /// PhaseCounts endpoints that failed earlier as the phase that they have reported since.
     pub(super) fn forget_failures(&mut self) {
         for at in 0..self.list.len() {
             self.count_as(at, self.list[at].phase);
@@ -172,7 +172,7 @@ impl Members {
         &self.list
     }
 
-    pub(super) fn counts(&self) -> Counts {
+    pub(super) fn counts(&self) -> PhaseCounts {
         self.counts
     }
 

@@ -31,22 +31,22 @@ pub(super) fn shuffle(endpoints: &mut [LbEndpoint], rng: &mut dyn Rng) {
     endpoints.sort_by_cached_key(|endpoint| {
         // the logarithm sorts in the same order, and keeps more digits
         let key = (1.0 - rng.random::<f64>()).ln() / f64::from(endpoint.weight);
-        std::cmp::Reverse(Key(key))
+        std::cmp::Reverse(RandomKey(key))
     });
 }
 
 #[derive(Debug, PartialEq)]
-struct Key(f64);
+struct RandomKey(f64);
 
-impl Eq for Key {}
+impl Eq for RandomKey {}
 
-impl Ord for Key {
+impl Ord for RandomKey {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.0.total_cmp(&other.0)
     }
 }
 
-impl PartialOrd for Key {
+impl PartialOrd for RandomKey {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }

@@ -44,7 +44,7 @@ pub use settings::{AttemptDelay, ConnectTimeout, Settings};
 pub(crate) struct Subchannel {
     addresses: EndpointAddresses,
     settings: Arc<Settings>,
-    phase: Phase,
+    phase: ConnectPhase,
     backoff: Backoff,
     /// The last pass failed, for this reason; the next one starts at this time or later.
     penalty: Option<(Instant, Arc<str>)>,
@@ -69,7 +69,7 @@ pub(crate) enum ConnectionEnd {
 }
 
 #[derive(Debug)]
-enum Phase {
+enum ConnectPhase {
     Idle,
     Connecting(Race),
     Ready { since: Instant },
@@ -82,7 +82,7 @@ impl Subchannel {
         Self {
             addresses,
             settings,
-            phase: Phase::Idle,
+            phase: ConnectPhase::Idle,
             backoff: Backoff::default(),
             penalty: None,
             pause: None,
@@ -98,51 +98,51 @@ impl Subchannel {
     /// The state that balancers see.
     pub(crate) fn connectivity(&self) -> Connectivity {
         match (&self.phase, &self.penalty) {
-            (Phase::BackingOff, Some((_, reason))) => Connectivity::TransientFailure(reason.clone()),
-            (Phase::Idle | Phase::BackingOff, _) => Connectivity::Idle,
-            (Phase::Connecting(_), _) => Connectivity::Connecting,
-            (Phase::Ready { .. }, _) => Connectivity::Ready,
+            (ConnectPhase::BackingOff, Some((_, reason))) => Connectivity::TransientFailure(reason.clone()),
+            (ConnectPhase::Idle | ConnectPhase::BackingOff, _) => Connectivity::Idle,
+            (ConnectPhase::Connecting(_), _) => Connectivity::Connecting,
+            (ConnectPhase::Ready { .. }, _) => Connectivity::Ready,
         }
     }
 
     /// Asks for a connection. Does nothing unless idle.
     pub(crate) fn connect(&mut self, now: Instant) {
-        if !matches!(self.phase, Phase::Idle) {
+        if !matches!(self.phase, ConnectPhase::Idle) {
             return;
         }
         if self.penalty.as_ref().is_some_and(|(until, _)| now < *until) {
-            self.phase = Phase::BackingOff;
+            self.phase = ConnectPhase::BackingOff;
             return;
         }
         let begin = self.pause.take().filter(|pause| now < *pause);
-        self.phase = Phase::Connecting(Race::new(self.addresses.as_slice(), begin));
+        self.phase = ConnectPhase::Connecting(Race::new(self.addresses.as_slice(), begin));
     }
 
     /// Whether another attempt is due: the driver calls [`start_attempt`](Self::start_attempt) as soon as its limits allow.
     pub(crate) fn wants_attempt(&self) -> bool {
-        matches!(&self.phase, Phase::Connecting(race) if race.wants_attempt())
+        matches!(&self.phase, ConnectPhase::Connecting(race) if race.wants_attempt())
     }
 
     /// Starts the next attempt now, to this address.
     pub(crate) fn start_attempt(&mut self, now: Instant, rng: &mut dyn Rng) -> Option<SocketAddr> {
-        let Phase::Connecting(race) = &mut self.phase else { return None };
+        let ConnectPhase::Connecting(race) = &mut self.phase else { return None };
         race.start_attempt(now, &self.settings, || self.backoff.next(&self.settings.backoff, rng))
     }
 
     /// An attempt has made a connection: the first one wins, the driver drops the others.
     pub(crate) fn on_connected(&mut self, now: Instant) {
-        if !matches!(self.phase, Phase::Connecting(_)) {
+        if !matches!(self.phase, ConnectPhase::Connecting(_)) {
             return;
         }
         // LB-74: success resets the backoff.
         self.backoff = Backoff::default();
         self.penalty = None;
-        self.phase = Phase::Ready { since: now };
+        self.phase = ConnectPhase::Ready { since: now };
     }
 
     /// An attempt has failed; `error` names its address.
     pub(crate) fn on_failed(&mut self, now: Instant, error: &str) {
-        let Phase::Connecting(race) = &mut self.phase else { return };
+        let ConnectPhase::Connecting(race) = &mut self.phase else { return };
         // LB-71: TRANSIENT_FAILURE only after every address failed once.
         if let Some(failure) = race.on_failed(now, error) {
             self.fail(now, failure);
@@ -151,27 +151,27 @@ impl Subchannel {
 
     /// The connection takes no more calls. Reconnecting is the balancer's decision (LB-73).
     pub(crate) fn on_disconnected(&mut self, now: Instant, end: ConnectionEnd) {
-        let Phase::Ready { since } = self.phase else { return };
+        let ConnectPhase::Ready { since } = self.phase else { return };
         let stable = since + self.settings.backoff.initial;
         let brief = now < stable && end == ConnectionEnd::Broken;
         // One broken connection may be a restart. An endpoint that accepts and closes connections again and again gets a
         // pause each time, because each successful connect resets the backoff.
         self.pause = (brief && self.brief).then_some(stable);
         self.brief = brief;
-        self.phase = Phase::Idle;
+        self.phase = ConnectPhase::Idle;
     }
 
     /// The connection is no longer needed: the driver drops attempts and connection. A running backoff continues.
     pub(crate) fn disconnect(&mut self) {
-        self.phase = Phase::Idle;
+        self.phase = ConnectPhase::Idle;
     }
 
     /// When [`on_deadline`](Self::on_deadline) is to be called, if nothing happens before.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Connecting(race) => race.next_deadline(),
-            Phase::BackingOff => self.penalty.as_ref().map(|(until, _)| *until),
-            Phase::Idle | Phase::Ready { .. } => None,
+            ConnectPhase::Connecting(race) => race.next_deadline(),
+            ConnectPhase::BackingOff => self.penalty.as_ref().map(|(until, _)| *until),
+            ConnectPhase::Idle | ConnectPhase::Ready { .. } => None,
         }
     }
 
@@ -179,13 +179,13 @@ impl Subchannel {
     pub(crate) fn on_deadline(&mut self, now: Instant) {
         let over = self.next_deadline().is_some_and(|deadline| deadline <= now);
         match &mut self.phase {
-            Phase::Connecting(race) => {
+            ConnectPhase::Connecting(race) => {
                 if let Some(failure) = race.on_deadline(now) {
                     self.fail(now, failure);
                 }
             }
-            Phase::BackingOff if over => self.phase = Phase::Idle,
-            Phase::BackingOff | Phase::Idle | Phase::Ready { .. } => {}
+            ConnectPhase::BackingOff if over => self.phase = ConnectPhase::Idle,
+            ConnectPhase::BackingOff | ConnectPhase::Idle | ConnectPhase::Ready { .. } => {}
         }
     }
 
@@ -193,6 +193,6 @@ impl Subchannel {
         self.brief = false;
         // A pass that took longer than its backoff also goes through BackingOff: the balancer must see the failure.
         self.penalty = Some((failure.retry_at.max(now), failure.reason));
-        self.phase = Phase::BackingOff;
+        self.phase = ConnectPhase::BackingOff;
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tempfile::Builder;
 
-use super::super::scan::{Stamp, scan};
+use super::super::scan::{FileStamp, scan};
 use super::super::set::{MAX_LENGTH, read_text};
 use super::{ALL_GOOD, DataDirError, LAST_GOOD, Lock, Texts, copy};
 
@@ -121,7 +121,7 @@ fn load(folder: &Path, part: &str, copies: &mut Texts) {
     }
 }
 
-fn read(path: &Path, stamp: Stamp) -> io::Result<Arc<str>> {
+fn read(path: &Path, stamp: FileStamp) -> io::Result<Arc<str>> {
     let copy = read_text(path, stamp, MAX_LENGTH + HEADER_ROOM)?;
     let text = copy::decode(&copy).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidData, "the content is not what the first line says")
