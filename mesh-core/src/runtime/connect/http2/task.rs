@@ -30,7 +30,7 @@ pub(super) struct Polled {
     /// Moves frames; `None` before the task has started and after the connection has ended.
     driver: Mutex<Option<BoxFuture<'static, ()>>>,
     wakes: Arc<Wakes>,
-    /// Of `wakes`: what the driver is polled with, whoever polls it.
+    /// The waker of `wakes`: the driver is polled with it, by the task as by a caller.
     waker: Waker,
 }
 
