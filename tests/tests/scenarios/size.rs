@@ -96,8 +96,8 @@ async fn response_over_limit_is_reported_and_not_requested_in_a_loop() {
         server.put(ENDPOINTS, version, sets);
     };
     put("small", many(10, 0));
-    let mut backoff = BackoffSettings::default();
-    backoff.initial = scenario.pick(Duration::from_millis(300), Duration::from_secs(1));
+    let initial = scenario.pick(Duration::from_millis(300), Duration::from_secs(1));
+    let backoff = BackoffSettings { initial, ..BackoffSettings::default() };
     let mut options = Options::default().with_backoff(backoff);
     options.max_message_size = limit;
     let client = MeshClient::with(&server.bootstrap("n1"), options);
