@@ -32,6 +32,8 @@ pub(super) struct Polled {
     wakes: Arc<Wakes>,
     /// The waker of `wakes`: the driver is polled with it, by the task as by a caller.
     waker: Waker,
+    /// The runtime of the task. The driver's timers belong to it, whichever runtime its caller is in.
+    runtime: OnceLock<Handle>,
 }
 
 /// What has woken the connection.
@@ -81,13 +83,15 @@ thread_local! {
 }
 
 impl Polled {
-    fn start(&self, driver: BoxFuture<'static, ()>) {
+    fn start(&self, runtime: Handle, driver: BoxFuture<'static, ()>) {
+        self.runtime.get_or_init(|| runtime);
         *self.driver.lock().unwrap_or_else(PoisonError::into_inner) = Some(driver);
     }
 
     /// Polls the connection now, if no other thread does. Returns whether it did.
     fn try_poll(&self) -> bool {
         let Ok(driver) = self.driver.try_lock() else { return false };
+        let _entered = self.runtime.get().map(Handle::enter);
         // A panic is the connection's, not its caller's: the task finds the lock poisoned.
         let polled = panic::catch_unwind(AssertUnwindSafe(|| self.poll(driver)));
         if !matches!(polled, Ok(Poll::Pending)) {
@@ -124,7 +128,8 @@ impl Polled {
 impl Default for Polled {
     fn default() -> Self {
         let wakes = Arc::new(Wakes::default());
-        Self { driver: Mutex::default(), waker: Waker::from(wakes.clone()), wakes }
+        let waker = Waker::from(wakes.clone());
+        Self { driver: Mutex::default(), wakes, waker, runtime: OnceLock::new() }
     }
 }
 
@@ -134,15 +139,16 @@ impl fmt::Debug for Polled {
     }
 }
 
-/// The task of one connection, moved by `driver`. It ends with the connection; dropped before, it drops the connection.
+/// The task of one connection of the current runtime, moved by `driver`. It ends with the connection; dropped before, it drops the connection.
 pub(super) fn run(
     shared: Arc<Shared>,
     driver: impl Future<Output = ()> + Send + 'static,
 ) -> impl Future<Output = ()> + Send + 'static {
-    shared.polled.start(Box::pin(driver));
-    let mut task = ConnectionTask { shared, batches: false };
+    let runtime = Handle::current();
+    let batches = runtime.runtime_flavor() != RuntimeFlavor::CurrentThread;
+    shared.polled.start(runtime, Box::pin(driver));
+    let task = ConnectionTask { shared, batches };
     async move {
-        task.batches = Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread;
         while poll_fn(|cx| task.poll(cx)).await == Step::Yield {
             // Runs on when the thread has no other task to run.
             tokio::task::yield_now().await;

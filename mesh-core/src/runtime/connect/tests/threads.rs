@@ -59,3 +59,26 @@ async fn calls_on_several_threads_all_end() {
     }
     assert_eq!(server.accepted(), 3, "no call ended the connection");
 }
+
+#[tokio::test]
+async fn caller_in_a_runtime_without_timers_leaves_the_connection_whole() {
+    let server = Server::start().await;
+    let Established { connection, .. } = connect(server.address).await;
+    assert_eq!(get(&connection, "/echo", "hello").await.0, "hello");
+    let caller = connection.clone();
+    let cancelled = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for _ in 0..40 {
+            // Cancelled before the endpoint has accepted it: the connection starts a timer.
+            let mut sent = caller.send(call("/silence", body("hello")));
+            runtime.block_on(std::future::poll_fn(|cx| {
+                assert!(sent.as_mut().poll(cx).is_pending());
+                std::task::Poll::Ready(())
+            }));
+        }
+    });
+    tokio::task::spawn_blocking(|| cancelled.join()).await.unwrap().unwrap();
+    eventually("all streams have ended", || connection.calls() == 0).await;
+    assert_eq!(get(&connection, "/echo", "hello").await.0, "hello");
+    assert_eq!(server.accepted(), 1);
+}
