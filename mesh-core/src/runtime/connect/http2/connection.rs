@@ -117,7 +117,7 @@ impl Drop for Http2Place {
         match self.holds {
             Holds::Call => shared.places.leave(1),
             // The reset of a stream that was dropped just before.
-            Holds::Stream => shared.polled.wake_if_pending(),
+            Holds::Stream => shared.wakes.wake_if_pending(),
             Holds::Ended => {}
         }
     }

@@ -18,7 +18,7 @@ use super::driver::Driver;
 use super::io::Observed;
 use super::settings::Http2Settings;
 use super::shared::{Foreign, Shared};
-use super::task;
+use super::task::ConnectionTask;
 
 /// Why the HTTP/2 handshake failed.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +63,7 @@ where
     let (report, on_report) = oneshot::channel();
     let idle_timeout = cluster.idle_timeout;
     let driver = Driver::new(connection, shared.clone(), on_released, report, settings, idle_timeout);
-    tokio::spawn(task::run(shared.clone(), driver));
+    tokio::spawn(ConnectionTask::new(shared.wakes.clone(), driver));
     Ok(Established {
         connection: Http2Connection::new(sender, shared, *settings, released),
         closed: Box::pin(async move { on_report.await.unwrap_or(DisconnectReason::Unknown) }),

@@ -1,14 +1,14 @@
 //! HTTP/2 with prior knowledge, by the `h2` crate directly.
 //!
-//! A call costs no box, no queue and no task switch: the caller polls its future. The connection's own task reads, and writes
-//! the frames of several callers at once; the only call of a connection [writes its own](task).
+//! A call costs no box, no queue and no task switch: the caller polls its future, and the connection's own task only moves
+//! frames.
 //!
 //! No call can hurt another. h2 never holds more calls than the endpoint allows at once, so that waiting calls can be
 //! cancelled unsent, or go to another connection when this one ends. Frames are observed in both directions: it is known
 //! whether the endpoint may have seen a call, and a stream that exceeds a limit fails alone.
 //!
 //! ```text
-//!   caller's task                     connection's task, or the only caller's
+//!   caller's task                     connection's task
 //!   Http2Call --> Gate ---- frames --> Driver ----> Observed ----> socket
 //!   Http2Body <------------ frames --- Driver <---- Observed <---- socket
 //! ```

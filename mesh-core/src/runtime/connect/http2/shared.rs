@@ -1,6 +1,7 @@
 //! The state that a connection's task and its calls share.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use super::cancelled::Cancelled;
@@ -8,7 +9,7 @@ use super::gate::Gate;
 use super::lifetime::CallBudget;
 use super::send_window::SendWindow;
 use super::settings::Http2Settings;
-use super::task::Polled;
+use super::task::Wakes;
 use super::unread::Unread;
 use super::unsent::UnsentLimit;
 
@@ -27,8 +28,8 @@ pub(super) struct Shared {
     pub(super) unread: Unread,
     /// The connection window for requests.
     pub(super) send_window: SendWindow,
-    /// What the connection's task and its callers poll.
-    pub(super) polled: Polled,
+    /// What wakes the connection's task.
+    pub(super) wakes: Arc<Wakes>,
     /// The streams of cancelled calls that are still open.
     pub(super) cancelled: Cancelled,
     /// The highest stream whose HEADERS were written.
@@ -73,7 +74,7 @@ impl Shared {
             calls: CallBudget::new(None),
             unread: Unread::default(),
             send_window: SendWindow::default(),
-            polled: Polled::default(),
+            wakes: Arc::default(),
             cancelled: Cancelled::new(settings.max_unaccepted_resets),
             sent: AtomicU32::new(0),
             max_header_list: AtomicU32::new(u32::MAX),

@@ -1,4 +1,4 @@
-//! Callers on several threads share one connection, and poll it for each other.
+//! Callers on several threads and in several runtimes share one connection.
 
 use super::*;
 
