@@ -19,8 +19,8 @@ pub(crate) struct DestinationRule {
     #[serde(default)]
     pub(crate) subsets: Vec<Subset>,
     #[serde(default)]
-    export_to: Vec<String>,
-    workload_selector: Option<ClientSelector>,
+    pub(crate) export_to: Vec<String>,
+    pub(crate) workload_selector: Option<ClientSelector>,
 }
 
 /// Endpoints by their labels, and the settings that differ for them.
@@ -33,11 +33,12 @@ pub(crate) struct Subset {
     pub(crate) traffic_policy: Option<TrafficPolicy>,
 }
 
+/// The clients that a rule is for, in its own namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ClientSelector {
+pub(crate) struct ClientSelector {
     #[serde(default)]
-    match_labels: BTreeMap<String, String>,
+    pub(crate) match_labels: BTreeMap<String, String>,
 }
 
 pub(crate) fn read(spec: &Node, path: &FieldPath, findings: &mut Findings) -> Option<DestinationRule> {

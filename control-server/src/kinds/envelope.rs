@@ -8,7 +8,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::object::{Kind, Metadata, Object, ObjectId, Origin, Spec, diagnostic};
-use super::{check, destination_rule, grpc_route, service_entry, virtual_service, workload_entry};
+use super::{
+    check, destination_rule, endpoint_slice, grpc_route, reference_grant, service, service_entry,
+    virtual_service, workload_entry,
+};
 use crate::finding::{Finding, Findings};
 use crate::state::Diagnostic;
 use crate::yaml::{FieldPath, Node, Value, decode, did_you_mean};
@@ -42,7 +45,7 @@ fn decode_object(file: &Arc<str>, node: Node) -> Decoded {
     let head = read_head(&origin.node, &mut findings);
     let id = head.as_ref().map(|(id, _)| id.clone());
     let object = head.and_then(|(id, metadata)| {
-        let spec = read_spec(id.kind, &origin.node, &mut findings)?;
+        let spec = read_spec(id.kind, &metadata, &origin.node, &mut findings)?;
         Some(Object { id, metadata, spec, origin: origin.clone() })
     });
     let name = id.as_ref().map_or_else(String::new, ToString::to_string);
@@ -60,13 +63,13 @@ fn read_head(node: &Node, findings: &mut Findings) -> Option<(ObjectId, Metadata
         );
         return None;
     };
-    for (key, _) in entries {
-        if !FIELDS.contains(&key.name.as_str()) {
-            let message = format!("unknown field{}", did_you_mean(&key.name, FIELDS));
-            findings.push(Finding::error(root.key(&key.name), message).at(key.at));
-        }
-    }
     let kind = read_kind(node, findings)?;
+    // The fields of an EndpointSlice stand beside its head; decoding them reports the unknown ones.
+    let unknown = |name: &str| kind != Kind::EndpointSlice && !FIELDS.contains(&name);
+    for (key, _) in entries.iter().filter(|(key, _)| unknown(&key.name)) {
+        let message = format!("unknown field{}", did_you_mean(&key.name, FIELDS));
+        findings.push(Finding::error(root.key(&key.name), message).at(key.at));
+    }
     let Some(metadata) = node.field("metadata").filter(|node| node.value != Value::Null) else {
         findings.error(root.field("metadata"), "required, but not set");
         return None;
@@ -123,7 +126,10 @@ fn read_kind(node: &Node, findings: &mut Findings) -> Option<Kind> {
     Some(kind)
 }
 
-fn read_spec(kind: Kind, node: &Node, findings: &mut Findings) -> Option<Spec> {
+fn read_spec(kind: Kind, metadata: &Metadata, node: &Node, findings: &mut Findings) -> Option<Spec> {
+    if kind == Kind::EndpointSlice {
+        return endpoint_slice::read(node, &metadata.labels, findings).map(Spec::EndpointSlice);
+    }
     let path = FieldPath::spec();
     let Some(spec) = node.field("spec").filter(|node| node.value != Value::Null) else {
         findings.error(path, "required, but not set");
@@ -137,6 +143,9 @@ fn read_spec(kind: Kind, node: &Node, findings: &mut Findings) -> Option<Spec> {
             destination_rule::read(spec, &path, findings).map(Box::new).map(Spec::DestinationRule)
         }
         Kind::GrpcRoute => grpc_route::read(spec, &path, findings).map(Spec::GrpcRoute),
+        Kind::Service => service::read(spec, &path, findings).map(Box::new).map(Spec::Service),
+        Kind::ReferenceGrant => reference_grant::read(spec, &path, findings).map(Spec::ReferenceGrant),
+        Kind::EndpointSlice => None,
     }
 }
 
@@ -153,6 +162,10 @@ struct RawMetadata {
     #[serde(default)]
     annotations: BTreeMap<String, String>,
     creation_timestamp: Option<String>,
+    generate_name: Option<String>,
+    deletion_timestamp: Option<String>,
+    #[serde(default)]
+    deletion_grace_period_seconds: IgnoredAny,
     #[serde(default)]
     generation: IgnoredAny,
     #[serde(default)]
@@ -178,4 +191,6 @@ fn utc_timestamp(text: &str) -> Option<Timestamp> {
     text.parse().ok().filter(|_| text.ends_with('Z'))
 }
 
+/// The fields that every object has.
+pub(super) const HEAD: &[&str] = &["apiVersion", "kind", "metadata"];
 const FIELDS: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];

@@ -7,10 +7,13 @@ mod check;
 pub(crate) mod destination_rule;
 mod duration;
 mod effect;
+pub(crate) mod endpoint_slice;
 mod envelope;
 pub(crate) mod grpc_route;
 pub(crate) mod header_changes;
 mod object;
+pub(crate) mod reference_grant;
+pub(crate) mod service;
 pub(crate) mod service_entry;
 mod string_match;
 #[cfg(test)]

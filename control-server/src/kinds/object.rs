@@ -7,7 +7,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::destination_rule::DestinationRule;
+use super::endpoint_slice::EndpointSlice;
 use super::grpc_route::GrpcRoute;
+use super::reference_grant::ReferenceGrant;
+use super::service::Service;
 use super::service_entry::ServiceEntry;
 use super::virtual_service::VirtualService;
 use super::workload_entry::WorkloadEntry;
@@ -23,15 +26,21 @@ pub(crate) enum Kind {
     VirtualService,
     DestinationRule,
     GrpcRoute,
+    Service,
+    EndpointSlice,
+    ReferenceGrant,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 8] = [
         Self::ServiceEntry,
         Self::WorkloadEntry,
         Self::VirtualService,
         Self::DestinationRule,
         Self::GrpcRoute,
+        Self::Service,
+        Self::EndpointSlice,
+        Self::ReferenceGrant,
     ];
 
     /// As written in `kind`.
@@ -42,6 +51,9 @@ impl Kind {
             Self::VirtualService => "VirtualService",
             Self::DestinationRule => "DestinationRule",
             Self::GrpcRoute => "GRPCRoute",
+            Self::Service => "Service",
+            Self::EndpointSlice => "EndpointSlice",
+            Self::ReferenceGrant => "ReferenceGrant",
         }
     }
 
@@ -49,7 +61,12 @@ impl Kind {
     pub(crate) const fn api_versions(self) -> &'static [&'static str] {
         match self {
             Self::GrpcRoute => &["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1alpha2"],
-            _ => &["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"],
+            Self::Service => &["v1"],
+            Self::EndpointSlice => &["discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"],
+            Self::ReferenceGrant => &["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"],
+            Self::ServiceEntry | Self::WorkloadEntry | Self::VirtualService | Self::DestinationRule => {
+                &["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"]
+            }
         }
     }
 
@@ -99,6 +116,9 @@ pub(crate) enum Spec {
     VirtualService(VirtualService),
     DestinationRule(Box<DestinationRule>),
     GrpcRoute(GrpcRoute),
+    Service(Box<Service>),
+    EndpointSlice(EndpointSlice),
+    ReferenceGrant(ReferenceGrant),
 }
 
 /// Where an object was read.

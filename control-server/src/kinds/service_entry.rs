@@ -19,14 +19,14 @@ pub(crate) struct ServiceEntry {
     addresses: Vec<String>,
     pub(crate) ports: Vec<Port>,
     #[serde(default)]
-    location: Location,
+    pub(crate) location: Location,
     #[serde(default)]
     pub(crate) resolution: Resolution,
     #[serde(default)]
     pub(crate) endpoints: Vec<WorkloadEntry>,
     pub(crate) workload_selector: Option<WorkloadSelector>,
     #[serde(default)]
-    export_to: Vec<String>,
+    pub(crate) export_to: Vec<String>,
     #[serde(default)]
     subject_alt_names: Vec<String>,
 }
@@ -38,14 +38,15 @@ pub(crate) struct Port {
     pub(crate) number: u32,
     pub(crate) name: String,
     #[serde(default)]
-    protocol: String,
+    pub(crate) protocol: String,
     /// The endpoints' port, if it differs.
     pub(crate) target_port: Option<u32>,
 }
 
+/// Whether its endpoints are members of the mesh.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-enum Location {
+pub(crate) enum Location {
     #[default]
     MeshExternal,
     MeshInternal,

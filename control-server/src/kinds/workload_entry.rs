@@ -22,14 +22,14 @@ pub(crate) struct WorkloadEntry {
     #[serde(default)]
     pub(crate) labels: BTreeMap<String, String>,
     #[serde(default)]
-    network: String,
+    pub(crate) network: String,
     /// `region/zone/subzone`.
     #[serde(default)]
     pub(crate) locality: String,
     /// Its share, relative to the others; 1 if unset.
     pub(crate) weight: Option<u32>,
     #[serde(default)]
-    service_account: String,
+    pub(crate) service_account: String,
 }
 
 /// The address of an endpoint.

@@ -24,9 +24,28 @@ pub(crate) fn decode<'n, T: Deserialize<'n>>(
     base: &FieldPath,
     findings: &mut Findings,
 ) -> Option<T> {
+    decode_part(node, base, &[], findings)
+}
+
+/// Decodes a whole document that has its fields beside those of `head`, which are passed over.
+pub(crate) fn decode_beside<'n, T: Deserialize<'n>>(
+    head: &'static [&'static str],
+    node: &'n Node,
+    findings: &mut Findings,
+) -> Option<T> {
+    decode_part(node, &FieldPath::root(), head, findings)
+}
+
+fn decode_part<'n, T: Deserialize<'n>>(
+    node: &'n Node,
+    base: &FieldPath,
+    passed_over: &'static [&'static str],
+    findings: &mut Findings,
+) -> Option<T> {
     let context = Context {
         path: RefCell::new(base.segments().to_vec()),
         findings: RefCell::new(std::mem::take(findings)),
+        passed_over,
     };
     let result = T::deserialize(Decoder { node, context: &context });
     *findings = context.findings.into_inner();
@@ -42,6 +61,8 @@ pub(crate) fn decode<'n, T: Deserialize<'n>>(
 struct Context {
     path: RefCell<Vec<Segment>>,
     findings: RefCell<Findings>,
+    /// Fields of the document itself that are none of the type's, and no mistake.
+    passed_over: &'static [&'static str],
 }
 
 impl Context {
@@ -53,6 +74,10 @@ impl Context {
         let message = format!("unknown field{}", did_you_mean(&key.name, known.iter().copied()));
         let finding = Finding::error(self.path().key(&key.name), message).at(key.at);
         self.findings.borrow_mut().push(finding);
+    }
+
+    fn is_passed_over(&self, key: &Key) -> bool {
+        self.passed_over.contains(&key.name.as_str()) && self.path.borrow().is_empty()
     }
 
     /// Decodes a child; an error that has no place yet gets this one.
@@ -258,6 +283,7 @@ impl<'n> MapAccess<'n> for MappingFields<'n, '_> {
         while let Some(entry @ (key, node)) = self.entries.get(self.next) {
             self.next += 1;
             match self.known {
+                Some(_) if self.context.is_passed_over(key) => {}
                 Some(known) if !known.contains(&key.name.as_str()) => self.context.unknown_field(key, known),
                 // a field that is written without a value is not set
                 Some(_) if node.value == Value::Null => {}

@@ -12,7 +12,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use decode::decode;
+pub(crate) use decode::{decode, decode_beside};
 pub(crate) use node::{Node, Position, Value};
 pub(crate) use parse::{SyntaxError, parse};
 pub(crate) use path::FieldPath;

@@ -1,7 +1,7 @@
 //! `docs/configuration.md` is held to what it says.
 
 use crate::kinds::virtual_service::effects;
-use crate::kinds::{grpc_route, service_entry, traffic_policy, workload_entry};
+use crate::kinds::{grpc_route, service, service_entry, traffic_policy, workload_entry};
 use crate::pipeline::{Input, validate};
 
 const GUIDE: &str = include_str!("../../../../docs/configuration.md");
@@ -22,6 +22,7 @@ fn guides_examples_are_valid() {
 #[test]
 fn guide_names_every_field_without_effect() {
     let tables = [
+        service::EFFECTS,
         service_entry::EFFECTS,
         workload_entry::EFFECTS,
         effects::EFFECTS,

@@ -1,5 +1,6 @@
 //! What is said of configuration that is wrong, or that will not work as written.
 
+mod cluster_objects;
 mod duration;
 mod guide;
 
@@ -85,7 +86,8 @@ impl<'a> Case<'a> {
 fn document(kind: &str, spec: &str) -> String {
     let version = match kind {
         "" => return spec.to_owned(),
-        "GRPCRoute" => "gateway.networking.k8s.io/v1",
+        "GRPCRoute" | "ReferenceGrant" => "gateway.networking.k8s.io/v1",
+        "Service" => "v1",
         _ => "networking.istio.io/v1",
     };
     format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: case, namespace: shop}}\nspec:\n{spec}")

@@ -14,8 +14,8 @@ use crate::yaml::FieldPath;
 pub(crate) struct LoadBalancer {
     pub(crate) simple: Option<Simple>,
     pub(crate) consistent_hash: Option<ConsistentHash>,
-    locality_lb_setting: Option<LocalityLbSetting>,
-    zone_aware_lb_setting: Option<ZoneAwareLbSetting>,
+    pub(crate) locality_lb_setting: Option<LocalityLbSetting>,
+    pub(crate) zone_aware_lb_setting: Option<ZoneAwareLbSetting>,
     warmup: Option<Warmup>,
     warmup_duration_secs: Option<ProtoDuration>,
 }
@@ -74,34 +74,38 @@ struct Maglev {
     table_size: Option<u64>,
 }
 
+/// Where calls go, by the localities of client and endpoints: one of distribute, failover and failoverPriority.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct LocalityLbSetting {
-    enabled: Option<bool>,
-    distribute: Vec<Distribute>,
-    failover: Vec<Failover>,
-    failover_priority: Vec<String>,
+pub(crate) struct LocalityLbSetting {
+    pub(crate) enabled: Option<bool>,
+    pub(crate) distribute: Vec<Distribute>,
+    pub(crate) failover: Vec<Failover>,
+    pub(crate) failover_priority: Vec<String>,
 }
 
+/// Shares of calls from one locality, in percent.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-struct Distribute {
-    from: String,
-    to: BTreeMap<String, u32>,
+pub(crate) struct Distribute {
+    pub(crate) from: String,
+    pub(crate) to: BTreeMap<String, u32>,
 }
 
+/// The region that takes over for another one.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-struct Failover {
-    from: String,
-    to: String,
+pub(crate) struct Failover {
+    pub(crate) from: String,
+    pub(crate) to: String,
 }
 
+/// Calls stay in the client's zone as far as its endpoints can take them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct ZoneAwareLbSetting {
-    enabled: Option<bool>,
-    failover: Vec<Failover>,
-    failover_priority: Vec<String>,
-    min_cluster_size: Option<u32>,
+pub(crate) struct ZoneAwareLbSetting {
+    pub(crate) enabled: Option<bool>,
+    pub(crate) failover: Vec<Failover>,
+    pub(crate) failover_priority: Vec<String>,
+    pub(crate) min_cluster_size: Option<u32>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

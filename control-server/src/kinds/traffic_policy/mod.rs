@@ -30,7 +30,7 @@ pub(crate) struct TrafficPolicy {
     pub(crate) port_level_settings: Vec<PortPolicy>,
     tunnel: Option<Tunnel>,
     proxy_protocol: Option<ProxyProtocol>,
-    retry_budget: Option<RetryBudget>,
+    pub(crate) retry_budget: Option<RetryBudget>,
 }
 
 /// A policy of one port; it inherits nothing from the policy around it.
@@ -64,12 +64,13 @@ struct ProxyProtocol {
     version: Option<String>,
 }
 
+/// The share of calls in flight that may be retries.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct RetryBudget {
-    percent: Option<f64>,
-    min_retry_concurrency: Option<u32>,
-    budget_interval: Option<ProtoDuration>,
+pub(crate) struct RetryBudget {
+    pub(crate) percent: Option<f64>,
+    pub(crate) min_retry_concurrency: Option<u32>,
+    pub(crate) budget_interval: Option<ProtoDuration>,
 }
 
 impl TrafficPolicy {

@@ -24,11 +24,11 @@ pub(crate) use retry::HttpRetry;
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct VirtualService {
     pub(crate) hosts: Vec<String>,
-    gateways: Vec<String>,
+    pub(crate) gateways: Vec<String>,
     pub(crate) http: Vec<HttpRoute>,
     tls: Vec<l4::TlsRoute>,
     tcp: Vec<l4::TcpRoute>,
-    export_to: Vec<String>,
+    pub(crate) export_to: Vec<String>,
 }
 
 pub(crate) fn read(spec: &Node, path: &FieldPath, findings: &mut Findings) -> Option<VirtualService> {
