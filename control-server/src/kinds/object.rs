@@ -122,7 +122,7 @@ pub(crate) enum Spec {
 }
 
 /// Where an object was read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Origin {
     /// Relative to the configuration folder.
     pub(crate) file: Arc<str>,
@@ -143,6 +143,20 @@ impl Object {
     /// Where it starts.
     pub(crate) fn position(&self) -> Position {
         self.origin.node.at
+    }
+
+    /// Whether both mean the same, wherever they are written. Annotations mean nothing.
+    pub(crate) fn has_content_of(&self, other: &Self) -> bool {
+        let (one, two) = (&self.metadata, &other.metadata);
+        self.id == other.id
+            && one.labels == two.labels
+            && one.created == two.created
+            && self.spec == other.spec
+    }
+
+    /// Whether both are written in the same place.
+    pub(crate) fn has_origin_of(&self, other: &Self) -> bool {
+        self.origin == other.origin
     }
 
     /// A finding with its place.

@@ -1,6 +1,6 @@
 //! Builds the model, step by step.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::aliases::aliases;
@@ -13,10 +13,9 @@ use super::report::Report;
 use super::router::Router;
 use super::rules::Rules;
 use super::service::Service;
-use crate::kinds::{ObjectId, Spec};
+use crate::kinds::Spec;
 use crate::source::Sourced;
 use crate::state::Diagnostic;
-use crate::yaml::FieldPath;
 
 /// All services and objects in use, before translation.
 #[derive(Debug, Clone, Default)]
@@ -28,11 +27,12 @@ pub(crate) struct Model {
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
-/// Builds the model of these objects, whose order does not matter. `memory` has the objects in use before, and afterwards
+/// Builds the model of these objects, each of another id, whose order does not matter. `memory` has the objects in use before, and afterwards
 /// those in use now.
 pub(crate) fn build(objects: &[Sourced], memory: &mut Memory) -> Model {
     let mut report = Report::default();
-    let objects = unique(objects, &mut report);
+    let mut objects = objects.to_vec();
+    objects.sort_by(|left, right| left.object.id.cmp(&right.object.id));
     let registry = ServiceRegistry::new(&objects, &mut report);
     let mut used: Vec<Sourced> = objects.iter().filter(|one| is_base(one)).cloned().collect();
     let mut rules = Rules::new(&objects, &registry, memory, &mut used, &mut report);
@@ -83,28 +83,4 @@ fn services(
     }
     workload_index.report_unselected(report);
     services
-}
-
-/// Of objects with the same name, the one that is written first, by file and line; a written object comes before a
-/// remembered one.
-fn unique(objects: &[Sourced], report: &mut Report) -> Vec<Sourced> {
-    let mut sorted: Vec<&Sourced> = objects.iter().collect();
-    sorted.sort_by_key(|one| (one.stale, Arc::clone(&one.object.origin.file), one.object.position()));
-    let mut kept: Vec<Sourced> = Vec::new();
-    let mut places: HashMap<ObjectId, usize> = HashMap::new();
-    for one in sorted {
-        if let Some(first) = places.get(&one.object.id).map(|place| &kept[*place]) {
-            if !one.stale {
-                let (file, line) = (&first.object.origin.file, first.object.position().line);
-                let message =
-                    format!("an object of this kind, namespace and name stands in {file}:{line} already");
-                report.error(&one.object, FieldPath::root().field("metadata").field("name"), message);
-            }
-        } else {
-            places.insert(one.object.id.clone(), kept.len());
-            kept.push(one.clone());
-        }
-    }
-    kept.sort_by(|left, right| left.object.id.cmp(&right.object.id));
-    kept
 }

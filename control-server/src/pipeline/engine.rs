@@ -1,17 +1,19 @@
-//! The configuration in use, and how a new view of the source changes it. Pure.
+//! The configuration in use, and how changes of the sources change it. Pure.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use crate::kinds::ObjectId;
 use crate::model::{self, Memory};
 use crate::resources::ResourceSet;
-use crate::source::View;
+use crate::source::{Change, Changes, Sourced};
 use crate::state::{Diagnostic, PipelineState};
 use crate::translate::{LoadReporting, Translator};
 
-/// Turns views into resources, each change a revision.
+/// Turns changes into resources, each time a revision.
 #[derive(Debug, Default)]
 pub(super) struct Engine {
+    objects: BTreeMap<ObjectId, Sourced>,
     memory: Memory,
     translator: Translator,
     resources: Arc<ResourceSet>,
@@ -31,16 +33,25 @@ impl Engine {
         &self.state
     }
 
-    /// Takes a view; returns whether the resources have changed.
-    pub(super) fn apply(&mut self, view: &View) -> bool {
-        let model = model::build(&view.objects, &mut self.memory);
+    /// Takes changes; returns whether the resources have changed.
+    pub(super) fn apply(&mut self, changes: Changes) -> bool {
+        for change in changes.objects {
+            match change {
+                Change::Upsert(one) | Change::Moved(one) => {
+                    drop(self.objects.insert(one.object.id.clone(), one));
+                }
+                Change::Delete(id) => drop(self.objects.remove(&id)),
+            }
+        }
+        let objects: Vec<Sourced> = self.objects.values().cloned().collect();
+        let model = model::build(&objects, &mut self.memory);
         let (mut resources, found) = self.translator.translate(&model);
         let changed = !self.state.synced || !resources.is_same(&self.resources);
         if changed {
             resources.revision = self.resources.revision + 1;
             self.resources = Arc::new(resources);
         }
-        let diagnostics = view.diagnostics.iter().chain(&model.diagnostics).chain(&found).cloned();
+        let diagnostics = changes.diagnostics.iter().chain(&model.diagnostics).chain(&found).cloned();
         self.state = Arc::new(PipelineState {
             synced: true,
             revision: self.resources.revision,

@@ -1,11 +1,11 @@
 //! From configuration to resources, continuously.
 //!
 //! ```text
-//! Source --View--> Engine (model, translate, last good) --watch--> resources, then state
-//!                     `-- log: each diagnostic once when it appears, once when it clears
+//! sources --events--> Merge --changes--> Engine (model, translate, last good) --watch--> resources, then state
+//!                                         `-- log: each diagnostic once when it appears, once when it clears
 //! ```
 //!
-//! Nothing is published before the source has synced. Resources are published before the state that describes them.
+//! Nothing is published before every source has synced. Resources are published before the state that describes them.
 
 mod engine;
 mod error;
@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::resources::ResourceSet;
-use crate::source::{FileOptions, FileSource, Keeper, Lock, Source};
+use crate::source::{FileOptions, FileSource, Keeper, Lock, Merge, Source};
 use crate::state::{PipelineState, Severity};
 use engine::Engine;
 
@@ -88,13 +88,17 @@ impl Pipeline {
             Keeper::open(&data_dir, &folder)
                 .map_err(|source| StartError::DataDir { folder: data_dir, source })
         };
-        let keeper = data_dir.map(open).transpose()?;
-        let mut engine = Engine::new(load_reporting);
-        for view in keeper.iter().flat_map(|keeper| source.remember(keeper.last_good())) {
-            // Never published: the first real view falls back to it.
-            engine.apply(&view);
+        let (mut merge, mut engine) = (Merge::new(1), Engine::new(load_reporting));
+        let mut keeper = data_dir.map(open).transpose()?;
+        if let Some(keeper) = &mut keeper {
+            for events in source.remember(keeper.last_good()) {
+                // Never published: the first set of the sources falls back to it.
+                keeper.take(&events);
+                merge.take(0, events);
+                engine.apply(merge.changes_so_far());
+            }
         }
-        Ok(Self::from_source(source, engine, keeper))
+        Ok(Self::from_source(source, merge, engine, keeper))
     }
 
     /// The served resources.
@@ -107,24 +111,34 @@ impl Pipeline {
         self.state.clone()
     }
 
-    fn from_source(mut source: impl Source, mut engine: Engine, mut keeper: Option<Keeper>) -> Self {
+    fn from_source(
+        mut source: impl Source,
+        mut merge: Merge,
+        mut engine: Engine,
+        mut keeper: Option<Keeper>,
+    ) -> Self {
         let lock = keeper.as_ref().map(Keeper::lock);
         let (resources_sender, resources) = watch::channel(Arc::default());
         let (state_sender, state) = watch::channel(Arc::default());
         let task = tokio::spawn(async move {
-            while let Some(view) = source.next().await {
+            while let Some(events) = source.next().await {
+                if let Some(keeper) = &mut keeper {
+                    keeper.take(&events);
+                }
+                merge.take(0, events);
+                let Some(changes) = merge.changes() else { continue };
                 let before = Arc::clone(&state_sender.borrow());
-                let changed = engine.apply(&view);
+                let changed = engine.apply(changes);
                 log::changes(&before, engine.state());
                 if changed || !before.synced {
                     resources_sender.send_replace(Arc::clone(engine.resources()));
                 }
                 state_sender.send_replace(Arc::clone(engine.state()));
                 if let Some(keeper) = &mut keeper {
-                    keeper.take(&view.texts, &broken_files(engine.state()));
+                    keeper.keep(&broken_files(engine.state()));
                 }
             }
-            // The source has ended; its last view stays in use as long as there are receivers.
+            // The source has ended; its objects stay in use as long as there are receivers.
             tokio::join!(resources_sender.closed(), state_sender.closed());
         });
         Self { resources, state, task: task.abort_handle(), lock }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use std::{fs, io};
 
 use super::engine::Engine;
-use crate::source::{Files, View, read_text};
+use crate::source::{Entries, Event, Files, Merge};
 use crate::state::{Diagnostic, Severity};
 
 /// A part of the configuration to check.
@@ -25,37 +25,41 @@ pub enum Input {
 /// Everything that is wrong with these inputs taken together, as [`Pipeline`](super::Pipeline) would find it at its
 /// start. What one of them refers to must be in another.
 pub fn validate(inputs: &[Input]) -> Vec<Diagnostic> {
-    let mut all = View::default();
-    for input in inputs {
-        let view = match input {
+    let mut merge = Merge::new(inputs.len());
+    for (index, input) in inputs.iter().enumerate() {
+        let events = match input {
             Input::Text { name, text } => read_text(name, text),
             Input::Path(path) => read_path(path),
         };
-        all.objects.extend(view.objects);
-        all.diagnostics.extend(view.diagnostics);
+        merge.take(index, events);
     }
     let mut engine = Engine::default();
-    engine.apply(&all);
+    engine.apply(merge.changes_so_far());
     engine.state().diagnostics.clone()
 }
 
-fn read_path(path: &Path) -> View {
+fn read_text(name: &str, text: &str) -> Vec<Event> {
+    let mut entries = Entries::default();
+    entries.read(name, text);
+    entries.take_events()
+}
+
+fn read_path(path: &Path) -> Vec<Event> {
     let name = path.display().to_string();
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
-            let mut files = Files::new(path.to_owned(), Duration::ZERO);
-            files.rescan(Instant::now());
-            files.view()
+            Files::new(path.to_owned(), Duration::ZERO).rescan(Instant::now())
         }
         Ok(_) => match fs::read_to_string(path) {
             Ok(text) => read_text(&name, &text),
-            Err(error) => unreadable(name, &error),
+            Err(error) => vec![unreadable(name, &error)],
         },
-        Err(error) => unreadable(name, &error),
+        Err(error) => vec![unreadable(name, &error)],
     }
 }
 
-fn unreadable(file: String, error: &io::Error) -> View {
+fn unreadable(file: String, error: &io::Error) -> Event {
+    let place = file.as_str().into();
     let diagnostic = Diagnostic {
         severity: Severity::Error,
         file,
@@ -65,5 +69,5 @@ fn unreadable(file: String, error: &io::Error) -> View {
         field: String::new(),
         message: format!("cannot read it: {error}"),
     };
-    View { diagnostics: vec![diagnostic], ..View::default() }
+    Event::Diagnostics(place, vec![diagnostic])
 }

@@ -1,34 +1,65 @@
-//! Sources of objects.
+//! Sources of objects, and what all of them together say.
+//!
+//! ```text
+//! FileSource --\
+//!               +--events, by key--> Merge --changes, by object--> pipeline
+//! others -----/
+//! ```
 
+mod entries;
+mod entry;
 mod files;
+mod merge;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::kinds::Object;
+use crate::kinds::{Object, ObjectId};
 use crate::state::Diagnostic;
 
+pub(crate) use entries::Entries;
+#[cfg(test)]
+pub(crate) use entry::read_text;
 pub use files::DataDirError;
-pub(crate) use files::{FileOptions, FileSource, Files, Keeper, Lock, Texts, read_text};
+pub(crate) use files::{FileOptions, FileSource, Files, Keeper, Lock};
+pub(crate) use merge::{Change, Changes, Merge};
 
 /// A source of objects: files, and later an API, a registry, a cluster.
-///
-/// A source returns whole views, never changes: the next view repairs a missed one.
 pub(crate) trait Source: fmt::Debug + Send + 'static {
-    /// The next view. The first one comes when everything has been read once: the source is synced then. `None`: the source
-    /// has ended, and the last view stays.
-    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<View>> + Send + '_>>;
+    /// The next events, which take effect together. [`Event::Synced`] ends the first complete set; until it comes from every
+    /// source nothing is published. `None`: the source has ended, and its objects stay.
+    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<Vec<Event>>> + Send + '_>>;
 }
 
-/// Everything that a source has.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct View {
-    pub(crate) objects: Vec<Sourced>,
-    pub(crate) diagnostics: Vec<Diagnostic>,
-    /// The texts of files that have to survive a restart.
-    pub(crate) texts: Texts,
+/// A change at a source.
+#[derive(Debug, Clone)]
+pub(crate) enum Event {
+    /// The object of this key is new, or has changed.
+    Upsert(Key, Sourced),
+    /// The object of this key is gone.
+    Delete(Key),
+    /// All that is wrong at a place, instead of what was wrong before.
+    Diagnostics(Place, Vec<Diagnostic>),
+    /// The text of a file that has to survive a restart; `None` if the file is gone.
+    Text(Place, Option<Arc<str>>),
+    /// Everything has been read once.
+    Synced,
+}
+
+/// A file of a source, by its path relative to the source's folder; empty for the source as a whole.
+pub(crate) type Place = Arc<str>;
+
+/// Identifies an object of one source.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Key {
+    pub(crate) place: Place,
+    pub(crate) id: ObjectId,
+    /// 0, unless objects before it at this place have the same id.
+    pub(crate) index: usize,
 }
 
 /// An object of a source.

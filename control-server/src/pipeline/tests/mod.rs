@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::engine::Engine;
 use super::{DataDirError, Input, Options, Pipeline, StartError, validate};
 use crate::resources::{EncodedResource, ResourceKind, ResourceSet};
-use crate::source::{View, read_text};
+use crate::source::{Entries, Event, Merge};
 use crate::state::{PipelineState, Severity};
 
 fn service(name: &str, endpoints: &[&str]) -> String {
@@ -67,14 +67,40 @@ spec:
     )
 }
 
-fn view(texts: &[&str]) -> View {
-    let mut all = View::default();
-    for (index, text) in texts.iter().enumerate() {
-        let view = read_text(&format!("{index}.yaml"), text);
-        all.objects.extend(view.objects);
-        all.diagnostics.extend(view.diagnostics);
+/// An engine and its only source.
+struct Story {
+    entries: Entries,
+    merge: Merge,
+    engine: Engine,
+}
+
+impl Story {
+    fn new() -> Self {
+        Self { entries: Entries::default(), merge: Merge::new(1), engine: Engine::default() }
     }
-    all
+
+    /// Takes these texts, as `0.yaml` and so on, instead of those before; returns whether the resources have changed.
+    fn apply(&mut self, texts: &[&str]) -> bool {
+        let names: Vec<String> = (0..texts.len()).map(|index| format!("{index}.yaml")).collect();
+        let files: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(texts.iter().copied()).collect();
+        self.apply_files(&files)
+    }
+
+    fn apply_files(&mut self, files: &[(&str, &str)]) -> bool {
+        self.entries.retain(|name| files.iter().any(|(file, _)| name == *file));
+        files.iter().for_each(|(name, text)| self.entries.read(name, text));
+        self.merge.take(0, self.entries.take_events());
+        self.merge.take(0, vec![Event::Synced]);
+        self.engine.apply(self.merge.changes().unwrap())
+    }
+
+    fn resources(&self) -> &Arc<ResourceSet> {
+        self.engine.resources()
+    }
+
+    fn state(&self) -> &PipelineState {
+        self.engine.state()
+    }
 }
 
 fn resource(set: &ResourceSet, kind: ResourceKind, name: &str) -> Option<Arc<EncodedResource>> {
@@ -88,20 +114,20 @@ fn errors(state: &PipelineState) -> Vec<String> {
 
 #[test]
 fn change_touches_only_the_resources_that_depend_on_it() {
-    let mut engine = Engine::default();
+    let mut engine = Story::new();
     let (orders, users) = (service("orders", &["10.0.0.1", "10.0.0.2"]), service("users", &["10.0.1.1"]));
     let rule = rule("orders", &["v1", "v2"]);
-    assert!(engine.apply(&view(&[&orders, &users, &rule])));
+    assert!(engine.apply(&[&orders, &users, &rule]));
     let before = Arc::clone(engine.resources());
     assert_eq!(before.revision, 1);
 
-    assert!(!engine.apply(&view(&[&orders, &users, &rule])), "read again, nothing new");
+    assert!(!engine.apply(&[&orders, &users, &rule]), "read again, nothing new");
     assert!(Arc::ptr_eq(&before, engine.resources()));
-    assert!(!engine.apply(&view(&[&rule, "# moved\n\n", &users, &orders])), "other files, same content");
+    assert!(!engine.apply(&[&rule, "# moved\n\n", &users, &orders]), "other files, same content");
     assert!(Arc::ptr_eq(&before, engine.resources()));
 
     let more = service("orders", &["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
-    assert!(engine.apply(&view(&[&more, &users, &rule])));
+    assert!(engine.apply(&[&more, &users, &rule]));
     let after = engine.resources();
     assert_eq!(after.revision, 2);
     let (mut before, mut after) = (before.to_map(), after.to_map());
@@ -135,12 +161,14 @@ fn order_of_objects_does_not_matter() {
             if reversed {
                 order.reverse();
             }
-            let mut all = View::default();
-            for index in order {
-                all.objects.extend(read_text(&format!("{index}.yaml"), &texts[index]).objects);
-            }
-            let mut engine = Engine::default();
-            engine.apply(&all);
+            let names: Vec<String> = order.iter().map(|index| format!("{index}.yaml")).collect();
+            let files: Vec<(&str, &str)> = names
+                .iter()
+                .zip(&order)
+                .map(|(name, index)| (name.as_str(), texts[*index].as_str()))
+                .collect();
+            let mut engine = Story::new();
+            engine.apply_files(&files);
             let found = (Arc::clone(engine.resources()), errors(engine.state()));
             let (set, errors) = expected.get_or_insert_with(|| found.clone());
             assert_eq!(set.to_map(), found.0.to_map());
@@ -151,15 +179,15 @@ fn order_of_objects_does_not_matter() {
 
 #[test]
 fn object_with_dangling_reference_keeps_its_last_good_version() {
-    let mut engine = Engine::default();
+    let mut engine = Story::new();
     let (orders, users) = (service("orders", &["10.0.0.1", "10.0.0.2"]), service("users", &["10.0.1.1"]));
     let rule = rule("orders", &["v1", "v2"]);
     let host = "outbound|80||orders.shop.svc.cluster.local";
-    engine.apply(&view(&[&orders, &users, &rule, &routes("orders", "v1")]));
+    engine.apply(&[&orders, &users, &rule, &routes("orders", "v1")]);
     let good = resource(engine.resources(), ResourceKind::Route, host).unwrap();
 
     let more_users = service("users", &["10.0.1.1", "10.0.1.2"]);
-    engine.apply(&view(&[&orders, &more_users, &rule, &routes("orders", "v3")]));
+    engine.apply(&[&orders, &more_users, &rule, &routes("orders", "v3")]);
     let kept = resource(engine.resources(), ResourceKind::Route, host).unwrap();
     assert!(Arc::ptr_eq(&good, &kept));
     assert_eq!(engine.resources().revision, 2, "the other service has changed");
@@ -174,18 +202,18 @@ fn object_with_dangling_reference_keeps_its_last_good_version() {
         engine.state().objects.iter().filter(|one| one.stale).map(|one| one.kind.as_str()).collect();
     assert_eq!(stale, ["VirtualService"]);
 
-    engine.apply(&view(&[&orders, &more_users, &rule, &routes("orders", "v2")]));
+    engine.apply(&[&orders, &more_users, &rule, &routes("orders", "v2")]);
     assert_eq!(errors(engine.state()), [""; 0]);
     assert_ne!(resource(engine.resources(), ResourceKind::Route, host).unwrap().bytes, good.bytes);
 }
 
 #[test]
 fn object_that_was_never_good_is_absent() {
-    let mut engine = Engine::default();
+    let mut engine = Story::new();
     let orders = service("orders", &["10.0.0.1"]);
-    engine.apply(&view(&[&orders]));
+    engine.apply(&[&orders]);
     let before = Arc::clone(engine.resources());
-    engine.apply(&view(&[&orders, &routes("orders", "v1")]));
+    engine.apply(&[&orders, &routes("orders", "v1")]);
     assert!(Arc::ptr_eq(&before, engine.resources()));
     assert_eq!(errors(engine.state()).len(), 1);
     assert!(engine.state().objects.iter().all(|one| one.kind == "ServiceEntry"));
@@ -193,35 +221,35 @@ fn object_that_was_never_good_is_absent() {
 
 #[test]
 fn subset_that_routes_still_name_outlives_its_definition() {
-    let mut engine = Engine::default();
+    let mut engine = Story::new();
     let orders = service("orders", &["10.0.0.1", "10.0.0.2"]);
     let routed = routes("orders", "v2");
-    engine.apply(&view(&[&orders, &rule("orders", &["v1", "v2"]), &routed]));
+    engine.apply(&[&orders, &rule("orders", &["v1", "v2"]), &routed]);
     let before = Arc::clone(engine.resources());
     let cluster = "outbound|80|v2|orders.shop.svc.cluster.local";
 
     for _ in 0..2 {
-        engine.apply(&view(&[&orders, &rule("orders", &["v1"]), &routed]));
+        engine.apply(&[&orders, &rule("orders", &["v1"]), &routed]);
         assert_eq!(errors(engine.state()).len(), 1);
         assert_eq!(before.to_map(), engine.resources().to_map(), "nothing has changed for clients");
     }
-    engine.apply(&view(&[&orders, &rule("orders", &["v1"]), &routes("orders", "v1")]));
+    engine.apply(&[&orders, &rule("orders", &["v1"]), &routes("orders", "v1")]);
     assert_eq!(errors(engine.state()), [""; 0]);
     assert!(resource(engine.resources(), ResourceKind::Cluster, cluster).is_none());
 }
 
 #[test]
 fn deleted_object_is_forgotten() {
-    let mut engine = Engine::default();
+    let mut engine = Story::new();
     let orders = service("orders", &["10.0.0.1", "10.0.0.2"]);
     let rule = rule("orders", &["v1"]);
-    engine.apply(&view(&[&orders, &rule, &routes("orders", "v1")]));
-    engine.apply(&view(&[&orders, &rule]));
-    engine.apply(&view(&[&orders, &rule, &routes("orders", "v9")]));
+    engine.apply(&[&orders, &rule, &routes("orders", "v1")]);
+    engine.apply(&[&orders, &rule]);
+    engine.apply(&[&orders, &rule, &routes("orders", "v9")]);
     let route =
         resource(engine.resources(), ResourceKind::Route, "outbound|80||orders.shop.svc.cluster.local");
-    let mut fresh = Engine::default();
-    fresh.apply(&view(&[&orders, &rule]));
+    let mut fresh = Story::new();
+    fresh.apply(&[&orders, &rule]);
     let default =
         resource(fresh.resources(), ResourceKind::Route, "outbound|80||orders.shop.svc.cluster.local");
     assert_eq!(route.unwrap().bytes, default.unwrap().bytes);
@@ -229,8 +257,8 @@ fn deleted_object_is_forgotten() {
 
 #[test]
 fn first_of_two_objects_with_one_name_counts() {
-    let mut engine = Engine::default();
-    engine.apply(&view(&[&service("orders", &["10.0.0.1"]), &service("orders", &["10.0.0.2"])]));
+    let mut engine = Story::new();
+    engine.apply(&[&service("orders", &["10.0.0.1"]), &service("orders", &["10.0.0.2"])]);
     let found = errors(engine.state());
     assert_eq!(found.len(), 1);
     assert!(

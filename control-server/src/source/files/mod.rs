@@ -2,14 +2,13 @@
 //!
 //! ```text
 //! notify event --debounce--+
-//! periodic rescan ---------+--> scan (names, stamps) --> Files (texts, last good) --> View
+//! periodic rescan ---------+--> scan (names, stamps) --> Files (texts, last good) --> events
 //! a file's grace is over --+
 //! ```
 //!
 //! The watcher only reports that something happened; the folder's content is always found by a scan. So a missed event costs
 //! only the time until the next rescan.
 
-mod entry;
 mod last_good;
 mod scan;
 mod set;
@@ -25,12 +24,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Source, View};
+use super::{Event, Source};
 use watch::Watch;
 
-pub(crate) use entry::read_text;
 pub use last_good::DataDirError;
-pub(crate) use last_good::{Keeper, LastGood, Lock, Texts};
+pub(crate) use last_good::{Keeper, LastGood, Lock};
+pub(crate) use scan::FileStamp;
 pub(crate) use set::Files;
 
 /// A folder and how it is watched.
@@ -63,18 +62,15 @@ impl FileSource {
         Ok(Self { options, watch, files: Some(files), is_synced: false })
     }
 
-    /// Starts with last good texts, as if they had been read just before; returns the view of them.
-    pub(crate) fn remember(&mut self, last_good: &LastGood) -> Vec<View> {
-        let mut views = Vec::new();
-        if last_good.together() != last_good.each() {
-            let mut files = Files::new(self.options.folder.clone(), Duration::ZERO);
-            views.push(files.remember(last_good.together()));
-        }
-        views.extend(self.files.as_mut().map(|files| files.remember(last_good.each())));
-        views
+    /// Starts with last good texts, as if they had been read just before; returns the events of each of their sets.
+    pub(crate) fn remember(&mut self, last_good: &LastGood) -> [Vec<Event>; 2] {
+        let Some(files) = &mut self.files else { return Default::default() };
+        let sets = [last_good.together(), last_good.each()].map(|texts| files.remember(texts));
+        files.forget_missing();
+        sets
     }
 
-    async fn next_view(&mut self) -> Option<View> {
+    async fn next_events(&mut self) -> Option<Vec<Event>> {
         loop {
             if self.is_synced {
                 self.wait().await;
@@ -82,17 +78,19 @@ impl FileSource {
             let mut files = self.files.take()?;
             let now = Instant::now().into_std();
             let scanned = tokio::task::spawn_blocking(move || {
-                let changed = files.rescan(now);
-                (files, changed)
+                let events = files.rescan(now);
+                (files, events)
             });
             // A cancelled scan means that the runtime is ending.
-            let (files, changed) = scanned.await.ok()?;
+            let (files, mut events) = scanned.await.ok()?;
             self.watch.follow(&self.options.folder);
-            let view = (changed || !self.is_synced).then(|| files.view());
             self.files = Some(files);
-            if view.is_some() {
+            if !self.is_synced {
                 self.is_synced = true;
-                return view;
+                events.push(Event::Synced);
+            }
+            if !events.is_empty() {
+                return Some(events);
             }
         }
     }
@@ -109,7 +107,7 @@ impl FileSource {
 }
 
 impl Source for FileSource {
-    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<View>> + Send + '_>> {
-        Box::pin(self.next_view())
+    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<Vec<Event>>> + Send + '_>> {
+        Box::pin(self.next_events())
     }
 }

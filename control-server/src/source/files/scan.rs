@@ -17,7 +17,7 @@ pub(super) struct Scan {
 
 /// Properties of a file that change when it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileStamp {
+pub(crate) struct FileStamp {
     pub(super) modified: Option<SystemTime>,
     pub(super) length: u64,
 }

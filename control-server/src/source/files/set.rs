@@ -1,14 +1,13 @@
 //! The objects of a folder's files, and the last good versions of broken ones.
 
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use std::{fs, io};
 
-use super::super::View;
-use super::entry::{Entry, content_hash};
+use super::super::entry::{Entry, content_hash};
+use super::super::{Entries, Event, Place};
 use super::last_good;
 use super::scan::{FileStamp, Scan, scan};
 use crate::state::{Diagnostic, Severity};
@@ -17,7 +16,7 @@ use crate::state::{Diagnostic, Severity};
 #[derive(Debug)]
 pub(crate) struct Files {
     folder: PathBuf,
-    entries: BTreeMap<String, Entry>,
+    entries: Entries,
     /// Diagnostics of entries that could not be scanned.
     diagnostics: Vec<Diagnostic>,
     texts: Texts,
@@ -40,7 +39,7 @@ impl Files {
     pub(crate) fn new(folder: PathBuf, quiet: Duration) -> Self {
         Self {
             folder,
-            entries: BTreeMap::new(),
+            entries: Entries::default(),
             diagnostics: Vec::new(),
             texts: Texts::Dropped,
             quiet,
@@ -49,133 +48,109 @@ impl Files {
         }
     }
 
-    /// Starts with these texts, as if they had been read just before; returns their objects. Files that are missing now
-    /// leave none.
-    pub(super) fn remember(&mut self, texts: &last_good::Texts) -> View {
+    /// Takes these texts as if they had been read just before, instead of what was read until now.
+    pub(super) fn remember(&mut self, texts: &last_good::Texts) -> Vec<Event> {
         self.texts = Texts::Kept;
+        self.entries.retain(|name| texts.contains_key(name));
         for (name, text) in texts {
-            let entry = Entry { text: Some(text.clone()), ..read_entry(name, text, None, None) };
-            self.entries.insert(name.as_ref().to_owned(), entry);
+            let entry = Entry { text: Some(Arc::clone(text)), ..read_entry(name, text, None) };
+            self.entries.replace(Arc::clone(name), entry);
         }
-        let view = self.view();
-        let scan = scan(&self.folder);
-        self.entries.retain(|name, _| scan.files.contains_key(name) || scan.hides(name));
-        view
+        self.entries.take_events()
     }
 
-    /// Scans the folder; returns whether anything has changed.
-    pub(crate) fn rescan(&mut self, now: Instant) -> bool {
+    /// Removes files that the folder does not have now; the next scan has the events.
+    pub(super) fn forget_missing(&mut self) {
+        let scan = scan(&self.folder);
+        self.entries.retain(|name| scan.files.contains_key(name) || scan.hides(name));
+    }
+
+    /// Scans the folder, and reads what has changed.
+    pub(crate) fn rescan(&mut self, now: Instant) -> Vec<Event> {
         let scan = scan(&self.folder);
         self.unsettled = None;
-        let mut changed = self.remove_missing(&scan, now);
+        self.remove_missing(&scan, now);
         for (name, stamp) in &scan.files {
-            changed |= self.read(name, *stamp, now);
+            self.read(name, *stamp, now);
         }
+        let mut events = self.entries.take_events();
         let diagnostics: Vec<Diagnostic> =
             scan.unreadable.iter().map(|(name, error)| unreadable_path(name, error)).collect();
-        changed |= diagnostics != self.diagnostics;
-        self.diagnostics = diagnostics;
+        if diagnostics != self.diagnostics {
+            self.diagnostics.clone_from(&diagnostics);
+            events.push(Event::Diagnostics(Place::from(""), diagnostics));
+        }
         self.is_read_once = true;
-        changed
+        events
     }
 
     /// When to scan again without an event: a missing or empty file has some time to return, and a file that is being
     /// written to be complete.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let missing = self.entries.values().filter_map(|entry| entry.missing_since).min();
+        let missing = self.entries.iter().filter_map(|(_, entry)| entry.missing_since).min();
         missing.map(|since| since + GRACE).into_iter().chain(self.unsettled).min()
     }
 
-    pub(crate) fn view(&self) -> View {
-        View {
-            objects: self.entries.values().flat_map(|entry| entry.objects.iter().cloned()).collect(),
-            diagnostics: self
-                .entries
-                .values()
-                .flat_map(|entry| &entry.diagnostics)
-                .chain(&self.diagnostics)
-                .cloned()
-                .collect(),
-            texts: self
-                .entries
-                .iter()
-                .filter_map(|(name, entry)| Some((Arc::from(name.as_str()), entry.text.clone()?)))
-                .collect(),
+    /// Drops files that stay missing. Editors replace a file by removing it first, and mounts swap whole folders.
+    fn remove_missing(&mut self, scan: &Scan, now: Instant) {
+        let names: Vec<Place> = self.entries.iter().map(|(name, _)| Arc::clone(name)).collect();
+        for name in names.iter().filter(|name| !scan.files.contains_key(&***name)) {
+            let Some(entry) = self.entries.get_mut(name) else { continue };
+            if scan.hides(name) {
+                entry.missing_since = None;
+            } else if is_over(*entry.missing_since.get_or_insert(now), now) {
+                self.entries.remove(name);
+            }
         }
     }
 
-    /// Drops files that stay missing. Editors replace a file by removing it first, and mounts swap whole folders.
-    fn remove_missing(&mut self, scan: &Scan, now: Instant) -> bool {
-        let before = self.entries.len();
-        self.entries.retain(|name, entry| {
-            if scan.hides(name) {
-                entry.missing_since = None;
-                return true;
-            }
-            if scan.files.contains_key(name) {
-                return true;
-            }
-            !is_over(*entry.missing_since.get_or_insert(now), now)
-        });
-        self.entries.len() != before
-    }
-
-    fn read(&mut self, name: &str, stamp: FileStamp, now: Instant) -> bool {
+    fn read(&mut self, name: &str, stamp: FileStamp, now: Instant) {
         let previous = self.entries.get_mut(name);
         if let Some(entry) = &previous
             && entry.stamp == Some(stamp)
             && entry.missing_since.is_none()
             && !is_racy(stamp)
         {
-            return false;
+            return;
         }
         if self.is_read_once && is_younger(stamp, self.quiet) {
             if let Some(entry) = previous {
                 entry.missing_since = None;
             }
             self.unsettled = Some(now + self.quiet);
-            return false;
+            return;
         }
         let text = match read_text(&self.folder.join(name), stamp, MAX_LENGTH) {
             Ok(text) => text,
             Err(error) => {
                 let entry = Entry::unreadable(name, &error, previous.as_deref());
-                return self.insert(name, entry);
+                return self.entries.replace(Place::from(name), entry);
             }
         };
-        let hash = content_hash(&text);
         if let Some(entry) = previous {
             entry.stamp = Some(stamp);
-            let was_missing = entry.missing_since.is_some();
-            if entry.hash == Some(hash) {
+            if entry.hash == Some(content_hash(&text)) {
                 entry.missing_since = None;
-                return false;
+                return;
             }
-            if is_blank(&text) && !entry.objects.is_empty() {
-                // It may be rewritten, and not filled yet.
-                if !is_over(*entry.missing_since.get_or_insert(now), now) {
-                    return false;
-                }
-            } else if was_missing {
+            // An empty file may be rewritten, and not filled yet.
+            if !is_blank(&text) || entry.objects.is_empty() {
                 entry.missing_since = None;
+            } else if !is_over(*entry.missing_since.get_or_insert(now), now) {
+                return;
             }
         }
-        let mut entry = read_entry(&Arc::from(name), &text, Some(stamp), self.entries.get(name));
+        let name = Place::from(name);
+        let mut entry = read_entry(&name, &text, self.entries.get(&name));
+        entry.stamp = Some(stamp);
         entry.text = (self.texts == Texts::Kept).then(|| Arc::from(text));
-        self.insert(name, entry)
-    }
-
-    fn insert(&mut self, name: &str, entry: Entry) -> bool {
-        let same = self.entries.get(name).is_some_and(|previous| previous.is_as_unreadable_as(&entry));
-        self.entries.insert(name.to_owned(), entry);
-        !same
+        self.entries.replace(name, entry);
     }
 }
 
 /// The content of one file must never prevent reading the others.
-fn read_entry(name: &Arc<str>, text: &str, stamp: Option<FileStamp>, previous: Option<&Entry>) -> Entry {
-    catch_unwind(AssertUnwindSafe(|| Entry::read(name, text, stamp, previous))).unwrap_or_else(|_| Entry {
-        stamp,
+fn read_entry(name: &Place, text: &str, previous: Option<&Entry>) -> Entry {
+    catch_unwind(AssertUnwindSafe(|| Entry::read(name, text, previous))).unwrap_or_else(|_| Entry {
         hash: Some(content_hash(text)),
         ..Entry::unreadable(name, &io::Error::other("the reader failed"), previous)
     })

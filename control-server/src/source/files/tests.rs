@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -5,6 +6,9 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::Files;
+use super::last_good::Texts;
+use crate::source::{Event, Key, Place, Sourced};
+use crate::state::Diagnostic;
 
 fn workload(name: &str, address: &str) -> String {
     format!(
@@ -17,13 +21,37 @@ struct Story {
     folder: TempDir,
     files: Files,
     now: Instant,
+    seen: Seen,
+}
+
+/// What all events so far leave.
+#[derive(Default)]
+struct Seen {
+    objects: BTreeMap<Key, Sourced>,
+    diagnostics: BTreeMap<Place, Vec<Diagnostic>>,
+    texts: Texts,
+}
+
+impl Seen {
+    fn take(&mut self, events: Vec<Event>) {
+        for event in events {
+            match event {
+                Event::Upsert(key, one) => drop(self.objects.insert(key, one)),
+                Event::Delete(key) => drop(self.objects.remove(&key).expect("deleted twice")),
+                Event::Diagnostics(place, found) => drop(self.diagnostics.insert(place, found)),
+                Event::Text(place, Some(text)) => drop(self.texts.insert(place, text)),
+                Event::Text(place, None) => drop(self.texts.remove(&place)),
+                Event::Synced => {}
+            }
+        }
+    }
 }
 
 impl Story {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let files = Files::new(folder.path().to_owned(), Duration::ZERO);
-        Self { folder, files, now: Instant::now() }
+        Self { folder, files, now: Instant::now(), seen: Seen::default() }
     }
 
     fn path(&self, name: &str) -> std::path::PathBuf {
@@ -35,8 +63,12 @@ impl Story {
         fs::write(self.path(name), text).unwrap();
     }
 
+    /// Whether there were events.
     fn rescan(&mut self) -> bool {
-        self.files.rescan(self.now)
+        let events = self.files.rescan(self.now);
+        let any = !events.is_empty();
+        self.seen.take(events);
+        any
     }
 
     /// Looks, waits until a file that is gone is taken to be gone, and looks again.
@@ -51,10 +83,10 @@ impl Story {
 
     /// `file/name`, with `!` for what is only remembered.
     fn objects(&self) -> Vec<String> {
-        let view = self.files.view();
-        let mut objects: Vec<String> = view
+        let mut objects: Vec<String> = self
+            .seen
             .objects
-            .iter()
+            .values()
             .map(|one| {
                 let mark = if one.stale { "!" } else { "" };
                 format!("{}/{}{mark}", one.object.origin.file, one.object.id.name)
@@ -65,7 +97,7 @@ impl Story {
     }
 
     fn diagnostics(&self) -> Vec<String> {
-        self.files.view().diagnostics.iter().map(ToString::to_string).collect()
+        self.seen.diagnostics.values().flatten().map(ToString::to_string).collect()
     }
 }
 
@@ -205,14 +237,17 @@ fn unreadable_folder_falls_back_to_stored_texts() {
     let away = story.folder.path().with_extension("away");
     fs::rename(story.folder.path(), &away).unwrap();
     let texts = [("sub/a.yaml".into(), workload("a", "10.0.0.1").into())].into();
-    assert_eq!(story.files.remember(&texts).objects.len(), 1);
+    let remembered = story.files.remember(&texts);
+    story.seen.take(remembered);
+    assert_eq!(story.objects(), ["sub/a.yaml/a"]);
+    story.files.forget_missing();
     assert!(story.rescan());
     assert_eq!(story.objects(), ["sub/a.yaml/a"]);
-    assert_eq!(story.files.view().texts, texts, "they stay for the next start");
+    assert_eq!(story.seen.texts, texts, "they stay for the next start");
     fs::rename(&away, story.folder.path()).unwrap();
     story.settle();
     assert_eq!(story.objects(), [""; 0]);
-    assert_eq!(story.files.view().texts, [].into());
+    assert_eq!(story.seen.texts, [].into());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A copy of a text: the text itself under a comment with its checksum.
 
-use super::super::entry::content_hash;
+use crate::source::entry::content_hash;
 
 /// A copy is YAML too: to recover a text, copy the copy.
 pub(super) fn encode(text: &str) -> String {

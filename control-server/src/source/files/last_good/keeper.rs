@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -9,10 +10,13 @@ use tokio::time::sleep;
 
 use super::store::Store;
 use super::{DataDirError, LastGood, Lock, Texts};
+use crate::source::Event;
 
 /// Last good texts, in memory and, a little later, on disk. Writing ends when this is dropped or the lock is released.
 #[derive(Debug)]
 pub(crate) struct Keeper {
+    /// Of all files, broken or not.
+    current: Texts,
     last_good: LastGood,
     copies: watch::Sender<Texts>,
     lock: Lock,
@@ -25,7 +29,7 @@ impl Keeper {
         let (last_good, lock) = (LastGood::from_copies(store.copies()), store.lock().clone());
         let (copies, wanted) = watch::channel(Texts::new());
         tokio::spawn(follow(store, wanted));
-        Ok(Self { last_good, copies, lock })
+        Ok(Self { current: Texts::new(), last_good, copies, lock })
     }
 
     pub(crate) fn last_good(&self) -> &LastGood {
@@ -36,9 +40,22 @@ impl Keeper {
         self.lock.clone()
     }
 
-    /// Takes the current texts, except of broken files.
-    pub(crate) fn take(&mut self, current: &Texts, broken: &BTreeSet<String>) {
-        self.last_good.take(current, broken);
+    /// Takes the texts that have changed.
+    pub(crate) fn take(&mut self, events: &[Event]) {
+        for event in events {
+            match event {
+                Event::Text(file, Some(text)) => {
+                    drop(self.current.insert(Arc::clone(file), Arc::clone(text)))
+                }
+                Event::Text(file, None) => drop(self.current.remove(file)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Keeps the current texts, except of broken files.
+    pub(crate) fn keep(&mut self, broken: &BTreeSet<String>) {
+        self.last_good.take(&self.current, broken);
         self.copies.send_replace(self.last_good.to_copies());
     }
 }

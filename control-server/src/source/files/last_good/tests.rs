@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::store::Store;
 use super::{DataDirError, Keeper, LastGood, Texts, copy};
+use crate::source::Event;
 
 fn texts(pairs: &[(&str, &str)]) -> Texts {
     pairs.iter().map(|(name, text)| (Arc::from(*name), Arc::from(*text))).collect()
@@ -201,7 +202,8 @@ async fn failed_write_is_tried_again_by_itself() {
     let mut keeper = Keeper::open(folder.path(), Path::new("no such configuration")).unwrap();
     let (first, second) = (folder.path().join("last-good/a.yaml"), folder.path().join("last-good/b.yaml"));
     fs::create_dir_all(first.join("not empty")).unwrap();
-    keeper.take(&texts(&[("a.yaml", "1"), ("b.yaml", "1")]), &BTreeSet::new());
+    keeper.take(&["a.yaml", "b.yaml"].map(|name| Event::Text(name.into(), Some("1".into()))));
+    keeper.keep(&BTreeSet::new());
     let once = async |path: &Path| {
         while !path.is_file() {
             tokio::time::sleep(Duration::from_secs(1)).await;

@@ -6,16 +6,25 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::{Sourced, View};
-use super::scan::FileStamp;
+use super::files::FileStamp;
+use super::{Place, Sourced};
 use crate::kinds::{Decoded, ObjectId, decode_document};
 use crate::state::{Diagnostic, Severity};
 use crate::yaml::{Position, SyntaxError, parse};
 
 /// The objects and diagnostics of one text.
+#[cfg(test)]
 pub(crate) fn read_text(name: &str, text: &str) -> View {
-    let entry = Entry::read(&Arc::from(name), text, None, None);
-    View { objects: entry.objects, diagnostics: entry.diagnostics, ..View::default() }
+    let Entry { objects, diagnostics, .. } = Entry::read(&Place::from(name), text, None);
+    View { objects, diagnostics }
+}
+
+/// What a text says, on its own.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) objects: Vec<Sourced>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
 /// The state of a file.
@@ -35,13 +44,8 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Reads a text. A broken part keeps its last good version.
-    pub(super) fn read(
-        file: &Arc<str>,
-        text: &str,
-        stamp: Option<FileStamp>,
-        previous: Option<&Self>,
-    ) -> Self {
-        let mut entry = Self { stamp, hash: Some(content_hash(text)), ..Self::default() };
+    pub(super) fn read(file: &Place, text: &str, previous: Option<&Self>) -> Self {
+        let mut entry = Self { hash: Some(content_hash(text)), ..Self::default() };
         match parse(text) {
             Ok(documents) => {
                 let decoded: Vec<Decoded> =
@@ -68,11 +72,6 @@ impl Entry {
             previous,
         ));
         entry
-    }
-
-    /// Whether both are unreadable for the same reason, so that nothing has to be reported.
-    pub(super) fn is_as_unreadable_as(&self, other: &Self) -> bool {
-        self.hash.is_none() && other.hash.is_none() && self.diagnostics == other.diagnostics
     }
 
     fn take(&mut self, decoded: Vec<Decoded>, previous: Option<&Self>) {

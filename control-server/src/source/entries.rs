@@ -1,0 +1,91 @@
+//! The files of a source, as far as they have been read, and the events of their changes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::entry::Entry;
+use super::{Event, Key, Place, Sourced};
+use crate::kinds::ObjectId;
+
+/// Files by name. Every change becomes events, which wait until they are taken.
+#[derive(Debug, Default)]
+pub(crate) struct Entries {
+    by_name: BTreeMap<Place, Entry>,
+    events: Vec<Event>,
+}
+
+impl Entries {
+    /// Reads a text that has no file of its own.
+    pub(crate) fn read(&mut self, name: &str, text: &str) {
+        let name = Place::from(name);
+        let entry = Entry::read(&name, text, self.get(&name));
+        self.replace(name, entry);
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Entry> {
+        self.by_name.get(name)
+    }
+
+    /// For what is noted about a file without a change of its content.
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Entry> {
+        self.by_name.get_mut(name)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Place, &Entry)> {
+        self.by_name.iter()
+    }
+
+    /// Replaces what a file was before.
+    pub(super) fn replace(&mut self, name: Place, entry: Entry) {
+        let nothing = Entry::default();
+        let previous = self.by_name.get(&name).unwrap_or(&nothing);
+        let (before, after) = (keyed(&name, &previous.objects), keyed(&name, &entry.objects));
+        let deleted = before.keys().filter(|key| !after.contains_key(key)).cloned().map(Event::Delete);
+        self.events.extend(deleted);
+        if previous.diagnostics != entry.diagnostics {
+            self.events.push(Event::Diagnostics(Arc::clone(&name), entry.diagnostics.clone()));
+        }
+        if previous.text != entry.text {
+            self.events.push(Event::Text(Arc::clone(&name), entry.text.clone()));
+        }
+        let upserted = after.into_iter().filter(|(key, one)| !before.get(key).is_some_and(|old| old.is(one)));
+        self.events.extend(upserted.map(|(key, one)| Event::Upsert(key, one.clone())));
+        self.by_name.insert(name, entry);
+    }
+
+    /// Removes files by their names.
+    pub(crate) fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
+        let unwanted = self.by_name.keys().filter(|name| !wanted(name)).cloned().collect::<Vec<_>>();
+        unwanted.iter().for_each(|name| self.remove(name));
+    }
+
+    pub(super) fn remove(&mut self, name: &Place) {
+        if self.by_name.contains_key(name) {
+            self.replace(Arc::clone(name), Entry::default());
+            self.by_name.remove(name);
+        }
+    }
+
+    /// The events since the last call.
+    pub(crate) fn take_events(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+}
+
+impl Sourced {
+    /// Whether both are the same reading of an object.
+    fn is(&self, other: &Self) -> bool {
+        self.stale == other.stale && Arc::ptr_eq(&self.object, &other.object)
+    }
+}
+
+fn keyed<'a>(place: &Place, objects: &'a [Sourced]) -> BTreeMap<Key, &'a Sourced> {
+    let mut counts: HashMap<&ObjectId, usize> = HashMap::new();
+    let keyed = objects.iter().map(|one| {
+        let count = counts.entry(&one.object.id).or_default();
+        let key = Key { place: Arc::clone(place), id: one.object.id.clone(), index: *count };
+        *count += 1;
+        (key, one)
+    });
+    keyed.collect()
+}

@@ -1,0 +1,192 @@
+//! What all sources say together: one object per kind, namespace and name.
+//!
+//! Of several objects with the same id one is in use: a written one before a remembered one, then one of an earlier source,
+//! then by file and line. The others are reported, unless they are only remembered. Nothing comes out before every source has
+//! been read once; a source that is late delays the first changes, and never removes anything.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::{Event, Key, Place, Sourced};
+use crate::finding::Finding;
+use crate::kinds::ObjectId;
+use crate::state::Diagnostic;
+use crate::yaml::FieldPath;
+
+/// The number of a source; an earlier one goes first where several have an object of the same id.
+pub(crate) type SourceIndex = usize;
+
+/// A change of the object that is in use for an id.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    /// The object is new, or its content has changed.
+    Upsert(Sourced),
+    /// The same content in another place, or it has become the last good version of a broken one, or is that no more.
+    /// Nothing that clients see depends on it; diagnostics do.
+    Moved(Sourced),
+    /// There is no such object any more.
+    Delete(ObjectId),
+}
+
+/// Changes that take effect together.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Changes {
+    /// At most one of each id, in the order of ids.
+    pub(crate) objects: Vec<Change>,
+    /// Everything that sources found wrong, and objects that are not in use; the same allocation until it changes.
+    pub(crate) diagnostics: Arc<[Diagnostic]>,
+}
+
+/// Merges sources.
+#[derive(Debug)]
+pub(crate) struct Merge {
+    unsynced: BTreeSet<SourceIndex>,
+    /// Never empty, the one in use first.
+    candidates: HashMap<ObjectId, Vec<Candidate>>,
+    /// What was in use before the changes that are not handed out yet.
+    touched: BTreeMap<ObjectId, Option<Sourced>>,
+    reported: BTreeMap<(SourceIndex, Place), Vec<Diagnostic>>,
+    /// About objects that are not in use, by the id of the one that is.
+    duplicates: BTreeMap<ObjectId, Vec<Diagnostic>>,
+    /// All of them; `None` if they have changed.
+    diagnostics: Option<Arc<[Diagnostic]>>,
+}
+
+#[derive(Debug)]
+struct Candidate {
+    source: SourceIndex,
+    key: Key,
+    one: Sourced,
+}
+
+impl Merge {
+    /// Of this many sources.
+    pub(crate) fn new(sources: usize) -> Self {
+        Self {
+            unsynced: (0..sources).collect(),
+            candidates: HashMap::new(),
+            touched: BTreeMap::new(),
+            reported: BTreeMap::new(),
+            duplicates: BTreeMap::new(),
+            diagnostics: None,
+        }
+    }
+
+    /// Takes events of a source.
+    pub(crate) fn take(&mut self, source: SourceIndex, events: Vec<Event>) {
+        for event in events {
+            match event {
+                Event::Upsert(key, one) => self.upsert(source, key, one),
+                Event::Delete(key) => self.delete(source, &key),
+                Event::Diagnostics(place, found) => self.report(source, place, found),
+                // For the keeper of last good texts.
+                Event::Text(..) => {}
+                Event::Synced => drop(self.unsynced.remove(&source)),
+            }
+        }
+    }
+
+    /// The changes since the last call; `None` until every source is synced.
+    pub(crate) fn changes(&mut self) -> Option<Changes> {
+        self.unsynced.is_empty().then(|| self.changes_so_far())
+    }
+
+    /// The same, of the sources that are there.
+    pub(crate) fn changes_so_far(&mut self) -> Changes {
+        let touched = std::mem::take(&mut self.touched);
+        let mut objects = Vec::new();
+        for (id, before) in touched {
+            self.find_duplicates(&id);
+            let after = self.candidates.get(&id).map(|all| &all[0].one);
+            objects.extend(change(id, before.as_ref(), after));
+        }
+        Changes { objects, diagnostics: self.all_diagnostics() }
+    }
+
+    fn upsert(&mut self, source: SourceIndex, key: Key, one: Sourced) {
+        self.touch(&key.id);
+        let all = self.candidates.entry(key.id.clone()).or_default();
+        all.retain(|candidate| !candidate.is(source, &key));
+        all.push(Candidate { source, key, one });
+        all.sort_by(|left, right| left.rank().cmp(&right.rank()));
+    }
+
+    fn delete(&mut self, source: SourceIndex, key: &Key) {
+        self.touch(&key.id);
+        if let Some(all) = self.candidates.get_mut(&key.id) {
+            all.retain(|candidate| !candidate.is(source, key));
+            if all.is_empty() {
+                self.candidates.remove(&key.id);
+            }
+        }
+    }
+
+    fn touch(&mut self, id: &ObjectId) {
+        if !self.touched.contains_key(id) {
+            let before = self.candidates.get(id).map(|all| all[0].one.clone());
+            self.touched.insert(id.clone(), before);
+        }
+    }
+
+    fn report(&mut self, source: SourceIndex, place: Place, found: Vec<Diagnostic>) {
+        self.diagnostics = None;
+        if found.is_empty() {
+            self.reported.remove(&(source, place));
+        } else {
+            self.reported.insert((source, place), found);
+        }
+    }
+
+    fn find_duplicates(&mut self, id: &ObjectId) {
+        let found: Vec<Diagnostic> = match self.candidates.get(id).map(Vec::as_slice) {
+            Some([winner, others @ ..]) => {
+                others.iter().filter(|other| !other.one.stale).map(|other| winner.displaces(other)).collect()
+            }
+            _ => Vec::new(),
+        };
+        let before = if found.is_empty() {
+            self.duplicates.remove(id)
+        } else {
+            self.duplicates.insert(id.clone(), found)
+        };
+        if before.as_ref() != self.duplicates.get(id) {
+            self.diagnostics = None;
+        }
+    }
+
+    fn all_diagnostics(&mut self) -> Arc<[Diagnostic]> {
+        let all = self.diagnostics.get_or_insert_with(|| {
+            self.reported.values().chain(self.duplicates.values()).flatten().cloned().collect()
+        });
+        Arc::clone(all)
+    }
+}
+
+impl Candidate {
+    fn is(&self, source: SourceIndex, key: &Key) -> bool {
+        self.source == source && self.key == *key
+    }
+
+    fn rank(&self) -> impl Ord + '_ {
+        (self.one.stale, self.source, &self.key.place, self.one.object.position(), self.key.index)
+    }
+
+    fn displaces(&self, other: &Self) -> Diagnostic {
+        let (file, line) = (&self.key.place, self.one.object.position().line);
+        let message = format!("an object of this kind, namespace and name stands in {file}:{line} already");
+        let path = FieldPath::root().field("metadata").field("name");
+        other.one.object.diagnostic(&Finding::error(path, message))
+    }
+}
+
+fn change(id: ObjectId, before: Option<&Sourced>, after: Option<&Sourced>) -> Option<Change> {
+    match (before, after) {
+        (None, None) => None,
+        (Some(_), None) => Some(Change::Delete(id)),
+        (Some(before), Some(after)) if before.object.has_content_of(&after.object) => {
+            let is_same = before.stale == after.stale && before.object.has_origin_of(&after.object);
+            (!is_same).then(|| Change::Moved(after.clone()))
+        }
+        (_, Some(after)) => Some(Change::Upsert(after.clone())),
+    }
+}

@@ -1,0 +1,140 @@
+//! Merging of sources.
+
+use super::{Change, Changes, Entries, Event, Merge};
+
+fn workload(name: &str, address: &str) -> String {
+    annotated(name, address, "")
+}
+
+fn annotated(name: &str, address: &str, note: &str) -> String {
+    format!(
+        "---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {{name: {name}, annotations: {{note: '{note}'}}}}\n\
+         spec: {{address: {address}}}\n"
+    )
+}
+
+/// Several sources and what they are merged to.
+struct Story {
+    sources: Vec<Entries>,
+    merge: Merge,
+}
+
+impl Story {
+    fn new(sources: usize) -> Self {
+        Self { sources: (0..sources).map(|_| Entries::default()).collect(), merge: Merge::new(sources) }
+    }
+
+    fn write(&mut self, source: usize, name: &str, text: &str) -> &mut Self {
+        self.sources[source].read(name, text);
+        self.merge.take(source, self.sources[source].take_events());
+        self
+    }
+
+    fn remove(&mut self, source: usize, name: &str) -> &mut Self {
+        self.sources[source].retain(|file| file != name);
+        self.merge.take(source, self.sources[source].take_events());
+        self
+    }
+
+    fn sync(&mut self, source: usize) -> &mut Self {
+        self.merge.take(source, vec![Event::Synced]);
+        self
+    }
+
+    fn changes(&mut self) -> Vec<String> {
+        described(&self.merge.changes().expect("synced"))
+    }
+
+    fn diagnostics(&mut self) -> Vec<String> {
+        self.merge.changes_so_far().diagnostics.iter().map(ToString::to_string).collect()
+    }
+}
+
+/// `+name file:line` for an upsert, `~` for one that has moved, `-name` for a deletion, `!` for a remembered version.
+fn described(changes: &Changes) -> Vec<String> {
+    let describe = |change: &Change| {
+        let (sign, one) = match change {
+            Change::Upsert(one) => ('+', one),
+            Change::Moved(one) => ('~', one),
+            Change::Delete(id) => return format!("-{}", id.name),
+        };
+        let status = one.object.status(one.stale);
+        let mark = if one.stale { "!" } else { "" };
+        format!("{sign}{} {}:{}{mark}", status.name, status.file, status.line)
+    };
+    changes.objects.iter().map(describe).collect()
+}
+
+#[test]
+fn source_that_is_late_delays_the_first_changes() {
+    let mut story = Story::new(2);
+    story.write(0, "a", &workload("a", "10.0.0.1")).sync(0);
+    assert!(story.merge.changes().is_none());
+    story.write(1, "b", &workload("b", "10.0.0.1"));
+    assert!(story.merge.changes().is_none());
+    assert_eq!(story.sync(1).changes(), ["+a a:2", "+b b:2"]);
+    assert_eq!(story.changes(), [""; 0]);
+}
+
+#[test]
+fn only_content_that_differs_is_an_upsert() {
+    let (a, b) = (workload("a", "10.0.0.1"), workload("b", "10.0.0.2"));
+    let mut story = Story::new(1);
+    story.write(0, "f", &(a.clone() + &b)).sync(0);
+    assert_eq!(story.changes(), ["+a f:2", "+b f:7"]);
+    for (what, text, expected) in [
+        ("the same text", a.clone() + &b, vec![]),
+        ("a comment behind them", a.clone() + &b + "# end\n", vec![]),
+        ("an annotation", annotated("a", "10.0.0.1", "x") + &b, vec!["~a f:2"]),
+        ("without it", a.clone() + &b, vec!["~a f:2"]),
+        ("another address", workload("a", "10.0.0.9") + &b, vec!["+a f:2"]),
+        ("a line above", "# first\n".to_owned() + &workload("a", "10.0.0.9") + &b, vec!["~a f:3", "~b f:8"]),
+        ("broken as a whole", "a: [".to_owned(), vec!["~a f:3!", "~b f:8!"]),
+        ("another order", b.clone() + &a, vec!["+a f:7", "~b f:2"]),
+        ("one of them", a.clone(), vec!["~a f:2", "-b"]),
+    ] {
+        assert_eq!(story.write(0, "f", &text).changes(), expected, "{what}");
+    }
+    story.remove(0, "f").write(0, "g", &a);
+    assert_eq!(story.changes(), ["~a g:2"], "moved to another file");
+    assert_eq!(story.remove(0, "g").changes(), ["-a"]);
+    story.write(0, "g", &a).remove(0, "g");
+    assert_eq!(story.changes(), [""; 0], "came and went");
+}
+
+#[test]
+fn written_goes_before_remembered_then_source_then_file_and_line() {
+    let (one, two) = (workload("a", "10.0.0.1"), workload("a", "10.0.0.2"));
+    let mut story = Story::new(2);
+    story.write(1, "a", &one).sync(0).sync(1);
+    assert_eq!(story.changes(), ["+a a:2"]);
+    assert_eq!(story.write(0, "z", &two).changes(), ["+a z:2"], "an earlier source");
+    assert_eq!(
+        story.diagnostics(),
+        [
+            "a:4:18: error: WorkloadEntry default/a: metadata.name: an object of this kind, namespace and name stands in z:2 already"
+        ]
+    );
+    assert_eq!(
+        story.write(0, "y", &(one.clone() + &two)).changes(),
+        ["+a y:2"],
+        "an earlier file, its first line"
+    );
+    assert_eq!(story.diagnostics().len(), 3);
+    assert_eq!(story.write(0, "y", "a: [").changes(), ["+a z:2"], "a written one");
+    assert_eq!(story.diagnostics().len(), 2, "of the broken file, and of the later source");
+    assert_eq!(story.remove(0, "z").changes(), ["+a a:2"]);
+    assert_eq!(story.remove(1, "a").changes(), ["~a y:2!"]);
+    assert_eq!(story.remove(0, "y").changes(), ["-a"]);
+    assert_eq!(story.diagnostics(), [""; 0]);
+}
+
+#[test]
+fn diagnostics_are_the_same_allocation_until_they_change() {
+    let mut story = Story::new(1);
+    story.write(0, "f", "a: [").write(0, "g", &workload("a", "10.0.0.1")).sync(0);
+    let first = story.merge.changes_so_far().diagnostics;
+    let second = story.write(0, "g", &workload("a", "10.0.0.2")).merge.changes_so_far().diagnostics;
+    assert!(std::sync::Arc::ptr_eq(&first, &second));
+    assert_eq!(story.write(0, "f", "").diagnostics(), [""; 0]);
+}
