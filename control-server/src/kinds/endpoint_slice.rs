@@ -57,7 +57,7 @@ pub(crate) struct EndpointConditions {
     terminating: Option<bool>,
 }
 
-/// For whom a cluster means an endpoint.
+/// Zones and nodes whose clients a cluster wants to use an endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct EndpointHints {

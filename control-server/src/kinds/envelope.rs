@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::object::{Kind, Metadata, Object, ObjectId, Origin, Spec, diagnostic};
+use super::object::{Kind, Metadata, Object, ObjectId, Spec, diagnostic};
+use super::origin::Origin;
 use super::{
     check, destination_rule, endpoint_slice, grpc_route, reference_grant, service, service_entry,
     virtual_service, workload_entry,
@@ -29,28 +30,30 @@ pub(crate) struct Decoded {
 /// Every object of a document: itself, or the items of a `List`.
 pub(crate) fn decode_document(file: &Arc<str>, node: Node) -> Vec<Decoded> {
     if node.text("kind") != Some("List") {
-        return vec![decode_object(file, node)];
+        return vec![decode_object(file, &node)];
     }
     let Value::Mapping(entries) = node.value else { return Vec::new() };
     let items = entries.into_iter().find(|(key, _)| key.name == "items").map(|(_, items)| items.value);
     match items {
-        Some(Value::Sequence(items)) => items.into_iter().map(|item| decode_object(file, item)).collect(),
+        Some(Value::Sequence(items)) => items.iter().map(|item| decode_object(file, item)).collect(),
         _ => Vec::new(),
     }
 }
 
-fn decode_object(file: &Arc<str>, node: Node) -> Decoded {
-    let origin = Origin { file: Arc::clone(file), node: Arc::new(node) };
+fn decode_object(file: &Arc<str>, node: &Node) -> Decoded {
+    let origin = Origin::file(file, node);
     let mut findings = Findings::default();
-    let head = read_head(&origin.node, &mut findings);
+    let head = read_head(node, &mut findings);
     let id = head.as_ref().map(|(id, _)| id.clone());
-    let object = head.and_then(|(id, metadata)| {
-        let spec = read_spec(id.kind, &metadata, &origin.node, &mut findings)?;
-        Some(Object { id, metadata, spec, origin: origin.clone() })
+    let content = head.and_then(|(id, metadata)| {
+        let spec = read_spec(id.kind, &metadata, node, &mut findings)?;
+        Some((id, metadata, spec))
     });
     let name = id.as_ref().map_or_else(String::new, ToString::to_string);
     let diagnostics = findings.iter().map(|finding| diagnostic(&origin, &name, finding)).collect();
-    Decoded { id, object: object.filter(|_| !findings.has_errors()).map(Arc::new), diagnostics }
+    let content = content.filter(|_| !findings.has_errors());
+    let object = content.map(|(id, metadata, spec)| Arc::new(Object { id, metadata, spec, origin }));
+    Decoded { id, object, diagnostics }
 }
 
 /// The object's identity. An invalid object has one too if its name can be read.
@@ -87,7 +90,10 @@ fn read_head(node: &Node, findings: &mut Findings) -> Option<(ObjectId, Metadata
         time
     });
     let id = ObjectId { kind, namespace: metadata.namespace, name: metadata.name };
-    Some((id, Metadata { labels: metadata.labels, created }))
+    let mut annotations = metadata.annotations;
+    annotations.remove(LAST_APPLIED);
+    let (generation, uid) = (metadata.generation, metadata.uid);
+    Some((id, Metadata { labels: metadata.labels, annotations, created, generation, uid }))
 }
 
 fn read_kind(node: &Node, findings: &mut Findings) -> Option<Kind> {
@@ -166,10 +172,8 @@ struct RawMetadata {
     deletion_timestamp: Option<String>,
     #[serde(default)]
     deletion_grace_period_seconds: IgnoredAny,
-    #[serde(default)]
-    generation: IgnoredAny,
-    #[serde(default)]
-    uid: IgnoredAny,
+    generation: Option<i64>,
+    uid: Option<String>,
     #[serde(default)]
     resource_version: IgnoredAny,
     #[serde(default)]
@@ -191,6 +195,8 @@ fn utc_timestamp(text: &str) -> Option<Timestamp> {
     text.parse().ok().filter(|_| text.ends_with('Z'))
 }
 
+/// The whole object as `kubectl apply` sent it.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// The fields that every object has.
 pub(super) const HEAD: &[&str] = &["apiVersion", "kind", "metadata"];
 const FIELDS: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];

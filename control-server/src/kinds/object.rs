@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::destination_rule::DestinationRule;
 use super::endpoint_slice::EndpointSlice;
 use super::grpc_route::GrpcRoute;
+use super::origin::Origin;
 use super::reference_grant::ReferenceGrant;
 use super::service::Service;
 use super::service_entry::ServiceEntry;
@@ -16,7 +16,7 @@ use super::virtual_service::VirtualService;
 use super::workload_entry::WorkloadEntry;
 use crate::finding::Finding;
 use crate::state::{Diagnostic, ObjectStatus};
-use crate::yaml::{Node, Position, did_you_mean};
+use crate::yaml::{Position, did_you_mean};
 
 /// The known kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,12 +100,16 @@ impl fmt::Display for ObjectId {
     }
 }
 
-/// The used parts of `metadata`.
+/// `metadata` without name and namespace, and without what only a cluster needs (`managedFields`, `ownerReferences`,
+/// `finalizers`, `selfLink`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Metadata {
     pub(crate) labels: BTreeMap<String, String>,
-    /// `creationTimestamp`, which settles conflicts.
+    pub(crate) annotations: BTreeMap<String, String>,
+    /// `creationTimestamp`.
     pub(crate) created: Option<Timestamp>,
+    pub(crate) generation: Option<i64>,
+    pub(crate) uid: Option<String>,
 }
 
 /// The content of an object.
@@ -121,15 +125,6 @@ pub(crate) enum Spec {
     ReferenceGrant(ReferenceGrant),
 }
 
-/// Where an object was read.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Origin {
-    /// Relative to the configuration folder.
-    pub(crate) file: Arc<str>,
-    /// The object's document, or its item in a `List`.
-    pub(crate) node: Arc<Node>,
-}
-
 /// An object that is well-formed on its own.
 #[derive(Debug, Clone)]
 pub(crate) struct Object {
@@ -142,7 +137,7 @@ pub(crate) struct Object {
 impl Object {
     /// Where it starts.
     pub(crate) fn position(&self) -> Position {
-        self.origin.node.at
+        self.origin.start()
     }
 
     /// Whether both mean the same, wherever they are written. Annotations mean nothing.
@@ -154,9 +149,9 @@ impl Object {
             && self.spec == other.spec
     }
 
-    /// Whether both are written in the same place.
+    /// Whether both are written in the same place, with the same metadata.
     pub(crate) fn has_origin_of(&self, other: &Self) -> bool {
-        self.origin == other.origin
+        self.origin == other.origin && self.metadata == other.metadata
     }
 
     /// A finding with its place.
@@ -169,7 +164,7 @@ impl Object {
             kind: self.id.kind.name().to_owned(),
             namespace: self.id.namespace.clone(),
             name: self.id.name.clone(),
-            file: self.origin.file.to_string(),
+            file: self.origin.name().to_string(),
             line: self.position().line,
             stale,
         }
@@ -178,10 +173,10 @@ impl Object {
 
 /// A finding with its place; `object` is empty if it could not be read.
 pub(crate) fn diagnostic(origin: &Origin, object: &str, finding: &Finding) -> Diagnostic {
-    let at = finding.at.unwrap_or_else(|| origin.node.position_of(&finding.path));
+    let at = finding.at.unwrap_or_else(|| origin.position_of(&finding.path));
     Diagnostic {
         severity: finding.severity,
-        file: origin.file.to_string(),
+        file: origin.name().to_string(),
         line: at.line,
         column: at.column,
         object: object.to_owned(),

@@ -1,16 +1,14 @@
-//! Conflicts: of several objects that are for the same host, the oldest one takes effect and the others are reported.
+//! Conflicts: of several objects that are for the same host, one takes effect and the others are reported.
 
-use jiff::Timestamp;
+use crate::kinds::{Object, ObjectId, Seniority};
 
-use crate::kinds::{Object, ObjectId};
-
-/// The order in which objects claim hosts: the older object first, one without a time last, then by namespace and name.
-pub(super) type Precedence<'a> = (bool, Option<Timestamp>, &'a str, &'a str);
+/// The order in which objects claim hosts: by their place. A time that stands in an object decides nothing, because its
+/// author can write any.
+pub(super) type Precedence<'a> = (Seniority<'a>, &'a str, &'a str);
 
 /// The place of an object in that order.
 pub(super) fn precedence(object: &Object) -> Precedence<'_> {
-    let created = object.metadata.created;
-    (created.is_none(), created, &object.id.namespace, &object.id.name)
+    (object.origin.seniority(), &object.id.namespace, &object.id.name)
 }
 
 /// Brings objects into the order in which they claim hosts.

@@ -1,13 +1,14 @@
 //! YAML to typed values, with the position and the path of everything that is wrong.
 //!
 //! A file is first read into [`Node`] trees with the position of each value; then a tree is decoded into a serde
-//! type. The tree outlives decoding: findings of later stages have a [`FieldPath`] whose position is looked up in it.
+//! type and dropped. Its [`Positions`] stay: findings of later stages have a [`FieldPath`] that is looked up in them.
 
 mod decode;
 mod error;
 mod node;
 mod parse;
 mod path;
+mod positions;
 mod suggest;
 #[cfg(test)]
 mod tests;
@@ -16,4 +17,5 @@ pub(crate) use decode::{decode, decode_beside};
 pub(crate) use node::{Node, Position, Value};
 pub(crate) use parse::{SyntaxError, parse};
 pub(crate) use path::FieldPath;
+pub(crate) use positions::Positions;
 pub(crate) use suggest::did_you_mean;

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::path::{FieldPath, Segment};
-
 /// Line and column, both from 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position {
@@ -66,29 +64,7 @@ impl Node {
         }
     }
 
-    /// The position of `path`, or of the deepest part of it that exists. A scalar has its own position; a mapping or a list
-    /// that of its key, because its own first character is on another line.
-    pub(crate) fn position_of(&self, path: &FieldPath) -> Position {
-        let (mut node, mut at) = (self, self.at);
-        for segment in path.segments() {
-            match segment {
-                Segment::Field(name) => {
-                    let Some((key, child)) = node.entry(name) else { break };
-                    at = if child.is_collection() { key.at } else { child.at };
-                    node = child;
-                }
-                Segment::Index(index) => {
-                    let Value::Sequence(items) = &node.value else { break };
-                    let Some(child) = items.get(*index) else { break };
-                    at = child.at;
-                    node = child;
-                }
-            }
-        }
-        at
-    }
-
-    const fn is_collection(&self) -> bool {
+    pub(super) const fn is_collection(&self) -> bool {
         matches!(self.value, Value::Sequence(_) | Value::Mapping(_))
     }
 }

@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{FieldPath, Node, Position, Value, decode, did_you_mean, parse};
+use super::node::Key;
+use super::{FieldPath, Node, Position, Positions, Value, decode, did_you_mean, parse};
 use crate::finding::Findings;
 
 fn only(text: &str) -> Node {
@@ -18,6 +19,7 @@ const fn at(line: u32, column: u32) -> Position {
 #[test]
 fn values_know_their_place() {
     let node = only("a: 1\nb:\n  - x: text\n    \"y.z\": 1.5\n  - null\nc: {d: true}\n");
+    let node = Positions::of(&node);
     let root = FieldPath::root();
     let item = root.field("b").index(0);
     assert_eq!(node.position_of(&root), at(1, 1));
@@ -175,4 +177,21 @@ fn suggestions_are_close_or_none() {
         assert_eq!(did_you_mean(found, fields), format!("; did you mean `{meant}`?"));
     }
     assert_eq!(did_you_mean("completelyDifferent", fields), "");
+}
+
+/// Of so many paths, a few have the same hash.
+#[test]
+fn fields_with_the_same_hash_are_found_as_the_field_around_them() {
+    let fields = 300_000;
+    let entries = (0..fields).map(|index| {
+        let at = at(index + 1, 1);
+        (Key { name: index.to_string(), at }, Node { value: Value::Null, at })
+    });
+    let node = Node { value: Value::Mapping(entries.collect()), at: at(0, 0) };
+    let positions = Positions::of(&node);
+    let found = (0..fields).map(|index| positions.position_of(&FieldPath::root().key(&index.to_string())));
+    let wrong: Vec<_> =
+        found.enumerate().filter(|(index, at)| usize::try_from(at.line).unwrap() != index + 1).collect();
+    assert!(wrong.iter().all(|(_, found)| *found == at(0, 0)), "{wrong:?}");
+    assert!((1..100).contains(&wrong.len()), "{}", wrong.len());
 }

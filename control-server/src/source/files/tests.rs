@@ -89,7 +89,7 @@ impl Story {
             .values()
             .map(|one| {
                 let mark = if one.stale { "!" } else { "" };
-                format!("{}/{}{mark}", one.object.origin.file, one.object.id.name)
+                format!("{}/{}{mark}", one.object.origin.name(), one.object.id.name)
             })
             .collect();
         objects.sort();

@@ -359,7 +359,7 @@ fn rule_without_a_backend_fails_its_calls() {
 }
 
 #[test]
-fn older_of_two_objects_for_one_host_counts() {
+fn first_written_of_two_objects_for_one_host_counts_whatever_time_it_names() {
     let with_time = |name: &str, subset: &str, time: &str| {
         let spec = format!(
             "{{hosts: [orders], http: [{{route: [{{destination: {{host: orders, subset: {subset}}}}}]}}]}}"
@@ -367,10 +367,10 @@ fn older_of_two_objects_for_one_host_counts() {
         let created = format!("metadata: {{creationTimestamp: '{time}', ");
         document("VirtualService", name, &spec).replace("metadata: {", &created)
     };
-    for later in ["2026-02-01T00:00:00Z", "2026-01-01T00:00:00.5Z"] {
-        let text = services() + &with_time("a", "v1", later) + &with_time("b", "v2", "2026-01-01T00:00:00Z");
+    for time in ["1970-01-01T00:00:00Z", "2026-01-01T00:00:00.5Z"] {
+        let text = services() + &with_time("b", "v2", "2026-01-01T00:00:00Z") + &with_time("a", "v1", time);
         let (resources, diagnostics) = translate_with_diagnostics(&text);
-        assert_eq!(split(&action(&routes(&resources, ORDERS)[0])), "v2", "{later}");
+        assert_eq!(split(&action(&routes(&resources, ORDERS)[0])), "v2", "{time}");
         assert_eq!(diagnostics.len(), 1);
         assert_eq!(diagnostics[0].object, "VirtualService shop/a");
         assert!(diagnostics[0].message.starts_with("Conflicted: VirtualService shop/b"));
