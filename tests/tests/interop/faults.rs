@@ -4,7 +4,7 @@ use tests::faults::{CALLS, FaultCase, TIMEOUT_SECONDS};
 use tests::stock::Calls;
 use tests::yaml::everything;
 
-use super::grpc::{Language, Stage};
+use super::stage::{Language, Stage};
 
 async fn faults_follow_their_shares(language: Language) {
     for case in FaultCase::all() {

@@ -23,3 +23,4 @@ mod grpc;
 mod outliers;
 mod secured;
 mod servers;
+mod stage;
