@@ -32,7 +32,6 @@ impl Node {
         }
         let mut command = Command::new(&self.installed.program);
         command.arg(self.installed.folder.join("greeter_client.js")).arg(target);
-        command.env_remove("GRPC_XDS_BOOTSTRAP").env("GRPC_XDS_BOOTSTRAP_CONFIG", bootstrap.to_string());
-        Client::spawn(format!("Node client of {target}"), command).await
+        Client::spawn(format!("Node client of {target}"), command, Some(&bootstrap)).await
     }
 }

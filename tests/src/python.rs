@@ -1,14 +1,11 @@
 //! Stock gRPC in Python: the programs in `interop/`.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 
-use serde::Deserialize;
 use serde_json::Value;
 
-use crate::Process;
-use crate::stock::{Client, installed};
+use crate::stock::{Client, Server, installed};
 
 /// A Python that has stock gRPC.
 #[derive(Debug, Clone)]
@@ -31,11 +28,7 @@ impl Python {
     /// # Panics
     /// When it does not start.
     pub async fn server(&self, name: &str, version: &str, arguments: &[&str]) -> Server {
-        let mut command = self.program("greeter_server.py");
-        command.args(["--name", name, "--version", version]).args(arguments);
-        let mut process = Process::start(format!("Python server {name}"), command);
-        let Listening { address } = process.json().await;
-        Server { process, address }
+        Server::spawn("Python", self.program("greeter_server.py"), name, version, arguments).await
     }
 
     /// Starts a client of `target` that takes orders; `bootstrap` is its xDS bootstrap, as JSON.
@@ -45,11 +38,7 @@ impl Python {
     pub async fn client(&self, target: &str, bootstrap: Option<&Value>) -> Client {
         let mut command = self.program("greeter_client.py");
         command.args(["--target", target, "--interactive"]);
-        command.env_remove("GRPC_XDS_BOOTSTRAP").env_remove("GRPC_XDS_BOOTSTRAP_CONFIG");
-        if let Some(bootstrap) = bootstrap {
-            command.env("GRPC_XDS_BOOTSTRAP_CONFIG", bootstrap.to_string());
-        }
-        Client::spawn(format!("Python client of {target}"), command).await
+        Client::spawn(format!("Python client of {target}"), command, bootstrap).await
     }
 
     pub(crate) fn program(&self, file: &str) -> Command {
@@ -58,18 +47,4 @@ impl Python {
         command.arg("-B").arg(xtask::workspace::root().join("tests/interop").join(file));
         command
     }
-}
-
-#[derive(Debug, Deserialize)]
-struct Listening {
-    address: SocketAddr,
-}
-
-/// A greeter on stock gRPC.
-#[derive(Debug)]
-pub struct Server {
-    /// The process.
-    pub process: Process,
-    /// Where it listens.
-    pub address: SocketAddr,
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::process::Command;
 
 use serde::Deserialize;
@@ -22,6 +23,36 @@ pub(crate) fn installed<T>(test: &str, found: Option<T>) -> Option<T> {
         drop(writeln!(std::io::stderr(), "\nWARNING: {missing}\n"));
     }
     found
+}
+
+/// A greeter on stock gRPC.
+#[derive(Debug)]
+pub struct Server {
+    /// The process.
+    pub process: Process,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+#[derive(Debug, Deserialize)]
+struct Listening {
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts `command`, which says where it listens; `arguments` besides its name and version.
+    pub(crate) async fn spawn(
+        language: &str,
+        mut command: Command,
+        name: &str,
+        version: &str,
+        arguments: &[&str],
+    ) -> Self {
+        command.args(["--name", name, "--version", version]).args(arguments);
+        let mut process = Process::start(format!("{language} server {name}"), command);
+        let Listening { address } = process.json().await;
+        Self { process, address }
+    }
 }
 
 /// A client on stock gRPC that takes orders.
@@ -139,7 +170,12 @@ pub struct Held {
 }
 
 impl Client {
-    pub(crate) async fn spawn(name: String, command: Command) -> Self {
+    /// Starts `command`, which must know its target already; `bootstrap` is its xDS bootstrap, as JSON.
+    pub(crate) async fn spawn(name: String, mut command: Command, bootstrap: Option<&Value>) -> Self {
+        command.env_remove("GRPC_XDS_BOOTSTRAP").env_remove("GRPC_XDS_BOOTSTRAP_CONFIG");
+        if let Some(bootstrap) = bootstrap {
+            command.env("GRPC_XDS_BOOTSTRAP_CONFIG", bootstrap.to_string());
+        }
         let mut process = Process::start(name, command);
         let _ready: Value = process.json().await;
         Self { process }

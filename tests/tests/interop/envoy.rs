@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 use tests::envoy::Envoy;
-use tests::python::{Python, Server};
+use tests::python::Python;
+use tests::stock::Server;
 use tests::stock::{Calls, Client, Report};
 use tests::yaml::{self, Endpoint, everything, split};
 use tests::{ConfigDir, ControlServer, eventually};

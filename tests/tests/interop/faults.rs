@@ -37,9 +37,27 @@ async fn delay_counts_for_the_timeout_of_the_route(language: Language) {
     assert!(report.latency_ms["max"] < 15_000.0, "{report:?}");
 }
 
+/// gRPC for Go counts the time of the route after the delay: the opposite of the test above.
+async fn delay_does_not_count_for_the_timeout_of_the_route(language: Language) {
+    let fault = "delay: {percentage: {value: 100}, fixedDelay: 2s}";
+    let rule = format!("{{timeout: 1s, fault: {{{fault}}}, {}}}", everything());
+    let Some(stage) = Stage::with_rules(language, "timeout after delay", &["v1"], &[&rule]).await else {
+        return;
+    };
+    let report = stage.client().await.call(Calls::new(5).concurrently(5).wait_for_ready()).await;
+    assert_eq!(report.failed(), 0, "{report:?}");
+    assert!(report.latency_ms["p50"] >= 1_990.0, "{report:?}");
+}
+
 // The same behaviour, whichever language the client is written in.
 for_each! { python: super::Language::Python, node: super::Language::Node => [
     faults_follow_their_shares,
     call_may_be_delayed_and_then_aborted,
     delay_counts_for_the_timeout_of_the_route,
+] }
+
+for_each! { go: super::Language::Go => [
+    faults_follow_their_shares,
+    call_may_be_delayed_and_then_aborted,
+    delay_does_not_count_for_the_timeout_of_the_route,
 ] }

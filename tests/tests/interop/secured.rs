@@ -1,14 +1,15 @@
-//! Stock gRPC for Python and our own client over the control-server's port for mutual TLS, with a bootstrap's `tls`
+//! Stock gRPC and our own client over the control-server's port for mutual TLS, with a bootstrap's `tls`
 //! credentials (A65).
 
 use serde_json::{Value, json};
 use tests::certificates::Certificates;
 use tests::mesh::MeshClient;
-use tests::python::Python;
 use tests::stock::Calls;
 use tests::yaml::{self, Endpoint};
 use tests::{ConfigDir, ControlServer, Greeter, eventually};
 use xds_client::Options;
+
+use super::stage::{Language, Stock};
 
 const CLIENT: &str = "spiffe://cluster.local/ns/shop/sa/client";
 
@@ -42,12 +43,11 @@ async fn is_known(control: &ControlServer) {
     .await;
 }
 
-#[tokio::test]
-async fn stock_grpc_is_served_and_known_by_its_certificate() {
-    let Some(python) = Python::find("mutual TLS") else { return };
+async fn stock_client_is_served_and_known_by_its_certificate(language: Language) {
+    let Some(stock) = Stock::find(language, "mutual TLS") else { return };
     let (control, _greeter, certificates) = stage().await;
     let bootstrap = bootstrap(&control, json!(["xds_v3"]), certificates.channel_creds());
-    let mut client = python.client(&yaml::target(), Some(&bootstrap)).await;
+    let mut client = stock.client(&yaml::target(), Some(&bootstrap)).await;
     let report = client.call(Calls::new(20).wait_for_ready()).await;
     assert_eq!((report.failed(), report.endpoints.get("e0")), (0, Some(&20)), "{report:?}");
     is_known(&control).await;
@@ -77,3 +77,7 @@ async fn client_without_certificate_is_refused_with_reason() {
     let seen: Value = control.admin("/v1/clients").await;
     assert_eq!(seen["clients"], json!([]));
 }
+
+for_each! { python: super::Language::Python, go: super::Language::Go => [
+    stock_client_is_served_and_known_by_its_certificate,
+] }

@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 
+use serde_json::Value;
+use tests::go::Go;
 use tests::node::Node;
 use tests::python::Python;
-use tests::stock::Client;
+use tests::stock::{Client, Server};
 use tests::yaml::{self, Endpoint};
-use tests::{ConfigDir, ControlServer, Greeter, Process};
+use tests::{ConfigDir, ControlServer, Greeter};
 
 /// Whose client it is, and whose endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub(super) enum Language {
     Python,
     /// Clients; the endpoints are ours.
     Node,
+    /// Clients and endpoints.
+    Go,
 }
 
 /// What is installed of a language.
@@ -22,44 +26,48 @@ pub(super) enum Language {
 pub(super) enum Stock {
     Python(Python),
     Node(Node),
+    Go(Go),
 }
 
 impl Stock {
-    fn find(language: Language, test: &str) -> Option<Self> {
+    pub(super) fn find(language: Language, test: &str) -> Option<Self> {
+        let test = format!("{language:?}, {test}");
         match language {
-            Language::Python => Python::find(test).map(Self::Python),
-            Language::Node => Node::find(test).map(Self::Node),
+            Language::Python => Python::find(&test).map(Self::Python),
+            Language::Node => Node::find(&test).map(Self::Node),
+            Language::Go => Go::find(&test).map(Self::Go),
         }
     }
 
-    pub(super) async fn server(&self, name: &str, version: &str, at: Option<SocketAddr>) -> Server {
-        let (process, address) = match self {
-            Self::Python(python) => {
-                let port = at.map_or(0, |address| address.port()).to_string();
-                let server = python.server(name, version, &["--port", &port]).await;
-                (server.process, server.address)
-            }
+    /// An endpoint of the greeter at a free port, or where one was; `arguments` for those of other languages than ours.
+    pub(super) async fn server(
+        &self,
+        name: &str,
+        version: &str,
+        at: Option<SocketAddr>,
+        arguments: &[&str],
+    ) -> Server {
+        let port = at.map_or(0, |address| address.port()).to_string();
+        let arguments = [&["--port", &port], arguments].concat();
+        match self {
+            Self::Python(python) => python.server(name, version, &arguments).await,
+            Self::Go(go) => go.server(name, version, &arguments).await,
             Self::Node(_) => {
                 let address = at.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-                let server = Greeter::start_at(address, name, version).await;
-                (server.process, server.address)
+                let Greeter { process, address } = Greeter::start_at(address, name, version).await;
+                Server { process, address }
             }
-        };
-        Server { process, address }
-    }
-
-    async fn client(&self, control: &ControlServer) -> Client {
-        match self {
-            Self::Python(python) => python.client(&yaml::target(), Some(&control.bootstrap("python"))).await,
-            Self::Node(node) => node.client(&yaml::target(), control.bootstrap("node")).await,
         }
     }
-}
 
-/// An endpoint of the greeter.
-pub(super) struct Server {
-    pub(super) process: Process,
-    pub(super) address: SocketAddr,
+    /// A client of `target`; of `xds:///` with a bootstrap.
+    pub(super) async fn client(&self, target: &str, bootstrap: Option<&Value>) -> Client {
+        match self {
+            Self::Python(python) => python.client(target, bootstrap).await,
+            Self::Node(node) => node.client(target, bootstrap.cloned().unwrap_or_default()).await,
+            Self::Go(go) => go.client(target, bootstrap).await,
+        }
+    }
 }
 
 /// A control-server, endpoints of the greeter, and clients of it.
@@ -82,10 +90,10 @@ impl Stage {
         versions: &[&str],
         rules: &[&str],
     ) -> Option<Self> {
-        let stock = Stock::find(language, &format!("{language:?}, {test}"))?;
+        let stock = Stock::find(language, test)?;
         let mut servers = Vec::new();
         for (index, version) in versions.iter().enumerate() {
-            servers.push(stock.server(&format!("e{index}"), version, None).await);
+            servers.push(stock.server(&format!("e{index}"), version, None, &[]).await);
         }
         let config = ConfigDir::new();
         let endpoints: Vec<_> = servers
@@ -112,6 +120,6 @@ impl Stage {
     }
 
     pub(super) async fn client(&self) -> Client {
-        self.stock.client(&self.control).await
+        self.stock.client(&yaml::target(), Some(&self.control.bootstrap("stock"))).await
     }
 }

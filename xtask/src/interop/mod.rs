@@ -1,9 +1,10 @@
 //! Clients and servers that are not ours, in folders of the workspace's own: stock gRPC for Python and Envoy in `.venv`,
-//! stock gRPC for Node in `tests/interop/node/node_modules`.
+//! stock gRPC for Node in `tests/interop/node/node_modules`, programs on stock gRPC for Go in `tests/interop/go/bin`.
 //!
 //! Each folder holds exactly what a file in `tests/interop/` pins; a copy of that file inside says so.
 
 mod command;
+mod go;
 mod node;
 mod python;
 
@@ -11,6 +12,7 @@ use std::path::Path;
 
 use crate::Failure;
 
+pub use go::go;
 pub use node::{Node, node};
 pub use python::{envoy, python};
 
@@ -25,9 +27,10 @@ pub fn is_required() -> bool {
 /// Installs whatever is not there or not up to date.
 ///
 /// # Errors
-/// What is missing on this machine, or what an installer could not do. A machine without Node only gets a warning, unless
+/// What is missing on this machine, or what an installer could not do. A machine without Node or Go only gets a warning, unless
 /// [`is_required`].
 pub fn set_up(root: &Path) -> Result<(), Failure> {
     python::set_up(root)?;
-    node::set_up(root)
+    node::set_up(root)?;
+    go::set_up(root)
 }

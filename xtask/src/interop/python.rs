@@ -13,6 +13,9 @@ const REQUIREMENTS: &str = "tests/interop/requirements.txt";
 const FOLDER: &str = ".venv";
 /// Inside [`FOLDER`]: the requirements that it was made from.
 const STAMP: &str = "requirements.stamp";
+/// How `pip` installs.
+const INSTALL: [&str; 5] =
+    ["install", "--quiet", "--no-input", "--disable-pip-version-check", "--only-binary=:all:"];
 
 /// Asks a Python whether it is new enough and has what an environment needs: prints `venv`, `pip` or both.
 const PROBE: &str = "import importlib.util, sys\n\
@@ -40,7 +43,7 @@ pub(super) fn set_up(root: &Path) -> Result<(), Failure> {
         output::line(format_args!("{FOLDER} is up to date"));
         return Ok(());
     }
-    let base = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
+    let base = base();
     let modules = probe(&base)?;
     let has = |name: &str| modules.split_whitespace().any(|module| module == name);
     if !has("venv") || !(has("ensurepip") || has("pip")) {
@@ -65,6 +68,10 @@ fn program(root: &Path, name: &str) -> Option<PathBuf> {
     (is_current(&root.join(REQUIREMENTS), &folder.join(STAMP)) && program.exists()).then_some(program)
 }
 
+fn base() -> OsString {
+    std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into())
+}
+
 fn probe(base: &OsString) -> Result<String, Failure> {
     run(Command::new(base).args(["-c", PROBE])).map_err(|failure| {
         Failure::new(format!(
@@ -84,11 +91,26 @@ fn create(base: &OsString, folder: &Path, with_pip: bool) -> Result<(), Failure>
     run(command.arg(folder)).map(drop)
 }
 
-/// Without `ensurepip` the environment has no pip of its own, and the base's installs into it.
+/// Installs packages for nothing but their files, into a folder of their own. The environment must be there.
+///
+/// # Errors
+/// What `pip` could not do.
+pub(super) fn install_into(root: &Path, requirements: &Path, folder: &Path) -> Result<(), Failure> {
+    let base = base();
+    let with_pip = probe(&base)?.contains("ensurepip");
+    let mut command = pip(&base, root, with_pip);
+    run(command.args(INSTALL).arg("--target").arg(folder).arg("-r").arg(requirements)).map(drop)
+}
+
 fn install(base: &OsString, root: &Path, with_pip: bool) -> Result<(), Failure> {
     output::line(format_args!("installing {REQUIREMENTS}"));
+    run(pip(base, root, with_pip).args(INSTALL).arg("-r").arg(root.join(REQUIREMENTS))).map(drop)
+}
+
+/// Without `ensurepip` the environment has no pip of its own, and the base's installs into it.
+fn pip(base: &OsString, root: &Path, with_pip: bool) -> Command {
     let python = root.join(FOLDER).join("bin/python");
-    let mut command = if with_pip {
+    if with_pip {
         let mut own = Command::new(&python);
         own.args(["-m", "pip"]);
         own
@@ -96,16 +118,5 @@ fn install(base: &OsString, root: &Path, with_pip: bool) -> Result<(), Failure> 
         let mut outer = Command::new(base);
         outer.args(["-m", "pip", "--python"]).arg(&python);
         outer
-    };
-    command
-        .args([
-            "install",
-            "--quiet",
-            "--no-input",
-            "--disable-pip-version-check",
-            "--only-binary=:all:",
-            "-r",
-        ])
-        .arg(root.join(REQUIREMENTS));
-    run(&mut command).map(drop)
+    }
 }
