@@ -27,15 +27,15 @@ use crate::source::{FileOptions, FileSource, Keeper, Lock, Merge, Source};
 use crate::state::{PipelineState, Severity};
 use engine::Engine;
 
-pub use crate::source::DataDirError;
+pub use crate::source::{DataDirError, Links};
 pub use crate::translate::LoadReporting;
 pub use error::StartError;
-pub use validate::{Input, validate};
+pub use validate::{Input, Validation, validate};
 
 /// The source of configuration and how it is watched.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The folder of YAML files; subfolders are read too.
+    /// The folder of YAML and JSON files; subfolders are read too.
     pub folder: PathBuf,
     /// How long changes are collected before they are read; 100 ms by default.
     pub debounce: Duration,
@@ -44,6 +44,8 @@ pub struct Options {
     /// Where to keep what was last good of each file, so that a restart with a broken file changes nothing; nowhere by
     /// default. Not inside `folder`, and not shared: it is locked while the pipeline runs.
     pub data_dir: Option<PathBuf>,
+    /// Which links in the folder are followed; those that stay inside by default.
+    pub links: Links,
     /// Whether clusters ask for load reports; on by default.
     pub load_reporting: LoadReporting,
 }
@@ -56,6 +58,7 @@ impl Options {
             debounce: Duration::from_millis(100),
             rescan: Duration::from_secs(5),
             data_dir: None,
+            links: Links::Inside,
             load_reporting: LoadReporting::On,
         }
     }
@@ -81,8 +84,8 @@ impl Pipeline {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let Options { folder, debounce, rescan, data_dir, load_reporting } = options;
-        let mut source = FileSource::open(FileOptions { folder: folder.clone(), debounce, rescan })
+        let Options { folder, debounce, rescan, data_dir, links, load_reporting } = options;
+        let mut source = FileSource::open(FileOptions { folder: folder.clone(), links, debounce, rescan })
             .map_err(|source| StartError::Folder { folder: folder.clone(), source })?;
         let open = |data_dir: PathBuf| {
             Keeper::open(&data_dir, &folder)

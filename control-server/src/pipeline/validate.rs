@@ -1,11 +1,12 @@
 //! Checks configuration without serving it.
 
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use std::{fs, io};
 
 use super::engine::Engine;
-use crate::source::{Entries, Event, Files, Merge};
+use crate::source::{Entries, Event, Files, Links, MAX_LENGTH, Merge, read_bounded};
 use crate::state::{Diagnostic, Severity};
 
 /// A part of the configuration to check.
@@ -22,20 +23,51 @@ pub enum Input {
     },
 }
 
-/// Everything that is wrong with these inputs taken together, as [`Pipeline`](super::Pipeline) would find it at its
-/// start. What one of them refers to must be in another.
-pub fn validate(inputs: &[Input]) -> Vec<Diagnostic> {
-    let mut merge = Merge::new(inputs.len());
-    for (index, input) in inputs.iter().enumerate() {
-        let events = match input {
-            Input::Text { name, text } => read_text(name, text),
-            Input::Path(path) => read_path(path),
-        };
-        merge.take(index, events);
+impl Input {
+    /// A text from a stream, for example standard input.
+    ///
+    /// # Errors
+    /// It cannot be read, is not UTF-8, or has more than 64 MiB.
+    pub fn read(name: impl Into<String>, reader: impl io::Read) -> io::Result<Self> {
+        Ok(Self::Text { name: name.into(), text: read_bounded(reader, MAX_LENGTH)? })
     }
-    let mut engine = Engine::default();
-    engine.apply(merge.changes_so_far());
-    engine.state().diagnostics.clone()
+}
+
+/// What the inputs are and everything that is wrong with them, taken together, as [`Pipeline`](super::Pipeline) would find it
+/// at its start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Validation {
+    /// Sorted by file and line.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Objects that would be in use.
+    pub objects: usize,
+    /// Files that were read, a text being one.
+    pub files: usize,
+}
+
+/// Everything that is wrong with these inputs taken together. What one of them refers to must be in another.
+pub fn validate(inputs: &[Input]) -> Vec<Diagnostic> {
+    Validation::of(inputs, Links::Inside).diagnostics
+}
+
+impl Validation {
+    /// Checks these inputs. What one of them refers to must be in another.
+    pub fn of(inputs: &[Input], links: Links) -> Self {
+        let mut merge = Merge::new(inputs.len());
+        let mut files = 0;
+        for (index, input) in inputs.iter().enumerate() {
+            let (events, read) = match input {
+                Input::Text { name, text } => (read_text(name, text), 1),
+                Input::Path(path) => read_path(path, links),
+            };
+            merge.take(index, events);
+            files += read;
+        }
+        let mut engine = Engine::default();
+        engine.apply(merge.changes_so_far());
+        let state = engine.state();
+        Self { diagnostics: state.diagnostics.clone(), objects: state.objects.len(), files }
+    }
 }
 
 fn read_text(name: &str, text: &str) -> Vec<Event> {
@@ -44,17 +76,21 @@ fn read_text(name: &str, text: &str) -> Vec<Event> {
     entries.take_events()
 }
 
-fn read_path(path: &Path) -> Vec<Event> {
+/// The events of a file or folder, and how many files were read.
+fn read_path(path: &Path, links: Links) -> (Vec<Event>, usize) {
     let name = path.display().to_string();
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
-            Files::new(path.to_owned(), Duration::ZERO).rescan(Instant::now())
+            let mut files = Files::new(path.to_owned(), Duration::ZERO).with_links(links);
+            let events = files.rescan(Instant::now());
+            (events, files.len())
         }
-        Ok(_) => match fs::read_to_string(path) {
-            Ok(text) => read_text(&name, &text),
-            Err(error) => vec![unreadable(name, &error)],
+        // A pipe too, which a shell makes of a command's output.
+        Ok(_) => match File::open(path).and_then(|file| read_bounded(file, MAX_LENGTH)) {
+            Ok(text) => (read_text(&name, &text), 1),
+            Err(error) => (vec![unreadable(name, &error)], 0),
         },
-        Err(error) => vec![unreadable(name, &error)],
+        Err(error) => (vec![unreadable(name, &error)], 0),
     }
 }
 

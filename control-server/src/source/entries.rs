@@ -15,7 +15,7 @@ pub(crate) struct Entries {
 }
 
 impl Entries {
-    /// Reads a text that has no file of its own.
+    /// Reads a text.
     pub(crate) fn read(&mut self, name: &str, text: &str) {
         let name = Place::from(name);
         let entry = Entry::read(&name, text, self.get(&name));

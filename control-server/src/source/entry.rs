@@ -10,7 +10,7 @@ use super::files::FileStamp;
 use super::{Place, Sourced};
 use crate::kinds::{Decoded, ObjectId, decode_document};
 use crate::state::{Diagnostic, Severity};
-use crate::yaml::{Position, SyntaxError, parse};
+use crate::yaml::{Position, SyntaxError, parse, parse_json};
 
 /// The objects and diagnostics of one text.
 #[cfg(test)]
@@ -46,7 +46,9 @@ impl Entry {
     /// Reads a text. A broken part keeps its last good version.
     pub(super) fn read(file: &Place, text: &str, previous: Option<&Self>) -> Self {
         let mut entry = Self { hash: Some(content_hash(text)), ..Self::default() };
-        match parse(text) {
+        let is_json = file.ends_with(".json");
+        let documents = if is_json { parse_json(text).map(|value| vec![value]) } else { parse(text) };
+        match documents {
             Ok(documents) => {
                 let decoded: Vec<Decoded> =
                     documents.into_iter().flat_map(|document| decode_document(file, document)).collect();
@@ -103,7 +105,8 @@ impl Entry {
 }
 
 fn syntax_error(file: &str, error: &SyntaxError, previous: Option<&Entry>) -> Diagnostic {
-    whole_file(file, error.at, &format!("not valid YAML: {}", error.message), previous)
+    let language = if file.ends_with(".json") { "JSON" } else { "YAML" };
+    whole_file(file, error.at, &format!("not valid {language}: {}", error.message), previous)
 }
 
 fn whole_file(file: &str, at: Position, problem: &str, previous: Option<&Entry>) -> Diagnostic {

@@ -24,8 +24,8 @@ use crate::state::Diagnostic;
 pub(crate) use entries::Entries;
 #[cfg(test)]
 pub(crate) use entry::read_text;
-pub use files::DataDirError;
-pub(crate) use files::{FileOptions, FileSource, Files, Keeper, Lock};
+pub use files::{DataDirError, Links};
+pub(crate) use files::{FileOptions, FileSource, Files, Keeper, Lock, MAX_LENGTH, read_bounded};
 pub(crate) use merge::{Change, Changes, Merge};
 
 /// A source of objects: files, and later an API, a registry, a cluster.

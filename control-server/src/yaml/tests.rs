@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::node::Key;
-use super::{FieldPath, Node, Position, Positions, Value, decode, did_you_mean, parse};
+use super::{FieldPath, Node, Position, Positions, Value, decode, did_you_mean, parse, parse_json};
 use crate::finding::Findings;
 
 fn only(text: &str) -> Node {
@@ -194,4 +194,34 @@ fn fields_with_the_same_hash_are_found_as_the_field_around_them() {
         found.enumerate().filter(|(index, at)| usize::try_from(at.line).unwrap() != index + 1).collect();
     assert!(wrong.iter().all(|(_, found)| *found == at(0, 0)), "{wrong:?}");
     assert!((1..100).contains(&wrong.len()), "{}", wrong.len());
+}
+
+#[test]
+fn json_has_the_values_and_places_of_yaml() {
+    let text = "{\n\t\"a\": [1, 1e3, -2.5, true, null],\n\t\"b\\/\": {\"c\": \"x\\u00e9\\n\"}\n}\n";
+    let (node, root) = (parse_json(text).unwrap(), FieldPath::root());
+    assert_eq!(node, only(text));
+    assert_eq!(Positions::of(&node).position_of(&root.key("b/").field("c")), at(3, 15));
+    assert_eq!(node.field("b/").unwrap().text("c"), Some("x\u{e9}\n"));
+    // Two halves of a character: without places, but whole.
+    let halves = parse_json("{\"a\": \"\\ud83d\\ude00\"}").unwrap();
+    assert_eq!(halves.text("a"), Some("\u{1f600}"));
+    assert_eq!(parse_json("null").unwrap().value, Value::Null);
+}
+
+#[test]
+fn only_json_is_json() {
+    for (text, line, message) in [
+        ("", 1, "EOF while parsing a value"),
+        ("a: 1", 1, "expected value"),
+        ("{\"a\": 1, // note\n}", 1, "key must be a string"),
+        ("{\"a\": 1,\n}", 2, "trailing comma"),
+        ("{}\n{}", 2, "trailing characters"),
+        ("{\"a\": 1}\n---\n{}", 2, "trailing characters"),
+        ("{\"a\": 'x'}", 1, "expected value"),
+        ("{\"a\": 1,\n\"a\": 2}", 2, "the key `a` is written twice"),
+    ] {
+        let error = parse_json(text).unwrap_err();
+        assert_eq!((error.at.line, error.message.as_str()), (line, message), "{text}");
+    }
 }

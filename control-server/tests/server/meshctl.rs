@@ -172,7 +172,7 @@ async fn validate_prints_lines_as_compilers_do() {
 
     let output = meshctl(&["validate", "-f", &path(&good)]).await;
     assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
-    assert_eq!((stdout(&output), stderr(&output)), ("", "0 errors, 0 warnings\n"));
+    assert_eq!((stdout(&output), stderr(&output)), ("", "0 errors, 0 warnings; 1 object in 1 file\n"));
 
     let output = meshctl(&["validate", "-f", &path(&bad), &path(&good)]).await;
     assert_eq!(output.status.code(), Some(1));

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cli::output::{Span, Style};
 use crate::cli::{Failure, Output, output};
-use crate::pipeline::{self, Input};
+use crate::pipeline::{Input, Links, Validation};
 use crate::state::{Diagnostic, Severity};
 
 use super::Format;
@@ -17,6 +17,9 @@ pub(super) struct Arguments {
     /// YAML file, or folder with all its subfolders; `-` is standard input
     #[arg(short = 'f', long = "file", value_name = "PATH", required = true, num_args = 1..)]
     paths: Vec<PathBuf>,
+    /// Read links in a folder that lead out of it, as `control-server serve --follow-links` does
+    #[arg(long)]
+    follow_links: bool,
     /// How to print what was found
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
@@ -24,14 +27,17 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Failure> {
     let inputs = arguments.paths.iter().map(|path| input(path)).collect::<Result<Vec<_>, _>>()?;
-    let diagnostics = pipeline::validate(&inputs);
+    let links = if arguments.follow_links { Links::Anywhere } else { Links::Inside };
+    let Validation { diagnostics, objects, files } = Validation::of(&inputs, links);
     let errors = diagnostics.iter().filter(|found| found.severity == Severity::Error).count();
     match arguments.output {
         Format::Json => output.json(&diagnostics),
         Format::Table => diagnostics.iter().for_each(|found| output.spans(&line(found))),
     }
     let warnings = diagnostics.len() - errors;
-    output::note(&format!("{}, {}", output::count(errors, "error"), output::count(warnings, "warning")));
+    let (objects, files) = (output::count(objects, "object"), output::count(files, "file"));
+    let (found, warned) = (output::count(errors, "error"), output::count(warnings, "warning"));
+    output::note(&format!("{found}, {warned}; {objects} in {files}"));
     Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -39,8 +45,7 @@ fn input(path: &Path) -> Result<Input, Failure> {
     if path != Path::new("-") {
         return Ok(Input::Path(path.to_owned()));
     }
-    let text = std::io::read_to_string(std::io::stdin())?;
-    Ok(Input::Text { name: "<stdin>".to_owned(), text })
+    Ok(Input::read("<stdin>", std::io::stdin())?)
 }
 
 /// In the format of compilers, the severity in colour.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::duration;
-use crate::pipeline::{self, LoadReporting};
+use crate::pipeline::{self, Links, LoadReporting};
 use crate::server::{ClientAuth, Options, StreamLimits, TlsOptions};
 
 /// The management plane of the mesh: reads configuration, serves xDS to gRPC clients and Envoy.
@@ -26,9 +26,12 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// Folder with YAML files, subfolders included; it is watched
+    /// Folder with YAML and JSON files, subfolders included; it is watched
     #[arg(long, value_name = "DIR", env = "CONTROL_SERVER_CONFIG_DIR", default_value = "config")]
     pub(super) config_dir: PathBuf,
+    /// Read links in that folder that lead out of it, too; links that stay inside are always read
+    #[arg(long, env = "CONTROL_SERVER_FOLLOW_LINKS")]
+    follow_links: bool,
     /// Where xDS is served, in plaintext; port 0 takes a free one
     #[arg(long, value_name = "ADDR", env = "CONTROL_SERVER_XDS", default_value = "127.0.0.1:15010")]
     xds: SocketAddr,
@@ -146,6 +149,7 @@ impl Serve {
             if self.load_report_interval.is_zero() { LoadReporting::Off } else { LoadReporting::On };
         let pipeline = pipeline::Options {
             data_dir: self.data_dir,
+            links: if self.follow_links { Links::Anywhere } else { Links::Inside },
             load_reporting,
             ..pipeline::Options::new(self.config_dir)
         };

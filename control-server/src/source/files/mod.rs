@@ -1,4 +1,4 @@
-//! A folder of YAML files.
+//! A folder of YAML and JSON files.
 //!
 //! ```text
 //! notify event --debounce--+
@@ -10,6 +10,7 @@
 //! only the time until the next rescan.
 
 mod last_good;
+mod read;
 mod scan;
 mod set;
 #[cfg(test)]
@@ -29,13 +30,16 @@ use watch::Watch;
 
 pub use last_good::DataDirError;
 pub(crate) use last_good::{Keeper, LastGood, Lock};
+pub(crate) use read::{MAX_LENGTH, read_bounded};
 pub(crate) use scan::FileStamp;
+pub use scan::Links;
 pub(crate) use set::Files;
 
 /// A folder and how it is watched.
 #[derive(Debug, Clone)]
 pub(crate) struct FileOptions {
     pub(crate) folder: PathBuf,
+    pub(crate) links: Links,
     /// How long events are collected into one scan.
     pub(crate) debounce: Duration,
     /// How often to scan without an event.
@@ -58,7 +62,7 @@ impl FileSource {
     pub(crate) fn open(options: FileOptions) -> io::Result<Self> {
         std::fs::read_dir(&options.folder)?;
         let watch = Watch::new(&options.folder);
-        let files = Files::new(options.folder.clone(), options.debounce / 2);
+        let files = Files::new(options.folder.clone(), options.debounce / 2).with_links(options.links);
         Ok(Self { options, watch, files: Some(files), is_synced: false })
     }
 

@@ -1,4 +1,4 @@
-//! Finds the YAML files of a folder.
+//! Finds the YAML and JSON files of a folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
@@ -29,59 +29,94 @@ impl Scan {
     }
 }
 
-/// Scans a folder and all its subfolders. Names that start with a dot are skipped; symbolic links are followed, each
-/// folder at most once.
-pub(super) fn scan(folder: &Path) -> Scan {
-    let mut scan = Scan::default();
-    let mut seen = BTreeSet::new();
-    let mut pending = vec![(folder.to_owned(), String::new())];
-    while let Some((path, name)) = pending.pop() {
-        if let Err(error) = visit(&path, &name, &mut seen, &mut scan, &mut pending) {
-            scan.unreadable.push((name, error));
-        }
-    }
-    scan
+/// Which symbolic links in a configuration folder are followed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Links {
+    /// Those that stay in the folder, as the links of a ConfigMap's mount do.
+    #[default]
+    Inside,
+    /// All.
+    Anywhere,
 }
 
-fn visit(
-    path: &Path,
-    name: &str,
-    seen: &mut BTreeSet<PathBuf>,
-    scan: &mut Scan,
-    pending: &mut Vec<(PathBuf, String)>,
-) -> io::Result<()> {
-    if !seen.insert(path.canonicalize()?) {
-        return Ok(());
-    }
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        let Ok(file_name) = entry.file_name().into_string() else { continue };
-        if file_name.starts_with('.') {
-            continue;
+/// Scans a folder and all its subfolders. Names that start with a dot are skipped; symbolic links are followed, each
+/// folder at most once.
+pub(super) fn scan(folder: &Path, links: Links) -> Scan {
+    let mut walk =
+        Walk { root: None, links, seen: BTreeSet::new(), pending: Vec::new(), scan: Scan::default() };
+    walk.pending.push((folder.to_owned(), String::new()));
+    while let Some((path, name)) = walk.pending.pop() {
+        if let Err(error) = walk.visit(&path, &name) {
+            walk.scan.unreadable.push((name, error));
         }
-        let metadata = match fs::metadata(entry.path()) {
-            Ok(metadata) => metadata,
-            // A dangling link, or a file that was just removed, is no file.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            // After any other error the entry still exists.
-            Err(error) => {
-                let end = if is_yaml(&file_name) { "" } else { "/" };
-                scan.unreadable.push((format!("{name}{file_name}{end}"), error));
+    }
+    walk.scan
+}
+
+/// A scan under way.
+struct Walk {
+    /// Where the folder really is.
+    root: Option<PathBuf>,
+    links: Links,
+    seen: BTreeSet<PathBuf>,
+    pending: Vec<(PathBuf, String)>,
+    scan: Scan,
+}
+
+impl Walk {
+    fn visit(&mut self, path: &Path, name: &str) -> io::Result<()> {
+        let real = path.canonicalize()?;
+        self.root.get_or_insert_with(|| real.clone());
+        if !self.seen.insert(real) {
+            return Ok(());
+        }
+        for entry in fs::read_dir(path)? {
+            let entry = entry?;
+            let Ok(file_name) = entry.file_name().into_string() else { continue };
+            if file_name.starts_with('.') {
                 continue;
             }
-        };
-        if metadata.is_dir() {
-            pending.push((entry.path(), format!("{name}{file_name}/")));
-        } else if metadata.is_file() && is_yaml(&file_name) {
-            scan.files.insert(format!("{name}{file_name}"), FileStamp::of(&metadata));
+            let name = format!("{name}{file_name}");
+            match self.look_at(&entry) {
+                Ok(metadata) if metadata.is_dir() => self.pending.push((entry.path(), format!("{name}/"))),
+                Ok(_) if !is_read(&file_name) => {}
+                Ok(metadata) if metadata.is_file() => {
+                    self.scan.files.insert(name, FileStamp::of(&metadata));
+                }
+                Ok(_) => self.scan.unreadable.push((name, no_file())),
+                // A dangling link, or a file that was just removed, is no file.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // After any other error the entry still exists.
+                Err(error) if is_read(&file_name) => self.scan.unreadable.push((name, error)),
+                Err(error) => self.scan.unreadable.push((format!("{name}/"), error)),
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// The metadata of an entry, or of what it links to.
+    fn look_at(&self, entry: &fs::DirEntry) -> io::Result<Metadata> {
+        let metadata = fs::metadata(entry.path())?;
+        let is_of_use = metadata.is_dir() || is_read(&entry.file_name().to_string_lossy());
+        if self.links == Links::Inside && is_of_use && entry.file_type()?.is_symlink() {
+            let target = entry.path().canonicalize()?;
+            if self.root.as_ref().is_some_and(|root| !target.starts_with(root)) {
+                return Err(io::Error::other(
+                    "it is a link that leads out of the configuration folder, which only --follow-links allows",
+                ));
+            }
+        }
+        Ok(metadata)
+    }
+}
+
+fn no_file() -> io::Error {
+    io::Error::other("it is no regular file")
 }
 
 /// Whether a file is read, by its name.
-fn is_yaml(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+fn is_read(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known))
 }
 
 impl FileStamp {
@@ -89,3 +124,5 @@ impl FileStamp {
         Self { modified: metadata.modified().ok(), length: metadata.len() }
     }
 }
+
+const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];

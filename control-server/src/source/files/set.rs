@@ -1,21 +1,23 @@
 //! The objects of a folder's files, and the last good versions of broken ones.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
-use std::{fs, io};
 
 use super::super::entry::{Entry, content_hash};
 use super::super::{Entries, Event, Place};
 use super::last_good;
-use super::scan::{FileStamp, Scan, scan};
+use super::read::{MAX_LENGTH, read_file};
+use super::scan::{FileStamp, Links, Scan, scan};
 use crate::state::{Diagnostic, Severity};
 
 /// The files of a folder.
 #[derive(Debug)]
 pub(crate) struct Files {
     folder: PathBuf,
+    links: Links,
     entries: Entries,
     /// Diagnostics of entries that could not be scanned.
     diagnostics: Vec<Diagnostic>,
@@ -39,6 +41,7 @@ impl Files {
     pub(crate) fn new(folder: PathBuf, quiet: Duration) -> Self {
         Self {
             folder,
+            links: Links::default(),
             entries: Entries::default(),
             diagnostics: Vec::new(),
             texts: Texts::Dropped,
@@ -46,6 +49,10 @@ impl Files {
             unsettled: None,
             is_read_once: false,
         }
+    }
+
+    pub(crate) fn with_links(self, links: Links) -> Self {
+        Self { links, ..self }
     }
 
     /// Takes these texts as if they had been read just before, instead of what was read until now.
@@ -61,13 +68,13 @@ impl Files {
 
     /// Removes files that the folder does not have now; the next scan has the events.
     pub(super) fn forget_missing(&mut self) {
-        let scan = scan(&self.folder);
+        let scan = scan(&self.folder, self.links);
         self.entries.retain(|name| scan.files.contains_key(name) || scan.hides(name));
     }
 
     /// Scans the folder, and reads what has changed.
     pub(crate) fn rescan(&mut self, now: Instant) -> Vec<Event> {
-        let scan = scan(&self.folder);
+        let scan = scan(&self.folder, self.links);
         self.unsettled = None;
         self.remove_missing(&scan, now);
         for (name, stamp) in &scan.files {
@@ -82,6 +89,11 @@ impl Files {
         }
         self.is_read_once = true;
         events
+    }
+
+    /// How many files there are, readable or not.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.iter().count()
     }
 
     /// When to scan again without an event: a missing or empty file has some time to return, and a file that is being
@@ -120,7 +132,7 @@ impl Files {
             self.unsettled = Some(now + self.quiet);
             return;
         }
-        let text = match read_text(&self.folder.join(name), stamp, MAX_LENGTH) {
+        let text = match read_file(&self.folder.join(name), MAX_LENGTH) {
             Ok(text) => text,
             Err(error) => {
                 let entry = Entry::unreadable(name, &error, previous.as_deref());
@@ -179,14 +191,6 @@ fn is_blank(text: &str) -> bool {
     text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---")
 }
 
-pub(super) fn read_text(path: &Path, stamp: FileStamp, max_length: u64) -> io::Result<String> {
-    if stamp.length > max_length {
-        let message = format!("found {} bytes, expected at most {max_length}", stamp.length);
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-    }
-    fs::read_to_string(path)
-}
-
 fn unreadable_path(name: &str, error: &io::Error) -> Diagnostic {
     let what = if name.is_empty() || name.ends_with('/') { "folder" } else { "file" };
     Diagnostic {
@@ -203,4 +207,3 @@ fn unreadable_path(name: &str, error: &io::Error) -> Diagnostic {
 /// How long a file may be missing or empty before its objects are dropped.
 const GRACE: Duration = Duration::from_millis(300);
 const RACY: Duration = Duration::from_secs(2);
-pub(super) const MAX_LENGTH: u64 = 64 * 1024 * 1024;

@@ -7,6 +7,8 @@ use tempfile::TempDir;
 
 use super::Files;
 use super::last_good::Texts;
+use super::read::{read_bounded, read_file};
+use super::scan::Links;
 use crate::source::{Event, Key, Place, Sourced};
 use crate::state::Diagnostic;
 
@@ -310,4 +312,83 @@ fn unreadable_entry_keeps_last_good_objects() {
     }
     story.settle();
     assert_eq!(story.objects(), [""; 0]);
+}
+
+#[test]
+fn json_files_are_read_as_json() {
+    let mut story = Story::new();
+    let text = "{\"apiVersion\": \"networking.istio.io/v1\", \"kind\": \"WorkloadEntry\",\n \"metadata\": {\"name\": \"a\"}, \"spec\": \
+                {\"address\": \"10.0.0.1\"}}";
+    story.write("a.json", text);
+    story.rescan();
+    assert_eq!(story.objects(), ["a.json/a"]);
+    story.write("a.json", &text.replace("\"spec\"", "spec"));
+    story.rescan();
+    assert_eq!(story.objects(), ["a.json/a!"]);
+    assert_eq!(
+        story.diagnostics(),
+        [
+            "a.json:2:29: error: not valid JSON: key must be a string; what was last good of this file stays in use"
+        ]
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn links_out_of_the_folder_are_read_only_if_allowed() {
+    use std::os::unix::fs::symlink;
+
+    let outside = Story::new();
+    outside.write("b.yaml", &workload("b", "10.0.0.2"));
+    outside.write("sub/c.yaml", &workload("c", "10.0.0.3"));
+    outside.write("notes.txt", "");
+    let mut story = Story::new();
+    story.write("b.yaml", &workload("b", "10.0.0.1"));
+    story.rescan();
+    fs::remove_file(story.path("b.yaml")).unwrap();
+    for (target, name) in [("b.yaml", "b.yaml"), ("sub", "sub"), ("notes.txt", "notes.txt")] {
+        symlink(outside.path(target), story.path(name)).unwrap();
+    }
+    story.settle();
+    assert_eq!(story.objects(), ["b.yaml/b"], "what was last good of it");
+    let mut found = story.diagnostics();
+    found.sort();
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with("b.yaml:0:0: error: cannot read the file: it is a link"), "{found:?}");
+    assert!(found[1].starts_with("sub/:0:0: error: cannot read the folder: it is a link"), "{found:?}");
+    assert!(found[1].contains("--follow-links"));
+
+    story.files = Files::new(story.folder.path().to_owned(), Duration::ZERO).with_links(Links::Anywhere);
+    story.seen = Seen::default();
+    story.rescan();
+    assert_eq!(story.objects(), ["b.yaml/b", "sub/c.yaml/c"]);
+    assert_eq!(story.diagnostics(), [""; 0]);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_not_read() {
+    let mut story = Story::new();
+    let _socket = std::os::unix::net::UnixListener::bind(story.path("a.yaml")).unwrap();
+    nix::unistd::mkfifo(&story.path("b.yaml"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+    nix::unistd::mkfifo(&story.path("c"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", story.path("d.yaml")).unwrap();
+    story.write("e.yaml", &workload("e", "10.0.0.1"));
+    story.files = Files::new(story.folder.path().to_owned(), Duration::ZERO).with_links(Links::Anywhere);
+    story.rescan();
+    assert_eq!(story.objects(), ["e.yaml/e"]);
+    let found = story.diagnostics();
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found.iter().all(|one| one.contains("it is no regular file")), "{found:?}");
+    for name in ["b.yaml", "d.yaml"] {
+        let error = read_file(&story.path(name), 10).unwrap_err().to_string();
+        assert_eq!(error, "it is no regular file", "even if it was one when the folder was scanned");
+    }
+}
+
+#[test]
+fn reading_ends_at_the_limit() {
+    let error = read_bounded(std::io::repeat(b'#'), 1000).unwrap_err().to_string();
+    assert_eq!(error, "it has more than 1000 bytes; split it into several files");
+    assert_eq!(read_bounded(&b"1234"[..], 4).unwrap(), "1234");
 }

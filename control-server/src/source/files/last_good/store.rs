@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use tempfile::Builder;
 
-use super::super::scan::{FileStamp, scan};
-use super::super::set::{MAX_LENGTH, read_text};
+use super::super::read::{MAX_LENGTH, read_file};
+use super::super::scan::{Links, scan};
 use super::{ALL_GOOD, DataDirError, LAST_GOOD, Lock, Texts, copy};
 
 /// The copies in a data folder. Other files are not touched.
@@ -106,13 +106,13 @@ impl Store {
 }
 
 fn load(folder: &Path, part: &str, copies: &mut Texts) {
-    let found = scan(&folder.join(part));
+    let found = scan(&folder.join(part), Links::Inside);
     for (name, error) in &found.unreadable {
         tracing::warn!(folder = %folder.join(part).join(name).display(), %error, "cannot read what was last good");
     }
-    for (name, stamp) in found.files {
+    for name in found.files.into_keys() {
         let path = format!("{part}/{name}");
-        match read(&folder.join(&path), stamp) {
+        match read(&folder.join(&path)) {
             Ok(text) => drop(copies.insert(Arc::from(path), text)),
             Err(error) => {
                 tracing::warn!(path = %folder.join(path).display(), %error, "ignoring what was last good");
@@ -121,8 +121,8 @@ fn load(folder: &Path, part: &str, copies: &mut Texts) {
     }
 }
 
-fn read(path: &Path, stamp: FileStamp) -> io::Result<Arc<str>> {
-    let copy = read_text(path, stamp, MAX_LENGTH + HEADER_ROOM)?;
+fn read(path: &Path) -> io::Result<Arc<str>> {
+    let copy = read_file(path, MAX_LENGTH + HEADER_ROOM)?;
     let text = copy::decode(&copy).ok_or_else(|| {
         io::Error::new(io::ErrorKind::InvalidData, "the content is not what the first line says")
     })?;
