@@ -9,6 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::object::{Kind, Metadata, Object, ObjectId, Spec, diagnostic};
 use super::origin::Origin;
+use super::recognize::{Foreign, Recognized, recognize};
 use super::{
     check, destination_rule, endpoint_slice, grpc_route, reference_grant, service, service_entry,
     virtual_service, workload_entry,
@@ -20,58 +21,115 @@ use crate::yaml::{FieldPath, Node, Value, decode, did_you_mean};
 /// One object of a document after decoding.
 #[derive(Debug)]
 pub(crate) struct Decoded {
-    /// Its identity, if that could be read.
-    pub(crate) id: Option<ObjectId>,
-    /// The object, if it is valid.
-    pub(crate) object: Option<Arc<Object>>,
+    pub(crate) outcome: Outcome,
     pub(crate) diagnostics: Vec<Diagnostic>,
 }
 
-/// Every object of a document: itself, or the items of a `List`.
-pub(crate) fn decode_document(file: &Arc<str>, node: Node) -> Vec<Decoded> {
-    if node.text("kind") != Some("List") {
-        return vec![decode_object(file, &node)];
-    }
-    let Value::Mapping(entries) = node.value else { return Vec::new() };
-    let items = entries.into_iter().find(|(key, _)| key.name == "items").map(|(_, items)| items.value);
-    match items {
-        Some(Value::Sequence(items)) => items.iter().map(|item| decode_object(file, item)).collect(),
-        _ => Vec::new(),
+/// What decoding has led to.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// A valid object.
+    Object(Arc<Object>),
+    /// An object with errors; its identity, if that could be read.
+    Broken(Option<ObjectId>),
+    /// No object of a known kind, and not meant to be one.
+    #[allow(dead_code, reason = "for sources, which count them")]
+    Foreign(Foreign),
+}
+
+/// Every object of a document: itself, or the items of a list.
+pub(crate) fn decode_document(file: &Arc<str>, node: &Node) -> Vec<Decoded> {
+    let mut decoded = Vec::new();
+    decode_node(file, node, None, &mut decoded);
+    decoded
+}
+
+/// `inherited` is the kind of the list around it.
+fn decode_node(file: &Arc<str>, node: &Node, inherited: Option<Kind>, decoded: &mut Vec<Decoded>) {
+    let origin = Origin::file(file, node);
+    let mut findings = Findings::default();
+    match recognize(node, inherited, &mut findings) {
+        Some(Recognized::Object(kind)) => {
+            decoded.push(decode_object(kind, node, origin, findings));
+        }
+        Some(Recognized::List(kind)) => decode_list(file, node, kind, findings, decoded),
+        Some(Recognized::Foreign(foreign)) => {
+            decoded.push(Decoded { outcome: Outcome::Foreign(foreign), diagnostics: Vec::new() });
+        }
+        None => decoded.push(Decoded::broken(None, &origin, &findings)),
     }
 }
 
-fn decode_object(file: &Arc<str>, node: &Node) -> Decoded {
-    let origin = Origin::file(file, node);
-    let mut findings = Findings::default();
-    let head = read_head(node, &mut findings);
+fn decode_list(
+    file: &Arc<str>,
+    node: &Node,
+    kind: Option<Kind>,
+    mut findings: Findings,
+    decoded: &mut Vec<Decoded>,
+) {
+    check_fields(node, &LIST_FIELDS, &mut findings);
+    let path = FieldPath::root().field("items");
+    match node.field("items") {
+        Some(Node { value: Value::Sequence(items), .. }) => {
+            for item in items {
+                decode_node(file, item, kind, decoded);
+            }
+        }
+        Some(other) if other.value != Value::Null => {
+            findings.error(path, format!("found {other}, expected a list"));
+        }
+        _ => findings.error(path, "required, but not set: an empty list is `[]`"),
+    }
+    // The list itself has no identity: with an error in it, everything that was read of it before may be meant.
+    if findings.has_errors() {
+        decoded.push(Decoded::broken(None, &Origin::file(file, node), &findings));
+    }
+}
+
+fn decode_object(kind: Kind, node: &Node, origin: Origin, mut findings: Findings) -> Decoded {
+    let head = read_head(kind, node, &mut findings);
     let id = head.as_ref().map(|(id, _)| id.clone());
     let content = head.and_then(|(id, metadata)| {
         let spec = read_spec(id.kind, &metadata, node, &mut findings)?;
         Some((id, metadata, spec))
     });
-    let name = id.as_ref().map_or_else(String::new, ToString::to_string);
-    let diagnostics = findings.iter().map(|finding| diagnostic(&origin, &name, finding)).collect();
-    let content = content.filter(|_| !findings.has_errors());
-    let object = content.map(|(id, metadata, spec)| Arc::new(Object { id, metadata, spec, origin }));
-    Decoded { id, object, diagnostics }
+    match content.filter(|_| !findings.has_errors()) {
+        Some((id, metadata, spec)) => {
+            let diagnostics = diagnostics(&origin, Some(&id), &findings);
+            let object = Arc::new(Object { id, metadata, spec, origin });
+            Decoded { outcome: Outcome::Object(object), diagnostics }
+        }
+        None => Decoded::broken(id, &origin, &findings),
+    }
+}
+
+impl Decoded {
+    fn broken(id: Option<ObjectId>, origin: &Origin, findings: &Findings) -> Self {
+        let diagnostics = diagnostics(origin, id.as_ref(), findings);
+        Self { outcome: Outcome::Broken(id), diagnostics }
+    }
+}
+
+fn diagnostics(origin: &Origin, id: Option<&ObjectId>, findings: &Findings) -> Vec<Diagnostic> {
+    let name = id.map_or_else(String::new, ToString::to_string);
+    findings.iter().map(|finding| diagnostic(origin, &name, finding)).collect()
+}
+
+/// Reports fields that are not `known`.
+fn check_fields(node: &Node, known: &[&str], findings: &mut Findings) {
+    let Value::Mapping(entries) = &node.value else { return };
+    for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.name.as_str())) {
+        let message = format!("unknown field{}", did_you_mean(&key.name, known.iter().copied()));
+        findings.push(Finding::error(FieldPath::root().key(&key.name), message).at(key.at));
+    }
 }
 
 /// The object's identity. An invalid object has one too if its name can be read.
-fn read_head(node: &Node, findings: &mut Findings) -> Option<(ObjectId, Metadata)> {
+fn read_head(kind: Kind, node: &Node, findings: &mut Findings) -> Option<(ObjectId, Metadata)> {
     let root = FieldPath::root();
-    let Value::Mapping(entries) = &node.value else {
-        findings.error(
-            root,
-            format!("found {node}, expected an object with apiVersion, kind, metadata and spec"),
-        );
-        return None;
-    };
-    let kind = read_kind(node, findings)?;
     // The fields of an EndpointSlice stand beside its head; decoding them reports the unknown ones.
-    let unknown = |name: &str| kind != Kind::EndpointSlice && !FIELDS.contains(&name);
-    for (key, _) in entries.iter().filter(|(key, _)| unknown(&key.name)) {
-        let message = format!("unknown field{}", did_you_mean(&key.name, FIELDS));
-        findings.push(Finding::error(root.key(&key.name), message).at(key.at));
+    if kind != Kind::EndpointSlice {
+        check_fields(node, &FIELDS, findings);
     }
     let Some(metadata) = node.field("metadata").filter(|node| node.value != Value::Null) else {
         findings.error(root.field("metadata"), "required, but not set");
@@ -79,8 +137,19 @@ fn read_head(node: &Node, findings: &mut Findings) -> Option<(ObjectId, Metadata
     };
     let path = root.field("metadata");
     let metadata: RawMetadata = decode(metadata, &path, findings)?;
-    check::name(&metadata.name, &path.field("name"), findings);
-    check::name(&metadata.namespace, &path.field("namespace"), findings);
+    let name = metadata.name.unwrap_or_default();
+    if name.is_empty() {
+        let message = match &metadata.generate_name {
+            Some(_) => "required: only an API server makes a name of generateName",
+            None => "required, but not set",
+        };
+        findings.error(path.field("name"), message);
+        return None;
+    }
+    check::name(&name, &path.field("name"), findings);
+    let namespace = metadata.namespace.filter(|namespace| !namespace.is_empty());
+    let namespace = namespace.unwrap_or_else(|| "default".to_owned());
+    check::name(&namespace, &path.field("namespace"), findings);
     let created = metadata.creation_timestamp.as_deref().and_then(|text| {
         let time = utc_timestamp(text);
         if time.is_none() {
@@ -89,47 +158,11 @@ fn read_head(node: &Node, findings: &mut Findings) -> Option<(ObjectId, Metadata
         }
         time
     });
-    let id = ObjectId { kind, namespace: metadata.namespace, name: metadata.name };
+    let id = ObjectId { kind, namespace, name };
     let mut annotations = metadata.annotations;
     annotations.remove(LAST_APPLIED);
     let (generation, uid) = (metadata.generation, metadata.uid);
     Some((id, Metadata { labels: metadata.labels, annotations, created, generation, uid }))
-}
-
-fn read_kind(node: &Node, findings: &mut Findings) -> Option<Kind> {
-    let root = FieldPath::root();
-    let mut text = |name: &'static str| {
-        let found = node.field(name);
-        let text = node.text(name);
-        if text.is_none() {
-            let message = found.map_or_else(
-                || "required, but not set".to_owned(),
-                |found| format!("found {found}, expected text"),
-            );
-            findings.error(root.field(name), message);
-        }
-        text
-    };
-    let (kind, version) = (text("kind"), text("apiVersion"));
-    let kind = match Kind::from_name(kind?) {
-        Ok(kind) => kind,
-        Err(message) => {
-            findings.error(root.field("kind"), message);
-            return None;
-        }
-    };
-    let known = kind.api_versions();
-    let version = version?;
-    if !known.contains(&version) {
-        let message = format!(
-            "found `{version}`, expected one of {} for a {}{}",
-            known.join(", "),
-            kind.name(),
-            did_you_mean(version, known.iter().copied())
-        );
-        findings.error(root.field("apiVersion"), message);
-    }
-    Some(kind)
 }
 
 fn read_spec(kind: Kind, metadata: &Metadata, node: &Node, findings: &mut Findings) -> Option<Spec> {
@@ -160,9 +193,8 @@ fn read_spec(kind: Kind, metadata: &Metadata, node: &Node, findings: &mut Findin
 #[serde(rename_all = "camelCase")]
 #[expect(dead_code, reason = "fields that are accepted and mean nothing here")]
 struct RawMetadata {
-    name: String,
-    #[serde(default = "default_namespace")]
-    namespace: String,
+    name: Option<String>,
+    namespace: Option<String>,
     #[serde(default)]
     labels: BTreeMap<String, String>,
     #[serde(default)]
@@ -186,10 +218,6 @@ struct RawMetadata {
     finalizers: IgnoredAny,
 }
 
-fn default_namespace() -> String {
-    "default".to_owned()
-}
-
 /// RFC 3339 in UTC, as a cluster writes it.
 fn utc_timestamp(text: &str) -> Option<Timestamp> {
     text.parse().ok().filter(|_| text.ends_with('Z'))
@@ -199,4 +227,5 @@ fn utc_timestamp(text: &str) -> Option<Timestamp> {
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// The fields that every object has.
 pub(super) const HEAD: &[&str] = &["apiVersion", "kind", "metadata"];
+const LIST_FIELDS: [&str; 4] = ["apiVersion", "kind", "metadata", "items"];
 const FIELDS: [&str; 5] = ["apiVersion", "kind", "metadata", "spec", "status"];

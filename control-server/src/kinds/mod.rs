@@ -13,6 +13,7 @@ pub(crate) mod grpc_route;
 pub(crate) mod header_changes;
 mod object;
 mod origin;
+mod recognize;
 pub(crate) mod reference_grant;
 pub(crate) mod service;
 pub(crate) mod service_entry;
@@ -24,7 +25,9 @@ pub(crate) mod virtual_service;
 pub(crate) mod workload_entry;
 
 pub(crate) use duration::{GatewayDuration, ProtoDuration};
-pub(crate) use envelope::{Decoded, decode_document};
+pub(crate) use envelope::{Decoded, Outcome, decode_document};
 pub(crate) use object::{Object, ObjectId, Spec};
 pub(crate) use origin::Seniority;
+#[allow(unused_imports, reason = "for sources, which count them")]
+pub(crate) use recognize::Foreign;
 pub(crate) use string_match::{Pattern, StringMatch};

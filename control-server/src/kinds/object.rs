@@ -16,7 +16,7 @@ use super::virtual_service::VirtualService;
 use super::workload_entry::WorkloadEntry;
 use crate::finding::Finding;
 use crate::state::{Diagnostic, ObjectStatus};
-use crate::yaml::{Position, did_you_mean};
+use crate::yaml::Position;
 
 /// The known kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,7 +32,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::ServiceEntry,
         Self::WorkloadEntry,
         Self::VirtualService,
@@ -71,18 +71,8 @@ impl Kind {
     }
 
     /// The kind of that name.
-    ///
-    /// # Errors
-    /// Which kinds there are.
-    pub(crate) fn from_name(name: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
-            let names = Self::ALL.map(Self::name);
-            format!(
-                "unknown kind `{name}`, expected one of {}{}",
-                names.join(", "),
-                did_you_mean(name, names)
-            )
-        })
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 

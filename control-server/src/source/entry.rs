@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::files::FileStamp;
 use super::{Place, Sourced};
-use crate::kinds::{Decoded, ObjectId, decode_document};
+use crate::kinds::{Decoded, ObjectId, Outcome, decode_document};
 use crate::state::{Diagnostic, Severity};
 use crate::yaml::{Position, SyntaxError, parse, parse_json};
 
@@ -51,7 +51,7 @@ impl Entry {
         match documents {
             Ok(documents) => {
                 let decoded: Vec<Decoded> =
-                    documents.into_iter().flat_map(|document| decode_document(file, document)).collect();
+                    documents.into_iter().flat_map(|document| decode_document(file, &document)).collect();
                 entry.take(decoded, previous);
             }
             Err(error) => {
@@ -82,15 +82,16 @@ impl Entry {
         let mut any_without_name = false;
         for one in decoded {
             self.diagnostics.extend(one.diagnostics);
-            match (one.object, one.id) {
-                (Some(object), _) => {
+            match one.outcome {
+                Outcome::Object(object) => {
                     whole.insert(object.id.clone());
                     self.objects.push(Sourced { object, stale: false });
                 }
-                (None, Some(id)) => {
+                Outcome::Broken(Some(id)) => {
                     broken.insert(id);
                 }
-                (None, None) => any_without_name = true,
+                Outcome::Broken(None) => any_without_name = true,
+                Outcome::Foreign(_) => {}
             }
         }
         // An object without a readable name may be any of the earlier objects.

@@ -2,11 +2,16 @@
 
 use strsim::osa_distance;
 
+/// How many letters have to change to get from one word to another, whatever their case.
+pub(crate) fn distance(one: &str, other: &str) -> usize {
+    osa_distance(&one.to_lowercase(), &other.to_lowercase())
+}
+
 /// The candidate that is closest to what was written, as the end of a message: ``; did you mean `x`?`` or nothing.
 pub(crate) fn did_you_mean<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     candidates
         .into_iter()
-        .map(|candidate| (osa_distance(&found.to_lowercase(), &candidate.to_lowercase()), candidate))
+        .map(|candidate| (distance(found, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= 1 + candidate.chars().count() / 4)
         .min_by_key(|(distance, _)| *distance)
         .map_or_else(String::new, |(_, candidate)| format!("; did you mean `{candidate}`?"))

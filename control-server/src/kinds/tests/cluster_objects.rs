@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use crate::kinds::endpoint_slice::AddressType;
 use crate::kinds::service::TargetPort;
-use crate::kinds::{Object, Spec, decode_document};
+use crate::kinds::{Object, Outcome, Spec, decode_document};
 use crate::yaml::parse;
 
 fn only(text: &str) -> Arc<Object> {
     let documents = parse(text).unwrap();
-    let decoded = decode_document(&Arc::from("case.yaml"), documents.into_iter().next().unwrap());
+    let decoded = decode_document(&Arc::from("case.yaml"), &documents[0]);
     let [one] = decoded.as_slice() else { panic!("{decoded:?}") };
     assert_eq!(one.diagnostics, [], "{text}");
-    Arc::clone(one.object.as_ref().unwrap())
+    match &one.outcome {
+        Outcome::Object(object) => Arc::clone(object),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

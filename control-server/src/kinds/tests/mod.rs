@@ -3,6 +3,7 @@
 mod cluster_objects;
 mod duration;
 mod guide;
+mod recognize;
 
 use crate::pipeline::{Input, validate};
 use crate::state::{Diagnostic, Severity};
