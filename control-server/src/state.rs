@@ -13,6 +13,10 @@ pub struct PipelineState {
     pub objects: Vec<ObjectStatus>,
     /// Errors, and parts that will not work as written.
     pub diagnostics: Vec<Diagnostic>,
+    /// Why no change of the configuration can take effect any more; what is served stays. The server is not ready then, and
+    /// ends.
+    #[serde(default)]
+    pub failed: Option<String>,
 }
 
 /// An accepted object.

@@ -10,7 +10,7 @@ use super::Admin;
 /// Whether clients should be sent here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Readiness {
-    /// Synced and not draining.
+    /// Synced, able to follow changes of the configuration, and not draining.
     pub ready: bool,
     /// Why not; empty when ready.
     pub reasons: Vec<String>,
@@ -19,8 +19,12 @@ pub struct Readiness {
 impl Readiness {
     pub(super) fn of(admin: &Admin) -> Self {
         let mut reasons = Vec::new();
-        if !admin.pipeline().synced {
+        let state = admin.pipeline();
+        if !state.synced {
             reasons.push("the configuration has not been read yet".to_owned());
+        }
+        if let Some(reason) = &state.failed {
+            reasons.push(format!("changes of the configuration have no effect: {reason}"));
         }
         if admin.drain.has_begun() {
             reasons.push("the server is draining".to_owned());

@@ -98,7 +98,13 @@ fn state() -> PipelineState {
         field: String::new(),
         message: "no".to_owned(),
     };
-    PipelineState { synced: true, revision: 7, objects: vec![object], diagnostics: vec![diagnostic] }
+    PipelineState {
+        synced: true,
+        revision: 7,
+        objects: vec![object],
+        diagnostics: vec![diagnostic],
+        ..PipelineState::default()
+    }
 }
 
 #[tokio::test]
@@ -109,6 +115,12 @@ async fn ready_only_between_sync_and_drain() {
     assert_eq!(fixture.json("/readyz").await, (StatusCode::SERVICE_UNAVAILABLE, unsynced));
     fixture.sync().await;
     assert_eq!(fixture.json("/readyz").await, (StatusCode::OK, json!({ "ready": true, "reasons": [] })));
+    let failed = PipelineState { failed: Some("it panicked".to_owned()), ..state() };
+    fixture.state.send_replace(Arc::new(failed));
+    let reasons =
+        json!({ "ready": false, "reasons": ["changes of the configuration have no effect: it panicked"] });
+    assert_eq!(fixture.json("/readyz").await, (StatusCode::SERVICE_UNAVAILABLE, reasons));
+    fixture.state.send_replace(Arc::new(state()));
     fixture.admin.drain.begin(std::time::Duration::ZERO);
     let draining = json!({ "ready": false, "reasons": ["the server is draining"] });
     assert_eq!(fixture.json("/readyz").await, (StatusCode::SERVICE_UNAVAILABLE, draining));

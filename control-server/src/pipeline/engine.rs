@@ -18,6 +18,9 @@ pub(super) struct Engine {
     translator: Translator,
     resources: Arc<ResourceSet>,
     state: Arc<PipelineState>,
+    /// An object of this name makes the engine panic.
+    #[cfg(test)]
+    pub(super) poison: Option<&'static str>,
 }
 
 impl Engine {
@@ -43,6 +46,8 @@ impl Engine {
                 Change::Delete(id) => drop(self.objects.remove(&id)),
             }
         }
+        #[cfg(test)]
+        assert!(self.objects.keys().all(|id| Some(id.name.as_str()) != self.poison), "poisoned");
         let objects: Vec<Sourced> = self.objects.values().cloned().collect();
         let model = model::build(&objects, &mut self.memory);
         let (mut resources, found) = self.translator.translate(&model);
@@ -57,6 +62,7 @@ impl Engine {
             revision: self.resources.revision,
             objects: model.objects.iter().map(|one| one.object.status(one.stale)).collect(),
             diagnostics: sorted(diagnostics.collect()),
+            failed: None,
         });
         changed
     }

@@ -25,4 +25,10 @@ pub enum StartError {
         /// What is wrong with it.
         source: DataDirError,
     },
+    /// The system gives no thread.
+    #[error("cannot start the configuration thread")]
+    Thread {
+        /// What the system says.
+        source: io::Error,
+    },
 }

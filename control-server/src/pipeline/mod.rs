@@ -1,8 +1,8 @@
 //! From configuration to resources, continuously.
 //!
 //! ```text
-//! sources --events--> Merge --changes--> Engine (model, translate, last good) --watch--> resources, then state
-//!                                         `-- log: each diagnostic once when it appears, once when it clears
+//! sources --events--> Worker: Merge --changes--> Engine (model, translate, last good) --watch--> resources, then state
+//!  (tasks)           (thread)                        `-- log: each diagnostic once when it appears, once when it clears
 //! ```
 //!
 //! Nothing is published before every source has synced. Resources are published before the state that describes them.
@@ -13,19 +13,20 @@ mod log;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod worker;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use crate::resources::ResourceSet;
 use crate::source::{FileOptions, FileSource, Keeper, Lock, Merge, Source};
-use crate::state::{PipelineState, Severity};
+use crate::state::PipelineState;
 use engine::Engine;
+use worker::{Batch, Outlet, Worker, spawn_source};
 
 pub use crate::source::{DataDirError, Links};
 pub use crate::translate::LoadReporting;
@@ -70,7 +71,9 @@ impl Options {
 pub struct Pipeline {
     resources: watch::Receiver<Arc<ResourceSet>>,
     state: watch::Receiver<Arc<PipelineState>>,
-    task: AbortHandle,
+    sources: Vec<AbortHandle>,
+    /// The thread ends when this and the sources are gone.
+    _worker: mpsc::Sender<Batch>,
     /// On the data folder.
     lock: Option<Lock>,
 }
@@ -79,7 +82,8 @@ impl Pipeline {
     /// Starts on the current tokio runtime. The first resources come when the whole folder has been read.
     ///
     /// # Errors
-    /// [`StartError`] when the folder cannot be read or the data folder cannot be used. Broken files are no such error: they are diagnostics.
+    /// [`StartError`] when the folder cannot be read, the data folder cannot be used, or no thread can be started. Broken files
+    /// are no such error: they are diagnostics.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
@@ -101,7 +105,7 @@ impl Pipeline {
                 engine.apply(merge.changes_so_far());
             }
         }
-        Ok(Self::from_source(source, merge, engine, keeper))
+        Self::from_sources(vec![Box::new(source)], merge, engine, keeper)
     }
 
     /// The served resources.
@@ -114,51 +118,41 @@ impl Pipeline {
         self.state.clone()
     }
 
-    fn from_source(
-        mut source: impl Source,
-        mut merge: Merge,
-        mut engine: Engine,
-        mut keeper: Option<Keeper>,
-    ) -> Self {
+    /// Waits until the pipeline cannot go on, for ever if it can; returns why. What it has published stays.
+    pub async fn failed(&self) -> String {
+        let mut state = self.state();
+        let failed = state.wait_for(|state| state.failed.is_some()).await.ok();
+        let reason = failed.and_then(|state| state.failed.clone());
+        match reason {
+            Some(reason) => reason,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// `merge` is of as many sources, in their order.
+    fn from_sources(
+        sources: Vec<Box<dyn Source>>,
+        merge: Merge,
+        engine: Engine,
+        keeper: Option<Keeper>,
+    ) -> Result<Self, StartError> {
         let lock = keeper.as_ref().map(Keeper::lock);
-        let (resources_sender, resources) = watch::channel(Arc::default());
-        let (state_sender, state) = watch::channel(Arc::default());
-        let task = tokio::spawn(async move {
-            while let Some(events) = source.next().await {
-                if let Some(keeper) = &mut keeper {
-                    keeper.take(&events);
-                }
-                merge.take(0, events);
-                let Some(changes) = merge.changes() else { continue };
-                let before = Arc::clone(&state_sender.borrow());
-                let changed = engine.apply(changes);
-                log::changes(&before, engine.state());
-                if changed || !before.synced {
-                    resources_sender.send_replace(Arc::clone(engine.resources()));
-                }
-                state_sender.send_replace(Arc::clone(engine.state()));
-                if let Some(keeper) = &mut keeper {
-                    keeper.keep(&broken_files(engine.state()));
-                }
-            }
-            // The source has ended; its objects stay in use as long as there are receivers.
-            tokio::join!(resources_sender.closed(), state_sender.closed());
-        });
-        Self { resources, state, task: task.abort_handle(), lock }
+        let outlet = Outlet::default();
+        let (resources, state) = (outlet.resources.subscribe(), outlet.state.subscribe());
+        let worker = Worker { merge, engine, keeper, outlet: outlet.clone() }.start();
+        let worker = worker.map_err(|source| StartError::Thread { source })?;
+        let spawn = |(index, source)| spawn_source(index, source, worker.clone(), outlet.clone());
+        let sources = sources.into_iter().enumerate().map(spawn).collect();
+        Ok(Self { resources, state, sources, _worker: worker, lock })
     }
 }
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        self.task.abort();
-        // Now, so that another pipeline can start at once; the task ends a little later.
+        self.sources.iter().for_each(AbortHandle::abort);
+        // Now, so that another pipeline can start at once; the thread ends a little later.
         if let Some(lock) = &self.lock {
             lock.release();
         }
     }
-}
-
-fn broken_files(state: &PipelineState) -> BTreeSet<String> {
-    let errors = state.diagnostics.iter().filter(|found| found.severity == Severity::Error);
-    errors.map(|found| found.file.clone()).collect()
 }

@@ -54,6 +54,14 @@ pub enum RunError {
         /// What it serves.
         listener: &'static str,
     },
+    /// The thread that reads changes of the configuration has ended.
+    #[error(
+        "changes of the configuration have no effect any more, which is a bug; start the control server again: {reason}"
+    )]
+    Configuration {
+        /// What happened.
+        reason: String,
+    },
     /// A task in the background has ended, which it never should.
     #[error("the background task {task:?} has ended, which is a bug; start the control server again")]
     BackgroundEnded {

@@ -25,7 +25,7 @@ pub struct Running {
     drain_timeout: Duration,
     ready_file: Option<ReadyFile>,
     /// Runs as long as it is held.
-    _pipeline: Option<Pipeline>,
+    pipeline: Option<Pipeline>,
 }
 
 /// Where a server listens.
@@ -55,11 +55,11 @@ impl Running {
         drain_timeout: Duration,
         ready_file: Option<ReadyFile>,
     ) -> Self {
-        Self { addresses, tasks, stop, drain, registry, drain_timeout, ready_file, _pipeline: None }
+        Self { addresses, tasks, stop, drain, registry, drain_timeout, ready_file, pipeline: None }
     }
 
     pub(super) fn with_pipeline(mut self, pipeline: Pipeline) -> Self {
-        self._pipeline = Some(pipeline);
+        self.pipeline = Some(pipeline);
         self
     }
 
@@ -83,9 +83,17 @@ impl Running {
         &self.registry
     }
 
-    /// Resolves when a listener or a task in the background has ended; never otherwise.
+    /// Resolves when a listener, a task in the background or the pipeline has ended; never otherwise. `/readyz` says before
+    /// that the pipeline has.
     pub async fn failed(&mut self) -> RunError {
+        let pipeline = async {
+            match &self.pipeline {
+                Some(pipeline) => RunError::Configuration { reason: pipeline.failed().await },
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            error = pipeline => error,
             _ = self.tasks.xds.join_next() => RunError::ListenerEnded { listener: "xDS" },
             _ = self.tasks.admin.join_next() => RunError::ListenerEnded { listener: "admin" },
             error = self.tasks.background.ended() => error,
@@ -140,5 +148,20 @@ mod tests {
         let error =
             tokio::time::timeout(Duration::from_secs(3600), running.failed()).await.expect("not told");
         assert!(matches!(error, RunError::BackgroundEnded { task: "a task" }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn pipeline_that_ends_is_a_failure() {
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let addresses = Addresses { xds: nowhere, xds_tls: None, admin: nowhere };
+        let mut tasks = Tasks::default();
+        tasks.xds.spawn(std::future::pending());
+        tasks.admin.spawn(std::future::pending());
+        let parts = (Drain::default(), Registry::default());
+        let running = Running::new(addresses, tasks, watch::Sender::new(false), parts, Duration::ZERO, None);
+        let mut running = running.with_pipeline(Pipeline::failing());
+        let error = tokio::time::timeout(Duration::from_secs(20), running.failed()).await.expect("not told");
+        assert!(matches!(&error, RunError::Configuration { .. }), "{error}");
+        assert!(error.to_string().ends_with("a fault of the source"), "{error}");
     }
 }

@@ -21,8 +21,8 @@ pub(crate) type SourceIndex = usize;
 pub(crate) enum Change {
     /// The object is new, or its content has changed.
     Upsert(Sourced),
-    /// The same content in another place, or it has become the last good version of a broken one, or is that no more.
-    /// Nothing that clients see depends on it; diagnostics do.
+    /// The same content in another place or with other annotations, or it has become the last good version of a broken one, or
+    /// is that no more. Diagnostics depend on it, and which of several objects goes first; nothing else that clients see.
     Moved(Sourced),
     /// There is no such object any more.
     Delete(ObjectId),

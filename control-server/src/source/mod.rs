@@ -26,7 +26,7 @@ pub(crate) use entries::Entries;
 pub(crate) use entry::read_text;
 pub use files::{DataDirError, Links};
 pub(crate) use files::{FileOptions, FileSource, Files, Keeper, Lock, MAX_LENGTH, read_bounded};
-pub(crate) use merge::{Change, Changes, Merge};
+pub(crate) use merge::{Change, Changes, Merge, SourceIndex};
 
 /// A source of objects: files, and later an API, a registry, a cluster.
 pub(crate) trait Source: fmt::Debug + Send + 'static {

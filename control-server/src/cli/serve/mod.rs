@@ -53,7 +53,11 @@ async fn until_the_end(mut running: Running, signals: &mut Signals) -> ExitCode 
     let name = tokio::select! {
         name = signals.next() => name,
         error = running.failed() => {
-            tracing::error!(%error, "cannot go on");
+            tracing::error!(%error, "cannot go on, stopping");
+            tokio::select! {
+                _ = running.drain() => {}
+                name = signals.next() => tracing::warn!(signal = name, "ended before every client had left"),
+            }
             return ExitCode::FAILURE;
         }
     };

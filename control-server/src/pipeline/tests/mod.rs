@@ -1,6 +1,7 @@
 //! The engine and the pipeline as a whole; what each field becomes is tested in `translate`.
 
 mod restart;
+mod threads;
 
 use std::fs;
 use std::path::Path;

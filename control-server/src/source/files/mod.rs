@@ -85,8 +85,12 @@ impl FileSource {
                 let events = files.rescan(now);
                 (files, events)
             });
-            // A cancelled scan means that the runtime is ending.
-            let (files, mut events) = scanned.await.ok()?;
+            let (files, mut events) = match scanned.await {
+                Ok(scanned) => scanned,
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                // A cancelled scan means that the runtime is ending.
+                Err(_) => return None,
+            };
             self.watch.follow(&self.options.folder);
             self.files = Some(files);
             if !self.is_synced {
