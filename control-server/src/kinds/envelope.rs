@@ -16,7 +16,7 @@ use super::{
 };
 use crate::finding::{Finding, Findings};
 use crate::state::Diagnostic;
-use crate::yaml::{FieldPath, Node, Value, decode, did_you_mean};
+use crate::yaml::{FieldPath, Node, Value, decode_leniently, did_you_mean};
 
 /// One object of a document after decoding.
 #[derive(Debug)]
@@ -136,7 +136,7 @@ fn read_head(kind: Kind, node: &Node, findings: &mut Findings) -> Option<(Object
         return None;
     };
     let path = root.field("metadata");
-    let metadata: RawMetadata = decode(metadata, &path, findings)?;
+    let metadata: RawMetadata = decode_leniently(metadata, &path, findings)?;
     let name = metadata.name.unwrap_or_default();
     if name.is_empty() {
         let message = match &metadata.generate_name {

@@ -85,7 +85,7 @@ impl ServiceEntry {
         match self.resolution {
             Resolution::Static | Resolution::Dns | Resolution::DnsRoundRobin => {}
             Resolution::None | Resolution::DynamicDns => {
-                let message = "rejected because gRPC clients need endpoints: expected STATIC or DNS";
+                let message = "rejected because gRPC clients need endpoints, and a service without any needs a sidecar: expected STATIC or DNS";
                 findings.error(path.field("resolution"), message);
             }
         }
@@ -127,7 +127,8 @@ impl ServiceEntry {
                 findings.warning(path, "skipped: a client asks for services by name, a wildcard has none");
             }
         }
-        check::unique(&self.hosts, |index| path.index(index), findings);
+        let hosts = self.hosts.iter().map(|host| host.to_ascii_lowercase());
+        check::unique(hosts, |index| path.index(index), findings);
     }
 
     fn check_ports(&self, path: &FieldPath, findings: &mut Findings) {

@@ -6,7 +6,8 @@ use super::check;
 use crate::finding::Findings;
 use crate::yaml::FieldPath;
 
-/// How a text is matched; without any field: a value is present.
+/// How a text is matched. A value is present: without any field, with an empty prefix, or with the regular expression `*`, which
+/// is none, and Istio's word for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(crate) struct StringMatch {
@@ -35,10 +36,7 @@ impl StringMatch {
         if set.into_iter().filter(|set| *set).count() > 1 {
             findings.error(path.clone(), "found several of exact, prefix and regex, expected one");
         }
-        if self.prefix.as_deref() == Some("") {
-            findings.error(path.field("prefix"), "found an empty text, expected what the value starts with");
-        }
-        if let Some(regex) = &self.regex {
+        if let Some(regex) = self.regex.as_ref().filter(|regex| *regex != ANYTHING) {
             check::regex(regex, &path.field("regex"), findings);
         }
     }
@@ -47,9 +45,11 @@ impl StringMatch {
     pub(crate) fn pattern(&self) -> Pattern {
         match self {
             Self { exact: Some(text), .. } => Pattern::Exact(text.clone()),
-            Self { prefix: Some(text), .. } => Pattern::Prefix(text.clone()),
-            Self { regex: Some(text), .. } => Pattern::Regex(text.clone()),
-            Self { exact: None, prefix: None, regex: None } => Pattern::Present,
+            Self { prefix: Some(text), .. } if !text.is_empty() => Pattern::Prefix(text.clone()),
+            Self { prefix: None, regex: Some(text), .. } if text != ANYTHING => Pattern::Regex(text.clone()),
+            Self { exact: None, .. } => Pattern::Present,
         }
     }
 }
+
+const ANYTHING: &str = "*";

@@ -67,7 +67,7 @@ impl GrpcRoutes {
 
     fn attach(&mut self, object: &Arc<Object>, registry: &ServiceRegistry) {
         let Some(route) = spec(object) else { return };
-        for parent in &route.parent_refs {
+        for (_, parent) in route.services() {
             if !is_producer(parent, object) {
                 continue;
             }
@@ -103,7 +103,7 @@ fn problems(object: &Object, route: &GrpcRoute, references: References<'_>) -> F
     let mut findings = Findings::default();
     let path = FieldPath::spec();
     let registry = references.registry;
-    for (index, parent) in route.parent_refs.iter().enumerate() {
+    for (index, parent) in route.services() {
         let path = path.field("parentRefs").index(index);
         if !is_producer(parent, object) {
             let message = "the route has no effect here: only clients of its own namespace would use it, and all clients get \

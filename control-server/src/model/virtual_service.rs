@@ -36,7 +36,7 @@ impl VirtualServices {
     ) -> Self {
         let mut all = Self::default();
         let services = objects.iter().filter_map(|one| Some((one, spec(&one.object)?)));
-        let (for_mesh, others): (Vec<_>, Vec<_>) = services.partition(|(_, service)| service.is_for_mesh());
+        let (for_mesh, others): (Vec<_>, Vec<_>) = services.partition(|(_, service)| service.routes_calls());
         used.extend(others.into_iter().map(|(one, _)| one.clone()));
         let (delegates, roots): (Vec<_>, Vec<_>) =
             for_mesh.into_iter().partition(|(_, service)| service.is_delegate());

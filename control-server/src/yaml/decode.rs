@@ -24,28 +24,38 @@ pub(crate) fn decode<'n, T: Deserialize<'n>>(
     base: &FieldPath,
     findings: &mut Findings,
 ) -> Option<T> {
-    decode_part(node, base, &[], findings)
+    decode_part(node, base, Leniency { passed_over: &[], blank: false }, findings)
 }
 
-/// Decodes a whole document that has its fields beside those of `head`, which are passed over.
+/// The same for what an API server writes: a field without a value is one that is not set.
+pub(crate) fn decode_leniently<'n, T: Deserialize<'n>>(
+    node: &'n Node,
+    base: &FieldPath,
+    findings: &mut Findings,
+) -> Option<T> {
+    decode_part(node, base, Leniency { passed_over: &[], blank: true }, findings)
+}
+
+/// Decodes a whole document that an API server writes, and that has its fields beside those of `head`, which are passed
+/// over.
 pub(crate) fn decode_beside<'n, T: Deserialize<'n>>(
     head: &'static [&'static str],
     node: &'n Node,
     findings: &mut Findings,
 ) -> Option<T> {
-    decode_part(node, &FieldPath::root(), head, findings)
+    decode_part(node, &FieldPath::root(), Leniency { passed_over: head, blank: true }, findings)
 }
 
 fn decode_part<'n, T: Deserialize<'n>>(
     node: &'n Node,
     base: &FieldPath,
-    passed_over: &'static [&'static str],
+    leniency: Leniency,
     findings: &mut Findings,
 ) -> Option<T> {
     let context = Context {
         path: RefCell::new(base.segments().to_vec()),
         findings: RefCell::new(std::mem::take(findings)),
-        passed_over,
+        leniency,
     };
     let result = T::deserialize(Decoder { node, context: &context });
     *findings = context.findings.into_inner();
@@ -61,8 +71,16 @@ fn decode_part<'n, T: Deserialize<'n>>(
 struct Context {
     path: RefCell<Vec<Segment>>,
     findings: RefCell<Findings>,
-    /// Fields of the document itself that are none of the type's, and no mistake.
+    leniency: Leniency,
+}
+
+/// What is no mistake.
+#[derive(Debug, Clone, Copy)]
+struct Leniency {
+    /// Fields of the document itself that are none of the type's.
     passed_over: &'static [&'static str],
+    /// Fields without a value.
+    blank: bool,
 }
 
 impl Context {
@@ -76,8 +94,16 @@ impl Context {
         self.findings.borrow_mut().push(finding);
     }
 
+    /// Something was meant, and it is not for us to say what: `subset:` with nothing behind it is not "all subsets".
+    fn blank_field(&self, key: &Key) {
+        if !self.leniency.blank {
+            let message = "found nothing, expected a value; if none is meant, leave the field out";
+            self.findings.borrow_mut().push(Finding::error(self.path().key(&key.name), message));
+        }
+    }
+
     fn is_passed_over(&self, key: &Key) -> bool {
-        self.passed_over.contains(&key.name.as_str()) && self.path.borrow().is_empty()
+        self.leniency.passed_over.contains(&key.name.as_str()) && self.path.borrow().is_empty()
     }
 
     /// Decodes a child; an error that has no place yet gets this one.
@@ -238,9 +264,19 @@ impl<'n> Decoder<'n, '_> {
     ) -> Result<V::Value, Error> {
         match (&self.node.value, fields) {
             (Value::Mapping(entries), _) => {
-                let fields =
-                    MappingFields { entries, next: 0, known: fields, value: None, context: self.context };
-                visitor.visit_map(fields).map_err(|error| error.placed(|| self.context.path()))
+                let mut fields = MappingFields {
+                    entries,
+                    next: 0,
+                    known: fields,
+                    value: None,
+                    blank: Vec::new(),
+                    context: self.context,
+                };
+                let value =
+                    visitor.visit_map(&mut fields).map_err(|error| error.placed(|| self.context.path()))?;
+                // Whether a required field is blank or absent makes no difference: its error says enough.
+                fields.blank.iter().for_each(|key| self.context.blank_field(key));
+                Ok(value)
             }
             (_, Some(fields)) if !fields.is_empty() => {
                 Err(Error::expected(self.node, &format!("a mapping with the fields {}", fields.join(", "))))
@@ -273,6 +309,8 @@ struct MappingFields<'n, 'c> {
     next: usize,
     known: Option<&'static [&'static str]>,
     value: Option<&'n (Key, Node)>,
+    /// Known fields without a value.
+    blank: Vec<&'n Key>,
     context: &'c Context,
 }
 
@@ -285,8 +323,7 @@ impl<'n> MapAccess<'n> for MappingFields<'n, '_> {
             match self.known {
                 Some(_) if self.context.is_passed_over(key) => {}
                 Some(known) if !known.contains(&key.name.as_str()) => self.context.unknown_field(key, known),
-                // a field that is written without a value is not set
-                Some(_) if node.value == Value::Null => {}
+                Some(_) if node.value == Value::Null => self.blank.push(key),
                 _ => {
                     self.value = Some(entry);
                     let name: StrDeserializer<'_, Error> = key.name.as_str().into_deserializer();

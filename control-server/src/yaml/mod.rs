@@ -14,7 +14,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use decode::{decode, decode_beside};
+pub(crate) use decode::{decode, decode_beside, decode_leniently};
 pub(crate) use json::parse_json;
 pub(crate) use node::{Node, Position, Value};
 pub(crate) use parse::{SyntaxError, parse};

@@ -42,6 +42,11 @@ impl FieldPath {
         self.step(Segment::Index(index))
     }
 
+    /// Whether this is `part` or a field of it.
+    pub(crate) fn is_within(&self, part: &Self) -> bool {
+        self.0.starts_with(&part.0)
+    }
+
     pub(crate) fn from_segments(segments: Vec<Segment>) -> Self {
         Self(segments)
     }

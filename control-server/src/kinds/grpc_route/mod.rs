@@ -17,7 +17,7 @@ use crate::yaml::{FieldPath, Node, decode};
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct GrpcRoute {
-    pub(crate) parent_refs: Vec<Reference>,
+    parent_refs: Vec<Reference>,
     hostnames: Vec<String>,
     pub(crate) rules: Vec<Rule>,
     use_default_gateways: Option<String>,
@@ -134,19 +134,20 @@ impl HeaderMatch {
 }
 
 impl GrpcRoute {
+    /// The services that it is attached to, with their places among `parentRefs`. Other parents, such as gateways, are not
+    /// served, and each parent counts by itself.
+    pub(crate) fn services(&self) -> impl Iterator<Item = (usize, &Reference)> {
+        self.parent_refs.iter().enumerate().filter(|(_, parent)| parent.kind.as_deref() == Some(SERVICE))
+    }
+
     fn check(&self, path: &FieldPath, findings: &mut Findings) {
-        if self.parent_refs.is_empty() {
+        if self.services().next().is_none() {
             findings
                 .warning(path.field("parentRefs"), "the object has no effect: it is attached to no service");
         }
-        for (index, parent) in self.parent_refs.iter().enumerate() {
+        for (index, parent) in self.services() {
             let path = path.field("parentRefs").index(index);
-            check_service(
-                parent.group.as_deref(),
-                parent.kind.as_deref().unwrap_or("Gateway"),
-                &path,
-                findings,
-            );
+            check_service(parent.group.as_deref(), SERVICE, &path, findings);
             if let Some(port) = parent.port {
                 check::port(port, &path.field("port"), findings);
             }
@@ -171,7 +172,7 @@ impl GrpcRoute {
 
 /// A parent or a backend must be a service; without `group: ""` it is an object of the Gateway API.
 fn check_service(group: Option<&str>, kind: &str, path: &FieldPath, findings: &mut Findings) {
-    if kind != "Service" {
+    if kind != SERVICE {
         let message =
             format!("found {kind}, expected Service (with `group: \"\"`): only services are served");
         findings.error(path.field("kind"), message);
@@ -197,7 +198,7 @@ impl Rule {
         for (index, backend) in self.backend_refs.iter().enumerate() {
             let path = path.field("backendRefs").index(index);
             let group = Some(backend.group.as_deref().unwrap_or_default());
-            check_service(group, backend.kind.as_deref().unwrap_or("Service"), &path, findings);
+            check_service(group, backend.kind.as_deref().unwrap_or(SERVICE), &path, findings);
             if let Some(port) = backend.port {
                 check::port(port, &path.field("port"), findings);
             }
@@ -255,6 +256,8 @@ impl MethodMatch {
         }
     }
 }
+
+const SERVICE: &str = "Service";
 
 pub(super) const EFFECTS: &[Effect] = &[
     Effect { field: "hostnames", message: "ignored: the parent service is what a client asks for" },

@@ -6,30 +6,25 @@ use crate::finding::Findings;
 use crate::yaml::FieldPath;
 
 /// How connections are secured.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub(crate) struct ClientTls {
     pub(crate) mode: TlsMode,
-    #[serde(default)]
     client_certificate: String,
-    #[serde(default)]
     private_key: String,
-    #[serde(default)]
     ca_certificates: String,
-    #[serde(default)]
     credential_name: String,
-    #[serde(default)]
     subject_alt_names: Vec<String>,
-    #[serde(default)]
     sni: String,
     insecure_skip_verify: Option<bool>,
-    #[serde(default)]
     ca_crl: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+/// Istio's default is plaintext.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum TlsMode {
+    #[default]
     Disable,
     Simple,
     Mutual,
@@ -39,6 +34,11 @@ pub(crate) enum TlsMode {
 impl ClientTls {
     pub(super) fn check(&self, path: &FieldPath, findings: &mut Findings) {
         if self.mode == TlsMode::Disable {
+            let nothing = Self { insecure_skip_verify: self.insecure_skip_verify, ..Self::default() };
+            if *self != nothing {
+                let message = "the mode is DISABLE: calls go out in plaintext, whatever else is written here";
+                findings.warning(path.clone(), message);
+            }
             return;
         }
         let message = "TLS to endpoints is not served yet: the clusters of this policy are withheld, so that calls fail \

@@ -9,6 +9,10 @@ use crate::yaml::FieldPath;
 
 impl VirtualService {
     pub(super) fn check(&self, path: &FieldPath, findings: &mut Findings) {
+        if !self.is_for_mesh() {
+            findings.warning(path.field("gateways"), "the object has no effect: it is not for `mesh`");
+            return;
+        }
         for (index, host) in self.hosts.iter().enumerate() {
             let path = path.field("hosts").index(index);
             if host == "*" || host.starts_with("*.") {
@@ -17,13 +21,10 @@ impl VirtualService {
                 check::host(host, Wildcard::Refused, &path, findings);
             }
         }
-        check::unique(&self.hosts, |index| path.field("hosts").index(index), findings);
-        if !self.is_for_mesh() {
-            findings.warning(path.field("gateways"), "the object has no effect: it is not for `mesh`");
-        } else {
-            warn_of_gateways(&self.gateways, &path.field("gateways"), findings);
-        }
-        if self.http.is_empty() {
+        let hosts = self.hosts.iter().map(|host| host.to_ascii_lowercase());
+        check::unique(hosts, |index| path.field("hosts").index(index), findings);
+        warn_of_gateways(&self.gateways, &path.field("gateways"), findings);
+        if self.http.is_empty() && self.tls.is_empty() && self.tcp.is_empty() {
             findings.error(path.field("http"), "found no http route, expected at least one");
         }
         for (index, route) in self.http.iter().enumerate() {
@@ -180,10 +181,6 @@ impl HttpMatch {
             let message = "rejected because gRPC clients skip a route that matches query parameters";
             findings.error(path.field("queryParams"), message);
         }
-        if !is_for_mesh(&self.gateways) {
-            findings
-                .warning(path.field("gateways"), "the route is skipped for this match: it is not for `mesh`");
-        }
         let values =
             self.without_headers.values().filter(|value| value.pattern() != Pattern::Present).count();
         if values > MAX_NEGATED_VALUES {
@@ -198,7 +195,6 @@ impl HttpMatch {
         let path = path.field("uri");
         uri.check(&path, findings);
         match uri.pattern() {
-            Pattern::Present => findings.error(path, "expected one of exact, prefix, regex, found none"),
             Pattern::Exact(text) | Pattern::Prefix(text) if !text.starts_with('/') => {
                 findings.warning(path, "never matches: the path of a gRPC call is `/package.Service/Method`");
             }

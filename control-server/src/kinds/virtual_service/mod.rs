@@ -11,7 +11,7 @@ mod retry;
 use serde::Deserialize;
 
 use super::effect;
-use crate::finding::Findings;
+use crate::finding::{Finding, Findings};
 use crate::yaml::{FieldPath, Node, decode};
 
 pub(crate) use fault::{AbortStatus, Fault, FaultAbort, FaultDelay, HttpFault};
@@ -33,8 +33,14 @@ pub(crate) struct VirtualService {
 
 pub(crate) fn read(spec: &Node, path: &FieldPath, findings: &mut Findings) -> Option<VirtualService> {
     let service: VirtualService = decode(spec, path, findings)?;
-    service.check(path, findings);
-    effect::warn(effects::EFFECTS, spec, findings);
+    let mut own = Findings::default();
+    service.check(path, &mut own);
+    if service.is_for_mesh() {
+        effect::warn(effects::EFFECTS, spec, &mut own);
+    }
+    let passed_over: Vec<FieldPath> = service.passed_over(path);
+    let is_judged = |finding: &Finding| !passed_over.iter().any(|part| finding.path.is_within(part));
+    own.into_iter().filter(is_judged).for_each(|finding| findings.push(finding));
     Some(service)
 }
 
@@ -42,6 +48,27 @@ impl VirtualService {
     /// Whether others delegate to it, and it routes nothing by itself.
     pub(crate) const fn is_delegate(&self) -> bool {
         self.hosts.is_empty()
+    }
+
+    /// Parts for gateways only. Nothing is said about them: they may use what gRPC clients cannot do.
+    fn passed_over(&self, path: &FieldPath) -> Vec<FieldPath> {
+        let mut parts = Vec::new();
+        for (index, route) in self.http.iter().enumerate() {
+            let path = path.field("http").index(index);
+            let is_for_gateway = |one: &HttpMatch| !is_for_mesh(&one.gateways);
+            if !route.r#match.is_empty() && route.r#match.iter().all(is_for_gateway) {
+                parts.push(path);
+                continue;
+            }
+            let matches = route.r#match.iter().enumerate().filter(|(_, one)| is_for_gateway(one));
+            parts.extend(matches.map(|(index, _)| path.field("match").index(index)));
+        }
+        parts
+    }
+
+    /// Whether it has rules for the calls of gRPC clients.
+    pub(crate) fn routes_calls(&self) -> bool {
+        self.is_for_mesh() && !self.http.is_empty()
     }
 
     /// Whether it is for calls inside the mesh.

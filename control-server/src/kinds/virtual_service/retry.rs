@@ -38,44 +38,98 @@ impl HttpRetry {
         if self.backoff.is_some_and(|backoff| backoff.0.is_zero()) {
             findings.error(path.field("backoff"), "found the text `0s`, expected a duration of at least 1ms");
         }
-        let Some(conditions) = &self.retry_on else { return };
-        let ignored = Self::conditions(conditions).filter(|condition| !is_known_to_grpc(condition));
-        let ignored: Vec<&str> = ignored.collect();
-        if !ignored.is_empty() {
-            let message = format!(
-                "ignored by gRPC clients: {}; they know {}",
-                ignored.join(", "),
-                GRPC_CONDITIONS.join(", ")
-            );
-            findings.warning(path.field("retryOn"), message);
+        if let Some(conditions) = self.retry_on.as_deref() {
+            check_conditions(conditions, &path.field("retryOn"), findings);
         }
     }
 
-    fn conditions(text: &str) -> impl Iterator<Item = &str> {
-        text.split(',').map(str::trim).filter(|condition| !condition.is_empty())
-    }
-
-    /// The conditions that gRPC clients know, in the order written.
+    /// The conditions as gRPC clients have them, each once, in the order written.
     pub(crate) fn grpc_conditions(text: &str) -> Vec<&'static str> {
-        let known = Self::conditions(text).filter_map(|condition| {
-            GRPC_CONDITIONS.into_iter().find(|known| known.eq_ignore_ascii_case(condition))
-        });
-        let mut conditions: Vec<&'static str> = Vec::new();
-        for condition in known {
-            if !conditions.contains(&condition) {
-                conditions.push(condition);
-            }
+        let mut found: Vec<&'static str> = Vec::new();
+        for condition in conditions(text) {
+            let statuses = match Meaning::of(condition) {
+                Meaning::Status(status) | Meaning::ShowsAs(status) => Some(status),
+                Meaning::Transparent | Meaning::Nothing => None,
+            };
+            found.extend(statuses.filter(|status| !found.contains(status)));
         }
-        conditions
+        found
     }
 }
 
-/// Whether the condition is known, or every gRPC client does it anyway for a call that no endpoint has seen.
-fn is_known_to_grpc(condition: &str) -> bool {
-    GRPC_CONDITIONS.iter().chain(&TRANSPARENT).any(|known| known.eq_ignore_ascii_case(condition))
+/// What a condition means to gRPC clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    /// A status that they know by this name.
+    Status(&'static str),
+    /// Something of HTTP that they see as this status.
+    ShowsAs(&'static str),
+    /// They retry such calls by themselves, because no endpoint has seen them.
+    Transparent,
+    /// They cannot see it.
+    Nothing,
+}
+
+impl Meaning {
+    fn of(condition: &str) -> Self {
+        let is = |known: &&str| known.eq_ignore_ascii_case(condition);
+        if let Some(status) = GRPC_CONDITIONS.into_iter().find(is) {
+            return Self::Status(status);
+        }
+        if TRANSPARENT.iter().any(is) {
+            return Self::Transparent;
+        }
+        if UNAVAILABLE.iter().any(is) {
+            return Self::ShowsAs("unavailable");
+        }
+        // Istio takes numbers for statuses of HTTP. gRPC clients give each a status of their own.
+        match condition {
+            "429" | "502" | "503" | "504" => Self::ShowsAs("unavailable"),
+            "400" => Self::ShowsAs("internal"),
+            _ => Self::Nothing,
+        }
+    }
+}
+
+fn conditions(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|condition| !condition.is_empty())
+}
+
+/// Says what is retried, unless it is what is written.
+fn check_conditions(text: &str, path: &FieldPath, findings: &mut Findings) {
+    let of = |wanted: fn(Meaning) -> bool| {
+        conditions(text)
+            .filter(move |condition| wanted(Meaning::of(condition)))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let translated = of(|meaning| matches!(meaning, Meaning::ShowsAs(_)));
+    let transparent = of(|meaning| meaning == Meaning::Transparent);
+    let ignored = of(|meaning| meaning == Meaning::Nothing);
+    let retried = HttpRetry::grpc_conditions(text).join(", ");
+    let is_as_written = translated.is_empty() && ignored.is_empty();
+    if is_as_written && (!retried.is_empty() || transparent.is_empty()) {
+        return;
+    }
+    let mut message = match retried.as_str() {
+        "" => "gRPC clients retry no status".to_owned(),
+        retried => format!("gRPC clients retry calls that end with {retried}"),
+    };
+    if !translated.is_empty() {
+        message.push_str(&format!(", which is what {translated} means to them"));
+    }
+    if !transparent.is_empty() {
+        message.push_str(&format!("; {transparent} by themselves, if no endpoint has seen the call"));
+    }
+    if !ignored.is_empty() {
+        message.push_str(&format!("; ignored: {ignored} (known: {})", GRPC_CONDITIONS.join(", ")));
+    }
+    findings.warning(path.clone(), message);
 }
 
 /// RDS-16.
 const GRPC_CONDITIONS: [&str; 5] =
     ["cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"];
 const TRANSPARENT: [&str; 2] = ["connect-failure", "refused-stream"];
+/// What a gRPC client shows as UNAVAILABLE: responses without a status of gRPC (502, 503, 504), and connections that end.
+const UNAVAILABLE: [&str; 5] = ["5xx", "gateway-error", "reset", "reset-before-request", "envoy-ratelimited"];

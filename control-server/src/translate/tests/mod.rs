@@ -5,6 +5,7 @@ mod collections;
 mod endpoints;
 mod faults;
 mod headers;
+mod legal;
 mod names;
 mod outliers;
 mod routes;

@@ -20,7 +20,7 @@ fn one(text: &str) -> RouteAction {
     action(&route)
 }
 
-fn action(route: &Route) -> RouteAction {
+pub(super) fn action(route: &Route) -> RouteAction {
     match &route.action {
         Some(Action::Route(action)) => action.clone(),
         other => panic!("{other:?}"),
@@ -28,7 +28,7 @@ fn action(route: &Route) -> RouteAction {
 }
 
 /// `subset*weight` of each cluster of `orders`; a whole name for another service's.
-fn split(action: &RouteAction) -> String {
+pub(super) fn split(action: &RouteAction) -> String {
     let short = |name: &str| match name.strip_suffix("|orders.shop.svc.cluster.local") {
         Some(rest) => rest.trim_start_matches("outbound|80|").to_owned(),
         None => name.to_owned(),
@@ -45,7 +45,7 @@ fn split(action: &RouteAction) -> String {
 }
 
 /// A route's match as a line.
-fn matches(route: &Route) -> String {
+pub(super) fn matches(route: &Route) -> String {
     let one = route.r#match.as_ref().unwrap();
     let path = match one.path_specifier.as_ref().unwrap() {
         PathSpecifier::Prefix(text) => format!("prefix {text}"),
@@ -201,7 +201,12 @@ fn retries_are_for_the_codes_that_grpc_clients_know() {
             "retries: {attempts: 1, retryOn: 'deadline-exceeded,resource-exhausted,cancelled'},",
             Some((1, "deadline-exceeded,resource-exhausted,cancelled")),
         ),
-        ("retries: {attempts: 1, retryOn: 5xx},", None),
+        ("retries: {attempts: 1, retryOn: 5xx},", Some((1, "unavailable"))),
+        (
+            "retries: {attempts: 1, retryOn: 'gateway-error,connect-failure,refused-stream'},",
+            Some((1, "unavailable")),
+        ),
+        ("retries: {attempts: 1, retryOn: retriable-4xx},", None),
     ];
     for (text, expected) in cases {
         let found = one(&format!("{{{text} {TO_ORDERS}}}")).retry_policy;
