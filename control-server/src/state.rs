@@ -13,6 +13,13 @@ pub struct PipelineState {
     pub objects: Vec<ObjectStatus>,
     /// Errors, and parts that will not work as written.
     pub diagnostics: Vec<Diagnostic>,
+    /// Documents of kinds that are not this server's, which it passes over.
+    #[serde(default)]
+    pub passed_over: usize,
+    /// Files that have errors and no earlier version in the data folder: a restart with them as they are finds nothing of what
+    /// they define. Empty without a data folder.
+    #[serde(default)]
+    pub not_kept: Vec<String>,
     /// Why no change of the configuration can take effect any more; what is served stays. The server is not ready then, and
     /// ends.
     #[serde(default)]

@@ -33,7 +33,6 @@ pub(crate) enum Outcome {
     /// An object with errors; its identity, if that could be read.
     Broken(Option<ObjectId>),
     /// No object of a known kind, and not meant to be one.
-    #[allow(dead_code, reason = "for sources, which count them")]
     Foreign(Foreign),
 }
 

@@ -28,6 +28,5 @@ pub(crate) use duration::{GatewayDuration, ProtoDuration};
 pub(crate) use envelope::{Decoded, Outcome, decode_document};
 pub(crate) use object::{Object, ObjectId, Spec};
 pub(crate) use origin::Seniority;
-#[allow(unused_imports, reason = "for sources, which count them")]
 pub(crate) use recognize::Foreign;
 pub(crate) use string_match::{Pattern, StringMatch};

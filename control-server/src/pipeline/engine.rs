@@ -62,6 +62,8 @@ impl Engine {
             revision: self.resources.revision,
             objects: model.objects.iter().map(|one| one.object.status(one.stale)).collect(),
             diagnostics: sorted(diagnostics.collect()),
+            passed_over: changes.passed_over,
+            not_kept: Vec::new(),
             failed: None,
         });
         changed

@@ -17,9 +17,13 @@ pub(super) fn changes(before: &PipelineState, after: &PipelineState) {
     for diagnostic in before.diagnostics.iter().filter(|one| !current.contains(&one.to_string())) {
         tracing::info!("cleared: {diagnostic}");
     }
+    for file in after.not_kept.iter().filter(|file| !before.not_kept.contains(file)) {
+        tracing::warn!(file, "has errors and no earlier version: nothing of it is kept for the next start");
+    }
     if before.revision != after.revision {
-        let (revision, objects) = (after.revision, after.objects.len());
-        tracing::info!(revision, objects, "configuration has changed");
+        let PipelineState { revision, passed_over, .. } = *after;
+        let objects = after.objects.len();
+        tracing::info!(revision, objects, passed_over, "configuration has changed");
     }
 }
 

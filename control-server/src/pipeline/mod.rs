@@ -31,7 +31,7 @@ use worker::{Batch, Outlet, Worker, spawn_source};
 pub use crate::source::{DataDirError, Links};
 pub use crate::translate::LoadReporting;
 pub use error::StartError;
-pub use validate::{Input, Validation, validate};
+pub use validate::{Input, PassedOver, Validation, validate};
 
 /// The source of configuration and how it is watched.
 #[derive(Debug, Clone)]

@@ -43,6 +43,21 @@ pub struct Validation {
     pub objects: usize,
     /// Files that were read, a text being one.
     pub files: usize,
+    /// Documents that the control server passes over, by file and line.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// A document that is none of the kinds that the control server knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedOver {
+    /// Its file.
+    pub file: String,
+    /// Line of its first character, from 1.
+    pub line: u32,
+    /// Column of its first character, from 1.
+    pub column: u32,
+    /// Its kind and the version of its API, as far as it has them: `Deployment of apps/v1`.
+    pub kind: String,
 }
 
 /// Everything that is wrong with these inputs taken together. What one of them refers to must be in another.
@@ -66,7 +81,18 @@ impl Validation {
         let mut engine = Engine::default();
         engine.apply(merge.changes_so_far());
         let state = engine.state();
-        Self { diagnostics: state.diagnostics.clone(), objects: state.objects.len(), files }
+        let passed_over = merge.passed_over().map(|(file, foreign)| PassedOver {
+            file: file.to_string(),
+            line: foreign.at.line,
+            column: foreign.at.column,
+            kind: foreign.to_string(),
+        });
+        Self {
+            diagnostics: state.diagnostics.clone(),
+            objects: state.objects.len(),
+            files,
+            passed_over: passed_over.collect(),
+        }
     }
 }
 

@@ -79,14 +79,18 @@ impl Worker {
         let Some(changes) = self.merge.changes() else { return };
         let before = Arc::clone(&self.outlet.state.borrow());
         let changed = self.engine.apply(changes);
-        log::changes(&before, self.engine.state());
+        let mut state = Arc::clone(self.engine.state());
         if changed || !before.synced {
             self.outlet.resources.send_replace(Arc::clone(self.engine.resources()));
         }
-        self.outlet.state.send_replace(Arc::clone(self.engine.state()));
         if let Some(keeper) = &mut self.keeper {
-            keeper.keep(&broken_files(self.engine.state()));
+            let not_kept = keeper.keep(&broken_files(&state));
+            if !not_kept.is_empty() {
+                Arc::make_mut(&mut state).not_kept = not_kept;
+            }
         }
+        log::changes(&before, &state);
+        self.outlet.state.send_replace(state);
     }
 }
 

@@ -45,6 +45,9 @@ impl Entries {
         if previous.diagnostics != entry.diagnostics {
             self.events.push(Event::Diagnostics(Arc::clone(&name), entry.diagnostics.clone()));
         }
+        if previous.passed_over != entry.passed_over {
+            self.events.push(Event::PassedOver(Arc::clone(&name), entry.passed_over.clone()));
+        }
         if previous.text != entry.text {
             self.events.push(Event::Text(Arc::clone(&name), entry.text.clone()));
         }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::files::FileStamp;
 use super::{Place, Sourced};
-use crate::kinds::{Decoded, ObjectId, Outcome, decode_document};
+use crate::kinds::{Decoded, Foreign, ObjectId, Outcome, decode_document};
 use crate::state::{Diagnostic, Severity};
 use crate::yaml::{Position, SyntaxError, parse, parse_json};
 
@@ -38,6 +38,7 @@ pub(super) struct Entry {
     pub(super) text: Option<Arc<str>>,
     pub(super) objects: Vec<Sourced>,
     pub(super) diagnostics: Vec<Diagnostic>,
+    pub(super) passed_over: Vec<Foreign>,
     /// Since when the file is missing, or empty though it had objects.
     pub(super) missing_since: Option<Instant>,
 }
@@ -91,7 +92,7 @@ impl Entry {
                     broken.insert(id);
                 }
                 Outcome::Broken(None) => any_without_name = true,
-                Outcome::Foreign(_) => {}
+                Outcome::Foreign(foreign) => self.passed_over.push(foreign),
             }
         }
         // An object without a readable name may be any of the earlier objects.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{Event, Key, Place, Sourced};
 use crate::finding::Finding;
-use crate::kinds::ObjectId;
+use crate::kinds::{Foreign, ObjectId};
 use crate::state::Diagnostic;
 use crate::yaml::FieldPath;
 
@@ -35,6 +35,8 @@ pub(crate) struct Changes {
     pub(crate) objects: Vec<Change>,
     /// Everything that sources found wrong, and objects that are not in use; the same allocation until it changes.
     pub(crate) diagnostics: Arc<[Diagnostic]>,
+    /// How many documents were passed over because they are none of the known kinds.
+    pub(crate) passed_over: usize,
 }
 
 /// Merges sources.
@@ -46,6 +48,7 @@ pub(crate) struct Merge {
     /// What was in use before the changes that are not handed out yet.
     touched: BTreeMap<ObjectId, Option<Sourced>>,
     reported: BTreeMap<(SourceIndex, Place), Vec<Diagnostic>>,
+    passed_over: BTreeMap<(SourceIndex, Place), Vec<Foreign>>,
     /// About objects that are not in use, by the id of the one that is.
     duplicates: BTreeMap<ObjectId, Vec<Diagnostic>>,
     /// All of them; `None` if they have changed.
@@ -67,6 +70,7 @@ impl Merge {
             candidates: HashMap::new(),
             touched: BTreeMap::new(),
             reported: BTreeMap::new(),
+            passed_over: BTreeMap::new(),
             duplicates: BTreeMap::new(),
             diagnostics: None,
         }
@@ -79,6 +83,7 @@ impl Merge {
                 Event::Upsert(key, one) => self.upsert(source, key, one),
                 Event::Delete(key) => self.delete(source, &key),
                 Event::Diagnostics(place, found) => self.report(source, place, found),
+                Event::PassedOver(place, found) => drop(self.passed_over.insert((source, place), found)),
                 // For the keeper of last good texts.
                 Event::Text(..) => {}
                 Event::Synced => drop(self.unsynced.remove(&source)),
@@ -100,7 +105,14 @@ impl Merge {
             let after = self.candidates.get(&id).map(|all| &all[0].one);
             objects.extend(change(id, before.as_ref(), after));
         }
-        Changes { objects, diagnostics: self.all_diagnostics() }
+        let passed_over = self.passed_over.values().map(Vec::len).sum();
+        Changes { objects, diagnostics: self.all_diagnostics(), passed_over }
+    }
+
+    /// The documents that are none of the known kinds, with their files.
+    pub(crate) fn passed_over(&self) -> impl Iterator<Item = (&Place, &Foreign)> {
+        let all = self.passed_over.iter();
+        all.flat_map(|((_, place), found)| found.iter().map(move |one| (place, one)))
     }
 
     fn upsert(&mut self, source: SourceIndex, key: Key, one: Sourced) {

@@ -18,7 +18,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::kinds::{Object, ObjectId};
+use crate::kinds::{Foreign, Object, ObjectId};
 use crate::state::Diagnostic;
 
 pub(crate) use entries::Entries;
@@ -44,6 +44,8 @@ pub(crate) enum Event {
     Delete(Key),
     /// All that is wrong at a place, instead of what was wrong before.
     Diagnostics(Place, Vec<Diagnostic>),
+    /// All documents of a place that are none of the known kinds.
+    PassedOver(Place, Vec<Foreign>),
     /// The text of a file that has to survive a restart; `None` if the file is gone.
     Text(Place, Option<Arc<str>>),
     /// Everything has been read once.

@@ -186,6 +186,36 @@ async fn validate_prints_lines_as_compilers_do() {
 }
 
 #[tokio::test]
+async fn validate_counts_other_kinds_and_refuses_them_if_strict() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let deployment =
+        |name: &str| format!("---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}}}\n");
+    write("shop.yaml", &(SERVICE.to_owned() + &deployment("a") + &deployment("b")));
+    write("values.yaml", "replicas: 3\n");
+    write("Chart.yaml", "apiVersion: v2\nname: shop\n");
+    let path = folder.path().to_str().unwrap().to_owned();
+
+    let output = meshctl(&["validate", "-f", &path]).await;
+    assert_eq!(output.status.code(), Some(0));
+    let expected = "0 errors, 0 warnings; 1 object in 3 files\n\
+                    passed over 4 documents of other kinds: Deployment of apps/v1 (2), a document of v2 without kind (1), a \
+                    document without kind and apiVersion (1)\n";
+    assert_eq!((stdout(&output), stderr(&output)), ("", expected));
+
+    let output = meshctl(&["validate", "--strict", "-f", &path]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let expected = [
+        "Chart.yaml:1:1: error: a document of v2 without kind is none of the kinds that the control server knows",
+        "shop.yaml:10:1: error: Deployment of apps/v1 is none of the kinds that the control server knows",
+        "shop.yaml:14:1: error: Deployment of apps/v1 is none of the kinds that the control server knows",
+        "values.yaml:1:1: error: a document without kind and apiVersion is none of the kinds that the control server knows",
+    ];
+    assert_eq!(stdout(&output).lines().collect::<Vec<_>>(), expected);
+    assert_eq!(stderr(&output), "4 errors, 0 warnings; 1 object in 3 files\n");
+}
+
+#[tokio::test]
 async fn validate_reads_standard_input() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_meshctl"));
     command.args(["validate", "-f", "-"]).stdin(std::process::Stdio::piped());

@@ -47,6 +47,13 @@ fn print(answer: &Answer, output: Output) {
     }
     row("revision", Style::Plain, status.revision.to_string());
     row("objects", Style::Plain, objects(config));
+    if config.passed_over > 0 {
+        row("passed over", Style::Plain, format!("{} of other kinds", count(config.passed_over, "document")));
+    }
+    if !config.not_kept.is_empty() {
+        let text = format!("{} (errors, and no earlier version)", config.not_kept.join(", "));
+        row("not kept", Style::Uncertain, text);
+    }
     let (errors, warnings) = (count(status.errors, "error"), count(status.warnings, "warning"));
     row("diagnostics", severity(status), format!("{errors}, {warnings}"));
     let clients = &status.clients;

@@ -1,5 +1,6 @@
 //! `meshctl validate`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -7,7 +8,7 @@ use clap::Args;
 
 use crate::cli::output::{Span, Style};
 use crate::cli::{Failure, Output, output};
-use crate::pipeline::{Input, Links, Validation};
+use crate::pipeline::{Input, Links, PassedOver, Validation};
 use crate::state::{Diagnostic, Severity};
 
 use super::Format;
@@ -20,6 +21,9 @@ pub(super) struct Arguments {
     /// Read links in a folder that lead out of it, as `control-server serve --follow-links` does
     #[arg(long)]
     follow_links: bool,
+    /// Treat documents of other kinds, which are passed over, as errors
+    #[arg(long)]
+    strict: bool,
     /// How to print what was found
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
@@ -28,7 +32,10 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Failure> {
     let inputs = arguments.paths.iter().map(|path| input(path)).collect::<Result<Vec<_>, _>>()?;
     let links = if arguments.follow_links { Links::Anywhere } else { Links::Inside };
-    let Validation { diagnostics, objects, files } = Validation::of(&inputs, links);
+    let Validation { mut diagnostics, objects, files, passed_over } = Validation::of(&inputs, links);
+    if arguments.strict {
+        diagnostics.extend(passed_over.iter().map(unknown_kind));
+    }
     let errors = diagnostics.iter().filter(|found| found.severity == Severity::Error).count();
     match arguments.output {
         Format::Json => output.json(&diagnostics),
@@ -38,7 +45,33 @@ pub(super) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Fai
     let (objects, files) = (output::count(objects, "object"), output::count(files, "file"));
     let (found, warned) = (output::count(errors, "error"), output::count(warnings, "warning"));
     output::note(&format!("{found}, {warned}; {objects} in {files}"));
+    if !passed_over.is_empty() && !arguments.strict {
+        output::note(&other_kinds(&passed_over));
+    }
     Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn unknown_kind(one: &PassedOver) -> Diagnostic {
+    Diagnostic {
+        severity: Severity::Error,
+        file: one.file.clone(),
+        line: one.line,
+        column: one.column,
+        object: String::new(),
+        field: String::new(),
+        message: format!("{} is none of the kinds that the control server knows", one.kind),
+    }
+}
+
+/// `passed over 3 documents of other kinds: Deployment of apps/v1 (2), Job of batch/v1 (1)`.
+fn other_kinds(passed_over: &[PassedOver]) -> String {
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in passed_over {
+        *kinds.entry(&one.kind).or_default() += 1;
+    }
+    let kinds: Vec<_> = kinds.iter().map(|(kind, count)| format!("{kind} ({count})")).collect();
+    let documents = output::count(passed_over.len(), "document");
+    format!("passed over {documents} of other kinds: {}", kinds.join(", "))
 }
 
 fn input(path: &Path) -> Result<Input, Failure> {

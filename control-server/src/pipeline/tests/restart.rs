@@ -153,3 +153,26 @@ async fn unusable_data_folder_is_an_error_that_names_it() {
     drop(first);
     assert!(start(story.data.path()).is_ok());
 }
+
+/// A file that also holds what the server does not know is kept like any other; one that is not is named.
+#[tokio::test]
+async fn file_with_other_kinds_is_kept_and_what_is_not_kept_is_told() {
+    let story = Restarts::new();
+    let other = "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: orders}\n";
+    let mixed = other.to_owned() + &service("orders", &["10.0.0.1"]);
+    story.write("mixed.yaml", &mixed);
+    story.write("values.yaml", "replicas: 3\n");
+    story.write("broken.yaml", "a: [");
+    let pipeline = story.start().await;
+    story.until_kept("mixed.yaml", mixed.as_str()).await;
+    let state = pipeline.state().borrow().clone();
+    assert_eq!((state.passed_over, state.not_kept.clone()), (2, vec!["broken.yaml".to_owned()]));
+    drop(pipeline);
+
+    story.write("mixed.yaml", "a: [");
+    let pipeline = story.start().await;
+    assert_eq!(stale(&pipeline), ["ServiceEntry orders"]);
+    assert_eq!(pipeline.state().borrow().not_kept, ["broken.yaml"]);
+    story.write("broken.yaml", service("users", &["10.0.1.1"]));
+    until(&mut pipeline.state(), |state| state.not_kept.is_empty()).await;
+}

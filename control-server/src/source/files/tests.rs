@@ -43,7 +43,7 @@ impl Seen {
                 Event::Diagnostics(place, found) => drop(self.diagnostics.insert(place, found)),
                 Event::Text(place, Some(text)) => drop(self.texts.insert(place, text)),
                 Event::Text(place, None) => drop(self.texts.remove(&place)),
-                Event::Synced => {}
+                Event::PassedOver(..) | Event::Synced => {}
             }
         }
     }

@@ -53,10 +53,12 @@ impl Keeper {
         }
     }
 
-    /// Keeps the current texts, except of broken files.
-    pub(crate) fn keep(&mut self, broken: &BTreeSet<String>) {
+    /// Keeps the current texts, except of broken files; returns the broken files that have no earlier text either.
+    pub(crate) fn keep(&mut self, broken: &BTreeSet<String>) -> Vec<String> {
         self.last_good.take(&self.current, broken);
         self.copies.send_replace(self.last_good.to_copies());
+        let is_kept = |file: &str| self.last_good.each().contains_key(file);
+        broken.iter().filter(|file| !file.ends_with('/') && !is_kept(file)).cloned().collect()
     }
 }
 
