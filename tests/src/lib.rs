@@ -14,6 +14,7 @@ pub mod faults;
 pub mod go;
 mod greeter;
 pub mod headers;
+pub mod java;
 pub mod load;
 pub mod mesh;
 pub mod network;

@@ -48,7 +48,7 @@ enum Command {
         #[arg(long)]
         write: bool,
     },
-    /// Install what the interop tests call: stock gRPC for Python and Envoy into .venv, stock gRPC for Node and for Go.
+    /// Install what the interop tests call: stock gRPC for Python and Envoy into .venv, stock gRPC for Node, Go and Java.
     InteropSetup,
 }
 

@@ -48,4 +48,4 @@ for_each! { python: super::Language::Python, node: super::Language::Node => [
     a_load_balancer_that_the_client_does_not_have_gives_way_to_one_that_it_has,
 ] }
 
-for_each! { go: super::Language::Go => [endpoint_that_is_slow_gets_fewer_calls] }
+for_each! { go: super::Language::Go, java: super::Language::Java => [endpoint_that_is_slow_gets_fewer_calls] }

@@ -53,6 +53,19 @@ async fn stock_client_is_served_and_known_by_its_certificate(language: Language)
     is_known(&control).await;
 }
 
+/// gRPC for Node and for Java ignores the files that its bootstrap names; it shows no certificate, and does not fall back to
+/// plaintext.
+async fn stock_client_without_the_bootstraps_files_is_not_served(language: Language) {
+    let Some(stock) = Stock::find(language, "TLS without files") else { return };
+    let (control, _greeter, certificates) = stage().await;
+    let bootstrap = bootstrap(&control, json!(["xds_v3"]), certificates.channel_creds());
+    let mut client = stock.client(&yaml::target(), Some(&bootstrap)).await;
+    let report = client.call(Calls::new(1).timeout(5).wait_for_ready()).await;
+    assert_eq!(report.failed(), 1, "{report:?}");
+    let seen: Value = control.admin("/v1/clients").await;
+    assert_eq!(seen["clients"], json!([]));
+}
+
 #[tokio::test]
 async fn our_client_is_served_in_both_variants_and_known_by_its_certificate() {
     for features in [json!(["xds_v3"]), json!(["xds_v3", "incremental_xds"])] {
@@ -80,4 +93,8 @@ async fn client_without_certificate_is_refused_with_reason() {
 
 for_each! { python: super::Language::Python, go: super::Language::Go => [
     stock_client_is_served_and_known_by_its_certificate,
+] }
+
+for_each! { node: super::Language::Node, java: super::Language::Java => [
+    stock_client_without_the_bootstraps_files_is_not_served,
 ] }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::Value;
 use tests::go::Go;
+use tests::java::Java;
 use tests::node::Node;
 use tests::python::Python;
 use tests::stock::{Client, Server};
@@ -19,6 +20,8 @@ pub(super) enum Language {
     Node,
     /// Clients and endpoints.
     Go,
+    /// Clients and endpoints.
+    Java,
 }
 
 /// What is installed of a language.
@@ -27,6 +30,7 @@ pub(super) enum Stock {
     Python(Python),
     Node(Node),
     Go(Go),
+    Java(Java),
 }
 
 impl Stock {
@@ -36,6 +40,7 @@ impl Stock {
             Language::Python => Python::find(&test).map(Self::Python),
             Language::Node => Node::find(&test).map(Self::Node),
             Language::Go => Go::find(&test).map(Self::Go),
+            Language::Java => Java::find(&test).map(Self::Java),
         }
     }
 
@@ -52,6 +57,7 @@ impl Stock {
         match self {
             Self::Python(python) => python.server(name, version, &arguments).await,
             Self::Go(go) => go.server(name, version, &arguments).await,
+            Self::Java(java) => java.server(name, version, &arguments).await,
             Self::Node(_) => {
                 let address = at.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
                 let Greeter { process, address } = Greeter::start_at(address, name, version).await;
@@ -66,6 +72,7 @@ impl Stock {
             Self::Python(python) => python.client(target, bootstrap).await,
             Self::Node(node) => node.client(target, bootstrap.cloned().unwrap_or_default()).await,
             Self::Go(go) => go.client(target, bootstrap).await,
+            Self::Java(java) => java.client(target, bootstrap).await,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Clients and servers that are not ours, in folders of the workspace's own: stock gRPC for Python and Envoy in `.venv`,
-//! stock gRPC for Node in `tests/interop/node/node_modules`, programs on stock gRPC for Go in `tests/interop/go/bin`.
+//! stock gRPC for Node in `tests/interop/node/node_modules`, programs on stock gRPC for Go in `tests/interop/go/bin`,
+//! and for Java in `tests/interop/java/target`.
 //!
 //! Each folder holds exactly what a file in `tests/interop/` pins; a copy of that file inside says so.
 
 mod command;
 mod go;
+mod java;
 mod node;
 mod python;
 
@@ -13,6 +15,7 @@ use std::path::Path;
 use crate::Failure;
 
 pub use go::go;
+pub use java::{Java, java};
 pub use node::{Node, node};
 pub use python::{envoy, python};
 
@@ -27,10 +30,11 @@ pub fn is_required() -> bool {
 /// Installs whatever is not there or not up to date.
 ///
 /// # Errors
-/// What is missing on this machine, or what an installer could not do. A machine without Node or Go only gets a warning, unless
+/// What is missing on this machine, or what an installer could not do. A machine without Node, Go or Java only gets a warning, unless
 /// [`is_required`].
 pub fn set_up(root: &Path) -> Result<(), Failure> {
     python::set_up(root)?;
     node::set_up(root)?;
-    go::set_up(root)
+    go::set_up(root)?;
+    java::set_up(root)
 }
