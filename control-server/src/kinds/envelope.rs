@@ -10,6 +10,7 @@ use serde::de::IgnoredAny;
 use super::object::{Kind, Metadata, Object, ObjectId, Spec, diagnostic};
 use super::origin::Origin;
 use super::recognize::{Foreign, Recognized, recognize};
+use super::refused::Refused;
 use super::{
     check, destination_rule, endpoint_slice, grpc_route, reference_grant, service, service_entry,
     virtual_service, workload_entry,
@@ -30,8 +31,8 @@ pub(crate) struct Decoded {
 pub(crate) enum Outcome {
     /// A valid object.
     Object(Arc<Object>),
-    /// An object with errors; its identity, if that could be read.
-    Broken(Option<ObjectId>),
+    /// An object with errors, if its identity could be read.
+    Broken(Option<Refused>),
     /// No object of a known kind, and not meant to be one.
     Foreign(Foreign),
 }
@@ -55,7 +56,7 @@ fn decode_node(file: &Arc<str>, node: &Node, inherited: Option<Kind>, decoded: &
         Some(Recognized::Foreign(foreign)) => {
             decoded.push(Decoded { outcome: Outcome::Foreign(foreign), diagnostics: Vec::new() });
         }
-        None => decoded.push(Decoded::broken(None, &origin, &findings)),
+        None => decoded.push(Decoded::unnamed(&origin, &findings)),
     }
 }
 
@@ -81,7 +82,7 @@ fn decode_list(
     }
     // The list itself has no identity: with an error in it, everything that was read of it before may be meant.
     if findings.has_errors() {
-        decoded.push(Decoded::broken(None, &Origin::file(file, node), &findings));
+        decoded.push(Decoded::unnamed(&Origin::file(file, node), &findings));
     }
 }
 
@@ -98,14 +99,18 @@ fn decode_object(kind: Kind, node: &Node, origin: Origin, mut findings: Findings
             let object = Arc::new(Object { id, metadata, spec, origin });
             Decoded { outcome: Outcome::Object(object), diagnostics }
         }
-        None => Decoded::broken(id, &origin, &findings),
+        None => {
+            let diagnostics = diagnostics(&origin, id.as_ref(), &findings);
+            let refused = id.map(|id| Refused::new(id, node, origin));
+            Decoded { outcome: Outcome::Broken(refused), diagnostics }
+        }
     }
 }
 
 impl Decoded {
-    fn broken(id: Option<ObjectId>, origin: &Origin, findings: &Findings) -> Self {
-        let diagnostics = diagnostics(origin, id.as_ref(), findings);
-        Self { outcome: Outcome::Broken(id), diagnostics }
+    /// With errors, and without an identity.
+    fn unnamed(origin: &Origin, findings: &Findings) -> Self {
+        Self { outcome: Outcome::Broken(None), diagnostics: diagnostics(origin, None, findings) }
     }
 }
 

@@ -43,6 +43,8 @@ impl Engine {
                 Change::Upsert(one) | Change::Moved(one) => {
                     drop(self.objects.insert(one.object.id.clone(), one));
                 }
+                // Without a good version it is as if it were not there.
+                Change::Refused(refused) => drop(self.objects.remove(&refused.id)),
                 Change::Delete(id) => drop(self.objects.remove(&id)),
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::entry::Entry;
 use super::{Event, Key, Place, Sourced};
-use crate::kinds::ObjectId;
+use crate::kinds::{ObjectId, Refused};
 
 /// Files by name. Every change becomes events, which wait until they are taken.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl Entries {
     pub(super) fn replace(&mut self, name: Place, entry: Entry) {
         let nothing = Entry::default();
         let previous = self.by_name.get(&name).unwrap_or(&nothing);
-        let (before, after) = (keyed(&name, &previous.objects), keyed(&name, &entry.objects));
+        let (before, after) = (keyed(&name, previous), keyed(&name, &entry));
         let deleted = before.keys().filter(|key| !after.contains_key(key)).cloned().map(Event::Delete);
         self.events.extend(deleted);
         if previous.diagnostics != entry.diagnostics {
@@ -51,8 +51,11 @@ impl Entries {
         if previous.text != entry.text {
             self.events.push(Event::Text(Arc::clone(&name), entry.text.clone()));
         }
-        let upserted = after.into_iter().filter(|(key, one)| !before.get(key).is_some_and(|old| old.is(one)));
-        self.events.extend(upserted.map(|(key, one)| Event::Upsert(key, one.clone())));
+        let changed = after.into_iter().filter(|(key, one)| !before.get(key).is_some_and(|old| old.is(one)));
+        self.events.extend(changed.map(|(key, reading)| match reading {
+            Reading::Object(one) => Event::Upsert(key, one.clone()),
+            Reading::Refused(refused) => Event::Refuse(key, Arc::clone(refused)),
+        }));
         self.by_name.insert(name, entry);
     }
 
@@ -75,20 +78,42 @@ impl Entries {
     }
 }
 
-impl Sourced {
-    /// Whether both are the same reading of an object.
+/// What was read of an object.
+#[derive(Debug, Clone, Copy)]
+enum Reading<'a> {
+    Object(&'a Sourced),
+    Refused(&'a Arc<Refused>),
+}
+
+impl Reading<'_> {
+    fn id(&self) -> &ObjectId {
+        match self {
+            Self::Object(one) => &one.object.id,
+            Self::Refused(refused) => &refused.id,
+        }
+    }
+
+    /// Whether both were read at once.
     fn is(&self, other: &Self) -> bool {
-        self.stale == other.stale && Arc::ptr_eq(&self.object, &other.object)
+        match (self, other) {
+            (Self::Object(one), Self::Object(other)) => {
+                one.stale == other.stale && Arc::ptr_eq(&one.object, &other.object)
+            }
+            (Self::Refused(one), Self::Refused(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
     }
 }
 
-fn keyed<'a>(place: &Place, objects: &'a [Sourced]) -> BTreeMap<Key, &'a Sourced> {
-    let mut counts: HashMap<&ObjectId, usize> = HashMap::new();
-    let keyed = objects.iter().map(|one| {
-        let count = counts.entry(&one.object.id).or_default();
-        let key = Key { place: Arc::clone(place), id: one.object.id.clone(), index: *count };
+fn keyed<'a>(place: &Place, entry: &'a Entry) -> BTreeMap<Key, Reading<'a>> {
+    let mut counts: HashMap<ObjectId, usize> = HashMap::new();
+    let readings =
+        entry.objects.iter().map(Reading::Object).chain(entry.refused.iter().map(Reading::Refused));
+    let keyed = readings.map(|reading| {
+        let count = counts.entry(reading.id().clone()).or_default();
+        let key = Key { place: Arc::clone(place), id: reading.id().clone(), index: *count };
         *count += 1;
-        (key, one)
+        (key, reading)
     });
     keyed.collect()
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::files::FileStamp;
 use super::{Place, Sourced};
-use crate::kinds::{Decoded, Foreign, ObjectId, Outcome, decode_document};
+use crate::kinds::{Decoded, Foreign, ObjectId, Outcome, Refused, decode_document};
 use crate::state::{Diagnostic, Severity};
 use crate::yaml::{Position, SyntaxError, parse, parse_json};
 
@@ -37,6 +37,8 @@ pub(super) struct Entry {
     /// The text that was read last, if it is to survive a restart.
     pub(super) text: Option<Arc<str>>,
     pub(super) objects: Vec<Sourced>,
+    /// Objects with errors, without a last good version.
+    pub(super) refused: Vec<Arc<Refused>>,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) passed_over: Vec<Foreign>,
     /// Since when the file is missing, or empty though it had objects.
@@ -57,7 +59,7 @@ impl Entry {
             }
             Err(error) => {
                 entry.diagnostics.push(syntax_error(file, &error, previous));
-                entry.keep(previous, |_| true);
+                entry.keep_all(previous);
             }
         }
         entry
@@ -67,7 +69,7 @@ impl Entry {
     pub(super) fn unreadable(file: &str, error: &io::Error, previous: Option<&Self>) -> Self {
         let text = previous.and_then(|previous| previous.text.clone());
         let mut entry = Self { text, ..Self::default() };
-        entry.keep(previous, |_| true);
+        entry.keep_all(previous);
         entry.diagnostics.push(whole_file(
             file,
             Position::default(),
@@ -78,7 +80,7 @@ impl Entry {
     }
 
     fn take(&mut self, decoded: Vec<Decoded>, previous: Option<&Self>) {
-        let mut broken: BTreeSet<ObjectId> = BTreeSet::new();
+        let mut broken: Vec<Refused> = Vec::new();
         let mut whole: BTreeSet<ObjectId> = BTreeSet::new();
         let mut any_without_name = false;
         for one in decoded {
@@ -88,15 +90,22 @@ impl Entry {
                     whole.insert(object.id.clone());
                     self.objects.push(Sourced { object, stale: false });
                 }
-                Outcome::Broken(Some(id)) => {
-                    broken.insert(id);
-                }
+                Outcome::Broken(Some(refused)) => broken.push(refused),
                 Outcome::Broken(None) => any_without_name = true,
                 Outcome::Foreign(foreign) => self.passed_over.push(foreign),
             }
         }
         // An object without a readable name may be any of the earlier objects.
-        self.keep(previous, |id| !whole.contains(id) && (any_without_name || broken.contains(id)));
+        let ids: BTreeSet<&ObjectId> = broken.iter().map(|refused| &refused.id).collect();
+        self.keep(previous, |id| !whole.contains(id) && (any_without_name || ids.contains(id)));
+        let known: BTreeSet<&ObjectId> = self.objects.iter().map(|one| &one.object.id).collect();
+        let refused = broken.iter().filter(|refused| !known.contains(&refused.id));
+        self.refused = refused.cloned().map(Arc::new).collect();
+    }
+
+    fn keep_all(&mut self, previous: Option<&Self>) {
+        self.keep(previous, |_| true);
+        self.refused = previous.map(|previous| previous.refused.clone()).unwrap_or_default();
     }
 
     fn keep(&mut self, previous: Option<&Self>, wanted: impl Fn(&ObjectId) -> bool) {

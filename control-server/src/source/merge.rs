@@ -1,7 +1,9 @@
 //! What all sources say together: one object per kind, namespace and name.
 //!
 //! Of several objects with the same id one is in use: a written one before a remembered one, then one of an earlier source,
-//! then by file and line. The others are reported, unless they are only remembered. Nothing comes out before every source has
+//! then by file and line. The others are reported, unless they are only remembered. Where there
+//! is none, an object that is refused for its errors is handed on as such: what it pins or restricts must not be open to all in
+//! its stead. Nothing comes out before every source has
 //! been read once; a source that is late delays the first changes, and never removes anything.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -9,7 +11,7 @@ use std::sync::Arc;
 
 use super::{Event, Key, Place, Sourced};
 use crate::finding::Finding;
-use crate::kinds::{Foreign, ObjectId};
+use crate::kinds::{Foreign, ObjectId, Refused};
 use crate::state::Diagnostic;
 use crate::yaml::FieldPath;
 
@@ -24,7 +26,9 @@ pub(crate) enum Change {
     /// The same content in another place or with other annotations, or it has become the last good version of a broken one, or
     /// is that no more. Diagnostics depend on it, and which of several objects goes first; nothing else that clients see.
     Moved(Sourced),
-    /// There is no such object any more.
+    /// The object has errors, and there is no good version of it anywhere. Comes again when other hosts can be read of it.
+    Refused(Arc<Refused>),
+    /// There is no such object any more, refused or not.
     Delete(ObjectId),
 }
 
@@ -46,7 +50,7 @@ pub(crate) struct Merge {
     /// Never empty, the one in use first.
     candidates: HashMap<ObjectId, Vec<Candidate>>,
     /// What was in use before the changes that are not handed out yet.
-    touched: BTreeMap<ObjectId, Option<Sourced>>,
+    touched: BTreeMap<ObjectId, Option<Claim>>,
     reported: BTreeMap<(SourceIndex, Place), Vec<Diagnostic>>,
     passed_over: BTreeMap<(SourceIndex, Place), Vec<Foreign>>,
     /// About objects that are not in use, by the id of the one that is.
@@ -59,7 +63,14 @@ pub(crate) struct Merge {
 struct Candidate {
     source: SourceIndex,
     key: Key,
-    one: Sourced,
+    claim: Claim,
+}
+
+/// What a source has of an object.
+#[derive(Debug, Clone)]
+enum Claim {
+    Object(Sourced),
+    Refused(Arc<Refused>),
 }
 
 impl Merge {
@@ -80,7 +91,8 @@ impl Merge {
     pub(crate) fn take(&mut self, source: SourceIndex, events: Vec<Event>) {
         for event in events {
             match event {
-                Event::Upsert(key, one) => self.upsert(source, key, one),
+                Event::Upsert(key, one) => self.claim(source, key, Claim::Object(one)),
+                Event::Refuse(key, refused) => self.claim(source, key, Claim::Refused(refused)),
                 Event::Delete(key) => self.delete(source, &key),
                 Event::Diagnostics(place, found) => self.report(source, place, found),
                 Event::PassedOver(place, found) => drop(self.passed_over.insert((source, place), found)),
@@ -102,7 +114,7 @@ impl Merge {
         let mut objects = Vec::new();
         for (id, before) in touched {
             self.find_duplicates(&id);
-            let after = self.candidates.get(&id).map(|all| &all[0].one);
+            let after = self.candidates.get(&id).map(|all| &all[0].claim);
             objects.extend(change(id, before.as_ref(), after));
         }
         let passed_over = self.passed_over.values().map(Vec::len).sum();
@@ -115,11 +127,11 @@ impl Merge {
         all.flat_map(|((_, place), found)| found.iter().map(move |one| (place, one)))
     }
 
-    fn upsert(&mut self, source: SourceIndex, key: Key, one: Sourced) {
+    fn claim(&mut self, source: SourceIndex, key: Key, claim: Claim) {
         self.touch(&key.id);
         let all = self.candidates.entry(key.id.clone()).or_default();
         all.retain(|candidate| !candidate.is(source, &key));
-        all.push(Candidate { source, key, one });
+        all.push(Candidate { source, key, claim });
         all.sort_by(|left, right| left.rank().cmp(&right.rank()));
     }
 
@@ -135,7 +147,7 @@ impl Merge {
 
     fn touch(&mut self, id: &ObjectId) {
         if !self.touched.contains_key(id) {
-            let before = self.candidates.get(id).map(|all| all[0].one.clone());
+            let before = self.candidates.get(id).map(|all| all[0].claim.clone());
             self.touched.insert(id.clone(), before);
         }
     }
@@ -150,11 +162,10 @@ impl Merge {
     }
 
     fn find_duplicates(&mut self, id: &ObjectId) {
-        let found: Vec<Diagnostic> = match self.candidates.get(id).map(Vec::as_slice) {
-            Some([winner, others @ ..]) => {
-                others.iter().filter(|other| !other.one.stale).map(|other| winner.displaces(other)).collect()
-            }
-            _ => Vec::new(),
+        let all = self.candidates.get(id).map(Vec::as_slice).unwrap_or_default();
+        let found: Vec<Diagnostic> = match all {
+            [winner, others @ ..] => others.iter().filter_map(|other| winner.displaces(other)).collect(),
+            [] => Vec::new(),
         };
         let before = if found.is_empty() {
             self.duplicates.remove(id)
@@ -180,25 +191,35 @@ impl Candidate {
     }
 
     fn rank(&self) -> impl Ord + '_ {
-        (self.one.stale, self.source, &self.key.place, self.one.object.position(), self.key.index)
+        let (class, position) = match &self.claim {
+            Claim::Object(one) => (u8::from(one.stale), one.object.position()),
+            Claim::Refused(refused) => (2, refused.origin.start()),
+        };
+        (class, self.source, &self.key.place, position, self.key.index)
     }
 
-    fn displaces(&self, other: &Self) -> Diagnostic {
-        let (file, line) = (&self.key.place, self.one.object.position().line);
+    /// That the other one is not in use, unless it is only remembered or has errors anyway.
+    fn displaces(&self, other: &Self) -> Option<Diagnostic> {
+        let (Claim::Object(one), Claim::Object(other)) = (&self.claim, &other.claim) else { return None };
+        let (file, line) = (&self.key.place, one.object.position().line);
         let message = format!("an object of this kind, namespace and name stands in {file}:{line} already");
         let path = FieldPath::root().field("metadata").field("name");
-        other.one.object.diagnostic(&Finding::error(path, message))
+        (!other.stale).then(|| other.object.diagnostic(&Finding::error(path, message)))
     }
 }
 
-fn change(id: ObjectId, before: Option<&Sourced>, after: Option<&Sourced>) -> Option<Change> {
+fn change(id: ObjectId, before: Option<&Claim>, after: Option<&Claim>) -> Option<Change> {
     match (before, after) {
         (None, None) => None,
         (Some(_), None) => Some(Change::Delete(id)),
-        (Some(before), Some(after)) if before.object.has_content_of(&after.object) => {
+        (Some(Claim::Refused(before)), Some(Claim::Refused(after))) if before == after => None,
+        (_, Some(Claim::Refused(after))) => Some(Change::Refused(Arc::clone(after))),
+        (Some(Claim::Object(before)), Some(Claim::Object(after)))
+            if before.object.has_content_of(&after.object) =>
+        {
             let is_same = before.stale == after.stale && before.object.has_origin_of(&after.object);
             (!is_same).then(|| Change::Moved(after.clone()))
         }
-        (_, Some(after)) => Some(Change::Upsert(after.clone())),
+        (_, Some(Claim::Object(after))) => Some(Change::Upsert(after.clone())),
     }
 }

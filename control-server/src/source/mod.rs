@@ -18,7 +18,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::kinds::{Foreign, Object, ObjectId};
+use crate::kinds::{Foreign, Object, ObjectId, Refused};
 use crate::state::Diagnostic;
 
 pub(crate) use entries::Entries;
@@ -40,7 +40,9 @@ pub(crate) trait Source: fmt::Debug + Send + 'static {
 pub(crate) enum Event {
     /// The object of this key is new, or has changed.
     Upsert(Key, Sourced),
-    /// The object of this key is gone.
+    /// The object of this key has errors, and there is no last good version of it.
+    Refuse(Key, Arc<Refused>),
+    /// The object of this key is gone, or what was refused of it.
     Delete(Key),
     /// All that is wrong at a place, instead of what was wrong before.
     Diagnostics(Place, Vec<Diagnostic>),

@@ -50,12 +50,14 @@ impl Story {
     }
 }
 
-/// `+name file:line` for an upsert, `~` for one that has moved, `-name` for a deletion, `!` for a remembered version.
+/// `+name file:line` for an upsert, `~` for one that has moved, `-name` for a deletion, `!` for a remembered version, `?name of
+/// hosts` for an object that is refused.
 fn described(changes: &Changes) -> Vec<String> {
     let describe = |change: &Change| {
         let (sign, one) = match change {
             Change::Upsert(one) => ('+', one),
             Change::Moved(one) => ('~', one),
+            Change::Refused(refused) => return format!("?{} of {}", refused.id, refused.hosts.join(" ")),
             Change::Delete(id) => return format!("-{}", id.name),
         };
         let status = one.object.status(one.stale);
@@ -137,4 +139,47 @@ fn diagnostics_are_the_same_allocation_until_they_change() {
     let second = story.write(0, "g", &workload("a", "10.0.0.2")).merge.changes_so_far().diagnostics;
     assert!(std::sync::Arc::ptr_eq(&first, &second));
     assert_eq!(story.write(0, "f", "").diagnostics(), [""; 0]);
+}
+
+#[test]
+fn refused_object_is_handed_on_until_there_is_a_good_one() {
+    let good = workload("a", "10.0.0.1");
+    let broken = good.replace("address: 10.0.0.1", "address: 10.0.0.1, wieght: 1");
+    let mut story = Story::new(1);
+    assert_eq!(story.write(0, "f", &broken).sync(0).changes(), ["?WorkloadEntry default/a of "]);
+    assert_eq!(story.write(0, "f", &(broken.clone() + "# still\n")).changes(), [""; 0]);
+    assert_eq!(story.write(0, "f", "a: [").changes(), [""; 0], "nothing else is known");
+    assert_eq!(story.write(0, "g", &good).changes(), ["+a g:2"], "a good one elsewhere");
+    assert_eq!(story.remove(0, "g").changes(), ["?WorkloadEntry default/a of "]);
+    assert_eq!(story.write(0, "f", &good).changes(), ["+a f:2"]);
+    assert_eq!(story.write(0, "f", &broken).changes(), ["~a f:2!"], "the last good version");
+    assert_eq!(story.write(0, "f", "# nothing\n").changes(), ["-a"]);
+    assert_eq!(story.write(0, "f", &broken).changes(), ["?WorkloadEntry default/a of "]);
+    assert_eq!(story.remove(0, "f").changes(), ["-a"]);
+    assert_eq!(story.changes(), [""; 0]);
+}
+
+#[test]
+fn hosts_of_a_refused_object_are_read_as_far_as_they_can_be() {
+    let hosts = |kind: &str, spec: &str| {
+        let group = if kind == "GRPCRoute" { "gateway.networking.k8s.io" } else { "networking.istio.io" };
+        let text = format!("apiVersion: {group}/v1\nkind: {kind}\nmetadata: {{name: a}}\nspec: {spec}\n");
+        let mut story = Story::new(1);
+        let changes = story.write(0, "f", &text).sync(0).changes();
+        changes.first().and_then(|change| change.split_once(" of ")).map(|(_, hosts)| hosts.to_owned())
+    };
+    for (kind, spec, expected) in [
+        ("VirtualService", "{hosts: [orders, 5, users.shop], http: 7}", "orders users.shop"),
+        ("VirtualService", "{hosts: orders, http: 7}", ""),
+        ("VirtualService", "nothing", ""),
+        ("DestinationRule", "{host: orders, trafficPolicy: 7}", "orders"),
+        ("ServiceEntry", "{hosts: [a.example.com], ports: 7}", "a.example.com"),
+        (
+            "GRPCRoute",
+            "{parentRefs: [{group: '', kind: Service, name: orders}, {group: '', kind: Service, name: a, namespace: b}, {name: gw}], rules: 7}",
+            "orders a.b",
+        ),
+    ] {
+        assert_eq!(hosts(kind, spec).as_deref(), Some(expected), "{kind} {spec}");
+    }
 }

@@ -16,9 +16,9 @@ fn outcomes(text: &str) -> Vec<String> {
                 assert_eq!(one.diagnostics, [], "{text}");
                 format!("foreign {foreign}")
             }
-            Outcome::Broken(id) => {
+            Outcome::Broken(refused) => {
                 assert_ne!(one.diagnostics, [], "{text}");
-                id.map_or_else(|| "mistake".to_owned(), |id| format!("mistake in {id}"))
+                refused.map_or_else(|| "mistake".to_owned(), |refused| format!("mistake in {}", refused.id))
             }
         })
         .collect()

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -30,6 +30,7 @@ struct Story {
 #[derive(Default)]
 struct Seen {
     objects: BTreeMap<Key, Sourced>,
+    refused: BTreeSet<Key>,
     diagnostics: BTreeMap<Place, Vec<Diagnostic>>,
     texts: Texts,
 }
@@ -38,11 +39,21 @@ impl Seen {
     fn take(&mut self, events: Vec<Event>) {
         for event in events {
             match event {
-                Event::Upsert(key, one) => drop(self.objects.insert(key, one)),
-                Event::Delete(key) => drop(self.objects.remove(&key).expect("deleted twice")),
+                Event::Upsert(key, one) => {
+                    self.refused.remove(&key);
+                    self.objects.insert(key, one);
+                }
+                Event::Delete(key) => {
+                    let was_known = self.objects.remove(&key).is_some() || self.refused.remove(&key);
+                    assert!(was_known, "deleted twice: {key:?}");
+                }
                 Event::Diagnostics(place, found) => drop(self.diagnostics.insert(place, found)),
                 Event::Text(place, Some(text)) => drop(self.texts.insert(place, text)),
                 Event::Text(place, None) => drop(self.texts.remove(&place)),
+                Event::Refuse(key, _) => {
+                    self.objects.remove(&key);
+                    self.refused.insert(key);
+                }
                 Event::PassedOver(..) | Event::Synced => {}
             }
         }
