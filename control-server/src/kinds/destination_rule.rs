@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::check::{self, Wildcard};
 use super::effect;
@@ -11,7 +12,7 @@ use crate::finding::Findings;
 use crate::yaml::{FieldPath, Node, decode};
 
 /// Policies for one host.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DestinationRule {
     pub(crate) host: String,
@@ -24,20 +25,20 @@ pub(crate) struct DestinationRule {
 }
 
 /// Endpoints by their labels, and the settings that differ for them.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Subset {
     pub(crate) name: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) traffic_policy: Option<TrafficPolicy>,
 }
 
 /// The clients that a rule is for, in its own namespace.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ClientSelector {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) match_labels: BTreeMap<String, String>,
 }
 

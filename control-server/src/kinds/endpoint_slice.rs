@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::check;
 use super::service::TransportProtocol;
@@ -11,7 +12,7 @@ use crate::finding::Findings;
 use crate::yaml::{FieldPath, Node, decode_beside};
 
 /// Endpoints of one service, all with the same ports.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct EndpointSlice {
     pub(crate) address_type: AddressType,
@@ -21,7 +22,7 @@ pub(crate) struct EndpointSlice {
     pub(crate) ports: Vec<SlicePort>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub(crate) enum AddressType {
     #[serde(rename = "IPv4")]
     Ipv4,
@@ -32,7 +33,7 @@ pub(crate) enum AddressType {
 }
 
 /// One endpoint.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct SliceEndpoint {
     /// All of the same endpoint; only the first one is used, as in Kubernetes.
@@ -45,11 +46,12 @@ pub(crate) struct SliceEndpoint {
     /// The pod behind it, which a cluster writes.
     pub(crate) target_ref: Option<ObjectReference>,
     /// Labels of the node, as version `v1beta1` had them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     deprecated_topology: BTreeMap<String, String>,
 }
 
 /// What a cluster knows of an endpoint; what is not set is not known.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct EndpointConditions {
     ready: Option<bool>,
@@ -58,7 +60,7 @@ pub(crate) struct EndpointConditions {
 }
 
 /// Zones and nodes whose clients a cluster wants to use an endpoint.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct EndpointHints {
     pub(crate) for_zones: Vec<NamedPlace>,
@@ -66,12 +68,12 @@ pub(crate) struct EndpointHints {
 }
 
 /// A zone or a node.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct NamedPlace {
     pub(crate) name: String,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ObjectReference {
     api_version: Option<String>,
@@ -84,10 +86,11 @@ pub(crate) struct ObjectReference {
 }
 
 /// A port of all endpoints of a slice.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct SlicePort {
     /// The name of the service's port.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) name: String,
     pub(crate) protocol: TransportProtocol,
     /// `None`: every port.

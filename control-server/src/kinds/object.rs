@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::destination_rule::DestinationRule;
 use super::endpoint_slice::EndpointSlice;
@@ -103,7 +104,8 @@ pub(crate) struct Metadata {
 }
 
 /// The content of an object.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
 pub(crate) enum Spec {
     ServiceEntry(ServiceEntry),
     WorkloadEntry(WorkloadEntry),

@@ -1,12 +1,13 @@
 //! `ReferenceGrant` of the Gateway API: objects of other namespaces may refer to objects of this one.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::finding::Findings;
 use crate::yaml::{FieldPath, Node, decode};
 
 /// Every `from` may refer to every `to`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct ReferenceGrant {
     pub(crate) from: Vec<GrantFrom>,
@@ -14,7 +15,7 @@ pub(crate) struct ReferenceGrant {
 }
 
 /// Objects of one kind in one namespace.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct GrantFrom {
     pub(crate) group: String,
     pub(crate) kind: String,
@@ -22,7 +23,7 @@ pub(crate) struct GrantFrom {
 }
 
 /// Objects of one kind in the grant's own namespace.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct GrantTo {
     pub(crate) group: String,
     pub(crate) kind: String,

@@ -1,9 +1,12 @@
 //! `Service` of Kubernetes: a service by its name and namespace, and its ports.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, Visitor};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::check;
 use super::effect::{self, Effect};
@@ -11,11 +14,12 @@ use crate::finding::Findings;
 use crate::yaml::{FieldPath, Node, decode};
 
 /// A service, declared with its ports; its endpoints stand in `EndpointSlice` objects.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Service {
     pub(crate) ports: Vec<ServicePort>,
     /// Labels of the pods behind it. A cluster writes `EndpointSlice` objects from them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) selector: BTreeMap<String, String>,
     pub(crate) r#type: ServiceType,
     /// `None` as text: a headless service.
@@ -45,11 +49,11 @@ pub(crate) struct Service {
 }
 
 /// A port of a service.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ServicePort {
     /// May be empty if the service has one port only.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) protocol: TransportProtocol,
@@ -66,7 +70,7 @@ pub(crate) enum TargetPort {
     Name(String),
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub(crate) enum ServiceType {
     #[default]
     #[serde(rename = "ClusterIP")]
@@ -77,7 +81,7 @@ pub(crate) enum ServiceType {
 }
 
 /// What carries the bytes of a port.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub(crate) enum TransportProtocol {
     #[default]
@@ -86,14 +90,14 @@ pub(crate) enum TransportProtocol {
     Sctp,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 struct SessionAffinityConfig {
     #[serde(rename = "clientIP")]
     client_ip: Option<ClientIpAffinity>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 struct ClientIpAffinity {
     timeout_seconds: Option<u32>,
@@ -177,6 +181,25 @@ impl ServicePort {
 impl<'de> Deserialize<'de> for TargetPort {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(TargetPortVisitor)
+    }
+}
+
+impl Serialize for TargetPort {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Number(number) => serializer.serialize_u32(*number),
+            Self::Name(name) => serializer.serialize_str(name),
+        }
+    }
+}
+
+impl JsonSchema for TargetPort {
+    fn schema_name() -> Cow<'static, str> {
+        "TargetPort".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["integer", "string"], "description": "A port's number or name."})
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::check::{self, Wildcard};
 use super::effect::{self, Effect};
@@ -11,7 +12,7 @@ use crate::finding::Findings;
 use crate::yaml::{FieldPath, Node, decode, did_you_mean};
 
 /// A service under one or more host names.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ServiceEntry {
     pub(crate) hosts: Vec<String>,
@@ -32,19 +33,19 @@ pub(crate) struct ServiceEntry {
 }
 
 /// A port of the service.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Port {
     pub(crate) number: u32,
     pub(crate) name: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) protocol: String,
     /// The endpoints' port, if it differs.
     pub(crate) target_port: Option<u32>,
 }
 
 /// Whether its endpoints are members of the mesh.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Location {
     #[default]
@@ -53,7 +54,7 @@ pub(crate) enum Location {
 }
 
 /// The source of endpoints' addresses.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Resolution {
     #[default]
@@ -65,9 +66,9 @@ pub(crate) enum Resolution {
 }
 
 /// Which `WorkloadEntry` objects of the namespace are the endpoints.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct WorkloadSelector {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) labels: BTreeMap<String, String>,
 }
 

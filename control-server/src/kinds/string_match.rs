@@ -1,6 +1,7 @@
 //! Istio's `StringMatch`.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::check;
 use crate::finding::Findings;
@@ -8,7 +9,7 @@ use crate::yaml::FieldPath;
 
 /// How a text is matched. A value is present: without any field, with an empty prefix, or with the regular expression `*`, which
 /// is none, and Istio's word for it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct StringMatch {
     exact: Option<String>,

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::check;
 use super::effect::{self, Effect};
@@ -11,24 +12,24 @@ use crate::finding::Findings;
 use crate::yaml::{FieldPath, Node, decode};
 
 /// An endpoint's address and properties.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct WorkloadEntry {
     /// An IP literal, or a host name if the service is resolved by DNS.
     pub(crate) address: String,
     /// Ports by the name of the service's port; they win over its `targetPort`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) ports: BTreeMap<String, u32>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) labels: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) network: String,
     /// `region/zone/subzone`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) locality: String,
     /// Its share, relative to the others; 1 if unset.
     pub(crate) weight: Option<u32>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) service_account: String,
 }
 

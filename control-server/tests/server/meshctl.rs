@@ -228,3 +228,14 @@ async fn validate_reads_standard_input() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stdout(&output).starts_with("<stdin>:1:7: error: "), "{}", stdout(&output));
 }
+
+#[tokio::test]
+async fn schema_prints_one_kind_or_all() {
+    let one = meshctl(&["schema", "grpcroute"]).await;
+    assert_eq!(json(&one)["title"], "GRPCRoute");
+    let all = meshctl(&["schema"]).await;
+    assert_eq!(json(&all)["VirtualService"]["properties"]["kind"]["const"], "VirtualService");
+    let unknown = meshctl(&["schema", "VirtualServise"]).await;
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(stderr(&unknown).contains("did you mean `VirtualService`?"), "{}", stderr(&unknown));
+}

@@ -4,6 +4,7 @@ mod admin;
 mod bootstrap;
 mod clients;
 mod load;
+mod schema;
 mod status;
 mod validate;
 
@@ -34,6 +35,8 @@ enum Command {
     Load(load::Arguments),
     /// Check configuration without a server; exit code 1 if there are errors
     Validate(validate::Arguments),
+    /// Print the JSON schema of a configuration kind, or of all
+    Schema(schema::Arguments),
     /// Print the bootstrap JSON for a gRPC client or server in some language
     Bootstrap(bootstrap::Arguments),
 }
@@ -88,6 +91,7 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
             load::run(&client, &arguments, output).await
         }),
         Command::Validate(arguments) => validate::run(&arguments, output),
+        Command::Schema(arguments) => schema::run(&arguments, output),
         Command::Bootstrap(arguments) => Ok(bootstrap::run(&arguments, output)),
     }
 }

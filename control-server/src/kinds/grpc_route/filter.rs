@@ -1,6 +1,7 @@
 //! Filters of a `GRPCRoute`.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::Reference;
 use super::header_modifier::HeaderModifier;
@@ -9,7 +10,7 @@ use crate::kinds::header_changes::{self, HeaderChanges, HeaderEdits};
 use crate::yaml::FieldPath;
 
 /// A change of a call.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Filter {
     r#type: FilterType,
@@ -19,7 +20,7 @@ pub(super) struct Filter {
     extension_ref: Option<ExtensionRef>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 enum FilterType {
     RequestHeaderModifier,
     ResponseHeaderModifier,
@@ -27,7 +28,7 @@ enum FilterType {
     ExtensionRef,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct RequestMirror {
     backend_ref: Reference,
@@ -35,13 +36,13 @@ struct RequestMirror {
     fraction: Option<Fraction>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 struct Fraction {
     numerator: u32,
     denominator: Option<u32>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 struct ExtensionRef {
     group: String,
     kind: String,

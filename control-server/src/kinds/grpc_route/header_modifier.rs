@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::finding::Findings;
 use crate::kinds::header_changes::{HeaderEdits, check_name, check_unique, check_value};
 use crate::yaml::FieldPath;
 
 /// Changes of the headers of one direction.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct HeaderModifier {
     set: Vec<Header>,
@@ -17,7 +18,7 @@ pub(super) struct HeaderModifier {
     remove: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 struct Header {
     name: String,
     value: String,

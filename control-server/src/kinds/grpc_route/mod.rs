@@ -3,7 +3,8 @@
 mod filter;
 mod header_modifier;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use self::filter::Filter;
 use super::check;
@@ -14,7 +15,7 @@ use crate::finding::Findings;
 use crate::yaml::{FieldPath, Node, decode};
 
 /// Rules for one or more services; the most specific match wins.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct GrpcRoute {
     parent_refs: Vec<Reference>,
@@ -24,7 +25,7 @@ pub(crate) struct GrpcRoute {
 }
 
 /// A service, as parent or backend.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Reference {
     group: Option<String>,
@@ -36,7 +37,7 @@ pub(crate) struct Reference {
 }
 
 /// Matches, and the backends of matching calls.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Rule {
     pub(crate) name: Option<String>,
@@ -47,7 +48,7 @@ pub(crate) struct Rule {
 }
 
 /// All of these must hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct RouteMatch {
     pub(crate) method: Option<MethodMatch>,
@@ -55,7 +56,7 @@ pub(crate) struct RouteMatch {
 }
 
 /// Matches calls by service and method.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct MethodMatch {
     pub(crate) r#type: MatchType,
@@ -63,7 +64,7 @@ pub(crate) struct MethodMatch {
     pub(crate) method: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct HeaderMatch {
     #[serde(default)]
     r#type: MatchType,
@@ -71,7 +72,7 @@ pub(crate) struct HeaderMatch {
     value: String,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub(crate) enum MatchType {
     #[default]
     Exact,
@@ -79,7 +80,7 @@ pub(crate) enum MatchType {
 }
 
 /// A service and its share.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct BackendRef {
     group: Option<String>,
     kind: Option<String>,
@@ -91,7 +92,7 @@ pub(crate) struct BackendRef {
     filters: Vec<Filter>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 struct SessionPersistence {
     session_name: Option<String>,
@@ -103,7 +104,7 @@ struct SessionPersistence {
     header: Option<SessionHeader>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 struct SessionCookie {
     name: Option<String>,
@@ -111,7 +112,7 @@ struct SessionCookie {
     lifetime_type: Option<String>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 struct SessionHeader {
     name: Option<String>,

@@ -6,12 +6,14 @@ use crate::pipeline::{Input, validate};
 
 const GUIDE: &str = include_str!("../../../../docs/configuration.md");
 
+/// The guide's YAML.
+pub(super) fn examples() -> impl Iterator<Item = &'static str> {
+    GUIDE.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap())
+}
+
 #[test]
 fn guides_examples_are_valid() {
-    let inputs: Vec<Input> = GUIDE
-        .split("```yaml\n")
-        .skip(1)
-        .map(|block| block.split("```").next().unwrap())
+    let inputs: Vec<Input> = examples()
         .enumerate()
         .map(|(index, text)| Input::Text { name: format!("example {index}"), text: text.to_owned() })
         .collect();

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::finding::Findings;
 use crate::kinds::ProtoDuration;
 use crate::yaml::FieldPath;
 
 /// How an endpoint is chosen.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct LoadBalancer {
     pub(crate) simple: Option<Simple>,
@@ -21,7 +22,7 @@ pub(crate) struct LoadBalancer {
 }
 
 /// One without state between calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Simple {
     Unspecified,
@@ -33,7 +34,7 @@ pub(crate) enum Simple {
 }
 
 /// The same endpoint for the same key.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ConsistentHash {
     pub(crate) http_header_name: Option<String>,
@@ -45,37 +46,37 @@ pub(crate) struct ConsistentHash {
     minimum_ring_size: Option<u64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 struct HttpCookie {
     name: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     path: String,
     ttl: Option<ProtoDuration>,
     #[serde(default)]
     attributes: Vec<CookieAttribute>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 struct CookieAttribute {
     name: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     value: String,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct RingHash {
     minimum_ring_size: Option<u64>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 struct Maglev {
     table_size: Option<u64>,
 }
 
 /// Where calls go, by the localities of client and endpoints: one of distribute, failover and failoverPriority.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct LocalityLbSetting {
     pub(crate) enabled: Option<bool>,
@@ -85,21 +86,21 @@ pub(crate) struct LocalityLbSetting {
 }
 
 /// Shares of calls from one locality, in percent.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Distribute {
     pub(crate) from: String,
     pub(crate) to: BTreeMap<String, u32>,
 }
 
 /// The region that takes over for another one.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Failover {
     pub(crate) from: String,
     pub(crate) to: String,
 }
 
 /// Calls stay in the client's zone as far as its endpoints can take them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ZoneAwareLbSetting {
     pub(crate) enabled: Option<bool>,
@@ -108,7 +109,7 @@ pub(crate) struct ZoneAwareLbSetting {
     pub(crate) min_cluster_size: Option<u32>,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Warmup {
     duration: ProtoDuration,

@@ -5,7 +5,8 @@ mod outlier;
 mod pool;
 mod tls;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::ProtoDuration;
 use super::check;
@@ -20,7 +21,7 @@ pub(crate) use pool::ConnectionPool;
 pub(crate) use tls::{ClientTls, TlsMode};
 
 /// A policy of a host or of a subset.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct TrafficPolicy {
     pub(crate) load_balancer: Option<LoadBalancer>,
@@ -34,7 +35,7 @@ pub(crate) struct TrafficPolicy {
 }
 
 /// A policy of one port; it inherits nothing from the policy around it.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PortPolicy {
     pub(crate) port: PortSelector,
@@ -44,28 +45,28 @@ pub(crate) struct PortPolicy {
     pub(crate) tls: Option<ClientTls>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct PortSelector {
     pub(crate) number: u32,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Tunnel {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     protocol: String,
     target_host: String,
     target_port: u32,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 struct ProxyProtocol {
     version: Option<String>,
 }
 
 /// The share of calls in flight that may be retries.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct RetryBudget {
     pub(crate) percent: Option<f64>,

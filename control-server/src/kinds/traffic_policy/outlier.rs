@@ -1,13 +1,14 @@
 //! `outlierDetection` of a traffic policy.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::finding::Findings;
 use crate::kinds::{ProtoDuration, check};
 use crate::yaml::FieldPath;
 
 /// When an endpoint is ejected for a while.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct OutlierDetection {
     #[serde(rename = "consecutive5xxErrors")]

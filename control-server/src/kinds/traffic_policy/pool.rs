@@ -1,20 +1,21 @@
 //! `connectionPool`.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::finding::Findings;
 use crate::kinds::ProtoDuration;
 use crate::yaml::FieldPath;
 
 /// Limits of connections and calls.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct ConnectionPool {
     tcp: Option<Tcp>,
     pub(crate) http: Option<Http>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 struct Tcp {
     max_connections: Option<u32>,
@@ -24,7 +25,7 @@ struct Tcp {
     idle_timeout: Option<ProtoDuration>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 struct TcpKeepalive {
     probes: Option<u32>,
@@ -32,7 +33,7 @@ struct TcpKeepalive {
     interval: Option<ProtoDuration>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Http {
     http1_max_pending_requests: Option<u32>,
@@ -47,7 +48,7 @@ pub(crate) struct Http {
     http2_keep_alive: Option<Http2KeepAlive>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum H2UpgradePolicy {
     Default,
@@ -55,7 +56,7 @@ enum H2UpgradePolicy {
     Upgrade,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 struct Http2KeepAlive {
     interval: Option<ProtoDuration>,

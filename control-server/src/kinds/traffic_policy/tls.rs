@@ -1,27 +1,34 @@
 //! `tls`: the TLS that a client expects of its endpoints.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::finding::Findings;
 use crate::yaml::FieldPath;
 
 /// How connections are secured.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ClientTls {
     pub(crate) mode: TlsMode,
+    #[serde(skip_serializing_if = "String::is_empty")]
     client_certificate: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     private_key: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     ca_certificates: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     credential_name: String,
     subject_alt_names: Vec<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
     sni: String,
     insecure_skip_verify: Option<bool>,
+    #[serde(skip_serializing_if = "String::is_empty")]
     ca_crl: String,
 }
 
 /// Istio's default is plaintext.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum TlsMode {
     #[default]

@@ -2,20 +2,21 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::finding::Findings;
 use crate::kinds::{ProtoDuration, check};
 use crate::yaml::FieldPath;
 
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct HttpFault {
     delay: Option<Delay>,
     abort: Option<Abort>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 struct Delay {
     percent: Option<u32>,
@@ -24,7 +25,7 @@ struct Delay {
     exponential_delay: Option<ProtoDuration>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 struct Abort {
     http_status: Option<u32>,
@@ -34,7 +35,7 @@ struct Abort {
 }
 
 /// A share of all calls, from 0 to 100.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
 pub(super) struct Percent {
     #[serde(default)]
     value: f64,

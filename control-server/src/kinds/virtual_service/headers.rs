@@ -2,24 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::finding::Findings;
 use crate::kinds::header_changes::{HeaderChanges, HeaderEdits, check_name, check_unique, check_value};
 use crate::yaml::FieldPath;
 
 /// The header changes of a rule or a destination.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct Headers {
     request: HeaderOperations,
     response: HeaderOperations,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 struct HeaderOperations {
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     set: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     add: BTreeMap<String, String>,
     remove: Vec<String>,
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::fault::{HttpFault, Percent};
 use super::headers::Headers;
@@ -10,9 +11,10 @@ use super::retry::HttpRetry;
 use crate::kinds::{ProtoDuration, StringMatch};
 
 /// One rule: matches and actions.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct HttpRoute {
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) name: String,
     /// Any of these matches; empty: all calls.
     pub(crate) r#match: Vec<HttpMatch>,
@@ -34,27 +36,34 @@ pub(crate) struct HttpRoute {
 }
 
 /// All of these must hold.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct HttpMatch {
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) name: String,
     pub(crate) uri: Option<StringMatch>,
     pub(crate) scheme: Option<StringMatch>,
     pub(crate) method: Option<StringMatch>,
     pub(crate) authority: Option<StringMatch>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) headers: BTreeMap<String, StringMatch>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) without_headers: BTreeMap<String, StringMatch>,
     pub(crate) port: Option<u32>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) source_labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) source_namespace: String,
     pub(crate) gateways: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) query_params: BTreeMap<String, StringMatch>,
     pub(crate) ignore_uri_case: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) stat_prefix: String,
 }
 
 /// A destination and its share.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct RouteDestination {
     pub(crate) destination: Destination,
     #[serde(default)]
@@ -64,31 +73,34 @@ pub(crate) struct RouteDestination {
 }
 
 /// A service, a subset of it, a port of it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Destination {
     pub(crate) host: String,
     pub(crate) subset: Option<String>,
     pub(crate) port: Option<PortSelector>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct PortSelector {
     pub(crate) number: u32,
 }
 
 /// A redirect, answered by the proxy.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Redirect {
+    #[serde(skip_serializing_if = "String::is_empty")]
     uri: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     authority: String,
     pub(super) port: Option<u32>,
     derive_port: Option<DerivePort>,
+    #[serde(skip_serializing_if = "String::is_empty")]
     scheme: String,
     pub(super) redirect_code: Option<u32>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum DerivePort {
     FromProtocolDefault,
@@ -96,13 +108,13 @@ enum DerivePort {
 }
 
 /// Answered by the proxy itself.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct DirectResponse {
     pub(crate) status: u32,
     body: Option<Body>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 struct Body {
     string: Option<String>,
@@ -110,34 +122,36 @@ struct Body {
 }
 
 /// The `VirtualService` that has the rules.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub(crate) struct Delegate {
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) namespace: Option<String>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Rewrite {
+    #[serde(skip_serializing_if = "String::is_empty")]
     uri: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     authority: String,
     uri_regex_rewrite: Option<RegexRewrite>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 struct RegexRewrite {
     r#match: String,
     rewrite: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 pub(super) struct Mirror {
     pub(super) destination: Destination,
     pub(super) percentage: Option<Percent>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct CorsPolicy {
     allow_origin: Vec<String>,
@@ -150,7 +164,7 @@ pub(super) struct CorsPolicy {
     unmatched_preflights: Option<UnmatchedPreflights>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum UnmatchedPreflights {
     Unspecified,

@@ -8,7 +8,8 @@ mod http;
 mod l4;
 mod retry;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::effect;
 use crate::finding::{Finding, Findings};
@@ -20,7 +21,7 @@ pub(crate) use http::{Destination, HttpMatch, HttpRoute};
 pub(crate) use retry::HttpRetry;
 
 /// Routes for one or more hosts, the first match first; without hosts, routes that others delegate to.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct VirtualService {
     pub(crate) hosts: Vec<String>,

@@ -1,13 +1,14 @@
 //! Retries of a `VirtualService`.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::finding::Findings;
 use crate::kinds::ProtoDuration;
 use crate::yaml::FieldPath;
 
 /// When and how often a call is tried again.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct HttpRetry {
     pub(crate) attempts: Option<i32>,
