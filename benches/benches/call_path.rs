@@ -4,7 +4,6 @@
 
 use std::hint::black_box;
 use std::io::Write;
-use std::time::{Duration, Instant};
 
 use benches::call_path::{
     Path, Refusal, Routes, allocations_per_call, allocations_per_refusal, allocations_per_wait,
@@ -47,12 +46,6 @@ fn call_path(criterion: &mut Criterion) {
         report(name, allocations_per_refusal(&path, refusal));
         group.bench_function(name, |bencher| bencher.iter(|| path.refused(path.request(), refusal)));
     }
-    let path = runtime.block_on(Path::build(Routes::Exact, 1, 10));
-    for threads in [1, 2] {
-        group.bench_function(BenchmarkId::new("threads", threads), |bencher| {
-            bencher.iter_custom(|calls| on_threads(threads, calls, &path));
-        });
-    }
     let path = {
         let _entered = runtime.enter();
         Path::build_waiting()
@@ -60,19 +53,6 @@ fn call_path(criterion: &mut Criterion) {
     report("waiting", allocations_per_wait(&path));
     group.bench_function("waiting", |bencher| bencher.iter(|| path.wait(path.request())));
     group.finish();
-}
-
-/// The time in which each of so many threads makes so many calls: the same for two threads as for one if they do not hold each
-/// other up.
-fn on_threads(threads: usize, calls: u64, path: &Path) -> Duration {
-    let paths: Vec<_> = (0..threads).map(|_| path.with_own_uri()).collect();
-    let begin = Instant::now();
-    std::thread::scope(|scope| {
-        for path in &paths {
-            scope.spawn(move || (0..calls).for_each(|_| path.call(path.request())));
-        }
-    });
-    begin.elapsed()
 }
 
 /// Prints how many allocations a call makes beyond building the request.

@@ -188,4 +188,4 @@ const TOLERANCE: u64 = 2;
 const CALLS: u64 = 1_000;
 
 /// How many calls are made before, so that all that is made once is there.
-const WARM_UP: u32 = 100;
+const WARM_UP: u32 = 2_000;

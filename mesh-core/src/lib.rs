@@ -33,6 +33,7 @@ pub mod config;
 pub mod filter;
 pub mod policy;
 pub mod runtime;
+mod sharded;
 pub mod shared;
 #[cfg(feature = "testing")]
 pub mod testing;

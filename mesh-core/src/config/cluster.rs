@@ -163,6 +163,9 @@ pub enum LbPolicy {
         shuffle: bool,
     },
     /// In turn over the ready endpoints of a locality (gRFC A27).
+    ///
+    /// Threads do not share a position: each of up to eight groups of threads goes in turn by itself, so two endpoints differ by
+    /// at most one call per group.
     RoundRobin,
     /// The least busy of `choice_count` random endpoints (gRFC A48).
     LeastRequest {
@@ -173,6 +176,16 @@ pub enum LbPolicy {
     RingHash(RingHash),
     /// A policy of a user.
     Custom(CustomPolicy),
+}
+
+impl LbPolicy {
+    /// Whether its pickers read how many calls an endpoint has in flight.
+    pub(crate) fn reads_in_flight(&self) -> bool {
+        match self {
+            Self::LeastRequest { .. } | Self::Custom(_) => true,
+            Self::PickFirst { .. } | Self::RoundRobin | Self::RingHash(_) => false,
+        }
+    }
 }
 
 /// The size of a hash ring (gRFC A42).

@@ -66,7 +66,7 @@ impl fmt::Debug for FilterCall<'_> {
 }
 
 /// Where calls go that share a chain.
-#[derive(Debug, Clone)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CallPath {
     pub(crate) route: Name,
     pub(crate) cluster: Name,
@@ -77,7 +77,7 @@ pub(crate) struct CallPath {
 #[derive(Debug)]
 pub(crate) struct RouteFilters {
     pub(crate) chain: Arc<FilterChain>,
-    pub(crate) path: CallPath,
+    pub(crate) path: Arc<CallPath>,
 }
 
 /// What the filters of a chain keep of a call, by their positions. Allocates nothing until one keeps something.

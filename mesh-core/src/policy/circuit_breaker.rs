@@ -1,35 +1,44 @@
 //! How many calls a cluster may have in flight at once (gRFC A32).
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use crate::config::MaxRequests;
+use crate::sharded::Permits;
 
 /// The number of a cluster's calls in flight. The limit is an argument, so that a new limit changes no count (LB-25).
-#[derive(Debug, Default)]
-pub(crate) struct InFlight(AtomicU32);
+///
+/// There are never more calls in flight than the limit, on however many threads. A call is rejected although there are fewer
+/// only if others start or end at the same moment.
+#[derive(Debug)]
+pub(crate) struct InFlight(Permits);
+
+impl Default for InFlight {
+    fn default() -> Self {
+        Self(Permits::new(BATCH))
+    }
+}
 
 impl InFlight {
     /// Counts one more call, unless there are already as many as `limit`. Each `true` is followed by one
     /// [`leave`](Self::leave).
+    #[inline(always)]
     pub(crate) fn enter(&self, limit: MaxRequests) -> bool {
         // LB-23: a call is rejected when `limit` calls are in flight. LB-26: so a limit of zero rejects every call.
-        if self.0.fetch_add(1, Ordering::Relaxed) < limit.0 {
-            return true;
-        }
-        self.leave();
-        false
+        self.0.take(1, limit.0 as usize)
     }
 
     /// Counts the end of a call that [`enter`](Self::enter) admitted.
+    #[inline(always)]
     pub(crate) fn leave(&self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.give_back(1);
     }
 
     /// How many calls are in flight.
     pub(crate) fn count(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
+        u32::try_from(self.0.in_use()).unwrap_or(u32::MAX)
     }
 }
+
+/// How many calls a shard may start before its threads write the common count again.
+const BATCH: usize = 32;
 
 #[cfg(test)]
 mod tests {

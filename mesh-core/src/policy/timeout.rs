@@ -15,6 +15,7 @@ pub(crate) struct TimeoutLimits {
 
 impl TimeoutLimits {
     /// The call's timeout from the application's own and these limits; `None` is no timeout (RT-33).
+    #[inline(always)]
     pub(crate) fn effective(self, application: Option<Duration>) -> Option<Duration> {
         let limit = self.grpc_timeout_header_max.or(self.max_stream_duration).or(self.listener);
         match (application, limit.filter(|limit| !limit.is_zero())) {

@@ -20,7 +20,7 @@ impl WeightedChoice {
     }
 
     /// The position that is drawn; 0 when there is nothing to choose.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pick(&self, rng: &mut dyn Rng) -> usize {
         match self.ends.last() {
             Some(total @ 1..) if self.ends.len() > 1 => {

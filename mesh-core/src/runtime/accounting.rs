@@ -1,10 +1,13 @@
 //! The counts of a cluster's calls: for its circuit breaker, and for load reports.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Instant;
+
+use arc_swap::ArcSwapOption;
 
 use crate::config::{ClusterSettings, LocalityId, MaxRequests, Name, ReportedMetric};
 use crate::policy::load_report::{ClusterCounts, LocalityCounts};
+use crate::sharded::{Ref, Refs};
 
 use super::circuit_breaker::{ClusterLoad, LoadRegistry};
 use super::load_report::Reporting;
@@ -28,6 +31,8 @@ pub(crate) struct Accounting {
     pub(crate) load: Arc<ClusterLoad>,
     /// The maximum of calls in flight.
     pub(crate) max_requests: MaxRequests,
+    /// The load-balancing policy reads how many calls each endpoint has in flight.
+    pub(crate) counts_by_endpoint: bool,
     /// The counts for load reports; `None`: the cluster's load is not reported.
     reported: Option<Reported>,
 }
@@ -36,11 +41,23 @@ pub(crate) struct Accounting {
 #[derive(Debug)]
 struct Reported {
     counts: Arc<ClusterCounts>,
-    /// Held by the cluster's configuration and by calls without a response: as long as one of them holds it, the cluster is
-    /// in use.
-    reporting: Weak<Reporting>,
+    in_use: Arc<InUse>,
     /// The endpoints' own metrics that are read; `None`: none.
     metrics: Option<Arc<[ReportedMetric]>>,
+}
+
+/// Held by the cluster's configuration and by calls without a response: as long as one of them holds it, the cluster is in use.
+/// `None`: the configuration does not have the cluster any more.
+type InUse = ArcSwapOption<Refs<Reporting>>;
+
+/// Keeps a cluster's load reported: held by the cluster's configuration.
+#[derive(Debug)]
+pub(crate) struct KeepReported(Arc<InUse>);
+
+impl Drop for KeepReported {
+    fn drop(&mut self) {
+        self.0.store(None);
+    }
 }
 
 impl Accounting {
@@ -49,21 +66,24 @@ impl Accounting {
         now: Instant,
         settings: &ClusterSettings,
         counts: &Counts,
-    ) -> (Self, Option<Arc<Reporting>>) {
-        let reporting = counts.store.as_ref().and_then(|store| store.start(now, settings)).map(Arc::new);
-        let reported = reporting.as_ref().map(|reporting| Reported {
+    ) -> (Self, Option<KeepReported>) {
+        let reporting = counts.store.as_ref().and_then(|store| store.start(now, settings));
+        let reported = reporting.map(|reporting| Reported {
             counts: reporting.counts().clone(),
-            reporting: Arc::downgrade(reporting),
+            in_use: Arc::new(InUse::from_pointee(Refs::new(reporting))),
             metrics: Some(&settings.reported_metrics).filter(|metrics| !metrics.is_empty()).cloned(),
         });
+        let keep_reported = reported.as_ref().map(|reported| KeepReported(reported.in_use.clone()));
         let load = counts.loads.load(settings);
-        (Self { load, max_requests: settings.max_requests, reported }, reporting)
+        let counts_by_endpoint = settings.lb_policy.reads_in_flight();
+        (Self { load, max_requests: settings.max_requests, counts_by_endpoint, reported }, keep_reported)
     }
 
     /// Whether both settings lead to the same accounting.
     pub(crate) fn is_same(before: &ClusterSettings, now: &ClusterSettings) -> bool {
         before.service_name == now.service_name
             && before.max_requests == now.max_requests
+            && before.lb_policy.reads_in_flight() == now.lb_policy.reads_in_flight()
             && before.load_reporting == now.load_reporting
             && before.reported_metrics == now.reported_metrics
     }
@@ -79,8 +99,8 @@ impl Accounting {
     }
 
     /// A guard that keeps the cluster's load reported; `None`: its load is not reported.
-    pub(crate) fn reporting(&self) -> Option<Arc<Reporting>> {
-        self.reported.as_ref()?.reporting.upgrade()
+    pub(crate) fn reporting(&self) -> Option<Ref<Reporting>> {
+        Some(self.reported.as_ref()?.in_use.load().as_ref()?.own())
     }
 
     /// The endpoints' own metrics that are reported; `None`: none.

@@ -12,6 +12,7 @@ use crate::policy::lb::EndpointLoad;
 use crate::policy::load_report::Ending;
 use crate::policy::load_report::orca::{OrcaReport, Payload};
 use crate::policy::outlier::{CallResult, FailureKind};
+use crate::sharded::{Ref, Refs};
 
 use super::balance::Slot;
 use super::circuit_breaker::ClusterLoad;
@@ -23,10 +24,10 @@ use super::retry::RetryPermit;
 ///
 /// It ends exactly once, by [`finish`](Self::finish); dropping it before counts as a cancellation.
 pub(crate) struct Attempt<T> {
-    slot: Arc<Slot<T>>,
+    slot: Ref<Slot<T>>,
     permit: Option<RetryPermit>,
     /// Keeps the cluster's load reported until there is a response.
-    reporting: Option<Arc<Reporting>>,
+    reporting: Option<Ref<Reporting>>,
     judge: Judge,
     stage: Stage,
 }
@@ -60,15 +61,18 @@ enum Stage {
 
 impl<T> Attempt<T> {
     /// Counts an attempt in the cluster and at the endpoint. `None`: the cluster's circuit breaker rejects it.
-    pub(crate) fn admit(slot: &Arc<Slot<T>>) -> Option<Self> {
+    #[inline(always)]
+    pub(crate) fn admit(slot: &Refs<Slot<T>>) -> Option<Self> {
         // LB-22, LB-24
         if !slot.accounting.load.in_flight.enter(slot.accounting.max_requests) {
             slot.accounting.drop_over_limit();
             return None;
         }
-        slot.load.in_flight.fetch_add(1, Ordering::Relaxed);
+        if slot.accounting.counts_by_endpoint {
+            slot.load.in_flight.fetch_add(1, Ordering::Relaxed);
+        }
         Some(Self {
-            slot: slot.clone(),
+            slot: slot.own(),
             permit: None,
             reporting: None,
             judge: |_, _| None,
@@ -77,6 +81,7 @@ impl<T> Attempt<T> {
     }
 
     /// It is handed to the connection now. `permit` counts it in the retry budget until it ends.
+    #[inline(always)]
     pub(crate) fn on_sent(&mut self, permit: Option<RetryPermit>, judge: Judge) {
         self.permit = permit;
         self.judge = judge;
@@ -102,7 +107,9 @@ impl<T> Attempt<T> {
         self.permit = None;
         self.reporting = None;
         let slot = &*self.slot;
-        slot.load.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if slot.accounting.counts_by_endpoint {
+            slot.load.in_flight.fetch_sub(1, Ordering::Relaxed);
+        }
         slot.accounting.load.in_flight.leave();
         if stage == Stage::Sent && (slot.reported.is_some() || slot.load.outcomes.is_on()) {
             let result = self.result(outcome);
@@ -155,9 +162,14 @@ impl<T> Attempt<T> {
         self.slot.addresses.first()
     }
 
+    /// The cluster's name.
+    pub(crate) fn cluster(&self) -> &Name {
+        self.slot.accounting.cluster()
+    }
+
     /// The cluster's name and the endpoint's first address, for texts.
     pub(crate) fn place_in_texts(&self) -> (Name, SocketAddr) {
-        (self.slot.accounting.cluster().clone(), self.address())
+        (self.cluster().clone(), self.address())
     }
 
     /// The cluster's calls.

@@ -8,9 +8,10 @@ use http::{Extensions, Request, Response};
 use http_body::Body;
 use tokio::time::Instant;
 
-use crate::config::Name;
+use crate::filter::CallPath;
 use crate::policy::lb::{EndpointLoad, PickContext};
 use crate::policy::retry::Transparent;
+use crate::sharded::Ref;
 
 use super::attempt::{Attempt, Outcome};
 use super::call_info::record_failure;
@@ -22,12 +23,12 @@ use super::response_body::ResponseFilters;
 use super::retry::{CallRetry, ChannelReplay, RetryLimits};
 use super::target::{Cluster, Picked, Routed};
 use super::timeout::Overdue;
-use super::{CallInfo, MeshError, MeshErrorKind, RequestBody, WaitForReady};
+use super::{CallInfo, MeshError, MeshErrorKind, ReplayRoom, RequestBody, WaitForReady};
 
 /// A call that has been routed.
 pub(super) struct Call<P: Protocol, C: Connect> {
-    route: Name,
-    pub(super) cluster: Arc<Cluster<C>>,
+    path: Ref<CallPath>,
+    pub(super) cluster: Ref<Cluster<C>>,
     pub(super) deadline: Option<Instant>,
     pub(super) wait_for_ready: WaitForReady,
     hash: Option<u64>,
@@ -38,7 +39,7 @@ pub(super) struct Call<P: Protocol, C: Connect> {
     /// Set if the route has a retry policy.
     retry: Option<Box<CallRetry<P::Body>>>,
     /// Limits the bytes of the request that connections keep, unless `retry` keeps them.
-    replay: Option<Arc<ChannelReplay>>,
+    replay: Option<Ref<ChannelReplay>>,
     transparent: Transparent,
     /// The number of attempts that ended unsent.
     unsent: u32,
@@ -76,12 +77,12 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         let (request, retry, replay) = match routed.retry {
             None => (Some(request.map(RequestBody::plain)), None, Some(limits.replay)),
             Some(policy) => {
-                let (retry, request) = CallRetry::new(policy, request, &limits);
+                let (retry, request) = CallRetry::new(policy, request, limits);
                 (request, Some(Box::new(retry)), None)
             }
         };
         Self {
-            route: routed.route,
+            path: routed.path,
             cluster: routed.cluster,
             deadline,
             wait_for_ready,
@@ -139,7 +140,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         }
         attempt.on_sent(permit, P::failure);
         self.attempts += 1;
-        let room = self.replay.as_ref().map(ChannelReplay::room).unwrap_or_default();
+        let room = self.replay.clone().map(ReplayRoom::in_channel).unwrap_or_default();
         Ok(Flight::Sending { response: C::Connection::send(place, request, room), attempt })
     }
 
@@ -151,9 +152,9 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         attempt: &Attempt<C::Connection>,
         response: &mut Response<T>,
     ) -> CallInfo {
-        let (cluster, endpoint) = attempt.place_in_texts();
-        let info = CallInfo { route: self.route.clone(), cluster, endpoint, attempts: self.attempts };
-        let CallInfo { route, cluster, endpoint, attempts } = &info;
+        let info = CallInfo::new(self.path.clone(), attempt.cluster(), attempt.address(), self.attempts);
+        let (route, cluster) = (info.route(), info.cluster());
+        let (endpoint, attempts) = (info.endpoint(), info.attempts());
         tracing::debug!(%route, %cluster, %endpoint, attempts, status = %response.status(), "response");
         info.record();
         let extensions = response.extensions_mut();
@@ -166,7 +167,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
 
     /// Logs that the call fails with this error.
     pub(super) fn fail(&self, error: &MeshError) {
-        let (route, attempts) = (&self.route, self.attempts);
+        let (route, attempts) = (&self.path.route, self.attempts);
         tracing::debug!(%route, attempts, %error, "call failed");
         record_failure(route, error, attempts);
     }

@@ -5,11 +5,12 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::policy::retry::MaxAttempts;
+use crate::policy::retry::{MaxAttempts, RetryBudget};
+use crate::sharded::Refs;
 
 use super::connect::{Connect, Http2Connector};
 use super::mesh::Domain;
-use super::retry::{ChannelReplay, RetryLimits};
+use super::retry::ChannelReplay;
 use super::target::TargetHandle;
 use super::{Mesh, MeshError, Protocol, ReplayLimit, ReplayMemory, SourceError, Target};
 
@@ -21,7 +22,8 @@ pub struct Channel<P, C: Connect = Http2Connector>(pub(super) Arc<Inner<C>>, Pha
 pub(super) struct Inner<C: Connect> {
     pub(super) target: Arc<TargetHandle<C>>,
     pub(super) settings: ChannelSettings,
-    pub(super) retry: RetryLimits,
+    pub(super) replay: Refs<ChannelReplay>,
+    pub(super) budget: RetryBudget,
     // RT-72
     pub(super) id: u64,
     /// Keeps the state that channels of a runtime share.
@@ -36,15 +38,12 @@ impl<P: Protocol, C: Connect> Channel<P, C> {
     /// # Errors
     /// [`ChannelError`] outside of a tokio runtime, or when the source can never serve the target.
     pub fn new(mesh: &Mesh<C>, target: &Target, settings: ChannelSettings) -> Result<Self, ChannelError> {
-        let retry = RetryLimits {
-            attempts: settings.max_attempts,
-            replay: Arc::new(ChannelReplay::new(settings.replay_limit, settings.replay_memory)),
-            budget: mesh.retry_budget(),
-        };
+        let replay = Refs::new(ChannelReplay::new(settings.replay_limit, settings.replay_memory));
+        let budget = mesh.retry_budget();
         let domain = mesh.domain()?;
         let target = mesh.target(&domain, target)?;
         let id = mesh.draw();
-        let inner = Inner { target, settings, retry, id, _domain: domain, _mesh: mesh.clone() };
+        let inner = Inner { target, settings, replay, budget, id, _domain: domain, _mesh: mesh.clone() };
         Ok(Self(Arc::new(inner), PhantomData))
     }
 

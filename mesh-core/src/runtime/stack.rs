@@ -39,6 +39,7 @@ use super::call::{Call, CallFlight, Next};
 use super::channel::Inner;
 use super::connect::{Connect, Connection, Http2Connector};
 use super::flight::{Carrier, Flight, Landed};
+use super::retry::RetryLimits;
 use super::target::{Picked, Refusal, RouteInput, Routed, Snapshot, State};
 use super::timeout::Timer;
 use super::{
@@ -128,8 +129,12 @@ impl<C: Connect> Inner<C> {
     ) -> Filtered<P, C> {
         // RT-35
         let deadline = deadline(routed.timeout, began);
-        let (wait_for_ready, limits) = (start.wait_for_ready, self.retry.clone());
-        Draft { routed, request, deadline, wait_for_ready, limits }.filter()
+        let limits = RetryLimits {
+            attempts: self.settings.max_attempts,
+            replay: self.replay.own(),
+            budget: self.budget,
+        };
+        Draft { routed, request, deadline, wait_for_ready: start.wait_for_ready, limits }.filter()
     }
 }
 

@@ -54,7 +54,8 @@ impl Eq for LbEndpoint {}
 /// Counters that the request path writes and pickers read.
 #[derive(Debug, Default)]
 pub struct EndpointLoad {
-    /// Calls that have been sent and not ended.
+    /// Calls that have been sent and not ended. Counted for least request and for policies of users; calls that began under
+    /// another policy are not counted.
     pub in_flight: AtomicU32,
     /// How calls have ended, for outlier detection.
     pub(crate) outcomes: outlier::Counters,

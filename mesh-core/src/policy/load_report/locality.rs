@@ -1,6 +1,8 @@
 //! The requests to one locality of a cluster.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use crate::sharded::Sharded;
 
 use super::MetricSums;
 use super::MetricTotals;
@@ -8,12 +10,19 @@ use super::MetricTotals;
 /// The requests to one locality of a cluster; each attempt of a call is a request.
 #[derive(Debug, Default)]
 pub(crate) struct LocalityCounts {
-    issued: AtomicU64,
-    succeeded: AtomicU64,
-    failed: AtomicU64,
-    in_progress: AtomicU64,
+    requests: Sharded<RequestCounts>,
     /// Metrics that endpoints sent with their responses.
     pub metrics: MetricTotals,
+}
+
+/// The requests that the threads of one shard have sent, and those that ended on them. A request may end in another shard than
+/// its own: only sums over all shards have a meaning.
+#[derive(Debug, Default)]
+struct RequestCounts {
+    issued: AtomicI64,
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+    in_progress: AtomicI64,
 }
 
 /// The counts of one locality between two reports.
@@ -45,33 +54,36 @@ pub(crate) enum Ending {
 impl LocalityCounts {
     /// Counts a request that is sent. Call [`end`](Self::end) once for each.
     pub(crate) fn start(&self) {
-        self.issued.fetch_add(1, Ordering::Relaxed);
-        self.in_progress.fetch_add(1, Ordering::Relaxed);
+        let requests = self.requests.own();
+        requests.issued.fetch_add(1, Ordering::Relaxed);
+        requests.in_progress.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts the end of a request.
     pub(crate) fn end(&self, ending: Ending) {
+        let requests = self.requests.own();
         let count = match ending {
-            Ending::Success => &self.succeeded,
-            Ending::Failure => &self.failed,
+            Ending::Success => &requests.succeeded,
+            Ending::Failure => &requests.failed,
         };
         count.fetch_add(1, Ordering::Relaxed);
-        self.in_progress.fetch_sub(1, Ordering::Relaxed);
+        requests.in_progress.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Uncounts a request that was counted and then not sent.
     pub(crate) fn withdraw(&self) {
-        self.issued.fetch_sub(1, Ordering::Relaxed);
-        self.in_progress.fetch_sub(1, Ordering::Relaxed);
+        let requests = self.requests.own();
+        requests.issued.fetch_sub(1, Ordering::Relaxed);
+        requests.in_progress.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// TR-66: takes and resets the counts; `None` if all are zero.
     pub(super) fn take(&self) -> Option<LocalitySums> {
         let load = LocalitySums {
             issued: self.take_issued(),
-            succeeded: self.succeeded.swap(0, Ordering::Relaxed),
-            failed: self.failed.swap(0, Ordering::Relaxed),
-            in_progress: self.in_progress.load(Ordering::Relaxed),
+            succeeded: self.take_sum(|requests| &requests.succeeded),
+            failed: self.take_sum(|requests| &requests.failed),
+            in_progress: self.in_progress(),
             metrics: self.metrics.take(),
         };
         (load != LocalitySums::default()).then_some(load)
@@ -79,11 +91,22 @@ impl LocalityCounts {
 
     /// A withdrawn request that an earlier report has counted is subtracted from later reports.
     fn take_issued(&self) -> u64 {
-        let issued = self.issued.swap(0, Ordering::Relaxed);
-        if issued.cast_signed() >= 0 {
-            return issued;
-        }
-        self.issued.fetch_add(issued, Ordering::Relaxed);
-        0
+        let issued: i64 =
+            self.requests.iter().map(|requests| requests.issued.swap(0, Ordering::Relaxed)).sum();
+        u64::try_from(issued).unwrap_or_else(|_| {
+            self.requests.own().issued.fetch_add(issued, Ordering::Relaxed);
+            0
+        })
+    }
+
+    fn take_sum(&self, count: fn(&RequestCounts) -> &AtomicU64) -> u64 {
+        self.requests.iter().map(|requests| count(requests).swap(0, Ordering::Relaxed)).sum()
+    }
+
+    /// The sum may miss the start of a request whose end it has seen.
+    fn in_progress(&self) -> u64 {
+        let in_progress: i64 =
+            self.requests.iter().map(|requests| requests.in_progress.load(Ordering::Relaxed)).sum();
+        u64::try_from(in_progress).unwrap_or(0)
     }
 }

@@ -110,3 +110,25 @@ fn named_metrics_of_a_locality_are_bounded() {
     }
     assert_eq!(counts.take().unwrap().metrics.named.len(), 1_000);
 }
+
+/// Proves: TR-66.
+#[test]
+fn requests_that_end_on_another_thread_are_counted_once() {
+    let counts = LocalityCounts::default();
+    let on_each_thread = |work: &(dyn Fn(u64) + Sync)| {
+        std::thread::scope(|scope| (0..4).for_each(|number| _ = scope.spawn(move || work(number))));
+    };
+    on_each_thread(&|_| (0..100).for_each(|_| counts.start()));
+    let sent = LocalitySums { issued: 400, in_progress: 400, ..LocalitySums::default() };
+    assert_eq!(counts.take(), Some(sent));
+    on_each_thread(&|number| match number {
+        0 => (0..100).for_each(|_| counts.withdraw()),
+        1 => (0..100).for_each(|_| counts.end(Ending::Failure)),
+        _ => (0..90).for_each(|_| counts.end(Ending::Success)),
+    });
+    let ended = LocalitySums { succeeded: 180, failed: 100, in_progress: 20, ..LocalitySums::default() };
+    assert_eq!(counts.take(), Some(ended), "withdrawn requests are subtracted from later reports");
+    (0..101).for_each(|_| counts.start());
+    let later = LocalitySums { issued: 1, in_progress: 121, ..LocalitySums::default() };
+    assert_eq!(counts.take(), Some(later));
+}

@@ -10,7 +10,12 @@ use super::RequestHead;
 /// (RT-73).
 ///
 /// `channel_id` is drawn once per channel and never changes (RT-72).
+#[inline(always)]
 pub(crate) fn hash(policies: &[HashPolicy], head: &RequestHead<'_>, channel_id: u64) -> Option<u64> {
+    if policies.is_empty() { None } else { hash_by(policies, head, channel_id) }
+}
+
+fn hash_by(policies: &[HashPolicy], head: &RequestHead<'_>, channel_id: u64) -> Option<u64> {
     let mut combined: Option<u64> = None;
     for policy in policies {
         let (value, terminal) = match policy {

@@ -9,6 +9,7 @@ use crate::config::{Endpoint, EndpointAddresses, EndpointSet, LocalityId};
 use crate::policy::lb::{EndpointId, EndpointLoad, LbEndpoint};
 use crate::runtime::accounting::Accounting;
 use crate::runtime::connect::Connect;
+use crate::sharded::Refs;
 
 use super::Slot;
 use super::leaf::LeafId;
@@ -37,7 +38,7 @@ pub(super) struct Endpoints<C: Connect> {
 
 pub(super) struct Entry<C: Connect> {
     pub(super) leaf: LeafId,
-    pub(super) slot: Arc<Slot<C::Connection>>,
+    pub(super) slot: Arc<Refs<Slot<C::Connection>>>,
     /// Set when a connection is first wanted; keeps the backoff.
     pub(super) subchannel: Option<Arc<Subchannel<C>>>,
     /// Set while a connection is wanted.
@@ -45,7 +46,7 @@ pub(super) struct Entry<C: Connect> {
     /// Its connection was closed after the idle timeout; the balancer still counts the endpoint as ready.
     pub(super) is_resting: bool,
     /// How often the last update lists it. If zero, the next sweep drops it.
-    uses: usize,
+    uses: u32,
 }
 
 impl<C: Connect> Endpoints<C> {
@@ -149,7 +150,7 @@ impl<C: Connect> Endpoints<C> {
                 EndpointId((self.entries.len() - 1) as u32)
             }
         };
-        let slot = Arc::new(Slot {
+        let slot = new_slot(Slot {
             load: Arc::default(),
             addresses: endpoint.addresses.clone(),
             locality: locality.clone(),
@@ -180,7 +181,7 @@ impl<C: Connect> Endpoints<C> {
             subchannel.prefer(&endpoint.addresses);
         }
         if reordered || slot.locality != *locality || slot.hostname != endpoint.hostname {
-            entry.slot = Arc::new(Slot {
+            entry.slot = new_slot(Slot {
                 load: slot.load.clone(),
                 addresses: endpoint.addresses.clone(),
                 locality: locality.clone(),
@@ -208,7 +209,7 @@ impl<C: Connect> Endpoints<C> {
         for (at, entry) in self.entries.iter_mut().enumerate() {
             let Some(entry) = entry.as_mut().filter(|entry| entry.leaf == listing.leaf) else { continue };
             let slot = &entry.slot;
-            entry.slot = Arc::new(Slot {
+            entry.slot = new_slot(Slot {
                 load: slot.load.clone(),
                 addresses: slot.addresses.clone(),
                 locality: slot.locality.clone(),
@@ -277,6 +278,10 @@ impl<C: Connect> Endpoints<C> {
     pub(super) fn count(&self) -> usize {
         self.entries.iter().flatten().count()
     }
+}
+
+fn new_slot<T>(slot: Slot<T>) -> Arc<Refs<Slot<T>>> {
+    Arc::new(Refs::new(slot))
 }
 
 impl<C: Connect> Drop for Entry<C> {

@@ -8,9 +8,8 @@ use rand::Rng;
 
 use crate::config::{Cluster, ConnectionSettings, Discovery, DropCategory, EndpointSet, LocalityId, Name};
 use crate::policy::lb::{Balancer, LbLocality, LbPriority};
-use crate::runtime::accounting::Accounting;
+use crate::runtime::accounting::{Accounting, KeepReported};
 use crate::runtime::connect::Connect;
-use crate::runtime::load_report::Reporting;
 use crate::shared::SharedList;
 
 use super::Pool;
@@ -25,7 +24,7 @@ pub(super) struct Leaf {
     cluster: Cluster,
     pub(super) accounting: Arc<Accounting>,
     /// Keeps the leaf's load reported.
-    reporting: Option<Arc<Reporting>>,
+    keep_reported: Option<KeepReported>,
     /// How connections to its endpoints are made.
     pub(super) connection: Arc<ConnectionSettings>,
     pub(super) listing: Listing,
@@ -43,13 +42,13 @@ pub(super) struct LeafId(pub(super) u64);
 impl Leaf {
     /// A leaf without endpoints; [`discover`](Self::discover) adds them.
     pub(super) fn new<C: Connect>(now: Instant, id: LeafId, cluster: Cluster, pool: &Pool<C>) -> Self {
-        let (accounting, reporting) = Accounting::new(now, &cluster.settings, &pool.counts);
+        let (accounting, keep_reported) = Accounting::new(now, &cluster.settings, &pool.counts);
         let accounting = Arc::new(accounting);
         Self {
             outliers: Outliers::new(&cluster.settings, &pool.counts),
             connection: Arc::new(cluster.settings.connection.clone()),
             cluster,
-            reporting,
+            keep_reported,
             listing: Listing::new(id, accounting.clone()),
             accounting,
             dns: None,
@@ -79,9 +78,9 @@ impl Leaf {
         let is_accounting_new = !Accounting::is_same(&before.settings, settings);
         if is_accounting_new {
             // Running calls end in the accounting in which they started.
-            let (accounting, reporting) = Accounting::new(now, settings, &pool.counts);
+            let (accounting, keep_reported) = Accounting::new(now, settings, &pool.counts);
             self.accounting = Arc::new(accounting);
-            self.reporting = reporting;
+            self.keep_reported = keep_reported;
             endpoints.set_accounting(&mut self.listing, &self.accounting);
         }
         let is_connection_new = *self.connection != settings.connection;

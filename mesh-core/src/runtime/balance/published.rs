@@ -6,6 +6,7 @@ use rand::Rng;
 
 use crate::policy::lb::{Connectivity, EndpointId, Pick, PickContext, Picker, UniformPick};
 use crate::runtime::accounting::Accounting;
+use crate::sharded::Refs;
 use crate::shared::SharedTable;
 
 use super::Slot;
@@ -25,7 +26,7 @@ pub(crate) struct Published<T> {
 }
 
 /// Slots by [`EndpointId`]; `None` for ids without an endpoint.
-pub(super) type Slots<T> = SharedTable<Option<Arc<Slot<T>>>>;
+pub(super) type Slots<T> = SharedTable<Option<Arc<Refs<Slot<T>>>>>;
 
 impl<T> Published<T> {
     /// The state before the first publication.
@@ -35,14 +36,17 @@ impl<T> Published<T> {
     }
 
     /// The endpoint of an id that this publication's picker has picked.
-    pub(crate) fn slot(&self, id: EndpointId) -> Option<&Arc<Slot<T>>> {
-        self.slots.get(id.0 as usize)?.as_ref()
+    pub(crate) fn slot(&self, id: EndpointId) -> Option<&Refs<Slot<T>>> {
+        self.slots.get(id.0 as usize)?.as_deref()
     }
 
     /// All endpoints.
     #[cfg(test)]
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = (EndpointId, &Arc<Slot<T>>)> {
-        (0..).map(EndpointId).zip(self.slots.iter()).filter_map(|(id, slot)| Some((id, slot.as_ref()?)))
+        (0..)
+            .map(EndpointId)
+            .zip(self.slots.iter())
+            .filter_map(|(id, slot)| Some((id, slot.as_ref()?.value())))
     }
 }
 

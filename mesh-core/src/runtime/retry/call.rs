@@ -11,9 +11,10 @@ use crate::policy::retry::{Attempts, MaxAttempts, RetryBudget};
 use crate::runtime::CallStatus;
 use crate::runtime::circuit_breaker::ClusterLoad;
 use crate::runtime::head_copy::HeadCopy;
+use crate::sharded::Ref;
 
 use super::replay::Replay;
-use super::{ChannelReplay, RequestBody};
+use super::{ChannelReplay, ReplayRoom, RequestBody};
 
 /// A call that may be tried again: its request, and what its policy still allows.
 #[derive(Debug)]
@@ -26,10 +27,10 @@ pub(crate) struct CallRetry<B> {
 }
 
 /// What limits retries besides the route's policy.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct RetryLimits {
     pub(crate) attempts: MaxAttempts,
-    pub(crate) replay: Arc<ChannelReplay>,
+    pub(crate) replay: Ref<ChannelReplay>,
     pub(crate) budget: RetryBudget,
 }
 
@@ -38,12 +39,12 @@ impl<B> CallRetry<B> {
     pub(crate) fn new(
         policy: Arc<RetryPolicy>,
         request: Request<B>,
-        limits: &RetryLimits,
+        limits: RetryLimits,
     ) -> (Self, Option<Request<RequestBody<B>>>) {
         let (head, body) = request.into_parts();
         let retry = Self {
             head: HeadCopy::of(&head),
-            body: Replay::new(body, limits.replay.room()),
+            body: Replay::new(body, ReplayRoom::in_channel(limits.replay)),
             attempts: Attempts::new(policy, limits.attempts),
             budget: limits.budget,
             permit: None,

@@ -1,7 +1,8 @@
 //! How much calls keep of their requests: each one, and all of a channel together.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(test)]
+use crate::sharded::Refs;
+use crate::sharded::{Permits, Ref};
 
 /// How many bytes of its request a call keeps for another attempt: 256 KiB by default, as in gRPC. A call that sends more is
 /// committed: its present attempt is its last.
@@ -30,7 +31,8 @@ impl Default for ReplayMemory {
 pub(crate) struct ChannelReplay {
     per_call: usize,
     limit: usize,
-    kept: AtomicUsize,
+    /// A permit for each byte.
+    bytes: Permits,
 }
 
 /// Room for what one call keeps of its request, which a connection takes from while it sends. All of it is given back when
@@ -38,40 +40,35 @@ pub(crate) struct ChannelReplay {
 #[derive(Debug, Default)]
 pub struct ReplayRoom {
     /// `None`: nothing is kept.
-    channel: Option<Arc<ChannelReplay>>,
+    channel: Option<Ref<ChannelReplay>>,
     taken: usize,
 }
 
 impl ChannelReplay {
     pub(crate) fn new(per_call: ReplayLimit, limit: ReplayMemory) -> Self {
-        Self { per_call: per_call.0, limit: limit.0, kept: AtomicUsize::new(0) }
-    }
-
-    /// Room for a call.
-    pub(crate) fn room(self: &Arc<Self>) -> ReplayRoom {
-        ReplayRoom { channel: Some(self.clone()), taken: 0 }
+        Self { per_call: per_call.0, limit: limit.0, bytes: Permits::new(BATCH) }
     }
 
     fn take(&self, bytes: usize) -> bool {
-        let before = self.kept.fetch_add(bytes, Ordering::Relaxed);
-        let has_room = before.checked_add(bytes).is_some_and(|kept| kept <= self.limit);
-        if !has_room {
-            self.kept.fetch_sub(bytes, Ordering::Relaxed);
-        }
-        has_room
+        self.bytes.take(bytes, self.limit)
     }
 
     #[cfg(test)]
     pub(crate) fn kept(&self) -> usize {
-        self.kept.load(Ordering::Relaxed)
+        self.bytes.in_use()
     }
 }
 
 impl ReplayRoom {
+    /// Room for a call of this channel.
+    pub(crate) fn in_channel(channel: Ref<ChannelReplay>) -> Self {
+        Self { channel: Some(channel), taken: 0 }
+    }
+
     /// Of the only call of its channel.
     #[cfg(test)]
     pub(crate) fn of(limit: ReplayLimit) -> Self {
-        Arc::new(ChannelReplay::new(limit, ReplayMemory::default())).room()
+        Self::in_channel(Refs::new(ChannelReplay::new(limit, ReplayMemory::default())).own())
     }
 
     /// Whether anything of the request may be kept; if not, the caller keeps it.
@@ -96,7 +93,7 @@ impl ReplayRoom {
         if let Some(channel) = &self.channel
             && bytes > 0
         {
-            channel.kept.fetch_sub(bytes, Ordering::Relaxed);
+            channel.bytes.give_back(bytes);
         }
         self.taken -= bytes;
     }
@@ -108,6 +105,9 @@ impl Drop for ReplayRoom {
     }
 }
 
+/// How many bytes a shard may take before its threads write the channel's count again.
+const BATCH: usize = 16 << 10;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,8 +115,9 @@ mod tests {
     /// Proves: RT-43.
     #[test]
     fn room_is_bounded_per_call_and_per_channel_and_given_back() {
-        let channel = Arc::new(ChannelReplay::new(ReplayLimit(6), ReplayMemory(10)));
-        let (mut first, mut second) = (channel.room(), channel.room());
+        let channel = Refs::new(ChannelReplay::new(ReplayLimit(6), ReplayMemory(10)));
+        let room = || ReplayRoom::in_channel(channel.own());
+        let (mut first, mut second) = (room(), room());
         assert!(first.take(4) && first.take(2));
         assert!(!first.take(1), "as much as one call may keep");
         assert!(!second.take(5), "as much as the channel may keep");
@@ -128,7 +129,7 @@ mod tests {
         assert_eq!(channel.kept(), 6, "no more than was taken");
         drop((first, second));
         assert_eq!(channel.kept(), 0);
-        assert!(!channel.room().take(usize::MAX));
+        assert!(!room().take(usize::MAX));
         assert!(!ReplayRoom::default().take(0), "nothing is kept");
     }
 }

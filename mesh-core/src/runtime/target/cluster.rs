@@ -13,6 +13,7 @@ use crate::runtime::circuit_breaker::ClusterLoad;
 use crate::runtime::connect::{Connect, Connection, Reserve};
 use crate::runtime::error::Reason;
 use crate::runtime::{FullEndpoints, MeshError, MeshErrorKind, WaitForReady};
+use crate::sharded::Refs;
 
 use super::TargetContext;
 
@@ -121,7 +122,7 @@ impl<C: Connect> Cluster<C> {
                 Some(Reserve::Full) => {
                     // S6: another endpoint may have room; a full one does not count as a repetition.
                     (repicks, passes) = (repicks - 1, passes + 1);
-                    let is_same = full.replace(slot).is_some_and(|before| Arc::ptr_eq(before, slot));
+                    let is_same = full.replace(slot).is_some_and(|before| std::ptr::eq(before, slot));
                     if is_same || self.context.queue.full_endpoints == FullEndpoints::Wait {
                         break;
                     }
@@ -140,7 +141,7 @@ impl<C: Connect> Cluster<C> {
     /// LB-22: the circuit breaker comes after the drops.
     fn admit(
         &self,
-        slot: &Arc<Slot<C::Connection>>,
+        slot: &Refs<Slot<C::Connection>>,
         admitted: impl FnOnce(Attempt<C::Connection>) -> Picked<C::Connection>,
     ) -> Picked<C::Connection> {
         match Attempt::admit(slot) {
@@ -153,7 +154,7 @@ impl<C: Connect> Cluster<C> {
     }
 
     /// LB-78: the call waits for room at this endpoint, within the circuit breaker's limit.
-    fn queue(&self, slot: &Arc<Slot<C::Connection>>) -> Picked<C::Connection> {
+    fn queue(&self, slot: &Refs<Slot<C::Connection>>) -> Picked<C::Connection> {
         let limit = self.context.queue.max_queued;
         match slot.queue(limit) {
             Some(place) => self.admit(slot, |attempt| Picked::Queue(attempt, place)),

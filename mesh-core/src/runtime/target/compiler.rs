@@ -10,6 +10,7 @@ use crate::filter::FilterScope;
 use crate::runtime::balance::{ClusterHandle, Leaves, Pool};
 use crate::runtime::connect::Connect;
 use crate::runtime::rng::Randomness;
+use crate::sharded::Refs;
 
 use super::routes::Routes;
 use super::{Cluster, Snapshot, TargetContext};
@@ -28,7 +29,7 @@ pub(crate) struct Compiler<C: Connect> {
 
 /// A cluster, and the configuration from which it was made.
 struct Compiled<C: Connect> {
-    cluster: Arc<Cluster<C>>,
+    cluster: Arc<Refs<Cluster<C>>>,
     state: Result<Live<C>, ResourceError>,
 }
 
@@ -135,7 +136,8 @@ impl<C: Connect> Compiler<C> {
             Live { leaves, handle }
         });
         let handle = state.as_ref().map(|live| live.handle.clone()).map_err(Clone::clone);
-        Compiled { cluster: Arc::new(Cluster::new(name.clone(), handle, context.clone())), state }
+        let cluster = Refs::new(Cluster::new(name.clone(), handle, context.clone()));
+        Compiled { cluster: Arc::new(cluster), state }
     }
 }
 

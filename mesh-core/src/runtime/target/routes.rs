@@ -14,6 +14,7 @@ use crate::filter::{CallPath, ChainCompiler, FilterScope, Level, RouteFilters};
 use crate::policy::route::{NoMatch, RequestHead, RouteTable};
 use crate::policy::timeout::TimeoutLimits;
 use crate::policy::weighted_choice::WeightedChoice;
+use crate::sharded::Refs;
 
 /// A configuration's routes for one authority. They refer to clusters by number, so that a change of clusters does not
 /// recompile them.
@@ -39,17 +40,23 @@ pub(super) enum Plan {
 
 /// How a call is sent on.
 pub(super) struct ForwardPlan {
-    /// For logs and [`CallInfo`](crate::runtime::CallInfo).
-    pub(super) name: Name,
     weights: WeightedChoice,
-    /// Numbers of the clusters, in the order of the weights.
-    clusters: Box<[usize]>,
-    /// The filters of each cluster; empty if no cluster has filters.
-    filters: Box<[Option<Arc<RouteFilters>>]>,
+    /// In the order of the weights.
+    choices: Box<[Choice]>,
     pub(super) limits: TimeoutLimits,
     /// `None`: calls are not retried.
     pub(super) retry: Option<Arc<RetryPolicy>>,
     pub(super) hash_policies: Box<[HashPolicy]>,
+}
+
+/// One of the clusters of a route.
+pub(super) struct Choice {
+    /// The cluster's number.
+    pub(super) cluster: usize,
+    /// For logs and [`CallInfo`](crate::runtime::CallInfo).
+    pub(super) path: Refs<CallPath>,
+    /// `None`: calls have no filters.
+    pub(super) filters: Option<Arc<RouteFilters>>,
 }
 
 impl Routes {
@@ -59,7 +66,7 @@ impl Routes {
         let table = RouteTable::new(&virtual_hosts);
         let host = table.find_host(authority);
         let plans = Plans {
-            listener: config.max_stream_duration(),
+            config,
             authority: authority.into(),
             numbers: Numbers::default(),
             chains: ChainCompiler::new(config, scope),
@@ -103,7 +110,7 @@ impl Routes {
 
 /// The inputs of plans.
 struct Plans<'a> {
-    listener: Option<Duration>,
+    config: &'a MeshConfig,
     authority: Name,
     numbers: Numbers,
     chains: ChainCompiler<'a>,
@@ -131,52 +138,54 @@ impl Plans<'_> {
             name => name.into(),
         };
         Plan::Forward(ForwardPlan {
-            filters: self.filters(&name, host, route, &forward.clusters),
-            name,
+            choices: self.choices(&name, host, route, &forward.clusters),
             weights: WeightedChoice::new(forward.clusters.weights()),
-            clusters: forward.clusters.names().map(|name| self.numbers.number(name)).collect(),
-            limits: limits(forward, self.listener),
+            limits: limits(forward, self.config.max_stream_duration()),
             retry: retry.filter(|retry| !retry.retry_on.is_empty() && retry.max_attempts.get() > 1).cloned(),
             hash_policies: forward.hash_policies.clone().into(),
         })
     }
 
-    /// The filters of each cluster that the route may choose.
-    fn filters(
+    /// The clusters that the route may choose.
+    fn choices(
         &mut self,
         name: &Name,
         host: &VirtualHost,
         route: &Route,
         clusters: &ClusterChoice,
-    ) -> Box<[Option<Arc<RouteFilters>>]> {
+    ) -> Box<[Choice]> {
         let host = Level { filters: &host.filters, headers: &host.headers };
         let own = Level { filters: &route.filters, headers: &route.headers };
-        let mut bind = |cluster: &Name, levels: &[Level<'_>]| {
-            let chain = self.chains.chain(levels)?;
-            let authority = self.authority.clone();
-            let path = CallPath { route: name.clone(), cluster: cluster.clone(), authority };
-            Some(Arc::new(RouteFilters { chain, path }))
+        let mut choice = |cluster: &Name, levels: &[Level<'_>]| {
+            // Endpoints have the name of the settings: taken from there, both are the same `Arc`, and comparing them is cheap.
+            let of_endpoints = match self.config.clusters().get(cluster) {
+                Some(Ok(cluster)) => &cluster.settings.name,
+                Some(Err(_)) | None => cluster,
+            };
+            let (route, authority) = (name.clone(), self.authority.clone());
+            let path = Refs::new(CallPath { route, cluster: of_endpoints.clone(), authority });
+            let filters =
+                self.chains.chain(levels).map(|chain| RouteFilters { chain, path: path.value().clone() });
+            Choice { cluster: self.numbers.number(cluster), path, filters: filters.map(Arc::new) }
         };
-        let filters: Box<[_]> = match clusters {
-            ClusterChoice::One(cluster) => [bind(cluster, &[host, own])].into(),
+        match clusters {
+            ClusterChoice::One(cluster) => [choice(cluster, &[host, own])].into(),
             ClusterChoice::Weighted(entries) => entries
                 .iter()
                 .map(|entry| {
                     let of_cluster = Level { filters: &entry.filters, headers: &entry.headers };
-                    bind(&entry.name, &[host, own, of_cluster])
+                    choice(&entry.name, &[host, own, of_cluster])
                 })
                 .collect(),
-        };
-        if filters.iter().all(Option::is_none) { Box::default() } else { filters }
+        }
     }
 }
 
 impl ForwardPlan {
-    /// The number of the cluster that takes a call, and the filters of its calls: drawn once per call (RT-22).
-    pub(super) fn choose(&self, rng: &mut dyn Rng) -> Option<(usize, Option<&Arc<RouteFilters>>)> {
-        let choice = self.weights.pick(rng);
-        let filters = self.filters.get(choice).and_then(Option::as_ref);
-        Some((*self.clusters.get(choice)?, filters))
+    /// The cluster that takes a call: drawn once per call (RT-22).
+    #[inline(always)]
+    pub(super) fn choose(&self, rng: &mut dyn Rng) -> Option<&Choice> {
+        self.choices.get(self.weights.pick(rng))
     }
 }
 

@@ -5,29 +5,30 @@ use std::time::Duration;
 
 use rand::Rng;
 
-use crate::config::{Name, RetryPolicy};
-use crate::filter::RouteFilters;
+use crate::config::RetryPolicy;
+use crate::filter::{CallPath, RouteFilters};
 use crate::policy::route::{RequestHead, hash_policy};
 use crate::runtime::connect::Connect;
 use crate::runtime::error::Reason;
 use crate::runtime::{MeshError, MeshErrorKind};
+use crate::sharded::{Ref, Refs};
 
-use super::routes::{Plan, Routes};
+use super::routes::{Choice, Plan, Routes};
 use super::{Cluster, TargetContext};
 
 /// The routes and clusters of a target's configuration. Immutable: a change is a new snapshot.
 pub(crate) struct Snapshot<C: Connect> {
     routes: Arc<Routes>,
     /// By the routes' numbers.
-    clusters: Box<[Arc<Cluster<C>>]>,
+    clusters: Box<[Arc<Refs<Cluster<C>>>]>,
 }
 
 /// The route and cluster of a call, and its timeout and filters: decided once per call (RT-23).
 pub(crate) struct Routed<C: Connect> {
-    /// The route, for logs and [`CallInfo`](crate::runtime::CallInfo).
-    pub(crate) route: Name,
+    /// Route and cluster, for logs and [`CallInfo`](crate::runtime::CallInfo).
+    pub(crate) path: Ref<CallPath>,
     /// Keeps the cluster until the call is committed (RT-24).
-    pub(crate) cluster: Arc<Cluster<C>>,
+    pub(crate) cluster: Ref<Cluster<C>>,
     /// The call's timeout, from its start.
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<Arc<RetryPolicy>>,
@@ -45,13 +46,13 @@ pub(crate) struct RouteInput {
 }
 
 impl<C: Connect> Snapshot<C> {
-    pub(super) fn new(routes: Arc<Routes>, clusters: Box<[Arc<Cluster<C>>]>) -> Self {
+    pub(super) fn new(routes: Arc<Routes>, clusters: Box<[Arc<Refs<Cluster<C>>>]>) -> Self {
         Self { routes, clusters }
     }
 
     /// Every cluster that a route may choose.
     pub(super) fn clusters(&self) -> impl Iterator<Item = &Arc<Cluster<C>>> {
-        self.clusters.iter()
+        self.clusters.iter().map(|cluster| cluster.value())
     }
 
     pub(crate) fn route(
@@ -75,16 +76,16 @@ impl<C: Connect> Snapshot<C> {
             }
         };
         let chosen = forward.choose(rng);
-        let chosen = chosen.and_then(|(number, filters)| Some((self.clusters.get(number)?, filters)));
-        let (cluster, filters) =
+        let chosen = chosen.and_then(|choice| Some((self.clusters.get(choice.cluster)?, choice)));
+        let (cluster, Choice { path, filters, .. }) =
             chosen.ok_or_else(|| context.error(MeshErrorKind::Cluster, "the route has no cluster"))?;
         Ok(Routed {
-            route: forward.name.clone(),
-            cluster: cluster.clone(),
+            path: path.own(),
+            cluster: cluster.own(),
             timeout: forward.limits.effective(input.timeout),
             retry: forward.retry.clone(),
             hash: hash_policy::hash(&forward.hash_policies, head, input.channel_id),
-            filters: filters.cloned(),
+            filters: filters.clone(),
         })
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Driver {
     /// How many pickers there were.
     pub(crate) pickers: usize,
     settings: Arc<ClusterSettings>,
-    picker: Arc<dyn Picker>,
+    pub(crate) picker: Arc<dyn Picker>,
     loads: BTreeMap<u32, Arc<EndpointLoad>>,
 }
 

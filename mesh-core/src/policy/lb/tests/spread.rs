@@ -1,13 +1,16 @@
 //! Round robin and least request.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
+use http::HeaderMap;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::config::{EndpointAddresses, LbPolicy, LocalityPolicy};
-use crate::policy::lb::{Connectivity, EndpointId, LbEndpoint, Pick, leaf};
+use crate::policy::lb::{Connectivity, EndpointId, LbEndpoint, Pick, PickContext, leaf};
+use crate::sharded::shards;
 
 use super::driver::{Driver, connect, endpoint, locality, priorities, weigh};
 
@@ -50,6 +53,34 @@ fn failed_endpoint_counts_as_failed_until_it_is_ready() {
     assert_eq!(driver.users(), [1]);
     driver.idle(1);
     assert_eq!(driver.letter(), 'C', "an endpoint that was ready counts as connecting again");
+}
+
+/// Proves: LB-30.
+#[test]
+fn rotations_of_threads_differ_by_at_most_one_call_per_shard() {
+    let mut driver = Driver::round_robin();
+    driver.update(priorities(&[&[1, 2, 3, 4, 5, 6, 7]]));
+    (1..=7).for_each(|id| _ = driver.ready(id));
+    let picker = driver.picker.clone();
+    let counts = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for calls in [1, 2, 10, 1_000] {
+            let (picker, counts) = (&picker, &counts);
+            scope.spawn(move || {
+                let (mut rng, headers) = (StdRng::seed_from_u64(1), HeaderMap::new());
+                for _ in 0..calls {
+                    let Pick::Endpoint(id) = picker.pick(&PickContext::new("/", &headers), &mut rng) else {
+                        continue;
+                    };
+                    *counts.lock().unwrap().entry(id).or_insert(0_usize) += 1;
+                }
+            });
+        }
+    });
+    let counts = counts.into_inner().unwrap();
+    let (most, fewest) = (counts.values().max().unwrap(), counts.values().min().unwrap());
+    assert_eq!(counts.values().sum::<usize>(), 1_013);
+    assert!(most - fewest <= shards(), "{counts:?}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ use crate::runtime::balance::slot::EndpointState;
 use crate::runtime::balance::subchannel::Subchannel;
 use crate::runtime::balance::{ClusterHandle, MaxConnecting, Pool, PoolSettings, Published, Slot};
 use crate::runtime::testing::eventually;
+use crate::sharded::Refs;
 
 type FakeCluster = ClusterHandle<Net>;
 
@@ -138,7 +139,7 @@ async fn change_of_one_endpoint_keeps_all_others() {
     until_connected(&cluster_handle, 1_000).await;
     let published = cluster_handle.published();
     for (id, slot) in before.iter().filter(|(_, slot)| slot.addresses.first() != address(500)) {
-        assert!(Arc::ptr_eq(published.slot(*id).unwrap(), slot), "{id:?} is the same");
+        assert!(Arc::ptr_eq(published.slot(*id).unwrap().value(), slot), "{id:?} is the same");
     }
     assert_eq!(net.all_attempts(), 1_001);
     let gone = before.iter().find(|(_, slot)| slot.addresses.first() == address(500)).unwrap();
@@ -411,8 +412,11 @@ async fn idle_endpoint_is_connected_by_call_and_closed_when_unwanted() {
 fn endpoint_costs_little_before_it_is_connected() {
     // Everything that a cluster of its own adds for one endpoint with one address, with generous maps.
     let config = size_of::<Endpoint>() + size_of::<SocketAddr>() + 2 * POINTER;
-    let slot =
-        size_of::<Slot<Line>>() + size_of::<EndpointState<Line>>() + size_of::<EndpointLoad>() + 6 * POINTER;
+    let slot = size_of::<Refs<Slot<Line>>>()
+        + size_of::<Slot<Line>>()
+        + size_of::<EndpointState<Line>>()
+        + size_of::<EndpointLoad>()
+        + 8 * POINTER;
     let entry = size_of::<Option<Entry<Net>>>() + size_of::<LbEndpoint>() + 4 * POINTER;
     let maps = 4 * (size_of::<EndpointAddresses>() + size_of::<EndpointId>() + POINTER);
     let subchannel = size_of::<Subchannel<Net>>() + 3 * POINTER;
