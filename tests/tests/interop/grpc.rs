@@ -25,6 +25,18 @@ pub(super) async fn until_all_answer(client: &mut Client, endpoints: usize) {
     .await;
 }
 
+/// The client has a resource of every kind, and has accepted all that it has.
+pub(super) async fn until_everything_is_accepted(client: &mut Client) -> Vec<Held> {
+    eventually("the client has accepted everything", async || {
+        let held = client.csds().await;
+        let is_accepted = |resource: &Held| {
+            resource.client_status == "ACKED" && !resource.version.is_empty() && resource.error.is_empty()
+        };
+        if held.len() >= 4 && held.iter().all(is_accepted) { Ok(held) } else { Err(format!("{held:?}")) }
+    })
+    .await
+}
+
 async fn baseline_every_kind_of_call_succeeds(language: Language) {
     let Some(stage) = Stage::start(language, "baseline", &["v1"]).await else { return };
     let mut client = stage.client().await;
@@ -300,14 +312,7 @@ async fn the_client_accepts_everything(language: Language) {
     let mut client = stage.client().await;
     let calls = Calls::new(20).wait_for_ready();
     until(&mut client, "calls go to v1", calls, |report| report.versions.get("v1") == Some(&20)).await;
-    let held = eventually("the client has accepted everything", async || {
-        let held = client.csds().await;
-        let is_accepted = |resource: &Held| {
-            resource.client_status == "ACKED" && !resource.version.is_empty() && resource.error.is_empty()
-        };
-        if held.iter().all(is_accepted) { Ok(held) } else { Err(format!("{held:?}")) }
-    })
-    .await;
+    let held = until_everything_is_accepted(&mut client).await;
     let kinds: BTreeSet<_> = held.iter().map(|resource| resource.kind.rsplit('.').next()).collect();
     let expected = ["Cluster", "ClusterLoadAssignment", "Listener", "RouteConfiguration"].map(Some);
     assert_eq!(kinds, BTreeSet::from(expected), "{held:?}");
