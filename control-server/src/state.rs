@@ -20,10 +20,24 @@ pub struct PipelineState {
     /// they define. Empty without a data folder.
     #[serde(default)]
     pub not_kept: Vec<String>,
+    /// What the sources say and does not take effect before an operator approves it.
+    #[serde(default)]
+    pub waiting: Option<WaitingChange>,
     /// Why no change of the configuration can take effect any more; what is served stays. The server is not ready then, and
     /// ends.
     #[serde(default)]
     pub failed: Option<String>,
+}
+
+/// A change that removes so much that it waits until an operator approves it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingChange {
+    /// Names it to approve it. Another change has another one.
+    pub id: String,
+    /// How many objects it adds, changes or removes.
+    pub objects: usize,
+    /// What it would remove: `18 of 20 endpoints of orders.shop.svc.cluster.local`.
+    pub reasons: Vec<String>,
 }
 
 /// An accepted object.

@@ -20,6 +20,10 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, message: message.into() }
     }
@@ -44,6 +48,6 @@ pub(super) async fn no_such_path(uri: Uri) -> Failure {
 }
 
 pub(super) async fn no_such_method(method: Method, uri: Uri) -> Failure {
-    let message = format!("{} cannot be used with {method}; everything here is read with GET", uri.path());
+    let message = format!("{} cannot be used with {method}; GET / lists what can be done", uri.path());
     Failure { status: StatusCode::METHOD_NOT_ALLOWED, message }
 }

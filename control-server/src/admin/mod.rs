@@ -11,18 +11,20 @@ mod resources;
 mod status;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::sync::watch;
 
 use crate::discovery::csds::ClientStatusDiscovery;
 use crate::discovery::{Drain, Registry, ResourceCache};
 use crate::load_reports::LoadReports;
 use crate::metrics::Metrics;
+use crate::pipeline::Approver;
 use crate::state::PipelineState;
 
 pub use clients::ClientList;
@@ -30,6 +32,7 @@ pub use error::ErrorBody;
 pub use health::Readiness;
 pub use resources::{ResourceEntry, ResourceList};
 pub use status::{ClientCounts, ServerStatus};
+pub use waiting::Approval;
 
 /// What the admin API reads. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -40,6 +43,8 @@ pub struct Admin {
     drain: Drain,
     load: LoadReports,
     metrics: Metrics,
+    /// `None`: nothing ever waits.
+    approver: Option<Approver>,
     started: Instant,
 }
 
@@ -53,7 +58,13 @@ impl Admin {
         load: LoadReports,
         metrics: Metrics,
     ) -> Self {
-        Self { cache, state, registry, drain, load, metrics, started: Instant::now() }
+        Self { cache, state, registry, drain, load, metrics, approver: None, started: Instant::now() }
+    }
+
+    /// With what approves changes that wait.
+    #[must_use]
+    pub fn with_approver(self, approver: Option<Approver>) -> Self {
+        Self { approver, ..self }
     }
 
     fn pipeline(&self) -> Arc<PipelineState> {
@@ -77,6 +88,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/config", get(config::config))
         .route("/v1/resources", get(resources::list))
         .route("/v1/load", get(load::load))
+        .route("/v1/waiting/{id}/approve", post(waiting::approve))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
         .with_state(admin)

@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use crate::discovery::{ClientBrief, SyncState};
-use crate::state::Severity;
+use crate::state::{Severity, WaitingChange};
 
 use super::Admin;
 use super::health::Readiness;
@@ -30,6 +30,9 @@ pub struct ServerStatus {
     pub errors: usize,
     /// Diagnostics that are warnings.
     pub warnings: usize,
+    /// The change that waits until an operator approves it.
+    #[serde(default)]
+    pub waiting: Option<WaitingChange>,
     /// Open streams by state.
     pub clients: ClientCounts,
 }
@@ -71,6 +74,7 @@ pub(super) async fn status(State(admin): State<Admin>) -> Json<ServerStatus> {
         objects: state.objects.len(),
         errors: count(Severity::Error),
         warnings: count(Severity::Warning),
+        waiting: state.waiting.clone(),
         clients: ClientCounts::of(&admin.registry.briefs()),
     })
 }

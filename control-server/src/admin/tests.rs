@@ -182,6 +182,7 @@ async fn metrics_count_clients_and_resources() {
         "control_server_config_revision 7",
         "control_server_objects{kind=\"ServiceEntry\"} 1",
         "control_server_diagnostics{severity=\"error\"} 1",
+        "control_server_waiting_objects 0",
         "control_server_resources{type=\"cds\"} 1",
         "control_server_pushes_total{type=\"cds\"} 1",
         "control_server_acks_total{type=\"cds\"} 1",
@@ -212,6 +213,17 @@ async fn errors_are_answered_in_json() {
     let request = Request::post("/v1/clients").body(Body::empty()).unwrap();
     let response = router(fixture.admin.clone()).call(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    for (content_type, status, part) in [
+        ("text/plain", StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-type: application/json"),
+        ("application/json", StatusCode::CONFLICT, "no change waits"),
+    ] {
+        let request = Request::post("/v1/waiting/x-1/approve").header("content-type", content_type);
+        let response =
+            router(fixture.admin.clone()).call(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), status);
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(String::from_utf8_lossy(&body).contains(part), "{body:?}");
+    }
     let nothing = json!({ "interval_seconds": 10.0, "reporters": 0, "clusters": [] });
     assert_eq!(fixture.json("/v1/load").await, (StatusCode::OK, nothing));
     let (_, index) = fixture.get("/").await;

@@ -56,6 +56,7 @@ struct Gauges {
     revision: Gauge,
     objects: Family<KindLabel, Gauge>,
     diagnostics: Family<SeverityLabel, Gauge>,
+    waiting: Gauge,
     resources: Family<TypeLabel, Gauge>,
 }
 
@@ -173,6 +174,11 @@ impl Gauges {
         registry.register("config_revision", "The revision that is served", self.revision.clone());
         registry.register("objects", "Accepted configuration objects, by kind", self.objects.clone());
         registry.register("diagnostics", "Configuration problems, by severity", self.diagnostics.clone());
+        registry.register(
+            "waiting_objects",
+            "Objects of a change that waits for an operator's approval, because it removes much",
+            self.waiting.clone(),
+        );
         registry.register("resources", "Resources that are served, by type", self.resources.clone());
     }
 
@@ -199,6 +205,7 @@ impl Gauges {
             let found = reading.state.diagnostics.iter().filter(|found| found.severity == severity).count();
             self.diagnostics.get_or_create(&SeverityLabel { severity: label }).set(count(found));
         }
+        self.waiting.set(reading.state.waiting.as_ref().map_or(0, |waiting| count(waiting.objects)));
         for kind in ResourceKind::ALL {
             let resources = reading.resources.count(kind);
             self.resources.get_or_create(&type_label(kind)).set(count(resources));

@@ -66,6 +66,7 @@ impl Engine {
             diagnostics: sorted(diagnostics.collect()),
             passed_over: changes.passed_over,
             not_kept: Vec::new(),
+            waiting: None,
             failed: None,
         });
         changed

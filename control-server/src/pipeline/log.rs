@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::state::{Diagnostic, PipelineState, Severity};
+use crate::state::{Diagnostic, PipelineState, Severity, WaitingChange};
 
 /// Logs the differences between two states.
 pub(super) fn changes(before: &PipelineState, after: &PipelineState) {
@@ -19,6 +19,19 @@ pub(super) fn changes(before: &PipelineState, after: &PipelineState) {
     }
     for file in after.not_kept.iter().filter(|file| !before.not_kept.contains(file)) {
         tracing::warn!(file, "has errors and no earlier version: nothing of it is kept for the next start");
+    }
+    match &after.waiting {
+        Some(WaitingChange { id, objects, reasons }) if before.waiting != after.waiting => {
+            let removes = reasons.join("; ");
+            tracing::warn!(
+                id,
+                objects,
+                removes,
+                "a change waits: it removes much; `meshctl approve` lets it take effect"
+            );
+        }
+        None if before.waiting.is_some() => tracing::info!("no change waits any more"),
+        _ => {}
     }
     if before.revision != after.revision {
         let PipelineState { revision, passed_over, .. } = *after;

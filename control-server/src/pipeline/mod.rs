@@ -9,6 +9,7 @@
 
 mod engine;
 mod error;
+mod guard;
 mod log;
 #[cfg(test)]
 mod tests;
@@ -19,18 +20,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use crate::resources::ResourceSet;
 use crate::source::{FileOptions, FileSource, Keeper, Lock, Merge, Source};
 use crate::state::PipelineState;
 use engine::Engine;
-use worker::{Batch, Outlet, Worker, spawn_source};
+use guard::Guard;
+use worker::{Message, Outlet, Worker, spawn_source};
 
 pub use crate::source::{DataDirError, Links};
 pub use crate::translate::LoadReporting;
 pub use error::StartError;
+pub use guard::MaxRemoval;
 pub use validate::{Input, PassedOver, Validation, validate};
 
 /// The source of configuration and how it is watched.
@@ -47,6 +50,8 @@ pub struct Options {
     pub data_dir: Option<PathBuf>,
     /// Which links in the folder are followed; those that stay inside by default.
     pub links: Links,
+    /// What one change may remove before it waits for an operator; half by default.
+    pub max_removal: MaxRemoval,
     /// Whether clusters ask for load reports; on by default.
     pub load_reporting: LoadReporting,
 }
@@ -60,6 +65,7 @@ impl Options {
             rescan: Duration::from_secs(5),
             data_dir: None,
             links: Links::Inside,
+            max_removal: MaxRemoval::default(),
             load_reporting: LoadReporting::On,
         }
     }
@@ -72,8 +78,8 @@ pub struct Pipeline {
     resources: watch::Receiver<Arc<ResourceSet>>,
     state: watch::Receiver<Arc<PipelineState>>,
     sources: Vec<AbortHandle>,
-    /// The thread ends when this and the sources are gone.
-    _worker: mpsc::Sender<Batch>,
+    /// The thread ends when this and its clones are gone.
+    worker: mpsc::Sender<Message>,
     /// On the data folder.
     lock: Option<Lock>,
 }
@@ -88,13 +94,15 @@ impl Pipeline {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let Options { folder, debounce, rescan, data_dir, links, load_reporting } = options;
+        let Options { folder, debounce, rescan, data_dir, links, max_removal, load_reporting } = options;
         let mut source = FileSource::open(FileOptions { folder: folder.clone(), links, debounce, rescan })
             .map_err(|source| StartError::Folder { folder: folder.clone(), source })?;
         let open = |data_dir: PathBuf| {
             Keeper::open(&data_dir, &folder)
                 .map_err(|source| StartError::DataDir { folder: data_dir, source })
         };
+        let run = format!("{:04x}", rand::random::<u16>());
+        let mut guard = Guard::new(max_removal, run);
         let (mut merge, mut engine) = (Merge::new(1), Engine::new(load_reporting));
         let mut keeper = data_dir.map(open).transpose()?;
         if let Some(keeper) = &mut keeper {
@@ -102,10 +110,12 @@ impl Pipeline {
                 // Never published: the first set of the sources falls back to it.
                 keeper.take(&events);
                 merge.take(0, events);
-                engine.apply(merge.changes_so_far());
+                let mut changes = merge.changes_so_far();
+                changes.objects = guard.pass(changes.objects);
+                engine.apply(changes);
             }
         }
-        Self::from_sources(vec![Box::new(source)], merge, engine, keeper)
+        Self::from_sources(vec![Box::new(source)], merge, guard, engine, keeper)
     }
 
     /// The served resources.
@@ -129,21 +139,45 @@ impl Pipeline {
         }
     }
 
+    /// Approves changes that wait, for as long as the pipeline runs.
+    pub fn approver(&self) -> Approver {
+        Approver { worker: self.worker.downgrade() }
+    }
+
     /// `merge` is of as many sources, in their order.
     fn from_sources(
         sources: Vec<Box<dyn Source>>,
         merge: Merge,
+        guard: Guard,
         engine: Engine,
         keeper: Option<Keeper>,
     ) -> Result<Self, StartError> {
         let lock = keeper.as_ref().map(Keeper::lock);
         let outlet = Outlet::default();
         let (resources, state) = (outlet.resources.subscribe(), outlet.state.subscribe());
-        let worker = Worker { merge, engine, keeper, outlet: outlet.clone() }.start();
+        let worker = Worker { merge, guard, engine, keeper, outlet: outlet.clone() }.start();
         let worker = worker.map_err(|source| StartError::Thread { source })?;
         let spawn = |(index, source)| spawn_source(index, source, worker.clone(), outlet.clone());
         let sources = sources.into_iter().enumerate().map(spawn).collect();
-        Ok(Self { resources, state, sources, _worker: worker, lock })
+        Ok(Self { resources, state, sources, worker, lock })
+    }
+}
+
+/// Approves changes that wait because they remove much. Clones approve the same pipeline's.
+#[derive(Debug, Clone)]
+pub struct Approver {
+    worker: mpsc::WeakSender<Message>,
+}
+
+impl Approver {
+    /// Lets the change of this id take effect; returns when it has. `false`: no such change waits.
+    pub async fn approve(&self, id: &str) -> bool {
+        let (answer, approved) = oneshot::channel();
+        let message = Message::Approve { id: id.to_owned(), answer };
+        match self.worker.upgrade() {
+            Some(worker) => worker.send(message).await.is_ok() && approved.await.unwrap_or(false),
+            None => false,
+        }
     }
 }
 

@@ -11,20 +11,23 @@ use std::sync::Arc;
 use std::thread;
 
 use futures_util::FutureExt as _;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::engine::Engine;
+use super::guard::Guard;
 use super::log;
 use crate::resources::ResourceSet;
-use crate::source::{Event, Keeper, Merge, Source, SourceIndex};
+use crate::source::{Changes, Event, Keeper, Merge, Source, SourceIndex};
 use crate::state::{PipelineState, Severity};
 
-/// Events of one source, which take effect together.
+/// What the thread is told.
 #[derive(Debug)]
-pub(super) struct Batch {
-    source: SourceIndex,
-    events: Vec<Event>,
+pub(super) enum Message {
+    /// Events of one source, which take effect together.
+    Events(SourceIndex, Vec<Event>),
+    /// An operator approves the change of this id; the answer is whether it waited.
+    Approve { id: String, answer: oneshot::Sender<bool> },
 }
 
 /// Where a pipeline publishes. Clones publish to the same receivers.
@@ -38,6 +41,7 @@ pub(super) struct Outlet {
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) merge: Merge,
+    pub(super) guard: Guard,
     pub(super) engine: Engine,
     pub(super) keeper: Option<Keeper>,
     pub(super) outlet: Outlet,
@@ -45,8 +49,8 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Starts the thread. It ends when all senders are gone.
-    pub(super) fn start(self) -> io::Result<mpsc::Sender<Batch>> {
-        let (sender, inbox) = mpsc::channel(WAITING_BATCHES);
+    pub(super) fn start(self) -> io::Result<mpsc::Sender<Message>> {
+        let (sender, inbox) = mpsc::channel(WAITING_MESSAGES);
         let outlet = self.outlet.clone();
         thread::Builder::new().name("configuration".to_owned()).spawn(move || {
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.run(inbox))) {
@@ -56,38 +60,66 @@ impl Worker {
         Ok(sender)
     }
 
-    fn run(mut self, mut inbox: mpsc::Receiver<Batch>) {
-        while let Some(batch) = inbox.blocking_recv() {
-            self.take(batch);
+    fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
+        while let Some(message) = inbox.blocking_recv() {
+            self.take(message);
             // Whatever has come in the meantime is one change.
-            while let Ok(batch) = inbox.try_recv() {
-                self.take(batch);
+            while let Ok(message) = inbox.try_recv() {
+                self.take(message);
             }
             self.publish();
         }
     }
 
-    fn take(&mut self, Batch { source, events }: Batch) {
-        if let Some(keeper) = &mut self.keeper {
-            keeper.take(&events);
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Events(source, events) => {
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.take(&events);
+                }
+                self.merge.take(source, events);
+            }
+            Message::Approve { id, answer } => {
+                // What has come before may make it another change.
+                self.publish();
+                let approved = self.guard.approve(&id);
+                let was_waiting = approved.is_some();
+                if let Some(objects) = approved {
+                    tracing::info!(id, "the change that waited has been approved");
+                    let changes = Changes { objects, ..self.merge.changes_so_far() };
+                    self.apply(changes);
+                }
+                // The operator's request may have ended.
+                let _ = answer.send(was_waiting);
+            }
         }
-        self.merge.take(source, events);
+    }
+
+    fn publish(&mut self) {
+        if let Some(mut changes) = self.merge.changes() {
+            changes.objects = self.guard.admit(changes.objects);
+            self.apply(changes);
+        }
     }
 
     /// Resources before the state that describes them.
-    fn publish(&mut self) {
-        let Some(changes) = self.merge.changes() else { return };
+    fn apply(&mut self, changes: Changes) {
         let before = Arc::clone(&self.outlet.state.borrow());
         let changed = self.engine.apply(changes);
         let mut state = Arc::clone(self.engine.state());
         if changed || !before.synced {
             self.outlet.resources.send_replace(Arc::clone(self.engine.resources()));
         }
-        if let Some(keeper) = &mut self.keeper {
-            let not_kept = keeper.keep(&broken_files(&state));
-            if !not_kept.is_empty() {
-                Arc::make_mut(&mut state).not_kept = not_kept;
-            }
+        let waiting = self.guard.waiting().cloned();
+        let not_kept = match &mut self.keeper {
+            // A restart must not find less than what is in effect.
+            Some(_) if waiting.is_some() => before.not_kept.clone(),
+            Some(keeper) => keeper.keep(&broken_files(&state)),
+            None => Vec::new(),
+        };
+        if waiting.is_some() || !not_kept.is_empty() {
+            let state = Arc::make_mut(&mut state);
+            (state.waiting, state.not_kept) = (waiting, not_kept);
         }
         log::changes(&before, &state);
         self.outlet.state.send_replace(state);
@@ -108,12 +140,12 @@ impl Outlet {
 pub(super) fn spawn_source(
     index: SourceIndex,
     mut source: Box<dyn Source>,
-    worker: mpsc::Sender<Batch>,
+    worker: mpsc::Sender<Message>,
     outlet: Outlet,
 ) -> AbortHandle {
     let forward = async move {
         while let Some(events) = source.next().await {
-            if worker.send(Batch { source: index, events }).await.is_err() {
+            if worker.send(Message::Events(index, events)).await.is_err() {
                 return;
             }
         }
@@ -133,4 +165,4 @@ fn broken_files(state: &PipelineState) -> BTreeSet<String> {
 }
 
 /// Then sources wait.
-const WAITING_BATCHES: usize = 16;
+const WAITING_MESSAGES: usize = 16;

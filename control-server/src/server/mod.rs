@@ -25,7 +25,7 @@ use crate::admin::{self, Admin};
 use crate::discovery::{AggregatedDiscovery, Drain, Feed, Registry, ResourceCache};
 use crate::load_reports::{LoadReporting, LoadReports};
 use crate::metrics::Metrics;
-use crate::pipeline::{self, Pipeline};
+use crate::pipeline::{self, Approver, Pipeline};
 
 pub use error::{RunError, StartError};
 pub use options::{ClientAuth, Options, StreamLimits, TlsOptions};
@@ -50,7 +50,8 @@ impl ControlServer {
     pub async fn start(options: Options, pipeline: pipeline::Options) -> Result<Running, StartError> {
         let pipeline = Pipeline::start(pipeline)?;
         let feed = Feed { resources: pipeline.resources(), state: pipeline.state() };
-        Ok(Self::serve(options, feed).await?.with_pipeline(pipeline))
+        let running = Self::serve_approving(options, feed, Some(pipeline.approver())).await?;
+        Ok(running.with_pipeline(pipeline))
     }
 
     /// Listens, and serves what `feed` delivers until the returned handle is dropped or drained.
@@ -60,6 +61,14 @@ impl ControlServer {
     /// # Errors
     /// [`StartError`] when an address cannot be bound, the TLS files cannot be used, or the ready file cannot be written.
     pub async fn serve(options: Options, feed: Feed) -> Result<Running, StartError> {
+        Self::serve_approving(options, feed, None).await
+    }
+
+    async fn serve_approving(
+        options: Options,
+        feed: Feed,
+        approver: Option<Approver>,
+    ) -> Result<Running, StartError> {
         let mut ready_file = options.ready_file.map(ReadyFile::claim).transpose()?;
         let metrics = Metrics::default();
         let xds = bind(options.xds, "xds").await?;
@@ -88,6 +97,7 @@ impl ControlServer {
             load.clone(),
             metrics.clone(),
         );
+        let state = state.with_approver(approver);
         let discovery =
             AggregatedDiscovery::new(cache.clone(), registry.clone(), drain.clone(), metrics.clone());
         let reporting = LoadReporting::new(load, cache, drain.clone(), metrics.clone());

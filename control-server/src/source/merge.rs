@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::{Event, Key, Place, Sourced};
 use crate::finding::Finding;
-use crate::kinds::{Foreign, ObjectId, Refused};
+use crate::kinds::{Foreign, Object, ObjectId, Refused};
 use crate::state::Diagnostic;
 use crate::yaml::FieldPath;
 
@@ -30,6 +30,24 @@ pub(crate) enum Change {
     Refused(Arc<Refused>),
     /// There is no such object any more, refused or not.
     Delete(ObjectId),
+}
+
+impl Change {
+    pub(crate) fn id(&self) -> &ObjectId {
+        match self {
+            Self::Upsert(one) | Self::Moved(one) => &one.object.id,
+            Self::Refused(refused) => &refused.id,
+            Self::Delete(id) => id,
+        }
+    }
+
+    /// The object in use from now on.
+    pub(crate) fn object(&self) -> Option<&Arc<Object>> {
+        match self {
+            Self::Upsert(one) | Self::Moved(one) => Some(&one.object),
+            Self::Refused(_) | Self::Delete(_) => None,
+        }
+    }
 }
 
 /// Changes that take effect together.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{StatusCode, Uri};
+use http::header::CONTENT_TYPE;
+use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -41,7 +42,15 @@ impl AdminClient {
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        let (status, body) = match tokio::time::timeout(PATIENCE, self.fetch(path)).await {
+        self.ask(Method::GET, path).await
+    }
+
+    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.ask(Method::POST, path).await
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, Failure> {
+        let (status, body) = match tokio::time::timeout(PATIENCE, self.fetch(method, path)).await {
             Ok(answer) => answer?,
             Err(_) => return Err(self.unreachable(&format!("no answer within {} s", PATIENCE.as_secs()))),
         };
@@ -59,10 +68,12 @@ impl AdminClient {
         })
     }
 
-    async fn fetch(&self, path: &str) -> Result<(StatusCode, Bytes), Failure> {
+    async fn fetch(&self, method: Method, path: &str) -> Result<(StatusCode, Bytes), Failure> {
         let uri = format!("http://{}{path}", self.address).parse::<Uri>()?;
         let unreachable = |error: &dyn std::error::Error| self.unreachable(&with_causes(error));
-        let response = self.client.get(uri).await.map_err(|error| unreachable(&error))?;
+        let request = Request::builder().method(method).uri(uri).header(CONTENT_TYPE, "application/json");
+        let response = self.client.request(request.body(Empty::new())?).await;
+        let response = response.map_err(|error| unreachable(&error))?;
         let status = response.status();
         let body = response.into_body().collect().await.map_err(|error| unreachable(&error))?;
         Ok((status, body.to_bytes()))

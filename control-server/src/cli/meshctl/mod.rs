@@ -1,6 +1,7 @@
 //! `meshctl`: looks at a control server, checks configuration, prints bootstraps.
 
 mod admin;
+mod approve;
 mod bootstrap;
 mod clients;
 mod load;
@@ -33,6 +34,8 @@ enum Command {
     Clients(Query),
     /// How many calls clients make, by cluster and locality
     Load(load::Arguments),
+    /// Let a change take effect that waits because it removes much
+    Approve(approve::Arguments),
     /// Check configuration without a server; exit code 1 if there are errors
     Validate(validate::Arguments),
     /// Print the JSON schema of a configuration kind, or of all
@@ -89,6 +92,10 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Load(arguments) => ask(async {
             let client = AdminClient::new(&arguments.query.admin)?;
             load::run(&client, &arguments, output).await
+        }),
+        Command::Approve(arguments) => ask(async {
+            let client = AdminClient::new(&arguments.admin)?;
+            approve::run(&client, arguments.id.as_deref(), output).await
         }),
         Command::Validate(arguments) => validate::run(&arguments, output),
         Command::Schema(arguments) => schema::run(&arguments, output),

@@ -47,6 +47,12 @@ fn print(answer: &Answer, output: Output) {
     }
     row("revision", Style::Plain, status.revision.to_string());
     row("objects", Style::Plain, objects(config));
+    if let Some(waiting) = &status.waiting {
+        let objects = count(waiting.objects, "object");
+        let text = format!("{}: {objects}, removes {}", waiting.id, waiting.reasons.join("; "));
+        row("waiting", Style::Bad, text);
+        row("", Style::Plain, format!("in effect after `meshctl approve {}`", waiting.id));
+    }
     if config.passed_over > 0 {
         row("passed over", Style::Plain, format!("{} of other kinds", count(config.passed_over, "document")));
     }

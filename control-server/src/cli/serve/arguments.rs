@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::duration;
-use crate::pipeline::{self, Links, LoadReporting};
+use crate::pipeline::{self, Links, LoadReporting, MaxRemoval};
 use crate::server::{ClientAuth, Options, StreamLimits, TlsOptions};
 
 /// The management plane of the mesh: reads configuration, serves xDS to gRPC clients and Envoy.
@@ -58,6 +58,10 @@ pub(super) struct Serve {
     /// Folder for what survives a restart: the last good text of every file; not inside the configuration folder
     #[arg(long, value_name = "DIR", env = "CONTROL_SERVER_DATA_DIR")]
     data_dir: Option<PathBuf>,
+    /// What one change may remove of a service's endpoints, or of all services, before it waits for `meshctl approve`, in
+    /// percent; fewer than ten are always removed; 100 for no limit
+    #[arg(long, value_name = "PERCENT", env = "CONTROL_SERVER_MAX_REMOVAL", default_value = "50", value_parser = clap::value_parser!(u8).range(0..=100))]
+    max_removal: u8,
     /// Longest time between the first signal and the end; clients leave within half of it
     #[arg(long, value_name = "TIME", env = "CONTROL_SERVER_DRAIN_TIMEOUT", default_value = "10s", value_parser = duration::parse)]
     drain_timeout: Duration,
@@ -150,6 +154,7 @@ impl Serve {
         let pipeline = pipeline::Options {
             data_dir: self.data_dir,
             links: if self.follow_links { Links::Anywhere } else { Links::Inside },
+            max_removal: MaxRemoval(self.max_removal),
             load_reporting,
             ..pipeline::Options::new(self.config_dir)
         };

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::engine::Engine;
+use super::guard::{Guard, MaxRemoval};
 use super::{DataDirError, Input, Options, Pipeline, StartError, validate};
 use crate::resources::{EncodedResource, ResourceKind, ResourceSet};
 use crate::source::{Entries, Event, Merge};

@@ -35,7 +35,8 @@ fn feed() -> (mpsc::Sender<Vec<Event>>, Box<dyn Source>) {
 
 fn start(sources: Vec<Box<dyn Source>>, engine: Engine) -> Pipeline {
     let merge = Merge::new(sources.len());
-    Pipeline::from_sources(sources, merge, engine, None).unwrap()
+    Pipeline::from_sources(sources, merge, Guard::new(MaxRemoval::default(), "x".to_owned()), engine, None)
+        .unwrap()
 }
 
 fn events(name: &str, text: &str) -> Vec<Event> {
