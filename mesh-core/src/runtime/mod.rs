@@ -23,6 +23,7 @@ mod retry;
 mod rng;
 mod source;
 mod stack;
+mod stage;
 mod target;
 #[cfg(test)]
 mod testing;

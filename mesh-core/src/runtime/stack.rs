@@ -25,32 +25,26 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::response::Parts;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use tokio::sync::futures::OwnedNotified;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use crate::policy::route::RequestHead;
 
-use super::attempt::{Attempt, Outcome};
 use super::begin::{Begin, Draft, Filtered};
-use super::call::{Call, CallFlight, Next};
+use super::call::Call;
 use super::channel::Inner;
-use super::connect::{Connect, Connection, Http2Connector};
-use super::flight::{Carrier, Flight, Landed};
+use super::connect::{Connect, Http2Connector};
+use super::flight::Flight;
 use super::retry::RetryLimits;
-use super::target::{Picked, Refusal, RouteInput, Routed, Snapshot, State};
+use super::stage::{Stage, StageProjection, Step};
+use super::target::{Picked, RouteInput, Routed, Snapshot, State};
 use super::timeout::Timer;
-use super::{
-    CallInfo, CallOptions, Channel, MeshError, MeshErrorKind, Protocol, RequestBody, ResponseBody,
-    WaitForReady,
-};
+use super::{CallOptions, Channel, MeshError, MeshErrorKind, Protocol, ResponseBody, WaitForReady};
 
 /// The response of a call over connections of `C`.
 pub type ChannelResponse<P, C = Http2Connector> = Response<ResponseBody<P, C>>;
 
-type CallCarrier<P, C> = Carrier<<C as Connect>::Connection, RequestBody<<P as Protocol>::Body>>;
 pub(super) type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 impl<P: Protocol, C: Connect> Channel<P, C> {
@@ -155,32 +149,6 @@ pin_project! {
     }
 }
 
-pin_project! {
-    #[project = StageProjection]
-    enum Stage<P: Protocol, C: Connect> {
-        Begin {
-            begin: Begin<P, C>,
-        },
-        Pick,
-        // for a publication of the cluster
-        Wait {
-            #[pin]
-            helped: OwnedNotified,
-        },
-        // before another attempt
-        Backoff {
-            #[pin]
-            sleep: Sleep,
-        },
-        Fly {
-            carrier: Option<CallCarrier<P, C>>,
-        },
-        Failed {
-            error: Option<MeshError>,
-        },
-    }
-}
-
 impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
     #[inline(always)]
     fn of(filtered: Filtered<P, C>) -> Self {
@@ -272,90 +240,6 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
     }
 }
 
-/// The next step of a call in flight.
-enum Step<P: Protocol, C: Connect> {
-    /// It stays in flight.
-    Fly,
-    Stage(Stage<P, C>),
-    /// The response is returned to the caller.
-    Respond(Parts, <C::Connection as Connection>::ResponseBody, Attempt<C::Connection>, CallInfo),
-}
-
-impl<P: Protocol, C: Connect> Step<P, C> {
-    fn after(
-        landed: Landed<C::Connection, RequestBody<P::Body>>,
-        carrier: &mut CallCarrier<P, C>,
-        call: &mut Call<P, C>,
-    ) -> Result<Self, MeshError> {
-        let attempt = carrier.take_attempt().map_err(|overdue| call.overrun(overdue))?;
-        let Some(mut attempt) = attempt else { return Ok(Self::Fly) };
-        Ok(match landed {
-            Landed::Place(Some(place)) => {
-                let flight = call.send(attempt, place)?;
-                carrier.put(flight).map_err(|overdue| call.overrun(overdue))?;
-                Self::Fly
-            }
-            // The endpoint was removed, or its connection has closed.
-            Landed::Place(None) => {
-                attempt.finish(&Outcome::NotSent);
-                Self::Stage(Stage::Pick)
-            }
-            Landed::Head(Ok(mut response)) => match call.after_head(&response, &mut attempt) {
-                Some(wait) => Self::Stage(Stage::after(wait)),
-                None => {
-                    let info = call.succeed(&attempt, &mut response);
-                    let (head, body) = response.into_parts();
-                    Self::Respond(head, body, attempt, info)
-                }
-            },
-            Landed::Head(Err(failure)) => match call.after_send_failure(failure, attempt) {
-                Next::Attempt(wait) => Self::Stage(Stage::after(wait)),
-                Next::Fail(error) => return Err(error),
-            },
-        })
-    }
-}
-
-impl<P: Protocol, C: Connect> Stage<P, C> {
-    fn begin(begin: Begin<P, C>) -> Self {
-        Self::Begin { begin }
-    }
-
-    /// The stage that waits for a later publication than version `seen`, then picks again.
-    fn until_helped(call: &Call<P, C>, seen: u64) -> Self {
-        match call.cluster.next_help(call.wait_for_ready, seen) {
-            Some(helped) => Self::Wait { helped },
-            None => Self::Pick,
-        }
-    }
-
-    #[inline(always)]
-    fn fly(call: &Call<P, C>, flight: CallFlight<P, C>) -> Self {
-        Self::Fly { carrier: Some(Carrier::new(&call.cluster.context.deadlines, call.deadline, flight)) }
-    }
-
-    /// The stage that waits, then makes another attempt.
-    fn after(wait: Duration) -> Self {
-        match wait {
-            Duration::ZERO => Self::Pick,
-            wait => Self::Backoff { sleep: tokio::time::sleep(wait) },
-        }
-    }
-
-    /// The step after a failed pick: wait for the cluster to change, retry by the route's policy, or fail.
-    fn refused(call: &mut Call<P, C>, refusal: Refusal) -> Result<Self, MeshError> {
-        match (refusal.temporary, call.wait_for_ready) {
-            (Some((seen, _)), WaitForReady(true)) => Ok(Self::until_helped(call, seen)),
-            (Some((_, load)), WaitForReady(false)) => match call.after_refusal(refusal.error, &load) {
-                Next::Attempt(wait) => Ok(Self::after(wait)),
-                Next::Fail(error) => Err(error),
-            },
-            // RT-26, RT-46: final, also for calls that wait for ready
-            (None, _) => Err(refusal.error),
-        }
-    }
-}
-
 impl<P: Protocol, C: Connect> Future for ResponseFuture<P, C> {
     type Output = Result<ChannelResponse<P, C>, MeshError>;
 
@@ -385,14 +269,6 @@ impl<P: Protocol, C: Connect> Future for ResponseFuture<P, C> {
 
 impl<P: Protocol, C: Connect> fmt::Debug for ResponseFuture<P, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stage = match &self.stage {
-            Stage::Begin { begin } => begin.name(),
-            Stage::Pick => "picking an endpoint",
-            Stage::Wait { .. } => "waiting for an endpoint",
-            Stage::Backoff { .. } => "waiting for another attempt",
-            Stage::Fly { .. } => "at an endpoint",
-            Stage::Failed { .. } => "failed",
-        };
-        f.debug_struct("ResponseFuture").field("stage", &stage).finish_non_exhaustive()
+        f.debug_struct("ResponseFuture").field("stage", &self.stage.name()).finish_non_exhaustive()
     }
 }

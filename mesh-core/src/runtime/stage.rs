@@ -1,0 +1,141 @@
+//! The stages of a call, and which one follows.
+
+use std::time::Duration;
+
+use http::response::Parts;
+use pin_project_lite::pin_project;
+use tokio::sync::futures::OwnedNotified;
+use tokio::time::Sleep;
+
+use super::attempt::{Attempt, Outcome};
+use super::begin::Begin;
+use super::call::{Call, CallFlight, Next};
+use super::connect::{Connect, Connection};
+use super::flight::{Carrier, Landed};
+use super::target::Refusal;
+use super::{CallInfo, MeshError, Protocol, RequestBody, WaitForReady};
+
+/// A call in flight, with its deadline if it has one.
+pub(super) type CallCarrier<P, C> = Carrier<<C as Connect>::Connection, RequestBody<<P as Protocol>::Body>>;
+
+pin_project! {
+    #[project = StageProjection]
+    pub(super) enum Stage<P: Protocol, C: Connect> {
+        Begin {
+            begin: Begin<P, C>,
+        },
+        Pick,
+        // for a publication of the cluster
+        Wait {
+            #[pin]
+            helped: OwnedNotified,
+        },
+        // before another attempt
+        Backoff {
+            #[pin]
+            sleep: Sleep,
+        },
+        Fly {
+            carrier: Option<CallCarrier<P, C>>,
+        },
+        Failed {
+            error: Option<MeshError>,
+        },
+    }
+}
+
+impl<P: Protocol, C: Connect> Stage<P, C> {
+    pub(super) fn begin(begin: Begin<P, C>) -> Self {
+        Self::Begin { begin }
+    }
+
+    /// The stage that waits for a later publication than version `seen`, then picks again.
+    pub(super) fn until_helped(call: &Call<P, C>, seen: u64) -> Self {
+        match call.cluster.next_help(call.wait_for_ready, seen) {
+            Some(helped) => Self::Wait { helped },
+            None => Self::Pick,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn fly(call: &Call<P, C>, flight: CallFlight<P, C>) -> Self {
+        Self::Fly { carrier: Some(Carrier::new(&call.cluster.context.deadlines, call.deadline, flight)) }
+    }
+
+    /// The stage that waits, then makes another attempt.
+    fn after(wait: Duration) -> Self {
+        match wait {
+            Duration::ZERO => Self::Pick,
+            wait => Self::Backoff { sleep: tokio::time::sleep(wait) },
+        }
+    }
+
+    /// The step after a failed pick: wait for the cluster to change, retry by the route's policy, or fail.
+    pub(super) fn refused(call: &mut Call<P, C>, refusal: Refusal) -> Result<Self, MeshError> {
+        match (refusal.temporary, call.wait_for_ready) {
+            (Some((seen, _)), WaitForReady(true)) => Ok(Self::until_helped(call, seen)),
+            (Some((_, load)), WaitForReady(false)) => match call.after_refusal(refusal.error, &load) {
+                Next::Attempt(wait) => Ok(Self::after(wait)),
+                Next::Fail(error) => Err(error),
+            },
+            // RT-26, RT-46: final, also for calls that wait for ready
+            (None, _) => Err(refusal.error),
+        }
+    }
+
+    /// For `Debug`.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Begin { begin } => begin.name(),
+            Self::Pick => "picking an endpoint",
+            Self::Wait { .. } => "waiting for an endpoint",
+            Self::Backoff { .. } => "waiting for another attempt",
+            Self::Fly { .. } => "at an endpoint",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
+/// The next step of a call in flight.
+pub(super) enum Step<P: Protocol, C: Connect> {
+    /// It stays in flight.
+    Fly,
+    Stage(Stage<P, C>),
+    /// The response is returned to the caller.
+    Respond(Parts, <C::Connection as Connection>::ResponseBody, Attempt<C::Connection>, CallInfo),
+}
+
+impl<P: Protocol, C: Connect> Step<P, C> {
+    pub(super) fn after(
+        landed: Landed<C::Connection, RequestBody<P::Body>>,
+        carrier: &mut CallCarrier<P, C>,
+        call: &mut Call<P, C>,
+    ) -> Result<Self, MeshError> {
+        let attempt = carrier.take_attempt().map_err(|overdue| call.overrun(overdue))?;
+        let Some(mut attempt) = attempt else { return Ok(Self::Fly) };
+        Ok(match landed {
+            Landed::Place(Some(place)) => {
+                let flight = call.send(attempt, place)?;
+                carrier.put(flight).map_err(|overdue| call.overrun(overdue))?;
+                Self::Fly
+            }
+            // The endpoint was removed, or its connection has closed.
+            Landed::Place(None) => {
+                attempt.finish(&Outcome::NotSent);
+                Self::Stage(Stage::Pick)
+            }
+            Landed::Head(Ok(mut response)) => match call.after_head(&response, &mut attempt) {
+                Some(wait) => Self::Stage(Stage::after(wait)),
+                None => {
+                    let info = call.succeed(&attempt, &mut response);
+                    let (head, body) = response.into_parts();
+                    Self::Respond(head, body, attempt, info)
+                }
+            },
+            Landed::Head(Err(failure)) => match call.after_send_failure(failure, attempt) {
+                Next::Attempt(wait) => Self::Stage(Stage::after(wait)),
+                Next::Fail(error) => return Err(error),
+            },
+        })
+    }
+}
