@@ -1,0 +1,166 @@
+//! One call and its attempts.
+
+mod next_attempt;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Extensions, Request, Response};
+use tokio::time::Instant;
+
+use crate::filter::CallPath;
+use crate::policy::lb::{EndpointLoad, PickContext};
+use crate::policy::retry::Transparent;
+use crate::sharded::Ref;
+
+use super::attempt::{Attempt, Outcome};
+use super::call_info::record_failure;
+use super::connect::{Connect, Connection};
+use super::flight::Flight;
+use super::protocol::{Protocol, Stamp};
+use super::response_body::ResponseFilters;
+use super::retry::{CallRetry, ChannelReplay, RetryLimits};
+use super::target::{Cluster, Picked, Routed};
+use super::{CallInfo, MeshError, MeshErrorKind, ReplayRoom, RequestBody, WaitForReady};
+
+pub(super) use next_attempt::Next;
+
+/// A call that has been routed.
+pub(super) struct Call<P: Protocol, C: Connect> {
+    path: Ref<CallPath>,
+    pub(super) cluster: Ref<Cluster<C>>,
+    pub(super) deadline: Option<Instant>,
+    pub(super) wait_for_ready: WaitForReady,
+    hash: Option<u64>,
+    /// The request for the next attempt; `None` while one runs.
+    request: Option<Request<RequestBody<P::Body>>>,
+    /// The request's extensions.
+    extensions: Extensions,
+    /// Set if the route has a retry policy.
+    retry: Option<Box<CallRetry<P::Body>>>,
+    /// Limits the bytes of the request that connections keep, unless `retry` keeps them.
+    replay: Option<Ref<ChannelReplay>>,
+    transparent: Transparent,
+    /// The number of attempts that ended unsent.
+    unsent: u32,
+    /// The endpoint of the attempt that has just failed.
+    avoid: Option<Arc<EndpointLoad>>,
+    /// The number of attempts that were sent.
+    attempts: u32,
+    /// An attempt may have reached an endpoint.
+    pub(super) may_have_been_seen: bool,
+    /// The filters that see the response; `None`: none.
+    pub(super) filters: Option<Box<ResponseFilters>>,
+}
+
+/// The in-flight part of a call.
+pub(super) type CallFlight<P, C> = Flight<<C as Connect>::Connection, RequestBody<<P as Protocol>::Body>>;
+
+impl<P: Protocol, C: Connect> Call<P, C> {
+    #[inline(always)]
+    pub(super) fn new(
+        routed: Routed<C>,
+        request: Request<P::Body>,
+        deadline: Option<Instant>,
+        wait_for_ready: WaitForReady,
+        limits: RetryLimits,
+        filters: Option<Box<ResponseFilters>>,
+    ) -> Self {
+        let (request, retry, replay) = match routed.retry {
+            None => (Some(request.map(RequestBody::plain)), None, Some(limits.replay)),
+            Some(policy) => {
+                let (retry, request) = CallRetry::new(policy, request, limits);
+                (request, Some(Box::new(retry)), None)
+            }
+        };
+        Self {
+            path: routed.path,
+            cluster: routed.cluster,
+            deadline,
+            wait_for_ready,
+            hash: routed.hash,
+            request,
+            extensions: Extensions::new(),
+            retry,
+            replay,
+            transparent: Transparent::default(),
+            unsent: 0,
+            avoid: None,
+            attempts: 0,
+            may_have_been_seen: false,
+            filters,
+        }
+    }
+
+    /// Picks an endpoint for the next attempt.
+    pub(super) fn pick(&self) -> Picked<C::Connection> {
+        let Some(request) = &self.request else {
+            let error = self.cluster.error(MeshErrorKind::Connection, "the request is gone");
+            return Picked::Failed(error.into());
+        };
+        let context = PickContext { path: request.uri().path(), headers: request.headers(), hash: self.hash };
+        let randomness = &self.cluster.context.randomness;
+        randomness.with(|rng| self.cluster.pick(&context, self.avoid.as_ref(), rng))
+    }
+
+    /// Sends the next attempt. The rest of the call's timeout is written into its head at this moment.
+    #[inline(always)]
+    pub(super) fn send(
+        &mut self,
+        mut attempt: Attempt<C::Connection>,
+        place: <C::Connection as Connection>::Place,
+    ) -> Result<CallFlight<P, C>, MeshError> {
+        let remaining = match self.deadline {
+            None => None,
+            Some(deadline) => match deadline.saturating_duration_since(Instant::now()) {
+                Duration::ZERO => {
+                    attempt.finish(&Outcome::NotSent);
+                    return Err(self.overdue("before it was sent", Some(attempt.address())));
+                }
+                remaining => Some(remaining),
+            },
+        };
+        let Some(mut request) = self.request.take() else {
+            return Err(self.cluster.error(MeshErrorKind::Connection, "the request is gone"));
+        };
+        let retry = self.retry.as_deref_mut();
+        let previous_attempts = retry.as_ref().map_or(0, |retry| retry.previous_attempts());
+        P::stamp(request.headers_mut(), Stamp { previous_attempts, remaining });
+        let permit = retry.and_then(CallRetry::take_permit);
+        if !request.extensions().is_empty() {
+            self.extensions = std::mem::take(request.extensions_mut());
+        }
+        attempt.on_sent(permit, P::failure);
+        self.attempts += 1;
+        let room = self.replay.clone().map(ReplayRoom::in_channel).unwrap_or_default();
+        Ok(Flight::Sending { response: C::Connection::send(place, request, room), attempt })
+    }
+
+    /// The caller gets this response of the attempt: says where the call went, in the log too.
+    ///
+    /// The request's extensions become the response's, emptied: a face that has something to put there finds room.
+    pub(super) fn succeed<T>(
+        &mut self,
+        attempt: &Attempt<C::Connection>,
+        response: &mut Response<T>,
+    ) -> CallInfo {
+        let info = CallInfo::new(self.path.clone(), attempt.cluster(), attempt.address(), self.attempts);
+        let (route, cluster) = (info.route(), info.cluster());
+        let (endpoint, attempts) = (info.endpoint(), info.attempts());
+        tracing::debug!(%route, %cluster, %endpoint, attempts, status = %response.status(), "response");
+        info.record();
+        let extensions = response.extensions_mut();
+        if extensions.is_empty() {
+            *extensions = std::mem::take(&mut self.extensions);
+            extensions.clear();
+        }
+        info
+    }
+
+    /// Logs that the call fails with this error.
+    pub(super) fn fail(&self, error: &MeshError) {
+        let (route, attempts) = (&self.path.route, self.attempts);
+        tracing::debug!(%route, attempts, %error, "call failed");
+        record_failure(route, error, attempts);
+    }
+}
