@@ -17,6 +17,7 @@ mod decode;
 mod encode;
 mod options;
 mod peer_log;
+mod peers;
 mod plan;
 mod process_wide;
 mod registry;

@@ -6,7 +6,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use futures_util::future::select_all;
 use mesh_core::config::Name;
 use mesh_core::policy::matcher::RegexCache;
 use rand::SeedableRng;
@@ -17,7 +16,7 @@ use xds_proto::envoy::config::core::v3 as core;
 use super::clock::{now, sleep_until};
 use super::decode::{Types, decode_response, off_workers};
 use super::encode::encode;
-use super::peer_log::PeerLog;
+use super::peers::{Peer, progress, stream_end, uri_of};
 use super::registry::Command;
 use super::snapshot::Snapshot;
 use super::targets::Targets;
@@ -25,9 +24,8 @@ use super::watchers::Watchers;
 use super::{Options, lock};
 use crate::bootstrap::{Bootstrap, ServerConfig};
 use crate::dependency::ErrorContext;
-use crate::protocol::{AdsState, ResourceKind, ServerId, StreamEnd, Variant};
-use crate::resource::DecodeContext;
-use crate::transport::{AdsResponse, AdsTransport, Progress, Stream, TransportError};
+use crate::protocol::{AdsState, ResourceKind, ServerId};
+use crate::transport::{AdsResponse, AdsTransport, Progress, Stream};
 
 pub(super) struct Worker<T: AdsTransport> {
     transport: Arc<T>,
@@ -44,15 +42,6 @@ pub(super) struct Worker<T: AdsTransport> {
     rng: StdRng,
 }
 
-/// One server and the stream to it.
-struct Peer<T: AdsTransport> {
-    server: ServerConfig,
-    variant: Variant,
-    context: Arc<DecodeContext>,
-    stream: Stream<T::Sender, T::Receiver>,
-    log: PeerLog,
-}
-
 impl<T: AdsTransport> Worker<T> {
     pub(super) fn new(
         bootstrap: &Bootstrap,
@@ -66,20 +55,7 @@ impl<T: AdsTransport> Worker<T> {
         let first = servers.first().map_or("", |server| server.uri());
         let context = ErrorContext { server: first.into(), node };
         let regexes = Arc::<RegexCache>::default();
-        let peer = |server: &ServerConfig| Peer {
-            variant: if server.features().incremental_xds { Variant::Delta } else { Variant::Sotw },
-            context: Arc::new(DecodeContext {
-                incremental: server.features().incremental_xds,
-                max_resource_size: Some(options.max_resource_size),
-                max_regex_size: options.max_regex_size,
-                regexes: regexes.clone(),
-                filters: options.filters.clone(),
-                ..DecodeContext::new(bootstrap, server)
-            }),
-            server: server.clone(),
-            stream: Stream::Closed,
-            log: PeerLog::new(server.uri()),
-        };
+        let peer = |server| Peer::new(server, bootstrap, options, &regexes);
         Self {
             transport,
             peers: servers.iter().map(peer).collect(),
@@ -134,9 +110,7 @@ impl<T: AdsTransport> Worker<T> {
             }
             if peer.stream.is_closed() && ads.should_open(server) {
                 ads.on_opening(server, now());
-                let (transport, server, variant) =
-                    (self.transport.clone(), peer.server.clone(), peer.variant);
-                peer.stream = Stream::open(async move { transport.open(&server, variant).await });
+                peer.open(&self.transport);
             }
         }
         let snapshot = self.snapshot.as_ref().and_then(Snapshot::next_deadline);
@@ -262,41 +236,5 @@ impl<T: AdsTransport> Drop for Worker<T> {
         if let Some(snapshot) = &mut self.snapshot {
             snapshot.finish(&lock(&self.ads), uri_of(&self.peers));
         }
-    }
-}
-
-/// A server's URI by its position.
-fn uri_of<T: AdsTransport>(peers: &[Peer<T>]) -> impl Fn(usize) -> Name {
-    |server| peers[server].server.uri().into()
-}
-
-/// Waits for progress on any stream. Cancel-safe: a dropped wait loses nothing.
-async fn progress<T: AdsTransport>(
-    peers: &mut [Peer<T>],
-    ads: &Mutex<AdsState>,
-) -> (ServerId, Progress<AdsResponse>) {
-    let open = peers.iter_mut().enumerate().filter(|(_, peer)| !peer.stream.is_closed());
-    let streams: Vec<_> = {
-        let ads = lock(ads);
-        let stream = |(index, peer)| {
-            let (server, peer): (ServerId, &mut Peer<T>) = (ServerId(index), peer);
-            let has_request = ads.has_request(server);
-            Box::pin(async move { (server, peer.stream.progress(has_request).await) })
-        };
-        open.map(stream).collect()
-    };
-    match streams.is_empty() {
-        true => std::future::pending().await,
-        false => select_all(streams).await.0,
-    }
-}
-
-fn stream_end(error: Option<TransportError>) -> StreamEnd {
-    match error {
-        None => StreamEnd::Closed { reason: "the server ended the stream".to_owned() },
-        Some(error @ TransportError::MessageTooLarge { .. }) => {
-            StreamEnd::Unusable { reason: error.to_string() }
-        }
-        Some(error) => StreamEnd::Closed { reason: error.to_string() },
     }
 }
