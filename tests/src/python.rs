@@ -1,7 +1,8 @@
 //! Stock gRPC in Python: the programs in `interop/`.
 
+use std::io::Write;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -39,6 +40,23 @@ impl Python {
         let mut command = self.program("greeter_client.py");
         command.args(["--target", target, "--interactive"]);
         Client::spawn(format!("Python client of {target}"), command, bootstrap).await
+    }
+
+    /// Runs a program that reads JSON and prints JSON.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn answer(&self, file: &str, question: &Value) -> Value {
+        let mut command = self.program(file);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
+        let mut stdin = child.stdin.take().expect("stdin is a pipe");
+        // The program reads all of it before it prints.
+        stdin.write_all(question.to_string().as_bytes()).expect("the program reads");
+        drop(stdin);
+        let output = child.wait_with_output().expect("the program ends");
+        assert!(output.status.success(), "{file}: {}", output.status);
+        serde_json::from_slice(&output.stdout).expect("the program prints JSON")
     }
 
     pub(crate) fn program(&self, file: &str) -> Command {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::regex;
 use crate::finding::Findings;
 use crate::yaml::FieldPath;
 
@@ -12,11 +13,9 @@ pub(crate) fn port(number: u32, path: &FieldPath, findings: &mut Findings) {
     }
 }
 
-/// A regular expression of RE2's syntax.
+/// A regular expression of RE2 that every client reads alike.
 pub(crate) fn regex(pattern: &str, path: &FieldPath, findings: &mut Findings) {
-    if let Err(error) = regex::Regex::new(pattern) {
-        let reason = error.to_string();
-        let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    if let Err(reason) = regex::check(pattern) {
         findings
             .error(path.clone(), format!("found `{pattern}`, expected a regular expression (RE2): {reason}"));
     }

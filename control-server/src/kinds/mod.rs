@@ -16,6 +16,7 @@ mod origin;
 mod recognize;
 pub(crate) mod reference_grant;
 mod refused;
+mod regex;
 mod schema;
 mod serialize;
 pub(crate) mod service;

@@ -38,7 +38,7 @@ pub fn envoy(root: &Path) -> Option<PathBuf> {
 /// What is missing on this machine, or what `pip` could not do.
 pub(super) fn set_up(root: &Path) -> Result<(), Failure> {
     if let Some(python) = python(root)
-        && run(Command::new(&python).args(["-c", "import grpc, grpc_csds, grpc_tools"])).is_ok()
+        && run(Command::new(&python).args(["-c", "import grpc, grpc_csds, grpc_tools, re2"])).is_ok()
     {
         output::line(format_args!("{FOLDER} is up to date"));
         return Ok(());

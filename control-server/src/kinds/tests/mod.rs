@@ -4,6 +4,7 @@ mod cluster_objects;
 mod duration;
 mod guide;
 mod recognize;
+mod regex;
 mod round_trip;
 
 use crate::pipeline::{Input, validate};

@@ -59,6 +59,14 @@ impl HttpRoute {
                 findings.warning(path.field("retries"), NOT_OF_FAULTS);
             }
         }
+        if let Some(rewrite) = self.rewrite.as_ref().and_then(|rewrite| rewrite.uri_regex_rewrite.as_ref()) {
+            let path = path.field("rewrite").field("uriRegexRewrite").field("match");
+            check::regex(&rewrite.r#match, &path, findings);
+        }
+        let origins = self.cors_policy.iter().flat_map(|policy| &policy.allow_origins);
+        for (index, origin) in origins.enumerate() {
+            origin.check(&path.field("corsPolicy").field("allowOrigins").index(index), findings);
+        }
         if let Some(headers) = &self.headers {
             headers.check(&path.field("headers"), findings);
         }
@@ -221,7 +229,7 @@ fn matches_post(method: &StringMatch) -> bool {
         Pattern::Exact(text) => text == "POST",
         Pattern::Prefix(text) => "POST".starts_with(&text),
         Pattern::Regex(regex) => {
-            regex::Regex::new(&format!("^(?:{regex})$")).is_ok_and(|regex| regex.is_match("POST"))
+            ::regex::Regex::new(&format!("^(?:{regex})$")).is_ok_and(|regex| regex.is_match("POST"))
         }
     }
 }

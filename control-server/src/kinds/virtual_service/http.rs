@@ -136,12 +136,12 @@ pub(super) struct Rewrite {
     uri: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     authority: String,
-    uri_regex_rewrite: Option<RegexRewrite>,
+    pub(super) uri_regex_rewrite: Option<RegexRewrite>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-struct RegexRewrite {
-    r#match: String,
+pub(super) struct RegexRewrite {
+    pub(super) r#match: String,
     rewrite: String,
 }
 
@@ -155,7 +155,7 @@ pub(super) struct Mirror {
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct CorsPolicy {
     allow_origin: Vec<String>,
-    allow_origins: Vec<StringMatch>,
+    pub(super) allow_origins: Vec<StringMatch>,
     allow_methods: Vec<String>,
     allow_headers: Vec<String>,
     expose_headers: Vec<String>,
