@@ -11,10 +11,10 @@ use xds_client::bootstrap::TargetError;
 /// which.
 #[derive(thiserror::Error)]
 #[error(transparent)]
-pub struct ConnectError(Kind);
+pub struct ConnectError(ConnectErrorKind);
 
 #[derive(Debug, thiserror::Error)]
-enum Kind {
+enum ConnectErrorKind {
     #[error(transparent)]
     Target(TargetError),
     #[error("{target}: {authority:?} cannot be sent as an authority; set another one with `authority`")]
@@ -33,27 +33,27 @@ mesh_core::debug_with_causes!(ConnectError);
 
 impl ConnectError {
     pub(crate) fn target(error: TargetError) -> Self {
-        Self(Kind::Target(error))
+        Self(ConnectErrorKind::Target(error))
     }
 
     pub(crate) fn authority(target: &Target, source: InvalidUri) -> Self {
         let authority = target.authority.clone();
-        Self(Kind::Authority { target: target.to_string(), authority, source })
+        Self(ConnectErrorKind::Authority { target: target.to_string(), authority, source })
     }
 
     pub(crate) fn given_mesh(what: &'static str, place: &'static str) -> Self {
-        Self(Kind::GivenMesh { what, place })
+        Self(ConnectErrorKind::GivenMesh { what, place })
     }
 
     pub(crate) fn user_agent(prefix: &str, source: InvalidHeaderValue) -> Self {
-        Self(Kind::UserAgent { prefix: prefix.to_owned(), source })
+        Self(ConnectErrorKind::UserAgent { prefix: prefix.to_owned(), source })
     }
 
     pub(crate) fn mesh(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(Kind::Mesh(error.into()))
+        Self(ConnectErrorKind::Mesh(error.into()))
     }
 
     pub(crate) fn channel(error: ChannelError) -> Self {
-        Self(Kind::Channel(error))
+        Self(ConnectErrorKind::Channel(error))
     }
 }

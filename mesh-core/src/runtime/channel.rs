@@ -17,9 +17,9 @@ use super::{Mesh, MeshError, Protocol, ReplayLimit, ReplayMemory, SourceError, T
 /// Sends calls to one target. Clones are cheap and share everything; so do all channels of one mesh to the same target.
 ///
 /// A protocol's own channel, such as `mesh_tonic::MeshChannel`, wraps this one.
-pub struct Channel<P, C: Connect = Http2Connector>(pub(super) Arc<Inner<C>>, PhantomData<fn(P)>);
+pub struct Channel<P, C: Connect = Http2Connector>(pub(super) Arc<ChannelInner<C>>, PhantomData<fn(P)>);
 
-pub(super) struct Inner<C: Connect> {
+pub(super) struct ChannelInner<C: Connect> {
     pub(super) target: Arc<TargetHandle<C>>,
     pub(super) settings: ChannelSettings,
     pub(super) replay: Refs<ChannelReplay>,
@@ -43,7 +43,8 @@ impl<P: Protocol, C: Connect> Channel<P, C> {
         let domain = mesh.domain()?;
         let target = mesh.target(&domain, target)?;
         let id = mesh.draw();
-        let inner = Inner { target, settings, replay, budget, id, _domain: domain, _mesh: mesh.clone() };
+        let inner =
+            ChannelInner { target, settings, replay, budget, id, _domain: domain, _mesh: mesh.clone() };
         Ok(Self(Arc::new(inner), PhantomData))
     }
 

@@ -33,9 +33,9 @@ use super::{ChannelError, ConfigSource, FixedSource, Target};
 /// let mesh = Mesh::fixed(config);
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
-pub struct Mesh<C: Connect = Http2Connector>(Arc<Inner<C>>);
+pub struct Mesh<C: Connect = Http2Connector>(Arc<MeshInner<C>>);
 
-struct Inner<C: Connect> {
+struct MeshInner<C: Connect> {
     source: Box<dyn ConfigSource>,
     connector: Arc<C>,
     pool: PoolSettings,
@@ -153,7 +153,7 @@ impl<C: Connect> fmt::Debug for Mesh<C> {
 }
 
 /// A handle that does not keep its mesh.
-pub struct WeakMesh<C: Connect = Http2Connector>(Weak<Inner<C>>);
+pub struct WeakMesh<C: Connect = Http2Connector>(Weak<MeshInner<C>>);
 
 impl<C: Connect> WeakMesh<C> {
     /// The mesh; `None` if its last handle was dropped.
@@ -232,7 +232,7 @@ impl<C: Connect> MeshBuilder<C> {
         if let Some(queues) = self.source.queues() {
             queues.add(&loads);
         }
-        Mesh(Arc::new(Inner {
+        Mesh(Arc::new(MeshInner {
             counts: Counts {
                 loads,
                 store: self.source.load_store(),

@@ -24,7 +24,7 @@ use super::{CallInfo, MeshError, MeshErrorKind, Protocol, RequestBody};
 ///
 /// The deadline ends it even if the body is not polled.
 pub struct ResponseBody<P: Protocol, C: Connect = Http2Connector> {
-    state: State<C::Connection, RequestBody<P::Body>>,
+    state: BodyState<C::Connection, RequestBody<P::Body>>,
     /// The status of the response's head.
     status: StatusCode,
     /// `None` for a filter's reply.
@@ -33,7 +33,7 @@ pub struct ResponseBody<P: Protocol, C: Connect = Http2Connector> {
     filters: Option<Box<ResponseFilters>>,
 }
 
-enum State<C: Connection, B: SendBody> {
+enum BodyState<C: Connection, B: SendBody> {
     Unlimited {
         body: C::ResponseBody,
         attempt: Attempt<C>,
@@ -59,14 +59,14 @@ impl<P: Protocol, C: Connect> ResponseBody<P, C> {
         attempt.on_head();
         let state = if body.is_end_stream() {
             attempt.finish(&Outcome::Response { status, last: &head.headers });
-            State::Over
+            BodyState::Over
         } else {
             match carrier {
-                Carrier::Unlimited(_) => State::Unlimited { body, attempt },
+                Carrier::Unlimited(_) => BodyState::Unlimited { body, attempt },
                 Carrier::Timed(timed) => {
                     // If the deadline has just passed, the first poll returns the error.
                     let _ = timed.put(Flight::Streaming { body, attempt });
-                    State::Timed(timed)
+                    BodyState::Timed(timed)
                 }
             }
         };
@@ -84,7 +84,7 @@ impl<P: Protocol, C: Connect> ResponseBody<P, C> {
 
     /// The empty body of a filter's reply.
     pub(super) fn empty(status: StatusCode) -> Self {
-        Self { state: State::Over, status, info: None, filters: None }
+        Self { state: BodyState::Over, status, info: None, filters: None }
     }
 
     /// The frame, with its trailers changed by the filters.
@@ -102,9 +102,9 @@ impl<P: Protocol, C: Connect> ResponseBody<P, C> {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<FrameResult>, MeshError>> {
         let status = self.status;
         match &mut self.state {
-            State::Over => Poll::Ready(Ok(None)),
-            State::Unlimited { body, attempt } => poll_body(body, attempt, status, cx).map(Ok),
-            State::Timed(timed) => {
+            BodyState::Over => Poll::Ready(Ok(None)),
+            BodyState::Unlimited { body, attempt } => poll_body(body, attempt, status, cx).map(Ok),
+            BodyState::Timed(timed) => {
                 let polled = timed.poll(cx, |flight, cx| match flight {
                     Flight::Streaming { body, attempt } => poll_body(body, attempt, status, cx),
                     Flight::Queued { .. } | Flight::Sending { .. } => Poll::Pending,
@@ -126,8 +126,8 @@ impl<P: Protocol, C: Connect> ResponseBody<P, C> {
     fn broken(&mut self, cause: BodyError) -> MeshError {
         let error = MeshError::new(MeshErrorKind::ResponseBody, "the response broke off");
         let error = match &self.state {
-            State::Unlimited { attempt, .. } => error.of_attempt(attempt),
-            State::Timed(timed) => {
+            BodyState::Unlimited { attempt, .. } => error.of_attempt(attempt),
+            BodyState::Timed(timed) => {
                 let name = |flight: &Flight<_, _>| match flight {
                     Flight::Streaming { attempt, .. } => Some(attempt.place_in_texts()),
                     Flight::Queued { .. } | Flight::Sending { .. } => None,
@@ -137,7 +137,7 @@ impl<P: Protocol, C: Connect> ResponseBody<P, C> {
                     None => error,
                 }
             }
-            State::Over => error,
+            BodyState::Over => error,
         };
         error.caused_by(cause.h2_code(), cause)
     }
@@ -176,7 +176,7 @@ impl<P: Protocol, C: Connect> Body for ResponseBody<P, C> {
         let frame = match ready!(me.poll_next(cx)) {
             Ok(Some(Ok(frame))) => {
                 if frame.is_trailers() {
-                    me.state = State::Over;
+                    me.state = BodyState::Over;
                     return Poll::Ready(Some(Ok(me.filtered(frame))));
                 }
                 return Poll::Ready(Some(Ok(frame)));
@@ -185,24 +185,24 @@ impl<P: Protocol, C: Connect> Body for ResponseBody<P, C> {
             Ok(None) => None,
             Err(overdue) => Some(Err(overdue)),
         };
-        me.state = State::Over;
+        me.state = BodyState::Over;
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.state {
-            State::Over => true,
-            State::Unlimited { body, .. } => body.is_end_stream(),
+            BodyState::Over => true,
+            BodyState::Unlimited { body, .. } => body.is_end_stream(),
             // After the deadline the body still has to return an error.
-            State::Timed(timed) => timed.with(is_end_stream).unwrap_or(false),
+            BodyState::Timed(timed) => timed.with(is_end_stream).unwrap_or(false),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.state {
-            State::Over => SizeHint::with_exact(0),
-            State::Unlimited { body, .. } => body.size_hint(),
-            State::Timed(timed) => timed.with(size_hint).unwrap_or_default(),
+            BodyState::Over => SizeHint::with_exact(0),
+            BodyState::Unlimited { body, .. } => body.size_hint(),
+            BodyState::Timed(timed) => timed.with(size_hint).unwrap_or_default(),
         }
     }
 }

@@ -33,12 +33,12 @@ use crate::policy::route::RequestHead;
 
 use super::begin::{Begin, Draft, Filtered};
 use super::call::Call;
-use super::channel::Inner;
+use super::channel::ChannelInner;
 use super::connect::{Connect, Http2Connector};
 use super::flight::Flight;
 use super::retry::RetryLimits;
 use super::stage::{Stage, StageProjection, Step};
-use super::target::{Picked, RouteInput, Routed, Snapshot, State};
+use super::target::{Picked, RouteInput, Routed, Snapshot, TargetState};
 use super::timeout::Timer;
 use super::{CallOptions, Channel, MeshError, MeshErrorKind, Protocol, ResponseBody, WaitForReady};
 
@@ -57,11 +57,11 @@ impl<P: Protocol, C: Connect> Channel<P, C> {
             timeout: options.timeout.or(settings.timeout),
         };
         match &**channel.target.state() {
-            State::Serving(snapshot) => match channel.route::<P>(snapshot, &request, start) {
+            TargetState::Serving(snapshot) => match channel.route::<P>(snapshot, &request, start) {
                 Ok(routed) => ResponseFuture::of(channel.begin(routed, request, start, None)),
                 Err(error) => ResponseFuture::at(Stage::Failed { error: Some(error) }, None),
             },
-            state @ (State::Pending | State::Failed(_)) => {
+            state @ (TargetState::Pending | TargetState::Failed(_)) => {
                 if let Some(error) = channel.target.failure(state, start.wait_for_ready) {
                     return ResponseFuture::at(Stage::Failed { error: Some(error) }, None);
                 }
@@ -84,7 +84,7 @@ struct Start {
     timeout: Option<Duration>,
 }
 
-impl<C: Connect> Inner<C> {
+impl<C: Connect> ChannelInner<C> {
     async fn configure<P: Protocol>(
         self: Arc<Self>,
         request: Request<P::Body>,
@@ -93,7 +93,7 @@ impl<C: Connect> Inner<C> {
     ) -> Result<Filtered<P, C>, MeshError> {
         loop {
             let state = self.target.configured(start.wait_for_ready).await?;
-            if let State::Serving(snapshot) = &*state {
+            if let TargetState::Serving(snapshot) = &*state {
                 let routed = self.route::<P>(snapshot, &request, start)?;
                 return Ok(self.begin(routed, request, start, Some(began)));
             }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::node::Node;
+use super::node::TreeNode;
 use super::{Iter, SharedList};
 
 /// The differences between an old and a new list.
@@ -46,14 +46,14 @@ impl<T> Default for Changes<'_, T> {
 
 impl<'a, T: PartialEq> Changes<'a, T> {
     /// Compares the elements below these nodes.
-    fn compare(&mut self, old: Vec<&'a Node<T>>, new: Vec<&'a Node<T>>) {
+    fn compare(&mut self, old: Vec<&'a TreeNode<T>>, new: Vec<&'a TreeNode<T>>) {
         let (old, new) = unshared(old, new);
-        let lengths = |nodes: &[&Node<T>]| nodes.iter().map(|node| node.len()).collect::<Vec<_>>();
+        let lengths = |nodes: &[&TreeNode<T>]| nodes.iter().map(|node| node.len()).collect::<Vec<_>>();
         if old.len() > 1 && lengths(&old) == lengths(&new) {
             // Equal lengths: elements were replaced, none inserted or removed. Compare node by node.
             return old.into_iter().zip(new).for_each(|(old, new)| self.compare(vec![old], vec![new]));
         }
-        let height = |nodes: &[&Node<T>]| nodes.first().map_or(0, |node| node.height());
+        let height = |nodes: &[&TreeNode<T>]| nodes.first().map_or(0, |node| node.height());
         match (height(&old), height(&new)) {
             (0, 0) => self.compare_elements(&elements(&old), &elements(&new)),
             (of_old, of_new) if of_old > of_new => self.compare(below(&old), new),
@@ -79,20 +79,20 @@ impl<T: PartialEq> PartialEq for SharedList<T> {
 impl<T: Eq> Eq for SharedList<T> {}
 
 /// Whether the elements below these nodes are equal, in order.
-fn are_equal<T: PartialEq>(own: &[&Node<T>], others: &[&Node<T>]) -> bool {
-    let same = |(own, other): &(&&Node<T>, &&Node<T>)| own.is_same(other);
+fn are_equal<T: PartialEq>(own: &[&TreeNode<T>], others: &[&TreeNode<T>]) -> bool {
+    let same = |(own, other): &(&&TreeNode<T>, &&TreeNode<T>)| own.is_same(other);
     let prefix = own.iter().zip(others).take_while(same).count();
     let (own, others) = (&own[prefix..], &others[prefix..]);
     let suffix = own.iter().rev().zip(others.iter().rev()).take_while(same).count();
     let (own, others) = (&own[..own.len() - suffix], &others[..others.len() - suffix]);
     match (own, others) {
-        ([Node::Inner(own)], [Node::Inner(other)]) => {
+        ([TreeNode::InnerNode(own)], [TreeNode::InnerNode(other)]) => {
             let (own, other): (Vec<_>, Vec<_>) =
                 (own.children.iter().collect(), other.children.iter().collect());
             are_equal(&own, &other)
         }
         _ => {
-            let elements = |nodes: &[&'_ Node<T>]| nodes.iter().map(|node| node.len()).sum::<usize>();
+            let elements = |nodes: &[&'_ TreeNode<T>]| nodes.iter().map(|node| node.len()).sum::<usize>();
             elements(own) == elements(others)
                 && own
                     .iter()
@@ -115,10 +115,10 @@ pub(super) fn common<T: PartialEq, A: AsRef<T>>(old: &[A], new: &[A]) -> (usize,
 
 /// The nodes that only one of the two lists has.
 fn unshared<'a, T>(
-    mut old: Vec<&'a Node<T>>,
-    mut new: Vec<&'a Node<T>>,
-) -> (Vec<&'a Node<T>>, Vec<&'a Node<T>>) {
-    let same = |(old, new): &(&&Node<T>, &&Node<T>)| old.is_same(new);
+    mut old: Vec<&'a TreeNode<T>>,
+    mut new: Vec<&'a TreeNode<T>>,
+) -> (Vec<&'a TreeNode<T>>, Vec<&'a TreeNode<T>>) {
+    let same = |(old, new): &(&&TreeNode<T>, &&TreeNode<T>)| old.is_same(new);
     let suffix = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
     old.truncate(old.len() - suffix);
     new.truncate(new.len() - suffix);
@@ -126,7 +126,8 @@ fn unshared<'a, T>(
     old.drain(..prefix);
     new.drain(..prefix);
     if old.len() > 1 && new.len() > 1 {
-        let addresses = |nodes: &[&Node<T>]| nodes.iter().map(|node| node.address()).collect::<HashSet<_>>();
+        let addresses =
+            |nodes: &[&TreeNode<T>]| nodes.iter().map(|node| node.address()).collect::<HashSet<_>>();
         let (in_old, in_new) = (addresses(&old), addresses(&new));
         old.retain(|node| !in_new.contains(&node.address()));
         new.retain(|node| !in_old.contains(&node.address()));
@@ -134,10 +135,10 @@ fn unshared<'a, T>(
     (old, new)
 }
 
-fn below<'a, T>(nodes: &[&'a Node<T>]) -> Vec<&'a Node<T>> {
+fn below<'a, T>(nodes: &[&'a TreeNode<T>]) -> Vec<&'a TreeNode<T>> {
     nodes.iter().flat_map(|node| node.children()).collect()
 }
 
-fn elements<'a, T>(nodes: &[&'a Node<T>]) -> Vec<&'a Arc<T>> {
+fn elements<'a, T>(nodes: &[&'a TreeNode<T>]) -> Vec<&'a Arc<T>> {
     nodes.iter().flat_map(|node| node.elements()).collect()
 }

@@ -4,18 +4,18 @@ use std::fmt;
 use std::slice;
 use std::sync::Arc;
 
-use super::node::Node;
+use super::node::TreeNode;
 
 /// An iterator over the elements of a [`SharedList`](super::SharedList), in order.
 pub struct Iter<'a, T> {
     remaining: usize,
     leaf: slice::Iter<'a, Arc<T>>,
     /// The nodes that follow the leaf, one iterator per level; the lowest level is last.
-    nodes: Vec<slice::Iter<'a, Node<T>>>,
+    nodes: Vec<slice::Iter<'a, TreeNode<T>>>,
 }
 
 impl<'a, T> Iter<'a, T> {
-    pub(super) fn new(root: &'a Node<T>) -> Self {
+    pub(super) fn new(root: &'a TreeNode<T>) -> Self {
         Self { remaining: root.len(), leaf: [].iter(), nodes: vec![slice::from_ref(root).iter()] }
     }
 }
@@ -30,8 +30,8 @@ impl<'a, T> Iterator for Iter<'a, T> {
                 return Some(element);
             }
             match self.nodes.last_mut()?.next() {
-                Some(Node::Leaf(elements)) => self.leaf = elements.iter(),
-                Some(Node::Inner(inner)) => self.nodes.push(inner.children.iter()),
+                Some(TreeNode::Leaf(elements)) => self.leaf = elements.iter(),
+                Some(TreeNode::InnerNode(inner)) => self.nodes.push(inner.children.iter()),
                 None => _ = self.nodes.pop(),
             }
         }

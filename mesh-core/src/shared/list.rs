@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Iter;
-use super::node::{Edit, Node};
+use super::node::{Edit, TreeNode};
 
 /// An immutable list that shares unchanged nodes with the version that it was made from.
 ///
@@ -12,7 +12,7 @@ use super::node::{Edit, Node};
 /// element copies about 24 pointers per level; a list of ten thousand elements has three levels.
 /// [`changes`](Self::changes) and `==` skip shared nodes.
 pub struct SharedList<T> {
-    pub(super) root: Node<T>,
+    pub(super) root: TreeNode<T>,
 }
 
 impl<T> SharedList<T> {
@@ -41,8 +41,8 @@ impl<T> SharedList<T> {
         let mut node = &self.root;
         loop {
             match node {
-                Node::Leaf(elements) => return elements.get(at).map(|element| &**element),
-                Node::Inner(inner) => {
+                TreeNode::Leaf(elements) => return elements.get(at).map(|element| &**element),
+                TreeNode::InnerNode(inner) => {
                     node = inner.children.iter().find(|child| {
                         let is_inside = at < child.len();
                         at -= if is_inside { 0 } else { child.len() };
@@ -58,11 +58,13 @@ impl<T> SharedList<T> {
         let (mut node, mut passed) = (&self.root, 0);
         loop {
             match node {
-                Node::Leaf(elements) => return passed + elements.partition_point(|element| before(element)),
-                Node::Inner(inner) => {
-                    let begins_before = |child: &Node<T>| child.first().is_some_and(&before);
+                TreeNode::Leaf(elements) => {
+                    return passed + elements.partition_point(|element| before(element));
+                }
+                TreeNode::InnerNode(inner) => {
+                    let begins_before = |child: &TreeNode<T>| child.first().is_some_and(&before);
                     let child = inner.children.partition_point(begins_before).saturating_sub(1);
-                    passed += inner.children[..child].iter().map(Node::len).sum::<usize>();
+                    passed += inner.children[..child].iter().map(TreeNode::len).sum::<usize>();
                     node = &inner.children[child];
                 }
             }
@@ -88,9 +90,9 @@ impl<T> SharedList<T> {
         let mut parts = self.root.edited(at, edit);
         let mut root = match parts.len() {
             0 | 1 => parts.pop().unwrap_or_default(),
-            _ => Node::inner(parts),
+            _ => TreeNode::inner(parts),
         };
-        while let Node::Inner(inner) = &root
+        while let TreeNode::InnerNode(inner) = &root
             && let [only] = &*inner.children
         {
             root = only.clone();
@@ -101,7 +103,7 @@ impl<T> SharedList<T> {
 
 impl<T> FromIterator<T> for SharedList<T> {
     fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Self {
-        Self { root: Node::tree(elements.into_iter().map(Arc::new)) }
+        Self { root: TreeNode::tree(elements.into_iter().map(Arc::new)) }
     }
 }
 
@@ -122,7 +124,7 @@ impl<T> Clone for SharedList<T> {
 
 impl<T> Default for SharedList<T> {
     fn default() -> Self {
-        Self { root: Node::default() }
+        Self { root: TreeNode::default() }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::SharedList;
 use super::changes::common;
-use super::node::Node;
+use super::node::TreeNode;
 
 /// Derives one list from another: some elements have a counterpart in the derived list.
 pub(crate) trait Mapping<T, U> {
@@ -47,7 +47,7 @@ impl<T: PartialEq> SharedList<T> {
 }
 
 /// A node of a list, and the node of the derived list that was made from it.
-struct Pair<'a, T, U>(&'a Node<T>, &'a Node<U>);
+struct Pair<'a, T, U>(&'a TreeNode<T>, &'a TreeNode<U>);
 
 impl<T, U> Clone for Pair<'_, T, U> {
     fn clone(&self) -> Self {
@@ -60,10 +60,10 @@ impl<T, U> Copy for Pair<'_, T, U> {}
 /// The derived nodes of one level, in order.
 fn level<T: PartialEq, U>(
     mut old: Vec<Pair<'_, T, U>>,
-    new: &[&Node<T>],
+    new: &[&TreeNode<T>],
     mapping: &mut impl Mapping<T, U>,
-) -> Vec<Node<U>> {
-    let mut reused: Vec<Option<Node<U>>> = vec![None; new.len()];
+) -> Vec<TreeNode<U>> {
+    let mut reused: Vec<Option<TreeNode<U>>> = vec![None; new.len()];
     reuse(&mut old, new, &mut reused);
     let rest: Vec<_> =
         new.iter().zip(&reused).filter(|(_, reused)| reused.is_none()).map(|(new, _)| *new).collect();
@@ -75,15 +75,15 @@ fn level<T: PartialEq, U>(
         let new_children: Vec<_> = rest.iter().flat_map(|node| node.children()).collect();
         let mut children = level(old_children, &new_children, mapping).into_iter();
         let widths = rest.iter().map(|node| node.children().len());
-        widths.map(|width| Node::inner(children.by_ref().take(width))).collect()
+        widths.map(|width| TreeNode::inner(children.by_ref().take(width))).collect()
     };
     let mut made = made.into_iter();
     reused.into_iter().filter_map(|reused| reused.or_else(|| made.next())).collect()
 }
 
 /// Reuses the derived nodes of unchanged nodes. `old` keeps the pairs whose node is not in the new list.
-fn reuse<T, U>(old: &mut Vec<Pair<'_, T, U>>, new: &[&Node<T>], reused: &mut [Option<Node<U>>]) {
-    let same = |(Pair(old, _), new): &(&Pair<'_, T, U>, &&Node<T>)| old.is_same(new);
+fn reuse<T, U>(old: &mut Vec<Pair<'_, T, U>>, new: &[&TreeNode<T>], reused: &mut [Option<TreeNode<U>>]) {
+    let same = |(Pair(old, _), new): &(&Pair<'_, T, U>, &&TreeNode<T>)| old.is_same(new);
     let suffix = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
     let old_suffix = old.split_off(old.len() - suffix);
     let prefix = old.iter().zip(&new[..new.len() - suffix]).take_while(same).count();
@@ -107,9 +107,9 @@ fn reuse<T, U>(old: &mut Vec<Pair<'_, T, U>>, new: &[&Node<T>], reused: &mut [Op
 /// with the old leaf at the same index.
 fn leaves<T: PartialEq, U>(
     old: &[Pair<'_, T, U>],
-    new: &[&Node<T>],
+    new: &[&TreeNode<T>],
     mapping: &mut impl Mapping<T, U>,
-) -> Vec<Node<U>> {
+) -> Vec<TreeNode<U>> {
     let mut old_leaves = old.iter().filter(|_| old.len() == new.len());
     let made = new.iter().map(|new| match old_leaves.next() {
         Some(Pair(old, counterparts)) => {
@@ -130,14 +130,14 @@ fn leaf<T: PartialEq, U>(
     counterparts: &[Arc<U>],
     new: &[Arc<T>],
     mapping: &mut impl Mapping<T, U>,
-) -> Node<U> {
+) -> TreeNode<U> {
     let (prefix, suffix) = common(old, new);
     let kept = |of: &[Arc<T>]| of.iter().filter(|element| mapping.has_counterpart(element)).count();
     let (kept_prefix, kept_suffix) = (kept(&old[..prefix]), kept(&old[old.len() - suffix..]));
     let end = counterparts.len() - kept_suffix;
     let added = add(&new[prefix..new.len() - suffix], mapping);
     counterparts[kept_prefix..end].iter().for_each(|counterpart| mapping.remove(counterpart));
-    Node::leaf(counterparts[..kept_prefix].iter().chain(&added).chain(&counterparts[end..]).cloned())
+    TreeNode::leaf(counterparts[..kept_prefix].iter().chain(&added).chain(&counterparts[end..]).cloned())
 }
 
 fn add<T, U>(elements: &[Arc<T>], mapping: &mut impl Mapping<T, U>) -> Vec<Arc<U>> {
@@ -150,23 +150,25 @@ fn add<T, U>(elements: &[Arc<T>], mapping: &mut impl Mapping<T, U>) -> Vec<Arc<U
     added
 }
 
-fn fresh<T, U>(node: &Node<T>, mapping: &mut impl Mapping<T, U>) -> Node<U> {
+fn fresh<T, U>(node: &TreeNode<T>, mapping: &mut impl Mapping<T, U>) -> TreeNode<U> {
     match node {
-        Node::Leaf(elements) => Node::leaf(add(elements, mapping)),
-        Node::Inner(inner) => Node::inner(inner.children.iter().map(|child| fresh(child, mapping))),
+        TreeNode::Leaf(elements) => TreeNode::leaf(add(elements, mapping)),
+        TreeNode::InnerNode(inner) => {
+            TreeNode::inner(inner.children.iter().map(|child| fresh(child, mapping)))
+        }
     }
 }
 
-fn retained<T>(node: &Node<T>, is_kept: &mut impl FnMut(&T) -> bool) -> Node<T> {
+fn retained<T>(node: &TreeNode<T>, is_kept: &mut impl FnMut(&T) -> bool) -> TreeNode<T> {
     match node {
-        Node::Leaf(elements) => {
+        TreeNode::Leaf(elements) => {
             let kept: Vec<_> = elements.iter().filter(|element| is_kept(element)).cloned().collect();
-            if kept.len() == elements.len() { node.clone() } else { Node::leaf(kept) }
+            if kept.len() == elements.len() { node.clone() } else { TreeNode::leaf(kept) }
         }
-        Node::Inner(inner) => {
+        TreeNode::InnerNode(inner) => {
             let children: Vec<_> = inner.children.iter().map(|child| retained(child, is_kept)).collect();
             let is_whole = children.iter().zip(&inner.children).all(|(now, before)| now.is_same(before));
-            if is_whole { node.clone() } else { Node::inner(children) }
+            if is_whole { node.clone() } else { TreeNode::inner(children) }
         }
     }
 }

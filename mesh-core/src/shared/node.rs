@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 /// Elements, or nodes of the next level. All leaves of a list are on the same level.
 #[derive(Debug)]
-pub(super) enum Node<T> {
+pub(super) enum TreeNode<T> {
     Leaf(Arc<[Arc<T>]>),
-    Inner(Arc<Inner<T>>),
+    InnerNode(Arc<InnerNode<T>>),
 }
 
 #[derive(Debug)]
-pub(super) struct Inner<T> {
-    pub(super) children: Box<[Node<T>]>,
+pub(super) struct InnerNode<T> {
+    pub(super) children: Box<[TreeNode<T>]>,
     len: usize,
 }
 
@@ -24,7 +24,7 @@ pub(super) enum Edit<T> {
     Remove,
 }
 
-impl<T> Node<T> {
+impl<T> TreeNode<T> {
     pub(super) fn leaf(elements: impl IntoIterator<Item = Arc<T>>) -> Self {
         Self::Leaf(elements.into_iter().collect())
     }
@@ -32,7 +32,7 @@ impl<T> Node<T> {
     pub(super) fn inner(children: impl IntoIterator<Item = Self>) -> Self {
         let children: Box<[Self]> = children.into_iter().collect();
         let len = children.iter().map(Self::len).sum();
-        Self::Inner(Arc::new(Inner { children, len }))
+        Self::InnerNode(Arc::new(InnerNode { children, len }))
     }
 
     /// A tree of these elements.
@@ -57,7 +57,7 @@ impl<T> Node<T> {
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Leaf(elements) => elements.len(),
-            Self::Inner(inner) => inner.len,
+            Self::InnerNode(inner) => inner.len,
         }
     }
 
@@ -65,7 +65,7 @@ impl<T> Node<T> {
     pub(super) fn children(&self) -> &[Self] {
         match self {
             Self::Leaf(_) => &[],
-            Self::Inner(inner) => &inner.children,
+            Self::InnerNode(inner) => &inner.children,
         }
     }
 
@@ -73,14 +73,14 @@ impl<T> Node<T> {
     pub(super) fn elements(&self) -> &[Arc<T>] {
         match self {
             Self::Leaf(elements) => elements,
-            Self::Inner(_) => &[],
+            Self::InnerNode(_) => &[],
         }
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Leaf(own), Self::Leaf(other)) => Arc::ptr_eq(own, other),
-            (Self::Inner(own), Self::Inner(other)) => Arc::ptr_eq(own, other),
+            (Self::InnerNode(own), Self::InnerNode(other)) => Arc::ptr_eq(own, other),
             _ => false,
         }
     }
@@ -89,7 +89,7 @@ impl<T> Node<T> {
     pub(super) fn address(&self) -> usize {
         match self {
             Self::Leaf(elements) => elements.as_ptr().addr(),
-            Self::Inner(inner) => Arc::as_ptr(inner).addr(),
+            Self::InnerNode(inner) => Arc::as_ptr(inner).addr(),
         }
     }
 
@@ -97,14 +97,14 @@ impl<T> Node<T> {
     pub(super) fn height(&self) -> usize {
         match self {
             Self::Leaf(_) => 0,
-            Self::Inner(inner) => 1 + inner.children.first().map_or(0, Self::height),
+            Self::InnerNode(inner) => 1 + inner.children.first().map_or(0, Self::height),
         }
     }
 
     pub(super) fn first(&self) -> Option<&T> {
         match self {
             Self::Leaf(elements) => elements.first().map(|element| &**element),
-            Self::Inner(inner) => inner.children.first()?.first(),
+            Self::InnerNode(inner) => inner.children.first()?.first(),
         }
     }
 
@@ -121,7 +121,7 @@ impl<T> Node<T> {
                     elements[..at].iter().chain(&replacement).chain(&elements[end..]).cloned().collect();
                 in_parts(changed, Self::leaf)
             }
-            Self::Inner(inner) => {
+            Self::InnerNode(inner) => {
                 let (child, before) = inner.child_at(at);
                 let mut parts = inner.children[child].edited(at - before, edit);
                 let mut range = child..child + 1;
@@ -142,7 +142,7 @@ impl<T> Node<T> {
     fn concat(&self, other: &Self) -> Option<Self> {
         match (self, other) {
             (Self::Leaf(own), Self::Leaf(other)) => Some(Self::leaf(own.iter().chain(&**other).cloned())),
-            (Self::Inner(own), Self::Inner(other)) => {
+            (Self::InnerNode(own), Self::InnerNode(other)) => {
                 Some(Self::inner(own.children.iter().chain(&other.children).cloned()))
             }
             _ => None,
@@ -153,12 +153,12 @@ impl<T> Node<T> {
     fn width(&self) -> usize {
         match self {
             Self::Leaf(elements) => elements.len(),
-            Self::Inner(inner) => inner.children.len(),
+            Self::InnerNode(inner) => inner.children.len(),
         }
     }
 }
 
-impl<T> Inner<T> {
+impl<T> InnerNode<T> {
     /// The child that holds index `at`, the last one for an index past the end, and the number of elements before it.
     fn child_at(&self, at: usize) -> (usize, usize) {
         let mut before = 0;
@@ -174,7 +174,7 @@ impl<T> Inner<T> {
 
     /// Joins `part`, which replaces `child`, with a neighbour that has room, if it is too narrow alone. Returns the
     /// neighbour's index and the joined node.
-    fn joined(&self, child: usize, part: &Node<T>) -> Option<(usize, Node<T>)> {
+    fn joined(&self, child: usize, part: &TreeNode<T>) -> Option<(usize, TreeNode<T>)> {
         if part.width() >= MIN_WIDTH {
             return None;
         }
@@ -189,7 +189,7 @@ impl<T> Inner<T> {
 }
 
 /// One node, or two halves if one node would be too wide.
-fn in_parts<X, T>(mut all: Vec<X>, node: impl Fn(Vec<X>) -> Node<T>) -> Vec<Node<T>> {
+fn in_parts<X, T>(mut all: Vec<X>, node: impl Fn(Vec<X>) -> TreeNode<T>) -> Vec<TreeNode<T>> {
     match all.len() {
         0 => Vec::new(),
         1..=MAX_WIDTH => vec![node(all)],
@@ -200,16 +200,16 @@ fn in_parts<X, T>(mut all: Vec<X>, node: impl Fn(Vec<X>) -> Node<T>) -> Vec<Node
     }
 }
 
-impl<T> Clone for Node<T> {
+impl<T> Clone for TreeNode<T> {
     fn clone(&self) -> Self {
         match self {
             Self::Leaf(elements) => Self::Leaf(elements.clone()),
-            Self::Inner(inner) => Self::Inner(inner.clone()),
+            Self::InnerNode(inner) => Self::InnerNode(inner.clone()),
         }
     }
 }
 
-impl<T> Default for Node<T> {
+impl<T> Default for TreeNode<T> {
     fn default() -> Self {
         Self::Leaf(Arc::default())
     }

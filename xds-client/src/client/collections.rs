@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mesh_core::config::{Endpoint, Endpoints, Name};
 
-use crate::dependency::Kind;
+use crate::dependency::KeyKind;
 use crate::protocol::AdsState;
 use crate::resource::{AnyResource, CollectionEndpoint};
 
@@ -62,7 +62,7 @@ fn endpoint(member: &AnyResource) -> Option<Endpoint> {
 }
 
 fn type_url() -> &'static str {
-    Kind::EndpointCollection.resource_kind().type_url
+    KeyKind::EndpointCollection.resource_kind().type_url
 }
 
 /// If more than one member in this many has changed, the list is built again.

@@ -104,7 +104,7 @@ pub fn start_with<T: AdsTransport>(
     let work = async { _ = tokio::join!(worker.run(), reporter.run()) };
     let registry = WatchRegistry::new(commands, runtime, Box::pin(work));
     Ok(XdsClient {
-        inner: Arc::new(Inner {
+        inner: Arc::new(ClientInner {
             bootstrap,
             options,
             servers,
@@ -124,11 +124,11 @@ pub fn start_with<T: AdsTransport>(
 /// Cheap to clone. The stream ends with the last watch, the task with the last watch and the last handle.
 #[derive(Clone)]
 pub struct XdsClient {
-    inner: Arc<Inner>,
+    inner: Arc<ClientInner>,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct ClientInner {
     bootstrap: Bootstrap,
     options: Options,
     /// By [`ServerId`](crate::protocol::ServerId).
@@ -147,7 +147,7 @@ struct Inner {
 impl XdsClient {
     /// The watched resources and the state of each. Takes time linear in the number of resources.
     pub fn status(&self) -> Status {
-        let Inner { servers, node_id, ads, ejections, queues, .. } = &*self.inner;
+        let ClientInner { servers, node_id, ads, ejections, queues, .. } = &*self.inner;
         let status = Status::of(&lock(ads), servers, node_id.clone(), ejections);
         Status { queued: queues.clusters(), ..status }
     }
@@ -175,7 +175,7 @@ impl XdsClient {
 
 impl ConfigSource for XdsClient {
     fn watch(&self, target: &Target) -> Result<ConfigWatch, SourceError> {
-        let Inner { bootstrap, node_id, registry, .. } = &*self.inner;
+        let ClientInner { bootstrap, node_id, registry, .. } = &*self.inner;
         let refused = |reason: &dyn fmt::Display| SourceError::new(format!("{reason} (node {node_id})"));
         let listener = bootstrap.listener_name(target).map_err(|error| refused(&error))?;
         Ok(registry.watch(&self.inner, target, &listener.into()))
@@ -200,7 +200,7 @@ impl ConfigSource for XdsClient {
 
 impl fmt::Debug for XdsClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { servers, node_id, .. } = &*self.inner;
+        let ClientInner { servers, node_id, .. } = &*self.inner;
         f.debug_struct("XdsClient")
             .field("servers", &servers.iter().map(ServerConfig::uri).collect::<Vec<_>>())
             .field("node", node_id)
@@ -239,7 +239,7 @@ mesh_core::debug_with_causes!(StartError);
 /// A handle that does not keep the [`XdsClient`] alive, for metrics and status.
 #[derive(Clone)]
 pub struct WeakXdsClient {
-    inner: Weak<Inner>,
+    inner: Weak<ClientInner>,
 }
 
 impl WeakXdsClient {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, Weak};
 use mesh_core::Mesh;
 use mesh_core::runtime::WeakMesh;
 
-use super::{Inner, Options, StartError, XdsClient, lock, start_with};
+use super::{ClientInner, Options, StartError, XdsClient, lock, start_with};
 use crate::bootstrap::Bootstrap;
 use crate::transport::GrpcTransport;
 
@@ -38,7 +38,7 @@ pub fn shared_with(options: Options) -> Result<XdsClient, StartError> {
     }
 }
 
-fn begin(shared: &mut Weak<Inner>, options: Options) -> Result<XdsClient, StartError> {
+fn begin(shared: &mut Weak<ClientInner>, options: Options) -> Result<XdsClient, StartError> {
     let client = start_with(Bootstrap::from_env()?, GrpcTransport::new(&options), options)?;
     *shared = Arc::downgrade(&client.inner);
     Ok(client)
@@ -49,7 +49,7 @@ pub fn running() -> Option<XdsClient> {
     alive(&lock(&SHARED))
 }
 
-fn alive(shared: &Weak<Inner>) -> Option<XdsClient> {
+fn alive(shared: &Weak<ClientInner>) -> Option<XdsClient> {
     let inner = shared.upgrade().filter(|inner| inner.registry.is_alive())?;
     Some(XdsClient { inner })
 }
@@ -88,6 +88,6 @@ fn mesh_of(client: impl FnOnce() -> Result<XdsClient, StartError>) -> Result<Mes
 }
 
 /// The client that it was made for, and the mesh.
-static SHARED_MESH: Mutex<Option<(Weak<Inner>, WeakMesh)>> = Mutex::new(None);
+static SHARED_MESH: Mutex<Option<(Weak<ClientInner>, WeakMesh)>> = Mutex::new(None);
 
-static SHARED: Mutex<Weak<Inner>> = Mutex::new(Weak::new());
+static SHARED: Mutex<Weak<ClientInner>> = Mutex::new(Weak::new());

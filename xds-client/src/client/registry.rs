@@ -11,7 +11,7 @@ use mesh_core::runtime::{ConfigState, ConfigWatch, Target};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
-use super::{Inner, lock};
+use super::{ClientInner, lock};
 use crate::protocol::View;
 use crate::resource::ResourceType;
 
@@ -79,7 +79,7 @@ impl WatchRegistry {
         !self.commands.is_closed()
     }
 
-    pub(super) fn watch(&self, inner: &Arc<Inner>, target: &Target, listener: &Name) -> ConfigWatch {
+    pub(super) fn watch(&self, inner: &Arc<ClientInner>, target: &Target, listener: &Name) -> ConfigWatch {
         let mut targets = lock(&self.targets);
         self.begin(&mut targets);
         let Targets { known, next_id, .. } = &mut *targets;
@@ -104,7 +104,7 @@ impl WatchRegistry {
     /// Watches one resource, also if it is watched already.
     pub(super) fn watch_resource(
         &self,
-        inner: &Arc<Inner>,
+        inner: &Arc<ClientInner>,
         resource_type: Arc<dyn ResourceType>,
         name: Name,
     ) -> (watch::Receiver<View>, ResourceGuard) {
@@ -143,7 +143,7 @@ impl fmt::Debug for WatchRegistry {
 
 /// One watch; keeps the client alive.
 struct Guard {
-    inner: Arc<Inner>,
+    inner: Arc<ClientInner>,
     target: Target,
 }
 
@@ -155,7 +155,7 @@ impl Drop for Guard {
 
 /// One watch of a single resource; keeps the client alive.
 pub(super) struct ResourceGuard {
-    inner: Arc<Inner>,
+    inner: Arc<ClientInner>,
     id: TargetId,
 }
 

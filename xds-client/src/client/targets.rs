@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::collections::Collections;
 use super::registry::TargetId;
 use super::watchers::Watchers;
-use crate::dependency::{ErrorContext, Graph, Key, Kind, Resources};
+use crate::dependency::{ErrorContext, Graph, Key, KeyKind, Resources};
 use crate::protocol::{AdsState, DataErrors, DeletionStatus, Event, Outage, View};
 
 /// Every watched target.
@@ -58,9 +58,9 @@ impl Targets {
             match event {
                 Event::Resource { type_url, name } => self.on_resource(ads, type_url, name, &mut changed),
                 Event::Members { type_url, collection, changed: members } => {
-                    let key = Key { kind: Kind::EndpointCollection, name: collection };
+                    let key = Key { kind: KeyKind::EndpointCollection, name: collection };
                     // The watch of a single resource belongs to no target.
-                    if Kind::of(type_url) == Some(key.kind) && self.readers.contains_key(&key) {
+                    if KeyKind::of(type_url) == Some(key.kind) && self.readers.contains_key(&key) {
                         self.collections.update(ads, &key.name, &members);
                     }
                     let collection = key.name;
@@ -88,7 +88,7 @@ impl Targets {
         name: Name,
         changed: &mut BTreeSet<TargetId>,
     ) {
-        let Some(kind) = Kind::of(type_url) else { return };
+        let Some(kind) = KeyKind::of(type_url) else { return };
         let key = Key { kind, name };
         let Self { graphs, readers, collections, .. } = self;
         for id in readers.get(&key).cloned().unwrap_or_default() {
@@ -151,7 +151,7 @@ impl Resources for TargetResources<'_> {
         let readers = self.readers.entry(key.clone()).or_default();
         if readers.insert(self.id) {
             self.ads.watch(key.kind.resource_kind(), &key.name);
-            if key.kind == Kind::EndpointCollection && readers.len() == 1 {
+            if key.kind == KeyKind::EndpointCollection && readers.len() == 1 {
                 self.collections.begin(self.ads, &key.name);
             }
         }
@@ -170,7 +170,7 @@ impl Resources for TargetResources<'_> {
 
     fn view(&self, key: &Key) -> View {
         let mut view = self.ads.view(key.kind.resource_kind().type_url, &key.name);
-        if let (Kind::EndpointCollection, Some(Ok(value))) = (key.kind, &mut view.value) {
+        if let (KeyKind::EndpointCollection, Some(Ok(value))) = (key.kind, &mut view.value) {
             *value = self.collections.get(&key.name);
         }
         view
@@ -203,7 +203,7 @@ mod tests {
             (AdsState::new(Settings::one_server(server)), Instant::now(), ServerId(0));
         let context = ErrorContext { server: "control:15010".into(), node: "n1".into() };
         let (mut targets, mut watchers) = (Targets::new(context), Watchers::default());
-        let kind = Kind::EndpointCollection.resource_kind();
+        let kind = KeyKind::EndpointCollection.resource_kind();
         let collection = Name::from("xdstp:///envoy.config.endpoint.v3.LbEndpoint/c/*");
         let (views, watched) = watch::channel(View::default());
         watchers.watch(&mut ads, 7, (kind, &collection), views);

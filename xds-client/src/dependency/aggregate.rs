@@ -9,7 +9,7 @@ pub(super) const MAX_DEPTH: usize = 16;
 
 /// A cluster in the graph.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Node<'a> {
+pub(super) enum GraphNode<'a> {
     /// It has endpoints of its own.
     Leaf,
     /// It consists of these clusters.
@@ -30,7 +30,7 @@ pub(super) struct Aggregates<F> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooDeep;
 
-impl<'a, F: Fn(&Name) -> Node<'a>> Aggregates<F> {
+impl<'a, F: Fn(&Name) -> GraphNode<'a>> Aggregates<F> {
     pub(super) fn new(node: F) -> Self {
         Self { node, heights: HashMap::new() }
     }
@@ -48,9 +48,9 @@ impl<'a, F: Fn(&Name) -> Node<'a>> Aggregates<F> {
                 continue;
             }
             match (self.node)(&name) {
-                Node::Leaf => leaves.push(name),
-                Node::Aggregate(children) => stack.extend(children.iter().rev().cloned()),
-                Node::Absent | Node::TooDeep => {}
+                GraphNode::Leaf => leaves.push(name),
+                GraphNode::Aggregate(children) => stack.extend(children.iter().rev().cloned()),
+                GraphNode::Absent | GraphNode::TooDeep => {}
             }
         }
         Ok(leaves)
@@ -80,9 +80,9 @@ impl<'a, F: Fn(&Name) -> Node<'a>> Aggregates<F> {
             return;
         }
         let height = match (self.node)(name) {
-            Node::Leaf | Node::Absent => 1,
-            Node::TooDeep => usize::MAX,
-            Node::Aggregate(children) => {
+            GraphNode::Leaf | GraphNode::Absent => 1,
+            GraphNode::TooDeep => usize::MAX,
+            GraphNode::Aggregate(children) => {
                 path.push((name.clone(), children, 0));
                 // Holds until the height is known: a path that meets this cluster again has found a cycle.
                 usize::MAX
@@ -105,9 +105,9 @@ mod tests {
             .map(|(name, children)| ((*name).into(), children.iter().map(|child| (*child).into()).collect()))
             .collect();
         let node = |name: &Name| match graph.get(name) {
-            Some(children) => Node::Aggregate(children),
-            None if name.starts_with('?') => Node::Absent,
-            None => Node::Leaf,
+            Some(children) => GraphNode::Aggregate(children),
+            None if name.starts_with('?') => GraphNode::Absent,
+            None => GraphNode::Leaf,
         };
         Ok(Aggregates::new(node).leaves(&root.into())?.join(" "))
     }
@@ -135,7 +135,9 @@ mod tests {
                 .windows(2)
                 .map(|pair| (pair[0].as_str().into(), vec![pair[1].as_str().into()]))
                 .collect();
-            let node = |name: &Name| graph.get(name).map_or(Node::Leaf, |children| Node::Aggregate(children));
+            let node = |name: &Name| {
+                graph.get(name).map_or(GraphNode::Leaf, |children| GraphNode::Aggregate(children))
+            };
             Aggregates::new(node).leaves(&names[0].as_str().into())
         };
         assert_eq!(chain(MAX_DEPTH), Ok(vec![names[MAX_DEPTH - 1].as_str().into()]));

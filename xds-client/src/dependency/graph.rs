@@ -11,7 +11,7 @@ use crate::protocol::{DataErrors, Outage, Problem, ProblemKind, View, authority}
 use super::assemble::ConfigParts;
 use super::collection::Joined;
 use super::walk::{Outcome, Target, Walk, is_answer};
-use super::{ErrorContext, Key, Kind};
+use super::{ErrorContext, Key, KeyKind};
 
 /// The source of a graph's resources.
 pub(crate) trait Resources {
@@ -58,7 +58,7 @@ pub(crate) struct Graph {
 impl Graph {
     /// A graph for the target of this listener, with its data-plane `authority`.
     pub(crate) fn new(listener: &Name, authority: &str, context: ErrorContext) -> Self {
-        let listener = Key::new(Kind::Listener, listener);
+        let listener = Key::new(KeyKind::Listener, listener);
         Self {
             target: Target { listener, authority: authority.to_owned(), context },
             watched: HashSet::new(),
@@ -124,7 +124,7 @@ impl Graph {
             };
         let refreshed = self.last.as_ref().filter(|_| stays).and_then(|last| walk.refresh(last));
         let Walk { reached, missing, new, .. } = walk;
-        self.joined.retain(|name| reached.contains(&Key::new(Kind::Endpoints, name)));
+        self.joined.retain(|name| reached.contains(&Key::new(KeyKind::Endpoints, name)));
         self.missing = missing;
         let watched = self.watched.iter().map(|key| (authority(&key.name).map(str::to_owned), key.clone()));
         self.authorities = watched.collect();
@@ -179,7 +179,7 @@ impl Graph {
     fn note_problem(&mut self, key: &Key, view: View) {
         // A cluster's own error is in the configuration; a listener's or route's is reported beside the old configuration.
         let error = view.value.and_then(Result::err);
-        let error = error.filter(|_| matches!(key.kind, Kind::Listener | Kind::RouteConfiguration));
+        let error = error.filter(|_| matches!(key.kind, KeyKind::Listener | KeyKind::RouteConfiguration));
         let problem = view.ambient.or(error).filter(|problem| problem.kind != ProblemKind::Unreachable);
         match problem {
             Some(problem) => _ = self.problems.insert(key.clone(), problem),

@@ -6,7 +6,7 @@ use crate::protocol::{ResourceKind, canonical};
 
 /// The types of resources that a configuration is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Kind {
+pub(crate) enum KeyKind {
     /// LDS.
     Listener,
     /// RDS.
@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     EndpointCollection,
 }
 
-impl Kind {
+impl KeyKind {
     /// All of them.
     pub(crate) const ALL: [Self; 6] = [
         Self::Listener,
@@ -75,14 +75,14 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Key {
     /// Its type.
-    pub kind: Kind,
+    pub kind: KeyKind,
     /// Its canonical name.
     pub name: Name,
 }
 
 impl Key {
     /// The key of a resource by any spelling of its name.
-    pub(crate) fn new(kind: Kind, name: &Name) -> Self {
+    pub(crate) fn new(kind: KeyKind, name: &Name) -> Self {
         Self { kind, name: canonical(name) }
     }
 }
@@ -106,11 +106,11 @@ mod tests {
             &EndpointCollectionType,
             &LbEndpointType,
         ];
-        for (kind, decoder) in Kind::ALL.into_iter().zip(decoders) {
+        for (kind, decoder) in KeyKind::ALL.into_iter().zip(decoders) {
             let ResourceKind { type_url, full_state } = kind.resource_kind();
             assert_eq!((type_url, full_state), (decoder.type_url(), decoder.is_full_state()));
             assert!(type_url.starts_with("type.googleapis.com/envoy.config."), "{type_url}");
-            assert_eq!(Kind::of(type_url), Some(kind));
+            assert_eq!(KeyKind::of(type_url), Some(kind));
         }
     }
 }

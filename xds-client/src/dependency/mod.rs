@@ -42,5 +42,5 @@ mod walk;
 mod tests;
 
 pub(crate) use graph::{Graph, Resources};
-pub(crate) use key::{Key, Kind};
+pub(crate) use key::{Key, KeyKind};
 pub(crate) use text::ErrorContext;

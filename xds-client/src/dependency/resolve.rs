@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use mesh_core::config::{Cluster, ClusterSettings, Discovery, Name, ResourceError, RouteAction, VirtualHost};
 
-use super::aggregate::{Aggregates, MAX_DEPTH, Node};
+use super::aggregate::{Aggregates, GraphNode, MAX_DEPTH};
 use super::walk::Target;
-use super::{Key, Kind};
+use super::{Key, KeyKind};
 
 /// A cluster in the walk.
 pub(super) enum Found {
@@ -37,10 +37,10 @@ pub(super) fn resolve(
 ) -> HashMap<Name, Result<Cluster, ResourceError>> {
     let mut clusters = HashMap::with_capacity(roots.len());
     let mut aggregates = Aggregates::new(|name: &Name| match found.get(name) {
-        Some(Found::Aggregate(_, children)) => Node::Aggregate(children),
-        Some(Found::Leaf(_)) => Node::Leaf,
-        Some(Found::Error(_) | Found::Missing) => Node::Absent,
-        None => Node::TooDeep,
+        Some(Found::Aggregate(_, children)) => GraphNode::Aggregate(children),
+        Some(Found::Leaf(_)) => GraphNode::Leaf,
+        Some(Found::Error(_) | Found::Missing) => GraphNode::Absent,
+        None => GraphNode::TooDeep,
     });
     let mut used = Vec::new();
     for root in roots {
@@ -65,7 +65,7 @@ pub(super) fn resolve(
 }
 
 // RT-32
-fn flatten<'f, F: Fn(&Name) -> Node<'f>>(
+fn flatten<'f, F: Fn(&Name) -> GraphNode<'f>>(
     target: &Target,
     name: &Name,
     settings: &Arc<ClusterSettings>,
@@ -80,6 +80,6 @@ fn flatten<'f, F: Fn(&Name) -> Node<'f>>(
         Ok(_) => "none of the clusters that it is made of exists".to_owned(),
         Err(_) => format!("is made of clusters more than {MAX_DEPTH} deep, or of itself"),
     };
-    let key = Key::new(Kind::Cluster, name);
+    let key = Key::new(KeyKind::Cluster, name);
     Err(ResourceError::new(target.context.text(&key, &reason)))
 }

@@ -8,7 +8,7 @@ use mesh_core::runtime::SourceError;
 
 use crate::protocol::{Outage, Problem, ProblemKind};
 
-use super::{Key, Kind};
+use super::{Key, KeyKind};
 
 /// The control server and the node of an error text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl std::fmt::Display for ErrorContext {
 }
 
 /// The error of a resource whose value is of another type than its type URL.
-pub(super) fn wrong_type(kind: Kind) -> Problem {
+pub(super) fn wrong_type(kind: KeyKind) -> Problem {
     Problem::new(ProblemKind::Rejected, format!("was not decoded as {}", kind.label()))
 }
 

@@ -17,7 +17,7 @@ use super::assemble::ConfigParts;
 use super::collection::Joined;
 use super::resolve::{Found, cluster_names, resolve};
 use super::text::wrong_type;
-use super::{ErrorContext, Key, Kind, Resources, virtual_host};
+use super::{ErrorContext, Key, KeyKind, Resources, virtual_host};
 
 /// The parts of a target that a walk needs.
 #[derive(Debug, Clone)]
@@ -112,7 +112,7 @@ impl<'a, R: Resources> Walk<'a, R> {
         let routes = match &api.routes {
             RouteSource::Inline(routes) => routes.clone(),
             RouteSource::Rds(name) => {
-                let key = Key::new(Kind::RouteConfiguration, name);
+                let key = Key::new(KeyKind::RouteConfiguration, name);
                 let Some(value) = self.visit::<RouteConfiguration>(&key) else { return Ok(None) };
                 value.map_err(|problem| self.failure(&key, &problem))?
             }
@@ -142,7 +142,7 @@ impl<'a, R: Resources> Walk<'a, R> {
     }
 
     fn cluster(&mut self, name: &Name) -> Found {
-        let key = Key::new(Kind::Cluster, name);
+        let key = Key::new(KeyKind::Cluster, name);
         let Some(value) = self.visit::<ClusterResource>(&key) else { return Found::Missing };
         let cluster = match value {
             Ok(cluster) => cluster,
@@ -156,7 +156,7 @@ impl<'a, R: Resources> Walk<'a, R> {
                 Discovery::LogicalDns { host: host.clone(), port: *port }
             }
             ClusterDiscovery::Eds => {
-                let key = Key::new(Kind::Endpoints, &settings.service_name);
+                let key = Key::new(KeyKind::Endpoints, &settings.service_name);
                 let Some(value) = self.visit::<ClusterLoadAssignment>(&key) else { return Found::Missing };
                 match value {
                     Ok(assignment) => match self.endpoints(&key.name, &assignment) {
@@ -185,9 +185,9 @@ impl<'a, R: Resources> Walk<'a, R> {
         let mut lists = Vec::with_capacity(assignment.collections.len());
         let mut complete = true;
         for collection in &assignment.collections {
-            let kind = if collection.is_glob() { Kind::EndpointCollection } else { Kind::EndpointList };
+            let kind = if collection.is_glob() { KeyKind::EndpointCollection } else { KeyKind::EndpointList };
             let list = match kind {
-                Kind::EndpointList => {
+                KeyKind::EndpointList => {
                     let list = self.visit::<EndpointCollection>(&Key::new(kind, &collection.name));
                     list.map(|list| list.map(|list| list.endpoints.clone()))
                 }

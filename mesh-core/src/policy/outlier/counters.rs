@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crate::config::{ConsecutiveEjection, OutlierDetection};
 
-use super::row::Row;
+use super::consecutive::ConsecutiveFailures;
 
 /// How an attempt has ended, for outlier detection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +44,9 @@ pub(crate) struct Counters {
     answers: Tally,
     /// Whether the endpoint was reached; counted only while [`SPLIT`] is set.
     reached: Tally,
-    pub(super) server: Row,
-    pub(super) gateway: Row,
-    pub(super) local_origin: Row,
+    pub(super) server: ConsecutiveFailures,
+    pub(super) gateway: ConsecutiveFailures,
+    pub(super) local_origin: ConsecutiveFailures,
 }
 
 /// The shares of failed calls are needed (LB-54).
@@ -124,7 +124,8 @@ impl Counters {
         if !counts_rates {
             self.take();
         }
-        let is_in_rows = [&self.server, &self.gateway, &self.local_origin].map(Row::threshold) != [0; 3];
+        let is_in_rows =
+            [&self.server, &self.gateway, &self.local_origin].map(ConsecutiveFailures::threshold) != [0; 3];
         let bits = [(counts_rates, RATES), (is_in_rows, ROWS), (local.is_some(), SPLIT)];
         let bits = bits.iter().filter(|(is_set, _)| *is_set).map(|(_, bit)| bit).sum();
         // SPLIT alone counts nothing.

@@ -9,10 +9,10 @@ use rand::{Rng, RngExt};
 use crate::config::{ConsecutiveEjection, OutlierDetection};
 use crate::policy::lb::{Connectivity, EndpointId, EndpointLoad};
 
+use super::consecutive::ConsecutiveFailures;
 use super::counters::{Calls, Interval};
 use super::ejection::{Ejection, Limit, Population};
 use super::rates::{failure_percentage_outliers, success_rate_outliers};
-use super::row::Row;
 use super::{CurrentEjection, DetectionMethod, EjectionCounts, EjectionReason, Unenforced};
 
 /// Decides which endpoints of a cluster are ejected. The cluster's task calls it with every change of a connection before
@@ -130,7 +130,7 @@ impl Detector {
         let outcomes = &outcomes.outcomes;
         let settings = self.settings.clone()?;
         let local = settings.local_origin.and_then(|local| local.consecutive_failures);
-        let rows: [(&Row, DetectionMethod, Option<ConsecutiveEjection>); 3] = [
+        let rows: [(&ConsecutiveFailures, DetectionMethod, Option<ConsecutiveEjection>); 3] = [
             (
                 &outcomes.gateway,
                 DetectionMethod::ConsecutiveGatewayFailure,

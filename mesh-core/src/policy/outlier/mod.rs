@@ -20,12 +20,12 @@
 //! in a row is ejected only if the share does not exceed `max_ejection_percent` afterwards.
 // LB-60
 
+mod consecutive;
 mod counters;
 mod detector;
 mod ejection;
 mod ejection_counts;
 mod rates;
-mod row;
 #[cfg(test)]
 mod tests;
 

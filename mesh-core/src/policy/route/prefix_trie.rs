@@ -8,14 +8,14 @@ use std::ops::Range;
 /// Nodes stand in breadth-first order, so that a node's children are neighbours, sorted by their first byte.
 #[derive(Debug)]
 pub(super) struct PrefixTrie<V> {
-    nodes: Box<[Node<V>]>,
+    nodes: Box<[TrieNode<V>]>,
     labels: Box<[u8]>,
     /// The byte that leads to each node from its parent.
     steps: Box<[u8]>,
 }
 
 #[derive(Debug)]
-struct Node<V> {
+struct TrieNode<V> {
     /// The bytes between the parent and this node, without the one that leads to it.
     label: Range<u32>,
     children: Range<u32>,
@@ -106,7 +106,7 @@ impl<V: Copy> PrefixTrie<V> {
                 waiting.push_back((children, end + 1));
                 steps.push(children[0].0[end]);
             }
-            nodes.push(Node { label, children: index(children_start)..index(steps.len()), value });
+            nodes.push(TrieNode { label, children: index(children_start)..index(steps.len()), value });
         }
         Self { nodes: nodes.into(), labels: labels.into(), steps: steps.into() }
     }
@@ -118,7 +118,7 @@ impl<V: Copy> PrefixTrie<V> {
     }
 
     #[inline]
-    fn child(&self, node: &Node<V>, step: u8) -> Option<usize> {
+    fn child(&self, node: &TrieNode<V>, step: u8) -> Option<usize> {
         let children = node.children.start as usize..node.children.end as usize;
         let steps = &self.steps[children.clone()];
         // Names with numbers have children for consecutive bytes, whose index needs no search.

@@ -22,7 +22,7 @@ pub(super) struct Subchannel<C: Connect> {
     pool: Arc<Pool<C>>,
     key: SubchannelKey,
     hostname: Name,
-    state: Mutex<State<C::Connection>>,
+    state: Mutex<SubchannelState<C::Connection>>,
 }
 
 /// What identifies a subchannel: calls to the same endpoint share connections only if their security and their
@@ -35,7 +35,7 @@ pub(super) struct SubchannelKey {
     pub(super) connection: Arc<ConnectionSettings>,
 }
 
-pub(super) struct State<T> {
+pub(super) struct SubchannelState<T> {
     pub(super) machine: Machine,
     /// The clusters that want a connection. Cleared when the subchannel becomes idle: each cluster's balancer decides whether
     /// it subscribes again.
@@ -56,7 +56,7 @@ impl<C: Connect> Subchannel<C> {
         hostname: Name,
     ) -> Self {
         let machine = Machine::new(addresses, pool.subchannel_settings.clone());
-        let state = State {
+        let state = SubchannelState {
             machine,
             watchers: Vec::new(),
             connections: None,
@@ -115,7 +115,7 @@ impl<C: Connect> Subchannel<C> {
     pub(super) fn advance<R>(
         &self,
         epoch: u64,
-        change: impl FnOnce(&mut State<C::Connection>, Instant) -> R,
+        change: impl FnOnce(&mut SubchannelState<C::Connection>, Instant) -> R,
     ) -> Option<(R, Connectivity)> {
         let mut state = self.lock();
         if state.epoch != epoch {
@@ -156,13 +156,13 @@ impl<C: Connect> Subchannel<C> {
         &self.hostname
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<C::Connection>> {
+    fn lock(&self) -> MutexGuard<'_, SubchannelState<C::Connection>> {
         // A panic under the lock can only come from a connection's drop, which leaves the state consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T> State<T> {
+impl<T> SubchannelState<T> {
     fn status(&self) -> Status<T> {
         match (self.machine.connectivity(), &self.connections) {
             (Connectivity::Ready, Some(connections)) => Status::Ready(connections.clone()),

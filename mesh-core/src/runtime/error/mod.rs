@@ -22,10 +22,10 @@ pub(crate) use reason::{Reason, TargetLabel};
 /// Making one costs at most two allocations, because calls are refused most often under overload: the text is made when it
 /// is displayed.
 // OB-23
-pub struct MeshError(Box<Inner>);
+pub struct MeshError(Box<ErrorParts>);
 
 #[derive(Debug)]
-struct Inner {
+struct ErrorParts {
     kind: MeshErrorKind,
     label: Option<Arc<TargetLabel>>,
     cluster: Option<Name>,
@@ -75,7 +75,7 @@ pub enum MeshErrorKind {
 
 impl MeshError {
     pub(crate) fn new(kind: MeshErrorKind, reason: impl Into<Reason>) -> Self {
-        Self(Box::new(Inner {
+        Self(Box::new(ErrorParts {
             kind,
             label: None,
             cluster: None,
@@ -174,7 +174,7 @@ crate::debug_with_causes!(MeshError);
 
 impl fmt::Display for MeshError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { label, cluster, endpoint, reason, ambient, .. } = &*self.0;
+        let ErrorParts { label, cluster, endpoint, reason, ambient, .. } = &*self.0;
         let mut separator = "";
         if let Some(label) = label {
             f.write_str(&label.target)?;

@@ -17,14 +17,14 @@ pin_project! {
     #[derive(Debug)]
     pub struct RequestBody<B> {
         #[pin]
-        kind: Kind<B>,
+        kind: BodyKind<B>,
     }
 }
 
 pin_project! {
-    #[project = KindProjection]
+    #[project = BodyKindProjection]
     #[derive(Debug)]
-    enum Kind<B> {
+    enum BodyKind<B> {
         Plain {
             #[pin]
             body: B,
@@ -46,31 +46,31 @@ pin_project! {
 impl<B> RequestBody<B> {
     /// The caller's body, untouched: no copy and no box.
     pub fn plain(body: B) -> Self {
-        Self { kind: Kind::Plain { body } }
+        Self { kind: BodyKind::Plain { body } }
     }
 
     /// The body with the data that has been read put back in front.
     pub(crate) fn unread(unread: UnreadBody<Self>) -> Self {
         let UnreadBody { mut read, rest } = unread;
         let kind = match rest.map(|rest| rest.kind) {
-            Some(Kind::Plain { body }) => Kind::Unread { read, body },
-            Some(Kind::Unread { read: unread, body }) => {
+            Some(BodyKind::Plain { body }) => BodyKind::Unread { read, body },
+            Some(BodyKind::Unread { read: unread, body }) => {
                 read.extend(unread);
-                Kind::Unread { read, body }
+                BodyKind::Unread { read, body }
             }
-            Some(Kind::Whole { read: unread }) => {
+            Some(BodyKind::Whole { read: unread }) => {
                 read.extend(unread);
-                Kind::Whole { read }
+                BodyKind::Whole { read }
             }
             // `Replay` keeps the data itself
-            Some(kind @ Kind::Replay { .. }) => kind,
-            None => Kind::Whole { read },
+            Some(kind @ BodyKind::Replay { .. }) => kind,
+            None => BodyKind::Whole { read },
         };
         Self { kind }
     }
 
     pub(super) fn replay(body: ReplayBody<B>) -> Self {
-        Self { kind: Kind::Replay { body } }
+        Self { kind: BodyKind::Replay { body } }
     }
 }
 
@@ -83,30 +83,32 @@ impl<B: Body<Data = Bytes> + Unpin> Body for RequestBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().kind.project() {
-            KindProjection::Plain { body } => body.poll_frame(cx),
-            KindProjection::Unread { read, body } => match read.pop_front() {
+            BodyKindProjection::Plain { body } => body.poll_frame(cx),
+            BodyKindProjection::Unread { read, body } => match read.pop_front() {
                 Some(read) => Poll::Ready(Some(Ok(Frame::data(read)))),
                 None => body.poll_frame(cx),
             },
-            KindProjection::Whole { read } => Poll::Ready(read.pop_front().map(|read| Ok(Frame::data(read)))),
-            KindProjection::Replay { body } => body.poll_frame(cx),
+            BodyKindProjection::Whole { read } => {
+                Poll::Ready(read.pop_front().map(|read| Ok(Frame::data(read))))
+            }
+            BodyKindProjection::Replay { body } => body.poll_frame(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
-            Kind::Plain { body } => body.is_end_stream(),
-            Kind::Unread { read, body } => read.is_empty() && body.is_end_stream(),
-            Kind::Whole { read } => read.is_empty(),
-            Kind::Replay { body } => body.is_end_stream(),
+            BodyKind::Plain { body } => body.is_end_stream(),
+            BodyKind::Unread { read, body } => read.is_empty() && body.is_end_stream(),
+            BodyKind::Whole { read } => read.is_empty(),
+            BodyKind::Replay { body } => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Plain { body } => body.size_hint(),
-            Kind::Whole { read } => SizeHint::with_exact(read.iter().map(|read| read.len() as u64).sum()),
-            Kind::Unread { .. } | Kind::Replay { .. } => SizeHint::default(),
+            BodyKind::Plain { body } => body.size_hint(),
+            BodyKind::Whole { read } => SizeHint::with_exact(read.iter().map(|read| read.len() as u64).sum()),
+            BodyKind::Unread { .. } | BodyKind::Replay { .. } => SizeHint::default(),
         }
     }
 }

@@ -9,14 +9,14 @@ use crate::policy::lb::Connectivity;
 use crate::runtime::connect::Connect;
 use crate::runtime::{ChannelState, MeshError, MeshErrorKind};
 
-use super::{Cluster, Snapshot, State, TargetHandle};
+use super::{Cluster, Snapshot, TargetHandle, TargetState};
 
 impl<C: Connect> TargetHandle<C> {
     pub(crate) fn connectivity(&self) -> ChannelState {
         match &**self.state() {
-            State::Serving(snapshot) => best(snapshot.clusters().map(|cluster| cluster.connectivity())),
-            State::Pending if self.context().ambient().is_none() => ChannelState::Connecting,
-            State::Pending | State::Failed(_) => ChannelState::TransientFailure,
+            TargetState::Serving(snapshot) => best(snapshot.clusters().map(|cluster| cluster.connectivity())),
+            TargetState::Pending if self.context().ambient().is_none() => ChannelState::Connecting,
+            TargetState::Pending | TargetState::Failed(_) => ChannelState::TransientFailure,
         }
     }
 
@@ -26,7 +26,7 @@ impl<C: Connect> TargetHandle<C> {
         loop {
             state_changes.mark_unchanged();
             let state = self.state().clone();
-            let State::Serving(snapshot) = &*state else {
+            let TargetState::Serving(snapshot) = &*state else {
                 // The target owns the sender and outlives this wait, so there is no error.
                 let _ = state_changes.changed().await;
                 continue;
@@ -48,7 +48,7 @@ impl<C: Connect> TargetHandle<C> {
 
     /// The error of a target that was not [`connected`](Self::connected) within this time.
     pub(crate) fn not_connected(&self, within: Duration) -> MeshError {
-        let State::Serving(snapshot) = &*self.state().clone() else {
+        let TargetState::Serving(snapshot) = &*self.state().clone() else {
             let reason = format!("there was no configuration within {within:?}");
             return self.context().error(MeshErrorKind::DeadlineExceeded, reason);
         };

@@ -22,13 +22,13 @@ pub(crate) struct TargetHandle<C: Connect> {
 /// The state that the task writes and channels read.
 pub(super) struct Shared<C: Connect> {
     pub(super) context: Arc<TargetContext>,
-    pub(super) state: ArcSwap<State<C>>,
+    pub(super) state: ArcSwap<TargetState<C>>,
     /// Notified when the state or the ambient error has changed.
     pub(super) changes: watch::Sender<()>,
 }
 
 /// The state of a target.
-pub(crate) enum State<C: Connect> {
+pub(crate) enum TargetState<C: Connect> {
     /// No configuration yet.
     Pending,
     /// A configuration.
@@ -43,7 +43,7 @@ impl<C: Connect> TargetHandle<C> {
     pub(crate) fn start(context: TargetContext, watch: ConfigWatch, compiler: Compiler<C>) -> Self {
         let shared = Arc::new(Shared {
             context: Arc::new(context),
-            state: ArcSwap::from_pointee(State::Pending),
+            state: ArcSwap::from_pointee(TargetState::Pending),
             changes: watch::Sender::new(()),
         });
         let follower = Follower::new(watch, shared.clone(), compiler);
@@ -57,7 +57,7 @@ impl<C: Connect> TargetHandle<C> {
     }
 
     /// The current state: one atomic load.
-    pub(crate) fn state(&self) -> Guard<Arc<State<C>>> {
+    pub(crate) fn state(&self) -> Guard<Arc<TargetState<C>>> {
         self.shared.state.load()
     }
 
@@ -72,21 +72,21 @@ impl<C: Connect> TargetHandle<C> {
     }
 
     /// The error with which a call without wait-for-ready fails in this state, if it is one without a configuration.
-    pub(crate) fn failure(&self, state: &State<C>, wait: WaitForReady) -> Option<MeshError> {
+    pub(crate) fn failure(&self, state: &TargetState<C>, wait: WaitForReady) -> Option<MeshError> {
         let error = match (state, wait) {
-            (State::Failed(error), WaitForReady(false)) => error.clone(),
-            (State::Pending, WaitForReady(false)) => SourceError::clone(&*self.context().ambient()?),
-            (State::Serving(_), _) | (_, WaitForReady(true)) => return None,
+            (TargetState::Failed(error), WaitForReady(false)) => error.clone(),
+            (TargetState::Pending, WaitForReady(false)) => SourceError::clone(&*self.context().ambient()?),
+            (TargetState::Serving(_), _) | (_, WaitForReady(true)) => return None,
         };
         Some(self.context().error(MeshErrorKind::Configuration, error))
     }
 
     /// Waits for a configuration. Without wait-for-ready a call fails as soon as there is an error.
-    pub(crate) async fn configured(&self, wait: WaitForReady) -> Result<Arc<State<C>>, MeshError> {
+    pub(crate) async fn configured(&self, wait: WaitForReady) -> Result<Arc<TargetState<C>>, MeshError> {
         let mut changes = self.shared.changes.subscribe();
         loop {
             let state = self.shared.state.load_full();
-            if let State::Serving(_) = &*state {
+            if let TargetState::Serving(_) = &*state {
                 return Ok(state);
             }
             if let Some(error) = self.failure(&state, wait) {
@@ -108,9 +108,9 @@ impl<C: Connect> Drop for TargetHandle<C> {
 impl<C: Connect> fmt::Debug for TargetHandle<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &**self.state() {
-            State::Pending => "pending",
-            State::Serving(_) => "serving",
-            State::Failed(_) => "failed",
+            TargetState::Pending => "pending",
+            TargetState::Serving(_) => "serving",
+            TargetState::Failed(_) => "failed",
         };
         f.debug_struct("TargetHandle")
             .field("target", &self.context().target)

@@ -19,5 +19,5 @@ mod task;
 pub(crate) use cluster::{Cluster, Picked, Refusal};
 pub(crate) use compiler::Compiler;
 pub(crate) use context::TargetContext;
-pub(crate) use handle::{State, TargetHandle};
+pub(crate) use handle::{TargetHandle, TargetState};
 pub(crate) use snapshot::{RouteInput, Routed, Snapshot};

@@ -9,7 +9,7 @@ use crate::runtime::connect::Connect;
 use crate::runtime::{ConfigState, ConfigWatch};
 
 use super::Compiler;
-use super::handle::{Shared, State};
+use super::handle::{Shared, TargetState};
 use super::log::ConfigLog;
 use super::routes::Routes;
 
@@ -86,14 +86,14 @@ impl<C: Connect> Follower<C> {
             Some(Ok(config)) => {
                 // RT-25: clusters are updated before calls are routed by the new snapshot
                 if let Some(snapshot) = self.compiler.compile(&config, context, routes) {
-                    self.shared.state.store(Arc::new(State::Serving(snapshot)));
+                    self.shared.state.store(Arc::new(TargetState::Serving(snapshot)));
                 }
                 self.log.on_config(Instant::now(), &context.target, &config);
             }
             Some(Err(error)) => {
                 self.log.on_failure(&context.target, &error);
                 // RT-31
-                self.shared.state.store(Arc::new(State::Failed(error)));
+                self.shared.state.store(Arc::new(TargetState::Failed(error)));
                 self.compiler.forget();
             }
         }

@@ -23,11 +23,11 @@ pub(crate) struct Timed<F: Send + 'static, R: Send + 'static> {
 pub(crate) struct Overdue<R>(pub(crate) Option<R>);
 
 struct Cell<F, R> {
-    state: Mutex<State<F, R>>,
+    state: Mutex<TimedState<F, R>>,
     on_overdue: fn(F) -> R,
 }
 
-struct State<F, R> {
+struct TimedState<F, R> {
     /// `None` once it has been taken or has expired.
     value: Option<F>,
     expired: Option<Overdue<R>>,
@@ -42,7 +42,7 @@ impl<F: Send + 'static, R: Send + 'static> Timed<F, R> {
         value: F,
         on_overdue: fn(F) -> R,
     ) -> Self {
-        let state = State { value: Some(value), expired: None, waker: None };
+        let state = TimedState { value: Some(value), expired: None, waker: None };
         let cell = Arc::new(Cell { state: Mutex::new(state), on_overdue });
         let weak: Weak<Cell<F, R>> = Arc::downgrade(&cell);
         let registration = deadlines.register(deadline, weak);
@@ -103,7 +103,7 @@ impl<F: Send + 'static, R: Send + 'static> Timed<F, R> {
 }
 
 impl<F, R> Cell<F, R> {
-    fn lock(&self) -> MutexGuard<'_, State<F, R>> {
+    fn lock(&self) -> MutexGuard<'_, TimedState<F, R>> {
         // A panic under the lock comes from the value's own code; the state itself is consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

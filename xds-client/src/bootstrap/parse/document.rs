@@ -17,7 +17,7 @@ use crate::bootstrap::json::Interval;
 #[serde(expecting = "an object")]
 pub(super) struct Document {
     pub(super) xds_servers: Vec<Server>,
-    pub(super) node: Option<Node>,
+    pub(super) node: Option<NodeFields>,
     pub(super) certificate_providers: Option<BTreeMap<String, CertificateProvider>>,
     #[serde(default, deserialize_with = "text")]
     pub(super) client_default_listener_resource_name_template: Option<String>,
@@ -107,7 +107,7 @@ pub(super) struct Authority {
 /// Name, version and features in the file are passed over (BS-25).
 #[derive(Deserialize)]
 #[serde(expecting = "an object")]
-pub(super) struct Node {
+pub(super) struct NodeFields {
     pub(super) id: Option<String>,
     pub(super) cluster: Option<String>,
     pub(super) locality: Option<Locality>,

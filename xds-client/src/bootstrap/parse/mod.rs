@@ -108,7 +108,7 @@ fn allowed_grpc_service(
     Ok(service.with_call_credentials(call_credentials))
 }
 
-fn node(found: document::Node) -> Node {
+fn node(found: document::NodeFields) -> Node {
     let mut node = Node {
         id: found.id.unwrap_or_default(),
         cluster: found.cluster.unwrap_or_default(),

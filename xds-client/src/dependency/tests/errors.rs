@@ -7,10 +7,10 @@ use super::*;
 fn errors_of_the_target_and_errors_of_a_cluster() {
     let end = "(control server 127.0.0.1:15010, node n1)";
     let mut test = GraphTest::new();
-    test.fail(Kind::Listener, "greeter", ProblemKind::DoesNotExist);
+    test.fail(KeyKind::Listener, "greeter", ProblemKind::DoesNotExist);
     assert_eq!(test.shown(), format!("!xDS listener \"greeter\": trouble {end}"));
     test.put(
-        Kind::Listener,
+        KeyKind::Listener,
         "greeter",
         Arc::new(Listener::Socket(SocketListener { filter_chains: Vec::new() })),
     );
@@ -18,22 +18,22 @@ fn errors_of_the_target_and_errors_of_a_cluster() {
         test.shown(),
         format!("!xDS listener \"greeter\": is for servers: it has no api_listener {end}")
     );
-    test.put(Kind::Listener, "greeter", rds("routes"));
-    test.fail(Kind::RouteConfiguration, "routes", ProblemKind::DoesNotExist);
+    test.put(KeyKind::Listener, "greeter", rds("routes"));
+    test.fail(KeyKind::RouteConfiguration, "routes", ProblemKind::DoesNotExist);
     assert_eq!(test.shown(), format!("!xDS route configuration \"routes\": trouble {end}"));
-    test.put(Kind::RouteConfiguration, "routes", routes("other", &["a"]));
+    test.put(KeyKind::RouteConfiguration, "routes", routes("other", &["a"]));
     let no_host = format!("!xDS listener \"greeter\": no virtual host serves \"greeter:80\" {end}");
     assert_eq!(test.shown(), no_host);
-    test.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "b"]));
-    test.put(Kind::Cluster, "a", eds("a"));
-    test.put(Kind::Endpoints, "a", endpoints(1));
-    test.fail(Kind::Cluster, "b", ProblemKind::Rejected);
+    test.put(KeyKind::RouteConfiguration, "routes", routes("*", &["a", "b"]));
+    test.put(KeyKind::Cluster, "a", eds("a"));
+    test.put(KeyKind::Endpoints, "a", endpoints(1));
+    test.fail(KeyKind::Cluster, "b", ProblemKind::Rejected);
     assert_eq!(test.shown(), format!("a=1 b=!xDS cluster \"b\": trouble {end}"));
-    test.put(Kind::RouteConfiguration, "routes", routes("other", &["a"]));
+    test.put(KeyKind::RouteConfiguration, "routes", routes("other", &["a"]));
     assert_eq!(test.shown(), no_host, "what was in use is not used any more");
     assert_eq!(test.watched(), ["greeter", "routes"]);
     test.put(
-        Kind::Listener,
+        KeyKind::Listener,
         "greeter",
         Arc::new(Listener::Socket(SocketListener { filter_chains: Vec::new() })),
     );
@@ -44,17 +44,17 @@ fn errors_of_the_target_and_errors_of_a_cluster() {
 fn bad_update_never_removes_a_good_configuration() {
     let end = "(control server 127.0.0.1:15010, node n1)";
     let mut test = GraphTest::serving(&["a"]);
-    test.put(Kind::Listener, "greeter", rds("new"));
+    test.put(KeyKind::Listener, "greeter", rds("new"));
     for problem in [ProblemKind::Rejected, ProblemKind::DoesNotExist] {
-        test.fail(Kind::RouteConfiguration, "new", problem);
+        test.fail(KeyKind::RouteConfiguration, "new", problem);
         assert_eq!(test.shown(), "a=1");
         assert_eq!(test.ambient(), format!("xDS route configuration \"new\": trouble {end}"));
     }
-    test.put(Kind::RouteConfiguration, "new", routes("*", &["a"]));
+    test.put(KeyKind::RouteConfiguration, "new", routes("*", &["a"]));
     assert_eq!(test.ambient(), "");
-    let view = test.shelf.views[&Key::new(Kind::Listener, &"greeter".into())].clone();
+    let view = test.shelf.views[&Key::new(KeyKind::Listener, &"greeter".into())].clone();
     let ambient = Some(Problem::new(ProblemKind::DoesNotExist, "does not exist"));
-    test.set(Kind::Listener, "greeter", View { ambient, ..view });
+    test.set(KeyKind::Listener, "greeter", View { ambient, ..view });
     test.settle();
     assert_eq!(test.shown(), "a=1");
     assert_eq!(test.ambient(), format!("xDS listener \"greeter\": does not exist {end}"));
@@ -64,12 +64,12 @@ fn bad_update_never_removes_a_good_configuration() {
 fn data_errors_end_the_configuration_where_the_bootstrap_says_so() {
     let mut test = GraphTest::new();
     test.shelf.failing = vec!["greeter"];
-    test.put(Kind::Listener, "greeter", rds("routes"));
-    test.put(Kind::RouteConfiguration, "routes", routes("*", &[]));
+    test.put(KeyKind::Listener, "greeter", rds("routes"));
+    test.put(KeyKind::RouteConfiguration, "routes", routes("*", &[]));
     assert_eq!(test.shown(), "");
-    test.fail(Kind::RouteConfiguration, "routes", ProblemKind::DoesNotExist);
+    test.fail(KeyKind::RouteConfiguration, "routes", ProblemKind::DoesNotExist);
     assert_eq!(test.shown(), "", "of a server that it does not say so of");
-    test.fail(Kind::Listener, "greeter", ProblemKind::DoesNotExist);
+    test.fail(KeyKind::Listener, "greeter", ProblemKind::DoesNotExist);
     assert!(test.shown().starts_with("!xDS listener"));
 }
 
@@ -85,15 +85,15 @@ fn unreachable_server_is_an_error_only_without_configuration() {
     assert_eq!(test.shown(), "-");
 
     let mut test = GraphTest::serving(&["a"]);
-    test.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "new"]));
+    test.put(KeyKind::RouteConfiguration, "routes", routes("*", &["a", "new"]));
     test.outage(Some("connection refused"));
     assert_eq!(test.shown(), "a=1", "the new cluster is waited for");
     assert_eq!(test.ambient(), text);
     test.outage(None);
     assert_eq!(test.ambient(), "");
-    test.put(Kind::Cluster, "new", eds("new"));
+    test.put(KeyKind::Cluster, "new", eds("new"));
     assert_eq!(test.shown(), "a=1");
-    test.put(Kind::Endpoints, "new", endpoints(2));
+    test.put(KeyKind::Endpoints, "new", endpoints(2));
     assert_eq!(test.shown(), "a=1 new=2");
 }
 
@@ -109,14 +109,14 @@ fn lost_server_is_named_once_in_errors() {
 #[test]
 fn present_clusters_are_used_when_server_is_lost_before_the_rest() {
     let mut test = GraphTest::new();
-    test.put(Kind::Listener, "greeter", rds("routes"));
-    test.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "b"]));
-    test.put(Kind::Cluster, "a", eds("a"));
+    test.put(KeyKind::Listener, "greeter", rds("routes"));
+    test.put(KeyKind::RouteConfiguration, "routes", routes("*", &["a", "b"]));
+    test.put(KeyKind::Cluster, "a", eds("a"));
     test.outage(Some("refused"));
     assert!(test.shown().starts_with("a=?xDS endpoints \"a\": control server unreachable: refused"));
     test.outage(None);
-    test.put(Kind::Cluster, "b", eds("b"));
-    test.put(Kind::Endpoints, "a", endpoints(1));
-    test.put(Kind::Endpoints, "b", endpoints(1));
+    test.put(KeyKind::Cluster, "b", eds("b"));
+    test.put(KeyKind::Endpoints, "a", endpoints(1));
+    test.put(KeyKind::Endpoints, "b", endpoints(1));
     assert_eq!(test.shown(), "a=1 b=1");
 }

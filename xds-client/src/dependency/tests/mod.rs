@@ -80,28 +80,28 @@ impl GraphTest {
     /// The usual listener and routes to these clusters, each with endpoints of priority count 1.
     fn serving(clusters: &[&str]) -> Self {
         let mut test = Self::new();
-        test.put(Kind::Listener, "greeter", rds("routes"));
-        test.put(Kind::RouteConfiguration, "routes", routes("*", clusters));
+        test.put(KeyKind::Listener, "greeter", rds("routes"));
+        test.put(KeyKind::RouteConfiguration, "routes", routes("*", clusters));
         for name in clusters {
-            test.put(Kind::Cluster, name, eds(name));
-            test.put(Kind::Endpoints, name, endpoints(1));
+            test.put(KeyKind::Cluster, name, eds(name));
+            test.put(KeyKind::Endpoints, name, endpoints(1));
         }
         assert_eq!(test.shown(), clusters.iter().map(|name| format!("{name}=1 ")).collect::<String>().trim());
         test
     }
 
-    fn set(&mut self, kind: Kind, name: &str, view: View) {
+    fn set(&mut self, kind: KeyKind, name: &str, view: View) {
         let key = Key::new(kind, &name.into());
         self.shelf.views.insert(key.clone(), view);
         self.graph.on_change(&key, &self.shelf);
     }
 
-    fn put(&mut self, kind: Kind, name: &str, value: AnyResource) {
+    fn put(&mut self, kind: KeyKind, name: &str, value: AnyResource) {
         self.set(kind, name, View { value: Some(Ok(value)), ..View::default() });
         self.settle();
     }
 
-    fn fail(&mut self, kind: Kind, name: &str, problem: ProblemKind) {
+    fn fail(&mut self, kind: KeyKind, name: &str, problem: ProblemKind) {
         let problem = Problem::new(problem, "trouble");
         self.set(kind, name, View { value: Some(Err(problem)), ..View::default() });
         self.settle();
@@ -202,19 +202,19 @@ fn endpoints(priorities: usize) -> AnyResource {
 fn configuration_is_emitted_when_complete() {
     let mut test = GraphTest::new();
     let dns = ClusterDiscovery::LogicalDns { host: "db.example".into(), port: 5432 };
-    let steps: [(Kind, &str, AnyResource); 6] = [
-        (Kind::Listener, "greeter", rds("routes")),
-        (Kind::RouteConfiguration, "routes", routes("greeter:80", &["a", "b", "dns"])),
-        (Kind::Cluster, "a", eds("a")),
-        (Kind::Cluster, "dns", cluster("dns", dns)),
-        (Kind::Cluster, "b", eds("b")),
-        (Kind::Endpoints, "a", endpoints(2)),
+    let steps: [(KeyKind, &str, AnyResource); 6] = [
+        (KeyKind::Listener, "greeter", rds("routes")),
+        (KeyKind::RouteConfiguration, "routes", routes("greeter:80", &["a", "b", "dns"])),
+        (KeyKind::Cluster, "a", eds("a")),
+        (KeyKind::Cluster, "dns", cluster("dns", dns)),
+        (KeyKind::Cluster, "b", eds("b")),
+        (KeyKind::Endpoints, "a", endpoints(2)),
     ];
     for (kind, name, value) in steps {
         assert_eq!(test.shown(), "-", "before {name}");
         test.put(kind, name, value);
     }
-    test.fail(Kind::Endpoints, "b", ProblemKind::DoesNotExist);
+    test.fail(KeyKind::Endpoints, "b", ProblemKind::DoesNotExist);
     let error = "xDS endpoints \"b\": trouble (control server 127.0.0.1:15010, node n1)";
     assert_eq!(test.shown(), format!("a=2 b=?{error} dns=db.example:5432"));
     assert_eq!(test.watched(), ["greeter", "routes", "a", "b", "dns", "a", "b"]);
@@ -227,9 +227,9 @@ fn inline_routes_need_no_route_configuration() {
     let routes = RouteSource::Inline(Arc::new(inline));
     let listener =
         ApiListener { routes, max_stream_duration: Some(Duration::from_secs(5)), filters: Arc::default() };
-    test.put(Kind::Listener, "greeter", Arc::new(Listener::Api(listener)));
-    test.put(Kind::Cluster, "a", eds("a"));
-    test.put(Kind::Endpoints, "a", endpoints(1));
+    test.put(KeyKind::Listener, "greeter", Arc::new(Listener::Api(listener)));
+    test.put(KeyKind::Cluster, "a", eds("a"));
+    test.put(KeyKind::Endpoints, "a", endpoints(1));
     assert_eq!(test.shown(), "a=1");
     assert_eq!(test.config().max_stream_duration(), Some(Duration::from_secs(5)));
 }
@@ -239,16 +239,16 @@ fn inline_routes_need_no_route_configuration() {
 fn old_routes_are_used_until_the_new_ones_are_complete() {
     let mut test = GraphTest::serving(&["a"]);
     let old = test.config();
-    test.put(Kind::Listener, "greeter", rds("new"));
+    test.put(KeyKind::Listener, "greeter", rds("new"));
     assert!(Arc::ptr_eq(&test.config(), &old));
-    test.put(Kind::RouteConfiguration, "new", routes("*", &["b"]));
-    test.put(Kind::Cluster, "b", eds("b"));
+    test.put(KeyKind::RouteConfiguration, "new", routes("*", &["b"]));
+    test.put(KeyKind::Cluster, "b", eds("b"));
     assert!(Arc::ptr_eq(&test.config(), &old));
-    test.put(Kind::Endpoints, "a", endpoints(2));
+    test.put(KeyKind::Endpoints, "a", endpoints(2));
     assert_eq!(test.shown(), "a=2");
     assert!(Arc::ptr_eq(&test.config().virtual_hosts()[0], &old.virtual_hosts()[0]));
     assert_eq!(test.watched(), ["greeter", "new", "routes", "a", "b", "a", "b"]);
-    test.put(Kind::Endpoints, "b", endpoints(1));
+    test.put(KeyKind::Endpoints, "b", endpoints(1));
     assert_eq!(test.shown(), "b=1");
     assert_eq!(test.watched(), ["greeter", "new", "b", "b"]);
 
@@ -257,23 +257,23 @@ fn old_routes_are_used_until_the_new_ones_are_complete() {
         ("mid", aggregate("mid", &["c", "b"])),
         ("c", eds("c")),
     ];
-    test.put(Kind::RouteConfiguration, "new", routes("*", &["top", "loop", "empty"]));
+    test.put(KeyKind::RouteConfiguration, "new", routes("*", &["top", "loop", "empty"]));
     for (name, value) in aggregates {
-        test.put(Kind::Cluster, name, value);
+        test.put(KeyKind::Cluster, name, value);
     }
-    test.put(Kind::Cluster, "loop", aggregate("loop", &["loop"]));
-    test.put(Kind::Cluster, "empty", aggregate("empty", &["gone"]));
-    test.put(Kind::Endpoints, "c", endpoints(3));
+    test.put(KeyKind::Cluster, "loop", aggregate("loop", &["loop"]));
+    test.put(KeyKind::Cluster, "empty", aggregate("empty", &["gone"]));
+    test.put(KeyKind::Endpoints, "c", endpoints(3));
     assert_eq!(test.shown(), "b=1");
-    test.fail(Kind::Cluster, "gone", ProblemKind::DoesNotExist);
+    test.fail(KeyKind::Cluster, "gone", ProblemKind::DoesNotExist);
     let end = "(control server 127.0.0.1:15010, node n1)";
     let shown = format!(
         "b=1 c=3 empty=!xDS cluster \"empty\": none of the clusters that it is made of exists {end} \
          loop=!xDS cluster \"loop\": is made of clusters more than 16 deep, or of itself {end} top=[c,b]"
     );
     assert_eq!(test.shown(), shown);
-    test.put(Kind::Cluster, "gone", eds("gone"));
-    test.put(Kind::Endpoints, "gone", endpoints(1));
+    test.put(KeyKind::Cluster, "gone", eds("gone"));
+    test.put(KeyKind::Endpoints, "gone", endpoints(1));
     assert!(test.shown().ends_with("top=[c,b,gone]"), "{}", test.shown());
 }
 
@@ -281,27 +281,27 @@ fn old_routes_are_used_until_the_new_ones_are_complete() {
 #[test]
 fn used_resources_keep_changing_while_new_ones_are_missing() {
     let mut test = GraphTest::serving(&["a", "b"]);
-    test.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "b", "far"]));
+    test.put(KeyKind::RouteConfiguration, "routes", routes("*", &["a", "b", "far"]));
     for priorities in [2, 3] {
-        test.put(Kind::Endpoints, "a", endpoints(priorities));
+        test.put(KeyKind::Endpoints, "a", endpoints(priorities));
         assert_eq!(test.shown(), format!("a={priorities} b=1"));
     }
-    test.put(Kind::Cluster, "b", aggregate("b", &["a"]));
+    test.put(KeyKind::Cluster, "b", aggregate("b", &["a"]));
     assert_eq!(test.shown(), "a=3 b=[a]");
-    test.fail(Kind::Cluster, "a", ProblemKind::DoesNotExist);
+    test.fail(KeyKind::Cluster, "a", ProblemKind::DoesNotExist);
     assert_eq!(test.shown(), "a=3 b=[a]", "what the old routes need may be gone already");
-    test.put(Kind::Cluster, "a", eds("a"));
-    test.put(Kind::Cluster, "b", aggregate("b", &["a", "late"]));
+    test.put(KeyKind::Cluster, "a", eds("a"));
+    test.put(KeyKind::Cluster, "b", aggregate("b", &["a", "late"]));
     assert_eq!(test.shown(), "a=3 b=[a]", "a part that is incomplete is waited for too");
-    test.put(Kind::Endpoints, "a", endpoints(4));
+    test.put(KeyKind::Endpoints, "a", endpoints(4));
     assert_eq!(test.shown(), "a=4 b=[a]");
     for name in ["late", "far"] {
-        test.put(Kind::Cluster, name, eds(name));
-        test.put(Kind::Endpoints, name, endpoints(1));
+        test.put(KeyKind::Cluster, name, eds(name));
+        test.put(KeyKind::Endpoints, name, endpoints(1));
     }
     assert_eq!(test.shown(), "a=4 b=[a,late] far=1 late=1");
-    test.fail(Kind::RouteConfiguration, "routes", ProblemKind::Rejected);
-    test.put(Kind::Endpoints, "a", endpoints(5));
+    test.fail(KeyKind::RouteConfiguration, "routes", ProblemKind::Rejected);
+    test.put(KeyKind::Endpoints, "a", endpoints(5));
     assert_eq!(test.shown(), "a=5 b=[a,late] far=1 late=1", "nor does a bad update stop them");
 }
 
@@ -310,13 +310,13 @@ fn unchanged_parts_are_shared_and_unchanged_configuration_is_not_emitted() {
     let mut test = GraphTest::serving(&["a", "b"]);
     let old = test.config();
     for name in ["a", "b"] {
-        test.put(Kind::Cluster, name, eds(name));
-        test.put(Kind::Endpoints, name, endpoints(1));
+        test.put(KeyKind::Cluster, name, eds(name));
+        test.put(KeyKind::Endpoints, name, endpoints(1));
     }
-    test.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "b"]));
-    test.put(Kind::Listener, "greeter", rds("routes"));
+    test.put(KeyKind::RouteConfiguration, "routes", routes("*", &["a", "b"]));
+    test.put(KeyKind::Listener, "greeter", rds("routes"));
     assert!(Arc::ptr_eq(&old, &test.config()), "equal, though decoded anew");
-    test.put(Kind::Endpoints, "b", endpoints(2));
+    test.put(KeyKind::Endpoints, "b", endpoints(2));
     let new = test.config();
     assert!(Arc::ptr_eq(&old.virtual_hosts()[0], &new.virtual_hosts()[0]));
     let endpoints_of = |config: &MeshConfig, name: &str| {
@@ -334,11 +334,11 @@ fn unchanged_parts_are_shared_and_unchanged_configuration_is_not_emitted() {
 fn cluster_that_comes_back_a_hundred_times_is_used_each_time() {
     let mut test = GraphTest::serving(&["a"]);
     for round in 1..=100 {
-        test.put(Kind::RouteConfiguration, "routes", routes("*", &["a", "b"]));
-        test.put(Kind::Cluster, "b", eds("b"));
-        test.put(Kind::Endpoints, "b", endpoints(round));
+        test.put(KeyKind::RouteConfiguration, "routes", routes("*", &["a", "b"]));
+        test.put(KeyKind::Cluster, "b", eds("b"));
+        test.put(KeyKind::Endpoints, "b", endpoints(round));
         assert_eq!(test.shown(), format!("a=1 b={round}"));
-        test.put(Kind::RouteConfiguration, "routes", routes("*", &["a"]));
+        test.put(KeyKind::RouteConfiguration, "routes", routes("*", &["a"]));
         assert_eq!(test.shown(), "a=1");
         test.shelf.views.retain(|key, _| &*key.name != "b");
     }
@@ -351,10 +351,10 @@ fn two_thousand_clusters_cost_a_handful_of_walks() {
     let names: Vec<String> = (0..2_000).map(|index| format!("cluster-{index}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut test = GraphTest::new();
-    test.put(Kind::Listener, "greeter", rds("routes"));
-    test.put(Kind::RouteConfiguration, "routes", routes("*", &names));
-    names.iter().for_each(|name| test.put(Kind::Cluster, name, eds(name)));
-    names.iter().for_each(|name| test.put(Kind::Endpoints, name, endpoints(1)));
+    test.put(KeyKind::Listener, "greeter", rds("routes"));
+    test.put(KeyKind::RouteConfiguration, "routes", routes("*", &names));
+    names.iter().for_each(|name| test.put(KeyKind::Cluster, name, eds(name)));
+    names.iter().for_each(|name| test.put(KeyKind::Endpoints, name, endpoints(1)));
     let clusters: HashMap<Name, _> = test.config().clusters().clone();
     assert_eq!(clusters.len(), names.len());
     let looks = test.shelf.looks.get();

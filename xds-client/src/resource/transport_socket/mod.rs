@@ -27,7 +27,7 @@ pub(super) enum Side {
 
 /// A known kind of transport socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum SocketKind {
     RawBuffer,
     UpstreamTls,
     DownstreamTls,
@@ -35,16 +35,16 @@ enum Kind {
 }
 
 /// The kinds with their types and names.
-const KINDS: [(Kind, &str, &str); 4] = [
+const KINDS: [(SocketKind, &str, &str); 4] = [
     (
-        Kind::RawBuffer,
+        SocketKind::RawBuffer,
         "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
         "envoy.transport_sockets.raw_buffer",
     ),
-    (Kind::UpstreamTls, "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", TLS),
-    (Kind::DownstreamTls, "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", TLS),
+    (SocketKind::UpstreamTls, "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", TLS),
+    (SocketKind::DownstreamTls, "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", TLS),
     (
-        Kind::Http11Proxy,
+        SocketKind::Http11Proxy,
         "envoy.extensions.transport_sockets.http_11_proxy.v3.Http11ProxyUpstreamTransport",
         "envoy.transport_sockets.http_11_proxy",
     ),
@@ -61,14 +61,14 @@ fn check(socket: &TransportSocket, side: Side, context: &Decoding<'_>) -> Checke
     let extension = configuration(socket)?;
     let kind = recognised(socket, &extension);
     match (kind, side) {
-        (Some(Kind::RawBuffer), _) => extension.well_formed::<RawBuffer>().within("typed_config"),
-        (Some(Kind::UpstreamTls), Side::Client) => upstream_tls(&extension, context),
-        (Some(Kind::DownstreamTls), Side::Server) => {
+        (Some(SocketKind::RawBuffer), _) => extension.well_formed::<RawBuffer>().within("typed_config"),
+        (Some(SocketKind::UpstreamTls), Side::Client) => upstream_tls(&extension, context),
+        (Some(SocketKind::DownstreamTls), Side::Server) => {
             let read = || tls::downstream(&extension.message()?, context);
             read().within("typed_config")?;
             Err(Invalid::new("TLS from clients is not supported yet"))
         }
-        (Some(Kind::Http11Proxy), Side::Client) => {
+        (Some(SocketKind::Http11Proxy), Side::Client) => {
             let read = || http_11_proxy(&extension.message()?, context);
             read().within("typed_config")?;
             Err(Invalid::new("HTTP CONNECT proxies are not supported yet"))
@@ -89,7 +89,7 @@ fn http_11_proxy(proxy: &Http11ProxyUpstreamTransport, context: &Decoding<'_>) -
     let check = || {
         let extension = configuration(socket)?;
         match recognised(socket, &extension) {
-            Some(Kind::UpstreamTls) => upstream_tls(&extension, context),
+            Some(SocketKind::UpstreamTls) => upstream_tls(&extension, context),
             _ => Err(unrecognised(socket, &extension)),
         }
     };
@@ -104,8 +104,8 @@ fn configuration(socket: &TransportSocket) -> Checked<Extension<'_>> {
 }
 
 /// Both the type and the name must be known (TLS-03).
-fn recognised(socket: &TransportSocket, extension: &Extension<'_>) -> Option<Kind> {
-    let known = |(kind, type_name, name): (Kind, &str, &str)| {
+fn recognised(socket: &TransportSocket, extension: &Extension<'_>) -> Option<SocketKind> {
+    let known = |(kind, type_name, name): (SocketKind, &str, &str)| {
         (type_name == extension.type_name() && name == socket.name).then_some(kind)
     };
     KINDS.into_iter().find_map(known)

@@ -21,10 +21,10 @@ use super::upload::{Pipe, Upload, Uploaded};
 use super::{Http2Body, Http2Place};
 
 /// A call in flight: sends the request's body and resolves to the response's head. Dropping it cancels the call.
-pub struct Http2Call<B>(State<B>);
+pub struct Http2Call<B>(CallState<B>);
 
 /// Boxed: a call is moved about a dozen times on its way from its caller to its last poll.
-enum State<B> {
+enum CallState<B> {
     Waiting(Box<Waiting<B>>),
     Running(Box<Running<B>>),
     Failed(SendFailure<B>),
@@ -63,19 +63,19 @@ impl<B: SendBody> Http2Call<B> {
         if summary.size > limit as usize {
             // The endpoint would end its connection because of this request, and so would the next one.
             let source = TooLarge::Request { size: summary.size, limit };
-            return Self(State::Failed(SendFailure::new(SendErrorKind::TooLarge, source)));
+            return Self(CallState::Failed(SendFailure::new(SendErrorKind::TooLarge, source)));
         }
         let request = Request::from_parts(head, body);
-        Self(State::admit(place, Outgoing { request, head: summary, room }))
+        Self(CallState::admit(place, Outgoing { request, head: summary, room }))
     }
 
     #[cfg(test)]
     pub(super) fn closed(request: Request<B>) -> Self {
-        Self(State::closed(request))
+        Self(CallState::closed(request))
     }
 }
 
-impl<B: SendBody> State<B> {
+impl<B: SendBody> CallState<B> {
     /// Opens the call's stream, or waits until the heads of other calls are written.
     fn admit(place: Http2Place, outgoing: Outgoing<B>) -> Self {
         let connection = place.connection();
@@ -160,7 +160,7 @@ impl<B: SendBody> State<B> {
     }
 }
 
-impl<B> State<B> {
+impl<B> CallState<B> {
     /// The caller has dropped the call.
     fn cancel(&mut self) {
         if let Self::Running(running) = std::mem::replace(self, Self::Ended) {
@@ -170,9 +170,9 @@ impl<B> State<B> {
 }
 
 impl<B: SendBody> Waiting<B> {
-    fn go_on(self, is_admitted: bool) -> State<B> {
+    fn go_on(self, is_admitted: bool) -> CallState<B> {
         let Self { outgoing, place, .. } = self;
-        if is_admitted { State::open(place, outgoing) } else { State::closed(outgoing.request) }
+        if is_admitted { CallState::open(place, outgoing) } else { CallState::closed(outgoing.request) }
     }
 }
 
@@ -249,7 +249,7 @@ impl<B: SendBody> Future for Http2Call<B> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = ready!(self.0.poll(cx));
-        self.0 = State::Ended;
+        self.0 = CallState::Ended;
         Poll::Ready(outcome)
     }
 }
@@ -263,10 +263,10 @@ impl<B> Drop for Http2Call<B> {
 impl<B> fmt::Debug for Http2Call<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            State::Waiting(_) => "Http2Call(waiting)",
-            State::Running(_) => "Http2Call(running)",
-            State::Failed(_) => "Http2Call(failed)",
-            State::Ended => "Http2Call(ended)",
+            CallState::Waiting(_) => "Http2Call(waiting)",
+            CallState::Running(_) => "Http2Call(running)",
+            CallState::Failed(_) => "Http2Call(failed)",
+            CallState::Ended => "Http2Call(ended)",
         })
     }
 }

@@ -21,9 +21,9 @@ use super::{Http2Body, Http2Call};
 
 /// An HTTP/2 connection.
 #[derive(Clone)]
-pub struct Http2Connection(Arc<Inner>);
+pub struct Http2Connection(Arc<ConnectionInner>);
 
-struct Inner {
+struct ConnectionInner {
     /// Locked for each call: a clone of its own would cost a call more.
     sender: Mutex<SendRequest<Bytes>>,
     shared: Arc<Shared>,
@@ -41,7 +41,13 @@ impl Http2Connection {
         released: oneshot::Sender<()>,
     ) -> Self {
         let sender = Mutex::new(sender);
-        Self(Arc::new(Inner { sender, shared, settings, runtime: Handle::current(), _released: released }))
+        Self(Arc::new(ConnectionInner {
+            sender,
+            shared,
+            settings,
+            runtime: Handle::current(),
+            _released: released,
+        }))
     }
 
     /// How many calls the endpoint allows at once.

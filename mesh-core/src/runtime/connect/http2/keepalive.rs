@@ -21,13 +21,13 @@ pub(super) struct Pinger {
     interval_between_pings: Duration,
     timeout: Duration,
     scope: KeepaliveScope,
-    phase: Phase,
+    phase: PingPhase,
     /// The last ping was answered, and no part of a response has arrived since.
     only_answered: bool,
 }
 
 #[derive(Debug)]
-enum Phase {
+enum PingPhase {
     Listening { until: Instant },
     Pinged { until: Instant },
 }
@@ -61,13 +61,13 @@ impl Pinger {
 
     fn with(now: Instant, durations: [Duration; 3], scope: KeepaliveScope) -> Self {
         let [interval, interval_between_pings, timeout] = durations.map(|duration| duration.min(FOREVER));
-        let phase = Phase::Listening { until: now + interval };
+        let phase = PingPhase::Listening { until: now + interval };
         Self { interval, interval_between_pings, timeout, scope, phase, only_answered: false }
     }
 
     pub(super) fn next_deadline(&self) -> Instant {
         match self.phase {
-            Phase::Listening { until } | Phase::Pinged { until } => until,
+            PingPhase::Listening { until } | PingPhase::Pinged { until } => until,
         }
     }
 
@@ -75,8 +75,8 @@ impl Pinger {
     pub(super) fn on_sign(&mut self, now: Instant, sign: Sign) {
         match (sign, &self.phase) {
             (Sign::Progress, _) => self.only_answered = false,
-            (Sign::Life, Phase::Pinged { .. }) => self.only_answered = true,
-            (Sign::Life, Phase::Listening { .. }) => {}
+            (Sign::Life, PingPhase::Pinged { .. }) => self.only_answered = true,
+            (Sign::Life, PingPhase::Listening { .. }) => {}
         }
         self.listen(now);
     }
@@ -84,14 +84,14 @@ impl Pinger {
     /// The deadline has passed, with so many calls in flight.
     pub(super) fn on_deadline(&mut self, now: Instant, calls: u32) -> Verdict {
         match self.phase {
-            Phase::Pinged { .. } => Verdict::Dead,
-            Phase::Listening { .. } if calls == 0 && self.scope == KeepaliveScope::Calls => {
+            PingPhase::Pinged { .. } => Verdict::Dead,
+            PingPhase::Listening { .. } if calls == 0 && self.scope == KeepaliveScope::Calls => {
                 self.only_answered = false;
                 self.listen(now);
                 Verdict::Fine
             }
-            Phase::Listening { .. } => {
-                self.phase = Phase::Pinged { until: now + self.timeout };
+            PingPhase::Listening { .. } => {
+                self.phase = PingPhase::Pinged { until: now + self.timeout };
                 Verdict::Ping
             }
         }
@@ -99,7 +99,7 @@ impl Pinger {
 
     fn listen(&mut self, now: Instant) {
         let interval = if self.only_answered { self.interval_between_pings } else { self.interval };
-        self.phase = Phase::Listening { until: now + interval };
+        self.phase = PingPhase::Listening { until: now + interval };
     }
 }
 

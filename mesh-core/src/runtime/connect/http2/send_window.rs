@@ -13,10 +13,10 @@ use super::frame::StreamMap;
 
 /// The endpoint's connection window, and the long uploads that share it.
 #[derive(Debug)]
-pub(super) struct SendWindow(Mutex<State>);
+pub(super) struct SendWindow(Mutex<WindowState>);
 
 #[derive(Debug)]
-struct State {
+struct WindowState {
     /// The granted bytes that are not written yet.
     available: i64,
     /// The most that has ever been available: the window's size.
@@ -81,7 +81,7 @@ impl SendWindow {
     }
 
     /// Changes the state, and wakes the uploads that have room now.
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    fn change(&self, change: impl FnOnce(&mut WindowState)) {
         let mut state = self.lock();
         change(&mut state);
         if state.waiting.is_empty() || state.room() == 0 {
@@ -92,13 +92,13 @@ impl SendWindow {
         waiting.into_values().for_each(Waker::wake);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, WindowState> {
         // Nothing panics between two changes.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl WindowState {
     /// How much long uploads may take now.
     fn room(&self) -> usize {
         let queued = self.queued.values().sum::<usize>() as i64;
@@ -117,7 +117,7 @@ impl State {
 
 impl Default for SendWindow {
     fn default() -> Self {
-        let state = State {
+        let state = WindowState {
             available: INITIAL_WINDOW,
             size: INITIAL_WINDOW,
             queued: StreamMap::default(),

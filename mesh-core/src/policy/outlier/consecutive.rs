@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// Failures in a row of one kind, and how many are too many.
 #[derive(Debug, Default)]
-pub(super) struct Row {
+pub(super) struct ConsecutiveFailures {
     length: AtomicU32,
     /// 0 is off.
     threshold: AtomicU32,
@@ -12,7 +12,7 @@ pub(super) struct Row {
     is_reached: AtomicBool,
 }
 
-impl Row {
+impl ConsecutiveFailures {
     pub(super) fn set_threshold(&self, threshold: u32) {
         self.threshold.store(threshold, Ordering::Relaxed);
         if threshold == 0 {
