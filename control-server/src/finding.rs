@@ -1,12 +1,13 @@
-//! What a stage found wrong with an object: a field's path and a message, not yet a place in a file.
+//! What a stage found about an object: a code, a field's path and a message, not yet a place in a file.
 
-use crate::state::Severity;
+use crate::state::{Code, Severity};
 use crate::yaml::{FieldPath, Position};
 
-/// An error in an object, or a part of it that will not work as written.
+/// An error in an object, a part of it that will not work as written, or a remark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finding {
     pub(crate) severity: Severity,
+    pub(crate) code: Code,
     pub(crate) path: FieldPath,
     /// Where it stands, if that is not where the path leads.
     pub(crate) at: Option<Position>,
@@ -14,12 +15,18 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
+    /// A value that the field cannot have, unless it gets another code.
     pub(crate) fn error(path: FieldPath, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, path, at: None, message: message.into() }
+        Self { severity: Severity::Error, code: Code::InvalidValue, path, at: None, message: message.into() }
     }
 
+    /// Something without effect, unless it gets another code.
     pub(crate) fn warning(path: FieldPath, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, path, at: None, message: message.into() }
+        Self { severity: Severity::Warning, code: Code::NoEffect, ..Self::error(path, message) }
+    }
+
+    pub(crate) fn code(self, code: Code) -> Self {
+        Self { code, ..self }
     }
 
     pub(crate) fn at(mut self, position: Position) -> Self {
@@ -39,6 +46,16 @@ impl Findings {
 
     pub(crate) fn error(&mut self, path: FieldPath, message: impl Into<String>) {
         self.push(Finding::error(path, message));
+    }
+
+    /// A field that is not there.
+    pub(crate) fn missing(&mut self, path: FieldPath, message: impl Into<String>) {
+        self.push(Finding::error(path, message).code(Code::MissingField));
+    }
+
+    /// What is legal, and what no client can do.
+    pub(crate) fn unsupported(&mut self, path: FieldPath, message: impl Into<String>) {
+        self.push(Finding::error(path, message).code(Code::Unsupported));
     }
 
     pub(crate) fn warning(&mut self, path: FieldPath, message: impl Into<String>) {

@@ -62,6 +62,9 @@ pub struct ObjectStatus {
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
+    /// What it is about, for programs.
+    #[serde(default)]
+    pub code: Code,
     /// The file's path relative to the configuration folder.
     pub file: String,
     /// From 1; 0 if unknown.
@@ -84,6 +87,44 @@ pub enum Severity {
     Error,
     /// Accepted, but a part has no effect for some client classes.
     Warning,
+    /// Accepted, and works as written: something that its author may want to know.
+    Info,
+}
+
+/// What a [`Diagnostic`] is about. Names are stable, texts are not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Code {
+    /// A file or a folder cannot be read.
+    Unreadable,
+    /// A text is neither YAML nor JSON.
+    InvalidSyntax,
+    /// `kind` or `apiVersion` is none that is known.
+    UnknownKind,
+    /// A field that the kind does not have.
+    UnknownField,
+    /// A field that is needed, or that is there without a value.
+    MissingField,
+    /// A value that the field cannot have.
+    InvalidValue,
+    /// A regular expression that clients refuse or read differently.
+    InvalidRegex,
+    /// A legal value that no client can do.
+    Unsupported,
+    /// A field that has no effect, or not the whole of it.
+    NoEffect,
+    /// Another object of the same kind, namespace and name is in use.
+    Duplicate,
+    /// Another object is in use for the same host.
+    Conflicted,
+    /// A name that no object of the configuration has.
+    UnresolvedReference,
+    /// A resource that clients would refuse.
+    RefusedByClients,
+    /// A code of a later version.
+    #[default]
+    #[serde(other)]
+    Other,
 }
 
 impl std::fmt::Display for Diagnostic {
@@ -92,6 +133,7 @@ impl std::fmt::Display for Diagnostic {
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Info => "info",
         };
         write!(f, "{}:{}:{}: {severity}: ", self.file, self.line, self.column)?;
         for part in [&self.object, &self.field] {

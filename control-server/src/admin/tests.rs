@@ -17,7 +17,7 @@ use crate::discovery::{Drain, Feed, Registry, ResourceCache};
 use crate::load_reports::LoadReports;
 use crate::metrics::Metrics;
 use crate::resources::{EncodedResource, ResourceKind, ResourceSet};
-use crate::state::{Diagnostic, ObjectStatus, PipelineState, Severity};
+use crate::state::{Code, Diagnostic, ObjectStatus, PipelineState, Severity};
 
 use super::{Admin, router};
 
@@ -91,6 +91,7 @@ fn state() -> PipelineState {
     };
     let diagnostic = Diagnostic {
         severity: Severity::Error,
+        code: Code::InvalidValue,
         file: "b.yaml".to_owned(),
         line: 3,
         column: 5,

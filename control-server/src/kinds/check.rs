@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::regex;
-use crate::finding::Findings;
+use crate::finding::{Finding, Findings};
+use crate::state::Code;
 use crate::yaml::FieldPath;
 
 /// A port number: 1 to 65535.
@@ -16,8 +17,8 @@ pub(crate) fn port(number: u32, path: &FieldPath, findings: &mut Findings) {
 /// A regular expression of RE2 that every client reads alike.
 pub(crate) fn regex(pattern: &str, path: &FieldPath, findings: &mut Findings) {
     if let Err(reason) = regex::check(pattern) {
-        findings
-            .error(path.clone(), format!("found `{pattern}`, expected a regular expression (RE2): {reason}"));
+        let message = format!("found `{pattern}`, expected a regular expression (RE2): {reason}");
+        findings.push(Finding::error(path.clone(), message).code(Code::InvalidRegex));
     }
 }
 

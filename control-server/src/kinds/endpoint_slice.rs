@@ -108,7 +108,7 @@ pub(crate) fn read(
     slice.check(findings);
     if labels.get(SERVICE_NAME).is_none_or(String::is_empty) {
         let path = FieldPath::root().field("metadata").field("labels").key(SERVICE_NAME);
-        findings.error(path, "required: the name of the Service whose endpoints these are");
+        findings.missing(path, "required: the name of the Service whose endpoints these are");
     }
     Some(slice)
 }

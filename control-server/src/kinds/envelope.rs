@@ -16,7 +16,7 @@ use super::{
     virtual_service, workload_entry,
 };
 use crate::finding::{Finding, Findings};
-use crate::state::Diagnostic;
+use crate::state::{Code, Diagnostic};
 use crate::yaml::{FieldPath, Node, Value, decode_leniently, did_you_mean};
 
 /// One object of a document after decoding.
@@ -78,7 +78,7 @@ fn decode_list(
         Some(other) if other.value != Value::Null => {
             findings.error(path, format!("found {other}, expected a list"));
         }
-        _ => findings.error(path, "required, but not set: an empty list is `[]`"),
+        _ => findings.missing(path, "required, but not set: an empty list is `[]`"),
     }
     // The list itself has no identity: with an error in it, everything that was read of it before may be meant.
     if findings.has_errors() {
@@ -124,7 +124,8 @@ fn check_fields(node: &Node, known: &[&str], findings: &mut Findings) {
     let Value::Mapping(entries) = &node.value else { return };
     for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.name.as_str())) {
         let message = format!("unknown field{}", did_you_mean(&key.name, known.iter().copied()));
-        findings.push(Finding::error(FieldPath::root().key(&key.name), message).at(key.at));
+        let finding = Finding::error(FieldPath::root().key(&key.name), message).code(Code::UnknownField);
+        findings.push(finding.at(key.at));
     }
 }
 
@@ -136,7 +137,7 @@ fn read_head(kind: Kind, node: &Node, findings: &mut Findings) -> Option<(Object
         check_fields(node, &FIELDS, findings);
     }
     let Some(metadata) = node.field("metadata").filter(|node| node.value != Value::Null) else {
-        findings.error(root.field("metadata"), "required, but not set");
+        findings.missing(root.field("metadata"), "required, but not set");
         return None;
     };
     let path = root.field("metadata");
@@ -147,7 +148,7 @@ fn read_head(kind: Kind, node: &Node, findings: &mut Findings) -> Option<(Object
             Some(_) => "required: only an API server makes a name of generateName",
             None => "required, but not set",
         };
-        findings.error(path.field("name"), message);
+        findings.missing(path.field("name"), message);
         return None;
     }
     check::name(&name, &path.field("name"), findings);
@@ -175,7 +176,7 @@ fn read_spec(kind: Kind, metadata: &Metadata, node: &Node, findings: &mut Findin
     }
     let path = FieldPath::spec();
     let Some(spec) = node.field("spec").filter(|node| node.value != Value::Null) else {
-        findings.error(path, "required, but not set");
+        findings.missing(path, "required, but not set");
         return None;
     };
     match kind {

@@ -168,6 +168,7 @@ pub(crate) fn diagnostic(origin: &Origin, object: &str, finding: &Finding) -> Di
     let at = finding.at.unwrap_or_else(|| origin.position_of(&finding.path));
     Diagnostic {
         severity: finding.severity,
+        code: finding.code,
         file: origin.name().to_string(),
         line: at.line,
         column: at.column,

@@ -7,7 +7,8 @@
 use std::fmt;
 
 use super::object::Kind;
-use crate::finding::Findings;
+use crate::finding::{Finding, Findings};
+use crate::state::Code;
 use crate::yaml::{FieldPath, Node, Position, Value, did_you_mean, distance};
 
 /// What a document is.
@@ -53,7 +54,7 @@ pub(super) fn recognize(node: &Node, inherited: Option<Kind>, findings: &mut Fin
         }
     }
     let missing = |name: &'static str, findings: &mut Findings| {
-        findings.error(root.field(name), "required, but not set");
+        findings.missing(root.field(name), "required, but not set");
     };
     let foreign = || {
         let text = |name: &str| node.text(name).unwrap_or_default().to_owned();
@@ -100,7 +101,7 @@ fn named(
         if has_known_kinds(group(version)) && !is_known_elsewhere(name) && is_nearly_known(name) {
             let names = Kind::ALL.map(Kind::name);
             let message = format!("unknown kind `{name}`{}", did_you_mean(name, names));
-            findings.error(root.field("kind"), message);
+            findings.push(Finding::error(root.field("kind"), message).code(Code::UnknownKind));
             return None;
         }
         return foreign();
@@ -117,7 +118,7 @@ fn named(
             known.join(", "),
             did_you_mean(version, known.iter().copied())
         );
-        findings.error(root.field("apiVersion"), message);
+        findings.push(Finding::error(root.field("apiVersion"), message).code(Code::UnknownKind));
     }
     Some(if of_list.is_some() { Recognized::List(of_list) } else { Recognized::Object(kind) })
 }

@@ -144,7 +144,7 @@ impl Service {
     fn check_external_name(&self, path: &FieldPath, findings: &mut Findings) {
         let is_external = self.r#type == ServiceType::ExternalName;
         match (&self.external_name, is_external) {
-            (None, true) => findings.error(path.field("externalName"), "required, but not set"),
+            (None, true) => findings.missing(path.field("externalName"), "required, but not set"),
             (Some(name), true) => {
                 check::host(
                     name.trim_end_matches('.'),
@@ -170,7 +170,7 @@ impl ServicePort {
             None => {}
         }
         if needs_name && self.name.is_empty() {
-            findings.error(path.field("name"), "required, because the service has several ports");
+            findings.missing(path.field("name"), "required, because the service has several ports");
         }
         if self.protocol != TransportProtocol::Tcp {
             findings.warning(path.field("protocol"), "ignored: gRPC clients call ports of TCP only");

@@ -87,7 +87,7 @@ impl ServiceEntry {
             Resolution::Static | Resolution::Dns | Resolution::DnsRoundRobin => {}
             Resolution::None | Resolution::DynamicDns => {
                 let message = "rejected because gRPC clients need endpoints, and a service without any needs a sidecar: expected STATIC or DNS";
-                findings.error(path.field("resolution"), message);
+                findings.unsupported(path.field("resolution"), message);
             }
         }
         if let Some(selector) = &self.workload_selector {

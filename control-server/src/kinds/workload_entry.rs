@@ -65,7 +65,7 @@ impl WorkloadEntry {
     pub(crate) fn check(&self, path: &FieldPath, findings: &mut Findings) {
         if self.address.starts_with("unix://") {
             let message = "rejected because gRPC clients get endpoints as IP addresses: found a Unix socket";
-            findings.error(path.field("address"), message);
+            findings.unsupported(path.field("address"), message);
         } else if self.parsed_address().is_none() {
             let message = format!("found `{}`, expected an IP address or a host name", self.address);
             findings.error(path.field("address"), message);

@@ -201,7 +201,9 @@ impl Gauges {
         for object in &reading.state.objects {
             self.objects.get_or_create(&KindLabel { kind: object.kind.clone() }).inc();
         }
-        for (severity, label) in [(Severity::Error, "error"), (Severity::Warning, "warning")] {
+        for (severity, label) in
+            [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Info, "info")]
+        {
             let found = reading.state.diagnostics.iter().filter(|found| found.severity == severity).count();
             self.diagnostics.get_or_create(&SeverityLabel { severity: label }).set(count(found));
         }

@@ -11,6 +11,7 @@ pub(super) fn changes(before: &PipelineState, after: &PipelineState) {
         match diagnostic.severity {
             Severity::Error => tracing::error!("{diagnostic}"),
             Severity::Warning => tracing::warn!("{diagnostic}"),
+            Severity::Info => tracing::info!("{diagnostic}"),
         }
     }
     let current = texts(&after.diagnostics);

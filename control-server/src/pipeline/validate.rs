@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::engine::Engine;
 use crate::source::{Entries, Event, Files, Links, MAX_LENGTH, Merge, read_bounded};
-use crate::state::{Diagnostic, Severity};
+use crate::state::{Code, Diagnostic, Severity};
 
 /// A part of the configuration to check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,6 +124,7 @@ fn unreadable(file: String, error: &io::Error) -> Event {
     let place = file.as_str().into();
     let diagnostic = Diagnostic {
         severity: Severity::Error,
+        code: Code::Unreadable,
         file,
         line: 0,
         column: 0,

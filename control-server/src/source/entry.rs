@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::files::FileStamp;
 use super::{Place, Sourced};
 use crate::kinds::{Decoded, Foreign, ObjectId, Outcome, Refused, decode_document};
-use crate::state::{Diagnostic, Severity};
+use crate::state::{Code, Diagnostic, Severity};
 use crate::yaml::{Position, SyntaxError, parse, parse_json};
 
 /// The objects and diagnostics of one text.
@@ -72,6 +72,7 @@ impl Entry {
         entry.keep_all(previous);
         entry.diagnostics.push(whole_file(
             file,
+            Code::Unreadable,
             Position::default(),
             &format!("cannot read the file: {error}"),
             previous,
@@ -117,16 +118,18 @@ impl Entry {
 
 fn syntax_error(file: &str, error: &SyntaxError, previous: Option<&Entry>) -> Diagnostic {
     let language = if file.ends_with(".json") { "JSON" } else { "YAML" };
-    whole_file(file, error.at, &format!("not valid {language}: {}", error.message), previous)
+    let problem = format!("not valid {language}: {}", error.message);
+    whole_file(file, Code::InvalidSyntax, error.at, &problem, previous)
 }
 
-fn whole_file(file: &str, at: Position, problem: &str, previous: Option<&Entry>) -> Diagnostic {
+fn whole_file(file: &str, code: Code, at: Position, problem: &str, previous: Option<&Entry>) -> Diagnostic {
     let consequence = match previous.map(|previous| previous.objects.len()) {
         None | Some(0) => "nothing of this file is in use",
         Some(_) => "what was last good of this file stays in use",
     };
     Diagnostic {
         severity: Severity::Error,
+        code,
         file: file.to_owned(),
         line: at.line,
         column: at.column,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::{Event, Key, Place, Sourced};
 use crate::finding::Finding;
 use crate::kinds::{Foreign, Object, ObjectId, Refused};
-use crate::state::Diagnostic;
+use crate::state::{Code, Diagnostic};
 use crate::yaml::FieldPath;
 
 /// The number of a source; an earlier one goes first where several have an object of the same id.
@@ -222,7 +222,7 @@ impl Candidate {
         let (file, line) = (&self.key.place, one.object.position().line);
         let message = format!("an object of this kind, namespace and name stands in {file}:{line} already");
         let path = FieldPath::root().field("metadata").field("name");
-        (!other.stale).then(|| other.object.diagnostic(&Finding::error(path, message)))
+        (!other.stale).then(|| other.object.diagnostic(&Finding::error(path, message).code(Code::Duplicate)))
     }
 }
 

@@ -16,6 +16,7 @@ use super::node::{Key, Node, Value};
 use super::path::{FieldPath, Segment};
 use super::suggest::did_you_mean;
 use crate::finding::{Finding, Findings};
+use crate::state::Code;
 
 /// Decodes `node`, at `base` in its document. Errors go to `findings`; a value is returned only if
 /// it is complete, and may be used only if no error was found.
@@ -90,7 +91,7 @@ impl Context {
 
     fn unknown_field(&self, key: &Key, known: &[&str]) {
         let message = format!("unknown field{}", did_you_mean(&key.name, known.iter().copied()));
-        let finding = Finding::error(self.path().key(&key.name), message).at(key.at);
+        let finding = Finding::error(self.path().key(&key.name), message).code(Code::UnknownField).at(key.at);
         self.findings.borrow_mut().push(finding);
     }
 
@@ -98,7 +99,7 @@ impl Context {
     fn blank_field(&self, key: &Key) {
         if !self.leniency.blank {
             let message = "found nothing, expected a value; if none is meant, leave the field out";
-            self.findings.borrow_mut().push(Finding::error(self.path().key(&key.name), message));
+            self.findings.borrow_mut().missing(self.path().key(&key.name), message);
         }
     }
 

@@ -7,6 +7,7 @@ use serde::de::{self, Expected, Unexpected};
 use super::node::Node;
 use super::path::FieldPath;
 use crate::finding::Finding;
+use crate::state::Code;
 
 /// Why decoding ended.
 #[derive(Debug)]
@@ -38,7 +39,8 @@ impl Error {
 
     /// As a finding; an error without a position is about `base`.
     pub(super) fn into_finding(self, base: &FieldPath) -> Finding {
-        Finding::error(self.place.unwrap_or_else(|| base.clone()), self.message)
+        let code = if self.missing.is_some() { Code::MissingField } else { Code::InvalidValue };
+        Finding::error(self.place.unwrap_or_else(|| base.clone()), self.message).code(code)
     }
 }
 

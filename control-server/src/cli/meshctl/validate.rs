@@ -9,7 +9,7 @@ use clap::Args;
 use crate::cli::output::{Span, Style};
 use crate::cli::{Failure, Output, output};
 use crate::pipeline::{Input, Links, PassedOver, Validation};
-use crate::state::{Diagnostic, Severity};
+use crate::state::{Code, Diagnostic, Severity};
 
 use super::Format;
 
@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Fai
         Format::Json => output.json(&diagnostics),
         Format::Table => diagnostics.iter().for_each(|found| output.spans(&line(found))),
     }
-    let warnings = diagnostics.len() - errors;
+    let warnings = diagnostics.iter().filter(|found| found.severity == Severity::Warning).count();
     let (objects, files) = (output::count(objects, "object"), output::count(files, "file"));
     let (found, warned) = (output::count(errors, "error"), output::count(warnings, "warning"));
     output::note(&format!("{found}, {warned}; {objects} in {files}"));
@@ -54,6 +54,7 @@ pub(super) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Fai
 fn unknown_kind(one: &PassedOver) -> Diagnostic {
     Diagnostic {
         severity: Severity::Error,
+        code: Code::UnknownKind,
         file: one.file.clone(),
         line: one.line,
         column: one.column,
@@ -86,6 +87,7 @@ fn line(found: &Diagnostic) -> Vec<Span> {
     let (severity, style) = match found.severity {
         Severity::Error => ("error:", Style::Bad),
         Severity::Warning => ("warning:", Style::Uncertain),
+        Severity::Info => ("info:", Style::Plain),
     };
     let text = found.to_string();
     match text.split_once(severity) {

@@ -100,7 +100,7 @@ impl Filter {
             let path = path.field(field);
             match (of_type == self.r#type, is_set) {
                 (true, true) => self.check_field(&path, findings),
-                (true, false) => findings.error(path, "required, but not set"),
+                (true, false) => findings.missing(path, "required, but not set"),
                 (false, true) => {
                     let message =
                         format!("found {field}, expected only the field of the type {:?}", self.r#type);
@@ -117,7 +117,7 @@ impl Filter {
             FilterType::ExtensionRef => {
                 let message =
                     "rejected because no extension is known, and a rule must not run without its filter";
-                findings.error(path.clone(), message);
+                findings.unsupported(path.clone(), message);
             }
             FilterType::RequestMirror => {
                 findings.warning(path.clone(), "ignored by gRPC clients: nothing is mirrored");

@@ -1,6 +1,7 @@
 //! What is said of configuration that is wrong, or that will not work as written.
 
 mod cluster_objects;
+mod codes;
 mod duration;
 mod guide;
 mod recognize;

@@ -127,7 +127,7 @@ impl LoadBalancer {
             Some(Simple::Passthrough) => {
                 let message = "rejected because gRPC clients need endpoints to choose from: expected ROUND_ROBIN, \
                                LEAST_REQUEST or RANDOM";
-                findings.error(path.field("simple"), message);
+                findings.unsupported(path.field("simple"), message);
             }
             Some(Simple::Random) => {
                 findings.warning(

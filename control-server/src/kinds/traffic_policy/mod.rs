@@ -98,10 +98,10 @@ impl TrafficPolicy {
         let numbers = self.port_level_settings.iter().map(|policy| policy.port.number);
         check::unique(numbers, |index| ports.index(index).field("port").field("number"), findings);
         if self.tunnel.is_some() {
-            findings.error(path.field("tunnel"), "rejected because gRPC clients cannot tunnel calls");
+            findings.unsupported(path.field("tunnel"), "rejected because gRPC clients cannot tunnel calls");
         }
         if self.proxy_protocol.is_some() {
-            findings.error(
+            findings.unsupported(
                 path.field("proxyProtocol"),
                 "rejected because gRPC clients do not speak the PROXY protocol",
             );

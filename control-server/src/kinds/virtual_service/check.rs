@@ -187,7 +187,7 @@ impl HttpMatch {
         }
         if !self.query_params.is_empty() {
             let message = "rejected because gRPC clients skip a route that matches query parameters";
-            findings.error(path.field("queryParams"), message);
+            findings.unsupported(path.field("queryParams"), message);
         }
         let values =
             self.without_headers.values().filter(|value| value.pattern() != Pattern::Present).count();

@@ -128,9 +128,9 @@ impl Delay {
         }
         if self.exponential_delay.is_some() {
             let message = "rejected because no client knows it, expected fixedDelay";
-            findings.error(path.field("exponentialDelay"), message);
+            findings.unsupported(path.field("exponentialDelay"), message);
         } else if self.fixed_delay.is_none() {
-            findings.error(path.field("fixedDelay"), "required, but not set");
+            findings.missing(path.field("fixedDelay"), "required, but not set");
         } else if self.fixed_delay.is_some_and(|delay| delay.0.is_zero()) {
             let message = "found the text `0s`, expected a duration of at least 1ms";
             findings.error(path.field("fixedDelay"), message);
@@ -165,7 +165,7 @@ impl Abort {
         }
         if self.http2_error.is_some() {
             let message = "rejected because no client knows it, expected httpStatus or grpcStatus";
-            findings.error(path.field("http2Error"), message);
+            findings.unsupported(path.field("http2Error"), message);
             return;
         }
         match (self.http_status, &self.grpc_status) {

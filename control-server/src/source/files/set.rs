@@ -11,7 +11,7 @@ use super::super::{Entries, Event, Place};
 use super::last_good;
 use super::read::{MAX_LENGTH, read_file};
 use super::scan::{FileStamp, Links, Scan, scan};
-use crate::state::{Diagnostic, Severity};
+use crate::state::{Code, Diagnostic, Severity};
 
 /// The files of a folder.
 #[derive(Debug)]
@@ -195,6 +195,7 @@ fn unreadable_path(name: &str, error: &io::Error) -> Diagnostic {
     let what = if name.is_empty() || name.ends_with('/') { "folder" } else { "file" };
     Diagnostic {
         severity: Severity::Error,
+        code: Code::Unreadable,
         file: if name.is_empty() { "." } else { name }.to_owned(),
         line: 0,
         column: 0,
