@@ -38,6 +38,9 @@ mod pages {
     #[doc = include_str!("../../README.md")]
     struct Readme;
 
+    #[doc = include_str!("../../docs/embedded.md")]
+    struct Embedded;
+
     #[doc = include_str!("../../docs/filters.md")]
     struct Filters;
 

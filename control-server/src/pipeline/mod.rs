@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use crate::resources::ResourceSet;
-use crate::source::{FileOptions, FileSource, Keeper, Lock, Merge, Source};
+use crate::source::{FileOptions, FileSource, Keeper, Lock, Merge, Source, TextSource};
 use crate::state::PipelineState;
 use engine::Engine;
 use guard::Guard;
@@ -39,7 +39,7 @@ pub use validate::{Input, PassedOver, Validation, validate};
 /// The source of configuration and how it is watched.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The folder of YAML and JSON files; subfolders are read too.
+    /// The folder of YAML and JSON files, with its subfolders; or one file, whatever its name.
     pub folder: PathBuf,
     /// How long changes are collected before they are read; 100 ms by default.
     pub debounce: Duration,
@@ -116,6 +116,19 @@ impl Pipeline {
             }
         }
         Self::from_sources(vec![Box::new(source)], merge, guard, engine, keeper)
+    }
+
+    /// A pipeline of one text, which never changes. `name` stands for its file.
+    ///
+    /// # Errors
+    /// [`StartError`] when no thread can be started.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn of_text(name: &str, text: &str, load_reporting: LoadReporting) -> Result<Self, StartError> {
+        let guard = Guard::new(MaxRemoval::default(), String::new());
+        let source = TextSource::new(name, text);
+        Self::from_sources(vec![Box::new(source)], Merge::new(1), guard, Engine::new(load_reporting), None)
     }
 
     /// The served resources.

@@ -131,6 +131,7 @@ impl Outlet {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
         let reason = format!("{what} has panicked: {text}");
+        tracing::error!(reason, "changes of the configuration have no effect any more");
         self.state.send_modify(|state| Arc::make_mut(state).failed = Some(reason));
     }
 }

@@ -12,6 +12,7 @@ mod files;
 mod merge;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::fmt;
 use std::future::Future;
@@ -27,6 +28,7 @@ pub(crate) use entry::read_text;
 pub use files::{DataDirError, Links};
 pub(crate) use files::{FileOptions, FileSource, Files, Keeper, Lock, MAX_LENGTH, read_bounded};
 pub(crate) use merge::{Change, Changes, Merge, SourceIndex};
+pub(crate) use text::TextSource;
 
 /// A source of objects: files, and later an API, a registry, a cluster.
 pub(crate) trait Source: fmt::Debug + Send + 'static {

@@ -35,7 +35,7 @@ pub(crate) use scan::FileStamp;
 pub use scan::Links;
 pub(crate) use set::Files;
 
-/// A folder and how it is watched.
+/// A folder, or one file, and how it is watched.
 #[derive(Debug, Clone)]
 pub(crate) struct FileOptions {
     pub(crate) folder: PathBuf,
@@ -53,17 +53,24 @@ pub(crate) struct FileSource {
     watch: Watch,
     /// `None` while a scan runs.
     files: Option<Files>,
+    is_folder: bool,
     is_synced: bool,
 }
 
 impl FileSource {
     /// # Errors
-    /// The folder cannot be read.
+    /// The folder or file cannot be read.
     pub(crate) fn open(options: FileOptions) -> io::Result<Self> {
-        std::fs::read_dir(&options.folder)?;
-        let watch = Watch::new(&options.folder);
-        let files = Files::new(options.folder.clone(), options.debounce / 2).with_links(options.links);
-        Ok(Self { options, watch, files: Some(files), is_synced: false })
+        let is_folder = options.folder.is_dir();
+        let (watch, files) = if is_folder {
+            std::fs::read_dir(&options.folder)?;
+            (Watch::new(&options.folder), Files::new(options.folder.clone(), options.debounce / 2))
+        } else {
+            std::fs::metadata(&options.folder)?;
+            (Watch::nothing(), Files::only(&options.folder, options.debounce / 2))
+        };
+        let files = files.with_links(options.links);
+        Ok(Self { options, watch, files: Some(files), is_folder, is_synced: false })
     }
 
     /// Starts with last good texts, as if they had been read just before; returns the events of each of their sets.
@@ -91,7 +98,9 @@ impl FileSource {
                 // A cancelled scan means that the runtime is ending.
                 Err(_) => return None,
             };
-            self.watch.follow(&self.options.folder);
+            if self.is_folder {
+                self.watch.follow(&self.options.folder);
+            }
             self.files = Some(files);
             if !self.is_synced {
                 self.is_synced = true;

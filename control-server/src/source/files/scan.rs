@@ -53,6 +53,20 @@ pub(super) fn scan(folder: &Path, links: Links) -> Scan {
     walk.scan
 }
 
+/// Looks at one file of a folder. Links are followed: the file was named by the user.
+pub(super) fn scan_file(folder: &Path, name: &str) -> Scan {
+    let mut scan = Scan::default();
+    match fs::metadata(folder.join(name)) {
+        Ok(metadata) if metadata.is_file() => {
+            scan.files.insert(name.to_owned(), FileStamp::of(&metadata));
+        }
+        Ok(_) => scan.unreadable.push((name.to_owned(), no_file())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => scan.unreadable.push((name.to_owned(), error)),
+    }
+    scan
+}
+
 /// A scan under way.
 struct Walk {
     /// Where the folder really is.

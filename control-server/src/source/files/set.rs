@@ -2,7 +2,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,7 +10,7 @@ use super::super::entry::{Entry, content_hash};
 use super::super::{Entries, Event, Place};
 use super::last_good;
 use super::read::{MAX_LENGTH, read_file};
-use super::scan::{FileStamp, Links, Scan, scan};
+use super::scan::{FileStamp, Links, Scan, scan, scan_file};
 use crate::state::{Code, Diagnostic, Severity};
 
 /// The files of a folder.
@@ -18,6 +18,8 @@ use crate::state::{Code, Diagnostic, Severity};
 pub(crate) struct Files {
     folder: PathBuf,
     links: Links,
+    /// The only file that is read, whatever its name.
+    only: Option<String>,
     entries: Entries,
     /// Diagnostics of entries that could not be scanned.
     diagnostics: Vec<Diagnostic>,
@@ -42,6 +44,7 @@ impl Files {
         Self {
             folder,
             links: Links::default(),
+            only: None,
             entries: Entries::default(),
             diagnostics: Vec::new(),
             texts: Texts::Dropped,
@@ -49,6 +52,13 @@ impl Files {
             unsettled: None,
             is_read_once: false,
         }
+    }
+
+    /// One file, of any name.
+    pub(super) fn only(file: &Path, quiet: Duration) -> Self {
+        let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self { only: Some(name), ..Self::new(folder.unwrap_or_else(|| Path::new(".")).to_owned(), quiet) }
     }
 
     pub(crate) fn with_links(self, links: Links) -> Self {
@@ -68,13 +78,20 @@ impl Files {
 
     /// Removes files that the folder does not have now; the next scan has the events.
     pub(super) fn forget_missing(&mut self) {
-        let scan = scan(&self.folder, self.links);
+        let scan = self.scan();
         self.entries.retain(|name| scan.files.contains_key(name) || scan.hides(name));
+    }
+
+    fn scan(&self) -> Scan {
+        match &self.only {
+            Some(name) => scan_file(&self.folder, name),
+            None => scan(&self.folder, self.links),
+        }
     }
 
     /// Scans the folder, and reads what has changed.
     pub(crate) fn rescan(&mut self, now: Instant) -> Vec<Event> {
-        let scan = scan(&self.folder, self.links);
+        let scan = self.scan();
         self.unsettled = None;
         self.remove_missing(&scan, now);
         for (name, stamp) in &scan.files {

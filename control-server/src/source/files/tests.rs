@@ -403,3 +403,22 @@ fn reading_ends_at_the_limit() {
     assert_eq!(error, "it has more than 1000 bytes; split it into several files");
     assert_eq!(read_bounded(&b"1234"[..], 4).unwrap(), "1234");
 }
+
+#[test]
+fn one_file_is_read_whatever_its_name_and_neighbours() {
+    let mut story = Story::new();
+    story.write("mesh.conf", &workload("a", "10.0.0.1"));
+    story.write("other.yaml", &workload("b", "10.0.0.2"));
+    story.files = Files::only(&story.path("mesh.conf"), Duration::ZERO);
+    story.rescan();
+    assert_eq!(story.objects(), ["mesh.conf/a"]);
+    story.write("mesh.conf", "a: [");
+    story.rescan();
+    assert_eq!(story.objects(), ["mesh.conf/a!"]);
+    fs::remove_file(story.path("mesh.conf")).unwrap();
+    story.settle();
+    assert_eq!(story.objects(), [""; 0]);
+    fs::create_dir(story.path("mesh.conf")).unwrap();
+    story.rescan();
+    assert!(story.diagnostics()[0].contains("it is no regular file"), "{:?}", story.diagnostics());
+}

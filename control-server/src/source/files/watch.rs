@@ -23,6 +23,11 @@ impl Watch {
         watch
     }
 
+    /// Reports nothing.
+    pub(super) fn nothing() -> Self {
+        Self { changed: Arc::new(Notify::new()), watcher: None, folder: None }
+    }
+
     /// Waits for a change since the last call.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
