@@ -7,6 +7,7 @@ mod health;
 mod index;
 mod load;
 mod metrics;
+mod objects;
 mod resources;
 mod status;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use crate::state::PipelineState;
 pub use clients::ClientList;
 pub use error::ErrorBody;
 pub use health::Readiness;
+pub use objects::{Condition, ObjectConditions, ObjectList};
 pub use resources::{ResourceEntry, ResourceList};
 pub use status::{ClientCounts, ServerStatus};
 pub use waiting::Approval;
@@ -86,6 +88,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/clients/{id}/config", get(clients::config))
         .route_service(CSDS, csds)
         .route("/v1/config", get(config::config))
+        .route("/v1/objects", get(objects::list))
         .route("/v1/resources", get(resources::list))
         .route("/v1/load", get(load::load))
         .route("/v1/waiting/{id}/approve", post(waiting::approve))

@@ -143,6 +143,9 @@ async fn status_and_config_show_the_state() {
     let (_, config) = fixture.json("/v1/config").await;
     assert_eq!(config["objects"][0]["name"], json!("orders"));
     assert_eq!(config["diagnostics"][0]["severity"], json!("error"));
+    let (_, objects) = fixture.json("/v1/objects").await;
+    assert_eq!(objects["objects"][0]["object"], json!("ServiceEntry shop/orders"));
+    assert_eq!(objects["objects"][0]["conditions"][0]["status"], json!("True"));
     assert_eq!(fixture.json("/v1/clients").await, (StatusCode::OK, json!({ "clients": [] })));
 }
 
