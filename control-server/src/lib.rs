@@ -12,6 +12,7 @@ pub mod cli;
 mod clock;
 pub mod connection;
 pub mod discovery;
+mod duration;
 pub mod embedded;
 mod finding;
 mod kinds;

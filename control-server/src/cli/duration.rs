@@ -2,22 +2,15 @@
 
 use std::time::Duration;
 
-/// Reads `10s`, `500ms`, `2m`, `1h`.
+use crate::duration;
+
+/// Reads `10s`, `500ms`, `2m`, `1h30m`.
 ///
 /// # Errors
 /// A sentence for the user.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
-    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let milliseconds = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err("expected a whole number with a unit: 500ms, 10s, 2m or 1h".to_owned()),
-    };
-    let number: u32 = number.parse().map_err(|_| "expected a whole number before the unit".to_owned())?;
-    Ok(Duration::from_millis(u64::from(number) * milliseconds))
+    duration::plain(text)
+        .ok_or_else(|| "expected whole numbers with units: 500ms, 10s, 2m or 1h30m".to_owned())
 }
 
 /// `45s`, `3m`, `2h5m`, `4d`.
@@ -38,9 +31,14 @@ mod tests {
 
     #[test]
     fn durations_have_a_unit() {
-        for (text, milliseconds) in
-            [("500ms", 500), ("10s", 10_000), ("0s", 0), ("2m", 120_000), ("1h", 3_600_000)]
-        {
+        for (text, milliseconds) in [
+            ("500ms", 500),
+            ("10s", 10_000),
+            ("0s", 0),
+            ("2m", 120_000),
+            ("1h", 3_600_000),
+            ("1h30m", 5_400_000),
+        ] {
             assert_eq!(parse(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
         for text in ["", "10", "s", "1.5s", "-1s", "10 s", "99999999999s"] {

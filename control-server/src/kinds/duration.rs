@@ -8,6 +8,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 
+use crate::duration;
+
 /// Istio's: proto JSON (`1.5s`), or several units in a row as in Go (`1m30s`). Zero, or at least a millisecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ProtoDuration(pub(crate) Duration);
@@ -19,14 +21,14 @@ pub(crate) struct GatewayDuration(pub(crate) Duration);
 impl<'de> Deserialize<'de> for ProtoDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expected = "a duration such as `1.5s`, `500ms` or `1m30s`";
-        deserializer.deserialize_any(DurationVisitor { expected, parse: proto }).map(Self)
+        deserializer.deserialize_any(DurationVisitor { expected, parse: duration::with_fractions }).map(Self)
     }
 }
 
 impl<'de> Deserialize<'de> for GatewayDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expected = "a duration such as `10s` or `1m30s` (GEP-2257: whole numbers with h, m, s, ms)";
-        deserializer.deserialize_any(DurationVisitor { expected, parse: gateway }).map(Self)
+        deserializer.deserialize_any(DurationVisitor { expected, parse: duration::gateway }).map(Self)
     }
 }
 
@@ -103,62 +105,6 @@ impl Visitor<'_> for DurationVisitor {
         }
         Ok(duration)
     }
-}
-
-fn proto(text: &str) -> Option<Duration> {
-    parts(text, |number, unit| {
-        let nanoseconds: u64 = match unit {
-            "ns" => 1,
-            "us" | "µs" => 1_000,
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            "m" => 60_000_000_000,
-            "h" => 3_600_000_000_000,
-            _ => return None,
-        };
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        let whole: u64 = whole.parse().ok()?;
-        let mut total = whole.checked_mul(nanoseconds)?;
-        let mut place = nanoseconds;
-        for digit in fraction.chars() {
-            place /= 10;
-            total = total.checked_add(place * u64::from(digit.to_digit(10)?))?;
-        }
-        Some(Duration::from_nanos(total))
-    })
-}
-
-fn gateway(text: &str) -> Option<Duration> {
-    let mut units = 0;
-    parts(text, |number, unit| {
-        units += 1;
-        if units > 4 || number.len() > 5 {
-            return None;
-        }
-        let number: u64 = number.parse().ok()?;
-        match unit {
-            "ms" => Some(Duration::from_millis(number)),
-            "s" => Some(Duration::from_secs(number)),
-            "m" => Some(Duration::from_secs(number * 60)),
-            "h" => Some(Duration::from_secs(number * 3600)),
-            _ => None,
-        }
-    })
-}
-
-/// The sum of all `<number><unit>` of a text.
-fn parts(text: &str, mut part: impl FnMut(&str, &str) -> Option<Duration>) -> Option<Duration> {
-    let mut rest = text;
-    let mut total = Duration::ZERO;
-    while !rest.is_empty() || text.is_empty() {
-        let number_end = rest.find(|character: char| !character.is_ascii_digit() && character != '.')?;
-        let (number, tail) = rest.split_at(number_end);
-        let unit_end = tail.find(|character: char| character.is_ascii_digit()).unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(unit_end);
-        total = total.checked_add(part(number, unit)?)?;
-        rest = tail;
-    }
-    Some(total)
 }
 
 const LONGEST: Duration = Duration::from_secs(87_600 * 3_600);
