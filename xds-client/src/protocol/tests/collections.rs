@@ -95,6 +95,41 @@ fn bad_member_leaves_the_others_and_its_own_last_good_one() {
 }
 
 #[test]
+fn member_is_found_by_its_name_in_its_collection() {
+    let mut client = watching();
+    client.members("n1", &[("a", Ok(1)), ("b", Ok(2))], &[]);
+    let found = |collection: &str, name: &str| {
+        let member = client.ads.member(EDS.type_url, &collection.into(), &name.into());
+        member.map(|value| *value.downcast_ref::<u64>().unwrap())
+    };
+    assert_eq!(found(ALL, &member("b")), Some(2));
+    assert_eq!(found(ALL, &member("c")), None);
+    assert_eq!(found(&ALL.replace("/c/", "/d/"), &member("b")), None);
+}
+
+/// TR-29: a server may want its refused resources to be dropped.
+#[test]
+fn bad_member_is_removed_where_data_errors_drop_resources() {
+    for (data_errors, held) in
+        [(DataErrors::Fail, "b=1"), (DataErrors::Ambient, "a=1 b=1"), (DataErrors::IgnoreDeletion, "a=1 b=1")]
+    {
+        let server =
+            ServerSettings { variant: Variant::Delta, data_errors, ..ServerSettings::new("primary") };
+        let mut client = Client::of_server(server);
+        client.watch(EDS, ALL);
+        client.open();
+        client.sent();
+        client.members("n1", &[("a", Ok(1)), ("b", Ok(1))], &[]);
+        client.told();
+        client.members("n2", &[("a", Err("bad"))], &[]);
+        assert_eq!(client.held(), held, "{data_errors:?}");
+        let is_removal_reported = client.told().contains(&told(&["a"])[0]);
+        assert_eq!(is_removal_reported, data_errors == DataErrors::Fail, "{data_errors:?}");
+        assert_eq!(client.state(ALL).0, ResourceState::Nacked);
+    }
+}
+
+#[test]
 fn bad_member_is_not_held() {
     let mut client = watching();
     client.members("n1", &[("a", Ok(1)), ("b", Ok(1))], &[]);

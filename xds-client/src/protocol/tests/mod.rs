@@ -6,6 +6,7 @@ mod delta;
 mod fallback;
 mod last_good;
 mod limits;
+mod links;
 mod many_servers;
 mod recovery;
 mod simulation;

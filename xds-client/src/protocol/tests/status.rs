@@ -55,3 +55,89 @@ fn refusal_names_64_resources_and_counts_the_others() {
         assert_eq!(refusal.matches("bad").count(), 64);
     }
 }
+
+#[test]
+fn request_is_due_only_on_an_open_stream_and_until_it_is_sent() {
+    let mut client = Client::new(DataErrors::Ambient);
+    assert!(!client.ads.has_request(ONE), "nothing is watched");
+    client.watch(CDS, "a");
+    assert!(!client.ads.has_request(ONE), "no stream");
+    client.open();
+    assert!(client.ads.has_request(ONE));
+    client.sent();
+    assert!(!client.ads.has_request(ONE));
+    client.respond(CDS, "1", "n1", &[("a", Ok(1))]);
+    assert!(client.ads.has_request(ONE), "the ACK");
+    client.close("gone");
+    assert!(!client.ads.has_request(ONE));
+}
+
+/// TR-18: a driver that sleeps until the next deadline is not woken by timers that were stopped.
+#[test]
+fn stopped_timers_are_no_deadlines() {
+    let mut client = Client::watching(CDS, &["a"]);
+    let first = client.now + 15 * SECOND;
+    client.pass(SECOND);
+    client.watch(EDS, "e");
+    client.sent();
+    assert_eq!(client.ads.next_deadline(), Some(first));
+    client.respond(CDS, "1", "n1", &[("a", Ok(1))]);
+    assert_eq!(client.ads.next_deadline(), Some(first + SECOND), "of the other type");
+    client.respond(EDS, "1", "n2", &[("e", Ok(1))]);
+    assert_eq!(client.ads.next_deadline(), None);
+
+    client.watch(CDS, "b");
+    client.sent();
+    client.watch(EDS, "f");
+    client.sent();
+    let other = client.now + 15 * SECOND;
+    client.unwatch(CDS, "b");
+    client.sent();
+    client.unwatch(CDS, "a");
+    assert_eq!(client.ads.next_deadline(), Some(other), "of the name that is still watched");
+}
+
+/// TR-53: it stays known until the request that omits it, but is not shown.
+#[test]
+fn view_of_resource_that_is_not_watched_is_empty() {
+    let mut client = Client::watching(CDS, &["a", "b"]);
+    client.respond(CDS, "1", "n1", &[("a", Ok(1)), ("b", Ok(2))]);
+    client.sent();
+    assert_eq!((client.view(CDS, "a"), client.view(CDS, "b")), ("1".to_owned(), "2".to_owned()));
+    client.unwatch(CDS, "b");
+    assert_eq!((client.view(CDS, "a"), client.view(CDS, "b")), ("1".to_owned(), "-".to_owned()));
+    client.watch(CDS, "b");
+    assert_eq!(client.view(CDS, "b"), "2", "the server believes that the client has it");
+    client.unwatch(CDS, "b");
+    client.sent();
+    client.watch(CDS, "b");
+    assert_eq!(client.view(CDS, "b"), "-", "the server knows that it was dropped");
+}
+
+#[test]
+fn resource_is_forgotten_with_its_last_watch_and_not_before() {
+    let mut client = Client::watching(CDS, &["a"]);
+    client.watch(CDS, "a");
+    client.respond(CDS, "1", "n1", &[("a", Ok(1))]);
+    client.sent();
+    client.unwatch(CDS, "a");
+    client.sent();
+    assert_eq!(client.view(CDS, "a"), "1", "one watch is left");
+    client.unwatch(CDS, "a");
+    client.sent();
+    client.close("gone");
+    client.told();
+    assert_eq!(client.ads.footprint(), 0);
+}
+
+/// TR-59.
+#[test]
+fn refused_version_is_not_shown_after_another_answer() {
+    let mut client = Client::watching(CDS, &["a", "b"]);
+    client.respond(CDS, "1", "n1", &[("a", Ok(1)), ("b", Ok(1))]);
+    client.respond(CDS, "2", "n2", &[("a", Err("bad")), ("b", Ok(1))]);
+    assert!(status(&client, "a").rejected.is_some());
+    client.respond(CDS, "3", "n3", &[("b", Ok(1))]);
+    let absent = status(&client, "a");
+    assert_eq!((absent.state, absent.rejected), (ResourceState::DoesNotExist, None));
+}
