@@ -151,3 +151,75 @@ fn policy_that_cannot_fire_builds_no_filter() {
         assert_eq!(policy.can_fire(), expected, "{row}");
     }
 }
+
+/// Each step sets its own part, and keeps those that were set before.
+#[test]
+fn policy_made_in_steps_has_every_part() {
+    let delay = Delay { source: DelaySource::Fixed(SECOND), percentage: Percentage::of_hundred(1) };
+    let abort = Abort { source: INTERNAL, percentage: Percentage::of_million(2) };
+    let max = MaxActiveFaults(3);
+    let whole = FaultPolicy { delay: Some(delay), abort: Some(abort), max_active_faults: Some(max) };
+    let new = FaultPolicy::new;
+    let orders = [
+        new().with_delay(delay).with_abort(abort).with_max_active_faults(max),
+        new().with_abort(abort).with_max_active_faults(max).with_delay(delay),
+        new().with_max_active_faults(max).with_delay(delay).with_abort(abort),
+    ];
+    for (number, made) in orders.into_iter().enumerate() {
+        assert_eq!(made, whole, "order {number}");
+    }
+}
+
+/// Proves: HF-13.
+#[test]
+fn http_status_of_an_abort_is_from_200_to_599() {
+    for (status, expected) in [
+        (0, None),
+        (199, None),
+        (200, Some(StatusCode::OK)),
+        (599, StatusCode::from_u16(599).ok()),
+        (600, None),
+        (u32::from(u16::MAX) + 1 + 200, None),
+    ] {
+        assert_eq!(AbortStatus::http(status), expected.map(AbortStatus::Http), "{status}");
+    }
+}
+
+#[test]
+fn percentage_is_a_share_of_its_denominator() {
+    for (percentage, per_million) in [
+        (Percentage::of_hundred(3), 30_000),
+        (Percentage::of_ten_thousand(3), 300),
+        (Percentage::of_million(3), 3),
+        (Percentage::ALL, 1_000_000),
+        (Percentage::of_hundred(u32::MAX), 1_000_000),
+        (Percentage::default(), 0),
+    ] {
+        assert_eq!(percentage.capped_at(None).as_per_million(), per_million, "{percentage:?}");
+        assert_eq!(percentage.is_zero(), per_million == 0, "{percentage:?}");
+    }
+    // HF-12: a header can lower the share, and not raise it
+    assert_eq!(Percentage::of_hundred(3).capped_at(Some(2)).as_per_million(), 20_000);
+    assert_eq!(Percentage::of_hundred(3).capped_at(Some(4)).as_per_million(), 30_000);
+}
+
+#[test]
+fn call_has_no_fault_only_without_delay_and_abort() {
+    let (delay, abort) = (Some(SECOND), Some(AbortStatus::Grpc(13)));
+    assert!(Faults::default().is_none());
+    for faults in [Faults { delay, abort: None }, Faults { delay: None, abort }, Faults { delay, abort }] {
+        assert!(!faults.is_none(), "{faults:?}");
+    }
+}
+
+/// A duration of zero is no delay, and takes no draw: the abort gets the first one.
+#[test]
+fn delay_of_zero_is_none() {
+    let policy = FaultPolicy {
+        delay: Some(Delay { source: DelaySource::Fixed(Duration::ZERO), percentage: Percentage::ALL }),
+        ..aborted(INTERNAL, Percentage::of_hundred(50))
+    };
+    let only_abort = aborted(INTERNAL, Percentage::of_hundred(50));
+    assert_eq!(counts(&policy, &HeaderMap::new(), 1_000), counts(&only_abort, &HeaderMap::new(), 1_000));
+    assert_eq!(counts(&policy, &HeaderMap::new(), 1_000)[0], 0);
+}

@@ -72,3 +72,61 @@ fn origins(priorities: &[LbPriority]) -> Vec<Origin> {
     }
     origins
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::ClusterSettings;
+    use crate::policy::lb::LbLocality;
+
+    /// Priorities, each of a cluster and with zones.
+    type Priorities = &'static [(&'static str, &'static [&'static str])];
+
+    fn priorities(list: Priorities) -> Vec<LbPriority> {
+        let locality = |zone: &&str| {
+            LbLocality::new(LocalityId { zone: (*zone).to_owned(), ..LocalityId::default() }, 1, [])
+        };
+        let priority = |(cluster, zones): &(&str, &[&str])| {
+            LbPriority::new(Arc::new(ClusterSettings::new(*cluster)), zones.iter().map(locality).collect())
+        };
+        list.iter().map(priority).collect()
+    }
+
+    /// Proves: LB-12.
+    #[test]
+    fn name_follows_localities_and_stays_in_its_place_if_it_can() {
+        let rows: [(&str, Priorities, Priorities, &[u64]); 10] = [
+            ("the same", &[("x", &["a"]), ("x", &["b"])], &[("x", &["a"]), ("x", &["b"])], &[1, 2]),
+            ("swapped", &[("x", &["a"]), ("x", &["b"])], &[("x", &["b"]), ("x", &["a"])], &[2, 1]),
+            ("another locality", &[("x", &["a"])], &[("x", &["b"])], &[2]),
+            ("another cluster", &[("x", &["a"])], &[("y", &["a"])], &[2]),
+            ("one added in front", &[("x", &["a"])], &[("x", &["b"]), ("x", &["a"])], &[2, 1]),
+            ("one removed", &[("x", &["a"]), ("x", &["b"])], &[("x", &["b"])], &[2]),
+            // both share a locality with the second: the one in its place has the name
+            ("split", &[("x", &["a"]), ("x", &["b", "c"])], &[("x", &["b"]), ("x", &["c"])], &[3, 2]),
+            ("merged", &[("x", &["a"]), ("x", &["b"])], &[("x", &["c", "b", "a"])], &[1]),
+            // places count within a cluster
+            (
+                "split in the second cluster",
+                &[("x", &["a"]), ("y", &["b", "c"])],
+                &[("x", &["a"]), ("x", &["d"]), ("y", &["c"]), ("y", &["b"])],
+                &[1, 3, 2, 4],
+            ),
+            (
+                "a cluster in front",
+                &[("y", &["a"]), ("y", &["b"])],
+                &[("x", &["a"]), ("y", &["c"]), ("y", &["b", "a"])],
+                &[3, 4, 2],
+            ),
+        ];
+        for (row, before, after, expected) in rows {
+            let mut names = ChildNames::default();
+            let first = names.assign(&priorities(before));
+            assert_eq!(first, (1..=before.len() as u64).map(ChildName).collect::<Vec<_>>(), "{row}");
+            let assigned: Vec<_> = names.assign(&priorities(after)).into_iter().map(|name| name.0).collect();
+            assert_eq!(assigned, expected, "{row}");
+        }
+    }
+}

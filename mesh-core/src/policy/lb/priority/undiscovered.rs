@@ -40,3 +40,18 @@ impl Balancer for Undiscovered {
         is_new.then(|| (Connectivity::Connecting, Arc::new(Waiting) as Arc<dyn Picker>))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::lb::UniformPick;
+    use crate::policy::lb::connectivity::Phase;
+
+    #[test]
+    fn picker_that_makes_calls_wait_is_published_once() {
+        let mut balancer = Undiscovered::default();
+        let (state, picker) = balancer.poll_picker().unwrap();
+        assert_eq!((state.phase(), picker.uniform()), (Phase::Connecting, Some(UniformPick::Wait)));
+        assert!(balancer.poll_picker().is_none());
+    }
+}
