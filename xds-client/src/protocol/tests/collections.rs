@@ -234,3 +234,25 @@ fn heartbeat_renews_a_member() {
     client.pass(6 * SECOND);
     assert_eq!(client.held(), "");
 }
+
+/// Its members have values, versions and bytes; the collection itself has none, whoever it is from.
+#[test]
+fn collection_of_an_earlier_run_has_no_value_of_a_member() {
+    let mut client = watching();
+    client.unwatch(EDS, ALL);
+    client.sent();
+    client.close("killed");
+    let name = member("a");
+    let preloaded = response(EDS, "", "", &[(&name, Ok(7))]).resources.into_iter().flatten();
+    let preloaded: Vec<_> = preloaded
+        .map(|one| (EDS.type_url.to_owned(), Received { version: Some("5".into()), ..one }))
+        .collect();
+    client.ads.preload(client.now, Duration::ZERO, preloaded);
+    client.watch(EDS, ALL);
+    client.refuse_at(ONE);
+    assert_eq!(client.held(), "a=7");
+    let value = client.ads.view(EDS.type_url, &ALL.into()).value.unwrap().unwrap();
+    assert!(value.downcast_ref::<u64>().is_none());
+    let shown = client.ads.resources().remove(0);
+    assert_eq!((&*shown.name, &*shown.version, shown.bytes, shown.stale), (ALL, "", None, true));
+}
