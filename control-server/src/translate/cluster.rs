@@ -65,7 +65,9 @@ fn balance(load_balancing: &LoadBalancing, cluster: &mut Cluster) {
         LoadBalancing::RoundRobin => LbPolicy::RoundRobin,
         LoadBalancing::LeastRequest => {
             cluster.load_balancing_policy = Some(lb_policy::least_request());
-            LbPolicy::LeastRequest
+            // gRPC for Go before 1.73 refuses a cluster for the old field's least request, whatever the list offers;
+            // clients older than the list read the old field alone.
+            LbPolicy::RoundRobin
         }
         LoadBalancing::RingHash { min_size, .. } => {
             cluster.lb_config = Some(LbConfig::RingHashLbConfig(RingHashLbConfig {
@@ -82,7 +84,8 @@ fn balance(load_balancing: &LoadBalancing, cluster: &mut Cluster) {
 fn circuit_breakers(max_requests: u32) -> CircuitBreakers {
     let thresholds = Thresholds {
         priority: RoutingPriority::Default.into(),
-        max_requests: Some(UInt32Value { value: max_requests }),
+        // gRPC for Java of some years takes a larger limit for a negative number and refuses every call.
+        max_requests: Some(UInt32Value { value: max_requests.min(i32::MAX.unsigned_abs()) }),
         ..Thresholds::default()
     };
     CircuitBreakers { thresholds: vec![thresholds], ..CircuitBreakers::default() }

@@ -33,7 +33,7 @@ fn max_requests(cluster: &Cluster) -> u32 {
 fn service_without_a_rule_is_round_robin_without_a_limit() {
     let cluster = of_port(&translate(&services()), 80, "");
     assert_eq!(cluster.lb_policy(), LbPolicy::RoundRobin);
-    assert_eq!(max_requests(&cluster), u32::MAX);
+    assert_eq!(max_requests(&cluster), NO_LIMIT);
     assert_eq!((cluster.lb_config, cluster.outlier_detection, cluster.transport_socket), (None, None, None));
 }
 
@@ -53,6 +53,15 @@ fn envoy_clusters_use_http2() {
     );
 }
 
+/// Only least request has a list; older clients find what they have in the old field.
+fn wanted_policy(cluster: &Cluster) -> LbPolicy {
+    if cluster.load_balancing_policy.is_none() {
+        return cluster.lb_policy();
+    }
+    assert_eq!(cluster.lb_policy(), LbPolicy::RoundRobin);
+    LbPolicy::LeastRequest
+}
+
 #[test]
 fn load_balancers_are_those_that_grpc_clients_have() {
     let cases = [
@@ -70,7 +79,7 @@ fn load_balancers_are_those_that_grpc_clients_have() {
     ];
     for (load_balancer, policy, ring_size) in cases {
         let cluster = only(&format!("loadBalancer: {{{load_balancer}}}"));
-        assert_eq!(cluster.lb_policy(), policy, "{load_balancer}");
+        assert_eq!(wanted_policy(&cluster), policy, "{load_balancer}");
         let ring = match cluster.lb_config {
             Some(LbConfig::RingHashLbConfig(ring)) => ring.minimum_ring_size.map(|size| size.value),
             _ => None,
@@ -106,7 +115,9 @@ fn least_request_comes_in_the_forms_that_clients_have() {
 fn limit_of_requests_is_always_explicit() {
     assert_eq!(max_requests(&only("connectionPool: {http: {http2MaxRequests: 7}}")), 7);
     assert_eq!(max_requests(&only("connectionPool: {http: {http2MaxRequests: 0}}")), 0);
-    assert_eq!(max_requests(&only("connectionPool: {http: {maxRetries: 7}}")), u32::MAX);
+    assert_eq!(max_requests(&only("connectionPool: {http: {maxRetries: 7}}")), NO_LIMIT);
+    let huge = format!("connectionPool: {{http: {{http2MaxRequests: {}}}}}", i32::MAX);
+    assert_eq!(max_requests(&only(&huge)), NO_LIMIT);
 }
 
 #[test]
@@ -118,7 +129,7 @@ fn subsets_policy_wins_field_by_field() {
     for (subset, limit) in [("", 9), ("a", 9), ("b", 4)] {
         let cluster = of_port(&resources, 80, subset);
         assert_eq!(
-            (cluster.lb_policy(), max_requests(&cluster)),
+            (wanted_policy(&cluster), max_requests(&cluster)),
             (LbPolicy::LeastRequest, limit),
             "{subset}"
         );
@@ -138,12 +149,12 @@ fn port_policy_inherits_nothing() {
         (81, "", LbPolicy::RoundRobin, 5),
         (80, "a", LbPolicy::LeastRequest, 4),
         (81, "a", LbPolicy::RoundRobin, 5),
-        (80, "b", LbPolicy::RoundRobin, u32::MAX),
+        (80, "b", LbPolicy::RoundRobin, NO_LIMIT),
         (81, "b", LbPolicy::LeastRequest, 9),
     ];
     for (port, subset, policy, limit) in cases {
         let cluster = of_port(&resources, port, subset);
-        assert_eq!((cluster.lb_policy(), max_requests(&cluster)), (policy, limit), "{port} {subset}");
+        assert_eq!((wanted_policy(&cluster), max_requests(&cluster)), (policy, limit), "{port} {subset}");
     }
 }
 
@@ -170,3 +181,6 @@ fn load_reports_go_to_the_server_that_sent_the_cluster() {
         assert_eq!(cluster.lrs_report_endpoint_metrics.is_empty(), !is_asked);
     }
 }
+
+/// The largest number that is positive in every language's integers.
+const NO_LIMIT: u32 = i32::MAX.unsigned_abs();
