@@ -29,6 +29,8 @@
 
 mod bridge;
 mod error;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -80,7 +80,9 @@ pub(crate) struct Merge {
 #[derive(Debug)]
 struct Candidate {
     source: SourceIndex,
-    key: Key,
+    place: Place,
+    /// As in the key of its events.
+    index: usize,
     claim: Claim,
 }
 
@@ -147,9 +149,10 @@ impl Merge {
 
     fn claim(&mut self, source: SourceIndex, key: Key, claim: Claim) {
         self.touch(&key.id);
-        let all = self.candidates.entry(key.id.clone()).or_default();
+        // Nearly always there is one, and there are many objects.
+        let all = self.candidates.entry(key.id.clone()).or_insert_with(|| Vec::with_capacity(1));
         all.retain(|candidate| !candidate.is(source, &key));
-        all.push(Candidate { source, key, claim });
+        all.push(Candidate { source, place: key.place, index: key.index, claim });
         all.sort_by(|left, right| left.rank().cmp(&right.rank()));
     }
 
@@ -204,8 +207,9 @@ impl Merge {
 }
 
 impl Candidate {
+    /// Whether it has this key; `key` is of the same object.
     fn is(&self, source: SourceIndex, key: &Key) -> bool {
-        self.source == source && self.key == *key
+        self.source == source && self.place == key.place && self.index == key.index
     }
 
     fn rank(&self) -> impl Ord + '_ {
@@ -213,13 +217,13 @@ impl Candidate {
             Claim::Object(one) => (u8::from(one.stale), one.object.position()),
             Claim::Refused(refused) => (2, refused.origin.start()),
         };
-        (class, self.source, &self.key.place, position, self.key.index)
+        (class, self.source, &self.place, position, self.index)
     }
 
     /// That the other one is not in use, unless it is only remembered or has errors anyway.
     fn displaces(&self, other: &Self) -> Option<Diagnostic> {
         let (Claim::Object(one), Claim::Object(other)) = (&self.claim, &other.claim) else { return None };
-        let (file, line) = (&self.key.place, one.object.position().line);
+        let (file, line) = (&self.place, one.object.position().line);
         let message = format!("an object of this kind, namespace and name stands in {file}:{line} already");
         let path = FieldPath::root().field("metadata").field("name");
         (!other.stale).then(|| other.object.diagnostic(&Finding::error(path, message).code(Code::Duplicate)))
