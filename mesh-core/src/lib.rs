@@ -1,4 +1,4 @@
-//! The mesh inside a process: what it has been told, how it decides, and where it happens.
+//! The mesh inside a process: its configuration, its decisions, and the runtime that carries them out.
 //!
 //! A service uses it through a face: `mesh_tonic` for gRPC, whose `MeshChannel` goes under any generated client. This crate is
 //! for those who tell a mesh what to do, open its connections, or write a face:

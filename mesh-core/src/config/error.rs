@@ -48,7 +48,7 @@ pub enum ConfigError {
 
 crate::debug_with_causes!(ConfigError, ResourceError);
 
-/// Why a resource is missing from an otherwise complete configuration, ready to be told to a caller.
+/// Why a resource is missing from an otherwise complete configuration, as text for a caller's error.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ResourceError(Arc<str>);

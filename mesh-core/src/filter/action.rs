@@ -13,7 +13,7 @@ pub enum RequestAction {
     Continue,
     /// It ends here: the caller gets this reply, nothing is sent, no endpoint is picked.
     Reply(LocalReply),
-    /// It goes on when the future says so. The call's deadline holds meanwhile, and a call that is dropped or past its
+    /// It continues when the future completes. The call's deadline holds meanwhile, and a call that is dropped or past its
     /// deadline drops the future.
     Wait(Pin<Box<dyn Future<Output = Resume> + Send>>),
 }

@@ -40,14 +40,14 @@ impl FilterScope {
     }
 }
 
-/// What a virtual host, a route or a weighted cluster says.
+/// The filter settings of a virtual host, a route or a weighted cluster.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Level<'a> {
     pub(crate) filters: &'a FilterOverrides,
     pub(crate) headers: &'a HeaderMutations,
 }
 
-/// What makes a chain different from another one of the same configuration: what each level says of each filter and of
+/// What makes a chain different from another one of the same configuration: the settings of each level for each filter and for
 /// headers, by the addresses of configured values. Those live as long as the compiler.
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
@@ -108,7 +108,7 @@ impl<'a> ChainCompiler<'a> {
 fn handed<'a>(filter: &FilterInstance, levels: &[Level<'a>]) -> Option<Handed<'a>> {
     let mut runs = !filter.disabled;
     let mut handed: Handed<'_> = [None; 3];
-    // HF-01: the most specific level that says anything decides whether it runs
+    // HF-01: the most specific level with a setting decides whether it runs
     for (place, level) in handed.iter_mut().zip(levels) {
         match level.filters.of(&filter.name) {
             None => {}

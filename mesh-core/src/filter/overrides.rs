@@ -21,7 +21,7 @@ impl<'a> Overrides<'a> {
         Self::default()
     }
 
-    /// What each level says.
+    /// The settings of each level.
     pub fn new(
         virtual_host: Option<&'a dyn ConfigValue>,
         route: Option<&'a dyn ConfigValue>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub(crate) struct TimeoutLimits {
     /// The route's `grpc_timeout_header_max`: wins over the others when present; zero is no limit.
     pub grpc_timeout_header_max: Option<Duration>,
-    /// The route's `max_stream_duration`: zero is no limit, whatever the listener says.
+    /// The route's `max_stream_duration`: zero is no limit, even if the listener has one.
     pub max_stream_duration: Option<Duration>,
     /// The listener's `max_stream_duration`: zero is no limit.
     pub listener: Option<Duration>,

@@ -29,7 +29,7 @@ pub(crate) struct Attempt<T> {
     /// Keeps the cluster's load reported until there is a response.
     reporting: Option<Ref<Reporting>>,
     judge: Judge,
-    stage: Stage,
+    stage: AttemptStage,
 }
 
 /// Decides from status and last headers how an attempt failed; `None`: it succeeded.
@@ -51,7 +51,7 @@ pub(crate) enum Outcome<'a> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum AttemptStage {
     /// It is counted, and not sent yet.
     Admitted,
     /// It was handed to the connection.
@@ -76,7 +76,7 @@ impl<T> Attempt<T> {
             permit: None,
             reporting: None,
             judge: |_, _| None,
-            stage: Stage::Admitted,
+            stage: AttemptStage::Admitted,
         })
     }
 
@@ -85,7 +85,7 @@ impl<T> Attempt<T> {
     pub(crate) fn on_sent(&mut self, permit: Option<RetryPermit>, judge: Judge) {
         self.permit = permit;
         self.judge = judge;
-        self.stage = Stage::Sent;
+        self.stage = AttemptStage::Sent;
         if let Some(counts) = &self.slot.reported {
             counts.start();
             self.reporting = self.slot.accounting.reporting();
@@ -100,8 +100,8 @@ impl<T> Attempt<T> {
     /// Removes the attempt from all counts, and records its outcome for outlier detection and load reports. Only the first
     /// call has an effect.
     pub(crate) fn finish(&mut self, outcome: &Outcome<'_>) {
-        let stage = std::mem::replace(&mut self.stage, Stage::Finished);
-        if stage == Stage::Finished {
+        let stage = std::mem::replace(&mut self.stage, AttemptStage::Finished);
+        if stage == AttemptStage::Finished {
             return;
         }
         self.permit = None;
@@ -111,7 +111,7 @@ impl<T> Attempt<T> {
             slot.load.in_flight.fetch_sub(1, Ordering::Relaxed);
         }
         slot.accounting.load.in_flight.leave();
-        if stage == Stage::Sent && (slot.reported.is_some() || slot.load.outcomes.is_on()) {
+        if stage == AttemptStage::Sent && (slot.reported.is_some() || slot.load.outcomes.is_on()) {
             let result = self.result(outcome);
             slot.record(result);
             self.report(outcome, result);

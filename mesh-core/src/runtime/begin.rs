@@ -14,7 +14,6 @@ use super::call::Call;
 use super::connect::Connect;
 use super::response_body::ResponseFilters;
 use super::retry::RetryLimits;
-use super::stack::Waiting;
 use super::target::{Routed, TargetContext};
 use super::{MeshError, MeshErrorKind, Protocol, WaitForReady};
 
@@ -39,10 +38,12 @@ impl<P: Protocol, C: Connect> Filtered<P, C> {
     }
 }
 
+type BoxedFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// The states of a call before load balancing.
 pub(super) enum Begin<P: Protocol, C: Connect> {
     /// Waits for its target's first configuration.
-    Configure(Waiting<Result<Filtered<P, C>, MeshError>>, Arc<TargetContext>),
+    Configure(BoxedFuture<Result<Filtered<P, C>, MeshError>>, Arc<TargetContext>),
     /// Waits for a filter.
     Hold(Option<Box<Held<P, C>>>),
     /// A filter has replied; the caller has not polled for the reply yet.
@@ -169,6 +170,6 @@ impl<P: Protocol, C: Connect> Passage<P, C> {
 
 /// A call that waits for a filter. Dropping it drops the filter's future.
 pub(super) struct Held<P: Protocol, C: Connect> {
-    until: Pin<Box<dyn Future<Output = Resume> + Send>>,
+    until: BoxedFuture<Resume>,
     passage: Passage<P, C>,
 }

@@ -14,11 +14,11 @@ use crate::policy::outlier::{EjectionCounts, EjectionReason};
 #[derive(Default)]
 pub struct EjectionStore {
     counts: Arc<EjectionCounts>,
-    clusters: Mutex<Clusters>,
+    clusters: Mutex<EjectionsByCluster>,
 }
 
 #[derive(Default)]
-struct Clusters {
+struct EjectionsByCluster {
     /// The endpoints that are ejected now, by the number of the cluster's task.
     ejected: BTreeMap<u64, Vec<EjectedEndpoint>>,
     /// The next number.
@@ -74,7 +74,7 @@ impl EjectionStore {
         ShownEjections { store: self.clone(), number }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Clusters> {
+    fn lock(&self) -> MutexGuard<'_, EjectionsByCluster> {
         // No code that holds the lock can panic in the middle of a change.
         self.clusters.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -45,8 +45,6 @@ use super::{CallOptions, Channel, MeshError, MeshErrorKind, Protocol, ResponseBo
 /// The response of a call over connections of `C`.
 pub type ChannelResponse<P, C = Http2Connector> = Response<ResponseBody<P, C>>;
 
-pub(super) type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
 impl<P: Protocol, C: Connect> Channel<P, C> {
     /// Sends a request. Its URI is what goes on the wire; the route is chosen by the target's authority.
     pub fn call(&self, request: Request<P::Body>, options: CallOptions) -> ResponseFuture<P, C> {

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_permit_up_to_the_limit_is_given_whoever_keeps_it() {
+    fn every_permit_up_to_the_limit_is_given_also_if_another_shard_keeps_it() {
         let permits = Permits::new(32);
         for limit in [0, 1, 7, 1_000] {
             assert!((0..limit).all(|_| permits.take(1, limit)), "{limit}");

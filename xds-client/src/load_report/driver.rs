@@ -1,4 +1,4 @@
-//! Sends reports to one server while a cluster in use reports to it.
+//! Sends load reports to one server, as long as the configuration has a cluster whose load it wants.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 //!        │ servers in use                │ take
 //!        ▼                               ▼
 //!     Reporter ── starts ──▶ Driver of each server ──▶ transport
-//!                                │ asks what to do
+//!                                │ polls for steps
 //!                                ▼
 //!                         LoadReportState (pure)
 //! ```

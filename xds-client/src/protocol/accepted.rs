@@ -17,7 +17,7 @@ pub(super) enum Effect {
     Unchanged,
 }
 
-/// Which server says something of a resource, and when.
+/// The server of a response, and when it came.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source {
     pub(super) server: ServerId,

@@ -105,10 +105,10 @@ pub enum ProblemKind {
     /// The server did not send the resource in time, and counts as slow.
     // TR-20
     TimedOut,
-    /// The server says that the resource does not exist, or is not for this client.
+    /// The server answered that the resource does not exist, or is not for this client.
     // TR-30
     Withheld,
-    /// The server says that it cannot send the resource now.
+    /// The server answered that it cannot send the resource now.
     // TR-30
     Failed,
     /// The value is of an earlier run, and the server has not answered yet.

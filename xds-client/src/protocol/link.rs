@@ -39,7 +39,7 @@ enum StreamPhase {
     },
 }
 
-/// Whether the outage has begun or ended, so that watchers are told.
+/// Whether an outage has begun or ended, or has another reason: watchers get an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OutageChange {
     Changed,

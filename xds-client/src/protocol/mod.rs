@@ -36,7 +36,7 @@
 //!          └───────────────▶ Timeout ◀──────────────┘
 //! ```
 //!
-//! From each of the four the resource changes to any other of them, or to Acked, when the server says so.
+//! From each of the four the resource changes to any other of them, or to Acked, with the server's next answer.
 //!
 //! Invariants:
 //! - an accepted resource stays in use (gRFC A88) until its last watch ends, unless the bootstrap is configured
@@ -46,7 +46,7 @@
 //!   whose return the server may have missed; the full set follows right after it;
 //! - an incremental request names only changes, and everything if it is the stream's first of its type.
 //!
-//! An `Event` says only that a resource has changed; its reader gets the current value from `AdsState::view`. So a burst
+//! An `Event` only names a resource that has changed; its reader gets the current value from `AdsState::view`. So a burst
 //! of changes costs the reader one read.
 // TR-01, TR-07, TR-09, TR-20, TR-24, TR-25, TR-49
 

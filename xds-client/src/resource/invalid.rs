@@ -11,7 +11,7 @@ pub(super) struct Invalid {
     pub(super) reason: String,
 }
 
-/// A validated part.
+/// A validated part of a resource, or why it is invalid.
 pub(super) type Checked<T> = Result<T, Invalid>;
 
 impl Invalid {

@@ -41,14 +41,14 @@ pub(super) struct PickFirst {
     /// While one endpoint takes every call, or no call has come, the other endpoints are not needed: their updates are
     /// applied when they are.
     is_behind: bool,
-    stage: Stage,
+    stage: PickFirstState,
     note: Option<Arc<str>>,
     commands: VecDeque<Command>,
     is_changed: bool,
 }
 
 #[derive(Debug)]
-enum Stage {
+enum PickFirstState {
     Idle,
     /// Every endpoint is tried once, in the order of the list.
     Pass(Pass),
@@ -75,7 +75,7 @@ impl PickFirst {
             localities: Vec::new(),
             members: Members::default(),
             is_behind: false,
-            stage: Stage::Pass(Pass::default()),
+            stage: PickFirstState::Pass(Pass::default()),
             note: None,
             commands: VecDeque::new(),
             is_changed: true,
@@ -98,14 +98,17 @@ impl PickFirst {
     fn is_settled_with(&self, localities: &[LbLocality]) -> bool {
         match self.stage {
             // LB-72: the selected endpoint keeps its connection
-            Stage::Selected(id) => is_kept(id, &difference(&self.localities, localities)),
-            Stage::Idle => localities.iter().any(|locality| !locality.endpoints.is_empty()),
-            Stage::Pass(_) | Stage::Failed => false,
+            PickFirstState::Selected(id) => is_kept(id, &difference(&self.localities, localities)),
+            PickFirstState::Idle => localities.iter().any(|locality| !locality.endpoints.is_empty()),
+            PickFirstState::Pass(_) | PickFirstState::Failed => false,
         }
     }
 
     fn has_failed(&self) -> bool {
-        matches!(self.stage, Stage::Failed | Stage::Pass(Pass { has_failed_before: true, .. }))
+        matches!(
+            self.stage,
+            PickFirstState::Failed | PickFirstState::Pass(Pass { has_failed_before: true, .. })
+        )
     }
 
     fn begin_pass(&mut self, now: Instant) {
@@ -115,14 +118,14 @@ impl PickFirst {
         }
         // LB-72: an endpoint that failed in an earlier pass is tried again if its backoff is over, else it counts as tried
         self.members.forget_failures();
-        self.stage = Stage::Pass(Pass { has_failed_before: self.has_failed(), ..Pass::default() });
+        self.stage = PickFirstState::Pass(Pass { has_failed_before: self.has_failed(), ..Pass::default() });
         self.is_changed = true;
         self.advance(now);
     }
 
     /// Tries the next endpoint that has not failed yet.
     fn advance(&mut self, now: Instant) {
-        let Stage::Pass(pass) = &mut self.stage else { return };
+        let PickFirstState::Pass(pass) = &mut self.stage else { return };
         let untried = self.members.list().iter().enumerate().skip(pass.next);
         let next = untried.into_iter().find(|(_, member)| member.counted != Phase::Failed);
         (pass.latest, pass.ends) = (None, None);
@@ -144,7 +147,7 @@ impl PickFirst {
         if self.members.counts().of(Phase::Failed) < self.members.list().len() {
             return;
         }
-        self.stage = Stage::Failed;
+        self.stage = PickFirstState::Failed;
         self.is_changed = true;
         let idle = self.members.list().iter().filter(|member| member.phase == Phase::Idle);
         self.commands.extend(idle.map(|member| Command::Connect(member.endpoint.id)));
@@ -152,7 +155,7 @@ impl PickFirst {
 
     /// LB-69: the first endpoint that is ready takes every call; the others are disconnected.
     fn select(&mut self, id: EndpointId) {
-        self.stage = Stage::Selected(id);
+        self.stage = PickFirstState::Selected(id);
         self.is_changed = true;
         for at in 0..self.members.list().len() {
             let other = &self.members.list()[at];
@@ -172,18 +175,18 @@ impl PickFirst {
 
     fn on_change(&mut self, now: Instant, id: EndpointId, phase: Phase, at: usize) {
         match (&self.stage, phase) {
-            (Stage::Selected(selected), Phase::Ready) => self.select(*selected),
-            (Stage::Selected(selected), _) if *selected == id => {
-                self.stage = Stage::Idle; // LB-73
+            (PickFirstState::Selected(selected), Phase::Ready) => self.select(*selected),
+            (PickFirstState::Selected(selected), _) if *selected == id => {
+                self.stage = PickFirstState::Idle; // LB-73
                 self.is_changed = true;
             }
             (_, Phase::Ready) => self.select(id),
-            (Stage::Pass(pass), Phase::Failed) if pass.latest == Some(id) => self.advance(now),
-            (Stage::Pass(_), Phase::Failed) => self.finish_pass(),
+            (PickFirstState::Pass(pass), Phase::Failed) if pass.latest == Some(id) => self.advance(now),
+            (PickFirstState::Pass(_), Phase::Failed) => self.finish_pass(),
             // An attempt that ended without a result is made again.
-            (Stage::Pass(pass), Phase::Idle) if at < pass.next => self.connect_again(id, at),
+            (PickFirstState::Pass(pass), Phase::Idle) if at < pass.next => self.connect_again(id, at),
             // LB-71: each endpoint is tried again when its backoff ends.
-            (Stage::Failed, Phase::Idle) => self.commands.push_back(Command::Connect(id)),
+            (PickFirstState::Failed, Phase::Idle) => self.commands.push_back(Command::Connect(id)),
             _ => {}
         }
         self.is_changed |= phase == Phase::Failed && self.has_failed();
@@ -202,7 +205,7 @@ impl Balancer for PickFirst {
         self.catch_up(rng);
         self.is_changed = true;
         match self.members.list().is_empty() {
-            true => self.stage = Stage::Failed,
+            true => self.stage = PickFirstState::Failed,
             false => self.begin_pass(now),
         }
     }
@@ -215,7 +218,7 @@ impl Balancer for PickFirst {
     }
 
     fn exit_idle(&mut self, now: Instant, rng: &mut dyn Rng) {
-        if matches!(self.stage, Stage::Idle) {
+        if matches!(self.stage, PickFirstState::Idle) {
             self.catch_up(rng);
             self.begin_pass(now);
         }
@@ -223,10 +226,10 @@ impl Balancer for PickFirst {
 
     fn connectivity(&self) -> Connectivity {
         match self.stage {
-            Stage::Selected(_) => Connectivity::Ready,
-            Stage::Idle => Connectivity::Idle,
-            Stage::Pass(_) if !self.has_failed() => Connectivity::Connecting,
-            Stage::Pass(_) | Stage::Failed => {
+            PickFirstState::Selected(_) => Connectivity::Ready,
+            PickFirstState::Idle => Connectivity::Idle,
+            PickFirstState::Pass(_) if !self.has_failed() => Connectivity::Connecting,
+            PickFirstState::Pass(_) | PickFirstState::Failed => {
                 Connectivity::TransientFailure(no_endpoint(self.members.last_error(), self.note.as_deref()))
             }
         }
@@ -234,8 +237,8 @@ impl Balancer for PickFirst {
 
     fn next_deadline(&self) -> Option<Instant> {
         match &self.stage {
-            Stage::Pass(pass) => pass.ends,
-            Stage::Idle | Stage::Failed | Stage::Selected(_) => None,
+            PickFirstState::Pass(pass) => pass.ends,
+            PickFirstState::Idle | PickFirstState::Failed | PickFirstState::Selected(_) => None,
         }
     }
 
@@ -255,7 +258,7 @@ impl Balancer for PickFirst {
         }
         let state = self.connectivity();
         let picker: Arc<dyn Picker> = match (&self.stage, &state) {
-            (Stage::Selected(id), _) => Arc::new(Selected(*id)),
+            (PickFirstState::Selected(id), _) => Arc::new(Selected(*id)),
             (_, Connectivity::TransientFailure(reason)) => Arc::new(Failing(reason.clone())),
             _ => Arc::new(Waiting),
         };

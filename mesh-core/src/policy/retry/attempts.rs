@@ -1,4 +1,4 @@
-//! One call's attempts: how many, after which wait, and what the server says of the next one.
+//! One call's attempts: how many, after which wait, and the server's pushback.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

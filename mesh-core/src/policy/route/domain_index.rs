@@ -7,7 +7,7 @@ use crate::config::{DomainPattern, VirtualHost};
 
 use super::Case;
 use super::exact_table::ExactTable;
-use super::prefix_trie::{Lowered, LoweredBackward, PrefixTrie, Text};
+use super::prefix_trie::{Lowered, LoweredBackward, PrefixTrie, TrieText};
 
 /// Finds the virtual host with the best pattern for an authority, at a cost that does not grow with the patterns.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl DomainIndex {
 
 /// RT-03: the `*` stands for at least one character.
 #[inline]
-fn longest<T: Text>(patterns: &PrefixTrie<u32>, text: T, length: usize) -> Option<u32> {
+fn longest<T: TrieText>(patterns: &PrefixTrie<u32>, text: T, length: usize) -> Option<u32> {
     patterns.prefixes_of(text).take_while(|(_, key)| *key < length).last().map(|(host, _)| host)
 }
 

@@ -23,7 +23,7 @@ struct TrieNode<V> {
 }
 
 /// A text in the direction and case in which a trie reads it.
-pub(super) trait Text: Copy {
+pub(super) trait TrieText: Copy {
     fn byte(self, at: usize) -> Option<u8>;
 
     fn continues_with(self, at: usize, label: &[u8]) -> bool;
@@ -41,7 +41,7 @@ pub(super) struct Lowered<'a>(pub(super) &'a str);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LoweredBackward<'a>(pub(super) &'a str);
 
-impl Text for Forward<'_> {
+impl TrieText for Forward<'_> {
     #[inline]
     fn byte(self, at: usize) -> Option<u8> {
         self.0.as_bytes().get(at).copied()
@@ -53,7 +53,7 @@ impl Text for Forward<'_> {
     }
 }
 
-impl Text for Lowered<'_> {
+impl TrieText for Lowered<'_> {
     #[inline]
     fn byte(self, at: usize) -> Option<u8> {
         Forward(self.0).byte(at).map(|byte| byte.to_ascii_lowercase())
@@ -68,7 +68,7 @@ impl Text for Lowered<'_> {
     }
 }
 
-impl Text for LoweredBackward<'_> {
+impl TrieText for LoweredBackward<'_> {
     #[inline]
     fn byte(self, at: usize) -> Option<u8> {
         Lowered(self.0).byte(self.0.len().checked_sub(at + 1)?)
@@ -113,7 +113,7 @@ impl<V: Copy> PrefixTrie<V> {
 
     /// The value and the length of every key that `text` starts with, shortest first.
     #[inline]
-    pub(super) fn prefixes_of<T: Text>(&self, text: T) -> PrefixesOf<'_, V, T> {
+    pub(super) fn prefixes_of<T: TrieText>(&self, text: T) -> PrefixesOf<'_, V, T> {
         PrefixesOf { trie: self, text, next: (!self.nodes.is_empty()).then_some(0), depth: 0 }
     }
 
@@ -137,7 +137,7 @@ pub(super) struct PrefixesOf<'t, V, T> {
     depth: usize,
 }
 
-impl<V: Copy, T: Text> Iterator for PrefixesOf<'_, V, T> {
+impl<V: Copy, T: TrieText> Iterator for PrefixesOf<'_, V, T> {
     type Item = (V, usize);
 
     #[inline]

@@ -67,7 +67,7 @@ impl RouteTable {
     /// is evaluated.
     ///
     /// # Errors
-    /// [`NoMatch`] says whether the virtual host or the route is missing.
+    /// [`NoMatch`] distinguishes a missing virtual host from a missing route.
     #[cfg(test)]
     pub(crate) fn select(&self, head: &RequestHead<'_>, rng: &mut dyn Rng) -> Result<RouteIndex, NoMatch> {
         let host = self.find_host(head.authority).ok_or(NoMatch::VirtualHost)?;

@@ -142,7 +142,7 @@ impl<C: Connect> ClusterHandle<C> {
         }
     }
 
-    /// A call waits: asks the task to connect this idle endpoint, or any if `None`. Cheap to repeat.
+    /// A call waits: the task connects this idle endpoint, or any if `None`. Cheap to repeat.
     pub(crate) fn wake(&self, endpoint: Option<EndpointId>) {
         let published = self.published();
         match endpoint {

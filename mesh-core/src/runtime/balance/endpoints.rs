@@ -114,7 +114,7 @@ impl<C: Connect> Endpoints<C> {
         let entry = self.entries.get_mut(id.0 as usize)?.as_mut()?;
         entry.uses += 1;
         match entry.uses {
-            // To the balancer the endpoint is new, and idle: it gets the state again when it asks for a connection.
+            // To the balancer the endpoint is new, and idle: it gets the state when it requests a connection.
             1 => {
                 self.returned.extend(entry.subscription.take().map(|subscription| (id, subscription)));
                 entry.is_resting = false;

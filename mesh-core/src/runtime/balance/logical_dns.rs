@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(endpoint.addresses.as_slice(), answer);
         assert_eq!(&*endpoint.hostname, "shop.test:7");
 
-        // A connection that fails asks for another lookup; it waits for the interval.
+        // A failed connection requests another lookup, which waits for the interval.
         dns.request();
         assert!(!lookup(&mut dns, start + interval / 2, 2));
         assert_eq!(dns.next_deadline(), Some(start + interval));

@@ -30,7 +30,7 @@ impl Helped {
     /// The calls that a publication of this state and picker helps.
     pub(super) fn by(state: &Connectivity, picker: &dyn Picker) -> Self {
         match (picker.uniform(), state) {
-            // A call that waits at an idle cluster asks it to connect.
+            // A call that waits at an idle cluster makes it connect.
             (Some(UniformPick::Wait), Connectivity::Idle) | (None, _) => Self::All,
             (Some(UniformPick::Wait), _) => Self::Nobody,
             (Some(UniformPick::Fail), _) => Self::Impatient,

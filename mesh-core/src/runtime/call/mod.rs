@@ -136,7 +136,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         Ok(Flight::Sending { response: C::Connection::send(place, request, room), attempt })
     }
 
-    /// The caller gets this response of the attempt: says where the call went, in the log too.
+    /// The caller gets this response of the attempt: returns where the call went, and logs it.
     ///
     /// The request's extensions become the response's, emptied: a face that has something to put there finds room.
     pub(super) fn succeed<T>(

@@ -138,7 +138,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         self.overdue(when, Some(attempt.address()))
     }
 
-    /// The error of a call whose deadline has passed; `when` says what it waited for, at which endpoint if it had one.
+    /// The error of a call whose deadline has passed; `when` describes what it waited for, `endpoint` where, if it had one.
     pub(crate) fn overdue(&self, when: &str, endpoint: Option<SocketAddr>) -> MeshError {
         let reason = match self.cluster.last_endpoint_error() {
             Some(last) => format!("deadline exceeded {when}; {last}"),

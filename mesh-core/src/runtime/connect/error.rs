@@ -158,7 +158,7 @@ pub enum SendErrorKind {
     Closed,
     /// The request's own body failed; the cause is the body's error.
     Body,
-    /// The request's or the response's head exceeds a limit; the cause says which. It fails at every endpoint.
+    /// The request's or the response's head exceeds a limit, which the cause names. It fails at every endpoint.
     TooLarge,
     /// HTTP/2 cannot express the request, for example because of a `connection` header: it fails at every endpoint.
     Malformed,

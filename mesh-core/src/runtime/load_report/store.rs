@@ -17,7 +17,7 @@ use crate::policy::load_report::{ClusterCounts, ClusterReport};
 /// Clusters of all channels are counted together, by `{server, cluster, service name}`. Of clusters that are not in use any
 /// more, the last 1000 are kept for a last report: a server without load reports never takes it.
 pub struct LoadStore {
-    pub(super) clusters: Mutex<Clusters>,
+    pub(super) clusters: Mutex<ReportedClusters>,
     /// How many clusters in use report to each server.
     servers: watch::Sender<BTreeMap<Name, usize>>,
 }
@@ -30,7 +30,7 @@ pub(super) struct ClusterKey {
 }
 
 #[derive(Default)]
-pub(super) struct Clusters {
+pub(super) struct ReportedClusters {
     pub(super) entries: HashMap<ClusterKey, Entry>,
     /// Clusters that wait for a last report, in the order in which their use ended.
     left: BTreeMap<u64, ClusterKey>,
@@ -56,7 +56,7 @@ impl LoadStore {
     // TR-66
     pub fn take(&self, now: Instant, server: &str, wants: impl Fn(&str) -> bool) -> Vec<ClusterReport> {
         let mut reports = Vec::new();
-        let Clusters { entries, left, .. } = &mut *self.lock();
+        let ReportedClusters { entries, left, .. } = &mut *self.lock();
         entries.retain(|key, entry| {
             if *key.server != *server {
                 return true;
@@ -98,7 +98,7 @@ impl LoadStore {
             service_name: settings.service_name.clone(),
         };
         let counts = {
-            let Clusters { entries, left, .. } = &mut *self.lock();
+            let ReportedClusters { entries, left, .. } = &mut *self.lock();
             let entry = entries.entry(key.clone());
             let entry =
                 entry.or_insert_with(|| Entry { counts: Arc::default(), since: now, uses: 0, left: None });
@@ -130,13 +130,13 @@ impl LoadStore {
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, Clusters> {
+    fn lock(&self) -> MutexGuard<'_, ReportedClusters> {
         // No code that holds the lock can panic in the middle of a change.
         self.clusters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Clusters {
+impl ReportedClusters {
     #[cfg(test)]
     pub(super) fn footprint(&self) -> (usize, usize) {
         (self.entries.len(), self.left.len())

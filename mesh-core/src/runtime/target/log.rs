@@ -25,7 +25,7 @@ impl ConfigLog {
         if self.current.as_ref().is_some_and(|current| Arc::ptr_eq(current, config)) {
             return;
         }
-        tracing::debug!(%target, routes = %Routes(config), endpoints = %Clusters(config), "configuration changed");
+        tracing::debug!(%target, routes = %Routes(config), endpoints = %ClustersText(config), "configuration changed");
         self.current = Some(config.clone());
         self.unlogged += 1;
         if self.last.is_none_or(|last| last + QUIET <= now) {
@@ -88,9 +88,9 @@ impl Display for Routes<'_> {
 }
 
 /// `cart: 10.0.0.1:80 10.0.0.2:80; other: no such cluster`
-struct Clusters<'a>(&'a MeshConfig);
+struct ClustersText<'a>(&'a MeshConfig);
 
-impl Display for Clusters<'_> {
+impl Display for ClustersText<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         list(f, self.0.clusters().iter(), |f, (name, cluster)| {
             write!(f, "{name}:")?;
@@ -143,10 +143,10 @@ mod tests {
         let addresses = |count: u16| (0..count).map(|port| ([127, 0, 0, 1], port).into());
         let config = MeshConfig::to_endpoints("cart", addresses(2));
         assert_eq!(Routes(&config).to_string(), "* to cart");
-        assert_eq!(Clusters(&config).to_string(), "cart: 127.0.0.1:0 127.0.0.1:1");
+        assert_eq!(ClustersText(&config).to_string(), "cart: 127.0.0.1:0 127.0.0.1:1");
         let config = MeshConfig::to_endpoints("cart", addresses(1000));
         assert_eq!(endpoints(&config), 1000);
-        let text = Clusters(&config).to_string();
+        let text = ClustersText(&config).to_string();
         assert!(text.ends_with(" 127.0.0.1:19 .."), "{text}");
     }
 

@@ -1,5 +1,5 @@
 //! The snapshot's file: a line that names the format, a checksum, and one message for all resources of a
-//! server and type that were last in use at the same time: its nonce says when.
+//! server and type that were last in use at the same time: its nonce is the time.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

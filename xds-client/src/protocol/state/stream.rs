@@ -124,7 +124,7 @@ impl AdsState {
         }
     }
 
-    /// TR-25: tells all watchers; beside a value in use it is an ambient error.
+    /// TR-25: every watcher gets an event; beside a value in use the outage is an ambient error.
     pub(super) fn tell_outage(&mut self) {
         let waiting = self.cache.watched().filter(|(.., resource)| resource.is_requested());
         let waiting =

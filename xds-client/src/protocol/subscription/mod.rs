@@ -95,7 +95,7 @@ impl Subscription {
         self.wire.on_want(name);
     }
 
-    /// Whether the name is dropped at once: otherwise with the request that tells the server.
+    /// Whether the name is dropped at once, and not with the request that unsubscribes it.
     pub(super) fn unwant(&mut self, name: &Name) -> bool {
         let Some(place) = self.states.get_mut(name) else { return false };
         place.wanted = false;
@@ -175,7 +175,7 @@ impl Subscription {
         let (type_url, asked) = (self.kind.type_url, std::mem::replace(&mut self.asked, true));
         let request = match &mut self.wire {
             Wire::Sotw(sotw) => {
-                // The version says nothing about resources that this server has not sent, or another one has sent since.
+                // The version does not cover resources that this server has not sent, or another one has sent since.
                 if !asked && self.states.keys().any(context.must_send) {
                     sotw.forget_version();
                 }

@@ -235,7 +235,7 @@ fn heartbeat_renews_a_member() {
     assert_eq!(client.held(), "");
 }
 
-/// Its members have values, versions and bytes; the collection itself has none, whoever it is from.
+/// Its members have values, versions and bytes; the collection itself has none, from a server or from a snapshot.
 #[test]
 fn collection_of_an_earlier_run_has_no_value_of_a_member() {
     let mut client = watching();

@@ -52,7 +52,7 @@ fn read(fault: &HttpFault) -> Checked<FaultPolicy> {
     Ok(policy)
 }
 
-/// `None`: nothing says how long.
+/// `None`: no duration is configured.
 fn delay(delay: &FaultDelay) -> Checked<Option<Delay>> {
     let percentage = percentage(delay.percentage.as_ref())?;
     let source = match &delay.fault_delay_secifier {
@@ -65,7 +65,7 @@ fn delay(delay: &FaultDelay) -> Checked<Option<Delay>> {
     Ok(Some(Delay { source, percentage }))
 }
 
-/// `None`: nothing says with which status, or it is none (HF-13).
+/// `None`: no status is configured, or an invalid one (HF-13).
 fn abort(abort: &FaultAbort) -> Checked<Option<Abort>> {
     let percentage = percentage(abort.percentage.as_ref())?;
     let source = match &abort.error_type {

@@ -58,7 +58,7 @@ impl MemoryTransport {
     }
 }
 
-/// The server's side: acts as every server.
+/// The server's end of the transport: accepts the streams to all servers.
 #[derive(Debug)]
 pub struct MemoryServer {
     streams: mpsc::UnboundedReceiver<MemoryStream>,

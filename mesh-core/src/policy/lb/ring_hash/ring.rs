@@ -6,7 +6,7 @@ use twox_hash::XxHash64;
 
 use crate::config;
 
-/// LB-34: the client's own limit, whatever the configuration says.
+/// LB-34: the client's own limit; a larger configured size is lowered to it.
 const SIZE_LIMIT: u64 = 4096;
 
 /// Endpoints on a circle of hashes, each with a number of entries in proportion to its weight.

@@ -14,7 +14,7 @@ use crate::runtime::head_copy::HeadCopy;
 
 use super::connection::{CallGate, Holds};
 use super::error::{TooLarge, send_failure};
-use super::gate::{Enter, Gate, Refusal};
+use super::gate::{Gate, Refusal, WaitForRoom};
 use super::headers::{HeadSummary, fields_size};
 use super::task::Visit;
 use super::upload::{Pipe, Upload, Uploaded};
@@ -25,15 +25,15 @@ pub struct Http2Call<B>(CallState<B>);
 
 /// Boxed: a call is moved about a dozen times on its way from its caller to its last poll.
 enum CallState<B> {
-    Waiting(Box<Waiting<B>>),
+    Waiting(Box<WaitingCall<B>>),
     Running(Box<Running<B>>),
     Failed(SendFailure<B>),
     Ended,
 }
 
 /// A call that waits until the heads of other calls are written.
-struct Waiting<B> {
-    turn: Enter<CallGate>,
+struct WaitingCall<B> {
+    room: WaitForRoom<CallGate>,
     outgoing: Outgoing<B>,
     place: Http2Place,
 }
@@ -83,8 +83,8 @@ impl<B: SendBody> CallState<B> {
             Ok(()) => Self::open(place, outgoing),
             Err(Refusal::Closed) => Self::closed(outgoing.request),
             Err(Refusal::Full) => {
-                let turn = Gate::enter(CallGate::Outbox(connection.clone()));
-                Self::Waiting(Box::new(Waiting { turn, outgoing, place }))
+                let room = Gate::enter(CallGate::Outbox(connection.clone()));
+                Self::Waiting(Box::new(WaitingCall { room, outgoing, place }))
             }
         }
     }
@@ -134,7 +134,7 @@ impl<B: SendBody> CallState<B> {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<Http2Body>, SendFailure<B>>> {
         if let Self::Waiting(waiting) = self {
-            let is_admitted = ready!(Pin::new(&mut waiting.turn).poll(cx));
+            let is_admitted = ready!(Pin::new(&mut waiting.room).poll(cx));
             if let Self::Waiting(waiting) = std::mem::replace(self, Self::Ended) {
                 *self = waiting.go_on(is_admitted);
             }
@@ -169,7 +169,7 @@ impl<B> CallState<B> {
     }
 }
 
-impl<B: SendBody> Waiting<B> {
+impl<B: SendBody> WaitingCall<B> {
     fn go_on(self, is_admitted: bool) -> CallState<B> {
         let Self { outgoing, place, .. } = self;
         if is_admitted { CallState::open(place, outgoing) } else { CallState::closed(outgoing.request) }

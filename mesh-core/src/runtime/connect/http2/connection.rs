@@ -29,7 +29,7 @@ struct ConnectionInner {
     shared: Arc<Shared>,
     settings: Http2Settings,
     runtime: Handle,
-    /// Dropping it tells the connection's task that no handle is left to send calls.
+    /// Dropping it ends the connection's task once its running calls have ended: no handle is left to send calls.
     _released: oneshot::Sender<()>,
 }
 

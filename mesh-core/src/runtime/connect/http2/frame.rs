@@ -28,7 +28,7 @@ impl Head {
         matches!(self.kind, DATA | HEADERS) && self.flags & END_STREAM != 0
     }
 
-    /// Whether the first byte of the payload says how many bytes of padding there are.
+    /// Whether the first byte of the payload is the number of bytes of padding.
     pub(super) fn is_padded_data(self) -> bool {
         self.kind == DATA && self.flags & PADDED != 0 && self.length > 0
     }

@@ -65,8 +65,8 @@ impl Gate {
     }
 
     /// Waits for room. Resolves to `false` when the gate closes.
-    pub(super) fn enter<T: AsRef<Self>>(gate: T) -> Enter<T> {
-        Enter { gate, step: Step::New }
+    pub(super) fn enter<T: AsRef<Self>>(gate: T) -> WaitForRoom<T> {
+        WaitForRoom { gate, step: Step::New }
     }
 
     /// Releases the room of so many holders.
@@ -171,7 +171,7 @@ impl fmt::Debug for Gate {
 }
 
 /// Waits for room at a gate.
-pub(super) struct Enter<T: AsRef<Gate>> {
+pub(super) struct WaitForRoom<T: AsRef<Gate>> {
     gate: T,
     step: Step,
 }
@@ -183,7 +183,7 @@ enum Step {
     Done,
 }
 
-impl<T: AsRef<Gate>> Enter<T> {
+impl<T: AsRef<Gate>> WaitForRoom<T> {
     fn poll_enter(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let gate = self.gate.as_ref();
         if self.step == Step::New {
@@ -223,7 +223,7 @@ impl Queue {
     }
 }
 
-impl<T: AsRef<Gate> + Unpin> Future for Enter<T> {
+impl<T: AsRef<Gate> + Unpin> Future for WaitForRoom<T> {
     type Output = bool;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
@@ -231,7 +231,7 @@ impl<T: AsRef<Gate> + Unpin> Future for Enter<T> {
     }
 }
 
-impl<T: AsRef<Gate>> Drop for Enter<T> {
+impl<T: AsRef<Gate>> Drop for WaitForRoom<T> {
     fn drop(&mut self) {
         let Step::Queued(number) = self.step else { return };
         let gate = self.gate.as_ref();

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use super::gate::{Enter, Gate, Refusal};
+use super::gate::{Gate, Refusal, WaitForRoom};
 
 struct Handle(Arc<Gate>);
 
@@ -13,11 +13,11 @@ impl AsRef<Gate> for Handle {
     }
 }
 
-fn enter(gate: &Arc<Gate>) -> Enter<Handle> {
+fn enter(gate: &Arc<Gate>) -> WaitForRoom<Handle> {
     Gate::enter(Handle(gate.clone()))
 }
 
-fn poll(enter: &mut Enter<Handle>) -> Poll<bool> {
+fn poll(enter: &mut WaitForRoom<Handle>) -> Poll<bool> {
     Pin::new(enter).poll(&mut Context::from_waker(Waker::noop()))
 }
 

@@ -1,4 +1,4 @@
-//! Ends a stream at the head of a message that is too large, with an error that says of which type it is.
+//! Ends a stream at the head of a message that is too large, with an error that names its type.
 //!
 //! tonic has a limit of its own, but its error has only the size and the limit, as text: neither the type nor the option that
 //! raises the limit. A gRPC message begins with five bytes, the last four its length; what the message itself begins with is
@@ -90,7 +90,7 @@ pin_project! {
         inner: B,
         scan: Scan,
         failure: Failure,
-        // To be told after what came before it.
+        // Reported after the messages before it.
         error: Option<TransportError>,
     }
 }

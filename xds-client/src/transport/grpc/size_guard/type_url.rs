@@ -1,4 +1,4 @@
-//! The type of a message's resources, told from its beginning.
+//! The type of a message's resources, read from its first bytes.
 //!
 //! A `DiscoveryResponse` begins with its version and its first resource, which is an `Any` and begins with its type; a
 //! `DeltaDiscoveryResponse` likewise, but its resources are wrapped. The message's own type comes after all of them.
