@@ -1,6 +1,10 @@
 //! The state of the pipeline, for the admin API and the logs.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The state of the configuration at one moment.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -10,9 +14,9 @@ pub struct PipelineState {
     /// The revision that is served.
     pub revision: u64,
     /// Accepted objects.
-    pub objects: Vec<ObjectStatus>,
+    pub objects: List<ObjectStatus>,
     /// Errors, and parts that will not work as written.
-    pub diagnostics: Vec<Diagnostic>,
+    pub diagnostics: List<Diagnostic>,
     /// Documents of kinds that are not this server's, which it passes over.
     #[serde(default)]
     pub passed_over: usize,
@@ -38,6 +42,72 @@ pub struct WaitingChange {
     pub objects: usize,
     /// What it would remove: `18 of 20 endpoints of orders.shop.svc.cluster.local`.
     pub reasons: Vec<String>,
+}
+
+/// A list that is made when it is read for the first time, because most states are never read.
+#[derive(Clone)]
+pub struct List<T> {
+    items: Arc<OnceLock<Vec<T>>>,
+    make: Option<Arc<dyn Fn() -> Vec<T> + Send + Sync>>,
+}
+
+impl<T> List<T> {
+    pub(crate) fn lazy(make: impl Fn() -> Vec<T> + Send + Sync + 'static) -> Self {
+        Self { items: Arc::default(), make: Some(Arc::new(make)) }
+    }
+}
+
+impl<T> Default for List<T> {
+    fn default() -> Self {
+        Self::from(Vec::new())
+    }
+}
+
+impl<T> From<Vec<T>> for List<T> {
+    fn from(items: Vec<T>) -> Self {
+        Self { items: Arc::new(items.into()), make: None }
+    }
+}
+
+impl<T> FromIterator<T> for List<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        Self::from(items.into_iter().collect::<Vec<T>>())
+    }
+}
+
+impl<'a, T> IntoIterator for &'a List<T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<T> Deref for List<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        self.items.get_or_init(|| self.make.as_ref().map(|make| make()).unwrap_or_default())
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for List<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: Serialize> Serialize for List<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (**self).serialize(serializer)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(Self::from)
+    }
 }
 
 /// An accepted object.
@@ -83,7 +153,8 @@ pub struct Diagnostic {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// The object is refused; its last good version stays in use.
+    /// The object is refused, and its last good version stays in use; or something that it refers to is missing, and calls that
+    /// need it fail.
     Error,
     /// Accepted, but a part has no effect for some client classes.
     Warning,

@@ -161,7 +161,7 @@ mod tests {
     fn conditions(objects: Vec<ObjectStatus>, found: &[(Severity, Code)]) -> Vec<String> {
         let name = "VirtualService shop/a";
         let diagnostics = found.iter().map(|(severity, code)| diagnostic(name, *severity, *code)).collect();
-        let state = PipelineState { objects, diagnostics, ..PipelineState::default() };
+        let state = PipelineState { objects: objects.into(), diagnostics, ..PipelineState::default() };
         let [one] = super::objects(&state).try_into().unwrap();
         assert_eq!(one.object, name);
         one.conditions.iter().map(|one| format!("{}={}/{}", one.r#type, one.status, one.reason)).collect()
@@ -216,7 +216,8 @@ mod tests {
     #[test]
     fn messages_name_fields() {
         let found = diagnostic("VirtualService shop/a", Severity::Error, Code::InvalidValue);
-        let state = PipelineState { diagnostics: vec![found.clone(), found], ..PipelineState::default() };
+        let state =
+            PipelineState { diagnostics: vec![found.clone(), found].into(), ..PipelineState::default() };
         let [one] = super::objects(&state).try_into().unwrap();
         assert_eq!((one.file.as_str(), one.line, one.in_use), ("a.yaml", 3, false));
         assert_eq!(one.conditions[0].message, "spec.x: no; spec.x: no");

@@ -102,8 +102,8 @@ fn state() -> PipelineState {
     PipelineState {
         synced: true,
         revision: 7,
-        objects: vec![object],
-        diagnostics: vec![diagnostic],
+        objects: vec![object].into(),
+        diagnostics: vec![diagnostic].into(),
         ..PipelineState::default()
     }
 }

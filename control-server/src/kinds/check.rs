@@ -90,11 +90,11 @@ pub(crate) fn header_name(name: &str, path: &FieldPath, findings: &mut Findings)
     }
 }
 
-/// `exportTo`: every client sees every service.
+/// `exportTo`: namespaces, `.` for the object's own, `*` for all, `~` for none.
 pub(crate) fn export_to(namespaces: &[String], path: &FieldPath, findings: &mut Findings) {
     for (index, namespace) in namespaces.iter().enumerate() {
-        if namespace != "*" {
-            findings.warning(path.index(index), "not applied: clients of every namespace see this object");
+        if !matches!(namespace.as_str(), "*" | "." | "~") {
+            name(namespace, &path.index(index), findings);
         }
     }
 }

@@ -71,12 +71,15 @@ fn policies(spec: &Node) -> Vec<(&Node, FieldPath)> {
 }
 
 impl DestinationRule {
+    /// The labels of the clients that it is for; empty: all.
+    pub(crate) fn client_labels(&self) -> &BTreeMap<String, String> {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        self.workload_selector.as_ref().map_or(&NONE, |selector| &selector.match_labels)
+    }
+
     fn check(&self, path: &FieldPath, findings: &mut Findings) {
-        if self.host.starts_with("*.") {
-            findings
-                .error(path.field("host"), "rejected because a wildcard names no service: expected one host");
-        } else {
-            check::host(&self.host, Wildcard::Refused, &path.field("host"), findings);
+        if self.host != "*" {
+            check::host(&self.host, Wildcard::Allowed, &path.field("host"), findings);
         }
         if let Some(policy) = &self.traffic_policy {
             policy.check(&path.field("trafficPolicy"), findings);
@@ -94,9 +97,6 @@ impl DestinationRule {
         let names = self.subsets.iter().map(|subset| &subset.name);
         check::unique(names, |index| path.field("subsets").index(index).field("name"), findings);
         check::export_to(&self.export_to, &path.field("exportTo"), findings);
-        if self.workload_selector.is_some() {
-            findings.warning(path.field("workloadSelector"), "ignored: the rule applies to all clients");
-        }
     }
 }
 

@@ -48,11 +48,6 @@ pub(crate) fn read(spec: &Node, path: &FieldPath, findings: &mut Findings) -> Op
 }
 
 impl WorkloadEntry {
-    /// An endpoint with an address only.
-    pub(crate) fn at(address: String) -> Self {
-        Self { address, ..Self::default() }
-    }
-
     /// The address, if it is an IP address.
     pub(crate) fn parsed_address(&self) -> Option<Address> {
         match self.address.parse() {

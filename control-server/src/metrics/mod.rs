@@ -198,7 +198,7 @@ impl Gauges {
         self.synced.set(i64::from(reading.state.synced));
         self.revision.set(i64::try_from(reading.state.revision).unwrap_or(i64::MAX));
         self.objects.clear();
-        for object in &reading.state.objects {
+        for object in reading.state.objects.iter() {
             self.objects.get_or_create(&KindLabel { kind: object.kind.clone() }).inc();
         }
         for (severity, label) in
@@ -270,7 +270,7 @@ mod tests {
             line: 1,
             stale: false,
         };
-        let state = PipelineState { objects: vec![object; 50], ..PipelineState::default() };
+        let state = PipelineState { objects: vec![object; 50].into(), ..PipelineState::default() };
         let text = || {
             let reading = Reading { clients: &[], state: &state, resources: &resources, load: &load };
             let text = metrics.text(&reading).unwrap();

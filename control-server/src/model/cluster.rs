@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::declaration::{Declaration, Port};
 use super::endpoints::{Endpoint, Located, Workloads};
 use super::policy::Policy;
-use super::registry::Declaration;
 use super::report::Report;
-use super::rules::Rule;
+use super::rule::Rule;
 use crate::kinds::destination_rule::Subset;
-use crate::kinds::service_entry::Port;
 
 /// Endpoints that calls go to, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +24,15 @@ pub(crate) enum Discovery {
     Endpoints(Vec<Endpoint>),
     /// Clients resolve this name.
     LogicalDns { host: String, port: u32 },
+    /// None, so that every call fails, and why.
+    Unavailable(String),
+}
+
+impl Cluster {
+    /// A cluster whose calls fail.
+    pub(super) fn unavailable(name: String, reason: String) -> Self {
+        Self { name, policy: Policy::default(), discovery: Discovery::Unavailable(reason) }
+    }
 }
 
 /// As Istio names it, so that clients of Istio find it.
@@ -34,27 +42,17 @@ pub(crate) fn cluster_name(port: u32, subset: &str, host: &str) -> String {
 
 /// All clusters of a service.
 pub(super) fn clusters(
-    host: &str,
-    declaration: &Declaration,
-    rule: Option<&Rule>,
-    workloads: &Workloads,
+    declaration: &Declaration<'_>,
+    rule: &Rule<'_>,
+    workloads: &Workloads<'_>,
     report: &mut Report,
 ) -> Vec<Cluster> {
     let mut clusters = Vec::new();
-    for port in &declaration.entry().ports {
-        workloads.report_duplicates(port, report);
-        let everything = cluster(host, port, None, rule, workloads);
-        clusters.push(everything);
-        for subset in rule.into_iter().flat_map(Rule::subsets) {
-            clusters.push(cluster(host, port, Some(subset), rule, workloads));
-        }
-    }
-    if let (Some(rule), Some(port)) = (rule, declaration.entry().ports.first()) {
-        for (index, subset) in rule.own_subsets().enumerate() {
-            if matches!(workloads.of_port(port, &subset.labels), Located::Known(endpoints) if endpoints.is_empty())
-            {
-                rule.warn_of_empty_subset(index, report);
-            }
+    for port in declaration.ports() {
+        workloads.report_duplicates(port.number, report);
+        clusters.push(cluster(declaration.host(), &port, None, rule, workloads));
+        for subset in rule.subsets() {
+            clusters.push(cluster(declaration.host(), &port, Some(subset), rule, workloads));
         }
     }
     clusters
@@ -62,22 +60,22 @@ pub(super) fn clusters(
 
 fn cluster(
     host: &str,
-    port: &Port,
+    port: &Port<'_>,
     subset: Option<&Subset>,
-    rule: Option<&Rule>,
-    workloads: &Workloads,
+    rule: &Rule<'_>,
+    workloads: &Workloads<'_>,
 ) -> Cluster {
     let everything = BTreeMap::new();
     let labels = subset.map_or(&everything, |subset| &subset.labels);
-    let discovery = match workloads.of_port(port, labels) {
+    let (policy, ruled_by) = rule.policy(subset, port.number);
+    let name = cluster_name(port.number, subset.map_or("", |subset| subset.name.as_str()), host);
+    if let Some(reason) = policy.unmet_demand(port.is_tls, ruled_by) {
+        // It stays, empty, for the clients that use it already: they would go on with one that is gone.
+        return Cluster::unavailable(name, reason);
+    }
+    let discovery = match workloads.of_port(port.number, labels, policy.failover_labels()) {
         Located::Known(endpoints) => Discovery::Endpoints(endpoints),
         Located::ByName { host, port } => Discovery::LogicalDns { host, port },
     };
-    let own = rule.and_then(Rule::traffic_policy);
-    let of_subset = subset.and_then(|subset| subset.traffic_policy.as_ref());
-    Cluster {
-        name: cluster_name(port.number, subset.map_or("", |subset| subset.name.as_str()), host),
-        policy: Policy::new(own, of_subset, port.number),
-        discovery,
-    }
+    Cluster { name, policy, discovery }
 }

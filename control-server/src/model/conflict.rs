@@ -11,11 +11,6 @@ pub(super) fn precedence(object: &Object) -> Precedence<'_> {
     (object.origin.seniority(), &object.id.namespace, &object.id.name)
 }
 
-/// Brings objects into the order in which they claim hosts.
-pub(super) fn sort_by_precedence<T>(all: &mut [T], object: impl Fn(&T) -> &Object) {
-    all.sort_by(|left, right| precedence(object(left)).cmp(&precedence(object(right))));
-}
-
 /// Reports to the object without effect which other one has taken its place, as in "routes this host already".
 pub(super) fn conflict(winner: &ObjectId, does: &str) -> String {
     format!("Conflicted: {winner} {does}")

@@ -6,19 +6,25 @@ use std::fmt;
 use crate::kinds::virtual_service::{HttpMatch, HttpRoute, VirtualService};
 use crate::kinds::{Pattern, StringMatch};
 
-/// The routes of a delegating route: those of the delegate, each limited to the matches of the delegating route.
+/// The routes of a delegating route: those of the delegate, each limited to the matches of the delegating route; and the
+/// routes that are left out, because none of their matches is a part of those.
 /// Timeout, retries, fault and headers of the delegating route apply where a route of the delegate has none.
-///
-/// # Errors
-/// A match of the delegate is not a part of the matches of the delegating route.
-pub(super) fn merge(root: &HttpRoute, delegate: &VirtualService) -> Result<Vec<HttpRoute>, NotPart> {
-    delegate.http.iter().enumerate().map(|(index, route)| merge_route(root, route, index)).collect()
+pub(super) fn merge(root: &HttpRoute, delegate: &VirtualService) -> (Vec<HttpRoute>, Vec<NotPart>) {
+    let (mut routes, mut left_out) = (Vec::new(), Vec::new());
+    for (index, route) in delegate.http.iter().enumerate() {
+        match merge_route(root, route, index) {
+            Ok(route) => routes.push(route),
+            Err(problem) => left_out.push(problem),
+        }
+    }
+    (routes, left_out)
 }
 
-/// A match that is wider than the match that it is under.
+/// A route whose match is wider than the match that it is under.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NotPart {
-    route: usize,
+    /// Its position in the delegate.
+    pub(super) route: usize,
     what: String,
 }
 
@@ -26,8 +32,8 @@ impl fmt::Display for NotPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} of spec.http[{}] of the delegate is not a part of this route's match",
-            self.what, self.route
+            "spec.http[{}] of the delegate has no effect here: its {} is not a part of this route's match",
+            self.route, self.what
         )
     }
 }
@@ -45,25 +51,21 @@ fn merge_route(root: &HttpRoute, child: &HttpRoute, index: usize) -> Result<Http
     if root.r#match.is_empty() {
         return Ok(merged);
     }
-    let mut matches = Vec::new();
-    let mut problem = None;
-    for child in &child.r#match {
-        let mut fits = false;
-        for root in &root.r#match {
-            match merge_match(root, child) {
-                Ok(one) => {
-                    matches.push(one);
-                    fits = true;
-                }
-                Err(what) => problem = Some(NotPart { route: index, what }),
-            }
-        }
-        if !fits && let Some(problem) = problem.take() {
-            return Err(problem);
+    let pairs = child.r#match.iter().flat_map(|child| root.r#match.iter().map(move |root| (root, child)));
+    let (mut matches, mut problem) = (Vec::new(), None);
+    for (root, child) in pairs {
+        match merge_match(root, child) {
+            Ok(one) => matches.push(one),
+            Err(what) => problem = Some(NotPart { route: index, what }),
         }
     }
-    merged.r#match = matches;
-    Ok(merged)
+    match problem {
+        Some(problem) if matches.is_empty() => Err(problem),
+        _ => {
+            merged.r#match = matches;
+            Ok(merged)
+        }
+    }
 }
 
 fn merge_match(root: &HttpMatch, child: &HttpMatch) -> Result<HttpMatch, String> {
@@ -75,7 +77,11 @@ fn merge_match(root: &HttpMatch, child: &HttpMatch) -> Result<HttpMatch, String>
     merged.headers = both(&root.headers, &child.headers).map_err(|name| format!("header {name}"))?;
     merged.without_headers =
         both(&root.without_headers, &child.without_headers).map_err(|name| format!("header {name}"))?;
-    merged.source_labels.extend(root.source_labels.clone());
+    for (name, value) in &root.source_labels {
+        if merged.source_labels.insert(name.clone(), value.clone()).is_some_and(|own| own != *value) {
+            return Err("sourceLabels".to_owned());
+        }
+    }
     merged.ignore_uri_case |= root.ignore_uri_case;
     if child.port.is_some() && root.port.is_some() && child.port != root.port {
         return Err("port".to_owned());
@@ -83,6 +89,8 @@ fn merge_match(root: &HttpMatch, child: &HttpMatch) -> Result<HttpMatch, String>
     merged.port = child.port.or(root.port);
     if merged.source_namespace.is_empty() {
         merged.source_namespace.clone_from(&root.source_namespace);
+    } else if !root.source_namespace.is_empty() && root.source_namespace != merged.source_namespace {
+        return Err("sourceNamespace".to_owned());
     }
     if merged.gateways.is_empty() {
         merged.gateways.clone_from(&root.gateways);

@@ -4,12 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::registry::Declaration;
+use super::declaration::{Declaration, Part, PartKind, Port, Target};
+use super::index::Reader;
+use super::key::Key;
 use super::report::Report;
-use crate::kinds::service_entry::{Port, Resolution};
-use crate::kinds::workload_entry::{Address, WorkloadEntry};
+use super::viewer::Labels;
+use crate::kinds::endpoint_slice::{AddressType, EndpointSlice, SlicePort};
+use crate::kinds::service::{Service, ServiceType, TransportProtocol};
+use crate::kinds::service_entry::{Resolution, ServiceEntry};
+use crate::kinds::workload_entry::WorkloadEntry;
 use crate::kinds::{Object, Spec};
-use crate::source::Sourced;
+use crate::resources::{Locality, TOPOLOGY};
 use crate::yaml::FieldPath;
 
 /// An endpoint of one port.
@@ -20,38 +25,50 @@ pub(crate) struct Endpoint {
     pub(crate) port: u32,
     /// At least 1.
     pub(crate) weight: u32,
+    /// The values of the labels that a cluster's failover goes by, in its order; empty: it goes by none.
+    pub(crate) failover_labels: Vec<Option<String>>,
 }
 
-/// The locality of an endpoint; any part may be empty.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Locality {
-    pub(crate) region: String,
-    pub(crate) zone: String,
-    pub(crate) sub_zone: String,
-}
-
-impl Locality {
-    fn new(text: &str) -> Self {
-        let mut parts = text.split('/').map(str::to_owned);
-        let mut next = || parts.next().unwrap_or_default();
-        Self { region: next(), zone: next(), sub_zone: next() }
-    }
-}
-
-/// The workloads of one service, for all ports.
+/// The workloads of one service, by the object that declares them.
 #[derive(Debug)]
-pub(super) struct Workloads {
-    members: Vec<Member>,
+pub(super) struct Workloads<'a> {
+    groups: Vec<Group<'a>>,
+}
+
+/// The workloads of one declaring object.
+#[derive(Debug)]
+struct Group<'a> {
+    ports: Vec<Port<'a>>,
+    members: Vec<Member<'a>>,
     /// The one name that all endpoints resolve from, if the service is resolved by DNS.
-    name: Option<Member>,
+    name: Option<Name<'a>>,
 }
 
 /// A workload and the object that declares it.
 #[derive(Debug, Clone)]
-struct Member {
-    entry: WorkloadEntry,
-    object: Arc<Object>,
+struct Member<'a> {
+    address: &'a str,
+    labels: &'a Labels,
+    weight: u32,
+    locality: Locality,
+    ports: Ports<'a>,
+    object: &'a Arc<Object>,
     path: FieldPath,
+}
+
+/// The ports of a workload.
+#[derive(Debug, Clone, Copy)]
+enum Ports<'a> {
+    /// By the name of the service's port; other ports are the service's.
+    Named(&'a BTreeMap<String, u32>),
+    /// These and no other.
+    Listed(&'a [SlicePort]),
+}
+
+#[derive(Debug)]
+struct Name<'a> {
+    address: &'a str,
+    ports: Option<&'a BTreeMap<String, u32>>,
 }
 
 /// The source of a cluster's endpoints.
@@ -61,103 +78,34 @@ pub(super) enum Located {
     ByName { host: String, port: u32 },
 }
 
-/// `WorkloadEntry` objects by namespace.
-#[derive(Debug, Default)]
-pub(super) struct WorkloadIndex {
-    by_namespace: BTreeMap<String, Vec<Arc<Object>>>,
-    selected: BTreeSet<(String, String)>,
-}
-
-impl WorkloadIndex {
-    pub(super) fn new(objects: &[Sourced]) -> Self {
-        let mut index = Self::default();
-        for Sourced { object, .. } in objects {
-            if matches!(object.spec, Spec::WorkloadEntry(_)) {
-                index.by_namespace.entry(object.id.namespace.clone()).or_default().push(Arc::clone(object));
-            }
-        }
-        for workloads in index.by_namespace.values_mut() {
-            workloads.sort_by(|left, right| left.id.cmp(&right.id));
-        }
-        index
-    }
-
-    /// Reports workloads that no service selects.
-    pub(super) fn report_unselected(&self, report: &mut Report) {
-        for object in self.by_namespace.values().flatten() {
-            if !self.selected.contains(&(object.id.namespace.clone(), object.id.name.clone())) {
-                let message =
-                    "the object has no effect: no ServiceEntry of its namespace selects these labels";
-                report.warning(object, FieldPath::spec().field("labels"), message);
-            }
-        }
-    }
-
-    /// The objects that a service selects; none if it lists its endpoints itself.
-    pub(super) fn select(&mut self, declaration: &Declaration) -> Vec<Arc<Object>> {
-        let Some(selector) = &declaration.entry().workload_selector else { return Vec::new() };
-        let mut found = Vec::new();
-        for object in self.by_namespace.get(&declaration.object.id.namespace).into_iter().flatten() {
-            if matches!(&object.spec, Spec::WorkloadEntry(entry) if has_labels(entry, &selector.labels)) {
-                self.selected.insert((object.id.namespace.clone(), object.id.name.clone()));
-                found.push(Arc::clone(object));
-            }
-        }
-        found
-    }
-}
-
-impl Workloads {
-    /// `selected` are the objects that the service selects.
-    pub(super) fn new(declaration: &Declaration, selected: &[Arc<Object>], report: &mut Report) -> Self {
-        let (entry, object) = (declaration.entry(), &declaration.object);
-        let mut members = match &entry.workload_selector {
-            Some(_) => selected.iter().filter_map(member).collect(),
-            None => inline(declaration),
-        };
-        members.retain(|member| member.entry.weight != Some(0));
-        let is_static = entry.resolution == Resolution::Static;
-        if members.is_empty() && !is_static && entry.workload_selector.is_none() && entry.endpoints.is_empty()
-        {
-            let address = entry.hosts[declaration.host_index].clone();
-            let path = FieldPath::spec().field("hosts").index(declaration.host_index);
-            let entry = WorkloadEntry::at(address);
-            let name = Member { entry, object: Arc::clone(object), path };
-            return Self { members, name: Some(name) };
-        }
-        let is_name = |member: &Member| matches!(member.entry.parsed_address(), Some(Address::Name(_)));
-        if members.len() == 1 && !is_static && is_name(&members[0]) {
-            return Self { name: members.pop(), members };
-        }
-        members.retain(|member| {
-            if is_name(member) {
-                let message = "the endpoint is left out: expected an IP address, because the service has other endpoints \
-                               or is not resolved by DNS";
-                report.error(&member.object, member.path.field("address"), message);
-            }
-            !is_name(member)
+impl<'a> Workloads<'a> {
+    pub(super) fn new(declaration: &Declaration<'a>, reader: &Reader<'a>, report: &mut Report) -> Self {
+        let host = declaration.host();
+        let groups = declaration.parts().iter().map(|part| match part.kind {
+            PartKind::Entry(entry) => Group::of_entry(host, part, entry, reader, report),
+            PartKind::Service(service) => Group::of_service(part, service, reader),
         });
-        Self { members, name: None }
+        Self { groups: groups.collect() }
     }
 
-    /// The endpoints of a port with these labels, each address once, in a fixed order.
-    pub(super) fn of_port(&self, port: &Port, labels: &BTreeMap<String, String>) -> Located {
-        if let Some(name) = &self.name {
-            return Located::ByName {
-                host: name.entry.address.clone(),
-                port: endpoint_port(&name.entry, port),
-            };
-        }
+    /// The endpoints of a port with these labels, each address once, in a fixed order. `failover` are the labels that the
+    /// cluster's failover goes by.
+    pub(super) fn of_port(&self, number: u32, labels: &Labels, failover: &[String]) -> Located {
         let mut by_address = BTreeMap::new();
-        for member in self.members.iter().filter(|member| has_labels(&member.entry, labels)) {
-            let Some(Address::Ip(ip)) = member.entry.parsed_address() else { continue };
-            let endpoint = Endpoint {
-                locality: Locality::new(&member.entry.locality),
-                ip,
-                port: endpoint_port(&member.entry, port),
-                weight: member.entry.weight.unwrap_or(1),
-            };
-            by_address.entry((endpoint.ip, endpoint.port)).or_insert(endpoint);
+        for (port, group) in self.with_port(number) {
+            for member in group.members.iter().filter(|member| has_labels(member.labels, labels)) {
+                let (Ok(ip), Some(port)) = (member.address.parse(), member.ports.of(port)) else { continue };
+                by_address.entry((ip, port)).or_insert_with(|| member.endpoint(ip, port, failover));
+            }
+        }
+        let named = self.with_port(number).find_map(|(port, group)| Some((port, group.name.as_ref()?)));
+        if let (true, Some((port, name))) = (by_address.is_empty(), named) {
+            let port =
+                name.ports.and_then(|ports| Ports::Named(ports).of(port)).unwrap_or(match port.target {
+                    Target::Number(number) => number,
+                    Target::Same | Target::Name(_) => port.number,
+                });
+            return Located::ByName { host: name.address.to_owned(), port };
         }
         let mut endpoints: Vec<Endpoint> = by_address.into_values().collect();
         endpoints.sort();
@@ -165,37 +113,203 @@ impl Workloads {
     }
 
     /// Reports endpoints of a port with the address of an earlier one (EDS-09).
-    pub(super) fn report_duplicates(&self, port: &Port, report: &mut Report) {
+    pub(super) fn report_duplicates(&self, number: u32, report: &mut Report) {
         let mut seen = BTreeSet::new();
-        for member in &self.members {
-            let at = (&member.entry.address, endpoint_port(&member.entry, port));
-            if !seen.insert(at) {
-                let message = format!("the endpoint is left out: another one has {}:{} already", at.0, at.1);
-                report.warning(&member.object, member.path.field("address"), message);
+        for (port, group) in self.with_port(number) {
+            for member in &group.members {
+                let Some(port) = member.ports.of(port) else { continue };
+                if !seen.insert((member.address, port)) {
+                    let address = member.address;
+                    let message =
+                        format!("the endpoint is left out: another one has {address}:{port} already");
+                    report.warning(member.object, member.path.field("address"), message);
+                }
+            }
+        }
+    }
+
+    fn with_port(&self, number: u32) -> impl Iterator<Item = (&Port<'a>, &Group<'a>)> {
+        self.groups
+            .iter()
+            .filter_map(move |group| Some((group.ports.iter().find(|port| port.number == number)?, group)))
+    }
+}
+
+impl<'a> Group<'a> {
+    fn of_entry(
+        host: &str,
+        part: &Part<'a>,
+        entry: &'a ServiceEntry,
+        reader: &Reader<'a>,
+        report: &mut Report,
+    ) -> Self {
+        let (object, ports) = (part.object, part.ports());
+        let mut members = match &entry.workload_selector {
+            Some(selector) => selected(&object.id.namespace, &selector.labels, reader),
+            None => inline(object, entry),
+        };
+        members.retain(|member| member.weight != 0);
+        let is_static = entry.resolution == Resolution::Static;
+        if members.is_empty() && !is_static && entry.workload_selector.is_none() && entry.endpoints.is_empty()
+        {
+            let address = entry.hosts.iter().find(|one| one.eq_ignore_ascii_case(host));
+            let name = address.map(|address| Name { address, ports: None });
+            return Self { ports, members, name };
+        }
+        let is_name = |member: &Member<'_>| member.address.parse::<IpAddr>().is_err();
+        if let ([only], false) = (members.as_slice(), is_static)
+            && is_name(only)
+        {
+            let own = if let Ports::Named(ports) = only.ports { Some(ports) } else { None };
+            let name = Some(Name { address: only.address, ports: own });
+            return Self { ports, members: Vec::new(), name };
+        }
+        members.retain(|member| {
+            if is_name(member) {
+                let message = "the endpoint is left out: expected an IP address, because the service has other endpoints \
+                               or is not resolved by DNS";
+                report.error(member.object, member.path.field("address"), message);
+            }
+            !is_name(member)
+        });
+        Self { ports, members, name: None }
+    }
+
+    /// The endpoints of a `Service` stand in slices; workloads outside of the cluster that it selects belong to it as well.
+    fn of_service(part: &Part<'a>, service: &'a Service, reader: &Reader<'a>) -> Self {
+        let (id, ports) = (&part.object.id, part.ports());
+        if let (ServiceType::ExternalName, Some(address)) = (service.r#type, &service.external_name) {
+            let name = Name { address: address.trim_end_matches('.'), ports: None };
+            return Self { ports, members: Vec::new(), name: Some(name) };
+        }
+        let mut members = Vec::new();
+        for one in reader.objects(&Key::Slices(id.namespace.clone(), id.name.clone())) {
+            if let Spec::EndpointSlice(slice) = &one.object.spec {
+                members.extend(of_slice(&one.object, slice, service.publish_not_ready_addresses));
+            }
+        }
+        members.extend(selected(&id.namespace, &service.selector, reader));
+        members.retain(|member| member.weight != 0);
+        Self { ports, members, name: None }
+    }
+}
+
+/// The workloads of a namespace with these labels; without a label none is meant.
+fn selected<'a>(namespace: &str, labels: &Labels, reader: &Reader<'a>) -> Vec<Member<'a>> {
+    let Some((name, value)) = labels.iter().next() else { return Vec::new() };
+    let key = Key::Workload(namespace.to_owned(), name.clone(), value.clone());
+    let found = reader.objects(&key).iter().filter_map(|one| match &one.object.spec {
+        Spec::WorkloadEntry(entry) if has_labels(&entry.labels, labels) => {
+            Some(Member::new(&one.object, entry, FieldPath::spec()))
+        }
+        _ => None,
+    });
+    found.collect()
+}
+
+fn inline<'a>(object: &'a Arc<Object>, entry: &'a ServiceEntry) -> Vec<Member<'a>> {
+    let path = FieldPath::spec().field("endpoints");
+    let endpoints = entry.endpoints.iter().enumerate();
+    endpoints.map(|(index, entry)| Member::new(object, entry, path.index(index))).collect()
+}
+
+/// The ready endpoints of a slice. While all of them are about to end, those that still answer are ready, as in Kubernetes.
+fn of_slice<'a>(object: &'a Arc<Object>, slice: &'a EndpointSlice, with_unready: bool) -> Vec<Member<'a>> {
+    if slice.address_type == AddressType::Fqdn {
+        return Vec::new();
+    }
+    let is_used = |any_ready: bool| {
+        move |conditions: crate::kinds::endpoint_slice::EndpointConditions| {
+            let is_last_resort = !any_ready && conditions.is_serving() && conditions.is_terminating();
+            with_unready || conditions.is_ready() || is_last_resort
+        }
+    };
+    let any_ready = slice.endpoints.iter().any(|endpoint| endpoint.conditions.is_ready());
+    let is_used = is_used(any_ready);
+    let path = FieldPath::root().field("endpoints");
+    let endpoints = slice.endpoints.iter().enumerate();
+    let used = endpoints.filter(|(_, endpoint)| is_used(endpoint.conditions));
+    let member = |(index, endpoint): (usize, &'a crate::kinds::endpoint_slice::SliceEndpoint)| {
+        let zone = endpoint.zone().unwrap_or_default().to_owned();
+        Some(Member {
+            address: endpoint.addresses.first()?,
+            labels: &object.metadata.labels,
+            weight: 1,
+            locality: Locality { zone, ..Locality::default() },
+            ports: Ports::Listed(&slice.ports),
+            object,
+            path: path.index(index),
+        })
+    };
+    used.filter_map(member).collect()
+}
+
+impl<'a> Member<'a> {
+    fn new(object: &'a Arc<Object>, entry: &'a WorkloadEntry, path: FieldPath) -> Self {
+        Self {
+            address: &entry.address,
+            labels: &entry.labels,
+            weight: entry.weight.unwrap_or(1),
+            locality: Locality::parse(&entry.locality),
+            ports: Ports::Named(&entry.ports),
+            object,
+            path,
+        }
+    }
+
+    fn endpoint(&self, ip: IpAddr, port: u32, failover: &[String]) -> Endpoint {
+        let label = |wanted: &String| {
+            let name = label_name(wanted);
+            let of_locality = TOPOLOGY.iter().position(|known| *known == name);
+            let place = of_locality.map(|part| self.locality.parts()[part].to_owned());
+            self.labels.get(name).cloned().or_else(|| place.filter(|part| !part.is_empty()))
+        };
+        let failover_labels = failover.iter().map(label).collect();
+        Endpoint { ip, port, weight: self.weight, failover_labels, locality: self.locality.clone() }
+    }
+}
+
+impl Ports<'_> {
+    /// The workload's port for a port of the service; `None`: it has none.
+    fn of(self, port: &Port<'_>) -> Option<u32> {
+        match self {
+            Self::Named(ports) => {
+                let target = match port.target {
+                    Target::Same => Some(port.number),
+                    Target::Number(number) => Some(number),
+                    Target::Name(name) => ports.get(name).copied(),
+                };
+                ports.get(port.name).copied().or(target)
+            }
+            Self::Listed(ports) => {
+                let mut tcp = ports.iter().filter(|one| one.protocol == TransportProtocol::Tcp);
+                let own = tcp.find(|one| one.name == port.name)?;
+                own.port.or(Some(port.number))
             }
         }
     }
 }
 
-fn member(object: &Arc<Object>) -> Option<Member> {
-    let Spec::WorkloadEntry(entry) = &object.spec else { return None };
-    Some(Member { entry: entry.clone(), object: Arc::clone(object), path: FieldPath::spec() })
+/// Whether a service of the namespace selects a workload.
+pub(super) fn is_selected(namespace: &str, entry: &WorkloadEntry, reader: &Reader<'_>) -> bool {
+    entry.labels.iter().any(|(name, value)| {
+        let key = Key::Selector(namespace.to_owned(), name.clone(), value.clone());
+        reader.objects(&key).iter().any(|one| match &one.object.spec {
+            Spec::ServiceEntry(service) => {
+                let selector = service.workload_selector.as_ref();
+                selector.is_some_and(|selector| has_labels(&entry.labels, &selector.labels))
+            }
+            Spec::Service(service) => has_labels(&entry.labels, &service.selector),
+            _ => false,
+        })
+    })
 }
 
-fn inline(declaration: &Declaration) -> Vec<Member> {
-    let path = FieldPath::spec().field("endpoints");
-    let member = |(index, entry): (usize, &WorkloadEntry)| Member {
-        entry: entry.clone(),
-        object: Arc::clone(&declaration.object),
-        path: path.index(index),
-    };
-    declaration.entry().endpoints.iter().enumerate().map(member).collect()
+fn has_labels(labels: &Labels, wanted: &Labels) -> bool {
+    wanted.iter().all(|(name, value)| labels.get(name) == Some(value))
 }
 
-fn has_labels(entry: &WorkloadEntry, labels: &BTreeMap<String, String>) -> bool {
-    labels.iter().all(|(name, value)| entry.labels.get(name) == Some(value))
-}
-
-fn endpoint_port(entry: &WorkloadEntry, port: &Port) -> u32 {
-    entry.ports.get(&port.name).copied().or(port.target_port).unwrap_or(port.number)
+/// The label of an entry of `failoverPriority`: `label`, or `label=value`.
+pub(crate) fn label_name(entry: &str) -> &str {
+    entry.split_once('=').map_or(entry, |(name, _)| name)
 }

@@ -1,190 +1,154 @@
 //! `GRPCRoute` objects as routes.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::conflict::{Precedence, precedence};
-use super::memory::Memory;
-use super::reference::{References, Target, WeightedTarget};
-use super::registry::ServiceRegistry;
-use super::report::Report;
+use super::declaration::{self, find_service};
+use super::index::Reader;
+use super::key::Key;
+use super::name::cluster_local;
+use super::reference::{Destinations, Target, WeightedTarget};
 use super::route::{Action, HeaderMatch, PathMatch, Route, RouteMatch};
-use crate::finding::Findings;
+use super::service;
+use super::viewer::{Distinctions, Viewer};
 use crate::kinds::grpc_route::{
     BackendRef, GrpcRoute, MatchType, MethodMatch, Reference, RouteMatch as Match, Rule,
 };
 use crate::kinds::{Object, ObjectId, Spec};
-use crate::source::Sourced;
-use crate::yaml::FieldPath;
 
-/// The objects that are attached to each host and port. If any is attached, a call that none matches fails.
-#[derive(Debug, Default)]
-pub(super) struct GrpcRoutes {
-    attached: BTreeMap<(String, u32), Vec<Arc<Object>>>,
+/// Every object that is attached to a host, in the order in which they take precedence.
+pub(super) fn all<'a>(host: &str, reader: &Reader<'a>) -> Vec<&'a Object> {
+    let mut names: Vec<(String, String)> = Vec::new();
+    names.extend(cluster_local(host).map(|(name, namespace)| (namespace.to_owned(), name.to_owned())));
+    for part in declaration::all(host, reader) {
+        let id = &part.object.id;
+        names.push((id.namespace.clone(), id.name.clone()));
+        names.push((id.namespace.clone(), host.to_owned()));
+    }
+    let mut found: Vec<&Object> = Vec::new();
+    for (namespace, name) in names {
+        for one in reader.objects(&Key::Parent(namespace, name)) {
+            let is_meant = parents_of(&one.object, host, reader).next().is_some();
+            if is_meant && !found.iter().any(|known| known.id == one.object.id) {
+                found.push(&one.object);
+            }
+        }
+    }
+    found.sort_by(|left, right| precedence(left).cmp(&precedence(right)));
+    found
 }
 
-impl GrpcRoutes {
-    /// Objects in use are added to `used`.
-    pub(super) fn new(
-        objects: &[Sourced],
-        references: References<'_>,
-        memory: &Memory,
-        used: &mut Vec<Sourced>,
-        report: &mut Report,
-    ) -> Self {
-        let mut all = Self::default();
-        for one in objects {
-            let Some(route) = spec(&one.object) else { continue };
-            let findings = problems(&one.object, route, references);
-            if let Some(chosen) = memory.choose(one, &findings, report) {
-                all.attach(&chosen.object, references.registry);
-                used.push(chosen);
-            }
-        }
-        all
-    }
+/// The references of an object to a host.
+fn parents_of<'o>(
+    object: &'o Object,
+    host: &str,
+    reader: &Reader<'_>,
+) -> impl Iterator<Item = &'o Reference> {
+    let parents = spec(object).into_iter().flat_map(|route| route.services()).map(|(_, parent)| parent);
+    parents.filter(move |parent| {
+        let namespace = parent.namespace.as_ref().unwrap_or(&object.id.namespace);
+        find_service(&parent.name, namespace, reader).as_deref() == Some(host)
+    })
+}
 
-    /// The routes of a host's port and the objects that make them; `None` if none is attached.
-    pub(super) fn routes(
-        &self,
-        host: &str,
-        port: u32,
-        references: References<'_>,
-    ) -> Option<(Vec<Route>, Vec<ObjectId>)> {
-        let objects = self.attached.get(&(host.to_owned(), port))?;
-        let mut ranked = Vec::new();
-        for object in objects {
-            let Some(route) = spec(object) else { continue };
-            for (index, rule) in route.rules.iter().enumerate() {
-                rank(object, rule, index, references, &mut ranked);
-            }
-        }
-        ranked.sort_by(|left, right| left.0.cmp(&right.0));
-        let routes = ranked.into_iter().map(|(_, route)| route).collect();
-        Some((routes, objects.iter().map(|object| object.id.clone()).collect()))
+/// What tells the clients of a host with this object apart.
+pub(super) fn distinguish(object: &Object, reader: &Reader<'_>, distinctions: &mut Distinctions) {
+    let Some(route) = spec(object) else { return };
+    if route.services().any(|(_, parent)| !is_producer(parent, object)) {
+        distinctions.namespace(&object.id.namespace);
     }
+    for backend in route.rules.iter().flat_map(|rule| &rule.backend_refs) {
+        let namespace = backend.namespace.as_ref().unwrap_or(&object.id.namespace);
+        if let Some(host) = find_service(&backend.name, namespace, reader) {
+            service::distinguish_destination(&host, reader, distinctions);
+        }
+    }
+}
 
-    fn attach(&mut self, object: &Arc<Object>, registry: &ServiceRegistry) {
-        let Some(route) = spec(object) else { return };
-        for (_, parent) in route.services() {
-            if !is_producer(parent, object) {
-                continue;
-            }
-            let Some(host) = registry.find_service(&parent.name, &object.id.namespace) else { continue };
-            let Some(declaration) = registry.get(host) else { continue };
-            for port in &declaration.entry().ports {
-                let is_meant = parent.port.is_none_or(|number| number == port.number)
-                    && parent.section_name.as_ref().is_none_or(|name| *name == port.name);
-                if is_meant {
-                    let attached = self.attached.entry((host.to_owned(), port.number)).or_default();
-                    if !attached.iter().any(|other| other.id == object.id) {
-                        attached.push(Arc::clone(object));
-                    }
-                }
-            }
+/// The routes of a host's port and the objects that make them; `None` if none is attached.
+///
+/// Routes of the client's own namespace for a service of another one take the place of those of the service's namespace.
+pub(super) fn routes(
+    host: &str,
+    port: u32,
+    destinations: &Destinations<'_, '_>,
+) -> Option<(Vec<Route>, Vec<ObjectId>)> {
+    let objects = attached(host, port, destinations.viewer, destinations.reader);
+    let mut ranked = Vec::new();
+    for object in &objects {
+        let Some(route) = spec(object) else { continue };
+        for (index, rule) in route.rules.iter().enumerate() {
+            rank(object, rule, index, destinations, &mut ranked);
         }
     }
+    ranked.sort_by(|left, right| left.0.cmp(&right.0));
+    let routes = ranked.into_iter().map(|(_, route)| route).collect();
+    let ids: Vec<ObjectId> = objects.iter().map(|object| object.id.clone()).collect();
+    (!ids.is_empty()).then_some((routes, ids))
+}
+
+/// The objects whose routes count for calls of a client to a port.
+pub(super) fn attached<'a>(host: &str, port: u32, viewer: &Viewer, reader: &Reader<'a>) -> Vec<&'a Object> {
+    let name = declaration::Declaration::of(host, viewer, reader).and_then(|found| {
+        found.ports().into_iter().find(|one| one.number == port).map(|one| one.name.to_owned())
+    });
+    let is_for_port = |parent: &&Reference| {
+        parent.port.is_none_or(|number| number == port)
+            && parent.section_name.as_ref().is_none_or(|wanted| Some(wanted) == name.as_ref())
+    };
+    let (mut producers, mut consumers) = (Vec::new(), Vec::new());
+    for object in all(host, reader) {
+        let mut parents = parents_of(object, host, reader).filter(is_for_port).peekable();
+        if parents.peek().is_none() {
+            continue;
+        }
+        if parents.any(|parent| is_producer(parent, object)) {
+            producers.push(object);
+        } else if viewer.is_of(&object.id.namespace) {
+            consumers.push(object);
+        }
+    }
+    if consumers.is_empty() { producers } else { consumers }
 }
 
 /// Whether the parent is in the route's own namespace, so that the route is for all its clients.
-fn is_producer(parent: &Reference, object: &Object) -> bool {
+pub(super) fn is_producer(parent: &Reference, object: &Object) -> bool {
     parent.namespace.as_ref().is_none_or(|namespace| *namespace == object.id.namespace)
 }
 
-fn spec(object: &Object) -> Option<&GrpcRoute> {
+pub(super) fn spec(object: &Object) -> Option<&GrpcRoute> {
     match &object.spec {
         Spec::GrpcRoute(route) => Some(route),
         _ => None,
     }
 }
 
-fn problems(object: &Object, route: &GrpcRoute, references: References<'_>) -> Findings {
-    let mut findings = Findings::default();
-    let path = FieldPath::spec();
-    let registry = references.registry;
-    for (index, parent) in route.services() {
-        let path = path.field("parentRefs").index(index);
-        if !is_producer(parent, object) {
-            let message = "the route has no effect here: only clients of its own namespace would use it, and all clients get \
-                           the same routes yet";
-            findings.warning(path.field("namespace"), message);
-            continue;
-        }
-        let Some(host) = find(registry, &parent.name, &object.id.namespace, &path, &mut findings) else {
-            continue;
-        };
-        check_port(registry, host, parent.port, &path, &mut findings);
-        let Some(name) = &parent.section_name else { continue };
-        let ports =
-            registry.get(host).map(|declaration| declaration.entry().ports.as_slice()).unwrap_or_default();
-        if !ports.iter().any(|port| port.name == *name) {
-            let known = ports.iter().map(|port| port.name.as_str()).collect::<Vec<_>>().join(", ");
-            let message = format!("found `{name}`, expected the name of a port of {host}: {known}");
-            findings.error(path.field("sectionName"), message);
-        }
-    }
-    for (rule_index, rule) in route.rules.iter().enumerate() {
-        for (index, backend) in rule.backend_refs.iter().enumerate() {
-            let path = path.field("rules").index(rule_index).field("backendRefs").index(index);
-            backend_problems(object, backend, registry, &path, &mut findings);
-        }
-    }
-    findings
+/// Whether a route may use a service of another namespace.
+pub(super) fn is_granted(object: &Object, namespace: &str, name: &str, reader: &Reader<'_>) -> bool {
+    let grants = reader.objects(&Key::Grants(namespace.to_owned()));
+    namespace == object.id.namespace
+        || grants.iter().any(|one| match &one.object.spec {
+            Spec::ReferenceGrant(grant) => grant.lets_route_use_service(&object.id.namespace, name),
+            _ => false,
+        })
 }
 
-fn backend_problems(
-    object: &Object,
-    backend: &BackendRef,
-    registry: &ServiceRegistry,
-    path: &FieldPath,
-    findings: &mut Findings,
-) {
-    if backend.namespace.as_ref().is_some_and(|namespace| *namespace != object.id.namespace) {
-        let message = "rejected because a backend of another namespace needs a ReferenceGrant, and those are not served yet";
-        findings.error(path.field("namespace"), message);
-        return;
+/// The target of a backend: a service with one port has that one.
+pub(super) fn target(object: &Object, backend: &BackendRef, destinations: &Destinations<'_, '_>) -> Target {
+    let (reader, namespace) =
+        (destinations.reader, backend.namespace.as_ref().unwrap_or(&object.id.namespace));
+    if !is_granted(object, namespace, &backend.name, reader) {
+        let (name, id) = (&backend.name, &object.id);
+        return Target::Missing(format!("no ReferenceGrant of {namespace} lets {id} use {name}"));
     }
-    let Some(host) = find(registry, &backend.name, &object.id.namespace, path, findings) else { return };
-    check_port(registry, host, backend.port, path, findings);
-    let ports = registry.get(host).map(|declaration| declaration.entry().ports.len());
-    if backend.port.is_none() && ports != Some(1) {
-        findings.error(path.field("port"), format!("required, because {host} has several ports"));
-    }
+    let host = find_service(&backend.name, namespace, reader);
+    let host = host.unwrap_or_else(|| super::name::complete(&backend.name, namespace));
+    let declaration = declaration::Declaration::of(&host, destinations.viewer, reader);
+    let only = || declaration.as_ref().and_then(declaration::Declaration::only_port);
+    Target::Service { host, port: backend.port.or_else(only), subset: String::new() }
 }
 
-fn find<'a>(
-    registry: &'a ServiceRegistry,
-    name: &str,
-    namespace: &str,
-    path: &FieldPath,
-    findings: &mut Findings,
-) -> Option<&'a str> {
-    let host = registry.find_service(name, namespace);
-    if host.is_none() {
-        findings.error(path.field("name"), registry.unknown(name, namespace));
-    }
-    host
-}
-
-fn check_port(
-    registry: &ServiceRegistry,
-    host: &str,
-    port: Option<u32>,
-    path: &FieldPath,
-    findings: &mut Findings,
-) {
-    let (Some(port), Some(declaration)) = (port, registry.get(host)) else { return };
-    if !declaration.has_port(port) {
-        let known = declaration.port_list();
-        findings.error(
-            path.field("port"),
-            format!("found the number {port}, expected a port of {host}: {known}"),
-        );
-    }
-}
-
-/// The order of rules: the longer service, the longer method, more headers; then the older object, its name, and
+/// The order of rules: the longer service, the longer method, more headers; then precedence of the object, and
 /// the order in it.
 type Rank<'a> = (Reverse<usize>, Reverse<usize>, Reverse<usize>, Precedence<'a>, usize, usize);
 
@@ -192,19 +156,19 @@ fn rank<'a>(
     object: &'a Object,
     rule: &Rule,
     rule_index: usize,
-    references: References<'_>,
+    destinations: &Destinations<'_, '_>,
     ranked: &mut Vec<(Rank<'a>, Route)>,
 ) {
     let targets: Vec<WeightedTarget> = rule
         .backend_refs
         .iter()
         .map(|backend| WeightedTarget {
-            target: target(object, backend, references.registry),
+            target: target(object, backend, destinations),
             weight: backend.weight.unwrap_or(1),
             headers: backend.header_changes(),
         })
         .collect();
-    let mut action = references.forward(&targets).unwrap_or(Action::Respond { status: NO_BACKEND });
+    let mut action = destinations.forward(&targets).unwrap_or(Action::Respond { status: NO_BACKEND });
     let headers = action.place_headers(rule.header_changes());
     let everything = [Match::default()];
     let matches = if rule.matches.is_empty() { &everything[..] } else { &rule.matches };
@@ -232,18 +196,6 @@ fn rank<'a>(
             headers: headers.clone(),
         };
         ranked.push((rank, route));
-    }
-}
-
-fn target(object: &Object, backend: &BackendRef, registry: &ServiceRegistry) -> Target {
-    let namespace = &object.id.namespace;
-    let host = registry.find_service(&backend.name, namespace);
-    let only =
-        host.and_then(|host| registry.get(host)).and_then(|declaration| declaration.entry().ports.first());
-    Target {
-        host: host.map_or_else(|| format!("{}.{namespace}.svc.cluster.local", backend.name), str::to_owned),
-        port: backend.port.or_else(|| only.map(|port| port.number)).unwrap_or_default(),
-        subset: String::new(),
     }
 }
 

@@ -1,38 +1,150 @@
-//! The model: from objects to services with their endpoints, routes and policies. Pure.
+//! The model: from objects to services with their endpoints, routes and policies. Pure and incremental.
 //!
 //! ```text
-//! objects -> ServiceRegistry (services by host) -> Rules (DestinationRule by host) -> Router (routes by host and port)
-//!                 \________________________________\_______________________________\____> Service, one per host
+//! changes -> Index (objects by key) -> affected units -> Service (one per host) -> translation
+//!                                          `-> findings of objects
 //! ```
 //!
-//! Every step reports what it finds at the object's own position, and an object that refers to something that does not
-//! exist is refused alone: [`Memory`] has the version of it that was last good. Conflicts between objects are settled by
-//! kind (the Gateway API's before Istio's), then age, then name.
+//! A unit is what is built at once: a service, or the findings about one object. Every lookup goes through a [`Reader`] that
+//! records its key; a change affects the units that have looked up one of its keys, and no other. So the cost of a change is
+//! that of the services that depend on it, whatever else there is.
+//!
+//! No object is refused because of what it refers to: a route to something that is missing fails its calls, and only those
+//! ([`Target::Missing`](reference::Target)). Whose object counts for a client depends on the client's [`Viewer`](viewer::Viewer).
 
 mod aliases;
-mod build;
+mod check;
 mod cluster;
 mod conflict;
+mod declaration;
 mod delegate;
 mod endpoints;
 mod grpc_route;
-mod made;
+mod index;
+mod key;
 mod matches;
-mod memory;
+mod name;
 mod policy;
 mod reference;
-mod registry;
 mod report;
 mod route;
-mod router;
-mod rules;
+mod rule;
 mod service;
+mod settings;
+mod units;
+mod viewer;
 mod virtual_service;
 
-pub(crate) use build::{Model, build};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::kinds::ObjectId;
+use crate::resources::Table;
+use crate::source::{Change, Sourced};
+use crate::state::Diagnostic;
+use index::{Hints, Index, Reader};
+use key::Key;
+use report::Report;
+use units::{Unit, Units};
+
 pub(crate) use cluster::{Cluster, Discovery};
-pub(crate) use endpoints::{Endpoint, Locality};
-pub(crate) use memory::Memory;
-pub(crate) use policy::{LoadBalancing, Outlier};
+pub(crate) use endpoints::{Endpoint, label_name};
+pub(crate) use policy::{LoadBalancing, LocalityPolicy, Outlier};
 pub(crate) use route::{Action, HeaderMatch, PathMatch, Retry, Route, RouteMatch, Share};
-pub(crate) use service::{Service, ServicePort};
+pub(crate) use service::{Service, ServicePort, ServiceView};
+pub use settings::{OnInvalid, Settings};
+
+/// All objects, and what depends on which.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    settings: Settings,
+    index: Index,
+    units: Units,
+    /// By unit.
+    diagnostics: Table<Arc<[Diagnostic]>>,
+}
+
+/// A service that was built again, and the objects that made it; `None`: the host is not declared any more.
+#[derive(Debug)]
+pub(crate) struct Rebuilt {
+    pub(crate) host: Arc<str>,
+    pub(crate) service: Option<Service>,
+}
+
+impl Model {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings, ..Self::default() }
+    }
+
+    /// Applies changes; returns the services that they affect, by host.
+    pub(crate) fn apply(&mut self, changes: impl IntoIterator<Item = Change>) -> Vec<Rebuilt> {
+        let mut affected = BTreeSet::new();
+        for change in changes {
+            let keys = match change {
+                // An object that has moved may take precedence over others, and its findings stand elsewhere.
+                Change::Upsert(one) | Change::Moved(one) => {
+                    affected.insert(Unit::Object(one.object.id.clone()));
+                    self.index.insert(one)
+                }
+                Change::Refused(refused) => self.index.refuse(refused),
+                Change::Delete(id) => {
+                    let keys = self.index.remove(&id);
+                    affected.insert(Unit::Object(id));
+                    keys
+                }
+            };
+            for key in keys {
+                self.mark(&key, &mut affected);
+            }
+        }
+        let hints = Hints::default();
+        affected.iter().filter_map(|unit| self.rebuild(unit, &hints)).collect()
+    }
+
+    /// Marks the units that depend on a key.
+    fn mark(&self, key: &Key, affected: &mut BTreeSet<Unit>) {
+        affected.extend(self.units.readers_of(key.hash()));
+        if let Some(wildcard) = key.wildcard() {
+            affected.extend(self.units.services_covered_by(wildcard));
+        }
+        if let Key::Host(host) = key {
+            affected.insert(Unit::Service(host.as_str().into()));
+        }
+    }
+
+    fn rebuild(&mut self, unit: &Unit, hints: &Hints) -> Option<Rebuilt> {
+        let reader = Reader::new(&self.index, hints);
+        let mut report = Report::default();
+        let (is_gone, rebuilt) = match unit {
+            Unit::Service(host) => {
+                let service = service::build(host, &reader, &self.settings, &mut report);
+                (service.is_none(), Some(Rebuilt { host: Arc::clone(host), service }))
+            }
+            Unit::Object(id) => {
+                let object = self.index.get(id);
+                if let Some(one) = object {
+                    check::object(&one.object, &reader, &self.settings, &mut report);
+                }
+                (object.is_none(), None)
+            }
+        };
+        let reads = if is_gone { Vec::new() } else { reader.into_reads() };
+        self.units.record(unit, reads);
+        if report.diagnostics.is_empty() {
+            self.diagnostics.remove(&unit.to_string());
+        } else {
+            self.diagnostics.insert(unit.to_string().into(), report.diagnostics.into());
+        }
+        rebuilt
+    }
+
+    /// The object of this identity.
+    pub(crate) fn object(&self, id: &ObjectId) -> Option<&Sourced> {
+        self.index.get(id)
+    }
+
+    /// Everything that was found, by unit.
+    pub(crate) fn diagnostics(&self) -> &Table<Arc<[Diagnostic]>> {
+        &self.diagnostics
+    }
+}

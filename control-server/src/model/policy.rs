@@ -1,29 +1,66 @@
 //! How calls to a cluster are spread and limited.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::kinds::ObjectId;
 use crate::kinds::traffic_policy::{
     ClientTls, ConnectionPool, ConsistentHash, LoadBalancer, OutlierDetection, PortPolicy, Simple, TlsMode,
     TrafficPolicy,
 };
 
 /// The policy of a cluster, with every default filled in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Policy {
     pub(crate) load_balancing: LoadBalancing,
     /// Calls at the same time.
     pub(crate) max_requests: u32,
     pub(crate) outlier: Option<Outlier>,
-    /// It requires a feature that is not served, and must not be used without it.
-    pub(crate) is_withheld: bool,
+    /// The TLS that it states; `None`: it states none.
+    pub(super) tls: Option<TlsMode>,
+    pub(crate) locality: LocalityPolicy,
 }
 
 /// How an endpoint is chosen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum LoadBalancing {
+    #[default]
     RoundRobin,
     LeastRequest,
-    RingHash { header: String, min_size: u64 },
+    RingHash {
+        header: String,
+        min_size: u64,
+    },
+}
+
+/// How endpoints are preferred by their place, seen from the client's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum LocalityPolicy {
+    /// Not at all.
+    #[default]
+    Equal,
+    /// The nearest first: same subzone, zone, region, then others. Regions in the map fail over to one other region only.
+    Failover(BTreeMap<String, String>),
+    /// Those first that have most of the client's values of these labels, in order; `label=value` is a value for every client.
+    FailoverByLabels(Vec<String>),
+    /// For clients in a place, shares in percent by place; both may end in `/*`. The rest get what is nearest.
+    Distribute(Vec<(String, BTreeMap<String, u32>)>),
+}
+
+impl LocalityPolicy {
+    fn new(lb: &LoadBalancer) -> Self {
+        let Some(setting) = lb.locality_lb_setting.as_ref().filter(|setting| setting.is_enabled()) else {
+            return Self::Equal;
+        };
+        if !setting.distribute.is_empty() {
+            let rows = setting.distribute.iter().map(|one| (one.from.clone(), one.to.clone()));
+            return Self::Distribute(rows.collect());
+        }
+        if !setting.failover_priority.is_empty() {
+            return Self::FailoverByLabels(setting.failover_priority.clone());
+        }
+        Self::Failover(setting.failover.iter().map(|one| (one.from.clone(), one.to.clone())).collect())
+    }
 }
 
 /// When an endpoint is ejected for a while. Failures in a row: 0 is off.
@@ -82,7 +119,28 @@ impl Policy {
             load_balancing: lb.map_or(LoadBalancing::RoundRobin, load_balancing),
             max_requests: max_requests.unwrap_or(u32::MAX),
             outlier: outlier.and_then(Outlier::new),
-            is_withheld: tls.is_some_and(|tls| tls.mode != TlsMode::Disable),
+            tls: tls.map(|tls| tls.mode),
+            locality: lb.map(LocalityPolicy::new).unwrap_or_default(),
+        }
+    }
+
+    /// Why no connection can be made as it has to be; `is_tls`: the port's protocol is TLS.
+    pub(super) fn unmet_demand(&self, is_tls: bool, ruled_by: Option<&ObjectId>) -> Option<String> {
+        match self.tls {
+            Some(TlsMode::Disable) => None,
+            Some(mode) => {
+                let by = ruled_by.map(|id| format!(" of {id}")).unwrap_or_default();
+                Some(format!("TLS of mode {}{by} cannot be served", mode.name()))
+            }
+            None => is_tls.then(|| "TLS of the port's protocol cannot be served".to_owned()),
+        }
+    }
+
+    /// The labels that failover goes by.
+    pub(super) fn failover_labels(&self) -> &[String] {
+        match &self.locality {
+            LocalityPolicy::FailoverByLabels(labels) => labels,
+            _ => &[],
         }
     }
 

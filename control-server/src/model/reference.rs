@@ -1,22 +1,31 @@
-//! The references of destinations.
+//! Where routes send calls: destinations, found or missing.
 
-use super::cluster::cluster_name;
-use super::policy::Policy;
-use super::registry::{SUFFIX, ServiceRegistry};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use super::cluster::{Cluster, cluster_name};
+use super::declaration::Declaration;
+use super::index::Reader;
 use super::route::{Action, Share};
-use super::rules::Rules;
-use crate::finding::Findings;
+use super::rule::Rule;
+use super::viewer::Viewer;
+use super::{Settings, name};
 use crate::kinds::header_changes::HeaderChanges;
 use crate::kinds::virtual_service::Destination;
-use crate::yaml::{FieldPath, did_you_mean};
 
-/// A resolved destination. It may not exist: a last good object keeps its meaning.
+/// A destination, as an object names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
-    pub(super) host: String,
-    pub(super) port: u32,
-    /// Empty: all endpoints.
-    pub(super) subset: String,
+pub(super) enum Target {
+    /// A port of a host, which may not exist.
+    Service {
+        host: String,
+        /// `None`: none is named, and the host has several.
+        port: Option<u32>,
+        /// Empty: all endpoints.
+        subset: String,
+    },
+    /// It must not be used, or nothing can be meant by it; and why.
+    Missing(String),
 }
 
 /// A target with its weight and headers.
@@ -27,108 +36,111 @@ pub(super) struct WeightedTarget {
     pub(super) headers: HeaderChanges,
 }
 
-/// All objects that can be referred to.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct References<'a> {
-    pub(super) registry: &'a ServiceRegistry,
-    pub(super) rules: &'a Rules,
+/// Finds the destinations of one service's routes, for one class of clients.
+#[derive(Debug)]
+pub(super) struct Destinations<'r, 'a> {
+    pub(super) reader: &'r Reader<'a>,
+    pub(super) settings: &'r Settings,
+    pub(super) viewer: &'r Viewer,
+    /// The host whose routes these are.
+    owner: &'r str,
+    /// The clusters for what is missing, by name.
+    unavailable: RefCell<BTreeMap<String, Cluster>>,
 }
 
-impl References<'_> {
+impl<'r, 'a> Destinations<'r, 'a> {
+    pub(super) fn new(
+        owner: &'r str,
+        viewer: &'r Viewer,
+        reader: &'r Reader<'a>,
+        settings: &'r Settings,
+    ) -> Self {
+        Self { reader, settings, viewer, owner, unavailable: RefCell::default() }
+    }
+
+    /// The clusters that stand for what is missing.
+    pub(super) fn into_unavailable(self) -> impl Iterator<Item = Cluster> {
+        self.unavailable.into_inner().into_values()
+    }
+
     /// The target of a destination in an object of `namespace`, for calls to `port`: a service with one port has that one,
     /// another has the called port.
     pub(super) fn target(&self, destination: &Destination, namespace: &str, port: u32) -> Target {
-        let name = destination.host.to_ascii_lowercase();
-        let host = match self.registry.find(&name, namespace) {
-            Some(host) => host.to_owned(),
-            None if name.contains('.') => name,
-            None => format!("{name}.{namespace}{SUFFIX}"),
-        };
-        let only =
-            self.registry.get(&host).and_then(|declaration| match declaration.entry().ports.as_slice() {
-                [only] => Some(only.number),
-                _ => None,
-            });
-        let port = destination.port.map(|port| port.number).or(only).unwrap_or(port);
-        Target { host, port, subset: destination.subset.clone().unwrap_or_default() }
+        let host = self.reader.find(&destination.host, namespace);
+        let host = host.unwrap_or_else(|| name::complete(&destination.host, namespace));
+        let declaration = Declaration::of(&host, self.viewer, self.reader);
+        let named = destination.port.map(|port| port.number);
+        let only = || declaration.as_ref().and_then(Declaration::only_port);
+        let called = || declaration.as_ref().is_none_or(|found| found.has_port(port)).then_some(port);
+        let port = named.or_else(only).or_else(called);
+        Target::Service { host, port, subset: destination.subset.clone().unwrap_or_default() }
     }
 
-    /// The missing part of a destination. `ports` are the ports that may be called; empty: not known.
-    pub(super) fn check(
-        &self,
-        destination: &Destination,
-        namespace: &str,
-        ports: &[u32],
-        path: &FieldPath,
-        findings: &mut Findings,
-    ) {
-        let Some(host) = self.registry.find(&destination.host, namespace) else {
-            findings.error(path.field("host"), self.registry.unknown(&destination.host, namespace));
-            return;
-        };
-        let Some(declaration) = self.registry.get(host) else { return };
-        match destination.port {
-            Some(port) if !declaration.has_port(port.number) => {
-                let known = declaration.port_list();
-                let message = format!("found the number {}, expected a port of {host}: {known}", port.number);
-                findings.error(path.field("port").field("number"), message);
-            }
-            None if declaration.entry().ports.len() > 1
-                && (ports.is_empty() || ports.iter().any(|port| !declaration.has_port(*port))) =>
-            {
-                let known = declaration.port_list();
-                findings.error(
-                    path.field("port"),
-                    format!("required, because {host} has several ports: {known}"),
-                );
-            }
-            _ => {}
-        }
-        if let Some(subset) = &destination.subset {
-            self.check_subset(host, subset, &path.field("subset"), findings);
-        }
-    }
-
-    fn check_subset(&self, host: &str, subset: &str, path: &FieldPath, findings: &mut Findings) {
-        let rule = self.rules.get(host);
-        if rule.is_some_and(|rule| rule.subset(subset).is_some()) {
-            return;
-        }
-        let names: Vec<&str> =
-            rule.into_iter().flat_map(|rule| rule.own_subsets()).map(|subset| subset.name.as_str()).collect();
-        let known = match names.as_slice() {
-            [] => "there is none".to_owned(),
-            names => format!("{}{}", names.join(", "), did_you_mean(subset, names.iter().copied())),
-        };
-        let message =
-            format!("found `{subset}`, expected a subset that a DestinationRule defines for {host}: {known}");
-        findings.error(path.clone(), message);
-    }
-
-    /// The action that spreads calls over targets by their weights; targets without a weight get none.
+    /// The action that spreads calls over targets by their weights; targets without a weight get none. The share of a target
+    /// that is missing fails.
     pub(super) fn forward(&self, targets: &[WeightedTarget]) -> Option<Action> {
         let mut shares: Vec<Share> = Vec::new();
         let mut hash_headers: Vec<String> = Vec::new();
         for WeightedTarget { target, weight, headers } in targets.iter().filter(|one| one.weight > 0) {
-            let cluster = cluster_name(target.port, &target.subset, &target.host);
+            let (cluster, hash_header) = match self.cluster(target) {
+                Ok(found) => found,
+                Err(reason) => (self.fail(reason), None),
+            };
             let is_same = |share: &&mut Share| share.cluster == cluster && share.headers == *headers;
             match shares.iter_mut().find(is_same) {
                 Some(share) => share.weight = share.weight.saturating_add(*weight),
                 None => shares.push(Share { cluster, weight: *weight, headers: headers.clone() }),
             }
-            if let Some(header) = self.policy(target).hash_header()
-                && !hash_headers.iter().any(|known| known == header)
-            {
-                hash_headers.push(header.to_owned());
-            }
+            hash_headers.extend(hash_header.filter(|header| !hash_headers.contains(header)));
         }
         (!shares.is_empty()).then_some(Action::Forward { shares, hash_headers })
     }
 
-    fn policy(&self, target: &Target) -> Policy {
-        let rule = self.rules.get(&target.host);
-        let subset = rule.and_then(|rule| rule.subset(&target.subset));
-        let own = rule.and_then(|rule| rule.traffic_policy());
-        Policy::new(own, subset.and_then(|subset| subset.traffic_policy.as_ref()), target.port)
+    /// The action that fails every call.
+    pub(super) fn refuse(&self, reason: String) -> Action {
+        let cluster = self.fail(reason);
+        let share = Share { cluster, weight: 1, headers: HeaderChanges::default() };
+        Action::Forward { shares: vec![share], hash_headers: Vec::new() }
+    }
+
+    /// The cluster of a target and the header that chooses the endpoint.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn cluster(&self, target: &Target) -> Result<(String, Option<String>), String> {
+        let (host, port, subset) = match target {
+            Target::Missing(reason) => return Err(reason.clone()),
+            Target::Service { host, port, subset } => (host, port, subset),
+        };
+        let Some(declaration) = Declaration::of(host, self.viewer, self.reader) else {
+            let is_hidden = self.reader.is_declared(host);
+            let reason = if is_hidden { "is not exported to the client" } else { "is not declared" };
+            return Err(format!("{host} {reason}"));
+        };
+        let ports = || declaration.port_list();
+        let port = port.ok_or_else(|| format!("{host} has several ports: {}", ports()))?;
+        if !declaration.has_port(port) {
+            return Err(format!("{host} has no port {port}, only {}", ports()));
+        }
+        let rule = Rule::of(host, declaration.namespace(), self.viewer, self.reader, self.settings);
+        let of_subset = rule.subset(subset);
+        if of_subset.is_none() && !subset.is_empty() {
+            return Err(format!("{host} has no subset {subset}"));
+        }
+        let is_tls = declaration.ports().iter().any(|one| one.number == port && one.is_tls);
+        let (policy, ruled_by) = rule.policy(of_subset, port);
+        if let Some(reason) = policy.unmet_demand(is_tls, ruled_by) {
+            return Err(reason);
+        }
+        Ok((cluster_name(port, subset, host), policy.hash_header().map(str::to_owned)))
+    }
+
+    /// A cluster of this service whose calls fail. Clients show its name when they do, so it says why.
+    fn fail(&self, reason: String) -> String {
+        // Two services may refer to the same missing one: each has a cluster of its own for it.
+        let name = format!("unavailable|{reason}|{}", self.owner);
+        let made = || Cluster::unavailable(name.clone(), reason);
+        self.unavailable.borrow_mut().entry(name.clone()).or_insert_with(made);
+        name
     }
 }

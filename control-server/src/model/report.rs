@@ -1,8 +1,8 @@
 //! Diagnostics of objects, found by the model.
 
-use crate::finding::{Finding, Findings};
+use crate::finding::Finding;
 use crate::kinds::Object;
-use crate::state::Diagnostic;
+use crate::state::{Code, Diagnostic};
 use crate::yaml::FieldPath;
 
 /// The diagnostics so far.
@@ -12,8 +12,15 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn add(&mut self, object: &Object, findings: &Findings) {
-        self.diagnostics.extend(findings.iter().map(|finding| object.diagnostic(finding)));
+    /// Something that the object refers to is missing.
+    pub(super) fn unresolved(&mut self, object: &Object, path: FieldPath, message: impl Into<String>) {
+        let finding = Finding::error(path, message).code(Code::UnresolvedReference);
+        self.diagnostics.push(object.diagnostic(&finding));
+    }
+
+    /// Another object has taken the place of this one, or of a part of it.
+    pub(super) fn conflict(&mut self, object: &Object, path: FieldPath, message: impl Into<String>) {
+        self.diagnostics.push(object.diagnostic(&Finding::warning(path, message).code(Code::Conflicted)));
     }
 
     pub(super) fn error(&mut self, object: &Object, path: FieldPath, message: impl Into<String>) {

@@ -1,22 +1,43 @@
-//! A service: all ports, routes and clusters of one host name.
+//! A service: all ports, routes and clusters of one host name, for each class of clients.
 
 use std::sync::Arc;
 
-use super::cluster::Cluster;
-use super::route::Route;
+use super::aliases::aliases;
+use super::cluster::{Cluster, clusters};
+use super::declaration::{self, Declaration};
+use super::endpoints::Workloads;
+use super::grpc_route;
+use super::index::Reader;
+use super::reference::{Destinations, Target, WeightedTarget};
+use super::report::Report;
+use super::route::{Action, PathMatch, Retry, Route, RouteMatch};
+use super::rule::{self, Rule};
+use super::viewer::{Distinctions, Viewer};
+use super::{OnInvalid, Settings, name, virtual_service};
 use crate::kinds::ObjectId;
+use crate::kinds::header_changes::HeaderChanges;
+use crate::resources::ScopeSelector;
+use crate::yaml::FieldPath;
 
 /// A service, complete: its translation depends on nothing else.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Service {
     /// The whole name, in lower case.
-    pub(crate) host: String,
+    pub(crate) host: Arc<str>,
+    /// What each class of clients sees, in the order in which the selectors are tried; the last one is for everybody else.
+    /// `None`: the class does not see the service.
+    pub(crate) views: Vec<(ScopeSelector, Option<ServiceView>)>,
+}
+
+/// A service as some clients see it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ServiceView {
     /// Shorter names that mean this service.
     pub(crate) aliases: Vec<String>,
     /// As declared; a name without a port means the first.
     pub(crate) ports: Vec<ServicePort>,
-    /// For every port, of all endpoints and of each subset. The same as before if nothing they are made from has changed.
-    pub(crate) clusters: Arc<[Cluster]>,
+    /// For every port, of all endpoints and of each subset; and those for destinations that are missing.
+    pub(crate) clusters: Vec<Cluster>,
     /// The object that declares it.
     pub(crate) declared_by: ObjectId,
     /// The `DestinationRule` that applies.
@@ -31,4 +52,139 @@ pub(crate) struct ServicePort {
     pub(crate) routes: Vec<Route>,
     /// The objects that define the routes; empty: the default route.
     pub(crate) routed_by: Vec<ObjectId>,
+}
+
+/// Builds the service of a host; `None` if no object declares it.
+pub(super) fn build(
+    host: &Arc<str>,
+    reader: &Reader<'_>,
+    settings: &Settings,
+    report: &mut Report,
+) -> Option<Service> {
+    if !reader.is_declared(host) {
+        return None;
+    }
+    let mut distinctions = Distinctions::default();
+    distinguish(host, reader, &mut distinctions);
+    if let (true, Some(first)) = (distinctions.overflow() > 0, declaration::all(host, reader).first()) {
+        let message = format!(
+            "the routes and rules for {host} ask for too many different labels of clients: {} of them never hold",
+            distinctions.overflow()
+        );
+        report.warning(first.object, FieldPath::spec().field("hosts"), message);
+    }
+    let viewers = distinctions.viewers();
+    let last = viewers.len() - 1;
+    let views = viewers.iter().enumerate().map(|(place, viewer)| {
+        // The same is found for every class; it is reported once.
+        let mut silent = Report::default();
+        let report = if place == last { &mut *report } else { &mut silent };
+        (viewer.selector(), view(host, viewer, reader, settings, report))
+    });
+    Some(Service { host: Arc::clone(host), views: views.collect() })
+}
+
+/// What tells the clients of a host apart: who may see it, whose rules count, and which rules ask for the client's labels.
+fn distinguish(host: &str, reader: &Reader<'_>, distinctions: &mut Distinctions) {
+    distinguish_destination(host, reader, distinctions);
+    for object in virtual_service::all(host, reader) {
+        virtual_service::distinguish(object, reader, distinctions);
+    }
+    for object in grpc_route::all(host, reader) {
+        grpc_route::distinguish(object, reader, distinctions);
+    }
+}
+
+/// What tells the clients of a destination apart.
+pub(super) fn distinguish_destination(host: &str, reader: &Reader<'_>, distinctions: &mut Distinctions) {
+    let declaring = declaration::all(host, reader);
+    let first = declaring.first().map(|part| &part.object.id.namespace);
+    for part in &declaring {
+        let namespace = &part.object.id.namespace;
+        distinctions.export(part.export_to(), namespace);
+        if Some(namespace) != first {
+            distinctions.namespace(namespace);
+            first.into_iter().for_each(|first| distinctions.namespace(first));
+        }
+    }
+    for (object, rule) in rule::all(host, reader) {
+        // The rules of the service's own namespace are for everybody else as well.
+        if Some(&object.id.namespace) != first {
+            distinctions.namespace(&object.id.namespace);
+        }
+        distinctions.export(&rule.export_to, &object.id.namespace);
+        if !rule.client_labels().is_empty() {
+            distinctions.namespace(&object.id.namespace);
+            distinctions.labels(rule.client_labels());
+        }
+    }
+}
+
+fn view(
+    host: &str,
+    viewer: &Viewer,
+    reader: &Reader<'_>,
+    settings: &Settings,
+    report: &mut Report,
+) -> Option<ServiceView> {
+    let declaration = Declaration::of(host, viewer, reader)?;
+    let rule = Rule::of(host, declaration.namespace(), viewer, reader, settings);
+    let workloads = Workloads::new(&declaration, reader, report);
+    let mut clusters = clusters(&declaration, &rule, &workloads, report);
+    let destinations = Destinations::new(host, viewer, reader, settings);
+    let ports = declaration.ports();
+    let ports = ports.iter().map(|port| self::port(host, port.number, &destinations)).collect();
+    clusters.extend(destinations.into_unavailable());
+    Some(ServiceView {
+        aliases: aliases(host, reader),
+        ports,
+        clusters,
+        declared_by: declaration.id().clone(),
+        ruled_by: rule.id().cloned(),
+    })
+}
+
+/// A port with its routes: by the Gateway API, else by Istio, else to all endpoints. Where a part of that cannot be read, calls
+/// fail if the settings say so.
+fn port(host: &str, number: u32, destinations: &Destinations<'_, '_>) -> ServicePort {
+    let refused = destinations.reader.refused(host);
+    if let (Some(refused), OnInvalid::Fail) = (refused, destinations.settings.on_invalid) {
+        let action = destinations.refuse(format!("{} is invalid and has no earlier version", refused.id));
+        return ServicePort {
+            number,
+            routes: vec![whole_route("invalid", action, None)],
+            routed_by: Vec::new(),
+        };
+    }
+    let by_gateway_api = grpc_route::routes(host, number, destinations);
+    let routed = by_gateway_api.or_else(|| virtual_service::routes(host, number, destinations));
+    let (routes, routed_by) =
+        routed.unwrap_or_else(|| (default_route(host, number, destinations), Vec::new()));
+    ServicePort { number, routes, routed_by }
+}
+
+fn default_route(host: &str, port: u32, destinations: &Destinations<'_, '_>) -> Vec<Route> {
+    let target = Target::Service { host: host.to_owned(), port: Some(port), subset: String::new() };
+    let all = WeightedTarget { target, weight: 1, headers: HeaderChanges::default() };
+    let retry = virtual_service::retry(None, destinations.settings);
+    let action = destinations.forward(&[all]);
+    action.map(|action| whole_route("default", action, retry)).into_iter().collect()
+}
+
+/// A route for every call.
+fn whole_route(name: &str, action: Action, retry: Option<Retry>) -> Route {
+    Route {
+        name: name.to_owned(),
+        matches: RouteMatch { path: PathMatch::any(), headers: Vec::new() },
+        action,
+        timeout: None,
+        retry,
+        fault: None,
+        headers: HeaderChanges::default(),
+    }
+}
+
+/// The host of a name that an object of `namespace` uses.
+pub(super) fn resolve(name: &str, namespace: &str, reader: &Reader<'_>) -> String {
+    reader.find(name, namespace).unwrap_or_else(|| name::complete(name, namespace))
 }

@@ -1,232 +1,187 @@
 //! `VirtualService` objects as routes.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::conflict::{conflict, sort_by_precedence};
 use super::delegate;
+use super::index::Reader;
+use super::key::Key;
 use super::matches::expand;
-use super::memory::Memory;
-use super::reference::{References, WeightedTarget};
-use super::registry::ServiceRegistry;
-use super::report::Report;
+use super::name::is_wildcard;
+use super::reference::{Destinations, WeightedTarget};
 use super::route::{Action, Retry, Route};
-use crate::finding::Findings;
+use super::viewer::{Distinctions, Export, Viewer};
+use super::{Settings, service};
 use crate::kinds::header_changes::HeaderChanges;
 use crate::kinds::virtual_service::{Headers, HttpFault, HttpMatch, HttpRetry, HttpRoute, VirtualService};
 use crate::kinds::{Object, ObjectId, Spec};
-use crate::source::Sourced;
-use crate::yaml::FieldPath;
 
-/// The object that routes each host, and the delegates.
-#[derive(Debug, Default)]
-pub(super) struct VirtualServices {
-    by_host: BTreeMap<String, Arc<Object>>,
-    delegates: BTreeMap<(String, String), Arc<Object>>,
+/// Every object that routes a host, of all namespaces: those with its name first, then wildcards by how specific they are.
+pub(super) fn all<'a>(host: &str, reader: &Reader<'a>) -> Vec<&'a Object> {
+    let is_meant = |object: &&Object| {
+        let hosts = spec(object).map(|service| service.hosts.as_slice()).unwrap_or_default();
+        // A short name may mean another host.
+        hosts
+            .iter()
+            .any(|one| is_wildcard(one) || reader.find(one, &object.id.namespace).as_deref() == Some(host))
+    };
+    reader.for_host(host, Key::RoutedHost).filter(is_meant).collect()
 }
 
-impl VirtualServices {
-    /// Every host has the oldest object that names it. Objects in use are added to `used`.
-    pub(super) fn new(
-        objects: &[Sourced],
-        references: References<'_>,
-        memory: &Memory,
-        used: &mut Vec<Sourced>,
-        report: &mut Report,
-    ) -> Self {
-        let mut all = Self::default();
-        let services = objects.iter().filter_map(|one| Some((one, spec(&one.object)?)));
-        let (for_mesh, others): (Vec<_>, Vec<_>) = services.partition(|(_, service)| service.routes_calls());
-        used.extend(others.into_iter().map(|(one, _)| one.clone()));
-        let (delegates, roots): (Vec<_>, Vec<_>) =
-            for_mesh.into_iter().partition(|(_, service)| service.is_delegate());
-        for (one, service) in delegates {
-            let findings = all.problems(&one.object, service, references);
-            if let Some(chosen) = memory.choose(one, &findings, report) {
-                let id = &chosen.object.id;
-                all.delegates.insert((id.namespace.clone(), id.name.clone()), Arc::clone(&chosen.object));
-                used.push(chosen);
-            }
-        }
-        let mut chosen: Vec<Sourced> = roots
-            .into_iter()
-            .filter_map(|(one, service)| {
-                memory.choose(one, &all.problems(&one.object, service, references), report)
-            })
-            .collect();
-        sort_by_precedence(&mut chosen, |one| &one.object);
-        for one in &chosen {
-            all.claim(&one.object, references.registry, report);
-        }
-        used.append(&mut chosen);
-        all
-    }
-
-    /// Every subset that a route names.
-    pub(super) fn named_subsets(&self, references: References<'_>) -> BTreeSet<(String, String)> {
-        let mut named = BTreeSet::new();
-        for object in self.by_host.values().chain(self.delegates.values()) {
-            let Some(service) = spec(object) else { continue };
-            for route in service.http.iter().flat_map(|http| &http.route) {
-                if route.destination.subset.is_some() {
-                    let target = references.target(&route.destination, &object.id.namespace, 0);
-                    named.insert((target.host, target.subset));
-                }
-            }
-        }
-        named
-    }
-
-    /// The object that routes a host.
-    pub(super) fn of_host(&self, host: &str) -> Option<&Arc<Object>> {
-        self.by_host.get(host)
-    }
-
-    /// The routes of a host's port and the objects that make them; `None` without an object.
-    pub(super) fn routes(
-        &self,
-        host: &str,
-        port: u32,
-        references: References<'_>,
-    ) -> Option<(Vec<Route>, Vec<ObjectId>)> {
-        let object = self.by_host.get(host)?;
-        let mut routed_by = vec![object.id.clone()];
-        let mut routes = Vec::new();
-        for http in &spec(object)?.http {
-            let Some(delegate) = self.delegate(object, http) else {
-                routes.extend(translate(http, &object.id.namespace, port, references));
-                continue;
-            };
-            if let Some(merged) = spec(delegate).and_then(|delegate| delegate::merge(http, delegate).ok()) {
-                let namespace = &delegate.id.namespace;
-                routes.extend(merged.iter().flat_map(|http| translate(http, namespace, port, references)));
-                routed_by.push(delegate.id.clone());
-            }
-        }
-        Some((routes, routed_by))
-    }
-
-    fn delegate(&self, object: &Object, http: &HttpRoute) -> Option<&Arc<Object>> {
-        let delegate = http.delegate.as_ref()?;
-        let namespace = delegate.namespace.clone().unwrap_or_else(|| object.id.namespace.clone());
-        self.delegates.get(&(namespace, delegate.name.clone()))
-    }
-
-    fn claim(&mut self, object: &Arc<Object>, registry: &ServiceRegistry, report: &mut Report) {
-        let Some(service) = spec(object) else { return };
-        for (index, host) in service.hosts.iter().enumerate() {
-            let Some(host) = registry.find(host, &object.id.namespace) else { continue };
-            if let Some(winner) = self.by_host.get(host) {
-                let message = conflict(&winner.id, "routes this host already");
-                report.error(object, FieldPath::spec().field("hosts").index(index), message);
-            } else {
-                self.by_host.insert(host.to_owned(), Arc::clone(object));
-            }
+/// What tells the clients of a host with this object apart.
+pub(super) fn distinguish(object: &Object, reader: &Reader<'_>, distinctions: &mut Distinctions) {
+    let Some(service) = spec(object) else { return };
+    distinctions.export(&service.export_to, &object.id.namespace);
+    for http in &service.http {
+        distinguish_route(http, &object.id.namespace, reader, distinctions);
+        if let Some(delegate) = delegate_of(object, http, reader)
+            && let Some(service) = spec(delegate)
+        {
+            let namespace = &delegate.id.namespace;
+            service.http.iter().for_each(|http| distinguish_route(http, namespace, reader, distinctions));
         }
     }
+}
 
-    /// The missing references of an object.
-    fn problems(&self, object: &Object, service: &VirtualService, references: References<'_>) -> Findings {
-        let mut findings = Findings::default();
-        let path = FieldPath::spec();
+fn distinguish_route(
+    http: &HttpRoute,
+    namespace: &str,
+    reader: &Reader<'_>,
+    distinctions: &mut Distinctions,
+) {
+    for one in &http.r#match {
+        distinctions.namespace(&one.source_namespace);
+        distinctions.labels(&one.source_labels);
+    }
+    for route in &http.route {
+        let host = service::resolve(&route.destination.host, namespace, reader);
+        service::distinguish_destination(&host, reader, distinctions);
+    }
+}
+
+/// The object that routes a host for a client: the most specific host counts; then what is exported to the client's
+/// namespace alone before what is exported to several and what is public; then precedence.
+pub(super) fn of_host<'a>(host: &str, viewer: &Viewer, reader: &Reader<'a>) -> Option<&'a Object> {
+    let visible = all(host, reader).into_iter().filter_map(|object| {
+        let service = spec(object)?;
         let namespace = &object.id.namespace;
-        let mut ports = BTreeSet::new();
-        for (index, host) in service.hosts.iter().enumerate().filter(|(_, host)| !host.starts_with('*')) {
-            match references.registry.find(host, namespace).and_then(|host| references.registry.get(host)) {
-                Some(declaration) => ports.extend(declaration.entry().ports.iter().map(|port| port.number)),
-                None => {
-                    let message = references.registry.unknown(host, namespace);
-                    findings.error(path.field("hosts").index(index), message);
-                }
-            }
-        }
-        let ports: Vec<u32> = ports.into_iter().collect();
-        for (index, http) in service.http.iter().enumerate() {
-            let path = path.field("http").index(index);
-            self.route_problems(object, http, &ports, references, &path, &mut findings);
-        }
-        findings
-    }
-
-    fn route_problems(
-        &self,
-        object: &Object,
-        http: &HttpRoute,
-        ports: &[u32],
-        references: References<'_>,
-        path: &FieldPath,
-        findings: &mut Findings,
-    ) {
-        for (index, one) in http.r#match.iter().enumerate() {
-            if let Some(port) = one.port.filter(|port| !ports.is_empty() && !ports.contains(port)) {
-                let known = ports.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-                let message = format!("found the number {port}, expected a port of the hosts: {known}");
-                findings.error(path.field("match").index(index).field("port"), message);
-            }
-        }
-        let called: Vec<u32> = ports.iter().copied().filter(|port| is_for_port(http, *port)).collect();
-        for (index, route) in http.route.iter().enumerate() {
-            let path = path.field("route").index(index).field("destination");
-            references.check(&route.destination, &object.id.namespace, &called, &path, findings);
-        }
-        if let Some(delegate) = &http.delegate {
-            let path = path.field("delegate");
-            match self
-                .delegate(object, http)
-                .map(|found| spec(found).map(|found| delegate::merge(http, found)))
-            {
-                None => {
-                    let message = format!(
-                        "found `{}`, expected a VirtualService without hosts that is valid",
-                        delegate.name
-                    );
-                    findings.error(path.field("name"), message);
-                }
-                Some(Some(Err(problem))) => findings.error(path, problem.to_string()),
-                Some(_) => {}
-            }
-        }
-    }
+        let breadth = match Export::of(&service.export_to) {
+            Export::Public => 2,
+            Export::Listed => u8::from(service.export_to != ["."]),
+        };
+        viewer
+            .sees(&service.export_to, namespace)
+            .then(|| ((specificity(service, host, namespace, reader), breadth), object))
+    });
+    visible.min_by_key(|(rank, _)| *rank).map(|(_, object)| object)
 }
 
-fn spec(object: &Object) -> Option<&VirtualService> {
+/// Less for a more specific host.
+fn specificity(service: &VirtualService, host: &str, namespace: &str, reader: &Reader<'_>) -> usize {
+    let of = |name: &String| match is_wildcard(name) {
+        true => super::name::covers(&name.to_ascii_lowercase(), host).then(|| usize::MAX - name.len()),
+        false => (reader.find(name, namespace).as_deref() == Some(host)).then_some(0),
+    };
+    service.hosts.iter().filter_map(of).min().unwrap_or(usize::MAX)
+}
+
+/// The routes of a host's port and the objects that make them; `None` if no object makes one.
+pub(super) fn routes(
+    host: &str,
+    port: u32,
+    destinations: &Destinations<'_, '_>,
+) -> Option<(Vec<Route>, Vec<ObjectId>)> {
+    let object = of_host(host, destinations.viewer, destinations.reader)?;
+    let mut routed_by = vec![object.id.clone()];
+    let mut routes = Vec::new();
+    for http in &spec(object)?.http {
+        if http.delegate.is_none() {
+            routes.extend(translate(http, &object.id.namespace, port, destinations, None));
+            continue;
+        }
+        let Some(delegate) = delegate_of(object, http, destinations.reader) else {
+            // Nothing is known of these calls but that they must not go where the next rule sends them.
+            let name = http.delegate.as_ref().map(|delegate| delegate.name.as_str()).unwrap_or_default();
+            let action =
+                destinations.refuse(format!("the VirtualService {name} of {} is missing", object.id));
+            routes.extend(translate(http, &object.id.namespace, port, destinations, Some(action)));
+            continue;
+        };
+        let rules = spec(delegate).map(|rules| delegate::merge(http, rules).0).unwrap_or_default();
+        let namespace = &delegate.id.namespace;
+        routes.extend(rules.iter().flat_map(|http| translate(http, namespace, port, destinations, None)));
+        routed_by.push(delegate.id.clone());
+    }
+    // An object without a route for this port and client does not apply there.
+    (!routes.is_empty()).then_some((routes, routed_by))
+}
+
+/// The object that has the rules of a route.
+pub(super) fn delegate_of<'a>(
+    object: &Object,
+    http: &HttpRoute,
+    reader: &Reader<'a>,
+) -> Option<&'a Arc<Object>> {
+    let delegate = http.delegate.as_ref()?;
+    let namespace = delegate.namespace.clone().unwrap_or_else(|| object.id.namespace.clone());
+    reader.objects(&Key::Delegate(namespace, delegate.name.clone())).first().map(|one| &one.object)
+}
+
+pub(super) fn spec(object: &Object) -> Option<&VirtualService> {
     match &object.spec {
         Spec::VirtualService(service) => Some(service),
         _ => None,
     }
 }
 
-fn is_for_port(http: &HttpRoute, port: u32) -> bool {
-    http.r#match.is_empty() || http.r#match.iter().any(|one| one.port.is_none_or(|wanted| wanted == port))
-}
-
-/// One Istio rule as routes: one for each match, and more if a match has to be split.
-fn translate(http: &HttpRoute, namespace: &str, port: u32, references: References<'_>) -> Vec<Route> {
+/// One Istio rule as routes: one for each match, and more if a match has to be split. `action` replaces the rule's own.
+fn translate(
+    http: &HttpRoute,
+    namespace: &str,
+    port: u32,
+    destinations: &Destinations<'_, '_>,
+    action: Option<Action>,
+) -> Vec<Route> {
     let everything = [HttpMatch::default()];
     let matches = if http.r#match.is_empty() { &everything[..] } else { &http.r#match };
-    let Some(mut action) = action(http, namespace, port, references) else { return Vec::new() };
+    let holds = |one: &&HttpMatch| is_for(one, port, destinations.viewer);
+    let matches: Vec<&HttpMatch> = matches.iter().filter(holds).collect();
+    if matches.is_empty() {
+        return Vec::new();
+    }
+    let action = action.or_else(|| self::action(http, namespace, port, destinations));
+    let Some(mut action) = action else { return Vec::new() };
     let headers = action.place_headers(changes(http.headers.as_ref()));
-    matches
-        .iter()
-        .filter(|one| one.is_servable() && one.port.is_none_or(|wanted| wanted == port))
-        .flat_map(|one| {
-            let name = [http.name.as_str(), one.name.as_str()];
-            let name = name.into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(".");
-            expand(one).into_iter().map(move |matches| (name.clone(), matches))
-        })
-        .map(|(name, matches)| Route {
-            name,
-            matches,
-            action: action.clone(),
-            timeout: http.timeout.map(|timeout| timeout.0).filter(|timeout| !timeout.is_zero()),
-            retry: retry(http.retries.as_ref()),
-            fault: http.fault.as_ref().map(HttpFault::fault),
-            headers: headers.clone(),
-        })
-        .collect()
+    let named = matches.into_iter().flat_map(|one| {
+        let name = [http.name.as_str(), one.name.as_str()];
+        let name = name.into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(".");
+        expand(one).into_iter().map(move |matches| (name.clone(), matches))
+    });
+    let route = |(name, matches)| Route {
+        name,
+        matches,
+        action: action.clone(),
+        timeout: http.timeout.map(|timeout| timeout.0).filter(|timeout| !timeout.is_zero()),
+        retry: retry(http.retries.as_ref(), destinations.settings),
+        fault: http.fault.as_ref().map(HttpFault::fault),
+        headers: headers.clone(),
+    };
+    named.map(route).collect()
 }
 
-fn action(http: &HttpRoute, namespace: &str, port: u32, references: References<'_>) -> Option<Action> {
+/// Whether a match can hold for calls of a client to a port.
+fn is_for(one: &HttpMatch, port: u32, viewer: &Viewer) -> bool {
+    one.is_servable()
+        && one.port.is_none_or(|wanted| wanted == port)
+        && viewer.has(&one.source_labels)
+        && (one.source_namespace.is_empty() || viewer.is_of(&one.source_namespace))
+}
+
+fn action(
+    http: &HttpRoute,
+    namespace: &str,
+    port: u32,
+    destinations: &Destinations<'_, '_>,
+) -> Option<Action> {
     if let Some(response) = &http.direct_response {
         return Some(Action::Respond { status: response.status });
     }
@@ -234,27 +189,27 @@ fn action(http: &HttpRoute, namespace: &str, port: u32, references: References<'
         return Some(Action::Respond { status: UNAVAILABLE });
     }
     let weight = |weight: u32| if http.route.len() == 1 { 1 } else { weight };
-    let targets: Vec<_> = http
-        .route
-        .iter()
-        .map(|route| WeightedTarget {
-            target: references.target(&route.destination, namespace, port),
-            weight: weight(route.weight),
-            headers: changes(route.headers.as_ref()),
-        })
-        .collect();
-    references.forward(&targets)
+    let targets = http.route.iter().map(|route| WeightedTarget {
+        target: destinations.target(&route.destination, namespace, port),
+        weight: weight(route.weight),
+        headers: changes(route.headers.as_ref()),
+    });
+    destinations.forward(&targets.collect::<Vec<_>>())
 }
 
 fn changes(headers: Option<&Headers>) -> HeaderChanges {
     headers.map(Headers::changes).unwrap_or_default()
 }
 
-/// Istio's default unless the route has its own, as far as gRPC clients support its conditions.
-fn retry(retries: Option<&HttpRetry>) -> Option<Retry> {
-    let attempts = retries.map_or(DEFAULT_RETRIES, |retries| retries.attempts.unwrap_or(0));
+/// The default unless the route has its own, as far as gRPC clients support its conditions.
+pub(super) fn retry(retries: Option<&HttpRetry>, settings: &Settings) -> Option<Retry> {
+    let attempts = retries.map(|retries| retries.attempts.unwrap_or(0));
     // RDS-15: 0 would be refused.
-    let retries_count = u32::try_from(attempts).ok().filter(|attempts| *attempts > 0)?;
+    let retries_count = match attempts {
+        Some(attempts) => u32::try_from(attempts).ok(),
+        None => Some(settings.default_retries),
+    };
+    let retries_count = retries_count.filter(|attempts| *attempts > 0)?;
     let on = retries.and_then(|retries| retries.retry_on.as_deref()).filter(|on| !on.is_empty());
     let conditions = HttpRetry::grpc_conditions(on.unwrap_or(DEFAULT_CONDITIONS));
     let backoff = retries.and_then(|retries| retries.backoff).map(|backoff| backoff.0);
@@ -263,5 +218,4 @@ fn retry(retries: Option<&HttpRetry>) -> Option<Retry> {
 
 /// The status of a redirect, since no gRPC client follows one.
 const UNAVAILABLE: u32 = 503;
-const DEFAULT_RETRIES: i32 = 2;
 const DEFAULT_CONDITIONS: &str = "connect-failure,refused-stream,unavailable,cancelled";

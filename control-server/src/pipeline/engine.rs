@@ -1,21 +1,22 @@
 //! The configuration in use, and how changes of the sources change it. Pure.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::kinds::ObjectId;
-use crate::model::{self, Memory};
-use crate::resources::ResourceSet;
+use crate::model::{Model, Settings};
+use crate::resources::{ResourceSet, Table};
 use crate::source::{Change, Changes, Sourced};
-use crate::state::{Diagnostic, PipelineState};
+use crate::state::{Diagnostic, List, ObjectStatus, PipelineState, Severity};
 use crate::translate::{LoadReporting, Translator};
 
-/// Turns changes into resources, each time a revision.
+/// Turns changes into resources, each time a revision. The cost of a change is that of what depends on it.
 #[derive(Debug, Default)]
 pub(super) struct Engine {
-    objects: BTreeMap<ObjectId, Sourced>,
-    memory: Memory,
+    model: Model,
     translator: Translator,
+    /// By identity, for the state.
+    objects: Table<Sourced>,
+    findings: Findings,
     resources: Arc<ResourceSet>,
     state: Arc<PipelineState>,
     /// An object of this name makes the engine panic.
@@ -23,9 +24,28 @@ pub(super) struct Engine {
     pub(super) poison: Option<&'static str>,
 }
 
+/// Everything that is wrong, by who found it. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+struct Findings {
+    sources: Arc<[Diagnostic]>,
+    model: Table<Arc<[Diagnostic]>>,
+    translation: Arc<[Diagnostic]>,
+}
+
+/// What a change has changed.
+#[derive(Debug, Default)]
+pub(super) struct Applied {
+    /// The resources are others.
+    pub(super) has_changed: bool,
+    /// Diagnostics that were not there before.
+    pub(super) appeared: Vec<Diagnostic>,
+    /// Diagnostics that are there no more.
+    pub(super) cleared: Vec<Diagnostic>,
+}
+
 impl Engine {
-    pub(super) fn new(load_reporting: LoadReporting) -> Self {
-        Self { translator: Translator::new(load_reporting), ..Self::default() }
+    pub(super) fn new(settings: Settings, load_reporting: LoadReporting) -> Self {
+        Self { model: Model::new(settings), translator: Translator::new(load_reporting), ..Self::default() }
     }
 
     pub(super) fn resources(&self) -> &Arc<ResourceSet> {
@@ -36,52 +56,107 @@ impl Engine {
         &self.state
     }
 
-    /// Takes changes; returns whether the resources have changed.
-    pub(super) fn apply(&mut self, changes: Changes) -> bool {
-        for change in changes.objects {
+    /// Takes changes.
+    pub(super) fn apply(&mut self, changes: Changes) -> Applied {
+        for change in &changes.objects {
             match change {
                 Change::Upsert(one) | Change::Moved(one) => {
-                    drop(self.objects.insert(one.object.id.clone(), one));
+                    self.objects.insert(one.object.id.to_string().into(), one.clone());
                 }
-                // Without a good version it is as if it were not there.
-                Change::Refused(refused) => drop(self.objects.remove(&refused.id)),
-                Change::Delete(id) => drop(self.objects.remove(&id)),
+                Change::Refused(refused) => drop(self.objects.remove(&refused.id.to_string())),
+                Change::Delete(id) => drop(self.objects.remove(&id.to_string())),
             }
         }
         #[cfg(test)]
-        assert!(self.objects.keys().all(|id| Some(id.name.as_str()) != self.poison), "poisoned");
-        let objects: Vec<Sourced> = self.objects.values().cloned().collect();
-        let model = model::build(&objects, &mut self.memory);
-        let (mut resources, found) = self.translator.translate(&model);
-        let changed = !self.state.synced || !resources.is_same(&self.resources);
-        if changed {
+        assert!(
+            self.objects.iter().all(|(_, one)| Some(one.object.id.name.as_str()) != self.poison),
+            "poisoned"
+        );
+        let passed_over = changes.passed_over;
+        let rebuilt = self.model.apply(changes.objects);
+        self.translator.translate(rebuilt);
+        let mut resources = self.translator.resources().clone();
+        let has_changed = !self.state.synced || !resources.is_same(&self.resources);
+        if has_changed {
             resources.revision = self.resources.revision + 1;
             self.resources = Arc::new(resources);
         }
-        let diagnostics = changes.diagnostics.iter().chain(&model.diagnostics).chain(&found).cloned();
+        let findings = Findings {
+            sources: changes.diagnostics,
+            model: self.model.diagnostics().clone(),
+            translation: self.translator.diagnostics(&self.model).into(),
+        };
+        let (appeared, cleared) = findings.changes_since(&self.findings);
+        self.findings = findings.clone();
+        let objects = self.objects.clone();
         self.state = Arc::new(PipelineState {
             synced: true,
             revision: self.resources.revision,
-            objects: model.objects.iter().map(|one| one.object.status(one.stale)).collect(),
-            diagnostics: sorted(diagnostics.collect()),
-            passed_over: changes.passed_over,
+            objects: List::lazy(move || statuses(&objects)),
+            diagnostics: List::lazy(move || findings.sorted()),
+            passed_over,
             not_kept: Vec::new(),
             waiting: None,
             failed: None,
         });
-        changed
+        Applied { has_changed, appeared, cleared }
+    }
+
+    /// The files of which something is refused. What an object refers to may be missing without that.
+    pub(super) fn broken_files(&self) -> BTreeSet<String> {
+        let refused = self.findings.sources.iter().chain(self.findings.translation.iter());
+        let errors = refused.filter(|found| found.severity == Severity::Error);
+        errors.map(|found| found.file.clone()).collect()
     }
 }
 
-/// By place, each once.
-fn sorted(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let mut seen = HashSet::new();
-    diagnostics.retain(|diagnostic| seen.insert(diagnostic.to_string()));
-    diagnostics.sort_by(|left, right| {
-        let key = |one: &Diagnostic| {
-            (one.file.clone(), one.line, one.column, one.field.clone(), one.message.clone())
+fn statuses(objects: &Table<Sourced>) -> Vec<ObjectStatus> {
+    let mut all: Vec<&Sourced> = objects.iter().map(|(_, one)| one).collect();
+    all.sort_by(|left, right| left.object.id.cmp(&right.object.id));
+    all.into_iter().map(|one| one.object.status(one.stale)).collect()
+}
+
+impl Findings {
+    fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        let model = self.model.iter().flat_map(|(_, found)| found.iter());
+        self.sources.iter().chain(model).chain(self.translation.iter())
+    }
+
+    /// By place, each once.
+    fn sorted(&self) -> Vec<Diagnostic> {
+        let mut all: Vec<Diagnostic> = self.iter().cloned().collect();
+        all.sort_by(|left, right| key(left).cmp(&key(right)));
+        all.dedup();
+        all
+    }
+
+    /// What has appeared and what has cleared; looks only at what differs.
+    fn changes_since(&self, before: &Self) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+        let (mut old, mut new): (Vec<&Diagnostic>, Vec<&Diagnostic>) = (Vec::new(), Vec::new());
+        for (one, other) in [(&before.sources, &self.sources), (&before.translation, &self.translation)] {
+            if !Arc::ptr_eq(one, other) {
+                old.extend(one.iter());
+                new.extend(other.iter());
+            }
+        }
+        self.model.changes_since(&before.model, |unit| {
+            old.extend(before.model.get(unit).into_iter().flat_map(|found| found.iter()));
+            new.extend(self.model.get(unit).into_iter().flat_map(|found| found.iter()));
+        });
+        let texts =
+            |all: &[&Diagnostic]| -> BTreeSet<String> { all.iter().map(ToString::to_string).collect() };
+        let (known, current) = (texts(&old), texts(&new));
+        let fresh = |all: Vec<&Diagnostic>, known: &BTreeSet<String>| {
+            let mut fresh: Vec<Diagnostic> =
+                all.into_iter().filter(|one| !known.contains(&one.to_string())).cloned().collect();
+            fresh.sort_by(|left, right| key(left).cmp(&key(right)));
+            fresh.dedup();
+            fresh
         };
-        key(left).cmp(&key(right))
-    });
-    diagnostics
+        (fresh(new, &known), fresh(old, &current))
+    }
+}
+
+fn key(one: &Diagnostic) -> (&str, u32, u32, &str, &str) {
+    (&one.file, one.line, one.column, &one.field, &one.message)
 }

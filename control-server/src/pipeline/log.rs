@@ -1,21 +1,18 @@
 //! Diagnostics on the log: once when one appears, once when it clears.
 
-use std::collections::HashSet;
+use super::engine::Applied;
+use crate::state::{PipelineState, Severity, WaitingChange};
 
-use crate::state::{Diagnostic, PipelineState, Severity, WaitingChange};
-
-/// Logs the differences between two states.
-pub(super) fn changes(before: &PipelineState, after: &PipelineState) {
-    let known = texts(&before.diagnostics);
-    for diagnostic in after.diagnostics.iter().filter(|one| !known.contains(&one.to_string())) {
+/// Logs what a change has changed.
+pub(super) fn changes(applied: &Applied, before: &PipelineState, after: &PipelineState) {
+    for diagnostic in &applied.appeared {
         match diagnostic.severity {
             Severity::Error => tracing::error!("{diagnostic}"),
             Severity::Warning => tracing::warn!("{diagnostic}"),
             Severity::Info => tracing::info!("{diagnostic}"),
         }
     }
-    let current = texts(&after.diagnostics);
-    for diagnostic in before.diagnostics.iter().filter(|one| !current.contains(&one.to_string())) {
+    for diagnostic in &applied.cleared {
         tracing::info!("cleared: {diagnostic}");
     }
     for file in after.not_kept.iter().filter(|file| !before.not_kept.contains(file)) {
@@ -36,11 +33,6 @@ pub(super) fn changes(before: &PipelineState, after: &PipelineState) {
     }
     if before.revision != after.revision {
         let PipelineState { revision, passed_over, .. } = *after;
-        let objects = after.objects.len();
-        tracing::info!(revision, objects, passed_over, "configuration has changed");
+        tracing::info!(revision, passed_over, "configuration has changed");
     }
-}
-
-fn texts(diagnostics: &[Diagnostic]) -> HashSet<String> {
-    diagnostics.iter().map(ToString::to_string).collect()
 }

@@ -30,6 +30,7 @@ use engine::Engine;
 use guard::Guard;
 use worker::{Message, Outlet, Worker, spawn_source};
 
+pub use crate::model::{OnInvalid, Settings};
 pub use crate::source::{DataDirError, Links};
 pub use crate::translate::LoadReporting;
 pub use error::StartError;
@@ -54,6 +55,8 @@ pub struct Options {
     pub max_removal: MaxRemoval,
     /// Whether clusters ask for load reports; on by default.
     pub load_reporting: LoadReporting,
+    /// What objects mean where they do not say it.
+    pub settings: Settings,
 }
 
 impl Options {
@@ -67,6 +70,7 @@ impl Options {
             links: Links::Inside,
             max_removal: MaxRemoval::default(),
             load_reporting: LoadReporting::On,
+            settings: Settings::default(),
         }
     }
 }
@@ -94,7 +98,8 @@ impl Pipeline {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let Options { folder, debounce, rescan, data_dir, links, max_removal, load_reporting } = options;
+        let Options { folder, debounce, rescan, data_dir, links, max_removal, load_reporting, settings } =
+            options;
         let mut source = FileSource::open(FileOptions { folder: folder.clone(), links, debounce, rescan })
             .map_err(|source| StartError::Folder { folder: folder.clone(), source })?;
         let open = |data_dir: PathBuf| {
@@ -103,7 +108,7 @@ impl Pipeline {
         };
         let run = format!("{:04x}", rand::random::<u16>());
         let mut guard = Guard::new(max_removal, run);
-        let (mut merge, mut engine) = (Merge::new(1), Engine::new(load_reporting));
+        let (mut merge, mut engine) = (Merge::new(1), Engine::new(settings, load_reporting));
         let mut keeper = data_dir.map(open).transpose()?;
         if let Some(keeper) = &mut keeper {
             for events in source.remember(keeper.last_good()) {
@@ -128,7 +133,13 @@ impl Pipeline {
     pub fn of_text(name: &str, text: &str, load_reporting: LoadReporting) -> Result<Self, StartError> {
         let guard = Guard::new(MaxRemoval::default(), String::new());
         let source = TextSource::new(name, text);
-        Self::from_sources(vec![Box::new(source)], Merge::new(1), guard, Engine::new(load_reporting), None)
+        Self::from_sources(
+            vec![Box::new(source)],
+            Merge::new(1),
+            guard,
+            Engine::new(Settings::default(), load_reporting),
+            None,
+        )
     }
 
     /// The served resources.

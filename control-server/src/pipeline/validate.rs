@@ -88,7 +88,7 @@ impl Validation {
             kind: foreign.to_string(),
         });
         Self {
-            diagnostics: state.diagnostics.clone(),
+            diagnostics: state.diagnostics.to_vec(),
             objects: state.objects.len(),
             files,
             passed_over: passed_over.collect(),

@@ -4,7 +4,6 @@
 //! panics, the state says so before anything else, which turns `/readyz`; what was published stays.
 
 use std::any::Any;
-use std::collections::BTreeSet;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use super::guard::Guard;
 use super::log;
 use crate::resources::ResourceSet;
 use crate::source::{Changes, Event, Keeper, Merge, Source, SourceIndex};
-use crate::state::{PipelineState, Severity};
+use crate::state::PipelineState;
 
 /// What the thread is told.
 #[derive(Debug)]
@@ -105,23 +104,27 @@ impl Worker {
     /// Resources before the state that describes them.
     fn apply(&mut self, changes: Changes) {
         let before = Arc::clone(&self.outlet.state.borrow());
-        let changed = self.engine.apply(changes);
+        let mut applied = self.engine.apply(changes);
         let mut state = Arc::clone(self.engine.state());
-        if changed || !before.synced {
+        if !before.synced {
+            // Last good objects have been applied before, without a word.
+            applied.appeared = state.diagnostics.to_vec();
+        }
+        if applied.has_changed || !before.synced {
             self.outlet.resources.send_replace(Arc::clone(self.engine.resources()));
         }
         let waiting = self.guard.waiting().cloned();
         let not_kept = match &mut self.keeper {
             // A restart must not find less than what is in effect.
             Some(_) if waiting.is_some() => before.not_kept.clone(),
-            Some(keeper) => keeper.keep(&broken_files(&state)),
+            Some(keeper) => keeper.keep(&self.engine.broken_files()),
             None => Vec::new(),
         };
         if waiting.is_some() || !not_kept.is_empty() {
             let state = Arc::make_mut(&mut state);
             (state.waiting, state.not_kept) = (waiting, not_kept);
         }
-        log::changes(&before, &state);
+        log::changes(&applied, &before, &state);
         self.outlet.state.send_replace(state);
     }
 }
@@ -158,11 +161,6 @@ pub(super) fn spawn_source(
         }
     });
     task.abort_handle()
-}
-
-fn broken_files(state: &PipelineState) -> BTreeSet<String> {
-    let errors = state.diagnostics.iter().filter(|found| found.severity == Severity::Error);
-    errors.map(|found| found.file.clone()).collect()
 }
 
 /// Then sources wait.

@@ -2,9 +2,12 @@
 
 mod collection;
 mod kind;
+mod members;
+mod scope;
 mod set;
 mod table;
 
+use std::hash::Hasher as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,6 +15,9 @@ use bytes::Bytes;
 pub use collection::Collection;
 pub(crate) use collection::glob_of;
 pub use kind::{ClientClass, ResourceKind, Slot};
+pub(crate) use members::{Assignment, path_segment};
+pub(crate) use scope::TOPOLOGY;
+pub use scope::{ClientScope, Locality, ScopeSelector, Scoped};
 pub use set::ResourceSet;
 pub use table::Table;
 
@@ -24,4 +30,13 @@ pub struct EncodedResource {
     pub version: Arc<str>,
     /// The encoded message (the `value` of its `Any`).
     pub bytes: Bytes,
+}
+
+impl EncodedResource {
+    /// A resource whose version is the hash of its content.
+    pub fn new(name: Arc<str>, bytes: Bytes) -> Self {
+        let mut hasher = twox_hash::XxHash64::with_seed(0);
+        hasher.write(&bytes);
+        Self { name, version: format!("{:016x}", hasher.finish()).into(), bytes }
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::collection::{Collection, glob_of};
+use super::scope::{ClientScope, Scoped};
 use super::{EncodedResource, ResourceKind, Slot, Table};
 
 /// Every resource of one revision. Cheap to clone; a revision shares with the one before it what has not changed.
@@ -10,8 +11,8 @@ use super::{EncodedResource, ResourceKind, Slot, Table};
 pub struct ResourceSet {
     /// Counts accepted changes.
     pub revision: u64,
-    tables: [Table<Arc<EncodedResource>>; Slot::COUNT],
-    collections: Table<Arc<Collection>>,
+    tables: [Table<Scoped<Arc<EncodedResource>>>; Slot::COUNT],
+    collections: Table<Scoped<Arc<Collection>>>,
 }
 
 impl ResourceSet {
@@ -20,62 +21,98 @@ impl ResourceSet {
         Self { revision, ..Self::default() }
     }
 
-    /// The resource of this name.
+    /// The resource of this name as clients get it that state no scope, else as the first variant has it.
     pub fn get(&self, slot: impl Into<Slot>, name: &str) -> Option<&Arc<EncodedResource>> {
         let slot = slot.into();
         match slot.kind() {
             ResourceKind::LbEndpoint => self.collection(&glob_of(name)?)?.member(name),
-            _ => self.tables[slot.index()].get(name),
+            _ => self.tables[slot.index()].get(name)?.any(),
         }
     }
 
-    /// Every resource of a kind, in no order.
+    /// The resource of this name as a client gets it. A member of a collection is not served by its own name.
+    pub fn get_for(&self, slot: Slot, name: &str, client: &ClientScope) -> Option<&Arc<EncodedResource>> {
+        self.tables[slot.index()].get(name)?.get(client)
+    }
+
+    /// Every resource of a kind, one for each name, in no order; of collections those members that have been made.
     pub fn of_kind(&self, slot: impl Into<Slot>) -> impl Iterator<Item = &Arc<EncodedResource>> {
         let slot = slot.into();
         let is_member = slot.kind() == ResourceKind::LbEndpoint;
         let members = is_member.then(|| self.collections()).into_iter().flatten();
+        let members = members.filter(|collection| collection.made() > 0);
         let members = members.flat_map(|collection| collection.members());
-        members.chain(self.tables[slot.index()].iter().map(|(_, resource)| resource))
+        members.chain(self.tables[slot.index()].iter().filter_map(|(_, resource)| resource.any()))
     }
 
-    /// Every resource of a kind, by name.
+    /// Every resource of a slot that a client gets, in no order.
+    pub fn all_for(&self, slot: Slot, client: &ClientScope) -> impl Iterator<Item = &Arc<EncodedResource>> {
+        self.tables[slot.index()].iter().filter_map(|(_, resource)| resource.get(client))
+    }
+
+    /// Every resource of a kind, by name, one for each name.
     pub fn sorted(&self, slot: impl Into<Slot>) -> Vec<&Arc<EncodedResource>> {
         let mut resources: Vec<_> = self.of_kind(slot).collect();
         resources.sort_unstable_by(|left, right| left.name.cmp(&right.name));
         resources
     }
 
-    /// How many resources of a kind there are.
+    /// What stands under a name, for every scope.
+    pub fn scoped(&self, slot: impl Into<Slot>, name: &str) -> Option<&Scoped<Arc<EncodedResource>>> {
+        self.tables[slot.into().index()].get(name)
+    }
+
+    /// How many names of a kind there are; of collections how many members have been made.
     pub fn count(&self, kind: ResourceKind) -> usize {
         match kind {
-            ResourceKind::LbEndpoint => self.collections().map(|collection| collection.members().len()).sum(),
+            ResourceKind::LbEndpoint => self.collections().map(|collection| collection.made()).sum(),
             _ => self.tables[Slot::from(kind).index()].len(),
         }
     }
 
-    /// The collection of this glob name.
+    /// The collection of this glob name, as clients get it that state no scope.
     pub fn collection(&self, name: &str) -> Option<&Arc<Collection>> {
+        self.collections.get(name)?.any()
+    }
+
+    /// The collection of this glob name as a client gets it.
+    pub fn collection_for(&self, name: &str, client: &ClientScope) -> Option<&Arc<Collection>> {
+        self.collections.get(name)?.get(client)
+    }
+
+    /// What stands under a glob name, for every scope.
+    pub fn scoped_collection(&self, name: &str) -> Option<&Scoped<Arc<Collection>>> {
         self.collections.get(name)
     }
 
     /// Every collection, in no order.
     pub fn collections(&self) -> impl Iterator<Item = &Arc<Collection>> {
-        self.collections.iter().map(|(_, collection)| collection)
+        self.collections.iter().filter_map(|(_, collection)| collection.any())
     }
 
-    /// Puts a resource under its name. A member is put with its [`Collection`] instead.
+    /// Puts a resource under its name, for every client. A member is put with its [`Collection`] instead.
     pub fn insert(&mut self, slot: impl Into<Slot>, resource: Arc<EncodedResource>) {
-        self.tables[slot.into().index()].insert(Arc::clone(&resource.name), resource);
+        self.tables[slot.into().index()].insert(Arc::clone(&resource.name), Scoped::common(resource));
     }
 
-    /// Removes a resource.
+    /// Puts what clients get under a name.
+    pub fn insert_scoped(&mut self, slot: Slot, name: Arc<str>, resource: Scoped<Arc<EncodedResource>>) {
+        self.tables[slot.index()].insert(name, resource);
+    }
+
+    /// Removes a name.
     pub fn remove(&mut self, slot: impl Into<Slot>, name: &str) {
         self.tables[slot.into().index()].remove(name);
     }
 
-    /// Puts a collection under its name.
+    /// Puts a collection under its name, for every client.
     pub fn insert_collection(&mut self, collection: Arc<Collection>) {
-        self.collections.insert(Arc::clone(&collection.name), collection);
+        self.collections.insert(Arc::clone(&collection.name), Scoped::common(collection));
+    }
+
+    /// Puts what clients get under a glob name.
+    pub fn insert_scoped_collection(&mut self, name: Arc<str>, collection: Scoped<Arc<Collection>>) {
+        self.collections.insert(name, collection);
     }
 
     /// Removes a collection.
@@ -83,7 +120,8 @@ impl ResourceSet {
         self.collections.remove(name);
     }
 
-    /// Reports every name that has been added, changed or removed since `older`; for members the name of their collection.
+    /// Reports every name that has been added, changed or removed since `older`, for any client; for members the name of
+    /// their collection.
     pub(crate) fn changes_since<'a>(&'a self, older: &'a Self, mut tell: impl FnMut(Slot, &'a Arc<str>)) {
         for slot in Slot::ALL {
             let (table, before) = (&self.tables[slot.index()], &older.tables[slot.index()]);

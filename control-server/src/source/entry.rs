@@ -12,21 +12,6 @@ use crate::kinds::{Decoded, Foreign, ObjectId, Outcome, Refused, decode_document
 use crate::state::{Code, Diagnostic, Severity};
 use crate::yaml::{Position, SyntaxError, parse, parse_json};
 
-/// The objects and diagnostics of one text.
-#[cfg(test)]
-pub(crate) fn read_text(name: &str, text: &str) -> View {
-    let Entry { objects, diagnostics, .. } = Entry::read(&Place::from(name), text, None);
-    View { objects, diagnostics }
-}
-
-/// What a text says, on its own.
-#[cfg(test)]
-#[derive(Debug)]
-pub(crate) struct View {
-    pub(crate) objects: Vec<Sourced>,
-    pub(crate) diagnostics: Vec<Diagnostic>,
-}
-
 /// The state of a file.
 #[derive(Debug, Default)]
 pub(super) struct Entry {

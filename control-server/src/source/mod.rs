@@ -23,8 +23,6 @@ use crate::kinds::{Foreign, Object, ObjectId, Refused};
 use crate::state::Diagnostic;
 
 pub(crate) use entries::Entries;
-#[cfg(test)]
-pub(crate) use entry::read_text;
 pub use files::{DataDirError, Links};
 pub(crate) use files::{FileOptions, FileSource, Files, Keeper, Lock, MAX_LENGTH, read_bounded};
 pub(crate) use merge::{Change, Changes, Merge, SourceIndex};

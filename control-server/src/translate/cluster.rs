@@ -31,15 +31,25 @@ pub(super) fn translate(cluster: &model::Cluster, load_reporting: LoadReporting)
         made.lrs_server = Some(this_server());
         made.lrs_report_endpoint_metrics = REPORTED_METRICS.map(str::to_owned).to_vec();
     }
-    discover(&cluster.discovery, &mut made);
+    discover(cluster, &mut made);
     balance(&cluster.policy.load_balancing, &mut made);
     made
 }
 
-fn discover(discovery: &Discovery, cluster: &mut Cluster) {
-    let discovery_type = match discovery {
-        Discovery::Endpoints(_) => {
-            let service_name = cluster.name.clone();
+/// The name of a cluster's endpoints. Clients show it when a call fails because there are none, so it says why.
+pub(super) fn endpoints_name(cluster: &model::Cluster) -> String {
+    match &cluster.discovery {
+        Discovery::Unavailable(reason) if !cluster.name.contains(reason) => {
+            format!("{}: {reason}", cluster.name)
+        }
+        _ => cluster.name.clone(),
+    }
+}
+
+fn discover(of: &model::Cluster, cluster: &mut Cluster) {
+    let service_name = endpoints_name(of);
+    let discovery_type = match &of.discovery {
+        Discovery::Endpoints(_) | Discovery::Unavailable(_) => {
             cluster.eds_cluster_config = Some(EdsClusterConfig { eds_config: Some(ads()), service_name });
             DiscoveryType::Eds
         }

@@ -1,7 +1,5 @@
 //! Endpoints.
 
-use std::collections::BTreeMap;
-
 use xds_proto::envoy::config::core::v3::address::Address as AddressKind;
 use xds_proto::envoy::config::core::v3::socket_address::PortSpecifier;
 use xds_proto::envoy::config::core::v3::{Address, HealthStatus, Locality, SocketAddress};
@@ -10,25 +8,30 @@ use xds_proto::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
 use xds_proto::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint, LocalityLbEndpoints};
 use xds_proto::google::protobuf::UInt32Value;
 
-use crate::model::{self, Endpoint};
+use super::locality::{Group, placements};
+use crate::model::{Endpoint, LocalityPolicy};
+use crate::resources::ScopeSelector;
 
-/// Endpoints by locality; a locality weighs as much as its endpoints together. All have the same priority.
-pub(super) fn translate(cluster: &str, endpoints: &[Endpoint]) -> ClusterLoadAssignment {
-    let mut localities: BTreeMap<&model::Locality, Vec<&Endpoint>> = BTreeMap::new();
-    for endpoint in endpoints {
-        localities.entry(&endpoint.locality).or_default().push(endpoint);
-    }
-    let totals = localities.values().map(|members| total(members));
-    let sum: u64 = totals.sum();
-    ClusterLoadAssignment {
-        cluster_name: cluster.to_owned(),
-        endpoints: localities.iter().map(|(id, members)| locality(id, members, scale(sum))).collect(),
-        ..ClusterLoadAssignment::default()
-    }
+/// The endpoints that the clients of each place get, in the order in which the places are tried; the last one is everybody
+/// else's.
+pub(super) fn translate(
+    cluster: &str,
+    endpoints: &[Endpoint],
+    policy: &LocalityPolicy,
+) -> Vec<(ScopeSelector, ClusterLoadAssignment)> {
+    let assignment = |groups: Vec<Group<'_>>| {
+        let sum: u64 = groups.iter().map(|group| group.weight.max(total(group))).sum();
+        ClusterLoadAssignment {
+            cluster_name: cluster.to_owned(),
+            endpoints: groups.iter().map(|group| locality(group, scale(sum))).collect(),
+            ..ClusterLoadAssignment::default()
+        }
+    };
+    placements(endpoints, policy).into_iter().map(|(place, groups)| (place, assignment(groups))).collect()
 }
 
-fn total(members: &[&Endpoint]) -> u64 {
-    members.iter().map(|endpoint| u64::from(endpoint.weight)).sum()
+fn total(group: &Group<'_>) -> u64 {
+    group.members.iter().map(|endpoint| u64::from(endpoint.weight)).sum()
 }
 
 /// The divisor that makes all weights together fit (EDS-06, EDS-07).
@@ -36,20 +39,21 @@ fn scale(sum: u64) -> u64 {
     sum.div_ceil(u64::from(u32::MAX)).max(1)
 }
 
-fn locality(id: &model::Locality, members: &[&Endpoint], scale: u64) -> LocalityLbEndpoints {
+fn locality(group: &Group<'_>, scale: u64) -> LocalityLbEndpoints {
     let weight = |weight: u64| u32::try_from((weight / scale).max(1)).unwrap_or(u32::MAX);
+    let members = group.members.iter();
     let lb_endpoints = members
-        .iter()
         .map(|endpoint| lb_endpoint(&endpoint.ip.to_string(), endpoint.port, weight(endpoint.weight.into())))
         .collect();
     LocalityLbEndpoints {
         locality: Some(Locality {
-            region: id.region.clone(),
-            zone: id.zone.clone(),
-            sub_zone: id.sub_zone.clone(),
+            region: group.locality.region.clone(),
+            zone: group.locality.zone.clone(),
+            sub_zone: group.locality.sub_zone.clone(),
         }),
         lb_endpoints,
-        load_balancing_weight: Some(UInt32Value { value: weight(total(members)) }),
+        load_balancing_weight: Some(UInt32Value { value: weight(group.weight) }),
+        priority: group.priority,
         ..LocalityLbEndpoints::default()
     }
 }

@@ -3,8 +3,7 @@
 use xds_proto::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
 use xds_proto::envoy::config::route::v3::route_match::PathSpecifier;
 use xds_proto::envoy::config::route::v3::{HeaderMatcher, RouteMatch};
-use xds_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
-use xds_proto::envoy::r#type::matcher::v3::{RegexMatcher, StringMatcher};
+use xds_proto::envoy::r#type::matcher::v3::RegexMatcher;
 use xds_proto::google::protobuf::BoolValue;
 
 use crate::kinds::Pattern;
@@ -30,18 +29,16 @@ fn path(path: &model::PathMatch) -> (PathSpecifier, bool) {
     }
 }
 
+#[expect(
+    deprecated,
+    reason = "every version of every client reads these fields; gRPC from before 2023 does not know `string_match`"
+)]
 fn header(header: &model::HeaderMatch) -> HeaderMatcher {
-    let text = |pattern| {
-        HeaderMatchSpecifier::StringMatch(StringMatcher {
-            match_pattern: Some(pattern),
-            ..StringMatcher::default()
-        })
-    };
     let specifier = match &header.pattern {
         Pattern::Present => HeaderMatchSpecifier::PresentMatch(true),
-        Pattern::Exact(value) => text(MatchPattern::Exact(value.clone())),
-        Pattern::Prefix(value) => text(MatchPattern::Prefix(value.clone())),
-        Pattern::Regex(value) => text(MatchPattern::SafeRegex(regex(value))),
+        Pattern::Exact(value) => HeaderMatchSpecifier::ExactMatch(value.clone()),
+        Pattern::Prefix(value) => HeaderMatchSpecifier::PrefixMatch(value.clone()),
+        Pattern::Regex(value) => HeaderMatchSpecifier::SafeRegexMatch(regex(value)),
     };
     HeaderMatcher {
         name: header.name.clone(),

@@ -1,55 +1,175 @@
 //! All resources of one service.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use prost::Message;
 
-use super::{LoadReporting, Made, MadeCollection, cluster, collections, endpoints, fault, listener, route};
+use super::{LoadReporting, cluster, collections, endpoints, fault, listener, route};
 use crate::kinds::ObjectId;
-use crate::model::{Discovery, Service, ServicePort};
-use crate::resources::{ClientClass, ResourceKind, Slot};
+use crate::model::{Cluster, Discovery, Service, ServicePort, ServiceView};
+use crate::resources::{
+    ClientClass, Collection, EncodedResource, ResourceKind, ResourceSet, ScopeSelector, Scoped, Slot,
+};
+
+/// Everything that stands under the names of one service.
+#[derive(Debug, Default)]
+pub(super) struct Translation {
+    pub(super) resources: BTreeMap<(Slot, Arc<str>), Scoped<Arc<EncodedResource>>>,
+    pub(super) collections: BTreeMap<Arc<str>, Scoped<Arc<Collection>>>,
+    /// The resources that are new, and the objects that they come from.
+    pub(super) changed: Vec<(Slot, Arc<EncodedResource>, ObjectId)>,
+}
+
+/// What a view of the service adds to one name: in the order in which the selectors are tried.
+type Variants<V> = Vec<(ScopeSelector, V)>;
+
+/// What each view adds to one name, by the view's position.
+type ByView<V> = BTreeMap<usize, Variants<V>>;
+
+/// Translates views one after the other.
+struct Translator<'t> {
+    service: &'t Service,
+    load_reporting: LoadReporting,
+    /// What is served now: what has not changed keeps its allocation.
+    served: &'t ResourceSet,
+    /// By name: what each view has.
+    resources: BTreeMap<(Slot, Arc<str>), ByView<Arc<EncodedResource>>>,
+    collections: BTreeMap<Arc<str>, ByView<Arc<Collection>>>,
+    changed: Vec<(Slot, Arc<EncodedResource>, ObjectId)>,
+}
 
 /// Clusters with their endpoints, and for every port a route configuration and a listener under every name that a
 /// client may use.
 pub(super) fn translate(
     service: &Service,
     load_reporting: LoadReporting,
-) -> (Vec<Made>, Vec<MadeCollection>) {
-    let (mut made, mut members) = (Vec::new(), Vec::new());
-    for one in service.clusters.iter().filter(|cluster| !cluster.policy.is_withheld) {
-        let ruled_by = service.ruled_by.as_ref().unwrap_or(&service.declared_by);
-        made.push(make(ResourceKind::Cluster, &one.name, &cluster::translate(one, load_reporting), ruled_by));
-        if let Discovery::Endpoints(list) = &one.discovery {
-            let mut assignment = endpoints::translate(&one.name, list);
-            made.push(make(ResourceKind::Endpoints, &one.name, &assignment, &service.declared_by));
-            members.extend(collections::take(&mut assignment));
-            let slot = Slot::new(ResourceKind::Endpoints, ClientClass::Collections);
-            made.push(make(slot, &one.name, &assignment, &service.declared_by));
+    served: &ResourceSet,
+) -> Translation {
+    let mut translator = Translator {
+        service,
+        load_reporting,
+        served,
+        resources: BTreeMap::new(),
+        collections: BTreeMap::new(),
+        changed: Vec::new(),
+    };
+    for (place, (selector, view)) in service.views.iter().enumerate() {
+        if let Some(view) = view {
+            translator.view(place, selector, view);
         }
     }
-    for (index, port) in service.ports.iter().enumerate() {
-        let routed_by = port.routed_by.first().unwrap_or(&service.declared_by);
-        let name = route_name(port, &service.host);
-        made.push(make(ResourceKind::Route, &name, &route::translate(&name, service, port), routed_by));
-        // A client without support for a filter refuses the listener: so only listeners with faults have the filter.
-        let filters = if port.routes.iter().any(|route| route.fault.is_some()) {
-            vec![fault::filter()]
-        } else {
-            Vec::new()
-        };
-        for listener in listener_names(service, port, index == 0) {
-            let message = listener::translate(&listener, &name, filters.clone());
-            made.push(make(ResourceKind::Listener, &listener, &message, &service.declared_by));
-        }
+    let views: Vec<&ScopeSelector> = service.views.iter().map(|(selector, _)| selector).collect();
+    let resources = translator.resources.into_iter().map(|(name, found)| (name, scoped(&views, found)));
+    let collections = translator.collections.into_iter().map(|(name, found)| (name, scoped(&views, found)));
+    Translation {
+        resources: resources.collect(),
+        collections: collections.collect(),
+        changed: translator.changed,
     }
-    (made, members)
 }
 
-fn make(slot: impl Into<Slot>, name: &str, message: &impl Message, made_by: &ObjectId) -> Made {
-    Made {
-        slot: slot.into(),
-        name: name.to_owned(),
-        bytes: message.encode_to_vec().into(),
-        made_by: made_by.clone(),
+/// What stands under a name, from what each view has there.
+fn scoped<V: Clone + PartialEq>(views: &[&ScopeSelector], mut found: ByView<V>) -> Scoped<V> {
+    let mut variants = Vec::new();
+    let mut common = None;
+    for (place, selector) in views.iter().enumerate() {
+        match found.remove(&place) {
+            Some(of_view) => {
+                variants.extend(of_view.into_iter().map(|(selector, value)| (selector, Some(value))))
+            }
+            None => variants.push(((*selector).clone(), None)),
+        }
     }
+    // The last view is for everybody else.
+    if variants.last().is_some_and(|(selector, _)| selector.is_everyone()) {
+        common = variants.pop().and_then(|(_, value)| value);
+    }
+    Scoped::new(common, variants)
+}
+
+impl Translator<'_> {
+    fn view(&mut self, place: usize, selector: &ScopeSelector, view: &ServiceView) {
+        for one in &view.clusters {
+            self.cluster(place, selector, view, one);
+        }
+        for (index, port) in view.ports.iter().enumerate() {
+            let routed_by = port.routed_by.first().unwrap_or(&view.declared_by);
+            let name = route_name(port, &self.service.host);
+            let routes = route::translate(&name, self.service, port);
+            self.add(place, selector, ResourceKind::Route, &name, &routes, routed_by);
+            // A client without support for a filter refuses the listener: so only listeners with faults have the filter.
+            let filters = if port.routes.iter().any(|route| route.fault.is_some()) {
+                vec![fault::filter()]
+            } else {
+                Vec::new()
+            };
+            for listener in listener_names(&self.service.host, view, port, index == 0) {
+                let message = listener::translate(&listener, &name, filters.clone());
+                self.add(place, selector, ResourceKind::Listener, &listener, &message, &view.declared_by);
+            }
+        }
+    }
+
+    fn cluster(&mut self, place: usize, selector: &ScopeSelector, view: &ServiceView, one: &Cluster) {
+        let ruled_by = view.ruled_by.as_ref().unwrap_or(&view.declared_by);
+        let message = cluster::translate(one, self.load_reporting);
+        self.add(place, selector, ResourceKind::Cluster, &one.name, &message, ruled_by);
+        let nothing = Vec::new();
+        let list = match &one.discovery {
+            Discovery::Endpoints(list) => list,
+            Discovery::Unavailable(_) => &nothing,
+            Discovery::LogicalDns { .. } => return,
+        };
+        let name = cluster::endpoints_name(one);
+        for (client, mut assignment) in endpoints::translate(&name, list, &one.policy.locality) {
+            let selector = both(selector, client);
+            let by = &view.declared_by;
+            let inline = self.add(place, &selector, ResourceKind::Endpoints, &name, &assignment, by);
+            for collection in collections::take(&mut assignment, &inline) {
+                let known = self.served.scoped_collection(&collection.name);
+                let known =
+                    known.and_then(|known| known.iter().map(|(_, one)| one).find(|one| ***one == collection));
+                let collection = known.map_or_else(|| Arc::new(collection), Arc::clone);
+                let of_name = self.collections.entry(Arc::clone(&collection.name)).or_default();
+                of_name.entry(place).or_default().push((selector.clone(), collection));
+            }
+            let slot = Slot::new(ResourceKind::Endpoints, ClientClass::Collections);
+            self.add(place, &selector, slot, &name, &assignment, by);
+        }
+    }
+
+    /// Adds a resource for some clients. With the content that is served already it is the served one.
+    fn add(
+        &mut self,
+        place: usize,
+        selector: &ScopeSelector,
+        slot: impl Into<Slot>,
+        name: &str,
+        message: &impl Message,
+        made_by: &ObjectId,
+    ) -> Arc<EncodedResource> {
+        let (slot, bytes) = (slot.into(), message.encode_to_vec());
+        let served = self.served.scoped(slot, name);
+        let same = served.and_then(|served| served.iter().map(|(_, one)| one).find(|one| one.bytes == bytes));
+        let resource = same.map(Arc::clone).unwrap_or_else(|| {
+            let known = served.and_then(Scoped::any).map(|one| Arc::clone(&one.name));
+            let name = known.unwrap_or_else(|| Arc::from(name));
+            let made = Arc::new(EncodedResource::new(name, bytes.into()));
+            self.changed.push((slot, Arc::clone(&made), made_by.clone()));
+            made
+        });
+        let of_name = self.resources.entry((slot, Arc::clone(&resource.name))).or_default();
+        of_name.entry(place).or_default().push((selector.clone(), Arc::clone(&resource)));
+        resource
+    }
+}
+
+/// The clients that both select.
+fn both(view: &ScopeSelector, place: ScopeSelector) -> ScopeSelector {
+    let mut labels = view.labels.clone();
+    labels.extend(place.labels);
+    ScopeSelector { namespace: view.namespace.clone(), labels, locality: place.locality }
 }
 
 /// As Istio names it.
@@ -57,11 +177,11 @@ fn route_name(port: &ServicePort, host: &str) -> String {
     format!("outbound|{}||{host}", port.number)
 }
 
-fn listener_names(service: &Service, port: &ServicePort, is_first: bool) -> Vec<String> {
-    std::iter::once(&service.host)
-        .chain(&service.aliases)
+fn listener_names(host: &str, view: &ServiceView, port: &ServicePort, is_first: bool) -> Vec<String> {
+    std::iter::once(host)
+        .chain(view.aliases.iter().map(String::as_str))
         .flat_map(|name| {
-            let alone = is_first.then(|| name.clone());
+            let alone = is_first.then(|| name.to_owned());
             std::iter::once(format!("{name}:{}", port.number)).chain(alone)
         })
         .collect()

@@ -34,7 +34,6 @@ async fn broken_file_keeps_configuration_and_is_reported_until_fixed() {
     load.calls(50).await;
     let mistakes = [
         (route("v2").replace("weight", "wieght"), "did you mean `weight`"),
-        (route("v9"), "v9"),
         (route("v2").replace("100", "many"), "weight"),
         (route("v2").replace("http:", "http"), "routes/greeter.yaml:"),
         (String::from("kind: [\n"), "routes/greeter.yaml:"),
@@ -58,6 +57,43 @@ async fn broken_file_keeps_configuration_and_is_reported_until_fixed() {
     .await;
     assert!(errors(&control).await.is_empty());
     assert!(load.stop().await.failures.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_subset_fails_its_calls_with_the_reason_until_it_is_there() {
+    let (client, control, _greeters) = mesh().await;
+    client.hello().await.unwrap();
+    control.config.write("routes/greeter.yaml", &route("v9"));
+    eventually("calls fail and say why", async || match client.hello().await {
+        Err(status) if status.message().contains("has no subset v9") => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    assert!(errors(&control).await.iter().any(|error| error.contains("did you mean `v1`")));
+    control.config.write("routes/greeter.yaml", &route("v2"));
+    eventually("calls succeed", async || client.hello().await.map(drop).map_err(|status| status.to_string()))
+        .await;
+}
+
+/// A cluster that must not be called without TLS: clients that are connected already stop within a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn demand_for_tls_stops_running_clients() {
+    let (client, control, _greeters) = mesh().await;
+    client.hello().await.unwrap();
+    let rule = "apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: tls, namespace: shop}
+spec: {host: '*.local', trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}
+";
+    control.config.write("rules/tls.yaml", rule);
+    eventually("calls fail and say why", async || match client.hello().await {
+        Err(status) if status.message().contains("TLS of mode ISTIO_MUTUAL") => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    control.config.remove("rules/tls.yaml");
+    eventually("calls succeed", async || client.hello().await.map(drop).map_err(|status| status.to_string()))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -73,7 +73,7 @@ fn print(answer: &Answer, output: Output) {
     if !config.diagnostics.is_empty() {
         output.line("");
     }
-    for diagnostic in &config.diagnostics {
+    for diagnostic in config.diagnostics.iter() {
         output.line(&diagnostic.to_string());
     }
 }
@@ -89,7 +89,7 @@ fn severity(status: &ServerStatus) -> Style {
 /// `3: 2 ServiceEntry, 1 VirtualService`, and the number that are last good versions of broken ones.
 fn objects(config: &PipelineState) -> String {
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
-    for object in &config.objects {
+    for object in config.objects.iter() {
         *kinds.entry(&object.kind).or_default() += 1;
     }
     let kinds: Vec<_> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();

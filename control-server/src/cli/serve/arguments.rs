@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::duration;
-use crate::pipeline::{self, Links, LoadReporting, MaxRemoval};
+use crate::pipeline::{self, Links, LoadReporting, MaxRemoval, OnInvalid, Settings};
 use crate::server::{ClientAuth, Options, StreamLimits, TlsOptions};
 
 /// The management plane of the mesh: reads configuration, serves xDS to gRPC clients and Envoy.
@@ -55,6 +55,15 @@ pub(super) struct Serve {
     /// How often clients report their load, shown by `meshctl load`; 0s turns it off
     #[arg(long, value_name = "TIME", env = "CONTROL_SERVER_LOAD_REPORT_INTERVAL", default_value = "10s", value_parser = duration::parse)]
     load_report_interval: Duration,
+    /// How calls to hosts end whose routes or rules are invalid and were never valid
+    #[arg(long, value_name = "WHAT", env = "CONTROL_SERVER_ON_INVALID", default_value = "fail")]
+    on_invalid: Invalid,
+    /// Namespace whose rules hold for services and clients without rules of their own
+    #[arg(long, value_name = "NAME", env = "CONTROL_SERVER_ROOT_NAMESPACE", default_value = "istio-system")]
+    root_namespace: String,
+    /// Retries of calls whose route does not say how many, for the statuses unavailable and cancelled; 0 for none
+    #[arg(long, value_name = "N", env = "CONTROL_SERVER_DEFAULT_RETRIES", default_value = "2")]
+    default_retries: u32,
     /// Folder for what survives a restart: the last good text of every file; not inside the configuration folder
     #[arg(long, value_name = "DIR", env = "CONTROL_SERVER_DATA_DIR")]
     data_dir: Option<PathBuf>,
@@ -114,6 +123,15 @@ enum ClientCertificate {
     Optional,
 }
 
+/// Calls to hosts whose routes or rules are invalid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Invalid {
+    /// They fail: they may be meant to be pinned or restricted
+    Fail,
+    /// They go where they would go without the invalid object
+    DefaultRoute,
+}
+
 impl Tls {
     fn into_options(self) -> Option<TlsOptions> {
         let client_auth = match (self.client_ca, self.client_auth) {
@@ -149,6 +167,15 @@ impl Serve {
             drain_timeout: self.drain_timeout,
             ready_file: self.ready_file,
         };
+        let on_invalid = match self.on_invalid {
+            Invalid::Fail => OnInvalid::Fail,
+            Invalid::DefaultRoute => OnInvalid::DefaultRoute,
+        };
+        let settings = Settings {
+            root_namespace: self.root_namespace,
+            on_invalid,
+            default_retries: self.default_retries,
+        };
         let load_reporting =
             if self.load_report_interval.is_zero() { LoadReporting::Off } else { LoadReporting::On };
         let pipeline = pipeline::Options {
@@ -156,6 +183,7 @@ impl Serve {
             links: if self.follow_links { Links::Anywhere } else { Links::Inside },
             max_removal: MaxRemoval(self.max_removal),
             load_reporting,
+            settings,
             ..pipeline::Options::new(self.config_dir)
         };
         (options, pipeline)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::held::Held;
 use super::subject::{Content, Subject};
 use super::subscription::Subscription;
-use crate::resources::{Collection, EncodedResource, ResourceSet, Slot, glob_of};
+use crate::resources::{ClientScope, Collection, EncodedResource, ResourceSet, Slot, glob_of};
 
 impl Subject for Collection {
     /// Versions by the names of members.
@@ -18,12 +18,13 @@ impl Subject for Collection {
 
     const HAS_MEMBERS: bool = true;
 
-    fn find<'a>(set: &'a ResourceSet, _: Slot, name: &str) -> Option<&'a Arc<Self>> {
-        set.collection(name)
+    fn find<'a>(set: &'a ResourceSet, _: Slot, client: &ClientScope, name: &str) -> Option<&'a Arc<Self>> {
+        set.collection_for(name, client)
     }
 
-    fn all(set: &ResourceSet, _: Slot) -> Vec<&Arc<Self>> {
-        set.collections().collect()
+    /// There is no wildcard for collections.
+    fn all<'a>(_: &'a ResourceSet, _: Slot, _: &ClientScope) -> Vec<&'a Arc<Self>> {
+        Vec::new()
     }
 
     fn name(&self) -> &Arc<str> {
@@ -31,7 +32,7 @@ impl Subject for Collection {
     }
 
     fn version(&self) -> &Arc<str> {
-        &self.version
+        Self::version(self)
     }
 
     fn claims(holds: &HashMap<String, String>, subscription: &Subscription) -> Vec<(Arc<str>, Self::Claim)> {

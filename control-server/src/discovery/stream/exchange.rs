@@ -19,7 +19,7 @@ use super::subject::Content;
 use super::subscription::SubscriptionChange;
 use crate::discovery::status::{SyncState, TypeStatus};
 use crate::discovery::wire::Response;
-use crate::resources::{Collection, EncodedResource, ResourceKind, ResourceSet, Slot};
+use crate::resources::{ClientScope, Collection, EncodedResource, ResourceKind, ResourceSet, Slot};
 
 /// One type's state on one stream.
 #[derive(Debug)]
@@ -62,14 +62,14 @@ pub(in crate::discovery) enum Outcome {
 }
 
 impl Exchange {
-    pub(super) fn new(now: Instant, slot: Slot, protocol: Protocol) -> Self {
+    pub(super) fn new(now: Instant, slot: Slot, scope: Arc<ClientScope>, protocol: Protocol) -> Self {
         let is_delta = protocol == Protocol::Delta;
         Self {
             slot,
             protocol,
             ledger: match slot.kind() {
-                ResourceKind::LbEndpoint => Box::new(Ledger::<Collection>::new(slot, is_delta)),
-                _ => Box::new(Ledger::<EncodedResource>::new(slot, is_delta)),
+                ResourceKind::LbEndpoint => Box::new(Ledger::<Collection>::new(slot, scope, is_delta)),
+                _ => Box::new(Ledger::<EncodedResource>::new(slot, scope, is_delta)),
             },
             asked: false,
             dirty_since: None,

@@ -28,7 +28,7 @@ use std::time::Instant;
 use prost::Message as _;
 use xds_proto::envoy::config::core::v3::Node;
 
-use crate::resources::{ClientClass, ResourceKind, ResourceSet, Slot};
+use crate::resources::{ClientClass, ClientScope, ResourceKind, ResourceSet, Slot};
 
 use super::interest::{Interest, InterestChange};
 use super::status::{SyncState, TypeStatus};
@@ -63,6 +63,7 @@ pub(super) struct Stream {
     opened: bool,
     node: Option<Box<Node>>,
     class: ClientClass,
+    scope: Arc<ClientScope>,
     /// There have been resources.
     is_fed: bool,
     exchanges: BTreeMap<ResourceKind, Exchange>,
@@ -95,6 +96,7 @@ impl Stream {
             opened: false,
             node: None,
             class: ClientClass::Plain,
+            scope: Arc::default(),
             is_fed: false,
             exchanges: BTreeMap::new(),
             interests: Vec::new(),
@@ -152,6 +154,7 @@ impl Stream {
         }
         self.node = node.map(Box::new);
         self.class = class(self.protocol, self.node.as_deref());
+        self.scope = Arc::new(self.node.as_deref().map(ClientScope::of).unwrap_or_default());
         Ok(())
     }
 
@@ -164,7 +167,9 @@ impl Stream {
             return (self.on_unknown_type(request.type_url), false);
         };
         let (slot, protocol) = (Slot::new(kind, self.class), self.protocol);
-        let exchange = self.exchanges.entry(kind).or_insert_with(|| Exchange::new(now, slot, protocol));
+        let scope = &self.scope;
+        let new = || Exchange::new(now, slot, Arc::clone(scope), protocol);
+        let exchange = self.exchanges.entry(kind).or_insert_with(new);
         let (outcome, turn) = exchange.on_request(now, request, set);
         if outcome != Outcome::Stale {
             self.last_activity = now;

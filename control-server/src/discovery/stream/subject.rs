@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::held::Held;
 use super::subscription::Subscription;
-use crate::resources::{EncodedResource, ResourceSet, Slot};
+use crate::resources::{ClientScope, EncodedResource, ResourceSet, Slot};
 
 /// The content of a response.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -24,9 +24,10 @@ pub(super) trait Subject: Debug + Send + Sync + Sized {
     /// One name is sent as several resources, so the parts that a client has matter.
     const HAS_MEMBERS: bool;
 
-    fn find<'a>(set: &'a ResourceSet, slot: Slot, name: &str) -> Option<&'a Arc<Self>>;
+    /// The subject of this name as a client gets it.
+    fn find<'a>(set: &'a ResourceSet, slot: Slot, client: &ClientScope, name: &str) -> Option<&'a Arc<Self>>;
 
-    fn all(set: &ResourceSet, slot: Slot) -> Vec<&Arc<Self>>;
+    fn all<'a>(set: &'a ResourceSet, slot: Slot, client: &ClientScope) -> Vec<&'a Arc<Self>>;
 
     fn name(&self) -> &Arc<str>;
 
@@ -56,12 +57,12 @@ impl Subject for EncodedResource {
 
     const HAS_MEMBERS: bool = false;
 
-    fn find<'a>(set: &'a ResourceSet, slot: Slot, name: &str) -> Option<&'a Arc<Self>> {
-        set.get(slot, name)
+    fn find<'a>(set: &'a ResourceSet, slot: Slot, client: &ClientScope, name: &str) -> Option<&'a Arc<Self>> {
+        set.get_for(slot, name, client)
     }
 
-    fn all(set: &ResourceSet, slot: Slot) -> Vec<&Arc<Self>> {
-        set.of_kind(slot).collect()
+    fn all<'a>(set: &'a ResourceSet, slot: Slot, client: &ClientScope) -> Vec<&'a Arc<Self>> {
+        set.all_for(slot, client).collect()
     }
 
     fn name(&self) -> &Arc<str> {

@@ -191,6 +191,11 @@ impl ConsistentHash {
 }
 
 impl LocalityLbSetting {
+    /// On unless it says otherwise.
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.enabled != Some(false)
+    }
+
     fn check(&self, path: &FieldPath, findings: &mut Findings) {
         let set =
             [!self.distribute.is_empty(), !self.failover.is_empty(), !self.failover_priority.is_empty()];

@@ -144,9 +144,6 @@ const OUTLIER: &str = "only mesh-tonic and Envoy use it: other gRPC clients coun
 /// Relative to a policy of a host, a subset or a port.
 pub(super) const EFFECTS: &[Effect] = &[
     Effect { field: "retryBudget", message: "ignored by gRPC clients: they have a budget of their own" },
-    Effect { field: "loadBalancer.localityLbSetting.distribute", message: BY_WEIGHT },
-    Effect { field: "loadBalancer.localityLbSetting.failover", message: BY_WEIGHT },
-    Effect { field: "loadBalancer.localityLbSetting.failoverPriority", message: BY_WEIGHT },
     Effect { field: "loadBalancer.zoneAwareLbSetting", message: BY_WEIGHT },
     Effect {
         field: "loadBalancer.warmup",

@@ -38,6 +38,18 @@ pub(crate) enum TlsMode {
     IstioMutual,
 }
 
+impl TlsMode {
+    /// As it is written.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Disable => "DISABLE",
+            Self::Simple => "SIMPLE",
+            Self::Mutual => "MUTUAL",
+            Self::IstioMutual => "ISTIO_MUTUAL",
+        }
+    }
+}
+
 impl ClientTls {
     pub(super) fn check(&self, path: &FieldPath, findings: &mut Findings) {
         if self.mode == TlsMode::Disable {

@@ -15,10 +15,8 @@ impl VirtualService {
         }
         for (index, host) in self.hosts.iter().enumerate() {
             let path = path.field("hosts").index(index);
-            if host == "*" || host.starts_with("*.") {
-                findings.warning(path, "skipped: routes apply to services by name, a wildcard has none");
-            } else {
-                check::host(host, Wildcard::Refused, &path, findings);
+            if host != "*" {
+                check::host(host, Wildcard::Allowed, &path, findings);
             }
         }
         let hosts = self.hosts.iter().map(|host| host.to_ascii_lowercase());
@@ -212,13 +210,9 @@ impl HttpMatch {
 }
 
 impl HttpMatch {
-    /// Whether the match can hold for a gRPC call inside the mesh, if routes are the same for all clients.
+    /// Whether the match can hold for a gRPC call of some client inside the mesh.
     pub(crate) fn is_servable(&self) -> bool {
-        self.scheme.is_none()
-            && self.method.as_ref().is_none_or(matches_post)
-            && self.source_labels.is_empty()
-            && self.source_namespace.is_empty()
-            && is_for_mesh(&self.gateways)
+        self.scheme.is_none() && self.method.as_ref().is_none_or(matches_post) && is_for_mesh(&self.gateways)
     }
 }
 

@@ -32,14 +32,6 @@ pub(in crate::kinds) const EFFECTS: &[Effect] = &[
         message: "the route is skipped for this match: gRPC clients show no scheme to routing",
     },
     Effect {
-        field: "http[].match[].sourceLabels",
-        message: "the route is skipped for this match: all clients get the same routes yet",
-    },
-    Effect {
-        field: "http[].match[].sourceNamespace",
-        message: "the route is skipped for this match: all clients get the same routes yet",
-    },
-    Effect {
         field: "http[].match[].authority",
         message: "clients that do not show :authority to routing, as gRPC does not, skip the route for this match",
     },

@@ -159,12 +159,21 @@ fn port_policy_inherits_nothing() {
 }
 
 #[test]
-fn cluster_with_tls_is_withheld_instead_of_plaintext() {
+fn cluster_with_tls_has_no_endpoint_instead_of_plaintext() {
     let resources =
         users("trafficPolicy: {portLevelSettings: [{port: {number: 81}, tls: {mode: ISTIO_MUTUAL}}]}");
-    let clusters = super::names(&resources, crate::resources::ResourceKind::Cluster);
-    assert!(clusters.contains(&"outbound|80||users.shop.svc.cluster.local"));
-    assert!(!clusters.contains(&"outbound|81||users.shop.svc.cluster.local"));
+    let endpoints = |port: u32| {
+        let cluster = of_port(&resources, port, "");
+        let name = cluster.eds_cluster_config.unwrap().service_name;
+        (super::assignment(&resources, &name).endpoints.len(), name)
+    };
+    assert_eq!(endpoints(80), (1, "outbound|80||users.shop.svc.cluster.local".to_owned()));
+    let (count, name) = endpoints(81);
+    assert_eq!(count, 0);
+    assert!(
+        name.ends_with("TLS of mode ISTIO_MUTUAL of DestinationRule shop/users cannot be served"),
+        "{name}"
+    );
     let disabled = users("trafficPolicy: {tls: {mode: DISABLE}}");
     assert_eq!(of_port(&disabled, 81, "").transport_socket, None);
 }

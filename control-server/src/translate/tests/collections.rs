@@ -6,7 +6,7 @@ use prost::Message;
 use xds_proto::envoy::config::endpoint::v3::locality_lb_endpoints::LbConfig;
 use xds_proto::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint};
 
-use super::{Memory, Translator, build, document, read_text};
+use super::{LoadReporting, Plane, document};
 use crate::resources::{ClientClass, Collection, ResourceKind, ResourceSet, Slot};
 
 fn service(endpoints: &[&str]) -> String {
@@ -19,12 +19,8 @@ fn service(endpoints: &[&str]) -> String {
 
 /// One translator over several versions of a service.
 fn versions(texts: &[&[&str]]) -> Vec<ResourceSet> {
-    let (mut translator, mut memory) = (Translator::default(), Memory::default());
-    let mut run = |endpoints: &&[&str]| {
-        let model = build(&read_text("test.yaml", &service(endpoints)).objects, &mut memory);
-        translator.translate(&model).0
-    };
-    texts.iter().map(&mut run).collect()
+    let mut plane = Plane::new(LoadReporting::Off);
+    texts.iter().map(|endpoints| plane.read(&service(endpoints))).collect()
 }
 
 fn referring(set: &ResourceSet) -> ClusterLoadAssignment {
@@ -88,9 +84,11 @@ fn changed_endpoint_keeps_others_and_their_referrers() {
     let slot = Slot::new(ResourceKind::Endpoints, ClientClass::Collections);
     assert!(Arc::ptr_eq(sets[0].get(slot, CLUSTER).unwrap(), sets[1].get(slot, CLUSTER).unwrap()));
     let [before, after] = [&collections(&sets[0])[0], &collections(&sets[1])[0]];
-    assert_ne!(before.version, after.version);
-    assert!(Arc::ptr_eq(&before.members()[0], &after.members()[0]));
+    assert_ne!(before.version(), after.version());
+    assert_eq!(before.members()[0], after.members()[0]);
     assert!(sets[2].is_same(&sets[1]));
-    assert_eq!(sets[3].count(ResourceKind::LbEndpoint), 1, "nothing stays of a locality that is gone");
-    assert_eq!(sets[3].collections().count(), 1);
+    assert_eq!(sets[3].collections().count(), 1, "nothing stays of a locality that is gone");
+    assert_eq!(sets[3].count(ResourceKind::LbEndpoint), 0, "members are made when someone asks for them");
+    assert_eq!(collections(&sets[3])[0].members().len(), 1);
+    assert_eq!(sets[3].count(ResourceKind::LbEndpoint), 1);
 }

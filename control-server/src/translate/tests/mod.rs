@@ -1,5 +1,6 @@
 //! YAML in, xDS out.
 
+mod cases;
 mod clusters;
 mod collections;
 mod endpoints;
@@ -19,9 +20,9 @@ use xds_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use xds_proto::envoy::config::route::v3::{Route, RouteConfiguration};
 
 use super::{LoadReporting, Translator};
-use crate::model::{Memory, build};
-use crate::resources::{EncodedResource, ResourceKind};
-use crate::source::read_text;
+use crate::model::{Model, Settings};
+use crate::resources::{EncodedResource, ResourceKind, ResourceSet};
+use crate::source::{Entries, Event, Merge};
 use crate::state::{Diagnostic, Severity};
 
 type Resources = BTreeMap<(ResourceKind, Arc<str>), Arc<EncodedResource>>;
@@ -40,10 +41,54 @@ fn translate_with_diagnostics(text: &str) -> (Resources, Vec<Diagnostic>) {
 }
 
 fn translate_with(load_reporting: LoadReporting, text: &str) -> (Resources, Vec<Diagnostic>) {
-    let view = read_text("test.yaml", text);
-    let model = build(&view.objects, &mut Memory::default());
-    let (set, refused) = Translator::new(load_reporting).translate(&model);
-    (set.to_map(), [view.diagnostics, model.diagnostics, refused].concat())
+    let mut plane = Plane::new(load_reporting);
+    let set = plane.read(text);
+    (set.to_map(), plane.diagnostics)
+}
+
+/// Everything from text to resources.
+struct Plane {
+    entries: Entries,
+    merge: Merge,
+    model: Model,
+    translator: Translator,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Plane {
+    fn new(load_reporting: LoadReporting) -> Self {
+        Self::with(Settings::default(), load_reporting)
+    }
+
+    fn with(settings: Settings, load_reporting: LoadReporting) -> Self {
+        Self {
+            entries: Entries::default(),
+            merge: Merge::new(1),
+            model: Model::new(settings),
+            translator: Translator::new(load_reporting),
+            diagnostics: Vec::new(),
+        }
+    }
+
+    /// Takes a text in the place of the one before; returns what is served.
+    fn read(&mut self, text: &str) -> ResourceSet {
+        self.read_files(&[("test.yaml", text)])
+    }
+
+    fn read_files(&mut self, files: &[(&str, &str)]) -> ResourceSet {
+        self.entries.retain(|name| files.iter().any(|(file, _)| name == *file));
+        files.iter().for_each(|(name, text)| self.entries.read(name, text));
+        self.merge.take(0, self.entries.take_events());
+        self.merge.take(0, vec![Event::Synced]);
+        let changes = self.merge.changes().unwrap();
+        let rebuilt = self.model.apply(changes.objects);
+        self.translator.translate(rebuilt);
+        self.diagnostics = changes.diagnostics.to_vec();
+        self.diagnostics.extend(self.model.diagnostics().iter().flat_map(|(_, found)| found.iter().cloned()));
+        self.diagnostics.extend(self.translator.diagnostics(&self.model));
+        self.diagnostics.sort_by_key(|one| (one.file.clone(), one.line, one.column, one.field.clone()));
+        self.translator.resources().clone()
+    }
 }
 
 fn names(resources: &Resources, kind: ResourceKind) -> Vec<&str> {

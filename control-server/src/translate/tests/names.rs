@@ -7,8 +7,7 @@ use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3:
 use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
 
 use super::{
-    Memory, Resources, Translator, build, decode, document, names, read_text, services, translate,
-    translate_with_diagnostics,
+    LoadReporting, Plane, Resources, decode, document, names, services, translate, translate_with_diagnostics,
 };
 use crate::resources::ResourceKind;
 use crate::translate::accept;
@@ -130,19 +129,16 @@ fn resource_that_clients_would_refuse_leaves_its_service_as_it_was() {
         let is_cluster = kind == ResourceKind::Cluster && bytes.windows(5).any(|part| part == b"users");
         (is_cluster && bytes.len() > 100).then(|| "too long".to_owned())
     };
-    let mut translator = Translator::default();
-    let mut memory = Memory::default();
-    let mut run = |translator: &mut Translator, rule: &str| {
+    let mut plane = Plane::new(LoadReporting::Off);
+    let run = |plane: &mut Plane, rule: &str| {
         let text = services() + &document("DestinationRule", "users", &format!("{{host: users, {rule}}}"));
-        let model = build(&read_text("test.yaml", &text).objects, &mut memory);
-        let (set, refused) = translator.translate(&model);
-        (set.to_map(), refused)
+        (plane.read(&text).to_map(), plane.translator.diagnostics(&plane.model))
     };
-    let (good, _) = run(&mut translator, "subsets: []");
-    translator.refusal = picky;
+    let (good, _) = run(&mut plane, "subsets: []");
+    plane.translator.refusal = picky;
     let rule = "trafficPolicy: {loadBalancer: {simple: LEAST_REQUEST}}, subsets: [{name: a}]";
     for _ in 0..2 {
-        let (kept, refused) = run(&mut translator, rule);
+        let (kept, refused) = run(&mut plane, rule);
         assert_eq!(good, kept);
         assert!(!refused.is_empty());
         assert!(
@@ -151,8 +147,8 @@ fn resource_that_clients_would_refuse_leaves_its_service_as_it_was() {
                 .all(|one| one.object == "DestinationRule shop/users" && one.message.contains("too long"))
         );
     }
-    translator.refusal = |_, _| None;
-    let (changed, refused) = run(&mut translator, "subsets: [{name: b}]");
+    plane.translator.refusal = |_, _| None;
+    let (changed, refused) = run(&mut plane, "subsets: [{name: b}]");
     assert_ne!(good, changed);
     assert_eq!(refused, []);
 }

@@ -4,7 +4,6 @@ use xds_proto::envoy::config::route::v3::route_action::ClusterSpecifier;
 use xds_proto::envoy::config::route::v3::route_action::hash_policy::PolicySpecifier;
 use xds_proto::envoy::config::route::v3::route_match::PathSpecifier;
 use xds_proto::envoy::config::route::v3::{HeaderMatcher, Route, RouteAction};
-use xds_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use xds_proto::google::protobuf::Duration;
 
 use super::{ORDERS, document, routes, services, translate, translate_with_diagnostics};
@@ -58,15 +57,13 @@ pub(super) fn matches(route: &Route) -> String {
     format!("{path}{case}{}", headers.concat())
 }
 
+#[expect(deprecated, reason = "the fields that every version of every client reads")]
 fn header(header: &HeaderMatcher) -> String {
     let specifier = match header.header_match_specifier.as_ref().unwrap() {
         HeaderMatchSpecifier::PresentMatch(true) => "present".to_owned(),
-        HeaderMatchSpecifier::StringMatch(text) => match text.match_pattern.as_ref().unwrap() {
-            MatchPattern::Exact(text) => format!("= {text}"),
-            MatchPattern::Prefix(text) => format!("^ {text}"),
-            MatchPattern::SafeRegex(regex) => format!("~ {}", regex.regex),
-            other => panic!("{other:?}"),
-        },
+        HeaderMatchSpecifier::ExactMatch(text) => format!("= {text}"),
+        HeaderMatchSpecifier::PrefixMatch(text) => format!("^ {text}"),
+        HeaderMatchSpecifier::SafeRegexMatch(regex) => format!("~ {}", regex.regex),
         other => panic!("{other:?}"),
     };
     format!("; {}{} {specifier}", if header.invert_match { "not " } else { "" }, header.name)
@@ -80,7 +77,13 @@ fn service_without_routes_sends_everything_everywhere() {
     assert_eq!(matches(&route), "prefix /");
     let action = action(&route);
     assert_eq!(split(&action), "");
-    assert_eq!((action.retry_policy, action.max_stream_duration), (None, None));
+    let retry = action.retry_policy.unwrap();
+    assert_eq!(
+        (retry.retry_on.as_str(), retry.num_retries.unwrap().value),
+        ("unavailable,cancelled", 2),
+        "Istio's default"
+    );
+    assert_eq!(action.max_stream_duration, None);
 }
 
 #[test]
@@ -272,11 +275,17 @@ fn delegates_rules_hold_within_the_delegating_rule() {
     assert_eq!(limit(&found[0]), 9, "the delegate's own");
     assert_eq!(limit(&found[2]), 3, "the delegating rule's, where the delegate has none");
 
-    let (_, diagnostics) = translate_with_diagnostics(&text.replace("exact: /a/B", "exact: /b/B"));
+    // Of a delegate's routes only those count that are within the delegating rule.
+    let text = text.replace("{exact: /a/B}}, {headers: {z: {}}}]", "{exact: /b/B}}]");
+    let (resources, diagnostics) = translate_with_diagnostics(&text);
+    let lines: Vec<String> = routes(&resources, ORDERS).iter().map(matches).collect();
+    assert_eq!(lines, ["prefix /a; x = y", "prefix /"]);
     assert_eq!(diagnostics.len(), 1);
     assert_eq!(diagnostics[0].field, "spec.http[0].delegate");
     assert!(
-        diagnostics[0].message.contains("uri of spec.http[0] of the delegate is not a part"),
+        diagnostics[0]
+            .message
+            .contains("spec.http[0] of the delegate has no effect here: its uri is not a part"),
         "{}",
         diagnostics[0]
     );

@@ -18,12 +18,13 @@ use super::held::{Held, Sent};
 use super::request::Ask;
 use super::subject::{Content, Subject};
 use super::subscription::{Subscription, SubscriptionChange};
-use crate::resources::{ResourceSet, Slot};
+use crate::resources::{ClientScope, ResourceSet, Slot};
 
 /// The ledger of one type on one stream.
 #[derive(Debug)]
 pub(super) struct Ledger<S: Subject> {
     slot: Slot,
+    scope: Arc<ClientScope>,
     is_delta: bool,
     subscription: Subscription,
     /// The resource that was sent last under each subscribed name, accepted or not.
@@ -49,9 +50,10 @@ pub(super) struct Ledger<S: Subject> {
 }
 
 impl<S: Subject> Ledger<S> {
-    pub(super) fn new(slot: Slot, is_delta: bool) -> Self {
+    pub(super) fn new(slot: Slot, scope: Arc<ClientScope>, is_delta: bool) -> Self {
         Self {
             slot,
+            scope,
             is_delta,
             subscription: Subscription::default(),
             held: HashMap::new(),
@@ -73,7 +75,11 @@ impl<S: Subject> Ledger<S> {
     }
 
     fn find<'a>(&self, set: &'a ResourceSet, name: &str) -> Option<&'a Arc<S>> {
-        S::find(set, self.slot, name)
+        S::find(set, self.slot, &self.scope, name)
+    }
+
+    fn all<'a>(&self, set: &'a ResourceSet) -> Vec<&'a Arc<S>> {
+        S::all(set, self.slot, &self.scope)
     }
 
     /// CS-12, CS-14: a missing name is reported as missing, once. It is sent when it appears (CS-06).
@@ -110,7 +116,7 @@ impl<S: Subject> Ledger<S> {
     }
 
     fn review_all(&mut self, now: Instant, set: &ResourceSet) {
-        let all = if self.subscription.is_wildcard() { S::all(set, self.slot) } else { Vec::new() };
+        let all = if self.subscription.is_wildcard() { self.all(set) } else { Vec::new() };
         let known = self.subscription.names().iter().chain(self.held.keys()).cloned();
         let names: Vec<_> = all.into_iter().map(|subject| Arc::clone(subject.name())).chain(known).collect();
         names.iter().for_each(|name| self.review(now, set, name));
@@ -143,7 +149,7 @@ impl<S: Subject> AnyLedger for Ledger<S> {
             return;
         }
         let held = self.held.get(name);
-        if let Some(subject) = S::find(set, self.slot, name) {
+        if let Some(subject) = self.find(set, name) {
             self.departing.remove(name);
             self.absent.remove(name);
             self.deleted.remove(name);
@@ -217,7 +223,7 @@ impl<S: Subject> AnyLedger for Ledger<S> {
     }
 
     fn all_names(&self, set: &ResourceSet) -> Vec<Arc<str>> {
-        S::all(set, self.slot).into_iter().map(|subject| Arc::clone(subject.name())).collect()
+        self.all(set).into_iter().map(|subject| Arc::clone(subject.name())).collect()
     }
 
     fn held_names(&self) -> Vec<Arc<str>> {

@@ -22,7 +22,8 @@ impl<S: Subject> Ledger<S> {
     ) -> SubscriptionChange {
         let rule = if self.slot.kind().is_full_state() { Wildcard::Known } else { Wildcard::Unknown };
         // Names are allocated once, by the resource's owner.
-        let known = |name: &str| set.and_then(|set| S::find(set, self.slot, name));
+        let (slot, scope) = (self.slot, Arc::clone(&self.scope));
+        let known = |name: &str| set.and_then(|set| S::find(set, slot, &scope, name));
         let shared =
             |name: &str| known(name).map_or_else(|| Arc::from(name), |found| Arc::clone(found.name()));
         let change = match ask {

@@ -19,7 +19,7 @@ impl<S: Subject> Ledger<S> {
         self.responses += 1;
         let mut content = Content::default();
         for name in std::mem::take(&mut self.pending) {
-            if let Some(subject) = S::find(set, self.slot, &name) {
+            if let Some(subject) = self.find(set, &name) {
                 subject.tell(self.held.get(&name), &mut content);
                 self.hold(now, subject);
                 self.unanswered.extend(self.is_delta.then(|| (name, Arc::clone(subject))));
@@ -40,7 +40,7 @@ impl<S: Subject> Ledger<S> {
         let mut content = Content::default();
         self.take_removals(remove_until, &mut content);
         let wildcard = self.subscription.is_wildcard();
-        let all = if wildcard { S::all(set, self.slot) } else { Vec::new() };
+        let all = if wildcard { self.all(set) } else { Vec::new() };
         let named = self.subscription.names().iter().filter(|_| !wildcard);
         let mut subjects: Vec<_> =
             all.into_iter().chain(named.filter_map(|name| self.find(set, name))).cloned().collect();
