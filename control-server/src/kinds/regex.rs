@@ -74,12 +74,7 @@ impl Checker<'_> {
             Ast::Literal(literal) => self.literal(literal),
             Ast::Dot(_) => Ok(WIDE_CLASS),
             Ast::Assertion(assertion) => check_assertion(&assertion.kind).map(|()| 1),
-            Ast::ClassPerl(class) => {
-                if class.negated {
-                    self.not_folded = Some("a negated class");
-                }
-                Ok(if class.negated { WIDE_CLASS } else { CLASS })
-            }
+            Ast::ClassPerl(class) => Ok(if class.negated { WIDE_CLASS } else { CLASS }),
             Ast::ClassUnicode(class) => self.category(class),
             Ast::ClassBracketed(class) => self.class(class),
             Ast::Repetition(repetition) => self.repetition(repetition, repetitions),
@@ -141,6 +136,11 @@ impl Checker<'_> {
     }
 
     fn class(&mut self, class: &ClassBracketed) -> Result<u64, String> {
+        let items = self.text(&class.span).trim_start_matches('[').trim_start_matches('^');
+        // Rust's parser takes a - or a ] in front for itself, and RE2's for the start of a range.
+        if items.starts_with("--") || items.starts_with("]-") {
+            return Err(format!(r"to RE2, {0}- begins a range: write \{0}", &items[..1]));
+        }
         match &class.kind {
             ClassSet::Item(item) => Ok(self.item(item)? + if class.negated { WIDE_CLASS } else { 0 }),
             ClassSet::BinaryOp(_) => {
@@ -154,18 +154,8 @@ impl Checker<'_> {
             ClassSetItem::Empty(_) => Ok(1),
             ClassSetItem::Literal(literal) => self.literal(literal),
             ClassSetItem::Range(range) => Ok(self.literal(&range.start)? + self.literal(&range.end)?),
-            ClassSetItem::Ascii(class) => {
-                if class.negated {
-                    self.not_folded = Some("a negated class");
-                }
-                Ok(if class.negated { WIDE_CLASS } else { CLASS })
-            }
-            ClassSetItem::Perl(class) => {
-                if class.negated {
-                    self.not_folded = Some("a negated class");
-                }
-                Ok(if class.negated { WIDE_CLASS } else { CLASS })
-            }
+            ClassSetItem::Ascii(class) => Ok(if class.negated { WIDE_CLASS } else { CLASS }),
+            ClassSetItem::Perl(class) => Ok(if class.negated { WIDE_CLASS } else { CLASS }),
             ClassSetItem::Unicode(class) => self.category(class),
             ClassSetItem::Bracketed(_) => {
                 Err(r"RE2 has no classes in classes: write \[ for the character [".to_owned())
