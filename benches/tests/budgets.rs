@@ -2,6 +2,7 @@
 
 use benches::call_path::{
     Path, Refusal, Routes, allocations_per_call, allocations_per_refusal, allocations_per_wait,
+    first_allocations_per_endpoint,
 };
 
 #[global_allocator]
@@ -11,6 +12,7 @@ static ALLOCATOR: &benches::CountingAllocator = &benches::COUNTING_ALLOCATOR;
 #[test]
 fn calls_allocate_no_more_than_their_budget() {
     a_call_allocates_nothing_before_its_connection();
+    first_calls_allocate_a_reference_count_for_each_endpoint();
     three_filters_that_do_not_wait_allocate_at_most_twice();
     a_refused_call_allocates_at_most_twice();
     a_waiting_call_allocates_nothing();
@@ -28,6 +30,16 @@ fn a_call_allocates_nothing_before_its_connection() {
             assert!(with_reports <= beyond, "load reports add {}", with_reports - beyond);
         }
     }
+}
+
+/// One for the counts of all shards, one for the shard's own.
+fn first_calls_allocate_a_reference_count_for_each_endpoint() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let path = runtime.block_on(Path::build(Routes::Exact, 1, 1000));
+    let first = first_allocations_per_endpoint(&path);
+    assert!(first <= 2.0, "{first}");
+    let later = first_allocations_per_endpoint(&path);
+    assert!(later <= 0.0, "{later}");
 }
 
 fn three_filters_that_do_not_wait_allocate_at_most_twice() {

@@ -27,6 +27,7 @@ pub use refusal::Refusal;
 pub struct Path {
     channel: Channel<Plain, Nowhere>,
     uri: Uri,
+    endpoints: usize,
 }
 
 impl Path {
@@ -85,7 +86,7 @@ impl Path {
 
     async fn through(mesh: MeshBuilder, kind: Routes, routes: usize, endpoints: usize) -> Self {
         let connector = Nowhere::default();
-        let path = Self::over(&connector, mesh, kind, routes);
+        let path = Self { endpoints, ..Self::over(&connector, mesh, kind, routes) };
         while connector.connected() < endpoints || path.poll(path.request()).is_pending() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -109,13 +110,17 @@ impl Path {
             Routes::Prefix => format!("http://host.example/service-{last}/method"),
             Routes::VirtualHosts => "http://host.example/service/method".to_owned(),
         };
-        Self { channel, uri: uri.parse().expect("a URI") }
+        Self { channel, uri: uri.parse().expect("a URI"), endpoints: 0 }
     }
 
     /// The same channel, with a URI that shares nothing: for another thread.
     #[must_use]
     pub fn with_own_uri(&self) -> Self {
-        Self { channel: self.channel.clone(), uri: self.uri.to_string().parse().expect("a URI") }
+        Self {
+            channel: self.channel.clone(),
+            uri: self.uri.to_string().parse().expect("a URI"),
+            endpoints: self.endpoints,
+        }
     }
 
     /// A request like one of a generated gRPC client.
@@ -167,8 +172,11 @@ impl Path {
     }
 }
 
-/// Allocations of one call beyond those of building its request. The process must use the counting allocator.
+/// Allocations of one call beyond those of building its request, once this thread has called every endpoint: the first call of
+/// a thread's shard to an endpoint allocates a reference count, see [`first_allocations_per_endpoint`]. The process must use
+/// the counting allocator.
 pub fn allocations_per_call(path: &Path) -> f64 {
+    (0..path.endpoints).for_each(|_| path.call(path.request()));
     allocations_beyond_request(path, |request| path.call(request))
 }
 
@@ -177,9 +185,26 @@ pub fn allocations_per_refusal(path: &Path, refusal: Refusal) -> f64 {
     allocations_beyond_request(path, |request| path.refused(request, refusal))
 }
 
-/// Allocations of one waiting call beyond those of building its request. The process must use the counting allocator.
+/// Allocations of one waiting call beyond those of building its request, once this thread has made a call. The process must use
+/// the counting allocator.
 pub fn allocations_per_wait(path: &Path) -> f64 {
+    path.wait(path.request());
     allocations_beyond_request(path, |request| path.wait(request))
+}
+
+/// Allocations beyond those of building requests while this thread calls every endpoint for the first time, divided by the
+/// number of endpoints. The process must use the counting allocator.
+pub fn first_allocations_per_endpoint(path: &Path) -> f64 {
+    let count = |work: &dyn Fn()| {
+        let before = crate::allocations();
+        (0..path.endpoints).for_each(|_| work());
+        crate::allocations() - before
+    };
+    let build = count(&|| drop(std::hint::black_box(path.request())));
+    let beyond = count(&|| path.call(path.request())) - build;
+    #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+    let each = beyond as f64 / path.endpoints as f64;
+    each
 }
 
 fn allocations_beyond_request(path: &Path, call: impl Fn(Request<Body>)) -> f64 {
