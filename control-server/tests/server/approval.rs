@@ -67,6 +67,8 @@ async fn change_that_removes_much_waits_and_is_approved() {
     let status = status_with(&server, "waiting").await;
     assert!(status.contains("1 object, removes 20 of 20 endpoints of orders.shop"), "{status}");
     assert!(status.contains("ready           yes") && status.contains("objects         2:"), "{status}");
+    assert_eq!(meshctl(&server, &["status"]).await.status.code(), Some(0));
+    assert_eq!(meshctl(&server, &["status", "--strict"]).await.status.code(), Some(1));
     // What removes little takes effect meanwhile.
     write("carts.yaml", &service("carts", 1));
     status_with(&server, "objects         3:").await;
@@ -87,6 +89,10 @@ async fn change_that_removes_much_waits_and_is_approved() {
     let text = String::from_utf8(approved.stdout).unwrap();
     assert!(text.ends_with(": 2 objects, removes 20 of 20 endpoints of orders.shop\n"), "{text}");
     let status = String::from_utf8(meshctl(&server, &["status"]).await.stdout).unwrap();
+    assert_eq!(meshctl(&server, &["status", "--strict"]).await.status.code(), Some(0));
+    write("users.yaml", "kind: [");
+    status_with(&server, "1 error").await;
+    assert_eq!(meshctl(&server, &["status", "--strict"]).await.status.code(), Some(1));
     assert!(!status.contains("waiting") && status.contains("objects         2:"), "{status}");
     while kept.exists() {
         tokio::time::sleep(Duration::from_millis(5)).await;

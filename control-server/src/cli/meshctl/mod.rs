@@ -28,8 +28,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// How the control server and its configuration stand; exit code 0 only if it is ready
-    Status(Query),
+    /// How the control server and its configuration stand; exit code 0 only if it is ready, with --strict only without errors
+    Status(status::Arguments),
     /// Who is connected, and whether every client has what it asked for
     Clients(Query),
     /// How many calls clients make, by cluster and locality
@@ -81,9 +81,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn execute(command: Command) -> Result<ExitCode, Failure> {
     let output = Output::new();
     match command {
-        Command::Status(query) => ask(async {
-            let client = AdminClient::new(&query.admin)?;
-            status::run(&client, query.output, output).await
+        Command::Status(arguments) => ask(async {
+            let client = AdminClient::new(&arguments.query.admin)?;
+            status::run(&client, &arguments, output).await
         }),
         Command::Clients(query) => ask(async {
             let client = AdminClient::new(&query.admin)?;

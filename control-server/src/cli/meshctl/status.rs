@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use clap::Args;
 use serde::Serialize;
 
 use crate::admin::ServerStatus;
@@ -12,8 +13,8 @@ use crate::cli::table::Table;
 use crate::cli::{Failure, Output};
 use crate::state::{PipelineState, Severity};
 
-use super::Format;
 use super::admin::AdminClient;
+use super::{Format, Query};
 
 /// What `-o json` prints.
 #[derive(Debug, Serialize)]
@@ -23,16 +24,31 @@ struct Answer {
     config: PipelineState,
 }
 
-pub(super) async fn run(client: &AdminClient, format: Format, output: Output) -> Result<ExitCode, Failure> {
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) query: Query,
+    /// Also fail if there are errors in the configuration, a change waits, or a last good version is in use
+    #[arg(long)]
+    strict: bool,
+}
+
+pub(super) async fn run(
+    client: &AdminClient,
+    arguments: &Arguments,
+    output: Output,
+) -> Result<ExitCode, Failure> {
     let status: ServerStatus = client.get("/v1/status").await?;
     let config: PipelineState = client.get("/v1/config").await?;
-    let ready = status.readiness.ready;
+    let is_good =
+        status.errors == 0 && status.waiting.is_none() && !config.objects.iter().any(|object| object.stale);
+    let succeeded = status.readiness.ready && (is_good || !arguments.strict);
     let answer = Answer { admin: client.address().to_owned(), status, config };
-    match format {
+    match arguments.query.output {
         Format::Json => output.json(&answer),
         Format::Table => print(&answer, output),
     }
-    Ok(if ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn print(answer: &Answer, output: Output) {
