@@ -1,6 +1,6 @@
 //! What a stage found about an object: a code, a field's path and a message, not yet a place in a file.
 
-use crate::state::{Code, Severity};
+use crate::state::{ClientFamily, Code, Severity};
 use crate::yaml::{FieldPath, Position};
 
 /// An error in an object, a part of it that will not work as written, or a remark.
@@ -12,12 +12,21 @@ pub(crate) struct Finding {
     /// Where it stands, if that is not where the path leads.
     pub(crate) at: Option<Position>,
     pub(crate) message: String,
+    /// The clients that it is about; empty: all.
+    pub(crate) clients: &'static [ClientFamily],
 }
 
 impl Finding {
     /// A value that the field cannot have, unless it gets another code.
     pub(crate) fn error(path: FieldPath, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, code: Code::InvalidValue, path, at: None, message: message.into() }
+        Self {
+            severity: Severity::Error,
+            code: Code::InvalidValue,
+            path,
+            at: None,
+            message: message.into(),
+            clients: &[],
+        }
     }
 
     /// Something without effect, unless it gets another code.
@@ -27,6 +36,10 @@ impl Finding {
 
     pub(crate) fn code(self, code: Code) -> Self {
         Self { code, ..self }
+    }
+
+    pub(crate) fn of_clients(self, clients: &'static [ClientFamily]) -> Self {
+        Self { clients, ..self }
     }
 
     pub(crate) fn at(mut self, position: Position) -> Self {

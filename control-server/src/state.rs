@@ -147,6 +147,24 @@ pub struct Diagnostic {
     pub field: String,
     /// What was found, what was expected, and what to do.
     pub message: String,
+    /// The clients that it is about; empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<ClientFamily>,
+}
+
+/// Clients that a [`Diagnostic`] may be about alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum ClientFamily {
+    /// gRPC's own libraries, of any language.
+    Grpc,
+    /// `mesh-tonic`.
+    MeshTonic,
+    /// Envoy.
+    Envoy,
+    /// One that a later version knows.
+    #[serde(other)]
+    Other,
 }
 
 /// How bad a [`Diagnostic`] is.

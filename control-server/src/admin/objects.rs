@@ -143,6 +143,7 @@ mod tests {
             object: object.to_owned(),
             field: "spec.x".to_owned(),
             message: "no".to_owned(),
+            clients: Vec::new(),
         }
     }
 

@@ -98,6 +98,7 @@ fn state() -> PipelineState {
         object: String::new(),
         field: String::new(),
         message: "no".to_owned(),
+        clients: Vec::new(),
     };
     PipelineState {
         synced: true,

@@ -1,6 +1,7 @@
 //! Fields that are accepted without effect, as a table: each is reported.
 
 use crate::finding::{Finding, Findings};
+use crate::state::ClientFamily;
 use crate::yaml::{FieldPath, Node, Value};
 
 /// A field and its effect.
@@ -10,6 +11,8 @@ pub(crate) struct Effect {
     pub(crate) field: &'static str,
     /// The text of the warning.
     pub(crate) message: &'static str,
+    /// The clients without the effect; empty: all.
+    pub(crate) clients: &'static [ClientFamily],
 }
 
 /// Warns of every field of `spec` that the table names and that is set.
@@ -21,14 +24,14 @@ pub(crate) fn warn(table: &[Effect], spec: &Node, findings: &mut Findings) {
 pub(crate) fn warn_at(table: &[Effect], part: &Node, path: &FieldPath, findings: &mut Findings) {
     for effect in table {
         let steps: Vec<&str> = effect.field.split('.').collect();
-        walk(part, &steps, path, effect.message, findings);
+        walk(part, &steps, path, effect, findings);
     }
 }
 
-fn walk(node: &Node, steps: &[&str], path: &FieldPath, message: &str, findings: &mut Findings) {
+fn walk(node: &Node, steps: &[&str], path: &FieldPath, effect: &Effect, findings: &mut Findings) {
     let Some((step, rest)) = steps.split_first() else {
         if node.value != Value::Null {
-            findings.push(Finding::warning(path.clone(), message));
+            findings.push(Finding::warning(path.clone(), effect.message).of_clients(effect.clients));
         }
         return;
     };
@@ -38,10 +41,10 @@ fn walk(node: &Node, steps: &[&str], path: &FieldPath, message: &str, findings: 
     match (&child.value, step.ends_with("[]")) {
         (Value::Sequence(items), true) => {
             for (index, item) in items.iter().enumerate() {
-                walk(item, rest, &path.index(index), message, findings);
+                walk(item, rest, &path.index(index), effect, findings);
             }
         }
         (_, true) => {}
-        (_, false) => walk(child, rest, &path, message, findings),
+        (_, false) => walk(child, rest, &path, effect, findings),
     }
 }

@@ -175,5 +175,6 @@ pub(crate) fn diagnostic(origin: &Origin, object: &str, finding: &Finding) -> Di
         object: object.to_owned(),
         field: finding.path.to_string(),
         message: finding.message.clone(),
+        clients: finding.clients.to_vec(),
     }
 }

@@ -231,6 +231,11 @@ pub(super) const EFFECTS: &[Effect] = &[
     Effect {
         field: "externalIPs",
         message: "ignored by gRPC clients: they call endpoints by their own addresses",
+        clients: &[],
     },
-    Effect { field: "trafficDistribution", message: "ignored: clients use endpoints of every zone" },
+    Effect {
+        field: "trafficDistribution",
+        message: "ignored: clients use endpoints of every zone",
+        clients: &[],
+    },
 ];

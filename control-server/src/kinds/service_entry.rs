@@ -199,8 +199,12 @@ pub(super) const NETWORK: &str = "ignored: every endpoint is taken to be reachab
 pub(super) const SERVICE_ACCOUNT: &str = "ignored: identities of endpoints are not checked";
 
 pub(super) const EFFECTS: &[Effect] = &[
-    Effect { field: "addresses", message: "ignored by gRPC clients: they ask for services by name" },
-    Effect { field: "subjectAltNames", message: SERVICE_ACCOUNT },
-    Effect { field: "endpoints[].network", message: NETWORK },
-    Effect { field: "endpoints[].serviceAccount", message: SERVICE_ACCOUNT },
+    Effect {
+        field: "addresses",
+        message: "ignored by gRPC clients: they ask for services by name",
+        clients: &[],
+    },
+    Effect { field: "subjectAltNames", message: SERVICE_ACCOUNT, clients: &[] },
+    Effect { field: "endpoints[].network", message: NETWORK, clients: &[] },
+    Effect { field: "endpoints[].serviceAccount", message: SERVICE_ACCOUNT, clients: &[] },
 ];

@@ -85,6 +85,6 @@ fn is_dns_name(name: &str) -> bool {
 }
 
 pub(super) const EFFECTS: &[Effect] = &[
-    Effect { field: "network", message: super::service_entry::NETWORK },
-    Effect { field: "serviceAccount", message: super::service_entry::SERVICE_ACCOUNT },
+    Effect { field: "network", message: super::service_entry::NETWORK, clients: &[] },
+    Effect { field: "serviceAccount", message: super::service_entry::SERVICE_ACCOUNT, clients: &[] },
 ];

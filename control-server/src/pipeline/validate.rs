@@ -131,6 +131,7 @@ fn unreadable(file: String, error: &io::Error) -> Event {
         object: String::new(),
         field: String::new(),
         message: format!("cannot read it: {error}"),
+        clients: Vec::new(),
     };
     Event::Diagnostics(place, vec![diagnostic])
 }

@@ -121,6 +121,7 @@ fn whole_file(file: &str, code: Code, at: Position, problem: &str, previous: Opt
         object: String::new(),
         field: String::new(),
         message: format!("{problem}; {consequence}"),
+        clients: Vec::new(),
     }
 }
 

@@ -61,6 +61,7 @@ fn unknown_kind(one: &PassedOver) -> Diagnostic {
         object: String::new(),
         field: String::new(),
         message: format!("{} is none of the kinds that the control server knows", one.kind),
+        clients: Vec::new(),
     }
 }
 

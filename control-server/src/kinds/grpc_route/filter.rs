@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Reference;
 use super::header_modifier::HeaderModifier;
-use crate::finding::Findings;
+use crate::finding::{Finding, Findings};
 use crate::kinds::header_changes::{self, HeaderChanges, HeaderEdits};
+use crate::state::ClientFamily;
 use crate::yaml::FieldPath;
 
 /// A change of a call.
@@ -153,7 +154,8 @@ impl Filter {
 
 fn check_modifier(modifier: Option<&HeaderModifier>, path: &FieldPath, findings: &mut Findings) {
     if let Some(modifier) = modifier {
-        findings.warning(path.clone(), header_changes::EFFECT);
+        let finding = Finding::warning(path.clone(), header_changes::EFFECT);
+        findings.push(finding.of_clients(&[ClientFamily::Grpc]));
         modifier.check(path, findings);
     }
 }

@@ -261,7 +261,15 @@ impl MethodMatch {
 const SERVICE: &str = "Service";
 
 pub(super) const EFFECTS: &[Effect] = &[
-    Effect { field: "hostnames", message: "ignored: the parent service is what a client asks for" },
-    Effect { field: "useDefaultGateways", message: "ignored: gateways are not served" },
-    Effect { field: "rules[].sessionPersistence", message: "ignored: sessions are not kept yet" },
+    Effect {
+        field: "hostnames",
+        message: "ignored: the parent service is what a client asks for",
+        clients: &[],
+    },
+    Effect { field: "useDefaultGateways", message: "ignored: gateways are not served", clients: &[] },
+    Effect {
+        field: "rules[].sessionPersistence",
+        message: "ignored: sessions are not kept yet",
+        clients: &[],
+    },
 ];

@@ -57,6 +57,31 @@ fn diagnostics_have_codes() {
 }
 
 #[test]
+fn diagnostics_name_the_clients_that_they_are_about() {
+    let rule = |policy: &str| {
+        format!(
+            "{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: a}}, spec: {{host: a.b, trafficPolicy: {policy}}}}}"
+        )
+    };
+    let cases = [
+        ("{retryBudget: {percent: 5}}", "retryBudget", serde_json::Value::Null),
+        ("{outlierDetection: {consecutive5xxErrors: 7}}", "outlierDetection", serde_json::json!(["Grpc"])),
+        (
+            "{outlierDetection: {minHealthPercent: 30}}",
+            "outlierDetection.minHealthPercent",
+            serde_json::json!(["Grpc", "MeshTonic"]),
+        ),
+    ];
+    for (policy, field, clients) in cases {
+        let found = validate(&[Input::Text { name: "case.yaml".to_owned(), text: rule(policy) }]);
+        let field = format!("spec.trafficPolicy.{field}");
+        let one =
+            found.iter().find(|one| one.field == field).unwrap_or_else(|| panic!("{policy}: {found:?}"));
+        assert_eq!(serde_json::to_value(one).unwrap()["clients"], clients, "{policy}");
+    }
+}
+
+#[test]
 fn code_of_a_later_version_is_read() {
     let found = validate(&[Input::Text { name: "case.yaml".to_owned(), text: "a: [".to_owned() }]);
     let mut json = serde_json::to_value(&found[0]).unwrap();

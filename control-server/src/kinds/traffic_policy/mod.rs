@@ -13,6 +13,7 @@ use super::check;
 use super::effect::Effect;
 
 use crate::finding::Findings;
+use crate::state::ClientFamily;
 use crate::yaml::FieldPath;
 
 pub(crate) use load_balancer::{ConsistentHash, LoadBalancer, Simple};
@@ -143,45 +144,65 @@ const OUTLIER: &str = "only mesh-tonic and Envoy use it: other gRPC clients coun
 
 /// Relative to a policy of a host, a subset or a port.
 pub(super) const EFFECTS: &[Effect] = &[
-    Effect { field: "retryBudget", message: "ignored by gRPC clients: they have a budget of their own" },
-    Effect { field: "loadBalancer.zoneAwareLbSetting", message: BY_WEIGHT },
+    Effect {
+        field: "retryBudget",
+        message: "ignored by gRPC clients: they have a budget of their own",
+        clients: &[],
+    },
+    Effect { field: "loadBalancer.zoneAwareLbSetting", message: BY_WEIGHT, clients: &[] },
     Effect {
         field: "loadBalancer.warmup",
         message: "ignored by gRPC clients: a new endpoint gets its full share at once",
+        clients: &[],
     },
     Effect {
         field: "loadBalancer.warmupDurationSecs",
         message: "ignored by gRPC clients: a new endpoint gets its full share at once",
+        clients: &[],
     },
-    Effect { field: "connectionPool.tcp", message: CONNECTIONS },
-    Effect { field: "connectionPool.http.http1MaxPendingRequests", message: CONNECTIONS },
-    Effect { field: "connectionPool.http.maxRequestsPerConnection", message: CONNECTIONS },
+    Effect { field: "connectionPool.tcp", message: CONNECTIONS, clients: &[] },
+    Effect { field: "connectionPool.http.http1MaxPendingRequests", message: CONNECTIONS, clients: &[] },
+    Effect { field: "connectionPool.http.maxRequestsPerConnection", message: CONNECTIONS, clients: &[] },
     Effect {
         field: "connectionPool.http.maxRetries",
         message: "ignored by gRPC clients: they have no such limit",
+        clients: &[],
     },
-    Effect { field: "connectionPool.http.idleTimeout", message: CONNECTIONS },
+    Effect { field: "connectionPool.http.idleTimeout", message: CONNECTIONS, clients: &[] },
     Effect {
         field: "connectionPool.http.h2UpgradePolicy",
         message: "ignored by gRPC clients: they always use HTTP/2",
+        clients: &[],
     },
     Effect {
         field: "connectionPool.http.useClientProtocol",
         message: "ignored by gRPC clients: they always use HTTP/2",
+        clients: &[],
     },
-    Effect { field: "connectionPool.http.maxConcurrentStreams", message: CONNECTIONS },
+    Effect { field: "connectionPool.http.maxConcurrentStreams", message: CONNECTIONS, clients: &[] },
     Effect {
         field: "connectionPool.http.http2KeepAlive",
         message: "ignored by gRPC clients: they have a setting of their own",
+        clients: &[],
     },
-    Effect { field: "outlierDetection.splitExternalLocalOriginErrors", message: OUTLIER },
-    Effect { field: "outlierDetection.consecutiveLocalOriginFailures", message: OUTLIER },
+    Effect {
+        field: "outlierDetection.splitExternalLocalOriginErrors",
+        message: OUTLIER,
+        clients: &[ClientFamily::Grpc],
+    },
+    Effect {
+        field: "outlierDetection.consecutiveLocalOriginFailures",
+        message: OUTLIER,
+        clients: &[ClientFamily::Grpc],
+    },
     Effect {
         field: "outlierDetection.outlierDetectionHttpErrorCodes",
         message: "only Envoy uses it: gRPC clients judge the status of gRPC, not that of HTTP",
+        clients: &[ClientFamily::Grpc, ClientFamily::MeshTonic],
     },
     Effect {
         field: "outlierDetection.minHealthPercent",
         message: "only Envoy uses it: gRPC clients have no panic threshold",
+        clients: &[ClientFamily::Grpc, ClientFamily::MeshTonic],
     },
 ];

@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::finding::Findings;
+use crate::finding::{Finding, Findings};
 use crate::kinds::{ProtoDuration, check};
+use crate::state::ClientFamily;
 use crate::yaml::FieldPath;
 
 /// When an endpoint is ejected for a while.
@@ -68,7 +69,8 @@ impl OutlierDetection {
                 "only mesh-tonic and Envoy count failures in a row: other gRPC clients eject endpoints that fail 85 % of at \
                  least {count} calls in an interval; mesh-tonic and Envoy do that too"
             );
-            findings.warning(path.clone(), message);
+            let finding = Finding::warning(path.clone(), message).of_clients(&[ClientFamily::Grpc]);
+            findings.push(finding);
         }
     }
 }

@@ -2,43 +2,61 @@
 
 use crate::kinds::effect::Effect;
 use crate::kinds::header_changes;
+use crate::state::ClientFamily;
 
 const MIRROR: &str = "ignored by gRPC clients: nothing is mirrored";
 const UNAVAILABLE: &str = "gRPC clients cannot answer by themselves: calls that match fail with UNAVAILABLE";
 const LOWER_LAYER: &str = "ignored: only http routes apply to gRPC clients";
 
 pub(in crate::kinds) const EFFECTS: &[Effect] = &[
-    Effect { field: "tls", message: LOWER_LAYER },
-    Effect { field: "tcp", message: LOWER_LAYER },
-    Effect { field: "http[].redirect", message: UNAVAILABLE },
-    Effect { field: "http[].directResponse", message: UNAVAILABLE },
+    Effect { field: "tls", message: LOWER_LAYER, clients: &[] },
+    Effect { field: "tcp", message: LOWER_LAYER, clients: &[] },
+    Effect { field: "http[].redirect", message: UNAVAILABLE, clients: &[] },
+    Effect { field: "http[].directResponse", message: UNAVAILABLE, clients: &[] },
     Effect {
         field: "http[].rewrite",
         message: "ignored by gRPC clients: path and authority stay as they are",
+        clients: &[],
     },
-    Effect { field: "http[].mirror", message: MIRROR },
-    Effect { field: "http[].mirrorPercent", message: MIRROR },
-    Effect { field: "http[].mirrorPercentage", message: MIRROR },
-    Effect { field: "http[].mirrors", message: MIRROR },
-    Effect { field: "http[].corsPolicy", message: "ignored: gRPC clients are no browsers" },
-    Effect { field: "http[].headers", message: header_changes::EFFECT },
-    Effect { field: "http[].route[].headers", message: header_changes::EFFECT },
+    Effect { field: "http[].mirror", message: MIRROR, clients: &[] },
+    Effect { field: "http[].mirrorPercent", message: MIRROR, clients: &[] },
+    Effect { field: "http[].mirrorPercentage", message: MIRROR, clients: &[] },
+    Effect { field: "http[].mirrors", message: MIRROR, clients: &[] },
+    Effect { field: "http[].corsPolicy", message: "ignored: gRPC clients are no browsers", clients: &[] },
+    Effect { field: "http[].headers", message: header_changes::EFFECT, clients: &[ClientFamily::Grpc] },
+    Effect {
+        field: "http[].route[].headers",
+        message: header_changes::EFFECT,
+        clients: &[ClientFamily::Grpc],
+    },
     Effect {
         field: "http[].match[].statPrefix",
         message: "ignored by gRPC clients: they have no such statistics",
+        clients: &[],
     },
     Effect {
         field: "http[].match[].scheme",
         message: "the route is skipped for this match: gRPC clients show no scheme to routing",
+        clients: &[],
     },
     Effect {
         field: "http[].match[].authority",
         message: "clients that do not show :authority to routing, as gRPC does not, skip the route for this match",
+        clients: &[ClientFamily::Grpc],
     },
     Effect {
         field: "http[].retries.perTryTimeout",
         message: "ignored by gRPC clients: only `timeout` limits a call, over all attempts",
+        clients: &[],
     },
-    Effect { field: "http[].retries.retryRemoteLocalities", message: "ignored by gRPC clients" },
-    Effect { field: "http[].retries.retryIgnorePreviousHosts", message: "ignored by gRPC clients" },
+    Effect {
+        field: "http[].retries.retryRemoteLocalities",
+        message: "ignored by gRPC clients",
+        clients: &[],
+    },
+    Effect {
+        field: "http[].retries.retryIgnorePreviousHosts",
+        message: "ignored by gRPC clients",
+        clients: &[],
+    },
 ];

@@ -219,6 +219,7 @@ fn unreadable_path(name: &str, error: &io::Error) -> Diagnostic {
         object: String::new(),
         field: String::new(),
         message: format!("cannot read the {what}: {error}; what was last good of it stays in use"),
+        clients: Vec::new(),
     }
 }
 
