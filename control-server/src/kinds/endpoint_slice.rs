@@ -153,7 +153,6 @@ impl EndpointSlice {
 }
 
 impl SliceEndpoint {
-    #[allow(dead_code, reason = "for the model")]
     /// The zone, also as version `v1beta1` wrote it.
     pub(crate) fn zone(&self) -> Option<&str> {
         let topology = || self.deprecated_topology.get("topology.kubernetes.io/zone");
@@ -162,19 +161,16 @@ impl SliceEndpoint {
 }
 
 impl EndpointConditions {
-    #[allow(dead_code, reason = "for the model")]
     /// Whether new calls go to the endpoint. Kubernetes takes an unknown condition for true.
     pub(crate) fn is_ready(self) -> bool {
         self.ready.unwrap_or(true)
     }
 
-    #[allow(dead_code, reason = "for the model")]
     /// Whether the endpoint answers calls, whether or not it is about to end.
     pub(crate) fn is_serving(self) -> bool {
         self.serving.unwrap_or_else(|| self.is_ready())
     }
 
-    #[allow(dead_code, reason = "for the model")]
     /// Whether the endpoint is about to end.
     pub(crate) fn is_terminating(self) -> bool {
         self.terminating.unwrap_or(false)

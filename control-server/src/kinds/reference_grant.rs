@@ -42,7 +42,6 @@ pub(crate) fn read(spec: &Node, path: &FieldPath, findings: &mut Findings) -> Op
 }
 
 impl ReferenceGrant {
-    #[allow(dead_code, reason = "for the model")]
     /// Whether a `GRPCRoute` of `namespace` may use the service `name` of the grant's own namespace.
     pub(crate) fn lets_route_use_service(&self, namespace: &str, name: &str) -> bool {
         let from = |from: &GrantFrom| {
