@@ -3,6 +3,7 @@
 pub mod call_path;
 pub mod greeter;
 pub mod reporting;
+pub mod server;
 
 use std::time::Duration;
 

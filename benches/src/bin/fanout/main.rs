@@ -10,13 +10,13 @@ mod folder;
 mod limits;
 mod phases;
 mod report;
-mod server;
 mod tally;
 mod wire;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
+use benches::server;
 use clap::Parser;
 
 /// Measures the control-server's fan-out with simulated ADS clients.

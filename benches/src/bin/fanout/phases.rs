@@ -14,8 +14,8 @@ use super::Arguments;
 use super::client::Client;
 use super::folder::{Folder, cluster, collection_prefix};
 use super::report::{Changes, Connects, Report};
-use super::server::Server;
 use super::tally::{Note, Tally};
+use benches::server::Server;
 
 /// Everything, in order.
 pub(crate) async fn run(arguments: &Arguments) -> Result<Report> {

@@ -1,4 +1,4 @@
-//! The control-server's process, and what the system says of it.
+//! A control-server in a process of its own, and what the system says of it.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -9,23 +9,29 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
 /// The first argument that makes this program a control-server.
-pub(crate) const COMMAND: &str = "control-server";
+pub const COMMAND: &str = "control-server";
 
 /// A control-server over a folder. It is killed with this value.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct Server {
     child: Child,
     xds: SocketAddr,
+    admin: SocketAddr,
     _ready: TempDir,
 }
 
 impl Server {
     /// Returns once it listens; port 0 takes a free one.
-    pub(crate) async fn start(config: &Path, xds: SocketAddr) -> Result<Self> {
+    ///
+    /// # Errors
+    /// It does not start, or does not listen in time.
+    pub async fn start(config: &Path, xds: SocketAddr) -> Result<Self> {
         let ready = tempfile::tempdir()?;
         let file = ready.path().join("ready.json");
         let child = Command::new(std::env::current_exe()?)
@@ -41,17 +47,18 @@ impl Server {
             .kill_on_drop(true)
             .spawn()
             .context("starting the control-server")?;
-        let mut server = Self { child, xds, _ready: ready };
-        server.xds = server.address(&file).await?;
+        let mut server = Self { child, xds, admin: xds, _ready: ready };
+        (server.xds, server.admin) = server.addresses(&file).await?;
         Ok(server)
     }
 
-    async fn address(&mut self, file: &Path) -> Result<SocketAddr> {
+    async fn addresses(&mut self, file: &Path) -> Result<(SocketAddr, SocketAddr)> {
         let deadline = Instant::now() + START_TIMEOUT;
         while Instant::now() < deadline {
             let addresses = fs::read(file).ok().and_then(|text| serde_json::from_slice::<Value>(&text).ok());
-            if let Some(address) = addresses.as_ref().and_then(|found| found["xds"].as_str()) {
-                return Ok(address.parse()?);
+            let address = |name: &str| addresses.as_ref().and_then(|found| found[name].as_str());
+            if let (Some(xds), Some(admin)) = (address("xds"), address("admin")) {
+                return Ok((xds.parse()?, admin.parse()?));
             }
             if let Some(status) = self.child.try_wait()? {
                 bail!("the control-server has ended: {status}");
@@ -61,17 +68,24 @@ impl Server {
         bail!("the control-server does not listen after {START_TIMEOUT:?}")
     }
 
-    pub(crate) fn xds(&self) -> SocketAddr {
+    /// Where it serves xDS.
+    pub fn xds(&self) -> SocketAddr {
         self.xds
     }
 
     /// Kills it without warning.
-    pub(crate) async fn kill(mut self) -> Result<()> {
+    ///
+    /// # Errors
+    /// The system cannot kill it.
+    pub async fn kill(mut self) -> Result<()> {
         Ok(self.child.kill().await?)
     }
 
     /// User and system time so far.
-    pub(crate) fn cpu(&self) -> Result<Duration> {
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn cpu(&self) -> Result<Duration> {
         let text = self.proc("stat")?;
         // The second field is the program's name in brackets and may hold anything.
         let rest = text.rsplit_once(')').context("an odd stat file")?.1;
@@ -81,7 +95,10 @@ impl Server {
     }
 
     /// Resident memory now and at its peak, in MiB.
-    pub(crate) fn memory(&self) -> Result<(f64, f64)> {
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn memory(&self) -> Result<(f64, f64)> {
         let text = self.proc("status")?;
         let mib = |key: &str| -> Result<f64> {
             let line = text.lines().find_map(|line| line.strip_prefix(key)).context("an odd status file")?;
@@ -89,6 +106,40 @@ impl Server {
             Ok(f64::from(kib) / 1024.0)
         };
         Ok((mib("VmRSS:")?, mib("VmHWM:")?))
+    }
+
+    /// Time on a CPU so far of the threads of this name; of all threads without a name.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn thread_cpu(&self, name: Option<&str>) -> Result<Duration> {
+        let id = self.child.id().context("the control-server has ended")?;
+        let mut sum = 0;
+        for thread in fs::read_dir(format!("/proc/{id}/task"))? {
+            let thread = thread?.path();
+            // A thread may end while the list is read.
+            let Ok(found) = fs::read_to_string(thread.join("comm")) else { continue };
+            if name.is_none_or(|name| name.starts_with(found.trim())) {
+                let times = fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
+                sum += times.split_whitespace().next().map_or(Ok(0), str::parse::<u64>)?;
+            }
+        }
+        Ok(Duration::from_nanos(sum))
+    }
+
+    /// The answer of the admin API to a path: its status and its JSON, `null` if it is none.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn admin(&self, path: &str) -> Result<(u16, Value)> {
+        let mut stream = TcpStream::connect(self.admin).await?;
+        let request = format!("GET {path} HTTP/1.0\r\nhost: {}\r\n\r\n", self.admin);
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("an odd answer")?;
+        let status = head.split(' ').nth(1).context("an odd status line")?.parse()?;
+        Ok((status, serde_json::from_str(body).unwrap_or_default()))
     }
 
     fn proc(&self, file: &str) -> Result<String> {
