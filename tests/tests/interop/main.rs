@@ -22,6 +22,7 @@ mod faults;
 mod grpc;
 mod least_request;
 mod outliers;
+mod scopes;
 mod secured;
 mod servers;
 mod stage;

@@ -121,3 +121,30 @@ spec:
     })
     .await;
 }
+
+/// The same server, two clients: each has the routes of its namespace and the endpoints of its zone.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_are_served_by_their_namespace_and_zone() {
+    let (_, control, _greeters) = mesh().await;
+    let rules = "apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: greeter, namespace: shop}
+spec:
+  hosts: [greeter]
+  http:
+  - match: [{sourceNamespace: qa}]
+    route: [{destination: {host: greeter, subset: v2}}]
+  - route: [{destination: {host: greeter, subset: v1}}]
+";
+    control.config.write("routes/greeter.yaml", rules);
+    for (namespace, version) in [("qa", "v2"), ("shop", "v1")] {
+        let mut bootstrap = control.bootstrap(namespace);
+        bootstrap["node"]["metadata"] = serde_json::json!({ "NAMESPACE": namespace });
+        let client = MeshClient::with(&bootstrap, xds_client::Options::default());
+        eventually("calls go to the namespace's version", async || {
+            let reply = client.hello().await.map_err(|status| status.to_string())?;
+            if reply.version == version { Ok(()) } else { Err(format!("{namespace}: {reply:?}")) }
+        })
+        .await;
+    }
+}
