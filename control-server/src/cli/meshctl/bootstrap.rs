@@ -25,6 +25,9 @@ pub(super) struct Arguments {
     /// Where the program runs: region[/zone[/sub_zone]]
     #[arg(long, value_name = "LOCALITY", value_parser = parse_locality)]
     locality: Option<Locality>,
+    /// A label of the program, NAME=VALUE, which sourceLabels and workloadSelector go by; may be repeated
+    #[arg(long = "label", value_name = "LABEL", value_parser = parse_label)]
+    labels: Vec<(String, String)>,
     #[command(flatten)]
     tls: Tls,
 }
@@ -94,11 +97,16 @@ fn bootstrap(arguments: &Arguments) -> Value {
         || json!({}),
         |Locality { region, zone, sub_zone }| json!({ "region": region, "zone": zone, "sub_zone": sub_zone }),
     );
+    let mut metadata = json!({ "NAMESPACE": namespace, "GENERATOR": "meshctl" });
+    if !arguments.labels.is_empty() {
+        let labels = arguments.labels.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
+        metadata["LABELS"] = Value::Object(labels.collect());
+    }
     let node = json!({
         "id": arguments.node_id.clone().unwrap_or_else(|| default_node_id(namespace)),
         "cluster": namespace,
         "locality": locality,
-        "metadata": { "NAMESPACE": namespace, "GENERATOR": "meshctl" },
+        "metadata": metadata,
     });
     json!({
         "xds_servers": [{
@@ -117,6 +125,13 @@ fn default_node_id(namespace: &str) -> String {
         std::env::var("HOSTNAME").or_else(|_| std::fs::read_to_string("/etc/hostname")).unwrap_or_default();
     let host = if host.trim().is_empty() { "workload" } else { host.trim() };
     format!("sidecar~127.0.0.1~{host}.{namespace}~{namespace}.svc.cluster.local")
+}
+
+fn parse_label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
 }
 
 fn parse_locality(text: &str) -> Result<Locality, String> {
@@ -167,8 +182,18 @@ mod tests {
             node_id: None,
             namespace: "shop".to_owned(),
             locality: locality.map(|text| parse_locality(text).unwrap()),
+            labels: Vec::new(),
             tls: Tls { authority: None, certificate: None, key: None, tls: false },
         }
+    }
+
+    #[test]
+    fn labels_stand_in_the_metadata_of_the_node() {
+        let labels = ["app=web", "tier="].map(|text| parse_label(text).unwrap()).to_vec();
+        let json = bootstrap(&Arguments { labels, ..arguments(None) });
+        assert_eq!(json["node"]["metadata"]["LABELS"], json!({ "app": "web", "tier": "" }));
+        assert_eq!(bootstrap(&arguments(None))["node"]["metadata"]["LABELS"], Value::Null);
+        assert!(["app", "=web"].iter().all(|text| parse_label(text).is_err()));
     }
 
     #[test]
