@@ -1,6 +1,7 @@
 //! `/v1/resources`.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -16,7 +17,7 @@ use xds_proto::envoy::config::listener::v3::Listener;
 use xds_proto::envoy::config::route::v3::RouteConfiguration;
 use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 
-use crate::resources::{EncodedResource, ResourceKind};
+use crate::resources::{EncodedResource, ResourceKind, ResourceSet, ScopeSelector};
 
 use super::Admin;
 use super::error::Failure;
@@ -39,6 +40,9 @@ pub struct ResourceEntry {
     pub type_url: String,
     /// Its name.
     pub name: String,
+    /// The clients that it is for, for example `namespace=shop`; empty: all that no other entry of this name is for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub scope: String,
     /// Its content's hash.
     pub version: String,
     /// Length of the encoded message.
@@ -67,16 +71,31 @@ pub(super) async fn list(
         return Ok(Json(ResourceList { revision: 0, resources: Vec::new() }));
     };
     let kinds = ResourceKind::ALL.into_iter().filter(|found| kind.is_none_or(|kind| kind == *found));
-    let resources =
-        kinds.flat_map(|kind| snapshot.set.sorted(kind).into_iter().map(move |resource| (kind, resource)));
+    let set = &snapshot.set;
+    let resources = kinds.flat_map(|kind| set.sorted(kind).into_iter().map(move |resource| (kind, resource)));
     let resources = match &filter.name {
-        None => resources.map(|(kind, resource)| entry(kind, resource)).collect(),
+        None => resources.flat_map(|(kind, resource)| variants(set, kind, resource, entry)).collect(),
         Some(name) => resources
             .filter(|(_, resource)| *resource.name == **name)
-            .map(|(kind, resource)| with_content(kind, resource))
+            .flat_map(|(kind, resource)| variants(set, kind, resource, with_content))
             .collect(),
     };
     Ok(Json(ResourceList { revision: snapshot.set.revision, resources }))
+}
+
+/// What stands under the name of a resource, for every scope.
+fn variants(
+    set: &ResourceSet,
+    kind: ResourceKind,
+    resource: &EncodedResource,
+    entry: fn(ResourceKind, &EncodedResource) -> ResourceEntry,
+) -> Vec<ResourceEntry> {
+    let Some(scoped) = set.scoped(kind, &resource.name) else { return vec![entry(kind, resource)] };
+    let variant = |(selector, resource): (Option<&ScopeSelector>, &Arc<EncodedResource>)| {
+        let scope = selector.map(ToString::to_string).unwrap_or_default();
+        ResourceEntry { scope, ..entry(kind, resource) }
+    };
+    scoped.iter().map(variant).collect()
 }
 
 fn kind(name: &str) -> Result<ResourceKind, Failure> {
@@ -89,6 +108,7 @@ fn entry(kind: ResourceKind, resource: &EncodedResource) -> ResourceEntry {
         r#type: kind.short_name().to_owned(),
         type_url: kind.type_url().to_owned(),
         name: resource.name.as_ref().to_owned(),
+        scope: String::new(),
         version: resource.version.as_ref().to_owned(),
         bytes: resource.bytes.len(),
         value: None,

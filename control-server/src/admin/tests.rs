@@ -16,7 +16,7 @@ use xds_proto::envoy::config::cluster::v3::Cluster;
 use crate::discovery::{Drain, Feed, Registry, ResourceCache};
 use crate::load_reports::LoadReports;
 use crate::metrics::Metrics;
-use crate::resources::{EncodedResource, ResourceKind, ResourceSet};
+use crate::resources::{EncodedResource, ResourceKind, ResourceSet, ScopeSelector, Scoped};
 use crate::state::{Code, Diagnostic, ObjectStatus, PipelineState, Severity};
 
 use super::{Admin, router};
@@ -26,7 +26,7 @@ struct Fixture {
     admin: Admin,
     state: watch::Sender<Arc<PipelineState>>,
     cache: ResourceCache,
-    _resources: watch::Sender<Arc<ResourceSet>>,
+    resources: watch::Sender<Arc<ResourceSet>>,
 }
 
 impl Fixture {
@@ -44,7 +44,7 @@ impl Fixture {
             load,
             Metrics::default(),
         );
-        Self { admin, state, cache, _resources: resources }
+        Self { admin, state, cache, resources }
     }
 
     async fn sync(&self) {
@@ -233,4 +233,22 @@ async fn errors_are_answered_in_json() {
     assert_eq!(fixture.json("/v1/load").await, (StatusCode::OK, nothing));
     let (_, index) = fixture.get("/").await;
     assert!(index.contains("/v1/resources"));
+}
+
+#[tokio::test]
+async fn name_that_differs_by_client_is_listed_for_every_scope() {
+    let fixture = Fixture::new();
+    let resource = |version: &str| {
+        Some(Arc::new(EncodedResource { name: "r".into(), version: version.into(), bytes: Bytes::new() }))
+    };
+    let selector = ScopeSelector { namespace: Some("qa".into()), ..ScopeSelector::default() };
+    let scoped = Scoped::new(resource("v1"), vec![(selector, resource("v2"))]);
+    let mut set = ResourceSet::at(8);
+    set.insert_scoped(ResourceKind::Route.into(), "r".into(), scoped);
+    fixture.resources.send_replace(Arc::new(set));
+    fixture.sync().await;
+    let (_, found) = fixture.json("/v1/resources?type=rds&name=r").await;
+    let entries = found["resources"].as_array().unwrap().iter();
+    let entries: Vec<_> = entries.map(|one| (one["scope"].clone(), one["version"].clone())).collect();
+    assert_eq!(entries, [(json!("namespace=qa"), json!("v2")), (Value::Null, json!("v1"))]);
 }
