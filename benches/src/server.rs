@@ -27,15 +27,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// Returns once it listens; port 0 takes a free one.
+    /// Returns once it listens; port 0 takes a free one. `log` is what it logs, for example `warn`.
     ///
     /// # Errors
     /// It does not start, or does not listen in time.
-    pub async fn start(config: &Path, xds: SocketAddr) -> Result<Self> {
+    pub async fn start(config: &Path, xds: SocketAddr, log: &str) -> Result<Self> {
         let ready = tempfile::tempdir()?;
         let file = ready.path().join("ready.json");
         let child = Command::new(std::env::current_exe()?)
-            .args([COMMAND, "serve", "--log", "warn", "--admin", "127.0.0.1:0"])
+            .args([COMMAND, "serve", "--log", log, "--admin", "127.0.0.1:0"])
             .arg("--xds")
             .arg(xds.to_string())
             .arg("--config-dir")

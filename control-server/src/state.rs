@@ -49,11 +49,23 @@ pub struct WaitingChange {
 pub struct List<T> {
     items: Arc<OnceLock<Vec<T>>>,
     make: Option<Arc<dyn Fn() -> Vec<T> + Send + Sync>>,
+    /// How many there are, if that is known before they are made.
+    count: Option<usize>,
 }
 
 impl<T> List<T> {
     pub(crate) fn lazy(make: impl Fn() -> Vec<T> + Send + Sync + 'static) -> Self {
-        Self { items: Arc::default(), make: Some(Arc::new(make)) }
+        Self { items: Arc::default(), make: Some(Arc::new(make)), count: None }
+    }
+
+    /// The same list, of which is known how long it will be.
+    pub(crate) fn with_count(self, count: usize) -> Self {
+        Self { count: Some(count), ..self }
+    }
+
+    /// How many items there are; does not make the list where that is known.
+    pub fn count(&self) -> usize {
+        self.count.unwrap_or_else(|| self.len())
     }
 }
 
@@ -65,7 +77,7 @@ impl<T> Default for List<T> {
 
 impl<T> From<Vec<T>> for List<T> {
     fn from(items: Vec<T>) -> Self {
-        Self { items: Arc::new(items.into()), make: None }
+        Self { count: Some(items.len()), items: Arc::new(items.into()), make: None }
     }
 }
 

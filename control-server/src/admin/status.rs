@@ -71,7 +71,7 @@ pub(super) async fn status(State(admin): State<Admin>) -> Json<ServerStatus> {
         readiness: Readiness::of(&admin),
         synced: state.synced,
         revision: state.revision,
-        objects: state.objects.len(),
+        objects: state.objects.count(),
         errors: count(Severity::Error),
         warnings: count(Severity::Warning),
         waiting: state.waiting.clone(),

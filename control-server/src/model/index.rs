@@ -112,7 +112,7 @@ impl Default for Hints {
     }
 }
 
-const MAX_HINTS: usize = 20;
+const MAX_HINTS: usize = 10;
 
 impl<'a> Reader<'a> {
     pub(super) fn new(index: &'a Index, hints: &'a Hints) -> Self {

@@ -88,11 +88,11 @@ impl Engine {
         };
         let (appeared, cleared) = findings.changes_since(&self.findings);
         self.findings = findings.clone();
-        let objects = self.objects.clone();
+        let (objects, count) = (self.objects.clone(), self.objects.len());
         self.state = Arc::new(PipelineState {
             synced: true,
             revision: self.resources.revision,
-            objects: List::lazy(move || statuses(&objects)),
+            objects: List::lazy(move || statuses(&objects)).with_count(count),
             diagnostics: List::lazy(move || findings.sorted()),
             passed_over,
             not_kept: Vec::new(),

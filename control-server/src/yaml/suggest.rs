@@ -9,10 +9,16 @@ pub(crate) fn distance(one: &str, other: &str) -> usize {
 
 /// The candidate that is closest to what was written, as the end of a message: ``; did you mean `x`?`` or nothing.
 pub(crate) fn did_you_mean<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
-    candidates
-        .into_iter()
-        .map(|candidate| (distance(found, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.chars().count() / 4)
-        .min_by_key(|(distance, _)| *distance)
+    let found = found.to_lowercase();
+    let length = found.chars().count();
+    let near = candidates.into_iter().filter_map(|candidate| {
+        let (other, allowed) = (candidate.chars().count(), 1 + candidate.chars().count() / 4);
+        // Texts of other lengths are as far away at least; most candidates end here.
+        let distance = (length.abs_diff(other) <= allowed)
+            .then(|| osa_distance(&found, &candidate.to_lowercase()))
+            .filter(|distance| *distance <= allowed)?;
+        Some((distance, candidate))
+    });
+    near.min_by_key(|(distance, _)| *distance)
         .map_or_else(String::new, |(_, candidate)| format!("; did you mean `{candidate}`?"))
 }

@@ -20,7 +20,7 @@ use benches::server::Server;
 /// Everything, in order.
 pub(crate) async fn run(arguments: &Arguments) -> Result<Report> {
     let folder = Folder::write(arguments.services, arguments.endpoints)?;
-    let server = Server::start(folder.path(), SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let server = Server::start(folder.path(), SocketAddr::from(([127, 0, 0, 1], 0)), "warn").await?;
     let address = server.xds();
     let (tally, notes) = Tally::new();
     let mut field = Field { arguments, tally, notes, tasks: JoinSet::new() };
@@ -33,7 +33,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Report> {
 
     server.kill().await?;
     let began = Instant::now();
-    let server = Server::start(folder.path(), address).await?;
+    let server = Server::start(folder.path(), address, "warn").await?;
     let again = field.until_settled(began).await.context("reconnecting")?;
     let (rss_after, peak_after) = server.memory()?;
     field.tasks.shutdown().await;

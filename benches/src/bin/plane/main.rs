@@ -114,7 +114,7 @@ async fn run(arguments: &Arguments) -> Result<Report> {
 /// A server that is ready, and how long that took.
 async fn start(folder: &Path) -> Result<(Server, f64)> {
     let started = Instant::now();
-    let server = Server::start(folder, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+    let server = Server::start(folder, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), "off").await?;
     while server.admin("/readyz").await?.0 != 200 {
         if started.elapsed() > TIMEOUT {
             bail!("the control-server is not ready after {TIMEOUT:?}");
