@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::conflict::precedence;
 use super::key::{Key, keys, refused_keys};
 use super::name;
-use crate::kinds::{Object, ObjectId, Refused};
+use crate::kinds::{Kind, Object, ObjectId, Refused};
 use crate::source::Sourced;
 use crate::yaml::did_you_mean;
 
@@ -141,17 +141,18 @@ impl<'a> Reader<'a> {
         exact.iter().chain(wildcards).map(|one| &*one.object)
     }
 
-    /// An object with routes or rules for a host that is refused.
-    pub(super) fn refused(&self, host: &str) -> Option<&'a Refused> {
+    /// An object of these kinds for a host that is refused.
+    pub(super) fn refused(&self, host: &str, kinds: &[Kind]) -> Option<&'a Refused> {
         let key = Key::RefusedHost(host.to_owned());
         self.reads.borrow_mut().insert(key.hash());
         let wildcards = name::wildcards_of(host).map(Key::RefusedHost);
         let found =
             std::iter::once(key).chain(wildcards).filter_map(|key| self.index.refused_by_key.get(&key));
         let is_meant = |refused: &&Arc<Refused>| {
-            refused.hosts.iter().any(|name| {
-                name::is_wildcard(name) || self.find(name, &refused.id.namespace).as_deref() == Some(host)
-            })
+            kinds.contains(&refused.id.kind)
+                && refused.hosts.iter().any(|name| {
+                    name::is_wildcard(name) || self.find(name, &refused.id.namespace).as_deref() == Some(host)
+                })
         };
         found.flatten().find(is_meant).map(|refused| &**refused)
     }

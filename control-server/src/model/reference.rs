@@ -9,7 +9,7 @@ use super::index::Reader;
 use super::route::{Action, Share};
 use super::rule::Rule;
 use super::viewer::Viewer;
-use super::{Settings, name};
+use super::{Settings, name, service};
 use crate::kinds::header_changes::HeaderChanges;
 use crate::kinds::virtual_service::Destination;
 
@@ -117,6 +117,9 @@ impl<'r, 'a> Destinations<'r, 'a> {
             let reason = if is_hidden { "is not exported to the client" } else { "is not declared" };
             return Err(format!("{host} {reason}"));
         };
+        if let Some(reason) = service::unreadable_rule(host, self.reader, self.settings) {
+            return Err(reason);
+        }
         let ports = || declaration.port_list();
         let port = port.ok_or_else(|| format!("{host} has several ports: {}", ports()))?;
         if !declaration.has_port(port) {

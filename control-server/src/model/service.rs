@@ -14,8 +14,8 @@ use super::route::{Action, PathMatch, Retry, Route, RouteMatch};
 use super::rule::{self, Rule};
 use super::viewer::{Distinctions, Viewer};
 use super::{OnInvalid, Settings, name, virtual_service};
-use crate::kinds::ObjectId;
 use crate::kinds::header_changes::HeaderChanges;
+use crate::kinds::{Kind, ObjectId, Refused};
 use crate::resources::ScopeSelector;
 use crate::yaml::FieldPath;
 
@@ -66,23 +66,47 @@ pub(super) fn build(
     }
     let mut distinctions = Distinctions::default();
     distinguish(host, reader, &mut distinctions);
-    if let (true, Some(first)) = (distinctions.overflow() > 0, declaration::all(host, reader).first()) {
+    let overflow = distinctions.overflow();
+    if let (true, Some(first)) = (overflow > 0, declaration::all(host, reader).first()) {
         let message = format!(
-            "the routes and rules for {host} ask for too many different labels of clients: {} of them never hold",
-            distinctions.overflow()
+            "the routes and rules for {host} ask for too many different labels of clients: {overflow} of them never hold, and \
+             calls fail unless --on-invalid says otherwise"
         );
-        report.warning(first.object, FieldPath::spec().field("hosts"), message);
+        report.error(first.object, FieldPath::spec().field("hosts"), message);
     }
+    let bar = bar(host, overflow, reader, settings);
     let viewers = distinctions.viewers();
     let last = viewers.len() - 1;
     let views = viewers.iter().enumerate().map(|(place, viewer)| {
         // The same is found for every class; it is reported once.
         let mut silent = Report::default();
         let report = if place == last { &mut *report } else { &mut silent };
-        (viewer.selector(), view(host, viewer, reader, settings, report))
+        (viewer.selector(), view(host, viewer, bar.as_deref(), reader, settings, report))
     });
     Some(Service { host: Arc::clone(host), views: views.collect() })
 }
+
+/// Why no call may go to a host: what is meant for it cannot be honoured.
+fn bar(host: &str, overflow: usize, reader: &Reader<'_>, settings: &Settings) -> Option<String> {
+    if settings.on_invalid == OnInvalid::DefaultRoute {
+        return None;
+    }
+    let too_many = || (overflow > 0).then(|| format!("{host} has too many conditions on labels of clients"));
+    reader.refused(host, &HOST_KINDS).map(invalid).or_else(too_many)
+}
+
+/// Why no call may go to the endpoints of a host, whichever host's route sends it: a rule for it cannot be read, which may
+/// demand TLS.
+pub(super) fn unreadable_rule(host: &str, reader: &Reader<'_>, settings: &Settings) -> Option<String> {
+    let refused = reader.refused(host, &[Kind::DestinationRule]);
+    refused.filter(|_| settings.on_invalid == OnInvalid::Fail).map(invalid)
+}
+
+fn invalid(refused: &Refused) -> String {
+    format!("{} is invalid and has no earlier version", refused.id)
+}
+
+const HOST_KINDS: [Kind; 3] = [Kind::VirtualService, Kind::GrpcRoute, Kind::DestinationRule];
 
 /// What tells the clients of a host apart: who may see it, whose rules count, and which rules ask for the client's labels.
 fn distinguish(host: &str, reader: &Reader<'_>, distinctions: &mut Distinctions) {
@@ -123,6 +147,7 @@ pub(super) fn distinguish_destination(host: &str, reader: &Reader<'_>, distincti
 fn view(
     host: &str,
     viewer: &Viewer,
+    bar: Option<&str>,
     reader: &Reader<'_>,
     settings: &Settings,
     report: &mut Report,
@@ -131,9 +156,13 @@ fn view(
     let rule = Rule::of(host, declaration.namespace(), viewer, reader, settings);
     let workloads = Workloads::new(&declaration, reader, report);
     let mut clusters = clusters(&declaration, &rule, &workloads, report);
+    if let Some(reason) = bar.map(str::to_owned).or_else(|| unreadable_rule(host, reader, settings)) {
+        // Also for the routes of other hosts, and for clients that use them already.
+        clusters = clusters.into_iter().map(|one| Cluster::unavailable(one.name, reason.clone())).collect();
+    }
     let destinations = Destinations::new(host, viewer, reader, settings);
     let ports = declaration.ports();
-    let ports = ports.iter().map(|port| self::port(host, port.number, &destinations)).collect();
+    let ports = ports.iter().map(|port| self::port(host, port.number, bar, &destinations)).collect();
     clusters.extend(destinations.into_unavailable());
     Some(ServiceView {
         aliases: aliases(host, reader),
@@ -146,10 +175,9 @@ fn view(
 
 /// A port with its routes: by the Gateway API, else by Istio, else to all endpoints. Where a part of that cannot be read, calls
 /// fail if the settings say so.
-fn port(host: &str, number: u32, destinations: &Destinations<'_, '_>) -> ServicePort {
-    let refused = destinations.reader.refused(host);
-    if let (Some(refused), OnInvalid::Fail) = (refused, destinations.settings.on_invalid) {
-        let action = destinations.refuse(format!("{} is invalid and has no earlier version", refused.id));
+fn port(host: &str, number: u32, bar: Option<&str>, destinations: &Destinations<'_, '_>) -> ServicePort {
+    if let Some(reason) = bar {
+        let action = destinations.refuse(reason.to_owned());
         return ServicePort {
             number,
             routes: vec![whole_route("invalid", action, None)],
