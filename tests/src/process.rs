@@ -3,6 +3,7 @@
 use std::os::unix::process::CommandExt;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -10,12 +11,16 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::PATIENCE;
 
 /// How much of a process's output is kept for the message of a failed test.
 const KEPT_OUTPUT: usize = 64 * 1024;
+
+/// How long an ended process's output is waited for, should a child of its own still hold it open.
+const LAST_OUTPUT: Duration = Duration::from_secs(5);
 
 /// A child process in a group of its own; dropping it kills the group.
 ///
@@ -28,6 +33,7 @@ pub struct Process {
     input: Option<ChildStdin>,
     lines: mpsc::UnboundedReceiver<String>,
     output: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Process {
@@ -45,14 +51,15 @@ impl Process {
         let id = child.id().and_then(|id| i32::try_from(id).ok()).expect("a new child has an id");
         let output = Arc::default();
         let (sender, lines) = mpsc::unbounded_channel();
+        let mut readers = Vec::new();
         if let Some(stdout) = child.stdout.take() {
-            tokio::spawn(read(stdout, Arc::clone(&output), Some(sender)));
+            readers.push(tokio::spawn(read(stdout, Arc::clone(&output), Some(sender))));
         }
         if let Some(stderr) = child.stderr.take() {
-            tokio::spawn(read(stderr, Arc::clone(&output), None));
+            readers.push(tokio::spawn(read(stderr, Arc::clone(&output), None)));
         }
         let input = child.stdin.take();
-        Self { name, child, group: Pid::from_raw(id), input, lines, output }
+        Self { name, child, group: Pid::from_raw(id), input, lines, output, readers }
     }
 
     /// The next line of its standard output.
@@ -128,16 +135,21 @@ impl Process {
         self.wait().await
     }
 
-    /// Waits until it has ended.
+    /// Waits until it has ended, and its last words have been read.
     ///
     /// # Panics
     /// When it does not within [`PATIENCE`].
     pub async fn wait(&mut self) -> ExitStatus {
-        match timeout(PATIENCE, self.child.wait()).await {
+        let status = match timeout(PATIENCE, self.child.wait()).await {
             Ok(Ok(status)) => status,
             Ok(Err(error)) => panic!("waiting for {}: {error}", self.name),
             Err(_) => panic!("{} has not ended after {PATIENCE:?};{}", self.name, self.said()),
+        };
+        for reader in self.readers.drain(..) {
+            // What it wrote is kept as it comes: a reader that is given up costs no line that was read.
+            let _read = timeout(LAST_OUTPUT, reader).await;
         }
+        status
     }
 
     /// Whether it still runs.
@@ -214,11 +226,16 @@ mod tests {
         process.send("hello").await;
         assert_eq!(process.json::<Vec<String>>().await, ["hello"]);
         assert_eq!(process.wait().await.code(), Some(3));
-        eventually("standard error is kept", async || match process.output() {
-            output if output.contains("done") => Ok(()),
-            output => Err(output),
-        })
-        .await;
+        assert!(process.output().contains("done"), "{}", process.output());
+    }
+
+    #[tokio::test]
+    async fn last_words_are_read_before_an_end_is_told() {
+        for _ in 0..50 {
+            let mut process = shell("echo last >&2; exit 1");
+            assert_eq!(process.wait().await.code(), Some(1));
+            assert_eq!(process.output(), "last\n");
+        }
     }
 
     #[tokio::test]
