@@ -20,6 +20,7 @@
 //!
 //! - [`config`]: immutable, validated, complete; swapped whole.
 //! - [`filter`]: HTTP filters: the trait that they implement, and those that come with the mesh.
+//! - [`peer`]: what a server knows of a connection and its client.
 //! - [`policy`]: decisions as pure functions and state machines; time and randomness are arguments.
 //! - [`runtime`]: the request path, connections and tasks; the only tokio in the crate.
 //! - [`shared`]: collections whose versions share what they have in common.
@@ -31,6 +32,7 @@
 mod causes;
 pub mod config;
 pub mod filter;
+pub mod peer;
 pub mod policy;
 pub mod runtime;
 mod sharded;

@@ -9,6 +9,7 @@ use http::{Extensions, HeaderMap, request, response};
 use rand::Rng;
 
 use crate::config::Name;
+use crate::peer::Peer;
 use crate::policy::matcher::Fraction;
 
 use super::chain::FilterChain;
@@ -17,6 +18,7 @@ use super::{LocalReply, RequestAction, Resume, Stages};
 /// One call, as one filter of the chain sees it.
 pub struct FilterCall<'a> {
     path: &'a CallPath,
+    peer: Option<&'a Peer>,
     rng: &'a mut dyn Rng,
     states: &'a mut CallStates,
     /// The filter's position in the chain.
@@ -32,6 +34,11 @@ impl FilterCall<'_> {
     /// The cluster that takes the call.
     pub fn cluster(&self) -> &str {
         &self.path.cluster
+    }
+
+    /// The client, on a server; `None` on a client.
+    pub fn peer(&self) -> Option<&Peer> {
+        self.peer
     }
 
     /// The authority by which the route was found: the target's.
@@ -99,6 +106,7 @@ impl CallStates {
 #[derive(Debug)]
 pub(crate) struct CallFilters {
     filters: Arc<RouteFilters>,
+    peer: Option<Arc<Peer>>,
     states: CallStates,
     /// How many filters the request has passed.
     passed: usize,
@@ -115,8 +123,9 @@ pub(crate) enum Progress {
 }
 
 impl CallFilters {
-    pub(crate) fn new(filters: Arc<RouteFilters>) -> Self {
-        Self { filters, states: CallStates::default(), passed: 0 }
+    /// A call that has passed no filter yet. A server says who calls; a client has no peer.
+    pub(crate) fn new(filters: Arc<RouteFilters>, peer: Option<Arc<Peer>>) -> Self {
+        Self { filters, peer, states: CallStates::default(), passed: 0 }
     }
 
     /// Whether some filter wants to see the response.
@@ -131,10 +140,16 @@ impl CallFilters {
 
     /// Takes the request through the filters that it has not passed yet, in the order of the list (HF-04).
     pub(crate) fn on_request(&mut self, head: &mut request::Parts, rng: &mut dyn Rng) -> Progress {
-        let Self { filters, states, passed } = self;
+        let Self { filters, peer, states, passed } = self;
         while let Some(filter) = filters.chain.get(*passed) {
             if filter.wants(Stages::REQUEST) {
-                let call = &mut FilterCall { path: &filters.path, rng, states, position: *passed };
+                let call = &mut FilterCall {
+                    path: &filters.path,
+                    peer: peer.as_deref(),
+                    rng,
+                    states,
+                    position: *passed,
+                };
                 match filter.filter.on_request(head, call) {
                     RequestAction::Continue => {}
                     // only the filters before this one see the reply, as with nested interceptors in gRPC
@@ -174,10 +189,11 @@ impl CallFilters {
         rng: &mut dyn Rng,
         mut show: impl FnMut(&super::chain::Link, &mut FilterCall<'_>),
     ) {
-        let Self { filters, states, passed } = self;
+        let Self { filters, peer, states, passed } = self;
+        let (path, peer) = (&*filters.path, peer.as_deref());
         for (position, filter) in filters.chain.first(*passed).iter().enumerate().rev() {
             if filter.wants(stage) {
-                show(filter, &mut FilterCall { path: &filters.path, rng, states, position });
+                show(filter, &mut FilterCall { path, peer, rng, states, position });
             }
         }
     }

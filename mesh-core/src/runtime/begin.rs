@@ -126,7 +126,7 @@ impl<P: Protocol, C: Connect> Passage<P, C> {
     fn new(draft: Draft<P, C>, filters: Arc<RouteFilters>) -> Self {
         let Draft { routed, request, deadline, wait_for_ready, limits } = draft;
         let (head, body) = request.into_parts();
-        let filters = CallFilters::new(filters);
+        let filters = CallFilters::new(filters, None);
         Self { routed, head, body, deadline, wait_for_ready, limits, filters }
     }
 

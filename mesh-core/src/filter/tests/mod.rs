@@ -80,7 +80,7 @@ fn with_filters(filters: Vec<FilterInstance>) -> MeshConfig {
 /// A call of a chain, which must not be empty.
 fn call(chain: Option<Arc<super::chain::FilterChain>>) -> CallFilters {
     let path = CallPath { route: "r".into(), cluster: "c".into(), authority: "a".into() }.into();
-    CallFilters::new(Arc::new(RouteFilters { chain: chain.unwrap(), path }))
+    CallFilters::new(Arc::new(RouteFilters { chain: chain.unwrap(), path }), None)
 }
 
 fn head(headers: &[(&'static str, &'static str)]) -> request::Parts {
