@@ -24,6 +24,10 @@ pub struct PipelineState {
     /// they define. Empty without a data folder.
     #[serde(default)]
     pub not_kept: Vec<String>,
+    /// Files that hold back the first configuration: they cannot be read, no earlier version of them is known, and they may
+    /// restrict or pin calls. Empty once `synced`.
+    #[serde(default)]
+    pub blocked_by: Vec<String>,
     /// What the sources say and does not take effect before an operator approves it.
     #[serde(default)]
     pub waiting: Option<WaitingChange>,

@@ -20,7 +20,12 @@ impl Readiness {
     pub(super) fn of(admin: &Admin) -> Self {
         let mut reasons = Vec::new();
         let state = admin.pipeline();
-        if !state.synced {
+        if !state.blocked_by.is_empty() {
+            let files = state.blocked_by.join(", ");
+            reasons.push(format!(
+                "{files}: cannot be read, no earlier version is known, and may restrict calls"
+            ));
+        } else if !state.synced {
             reasons.push("the configuration has not been read yet".to_owned());
         }
         if let Some(reason) = &state.failed {

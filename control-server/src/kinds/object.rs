@@ -71,6 +71,19 @@ impl Kind {
         }
     }
 
+    /// Whether calls may go where they must not if an object of this kind is missing. Without the others there are fewer
+    /// services, endpoints or permissions.
+    pub(crate) const fn restricts_calls(self) -> bool {
+        match self {
+            Self::VirtualService | Self::DestinationRule | Self::GrpcRoute => true,
+            Self::ServiceEntry
+            | Self::WorkloadEntry
+            | Self::Service
+            | Self::EndpointSlice
+            | Self::ReferenceGrant => false,
+        }
+    }
+
     /// The kind of that name.
     pub(super) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)

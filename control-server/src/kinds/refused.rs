@@ -10,13 +10,17 @@ pub(crate) struct Refused {
     pub(crate) id: ObjectId,
     /// The hosts that it names, as it writes them, for example `orders`; without those that cannot be read.
     pub(crate) hosts: Vec<String>,
+    /// All hosts that it restricts or pins can be read.
+    pub(crate) names_hosts: bool,
     pub(crate) origin: Origin,
 }
 
 impl Refused {
     pub(super) fn new(id: ObjectId, node: &Node, origin: Origin) -> Self {
-        let hosts = node.field("spec").map(|spec| hosts(id.kind, spec)).unwrap_or_default();
-        Self { id, hosts, origin }
+        let spec = node.field("spec");
+        let hosts = spec.map(|spec| hosts(id.kind, spec)).unwrap_or_default();
+        let names_hosts = !id.kind.restricts_calls() || spec.is_some_and(|spec| names_hosts(id.kind, spec));
+        Self { id, hosts, names_hosts, origin }
     }
 }
 
@@ -28,6 +32,25 @@ fn hosts(kind: Kind, spec: &Node) -> Vec<String> {
         Kind::DestinationRule => spec.text("host").map(str::to_owned).into_iter().collect(),
         Kind::GrpcRoute => spec.items("parentRefs").filter_map(parent).collect(),
         Kind::WorkloadEntry | Kind::Service | Kind::EndpointSlice | Kind::ReferenceGrant => Vec::new(),
+    }
+}
+
+/// Whether no host that an object is for is left out of [`hosts`].
+fn names_hosts(kind: Kind, spec: &Node) -> bool {
+    let is_missing = |name: &str| spec.field(name).is_none_or(|node| node.value == Value::Null);
+    let is_list_of = |name: &str, can_be_read: fn(&Node) -> bool| {
+        !is_missing(name) && spec.items(name).len() > 0 && spec.items(name).all(can_be_read)
+    };
+    match kind {
+        // Without hosts it has rules for others, which fail while it is missing; a misspelt field is no missing one.
+        Kind::VirtualService if is_missing("hosts") => !spec.has_field_like("hosts"),
+        Kind::VirtualService => is_list_of("hosts", |host| text(host).is_some()),
+        Kind::DestinationRule => spec.text("host").is_some(),
+        Kind::GrpcRoute => is_list_of("parentRefs", |parent| {
+            let is_text = |name| parent.field(name).is_none_or(|node| text(node).is_some());
+            parent.text("name").is_some() && is_text("kind") && is_text("namespace")
+        }),
+        _ => false,
     }
 }
 

@@ -76,6 +76,10 @@ impl Model {
         Self { settings, ..Self::default() }
     }
 
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Applies changes; returns the services that they affect, by host.
     pub(crate) fn apply(&mut self, changes: impl IntoIterator<Item = Change>) -> Vec<Rebuilt> {
         let mut affected = BTreeSet::new();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::model::{Model, Settings};
+use crate::model::{Model, OnInvalid, Settings};
 use crate::resources::{ResourceSet, Table};
 use crate::source::{Change, Changes, Sourced};
 use crate::state::{Diagnostic, List, ObjectStatus, PipelineState, Severity};
@@ -52,6 +52,11 @@ impl Engine {
         &self.resources
     }
 
+    /// Whether calls fail that an unreadable object may be about.
+    pub(super) fn on_invalid(&self) -> OnInvalid {
+        self.model.settings().on_invalid
+    }
+
     pub(super) fn state(&self) -> &Arc<PipelineState> {
         &self.state
     }
@@ -96,6 +101,7 @@ impl Engine {
             diagnostics: List::lazy(move || findings.sorted()),
             passed_over,
             not_kept: Vec::new(),
+            blocked_by: Vec::new(),
             waiting: None,
             failed: None,
         });

@@ -1,17 +1,11 @@
 //! Diagnostics on the log: once when one appears, once when it clears.
 
 use super::engine::Applied;
-use crate::state::{PipelineState, Severity, WaitingChange};
+use crate::state::{Diagnostic, PipelineState, Severity, WaitingChange};
 
 /// Logs what a change has changed.
 pub(super) fn changes(applied: &Applied, before: &PipelineState, after: &PipelineState) {
-    for diagnostic in &applied.appeared {
-        match diagnostic.severity {
-            Severity::Error => tracing::error!("{diagnostic}"),
-            Severity::Warning => tracing::warn!("{diagnostic}"),
-            Severity::Info => tracing::info!("{diagnostic}"),
-        }
-    }
+    applied.appeared.iter().for_each(appeared);
     for diagnostic in &applied.cleared {
         tracing::info!("cleared: {diagnostic}");
     }
@@ -34,5 +28,26 @@ pub(super) fn changes(applied: &Applied, before: &PipelineState, after: &Pipelin
     if before.revision != after.revision {
         let PipelineState { revision, passed_over, .. } = *after;
         tracing::info!(revision, passed_over, "configuration has changed");
+    }
+}
+
+/// Logs that the first configuration waits for files that can be read.
+pub(super) fn held_back(before: &PipelineState, after: &PipelineState) {
+    after.diagnostics.iter().filter(|one| !before.diagnostics.contains(one)).for_each(appeared);
+    if before.blocked_by != after.blocked_by {
+        let files = after.blocked_by.join(", ");
+        tracing::error!(
+            files,
+            "nothing is served: these files cannot be read, no earlier version is known, and they may restrict calls; \
+             `--on-invalid default-route` serves without them"
+        );
+    }
+}
+
+fn appeared(diagnostic: &Diagnostic) {
+    match diagnostic.severity {
+        Severity::Error => tracing::error!("{diagnostic}"),
+        Severity::Warning => tracing::warn!("{diagnostic}"),
+        Severity::Info => tracing::info!("{diagnostic}"),
     }
 }

@@ -16,9 +16,10 @@ use tokio::task::AbortHandle;
 use super::engine::Engine;
 use super::guard::Guard;
 use super::log;
+use crate::model::OnInvalid;
 use crate::resources::ResourceSet;
-use crate::source::{Changes, Event, Keeper, Merge, Source, SourceIndex};
-use crate::state::PipelineState;
+use crate::source::{Changes, Event, Keeper, Merge, Place, Source, SourceIndex};
+use crate::state::{Diagnostic, PipelineState};
 
 /// What the thread is told.
 #[derive(Debug)]
@@ -95,10 +96,32 @@ impl Worker {
     }
 
     fn publish(&mut self) {
+        if self.is_held_back() {
+            return;
+        }
         if let Some(mut changes) = self.merge.changes() {
             changes.objects = self.guard.admit(changes.objects);
             self.apply(changes);
         }
+    }
+
+    /// Whether the first configuration waits, because a file that cannot be read may restrict calls that would be open
+    /// without it. Says so in the state.
+    fn is_held_back(&mut self) -> bool {
+        let is_first = self.merge.is_synced() && !self.outlet.state.borrow().synced;
+        if !is_first || self.engine.on_invalid() == OnInvalid::DefaultRoute {
+            return false;
+        }
+        let name = |place: &Place| if place.is_empty() { ".".to_owned() } else { place.to_string() };
+        let blocked_by: Vec<String> = self.merge.hidden().map(name).collect();
+        if blocked_by.is_empty() {
+            return false;
+        }
+        let diagnostics = self.merge.all_diagnostics().to_vec().into();
+        let state = Arc::new(PipelineState { blocked_by, diagnostics, ..PipelineState::default() });
+        log::held_back(&self.outlet.state.borrow(), &state);
+        self.outlet.state.send_replace(state);
+        true
     }
 
     /// Resources before the state that describes them.
@@ -108,7 +131,8 @@ impl Worker {
         let mut state = Arc::clone(self.engine.state());
         if !before.synced {
             // Last good objects have been applied before, without a word.
-            applied.appeared = state.diagnostics.to_vec();
+            let is_new = |one: &&Diagnostic| !before.diagnostics.contains(one);
+            applied.appeared = state.diagnostics.iter().filter(is_new).cloned().collect();
         }
         if applied.has_changed || !before.synced {
             self.outlet.resources.send_replace(Arc::clone(self.engine.resources()));

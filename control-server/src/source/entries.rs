@@ -48,6 +48,9 @@ impl Entries {
         if previous.passed_over != entry.passed_over {
             self.events.push(Event::PassedOver(Arc::clone(&name), entry.passed_over.clone()));
         }
+        if previous.is_hidden != entry.is_hidden {
+            self.events.push(Event::Hidden(Arc::clone(&name), entry.is_hidden));
+        }
         if previous.text != entry.text {
             self.events.push(Event::Text(Arc::clone(&name), entry.text.clone()));
         }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::files::FileStamp;
 use super::{Place, Sourced};
-use crate::kinds::{Decoded, Foreign, ObjectId, Outcome, Refused, decode_document};
+use crate::kinds::{Decoded, Foreign, Kind, ObjectId, Outcome, Refused, decode_document};
 use crate::state::{Code, Diagnostic, Severity};
 use crate::yaml::{Position, SyntaxError, parse, parse_json};
 
@@ -26,6 +26,8 @@ pub(super) struct Entry {
     pub(super) refused: Vec<Arc<Refused>>,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) passed_over: Vec<Foreign>,
+    /// A part of the file cannot be read, nothing was ever read of it, and it may restrict or pin calls.
+    pub(super) is_hidden: bool,
     /// Since when the file is missing, or empty though it had objects.
     pub(super) missing_since: Option<Instant>,
 }
@@ -44,6 +46,7 @@ impl Entry {
             }
             Err(error) => {
                 entry.diagnostics.push(syntax_error(file, &error, previous));
+                entry.is_hidden = is_hidden(previous) && names_restricting_kind(text);
                 entry.keep_all(previous);
             }
         }
@@ -53,7 +56,7 @@ impl Entry {
     /// A file that exists and cannot be read.
     pub(super) fn unreadable(file: &str, error: &io::Error, previous: Option<&Self>) -> Self {
         let text = previous.and_then(|previous| previous.text.clone());
-        let mut entry = Self { text, ..Self::default() };
+        let mut entry = Self { text, is_hidden: is_hidden(previous), ..Self::default() };
         entry.keep_all(previous);
         entry.diagnostics.push(whole_file(
             file,
@@ -81,6 +84,8 @@ impl Entry {
                 Outcome::Foreign(foreign) => self.passed_over.push(foreign),
             }
         }
+        let is_unknown = |refused: &Refused| !refused.names_hosts;
+        self.is_hidden = is_hidden(previous) && (any_without_name || broken.iter().any(is_unknown));
         // An object without a readable name may be any of the earlier objects.
         let ids: BTreeSet<&ObjectId> = broken.iter().map(|refused| &refused.id).collect();
         self.keep(previous, |id| !whole.contains(id) && (any_without_name || ids.contains(id)));
@@ -99,6 +104,16 @@ impl Entry {
             previous.into_iter().flat_map(|previous| &previous.objects).filter(|one| wanted(&one.object.id));
         self.objects.extend(kept.map(|one| Sourced { object: Arc::clone(&one.object), stale: true }));
     }
+}
+
+/// Whether nothing was ever read of what cannot be read now.
+fn is_hidden(previous: Option<&Entry>) -> bool {
+    previous.is_none_or(|previous| previous.is_hidden)
+}
+
+/// Whether a text that cannot be parsed may hold an object that restricts or pins calls.
+fn names_restricting_kind(text: &str) -> bool {
+    Kind::ALL.into_iter().any(|kind| kind.restricts_calls() && text.contains(kind.name()))
 }
 
 fn syntax_error(file: &str, error: &SyntaxError, previous: Option<&Entry>) -> Diagnostic {

@@ -71,6 +71,7 @@ pub(crate) struct Merge {
     touched: BTreeMap<ObjectId, Option<Claim>>,
     reported: BTreeMap<(SourceIndex, Place), Vec<Diagnostic>>,
     passed_over: BTreeMap<(SourceIndex, Place), Vec<Foreign>>,
+    hidden: BTreeSet<(SourceIndex, Place)>,
     /// About objects that are not in use, by the id of the one that is.
     duplicates: BTreeMap<ObjectId, Vec<Diagnostic>>,
     /// All of them; `None` if they have changed.
@@ -102,6 +103,7 @@ impl Merge {
             touched: BTreeMap::new(),
             reported: BTreeMap::new(),
             passed_over: BTreeMap::new(),
+            hidden: BTreeSet::new(),
             duplicates: BTreeMap::new(),
             diagnostics: None,
         }
@@ -116,6 +118,8 @@ impl Merge {
                 Event::Delete(key) => self.delete(source, &key),
                 Event::Diagnostics(place, found) => self.report(source, place, found),
                 Event::PassedOver(place, found) => drop(self.passed_over.insert((source, place), found)),
+                Event::Hidden(place, true) => drop(self.hidden.insert((source, place))),
+                Event::Hidden(place, false) => drop(self.hidden.remove(&(source, place))),
                 // For the keeper of last good texts.
                 Event::Text(..) => {}
                 Event::Synced => drop(self.unsynced.remove(&source)),
@@ -123,9 +127,19 @@ impl Merge {
         }
     }
 
+    /// Every source has delivered its first set.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.unsynced.is_empty()
+    }
+
+    /// The places that may hold objects which nothing is known of.
+    pub(crate) fn hidden(&self) -> impl Iterator<Item = &Place> {
+        self.hidden.iter().map(|(_, place)| place)
+    }
+
     /// The changes since the last call; `None` until every source is synced.
     pub(crate) fn changes(&mut self) -> Option<Changes> {
-        self.unsynced.is_empty().then(|| self.changes_so_far())
+        self.is_synced().then(|| self.changes_so_far())
     }
 
     /// The same, of the sources that are there.
@@ -198,7 +212,8 @@ impl Merge {
         }
     }
 
-    fn all_diagnostics(&mut self) -> Arc<[Diagnostic]> {
+    /// Everything that sources found wrong, and objects that are not in use.
+    pub(crate) fn all_diagnostics(&mut self) -> Arc<[Diagnostic]> {
         let all = self.diagnostics.get_or_insert_with(|| {
             self.reported.values().chain(self.duplicates.values()).flatten().cloned().collect()
         });

@@ -50,6 +50,8 @@ pub(crate) enum Event {
     PassedOver(Place, Vec<Foreign>),
     /// The text of a file that has to survive a restart; `None` if the file is gone.
     Text(Place, Option<Arc<str>>),
+    /// Whether a part of the place cannot be read, of which nothing was ever read, and which may restrict or pin calls.
+    Hidden(Place, bool),
     /// Everything has been read once.
     Synced,
 }

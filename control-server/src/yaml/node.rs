@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::distance;
+
 /// Line and column, both from 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position {
@@ -55,6 +57,12 @@ impl Node {
             Some(Value::Sequence(items)) => items.iter(),
             _ => [].iter(),
         }
+    }
+
+    /// Whether a mapping has a key that is nearly this one.
+    pub(crate) fn has_field_like(&self, name: &str) -> bool {
+        let Value::Mapping(entries) = &self.value else { return false };
+        entries.iter().any(|(key, _)| distance(&key.name, name) <= 2)
     }
 
     fn entry(&self, name: &str) -> Option<&(Key, Self)> {

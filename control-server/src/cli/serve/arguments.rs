@@ -55,7 +55,8 @@ pub(super) struct Serve {
     /// How often clients report their load, shown by `meshctl load`; 0s turns it off
     #[arg(long, value_name = "TIME", env = "CONTROL_SERVER_LOAD_REPORT_INTERVAL", default_value = "10s", value_parser = duration::parse)]
     load_report_interval: Duration,
-    /// How calls to hosts end whose routes or rules are invalid and were never valid
+    /// How calls to hosts end whose routes or rules are invalid and were never valid; with `fail`, a file that cannot be read
+    /// and may hold any delays the start
     #[arg(long, value_name = "WHAT", env = "CONTROL_SERVER_ON_INVALID", default_value = "fail")]
     on_invalid: Invalid,
     /// Namespace whose rules hold for services and clients without rules of their own

@@ -2,6 +2,7 @@
 
 mod restart;
 mod threads;
+mod unread;
 
 use std::fs;
 use std::path::Path;

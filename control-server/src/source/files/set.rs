@@ -101,11 +101,18 @@ impl Files {
         let diagnostics: Vec<Diagnostic> =
             scan.unreadable.iter().map(|(name, error)| unreadable_path(name, error)).collect();
         if diagnostics != self.diagnostics {
+            let is_hidden = scan.unreadable.iter().any(|(path, _)| !self.knows(path));
+            events.push(Event::Hidden(Place::from(""), is_hidden));
             self.diagnostics.clone_from(&diagnostics);
             events.push(Event::Diagnostics(Place::from(""), diagnostics));
         }
         self.is_read_once = true;
         events
+    }
+
+    /// Whether anything was read below a path before.
+    fn knows(&self, path: &str) -> bool {
+        self.entries.iter().any(|(name, _)| name.starts_with(path))
     }
 
     /// How many files there are, readable or not.

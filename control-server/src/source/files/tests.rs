@@ -54,7 +54,7 @@ impl Seen {
                     self.objects.remove(&key);
                     self.refused.insert(key);
                 }
-                Event::PassedOver(..) | Event::Synced => {}
+                Event::PassedOver(..) | Event::Hidden(..) | Event::Synced => {}
             }
         }
     }
