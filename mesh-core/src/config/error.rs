@@ -14,6 +14,21 @@ pub enum ConfigError {
         /// The missing cluster.
         cluster: Name,
     },
+    /// Two filter chains of a server's listener match the same connections.
+    // LDS-17
+    #[error("filter chain {second} matches the same connections as filter chain {first}")]
+    SameConnections {
+        /// The position of the first one.
+        first: usize,
+        /// The position of the other one.
+        second: usize,
+    },
+    /// A server's filter chain names a route configuration that is not there.
+    #[error("route configuration {routes:?} is named but not configured")]
+    UnknownRoutes {
+        /// The missing route configuration.
+        routes: Name,
+    },
     /// A virtual host's domain pattern is not `exact`, `*suffix`, `prefix*` or `*`.
     // RDS-02
     #[error("domain {pattern:?} is not a name, \"*suffix\", \"prefix*\" or \"*\"")]

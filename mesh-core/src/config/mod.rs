@@ -16,6 +16,7 @@ mod locality;
 mod outlier;
 mod retry;
 mod route;
+mod server;
 mod virtual_host;
 
 use std::collections::HashMap;
@@ -41,6 +42,10 @@ pub use outlier::{
 };
 pub use retry::{RetryBackoff, RetryPolicy, RetryableCodes};
 pub use route::{ClusterChoice, Forward, HashPolicy, Route, RouteAction, RouteMatch, WeightedCluster};
+pub use server::{
+    ChainMatch, IpPrefix, ServerChain, ServerConfig, ServerHttp, ServerListener, ServerRouteSource,
+    ServerRoutes, SourceType, TransportProtocol,
+};
 pub use virtual_host::{DomainPattern, VirtualHost};
 
 /// A resource's name: a cluster, an endpoint service, a route. Cheap to clone and to compare.

@@ -65,7 +65,10 @@ impl RouteMatch {
 pub enum RouteAction {
     /// Sent to a cluster.
     Forward(Forward),
-    /// An action that a client of this kind cannot take: the call fails with UNAVAILABLE. The text names it.
+    /// Handed to the application of the server that took the call. On a client the call fails with UNAVAILABLE.
+    // RDS-13, RT-21
+    NonForwarding,
+    /// An action that neither side can take: the call fails with UNAVAILABLE. The text names it.
     // RT-21
     Unsupported(&'static str),
 }

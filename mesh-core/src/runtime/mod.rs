@@ -43,5 +43,8 @@ pub use protocol::{CallStatus, Protocol, Stamp};
 pub use queue::{QueueStore, QueuedCalls};
 pub use response_body::ResponseBody;
 pub use retry::{ReplayLimit, ReplayMemory, ReplayRoom, RequestBody};
-pub use source::{ConfigSource, ConfigState, ConfigWatch, SourceError, Target};
+pub use source::{
+    ConfigSource, ConfigState, ConfigWatch, ServerConfigState, ServerConfigWatch, SourceError, SourceState,
+    SourceWatch, Target,
+};
 pub use stack::{ChannelResponse, ResponseFuture};

@@ -2,13 +2,14 @@
 
 use std::any::Any;
 use std::fmt::{self, Debug};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::watch;
 use tokio::time;
 
-use crate::config::{MeshConfig, Name};
+use crate::config::{MeshConfig, Name, ServerConfig};
 
 use super::{EjectionStore, LoadStore, QueueStore};
 
@@ -22,6 +23,16 @@ pub trait ConfigSource: Debug + Send + Sync + 'static {
     /// [`SourceError`] when the target can never be served, for example an authority that is not configured.
     // BS-42
     fn watch(&self, target: &Target) -> Result<ConfigWatch, SourceError>;
+
+    /// Watches the configuration of a server that listens on `address`, whose port is the bound one. The watch ends when the
+    /// returned value is dropped.
+    ///
+    /// # Errors
+    /// [`SourceError`] when no server of this process can ever be configured: the default.
+    // SV-01
+    fn watch_server(&self, _address: SocketAddr) -> Result<ServerConfigWatch, SourceError> {
+        Err(SourceError::new("this source has no configurations for servers"))
+    }
 
     /// The xDS node id, for error texts. Empty if there is none.
     // OB-23
@@ -81,44 +92,89 @@ impl fmt::Display for Target {
     }
 }
 
-/// The state of a target's configuration.
-#[derive(Debug, Clone, Default)]
+/// The state of a configuration of a target or a server.
+#[derive(Debug)]
 #[non_exhaustive]
-pub struct ConfigState {
+pub struct SourceState<C> {
     /// `None`: not known yet. An error: there is no configuration, and an earlier one must not be used any more.
-    pub config: Option<Result<Arc<MeshConfig>, SourceError>>,
+    pub config: Option<Result<Arc<C>, SourceError>>,
     /// A problem that leaves the configuration in use (gRFC A88); added to the errors of calls that fail for another reason.
     pub ambient: Option<SourceError>,
 }
 
-impl ConfigState {
+/// The state of a target's configuration.
+pub type ConfigState = SourceState<MeshConfig>;
+/// The state of a server's configuration.
+pub type ServerConfigState = SourceState<ServerConfig>;
+
+impl<C> SourceState<C> {
     /// A configuration without a problem.
-    pub fn of(config: impl Into<Arc<MeshConfig>>) -> Self {
+    pub fn of(config: impl Into<Arc<C>>) -> Self {
         Self { config: Some(Ok(config.into())), ambient: None }
+    }
+
+    /// No configuration, for this reason.
+    pub fn failed(error: SourceError) -> Self {
+        Self { config: Some(Err(error)), ambient: None }
+    }
+
+    /// Whether both are the same value, by pointer, or the same error, with the same problem beside it.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let config = match (&self.config, &other.config) {
+            (Some(Ok(own)), Some(Ok(other))) => Arc::ptr_eq(own, other),
+            (Some(Err(own)), Some(Err(other))) => own == other,
+            (None, None) => true,
+            _ => false,
+        };
+        config && self.ambient == other.ambient
     }
 }
 
-/// A target's configuration as it changes. Dropping it ends the watch.
-#[derive(Debug, Clone)]
-pub struct ConfigWatch {
-    states: watch::Receiver<ConfigState>,
-    _guard: Arc<dyn Any + Send + Sync>,
+/// Nothing is known yet.
+impl<C> Default for SourceState<C> {
+    fn default() -> Self {
+        Self { config: None, ambient: None }
+    }
 }
 
-impl ConfigWatch {
+impl<C> Clone for SourceState<C> {
+    fn clone(&self) -> Self {
+        Self { config: self.config.clone(), ambient: self.ambient.clone() }
+    }
+}
+
+/// A configuration of a target or a server as it changes. Dropping it ends the watch.
+#[derive(Debug)]
+pub struct SourceWatch<C> {
+    states: watch::Receiver<SourceState<C>>,
+    guard: Arc<dyn Any + Send + Sync>,
+}
+
+/// A target's configuration as it changes.
+pub type ConfigWatch = SourceWatch<MeshConfig>;
+/// A server's configuration as it changes.
+pub type ServerConfigWatch = SourceWatch<ServerConfig>;
+
+impl<C> SourceWatch<C> {
     /// A watch over `states`; `guard` is dropped when the watch and its clones are.
-    pub fn new(states: watch::Receiver<ConfigState>, guard: impl Any + Send + Sync) -> Self {
-        Self { states, _guard: Arc::new(guard) }
+    pub fn new(states: watch::Receiver<SourceState<C>>, guard: impl Any + Send + Sync) -> Self {
+        Self { states, guard: Arc::new(guard) }
     }
 
     /// The state now; [`changed`](Self::changed) then waits for a later one.
-    pub fn borrow_and_update(&mut self) -> ConfigState {
+    pub fn borrow_and_update(&mut self) -> SourceState<C> {
         self.states.borrow_and_update().clone()
     }
 
     /// Waits for the next state. `false`: the source has ended, and the last state stays in force.
     pub async fn changed(&mut self) -> bool {
         self.states.changed().await.is_ok()
+    }
+}
+
+impl<C> Clone for SourceWatch<C> {
+    fn clone(&self) -> Self {
+        Self { states: self.states.clone(), guard: self.guard.clone() }
     }
 }
 

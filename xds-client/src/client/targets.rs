@@ -1,7 +1,6 @@
 //! The worker's part of targets: the graph of each, and the graphs that read each resource.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
 
 use mesh_core::config::Name;
 use mesh_core::runtime::ConfigState;
@@ -106,7 +105,7 @@ impl Targets {
         graph.settle(&mut TargetResources { ads, readers, collections, id });
         let state = graph.state();
         states.send_if_modified(|told| {
-            let is_new = !same(told, state);
+            let is_new = !told.is_same(state);
             if is_new {
                 *told = state.clone();
             }
@@ -126,16 +125,6 @@ fn log(type_url: &str, name: &Name, status: DeletionStatus) {
             tracing::info!(type_url, %name, "a deleted resource is not watched any more")
         }
     }
-}
-
-fn same(left: &ConfigState, right: &ConfigState) -> bool {
-    let config = match (&left.config, &right.config) {
-        (Some(Ok(left)), Some(Ok(right))) => Arc::ptr_eq(left, right),
-        (Some(Err(left)), Some(Err(right))) => left == right,
-        (None, None) => true,
-        _ => false,
-    };
-    config && left.ambient == right.ambient
 }
 
 /// The protocol's resources as one graph sees them.

@@ -129,6 +129,8 @@ impl Plans<'_> {
     fn plan(&mut self, host: &VirtualHost, route: &Route) -> Plan {
         let forward = match &route.action {
             RouteAction::Forward(forward) => forward,
+            // RT-21
+            RouteAction::NonForwarding => return Plan::Unsupported("non_forwarding_action"),
             RouteAction::Unsupported(what) => return Plan::Unsupported(what),
         };
         // RT-39: a route's policy replaces the whole policy of the virtual host, so one without codes turns retries off

@@ -19,7 +19,7 @@ pub(super) fn read(action: Option<&Action>, scope: &Scope<'_>) -> Checked<Option
     let unsupported = |what| Ok(Some(RouteAction::Unsupported(what)));
     match action {
         Some(Action::Route(action)) => Ok(forward(action, scope).within("route")?.map(RouteAction::Forward)),
-        Some(Action::NonForwardingAction(_)) => unsupported("non_forwarding_action"),
+        Some(Action::NonForwardingAction(_)) => Ok(Some(RouteAction::NonForwarding)),
         Some(Action::Redirect(_)) => unsupported("redirect"),
         Some(Action::DirectResponse(_)) => unsupported("direct_response"),
         Some(Action::FilterAction(_)) => unsupported("filter_action"),

@@ -114,7 +114,6 @@ fn clusters() {
 #[test]
 fn other_actions_fail_only_what_matches_them() {
     let rows = [
-        (Some(Action::NonForwardingAction(NonForwardingAction {})), "non_forwarding_action"),
         (Some(Action::Redirect(RedirectAction::default())), "redirect"),
         (Some(Action::DirectResponse(DirectResponseAction::default())), "direct_response"),
         (Some(Action::FilterAction(FilterAction::default())), "filter_action"),
@@ -126,6 +125,9 @@ fn other_actions_fail_only_what_matches_them() {
         let found = decoded_by(&DecodeContext::default(), &config);
         assert_eq!(found, Some(RouteAction::Unsupported(expected)));
     }
+    let mut config = simple();
+    config.virtual_hosts[0].routes[0].action = Some(Action::NonForwardingAction(NonForwardingAction {}));
+    assert_eq!(decoded_by(&DecodeContext::default(), &config), Some(RouteAction::NonForwarding));
 }
 
 const LIMITS: &[Row<Config>] = &[
