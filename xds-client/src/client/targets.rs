@@ -180,6 +180,7 @@ impl Resources for TargetResources<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Instant;
 
     use super::*;
