@@ -38,6 +38,11 @@ pub mod envoy {
                 include!("envoy.config.listener.v3.rs");
             }
         }
+        pub mod rbac {
+            pub mod v3 {
+                include!("envoy.config.rbac.v3.rs");
+            }
+        }
         pub mod route {
             pub mod v3 {
                 include!("envoy.config.route.v3.rs");
@@ -74,6 +79,11 @@ pub mod envoy {
                 pub mod header_mutation {
                     pub mod v3 {
                         include!("envoy.extensions.filters.http.header_mutation.v3.rs");
+                    }
+                }
+                pub mod jwt_authn {
+                    pub mod v3 {
+                        include!("envoy.extensions.filters.http.jwt_authn.v3.rs");
                     }
                 }
                 pub mod rbac {
@@ -196,6 +206,13 @@ pub mod envoy {
     }
 }
 pub mod google {
+    pub mod api {
+        pub mod expr {
+            pub mod v1alpha1 {
+                include!("google.api.expr.v1alpha1.rs");
+            }
+        }
+    }
     pub mod protobuf {
         include!("google.protobuf.rs");
     }
