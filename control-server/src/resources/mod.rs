@@ -19,6 +19,7 @@ pub(crate) use members::{Assignment, path_segment};
 pub(crate) use scope::TOPOLOGY;
 pub use scope::{ClientScope, Locality, ScopeSelector, Scoped};
 pub use set::ResourceSet;
+pub(crate) use set::canonical_name;
 pub use table::Table;
 
 /// One resource, encoded once and shared by all streams.

@@ -1,6 +1,10 @@
 //! Every resource of one revision.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+
+use prost::Message as _;
+use xds_proto::envoy::config::listener::v3::Listener;
 
 use super::collection::{Collection, glob_of};
 use super::scope::{ClientScope, Scoped};
@@ -30,9 +34,15 @@ impl ResourceSet {
         }
     }
 
-    /// The resource of this name as a client gets it. A member of a collection is not served by its own name.
-    pub fn get_for(&self, slot: Slot, name: &str, client: &ClientScope) -> Option<&Arc<EncodedResource>> {
-        self.tables[slot.index()].get(name)?.get(client)
+    /// The resource of this name as a client gets it. A member of a collection is not served by its own name. A listener has its
+    /// name in any case of letters, as hosts have, and carries the one that was asked for.
+    pub fn get_for(&self, slot: Slot, name: &str, client: &ClientScope) -> Option<Arc<EncodedResource>> {
+        let table = &self.tables[slot.index()];
+        match (table.get(name), canonical_name(slot.kind(), name)) {
+            (Some(found), _) => found.get(client).cloned(),
+            (None, Cow::Owned(canonical)) => renamed_listener(table.get(&canonical)?.get(client)?, name),
+            (None, Cow::Borrowed(_)) => None,
+        }
     }
 
     /// Every resource of a kind, one for each name, in no order; of collections those members that have been made.
@@ -147,4 +157,20 @@ impl ResourceSet {
             |kind| self.of_kind(kind).map(move |one| ((kind, Arc::clone(&one.name)), Arc::clone(one)));
         ResourceKind::ALL.into_iter().flat_map(of_kind).collect()
     }
+}
+
+/// The name under which a resource stands: listeners are named after hosts, which are compared without case.
+pub(crate) fn canonical_name(kind: ResourceKind, name: &str) -> Cow<'_, str> {
+    let has_capitals = name.bytes().any(|byte| byte.is_ascii_uppercase());
+    match kind {
+        ResourceKind::Listener if has_capitals => Cow::Owned(name.to_ascii_lowercase()),
+        _ => Cow::Borrowed(name),
+    }
+}
+
+/// The same listener under another spelling of its name, because clients look for the name that they asked for.
+fn renamed_listener(listener: &EncodedResource, name: &str) -> Option<Arc<EncodedResource>> {
+    let mut message = Listener::decode(listener.bytes.clone()).ok()?;
+    name.clone_into(&mut message.name);
+    Some(Arc::new(EncodedResource::new(Arc::from(name), message.encode_to_vec().into())))
 }

@@ -18,8 +18,8 @@ impl Subject for Collection {
 
     const HAS_MEMBERS: bool = true;
 
-    fn find<'a>(set: &'a ResourceSet, _: Slot, client: &ClientScope, name: &str) -> Option<&'a Arc<Self>> {
-        set.collection_for(name, client)
+    fn find(set: &ResourceSet, _: Slot, client: &ClientScope, name: &str) -> Option<Arc<Self>> {
+        set.collection_for(name, client).cloned()
     }
 
     /// There is no wildcard for collections.

@@ -143,7 +143,12 @@ impl Exchange {
         published: Instant,
     ) {
         let before = self.state();
-        names.for_each(|name| self.ledger.review(now, set, name));
+        for name in names {
+            self.ledger.review(now, set, name);
+            let spellings: Vec<_> =
+                self.ledger.subscription().spellings_of(self.slot, name).cloned().collect();
+            spellings.iter().for_each(|spelling| self.ledger.review(now, set, spelling));
+        }
         self.note(now, Some(published), before);
     }
 

@@ -21,6 +21,7 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,7 +29,7 @@ use std::time::Instant;
 use prost::Message as _;
 use xds_proto::envoy::config::core::v3::Node;
 
-use crate::resources::{ClientClass, ClientScope, ResourceKind, ResourceSet, Slot};
+use crate::resources::{ClientClass, ClientScope, ResourceKind, ResourceSet, Slot, canonical_name};
 
 use super::interest::{Interest, InterestChange};
 use super::status::{SyncState, TypeStatus};
@@ -176,7 +177,7 @@ impl Stream {
         }
         let is_silent = turn.is_nothing();
         let wildcard = turn.wildcard.map(|on| (Interest::All(slot), InterestChange::from(on)));
-        let one = |turned| move |name: Arc<str>| (Interest::One(slot, name), turned);
+        let one = |turned| move |name: Arc<str>| (interest(slot, &name), turned);
         self.interests.extend(wildcard);
         self.interests.extend(turn.removed.into_iter().map(one(InterestChange::Off)));
         self.interests.extend(turn.added.into_iter().map(one(InterestChange::On)));
@@ -202,7 +203,7 @@ impl Stream {
         for (kind, exchange) in &self.exchanges {
             let (slot, subscription) = (Slot::new(*kind, self.class), exchange.ledger().subscription());
             all.extend(subscription.is_wildcard().then_some(Interest::All(slot)));
-            all.extend(subscription.names().iter().map(|name| Interest::One(slot, Arc::clone(name))));
+            all.extend(subscription.names().iter().map(|name| interest(slot, name)));
         }
         all
     }
@@ -262,6 +263,14 @@ impl Stream {
     pub(super) fn status(&self, now: Instant, set: Option<&ResourceSet>) -> Vec<TypeStatus> {
         let set = set.filter(|_| self.is_fed);
         self.exchanges.values().map(|exchange| exchange.status(now, set)).collect()
+    }
+}
+
+/// The interest in a name, however it is spelt.
+fn interest(slot: Slot, name: &Arc<str>) -> Interest {
+    match canonical_name(slot.kind(), name) {
+        Cow::Borrowed(_) => Interest::One(slot, Arc::clone(name)),
+        Cow::Owned(canonical) => Interest::One(slot, canonical.into()),
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) trait Subject: Debug + Send + Sync + Sized {
     const HAS_MEMBERS: bool;
 
     /// The subject of this name as a client gets it.
-    fn find<'a>(set: &'a ResourceSet, slot: Slot, client: &ClientScope, name: &str) -> Option<&'a Arc<Self>>;
+    fn find(set: &ResourceSet, slot: Slot, client: &ClientScope, name: &str) -> Option<Arc<Self>>;
 
     fn all<'a>(set: &'a ResourceSet, slot: Slot, client: &ClientScope) -> Vec<&'a Arc<Self>>;
 
@@ -57,7 +57,7 @@ impl Subject for EncodedResource {
 
     const HAS_MEMBERS: bool = false;
 
-    fn find<'a>(set: &'a ResourceSet, slot: Slot, client: &ClientScope, name: &str) -> Option<&'a Arc<Self>> {
+    fn find(set: &ResourceSet, slot: Slot, client: &ClientScope, name: &str) -> Option<Arc<Self>> {
         set.get_for(slot, name, client)
     }
 

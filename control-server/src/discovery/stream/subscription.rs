@@ -3,11 +3,15 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use crate::resources::{ResourceKind, Slot, canonical_name};
+
 /// The current subscription of one type on one stream.
 #[derive(Debug, Default)]
 pub(super) struct Subscription {
     names: HashSet<Arc<str>>,
     name_bytes: usize,
+    /// Those of `names` with letters in upper case.
+    respelt: HashSet<Arc<str>>,
     wildcard: bool,
     /// A request of this type has had names.
     ever_named: bool,
@@ -64,7 +68,7 @@ impl Subscription {
                 wanted.into_iter().filter(|name| !self.names.contains(*name)).map(shared).collect();
             self.names.extend(change.added.iter().cloned());
         }
-        self.count_bytes(&change);
+        self.count_names(&change);
         change
     }
 
@@ -98,11 +102,14 @@ impl Subscription {
                 }
             }
         }
-        self.count_bytes(&change);
+        self.count_names(&change);
         change
     }
 
-    fn count_bytes(&mut self, change: &SubscriptionChange) {
+    fn count_names(&mut self, change: &SubscriptionChange) {
+        self.respelt.retain(|name| !change.removed.contains(name));
+        let has_capitals = |name: &&Arc<str>| name.bytes().any(|byte| byte.is_ascii_uppercase());
+        self.respelt.extend(change.added.iter().filter(has_capitals).cloned());
         let bytes = |names: &[Arc<str>]| -> usize { names.iter().map(|name| name.len()).sum() };
         self.name_bytes = self.name_bytes + bytes(&change.added) - bytes(&change.removed);
     }
@@ -111,6 +118,16 @@ impl Subscription {
         let turned = wildcard != self.wildcard;
         self.wildcard = wildcard;
         SubscriptionChange { wildcard: turned.then_some(wildcard), ..SubscriptionChange::default() }
+    }
+
+    /// Names that stand for this one, with other letters in upper case.
+    pub(super) fn spellings_of<'a>(
+        &'a self,
+        slot: Slot,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'a Arc<str>> {
+        let respelt = self.respelt.iter().filter(move |_| slot.kind() == ResourceKind::Listener);
+        respelt.filter(move |spelling| spelling.eq_ignore_ascii_case(name))
     }
 
     /// Bytes of all names together.
@@ -129,6 +146,11 @@ impl Subscription {
     pub(super) fn wants(&self, name: &str) -> bool {
         self.wildcard || self.names.contains(name)
     }
+}
+
+/// Whether a resource stands under another spelling of this name.
+pub(super) fn is_respelt(slot: Slot, name: &str) -> bool {
+    *canonical_name(slot.kind(), name) != *name
 }
 
 const WILDCARD: &str = "*";

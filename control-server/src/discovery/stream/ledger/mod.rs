@@ -74,7 +74,7 @@ impl<S: Subject> Ledger<S> {
         self.is_delta || self.slot.kind().is_full_state()
     }
 
-    fn find<'a>(&self, set: &'a ResourceSet, name: &str) -> Option<&'a Arc<S>> {
+    fn find(&self, set: &ResourceSet, name: &str) -> Option<Arc<S>> {
         S::find(set, self.slot, &self.scope, name)
     }
 
@@ -154,7 +154,7 @@ impl<S: Subject> AnyLedger for Ledger<S> {
             self.absent.remove(name);
             self.deleted.remove(name);
             // CS-05: only resources that differ from the last sent ones; an ACK or a NACK does not change that.
-            if held.is_some_and(|held| held.is(subject)) {
+            if held.is_some_and(|held| held.is(&subject)) {
                 self.pending.remove(name);
             } else {
                 self.pending.insert(Arc::clone(subject.name()));

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Ledger;
 use crate::discovery::stream::held::Held;
 use crate::discovery::stream::subject::{Content, Subject};
+use crate::discovery::stream::subscription::is_respelt;
 use crate::resources::ResourceSet;
 
 impl<S: Subject> Ledger<S> {
@@ -21,8 +22,8 @@ impl<S: Subject> Ledger<S> {
         for name in std::mem::take(&mut self.pending) {
             if let Some(subject) = self.find(set, &name) {
                 subject.tell(self.held.get(&name), &mut content);
-                self.hold(now, subject);
-                self.unanswered.extend(self.is_delta.then(|| (name, Arc::clone(subject))));
+                self.hold(now, &subject);
+                self.unanswered.extend(self.is_delta.then_some((name, subject)));
             }
         }
         self.take_removals(remove_until, &mut content);
@@ -41,9 +42,9 @@ impl<S: Subject> Ledger<S> {
         self.take_removals(remove_until, &mut content);
         let wildcard = self.subscription.is_wildcard();
         let all = if wildcard { self.all(set) } else { Vec::new() };
-        let named = self.subscription.names().iter().filter(|_| !wildcard);
-        let mut subjects: Vec<_> =
-            all.into_iter().chain(named.filter_map(|name| self.find(set, name))).cloned().collect();
+        let named = self.subscription.names().iter().filter(|name| !wildcard || is_respelt(self.slot, name));
+        let named = named.filter_map(|name| self.find(set, name));
+        let mut subjects: Vec<_> = all.into_iter().cloned().chain(named).collect();
         let departing: Vec<_> = self.departing.keys().cloned().collect();
         for name in departing {
             if let Some(Held::Sent(kept)) = self.held.get(&name) {

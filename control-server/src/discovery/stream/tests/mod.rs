@@ -6,6 +6,7 @@ mod delta;
 mod limits;
 mod random;
 mod sotw;
+mod spelling;
 mod subscription;
 
 use std::collections::{BTreeMap, HashMap};
@@ -141,7 +142,11 @@ impl Client {
     }
 
     fn configure(&mut self, resources: &[&str]) {
-        let set = Arc::new(set(resources));
+        self.configure_set(set(resources));
+    }
+
+    fn configure_set(&mut self, set: ResourceSet) {
+        let set = Arc::new(set);
         let mut changed: Vec<(Slot, Arc<str>)> = Vec::new();
         let nothing = ResourceSet::default();
         let before = self.set.clone();
