@@ -105,15 +105,6 @@ impl ServiceEntry {
         for (index, endpoint) in self.endpoints.iter().enumerate() {
             self.check_endpoint(endpoint, &path.field("endpoints").index(index), findings);
         }
-        let names = self
-            .endpoints
-            .iter()
-            .filter(|one| matches!(one.parsed_address(), Some(Address::Name(_))))
-            .count();
-        if self.resolution != Resolution::Static && names > 0 && self.endpoints.len() > 1 {
-            let message = "rejected because gRPC clients resolve one name per service: expected one host name, or IP addresses";
-            findings.error(path.field("endpoints"), message);
-        }
         check::export_to(&self.export_to, &path.field("exportTo"), findings);
     }
 

@@ -170,7 +170,7 @@ impl Check<'_, '_> {
         let Some(port) = declaration.ports().first().map(|port| port.number) else { return };
         for (index, subset) in rule.subsets.iter().enumerate() {
             let found = workloads.of_port(port, &subset.labels, &[]);
-            if matches!(found, super::endpoints::Located::Known(endpoints) if endpoints.is_empty()) {
+            if found.is_empty() {
                 let path = FieldPath::spec().field("subsets").index(index).field("labels");
                 self.warn(path, "no endpoint has these labels: calls to the subset fail until there is one");
             }
@@ -267,7 +267,7 @@ impl Check<'_, '_> {
         let called = if called.is_empty() { &[0][..] } else { called };
         let problem = called.iter().find_map(|port| {
             let target = destinations.target(destination, self.namespace(), *port);
-            Some((destinations.cluster(&target).err()?, target))
+            Some((destinations.find(&target).err()?, target))
         });
         let Some((reason, target)) = problem else { return };
         let field = match &target {
@@ -338,7 +338,7 @@ impl Check<'_, '_> {
         }
         let destinations = Destinations::new("", self.viewer, self.reader, self.settings);
         let target = grpc_route::target(self.object, backend, &destinations);
-        if let Err(reason) = destinations.cluster(&target) {
+        if let Err(reason) = destinations.find(&target) {
             let field = if is_granted { "port" } else { "namespace" };
             self.miss(path.field(field), format!("its share of the calls fails: {reason}"));
         }

@@ -50,32 +50,60 @@ pub(super) fn clusters(
     let mut clusters = Vec::new();
     for port in declaration.ports() {
         workloads.report_duplicates(port.number, report);
-        clusters.push(cluster(declaration.host(), &port, None, rule, workloads));
+        clusters.extend(of_port(declaration.host(), &port, None, rule, workloads));
         for subset in rule.subsets() {
-            clusters.push(cluster(declaration.host(), &port, Some(subset), rule, workloads));
+            clusters.extend(of_port(declaration.host(), &port, Some(subset), rule, workloads));
         }
     }
     clusters
 }
 
-fn cluster(
+/// The cluster of a port or a subset, or one for each name that clients have to resolve.
+fn of_port(
     host: &str,
     port: &Port<'_>,
     subset: Option<&Subset>,
     rule: &Rule<'_>,
     workloads: &Workloads<'_>,
-) -> Cluster {
+) -> Vec<Cluster> {
     let everything = BTreeMap::new();
     let labels = subset.map_or(&everything, |subset| &subset.labels);
     let (policy, ruled_by) = rule.policy(subset, port.number);
     let name = cluster_name(port.number, subset.map_or("", |subset| subset.name.as_str()), host);
     if let Some(reason) = policy.unmet_demand(port.is_tls, ruled_by) {
         // It stays, empty, for the clients that use it already: they would go on with one that is gone.
-        return Cluster::unavailable(name, reason);
+        return vec![Cluster::unavailable(name, reason)];
     }
-    let discovery = match workloads.of_port(port.number, labels, policy.failover_labels()) {
-        Located::Known(endpoints) => Discovery::Endpoints(endpoints),
-        Located::ByName { host, port } => Discovery::LogicalDns { host, port },
-    };
-    Cluster { name, policy, discovery }
+    let located = workloads.of_port(port.number, labels, policy.failover_labels());
+    let parts = divide(&name, located).into_iter();
+    parts
+        .map(|part| Cluster { name: part.cluster, policy: policy.clone(), discovery: part.discovery })
+        .collect()
+}
+
+/// A part of a port's endpoints that is a cluster of its own.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) cluster: String,
+    /// Its share of the calls, at least 1.
+    pub(super) weight: u32,
+    discovery: Discovery,
+}
+
+/// The clusters of a port's endpoints. gRPC clients resolve one name per cluster, so every name is a cluster, and routes spread
+/// calls over them by weight.
+pub(super) fn divide(name: &str, located: Located) -> Vec<Part> {
+    let Located { endpoints, names } = located;
+    let is_whole = names.len() + usize::from(!endpoints.is_empty()) <= 1;
+    let mut parts: Vec<Part> = Vec::new();
+    for one in names {
+        let cluster = if is_whole { name.to_owned() } else { format!("{name}|{}:{}", one.host, one.port) };
+        let discovery = Discovery::LogicalDns { host: one.host, port: one.port };
+        parts.push(Part { cluster, weight: one.weight, discovery });
+    }
+    if parts.is_empty() || !endpoints.is_empty() {
+        let weight = endpoints.iter().map(|one| one.weight).fold(0_u32, u32::saturating_add).max(1);
+        parts.push(Part { cluster: name.to_owned(), weight, discovery: Discovery::Endpoints(endpoints) });
+    }
+    parts
 }

@@ -7,7 +7,7 @@ use super::key::Key;
 use super::name::{SUFFIX, is_wildcard};
 use super::viewer::Viewer;
 use crate::kinds::service::{Service, ServicePort, TargetPort, TransportProtocol};
-use crate::kinds::service_entry::ServiceEntry;
+use crate::kinds::service_entry::{Resolution, ServiceEntry};
 use crate::kinds::{Object, ObjectId, Spec};
 
 /// A host as a client sees it.
@@ -160,6 +160,17 @@ impl<'a> Declaration<'a> {
             [only] => Some(only.number),
             _ => None,
         }
+    }
+
+    /// Whether a port may be several clusters, because clients resolve its endpoints by several names.
+    pub(super) fn may_have_names(&self) -> bool {
+        self.parts.iter().any(|part| match part.kind {
+            PartKind::Entry(entry) => {
+                let is_selecting = entry.workload_selector.is_some() || entry.endpoints.len() > 1;
+                entry.resolution != Resolution::Static && (is_selecting || self.parts.len() > 1)
+            }
+            PartKind::Service(service) => service.external_name.is_some() && self.parts.len() > 1,
+        })
     }
 
     /// Its ports, for messages.

@@ -40,8 +40,8 @@ pub(super) struct Workloads<'a> {
 struct Group<'a> {
     ports: Vec<Port<'a>>,
     members: Vec<Member<'a>>,
-    /// The one name that all endpoints resolve from, if the service is resolved by DNS.
-    name: Option<Name<'a>>,
+    /// The names that clients resolve, if the service is resolved by DNS.
+    names: Vec<Name<'a>>,
 }
 
 /// A workload and the object that declares it.
@@ -65,17 +65,36 @@ enum Ports<'a> {
     Listed(&'a [SlicePort]),
 }
 
+/// A name that clients resolve.
 #[derive(Debug)]
 struct Name<'a> {
     address: &'a str,
+    /// `None`: it is the host itself, which has no labels and belongs to every subset.
+    labels: Option<&'a Labels>,
+    weight: u32,
     ports: Option<&'a BTreeMap<String, u32>>,
 }
 
-/// The source of a cluster's endpoints.
-#[derive(Debug)]
-pub(super) enum Located {
-    Known(Vec<Endpoint>),
-    ByName { host: String, port: u32 },
+/// The endpoints of a port: known ones, and names that clients resolve.
+#[derive(Debug, Default)]
+pub(super) struct Located {
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) names: Vec<NamedEndpoint>,
+}
+
+/// An endpoint whose address clients resolve.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct NamedEndpoint {
+    pub(super) host: String,
+    pub(super) port: u32,
+    /// At least 1.
+    pub(super) weight: u32,
+}
+
+impl Located {
+    pub(super) fn is_empty(&self) -> bool {
+        self.endpoints.is_empty() && self.names.is_empty()
+    }
 }
 
 impl<'a> Workloads<'a> {
@@ -98,18 +117,20 @@ impl<'a> Workloads<'a> {
                 by_address.entry((ip, port)).or_insert_with(|| member.endpoint(ip, port, failover));
             }
         }
-        let named = self.with_port(number).find_map(|(port, group)| Some((port, group.name.as_ref()?)));
-        if let (true, Some((port, name))) = (by_address.is_empty(), named) {
-            let port =
-                name.ports.and_then(|ports| Ports::Named(ports).of(port)).unwrap_or(match port.target {
-                    Target::Number(number) => number,
-                    Target::Same | Target::Name(_) => port.number,
-                });
-            return Located::ByName { host: name.address.to_owned(), port };
-        }
         let mut endpoints: Vec<Endpoint> = by_address.into_values().collect();
         endpoints.sort();
-        Located::Known(endpoints)
+        let mut names: Vec<NamedEndpoint> = Vec::new();
+        for (port, group) in self.with_port(number) {
+            let is_meant = |name: &&Name<'_>| name.labels.is_none_or(|own| has_labels(own, labels));
+            for name in group.names.iter().filter(is_meant) {
+                let (host, port) = (name.address.to_owned(), name.port(port));
+                if !names.iter().any(|known| (&known.host, known.port) == (&host, port)) {
+                    names.push(NamedEndpoint { host, port, weight: name.weight });
+                }
+            }
+        }
+        names.sort();
+        Located { endpoints, names }
     }
 
     /// Reports endpoints of a port with the address of an earlier one (EDS-09).
@@ -153,34 +174,29 @@ impl<'a> Group<'a> {
         if members.is_empty() && !is_static && entry.workload_selector.is_none() && entry.endpoints.is_empty()
         {
             let address = entry.hosts.iter().find(|one| one.eq_ignore_ascii_case(host));
-            let name = address.map(|address| Name { address, ports: None });
-            return Self { ports, members, name };
+            let names = address.map(|address| Name::of_host(address)).into_iter().collect();
+            return Self { ports, members, names };
         }
         let is_name = |member: &Member<'_>| member.address.parse::<IpAddr>().is_err();
-        if let ([only], false) = (members.as_slice(), is_static)
-            && is_name(only)
-        {
-            let own = if let Ports::Named(ports) = only.ports { Some(ports) } else { None };
-            let name = Some(Name { address: only.address, ports: own });
-            return Self { ports, members: Vec::new(), name };
-        }
+        let mut names = Vec::new();
         members.retain(|member| {
-            if is_name(member) {
-                let message = "the endpoint is left out: expected an IP address, because the service has other endpoints \
-                               or is not resolved by DNS";
+            if is_name(member) && is_static {
+                let message = "the endpoint is left out: expected an IP address, because the service is not resolved by DNS";
                 report.error(member.object, member.path.field("address"), message);
+            } else if is_name(member) {
+                names.push(Name::of_member(member));
             }
             !is_name(member)
         });
-        Self { ports, members, name: None }
+        Self { ports, members, names }
     }
 
     /// The endpoints of a `Service` stand in slices; workloads outside of the cluster that it selects belong to it as well.
     fn of_service(part: &Part<'a>, service: &'a Service, reader: &Reader<'a>) -> Self {
         let (id, ports) = (&part.object.id, part.ports());
         if let (ServiceType::ExternalName, Some(address)) = (service.r#type, &service.external_name) {
-            let name = Name { address: address.trim_end_matches('.'), ports: None };
-            return Self { ports, members: Vec::new(), name: Some(name) };
+            let name = Name::of_host(address.trim_end_matches('.'));
+            return Self { ports, members: Vec::new(), names: vec![name] };
         }
         let mut members = Vec::new();
         for one in reader.objects(&Key::Slices(id.namespace.clone(), id.name.clone())) {
@@ -190,7 +206,26 @@ impl<'a> Group<'a> {
         }
         members.extend(selected(&id.namespace, &service.selector, reader));
         members.retain(|member| member.weight != 0);
-        Self { ports, members, name: None }
+        Self { ports, members, names: Vec::new() }
+    }
+}
+
+impl<'a> Name<'a> {
+    fn of_host(address: &'a str) -> Self {
+        Self { address, labels: None, weight: 1, ports: None }
+    }
+
+    fn of_member(member: &Member<'a>) -> Self {
+        let ports = if let Ports::Named(ports) = member.ports { Some(ports) } else { None };
+        Self { address: member.address, labels: Some(member.labels), weight: member.weight, ports }
+    }
+
+    fn port(&self, port: &Port<'_>) -> u32 {
+        let own = self.ports.and_then(|ports| Ports::Named(ports).of(port));
+        own.unwrap_or(match port.target {
+            Target::Number(number) => number,
+            Target::Same | Target::Name(_) => port.number,
+        })
     }
 }
 

@@ -3,9 +3,11 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::cluster::{Cluster, cluster_name};
+use super::cluster::{Cluster, cluster_name, divide};
 use super::declaration::Declaration;
+use super::endpoints::Workloads;
 use super::index::Reader;
+use super::report::Report;
 use super::route::{Action, Share};
 use super::rule::Rule;
 use super::viewer::Viewer;
@@ -34,6 +36,15 @@ pub(super) struct WeightedTarget {
     pub(super) target: Target,
     pub(super) weight: u32,
     pub(super) headers: HeaderChanges,
+}
+
+/// What a target is for clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    /// At least one, each with its share of the target's calls, at least 1.
+    pub(super) clusters: Vec<(String, u32)>,
+    /// The header that chooses the endpoint.
+    pub(super) hash_header: Option<String>,
 }
 
 /// Finds the destinations of one service's routes, for one class of clients.
@@ -81,17 +92,22 @@ impl<'r, 'a> Destinations<'r, 'a> {
     pub(super) fn forward(&self, targets: &[WeightedTarget]) -> Option<Action> {
         let mut shares: Vec<Share> = Vec::new();
         let mut hash_headers: Vec<String> = Vec::new();
-        for WeightedTarget { target, weight, headers } in targets.iter().filter(|one| one.weight > 0) {
-            let (cluster, hash_header) = match self.cluster(target) {
-                Ok(found) => found,
-                Err(reason) => (self.fail(reason), None),
-            };
-            let is_same = |share: &&mut Share| share.cluster == cluster && share.headers == *headers;
-            match shares.iter_mut().find(is_same) {
-                Some(share) => share.weight = share.weight.saturating_add(*weight),
-                None => shares.push(Share { cluster, weight: *weight, headers: headers.clone() }),
+        let targets: Vec<&WeightedTarget> = targets.iter().filter(|one| one.weight > 0).collect();
+        let found: Vec<Found> = targets.iter().map(|one| self.find_or_fail(&one.target)).collect();
+        let rows = targets.iter().zip(&found).map(|(target, found)| {
+            (target.weight, found.clusters.iter().map(|(_, weight)| *weight).collect())
+        });
+        let weights = shares_of(&rows.collect::<Vec<_>>());
+        for ((target, found), weights) in targets.iter().zip(found).zip(weights) {
+            for ((cluster, _), weight) in found.clusters.into_iter().zip(weights) {
+                let is_same =
+                    |share: &&mut Share| share.cluster == cluster && share.headers == target.headers;
+                match shares.iter_mut().find(is_same) {
+                    Some(share) => share.weight = share.weight.saturating_add(weight),
+                    None => shares.push(Share { cluster, weight, headers: target.headers.clone() }),
+                }
             }
-            hash_headers.extend(hash_header.filter(|header| !hash_headers.contains(header)));
+            hash_headers.extend(found.hash_header.filter(|header| !hash_headers.contains(header)));
         }
         (!shares.is_empty()).then_some(Action::Forward { shares, hash_headers })
     }
@@ -103,11 +119,16 @@ impl<'r, 'a> Destinations<'r, 'a> {
         Action::Forward { shares: vec![share], hash_headers: Vec::new() }
     }
 
-    /// The cluster of a target and the header that chooses the endpoint.
+    fn find_or_fail(&self, target: &Target) -> Found {
+        self.find(target)
+            .unwrap_or_else(|reason| Found { clusters: vec![(self.fail(reason), 1)], hash_header: None })
+    }
+
+    /// The clusters of a target.
     ///
     /// # Errors
     /// Why there is none.
-    pub(super) fn cluster(&self, target: &Target) -> Result<(String, Option<String>), String> {
+    pub(super) fn find(&self, target: &Target) -> Result<Found, String> {
         let (host, port, subset) = match target {
             Target::Missing(reason) => return Err(reason.clone()),
             Target::Service { host, port, subset } => (host, port, subset),
@@ -135,7 +156,17 @@ impl<'r, 'a> Destinations<'r, 'a> {
         if let Some(reason) = policy.unmet_demand(is_tls, ruled_by) {
             return Err(reason);
         }
-        Ok((cluster_name(port, subset, host), policy.hash_header().map(str::to_owned)))
+        let name = cluster_name(port, subset, host);
+        let clusters = if declaration.may_have_names() {
+            let everything = BTreeMap::new();
+            let labels = of_subset.map_or(&everything, |subset| &subset.labels);
+            let workloads = Workloads::new(&declaration, self.reader, &mut Report::default());
+            let located = workloads.of_port(port, labels, policy.failover_labels());
+            divide(&name, located).into_iter().map(|part| (part.cluster, part.weight)).collect()
+        } else {
+            vec![(name, 1)]
+        };
+        Ok(Found { clusters, hash_header: policy.hash_header().map(str::to_owned) })
     }
 
     /// A cluster of this service whose calls fail. Clients show its name when they do, so it says why.
@@ -145,5 +176,50 @@ impl<'r, 'a> Destinations<'r, 'a> {
         let made = || Cluster::unavailable(name.clone(), reason);
         self.unavailable.borrow_mut().entry(name.clone()).or_insert_with(made);
         name
+    }
+}
+
+/// The weights of targets, each divided among its clusters in the ratio of their own weights, as whole numbers of one total that
+/// fits a route (RDS-12).
+fn shares_of(targets: &[(u32, Vec<u32>)]) -> Vec<Vec<u32>> {
+    let sums = || targets.iter().map(|(_, parts)| parts.iter().copied().map(u128::from).sum::<u128>().max(1));
+    // With several clusters only in one target, or few of them, the ratios are exact.
+    let common = sums().fold(1, |common, sum| (common / gcd(common, sum)).saturating_mul(sum));
+    let common = common.min(u128::from(u32::MAX));
+    let of_target = |((weight, parts), sum): (&(u32, Vec<u32>), u128)| -> Vec<u128> {
+        let share = |part: &u32| u128::from(*weight) * u128::from(*part) * common / sum;
+        parts.iter().map(share).collect()
+    };
+    let exact: Vec<Vec<u128>> = targets.iter().zip(sums()).map(of_target).collect();
+    let total: u128 = exact.iter().flatten().sum();
+    let count = exact.iter().map(Vec::len).sum::<usize>() as u128;
+    let limit = u128::from(u32::MAX).saturating_sub(count).max(1);
+    let fitting = |share: u128| if total > limit { share * limit / total } else { share };
+    let whole = |share: &u128| u32::try_from(fitting(*share).max(1)).unwrap_or(u32::MAX);
+    exact.iter().map(|shares| shares.iter().map(whole).collect()).collect()
+}
+
+fn gcd(one: u128, other: u128) -> u128 {
+    if other == 0 { one } else { gcd(other, one % other) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_divided_in_the_ratio_of_the_clusters() {
+        type Row = (&'static [(u32, &'static [u32])], &'static [&'static [u32]]);
+        let rows: [Row; 5] = [
+            (&[(90, &[1]), (10, &[1])], &[&[90], &[10]]),
+            (&[(1, &[1, 3])], &[&[1, 3]]),
+            (&[(90, &[1]), (10, &[1, 3])], &[&[360], &[10, 30]]),
+            (&[(1, &[1, 1]), (1, &[1, 1, 1])], &[&[3, 3], &[2, 2, 2]]),
+            (&[(u32::MAX, &[1, 1])], &[&[2_147_483_646, 2_147_483_646]]),
+        ];
+        for (targets, expected) in rows {
+            let targets: Vec<_> = targets.iter().map(|(weight, parts)| (*weight, parts.to_vec())).collect();
+            assert_eq!(shares_of(&targets), expected, "{targets:?}");
+        }
     }
 }

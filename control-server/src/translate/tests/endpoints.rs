@@ -5,8 +5,11 @@ use xds_proto::envoy::config::core::v3::socket_address::PortSpecifier;
 use xds_proto::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
 use xds_proto::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint};
 
+use super::routes::{action, split};
 use super::translate_with_diagnostics;
-use super::{ORDERS, ORDERS_V1, ORDERS_V2, assignment, cluster, document, names, services, translate};
+use super::{
+    ORDERS, ORDERS_V1, ORDERS_V2, assignment, cluster, document, names, routes, services, translate,
+};
 use crate::resources::ResourceKind;
 
 /// `address:port*weight`.
@@ -163,4 +166,30 @@ fn one_name_is_resolved_by_clients() {
     }
     let addresses = endpoints_of("resolution: DNS, endpoints: [{address: 10.0.0.1}, {address: 10.0.0.2}]");
     assert_eq!(addresses, ["//*2: 10.0.0.1:8080*1 10.0.0.2:8080*1"], "addresses need no resolving");
+}
+
+/// Case D14: gRPC clients resolve one name per cluster, so every name is one, and routes spread calls over them by weight.
+#[test]
+fn several_names_are_clusters_that_share_the_calls() {
+    let fields = "resolution: DNS, endpoints: [{address: a.example, weight: 3, labels: {v: \"1\"}}, \
+                  {address: b.example, ports: {grpc: 9090}}, {address: 10.0.0.1}, {address: 10.0.0.2}]";
+    let rule = document("DestinationRule", "a", "{host: a.b, subsets: [{name: one, labels: {v: \"1\"}}]}");
+    let route = document(
+        "VirtualService",
+        "a",
+        "{hosts: [a.b], http: [{match: [{uri: {exact: /a}}], route: [{destination: {host: a.b}, weight: 90}, \
+         {destination: {host: a.b, subset: one}, weight: 10}]}, {route: [{destination: {host: a.b}}]}]}",
+    );
+    let resources = translate(&(service(fields) + &rule + &route));
+    let [first, second] = ["a.example:8080", "b.example:9090"].map(|name| format!("outbound|80||a.b|{name}"));
+    let (subset, addresses) = ("outbound|80|one|a.b", "outbound|80||a.b");
+    assert_eq!(names(&resources, ResourceKind::Cluster), [subset, addresses, &first, &second]);
+    assert_eq!(localities(&assignment(&resources, addresses)), ["//*2: 10.0.0.1:8080*1 10.0.0.2:8080*1"]);
+    let found: Vec<String> =
+        routes(&resources, "outbound|80||a.b").iter().map(|route| split(&action(route))).collect();
+    let expected = [
+        format!("{first}*270 {second}*90 {addresses}*180 {subset}*60"),
+        format!("{first}*3 {second}*1 {addresses}*2"),
+    ];
+    assert_eq!(found, expected);
 }
