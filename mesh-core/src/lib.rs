@@ -19,6 +19,7 @@
 //! ```
 //!
 //! - [`config`]: immutable, validated, complete; swapped whole.
+//! - [`counters`]: what is counted, for metrics.
 //! - [`filter`]: HTTP filters: the trait that they implement, and those that come with the mesh.
 //! - [`peer`]: what a server knows of a connection and its client.
 //! - [`policy`]: decisions as pure functions and state machines; time and randomness are arguments.
@@ -31,6 +32,7 @@
 
 mod causes;
 pub mod config;
+pub mod counters;
 pub mod filter;
 pub mod peer;
 pub mod policy;

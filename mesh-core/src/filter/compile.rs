@@ -9,6 +9,8 @@ use crate::config::{
     FilterInstance, FilterOverride, FilterOverrides, HeaderMutations, MeshConfig, MutationOrder,
 };
 
+use crate::counters::CounterStore;
+
 use super::chain::FilterChain;
 use super::context::FilterStates;
 use super::header_mutation::HeaderMutationFilter;
@@ -31,12 +33,18 @@ pub(crate) struct ChainCompiler<'a> {
 pub(crate) struct FilterScope {
     target: Arc<FilterStates>,
     mesh: Arc<FilterStates>,
+    counters: Arc<CounterStore>,
 }
 
 impl FilterScope {
+    /// A scope for a mesh with this store of counters.
+    pub(crate) fn new(counters: Arc<CounterStore>) -> Self {
+        Self { counters, ..Self::default() }
+    }
+
     /// A scope for a target of the same mesh.
     pub(crate) fn of_target(&self) -> Self {
-        Self { target: Arc::default(), mesh: self.mesh.clone() }
+        Self { target: Arc::default(), mesh: self.mesh.clone(), counters: self.counters.clone() }
     }
 }
 
@@ -87,8 +95,8 @@ impl<'a> ChainCompiler<'a> {
     }
 
     fn make(&self, filter: &FilterInstance, handed: Handed<'_>) -> Option<Arc<dyn HttpFilter>> {
-        let FilterScope { target, mesh } = self.scope;
-        let context = FilterContext::of(filter.name.clone(), target.clone(), mesh.clone());
+        let FilterScope { target, mesh, counters } = self.scope;
+        let context = FilterContext::of(filter.name.clone(), target.clone(), mesh.clone(), counters.clone());
         let [virtual_host, route, cluster] = handed;
         match filter.config.build(Overrides::new(virtual_host, route, cluster), &context) {
             Ok(made) => made,

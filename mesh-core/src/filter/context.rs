@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::config::Name;
+use crate::counters::{Counter, CounterFamily, CounterStore};
 
 /// What a filter's configuration can ask for when it makes the filter.
 ///
@@ -17,16 +18,22 @@ pub struct FilterContext {
     name: Name,
     target: Arc<FilterStates>,
     pub(super) mesh: Arc<FilterStates>,
+    counters: Arc<CounterStore>,
 }
 
 impl FilterContext {
     /// A context of its own, for tests of a filter.
     pub fn new(name: impl Into<Name>) -> Self {
-        Self::of(name.into(), Arc::default(), Arc::default())
+        Self::of(name.into(), Arc::default(), Arc::default(), Arc::default())
     }
 
-    pub(crate) fn of(name: Name, target: Arc<FilterStates>, mesh: Arc<FilterStates>) -> Self {
-        Self { name, target, mesh }
+    pub(crate) fn of(
+        name: Name,
+        target: Arc<FilterStates>,
+        mesh: Arc<FilterStates>,
+        counters: Arc<CounterStore>,
+    ) -> Self {
+        Self { name, target, mesh, counters }
     }
 
     /// The filter's name in the chain.
@@ -42,6 +49,11 @@ impl FilterContext {
     /// State that all filters of a mesh share, by its type; `make` makes it where there is none.
     pub fn mesh_state<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
         self.mesh.state(&Name::default(), make)
+    }
+
+    /// The mesh's counter of a family for these values of its labels.
+    pub fn counter(&self, family: &CounterFamily, labels: impl IntoIterator<Item = Name>) -> Counter {
+        self.counters.counter(family, labels)
     }
 }
 

@@ -233,6 +233,7 @@ impl<C: Connect> MeshBuilder<C> {
             queues.add(&loads);
         }
         Mesh(Arc::new(MeshInner {
+            filters: FilterScope::new(self.source.counters().unwrap_or_default()),
             counts: Counts {
                 loads,
                 store: self.source.load_store(),
@@ -243,7 +244,6 @@ impl<C: Connect> MeshBuilder<C> {
             pool: self.pool,
             retry_budget: self.retry_budget,
             randomness: Arc::new(Randomness::new(self.seed.unwrap_or_else(rand::random))),
-            filters: FilterScope::default(),
             domains: Mutex::default(),
         }))
     }

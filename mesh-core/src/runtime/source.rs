@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time;
 
 use crate::config::{MeshConfig, Name, ServerConfig};
+use crate::counters::CounterStore;
 
 use super::{EjectionStore, LoadStore, QueueStore};
 
@@ -56,6 +57,12 @@ pub trait ConfigSource: Debug + Send + Sync + 'static {
     /// Where the mesh counts the calls that wait for room on connections, for metrics and status. `None`, the default: they
     /// are not listed. Called once per mesh.
     fn queues(&self) -> Option<Arc<QueueStore>> {
+        None
+    }
+
+    /// The store of what filters, servers and connections of the mesh count, for metrics. `None`, the default: it is not listed.
+    /// Called once per mesh.
+    fn counters(&self) -> Option<Arc<CounterStore>> {
         None
     }
 }

@@ -32,6 +32,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use mesh_core::config::Name;
+use mesh_core::counters::CounterStore;
 use mesh_core::runtime::{
     ConfigSource, ConfigWatch, EjectionStore, LoadStore, QueueStore, SourceError, Target,
 };
@@ -98,7 +99,7 @@ pub fn start_with<T: AdsTransport>(
     let (commands, received) = mpsc::unbounded_channel();
     let node_id: Name = bootstrap.node().id.as_str().into();
     let (transport, load) = (Arc::new(transport), Arc::default());
-    let (ejections, queues) = (Arc::default(), Arc::default());
+    let (ejections, queues, counters) = (Arc::default(), Arc::default(), Arc::default());
     let reporter = Reporter::new(&bootstrap, &load, transport.clone(), &options);
     let worker = Worker::new(&bootstrap, &servers, transport, &options, ads.clone(), received);
     let work = async { _ = tokio::join!(worker.run(), reporter.run()) };
@@ -114,6 +115,7 @@ pub fn start_with<T: AdsTransport>(
             load,
             ejections,
             queues,
+            counters,
         }),
     })
 }
@@ -142,14 +144,16 @@ struct ClientInner {
     ejections: Arc<EjectionStore>,
     /// How many calls wait for room on connections, for metrics and status.
     queues: Arc<QueueStore>,
+    /// What filters, servers and connections count, for metrics.
+    counters: Arc<CounterStore>,
 }
 
 impl XdsClient {
     /// The watched resources and the state of each. Takes time linear in the number of resources.
     pub fn status(&self) -> Status {
-        let ClientInner { servers, node_id, ads, ejections, queues, .. } = &*self.inner;
+        let ClientInner { servers, node_id, ads, ejections, queues, counters, .. } = &*self.inner;
         let status = Status::of(&lock(ads), servers, node_id.clone(), ejections);
-        Status { queued: queues.clusters(), ..status }
+        Status { queued: queues.clusters(), counters: counters.values(), ..status }
     }
 
     /// Watches a single resource of any type, your own types too, over the client's existing streams. The resources of
@@ -195,6 +199,10 @@ impl ConfigSource for XdsClient {
 
     fn queues(&self) -> Option<Arc<QueueStore>> {
         Some(self.inner.queues.clone())
+    }
+
+    fn counters(&self) -> Option<Arc<CounterStore>> {
+        Some(self.inner.counters.clone())
     }
 }
 

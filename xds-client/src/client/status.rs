@@ -1,6 +1,7 @@
 //! A client's state, for tests, tools and CSDS.
 
 use mesh_core::config::Name;
+use mesh_core::counters::CounterValue;
 use mesh_core::policy::outlier::MethodCounts;
 use mesh_core::runtime::{EjectedEndpoint, EjectionStore, QueuedCalls};
 
@@ -32,6 +33,8 @@ pub struct Status {
     pub ejections: Vec<MethodCounts>,
     /// How many calls wait for room on connections, by cluster.
     pub queued: Vec<QueuedCalls>,
+    /// What filters, servers and connections have counted, by family and labels.
+    pub counters: Vec<CounterValue>,
 }
 
 /// The state of one control server.
@@ -75,6 +78,7 @@ impl Status {
             ejected: ejections.ejected(),
             ejections: ejections.counts().methods().collect(),
             queued: Vec::new(),
+            counters: Vec::new(),
         }
     }
 }

@@ -66,6 +66,7 @@ pub(super) fn status(resources: Vec<ResourceStatus>) -> Status {
         resources,
         ejected: Vec::new(),
         ejections: Vec::new(),
+        counters: Vec::new(),
         queued: Vec::new(),
     }
 }

@@ -65,12 +65,12 @@ fn state_survives_updates_and_ends_with_the_last_call() {
 #[test]
 fn state_is_found_by_name_type_and_scope() {
     let (target, mesh) = (Arc::default(), Arc::default());
-    let context = FilterContext::of("f".into(), target, mesh);
+    let context = FilterContext::of("f".into(), target, mesh, Arc::default());
     let number = context.state(|| 7_u32);
     assert!(Arc::ptr_eq(&number, &context.state(|| 8_u32)));
     assert_eq!(*context.state(|| 9_u64), 9, "another type");
     assert_eq!(*context.mesh_state(|| 10_u32), 10, "another scope");
-    let other = FilterContext::of("g".into(), Arc::default(), context.mesh.clone());
+    let other = FilterContext::of("g".into(), Arc::default(), context.mesh.clone(), Arc::default());
     let shared = context.mesh_state(|| 11_u8);
     assert!(Arc::ptr_eq(&shared, &other.mesh_state(|| 12_u8)), "filters of a mesh share it");
     let nested = context.state(|| context.state(|| 1_i8).to_string());

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use mesh_core::config::Name;
+use mesh_core::counters::CounterValue;
 use mesh_core::policy::outlier::{DetectionMethod, Unenforced};
 
 use super::{Metric, MetricKind, Point};
@@ -167,6 +168,12 @@ fn queued(status: &Status) -> Vec<Point> {
         .queued
         .iter()
         .map(|queued| (vec![(TARGET, PROCESS.into()), (CLUSTER, queued.cluster.clone())], queued.calls)))
+}
+
+/// One counter of the mesh.
+pub(super) fn of_counter(counter: &CounterValue) -> Point {
+    let labels = counter.family.labels.iter().copied().zip(counter.labels.iter().cloned());
+    Point { labels: std::iter::once((TARGET, PROCESS.into())).chain(labels).collect(), value: counter.value }
 }
 
 fn of_method(method: DetectionMethod) -> Labels {

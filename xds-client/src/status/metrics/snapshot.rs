@@ -1,9 +1,10 @@
 //! Names, labels and values at one moment.
 
 use mesh_core::config::Name;
+use mesh_core::counters::{CounterFamily, CounterValue};
 
-use super::family::FAMILIES;
-use crate::client::XdsClient;
+use super::family::{FAMILIES, of_counter};
+use crate::client::{Status, XdsClient};
 
 /// One metric, with all its label sets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,12 +43,24 @@ pub struct Point {
 }
 
 impl XdsClient {
-    /// The client's metrics, as gRFC A78 names and labels them. Takes time linear in the number of resources.
+    /// The client's metrics, as gRFC A78 names and labels them, and what filters, servers and connections of its mesh have
+    /// counted. Takes time linear in the number of resources.
     ///
     /// `grpc.target` is always `#process`, because one client serves every target of its process; gRPC has `#server` for
     /// servers. A server has no `connected` while no stream to it is needed.
     pub fn metrics(&self) -> Vec<Metric> {
         let status = self.status();
-        FAMILIES.iter().map(|family| family.metric(&status)).collect()
+        let own = FAMILIES.iter().map(|family| family.metric(&status));
+        own.chain(counted(&status)).collect()
     }
+}
+
+/// What filters, servers and connections have counted, each family once.
+pub(super) fn counted(status: &Status) -> impl Iterator<Item = Metric> {
+    let families = status.counters.chunk_by(|a, b| a.family.name == b.family.name);
+    families.filter_map(|values: &[CounterValue]| {
+        let CounterFamily { name, description, unit, .. } = values.first()?.family;
+        let points = values.iter().map(of_counter).collect();
+        Some(Metric { name, description, unit, kind: MetricKind::Counter, points })
+    })
 }

@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
+use mesh_core::counters::{CounterFamily, CounterValue};
 use mesh_core::policy::outlier::{DetectionMethod, MethodCounts};
 use mesh_core::runtime::QueuedCalls;
 
 use super::family::FAMILIES;
+use super::snapshot::counted;
 use super::{MetricKind, Point};
 use crate::client::{ServerStatus, Status};
 use crate::protocol::{ResourceState, ResourceStatus, UpdateCounts};
@@ -196,4 +198,17 @@ fn calls_that_wait_are_counted_by_cluster() {
     let queued = vec![QueuedCalls::new("a", 3), QueuedCalls::new("b", 0)];
     let status = Status { queued, ..status(Vec::new()) };
     assert_eq!(points("mesh.queued_calls", &status), ["#process a 3", "#process b 0"]);
+}
+
+#[test]
+fn what_a_mesh_counts_is_a_metric_with_the_labels_of_its_family() {
+    const FAMILY: CounterFamily = CounterFamily::new("mesh.x", "About x.", "{x}", &["of", "how"]);
+    let counter = |of: &str, value| CounterValue::new(FAMILY, [of.into(), "well".into()], value);
+    let other = CounterValue::new(CounterFamily::new("mesh.y", "", "{y}", &[]), [], 7);
+    let status = Status { counters: vec![counter("a", 3), counter("b", 4), other], ..status(Vec::new()) };
+    let metrics: Vec<_> = counted(&status).collect();
+    let shown = metrics.iter().map(|metric| (metric.name, metric.unit, metric.points.len()));
+    assert_eq!(shown.collect::<Vec<_>>(), [("mesh.x", "{x}", 2), ("mesh.y", "{y}", 1)]);
+    let labels = vec![("grpc.target", "#process".into()), ("of", "b".into()), ("how", "well".into())];
+    assert_eq!(metrics[0].points[1], Point { labels, value: 4 });
 }
