@@ -15,6 +15,7 @@ mod header_mutation;
 mod locality;
 mod outlier;
 mod retry;
+mod rewrite;
 mod route;
 mod server;
 mod virtual_host;
@@ -41,6 +42,7 @@ pub use outlier::{
     SuccessRateEjection,
 };
 pub use retry::{RetryBackoff, RetryPolicy, RetryableCodes};
+pub use rewrite::{HostRewrite, PathRewrite, RegexRewrite, Rewrite};
 pub use route::{ClusterChoice, Forward, HashPolicy, Route, RouteAction, RouteMatch, WeightedCluster};
 pub use server::{
     ChainMatch, IpPrefix, ServerChain, ServerConfig, ServerHttp, ServerListener, ServerRouteSource,

@@ -7,7 +7,7 @@ use http::HeaderName;
 
 use crate::policy::matcher::{CapturingRegex, Fraction, HeaderMatcher, PathMatcher};
 
-use super::{ConfigError, FilterOverrides, HeaderMutations, Name, RetryPolicy};
+use super::{ConfigError, FilterOverrides, HeaderMutations, HostRewrite, Name, RetryPolicy, Rewrite};
 
 /// A rule of a virtual host.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,6 +92,8 @@ pub struct Forward {
     /// Send the chosen endpoint's host name as the authority, if it has one (gRFC A81).
     // RT-59
     pub auto_host_rewrite: bool,
+    /// What changes in the path and the authority.
+    pub rewrite: Rewrite,
 }
 
 impl Forward {
@@ -109,7 +111,14 @@ impl Forward {
             retry: None,
             hash_policies: Vec::new(),
             auto_host_rewrite: false,
+            rewrite: Rewrite::default(),
         }
+    }
+
+    /// With this rewrite.
+    #[must_use]
+    pub fn with_rewrite(self, rewrite: Rewrite) -> Self {
+        Self { rewrite, ..self }
     }
 
     /// With retries by this policy.
@@ -143,13 +152,15 @@ pub struct WeightedCluster {
     /// Changes of headers, for calls to this cluster.
     // RT-66
     pub headers: HeaderMutations,
+    /// The authority of calls to this cluster; `None`: the route's own rewrite counts.
+    pub host: Option<HostRewrite>,
 }
 
 impl WeightedCluster {
     /// A cluster with this share, without overrides of filters and changes of headers.
     pub fn new(name: impl Into<Name>, weight: u32) -> Self {
         let (filters, headers) = (FilterOverrides::new(), HeaderMutations::new());
-        Self { name: name.into(), weight, filters, headers }
+        Self { name: name.into(), weight, filters, headers, host: None }
     }
 }
 

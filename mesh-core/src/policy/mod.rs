@@ -13,6 +13,7 @@ pub mod load_report;
 pub mod matcher;
 pub mod outlier;
 pub mod retry;
+pub(crate) mod rewrite;
 pub(crate) mod route;
 pub(crate) mod subchannel;
 pub mod timeout;

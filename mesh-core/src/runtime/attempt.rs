@@ -162,6 +162,11 @@ impl<T> Attempt<T> {
         self.slot.addresses.first()
     }
 
+    /// The endpoint's host name; empty if it has none.
+    pub(crate) fn hostname(&self) -> &Name {
+        &self.slot.hostname
+    }
+
     /// The cluster's name.
     pub(crate) fn cluster(&self) -> &Name {
         self.slot.accounting.cluster()

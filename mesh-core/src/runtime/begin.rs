@@ -26,6 +26,8 @@ pub(super) enum Filtered<P: Protocol, C: Connect> {
     Held(Box<Held<P, C>>),
     /// A filter has replied.
     Replied(Box<Response<()>>),
+    /// The route changes the request to one that cannot be sent.
+    Failed(MeshError),
 }
 
 impl<P: Protocol, C: Connect> Filtered<P, C> {
@@ -33,7 +35,7 @@ impl<P: Protocol, C: Connect> Filtered<P, C> {
         match self {
             Self::Passed(call) => call.deadline,
             Self::Held(held) => held.passage.deadline,
-            Self::Replied(_) => None,
+            Self::Replied(_) | Self::Failed(_) => None,
         }
     }
 }
@@ -104,10 +106,26 @@ impl<P: Protocol, C: Connect> Draft<P, C> {
     #[inline(always)]
     pub(super) fn filter(mut self) -> Filtered<P, C> {
         let Some(filters) = self.routed.filters.take() else {
-            let Self { routed, request, deadline, wait_for_ready, limits } = self;
-            return Filtered::Passed(Call::new(routed, request, deadline, wait_for_ready, limits, None));
+            return self.pass(None);
         };
         Passage::new(self, filters).begin()
+    }
+
+    /// Begins the call: it has passed its filters.
+    #[inline(always)]
+    fn pass(self, filters: Option<Box<ResponseFilters>>) -> Filtered<P, C> {
+        let Self { routed, mut request, deadline, wait_for_ready, limits } = self;
+        if let Some(features) = &routed.features {
+            let context = &routed.cluster.context;
+            request = match features.rewrite(request, &context.target.authority) {
+                Ok(request) => request,
+                Err(invalid) => {
+                    let kind = MeshErrorKind::MalformedRequest;
+                    return Filtered::Failed(routed.cluster.error(kind, invalid.to_string()));
+                }
+            };
+        }
+        Filtered::Passed(Call::new(routed, request, deadline, wait_for_ready, limits, filters))
     }
 }
 
@@ -150,8 +168,7 @@ impl<P: Protocol, C: Connect> Passage<P, C> {
                 let Self { routed, head, body, deadline, wait_for_ready, limits, filters } = self;
                 let filters = ResponseFilters::of(filters, &routed);
                 let request = Request::from_parts(head, body);
-                let call = Call::new(routed, request, deadline, wait_for_ready, limits, filters);
-                Filtered::Passed(call)
+                Draft { routed, request, deadline, wait_for_ready, limits }.pass(filters)
             }
             Progress::Reply(reply) => Filtered::Replied(Box::new(self.reply(reply))),
             Progress::Wait(until) => Filtered::Held(Box::new(Held { until, passage: self })),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  call   1 load the target's snapshot; none yet: wait for it
-//!         2 match virtual host, route and cluster, and run the route's filters on the request
+//!         2 match virtual host, route and cluster, run the route's filters on the request, and rewrite it
 //!  poll   3 pick an endpoint; none yet: wait for one
 //!         4 circuit breaker
 //!         5 no room on the endpoint's connection: wait for some
@@ -155,6 +155,7 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
             Filtered::Passed(call) => Self { call: Some(call), ..Self::at(Stage::Pick, deadline) },
             Filtered::Held(held) => Self::at(Stage::begin(Begin::Hold(Some(held))), deadline),
             Filtered::Replied(reply) => Self::at(Stage::begin(Begin::Replied(Some(reply))), deadline),
+            Filtered::Failed(error) => Self::at(Stage::Failed { error: Some(error) }, None),
         }
     }
 
@@ -180,6 +181,7 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
                             Stage::Pick
                         }
                         Filtered::Held(held) => Stage::begin(Begin::Hold(Some(held))),
+                        Filtered::Failed(error) => return Poll::Ready(Err(error)),
                         Filtered::Replied(reply) => {
                             let status = reply.status();
                             return Poll::Ready(Ok(reply.map(|()| ResponseBody::empty(status))));

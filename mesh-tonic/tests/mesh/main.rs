@@ -25,6 +25,7 @@ mod queues;
 mod raw;
 mod replay;
 mod retries;
+mod rewrites;
 mod routing;
 mod warm_up;
 mod wire;

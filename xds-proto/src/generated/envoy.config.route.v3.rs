@@ -264,6 +264,8 @@ impl ::prost::Name for Route {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RouteAction {
+    #[prost(string, tag = "5")]
+    pub prefix_rewrite: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "8")]
     pub timeout: ::core::option::Option<
         super::super::super::super::google::protobuf::Duration,
@@ -284,6 +286,14 @@ pub struct RouteAction {
     >,
     #[prost(message, optional, tag = "36")]
     pub max_stream_duration: ::core::option::Option<route_action::MaxStreamDuration>,
+    #[prost(bool, tag = "38")]
+    pub append_x_forwarded_host: bool,
+    #[prost(message, optional, tag = "41")]
+    pub path_rewrite_policy: ::core::option::Option<
+        super::super::core::v3::TypedExtensionConfig,
+    >,
+    #[prost(string, tag = "45")]
+    pub path_rewrite: ::prost::alloc::string::String,
     #[prost(oneof = "route_action::ClusterSpecifier", tags = "1, 2, 3, 37, 39")]
     pub cluster_specifier: ::core::option::Option<route_action::ClusterSpecifier>,
     #[prost(oneof = "route_action::HostRewriteSpecifier", tags = "6, 7, 29, 35, 44")]

@@ -13,6 +13,7 @@ use rand::{Rng, RngExt};
 pub use header::{HeaderMatcher, HeaderRule};
 pub use header_view::HeaderView;
 pub use path::PathMatcher;
+pub(crate) use path::ends_segment;
 pub use regex::{CapturingRegex, FullRegex, RegexCache};
 pub use string::{StringMatcher, StringPattern};
 

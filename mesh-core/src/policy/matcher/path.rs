@@ -24,6 +24,14 @@ pub enum PathMatcher {
         /// Ignore ASCII case.
         ignore_case: bool,
     },
+    /// A prefix of whole segments: `/a` matches `/a` and `/a/b`, not `/ab`.
+    // RT-18
+    SeparatedPrefix {
+        /// The prefix, which does not end with `/`.
+        prefix: String,
+        /// Ignore ASCII case.
+        ignore_case: bool,
+    },
     /// An expression that matches the whole path.
     Regex(FullRegex),
 }
@@ -34,6 +42,7 @@ impl Display for PathMatcher {
         match self {
             Self::Exact { path, .. } => f.write_str(path),
             Self::Prefix { prefix, .. } => write!(f, "{prefix}*"),
+            Self::SeparatedPrefix { prefix, .. } => write!(f, "{prefix}/*"),
             Self::Regex(regex) => f.write_str(regex.as_str()),
         }
     }
@@ -47,7 +56,19 @@ impl PathMatcher {
             Self::Exact { path: exact, ignore_case: true } => path.eq_ignore_ascii_case(exact),
             Self::Prefix { prefix, ignore_case: false } => path.starts_with(prefix.as_str()),
             Self::Prefix { prefix, ignore_case: true } => starts_with_ignoring_case(path, prefix),
+            Self::SeparatedPrefix { prefix, ignore_case } => {
+                let is_prefix = match ignore_case {
+                    false => path.starts_with(prefix.as_str()),
+                    true => starts_with_ignoring_case(path, prefix),
+                };
+                is_prefix && ends_segment(path, prefix.len())
+            }
             Self::Regex(regex) => regex.matches(path), // RT-09: expressions ignore `ignore_case`
         }
     }
+}
+
+/// Whether a segment of the path ends after so many bytes.
+pub(crate) fn ends_segment(path: &str, length: usize) -> bool {
+    path.as_bytes().get(length).is_none_or(|next| *next == b'/')
 }

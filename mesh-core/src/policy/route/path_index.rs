@@ -40,7 +40,8 @@ impl PathIndex {
         for (position, route) in (0..).zip(routes) {
             let (kind, text, ignore_case) = match &route.matches.path {
                 PathMatcher::Exact { path, ignore_case } => (EXACT, path, *ignore_case),
-                PathMatcher::Prefix { prefix, ignore_case } => (PREFIX, prefix, *ignore_case),
+                PathMatcher::Prefix { prefix, ignore_case }
+                | PathMatcher::SeparatedPrefix { prefix, ignore_case } => (PREFIX, prefix, *ignore_case),
                 PathMatcher::Regex(_) => {
                     expressions.push(position);
                     continue;
@@ -65,7 +66,7 @@ impl PathIndex {
         }
     }
 
-    /// The routes that may match `path`: exact paths and prefixes match, expressions have not been tried.
+    /// The routes that may match `path`: exact paths and prefixes match, expressions and the ends of segments have not been tried.
     #[inline]
     pub(super) fn candidates<'t>(&'t self, path: &'t str) -> Candidates<'t> {
         let list = |table: &ExactTable<List>| table.get(path).copied().unwrap_or_default();

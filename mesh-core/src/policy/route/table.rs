@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rand::Rng;
 
 use crate::config::{Route, VirtualHost};
-use crate::policy::matcher::PathMatcher;
+use crate::policy::matcher::{PathMatcher, ends_segment};
 
 use super::RequestHead;
 use super::domain_index::DomainIndex;
@@ -98,14 +98,17 @@ impl RouteTable {
 
 fn has_conditions(route: &Route) -> bool {
     let matches = &route.matches;
-    !matches.headers.is_empty() || matches.fraction.is_some() || matches!(matches.path, PathMatcher::Regex(_))
+    !matches.headers.is_empty()
+        || matches.fraction.is_some()
+        || matches!(matches.path, PathMatcher::Regex(_) | PathMatcher::SeparatedPrefix { .. })
 }
 
-/// RT-07: the path if it is an expression, then all headers, then one draw.
+/// RT-07: what the path index has not tried, then all headers, then one draw.
 fn meets_conditions(route: &Route, head: &RequestHead<'_>, rng: &mut dyn Rng) -> bool {
     let matches = &route.matches;
     let path_matches = match &matches.path {
         PathMatcher::Regex(regex) => regex.matches(head.path),
+        PathMatcher::SeparatedPrefix { prefix, .. } => ends_segment(head.path, prefix.len()),
         PathMatcher::Exact { .. } | PathMatcher::Prefix { .. } => true,
     };
     path_matches

@@ -20,7 +20,7 @@ use super::flight::Flight;
 use super::protocol::{Protocol, Stamp};
 use super::response_body::ResponseFilters;
 use super::retry::{CallRetry, ChannelReplay, RetryLimits};
-use super::target::{Cluster, Picked, Routed};
+use super::target::{Cluster, Picked, Routed, set_authority};
 use super::{CallInfo, MeshError, MeshErrorKind, ReplayRoom, RequestBody, WaitForReady};
 
 pub(super) use next_attempt::Next;
@@ -51,6 +51,8 @@ pub(super) struct Call<P: Protocol, C: Connect> {
     pub(super) may_have_been_seen: bool,
     /// The filters that see the response; `None`: none.
     pub(super) filters: Option<Box<ResponseFilters>>,
+    /// Each attempt has its endpoint's host name as its authority.
+    sends_endpoint_host: bool,
 }
 
 /// The in-flight part of a call.
@@ -66,6 +68,12 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         limits: RetryLimits,
         filters: Option<Box<ResponseFilters>>,
     ) -> Self {
+        let features = routed.features.as_deref();
+        let sends_endpoint_host = features.is_some_and(|features| {
+            let own = request.uri().authority();
+            features.sends_endpoint_host
+                && own.is_none_or(|own| own == &*routed.cluster.context.target.authority)
+        });
         let (request, retry, replay) = match routed.retry {
             None => (Some(request.map(RequestBody::plain)), None, Some(limits.replay)),
             Some(policy) => {
@@ -89,6 +97,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             attempts: 0,
             may_have_been_seen: false,
             filters,
+            sends_endpoint_host,
         }
     }
 
@@ -126,6 +135,14 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         let retry = self.retry.as_deref_mut();
         let previous_attempts = retry.as_ref().map_or(0, |retry| retry.previous_attempts());
         P::stamp(request.headers_mut(), Stamp { previous_attempts, remaining });
+        if self.sends_endpoint_host {
+            // RT-59: a retry at an endpoint without a name does not have the name of the one before
+            let target = &self.cluster.context.target.authority;
+            set_authority(
+                &mut request,
+                if attempt.hostname().is_empty() { target } else { attempt.hostname() },
+            );
+        }
         let permit = retry.and_then(CallRetry::take_permit);
         if !request.extensions().is_empty() {
             self.extensions = std::mem::take(request.extensions_mut());

@@ -7,14 +7,16 @@ use std::time::Duration;
 use rand::Rng;
 
 use crate::config::{
-    ClusterChoice, FilterInstance, Forward, HashPolicy, HeaderMutations, MeshConfig, MutationOrder, Name,
-    RetryPolicy, Route, RouteAction, VirtualHost,
+    ClusterChoice, FilterInstance, Forward, HashPolicy, HeaderMutations, HostRewrite, MeshConfig,
+    MutationOrder, Name, RetryPolicy, Route, RouteAction, VirtualHost,
 };
 use crate::filter::{CallPath, ChainCompiler, FilterScope, Level, RouteFilters};
 use crate::policy::route::{NoMatch, RequestHead, RouteTable};
 use crate::policy::timeout::TimeoutLimits;
 use crate::policy::weighted_choice::WeightedChoice;
 use crate::sharded::Refs;
+
+use super::Features;
 
 /// A configuration's routes for one authority. They refer to clusters by number, so that a change of clusters does not
 /// recompile them.
@@ -57,6 +59,8 @@ pub(super) struct Choice {
     pub(super) path: Refs<CallPath>,
     /// `None`: calls have no filters.
     pub(super) filters: Option<Arc<RouteFilters>>,
+    /// `None`: calls are only sent to the cluster.
+    pub(super) features: Option<Arc<Features>>,
 }
 
 impl Routes {
@@ -140,7 +144,7 @@ impl Plans<'_> {
             name => name.into(),
         };
         Plan::Forward(ForwardPlan {
-            choices: self.choices(&name, host, route, &forward.clusters),
+            choices: self.choices(&name, host, route, forward),
             weights: WeightedChoice::new(forward.clusters.weights()),
             limits: limits(forward, self.config.max_stream_duration()),
             retry: retry.filter(|retry| !retry.retry_on.is_empty() && retry.max_attempts.get() > 1).cloned(),
@@ -154,29 +158,30 @@ impl Plans<'_> {
         name: &Name,
         host: &VirtualHost,
         route: &Route,
-        clusters: &ClusterChoice,
+        forward: &Forward,
     ) -> Box<[Choice]> {
         let host = Level { filters: &host.filters, headers: &host.headers };
         let own = Level { filters: &route.filters, headers: &route.headers };
-        let mut choice = |cluster: &Name, levels: &[Level<'_>]| {
+        let mut choice = |cluster: &Name, levels: &[Level<'_>], rewrite: Option<&HostRewrite>| {
             // Endpoints have the name of the settings: taken from there, both are the same `Arc`, and comparing them is cheap.
             let of_endpoints = match self.config.clusters().get(cluster) {
                 Some(Ok(cluster)) => &cluster.settings.name,
                 Some(Err(_)) | None => cluster,
             };
-            let (route, authority) = (name.clone(), self.authority.clone());
-            let path = Refs::new(CallPath { route, cluster: of_endpoints.clone(), authority });
+            let (cluster_of_path, authority) = (of_endpoints.clone(), self.authority.clone());
+            let path = Refs::new(CallPath { route: name.clone(), cluster: cluster_of_path, authority });
             let filters =
                 self.chains.chain(levels).map(|chain| RouteFilters { chain, path: path.value().clone() });
-            Choice { cluster: self.numbers.number(cluster), path, filters: filters.map(Arc::new) }
+            let features = Features::new(route, forward, rewrite);
+            Choice { cluster: self.numbers.number(cluster), path, filters: filters.map(Arc::new), features }
         };
-        match clusters {
-            ClusterChoice::One(cluster) => [choice(cluster, &[host, own])].into(),
+        match &forward.clusters {
+            ClusterChoice::One(cluster) => [choice(cluster, &[host, own], None)].into(),
             ClusterChoice::Weighted(entries) => entries
                 .iter()
                 .map(|entry| {
                     let of_cluster = Level { filters: &entry.filters, headers: &entry.headers };
-                    choice(&entry.name, &[host, own, of_cluster])
+                    choice(&entry.name, &[host, own, of_cluster], entry.host.as_ref())
                 })
                 .collect(),
         }

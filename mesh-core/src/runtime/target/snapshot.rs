@@ -14,7 +14,7 @@ use crate::runtime::{MeshError, MeshErrorKind};
 use crate::sharded::{Ref, Refs};
 
 use super::routes::{Choice, Plan, Routes};
-use super::{Cluster, TargetContext};
+use super::{Cluster, Features, TargetContext};
 
 /// The routes and clusters of a target's configuration. Immutable: a change is a new snapshot.
 pub(crate) struct Snapshot<C: Connect> {
@@ -35,6 +35,8 @@ pub(crate) struct Routed<C: Connect> {
     pub(crate) hash: Option<u64>,
     /// The filters of the call.
     pub(crate) filters: Option<Arc<RouteFilters>>,
+    /// `None`: the call is only sent to the cluster.
+    pub(crate) features: Option<Arc<Features>>,
 }
 
 /// The inputs of routing besides the request's head.
@@ -77,7 +79,7 @@ impl<C: Connect> Snapshot<C> {
         };
         let chosen = forward.choose(rng);
         let chosen = chosen.and_then(|choice| Some((self.clusters.get(choice.cluster)?, choice)));
-        let (cluster, Choice { path, filters, .. }) =
+        let (cluster, Choice { path, filters, features, .. }) =
             chosen.ok_or_else(|| context.error(MeshErrorKind::Cluster, "the route has no cluster"))?;
         Ok(Routed {
             path: path.own(),
@@ -86,6 +88,7 @@ impl<C: Connect> Snapshot<C> {
             retry: forward.retry.clone(),
             hash: hash_policy::hash(&forward.hash_policies, head, input.channel_id),
             filters: filters.clone(),
+            features: features.clone(),
         })
     }
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use mesh_core::config::{ClusterChoice, Forward, RouteAction, WeightedCluster};
 use xds_proto::envoy::config::route::v3 as proto;
 use xds_proto::envoy::config::route::v3::route::Action;
-use xds_proto::envoy::config::route::v3::route_action::{ClusterSpecifier, HostRewriteSpecifier};
+use xds_proto::envoy::config::route::v3::route_action::ClusterSpecifier;
 
 use crate::resource::headers::HeaderFields;
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::{fields, filter};
 
-use super::{Scope, hash_policy, retry};
+use super::{Scope, hash_policy, retry, rewrite};
 
 /// `None`: the route is skipped.
 pub(super) fn read(action: Option<&Action>, scope: &Scope<'_>) -> Checked<Option<RouteAction>> {
@@ -43,19 +43,13 @@ fn forward(action: &proto::RouteAction, scope: &Scope<'_>) -> Checked<Option<For
     forward.retry = retry::policy(action.retry_policy.as_ref())?;
     forward.hash_policies = hash_policies;
     // RDS-18, SEC-03
-    forward.auto_host_rewrite = scope.host_rewrite && asks_for_host_rewrite(action);
+    forward.auto_host_rewrite = scope.host_rewrite && rewrite::is_endpoints_host(action);
+    forward.rewrite = rewrite::read(action, scope)?;
     Ok(Some(forward))
 }
 
 type Limits = proto::route_action::MaxStreamDuration;
 type ProtoDuration = xds_proto::google::protobuf::Duration;
-
-fn asks_for_host_rewrite(action: &proto::RouteAction) -> bool {
-    match &action.host_rewrite_specifier {
-        Some(HostRewriteSpecifier::AutoHostRewrite(rewrite)) => rewrite.value,
-        _ => false,
-    }
-}
 
 /// RDS-10: `None` for specifiers that are unset or unknown.
 fn clusters(specifier: Option<&ClusterSpecifier>, scope: &Scope<'_>) -> Checked<Option<ClusterChoice>> {
@@ -106,5 +100,6 @@ fn weighted_cluster(
     let mut read = WeightedCluster::new(cluster.name.as_str(), weight);
     read.filters = filter::overrides(&cluster.typed_per_filter_config, scope.context)?;
     read.headers = headers.read()?;
+    read.host = rewrite::of_weighted_cluster(cluster, scope)?;
     Ok(read)
 }

@@ -196,7 +196,9 @@ fn stream_limits() {
     check(&RouteConfigurationType, &simple(), LIMITS);
 }
 
-/// Decodes: RDS-18, BS-20.
+/// What the runtime makes of the flag is in `mesh-tonic/tests/mesh/rewrites.rs`.
+///
+/// Proves: RDS-18, BS-20.
 #[test]
 fn host_rewrite_needs_a_trusted_server() {
     let mut asking = simple();

@@ -23,7 +23,8 @@ fn one(policy: &Proto, context: &Decoding<'_>) -> Checked<Option<HashPolicy>> {
         Some(PolicySpecifier::Header(header)) if header.header_name.starts_with(':') => Ok(None),
         Some(PolicySpecifier::Header(header)) => {
             let name = header_name(&header.header_name).within("header.header_name")?;
-            let rewrite = header.regex_rewrite.as_ref().map(|proto| rewrite(proto, context)).transpose();
+            let rewrite =
+                header.regex_rewrite.as_ref().map(|proto| regex_rewrite(proto, context)).transpose();
             let rewrite = rewrite.within("header.regex_rewrite")?;
             Ok(Some(HashPolicy::Header { name, rewrite, terminal }))
         }
@@ -34,7 +35,11 @@ fn one(policy: &Proto, context: &Decoding<'_>) -> Checked<Option<HashPolicy>> {
     }
 }
 
-fn rewrite(rewrite: &RegexMatchAndSubstitute, context: &Decoding<'_>) -> Checked<(CapturingRegex, String)> {
+/// An expression, and the text for its matches in which `${1}` is the first group.
+pub(super) fn regex_rewrite(
+    rewrite: &RegexMatchAndSubstitute,
+    context: &Decoding<'_>,
+) -> Checked<(CapturingRegex, String)> {
     let pattern = rewrite.pattern.as_ref().ok_or_else(|| Invalid::at("pattern", "must be set"))?;
     let regex = context.capturing_regex(&pattern.regex).within("pattern.regex")?;
     let text = replacement(&rewrite.substitution, regex.groups()).within("substitution")?;

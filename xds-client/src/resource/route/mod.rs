@@ -14,6 +14,9 @@ mod plugin;
 mod retry;
 #[cfg(test)]
 mod retry_tests;
+mod rewrite;
+#[cfg(test)]
+mod rewrite_tests;
 mod route_match;
 #[cfg(test)]
 pub(super) mod samples;
@@ -86,7 +89,7 @@ impl Named for proto::RouteConfiguration {
 #[derive(Debug)]
 struct Scope<'a> {
     plugins: Plugins<'a>,
-    /// Whether `auto_host_rewrite` is used (RDS-18).
+    /// Whether authorities are rewritten (RDS-18).
     host_rewrite: bool,
     context: &'a Decoding<'a>,
 }

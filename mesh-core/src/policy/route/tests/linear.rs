@@ -54,6 +54,7 @@ fn path() -> impl Strategy<Value = PathMatcher> {
     prop_oneof![
         3 => (text(), any::<bool>()).prop_map(|(path, ignore_case)| PathMatcher::Exact { path, ignore_case }),
         3 => (text(), any::<bool>()).prop_map(|(prefix, ignore_case)| PathMatcher::Prefix { prefix, ignore_case }),
+        2 => ("/[abA]{1,2}", any::<bool>()).prop_map(|(prefix, ignore_case)| PathMatcher::SeparatedPrefix { prefix, ignore_case }),
         1 => "/[ab]{1,2}(\\*|\\+)".prop_map(|pattern| PathMatcher::Regex(FullRegex::new(&pattern).unwrap())),
         1 => Just(PathMatcher::Regex(FullRegex::new(".*").unwrap())),
     ]

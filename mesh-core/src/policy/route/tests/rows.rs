@@ -37,6 +37,9 @@ fn ignoring_case(path: PathMatcher) -> PathMatcher {
     match path {
         PathMatcher::Exact { path, .. } => PathMatcher::Exact { path, ignore_case: true },
         PathMatcher::Prefix { prefix, .. } => PathMatcher::Prefix { prefix, ignore_case: true },
+        PathMatcher::SeparatedPrefix { prefix, .. } => {
+            PathMatcher::SeparatedPrefix { prefix, ignore_case: true }
+        }
         PathMatcher::Regex(_) => path,
     }
 }
