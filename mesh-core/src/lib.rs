@@ -18,6 +18,7 @@
 //! # Ok::<(), std::net::AddrParseError>(())
 //! ```
 //!
+//! - [`certificate`]: key material, and where it comes from.
 //! - [`config`]: immutable, validated, complete; swapped whole.
 //! - [`counters`]: what is counted, for metrics.
 //! - [`filter`]: HTTP filters: the trait that they implement, and those that come with the mesh.
@@ -31,6 +32,7 @@
 //! This crate knows nothing of xDS, protobuf or tonic.
 
 mod causes;
+pub mod certificate;
 pub mod config;
 pub mod counters;
 pub mod filter;

@@ -18,6 +18,7 @@ mod retry;
 mod rewrite;
 mod route;
 mod server;
+mod tls;
 mod virtual_host;
 
 use std::collections::HashMap;
@@ -48,6 +49,7 @@ pub use server::{
     ChainMatch, IpPrefix, ServerChain, ServerConfig, ServerHttp, ServerListener, ServerRouteSource,
     ServerRoutes, SourceType, TransportProtocol,
 };
+pub use tls::{ClientCertificates, ClientTls, PeerValidation, RootSource, ServerTls, Sni, TlsVersions};
 pub use virtual_host::{DomainPattern, VirtualHost};
 
 /// A resource's name: a cluster, an endpoint service, a route. Cheap to clone and to compare.

@@ -8,6 +8,7 @@ pub(crate) mod circuit_breaker;
 pub(crate) mod dns;
 pub(crate) mod fault;
 pub(crate) mod header_mutation;
+pub mod identity;
 pub mod lb;
 pub mod load_report;
 pub mod matcher;

@@ -28,6 +28,7 @@ mod target;
 #[cfg(test)]
 mod testing;
 mod timeout;
+pub mod tls;
 
 pub use crate::policy::backoff::BackoffSettings;
 pub use crate::policy::subchannel::{AttemptDelay, ConnectTimeout, Settings as SubchannelSettings};
