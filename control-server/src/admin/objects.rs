@@ -1,11 +1,13 @@
 //! `/v1/objects`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
+use crate::discovery::Refusal;
 use crate::state::{Code, Diagnostic, ObjectStatus, PipelineState, Severity};
 
 use super::Admin;
@@ -34,6 +36,9 @@ pub struct ObjectConditions {
     pub stale: bool,
     /// One of each type: Accepted, ResolvedRefs, Programmed, Conflicted.
     pub conditions: Vec<Condition>,
+    /// What connected clients have refused of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_by: Vec<Refusal>,
 }
 
 /// A condition as objects of Kubernetes have it.
@@ -51,10 +56,11 @@ pub struct Condition {
 
 pub(super) async fn list(State(admin): State<Admin>) -> Json<ObjectList> {
     let state = admin.pipeline();
-    Json(ObjectList { revision: state.revision, objects: objects(&state) })
+    let refusals = admin.registry.refusals();
+    Json(ObjectList { revision: state.revision, objects: objects(&state, &refusals) })
 }
 
-fn objects(state: &PipelineState) -> Vec<ObjectConditions> {
+fn objects(state: &PipelineState, refusals: &BTreeMap<Arc<str>, Vec<Refusal>>) -> Vec<ObjectConditions> {
     let mut all: BTreeMap<String, (Option<&ObjectStatus>, Vec<&Diagnostic>)> = BTreeMap::new();
     for object in &state.objects {
         let name = format!("{} {}/{}", object.kind, object.namespace, object.name);
@@ -63,7 +69,11 @@ fn objects(state: &PipelineState) -> Vec<ObjectConditions> {
     for diagnostic in state.diagnostics.iter().filter(|found| !found.object.is_empty()) {
         all.entry(diagnostic.object.clone()).or_default().1.push(diagnostic);
     }
-    all.into_iter().map(|(name, (object, diagnostics))| one(name, object, &diagnostics)).collect()
+    let one = |(name, (object, diagnostics)): (String, (Option<&ObjectStatus>, Vec<&Diagnostic>))| {
+        let refused_by = refusals.get(name.as_str()).map(Vec::as_slice).unwrap_or_default();
+        one(name, object, &diagnostics).refused(refused_by)
+    };
+    all.into_iter().map(one).collect()
 }
 
 fn one(name: String, object: Option<&ObjectStatus>, diagnostics: &[&Diagnostic]) -> ObjectConditions {
@@ -92,7 +102,7 @@ fn one(name: String, object: Option<&ObjectStatus>, diagnostics: &[&Diagnostic])
                 "ResolvedRefs",
                 &of(|found| found.code == Code::UnresolvedReference),
             ),
-            Condition::unless("Programmed", "Programmed", &not_programmed),
+            Condition::unless(PROGRAMMED, PROGRAMMED, &not_programmed),
             Condition::new(
                 "Conflicted",
                 "NoConflicts",
@@ -101,6 +111,26 @@ fn one(name: String, object: Option<&ObjectStatus>, diagnostics: &[&Diagnostic])
                 "False",
             ),
         ],
+        refused_by: Vec::new(),
+    }
+}
+
+impl ObjectConditions {
+    /// E3: what clients refuse is not programmed.
+    fn refused(mut self, refused_by: &[Refusal]) -> Self {
+        let programmed = self.conditions.iter_mut().find(|one| one.r#type == PROGRAMMED);
+        if let Some(programmed) = programmed.filter(|_| !refused_by.is_empty()) {
+            if programmed.status == "True" {
+                programmed.reason = format!("{:?}", Code::RefusedByClients);
+                programmed.message.clear();
+            }
+            "False".clone_into(&mut programmed.status);
+            let texts = refused_by.iter().map(ToString::to_string);
+            let before = Some(std::mem::take(&mut programmed.message)).filter(|text| !text.is_empty());
+            programmed.message = before.into_iter().chain(texts).collect::<Vec<_>>().join("; ");
+        }
+        self.refused_by = refused_by.to_vec();
+        self
     }
 }
 
@@ -128,6 +158,8 @@ fn text(diagnostic: &Diagnostic) -> String {
         field => format!("{field}: {}", diagnostic.message),
     }
 }
+
+const PROGRAMMED: &str = "Programmed";
 
 #[cfg(test)]
 mod tests {
@@ -163,7 +195,7 @@ mod tests {
         let name = "VirtualService shop/a";
         let diagnostics = found.iter().map(|(severity, code)| diagnostic(name, *severity, *code)).collect();
         let state = PipelineState { objects: objects.into(), diagnostics, ..PipelineState::default() };
-        let [one] = super::objects(&state).try_into().unwrap();
+        let [one] = super::objects(&state, &BTreeMap::new()).try_into().unwrap();
         assert_eq!(one.object, name);
         one.conditions.iter().map(|one| format!("{}={}/{}", one.r#type, one.status, one.reason)).collect()
     }
@@ -219,8 +251,31 @@ mod tests {
         let found = diagnostic("VirtualService shop/a", Severity::Error, Code::InvalidValue);
         let state =
             PipelineState { diagnostics: vec![found.clone(), found].into(), ..PipelineState::default() };
-        let [one] = super::objects(&state).try_into().unwrap();
+        let [one] = super::objects(&state, &BTreeMap::new()).try_into().unwrap();
         assert_eq!((one.file.as_str(), one.line, one.in_use), ("a.yaml", 3, false));
         assert_eq!(one.conditions[0].message, "spec.x: no; spec.x: no");
+    }
+
+    /// Case E3.
+    #[test]
+    fn refusal_of_a_client_is_a_condition_of_the_object() {
+        let name = "VirtualService shop/a";
+        let refusal = Refusal {
+            r#type: "rds".to_owned(),
+            resource: "outbound|80||a".to_owned(),
+            reason: "unknown field".to_owned(),
+            client: "web-1".to_owned(),
+            clients: 2,
+        };
+        let state = PipelineState { objects: vec![object("a", false)].into(), ..PipelineState::default() };
+        let refusals = BTreeMap::from([(Arc::from(name), vec![refusal])]);
+        let [one] = super::objects(&state, &refusals).try_into().unwrap();
+        let programmed = one.conditions.iter().find(|one| one.r#type == PROGRAMMED).unwrap();
+        assert_eq!(
+            [&programmed.status, &programmed.reason, &programmed.message],
+            ["False", "RefusedByClients", "2 clients, web-1 first, refuse rds outbound|80||a: unknown field"]
+        );
+        assert_eq!(one.refused_by.len(), 1);
+        assert_eq!(one.conditions[0].status, "True", "the object itself is accepted");
     }
 }

@@ -70,10 +70,18 @@ impl Fixture {
 
 fn resources() -> ResourceSet {
     let cluster = Cluster { name: "shop".to_owned(), ..Cluster::default() };
-    let resource =
-        EncodedResource { name: "shop".into(), version: "v1".into(), bytes: cluster.encode_to_vec().into() };
-    let broken =
-        EncodedResource { name: "x".into(), version: "v2".into(), bytes: Bytes::from_static(b"\xff") };
+    let resource = EncodedResource {
+        name: "shop".into(),
+        version: "v1".into(),
+        bytes: cluster.encode_to_vec().into(),
+        made_by: Arc::default(),
+    };
+    let broken = EncodedResource {
+        name: "x".into(),
+        version: "v2".into(),
+        bytes: Bytes::from_static(b"\xff"),
+        made_by: Arc::default(),
+    };
     let mut set = ResourceSet::at(7);
     set.insert(ResourceKind::Cluster, Arc::new(resource));
     set.insert(ResourceKind::Route, Arc::new(broken));
@@ -239,7 +247,12 @@ async fn errors_are_answered_in_json() {
 async fn name_that_differs_by_client_is_listed_for_every_scope() {
     let fixture = Fixture::new();
     let resource = |version: &str| {
-        Some(Arc::new(EncodedResource { name: "r".into(), version: version.into(), bytes: Bytes::new() }))
+        Some(Arc::new(EncodedResource {
+            name: "r".into(),
+            version: version.into(),
+            bytes: Bytes::new(),
+            made_by: Arc::default(),
+        }))
     };
     let selector = ScopeSelector { namespace: Some("qa".into()), ..ScopeSelector::default() };
     let scoped = Scoped::new(resource("v1"), vec![(selector, resource("v2"))]);

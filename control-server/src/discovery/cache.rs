@@ -193,7 +193,7 @@ mod tests {
         let mut set = ResourceSet::default();
         for (kind, name, version) in resources {
             let (name, version, bytes) = ((*name).into(), (*version).into(), bytes::Bytes::new());
-            set.insert(*kind, Arc::new(EncodedResource { name, version, bytes }));
+            set.insert(*kind, Arc::new(EncodedResource { name, version, bytes, made_by: Arc::default() }));
         }
         Arc::new(set)
     }

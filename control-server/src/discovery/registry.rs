@@ -12,7 +12,7 @@ use crate::connection::{Connection, Identity};
 
 use super::cache::ResourceCache;
 use super::config::{ClientConfig, ResourceConfig};
-use super::status::{ClientBrief, ClientStatus};
+use super::status::{ClientBrief, ClientStatus, Refusal};
 use super::stream::Stream;
 
 /// Every open ADS stream. Clones share the same list.
@@ -70,6 +70,33 @@ impl Registry {
             node_id: stream.node().map(|node| node.id.clone()).unwrap_or_default(),
             resources: entries.iter().map(|entry| ResourceConfig::of(now, entry)).collect(),
         })
+    }
+
+    /// What clients have refused, by object of the configuration: the refusals of one text about one resource are one.
+    pub fn refusals(&self) -> BTreeMap<Arc<str>, Vec<Refusal>> {
+        let clients: Vec<_> = self.lock().values().cloned().collect();
+        let mut by_object: BTreeMap<Arc<str>, Vec<Refusal>> = BTreeMap::new();
+        for client in clients {
+            let refused = client.stream().refused();
+            let label = if refused.is_empty() { String::new() } else { client.label() };
+            for (kind, resource, reason) in refused {
+                let refusal = Refusal {
+                    r#type: kind.short_name().to_owned(),
+                    resource: resource.name.to_string(),
+                    reason: reason.to_string(),
+                    client: label.clone(),
+                    clients: 1,
+                };
+                for object in resource.made_by.iter() {
+                    let of_object = by_object.entry(Arc::clone(object)).or_default();
+                    match of_object.iter_mut().find(|known| known.says_the_same(&refusal)) {
+                        Some(known) => known.clients += 1,
+                        None => of_object.push(refusal.clone()),
+                    }
+                }
+            }
+        }
+        by_object
     }
 
     /// Every open stream, oldest first.

@@ -94,3 +94,35 @@ impl std::fmt::Display for SyncState {
         })
     }
 }
+
+/// What clients have refused of an object of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The type of the resource: `cds`, `eds`, `lds` or `rds`.
+    pub r#type: String,
+    /// The resource.
+    pub resource: String,
+    /// The client's own words.
+    pub reason: String,
+    /// The node of the client whose stream is oldest, or its address.
+    pub client: String,
+    /// How many clients say the same.
+    pub clients: usize,
+}
+
+impl Refusal {
+    pub(super) fn says_the_same(&self, other: &Self) -> bool {
+        (&self.r#type, &self.resource, &self.reason) == (&other.r#type, &other.resource, &other.reason)
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    /// `2 clients, greeter-1 first, refuse cds outbound|80||greeter: unsupported policy`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { r#type, resource, reason, client, clients } = self;
+        match clients {
+            1 => write!(f, "{client} refuses {type} {resource}: {reason}"),
+            _ => write!(f, "{clients} clients, {client} first, refuse {type} {resource}: {reason}"),
+        }
+    }
+}

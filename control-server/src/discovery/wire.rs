@@ -142,6 +142,7 @@ mod tests {
                 name: format!("name-{index}").into(),
                 version: "v".into(),
                 bytes: Bytes::from(vec![7; *length]),
+                made_by: Arc::default(),
             })
         };
         let response = Response {

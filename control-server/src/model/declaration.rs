@@ -130,9 +130,9 @@ impl<'a> Declaration<'a> {
         &self.parts[0].object.id.namespace
     }
 
-    /// The object that takes precedence.
-    pub(super) fn id(&self) -> &'a ObjectId {
-        &self.parts[0].object.id
+    /// Its objects, the one that takes precedence first.
+    pub(super) fn ids(&self) -> Vec<ObjectId> {
+        self.parts.iter().map(|part| part.object.id.clone()).collect()
     }
 
     pub(super) fn parts(&self) -> &[Part<'a>] {

@@ -62,6 +62,18 @@ impl<'a> Rule<'a> {
         with_policy.or_else(|| self.objects.first()).map(|(id, _)| *id)
     }
 
+    /// Every object that counts, the one with the policy first.
+    pub(super) fn ids(&self) -> Vec<ObjectId> {
+        let all = self.id().into_iter().chain(self.objects.iter().map(|(id, _)| *id));
+        let mut ids: Vec<ObjectId> = Vec::new();
+        for id in all.chain(self.wider_tls.map(|(id, _)| id)) {
+            if !ids.contains(id) {
+                ids.push(id.clone());
+            }
+        }
+        ids
+    }
+
     fn traffic_policy(&self) -> Option<&'a TrafficPolicy> {
         self.objects.iter().find_map(|(_, rule)| rule.traffic_policy.as_ref())
     }

@@ -38,10 +38,10 @@ pub(crate) struct ServiceView {
     pub(crate) ports: Vec<ServicePort>,
     /// For every port, of all endpoints and of each subset; and those for destinations that are missing.
     pub(crate) clusters: Vec<Cluster>,
-    /// The object that declares it.
-    pub(crate) declared_by: ObjectId,
-    /// The `DestinationRule` that applies.
-    pub(crate) ruled_by: Option<ObjectId>,
+    /// The objects that declare it; at least one.
+    pub(crate) declared_by: Vec<ObjectId>,
+    /// The `DestinationRule` objects that apply, the one with the policy first.
+    pub(crate) ruled_by: Vec<ObjectId>,
 }
 
 /// A port and the routes of calls to it.
@@ -168,8 +168,8 @@ fn view(
         aliases: aliases(host, reader),
         ports,
         clusters,
-        declared_by: declaration.id().clone(),
-        ruled_by: rule.id().cloned(),
+        declared_by: declaration.ids(),
+        ruled_by: rule.ids(),
     })
 }
 

@@ -31,13 +31,24 @@ pub struct EncodedResource {
     pub version: Arc<str>,
     /// The encoded message (the `value` of its `Any`).
     pub bytes: Bytes,
+    /// The objects that it comes from.
+    pub made_by: MadeBy,
 }
+
+/// Objects of the configuration as `kind namespace/name`, the one that decides most first. Shared by the resources of a service.
+pub type MadeBy = Arc<[Arc<str>]>;
 
 impl EncodedResource {
     /// A resource whose version is the hash of its content.
     pub fn new(name: Arc<str>, bytes: Bytes) -> Self {
         let mut hasher = twox_hash::XxHash64::with_seed(0);
         hasher.write(&bytes);
-        Self { name, version: format!("{:016x}", hasher.finish()).into(), bytes }
+        Self { name, version: format!("{:016x}", hasher.finish()).into(), bytes, made_by: MadeBy::default() }
+    }
+
+    /// The same resource, made by these objects.
+    #[must_use]
+    pub fn made_by(self, made_by: MadeBy) -> Self {
+        Self { made_by, ..self }
     }
 }

@@ -172,5 +172,6 @@ pub(crate) fn canonical_name(kind: ResourceKind, name: &str) -> Cow<'_, str> {
 fn renamed_listener(listener: &EncodedResource, name: &str) -> Option<Arc<EncodedResource>> {
     let mut message = Listener::decode(listener.bytes.clone()).ok()?;
     name.clone_into(&mut message.name);
-    Some(Arc::new(EncodedResource::new(Arc::from(name), message.encode_to_vec().into())))
+    let renamed = EncodedResource::new(Arc::from(name), message.encode_to_vec().into());
+    Some(Arc::new(renamed.made_by(Arc::clone(&listener.made_by))))
 }

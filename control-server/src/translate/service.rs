@@ -9,7 +9,7 @@ use super::{LoadReporting, cluster, collections, endpoints, fault, listener, rou
 use crate::kinds::ObjectId;
 use crate::model::{Cluster, Discovery, Service, ServicePort, ServiceView};
 use crate::resources::{
-    ClientClass, Collection, EncodedResource, ResourceKind, ResourceSet, ScopeSelector, Scoped, Slot,
+    ClientClass, Collection, EncodedResource, MadeBy, ResourceKind, ResourceSet, ScopeSelector, Scoped, Slot,
 };
 
 /// Everything that stands under the names of one service.
@@ -94,10 +94,12 @@ impl Translator<'_> {
             self.cluster(place, selector, view, one);
         }
         for (index, port) in view.ports.iter().enumerate() {
-            let routed_by = port.routed_by.first().unwrap_or(&view.declared_by);
+            let declared_by = Makers::of(&view.declared_by, &[]);
+            let routed_by = if port.routed_by.is_empty() { &view.declared_by } else { &port.routed_by };
+            let routed_by = Makers::of(routed_by, &[]);
             let name = route_name(port, &self.service.host);
             let routes = route::translate(&name, self.service, port);
-            self.add(place, selector, ResourceKind::Route, &name, &routes, routed_by);
+            self.add(place, selector, ResourceKind::Route, &name, &routes, &routed_by);
             // A client without support for a filter refuses the listener: so only listeners with faults have the filter.
             let filters = if port.routes.iter().any(|route| route.fault.is_some()) {
                 vec![fault::filter()]
@@ -106,15 +108,15 @@ impl Translator<'_> {
             };
             for listener in listener_names(&self.service.host, view, port, index == 0) {
                 let message = listener::translate(&listener, &name, filters.clone());
-                self.add(place, selector, ResourceKind::Listener, &listener, &message, &view.declared_by);
+                self.add(place, selector, ResourceKind::Listener, &listener, &message, &declared_by);
             }
         }
     }
 
     fn cluster(&mut self, place: usize, selector: &ScopeSelector, view: &ServiceView, one: &Cluster) {
-        let ruled_by = view.ruled_by.as_ref().unwrap_or(&view.declared_by);
+        let ruled_by = Makers::of(&view.ruled_by, &view.declared_by);
         let message = cluster::translate(one, self.load_reporting);
-        self.add(place, selector, ResourceKind::Cluster, &one.name, &message, ruled_by);
+        self.add(place, selector, ResourceKind::Cluster, &one.name, &message, &ruled_by);
         let nothing = Vec::new();
         let list = match &one.discovery {
             Discovery::Endpoints(list) => list,
@@ -124,7 +126,7 @@ impl Translator<'_> {
         let name = cluster::endpoints_name(one);
         for (client, mut assignment) in endpoints::translate(&name, list, &one.policy.locality) {
             let selector = both(selector, client);
-            let by = &view.declared_by;
+            let by = &Makers::of(&view.declared_by, &[]);
             let inline = self.add(place, &selector, ResourceKind::Endpoints, &name, &assignment, by);
             for collection in collections::take(&mut assignment, &inline) {
                 let known = self.served.scoped_collection(&collection.name);
@@ -147,21 +149,41 @@ impl Translator<'_> {
         slot: impl Into<Slot>,
         name: &str,
         message: &impl Message,
-        made_by: &ObjectId,
+        makers: &Makers,
     ) -> Arc<EncodedResource> {
         let (slot, bytes) = (slot.into(), message.encode_to_vec());
         let served = self.served.scoped(slot, name);
         let same = served.and_then(|served| served.iter().map(|(_, one)| one).find(|one| one.bytes == bytes));
-        let resource = same.map(Arc::clone).unwrap_or_else(|| {
-            let known = served.and_then(Scoped::any).map(|one| Arc::clone(&one.name));
-            let name = known.unwrap_or_else(|| Arc::from(name));
-            let made = Arc::new(EncodedResource::new(name, bytes.into()));
-            self.changed.push((slot, Arc::clone(&made), made_by.clone()));
-            made
-        });
+        let resource = match same {
+            Some(same) if same.made_by == makers.names => Arc::clone(same),
+            Some(same) => Arc::new(EncodedResource::clone(same).made_by(Arc::clone(&makers.names))),
+            None => {
+                let known = served.and_then(Scoped::any).map(|one| Arc::clone(&one.name));
+                let name = known.unwrap_or_else(|| Arc::from(name));
+                let made = EncodedResource::new(name, bytes.into()).made_by(Arc::clone(&makers.names));
+                let made = Arc::new(made);
+                self.changed.push((slot, Arc::clone(&made), makers.first.clone()));
+                made
+            }
+        };
         let of_name = self.resources.entry((slot, Arc::clone(&resource.name))).or_default();
         of_name.entry(place).or_default().push((selector.clone(), Arc::clone(&resource)));
         resource
+    }
+}
+
+/// The objects that a resource comes from.
+struct Makers {
+    first: ObjectId,
+    names: MadeBy,
+}
+
+impl Makers {
+    /// Those that decide most of it, then others; at least one.
+    fn of(most: &[ObjectId], others: &[ObjectId]) -> Self {
+        let all = most.iter().chain(others);
+        let first = all.clone().next().cloned().expect("an object declares the service");
+        Self { first, names: all.map(|id| Arc::from(id.to_string())).collect() }
     }
 }
 

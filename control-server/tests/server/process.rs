@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use control_server::resources::ResourceKind::{Endpoints, Listener};
+use control_server::resources::ResourceKind::{Cluster, Endpoints, Listener};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::Deserialize;
@@ -242,6 +242,50 @@ async fn folder_is_served_and_followed() {
     process.signal(Signal::SIGTERM);
     let (output, _) = process.end().await;
     assert_eq!(output.status.code(), Some(0));
+}
+
+/// Case E3: the object that a refused resource comes from shows what the client says.
+#[tokio::test]
+async fn refusal_of_a_client_is_shown_on_the_object_that_caused_it() {
+    let folder = TempDir::new().unwrap();
+    let config = folder.path().join("config");
+    std::fs::create_dir(&config).unwrap();
+    let rule = "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: rule, namespace: shop}\n\
+                spec: {host: greeter.shop, trafficPolicy: {loadBalancer: {simple: LEAST_REQUEST}}}\n";
+    std::fs::write(config.join("greeter.yaml"), greeter("10.0.0.1") + rule).unwrap();
+    let process = Process::start_in(folder, &[]).await;
+    let mut client = Client::connect_to(process.ready.xds).await;
+    client.ask(Cluster, &["outbound|80||greeter.shop"], "");
+    let response = client.message().await.unwrap().unwrap();
+    client.answer(
+        &response,
+        &["outbound|80||greeter.shop"],
+        Some("outbound|80||greeter.shop: too new a policy"),
+    );
+    let objects = loop {
+        let objects = process.ask("/v1/objects").await["objects"].clone();
+        if objects[0].get("refused_by").is_some() {
+            break objects;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    let names = ["DestinationRule shop/rule", "ServiceEntry shop/greeter"];
+    for (object, name) in objects.as_array().unwrap().iter().zip(names) {
+        assert_eq!(object["object"], name);
+        let programmed = &object["conditions"][2];
+        assert_eq!((&programmed["type"], &programmed["status"]), (&"Programmed".into(), &"False".into()));
+        let text =
+            "node-1 refuses cds outbound|80||greeter.shop: outbound|80||greeter.shop: too new a policy";
+        assert_eq!(programmed["message"], text);
+    }
+    let admin = process.ready.admin.to_string();
+    let mut meshctl = Command::new(env!("CARGO_BIN_EXE_meshctl"));
+    let output = meshctl.args(["status", "--strict", "--admin", &admin]).output().await.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains(": DestinationRule shop/rule: node-1 refuses cds"), "{text}");
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    process.signal(Signal::SIGTERM);
+    process.end().await;
 }
 
 /// The version of the greeter's endpoints, once they are served.

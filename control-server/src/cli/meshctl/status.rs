@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use clap::Args;
 use serde::Serialize;
 
-use crate::admin::ServerStatus;
+use crate::admin::{ObjectConditions, ObjectList, ServerStatus};
 use crate::cli::duration::short;
 use crate::cli::output::{Style, count};
 use crate::cli::table::Table;
+use crate::cli::text::{MAX_REMARK, clipped};
 use crate::cli::{Failure, Output};
 use crate::state::{PipelineState, Severity};
 
@@ -22,13 +23,16 @@ struct Answer {
     admin: String,
     status: ServerStatus,
     config: PipelineState,
+    /// The objects of which connected clients refuse something.
+    refused: Vec<ObjectConditions>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     pub(super) query: Query,
-    /// Also fail if there are errors in the configuration, a change waits, or a last good version is in use
+    /// Also fail if there are errors in the configuration, a change waits, a last good version is in use, or clients refuse
+    /// something
     #[arg(long)]
     strict: bool,
 }
@@ -40,10 +44,12 @@ pub(super) async fn run(
 ) -> Result<ExitCode, Failure> {
     let status: ServerStatus = client.get("/v1/status").await?;
     let config: PipelineState = client.get("/v1/config").await?;
-    let is_good =
-        status.errors == 0 && status.waiting.is_none() && !config.objects.iter().any(|object| object.stale);
+    let mut refused = client.get::<ObjectList>("/v1/objects").await?.objects;
+    refused.retain(|object| !object.refused_by.is_empty());
+    let is_stale = config.objects.iter().any(|object| object.stale);
+    let is_good = status.errors == 0 && status.waiting.is_none() && !is_stale && refused.is_empty();
     let succeeded = status.readiness.ready && (is_good || !arguments.strict);
-    let answer = Answer { admin: client.address().to_owned(), status, config };
+    let answer = Answer { admin: client.address().to_owned(), status, config, refused };
     match arguments.query.output {
         Format::Json => output.json(&answer),
         Format::Table => print(&answer, output),
@@ -52,7 +58,7 @@ pub(super) async fn run(
 }
 
 fn print(answer: &Answer, output: Output) {
-    let Answer { admin, status, config } = answer;
+    let Answer { admin, status, config, refused } = answer;
     let mut table = Table::new(["control-server", admin]);
     let mut row =
         |name: &str, style, text: String| table.row(vec![(Style::Plain, name.to_owned()), (style, text)]);
@@ -86,11 +92,17 @@ fn print(answer: &Answer, output: Output) {
     );
     row("clients", style, text);
     table.print(output);
-    if !config.diagnostics.is_empty() {
+    if !config.diagnostics.is_empty() || !refused.is_empty() {
         output.line("");
     }
     for diagnostic in config.diagnostics.iter() {
         output.line(&diagnostic.to_string());
+    }
+    for object in refused {
+        for refusal in &object.refused_by {
+            let text = clipped(&refusal.to_string(), MAX_REMARK);
+            output.line(&format!("{}:{}: {}: {text}", object.file, object.line, object.object));
+        }
     }
 }
 

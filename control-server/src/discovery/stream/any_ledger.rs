@@ -62,6 +62,9 @@ pub(super) trait AnyLedger: Debug + Send {
     /// What the client has under this name.
     fn held_state(&self, name: &str) -> HeldState;
 
+    /// Every resource that the client has refused, and why.
+    fn refused(&self) -> Vec<(Arc<EncodedResource>, Arc<str>)>;
+
     /// Whether this stream has sent the client a resource of this name, deleted or not.
     fn was_told(&self, name: &str) -> bool;
 

@@ -29,7 +29,9 @@ use std::time::Instant;
 use prost::Message as _;
 use xds_proto::envoy::config::core::v3::Node;
 
-use crate::resources::{ClientClass, ClientScope, ResourceKind, ResourceSet, Slot, canonical_name};
+use crate::resources::{
+    ClientClass, ClientScope, EncodedResource, ResourceKind, ResourceSet, Slot, canonical_name,
+};
 
 use super::interest::{Interest, InterestChange};
 use super::status::{SyncState, TypeStatus};
@@ -240,6 +242,22 @@ impl Stream {
         self.last_activity = now;
         let nonce = self.nonces.to_string().into();
         Some(self.exchanges.get_mut(&kind)?.respond(now, set, nonce, remove_until))
+    }
+
+    /// Every resource that the client has refused, and why. A client refuses a response as a whole; where its text names
+    /// resources of the response, only these are meant.
+    pub(super) fn refused(&self) -> Vec<(ResourceKind, Arc<EncodedResource>, Arc<str>)> {
+        let mut refused = Vec::new();
+        for (kind, exchange) in &self.exchanges {
+            let all = exchange.ledger().refused();
+            let is_named =
+                |(resource, reason): &(Arc<EncodedResource>, Arc<str>)| reason.contains(&*resource.name);
+            let names_any = all.iter().any(is_named);
+            let meant = all.into_iter().filter(|one| !names_any || is_named(one));
+            refused.extend(meant.map(|(resource, reason)| (*kind, resource, reason)));
+        }
+        refused.sort_by(|left, right| (left.0, &left.1.name).cmp(&(right.0, &right.1.name)));
+        refused
     }
 
     pub(super) fn node(&self) -> Option<&Node> {

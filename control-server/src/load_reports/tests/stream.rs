@@ -32,7 +32,12 @@ use super::{INTERVAL, large, read, stats};
 /// Serves the cluster `s`.
 fn service(reports: &LoadReports) -> LoadReportingServiceServer<LoadReporting> {
     let mut set = ResourceSet::at(1);
-    let cluster = EncodedResource { name: "s".into(), version: "1".into(), bytes: Bytes::new() };
+    let cluster = EncodedResource {
+        name: "s".into(),
+        version: "1".into(),
+        bytes: Bytes::new(),
+        made_by: Arc::default(),
+    };
     set.insert(ResourceKind::Cluster, Arc::new(cluster));
     let resources = watch::Sender::new(Arc::new(set));
     let state = watch::Sender::new(Arc::new(PipelineState { synced: true, ..PipelineState::default() }));

@@ -7,6 +7,7 @@ mod endpoints;
 mod faults;
 mod headers;
 mod legal;
+mod makers;
 mod names;
 mod outliers;
 mod routes;

@@ -71,7 +71,12 @@ impl Fixture {
             let (name, version) = rest.split_once('=').unwrap();
             let kind = ResourceKind::from_name(kind).unwrap();
             let bytes = Bytes::copy_from_slice(rest.as_bytes());
-            let resource = Arc::new(EncodedResource { name: name.into(), version: version.into(), bytes });
+            let resource = Arc::new(EncodedResource {
+                name: name.into(),
+                version: version.into(),
+                bytes,
+                made_by: Arc::default(),
+            });
             match kind {
                 ResourceKind::LbEndpoint => {
                     let (folder, _) = name.rsplit_once('/').unwrap();

@@ -18,7 +18,7 @@ use super::held::{Held, Sent};
 use super::request::Ask;
 use super::subject::{Content, Subject};
 use super::subscription::{Subscription, SubscriptionChange};
-use crate::resources::{ClientScope, ResourceSet, Slot};
+use crate::resources::{ClientScope, EncodedResource, ResourceSet, Slot};
 
 /// The ledger of one type on one stream.
 #[derive(Debug)]
@@ -250,6 +250,17 @@ impl<S: Subject> AnyLedger for Ledger<S> {
                 accepted_before: sent.accepted_before(),
             },
         }
+    }
+
+    fn refused(&self) -> Vec<(Arc<EncodedResource>, Arc<str>)> {
+        if !self.has_refused {
+            return Vec::new();
+        }
+        let refused = self.held.values().filter_map(|held| match held {
+            Held::Sent(sent) => Some((sent.subject.resource()?, Arc::clone(sent.refusal.as_ref()?))),
+            Held::Claimed(_) | Held::Perhaps(_) => None,
+        });
+        refused.collect()
     }
 
     fn was_told(&self, name: &str) -> bool {

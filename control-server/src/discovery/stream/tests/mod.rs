@@ -256,7 +256,12 @@ fn set(resources: &[&str]) -> ResourceSet {
         let (name, version) = rest.split_once('=').unwrap();
         let kind = ResourceKind::from_name(kind).unwrap();
         let bytes = Bytes::copy_from_slice(rest.as_bytes());
-        let resource = Arc::new(EncodedResource { name: name.into(), version: version.into(), bytes });
+        let resource = Arc::new(EncodedResource {
+            name: name.into(),
+            version: version.into(),
+            bytes,
+            made_by: Arc::default(),
+        });
         match (kind, glob_of(name)) {
             (ResourceKind::LbEndpoint, Some(glob)) => collections.entry(glob).or_default().push(resource),
             (ResourceKind::LbEndpoint, None) => drop(collections.entry(name.to_owned()).or_default()),
