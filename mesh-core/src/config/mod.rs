@@ -12,6 +12,7 @@ mod endpoints;
 mod error;
 mod filter;
 mod header_mutation;
+mod lb_policy;
 mod locality;
 mod outlier;
 mod retry;
@@ -26,9 +27,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use cluster::{
-    Cluster, ClusterSettings, Discovery, LbPolicy, LocalityPolicy, MaxRequests, ReportedMetric, RingHash,
-};
+pub use cluster::{Cluster, ClusterSettings, Discovery, LocalityPolicy, MaxRequests, ReportedMetric};
 pub use connection::{ConnectionSettings, Http2Keepalive, TcpKeepalive};
 pub use endpoint::{DropCategory, Endpoint, EndpointAddresses, EndpointSet, HealthStatus, Priority};
 pub(crate) use endpoints::Member;
@@ -37,6 +36,7 @@ pub use error::{ConfigError, ResourceError};
 pub use filter::{FilterInstance, FilterOverride, FilterOverrides};
 pub use header_mutation::{AppendAction, HeaderMutation, HeaderMutations, MutationOrder};
 pub(crate) use header_mutation::{Change, is_protected};
+pub use lb_policy::{LbPolicy, RingHash};
 pub use locality::{Locality, LocalityId};
 pub use outlier::{
     ConsecutiveEjection, FailurePercentageEjection, LocalOriginEjection, OutlierDetection,
