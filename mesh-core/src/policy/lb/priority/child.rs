@@ -91,6 +91,10 @@ impl Child {
         self.retirement = None;
     }
 
+    pub(super) fn is_deactivated(&self) -> bool {
+        self.retirement.is_some()
+    }
+
     pub(super) fn is_retired(&self, now: Instant) -> bool {
         self.retirement.is_some_and(|deadline| deadline <= now)
     }

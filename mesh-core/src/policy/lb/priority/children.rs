@@ -31,6 +31,11 @@ impl Children {
         self.by_name.get_mut(&name)
     }
 
+    /// Whether a priority has a child that is not needed now.
+    pub(super) fn is_deactivated(&self, name: ChildName) -> bool {
+        self.get(name).is_some_and(Child::is_deactivated)
+    }
+
     pub(super) fn names(&self) -> Vec<ChildName> {
         self.by_name.keys().copied().collect()
     }

@@ -24,8 +24,11 @@ pub(super) enum LevelChange {
     Localities,
     /// The endpoints are known now: another balancer replaces it, and the timers continue.
     Discovered,
-    /// The policy or the connection settings have changed: a new balancer replaces it and makes new connections.
-    Settings,
+    /// The policy has changed: another balancer replaces it, and takes over the connections and the timers.
+    Policy,
+    /// The connection settings have changed, or the endpoints are no longer known: a new balancer replaces it and makes new
+    /// connections.
+    Connections,
 }
 
 impl Level {
@@ -41,13 +44,13 @@ impl Level {
 
     pub(super) fn change_from(&self, before: &Self) -> LevelChange {
         let (now, before) = (&self.priority, &before.priority);
-        let are_settings_same = now.settings.lb_policy == before.settings.lb_policy
-            && now.settings.locality_policy == before.settings.locality_policy
-            && now.settings.connection == before.settings.connection;
+        let is_policy_same = now.settings.lb_policy == before.settings.lb_policy
+            && now.settings.locality_policy == before.settings.locality_policy;
         match (before.is_discovered, now.is_discovered) {
-            (true, false) => LevelChange::Settings,
-            _ if !are_settings_same => LevelChange::Settings,
+            (true, false) => LevelChange::Connections,
+            _ if now.settings.connection != before.settings.connection => LevelChange::Connections,
             (false, true) => LevelChange::Discovered,
+            _ if !is_policy_same => LevelChange::Policy,
             _ if are_same(&before.localities, &now.localities) => LevelChange::Nothing,
             _ => LevelChange::Localities,
         }

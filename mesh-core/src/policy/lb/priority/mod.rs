@@ -131,13 +131,14 @@ impl Balancer for Priority {
                 LevelChange::Nothing | LevelChange::Localities => {
                     self.children.update(level, note, changes.added.iter().copied(), now, rng);
                 }
-                LevelChange::Discovered => {
+                LevelChange::Policy if self.children.is_deactivated(level.name) => self.children.stop(level),
+                LevelChange::Discovered | LevelChange::Policy => {
                     if let Some(child) = self.children.get_mut(level.name) {
                         child.replace(level.balancer());
                     }
                     self.children.update(level, note, level.endpoints(), now, rng);
                 }
-                LevelChange::Settings => self.children.stop(level),
+                LevelChange::Connections => self.children.stop(level),
             }
         }
         let moved: Vec<_> = changes.iter().flat_map(|changes| &changes.added).map(|added| added.id).collect();
