@@ -2,6 +2,8 @@
 
 use crate::policy::lb::CustomPolicy;
 
+use super::{ReportedWeights, WeightSource, WeightedLeastRequest, WeightedRoundRobin};
+
 /// How one endpoint of a cluster is chosen, below priorities and localities.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -16,11 +18,17 @@ pub enum LbPolicy {
     /// Threads do not share a position: each of up to eight groups of threads goes in turn by itself, so two endpoints differ by
     /// at most one call per group.
     RoundRobin,
-    /// The least busy of `choice_count` random endpoints (gRFC A48).
+    /// In turn over the ready endpoints, heavier ones more often (gRFC A58, Envoy's `ROUND_ROBIN`).
+    WeightedRoundRobin(WeightedRoundRobin),
+    /// The least busy of `choice_count` random endpoints; weights do not count (gRFC A48).
     LeastRequest {
         /// How many are compared: 2 to 10.
         choice_count: u32,
     },
+    /// The least busy endpoint for its weight (Envoy's `LEAST_REQUEST`).
+    WeightedLeastRequest(WeightedLeastRequest),
+    /// A random ready endpoint; weights do not count (Envoy's `RANDOM`).
+    Random,
     /// Consistent hashing over a ring (gRFC A42).
     RingHash(RingHash),
     /// A policy of a user.
@@ -31,8 +39,23 @@ impl LbPolicy {
     /// Whether its pickers read how many calls an endpoint has in flight.
     pub(crate) fn reads_in_flight(&self) -> bool {
         match self {
-            Self::LeastRequest { .. } | Self::Custom(_) => true,
-            Self::PickFirst { .. } | Self::RoundRobin | Self::RingHash(_) => false,
+            Self::LeastRequest { .. } | Self::WeightedLeastRequest(_) | Self::Custom(_) => true,
+            Self::PickFirst { .. }
+            | Self::RoundRobin
+            | Self::WeightedRoundRobin(_)
+            | Self::Random
+            | Self::RingHash(_) => false,
+        }
+    }
+
+    /// How weights are computed from the reports of endpoints; `None`: no policy needs reports.
+    pub(crate) fn reported_weights(&self) -> Option<&ReportedWeights> {
+        match self {
+            Self::WeightedRoundRobin(WeightedRoundRobin {
+                weights: WeightSource::Reported(reported),
+                ..
+            }) => Some(reported),
+            _ => None,
         }
     }
 }

@@ -13,6 +13,7 @@ mod error;
 mod filter;
 mod header_mutation;
 mod lb_policy;
+mod lb_weights;
 mod locality;
 mod outlier;
 mod retry;
@@ -37,6 +38,7 @@ pub use filter::{FilterInstance, FilterOverride, FilterOverrides};
 pub use header_mutation::{AppendAction, HeaderMutation, HeaderMutations, MutationOrder};
 pub(crate) use header_mutation::{Change, is_protected};
 pub use lb_policy::{LbPolicy, RingHash};
+pub use lb_weights::{ReportedWeights, SlowStart, WeightSource, WeightedLeastRequest, WeightedRoundRobin};
 pub use locality::{Locality, LocalityId};
 pub use outlier::{
     ConsecutiveEjection, FailurePercentageEjection, LocalOriginEjection, OutlierDetection,

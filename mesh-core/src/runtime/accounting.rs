@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwapOption;
 
-use crate::config::{ClusterSettings, LocalityId, MaxRequests, Name, ReportedMetric};
+use crate::config::{ClusterSettings, LocalityId, MaxRequests, Name, ReportedMetric, ReportedWeights};
 use crate::policy::load_report::{ClusterCounts, LocalityCounts};
 use crate::sharded::{Ref, Refs};
 
@@ -33,6 +33,8 @@ pub(crate) struct Accounting {
     pub(crate) max_requests: MaxRequests,
     /// The load-balancing policy reads how many calls each endpoint has in flight.
     pub(crate) counts_by_endpoint: bool,
+    /// How the load that endpoints report with responses becomes their weight; `None`: it does not.
+    pub(crate) weights: Option<ReportedWeights>,
     /// The counts for load reports; `None`: the cluster's load is not reported.
     reported: Option<Reported>,
 }
@@ -76,7 +78,9 @@ impl Accounting {
         let keep_reported = reported.as_ref().map(|reported| KeepReported(reported.in_use.clone()));
         let load = counts.loads.load(settings);
         let counts_by_endpoint = settings.lb_policy.reads_in_flight();
-        (Self { load, max_requests: settings.max_requests, counts_by_endpoint, reported }, keep_reported)
+        let weights = weights_of_responses(settings).cloned();
+        let max_requests = settings.max_requests;
+        (Self { load, max_requests, counts_by_endpoint, weights, reported }, keep_reported)
     }
 
     /// Whether both settings lead to the same accounting.
@@ -84,6 +88,7 @@ impl Accounting {
         before.service_name == now.service_name
             && before.max_requests == now.max_requests
             && before.lb_policy.reads_in_flight() == now.lb_policy.reads_in_flight()
+            && weights_of_responses(before) == weights_of_responses(now)
             && before.load_reporting == now.load_reporting
             && before.reported_metrics == now.reported_metrics
     }
@@ -121,4 +126,9 @@ impl Accounting {
             reported.counts.drop_over_limit();
         }
     }
+}
+
+/// LB-44: reports with responses count unless the endpoints are asked to send reports apart from them.
+fn weights_of_responses(settings: &ClusterSettings) -> Option<&ReportedWeights> {
+    settings.lb_policy.reported_weights().filter(|weights| weights.out_of_band.is_none())
 }

@@ -111,11 +111,15 @@ impl<T> Attempt<T> {
             slot.load.in_flight.fetch_sub(1, Ordering::Relaxed);
         }
         slot.accounting.load.in_flight.leave();
-        if stage == AttemptStage::Sent && (slot.reported.is_some() || slot.load.outcomes.is_on()) {
+        if stage != AttemptStage::Sent {
+            return;
+        }
+        if slot.reported.is_some() || slot.load.outcomes.is_on() {
             let result = self.result(outcome);
             slot.record(result);
             self.report(outcome, result);
         }
+        self.read_load(outcome);
     }
 
     /// The outcome for outlier detection.
@@ -137,19 +141,32 @@ impl<T> Attempt<T> {
         let Some(counts) = &self.slot.reported else { return };
         let ending = match outcome {
             Outcome::NotSent => return counts.withdraw(),
-            Outcome::Response { last, .. } => {
-                // OB-19, TR-71
-                if let Some(metrics) = self.slot.accounting.reported_metrics()
-                    && let Some(payload) = Payload::from_headers(last)
-                    && let Some(report) = OrcaReport::parse(payload.as_bytes())
-                {
-                    counts.metrics.add(&report, metrics);
-                }
-                if result == CallResult::Success { Ending::Success } else { Ending::Failure }
+            Outcome::Response { .. } if result == CallResult::Success => Ending::Success,
+            Outcome::Response { .. } | Outcome::Failed | Outcome::Overdue | Outcome::Cancelled => {
+                Ending::Failure
             }
-            Outcome::Failed | Outcome::Overdue | Outcome::Cancelled => Ending::Failure,
         };
         counts.end(ending);
+    }
+
+    /// Reads the load that the endpoint has sent with its response, if its weight or load reports need it.
+    fn read_load(&self, outcome: &Outcome<'_>) {
+        let accounting = &self.slot.accounting;
+        let (metrics, weights) = (accounting.reported_metrics(), accounting.weights.as_ref());
+        if metrics.is_none() && weights.is_none() {
+            return;
+        }
+        let Outcome::Response { last, .. } = outcome else { return };
+        // OB-19
+        let Some(payload) = Payload::from_headers(last) else { return };
+        let Some(report) = OrcaReport::parse(payload.as_bytes()) else { return };
+        // TR-71
+        if let (Some(counts), Some(metrics)) = (&self.slot.reported, metrics) {
+            counts.metrics.add(&report, metrics);
+        }
+        if let Some(weight) = weights.and_then(|settings| report.weight(settings)) {
+            self.slot.load.weight.report(weight);
+        }
     }
 
     /// The endpoint's counters, which identify it.

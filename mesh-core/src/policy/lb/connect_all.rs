@@ -11,6 +11,7 @@ use super::connectivity::Phase;
 use super::members::{Change, Members};
 use super::picker::{Failing, Waiting, no_endpoint};
 use super::ready::{Ready, ReadyTable};
+use super::shares::Shares;
 use super::update::difference;
 use super::{Balancer, Command, Connectivity, EndpointId, LbLocality, LbUpdate, Picker};
 
@@ -21,6 +22,8 @@ use super::{Balancer, Command, Connectivity, EndpointId, LbLocality, LbUpdate, P
 #[derive(Debug)]
 pub(super) struct ConnectAll<S> {
     spread: S,
+    /// The shares of ready endpoints; `None`: weights do not count.
+    shares: Option<Shares>,
     localities: Vec<LbLocality>,
     members: Members,
     ready: Ready,
@@ -43,6 +46,7 @@ impl<S: Spread> ConnectAll<S> {
     pub(super) fn new(spread: S) -> Self {
         Self {
             spread,
+            shares: None,
             localities: Vec::new(),
             members: Members::default(),
             ready: Ready::default(),
@@ -50,6 +54,28 @@ impl<S: Spread> ConnectAll<S> {
             commands: VecDeque::new(),
             is_begun: false,
             is_changed: true,
+        }
+    }
+
+    /// A balancer whose pickers read the endpoints' shares.
+    pub(super) fn weighted(spread: S, shares: Shares) -> Self {
+        Self { shares: Some(shares), ..Self::new(spread) }
+    }
+
+    /// An endpoint takes calls from now on.
+    fn enter(&mut self, now: Instant, at: usize) {
+        let endpoint = &self.members.list()[at].endpoint;
+        self.ready.enter(endpoint.id, endpoint.load.clone());
+        if let Some(shares) = &mut self.shares {
+            shares.enter(now, endpoint);
+        }
+    }
+
+    /// An endpoint takes no more calls.
+    fn leave(&mut self, id: EndpointId) {
+        self.ready.leave(id);
+        if let Some(shares) = &mut self.shares {
+            shares.leave(id);
         }
     }
 
@@ -64,14 +90,18 @@ impl<S: Spread> ConnectAll<S> {
 }
 
 impl<S: Spread> Balancer for ConnectAll<S> {
-    fn update(&mut self, _now: Instant, update: LbUpdate, rng: &mut dyn Rng) {
+    fn update(&mut self, now: Instant, update: LbUpdate, rng: &mut dyn Rng) {
         if !std::mem::replace(&mut self.is_begun, true) {
             self.spread.begin(rng);
         }
         let note = update.note.clone();
         let localities = update.into_localities();
         let turnover = self.members.follow(&difference(&self.localities, &localities));
-        turnover.gone.into_iter().for_each(|id| self.ready.leave(id));
+        turnover.gone.into_iter().for_each(|id| self.leave(id));
+        if let Some(shares) = &mut self.shares {
+            let places = turnover.changed.iter().filter_map(|id| self.members.place(*id));
+            places.for_each(|at| shares.reweigh(now, &self.members.list()[at].endpoint));
+        }
         for id in turnover.new {
             if let Some(at) = self.members.place(id) {
                 self.connect(at);
@@ -81,14 +111,14 @@ impl<S: Spread> Balancer for ConnectAll<S> {
         self.is_changed = true;
     }
 
-    fn on_connectivity(&mut self, _now: Instant, id: EndpointId, state: Connectivity, _rng: &mut dyn Rng) {
+    fn on_connectivity(&mut self, now: Instant, id: EndpointId, state: Connectivity, _rng: &mut dyn Rng) {
         let Some(Change { at, from, to }) = self.members.report(id, &state) else { return };
         if matches!(state, Connectivity::Idle) {
             self.connect(at);
         }
         match (from, to) {
-            (Phase::Ready, _) => self.ready.leave(id),
-            (_, Phase::Ready) => self.ready.enter(id, self.members.list()[at].endpoint.load.clone()),
+            (Phase::Ready, _) => self.leave(id),
+            (_, Phase::Ready) => self.enter(now, at),
             _ => {}
         }
         // A report changes the state, so the endpoint was ready before or is ready now, or neither.
@@ -112,10 +142,14 @@ impl<S: Spread> Balancer for ConnectAll<S> {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        None
+        self.shares.as_ref()?.next_deadline()
     }
 
-    fn on_deadline(&mut self, _now: Instant, _rng: &mut dyn Rng) {}
+    fn on_deadline(&mut self, now: Instant, _rng: &mut dyn Rng) {
+        if let Some(shares) = &mut self.shares {
+            shares.on_deadline(now);
+        }
+    }
 
     fn poll_command(&mut self) -> Option<Command> {
         self.commands.pop_front()

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 
 use crate::config::{ClusterSettings, EndpointAddresses, LocalityId, Name};
-use crate::policy::outlier;
 use crate::shared::SharedList;
+
+use super::EndpointLoad;
 
 /// Identifies an endpoint within its cluster. It stays the same while the endpoint is in the cluster, and is reused after
 /// the endpoint has been removed.
@@ -50,16 +50,6 @@ impl PartialEq for LbEndpoint {
 }
 
 impl Eq for LbEndpoint {}
-
-/// Counters that the request path writes and pickers read.
-#[derive(Debug, Default)]
-pub struct EndpointLoad {
-    /// Calls that have been sent and not ended. Counted for least request and for policies of users; calls that began under
-    /// another policy are not counted.
-    pub in_flight: AtomicU32,
-    /// How calls have ended, for outlier detection.
-    pub(crate) outcomes: outlier::Counters,
-}
 
 /// The endpoints of one locality.
 #[derive(Debug, Clone)]

@@ -41,6 +41,8 @@ pub(super) struct Turnover {
     pub(super) new: Vec<EndpointId>,
     /// Endpoints that were removed, or whose id belongs to a new one.
     pub(super) gone: Vec<EndpointId>,
+    /// Endpoints that stay, with another weight or hash key.
+    pub(super) changed: Vec<EndpointId>,
 }
 
 /// The effect of a report.
@@ -81,6 +83,7 @@ impl Members {
                 Some(at) if self.list[at].is(endpoint) => {
                     self.list[at].endpoint = (*endpoint).clone();
                     self.list[at].added = self.round;
+                    turnover.changed.push(endpoint.id);
                     continue;
                 }
                 Some(at) => turnover.gone.push(self.remove(at)),

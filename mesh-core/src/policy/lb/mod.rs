@@ -20,17 +20,23 @@ mod connectivity;
 mod custom;
 mod endpoint;
 mod least_request;
+mod load;
 mod locality;
 mod members;
 mod pick_first;
 mod picker;
 mod priority;
+mod random;
 mod ready;
 mod ring_hash;
 mod round_robin;
+mod shares;
+mod slow_start;
 #[cfg(test)]
 mod tests;
 mod update;
+mod weighted_least_request;
+mod weighted_round_robin;
 mod weights;
 
 use std::fmt::Debug;
@@ -39,17 +45,22 @@ use std::time::Instant;
 
 use rand::Rng;
 
-use crate::config::{LbPolicy, Name};
+use crate::config::{LbPolicy, Name, WeightSource};
 
 use connect_all::ConnectAll;
 use least_request::LeastRequest;
 use pick_first::PickFirst;
+use random::Random;
 use ring_hash::RingHash;
 use round_robin::RoundRobin;
+use shares::Shares;
+use weighted_least_request::WeightedLeastRequest;
+use weighted_round_robin::WeightedRoundRobin;
 
 pub use connectivity::Connectivity;
 pub use custom::CustomPolicy;
-pub use endpoint::{EndpointId, EndpointLoad, LbEndpoint, LbLocality, LbPriority, LbUpdate};
+pub use endpoint::{EndpointId, LbEndpoint, LbLocality, LbPriority, LbUpdate};
+pub use load::EndpointLoad;
 pub(crate) use picker::with_drops;
 pub use picker::{Pick, PickContext, Picker, UniformPick};
 pub(crate) use update::distinct;
@@ -69,6 +80,16 @@ fn leaf(policy: &LbPolicy) -> Box<dyn Balancer> {
         LbPolicy::LeastRequest { choice_count } => {
             Box::new(ConnectAll::new(LeastRequest { choice_count: *choice_count }))
         }
+        LbPolicy::WeightedRoundRobin(settings) => {
+            let shares = Shares::new(settings.weights.clone(), settings.slow_start);
+            Box::new(ConnectAll::weighted(WeightedRoundRobin::default(), shares))
+        }
+        LbPolicy::WeightedLeastRequest(settings) => {
+            let shares = Shares::new(WeightSource::Configured, settings.slow_start);
+            let spread = WeightedLeastRequest::new(settings, shares.are_equal());
+            Box::new(ConnectAll::weighted(spread, shares))
+        }
+        LbPolicy::Random => Box::new(ConnectAll::new(Random)),
         LbPolicy::PickFirst { shuffle } => Box::new(PickFirst::new(*shuffle)),
         LbPolicy::RingHash(sizes) => Box::new(RingHash::new(*sizes)),
         LbPolicy::Custom(policy) => policy.balancer(),

@@ -22,7 +22,7 @@ pub(super) struct RoundRobin {
 /// The positions of the rotation. Threads of one shard go in turn together. Each shard has a rotation of its own, so that
 /// threads do not wait for each other: while the endpoints stay, two of them differ by at most one call per shard.
 #[derive(Debug, Default)]
-struct Positions {
+pub(super) struct Positions {
     /// Where the next shard begins. One after the other, so that shards do not begin at the same endpoint.
     start: AtomicU64,
     /// The next position of each shard; 0: it has not begun.
@@ -30,7 +30,13 @@ struct Positions {
 }
 
 impl Positions {
-    fn take(&self) -> u32 {
+    /// LB-30: a random start, so that not all clients start with the same endpoint.
+    pub(super) fn begin_at_random(&self, rng: &mut dyn Rng) {
+        self.start.store(rng.next_u32().into(), Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn take(&self) -> u32 {
         let next = self.next.own();
         match next.fetch_add(1, Ordering::Relaxed) {
             0 => self.begin(next),
@@ -50,9 +56,8 @@ impl Positions {
 const BEGUN: u64 = 1 << 63;
 
 impl Spread for RoundRobin {
-    /// LB-30: a random start, so that not all clients start with the same endpoint.
     fn begin(&mut self, rng: &mut dyn Rng) {
-        self.positions.start.store(rng.next_u32().into(), Ordering::Relaxed);
+        self.positions.begin_at_random(rng);
     }
 
     fn picker(&self, ready: ReadyTable) -> Arc<dyn Picker> {

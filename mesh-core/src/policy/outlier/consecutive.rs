@@ -1,20 +1,22 @@
 //! Failures in a row.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Failures in a row of one kind, and how many are too many.
 #[derive(Debug, Default)]
 pub(super) struct ConsecutiveFailures {
     length: AtomicU32,
-    /// 0 is off.
+    /// The threshold; 0 is off. The bit [`REACHED`] says that it was reached and that [`take`](Self::take) has not been called
+    /// since.
     threshold: AtomicU32,
-    /// The threshold was reached, and [`take`](Self::take) has not been called since.
-    is_reached: AtomicBool,
 }
+
+const REACHED: u32 = 1 << 31;
 
 impl ConsecutiveFailures {
     pub(super) fn set_threshold(&self, threshold: u32) {
-        self.threshold.store(threshold, Ordering::Relaxed);
+        let replace = |before| Some((before & REACHED) | threshold.min(REACHED - 1));
+        let _ = self.threshold.fetch_update(Ordering::Relaxed, Ordering::Relaxed, replace);
         if threshold == 0 {
             self.reset();
         }
@@ -23,7 +25,7 @@ impl ConsecutiveFailures {
     /// Counts one failure. `true` if the threshold is reached and [`take`](Self::take) has been called since it was reached
     /// before.
     pub(super) fn grow(&self) -> bool {
-        let threshold = self.threshold.load(Ordering::Relaxed);
+        let threshold = self.threshold();
         if threshold == 0 {
             return false;
         }
@@ -31,7 +33,8 @@ impl ConsecutiveFailures {
         // time: every further `threshold` failures reach it again.
         let longer = |length: u32| Some(if length + 1 >= threshold { 0 } else { length + 1 });
         let before = self.length.fetch_update(Ordering::Relaxed, Ordering::Relaxed, longer);
-        before.is_ok_and(|length| length + 1 >= threshold) && !self.is_reached.swap(true, Ordering::Relaxed)
+        before.is_ok_and(|length| length + 1 >= threshold)
+            && self.threshold.fetch_or(REACHED, Ordering::Relaxed) & REACHED == 0
     }
 
     /// A call succeeded: the row ends.
@@ -44,16 +47,16 @@ impl ConsecutiveFailures {
 
     /// Whether the threshold was reached since the last call of this function.
     pub(super) fn take(&self) -> bool {
-        self.is_reached.swap(false, Ordering::Relaxed)
+        self.threshold.fetch_and(!REACHED, Ordering::Relaxed) & REACHED != 0
     }
 
     /// Clears the row.
     pub(super) fn reset(&self) {
         self.length.store(0, Ordering::Relaxed);
-        self.is_reached.store(false, Ordering::Relaxed);
+        self.threshold.fetch_and(!REACHED, Ordering::Relaxed);
     }
 
     pub(super) fn threshold(&self) -> u32 {
-        self.threshold.load(Ordering::Relaxed)
+        self.threshold.load(Ordering::Relaxed) & !REACHED
     }
 }

@@ -9,7 +9,7 @@ use super::Settings;
 /// Attempts that overlap: the next address is tried when the last attempt has failed or its delay has passed.
 #[derive(Debug)]
 pub(super) struct Race {
-    order: Vec<SocketAddr>,
+    order: Box<[SocketAddr]>,
     /// How many addresses of `order` have been tried.
     started: usize,
     running: usize,
@@ -42,7 +42,7 @@ impl Race {
     /// A pass that starts at `begin`, or now.
     pub(super) fn new(addresses: &[SocketAddr], begin: Option<Instant>) -> Self {
         Self {
-            order: interleaved(addresses),
+            order: interleaved(addresses).into(),
             started: 0,
             running: 0,
             wanted: begin.is_none(),

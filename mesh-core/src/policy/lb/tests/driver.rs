@@ -90,6 +90,16 @@ impl Driver {
         self.update_noted(priorities, None)
     }
 
+    /// Sets another policy, with these endpoints.
+    pub(crate) fn change_policy(
+        &mut self,
+        policy: &LbPolicy,
+        priorities: Vec<Vec<LbLocality>>,
+    ) -> Vec<Command> {
+        self.settings = settings("test", policy, self.settings.locality_policy);
+        self.update(priorities)
+    }
+
     pub(crate) fn update_noted(
         &mut self,
         priorities: Vec<Vec<LbLocality>>,

@@ -6,6 +6,7 @@
 mod header;
 #[cfg(test)]
 mod tests;
+mod weight;
 mod wire;
 
 use std::str;
@@ -67,7 +68,6 @@ impl<'a> OrcaReport<'a> {
     }
 
     /// Shares in use, by resource. The last value of a repeated name counts.
-    #[cfg(any(test, feature = "testing"))]
     pub fn utilization(&self) -> impl Iterator<Item = (&'a str, f64)> + use<'a> {
         self.entries(UTILIZATION)
     }
