@@ -21,6 +21,7 @@ mod layers;
 mod lifetime;
 mod load_reports;
 mod outliers;
+mod policies;
 mod queues;
 mod raw;
 mod replay;

@@ -1,5 +1,7 @@
 //! Extension configurations: an `Any`, or a `TypedStruct` inside one (RV-05).
 
+use std::time::Duration;
+
 use prost::Message;
 use xds_proto::google::protobuf::{Any, Struct, Value, value::Kind};
 
@@ -106,16 +108,66 @@ pub(super) fn number(fields: &Struct, keys: &[&str]) -> Checked<Option<u64>> {
     }
 }
 
+/// A number of a `TypedStruct`.
+pub(super) fn float(fields: &Struct, keys: &[&str]) -> Checked<Option<f64>> {
+    match field(fields, keys) {
+        None => Ok(None),
+        Some(Kind::NumberValue(value)) => Ok(Some(*value)),
+        Some(_) => Err(Invalid::at(keys[0], "expected a number")),
+    }
+}
+
+/// True or false in a `TypedStruct`.
+pub(super) fn flag(fields: &Struct, keys: &[&str]) -> Checked<Option<bool>> {
+    match field(fields, keys) {
+        None => Ok(None),
+        Some(Kind::BoolValue(value)) => Ok(Some(*value)),
+        Some(_) => Err(Invalid::at(keys[0], "expected true or false")),
+    }
+}
+
+/// A duration of a `TypedStruct`: seconds and an `s` in a string, as in proto JSON.
+pub(super) fn span(fields: &Struct, keys: &[&str]) -> Checked<Option<Duration>> {
+    let wrong = || Invalid::at(keys[0], "expected a duration such as \"1.5s\"");
+    let text = match field(fields, keys) {
+        None => return Ok(None),
+        Some(Kind::StringValue(text)) => text,
+        Some(_) => return Err(wrong()),
+    };
+    let digits = text.strip_suffix('s').filter(|rest| rest.starts_with(|first: char| first.is_ascii_digit()));
+    let seconds: f64 = digits.and_then(|digits| digits.parse().ok()).ok_or_else(wrong)?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|span| span.as_secs() <= MAX_SECONDS)
+        .map(Some)
+        .ok_or_else(wrong)
+}
+
+/// The fields of a message in a `TypedStruct`.
+pub(super) fn section<'a>(fields: &'a Struct, keys: &[&str]) -> Checked<Option<&'a Struct>> {
+    match field(fields, keys) {
+        None => Ok(None),
+        Some(Kind::StructValue(section)) => Ok(Some(section)),
+        Some(_) => Err(Invalid::at(keys[0], "expected an object")),
+    }
+}
+
 /// The strings of a list in a `TypedStruct`.
 pub(super) fn strings(fields: &Struct, key: &str) -> Checked<Vec<String>> {
+    strings_of(fields, &[key])
+}
+
+/// The strings of a list in a `TypedStruct`, under any of its spellings.
+pub(super) fn strings_of(fields: &Struct, keys: &[&str]) -> Checked<Vec<String>> {
+    let wrong = || Invalid::at(keys[0], "expected a list of strings");
     let text = |value: &Value| match &value.kind {
         Some(Kind::StringValue(text)) => Ok(text.clone()),
-        _ => Err(Invalid::at(key, "expected a list of strings")),
+        _ => Err(wrong()),
     };
-    match field(fields, &[key]) {
+    match field(fields, keys) {
         None => Ok(Vec::new()),
         Some(Kind::ListValue(list)) => list.values.iter().map(text).collect(),
-        Some(_) => Err(Invalid::at(key, "expected a list of strings")),
+        Some(_) => Err(wrong()),
     }
 }
 
@@ -124,6 +176,9 @@ fn after_last_slash(type_url: &str) -> &str {
 }
 
 const TYPED_STRUCTS: [&str; 2] = ["xds.type.v3.TypedStruct", "udpa.type.v1.TypedStruct"];
+
+/// The longest duration of proto JSON.
+const MAX_SECONDS: u64 = 315_576_000_000;
 
 /// 2^53: every whole number up to here is exact in the double that carries it.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;

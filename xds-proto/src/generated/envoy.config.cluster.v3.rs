@@ -206,12 +206,18 @@ pub mod cluster {
             "type.googleapis.com/envoy.config.cluster.v3.Cluster.EdsClusterConfig".into()
         }
     }
-    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    #[derive(Clone, PartialEq, ::prost::Message)]
     pub struct LeastRequestLbConfig {
         #[prost(message, optional, tag = "1")]
         pub choice_count: ::core::option::Option<
             super::super::super::super::super::google::protobuf::UInt32Value,
         >,
+        #[prost(message, optional, tag = "2")]
+        pub active_request_bias: ::core::option::Option<
+            super::super::super::core::v3::RuntimeDouble,
+        >,
+        #[prost(message, optional, tag = "3")]
+        pub slow_start_config: ::core::option::Option<SlowStartConfig>,
     }
     impl ::prost::Name for LeastRequestLbConfig {
         const NAME: &'static str = "LeastRequestLbConfig";
@@ -311,8 +317,11 @@ pub mod cluster {
             "type.googleapis.com/envoy.config.cluster.v3.Cluster.RingHashLbConfig".into()
         }
     }
-    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-    pub struct RoundRobinLbConfig {}
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct RoundRobinLbConfig {
+        #[prost(message, optional, tag = "1")]
+        pub slow_start_config: ::core::option::Option<SlowStartConfig>,
+    }
     impl ::prost::Name for RoundRobinLbConfig {
         const NAME: &'static str = "RoundRobinLbConfig";
         const PACKAGE: &'static str = "envoy.config.cluster.v3";
@@ -322,6 +331,31 @@ pub mod cluster {
         fn type_url() -> ::prost::alloc::string::String {
             "type.googleapis.com/envoy.config.cluster.v3.Cluster.RoundRobinLbConfig"
                 .into()
+        }
+    }
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct SlowStartConfig {
+        #[prost(message, optional, tag = "1")]
+        pub slow_start_window: ::core::option::Option<
+            super::super::super::super::super::google::protobuf::Duration,
+        >,
+        #[prost(message, optional, tag = "2")]
+        pub aggression: ::core::option::Option<
+            super::super::super::core::v3::RuntimeDouble,
+        >,
+        #[prost(message, optional, tag = "3")]
+        pub min_weight_percent: ::core::option::Option<
+            super::super::super::super::r#type::v3::Percent,
+        >,
+    }
+    impl ::prost::Name for SlowStartConfig {
+        const NAME: &'static str = "SlowStartConfig";
+        const PACKAGE: &'static str = "envoy.config.cluster.v3";
+        fn full_name() -> ::prost::alloc::string::String {
+            "envoy.config.cluster.v3.Cluster.SlowStartConfig".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/envoy.config.cluster.v3.Cluster.SlowStartConfig".into()
         }
     }
     #[derive(Clone, PartialEq, ::prost::Message)]
@@ -451,7 +485,7 @@ pub mod cluster {
         #[prost(message, tag = "38")]
         ClusterType(CustomClusterType),
     }
-    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum LbConfig {
         #[prost(message, tag = "23")]
         RingHashLbConfig(RingHashLbConfig),

@@ -764,6 +764,23 @@ impl ::prost::Name for Pipe {
         "type.googleapis.com/envoy.config.core.v3.Pipe".into()
     }
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RuntimeDouble {
+    #[prost(double, tag = "1")]
+    pub default_value: f64,
+    #[prost(string, tag = "2")]
+    pub runtime_key: ::prost::alloc::string::String,
+}
+impl ::prost::Name for RuntimeDouble {
+    const NAME: &'static str = "RuntimeDouble";
+    const PACKAGE: &'static str = "envoy.config.core.v3";
+    fn full_name() -> ::prost::alloc::string::String {
+        "envoy.config.core.v3.RuntimeDouble".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/envoy.config.core.v3.RuntimeDouble".into()
+    }
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RuntimeFractionalPercent {
     #[prost(message, optional, tag = "1")]

@@ -111,9 +111,19 @@ pub mod envoy {
                     include!("envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.rs");
                 }
             }
+            pub mod common {
+                pub mod v3 {
+                    include!("envoy.extensions.load_balancing_policies.common.v3.rs");
+                }
+            }
             pub mod least_request {
                 pub mod v3 {
                     include!("envoy.extensions.load_balancing_policies.least_request.v3.rs");
+                }
+            }
+            pub mod maglev {
+                pub mod v3 {
+                    include!("envoy.extensions.load_balancing_policies.maglev.v3.rs");
                 }
             }
             pub mod pick_first {

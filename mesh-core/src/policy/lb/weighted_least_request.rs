@@ -91,7 +91,7 @@ impl LeastRequestPicker {
         }
         let draw = rng.random::<f32>() * total;
         let candidates = candidates.get(..count)?;
-        let chosen = candidates.iter().find(|(_, end)| draw < *end).or(candidates.last());
+        let chosen = candidates.iter().find(|(_, end)| draw < *end).or_else(|| candidates.last());
         chosen.map(|(id, _)| *id)
     }
 

@@ -5,8 +5,6 @@ mod connection;
 mod connection_tests;
 mod discovery;
 mod lb_policy;
-#[cfg(test)]
-mod lb_policy_tests;
 mod outlier_detection;
 #[cfg(test)]
 mod outlier_detection_tests;

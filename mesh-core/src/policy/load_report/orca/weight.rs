@@ -51,6 +51,8 @@ mod tests {
 
     use super::*;
 
+    type Fields = &'static [(&'static str, f64)];
+
     /// A report of these fields; a name with a dot is an entry of a map.
     fn message(fields: &[(&str, f64)]) -> Vec<u8> {
         let mut message = Vec::new();
@@ -89,13 +91,12 @@ mod tests {
     /// Case C14. Proves: LB-44.
     #[test]
     fn weight_is_queries_by_utilization_and_errors() {
-        let none = f64::NAN;
-        let rows: [(&[(&str, f64)], f64, Option<f32>); 12] = [
+        let rows: [(Fields, f64, Option<f32>); 12] = [
             (&[("qps", 100.0), ("application", 0.5)], 1.0, Some(200.0)),
             (&[("qps", 100.0), ("cpu", 1.0)], 1.0, Some(100.0)),
             (&[("qps", 100.0), ("application", 0.5), ("cpu", 1.0)], 1.0, Some(200.0)),
             (&[("qps", 100.0), ("application", 0.0), ("cpu", 1.0)], 1.0, Some(100.0)),
-            (&[("qps", 100.0), ("application", none), ("cpu", 1.0)], 1.0, Some(100.0)),
+            (&[("qps", 100.0), ("application", f64::NAN), ("cpu", 1.0)], 1.0, Some(100.0)),
             (&[("qps", 100.0), ("application", 0.5), ("eps", 20.0)], 1.0, Some(142.857_15)),
             (&[("qps", 100.0), ("application", 0.5), ("eps", 20.0)], 0.0, Some(200.0)),
             (&[("qps", 0.0), ("application", 0.5)], 1.0, None),
@@ -115,7 +116,7 @@ mod tests {
         let names = ["named_metrics.a", "named_metrics.b", "named_metrics.c"];
         let metrics =
             [("qps", 1.0), ("cpu", 0.25), ("named.a", f64::NAN), ("named.b", 0.5), ("named.c", -1.0)];
-        let rows: [(&[(&str, f64)], &[&str], f32); 8] = [
+        let rows: [(Fields, &[&str], f32); 8] = [
             (&[], &names, 2.0),
             (&[("application", 1.0)], &names, 1.0),
             (&[], &["named_metrics.a", "named_metrics.gone", "gone"], 4.0),

@@ -10,11 +10,11 @@ use xds_proto::envoy::config::cluster::v3::{Cluster as Proto, LoadBalancingPolic
 use xds_proto::envoy::extensions::load_balancing_policies as policies;
 use xds_proto::google::protobuf::{Any, UInt64Value};
 
-use super::samples::{eds, policies as list, wrr_locality};
-use super::*;
+use crate::resource::DecodeContext;
+use crate::resource::cluster::samples::{eds, policies as list, wrr_locality};
+use crate::resource::cluster::{Cluster, ClusterType};
 use crate::resource::testing::{broken_any, decode, pack_any, typed_struct, u32_value, unknown_any};
 
-use policies::client_side_weighted_round_robin::v3::ClientSideWeightedRoundRobin;
 use policies::least_request::v3::LeastRequest;
 use policies::pick_first::v3::PickFirst;
 use policies::random_subsetting::v3::RandomSubsetting;
@@ -22,31 +22,31 @@ use policies::ring_hash::v3::RingHash as ProtoRing;
 use policies::round_robin::v3::RoundRobin;
 use policies::wrr_locality::v3::WrrLocality;
 
-type Choice = (LocalityPolicy, LbPolicy);
+pub(super) type Choice = (LocalityPolicy, LbPolicy);
 
-fn decoded(cluster: &Proto) -> Result<Choice, (String, String)> {
+pub(super) fn decoded(cluster: &Proto) -> Result<Choice, (String, String)> {
     match decode::<Cluster>(&ClusterType, &DecodeContext::default(), cluster) {
         Ok(cluster) => Ok((cluster.settings.locality_policy, cluster.settings.lb_policy.clone())),
         Err(error) => Err((error.field, error.reason)),
     }
 }
 
-fn with(configs: Vec<Any>) -> Result<Choice, (String, String)> {
+pub(super) fn with(configs: Vec<Any>) -> Result<Choice, (String, String)> {
     decoded(&Proto { load_balancing_policy: list(configs), ..eds() })
 }
 
 #[track_caller]
-fn refused(row: &str, result: Result<Choice, (String, String)>, field: &str, reason: &str) {
+pub(super) fn refused(row: &str, result: Result<Choice, (String, String)>, field: &str, reason: &str) {
     let (found, text) = result.expect_err(row);
     assert_eq!(found, field, "{row}: {text}");
     assert!(text.contains(reason), "{row}: {text}");
 }
 
-fn flat(policy: LbPolicy) -> Result<Choice, (String, String)> {
+pub(super) fn flat(policy: LbPolicy) -> Result<Choice, (String, String)> {
     Ok((LocalityPolicy::Flat, policy))
 }
 
-fn weighted(policy: LbPolicy) -> Result<Choice, (String, String)> {
+pub(super) fn weighted(policy: LbPolicy) -> Result<Choice, (String, String)> {
     Ok((LocalityPolicy::Weighted, policy))
 }
 
@@ -203,7 +203,6 @@ fn first_supported_policy_counts() {
     let skipped = || {
         vec![
             unknown_any(),
-            pack_any(ClientSideWeightedRoundRobin::default()),
             pack_any(RandomSubsetting::default()),
             typed_struct("xds.type.v3", "my_own_policy", json!({})),
         ]

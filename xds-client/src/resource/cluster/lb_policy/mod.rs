@@ -1,12 +1,20 @@
 //! Load-balancing policies: the old `lb_policy` enum and the extensible `load_balancing_policy` (gRFC A42, A48, A52,
 //! A62).
 //!
+//! A message with settings that only Envoy reads, such as slow start, has Envoy's meaning: endpoint weights count. Without them it
+//! has gRPC's.
+//!
 //! A policy in `load_balancing_policy` is directly below the priority, so localities have no effect unless it is
 //! `WrrLocality`. The enum means the same policies with `WrrLocality` around them, except ring hash.
 
-use mesh_core::config::{LbPolicy, LocalityPolicy, RingHash};
-use policies::ring_hash::v3::ring_hash::HashFunction;
-use xds_proto::envoy::config::cluster::v3::cluster::ring_hash_lb_config::HashFunction as OldHash;
+mod hashing;
+#[cfg(test)]
+mod tests;
+mod weighted;
+#[cfg(test)]
+mod weighted_tests;
+
+use mesh_core::config::{LbPolicy, LocalityPolicy};
 use xds_proto::envoy::config::cluster::v3::cluster::{LbConfig, LbPolicy as OldPolicy, RingHashLbConfig};
 use xds_proto::envoy::config::cluster::v3::{Cluster, LoadBalancingPolicy};
 use xds_proto::envoy::extensions::load_balancing_policies as policies;
@@ -30,27 +38,26 @@ pub(super) fn read(cluster: &Cluster) -> Checked<Choice> {
 // CDS-07
 fn old(cluster: &Cluster) -> Checked<Choice> {
     match OldPolicy::try_from(cluster.lb_policy) {
-        Ok(OldPolicy::RoundRobin) => Ok((LocalityPolicy::Weighted, LbPolicy::RoundRobin)),
-        Ok(OldPolicy::LeastRequest) => {
-            let count = match &cluster.lb_config {
-                Some(LbConfig::LeastRequestLbConfig(config)) => {
-                    config.choice_count.map(|count| count.value.into())
-                }
-                _ => None,
+        Ok(OldPolicy::RoundRobin) => {
+            let policy = match &cluster.lb_config {
+                Some(LbConfig::RoundRobinLbConfig(config)) => weighted::old_round_robin(config),
+                _ => Ok(LbPolicy::RoundRobin),
             };
-            Ok((LocalityPolicy::Weighted, least_request(count).within("least_request_lb_config")?))
+            Ok((LocalityPolicy::Weighted, policy.within("round_robin_lb_config")?))
+        }
+        Ok(OldPolicy::LeastRequest) => {
+            let policy = match &cluster.lb_config {
+                Some(LbConfig::LeastRequestLbConfig(config)) => weighted::old_least_request(config),
+                _ => weighted::least_request(None),
+            };
+            Ok((LocalityPolicy::Weighted, policy.within("least_request_lb_config")?))
         }
         Ok(OldPolicy::RingHash) => {
             let config = match &cluster.lb_config {
                 Some(LbConfig::RingHashLbConfig(config)) => *config,
                 _ => RingHashLbConfig::default(),
             };
-            let sizes =
-                [config.minimum_ring_size, config.maximum_ring_size].map(|size| size.map(|size| size.value));
-            let policy = match config.hash_function == OldHash::XxHash as i32 {
-                true => ring_hash(sizes),
-                false => Err(Invalid::at("hash_function", "must be XX_HASH")),
-            };
+            let policy = hashing::old_ring_hash(&config);
             Ok((LocalityPolicy::Flat, policy.within("ring_hash_lb_config")?))
         }
         other => {
@@ -95,25 +102,26 @@ fn first_supported(policy: &LoadBalancingPolicy, level: usize) -> Checked<Choice
 fn registered(extension: &Extension<'_>, level: usize) -> Checked<Option<Choice>> {
     let flat = |policy| Ok(Some((LocalityPolicy::Flat, policy)));
     match (extension.type_name(), extension.fields()) {
-        (ROUND_ROBIN, None) => {
-            extension.well_formed::<policies::round_robin::v3::RoundRobin>()?;
-            flat(LbPolicy::RoundRobin)
-        }
+        (ROUND_ROBIN, None) => flat(weighted::round_robin(&extension.message()?)?),
         (ROUND_ROBIN | "round_robin", Some(_)) => flat(LbPolicy::RoundRobin),
         (PICK_FIRST, None) => {
             let config: policies::pick_first::v3::PickFirst = extension.message()?;
             flat(LbPolicy::PickFirst { shuffle: config.shuffle_address_list })
         }
         (PICK_FIRST | "pick_first", Some(fields)) => flat(LbPolicy::PickFirst { shuffle: shuffle(fields)? }),
-        (LEAST_REQUEST, None) => {
-            let config: policies::least_request::v3::LeastRequest = extension.message()?;
-            flat(least_request(config.choice_count.map(|count| count.value.into()))?)
-        }
+        (LEAST_REQUEST, None) => flat(weighted::least_request_message(&extension.message()?)?),
         (LEAST_REQUEST | "least_request_experimental", Some(fields)) => {
-            flat(least_request(number(fields, &["choice_count", "choiceCount"])?)?)
+            flat(weighted::least_request(number(fields, &["choice_count", "choiceCount"])?)?)
         }
-        (RING_HASH, None) => flat(ring_hash_message(&extension.message()?)?),
-        (RING_HASH | "ring_hash_experimental", Some(fields)) => flat(ring_hash_fields(fields)?),
+        (REPORTED_WEIGHTS, None) => flat(weighted::reported(&extension.message()?)?),
+        (REPORTED_WEIGHTS | "weighted_round_robin", Some(fields)) => flat(weighted::reported_fields(fields)?),
+        (RANDOM, None) => {
+            extension.well_formed::<policies::random::v3::Random>()?;
+            flat(LbPolicy::Random)
+        }
+        (RANDOM, Some(_)) => flat(LbPolicy::Random),
+        (RING_HASH, None) => flat(hashing::ring_hash_message(&extension.message()?)?),
+        (RING_HASH | "ring_hash_experimental", Some(fields)) => flat(hashing::ring_hash_fields(fields)?),
         (WRR_LOCALITY, None) => {
             let config: policies::wrr_locality::v3::WrrLocality = extension.message()?;
             let child = config.endpoint_picking_policy.as_ref().ok_or_else(|| Invalid::new("must be set"));
@@ -126,52 +134,6 @@ fn registered(extension: &Extension<'_>, level: usize) -> Checked<Option<Choice>
     }
 }
 
-// CDS-09
-fn least_request(choice_count: Option<u64>) -> Checked<LbPolicy> {
-    match choice_count.unwrap_or(2) {
-        count @ (0 | 1) => Err(Invalid::at("choice_count", format!("must be at least 2, found {count}"))),
-        count => Ok(LbPolicy::LeastRequest { choice_count: count.min(10) as u32 }),
-    }
-}
-
-fn ring_hash_message(config: &policies::ring_hash::v3::RingHash) -> Checked<LbPolicy> {
-    match HashFunction::try_from(config.hash_function) {
-        Ok(HashFunction::DefaultHash | HashFunction::XxHash) => ring_hash(
-            [config.minimum_ring_size, config.maximum_ring_size].map(|size| size.map(|size| size.value)),
-        ),
-        _ => Err(Invalid::at("hash_function", "must be XX_HASH")),
-    }
-}
-
-fn ring_hash_fields(fields: &Struct) -> Checked<LbPolicy> {
-    match field(fields, &["hash_function", "hashFunction"]) {
-        None => {}
-        Some(Kind::StringValue(name)) if name == "XX_HASH" || name == "DEFAULT_HASH" => {}
-        Some(_) => return Err(Invalid::at("hash_function", "must be XX_HASH")),
-    }
-    ring_hash([
-        number(fields, &["minimum_ring_size", "minimumRingSize", "minRingSize"])?,
-        number(fields, &["maximum_ring_size", "maximumRingSize", "maxRingSize"])?,
-    ])
-}
-
-// CDS-08
-fn ring_hash([min, max]: [Option<u64>; 2]) -> Checked<LbPolicy> {
-    for (field, size) in [("minimum_ring_size", min), ("maximum_ring_size", max)] {
-        if let Some(size) = size.filter(|size| *size > MAX_RING) {
-            return Err(Invalid::at(field, format!("must be at most {MAX_RING}, found {size}")));
-        }
-    }
-    let (min_size, max_size) = (min.unwrap_or(1024), max.unwrap_or(MAX_RING));
-    match min_size > max_size {
-        true => Err(Invalid::at(
-            "minimum_ring_size",
-            format!("{min_size} is more than maximum_ring_size {max_size}"),
-        )),
-        false => Ok(LbPolicy::RingHash(RingHash { min_size, max_size })),
-    }
-}
-
 fn shuffle(fields: &Struct) -> Checked<bool> {
     match field(fields, &["shuffle_address_list", "shuffleAddressList"]) {
         None => Ok(false),
@@ -181,9 +143,10 @@ fn shuffle(fields: &Struct) -> Checked<bool> {
 }
 
 const MAX_LEVELS: usize = 16;
-const MAX_RING: u64 = 8_388_608;
 const ROUND_ROBIN: &str = "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin";
 const PICK_FIRST: &str = "envoy.extensions.load_balancing_policies.pick_first.v3.PickFirst";
 const LEAST_REQUEST: &str = "envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest";
+const REPORTED_WEIGHTS: &str = "envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin";
+const RANDOM: &str = "envoy.extensions.load_balancing_policies.random.v3.Random";
 const RING_HASH: &str = "envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash";
 const WRR_LOCALITY: &str = "envoy.extensions.load_balancing_policies.wrr_locality.v3.WrrLocality";

@@ -1,0 +1,59 @@
+//! Policies that choose an endpoint by the request's hash.
+
+use mesh_core::config::{LbPolicy, RingHash};
+use policies::ring_hash::v3::ring_hash::HashFunction;
+use xds_proto::envoy::config::cluster::v3::cluster::RingHashLbConfig;
+use xds_proto::envoy::config::cluster::v3::cluster::ring_hash_lb_config::HashFunction as OldHash;
+use xds_proto::envoy::extensions::load_balancing_policies as policies;
+use xds_proto::google::protobuf::Struct;
+use xds_proto::google::protobuf::value::Kind;
+
+use crate::resource::extension::{field, number};
+use crate::resource::invalid::{Checked, Invalid};
+
+pub(super) fn old_ring_hash(config: &RingHashLbConfig) -> Checked<LbPolicy> {
+    if config.hash_function != OldHash::XxHash as i32 {
+        return Err(Invalid::at("hash_function", "must be XX_HASH"));
+    }
+    ring_hash([config.minimum_ring_size, config.maximum_ring_size].map(|size| size.map(|size| size.value)))
+}
+
+pub(super) fn ring_hash_message(config: &policies::ring_hash::v3::RingHash) -> Checked<LbPolicy> {
+    match HashFunction::try_from(config.hash_function) {
+        Ok(HashFunction::DefaultHash | HashFunction::XxHash) => ring_hash(
+            [config.minimum_ring_size, config.maximum_ring_size].map(|size| size.map(|size| size.value)),
+        ),
+        _ => Err(Invalid::at("hash_function", "must be XX_HASH")),
+    }
+}
+
+pub(super) fn ring_hash_fields(fields: &Struct) -> Checked<LbPolicy> {
+    match field(fields, &["hash_function", "hashFunction"]) {
+        None => {}
+        Some(Kind::StringValue(name)) if name == "XX_HASH" || name == "DEFAULT_HASH" => {}
+        Some(_) => return Err(Invalid::at("hash_function", "must be XX_HASH")),
+    }
+    ring_hash([
+        number(fields, &["minimum_ring_size", "minimumRingSize", "minRingSize"])?,
+        number(fields, &["maximum_ring_size", "maximumRingSize", "maxRingSize"])?,
+    ])
+}
+
+// CDS-08
+fn ring_hash([min, max]: [Option<u64>; 2]) -> Checked<LbPolicy> {
+    for (field, size) in [("minimum_ring_size", min), ("maximum_ring_size", max)] {
+        if let Some(size) = size.filter(|size| *size > MAX_RING) {
+            return Err(Invalid::at(field, format!("must be at most {MAX_RING}, found {size}")));
+        }
+    }
+    let (min_size, max_size) = (min.unwrap_or(1024), max.unwrap_or(MAX_RING));
+    match min_size > max_size {
+        true => Err(Invalid::at(
+            "minimum_ring_size",
+            format!("{min_size} is more than maximum_ring_size {max_size}"),
+        )),
+        false => Ok(LbPolicy::RingHash(RingHash { min_size, max_size })),
+    }
+}
+
+const MAX_RING: u64 = 8_388_608;
