@@ -11,6 +11,7 @@ pub(crate) mod header_mutation;
 pub mod identity;
 pub mod lb;
 pub mod load_report;
+pub(crate) mod lookup;
 pub mod matcher;
 pub mod outlier;
 pub mod retry;

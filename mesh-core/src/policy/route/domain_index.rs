@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{DomainPattern, VirtualHost};
-
-use super::Case;
-use super::exact_table::ExactTable;
-use super::prefix_trie::{Lowered, LoweredBackward, PrefixTrie, TrieText};
+use crate::policy::lookup::{Case, ExactTable, Lowered, LoweredBackward, PrefixTrie, TrieText};
 
 /// Finds the virtual host with the best pattern for an authority, at a cost that does not grow with the patterns.
 #[derive(Debug)]

@@ -4,10 +4,8 @@
 //! and routes in configured order, without that scan (gRFC A28). Nothing here allocates per request.
 
 mod domain_index;
-mod exact_table;
 pub(crate) mod hash_policy;
 mod path_index;
-mod prefix_trie;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -19,13 +17,6 @@ use crate::policy::matcher::HeaderView;
 #[cfg(test)]
 pub(crate) use table::RouteIndex;
 pub(crate) use table::{NoMatch, RouteTable};
-
-/// Whether a key's ASCII case matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Case {
-    Matters,
-    Ignored,
-}
 
 /// The parts of a request that routing looks at.
 #[derive(Debug, Clone, Copy)]

@@ -5,11 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::config::Route;
+use crate::policy::lookup::{Case, ExactTable, Forward, Lowered, PrefixTrie};
 use crate::policy::matcher::PathMatcher;
-
-use super::Case;
-use super::exact_table::ExactTable;
-use super::prefix_trie::{Forward, Lowered, PrefixTrie};
 
 /// Yields the routes that may match a path, in configured order, without looking at the others.
 ///

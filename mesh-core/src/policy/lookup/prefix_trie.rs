@@ -7,7 +7,7 @@ use std::ops::Range;
 ///
 /// Nodes stand in breadth-first order, so that a node's children are neighbours, sorted by their first byte.
 #[derive(Debug)]
-pub(super) struct PrefixTrie<V> {
+pub(crate) struct PrefixTrie<V> {
     nodes: Box<[TrieNode<V>]>,
     labels: Box<[u8]>,
     /// The byte that leads to each node from its parent.
@@ -23,7 +23,7 @@ struct TrieNode<V> {
 }
 
 /// A text in the direction and case in which a trie reads it.
-pub(super) trait TrieText: Copy {
+pub(crate) trait TrieText: Copy {
     fn byte(self, at: usize) -> Option<u8>;
 
     fn continues_with(self, at: usize, label: &[u8]) -> bool;
@@ -31,15 +31,15 @@ pub(super) trait TrieText: Copy {
 
 /// The text as it is.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Forward<'a>(pub(super) &'a str);
+pub(crate) struct Forward<'a>(pub(crate) &'a str);
 
 /// The text in lower case.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lowered<'a>(pub(super) &'a str);
+pub(crate) struct Lowered<'a>(pub(crate) &'a str);
 
 /// The text from its end, in lower case.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct LoweredBackward<'a>(pub(super) &'a str);
+pub(crate) struct LoweredBackward<'a>(pub(crate) &'a str);
 
 impl TrieText for Forward<'_> {
     #[inline]
@@ -85,7 +85,7 @@ impl TrieText for LoweredBackward<'_> {
 }
 
 impl<V: Copy> PrefixTrie<V> {
-    pub(super) fn new(entries: &BTreeMap<Vec<u8>, V>) -> Self {
+    pub(crate) fn new(entries: &BTreeMap<Vec<u8>, V>) -> Self {
         let entries: Vec<(&[u8], V)> = entries.iter().map(|(key, value)| (key.as_slice(), *value)).collect();
         let (mut nodes, mut labels, mut steps) = (Vec::new(), Vec::new(), Vec::new());
         let mut waiting = VecDeque::new();
@@ -113,7 +113,7 @@ impl<V: Copy> PrefixTrie<V> {
 
     /// The value and the length of every key that `text` starts with, shortest first.
     #[inline]
-    pub(super) fn prefixes_of<T: TrieText>(&self, text: T) -> PrefixesOf<'_, V, T> {
+    pub(crate) fn prefixes_of<T: TrieText>(&self, text: T) -> PrefixesOf<'_, V, T> {
         PrefixesOf { trie: self, text, next: (!self.nodes.is_empty()).then_some(0), depth: 0 }
     }
 
@@ -130,7 +130,7 @@ impl<V: Copy> PrefixTrie<V> {
 
 /// A walk from the root towards the longest prefix.
 #[derive(Debug)]
-pub(super) struct PrefixesOf<'t, V, T> {
+pub(crate) struct PrefixesOf<'t, V, T> {
     trie: &'t PrefixTrie<V>,
     text: T,
     next: Option<usize>,

@@ -7,7 +7,7 @@ use super::Case;
 /// `HashMap` finds a string without regard to case only if the caller converts it to lower case first, which allocates per
 /// request. The hash is not keyed, because entries come from the operator, never from a request.
 #[derive(Debug)]
-pub(super) struct ExactTable<V> {
+pub(crate) struct ExactTable<V> {
     case: Case,
     entries: Box<[(Box<str>, V)]>,
     /// Linear probing; the number of slots is a power of two, and at most half of them are used.
@@ -23,7 +23,7 @@ struct Slot {
 
 impl<V> ExactTable<V> {
     /// A table of these entries; the first of several equal keys wins.
-    pub(super) fn new(case: Case, entries: impl IntoIterator<Item = (Box<str>, V)>) -> Self {
+    pub(crate) fn new(case: Case, entries: impl IntoIterator<Item = (Box<str>, V)>) -> Self {
         let entries: Box<[_]> = entries.into_iter().collect();
         let size = if entries.is_empty() { 0 } else { (entries.len() * 2).next_power_of_two() };
         let mut table = Self { case, slots: vec![Slot::FREE; size].into(), entries };
@@ -37,7 +37,7 @@ impl<V> ExactTable<V> {
     }
 
     #[inline]
-    pub(super) fn get(&self, text: &str) -> Option<&V> {
+    pub(crate) fn get(&self, text: &str) -> Option<&V> {
         if self.entries.is_empty() {
             return None;
         }
