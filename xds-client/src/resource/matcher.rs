@@ -1,7 +1,9 @@
 //! Matchers of strings, paths and headers.
 
 use http::HeaderName;
-use mesh_core::policy::matcher::{FullRegex, HeaderMatcher, HeaderRule, StringMatcher, StringPattern};
+use mesh_core::policy::matcher::{
+    FullRegex, HeaderCondition, HeaderMatcher, HeaderRule, StringMatcher, StringPattern,
+};
 use xds_proto::envoy::config::route::v3 as route;
 use xds_proto::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
 use xds_proto::envoy::r#type::matcher::v3 as proto;
@@ -44,17 +46,27 @@ pub(super) fn string(matcher: &proto::StringMatcher, context: &Decoding<'_>) -> 
 
 // RDS-08
 pub(super) fn header(matcher: &route::HeaderMatcher, context: &Decoding<'_>) -> Checked<HeaderCheck> {
-    let rule = header_rule(matcher.header_match_specifier.as_ref(), context)?;
-    let invert = matcher.invert_match;
+    let condition = header_condition(matcher, context)?;
     if matcher.name.starts_with(':') {
         // RT-12, RT-13: not visible, and a header that is missing matches only by its absence.
-        return match rule {
-            HeaderRule::Present(present) if present == invert => Ok(HeaderCheck::Always),
-            _ => Ok(HeaderCheck::Never),
+        return match condition.matches(None) {
+            true => Ok(HeaderCheck::Always),
+            false => Ok(HeaderCheck::Never),
         };
     }
     let name = header_name(&matcher.name).within("name")?;
-    Ok(HeaderCheck::Matcher(HeaderMatcher::new(name, rule).with_invert(invert)))
+    Ok(HeaderCheck::Matcher(HeaderMatcher::new(name, condition)))
+}
+
+/// The condition of a header matcher, whatever its header.
+pub(super) fn header_condition(
+    matcher: &route::HeaderMatcher,
+    context: &Decoding<'_>,
+) -> Checked<HeaderCondition> {
+    let rule = header_rule(matcher.header_match_specifier.as_ref(), context)?;
+    let condition = HeaderCondition::from(rule).with_invert(matcher.invert_match);
+    // RT-15
+    Ok(condition.with_missing_as_empty(matcher.treat_missing_header_as_empty))
 }
 
 /// A header's name in lower case (RT-10).

@@ -127,6 +127,27 @@ impl ::prost::Name for BindConfig {
         "type.googleapis.com/envoy.config.core.v3.BindConfig".into()
     }
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BackoffStrategy {
+    #[prost(message, optional, tag = "1")]
+    pub base_interval: ::core::option::Option<
+        super::super::super::super::google::protobuf::Duration,
+    >,
+    #[prost(message, optional, tag = "2")]
+    pub max_interval: ::core::option::Option<
+        super::super::super::super::google::protobuf::Duration,
+    >,
+}
+impl ::prost::Name for BackoffStrategy {
+    const NAME: &'static str = "BackoffStrategy";
+    const PACKAGE: &'static str = "envoy.config.core.v3";
+    fn full_name() -> ::prost::alloc::string::String {
+        "envoy.config.core.v3.BackoffStrategy".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/envoy.config.core.v3.BackoffStrategy".into()
+    }
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BuildVersion {
     #[prost(message, optional, tag = "1")]
@@ -146,6 +167,18 @@ impl ::prost::Name for BuildVersion {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "type.googleapis.com/envoy.config.core.v3.BuildVersion".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CelExpressionConfig {}
+impl ::prost::Name for CelExpressionConfig {
+    const NAME: &'static str = "CelExpressionConfig";
+    const PACKAGE: &'static str = "envoy.config.core.v3";
+    fn full_name() -> ::prost::alloc::string::String {
+        "envoy.config.core.v3.CelExpressionConfig".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/envoy.config.core.v3.CelExpressionConfig".into()
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -762,6 +795,25 @@ impl ::prost::Name for Pipe {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "type.googleapis.com/envoy.config.core.v3.Pipe".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetryPolicy {
+    #[prost(message, optional, tag = "1")]
+    pub retry_back_off: ::core::option::Option<BackoffStrategy>,
+    #[prost(message, optional, tag = "2")]
+    pub num_retries: ::core::option::Option<
+        super::super::super::super::google::protobuf::UInt32Value,
+    >,
+}
+impl ::prost::Name for RetryPolicy {
+    const NAME: &'static str = "RetryPolicy";
+    const PACKAGE: &'static str = "envoy.config.core.v3";
+    fn full_name() -> ::prost::alloc::string::String {
+        "envoy.config.core.v3.RetryPolicy".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/envoy.config.core.v3.RetryPolicy".into()
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -83,6 +83,8 @@ pub struct Policy {
     pub checked_condition: ::core::option::Option<
         super::super::super::super::google::api::expr::v1alpha1::CheckedExpr,
     >,
+    #[prost(message, optional, tag = "5")]
+    pub cel_config: ::core::option::Option<super::super::core::v3::CelExpressionConfig>,
 }
 impl ::prost::Name for Policy {
     const NAME: &'static str = "Policy";

@@ -87,6 +87,24 @@ impl ::prost::Name for JwtAuthentication {
             .into()
     }
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JwtCacheConfig {
+    #[prost(uint32, tag = "1")]
+    pub jwt_cache_size: u32,
+    #[prost(uint32, tag = "2")]
+    pub jwt_max_token_size: u32,
+}
+impl ::prost::Name for JwtCacheConfig {
+    const NAME: &'static str = "JwtCacheConfig";
+    const PACKAGE: &'static str = "envoy.extensions.filters.http.jwt_authn.v3";
+    fn full_name() -> ::prost::alloc::string::String {
+        "envoy.extensions.filters.http.jwt_authn.v3.JwtCacheConfig".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtCacheConfig"
+            .into()
+    }
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct JwtClaimToHeader {
     #[prost(string, tag = "1")]
@@ -184,8 +202,12 @@ pub struct JwtProvider {
     pub failed_status_in_metadata: ::prost::alloc::string::String,
     #[prost(uint32, tag = "10")]
     pub clock_skew_seconds: u32,
+    #[prost(message, optional, tag = "12")]
+    pub jwt_cache_config: ::core::option::Option<JwtCacheConfig>,
     #[prost(message, repeated, tag = "15")]
     pub claim_to_headers: ::prost::alloc::vec::Vec<JwtClaimToHeader>,
+    #[prost(bool, tag = "17")]
+    pub clear_route_cache: bool,
     #[prost(oneof = "jwt_provider::JwksSourceSpecifier", tags = "3, 4")]
     pub jwks_source_specifier: ::core::option::Option<jwt_provider::JwksSourceSpecifier>,
 }
@@ -361,6 +383,10 @@ pub struct RemoteJwks {
     >,
     #[prost(message, optional, tag = "3")]
     pub async_fetch: ::core::option::Option<JwksAsyncFetch>,
+    #[prost(message, optional, tag = "4")]
+    pub retry_policy: ::core::option::Option<
+        super::super::super::super::super::config::core::v3::RetryPolicy,
+    >,
 }
 impl ::prost::Name for RemoteJwks {
     const NAME: &'static str = "RemoteJwks";

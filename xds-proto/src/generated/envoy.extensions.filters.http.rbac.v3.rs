@@ -21,6 +21,8 @@ pub struct Rbac {
     >,
     #[prost(string, tag = "3")]
     pub shadow_rules_stat_prefix: ::prost::alloc::string::String,
+    #[prost(bool, tag = "7")]
+    pub track_per_rule_stats: bool,
 }
 impl ::prost::Name for Rbac {
     const NAME: &'static str = "RBAC";

@@ -162,6 +162,15 @@ pub mod envoy {
                 }
             }
         }
+        pub mod rbac {
+            pub mod audit_loggers {
+                pub mod stream {
+                    pub mod v3 {
+                        include!("envoy.extensions.rbac.audit_loggers.stream.v3.rs");
+                    }
+                }
+            }
+        }
         pub mod transport_sockets {
             pub mod http_11_proxy {
                 pub mod v3 {

@@ -13,13 +13,24 @@ pub struct HeaderMatcher {
     /// The header's name.
     pub name: HeaderName,
     /// The condition on its value.
+    pub condition: HeaderCondition,
+}
+
+/// A condition on a header, which may be missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeaderCondition {
+    /// The rule over its value.
     pub rule: HeaderRule,
     /// Negates the result; a missing header still never matches, except for `Present`.
     // RT-13
     pub invert: bool,
+    /// A missing header counts as an empty one, except for `Present`.
+    // RT-15
+    pub missing_as_empty: bool,
 }
 
-/// A condition on a header's value.
+/// A rule over a header's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeaderRule {
@@ -35,24 +46,51 @@ pub enum HeaderRule {
 
 impl HeaderMatcher {
     /// A rule over the header `name`.
-    pub fn new(name: HeaderName, rule: HeaderRule) -> Self {
-        Self { name, rule, invert: false }
+    pub fn new(name: HeaderName, condition: impl Into<HeaderCondition>) -> Self {
+        Self { name, condition: condition.into() }
     }
 
+    /// With or without the result negated; see [`HeaderCondition::invert`].
+    #[must_use]
+    pub fn with_invert(self, invert: bool) -> Self {
+        Self { condition: self.condition.with_invert(invert), ..self }
+    }
+
+    /// Whether a request with these headers matches.
+    pub fn matches(&self, headers: HeaderView<'_>) -> bool {
+        self.condition.matches(headers.value(&self.name).as_deref())
+    }
+}
+
+impl HeaderCondition {
     /// With or without the result negated; see [`invert`](Self::invert).
     #[must_use]
     pub fn with_invert(self, invert: bool) -> Self {
         Self { invert, ..self }
     }
 
-    /// Whether a request with these headers matches.
-    pub fn matches(&self, headers: HeaderView<'_>) -> bool {
-        match (headers.value(&self.name), &self.rule) {
+    /// With missing headers as empty ones, or as missing; see [`missing_as_empty`](Self::missing_as_empty).
+    #[must_use]
+    pub fn with_missing_as_empty(self, missing_as_empty: bool) -> Self {
+        Self { missing_as_empty, ..self }
+    }
+
+    /// Whether a header with this value matches; `None`: the request does not have it.
+    pub fn matches(&self, value: Option<&str>) -> bool {
+        match (value, &self.rule) {
             // RT-13: a missing header never matches, not even inverted, unless `present == invert`.
             (None, HeaderRule::Present(present)) => *present == self.invert,
+            // RT-15
+            (None, rule) if self.missing_as_empty => rule.accepts("") != self.invert,
             (None, _) => false,
-            (Some(value), rule) => rule.accepts(&value) != self.invert,
+            (Some(value), rule) => rule.accepts(value) != self.invert,
         }
+    }
+}
+
+impl From<HeaderRule> for HeaderCondition {
+    fn from(rule: HeaderRule) -> Self {
+        Self { rule, invert: false, missing_as_empty: false }
     }
 }
 

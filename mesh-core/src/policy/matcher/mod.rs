@@ -2,6 +2,7 @@
 
 mod header;
 mod header_view;
+mod metadata;
 mod path;
 mod regex;
 mod string;
@@ -10,8 +11,9 @@ mod tests;
 
 use rand::{Rng, RngExt};
 
-pub use header::{HeaderMatcher, HeaderRule};
+pub use header::{HeaderCondition, HeaderMatcher, HeaderRule};
 pub use header_view::HeaderView;
+pub use metadata::{DynamicMetadata, MetadataMatcher, ValueMatcher};
 pub use path::PathMatcher;
 pub(crate) use path::ends_segment;
 pub use regex::{CapturingRegex, FullRegex, RegexCache};

@@ -133,7 +133,7 @@ fn check(rows: impl IntoIterator<Item = (&'static str, HeaderRule, bool, bool)>)
     let headers = headers();
     for (name, rule, invert, matches) in rows {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
-        let matcher = HeaderMatcher { name, rule, invert };
+        let matcher = HeaderMatcher::new(name, rule).with_invert(invert);
         assert_eq!(matcher.matches(HeaderView::Grpc(&headers)), matches, "{matcher:?}");
     }
 }
@@ -234,4 +234,29 @@ fn fraction_zero_never_matches_and_one_always_does() {
     }
     let third = (0..300_000).filter(|_| Fraction::per_million(333_333).draw(&mut rng)).count();
     assert!((99_000..101_000).contains(&third), "{third}");
+}
+
+/// Proves: RT-15.
+#[test]
+fn missing_headers_count_as_empty_only_if_configured() {
+    let headers = headers();
+    let rows = [
+        ("x-absent", exact(""), false, true),
+        ("x-absent", exact("a"), false, false),
+        ("x-absent", exact("a"), true, true),
+        ("x-absent", HeaderRule::Range(0..1), false, false),
+        ("x-absent", HeaderRule::Present(true), false, false),
+        ("x-absent", HeaderRule::Present(false), false, true),
+        ("x-one", exact(""), false, false),
+    ];
+    for (name, rule, invert, expected) in rows {
+        let missing = HeaderCondition::from(rule.clone()).with_invert(invert);
+        let empty = missing.clone().with_missing_as_empty(true);
+        let matches = |condition| {
+            HeaderMatcher::new(HeaderName::from_static(name), condition).matches(HeaderView::Grpc(&headers))
+        };
+        assert_eq!(matches(empty), expected, "{rule:?}");
+        let is_present = matches!(rule, HeaderRule::Present(_));
+        assert_eq!(matches(missing), expected && is_present, "{rule:?}");
+    }
 }

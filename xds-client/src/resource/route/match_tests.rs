@@ -165,7 +165,7 @@ fn string_matchers() {
             match (result, &expected) {
                 (Ok(config), Ok(pattern)) => {
                     let matcher = StringMatcher { pattern: pattern.clone(), ignore_case };
-                    let rule = &config.virtual_hosts[0].routes[0].matches.headers[0].rule;
+                    let rule = &config.virtual_hosts[0].routes[0].matches.headers[0].condition.rule;
                     assert_eq!(*rule, HeaderRule::Value(matcher), "{row}");
                 }
                 (Err(error), Err((field, reason))) => {
@@ -258,6 +258,24 @@ fn header_matchers() {
         }
     }
     check(&RouteConfigurationType, &simple(), HEADER_MATCHERS);
+}
+
+/// Proves: RT-15.
+#[test]
+fn routes_can_take_missing_headers_as_empty_ones() {
+    for (as_empty, expected) in [(false, false), (true, true)] {
+        let exactly_empty = StringMatcher { pattern: StringPattern::Exact(String::new()), ignore_case: false };
+        let specifier = Header::StringMatch(ProtoString {
+            match_pattern: Some(MatchPattern::Exact(String::new())),
+            ..Default::default()
+        });
+        let found = one(|m| {
+            m.headers = header("x-user", false, Some(specifier));
+            m.headers[0].treat_missing_header_as_empty = as_empty;
+        });
+        assert_eq!(found.headers[0].condition.rule, HeaderRule::Value(exactly_empty));
+        assert_eq!(found.headers[0].condition.matches(None), expected);
+    }
 }
 
 /// Pseudo-headers are not visible (RT-12), and a missing header matches only by its absence (RT-13).

@@ -67,10 +67,9 @@ fn header() -> impl Strategy<Value = HeaderMatcher> {
         }),
         any::<bool>().prop_map(HeaderRule::Present),
     ];
-    (prop_oneof!["x-a", "x-b"], value, any::<bool>()).prop_map(|(name, rule, invert)| HeaderMatcher {
-        name: HeaderName::from_bytes(name.as_bytes()).unwrap(),
-        rule,
-        invert,
+    (prop_oneof!["x-a", "x-b"], value, any::<bool>()).prop_map(|(name, rule, invert)| {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        HeaderMatcher::new(name, rule).with_invert(invert)
     })
 }
 
@@ -132,14 +131,13 @@ fn many_routes_over_one_path_are_merged_in_order() {
             0 => PathMatcher::Exact { path: "/pkg.Svc/Get".to_owned(), ignore_case: false },
             _ => PathMatcher::Prefix { prefix: "/pkg.Svc/".to_owned(), ignore_case: false },
         },
-        headers: vec![HeaderMatcher {
-            name: HeaderName::from_static("x-user"),
-            rule: HeaderRule::Value(StringMatcher {
+        headers: vec![HeaderMatcher::new(
+            HeaderName::from_static("x-user"),
+            HeaderRule::Value(StringMatcher {
                 pattern: StringPattern::Exact(position.to_string()),
                 ignore_case: false,
             }),
-            invert: false,
-        }],
+        )],
         fraction: None,
     };
     let route = |position| Arc::new(Route::new(matches(position), RouteAction::Forward(Forward::to("c"))));

@@ -50,11 +50,8 @@ fn regex(pattern: &str) -> PathMatcher {
 
 fn with_header(mut matches: RouteMatch, name: &'static str, value: &str) -> RouteMatch {
     let pattern = StringPattern::Exact(value.to_owned());
-    matches.headers.push(HeaderMatcher {
-        name: HeaderName::from_static(name),
-        rule: HeaderRule::Value(StringMatcher { pattern, ignore_case: false }),
-        invert: false,
-    });
+    let rule = HeaderRule::Value(StringMatcher { pattern, ignore_case: false });
+    matches.headers.push(HeaderMatcher::new(HeaderName::from_static(name), rule));
     matches
 }
 

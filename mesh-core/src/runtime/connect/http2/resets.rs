@@ -162,11 +162,11 @@ mod tests {
             assert_eq!(run.cancel(0, stream, 0), [stream]);
         }
         for stream in [7, 9, 11, 13] {
-            assert_eq!(run.cancel(10, stream, 0), []);
+            assert!(run.cancel(10, stream, 0).is_empty());
         }
         assert_eq!(run.release(20, 9), [7, 9, 11, 13], "the first three count no more");
         assert_eq!(run.cancel(20, 15, 9), [15]);
-        assert_eq!(run.cancel(20, 17, 9), [], "11, 13 and 15 count");
+        assert!(run.cancel(20, 17, 9).is_empty(), "11, 13 and 15 count");
     }
 
     #[test]
@@ -175,9 +175,9 @@ mod tests {
         for stream in [1, 3, 5, 7] {
             run.cancel(0, stream, 0);
         }
-        assert_eq!(run.cancel(10, 9, 0), []);
+        assert!(run.cancel(10, 9, 0).is_empty());
         assert_eq!(run.deadline(), Some(200));
-        assert_eq!(run.release(199, 0), []);
+        assert!(run.release(199, 0).is_empty());
         assert_eq!(run.release(200, 0), [7, 9], "the first three count no more");
         assert_eq!(run.deadline(), None);
     }

@@ -234,7 +234,7 @@ impl Wire {
         let field = |at: usize| payload.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
         let (Some(last), Some(code)) = (field(0), field(4)) else { return };
         let last = last & frame::MAX_STREAM;
-        if code == h2::Reason::NO_ERROR.into() && self.streams.keys().any(|stream| *stream <= last) {
+        if code == u32::from(h2::Reason::NO_ERROR) && self.streams.keys().any(|stream| *stream <= last) {
             // The endpoint shuts down gracefully, and answers its running calls.
             self.shared.serve();
         }
