@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::object::{Kind, Metadata, Object, ObjectId, Spec, diagnostic};
-use super::origin::Origin;
+use super::origin::{FileId, Origin};
 use super::recognize::{Foreign, Recognized, recognize};
 use super::refused::Refused;
 use super::{
@@ -38,14 +38,14 @@ pub(crate) enum Outcome {
 }
 
 /// Every object of a document: itself, or the items of a list.
-pub(crate) fn decode_document(file: &Arc<str>, node: &Node) -> Vec<Decoded> {
+pub(crate) fn decode_document(file: &FileId, node: &Node) -> Vec<Decoded> {
     let mut decoded = Vec::new();
     decode_node(file, node, None, &mut decoded);
     decoded
 }
 
 /// `inherited` is the kind of the list around it.
-fn decode_node(file: &Arc<str>, node: &Node, inherited: Option<Kind>, decoded: &mut Vec<Decoded>) {
+fn decode_node(file: &FileId, node: &Node, inherited: Option<Kind>, decoded: &mut Vec<Decoded>) {
     let origin = Origin::file(file, node);
     let mut findings = Findings::default();
     match recognize(node, inherited, &mut findings) {
@@ -61,7 +61,7 @@ fn decode_node(file: &Arc<str>, node: &Node, inherited: Option<Kind>, decoded: &
 }
 
 fn decode_list(
-    file: &Arc<str>,
+    file: &FileId,
     node: &Node,
     kind: Option<Kind>,
     mut findings: Findings,

@@ -31,7 +31,7 @@ pub(crate) mod workload_entry;
 pub(crate) use duration::{GatewayDuration, ProtoDuration};
 pub(crate) use envelope::{Decoded, Outcome, decode_document};
 pub(crate) use object::{Kind, Object, ObjectId, Spec};
-pub(crate) use origin::Seniority;
+pub(crate) use origin::{FileId, Seniority};
 pub(crate) use recognize::Foreign;
 pub(crate) use refused::Refused;
 pub(crate) use schema::schema;

@@ -40,8 +40,9 @@ pub use validate::{Input, PassedOver, Validation, validate};
 /// The source of configuration and how it is watched.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The folder of YAML and JSON files, with its subfolders; or one file, whatever its name.
-    pub folder: PathBuf,
+    /// The folders of YAML and JSON files, with their subfolders; or files, whatever their names. Where several have an object of the
+    /// same kind, namespace and name, the one of the earlier folder is in use.
+    pub folders: Vec<PathBuf>,
     /// How long changes are collected before they are read; 100 ms by default.
     pub debounce: Duration,
     /// How often the folder is scanned without an event; 5 s by default.
@@ -62,8 +63,13 @@ pub struct Options {
 impl Options {
     /// The defaults for a folder.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self::of_folders(vec![folder.into()])
+    }
+
+    /// The defaults for several folders, the one that goes first before the others.
+    pub fn of_folders(folders: Vec<PathBuf>) -> Self {
         Self {
-            folder: folder.into(),
+            folders,
             debounce: Duration::from_millis(100),
             rescan: Duration::from_secs(5),
             data_dir: None,
@@ -98,29 +104,35 @@ impl Pipeline {
     /// # Panics
     /// Outside of a tokio runtime.
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let Options { folder, debounce, rescan, data_dir, links, max_removal, load_reporting, settings } =
-            options;
-        let mut source = FileSource::open(FileOptions { folder: folder.clone(), links, debounce, rescan })
-            .map_err(|source| StartError::Folder { folder: folder.clone(), source })?;
+        let mut sources = open_folders(&options)?;
+        let Options { folders, data_dir, max_removal, load_reporting, settings, .. } = options;
         let open = |data_dir: PathBuf| {
-            Keeper::open(&data_dir, &folder)
+            Keeper::open(&data_dir, &folders)
                 .map_err(|source| StartError::DataDir { folder: data_dir, source })
         };
         let run = format!("{:04x}", rand::random::<u16>());
         let mut guard = Guard::new(max_removal, run);
-        let (mut merge, mut engine) = (Merge::new(1), Engine::new(settings, load_reporting));
+        let (mut merge, mut engine) = (Merge::new(sources.len()), Engine::new(settings, load_reporting));
         let mut keeper = data_dir.map(open).transpose()?;
         if let Some(keeper) = &mut keeper {
-            for events in source.remember(keeper.last_good()) {
+            let mut sets = [Vec::new(), Vec::new()];
+            for source in &mut sources {
+                let remembered = source.remember(keeper.last_good());
+                sets.iter_mut().zip(remembered).for_each(|(set, events)| set.push(events));
+            }
+            for set in sets {
                 // Never published: the first set of the sources falls back to it.
-                keeper.take(&events);
-                merge.take(0, events);
+                for (index, events) in set.into_iter().enumerate() {
+                    keeper.take(&events);
+                    merge.take(index, events);
+                }
                 let mut changes = merge.changes_so_far();
                 changes.objects = guard.pass(changes.objects);
                 engine.apply(changes);
             }
         }
-        Self::from_sources(vec![Box::new(source)], merge, guard, engine, keeper)
+        let sources = sources.into_iter().map(|source| -> Box<dyn Source> { Box::new(source) }).collect();
+        Self::from_sources(sources, merge, guard, engine, keeper)
     }
 
     /// A pipeline of one text, which never changes. `name` stands for its file.
@@ -185,6 +197,35 @@ impl Pipeline {
         let sources = sources.into_iter().enumerate().map(spawn).collect();
         Ok(Self { resources, state, sources, worker, lock })
     }
+}
+
+fn open_folders(options: &Options) -> Result<Vec<FileSource>, StartError> {
+    let Options { folders, links, debounce, rescan, .. } = options;
+    let labels = labels(folders);
+    let folders = folders.iter().zip(labels).enumerate();
+    let open = |(source, (folder, label)): (usize, (&PathBuf, String))| {
+        let (links, debounce, rescan) = (*links, *debounce, *rescan);
+        FileSource::open(FileOptions { folder: folder.clone(), source, label, links, debounce, rescan })
+            .map_err(|source| StartError::Folder { folder: folder.clone(), source })
+    };
+    folders.map(open).collect()
+}
+
+/// What stands before the names of the files of several folders: each folder's own name, with a number where two have the same.
+fn labels(folders: &[PathBuf]) -> Vec<String> {
+    if folders.len() == 1 {
+        return vec![String::new()];
+    }
+    let mut labels: Vec<String> = Vec::new();
+    for folder in folders {
+        // A hidden name would not be read again from the data folder.
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        let name = Some(name.trim_start_matches('.')).filter(|name| !name.is_empty()).unwrap_or("config");
+        let numbered = (2..).map(|number| format!("{name}-{number}/"));
+        let mut candidates = std::iter::once(format!("{name}/")).chain(numbered);
+        labels.extend(candidates.find(|candidate| !labels.contains(candidate)));
+    }
+    labels
 }
 
 /// Approves changes that wait because they remove much. Clones approve the same pipeline's.

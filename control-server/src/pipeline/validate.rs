@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::engine::Engine;
-use crate::source::{Entries, Event, Files, Links, MAX_LENGTH, Merge, read_bounded};
+use crate::source::{Entries, Event, Files, Links, MAX_LENGTH, Merge, SourceIndex, read_bounded};
 use crate::state::{Code, Diagnostic, Severity};
 
 /// A part of the configuration to check.
@@ -72,8 +72,8 @@ impl Validation {
         let mut files = 0;
         for (index, input) in inputs.iter().enumerate() {
             let (events, read) = match input {
-                Input::Text { name, text } => (read_text(name, text), 1),
-                Input::Path(path) => read_path(path, links),
+                Input::Text { name, text } => (read_text(index, name, text), 1),
+                Input::Path(path) => read_path(index, path, links),
             };
             merge.take(index, events);
             files += read;
@@ -96,24 +96,25 @@ impl Validation {
     }
 }
 
-fn read_text(name: &str, text: &str) -> Vec<Event> {
-    let mut entries = Entries::default();
+fn read_text(source: SourceIndex, name: &str, text: &str) -> Vec<Event> {
+    let mut entries = Entries::of(source);
     entries.read(name, text);
     entries.take_events()
 }
 
 /// The events of a file or folder, and how many files were read.
-fn read_path(path: &Path, links: Links) -> (Vec<Event>, usize) {
+fn read_path(source: SourceIndex, path: &Path, links: Links) -> (Vec<Event>, usize) {
     let name = path.display().to_string();
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
-            let mut files = Files::new(path.to_owned(), Duration::ZERO).with_links(links);
+            let files = Files::new(path.to_owned(), Duration::ZERO).with_links(links);
+            let mut files = files.of_source(source, String::new());
             let events = files.rescan(Instant::now());
             (events, files.len())
         }
         // A pipe too, which a shell makes of a command's output.
         Ok(_) => match File::open(path).and_then(|file| read_bounded(file, MAX_LENGTH)) {
-            Ok(text) => (read_text(&name, &text), 1),
+            Ok(text) => (read_text(source, &name, &text), 1),
             Err(error) => (vec![unreadable(name, &error)], 0),
         },
         Err(error) => (vec![unreadable(name, &error)], 0),

@@ -4,21 +4,31 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::entry::Entry;
-use super::{Event, Key, Place, Sourced};
+use super::{Event, Key, Place, SourceIndex, Sourced};
 use crate::kinds::{ObjectId, Refused};
 
 /// Files by name. Every change becomes events, which wait until they are taken.
 #[derive(Debug, Default)]
 pub(crate) struct Entries {
+    source: SourceIndex,
     by_name: BTreeMap<Place, Entry>,
     events: Vec<Event>,
 }
 
 impl Entries {
+    /// Those of the source of this number.
+    pub(crate) fn of(source: SourceIndex) -> Self {
+        Self { source, ..Self::default() }
+    }
+
+    pub(super) fn source(&self) -> SourceIndex {
+        self.source
+    }
+
     /// Reads a text.
     pub(crate) fn read(&mut self, name: &str, text: &str) {
         let name = Place::from(name);
-        let entry = Entry::read(&name, text, self.get(&name));
+        let entry = Entry::read(self.source, &name, text, self.get(&name));
         self.replace(name, entry);
     }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::files::FileStamp;
-use super::{Place, Sourced};
-use crate::kinds::{Decoded, Foreign, Kind, ObjectId, Outcome, Refused, decode_document};
+use super::{Place, SourceIndex, Sourced};
+use crate::kinds::{Decoded, FileId, Foreign, Kind, ObjectId, Outcome, Refused, decode_document};
 use crate::state::{Code, Diagnostic, Severity};
 use crate::yaml::{Position, SyntaxError, parse, parse_json};
 
@@ -34,14 +34,15 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Reads a text. A broken part keeps its last good version.
-    pub(super) fn read(file: &Place, text: &str, previous: Option<&Self>) -> Self {
+    pub(super) fn read(source: SourceIndex, file: &Place, text: &str, previous: Option<&Self>) -> Self {
         let mut entry = Self { hash: Some(content_hash(text)), ..Self::default() };
         let is_json = file.ends_with(".json");
         let documents = if is_json { parse_json(text).map(|value| vec![value]) } else { parse(text) };
         match documents {
             Ok(documents) => {
+                let id = FileId { source, name: Arc::clone(file) };
                 let decoded: Vec<Decoded> =
-                    documents.into_iter().flat_map(|document| decode_document(file, &document)).collect();
+                    documents.into_iter().flat_map(|document| decode_document(&id, &document)).collect();
                 entry.take(decoded, previous);
             }
             Err(error) => {

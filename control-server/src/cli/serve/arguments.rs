@@ -26,9 +26,16 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
-    /// Folder with YAML and JSON files, subfolders included; it is watched
-    #[arg(long, value_name = "DIR", env = "CONTROL_SERVER_CONFIG_DIR", default_value = "config")]
-    pub(super) config_dir: PathBuf,
+    /// Folder with YAML and JSON files, subfolders included; it is watched. May be given several times: of two objects of the same
+    /// kind, namespace and name the one of the earlier folder is in use
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "CONTROL_SERVER_CONFIG_DIR",
+        default_value = "config",
+        value_delimiter = ':'
+    )]
+    pub(super) config_dir: Vec<PathBuf>,
     /// Read links in that folder that lead out of it, too; links that stay inside are always read
     #[arg(long, env = "CONTROL_SERVER_FOLLOW_LINKS")]
     follow_links: bool,
@@ -185,7 +192,7 @@ impl Serve {
             max_removal: MaxRemoval(self.max_removal),
             load_reporting,
             settings,
-            ..pipeline::Options::new(self.config_dir)
+            ..pipeline::Options::of_folders(self.config_dir)
         };
         (options, pipeline)
     }
@@ -208,8 +215,17 @@ mod tests {
     fn flags_are_consistent_and_match_the_defaults() {
         Arguments::command().debug_assert();
         let Command::Serve(serve) = Arguments::parse_from(["control-server", "serve"]).command;
-        assert_eq!(serve.config_dir, PathBuf::from("config"));
+        assert_eq!(serve.config_dir, [PathBuf::from("config")]);
         assert_eq!(serve.into_options().0, Options::default());
+    }
+
+    #[test]
+    fn folders_are_given_one_by_one_or_in_one_list() {
+        for flags in [&["--config-dir", "a", "--config-dir", "b/c"][..], &["--config-dir", "a:b/c"]] {
+            let arguments = ["control-server", "serve"].iter().chain(flags);
+            let Command::Serve(serve) = Arguments::parse_from(arguments).command;
+            assert_eq!(serve.into_options().1.folders, ["a", "b/c"].map(PathBuf::from));
+        }
     }
 
     /// The TLS settings of these flags; `None` for flags that contradict each other.

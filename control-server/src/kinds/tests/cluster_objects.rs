@@ -9,7 +9,7 @@ use crate::yaml::parse;
 
 fn only(text: &str) -> Arc<Object> {
     let documents = parse(text).unwrap();
-    let decoded = decode_document(&Arc::from("case.yaml"), &documents[0]);
+    let decoded = decode_document(&"case.yaml".into(), &documents[0]);
     let [one] = decoded.as_slice() else { panic!("{decoded:?}") };
     assert_eq!(one.diagnostics, [], "{text}");
     match &one.outcome {

@@ -1,6 +1,5 @@
 //! Which documents are objects, which are passed over, and which are mistakes.
 
-use std::sync::Arc;
 
 use crate::kinds::{Outcome, decode_document};
 use crate::yaml::parse;
@@ -8,7 +7,7 @@ use crate::yaml::parse;
 /// `object`, `foreign` or `mistake` for each part of a text, with what it is called.
 fn outcomes(text: &str) -> Vec<String> {
     let decoded =
-        parse(text).unwrap().into_iter().flat_map(|node| decode_document(&Arc::from("case.yaml"), &node));
+        parse(text).unwrap().into_iter().flat_map(|node| decode_document(&"case.yaml".into(), &node));
     decoded
         .map(|one| match one.outcome {
             Outcome::Object(object) => format!("object {}", object.id),

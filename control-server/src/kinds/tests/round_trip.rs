@@ -18,7 +18,7 @@ fn objects() -> Vec<Arc<Object>> {
     let cases = include_str!("warnings.txt").split("== ").skip(1);
     texts.extend(cases.map(|case| super::Case::new(case).text));
     let nodes = texts.iter().flat_map(|text| parse(text).unwrap());
-    let decoded = nodes.flat_map(|node| decode_document(&Arc::from("case.yaml"), &node));
+    let decoded = nodes.flat_map(|node| decode_document(&"case.yaml".into(), &node));
     decoded
         .filter_map(|one| match one.outcome {
             Outcome::Object(object) => Some(object),
@@ -32,7 +32,7 @@ fn objects_are_written_as_they_are_read() {
     let objects = objects();
     for object in &objects {
         let text = serde_json::to_string_pretty(&**object).unwrap();
-        let again = decode_document(&Arc::from("case.json"), &parse_json(&text).unwrap());
+        let again = decode_document(&"case.json".into(), &parse_json(&text).unwrap());
         let [one] = again.as_slice() else { panic!("{text}") };
         let Outcome::Object(again) = &one.outcome else { panic!("{:?}\n{text}", one.diagnostics) };
         assert_eq!((&again.id, &again.metadata), (&object.id, &object.metadata), "{text}");

@@ -1,5 +1,6 @@
 //! The engine and the pipeline as a whole; what each field becomes is tested in `translate`.
 
+mod folders;
 mod restart;
 mod threads;
 mod unread;

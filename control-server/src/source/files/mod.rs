@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Event, Source};
+use super::{Event, Source, SourceIndex};
 use watch::Watch;
 
 pub use last_good::DataDirError;
@@ -39,6 +39,10 @@ pub(crate) use set::Files;
 #[derive(Debug, Clone)]
 pub(crate) struct FileOptions {
     pub(crate) folder: PathBuf,
+    /// The number of the source.
+    pub(crate) source: SourceIndex,
+    /// Stands before the names of its files; empty for the only folder.
+    pub(crate) label: String,
     pub(crate) links: Links,
     /// How long events are collected into one scan.
     pub(crate) debounce: Duration,
@@ -69,7 +73,7 @@ impl FileSource {
             std::fs::metadata(&options.folder)?;
             (Watch::nothing(), Files::only(&options.folder, options.debounce / 2))
         };
-        let files = files.with_links(options.links);
+        let files = files.with_links(options.links).of_source(options.source, options.label.clone());
         Ok(Self { options, watch, files: Some(files), is_folder, is_synced: false })
     }
 

@@ -39,12 +39,12 @@ pub enum Links {
     Anywhere,
 }
 
-/// Scans a folder and all its subfolders. Names that start with a dot are skipped; symbolic links are followed, each
+/// Scans a folder and all its subfolders. `label` stands before every name. Names that start with a dot are skipped; symbolic links are followed, each
 /// folder at most once.
-pub(super) fn scan(folder: &Path, links: Links) -> Scan {
+pub(super) fn scan(folder: &Path, label: &str, links: Links) -> Scan {
     let mut walk =
         Walk { root: None, links, seen: BTreeSet::new(), pending: Vec::new(), scan: Scan::default() };
-    walk.pending.push((folder.to_owned(), String::new()));
+    walk.pending.push((folder.to_owned(), label.to_owned()));
     while let Some((path, name)) = walk.pending.pop() {
         if let Err(error) = walk.visit(&path, &name) {
             walk.scan.unreadable.push((name, error));
@@ -54,15 +54,16 @@ pub(super) fn scan(folder: &Path, links: Links) -> Scan {
 }
 
 /// Looks at one file of a folder. Links are followed: the file was named by the user.
-pub(super) fn scan_file(folder: &Path, name: &str) -> Scan {
+pub(super) fn scan_file(folder: &Path, label: &str, name: &str) -> Scan {
     let mut scan = Scan::default();
+    let labelled = format!("{label}{name}");
     match fs::metadata(folder.join(name)) {
         Ok(metadata) if metadata.is_file() => {
-            scan.files.insert(name.to_owned(), FileStamp::of(&metadata));
+            scan.files.insert(labelled, FileStamp::of(&metadata));
         }
-        Ok(_) => scan.unreadable.push((name.to_owned(), no_file())),
+        Ok(_) => scan.unreadable.push((labelled, no_file())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => scan.unreadable.push((name.to_owned(), error)),
+        Err(error) => scan.unreadable.push((labelled, error)),
     }
     scan
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::super::entry::{Entry, content_hash};
-use super::super::{Entries, Event, Place};
+use super::super::{Entries, Event, Place, SourceIndex};
 use super::last_good;
 use super::read::{MAX_LENGTH, read_file};
 use super::scan::{FileStamp, Links, Scan, scan, scan_file};
@@ -17,6 +17,8 @@ use crate::state::{Code, Diagnostic, Severity};
 #[derive(Debug)]
 pub(crate) struct Files {
     folder: PathBuf,
+    /// Stands before the names of its files, with a `/` at its end; empty for the only folder.
+    label: String,
     links: Links,
     /// The only file that is read, whatever its name.
     only: Option<String>,
@@ -43,6 +45,7 @@ impl Files {
     pub(crate) fn new(folder: PathBuf, quiet: Duration) -> Self {
         Self {
             folder,
+            label: String::new(),
             links: Links::default(),
             only: None,
             entries: Entries::default(),
@@ -65,12 +68,18 @@ impl Files {
         Self { links, ..self }
     }
 
+    /// The files of the source of this number, whose names begin with a label.
+    pub(crate) fn of_source(self, source: SourceIndex, label: String) -> Self {
+        Self { entries: Entries::of(source), label, ..self }
+    }
+
     /// Takes these texts as if they had been read just before, instead of what was read until now.
     pub(super) fn remember(&mut self, texts: &last_good::Texts) -> Vec<Event> {
         self.texts = Texts::Kept;
         self.entries.retain(|name| texts.contains_key(name));
-        for (name, text) in texts {
-            let entry = Entry { text: Some(Arc::clone(text)), ..read_entry(name, text, None) };
+        let source = self.entries.source();
+        for (name, text) in texts.iter().filter(|(name, _)| name.starts_with(&self.label)) {
+            let entry = Entry { text: Some(Arc::clone(text)), ..read_entry(source, name, text, None) };
             self.entries.replace(Arc::clone(name), entry);
         }
         self.entries.take_events()
@@ -84,8 +93,8 @@ impl Files {
 
     fn scan(&self) -> Scan {
         match &self.only {
-            Some(name) => scan_file(&self.folder, name),
-            None => scan(&self.folder, self.links),
+            Some(name) => scan_file(&self.folder, &self.label, name),
+            None => scan(&self.folder, &self.label, self.links),
         }
     }
 
@@ -156,7 +165,8 @@ impl Files {
             self.unsettled = Some(now + self.quiet);
             return;
         }
-        let text = match read_file(&self.folder.join(name), MAX_LENGTH) {
+        let relative = name.strip_prefix(&self.label).unwrap_or(name);
+        let text = match read_file(&self.folder.join(relative), MAX_LENGTH) {
             Ok(text) => text,
             Err(error) => {
                 let entry = Entry::unreadable(name, &error, previous.as_deref());
@@ -177,7 +187,7 @@ impl Files {
             }
         }
         let name = Place::from(name);
-        let mut entry = read_entry(&name, &text, self.entries.get(&name));
+        let mut entry = read_entry(self.entries.source(), &name, &text, self.entries.get(&name));
         entry.stamp = Some(stamp);
         entry.text = (self.texts == Texts::Kept).then(|| Arc::from(text));
         self.entries.replace(name, entry);
@@ -185,8 +195,8 @@ impl Files {
 }
 
 /// The content of one file must never prevent reading the others.
-fn read_entry(name: &Place, text: &str, previous: Option<&Entry>) -> Entry {
-    catch_unwind(AssertUnwindSafe(|| Entry::read(name, text, previous))).unwrap_or_else(|_| Entry {
+fn read_entry(source: SourceIndex, name: &Place, text: &str, previous: Option<&Entry>) -> Entry {
+    catch_unwind(AssertUnwindSafe(|| Entry::read(source, name, text, previous))).unwrap_or_else(|_| Entry {
         hash: Some(content_hash(text)),
         ..Entry::unreadable(name, &io::Error::other("the reader failed"), previous)
     })

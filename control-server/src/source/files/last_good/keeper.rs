@@ -23,9 +23,9 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Opens the data folder for the configuration folder; makes it if need be. Needs a tokio runtime.
-    pub(crate) fn open(data_dir: &Path, config: &Path) -> Result<Self, DataDirError> {
-        let store = Store::open(data_dir, config)?;
+    /// Opens the data folder for the configuration folders; makes it if need be. Needs a tokio runtime.
+    pub(crate) fn open(data_dir: &Path, configs: &[impl AsRef<Path>]) -> Result<Self, DataDirError> {
+        let store = Store::open(data_dir, configs)?;
         let (last_good, lock) = (LastGood::from_copies(store.copies()), store.lock().clone());
         let (copies, wanted) = watch::channel(Texts::new());
         tokio::spawn(follow(store, wanted));

@@ -21,9 +21,9 @@ pub(super) struct Store {
 
 impl Store {
     /// An incomplete copy is skipped.
-    pub(super) fn open(folder: &Path, config: &Path) -> Result<Self, DataDirError> {
+    pub(super) fn open(folder: &Path, configs: &[impl AsRef<Path>]) -> Result<Self, DataDirError> {
         fs::create_dir_all(folder)?;
-        refuse_overlap(folder, config)?;
+        configs.iter().try_for_each(|config| refuse_overlap(folder, config.as_ref()))?;
         let lock = Lock::take(&folder.join(LOCK))?;
         let mut copies = Texts::new();
         for part in [LAST_GOOD, ALL_GOOD] {
@@ -106,7 +106,7 @@ impl Store {
 }
 
 fn load(folder: &Path, part: &str, copies: &mut Texts) {
-    let found = scan(&folder.join(part), Links::Inside);
+    let found = scan(&folder.join(part), "", Links::Inside);
     for (name, error) in &found.unreadable {
         tracing::warn!(folder = %folder.join(part).join(name).display(), %error, "cannot read what was last good");
     }

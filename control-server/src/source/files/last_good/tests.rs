@@ -19,7 +19,7 @@ fn files(names: &[&str]) -> BTreeSet<String> {
 }
 
 fn open(folder: &Path) -> Result<Store, DataDirError> {
-    Store::open(folder, Path::new("no such configuration"))
+    Store::open(folder, &[Path::new("no such configuration")])
 }
 
 /// What a restart finds.
@@ -189,7 +189,7 @@ fn data_folder_and_the_configuration_do_not_overlap() {
         (".", "config", true),
         ("config2", "config", true),
     ] {
-        let opened = Store::open(&path(data), &path(config));
+        let opened = Store::open(&path(data), &[path(config)]);
         let refused =
             matches!(&opened, Err(DataDirError::Overlap { config: named }) if *named == path(config));
         assert_eq!((opened.is_ok(), refused), (is_fine, !is_fine), "{data} for {config}");
@@ -199,7 +199,7 @@ fn data_folder_and_the_configuration_do_not_overlap() {
 #[tokio::test(start_paused = true)]
 async fn failed_write_is_tried_again_by_itself() {
     let folder = TempDir::new().unwrap();
-    let mut keeper = Keeper::open(folder.path(), Path::new("no such configuration")).unwrap();
+    let mut keeper = Keeper::open(folder.path(), &[Path::new("no such configuration")]).unwrap();
     let (first, second) = (folder.path().join("last-good/a.yaml"), folder.path().join("last-good/b.yaml"));
     fs::create_dir_all(first.join("not empty")).unwrap();
     keeper.take(&["a.yaml", "b.yaml"].map(|name| Event::Text(name.into(), Some("1".into()))));
