@@ -7,6 +7,7 @@ mod client_status;
 mod error;
 mod future;
 mod protocol;
+mod server;
 mod status;
 
 pub use body::ResponseBody;
@@ -15,6 +16,14 @@ pub use channel::{Incoming, MeshChannel};
 pub use client_status::ClientStatusService;
 pub use error::ConnectError;
 pub use future::ResponseFuture;
+pub use server::{MeshServer, MeshServerBuilder};
+
+// What users of servers need.
+pub use mesh_core::config::{ServerChain, ServerConfig, ServerListener, ServerRoutes};
+pub use mesh_core::peer::{Peer, PeerIdentity};
+pub use mesh_core::runtime::server::{
+    BindError, FixedServer, ServerHandle, ServerHttp2Settings, ServerSettings, ServingState,
+};
 
 // The types that users of channels need: errors, targets, and the parts and settings of a mesh of their own.
 pub use mesh_core::config::MeshConfig;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode, request};
 use mesh_core::filter::{LocalReply, LocalStatus};
 use mesh_core::policy::matcher::HeaderView;
 use mesh_core::policy::outlier::FailureKind;
@@ -71,6 +71,21 @@ impl Protocol for Grpc {
             headers.insert(GRPC_STATUS, (code as i32).into());
         }
         response
+    }
+
+    /// B2: a path that is not exactly `/service/method` names no method, so that routes, filters and the service see the same
+    /// name.
+    fn refuse(head: &request::Parts) -> Option<LocalReply> {
+        let mut parts = head.uri.path().split('/');
+        let names = (parts.next(), parts.next(), parts.next(), parts.next());
+        let is_method = matches!(names, (Some(""), Some(service), Some(method), None)
+            if !service.is_empty() && !method.is_empty());
+        let refused = !is_method || head.uri.query().is_some();
+        refused.then(|| LocalReply::grpc(Code::Unimplemented as u32, "the path is not /service/method"))
+    }
+
+    fn timeout(headers: &HeaderMap) -> Option<Duration> {
+        timeout(headers)
     }
 
     fn stamp(headers: &mut HeaderMap, stamp: Stamp) {

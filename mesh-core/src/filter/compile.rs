@@ -68,8 +68,16 @@ type Handed<'a> = [Option<&'a dyn ConfigValue>; 3];
 
 impl<'a> ChainCompiler<'a> {
     pub(crate) fn new(config: &'a MeshConfig, scope: &'a FilterScope) -> Self {
-        let (filters, headers) = (config.filters(), config.headers());
-        Self { filters, headers, order: config.header_order(), scope, known: HashMap::new() }
+        Self::of(config.filters(), (config.headers(), config.header_order()), scope)
+    }
+
+    /// For these filters, and these changes of the headers of every call.
+    pub(crate) fn of(
+        filters: &'a [FilterInstance],
+        (headers, order): (&'a HeaderMutations, MutationOrder),
+        scope: &'a FilterScope,
+    ) -> Self {
+        Self { filters, headers, order, scope, known: HashMap::new() }
     }
 
     /// The chain for calls of these levels: virtual host, route, and weighted cluster if there is one. `None`: there

@@ -38,6 +38,7 @@ pub use crate::policy::fault::{
 pub use action::{LocalReply, LocalStatus, RequestAction, Resume};
 pub use call::FilterCall;
 pub(crate) use call::{CallFilters, CallPath, Progress, RouteFilters};
+pub(crate) use chain::FilterChain;
 pub(crate) use compile::{ChainCompiler, FilterScope, Level};
 pub use context::FilterContext;
 pub use header_mutation::{HeaderMutationConfig, HeaderMutationOverride};

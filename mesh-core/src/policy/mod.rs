@@ -7,6 +7,8 @@ pub mod backoff;
 pub(crate) mod circuit_breaker;
 pub(crate) mod dns;
 pub(crate) mod fault;
+pub(crate) mod filter_chain;
+pub(crate) mod first_bytes;
 pub(crate) mod header_mutation;
 pub mod identity;
 pub mod lb;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::runtime::{self, Handle};
@@ -15,7 +16,7 @@ use super::balance::{Pool, PoolSettings};
 use super::connect::{Connect, Dial, Http2Connector, Http2Settings};
 use super::rng::Randomness;
 use super::target::{Compiler, TargetContext, TargetHandle};
-use super::{ChannelError, ConfigSource, FixedSource, Target};
+use super::{ChannelError, ConfigSource, FixedSource, ServerConfigWatch, SourceError, Target};
 
 /// The state that the channels of a process share: the configuration source, connections, and the counts of circuit
 /// breakers.
@@ -133,6 +134,16 @@ impl<C: Connect> Mesh<C> {
         domains.retain(|_, domain| domain.strong_count() > 0);
         domains.insert(runtime, Arc::downgrade(&domain));
         Ok(domain)
+    }
+
+    /// The configuration of a server of this process.
+    pub(super) fn watch_server(&self, address: SocketAddr) -> Result<ServerConfigWatch, SourceError> {
+        self.0.source.watch_server(address)
+    }
+
+    /// What servers share with the mesh's channels: where filters keep state, and randomness.
+    pub(super) fn server_parts(&self) -> (FilterScope, Arc<Randomness>) {
+        (self.0.filters.clone(), self.0.randomness.clone())
     }
 
     fn node_id(&self) -> Name {

@@ -21,6 +21,7 @@ mod queue;
 mod response_body;
 mod retry;
 mod rng;
+pub mod server;
 mod source;
 mod stack;
 mod stage;

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode, request};
 
 use crate::filter::LocalReply;
 use crate::policy::matcher::HeaderView;
@@ -37,6 +37,16 @@ pub trait Protocol: Debug + Send + Sync + 'static {
 
     /// The response to the caller for a filter's reply.
     fn local_reply(reply: LocalReply) -> Response<()>;
+
+    /// A server's reply to a request that is none of this protocol's; `None`: the request goes on to routes and filters.
+    fn refuse(_head: &request::Parts) -> Option<LocalReply> {
+        None
+    }
+
+    /// How long a caller waits for a response, as the request says.
+    fn timeout(_headers: &HeaderMap) -> Option<Duration> {
+        None
+    }
 
     /// Writes the headers that differ for every attempt.
     fn stamp(headers: &mut HeaderMap, stamp: Stamp);

@@ -1,0 +1,107 @@
+//! The head of a request as rules and the application see it: one authority, whatever the client has sent.
+
+use http::header::HOST;
+use http::request::Parts;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, StatusCode, Uri};
+
+use crate::filter::LocalReply;
+
+/// Gives a request its one authority: that of `:authority`, else of `host`, in lower case, without the final dot of its
+/// name, and with its port. `host` is removed.
+///
+/// # Errors
+/// The reply to a request that has two of them.
+// SV-19, SEC-07
+pub(super) fn normalise(head: &mut Parts) -> Result<(), Box<LocalReply>> {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let (host, second) = (hosts.next().cloned(), hosts.next());
+    if second.is_some() {
+        return Err(malformed("two host headers"));
+    }
+    let sent = match head.uri.authority() {
+        Some(authority) => Some(authority.clone()),
+        None => host.as_ref().map(authority).transpose()?,
+    };
+    head.headers.remove(HOST);
+    let Some(sent) = sent else { return Ok(()) };
+    let authority = match canonical(sent.as_str()) {
+        Some(text) => Authority::try_from(text).map_err(|_| malformed("an authority that is none"))?,
+        None => sent,
+    };
+    let mut parts = std::mem::take(&mut head.uri).into_parts();
+    parts.authority = Some(authority);
+    parts.scheme.get_or_insert(Scheme::HTTP);
+    parts.path_and_query.get_or_insert(PathAndQuery::from_static("/"));
+    head.uri = Uri::from_parts(parts).map_err(|_| malformed("a target that is none"))?;
+    Ok(())
+}
+
+fn authority(host: &HeaderValue) -> Result<Authority, Box<LocalReply>> {
+    Authority::try_from(host.as_bytes()).map_err(|_| malformed("a host header that is no authority"))
+}
+
+/// In lower case, without the final dot of the name; `None`: it is so already.
+fn canonical(authority: &str) -> Option<String> {
+    let (name, port) = match authority.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => (name, Some(port)),
+        _ => (authority, None),
+    };
+    let without_dot = name.strip_suffix('.').filter(|rest| !rest.is_empty()).unwrap_or(name);
+    if without_dot.len() == name.len() && !name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return None;
+    }
+    let lower = without_dot.to_ascii_lowercase();
+    Some(port.map_or_else(|| lower.clone(), |port| format!("{lower}:{port}")))
+}
+
+/// gRPC's INTERNAL.
+fn malformed(what: &str) -> Box<LocalReply> {
+    Box::new(LocalReply::http(StatusCode::BAD_REQUEST, format!("the request has {what}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn normalised(uri: &str, hosts: &[&str]) -> Result<String, String> {
+        let mut request = Request::builder().uri(uri);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        let (mut head, ()) = request.body(()).unwrap().into_parts();
+        normalise(&mut head).map_err(|reply| reply.message)?;
+        assert!(!head.headers.contains_key(HOST));
+        assert_eq!(head.uri.path(), "/pkg.Svc/Get");
+        Ok(head.uri.authority().map(ToString::to_string).unwrap_or_default())
+    }
+
+    /// Proves: SV-19.
+    #[test]
+    fn request_has_one_authority_in_one_form() {
+        let rows: [(&str, &[&str], Result<&str, &str>); 12] = [
+            ("http://a.example/pkg.Svc/Get", &[], Ok("a.example")),
+            ("http://A.Example/pkg.Svc/Get", &[], Ok("a.example")),
+            ("http://a.example./pkg.Svc/Get", &[], Ok("a.example")),
+            ("http://a.example.:50051/pkg.Svc/Get", &[], Ok("a.example:50051")),
+            ("http://[FD00::1]:50051/pkg.Svc/Get", &[], Ok("[fd00::1]:50051")),
+            ("http://[fd00::1]/pkg.Svc/Get", &[], Ok("[fd00::1]")),
+            ("/pkg.Svc/Get", &["B.example"], Ok("b.example")),
+            ("http://a.example/pkg.Svc/Get", &["b.example"], Ok("a.example")),
+            ("/pkg.Svc/Get", &[], Ok("")),
+            (
+                "http://a.example/pkg.Svc/Get",
+                &["a.example", "a.example"],
+                Err("the request has two host headers"),
+            ),
+            ("/pkg.Svc/Get", &["a.example", "b.example"], Err("the request has two host headers")),
+            ("/pkg.Svc/Get", &["a b"], Err("the request has a host header that is no authority")),
+        ];
+        for (uri, hosts, expected) in rows {
+            let found = normalised(uri, hosts);
+            assert_eq!(found.as_deref().map_err(String::as_str), expected, "{uri} {hosts:?}");
+        }
+    }
+}

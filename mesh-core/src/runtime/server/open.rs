@@ -1,0 +1,110 @@
+//! From an accepted socket to a connection that speaks HTTP/2: filter chain, TLS, and the protocol's preface.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::io::AsyncRead;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::peer::Peer;
+use crate::policy::filter_chain::Spoken;
+use crate::policy::first_bytes::{FirstBytes, LONGEST, classify};
+
+use super::ServerConnection;
+use super::generation::{Chain, Drain, Generation};
+use super::replay::Replay;
+use super::state::{Counted, Shared};
+use super::transport::Transport;
+
+/// A connection that is ready for calls.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) io: Transport,
+    pub(super) connection: ServerConnection,
+    pub(super) drain: watch::Receiver<Drain>,
+    pub(super) counted: Counted,
+}
+
+/// Why a connection was closed before its first call. No byte was sent, unless it was part of a TLS handshake.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpenError {
+    #[error("the client did not speak HTTP/2 in time")]
+    Timeout,
+    #[error("no filter chain takes the connection")]
+    NoChain,
+    #[error("the client speaks neither HTTP/2 nor TLS")]
+    Protocol,
+    #[error("the client closed the connection")]
+    Closed,
+    #[error("the connection failed")]
+    Io(#[from] io::Error),
+}
+
+/// Opens a connection. `has_spoken` is set when the client has sent something.
+pub(super) async fn open(
+    stream: TcpStream,
+    source: SocketAddr,
+    generation: &Generation,
+    has_spoken: &AtomicBool,
+    shared: &Arc<Shared>,
+) -> Result<Opened, OpenError> {
+    let drain = generation.watch_drain();
+    let opening = async {
+        let local = stream.local_addr()?;
+        stream.set_nodelay(true)?;
+        let mut io = Replay::new(stream);
+        more(&mut io).await?;
+        has_spoken.store(true, Ordering::Relaxed);
+        let spoken = match generation.looks_at_first_bytes() {
+            true => Some(listen(&mut io).await?),
+            false => None,
+        };
+        let addresses = (source, local, shared.address);
+        let chain = generation.chain(addresses, spoken).ok_or(OpenError::NoChain)?;
+        let peer = Peer::new(source, local);
+        let (io, peer) = secure(io, &chain, peer).await?;
+        let connection = ServerConnection::new(chain, peer, shared.clone());
+        Ok(Opened { io, connection, drain, counted: shared.count() })
+    };
+    // H3, M1
+    timeout(shared.settings.handshake_timeout, opening).await.unwrap_or(Err(OpenError::Timeout))
+}
+
+/// What the client speaks. The bytes that were looked at are read again by the next reader.
+async fn listen(io: &mut Replay<TcpStream>) -> Result<Spoken, OpenError> {
+    loop {
+        match classify(io.seen()) {
+            FirstBytes::Tls => return Ok(Spoken::Tls),
+            FirstBytes::Http2 => return Ok(Spoken::Plaintext),
+            FirstBytes::Other => return Err(OpenError::Protocol),
+            FirstBytes::Incomplete => more(io).await?,
+        }
+    }
+}
+
+/// The stream for HTTP/2, whose preface has come.
+async fn secure(io: Replay<TcpStream>, _chain: &Chain, peer: Peer) -> Result<(Transport, Peer), OpenError> {
+    Ok((Transport::Plain(preface(io).await?), peer))
+}
+
+/// Waits for the preface of HTTP/2, so that no client holds more than a place among pending handshakes without it.
+async fn preface<I: AsyncRead + Unpin>(mut io: Replay<I>) -> Result<Replay<I>, OpenError> {
+    loop {
+        match classify(io.seen()) {
+            FirstBytes::Http2 => return Ok(io),
+            FirstBytes::Tls | FirstBytes::Other => return Err(OpenError::Protocol),
+            FirstBytes::Incomplete => more(&mut io).await?,
+        }
+    }
+}
+
+async fn more<I: AsyncRead + Unpin>(io: &mut Replay<I>) -> Result<(), OpenError> {
+    match io.look(LONGEST).await? {
+        0 => Err(OpenError::Closed),
+        _ => Ok(()),
+    }
+}
