@@ -9,6 +9,7 @@ const SETTLED: &[&str] = &[
     "core",
     "http",
     "http_body",
+    "hyper",
     "regex",
     "serde_json",
     "std",
