@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::header::HeaderValue;
 use http::uri::Authority;
 use mesh_core::Mesh;
-use mesh_core::policy::retry::MaxAttempts;
+use mesh_core::policy::retry::{MaxAttempts, RetryThrottling};
 use mesh_core::runtime::connect::{Http2Settings, Keepalive};
 use mesh_core::runtime::{
     Channel, ChannelSettings, ConnectTimeout, PoolSettings, ReplayLimit, ReplayMemory, Target, WaitForReady,
@@ -129,6 +129,13 @@ impl MeshChannelBuilder {
     /// would exceed it is not tried again. Raise it for a channel with many large requests in flight.
     pub fn replay_memory(mut self, memory: ReplayMemory) -> Self {
         self.settings.replay_memory = memory;
+        self
+    }
+
+    /// Stops retries while too many attempts of the channel and its clones fail (gRFC A6, `retryThrottling`): off by default.
+    /// The mesh's retry budget holds beside it.
+    pub fn retry_throttling(mut self, throttling: RetryThrottling) -> Self {
+        self.settings.retry_throttling = Some(throttling);
         self
     }
 

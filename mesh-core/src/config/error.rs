@@ -52,6 +52,13 @@ pub enum ConfigError {
         /// What is wrong with them.
         reason: &'static str,
     },
+    /// Retry throttling with tokens out of 1 to 1000, or a ratio that is not at least 0.001.
+    // RT-48
+    #[error("retry throttling: {max_tokens} tokens; expected 1 to 1000, and a ratio of at least 0.001")]
+    InvalidThrottling {
+        /// What was configured.
+        max_tokens: u32,
+    },
     /// A header that belongs to the protocol is to be changed.
     // HF-36
     #[error("header {name:?} belongs to the protocol and is never changed")]

@@ -44,7 +44,10 @@ pub use outlier::{
     ConsecutiveEjection, FailurePercentageEjection, LocalOriginEjection, OutlierDetection,
     SuccessRateEjection,
 };
-pub use retry::{RetryBackoff, RetryPolicy, RetryableCodes};
+pub use retry::{
+    OtherEndpoints, RateLimitedBackoff, ResetFormat, ResetHeader, RetryBackoff, RetryConditions, RetryPolicy,
+    RetryableCodes,
+};
 pub use rewrite::{HostRewrite, PathRewrite, RegexRewrite, Rewrite};
 pub use route::{ClusterChoice, Forward, HashPolicy, Route, RouteAction, RouteMatch, WeightedCluster};
 pub use server::{

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::policy::retry::{MaxAttempts, RetryBudget};
+use crate::policy::retry::{MaxAttempts, RetryBudget, RetryThrottling, RetryTokens};
 use crate::sharded::Refs;
 
 use super::connect::{Connect, Http2Connector};
@@ -24,6 +24,7 @@ pub(super) struct ChannelInner<C: Connect> {
     pub(super) settings: ChannelSettings,
     pub(super) replay: Refs<ChannelReplay>,
     pub(super) budget: RetryBudget,
+    pub(super) tokens: Option<Arc<RetryTokens>>,
     // RT-72
     pub(super) id: u64,
     /// Keeps the state that channels of a runtime share.
@@ -43,8 +44,9 @@ impl<P: Protocol, C: Connect> Channel<P, C> {
         let domain = mesh.domain()?;
         let target = mesh.target(&domain, target)?;
         let id = mesh.draw();
-        let inner =
-            ChannelInner { target, settings, replay, budget, id, _domain: domain, _mesh: mesh.clone() };
+        let tokens = settings.retry_throttling.map(|throttling| Arc::new(RetryTokens::new(throttling)));
+        let _mesh = mesh.clone();
+        let inner = ChannelInner { target, settings, replay, budget, tokens, id, _domain: domain, _mesh };
         Ok(Self(Arc::new(inner), PhantomData))
     }
 
@@ -103,6 +105,8 @@ pub struct ChannelSettings {
     pub replay_limit: ReplayLimit,
     /// How many bytes of their requests all calls together keep at the same time.
     pub replay_memory: ReplayMemory,
+    /// Stops retries while too many attempts fail (gRFC A6), beside the mesh's retry budget; `None`: the budget alone does.
+    pub retry_throttling: Option<RetryThrottling>,
 }
 
 /// Whether a call waits for a connection rather than fail while none can be made. Off by default: such calls fail at

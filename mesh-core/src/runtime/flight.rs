@@ -104,6 +104,15 @@ impl<C: Connection, B: SendBody> Carrier<C, B> {
         Ok(flight.map(Flight::into_attempt))
     }
 
+    /// Cancels the call because its attempt has taken too long, and removes it from all counts.
+    pub(crate) fn give_up(self) -> Result<Option<Overrun<C>>, Late<C>> {
+        let flight = match self {
+            Self::Unlimited(flight) => flight,
+            Self::Timed(timed) => timed.take()?,
+        };
+        Ok(flight.map(Flight::overrun))
+    }
+
     pub(crate) fn put(&mut self, flight: Flight<C, B>) -> Result<(), Late<C>> {
         match self {
             Self::Unlimited(place) => {

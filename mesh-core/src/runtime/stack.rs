@@ -125,6 +125,7 @@ impl<C: Connect> ChannelInner<C> {
             attempts: self.settings.max_attempts,
             replay: self.replay.own(),
             budget: self.budget,
+            tokens: self.tokens.clone(),
         };
         Draft { routed, request, deadline, wait_for_ready: start.wait_for_ready, limits }.filter()
     }
@@ -231,6 +232,16 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
         }
     }
 
+    /// Ready when the present attempt has taken too long: another one follows, or the call fails.
+    #[inline(always)]
+    fn poll_per_try(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), MeshError>> {
+        let mut this = self.project();
+        match &mut *this.call {
+            Some(call) if call.is_retried() => this.stage.as_mut().poll_per_try(cx, call),
+            Some(_) | None => Poll::Pending,
+        }
+    }
+
     fn overdue(&self) -> MeshError {
         match (&self.stage, &self.call) {
             (Stage::Begin { begin }, _) => begin.overdue(),
@@ -244,16 +255,24 @@ impl<P: Protocol, C: Connect> Future for ResponseFuture<P, C> {
     type Output = Result<ChannelResponse<P, C>, MeshError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let error = match self.as_mut().poll_steps(cx) {
-            Poll::Ready(Ok(response)) => return Poll::Ready(Ok(response)),
-            Poll::Ready(Err(error)) => error,
-            // in flight the deadline fires by itself and needs no timer here
-            Poll::Pending if matches!(self.stage, Stage::Fly { .. }) => return Poll::Pending,
-            Poll::Pending => {
-                let this = self.as_mut().project();
-                ready!(this.timer.poll_passed(cx, *this.deadline));
-                self.overdue()
+        let error = loop {
+            match self.as_mut().poll_steps(cx) {
+                Poll::Ready(Ok(response)) => return Poll::Ready(Ok(response)),
+                Poll::Ready(Err(error)) => break error,
+                Poll::Pending => {}
             }
+            match self.as_mut().poll_per_try(cx) {
+                Poll::Ready(Ok(())) => continue,
+                Poll::Ready(Err(error)) => break error,
+                Poll::Pending => {}
+            }
+            // in flight the deadline fires by itself and needs no timer here
+            if matches!(self.stage, Stage::Fly { .. }) {
+                return Poll::Pending;
+            }
+            let this = self.as_mut().project();
+            ready!(this.timer.poll_passed(cx, *this.deadline));
+            break self.overdue();
         };
         let mut this = self.project();
         this.stage.set(Stage::Failed { error: None });

@@ -1,5 +1,7 @@
 //! The stages of a call, and which one follows.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::response::Parts;
@@ -81,6 +83,33 @@ impl<P: Protocol, C: Connect> Stage<P, C> {
             // RT-26, RT-46: final, also for calls that wait for ready
             (None, _) => Err(refusal.error),
         }
+    }
+
+    /// Ready when the present attempt has taken too long (RT-53): it is cancelled, and the stage is the one that follows.
+    pub(super) fn poll_per_try(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        call: &mut Call<P, C>,
+    ) -> Poll<Result<(), MeshError>> {
+        if !matches!(*self, Self::Pick | Self::Wait { .. } | Self::Fly { .. }) {
+            return Poll::Pending;
+        }
+        let timeout = ready!(call.poll_per_try(cx));
+        let overrun = match self.as_mut().project() {
+            StageProjection::Fly { carrier } => match carrier.take().map(Carrier::give_up) {
+                Some(Ok(overrun)) => overrun,
+                Some(Err(overdue)) => return Poll::Ready(Err(call.overrun(overdue))),
+                None => None,
+            },
+            _ => None,
+        };
+        Poll::Ready(match call.after_per_try_timeout(timeout, overrun) {
+            Next::Attempt(wait) => {
+                self.set(Self::after(wait));
+                Ok(())
+            }
+            Next::Fail(error) => Err(error),
+        })
     }
 
     /// For `Debug`.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use mesh_core::config::{
     Cluster, ClusterSettings, Discovery, DomainPattern, DropCategory, Endpoint, EndpointSet, FilterInstance,
-    Forward, Locality, MaxRequests, MeshConfig, Name, Priority, ResourceError, RetryBackoff, RetryPolicy,
-    RetryableCodes, Route, RouteAction, RouteMatch, VirtualHost,
+    Forward, LbPolicy, Locality, MaxRequests, MeshConfig, Name, Priority, ResourceError, RetryBackoff,
+    RetryPolicy, RetryableCodes, Route, RouteAction, RouteMatch, VirtualHost,
 };
 use mesh_core::filter::FilterConfig;
 
@@ -68,6 +68,15 @@ impl Config {
         let settings = ClusterSettings::new(name).with_max_requests(max_requests);
         let set = endpoints(addresses, drops);
         self.entry(name, Ok(Cluster::new(settings, Discovery::Endpoints(Ok(set)))))
+    }
+
+    /// The last cluster chooses its endpoints by this policy.
+    pub(crate) fn with_lb_policy(mut self, policy: LbPolicy) -> Self {
+        if let Some((_, Ok(cluster))) = self.clusters.last_mut() {
+            let settings = ClusterSettings::clone(&cluster.settings).with_lb_policy(policy);
+            cluster.settings = Arc::new(settings);
+        }
+        self
     }
 
     pub(crate) fn entry(mut self, name: &str, cluster: Result<Cluster, ResourceError>) -> Self {

@@ -22,12 +22,14 @@ mod lifetime;
 mod load_reports;
 mod outliers;
 mod policies;
+mod per_try;
 mod queues;
 mod raw;
 mod replay;
 mod retries;
 mod rewrites;
 mod routing;
+mod scripted;
 mod warm_up;
 mod wire;
 

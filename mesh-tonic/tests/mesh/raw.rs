@@ -81,13 +81,18 @@ pub(crate) fn echo(request: Request<RecvStream>, respond: SendResponse<Bytes>) {
 }
 
 /// An empty message and OK.
-pub(crate) fn succeed(mut respond: SendResponse<Bytes>) {
+pub(crate) fn succeed(respond: SendResponse<Bytes>) {
+    try_succeed(respond).unwrap();
+}
+
+/// The same, to a client that may have gone.
+pub(crate) fn try_succeed(mut respond: SendResponse<Bytes>) -> Result<(), h2::Error> {
     let head = Response::builder().header("content-type", "application/grpc").body(()).unwrap();
-    let mut stream = respond.send_response(head, false).unwrap();
-    stream.send_data(Bytes::from_static(&[0, 0, 0, 0, 0]), false).unwrap();
+    let mut stream = respond.send_response(head, false)?;
+    stream.send_data(Bytes::from_static(&[0, 0, 0, 0, 0]), false)?;
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", "0".parse().unwrap());
-    stream.send_trailers(trailers).unwrap();
+    stream.send_trailers(trailers)
 }
 
 /// Trailers-Only with UNAVAILABLE, and with this pushback.

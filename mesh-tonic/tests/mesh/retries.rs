@@ -87,7 +87,7 @@ async fn pushback_sets_the_wait() {
     }
 }
 
-/// Proves: RT-43.
+/// Proves: RT-43, RT-51, RT-58.
 #[tokio::test]
 async fn call_is_committed_by_its_response_head_or_a_long_request() {
     let count = Arc::new(AtomicUsize::new(0));

@@ -163,7 +163,7 @@ impl ::prost::Name for RedirectAction {
         "type.googleapis.com/envoy.config.route.v3.RedirectAction".into()
     }
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RetryPolicy {
     #[prost(string, tag = "1")]
     pub retry_on: ::prost::alloc::string::String,
@@ -171,11 +171,66 @@ pub struct RetryPolicy {
     pub num_retries: ::core::option::Option<
         super::super::super::super::google::protobuf::UInt32Value,
     >,
+    #[prost(message, optional, tag = "3")]
+    pub per_try_timeout: ::core::option::Option<
+        super::super::super::super::google::protobuf::Duration,
+    >,
+    #[prost(message, repeated, tag = "5")]
+    pub retry_host_predicate: ::prost::alloc::vec::Vec<retry_policy::RetryHostPredicate>,
+    #[prost(int64, tag = "6")]
+    pub host_selection_retry_max_attempts: i64,
+    #[prost(uint32, repeated, tag = "7")]
+    pub retriable_status_codes: ::prost::alloc::vec::Vec<u32>,
     #[prost(message, optional, tag = "8")]
     pub retry_back_off: ::core::option::Option<retry_policy::RetryBackOff>,
+    #[prost(message, repeated, tag = "9")]
+    pub retriable_headers: ::prost::alloc::vec::Vec<HeaderMatcher>,
+    #[prost(message, repeated, tag = "10")]
+    pub retriable_request_headers: ::prost::alloc::vec::Vec<HeaderMatcher>,
+    #[prost(message, optional, tag = "11")]
+    pub rate_limited_retry_back_off: ::core::option::Option<
+        retry_policy::RateLimitedRetryBackOff,
+    >,
 }
 /// Nested message and enum types in `RetryPolicy`.
 pub mod retry_policy {
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct RateLimitedRetryBackOff {
+        #[prost(message, repeated, tag = "1")]
+        pub reset_headers: ::prost::alloc::vec::Vec<ResetHeader>,
+        #[prost(message, optional, tag = "2")]
+        pub max_interval: ::core::option::Option<
+            super::super::super::super::super::google::protobuf::Duration,
+        >,
+    }
+    impl ::prost::Name for RateLimitedRetryBackOff {
+        const NAME: &'static str = "RateLimitedRetryBackOff";
+        const PACKAGE: &'static str = "envoy.config.route.v3";
+        fn full_name() -> ::prost::alloc::string::String {
+            "envoy.config.route.v3.RetryPolicy.RateLimitedRetryBackOff".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/envoy.config.route.v3.RetryPolicy.RateLimitedRetryBackOff"
+                .into()
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct ResetHeader {
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        #[prost(enumeration = "ResetHeaderFormat", tag = "2")]
+        pub format: i32,
+    }
+    impl ::prost::Name for ResetHeader {
+        const NAME: &'static str = "ResetHeader";
+        const PACKAGE: &'static str = "envoy.config.route.v3";
+        fn full_name() -> ::prost::alloc::string::String {
+            "envoy.config.route.v3.RetryPolicy.ResetHeader".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/envoy.config.route.v3.RetryPolicy.ResetHeader".into()
+        }
+    }
     #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct RetryBackOff {
         #[prost(message, optional, tag = "1")]
@@ -195,6 +250,68 @@ pub mod retry_policy {
         }
         fn type_url() -> ::prost::alloc::string::String {
             "type.googleapis.com/envoy.config.route.v3.RetryPolicy.RetryBackOff".into()
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct RetryHostPredicate {
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        #[prost(oneof = "retry_host_predicate::ConfigType", tags = "3")]
+        pub config_type: ::core::option::Option<retry_host_predicate::ConfigType>,
+    }
+    /// Nested message and enum types in `RetryHostPredicate`.
+    pub mod retry_host_predicate {
+        #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+        pub enum ConfigType {
+            #[prost(message, tag = "3")]
+            TypedConfig(super::super::super::super::super::super::google::protobuf::Any),
+        }
+    }
+    impl ::prost::Name for RetryHostPredicate {
+        const NAME: &'static str = "RetryHostPredicate";
+        const PACKAGE: &'static str = "envoy.config.route.v3";
+        fn full_name() -> ::prost::alloc::string::String {
+            "envoy.config.route.v3.RetryPolicy.RetryHostPredicate".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/envoy.config.route.v3.RetryPolicy.RetryHostPredicate"
+                .into()
+        }
+    }
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum ResetHeaderFormat {
+        Seconds = 0,
+        UnixTimestamp = 1,
+    }
+    impl ResetHeaderFormat {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::Seconds => "SECONDS",
+                Self::UnixTimestamp => "UNIX_TIMESTAMP",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "SECONDS" => Some(Self::Seconds),
+                "UNIX_TIMESTAMP" => Some(Self::UnixTimestamp),
+                _ => None,
+            }
         }
     }
 }

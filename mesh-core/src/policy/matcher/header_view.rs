@@ -15,6 +15,8 @@ pub enum HeaderView<'a> {
     /// although it is added later.
     // RT-11, RT-12
     Grpc(&'a HeaderMap),
+    /// A response: every header.
+    Response(&'a HeaderMap),
 }
 
 impl<'a> HeaderView<'a> {
@@ -24,6 +26,7 @@ impl<'a> HeaderView<'a> {
     // RT-10
     pub fn value(self, name: &HeaderName) -> Option<Cow<'a, str>> {
         match self {
+            Self::Response(headers) => joined(headers, name),
             Self::Grpc(_) if is_hidden_from_grpc(name) => None,
             Self::Grpc(headers) => joined(headers, name)
                 .or_else(|| (name == CONTENT_TYPE).then_some(Cow::Borrowed("application/grpc"))),

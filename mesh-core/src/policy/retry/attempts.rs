@@ -10,6 +10,8 @@ use rand::Rng;
 use crate::config::{RetryBackoff, RetryPolicy};
 use crate::policy::backoff::{Backoff, BackoffSettings};
 
+use super::Failure;
+
 /// The most attempts that a client makes for one call, even if the control plane allows more. 5 by default.
 // RT-40
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,19 +40,25 @@ impl Attempts {
         Self { policy, remaining: attempts - 1, failed: 0, backoff: Backoff::default() }
     }
 
-    /// Call it when an attempt fails with this gRPC status before the call is committed. Returns the wait before the
-    /// next attempt, or `None` if the failure is the call's result.
+    /// Call it when an attempt fails before the call is committed. Returns the wait before the next attempt, or `None` if
+    /// the failure is the call's result. `since_1970` is the present time, for waits until a time that a server has set.
     pub(crate) fn on_failure(
         &mut self,
-        code: u32,
-        pushback: Option<Pushback>,
+        since_1970: Duration,
+        failure: &Failure<'_>,
         rng: &mut dyn Rng,
     ) -> Option<Duration> {
-        if self.remaining == 0 || !self.policy.retry_on.contains(code) {
+        if self.remaining == 0 || !failure.is_retried_by(&self.policy) {
             return None;
         }
-        let wait = match pushback {
-            None => self.backoff.next(&settings(self.policy.backoff), rng),
+        let rate_limited = self.policy.rate_limited.as_ref();
+        let wait = match failure.pushback {
+            None => {
+                match rate_limited.and_then(|backoff| failure.rate_limited_wait(since_1970, backoff, rng)) {
+                    Some(wait) => wait,
+                    None => self.backoff.next(&settings(self.policy.backoff), rng),
+                }
+            }
             Some(Pushback::After(wait)) => {
                 // RT-42
                 self.backoff = Backoff::default();
@@ -61,6 +69,10 @@ impl Attempts {
         self.remaining -= 1;
         self.failed += 1;
         Some(wait)
+    }
+
+    pub(crate) fn policy(&self) -> &RetryPolicy {
+        &self.policy
     }
 
     /// The number of earlier attempts; transparent retries do not count (RT-44).
@@ -104,7 +116,7 @@ impl Pushback {
         let (first, more) = (values.next()?, values.next());
         // RT-42: an unreadable value means "do not retry".
         let milliseconds: Option<i32> = match more {
-            None => first.to_str().ok().and_then(|text| text.parse().ok()),
+            None => first.to_str().ok().and_then(plain_number),
             Some(_) => None,
         };
         match milliseconds.map(u64::try_from) {
@@ -112,6 +124,12 @@ impl Pushback {
             Some(Err(_)) | None => Some(Self::Never),
         }
     }
+}
+
+/// C45: `200`, not `0200` or `+200`.
+fn plain_number(text: &str) -> Option<i32> {
+    let is_plain = text == "0" || text.starts_with(|first: char| matches!(first, '1'..='9'));
+    is_plain.then(|| text.parse().ok()).flatten()
 }
 
 /// A retry's waits: `min(initial * 2^(n-1), max)`, times a random factor of 0.8 to 1.2.

@@ -1,7 +1,8 @@
 //! Retries: which failure leads to another attempt, and after which wait (gRFC A6, A44).
 //!
 //! `Attempts` counts one call's attempts under its route's policy. `Transparent` allows retries that need no policy,
-//! because the server did not process the call. [`RetryBudget`] limits retries during an outage.
+//! because the server did not process the call. [`RetryBudget`] limits retries during an outage, and so does
+//! [`RetryThrottling`], in gRPC's way.
 //!
 //! ```text
 //!            retryable code, attempts left            budget allows, wait over
@@ -14,10 +15,17 @@
 
 mod attempts;
 #[cfg(test)]
+mod condition_tests;
+mod failure;
+#[cfg(test)]
 mod tests;
+mod throttle;
 
 pub(crate) use attempts::{Attempts, Transparent};
 pub use attempts::{MaxAttempts, Pushback};
+pub(crate) use failure::{Cause, Failure, meets};
+pub use throttle::RetryThrottling;
+pub(crate) use throttle::RetryTokens;
 
 /// The share of a cluster's active calls that may be in a retry: waiting for one or making one.
 ///

@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
 use super::attempts::settings;
-use super::{Attempts, MaxAttempts, Pushback, RetryBudget, Transparent};
+use super::{Attempts, Cause, Failure, MaxAttempts, Pushback, RetryBudget, Transparent};
 use crate::config::{RetryBackoff, RetryPolicy, RetryableCodes};
 use crate::policy::backoff::Backoff;
 
@@ -15,21 +15,28 @@ const UNAVAILABLE: u32 = 14;
 const NOT_FOUND: u32 = 5;
 
 fn policy(max_attempts: u32) -> Arc<RetryPolicy> {
-    Arc::new(RetryPolicy {
-        max_attempts: NonZeroU32::new(max_attempts).unwrap(),
-        retry_on: RetryableCodes::UNAVAILABLE,
-        backoff: RetryBackoff { initial: Duration::from_millis(100), max: Duration::from_millis(350) },
-    })
+    let backoff = RetryBackoff { initial: Duration::from_millis(100), max: Duration::from_millis(350) };
+    let attempts = NonZeroU32::new(max_attempts).unwrap();
+    Arc::new(RetryPolicy::new(RetryableCodes::UNAVAILABLE, attempts).with_backoff(backoff))
 }
 
 fn rng() -> SmallRng {
     SmallRng::seed_from_u64(7)
 }
 
+fn fail(
+    attempts: &mut Attempts,
+    code: u32,
+    pushback: Option<Pushback>,
+    rng: &mut SmallRng,
+) -> Option<Duration> {
+    attempts.on_failure(Duration::ZERO, &Failure { code, pushback, cause: Cause::Local }, rng)
+}
+
 fn attempts_made(mut attempts: Attempts) -> u32 {
     let mut rng = rng();
     let mut made = 1;
-    while attempts.on_failure(UNAVAILABLE, None, &mut rng).is_some() {
+    while fail(&mut attempts, UNAVAILABLE, None, &mut rng).is_some() {
         made += 1;
     }
     made
@@ -59,9 +66,9 @@ fn attempts_and_waits_are_those_of_the_policy_up_to_the_clients_cap() {
 #[test]
 fn only_retryable_codes_lead_to_another_attempt() {
     let mut attempts = Attempts::new(policy(3), MaxAttempts::default());
-    assert_eq!(attempts.on_failure(NOT_FOUND, None, &mut rng()), None);
+    assert_eq!(fail(&mut attempts, NOT_FOUND, None, &mut rng()), None);
     assert_eq!(attempts.previous(), 0);
-    assert!(attempts.on_failure(UNAVAILABLE, None, &mut rng()).is_some());
+    assert!(fail(&mut attempts, UNAVAILABLE, None, &mut rng()).is_some());
     assert_eq!(attempts.previous(), 1);
 }
 
@@ -81,23 +88,25 @@ fn waits_double_up_to_the_maximum_with_a_fifth_of_jitter() {
     assert!(beyond_the_maximum);
 }
 
+/// C45.
+///
 /// Proves: RT-42.
 #[test]
 fn pushback_sets_the_wait_and_restarts_the_backoff() {
     let mut rng = rng();
     let mut attempts = Attempts::new(policy(5), MaxAttempts::default());
     let exact = Duration::from_millis(1234);
-    assert!(within(attempts.on_failure(UNAVAILABLE, None, &mut rng).unwrap(), 100));
-    assert!(within(attempts.on_failure(UNAVAILABLE, None, &mut rng).unwrap(), 200));
-    assert_eq!(attempts.on_failure(UNAVAILABLE, Some(Pushback::After(exact)), &mut rng), Some(exact));
-    assert!(within(attempts.on_failure(UNAVAILABLE, None, &mut rng).unwrap(), 100));
-    assert_eq!(attempts.on_failure(UNAVAILABLE, Some(Pushback::After(exact)), &mut rng), None, "5 attempts");
+    assert!(within(fail(&mut attempts, UNAVAILABLE, None, &mut rng).unwrap(), 100));
+    assert!(within(fail(&mut attempts, UNAVAILABLE, None, &mut rng).unwrap(), 200));
+    assert_eq!(fail(&mut attempts, UNAVAILABLE, Some(Pushback::After(exact)), &mut rng), Some(exact));
+    assert!(within(fail(&mut attempts, UNAVAILABLE, None, &mut rng).unwrap(), 100));
+    assert_eq!(fail(&mut attempts, UNAVAILABLE, Some(Pushback::After(exact)), &mut rng), None, "5 attempts");
 
     let mut attempts = Attempts::new(policy(5), MaxAttempts::default());
-    assert_eq!(attempts.on_failure(UNAVAILABLE, Some(Pushback::Never), &mut rng), None);
+    assert_eq!(fail(&mut attempts, UNAVAILABLE, Some(Pushback::Never), &mut rng), None);
 
     let after = |ms| Some(Pushback::After(Duration::from_millis(ms)));
-    let rows: [(&[&str], Option<Pushback>); 8] = [
+    let rows: [(&[&str], Option<Pushback>); 14] = [
         (&[], None),
         (&["0"], after(0)),
         (&["250"], after(250)),
@@ -105,6 +114,12 @@ fn pushback_sets_the_wait_and_restarts_the_backoff() {
         (&["soon"], Some(Pushback::Never)),
         (&[""], Some(Pushback::Never)),
         (&["99999999999"], Some(Pushback::Never)),
+        (&["-5"], Some(Pushback::Never)),
+        (&["1.5"], Some(Pushback::Never)),
+        (&["0200"], Some(Pushback::Never)),
+        (&["+2"], Some(Pushback::Never)),
+        (&["2147483648"], Some(Pushback::Never)),
+        (&["2147483647"], after(2_147_483_647)),
         (&["1", "2"], Some(Pushback::Never)),
     ];
     for (values, expected) in rows {

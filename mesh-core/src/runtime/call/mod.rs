@@ -5,9 +5,10 @@ mod next_attempt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Extensions, Request, Response};
+use http::{Extensions, HeaderMap, Request, Response};
 use tokio::time::Instant;
 
+use crate::config::{OtherEndpoints, RetryPolicy};
 use crate::filter::CallPath;
 use crate::policy::lb::{EndpointLoad, PickContext};
 use crate::policy::retry::Transparent;
@@ -20,7 +21,7 @@ use super::flight::Flight;
 use super::protocol::{Protocol, Stamp};
 use super::response_body::ResponseFilters;
 use super::retry::{CallRetry, ChannelReplay, RetryLimits};
-use super::target::{Cluster, Picked, Routed, set_authority};
+use super::target::{Avoid, Cluster, Picked, Routed, set_authority};
 use super::{CallInfo, MeshError, MeshErrorKind, ReplayRoom, RequestBody, WaitForReady};
 
 pub(super) use next_attempt::Next;
@@ -74,10 +75,11 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             features.sends_endpoint_host
                 && own.is_none_or(|own| own == &*routed.cluster.context.target.authority)
         });
-        let (request, retry, replay) = match routed.retry {
+        let policy = routed.retry.filter(|policy| may_be_retried::<P>(policy, request.headers()));
+        let (request, retry, replay) = match policy {
             None => (Some(request.map(RequestBody::plain)), None, Some(limits.replay)),
             Some(policy) => {
-                let (retry, request) = CallRetry::new(policy, request, limits);
+                let (retry, request) = CallRetry::new(policy, request, limits, deadline);
                 (request, Some(Box::new(retry)), None)
             }
         };
@@ -101,6 +103,12 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         }
     }
 
+    /// Whether the route's policy may lead to another attempt.
+    #[inline(always)]
+    pub(super) fn is_retried(&self) -> bool {
+        self.retry.is_some()
+    }
+
     /// Picks an endpoint for the next attempt.
     pub(super) fn pick(&self) -> Picked<C::Connection> {
         let Some(request) = &self.request else {
@@ -108,8 +116,12 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             return Picked::Failed(error.into());
         };
         let context = PickContext { path: request.uri().path(), headers: request.headers(), hash: self.hash };
+        let avoid = match &self.retry {
+            None => Avoid { endpoints: self.avoid.as_slice(), how: OtherEndpoints::Prefer },
+            Some(retry) => Avoid { endpoints: retry.tried(), how: retry.other_endpoints() },
+        };
         let randomness = &self.cluster.context.randomness;
-        randomness.with(|rng| self.cluster.pick(&context, self.avoid.as_ref(), rng))
+        randomness.with(|rng| self.cluster.pick(&context, avoid, rng))
     }
 
     /// Sends the next attempt. The rest of the call's timeout is written into its head at this moment.
@@ -180,4 +192,11 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         tracing::debug!(%route, attempts, %error, "call failed");
         record_failure(route, error, attempts);
     }
+}
+
+/// RT-57: whether a request has one of the headers that the policy wants.
+#[inline(always)]
+fn may_be_retried<P: Protocol>(policy: &RetryPolicy, headers: &HeaderMap) -> bool {
+    let wanted = &policy.request_headers;
+    wanted.is_empty() || wanted.iter().any(|header| header.matches(P::view(headers)))
 }

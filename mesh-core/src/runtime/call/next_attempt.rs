@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::Body;
 use tokio::time::Instant;
 
+use crate::policy::retry::{Cause, Failure};
 use crate::runtime::attempt::{Attempt, Outcome};
 use crate::runtime::circuit_breaker::ClusterLoad;
 use crate::runtime::connect::{Connect, SendError, SendErrorKind, SendFailure, UnreadRequest};
@@ -34,12 +36,15 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         attempt: &mut Attempt<C::Connection>,
     ) -> Option<Duration> {
         let retry = self.retry.as_deref()?;
-        match P::classify_head(response.status(), response.headers()) {
+        let (status, headers) = (response.status(), response.headers());
+        let meets = || retry.retries_head(status, headers).then(|| CallStatus::new(0, None));
+        match P::classify_head(status, headers).or_else(meets) {
             // RT-43: a response that ends with its head does not commit
-            Some(status) => {
+            Some(CallStatus { code, pushback }) => {
                 self.may_have_been_seen = true;
-                attempt.finish(&Outcome::Response { status: response.status(), last: response.headers() });
-                self.after_failure(status, attempt)
+                attempt.finish(&Outcome::Response { status, last: headers });
+                let failure = Failure { code, pushback, cause: Cause::Response { status, headers } };
+                self.after_failure(&failure, attempt)
             }
             None => {
                 retry.commit();
@@ -77,7 +82,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
                 }),
             };
             if self.request.is_some() {
-                self.avoid = Some(attempt.endpoint().clone());
+                self.avoid_endpoint_of(&attempt);
                 self.unsent += 1;
                 return Next::Attempt(if self.unsent > MAX_AT_ONCE { UNSENT_WAIT } else { Duration::ZERO });
             }
@@ -92,13 +97,19 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             return Next::Fail(self.overdue(AT_ENDPOINT, Some(address)));
         }
         let is_final = error.kind() == SendErrorKind::TooLarge;
+        let cause = match error.kind() {
+            SendErrorKind::NotSent => Cause::Unreachable,
+            SendErrorKind::Refused => Cause::Refused,
+            SendErrorKind::Reset(_) | SendErrorKind::Closed => Cause::Reset,
+            SendErrorKind::Body | SendErrorKind::TooLarge | SendErrorKind::Malformed => Cause::Local,
+        };
         let error = self.send_error(error).at(address);
         if is_final {
             // Another endpoint would end its connection for the same request, too.
             return Next::Fail(error);
         }
-        let status = CallStatus { code: P::code(&error), pushback: None };
-        match self.after_failure(status, &attempt) {
+        let failure = Failure { code: P::code(&error), pushback: None, cause };
+        match self.after_failure(&failure, &attempt) {
             Some(wait) => Next::Attempt(wait),
             None => Next::Fail(error),
         }
@@ -106,23 +117,68 @@ impl<P: Protocol, C: Connect> Call<P, C> {
 
     /// The step after a failed pick.
     pub(crate) fn after_refusal(&mut self, error: MeshError, load: &Arc<ClusterLoad>) -> Next {
-        let status = CallStatus { code: P::code(&error), pushback: None };
-        match self.next_wait(status, load) {
+        let failure = Failure { code: P::code(&error), pushback: None, cause: Cause::Unreachable };
+        match self.next_wait(&failure, load) {
             Some(wait) => Next::Attempt(wait),
             None => Next::Fail(error),
         }
     }
 
-    /// The wait before the next attempt after a failed one, if the policy allows another.
-    fn after_failure(&mut self, status: CallStatus, attempt: &Attempt<C::Connection>) -> Option<Duration> {
-        self.avoid = Some(attempt.endpoint().clone());
-        self.next_wait(status, attempt.load())
+    /// Ready when the present attempt has taken as long as the route's policy allows.
+    pub(crate) fn poll_per_try(&mut self, cx: &mut Context<'_>) -> Poll<Duration> {
+        match self.retry.as_deref_mut() {
+            Some(retry) => retry.poll_per_try(cx),
+            None => Poll::Pending,
+        }
     }
 
-    fn next_wait(&mut self, status: CallStatus, load: &Arc<ClusterLoad>) -> Option<Duration> {
+    /// The step after an attempt that has taken too long; `None`: it had no endpoint.
+    pub(crate) fn after_per_try_timeout(
+        &mut self,
+        timeout: Duration,
+        overrun: Option<Overrun<C::Connection>>,
+    ) -> Next {
+        let Some(Overrun { attempt, was_queued }) = overrun else {
+            let error = self.per_try_error(timeout, FOR_ENDPOINT);
+            let Some(load) = self.cluster.load() else { return Next::Fail(error) };
+            let failure = Failure { code: P::code(&error), pushback: None, cause: Cause::PerTryTimeout };
+            return match self.next_wait(&failure, &load) {
+                Some(wait) => Next::Attempt(wait),
+                None => Next::Fail(error),
+            };
+        };
+        self.may_have_been_seen |= !was_queued;
+        let error = self.per_try_error(timeout, waiting(was_queued)).at(attempt.address());
+        let failure = Failure { code: P::code(&error), pushback: None, cause: Cause::PerTryTimeout };
+        match self.after_failure(&failure, &attempt) {
+            Some(wait) => Next::Attempt(wait),
+            None => Next::Fail(error),
+        }
+    }
+
+    fn per_try_error(&self, timeout: Duration, when: &str) -> MeshError {
+        let reason = format!("the timeout of {timeout:?} for one attempt passed {when}");
+        self.cluster.error(MeshErrorKind::DeadlineExceeded, reason)
+    }
+
+    /// The wait before the next attempt after a failed one, if the policy allows another.
+    fn after_failure(&mut self, failure: &Failure<'_>, attempt: &Attempt<C::Connection>) -> Option<Duration> {
+        self.avoid_endpoint_of(attempt);
+        self.next_wait(failure, attempt.load())
+    }
+
+    /// The next attempt takes another endpoint, if one is ready.
+    fn avoid_endpoint_of(&mut self, attempt: &Attempt<C::Connection>) {
+        match self.retry.as_deref_mut() {
+            Some(retry) => retry.on_tried(attempt.endpoint()),
+            None => self.avoid = Some(attempt.endpoint().clone()),
+        }
+    }
+
+    fn next_wait(&mut self, failure: &Failure<'_>, load: &Arc<ClusterLoad>) -> Option<Duration> {
         let retry = self.retry.as_deref_mut()?;
         let randomness = &self.cluster.context.randomness;
-        let wait = randomness.with(|rng| retry.on_failure(status, load, rng))?;
+        let wait = randomness.with(|rng| retry.on_failure(failure, load, rng))?;
         self.request = Some(self.request.take().or_else(|| retry.request())?);
         Some(wait)
     }
@@ -130,12 +186,10 @@ impl<P: Protocol, C: Connect> Call<P, C> {
     /// The error of an attempt whose deadline has passed.
     pub(crate) fn overrun(&mut self, overdue: Overdue<Overrun<C::Connection>>) -> MeshError {
         let Overdue(Some(Overrun { attempt, was_queued })) = overdue else {
-            return self.overdue("while waiting for an endpoint", None);
+            return self.overdue(FOR_ENDPOINT, None);
         };
-        let when =
-            if was_queued { "while waiting for room on the endpoint's connection" } else { AT_ENDPOINT };
         self.may_have_been_seen |= !was_queued;
-        self.overdue(when, Some(attempt.address()))
+        self.overdue(waiting(was_queued), Some(attempt.address()))
     }
 
     /// The error of a call whose deadline has passed; `when` describes what it waited for, `endpoint` where, if it had one.
@@ -161,6 +215,14 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         self.cluster.error(kind, "no response came").caused_by(h2_code, error)
     }
 }
+
+/// For errors: what a call with an endpoint waits for.
+fn waiting(is_queued: bool) -> &'static str {
+    if is_queued { "while waiting for room on the endpoint's connection" } else { AT_ENDPOINT }
+}
+
+/// For errors: what a call without an endpoint waits for.
+const FOR_ENDPOINT: &str = "while waiting for an endpoint";
 
 /// For errors: what a call that was sent waits for.
 const AT_ENDPOINT: &str = "while waiting for the endpoint's answer";

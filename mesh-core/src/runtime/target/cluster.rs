@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rand::Rng;
 use tokio::sync::futures::OwnedNotified;
 
-use crate::config::{Name, ResourceError};
+use crate::config::{Name, OtherEndpoints, ResourceError};
 use crate::policy::lb::{Connectivity, EndpointLoad, Pick, PickContext};
 use crate::runtime::attempt::Attempt;
 use crate::runtime::balance::{ClusterHandle, Slot, WaitForPlace};
@@ -57,6 +57,36 @@ const REPICKS: usize = 2;
 /// How often a pick is repeated because of an endpoint without room.
 const PASSES: usize = 8;
 
+/// The endpoints that an attempt avoids: those of earlier attempts of its call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Avoid<'a> {
+    pub(crate) endpoints: &'a [Arc<EndpointLoad>],
+    pub(crate) how: OtherEndpoints,
+}
+
+impl Avoid<'_> {
+    fn repicks(self) -> usize {
+        match self.how {
+            OtherEndpoints::Prefer => REPICKS,
+            OtherEndpoints::Repick(times) => times as usize,
+        }
+    }
+
+    fn contains(self, endpoint: &Arc<EndpointLoad>) -> bool {
+        self.endpoints.iter().any(|avoided| Arc::ptr_eq(avoided, endpoint))
+    }
+
+    /// C24: with the same hash a hashing balancer would pick the same endpoint again.
+    fn rehash(self, context: &mut PickContext<'_>) {
+        if let OtherEndpoints::Repick(_) = self.how {
+            context.hash = context.hash.map(|hash| hash.wrapping_mul(SPREAD).rotate_left(31));
+        }
+    }
+}
+
+/// An odd number with its bits evenly set, so that hashes differ in all bits.
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+
 impl<C: Connect> Cluster<C> {
     /// A cluster, or why there is none.
     pub(super) fn new(
@@ -67,13 +97,13 @@ impl<C: Connect> Cluster<C> {
         Self { name, handle, context }
     }
 
-    /// Picks an endpoint, and counts the call in the cluster and at the endpoint. `avoid` is the endpoint of the call's last
-    /// attempt: another one is taken if one is ready. An endpoint without room is skipped if a repeated pick finds one with
+    /// Picks an endpoint, and counts the call in the cluster and at the endpoint. Another one than those to avoid is taken if one
+    /// is ready. An endpoint without room is skipped if a repeated pick finds one with
     /// room, unless the mesh's settings make calls wait at a full endpoint.
     pub(crate) fn pick(
         &self,
         context: &PickContext<'_>,
-        avoid: Option<&Arc<EndpointLoad>>,
+        avoid: Avoid<'_>,
         rng: &mut dyn Rng,
     ) -> Picked<C::Connection> {
         let handle = match &self.handle {
@@ -84,8 +114,10 @@ impl<C: Connect> Cluster<C> {
         let published = handle.published();
         let mut full = None;
         let (mut repicks, mut passes) = (0, 0);
-        while repicks <= REPICKS && passes <= PASSES {
-            let pick = published.picker.pick(context, rng);
+        let most = avoid.repicks().max(REPICKS);
+        let mut context = *context;
+        while repicks <= most && passes <= PASSES {
+            let pick = published.picker.pick(&context, rng);
             // RT-26
             if matches!(pick, Pick::Wait(_) | Pick::Fail(_))
                 && let Some(error) = handle.removed()
@@ -112,7 +144,8 @@ impl<C: Connect> Cluster<C> {
             };
             repicks += 1;
             let Some(slot) = published.slot(id) else { continue };
-            if repicks <= REPICKS && avoid.is_some_and(|avoid| Arc::ptr_eq(avoid, &slot.load)) {
+            if repicks <= avoid.repicks() && avoid.contains(&slot.load) {
+                avoid.rehash(&mut context);
                 continue;
             }
             match slot.reserve() {
@@ -181,6 +214,11 @@ impl<C: Connect> Cluster<C> {
         if let Ok(handle) = &self.handle {
             handle.changed(seen).await;
         }
+    }
+
+    /// The counts of its calls; `None`: the control plane does not have the cluster.
+    pub(crate) fn load(&self) -> Option<Arc<ClusterLoad>> {
+        Some(self.handle.as_ref().ok()?.published().accounting.load.clone())
     }
 
     /// Its connectivity; failed if the control plane does not have the cluster.

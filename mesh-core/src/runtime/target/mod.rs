@@ -17,7 +17,7 @@ mod routes;
 mod snapshot;
 mod task;
 
-pub(crate) use cluster::{Cluster, Picked, Refusal};
+pub(crate) use cluster::{Avoid, Cluster, Picked, Refusal};
 pub(crate) use compiler::Compiler;
 pub(crate) use context::TargetContext;
 pub(crate) use features::{Features, set_authority};

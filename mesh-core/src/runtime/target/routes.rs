@@ -147,7 +147,7 @@ impl Plans<'_> {
             choices: self.choices(&name, host, route, forward),
             weights: WeightedChoice::new(forward.clusters.weights()),
             limits: limits(forward, self.config.max_stream_duration()),
-            retry: retry.filter(|retry| !retry.retry_on.is_empty() && retry.max_attempts.get() > 1).cloned(),
+            retry: retry.filter(|retry| !retry.retries_nothing()).cloned(),
             hash_policies: forward.hash_policies.clone().into(),
         })
     }

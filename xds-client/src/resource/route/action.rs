@@ -40,7 +40,7 @@ fn forward(action: &proto::RouteAction, scope: &Scope<'_>) -> Checked<Option<For
     forward.max_stream_duration = limit(|limits| limits.max_stream_duration.as_ref(), "max_stream_duration")?;
     forward.grpc_timeout_header_max =
         limit(|limits| limits.grpc_timeout_header_max.as_ref(), "grpc_timeout_header_max")?;
-    forward.retry = retry::policy(action.retry_policy.as_ref())?;
+    forward.retry = retry::policy(action.retry_policy.as_ref(), scope)?;
     forward.hash_policies = hash_policies;
     // RDS-18, SEC-03
     forward.auto_host_rewrite = scope.host_rewrite && rewrite::is_endpoints_host(action);

@@ -140,7 +140,7 @@ fn virtual_host(host: &proto::VirtualHost, scope: &Scope<'_>) -> Checked<Virtual
     }
     let domains = host.domains.iter().enumerate().map(domain).collect::<Checked<_>>()?;
     let mut read = VirtualHost::new(&host.name, domains, routes);
-    read.retry = retry::policy(host.retry_policy.as_ref())?;
+    read.retry = retry::policy(host.retry_policy.as_ref(), scope)?;
     read.filters = filters;
     read.headers = headers.read()?;
     Ok(read)

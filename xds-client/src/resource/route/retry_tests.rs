@@ -2,9 +2,19 @@
 
 use std::time::Duration;
 
-use mesh_core::config::{RetryBackoff, RetryPolicy, RetryableCodes, RouteAction};
-use xds_proto::envoy::config::route::v3::retry_policy::RetryBackOff;
-use xds_proto::envoy::config::route::v3::{RetryPolicy as ProtoRetry, RouteConfiguration as Config};
+use http::{HeaderName, StatusCode};
+use mesh_core::config::{
+    OtherEndpoints, RateLimitedBackoff, ResetFormat, ResetHeader, RetryBackoff, RetryConditions as On,
+    RetryPolicy, RetryableCodes, RouteAction,
+};
+use mesh_core::policy::matcher::{HeaderMatcher, HeaderRule};
+use xds_proto::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
+use xds_proto::envoy::config::route::v3::retry_policy::{
+    RateLimitedRetryBackOff, ResetHeader as ProtoReset, RetryBackOff, RetryHostPredicate,
+};
+use xds_proto::envoy::config::route::v3::{
+    HeaderMatcher as ProtoHeader, RetryPolicy as ProtoRetry, RouteConfiguration as Config,
+};
 use xds_proto::google::protobuf::Duration as ProtoDuration;
 
 use super::action_tests::{action, forwarded};
@@ -49,6 +59,42 @@ const RETRY_POLICIES: &[Row<Config>] = &[
         "RDS-15 max below base",
         |m| action(m).retry_policy = backoff(millis(10), millis(9)),
         Err(("virtual_hosts[0].routes[0].route.retry_policy.retry_back_off.max_interval", "less than base")),
+    ),
+    (
+        "RT-53 negative",
+        |m| action(m).retry_policy = Some(ProtoRetry { per_try_timeout: seconds(-1), ..Default::default() }),
+        Err(("virtual_hosts[0].routes[0].route.retry_policy.per_try_timeout", "-1 s")),
+    ),
+    (
+        "RT-50 no status",
+        |m| {
+            let retriable_status_codes = vec![503, 1000];
+            action(m).retry_policy = Some(ProtoRetry { retriable_status_codes, ..Default::default() });
+        },
+        Err((
+            "virtual_hosts[0].routes[0].route.retry_policy.retriable_status_codes[1]",
+            "is not an HTTP status",
+        )),
+    ),
+    (
+        "RT-55 no header",
+        |m| {
+            let rate_limited_retry_back_off = Some(RateLimitedRetryBackOff::default());
+            action(m).retry_policy = Some(ProtoRetry { rate_limited_retry_back_off, ..Default::default() });
+        },
+        Err((
+            "virtual_hosts[0].routes[0].route.retry_policy.rate_limited_retry_back_off.reset_headers",
+            "must not be empty",
+        )),
+    ),
+    (
+        "RT-57 other predicate",
+        |m| {
+            let predicate = RetryHostPredicate { name: "other".into(), ..Default::default() };
+            let retry_host_predicate = vec![predicate];
+            action(m).retry_policy = Some(ProtoRetry { retry_host_predicate, ..Default::default() });
+        },
+        Err(("virtual_hosts[0].routes[0].route.retry_policy.retry_host_predicate[0].name", "not supported")),
     ),
     (
         "RDS-15 of a virtual host",
@@ -125,4 +171,57 @@ fn retry_conditions_are_grpc_statuses() {
         let expected = codes.into_iter().fold(RetryableCodes::none(), RetryableCodes::with);
         assert_eq!(policy.retry_on, expected, "{text:?}");
     }
+}
+
+#[test]
+fn envoys_conditions_and_limits_are_read_beside_grpcs_codes() {
+    let present = |name: &str| ProtoHeader {
+        name: name.into(),
+        header_match_specifier: Some(HeaderMatchSpecifier::PresentMatch(true)),
+        ..Default::default()
+    };
+    let reset = |name: &str, format| ProtoReset { name: name.into(), format };
+    let policy = ProtoRetry {
+        retry_on: "5XX, reset ,retriable-headers,unavailable,http3-post-connect-failure".into(),
+        per_try_timeout: seconds(2),
+        retriable_status_codes: vec![429],
+        retriable_headers: vec![present("x-again")],
+        retriable_request_headers: vec![present("x-safe")],
+        rate_limited_retry_back_off: Some(RateLimitedRetryBackOff {
+            reset_headers: vec![reset("Retry-After", 0), reset("x-reset", 1)],
+            max_interval: seconds(9),
+        }),
+        retry_host_predicate: vec![RetryHostPredicate {
+            name: "envoy.retry_host_predicates.previous_hosts".into(),
+            ..Default::default()
+        }],
+        host_selection_retry_max_attempts: 5,
+        ..Default::default()
+    };
+    let header = |name| HeaderMatcher::new(HeaderName::from_static(name), HeaderRule::Present(true));
+    let read = |policy: ProtoRetry| {
+        let forward = forwarded(|action| action.retry_policy = Some(policy));
+        RetryPolicy::clone(&forward.retry.unwrap())
+    };
+    let found = read(policy.clone());
+    assert_eq!(found.retry_on, RetryableCodes::UNAVAILABLE);
+    assert_eq!(found.conditions, On::SERVER_ERROR.with(On::RESET).with(On::RETRIABLE_HEADERS));
+    assert_eq!(found.per_try_timeout, Some(Duration::from_secs(2)));
+    assert_eq!(found.status_codes, [StatusCode::TOO_MANY_REQUESTS]);
+    assert_eq!(
+        (found.response_headers, found.request_headers),
+        (vec![header("x-again")], vec![header("x-safe")])
+    );
+    let reset = |name, format| ResetHeader { name: HeaderName::from_static(name), format };
+    let mut expected = RateLimitedBackoff::new(vec![
+        reset("retry-after", ResetFormat::Seconds),
+        reset("x-reset", ResetFormat::UnixTimestamp),
+    ]);
+    expected.max = Duration::from_secs(9);
+    assert_eq!(found.rate_limited, Some(expected));
+    assert_eq!(found.other_endpoints, OtherEndpoints::Repick(5));
+    let unset = ProtoRetry { host_selection_retry_max_attempts: 0, ..policy };
+    assert_eq!(read(unset).other_endpoints, OtherEndpoints::Repick(1));
+    let none = read(ProtoRetry { per_try_timeout: seconds(0), ..Default::default() });
+    assert_eq!((none.per_try_timeout, none.other_endpoints), (None, OtherEndpoints::Prefer));
 }
