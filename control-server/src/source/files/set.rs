@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::super::entry::{Entry, content_hash};
 use super::super::{Entries, Event, Place, SourceIndex};
 use super::last_good;
+use super::parallel;
 use super::read::{MAX_LENGTH, read_file};
 use super::scan::{FileStamp, Links, Scan, scan, scan_file};
 use crate::state::{Code, Diagnostic, Severity};
@@ -78,9 +79,10 @@ impl Files {
         self.texts = Texts::Kept;
         self.entries.retain(|name| texts.contains_key(name));
         let source = self.entries.source();
-        for (name, text) in texts.iter().filter(|(name, _)| name.starts_with(&self.label)) {
-            let entry = Entry { text: Some(Arc::clone(text)), ..read_entry(source, name, text, None) };
-            self.entries.replace(Arc::clone(name), entry);
+        let texts: Vec<_> = texts.iter().filter(|(name, _)| name.starts_with(&self.label)).collect();
+        let read = parallel::map(&texts, |(name, text)| read_entry(source, name, text, None));
+        for ((name, text), entry) in texts.into_iter().zip(read) {
+            self.entries.replace(Arc::clone(name), Entry { text: Some(Arc::clone(text)), ..entry });
         }
         self.entries.take_events()
     }
@@ -103,6 +105,9 @@ impl Files {
         let scan = self.scan();
         self.unsettled = None;
         self.remove_missing(&scan, now);
+        if !self.is_read_once {
+            self.read_first(&scan);
+        }
         for (name, stamp) in &scan.files {
             self.read(name, *stamp, now);
         }
@@ -149,6 +154,34 @@ impl Files {
         }
     }
 
+    /// Reads the files of which nothing is known yet, on all cores.
+    fn read_first(&mut self, scan: &Scan) {
+        let unknown: Vec<_> =
+            scan.files.iter().filter(|(name, _)| self.entries.get(name).is_none()).collect();
+        let read = parallel::map(&unknown, |(name, stamp)| {
+            let name = Place::from(name.as_str());
+            let entry = match self.text_of(&name) {
+                Ok(text) => self.entry(&name, text, **stamp),
+                Err(error) => Entry::unreadable(&name, &error, None),
+            };
+            (name, entry)
+        });
+        read.into_iter().for_each(|(name, entry)| self.entries.replace(name, entry));
+    }
+
+    fn text_of(&self, name: &str) -> io::Result<String> {
+        let relative = name.strip_prefix(&self.label).unwrap_or(name);
+        read_file(&self.folder.join(relative), MAX_LENGTH)
+    }
+
+    /// A file with this text now.
+    fn entry(&self, name: &Place, text: String, stamp: FileStamp) -> Entry {
+        let mut entry = read_entry(self.entries.source(), name, &text, self.entries.get(name));
+        entry.stamp = Some(stamp);
+        entry.text = (self.texts == Texts::Kept).then(|| Arc::from(text));
+        entry
+    }
+
     fn read(&mut self, name: &str, stamp: FileStamp, now: Instant) {
         let previous = self.entries.get_mut(name);
         if let Some(entry) = &previous
@@ -165,15 +198,14 @@ impl Files {
             self.unsettled = Some(now + self.quiet);
             return;
         }
-        let relative = name.strip_prefix(&self.label).unwrap_or(name);
-        let text = match read_file(&self.folder.join(relative), MAX_LENGTH) {
+        let text = match self.text_of(name) {
             Ok(text) => text,
             Err(error) => {
-                let entry = Entry::unreadable(name, &error, previous.as_deref());
+                let entry = Entry::unreadable(name, &error, self.entries.get(name));
                 return self.entries.replace(Place::from(name), entry);
             }
         };
-        if let Some(entry) = previous {
+        if let Some(entry) = self.entries.get_mut(name) {
             entry.stamp = Some(stamp);
             if entry.hash == Some(content_hash(&text)) {
                 entry.missing_since = None;
@@ -187,9 +219,7 @@ impl Files {
             }
         }
         let name = Place::from(name);
-        let mut entry = read_entry(self.entries.source(), &name, &text, self.entries.get(&name));
-        entry.stamp = Some(stamp);
-        entry.text = (self.texts == Texts::Kept).then(|| Arc::from(text));
+        let entry = self.entry(&name, text, stamp);
         self.entries.replace(name, entry);
     }
 }
