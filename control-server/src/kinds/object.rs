@@ -14,7 +14,7 @@ use super::reference_grant::ReferenceGrant;
 use super::service::Service;
 use super::service_entry::ServiceEntry;
 use super::virtual_service::VirtualService;
-use super::workload_entry::WorkloadEntry;
+use super::workload_entry::{SharedLabels, WorkloadEntry};
 use crate::finding::Finding;
 use crate::state::{Diagnostic, ObjectStatus};
 use crate::yaml::Position;
@@ -128,6 +128,20 @@ pub(crate) enum Spec {
     Service(Box<Service>),
     EndpointSlice(EndpointSlice),
     ReferenceGrant(ReferenceGrant),
+}
+
+impl Spec {
+    /// Lets its endpoints share equal labels with each other and with those of other objects.
+    pub(crate) fn share_labels(&mut self, shared: &mut SharedLabels) {
+        match self {
+            Self::ServiceEntry(entry) => {
+                entry.endpoints.shrink_to_fit();
+                entry.endpoints.iter_mut().for_each(|endpoint| shared.share(endpoint));
+            }
+            Self::WorkloadEntry(entry) => shared.share(entry),
+            _ => {}
+        }
+    }
 }
 
 /// An object that is well-formed on its own.

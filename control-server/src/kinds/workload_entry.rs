@@ -1,7 +1,8 @@
 //! `WorkloadEntry`: one endpoint. Also the type of a `ServiceEntry`'s own endpoints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ pub(crate) struct WorkloadEntry {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) ports: BTreeMap<String, u32>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) labels: Arc<BTreeMap<String, String>>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) network: String,
     /// `region/zone/subzone`.
@@ -31,6 +32,19 @@ pub(crate) struct WorkloadEntry {
     pub(crate) weight: Option<u32>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) service_account: String,
+}
+
+/// Labels of which equal ones are one allocation: of many endpoints nearly all have the same few.
+#[derive(Debug, Default)]
+pub(crate) struct SharedLabels(HashSet<Arc<BTreeMap<String, String>>>);
+
+impl SharedLabels {
+    pub(crate) fn share(&mut self, entry: &mut WorkloadEntry) {
+        match self.0.get(&entry.labels) {
+            Some(known) => entry.labels = Arc::clone(known),
+            None => drop(self.0.insert(Arc::clone(&entry.labels))),
+        }
+    }
 }
 
 /// The address of an endpoint.

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::files::FileStamp;
 use super::{Place, SourceIndex, Sourced};
+use crate::kinds::workload_entry::SharedLabels;
 use crate::kinds::{Decoded, FileId, Foreign, Kind, ObjectId, Outcome, Refused, decode_document};
 use crate::state::{Code, Diagnostic, Severity};
 use crate::yaml::{Position, SyntaxError, parse, parse_json};
@@ -41,8 +42,9 @@ impl Entry {
         match documents {
             Ok(documents) => {
                 let id = FileId { source, name: Arc::clone(file) };
-                let decoded: Vec<Decoded> =
+                let mut decoded: Vec<Decoded> =
                     documents.into_iter().flat_map(|document| decode_document(&id, &document)).collect();
+                share_labels(&mut decoded);
                 entry.take(decoded, previous);
             }
             Err(error) => {
@@ -104,6 +106,17 @@ impl Entry {
         let kept =
             previous.into_iter().flat_map(|previous| &previous.objects).filter(|one| wanted(&one.object.id));
         self.objects.extend(kept.map(|one| Sourced { object: Arc::clone(&one.object), stale: true }));
+    }
+}
+
+fn share_labels(decoded: &mut [Decoded]) {
+    let mut shared = SharedLabels::default();
+    for one in decoded {
+        if let Outcome::Object(object) = &mut one.outcome
+            && let Some(object) = Arc::get_mut(object)
+        {
+            object.spec.share_labels(&mut shared);
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Merging of sources.
 
+use std::sync::Arc;
+
 use super::{Change, Changes, Entries, Event, Merge};
 
 fn workload(name: &str, address: &str) -> String {
@@ -181,5 +183,30 @@ fn hosts_of_a_refused_object_are_read_as_far_as_they_can_be() {
         ),
     ] {
         assert_eq!(hosts(kind, spec).as_deref(), Some(expected), "{kind} {spec}");
+    }
+}
+
+/// Many endpoints have the same few labels, which are kept once for a file.
+#[test]
+fn equal_labels_of_a_file_are_one_allocation() {
+    let mut entries = Entries::default();
+    let entry = |name: &str| {
+        format!(
+            "---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {{name: {name}}}\nspec:\n  hosts: [{name}.b]\n  \
+             resolution: STATIC\n  ports: [{{number: 80, name: grpc}}]\n  endpoints: [{{address: 10.0.0.1, labels: {{v: a}}}}, \
+             {{address: 10.0.0.2, labels: {{v: b}}}}, {{address: 10.0.0.3, labels: {{v: a}}}}]\n"
+        )
+    };
+    entries.read("a.yaml", &(entry("one") + &entry("two")));
+    let mut labels = Vec::new();
+    for event in entries.take_events() {
+        let Event::Upsert(_, one) = event else { continue };
+        let crate::kinds::Spec::ServiceEntry(entry) = &one.object.spec else { continue };
+        labels.extend(entry.endpoints.iter().map(|endpoint| Arc::clone(&endpoint.labels)));
+    }
+    assert_eq!(labels.len(), 6);
+    for (place, of_endpoint) in labels.iter().enumerate() {
+        let same = labels[..place].iter().find(|other| *other == of_endpoint);
+        assert!(same.is_none_or(|other| Arc::ptr_eq(other, of_endpoint)), "{place}");
     }
 }

@@ -1,6 +1,5 @@
 //! Which documents are objects, which are passed over, and which are mistakes.
 
-
 use crate::kinds::{Outcome, decode_document};
 use crate::yaml::parse;
 

@@ -94,9 +94,9 @@ impl<'a> Workloads<'a> {
         let mut by_label: HashMap<_, Vec<_>> = HashMap::new();
         for object in objects {
             let Spec::WorkloadEntry(entry) = &object.spec else { continue };
-            for (name, value) in &entry.labels {
+            for (name, value) in entry.labels.iter() {
                 let key = (object.id.namespace.as_str(), name.as_str(), value.as_str());
-                by_label.entry(key).or_default().push(&entry.labels);
+                by_label.entry(key).or_default().push(&*entry.labels);
             }
         }
         Self(by_label)

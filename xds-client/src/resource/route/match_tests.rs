@@ -264,7 +264,8 @@ fn header_matchers() {
 #[test]
 fn routes_can_take_missing_headers_as_empty_ones() {
     for (as_empty, expected) in [(false, false), (true, true)] {
-        let exactly_empty = StringMatcher { pattern: StringPattern::Exact(String::new()), ignore_case: false };
+        let exactly_empty =
+            StringMatcher { pattern: StringPattern::Exact(String::new()), ignore_case: false };
         let specifier = Header::StringMatch(ProtoString {
             match_pattern: Some(MatchPattern::Exact(String::new())),
             ..Default::default()
