@@ -6,6 +6,8 @@
 //! ```
 
 pub mod admin;
+#[cfg(test)]
+mod authz;
 mod bucket;
 mod causes;
 pub mod cli;

@@ -169,10 +169,11 @@ pub struct Diagnostic {
 }
 
 /// Clients that a [`Diagnostic`] may be about alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ClientFamily {
-    /// gRPC's own libraries, of any language.
+    /// gRPC's own libraries, of any language, and what is not known.
+    #[default]
     Grpc,
     /// `mesh-tonic`.
     MeshTonic,
@@ -181,6 +182,17 @@ pub enum ClientFamily {
     /// One that a later version knows.
     #[serde(other)]
     Other,
+}
+
+impl ClientFamily {
+    /// The family of a node's `user_agent_name`.
+    pub(crate) fn of_agent(name: &str) -> Self {
+        match name {
+            "mesh-rs" => Self::MeshTonic,
+            "envoy" => Self::Envoy,
+            _ => Self::Grpc,
+        }
+    }
 }
 
 /// How bad a [`Diagnostic`] is.

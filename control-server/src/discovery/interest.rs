@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::resources::Slot;
+use crate::resources::{ResourceKind, SERVER_LISTENERS, Slot, is_server_listener};
 
 /// A set of resources whose changes a stream subscribes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,7 @@ pub(super) struct Interests {
 impl Interests {
     /// Begins or ends an interest of a stream; each begins once before it ends.
     pub(super) fn turn(&mut self, stream: u64, interest: &Interest, turned: InterestChange) {
+        let interest = &shared(interest);
         match (interest, turned) {
             (Interest::All(slot), InterestChange::On) => drop(self.all[slot.index()].insert(stream)),
             (Interest::All(slot), InterestChange::Off) => drop(self.all[slot.index()].remove(&stream)),
@@ -64,5 +65,15 @@ impl Interests {
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.all.iter().all(BTreeSet::is_empty) && self.one.iter().all(HashMap::is_empty)
+    }
+}
+
+/// Changes of the listeners of servers are reported together.
+fn shared(interest: &Interest) -> Interest {
+    match interest {
+        Interest::One(slot, name) if slot.kind() == ResourceKind::Listener && is_server_listener(name) => {
+            Interest::One(*slot, SERVER_LISTENERS.into())
+        }
+        other => other.clone(),
     }
 }

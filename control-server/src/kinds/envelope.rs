@@ -12,8 +12,8 @@ use super::origin::{FileId, Origin};
 use super::recognize::{Foreign, Recognized, recognize};
 use super::refused::Refused;
 use super::{
-    check, destination_rule, endpoint_slice, grpc_route, reference_grant, service, service_entry,
-    virtual_service, workload_entry,
+    authorization, check, destination_rule, endpoint_slice, grpc_route, peer_authentication, reference_grant,
+    request_authentication, service, service_entry, virtual_service, workload_entry,
 };
 use crate::finding::{Finding, Findings};
 use crate::state::{Code, Diagnostic};
@@ -90,7 +90,7 @@ fn decode_object(kind: Kind, node: &Node, origin: Origin, mut findings: Findings
     let head = read_head(kind, node, &mut findings);
     let id = head.as_ref().map(|(id, _)| id.clone());
     let content = head.and_then(|(id, metadata)| {
-        let spec = read_spec(id.kind, &metadata, node, &mut findings)?;
+        let spec = read_spec(&id, &metadata, node, &mut findings)?;
         Some((id, metadata, spec))
     });
     match content.filter(|_| !findings.has_errors()) {
@@ -170,7 +170,8 @@ fn read_head(kind: Kind, node: &Node, findings: &mut Findings) -> Option<(Object
     Some((id, Metadata { labels: metadata.labels, annotations, created, generation, uid }))
 }
 
-fn read_spec(kind: Kind, metadata: &Metadata, node: &Node, findings: &mut Findings) -> Option<Spec> {
+fn read_spec(id: &ObjectId, metadata: &Metadata, node: &Node, findings: &mut Findings) -> Option<Spec> {
+    let (kind, namespace) = (id.kind, id.namespace.as_str());
     if kind == Kind::EndpointSlice {
         return endpoint_slice::read(node, &metadata.labels, findings).map(Spec::EndpointSlice);
     }
@@ -189,6 +190,15 @@ fn read_spec(kind: Kind, metadata: &Metadata, node: &Node, findings: &mut Findin
         Kind::GrpcRoute => grpc_route::read(spec, &path, findings).map(Spec::GrpcRoute),
         Kind::Service => service::read(spec, &path, findings).map(Box::new).map(Spec::Service),
         Kind::ReferenceGrant => reference_grant::read(spec, &path, findings).map(Spec::ReferenceGrant),
+        Kind::PeerAuthentication => {
+            peer_authentication::read(spec, &path, namespace, findings).map(Spec::PeerAuthentication)
+        }
+        Kind::RequestAuthentication => {
+            request_authentication::read(spec, &path, namespace, findings).map(Spec::RequestAuthentication)
+        }
+        Kind::AuthorizationPolicy => {
+            authorization::read(spec, &path, namespace, metadata, findings).map(Spec::AuthorizationPolicy)
+        }
         Kind::EndpointSlice => None,
     }
 }

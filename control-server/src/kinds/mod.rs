@@ -3,6 +3,7 @@
 //! An object from [`decode_document`] is well-formed: every field has its type and range, and fields without effect are
 //! reported. Whether its references exist is checked by the model. `docs/configuration.md` lists every field.
 
+pub(crate) mod authorization;
 mod check;
 pub(crate) mod destination_rule;
 mod duration;
@@ -13,15 +14,18 @@ pub(crate) mod grpc_route;
 pub(crate) mod header_changes;
 mod object;
 mod origin;
+pub(crate) mod peer_authentication;
 mod recognize;
 pub(crate) mod reference_grant;
 mod refused;
 mod regex;
+pub(crate) mod request_authentication;
 mod schema;
 mod serialize;
 pub(crate) mod service;
 pub(crate) mod service_entry;
 mod string_match;
+pub(crate) mod target;
 #[cfg(test)]
 mod tests;
 pub(crate) mod traffic_policy;

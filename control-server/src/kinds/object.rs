@@ -6,11 +6,14 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::authorization::AuthorizationPolicy;
 use super::destination_rule::DestinationRule;
 use super::endpoint_slice::EndpointSlice;
 use super::grpc_route::GrpcRoute;
 use super::origin::Origin;
+use super::peer_authentication::PeerAuthentication;
 use super::reference_grant::ReferenceGrant;
+use super::request_authentication::RequestAuthentication;
 use super::service::Service;
 use super::service_entry::ServiceEntry;
 use super::virtual_service::VirtualService;
@@ -30,10 +33,13 @@ pub(crate) enum Kind {
     Service,
     EndpointSlice,
     ReferenceGrant,
+    PeerAuthentication,
+    RequestAuthentication,
+    AuthorizationPolicy,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::ServiceEntry,
         Self::WorkloadEntry,
         Self::VirtualService,
@@ -42,6 +48,9 @@ impl Kind {
         Self::Service,
         Self::EndpointSlice,
         Self::ReferenceGrant,
+        Self::PeerAuthentication,
+        Self::RequestAuthentication,
+        Self::AuthorizationPolicy,
     ];
 
     /// As written in `kind`.
@@ -55,6 +64,9 @@ impl Kind {
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
             Self::ReferenceGrant => "ReferenceGrant",
+            Self::PeerAuthentication => "PeerAuthentication",
+            Self::RequestAuthentication => "RequestAuthentication",
+            Self::AuthorizationPolicy => "AuthorizationPolicy",
         }
     }
 
@@ -65,6 +77,9 @@ impl Kind {
             Self::Service => &["v1"],
             Self::EndpointSlice => &["discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"],
             Self::ReferenceGrant => &["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"],
+            Self::PeerAuthentication | Self::RequestAuthentication | Self::AuthorizationPolicy => {
+                &["security.istio.io/v1", "security.istio.io/v1beta1"]
+            }
             Self::ServiceEntry | Self::WorkloadEntry | Self::VirtualService | Self::DestinationRule => {
                 &["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"]
             }
@@ -75,13 +90,23 @@ impl Kind {
     /// services, endpoints or permissions.
     pub(crate) const fn restricts_calls(self) -> bool {
         match self {
-            Self::VirtualService | Self::DestinationRule | Self::GrpcRoute => true,
+            Self::VirtualService
+            | Self::DestinationRule
+            | Self::GrpcRoute
+            | Self::PeerAuthentication
+            | Self::RequestAuthentication
+            | Self::AuthorizationPolicy => true,
             Self::ServiceEntry
             | Self::WorkloadEntry
             | Self::Service
             | Self::EndpointSlice
             | Self::ReferenceGrant => false,
         }
+    }
+
+    /// Whether it says who may call the servers of its namespace.
+    pub(crate) const fn is_security(self) -> bool {
+        matches!(self, Self::PeerAuthentication | Self::RequestAuthentication | Self::AuthorizationPolicy)
     }
 
     /// The kind of that name.
@@ -128,6 +153,9 @@ pub(crate) enum Spec {
     Service(Box<Service>),
     EndpointSlice(EndpointSlice),
     ReferenceGrant(ReferenceGrant),
+    PeerAuthentication(PeerAuthentication),
+    RequestAuthentication(RequestAuthentication),
+    AuthorizationPolicy(AuthorizationPolicy),
 }
 
 impl Spec {
@@ -159,7 +187,7 @@ impl Object {
         self.origin.start()
     }
 
-    /// Whether both mean the same, wherever they are written. Annotations mean nothing.
+    /// Whether both mean the same, wherever they are written. An annotation means nothing, unless the content has read it.
     pub(crate) fn has_content_of(&self, other: &Self) -> bool {
         let (one, two) = (&self.metadata, &other.metadata);
         self.id == other.id

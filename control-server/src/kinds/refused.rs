@@ -1,5 +1,7 @@
 //! Objects with errors, as far as they can be read.
 
+use std::collections::BTreeMap;
+
 use super::object::{Kind, ObjectId};
 use super::origin::Origin;
 use crate::yaml::{Node, Value};
@@ -10,8 +12,10 @@ pub(crate) struct Refused {
     pub(crate) id: ObjectId,
     /// The hosts that it names, as it writes them, for example `orders`; without those that cannot be read.
     pub(crate) hosts: Vec<String>,
-    /// All hosts that it restricts or pins can be read.
+    /// All hosts that it restricts or pins can be read; a policy of servers is for its namespace at most.
     pub(crate) names_hosts: bool,
+    /// The labels of the workloads that it selects; empty: it has no selector, or one that cannot be read.
+    pub(crate) labels: BTreeMap<String, String>,
     pub(crate) origin: Origin,
 }
 
@@ -20,7 +24,8 @@ impl Refused {
         let spec = node.field("spec");
         let hosts = spec.map(|spec| hosts(id.kind, spec)).unwrap_or_default();
         let names_hosts = !id.kind.restricts_calls() || spec.is_some_and(|spec| names_hosts(id.kind, spec));
-        Self { id, hosts, names_hosts, origin }
+        let labels = spec.and_then(labels).unwrap_or_default();
+        Self { id, hosts, names_hosts, labels, origin }
     }
 }
 
@@ -31,7 +36,13 @@ fn hosts(kind: Kind, spec: &Node) -> Vec<String> {
         }
         Kind::DestinationRule => spec.text("host").map(str::to_owned).into_iter().collect(),
         Kind::GrpcRoute => spec.items("parentRefs").filter_map(parent).collect(),
-        Kind::WorkloadEntry | Kind::Service | Kind::EndpointSlice | Kind::ReferenceGrant => Vec::new(),
+        Kind::WorkloadEntry
+        | Kind::Service
+        | Kind::EndpointSlice
+        | Kind::ReferenceGrant
+        | Kind::PeerAuthentication
+        | Kind::RequestAuthentication
+        | Kind::AuthorizationPolicy => Vec::new(),
     }
 }
 
@@ -50,8 +61,14 @@ fn names_hosts(kind: Kind, spec: &Node) -> bool {
             let is_text = |name| parent.field(name).is_none_or(|node| text(node).is_some());
             parent.text("name").is_some() && is_text("kind") && is_text("namespace")
         }),
-        _ => false,
+        kind => kind.is_security(),
     }
+}
+
+/// The labels of a selector, if all of them can be read.
+fn labels(spec: &Node) -> Option<BTreeMap<String, String>> {
+    let Value::Mapping(entries) = &spec.field("selector")?.field("matchLabels")?.value else { return None };
+    entries.iter().map(|(key, value)| Some((key.name.clone(), text(value)?.to_owned()))).collect()
 }
 
 /// A route's parent as a host: `name`, or `name.namespace` for one in another namespace. A gateway is no host.

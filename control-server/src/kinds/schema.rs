@@ -4,11 +4,14 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::authorization::AuthorizationPolicy;
 use super::destination_rule::DestinationRule;
 use super::endpoint_slice::EndpointSlice;
 use super::grpc_route::GrpcRoute;
 use super::object::Kind;
+use super::peer_authentication::PeerAuthentication;
 use super::reference_grant::ReferenceGrant;
+use super::request_authentication::RequestAuthentication;
 use super::service::Service;
 use super::service_entry::ServiceEntry;
 use super::virtual_service::VirtualService;
@@ -60,6 +63,9 @@ fn content(kind: Kind, generator: &mut SchemaGenerator) -> Value {
         Kind::Service => of::<Service>(generator),
         Kind::EndpointSlice => of::<EndpointSlice>(generator),
         Kind::ReferenceGrant => of::<ReferenceGrant>(generator),
+        Kind::PeerAuthentication => of::<PeerAuthentication>(generator),
+        Kind::RequestAuthentication => of::<RequestAuthentication>(generator),
+        Kind::AuthorizationPolicy => of::<AuthorizationPolicy>(generator),
     }
 }
 

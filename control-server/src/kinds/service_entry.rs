@@ -29,7 +29,7 @@ pub(crate) struct ServiceEntry {
     #[serde(default)]
     pub(crate) export_to: Vec<String>,
     #[serde(default)]
-    subject_alt_names: Vec<String>,
+    pub(crate) subject_alt_names: Vec<String>,
 }
 
 /// A port of the service.
@@ -187,7 +187,6 @@ fn check_protocol(protocol: &str, path: &FieldPath, findings: &mut Findings) {
 }
 
 pub(super) const NETWORK: &str = "ignored: every endpoint is taken to be reachable";
-pub(super) const SERVICE_ACCOUNT: &str = "ignored: identities of endpoints are not checked";
 
 pub(super) const EFFECTS: &[Effect] = &[
     Effect {
@@ -195,7 +194,5 @@ pub(super) const EFFECTS: &[Effect] = &[
         message: "ignored by gRPC clients: they ask for services by name",
         clients: &[],
     },
-    Effect { field: "subjectAltNames", message: SERVICE_ACCOUNT, clients: &[] },
     Effect { field: "endpoints[].network", message: NETWORK, clients: &[] },
-    Effect { field: "endpoints[].serviceAccount", message: SERVICE_ACCOUNT, clients: &[] },
 ];

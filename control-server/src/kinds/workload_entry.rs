@@ -98,7 +98,5 @@ fn is_dns_name(name: &str) -> bool {
         && !name.rsplit('.').next().unwrap_or_default().bytes().all(|byte| byte.is_ascii_digit())
 }
 
-pub(super) const EFFECTS: &[Effect] = &[
-    Effect { field: "network", message: super::service_entry::NETWORK, clients: &[] },
-    Effect { field: "serviceAccount", message: super::service_entry::SERVICE_ACCOUNT, clients: &[] },
-];
+pub(super) const EFFECTS: &[Effect] =
+    &[Effect { field: "network", message: super::service_entry::NETWORK, clients: &[] }];

@@ -12,7 +12,7 @@ use super::name::{cluster_local, is_wildcard};
 use super::reference::{Destinations, Target};
 use super::report::Report;
 use super::viewer::Viewer;
-use super::{Settings, aliases, delegate, grpc_route, rule, virtual_service};
+use super::{Settings, aliases, delegate, grpc_route, policy_check, rule, virtual_service};
 use crate::kinds::destination_rule::DestinationRule;
 use crate::kinds::endpoint_slice::SERVICE_NAME;
 use crate::kinds::grpc_route::GrpcRoute;
@@ -36,6 +36,27 @@ pub(super) fn object(object: &Arc<Object>, reader: &Reader<'_>, settings: &Setti
         Spec::DestinationRule(rule) => check.destination_rule(rule),
         Spec::GrpcRoute(route) => check.grpc_route(route),
         Spec::EndpointSlice(_) => check.endpoint_slice(),
+        Spec::PeerAuthentication(policy) => {
+            policy_check::peer_authentication(object, policy, reader, check.report);
+        }
+        Spec::RequestAuthentication(policy) => {
+            policy_check::targets(
+                object,
+                policy.selector.as_ref(),
+                &policy.target_refs,
+                reader,
+                check.report,
+            );
+        }
+        Spec::AuthorizationPolicy(policy) => {
+            policy_check::targets(
+                object,
+                policy.selector.as_ref(),
+                &policy.target_refs,
+                reader,
+                check.report,
+            );
+        }
         Spec::VirtualService(_) | Spec::ReferenceGrant(_) => {}
     }
 }

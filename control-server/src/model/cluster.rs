@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::declaration::{Declaration, Port};
-use super::endpoints::{Endpoint, Located, Workloads};
+use super::endpoints::{Callers, Endpoint, Located, Workloads};
 use super::policy::Policy;
 use super::report::Report;
 use super::rule::Rule;
+use super::tls::EndpointTls;
 use crate::kinds::destination_rule::Subset;
 
 /// Endpoints that calls go to, and how.
@@ -15,6 +16,8 @@ pub(crate) struct Cluster {
     pub(crate) name: String,
     pub(crate) policy: Policy,
     pub(crate) discovery: Discovery,
+    /// `None`: in plaintext.
+    pub(crate) tls: Option<EndpointTls>,
 }
 
 /// The source of endpoints.
@@ -31,7 +34,7 @@ pub(crate) enum Discovery {
 impl Cluster {
     /// A cluster whose calls fail.
     pub(super) fn unavailable(name: String, reason: String) -> Self {
-        Self { name, policy: Policy::default(), discovery: Discovery::Unavailable(reason) }
+        Self { name, policy: Policy::default(), discovery: Discovery::Unavailable(reason), tls: None }
     }
 }
 
@@ -50,6 +53,7 @@ pub(super) fn clusters(
     let mut clusters = Vec::new();
     for port in declaration.ports() {
         workloads.report_duplicates(port.number, report);
+        workloads.report_plaintext(port.number, report);
         clusters.extend(of_port(declaration.host(), &port, None, rule, workloads));
         for subset in rule.subsets() {
             clusters.extend(of_port(declaration.host(), &port, Some(subset), rule, workloads));
@@ -75,9 +79,27 @@ fn of_port(
         return vec![Cluster::unavailable(name, reason)];
     }
     let located = workloads.of_port(port.number, labels, policy.failover_labels());
-    let parts = divide(&name, located).into_iter();
+    let tls = match &policy.tls {
+        Some(tls) => {
+            EndpointTls::stated(tls, host, || workloads.identities(port.number, labels, Callers::All))
+        }
+        // Nobody says how: as the endpoints take it.
+        None => Ok(located.takes_mtls().then(|| {
+            EndpointTls::of_mesh(workloads.identities(port.number, labels, Callers::WithMutualTls))
+        })),
+    };
+    let tls = match tls {
+        Ok(tls) => tls,
+        Err(reason) => return vec![Cluster::unavailable(name, reason.to_owned())],
+    };
+    let parts = divide(&name, located, &policy).into_iter();
     parts
-        .map(|part| Cluster { name: part.cluster, policy: policy.clone(), discovery: part.discovery })
+        .map(|part| Cluster {
+            name: part.cluster,
+            policy: policy.clone(),
+            discovery: part.discovery,
+            tls: tls.clone(),
+        })
         .collect()
 }
 
@@ -92,8 +114,8 @@ pub(super) struct Part {
 
 /// The clusters of a port's endpoints. gRPC clients resolve one name per cluster, so every name is a cluster, and routes spread
 /// calls over them by weight.
-pub(super) fn divide(name: &str, located: Located) -> Vec<Part> {
-    let Located { endpoints, names } = located;
+pub(super) fn divide(name: &str, located: Located, policy: &Policy) -> Vec<Part> {
+    let Located { endpoints, names } = if policy.tls.is_none() { located.alike() } else { located };
     let is_whole = names.len() + usize::from(!endpoints.is_empty()) <= 1;
     let mut parts: Vec<Part> = Vec::new();
     for one in names {

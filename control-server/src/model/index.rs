@@ -157,6 +157,13 @@ impl<'a> Reader<'a> {
         found.flatten().find(is_meant).map(|refused| &**refused)
     }
 
+    /// The policies of a namespace that are refused.
+    pub(super) fn refused_policies(&self, namespace: &str) -> impl Iterator<Item = &'a Refused> {
+        let key = Key::Policies(namespace.to_owned());
+        self.reads.borrow_mut().insert(key.hash());
+        self.index.refused_by_key.get(&key).into_iter().flatten().map(|refused| &**refused)
+    }
+
     pub(super) fn is_declared(&self, host: &str) -> bool {
         !self.objects(&Key::Host(host.to_owned())).is_empty()
     }

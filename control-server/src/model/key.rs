@@ -35,6 +35,10 @@ pub(super) enum Key {
     Slices(String, String),
     /// A grant of this namespace.
     Grants(String),
+    /// A policy for the servers of this namespace.
+    Policies(String),
+    /// Declares a host in this namespace.
+    Declared(String),
     /// A `GRPCRoute` whose parent is the service of this namespace and name.
     Parent(String, String),
 }
@@ -64,6 +68,7 @@ pub(super) fn refused_keys(refused: &Refused) -> Vec<Key> {
         Kind::VirtualService | Kind::DestinationRule | Kind::GrpcRoute => {
             named(&refused.hosts, &refused.id.namespace, Key::RefusedHost)
         }
+        kind if kind.is_security() => vec![Key::Policies(refused.id.namespace.clone())],
         _ => Vec::new(),
     }
 }
@@ -103,12 +108,15 @@ pub(super) fn keys(object: &Object) -> Vec<Key> {
             });
             parents.collect()
         }
+        Spec::PeerAuthentication(_) | Spec::RequestAuthentication(_) | Spec::AuthorizationPolicy(_) => {
+            vec![Key::Policies(namespace.clone())]
+        }
     }
 }
 
 fn declaration_keys(object: &Object, selector: Option<&BTreeMap<String, String>>) -> Vec<Key> {
     let (namespace, name) = (&object.id.namespace, &object.id.name);
-    let mut keys = vec![Key::Declaration(namespace.clone(), name.clone())];
+    let mut keys = vec![Key::Declaration(namespace.clone(), name.clone()), Key::Declared(namespace.clone())];
     for host in hosts(object) {
         keys.extend(cluster_local(&host).map(|(short, _)| Key::ShortName(short.to_owned())));
         keys.push(Key::Host(host));

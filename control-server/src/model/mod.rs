@@ -23,14 +23,18 @@ mod grpc_route;
 mod index;
 mod key;
 mod matches;
+mod mtls;
 mod name;
 mod policy;
+mod policy_check;
 mod reference;
 mod report;
 mod route;
 mod rule;
+mod servers;
 mod service;
 mod settings;
+mod tls;
 mod units;
 mod viewer;
 mod virtual_service;
@@ -45,13 +49,17 @@ use crate::state::Diagnostic;
 use index::{Hints, Index, Reader};
 use key::Key;
 use report::Report;
+pub(crate) use tls::{EndpointTls, IDENTITY, PeerName};
 use units::{Unit, Units};
 
 pub(crate) use cluster::{Cluster, Discovery};
 pub(crate) use endpoints::{Endpoint, label_name};
+pub(crate) use mtls::{Mode, speaks_mtls};
 pub(crate) use policy::{LoadBalancing, LocalityPolicy, Outlier};
 pub(crate) use route::{Action, HeaderMatch, PathMatch, Retry, Route, RouteMatch, Share};
+pub(crate) use servers::{Barred, Governed, ServerPolicies};
 pub(crate) use service::{Service, ServicePort, ServiceView};
+pub(crate) use settings::DEFAULT_TRUST_DOMAIN;
 pub use settings::{OnInvalid, Settings};
 
 /// All objects, and what depends on which.
@@ -64,11 +72,13 @@ pub(crate) struct Model {
     diagnostics: Table<Arc<[Diagnostic]>>,
 }
 
-/// A service that was built again, and the objects that made it; `None`: the host is not declared any more.
+/// What was built again.
 #[derive(Debug)]
-pub(crate) struct Rebuilt {
-    pub(crate) host: Arc<str>,
-    pub(crate) service: Option<Service>,
+pub(crate) enum Rebuilt {
+    /// `None`: the host is not declared any more.
+    Service { host: Arc<str>, service: Option<Service> },
+    /// `None`: the namespace has no policies any more. Of an empty name: every namespace without policies of its own.
+    Servers { namespace: Arc<str>, policies: Option<ServerPolicies> },
 }
 
 impl Model {
@@ -80,7 +90,7 @@ impl Model {
         &self.settings
     }
 
-    /// Applies changes; returns the services that they affect, by host.
+    /// Applies changes; returns the services and servers' policies that they affect.
     pub(crate) fn apply(&mut self, changes: impl IntoIterator<Item = Change>) -> Vec<Rebuilt> {
         let mut affected = BTreeSet::new();
         for change in changes {
@@ -114,6 +124,12 @@ impl Model {
         if let Key::Host(host) = key {
             affected.insert(Unit::Service(host.as_str().into()));
         }
+        if let Key::Policies(namespace) = key {
+            affected.insert(Unit::Servers(namespace.as_str().into()));
+            if *namespace == self.settings.root_namespace {
+                affected.insert(Unit::Servers(Arc::default()));
+            }
+        }
     }
 
     fn rebuild(&mut self, unit: &Unit, hints: &Hints) -> Option<Rebuilt> {
@@ -122,7 +138,11 @@ impl Model {
         let (is_gone, rebuilt) = match unit {
             Unit::Service(host) => {
                 let service = service::build(host, &reader, &self.settings, &mut report);
-                (service.is_none(), Some(Rebuilt { host: Arc::clone(host), service }))
+                (service.is_none(), Some(Rebuilt::Service { host: Arc::clone(host), service }))
+            }
+            Unit::Servers(namespace) => {
+                let policies = servers::build(namespace, &reader, &self.settings);
+                (policies.is_none(), Some(Rebuilt::Servers { namespace: Arc::clone(namespace), policies }))
             }
             Unit::Object(id) => {
                 let object = self.index.get(id);

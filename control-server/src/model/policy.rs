@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::kinds::ObjectId;
 use crate::kinds::traffic_policy::{
-    ClientTls, ConnectionPool, ConsistentHash, LoadBalancer, OutlierDetection, PortPolicy, Simple, TlsMode,
+    ClientTls, ConnectionPool, ConsistentHash, LoadBalancer, OutlierDetection, PortPolicy, Simple,
     TrafficPolicy,
 };
 
@@ -17,7 +17,7 @@ pub(crate) struct Policy {
     pub(crate) max_requests: u32,
     pub(crate) outlier: Option<Outlier>,
     /// The TLS that it states; `None`: it states none.
-    pub(super) tls: Option<TlsMode>,
+    pub(super) tls: Option<ClientTls>,
     pub(crate) locality: LocalityPolicy,
 }
 
@@ -119,20 +119,20 @@ impl Policy {
             load_balancing: lb.map_or(LoadBalancing::RoundRobin, load_balancing),
             max_requests: max_requests.unwrap_or(u32::MAX),
             outlier: outlier.and_then(Outlier::new),
-            tls: tls.map(|tls| tls.mode),
+            tls: tls.cloned(),
             locality: lb.map(LocalityPolicy::new).unwrap_or_default(),
         }
     }
 
     /// Why no connection can be made as it has to be; `is_tls`: the port's protocol is TLS.
     pub(super) fn unmet_demand(&self, is_tls: bool, ruled_by: Option<&ObjectId>) -> Option<String> {
-        match self.tls {
-            Some(TlsMode::Disable) => None,
-            Some(mode) => {
+        match &self.tls {
+            Some(tls) => {
+                let problem = tls.problem()?;
                 let by = ruled_by.map(|id| format!(" of {id}")).unwrap_or_default();
-                Some(format!("TLS of mode {}{by} cannot be served", mode.name()))
+                Some(format!("TLS of mode {}{by} cannot be served: {problem}", tls.mode.name()))
             }
-            None => is_tls.then(|| "TLS of the port's protocol cannot be served".to_owned()),
+            None => is_tls.then(|| "TLS of the port's protocol needs a DestinationRule with tls".to_owned()),
         }
     }
 

@@ -7,6 +7,7 @@ use super::cluster::{Cluster, cluster_name, divide};
 use super::declaration::Declaration;
 use super::endpoints::Workloads;
 use super::index::Reader;
+use super::mtls::MtlsPolicies;
 use super::report::Report;
 use super::route::{Action, Share};
 use super::rule::Rule;
@@ -160,9 +161,11 @@ impl<'r, 'a> Destinations<'r, 'a> {
         let clusters = if declaration.may_have_names() {
             let everything = BTreeMap::new();
             let labels = of_subset.map_or(&everything, |subset| &subset.labels);
+            let mtls = MtlsPolicies::of(declaration.namespace(), self.reader, self.settings);
             let workloads = Workloads::new(&declaration, self.reader, &mut Report::default());
+            let workloads = workloads.with_mtls(mtls, self.settings);
             let located = workloads.of_port(port, labels, policy.failover_labels());
-            divide(&name, located).into_iter().map(|part| (part.cluster, part.weight)).collect()
+            divide(&name, located, &policy).into_iter().map(|part| (part.cluster, part.weight)).collect()
         } else {
             vec![(name, 1)]
         };

@@ -7,7 +7,7 @@ use super::name::is_wildcard;
 use super::policy::Policy;
 use super::viewer::Viewer;
 use crate::kinds::destination_rule::{DestinationRule, Subset};
-use crate::kinds::traffic_policy::{TlsMode, TrafficPolicy};
+use crate::kinds::traffic_policy::{ClientTls, TrafficPolicy};
 use crate::kinds::{Object, ObjectId, Spec};
 
 /// The rules of one host that count for a client; may be none.
@@ -20,7 +20,7 @@ pub(super) struct Rule<'a> {
     objects: Vec<(&'a ObjectId, &'a DestinationRule)>,
     /// The TLS that a rule for a wider host of the same namespace demands. It holds where the rules that count say nothing
     /// of TLS: otherwise a rule that only defines subsets would turn connections to plaintext.
-    wider_tls: Option<(&'a ObjectId, TlsMode)>,
+    wider_tls: Option<(&'a ObjectId, &'a ClientTls)>,
 }
 
 impl<'a> Rule<'a> {
@@ -48,9 +48,8 @@ impl<'a> Rule<'a> {
             same.sort_by_key(|(_, rule)| rule.client_labels().is_empty());
             let objects = same.into_iter().map(|(object, rule)| (&object.id, *rule)).collect();
             let of_group = visible.iter().filter(|(object, _)| object.id.namespace == group);
-            let mut tls = of_group.filter_map(|(object, rule)| {
-                Some((&object.id, rule.traffic_policy.as_ref()?.tls.as_ref()?.mode))
-            });
+            let mut tls = of_group
+                .filter_map(|(object, rule)| Some((&object.id, rule.traffic_policy.as_ref()?.tls.as_ref()?)));
             return Self { objects, wider_tls: tls.next() };
         }
         Self::default()
@@ -83,8 +82,8 @@ impl<'a> Rule<'a> {
         let of_subset = subset.and_then(|subset| subset.traffic_policy.as_ref());
         let mut policy = Policy::new(self.traffic_policy(), of_subset, port);
         match self.wider_tls.filter(|_| policy.tls.is_none()) {
-            Some((id, mode)) => {
-                policy.tls = Some(mode);
+            Some((id, tls)) => {
+                policy.tls = Some(tls.clone());
                 (policy, Some(id))
             }
             None => (policy, self.id()),

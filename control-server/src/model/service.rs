@@ -8,6 +8,7 @@ use super::declaration::{self, Declaration};
 use super::endpoints::Workloads;
 use super::grpc_route;
 use super::index::Reader;
+use super::mtls::MtlsPolicies;
 use super::reference::{Destinations, Target, WeightedTarget};
 use super::report::Report;
 use super::route::{Action, PathMatch, Retry, Route, RouteMatch};
@@ -27,6 +28,20 @@ pub(crate) struct Service {
     /// What each class of clients sees, in the order in which the selectors are tried; the last one is for everybody else.
     /// `None`: the class does not see the service.
     pub(crate) views: Vec<(ScopeSelector, Option<ServiceView>)>,
+}
+
+impl Service {
+    /// Makes the clusters of this name unavailable if clients would call their endpoints with TLS; returns whether there are any.
+    pub(crate) fn withhold_tls(&mut self, cluster: &str, reason: &str) -> bool {
+        let views = self.views.iter_mut().filter_map(|(_, view)| view.as_mut());
+        let clusters = views.flat_map(|view| &mut view.clusters);
+        let mut is_found = false;
+        for one in clusters.filter(|one| one.name == cluster && one.tls.is_some()) {
+            *one = Cluster::unavailable(one.name.clone(), reason.to_owned());
+            is_found = true;
+        }
+        is_found
+    }
 }
 
 /// A service as some clients see it.
@@ -154,7 +169,8 @@ fn view(
 ) -> Option<ServiceView> {
     let declaration = Declaration::of(host, viewer, reader)?;
     let rule = Rule::of(host, declaration.namespace(), viewer, reader, settings);
-    let workloads = Workloads::new(&declaration, reader, report);
+    let mtls = MtlsPolicies::of(declaration.namespace(), reader, settings);
+    let workloads = Workloads::new(&declaration, reader, report).with_mtls(mtls, settings);
     let mut clusters = clusters(&declaration, &rule, &workloads, report);
     if let Some(reason) = bar.map(str::to_owned).or_else(|| unreadable_rule(host, reader, settings)) {
         // Also for the routes of other hosts, and for clients that use them already.

@@ -8,6 +8,8 @@ pub struct Settings {
     pub root_namespace: String,
     /// Whether calls fail whose routes or rules are in an object that is refused and has no good version.
     pub on_invalid: OnInvalid,
+    /// The trust domain of the identities in the mesh; `cluster.local` by default. A policy that says `cluster.local` means it.
+    pub trust_domain: String,
     /// Retries of a call whose route does not say how many; 2 by default, as Istio has it. 0 turns them off.
     pub default_retries: u32,
 }
@@ -27,7 +29,11 @@ impl Default for Settings {
         Self {
             root_namespace: "istio-system".to_owned(),
             on_invalid: OnInvalid::default(),
+            trust_domain: DEFAULT_TRUST_DOMAIN.to_owned(),
             default_retries: 2,
         }
     }
 }
+
+/// Istio's name for the mesh's own trust domain, whichever it is.
+pub(crate) const DEFAULT_TRUST_DOMAIN: &str = "cluster.local";

@@ -14,6 +14,8 @@ pub(super) enum Unit {
     Service(Arc<str>),
     /// The findings about an object.
     Object(ObjectId),
+    /// The policies for the servers of a namespace; of an empty name: of every namespace without policies of its own.
+    Servers(Arc<str>),
 }
 
 impl fmt::Display for Unit {
@@ -21,6 +23,7 @@ impl fmt::Display for Unit {
         match self {
             Self::Service(host) => f.write_str(host),
             Self::Object(id) => id.fmt(f),
+            Self::Servers(namespace) => write!(f, "servers of {namespace}"),
         }
     }
 }

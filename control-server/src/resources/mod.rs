@@ -4,6 +4,7 @@ mod collection;
 mod kind;
 mod members;
 mod scope;
+mod servers;
 mod set;
 mod table;
 
@@ -18,6 +19,8 @@ pub use kind::{ClientClass, ResourceKind, Slot};
 pub(crate) use members::{Assignment, path_segment};
 pub(crate) use scope::TOPOLOGY;
 pub use scope::{ClientScope, Locality, ScopeSelector, Scoped};
+pub use servers::ServerListeners;
+pub(crate) use servers::{SERVER_LISTENERS, is_server_listener};
 pub use set::ResourceSet;
 pub(crate) use set::canonical_name;
 pub use table::Table;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use xds_proto::envoy::config::core::v3::Node;
 use xds_proto::google::protobuf::{Struct, value::Kind};
 
+use crate::state::ClientFamily;
+
 /// The properties of a client that may change what it is served.
 ///
 /// A client states them in its node; until connections carry an identity they are not proven, so they choose
@@ -18,6 +20,8 @@ pub struct ClientScope {
     pub labels: BTreeMap<String, String>,
     /// The node's locality.
     pub locality: Locality,
+    /// The library that the client says it is.
+    pub family: ClientFamily,
 }
 
 /// A place; any part may be empty.
@@ -64,6 +68,7 @@ impl ClientScope {
             namespace: namespace.map(str::to_owned),
             labels: labels.unwrap_or_default(),
             locality: locality.unwrap_or_default(),
+            family: ClientFamily::of_agent(&node.user_agent_name),
         };
         scope.add_topology();
         scope
@@ -205,6 +210,7 @@ mod tests {
             namespace: (!namespace.is_empty()).then(|| namespace.to_owned()),
             labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             locality: Locality::parse(locality),
+            ..ClientScope::default()
         }
     }
 

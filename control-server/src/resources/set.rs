@@ -8,6 +8,7 @@ use xds_proto::envoy::config::listener::v3::Listener;
 
 use super::collection::{Collection, glob_of};
 use super::scope::{ClientScope, Scoped};
+use super::servers::{ServerListeners, Servers, is_server_listener};
 use super::{EncodedResource, ResourceKind, Slot, Table};
 
 /// Every resource of one revision. Cheap to clone; a revision shares with the one before it what has not changed.
@@ -17,6 +18,7 @@ pub struct ResourceSet {
     pub revision: u64,
     tables: [Table<Scoped<Arc<EncodedResource>>>; Slot::COUNT],
     collections: Table<Scoped<Arc<Collection>>>,
+    servers: Option<Servers>,
 }
 
 impl ResourceSet {
@@ -37,6 +39,9 @@ impl ResourceSet {
     /// The resource of this name as a client gets it. A member of a collection is not served by its own name. A listener has its
     /// name in any case of letters, as hosts have, and carries the one that was asked for.
     pub fn get_for(&self, slot: Slot, name: &str, client: &ClientScope) -> Option<Arc<EncodedResource>> {
+        if slot.kind() == ResourceKind::Listener && is_server_listener(name) {
+            return self.servers.as_ref()?.listeners.listener(name, client);
+        }
         let table = &self.tables[slot.index()];
         match (table.get(name), canonical_name(slot.kind(), name)) {
             (Some(found), _) => found.get(client).cloned(),
@@ -110,6 +115,11 @@ impl ResourceSet {
         self.tables[slot.index()].insert(name, resource);
     }
 
+    /// Puts what makes the listeners of servers.
+    pub fn set_servers(&mut self, listeners: Arc<dyn ServerListeners>) {
+        self.servers = Some(Servers::new(listeners));
+    }
+
     /// Removes a name.
     pub fn remove(&mut self, slot: impl Into<Slot>, name: &str) {
         self.tables[slot.into().index()].remove(name);
@@ -131,7 +141,7 @@ impl ResourceSet {
     }
 
     /// Reports every name that has been added, changed or removed since `older`, for any client; for members the name of
-    /// their collection.
+    /// their collection. A change of any listener of a server is reported as [`SERVER_LISTENERS`](super::SERVER_LISTENERS).
     pub(crate) fn changes_since<'a>(&'a self, older: &'a Self, mut tell: impl FnMut(Slot, &'a Arc<str>)) {
         for slot in Slot::ALL {
             let (table, before) = (&self.tables[slot.index()], &older.tables[slot.index()]);
@@ -139,6 +149,13 @@ impl ResourceSet {
         }
         let members = Slot::from(ResourceKind::LbEndpoint);
         self.collections.changes_since(&older.collections, |name| tell(members, name));
+        let is_same = |servers: &Servers| {
+            let before = older.servers.as_ref();
+            before.is_some_and(|before| Arc::ptr_eq(&before.listeners, &servers.listeners))
+        };
+        if let Some(servers) = self.servers.as_ref().filter(|servers| !is_same(servers)) {
+            tell(ResourceKind::Listener.into(), &servers.any);
+        }
     }
 
     /// Whether both hold the same, whatever their revisions.

@@ -6,6 +6,8 @@ use xds_client::resource::{
 };
 use xds_proto::google::protobuf::Any;
 
+use super::tls::instances;
+
 use crate::resources::ResourceKind;
 
 /// Why our own client would refuse a resource (CS-15).
@@ -19,5 +21,7 @@ pub(super) fn refusal(kind: ResourceKind, bytes: &Bytes) -> Option<String> {
         ResourceKind::Route => &RouteConfigurationType,
     };
     let any = Any { type_url: resource_type.type_url().to_owned(), value: bytes.to_vec() };
-    decode(resource_type, &DecodeContext::default(), any).err().map(|error| error.to_string())
+    let mut context = DecodeContext::default();
+    context.certificate_providers = instances(kind, bytes).into_iter().map(Into::into).collect();
+    decode(resource_type, &context, any).err().map(|error| error.to_string())
 }

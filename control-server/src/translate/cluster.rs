@@ -13,7 +13,7 @@ use xds_proto::google::protobuf::{UInt32Value, UInt64Value};
 use super::endpoints::lb_endpoint;
 use super::envoy;
 use super::listener::ads;
-use super::{LoadReporting, lb_policy, outlier};
+use super::{LoadReporting, lb_policy, outlier, tls};
 use crate::model::{self, Discovery, LoadBalancing};
 
 pub(super) fn translate(cluster: &model::Cluster, load_reporting: LoadReporting) -> Cluster {
@@ -24,6 +24,7 @@ pub(super) fn translate(cluster: &model::Cluster, load_reporting: LoadReporting)
         outlier_detection: outlier.map(outlier::outlier_detection),
         common_lb_config: outlier.map(outlier::panic_threshold),
         typed_extension_protocol_options: envoy::http2(outlier.and_then(outlier::error_matcher)),
+        transport_socket: cluster.tls.as_ref().map(tls::upstream),
         ..Cluster::default()
     };
     if load_reporting == LoadReporting::On {

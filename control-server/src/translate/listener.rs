@@ -14,20 +14,24 @@ use xds_proto::pack_any;
 /// A listener whose routes are a resource of their own. Its filters are `filters` and the router.
 pub(super) fn translate(name: &str, route_name: &str, filters: Vec<HttpFilter>) -> Listener {
     let rds = Rds { config_source: Some(ads()), route_config_name: route_name.to_owned() };
-    let router = HttpFilter {
-        name: "envoy.filters.http.router".to_owned(),
-        config_type: Some(ConfigType::TypedConfig(pack_any(Router::default()))),
-        ..HttpFilter::default()
-    };
     let manager = HttpConnectionManager {
         route_specifier: Some(RouteSpecifier::Rds(rds)),
-        http_filters: filters.into_iter().chain([router]).collect(),
+        http_filters: filters.into_iter().chain([router()]).collect(),
         ..HttpConnectionManager::default()
     };
     Listener {
         name: name.to_owned(),
         api_listener: Some(ApiListener { api_listener: Some(pack_any(manager)) }),
         ..Listener::default()
+    }
+}
+
+/// The filter that ends every chain.
+pub(super) fn router() -> HttpFilter {
+    HttpFilter {
+        name: "envoy.filters.http.router".to_owned(),
+        config_type: Some(ConfigType::TypedConfig(pack_any(Router::default()))),
+        ..HttpFilter::default()
     }
 }
 

@@ -20,9 +20,11 @@ mod locality;
 mod matcher;
 mod outlier;
 mod route;
+mod servers;
 mod service;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -31,10 +33,11 @@ use bytes::Bytes;
 
 use crate::finding::Finding;
 use crate::kinds::ObjectId;
-use crate::model::{Model, Rebuilt};
+use crate::model::{Model, Rebuilt, ServerPolicies, Service};
 use crate::resources::{ResourceKind, ResourceSet, Slot};
 use crate::state::{Code, Diagnostic};
 use crate::yaml::FieldPath;
+use servers::Servers;
 use service::Translation;
 
 /// The names under which a service's resources stand.
@@ -49,8 +52,9 @@ struct Names {
 pub(crate) struct Translator {
     load_reporting: LoadReporting,
     names: HashMap<Arc<str>, Names>,
+    servers: Servers,
     set: ResourceSet,
-    /// Why the resources of a host are those of an earlier version.
+    /// Why the resources of a host are those of an earlier version, and which policies bar servers.
     refused: BTreeMap<Arc<str>, Vec<Refusal>>,
     refusal: RefusalCheck,
 }
@@ -78,15 +82,21 @@ impl Default for Translator {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Refusal {
     made_by: ObjectId,
+    /// The resource's name.
+    resource: Arc<str>,
     reason: String,
+    consequence: &'static str,
 }
 
 impl Translator {
     pub(crate) fn new(load_reporting: LoadReporting) -> Self {
+        let mut set = ResourceSet::default();
+        set.set_servers(Arc::new(Servers::default()));
         Self {
             load_reporting,
             names: HashMap::new(),
-            set: ResourceSet::default(),
+            servers: Servers::default(),
+            set,
             refused: BTreeMap::new(),
             refusal: accept::refusal,
         }
@@ -100,21 +110,57 @@ impl Translator {
     /// Takes services that were built again.
     pub(crate) fn translate(&mut self, rebuilt: Vec<Rebuilt>) {
         let mut made: Vec<(Arc<str>, Translation)> = Vec::new();
-        for Rebuilt { host, service } in rebuilt {
-            let translation = match &service {
-                Some(service) => service::translate(service, self.load_reporting, &self.set),
-                None => Translation::default(),
+        for one in rebuilt {
+            let (host, service) = match one {
+                Rebuilt::Service { host, service } => (host, service),
+                Rebuilt::Servers { namespace, policies } => {
+                    self.take_servers(namespace, policies);
+                    continue;
+                }
             };
-            let refused = self.refusals(&translation);
+            let (translation, refused) = self.translate_service(service);
+            made.extend(translation.map(|translation| (Arc::clone(&host), translation)));
             if refused.is_empty() {
                 self.refused.remove(&host);
-                made.push((host, translation));
             } else {
-                // What was last good stays.
                 self.refused.insert(host, refused);
             }
         }
         self.replace(made);
+    }
+
+    /// The resources of a service, if clients accept them, and what they would refuse. Instead of refused ones, those that were
+    /// last good stay; but not where they are in plaintext and the refused ones are not.
+    fn translate_service(&self, service: Option<Service>) -> (Option<Translation>, Vec<Refusal>) {
+        let Some(mut service) = service else { return (Some(Translation::default()), Vec::new()) };
+        let translate = |service: &Service| service::translate(service, self.load_reporting, &self.set);
+        let translation = translate(&service);
+        let mut refused = self.refusals(&translation);
+        if refused.is_empty() {
+            return (Some(translation), refused);
+        }
+        let mut is_withheld = false;
+        for refusal in &mut refused {
+            if service.withhold_tls(&refusal.resource, &refusal.reason) {
+                (refusal.consequence, is_withheld) = (WITHHELD, true);
+            }
+        }
+        let translation = is_withheld.then(|| translate(&service));
+        (translation.filter(|translation| self.refusals(translation).is_empty()), refused)
+    }
+
+    /// Takes the policies for the servers of a namespace.
+    fn take_servers(&mut self, namespace: Arc<str>, policies: Option<ServerPolicies>) {
+        let unit: Arc<str> = format!("servers of {namespace}").into();
+        let (refused, has_changed) = self.servers.replace(namespace, policies, self.refusal);
+        if refused.is_empty() {
+            self.refused.remove(&unit);
+        } else {
+            self.refused.insert(unit, refused);
+        }
+        if has_changed {
+            self.set.set_servers(Arc::new(self.servers.clone()));
+        }
     }
 
     fn refusals(&self, translation: &Translation) -> Vec<Refusal> {
@@ -122,7 +168,8 @@ impl Translator {
         let common = translation.changed.iter().filter(|(slot, ..)| *slot == Slot::from(slot.kind()));
         let refused = common.filter_map(|(slot, resource, made_by)| {
             let reason = (self.refusal)(slot.kind(), &resource.bytes)?;
-            Some(Refusal { made_by: made_by.clone(), reason })
+            let (made_by, resource) = (made_by.clone(), Arc::clone(&resource.name));
+            Some(Refusal { made_by, resource, reason, consequence: LAST_GOOD })
         });
         refused.collect()
     }
@@ -170,9 +217,10 @@ impl Translator {
 
 fn diagnostic(refusal: &Refusal, model: &Model) -> Option<Diagnostic> {
     let one = model.object(&refusal.made_by)?;
-    let message = format!(
-        "clients would refuse what this becomes: {}; what was last good stays in use",
-        refusal.reason
-    );
+    let Refusal { reason, consequence, .. } = refusal;
+    let message = format!("clients would refuse what this becomes: {reason}; {consequence}");
     Some(one.object.diagnostic(&Finding::error(FieldPath::root(), message).code(Code::RefusedByClients)))
 }
+
+const WITHHELD: &str = "calls fail, because connections without it would be less secure";
+const LAST_GOOD: &str = "what was last good stays in use";

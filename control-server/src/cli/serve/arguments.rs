@@ -69,6 +69,9 @@ pub(super) struct Serve {
     /// Namespace whose rules hold for services and clients without rules of their own
     #[arg(long, value_name = "NAME", env = "CONTROL_SERVER_ROOT_NAMESPACE", default_value = "istio-system")]
     root_namespace: String,
+    /// Trust domain of the identities in the mesh, as in spiffe://NAME/ns/shop/sa/web
+    #[arg(long, value_name = "NAME", env = "CONTROL_SERVER_TRUST_DOMAIN", default_value = "cluster.local", value_parser = trust_domain)]
+    trust_domain: String,
     /// Retries of calls whose route does not say how many, for the statuses unavailable and cancelled; 0 for none
     #[arg(long, value_name = "N", env = "CONTROL_SERVER_DEFAULT_RETRIES", default_value = "2")]
     default_retries: u32,
@@ -181,6 +184,7 @@ impl Serve {
         };
         let settings = Settings {
             root_namespace: self.root_namespace,
+            trust_domain: self.trust_domain,
             on_invalid,
             default_retries: self.default_retries,
         };
@@ -195,6 +199,17 @@ impl Serve {
             ..pipeline::Options::of_folders(self.config_dir)
         };
         (options, pipeline)
+    }
+}
+
+/// As SPIFFE has it, in lower case.
+fn trust_domain(text: &str) -> Result<String, String> {
+    let is_legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._".contains(&byte);
+    let name = text.to_ascii_lowercase();
+    if !name.is_empty() && name.len() <= 255 && name.bytes().all(is_legal) {
+        Ok(name)
+    } else {
+        Err("expected letters, digits, `-`, `.` and `_`".to_owned())
     }
 }
 

@@ -19,7 +19,10 @@ use super::subject::Content;
 use super::subscription::SubscriptionChange;
 use crate::discovery::status::{SyncState, TypeStatus};
 use crate::discovery::wire::Response;
-use crate::resources::{ClientScope, Collection, EncodedResource, ResourceKind, ResourceSet, Slot};
+use crate::resources::{
+    ClientScope, Collection, EncodedResource, ResourceKind, ResourceSet, SERVER_LISTENERS, Slot,
+    is_server_listener,
+};
 
 /// One type's state on one stream.
 #[derive(Debug)]
@@ -134,7 +137,7 @@ impl Exchange {
         self.note(now, Some(published), before);
     }
 
-    /// Records changes of the resources of these names.
+    /// Records changes of the resources of these names; [`SERVER_LISTENERS`] stands for every server's listener.
     pub(super) fn on_changes<'a>(
         &mut self,
         now: Instant,
@@ -144,6 +147,12 @@ impl Exchange {
     ) {
         let before = self.state();
         for name in names {
+            if &**name == SERVER_LISTENERS {
+                let subscribed = self.ledger.subscription().names().iter();
+                let servers: Vec<_> = subscribed.filter(|one| is_server_listener(one)).cloned().collect();
+                servers.iter().for_each(|name| self.ledger.review(now, set, name));
+                continue;
+            }
             self.ledger.review(now, set, name);
             let spellings: Vec<_> =
                 self.ledger.subscription().spellings_of(self.slot, name).cloned().collect();

@@ -1,14 +1,20 @@
 //! `docs/configuration.md` is held to what it says.
 
 use crate::kinds::virtual_service::effects;
-use crate::kinds::{grpc_route, service, service_entry, traffic_policy, workload_entry};
+use crate::kinds::{
+    grpc_route, request_authentication, service, service_entry, traffic_policy, workload_entry,
+};
 use crate::pipeline::{Input, validate};
 
 const GUIDE: &str = include_str!("../../../../docs/configuration.md");
+const SECURITY: &str = include_str!("../../../../docs/security.md");
 
 /// The guide's YAML.
 pub(super) fn examples() -> impl Iterator<Item = &'static str> {
-    GUIDE.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap())
+    [GUIDE, SECURITY]
+        .into_iter()
+        .flat_map(|guide| guide.split("```yaml\n").skip(1))
+        .map(|block| block.split("```").next().unwrap())
 }
 
 #[test]
@@ -17,7 +23,7 @@ fn guides_examples_are_valid() {
         .enumerate()
         .map(|(index, text)| Input::Text { name: format!("example {index}"), text: text.to_owned() })
         .collect();
-    assert_eq!(inputs.len(), 2);
+    assert_eq!(inputs.len(), 4);
     assert_eq!(validate(&inputs), []);
 }
 
@@ -30,9 +36,11 @@ fn guide_names_every_field_without_effect() {
         effects::EFFECTS,
         traffic_policy::EFFECTS,
         grpc_route::EFFECTS,
+        request_authentication::EFFECTS,
     ];
     for effect in tables.concat() {
         let name = effect.field.rsplit('.').next().unwrap().trim_end_matches("[]");
-        assert!(GUIDE.contains(&format!("{name}`")), "{}", effect.field);
+        let is_named = [GUIDE, SECURITY].iter().any(|guide| guide.contains(&format!("{name}`")));
+        assert!(is_named, "{}", effect.field);
     }
 }

@@ -12,19 +12,19 @@ use crate::yaml::FieldPath;
 pub(crate) struct ClientTls {
     pub(crate) mode: TlsMode,
     #[serde(skip_serializing_if = "String::is_empty")]
-    client_certificate: String,
+    pub(crate) client_certificate: String,
     #[serde(skip_serializing_if = "String::is_empty")]
-    private_key: String,
+    pub(crate) private_key: String,
     #[serde(skip_serializing_if = "String::is_empty")]
-    ca_certificates: String,
+    pub(crate) ca_certificates: String,
     #[serde(skip_serializing_if = "String::is_empty")]
-    credential_name: String,
-    subject_alt_names: Vec<String>,
+    pub(crate) credential_name: String,
+    pub(crate) subject_alt_names: Vec<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
-    sni: String,
-    insecure_skip_verify: Option<bool>,
+    pub(crate) sni: String,
+    pub(crate) insecure_skip_verify: Option<bool>,
     #[serde(skip_serializing_if = "String::is_empty")]
-    ca_crl: String,
+    pub(crate) ca_crl: String,
 }
 
 /// Istio's default is plaintext.
@@ -51,6 +51,29 @@ impl TlsMode {
 }
 
 impl ClientTls {
+    /// The part of it that clients cannot do.
+    pub(crate) fn problem(&self) -> Option<&'static str> {
+        if self.mode == TlsMode::Disable {
+            return None;
+        }
+        let is_mesh = self.mode == TlsMode::IstioMutual;
+        let has_files = [&self.client_certificate, &self.private_key].iter().any(|file| !file.is_empty());
+        let has_authorities = !matches!(self.ca_certificates.as_str(), "" | SYSTEM);
+        if self.insecure_skip_verify == Some(true) {
+            Some("insecureSkipVerify: clients always check the certificates of endpoints")
+        } else if !self.ca_crl.is_empty() {
+            Some("caCrl: revocation lists belong to a certificate provider of the bootstrap")
+        } else if !is_mesh && self.credential_name.is_empty() && (has_files || has_authorities) {
+            Some(
+                "files of certificates: expected credentialName, the name of a certificate provider of the bootstrap",
+            )
+        } else if self.mode == TlsMode::Mutual && self.credential_name.is_empty() {
+            Some("MUTUAL without credentialName, the name of a certificate provider of the bootstrap")
+        } else {
+            None
+        }
+    }
+
     pub(super) fn check(&self, path: &FieldPath, findings: &mut Findings) {
         if self.mode == TlsMode::Disable {
             let nothing = Self { insecure_skip_verify: self.insecure_skip_verify, ..Self::default() };
@@ -60,9 +83,19 @@ impl ClientTls {
             }
             return;
         }
-        let message = "TLS to endpoints is not served yet: the clusters of this policy are withheld, so that calls fail \
-                       rather than go out in plaintext";
-        findings.warning(path.field("mode"), message);
+        for (index, name) in self.subject_alt_names.iter().enumerate().filter(|(_, name)| name.is_empty()) {
+            let message = format!("found `{name}`, expected a name in the certificates of the endpoints");
+            findings.error(path.field("subjectAltNames").index(index), message);
+        }
+        // TLS-22
+        if self.sni.len() > MAX_SNI {
+            let message = format!("found {} characters, expected at most {MAX_SNI}", self.sni.len());
+            findings.error(path.field("sni"), message);
+        }
+        if let Some(problem) = self.problem() {
+            let message = format!("calls fail rather than go out without what is asked for: {problem}");
+            findings.warning(path.clone(), message);
+        }
         let is_mutual = self.mode == TlsMode::Mutual && self.credential_name.is_empty();
         if is_mutual && (self.client_certificate.is_empty() || self.private_key.is_empty()) {
             let message = "found MUTUAL, expected clientCertificate and privateKey, or credentialName";
@@ -70,3 +103,8 @@ impl ClientTls {
         }
     }
 }
+
+/// Istio's word for the authorities that the system trusts.
+const SYSTEM: &str = "system";
+/// TLS-22
+const MAX_SNI: usize = 255;

@@ -14,9 +14,13 @@ pub(super) type Census = BTreeMap<String, usize>;
 pub(super) fn counts(object: &Object) -> bool {
     match &object.spec {
         Spec::ServiceEntry(_) | Spec::WorkloadEntry(_) | Spec::Service(_) | Spec::EndpointSlice(_) => true,
-        Spec::VirtualService(_) | Spec::DestinationRule(_) | Spec::GrpcRoute(_) | Spec::ReferenceGrant(_) => {
-            false
-        }
+        Spec::VirtualService(_)
+        | Spec::DestinationRule(_)
+        | Spec::GrpcRoute(_)
+        | Spec::ReferenceGrant(_)
+        | Spec::PeerAuthentication(_)
+        | Spec::RequestAuthentication(_)
+        | Spec::AuthorizationPolicy(_) => false,
     }
 }
 

@@ -97,7 +97,8 @@ impl Served {
             all.sort();
             all.join(",")
         };
-        by_priority.into_values().map(join).collect::<Vec<_>>().join(" then ")
+        let tls = if cluster.transport_socket.is_some() { "tls " } else { "" };
+        format!("{tls}{}", by_priority.into_values().map(join).collect::<Vec<_>>().join(" then "))
     }
 
     /// The routes of a port, in order.

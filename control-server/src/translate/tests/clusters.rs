@@ -159,9 +159,10 @@ fn port_policy_inherits_nothing() {
 }
 
 #[test]
-fn cluster_with_tls_has_no_endpoint_instead_of_plaintext() {
-    let resources =
-        users("trafficPolicy: {portLevelSettings: [{port: {number: 81}, tls: {mode: ISTIO_MUTUAL}}]}");
+fn cluster_with_tls_that_clients_cannot_do_has_no_endpoint_instead_of_plaintext() {
+    let resources = users(
+        "trafficPolicy: {portLevelSettings: [{port: {number: 81}, tls: {mode: MUTUAL, clientCertificate: /a, privateKey: /b}}]}",
+    );
     let endpoints = |port: u32| {
         let cluster = of_port(&resources, port, "");
         let name = cluster.eds_cluster_config.unwrap().service_name;
@@ -171,7 +172,9 @@ fn cluster_with_tls_has_no_endpoint_instead_of_plaintext() {
     let (count, name) = endpoints(81);
     assert_eq!(count, 0);
     assert!(
-        name.ends_with("TLS of mode ISTIO_MUTUAL of DestinationRule shop/users cannot be served"),
+        name.contains(
+            "TLS of mode MUTUAL of DestinationRule shop/users cannot be served: files of certificates"
+        ),
         "{name}"
     );
     let disabled = users("trafficPolicy: {tls: {mode: DISABLE}}");

@@ -11,13 +11,17 @@ mod makers;
 mod names;
 mod outliers;
 mod routes;
+mod servers;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use prost::Message;
 use xds_proto::envoy::config::cluster::v3::Cluster;
 use xds_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use xds_proto::envoy::config::listener::v3::Listener;
 use xds_proto::envoy::config::route::v3::{Route, RouteConfiguration};
 
 use super::{LoadReporting, Translator};
@@ -66,7 +70,7 @@ impl Plane {
             entries: Entries::default(),
             merge: Merge::new(1),
             model: Model::new(settings),
-            translator: Translator::new(load_reporting),
+            translator: Translator { refusal: refusal_but_for_tls, ..Translator::new(load_reporting) },
             diagnostics: Vec::new(),
         }
     }
@@ -90,6 +94,18 @@ impl Plane {
         self.diagnostics.sort_by_key(|one| (one.file.clone(), one.line, one.column, one.field.clone()));
         self.translator.resources().clone()
     }
+}
+
+/// Our client refuses every TLS context yet, and the filters of servers.
+fn refusal_but_for_tls(kind: ResourceKind, bytes: &Bytes) -> Option<String> {
+    if kind == ResourceKind::Listener && Listener::decode(bytes.clone()).unwrap().api_listener.is_none() {
+        return None;
+    }
+    if kind != ResourceKind::Cluster {
+        return super::accept::refusal(kind, bytes);
+    }
+    let cluster = Cluster { transport_socket: None, ..Cluster::decode(bytes.clone()).unwrap() };
+    super::accept::refusal(kind, &cluster.encode_to_vec().into())
 }
 
 fn names(resources: &Resources, kind: ResourceKind) -> Vec<&str> {
@@ -121,6 +137,7 @@ fn routes(resources: &Resources, name: &str) -> Vec<Route> {
 fn document(kind: &str, name: &str, spec: &str) -> String {
     let version = match kind {
         "GRPCRoute" => "gateway.networking.k8s.io/v1",
+        "PeerAuthentication" | "RequestAuthentication" | "AuthorizationPolicy" => "security.istio.io/v1",
         _ => "networking.istio.io/v1",
     };
     format!(

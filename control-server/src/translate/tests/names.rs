@@ -163,7 +163,6 @@ fn clients_accept_the_translation_of_every_kind() {
         "loadBalancer: {simple: RANDOM}, outlierDetection: {maxEjectionPercent: 100}",
         "loadBalancer: {consistentHash: {httpHeaderName: x, maglev: {tableSize: 65537}}}",
         "loadBalancer: {simple: LEAST_REQUEST, warmup: {duration: 10s}}, connectionPool: {tcp: {connectTimeout: 1s}}",
-        "tls: {mode: ISTIO_MUTUAL}",
         "tls: {mode: SIMPLE, insecureSkipVerify: true, caCrl: a, subjectAltNames: [b]}",
     ];
     let rule = |policy| {

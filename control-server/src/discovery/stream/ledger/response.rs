@@ -7,7 +7,7 @@ use super::Ledger;
 use crate::discovery::stream::held::Held;
 use crate::discovery::stream::subject::{Content, Subject};
 use crate::discovery::stream::subscription::is_respelt;
-use crate::resources::ResourceSet;
+use crate::resources::{ResourceSet, is_server_listener};
 
 impl<S: Subject> Ledger<S> {
     /// As [`AnyLedger::take_changes`](super::AnyLedger::take_changes).
@@ -42,7 +42,9 @@ impl<S: Subject> Ledger<S> {
         self.take_removals(remove_until, &mut content);
         let wildcard = self.subscription.is_wildcard();
         let all = if wildcard { self.all(set) } else { Vec::new() };
-        let named = self.subscription.names().iter().filter(|name| !wildcard || is_respelt(self.slot, name));
+        // The wildcard stands for no listener of a server: nobody knows the addresses.
+        let is_asked = |name: &str| is_respelt(self.slot, name) || is_server_listener(name);
+        let named = self.subscription.names().iter().filter(|name| !wildcard || is_asked(name));
         let named = named.filter_map(|name| self.find(set, name));
         let mut subjects: Vec<_> = all.into_iter().cloned().chain(named).collect();
         let departing: Vec<_> = self.departing.keys().cloned().collect();

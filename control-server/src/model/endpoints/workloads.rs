@@ -1,64 +1,66 @@
-//! Endpoints of a service.
+//! The workloads behind a service, and which of them are endpoints of a port.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::declaration::{Declaration, Part, PartKind, Port, Target};
-use super::index::Reader;
-use super::key::Key;
-use super::report::Report;
-use super::viewer::Labels;
+use super::identity::Membership;
+use super::{Endpoint, Located, NamedEndpoint, label_name};
 use crate::kinds::endpoint_slice::{AddressType, EndpointSlice, SlicePort};
 use crate::kinds::service::{Service, ServiceType, TransportProtocol};
-use crate::kinds::service_entry::{Resolution, ServiceEntry};
+use crate::kinds::service_entry::{Location, Resolution, ServiceEntry};
 use crate::kinds::workload_entry::WorkloadEntry;
 use crate::kinds::{Object, Spec};
+use crate::model::declaration::{Declaration, Part, PartKind, Port, Target};
+use crate::model::index::Reader;
+use crate::model::key::Key;
+use crate::model::mtls::MtlsPolicies;
+use crate::model::report::Report;
+use crate::model::viewer::Labels;
 use crate::resources::{Locality, TOPOLOGY};
 use crate::yaml::FieldPath;
 
-/// An endpoint of one port.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Endpoint {
-    pub(crate) locality: Locality,
-    pub(crate) ip: IpAddr,
-    pub(crate) port: u32,
-    /// At least 1.
-    pub(crate) weight: u32,
-    /// The values of the labels that a cluster's failover goes by, in its order; empty: it goes by none.
-    pub(crate) failover_labels: Vec<Option<String>>,
-}
-
 /// The workloads of one service, by the object that declares them.
 #[derive(Debug)]
-pub(super) struct Workloads<'a> {
-    groups: Vec<Group<'a>>,
+pub(in crate::model) struct Workloads<'a> {
+    pub(super) groups: Vec<Group<'a>>,
+    pub(super) namespace: &'a str,
+    pub(super) mtls: MtlsPolicies,
+    pub(super) trust_domain: String,
 }
 
 /// The workloads of one declaring object.
 #[derive(Debug)]
-struct Group<'a> {
-    ports: Vec<Port<'a>>,
-    members: Vec<Member<'a>>,
+pub(super) struct Group<'a> {
+    pub(super) ports: Vec<Port<'a>>,
+    pub(super) members: Vec<Member<'a>>,
     /// The names that clients resolve, if the service is resolved by DNS.
-    names: Vec<Name<'a>>,
+    pub(super) names: Vec<Name<'a>>,
+    /// The names of its endpoints that it states itself.
+    pub(super) subject_alt_names: &'a [String],
+    pub(super) membership: Membership,
+    pub(super) object: &'a Arc<Object>,
 }
 
 /// A workload and the object that declares it.
 #[derive(Debug, Clone)]
-struct Member<'a> {
-    address: &'a str,
-    labels: &'a Labels,
+pub(super) struct Member<'a> {
+    pub(super) address: &'a str,
+    pub(super) labels: &'a Labels,
+    /// Further labels, by which its service selects it.
+    pub(super) selected_by: Option<&'a Labels>,
+    /// Empty: not known.
+    pub(super) service_account: &'a str,
     weight: u32,
     locality: Locality,
-    ports: Ports<'a>,
+    pub(super) ports: Ports<'a>,
     object: &'a Arc<Object>,
     path: FieldPath,
 }
 
 /// The ports of a workload.
 #[derive(Debug, Clone, Copy)]
-enum Ports<'a> {
+pub(super) enum Ports<'a> {
     /// By the name of the service's port; other ports are the service's.
     Named(&'a BTreeMap<String, u32>),
     /// These and no other.
@@ -67,65 +69,56 @@ enum Ports<'a> {
 
 /// A name that clients resolve.
 #[derive(Debug)]
-struct Name<'a> {
+pub(super) struct Name<'a> {
     address: &'a str,
-    /// `None`: it is the host itself, which has no labels and belongs to every subset.
-    labels: Option<&'a Labels>,
-    weight: u32,
-    ports: Option<&'a BTreeMap<String, u32>>,
-}
-
-/// The endpoints of a port: known ones, and names that clients resolve.
-#[derive(Debug, Default)]
-pub(super) struct Located {
-    pub(super) endpoints: Vec<Endpoint>,
-    pub(super) names: Vec<NamedEndpoint>,
-}
-
-/// An endpoint whose address clients resolve.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct NamedEndpoint {
-    pub(super) host: String,
-    pub(super) port: u32,
-    /// At least 1.
-    pub(super) weight: u32,
-}
-
-impl Located {
-    pub(super) fn is_empty(&self) -> bool {
-        self.endpoints.is_empty() && self.names.is_empty()
-    }
+    /// The endpoint that states it; `None`: it is the host itself, which has no labels and belongs to every subset.
+    pub(super) workload: Option<Member<'a>>,
 }
 
 impl<'a> Workloads<'a> {
-    pub(super) fn new(declaration: &Declaration<'a>, reader: &Reader<'a>, report: &mut Report) -> Self {
+    pub(in crate::model) fn new(
+        declaration: &Declaration<'a>,
+        reader: &Reader<'a>,
+        report: &mut Report,
+    ) -> Self {
         let host = declaration.host();
         let groups = declaration.parts().iter().map(|part| match part.kind {
             PartKind::Entry(entry) => Group::of_entry(host, part, entry, reader, report),
             PartKind::Service(service) => Group::of_service(part, service, reader),
         });
-        Self { groups: groups.collect() }
+        Self {
+            groups: groups.collect(),
+            namespace: declaration.namespace(),
+            mtls: MtlsPolicies::default(),
+            trust_domain: String::new(),
+        }
     }
 
     /// The endpoints of a port with these labels, each address once, in a fixed order. `failover` are the labels that the
     /// cluster's failover goes by.
-    pub(super) fn of_port(&self, number: u32, labels: &Labels, failover: &[String]) -> Located {
+    pub(in crate::model) fn of_port(&self, number: u32, labels: &Labels, failover: &[String]) -> Located {
         let mut by_address = BTreeMap::new();
         for (port, group) in self.with_port(number) {
             for member in group.members.iter().filter(|member| has_labels(member.labels, labels)) {
                 let (Ok(ip), Some(port)) = (member.address.parse(), member.ports.of(port)) else { continue };
-                by_address.entry((ip, port)).or_insert_with(|| member.endpoint(ip, port, failover));
+                let takes_mtls = || self.takes_mtls(group, member, port);
+                by_address
+                    .entry((ip, port))
+                    .or_insert_with(|| member.endpoint(ip, port, failover, takes_mtls()));
             }
         }
         let mut endpoints: Vec<Endpoint> = by_address.into_values().collect();
         endpoints.sort();
         let mut names: Vec<NamedEndpoint> = Vec::new();
         for (port, group) in self.with_port(number) {
-            let is_meant = |name: &&Name<'_>| name.labels.is_none_or(|own| has_labels(own, labels));
+            let is_meant = |name: &&Name<'_>| name.is_of(labels);
             for name in group.names.iter().filter(is_meant) {
                 let (host, port) = (name.address.to_owned(), name.port(port));
                 if !names.iter().any(|known| (&known.host, known.port) == (&host, port)) {
-                    names.push(NamedEndpoint { host, port, weight: name.weight });
+                    let workload = name.workload.as_ref();
+                    let weight = workload.map_or(1, |workload| workload.weight);
+                    let takes_mtls = workload.is_some_and(|workload| self.takes_mtls(group, workload, port));
+                    names.push(NamedEndpoint { host, port, weight, takes_mtls });
                 }
             }
         }
@@ -134,7 +127,7 @@ impl<'a> Workloads<'a> {
     }
 
     /// Reports endpoints of a port with the address of an earlier one (EDS-09).
-    pub(super) fn report_duplicates(&self, number: u32, report: &mut Report) {
+    pub(in crate::model) fn report_duplicates(&self, number: u32, report: &mut Report) {
         let mut seen = BTreeSet::new();
         for (port, group) in self.with_port(number) {
             for member in &group.members {
@@ -149,7 +142,7 @@ impl<'a> Workloads<'a> {
         }
     }
 
-    fn with_port(&self, number: u32) -> impl Iterator<Item = (&Port<'a>, &Group<'a>)> {
+    pub(super) fn with_port(&self, number: u32) -> impl Iterator<Item = (&Port<'a>, &Group<'a>)> {
         self.groups
             .iter()
             .filter_map(move |group| Some((group.ports.iter().find(|port| port.number == number)?, group)))
@@ -165,6 +158,12 @@ impl<'a> Group<'a> {
         report: &mut Report,
     ) -> Self {
         let (object, ports) = (part.object, part.ports());
+        let subject_alt_names = entry.subject_alt_names.as_slice();
+        let membership = match entry.location {
+            Location::MeshInternal => Membership::Mesh,
+            Location::MeshExternal => Membership::External,
+        };
+        let group = |members, names| Self { ports, members, names, subject_alt_names, membership, object };
         let mut members = match &entry.workload_selector {
             Some(selector) => selected(&object.id.namespace, &selector.labels, reader),
             None => inline(object, entry),
@@ -175,7 +174,7 @@ impl<'a> Group<'a> {
         {
             let address = entry.hosts.iter().find(|one| one.eq_ignore_ascii_case(host));
             let names = address.map(|address| Name::of_host(address)).into_iter().collect();
-            return Self { ports, members, names };
+            return group(members, names);
         }
         let is_name = |member: &Member<'_>| member.address.parse::<IpAddr>().is_err();
         let mut names = Vec::new();
@@ -188,40 +187,56 @@ impl<'a> Group<'a> {
             }
             !is_name(member)
         });
-        Self { ports, members, names }
+        group(members, names)
     }
 
     /// The endpoints of a `Service` stand in slices; workloads outside of the cluster that it selects belong to it as well.
     fn of_service(part: &Part<'a>, service: &'a Service, reader: &Reader<'a>) -> Self {
         let (id, ports) = (&part.object.id, part.ports());
+        let group = |members, names| Self {
+            ports,
+            members,
+            names,
+            subject_alt_names: &[],
+            membership: Membership::Mesh,
+            object: part.object,
+        };
         if let (ServiceType::ExternalName, Some(address)) = (service.r#type, &service.external_name) {
             let name = Name::of_host(address.trim_end_matches('.'));
-            return Self { ports, members: Vec::new(), names: vec![name] };
+            return group(Vec::new(), vec![name]);
         }
         let mut members = Vec::new();
         for one in reader.objects(&Key::Slices(id.namespace.clone(), id.name.clone())) {
             if let Spec::EndpointSlice(slice) = &one.object.spec {
-                members.extend(of_slice(&one.object, slice, service.publish_not_ready_addresses));
+                let of_slice = of_slice(&one.object, slice, service.publish_not_ready_addresses);
+                members.extend(
+                    of_slice
+                        .into_iter()
+                        .map(|member| Member { selected_by: Some(&service.selector), ..member }),
+                );
             }
         }
         members.extend(selected(&id.namespace, &service.selector, reader));
         members.retain(|member| member.weight != 0);
-        Self { ports, members, names: Vec::new() }
+        group(members, Vec::new())
     }
 }
 
 impl<'a> Name<'a> {
     fn of_host(address: &'a str) -> Self {
-        Self { address, labels: None, weight: 1, ports: None }
+        Self { address, workload: None }
     }
 
     fn of_member(member: &Member<'a>) -> Self {
-        let ports = if let Ports::Named(ports) = member.ports { Some(ports) } else { None };
-        Self { address: member.address, labels: Some(member.labels), weight: member.weight, ports }
+        Self { address: member.address, workload: Some(member.clone()) }
     }
 
-    fn port(&self, port: &Port<'_>) -> u32 {
-        let own = self.ports.and_then(|ports| Ports::Named(ports).of(port));
+    pub(super) fn is_of(&self, labels: &Labels) -> bool {
+        self.workload.as_ref().is_none_or(|workload| has_labels(workload.labels, labels))
+    }
+
+    pub(super) fn port(&self, port: &Port<'_>) -> u32 {
+        let own = self.workload.as_ref().and_then(|workload| workload.ports.of(port));
         own.unwrap_or(match port.target {
             Target::Number(number) => number,
             Target::Same | Target::Name(_) => port.number,
@@ -269,6 +284,8 @@ fn of_slice<'a>(object: &'a Arc<Object>, slice: &'a EndpointSlice, with_unready:
         Some(Member {
             address: endpoint.addresses.first()?,
             labels: &object.metadata.labels,
+            selected_by: None,
+            service_account: "",
             weight: 1,
             locality: Locality { zone, ..Locality::default() },
             ports: Ports::Listed(&slice.ports),
@@ -284,6 +301,8 @@ impl<'a> Member<'a> {
         Self {
             address: &entry.address,
             labels: &entry.labels,
+            selected_by: None,
+            service_account: &entry.service_account,
             weight: entry.weight.unwrap_or(1),
             locality: Locality::parse(&entry.locality),
             ports: Ports::Named(&entry.ports),
@@ -292,7 +311,7 @@ impl<'a> Member<'a> {
         }
     }
 
-    fn endpoint(&self, ip: IpAddr, port: u32, failover: &[String]) -> Endpoint {
+    fn endpoint(&self, ip: IpAddr, port: u32, failover: &[String], takes_mtls: bool) -> Endpoint {
         let label = |wanted: &String| {
             let name = label_name(wanted);
             let of_locality = TOPOLOGY.iter().position(|known| *known == name);
@@ -300,13 +319,14 @@ impl<'a> Member<'a> {
             self.labels.get(name).cloned().or_else(|| place.filter(|part| !part.is_empty()))
         };
         let failover_labels = failover.iter().map(label).collect();
-        Endpoint { ip, port, weight: self.weight, failover_labels, locality: self.locality.clone() }
+        let (weight, locality) = (self.weight, self.locality.clone());
+        Endpoint { ip, port, weight, failover_labels, locality, takes_mtls }
     }
 }
 
 impl Ports<'_> {
     /// The workload's port for a port of the service; `None`: it has none.
-    fn of(self, port: &Port<'_>) -> Option<u32> {
+    pub(super) fn of(self, port: &Port<'_>) -> Option<u32> {
         match self {
             Self::Named(ports) => {
                 let target = match port.target {
@@ -326,7 +346,7 @@ impl Ports<'_> {
 }
 
 /// Whether a service of the namespace selects a workload.
-pub(super) fn is_selected(namespace: &str, entry: &WorkloadEntry, reader: &Reader<'_>) -> bool {
+pub(in crate::model) fn is_selected(namespace: &str, entry: &WorkloadEntry, reader: &Reader<'_>) -> bool {
     entry.labels.iter().any(|(name, value)| {
         let key = Key::Selector(namespace.to_owned(), name.clone(), value.clone());
         reader.objects(&key).iter().any(|one| match &one.object.spec {
@@ -340,11 +360,6 @@ pub(super) fn is_selected(namespace: &str, entry: &WorkloadEntry, reader: &Reade
     })
 }
 
-fn has_labels(labels: &Labels, wanted: &Labels) -> bool {
+pub(super) fn has_labels(labels: &Labels, wanted: &Labels) -> bool {
     wanted.iter().all(|(name, value)| labels.get(name) == Some(value))
-}
-
-/// The label of an entry of `failoverPriority`: `label`, or `label=value`.
-pub(crate) fn label_name(entry: &str) -> &str {
-    entry.split_once('=').map_or(entry, |(name, _)| name)
 }
