@@ -83,7 +83,7 @@ fn of_port(
         Some(tls) => {
             EndpointTls::stated(tls, host, || workloads.identities(port.number, labels, Callers::All))
         }
-        // Nobody says how: as the endpoints take it.
+        // No rule says how: clients do what the endpoints take.
         None => Ok(located.takes_mtls().then(|| {
             EndpointTls::of_mesh(workloads.identities(port.number, labels, Callers::WithMutualTls))
         })),

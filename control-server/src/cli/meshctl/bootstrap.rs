@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
+use super::providers::Providers;
 use crate::cli::{Output, output};
+use crate::resources::SERVER_LISTENERS;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -28,6 +30,8 @@ pub(super) struct Arguments {
     /// A label of the program, NAME=VALUE, which sourceLabels and workloadSelector go by; may be repeated
     #[arg(long = "label", value_name = "LABEL", value_parser = parse_label)]
     labels: Vec<(String, String)>,
+    #[command(flatten)]
+    providers: Providers,
     #[command(flatten)]
     tls: Tls,
 }
@@ -108,15 +112,20 @@ fn bootstrap(arguments: &Arguments) -> Value {
         "locality": locality,
         "metadata": metadata,
     });
-    json!({
+    let mut bootstrap = json!({
         "xds_servers": [{
             "server_uri": arguments.xds,
             "channel_creds": [arguments.tls.credentials()],
             "server_features": ["xds_v3"],
         }],
         "node": node,
-        "server_listener_resource_name_template": "xds.istio.io/grpc/lds/inbound/%s",
-    })
+        "server_listener_resource_name_template": format!("{SERVER_LISTENERS}%s"),
+    });
+    let providers = arguments.providers.to_json();
+    if !providers.is_empty() {
+        bootstrap["certificate_providers"] = Value::Object(providers);
+    }
+    bootstrap
 }
 
 /// The form that Istio's tools expect of a proxyless workload.
@@ -183,6 +192,7 @@ mod tests {
             namespace: "shop".to_owned(),
             locality: locality.map(|text| parse_locality(text).unwrap()),
             labels: Vec::new(),
+            providers: Providers::default(),
             tls: Tls { authority: None, certificate: None, key: None, tls: false },
         }
     }
@@ -231,6 +241,16 @@ mod tests {
             let listener = read.server_listener_name(address).unwrap();
             assert_eq!(listener, "xds.istio.io/grpc/lds/inbound/0.0.0.0:50051");
         }
+    }
+
+    #[test]
+    fn certificate_providers_are_those_that_clusters_and_listeners_name() {
+        let providers = Providers::parse(&["--certificates", "/run/mesh"]);
+        let json = bootstrap(&Arguments { providers, ..arguments(None) });
+        let read = Bootstrap::from_json(&json.to_string()).unwrap();
+        let names: Vec<&str> = read.certificate_providers().keys().map(|name| &**name).collect();
+        assert_eq!(names, [crate::model::IDENTITY]);
+        assert_eq!(bootstrap(&arguments(None))["certificate_providers"], Value::Null);
     }
 
     #[test]

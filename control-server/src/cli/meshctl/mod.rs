@@ -5,6 +5,7 @@ mod approve;
 mod bootstrap;
 mod clients;
 mod load;
+mod providers;
 mod schema;
 mod status;
 mod validate;
@@ -41,7 +42,7 @@ enum Command {
     /// Print the JSON schema of a configuration kind, or of all
     Schema(schema::Arguments),
     /// Print the bootstrap JSON for a gRPC client or server in some language
-    Bootstrap(bootstrap::Arguments),
+    Bootstrap(Box<bootstrap::Arguments>),
 }
 
 /// A question to the admin API.

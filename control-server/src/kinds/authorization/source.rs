@@ -108,7 +108,7 @@ impl Source {
     }
 }
 
-/// B9 of the identity cases: a principal that nobody can have is told.
+/// B9 of the identity cases: a principal that no caller can have is reported.
 pub(super) fn principals(values: &[String], action: Action, path: &FieldPath, findings: &mut Findings) {
     for (index, one) in values.iter().enumerate() {
         let path = path.index(index);

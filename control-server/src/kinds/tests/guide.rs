@@ -5,26 +5,34 @@ use crate::kinds::{
     grpc_route, request_authentication, service, service_entry, traffic_policy, workload_entry,
 };
 use crate::pipeline::{Input, validate};
+use crate::state::Code;
 
 const GUIDE: &str = include_str!("../../../../docs/configuration.md");
 const SECURITY: &str = include_str!("../../../../docs/security.md");
 
 /// The guide's YAML.
 pub(super) fn examples() -> impl Iterator<Item = &'static str> {
-    [GUIDE, SECURITY]
-        .into_iter()
-        .flat_map(|guide| guide.split("```yaml\n").skip(1))
-        .map(|block| block.split("```").next().unwrap())
+    [GUIDE, SECURITY].into_iter().flat_map(of_page)
+}
+
+fn of_page(page: &'static str) -> impl Iterator<Item = &'static str> {
+    page.split("```yaml\n").skip(1).map(|block| block.split("```").next().unwrap())
 }
 
 #[test]
 fn guides_examples_are_valid() {
-    let inputs: Vec<Input> = examples()
-        .enumerate()
-        .map(|(index, text)| Input::Text { name: format!("example {index}"), text: text.to_owned() })
-        .collect();
-    assert_eq!(inputs.len(), 4);
-    assert_eq!(validate(&inputs), []);
+    let found = |page| {
+        let texts = of_page(page).enumerate();
+        let inputs: Vec<Input> = texts
+            .map(|(index, text)| Input::Text { name: format!("example {index}"), text: text.to_owned() })
+            .collect();
+        assert_eq!(inputs.len(), 2);
+        validate(&inputs)
+    };
+    assert_eq!(found(GUIDE), []);
+    // Our client does not read TLS contexts and the filters of servers yet.
+    let others = found(SECURITY).into_iter().filter(|one| one.code != Code::RefusedByClients);
+    assert_eq!(others.collect::<Vec<_>>(), []);
 }
 
 #[test]

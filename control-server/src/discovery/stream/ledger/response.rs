@@ -42,7 +42,7 @@ impl<S: Subject> Ledger<S> {
         self.take_removals(remove_until, &mut content);
         let wildcard = self.subscription.is_wildcard();
         let all = if wildcard { self.all(set) } else { Vec::new() };
-        // The wildcard stands for no listener of a server: nobody knows the addresses.
+        // The wildcard stands for no listener of a server: their addresses are not known.
         let is_asked = |name: &str| is_respelt(self.slot, name) || is_server_listener(name);
         let named = self.subscription.names().iter().filter(|name| !wildcard || is_asked(name));
         let named = named.filter_map(|name| self.find(set, name));
