@@ -45,7 +45,7 @@ async fn status(response: h2::client::ResponseFuture) -> Option<Code> {
         body.flow_control().release_capacity(data.len()).unwrap();
     }
     let trailers = body.trailers().await.ok()?.unwrap_or_default();
-    let status = trailers.get("grpc-status").or(head.headers.get("grpc-status")).expect("a status");
+    let status = trailers.get("grpc-status").or_else(|| head.headers.get("grpc-status")).expect("a status");
     Some(Code::from_bytes(status.as_bytes()))
 }
 

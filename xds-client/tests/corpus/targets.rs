@@ -2,6 +2,7 @@
 //! on what is kept in `fuzz/corpus`.
 
 use bytes::Bytes;
+use mesh_core::testing;
 use prost::Message;
 use xds_client::bootstrap::{Bootstrap, parse_target};
 use xds_client::resource::{
@@ -22,7 +23,7 @@ pub(crate) enum Verdict {
 type Target = (&'static str, fn(&[u8]) -> Verdict);
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 10] = [
+pub(crate) const TARGETS: [Target; 11] = [
     ("listener", |data| resource(&ListenerType, data)),
     ("route", |data| resource(&RouteConfigurationType, data)),
     ("cluster", |data| resource(&ClusterType, data)),
@@ -33,6 +34,7 @@ pub(crate) const TARGETS: [Target; 10] = [
     ("ads_delta", ads_delta),
     ("bootstrap", bootstrap),
     ("name", name),
+    ("first_bytes", first_bytes),
 ];
 
 /// Runs the target of this name.
@@ -155,4 +157,18 @@ fn spelled_once(name: &str) {
     let once = canonical(&name.into());
     assert_eq!(canonical(&once), once, "{name:?}");
     assert_eq!(authority(&once), authority(name), "{name:?}");
+}
+
+/// Accepted: a server takes the client for one of TLS or HTTP/2. A few bytes decide, and more of them change nothing.
+fn first_bytes(data: &[u8]) -> Verdict {
+    let decided =
+        (0..=data.len()).find_map(|end| testing::first_bytes(&data[..end]).map(|known| (end, known)));
+    let Some((end, is_known)) = decided else {
+        assert!(data.len() < 24, "the preface of HTTP/2 is the longest that has to be read");
+        return Verdict::Refused;
+    };
+    for longer in end..=data.len() {
+        assert_eq!(testing::first_bytes(&data[..longer]), Some(is_known), "{longer}");
+    }
+    if is_known { Verdict::Accepted } else { Verdict::Refused }
 }

@@ -19,7 +19,7 @@ const ARROWS: [(&str, &[&str], &[&str]); 12] = [
     // A stranger's program, which has nothing of ours that brings dependencies of its own.
     ("tests/ring-service", &["mesh-tonic"], &[]),
     ("xtask", &[], &[]),
-    ("fuzz", &["xds-client", "xds-proto"], &[]),
+    ("fuzz", &["mesh-core", "xds-client", "xds-proto"], &[]),
 ];
 
 /// Every crate that another may import.

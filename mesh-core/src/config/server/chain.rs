@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::{
     DomainPattern, FilterInstance, HeaderMutations, MutationOrder, Name, Route, RouteAction, RouteMatch,
-    VirtualHost,
+    ServerTls, VirtualHost,
 };
 
 use super::ChainMatch;
@@ -19,6 +19,9 @@ pub struct ServerChain {
     pub name: Option<Name>,
     /// Which connections it takes.
     pub matches: ChainMatch,
+    /// How its connections are secured; `None`: in plaintext.
+    // SEC-14
+    pub tls: Option<Arc<ServerTls>>,
     /// Its calls.
     pub http: ServerHttp,
 }
@@ -28,13 +31,19 @@ impl ServerChain {
     pub fn new(routes: ServerRoutes) -> Self {
         let routes = ServerRouteSource::Inline(Arc::new(routes));
         let http = ServerHttp { filters: Arc::default(), routes, max_stream_duration: None };
-        Self { name: None, matches: ChainMatch::default(), http }
+        Self { name: None, matches: ChainMatch::default(), tls: None, http }
     }
 
     /// For these connections only.
     #[must_use]
     pub fn matching(self, matches: ChainMatch) -> Self {
         Self { matches, ..self }
+    }
+
+    /// With connections that are secured like this.
+    #[must_use]
+    pub fn with_tls(self, tls: impl Into<Arc<ServerTls>>) -> Self {
+        Self { tls: Some(tls.into()), ..self }
     }
 
     /// With these HTTP filters, in the order in which requests pass them.

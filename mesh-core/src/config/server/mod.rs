@@ -22,7 +22,7 @@ use std::sync::Arc;
 pub use chain::{ServerChain, ServerHttp, ServerRouteSource, ServerRoutes};
 pub use chain_match::{ChainMatch, IpPrefix, SourceType, TransportProtocol};
 
-use super::{ConfigError, Name, ResourceError};
+use super::{ConfigError, Name, ResourceError, ServerTls};
 
 /// The whole configuration of one listening address.
 ///
@@ -64,7 +64,10 @@ impl ServerConfig {
         Ok(Self { listener, routes })
     }
 
-    /// A listener that names no route configurations, one chain without a match.
+    /// A listener with this chain alone.
+    ///
+    /// # Errors
+    /// [`ConfigError::UnknownRoutes`] when the chain takes its routes by name.
     pub fn of_chain(chain: ServerChain) -> Result<Self, ConfigError> {
         Self::new(ServerListener::new([chain]), HashMap::new())
     }
@@ -72,6 +75,22 @@ impl ServerConfig {
     /// Everything but the routes that chains take by name.
     pub fn listener(&self) -> &Arc<ServerListener> {
         &self.listener
+    }
+
+    /// A listener with two chains: clients that speak TLS are secured like `tls`, the others are in plaintext; the first bytes of a
+    /// connection decide. Both have the routes and filters of `chain`.
+    ///
+    /// # Errors
+    /// [`ConfigError::UnknownRoutes`] when the chain takes its routes by name.
+    pub fn permissive(chain: &ServerChain, tls: impl Into<Arc<ServerTls>>) -> Result<Self, ConfigError> {
+        let speaking = |chain: &ServerChain, protocol| {
+            let mut matches = chain.matches.clone();
+            matches.transport_protocol = protocol;
+            chain.clone().matching(matches)
+        };
+        let secured = speaking(chain, TransportProtocol::Tls).with_tls(tls);
+        let plain = speaking(chain, TransportProtocol::RawBuffer);
+        Self::new(ServerListener::new([secured, plain]), HashMap::new())
     }
 
     /// The route configurations that chains name.

@@ -30,6 +30,8 @@ mod routes;
 mod service;
 mod settings;
 mod state;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 pub use bind::{BindError, Server, ServerBuilder};

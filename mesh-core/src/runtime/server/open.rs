@@ -13,9 +13,10 @@ use tokio::time::timeout;
 use crate::peer::Peer;
 use crate::policy::filter_chain::Spoken;
 use crate::policy::first_bytes::{FirstBytes, LONGEST, classify};
+use crate::runtime::tls::HandshakeError;
 
 use super::ServerConnection;
-use super::generation::{Chain, Drain, Generation};
+use super::generation::{Drain, Generation};
 use super::replay::Replay;
 use super::state::{Counted, Shared};
 use super::transport::Transport;
@@ -40,6 +41,8 @@ pub(super) enum OpenError {
     Protocol,
     #[error("the client closed the connection")]
     Closed,
+    #[error("the TLS handshake failed")]
+    Tls(#[from] HandshakeError),
     #[error("the connection failed")]
     Io(#[from] io::Error),
 }
@@ -53,25 +56,40 @@ pub(super) async fn open(
     shared: &Arc<Shared>,
 ) -> Result<Opened, OpenError> {
     let drain = generation.watch_drain();
-    let opening = async {
-        let local = stream.local_addr()?;
-        stream.set_nodelay(true)?;
-        let mut io = Replay::new(stream);
+    let local = stream.local_addr()?;
+    stream.set_nodelay(true)?;
+    let mut io = Replay::new(stream);
+    let spoken = in_time(shared, async {
         more(&mut io).await?;
         has_spoken.store(true, Ordering::Relaxed);
-        let spoken = match generation.looks_at_first_bytes() {
-            true => Some(listen(&mut io).await?),
-            false => None,
-        };
-        let addresses = (source, local, shared.address);
-        let chain = generation.chain(addresses, spoken).ok_or(OpenError::NoChain)?;
-        let peer = Peer::new(source, local);
-        let (io, peer) = secure(io, &chain, peer).await?;
-        let connection = ServerConnection::new(chain, peer, shared.clone());
-        Ok(Opened { io, connection, drain, counted: shared.count() })
+        match generation.looks_at_first_bytes() {
+            true => listen(&mut io).await.map(Some),
+            false => Ok(None),
+        }
+    });
+    let spoken = spoken.await?;
+    let chain = generation.chain((source, local, shared.address), spoken).ok_or(OpenError::NoChain)?;
+    let mut peer = Peer::new(source, local);
+    let io = match &chain.config.tls {
+        None => Transport::Plain(in_time(shared, preface(io)).await?),
+        // its limit is the acceptor's own, which counts the result of the handshake
+        Some(tls) => {
+            let accepted = shared.tls.accept(io, tls).await?;
+            peer = peer.with_tls(accepted.peer);
+            let io = in_time(shared, preface(Replay::new(accepted.stream))).await?;
+            Transport::Tls(Box::new(io))
+        }
     };
-    // H3, M1
-    timeout(shared.settings.handshake_timeout, opening).await.unwrap_or(Err(OpenError::Timeout))
+    let connection = ServerConnection::new(chain, peer, shared.clone());
+    Ok(Opened { io, connection, drain, counted: shared.count() })
+}
+
+/// A part of the way that a silent client cannot make longer than the limit (H3, M1).
+async fn in_time<T>(
+    shared: &Shared,
+    part: impl Future<Output = Result<T, OpenError>>,
+) -> Result<T, OpenError> {
+    timeout(shared.settings.handshake_timeout, part).await.unwrap_or(Err(OpenError::Timeout))
 }
 
 /// What the client speaks. The bytes that were looked at are read again by the next reader.
@@ -84,11 +102,6 @@ async fn listen(io: &mut Replay<TcpStream>) -> Result<Spoken, OpenError> {
             FirstBytes::Incomplete => more(io).await?,
         }
     }
-}
-
-/// The stream for HTTP/2, whose preface has come.
-async fn secure(io: Replay<TcpStream>, _chain: &Chain, peer: Peer) -> Result<(Transport, Peer), OpenError> {
-    Ok((Transport::Plain(preface(io).await?), peer))
 }
 
 /// Waits for the preface of HTTP/2, so that no client holds more than a place among pending handshakes without it.

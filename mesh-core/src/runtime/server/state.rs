@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::runtime::SourceError;
 use crate::runtime::rng::Randomness;
+use crate::runtime::tls::{Acceptor, AcceptorSettings};
 
 use super::ServerSettings;
 use super::generation::Generation;
@@ -41,6 +42,7 @@ pub(super) struct Shared {
     pub(super) address: SocketAddr,
     pub(super) settings: ServerSettings,
     pub(super) randomness: Arc<Randomness>,
+    pub(super) tls: Acceptor,
     /// `None`: it does not serve.
     pub(super) generation: ArcSwapOption<Generation>,
     state: watch::Sender<ServingState>,
@@ -60,10 +62,13 @@ impl Shared {
         randomness: Arc<Randomness>,
         on_state: Option<OnState>,
     ) -> Self {
+        let handshakes =
+            AcceptorSettings { handshake_timeout: settings.handshake_timeout, ..AcceptorSettings::default() };
         Self {
             address,
             settings,
             randomness,
+            tls: Acceptor::new(handshakes),
             generation: ArcSwapOption::empty(),
             state: watch::Sender::new(ServingState::Waiting),
             on_state,

@@ -7,12 +7,15 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::runtime::tls::TlsStream;
+
 use super::replay::Replay;
 
 /// The byte stream of a connection.
 #[derive(Debug)]
 pub(super) enum Transport {
     Plain(Replay<TcpStream>),
+    Tls(Box<Replay<TlsStream<Replay<TcpStream>>>>),
 }
 
 /// Calls a method of the stream in any variant.
@@ -21,6 +24,10 @@ macro_rules! forward {
         match $self.get_mut() {
             Transport::Plain(io) => {
                 let $io = Pin::new(io);
+                $call
+            }
+            Transport::Tls(io) => {
+                let $io = Pin::new(&mut **io);
                 $call
             }
         }
@@ -53,6 +60,7 @@ impl AsyncWrite for Transport {
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Plain(io) => io.is_write_vectored(),
+            Self::Tls(io) => io.is_write_vectored(),
         }
     }
 

@@ -20,7 +20,7 @@ mod server_config;
 mod stream;
 mod system_roots;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod verified;
 mod verifier;
 mod webpki_error;

@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::Arc;
 
-use tokio::io::DuplexStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -11,11 +10,12 @@ use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use crate::certificate::crypto;
+use crate::runtime::connect::Io;
 
 use super::{Authority, Leaf};
 
 /// A client that trusts this authority, and shows this certificate.
-pub(super) fn client(authority: &Authority, identity: Option<&Leaf>) -> ClientConfig {
+pub(in crate::runtime) fn client(authority: &Authority, identity: Option<&Leaf>) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(authority.certificate.der().clone()).unwrap();
     let builder = ClientConfig::builder_with_provider(crypto().unwrap())
@@ -37,10 +37,10 @@ pub(super) fn client(authority: &Authority, identity: Option<&Leaf>) -> ClientCo
 }
 
 /// The client's handshake.
-pub(super) async fn connect(
+pub(in crate::runtime) async fn connect<I: Io>(
     config: impl Into<Arc<ClientConfig>>,
     name: &str,
-    io: DuplexStream,
-) -> io::Result<TlsStream<DuplexStream>> {
+    io: I,
+) -> io::Result<TlsStream<I>> {
     TlsConnector::from(config.into()).connect(name.to_owned().try_into().unwrap(), io).await
 }

@@ -5,3 +5,4 @@ mod authority;
 mod client;
 
 pub(in crate::runtime) use authority::{Authority, Leaf, valid};
+pub(in crate::runtime) use client::{client, connect};
