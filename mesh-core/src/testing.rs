@@ -1,8 +1,14 @@
-//! What tests of other crates need of this one.
+//! What tests and benches of other crates need of this one.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use crate::filter::{DescriptorLimit, RateLimitPolicy};
 use crate::policy::first_bytes::{FirstBytes, classify};
-
 pub use crate::policy::load_report::orca::OrcaReport;
+use crate::policy::rate_limit::{BucketSource, CallView, PerValue, RateLimiter, TokenBucket};
 
 /// Whether a server takes a client for one that speaks TLS or HTTP/2, by its first bytes; `None`: it needs more of them.
 pub fn first_bytes(bytes: &[u8]) -> Option<bool> {
@@ -10,5 +16,34 @@ pub fn first_bytes(bytes: &[u8]) -> Option<bool> {
         FirstBytes::Incomplete => None,
         FirstBytes::Tls | FirstBytes::Http2 => Some(true),
         FirstBytes::Other => Some(false),
+    }
+}
+
+/// The decision of a rate limit, without a filter around it.
+#[derive(Debug)]
+pub struct RateLimitDecision(RateLimiter);
+
+impl RateLimitDecision {
+    /// With full buckets.
+    pub fn new(policy: RateLimitPolicy) -> Self {
+        Self(RateLimiter::new(policy, &NewBuckets))
+    }
+
+    /// Whether a call with these headers passes.
+    pub fn passes(&self, headers: &HeaderMap, now: Duration) -> bool {
+        let call = CallView { headers, cluster: "", peer: None };
+        self.0.check(call, now).refused_by.is_none()
+    }
+}
+
+struct NewBuckets;
+
+impl BucketSource for NewBuckets {
+    fn bucket(&self, _: Option<&DescriptorLimit>) -> Arc<TokenBucket> {
+        Arc::default()
+    }
+
+    fn per_value(&self, _: &DescriptorLimit, policy: &RateLimitPolicy) -> Arc<PerValue> {
+        Arc::new(PerValue::new(policy))
     }
 }

@@ -3,4 +3,12 @@
 use super::CounterFamily;
 
 /// All families of this library; filters of a user may count others. A new one gets a row in docs/xds-client.md, too.
-pub const FAMILIES: &[&CounterFamily] = &[];
+pub const FAMILIES: &[&CounterFamily] = &[&RATE_LIMITED_CALLS];
+
+/// Calls that a rate limit has looked at.
+pub(crate) const RATE_LIMITED_CALLS: CounterFamily = CounterFamily::new(
+    "mesh.rate_limit.calls",
+    "Calls that a rate limit has looked at: passed, refused, or over_limit, which passed all the same.",
+    "{call}",
+    &["mesh.rate_limit", "mesh.outcome"],
+);

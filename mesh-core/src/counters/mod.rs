@@ -14,6 +14,7 @@ use crate::config::Name;
 use crate::sharded::Sharded;
 
 pub use families::FAMILIES;
+pub(crate) use families::RATE_LIMITED_CALLS;
 
 /// What is counted, as OpenTelemetry has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -128,6 +128,12 @@ impl CallFilters {
         Self { filters, peer, states: CallStates::default(), passed: 0 }
     }
 
+    /// Another call of the same chain.
+    #[cfg(test)]
+    pub(super) fn again(&self) -> Self {
+        Self::new(self.filters.clone(), self.peer.clone())
+    }
+
     /// Whether some filter wants to see the response.
     pub(crate) fn see_response(&self) -> bool {
         self.filters.chain.stages().intersects(Stages::RESPONSE | Stages::TRAILERS)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{StatusCode, request};
 
 use crate::config::{
-    FilterInstance, FilterOverride, FilterOverrides, HeaderMutations, MeshConfig, MutationOrder,
+    FilterInstance, FilterOverride, FilterOverrides, HeaderMutations, MeshConfig, MutationOrder, Name,
 };
 
 use crate::counters::CounterStore;
@@ -26,6 +26,33 @@ pub(crate) struct ChainCompiler<'a> {
     order: MutationOrder,
     scope: &'a FilterScope,
     known: HashMap<Key, Option<Arc<FilterChain>>>,
+    places: Places,
+}
+
+/// The names of the parts of the routes that override filters, by the addresses of their overrides.
+#[derive(Default)]
+struct Places {
+    by_override: HashMap<usize, Name>,
+    used: HashMap<(Name, String), u32>,
+}
+
+impl Places {
+    /// The name of the most specific part that overrides a filter; empty if none does. Parts with the same name get numbers.
+    fn of(&mut self, filter: &Name, handed: Handed<'_>, levels: &[Level<'_>]) -> Name {
+        let Some(depth) = handed.iter().rposition(Option::is_some) else { return Name::default() };
+        let Some(Some(config)) = handed.get(depth) else { return Name::default() };
+        let address = std::ptr::from_ref::<dyn ConfigValue>(*config).addr();
+        if let Some(known) = self.by_override.get(&address) {
+            return known.clone();
+        }
+        let names: Vec<&str> = levels.iter().take(depth + 1).map(|level| level.name).collect();
+        let name = names.join("/");
+        let count = self.used.entry((filter.clone(), name.clone())).or_default();
+        *count += 1;
+        let name: Name = if *count == 1 { name.into() } else { format!("{name}#{count}").into() };
+        self.by_override.insert(address, name.clone());
+        name
+    }
 }
 
 /// Where filters of a target keep what survives updates.
@@ -51,6 +78,8 @@ impl FilterScope {
 /// The filter settings of a virtual host, a route or a weighted cluster.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Level<'a> {
+    /// For state that belongs to this part of the routes.
+    pub(crate) name: &'a str,
     pub(crate) filters: &'a FilterOverrides,
     pub(crate) headers: &'a HeaderMutations,
 }
@@ -77,7 +106,7 @@ impl<'a> ChainCompiler<'a> {
         (headers, order): (&'a HeaderMutations, MutationOrder),
         scope: &'a FilterScope,
     ) -> Self {
-        Self { filters, headers, order, scope, known: HashMap::new() }
+        Self { filters, headers, order, scope, known: HashMap::new(), places: Places::default() }
     }
 
     /// The chain for calls of these levels: virtual host, route, and weighted cluster if there is one. `None`: there
@@ -95,16 +124,21 @@ impl<'a> ChainCompiler<'a> {
         if let Some(chain) = self.known.get(&key) {
             return chain.clone();
         }
-        let running = self.filters.iter().zip(&handed);
-        let made = running.filter_map(|(filter, handed)| self.make(filter, (*handed)?));
-        let chain = FilterChain::new(made.chain(self.route_headers(levels))).map(Arc::new);
+        let mut made: Vec<_> = Vec::with_capacity(handed.len());
+        for (filter, handed) in self.filters.iter().zip(&handed) {
+            let Some(handed) = *handed else { continue };
+            let place = self.places.of(&filter.name, handed, levels);
+            made.extend(self.make(filter, handed, place));
+        }
+        let chain = FilterChain::new(made.into_iter().chain(self.route_headers(levels))).map(Arc::new);
         self.known.insert(key, chain.clone());
         chain
     }
 
-    fn make(&self, filter: &FilterInstance, handed: Handed<'_>) -> Option<Arc<dyn HttpFilter>> {
+    fn make(&self, filter: &FilterInstance, handed: Handed<'_>, place: Name) -> Option<Arc<dyn HttpFilter>> {
         let FilterScope { target, mesh, counters } = self.scope;
         let context = FilterContext::of(filter.name.clone(), target.clone(), mesh.clone(), counters.clone());
+        let context = context.at(place);
         let [virtual_host, route, cluster] = handed;
         match filter.config.build(Overrides::new(virtual_host, route, cluster), &context) {
             Ok(made) => made,

@@ -16,6 +16,7 @@ use crate::counters::{Counter, CounterFamily, CounterStore};
 #[derive(Debug, Clone)]
 pub struct FilterContext {
     name: Name,
+    place: Name,
     target: Arc<FilterStates>,
     pub(super) mesh: Arc<FilterStates>,
     counters: Arc<CounterStore>,
@@ -33,12 +34,22 @@ impl FilterContext {
         mesh: Arc<FilterStates>,
         counters: Arc<CounterStore>,
     ) -> Self {
-        Self { name, target, mesh, counters }
+        Self { name, place: Name::default(), target, mesh, counters }
+    }
+
+    pub(super) fn at(self, place: Name) -> Self {
+        Self { place, ..self }
     }
 
     /// The filter's name in the chain.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Which part of the routes has configured this filter: `host/route`, or `host` or `host/route/cluster`. Empty: the listener. The
+    /// same after an update, as long as the names are the same.
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// State of this filter of this target, by its type; `make` makes it where there is none.

@@ -23,6 +23,7 @@ mod context;
 mod fault;
 mod header_mutation;
 mod overrides;
+mod rate_limit;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,10 @@ use http::{HeaderMap, request, response};
 
 pub use crate::policy::fault::{
     Abort, AbortSource, AbortStatus, Delay, DelaySource, FaultPolicy, MaxActiveFaults, Percentage,
+};
+pub use crate::policy::rate_limit::{
+    DescriptorAction, DescriptorLimit, DescriptorRule, InvalidLimit, RateLimitPolicy, RateLimitRefusal,
+    TokenLimit,
 };
 pub use action::{LocalReply, LocalStatus, RequestAction, Resume};
 pub use call::FilterCall;

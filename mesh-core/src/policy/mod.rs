@@ -16,6 +16,7 @@ pub mod load_report;
 pub(crate) mod lookup;
 pub mod matcher;
 pub mod outlier;
+pub(crate) mod rate_limit;
 pub mod retry;
 pub(crate) mod rewrite;
 pub(crate) mod route;

@@ -17,16 +17,18 @@ use tonic::{Code, Request, Status};
 use xds_client::bootstrap::{Bootstrap, ServerConfig};
 use xds_client::resource::FilterRegistry;
 use xds_client::transport::GrpcTransport;
-use xds_client::{Options, start_with};
+use xds_client::{Options, XdsClient, start_with};
+use xds_proto::envoy::config::core::v3::RuntimeFractionalPercent;
 use xds_proto::envoy::config::listener::v3::{ApiListener, Listener};
 use xds_proto::envoy::config::route::v3::RouteConfiguration;
 use xds_proto::envoy::extensions::filters::http::fault::v3::fault_abort::ErrorType;
 use xds_proto::envoy::extensions::filters::http::fault::v3::{FaultAbort, HttpFault};
+use xds_proto::envoy::extensions::filters::http::local_ratelimit::v3::LocalRateLimit;
 use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
 use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::{
     HttpConnectionManager, HttpFilter,
 };
-use xds_proto::envoy::r#type::v3::FractionalPercent;
+use xds_proto::envoy::r#type::v3::{FractionalPercent, TokenBucket};
 use xds_proto::google::protobuf::{Any, Struct, Value, value::Kind};
 
 /// `xds.type.v3.TypedStruct`.
@@ -82,6 +84,12 @@ async fn endpoint() -> SocketAddr {
 }
 
 async fn serving(filter: &str, config: Any) -> (AdsServer, GreeterClient<MeshChannel>) {
+    let (server, client, _) = observed(filter, config).await;
+    (server, client)
+}
+
+/// The same, with the client whose metrics tell what has happened.
+async fn observed(filter: &str, config: Any) -> (AdsServer, GreeterClient<MeshChannel>, XdsClient) {
     let server = AdsServer::start().await;
     put(&server, LISTENER, "greeter", samples::pack(listener(filter, config)));
     put(&server, ROUTES, "routes", samples::pack(routes(None)));
@@ -94,8 +102,8 @@ async fn serving(filter: &str, config: Any) -> (AdsServer, GreeterClient<MeshCha
         .unwrap();
     let options = Options::default().with_filters(FilterRegistry::default().with(TeamType));
     let xds = start_with(bootstrap, GrpcTransport::new(&options), options).unwrap();
-    let channel = MeshChannel::builder("greeter").mesh(&Mesh::new(xds)).build().unwrap();
-    (server, GreeterClient::new(channel))
+    let channel = MeshChannel::builder("greeter").mesh(&Mesh::new(xds.clone())).build().unwrap();
+    (server, GreeterClient::new(channel), xds)
 }
 
 fn hello() -> Request<HelloRequest> {
@@ -145,4 +153,45 @@ async fn faults_begin_and_end_with_the_routes() {
         client.say_hello(hello()).await.map(drop).map_err(|error| error.to_string())
     })
     .await;
+}
+
+fn rate_limit(name: &str, max_tokens: u32) -> Any {
+    let hour = Some(xds_proto::google::protobuf::Duration { seconds: 3600, nanos: 0 });
+    let default_value = Some(FractionalPercent { numerator: 100, denominator: 0 });
+    let share = Some(RuntimeFractionalPercent { default_value, ..RuntimeFractionalPercent::default() });
+    samples::pack(LocalRateLimit {
+        stat_prefix: name.to_owned(),
+        token_bucket: Some(TokenBucket { max_tokens, tokens_per_fill: None, fill_interval: hour }),
+        filter_enabled: share.clone(),
+        filter_enforced: share,
+        rate_limited_as_resource_exhausted: true,
+        enable_retry_after_header: true,
+        ..LocalRateLimit::default()
+    })
+}
+
+/// Proves: HF-38, HF-39.
+#[tokio::test]
+async fn calls_over_a_configured_rate_limit_fail_and_are_counted() {
+    let (server, mut client, xds) = observed("limit", rate_limit("listener", 3)).await;
+    for _ in 0..3 {
+        client.say_hello(hello()).await.unwrap();
+    }
+    let refused = client.say_hello(hello()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+    assert!(refused.message().contains("rate limit \"listener\""), "{refused:?}");
+    assert_eq!(refused.metadata().get("retry-after").unwrap(), "3600");
+
+    let overridden = routes(Some(("limit", rate_limit("host", 1))));
+    put(&server, ROUTES, "routes", samples::pack(overridden));
+    eventually("the virtual host's limit has a bucket of its own", async || {
+        client.say_hello(hello()).await.map(drop).map_err(|status| status.to_string())
+    })
+    .await;
+    let refused = client.say_hello(hello()).await.unwrap_err();
+    assert!(refused.message().contains("rate limit \"host\""), "{refused:?}");
+    let metrics = xds.metrics();
+    let counted = metrics.iter().find(|metric| metric.name == "mesh.rate_limit.calls").unwrap();
+    let passed = counted.points.iter().filter(|point| point.labels.iter().any(|(_, of)| **of == *"passed"));
+    assert_eq!(passed.map(|point| point.value).sum::<u64>(), 4);
 }

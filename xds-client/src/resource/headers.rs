@@ -53,6 +53,13 @@ fn added(options: &[HeaderValueOption], field: &str, into: &mut Vec<HeaderMutati
     Ok(())
 }
 
+/// Headers that a filter adds.
+pub(super) fn additions(options: &[HeaderValueOption], field: &str) -> Checked<Vec<HeaderMutation>> {
+    let mut read = Vec::new();
+    added(options, field, &mut read)?;
+    Ok(read)
+}
+
 /// The mutations of a filter, which keeps empty values.
 pub(super) fn mutations(
     list: &[rules::HeaderMutation],

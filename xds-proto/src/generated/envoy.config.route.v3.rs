@@ -151,6 +151,305 @@ impl ::prost::Name for QueryParameterMatcher {
         "type.googleapis.com/envoy.config.route.v3.QueryParameterMatcher".into()
     }
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RateLimit {
+    #[prost(message, repeated, tag = "3")]
+    pub actions: ::prost::alloc::vec::Vec<rate_limit::Action>,
+    #[prost(message, optional, tag = "4")]
+    pub limit: ::core::option::Option<rate_limit::Override>,
+    #[prost(message, optional, tag = "5")]
+    pub hits_addend: ::core::option::Option<rate_limit::HitsAddend>,
+    #[prost(bool, tag = "6")]
+    pub apply_on_stream_done: bool,
+}
+/// Nested message and enum types in `RateLimit`.
+pub mod rate_limit {
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct Action {
+        #[prost(
+            oneof = "action::ActionSpecifier",
+            tags = "1, 2, 3, 12, 4, 5, 6, 7, 8, 9, 10, 11, 13"
+        )]
+        pub action_specifier: ::core::option::Option<action::ActionSpecifier>,
+    }
+    /// Nested message and enum types in `Action`.
+    pub mod action {
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+        pub struct SourceCluster {}
+        impl ::prost::Name for SourceCluster {
+            const NAME: &'static str = "SourceCluster";
+            const PACKAGE: &'static str = "envoy.config.route.v3";
+            fn full_name() -> ::prost::alloc::string::String {
+                "envoy.config.route.v3.RateLimit.Action.SourceCluster".into()
+            }
+            fn type_url() -> ::prost::alloc::string::String {
+                "type.googleapis.com/envoy.config.route.v3.RateLimit.Action.SourceCluster"
+                    .into()
+            }
+        }
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+        pub struct DestinationCluster {}
+        impl ::prost::Name for DestinationCluster {
+            const NAME: &'static str = "DestinationCluster";
+            const PACKAGE: &'static str = "envoy.config.route.v3";
+            fn full_name() -> ::prost::alloc::string::String {
+                "envoy.config.route.v3.RateLimit.Action.DestinationCluster".into()
+            }
+            fn type_url() -> ::prost::alloc::string::String {
+                "type.googleapis.com/envoy.config.route.v3.RateLimit.Action.DestinationCluster"
+                    .into()
+            }
+        }
+        #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+        pub struct RequestHeaders {
+            #[prost(string, tag = "1")]
+            pub header_name: ::prost::alloc::string::String,
+            #[prost(string, tag = "2")]
+            pub descriptor_key: ::prost::alloc::string::String,
+            #[prost(bool, tag = "3")]
+            pub skip_if_absent: bool,
+        }
+        impl ::prost::Name for RequestHeaders {
+            const NAME: &'static str = "RequestHeaders";
+            const PACKAGE: &'static str = "envoy.config.route.v3";
+            fn full_name() -> ::prost::alloc::string::String {
+                "envoy.config.route.v3.RateLimit.Action.RequestHeaders".into()
+            }
+            fn type_url() -> ::prost::alloc::string::String {
+                "type.googleapis.com/envoy.config.route.v3.RateLimit.Action.RequestHeaders"
+                    .into()
+            }
+        }
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+        pub struct QueryParameters {}
+        impl ::prost::Name for QueryParameters {
+            const NAME: &'static str = "QueryParameters";
+            const PACKAGE: &'static str = "envoy.config.route.v3";
+            fn full_name() -> ::prost::alloc::string::String {
+                "envoy.config.route.v3.RateLimit.Action.QueryParameters".into()
+            }
+            fn type_url() -> ::prost::alloc::string::String {
+                "type.googleapis.com/envoy.config.route.v3.RateLimit.Action.QueryParameters"
+                    .into()
+            }
+        }
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+        pub struct RemoteAddress {}
+        impl ::prost::Name for RemoteAddress {
+            const NAME: &'static str = "RemoteAddress";
+            const PACKAGE: &'static str = "envoy.config.route.v3";
+            fn full_name() -> ::prost::alloc::string::String {
+                "envoy.config.route.v3.RateLimit.Action.RemoteAddress".into()
+            }
+            fn type_url() -> ::prost::alloc::string::String {
+                "type.googleapis.com/envoy.config.route.v3.RateLimit.Action.RemoteAddress"
+                    .into()
+            }
+        }
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+        pub struct MaskedRemoteAddress {
+            #[prost(message, optional, tag = "1")]
+            pub v4_prefix_mask_len: ::core::option::Option<
+                super::super::super::super::super::super::google::protobuf::UInt32Value,
+            >,
+            #[prost(message, optional, tag = "2")]
+            pub v6_prefix_mask_len: ::core::option::Option<
+                super::super::super::super::super::super::google::protobuf::UInt32Value,
+            >,
+        }
+        impl ::prost::Name for MaskedRemoteAddress {
+            const NAME: &'static str = "MaskedRemoteAddress";
+            const PACKAGE: &'static str = "envoy.config.route.v3";
+            fn full_name() -> ::prost::alloc::string::String {
+                "envoy.config.route.v3.RateLimit.Action.MaskedRemoteAddress".into()
+            }
+            fn type_url() -> ::prost::alloc::string::String {
+                "type.googleapis.com/envoy.config.route.v3.RateLimit.Action.MaskedRemoteAddress"
+                    .into()
+            }
+        }
+        #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+        pub struct GenericKey {
+            #[prost(string, tag = "1")]
+            pub descriptor_value: ::prost::alloc::string::String,
+            #[prost(string, tag = "2")]
+            pub descriptor_key: ::prost::alloc::string::String,
+            #[prost(string, tag = "3")]
+            pub default_value: ::prost::alloc::string::String,
+        }
+        impl ::prost::Name for GenericKey {
+            const NAME: &'static str = "GenericKey";
+            const PACKAGE: &'static str = "envoy.config.route.v3";
+            fn full_name() -> ::prost::alloc::string::String {
+                "envoy.config.route.v3.RateLimit.Action.GenericKey".into()
+            }
+            fn type_url() -> ::prost::alloc::string::String {
+                "type.googleapis.com/envoy.config.route.v3.RateLimit.Action.GenericKey"
+                    .into()
+            }
+        }
+        #[derive(Clone, PartialEq, ::prost::Message)]
+        pub struct HeaderValueMatch {
+            #[prost(string, tag = "1")]
+            pub descriptor_value: ::prost::alloc::string::String,
+            #[prost(message, optional, tag = "2")]
+            pub expect_match: ::core::option::Option<
+                super::super::super::super::super::super::google::protobuf::BoolValue,
+            >,
+            #[prost(message, repeated, tag = "3")]
+            pub headers: ::prost::alloc::vec::Vec<super::super::HeaderMatcher>,
+            #[prost(string, tag = "4")]
+            pub descriptor_key: ::prost::alloc::string::String,
+            #[prost(string, tag = "5")]
+            pub default_value: ::prost::alloc::string::String,
+        }
+        impl ::prost::Name for HeaderValueMatch {
+            const NAME: &'static str = "HeaderValueMatch";
+            const PACKAGE: &'static str = "envoy.config.route.v3";
+            fn full_name() -> ::prost::alloc::string::String {
+                "envoy.config.route.v3.RateLimit.Action.HeaderValueMatch".into()
+            }
+            fn type_url() -> ::prost::alloc::string::String {
+                "type.googleapis.com/envoy.config.route.v3.RateLimit.Action.HeaderValueMatch"
+                    .into()
+            }
+        }
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+        pub struct DynamicMetaData {}
+        impl ::prost::Name for DynamicMetaData {
+            const NAME: &'static str = "DynamicMetaData";
+            const PACKAGE: &'static str = "envoy.config.route.v3";
+            fn full_name() -> ::prost::alloc::string::String {
+                "envoy.config.route.v3.RateLimit.Action.DynamicMetaData".into()
+            }
+            fn type_url() -> ::prost::alloc::string::String {
+                "type.googleapis.com/envoy.config.route.v3.RateLimit.Action.DynamicMetaData"
+                    .into()
+            }
+        }
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+        pub struct MetaData {}
+        impl ::prost::Name for MetaData {
+            const NAME: &'static str = "MetaData";
+            const PACKAGE: &'static str = "envoy.config.route.v3";
+            fn full_name() -> ::prost::alloc::string::String {
+                "envoy.config.route.v3.RateLimit.Action.MetaData".into()
+            }
+            fn type_url() -> ::prost::alloc::string::String {
+                "type.googleapis.com/envoy.config.route.v3.RateLimit.Action.MetaData"
+                    .into()
+            }
+        }
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+        pub struct QueryParameterValueMatch {}
+        impl ::prost::Name for QueryParameterValueMatch {
+            const NAME: &'static str = "QueryParameterValueMatch";
+            const PACKAGE: &'static str = "envoy.config.route.v3";
+            fn full_name() -> ::prost::alloc::string::String {
+                "envoy.config.route.v3.RateLimit.Action.QueryParameterValueMatch".into()
+            }
+            fn type_url() -> ::prost::alloc::string::String {
+                "type.googleapis.com/envoy.config.route.v3.RateLimit.Action.QueryParameterValueMatch"
+                    .into()
+            }
+        }
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+        pub struct RemoteAddressMatch {}
+        impl ::prost::Name for RemoteAddressMatch {
+            const NAME: &'static str = "RemoteAddressMatch";
+            const PACKAGE: &'static str = "envoy.config.route.v3";
+            fn full_name() -> ::prost::alloc::string::String {
+                "envoy.config.route.v3.RateLimit.Action.RemoteAddressMatch".into()
+            }
+            fn type_url() -> ::prost::alloc::string::String {
+                "type.googleapis.com/envoy.config.route.v3.RateLimit.Action.RemoteAddressMatch"
+                    .into()
+            }
+        }
+        #[derive(Clone, PartialEq, ::prost::Oneof)]
+        pub enum ActionSpecifier {
+            #[prost(message, tag = "1")]
+            SourceCluster(SourceCluster),
+            #[prost(message, tag = "2")]
+            DestinationCluster(DestinationCluster),
+            #[prost(message, tag = "3")]
+            RequestHeaders(RequestHeaders),
+            #[prost(message, tag = "12")]
+            QueryParameters(QueryParameters),
+            #[prost(message, tag = "4")]
+            RemoteAddress(RemoteAddress),
+            #[prost(message, tag = "5")]
+            GenericKey(GenericKey),
+            #[prost(message, tag = "6")]
+            HeaderValueMatch(HeaderValueMatch),
+            #[prost(message, tag = "7")]
+            DynamicMetadata(DynamicMetaData),
+            #[prost(message, tag = "8")]
+            Metadata(MetaData),
+            #[prost(message, tag = "9")]
+            Extension(super::super::super::super::core::v3::TypedExtensionConfig),
+            #[prost(message, tag = "10")]
+            MaskedRemoteAddress(MaskedRemoteAddress),
+            #[prost(message, tag = "11")]
+            QueryParameterValueMatch(QueryParameterValueMatch),
+            #[prost(message, tag = "13")]
+            RemoteAddressMatch(RemoteAddressMatch),
+        }
+    }
+    impl ::prost::Name for Action {
+        const NAME: &'static str = "Action";
+        const PACKAGE: &'static str = "envoy.config.route.v3";
+        fn full_name() -> ::prost::alloc::string::String {
+            "envoy.config.route.v3.RateLimit.Action".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/envoy.config.route.v3.RateLimit.Action".into()
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct HitsAddend {
+        #[prost(message, optional, tag = "1")]
+        pub number: ::core::option::Option<
+            super::super::super::super::super::google::protobuf::UInt64Value,
+        >,
+        #[prost(string, tag = "2")]
+        pub format: ::prost::alloc::string::String,
+        #[prost(bool, tag = "3")]
+        pub is_negative_hits: bool,
+    }
+    impl ::prost::Name for HitsAddend {
+        const NAME: &'static str = "HitsAddend";
+        const PACKAGE: &'static str = "envoy.config.route.v3";
+        fn full_name() -> ::prost::alloc::string::String {
+            "envoy.config.route.v3.RateLimit.HitsAddend".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/envoy.config.route.v3.RateLimit.HitsAddend".into()
+        }
+    }
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Override {}
+    impl ::prost::Name for Override {
+        const NAME: &'static str = "Override";
+        const PACKAGE: &'static str = "envoy.config.route.v3";
+        fn full_name() -> ::prost::alloc::string::String {
+            "envoy.config.route.v3.RateLimit.Override".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/envoy.config.route.v3.RateLimit.Override".into()
+        }
+    }
+}
+impl ::prost::Name for RateLimit {
+    const NAME: &'static str = "RateLimit";
+    const PACKAGE: &'static str = "envoy.config.route.v3";
+    fn full_name() -> ::prost::alloc::string::String {
+        "envoy.config.route.v3.RateLimit".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/envoy.config.route.v3.RateLimit".into()
+    }
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RedirectAction {}
 impl ::prost::Name for RedirectAction {

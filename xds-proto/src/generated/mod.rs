@@ -57,6 +57,13 @@ pub mod envoy {
                 }
             }
         }
+        pub mod common {
+            pub mod ratelimit {
+                pub mod v3 {
+                    include!("envoy.extensions.common.ratelimit.v3.rs");
+                }
+            }
+        }
         pub mod filters {
             pub mod common {
                 pub mod fault {
@@ -84,6 +91,11 @@ pub mod envoy {
                 pub mod jwt_authn {
                     pub mod v3 {
                         include!("envoy.extensions.filters.http.jwt_authn.v3.rs");
+                    }
+                }
+                pub mod local_ratelimit {
+                    pub mod v3 {
+                        include!("envoy.extensions.filters.http.local_ratelimit.v3.rs");
                     }
                 }
                 pub mod rbac {
@@ -159,6 +171,13 @@ pub mod envoy {
             pub mod wrr_locality {
                 pub mod v3 {
                     include!("envoy.extensions.load_balancing_policies.wrr_locality.v3.rs");
+                }
+            }
+        }
+        pub mod rate_limit_descriptors {
+            pub mod expr {
+                pub mod v3 {
+                    include!("envoy.extensions.rate_limit_descriptors.expr.v3.rs");
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 mod chains;
 mod mutations;
+mod rate_limit;
 mod states;
 
 use std::sync::Arc;
@@ -70,7 +71,7 @@ fn rng() -> StdRng {
 }
 
 fn level<'a>(filters: &'a FilterOverrides, headers: &'a HeaderMutations) -> Level<'a> {
-    Level { filters, headers }
+    Level { name: "", filters, headers }
 }
 
 fn with_filters(filters: Vec<FilterInstance>) -> MeshConfig {

@@ -67,16 +67,17 @@ const NO_ROUTE: &str = "no route of this server takes the call";
 fn plan(host: &VirtualHost, route: &Route, chains: &mut ChainCompiler<'_>) -> Plan {
     match &route.action {
         RouteAction::NonForwarding => {
-            // HF-02: a server has no clusters, so no overrides of one
-            let levels = [
-                Level { filters: &host.filters, headers: &host.headers },
-                Level { filters: &route.filters, headers: &route.headers },
-            ];
-            let name = match route.name.as_str() {
+            let name: Name = match route.name.as_str() {
                 "" => route.matches.path.to_string().into(),
                 name => name.into(),
             };
-            Plan::Serve { route: name, filters: chains.chain(&levels) }
+            // HF-02: a server has no clusters, so no overrides of one
+            let levels = [
+                Level { name: &host.name, filters: &host.filters, headers: &host.headers },
+                Level { name: &name, filters: &route.filters, headers: &route.headers },
+            ];
+            let filters = chains.chain(&levels);
+            Plan::Serve { route: name, filters }
         }
         // RT-21
         RouteAction::Forward(_) => Plan::Unsupported("route"),

@@ -160,8 +160,8 @@ impl Plans<'_> {
         route: &Route,
         forward: &Forward,
     ) -> Box<[Choice]> {
-        let host = Level { filters: &host.filters, headers: &host.headers };
-        let own = Level { filters: &route.filters, headers: &route.headers };
+        let host = Level { name: &host.name, filters: &host.filters, headers: &host.headers };
+        let own = Level { name, filters: &route.filters, headers: &route.headers };
         let mut choice = |cluster: &Name, levels: &[Level<'_>], rewrite: Option<&HostRewrite>| {
             // Endpoints have the name of the settings: taken from there, both are the same `Arc`, and comparing them is cheap.
             let of_endpoints = match self.config.clusters().get(cluster) {
@@ -180,7 +180,8 @@ impl Plans<'_> {
             ClusterChoice::Weighted(entries) => entries
                 .iter()
                 .map(|entry| {
-                    let of_cluster = Level { filters: &entry.filters, headers: &entry.headers };
+                    let (filters, headers) = (&entry.filters, &entry.headers);
+                    let of_cluster = Level { name: &entry.name, filters, headers };
                     choice(&entry.name, &[host, own, of_cluster], entry.host.as_ref())
                 })
                 .collect(),

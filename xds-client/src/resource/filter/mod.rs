@@ -7,8 +7,10 @@ mod chain;
 mod fault;
 mod filter_type;
 mod header_mutation;
+mod local_rate_limit;
 mod overrides;
 mod payload;
+mod rate_limit_action;
 mod registry;
 #[cfg(test)]
 mod tests;

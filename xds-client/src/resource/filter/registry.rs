@@ -5,10 +5,11 @@ use std::sync::{Arc, LazyLock};
 
 use super::fault::FaultType;
 use super::header_mutation::HeaderMutationType;
+use super::local_rate_limit::LocalRateLimitType;
 use super::{HttpFilterType, ROUTER};
 
 /// The kinds of HTTP filters that a client knows, by the types of their configurations. The default has those of this
-/// library: fault injection (gRFC A33) and header mutation.
+/// library: fault injection (gRFC A33), header mutation and local rate limits.
 #[derive(Clone)]
 pub struct FilterRegistry(Arc<[Arc<dyn HttpFilterType>]>);
 
@@ -50,8 +51,13 @@ impl PartialEq for FilterRegistry {
     }
 }
 
-static OURS: LazyLock<FilterRegistry> =
-    LazyLock::new(|| FilterRegistry(Arc::new([Arc::new(FaultType), Arc::new(HeaderMutationType)])));
+static OURS: LazyLock<FilterRegistry> = LazyLock::new(|| {
+    FilterRegistry(Arc::new([
+        Arc::new(FaultType),
+        Arc::new(HeaderMutationType),
+        Arc::new(LocalRateLimitType),
+    ]))
+});
 
 impl fmt::Debug for FilterRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,7 @@
 
 mod fault;
 mod header_mutation;
+mod local_rate_limit;
 
 use std::sync::Arc;
 
