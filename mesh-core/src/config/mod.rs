@@ -15,6 +15,7 @@ mod header_mutation;
 mod lb_policy;
 mod lb_weights;
 mod locality;
+mod mirror;
 mod outlier;
 mod retry;
 mod rewrite;
@@ -40,6 +41,7 @@ pub(crate) use header_mutation::{Change, is_protected};
 pub use lb_policy::{LbPolicy, RingHash};
 pub use lb_weights::{ReportedWeights, SlowStart, WeightSource, WeightedLeastRequest, WeightedRoundRobin};
 pub use locality::{Locality, LocalityId};
+pub use mirror::{Mirror, MirrorHost};
 pub use outlier::{
     ConsecutiveEjection, FailurePercentageEjection, LocalOriginEjection, OutlierDetection,
     SuccessRateEjection,
@@ -96,7 +98,7 @@ impl MeshConfig {
         };
         for route in virtual_hosts.iter().flat_map(|host| &host.routes) {
             if let RouteAction::Forward(forward) = &route.action {
-                forward.clusters.names().try_for_each(known)?;
+                forward.cluster_names().try_for_each(known)?;
             }
         }
         for cluster in clusters.values().flatten() {

@@ -7,7 +7,7 @@ use http::HeaderName;
 
 use crate::policy::matcher::{CapturingRegex, Fraction, HeaderMatcher, PathMatcher};
 
-use super::{ConfigError, FilterOverrides, HeaderMutations, HostRewrite, Name, RetryPolicy, Rewrite};
+use super::{ConfigError, FilterOverrides, HeaderMutations, HostRewrite, Mirror, Name, RetryPolicy, Rewrite};
 
 /// A rule of a virtual host.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,6 +94,8 @@ pub struct Forward {
     pub auto_host_rewrite: bool,
     /// What changes in the path and the authority.
     pub rewrite: Rewrite,
+    /// Where copies of the requests go.
+    pub mirrors: Vec<Mirror>,
 }
 
 impl Forward {
@@ -112,7 +114,20 @@ impl Forward {
             hash_policies: Vec::new(),
             auto_host_rewrite: false,
             rewrite: Rewrite::default(),
+            mirrors: Vec::new(),
         }
+    }
+
+    /// Every cluster that requests or copies of them may be sent to.
+    pub fn cluster_names(&self) -> impl Iterator<Item = &Name> {
+        self.clusters.names().chain(self.mirrors.iter().map(|mirror| &mirror.cluster))
+    }
+
+    /// With copies of its requests to another cluster.
+    #[must_use]
+    pub fn with_mirror(mut self, mirror: Mirror) -> Self {
+        self.mirrors.push(mirror);
+        self
     }
 
     /// With this rewrite.

@@ -3,7 +3,7 @@
 use super::CounterFamily;
 
 /// All families of this library; filters of a user may count others. A new one gets a row in docs/xds-client.md, too.
-pub const FAMILIES: &[&CounterFamily] = &[&RATE_LIMITED_CALLS];
+pub const FAMILIES: &[&CounterFamily] = &[&RATE_LIMITED_CALLS, &MIRRORED_REQUESTS, &SKIPPED_MIRRORS];
 
 /// Calls that a rate limit has looked at.
 pub(crate) const RATE_LIMITED_CALLS: CounterFamily = CounterFamily::new(
@@ -11,4 +11,20 @@ pub(crate) const RATE_LIMITED_CALLS: CounterFamily = CounterFamily::new(
     "Calls that a rate limit has looked at: passed, refused, or over_limit, which passed all the same.",
     "{call}",
     &["mesh.rate_limit", "mesh.outcome"],
+);
+
+/// Requests that were sent to mirrors.
+pub(crate) const MIRRORED_REQUESTS: CounterFamily = CounterFamily::new(
+    "mesh.mirror.requests",
+    "Requests that were sent to mirrors.",
+    "{request}",
+    &["mesh.target"],
+);
+
+/// Requests that were not mirrored.
+pub(crate) const SKIPPED_MIRRORS: CounterFamily = CounterFamily::new(
+    "mesh.mirror.skipped",
+    "Requests that were not mirrored, because too many mirrored ones ran already.",
+    "{request}",
+    &["mesh.target"],
 );

@@ -14,7 +14,7 @@ use crate::config::Name;
 use crate::sharded::Sharded;
 
 pub use families::FAMILIES;
-pub(crate) use families::RATE_LIMITED_CALLS;
+pub(crate) use families::{MIRRORED_REQUESTS, RATE_LIMITED_CALLS, SKIPPED_MIRRORS};
 
 /// What is counted, as OpenTelemetry has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,6 +21,12 @@ impl HeadCopy {
         Self { method: head.method.clone(), uri: head.uri.clone(), version: head.version, fields }
     }
 
+    pub(crate) fn of_request<T>(request: &Request<T>) -> Self {
+        let fields = request.headers().iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        Self { method, uri, version: request.version(), fields }
+    }
+
     pub(crate) fn into_parts(self) -> Parts {
         let (mut head, ()) = Request::new(()).into_parts();
         (head.method, head.uri, head.version) = (self.method, self.uri, self.version);

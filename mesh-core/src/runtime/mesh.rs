@@ -14,6 +14,7 @@ use crate::policy::retry::RetryBudget;
 use super::accounting::Counts;
 use super::balance::{Pool, PoolSettings};
 use super::connect::{Connect, Dial, Http2Connector, Http2Settings};
+use super::mirror::{MirrorLimits, MirrorRoom};
 use super::rng::Randomness;
 use super::target::{Compiler, TargetContext, TargetHandle};
 use super::{ChannelError, ConfigSource, FixedSource, ServerConfigWatch, SourceError, Target};
@@ -41,6 +42,7 @@ struct MeshInner<C: Connect> {
     connector: Arc<C>,
     pool: PoolSettings,
     retry_budget: RetryBudget,
+    mirrors: MirrorLimits,
     randomness: Arc<Randomness>,
     filters: FilterScope,
     counts: Counts,
@@ -78,6 +80,7 @@ impl Mesh {
             connector: Http2Connector::default(),
             pool: PoolSettings::default(),
             retry_budget: RetryBudget::default(),
+            mirrors: MirrorLimits::default(),
             seed: None,
         }
     }
@@ -113,7 +116,10 @@ impl<C: Connect> Mesh<C> {
         let inner = &self.0;
         let (randomness, deadlines) = (inner.randomness.clone(), domain.pool.deadlines.clone());
         let queue = inner.pool.queue;
-        let context = TargetContext::new(target.clone(), self.node_id(), randomness, deadlines, queue);
+        let counters = inner.source.counters().unwrap_or_default();
+        let mirrors = MirrorRoom::new(inner.mirrors, &target.name, &counters);
+        let context =
+            TargetContext::new(target.clone(), self.node_id(), randomness, deadlines, queue, mirrors);
         let filters = inner.filters.of_target();
         let compiler = Compiler::new(domain.pool.clone(), inner.randomness.clone(), filters);
         let handle = Arc::new(TargetHandle::start(context, watch, compiler));
@@ -192,6 +198,7 @@ pub struct MeshBuilder<C: Connect = Http2Connector> {
     connector: C,
     pool: PoolSettings,
     retry_budget: RetryBudget,
+    mirrors: MirrorLimits,
     seed: Option<u64>,
 }
 
@@ -214,8 +221,8 @@ impl<C: Connect> MeshBuilder<C> {
     /// Sets another way to make connections.
     #[must_use]
     pub fn connector<D: Connect>(self, connector: D) -> MeshBuilder<D> {
-        let Self { source, connector: _, pool, retry_budget, seed } = self;
-        MeshBuilder { source, connector, pool, retry_budget, seed }
+        let Self { source, connector: _, pool, retry_budget, mirrors, seed } = self;
+        MeshBuilder { source, connector, pool, retry_budget, mirrors, seed }
     }
 
     /// When and how often connections are made, and whether calls wait while all connections are full.
@@ -228,6 +235,12 @@ impl<C: Connect> MeshBuilder<C> {
     #[must_use]
     pub fn retry_budget(self, budget: RetryBudget) -> Self {
         Self { retry_budget: budget, ..self }
+    }
+
+    /// How much the mirrored requests of each target may cost.
+    #[must_use]
+    pub fn mirror_limits(self, limits: MirrorLimits) -> Self {
+        Self { mirrors: limits, ..self }
     }
 
     /// Seeds every random decision, for runs that can be repeated. Each thread has its own generator, so with several
@@ -254,6 +267,7 @@ impl<C: Connect> MeshBuilder<C> {
             connector: Arc::new(self.connector),
             pool: self.pool,
             retry_budget: self.retry_budget,
+            mirrors: self.mirrors,
             randomness: Arc::new(Randomness::new(self.seed.unwrap_or_else(rand::random))),
             domains: Mutex::default(),
         }))

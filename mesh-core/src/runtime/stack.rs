@@ -36,6 +36,7 @@ use super::call::Call;
 use super::channel::ChannelInner;
 use super::connect::{Connect, Http2Connector};
 use super::flight::Flight;
+use super::mirror;
 use super::retry::RetryLimits;
 use super::stage::{Stage, StageProjection, Step};
 use super::target::{Picked, RouteInput, Routed, Snapshot, TargetState};
@@ -114,13 +115,18 @@ impl<C: Connect> ChannelInner<C> {
     #[inline(always)]
     fn begin<P: Protocol>(
         &self,
-        routed: Routed<C>,
+        mut routed: Routed<C>,
         request: Request<P::Body>,
         start: Start,
         began: Option<Instant>,
     ) -> Filtered<P, C> {
         // RT-35
         let deadline = deadline(routed.timeout, began);
+        if !routed.mirror_targets.is_empty() {
+            let targets = std::mem::take(&mut routed.mirror_targets);
+            let context = &routed.cluster.context;
+            routed.mirrors = mirror::prepare::<P, C>(targets, context, routed.hash, deadline);
+        }
         let limits = RetryLimits {
             attempts: self.settings.max_attempts,
             replay: self.replay.own(),
@@ -153,11 +159,17 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
     fn of(filtered: Filtered<P, C>) -> Self {
         let deadline = filtered.deadline();
         match filtered {
-            Filtered::Passed(call) => Self { call: Some(call), ..Self::at(Stage::Pick, deadline) },
+            Filtered::Passed(call) => Self::of_call(call, deadline),
             Filtered::Held(held) => Self::at(Stage::begin(Begin::Hold(Some(held))), deadline),
             Filtered::Replied(reply) => Self::at(Stage::begin(Begin::Replied(Some(reply))), deadline),
             Filtered::Failed(error) => Self::at(Stage::Failed { error: Some(error) }, None),
         }
+    }
+
+    /// A call that has passed its filters.
+    #[inline(always)]
+    pub(super) fn of_call(call: Call<P, C>, deadline: Option<Instant>) -> Self {
+        Self { call: Some(call), ..Self::at(Stage::Pick, deadline) }
     }
 
     #[inline(always)]

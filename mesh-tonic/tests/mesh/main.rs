@@ -20,6 +20,7 @@ mod kinds;
 mod layers;
 mod lifetime;
 mod load_reports;
+mod mirrors;
 mod outliers;
 mod per_try;
 mod policies;

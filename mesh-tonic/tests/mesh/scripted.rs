@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use h2::RecvStream;
 use h2::server::SendResponse;
+use http::Request;
 use mesh_core::Mesh;
 use mesh_core::config::MeshConfig;
 use mesh_core::runtime::FixedSource;
@@ -27,6 +29,7 @@ pub(crate) struct Fleet {
 
 /// A request at an endpoint.
 pub(crate) struct Arrival {
+    pub(crate) request: Request<RecvStream>,
     pub(crate) respond: SendResponse<Bytes>,
     /// The number of the request at this endpoint, from 0.
     pub(crate) number: usize,
@@ -77,9 +80,9 @@ impl Dial for Fleet {
         let fleet = self.clone();
         tokio::spawn(async move {
             let Ok(mut connection) = h2::server::handshake(theirs).await else { return };
-            while let Some(Ok((_, respond))) = connection.accept().await {
+            while let Some(Ok((request, respond))) = connection.accept().await {
                 let number = fleet.arrived(address);
-                answer(Arrival { respond, number });
+                answer(Arrival { request, respond, number });
             }
         });
         Ok(ours)
@@ -121,6 +124,22 @@ impl Arrival {
     pub(crate) fn http(mut self, status: u16) {
         let head = http::Response::builder().status(status).body(()).unwrap();
         self.respond.send_response(head, true).unwrap();
+    }
+
+    /// Reads the request to its end, gives it to `see`, and answers with an empty message and OK.
+    pub(crate) fn read(self, see: impl FnOnce(http::request::Parts, Vec<u8>) + Send + 'static) {
+        tokio::spawn(async move {
+            let (head, mut body) = self.request.into_parts();
+            let mut bytes = Vec::new();
+            while let Some(data) = body.data().await {
+                // the client has cancelled it
+                let Ok(data) = data else { return };
+                body.flow_control().release_capacity(data.len()).unwrap();
+                bytes.extend_from_slice(&data);
+            }
+            see(head, bytes);
+            let _ = crate::raw::try_succeed(self.respond);
+        });
     }
 
     /// Answers with an empty message and OK.

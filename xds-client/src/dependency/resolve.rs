@@ -18,14 +18,14 @@ pub(super) enum Found {
     Missing,
 }
 
-/// Every cluster that a route of the host may choose, once.
+/// Every cluster that a route of the host may choose or mirror calls to, once.
 pub(super) fn cluster_names(host: &VirtualHost) -> Vec<Name> {
     let mut seen = HashSet::new();
     let forwards = host.routes.iter().filter_map(|route| match &route.action {
         RouteAction::Forward(forward) => Some(forward),
         _ => None,
     });
-    let names = forwards.flat_map(|forward| forward.clusters.names());
+    let names = forwards.flat_map(|forward| forward.cluster_names());
     names.filter(|name| seen.insert(Name::clone(name))).cloned().collect()
 }
 

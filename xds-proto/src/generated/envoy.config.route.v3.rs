@@ -698,6 +698,10 @@ pub struct RouteAction {
     pub idle_timeout: ::core::option::Option<
         super::super::super::super::google::protobuf::Duration,
     >,
+    #[prost(message, repeated, tag = "30")]
+    pub request_mirror_policies: ::prost::alloc::vec::Vec<
+        route_action::RequestMirrorPolicy,
+    >,
     #[prost(message, optional, tag = "32")]
     pub regex_rewrite: ::core::option::Option<
         super::super::super::r#type::matcher::v3::RegexMatchAndSubstitute,
@@ -839,6 +843,36 @@ pub mod route_action {
             "type.googleapis.com/envoy.config.route.v3.RouteAction.HashPolicy".into()
         }
     }
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct RequestMirrorPolicy {
+        #[prost(string, tag = "1")]
+        pub cluster: ::prost::alloc::string::String,
+        #[prost(message, optional, tag = "3")]
+        pub runtime_fraction: ::core::option::Option<
+            super::super::super::core::v3::RuntimeFractionalPercent,
+        >,
+        #[prost(string, tag = "5")]
+        pub cluster_header: ::prost::alloc::string::String,
+        #[prost(bool, tag = "6")]
+        pub disable_shadow_host_suffix_append: bool,
+        #[prost(message, repeated, tag = "7")]
+        pub request_headers_mutations: ::prost::alloc::vec::Vec<
+            super::super::super::common::mutation_rules::v3::HeaderMutation,
+        >,
+        #[prost(string, tag = "8")]
+        pub host_rewrite_literal: ::prost::alloc::string::String,
+    }
+    impl ::prost::Name for RequestMirrorPolicy {
+        const NAME: &'static str = "RequestMirrorPolicy";
+        const PACKAGE: &'static str = "envoy.config.route.v3";
+        fn full_name() -> ::prost::alloc::string::String {
+            "envoy.config.route.v3.RouteAction.RequestMirrorPolicy".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/envoy.config.route.v3.RouteAction.RequestMirrorPolicy"
+                .into()
+        }
+    }
     #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
     pub struct MaxStreamDuration {
         #[prost(message, optional, tag = "1")]
@@ -932,6 +966,10 @@ pub struct RouteConfiguration {
     pub most_specific_header_mutations_wins: bool,
     #[prost(message, repeated, tag = "12")]
     pub cluster_specifier_plugins: ::prost::alloc::vec::Vec<ClusterSpecifierPlugin>,
+    #[prost(message, repeated, tag = "13")]
+    pub request_mirror_policies: ::prost::alloc::vec::Vec<
+        route_action::RequestMirrorPolicy,
+    >,
     #[prost(map = "string, message", tag = "16")]
     pub typed_per_filter_config: ::std::collections::HashMap<
         ::prost::alloc::string::String,
@@ -1082,6 +1120,10 @@ pub struct VirtualHost {
     >,
     #[prost(message, optional, tag = "16")]
     pub retry_policy: ::core::option::Option<RetryPolicy>,
+    #[prost(message, repeated, tag = "22")]
+    pub request_mirror_policies: ::prost::alloc::vec::Vec<
+        route_action::RequestMirrorPolicy,
+    >,
 }
 impl ::prost::Name for VirtualHost {
     const NAME: &'static str = "VirtualHost";

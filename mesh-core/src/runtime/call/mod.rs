@@ -18,6 +18,7 @@ use super::attempt::{Attempt, Outcome};
 use super::call_info::record_failure;
 use super::connect::{Connect, Connection};
 use super::flight::Flight;
+use super::mirror::{Mirrors, Tapped};
 use super::protocol::{Protocol, Stamp};
 use super::response_body::ResponseFilters;
 use super::retry::{CallRetry, ChannelReplay, RetryLimits};
@@ -54,6 +55,8 @@ pub(super) struct Call<P: Protocol, C: Connect> {
     pub(super) filters: Option<Box<ResponseFilters>>,
     /// Each attempt has its endpoint's host name as its authority.
     sends_endpoint_host: bool,
+    /// Sent with the first attempt; `None`: none, or sent.
+    mirrors: Option<Box<Mirrors>>,
 }
 
 /// The in-flight part of a call.
@@ -76,8 +79,13 @@ impl<P: Protocol, C: Connect> Call<P, C> {
                 && own.is_none_or(|own| own == &*routed.cluster.context.target.authority)
         });
         let policy = routed.retry.filter(|policy| may_be_retried::<P>(policy, request.headers()));
+        let mut mirrors = routed.mirrors;
+        let request = match mirrors.as_deref_mut().and_then(Mirrors::take_taps) {
+            None => request.map(Tapped::from),
+            Some(taps) => request.map(|body| Tapped::new(body, taps)),
+        };
         let (request, retry, replay) = match policy {
-            None => (Some(request.map(RequestBody::plain)), None, Some(limits.replay)),
+            None => (Some(request.map(RequestBody::tapped)), None, Some(limits.replay)),
             Some(policy) => {
                 let (retry, request) = CallRetry::new(policy, request, limits, deadline);
                 (request, Some(Box::new(retry)), None)
@@ -100,6 +108,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             may_have_been_seen: false,
             filters,
             sends_endpoint_host,
+            mirrors,
         }
     }
 
@@ -147,6 +156,9 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         let retry = self.retry.as_deref_mut();
         let previous_attempts = retry.as_ref().map_or(0, |retry| retry.previous_attempts());
         P::stamp(request.headers_mut(), Stamp { previous_attempts, remaining });
+        if let Some(mirrors) = self.mirrors.take() {
+            mirrors.start(&request);
+        }
         if self.sends_endpoint_host {
             // RT-59: a retry at an endpoint without a name does not have the name of the one before
             let target = &self.cluster.context.target.authority;

@@ -9,6 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 use crate::runtime::connect::UnreadBody;
+use crate::runtime::mirror::Tapped;
 
 use super::replay::ReplayBody;
 
@@ -17,7 +18,7 @@ pin_project! {
     #[derive(Debug)]
     pub struct RequestBody<B> {
         #[pin]
-        kind: BodyKind<B>,
+        kind: BodyKind<Tapped<B>>,
     }
 }
 
@@ -46,6 +47,11 @@ pin_project! {
 impl<B> RequestBody<B> {
     /// The caller's body, untouched: no copy and no box.
     pub fn plain(body: B) -> Self {
+        Self::tapped(body.into())
+    }
+
+    /// The caller's body, which mirrors may copy while it is read.
+    pub(crate) fn tapped(body: Tapped<B>) -> Self {
         Self { kind: BodyKind::Plain { body } }
     }
 
@@ -69,7 +75,7 @@ impl<B> RequestBody<B> {
         Self { kind }
     }
 
-    pub(super) fn replay(body: ReplayBody<B>) -> Self {
+    pub(super) fn replay(body: ReplayBody<Tapped<B>>) -> Self {
         Self { kind: BodyKind::Replay { body } }
     }
 }

@@ -13,6 +13,7 @@ use crate::policy::lb::EndpointLoad;
 use crate::policy::retry::{self, Attempts, Failure, MaxAttempts, Pushback, RetryBudget, RetryTokens};
 use crate::runtime::circuit_breaker::ClusterLoad;
 use crate::runtime::head_copy::HeadCopy;
+use crate::runtime::mirror::Tapped;
 use crate::runtime::timeout::Timer;
 use crate::sharded::Ref;
 
@@ -23,7 +24,7 @@ use super::{ChannelReplay, ReplayRoom, RequestBody};
 #[derive(Debug)]
 pub(crate) struct CallRetry<B> {
     head: HeadCopy,
-    body: Replay<B>,
+    body: Replay<Tapped<B>>,
     attempts: Attempts,
     budget: RetryBudget,
     permit: Option<RetryPermit>,
@@ -57,7 +58,7 @@ impl<B> CallRetry<B> {
     /// The call, and the request for its first attempt, which has the original head.
     pub(crate) fn new(
         policy: Arc<RetryPolicy>,
-        request: Request<B>,
+        request: Request<Tapped<B>>,
         limits: RetryLimits,
         deadline: Option<Instant>,
     ) -> (Self, Option<Request<RequestBody<B>>>) {

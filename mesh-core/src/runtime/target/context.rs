@@ -6,6 +6,7 @@ use arc_swap::ArcSwapOption;
 
 use crate::config::Name;
 use crate::runtime::error::{Reason, TargetLabel};
+use crate::runtime::mirror::MirrorRoom;
 use crate::runtime::rng::Randomness;
 use crate::runtime::timeout::Deadlines;
 use crate::runtime::{MeshError, MeshErrorKind, QueueSettings, SourceError, Target};
@@ -20,6 +21,8 @@ pub(crate) struct TargetContext {
     pub(crate) deadlines: Arc<Deadlines>,
     /// What calls do while connections are full.
     pub(super) queue: QueueSettings,
+    /// What mirrored requests may cost.
+    pub(crate) mirrors: Arc<MirrorRoom>,
     ambient: ArcSwapOption<SourceError>,
 }
 
@@ -30,9 +33,11 @@ impl TargetContext {
         randomness: Arc<Randomness>,
         deadlines: Arc<Deadlines>,
         queue: QueueSettings,
+        mirrors: MirrorRoom,
     ) -> Self {
         let label = Arc::new(TargetLabel::new(&target, node));
-        Self { target, label, randomness, deadlines, queue, ambient: ArcSwapOption::empty() }
+        let (mirrors, ambient) = (Arc::new(mirrors), ArcSwapOption::empty());
+        Self { target, label, randomness, deadlines, queue, mirrors, ambient }
     }
 
     /// A problem with the control plane that leaves the configuration in use.

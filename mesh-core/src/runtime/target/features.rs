@@ -5,8 +5,11 @@ use std::sync::Arc;
 use http::Request;
 use http::uri::Authority;
 
-use crate::config::{Forward, HostRewrite, Route};
+use crate::config::{Forward, HostRewrite, MirrorHost, Route};
+use crate::filter::CallPath;
+use crate::policy::matcher::Fraction;
 use crate::policy::rewrite::{InvalidRewrite, Rewriter};
+use crate::sharded::Refs;
 
 /// What a route does with calls besides sending them to a cluster.
 #[derive(Debug)]
@@ -15,12 +18,28 @@ pub(crate) struct Features {
     /// Each attempt has its endpoint's host name as its authority.
     // RT-59
     pub(crate) sends_endpoint_host: bool,
+    pub(super) mirrors: Box<[MirrorPlan]>,
+}
+
+/// Where a share of a route's calls is mirrored to.
+#[derive(Debug)]
+pub(super) struct MirrorPlan {
+    /// The cluster's number.
+    pub(super) cluster: usize,
+    pub(super) path: Refs<CallPath>,
+    pub(super) fraction: Fraction,
+    pub(super) host: MirrorHost,
 }
 
 impl Features {
     /// The features of a route's calls to one of its clusters, which may have a rewrite of the host of its own. `None`:
     /// calls cost nothing more.
-    pub(super) fn new(route: &Route, forward: &Forward, host: Option<&HostRewrite>) -> Option<Arc<Self>> {
+    pub(super) fn new(
+        route: &Route,
+        forward: &Forward,
+        host: Option<&HostRewrite>,
+        mirrors: Box<[MirrorPlan]>,
+    ) -> Option<Arc<Self>> {
         let mut rewrite = forward.rewrite.clone();
         if let Some(host) = host {
             rewrite.host = Some(host.clone());
@@ -28,8 +47,10 @@ impl Features {
         let features = Self {
             sends_endpoint_host: forward.auto_host_rewrite && rewrite.host.is_none(),
             rewriter: Rewriter::new(&rewrite, &route.matches.path),
+            mirrors,
         };
-        let is_used = features.rewriter.is_some() || features.sends_endpoint_host;
+        let is_used =
+            features.rewriter.is_some() || features.sends_endpoint_host || !features.mirrors.is_empty();
         is_used.then(|| Arc::new(features))
     }
 

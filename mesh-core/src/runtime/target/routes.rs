@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand::Rng;
 
 use crate::config::{
-    ClusterChoice, FilterInstance, Forward, HashPolicy, HeaderMutations, HostRewrite, MeshConfig,
+    ClusterChoice, FilterInstance, Forward, HashPolicy, HeaderMutations, HostRewrite, MeshConfig, Mirror,
     MutationOrder, Name, RetryPolicy, Route, RouteAction, VirtualHost,
 };
 use crate::filter::{CallPath, ChainCompiler, FilterScope, Level, RouteFilters};
@@ -16,7 +16,7 @@ use crate::policy::timeout::TimeoutLimits;
 use crate::policy::weighted_choice::WeightedChoice;
 use crate::sharded::Refs;
 
-use super::Features;
+use super::{Features, MirrorPlan};
 
 /// A configuration's routes for one authority. They refer to clusters by number, so that a change of clusters does not
 /// recompile them.
@@ -172,7 +172,8 @@ impl Plans<'_> {
             let path = Refs::new(CallPath { route: name.clone(), cluster: cluster_of_path, authority });
             let filters =
                 self.chains.chain(levels).map(|chain| RouteFilters { chain, path: path.value().clone() });
-            let features = Features::new(route, forward, rewrite);
+            let mirrors = mirrors(&mut self.numbers, name, &self.authority, forward);
+            let features = Features::new(route, forward, rewrite, mirrors);
             Choice { cluster: self.numbers.number(cluster), path, filters: filters.map(Arc::new), features }
         };
         match &forward.clusters {
@@ -187,6 +188,20 @@ impl Plans<'_> {
                 .collect(),
         }
     }
+}
+
+fn mirrors(numbers: &mut Numbers, route: &Name, authority: &Name, forward: &Forward) -> Box<[MirrorPlan]> {
+    let plan = |mirror: &Mirror| {
+        let path =
+            CallPath { route: route.clone(), cluster: mirror.cluster.clone(), authority: authority.clone() };
+        MirrorPlan {
+            cluster: numbers.number(&mirror.cluster),
+            path: Refs::new(path),
+            fraction: mirror.fraction,
+            host: mirror.host.clone(),
+        }
+    };
+    forward.mirrors.iter().map(plan).collect()
 }
 
 impl ForwardPlan {

@@ -10,6 +10,7 @@ use crate::filter::{CallPath, RouteFilters};
 use crate::policy::route::{RequestHead, hash_policy};
 use crate::runtime::connect::Connect;
 use crate::runtime::error::Reason;
+use crate::runtime::mirror::{MirrorTarget, Mirrors};
 use crate::runtime::{MeshError, MeshErrorKind};
 use crate::sharded::{Ref, Refs};
 
@@ -37,6 +38,27 @@ pub(crate) struct Routed<C: Connect> {
     pub(crate) filters: Option<Arc<RouteFilters>>,
     /// `None`: the call is only sent to the cluster.
     pub(crate) features: Option<Arc<Features>>,
+    /// Where the call is mirrored to.
+    pub(crate) mirror_targets: Vec<MirrorTarget<C>>,
+    /// The mirrors, once they are prepared.
+    pub(crate) mirrors: Option<Box<Mirrors>>,
+}
+
+impl<C: Connect> Routed<C> {
+    /// A call to this cluster, and nothing more.
+    pub(crate) fn to(path: Ref<CallPath>, cluster: Ref<Cluster<C>>) -> Self {
+        Self {
+            path,
+            cluster,
+            timeout: None,
+            retry: None,
+            hash: None,
+            filters: None,
+            features: None,
+            mirror_targets: Vec::new(),
+            mirrors: None,
+        }
+    }
 }
 
 /// The inputs of routing besides the request's head.
@@ -55,6 +77,20 @@ impl<C: Connect> Snapshot<C> {
     /// Every cluster that a route may choose.
     pub(super) fn clusters(&self) -> impl Iterator<Item = &Arc<Cluster<C>>> {
         self.clusters.iter().map(|cluster| cluster.value())
+    }
+
+    /// RT-65: one draw for each mirror.
+    fn mirror_targets(&self, features: &Features, rng: &mut dyn Rng) -> Vec<MirrorTarget<C>> {
+        let mut targets = Vec::new();
+        for mirror in &features.mirrors {
+            if mirror.fraction.draw(rng)
+                && let Some(cluster) = self.clusters.get(mirror.cluster)
+            {
+                let (path, host) = (mirror.path.own(), mirror.host.clone());
+                targets.push(MirrorTarget { path, cluster: cluster.own(), host });
+            }
+        }
+        targets
     }
 
     pub(crate) fn route(
@@ -81,6 +117,10 @@ impl<C: Connect> Snapshot<C> {
         let chosen = chosen.and_then(|choice| Some((self.clusters.get(choice.cluster)?, choice)));
         let (cluster, Choice { path, filters, features, .. }) =
             chosen.ok_or_else(|| context.error(MeshErrorKind::Cluster, "the route has no cluster"))?;
+        let mirror_targets = match features {
+            Some(features) if !features.mirrors.is_empty() => self.mirror_targets(features, rng),
+            Some(_) | None => Vec::new(),
+        };
         Ok(Routed {
             path: path.own(),
             cluster: cluster.own(),
@@ -89,6 +129,8 @@ impl<C: Connect> Snapshot<C> {
             hash: hash_policy::hash(&forward.hash_policies, head, input.channel_id),
             filters: filters.clone(),
             features: features.clone(),
+            mirror_targets,
+            mirrors: None,
         })
     }
 }

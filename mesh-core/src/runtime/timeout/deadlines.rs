@@ -68,6 +68,11 @@ impl Deadlines {
         Self { shared, runtime, task: OnceLock::new() }
     }
 
+    /// Where the task runs.
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     /// `entry` expires at `deadline`, unless the registration is dropped before.
     pub(crate) fn register(self: &Arc<Self>, deadline: Instant, entry: Weak<dyn Expire>) -> Registration {
         self.task.get_or_init(|| self.runtime.spawn(run(self.shared.clone())).abort_handle());

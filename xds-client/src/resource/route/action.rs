@@ -11,7 +11,7 @@ use crate::resource::headers::HeaderFields;
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::{fields, filter};
 
-use super::{Scope, hash_policy, retry, rewrite};
+use super::{Scope, hash_policy, mirror, retry, rewrite};
 
 /// `None`: the route is skipped.
 pub(super) fn read(action: Option<&Action>, scope: &Scope<'_>) -> Checked<Option<RouteAction>> {
@@ -45,6 +45,8 @@ fn forward(action: &proto::RouteAction, scope: &Scope<'_>) -> Checked<Option<For
     // RDS-18, SEC-03
     forward.auto_host_rewrite = scope.host_rewrite && rewrite::is_endpoints_host(action);
     forward.rewrite = rewrite::read(action, scope)?;
+    let [of_host, of_config] = scope.mirrors;
+    forward.mirrors = mirror::read([&action.request_mirror_policies, of_host, of_config])?;
     Ok(Some(forward))
 }
 

@@ -10,6 +10,9 @@ mod hash_policy_tests;
 mod header_tests;
 #[cfg(test)]
 mod match_tests;
+mod mirror;
+#[cfg(test)]
+mod mirror_tests;
 mod plugin;
 mod retry;
 #[cfg(test)]
@@ -28,6 +31,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mesh_core::config::{DomainPattern, HeaderMutations, MutationOrder, Name, Route, VirtualHost};
 use xds_proto::envoy::config::route::v3 as proto;
+use xds_proto::envoy::config::route::v3::route_action::RequestMirrorPolicy;
 
 use super::filter;
 use super::headers::HeaderFields;
@@ -86,11 +90,13 @@ impl Named for proto::RouteConfiguration {
 }
 
 /// The context of routes.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Scope<'a> {
-    plugins: Plugins<'a>,
+    plugins: &'a Plugins<'a>,
     /// Whether authorities are rewritten (RDS-18).
     host_rewrite: bool,
+    /// The mirrors of the virtual host and of the whole configuration, for routes that have none.
+    mirrors: [&'a [RequestMirrorPolicy]; 2],
     context: &'a Decoding<'a>,
 }
 
@@ -100,11 +106,14 @@ pub(super) fn read(
     config: &proto::RouteConfiguration,
     context: &Decoding<'_>,
 ) -> Checked<RouteConfiguration> {
+    let plugins = Plugins::read(&config.cluster_specifier_plugins)?;
     let scope = Scope {
-        plugins: Plugins::read(&config.cluster_specifier_plugins)?,
+        plugins: &plugins,
         host_rewrite: context.trusted_server && context.guards.authority_rewrite,
+        mirrors: [&[], &config.request_mirror_policies],
         context,
     };
+    mirror::check(&config.request_mirror_policies)?;
     let mut virtual_hosts = Vec::with_capacity(config.virtual_hosts.len());
     for (index, host) in config.virtual_hosts.iter().enumerate() {
         let host = virtual_host(host, &scope).within_element("virtual_hosts", index)?;
@@ -134,6 +143,9 @@ fn virtual_host(host: &proto::VirtualHost, scope: &Scope<'_>) -> Checked<Virtual
         response_add: &host.response_headers_to_add,
         response_remove: &host.response_headers_to_remove,
     };
+    mirror::check(&host.request_mirror_policies)?;
+    let [_, of_config] = scope.mirrors;
+    let scope = &Scope { mirrors: [&host.request_mirror_policies, of_config], ..*scope };
     let mut routes = Vec::with_capacity(host.routes.len());
     for (index, entry) in host.routes.iter().enumerate() {
         routes.extend(route(entry, scope).within_element("routes", index)?);
