@@ -6,7 +6,6 @@
 //! ```
 
 pub mod admin;
-#[cfg(test)]
 mod authz;
 mod bucket;
 mod causes;

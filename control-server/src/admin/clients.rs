@@ -38,7 +38,8 @@ pub(super) async fn config(
     found.map(Json).ok_or_else(|| unknown_client(&id))
 }
 
-fn find(admin: &Admin, id: &str) -> Option<u64> {
+/// The stream of a client.
+pub(super) fn find(admin: &Admin, id: &str) -> Option<u64> {
     let clients = admin.registry.briefs();
     let by_number = id.parse().ok().filter(|number| clients.iter().any(|client| client.id == *number));
     by_number.or_else(|| clients.iter().find(|client| client.node_id == id).map(|client| client.id))

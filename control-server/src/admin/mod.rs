@@ -1,5 +1,6 @@
 #![doc = include_str!("../../../docs/admin-api.md")]
 
+mod authz;
 mod clients;
 mod config;
 mod error;
@@ -28,6 +29,8 @@ use crate::metrics::Metrics;
 use crate::pipeline::Approver;
 use crate::state::PipelineState;
 
+pub use crate::authz::{Decision, Verdict};
+pub use authz::{AuthzAnswer, ServerDecision};
 pub use clients::ClientList;
 pub use error::ErrorBody;
 pub use health::Readiness;
@@ -91,6 +94,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/objects", get(objects::list))
         .route("/v1/resources", get(resources::list))
         .route("/v1/load", get(load::load))
+        .route("/v1/authz", get(authz::ask))
         .route("/v1/waiting/{id}/approve", post(waiting::approve))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)

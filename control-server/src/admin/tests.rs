@@ -16,7 +16,9 @@ use xds_proto::envoy::config::cluster::v3::Cluster;
 use crate::discovery::{Drain, Feed, Registry, ResourceCache};
 use crate::load_reports::LoadReports;
 use crate::metrics::Metrics;
-use crate::resources::{EncodedResource, ResourceKind, ResourceSet, ScopeSelector, Scoped};
+use crate::resources::{
+    ClientScope, EncodedResource, ResourceKind, ResourceSet, ScopeSelector, Scoped, ServerListeners,
+};
 use crate::state::{Code, Diagnostic, ObjectStatus, PipelineState, Severity};
 
 use super::{Admin, router};
@@ -156,6 +158,59 @@ async fn status_and_config_show_the_state() {
     assert_eq!(objects["objects"][0]["object"], json!("ServiceEntry shop/orders"));
     assert_eq!(objects["objects"][0]["conditions"][0]["status"], json!("True"));
     assert_eq!(fixture.json("/v1/clients").await, (StatusCode::OK, json!({ "clients": [] })));
+}
+
+/// Gives every server the same listener: mutual TLS, and one caller is denied.
+#[derive(Debug)]
+struct OneListener(Arc<EncodedResource>);
+
+impl ServerListeners for OneListener {
+    fn listener(&self, _: &str, server: &ClientScope) -> Option<Arc<EncodedResource>> {
+        (server.namespace.as_deref() == Some("shop")).then(|| Arc::clone(&self.0))
+    }
+
+    fn trust_domain(&self) -> Arc<str> {
+        "mesh".into()
+    }
+}
+
+#[tokio::test]
+async fn authorization_is_decided_by_what_a_server_gets() {
+    let fixture = Fixture::new();
+    let listener = crate::authz::tests::listener("spiffe://mesh/ns/qa/sa/a");
+    let name = "xds.istio.io/grpc/lds/inbound/0.0.0.0:50051";
+    let resource = EncodedResource::new(name.into(), listener.encode_to_vec().into());
+    let mut set = resources();
+    set.set_servers(Arc::new(OneListener(Arc::new(resource))));
+    fixture.resources.send_replace(Arc::new(set));
+    fixture.sync().await;
+    let rows = [
+        ("from=web/a&namespace=shop&port=50051", "allowed", "no DENY policy matches"),
+        ("from=qa/a&namespace=shop&port=50051", "denied", "deny"),
+        ("from=spiffe://mesh/ns/qa/sa/a&namespace=shop&port=1", "denied", "deny"),
+        ("from=-&namespace=shop&port=50051", "denied", "the server takes connections with mutual TLS only"),
+    ];
+    for (query, verdict, reason) in rows {
+        let (status, answer) = fixture.json(&format!("/v1/authz?{query}")).await;
+        let found = &answer["decisions"][0];
+        assert_eq!(status, StatusCode::OK, "{query}: {answer}");
+        assert_eq!((&found["verdict"], &found["listener"]), (&json!(verdict), &json!(name)), "{query}");
+        assert!(found["reason"].as_str().unwrap().contains(reason), "{query}: {answer}");
+    }
+    let refused = [
+        ("from=web&namespace=shop&port=1", StatusCode::BAD_REQUEST),
+        ("from=a/b/c&namespace=shop&port=1", StatusCode::BAD_REQUEST),
+        ("from=a/b&namespace=shop", StatusCode::BAD_REQUEST),
+        ("from=a/b&namespace=shop&port=1&ip=x", StatusCode::BAD_REQUEST),
+        ("from=a/b&namespace=shop&port=1&claims=x", StatusCode::BAD_REQUEST),
+        ("from=a/b&namespace=other&port=1", StatusCode::NOT_FOUND),
+        ("from=a/b&to=nobody", StatusCode::NOT_FOUND),
+    ];
+    for (query, expected) in refused {
+        let (status, answer) = fixture.json(&format!("/v1/authz?{query}")).await;
+        assert_eq!(status, expected, "{query}: {answer}");
+        assert!(!answer["message"].as_str().unwrap().is_empty());
+    }
 }
 
 #[tokio::test]

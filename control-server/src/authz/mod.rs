@@ -4,6 +4,8 @@
 
 mod call;
 mod rules;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use prost::{Message, Name};
 use serde::{Deserialize, Serialize};
@@ -24,7 +26,7 @@ use rules::Answer;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// The server answers it.
     Allowed,
     /// The server refuses it.
@@ -35,14 +37,14 @@ pub(crate) enum Verdict {
 
 /// A verdict and its reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Decision {
+pub struct Decision {
     /// What happens.
-    pub(crate) verdict: Verdict,
+    pub verdict: Verdict,
     /// The rule that decides, `ns[shop]-policy[orders]-rule[0]`, or why there is none.
-    pub(crate) reason: String,
+    pub reason: String,
     /// What policies on trial would do instead, if that differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) trial: Option<String>,
+    pub trial: Option<String>,
 }
 
 impl Decision {
@@ -62,7 +64,7 @@ pub(crate) fn decide(listener: &Listener, call: &Call) -> Decision {
     }
     let call = if is_secured { call.clone() } else { Call { principal: None, ..call.clone() } };
     let mut trial = None;
-    let mut allowed_by = None;
+    let (mut allowed_by, mut passed) = (None, None);
     for filter in filters(chain) {
         let Some(filter) = rbac_of(&filter) else { continue };
         if let Some(shadow) = &filter.shadow_rules {
@@ -78,9 +80,11 @@ pub(crate) fn decide(listener: &Listener, call: &Call) -> Decision {
         }
         if rules.action() == rbac::Action::Allow {
             allowed_by = Some(reason);
+        } else {
+            passed = Some(reason);
         }
     }
-    let reason = allowed_by.unwrap_or_else(|| "no policy restricts it".to_owned());
+    let reason = allowed_by.or(passed).unwrap_or_else(|| "no policy restricts it".to_owned());
     Decision { trial, ..Decision::new(Verdict::Allowed, reason) }
 }
 

@@ -9,6 +9,7 @@ use xds_proto::envoy::config::core::v3::{Locality, Node, node::UserAgentVersionT
 
 pub(super) use crate::clock::now;
 use crate::connection::{Connection, Identity};
+use crate::resources::{EncodedResource, ResourceKind, is_server_listener};
 
 use super::cache::ResourceCache;
 use super::config::{ClientConfig, ResourceConfig};
@@ -97,6 +98,17 @@ impl Registry {
             }
         }
         by_object
+    }
+
+    /// The listeners that a server has been sent; `None`: no such client is connected.
+    pub(crate) fn server_listeners(&self, id: u64) -> Option<Vec<Arc<EncodedResource>>> {
+        let client = self.lock().get(&id).cloned()?;
+        let latest = client.cache.latest();
+        let entries = client.stream().entries(latest.as_ref().map(|latest| &*latest.set));
+        let of_server = entries
+            .into_iter()
+            .filter(|entry| entry.kind == ResourceKind::Listener && is_server_listener(&entry.name));
+        Some(of_server.filter_map(|entry| entry.resource).collect())
     }
 
     /// Every open stream, oldest first.

@@ -10,6 +10,9 @@ use super::{ClientScope, EncodedResource};
 pub trait ServerListeners: Debug + Send + Sync {
     /// The listener of this name for a server; `None`: it gets none.
     fn listener(&self, name: &str, server: &ClientScope) -> Option<Arc<EncodedResource>>;
+
+    /// The trust domain of the mesh's identities.
+    fn trust_domain(&self) -> Arc<str>;
 }
 
 /// The listeners of servers of one revision.

@@ -115,6 +115,11 @@ impl ResourceSet {
         self.tables[slot.index()].insert(name, resource);
     }
 
+    /// The trust domain of the mesh's identities; `None` before the first policies have been read.
+    pub fn trust_domain(&self) -> Option<Arc<str>> {
+        self.servers.as_ref().map(|servers| servers.listeners.trust_domain())
+    }
+
     /// Puts what makes the listeners of servers.
     pub fn set_servers(&mut self, listeners: Arc<dyn ServerListeners>) {
         self.servers = Some(Servers::new(listeners));

@@ -88,4 +88,13 @@ impl AdminClient {
     }
 }
 
+/// Percent-encodes a query: everything but letters, digits and unreserved characters.
+pub(super) fn percent_encoded(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
 const PATIENCE: Duration = Duration::from_secs(5);

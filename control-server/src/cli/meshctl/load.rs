@@ -11,7 +11,7 @@ use crate::cli::text::{MAX_REMARK, clipped};
 use crate::cli::{Failure, Output};
 use crate::load_reports::{ClusterLoad, LoadList, LocalityLoad, Rates};
 
-use super::admin::AdminClient;
+use super::admin::{AdminClient, percent_encoded};
 use super::{Format, Query};
 
 #[derive(Debug, Args)]
@@ -105,13 +105,4 @@ fn remarks(cluster: &ClusterLoad) -> Vec<String> {
 /// Two digits after the point, none for what is large or whole.
 fn number(value: f64) -> String {
     if value >= 100.0 || value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.2}") }
-}
-
-/// Percent-encodes a query: everything but letters, digits and unreserved characters.
-fn percent_encoded(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encode).collect()
 }

@@ -2,6 +2,7 @@
 
 mod admin;
 mod approve;
+mod authz;
 mod bootstrap;
 mod clients;
 mod load;
@@ -35,6 +36,8 @@ enum Command {
     Clients(Query),
     /// How many calls clients make, by cluster and locality
     Load(load::Arguments),
+    /// Whether a server answers a call, and by which rule; exit code 0 if it does, 3 if not, 4 if that is open
+    Authz(Box<authz::Arguments>),
     /// Let a change take effect that waits because it removes much
     Approve(approve::Arguments),
     /// Check configuration without a server; exit code 1 if there are errors
@@ -93,6 +96,10 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Load(arguments) => ask(async {
             let client = AdminClient::new(&arguments.query.admin)?;
             load::run(&client, &arguments, output).await
+        }),
+        Command::Authz(arguments) => ask(async {
+            let client = AdminClient::new(&arguments.query.admin)?;
+            authz::run(&client, &arguments, output).await
         }),
         Command::Approve(arguments) => ask(async {
             let client = AdminClient::new(&arguments.admin)?;

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prost::Message as _;
 
-use crate::model::{Barred, Governed, ServerPolicies};
+use crate::model::{Barred, DEFAULT_TRUST_DOMAIN, Governed, ServerPolicies};
 use crate::resources::{ClientScope, EncodedResource, ResourceKind, SERVER_LISTENERS, ServerListeners};
 use crate::state::ClientFamily;
 
@@ -106,6 +106,12 @@ impl ServerListeners for Servers {
             Some(own) => own.listener(request),
             None => make(&ServerPolicies::default(), &request, super::accept::refusal),
         }
+    }
+
+    /// Every policy has the same one; without policies none depends on it.
+    fn trust_domain(&self) -> Arc<str> {
+        let any = self.namespaces.values().next();
+        any.map_or_else(|| DEFAULT_TRUST_DOMAIN.into(), |any| Arc::clone(&any.policies.trust_domain))
     }
 }
 
