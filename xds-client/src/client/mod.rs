@@ -29,12 +29,13 @@ mod watchers;
 mod worker;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use mesh_core::config::Name;
 use mesh_core::counters::CounterStore;
 use mesh_core::runtime::{
-    ConfigSource, ConfigWatch, EjectionStore, LoadStore, QueueStore, SourceError, Target,
+    ConfigSource, ConfigWatch, EjectionStore, LoadStore, QueueStore, ServerConfigWatch, SourceError, Target,
 };
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -183,6 +184,15 @@ impl ConfigSource for XdsClient {
         let refused = |reason: &dyn fmt::Display| SourceError::new(format!("{reason} (node {node_id})"));
         let listener = bootstrap.listener_name(target).map_err(|error| refused(&error))?;
         Ok(registry.watch(&self.inner, target, &listener.into()))
+    }
+
+    // SV-01
+    fn watch_server(&self, address: SocketAddr) -> Result<ServerConfigWatch, SourceError> {
+        let ClientInner { bootstrap, node_id, registry, .. } = &*self.inner;
+        // BS-39
+        let listener = bootstrap.server_listener_name(address);
+        let listener = listener.map_err(|error| SourceError::new(format!("{error} (node {node_id})")))?;
+        Ok(registry.watch_server(&self.inner, listener.into()))
     }
 
     fn node_id(&self) -> Name {

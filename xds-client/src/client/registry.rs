@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::future::BoxFuture;
 use mesh_core::config::Name;
-use mesh_core::runtime::{ConfigState, ConfigWatch, Target};
+use mesh_core::runtime::{ConfigState, ConfigWatch, ServerConfigState, ServerConfigWatch, Target};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
@@ -26,6 +26,12 @@ pub(super) enum Command {
         listener: Name,
         authority: String,
         states: watch::Sender<ConfigState>,
+    },
+    /// The configuration of a server.
+    WatchServer {
+        id: TargetId,
+        listener: Name,
+        states: watch::Sender<ServerConfigState>,
     },
     Unwatch {
         id: TargetId,
@@ -101,6 +107,17 @@ impl WatchRegistry {
         ConfigWatch::new(states, Guard { inner: inner.clone(), target: target.clone() })
     }
 
+    /// Watches the configuration of a server, whose listener has this name.
+    pub(super) fn watch_server(&self, inner: &Arc<ClientInner>, listener: Name) -> ServerConfigWatch {
+        let mut targets = lock(&self.targets);
+        self.begin(&mut targets);
+        let id = targets.next_id;
+        targets.next_id += 1;
+        let (sender, states) = watch::channel(ServerConfigState::default());
+        _ = self.commands.send(Command::WatchServer { id, listener, states: sender });
+        ServerConfigWatch::new(states, ServerGuard { inner: inner.clone(), id })
+    }
+
     /// Watches one resource, also if it is watched already.
     pub(super) fn watch_resource(
         &self,
@@ -150,6 +167,18 @@ struct Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         self.inner.registry.unwatch(&self.target);
+    }
+}
+
+/// One watch of a server's configuration; keeps the client alive.
+struct ServerGuard {
+    inner: Arc<ClientInner>,
+    id: TargetId,
+}
+
+impl Drop for ServerGuard {
+    fn drop(&mut self) {
+        _ = self.inner.registry.commands.send(Command::Unwatch { id: self.id });
     }
 }
 

@@ -3,22 +3,29 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use mesh_core::config::Name;
-use mesh_core::runtime::ConfigState;
+use mesh_core::runtime::{ConfigState, ServerConfigState, SourceState};
 use tokio::sync::watch;
 
 use super::collections::Collections;
 use super::registry::TargetId;
 use super::watchers::Watchers;
-use crate::dependency::{ErrorContext, Graph, Key, KeyKind, Resources};
+use crate::dependency::{ErrorContext, Graph, Key, KeyKind, Resources, ServerGraph};
 use crate::protocol::{AdsState, DataErrors, DeletionStatus, Event, Outage, View};
 
-/// Every watched target.
+/// Every watched target and server.
 #[derive(Debug)]
 pub(super) struct Targets {
-    graphs: HashMap<TargetId, (Graph, watch::Sender<ConfigState>)>,
+    graphs: HashMap<TargetId, Watched>,
     readers: Readers,
     collections: Collections,
     context: ErrorContext,
+}
+
+/// The graph of a watch, and where its states go.
+#[derive(Debug)]
+enum Watched {
+    Target(Graph, watch::Sender<ConfigState>),
+    Server(ServerGraph, watch::Sender<ServerConfigState>),
 }
 
 /// The targets whose graphs read each resource.
@@ -38,14 +45,29 @@ impl Targets {
         states: watch::Sender<ConfigState>,
     ) {
         let graph = Graph::new(listener, authority, self.context.clone());
-        self.graphs.insert(id, (graph, states));
+        self.graphs.insert(id, Watched::Target(graph, states));
+        self.settle(ads, id);
+    }
+
+    pub(super) fn watch_server(
+        &mut self,
+        ads: &mut AdsState,
+        id: TargetId,
+        listener: &Name,
+        states: watch::Sender<ServerConfigState>,
+    ) {
+        let graph = ServerGraph::new(listener, self.context.clone());
+        self.graphs.insert(id, Watched::Server(graph, states));
         self.settle(ads, id);
     }
 
     pub(super) fn unwatch(&mut self, ads: &mut AdsState, id: TargetId) {
-        if let Some((mut graph, _)) = self.graphs.remove(&id) {
-            let Self { readers, collections, .. } = self;
-            graph.stop(&mut TargetResources { ads, readers, collections, id });
+        let Some(watched) = self.graphs.remove(&id) else { return };
+        let Self { readers, collections, .. } = self;
+        let mut resources = TargetResources { ads, readers, collections, id };
+        match watched {
+            Watched::Target(mut graph, _) => graph.stop(&mut resources),
+            Watched::Server(mut graph, _) => graph.stop(&mut resources),
         }
     }
 
@@ -67,8 +89,13 @@ impl Targets {
                 }
                 Event::Outage => {
                     let Self { graphs, readers, collections, .. } = self;
-                    for (id, (graph, _)) in graphs {
-                        graph.on_outage(&TargetResources { ads, readers, collections, id: *id });
+                    for (id, watched) in graphs {
+                        match watched {
+                            Watched::Target(graph, _) => {
+                                graph.on_outage(&TargetResources { ads, readers, collections, id: *id });
+                            }
+                            Watched::Server(graph, _) => graph.on_outage(),
+                        }
                         changed.insert(*id);
                     }
                 }
@@ -92,26 +119,41 @@ impl Targets {
         let Self { graphs, readers, collections, .. } = self;
         for id in readers.get(&key).cloned().unwrap_or_default() {
             let resources = TargetResources { ads, readers, collections, id };
-            if let Some((graph, _)) = graphs.get_mut(&id) {
-                graph.on_change(&key, &resources);
-                changed.insert(id);
+            match graphs.get_mut(&id) {
+                Some(Watched::Target(graph, _)) => graph.on_change(&key, &resources),
+                Some(Watched::Server(graph, _)) => graph.on_change(&key),
+                None => continue,
             }
+            changed.insert(id);
         }
     }
 
     fn settle(&mut self, ads: &mut AdsState, id: TargetId) {
         let Self { graphs, readers, collections, .. } = self;
-        let Some((graph, states)) = graphs.get_mut(&id) else { return };
-        graph.settle(&mut TargetResources { ads, readers, collections, id });
-        let state = graph.state();
-        states.send_if_modified(|told| {
-            let is_new = !told.is_same(state);
-            if is_new {
-                *told = state.clone();
+        let Some(watched) = graphs.get_mut(&id) else { return };
+        let mut resources = TargetResources { ads, readers, collections, id };
+        match watched {
+            Watched::Target(graph, states) => {
+                graph.settle(&mut resources);
+                tell(states, graph.state());
             }
-            is_new
-        });
+            Watched::Server(graph, states) => {
+                graph.settle(&mut resources);
+                tell(states, graph.state());
+            }
+        }
     }
+}
+
+/// The state to those who watch it, if it is another one.
+fn tell<C>(states: &watch::Sender<SourceState<C>>, state: &SourceState<C>) {
+    states.send_if_modified(|told| {
+        let is_new = !told.is_same(state);
+        if is_new {
+            *told = state.clone();
+        }
+        is_new
+    });
 }
 
 // TR-27

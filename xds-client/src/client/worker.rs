@@ -140,6 +140,9 @@ impl<T: AdsTransport> Worker<T> {
                 Command::Watch { id, listener, authority, states } => {
                     self.targets.watch(&mut ads, id, (&listener, &authority), states);
                 }
+                Command::WatchServer { id, listener, states } => {
+                    self.targets.watch_server(&mut ads, id, &listener, states);
+                }
                 Command::Unwatch { id } => {
                     if let Some(snapshot) = &mut self.snapshot {
                         snapshot.before_unwatch(&ads, uri_of(&self.peers));

@@ -34,6 +34,7 @@ mod graph;
 mod key;
 mod refresh;
 mod resolve;
+mod server;
 mod text;
 mod virtual_host;
 mod walk;
@@ -43,4 +44,5 @@ mod tests;
 
 pub(crate) use graph::{Graph, Resources};
 pub(crate) use key::{Key, KeyKind};
+pub(crate) use server::ServerGraph;
 pub(crate) use text::ErrorContext;

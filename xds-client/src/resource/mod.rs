@@ -65,7 +65,7 @@ pub use endpoint::{
 };
 pub use error::DecodeError;
 pub use filter::{FilterError, FilterPayload, FilterRegistry, HttpFilterType};
-pub use listener::{ApiListener, FilterChain, Listener, ListenerType, RouteSource, SocketListener};
+pub use listener::{ApiListener, Listener, ListenerType, RouteSource, SocketListener};
 pub use route::{RouteConfiguration, RouteConfigurationType};
 
 /// A validated resource of any type; downcast it to the type that its [`ResourceType`] decodes to.

@@ -12,7 +12,7 @@ fn errors_of_the_target_and_errors_of_a_cluster() {
     test.put(
         KeyKind::Listener,
         "greeter",
-        Arc::new(Listener::Socket(SocketListener { filter_chains: Vec::new() })),
+        Arc::new(Listener::Socket(SocketListener { listener: Arc::default() })),
     );
     assert_eq!(
         test.shown(),
@@ -35,7 +35,7 @@ fn errors_of_the_target_and_errors_of_a_cluster() {
     test.put(
         KeyKind::Listener,
         "greeter",
-        Arc::new(Listener::Socket(SocketListener { filter_chains: Vec::new() })),
+        Arc::new(Listener::Socket(SocketListener { listener: Arc::default() })),
     );
     assert!(test.shown().contains("is for servers"));
 }

@@ -1,6 +1,7 @@
 //! The configuration of a target, for given resources.
 
 mod errors;
+mod servers;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mesh_core::config::{FilterInstance, Name};
+use mesh_core::config::{FilterInstance, Name, ServerListener};
 use xds_proto::envoy::config::listener::v3 as proto;
 
 use super::extension::Extension;
@@ -33,7 +33,7 @@ pub struct ListenerType;
 pub enum Listener {
     /// For clients (`api_listener`).
     Api(ApiListener),
-    /// For servers: validated. No server uses it here.
+    /// For servers.
     Socket(SocketListener),
 }
 
@@ -50,23 +50,12 @@ pub struct ApiListener {
     pub filters: Arc<[FilterInstance]>,
 }
 
-/// The connection manager of each filter chain of a server's listener, `default_filter_chain` last.
+/// A server's listener.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct SocketListener {
-    /// In configured order.
-    pub filter_chains: Vec<FilterChain>,
-}
-
-/// A filter chain of a server.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub struct FilterChain {
-    /// The name that keeps the state of its filters over an update; `None`: the state is lost.
-    // LDS-21
-    pub name: Option<Name>,
-    /// Its HTTP connection manager.
-    pub manager: ApiListener,
+    /// Its filter chains, and the address that it is for.
+    pub listener: Arc<ServerListener>,
 }
 
 /// The source of a listener's routes.

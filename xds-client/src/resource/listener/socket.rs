@@ -1,7 +1,9 @@
-//! Listeners of servers (gRFC A36): validated, so that an invalid one is refused on arrival.
+//! Listeners of servers (gRFC A36).
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
+use mesh_core::config::{ServerChain, ServerHttp, ServerListener, ServerRouteSource, ServerRoutes};
 use xds_proto::envoy::config::listener::v3::filter::ConfigType;
 use xds_proto::envoy::config::listener::v3::{self as proto, Filter, Listener};
 
@@ -10,8 +12,7 @@ use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::transport_socket::{self, Side};
 use crate::resource::{Decoding, fields};
 
-use super::chain_match::ChainMatch;
-use super::{ApiListener, FilterChain, SocketListener, connection_manager};
+use super::{ApiListener, RouteSource, SocketListener, chain_match, connection_manager};
 
 /// LDS-13 to LDS-20
 pub(super) fn read(listener: &Listener, context: &Decoding<'_>) -> Checked<SocketListener> {
@@ -23,33 +24,38 @@ pub(super) fn read(listener: &Listener, context: &Decoding<'_>) -> Checked<Socke
         return Err(Invalid::at("use_original_dst", "must be false"));
     }
     // LDS-14
-    fields::socket_address(listener.address.as_ref()).within("address")?;
+    let address = fields::ip_and_port(listener.address.as_ref()).within("address")?;
     // LDS-16
     if listener.filter_chains.is_empty() && listener.default_filter_chain.is_none() {
         return Err(Invalid::at("filter_chains", "there is no filter chain and no default_filter_chain"));
     }
-    let mut matches: Vec<ChainMatch<'_>> = Vec::new();
-    let mut filter_chains = Vec::with_capacity(listener.filter_chains.len() + 1);
+    let mut chains: Vec<Arc<ServerChain>> = Vec::with_capacity(listener.filter_chains.len());
     for (index, chain) in listener.filter_chains.iter().enumerate() {
-        let mut read = || {
-            filter_chains.push(filter_chain(chain, context)?);
-            ChainMatch::read(chain.filter_chain_match.as_ref()).within("filter_chain_match")
+        let read = || -> Checked<ServerChain> {
+            let read = filter_chain(chain, context)?;
+            let matches =
+                chain_match::read(chain.filter_chain_match.as_ref()).within("filter_chain_match")?;
+            Ok(read.matching(matches))
         };
         let this = read().within_element("filter_chains", index)?;
         // LDS-17: chains that can never match are compared too.
-        if let Some(other) = matches.iter().position(|other| other.overlaps(&this)) {
+        if let Some(other) = chains.iter().position(|other| other.matches.overlaps(&this.matches)) {
             let reason = format!("matches the same connections as filter_chains[{other}]");
             return Err(Invalid::at("filter_chain_match", reason)).within_element("filter_chains", index);
         }
-        matches.push(this);
+        chains.push(Arc::new(this));
     }
-    if let Some(chain) = &listener.default_filter_chain {
-        filter_chains.push(filter_chain(chain, context).within("default_filter_chain")?);
-    }
-    Ok(SocketListener { filter_chains })
+    let default = listener.default_filter_chain.as_ref();
+    let default =
+        default.map(|chain| filter_chain(chain, context).within("default_filter_chain")).transpose()?;
+    let mut read = ServerListener::default();
+    read.address = Some(address);
+    read.chains = chains;
+    read.default_chain = default.map(Arc::new);
+    Ok(SocketListener { listener: Arc::new(read) })
 }
 
-fn filter_chain(chain: &proto::FilterChain, context: &Decoding<'_>) -> Checked<FilterChain> {
+fn filter_chain(chain: &proto::FilterChain, context: &Decoding<'_>) -> Checked<ServerChain> {
     transport_socket::plaintext(chain.transport_socket.as_ref(), Side::Server, context)?;
     // LDS-15
     let mut names = HashSet::new();
@@ -65,9 +71,16 @@ fn filter_chain(chain: &proto::FilterChain, context: &Decoding<'_>) -> Checked<F
         read().within_element("filters", index)?;
     }
     let manager = manager.ok_or_else(|| Invalid::at("filters", "expected an HTTP connection manager"))?;
+    let mut read = ServerChain::new(ServerRoutes::default());
     // LDS-21
-    let name = (!chain.name.is_empty()).then(|| chain.name.as_str().into());
-    Ok(FilterChain { name, manager })
+    read.name = (!chain.name.is_empty()).then(|| chain.name.as_str().into());
+    let routes = match manager.routes {
+        RouteSource::Rds(name) => ServerRouteSource::Named(name),
+        RouteSource::Inline(routes) => ServerRouteSource::Inline(Arc::new(routes.for_servers())),
+    };
+    read.http = ServerHttp::new(routes, manager.filters);
+    read.http.max_stream_duration = manager.max_stream_duration;
+    Ok(read)
 }
 
 fn is_connection_manager(filter: &Filter) -> Checked<bool> {

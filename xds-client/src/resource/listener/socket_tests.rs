@@ -173,9 +173,9 @@ fn filter_chains_are_known_by_name() {
     message.default_filter_chain.as_mut().unwrap().name = "default".into();
     let listener: Arc<Listener> = decode(&ListenerType, &DecodeContext::default(), &message).unwrap();
     let Listener::Socket(socket) = &*listener else { panic!("{listener:?}") };
-    let names: Vec<_> = socket.filter_chains.iter().map(|chain| chain.name.as_deref()).collect();
+    let names: Vec<_> = socket.listener.all_chains().map(|chain| chain.name.as_deref()).collect();
     assert_eq!(names, [Some("public"), None, Some("default")]);
-    assert!(socket.filter_chains.iter().all(|chain| chain.manager.filters.is_empty()));
+    assert!(socket.listener.all_chains().all(|chain| chain.http.filters.is_empty()));
 }
 
 fn range(text: &str) -> CidrRange {

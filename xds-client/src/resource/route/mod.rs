@@ -29,7 +29,9 @@ mod tests;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mesh_core::config::{DomainPattern, HeaderMutations, MutationOrder, Name, Route, VirtualHost};
+use mesh_core::config::{
+    DomainPattern, HeaderMutations, MutationOrder, Name, Route, ServerRoutes, VirtualHost,
+};
 use xds_proto::envoy::config::route::v3 as proto;
 use xds_proto::envoy::config::route::v3::route_action::RequestMirrorPolicy;
 
@@ -56,6 +58,17 @@ pub struct RouteConfiguration {
     pub headers: Arc<HeaderMutations>,
     /// In which order changes of headers are applied (`most_specific_header_mutations_wins`).
     pub header_order: MutationOrder,
+}
+
+impl RouteConfiguration {
+    /// The same for a server.
+    pub(crate) fn for_servers(&self) -> ServerRoutes {
+        let mut routes = ServerRoutes::default();
+        routes.virtual_hosts.clone_from(&self.virtual_hosts);
+        routes.headers = self.headers.clone();
+        routes.header_order = self.header_order;
+        routes
+    }
 }
 
 impl ResourceType for RouteConfigurationType {
