@@ -66,6 +66,29 @@ pub enum ConfigError {
         /// The header.
         name: String,
     },
+    /// A rule looks at a header that rules may not look at.
+    // HF-18
+    #[error("header {name:?} cannot be in a rule: it is not visible to rules")]
+    HiddenHeader {
+        /// The header.
+        name: String,
+    },
+    /// A text is not the name of a header.
+    #[error("{name:?} is not a header's name")]
+    InvalidHeader {
+        /// What was configured.
+        name: String,
+    },
+    /// A range of IP addresses cannot exist.
+    #[error("{address}/{prefix}: {reason}")]
+    InvalidIpRange {
+        /// The address.
+        address: std::net::IpAddr,
+        /// How many bits of it count.
+        prefix: u8,
+        /// What is wrong with them.
+        reason: &'static str,
+    },
 }
 
 crate::debug_with_causes!(ConfigError, ResourceError);

@@ -17,6 +17,7 @@ pub(crate) mod lookup;
 pub mod matcher;
 pub mod outlier;
 pub(crate) mod rate_limit;
+pub mod rbac;
 pub mod retry;
 pub(crate) mod rewrite;
 pub(crate) mod route;

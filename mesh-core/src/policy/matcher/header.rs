@@ -95,7 +95,7 @@ impl From<HeaderRule> for HeaderCondition {
 }
 
 impl HeaderRule {
-    fn accepts(&self, value: &str) -> bool {
+    pub(crate) fn accepts(&self, value: &str) -> bool {
         match self {
             Self::Value(matcher) => matcher.matches(value),
             // RT-14: a value that is not a number is outside every range.

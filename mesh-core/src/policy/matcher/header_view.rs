@@ -26,9 +26,9 @@ impl<'a> HeaderView<'a> {
     // RT-10
     pub fn value(self, name: &HeaderName) -> Option<Cow<'a, str>> {
         match self {
-            Self::Response(headers) => joined(headers, name),
+            Self::Response(headers) => joined_values(headers, name),
             Self::Grpc(_) if is_hidden_from_grpc(name) => None,
-            Self::Grpc(headers) => joined(headers, name)
+            Self::Grpc(headers) => joined_values(headers, name)
                 .or_else(|| (name == CONTENT_TYPE).then_some(Cow::Borrowed("application/grpc"))),
         }
     }
@@ -40,7 +40,8 @@ fn is_hidden_from_grpc(name: &HeaderName) -> bool {
     text.ends_with("-bin") || text.starts_with("grpc-") || name == TE || name == USER_AGENT
 }
 
-fn joined<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>> {
+/// A header's values joined by `,`, with no regard to who may see them.
+pub(crate) fn joined_values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, str>> {
     let text = |value: &'a HeaderValue| String::from_utf8_lossy(value.as_bytes());
     let mut values = headers.get_all(name).iter();
     let first = text(values.next()?);

@@ -13,6 +13,7 @@ use rand::{Rng, RngExt};
 
 pub use header::{HeaderCondition, HeaderMatcher, HeaderRule};
 pub use header_view::HeaderView;
+pub(crate) use header_view::joined_values;
 pub use metadata::{DynamicMetadata, MetadataMatcher, ValueMatcher};
 pub use path::PathMatcher;
 pub(crate) use path::ends_segment;
