@@ -3,7 +3,8 @@
 use super::CounterFamily;
 
 /// All families of this library; filters of a user may count others. A new one gets a row in docs/xds-client.md, too.
-pub const FAMILIES: &[&CounterFamily] = &[&RATE_LIMITED_CALLS, &MIRRORED_REQUESTS, &SKIPPED_MIRRORS];
+pub const FAMILIES: &[&CounterFamily] =
+    &[&AUTHORIZATIONS, &RATE_LIMITED_CALLS, &MIRRORED_REQUESTS, &SKIPPED_MIRRORS];
 
 /// Calls that a rate limit has looked at.
 pub(crate) const RATE_LIMITED_CALLS: CounterFamily = CounterFamily::new(
@@ -27,4 +28,13 @@ pub(crate) const SKIPPED_MIRRORS: CounterFamily = CounterFamily::new(
     "Requests that were not mirrored, because too many mirrored ones ran already.",
     "{request}",
     &["mesh.target"],
+);
+
+/// Decisions of RBAC filters. `rules` is `enforced` or `shadow`, `decision` is `allowed` or `denied`; `policy` is the one that
+/// denied the call, and empty where no policy allows it.
+pub const AUTHORIZATIONS: CounterFamily = CounterFamily::new(
+    "mesh.server.authorizations",
+    "Decisions of RBAC filters about calls; shadow rules only say what they would decide",
+    "{call}",
+    &["filter", "rules", "decision", "policy"],
 );

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::config::Name;
 use crate::sharded::Sharded;
 
-pub use families::FAMILIES;
+pub use families::{AUTHORIZATIONS, FAMILIES};
 pub(crate) use families::{MIRRORED_REQUESTS, RATE_LIMITED_CALLS, SKIPPED_MIRRORS};
 
 /// What is counted, as OpenTelemetry has it.

@@ -24,6 +24,7 @@ mod fault;
 mod header_mutation;
 mod overrides;
 mod rate_limit;
+mod rbac;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +37,7 @@ use http::{HeaderMap, request, response};
 pub use crate::policy::fault::{
     Abort, AbortSource, AbortStatus, Delay, DelaySource, FaultPolicy, MaxActiveFaults, Percentage,
 };
+pub use crate::policy::matcher::DynamicMetadata;
 pub use crate::policy::rate_limit::{
     DescriptorAction, DescriptorLimit, DescriptorRule, InvalidLimit, RateLimitPolicy, RateLimitRefusal,
     TokenLimit,
@@ -48,6 +50,9 @@ pub(crate) use compile::{ChainCompiler, FilterScope, Level};
 pub use context::FilterContext;
 pub use header_mutation::{HeaderMutationConfig, HeaderMutationOverride};
 pub use overrides::{ConfigValue, Overrides};
+pub use rbac::{
+    AllowedBy, Audit, AuditCondition, AuditEntry, AuditLogger, RbacConfig, RbacOverride, StdoutAuditLogger,
+};
 
 /// A filter of HTTP calls. One value serves many calls at once; what belongs to one call is kept in
 /// [`FilterCall::state`].

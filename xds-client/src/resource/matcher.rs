@@ -2,12 +2,17 @@
 
 use http::HeaderName;
 use mesh_core::policy::matcher::{
-    FullRegex, HeaderCondition, HeaderMatcher, HeaderRule, StringMatcher, StringPattern,
+    FullRegex, HeaderCondition, HeaderMatcher, HeaderRule, MetadataMatcher, StringMatcher, StringPattern,
+    ValueMatcher,
 };
 use xds_proto::envoy::config::route::v3 as route;
 use xds_proto::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier;
 use xds_proto::envoy::r#type::matcher::v3 as proto;
+use xds_proto::envoy::r#type::matcher::v3::double_matcher::MatchPattern as DoublePattern;
+use xds_proto::envoy::r#type::matcher::v3::list_matcher::MatchPattern as ListPattern;
+use xds_proto::envoy::r#type::matcher::v3::metadata_matcher::path_segment::Segment;
 use xds_proto::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
+use xds_proto::envoy::r#type::matcher::v3::value_matcher::MatchPattern as ValuePattern;
 
 use super::Decoding;
 use super::invalid::{Checked, Invalid, Within};
@@ -98,6 +103,52 @@ fn header_rule(specifier: Option<&HeaderMatchSpecifier>, context: &Decoding<'_>)
         Some(HeaderMatchSpecifier::SafeRegexMatch(matcher)) => {
             value(StringPattern::Regex(regex(matcher, context).within("safe_regex_match")?))
         }
+    })
+}
+
+/// A matcher of what filters have found out about a call. What it cannot say is refused, also inside.
+pub(super) fn metadata(matcher: &proto::MetadataMatcher, context: &Decoding<'_>) -> Checked<MetadataMatcher> {
+    let namespace = not_empty(&matcher.filter).within("filter")?;
+    if matcher.path.is_empty() {
+        return Err(Invalid::at("path", "must not be empty"));
+    }
+    let step = |(index, segment): (usize, &proto::metadata_matcher::PathSegment)| match &segment.segment {
+        Some(Segment::Key(key)) => not_empty(key).within("key").within_element("path", index),
+        None => Err(Invalid::new("key must be set")).within_element("path", index),
+    };
+    let path = matcher.path.iter().enumerate().map(step).collect::<Checked<Vec<_>>>()?;
+    let value = matcher.value.as_ref().ok_or_else(|| Invalid::new("must be set"));
+    let value = value.and_then(|value| metadata_value(value, context)).within("value")?;
+    Ok(MetadataMatcher::new(namespace, path, value).with_invert(matcher.invert))
+}
+
+fn metadata_value(value: &proto::ValueMatcher, context: &Decoding<'_>) -> Checked<ValueMatcher> {
+    Ok(match &value.match_pattern {
+        Some(ValuePattern::NullMatch(_)) => ValueMatcher::Null,
+        Some(ValuePattern::DoubleMatch(number)) => match &number.match_pattern {
+            Some(DoublePattern::Exact(number)) => ValueMatcher::Number(*number),
+            Some(DoublePattern::Range(range)) => ValueMatcher::NumberRange(range.start..range.end),
+            None => return Err(Invalid::at("double_match", "expected range or exact")),
+        },
+        Some(ValuePattern::StringMatch(text)) => {
+            ValueMatcher::Text(string(text, context).within("string_match")?)
+        }
+        Some(ValuePattern::BoolMatch(expected)) => ValueMatcher::Bool(*expected),
+        Some(ValuePattern::PresentMatch(present)) => ValueMatcher::Present(*present),
+        Some(ValuePattern::ListMatch(list)) => match &list.match_pattern {
+            Some(ListPattern::OneOf(element)) => {
+                let element = metadata_value(element, context).within("one_of").within("list_match")?;
+                ValueMatcher::OneOf(Box::new(element))
+            }
+            None => return Err(Invalid::at("list_match", "expected one_of")),
+        },
+        Some(ValuePattern::OrMatch(any)) => {
+            let read =
+                |(index, value)| metadata_value(value, context).within_element("value_matchers", index);
+            let values = any.value_matchers.iter().enumerate().map(read).collect::<Checked<Vec<_>>>();
+            ValueMatcher::AnyOf(values.within("or_match")?)
+        }
+        None => return Err(Invalid::new("no pattern that is known is set")),
     })
 }
 

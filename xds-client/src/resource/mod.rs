@@ -64,7 +64,9 @@ pub use endpoint::{
     EndpointsType, LbEndpointType,
 };
 pub use error::DecodeError;
-pub use filter::{FilterError, FilterPayload, FilterRegistry, HttpFilterType};
+pub use filter::{
+    AuditLoggerType, FilterError, FilterPayload, FilterRegistry, FilterSides, HttpFilterType, RbacFilter,
+};
 pub use listener::{ApiListener, Listener, ListenerType, RouteSource, SocketListener};
 pub use route::{RouteConfiguration, RouteConfigurationType};
 

@@ -91,7 +91,7 @@ fn known(filter: &Proto, side: Side, context: &Decoding<'_>) -> Checked<Option<K
         }
         return unknown(format!("type {type_name:?} is not supported"));
     };
-    if side != Side::Client {
+    if !kind.sides().include(side) {
         return unknown(format!("type {type_name:?} is not supported on this side"));
     }
     // LDS-08: optional or not. LDS-11: disabled or not.

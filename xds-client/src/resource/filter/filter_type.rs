@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mesh_core::filter::{ConfigValue, FilterConfig};
 
 use crate::resource::invalid::Invalid;
+use crate::resource::transport_socket::Side;
 
 use super::FilterPayload;
 
@@ -69,6 +70,13 @@ pub trait HttpFilterType: Debug + Send + Sync + 'static {
     /// The full name of its configuration's type in listeners: the part after the last `/` of the type URL.
     fn type_name(&self) -> &str;
 
+    /// Where the filter works. Elsewhere it is unknown: a listener that has it is refused unless it is optional. Clients, by
+    /// default.
+    // LDS-07
+    fn sides(&self) -> FilterSides {
+        FilterSides::Client
+    }
+
     /// Reads and validates a listener's configuration.
     ///
     /// # Errors
@@ -89,6 +97,27 @@ pub trait HttpFilterType: Debug + Send + Sync + 'static {
     // RDS-19
     fn decode_override(&self, _payload: &FilterPayload<'_>) -> Result<Arc<dyn ConfigValue>, FilterError> {
         Err(FilterError::new("the filter cannot be overridden"))
+    }
+}
+
+/// Where a filter works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FilterSides {
+    /// For calls that this process makes.
+    Client,
+    /// For calls that it serves.
+    Server,
+    /// For both.
+    Both,
+}
+
+impl FilterSides {
+    pub(super) fn include(self, side: Side) -> bool {
+        match (self, side) {
+            (Self::Both, _) | (Self::Client, Side::Client) | (Self::Server, Side::Server) => true,
+            (Self::Client, Side::Server) | (Self::Server, Side::Client) => false,
+        }
     }
 }
 

@@ -11,14 +11,16 @@ mod local_rate_limit;
 mod overrides;
 mod payload;
 mod rate_limit_action;
+mod rbac;
 mod registry;
 #[cfg(test)]
 mod tests;
 
 pub(super) use chain::read as chain;
-pub use filter_type::{FilterError, HttpFilterType};
+pub use filter_type::{FilterError, FilterSides, HttpFilterType};
 pub(super) use overrides::read as overrides;
 pub use payload::FilterPayload;
+pub use rbac::{AuditLoggerType, RbacFilter};
 pub use registry::FilterRegistry;
 
 /// The filter that ends every chain.

@@ -5,7 +5,7 @@ use serde_json::json;
 use xds_proto::envoy::config::core::v3::{ExtensionConfigSource, HttpProtocolOptions, TypedExtensionConfig};
 use xds_proto::envoy::config::route::v3::{RouteConfiguration as ProtoRoutes, VirtualHost};
 use xds_proto::envoy::extensions::filters::http::header_mutation::v3::HeaderMutationPerRoute;
-use xds_proto::envoy::extensions::filters::http::rbac::v3::{Rbac, RbacPerRoute};
+use xds_proto::envoy::extensions::filters::http::rbac::v3::RbacPerRoute;
 use xds_proto::envoy::extensions::filters::http::router::v3::Router;
 use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
 use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::http_filter::ConfigType;
@@ -264,7 +264,7 @@ const HTTP_FILTERS: &[Row<Manager>] = &[
         |m| {
             m.http_filters.insert(0, http_filter("x", pack_any(RbacPerRoute::default())));
         },
-        Err(("http_filters[0]", "RBACPerRoute\" is not supported")),
+        Err(("http_filters[0].typed_config", "RBACPerRoute\" is only for overrides")),
     ),
     (
         "LDS-10 known override at the top, though optional",
@@ -273,11 +273,6 @@ const HTTP_FILTERS: &[Row<Manager>] = &[
             m.http_filters.insert(0, optional(http_filter("x", config)));
         },
         Err(("http_filters[0].typed_config", "HeaderMutationPerRoute\" is only for overrides")),
-    ),
-    (
-        "LDS-07 RBAC is not known yet",
-        |m| m.http_filters.insert(0, http_filter("x", pack_any(Rbac::default()))),
-        Err(("http_filters[0]", "and it is not optional")),
     ),
     (
         "LDS-12 settings of the router",

@@ -3,6 +3,7 @@
 mod fault;
 mod header_mutation;
 mod local_rate_limit;
+mod rbac;
 
 use std::sync::Arc;
 
