@@ -245,6 +245,41 @@ mod tests {
         assert!(state.interests.is_empty() && state.waiting.is_empty(), "nothing stays of who has left");
     }
 
+    /// Gives every server nothing.
+    #[derive(Debug)]
+    struct NoListeners;
+
+    impl crate::resources::ServerListeners for NoListeners {
+        fn listener(&self, _: &str, _: &crate::resources::ClientScope) -> Option<Arc<EncodedResource>> {
+            None
+        }
+
+        fn trust_domain(&self) -> Arc<str> {
+            Arc::default()
+        }
+    }
+
+    #[test]
+    fn change_of_policies_wakes_every_server_and_no_other_client() {
+        let cache = ResourceCache::default();
+        let [server, client] = [1, 2].map(|id| cache.subscribe(id));
+        let inbound = one(ResourceKind::Listener, "xds.istio.io/grpc/lds/inbound/0.0.0.0:80");
+        server.turn(&[(inbound.clone(), InterestChange::On)], None);
+        client.turn(&[(one(ResourceKind::Listener, "a"), InterestChange::On)], None);
+        cache.publish(set(&[]), Instant::now());
+        let with_servers = |_| {
+            let mut set = ResourceSet::default();
+            set.set_servers(Arc::new(NoListeners));
+            Arc::new(set)
+        };
+        cache.publish(with_servers(1), Instant::now());
+        cache.publish(with_servers(2), Instant::now());
+        assert_eq!((server.look().changed.len(), client.look().changed.len()), (2, 0));
+        server.leave(&[inbound]);
+        client.leave(&[one(ResourceKind::Listener, "a")]);
+        assert!(cache.lock().interests.is_empty(), "nothing stays of who has left");
+    }
+
     #[test]
     fn change_during_a_request_is_not_missed() {
         let cache = ResourceCache::default();

@@ -5,6 +5,7 @@ mod config;
 mod delta;
 mod limits;
 mod random;
+mod servers;
 mod sotw;
 mod spelling;
 mod subscription;
