@@ -20,7 +20,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prost::Message as _;
 
 use crate::model::{Barred, DEFAULT_TRUST_DOMAIN, Governed, ServerPolicies};
-use crate::resources::{ClientScope, EncodedResource, ResourceKind, SERVER_LISTENERS, ServerListeners};
+use crate::resources::{
+    ClientScope, EncodedResource, MadeBy, ResourceKind, SERVER_LISTENERS, ServerListeners,
+};
 use crate::state::ClientFamily;
 
 use super::{Refusal, RefusalCheck};
@@ -141,7 +143,9 @@ fn make(policies: &ServerPolicies, request: &Request, refusal: RefusalCheck) -> 
         tracing::error!(name, reason, "servers would refuse this listener: it is not served");
         return None;
     }
-    Some(Arc::new(EncodedResource::new(name.into(), bytes)))
+    let policies = policies.governed.iter().filter(|one| one.servers.holds(&request.labels));
+    let made_by: MadeBy = policies.map(|one| Arc::from(one.object.id.to_string())).collect();
+    Some(Arc::new(EncodedResource::new(name.into(), bytes).made_by(made_by)))
 }
 
 const BARRED: &str = "the servers that it is for refuse every call";

@@ -187,4 +187,6 @@ fn change_of_policies_is_a_change_of_listeners() {
         [&before, &with, &again, &without].map(|set| server.resource(set).unwrap().version.clone());
     assert_eq!((&versions[0], &versions[1]), (&versions[3], &versions[2]));
     assert_ne!(versions[0], versions[1]);
+    // What a server refuses of it shows on the policy.
+    assert_eq!(*server.resource(&with).unwrap().made_by, ["AuthorizationPolicy shop/a".into()]);
 }
