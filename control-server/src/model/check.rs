@@ -253,7 +253,13 @@ impl Check<'_, '_> {
                 continue;
             }
             let path = path.field("route").index(index).field("destination");
-            self.destination(&route.destination, &called, &path);
+            self.destination(&route.destination, &called, &path, FAILS);
+        }
+        let first = http.mirror.iter().map(|_| path.field("mirror"));
+        let others =
+            (0..http.mirrors.len()).map(|index| path.field("mirrors").index(index).field("destination"));
+        for ((destination, _), path) in http.mirrored_to().into_iter().zip(first.chain(others)) {
+            self.destination(destination, &called, &path, UNMIRRORED);
         }
         let Some(delegate) = &http.delegate else { return };
         let path = path.field("delegate");
@@ -278,10 +284,11 @@ impl Check<'_, '_> {
         destination: &crate::kinds::virtual_service::Destination,
         called: &[u32],
         path: &FieldPath,
+        consequence: &str,
     ) {
         if self.reader.find(&destination.host, self.namespace()).is_none() {
             let unknown = self.reader.unknown(&destination.host, self.namespace());
-            self.miss(path.field("host"), format!("its share of the calls fails: {unknown}"));
+            self.miss(path.field("host"), format!("{consequence}: {unknown}"));
             return;
         }
         let destinations = Destinations::new("", self.viewer, self.reader, self.settings);
@@ -301,7 +308,7 @@ impl Check<'_, '_> {
             Target::Service { host, subset, .. } if field == "subset" => self.known_subsets(host, subset),
             _ => String::new(),
         };
-        self.miss(path.field(field), format!("its share of the calls fails: {reason}{hint}"));
+        self.miss(path.field(field), format!("{consequence}: {reason}{hint}"));
     }
 
     fn known_subsets(&self, host: &str, found: &str) -> String {
@@ -344,24 +351,36 @@ impl Check<'_, '_> {
                     continue;
                 }
                 let path = path.field("rules").index(rule_index).field("backendRefs").index(index);
-                self.backend(backend, &path);
+                self.backend(backend, &path, FAILS);
+            }
+            for (index, filter) in rule.mirrors() {
+                let path = path.field("rules").index(rule_index).field("filters").index(index);
+                self.backend(&filter, &path.field("requestMirror").field("backendRef"), UNMIRRORED);
             }
         }
     }
 
-    fn backend(&mut self, backend: &crate::kinds::grpc_route::BackendRef, path: &FieldPath) {
+    fn backend(
+        &mut self,
+        backend: &crate::kinds::grpc_route::BackendRef,
+        path: &FieldPath,
+        consequence: &str,
+    ) {
         let namespace = backend.namespace.as_deref().unwrap_or_else(|| self.namespace());
         let is_granted = grpc_route::is_granted(self.object, namespace, &backend.name, self.reader);
         if is_granted && find_service(&backend.name, namespace, self.reader).is_none() {
             let unknown = self.reader.unknown(&backend.name, namespace);
-            self.miss(path.field("name"), format!("its share of the calls fails: {unknown}"));
+            self.miss(path.field("name"), format!("{consequence}: {unknown}"));
             return;
         }
         let destinations = Destinations::new("", self.viewer, self.reader, self.settings);
         let target = grpc_route::target(self.object, backend, &destinations);
         if let Err(reason) = destinations.find(&target) {
             let field = if is_granted { "port" } else { "namespace" };
-            self.miss(path.field(field), format!("its share of the calls fails: {reason}"));
+            self.miss(path.field(field), format!("{consequence}: {reason}"));
         }
     }
 }
+
+const FAILS: &str = "its share of the calls fails";
+const UNMIRRORED: &str = "nothing is mirrored to it";

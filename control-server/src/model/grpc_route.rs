@@ -8,7 +8,7 @@ use super::index::Reader;
 use super::key::Key;
 use super::name::cluster_local;
 use super::reference::{Destinations, Target, WeightedTarget};
-use super::route::{Action, HeaderMatch, PathMatch, Route, RouteMatch};
+use super::route::{Action, HeaderMatch, Mirror, PathMatch, Route, RouteMatch};
 use super::service;
 use super::viewer::{Distinctions, Viewer};
 use crate::kinds::grpc_route::{
@@ -168,8 +168,13 @@ fn rank<'a>(
             headers: backend.header_changes(),
         })
         .collect();
-    let mut action = destinations.forward(&targets).unwrap_or(Action::Respond { status: NO_BACKEND });
+    let mut action =
+        destinations.forward(&targets).unwrap_or(Action::Respond { status: NO_BACKEND, body: None });
     let headers = action.place_headers(rule.header_changes());
+    let mirrored = rule.mirrored_to().into_iter();
+    let mirrors: Vec<Mirror> = mirrored
+        .filter_map(|(backend, share)| destinations.mirror(&target(object, &backend, destinations), share))
+        .collect();
     let everything = [Match::default()];
     let matches = if rule.matches.is_empty() { &everything[..] } else { &rule.matches };
     for (match_index, one) in matches.iter().enumerate() {
@@ -186,15 +191,8 @@ fn rank<'a>(
             match_index,
         );
         let name = rule.name.clone().unwrap_or_default();
-        let route = Route {
-            name,
-            matches: translate(one),
-            action: action.clone(),
-            timeout: None,
-            retry: None,
-            fault: None,
-            headers: headers.clone(),
-        };
+        let route = Route::new(name, translate(one), action.clone());
+        let route = Route { headers: headers.clone(), mirrors: mirrors.clone(), ..route };
         ranked.push((rank, route));
     }
 }

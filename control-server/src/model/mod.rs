@@ -56,7 +56,9 @@ pub(crate) use cluster::{Cluster, Discovery};
 pub(crate) use endpoints::{Endpoint, label_name};
 pub(crate) use mtls::{Mode, speaks_mtls};
 pub(crate) use policy::{LoadBalancing, LocalityPolicy, Outlier};
-pub(crate) use route::{Action, HeaderMatch, PathMatch, Retry, Route, RouteMatch, Share};
+pub(crate) use route::{
+    Action, HeaderMatch, Mirror, PathMatch, PathRewrite, Redirect, Retry, Rewrite, Route, RouteMatch, Share,
+};
 pub(crate) use servers::{Barred, Governed, ServerPolicies};
 pub(crate) use service::{Service, ServicePort, ServiceView};
 pub(crate) use settings::DEFAULT_TRUST_DOMAIN;

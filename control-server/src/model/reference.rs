@@ -9,7 +9,7 @@ use super::endpoints::Workloads;
 use super::index::Reader;
 use super::mtls::MtlsPolicies;
 use super::report::Report;
-use super::route::{Action, Share};
+use super::route::{Action, Mirror, Share};
 use super::rule::Rule;
 use super::viewer::Viewer;
 use super::{Settings, name, service};
@@ -118,6 +118,13 @@ impl<'r, 'a> Destinations<'r, 'a> {
         let cluster = self.fail(reason);
         let share = Share { cluster, weight: 1, headers: HeaderChanges::default() };
         Action::Forward { shares: vec![share], hash_headers: Vec::new() }
+    }
+
+    /// The cluster that gets copies of calls; `None` if the target is missing. Of several the first one, which is one of the
+    /// service's names.
+    pub(super) fn mirror(&self, target: &Target, share: u32) -> Option<Mirror> {
+        let (cluster, _) = self.find(target).ok()?.clusters.into_iter().next()?;
+        (share > 0).then_some(Mirror { cluster, share })
     }
 
     fn find_or_fail(&self, target: &Target) -> Found {

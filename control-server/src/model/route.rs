@@ -19,6 +19,50 @@ pub(crate) struct Route {
     pub(crate) fault: Option<Fault>,
     /// Header changes of all its calls.
     pub(crate) headers: HeaderChanges,
+    pub(crate) rewrite: Rewrite,
+    /// Where copies of its calls go.
+    pub(crate) mirrors: Vec<Mirror>,
+}
+
+impl Route {
+    /// A route without anything else.
+    pub(crate) fn new(name: String, matches: RouteMatch, action: Action) -> Self {
+        Self {
+            name,
+            matches,
+            action,
+            timeout: None,
+            retry: None,
+            fault: None,
+            headers: HeaderChanges::default(),
+            rewrite: Rewrite::default(),
+            mirrors: Vec::new(),
+        }
+    }
+}
+
+/// What the endpoint sees instead of what the client has called.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Rewrite {
+    pub(crate) path: Option<PathRewrite>,
+    pub(crate) authority: Option<String>,
+}
+
+/// Another path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PathRewrite {
+    /// In the place of what the route has matched.
+    Matched(String),
+    /// In the place of every match of an expression.
+    Regex { regex: String, substitution: String },
+}
+
+/// A cluster that gets copies of calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mirror {
+    pub(crate) cluster: String,
+    /// Of a million calls.
+    pub(crate) share: u32,
 }
 
 /// All parts must match.
@@ -63,8 +107,10 @@ pub(crate) enum Action {
         /// Headers whose values choose the endpoint, where a cluster balances by hash.
         hash_headers: Vec<String>,
     },
-    /// It fails on gRPC clients; a proxy would answer with this status.
-    Respond { status: u32 },
+    /// It fails on gRPC clients; a proxy answers with this status.
+    Respond { status: u32, body: Option<Vec<u8>> },
+    /// It fails on gRPC clients; a proxy answers with another place.
+    Redirect(Redirect),
 }
 
 impl Action {
@@ -86,6 +132,17 @@ impl Action {
     }
 }
 
+/// Another place; empty parts stay as they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Redirect {
+    pub(crate) scheme: String,
+    pub(crate) authority: String,
+    pub(crate) port: Option<u32>,
+    pub(crate) path: String,
+    /// 301, 302, 303, 307 or 308.
+    pub(crate) status: u32,
+}
+
 /// A cluster's share of a route's calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Share {
@@ -104,4 +161,10 @@ pub(crate) struct Retry {
     pub(crate) conditions: Vec<&'static str>,
     /// Before the first retry.
     pub(crate) backoff: Option<Duration>,
+    /// Of one attempt.
+    pub(crate) per_try_timeout: Option<Duration>,
+    /// A retry goes to an endpoint that the call has not tried.
+    pub(crate) to_other_endpoints: bool,
+    /// A retry may go to a priority that the call has not tried.
+    pub(crate) to_other_priorities: bool,
 }

@@ -217,15 +217,8 @@ fn default_route(host: &str, port: u32, destinations: &Destinations<'_, '_>) -> 
 
 /// A route for every call.
 fn whole_route(name: &str, action: Action, retry: Option<Retry>) -> Route {
-    Route {
-        name: name.to_owned(),
-        matches: RouteMatch { path: PathMatch::any(), headers: Vec::new() },
-        action,
-        timeout: None,
-        retry,
-        fault: None,
-        headers: HeaderChanges::default(),
-    }
+    let matches = RouteMatch { path: PathMatch::any(), headers: Vec::new() };
+    Route { retry, ..Route::new(name.to_owned(), matches, action) }
 }
 
 /// The host of a name that an object of `namespace` uses.

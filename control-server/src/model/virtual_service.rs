@@ -8,11 +8,14 @@ use super::key::Key;
 use super::matches::expand;
 use super::name::is_wildcard;
 use super::reference::{Destinations, WeightedTarget};
-use super::route::{Action, Retry, Route};
+use super::route::{Action, Mirror, PathRewrite, Redirect, Retry, Rewrite, Route};
 use super::viewer::{Distinctions, Export, Viewer};
 use super::{Settings, service};
 use crate::kinds::header_changes::HeaderChanges;
-use crate::kinds::virtual_service::{Headers, HttpFault, HttpMatch, HttpRetry, HttpRoute, VirtualService};
+use crate::kinds::virtual_service::{
+    Headers, HttpFault, HttpMatch, HttpRetry, HttpRoute, Redirect as HttpRedirect, Rewrite as HttpRewrite,
+    VirtualService,
+};
 use crate::kinds::{Object, ObjectId, Spec};
 
 /// Every object that routes a host, of all namespaces: those with its name first, then wildcards by how specific they are.
@@ -52,8 +55,9 @@ fn distinguish_route(
         distinctions.namespace(&one.source_namespace);
         distinctions.labels(&one.source_labels);
     }
-    for route in &http.route {
-        let host = service::resolve(&route.destination.host, namespace, reader);
+    let mirrored = http.mirrored_to().into_iter().map(|(destination, _)| destination);
+    for destination in http.route.iter().map(|route| &route.destination).chain(mirrored) {
+        let host = service::resolve(&destination.host, namespace, reader);
         service::distinguish_destination(&host, reader, distinctions);
     }
 }
@@ -156,14 +160,17 @@ fn translate(
         let name = name.into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(".");
         expand(one).into_iter().map(move |matches| (name.clone(), matches))
     });
+    let mirrored = http.mirrored_to().into_iter();
+    let mirror = |(one, share)| destinations.mirror(&destinations.target(one, namespace, port), share);
+    let mirrors: Vec<Mirror> = mirrored.filter_map(mirror).collect();
     let route = |(name, matches)| Route {
-        name,
-        matches,
-        action: action.clone(),
         timeout: http.timeout.map(|timeout| timeout.0).filter(|timeout| !timeout.is_zero()),
         retry: retry(http.retries.as_ref(), destinations.settings),
         fault: http.fault.as_ref().map(HttpFault::fault),
         headers: headers.clone(),
+        rewrite: http.rewrite.as_ref().map(rewrite).unwrap_or_default(),
+        mirrors: mirrors.clone(),
+        ..Route::new(name, matches, action.clone())
     };
     named.map(route).collect()
 }
@@ -183,10 +190,10 @@ fn action(
     destinations: &Destinations<'_, '_>,
 ) -> Option<Action> {
     if let Some(response) = &http.direct_response {
-        return Some(Action::Respond { status: response.status });
+        return Some(Action::Respond { status: response.status, body: response.body() });
     }
-    if http.redirect.is_some() {
-        return Some(Action::Respond { status: UNAVAILABLE });
+    if let Some(to) = &http.redirect {
+        return Some(Action::Redirect(redirect(to)));
     }
     let weight = |weight: u32| if http.route.len() == 1 { 1 } else { weight };
     let targets = http.route.iter().map(|route| WeightedTarget {
@@ -195,6 +202,26 @@ fn action(
         headers: changes(route.headers.as_ref()),
     });
     destinations.forward(&targets.collect::<Vec<_>>())
+}
+
+fn redirect(to: &HttpRedirect) -> Redirect {
+    Redirect {
+        scheme: to.scheme.clone(),
+        authority: to.authority.clone(),
+        port: to.port,
+        path: to.uri.clone(),
+        status: to.redirect_code.unwrap_or(301),
+    }
+}
+
+fn rewrite(of: &HttpRewrite) -> Rewrite {
+    let regex = of
+        .uri_regex_rewrite
+        .as_ref()
+        .map(|one| PathRewrite::Regex { regex: one.r#match.clone(), substitution: one.rewrite.clone() });
+    let set = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+    let path = regex.or_else(|| set(&of.uri).map(PathRewrite::Matched));
+    Rewrite { path, authority: set(&of.authority) }
 }
 
 fn changes(headers: Option<&Headers>) -> HeaderChanges {
@@ -213,9 +240,15 @@ pub(super) fn retry(retries: Option<&HttpRetry>, settings: &Settings) -> Option<
     let on = retries.and_then(|retries| retries.retry_on.as_deref()).filter(|on| !on.is_empty());
     let conditions = HttpRetry::grpc_conditions(on.unwrap_or(DEFAULT_CONDITIONS));
     let backoff = retries.and_then(|retries| retries.backoff).map(|backoff| backoff.0);
-    (!conditions.is_empty()).then_some(Retry { retries: retries_count, conditions, backoff })
+    let per_try_timeout = retries.and_then(|retries| retries.per_try_timeout).map(|timeout| timeout.0);
+    (!conditions.is_empty()).then_some(Retry {
+        retries: retries_count,
+        conditions,
+        backoff,
+        per_try_timeout: per_try_timeout.filter(|timeout| !timeout.is_zero()),
+        to_other_endpoints: retries.is_some_and(|retries| retries.retry_ignore_previous_hosts == Some(true)),
+        to_other_priorities: retries.is_some_and(|retries| retries.retry_remote_localities == Some(true)),
+    })
 }
 
-/// The status of a redirect, since no gRPC client follows one.
-const UNAVAILABLE: u32 = 503;
 const DEFAULT_CONDITIONS: &str = "connect-failure,refused-stream,unavailable,cancelled";

@@ -450,8 +450,91 @@ impl ::prost::Name for RateLimit {
         "type.googleapis.com/envoy.config.route.v3.RateLimit".into()
     }
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RedirectAction {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RedirectAction {
+    #[prost(string, tag = "1")]
+    pub host_redirect: ::prost::alloc::string::String,
+    #[prost(enumeration = "redirect_action::RedirectResponseCode", tag = "3")]
+    pub response_code: i32,
+    #[prost(bool, tag = "6")]
+    pub strip_query: bool,
+    #[prost(uint32, tag = "8")]
+    pub port_redirect: u32,
+    #[prost(oneof = "redirect_action::PathRewriteSpecifier", tags = "2, 5, 9")]
+    pub path_rewrite_specifier: ::core::option::Option<
+        redirect_action::PathRewriteSpecifier,
+    >,
+    #[prost(oneof = "redirect_action::SchemeRewriteSpecifier", tags = "4, 7")]
+    pub scheme_rewrite_specifier: ::core::option::Option<
+        redirect_action::SchemeRewriteSpecifier,
+    >,
+}
+/// Nested message and enum types in `RedirectAction`.
+pub mod redirect_action {
+    #[derive(
+        Clone,
+        Copy,
+        Debug,
+        PartialEq,
+        Eq,
+        Hash,
+        PartialOrd,
+        Ord,
+        ::prost::Enumeration
+    )]
+    #[repr(i32)]
+    pub enum RedirectResponseCode {
+        MovedPermanently = 0,
+        Found = 1,
+        SeeOther = 2,
+        TemporaryRedirect = 3,
+        PermanentRedirect = 4,
+    }
+    impl RedirectResponseCode {
+        /// String value of the enum field names used in the ProtoBuf definition.
+        ///
+        /// The values are not transformed in any way and thus are considered stable
+        /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+        pub fn as_str_name(&self) -> &'static str {
+            match self {
+                Self::MovedPermanently => "MOVED_PERMANENTLY",
+                Self::Found => "FOUND",
+                Self::SeeOther => "SEE_OTHER",
+                Self::TemporaryRedirect => "TEMPORARY_REDIRECT",
+                Self::PermanentRedirect => "PERMANENT_REDIRECT",
+            }
+        }
+        /// Creates an enum from field names used in the ProtoBuf definition.
+        pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+            match value {
+                "MOVED_PERMANENTLY" => Some(Self::MovedPermanently),
+                "FOUND" => Some(Self::Found),
+                "SEE_OTHER" => Some(Self::SeeOther),
+                "TEMPORARY_REDIRECT" => Some(Self::TemporaryRedirect),
+                "PERMANENT_REDIRECT" => Some(Self::PermanentRedirect),
+                _ => None,
+            }
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum PathRewriteSpecifier {
+        #[prost(string, tag = "2")]
+        PathRedirect(::prost::alloc::string::String),
+        #[prost(string, tag = "5")]
+        PrefixRewrite(::prost::alloc::string::String),
+        #[prost(message, tag = "9")]
+        RegexRewrite(
+            super::super::super::super::r#type::matcher::v3::RegexMatchAndSubstitute,
+        ),
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum SchemeRewriteSpecifier {
+        #[prost(bool, tag = "4")]
+        HttpsRedirect(bool),
+        #[prost(string, tag = "7")]
+        SchemeRedirect(::prost::alloc::string::String),
+    }
+}
 impl ::prost::Name for RedirectAction {
     const NAME: &'static str = "RedirectAction";
     const PACKAGE: &'static str = "envoy.config.route.v3";
@@ -474,6 +557,8 @@ pub struct RetryPolicy {
     pub per_try_timeout: ::core::option::Option<
         super::super::super::super::google::protobuf::Duration,
     >,
+    #[prost(message, optional, tag = "4")]
+    pub retry_priority: ::core::option::Option<retry_policy::RetryPriority>,
     #[prost(message, repeated, tag = "5")]
     pub retry_host_predicate: ::prost::alloc::vec::Vec<retry_policy::RetryHostPredicate>,
     #[prost(int64, tag = "6")]
@@ -549,6 +634,31 @@ pub mod retry_policy {
         }
         fn type_url() -> ::prost::alloc::string::String {
             "type.googleapis.com/envoy.config.route.v3.RetryPolicy.RetryBackOff".into()
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct RetryPriority {
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+        #[prost(oneof = "retry_priority::ConfigType", tags = "3")]
+        pub config_type: ::core::option::Option<retry_priority::ConfigType>,
+    }
+    /// Nested message and enum types in `RetryPriority`.
+    pub mod retry_priority {
+        #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+        pub enum ConfigType {
+            #[prost(message, tag = "3")]
+            TypedConfig(super::super::super::super::super::super::google::protobuf::Any),
+        }
+    }
+    impl ::prost::Name for RetryPriority {
+        const NAME: &'static str = "RetryPriority";
+        const PACKAGE: &'static str = "envoy.config.route.v3";
+        fn full_name() -> ::prost::alloc::string::String {
+            "envoy.config.route.v3.RetryPolicy.RetryPriority".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/envoy.config.route.v3.RetryPolicy.RetryPriority".into()
         }
     }
     #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Reference;
 use super::header_modifier::HeaderModifier;
+use super::{BackendRef, Reference};
 use crate::finding::{Finding, Findings};
 use crate::kinds::header_changes::{self, HeaderChanges, HeaderEdits};
 use crate::state::ClientFamily;
@@ -75,6 +75,35 @@ pub(super) fn header_changes(filters: &[Filter]) -> HeaderChanges {
     }
 }
 
+/// Whether a filter copies calls.
+pub(super) fn mirrors(filters: &[Filter]) -> bool {
+    filters.iter().any(|filter| filter.request_mirror.is_some())
+}
+
+/// Where copies of calls go, and for how many of a million calls. The filters of a rule are in order.
+pub(super) fn mirrored_to(filters: &[Filter]) -> Vec<(BackendRef, u32)> {
+    let mirrors = filters.iter().filter_map(|filter| filter.request_mirror.as_ref());
+    mirrors.map(|mirror| (BackendRef::of(&mirror.backend_ref), mirror.share())).collect()
+}
+
+/// The services that get copies of calls, with the places of their filters.
+pub(super) fn mirrors_by_place(filters: &[Filter]) -> impl Iterator<Item = (usize, BackendRef)> {
+    let places = filters.iter().enumerate();
+    places.filter_map(|(index, one)| Some((index, BackendRef::of(&one.request_mirror.as_ref()?.backend_ref))))
+}
+
+impl RequestMirror {
+    /// Of a million calls.
+    fn share(&self) -> u32 {
+        let fraction = self.fraction.as_ref().map(|fraction| {
+            let denominator = fraction.denominator.unwrap_or(100).max(1);
+            (u64::from(fraction.numerator), u64::from(denominator))
+        });
+        let (part, whole) = fraction.unwrap_or_else(|| (u64::from(self.percent.unwrap_or(100)), 100));
+        u32::try_from(part.min(whole) * 1_000_000 / whole).unwrap_or(1_000_000)
+    }
+}
+
 impl FilterType {
     const fn is_header_modifier(self) -> bool {
         matches!(self, Self::RequestHeaderModifier | Self::ResponseHeaderModifier)
@@ -121,7 +150,9 @@ impl Filter {
                 findings.unsupported(path.clone(), message);
             }
             FilterType::RequestMirror => {
-                findings.warning(path.clone(), "ignored by gRPC clients: nothing is mirrored");
+                let message = "ignored by gRPC clients, only mesh-tonic and Envoy do it: nothing is mirrored";
+                let finding = Finding::warning(path.clone(), message);
+                findings.push(finding.of_clients(&[ClientFamily::Grpc]));
                 self.check_mirror(path, findings);
             }
             FilterType::RequestHeaderModifier => {
@@ -135,6 +166,7 @@ impl Filter {
 
     fn check_mirror(&self, path: &FieldPath, findings: &mut Findings) {
         let Some(mirror) = &self.request_mirror else { return };
+        mirror.backend_ref.check_backend(&path.field("backendRef"), findings);
         if mirror.percent.is_some() && mirror.fraction.is_some() {
             findings.error(path.field("fraction"), "found both percent and fraction, expected one of them");
         }

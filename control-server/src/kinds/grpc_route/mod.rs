@@ -185,7 +185,40 @@ fn check_service(group: Option<&str>, kind: &str, path: &FieldPath, findings: &m
     }
 }
 
+impl Reference {
+    /// As a backend, which is a service unless it says otherwise.
+    fn check_backend(&self, path: &FieldPath, findings: &mut Findings) {
+        let group = Some(self.group.as_deref().unwrap_or_default());
+        check_service(group, self.kind.as_deref().unwrap_or(SERVICE), path, findings);
+    }
+}
+
+impl BackendRef {
+    /// A service without a share of its own.
+    fn of(reference: &Reference) -> Self {
+        Self {
+            group: reference.group.clone(),
+            kind: reference.kind.clone(),
+            namespace: reference.namespace.clone(),
+            name: reference.name.clone(),
+            port: reference.port,
+            weight: None,
+            filters: Vec::new(),
+        }
+    }
+}
+
 impl Rule {
+    /// Where copies of calls go, and for how many of a million calls.
+    pub(crate) fn mirrored_to(&self) -> Vec<(BackendRef, u32)> {
+        filter::mirrored_to(&self.filters)
+    }
+
+    /// The same services with the places of their filters.
+    pub(crate) fn mirrors(&self) -> impl Iterator<Item = (usize, BackendRef)> {
+        filter::mirrors_by_place(&self.filters)
+    }
+
     /// Filters of every matching call, before those of its backend.
     pub(crate) fn header_changes(&self) -> HeaderChanges {
         filter::header_changes(&self.filters)
@@ -208,6 +241,11 @@ impl Rule {
                     .error(path.field("weight"), format!("found the number {weight}, expected 0 to 1000000"));
             }
             filter::check(&backend.filters, &path.field("filters"), findings);
+            if filter::mirrors(&backend.filters) {
+                let message =
+                    "no client mirrors calls of one backend: put the mirror among the filters of the rule";
+                findings.warning(path.field("filters"), message);
+            }
         }
         if self.backend_refs.iter().all(|backend| backend.weight == Some(0)) {
             let message = "no backend has a weight: calls that match fail with UNAVAILABLE";

@@ -1,6 +1,6 @@
 //! The rules of a `VirtualService` on its own.
 
-use super::http::{Destination, HttpMatch, HttpRoute};
+use super::http::{Destination, DirectResponse, HttpMatch, HttpRoute};
 use super::{VirtualService, is_for_mesh};
 use crate::finding::Findings;
 use crate::kinds::check::{self, Wildcard};
@@ -134,6 +134,9 @@ impl HttpRoute {
     }
 
     fn check_responses(&self, path: &FieldPath, findings: &mut Findings) {
+        if let Some(mistake) = self.direct_response.as_ref().and_then(DirectResponse::body_mistake) {
+            findings.error(path.field("directResponse").field("body"), mistake);
+        }
         if let Some(response) = &self.direct_response
             && !(200..=599).contains(&response.status)
         {

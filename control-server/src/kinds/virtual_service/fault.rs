@@ -84,7 +84,7 @@ impl Percent {
         clippy::cast_sign_loss,
         reason = "checked to be from 0 to 100; anything else ends at the nearest bound"
     )]
-    fn share(self) -> u32 {
+    pub(super) fn share(self) -> u32 {
         (self.value.clamp(0.0, 100.0) * 10_000.0).round() as u32
     }
 }

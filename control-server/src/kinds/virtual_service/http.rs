@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,14 +24,14 @@ pub(crate) struct HttpRoute {
     pub(crate) redirect: Option<Redirect>,
     pub(crate) direct_response: Option<DirectResponse>,
     pub(crate) delegate: Option<Delegate>,
-    pub(super) rewrite: Option<Rewrite>,
+    pub(crate) rewrite: Option<Rewrite>,
     pub(crate) timeout: Option<ProtoDuration>,
     pub(crate) retries: Option<HttpRetry>,
     pub(crate) fault: Option<HttpFault>,
-    pub(super) mirror: Option<Destination>,
+    pub(crate) mirror: Option<Destination>,
     pub(super) mirror_percent: Option<u32>,
     pub(super) mirror_percentage: Option<Percent>,
-    pub(super) mirrors: Vec<Mirror>,
+    pub(crate) mirrors: Vec<Mirror>,
     pub(super) cors_policy: Option<CorsPolicy>,
     /// Header changes of every matching call, before those of its destination.
     pub(crate) headers: Option<Headers>,
@@ -90,14 +92,14 @@ pub(crate) struct PortSelector {
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Redirect {
     #[serde(skip_serializing_if = "String::is_empty")]
-    uri: String,
+    pub(crate) uri: String,
     #[serde(skip_serializing_if = "String::is_empty")]
-    authority: String,
-    pub(super) port: Option<u32>,
+    pub(crate) authority: String,
+    pub(crate) port: Option<u32>,
     derive_port: Option<DerivePort>,
     #[serde(skip_serializing_if = "String::is_empty")]
-    scheme: String,
-    pub(super) redirect_code: Option<u32>,
+    pub(crate) scheme: String,
+    pub(crate) redirect_code: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -118,6 +120,7 @@ pub(crate) struct DirectResponse {
 #[serde(default)]
 struct Body {
     string: Option<String>,
+    /// In base64.
     bytes: Option<String>,
 }
 
@@ -129,24 +132,25 @@ pub(crate) struct Delegate {
     pub(crate) namespace: Option<String>,
 }
 
+/// Another path or authority for the endpoint.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct Rewrite {
+pub(crate) struct Rewrite {
     #[serde(skip_serializing_if = "String::is_empty")]
-    uri: String,
+    pub(crate) uri: String,
     #[serde(skip_serializing_if = "String::is_empty")]
-    authority: String,
-    pub(super) uri_regex_rewrite: Option<RegexRewrite>,
+    pub(crate) authority: String,
+    pub(crate) uri_regex_rewrite: Option<RegexRewrite>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-pub(super) struct RegexRewrite {
-    pub(super) r#match: String,
-    rewrite: String,
+pub(crate) struct RegexRewrite {
+    pub(crate) r#match: String,
+    pub(crate) rewrite: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-pub(super) struct Mirror {
+pub(crate) struct Mirror {
     pub(super) destination: Destination,
     pub(super) percentage: Option<Percent>,
 }
@@ -171,3 +175,37 @@ enum UnmatchedPreflights {
     Forward,
     Ignore,
 }
+
+impl HttpRoute {
+    /// Where copies of calls go, and for how many of a million calls.
+    pub(crate) fn mirrored_to(&self) -> Vec<(&Destination, u32)> {
+        let percent = self.mirror_percent.map(|percent| percent.saturating_mul(10_000));
+        let share = self.mirror_percentage.map(Percent::share).or(percent);
+        let first = self.mirror.as_ref().map(|destination| (destination, share));
+        let others = self.mirrors.iter().map(|one| (&one.destination, one.percentage.map(Percent::share)));
+        let all = first.into_iter().chain(others);
+        all.map(|(destination, share)| (destination, share.unwrap_or(ALL).min(ALL))).collect()
+    }
+}
+
+impl DirectResponse {
+    /// `None`: there is none, or it is no base64.
+    pub(crate) fn body(&self) -> Option<Vec<u8>> {
+        let body = self.body.as_ref()?;
+        let bytes = || STANDARD.decode(body.bytes.as_deref()?).ok();
+        body.string.as_ref().map(|text| text.clone().into_bytes()).or_else(bytes)
+    }
+
+    /// Why its body cannot be sent.
+    pub(super) fn body_mistake(&self) -> Option<&'static str> {
+        let body = self.body.as_ref()?;
+        match (&body.string, &body.bytes) {
+            (Some(_), Some(_)) => Some("found both string and bytes, expected one of them"),
+            (None, Some(bytes)) if STANDARD.decode(bytes).is_err() => Some("the bytes are no base64"),
+            _ => None,
+        }
+    }
+}
+
+/// A million.
+const ALL: u32 = 1_000_000;

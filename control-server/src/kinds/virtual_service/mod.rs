@@ -17,7 +17,7 @@ use crate::yaml::{FieldPath, Node, decode};
 
 pub(crate) use fault::{AbortStatus, Fault, FaultAbort, FaultDelay, HttpFault};
 pub(crate) use headers::Headers;
-pub(crate) use http::{Destination, HttpMatch, HttpRoute};
+pub(crate) use http::{Destination, HttpMatch, HttpRoute, Redirect, Rewrite};
 pub(crate) use retry::HttpRetry;
 
 /// Routes for one or more hosts, the first match first; without hosts, routes that others delegate to.

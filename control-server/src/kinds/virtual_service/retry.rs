@@ -12,11 +12,11 @@ use crate::yaml::FieldPath;
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct HttpRetry {
     pub(crate) attempts: Option<i32>,
-    per_try_timeout: Option<ProtoDuration>,
+    pub(crate) per_try_timeout: Option<ProtoDuration>,
     /// Comma-separated conditions.
     pub(crate) retry_on: Option<String>,
-    retry_remote_localities: Option<bool>,
-    retry_ignore_previous_hosts: Option<bool>,
+    pub(crate) retry_remote_localities: Option<bool>,
+    pub(crate) retry_ignore_previous_hosts: Option<bool>,
     pub(crate) backoff: Option<ProtoDuration>,
 }
 

@@ -1,5 +1,6 @@
 //! YAML in, xDS out.
 
+mod actions;
 mod cases;
 mod clusters;
 mod collections;
