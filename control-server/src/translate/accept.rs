@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use xds_client::resource::{
-    ClusterType, DecodeContext, EndpointsType, ListenerType, ResourceType, RouteConfigurationType, decode,
+    CertificateProviders, ClusterType, DecodeContext, EndpointsType, ListenerType, ResourceType,
+    RouteConfigurationType, decode,
 };
 use xds_proto::google::protobuf::Any;
 
-use super::tls::instances;
-
 use crate::resources::ResourceKind;
+
+use super::tls::instances;
 
 /// Why our own client would refuse a resource (CS-15).
 pub(super) fn refusal(kind: ResourceKind, bytes: &Bytes) -> Option<String> {
@@ -22,6 +23,6 @@ pub(super) fn refusal(kind: ResourceKind, bytes: &Bytes) -> Option<String> {
     };
     let any = Any { type_url: resource_type.type_url().to_owned(), value: bytes.to_vec() };
     let mut context = DecodeContext::default();
-    context.certificate_providers = instances(kind, bytes).into_iter().map(Into::into).collect();
+    context.certificate_providers = CertificateProviders::named(instances(kind, bytes));
     decode(resource_type, &context, any).err().map(|error| error.to_string())
 }

@@ -50,6 +50,7 @@ pub(super) fn upstream(tls: &EndpointTls) -> TransportSocket {
     let context = UpstreamTlsContext {
         common_tls_context: Some(common(tls.identity.as_deref(), validation)),
         sni: tls.sni.clone(),
+        ..UpstreamTlsContext::default()
     };
     socket(pack_any(context))
 }

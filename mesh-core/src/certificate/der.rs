@@ -15,12 +15,6 @@ pub(super) struct Reader<'a>(&'a [u8]);
 pub(super) struct Value<'a> {
     pub(super) tag: u8,
     pub(super) content: &'a [u8],
-    /// With tag and length.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for clients, whose handshakes come with the next change")
-    )]
-    pub(super) whole: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
@@ -41,23 +35,14 @@ impl<'a> Reader<'a> {
         }
         let (length, rest) = length(rest)?;
         let (content, after) = rest.split_at_checked(length).ok_or(Malformed)?;
-        let whole = &self.0[..self.0.len() - after.len()];
         self.0 = after;
-        Ok(Value { tag: *tag, content, whole })
+        Ok(Value { tag: *tag, content })
     }
 
     /// The next value, which must have this tag.
     pub(super) fn expect(&mut self, tag: u8) -> Result<&'a [u8], Malformed> {
-        Ok(self.expect_value(tag)?.content)
-    }
-
-    /// As [`expect`](Self::expect), with tag and length.
-    pub(super) fn expect_value(&mut self, tag: u8) -> Result<Value<'a>, Malformed> {
         let value = self.any()?;
-        match value.tag == tag {
-            true => Ok(value),
-            false => Err(Malformed),
-        }
+        if value.tag == tag { Ok(value.content) } else { Err(Malformed) }
     }
 
     /// The next value if it has this tag.
@@ -169,7 +154,7 @@ mod tests {
             (INTEGER, "700101000000Z", Err(Malformed)),
         ];
         for (tag, text, seconds) in rows {
-            let value = Value { tag, content: text.as_bytes(), whole: &[] };
+            let value = Value { tag, content: text.as_bytes() };
             assert_eq!(time(value), seconds, "{text}");
         }
     }
@@ -179,8 +164,7 @@ mod tests {
         for text in
             ["19700101000000Z", "20240229120001Z", "20991231235959Z", "20000301000000Z", "99991231235959Z"]
         {
-            let seconds =
-                time(Value { tag: GENERALIZED_TIME, content: text.as_bytes(), whole: &[] }).unwrap();
+            let seconds = time(Value { tag: GENERALIZED_TIME, content: text.as_bytes() }).unwrap();
             let shown = UtcTime(seconds).to_string();
             assert_eq!(shown.replace(['-', 'T', ':'], ""), text);
         }
@@ -199,6 +183,6 @@ mod tests {
             assert!(Reader::new(bytes).any().is_err(), "{bytes:?}");
         }
         let value = Reader::new(&[0x30, 0x81, 1, 7, 9]).any().unwrap();
-        assert_eq!((value.content, value.whole), (&[7][..], &[0x30, 0x81, 1, 7][..]));
+        assert_eq!((value.tag, value.content), (0x30, &[7][..]));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ConnectionSettings, EndpointSet, LbPolicy, Name, OutlierDetection, ResourceError};
+use super::{ClientTls, ConnectionSettings, EndpointSet, LbPolicy, Name, OutlierDetection, ResourceError};
 
 /// One cluster of a [`MeshConfig`](super::MeshConfig).
 ///
@@ -74,6 +74,8 @@ pub struct ClusterSettings {
     pub max_requests: MaxRequests,
     /// How connections to the endpoints are made and kept.
     pub connection: ConnectionSettings,
+    /// How connections to the endpoints are secured; `None`: they are plaintext.
+    pub tls: Option<Arc<ClientTls>>,
     /// Removal of failing endpoints; `None` is off.
     pub outlier_detection: Option<OutlierDetection>,
     /// Service name and namespace for metric labels (`com.google.csm.telemetry_labels`).
@@ -96,6 +98,7 @@ impl ClusterSettings {
             locality_policy: LocalityPolicy::Weighted,
             max_requests: MaxRequests::default(),
             connection: ConnectionSettings::default(),
+            tls: None,
             outlier_detection: None,
             telemetry_labels: None,
             load_reporting: None,
@@ -113,6 +116,12 @@ impl ClusterSettings {
     #[must_use]
     pub fn with_max_requests(self, max_requests: MaxRequests) -> Self {
         Self { max_requests, ..self }
+    }
+
+    /// With connections secured by TLS.
+    #[must_use]
+    pub fn with_tls(self, tls: impl Into<Arc<ClientTls>>) -> Self {
+        Self { tls: Some(tls.into()), ..self }
     }
 
     /// With failing endpoints removed.

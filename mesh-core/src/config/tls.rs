@@ -80,10 +80,6 @@ impl Sni {
         Self { from_hostname: false, name: Some(name.into()), is_validated: true }
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for clients, whose handshakes come with the next change")
-    )]
     /// The name for an endpoint with this hostname, which may have a port; `None`: send none.
     pub(crate) fn for_hostname<'a>(&'a self, hostname: &'a str) -> Option<&'a str> {
         let hostname = if self.from_hostname { without_port(hostname) } else { "" };

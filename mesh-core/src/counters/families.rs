@@ -3,8 +3,14 @@
 use super::CounterFamily;
 
 /// All families of this library; filters of a user may count others. A new one gets a row in docs/xds-client.md, too.
-pub const FAMILIES: &[&CounterFamily] =
-    &[&AUTHORIZATIONS, &RATE_LIMITED_CALLS, &MIRRORED_REQUESTS, &SKIPPED_MIRRORS];
+pub const FAMILIES: &[&CounterFamily] = &[
+    &AUTHORIZATIONS,
+    &RATE_LIMITED_CALLS,
+    &MIRRORED_REQUESTS,
+    &SKIPPED_MIRRORS,
+    &CLIENT_HANDSHAKES,
+    &SERVER_HANDSHAKES,
+];
 
 /// Calls that a rate limit has looked at.
 pub(crate) const RATE_LIMITED_CALLS: CounterFamily = CounterFamily::new(
@@ -37,4 +43,20 @@ pub const AUTHORIZATIONS: CounterFamily = CounterFamily::new(
     "Decisions of RBAC filters about calls; shadow rules only say what they would decide",
     "{call}",
     &["filter", "rules", "decision", "policy"],
+);
+
+/// TLS handshakes of clients (gRFC A118).
+pub(crate) const CLIENT_HANDSHAKES: CounterFamily = CounterFamily::new(
+    "grpc.client.tls.handshakes",
+    "TLS handshakes with endpoints, by how they ended.",
+    "{handshake}",
+    &["grpc.tls.handshake.result", "grpc.tls.handshake.resumed"],
+);
+
+/// TLS handshakes of servers (gRFC A118).
+pub(crate) const SERVER_HANDSHAKES: CounterFamily = CounterFamily::new(
+    "grpc.server.tls.handshakes",
+    "TLS handshakes with clients, by how they ended.",
+    "{handshake}",
+    &["grpc.tls.handshake.result", "grpc.tls.handshake.resumed"],
 );

@@ -14,7 +14,9 @@ use crate::config::Name;
 use crate::sharded::Sharded;
 
 pub use families::{AUTHORIZATIONS, FAMILIES};
-pub(crate) use families::{MIRRORED_REQUESTS, RATE_LIMITED_CALLS, SKIPPED_MIRRORS};
+pub(crate) use families::{
+    CLIENT_HANDSHAKES, MIRRORED_REQUESTS, RATE_LIMITED_CALLS, SERVER_HANDSHAKES, SKIPPED_MIRRORS,
+};
 
 /// What is counted, as OpenTelemetry has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

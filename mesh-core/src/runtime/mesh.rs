@@ -256,8 +256,10 @@ impl<C: Connect> MeshBuilder<C> {
         if let Some(queues) = self.source.queues() {
             queues.add(&loads);
         }
+        let counters = self.source.counters().unwrap_or_default();
+        self.connector.count_in(&counters);
         Mesh(Arc::new(MeshInner {
-            filters: FilterScope::new(self.source.counters().unwrap_or_default()),
+            filters: FilterScope::new(counters),
             counts: Counts {
                 loads,
                 store: self.source.load_store(),

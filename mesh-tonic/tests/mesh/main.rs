@@ -31,6 +31,7 @@ mod retries;
 mod rewrites;
 mod routing;
 mod scripted;
+mod tls;
 mod warm_up;
 mod wire;
 

@@ -10,11 +10,14 @@
 //! Invariants: files that are broken, half written or missing never remove valid material; files that were never valid
 //! are an error that names the file, never an empty result.
 
+mod files;
 mod material;
 mod provider;
+mod providers;
 mod reload;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use material::{Roots, crypto};
 pub(crate) use provider::{FileProvider, Material, provider};
+pub use providers::CertificateProviders;

@@ -117,7 +117,7 @@ async fn look_at_intervals(provider: Weak<FileProvider>, files: FileWatcher) {
     }
 }
 
-fn read(files: &[&Path]) -> Contents {
+pub(super) fn read(files: &[&Path]) -> Contents {
     let read = |file: &&Path| {
         std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))
     };

@@ -9,6 +9,7 @@ use mesh_core::policy::matcher::RegexCache;
 use super::peer_log::PeerLog;
 use super::{Options, lock};
 use crate::bootstrap::{Bootstrap, ServerConfig};
+use crate::certificate::CertificateProviders;
 use crate::protocol::{AdsState, ServerId, StreamEnd, Variant};
 use crate::resource::DecodeContext;
 use crate::transport::{AdsResponse, AdsTransport, Progress, Stream, TransportError};
@@ -29,6 +30,7 @@ impl<T: AdsTransport> Peer<T> {
         bootstrap: &Bootstrap,
         options: &Options,
         regexes: &Arc<RegexCache>,
+        certificate_providers: &CertificateProviders,
     ) -> Self {
         Self {
             variant: if server.features().incremental_xds { Variant::Delta } else { Variant::Sotw },
@@ -38,6 +40,8 @@ impl<T: AdsTransport> Peer<T> {
                 max_regex_size: options.max_regex_size,
                 regexes: regexes.clone(),
                 filters: options.filters.clone(),
+                // A cluster is the same whichever server sent it.
+                certificate_providers: certificate_providers.clone(),
                 ..DecodeContext::new(bootstrap, server)
             }),
             server: server.clone(),

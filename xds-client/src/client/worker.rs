@@ -23,6 +23,7 @@ use super::targets::Targets;
 use super::watchers::Watchers;
 use super::{Options, lock};
 use crate::bootstrap::{Bootstrap, ServerConfig};
+use crate::certificate::CertificateProviders;
 use crate::dependency::ErrorContext;
 use crate::protocol::{AdsState, ResourceKind, ServerId};
 use crate::transport::{AdsResponse, AdsTransport, Progress, Stream};
@@ -55,7 +56,8 @@ impl<T: AdsTransport> Worker<T> {
         let first = servers.first().map_or("", |server| server.uri());
         let context = ErrorContext { server: first.into(), node };
         let regexes = Arc::<RegexCache>::default();
-        let peer = |server| Peer::new(server, bootstrap, options, &regexes);
+        let providers = CertificateProviders::of(bootstrap).with_all(&options.certificate_providers);
+        let peer = |server| Peer::new(server, bootstrap, options, &regexes, &providers);
         Self {
             transport,
             peers: servers.iter().map(peer).collect(),

@@ -6,6 +6,7 @@ use mesh_core::config::Name;
 use mesh_core::policy::matcher::RegexCache;
 
 use crate::bootstrap::{Bootstrap, FeatureGuards, ServerConfig};
+use crate::certificate::CertificateProviders;
 
 use super::FilterRegistry;
 
@@ -18,9 +19,9 @@ pub struct DecodeContext {
     /// The server has the feature `trusted_xds_server`.
     // BS-20
     pub trusted_server: bool,
-    /// Instance names of the bootstrap's certificate providers.
+    /// The certificate providers that resources may name.
     // TLS-05
-    pub certificate_providers: Vec<Name>,
+    pub certificate_providers: CertificateProviders,
     /// Behaviour that the environment switches on or off.
     pub guards: FeatureGuards,
     /// The client uses incremental xDS with the server, so it can subscribe to glob collections.
@@ -42,7 +43,7 @@ impl Default for DecodeContext {
         Self {
             server: Name::default(),
             trusted_server: false,
-            certificate_providers: Vec::new(),
+            certificate_providers: CertificateProviders::default(),
             guards: FeatureGuards::default(),
             incremental: false,
             max_resource_size: None,
@@ -59,7 +60,7 @@ impl DecodeContext {
         Self {
             server: server.uri().into(),
             trusted_server: server.features().trusted_xds_server,
-            certificate_providers: bootstrap.certificate_providers().keys().cloned().collect(),
+            certificate_providers: CertificateProviders::of(bootstrap),
             guards: bootstrap.guards(),
             ..Self::default()
         }

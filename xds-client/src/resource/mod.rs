@@ -54,6 +54,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use mesh_core::config::Name;
 
+pub use crate::certificate::CertificateProviders;
 pub use cluster::{Cluster, ClusterDiscovery, ClusterType};
 pub use context::DecodeContext;
 pub(crate) use context::MAX_REGEX_SIZE;

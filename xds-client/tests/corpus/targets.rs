@@ -2,12 +2,13 @@
 //! on what is kept in `fuzz/corpus`.
 
 use bytes::Bytes;
+use mesh_core::certificate::CertificateSource;
 use mesh_core::testing;
 use prost::Message;
 use xds_client::bootstrap::{Bootstrap, parse_target};
 use xds_client::resource::{
-    ClusterType, DecodeContext, DecodeError, EndpointCollectionType, EndpointsType, LbEndpointType,
-    ListenerType, ResourceType, RouteConfigurationType, Unwrapped, decode, decode_wrapped,
+    CertificateProviders, ClusterType, DecodeContext, DecodeError, EndpointCollectionType, EndpointsType,
+    LbEndpointType, ListenerType, ResourceType, RouteConfigurationType, Unwrapped, decode, decode_wrapped,
 };
 use xds_client::testing::{authority, canonical};
 use xds_proto::envoy::service::discovery::v3::{DeltaDiscoveryResponse, DiscoveryResponse};
@@ -56,7 +57,10 @@ const TYPES: [&dyn ResourceType; 6] = [
 fn context() -> DecodeContext {
     let mut context = DecodeContext::default();
     context.trusted_server = true;
-    context.certificate_providers = vec!["roots".into(), "identity".into()];
+    context.certificate_providers =
+        ["roots", "identity"].into_iter().fold(CertificateProviders::default(), |all, name| {
+            all.with(name, CertificateSource::missing(name, "nothing connects"))
+        });
     context.incremental = true;
     context
 }

@@ -13,11 +13,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::{fs, io};
 
+use mesh_core::certificate::CertificateSource;
 use prost::Message;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use xds_client::resource::{
-    ClusterType, DecodeContext, EndpointsType, ListenerType, ResourceType, RouteConfigurationType,
+    CertificateProviders, ClusterType, DecodeContext, EndpointsType, ListenerType, ResourceType,
+    RouteConfigurationType,
 };
 use xds_proto::envoy::config::cluster::v3::Cluster;
 use xds_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
@@ -75,7 +77,10 @@ fn samples(target: &str) -> io::Result<Vec<(String, wire::Message)>> {
 fn context() -> DecodeContext {
     let mut context = DecodeContext::default();
     context.trusted_server = true;
-    context.certificate_providers = vec!["roots".into(), "identity".into()];
+    context.certificate_providers =
+        ["roots", "identity"].into_iter().fold(CertificateProviders::default(), |all, name| {
+            all.with(name, CertificateSource::missing(name, "nothing connects"))
+        });
     context.incremental = true;
     context
 }

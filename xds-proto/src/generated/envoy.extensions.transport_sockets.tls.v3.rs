@@ -358,6 +358,10 @@ pub struct UpstreamTlsContext {
     pub common_tls_context: ::core::option::Option<CommonTlsContext>,
     #[prost(string, tag = "2")]
     pub sni: ::prost::alloc::string::String,
+    #[prost(bool, tag = "6")]
+    pub auto_host_sni: bool,
+    #[prost(bool, tag = "7")]
+    pub auto_sni_san_validation: bool,
 }
 impl ::prost::Name for UpstreamTlsContext {
     const NAME: &'static str = "UpstreamTlsContext";

@@ -16,7 +16,6 @@ pub(crate) enum ExpectedName {
 }
 
 impl ExpectedName {
-    #[expect(dead_code, reason = "for clients, whose handshakes come with the next change")]
     /// Parses a host, without a port.
     pub(crate) fn parse(host: &str) -> Self {
         match host.parse::<IpAddr>() {

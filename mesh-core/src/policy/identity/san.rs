@@ -66,3 +66,111 @@ pub(super) fn dns_covers(name: &str, host: &str) -> bool {
         !label.is_empty() && !label.contains('*') && rest.eq_ignore_ascii_case(parent)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::identity::ExpectedName;
+    use crate::policy::matcher::FullRegex;
+
+    fn names(list: &[&str]) -> SubjectNames {
+        let mut names = SubjectNames::default();
+        for name in list {
+            match name.parse::<IpAddr>() {
+                Ok(address) => names.addresses.push(address),
+                Err(_) if name.contains("://") => names.uris.push((*name).to_owned()),
+                Err(_) if name.contains('@') => names.emails.push((*name).to_owned()),
+                Err(_) => names.dns.push((*name).to_owned()),
+            }
+        }
+        names
+    }
+
+    fn exact(text: &str) -> StringPattern {
+        StringPattern::Exact(text.to_owned())
+    }
+
+    /// Proves: TLS-16.
+    #[test]
+    fn names_of_each_kind_match_by_their_rules() {
+        let regex = |text: &str| StringPattern::Regex(FullRegex::new(text).unwrap());
+        let part = |make: fn(String) -> StringPattern, text: &str| make(text.to_owned());
+        use StringPattern::{Contains, Prefix, Suffix};
+        let rows = [
+            (exact("a.example"), "a.example", true),
+            (exact("A.example."), "a.EXAMPLE", true),
+            (exact("a.example"), "a.example.", true),
+            (exact("a.example"), "*.example.com", false),
+            (exact("a.example.com"), "*.example.com", true),
+            (exact("a.b.example.com"), "*.example.com", false),
+            (exact("example.com"), "*.example.com", false),
+            (exact(".example.com"), "*.example.com", false),
+            (exact("ab.example.com"), "a*.example.com", false),
+            (exact("a.b.example.com"), "*.*.example.com", false),
+            (exact("a"), "*", false),
+            (exact("a.com"), "*.com", false),
+            (exact("*.example.com"), "*.example.com", false),
+            (part(Prefix, "a."), "a.example", true),
+            (part(Suffix, ".example"), "a.example", true),
+            (part(Suffix, ".example"), "a.Example", false),
+            (part(Contains, "exa"), "a.example", true),
+            (regex("a[.].*"), "a.example", true),
+            (regex("exa"), "a.example", false),
+            (exact("spiffe://td/a"), "spiffe://td/a", true),
+            (exact("spiffe://td/A"), "spiffe://td/a", false),
+            // P1
+            (exact("spiffe://td/Path"), "SPIFFE://TD/Path", true),
+            (exact("spiffe://TD/Path"), "spiffe://td/Path", true),
+            (part(Prefix, "spiffe://td/"), "SPIFFE://TD/Path", true),
+            (part(Suffix, "/sa/cart"), "spiffe://td/ns/shop/sa/cart", true),
+            (exact("https://A.example/x"), "https://a.example/x", false),
+            (exact("10.0.0.1"), "10.0.0.1", true),
+            (exact("2001:DB8:0::1"), "2001:db8::1", true),
+            (part(Prefix, "2001:db8::"), "2001:db8::1", true),
+            (exact("me@a.example"), "me@a.example", true),
+            (exact("Me@a.example"), "me@a.example", false),
+            (exact(""), "", false),
+            (regex(".*"), "", false),
+        ];
+        for (pattern, name, matches) in rows {
+            let matcher = StringMatcher { pattern, ignore_case: false };
+            assert_eq!(
+                any_matches(std::slice::from_ref(&matcher), &names(&[name])),
+                matches,
+                "{matcher:?} {name}"
+            );
+        }
+        let ignoring = StringMatcher { pattern: exact("SPIFFE://TD/A"), ignore_case: true };
+        assert!(any_matches(&[ignoring], &names(&["spiffe://td/a"])));
+    }
+
+    #[test]
+    fn any_matcher_and_any_name_are_enough_and_no_name_never_is() {
+        let matcher = |text| StringMatcher { pattern: exact(text), ignore_case: false };
+        let both = [matcher("a.example"), matcher("b.example")];
+        assert!(any_matches(&both, &names(&["x.example", "b.example"])));
+        assert!(!any_matches(&both, &names(&["x.example"])));
+        assert!(!any_matches(&both, &names(&[])));
+    }
+
+    /// N3 and N4.
+    ///
+    /// Proves: TLS-23.
+    #[test]
+    fn expected_name_must_be_in_the_certificate() {
+        let rows: [(&str, &[&str], bool); 9] = [
+            ("svc.example.", &["svc.example"], true),
+            ("svc.example", &["svc.example."], true),
+            ("a.svc.example", &["*.svc.example"], true),
+            ("a.svc.example", &["svc.example", "spiffe://td/a"], false),
+            ("10.0.0.1", &["10.0.0.1"], true),
+            ("10.0.0.1", &["10.0.0.2", "10.0.0.1.example"], false),
+            ("::1", &["0:0:0:0:0:0:0:1"], true),
+            ("::1", &["localhost"], false),
+            ("SVC.example", &["svc.EXAMPLE"], true),
+        ];
+        for (host, list, is_in) in rows {
+            assert_eq!(ExpectedName::parse(host).is_in(&names(list)), is_in, "{host} {list:?}");
+        }
+    }
+}

@@ -177,6 +177,10 @@ impl<C: Connect> Endpoints<C> {
         let Some(entry) = self.entries.get_mut(at).and_then(Option::as_mut) else { return };
         let slot = &entry.slot;
         let reordered = slot.addresses != endpoint.addresses;
+        if slot.hostname != endpoint.hostname {
+            // The next connection has the new name.
+            entry.subchannel = None;
+        }
         if let Some(subchannel) = entry.subchannel.as_ref().filter(|_| reordered) {
             subchannel.prefer(&endpoint.addresses);
         }
@@ -245,7 +249,11 @@ impl<C: Connect> Endpoints<C> {
         for id in std::mem::take(&mut listing.left) {
             let Some(place) = self.entries.get_mut(id.0 as usize) else { continue };
             if let Some(entry) = place.take_if(|entry| entry.uses == 0) {
-                listing.ids.remove(&entry.slot.addresses.identity());
+                let identity = entry.slot.addresses.identity();
+                // An endpoint that has replaced it has another id.
+                if listing.ids.get(&identity) == Some(&id) {
+                    listing.ids.remove(&identity);
+                }
                 self.free.push(Reverse(id));
             }
         }

@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use rand::Rng;
 
-use crate::config::{Cluster, ConnectionSettings, Discovery, DropCategory, EndpointSet, LocalityId, Name};
+use crate::config::{
+    ClientTls, Cluster, ConnectionSettings, Discovery, DropCategory, EndpointSet, LocalityId, Name,
+};
 use crate::policy::lb::{Balancer, LbLocality, LbPriority};
 use crate::runtime::accounting::{Accounting, KeepReported};
 use crate::runtime::connect::Connect;
@@ -61,6 +63,11 @@ impl Leaf {
         &self.cluster.settings.name
     }
 
+    /// How connections to its endpoints are secured.
+    pub(super) fn tls(&self) -> Option<&Arc<ClientTls>> {
+        self.cluster.settings.tls.as_ref()
+    }
+
     pub(super) fn id(&self) -> LeafId {
         self.listing.leaf
     }
@@ -91,10 +98,14 @@ impl Leaf {
         let is_policy_new = settings.lb_policy != before.settings.lb_policy
             || settings.locality_policy != before.settings.locality_policy;
         let is_discovery_new = !before.discovery.is_same(&self.cluster.discovery);
-        if is_discovery_new {
+        let is_tls_new = settings.tls != before.settings.tls;
+        if is_tls_new {
+            self.replace_endpoints(endpoints);
+        }
+        if is_discovery_new || is_tls_new {
             self.discover(endpoints, pool);
         }
-        is_accounting_new || is_connection_new || is_policy_new || is_discovery_new
+        is_accounting_new || is_connection_new || is_policy_new || is_discovery_new || is_tls_new
     }
 
     /// Sets the settings of outlier detection; ejections stay.
@@ -128,6 +139,17 @@ impl Leaf {
                 let note = "an aggregate cluster has no endpoints of its own";
                 self.list(endpoints, &nowhere, Some(note.into()));
             }
+        }
+    }
+
+    /// Forgets the endpoints, so that they are new to the balancer and none is reached by the connections of before. Running
+    /// calls finish on these.
+    // TLS-18
+    fn replace_endpoints<C: Connect>(&mut self, endpoints: &mut Endpoints<C>) {
+        self.list(endpoints, &EndpointSet::default(), None);
+        self.listing.ids.clear();
+        if let Some(set) = self.dns.as_ref().and_then(LogicalDns::endpoints) {
+            self.list(endpoints, &set, None);
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use crate::config::{ConnectionSettings, EndpointAddresses, Name};
+use crate::config::{ClientTls, ConnectionSettings, EndpointAddresses, Name};
 use crate::policy::subchannel::Settings;
 use crate::runtime::accounting::Counts;
 use crate::runtime::connect::{Connect, Security};
@@ -74,11 +74,11 @@ impl<C: Connect> Pool<C> {
         self: &Arc<Self>,
         addresses: &EndpointAddresses,
         hostname: &Name,
-        connection: &Arc<ConnectionSettings>,
+        (connection, tls): (&Arc<ConnectionSettings>, Option<&Arc<ClientTls>>),
     ) -> Arc<Subchannel<C>> {
         let key = SubchannelKey {
             identity: addresses.identity(),
-            security: Security::Plaintext,
+            security: Security::of(tls, hostname),
             connection: connection.clone(),
         };
         let mut subchannels = self.lock();

@@ -44,7 +44,7 @@ pub(super) struct SubchannelState<T> {
     /// The last connection was closed after the idle timeout.
     pub(super) is_resting: bool,
     /// Grows whenever a task has to stop: a task of an earlier epoch has no effect any more.
-    epoch: u64,
+    epoch: u32,
     task: Option<AbortHandle>,
 }
 
@@ -103,7 +103,7 @@ impl<C: Connect> Subchannel<C> {
                 return;
             }
             state.machine.disconnect();
-            state.epoch += 1;
+            state.epoch = state.epoch.wrapping_add(1);
             (state.task.take().inspect(AbortHandle::abort), state.connections.take())
         };
         // Dropped without the lock: the connection may close here.
@@ -114,7 +114,7 @@ impl<C: Connect> Subchannel<C> {
     /// has to end.
     pub(super) fn advance<R>(
         &self,
-        epoch: u64,
+        epoch: u32,
         change: impl FnOnce(&mut SubchannelState<C::Connection>, Instant) -> R,
     ) -> Option<(R, Connectivity)> {
         let mut state = self.lock();
@@ -129,7 +129,7 @@ impl<C: Connect> Subchannel<C> {
         }
         if matches!(after, Connectivity::Idle) {
             state.task = None;
-            state.epoch += 1;
+            state.epoch = state.epoch.wrapping_add(1);
             state.watchers.clear();
             return None;
         }

@@ -19,7 +19,7 @@ use super::live::Live;
 use super::subchannel::Subchannel;
 
 /// The task of a subchannel's connections, from the first attempt to the end of the last connection.
-pub(super) async fn drive<C: Connect>(subchannel: Arc<Subchannel<C>>, epoch: u64) {
+pub(super) async fn drive<C: Connect>(subchannel: Arc<Subchannel<C>>, epoch: u32) {
     let Some((address, established)) = subchannel.establish(epoch).await else { return };
     tracing::debug!(%address, "connected");
     let limit = subchannel.max_connections();
@@ -53,7 +53,7 @@ pub(super) async fn drive<C: Connect>(subchannel: Arc<Subchannel<C>>, epoch: u64
 
 impl<C: Connect> Subchannel<C> {
     /// One pass over the addresses, or the rest of a backoff. `None`: there is no connection.
-    async fn establish(&self, epoch: u64) -> Option<(SocketAddr, Established<C::Connection>)> {
+    async fn establish(&self, epoch: u32) -> Option<(SocketAddr, Established<C::Connection>)> {
         let mut attempts = FuturesUnordered::new();
         loop {
             let ((wanted, deadline), now) = self
@@ -121,7 +121,7 @@ impl<C: Connect> Subchannel<C> {
         }
     }
 
-    fn on_failed(&self, epoch: u64, error: &ConnectError) -> Option<()> {
+    fn on_failed(&self, epoch: u32, error: &ConnectError) -> Option<()> {
         tracing::debug!(%error, "connection attempt failed");
         self.advance(epoch, |state, now| state.machine.on_failed(now, &error.to_string()))?;
         Some(())

@@ -17,8 +17,11 @@ use std::error::Error;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
+
+use crate::counters::CounterStore;
 
 use super::ReplayRoom;
 
@@ -32,7 +35,7 @@ pub use http2::{
     KeepaliveInterval, KeepaliveScope, Probe,
 };
 pub use memory::{InMemory, Incoming};
-pub use target::{ConnectTarget, Security, WireProtocol};
+pub use target::{ConnectTarget, Security, TlsTarget, WireProtocol};
 
 /// A request body that connections can send.
 ///
@@ -54,12 +57,17 @@ pub trait Connect: Debug + Send + Sync + 'static {
     /// The type of its connections.
     type Connection: Connection;
 
-    /// One attempt to one address. The caller chooses the order of addresses and keeps backoff, limits and timeouts;
+    /// One attempt to one address. A connector that cannot secure connections as [`ConnectTarget::security`] says has to fail:
+    /// nothing above it looks whether a connection is plaintext. The caller chooses the order of addresses and keeps backoff, limits and timeouts;
     /// dropping the future cancels the attempt.
     fn connect(
         &self,
         target: &ConnectTarget,
     ) -> impl Future<Output = Result<Established<Self::Connection>, ConnectError>> + Send;
+
+    /// Counts what it does in this store of the mesh. Called once per mesh, before the first connection; the default counts
+    /// nothing.
+    fn count_in(&self, _counters: &Arc<CounterStore>) {}
 }
 
 /// A connection that has just been made.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::config::{ConnectionSettings, Name};
+use crate::config::{ClientTls, ConnectionSettings, Name};
 
 /// The address and settings of one attempt to connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,28 @@ pub enum Security {
     /// The connection is plaintext.
     #[default]
     Plaintext,
+    /// The connection is secured by TLS. A connector that cannot do it has to fail.
+    Tls(Arc<TlsTarget>),
+}
+
+impl Security {
+    /// How connections to an endpoint with this hostname are secured.
+    pub(crate) fn of(tls: Option<&Arc<ClientTls>>, hostname: &str) -> Self {
+        let Some(settings) = tls else { return Self::Plaintext };
+        let server_name = settings.sni.for_hostname(hostname).map(Name::from);
+        Self::Tls(Arc::new(TlsTarget { settings: settings.clone(), server_name }))
+    }
+}
+
+/// TLS to one endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct TlsTarget {
+    /// What is shown and accepted.
+    pub settings: Arc<ClientTls>,
+    /// The endpoint's name for these settings, without a port; an IP address is not sent (RFC 6066 section 3).
+    // TLS-22
+    pub server_name: Option<Name>,
 }
 
 /// The protocol on a connection.

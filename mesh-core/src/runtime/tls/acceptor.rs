@@ -1,19 +1,21 @@
 //! The server's side of a handshake.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConnection;
-use tokio_rustls::rustls::pki_types::UnixTime;
+use tokio_rustls::rustls::{HandshakeKind, ServerConnection};
 
 use crate::config::{Name, ServerTls};
+use crate::counters::CounterStore;
 use crate::peer::TlsPeer;
 use crate::runtime::connect::Io;
 
 use super::check::VerifiedPeer;
+use super::counts::{HandshakeCounts, Resumed, Side};
+use super::material::unix_now;
 use super::server_config::PreparedServer;
 use super::{HandshakeError, HandshakeResult, TlsStream, handshake};
 
@@ -28,6 +30,7 @@ struct AcceptorInner {
     protocols: Vec<Vec<u8>>,
     /// By the settings for which it was prepared; the last used at the end.
     prepared: Mutex<Vec<(Arc<ServerTls>, Arc<PreparedServer>)>>,
+    counts: OnceLock<HandshakeCounts>,
 }
 
 /// How an [`Acceptor`] secures connections.
@@ -85,7 +88,12 @@ impl Acceptor {
     pub fn new(settings: AcceptorSettings) -> Self {
         let AcceptorSettings { handshake_timeout, protocols } = settings;
         let protocols = protocols.into_iter().map(|protocol| protocol.id().to_vec()).collect();
-        Self(Arc::new(AcceptorInner { handshake_timeout, protocols, prepared: Mutex::default() }))
+        Self(Arc::new(AcceptorInner {
+            handshake_timeout,
+            protocols,
+            prepared: Mutex::default(),
+            counts: OnceLock::new(),
+        }))
     }
 
     /// The handshake on a new connection. Dropping the future ends it.
@@ -94,19 +102,41 @@ impl Acceptor {
     /// The client or its certificate is refused, the handshake does not end in time, or the server's certificate provider has
     /// no material.
     pub async fn accept<I: Io>(&self, io: I, tls: &Arc<ServerTls>) -> Result<Accepted<I>, HandshakeError> {
-        let limit = self.0.handshake_timeout;
-        let start = Instant::now();
-        let prepared = match timeout(limit, self.prepare(tls)).await {
-            Ok(prepared) => prepared?,
-            Err(_) => return Err(HandshakeError::timeout(limit)),
+        let accepted = self.secure(io, tls).await;
+        let (result, resumed) = match &accepted {
+            Ok((_, resumed)) => (HandshakeResult::Success, *resumed),
+            Err(error) => (error.result(), Resumed::No),
         };
+        if let Some(counts) = self.0.counts.get() {
+            counts.count(result, resumed);
+        }
+        accepted.map(|(accepted, _)| accepted)
+    }
+
+    async fn secure<I: Io>(
+        &self,
+        io: I,
+        tls: &Arc<ServerTls>,
+    ) -> Result<(Accepted<I>, Resumed), HandshakeError> {
+        let start = Instant::now();
+        let deadline = start + self.0.handshake_timeout;
+        let prepared = timeout_at(deadline, self.prepare(tls)).await;
+        let prepared = prepared.map_err(|_| HandshakeError::timeout(self.0.handshake_timeout))??;
         let accept = TlsAcceptor::from(prepared.config.clone()).accept(io).into_fallible();
-        let rest = limit.saturating_sub(start.elapsed());
-        let (stream, verified) = handshake::run(accept, rest, limit, "client").await?;
+        let (stream, verified) = handshake::run(accept, (start, deadline), "client").await?;
         let connection = stream.get_ref().1;
+        let resumed = match connection.handshake_kind() {
+            Some(HandshakeKind::Resumed) => Resumed::Yes,
+            _ => Resumed::No,
+        };
         let protocol = self.protocol(connection)?;
         let peer = client(connection, &prepared, verified)?;
-        Ok(Accepted { peer, protocol, stream: TlsStream::new(stream) })
+        Ok((Accepted { peer, protocol, stream: TlsStream::new(stream) }, resumed))
+    }
+
+    /// Counts handshakes in this store from now on; a second store is ignored.
+    pub fn count_in(&self, store: &Arc<CounterStore>) {
+        _ = self.0.counts.set(HandshakeCounts::new(store, Side::Server));
     }
 
     /// What handshakes with these settings use now.
@@ -156,16 +186,12 @@ fn client(
         let verified = match verified {
             Some(verified) => verified,
             None => chains
-                .verify(end_entity, rest, now())
+                .verify(end_entity, rest, unix_now())
                 .map_err(|refusal| HandshakeError::refused(&refusal, "client"))?,
         };
         peer.identity = Some(Arc::new(verified.identity()));
     }
     Ok(peer)
-}
-
-fn now() -> UnixTime {
-    UnixTime::since_unix_epoch(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
 impl fmt::Debug for Acceptor {

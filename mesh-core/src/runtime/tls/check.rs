@@ -32,7 +32,6 @@ pub(super) struct PeerCheck {
 /// What the peer is in the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    #[expect(dead_code, reason = "for clients, whose handshakes come with the next change")]
     Server,
     Client,
 }

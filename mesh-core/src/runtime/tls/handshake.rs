@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::HandshakeError;
 use super::check::VerifiedPeer;
@@ -18,18 +18,18 @@ use super::verifier::{Outcome, take_outcome};
 /// The secured stream, and the peer if this handshake has verified its certificate: a resumed one has not.
 pub(super) type Handshake<S> = (S, Option<Arc<VerifiedPeer>>);
 
-/// Runs the handshake with `peer`, which is `client` or `server`, for the `rest` of its time `limit`.
+/// Runs the handshake with `peer`, which is `client` or `server`, from its `start` to its `deadline` at the latest.
 pub(super) async fn run<S, I>(
     handshake: impl Future<Output = Result<S, (io::Error, I)>>,
-    rest: Duration,
-    limit: Duration,
+    (start, deadline): (Instant, Instant),
     peer: &'static str,
 ) -> Result<Handshake<S>, HandshakeError>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let observed = Observed { handshake, outcome: None };
-    let (result, outcome) = timeout(rest, observed).await.map_err(|_| HandshakeError::timeout(limit))?;
+    let timed_out = |_| HandshakeError::timeout(deadline - start);
+    let (result, outcome) = timeout_at(deadline, observed).await.map_err(timed_out)?;
     match (result, outcome) {
         (Ok(stream), outcome) => Ok((stream, outcome.and_then(Result::ok))),
         (Err((error, io)), outcome) => {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tokio_rustls::rustls::pki_types::UnixTime;
+
 use crate::certificate::{CertificateSource, Identity, Published, Roots, UtcTime};
 use crate::config::RootSource;
 
@@ -60,7 +62,11 @@ pub(super) fn check_identity(source: &CertificateSource, identity: &Identity) ->
 }
 
 /// Seconds since 1970.
-pub(super) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+fn now() -> i64 {
+    i64::try_from(unix_now().as_secs()).unwrap_or(i64::MAX)
+}
+
+/// The time by which certificates are checked.
+pub(super) fn unix_now() -> UnixTime {
+    UnixTime::since_unix_epoch(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }

@@ -12,6 +12,9 @@
 
 mod acceptor;
 mod check;
+mod client_config;
+mod connector;
+mod counts;
 mod error;
 mod handshake;
 mod material;
@@ -26,6 +29,7 @@ mod verifier;
 mod webpki_error;
 
 pub use acceptor::{Accepted, Acceptor, AcceptorSettings, ApplicationProtocol};
+pub(in crate::runtime) use connector::Connector;
 pub use error::HandshakeError;
 pub use result::HandshakeResult;
 pub use stream::TlsStream;

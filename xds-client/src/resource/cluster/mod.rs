@@ -24,7 +24,7 @@ use xds_proto::envoy::config::core::v3::{HealthStatus as ProtoHealth, RoutingPri
 use super::invalid::{Checked, Invalid, Within};
 use super::message::{self, Named, decode_message};
 use super::metadata::Metadata;
-use super::transport_socket::{self, Side};
+use super::transport_socket;
 use super::{AnyResource, DecodeContext, DecodeError, Decoding, ResourceType, fields};
 
 pub use discovery::ClusterDiscovery;
@@ -85,7 +85,7 @@ fn read(cluster: &proto::Cluster, context: &Decoding<'_>) -> Checked<Cluster> {
     if cluster.transport_socket_matcher.is_some() {
         return Err(Invalid::at("transport_socket_matcher", "is not supported"));
     }
-    transport_socket::plaintext(cluster.transport_socket.as_ref(), Side::Client, context)?;
+    let tls = transport_socket::upstream(cluster.transport_socket.as_ref(), context)?;
     // CDS-10
     cluster.lrs_server.as_ref().map_or(Ok(()), fields::is_self).within("lrs_server")?;
     let metadata = Metadata::read(cluster.metadata.as_ref()).within("metadata")?;
@@ -102,6 +102,8 @@ fn read(cluster: &proto::Cluster, context: &Decoding<'_>) -> Checked<Cluster> {
     settings.locality_policy = locality_policy;
     settings.max_requests = max_requests(cluster);
     settings.connection = connection::read(cluster)?;
+    // TLS-18
+    settings.tls = tls;
     settings.outlier_detection = outlier_detection.within("outlier_detection")?;
     settings.telemetry_labels = Some((label("service_name"), label("service_namespace")));
     // TR-47: the same message from another server is another cluster

@@ -56,7 +56,7 @@ pub(super) fn read(listener: &Listener, context: &Decoding<'_>) -> Checked<Socke
 }
 
 fn filter_chain(chain: &proto::FilterChain, context: &Decoding<'_>) -> Checked<ServerChain> {
-    transport_socket::plaintext(chain.transport_socket.as_ref(), Side::Server, context)?;
+    let tls = transport_socket::downstream(chain.transport_socket.as_ref(), context)?;
     // LDS-15
     let mut names = HashSet::new();
     if let Some(index) = chain.filters.iter().position(|filter| !names.insert(filter.name.as_str())) {
@@ -74,6 +74,7 @@ fn filter_chain(chain: &proto::FilterChain, context: &Decoding<'_>) -> Checked<S
     let mut read = ServerChain::new(ServerRoutes::default());
     // LDS-21
     read.name = (!chain.name.is_empty()).then(|| chain.name.as_str().into());
+    read.tls = tls;
     let routes = match manager.routes {
         RouteSource::Rds(name) => ServerRouteSource::Named(name),
         RouteSource::Inline(routes) => ServerRouteSource::Inline(Arc::new(routes.for_servers())),

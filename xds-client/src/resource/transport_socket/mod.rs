@@ -1,12 +1,15 @@
 //! Transport sockets: how connections are secured.
 //!
-//! TLS contexts are validated (gRFC A29), so that a NACK names the field that is wrong, and then refused as a whole:
-//! TLS on connections to endpoints and from clients is not supported yet, and never becomes plaintext (SEC-14).
+//! TLS contexts are validated (gRFC A29), so that a NACK names the field that is wrong. A transport socket that is not known
+//! never becomes plaintext (SEC-14).
 
 mod tls;
 #[cfg(test)]
 mod tls_tests;
 
+use std::sync::Arc;
+
+use mesh_core::config::{ClientTls, ServerTls};
 use xds_proto::envoy::config::core::v3::TransportSocket;
 use xds_proto::envoy::config::core::v3::transport_socket::ConfigType;
 use xds_proto::envoy::extensions::transport_sockets::http_11_proxy::v3::Http11ProxyUpstreamTransport;
@@ -52,35 +55,55 @@ const KINDS: [(SocketKind, &str, &str); 4] = [
 
 const TLS: &str = "envoy.transport_sockets.tls";
 
-/// Accepts only plaintext, explicit or by default (LDS-20, CDS-15).
-pub(super) fn plaintext(socket: Option<&TransportSocket>, side: Side, context: &Decoding<'_>) -> Checked<()> {
-    socket.map_or(Ok(()), |socket| check(socket, side, context)).within("transport_socket")
+/// How connections to endpoints are secured; `None`: they are plaintext, explicitly or by default (CDS-15).
+pub(super) fn upstream(
+    socket: Option<&TransportSocket>,
+    context: &Decoding<'_>,
+) -> Checked<Option<Arc<ClientTls>>> {
+    let Some(socket) = socket else { return Ok(None) };
+    let read = || {
+        let extension = configuration(socket)?;
+        match recognised(socket, &extension) {
+            Some(SocketKind::RawBuffer) => plaintext(&extension),
+            Some(SocketKind::UpstreamTls) => upstream_tls(&extension, context).map(Some),
+            Some(SocketKind::Http11Proxy) => {
+                let read = || http_11_proxy(&extension.message()?, context);
+                read().within("typed_config")?;
+                Err(Invalid::new("HTTP CONNECT proxies are not supported yet"))
+            }
+            _ => Err(unrecognised(socket, &extension)),
+        }
+    };
+    read().within("transport_socket")
 }
 
-fn check(socket: &TransportSocket, side: Side, context: &Decoding<'_>) -> Checked<()> {
-    let extension = configuration(socket)?;
-    let kind = recognised(socket, &extension);
-    match (kind, side) {
-        (Some(SocketKind::RawBuffer), _) => extension.well_formed::<RawBuffer>().within("typed_config"),
-        (Some(SocketKind::UpstreamTls), Side::Client) => upstream_tls(&extension, context),
-        (Some(SocketKind::DownstreamTls), Side::Server) => {
-            let read = || tls::downstream(&extension.message()?, context);
-            read().within("typed_config")?;
-            Err(Invalid::new("TLS from clients is not supported yet"))
+/// How connections from clients are secured; `None`: they are plaintext, explicitly or by default (LDS-20).
+pub(super) fn downstream(
+    socket: Option<&TransportSocket>,
+    context: &Decoding<'_>,
+) -> Checked<Option<Arc<ServerTls>>> {
+    let Some(socket) = socket else { return Ok(None) };
+    let read = || {
+        let extension = configuration(socket)?;
+        match recognised(socket, &extension) {
+            Some(SocketKind::RawBuffer) => plaintext(&extension),
+            Some(SocketKind::DownstreamTls) => {
+                let read = || tls::downstream(&extension.message()?, context);
+                read().within("typed_config").map(|tls| Some(Arc::new(tls)))
+            }
+            _ => Err(unrecognised(socket, &extension)),
         }
-        (Some(SocketKind::Http11Proxy), Side::Client) => {
-            let read = || http_11_proxy(&extension.message()?, context);
-            read().within("typed_config")?;
-            Err(Invalid::new("HTTP CONNECT proxies are not supported yet"))
-        }
-        _ => Err(unrecognised(socket, &extension)),
-    }
+    };
+    read().within("transport_socket")
 }
 
-fn upstream_tls(extension: &Extension<'_>, context: &Decoding<'_>) -> Checked<()> {
+fn plaintext<T>(extension: &Extension<'_>) -> Checked<Option<T>> {
+    extension.well_formed::<RawBuffer>().within("typed_config").map(|()| None)
+}
+
+fn upstream_tls(extension: &Extension<'_>, context: &Decoding<'_>) -> Checked<Arc<ClientTls>> {
     let read = || tls::upstream(&extension.message()?, context);
-    read().within("typed_config")?;
-    Err(Invalid::new("TLS to endpoints is not supported yet"))
+    read().within("typed_config").map(Arc::new)
 }
 
 /// CDS-20: only around plaintext (the default) or TLS.
@@ -89,7 +112,7 @@ fn http_11_proxy(proxy: &Http11ProxyUpstreamTransport, context: &Decoding<'_>) -
     let check = || {
         let extension = configuration(socket)?;
         match recognised(socket, &extension) {
-            Some(SocketKind::UpstreamTls) => upstream_tls(&extension, context),
+            Some(SocketKind::UpstreamTls) => upstream_tls(&extension, context).map(drop),
             _ => Err(unrecognised(socket, &extension)),
         }
     };

@@ -1,5 +1,7 @@
 //! TLS contexts of both sides: the field that a NACK names.
 
+use mesh_core::certificate::CertificateSource;
+use mesh_core::config::{ClientCertificates, RootSource};
 use proto::certificate_validation_context::SystemRootCerts;
 use proto::common_tls_context::{CombinedCertificateValidationContext, ValidationContextType};
 use proto::downstream_tls_context::OcspStaplePolicy;
@@ -13,15 +15,12 @@ use xds_proto::envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
 use xds_proto::envoy::extensions::transport_sockets::tls::v3 as proto;
 use xds_proto::envoy::r#type::matcher::v3::StringMatcher;
 
-use super::{Side, plaintext};
+use super::{Side, downstream, upstream};
 use crate::resource::testing::{bool_value, pack_any, transport_socket, unknown_any};
-use crate::resource::{DecodeContext, Decoding};
-
-const UPSTREAM: &str = "TLS to endpoints is not supported yet";
-const DOWNSTREAM: &str = "TLS from clients is not supported yet";
+use crate::resource::{CertificateProviders, DecodeContext, Decoding};
 
 /// A row: its rule and name, the change of a valid message, and field and reason of the refusal; an empty field if
-/// the message is valid by the rules, and then refused because TLS is not supported yet.
+/// the message is valid.
 type Row<M> = (&'static str, fn(&mut M), &'static str, &'static str);
 
 fn provider(instance: &str) -> Option<CertificateProviderPluginInstance> {
@@ -63,25 +62,32 @@ fn change(common: &mut CommonTlsContext) -> &mut CertificateValidationContext {
 }
 
 fn context() -> DecodeContext {
-    let certificate_providers = ["roots", "identity"].map(Into::into).to_vec();
+    let names = ["roots", "identity"];
+    let certificate_providers = names.iter().fold(CertificateProviders::default(), |providers, name| {
+        providers.with(*name, CertificateSource::missing(*name, "a test"))
+    });
     DecodeContext { certificate_providers, ..Default::default() }
 }
 
-/// Field and reason of the refusal.
-#[track_caller]
-fn refusal(socket: Option<&TransportSocket>, side: Side) -> (String, String) {
-    let invalid = plaintext(socket, side, &Decoding::new(&context())).unwrap_err();
-    (invalid.field, invalid.reason)
+/// Field and reason of the refusal; `None`: it is accepted.
+fn refusal(socket: Option<&TransportSocket>, side: Side) -> Option<(String, String)> {
+    let context = context();
+    let context = Decoding::new(&context);
+    let read = match side {
+        Side::Client => upstream(socket, &context).map(drop),
+        Side::Server => downstream(socket, &context).map(drop),
+    };
+    read.err().map(|invalid| (invalid.field, invalid.reason))
 }
 
 #[track_caller]
 fn check(row: &str, socket: Option<&TransportSocket>, side: Side, field: &str, reason: &str) {
-    let (found, why) = refusal(socket, side);
-    let expected = match field {
-        "" => "transport_socket".to_owned(),
-        field => format!("transport_socket.typed_config.{field}"),
+    let Some((found, why)) = refusal(socket, side) else {
+        assert_eq!(field, "", "{row} is accepted");
+        return;
     };
-    assert_eq!(found, expected, "{row}: {why}");
+    let expected = format!("transport_socket.typed_config.{field}");
+    assert_eq!(found, expected.trim_end_matches(".typed_config."), "{row}: {why}");
     assert!(why.contains(reason), "{row}: {why:?} lacks {reason:?}");
 }
 
@@ -105,7 +111,7 @@ fn check_downstream(rows: &[Row<DownstreamTlsContext>]) {
 
 /// Rows for both sides.
 const COMMON: &[Row<CommonTlsContext>] = &[
-    ("good", |_| {}, "", "is not supported yet"),
+    ("good", |_| {}, "", ""),
     (
         "TLS-05 unknown authority",
         |m| change(m).ca_certificate_provider_instance = provider("other"),
@@ -150,7 +156,7 @@ const COMMON: &[Row<CommonTlsContext>] = &[
             m.tls_certificate_sds_secret_configs = vec![SdsSecretConfig::default()];
         },
         "",
-        "is not supported yet",
+        "",
     ),
     (
         "TLS-10 validation by SDS",
@@ -185,12 +191,7 @@ const COMMON: &[Row<CommonTlsContext>] = &[
         "common_tls_context.validation_context.require_signed_certificate_timestamp",
         "is not supported",
     ),
-    (
-        "TLS-11 no timestamps",
-        |m| change(m).require_signed_certificate_timestamp = bool_value(false),
-        "",
-        "is not supported yet",
-    ),
+    ("TLS-11 no timestamps", |m| change(m).require_signed_certificate_timestamp = bool_value(false), "", ""),
     (
         "TLS-11 revocation",
         |m| change(m).crl = Some(DataSource::default()),
@@ -212,7 +213,7 @@ const COMMON: &[Row<CommonTlsContext>] = &[
             change(m).trust_chain_verification = 1;
         },
         "",
-        "is not supported yet",
+        "",
     ),
 ];
 
@@ -237,13 +238,13 @@ const CLIENT: &[Row<UpstreamTlsContext>] = &[
                 combined(Some(validation()), false);
         },
         "",
-        UPSTREAM,
+        "",
     ),
     (
         "TLS-06 no identity",
         |m| m.common_tls_context.as_mut().unwrap().tls_certificate_provider_instance = None,
         "",
-        UPSTREAM,
+        "",
     ),
     (
         "TLS-07 system roots",
@@ -253,7 +254,7 @@ const CLIENT: &[Row<UpstreamTlsContext>] = &[
             validation.system_root_certs = Some(SystemRootCerts {});
         },
         "",
-        UPSTREAM,
+        "",
     ),
     (
         "TLS-10 certificates",
@@ -281,7 +282,7 @@ const CLIENT: &[Row<UpstreamTlsContext>] = &[
         "common_tls_context.validation_context.match_subject_alt_names[0]",
         "",
     ),
-    ("TLS-22 as long as it may be", |m| m.sni = "x".repeat(255), "", UPSTREAM),
+    ("TLS-22 as long as it may be", |m| m.sni = "x".repeat(255), "", ""),
     ("TLS-22 too long", |m| m.sni = "x".repeat(256), "sni", "at most 255 bytes, found 256"),
 ];
 
@@ -309,7 +310,7 @@ const SERVER: &[Row<DownstreamTlsContext>] = &[
         "must be set",
     ),
     ("TLS-12 server names", |m| m.require_sni = bool_value(true), "require_sni", "must be false"),
-    ("TLS-12 no server names", |m| m.require_sni = bool_value(false), "", DOWNSTREAM),
+    ("TLS-12 no server names", |m| m.require_sni = bool_value(false), "", ""),
     (
         "TLS-12 stapling",
         |m| m.ocsp_staple_policy = OcspStaplePolicy::MustStaple as i32,
@@ -325,7 +326,7 @@ const SERVER: &[Row<DownstreamTlsContext>] = &[
         "require_client_certificate",
         "needs a validation context",
     ),
-    ("TLS-12 a certificate", |m| m.require_client_certificate = bool_value(true), "", DOWNSTREAM),
+    ("TLS-12 a certificate", |m| m.require_client_certificate = bool_value(true), "", ""),
     (
         "TLS-12 names",
         |m| names(m.common_tls_context.as_mut().unwrap()),
@@ -336,13 +337,13 @@ const SERVER: &[Row<DownstreamTlsContext>] = &[
         "TLS-14 no validation",
         |m| m.common_tls_context.as_mut().unwrap().validation_context_type = None,
         "",
-        DOWNSTREAM,
+        "",
     ),
 ];
 
-/// Decodes: TLS-03, TLS-04, TLS-05, TLS-09, TLS-10, TLS-11, TLS-12, RV-54.
+/// Proves: TLS-03, TLS-04, TLS-05, TLS-06, TLS-09, TLS-10, TLS-11, TLS-12, TLS-13, RV-54.
 #[test]
-fn refusals_name_what_is_wrong_before_they_say_that_tls_is_not_supported() {
+fn refusals_name_what_is_wrong() {
     for (row, change, field, reason) in COMMON {
         let mut common = common();
         change(&mut common);
@@ -359,7 +360,8 @@ fn refusals_name_what_is_wrong_before_they_say_that_tls_is_not_supported() {
     check_downstream(SERVER);
     // TLS-03
     let (field, reason) =
-        refusal(transport_socket("ssl", pack_any(UpstreamTlsContext::default())).as_ref(), Side::Client);
+        refusal(transport_socket("ssl", pack_any(UpstreamTlsContext::default())).as_ref(), Side::Client)
+            .unwrap();
     assert_eq!(field, "transport_socket");
     assert!(reason.starts_with("unrecognised transport socket \"envoy.transport_sockets.ssl\""), "{reason}");
 }
@@ -370,7 +372,7 @@ fn proxy_transport_sockets_are_unsupported() {
     let tls = UpstreamTlsContext { common_tls_context: Some(common()), ..Default::default() };
     let rows = [
         ("nothing", None, "", "HTTP CONNECT proxies are not supported yet"),
-        ("TLS", transport_socket("tls", pack_any(tls)), "transport_socket", UPSTREAM),
+        ("TLS", transport_socket("tls", pack_any(tls)), "", "HTTP CONNECT proxies are not supported yet"),
         (
             "bad TLS",
             transport_socket("tls", pack_any(UpstreamTlsContext::default())),
@@ -395,5 +397,50 @@ fn proxy_transport_sockets_are_unsupported() {
     for (row, inner, field, reason) in rows {
         let proxy = Http11ProxyUpstreamTransport { transport_socket: inner, ..Default::default() };
         check(row, transport_socket("http_11_proxy", pack_any(proxy)).as_ref(), Side::Client, field, reason);
+    }
+}
+
+/// What a valid context of each side becomes.
+#[test]
+fn contexts_say_what_is_shown_and_trusted() {
+    let context = context();
+    let decoding = Decoding::new(&context);
+    let [roots, identity] =
+        ["roots", "identity"].map(|name| context.certificate_providers.find(name).cloned());
+    let client = UpstreamTlsContext {
+        common_tls_context: Some(common()),
+        sni: "b.example".into(),
+        auto_host_sni: true,
+        auto_sni_san_validation: true,
+    };
+    let socket = transport_socket("tls", pack_any(client));
+    let client = upstream(socket.as_ref(), &decoding).unwrap().unwrap();
+    assert_eq!(client.identity, identity);
+    assert_eq!(client.validation.roots, RootSource::Provider(roots.clone().unwrap()));
+    assert!(client.sni.from_hostname && client.sni.is_validated);
+    assert_eq!(client.sni.name.as_deref(), Some("b.example"));
+
+    for (require, expected) in
+        [(None, "optional"), (bool_value(false), "optional"), (bool_value(true), "required")]
+    {
+        let server = DownstreamTlsContext {
+            common_tls_context: Some(common()),
+            require_client_certificate: require,
+            ..Default::default()
+        };
+        let socket = transport_socket("tls", pack_any(server));
+        let server = downstream(socket.as_ref(), &decoding).unwrap().unwrap();
+        assert_eq!(Some(&server.identity), identity.as_ref());
+        let (found, validation) = match &server.clients {
+            ClientCertificates::Optional(validation) => ("optional", validation),
+            ClientCertificates::Required(validation) => ("required", validation),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((found, &validation.roots), (expected, &RootSource::Provider(roots.clone().unwrap())));
+    }
+    let plain = transport_socket("raw_buffer", pack_any(RawBuffer {}));
+    for socket in [None, plain.as_ref()] {
+        assert_eq!(upstream(socket, &decoding).unwrap(), None);
+        assert_eq!(downstream(socket, &decoding).unwrap(), None);
     }
 }

@@ -51,22 +51,29 @@ pub use call::Http2Call;
 pub use connection::{Http2Connection, Http2Place};
 pub use settings::{Http2Settings, Keepalive, KeepaliveInterval, KeepaliveScope, Probe};
 
-use super::dial::AnyDial;
-use super::{Connect, ConnectError, ConnectTarget, Dial, Established, Tcp};
+use tokio::time::Instant;
 
-/// Connects by HTTP/2, over plain TCP by default. Clones share the dialer.
+use crate::counters::CounterStore;
+use crate::runtime::tls;
+
+use super::dial::AnyDial;
+use super::{Connect, ConnectError, ConnectTarget, Dial, Established, Security, Tcp};
+
+/// Connects by HTTP/2, over plain TCP by default, and secures connections by TLS where their target says so. Clones share the
+/// dialer and the TLS sessions.
 ///
 /// A connection counts as made when the endpoint's SETTINGS have arrived: accepting the TCP connection is not enough.
 #[derive(Debug, Clone)]
 pub struct Http2Connector {
     dial: Arc<dyn AnyDial>,
     settings: Http2Settings,
+    tls: Arc<tls::Connector>,
 }
 
 impl Http2Connector {
     /// Connects over the byte streams of `dial`.
     pub fn new(dial: impl Dial, settings: Http2Settings) -> Self {
-        Self { dial: Arc::new(dial), settings }
+        Self { dial: Arc::new(dial), settings, tls: Arc::default() }
     }
 
     /// With another dialer.
@@ -97,7 +104,7 @@ impl Connect for Http2Connector {
     type Connection = Http2Connection;
 
     async fn connect(&self, target: &ConnectTarget) -> Result<Established<Http2Connection>, ConnectError> {
-        let address = target.address;
+        let (address, start) = (target.address, Instant::now());
         let stream = self.dial.dial_boxed(target).await.map_err(|error| ConnectError::new(address, error))?;
         let mut settings = self.settings;
         if let Some(pings) = &target.connection.http2_keepalive {
@@ -107,7 +114,27 @@ impl Connect for Http2Connector {
                 scope: KeepaliveScope::All,
             });
         }
-        let connected = handshake::handshake(stream, &settings, &target.connection).await;
-        connected.map_err(|error| ConnectError::new(address, error))
+        match &target.security {
+            Security::Plaintext => {
+                let connected = handshake::handshake(stream, &settings, &target.connection).await;
+                connected.map_err(|error| ConnectError::new(address, error))
+            }
+            Security::Tls(tls) => {
+                // CDS-21
+                let deadline = target.connection.connect_timeout.map(|limit| start + limit);
+                let secured = self.tls.connect(stream, tls, address, deadline).await;
+                let secured = secured.map_err(|error| ConnectError::new(address, error))?;
+                let (resumed, alert) = (secured.resumed(), secured.stream.alert());
+                let connected = handshake::handshake(secured.stream, &settings, &target.connection).await;
+                match (self.tls.conclude(resumed, &alert, connected.is_ok()), connected) {
+                    (Some(refusal), _) => Err(ConnectError::new(address, refusal)),
+                    (None, connected) => connected.map_err(|error| ConnectError::new(address, error)),
+                }
+            }
+        }
+    }
+
+    fn count_in(&self, counters: &Arc<CounterStore>) {
+        self.tls.count_in(counters);
     }
 }

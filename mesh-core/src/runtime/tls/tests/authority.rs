@@ -13,6 +13,7 @@ use crate::certificate::{CertificateSource, Identity, Material, Roots};
 pub(in crate::runtime) struct Authority {
     pub(in crate::runtime) certificate: Certificate,
     pub(in crate::runtime) issuer: Issuer<'static, KeyPair>,
+    name: String,
     /// The certificates between its leaves and the root, its own first.
     above: Vec<Vec<u8>>,
 }
@@ -27,10 +28,9 @@ impl Authority {
     pub(in crate::runtime) fn with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let (params, key) = (authority(name, change), KeyPair::generate().unwrap());
         let certificate = params.self_signed(&key).unwrap();
-        Self { certificate, issuer: Issuer::new(params, key), above: Vec::new() }
+        Self { certificate, issuer: Issuer::new(params, key), name: name.to_owned(), above: Vec::new() }
     }
 
-    #[expect(dead_code, reason = "for the tests of chains, which come with the next change")]
     /// An authority below this one.
     pub(in crate::runtime) fn intermediate(
         &self,
@@ -40,7 +40,17 @@ impl Authority {
         let (params, key) = (authority(name, change), KeyPair::generate().unwrap());
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let above = [vec![certificate.der().to_vec()], self.above.clone()].concat();
-        Self { certificate, issuer: Issuer::new(params, key), above }
+        Self { certificate, issuer: Issuer::new(params, key), name: name.to_owned(), above }
+    }
+
+    /// Another certificate for the name and the key of `below`.
+    pub(in crate::runtime) fn reissue(
+        &self,
+        below: &Self,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Vec<u8> {
+        let params = authority(&below.name, change);
+        params.signed_by(below.issuer.key(), &self.issuer).unwrap().der().to_vec()
     }
 
     /// A certificate with these names, for both sides of a connection.

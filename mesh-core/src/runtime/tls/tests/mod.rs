@@ -2,6 +2,7 @@
 
 mod acceptor;
 mod authority;
+mod chains;
 mod client;
 
 pub(in crate::runtime) use authority::{Authority, Leaf, valid};

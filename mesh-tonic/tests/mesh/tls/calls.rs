@@ -1,0 +1,118 @@
+//! Which calls come through, and what the others are told.
+
+use std::io::Read;
+use std::net::TcpListener;
+
+use mesh_core::Mesh;
+use mesh_core::certificate::CertificateSource;
+use mesh_core::config::{
+    ClientCertificates, ClientTls, ConnectionSettings, PeerValidation, RootSource, ServerTls, Sni,
+};
+use mesh_core::policy::matcher::{StringMatcher, StringPattern};
+use tonic::Code;
+
+use super::{Authority, TlsServer, client_tls, config, trusting};
+use crate::{call, client};
+
+const CART: &str = "spiffe://td/ns/shop/sa/cart";
+const GREETER: &str = "spiffe://td/ns/shop/sa/greeter";
+
+async fn mutual(authority: &Authority) -> TlsServer {
+    let clients = ClientCertificates::Required(trusting(authority));
+    TlsServer::start(ServerTls::new(authority.leaf(GREETER).source(), clients)).await
+}
+
+fn exactly(name: &str) -> [StringMatcher; 1] {
+    [StringMatcher { pattern: StringPattern::Exact(name.to_owned()), ignore_case: false }]
+}
+
+/// Proves: TLS-01, TLS-26.
+#[tokio::test]
+async fn mutual_call_comes_through_with_both_identities() {
+    let authority = Authority::new("root");
+    let server = mutual(&authority).await;
+    let mut tls = client_tls(&authority, &authority.leaf(CART));
+    tls.validation = tls.validation.with_names(exactly(GREETER));
+    let mesh = Mesh::fixed(config(server.address, Some(tls)));
+    assert_eq!(call(&mut client(&mesh)).await.unwrap(), "secure");
+    assert_eq!(server.seen().pop().unwrap().unwrap().as_deref(), Some(CART));
+}
+
+/// Proves: TLS-15, TLS-17.
+#[tokio::test]
+async fn refused_endpoint_fails_the_call_with_service_endpoint_and_cause() {
+    let (authority, other) = (Authority::new("root"), Authority::new("another"));
+    let server = mutual(&authority).await;
+    let good = || client_tls(&authority, &authority.leaf(CART));
+    let mut trusting_other = good();
+    trusting_other.validation = trusting(&other);
+    let mut wrong_name = good();
+    wrong_name.validation = wrong_name.validation.with_names(exactly("spiffe://td/ns/shop/sa/other"));
+    let named = good().with_sni(Sni::validated("greeter.example"));
+    let unknown = client_tls(&authority, &other.leaf(CART));
+    // H1
+    let mut anonymous = good();
+    anonymous.identity = None;
+    let rows = [
+        (trusting_other, "does not end at a trusted root (CERTIFICATE_AUTHORITY_INVALID)"),
+        (wrong_name, "it is for spiffe://td/ns/shop/sa/greeter, and not for any name"),
+        (named, "not for greeter.example (CERTIFICATE_HOSTNAME_MISMATCH)"),
+        (unknown, "it does not trust the authority of our certificate"),
+        (anonymous, "it requires a client certificate, and none was shown"),
+    ];
+    for (tls, cause) in rows {
+        let mesh = Mesh::fixed(config(server.address, Some(tls)));
+        let status = call(&mut client(&mesh)).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable);
+        for part in ["greeter", &server.address.to_string(), cause] {
+            assert!(status.message().contains(part), "{part:?} is not in {:?}", status.message());
+        }
+    }
+}
+
+/// Proves: SEC-04.
+#[tokio::test]
+async fn missing_material_fails_the_call_and_sends_nothing() {
+    let authority = Authority::new("root");
+    let missing = || CertificateSource::missing("files", "cannot read /etc/tls.crt");
+    let no_identity = ClientTls::new(trusting(&authority)).with_identity(missing());
+    let no_roots = ClientTls::new(PeerValidation::new(RootSource::Provider(missing())));
+    for tls in [no_identity, no_roots] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mesh = Mesh::fixed(config(listener.local_addr().unwrap(), Some(tls)));
+        let status = call(&mut client(&mesh)).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable);
+        let expected = "from certificate provider \"files\": cannot read /etc/tls.crt";
+        assert!(status.message().contains(expected), "{status}");
+        let mut read = Vec::new();
+        listener.accept().unwrap().0.read_to_end(&mut read).unwrap();
+        assert_eq!(read, b"", "no byte is sent");
+    }
+}
+
+/// An endpoint that speaks plaintext is never spoken to in plaintext.
+///
+/// Proves: TLS-02.
+#[tokio::test]
+async fn plaintext_endpoint_of_a_secured_cluster_gets_no_call() {
+    let authority = Authority::new("root");
+    let endpoint = crate::endpoint::Endpoint::start("plain").await;
+    let mesh = Mesh::fixed(config(endpoint.address, Some(client_tls(&authority, &authority.leaf(CART)))));
+    let status = call(&mut client(&mesh)).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(status.message().contains("TLS:"), "{status}");
+    assert_eq!(endpoint.calls(), 0);
+}
+
+/// H5, as the caller sees it.
+#[tokio::test]
+async fn silent_endpoint_is_given_up_at_the_connect_timeout_by_name() {
+    let authority = Authority::new("root");
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut connection = ConnectionSettings::default();
+    connection.connect_timeout = Some(std::time::Duration::from_millis(200));
+    let tls = client_tls(&authority, &authority.leaf(CART));
+    let mesh = Mesh::fixed(super::config_with(silent.local_addr().unwrap(), Some(tls), connection));
+    let status = call(&mut client(&mesh)).await.unwrap_err();
+    assert!(status.message().contains("(HANDSHAKE_TIMEOUT)"), "{status}");
+}
