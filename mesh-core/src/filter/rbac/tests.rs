@@ -110,7 +110,8 @@ fn handler_learns_which_policy_allowed_the_call() {
     assert_eq!(counted, expected);
 }
 
-/// Proves: HF-17. B5 (a).
+/// Case B5, (a).
+/// Proves: HF-17.
 #[test]
 fn rules_that_are_absent_or_only_log_have_no_effect_and_overrides_replace_everything() {
     let allow_a = || RbacConfig::new(rules(RbacAction::Allow, &["a"]));

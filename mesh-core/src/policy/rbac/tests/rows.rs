@@ -3,7 +3,8 @@
 use super::*;
 use crate::policy::matcher::{MetadataMatcher, ValueMatcher};
 
-/// Proves: HF-19. B5: (b) and (c).
+/// Case B5, (b) and (c).
+/// Proves: HF-19.
 #[test]
 fn action_decides_what_a_match_means_and_empty_rules_allow_nothing() {
     let (head, peer) = (call("/pkg.Svc/Get", &[]), plaintext("10.0.0.1"));
@@ -76,7 +77,8 @@ fn authenticated_looks_at_the_first_kind_of_name_only() {
     assert!(!is(named(exact("spiffe://td/ns/a/sa/ok")), &cut));
 }
 
-/// Proves: HF-21. B10.
+/// Case B10.
+/// Proves: HF-21.
 #[test]
 fn connections_decide_by_the_socket_and_metadata_never_matches_without_a_filter() {
     let (head, peer) = (call("/pkg.Svc/Get", &[]), plaintext("10.1.2.3"));
@@ -105,7 +107,8 @@ fn connections_decide_by_the_socket_and_metadata_never_matches_without_a_filter(
     assert!(is(Principal::RemoteIp(range("10.0.0.0", 8)), &plaintext("::ffff:10.0.0.1")));
 }
 
-/// Proves: HF-20. B3, B4.
+/// Cases B3, B4.
+/// Proves: HF-20.
 #[test]
 fn headers_are_those_of_the_wire() {
     let headers = [
@@ -146,7 +149,7 @@ fn headers_are_those_of_the_wire() {
     assert!(!permits(Permission::UrlPath(exact("/pkg.Svc/Get?q")), &head));
 }
 
-/// Proves: SEC-07. HF-18, B7.
+/// Proves: SEC-07, HF-18.
 #[test]
 fn authority_is_one_whatever_its_spelling_and_reserved_headers_cannot_be_in_rules() {
     let rows = [

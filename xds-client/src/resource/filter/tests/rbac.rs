@@ -128,7 +128,8 @@ fn rules_are_read_into_their_meaning() {
     reads(Rule::Any(true), both, Permission::Any, expected);
 }
 
-/// Proves: HF-18. B10.
+/// Case B10.
+/// Proves: HF-18.
 #[test]
 fn rules_that_cannot_be_evaluated_are_refused_wherever_they_are() {
     let nested = |rule: Rule| Rule::NotRule(Box::new(permission(rule)));
@@ -232,7 +233,8 @@ impl AuditLoggerType for Own {
     }
 }
 
-/// Proves: HF-23. B11.
+/// Case B11.
+/// Proves: HF-23.
 #[test]
 fn audit_loggers_are_known_or_optional() {
     let logger = |any: Any, is_optional| audit_logging_options::AuditLoggerConfig {
