@@ -1,5 +1,6 @@
 //! Shared by the benches: counted allocations and CPU time of this process.
 
+pub mod authorization;
 pub mod call_path;
 pub mod greeter;
 pub mod reporting;

@@ -1,5 +1,6 @@
 //! The budgets that can be held on any machine: allocations.
 
+use benches::authorization::{Decision, Demand};
 use benches::call_path::{
     Path, Refusal, Routes, allocations_per_call, allocations_per_refusal, allocations_per_wait,
     first_allocations_per_endpoint,
@@ -16,6 +17,7 @@ fn calls_allocate_no_more_than_their_budget() {
     three_filters_that_do_not_wait_allocate_at_most_twice();
     a_refused_call_allocates_at_most_twice();
     a_waiting_call_allocates_nothing();
+    a_decision_of_rbac_rules_allocates_nothing();
 }
 
 fn a_call_allocates_nothing_before_its_connection() {
@@ -65,4 +67,16 @@ fn a_waiting_call_allocates_nothing() {
     let _entered = runtime.enter();
     let beyond = allocations_per_wait(&Path::build_waiting());
     assert!(beyond <= 0.0, "{beyond}");
+}
+
+fn a_decision_of_rbac_rules_allocates_nothing() {
+    for (demand, name) in Demand::ALL {
+        for policies in [1, 100, 10_000] {
+            let decision = Decision::new(demand, policies);
+            let before = benches::allocations();
+            let allowed = (0..100).filter(|_| decision.decide()).count();
+            let allocated = benches::allocations() - before;
+            assert_eq!((allowed, allocated), (100, 0), "{name}, {policies} policies");
+        }
+    }
 }
