@@ -3,12 +3,16 @@
 
 use bytes::Bytes;
 use mesh_core::certificate::CertificateSource;
+use mesh_core::filter::{ConfigValue, RbacConfig};
+use mesh_core::peer::{Peer, PeerIdentity, TlsPeer};
+use mesh_core::policy::rbac::{RbacAction, RbacEngine, RbacRequest, RbacRules};
 use mesh_core::testing;
 use prost::Message;
 use xds_client::bootstrap::{Bootstrap, parse_target};
 use xds_client::resource::{
     CertificateProviders, ClusterType, DecodeContext, DecodeError, EndpointCollectionType, EndpointsType,
-    LbEndpointType, ListenerType, ResourceType, RouteConfigurationType, Unwrapped, decode, decode_wrapped,
+    FilterPayload, HttpFilterType, LbEndpointType, ListenerType, RbacFilter, ResourceType,
+    RouteConfigurationType, Unwrapped, decode, decode_wrapped,
 };
 use xds_client::testing::{authority, canonical};
 use xds_proto::envoy::service::discovery::v3::{DeltaDiscoveryResponse, DiscoveryResponse};
@@ -24,7 +28,7 @@ pub(crate) enum Verdict {
 type Target = (&'static str, fn(&[u8]) -> Verdict);
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 11] = [
+pub(crate) const TARGETS: [Target; 12] = [
     ("listener", |data| resource(&ListenerType, data)),
     ("route", |data| resource(&RouteConfigurationType, data)),
     ("cluster", |data| resource(&ClusterType, data)),
@@ -36,6 +40,7 @@ pub(crate) const TARGETS: [Target; 11] = [
     ("bootstrap", bootstrap),
     ("name", name),
     ("first_bytes", first_bytes),
+    ("rbac", rbac),
 ];
 
 /// Runs the target of this name.
@@ -175,4 +180,36 @@ fn first_bytes(data: &[u8]) -> Verdict {
         assert_eq!(testing::first_bytes(&data[..longer]), Some(is_known), "{longer}");
     }
     if is_known { Verdict::Accepted } else { Verdict::Refused }
+}
+
+/// An RBAC filter: what is accepted decides calls, and all policies together decide as one after the other does.
+fn rbac(data: &[u8]) -> Verdict {
+    let Ok(config) = RbacFilter::default().decode(&FilterPayload::of_message(data)) else {
+        return Verdict::Refused;
+    };
+    let config: &dyn ConfigValue = &*config;
+    let config = config.downcast_ref::<RbacConfig>().expect("the filter makes this type");
+    for rules in [&config.rules, &config.shadow_rules].into_iter().flatten() {
+        decide(rules);
+    }
+    Verdict::Accepted
+}
+
+fn decide(rules: &RbacRules) {
+    let engine = RbacEngine::new(rules);
+    let single = |policy| RbacEngine::new(&RbacRules::new(RbacAction::Allow, [policy]));
+    let singles: Vec<_> = rules.policies.iter().cloned().map(single).collect();
+    let address = ([10, 0, 0, 1], 80).into();
+    let identity = PeerIdentity::new().with_uri_san("spiffe://td/ns/a/sa/b").with_subject("CN=a");
+    let plain = Peer::new(address, address);
+    let tls = plain.clone().with_tls(TlsPeer::new().with_identity(identity));
+    for uri in ["http://svc.example:80/pkg.Svc/Get", "/"] {
+        let (head, ()) = http::Request::post(uri).body(()).expect("the URI is valid").into_parts();
+        for peer in [&plain, &tls] {
+            let request = RbacRequest::new(&head, peer);
+            let alone = singles.iter().position(|engine| engine.decide(&request).allowed);
+            let expected = alone.map(|position| &rules.policies[position].name);
+            assert_eq!(engine.decide(&request).policy, expected, "{rules:?}");
+        }
+    }
 }
