@@ -48,7 +48,7 @@ impl CertificateProvider for FileMaterial {
 
 /// Until the next read. Files that do not belong together are mostly in the middle of a rotation, and are soon read again.
 // R1
-fn pause(files: &FileWatcher, bad_reads: u32) -> Duration {
+pub(super) fn pause(files: &FileWatcher, bad_reads: u32) -> Duration {
     match bad_reads {
         1..=SOON_READS => files.refresh_interval.min(SOON),
         _ => files.refresh_interval,
@@ -57,26 +57,30 @@ fn pause(files: &FileWatcher, bad_reads: u32) -> Duration {
 
 /// What the reads so far have given.
 #[derive(Debug, Default)]
-struct Known {
+pub(super) struct Known {
     identity: Reload<Identity>,
     roots: Reload<Roots>,
 }
 
 /// What one read has shown.
 #[derive(Debug, Default)]
-struct Seen {
-    is_changed: bool,
-    is_bad: bool,
+pub(super) struct Seen {
+    pub(super) is_changed: bool,
+    pub(super) is_bad: bool,
 }
 
 impl Known {
     /// The last valid content; what never was valid says why.
-    fn material(&self, files: &FileWatcher) -> Material {
+    pub(super) fn material(&self, files: &FileWatcher) -> Material {
         let mut material = Material::default();
         if files.identity.is_some() {
             material.identity = self.identity.good().map_err(MaterialError::new);
         }
-        if files.ca_certificate_file.is_some() || files.spiffe_trust_bundle_map_file.is_some() {
+        if let Some(file) = &files.spiffe_trust_bundle_map_file {
+            // A map replaces the roots (A87): they are never used in its place.
+            let reason = format!("{}: maps of SPIFFE trust bundles are not supported", file.display());
+            material.roots = Err(MaterialError::new(reason));
+        } else if files.ca_certificate_file.is_some() {
             material.roots = self.roots.good().map_err(MaterialError::new);
         }
         material
@@ -85,7 +89,7 @@ impl Known {
 
 /// Reads the files. Blocks.
 // BS-34
-fn look(mut known: Known, files: &FileWatcher) -> (Known, Seen) {
+pub(super) fn look(mut known: Known, files: &FileWatcher) -> (Known, Seen) {
     let mut seen = Seen::default();
     if let Some(identity) = &files.identity {
         let (certificate, key) = (&identity.certificate, &identity.private_key);

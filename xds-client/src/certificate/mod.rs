@@ -11,6 +11,8 @@
 //! are an error that names the file, never an empty result.
 
 mod files;
+#[cfg(test)]
+mod files_tests;
 mod material;
 mod provider;
 mod providers;
