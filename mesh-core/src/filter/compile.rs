@@ -69,6 +69,11 @@ impl FilterScope {
         Self { counters, ..Self::default() }
     }
 
+    /// The counters of the mesh.
+    pub(crate) fn counters(&self) -> &Arc<CounterStore> {
+        &self.counters
+    }
+
     /// A scope for a target of the same mesh.
     pub(crate) fn of_target(&self) -> Self {
         Self { target: Arc::default(), mesh: self.mesh.clone(), counters: self.counters.clone() }

@@ -96,6 +96,7 @@ impl ServerBuilder {
         randomness: Arc<Randomness>,
     ) -> Result<Server, BindError> {
         let shared = Arc::new(Shared::new(listener.local_addr()?, self.settings, randomness, self.on_state));
+        shared.tls.count_in(scope.counters());
         let follower = Follower::new(watch, Scopes::new(scope), shared.clone());
         let acceptor = Acceptor::new(listener, follower, shared.clone());
         Ok(Server { acceptor, shared })

@@ -8,6 +8,7 @@ use tokio_rustls::rustls::ClientConfig;
 
 use crate::certificate::CertificateSource;
 use crate::config::{ClientCertificates, PeerValidation, RootSource, ServerTls};
+use crate::counters::CounterStore;
 use crate::runtime::tls::{
     Accepted, Acceptor, AcceptorSettings, ApplicationProtocol, HandshakeError, HandshakeResult,
 };
@@ -143,6 +144,30 @@ async fn silent_client_is_cut_at_the_limit() {
     let error = Acceptor::new(settings).accept(far, &tls).await.unwrap_err();
     assert_eq!(error.result(), HandshakeResult::HandshakeTimeout);
     assert_eq!(start.elapsed(), Duration::from_secs(3));
+}
+
+/// H5: one handshake is counted each.
+#[tokio::test]
+async fn each_handshake_is_counted_once_under_its_result() {
+    let (authority, store) = (Authority::new("root"), Arc::<CounterStore>::default());
+    let acceptor = Acceptor::new(AcceptorSettings::default());
+    acceptor.count_in(&store);
+    let tls = server(&authority, ClientCertificates::Required(trusted(&authority)));
+    let mut expected = Vec::new();
+    let (good, stranger) = (authority.leaf(&["a"]), Authority::new("root").leaf(&["a"]));
+    for (leaf, result) in [
+        (Some(&stranger), "CERTIFICATE_AUTHORITY_INVALID"),
+        (None, "CERTIFICATE_VERIFICATION_FAILED"),
+        (Some(&good), "SUCCESS"),
+    ] {
+        let (near, far) = duplex(1 << 16);
+        let client = tokio::spawn(connect(client(&authority, leaf), "server.example", near));
+        assert_eq!(acceptor.accept(far, &tls).await.is_ok(), result == "SUCCESS");
+        drop(client.await.unwrap());
+        expected.push((result.to_owned(), 1));
+    }
+    let values = store.values().into_iter().map(|counter| (counter.labels[0].to_string(), counter.value));
+    assert_eq!(values.collect::<Vec<_>>(), expected);
 }
 
 /// H2.
