@@ -55,7 +55,7 @@ use units::{Unit, Units};
 pub(crate) use cluster::{Cluster, Discovery};
 pub(crate) use endpoints::{Endpoint, label_name};
 pub(crate) use mtls::{Mode, speaks_mtls};
-pub(crate) use policy::{LoadBalancing, LocalityPolicy, Outlier};
+pub(crate) use policy::{Connections, LoadBalancing, LocalityPolicy, Outlier};
 pub(crate) use route::{
     Action, HeaderMatch, Mirror, PathMatch, PathRewrite, Redirect, Retry, Rewrite, Route, RouteMatch, Share,
 };

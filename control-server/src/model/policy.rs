@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::kinds::ObjectId;
 use crate::kinds::traffic_policy::{
     ClientTls, ConnectionPool, ConsistentHash, LoadBalancer, OutlierDetection, PortPolicy, Simple,
     TrafficPolicy,
 };
+use crate::kinds::{ObjectId, ProtoDuration};
 
 /// The policy of a cluster, with every default filled in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,10 +15,40 @@ pub(crate) struct Policy {
     pub(crate) load_balancing: LoadBalancing,
     /// Calls at the same time.
     pub(crate) max_requests: u32,
+    pub(crate) connections: Connections,
     pub(crate) outlier: Option<Outlier>,
     /// The TLS that it states; `None`: it states none.
     pub(super) tls: Option<ClientTls>,
     pub(crate) locality: LocalityPolicy,
+}
+
+/// Limits of connections; `None` is a client's own default. Never zero.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Connections {
+    pub(crate) max: Option<u32>,
+    pub(crate) connect_timeout: Option<Duration>,
+    /// How long a connection lives without a call.
+    pub(crate) idle_timeout: Option<Duration>,
+    /// Calls of one connection, one after the other.
+    pub(crate) max_calls: Option<u32>,
+    /// Calls of one connection at the same time.
+    pub(crate) max_streams: Option<u32>,
+}
+
+impl Connections {
+    fn new(pool: &ConnectionPool) -> Self {
+        let (tcp, http) = (pool.tcp.as_ref(), pool.http.as_ref());
+        let number = |number: Option<u32>| number.filter(|number| *number > 0);
+        let time = |time: Option<ProtoDuration>| time.map(|time| time.0).filter(|time| !time.is_zero());
+        let idle_timeout = http.and_then(|http| http.idle_timeout).or(tcp.and_then(|tcp| tcp.idle_timeout));
+        Self {
+            max: number(tcp.and_then(|tcp| tcp.max_connections)),
+            connect_timeout: time(tcp.and_then(|tcp| tcp.connect_timeout)),
+            idle_timeout: time(idle_timeout),
+            max_calls: number(http.and_then(|http| http.max_requests_per_connection)),
+            max_streams: number(http.and_then(|http| http.max_concurrent_streams)),
+        }
+    }
 }
 
 /// How an endpoint is chosen.
@@ -118,6 +148,7 @@ impl Policy {
         Self {
             load_balancing: lb.map_or(LoadBalancing::RoundRobin, load_balancing),
             max_requests: max_requests.unwrap_or(u32::MAX),
+            connections: pool.map(Connections::new).unwrap_or_default(),
             outlier: outlier.and_then(Outlier::new),
             tls: tls.cloned(),
             locality: lb.map(LocalityPolicy::new).unwrap_or_default(),

@@ -13,6 +13,7 @@ use xds_proto::google::protobuf::{UInt32Value, UInt64Value};
 use super::endpoints::lb_endpoint;
 use super::envoy;
 use super::listener::ads;
+use super::route::duration;
 use super::{LoadReporting, lb_policy, outlier, tls};
 use crate::model::{self, Discovery, LoadBalancing};
 
@@ -20,10 +21,14 @@ pub(super) fn translate(cluster: &model::Cluster, load_reporting: LoadReporting)
     let outlier = cluster.policy.outlier.as_ref();
     let mut made = Cluster {
         name: cluster.name.clone(),
-        circuit_breakers: Some(circuit_breakers(cluster.policy.max_requests)),
+        circuit_breakers: Some(circuit_breakers(cluster.policy.max_requests, cluster.policy.connections.max)),
+        connect_timeout: cluster.policy.connections.connect_timeout.map(duration),
         outlier_detection: outlier.map(outlier::outlier_detection),
         common_lb_config: outlier.map(outlier::panic_threshold),
-        typed_extension_protocol_options: envoy::http2(outlier.and_then(outlier::error_matcher)),
+        typed_extension_protocol_options: envoy::http2(
+            outlier.and_then(outlier::error_matcher),
+            &cluster.policy.connections,
+        ),
         transport_socket: cluster.tls.as_ref().map(tls::upstream),
         ..Cluster::default()
     };
@@ -92,11 +97,12 @@ fn balance(load_balancing: &LoadBalancing, cluster: &mut Cluster) {
 }
 
 /// Always explicit: clients would use 1024 otherwise (CDS-11), and Istio's kinds mean no limit.
-fn circuit_breakers(max_requests: u32) -> CircuitBreakers {
+fn circuit_breakers(max_requests: u32, max_connections: Option<u32>) -> CircuitBreakers {
     let thresholds = Thresholds {
         priority: RoutingPriority::Default.into(),
         // gRPC for Java of some years takes a larger limit for a negative number and refuses every call.
         max_requests: Some(UInt32Value { value: max_requests.min(i32::MAX.unsigned_abs()) }),
+        max_connections: max_connections.map(|value| UInt32Value { value }),
         ..Thresholds::default()
     };
     CircuitBreakers { thresholds: vec![thresholds], ..CircuitBreakers::default() }

@@ -139,7 +139,10 @@ impl Parts<'_> {
 }
 
 const BY_WEIGHT: &str = "not applied: every client sees all endpoints, spread by their weights";
-const CONNECTIONS: &str = "ignored by gRPC clients: they have no such limit on connections";
+const CONNECTIONS: &str =
+    "ignored by gRPC clients: they have no such limit on connections; mesh-tonic and Envoy have it";
+const NO_CLIENT: &str = "ignored by gRPC clients, and not sent to others";
+const GRPC: &[ClientFamily] = &[ClientFamily::Grpc];
 const OUTLIER: &str = "only mesh-tonic and Envoy use it: other gRPC clients count failed calls only";
 
 /// Relative to a policy of a host, a subset or a port.
@@ -160,15 +163,19 @@ pub(super) const EFFECTS: &[Effect] = &[
         message: "ignored by gRPC clients: a new endpoint gets its full share at once",
         clients: &[],
     },
-    Effect { field: "connectionPool.tcp", message: CONNECTIONS, clients: &[] },
-    Effect { field: "connectionPool.http.http1MaxPendingRequests", message: CONNECTIONS, clients: &[] },
-    Effect { field: "connectionPool.http.maxRequestsPerConnection", message: CONNECTIONS, clients: &[] },
+    Effect { field: "connectionPool.tcp.maxConnections", message: CONNECTIONS, clients: GRPC },
+    Effect { field: "connectionPool.tcp.connectTimeout", message: CONNECTIONS, clients: GRPC },
+    Effect { field: "connectionPool.tcp.idleTimeout", message: CONNECTIONS, clients: GRPC },
+    Effect { field: "connectionPool.tcp.tcpKeepalive", message: NO_CLIENT, clients: &[] },
+    Effect { field: "connectionPool.tcp.maxConnectionDuration", message: NO_CLIENT, clients: &[] },
+    Effect { field: "connectionPool.http.http1MaxPendingRequests", message: NO_CLIENT, clients: &[] },
+    Effect { field: "connectionPool.http.maxRequestsPerConnection", message: CONNECTIONS, clients: GRPC },
     Effect {
         field: "connectionPool.http.maxRetries",
         message: "ignored by gRPC clients: they have no such limit",
         clients: &[],
     },
-    Effect { field: "connectionPool.http.idleTimeout", message: CONNECTIONS, clients: &[] },
+    Effect { field: "connectionPool.http.idleTimeout", message: CONNECTIONS, clients: GRPC },
     Effect {
         field: "connectionPool.http.h2UpgradePolicy",
         message: "ignored by gRPC clients: they always use HTTP/2",
@@ -179,7 +186,7 @@ pub(super) const EFFECTS: &[Effect] = &[
         message: "ignored by gRPC clients: they always use HTTP/2",
         clients: &[],
     },
-    Effect { field: "connectionPool.http.maxConcurrentStreams", message: CONNECTIONS, clients: &[] },
+    Effect { field: "connectionPool.http.maxConcurrentStreams", message: CONNECTIONS, clients: GRPC },
     Effect {
         field: "connectionPool.http.http2KeepAlive",
         message: "ignored by gRPC clients: they have a setting of their own",

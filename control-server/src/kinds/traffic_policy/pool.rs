@@ -11,18 +11,19 @@ use crate::yaml::FieldPath;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct ConnectionPool {
-    tcp: Option<Tcp>,
+    pub(crate) tcp: Option<Tcp>,
     pub(crate) http: Option<Http>,
 }
 
+/// Limits of connections.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
-struct Tcp {
-    max_connections: Option<u32>,
-    connect_timeout: Option<ProtoDuration>,
+pub(crate) struct Tcp {
+    pub(crate) max_connections: Option<u32>,
+    pub(crate) connect_timeout: Option<ProtoDuration>,
     tcp_keepalive: Option<TcpKeepalive>,
     max_connection_duration: Option<ProtoDuration>,
-    idle_timeout: Option<ProtoDuration>,
+    pub(crate) idle_timeout: Option<ProtoDuration>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -39,12 +40,12 @@ pub(crate) struct Http {
     http1_max_pending_requests: Option<u32>,
     /// Calls at the same time to the whole service.
     pub(crate) http2_max_requests: Option<u32>,
-    max_requests_per_connection: Option<u32>,
+    pub(crate) max_requests_per_connection: Option<u32>,
     max_retries: Option<u32>,
-    idle_timeout: Option<ProtoDuration>,
+    pub(crate) idle_timeout: Option<ProtoDuration>,
     h2_upgrade_policy: Option<H2UpgradePolicy>,
     use_client_protocol: Option<bool>,
-    max_concurrent_streams: Option<u32>,
+    pub(crate) max_concurrent_streams: Option<u32>,
     http2_keep_alive: Option<Http2KeepAlive>,
 }
 

@@ -9,6 +9,7 @@ use xds_proto::envoy::extensions::upstreams::http::v3::http_protocol_options::Up
 use xds_proto::envoy::extensions::upstreams::http::v3::http_protocol_options::explicit_http_config::ProtocolConfig;
 use xds_proto::google::protobuf::Any;
 
+use super::translate_with_diagnostics;
 use super::{LoadReporting, ORDERS, Resources, cluster, document, services, translate, translate_with};
 
 /// `users` with this rule.
@@ -196,3 +197,46 @@ fn load_reports_go_to_the_server_that_sent_the_cluster() {
 
 /// The largest number that is positive in every language's integers.
 const NO_LIMIT: u32 = i32::MAX.unsigned_abs();
+
+/// Limits of connections, which mesh-tonic and Envoy have and stock gRPC ignores.
+#[test]
+fn limits_of_connections_are_sent_where_they_are_set() {
+    let of = |pool: &str| {
+        let rule = format!("{{host: users, trafficPolicy: {{connectionPool: {{{pool}}}}}}}");
+        let text = services() + &document("DestinationRule", "users", &rule);
+        let (resources, found) = translate_with_diagnostics(&text);
+        let cluster = cluster(&resources, "outbound|80||users.shop.svc.cluster.local");
+        let limit = &cluster.circuit_breakers.as_ref().unwrap().thresholds[0];
+        let options = cluster.typed_extension_protocol_options.values().next().unwrap().value.clone();
+        let options = HttpProtocolOptions::decode(&*options).unwrap();
+        let common = options.common_http_protocol_options.unwrap_or_default();
+        let streams = match options.upstream_protocol_options {
+            Some(UpstreamProtocolOptions::ExplicitHttpConfig(explicit)) => match explicit.protocol_config {
+                Some(ProtocolConfig::Http2ProtocolOptions(http2)) => http2.max_concurrent_streams,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        };
+        let seconds = |time: Option<xds_proto::google::protobuf::Duration>| time.map(|time| time.seconds);
+        let number = |number: Option<xds_proto::google::protobuf::UInt32Value>| number.map(|one| one.value);
+        let values = [
+            number(limit.max_connections).map(i64::from),
+            seconds(cluster.connect_timeout),
+            seconds(common.idle_timeout),
+            number(common.max_requests_per_connection).map(i64::from),
+            number(streams).map(i64::from),
+        ];
+        let clients: Vec<_> = found.into_iter().map(|one| one.clients).collect();
+        (values, clients)
+    };
+    assert_eq!(of("http: {http2MaxRequests: 5}"), ([None; 5], vec![]));
+    let pool = "tcp: {maxConnections: 3, connectTimeout: 2s}, http: {idleTimeout: 60s, maxRequestsPerConnection: 9, \
+                maxConcurrentStreams: 7}";
+    let grpc = || vec![crate::state::ClientFamily::Grpc];
+    assert_eq!(
+        of(pool),
+        ([Some(3), Some(2), Some(60), Some(9), Some(7)], vec![grpc(), grpc(), grpc(), grpc(), grpc()])
+    );
+    let zeros = "tcp: {maxConnections: 0, connectTimeout: 0s}, http: {maxRequestsPerConnection: 0, maxConcurrentStreams: 0}";
+    assert_eq!(of(zeros).0, [None; 5], "zero is no limit");
+}
