@@ -11,7 +11,7 @@ use mesh_core::config::{
 use mesh_tonic::{FixedServer, ServerSettings, ServingState};
 use tonic::Code;
 
-use crate::{OpenStream, Running, call, client, open_to_all, until_refused};
+use crate::{OpenStream, Running, call, open_to_all, until_refused};
 
 /// A listener whose chain has this name and takes its routes by name.
 fn named(chain: &str, routes: Result<ServerRoutes, &str>) -> ServerConfig {
@@ -128,50 +128,4 @@ async fn shutdown_cuts_what_is_left_at_the_end_of_its_grace() {
     let mut stream = OpenStream::begin(&mut server.client()).await;
     server.handle.shutdown(Duration::from_millis(20)).await;
     assert_eq!(stream.replies.message().await.unwrap_err().code(), Code::Unavailable);
-}
-
-/// Scenario 29, smaller: servers are replaced one after the other while calls and streams run.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rolling_restart_fails_no_call() {
-    const SERVERS: usize = 4;
-    let config = FixedServer::new(open_to_all());
-    let mut servers = Vec::new();
-    for _ in 0..SERVERS {
-        servers.push(Running::start("old", &config, ServerSettings::default()).await);
-    }
-    let client = client(servers.iter().map(|server| server.address));
-    let mut streams = Vec::new();
-    for _ in 0..SERVERS * 4 {
-        streams.push(OpenStream::begin(&mut client.clone()).await);
-    }
-    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let load = |mut client: crate::Client, stop: Arc<std::sync::atomic::AtomicBool>| async move {
-        let mut calls = 0;
-        while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-            call(&mut client).await.unwrap();
-            calls += 1;
-        }
-        calls
-    };
-    let callers: Vec<_> = (0..4).map(|_| tokio::spawn(load(client.clone(), stop.clone()))).collect();
-    for server in &mut servers {
-        let address = server.address;
-        server.handle.begin_shutdown(Duration::from_secs(60));
-        server.handle.wait_for(|state| *state == ServingState::Stopped).await;
-        let next = Running::start_at(address, "new", &config, ServerSettings::default()).await;
-        // the old one goes on with its streams
-        tokio::spawn(std::mem::replace(server, next).until_ended());
-    }
-    for stream in &mut streams {
-        stream.exchange().await.unwrap();
-    }
-    for stream in streams {
-        stream.end().await.unwrap();
-    }
-    let mut after = client.clone();
-    crate::eventually("all answers are new ones", async || call(&mut after).await.unwrap() == "new").await;
-    stop.store(true, std::sync::atomic::Ordering::Relaxed);
-    for caller in callers {
-        assert!(caller.await.unwrap() > 0);
-    }
 }

@@ -5,6 +5,7 @@ mod calls;
 mod drains;
 mod handshakes;
 mod raw;
+mod restarts;
 mod states;
 
 use std::net::SocketAddr;
