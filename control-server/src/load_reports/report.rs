@@ -10,6 +10,8 @@ use xds_proto::envoy::config::endpoint::v3::{
     ClusterStats, EndpointLoadMetricStats, UnnamedEndpointLoadMetricStats, UpstreamLocalityStats,
 };
 
+use crate::translate::is_secured;
+
 use super::limits::{
     MAX_CATEGORIES, MAX_CLUSTERS, MAX_LOCALITIES, MAX_METRICS, MAX_NAME, MAX_REPORT_ENTRIES,
 };
@@ -128,7 +130,7 @@ impl Cluster {
 fn cluster_key(stats: &ClusterStats, served: impl Fn(&str) -> Option<Arc<str>>) -> Option<ClusterKey> {
     let cluster = served(&stats.cluster_name)?;
     let service = match stats.cluster_service_name.as_str() {
-        service if *service == *cluster => Arc::from(""),
+        service if *service == *cluster || is_secured(service, &cluster) => Arc::from(""),
         service if service.len() > MAX_NAME => return None,
         service => Arc::from(service),
     };

@@ -43,14 +43,25 @@ pub(super) fn translate(cluster: &model::Cluster, load_reporting: LoadReporting)
 }
 
 /// The name of a cluster's endpoints. Clients show it when a call fails because there are none, so it says why.
+///
+/// With TLS they have a name of their own. A client without the certificates refuses such a cluster and keeps the one that it has: the
+/// endpoints of that one, under the other name, are gone, and no call goes out in plaintext.
 pub(super) fn endpoints_name(cluster: &model::Cluster) -> String {
     match &cluster.discovery {
         Discovery::Unavailable(reason) if !cluster.name.contains(reason) => {
             format!("{}: {reason}", cluster.name)
         }
+        _ if cluster.tls.is_some() => cluster.name.clone() + SECURED,
         _ => cluster.name.clone(),
     }
 }
+
+/// Whether these are the endpoints of a cluster with TLS.
+pub(crate) fn is_secured(endpoints: &str, cluster: &str) -> bool {
+    endpoints.strip_suffix(SECURED) == Some(cluster)
+}
+
+const SECURED: &str = "|tls";
 
 fn discover(of: &model::Cluster, cluster: &mut Cluster) {
     let service_name = endpoints_name(of);

@@ -26,6 +26,8 @@ mod service;
 mod tests;
 mod tls;
 
+pub(crate) use cluster::is_secured;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 

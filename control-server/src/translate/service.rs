@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use prost::Message;
+use xds_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
 
 use super::{LoadReporting, cluster, collections, endpoints, fault, listener, route};
 use crate::kinds::ObjectId;
@@ -124,6 +125,14 @@ impl Translator<'_> {
             Discovery::LogicalDns { .. } => return,
         };
         let name = cluster::endpoints_name(one);
+        if one.tls.is_some() && name != one.name {
+            let gone = ClusterLoadAssignment { cluster_name: one.name.clone(), ..Default::default() };
+            let by = &Makers::of(&view.declared_by, &[]);
+            for class in [ClientClass::Plain, ClientClass::Collections] {
+                let slot = Slot::new(ResourceKind::Endpoints, class);
+                self.add(place, selector, slot, &one.name, &gone, by);
+            }
+        }
         for (client, mut assignment) in endpoints::translate(&name, list, &one.policy.locality) {
             let selector = both(selector, client);
             let by = &Makers::of(&view.declared_by, &[]);

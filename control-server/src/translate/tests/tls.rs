@@ -160,3 +160,22 @@ fn tls_that_clients_refuse_is_no_plaintext() {
         plane.diagnostics
     );
 }
+
+/// A client without the certificate refuses the cluster with TLS and keeps the one before: its endpoints are gone.
+///
+/// Proves: SEC-14.
+#[test]
+fn endpoints_of_a_cluster_without_tls_are_gone_once_there_is_tls() {
+    let entry = "{hosts: [orders.shop.svc.cluster.local], resolution: STATIC, ports: [{number: 80, name: grpc}], endpoints: [{address: 10.0.0.1}]}";
+    let service = document("ServiceEntry", "orders", entry);
+    let mut plane = Plane::new(LoadReporting::Off);
+    let endpoints = |resources: &_, name: &str| assignment(resources, name).endpoints.len();
+    let plaintext = plane.read(&service).to_map();
+    assert_eq!(endpoints(&plaintext, super::ORDERS), 1);
+    let secured = plane.read(&(service.clone() + &rule("{mode: ISTIO_MUTUAL}"))).to_map();
+    let name = super::cluster(&secured, super::ORDERS).eds_cluster_config.unwrap().service_name;
+    assert_ne!(name, super::ORDERS);
+    assert_eq!((endpoints(&secured, &name), endpoints(&secured, super::ORDERS)), (1, 0));
+    let again = plane.read(&service).to_map();
+    assert_eq!(endpoints(&again, super::ORDERS), 1);
+}
