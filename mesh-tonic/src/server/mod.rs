@@ -30,7 +30,7 @@ pub use builder::MeshServerBuilder;
 /// # use examples::service::GreeterService;
 /// # use mesh_core::config::{ServerChain, ServerConfig, ServerRoutes};
 /// # use mesh_tonic::MeshServer;
-/// # use std::task::{Context, Poll};
+/// # use std::time::Duration;
 /// # use tonic::service::Routes;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -17,7 +17,6 @@ use xds_proto::envoy::config::core::v3::{
 };
 use xds_proto::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint};
 use xds_proto::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
-use xds_proto::envoy::extensions::load_balancing_policies::random::v3::Random;
 use xds_proto::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
 use xds_proto::google::protobuf::{Any, Duration, UInt32Value, UInt64Value};
 
@@ -91,7 +90,7 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         }));
     }),
     ("load_balancing_policy.policies", |cluster| policy(cluster, Vec::new())),
-    ("load_balancing_policy.policies", |cluster| policy(cluster, vec![pack(Random::default())])),
+    ("load_balancing_policy.policies", |cluster| policy(cluster, vec![pack(ClusterConfig::default())])),
     ("endpoint_picking_policy", |cluster| {
         policy(cluster, vec![pack(WrrLocality { endpoint_picking_policy: None })]);
     }),
