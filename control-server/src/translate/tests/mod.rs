@@ -22,7 +22,6 @@ use bytes::Bytes;
 use prost::Message;
 use xds_proto::envoy::config::cluster::v3::Cluster;
 use xds_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
-use xds_proto::envoy::config::listener::v3::Listener;
 use xds_proto::envoy::config::route::v3::{Route, RouteConfiguration};
 
 use super::{LoadReporting, Translator};
@@ -71,7 +70,7 @@ impl Plane {
             entries: Entries::default(),
             merge: Merge::new(1),
             model: Model::new(settings),
-            translator: Translator { refusal: refusal_but_for_tls, ..Translator::new(load_reporting) },
+            translator: Translator { refusal: refusal_but_for_tokens, ..Translator::new(load_reporting) },
             diagnostics: Vec::new(),
         }
     }
@@ -97,16 +96,9 @@ impl Plane {
     }
 }
 
-/// Our client refuses every TLS context yet, and the filters of servers.
-fn refusal_but_for_tls(kind: ResourceKind, bytes: &Bytes) -> Option<String> {
-    if kind == ResourceKind::Listener && Listener::decode(bytes.clone()).unwrap().api_listener.is_none() {
-        return None;
-    }
-    if kind != ResourceKind::Cluster {
-        return super::accept::refusal(kind, bytes);
-    }
-    let cluster = Cluster { transport_socket: None, ..Cluster::decode(bytes.clone()).unwrap() };
-    super::accept::refusal(kind, &cluster.encode_to_vec().into())
+/// Our client refuses the filter for tokens yet.
+fn refusal_but_for_tokens(kind: ResourceKind, bytes: &Bytes) -> Option<String> {
+    super::accept::refusal(kind, bytes).filter(|reason| !reason.contains("jwt_authn"))
 }
 
 fn names(resources: &Resources, kind: ResourceKind) -> Vec<&str> {

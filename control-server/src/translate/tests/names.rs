@@ -163,6 +163,8 @@ fn clients_accept_the_translation_of_every_kind() {
         "loadBalancer: {simple: RANDOM}, outlierDetection: {maxEjectionPercent: 100}",
         "loadBalancer: {consistentHash: {httpHeaderName: x, maglev: {tableSize: 65537}}}",
         "loadBalancer: {simple: LEAST_REQUEST, warmup: {duration: 10s}}, connectionPool: {tcp: {connectTimeout: 1s}}",
+        "tls: {mode: ISTIO_MUTUAL}",
+        "tls: {mode: SIMPLE, credentialName: web, sni: a.b}",
         "tls: {mode: SIMPLE, insecureSkipVerify: true, caCrl: a, subjectAltNames: [b]}",
     ];
     let rule = |policy| {
@@ -184,9 +186,11 @@ fn clients_accept_the_translation_of_every_kind() {
             assert_eq!(accept::refusal(*kind, &resource.bytes), None, "{name}");
             if *kind == ResourceKind::Cluster {
                 let cluster = super::cluster(&resources, name);
+                let is_tls = ["mode: ISTIO_MUTUAL", "credentialName"].iter().any(|tls| text.contains(tls));
+                let is_secured = is_tls && name.contains("users");
                 assert_eq!(
-                    (cluster.transport_socket, cluster.transport_socket_matches.len()),
-                    (None, 0),
+                    (cluster.transport_socket.is_some(), cluster.transport_socket_matches.len()),
+                    (is_secured, 0),
                     "{name}"
                 );
             }
