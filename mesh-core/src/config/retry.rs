@@ -32,6 +32,11 @@ pub struct RetryPolicy {
     /// How long one attempt may take until its response begins; `None`: as long as the call.
     // RT-53
     pub per_try_timeout: Option<Duration>,
+    /// How long to wait before another attempt is sent beside those that run, the first answer of which counts; `None`: one
+    /// attempt follows the other. With it, `backoff` and `per_try_timeout` have no effect: after a failure that `retry_on` or
+    /// `conditions` name, the next attempt is sent at once, and any other answer ends all attempts.
+    // RT-49, RT-56
+    pub hedging: Option<Duration>,
     /// Waits that a server sets in headers of its response, which come before `backoff`.
     // RT-55
     pub rate_limited: Option<RateLimitedBackoff>,
@@ -52,6 +57,7 @@ impl RetryPolicy {
             response_headers: Vec::new(),
             request_headers: Vec::new(),
             per_try_timeout: None,
+            hedging: None,
             rate_limited: None,
             other_endpoints: OtherEndpoints::default(),
         }
@@ -75,9 +81,16 @@ impl RetryPolicy {
         Self { per_try_timeout: Some(timeout), ..self }
     }
 
+    /// With another attempt beside those that run each time this delay has passed.
+    #[must_use]
+    pub fn with_hedging(self, delay: Duration) -> Self {
+        Self { hedging: Some(delay), ..self }
+    }
+
     /// Whether no failure leads to another attempt.
     pub fn retries_nothing(&self) -> bool {
-        self.max_attempts.get() == 1 || self.retry_on.is_empty() && self.conditions.is_empty()
+        let names_none = self.retry_on.is_empty() && self.conditions.is_empty();
+        self.max_attempts.get() == 1 || names_none && self.hedging.is_none()
     }
 }
 

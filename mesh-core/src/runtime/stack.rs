@@ -25,23 +25,24 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use http::response::Parts;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
 use crate::policy::route::RequestHead;
 
+use super::attempt::Attempt;
 use super::begin::{Begin, Draft, Filtered};
-use super::call::Call;
+use super::call::{Call, Won};
 use super::channel::ChannelInner;
-use super::connect::{Connect, Http2Connector};
-use super::flight::Flight;
+use super::connect::{Connect, Connection, Http2Connector};
 use super::mirror;
 use super::retry::RetryLimits;
-use super::stage::{Stage, StageProjection, Step};
-use super::target::{Picked, RouteInput, Routed, Snapshot, TargetState};
+use super::stage::{CallCarrier, Stage, StageProjection, Step};
+use super::target::{RouteInput, Routed, Snapshot, TargetState};
 use super::timeout::Timer;
-use super::{CallOptions, Channel, MeshError, MeshErrorKind, Protocol, ResponseBody, WaitForReady};
+use super::{CallInfo, CallOptions, Channel, MeshError, MeshErrorKind, Protocol, ResponseBody, WaitForReady};
 
 /// The response of a call over connections of `C`.
 pub type ChannelResponse<P, C = Http2Connector> = Response<ResponseBody<P, C>>;
@@ -201,15 +202,13 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
                         }
                     }
                 }
-                (StageProjection::Pick, Some(call)) => match call.pick() {
-                    Picked::Endpoint(attempt, place) => {
-                        let flight = call.send(attempt, place)?;
-                        Stage::fly(call, flight)
-                    }
-                    Picked::Queue(attempt, place) => Stage::fly(call, Flight::Queued { place, attempt }),
-                    Picked::Wait(seen) => Stage::until_helped(call, seen),
-                    Picked::Failed(refusal) => Stage::refused(call, refusal)?,
-                },
+                (StageProjection::Pick, Some(call)) => Stage::picked(call)?,
+                (StageProjection::Race { race }, Some(call)) => {
+                    let Won { mut response, attempt, carrier } = ready!(race.poll(call, cx))?;
+                    let info = call.succeed(&attempt, &mut response);
+                    let (head, body) = response.into_parts();
+                    return Poll::Ready(Ok(answer(this.call, head, body, attempt, carrier, info)));
+                }
                 (StageProjection::Wait { helped }, _) => {
                     ready!(helped.poll(cx));
                     Stage::Pick
@@ -224,12 +223,9 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
                     match Step::after(landed, flying, call)? {
                         Step::Fly => continue,
                         Step::Stage(next) => next,
-                        Step::Respond(mut head, body, attempt, info) => {
+                        Step::Respond(head, body, attempt, info) => {
                             let Some(carrier) = carrier.take() else { return Poll::Pending };
-                            let filters = call.filters.take();
-                            *this.call = None;
-                            let body = ResponseBody::new(&mut head, body, attempt, carrier, info, filters);
-                            return Poll::Ready(Ok(Response::from_parts(head, body)));
+                            return Poll::Ready(Ok(answer(this.call, head, body, attempt, carrier, info)));
                         }
                     }
                 }
@@ -238,7 +234,12 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
                     None => return Poll::Pending,
                 },
                 // polled again after it has resolved
-                (StageProjection::Pick | StageProjection::Fly { .. }, None) => return Poll::Pending,
+                (
+                    StageProjection::Pick | StageProjection::Race { .. } | StageProjection::Fly { .. },
+                    None,
+                ) => {
+                    return Poll::Pending;
+                }
             };
             this.stage.set(next);
         }
@@ -261,6 +262,22 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
             (_, None) => MeshError::new(MeshErrorKind::DeadlineExceeded, "deadline exceeded"),
         }
     }
+}
+
+/// The response that the caller gets; nothing of its call is left but the body.
+#[inline(always)]
+fn answer<P: Protocol, C: Connect>(
+    call: &mut Option<Call<P, C>>,
+    mut head: Parts,
+    body: <C::Connection as Connection>::ResponseBody,
+    attempt: Attempt<C::Connection>,
+    carrier: CallCarrier<P, C>,
+    info: CallInfo,
+) -> ChannelResponse<P, C> {
+    let filters = call.as_mut().and_then(|call| call.filters.take());
+    *call = None;
+    let body = ResponseBody::new(&mut head, body, attempt, carrier, info, filters);
+    Response::from_parts(head, body)
 }
 
 impl<P: Protocol, C: Connect> Future for ResponseFuture<P, C> {

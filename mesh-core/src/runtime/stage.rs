@@ -11,10 +11,10 @@ use tokio::time::Sleep;
 
 use super::attempt::{Attempt, Outcome};
 use super::begin::Begin;
-use super::call::{Call, CallFlight, Next};
+use super::call::{Call, CallFlight, Next, Race};
 use super::connect::{Connect, Connection};
-use super::flight::{Carrier, Landed};
-use super::target::Refusal;
+use super::flight::{Carrier, Flight, Landed};
+use super::target::{Picked, Refusal};
 use super::{CallInfo, MeshError, Protocol, RequestBody, WaitForReady};
 
 /// A call in flight, with its deadline if it has one.
@@ -40,6 +40,10 @@ pin_project! {
         Fly {
             carrier: Option<CallCarrier<P, C>>,
         },
+        // several attempts at the same time
+        Race {
+            race: Box<Race<P, C>>,
+        },
         Failed {
             error: Option<MeshError>,
         },
@@ -49,6 +53,23 @@ pin_project! {
 impl<P: Protocol, C: Connect> Stage<P, C> {
     pub(super) fn begin(begin: Begin<P, C>) -> Self {
         Self::Begin { begin }
+    }
+
+    /// The stage of a call whose next attempt has been picked an endpoint, or that waits for one.
+    #[inline(always)]
+    pub(super) fn picked(call: &mut Call<P, C>) -> Result<Self, MeshError> {
+        if call.is_hedged() {
+            return Ok(Self::Race { race: Box::new(Race::new(call)) });
+        }
+        match call.pick() {
+            Picked::Endpoint(attempt, place) => {
+                let flight = call.send(attempt, place)?;
+                Ok(Self::fly(call, flight))
+            }
+            Picked::Queue(attempt, place) => Ok(Self::fly(call, Flight::Queued { place, attempt })),
+            Picked::Wait(seen) => Ok(Self::until_helped(call, seen)),
+            Picked::Failed(refusal) => Self::refused(call, refusal),
+        }
     }
 
     /// The stage that waits for a later publication than version `seen`, then picks again.
@@ -120,6 +141,7 @@ impl<P: Protocol, C: Connect> Stage<P, C> {
             Self::Wait { .. } => "waiting for an endpoint",
             Self::Backoff { .. } => "waiting for another attempt",
             Self::Fly { .. } => "at an endpoint",
+            Self::Race { .. } => "at endpoints",
             Self::Failed { .. } => "failed",
         }
     }

@@ -16,6 +16,7 @@ mod failover;
 mod faults;
 mod filters;
 mod headers;
+mod hedging;
 mod kinds;
 mod layers;
 mod lifetime;

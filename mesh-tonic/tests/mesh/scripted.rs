@@ -126,6 +126,15 @@ impl Arrival {
         self.respond.send_response(head, true).unwrap();
     }
 
+    /// Answers with an empty message and OK after a while.
+    pub(crate) fn succeed_after(self, wait: Duration) {
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            // the client may have gone
+            let _ = crate::raw::try_succeed(self.respond);
+        });
+    }
+
     /// Reads the request to its end, gives it to `see`, and answers with an empty message and OK.
     pub(crate) fn read(self, see: impl FnOnce(http::request::Parts, Vec<u8>) + Send + 'static) {
         tokio::spawn(async move {

@@ -125,6 +125,21 @@ impl ::prost::Name for HeaderMatcher {
     }
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HedgePolicy {
+    #[prost(bool, tag = "3")]
+    pub hedge_on_per_try_timeout: bool,
+}
+impl ::prost::Name for HedgePolicy {
+    const NAME: &'static str = "HedgePolicy";
+    const PACKAGE: &'static str = "envoy.config.route.v3";
+    fn full_name() -> ::prost::alloc::string::String {
+        "envoy.config.route.v3.HedgePolicy".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/envoy.config.route.v3.HedgePolicy".into()
+    }
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NonForwardingAction {}
 impl ::prost::Name for NonForwardingAction {
     const NAME: &'static str = "NonForwardingAction";
@@ -808,6 +823,8 @@ pub struct RouteAction {
     pub idle_timeout: ::core::option::Option<
         super::super::super::super::google::protobuf::Duration,
     >,
+    #[prost(message, optional, tag = "27")]
+    pub hedge_policy: ::core::option::Option<HedgePolicy>,
     #[prost(message, repeated, tag = "30")]
     pub request_mirror_policies: ::prost::alloc::vec::Vec<
         route_action::RequestMirrorPolicy,
@@ -1230,6 +1247,8 @@ pub struct VirtualHost {
     >,
     #[prost(message, optional, tag = "16")]
     pub retry_policy: ::core::option::Option<RetryPolicy>,
+    #[prost(message, optional, tag = "17")]
+    pub hedge_policy: ::core::option::Option<HedgePolicy>,
     #[prost(message, repeated, tag = "22")]
     pub request_mirror_policies: ::prost::alloc::vec::Vec<
         route_action::RequestMirrorPolicy,

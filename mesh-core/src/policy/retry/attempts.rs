@@ -71,6 +71,23 @@ impl Attempts {
         Some(wait)
     }
 
+    /// Whether another attempt may follow.
+    pub(crate) fn has_more(&self) -> bool {
+        self.remaining > 0
+    }
+
+    /// Another attempt starts beside those that run. Returns how many came before it.
+    pub(crate) fn start_hedge(&mut self) -> u32 {
+        self.remaining = self.remaining.saturating_sub(1);
+        self.failed += 1;
+        self.failed
+    }
+
+    /// No further attempt.
+    pub(crate) fn stop(&mut self) {
+        self.remaining = 0;
+    }
+
     pub(crate) fn policy(&self) -> &RetryPolicy {
         &self.policy
     }

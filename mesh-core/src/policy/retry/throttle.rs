@@ -49,6 +49,11 @@ impl RetryTokens {
         before.saturating_sub(TOKEN) > self.throttling.max / 2
     }
 
+    /// Whether a hedge may be sent now.
+    pub(crate) fn allow_hedge(&self) -> bool {
+        self.left.load(Ordering::Relaxed) > self.throttling.max / 2
+    }
+
     /// A call has its response.
     pub(crate) fn on_success(&self) {
         let RetryThrottling { max, ratio } = self.throttling;
@@ -71,8 +76,10 @@ mod tests {
         let tokens = RetryTokens::new(RetryThrottling::new(10, 0.5555).unwrap());
         let allowed: Vec<bool> = (0..6).map(|_| tokens.on_failure()).collect();
         assert_eq!(allowed, [true, true, true, true, false, false]);
+        assert!(!tokens.allow_hedge());
         // 4 tokens are left; 0.555 each
         (0..2).for_each(|_| tokens.on_success());
+        assert!(tokens.allow_hedge());
         assert!(!tokens.on_failure());
         (0..100).for_each(|_| tokens.on_success());
         assert_eq!(tokens.left.load(Ordering::Relaxed), 10_000, "never more than all");

@@ -1,6 +1,7 @@
 //! One call and its attempts.
 
 mod next_attempt;
+mod race;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +22,12 @@ use super::flight::Flight;
 use super::mirror::{Mirrors, Tapped};
 use super::protocol::{Protocol, Stamp};
 use super::response_body::ResponseFilters;
-use super::retry::{CallRetry, ChannelReplay, RetryLimits};
+use super::retry::{CallRetry, ChannelReplay, Hedge, RetryLimits};
 use super::target::{Avoid, Cluster, Picked, Routed, set_authority};
-use super::{CallInfo, MeshError, MeshErrorKind, ReplayRoom, RequestBody, WaitForReady};
+use super::{CallInfo, CallStatus, MeshError, MeshErrorKind, ReplayRoom, RequestBody, WaitForReady};
 
 pub(super) use next_attempt::Next;
+pub(super) use race::{Race, Won};
 
 /// A call that has been routed.
 pub(super) struct Call<P: Protocol, C: Connect> {
@@ -116,6 +118,26 @@ impl<P: Protocol, C: Connect> Call<P, C> {
     #[inline(always)]
     pub(super) fn is_retried(&self) -> bool {
         self.retry.is_some()
+    }
+
+    /// Whether attempts run at the same time.
+    pub(super) fn is_hedged(&self) -> bool {
+        self.retry.as_deref().is_some_and(CallRetry::is_hedged)
+    }
+
+    /// The status of a hedged attempt's response that may not be the call's; `None`: it is.
+    fn hedge_status<T>(&self, response: &Response<T>) -> Option<CallStatus> {
+        let (status, headers) = (response.status(), response.headers());
+        let retry = self.retry.as_deref()?;
+        let meets = || retry.retries_head(status, headers).then(|| CallStatus::new(0, None));
+        P::classify_head(status, headers).or_else(meets)
+    }
+
+    /// A hedged attempt has the call's response.
+    fn commit_to(&self, hedge: Hedge) {
+        if let Some(retry) = &self.retry {
+            retry.commit_to(hedge);
+        }
     }
 
     /// Picks an endpoint for the next attempt.

@@ -65,13 +65,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             SendErrorKind::Refused => self.transparent.on_refused(),
             _ => false,
         };
-        match error.kind() {
-            SendErrorKind::NotSent | SendErrorKind::Malformed => attempt.finish(&Outcome::NotSent),
-            SendErrorKind::Refused => attempt.finish(&Outcome::Failed),
-            // a failure of the application, not of the endpoint
-            SendErrorKind::Body | SendErrorKind::TooLarge => attempt.finish(&Outcome::Cancelled),
-            SendErrorKind::Reset(_) | SendErrorKind::Closed => attempt.finish(&Outcome::Failed),
-        }
+        attempt.finish(&outcome_of(error.kind()));
         if repeatable {
             // RT-45
             self.request = match &self.retry {
@@ -87,22 +81,14 @@ impl<P: Protocol, C: Connect> Call<P, C> {
                 return Next::Attempt(if self.unsent > MAX_AT_ONCE { UNSENT_WAIT } else { Duration::ZERO });
             }
         }
-        self.may_have_been_seen |= !matches!(
-            error.kind(),
-            SendErrorKind::NotSent | SendErrorKind::Refused | SendErrorKind::Malformed
-        );
+        self.may_have_been_seen |= may_have_been_seen(error.kind());
         let address = attempt.address();
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             // the endpoint may end the call at its deadline just before the client does; the reason is the same
             return Next::Fail(self.overdue(AT_ENDPOINT, Some(address)));
         }
         let is_final = error.kind() == SendErrorKind::TooLarge;
-        let cause = match error.kind() {
-            SendErrorKind::NotSent => Cause::Unreachable,
-            SendErrorKind::Refused => Cause::Refused,
-            SendErrorKind::Reset(_) | SendErrorKind::Closed => Cause::Reset,
-            SendErrorKind::Body | SendErrorKind::TooLarge | SendErrorKind::Malformed => Cause::Local,
-        };
+        let cause = cause_of(error.kind());
         let error = self.send_error(error).at(address);
         if is_final {
             // Another endpoint would end its connection for the same request, too.
@@ -168,7 +154,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
     }
 
     /// The next attempt takes another endpoint, if one is ready.
-    fn avoid_endpoint_of(&mut self, attempt: &Attempt<C::Connection>) {
+    pub(super) fn avoid_endpoint_of(&mut self, attempt: &Attempt<C::Connection>) {
         match self.retry.as_deref_mut() {
             Some(retry) => retry.on_tried(attempt.endpoint()),
             None => self.avoid = Some(attempt.endpoint().clone()),
@@ -205,7 +191,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         }
     }
 
-    fn send_error(&self, error: SendError) -> MeshError {
+    pub(super) fn send_error(&self, error: SendError) -> MeshError {
         let kind = match error.kind() {
             SendErrorKind::Body => MeshErrorKind::RequestBody,
             SendErrorKind::Malformed => MeshErrorKind::MalformedRequest,
@@ -214,6 +200,30 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         let h2_code = error.h2_code();
         self.cluster.error(kind, "no response came").caused_by(h2_code, error)
     }
+}
+
+/// How an attempt has ended that failed without a response.
+pub(super) fn outcome_of(kind: SendErrorKind) -> Outcome<'static> {
+    match kind {
+        SendErrorKind::NotSent | SendErrorKind::Malformed => Outcome::NotSent,
+        // a failure of the application, not of the endpoint
+        SendErrorKind::Body | SendErrorKind::TooLarge => Outcome::Cancelled,
+        SendErrorKind::Refused | SendErrorKind::Reset(_) | SendErrorKind::Closed => Outcome::Failed,
+    }
+}
+
+/// What retry policies see of a failure without a response.
+pub(super) fn cause_of(kind: SendErrorKind) -> Cause<'static> {
+    match kind {
+        SendErrorKind::NotSent => Cause::Unreachable,
+        SendErrorKind::Refused => Cause::Refused,
+        SendErrorKind::Reset(_) | SendErrorKind::Closed => Cause::Reset,
+        SendErrorKind::Body | SendErrorKind::TooLarge | SendErrorKind::Malformed => Cause::Local,
+    }
+}
+
+pub(super) fn may_have_been_seen(kind: SendErrorKind) -> bool {
+    !matches!(kind, SendErrorKind::NotSent | SendErrorKind::Refused | SendErrorKind::Malformed)
 }
 
 /// For errors: what a call with an endpoint waits for.

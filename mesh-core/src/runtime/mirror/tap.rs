@@ -67,27 +67,37 @@ impl Taps {
 
     fn see<E>(&self, frame: Option<&Result<Frame<Bytes>, E>>) {
         for copied in &self.0 {
-            let mut state = copied.lock();
-            match frame {
+            copied.change(|state| match frame {
                 Some(Ok(frame)) => state.push(frame),
                 Some(Err(_)) => state.end(End::Cut),
                 None => state.end(End::Complete),
-            }
+            });
         }
     }
 
     fn complete(&self) {
-        self.0.iter().for_each(|copied| copied.lock().end(End::Complete));
+        self.0.iter().for_each(|copied| copied.change(|state| state.end(End::Complete)));
     }
 }
 
 impl Drop for Taps {
     fn drop(&mut self) {
-        self.0.iter().for_each(|copied| copied.lock().end(End::Cut));
+        self.0.iter().for_each(|copied| copied.change(|state| state.end(End::Cut)));
     }
 }
 
 impl Copied {
+    /// Changes the state, then wakes the mirror, without the lock.
+    fn change(&self, change: impl FnOnce(&mut CopyState)) {
+        let mut state = self.lock();
+        change(&mut state);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, CopyState> {
         // Nothing that holds the lock can panic half way.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -107,7 +117,6 @@ impl CopyState {
         };
         if self.room.take(copy.len()) {
             self.frames.push_back(copy);
-            self.wake();
         } else {
             self.end(End::Cut);
         }
@@ -122,18 +131,11 @@ impl CopyState {
         if end == End::Cut {
             self.clear();
         }
-        self.wake();
     }
 
     fn clear(&mut self) {
         self.frames.clear();
         self.room.give_back(usize::MAX);
-    }
-
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
     }
 }
 

@@ -17,21 +17,23 @@ use crate::runtime::mirror::Tapped;
 use crate::runtime::timeout::Timer;
 use crate::sharded::Ref;
 
-use super::replay::Replay;
-use super::{ChannelReplay, ReplayRoom, RequestBody};
+use super::replay::{Readers, Replay};
+use super::{ChannelReplay, Hedge, ReplayRoom, RequestBody, RetryPermit};
 
 /// A call that may be tried again: its request, and what its policy still allows.
 #[derive(Debug)]
 pub(crate) struct CallRetry<B> {
-    head: HeadCopy,
-    body: Replay<Tapped<B>>,
-    attempts: Attempts,
-    budget: RetryBudget,
-    permit: Option<RetryPermit>,
-    tokens: Option<Arc<RetryTokens>>,
+    pub(super) head: HeadCopy,
+    pub(super) body: Replay<Tapped<B>>,
+    pub(super) attempts: Attempts,
+    pub(super) budget: RetryBudget,
+    pub(super) permit: Option<RetryPermit>,
+    pub(super) tokens: Option<Arc<RetryTokens>>,
     per_try: Option<PerTry>,
     /// The endpoints that have failed the call.
     tried: Vec<Arc<EndpointLoad>>,
+    /// The hedged attempt that is about to be sent; `None`: the call is not hedged.
+    pub(super) hedge: Option<Hedge>,
 }
 
 /// The timeout of each attempt, over its wait for an endpoint and until the head of its response.
@@ -66,15 +68,17 @@ impl<B> CallRetry<B> {
         // RT-53: a timeout that is not shorter than the call's is none
         let remaining = || deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let per_try = policy.per_try_timeout.filter(|timeout| remaining().is_none_or(|rest| *timeout < rest));
+        let readers = if policy.hedging.is_some() { Readers::All } else { Readers::Latest };
         let retry = Self {
             head: HeadCopy::of(&head),
-            body: Replay::new(body, ReplayRoom::in_channel(limits.replay)),
+            body: Replay::new(body, ReplayRoom::in_channel(limits.replay), readers),
             attempts: Attempts::new(policy, limits.attempts),
             budget: limits.budget,
             permit: None,
             tokens: limits.tokens,
             per_try: per_try.map(|timeout| PerTry { timeout, deadline: None, timer: Timer::default() }),
             tried: Vec::new(),
+            hedge: None,
         };
         let first = retry.body.attempt().map(|body| Request::from_parts(head, RequestBody::replay(body)));
         (retry, first)
@@ -88,7 +92,7 @@ impl<B> CallRetry<B> {
 
     /// How many attempts came before the present one.
     pub(crate) fn previous_attempts(&self) -> u32 {
-        self.attempts.previous()
+        self.hedge.map_or_else(|| self.attempts.previous(), |hedge| hedge.previous)
     }
 
     /// An attempt has failed, and its guards are gone: the wait before the next one, if there is to be one.
@@ -112,7 +116,7 @@ impl<B> CallRetry<B> {
     }
 
     /// RT-48: counts the failure against the channel's tokens.
-    fn is_throttled(&self, failure: &Failure<'_>) -> bool {
+    pub(super) fn is_throttled(&self, failure: &Failure<'_>) -> bool {
         let counts =
             failure.pushback == Some(Pushback::Never) || failure.is_retried_by(self.attempts.policy());
         self.tokens.as_ref().is_some_and(|tokens| counts && !tokens.on_failure())
@@ -163,33 +167,5 @@ impl<B> CallRetry<B> {
         if let Some(tokens) = &self.tokens {
             tokens.on_success();
         }
-    }
-}
-
-/// A share of a cluster's retry budget: held from the decision to retry until the end of that attempt.
-#[derive(Debug)]
-pub(crate) struct RetryPermit {
-    load: Arc<ClusterLoad>,
-    sent: bool,
-}
-
-impl RetryPermit {
-    /// `None`: too many of the cluster's calls are retries already.
-    pub(crate) fn request(load: &Arc<ClusterLoad>, budget: RetryBudget) -> Option<Self> {
-        load.start_retry(budget).then(|| Self { load: load.clone(), sent: false })
-    }
-
-    /// The wait is over and the retry is sent.
-    pub(crate) fn sent(&mut self) {
-        if !std::mem::replace(&mut self.sent, true) {
-            self.load.send_retry();
-        }
-    }
-}
-
-impl Drop for RetryPermit {
-    fn drop(&mut self) {
-        self.sent();
-        self.load.end_retry();
     }
 }

@@ -2,6 +2,8 @@
 
 mod body;
 mod call;
+mod hedge;
+mod permit;
 mod replay;
 #[cfg(test)]
 mod replay_tests;
@@ -10,5 +12,7 @@ mod room;
 pub use body::RequestBody;
 pub use room::{ReplayLimit, ReplayMemory, ReplayRoom};
 
-pub(crate) use call::{CallRetry, RetryLimits, RetryPermit};
+pub(crate) use call::{CallRetry, RetryLimits};
+pub(crate) use hedge::Hedge;
+pub(crate) use permit::RetryPermit;
 pub(crate) use room::ChannelReplay;

@@ -3,17 +3,27 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame};
+use smallvec::SmallVec;
 
 use super::ReplayRoom;
 
 /// The caller's body and what has been read of it; shared by the attempts of one call.
 #[derive(Debug)]
 pub(super) struct Replay<B>(Arc<Mutex<Source<B>>>);
+
+/// Which attempts may read the body before the call is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// The latest: one attempt follows the other.
+    Latest,
+    /// All: they run at the same time.
+    All,
+}
 
 /// One attempt's reading of the shared body.
 #[derive(Debug)]
@@ -29,14 +39,19 @@ struct Source<B> {
     /// Frames from number `released` on.
     kept: KeptFrames,
     released: usize,
-    /// The number of the frame that the present attempt reads next.
-    position: usize,
+    /// The number of the frame that each attempt reads next, of [`Readers::Latest`] only the present one.
+    positions: SmallVec<[usize; 2]>,
     /// Where `kept` is counted.
     room: ReplayRoom,
-    /// The attempt that may read.
+    readers: Readers,
+    /// The latest attempt.
     attempt: u32,
-    /// Nothing more is kept, and only the present attempt can go on.
-    committed: bool,
+    /// Nothing more is kept, and only this attempt can go on.
+    committed: Option<u32>,
+    /// Attempts that wait for the next frame, of [`Readers::All`].
+    waiting: Vec<Waker>,
+    /// The task that runs the attempts of [`Readers::All`].
+    driver: Option<Waker>,
     /// The body has been read to its end.
     ended: bool,
 }
@@ -87,32 +102,49 @@ impl KeptFrames {
 }
 
 impl<B> Replay<B> {
-    pub(super) fn new(body: B, room: ReplayRoom) -> Self {
+    pub(super) fn new(body: B, room: ReplayRoom, readers: Readers) -> Self {
         Self(Arc::new(Mutex::new(Source {
             body,
             kept: KeptFrames::default(),
             released: 0,
-            position: 0,
+            positions: SmallVec::new(),
             room,
+            readers,
             attempt: 0,
-            committed: false,
+            committed: None,
+            waiting: Vec::new(),
+            driver: None,
             ended: false,
         })))
     }
 
-    /// The body for a further attempt; earlier ones read nothing more. `None` once committed.
+    /// The body for a further attempt; of [`Readers::Latest`] earlier ones read nothing more. `None` once committed.
     pub(super) fn attempt(&self) -> Option<ReplayBody<B>> {
         let mut source = lock(&self.0);
-        if source.committed {
+        if source.committed.is_some() {
             return None;
         }
         source.attempt += 1;
-        source.position = 0;
+        if source.readers == Readers::Latest {
+            source.positions.clear();
+        }
+        source.positions.push(0);
         Some(ReplayBody { source: self.0.clone(), attempt: source.attempt, next: 0 })
     }
 
     pub(super) fn is_committed(&self) -> bool {
-        lock(&self.0).committed
+        lock(&self.0).committed.is_some()
+    }
+
+    /// The only attempt that can go on; `None`: the task of `cx` is woken when there is only one.
+    pub(super) fn committed_to(&self, cx: &mut Context<'_>) -> Option<u32> {
+        let mut source = lock(&self.0);
+        if source.committed.is_none()
+            && source.driver.as_ref().is_none_or(|driver| !driver.will_wake(cx.waker()))
+        {
+            source.driver = Some(cx.waker().clone());
+        }
+        source.committed
     }
 
     #[cfg(test)]
@@ -123,8 +155,13 @@ impl<B> Replay<B> {
     /// There will be no further attempt: nothing more is kept, and what the present attempt has read is released.
     pub(super) fn commit(&self) {
         let mut source = lock(&self.0);
-        source.committed = true;
-        source.release();
+        let latest = source.attempt;
+        source.commit_to(latest);
+    }
+
+    /// There will be no further attempt, and of those that run only this one goes on.
+    pub(super) fn commit_to(&self, attempt: u32) {
+        lock(&self.0).commit_to(attempt);
     }
 }
 
@@ -134,25 +171,38 @@ impl<B: Body<Data = Bytes> + Unpin> ReplayBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let mut source = lock(&self.source);
-        if source.attempt != self.attempt {
-            return Poll::Ready(None);
+        if !source.may_read(self.attempt) {
+            return match source.readers {
+                Readers::Latest => Poll::Ready(None),
+                // its request never looks complete; the attempt is about to be cancelled
+                Readers::All => Poll::Pending,
+            };
         }
         if let Some(kept) = source.kept.get(self.next - source.released).cloned() {
-            source.advance(&mut self.next);
+            source.advance(self.attempt, &mut self.next);
             return Poll::Ready(Some(Ok(kept.into())));
         }
         if source.ended {
             return Poll::Ready(None);
         }
-        let frame = ready!(Pin::new(&mut source.body).poll_frame(cx));
+        let Poll::Ready(frame) = Pin::new(&mut source.body).poll_frame(cx) else {
+            source.wait(cx);
+            return Poll::Pending;
+        };
         match &frame {
             Some(Ok(frame)) => {
-                source.keep(frame);
-                source.advance(&mut self.next);
+                source.keep(self.attempt, frame);
+                source.advance(self.attempt, &mut self.next);
             }
-            Some(Err(_)) => (source.committed, source.ended) = (true, true),
+            Some(Err(_)) => {
+                source.commit_to(self.attempt);
+                source.ended = true;
+            }
             None => source.ended = true,
         }
+        let woken = source.take_wakers();
+        drop(source);
+        woken.into_iter().for_each(Waker::wake);
         Poll::Ready(frame)
     }
 
@@ -160,13 +210,39 @@ impl<B: Body<Data = Bytes> + Unpin> ReplayBody<B> {
         let source = lock(&self.source);
         let everything_read = source.ended || source.body.is_end_stream();
         let kept = source.released + source.kept.len();
-        source.attempt != self.attempt || self.next >= kept && everything_read
+        match (source.may_read(self.attempt), source.readers) {
+            (true, _) => self.next >= kept && everything_read,
+            (false, readers) => readers == Readers::Latest,
+        }
+    }
+}
+
+impl<B> ReplayBody<B> {
+    /// The attempt's number.
+    pub(super) fn number(&self) -> u32 {
+        self.attempt
+    }
+}
+
+impl<B> Drop for ReplayBody<B> {
+    fn drop(&mut self) {
+        // The body may know only the waker of this attempt.
+        let woken = lock(&self.source).take_wakers();
+        woken.into_iter().for_each(Waker::wake);
     }
 }
 
 impl<B> Source<B> {
-    fn keep(&mut self, frame: &Frame<Bytes>) {
-        if self.committed {
+    fn may_read(&self, attempt: u32) -> bool {
+        match (self.committed, self.readers) {
+            (Some(only), _) => attempt == only,
+            (None, Readers::Latest) => attempt == self.attempt,
+            (None, Readers::All) => true,
+        }
+    }
+
+    fn keep(&mut self, attempt: u32, frame: &Frame<Bytes>) {
+        if self.committed.is_some() {
             return;
         }
         let kept = match (frame.data_ref(), frame.trailers_ref()) {
@@ -178,29 +254,58 @@ impl<B> Source<B> {
             self.kept.push_back(kept);
         } else {
             // RT-43
-            self.committed = true;
+            self.committed = Some(attempt);
         }
     }
-}
 
-impl<B> Source<B> {
-    /// The present attempt has read its frame of this number.
-    fn advance(&mut self, next: &mut usize) {
+    fn commit_to(&mut self, attempt: u32) {
+        self.committed = Some(attempt);
+        self.release();
+    }
+
+    /// The attempt has read its frame of this number.
+    fn advance(&mut self, attempt: u32, next: &mut usize) {
         *next += 1;
-        self.position = *next;
-        if self.committed {
+        if let Some(position) = self.position(attempt) {
+            *position = *next;
+        }
+        if self.committed.is_some() {
             self.release();
         }
     }
 
-    /// Drops what the present attempt, the last one, has read.
+    fn position(&mut self, attempt: u32) -> Option<&mut usize> {
+        match self.readers {
+            Readers::Latest => self.positions.last_mut(),
+            Readers::All => self.positions.get_mut(attempt.checked_sub(1)? as usize),
+        }
+    }
+
+    /// Drops what the only attempt that goes on has read.
     fn release(&mut self) {
-        while self.released < self.position
+        let Some(only) = self.committed else { return };
+        let position = self.position(only).map_or(0, |position| *position);
+        while self.released < position
             && let Some(kept) = self.kept.pop_front()
         {
             self.room.give_back(kept.len());
             self.released += 1;
         }
+    }
+
+    fn wait(&mut self, cx: &Context<'_>) {
+        if self.readers == Readers::All && !self.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            self.waiting.push(cx.waker().clone());
+        }
+    }
+
+    /// Those to wake, without the lock: the attempts that wait for a frame, and the task that runs them once it has to choose.
+    fn take_wakers(&mut self) -> Vec<Waker> {
+        let mut wakers = std::mem::take(&mut self.waiting);
+        if self.committed.is_some() {
+            wakers.extend(self.driver.take());
+        }
+        wakers
     }
 }
 

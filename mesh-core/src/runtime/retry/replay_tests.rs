@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
 
-use super::replay::{Replay, ReplayBody};
+use super::replay::{Readers, Replay, ReplayBody};
 use super::{ReplayLimit, ReplayRoom};
 
 /// Gives frames, then its end; being asked again after the end is a bug.
@@ -58,7 +58,7 @@ fn read(body: &mut ReplayBody<Frames>, frames: usize) -> String {
 
 #[test]
 fn each_attempt_reads_the_whole_body() {
-    let replay = Replay::new(body(&["ab", "cd"]), ReplayRoom::of(ReplayLimit::default()));
+    let replay = Replay::new(body(&["ab", "cd"]), ReplayRoom::of(ReplayLimit::default()), Readers::Latest);
     let mut first = replay.attempt().unwrap();
     assert_eq!(read(&mut first, 1), "ab");
     let mut second = replay.attempt().unwrap();
@@ -69,7 +69,7 @@ fn each_attempt_reads_the_whole_body() {
 
 #[test]
 fn attempt_continues_beyond_the_limit_and_is_the_last() {
-    let replay = Replay::new(body(&["abc", "def", "ghi"]), ReplayRoom::of(ReplayLimit(6)));
+    let replay = Replay::new(body(&["abc", "def", "ghi"]), ReplayRoom::of(ReplayLimit(6)), Readers::Latest);
     let mut attempt = replay.attempt().unwrap();
     assert_eq!(read(&mut attempt, 2), "abcdef");
     assert!(!replay.is_committed());
@@ -80,7 +80,8 @@ fn attempt_continues_beyond_the_limit_and_is_the_last() {
 
 #[test]
 fn commit_releases_read_frames_and_keeps_no_more() {
-    let replay = Replay::new(body(&["ab", "cd", "ef"]), ReplayRoom::of(ReplayLimit::default()));
+    let replay =
+        Replay::new(body(&["ab", "cd", "ef"]), ReplayRoom::of(ReplayLimit::default()), Readers::Latest);
     assert_eq!(read(&mut replay.attempt().unwrap(), 2), "abcd");
     let mut attempt = replay.attempt().unwrap();
     assert_eq!(read(&mut attempt, 1), "ab");
@@ -96,10 +97,44 @@ fn commit_releases_read_frames_and_keeps_no_more() {
 
 #[test]
 fn commit_in_the_middle_loses_nothing() {
-    let replay = Replay::new(body(&["ab", "cd", "ef"]), ReplayRoom::of(ReplayLimit::default()));
+    let replay =
+        Replay::new(body(&["ab", "cd", "ef"]), ReplayRoom::of(ReplayLimit::default()), Readers::Latest);
     assert_eq!(read(&mut replay.attempt().unwrap(), 2), "abcd");
     let mut attempt = replay.attempt().unwrap();
     assert_eq!(read(&mut attempt, 1), "ab");
     replay.commit();
     assert_eq!(read(&mut attempt, 4), "cdef|trailers|end");
+}
+
+#[test]
+fn attempts_at_the_same_time_read_the_same_body_until_one_is_chosen() {
+    let room = ReplayRoom::of(ReplayLimit::default());
+    let replay = Replay::new(body(&["ab", "cd", "ef"]), room, Readers::All);
+    let (mut first, mut second) = (replay.attempt().unwrap(), replay.attempt().unwrap());
+    assert_eq!((read(&mut first, 1), read(&mut second, 2)), ("ab".to_owned(), "abcd".to_owned()));
+    assert_eq!(read(&mut first, 1), "cd");
+    assert_eq!(read(&mut replay.attempt().unwrap(), 3), "abcdef");
+    assert_eq!(replay.kept_bytes(), 6);
+    replay.commit_to(first.number());
+    assert_eq!(replay.kept_bytes(), 2, "what is still to be read");
+    assert_eq!(read(&mut second, 1), "|pending", "never an end that looks like a complete request");
+    assert!(!second.is_end_stream() && replay.attempt().is_none());
+    assert_eq!(read(&mut first, 3), "ef|trailers|end");
+    assert_eq!(replay.kept_bytes(), 0);
+}
+
+/// Proves: RT-43.
+#[test]
+fn only_the_attempt_that_exceeds_the_room_goes_on() {
+    let mut cx = Context::from_waker(Waker::noop());
+    let replay = Replay::new(body(&["abc", "def"]), ReplayRoom::of(ReplayLimit(3)), Readers::All);
+    let (mut first, mut second) = (replay.attempt().unwrap(), replay.attempt().unwrap());
+    assert_eq!((read(&mut first, 1), read(&mut second, 1)), ("abc".to_owned(), "abc".to_owned()));
+    assert_eq!(replay.committed_to(&mut cx), None);
+    assert_eq!(read(&mut second, 1), "def");
+    assert_eq!(replay.committed_to(&mut cx), Some(second.number()));
+    assert_eq!(
+        (read(&mut first, 1), read(&mut second, 2)),
+        ("|pending".to_owned(), "|trailers|end".to_owned())
+    );
 }

@@ -40,13 +40,14 @@ fn forward(action: &proto::RouteAction, scope: &Scope<'_>) -> Checked<Option<For
     forward.max_stream_duration = limit(|limits| limits.max_stream_duration.as_ref(), "max_stream_duration")?;
     forward.grpc_timeout_header_max =
         limit(|limits| limits.grpc_timeout_header_max.as_ref(), "grpc_timeout_header_max")?;
-    forward.retry = retry::policy(action.retry_policy.as_ref(), scope)?;
+    let own = retry::policy(action.retry_policy.as_ref(), scope)?;
+    forward.retry = retry::hedged(action, own, scope)?;
     forward.hash_policies = hash_policies;
     // RDS-18, SEC-03
     forward.auto_host_rewrite = scope.host_rewrite && rewrite::is_endpoints_host(action);
     forward.rewrite = rewrite::read(action, scope)?;
-    let [of_host, of_config] = scope.mirrors;
-    forward.mirrors = mirror::read([&action.request_mirror_policies, of_host, of_config])?;
+    let of_host = scope.host.map_or(&[][..], |host| &host.request_mirror_policies);
+    forward.mirrors = mirror::read([&action.request_mirror_policies, of_host, scope.mirrors])?;
     Ok(Some(forward))
 }
 

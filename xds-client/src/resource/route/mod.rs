@@ -108,8 +108,10 @@ struct Scope<'a> {
     plugins: &'a Plugins<'a>,
     /// Whether authorities are rewritten (RDS-18).
     host_rewrite: bool,
-    /// The mirrors of the virtual host and of the whole configuration, for routes that have none.
-    mirrors: [&'a [RequestMirrorPolicy]; 2],
+    /// The mirrors of the whole configuration, for virtual hosts that have none.
+    mirrors: &'a [RequestMirrorPolicy],
+    /// The virtual host of the routes.
+    host: Option<&'a proto::VirtualHost>,
     context: &'a Decoding<'a>,
 }
 
@@ -123,7 +125,8 @@ pub(super) fn read(
     let scope = Scope {
         plugins: &plugins,
         host_rewrite: context.trusted_server && context.guards.authority_rewrite,
-        mirrors: [&[], &config.request_mirror_policies],
+        mirrors: &config.request_mirror_policies,
+        host: None,
         context,
     };
     mirror::check(&config.request_mirror_policies)?;
@@ -157,8 +160,7 @@ fn virtual_host(host: &proto::VirtualHost, scope: &Scope<'_>) -> Checked<Virtual
         response_remove: &host.response_headers_to_remove,
     };
     mirror::check(&host.request_mirror_policies)?;
-    let [_, of_config] = scope.mirrors;
-    let scope = &Scope { mirrors: [&host.request_mirror_policies, of_config], ..*scope };
+    let scope = &Scope { host: Some(host), ..*scope };
     let mut routes = Vec::with_capacity(host.routes.len());
     for (index, entry) in host.routes.iter().enumerate() {
         routes.extend(route(entry, scope).within_element("routes", index)?);

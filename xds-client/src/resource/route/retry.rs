@@ -68,6 +68,30 @@ fn read(policy: &proto::RetryPolicy, scope: &Scope<'_>) -> Checked<RetryPolicy> 
     Ok(read)
 }
 
+/// RT-56: the route's policy, or the virtual host's for all its routes, sends another attempt when the time of one has passed, and
+/// does not cancel that one. Without a timeout for attempts it has no effect, as in Envoy.
+pub(super) fn hedged(
+    action: &proto::RouteAction,
+    own: Option<Arc<RetryPolicy>>,
+    scope: &Scope<'_>,
+) -> Checked<Option<Arc<RetryPolicy>>> {
+    let of_host = || scope.host.and_then(|host| host.hedge_policy.as_ref());
+    let hedges = action.hedge_policy.as_ref().or_else(of_host);
+    if !hedges.is_some_and(|policy| policy.hedge_on_per_try_timeout) {
+        return Ok(own);
+    }
+    let of_host = scope.host.and_then(|host| host.retry_policy.as_ref());
+    let effective = match own {
+        Some(own) => Some(own),
+        None => policy(of_host, scope)?,
+    };
+    Ok(effective.map(|policy| {
+        let mut policy = RetryPolicy::clone(&policy);
+        policy.hedging = policy.per_try_timeout.take();
+        Arc::new(policy)
+    }))
+}
+
 /// RT-57. One of several matchers is enough, so that one that can never match is left out, unless none is left.
 fn headers(matchers: &[proto::HeaderMatcher], field: &str, scope: &Scope<'_>) -> Checked<Vec<HeaderMatcher>> {
     let mut read = Vec::with_capacity(matchers.len());

@@ -13,7 +13,7 @@ use xds_proto::envoy::config::route::v3::retry_policy::{
     RateLimitedRetryBackOff, ResetHeader as ProtoReset, RetryBackOff, RetryHostPredicate,
 };
 use xds_proto::envoy::config::route::v3::{
-    HeaderMatcher as ProtoHeader, RetryPolicy as ProtoRetry, RouteConfiguration as Config,
+    HeaderMatcher as ProtoHeader, HedgePolicy, RetryPolicy as ProtoRetry, RouteConfiguration as Config,
 };
 use xds_proto::google::protobuf::Duration as ProtoDuration;
 
@@ -224,4 +224,49 @@ fn envoys_conditions_and_limits_are_read_beside_grpcs_codes() {
     assert_eq!(read(unset).other_endpoints, OtherEndpoints::Repick(1));
     let none = read(ProtoRetry { per_try_timeout: seconds(0), ..Default::default() });
     assert_eq!((none.per_try_timeout, none.other_endpoints), (None, OtherEndpoints::Prefer));
+}
+
+/// Calls are in `mesh-tonic/tests/mesh/hedging.rs`.
+///
+/// Proves: RT-56.
+#[test]
+fn hedging_takes_the_timeout_of_attempts_as_its_delay() {
+    let retry = |seconds_per_try| {
+        Some(ProtoRetry {
+            retry_on: "unavailable".into(),
+            per_try_timeout: seconds(seconds_per_try),
+            ..Default::default()
+        })
+    };
+    let hedge = |hedge_on_per_try_timeout| Some(HedgePolicy { hedge_on_per_try_timeout });
+    type Levels = (Option<ProtoRetry>, Option<HedgePolicy>);
+    let read = |of_host: Levels, of_route: Levels| {
+        let mut config = simple();
+        let host = &mut config.virtual_hosts[0];
+        (host.retry_policy, host.hedge_policy) = of_host;
+        let route = action(&mut config);
+        (route.retry_policy, route.hedge_policy) = of_route;
+        let context = DecodeContext::default();
+        let config = decode::<RouteConfiguration>(&RouteConfigurationType, &context, &config).unwrap();
+        let RouteAction::Forward(forward) = &config.virtual_hosts[0].routes[0].action else {
+            panic!("it forwards")
+        };
+        forward.retry.as_ref().map(|policy| (policy.hedging, policy.per_try_timeout))
+    };
+    let second = |seconds| Some(Duration::from_secs(seconds));
+    assert_eq!(read((None, None), (retry(1), hedge(true))), Some((second(1), None)));
+    assert_eq!(read((None, None), (retry(1), hedge(false))), Some((None, second(1))));
+    assert_eq!(
+        read((retry(2), hedge(true)), (retry(1), None)),
+        Some((second(1), None)),
+        "of the virtual host"
+    );
+    assert_eq!(read((retry(2), hedge(true)), (None, None)), Some((second(2), None)));
+    assert_eq!(
+        read((retry(2), hedge(true)), (None, hedge(false))),
+        None,
+        "the virtual host's policy stays as it is"
+    );
+    assert_eq!(read((None, None), (None, hedge(true))), None, "nothing is retried");
+    assert_eq!(read((None, None), (retry(0), hedge(true))), Some((None, None)), "no timeout, no hedge");
 }
