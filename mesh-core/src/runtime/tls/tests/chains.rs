@@ -9,6 +9,8 @@ use rcgen::{
 use tokio_rustls::rustls::pki_types::{CertificateDer, UnixTime};
 
 use crate::certificate::{Roots, crypto};
+use crate::policy::identity::any_matches;
+use crate::policy::matcher::{StringMatcher, StringPattern};
 use crate::runtime::tls::HandshakeResult;
 use crate::runtime::tls::check::{PeerCheck, Refusal, Role, VerifiedPeer};
 
@@ -143,6 +145,20 @@ fn signing_certificates_never_authenticate_a_workload() {
     refused(check(&root, &signs), FAILED, "may sign certificates");
     let several = root.leaf(&["spiffe://td/a", "spiffe://td/b", "https://c.example"]);
     assert_eq!(check(&root, &several).unwrap().names.uris.len(), 3);
+}
+
+/// N2: a name is compared whole, and one with a byte that its kind does not allow never matches.
+#[test]
+fn name_with_a_zero_byte_never_matches() {
+    let root = Authority::new("root");
+    let leaf = root.leaf(&["spiffe://td.example/ns/a/sa/ok\0.evil", "good.example\0.evil", "b.example"]);
+    let names = check(&root, &leaf).unwrap().names;
+    assert_eq!((names.uris.len(), names.uri_count, &names.dns[..]), (0, 1, &["b.example".to_owned()][..]));
+    assert!(names.workload().unwrap_err().contains("a character that a URI cannot have"));
+    for part in ["spiffe://td.example/ns/a/sa/ok", "good.example"] {
+        let pattern = StringPattern::Prefix(part.to_owned());
+        assert!(!any_matches(&[StringMatcher { pattern, ignore_case: false }], &names), "{part}");
+    }
 }
 
 /// R5: the message has both times.
