@@ -18,7 +18,7 @@ fn demo_succeeds_and_ends_its_processes() {
     assert!(output.status.success(), "{summary:#}");
     assert_eq!(summary["failed"], 0, "{summary:#}");
     assert!(summary["requests"].as_u64() > Some(10_000), "{summary:#}");
-    assert_eq!(summary["phases"].as_array().map(Vec::len), Some(6), "{summary:#}");
+    assert_eq!(summary["phases"].as_array().map(Vec::len), Some(7), "{summary:#}");
     assert!(summary["seconds"].as_f64() < Some(Duration::from_secs(60).as_secs_f64()), "{summary:#}");
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "files are left");
 }

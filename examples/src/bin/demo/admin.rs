@@ -21,8 +21,17 @@ impl Admin {
 
     /// The first error of the configuration, if there is one, as the control-server prints it.
     pub(crate) async fn first_error(self) -> Result<Option<String>> {
-        let state: PipelineState = serde_json::from_slice(&self.get("/v1/config").await?)?;
+        let state = self.state().await?;
         Ok(state.diagnostics.iter().find(|found| found.severity == Severity::Error).map(ToString::to_string))
+    }
+
+    /// How many objects the configuration has.
+    pub(crate) async fn objects(self) -> Result<usize> {
+        Ok(self.state().await?.objects.len())
+    }
+
+    async fn state(self) -> Result<PipelineState> {
+        Ok(serde_json::from_slice(&self.get("/v1/config").await?)?)
     }
 
     async fn get(self, path: &str) -> Result<Bytes> {

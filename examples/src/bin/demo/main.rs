@@ -1,6 +1,7 @@
 //! The main job from end to end: a mesh of real processes, and a story of what happens to it.
 
 mod admin;
+mod identity;
 mod load;
 mod process;
 mod screen;

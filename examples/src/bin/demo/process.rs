@@ -77,16 +77,16 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Starts an endpoint on a free loopback port.
-    pub(crate) async fn start(name: String, version: &'static str) -> Result<Self> {
+    /// Starts an endpoint on a free loopback port, and waits until the control-server of its bootstrap lets it serve.
+    pub(crate) async fn start(name: String, version: &'static str, bootstrap: &Path) -> Result<Self> {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (process, address) = Self::launch(&name, version, any).await?;
+        let (process, address) = Self::launch(&name, version, any, bootstrap).await?;
         Ok(Self { name, version, address, process: Some(process) })
     }
 
     /// Starts it again, where it was.
-    pub(crate) async fn restart(&mut self) -> Result<()> {
-        let (process, _) = Self::launch(&self.name, self.version, self.address).await?;
+    pub(crate) async fn restart(&mut self, bootstrap: &Path) -> Result<()> {
+        let (process, _) = Self::launch(&self.name, self.version, self.address, bootstrap).await?;
         self.process = Some(process);
         Ok(())
     }
@@ -104,15 +104,25 @@ impl Endpoint {
         self.process.as_ref().map(Process::id)
     }
 
-    async fn launch(name: &str, version: &str, address: SocketAddr) -> Result<(Process, SocketAddr)> {
-        let listen = format!("--listen={address}");
-        let arguments = ["greeter".into(), listen, format!("--name={name}"), format!("--version={version}")];
+    async fn launch(
+        name: &str,
+        version: &str,
+        address: SocketAddr,
+        bootstrap: &Path,
+    ) -> Result<(Process, SocketAddr)> {
+        let arguments = [
+            "greeter".into(),
+            format!("--listen={address}"),
+            format!("--name={name}"),
+            format!("--version={version}"),
+            format!("--bootstrap={}", bootstrap.display()),
+        ];
         let mut process = Process::start(&arguments, None)?;
         let output = process.child.stdout.take().context("the endpoint's output")?;
         let line = timeout_at(Instant::now() + START_LIMIT, BufReader::new(output).lines().next_line())
             .await
-            .with_context(|| format!("endpoint {name} does not listen after {START_LIMIT:?}"))??
-            .with_context(|| format!("endpoint {name} ended before it listened"))?;
+            .with_context(|| format!("endpoint {name} does not serve after {START_LIMIT:?}"))??
+            .with_context(|| format!("endpoint {name} ended before it served"))?;
         let Listening { address } = serde_json::from_str(&line).context("the endpoint's first line")?;
         Ok((process, address))
     }

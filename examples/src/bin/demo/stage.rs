@@ -1,26 +1,35 @@
 //! Everything that the story plays with.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use examples::greeter::HelloRequest;
+use examples::greeter::greeter_client::GreeterClient;
 use mesh_core::runtime::Mesh;
 use mesh_tonic::MeshChannel;
 use tempfile::TempDir;
 use tokio::time::sleep;
-use xds_client::bootstrap::{Bootstrap, ServerConfig};
+use tonic::Status;
+use xds_client::bootstrap::Bootstrap;
 
 use super::admin::Admin;
+use super::identity::{Authority, CALLERS, FRONT, GREETER, STRANGER};
 use super::load::{Load, Tally};
 use super::process::{Addresses, ControlServer, Endpoint};
 use super::screen::Screen;
 use super::summary::{Phase, Summary};
-use super::yaml::{Folder, PORT, SERVICE};
+use super::yaml::{Folder, NAMESPACE, PORT, SERVICE};
 
 /// How many endpoints each version has.
 const ENDPOINTS_PER_VERSION: usize = 6;
 /// How long the split is looked at once, while waiting for it to change.
 const GLANCE: Duration = Duration::from_millis(250);
+/// How many objects the first configuration has: a service, its subsets, and its route.
+const OBJECTS: usize = 3;
+/// How long the control-server may take to read them.
+const CONFIGURATION_LIMIT: Duration = Duration::from_secs(10);
 /// How near a glance must come, in points of a hundred.
 const ROUGHLY: f64 = 8.0;
 
@@ -36,6 +45,9 @@ pub(crate) struct Stage {
     summary: Summary,
     start: Instant,
     home: TempDir,
+    authority: Authority,
+    /// Of the endpoints.
+    bootstrap: PathBuf,
 }
 
 impl Stage {
@@ -45,23 +57,67 @@ impl Stage {
         let home =
             tempfile::Builder::new().prefix("mesh-demo-").tempdir().context("a folder for the demo")?;
         let folder = Folder::create(home.path())?;
+        let control = ControlServer::start(home.path()).await?;
+        let admin = Admin::new(control.addresses.admin);
+        let authority = Authority::create(home.path())?;
+        let bootstrap = authority.bootstrap(NAMESPACE, GREETER, control.addresses.xds)?;
         let mut endpoints = Vec::new();
         for version in ["v1", "v2"] {
             for number in 1..=ENDPOINTS_PER_VERSION {
-                endpoints.push(Endpoint::start(format!("{version}-{number}"), version).await?);
+                endpoints.push(Endpoint::start(format!("{version}-{number}"), version, &bootstrap).await?);
             }
         }
         folder.write_service(&endpoints)?;
         folder.write_split(90)?;
-        let control = ControlServer::start(home.path()).await?;
-        let admin = Admin::new(control.addresses.admin);
+        let until = Instant::now() + CONFIGURATION_LIMIT;
+        while admin.objects().await? < OBJECTS {
+            if Instant::now() > until {
+                bail!("the control-server has not read the configuration after {CONFIGURATION_LIMIT:?}");
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
         screen.say(&format!(
             "{} endpoints and a control-server run; calls go to xds:///{SERVICE}:{PORT}, {rate} a second",
             endpoints.len()
         ));
-        let load = Load::start(channel(&control)?, rate);
+        let front = authority.bootstrap(CALLERS, FRONT, control.addresses.xds)?;
+        let load = Load::start(channel(&front)?, rate);
         let summary = Summary::default();
-        Ok(Self { screen, endpoints, control, load, folder, admin, summary, start, home })
+        Ok(Self {
+            screen,
+            endpoints,
+            control,
+            load,
+            folder,
+            admin,
+            summary,
+            start,
+            home,
+            authority,
+            bootstrap,
+        })
+    }
+
+    /// Starts an endpoint again, where it was.
+    pub(crate) async fn restart_endpoint(&mut self, index: usize) -> Result<()> {
+        self.endpoints[index].restart(&self.bootstrap).await
+    }
+
+    /// Writes the object that makes the whole mesh use mutual TLS, and who may call.
+    pub(crate) fn secure(&self) -> Result<()> {
+        self.folder.write_security()
+    }
+
+    /// A client with another account than the one that may call.
+    pub(crate) fn stranger(&self) -> Result<GreeterClient<MeshChannel>> {
+        let bootstrap = self.authority.bootstrap(CALLERS, STRANGER, self.control.addresses.xds)?;
+        Ok(GreeterClient::new(channel(&bootstrap)?))
+    }
+
+    /// The error of a call without TLS, past the mesh; `None`: it is answered.
+    pub(crate) async fn call_in_plaintext(&self) -> Result<Option<Status>> {
+        let channel = MeshChannel::to_endpoints("plaintext", [self.endpoints[1].address])?;
+        Ok(GreeterClient::new(channel).say_hello(HelloRequest::default()).await.err())
     }
 
     /// Edits the route: so many of a hundred calls to v1.
@@ -167,11 +223,8 @@ impl Stage {
 }
 
 /// What a service does to join the mesh.
-fn channel(control: &ControlServer) -> Result<MeshChannel> {
-    let bootstrap = Bootstrap::builder()
-        .server(ServerConfig::insecure(control.addresses.xds.to_string()))
-        .node_id("demo")
-        .build()?;
+fn channel(bootstrap: &Path) -> Result<MeshChannel> {
+    let bootstrap = Bootstrap::from_json(&std::fs::read_to_string(bootstrap)?)?;
     let mesh = Mesh::new(xds_client::start(bootstrap)?);
     Ok(MeshChannel::builder(format!("xds:///{SERVICE}:{PORT}")).mesh(&mesh).build()?)
 }

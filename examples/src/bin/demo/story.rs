@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use examples::greeter::HelloRequest;
 use tokio::time::{Instant, sleep, sleep_until};
+use tonic::Code;
 
 use super::load::Tally;
 use super::stage::Stage;
 
 /// How long a split is watched.
-const WATCH: Duration = Duration::from_secs(6);
+const WATCH: Duration = Duration::from_secs(5);
 /// How long something may take until it shows.
 const PATIENCE: Duration = Duration::from_secs(12);
 
@@ -19,7 +21,8 @@ pub(crate) async fn tell(stage: &mut Stage) -> Result<()> {
     split_50_50(stage).await?;
     endpoint_dies(stage).await?;
     control_server_dies(stage).await?;
-    broken_yaml(stage).await
+    broken_yaml(stage).await?;
+    strangers_are_refused(stage).await
 }
 
 async fn split_90_10(stage: &mut Stage) -> Result<()> {
@@ -43,7 +46,7 @@ async fn endpoint_dies(stage: &mut Stage) -> Result<()> {
     stage.endpoints[0].kill().await?;
     run(stage, WATCH / 2, &mut tally).await;
     stage.screen.say(&format!("endpoint {victim} comes back, at the same address"));
-    stage.endpoints[0].restart().await?;
+    stage.restart_endpoint(0).await?;
     let back = Instant::now() + PATIENCE;
     let mut calls = 0;
     while calls == 0 {
@@ -93,6 +96,47 @@ async fn broken_yaml(stage: &mut Stage) -> Result<()> {
     stage.screen.say("nothing changed; the YAML is mended");
     stage.edit_split(20)?;
     Ok(())
+}
+
+async fn strangers_are_refused(stage: &mut Stage) -> Result<()> {
+    stage.screen.say(
+        "one object makes mutual TLS a must for the whole mesh, another lets only the account `front` call",
+    );
+    stage.settle();
+    stage.secure()?;
+    let mut tally = Tally::default();
+    let refused = until_refused(stage, &mut tally).await?;
+    stage.screen.say(&format!("  the account `stranger`: {refused}"));
+    match stage.call_in_plaintext().await? {
+        Some(status) => stage.screen.say(&format!("  plaintext: {:?}: {}", status.code(), status.message())),
+        None => bail!("a call in plaintext is answered although mutual TLS is a must"),
+    }
+    run(stage, WATCH / 2, &mut tally).await;
+    stage.finish("mutual TLS a must, strangers refused", 20, tally);
+    Ok(())
+}
+
+/// Lets calls run until the policy holds at every endpoint that a stranger may meet.
+async fn until_refused(stage: &mut Stage, tally: &mut Tally) -> Result<String> {
+    let mut stranger = stage.stranger()?;
+    let until = Instant::now() + PATIENCE;
+    let mut in_a_row = 0;
+    loop {
+        match stranger.say_hello(HelloRequest::default()).await {
+            Err(status) if status.code() == Code::PermissionDenied => in_a_row += 1,
+            _ => {
+                in_a_row = 0;
+                run(stage, Duration::from_millis(100), tally).await;
+            }
+        }
+        // calls go round
+        if in_a_row == 2 * stage.endpoints.len() {
+            return Ok("PERMISSION_DENIED by every endpoint".to_owned());
+        }
+        if Instant::now() > until {
+            bail!("a stranger is not refused {PATIENCE:?} after the policy was written");
+        }
+    }
 }
 
 /// Counts the calls of a while as one chapter.

@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use super::identity::{CALLERS, FRONT, GREETER};
 use super::process::Endpoint;
 
 /// The service's name in the mesh.
 pub(crate) const SERVICE: &str = "greeter.demo.svc.cluster.local";
 /// The service's port.
 pub(crate) const PORT: u16 = 50051;
+/// The service's namespace.
+pub(crate) const NAMESPACE: &str = "demo";
 
 /// The folder that the control-server watches.
 #[derive(Debug)]
@@ -34,7 +37,7 @@ impl Folder {
         let mut text = format!(
             "apiVersion: networking.istio.io/v1\n\
              kind: ServiceEntry\n\
-             metadata: {{name: greeter, namespace: demo}}\n\
+             metadata: {{name: greeter, namespace: {NAMESPACE}}}\n\
              spec:\n\
              \x20 hosts: [{SERVICE}]\n\
              \x20 location: MESH_INTERNAL\n\
@@ -44,14 +47,19 @@ impl Folder {
         );
         for Endpoint { address, version, .. } in endpoints {
             let (ip, port) = (address.ip(), address.port());
-            writeln!(text, "  - {{address: {ip}, ports: {{grpc: {port}}}, labels: {{version: {version}}}}}")?;
+            // the label says that the endpoint takes mutual TLS
+            let labels = format!("app: {GREETER}, version: {version}, security.istio.io/tlsMode: istio");
+            writeln!(
+                text,
+                "  - {{address: {ip}, ports: {{grpc: {port}}}, serviceAccount: {GREETER}, labels: {{{labels}}}}}"
+            )?;
         }
         write!(
             text,
             "---\n\
              apiVersion: networking.istio.io/v1\n\
              kind: DestinationRule\n\
-             metadata: {{name: greeter, namespace: demo}}\n\
+             metadata: {{name: greeter, namespace: {NAMESPACE}}}\n\
              spec:\n\
              \x20 host: {SERVICE}\n\
              \x20 trafficPolicy: {{loadBalancer: {{simple: ROUND_ROBIN}}}}\n\
@@ -65,6 +73,25 @@ impl Folder {
     /// Writes the route: so many of a hundred calls to v1, the others to v2.
     pub(crate) fn write_split(&self, v1: u32) -> Result<()> {
         self.replace("route.yaml", &route(v1, "weight"))
+    }
+
+    /// Writes that the whole mesh takes nothing but mutual TLS, and that only the front may call the greeter.
+    pub(crate) fn write_security(&self) -> Result<()> {
+        let text = format!(
+            "apiVersion: security.istio.io/v1\n\
+             kind: PeerAuthentication\n\
+             metadata: {{name: mesh, namespace: istio-system}}\n\
+             spec: {{mtls: {{mode: STRICT}}}}\n\
+             ---\n\
+             apiVersion: security.istio.io/v1\n\
+             kind: AuthorizationPolicy\n\
+             metadata: {{name: greeter, namespace: {NAMESPACE}}}\n\
+             spec:\n\
+             \x20 selector: {{matchLabels: {{app: {GREETER}}}}}\n\
+             \x20 rules:\n\
+             \x20 - from: [{{source: {{principals: [cluster.local/ns/{CALLERS}/sa/{FRONT}]}}}}]\n"
+        );
+        self.replace("security.yaml", &text)
     }
 
     /// Writes a route with a spelling mistake.
@@ -86,7 +113,7 @@ fn route(v1: u32, weight: &str) -> String {
     format!(
         "apiVersion: networking.istio.io/v1\n\
          kind: VirtualService\n\
-         metadata: {{name: greeter, namespace: demo}}\n\
+         metadata: {{name: greeter, namespace: {NAMESPACE}}}\n\
          spec:\n\
          \x20 hosts: [{SERVICE}]\n\
          \x20 http:\n\
