@@ -40,7 +40,7 @@ impl Connections {
         let (tcp, http) = (pool.tcp.as_ref(), pool.http.as_ref());
         let number = |number: Option<u32>| number.filter(|number| *number > 0);
         let time = |time: Option<ProtoDuration>| time.map(|time| time.0).filter(|time| !time.is_zero());
-        let idle_timeout = http.and_then(|http| http.idle_timeout).or(tcp.and_then(|tcp| tcp.idle_timeout));
+        let idle_timeout = http.and_then(|http| http.idle_timeout).or_else(|| tcp?.idle_timeout);
         Self {
             max: number(tcp.and_then(|tcp| tcp.max_connections)),
             connect_timeout: time(tcp.and_then(|tcp| tcp.connect_timeout)),
