@@ -20,6 +20,7 @@ mod envoy;
 mod envoy_filters;
 mod faults;
 mod grpc;
+mod hashing;
 mod least_request;
 mod outliers;
 mod scopes;

@@ -5,10 +5,6 @@ pub struct Maglev {
     pub table_size: ::core::option::Option<
         super::super::super::super::super::google::protobuf::UInt64Value,
     >,
-    #[prost(message, optional, tag = "2")]
-    pub consistent_hashing_lb_config: ::core::option::Option<
-        super::super::common::v3::ConsistentHashingLbConfig,
-    >,
 }
 impl ::prost::Name for Maglev {
     const NAME: &'static str = "Maglev";

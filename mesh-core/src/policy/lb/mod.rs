@@ -48,7 +48,6 @@ use rand::Rng;
 use crate::config::{LbPolicy, Name, WeightSource};
 
 use connect_all::ConnectAll;
-use hashing::RingHash;
 use least_request::LeastRequest;
 use pick_first::PickFirst;
 use random::Random;
@@ -91,7 +90,8 @@ fn leaf(policy: &LbPolicy) -> Box<dyn Balancer> {
         }
         LbPolicy::Random => Box::new(ConnectAll::new(Random)),
         LbPolicy::PickFirst { shuffle } => Box::new(PickFirst::new(*shuffle)),
-        LbPolicy::RingHash(sizes) => Box::new(RingHash::new(*sizes)),
+        LbPolicy::RingHash(sizes) => hashing::ring_hash(*sizes),
+        LbPolicy::Maglev(settings) => hashing::maglev(*settings),
         LbPolicy::Custom(policy) => policy.balancer(),
     }
 }

@@ -9,14 +9,19 @@ pub(super) fn flattened(localities: &[LbLocality]) -> Vec<LbEndpoint> {
     let all_localities: u64 = localities.iter().map(|locality| u64::from(locality.weight)).sum();
     let mut endpoints = Vec::with_capacity(localities.iter().map(|locality| locality.endpoints.len()).sum());
     for locality in localities {
-        let of_locality = share(locality.weight, all_localities);
         let in_locality = locality.endpoints.iter().map(|endpoint| u64::from(endpoint.weight)).sum();
         endpoints.extend(locality.endpoints.iter().map(|endpoint| {
-            let product = (of_locality * share(endpoint.weight, in_locality)) >> FRACTION_BITS;
-            LbEndpoint { weight: u32::try_from(product).unwrap_or(u32::MAX).max(1), ..endpoint.clone() }
+            let weight = share_of_all((locality.weight, all_localities), (endpoint.weight, in_locality));
+            LbEndpoint { weight, ..endpoint.clone() }
         }));
     }
     endpoints
+}
+
+/// LB-37: the share of an endpoint in parts of 2^31, not zero. Weight and total of its locality, and its own ones there.
+pub(super) fn share_of_all(locality: (u32, u64), endpoint: (u32, u64)) -> u32 {
+    let product = (share(locality.0, locality.1) * share(endpoint.0, endpoint.1)) >> FRACTION_BITS;
+    u32::try_from(product).unwrap_or(u32::MAX).max(1)
 }
 
 /// A share as a number with 31 binary digits after the point; at most 1.

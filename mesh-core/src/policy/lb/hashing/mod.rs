@@ -1,44 +1,101 @@
-//! Consistent hashing over a ring of endpoints, which are connected on demand (gRFC A42, A61, A76).
+//! Consistent hashing: a request's hash chooses its endpoint, and endpoints are connected on demand (gRFC A42, A61, A76).
 
+mod maglev;
 mod picker;
 mod ring;
+mod seats;
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Instant;
 
 use rand::Rng;
 
 use crate::config;
+use crate::shared::SharedTable;
 
 use super::connectivity::Phase;
-use super::members::{Member, Members};
+use super::members::Members;
 use super::picker::no_endpoint;
-use super::weights::flattened;
-use super::{Balancer, Command, Connectivity, EndpointId, LbUpdate, Picker};
-use picker::RingPicker;
+use super::update::difference;
+use super::{Balancer, Command, Connectivity, EndpointId, LbLocality, LbUpdate, Picker};
+use maglev::Maglev;
+use picker::HashPicker;
 use ring::Ring;
+use seats::Seats;
 
-/// Consistent hashing over all endpoints of a priority.
+/// A ring.
+pub(super) fn ring_hash(sizes: config::RingHash) -> Box<dyn Balancer> {
+    Box::new(HashBalancer::new(Ring::new(sizes)))
+}
+
+/// A Maglev table.
+pub(super) fn maglev(settings: config::Maglev) -> Box<dyn Balancer> {
+    Box::new(HashBalancer::new(Maglev::new(settings.table_size)))
+}
+
+/// Consistent hashing over all endpoints of a priority. `C` is the table that says which endpoint a hash belongs to.
 #[derive(Debug)]
-pub(super) struct RingHash {
-    sizes: config::RingHash,
+struct HashBalancer<C> {
+    circle: C,
+    localities: Vec<LbLocality>,
     members: Members,
-    /// Its entries are places in the list of members.
-    ring: Arc<Ring>,
+    seats: Seats,
+    /// The last error of each endpoint, by its seat.
+    errors: SharedTable<Option<Arc<str>>>,
     note: Option<Arc<str>>,
     commands: VecDeque<Command>,
     is_changed: bool,
 }
 
-impl RingHash {
-    pub(super) fn new(sizes: config::RingHash) -> Self {
+/// A table of hashes.
+trait Circle: Debug + Send {
+    /// A version of the table for pickers.
+    type View: View;
+
+    /// Endpoints have come, gone or changed: `dropped` have left their seats, `taken` have new ones. Sets the number of entries
+    /// of each seat.
+    fn update(&mut self, seats: &mut Seats, dropped: &[Dropped], taken: &[Seat]);
+
+    /// The table now.
+    fn view(&self) -> Self::View;
+}
+
+/// An immutable table of hashes.
+trait View: Debug + Send + Sync + 'static {
+    /// The entries from the hash's place on, once around.
+    fn walk(&self, hash: u64) -> impl Iterator<Item = Entry>;
+}
+
+/// A place in the list of endpoints, which an endpoint keeps as long as it stays.
+type Seat = u32;
+
+/// An entry of a table: it counts if its number is below the seat's number of entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    hash: u64,
+    number: u32,
+    seat: Seat,
+}
+
+/// An endpoint that has left its seat.
+#[derive(Debug)]
+struct Dropped {
+    seat: Seat,
+    key: Box<str>,
+}
+
+impl<C: Circle> HashBalancer<C> {
+    fn new(circle: C) -> Self {
         Self {
-            sizes,
+            circle,
+            localities: Vec::new(),
             members: Members::default(),
-            ring: Arc::default(),
+            seats: Seats::default(),
+            errors: SharedTable::default(),
             note: None,
             commands: VecDeque::new(),
             is_changed: true,
@@ -73,20 +130,48 @@ impl RingHash {
             return;
         }
         if let Some(at) = self.members.list().iter().position(|member| member.counted == Phase::Idle) {
-            self.commands.push_back(Command::Connect(self.members.list()[at].endpoint.id));
+            let id = self.members.list()[at].endpoint.id;
+            self.commands.push_back(Command::Connect(id));
             self.members.count_as(at, Phase::Connecting);
+            self.seats.set_phase(id, Phase::Connecting);
             self.is_changed = true;
         }
     }
+
+    /// Changes endpoints and table by the difference between two lists of localities.
+    fn follow(&mut self, localities: &[LbLocality]) {
+        let turnover = self.members.follow(&difference(&self.localities, localities));
+        let mut dropped: Vec<_> = turnover.gone.iter().filter_map(|id| self.seats.leave(*id)).collect();
+        self.seats.follow_localities(&self.localities, localities);
+        let mut taken = Vec::new();
+        for id in turnover.new.iter().chain(&turnover.changed) {
+            let Some(member) = self.members.place(*id).map(|at| &self.members.list()[at]) else { continue };
+            if self.seats.has_other_key(&member.endpoint) {
+                dropped.extend(self.seats.leave(*id));
+            }
+            taken.extend(self.seats.take(&member.endpoint, member.counted));
+        }
+        for seat in dropped.iter().map(|dropped| dropped.seat).chain(taken.iter().copied()) {
+            self.errors.set(seat as usize, None);
+        }
+        self.circle.update(&mut self.seats, &dropped, &taken);
+    }
+
+    fn record_error(&mut self, id: EndpointId, at: usize) {
+        let Some(seat) = self.seats.of(id) else { return };
+        while self.errors.len() <= seat as usize {
+            self.errors.push(None);
+        }
+        self.errors.set(seat as usize, self.members.list()[at].error.clone());
+    }
 }
 
-impl Balancer for RingHash {
+impl<C: Circle> Balancer for HashBalancer<C> {
     fn update(&mut self, _now: Instant, update: LbUpdate, _rng: &mut dyn Rng) {
         self.note = update.note.clone();
-        self.members.replace(flattened(&update.into_localities()));
-        let shares: Vec<_> =
-            self.members.list().iter().map(|member| (key(member), member.endpoint.weight)).collect();
-        self.ring = Arc::new(Ring::new(self.sizes, &shares));
+        let localities = update.into_localities();
+        self.follow(&localities);
+        self.localities = localities;
         self.is_changed = true;
         self.keep_trying();
     }
@@ -96,6 +181,10 @@ impl Balancer for RingHash {
         if change.to == Phase::Failed && matches!(state, Connectivity::Idle) {
             // a failed endpoint is tried again until it is ready, as the pick_first below each entry does in A61
             self.commands.push_back(Command::Connect(id));
+        }
+        self.seats.set_phase(id, change.to);
+        if matches!(state, Connectivity::TransientFailure(_)) {
+            self.record_error(id, change.at);
         }
         self.is_changed = true;
         self.keep_trying();
@@ -132,15 +221,9 @@ impl Balancer for RingHash {
         if !std::mem::take(&mut self.is_changed) {
             return None;
         }
-        let picker = RingPicker::new(self.ring.clone(), &self.members, self.note.clone());
+        let is_all_failed = self.members.counts().of(Phase::Failed) == self.members.list().len();
+        let (view, seats) = (self.circle.view(), self.seats.shown());
+        let picker = HashPicker::new(view, seats, self.errors.clone(), is_all_failed, self.note.clone());
         Some((self.connectivity(), Arc::new(picker)))
-    }
-}
-
-/// LB-36: the text whose hashes are an endpoint's places on the ring.
-fn key(member: &Member) -> String {
-    match &member.endpoint.hash_key {
-        Some(key) => key.to_string(),
-        None => member.endpoint.addresses.first().to_string(),
     }
 }

@@ -5,68 +5,77 @@ use std::sync::{Arc, OnceLock};
 use rand::Rng;
 
 use crate::policy::lb::connectivity::Phase;
-use crate::policy::lb::members::Members;
 use crate::policy::lb::picker::no_endpoint;
-use crate::policy::lb::{EndpointId, Pick, PickContext, Picker, UniformPick};
+use crate::policy::lb::{Pick, PickContext, Picker, UniformPick};
+use crate::shared::SharedTable;
 
-use super::ring::Ring;
+use super::seats::Shown;
+use super::{Seat, View};
 
 /// Picks the endpoint of a hash, by the states of endpoints when the picker was made.
 #[derive(Debug)]
-pub(super) struct RingPicker {
-    ring: Arc<Ring>,
-    endpoints: Box<[(EndpointId, Phase)]>,
-    /// The last error of each endpoint; empty while none has failed.
-    errors: Box<[Option<Arc<str>>]>,
-    /// The texts with which calls fail, by their first endpoint; each is made for the first such call.
-    failures: Box<[OnceLock<Arc<str>>]>,
+pub(super) struct HashPicker<V> {
+    view: V,
+    seats: SharedTable<Shown>,
+    /// The last error of each endpoint.
+    errors: SharedTable<Option<Arc<str>>>,
+    /// The texts with which calls fail, by their first endpoint: the first text of each group of seats is kept.
+    failures: [OnceLock<(Option<Seat>, Arc<str>)>; KEPT_FAILURES],
     is_all_failed: bool,
     note: Option<Arc<str>>,
 }
 
-impl RingPicker {
-    pub(super) fn new(ring: Arc<Ring>, members: &Members, note: Option<Arc<str>>) -> Self {
-        let failed = members.counts().of(Phase::Failed);
-        let list = members.list();
-        let errors = if failed == 0 { &[] } else { list };
-        Self {
-            ring,
-            endpoints: list.iter().map(|member| (member.endpoint.id, member.counted)).collect(),
-            errors: errors.iter().map(|member| member.error.clone()).collect(),
-            failures: errors.iter().map(|_| OnceLock::new()).collect(),
-            is_all_failed: failed == list.len(),
-            note,
-        }
+const KEPT_FAILURES: usize = 16;
+
+impl<V: View> HashPicker<V> {
+    pub(super) fn new(
+        view: V,
+        seats: SharedTable<Shown>,
+        errors: SharedTable<Option<Arc<str>>>,
+        is_all_failed: bool,
+        note: Option<Arc<str>>,
+    ) -> Self {
+        Self { view, seats, errors, failures: Default::default(), is_all_failed, note }
     }
 
-    fn fail(&self, first: Option<usize>) -> Pick {
-        let error = || first.and_then(|first| self.errors.get(first)?.as_deref());
+    /// The endpoints of the entries that count, from the hash's place on.
+    #[inline]
+    fn walk(&self, hash: u64) -> impl Iterator<Item = (Seat, &Shown)> {
+        let shown = |seat: Seat| self.seats.get(seat as usize);
+        let entries = self.view.walk(hash).filter_map(move |entry| Some((entry, shown(entry.seat)?)));
+        entries
+            .filter(|(entry, shown)| entry.number < shown.entries)
+            .map(|(entry, shown)| (entry.seat, shown))
+    }
+
+    #[cold]
+    fn fail(&self, first: Option<Seat>) -> Pick {
+        let error = || first.and_then(|first| self.errors.get(first as usize)?.as_deref());
         let text = || no_endpoint(error(), self.note.as_deref());
-        Pick::Fail(match first.and_then(|first| self.failures.get(first)) {
-            Some(failure) => failure.get_or_init(text).clone(),
-            None => text(),
-        })
+        let kept = &self.failures[first.unwrap_or_default() as usize % KEPT_FAILURES];
+        let (whose, failure) = kept.get_or_init(|| (first, text()));
+        Pick::Fail(if *whose == first { failure.clone() } else { text() })
     }
 }
 
-impl Picker for RingPicker {
+impl<V: View> Picker for HashPicker<V> {
     /// LB-39: the first endpoint after the hash that has not failed.
     fn pick(&self, context: &PickContext<'_>, rng: &mut dyn Rng) -> Pick {
         // RT-73: without a hash, a random one
         let hash = context.hash.unwrap_or_else(|| rng.next_u64());
-        let first = self.ring.walk(hash).next();
+        let first = |picker: &Self| picker.walk(hash).next().map(|(seat, _)| seat);
         if self.is_all_failed {
-            return self.fail(first);
+            return self.fail(first(self));
         }
-        for at in self.ring.walk(hash) {
-            match self.endpoints[at] {
-                (id, Phase::Ready) => return Pick::Endpoint(id),
-                (id, Phase::Idle) => return Pick::Wait(Some(id)),
-                (_, Phase::Connecting) => return Pick::Wait(None),
-                (_, Phase::Failed) => {}
+        for (_, shown) in self.walk(hash) {
+            match shown.phase {
+                Phase::Ready => return Pick::Endpoint(shown.id),
+                Phase::Idle => return Pick::Wait(Some(shown.id)),
+                Phase::Connecting => return Pick::Wait(None),
+                Phase::Failed => {}
             }
         }
-        self.fail(first)
+        self.fail(first(self))
     }
 
     fn uniform(&self) -> Option<UniformPick> {

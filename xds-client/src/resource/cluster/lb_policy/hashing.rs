@@ -1,6 +1,6 @@
 //! Policies that choose an endpoint by the request's hash.
 
-use mesh_core::config::{LbPolicy, RingHash};
+use mesh_core::config::{LbPolicy, Maglev, RingHash};
 use policies::ring_hash::v3::ring_hash::HashFunction;
 use xds_proto::envoy::config::cluster::v3::cluster::RingHashLbConfig;
 use xds_proto::envoy::config::cluster::v3::cluster::ring_hash_lb_config::HashFunction as OldHash;
@@ -56,4 +56,23 @@ fn ring_hash([min, max]: [Option<u64>; 2]) -> Checked<LbPolicy> {
     }
 }
 
+// LB-49
+pub(super) fn maglev(table_size: Option<u64>) -> Checked<LbPolicy> {
+    let mut policy = Maglev::default();
+    policy.table_size = table_size.unwrap_or(policy.table_size);
+    let size = policy.table_size;
+    if !(2..=MAX_TABLE).contains(&size) {
+        return Err(Invalid::at("table_size", format!("must be from 2 to {MAX_TABLE}, found {size}")));
+    }
+    if !is_prime(size) {
+        return Err(Invalid::at("table_size", format!("must be a prime number, found {size}")));
+    }
+    Ok(LbPolicy::Maglev(policy))
+}
+
+fn is_prime(number: u64) -> bool {
+    (2..).take_while(|divisor| divisor * divisor <= number).all(|divisor| !number.is_multiple_of(divisor))
+}
+
+const MAX_TABLE: u64 = 5_000_011;
 const MAX_RING: u64 = 8_388_608;

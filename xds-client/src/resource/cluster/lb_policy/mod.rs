@@ -122,6 +122,11 @@ fn registered(extension: &Extension<'_>, level: usize) -> Checked<Option<Choice>
         (RANDOM, Some(_)) => flat(LbPolicy::Random),
         (RING_HASH, None) => flat(hashing::ring_hash_message(&extension.message()?)?),
         (RING_HASH | "ring_hash_experimental", Some(fields)) => flat(hashing::ring_hash_fields(fields)?),
+        (MAGLEV, None) => {
+            let config: policies::maglev::v3::Maglev = extension.message()?;
+            flat(hashing::maglev(config.table_size.map(|size| size.value))?)
+        }
+        (MAGLEV, Some(fields)) => flat(hashing::maglev(number(fields, &["table_size", "tableSize"])?)?),
         (WRR_LOCALITY, None) => {
             let config: policies::wrr_locality::v3::WrrLocality = extension.message()?;
             let child = config.endpoint_picking_policy.as_ref().ok_or_else(|| Invalid::new("must be set"));
@@ -149,4 +154,5 @@ const LEAST_REQUEST: &str = "envoy.extensions.load_balancing_policies.least_requ
 const REPORTED_WEIGHTS: &str = "envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin";
 const RANDOM: &str = "envoy.extensions.load_balancing_policies.random.v3.Random";
 const RING_HASH: &str = "envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash";
+const MAGLEV: &str = "envoy.extensions.load_balancing_policies.maglev.v3.Maglev";
 const WRR_LOCALITY: &str = "envoy.extensions.load_balancing_policies.wrr_locality.v3.WrrLocality";

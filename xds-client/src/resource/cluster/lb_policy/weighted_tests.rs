@@ -12,7 +12,7 @@ use xds_proto::envoy::config::cluster::v3::cluster::{LbConfig, LbPolicy as OldPo
 use xds_proto::envoy::config::core::v3::RuntimeDouble;
 use xds_proto::envoy::extensions::load_balancing_policies as policies;
 use xds_proto::envoy::r#type::v3::Percent;
-use xds_proto::google::protobuf::{BoolValue, FloatValue};
+use xds_proto::google::protobuf::{BoolValue, FloatValue, UInt64Value};
 
 use crate::resource::cluster::samples::eds;
 use crate::resource::testing::{pack_any, seconds, typed_struct, u32_value};
@@ -22,6 +22,7 @@ use super::tests::{Choice, decoded, flat, refused, weighted, with};
 use policies::client_side_weighted_round_robin::v3::ClientSideWeightedRoundRobin;
 use policies::common::v3::SlowStartConfig;
 use policies::least_request::v3::LeastRequest;
+use policies::maglev::v3::Maglev;
 use policies::random::v3::Random;
 use policies::round_robin::v3::RoundRobin;
 
@@ -202,6 +203,32 @@ fn wrong_settings_of_weights_by_reports_are_refused() {
     for (fields, field, reason) in rows {
         refused(&fields.to_string(), in_json(fields.clone()), &format!("{FIELD}.{field}"), reason);
     }
+}
+
+/// LB-49
+#[test]
+fn maglev_tables_have_a_prime_number_of_slots() {
+    let sized = |size| {
+        let config = Maglev { table_size: size };
+        with(vec![pack_any(config)])
+    };
+    let table = |size| {
+        let mut maglev = mesh_core::config::Maglev::default();
+        maglev.table_size = size;
+        flat(LbPolicy::Maglev(maglev))
+    };
+    assert_eq!(sized(None), table(65_537));
+    for size in [2, 3, 101, 5_000_011] {
+        assert_eq!(sized(Some(UInt64Value { value: size })), table(size));
+    }
+    for (size, reason) in
+        [(0, "from 2 to"), (1, "from 2 to"), (5_000_012, "from 2 to"), (9, "a prime"), (65_536, "a prime")]
+    {
+        let found = sized(Some(UInt64Value { value: size }));
+        refused("size", found, &format!("{FIELD}.table_size"), reason);
+    }
+    let name = "envoy.extensions.load_balancing_policies.maglev.v3.Maglev";
+    assert_eq!(with(vec![typed_struct("xds.type.v3", name, json!({"tableSize": "101"}))]), table(101));
 }
 
 #[test]
