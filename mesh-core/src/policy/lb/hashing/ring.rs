@@ -155,7 +155,7 @@ impl View for Buckets {
         let own = (hash >> self.shift) as usize;
         let bucket = |at: usize| self.buckets.get(at).map_or(&[][..], |bucket| bucket);
         let (before, after) = bucket(own).split_at(bucket(own).partition_point(|entry| entry.hash < hash));
-        let others = (own + 1..self.buckets.len()).chain(0..own).flat_map(move |at| bucket(at));
+        let others = (own + 1..self.buckets.len()).chain(0..own).flat_map(bucket);
         after.iter().chain(others).chain(before).copied()
     }
 }
