@@ -46,4 +46,25 @@ impl BucketSource for NewBuckets {
     fn per_value(&self, _: &DescriptorLimit, policy: &RateLimitPolicy) -> Arc<PerValue> {
         Arc::new(PerValue::new(policy))
     }
+use std::time::{Duration, Instant};
+
+use crate::config::LbPolicy;
+use crate::policy::lb::{Balancer, EndpointLoad, LbEndpoint, Moment};
+pub use crate::policy::load_report::orca::OrcaReport;
+use crate::shared::SharedList;
+
+/// A balancer of this policy, over the localities of one priority.
+pub fn balancer(policy: &LbPolicy) -> Box<dyn Balancer> {
+    crate::policy::lb::leaf(policy)
+}
+
+/// The list with the endpoint at this place replaced.
+pub fn replaced(list: &SharedList<LbEndpoint>, at: usize, endpoint: LbEndpoint) -> SharedList<LbEndpoint> {
+    list.with_replaced(at, endpoint)
+}
+
+/// A call to an endpoint has ended after this time, and the endpoint has reported a load of this weight.
+pub fn report(load: &EndpointLoad, now: Instant, took: Duration, weight: f32) {
+    load.latency.observe(Moment::of(now), took, Duration::from_secs(10));
+    load.weight.report(weight);
 }
