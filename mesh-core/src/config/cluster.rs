@@ -78,6 +78,10 @@ pub struct ClusterSettings {
     pub tls: Option<Arc<ClientTls>>,
     /// Removal of failing endpoints; `None` is off.
     pub outlier_detection: Option<OutlierDetection>,
+    /// Endpoints are asked whether this service is healthy, and take calls only if they say so; an endpoint that cannot be asked
+    /// counts as healthy (gRFC A17). Empty: the endpoint as a whole. `None`: they are not asked.
+    // LB-63
+    pub service_health: Option<Name>,
     /// Service name and namespace for metric labels (`com.google.csm.telemetry_labels`).
     pub telemetry_labels: Option<(Name, Name)>,
     /// The server that load is reported to, by the name that the configuration source knows it by: the one that sent the
@@ -100,6 +104,7 @@ impl ClusterSettings {
             connection: ConnectionSettings::default(),
             tls: None,
             outlier_detection: None,
+            service_health: None,
             telemetry_labels: None,
             load_reporting: None,
             reported_metrics: Arc::default(),
@@ -122,6 +127,10 @@ impl ClusterSettings {
     #[must_use]
     pub fn with_tls(self, tls: impl Into<Arc<ClientTls>>) -> Self {
         Self { tls: Some(tls.into()), ..self }
+    /// With endpoints asked for the health of this service.
+    #[must_use]
+    pub fn with_service_health(self, service: impl Into<Name>) -> Self {
+        Self { service_health: Some(service.into()), ..self }
     }
 
     /// With failing endpoints removed.

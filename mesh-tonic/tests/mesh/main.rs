@@ -11,6 +11,7 @@ mod connection_lifetime;
 mod custom_balancer;
 mod deadlines;
 mod endpoint;
+mod endpoint_streams;
 mod errors;
 mod failover;
 mod faults;

@@ -268,6 +268,16 @@ impl<C: Connect> Endpoints<C> {
         self.entries.get_mut(id.0 as usize)?.as_mut()
     }
 
+    /// The connected endpoints of a leaf.
+    pub(super) fn connected(&self, leaf: LeafId) -> Vec<(EndpointId, Arc<Slot<C::Connection>>)> {
+        let entries = (0..).map(EndpointId).zip(&self.entries);
+        let connected = entries.filter_map(|(id, entry)| {
+            let entry = entry.as_ref().filter(|entry| entry.leaf == leaf)?;
+            entry.slot.is_connected().then(|| (id, entry.slot.value().clone()))
+        });
+        connected.collect()
+    }
+
     /// The endpoints whose connections were closed after the idle timeout.
     pub(super) fn resting(&self) -> Vec<EndpointId> {
         let entries = (0..).map(EndpointId).zip(&self.entries);

@@ -8,6 +8,7 @@ use crate::runtime::connect::Connect;
 
 use super::Leaves;
 use super::mailbox::{Event, PendingEvents, Status, SubscriptionId};
+use super::streams::Health;
 use super::task::Task;
 
 impl<C: Connect> Task<C> {
@@ -25,6 +26,7 @@ impl<C: Connect> Task<C> {
                 Event::Wake(id) => self.wake(id),
                 Event::Missing(id) => self.on_missing(now, id),
                 Event::FailuresInARow(id) => self.on_failures_in_a_row(now, id),
+                Event::Health(id, number, health) => self.on_health(now, id, number, health),
                 Event::Subchannel(subscription_id, status) => self.on_status(now, subscription_id, status),
                 Event::Resolved(number, answer) => self.on_resolved(now, number, answer),
                 Event::End(reason) => self.update(now, [], Some(reason)),
@@ -54,7 +56,16 @@ impl<C: Connect> Task<C> {
             Status::Failed(reason) => (Connectivity::TransientFailure(reason), None),
             Status::Ready(connections) => (Connectivity::Ready, Some(connections)),
         };
+        let Some(leaf) = self.leaves.find(Some(entry.leaf)) else { return };
+        let is_connected = connections.is_some();
         entry.slot.state.set_connections(connections);
+        let state = if is_connected {
+            let (mailbox, runtime) = (&self.shared.mailbox, &self.pool.runtime);
+            leaf.streams.on_connected(subscription_id.id, &entry.slot, mailbox, runtime)
+        } else {
+            leaf.streams.on_disconnected(subscription_id.id);
+            state
+        };
         if matches!(state, Connectivity::Idle) {
             entry.subscription = None;
         }
@@ -69,6 +80,25 @@ impl<C: Connect> Task<C> {
         }
         let state = leaf.outliers.on_connectivity(id, state);
         self.balancer.on_connectivity(now, id, state, &mut self.rng);
+    }
+
+    fn on_health(&mut self, now: Instant, id: EndpointId, number: u64, health: Health) {
+        let leaf = self.leaves.find(self.endpoints.leaf(id));
+        if let Some(state) = leaf.and_then(|leaf| leaf.streams.on_health(id, number, health)) {
+            self.report(now, id, state);
+        }
+    }
+
+    /// Begins the streams of connected endpoints anew, in leaves whose settings ask for others.
+    pub(super) fn restart_streams(&mut self, now: Instant) {
+        for leaf in self.leaves.with_new_streams() {
+            for (id, slot) in self.endpoints.connected(leaf) {
+                let Some(leaf) = self.leaves.find(Some(leaf)) else { continue };
+                let (mailbox, runtime) = (&self.shared.mailbox, &self.pool.runtime);
+                let state = leaf.streams.on_connected(id, &slot, mailbox, runtime);
+                self.report(now, id, state);
+            }
+        }
     }
 
     fn on_failures_in_a_row(&mut self, now: Instant, id: EndpointId) {

@@ -19,6 +19,7 @@ use super::endpoints::Endpoints;
 use super::listing::Listing;
 use super::logical_dns::LogicalDns;
 use super::outliers::Outliers;
+use super::streams::EndpointStreams;
 
 /// A cluster with endpoints of its own, as a part of a cluster's task.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub(super) struct Leaf {
     pub(super) connection: Arc<ConnectionSettings>,
     pub(super) listing: Listing,
     pub(super) outliers: Outliers,
+    pub(super) streams: EndpointStreams,
     pub(super) dns: Option<LogicalDns>,
     pub(super) drops: Vec<DropCategory>,
     /// Why there are no endpoints.
@@ -48,6 +50,7 @@ impl Leaf {
         let accounting = Arc::new(accounting);
         Self {
             outliers: Outliers::new(&cluster.settings, &pool.counts),
+            streams: EndpointStreams::new(&cluster.settings),
             connection: Arc::new(cluster.settings.connection.clone()),
             cluster,
             keep_reported,
@@ -95,6 +98,7 @@ impl Leaf {
             self.connection = Arc::new(settings.connection.clone());
             endpoints.forget_subchannels(self.listing.leaf);
         }
+        self.streams.configure(settings);
         let is_policy_new = settings.lb_policy != before.settings.lb_policy
             || settings.locality_policy != before.settings.locality_policy;
         let is_discovery_new = !before.discovery.is_same(&self.cluster.discovery);
@@ -177,7 +181,9 @@ impl Leaf {
 
     fn list<C: Connect>(&mut self, endpoints: &mut Endpoints<C>, set: &EndpointSet, note: Option<Arc<str>>) {
         endpoints.update(&mut self.listing, set);
-        self.outliers.on_turnover(std::mem::take(&mut self.listing.turnover));
+        let turnover = std::mem::take(&mut self.listing.turnover);
+        turnover.left.iter().for_each(|id| self.streams.on_disconnected(*id));
+        self.outliers.on_turnover(turnover);
         set.drops.clone_into(&mut self.drops);
         self.note = note;
     }

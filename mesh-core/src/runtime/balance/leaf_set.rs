@@ -72,6 +72,12 @@ impl LeafSet {
         self.leaves.iter_mut().find(is_meant)
     }
 
+    /// The leaves whose settings ask for other streams than before, since the last call.
+    pub(super) fn with_new_streams(&mut self) -> Vec<LeafId> {
+        let leaves = self.leaves.iter_mut();
+        leaves.filter_map(|leaf| leaf.streams.take_reset().then(|| leaf.id())).collect()
+    }
+
     /// The leaf of this name; without one, the first leaf.
     pub(super) fn selected(&self, name: Option<&Name>) -> Option<&Leaf> {
         let selected = self.leaves.iter().find(|leaf| Some(leaf.name()) == name);

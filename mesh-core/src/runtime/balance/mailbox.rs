@@ -10,6 +10,7 @@ use crate::policy::lb::EndpointId;
 
 use super::Leaves;
 use super::connections::Connections;
+use super::streams::Health;
 
 /// Collects events for a cluster's task, which takes all of them at once: a burst leads to one publication.
 pub(super) struct Mailbox<T> {
@@ -36,6 +37,8 @@ pub(super) enum Event<T> {
     Missing(EndpointId),
     /// Calls to this endpoint have failed in a row.
     FailuresInARow(EndpointId),
+    /// The endpoint has said how it is, on the stream of this number.
+    Health(EndpointId, u64, Health),
     /// A subchannel has changed.
     Subchannel(SubscriptionId, Status<T>),
     /// The lookup of this number has ended.

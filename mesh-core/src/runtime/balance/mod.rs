@@ -23,6 +23,7 @@ mod published;
 mod rest;
 mod settings;
 mod slot;
+mod streams;
 mod subchannel;
 mod subchannel_task;
 mod subscription;

@@ -16,6 +16,9 @@ impl<C: Connect> Task<C> {
     pub(super) fn rest(&mut self, id: EndpointId) {
         let Some(entry) = self.endpoints.get_mut(id) else { return };
         (entry.subscription, entry.is_resting) = (None, true);
+        if let Some(leaf) = self.leaves.find(Some(entry.leaf)) {
+            leaf.streams.on_disconnected(id);
+        }
         entry.slot.state.set_connections(None);
         self.may_rest = true;
         // A call may wait because the connection closed after the call had picked it.

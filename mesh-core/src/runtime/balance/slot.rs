@@ -65,6 +65,25 @@ impl<T: Connection> Slot<T> {
     }
 }
 
+/// Where the mesh's own calls to an endpoint go.
+pub(super) struct StreamTarget<T> {
+    /// The endpoint's name, or its first address.
+    pub(super) authority: String,
+    state: Arc<EndpointState<T>>,
+}
+
+impl<T: Connection> StreamTarget<T> {
+    /// Waits for room on the endpoint's connections. `None`: it has none.
+    pub(super) async fn reserve(&self) -> Option<T::Place> {
+        let connections = self.state.connections.load_full()?;
+        match connections.reserve() {
+            Reserve::Place(place) => Some(place),
+            Reserve::Full => connections.wait_for_place().await,
+            Reserve::Closed => None,
+        }
+    }
+}
+
 #[cfg(test)]
 impl<T: Clone> Slot<T> {
     /// The endpoint's oldest connection, if there is one. It may just have closed.
@@ -81,6 +100,20 @@ impl<T> Slot<T> {
         {
             mailbox.push(Event::FailuresInARow(self.state.id));
         }
+    }
+
+    /// Where the mesh's own calls to the endpoint go.
+    pub(super) fn target(&self) -> StreamTarget<T> {
+        let authority = match &*self.hostname {
+            "" => self.addresses.first().to_string(),
+            hostname => hostname.to_owned(),
+        };
+        StreamTarget { authority, state: self.state.clone() }
+    }
+
+    /// Whether the endpoint has a connection.
+    pub(super) fn is_connected(&self) -> bool {
+        self.state.connections.load().is_some()
     }
 
     /// How many calls wait for room at the endpoint.

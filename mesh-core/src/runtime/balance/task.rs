@@ -21,8 +21,8 @@ use super::{Leaves, Pool, Published, clock};
 
 /// One cluster's task.
 pub(super) struct Task<C: Connect> {
-    pool: Arc<Pool<C>>,
-    shared: Arc<Shared<C::Connection>>,
+    pub(super) pool: Arc<Pool<C>>,
+    pub(super) shared: Arc<Shared<C::Connection>>,
     pub(super) leaves: LeafSet,
     pub(super) balancer: Box<dyn Balancer>,
     pub(super) endpoints: Endpoints<C>,
@@ -159,6 +159,7 @@ impl<C: Connect> Task<C> {
         if is_changed {
             self.update_balancer(now);
         }
+        self.restart_streams(now);
     }
 
     /// Sends the balancer one update with all leaves (LB-11).
@@ -181,6 +182,7 @@ impl<C: Connect> Task<C> {
                     self.retired.extend(subscription.map(|subscription| (id, subscription)));
                     self.forget_rest(id);
                     if let Some(leaf) = self.leaves.find(self.endpoints.leaf(id)) {
+                        leaf.streams.on_disconnected(id);
                         leaf.outliers.on_connectivity(id, Connectivity::Idle);
                     }
                 }
