@@ -107,12 +107,12 @@ fn failure_of_code(code: Code) -> Option<FailureKind> {
         Code::Ok => None,
         Code::Unavailable | Code::DeadlineExceeded => Some(FailureKind::Gateway),
         Code::Unknown | Code::Internal | Code::DataLoss | Code::Unimplemented => Some(FailureKind::Server),
+        Code::ResourceExhausted => Some(FailureKind::Throttled),
         Code::Cancelled
         | Code::InvalidArgument
         | Code::NotFound
         | Code::AlreadyExists
         | Code::PermissionDenied
-        | Code::ResourceExhausted
         | Code::FailedPrecondition
         | Code::Aborted
         | Code::OutOfRange
@@ -123,6 +123,7 @@ fn failure_of_code(code: Code) -> Option<FailureKind> {
 /// The endpoint, or a proxy in front of it, does not speak gRPC.
 fn failure_of_http(status: StatusCode) -> FailureKind {
     match status.as_u16() {
+        429 => FailureKind::Throttled,
         502..=504 => FailureKind::Gateway,
         500.. => FailureKind::Server,
         _ => FailureKind::Request,

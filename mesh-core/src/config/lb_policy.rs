@@ -1,8 +1,12 @@
 //! How one endpoint of a cluster is chosen.
 
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::policy::lb::CustomPolicy;
 
-use super::{ReportedWeights, WeightSource, WeightedLeastRequest, WeightedRoundRobin};
+use super::{ReportedWeights, SlowStart, WeightSource, WeightedLeastRequest, WeightedRoundRobin};
 
 /// How one endpoint of a cluster is chosen, below priorities and localities.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,12 +31,16 @@ pub enum LbPolicy {
     },
     /// The least busy endpoint for its weight (Envoy's `LEAST_REQUEST`).
     WeightedLeastRequest(WeightedLeastRequest),
+    /// Of two random endpoints the one with the lower expected latency (peak EWMA).
+    PeakEwma(PeakEwma),
     /// A random ready endpoint; weights do not count (Envoy's `RANDOM`).
     Random,
     /// Consistent hashing over a ring (gRFC A42).
     RingHash(RingHash),
     /// Consistent hashing over a table of fixed size (Envoy's `MAGLEV`): a pick costs less than on a ring, and shares are more even.
     Maglev(Maglev),
+    /// Another policy over a part of the endpoints, so that each client is connected to few of many (gRFC A68).
+    Subsetting(Subsetting),
     /// A policy of a user.
     Custom(CustomPolicy),
 }
@@ -40,20 +48,40 @@ pub enum LbPolicy {
 impl LbPolicy {
     /// Whether its pickers read how many calls an endpoint has in flight.
     pub(crate) fn reads_in_flight(&self) -> bool {
-        match self {
-            Self::LeastRequest { .. } | Self::WeightedLeastRequest(_) | Self::Custom(_) => true,
+        match self.innermost() {
+            Self::LeastRequest { .. }
+            | Self::WeightedLeastRequest(_)
+            | Self::PeakEwma(_)
+            | Self::Custom(_) => true,
             Self::PickFirst { .. }
             | Self::RoundRobin
             | Self::WeightedRoundRobin(_)
             | Self::Random
             | Self::RingHash(_)
-            | Self::Maglev(_) => false,
+            | Self::Maglev(_)
+            | Self::Subsetting(_) => false,
+        }
+    }
+
+    /// The policy that chooses among the endpoints of a subset.
+    pub(crate) fn innermost(&self) -> &Self {
+        match self {
+            Self::Subsetting(subsetting) => subsetting.policy.innermost(),
+            policy => policy,
+        }
+    }
+
+    /// How the latency of calls is averaged; `None`: no policy needs it.
+    pub(crate) fn latency_decay(&self) -> Option<Duration> {
+        match self.innermost() {
+            Self::PeakEwma(settings) => Some(settings.decay),
+            _ => None,
         }
     }
 
     /// How weights are computed from the reports of endpoints; `None`: no policy needs reports.
     pub(crate) fn reported_weights(&self) -> Option<&ReportedWeights> {
-        match self {
+        match self.innermost() {
             Self::WeightedRoundRobin(WeightedRoundRobin {
                 weights: WeightSource::Reported(reported),
                 ..
@@ -84,4 +112,67 @@ impl Default for Maglev {
     fn default() -> Self {
         Self { table_size: 65_537 }
     }
+}
+
+/// Settings of [`LbPolicy::PeakEwma`].
+///
+/// An endpoint's latency is a moving average of the time to the head of a response; a call that took longer counts at once. Each
+/// failure doubles it, up to a thousand times; that fades within [`decay`](Self::decay). With `retry-after` or
+/// `grpc-retry-pushback-ms` the latency is so much higher that it has faded when that time is over. INVALID_ARGUMENT and the like are
+/// no failures of the endpoint; RESOURCE_EXHAUSTED is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct PeakEwma {
+    /// In this time an old value falls to 1/e: 10 s. At least 100 ms.
+    pub decay: Duration,
+    /// How the share of a new endpoint grows; `None`: it takes calls like the others at once.
+    pub slow_start: Option<SlowStart>,
+}
+
+impl Default for PeakEwma {
+    fn default() -> Self {
+        Self { decay: Duration::from_secs(10), slow_start: None }
+    }
+}
+
+/// Settings of [`LbPolicy::Subsetting`].
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Subsetting {
+    /// How many endpoints of a locality are used; if there are fewer, all. With
+    /// [`LocalityPolicy::Flat`](super::LocalityPolicy::Flat): of a priority.
+    pub size: NonZeroU32,
+    /// Which ones.
+    pub method: SubsetMethod,
+    /// How one of them is chosen.
+    pub policy: Arc<LbPolicy>,
+}
+
+impl Subsetting {
+    /// So many endpoints, chosen by each client at random.
+    pub fn random(size: NonZeroU32, policy: LbPolicy) -> Self {
+        Self { size, method: SubsetMethod::Random, policy: Arc::new(policy) }
+    }
+
+    /// With the endpoints chosen like this.
+    #[must_use]
+    pub fn with_method(self, method: SubsetMethod) -> Self {
+        Self { method, ..self }
+    }
+}
+
+/// How the endpoints of a subset are chosen. An endpoint that comes or goes changes at most two of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SubsetMethod {
+    /// Each client draws its own: over many clients the endpoints have about the same number of them (gRFC A68).
+    Random,
+    /// Clients have numbers, and divide the endpoints evenly: with the same endpoints, the numbers of clients of two endpoints differ by
+    /// at most two.
+    Deterministic {
+        /// The client's number, from 0.
+        client_index: u32,
+        /// How many clients there are.
+        client_count: NonZeroU32,
+    },
 }

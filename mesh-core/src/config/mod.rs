@@ -38,7 +38,7 @@ pub use error::{ConfigError, ResourceError};
 pub use filter::{FilterInstance, FilterOverride, FilterOverrides};
 pub use header_mutation::{AppendAction, HeaderMutation, HeaderMutations, MutationOrder};
 pub(crate) use header_mutation::{Change, is_protected};
-pub use lb_policy::{LbPolicy, Maglev, RingHash};
+pub use lb_policy::{LbPolicy, Maglev, PeakEwma, RingHash, SubsetMethod, Subsetting};
 pub use lb_weights::{ReportedWeights, SlowStart, WeightSource, WeightedLeastRequest, WeightedRoundRobin};
 pub use locality::{Locality, LocalityId};
 pub use mirror::{Mirror, MirrorHost};

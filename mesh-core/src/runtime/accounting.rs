@@ -1,7 +1,7 @@
 //! The counts of a cluster's calls: for its circuit breaker, and for load reports.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 
@@ -33,6 +33,8 @@ pub(crate) struct Accounting {
     pub(crate) max_requests: MaxRequests,
     /// The load-balancing policy reads how many calls each endpoint has in flight.
     pub(crate) counts_by_endpoint: bool,
+    /// How the latency of calls is averaged for the load-balancing policy; `None`: it is not measured.
+    pub(crate) latency_decay: Option<Duration>,
     /// How the load that endpoints report with responses becomes their weight; `None`: it does not.
     pub(crate) weights: Option<ReportedWeights>,
     /// The counts for load reports; `None`: the cluster's load is not reported.
@@ -80,7 +82,8 @@ impl Accounting {
         let counts_by_endpoint = settings.lb_policy.reads_in_flight();
         let weights = weights_of_responses(settings).cloned();
         let max_requests = settings.max_requests;
-        (Self { load, max_requests, counts_by_endpoint, weights, reported }, keep_reported)
+        let latency_decay = settings.lb_policy.latency_decay();
+        (Self { load, max_requests, counts_by_endpoint, latency_decay, weights, reported }, keep_reported)
     }
 
     /// Whether both settings lead to the same accounting.
@@ -88,6 +91,7 @@ impl Accounting {
         before.service_name == now.service_name
             && before.max_requests == now.max_requests
             && before.lb_policy.reads_in_flight() == now.lb_policy.reads_in_flight()
+            && before.lb_policy.latency_decay() == now.lb_policy.latency_decay()
             && weights_of_responses(before) == weights_of_responses(now)
             && before.load_reporting == now.load_reporting
             && before.reported_metrics == now.reported_metrics

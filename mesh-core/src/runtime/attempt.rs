@@ -4,11 +4,12 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 
 use crate::config::Name;
-use crate::policy::lb::EndpointLoad;
+use crate::policy::lb::{EndpointLoad, Moment};
 use crate::policy::load_report::Ending;
 use crate::policy::load_report::orca::{OrcaReport, Payload};
 use crate::policy::outlier::{CallResult, FailureKind};
@@ -30,6 +31,8 @@ pub(crate) struct Attempt<T> {
     reporting: Option<Ref<Reporting>>,
     judge: Judge,
     stage: AttemptStage,
+    /// When it was sent, while its latency is to be measured.
+    started: Option<Moment>,
 }
 
 /// Decides from status and last headers how an attempt failed; `None`: it succeeded.
@@ -77,6 +80,7 @@ impl<T> Attempt<T> {
             reporting: None,
             judge: |_, _| None,
             stage: AttemptStage::Admitted,
+            started: None,
         })
     }
 
@@ -86,6 +90,9 @@ impl<T> Attempt<T> {
         self.permit = permit;
         self.judge = judge;
         self.stage = AttemptStage::Sent;
+        if self.slot.accounting.latency_decay.is_some() {
+            self.started = Some(now());
+        }
         if let Some(counts) = &self.slot.reported {
             counts.start();
             self.reporting = self.slot.accounting.reporting();
@@ -95,6 +102,10 @@ impl<T> Attempt<T> {
     /// The response's head has arrived.
     pub(crate) fn on_head(&mut self) {
         self.reporting = None;
+        if let (Some(started), Some(decay)) = (self.started, self.slot.accounting.latency_decay) {
+            let now = now();
+            self.slot.load.latency.observe(now, now.since(started), decay);
+        }
     }
 
     /// Removes the attempt from all counts, and records its outcome for outlier detection and load reports. Only the first
@@ -113,6 +124,9 @@ impl<T> Attempt<T> {
         slot.accounting.load.in_flight.leave();
         if stage != AttemptStage::Sent {
             return;
+        }
+        if let (Some(started), Some(decay)) = (self.started, slot.accounting.latency_decay) {
+            self.punish_failure(started, decay, outcome);
         }
         if slot.reported.is_some() || slot.load.outcomes.is_on() {
             let result = self.result(outcome);
@@ -147,6 +161,21 @@ impl<T> Attempt<T> {
             }
         };
         counts.end(ending);
+    }
+
+    /// Lets a failure count as a slow call.
+    fn punish_failure(&self, started: Moment, decay: Duration, outcome: &Outcome<'_>) {
+        match self.result(outcome) {
+            CallResult::Success | CallResult::Neutral | CallResult::Failure(FailureKind::Request) => {}
+            CallResult::Failure(_) | CallResult::LocalOrigin => {
+                let retry_after = match outcome {
+                    Outcome::Response { last, .. } => wished_pause(last),
+                    _ => None,
+                };
+                let now = now();
+                self.slot.load.latency.observe_failure(now, now.since(started), retry_after, decay);
+            }
+        }
     }
 
     /// Reads the load that the endpoint has sent with its response, if its weight or load reports need it.
@@ -210,4 +239,15 @@ impl<T> fmt::Debug for Attempt<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attempt").field("endpoint", &self.address()).field("stage", &self.stage).finish()
     }
+}
+
+fn now() -> Moment {
+    Moment::of(tokio::time::Instant::now().into_std())
+}
+
+/// How long the endpoint wants to be left alone: `grpc-retry-pushback-ms`, or `retry-after` in seconds.
+fn wished_pause(last: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str| last.get(name)?.to_str().ok()?.parse().ok();
+    let pushback = number("grpc-retry-pushback-ms").map(Duration::from_millis);
+    pushback.or_else(|| number("retry-after").map(Duration::from_secs))
 }

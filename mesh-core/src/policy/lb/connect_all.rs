@@ -38,6 +38,17 @@ pub(super) trait Spread: Debug + Send {
     /// Draws the random numbers that the first picker needs.
     fn begin(&mut self, _rng: &mut dyn Rng) {}
 
+    /// An endpoint takes calls from now on.
+    fn on_ready(&mut self, _now: Instant) {}
+
+    /// When [`on_deadline`](Self::on_deadline) is called.
+    fn next_deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// The deadline may have passed.
+    fn on_deadline(&mut self, _now: Instant, _ready: &ReadyTable) {}
+
     /// A picker over these endpoints, at least one.
     fn picker(&self, ready: ReadyTable) -> Arc<dyn Picker>;
 }
@@ -66,6 +77,7 @@ impl<S: Spread> ConnectAll<S> {
     fn enter(&mut self, now: Instant, at: usize) {
         let endpoint = &self.members.list()[at].endpoint;
         self.ready.enter(endpoint.id, endpoint.load.clone());
+        self.spread.on_ready(now);
         if let Some(shares) = &mut self.shares {
             shares.enter(now, endpoint);
         }
@@ -142,10 +154,12 @@ impl<S: Spread> Balancer for ConnectAll<S> {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        self.shares.as_ref()?.next_deadline()
+        let shares = self.shares.as_ref().and_then(Shares::next_deadline);
+        self.spread.next_deadline().into_iter().chain(shares).min()
     }
 
     fn on_deadline(&mut self, now: Instant, _rng: &mut dyn Rng) {
+        self.spread.on_deadline(now, &self.ready.table());
         if let Some(shares) = &mut self.shares {
             shares.on_deadline(now);
         }

@@ -8,6 +8,8 @@ use arc_swap::ArcSwapOption;
 
 use crate::policy::outlier;
 
+use super::latency::Latency;
+
 /// Counters that the request path writes and pickers read.
 ///
 /// They stay with the endpoint as long as it is in its cluster, also when the cluster's policy changes.
@@ -18,15 +20,32 @@ pub struct EndpointLoad {
     pub in_flight: AtomicU32,
     /// How calls have ended, for outlier detection.
     pub(crate) outcomes: outlier::Counters,
-    /// The endpoint's weight.
+    /// The endpoint's share, by its weight: the balancer sets it.
+    pub(crate) share: Share,
+    /// The endpoint's own reports of its weight.
     pub(crate) weight: EndpointWeight,
+    /// The latency of its calls, for peak EWMA.
+    pub(crate) latency: Latency,
 }
 
-/// An endpoint's weight: the balancer sets its share, pickers read it, and the endpoint's reports change it.
+/// A weight in parts of the largest weight: 1 to [`FULL_SHARE`].
+#[derive(Debug, Default)]
+pub(crate) struct Share(AtomicU32);
+
+impl Share {
+    #[inline]
+    pub(crate) fn get(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set(&self, share: u32) {
+        self.0.store(share, Ordering::Relaxed);
+    }
+}
+
+/// What an endpoint's weight is made of.
 #[derive(Debug, Default)]
 pub(crate) struct EndpointWeight {
-    /// The weight in parts of the largest weight: 1 to [`FULL_SHARE`].
-    share: AtomicU32,
     /// Made when a policy first uses weights.
     record: ArcSwapOption<WeightRecord>,
 }
@@ -56,15 +75,6 @@ pub(crate) struct WeightHistory {
 }
 
 impl EndpointWeight {
-    #[inline]
-    pub(crate) fn share(&self) -> u32 {
-        self.share.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_share(&self, share: u32) {
-        self.share.store(share, Ordering::Relaxed);
-    }
-
     /// The endpoint has reported a load that leads to this weight. Ignored unless a policy uses weights.
     pub(crate) fn report(&self, weight: f32) {
         let record = self.record.load();

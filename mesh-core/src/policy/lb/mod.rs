@@ -20,10 +20,12 @@ mod connectivity;
 mod custom;
 mod endpoint;
 mod hashing;
+mod latency;
 mod least_request;
 mod load;
 mod locality;
 mod members;
+mod peak_ewma;
 mod pick_first;
 mod picker;
 mod priority;
@@ -32,6 +34,7 @@ mod ready;
 mod round_robin;
 mod shares;
 mod slow_start;
+mod subsetting;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -49,16 +52,19 @@ use crate::config::{LbPolicy, Name, WeightSource};
 
 use connect_all::ConnectAll;
 use least_request::LeastRequest;
+use peak_ewma::PeakEwma;
 use pick_first::PickFirst;
 use random::Random;
 use round_robin::RoundRobin;
 use shares::Shares;
+use subsetting::SubsetBalancer;
 use weighted_least_request::WeightedLeastRequest;
 use weighted_round_robin::WeightedRoundRobin;
 
 pub use connectivity::Connectivity;
 pub use custom::CustomPolicy;
 pub use endpoint::{EndpointId, LbEndpoint, LbLocality, LbPriority, LbUpdate};
+pub(crate) use latency::Moment;
 pub use load::EndpointLoad;
 pub(crate) use picker::with_drops;
 pub use picker::{Pick, PickContext, Picker, UniformPick};
@@ -73,7 +79,7 @@ pub(crate) fn balancer() -> Box<dyn Balancer> {
 }
 
 /// A balancer of the configured policy: a leaf of the tree.
-fn leaf(policy: &LbPolicy) -> Box<dyn Balancer> {
+pub(crate) fn leaf(policy: &LbPolicy) -> Box<dyn Balancer> {
     match policy {
         LbPolicy::RoundRobin => Box::new(ConnectAll::new(RoundRobin::default())),
         LbPolicy::LeastRequest { choice_count } => {
@@ -88,10 +94,15 @@ fn leaf(policy: &LbPolicy) -> Box<dyn Balancer> {
             let spread = WeightedLeastRequest::new(settings, shares.are_equal());
             Box::new(ConnectAll::weighted(spread, shares))
         }
+        LbPolicy::PeakEwma(settings) => {
+            let shares = Shares::new(WeightSource::Equal, settings.slow_start);
+            Box::new(ConnectAll::weighted(PeakEwma::new(settings), shares))
+        }
         LbPolicy::Random => Box::new(ConnectAll::new(Random)),
         LbPolicy::PickFirst { shuffle } => Box::new(PickFirst::new(*shuffle)),
         LbPolicy::RingHash(sizes) => hashing::ring_hash(*sizes),
         LbPolicy::Maglev(settings) => hashing::maglev(*settings),
+        LbPolicy::Subsetting(settings) => Box::new(SubsetBalancer::new(settings)),
         LbPolicy::Custom(policy) => policy.balancer(),
     }
 }

@@ -182,7 +182,7 @@ impl Shares {
             slow_start.factor(now, ready_since)
         });
         let share = weight / self.full * factor.unwrap_or(1.0) * f64::from(FULL_SHARE);
-        weighed.load.weight.set_share((share.round() as u32).clamp(1, FULL_SHARE));
+        weighed.load.share.set((share.round() as u32).clamp(1, FULL_SHARE));
     }
 
     /// Lets the weights of new endpoints grow.

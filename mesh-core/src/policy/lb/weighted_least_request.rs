@@ -80,7 +80,7 @@ impl LeastRequestPicker {
         };
         if self.ready.len() <= MAX_DRAWS {
             for (id, load) in (0..self.ready.len()).filter_map(|place| self.ready.get(place)) {
-                add(*id, load.weight.share() as f32 * self.idleness(load));
+                add(*id, load.share.get() as f32 * self.idleness(load));
             }
         } else {
             for _ in 0..self.choice_count.clamp(LEAST_DRAWS, MAX_DRAWS) {
@@ -100,7 +100,7 @@ impl LeastRequestPicker {
         let mut drawn = None;
         for _ in 0..MAX_REDRAWS {
             drawn = self.ready.get(place(self.ready.len(), rng));
-            if drawn.is_none_or(|(_, load)| rng.random_range(0..FULL_SHARE) < load.weight.share()) {
+            if drawn.is_none_or(|(_, load)| rng.random_range(0..FULL_SHARE) < load.share.get()) {
                 break;
             }
         }

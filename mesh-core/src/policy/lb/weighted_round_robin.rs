@@ -45,7 +45,7 @@ impl Picker for WeightedRoundRobinPicker {
             let position = self.positions.take();
             let (round, place) = (position / len, position % len);
             let Some((id, load)) = self.ready.get(place as usize) else { break };
-            if has_turn(load.weight.share(), round, place) {
+            if has_turn(load.share.get(), round, place) {
                 return Pick::Endpoint(*id);
             }
             passed = Some(*id);

@@ -26,6 +26,9 @@ pub enum FailureKind {
     /// The request was wrong, or came at the wrong time. Counts as a failure in rates, and ends a row of failures.
     // LB-61
     Request,
+    /// The endpoint has no capacity for the request, and may for another one: RESOURCE_EXHAUSTED, or the HTTP status 429. Counts as
+    /// [`Request`](Self::Request) for outlier detection.
+    Throttled,
     /// The endpoint failed: an HTTP status of 500 and above, or a gRPC status that means the same.
     Server,
     /// As [`Server`](Self::Server), and one of the HTTP statuses 502, 503 and 504.
@@ -96,7 +99,9 @@ impl Counters {
             return false;
         }
         match result {
-            CallResult::Success | CallResult::Failure(FailureKind::Request) | CallResult::Neutral => {
+            CallResult::Success
+            | CallResult::Failure(FailureKind::Request | FailureKind::Throttled)
+            | CallResult::Neutral => {
                 self.gateway.end();
                 self.server.end();
                 false

@@ -58,7 +58,7 @@ impl Outliers {
         rng: &mut dyn Rng,
     ) {
         // A61: not for pick_first, which could do nothing sensible when its endpoint is ejected.
-        let is_of_use = !matches!(settings.lb_policy, LbPolicy::PickFirst { .. });
+        let is_of_use = !matches!(settings.lb_policy.innermost(), LbPolicy::PickFirst { .. });
         let detection = settings.outlier_detection.as_ref().filter(|_| is_of_use);
         let changes = self.detector.configure(now, detection);
         self.apply(now, changes, balancer, rng);

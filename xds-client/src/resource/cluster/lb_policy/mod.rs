@@ -14,7 +14,9 @@ mod weighted;
 #[cfg(test)]
 mod weighted_tests;
 
-use mesh_core::config::{LbPolicy, LocalityPolicy};
+use std::num::NonZeroU32;
+
+use mesh_core::config::{LbPolicy, LocalityPolicy, Subsetting};
 use xds_proto::envoy::config::cluster::v3::cluster::{LbConfig, LbPolicy as OldPolicy, RingHashLbConfig};
 use xds_proto::envoy::config::cluster::v3::{Cluster, LoadBalancingPolicy};
 use xds_proto::envoy::extensions::load_balancing_policies as policies;
@@ -127,6 +129,24 @@ fn registered(extension: &Extension<'_>, level: usize) -> Checked<Option<Choice>
             flat(hashing::maglev(config.table_size.map(|size| size.value))?)
         }
         (MAGLEV, Some(fields)) => flat(hashing::maglev(number(fields, &["table_size", "tableSize"])?)?),
+        (SUBSETTING, None) => {
+            let config: policies::random_subsetting::v3::RandomSubsetting = extension.message()?;
+            let size = config.subset_size.and_then(|size| NonZeroU32::new(size.value));
+            let size = size.ok_or_else(|| Invalid::at("subset_size", "must be above 0"))?;
+            let child = config.child_policy.as_ref().ok_or_else(|| Invalid::new("must be set"));
+            let child = child.and_then(|child| first_supported(child, level + 1));
+            let policy = match child.within("child_policy")? {
+                (LocalityPolicy::Flat, policy) => policy,
+                _ => {
+                    return Err(Invalid::at(
+                        "child_policy",
+                        "wrr_locality below subsetting is not supported",
+                    ));
+                }
+            };
+            flat(LbPolicy::Subsetting(Subsetting::random(size, policy)))
+        }
+        ("peak_ewma", Some(fields)) => flat(weighted::peak_ewma(fields)?),
         (WRR_LOCALITY, None) => {
             let config: policies::wrr_locality::v3::WrrLocality = extension.message()?;
             let child = config.endpoint_picking_policy.as_ref().ok_or_else(|| Invalid::new("must be set"));
@@ -155,4 +175,5 @@ const REPORTED_WEIGHTS: &str = "envoy.extensions.load_balancing_policies.client_
 const RANDOM: &str = "envoy.extensions.load_balancing_policies.random.v3.Random";
 const RING_HASH: &str = "envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash";
 const MAGLEV: &str = "envoy.extensions.load_balancing_policies.maglev.v3.Maglev";
+const SUBSETTING: &str = "envoy.extensions.load_balancing_policies.random_subsetting.v3.RandomSubsetting";
 const WRR_LOCALITY: &str = "envoy.extensions.load_balancing_policies.wrr_locality.v3.WrrLocality";

@@ -17,7 +17,6 @@ use crate::resource::testing::{broken_any, decode, pack_any, typed_struct, u32_v
 
 use policies::least_request::v3::LeastRequest;
 use policies::pick_first::v3::PickFirst;
-use policies::random_subsetting::v3::RandomSubsetting;
 use policies::ring_hash::v3::RingHash as ProtoRing;
 use policies::round_robin::v3::RoundRobin;
 use policies::wrr_locality::v3::WrrLocality;
@@ -200,13 +199,7 @@ fn least_request_choice_counts_are_bounded() {
 fn first_supported_policy_counts() {
     let robin = || pack_any(RoundRobin::default());
     let shuffle = || pack_any(PickFirst { shuffle_address_list: true });
-    let skipped = || {
-        vec![
-            unknown_any(),
-            pack_any(RandomSubsetting::default()),
-            typed_struct("xds.type.v3", "my_own_policy", json!({})),
-        ]
-    };
+    let skipped = || vec![unknown_any(), typed_struct("xds.type.v3", "my_own_policy", json!({}))];
     assert_eq!(with(vec![robin(), shuffle()]), flat(LbPolicy::RoundRobin));
     assert_eq!(with(vec![shuffle(), robin()]), flat(LbPolicy::PickFirst { shuffle: true }));
     assert_eq!(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mesh_core::config::{
-    LbPolicy, ReportedWeights, SlowStart, WeightSource, WeightedLeastRequest, WeightedRoundRobin,
+    LbPolicy, PeakEwma, ReportedWeights, SlowStart, WeightSource, WeightedLeastRequest, WeightedRoundRobin,
 };
 use xds_proto::envoy::config::cluster::v3::cluster as old;
 use xds_proto::envoy::config::core::v3::RuntimeDouble;
@@ -168,6 +168,16 @@ pub(super) fn reported_fields(fields: &Struct) -> Checked<LbPolicy> {
         slow_start,
     };
     settings.policy()
+}
+
+/// Our own policy, for which no message exists.
+pub(super) fn peak_ewma(fields: &Struct) -> Checked<LbPolicy> {
+    let mut policy = PeakEwma::default();
+    policy.decay = span(fields, &["decay"])?.unwrap_or(policy.decay);
+    if let Some(config) = section(fields, &["slow_start_config", "slowStartConfig"])? {
+        policy.slow_start = Some(slow_start_fields(config).within("slow_start_config")?);
+    }
+    Ok(LbPolicy::PeakEwma(policy))
 }
 
 fn slow_start_fields(fields: &Struct) -> Checked<SlowStart> {

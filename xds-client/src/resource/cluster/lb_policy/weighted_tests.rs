@@ -1,9 +1,11 @@
 //! Weights, slow start and random, as messages and as structs.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use mesh_core::config::{
-    LbPolicy, ReportedWeights, SlowStart, WeightSource, WeightedLeastRequest, WeightedRoundRobin,
+    LbPolicy, PeakEwma, ReportedWeights, SlowStart, Subsetting, WeightSource, WeightedLeastRequest,
+    WeightedRoundRobin,
 };
 use serde_json::{Value, json};
 use xds_proto::envoy::config::cluster::v3::Cluster as Proto;
@@ -14,8 +16,8 @@ use xds_proto::envoy::extensions::load_balancing_policies as policies;
 use xds_proto::envoy::r#type::v3::Percent;
 use xds_proto::google::protobuf::{BoolValue, FloatValue, UInt64Value};
 
-use crate::resource::cluster::samples::eds;
-use crate::resource::testing::{pack_any, seconds, typed_struct, u32_value};
+use crate::resource::cluster::samples::{eds, policies as policies_of, wrr_locality};
+use crate::resource::testing::{pack_any, seconds, typed_struct, u32_value, unknown_any};
 
 use super::tests::{Choice, decoded, flat, refused, weighted, with};
 
@@ -24,6 +26,7 @@ use policies::common::v3::SlowStartConfig;
 use policies::least_request::v3::LeastRequest;
 use policies::maglev::v3::Maglev;
 use policies::random::v3::Random;
+use policies::random_subsetting::v3::RandomSubsetting;
 use policies::round_robin::v3::RoundRobin;
 
 const FIELD: &str = "load_balancing_policy.policies[0].typed_extension_config.typed_config";
@@ -229,6 +232,40 @@ fn maglev_tables_have_a_prime_number_of_slots() {
     }
     let name = "envoy.extensions.load_balancing_policies.maglev.v3.Maglev";
     assert_eq!(with(vec![typed_struct("xds.type.v3", name, json!({"tableSize": "101"}))]), table(101));
+}
+
+#[test]
+fn subsetting_has_a_size_and_a_child() {
+    let config = |size: u32, child| RandomSubsetting { subset_size: u32_value(size), child_policy: child };
+    let robin = || policies_of(vec![pack_any(RoundRobin::default())]);
+    let expected = Subsetting::random(NonZeroU32::new(7).unwrap(), LbPolicy::RoundRobin);
+    assert_eq!(with(vec![pack_any(config(7, robin()))]), flat(LbPolicy::Subsetting(expected)));
+    let rows = [
+        (RandomSubsetting::default(), "subset_size", "above 0"),
+        (config(0, robin()), "subset_size", "above 0"),
+        (config(1, None), "child_policy", "must be set"),
+        (config(1, policies_of(vec![unknown_any()])), "child_policy.policies", "no supported policy"),
+        (
+            config(1, policies_of(vec![wrr_locality(vec![pack_any(Random::default())])])),
+            "child_policy",
+            "wrr_locality",
+        ),
+    ];
+    for (config, field, reason) in rows {
+        refused(field, with(vec![pack_any(config)]), &format!("{FIELD}.{field}"), reason);
+    }
+}
+
+#[test]
+fn peak_ewma_is_a_struct() {
+    let decoded = |fields| with(vec![typed_struct("xds.type.v3", "peak_ewma", fields)]);
+    let mut policy = PeakEwma::default();
+    assert_eq!(decoded(json!({})), flat(LbPolicy::PeakEwma(policy)));
+    policy.decay = Duration::from_secs(5);
+    policy.slow_start = Some(SlowStart::new(Duration::from_secs(60)));
+    let fields = json!({"decay": "5s", "slowStartConfig": {"slowStartWindow": "60s"}});
+    assert_eq!(decoded(fields), flat(LbPolicy::PeakEwma(policy)));
+    refused("decay", decoded(json!({"decay": 5})), &format!("{FIELD}.decay"), "expected a duration");
 }
 
 #[test]
