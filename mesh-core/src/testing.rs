@@ -1,14 +1,17 @@
 //! What tests and benches of other crates need of this one.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 
+use crate::config::LbPolicy;
 use crate::filter::{DescriptorLimit, RateLimitPolicy};
 use crate::policy::first_bytes::{FirstBytes, classify};
+use crate::policy::lb::{Balancer, EndpointLoad, LbEndpoint, Moment};
 pub use crate::policy::load_report::orca::OrcaReport;
 use crate::policy::rate_limit::{BucketSource, CallView, PerValue, RateLimiter, TokenBucket};
+use crate::shared::SharedList;
 
 /// Whether a server takes a client for one that speaks TLS or HTTP/2, by its first bytes; `None`: it needs more of them.
 pub fn first_bytes(bytes: &[u8]) -> Option<bool> {
@@ -46,12 +49,7 @@ impl BucketSource for NewBuckets {
     fn per_value(&self, _: &DescriptorLimit, policy: &RateLimitPolicy) -> Arc<PerValue> {
         Arc::new(PerValue::new(policy))
     }
-use std::time::{Duration, Instant};
-
-use crate::config::LbPolicy;
-use crate::policy::lb::{Balancer, EndpointLoad, LbEndpoint, Moment};
-pub use crate::policy::load_report::orca::OrcaReport;
-use crate::shared::SharedList;
+}
 
 /// A balancer of this policy, over the localities of one priority.
 pub fn balancer(policy: &LbPolicy) -> Box<dyn Balancer> {

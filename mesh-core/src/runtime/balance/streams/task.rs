@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(report_request(Duration::from_secs(300)), [0x0a, 3, 0x08, 0xac, 0x02]);
         assert_eq!(report_request(Duration::from_nanos(5)), [0x0a, 4, 0x08, 0, 0x10, 5]);
         assert_eq!(string_field("a.B"), [0x0a, 3, b'a', b'.', b'B']);
-        assert_eq!(string_field(""), []);
+        assert_eq!(string_field("").len(), 0);
         assert_eq!([serving_status(&[]), serving_status(&[8, 1]), serving_status(&[8, 2])], [0, 1, 2]);
     }
 }

@@ -135,14 +135,8 @@ fn registered(extension: &Extension<'_>, level: usize) -> Checked<Option<Choice>
             let size = size.ok_or_else(|| Invalid::at("subset_size", "must be above 0"))?;
             let child = config.child_policy.as_ref().ok_or_else(|| Invalid::new("must be set"));
             let child = child.and_then(|child| first_supported(child, level + 1));
-            let policy = match child.within("child_policy")? {
-                (LocalityPolicy::Flat, policy) => policy,
-                _ => {
-                    return Err(Invalid::at(
-                        "child_policy",
-                        "wrr_locality below subsetting is not supported",
-                    ));
-                }
+            let (LocalityPolicy::Flat, policy) = child.within("child_policy")? else {
+                return Err(Invalid::at("child_policy", "wrr_locality below subsetting is not supported"));
             };
             flat(LbPolicy::Subsetting(Subsetting::random(size, policy)))
         }
