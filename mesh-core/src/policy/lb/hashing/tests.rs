@@ -173,7 +173,7 @@ proptest! {
             let expected = naive_ring(min_size, &endpoints);
             prop_assert_eq!(table.walk(0), expected.clone());
             for hash in &hashes {
-                let next = expected.iter().find(|(entry, _)| entry >= hash).or(expected.first());
+                let next = expected.iter().find(|(entry, _)| entry >= hash).or_else(|| expected.first());
                 prop_assert_eq!(table.first(*hash), next.map(|(_, id)| *id));
             }
         }
