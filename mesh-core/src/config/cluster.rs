@@ -127,6 +127,8 @@ impl ClusterSettings {
     #[must_use]
     pub fn with_tls(self, tls: impl Into<Arc<ClientTls>>) -> Self {
         Self { tls: Some(tls.into()), ..self }
+    }
+
     /// With endpoints asked for the health of this service.
     #[must_use]
     pub fn with_service_health(self, service: impl Into<Name>) -> Self {
