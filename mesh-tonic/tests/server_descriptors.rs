@@ -1,5 +1,4 @@
 //! A server without descriptors for new connections. The limit is the whole process's, so this test has one of its own.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
