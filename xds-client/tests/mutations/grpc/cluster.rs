@@ -15,7 +15,7 @@ use xds_proto::envoy::extensions::load_balancing_policies::ring_hash::v3::RingHa
 use xds_proto::envoy::extensions::load_balancing_policies::wrr_locality::v3::WrrLocality;
 use xds_proto::google::protobuf::{Any, Duration, UInt32Value};
 
-use super::{Verdict, ads_or_self, expect, metadata, type_name};
+use super::{Verdict, ads_or_self, expect, metadata, tls, type_name};
 
 pub(crate) fn verdict(cluster: &Cluster) -> Verdict {
     expect(!cluster.name.is_empty(), "empty name")?;
@@ -25,7 +25,7 @@ pub(crate) fn verdict(cluster: &Cluster) -> Verdict {
         None => old_policy(cluster)?,
     }
     expect(cluster.transport_socket_matches.is_empty(), "transport socket matches")?;
-    expect(cluster.transport_socket.is_none(), "transport socket that is not TLS")?;
+    cluster.transport_socket.as_ref().map_or(Ok(()), tls::upstream)?;
     outlier_detection(cluster.outlier_detection.as_ref())?;
     metadata(cluster.metadata.as_ref())?;
     if let Some(server) = &cluster.lrs_server {

@@ -5,6 +5,7 @@ pub(crate) mod cluster;
 pub(crate) mod endpoints;
 pub(crate) mod listener;
 pub(crate) mod route;
+mod tls;
 
 use std::collections::HashMap;
 
