@@ -1,4 +1,4 @@
-//! Descriptors: what of a call chooses its limits.
+//! Descriptors: the entries, each a key and a value, that rules make of a call. Limits are found by them.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
