@@ -8,7 +8,7 @@ pub struct CircuitBreakers {
 }
 /// Nested message and enum types in `CircuitBreakers`.
 pub mod circuit_breakers {
-    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+    #[derive(Clone, Copy, PartialEq, ::prost::Message)]
     pub struct Thresholds {
         #[prost(
             enumeration = "super::super::super::core::v3::RoutingPriority",
@@ -19,10 +19,45 @@ pub mod circuit_breakers {
         pub max_connections: ::core::option::Option<
             super::super::super::super::super::google::protobuf::UInt32Value,
         >,
+        #[prost(message, optional, tag = "3")]
+        pub max_pending_requests: ::core::option::Option<
+            super::super::super::super::super::google::protobuf::UInt32Value,
+        >,
         #[prost(message, optional, tag = "4")]
         pub max_requests: ::core::option::Option<
             super::super::super::super::super::google::protobuf::UInt32Value,
         >,
+        #[prost(message, optional, tag = "5")]
+        pub max_retries: ::core::option::Option<
+            super::super::super::super::super::google::protobuf::UInt32Value,
+        >,
+        #[prost(message, optional, tag = "8")]
+        pub retry_budget: ::core::option::Option<thresholds::RetryBudget>,
+    }
+    /// Nested message and enum types in `Thresholds`.
+    pub mod thresholds {
+        #[derive(Clone, Copy, PartialEq, ::prost::Message)]
+        pub struct RetryBudget {
+            #[prost(message, optional, tag = "1")]
+            pub budget_percent: ::core::option::Option<
+                super::super::super::super::super::r#type::v3::Percent,
+            >,
+            #[prost(message, optional, tag = "2")]
+            pub min_retry_concurrency: ::core::option::Option<
+                super::super::super::super::super::super::google::protobuf::UInt32Value,
+            >,
+        }
+        impl ::prost::Name for RetryBudget {
+            const NAME: &'static str = "RetryBudget";
+            const PACKAGE: &'static str = "envoy.config.cluster.v3";
+            fn full_name() -> ::prost::alloc::string::String {
+                "envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget".into()
+            }
+            fn type_url() -> ::prost::alloc::string::String {
+                "type.googleapis.com/envoy.config.cluster.v3.CircuitBreakers.Thresholds.RetryBudget"
+                    .into()
+            }
+        }
     }
     impl ::prost::Name for Thresholds {
         const NAME: &'static str = "Thresholds";

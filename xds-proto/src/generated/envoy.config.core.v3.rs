@@ -485,6 +485,10 @@ pub struct HttpProtocolOptions {
     pub idle_timeout: ::core::option::Option<
         super::super::super::super::google::protobuf::Duration,
     >,
+    #[prost(message, optional, tag = "3")]
+    pub max_connection_duration: ::core::option::Option<
+        super::super::super::super::google::protobuf::Duration,
+    >,
     #[prost(message, optional, tag = "4")]
     pub max_stream_duration: ::core::option::Option<
         super::super::super::super::google::protobuf::Duration,

@@ -862,7 +862,10 @@ pub mod route_action {
     /// Nested message and enum types in `HashPolicy`.
     pub mod hash_policy {
         #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-        pub struct ConnectionProperties {}
+        pub struct ConnectionProperties {
+            #[prost(bool, tag = "1")]
+            pub source_ip: bool,
+        }
         impl ::prost::Name for ConnectionProperties {
             const NAME: &'static str = "ConnectionProperties";
             const PACKAGE: &'static str = "envoy.config.route.v3";
