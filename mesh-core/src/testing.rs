@@ -1,5 +1,6 @@
 //! What tests and benches of other crates need of this one.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -65,4 +66,52 @@ pub fn replaced(list: &SharedList<LbEndpoint>, at: usize, endpoint: LbEndpoint) 
 pub fn report(load: &EndpointLoad, now: Instant, took: Duration, weight: f32) {
     load.latency.observe(Moment::of(now), took, Duration::from_secs(10));
     load.weight.report(weight);
+}
+
+/// An address of this machine that nothing else gets until this process ends: [`reserved_address_of`] IPv4's loopback.
+///
+/// # Panics
+/// As there.
+pub fn reserved_address() -> SocketAddr {
+    reserved_address_of(Ipv4Addr::LOCALHOST.into())
+}
+
+/// An address of this IP with a port that nothing else gets until this process ends: connections are refused while
+/// no server listens there, and a server that starts there, ends and starts again has the same port each time.
+///
+/// A port that was only looked up, by binding to port 0 and closing, soon belongs to someone else: the next test's
+/// server answers where a refusal was meant. So a socket stays bound to it that never listens. `SO_REUSEADDR` lets one that
+/// listens bind beside it, and keeps the kernel from giving the port to those who ask for any.
+///
+/// # Panics
+/// Where there is no free port or no such address.
+pub fn reserved_address_of(ip: IpAddr) -> SocketAddr {
+    let domain = if ip.is_ipv4() { socket2::Domain::IPV4 } else { socket2::Domain::IPV6 };
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None).expect("a socket");
+    socket.set_reuse_address(true).expect("an option that every system has");
+    socket.bind(&SocketAddr::new(ip, 0).into()).expect("a free port");
+    let address = socket.local_addr().ok().and_then(|address| address.as_socket());
+    // open until the process ends
+    std::mem::forget(socket);
+    address.expect("a bound address")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::reserved_address;
+
+    #[test]
+    fn reserved_address_refuses_until_something_listens_and_again_after_it() {
+        let address = reserved_address();
+        for _ in 0..3 {
+            TcpStream::connect(address).unwrap_err();
+            let listener = TcpListener::bind(address).unwrap();
+            TcpStream::connect(address).unwrap();
+            drop(listener);
+        }
+        let others: Vec<_> = (0..100).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        assert!(others.iter().all(|other| other.local_addr().unwrap() != address));
+    }
 }

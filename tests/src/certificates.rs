@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use mesh_core::testing::reserved_address;
 use rcgen::string::Ia5String;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 use serde_json::{Value, json};
@@ -52,7 +53,7 @@ impl Certificates {
     /// What makes a control-server ask its xDS clients for certificates.
     pub fn flags(&self) -> Vec<String> {
         let of = |flag: &str, name: &str| [format!("--{flag}"), self.path(name).display().to_string()];
-        let listener = ["--xds-tls".to_owned(), "127.0.0.1:0".to_owned()];
+        let listener = ["--xds-tls".to_owned(), reserved_address().to_string()];
         let files =
             [of("tls-cert", "server.crt"), of("tls-key", "server.key"), of("tls-client-ca", "ca.crt")];
         listener.into_iter().chain(files.into_iter().flatten()).collect()

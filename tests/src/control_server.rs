@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::Command;
 
+use mesh_core::testing::reserved_address_of;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -65,8 +66,9 @@ impl ControlServer {
     }
 
     async fn launch(address: IpAddr, config: ConfigDir, front: Vec<String>, flags: Vec<String>) -> Self {
-        let any = SocketAddr::from((address, 0));
-        let addresses = Addresses { xds: any, admin: any, xds_tls: None };
+        // The address of a network namespace is not this machine's to reserve, and no other test runs there.
+        let own = || if address.is_loopback() { reserved_address_of(address) } else { (address, 0).into() };
+        let addresses = Addresses { xds: own(), admin: own(), xds_tls: None };
         let (process, addresses) = launch(&config, addresses, &front, &flags).await;
         Self { process, addresses, config, front, flags }
     }

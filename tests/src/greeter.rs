@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
+use mesh_core::testing::reserved_address;
 use serde::Deserialize;
 
 use crate::{Process, workspace_binary};
@@ -28,7 +29,7 @@ impl Greeter {
     /// # Panics
     /// When it does not start.
     pub async fn start(name: &str, version: &str) -> Self {
-        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), name, version).await
+        Self::start_at(reserved_address(), name, version).await
     }
 
     /// The same at a given address, to come back where one was.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use examples::greeter::greeter_server::{Greeter, GreeterServer};
 use examples::greeter::{HelloReply, HelloRequest};
 use examples::service::GreeterService;
+use mesh_core::testing::reserved_address;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tonic::metadata::MetadataMap;
@@ -130,7 +131,7 @@ impl HeaderEndpoint {
     /// # Panics
     /// When it cannot listen.
     pub async fn start(version: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = TcpListener::bind(reserved_address()).await.expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let seen = Arc::default();
         let service = Recorder { greeter: GreeterService::new(version, version), seen: Arc::clone(&seen) };

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use examples::greeter::greeter_server::GreeterServer;
 use examples::service::GreeterService;
+use mesh_core::testing::reserved_address;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -33,7 +34,7 @@ impl Scripted {
     /// # Panics
     /// When there is no free port.
     pub async fn start(name: &str, script: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
+        let listener = TcpListener::bind(reserved_address()).await.expect("there is a free port");
         let address = listener.local_addr().expect("it listens");
         let state = Arc::new(State { script: Mutex::new(parse(script)), calls: AtomicUsize::new(0) });
         let answer = {

@@ -4,6 +4,7 @@ use std::process::Output;
 
 use control_server::discovery::SyncState;
 use control_server::resources::ResourceKind::{Cluster, Listener};
+use mesh_core::testing::reserved_address;
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -88,7 +89,7 @@ async fn clients_are_a_table_with_reasons() {
 
 #[tokio::test]
 async fn unreachable_server_is_explained() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let free = reserved_address().to_string();
     for command in ["status", "clients", "load"] {
         let output = meshctl(&[command, "--admin", &free]).await;
         assert_eq!(output.status.code(), Some(1));

@@ -11,11 +11,12 @@ use mesh_core::config::{
 use mesh_core::policy::load_report::ClusterReport;
 use mesh_core::policy::matcher::{Fraction, PathMatcher};
 use mesh_core::runtime::FixedSource;
+use mesh_core::testing::reserved_address;
 use mesh_tonic::WaitForReady;
 use tonic::{Code, Request};
 
 use crate::config::Config;
-use crate::endpoint::{Endpoint, refusing};
+use crate::endpoint::Endpoint;
 use crate::load_reports::{Source, cluster, counts, settings, zone};
 use crate::{asking, call, client, eventually, hello};
 
@@ -42,7 +43,7 @@ async fn first_leaf_that_works_takes_all_calls_and_the_next_is_not_connected() {
         assert_eq!(call(&mut to_second).await.unwrap(), "second");
     }
     assert_eq!(first.connections(), 0);
-    let dead = config(&["dead", "first", "second"]).cluster("dead", &[refusing().await]);
+    let dead = config(&["dead", "first", "second"]).cluster("dead", &[reserved_address()]);
     let mesh = Mesh::fixed(dead.build());
     assert_eq!(call(&mut client(&mesh)).await.unwrap(), "first");
     assert_eq!(second.connections(), 1, "the first mesh's");
@@ -88,7 +89,7 @@ async fn drops_limits_and_load_are_those_of_the_leaf() {
     let (first, second) = (Endpoint::start("first").await, Endpoint::start("second").await);
     let drop_all = || vec![DropCategory { category: "x".into(), fraction: Fraction::ALL }];
     let none = MaxRequests(0);
-    let dead = refusing().await;
+    let dead = reserved_address();
     let leaf = |name: &str, address: SocketAddr, limit, drops| {
         let settings = settings(name).with_max_requests(limit);
         cluster(settings, &[(name, address)], drops)
@@ -155,7 +156,7 @@ async fn leaves_that_are_missing_are_skipped_and_an_aggregate_of_none_is_an_erro
     let client = client(&mesh);
     assert_eq!(call(&mut client.clone()).await.unwrap(), "a");
 
-    let dead = to_all(&["x", "a"]).entry("x", missing("x")).cluster("a", &[refusing().await]);
+    let dead = to_all(&["x", "a"]).entry("x", missing("x")).cluster("a", &[reserved_address()]);
     source.set("greeter", dead.build());
     let mut impatient = client.clone();
     let mut message = String::new();
@@ -180,7 +181,7 @@ async fn leaves_that_are_missing_are_skipped_and_an_aggregate_of_none_is_an_erro
     let none = to_all(&["x", "a"]).entry("x", missing("x")).entry("a", missing("a"));
     source.set("greeter", none.build());
     for call in [waiting, tokio::spawn(patient(client.clone()))] {
-        let ended = tokio::time::timeout(Duration::from_secs(10), call).await;
+        let ended = tokio::time::timeout(Duration::from_secs(60), call).await;
         let status = ended.expect("there is nothing to wait for").unwrap().unwrap_err();
         assert_eq!(status.code(), Code::Unavailable);
         assert!(status.message().contains("cluster x does not exist; cluster a does not exist"), "{status}");

@@ -144,7 +144,7 @@ async fn channels_of_all_targets_count_together_and_limits_change_while_calls_ru
 #[tokio::test]
 async fn drops_apply_before_limit_while_an_endpoint_is_ready() {
     let endpoint = Endpoint::start("a").await;
-    let refusing = crate::endpoint::refusing().await;
+    let refusing = mesh_core::testing::reserved_address();
     let category = |name: &str, fraction| DropCategory { category: name.into(), fraction };
     let (all, none) = (Fraction::ALL, Fraction::per_million(0));
     let rows = [

@@ -8,6 +8,7 @@ use std::{io, mem};
 
 use examples::greeter::greeter_server::GreeterServer;
 use examples::service::GreeterService;
+use mesh_core::testing::reserved_address;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -31,7 +32,7 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     pub(crate) async fn start(name: &str) -> Self {
-        Self::start_at(name, "127.0.0.1:0".parse().unwrap()).await
+        Self::start_at(name, reserved_address()).await
     }
 
     pub(crate) async fn start_at(name: &str, address: SocketAddr) -> Self {
@@ -82,11 +83,6 @@ impl Endpoint {
         self.stop.send(()).unwrap();
         self.task.await.unwrap();
     }
-}
-
-/// An address without a listener.
-pub(crate) async fn refusing() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
 struct Counted {

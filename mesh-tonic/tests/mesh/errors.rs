@@ -5,12 +5,13 @@ use mesh_core::config::{MeshConfig, Name};
 use mesh_core::runtime::{
     ConfigSource, ConfigState, ConfigWatch, FixedSource, MeshError, MeshErrorKind, SourceError, Target,
 };
+use mesh_core::testing::reserved_address;
 use mesh_tonic::{MeshChannel, WaitForReady};
 use tokio::sync::watch;
 use tonic::{Code, Request};
 
 use crate::config::Config;
-use crate::endpoint::{Endpoint, refusing};
+use crate::endpoint::Endpoint;
 use crate::{call, client, hello};
 
 /// A source whose every word the test says.
@@ -40,7 +41,7 @@ impl ConfigSource for Told {
 /// Proves: OB-23.
 #[tokio::test]
 async fn errors_name_service_endpoint_control_server_and_node() {
-    let address = refusing().await;
+    let address = reserved_address();
     let source = Told::new();
     let mesh = Mesh::new(source.clone());
     let unreachable = SourceError::new("control server http://127.0.0.1:1 unreachable for 12 s");
@@ -124,7 +125,7 @@ async fn whole_targets_error_replaces_its_configuration() {
 
 #[tokio::test]
 async fn status_leads_back_to_the_error_of_the_mesh() {
-    let mesh = Mesh::new(FixedSource::any(MeshConfig::to_endpoints("cart", [refusing().await])));
+    let mesh = Mesh::new(FixedSource::any(MeshConfig::to_endpoints("cart", [reserved_address()])));
     let status = call(&mut client(&mesh)).await.unwrap_err();
     let error = std::error::Error::source(&status).unwrap().downcast_ref::<MeshError>().unwrap();
     assert_eq!(error.kind(), MeshErrorKind::NoEndpoint);
@@ -170,7 +171,7 @@ async fn request_that_http2_cannot_carry_fails_at_once() {
     let mut client = client(&mesh);
     let mut request = Request::new(hello("you"));
     request.metadata_mut().insert("connection", "keep-alive".parse().unwrap());
-    let failed = tokio::time::timeout(std::time::Duration::from_secs(10), client.say_hello(request)).await;
+    let failed = tokio::time::timeout(std::time::Duration::from_secs(60), client.say_hello(request)).await;
     let status = failed.expect("it fails at once").unwrap_err();
     assert_eq!(status.code(), Code::Internal, "{status}");
     call(&mut client).await.unwrap();
@@ -179,7 +180,7 @@ async fn request_that_http2_cannot_carry_fails_at_once() {
 /// The second half of RT-26: also one that waits already.
 #[tokio::test]
 async fn wait_for_ready_call_fails_when_cluster_or_target_is_removed() {
-    let address = refusing().await;
+    let address = reserved_address();
     let rows: [fn(&mut ConfigState); 2] = [
         |state| {
             let gone = Err(mesh_core::config::ResourceError::new("cluster cart does not exist"));
@@ -202,7 +203,7 @@ async fn wait_for_ready_call_fails_when_cluster_or_target_is_removed() {
         assert!(status.message().contains("refused"), "{status}");
         assert!(!waiting.is_finished());
         source.say(change);
-        let ended = tokio::time::timeout(std::time::Duration::from_secs(10), waiting).await;
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(60), waiting).await;
         let status = ended.expect("it does not wait any longer").unwrap().unwrap_err();
         assert_eq!(status.code(), Code::Unavailable, "{status}");
     }

@@ -17,12 +17,13 @@ use mesh_core::config::{
 use mesh_core::policy::load_report::{ClusterReport, LocalitySums, MetricSum};
 use mesh_core::policy::matcher::Fraction;
 use mesh_core::runtime::{ConfigSource, ConfigWatch, FixedSource, LoadStore, SourceError, Target};
+use mesh_core::testing::reserved_address;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
 use crate::config::{Config, with_retries};
-use crate::endpoint::{Endpoint, refusing};
+use crate::endpoint::Endpoint;
 use crate::{Client, asking, call, calls, client, eventually, hello, raw};
 
 /// A source whose mesh counts.
@@ -261,7 +262,7 @@ async fn drops_precede_circuit_breaker_and_neither_counts_as_request() {
     let table = [
         ("drops", endpoint.address, vec![category("x", none), category("y", all)], Some(("y", 3)), 3),
         ("the circuit breaker", endpoint.address, vec![category("x", none)], None, 3),
-        ("no endpoint", refusing().await, vec![category("x", all)], None, 0),
+        ("no endpoint", reserved_address(), vec![category("x", all)], None, 0),
     ];
     for (name, address, drops, expected, total) in table {
         let settings = settings("greeter").with_max_requests(MaxRequests(0));

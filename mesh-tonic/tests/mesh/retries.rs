@@ -11,11 +11,12 @@ use mesh_core::config::{DropCategory, Forward, MeshConfig, RetryBackoff, RetryPo
 use mesh_core::policy::matcher::Fraction;
 use mesh_core::policy::retry::RetryBudget;
 use mesh_core::runtime::FixedSource;
+use mesh_core::testing::reserved_address;
 use mesh_tonic::{MeshChannel, ReplayLimit};
 use tonic::Code;
 
 use crate::config::{Config, retrying, with_retries};
-use crate::endpoint::{Endpoint, refusing};
+use crate::endpoint::Endpoint;
 use crate::{asking, client, hello, raw};
 
 fn to_one(endpoint: &Endpoint, attempts: u32) -> MeshConfig {
@@ -192,7 +193,7 @@ async fn drops_are_final_and_unreachable_endpoints_may_be_retried() {
     assert_eq!(status.code(), Code::Unavailable);
     assert!(status.message().contains("dropped (all)"), "{status}");
 
-    let address = refusing().await;
+    let address = reserved_address();
     let backoff = RetryBackoff { initial: Duration::from_secs(2), max: Duration::from_secs(2) };
     let patient = Forward::to("greeter").with_retry(RetryPolicy::clone(&retrying(5)).with_backoff(backoff));
     let mesh = Mesh::fixed(Config::default().cluster("greeter", &[address]).to(patient).build());

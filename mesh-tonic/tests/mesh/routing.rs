@@ -10,10 +10,11 @@ use mesh_core::config::{
 };
 use mesh_core::policy::matcher::PathMatcher;
 use mesh_core::runtime::FixedSource;
+use mesh_core::testing::reserved_address;
 use tonic::Code;
 
 use crate::config::{Config, retrying};
-use crate::endpoint::{Endpoint, refusing};
+use crate::endpoint::Endpoint;
 use crate::{asking, call, client, eventually};
 
 fn only(path: &str) -> RouteMatch {
@@ -45,7 +46,7 @@ async fn weighted_choice_ignores_connectivity() {
     let clusters = ClusterChoice::weighted([weight("live", 1), weight("dead", 1)]).unwrap();
     let config = Config::default()
         .cluster("live", &[live.address])
-        .cluster("dead", &[refusing().await])
+        .cluster("dead", &[reserved_address()])
         .to(Forward::new(clusters).with_retry(retrying(3)));
     let mesh = Mesh::builder(FixedSource::any(config.build())).seed(22).build();
     let mut client = client(&mesh);

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use mesh_core::config::{Cluster, ClusterSettings, LbPolicy, MeshConfig};
 use mesh_core::runtime::{FixedSource, SourceError};
+use mesh_core::testing::reserved_address;
 use mesh_tonic::{ChannelState, Mesh, MeshChannel, MeshErrorKind};
 use tokio::net::TcpListener;
 
 use crate::config::Config;
-use crate::endpoint::{Endpoint, refusing};
+use crate::endpoint::Endpoint;
 
 const LONG: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(300);
@@ -71,7 +72,7 @@ async fn unreachable_cluster_does_not_delay_warm_up_of_others() {
         mesh_core::config::Forward::new(mesh_core::config::ClusterChoice::weighted(weighted).unwrap());
     let config = Config::default()
         .cluster("good", &[endpoint.address])
-        .cluster("canary", &[refusing().await])
+        .cluster("canary", &[reserved_address()])
         .to(forward);
     let channel = channel(&Mesh::fixed(config.build()));
     channel.warm_up(LONG).await.unwrap();
@@ -80,7 +81,7 @@ async fn unreachable_cluster_does_not_delay_warm_up_of_others() {
 
 #[tokio::test]
 async fn warm_up_says_what_was_missing_at_its_timeout() {
-    let address = refusing().await;
+    let address = reserved_address();
     let unreachable = MeshChannel::to_endpoints("greeter", [address]).unwrap();
     let source = FixedSource::new();
     source.fail("greeter", SourceError::new("control server 10.0.0.9:15010 unreachable"));

@@ -16,6 +16,7 @@ use examples::greeter::greeter_server::GreeterServer;
 use examples::greeter::{HelloReply, HelloRequest};
 use examples::service::GreeterService;
 use mesh_core::config::{ServerChain, ServerConfig, ServerRoutes};
+use mesh_core::testing::reserved_address;
 use mesh_tonic::{FixedServer, MeshChannel, MeshServer, ServerHandle, ServerSettings};
 use tokio::task::JoinHandle;
 use tonic::service::Routes;
@@ -33,7 +34,7 @@ struct Running {
 impl Running {
     /// A greeter of this name on a free port.
     async fn start(name: &str, config: &FixedServer, settings: ServerSettings) -> Self {
-        Self::start_at("127.0.0.1:0".parse().unwrap(), name, config, settings).await
+        Self::start_at(reserved_address(), name, config, settings).await
     }
 
     async fn start_at(

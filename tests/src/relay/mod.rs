@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use mesh_core::testing::reserved_address;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -41,7 +42,7 @@ impl Relay {
     /// # Panics
     /// When there is no free port.
     pub async fn start(target: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = TcpListener::bind(reserved_address()).await.expect("a free port");
         let address = listener.local_addr().expect("a bound address");
         let open = Condition::Open(Duration::ZERO);
         let (wanted, network) = watch::channel(open);

@@ -81,8 +81,7 @@ async fn slow_network_delays_both_ways() {
 
 #[tokio::test]
 async fn connection_is_reset_without_target() {
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let relay = Relay::start(closed).await;
+    let relay = Relay::start(reserved_address()).await;
     let mut stream = TcpStream::connect(relay.address).await.unwrap();
     assert!(ask(&mut stream).await.is_err());
 }

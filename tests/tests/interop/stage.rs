@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use mesh_core::testing::reserved_address;
 use serde_json::Value;
 use tests::go::Go;
 use tests::java::Java;
@@ -52,15 +53,15 @@ impl Stock {
         at: Option<SocketAddr>,
         arguments: &[&str],
     ) -> Server {
-        let port = at.map_or(0, |address| address.port()).to_string();
+        let at = at.unwrap_or_else(reserved_address);
+        let port = at.port().to_string();
         let arguments = [&["--port", &port], arguments].concat();
         match self {
             Self::Python(python) => python.server(name, version, &arguments).await,
             Self::Go(go) => go.server(name, version, &arguments).await,
             Self::Java(java) => java.server(name, version, &arguments).await,
             Self::Node(_) => {
-                let address = at.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-                let Greeter { process, address } = Greeter::start_at(address, name, version).await;
+                let Greeter { process, address } = Greeter::start_at(at, name, version).await;
                 Server { process, address }
             }
         }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mesh_core::runtime::{ConfigSource, Target};
+use mesh_core::testing::reserved_address;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -98,8 +99,9 @@ impl Ads {
     }
 }
 
-/// A port that was just in use may need a moment.
+/// A listener at this address or, for [`ANY`], at one that stays this process's. A port that was just in use may need a moment.
 pub(crate) async fn bind(address: SocketAddr) -> TcpListener {
+    let address = if address == ANY { reserved_address() } else { address };
     for _ in 0..500 {
         if let Ok(listener) = TcpListener::bind(address).await {
             return listener;

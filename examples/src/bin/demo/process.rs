@@ -10,11 +10,12 @@ use clap::Parser;
 use examples::service::{GreeterCommand, Listening, end_with_stdin};
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpSocket;
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// How long a process may take until it listens.
-const START_LIMIT: Duration = Duration::from_secs(10);
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// This program as an endpoint: `demo greeter ...`.
 pub(crate) fn run_greeter() -> Result<ExitCode> {
@@ -29,6 +30,15 @@ pub(crate) fn run_greeter() -> Result<ExitCode> {
 pub(crate) fn run_control_server() -> Result<ExitCode> {
     end_with_stdin()?;
     Ok(control_server::cli::serve::run(std::env::args_os().skip(1)))
+}
+
+/// A free loopback port that stays this program's while the socket lives: a process that ends and starts again finds it as it was.
+fn reserve_port() -> Result<(TcpSocket, SocketAddr)> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let address = socket.local_addr()?;
+    Ok((socket, address))
 }
 
 /// A child that dies with this value, and with this process: it watches its standard input.
@@ -74,14 +84,15 @@ pub(crate) struct Endpoint {
     pub(crate) version: &'static str,
     pub(crate) address: SocketAddr,
     process: Option<Process>,
+    _port: TcpSocket,
 }
 
 impl Endpoint {
     /// Starts an endpoint on a free loopback port, and waits until the control-server of its bootstrap lets it serve.
     pub(crate) async fn start(name: String, version: &'static str, bootstrap: &Path) -> Result<Self> {
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (process, address) = Self::launch(&name, version, any, bootstrap).await?;
-        Ok(Self { name, version, address, process: Some(process) })
+        let (port, address) = reserve_port()?;
+        let (process, address) = Self::launch(&name, version, address, bootstrap).await?;
+        Ok(Self { name, version, address, process: Some(process), _port: port })
     }
 
     /// Starts it again, where it was.
@@ -140,14 +151,15 @@ pub(crate) struct Addresses {
 pub(crate) struct ControlServer {
     pub(crate) addresses: Addresses,
     process: Option<Process>,
+    _ports: [TcpSocket; 2],
 }
 
 impl ControlServer {
     /// Starts one on free loopback ports; it reads and writes below `home`.
     pub(crate) async fn start(home: &Path) -> Result<Self> {
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (process, addresses) = Self::launch(home, Addresses { xds: any, admin: any }).await?;
-        Ok(Self { addresses, process: Some(process) })
+        let ((one, xds), (other, admin)) = (reserve_port()?, reserve_port()?);
+        let (process, addresses) = Self::launch(home, Addresses { xds, admin }).await?;
+        Ok(Self { addresses, process: Some(process), _ports: [one, other] })
     }
 
     /// Starts it again, where it was.
