@@ -60,7 +60,7 @@ async fn file_and_folder_are_followed() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), changed).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(60), changed).await.unwrap();
     }
 }
 

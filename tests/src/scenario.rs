@@ -50,6 +50,7 @@ impl Scenario {
     }
 }
 
-const fn is_full() -> bool {
+/// Whether this is the full size of the scenarios, behind the command of docs/scenarios.md.
+pub(crate) const fn is_full() -> bool {
     cfg!(feature = "soak")
 }

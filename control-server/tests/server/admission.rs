@@ -62,7 +62,7 @@ async fn burst_of_streams_is_paced_without_delaying_open_ones() {
     ));
     fixture.publish(&["cds a=2"]);
     old.expect("cds a=2").await;
-    assert!(began.elapsed() < Duration::from_secs(1), "an open stream waited {:?}", began.elapsed());
+    assert!(!crowd.is_finished(), "an open stream waited for the crowd");
     let crowd = crowd.await.unwrap();
     assert!(crowd.iter().all(Result::is_ok), "{:?}", crowd.iter().find_map(|one| one.as_ref().err()));
     assert!(began.elapsed() >= Duration::from_millis(1400), "{:?}", began.elapsed());

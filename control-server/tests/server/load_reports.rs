@@ -37,7 +37,7 @@ impl Reporter {
     }
 
     async fn asked(&mut self) -> LoadStatsResponse {
-        let message = tokio::time::timeout(Duration::from_secs(10), self.responses.message());
+        let message = tokio::time::timeout(Duration::from_secs(60), self.responses.message());
         message.await.expect("no message in 10 s").unwrap().unwrap()
     }
 
@@ -118,7 +118,7 @@ async fn oversized_report_is_refused_with_reason() {
     let mut reporter = Reporter::connect(&fixture, &[ALL]).await.unwrap();
     reporter.asked().await;
     reporter.report(&"x".repeat(5 << 20), 1);
-    let message = tokio::time::timeout(Duration::from_secs(10), reporter.responses.message());
+    let message = tokio::time::timeout(Duration::from_secs(60), reporter.responses.message());
     let status = message.await.expect("no end in 10 s").unwrap_err();
     assert_eq!(status.code(), tonic::Code::ResourceExhausted);
     assert!(status.message().contains("4194304 bytes"), "{status}");

@@ -75,7 +75,7 @@ impl Process {
     }
 
     async fn end(self) -> (Output, TempDir) {
-        let ended = tokio::time::timeout(Duration::from_secs(20), self.child.wait_with_output());
+        let ended = tokio::time::timeout(Duration::from_secs(60), self.child.wait_with_output());
         (ended.await.expect("no end in 20 s").unwrap(), self.folder)
     }
 }

@@ -189,7 +189,7 @@ async fn run(
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), done).await.expect("a value never came");
+    tokio::time::timeout(Duration::from_secs(60), done).await.expect("a value never came");
     until_file(path, is_written).await;
 }
 
@@ -199,7 +199,7 @@ async fn until_file(path: &Path, is_written: impl Fn(&[u8]) -> bool) {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), written).await.expect("the file is never as it should be");
+    tokio::time::timeout(Duration::from_secs(60), written).await.expect("the file is never as it should be");
 }
 
 fn has(file: &[u8], text: &str) -> bool {

@@ -70,7 +70,7 @@ impl DeltaClient {
 
     /// The next message, or how the stream ended.
     pub(crate) async fn message(&mut self) -> Result<Option<DeltaDiscoveryResponse>, tonic::Status> {
-        tokio::time::timeout(Duration::from_secs(10), self.responses.message())
+        tokio::time::timeout(Duration::from_secs(60), self.responses.message())
             .await
             .expect("no message in 10 s")
     }

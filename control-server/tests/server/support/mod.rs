@@ -187,7 +187,7 @@ impl Client {
 
     /// The next message, or how the stream ended.
     pub(crate) async fn message(&mut self) -> Result<Option<DiscoveryResponse>, tonic::Status> {
-        tokio::time::timeout(Duration::from_secs(10), self.responses.message())
+        tokio::time::timeout(Duration::from_secs(60), self.responses.message())
             .await
             .expect("no message in 10 s")
     }

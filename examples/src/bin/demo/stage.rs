@@ -29,7 +29,7 @@ const GLANCE: Duration = Duration::from_millis(250);
 /// How many objects the first configuration has: a service, its subsets, and its route.
 const OBJECTS: usize = 3;
 /// How long the control-server may take to read them.
-const CONFIGURATION_LIMIT: Duration = Duration::from_secs(10);
+const CONFIGURATION_LIMIT: Duration = Duration::from_secs(60);
 /// How near a glance must come, in points of a hundred.
 const ROUGHLY: f64 = 8.0;
 

@@ -13,7 +13,7 @@ use super::stage::Stage;
 /// How long a split is watched.
 const WATCH: Duration = Duration::from_secs(5);
 /// How long something may take until it shows.
-const PATIENCE: Duration = Duration::from_secs(12);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Tells all chapters.
 pub(crate) async fn tell(stage: &mut Stage) -> Result<()> {
