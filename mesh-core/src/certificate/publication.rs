@@ -1,5 +1,6 @@
 //! The latest material of a provider, and who waits for another.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -16,6 +17,9 @@ impl MaterialPublisher {
     /// Replaces the material.
     ///
     /// A provider whose renewal has failed publishes the last good material again, or nothing.
+    ///
+    /// Open connections whose peer the new roots do not accept are ended at once. Roots that are an error accept and withdraw
+    /// nothing: handshakes fail with it, and open connections go on.
     pub fn publish(&self, material: Material) {
         self.0.set(material);
     }
@@ -34,7 +38,8 @@ pub(super) struct Publication(Mutex<State>);
 #[derive(Default)]
 struct State {
     latest: Option<Published>,
-    waiting: Vec<(u64, Waker)>,
+    /// One for each open connection that watches its peer, for example.
+    waiting: HashMap<u64, Waker>,
     next_waiter: u64,
 }
 
@@ -57,7 +62,7 @@ impl Publication {
             state.latest = Some(Published { number, material: Arc::new(material) });
             std::mem::take(&mut state.waiting)
         };
-        waiting.into_iter().for_each(|(_, waker)| waker.wake());
+        waiting.into_values().for_each(Waker::wake);
     }
 
     /// Resolves once there is a later publication than `seen`; 0: the first.
@@ -90,16 +95,13 @@ impl Future for After {
         if let Some(latest) = state.latest.as_ref().filter(|latest| latest.number > self.seen) {
             return Poll::Ready(latest.clone());
         }
-        match state.waiting.iter_mut().find(|(id, _)| *id == self.id) {
-            Some((_, waker)) => waker.clone_from(cx.waker()),
-            None => state.waiting.push((self.id, cx.waker().clone())),
-        }
+        state.waiting.insert(self.id, cx.waker().clone());
         Poll::Pending
     }
 }
 
 impl Drop for After {
     fn drop(&mut self) {
-        self.publication.lock().waiting.retain(|(id, _)| *id != self.id);
+        self.publication.lock().waiting.remove(&self.id);
     }
 }

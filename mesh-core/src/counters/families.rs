@@ -10,6 +10,7 @@ pub const FAMILIES: &[&CounterFamily] = &[
     &SKIPPED_MIRRORS,
     &CLIENT_HANDSHAKES,
     &SERVER_HANDSHAKES,
+    &ENDED_CONNECTIONS,
 ];
 
 /// Calls that a rate limit has looked at.
@@ -59,4 +60,12 @@ pub(crate) const SERVER_HANDSHAKES: CounterFamily = CounterFamily::new(
     "TLS handshakes with clients, by how they ended.",
     "{handshake}",
     &["grpc.tls.handshake.result", "grpc.tls.handshake.resumed"],
+);
+
+/// Connections that were ended because their peer is not accepted any more.
+pub(crate) const ENDED_CONNECTIONS: CounterFamily = CounterFamily::new(
+    "mesh.tls.ended_connections",
+    "Connections that were ended because a handshake would refuse their peer now, by why it would.",
+    "{connection}",
+    &["mesh.side", "grpc.tls.handshake.result"],
 );

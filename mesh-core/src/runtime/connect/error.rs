@@ -218,6 +218,11 @@ pub enum DisconnectReason {
     /// It has had no call for the idle timeout of its cluster
     /// ([`ConnectionSettings::idle_timeout`](crate::config::ConnectionSettings::idle_timeout)).
     Idle,
+    /// The endpoint's certificate has expired; running calls go on for
+    /// [`Http2Settings::expired_peer_grace`](super::Http2Settings::expired_peer_grace).
+    PeerExpired,
+    /// The endpoint's certificate is not accepted any more: roots or revocation lists have changed.
+    PeerRefused,
     /// The endpoint reset it.
     Reset,
     /// No answer within the time of the transport or of the keepalive.
@@ -246,7 +251,9 @@ impl fmt::Display for DisconnectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::GoAway(code) => return write!(f, "GOAWAY {}", CodeName(*code)),
-            Self::Shutdown | Self::UsedUp | Self::Idle => "subchannel shutdown",
+            Self::Shutdown | Self::UsedUp | Self::Idle | Self::PeerExpired | Self::PeerRefused => {
+                "subchannel shutdown"
+            }
             Self::Reset => "connection reset",
             Self::TimedOut => "connection timed out",
             Self::Aborted => "connection aborted",

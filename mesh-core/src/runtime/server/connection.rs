@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use tower_service::Service;
 
 use crate::peer::Peer;
+use crate::runtime::tls::{PeerEnd, PeerWatch};
 
 use super::ServerHttp2Settings;
 use super::generation::{Chain, Drain};
@@ -54,7 +55,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let Opened { io, connection, drain, counted: _counted } = opened;
+    let Opened { io, connection, drain, watched, counted: _counted } = opened;
     let ConnectionContext { shared, peer, .. } = &*connection.0;
     let calls = service_fn(move |request| {
         let mut service = service.clone();
@@ -64,7 +65,7 @@ where
         }
     });
     let mut serving = pin!(builder(&shared.settings.http2).serve_connection(TokioIo::new(io), calls));
-    let mut end = End::new(shared, drain);
+    let mut end = End::new(shared, drain, watched);
     let ended = loop {
         tokio::select! {
             ended = serving.as_mut() => break ended,
@@ -105,6 +106,8 @@ struct End {
     /// `None`: what runs may take as long as it likes.
     cut: Option<Instant>,
     is_draining: bool,
+    /// Of a client that has shown a certificate.
+    watched: Option<PeerWatch>,
 }
 
 /// What happens to a connection next.
@@ -116,14 +119,15 @@ enum Step {
 }
 
 impl End {
-    fn new(shared: &Shared, drain: tokio::sync::watch::Receiver<Drain>) -> Self {
+    fn new(shared: &Shared, drain: tokio::sync::watch::Receiver<Drain>, watched: Option<PeerWatch>) -> Self {
         let settings = &shared.settings;
         let age = settings
             .max_connection_age
             .map(|age| jittered(age, settings.age_jitter, shared.randomness.next_u64()));
         // an age that no clock reaches is none
         let age = age.and_then(|age| Instant::now().checked_add(age));
-        Self { drain, age, grace: settings.max_connection_age_grace, cut: None, is_draining: false }
+        let grace = settings.max_connection_age_grace;
+        Self { drain, age, grace, cut: None, is_draining: false, watched }
     }
 
     /// Dropping the future loses nothing.
@@ -140,17 +144,38 @@ impl End {
             tokio::select! {
                 biased;
                 () = at(self.cut) => return Step::Cut,
+                end = peer_end(&mut self.watched) => match end {
+                    PeerEnd::TakeNoMore if self.is_draining => {}
+                    PeerEnd::TakeNoMore => {
+                        self.is_draining = true;
+                        return Step::TakeNoMore;
+                    }
+                    PeerEnd::Cut(_) => return Step::Cut,
+                },
                 () = at(age) => {
                     self.is_draining = true;
                     self.cut = self.grace.and_then(|grace| Instant::now().checked_add(grace));
                     return Step::TakeNoMore;
                 }
-                changed = self.drain.changed() => if changed.is_err() {
-                    // the generation is gone, and with it everything that could drain this connection but its age
-                    at(self.cut.into_iter().chain(age).min()).await;
-                },
+                () = changed(&mut self.drain) => {}
             }
         }
+    }
+}
+
+/// Waits for a change. There is none when the generation is gone.
+async fn changed(drain: &mut tokio::sync::watch::Receiver<Drain>) {
+    if drain.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Waits until the client is not accepted any more.
+// V4
+async fn peer_end(watched: &mut Option<PeerWatch>) -> PeerEnd {
+    match watched {
+        Some(watched) => std::future::poll_fn(|cx| watched.poll_end(cx)).await,
+        None => std::future::pending().await,
     }
 }
 

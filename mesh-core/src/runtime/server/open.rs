@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::peer::Peer;
 use crate::policy::filter_chain::Spoken;
 use crate::policy::first_bytes::{FirstBytes, LONGEST, classify};
-use crate::runtime::tls::HandshakeError;
+use crate::runtime::tls::{HandshakeError, PeerWatch};
 
 use super::ServerConnection;
 use super::generation::{Drain, Generation};
@@ -27,6 +27,8 @@ pub(super) struct Opened {
     pub(super) io: Transport,
     pub(super) connection: ServerConnection,
     pub(super) drain: watch::Receiver<Drain>,
+    /// `None`: the client has shown no certificate.
+    pub(super) watched: Option<PeerWatch>,
     pub(super) counted: Counted,
 }
 
@@ -70,18 +72,20 @@ pub(super) async fn open(
     let spoken = spoken.await?;
     let chain = generation.chain((source, local, shared.address), spoken).ok_or(OpenError::NoChain)?;
     let mut peer = Peer::new(source, local);
+    let mut watched = None;
     let io = match &chain.config.tls {
         None => Transport::Plain(in_time(shared, preface(io)).await?),
         // its limit is the acceptor's own, which counts the result of the handshake
         Some(tls) => {
-            let accepted = shared.tls.accept(io, tls).await?;
+            let mut accepted = shared.tls.accept(io, tls).await?;
+            watched = accepted.watch(shared.settings.expired_peer_grace, &shared.tls);
             peer = peer.with_tls(accepted.peer);
             let io = in_time(shared, preface(Replay::new(accepted.stream))).await?;
             Transport::Tls(Box::new(io))
         }
     };
     let connection = ServerConnection::new(chain, peer, shared.clone());
-    Ok(Opened { io, connection, drain, counted: shared.count() })
+    Ok(Opened { io, connection, drain, watched, counted: shared.count() })
 }
 
 /// A part of the way that a silent client cannot make longer than the limit (H3, M1).

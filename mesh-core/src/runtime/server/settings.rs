@@ -25,6 +25,10 @@ pub struct ServerSettings {
     pub age_jitter: f64,
     /// How long a connection beyond its age may go on with its calls; `None`, the default: until they end.
     pub max_connection_age_grace: Option<Duration>,
+    /// How long calls may go on after the client's certificate has expired: 10 minutes; `None`: until they end. At the expiry
+    /// the client is asked to make another connection for new calls. A client whose certificate is revoked, or whose root is not
+    /// trusted any more, is cut at once.
+    pub expired_peer_grace: Option<Duration>,
     /// Limits and windows of HTTP/2.
     pub http2: ServerHttp2Settings,
 }
@@ -38,6 +42,7 @@ impl Default for ServerSettings {
             max_connection_age: None,
             age_jitter: 0.1,
             max_connection_age_grace: None,
+            expired_peer_grace: Some(Duration::from_secs(600)),
             http2: ServerHttp2Settings::default(),
         }
     }

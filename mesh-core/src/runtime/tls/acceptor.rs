@@ -16,6 +16,7 @@ use crate::runtime::connect::Io;
 use super::check::VerifiedPeer;
 use super::counts::{HandshakeCounts, Resumed, Side};
 use super::material::unix_now;
+use super::peer_watch::{OpenPeer, PeerWatch};
 use super::server_config::PreparedServer;
 use super::{HandshakeError, HandshakeResult, TlsStream, handshake};
 
@@ -30,7 +31,7 @@ struct AcceptorInner {
     protocols: Vec<Vec<u8>>,
     /// By the settings for which it was prepared; the last used at the end.
     prepared: Mutex<Vec<(Arc<ServerTls>, Arc<PreparedServer>)>>,
-    counts: OnceLock<HandshakeCounts>,
+    counts: OnceLock<Arc<HandshakeCounts>>,
 }
 
 /// How an [`Acceptor`] secures connections.
@@ -81,6 +82,19 @@ pub struct Accepted<I> {
     pub peer: TlsPeer,
     /// The protocol on the stream.
     pub protocol: ApplicationProtocol,
+    /// For watching the client; `None`: it has shown no certificate.
+    open_peer: Option<OpenPeer>,
+}
+
+impl<I> Accepted<I> {
+    /// Watches the client from now on, as `acceptor` counts it.
+    pub(in crate::runtime) fn watch(
+        &mut self,
+        grace: Option<Duration>,
+        acceptor: &Acceptor,
+    ) -> Option<PeerWatch> {
+        self.open_peer.take().map(|peer| peer.watch(grace, &acceptor.0.counts))
+    }
 }
 
 impl Acceptor {
@@ -130,13 +144,13 @@ impl Acceptor {
             _ => Resumed::No,
         };
         let protocol = self.protocol(connection)?;
-        let peer = client(connection, &prepared, verified)?;
-        Ok((Accepted { peer, protocol, stream: TlsStream::new(stream) }, resumed))
+        let (peer, open_peer) = client(connection, &prepared, verified)?;
+        Ok((Accepted { peer, protocol, open_peer, stream: TlsStream::new(stream) }, resumed))
     }
 
     /// Counts handshakes in this store from now on; a second store is ignored.
     pub fn count_in(&self, store: &Arc<CounterStore>) {
-        _ = self.0.counts.set(HandshakeCounts::new(store, Side::Server));
+        _ = self.0.counts.set(Arc::new(HandshakeCounts::new(store, Side::Server)));
     }
 
     /// What handshakes with these settings use now.
@@ -172,15 +186,18 @@ impl Acceptor {
     }
 }
 
-/// Who the client is.
+/// Who the client is, and what has accepted it.
 fn client(
     connection: &ServerConnection,
     prepared: &PreparedServer,
     verified: Option<Arc<VerifiedPeer>>,
-) -> Result<TlsPeer, HandshakeError> {
+) -> Result<(TlsPeer, Option<OpenPeer>), HandshakeError> {
     let mut peer = TlsPeer::new();
     peer.server_name = connection.server_name().map(Name::from);
-    if let (Some(chains), Some([end_entity, rest @ ..])) = (&prepared.chains, connection.peer_certificates())
+    let mut open_peer = None;
+    let trusted = prepared.trust.as_ref().zip(prepared.chains.as_ref());
+    if let Some((trust, chains)) = trusted
+        && let Some(certificates @ [end_entity, rest @ ..]) = connection.peer_certificates()
     {
         // A resumed session: the certificate may have expired since.
         let verified = match verified {
@@ -190,8 +207,9 @@ fn client(
                 .map_err(|refusal| HandshakeError::refused(&refusal, "client"))?,
         };
         peer.identity = Some(Arc::new(verified.identity()));
+        open_peer = Some(OpenPeer::new(trust.clone(), chains.clone(), certificates, &verified));
     }
-    Ok(peer)
+    Ok((peer, open_peer))
 }
 
 impl fmt::Debug for Acceptor {

@@ -36,6 +36,16 @@ pub(super) enum Role {
     Client,
 }
 
+impl Role {
+    /// For messages.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Client => "client",
+        }
+    }
+}
+
 /// A peer whose certificate has been verified.
 #[derive(Debug)]
 pub(super) struct VerifiedPeer {

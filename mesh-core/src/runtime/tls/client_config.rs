@@ -12,8 +12,9 @@ use crate::config::ClientTls;
 use crate::policy::identity::ExpectedName;
 use crate::runtime::connect::TlsTarget;
 
-use super::check::{PeerCheck, Role};
+use super::check::Role;
 use super::server_config::versions;
+use super::trust::Trust;
 use super::verified::VerifiedChains;
 use super::verifier::Verifier;
 use super::{ApplicationProtocol, HandshakeError, HandshakeResult, material};
@@ -23,6 +24,7 @@ use super::{ApplicationProtocol, HandshakeError, HandshakeResult, material};
 pub(super) struct PreparedClient {
     identity: Option<Arc<Identity>>,
     roots: Arc<Roots>,
+    pub(super) trust: Arc<Trust>,
     pub(super) config: Arc<ClientConfig>,
     pub(super) chains: Arc<VerifiedChains>,
     /// The name that is sent.
@@ -46,7 +48,10 @@ impl PreparedClient {
         let roots = material::roots(source, &material::latest(source).await)?;
         match last {
             Some(last) if last.uses(identity.as_ref(), &roots) => Ok(last),
-            _ => Self::new(target, identity, roots).map(Arc::new),
+            last => {
+                let trust = last.map(|last| last.trust.clone());
+                Self::new(target, identity, (trust, roots)).map(Arc::new)
+            }
         }
     }
 
@@ -61,7 +66,7 @@ impl PreparedClient {
     fn new(
         target: &TlsTarget,
         identity: Option<Arc<Identity>>,
-        roots: Arc<Roots>,
+        (trust, roots): (Option<Arc<Trust>>, Arc<Roots>),
     ) -> Result<Self, HandshakeError> {
         let tls: &ClientTls = &target.settings;
         let name = target.server_name.as_deref().map(ExpectedName::parse);
@@ -76,9 +81,9 @@ impl PreparedClient {
         let crypto = crypto().map_err(|error| HandshakeError::material(&error))?;
         // TLS-23
         let expected = name.filter(|_| tls.sni.is_validated);
-        let (names, role) = (tls.validation.names.clone(), Role::Server);
-        let check = PeerCheck { roots: roots.clone(), names, expected, role, crypto: crypto.clone() };
-        let chains = Arc::new(VerifiedChains::new(check));
+        let new_trust = || Arc::new(Trust::new(tls.validation.clone(), expected, Role::Server));
+        let trust = trust.unwrap_or_else(new_trust);
+        let chains = trust.by(&roots).map_err(|error| HandshakeError::material(&error))?;
         let builder = ClientConfig::builder_with_provider(crypto)
             .with_protocol_versions(versions(tls.versions))
             .map_err(|error| HandshakeError::new(HandshakeResult::UnknownFailure, error.to_string()))?
@@ -100,7 +105,7 @@ impl PreparedClient {
         config.enable_early_data = false;
         // Sessions end with this value, and so with other roots, matchers, another name or identity.
         config.resumption = Resumption::in_memory_sessions(MAX_SESSIONS);
-        Ok(Self { identity, roots, config: Arc::new(config), chains, sent })
+        Ok(Self { identity, roots, trust, config: Arc::new(config), chains, sent })
     }
 }
 

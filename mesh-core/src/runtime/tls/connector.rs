@@ -17,13 +17,14 @@ use crate::runtime::connect::{Io, TlsTarget};
 use super::client_config::PreparedClient;
 use super::counts::{HandshakeCounts, Resumed, Side};
 use super::material::unix_now;
+use super::peer_watch::{OpenPeer, PeerWatch};
 use super::{HandshakeError, HandshakeResult, TlsStream, handshake};
 
 /// Secures connections to endpoints. One for all connections of a mesh, so that sessions can be resumed.
 #[derive(Default)]
 pub(in crate::runtime) struct Connector {
     prepared: Mutex<Prepared>,
-    counts: OnceLock<HandshakeCounts>,
+    counts: OnceLock<Arc<HandshakeCounts>>,
 }
 
 type Prepared = HashMap<Arc<TlsTarget>, Arc<PreparedClient>>;
@@ -34,13 +35,15 @@ type Prepared = HashMap<Arc<TlsTarget>, Arc<PreparedClient>>;
 pub(in crate::runtime) struct Secured<I> {
     pub(in crate::runtime) stream: TlsStream<I>,
     resumed: Resumed,
+    /// For watching the endpoint.
+    open_peer: Option<OpenPeer>,
 }
 
 impl Connector {
     /// Counts the handshakes in this store from now on.
     pub(in crate::runtime) fn count_in(&self, store: &Arc<CounterStore>) {
         // A second mesh with the same connector counts in the first one's store.
-        _ = self.counts.set(HandshakeCounts::new(store, Side::Client));
+        _ = self.counts.set(Arc::new(HandshakeCounts::new(store, Side::Client)));
     }
 
     /// The handshake on a new connection; dropping the future ends it. It ends at the deadline, or after ten seconds.
@@ -74,6 +77,15 @@ impl Connector {
         let refusal = refusal.get().filter(|_| !works).cloned();
         self.count(refusal.as_ref().map_or(HandshakeResult::Success, HandshakeError::result), resumed);
         refusal
+    }
+
+    /// Watches the endpoint of a connection from now on.
+    pub(in crate::runtime) fn watch<I>(
+        &self,
+        secured: &mut Secured<I>,
+        grace: Option<Duration>,
+    ) -> Option<PeerWatch> {
+        secured.open_peer.take().map(|peer| peer.watch(grace, &self.counts))
     }
 
     fn count(&self, result: HandshakeResult, resumed: Resumed) {
@@ -124,12 +136,20 @@ async fn secure<I: Io>(
         Some(HandshakeKind::Resumed) => Resumed::Yes,
         _ => Resumed::No,
     };
-    if let (None, Some([end_entity, rest @ ..])) = (&verified, connection.peer_certificates()) {
-        // A resumed session: the certificate may have expired since.
-        let verified = prepared.chains.verify(end_entity, rest, unix_now());
-        verified.map_err(|refusal| HandshakeError::refused(&refusal, "server"))?;
+    let mut open_peer = None;
+    if let Some(certificates @ [end_entity, rest @ ..]) = connection.peer_certificates() {
+        let verified = match verified {
+            Some(verified) => verified,
+            // A resumed session: the certificate may have expired since.
+            None => prepared
+                .chains
+                .verify(end_entity, rest, unix_now())
+                .map_err(|refusal| HandshakeError::refused(&refusal, "server"))?,
+        };
+        let (trust, chains) = (prepared.trust.clone(), prepared.chains.clone());
+        open_peer = Some(OpenPeer::new(trust, chains, certificates, &verified));
     }
-    Ok(Secured { stream: TlsStream::new(stream), resumed })
+    Ok(Secured { stream: TlsStream::new(stream), resumed, open_peer })
 }
 
 impl<I> Secured<I> {

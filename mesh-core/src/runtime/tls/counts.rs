@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::Name;
-use crate::counters::{CLIENT_HANDSHAKES, Counter, CounterStore, SERVER_HANDSHAKES};
+use crate::counters::{CLIENT_HANDSHAKES, Counter, CounterStore, ENDED_CONNECTIONS, SERVER_HANDSHAKES};
 
 use super::HandshakeResult;
 
@@ -26,24 +26,39 @@ pub(in crate::runtime) enum Resumed {
 pub(super) struct HandshakeCounts {
     /// By result; of full and of resumed handshakes.
     counters: Vec<[Counter; 2]>,
+    /// Connections that were ended later, by the result that a handshake would have then.
+    ended: Vec<Counter>,
 }
 
 impl HandshakeCounts {
     pub(super) fn new(store: &Arc<CounterStore>, side: Side) -> Self {
-        let family = match side {
-            Side::Client => &CLIENT_HANDSHAKES,
-            Side::Server => &SERVER_HANDSHAKES,
+        let (family, name) = match side {
+            Side::Client => (&CLIENT_HANDSHAKES, "client"),
+            Side::Server => (&SERVER_HANDSHAKES, "server"),
         };
         let counter = |result: HandshakeResult, resumed: &str| {
             store.counter(family, [Name::from(result.name()), Name::from(resumed)])
         };
         let both = |result| [counter(result, "FULL_HANDSHAKE"), counter(result, "RESUMED_HANDSHAKE")];
-        Self { counters: HandshakeResult::ALL.map(both).to_vec() }
+        let ended = |result: HandshakeResult| {
+            store.counter(&ENDED_CONNECTIONS, [Name::from(name), Name::from(result.name())])
+        };
+        Self {
+            counters: HandshakeResult::ALL.map(both).to_vec(),
+            ended: HandshakeResult::ALL.map(ended).to_vec(),
+        }
     }
 
     pub(super) fn count(&self, result: HandshakeResult, resumed: Resumed) {
         if let Some(counters) = self.counters.get(result as usize) {
             counters[usize::from(resumed == Resumed::Yes)].increment();
+        }
+    }
+
+    /// A connection is ended whose peer a handshake would refuse now.
+    pub(super) fn count_ended(&self, result: HandshakeResult) {
+        if let Some(counter) = self.ended.get(result as usize) {
+            counter.increment();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The material that a handshake uses.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio_rustls::rustls::pki_types::UnixTime;
 
@@ -62,11 +62,32 @@ pub(super) fn check_identity(source: &CertificateSource, identity: &Identity) ->
 }
 
 /// Seconds since 1970.
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     i64::try_from(unix_now().as_secs()).unwrap_or(i64::MAX)
+}
+
+/// This many seconds since 1970.
+pub(super) fn time(seconds: i64) -> UnixTime {
+    UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
 }
 
 /// The time by which certificates are checked.
 pub(super) fn unix_now() -> UnixTime {
-    UnixTime::since_unix_epoch(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    UnixTime::since_unix_epoch(clock().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+#[cfg(not(test))]
+fn clock() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The system's clock, which a test moves on with the time of its runtime.
+#[cfg(test)]
+fn clock() -> SystemTime {
+    use tokio::time::Instant;
+
+    thread_local! {
+        static START: (SystemTime, Instant) = (SystemTime::now(), Instant::now());
+    }
+    START.with(|(clock, start)| *clock + Instant::now().duration_since(*start))
 }

@@ -7,8 +7,9 @@
 //!                PeerCheck: chain, names
 //! ```
 //!
-//! Invariants: no connection falls back to plaintext, no early data is sent or accepted, and a session is resumed only
-//! with the roots, matchers and certificate with which it was made.
+//! Invariants: no connection falls back to plaintext, no early data is sent or accepted, a session is resumed only
+//! with the roots, matchers and certificate with which it was made, and a connection whose peer a handshake would refuse now is
+//! ended within a second ([`peer_watch`]).
 
 mod acceptor;
 mod check;
@@ -18,12 +19,14 @@ mod counts;
 mod error;
 mod handshake;
 mod material;
+mod peer_watch;
 mod result;
 mod server_config;
 mod stream;
 mod system_roots;
 #[cfg(test)]
 pub(super) mod tests;
+mod trust;
 mod verified;
 mod verifier;
 mod webpki_error;
@@ -31,5 +34,6 @@ mod webpki_error;
 pub use acceptor::{Accepted, Acceptor, AcceptorSettings, ApplicationProtocol};
 pub(in crate::runtime) use connector::Connector;
 pub use error::HandshakeError;
+pub(in crate::runtime) use peer_watch::{PeerEnd, PeerWatch};
 pub use result::HandshakeResult;
 pub use stream::TlsStream;

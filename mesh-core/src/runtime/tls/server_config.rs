@@ -10,7 +10,8 @@ use tokio_rustls::rustls::{ServerConfig, SupportedProtocolVersion};
 use crate::certificate::{Identity, Roots, crypto};
 use crate::config::{ClientCertificates, ServerTls, TlsVersions};
 
-use super::check::{PeerCheck, Role};
+use super::check::Role;
+use super::trust::Trust;
 use super::verified::VerifiedChains;
 use super::verifier::Verifier;
 use super::{HandshakeError, HandshakeResult, material};
@@ -20,6 +21,8 @@ use super::{HandshakeError, HandshakeResult, material};
 pub(super) struct PreparedServer {
     identity: Arc<Identity>,
     roots: Option<Arc<Roots>>,
+    /// `None`: certificates of clients are not asked for.
+    pub(super) trust: Option<Arc<Trust>>,
     pub(super) config: Arc<ServerConfig>,
     /// For certificates of clients; `None`: they are not asked for.
     pub(super) chains: Option<Arc<VerifiedChains>>,
@@ -45,7 +48,10 @@ impl PreparedServer {
         };
         match last {
             Some(last) if last.uses(&identity, roots.as_ref()) => Ok(last),
-            _ => Self::new(tls, protocols, identity, roots).map(Arc::new),
+            last => {
+                let trust = last.and_then(|last| last.trust.clone());
+                Self::new(tls, protocols, identity, (trust, roots)).map(Arc::new)
+            }
         }
     }
 
@@ -61,16 +67,19 @@ impl PreparedServer {
         tls: &ServerTls,
         protocols: &[Vec<u8>],
         identity: Arc<Identity>,
-        roots: Option<Arc<Roots>>,
+        (trust, roots): (Option<Arc<Trust>>, Option<Arc<Roots>>),
     ) -> Result<Self, HandshakeError> {
         let crypto = crypto().map_err(|error| HandshakeError::material(&error))?;
-        let builder = ServerConfig::builder_with_provider(crypto.clone())
+        let builder = ServerConfig::builder_with_provider(crypto)
             .with_protocol_versions(versions(tls.versions))
             .map_err(|error| HandshakeError::new(HandshakeResult::UnknownFailure, error.to_string()))?;
-        let chains = tls.clients.validation().zip(roots.clone()).map(|(validation, roots)| {
-            let (names, role) = (validation.names.clone(), Role::Client);
-            Arc::new(VerifiedChains::new(PeerCheck { roots, names, expected: None, role, crypto }))
-        });
+        let new_trust =
+            || tls.clients.validation().map(|validation| Trust::new(validation.clone(), None, Role::Client));
+        let trust = trust.or_else(|| new_trust().map(Arc::new));
+        let chains = match trust.as_ref().zip(roots.as_ref()) {
+            Some((trust, roots)) => Some(trust.by(roots).map_err(|error| HandshakeError::material(&error))?),
+            None => None,
+        };
         // TLS-14
         let builder = match chains.clone() {
             None => builder.with_no_client_auth(),
@@ -85,7 +94,7 @@ impl PreparedServer {
         // Sessions end with this value, and so with other roots, matchers or another identity.
         config.session_storage = ServerSessionMemoryCache::new(MAX_SESSIONS);
         config.max_early_data_size = 0;
-        Ok(Self { identity, roots, config: Arc::new(config), chains })
+        Ok(Self { identity, roots, trust, config: Arc::new(config), chains })
     }
 }
 

@@ -12,6 +12,7 @@ use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifie
 use tokio_rustls::rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 use super::check::{Refusal, VerifiedPeer};
+use super::material::unix_now;
 use super::verified::VerifiedChains;
 
 /// Accepts and refuses the certificates of peers in the handshakes of one side.
@@ -27,9 +28,8 @@ impl Verifier {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
     ) -> Result<(), Error> {
-        let outcome = self.chains.verify(end_entity, intermediates, now);
+        let outcome = self.chains.verify(end_entity, intermediates, unix_now());
         let result = match &outcome {
             Ok(_) => Ok(()),
             Err(refusal) => Err(Error::InvalidCertificate(refusal.error.clone())),
@@ -86,9 +86,9 @@ impl ServerCertVerifier for Verifier {
         intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
-        now: UnixTime,
+        _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.verify(end_entity, intermediates, now).map(|()| ServerCertVerified::assertion())
+        self.verify(end_entity, intermediates).map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -128,9 +128,9 @@ impl ClientCertVerifier for Verifier {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
+        _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.verify(end_entity, intermediates, now).map(|()| ClientCertVerified::assertion())
+        self.verify(end_entity, intermediates).map(|()| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(

@@ -29,11 +29,7 @@ pub(super) fn refusal(
         ),
         // C2
         Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => {
-            let role = match role {
-                Role::Server => "server",
-                Role::Client => "client",
-            };
-            format!("its extended key usage does not allow it to be a {role}")
+            format!("its extended key usage does not allow it to be a {}", role.name())
         }
         // C3
         Error::UnsupportedCriticalExtension => {

@@ -4,6 +4,7 @@ mod authority;
 mod calls;
 mod rotation;
 mod server;
+mod withdrawn;
 
 use std::net::SocketAddr;
 use std::pin::Pin;

@@ -7,32 +7,38 @@ use mesh_core::config::{ClientCertificates, ClientTls, PeerValidation, RootSourc
 use mesh_core::runtime::FixedSource;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::Streaming;
+use tonic::{Status, Streaming};
 
 use super::{Authority, Rotating, TlsServer, client_tls, config, trusting};
 use crate::{Client, call, client, hello};
 
 /// A stream that goes on as long as the test likes.
-struct Chat {
+pub(super) struct Chat {
     requests: mpsc::UnboundedSender<HelloRequest>,
     replies: Streaming<HelloReply>,
 }
 
 impl Chat {
-    async fn open(client: &mut Client) -> Self {
+    pub(super) async fn open(client: &mut Client) -> Self {
         let (requests, outgoing) = mpsc::unbounded_channel();
         let replies = client.chat(UnboundedReceiverStream::new(outgoing)).await.unwrap().into_inner();
         Self { requests, replies }
     }
 
     /// One message and its answer.
-    async fn say(&mut self) {
-        self.requests.send(hello("you")).unwrap();
-        self.replies.message().await.unwrap().expect("an answer");
+    pub(super) async fn say(&mut self) {
+        self.exchange().await.unwrap();
+    }
+
+    /// One message and its answer, or why there is none.
+    pub(super) async fn exchange(&mut self) -> Result<(), Status> {
+        // The receiver is gone when the stream has ended.
+        _ = self.requests.send(hello("you"));
+        self.replies.message().await.map(|reply| drop(reply.expect("an answer")))
     }
 }
 
-const GREETER: &str = "spiffe://td/greeter";
+pub(super) const GREETER: &str = "spiffe://td/greeter";
 
 /// Proves: TLS-19.
 #[tokio::test]

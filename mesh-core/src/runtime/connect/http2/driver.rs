@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::runtime::connect::DisconnectReason;
 use crate::runtime::timeout::TaskTimer;
+use crate::runtime::tls::{PeerEnd, PeerWatch};
 
 use super::error::disconnect_reason;
 use super::io::Observed;
@@ -33,6 +34,8 @@ pub(super) struct Driver<I: AsyncRead + AsyncWrite + Unpin> {
     idle: Option<IdleTime>,
     /// For the streams of cancelled calls; there once some have been held open.
     release: Option<TaskTimer>,
+    /// Set while the endpoint's certificate is accepted.
+    peer: Option<PeerWatch>,
     ended: bool,
 }
 
@@ -63,7 +66,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
             Watch { pinger, ping_pong, timer }
         });
         let (open, idle) = (Some(Open { released, report }), idle_timeout.map(IdleTime::new));
-        Self { connection, shared, open, watch, idle, release: None, ended: false }
+        Self { connection, shared, open, watch, idle, release: None, peer: None, ended: false }
+    }
+
+    /// Ends when this says that the endpoint is not accepted any more.
+    pub(super) fn watch_peer(&mut self, peer: Option<PeerWatch>) {
+        self.peer = peer;
     }
 
     /// No new calls from here on.
@@ -89,6 +97,21 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
         }
     }
 
+    /// Takes no more calls when the endpoint's certificate expires; ready when the connection has to be cut.
+    // V4
+    fn poll_peer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match self.peer.as_mut().map(|peer| peer.poll_end(cx)) {
+                None | Some(Poll::Pending) => return Poll::Pending,
+                Some(Poll::Ready(PeerEnd::TakeNoMore)) => self.close(DisconnectReason::PeerExpired),
+                Some(Poll::Ready(PeerEnd::Cut(error))) => {
+                    self.shared.refuse_peer(error);
+                    return Poll::Ready(());
+                }
+            }
+        }
+    }
+
     /// The connection has come to its end.
     fn end(&mut self, reason: DisconnectReason) -> Poll<()> {
         self.close(reason);
@@ -104,6 +127,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Future for Driver<I> {
         let me = &mut *self;
         if me.open.as_mut().is_some_and(|open| Pin::new(&mut open.released).poll(cx).is_ready()) {
             me.close(DisconnectReason::Shutdown);
+        }
+        if me.poll_peer(cx).is_ready() {
+            // Before h2 moves another frame; dropping the connection ends its streams.
+            return me.end(DisconnectReason::PeerRefused);
         }
         let polled = Pin::new(&mut me.connection).poll(cx);
         let goaway = me.shared.goaway().map(DisconnectReason::GoAway);

@@ -4,6 +4,8 @@ use h2::Reason;
 
 use crate::runtime::connect::{BodyError, DisconnectReason, SendErrorKind, SendFailure};
 
+use crate::runtime::tls::HandshakeError;
+
 use super::Http2Connection;
 
 /// A head or trailers exceed a limit.
@@ -37,6 +39,8 @@ enum Broken {
     HeaderBlock { bytes: u32, frames: u32 },
     #[error("the connection's task was dropped: its runtime has ended")]
     Abandoned,
+    #[error("the connection was cut, because its endpoint is not accepted any more: {0}")]
+    Peer(HandshakeError),
 }
 
 /// The failure of a call whose head was given to h2 and has `size` bytes.
@@ -93,6 +97,9 @@ fn broken(error: &h2::Error, stream: u32, connection: &Http2Connection) -> Optio
     if error.is_go_away() && error.is_library() && error.reason() == Some(Reason::ENHANCE_YOUR_CALM) {
         let (bytes, frames) = (settings.largest_header_list(), settings.continuation_frames());
         return Some(Broken::HeaderBlock { bytes, frames });
+    }
+    if let Some(refusal) = shared.peer_refusal() {
+        return Some(Broken::Peer(refusal.clone()));
     }
     if !error.is_reset() {
         return shared.is_abandoned().then_some(Broken::Abandoned);

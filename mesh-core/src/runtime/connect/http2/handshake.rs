@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::config::ConnectionSettings;
 use crate::runtime::connect::{DisconnectReason, Established};
+use crate::runtime::tls::PeerWatch;
 
 use super::connection::Http2Connection;
 use super::driver::Driver;
@@ -37,6 +38,7 @@ pub(super) async fn handshake<I>(
     io: I,
     settings: &Http2Settings,
     cluster: &ConnectionSettings,
+    peer: Option<PeerWatch>,
 ) -> Result<Established<Http2Connection>, HandshakeError>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -62,7 +64,8 @@ where
     let (released, on_released) = oneshot::channel();
     let (report, on_report) = oneshot::channel();
     let idle_timeout = cluster.idle_timeout;
-    let driver = Driver::new(connection, shared.clone(), on_released, report, settings, idle_timeout);
+    let mut driver = Driver::new(connection, shared.clone(), on_released, report, settings, idle_timeout);
+    driver.watch_peer(peer);
     tokio::spawn(ConnectionTask::new(shared.wakes.clone(), driver));
     Ok(Established {
         connection: Http2Connection::new(sender, shared, *settings, released),

@@ -116,16 +116,18 @@ impl Connect for Http2Connector {
         }
         match &target.security {
             Security::Plaintext => {
-                let connected = handshake::handshake(stream, &settings, &target.connection).await;
+                let connected = handshake::handshake(stream, &settings, &target.connection, None).await;
                 connected.map_err(|error| ConnectError::new(address, error))
             }
             Security::Tls(tls) => {
                 // CDS-21
                 let deadline = target.connection.connect_timeout.map(|limit| start + limit);
                 let secured = self.tls.connect(stream, tls, address, deadline).await;
-                let secured = secured.map_err(|error| ConnectError::new(address, error))?;
+                let mut secured = secured.map_err(|error| ConnectError::new(address, error))?;
                 let (resumed, alert) = (secured.resumed(), secured.stream.alert());
-                let connected = handshake::handshake(secured.stream, &settings, &target.connection).await;
+                let peer = self.tls.watch(&mut secured, settings.expired_peer_grace);
+                let connected =
+                    handshake::handshake(secured.stream, &settings, &target.connection, peer).await;
                 match (self.tls.conclude(resumed, &alert, connected.is_ok()), connected) {
                     (Some(refusal), _) => Err(ConnectError::new(address, refusal)),
                     (None, connected) => connected.map_err(|error| ConnectError::new(address, error)),

@@ -42,6 +42,9 @@ pub struct Http2Settings {
     pub max_cancelled_streams: u32,
     /// How long a cancelled call is remembered; 30 s.
     pub cancelled_stream_memory: Duration,
+    /// How long running calls may go on after the endpoint's certificate has expired; 10 minutes. New calls go to another
+    /// connection at the expiry. `None`: until they end.
+    pub expired_peer_grace: Option<Duration>,
     /// Pings in a fixed interval; off.
     // LB-80
     pub keepalive: Option<Keepalive>,
@@ -60,6 +63,7 @@ impl Default for Http2Settings {
             max_unaccepted_resets: 16,
             max_cancelled_streams: 1 << 14,
             cancelled_stream_memory: Duration::from_secs(30),
+            expired_peer_grace: Some(Duration::from_secs(600)),
             keepalive: None,
             probe: Some(Probe::default()),
         }

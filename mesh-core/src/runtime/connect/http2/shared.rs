@@ -1,8 +1,10 @@
 //! The state that a connection's task and its calls share.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::runtime::tls::HandshakeError;
 
 use super::cancelled::Cancelled;
 use super::gate::Gate;
@@ -44,6 +46,8 @@ pub(super) struct Shared {
     protocol: AtomicU8,
     /// The connection's task was dropped before its end.
     abandoned: AtomicBool,
+    /// Why the endpoint is not accepted any more.
+    refused: OnceLock<HandshakeError>,
     /// A call got a response.
     served: AtomicBool,
 }
@@ -82,6 +86,7 @@ impl Shared {
             signs: AtomicU8::new(0),
             protocol: AtomicU8::new(0),
             abandoned: AtomicBool::new(false),
+            refused: OnceLock::new(),
             served: AtomicBool::new(false),
         }
     }
@@ -168,6 +173,17 @@ impl Shared {
         if !self.has_served() {
             self.served.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// The endpoint is not accepted any more: the connection is cut.
+    pub(super) fn refuse_peer(&self, error: HandshakeError) {
+        _ = self.refused.set(error);
+        self.close();
+    }
+
+    /// Why the endpoint is not accepted any more.
+    pub(super) fn peer_refusal(&self) -> Option<&HandshakeError> {
+        self.refused.get()
     }
 
     pub(super) fn abandon(&self) {

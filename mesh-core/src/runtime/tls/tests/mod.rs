@@ -4,6 +4,7 @@ mod acceptor;
 mod authority;
 mod chains;
 mod client;
+mod peer_watch;
 
 pub(in crate::runtime) use authority::{Authority, Leaf, valid};
 pub(in crate::runtime) use client::{client, connect};
