@@ -185,6 +185,16 @@ pub enum ClientFamily {
 }
 
 impl ClientFamily {
+    /// As it is written in messages and answers.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::MeshTonic => "mesh-tonic",
+            Self::Envoy => "envoy",
+            Self::Other => "other",
+        }
+    }
+
     /// The family of a node's `user_agent_name`.
     pub(crate) fn of_agent(name: &str) -> Self {
         match name {

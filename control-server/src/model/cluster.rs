@@ -11,7 +11,7 @@ use super::tls::EndpointTls;
 use crate::kinds::destination_rule::Subset;
 
 /// Endpoints that calls go to, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Cluster {
     pub(crate) name: String,
     pub(crate) policy: Policy,

@@ -13,6 +13,7 @@
 //! ([`Target::Missing`](reference::Target)). Whose object counts for a client depends on the client's [`Viewer`](viewer::Viewer).
 
 mod aliases;
+mod balancing;
 mod check;
 mod cluster;
 mod conflict;
@@ -22,6 +23,7 @@ mod endpoints;
 mod grpc_route;
 mod index;
 mod key;
+mod limits;
 mod matches;
 mod mtls;
 mod name;
@@ -52,10 +54,12 @@ use report::Report;
 pub(crate) use tls::{EndpointTls, IDENTITY, PeerName};
 use units::{Unit, Units};
 
+pub(crate) use balancing::{HashKey, LoadBalancing, SlowStart};
 pub(crate) use cluster::{Cluster, Discovery};
 pub(crate) use endpoints::{Endpoint, label_name};
+pub(crate) use limits::{Budget, Connections, Pings};
 pub(crate) use mtls::{Mode, speaks_mtls};
-pub(crate) use policy::{Connections, LoadBalancing, LocalityPolicy, Outlier};
+pub(crate) use policy::{LocalityPolicy, Outlier, Policy};
 pub(crate) use route::{
     Action, HeaderMatch, Mirror, PathMatch, PathRewrite, Redirect, Retry, Rewrite, Route, RouteMatch, Share,
 };

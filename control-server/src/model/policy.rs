@@ -3,64 +3,25 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::balancing::{HashKey, LoadBalancing};
+use super::limits::{Connections, Limits};
+use crate::kinds::ObjectId;
 use crate::kinds::traffic_policy::{
-    ClientTls, ConnectionPool, ConsistentHash, LoadBalancer, OutlierDetection, PortPolicy, Simple,
-    TrafficPolicy,
+    ClientTls, ConnectionPool, LoadBalancer, OutlierDetection, PortPolicy, RetryBudget, TrafficPolicy,
 };
-use crate::kinds::{ObjectId, ProtoDuration};
 
 /// The policy of a cluster, with every default filled in.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Policy {
     pub(crate) load_balancing: LoadBalancing,
-    /// Calls at the same time.
-    pub(crate) max_requests: u32,
+    /// What a hash is made of, where the load balancing needs one.
+    pub(crate) hash_key: Option<HashKey>,
+    pub(crate) limits: Limits,
     pub(crate) connections: Connections,
     pub(crate) outlier: Option<Outlier>,
     /// The TLS that it states; `None`: it states none.
     pub(super) tls: Option<ClientTls>,
     pub(crate) locality: LocalityPolicy,
-}
-
-/// Limits of connections; `None` is a client's own default. Never zero.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Connections {
-    pub(crate) max: Option<u32>,
-    pub(crate) connect_timeout: Option<Duration>,
-    /// How long a connection lives without a call.
-    pub(crate) idle_timeout: Option<Duration>,
-    /// Calls of one connection, one after the other.
-    pub(crate) max_calls: Option<u32>,
-    /// Calls of one connection at the same time.
-    pub(crate) max_streams: Option<u32>,
-}
-
-impl Connections {
-    fn new(pool: &ConnectionPool) -> Self {
-        let (tcp, http) = (pool.tcp.as_ref(), pool.http.as_ref());
-        let number = |number: Option<u32>| number.filter(|number| *number > 0);
-        let time = |time: Option<ProtoDuration>| time.map(|time| time.0).filter(|time| !time.is_zero());
-        let idle_timeout = http.and_then(|http| http.idle_timeout).or_else(|| tcp?.idle_timeout);
-        Self {
-            max: number(tcp.and_then(|tcp| tcp.max_connections)),
-            connect_timeout: time(tcp.and_then(|tcp| tcp.connect_timeout)),
-            idle_timeout: time(idle_timeout),
-            max_calls: number(http.and_then(|http| http.max_requests_per_connection)),
-            max_streams: number(http.and_then(|http| http.max_concurrent_streams)),
-        }
-    }
-}
-
-/// How an endpoint is chosen.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) enum LoadBalancing {
-    #[default]
-    RoundRobin,
-    LeastRequest,
-    RingHash {
-        header: String,
-        min_size: u64,
-    },
 }
 
 /// How endpoints are preferred by their place, seen from the client's.
@@ -127,6 +88,7 @@ impl Policy {
                 policy.connection_pool.as_ref(),
                 policy.outlier_detection.as_ref(),
                 policy.tls.as_ref(),
+                None,
             );
         }
         let layers = || subset.into_iter().chain(own);
@@ -135,6 +97,7 @@ impl Policy {
             layers().find_map(|policy| policy.connection_pool.as_ref()),
             layers().find_map(|policy| policy.outlier_detection.as_ref()),
             layers().find_map(|policy| policy.tls.as_ref()),
+            layers().find_map(|policy| policy.retry_budget.as_ref()),
         )
     }
 
@@ -143,11 +106,13 @@ impl Policy {
         pool: Option<&ConnectionPool>,
         outlier: Option<&OutlierDetection>,
         tls: Option<&ClientTls>,
+        retry_budget: Option<&RetryBudget>,
     ) -> Self {
-        let max_requests = pool.and_then(|pool| pool.http.as_ref()).and_then(|http| http.http2_max_requests);
+        let (load_balancing, hash_key) = lb.map(LoadBalancing::new).unwrap_or_default();
         Self {
-            load_balancing: lb.map_or(LoadBalancing::RoundRobin, load_balancing),
-            max_requests: max_requests.unwrap_or(u32::MAX),
+            load_balancing,
+            hash_key,
+            limits: Limits::new(pool, retry_budget),
             connections: pool.map(Connections::new).unwrap_or_default(),
             outlier: outlier.and_then(Outlier::new),
             tls: tls.cloned(),
@@ -173,24 +138,6 @@ impl Policy {
             LocalityPolicy::FailoverByLabels(labels) => labels,
             _ => &[],
         }
-    }
-
-    /// The header whose hash chooses the endpoint.
-    pub(super) fn hash_header(&self) -> Option<&str> {
-        match &self.load_balancing {
-            LoadBalancing::RingHash { header, .. } => Some(header),
-            LoadBalancing::RoundRobin | LoadBalancing::LeastRequest => None,
-        }
-    }
-}
-
-fn load_balancing(lb: &LoadBalancer) -> LoadBalancing {
-    if let Some(hash @ ConsistentHash { http_header_name: Some(header), .. }) = &lb.consistent_hash {
-        return LoadBalancing::RingHash { header: header.to_ascii_lowercase(), min_size: hash.ring_size() };
-    }
-    match lb.simple {
-        Some(Simple::LeastRequest | Simple::LeastConn) => LoadBalancing::LeastRequest,
-        _ => LoadBalancing::RoundRobin,
     }
 }
 

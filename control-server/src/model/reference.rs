@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use super::balancing::HashKey;
 use super::cluster::{Cluster, cluster_name, divide};
 use super::declaration::Declaration;
 use super::endpoints::Workloads;
@@ -44,8 +45,8 @@ pub(super) struct WeightedTarget {
 pub(super) struct Found {
     /// At least one, each with its share of the target's calls, at least 1.
     pub(super) clusters: Vec<(String, u32)>,
-    /// The header that chooses the endpoint.
-    pub(super) hash_header: Option<String>,
+    /// What chooses the endpoint.
+    pub(super) hash_key: Option<HashKey>,
 }
 
 /// Finds the destinations of one service's routes, for one class of clients.
@@ -92,7 +93,7 @@ impl<'r, 'a> Destinations<'r, 'a> {
     /// that is missing fails.
     pub(super) fn forward(&self, targets: &[WeightedTarget]) -> Option<Action> {
         let mut shares: Vec<Share> = Vec::new();
-        let mut hash_headers: Vec<String> = Vec::new();
+        let mut hash_keys: Vec<HashKey> = Vec::new();
         let targets: Vec<&WeightedTarget> = targets.iter().filter(|one| one.weight > 0).collect();
         let found: Vec<Found> = targets.iter().map(|one| self.find_or_fail(&one.target)).collect();
         let rows = targets.iter().zip(&found).map(|(target, found)| {
@@ -108,16 +109,16 @@ impl<'r, 'a> Destinations<'r, 'a> {
                     None => shares.push(Share { cluster, weight, headers: target.headers.clone() }),
                 }
             }
-            hash_headers.extend(found.hash_header.filter(|header| !hash_headers.contains(header)));
+            hash_keys.extend(found.hash_key.filter(|key| !hash_keys.contains(key)));
         }
-        (!shares.is_empty()).then_some(Action::Forward { shares, hash_headers })
+        (!shares.is_empty()).then_some(Action::Forward { shares, hash_keys })
     }
 
     /// The action that fails every call.
     pub(super) fn refuse(&self, reason: String) -> Action {
         let cluster = self.fail(reason);
         let share = Share { cluster, weight: 1, headers: HeaderChanges::default() };
-        Action::Forward { shares: vec![share], hash_headers: Vec::new() }
+        Action::Forward { shares: vec![share], hash_keys: Vec::new() }
     }
 
     /// The cluster that gets copies of calls; `None` if the target is missing. Of several the first one, which is one of the
@@ -129,7 +130,7 @@ impl<'r, 'a> Destinations<'r, 'a> {
 
     fn find_or_fail(&self, target: &Target) -> Found {
         self.find(target)
-            .unwrap_or_else(|reason| Found { clusters: vec![(self.fail(reason), 1)], hash_header: None })
+            .unwrap_or_else(|reason| Found { clusters: vec![(self.fail(reason), 1)], hash_key: None })
     }
 
     /// The clusters of a target.
@@ -150,33 +151,31 @@ impl<'r, 'a> Destinations<'r, 'a> {
             return Err(reason);
         }
         let ports = || declaration.port_list();
-        let port = port.ok_or_else(|| format!("{host} has several ports: {}", ports()))?;
-        if !declaration.has_port(port) {
-            return Err(format!("{host} has no port {port}, only {}", ports()));
-        }
+        let number = port.ok_or_else(|| format!("{host} has several ports: {}", ports()))?;
+        let found = declaration.ports().into_iter().find(|one| one.number == number);
+        let port = found.ok_or_else(|| format!("{host} has no port {number}, only {}", ports()))?;
         let rule = Rule::of(host, declaration.namespace(), self.viewer, self.reader, self.settings);
         let of_subset = rule.subset(subset);
         if of_subset.is_none() && !subset.is_empty() {
             return Err(format!("{host} has no subset {subset}"));
         }
-        let is_tls = declaration.ports().iter().any(|one| one.number == port && one.is_tls);
-        let (policy, ruled_by) = rule.policy(of_subset, port);
-        if let Some(reason) = policy.unmet_demand(is_tls, ruled_by) {
+        let (policy, ruled_by) = rule.policy(of_subset, number);
+        if let Some(reason) = policy.unmet_demand(port.is_tls, ruled_by) {
             return Err(reason);
         }
-        let name = cluster_name(port, subset, host);
+        let name = cluster_name(number, subset, host);
         let clusters = if declaration.may_have_names() {
             let everything = BTreeMap::new();
             let labels = of_subset.map_or(&everything, |subset| &subset.labels);
             let mtls = MtlsPolicies::of(declaration.namespace(), self.reader, self.settings);
             let workloads = Workloads::new(&declaration, self.reader, &mut Report::default());
             let workloads = workloads.with_mtls(mtls, self.settings);
-            let located = workloads.of_port(port, labels, policy.failover_labels());
+            let located = workloads.of_port(number, labels, policy.failover_labels());
             divide(&name, located, &policy).into_iter().map(|part| (part.cluster, part.weight)).collect()
         } else {
             vec![(name, 1)]
         };
-        Ok(Found { clusters, hash_header: policy.hash_header().map(str::to_owned) })
+        Ok(Found { clusters, hash_key: policy.hash_key })
     }
 
     /// A cluster of this service whose calls fail. Clients show its name when they do, so it says why.

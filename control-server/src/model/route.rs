@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::balancing::HashKey;
 use crate::kinds::Pattern;
 use crate::kinds::header_changes::HeaderChanges;
 use crate::kinds::virtual_service::Fault;
@@ -104,8 +105,8 @@ pub(crate) enum Action {
     /// It goes to one of these clusters; at least one, each with a weight.
     Forward {
         shares: Vec<Share>,
-        /// Headers whose values choose the endpoint, where a cluster balances by hash.
-        hash_headers: Vec<String>,
+        /// What chooses the endpoint, where a cluster balances by hash.
+        hash_keys: Vec<HashKey>,
     },
     /// It fails on gRPC clients; a proxy answers with this status.
     Respond { status: u32, body: Option<Vec<u8>> },

@@ -44,6 +44,8 @@ pub struct ScopeSelector {
     pub labels: BTreeMap<String, String>,
     /// The client's region, zone and subzone, as far as given.
     pub locality: Vec<String>,
+    /// The library that the client says it is.
+    pub family: Option<ClientFamily>,
 }
 
 impl ClientScope {
@@ -122,11 +124,12 @@ impl ScopeSelector {
         self.namespace.as_deref().is_none_or(|wanted| client.namespace.as_deref() == Some(wanted))
             && self.labels.iter().all(|(name, value)| client.labels.get(name) == Some(value))
             && self.locality.iter().zip(client.locality.parts()).all(|(wanted, found)| wanted == found)
+            && self.family.is_none_or(|wanted| client.family == wanted)
     }
 
     /// Whether it is for every client.
     pub fn is_everyone(&self) -> bool {
-        self.namespace.is_none() && self.labels.is_empty() && self.locality.is_empty()
+        *self == Self::default()
     }
 }
 
@@ -139,6 +142,7 @@ impl std::fmt::Display for ScopeSelector {
             self.namespace.as_ref().map(|namespace| format!("namespace={namespace}")),
             (!labels.is_empty()).then(|| format!("labels {labels}")),
             (!self.locality.is_empty()).then(|| format!("locality {}", self.locality.join("/"))),
+            self.family.map(|family| format!("library {}", family.name())),
         ];
         f.write_str(&parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
@@ -217,7 +221,7 @@ mod tests {
     fn selector(namespace: &str, labels: &[(&str, &str)], locality: &str) -> ScopeSelector {
         let ClientScope { namespace, labels, .. } = client(namespace, labels, "");
         let locality = locality.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-        ScopeSelector { namespace: namespace.map(Arc::from), labels, locality }
+        ScopeSelector { namespace: namespace.map(Arc::from), labels, locality, family: None }
     }
 
     #[test]

@@ -1,34 +1,39 @@
 //! Clusters.
 
 use xds_proto::envoy::config::cluster::v3::circuit_breakers::Thresholds;
-use xds_proto::envoy::config::cluster::v3::cluster::{
-    ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, LbConfig, LbPolicy, RingHashLbConfig,
-};
+use xds_proto::envoy::config::cluster::v3::circuit_breakers::thresholds::RetryBudget;
+use xds_proto::envoy::config::cluster::v3::cluster::{ClusterDiscoveryType, DiscoveryType, EdsClusterConfig};
 use xds_proto::envoy::config::cluster::v3::{CircuitBreakers, Cluster};
 use xds_proto::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
 use xds_proto::envoy::config::core::v3::{ApiVersion, ConfigSource, RoutingPriority, SelfConfigSource};
 use xds_proto::envoy::config::endpoint::v3::{ClusterLoadAssignment, LocalityLbEndpoints};
-use xds_proto::google::protobuf::{UInt32Value, UInt64Value};
+use xds_proto::envoy::r#type::v3::Percent;
+use xds_proto::google::protobuf::UInt32Value;
 
 use super::endpoints::lb_endpoint;
 use super::envoy;
 use super::listener::ads;
 use super::route::duration;
-use super::{LoadReporting, lb_policy, outlier, tls};
-use crate::model::{self, Discovery, LoadBalancing};
+use super::{LoadReporting, connection, lb_policy, outlier, tls};
+use crate::model::{self, Budget, Discovery, Policy};
+use crate::state::ClientFamily;
 
-pub(super) fn translate(cluster: &model::Cluster, load_reporting: LoadReporting) -> Cluster {
+/// A cluster for the clients of a family.
+pub(super) fn translate(
+    cluster: &model::Cluster,
+    load_reporting: LoadReporting,
+    family: ClientFamily,
+) -> Cluster {
     let outlier = cluster.policy.outlier.as_ref();
+    let connections = &cluster.policy.connections;
     let mut made = Cluster {
         name: cluster.name.clone(),
-        circuit_breakers: Some(circuit_breakers(cluster.policy.max_requests, cluster.policy.connections.max)),
-        connect_timeout: cluster.policy.connections.connect_timeout.map(duration),
+        circuit_breakers: Some(circuit_breakers(&cluster.policy)),
+        connect_timeout: connections.connect_timeout.map(duration),
         outlier_detection: outlier.map(outlier::outlier_detection),
         common_lb_config: outlier.map(outlier::panic_threshold),
-        typed_extension_protocol_options: envoy::http2(
-            outlier.and_then(outlier::error_matcher),
-            &cluster.policy.connections,
-        ),
+        upstream_connection_options: connections.tcp_keepalive.map(connection::tcp_keepalive),
+        typed_extension_protocol_options: envoy::http2(outlier.and_then(outlier::error_matcher), connections),
         transport_socket: cluster.tls.as_ref().map(tls::upstream),
         ..Cluster::default()
     };
@@ -37,8 +42,11 @@ pub(super) fn translate(cluster: &model::Cluster, load_reporting: LoadReporting)
         made.lrs_server = Some(this_server());
         made.lrs_report_endpoint_metrics = REPORTED_METRICS.map(str::to_owned).to_vec();
     }
+    if family != ClientFamily::Envoy {
+        made.upstream_config = connection::upstream_config(connections);
+    }
     discover(cluster, &mut made);
-    balance(&cluster.policy.load_balancing, &mut made);
+    lb_policy::balance(&cluster.policy.load_balancing, &mut made);
     made
 }
 
@@ -87,34 +95,22 @@ fn discover(of: &model::Cluster, cluster: &mut Cluster) {
     cluster.cluster_discovery_type = Some(ClusterDiscoveryType::Type(discovery_type.into()));
 }
 
-fn balance(load_balancing: &LoadBalancing, cluster: &mut Cluster) {
-    let policy = match load_balancing {
-        LoadBalancing::RoundRobin => LbPolicy::RoundRobin,
-        LoadBalancing::LeastRequest => {
-            cluster.load_balancing_policy = Some(lb_policy::least_request());
-            // gRPC for Go before 1.73 refuses a cluster for the old field's least request, whatever the list offers;
-            // clients older than the list read the old field alone.
-            LbPolicy::RoundRobin
-        }
-        LoadBalancing::RingHash { min_size, .. } => {
-            cluster.lb_config = Some(LbConfig::RingHashLbConfig(RingHashLbConfig {
-                minimum_ring_size: Some(UInt64Value { value: *min_size }),
-                ..RingHashLbConfig::default()
-            }));
-            LbPolicy::RingHash
-        }
-    };
-    cluster.lb_policy = policy.into();
-}
-
 /// Always explicit: clients would use 1024 otherwise (CDS-11), and Istio's kinds mean no limit.
-fn circuit_breakers(max_requests: u32, max_connections: Option<u32>) -> CircuitBreakers {
+fn circuit_breakers(policy: &Policy) -> CircuitBreakers {
+    let limits = &policy.limits;
+    let number = |number: Option<u32>| number.map(|value| UInt32Value { value });
+    let budget = |budget: Budget| RetryBudget {
+        budget_percent: Some(Percent { value: budget.percent }),
+        min_retry_concurrency: number(Some(budget.min_concurrency)),
+    };
     let thresholds = Thresholds {
         priority: RoutingPriority::Default.into(),
         // gRPC for Java of some years takes a larger limit for a negative number and refuses every call.
-        max_requests: Some(UInt32Value { value: max_requests.min(i32::MAX.unsigned_abs()) }),
-        max_connections: max_connections.map(|value| UInt32Value { value }),
-        ..Thresholds::default()
+        max_requests: number(Some(limits.max_requests.min(i32::MAX.unsigned_abs()))),
+        max_connections: number(policy.connections.max),
+        max_pending_requests: number(limits.max_pending),
+        max_retries: number(limits.max_retries),
+        retry_budget: limits.retry_budget.map(budget),
     };
     CircuitBreakers { thresholds: vec![thresholds], ..CircuitBreakers::default() }
 }

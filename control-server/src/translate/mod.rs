@@ -10,9 +10,11 @@
 mod accept;
 mod cluster;
 mod collections;
+mod connection;
 mod endpoints;
 mod envoy;
 mod fault;
+mod hash_policy;
 mod headers;
 mod lb_policy;
 mod listener;

@@ -10,9 +10,8 @@ use xds_proto::envoy::config::route::v3::redirect_action::{
 use xds_proto::envoy::config::route::v3::retry_policy::retry_host_predicate::ConfigType as HostPredicate;
 use xds_proto::envoy::config::route::v3::retry_policy::retry_priority::ConfigType as PriorityConfig;
 use xds_proto::envoy::config::route::v3::retry_policy::{RetryBackOff, RetryHostPredicate, RetryPriority};
-use xds_proto::envoy::config::route::v3::route_action::hash_policy::{Header, PolicySpecifier};
 use xds_proto::envoy::config::route::v3::route_action::{
-    ClusterSpecifier, HashPolicy, HostRewriteSpecifier, MaxStreamDuration, RequestMirrorPolicy,
+    ClusterSpecifier, HostRewriteSpecifier, MaxStreamDuration, RequestMirrorPolicy,
 };
 use xds_proto::envoy::config::route::v3::weighted_cluster::ClusterWeight;
 use xds_proto::envoy::config::route::v3::{
@@ -27,7 +26,7 @@ use xds_proto::envoy::r#type::v3::fractional_percent::DenominatorType;
 use xds_proto::google::protobuf::{self, UInt32Value};
 use xds_proto::pack_any;
 
-use super::{envoy, fault, headers, matcher};
+use super::{envoy, fault, hash_policy, headers, matcher};
 use crate::model::{self, PathRewrite, Service, ServicePort, Share};
 
 /// The routes of one port, in a virtual host for any authority.
@@ -60,8 +59,8 @@ fn one(route: &model::Route) -> Route {
 }
 
 fn action(route: &model::Route) -> route::Action {
-    let (shares, hash_headers) = match &route.action {
-        model::Action::Forward { shares, hash_headers } => (shares, hash_headers),
+    let (shares, hash_keys) = match &route.action {
+        model::Action::Forward { shares, hash_keys } => (shares, hash_keys),
         model::Action::Respond { status, body } => return respond(*status, body.as_deref()),
         model::Action::Redirect(to) => return route::Action::Redirect(redirect(to)),
     };
@@ -75,7 +74,7 @@ fn action(route: &model::Route) -> route::Action {
         timeout: Some(envoy::no_timeout()),
         max_stream_duration,
         retry_policy: route.retry.as_ref().map(retry),
-        hash_policy: hash_headers.iter().map(|name| hash_policy(name)).collect(),
+        hash_policy: hash_keys.iter().flat_map(hash_policy::translate).collect(),
         request_mirror_policies: route.mirrors.iter().map(mirror).collect(),
         ..rewrite(&route.rewrite)
     })
@@ -180,11 +179,6 @@ fn previous_priorities() -> RetryPriority {
         name: "envoy.retry_priorities.previous_priorities".to_owned(),
         config_type: Some(PriorityConfig::TypedConfig(pack_any(config))),
     }
-}
-
-fn hash_policy(header: &str) -> HashPolicy {
-    let header = Header { header_name: header.to_owned(), ..Header::default() };
-    HashPolicy { policy_specifier: Some(PolicySpecifier::Header(header)), ..HashPolicy::default() }
 }
 
 pub(super) fn duration(duration: Duration) -> protobuf::Duration {

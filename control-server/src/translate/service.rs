@@ -12,6 +12,7 @@ use crate::model::{Cluster, Discovery, Service, ServicePort, ServiceView};
 use crate::resources::{
     ClientClass, Collection, EncodedResource, MadeBy, ResourceKind, ResourceSet, ScopeSelector, Scoped, Slot,
 };
+use crate::state::ClientFamily;
 
 /// Everything that stands under the names of one service.
 #[derive(Debug, Default)]
@@ -116,8 +117,17 @@ impl Translator<'_> {
 
     fn cluster(&mut self, place: usize, selector: &ScopeSelector, view: &ServiceView, one: &Cluster) {
         let ruled_by = Makers::of(&view.ruled_by, &view.declared_by);
-        let message = cluster::translate(one, self.load_reporting);
-        self.add(place, selector, ResourceKind::Cluster, &one.name, &message, &ruled_by);
+        let load_reporting = self.load_reporting;
+        let of_family = |family| cluster::translate(one, load_reporting, family);
+        let common = of_family(ClientFamily::Grpc);
+        for family in [ClientFamily::MeshTonic, ClientFamily::Envoy] {
+            let message = of_family(family);
+            if message != common {
+                let selector = ScopeSelector { family: Some(family), ..selector.clone() };
+                self.add(place, &selector, ResourceKind::Cluster, &one.name, &message, &ruled_by);
+            }
+        }
+        self.add(place, selector, ResourceKind::Cluster, &one.name, &common, &ruled_by);
         let nothing = Vec::new();
         let list = match &one.discovery {
             Discovery::Endpoints(list) => list,
@@ -200,7 +210,7 @@ impl Makers {
 fn both(view: &ScopeSelector, place: ScopeSelector) -> ScopeSelector {
     let mut labels = view.labels.clone();
     labels.extend(place.labels);
-    ScopeSelector { namespace: view.namespace.clone(), labels, locality: place.locality }
+    ScopeSelector { labels, locality: place.locality, ..view.clone() }
 }
 
 /// As Istio names it.

@@ -5,6 +5,8 @@
 mod client_metrics;
 mod client_status;
 mod configuration;
+mod destination_rules;
+mod embedded;
 mod failures;
 mod faults;
 mod filters;

@@ -64,7 +64,12 @@ fn diagnostics_name_the_clients_that_they_are_about() {
         )
     };
     let cases = [
-        ("{retryBudget: {percent: 5}}", "retryBudget", serde_json::Value::Null),
+        (
+            "{connectionPool: {http: {useClientProtocol: true}}}",
+            "connectionPool.http.useClientProtocol",
+            serde_json::Value::Null,
+        ),
+        ("{retryBudget: {percent: 5}}", "retryBudget", serde_json::json!(["Grpc", "MeshTonic"])),
         ("{outlierDetection: {consecutive5xxErrors: 7}}", "outlierDetection", serde_json::json!(["Grpc"])),
         (
             "{outlierDetection: {minHealthPercent: 30}}",

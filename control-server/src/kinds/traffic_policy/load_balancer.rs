@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::finding::Findings;
-use crate::kinds::ProtoDuration;
+use super::ConsistentHash;
+use crate::finding::{Finding, Findings};
+use crate::kinds::{ProtoDuration, check};
+use crate::state::ClientFamily;
 use crate::yaml::FieldPath;
 
 /// How an endpoint is chosen.
@@ -17,7 +19,7 @@ pub(crate) struct LoadBalancer {
     pub(crate) consistent_hash: Option<ConsistentHash>,
     pub(crate) locality_lb_setting: Option<LocalityLbSetting>,
     pub(crate) zone_aware_lb_setting: Option<ZoneAwareLbSetting>,
-    warmup: Option<Warmup>,
+    pub(crate) warmup: Option<Warmup>,
     warmup_duration_secs: Option<ProtoDuration>,
 }
 
@@ -31,48 +33,6 @@ pub(crate) enum Simple {
     LeastConn,
     Random,
     Passthrough,
-}
-
-/// The same endpoint for the same key.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct ConsistentHash {
-    pub(crate) http_header_name: Option<String>,
-    http_cookie: Option<HttpCookie>,
-    use_source_ip: Option<bool>,
-    http_query_parameter_name: Option<String>,
-    pub(crate) ring_hash: Option<RingHash>,
-    maglev: Option<Maglev>,
-    minimum_ring_size: Option<u64>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-struct HttpCookie {
-    name: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    path: String,
-    ttl: Option<ProtoDuration>,
-    #[serde(default)]
-    attributes: Vec<CookieAttribute>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-struct CookieAttribute {
-    name: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    value: String,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct RingHash {
-    minimum_ring_size: Option<u64>,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-struct Maglev {
-    table_size: Option<u64>,
 }
 
 /// Where calls go, by the localities of client and endpoints: one of distribute, failover and failoverPriority.
@@ -109,12 +69,15 @@ pub(crate) struct ZoneAwareLbSetting {
     pub(crate) min_cluster_size: Option<u32>,
 }
 
+/// The share of an endpoint that has become ready grows for a while.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Warmup {
-    duration: ProtoDuration,
-    minimum_percent: Option<f64>,
-    aggression: Option<f64>,
+pub(crate) struct Warmup {
+    pub(crate) duration: ProtoDuration,
+    /// The least share; 10 by default.
+    pub(crate) minimum_percent: Option<f64>,
+    /// Above 1 the share grows faster at first; 1 by default.
+    pub(crate) aggression: Option<f64>,
 }
 
 impl LoadBalancer {
@@ -123,20 +86,16 @@ impl LoadBalancer {
             let message = "found both simple and consistentHash, expected one of them";
             findings.error(path.field("consistentHash"), message);
         }
-        match self.simple {
-            Some(Simple::Passthrough) => {
-                let message = "rejected because gRPC clients need endpoints to choose from: expected ROUND_ROBIN, \
-                               LEAST_REQUEST or RANDOM";
-                findings.unsupported(path.field("simple"), message);
-            }
-            Some(Simple::Random) => {
-                findings.warning(
-                    path.field("simple"),
-                    "gRPC clients have no random choice: this works as ROUND_ROBIN",
-                );
-            }
-            _ => {}
+        if self.simple == Some(Simple::Passthrough) {
+            let message = "rejected because gRPC clients need endpoints to choose from: expected ROUND_ROBIN, LEAST_REQUEST \
+                           or RANDOM";
+            findings.unsupported(path.field("simple"), message);
         }
+        if self.simple == Some(Simple::Random) {
+            let message = "gRPC clients other than mesh-tonic have no random choice: for them this works as ROUND_ROBIN";
+            findings.push(Finding::warning(path.field("simple"), message).of_clients(&[ClientFamily::Grpc]));
+        }
+        self.check_warmup(path, findings);
         if let Some(hash) = &self.consistent_hash {
             hash.check(&path.field("consistentHash"), findings);
         }
@@ -144,48 +103,39 @@ impl LoadBalancer {
             locality.check(&path.field("localityLbSetting"), findings);
         }
     }
-}
 
-impl ConsistentHash {
-    /// The least number of entries of the ring.
-    pub(crate) fn ring_size(&self) -> u64 {
-        self.ring_hash.and_then(|ring| ring.minimum_ring_size).or(self.minimum_ring_size).unwrap_or(1024)
+    /// How the share of a new endpoint grows.
+    pub(crate) fn warmup(&self) -> Option<Warmup> {
+        let short = self.warmup_duration_secs;
+        let of_duration = |duration| Warmup { duration, minimum_percent: None, aggression: None };
+        self.warmup.clone().or_else(|| short.map(of_duration)).filter(|warmup| !warmup.duration.0.is_zero())
     }
 
-    fn check(&self, path: &FieldPath, findings: &mut Findings) {
-        let keys = [
-            ("httpHeaderName", self.http_header_name.is_some()),
-            ("httpCookie", self.http_cookie.is_some()),
-            ("useSourceIp", self.use_source_ip == Some(true)),
-            ("httpQueryParameterName", self.http_query_parameter_name.is_some()),
-        ];
-        let set: Vec<&str> = keys.into_iter().filter(|(_, set)| *set).map(|(name, _)| name).collect();
-        match set.as_slice() {
-            [] => {
-                let names = keys.map(|(name, _)| name).join(", ");
-                findings.error(path.clone(), format!("expected one of {names}, found none"));
-            }
-            ["httpHeaderName"] => {
-                let name = self.http_header_name.as_deref().unwrap_or_default();
-                crate::kinds::check::header_name(name, &path.field("httpHeaderName"), findings);
-            }
-            [key] => {
-                let message = "ignored by gRPC clients, which hash headers only: this works as ROUND_ROBIN";
-                findings.warning(path.field(*key), message);
-            }
-            several => {
-                findings
-                    .error(path.clone(), format!("found {}, expected one of them", several.join(" and ")));
-            }
+    fn check_warmup(&self, path: &FieldPath, findings: &mut Findings) {
+        let field = if self.warmup.is_some() { "warmup" } else { "warmupDurationSecs" };
+        let path_of_warmup = path.field(field);
+        let Some(warmup) = self.warmup() else { return };
+        warmup.check(&path_of_warmup, findings);
+        if self.consistent_hash.is_some() || self.simple == Some(Simple::Random) {
+            let message =
+                "has no effect: only ROUND_ROBIN and LEAST_REQUEST give new endpoints a smaller share";
+            findings.warning(path_of_warmup, message);
+        } else {
+            let message = "only mesh-tonic and Envoy have it: for other gRPC clients a new endpoint gets its full share at once";
+            findings.push(Finding::warning(path_of_warmup, message).of_clients(&[ClientFamily::Grpc]));
         }
-        // CDS-08
-        if self.ring_size() > MAX_RING_SIZE {
-            let field = if self.ring_hash.is_some() { path.field("ringHash") } else { path.clone() };
-            let message = format!("found the number {}, expected at most {MAX_RING_SIZE}", self.ring_size());
-            findings.error(field.field("minimumRingSize"), message);
+    }
+}
+
+impl Warmup {
+    pub(crate) fn check(&self, path: &FieldPath, findings: &mut Findings) {
+        if let Some(percent) = self.minimum_percent {
+            check::percent(percent, &path.field("minimumPercent"), findings);
         }
-        if self.maglev.is_some() {
-            findings.warning(path.field("maglev"), "gRPC clients have no Maglev: this works as ring hash");
+        let is_wrong = |aggression: &f64| *aggression < 1.0 || !aggression.is_finite();
+        if let Some(aggression) = self.aggression.filter(is_wrong) {
+            let message = format!("found the number {aggression}, expected 1 or more");
+            findings.error(path.field("aggression"), message);
         }
     }
 }
@@ -212,5 +162,3 @@ impl LocalityLbSetting {
         }
     }
 }
-
-const MAX_RING_SIZE: u64 = 8_388_608;

@@ -1,5 +1,6 @@
 //! `trafficPolicy` of a `DestinationRule`: load balancing, limits, outliers, TLS.
 
+mod consistent_hash;
 mod load_balancer;
 mod outlier;
 mod pool;
@@ -16,9 +17,10 @@ use crate::finding::Findings;
 use crate::state::ClientFamily;
 use crate::yaml::FieldPath;
 
-pub(crate) use load_balancer::{ConsistentHash, LoadBalancer, Simple};
+pub(crate) use consistent_hash::ConsistentHash;
+pub(crate) use load_balancer::{LoadBalancer, Simple, Warmup};
 pub(crate) use outlier::OutlierDetection;
-pub(crate) use pool::ConnectionPool;
+pub(crate) use pool::{ConnectionPool, Http2KeepAlive, TcpKeepalive};
 pub(crate) use tls::{ClientTls, TlsMode};
 
 /// A policy of a host or of a subset.
@@ -141,75 +143,50 @@ impl Parts<'_> {
 const BY_WEIGHT: &str = "not applied: every client sees all endpoints, spread by their weights";
 const CONNECTIONS: &str =
     "ignored by gRPC clients: they have no such limit on connections; mesh-tonic and Envoy have it";
-const NO_CLIENT: &str = "ignored by gRPC clients, and not sent to others";
+const KEEPALIVE: &str = "only mesh-tonic and Envoy use it: other gRPC clients have a setting of their own";
+const ONLY_ENVOY: &str = "only Envoy has it: gRPC clients ignore it";
+const HTTP2: &str = "ignored by gRPC clients: they always use HTTP/2";
 const GRPC: &[ClientFamily] = &[ClientFamily::Grpc];
+const WITHOUT_ENVOY: &[ClientFamily] = &[ClientFamily::Grpc, ClientFamily::MeshTonic];
 const OUTLIER: &str = "only mesh-tonic and Envoy use it: other gRPC clients count failed calls only";
+
+/// A field without effect for some clients.
+const fn of(field: &'static str, message: &'static str, clients: &'static [ClientFamily]) -> Effect {
+    Effect { field, message, clients }
+}
 
 /// Relative to a policy of a host, a subset or a port.
 pub(super) const EFFECTS: &[Effect] = &[
-    Effect {
-        field: "retryBudget",
-        message: "ignored by gRPC clients: they have a budget of their own",
-        clients: &[],
-    },
-    Effect { field: "loadBalancer.zoneAwareLbSetting", message: BY_WEIGHT, clients: &[] },
-    Effect {
-        field: "loadBalancer.warmup",
-        message: "ignored by gRPC clients: a new endpoint gets its full share at once",
-        clients: &[],
-    },
-    Effect {
-        field: "loadBalancer.warmupDurationSecs",
-        message: "ignored by gRPC clients: a new endpoint gets its full share at once",
-        clients: &[],
-    },
-    Effect { field: "connectionPool.tcp.maxConnections", message: CONNECTIONS, clients: GRPC },
-    Effect { field: "connectionPool.tcp.connectTimeout", message: CONNECTIONS, clients: GRPC },
-    Effect { field: "connectionPool.tcp.idleTimeout", message: CONNECTIONS, clients: GRPC },
-    Effect { field: "connectionPool.tcp.tcpKeepalive", message: NO_CLIENT, clients: &[] },
-    Effect { field: "connectionPool.tcp.maxConnectionDuration", message: NO_CLIENT, clients: &[] },
-    Effect { field: "connectionPool.http.http1MaxPendingRequests", message: NO_CLIENT, clients: &[] },
-    Effect { field: "connectionPool.http.maxRequestsPerConnection", message: CONNECTIONS, clients: GRPC },
-    Effect {
-        field: "connectionPool.http.maxRetries",
-        message: "ignored by gRPC clients: they have no such limit",
-        clients: &[],
-    },
-    Effect { field: "connectionPool.http.idleTimeout", message: CONNECTIONS, clients: GRPC },
-    Effect {
-        field: "connectionPool.http.h2UpgradePolicy",
-        message: "ignored by gRPC clients: they always use HTTP/2",
-        clients: &[],
-    },
-    Effect {
-        field: "connectionPool.http.useClientProtocol",
-        message: "ignored by gRPC clients: they always use HTTP/2",
-        clients: &[],
-    },
-    Effect { field: "connectionPool.http.maxConcurrentStreams", message: CONNECTIONS, clients: GRPC },
-    Effect {
-        field: "connectionPool.http.http2KeepAlive",
-        message: "ignored by gRPC clients: they have a setting of their own",
-        clients: &[],
-    },
-    Effect {
-        field: "outlierDetection.splitExternalLocalOriginErrors",
-        message: OUTLIER,
-        clients: &[ClientFamily::Grpc],
-    },
-    Effect {
-        field: "outlierDetection.consecutiveLocalOriginFailures",
-        message: OUTLIER,
-        clients: &[ClientFamily::Grpc],
-    },
-    Effect {
-        field: "outlierDetection.outlierDetectionHttpErrorCodes",
-        message: "only Envoy uses it: gRPC clients judge the status of gRPC, not that of HTTP",
-        clients: &[ClientFamily::Grpc, ClientFamily::MeshTonic],
-    },
-    Effect {
-        field: "outlierDetection.minHealthPercent",
-        message: "only Envoy uses it: gRPC clients have no panic threshold",
-        clients: &[ClientFamily::Grpc, ClientFamily::MeshTonic],
-    },
+    of("loadBalancer.zoneAwareLbSetting", BY_WEIGHT, &[]),
+    of("retryBudget", "only Envoy uses it: gRPC clients have a budget of their own", WITHOUT_ENVOY),
+    of("retryBudget.budgetInterval", "not sent to any client", &[]),
+    of(
+        "connectionPool.tcp.maxConnections",
+        "only Envoy has the limit: gRPC clients have one connection to each endpoint",
+        WITHOUT_ENVOY,
+    ),
+    of("connectionPool.tcp.connectTimeout", CONNECTIONS, GRPC),
+    of("connectionPool.tcp.idleTimeout", CONNECTIONS, GRPC),
+    of("connectionPool.tcp.tcpKeepalive", KEEPALIVE, GRPC),
+    of("connectionPool.tcp.maxConnectionDuration", ONLY_ENVOY, WITHOUT_ENVOY),
+    of("connectionPool.http.http1MaxPendingRequests", ONLY_ENVOY, WITHOUT_ENVOY),
+    of("connectionPool.http.maxRequestsPerConnection", CONNECTIONS, GRPC),
+    of("connectionPool.http.maxRetries", ONLY_ENVOY, WITHOUT_ENVOY),
+    of("connectionPool.http.idleTimeout", CONNECTIONS, GRPC),
+    of("connectionPool.http.h2UpgradePolicy", HTTP2, &[]),
+    of("connectionPool.http.useClientProtocol", HTTP2, &[]),
+    of("connectionPool.http.maxConcurrentStreams", CONNECTIONS, GRPC),
+    of("connectionPool.http.http2KeepAlive", KEEPALIVE, GRPC),
+    of("outlierDetection.splitExternalLocalOriginErrors", OUTLIER, GRPC),
+    of("outlierDetection.consecutiveLocalOriginFailures", OUTLIER, GRPC),
+    of(
+        "outlierDetection.outlierDetectionHttpErrorCodes",
+        "only Envoy uses it: gRPC clients judge the status of gRPC, not that of HTTP",
+        WITHOUT_ENVOY,
+    ),
+    of(
+        "outlierDetection.minHealthPercent",
+        "only Envoy uses it: gRPC clients have no panic threshold",
+        WITHOUT_ENVOY,
+    ),
 ];

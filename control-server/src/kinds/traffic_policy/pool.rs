@@ -21,32 +21,36 @@ pub(crate) struct ConnectionPool {
 pub(crate) struct Tcp {
     pub(crate) max_connections: Option<u32>,
     pub(crate) connect_timeout: Option<ProtoDuration>,
-    tcp_keepalive: Option<TcpKeepalive>,
-    max_connection_duration: Option<ProtoDuration>,
+    pub(crate) tcp_keepalive: Option<TcpKeepalive>,
+    pub(crate) max_connection_duration: Option<ProtoDuration>,
     pub(crate) idle_timeout: Option<ProtoDuration>,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+/// Probes of the operating system; a missing field is the system's own value.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
-struct TcpKeepalive {
-    probes: Option<u32>,
-    time: Option<ProtoDuration>,
-    interval: Option<ProtoDuration>,
+pub(crate) struct TcpKeepalive {
+    /// After how many unanswered probes a connection is closed.
+    pub(crate) probes: Option<u32>,
+    /// How long nothing arrives before the first probe.
+    pub(crate) time: Option<ProtoDuration>,
+    /// From probe to probe.
+    pub(crate) interval: Option<ProtoDuration>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Http {
-    http1_max_pending_requests: Option<u32>,
+    pub(crate) http1_max_pending_requests: Option<u32>,
     /// Calls at the same time to the whole service.
     pub(crate) http2_max_requests: Option<u32>,
     pub(crate) max_requests_per_connection: Option<u32>,
-    max_retries: Option<u32>,
+    pub(crate) max_retries: Option<u32>,
     pub(crate) idle_timeout: Option<ProtoDuration>,
     h2_upgrade_policy: Option<H2UpgradePolicy>,
     use_client_protocol: Option<bool>,
     pub(crate) max_concurrent_streams: Option<u32>,
-    http2_keep_alive: Option<Http2KeepAlive>,
+    pub(crate) http2_keep_alive: Option<Http2KeepAlive>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -57,11 +61,14 @@ enum H2UpgradePolicy {
     Upgrade,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+/// Pings of HTTP/2.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default)]
-struct Http2KeepAlive {
-    interval: Option<ProtoDuration>,
-    timeout: Option<ProtoDuration>,
+pub(crate) struct Http2KeepAlive {
+    /// From ping to ping; 0 is none.
+    pub(crate) interval: Option<ProtoDuration>,
+    /// How long an answer may take.
+    pub(crate) timeout: Option<ProtoDuration>,
 }
 
 impl ConnectionPool {

@@ -63,29 +63,50 @@ fn wanted_policy(cluster: &Cluster) -> LbPolicy {
     LbPolicy::LeastRequest
 }
 
+/// The policies of a list, without their package.
+fn types(list: &LoadBalancingPolicy) -> Vec<String> {
+    let package = "type.googleapis.com/envoy.extensions.load_balancing_policies.";
+    configs(list).iter().map(|any| any.type_url.replace(package, "")).collect()
+}
+
+fn configs(list: &LoadBalancingPolicy) -> Vec<Any> {
+    let extensions = list.policies.iter().filter_map(|policy| policy.typed_extension_config.clone());
+    extensions.filter_map(|extension| extension.typed_config).collect()
+}
+
 #[test]
-fn load_balancers_are_those_that_grpc_clients_have() {
+fn load_balancers_come_with_one_that_every_grpc_client_has() {
+    let below_localities = &["subset.v3.Subset", "wrr_locality.v3.WrrLocality"][..];
+    let maglev = &["maglev.v3.Maglev", "ring_hash.v3.RingHash"][..];
     let cases = [
-        ("simple: ROUND_ROBIN", LbPolicy::RoundRobin, None),
-        ("simple: UNSPECIFIED", LbPolicy::RoundRobin, None),
-        ("simple: LEAST_REQUEST", LbPolicy::LeastRequest, None),
-        ("simple: LEAST_CONN", LbPolicy::LeastRequest, None),
-        ("simple: RANDOM", LbPolicy::RoundRobin, None),
-        ("consistentHash: {httpHeaderName: x}", LbPolicy::RingHash, Some(1024)),
-        ("consistentHash: {httpHeaderName: x, ringHash: {minimumRingSize: 5}}", LbPolicy::RingHash, Some(5)),
-        ("consistentHash: {httpHeaderName: x, minimumRingSize: 6}", LbPolicy::RingHash, Some(6)),
-        ("consistentHash: {httpHeaderName: x, maglev: {}}", LbPolicy::RingHash, Some(1024)),
-        ("consistentHash: {useSourceIp: true}", LbPolicy::RoundRobin, None),
-        ("consistentHash: {httpCookie: {name: a, ttl: 0s}}", LbPolicy::RoundRobin, None),
+        ("simple: ROUND_ROBIN", LbPolicy::RoundRobin, None, &[][..]),
+        ("simple: UNSPECIFIED", LbPolicy::RoundRobin, None, &[]),
+        ("simple: LEAST_REQUEST", LbPolicy::RoundRobin, None, below_localities),
+        ("simple: LEAST_CONN", LbPolicy::RoundRobin, None, below_localities),
+        ("simple: RANDOM", LbPolicy::RoundRobin, None, below_localities),
+        ("consistentHash: {httpHeaderName: x}", LbPolicy::RingHash, Some(1024), &[]),
+        (
+            "consistentHash: {httpHeaderName: x, ringHash: {minimumRingSize: 5}}",
+            LbPolicy::RingHash,
+            Some(5),
+            &[],
+        ),
+        ("consistentHash: {httpHeaderName: x, minimumRingSize: 6}", LbPolicy::RingHash, Some(6), &[]),
+        ("consistentHash: {httpHeaderName: x, maglev: {}}", LbPolicy::RingHash, Some(1024), maglev),
+        ("consistentHash: {useSourceIp: true}", LbPolicy::RingHash, Some(1024), &[]),
+        ("consistentHash: {httpCookie: {name: a, ttl: 0s}}", LbPolicy::RingHash, Some(1024), &[]),
+        ("consistentHash: {httpQueryParameterName: a}", LbPolicy::RoundRobin, None, &[]),
     ];
-    for (load_balancer, policy, ring_size) in cases {
+    for (load_balancer, policy, ring_size, list) in cases {
         let cluster = only(&format!("loadBalancer: {{{load_balancer}}}"));
-        assert_eq!(wanted_policy(&cluster), policy, "{load_balancer}");
+        assert_eq!(cluster.lb_policy(), policy, "{load_balancer}");
         let ring = match cluster.lb_config {
             Some(LbConfig::RingHashLbConfig(ring)) => ring.minimum_ring_size.map(|size| size.value),
             _ => None,
         };
         assert_eq!(ring, ring_size, "{load_balancer}");
+        let found = cluster.load_balancing_policy.as_ref().map(types).unwrap_or_default();
+        assert_eq!(found, list, "{load_balancer}");
     }
 }
 
@@ -94,14 +115,6 @@ fn load_balancers_are_those_that_grpc_clients_have() {
 #[test]
 fn least_request_comes_in_the_forms_that_clients_have() {
     let cluster = only("loadBalancer: {simple: LEAST_REQUEST}");
-    let configs = |list: &LoadBalancingPolicy| -> Vec<Any> {
-        let extensions = list.policies.iter().filter_map(|policy| policy.typed_extension_config.clone());
-        extensions.filter_map(|extension| extension.typed_config).collect()
-    };
-    let types = |list: &LoadBalancingPolicy| -> Vec<String> {
-        let package = "type.googleapis.com/envoy.extensions.load_balancing_policies.";
-        configs(list).iter().map(|any| any.type_url.replace(package, "")).collect()
-    };
     let list = cluster.load_balancing_policy.unwrap();
     assert_eq!(types(&list), ["subset.v3.Subset", "wrr_locality.v3.WrrLocality"]);
     let [subset, localities] = configs(&list).try_into().unwrap();
@@ -229,14 +242,51 @@ fn limits_of_connections_are_sent_where_they_are_set() {
         let clients: Vec<_> = found.into_iter().map(|one| one.clients).collect();
         (values, clients)
     };
+    use crate::state::ClientFamily::{Grpc, MeshTonic};
     assert_eq!(of("http: {http2MaxRequests: 5}"), ([None; 5], vec![]));
     let pool = "tcp: {maxConnections: 3, connectTimeout: 2s}, http: {idleTimeout: 60s, maxRequestsPerConnection: 9, \
                 maxConcurrentStreams: 7}";
-    let grpc = || vec![crate::state::ClientFamily::Grpc];
-    assert_eq!(
-        of(pool),
-        ([Some(3), Some(2), Some(60), Some(9), Some(7)], vec![grpc(), grpc(), grpc(), grpc(), grpc()])
-    );
+    let clients = vec![vec![Grpc, MeshTonic], vec![Grpc], vec![Grpc], vec![Grpc], vec![Grpc]];
+    assert_eq!(of(pool), ([Some(3), Some(2), Some(60), Some(9), Some(7)], clients));
     let zeros = "tcp: {maxConnections: 0, connectTimeout: 0s}, http: {maxRequestsPerConnection: 0, maxConcurrentStreams: 0}";
     assert_eq!(of(zeros).0, [None; 5], "zero is no limit");
+}
+
+/// What gRPC clients read in `upstream_config` would make Envoy refuse the cluster.
+#[test]
+fn options_of_connections_are_where_each_class_of_clients_reads_them() {
+    let rule = "{host: users, trafficPolicy: {connectionPool: {http: {idleTimeout: 60s}}}}";
+    let set = super::Plane::new(LoadReporting::Off)
+        .read(&(services() + &document("DestinationRule", "users", rule)));
+    let name = "outbound|80||users.shop.svc.cluster.local";
+    let of = |family| {
+        let client = crate::resources::ClientScope { family, ..Default::default() };
+        let found = set.get_for(crate::resources::ResourceKind::Cluster.into(), name, &client).unwrap();
+        Cluster::decode(found.bytes.clone()).unwrap()
+    };
+    use crate::state::ClientFamily::{Envoy, Grpc, MeshTonic};
+    assert_eq!(
+        [Envoy, Grpc, MeshTonic].map(|family| of(family).upstream_config.is_some()),
+        [false, true, true]
+    );
+    for family in [Envoy, Grpc, MeshTonic] {
+        assert_eq!(of(family).typed_extension_protocol_options.len(), 1, "{family:?}");
+    }
+    let without = super::Plane::new(LoadReporting::Off).read(&services());
+    let scoped = without.scoped(crate::resources::ResourceKind::Cluster, name).unwrap();
+    assert_eq!(scoped.iter().count(), 1, "what is the same for all classes stands there once");
+}
+
+/// Limits of calls that Envoy alone has.
+#[test]
+fn limits_of_calls_are_thresholds() {
+    let cluster = only(
+        "connectionPool: {http: {http1MaxPendingRequests: 3, maxRetries: 4}}, retryBudget: {percent: 25, minRetryConcurrency: 7}",
+    );
+    let limit = cluster.circuit_breakers.unwrap().thresholds[0];
+    let budget = limit.retry_budget.unwrap();
+    assert_eq!(limit.max_pending_requests.map(|one| one.value), Some(3));
+    assert_eq!(limit.max_retries.map(|one| one.value), Some(4));
+    assert_eq!(budget.budget_percent.map(|one| one.value), Some(25.0));
+    assert_eq!(budget.min_retry_concurrency.map(|one| one.value), Some(7));
 }
