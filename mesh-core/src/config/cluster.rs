@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{ClientTls, ConnectionSettings, EndpointSet, LbPolicy, Name, OutlierDetection, ResourceError};
+use super::{
+    ClientTls, ConnectionSettings, EndpointSet, HealthCheck, LbPolicy, Name, OutlierDetection, ResourceError,
+};
 
 /// One cluster of a [`MeshConfig`](super::MeshConfig).
 ///
@@ -82,6 +84,8 @@ pub struct ClusterSettings {
     /// counts as healthy (gRFC A17). Empty: the endpoint as a whole. `None`: they are not asked.
     // LB-63
     pub service_health: Option<Name>,
+    /// Endpoints are checked, and take calls only while their checks succeed (Envoy's `health_checks`). `None`: they are not checked.
+    pub health_check: Option<Arc<HealthCheck>>,
     /// Service name and namespace for metric labels (`com.google.csm.telemetry_labels`).
     pub telemetry_labels: Option<(Name, Name)>,
     /// The server that load is reported to, by the name that the configuration source knows it by: the one that sent the
@@ -105,6 +109,7 @@ impl ClusterSettings {
             tls: None,
             outlier_detection: None,
             service_health: None,
+            health_check: None,
             telemetry_labels: None,
             load_reporting: None,
             reported_metrics: Arc::default(),
@@ -133,6 +138,12 @@ impl ClusterSettings {
     #[must_use]
     pub fn with_service_health(self, service: impl Into<Name>) -> Self {
         Self { service_health: Some(service.into()), ..self }
+    }
+
+    /// With endpoints checked in this way.
+    #[must_use]
+    pub fn with_health_check(self, check: impl Into<Arc<HealthCheck>>) -> Self {
+        Self { health_check: Some(check.into()), ..self }
     }
 
     /// With failing endpoints removed.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::policy::matcher::Fraction;
 
-use super::{Locality, Name};
+use super::{EndpointCheck, Locality, Name};
 
 /// All endpoints of a cluster, by priority.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -61,8 +61,18 @@ pub struct Endpoint {
     pub health: HealthStatus,
     /// Name for `auto_host_rewrite` (gRFC A81) and telemetry; empty if unknown.
     pub hostname: Name,
+    /// What few endpoints have.
+    pub details: Option<Arc<EndpointDetails>>,
+}
+
+/// What few endpoints have: apart, because a cluster may have many endpoints.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub struct EndpointDetails {
     /// Position on a hash ring (gRFC A76); `None`: its first address.
     pub hash_key: Option<Name>,
+    /// How its health is checked differently from that of the cluster's other endpoints; `None`: it is not.
+    pub health_check: Option<EndpointCheck>,
 }
 
 impl Endpoint {
@@ -78,8 +88,30 @@ impl Endpoint {
             weight: NonZeroU32::MIN,
             health: HealthStatus::Healthy,
             hostname: "".into(),
-            hash_key: None,
+            details: None,
         }
+    }
+
+    /// With a position on a hash ring (gRFC A76).
+    #[must_use]
+    pub fn with_hash_key(self, hash_key: impl Into<Name>) -> Self {
+        self.with(|details| details.hash_key = Some(hash_key.into()))
+    }
+
+    /// With its health checked in another way.
+    #[must_use]
+    pub fn with_health_check(self, check: EndpointCheck) -> Self {
+        self.with(|details| details.health_check = Some(check))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut EndpointDetails)) -> Self {
+        change(Arc::make_mut(self.details.get_or_insert_default()));
+        self
+    }
+
+    /// Position on a hash ring; `None`: its first address.
+    pub fn hash_key(&self) -> Option<&Name> {
+        self.details.as_ref()?.hash_key.as_ref()
     }
 }
 

@@ -12,6 +12,7 @@ mod endpoints;
 mod error;
 mod filter;
 mod header_mutation;
+mod health_check;
 mod lb_policy;
 mod lb_weights;
 mod locality;
@@ -31,13 +32,19 @@ use std::time::Duration;
 
 pub use cluster::{Cluster, ClusterSettings, Discovery, LocalityPolicy, MaxRequests, ReportedMetric};
 pub use connection::{ConnectionSettings, Http2Keepalive, TcpKeepalive};
-pub use endpoint::{DropCategory, Endpoint, EndpointAddresses, EndpointSet, HealthStatus, Priority};
+pub use endpoint::{
+    DropCategory, Endpoint, EndpointAddresses, EndpointDetails, EndpointSet, HealthStatus, Priority,
+};
 pub(crate) use endpoints::Member;
 pub use endpoints::{Endpoints, EndpointsIter};
 pub use error::{ConfigError, ResourceError};
 pub use filter::{FilterInstance, FilterOverride, FilterOverrides};
 pub use header_mutation::{AppendAction, HeaderMutation, HeaderMutations, MutationOrder};
 pub(crate) use header_mutation::{Change, is_protected};
+pub use health_check::{
+    CheckConnection, EndpointCheck, GrpcProbe, HealthCheck, HealthCheckIntervals, HealthProbe, HttpProbe,
+    ProbeVersion, TcpProbe,
+};
 pub use lb_policy::{LbPolicy, Maglev, PeakEwma, RingHash, SubsetMethod, Subsetting};
 pub use lb_weights::{ReportedWeights, SlowStart, WeightSource, WeightedLeastRequest, WeightedRoundRobin};
 pub use locality::{Locality, LocalityId};

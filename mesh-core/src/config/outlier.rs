@@ -33,6 +33,10 @@ pub struct OutlierDetection {
     /// Failures to reach an endpoint are counted apart from its answers. `None`: they count as if the endpoint had
     /// answered with a gateway error.
     pub local_origin: Option<LocalOriginEjection>,
+    /// A good health check ends an endpoint's ejection, where endpoints are
+    /// [checked](super::ClusterSettings::health_check); by default it does.
+    // LB-62
+    pub good_check_ends_ejection: bool,
 }
 
 impl OutlierDetection {
@@ -74,6 +78,7 @@ impl Default for OutlierDetection {
             consecutive_5xx: Some(ConsecutiveEjection::default()),
             consecutive_gateway_failures: None,
             local_origin: None,
+            good_check_ends_ejection: true,
         }
     }
 }

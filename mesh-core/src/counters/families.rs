@@ -11,6 +11,7 @@ pub const FAMILIES: &[&CounterFamily] = &[
     &CLIENT_HANDSHAKES,
     &SERVER_HANDSHAKES,
     &ENDED_CONNECTIONS,
+    &HEALTH_CHECKS,
 ];
 
 /// Calls that a rate limit has looked at.
@@ -35,6 +36,14 @@ pub(crate) const SKIPPED_MIRRORS: CounterFamily = CounterFamily::new(
     "Requests that were not mirrored, because too many mirrored ones ran already.",
     "{request}",
     &["mesh.target"],
+);
+
+/// Active health checks of endpoints.
+pub(crate) const HEALTH_CHECKS: CounterFamily = CounterFamily::new(
+    "mesh.health_checks",
+    "Active health checks by their result: good, failed, or refused, when the endpoint said that it is not healthy.",
+    "{check}",
+    &["mesh.cluster", "mesh.result"],
 );
 
 /// Decisions of RBAC filters. `rules` is `enforced` or `shadow`, `decision` is `allowed` or `denied`; `policy` is the one that

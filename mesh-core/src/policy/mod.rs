@@ -10,6 +10,7 @@ pub(crate) mod fault;
 pub(crate) mod filter_chain;
 pub(crate) mod first_bytes;
 pub(crate) mod header_mutation;
+pub(crate) mod health;
 pub mod identity;
 pub mod lb;
 pub mod load_report;

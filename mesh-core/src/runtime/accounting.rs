@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 
 use crate::config::{ClusterSettings, LocalityId, MaxRequests, Name, ReportedMetric, ReportedWeights};
+use crate::counters::CounterStore;
 use crate::policy::load_report::{ClusterCounts, LocalityCounts};
 use crate::sharded::{Ref, Refs};
 
@@ -22,6 +23,8 @@ pub(crate) struct Counts {
     pub(crate) store: Option<Arc<LoadStore>>,
     /// For the ejections of outlier detection.
     pub(crate) ejections: Arc<EjectionStore>,
+    /// For health checks.
+    pub(crate) counters: Arc<CounterStore>,
 }
 
 /// The counts of a cluster's calls, shared by the slots of its endpoints.
@@ -31,7 +34,7 @@ pub(crate) struct Accounting {
     pub(crate) load: Arc<ClusterLoad>,
     /// The maximum of calls in flight.
     pub(crate) max_requests: MaxRequests,
-    /// The load-balancing policy reads how many calls each endpoint has in flight.
+    /// The load-balancing policy reads how many calls each endpoint has in flight, or health checks read whether there was one.
     pub(crate) counts_by_endpoint: bool,
     /// How the latency of calls is averaged for the load-balancing policy; `None`: it is not measured.
     pub(crate) latency_decay: Option<Duration>,
@@ -79,7 +82,7 @@ impl Accounting {
         });
         let keep_reported = reported.as_ref().map(|reported| KeepReported(reported.in_use.clone()));
         let load = counts.loads.load(settings);
-        let counts_by_endpoint = settings.lb_policy.reads_in_flight();
+        let counts_by_endpoint = counts_by_endpoint(settings);
         let weights = weights_of_responses(settings).cloned();
         let max_requests = settings.max_requests;
         let latency_decay = settings.lb_policy.latency_decay();
@@ -90,7 +93,7 @@ impl Accounting {
     pub(crate) fn is_same(before: &ClusterSettings, now: &ClusterSettings) -> bool {
         before.service_name == now.service_name
             && before.max_requests == now.max_requests
-            && before.lb_policy.reads_in_flight() == now.lb_policy.reads_in_flight()
+            && counts_by_endpoint(before) == counts_by_endpoint(now)
             && before.lb_policy.latency_decay() == now.lb_policy.latency_decay()
             && weights_of_responses(before) == weights_of_responses(now)
             && before.load_reporting == now.load_reporting
@@ -130,6 +133,10 @@ impl Accounting {
             reported.counts.drop_over_limit();
         }
     }
+}
+
+fn counts_by_endpoint(settings: &ClusterSettings) -> bool {
+    settings.lb_policy.reads_in_flight() || settings.health_check.is_some()
 }
 
 /// LB-44: reports with responses count unless the endpoints are asked to send reports apart from them.

@@ -73,6 +73,7 @@ impl<T> Attempt<T> {
         }
         if slot.accounting.counts_by_endpoint {
             slot.load.in_flight.fetch_add(1, Ordering::Relaxed);
+            slot.accounting.load.mark_used();
         }
         Some(Self {
             slot: slot.own(),

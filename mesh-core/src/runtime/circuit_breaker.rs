@@ -2,7 +2,7 @@
 //! byte.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::config::{ClusterSettings, Name};
@@ -49,6 +49,8 @@ pub(crate) struct ClusterLoad {
     retrying: AtomicU32,
     /// Calls in flight that wait for room on a connection.
     queued: AtomicU32,
+    /// Whether there was a call, if health checks or the load-balancing policy make the mesh look.
+    is_used: AtomicBool,
 }
 
 impl ClusterLoad {
@@ -59,7 +61,21 @@ impl ClusterLoad {
             waiting: AtomicU32::new(0),
             retrying: AtomicU32::new(0),
             queued: AtomicU32::new(0),
+            is_used: AtomicBool::new(false),
         }
+    }
+
+    /// There is a call.
+    #[inline]
+    pub(crate) fn mark_used(&self) {
+        if !self.is_used.load(Ordering::Relaxed) {
+            self.is_used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether there was a call.
+    pub(crate) fn is_used(&self) -> bool {
+        self.is_used.load(Ordering::Relaxed)
     }
 
     /// A call begins to wait for room on a connection.

@@ -259,8 +259,9 @@ impl<C: Connect> MeshBuilder<C> {
         let counters = self.source.counters().unwrap_or_default();
         self.connector.count_in(&counters);
         Mesh(Arc::new(MeshInner {
-            filters: FilterScope::new(counters),
+            filters: FilterScope::new(counters.clone()),
             counts: Counts {
+                counters,
                 loads,
                 store: self.source.load_store(),
                 ejections: self.source.ejections().unwrap_or_default(),

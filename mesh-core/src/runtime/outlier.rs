@@ -1,4 +1,4 @@
-//! The ejections in the clusters of a mesh, for metrics and status.
+//! The endpoints that get no calls, in the clusters of a mesh, for metrics and status.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::config::{EndpointAddresses, Name};
 use crate::policy::outlier::{EjectionCounts, EjectionReason};
 
-/// The ejections of outlier detection in the clusters of a mesh. The configuration source makes the store and gives it to the
+/// The ejections of outlier detection, and the failed health checks, in the clusters of a mesh. The configuration source makes the store and gives it to the
 /// mesh ([`ConfigSource::ejections`](crate::runtime::ConfigSource::ejections)), which writes it; the source shows it in
 /// metrics and status.
 #[derive(Default)]
@@ -21,6 +21,8 @@ pub struct EjectionStore {
 struct EjectionsByCluster {
     /// The endpoints that are ejected now, by the number of the cluster's task.
     ejected: BTreeMap<u64, Vec<EjectedEndpoint>>,
+    /// The endpoints whose health checks fail now, likewise.
+    unhealthy: BTreeMap<u64, Vec<UnhealthyEndpoint>>,
     /// The next number.
     next: u64,
 }
@@ -39,6 +41,32 @@ pub struct EjectedEndpoint {
     pub reason: EjectionReason,
     /// The ejection's length is the base time multiplied by this: it grows with each ejection, and shrinks with time.
     pub multiplier: u32,
+}
+
+/// An endpoint of a cluster that gets no calls because its active health checks fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnhealthyEndpoint {
+    /// The cluster's name.
+    pub cluster: Name,
+    /// The endpoint's addresses.
+    pub addresses: EndpointAddresses,
+    /// Since when.
+    pub since: Instant,
+    /// The check that failed.
+    pub reason: Arc<str>,
+}
+
+impl UnhealthyEndpoint {
+    /// An endpoint that is unhealthy for this reason.
+    pub fn new(
+        cluster: impl Into<Name>,
+        addresses: EndpointAddresses,
+        since: Instant,
+        reason: impl Into<Arc<str>>,
+    ) -> Self {
+        Self { cluster: cluster.into(), addresses, since, reason: reason.into() }
+    }
 }
 
 impl EjectedEndpoint {
@@ -64,6 +92,13 @@ impl EjectionStore {
         let mut ejected: Vec<_> = self.lock().ejected.values().flatten().cloned().collect();
         ejected.sort_by(|a, b| (&a.cluster, a.addresses.first()).cmp(&(&b.cluster, b.addresses.first())));
         ejected
+    }
+
+    /// The endpoints whose active health checks fail now, by cluster. An endpoint that several targets use is listed once for each.
+    pub fn unhealthy(&self) -> Vec<UnhealthyEndpoint> {
+        let mut unhealthy: Vec<_> = self.lock().unhealthy.values().flatten().cloned().collect();
+        unhealthy.sort_by(|a, b| (&a.cluster, a.addresses.first()).cmp(&(&b.cluster, b.addresses.first())));
+        unhealthy
     }
 
     /// Adds a cluster, which is listed until the returned value is dropped.
@@ -103,10 +138,21 @@ impl ShownEjections {
             clusters.ejected.insert(self.number, ejected);
         }
     }
+
+    /// Replaces the cluster's unhealthy endpoints.
+    pub(crate) fn set_unhealthy(&self, unhealthy: Vec<UnhealthyEndpoint>) {
+        let mut clusters = self.store.lock();
+        if unhealthy.is_empty() {
+            clusters.unhealthy.remove(&self.number);
+        } else {
+            clusters.unhealthy.insert(self.number, unhealthy);
+        }
+    }
 }
 
 impl Drop for ShownEjections {
     fn drop(&mut self) {
         self.set(Vec::new());
+        self.set_unhealthy(Vec::new());
     }
 }

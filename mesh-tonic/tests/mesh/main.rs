@@ -17,6 +17,7 @@ mod failover;
 mod faults;
 mod filters;
 mod headers;
+mod health_checks;
 mod hedging;
 mod kinds;
 mod layers;

@@ -89,7 +89,7 @@ where
 fn mesh(case: &Case, addresses: &[SocketAddr]) -> Mesh {
     let endpoints = addresses.iter().zip(case.weights).enumerate().map(|(number, (address, weight))| {
         let mut endpoint = Endpoint::new(*address);
-        endpoint.hash_key = Some(hash_key(number).into());
+        endpoint = endpoint.with_hash_key(hash_key(number));
         endpoint.weight = NonZeroU32::new(weight).unwrap();
         endpoint
     });

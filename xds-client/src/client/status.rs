@@ -3,7 +3,7 @@
 use mesh_core::config::Name;
 use mesh_core::counters::CounterValue;
 use mesh_core::policy::outlier::MethodCounts;
-use mesh_core::runtime::{EjectedEndpoint, EjectionStore, QueuedCalls};
+use mesh_core::runtime::{EjectedEndpoint, EjectionStore, QueuedCalls, UnhealthyEndpoint};
 
 use crate::bootstrap::ServerConfig;
 use crate::protocol::{AdsState, ResourceStatus, ServerId, UpdateCounts};
@@ -29,6 +29,8 @@ pub struct Status {
     pub resources: Vec<ResourceStatus>,
     /// Endpoints that get no calls at the moment because of outlier detection, by cluster.
     pub ejected: Vec<EjectedEndpoint>,
+    /// Endpoints that get no calls at the moment because their health checks fail, by cluster.
+    pub unhealthy: Vec<UnhealthyEndpoint>,
     /// How often outliers were found and ejected, by method.
     pub ejections: Vec<MethodCounts>,
     /// How many calls wait for room on connections, by cluster.
@@ -76,6 +78,7 @@ impl Status {
             servers,
             resources,
             ejected: ejections.ejected(),
+            unhealthy: ejections.unhealthy(),
             ejections: ejections.counts().methods().collect(),
             queued: Vec::new(),
             counters: Vec::new(),

@@ -60,6 +60,13 @@ pub(super) fn additions(options: &[HeaderValueOption], field: &str) -> Checked<V
     Ok(read)
 }
 
+/// A header of a request that is made here, so that there is nothing to append to.
+pub(super) fn value_of(option: &HeaderValueOption) -> Checked<(HeaderName, HeaderValue)> {
+    let header = option.header.as_ref().ok_or_else(|| Invalid::at("header", "must be set"))?;
+    let name = header_name(&header.key).within("key").within("header")?;
+    Ok((name, value(header).within("header")?))
+}
+
 /// The mutations of a filter, which keeps empty values.
 pub(super) fn mutations(
     list: &[rules::HeaderMutation],

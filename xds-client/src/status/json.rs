@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use mesh_core::runtime::{EjectedEndpoint, QueuedCalls};
+use mesh_core::runtime::{EjectedEndpoint, QueuedCalls, UnhealthyEndpoint};
 use serde_json::{Value, json};
 use xds_proto::envoy::admin::v3::UpdateFailureState;
 use xds_proto::envoy::service::status::v3::client_config::GenericXdsConfig;
@@ -37,6 +37,10 @@ impl XdsClient {
     ///     "cluster": "a", "endpoint": "10.0.0.7:50051", "detection_method": "consecutive_5xx",
     ///     "reason": "5 server errors in a row", "since": "2026-01-31T12:06:00.000000Z", "multiplier": 1
     ///   }],
+    ///   "unhealthy": [{
+    ///     "cluster": "a", "endpoint": "10.0.0.8:50051", "reason": "no answer within 1s",
+    ///     "since": "2026-01-31T12:06:00.000000Z"
+    ///   }],
     ///   "queued": [{"cluster": "a", "calls": 0}]
     /// }
     /// ```
@@ -55,6 +59,7 @@ pub(super) fn to_json(status: &Status, node: &Node, clock: Clock) -> Value {
         "servers": status.servers.iter().map(of_server).collect::<Vec<_>>(),
         "generic_xds_configs": config.generic_xds_configs.iter().map(of_resource).collect::<Vec<_>>(),
         "ejected": status.ejected.iter().map(|ejected| of_ejected(ejected, clock)).collect::<Vec<_>>(),
+        "unhealthy": status.unhealthy.iter().map(|found| of_unhealthy(found, clock)).collect::<Vec<_>>(),
         "queued": status.queued.iter().map(of_queued).collect::<Vec<_>>(),
     })
 }
@@ -95,6 +100,15 @@ fn of_ejected(ejected: &EjectedEndpoint, clock: Clock) -> Value {
         "reason": ejected.reason.to_string(),
         "since": to_text(&clock.timestamp(ejected.since)),
         "multiplier": ejected.multiplier,
+    })
+}
+
+fn of_unhealthy(unhealthy: &UnhealthyEndpoint, clock: Clock) -> Value {
+    json!({
+        "cluster": &*unhealthy.cluster,
+        "endpoint": unhealthy.addresses.first().to_string(),
+        "reason": &*unhealthy.reason,
+        "since": to_text(&clock.timestamp(unhealthy.since)),
     })
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use mesh_core::config::{LocalityId, Name};
 use mesh_core::policy::outlier::{DetectionMethod, EjectionReason};
-use mesh_core::runtime::EjectedEndpoint;
+use mesh_core::runtime::{EjectedEndpoint, UnhealthyEndpoint};
 use serde_json::json;
 use xds_proto::envoy::admin::v3::ClientResourceStatus as Shown;
 use xds_proto::google::protobuf::Timestamp;
@@ -66,6 +66,7 @@ pub(super) fn status(resources: Vec<ResourceStatus>) -> Status {
         resources,
         ejected: Vec::new(),
         ejections: Vec::new(),
+        unhealthy: Vec::new(),
         counters: Vec::new(),
         queued: Vec::new(),
     }
@@ -148,6 +149,20 @@ fn json_has_what_csds_has() {
         "client_status": "REQUESTED", "error_state": null,
     });
     assert_eq!(shown["generic_xds_configs"], json!([a, b]));
+}
+
+#[test]
+fn json_has_endpoints_whose_health_checks_fail() {
+    let now = Instant::now();
+    let address = SocketAddr::from(([10, 0, 0, 8], 50051));
+    let since = now.checked_sub(Duration::from_secs(10)).unwrap();
+    let unhealthy = vec![UnhealthyEndpoint::new("a", address.into(), since, "no answer within 1s")];
+    let shown = to_json(&Status { unhealthy, ..status(Vec::new()) }, &node(), clock(now));
+    let expected = json!({
+        "cluster": "a", "endpoint": "10.0.0.8:50051", "reason": "no answer within 1s",
+        "since": "1970-01-01T00:16:30.000000Z",
+    });
+    assert_eq!(shown["unhealthy"], json!([expected]));
 }
 
 /// An endpoint of this cluster, ejected 10 s before `now`.

@@ -93,6 +93,8 @@ pub struct Cluster {
     >,
     #[prost(enumeration = "cluster::LbPolicy", tag = "6")]
     pub lb_policy: i32,
+    #[prost(message, repeated, tag = "8")]
+    pub health_checks: ::prost::alloc::vec::Vec<super::super::core::v3::HealthCheck>,
     #[deprecated]
     #[prost(message, optional, tag = "9")]
     pub max_requests_per_connection: ::core::option::Option<
@@ -667,6 +669,10 @@ pub struct OutlierDetection {
     #[prost(message, optional, tag = "22")]
     pub max_ejection_time_jitter: ::core::option::Option<
         super::super::super::super::google::protobuf::Duration,
+    >,
+    #[prost(message, optional, tag = "23")]
+    pub successful_active_health_check_uneject_host: ::core::option::Option<
+        super::super::super::super::google::protobuf::BoolValue,
     >,
     #[prost(message, optional, tag = "25")]
     pub always_eject_one_host: ::core::option::Option<

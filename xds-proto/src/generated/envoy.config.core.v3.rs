@@ -421,6 +421,233 @@ impl ::prost::Name for HeaderValueOption {
         "type.googleapis.com/envoy.config.core.v3.HeaderValueOption".into()
     }
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HealthCheck {
+    #[prost(message, optional, tag = "1")]
+    pub timeout: ::core::option::Option<
+        super::super::super::super::google::protobuf::Duration,
+    >,
+    #[prost(message, optional, tag = "2")]
+    pub interval: ::core::option::Option<
+        super::super::super::super::google::protobuf::Duration,
+    >,
+    #[prost(message, optional, tag = "3")]
+    pub interval_jitter: ::core::option::Option<
+        super::super::super::super::google::protobuf::Duration,
+    >,
+    #[prost(message, optional, tag = "4")]
+    pub unhealthy_threshold: ::core::option::Option<
+        super::super::super::super::google::protobuf::UInt32Value,
+    >,
+    #[prost(message, optional, tag = "5")]
+    pub healthy_threshold: ::core::option::Option<
+        super::super::super::super::google::protobuf::UInt32Value,
+    >,
+    #[prost(message, optional, tag = "6")]
+    pub alt_port: ::core::option::Option<
+        super::super::super::super::google::protobuf::UInt32Value,
+    >,
+    #[prost(message, optional, tag = "7")]
+    pub reuse_connection: ::core::option::Option<
+        super::super::super::super::google::protobuf::BoolValue,
+    >,
+    #[prost(message, optional, tag = "12")]
+    pub no_traffic_interval: ::core::option::Option<
+        super::super::super::super::google::protobuf::Duration,
+    >,
+    #[prost(message, optional, tag = "14")]
+    pub unhealthy_interval: ::core::option::Option<
+        super::super::super::super::google::protobuf::Duration,
+    >,
+    #[prost(message, optional, tag = "15")]
+    pub unhealthy_edge_interval: ::core::option::Option<
+        super::super::super::super::google::protobuf::Duration,
+    >,
+    #[prost(message, optional, tag = "16")]
+    pub healthy_edge_interval: ::core::option::Option<
+        super::super::super::super::google::protobuf::Duration,
+    >,
+    #[prost(uint32, tag = "18")]
+    pub interval_jitter_percent: u32,
+    #[prost(message, optional, tag = "20")]
+    pub initial_jitter: ::core::option::Option<
+        super::super::super::super::google::protobuf::Duration,
+    >,
+    #[prost(message, optional, tag = "21")]
+    pub tls_options: ::core::option::Option<health_check::TlsOptions>,
+    #[prost(message, optional, tag = "23")]
+    pub transport_socket_match_criteria: ::core::option::Option<
+        super::super::super::super::google::protobuf::Struct,
+    >,
+    #[prost(message, optional, tag = "24")]
+    pub no_traffic_healthy_interval: ::core::option::Option<
+        super::super::super::super::google::protobuf::Duration,
+    >,
+    #[prost(oneof = "health_check::HealthChecker", tags = "8, 9, 11, 13")]
+    pub health_checker: ::core::option::Option<health_check::HealthChecker>,
+}
+/// Nested message and enum types in `HealthCheck`.
+pub mod health_check {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct CustomHealthCheck {
+        #[prost(string, tag = "1")]
+        pub name: ::prost::alloc::string::String,
+    }
+    impl ::prost::Name for CustomHealthCheck {
+        const NAME: &'static str = "CustomHealthCheck";
+        const PACKAGE: &'static str = "envoy.config.core.v3";
+        fn full_name() -> ::prost::alloc::string::String {
+            "envoy.config.core.v3.HealthCheck.CustomHealthCheck".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/envoy.config.core.v3.HealthCheck.CustomHealthCheck"
+                .into()
+        }
+    }
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct GrpcHealthCheck {
+        #[prost(string, tag = "1")]
+        pub service_name: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub authority: ::prost::alloc::string::String,
+        #[prost(message, repeated, tag = "3")]
+        pub initial_metadata: ::prost::alloc::vec::Vec<super::HeaderValueOption>,
+    }
+    impl ::prost::Name for GrpcHealthCheck {
+        const NAME: &'static str = "GrpcHealthCheck";
+        const PACKAGE: &'static str = "envoy.config.core.v3";
+        fn full_name() -> ::prost::alloc::string::String {
+            "envoy.config.core.v3.HealthCheck.GrpcHealthCheck".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/envoy.config.core.v3.HealthCheck.GrpcHealthCheck".into()
+        }
+    }
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct HttpHealthCheck {
+        #[prost(string, tag = "1")]
+        pub host: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub path: ::prost::alloc::string::String,
+        #[prost(message, optional, tag = "3")]
+        pub send: ::core::option::Option<Payload>,
+        #[prost(message, optional, tag = "4")]
+        pub receive: ::core::option::Option<Payload>,
+        #[prost(message, repeated, tag = "6")]
+        pub request_headers_to_add: ::prost::alloc::vec::Vec<super::HeaderValueOption>,
+        #[prost(string, repeated, tag = "8")]
+        pub request_headers_to_remove: ::prost::alloc::vec::Vec<
+            ::prost::alloc::string::String,
+        >,
+        #[prost(message, repeated, tag = "9")]
+        pub expected_statuses: ::prost::alloc::vec::Vec<
+            super::super::super::super::r#type::v3::Int64Range,
+        >,
+        #[prost(
+            enumeration = "super::super::super::super::r#type::v3::CodecClientType",
+            tag = "10"
+        )]
+        pub codec_client_type: i32,
+        #[prost(message, optional, tag = "11")]
+        pub service_name_matcher: ::core::option::Option<
+            super::super::super::super::r#type::matcher::v3::StringMatcher,
+        >,
+        #[prost(message, repeated, tag = "12")]
+        pub retriable_statuses: ::prost::alloc::vec::Vec<
+            super::super::super::super::r#type::v3::Int64Range,
+        >,
+        #[prost(enumeration = "super::RequestMethod", tag = "13")]
+        pub method: i32,
+    }
+    impl ::prost::Name for HttpHealthCheck {
+        const NAME: &'static str = "HttpHealthCheck";
+        const PACKAGE: &'static str = "envoy.config.core.v3";
+        fn full_name() -> ::prost::alloc::string::String {
+            "envoy.config.core.v3.HealthCheck.HttpHealthCheck".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/envoy.config.core.v3.HealthCheck.HttpHealthCheck".into()
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct Payload {
+        #[prost(oneof = "payload::Payload", tags = "1, 2")]
+        pub payload: ::core::option::Option<payload::Payload>,
+    }
+    /// Nested message and enum types in `Payload`.
+    pub mod payload {
+        #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+        pub enum Payload {
+            #[prost(string, tag = "1")]
+            Text(::prost::alloc::string::String),
+            #[prost(bytes, tag = "2")]
+            Binary(::prost::alloc::vec::Vec<u8>),
+        }
+    }
+    impl ::prost::Name for Payload {
+        const NAME: &'static str = "Payload";
+        const PACKAGE: &'static str = "envoy.config.core.v3";
+        fn full_name() -> ::prost::alloc::string::String {
+            "envoy.config.core.v3.HealthCheck.Payload".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/envoy.config.core.v3.HealthCheck.Payload".into()
+        }
+    }
+    #[derive(Clone, PartialEq, ::prost::Message)]
+    pub struct TcpHealthCheck {
+        #[prost(message, optional, tag = "1")]
+        pub send: ::core::option::Option<Payload>,
+        #[prost(message, repeated, tag = "2")]
+        pub receive: ::prost::alloc::vec::Vec<Payload>,
+    }
+    impl ::prost::Name for TcpHealthCheck {
+        const NAME: &'static str = "TcpHealthCheck";
+        const PACKAGE: &'static str = "envoy.config.core.v3";
+        fn full_name() -> ::prost::alloc::string::String {
+            "envoy.config.core.v3.HealthCheck.TcpHealthCheck".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/envoy.config.core.v3.HealthCheck.TcpHealthCheck".into()
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct TlsOptions {
+        #[prost(string, repeated, tag = "1")]
+        pub alpn_protocols: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    }
+    impl ::prost::Name for TlsOptions {
+        const NAME: &'static str = "TlsOptions";
+        const PACKAGE: &'static str = "envoy.config.core.v3";
+        fn full_name() -> ::prost::alloc::string::String {
+            "envoy.config.core.v3.HealthCheck.TlsOptions".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/envoy.config.core.v3.HealthCheck.TlsOptions".into()
+        }
+    }
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum HealthChecker {
+        #[prost(message, tag = "8")]
+        HttpHealthCheck(HttpHealthCheck),
+        #[prost(message, tag = "9")]
+        TcpHealthCheck(TcpHealthCheck),
+        #[prost(message, tag = "11")]
+        GrpcHealthCheck(GrpcHealthCheck),
+        #[prost(message, tag = "13")]
+        CustomHealthCheck(CustomHealthCheck),
+    }
+}
+impl ::prost::Name for HealthCheck {
+    const NAME: &'static str = "HealthCheck";
+    const PACKAGE: &'static str = "envoy.config.core.v3";
+    fn full_name() -> ::prost::alloc::string::String {
+        "envoy.config.core.v3.HealthCheck".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/envoy.config.core.v3.HealthCheck".into()
+    }
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HealthStatusSet {
     #[prost(enumeration = "HealthStatus", repeated, packed = "false", tag = "1")]
@@ -1071,6 +1298,56 @@ impl HealthStatus {
             "DRAINING" => Some(Self::Draining),
             "TIMEOUT" => Some(Self::Timeout),
             "DEGRADED" => Some(Self::Degraded),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RequestMethod {
+    MethodUnspecified = 0,
+    Get = 1,
+    Head = 2,
+    Post = 3,
+    Put = 4,
+    Delete = 5,
+    Connect = 6,
+    Options = 7,
+    Trace = 8,
+    Patch = 9,
+}
+impl RequestMethod {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::MethodUnspecified => "METHOD_UNSPECIFIED",
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+            Self::Options => "OPTIONS",
+            Self::Trace => "TRACE",
+            Self::Patch => "PATCH",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "METHOD_UNSPECIFIED" => Some(Self::MethodUnspecified),
+            "GET" => Some(Self::Get),
+            "HEAD" => Some(Self::Head),
+            "POST" => Some(Self::Post),
+            "PUT" => Some(Self::Put),
+            "DELETE" => Some(Self::Delete),
+            "CONNECT" => Some(Self::Connect),
+            "OPTIONS" => Some(Self::Options),
+            "TRACE" => Some(Self::Trace),
+            "PATCH" => Some(Self::Patch),
             _ => None,
         }
     }

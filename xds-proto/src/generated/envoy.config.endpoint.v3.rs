@@ -117,6 +117,8 @@ impl ::prost::Name for ClusterStats {
 pub struct Endpoint {
     #[prost(message, optional, tag = "1")]
     pub address: ::core::option::Option<super::super::core::v3::Address>,
+    #[prost(message, optional, tag = "2")]
+    pub health_check_config: ::core::option::Option<endpoint::HealthCheckConfig>,
     #[prost(string, tag = "3")]
     pub hostname: ::prost::alloc::string::String,
     #[prost(message, repeated, tag = "4")]
@@ -137,6 +139,28 @@ pub mod endpoint {
         }
         fn type_url() -> ::prost::alloc::string::String {
             "type.googleapis.com/envoy.config.endpoint.v3.Endpoint.AdditionalAddress"
+                .into()
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct HealthCheckConfig {
+        #[prost(uint32, tag = "1")]
+        pub port_value: u32,
+        #[prost(string, tag = "2")]
+        pub hostname: ::prost::alloc::string::String,
+        #[prost(message, optional, tag = "3")]
+        pub address: ::core::option::Option<super::super::super::core::v3::Address>,
+        #[prost(bool, tag = "4")]
+        pub disable_active_health_check: bool,
+    }
+    impl ::prost::Name for HealthCheckConfig {
+        const NAME: &'static str = "HealthCheckConfig";
+        const PACKAGE: &'static str = "envoy.config.endpoint.v3";
+        fn full_name() -> ::prost::alloc::string::String {
+            "envoy.config.endpoint.v3.Endpoint.HealthCheckConfig".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/envoy.config.endpoint.v3.Endpoint.HealthCheckConfig"
                 .into()
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use crate::config::{ClusterSettings, EndpointAddresses, LocalityId, Name};
+use crate::config::{ClusterSettings, EndpointAddresses, EndpointDetails, LocalityId, Name};
 use crate::shared::SharedList;
 
 use super::EndpointLoad;
@@ -25,8 +25,8 @@ pub struct LbEndpoint {
     pub addresses: EndpointAddresses,
     /// Its share, for policies that use weights; not zero.
     pub weight: u32,
-    /// Its position on a hash ring; `None`: its first address.
-    pub hash_key: Option<Name>,
+    /// What few endpoints have.
+    pub details: Option<Arc<EndpointDetails>>,
     /// Counters that the request path writes and pickers read.
     pub load: Arc<EndpointLoad>,
 }
@@ -34,7 +34,12 @@ pub struct LbEndpoint {
 impl LbEndpoint {
     /// An endpoint of weight 1 that no call has been sent to.
     pub fn new(id: EndpointId, addresses: EndpointAddresses) -> Self {
-        Self { id, addresses, weight: 1, hash_key: None, load: Arc::default() }
+        Self { id, addresses, weight: 1, details: None, load: Arc::default() }
+    }
+
+    /// Its position on a hash ring; `None`: its first address.
+    pub fn hash_key(&self) -> Option<&Name> {
+        self.details.as_ref()?.hash_key.as_ref()
     }
 }
 
@@ -45,7 +50,7 @@ impl PartialEq for LbEndpoint {
             && Arc::ptr_eq(&self.load, &other.load)
             && self.weight == other.weight
             && self.addresses == other.addresses
-            && self.hash_key == other.hash_key
+            && self.details == other.details
     }
 }
 
@@ -157,7 +162,7 @@ mod tests {
         let changes: [fn(&mut LbEndpoint); 4] = [
             |other| other.id = EndpointId(2),
             |other| other.weight = 2,
-            |other| other.hash_key = Some("key".into()),
+            |other| other.details = Some(Arc::default()),
             |other| other.load = Arc::default(),
         ];
         for (number, change) in changes.into_iter().enumerate() {

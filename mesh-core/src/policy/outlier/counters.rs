@@ -1,6 +1,6 @@
 //! How calls have ended at an endpoint.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use crate::config::{ConsecutiveEjection, OutlierDetection};
 
@@ -50,6 +50,8 @@ pub(crate) struct Counters {
     pub(super) server: ConsecutiveFailures,
     pub(super) gateway: ConsecutiveFailures,
     pub(super) local_origin: ConsecutiveFailures,
+    /// Whether the endpoint is ejected.
+    is_ejected: AtomicBool,
 }
 
 /// The shares of failed calls are needed (LB-54).
@@ -65,6 +67,15 @@ impl Counters {
     pub(crate) fn record(&self, result: CallResult) -> bool {
         let counting = self.counting.load(Ordering::Relaxed);
         counting != 0 && self.count(counting, result)
+    }
+
+    /// Whether the endpoint is ejected.
+    pub(crate) fn is_ejected(&self) -> bool {
+        self.is_ejected.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_ejected(&self, is_ejected: bool) {
+        self.is_ejected.store(is_ejected, Ordering::Relaxed);
     }
 
     /// Whether anything is counted.

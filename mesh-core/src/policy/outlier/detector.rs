@@ -69,6 +69,7 @@ impl Detector {
         self.remove(id);
         load.outcomes.configure(self.settings.as_ref());
         load.outcomes.reset();
+        load.outcomes.set_ejected(false);
         let watched = Watched { load, state: Connectivity::Idle, ejection: None, multiplier: 0 };
         self.endpoints.insert(id, watched);
         self.population.endpoints += 1;
@@ -151,6 +152,14 @@ impl Detector {
         change
     }
 
+    /// LB-62: the endpoint's health check has succeeded, which ends its ejection unless the settings say otherwise.
+    pub(crate) fn on_good_check(&mut self, id: EndpointId) -> Option<Change> {
+        self.settings.as_ref().filter(|settings| settings.good_check_ends_ejection)?;
+        let change = self.endpoints.get_mut(&id)?.restore(id)?;
+        self.count_ejected(self.population.ejected - 1);
+        Some(change)
+    }
+
     /// When [`on_deadline`](Self::on_deadline) is to be called.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let interval = self.settings.as_ref()?.interval.max(SHORTEST_INTERVAL);
@@ -224,6 +233,7 @@ impl Detector {
         // LB-58
         watched.multiplier = watched.multiplier.saturating_add(1);
         watched.ejection = Some(ejection);
+        watched.load.outcomes.set_ejected(true);
         self.counts.add_enforced(reason.method);
         self.count_ejected(self.population.ejected + 1);
         Some(Change { id, state, reason: Some(reason) })
@@ -250,6 +260,7 @@ impl Watched {
     /// Ends an ejection, and clears the endpoint's counts of earlier calls.
     fn restore(&mut self, id: EndpointId) -> Option<Change> {
         self.ejection.take()?;
+        self.load.outcomes.set_ejected(false);
         self.load.outcomes.reset_rows();
         Some(Change { id, state: self.state.clone(), reason: None })
     }

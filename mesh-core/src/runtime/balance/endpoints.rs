@@ -104,7 +104,7 @@ impl<C: Connect> Endpoints<C> {
             id,
             addresses: endpoint.addresses.clone(),
             weight: endpoint.weight.get(),
-            hash_key: endpoint.hash_key.clone(),
+            details: endpoint.details.clone(),
             load: self.occupy(listing, id).unwrap_or_default(),
         }
     }
@@ -176,6 +176,7 @@ impl<C: Connect> Endpoints<C> {
         let at = id.0 as usize;
         let Some(entry) = self.entries.get_mut(at).and_then(Option::as_mut) else { return };
         let slot = &entry.slot;
+        slot.state.set_details(endpoint.details.as_ref());
         let reordered = slot.addresses != endpoint.addresses;
         if slot.hostname != endpoint.hostname {
             // The next connection has the new name.

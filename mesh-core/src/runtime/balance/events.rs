@@ -7,6 +7,7 @@ use crate::policy::lb::{Connectivity, EndpointId};
 use crate::runtime::connect::Connect;
 
 use super::Leaves;
+use super::health::Surroundings;
 use super::mailbox::{Event, PendingEvents, Status, SubscriptionId};
 use super::streams::Health;
 use super::task::Task;
@@ -27,6 +28,7 @@ impl<C: Connect> Task<C> {
                 Event::Missing(id) => self.on_missing(now, id),
                 Event::FailuresInARow(id) => self.on_failures_in_a_row(now, id),
                 Event::Health(id, number, health) => self.on_health(now, id, number, health),
+                Event::Checked(id, number) => self.on_checked(now, id, number),
                 Event::Subchannel(subscription_id, status) => self.on_status(now, subscription_id, status),
                 Event::Resolved(number, answer) => self.on_resolved(now, number, answer),
                 Event::End(reason) => self.update(now, [], Some(reason)),
@@ -74,10 +76,19 @@ impl<C: Connect> Task<C> {
 
     /// Sends an endpoint's state to the balancer.
     pub(super) fn report(&mut self, now: Instant, id: EndpointId, state: Connectivity) {
-        let Some(leaf) = self.leaves.find(self.endpoints.leaf(id)) else { return };
+        let Some(entry) = self.endpoints.get_mut(id) else { return };
+        let Some(leaf) = self.leaves.find(Some(entry.leaf)) else { return };
         if let (Some(dns), Connectivity::Idle | Connectivity::TransientFailure(_)) = (&mut leaf.dns, &state) {
             dns.request();
         }
+        let tls = leaf.tls().cloned();
+        let surroundings = Surroundings {
+            pool: &self.pool,
+            mailbox: &self.shared.mailbox,
+            connection: &leaf.connection,
+            tls: tls.as_ref(),
+        };
+        let state = leaf.checks.on_connectivity(id, state, &entry.slot, &surroundings);
         let state = leaf.outliers.on_connectivity(id, state);
         self.balancer.on_connectivity(now, id, state, &mut self.rng);
     }
@@ -86,6 +97,17 @@ impl<C: Connect> Task<C> {
         let leaf = self.leaves.find(self.endpoints.leaf(id));
         if let Some(state) = leaf.and_then(|leaf| leaf.streams.on_health(id, number, health)) {
             self.report(now, id, state);
+        }
+    }
+
+    fn on_checked(&mut self, now: Instant, id: EndpointId, number: u64) {
+        let Some(leaf) = self.leaves.find(self.endpoints.leaf(id)) else { return };
+        let Some(state) = leaf.checks.on_checked(id, number) else { return };
+        let is_healthy = matches!(state, Connectivity::Ready);
+        let state = leaf.outliers.on_connectivity(id, state);
+        self.balancer.on_connectivity(now, id, state, &mut self.rng);
+        if is_healthy {
+            leaf.outliers.on_good_check(now, id, &mut *self.balancer, &mut self.rng);
         }
     }
 

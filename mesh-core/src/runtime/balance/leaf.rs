@@ -16,6 +16,7 @@ use crate::shared::SharedList;
 
 use super::Pool;
 use super::endpoints::Endpoints;
+use super::health::HealthChecks;
 use super::listing::Listing;
 use super::logical_dns::LogicalDns;
 use super::outliers::Outliers;
@@ -33,6 +34,7 @@ pub(super) struct Leaf {
     pub(super) listing: Listing,
     pub(super) outliers: Outliers,
     pub(super) streams: EndpointStreams,
+    pub(super) checks: HealthChecks,
     pub(super) dns: Option<LogicalDns>,
     pub(super) drops: Vec<DropCategory>,
     /// Why there are no endpoints.
@@ -51,6 +53,7 @@ impl Leaf {
         Self {
             outliers: Outliers::new(&cluster.settings, &pool.counts),
             streams: EndpointStreams::new(&cluster.settings),
+            checks: HealthChecks::new(&cluster.settings, &pool.counts.counters),
             connection: Arc::new(cluster.settings.connection.clone()),
             cluster,
             keep_reported,
@@ -99,6 +102,7 @@ impl Leaf {
             endpoints.forget_subchannels(self.listing.leaf);
         }
         self.streams.configure(settings);
+        self.checks.configure(settings);
         let is_policy_new = settings.lb_policy != before.settings.lb_policy
             || settings.locality_policy != before.settings.locality_policy;
         let is_discovery_new = !before.discovery.is_same(&self.cluster.discovery);
@@ -182,7 +186,10 @@ impl Leaf {
     fn list<C: Connect>(&mut self, endpoints: &mut Endpoints<C>, set: &EndpointSet, note: Option<Arc<str>>) {
         endpoints.update(&mut self.listing, set);
         let turnover = std::mem::take(&mut self.listing.turnover);
-        turnover.left.iter().for_each(|id| self.streams.on_disconnected(*id));
+        for id in &turnover.left {
+            self.streams.on_disconnected(*id);
+            self.checks.remove(*id);
+        }
         self.outliers.on_turnover(turnover);
         set.drops.clone_into(&mut self.drops);
         self.note = note;

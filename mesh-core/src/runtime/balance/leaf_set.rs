@@ -72,10 +72,12 @@ impl LeafSet {
         self.leaves.iter_mut().find(is_meant)
     }
 
-    /// The leaves whose settings ask for other streams than before, since the last call.
+    /// The leaves whose settings ask for other streams or health checks than before, since the last call.
     pub(super) fn with_new_streams(&mut self) -> Vec<LeafId> {
         let leaves = self.leaves.iter_mut();
-        leaves.filter_map(|leaf| leaf.streams.take_reset().then(|| leaf.id())).collect()
+        leaves
+            .filter_map(|leaf| (leaf.streams.take_reset() | leaf.checks.take_reset()).then(|| leaf.id()))
+            .collect()
     }
 
     /// The leaf of this name; without one, the first leaf.
@@ -109,10 +111,13 @@ impl LeafSet {
         }
     }
 
-    /// Writes new ejections and returns to log, metrics and status.
-    pub(super) fn show<C: Connect>(&mut self, endpoints: &Endpoints<C>) {
+    /// Writes new ejections, failed health checks and returns to log, metrics and status.
+    pub(super) fn show<C: Connect>(&mut self, now: Instant, endpoints: &Endpoints<C>) {
         for leaf in &mut self.leaves {
             leaf.outliers.show(endpoints);
+            if let Some(unhealthy) = leaf.checks.take_changes(now, endpoints) {
+                leaf.outliers.show_unhealthy(unhealthy);
+            }
         }
     }
 

@@ -39,6 +39,8 @@ pub(super) enum Event<T> {
     FailuresInARow(EndpointId),
     /// The endpoint has said how it is, on the stream of this number.
     Health(EndpointId, u64, Health),
+    /// The health checks of the endpoint have something new: the task of this number.
+    Checked(EndpointId, u64),
     /// A subchannel has changed.
     Subchannel(SubscriptionId, Status<T>),
     /// The lookup of this number has ended.

@@ -9,6 +9,7 @@ mod cluster;
 mod connections;
 mod endpoints;
 mod events;
+mod health;
 mod leaf;
 mod leaf_set;
 mod leaves;

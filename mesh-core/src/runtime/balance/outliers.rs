@@ -9,7 +9,7 @@ use crate::policy::lb::{Balancer, Connectivity, EndpointId};
 use crate::policy::outlier::{Change, Detector};
 use crate::runtime::accounting::Counts;
 use crate::runtime::connect::Connect;
-use crate::runtime::outlier::{EjectedEndpoint, ShownEjections};
+use crate::runtime::outlier::{EjectedEndpoint, ShownEjections, UnhealthyEndpoint};
 
 use super::endpoints::Endpoints;
 use super::listing::Turnover;
@@ -79,6 +79,23 @@ impl Outliers {
     ) {
         let change = self.detector.on_failures_in_a_row(now, id, rng);
         self.apply(now, change, balancer, rng);
+    }
+
+    /// LB-62: the endpoint's health check has succeeded, which ends its ejection.
+    pub(super) fn on_good_check(
+        &mut self,
+        now: Instant,
+        id: EndpointId,
+        balancer: &mut dyn Balancer,
+        rng: &mut dyn Rng,
+    ) {
+        let change = self.detector.on_good_check(id);
+        self.apply(now, change, balancer, rng);
+    }
+
+    /// Shows the endpoints whose health checks fail.
+    pub(super) fn show_unhealthy(&self, unhealthy: Vec<UnhealthyEndpoint>) {
+        self.shown.set_unhealthy(unhealthy);
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {

@@ -18,6 +18,7 @@ impl<C: Connect> Task<C> {
         (entry.subscription, entry.is_resting) = (None, true);
         if let Some(leaf) = self.leaves.find(Some(entry.leaf)) {
             leaf.streams.on_disconnected(id);
+            leaf.checks.on_disconnected(id);
         }
         entry.slot.state.set_connections(None);
         self.may_rest = true;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use arc_swap::ArcSwapOption;
 use tokio::sync::Notify;
 
-use crate::config::{EndpointAddresses, LocalityId, Name};
+use crate::config::{EndpointAddresses, EndpointDetails, LocalityId, Name};
 use crate::policy::lb::{EndpointId, EndpointLoad};
 use crate::policy::load_report::LocalityCounts;
 use crate::policy::outlier::CallResult;
@@ -72,7 +72,22 @@ pub(super) struct StreamTarget<T> {
     state: Arc<EndpointState<T>>,
 }
 
+impl<T> StreamTarget<T> {
+    /// What few endpoints have.
+    pub(super) fn details(&self) -> Option<Arc<EndpointDetails>> {
+        self.state.details.load_full()
+    }
+}
+
 impl<T: Connection> StreamTarget<T> {
+    /// Room on the endpoint's connections; `None`: there is none now.
+    pub(super) fn reserve_now(&self) -> Option<T::Place> {
+        match self.state.connections.load_full()?.reserve() {
+            Reserve::Place(place) => Some(place),
+            Reserve::Full | Reserve::Closed => None,
+        }
+    }
+
     /// Waits for room on the endpoint's connections. `None`: it has none.
     pub(super) async fn reserve(&self) -> Option<T::Place> {
         let connections = self.state.connections.load_full()?;
@@ -143,6 +158,8 @@ pub(super) struct EndpointState<T> {
     changed: Notify,
     /// Calls that wait for room.
     queued: AtomicU32,
+    /// What few endpoints have.
+    details: ArcSwapOption<EndpointDetails>,
     /// The endpoint in its cluster.
     id: EndpointId,
     /// The events of the cluster's task. Weak: calls in flight hold this state, and must not keep unhandled events.
@@ -157,6 +174,7 @@ impl<T> EndpointState<T> {
             wake_requested: AtomicBool::new(false),
             changed: Notify::new(),
             queued: AtomicU32::new(0),
+            details: ArcSwapOption::empty(),
             id,
             mailbox: Arc::downgrade(mailbox),
         }
@@ -166,6 +184,13 @@ impl<T> EndpointState<T> {
     pub(super) fn set_connections(&self, connections: Option<Arc<Connections<T>>>) {
         self.connections.store(connections);
         self.changed.notify_waiters();
+    }
+
+    /// Sets what few endpoints have.
+    pub(super) fn set_details(&self, details: Option<&Arc<EndpointDetails>>) {
+        if self.details.load().as_ref() != details {
+            self.details.store(details.cloned());
+        }
     }
 
     /// Whether this is the first request since the last [`wake_handled`](Self::wake_handled).

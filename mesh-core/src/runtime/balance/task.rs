@@ -115,7 +115,7 @@ impl<C: Connect> Task<C> {
         }
         self.resolve(now);
         self.publish();
-        self.leaves.show(&self.endpoints);
+        self.leaves.show(now, &self.endpoints);
         true
     }
 
@@ -183,6 +183,7 @@ impl<C: Connect> Task<C> {
                     self.forget_rest(id);
                     if let Some(leaf) = self.leaves.find(self.endpoints.leaf(id)) {
                         leaf.streams.on_disconnected(id);
+                        leaf.checks.on_disconnected(id);
                         leaf.outliers.on_connectivity(id, Connectivity::Idle);
                     }
                 }

@@ -65,6 +65,12 @@ pub trait Connect: Debug + Send + Sync + 'static {
         target: &ConnectTarget,
     ) -> impl Future<Output = Result<Established<Self::Connection>, ConnectError>> + Send;
 
+    /// A stream of bytes to one address, for health checks that do not speak HTTP/2. The default fails.
+    fn open(&self, target: &ConnectTarget) -> impl Future<Output = Result<BoxedIo, ConnectError>> + Send {
+        let address = target.address;
+        async move { Err(ConnectError::new(address, "this connector opens no streams of bytes")) }
+    }
+
     /// Counts what it does in this store of the mesh. Called once per mesh, before the first connection; the default counts
     /// nothing.
     fn count_in(&self, _counters: &Arc<CounterStore>) {}

@@ -4,6 +4,9 @@ mod connection;
 #[cfg(test)]
 mod connection_tests;
 mod discovery;
+mod health_check;
+#[cfg(test)]
+mod health_check_tests;
 mod lb_policy;
 mod outlier_detection;
 #[cfg(test)]
@@ -104,6 +107,7 @@ fn read(cluster: &proto::Cluster, context: &Decoding<'_>) -> Checked<Cluster> {
     settings.connection = connection::read(cluster)?;
     // TLS-18
     settings.tls = tls;
+    settings.health_check = health_check::read(cluster, context)?.map(Arc::new);
     settings.outlier_detection = outlier_detection.within("outlier_detection")?;
     settings.telemetry_labels = Some((label("service_name"), label("service_namespace")));
     // TR-47: the same message from another server is another cluster

@@ -29,6 +29,9 @@ pub(super) fn read(settings: &proto::OutlierDetection) -> Checked<OutlierDetecti
     detection.max_ejection_percent =
         percent(settings.max_ejection_percent, detection.max_ejection_percent, "max_ejection_percent")?;
     detection.always_eject_one = settings.always_eject_one_host.is_some_and(|is_on| is_on.value);
+    // LB-62
+    detection.good_check_ends_ejection =
+        settings.successful_active_health_check_uneject_host.is_none_or(|is_on| is_on.value);
     let enforcing = percent(settings.enforcing_success_rate, 100, "enforcing_success_rate")?;
     detection.success_rate = success_rate(settings, enforcing);
     let enforcing = percent(settings.enforcing_failure_percentage, 0, "enforcing_failure_percentage")?;

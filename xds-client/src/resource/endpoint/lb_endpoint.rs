@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
-use mesh_core::config::{Endpoint, EndpointAddresses, HealthStatus, Name};
+use mesh_core::config::{Endpoint, EndpointAddresses, EndpointCheck, HealthStatus};
 use xds_proto::envoy::config::core::v3::HealthStatus as ProtoHealth;
 use xds_proto::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
 use xds_proto::envoy::config::endpoint::v3::{self as proto, LbEndpoint};
@@ -65,6 +65,8 @@ fn endpoint(
     let Some(HostIdentifier::Endpoint(endpoint)) = &entry.host_identifier else {
         return Err(Invalid::at("endpoint", "must be set"));
     };
+    let check = endpoint.health_check_config.as_ref().map(health_check).transpose();
+    let check = check.within("health_check_config").within("endpoint")?;
     let own = endpoint_addresses(endpoint, addresses).within("endpoint")?;
     let metadata = Metadata::read(entry.metadata.as_ref()).within("metadata")?;
     let health = match ProtoHealth::try_from(entry.health_status) {
@@ -78,15 +80,38 @@ fn endpoint(
     // EDS-14
     let hash_key = match context.guards.endpoint_hash_key_backward_compat {
         true => None,
-        false => metadata.text("envoy.lb", "hash_key").filter(|key| !key.is_empty()).map(Name::from),
+        false => metadata.text("envoy.lb", "hash_key").filter(|key| !key.is_empty()),
     };
     let hostname = endpoint.hostname.as_str().into();
     let mut endpoint = Endpoint::at(own);
     endpoint.weight = weight;
     endpoint.health = health;
     endpoint.hostname = hostname;
-    endpoint.hash_key = hash_key;
+    if let Some(hash_key) = hash_key {
+        endpoint = endpoint.with_hash_key(hash_key);
+    }
+    if let Some(check) = check.filter(|check| *check != EndpointCheck::default()) {
+        endpoint = endpoint.with_health_check(check);
+    }
     Ok(Some(endpoint))
+}
+
+/// How an endpoint's health is checked differently.
+// LB-64
+fn health_check(config: &proto::endpoint::HealthCheckConfig) -> Checked<EndpointCheck> {
+    let port = u16::try_from(config.port_value)
+        .map_err(|_| Invalid::at("port_value", format!("{} is above 65535", config.port_value)))?;
+    let mut check = EndpointCheck::default();
+    check.is_disabled = config.disable_active_health_check;
+    check.hostname = (!config.hostname.is_empty()).then(|| config.hostname.as_str().into());
+    check.port = (port != 0).then_some(port);
+    if config.address.is_some() {
+        let address = ip_and_port(config.address.as_ref()).within("address")?;
+        check.address = Some(address.ip());
+        // As in Envoy, the port of the address counts only where it has one.
+        check.port = check.port.or_else(|| (address.port() != 0).then(|| address.port()));
+    }
+    Ok(check)
 }
 
 /// EDS-08, EDS-10: the first address and the further ones by the same rules.

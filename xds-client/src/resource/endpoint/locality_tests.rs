@@ -228,7 +228,7 @@ fn host_name_and_metadata() {
     let old = DecodeContext { guards, ..Default::default() };
     let key = |value| metadata("envoy.lb", json!({"hash_key": value}));
     let hash_key = |context: &DecodeContext, metadata| {
-        decoded(context, |first| first.metadata = metadata)[0].hash_key.as_deref().map(str::to_owned)
+        decoded(context, |first| first.metadata = metadata)[0].hash_key().map(|key| &**key).map(str::to_owned)
     };
     assert_eq!(hash_key(&new, key(json!("k"))).as_deref(), Some("k"));
     assert_eq!(hash_key(&old, key(json!("k"))), None);

@@ -196,7 +196,7 @@ impl Seats {
 }
 
 fn key(endpoint: &LbEndpoint) -> Box<str> {
-    match &endpoint.hash_key {
+    match endpoint.hash_key() {
         Some(key) => (**key).into(),
         None => endpoint.addresses.first().to_string().into(),
     }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use twox_hash::XxHash64;
 
-use crate::config;
+use crate::config::{self, EndpointDetails};
 use crate::policy::lb::connectivity::Phase;
 use crate::policy::lb::tests::driver::locality;
 use crate::policy::lb::{EndpointId, LbEndpoint, LbLocality};
@@ -34,13 +35,14 @@ impl<C: Circle> Table<C> {
     fn update(&mut self, endpoints: &[(u32, &str, u32)]) {
         let endpoint = |(id, key, weight): &(u32, &str, u32)| {
             let address = SocketAddr::from(([10, 0, 0, 1], 1));
-            let (weight, hash_key) = (*weight, Some((*key).into()));
-            LbEndpoint { weight, hash_key, ..LbEndpoint::new(EndpointId(*id), address.into()) }
+            let details = EndpointDetails { hash_key: Some((*key).into()), ..Default::default() };
+            let (weight, details) = (*weight, Some(Arc::new(details)));
+            LbEndpoint { weight, details, ..LbEndpoint::new(EndpointId(*id), address.into()) }
         };
         let new: Vec<_> = endpoints.iter().map(endpoint).collect();
         let old: Vec<_> = self.localities.iter().flat_map(|locality| &locality.endpoints).collect();
         let is_gone =
-            |old: &&&LbEndpoint| new.iter().all(|new| (new.id, &new.hash_key) != (old.id, &old.hash_key));
+            |old: &&&LbEndpoint| new.iter().all(|new| (new.id, &new.details) != (old.id, &old.details));
         let gone: Vec<_> = old.iter().filter(is_gone).map(|endpoint| endpoint.id).collect();
         let dropped: Vec<_> = gone.into_iter().filter_map(|id| self.seats.leave(id)).collect();
         let localities =

@@ -34,7 +34,7 @@ pub(crate) fn endpoint(id: u32) -> LbEndpoint {
         id: EndpointId(id),
         addresses: EndpointAddresses::from(SocketAddr::from(([127, 0, 0, 1], u16::try_from(id).unwrap()))),
         weight: 1,
-        hash_key: None,
+        details: None,
         load: Arc::default(),
     }
 }

@@ -1,8 +1,8 @@
 //! Round robin and least request.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use http::HeaderMap;
 use rand::SeedableRng;
@@ -189,7 +189,7 @@ fn endpoint_is_identified_by_its_addresses() {
     // another order of its addresses or other attributes are no other endpoint
     first.addresses = EndpointAddresses::new(address(2), [address(1)]);
     first.weight = 7;
-    first.hash_key = Some("key".into());
+    first.details = Some(Arc::default());
     let mut listed = vec![vec![locality("a", 1, &[])]];
     listed[0][0].endpoints = [first].into_iter().collect();
     assert_eq!(driver.update(listed), []);

@@ -56,8 +56,9 @@ pub(super) enum Health {
     NotServing(Arc<str>),
 }
 
+/// A task that ends when this is dropped.
 #[derive(Debug)]
-struct AbortOnDrop(AbortHandle);
+pub(super) struct AbortOnDrop(pub(super) AbortHandle);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {

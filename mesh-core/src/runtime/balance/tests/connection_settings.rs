@@ -5,10 +5,9 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::network::{Habit, Net};
+use super::network::{Habit, Net, Room};
 use super::{cluster_of, set};
 use crate::config::{Cluster, ClusterSettings, ConnectionSettings, Endpoint, EndpointSet, TcpKeepalive};
 use crate::policy::lb::Connectivity;
@@ -42,7 +41,7 @@ async fn until_ready(cluster: &Handle) {
 }
 
 /// Takes all the room that there is now.
-fn fill(cluster: &Handle) -> Vec<OwnedSemaphorePermit> {
+fn fill(cluster: &Handle) -> Vec<Room> {
     let slot = slot(cluster);
     let room = std::iter::from_fn(|| match slot.reserve() {
         Some(Reserve::Place(place)) => Some(place),

@@ -3,6 +3,7 @@
 mod aggregates;
 mod connection_settings;
 mod endpoints;
+mod health;
 mod lazy;
 mod live;
 mod network;

@@ -1,13 +1,14 @@
 //! A network in memory, on the test's clock.
 
 use std::collections::HashMap;
-use std::future::{Future, Ready, ready};
+use std::future::{Future, ready};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty};
@@ -37,7 +38,13 @@ pub(super) struct NetState {
     lines: Mutex<HashMap<SocketAddr, Vec<watch::Sender<Option<DisconnectReason>>>>>,
     /// Connections that are held.
     held: Arc<AtomicUsize>,
+    statuses: Statuses,
+    /// Requests that were sent.
+    requests: Arc<Mutex<Vec<(SocketAddr, Instant)>>>,
 }
+
+/// The HTTP statuses of the answers of addresses that do not answer with 200.
+type Statuses = Arc<Mutex<HashMap<SocketAddr, u16>>>;
 
 /// How an address answers; it accepts unless told otherwise.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +63,15 @@ pub(super) struct Line {
     /// How many calls it takes at once.
     room: Arc<Semaphore>,
     _held: Arc<Held>,
+    statuses: Statuses,
+    requests: Arc<Mutex<Vec<(SocketAddr, Instant)>>>,
+}
+
+/// Room for a call on a connection.
+#[derive(Debug)]
+pub(super) struct Room {
+    _permit: OwnedSemaphorePermit,
+    line: Line,
 }
 
 impl Net {
@@ -78,6 +94,17 @@ impl Net {
         for end in self.0.lines.lock().unwrap().remove(&address).unwrap_or_default() {
             end.send_replace(Some(reason));
         }
+    }
+
+    /// Requests to an address are answered with this status; 0: not at all.
+    pub(super) fn answer(&self, address: SocketAddr, status: u16) {
+        self.0.statuses.lock().unwrap().insert(address, status);
+    }
+
+    /// When requests were sent to an address.
+    pub(super) fn requests(&self, address: SocketAddr) -> Vec<Instant> {
+        let requests = self.0.requests.lock().unwrap();
+        requests.iter().filter(|(to, _)| *to == address).map(|(_, at)| *at).collect()
     }
 
     pub(super) fn attempts(&self, address: SocketAddr) -> Vec<Instant> {
@@ -144,37 +171,50 @@ impl Connect for Net {
             reason.ok().and_then(|reason| *reason).unwrap_or(DisconnectReason::Unknown)
         });
         let room = self.0.room.lock().unwrap().unwrap_or(Semaphore::MAX_PERMITS);
-        let connection =
-            Line { address, end, room: Arc::new(Semaphore::new(room)), _held: Held::new(&self.0.held) };
+        let connection = Line {
+            address,
+            end,
+            room: Arc::new(Semaphore::new(room)),
+            _held: Held::new(&self.0.held),
+            statuses: self.0.statuses.clone(),
+            requests: self.0.requests.clone(),
+        };
         Ok(Established { connection, closed })
     }
 }
 
 impl Connection for Line {
-    type Place = OwnedSemaphorePermit;
+    type Place = Room;
     type ResponseBody = UnsyncBoxBody<Bytes, BodyError>;
-    type Call<B: SendBody> = Ready<Result<Response<Self::ResponseBody>, SendFailure<B>>>;
+    type Call<B: SendBody> = BoxFuture<'static, Result<Response<Self::ResponseBody>, SendFailure<B>>>;
 
-    fn reserve(&self) -> Reserve<OwnedSemaphorePermit> {
+    fn reserve(&self) -> Reserve<Room> {
         match self.room.clone().try_acquire_owned() {
             _ if !self.is_open() => Reserve::Closed,
-            Ok(place) => Reserve::Place(place),
+            Ok(permit) => Reserve::Place(Room { _permit: permit, line: self.clone() }),
             Err(_) => Reserve::Full,
         }
     }
 
-    fn wait_for_place(&self) -> impl Future<Output = Option<OwnedSemaphorePermit>> + Send + 'static {
+    fn wait_for_place(&self) -> impl Future<Output = Option<Room>> + Send + 'static {
         let (room, mut end) = (self.room.clone(), self.end.clone());
+        let line = self.clone();
         async move {
             tokio::select! {
-                place = room.acquire_owned() => place.ok(),
+                permit = room.acquire_owned() => permit.ok().map(|permit| Room { _permit: permit, line }),
                 _ = end.wait_for(Option::is_some) => None,
             }
         }
     }
 
-    fn send<B: SendBody>(_: OwnedSemaphorePermit, _request: Request<B>, _: ReplayRoom) -> Self::Call<B> {
-        ready(Ok(Response::new(Empty::new().map_err(|never| match never {}).boxed_unsync())))
+    fn send<B: SendBody>(Room { line, .. }: Room, _request: Request<B>, _: ReplayRoom) -> Self::Call<B> {
+        line.requests.lock().unwrap().push((line.address, Instant::now()));
+        let status = line.statuses.lock().unwrap().get(&line.address).copied().unwrap_or(200);
+        if status == 0 {
+            return Box::pin(std::future::pending());
+        }
+        let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        Box::pin(ready(Ok(Response::builder().status(status).body(body).unwrap())))
     }
 
     fn is_open(&self) -> bool {

@@ -57,7 +57,7 @@ use crate::counters::CounterStore;
 use crate::runtime::tls;
 
 use super::dial::AnyDial;
-use super::{Connect, ConnectError, ConnectTarget, Dial, Established, Security, Tcp};
+use super::{BoxedIo, Connect, ConnectError, ConnectTarget, Dial, Established, Security, Tcp};
 
 /// Connects by HTTP/2, over plain TCP by default, and secures connections by TLS where their target says so. Clones share the
 /// dialer and the TLS sessions.
@@ -134,6 +134,14 @@ impl Connect for Http2Connector {
                 }
             }
         }
+    }
+
+    async fn open(&self, target: &ConnectTarget) -> Result<BoxedIo, ConnectError> {
+        let address = target.address;
+        if matches!(target.security, Security::Tls(_)) {
+            return Err(ConnectError::new(address, "a connection with TLS carries nothing but HTTP/2"));
+        }
+        self.dial.dial_boxed(target).await.map_err(|error| ConnectError::new(address, error))
     }
 
     fn count_in(&self, counters: &Arc<CounterStore>) {
