@@ -177,7 +177,10 @@ async fn calls_above_the_limit_fail_at_once(language: Language) {
     let Some(stage) = Stage::start(language, "circuit_breaking", &["v1"]).await else { return };
     let service = yaml::service(&[Endpoint::new(stage.servers[0].address, "v1")]);
     let mut client = stage.client().await;
-    let open = Calls::new(8).concurrently(8).metadata("rpc-behavior", "keep-open").timeout(1);
+    // A Java client counts a call for ever whose deadline comes before its connection, or before the call is written: there is a
+    // connection, and time.
+    until_all_answer(&mut client, 1).await;
+    let open = Calls::new(8).concurrently(8).metadata("rpc-behavior", "keep-open").timeout(3);
     for limit in [3, 6] {
         let policy = format!("connectionPool: {{http: {{http2MaxRequests: {limit}}}}}");
         let service = service.replace("loadBalancer: {simple: ROUND_ROBIN}", &policy);
