@@ -9,15 +9,18 @@ channel, until its input is closed:
   {"do": "start", "qps": 50, ...}, {"do": "report"}, {"do": "stop"}     a load in the background
   {"do": "csds"}     what the xDS client holds
 
-An order that cannot be followed is answered with {"problem": "..."}.
+An order that cannot be followed is answered with {"problem": "..."}. With INTEROP_XDS=1 the control plane of its bootstrap
+tells it how connections are secured.
 """
 
 import argparse
 import json
+import os
 import sys
 import time
 
 import grpc
+import grpc.experimental
 
 from calls import Load, burst
 from csds import dump
@@ -97,9 +100,15 @@ def interactive(channel):
         print(json.dumps(answer), flush=True)
 
 
+def connect(target):
+    if os.environ.get("INTEROP_XDS") != "1":
+        return grpc.insecure_channel(target)
+    return grpc.secure_channel(target, grpc.xds_channel_credentials(grpc.experimental.insecure_channel_credentials()))
+
+
 def main():
     arguments = parse()
-    with grpc.insecure_channel(arguments.target) as channel:
+    with connect(arguments.target) as channel:
         if arguments.interactive:
             interactive(channel)
         else:

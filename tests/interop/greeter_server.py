@@ -1,11 +1,13 @@
 """One endpoint of mesh.examples.v1.Greeter on stock gRPC.
 
 Prints {"address": "127.0.0.1:PORT", "port": PORT} on one line when it listens. Ends on SIGTERM, and when its standard
-input is closed, so that it never outlives the test that started it.
+input is closed, so that it never outlives the test that started it. With INTEROP_XDS=1 the control plane of its bootstrap
+tells it whom to serve, and how connections are secured.
 """
 
 import argparse
 import json
+import os
 import signal
 import sys
 import threading
@@ -68,9 +70,17 @@ def main():
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     # Two servers on one port would share it in silence.
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=64), options=[("grpc.so_reuseport", 0)])
+    xds = os.environ.get("INTEROP_XDS") == "1"
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=64), options=[("grpc.so_reuseport", 0)], xds=xds)
     services.add_GreeterServicer_to_server(Greeter(arguments), server)
-    port = server.add_insecure_port(f"127.0.0.1:{arguments.port}")
+    address = f"127.0.0.1:{arguments.port}"
+    if xds:
+        credentials = grpc.xds_server_credentials(grpc.insecure_server_credentials())
+        # The port that it returns is known only once the control plane has answered.
+        server.add_secure_port(address, credentials)
+        port = arguments.port
+    else:
+        port = server.add_insecure_port(address)
     server.start()
     print(json.dumps({"address": f"127.0.0.1:{port}", "port": port}), flush=True)
 

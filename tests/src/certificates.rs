@@ -1,5 +1,6 @@
 //! Files for mutual TLS on loopback.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use mesh_core::testing::reserved_address;
@@ -9,9 +10,15 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// An authority, and a server at 127.0.0.1 and a client with certificates from it.
-#[derive(Debug)]
 pub struct Certificates {
     folder: TempDir,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl fmt::Debug for Certificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificates").field("folder", &self.folder.path()).finish_non_exhaustive()
+    }
 }
 
 impl Certificates {
@@ -20,25 +27,46 @@ impl Certificates {
     /// # Panics
     /// When it is no URI.
     pub fn new(client: &str) -> Self {
-        let certificates = Self { folder: TempDir::with_prefix("mesh-certificates-").expect("a folder") };
+        let folder = TempDir::with_prefix("mesh-certificates-").expect("a folder");
         let mut parameters = CertificateParams::default();
         parameters.distinguished_name.push(DnType::CommonName, "authority");
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
-        certificates.write("ca.crt", &parameters.self_signed(&key).expect("an authority").pem());
-        let issuer = Issuer::new(parameters, key);
+        let authority = parameters.self_signed(&key).expect("an authority").pem();
+        let certificates = Self { folder, issuer: Issuer::new(parameters, key) };
+        certificates.write("ca.crt", &authority);
         let id = Ia5String::try_from(client).expect("a URI is ASCII");
         for (who, name) in
             [("server", SanType::IpAddress([127, 0, 0, 1].into())), ("client", SanType::URI(id))]
         {
-            let key = KeyPair::generate().expect("a key");
-            let mut parameters = CertificateParams::default();
-            parameters.subject_alt_names.push(name);
-            let certificate = parameters.signed_by(&key, &issuer).expect("a certificate");
-            certificates.write(&format!("{who}.crt"), &certificate.pem());
-            certificates.write(&format!("{who}.key"), &key.serialize_pem());
+            let (certificate, key) = certificates.issue(name);
+            certificates.write(&format!("{who}.crt"), &certificate);
+            certificates.write(&format!("{who}.key"), &key);
         }
         certificates
+    }
+
+    /// A folder as a workload with this SPIFFE id has it: `tls.crt`, `tls.key` and `ca.crt`.
+    ///
+    /// # Panics
+    /// When the id is no URI.
+    pub fn workload(&self, name: &str, id: &str) -> PathBuf {
+        let folder = self.path(name);
+        std::fs::create_dir_all(&folder).expect("a new folder");
+        let id = Ia5String::try_from(id).expect("a URI is ASCII");
+        let (certificate, key) = self.issue(SanType::URI(id));
+        self.write(&format!("{name}/tls.key"), &key);
+        self.write(&format!("{name}/tls.crt"), &certificate);
+        std::fs::copy(self.path("ca.crt"), folder.join("ca.crt")).expect("the authority is there");
+        folder
+    }
+
+    fn issue(&self, name: SanType) -> (String, String) {
+        let key = KeyPair::generate().expect("a key");
+        let mut parameters = CertificateParams::default();
+        parameters.subject_alt_names.push(name);
+        let certificate = parameters.signed_by(&key, &self.issuer).expect("a certificate");
+        (certificate.pem(), key.serialize_pem())
     }
 
     fn write(&self, name: &str, text: &str) {

@@ -26,8 +26,15 @@ impl Go {
     ///
     /// # Panics
     /// When it does not start.
-    pub async fn server(&self, name: &str, version: &str, arguments: &[&str]) -> Server {
-        Server::spawn("Go", Command::new(self.programs.join("server")), name, version, arguments).await
+    pub async fn server(
+        &self,
+        name: &str,
+        version: &str,
+        arguments: &[&str],
+        bootstrap: Option<&Value>,
+    ) -> Server {
+        let command = Command::new(self.programs.join("server"));
+        Server::spawn("Go", command, (name, version), arguments, bootstrap).await
     }
 
     /// Starts a client of `target` that takes orders; `bootstrap` is its xDS bootstrap, as JSON.

@@ -25,8 +25,15 @@ impl Java {
     ///
     /// # Panics
     /// When it does not start.
-    pub async fn server(&self, name: &str, version: &str, arguments: &[&str]) -> Server {
-        Server::spawn("Java", self.program("interop.GreeterServer"), name, version, arguments).await
+    pub async fn server(
+        &self,
+        name: &str,
+        version: &str,
+        arguments: &[&str],
+        bootstrap: Option<&Value>,
+    ) -> Server {
+        let command = self.program("interop.GreeterServer");
+        Server::spawn("Java", command, (name, version), arguments, bootstrap).await
     }
 
     /// Starts a client of `target` that takes orders; `bootstrap` is its xDS bootstrap, as JSON.

@@ -28,8 +28,15 @@ impl Python {
     ///
     /// # Panics
     /// When it does not start.
-    pub async fn server(&self, name: &str, version: &str, arguments: &[&str]) -> Server {
-        Server::spawn("Python", self.program("greeter_server.py"), name, version, arguments).await
+    pub async fn server(
+        &self,
+        name: &str,
+        version: &str,
+        arguments: &[&str],
+        bootstrap: Option<&Value>,
+    ) -> Server {
+        let command = self.program("greeter_server.py");
+        Server::spawn("Python", command, (name, version), arguments, bootstrap).await
     }
 
     /// Starts a client of `target` that takes orders; `bootstrap` is its xDS bootstrap, as JSON.

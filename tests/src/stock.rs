@@ -40,18 +40,32 @@ struct Listening {
 }
 
 impl Server {
-    /// Starts `command`, which says where it listens; `arguments` besides its name and version.
+    /// Starts `command`, which says where it listens; `arguments` besides its name and version. With a bootstrap the control plane
+    /// tells it how to serve.
     pub(crate) async fn spawn(
         language: &str,
         mut command: Command,
-        name: &str,
-        version: &str,
+        (name, version): (&str, &str),
         arguments: &[&str],
+        bootstrap: Option<&Value>,
     ) -> Self {
         command.args(["--name", name, "--version", version]).args(arguments);
+        set_bootstrap(&mut command, bootstrap);
         let mut process = Process::start(format!("{language} server {name}"), command);
         let Listening { address } = process.json().await;
         Self { process, address }
+    }
+}
+
+/// A program whose bootstrap names certificates lets the control plane say how connections are secured.
+fn set_bootstrap(command: &mut Command, bootstrap: Option<&Value>) {
+    for name in ["GRPC_XDS_BOOTSTRAP", "GRPC_XDS_BOOTSTRAP_CONFIG", "INTEROP_XDS"] {
+        command.env_remove(name);
+    }
+    let Some(bootstrap) = bootstrap else { return };
+    command.env("GRPC_XDS_BOOTSTRAP_CONFIG", bootstrap.to_string());
+    if bootstrap.get("certificate_providers").is_some() {
+        command.env("INTEROP_XDS", "1");
     }
 }
 
@@ -172,10 +186,7 @@ pub struct Held {
 impl Client {
     /// Starts `command`, which must know its target already; `bootstrap` is its xDS bootstrap, as JSON.
     pub(crate) async fn spawn(name: String, mut command: Command, bootstrap: Option<&Value>) -> Self {
-        command.env_remove("GRPC_XDS_BOOTSTRAP").env_remove("GRPC_XDS_BOOTSTRAP_CONFIG");
-        if let Some(bootstrap) = bootstrap {
-            command.env("GRPC_XDS_BOOTSTRAP_CONFIG", bootstrap.to_string());
-        }
+        set_bootstrap(&mut command, bootstrap);
         let mut process = Process::start(name, command);
         let _ready: Value = process.json().await;
         Self { process }

@@ -31,7 +31,7 @@ impl Stage {
         let python = Python::find(test)?;
         let mut servers = Vec::new();
         for (index, (version, arguments)) in endpoints.iter().enumerate() {
-            servers.push(python.server(&format!("e{index}"), version, arguments).await);
+            servers.push(python.server(&format!("e{index}"), version, arguments, None).await);
         }
         let config = ConfigDir::new();
         let endpoints: Vec<_> = servers

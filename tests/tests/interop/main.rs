@@ -22,6 +22,7 @@ mod faults;
 mod grpc;
 mod hashing;
 mod least_request;
+mod mutual_tls;
 mod outliers;
 mod scopes;
 mod secured;

@@ -53,13 +53,24 @@ impl Stock {
         at: Option<SocketAddr>,
         arguments: &[&str],
     ) -> Server {
+        self.told_server((name, version), at, arguments, None).await
+    }
+
+    /// The same with a bootstrap, whose control plane tells it how to serve; not for [`Language::Node`].
+    pub(super) async fn told_server(
+        &self,
+        (name, version): (&str, &str),
+        at: Option<SocketAddr>,
+        arguments: &[&str],
+        bootstrap: Option<&Value>,
+    ) -> Server {
         let at = at.unwrap_or_else(reserved_address);
         let port = at.port().to_string();
         let arguments = [&["--port", &port], arguments].concat();
         match self {
-            Self::Python(python) => python.server(name, version, &arguments).await,
-            Self::Go(go) => go.server(name, version, &arguments).await,
-            Self::Java(java) => java.server(name, version, &arguments).await,
+            Self::Python(python) => python.server(name, version, &arguments, bootstrap).await,
+            Self::Go(go) => go.server(name, version, &arguments, bootstrap).await,
+            Self::Java(java) => java.server(name, version, &arguments, bootstrap).await,
             Self::Node(_) => {
                 let Greeter { process, address } = Greeter::start_at(at, name, version).await;
                 Server { process, address }

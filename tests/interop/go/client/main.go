@@ -1,7 +1,7 @@
 // A client of mesh.examples.v1.Greeter on stock gRPC for Go, for xds:/// and any other target.
 //
 // "client TARGET" prints {"ready": true} and then answers each line of JSON on its standard input with one on its standard
-// output, on one channel, until its input is closed. The orders are those of ../greeter_client.py.
+// output, on one channel, until its input is closed. The orders are those of ../greeter_client.py, and so is INTEROP_XDS=1.
 package main
 
 import (
@@ -12,7 +12,9 @@ import (
 	"os"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	xdscredentials "google.golang.org/grpc/credentials/xds"
 	_ "google.golang.org/grpc/xds" // The resolver of xds:///.
 
 	"interop/greeter"
@@ -48,13 +50,25 @@ func (s *session) follow(line []byte) (any, error) {
 	return nil, fmt.Errorf("cannot follow %s", line)
 }
 
+func transportCredentials() (credentials.TransportCredentials, error) {
+	fallback := insecure.NewCredentials()
+	if os.Getenv("INTEROP_XDS") != "1" {
+		return fallback, nil
+	}
+	return xdscredentials.NewClientCredentials(xdscredentials.ClientOptions{FallbackCreds: fallback})
+}
+
 func main() {
 	if len(os.Args) != 2 {
 		log.Fatal("usage: client TARGET, for example xds:///greeter")
 	}
+	credentials, err := transportCredentials()
+	if err != nil {
+		log.Fatal(err)
+	}
 	channel, err := grpc.NewClient(
 		os.Args[1],
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithTransportCredentials(credentials),
 		grpc.WithDefaultCallOptions(grpc.ForceCodec(greeter.Codec{})),
 	)
 	if err != nil {

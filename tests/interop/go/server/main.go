@@ -1,7 +1,8 @@
 // One endpoint of mesh.examples.v1.Greeter on stock gRPC for Go.
 //
 // It prints {"address": "127.0.0.1:PORT", "port": PORT} on one line when it listens. It ends on SIGTERM, and when its
-// standard input is closed, so that it never outlives the test that started it.
+// standard input is closed, so that it never outlives the test that started it. With INTEROP_XDS=1 the control plane of its
+// bootstrap tells it whom to serve, and how connections are secured.
 package main
 
 import (
@@ -20,7 +21,10 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	xdscredentials "google.golang.org/grpc/credentials/xds"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/xds"
 
 	"interop/greeter"
 )
@@ -120,7 +124,10 @@ func main() {
 	}
 	own := &endpoint{name: *name, version: *version}
 	own.toFail.Store(*failTimes)
-	server := grpc.NewServer(grpc.ForceServerCodec(greeter.Codec{}))
+	server, err := newServer()
+	if err != nil {
+		log.Fatal(err)
+	}
 	server.RegisterService(own.description(), own)
 	go endWhenAsked(server)
 
@@ -134,7 +141,28 @@ func main() {
 	}
 }
 
-func endWhenAsked(server *grpc.Server) {
+// What servers with and without a control plane have in common.
+type server interface {
+	RegisterService(*grpc.ServiceDesc, any)
+	Serve(net.Listener) error
+	GracefulStop()
+	Stop()
+}
+
+func newServer() (server, error) {
+	codec := grpc.ForceServerCodec(greeter.Codec{})
+	if os.Getenv("INTEROP_XDS") != "1" {
+		return grpc.NewServer(codec), nil
+	}
+	credentials, err := xdscredentials.NewServerCredentials(
+		xdscredentials.ServerOptions{FallbackCreds: insecure.NewCredentials()})
+	if err != nil {
+		return nil, err
+	}
+	return xds.NewGRPCServer(codec, grpc.Creds(credentials))
+}
+
+func endWhenAsked(server server) {
 	asked := make(chan os.Signal, 2)
 	signal.Notify(asked, syscall.SIGTERM)
 	go func() {

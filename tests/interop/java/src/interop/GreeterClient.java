@@ -3,9 +3,11 @@ package interop;
 import com.google.gson.Gson;
 import interop.Calls.Load;
 import interop.Calls.Order;
+import io.grpc.ChannelCredentials;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
+import io.grpc.xds.XdsChannelCredentials;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
@@ -15,7 +17,7 @@ import java.util.Map;
  * A client of mesh.examples.v1.Greeter on stock gRPC for Java, for xds:/// and any other target, its only argument.
  *
  * <p>It prints {"ready": true} and then answers each line of JSON on its standard input with one on its standard output, on
- * one channel, until its input is closed. The orders are those of ../greeter_client.py.
+ * one channel, until its input is closed. The orders are those of ../greeter_client.py, and so is INTEROP_XDS=1.
  */
 public final class GreeterClient {
   private final ManagedChannel channel;
@@ -47,14 +49,18 @@ public final class GreeterClient {
     throw new IllegalArgumentException("it cannot be followed");
   }
 
+  private static ChannelCredentials credentials() {
+    var plaintext = InsecureChannelCredentials.create();
+    return "1".equals(System.getenv("INTEROP_XDS")) ? XdsChannelCredentials.create(plaintext) : plaintext;
+  }
+
   /** Follows orders until there are no more. */
   public static void main(String[] arguments) throws Exception {
     if (arguments.length != 1) {
       System.err.println("usage: GreeterClient TARGET, for example xds:///greeter");
       System.exit(1);
     }
-    var client =
-        new GreeterClient(Grpc.newChannelBuilder(arguments[0], InsecureChannelCredentials.create()).build());
+    var client = new GreeterClient(Grpc.newChannelBuilder(arguments[0], credentials()).build());
     var gson = new Gson();
     System.out.println(gson.toJson(Map.of("ready", true)));
     var lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));

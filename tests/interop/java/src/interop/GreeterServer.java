@@ -10,11 +10,16 @@ import interop.Greeter.Reply;
 import interop.Greeter.Request;
 import io.grpc.InsecureServerCredentials;
 import io.grpc.Server;
+import io.grpc.ServerBuilder;
 import io.grpc.ServerServiceDefinition;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
 import io.grpc.stub.StreamObserver;
+import io.grpc.xds.XdsServerBuilder;
+import io.grpc.xds.XdsServerCredentials;
+import java.io.IOException;
+import java.io.OutputStream;
 import java.net.InetSocketAddress;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -27,7 +32,8 @@ import java.util.concurrent.atomic.AtomicInteger;
  * One endpoint of mesh.examples.v1.Greeter on stock gRPC for Java. Its arguments are those of ../greeter_server.py.
  *
  * <p>It prints {"address": "127.0.0.1:PORT", "port": PORT} on one line when it listens. It ends on SIGTERM, and when its
- * standard input is closed, so that it never outlives the test that started it.
+ * standard input is closed, so that it never outlives the test that started it. With INTEROP_XDS=1 the control plane of its
+ * bootstrap tells it whom to serve, and how connections are secured; it then listens on all addresses.
  */
 public final class GreeterServer {
   private static final int GRACE_SECONDS = 5;
@@ -159,6 +165,14 @@ public final class GreeterServer {
     void ended() {}
   }
 
+  private static ServerBuilder<?> builder(int port) {
+    var plaintext = InsecureServerCredentials.create();
+    if ("1".equals(System.getenv("INTEROP_XDS"))) {
+      return XdsServerBuilder.forPort(port, XdsServerCredentials.create(plaintext));
+    }
+    return NettyServerBuilder.forAddress(new InetSocketAddress("127.0.0.1", port), plaintext);
+  }
+
   /** Serves until the process is asked to end. */
   public static void main(String[] words) throws Exception {
     var arguments = new HashMap<String, String>();
@@ -166,17 +180,25 @@ public final class GreeterServer {
       arguments.put(words[at], words[at + 1]);
     }
     int port = Integer.parseInt(arguments.getOrDefault("--port", "0"));
-    var address = new InetSocketAddress("127.0.0.1", port);
-    Server server = NettyServerBuilder.forAddress(address, InsecureServerCredentials.create())
+    Server server = builder(port)
         .executor(Executors.newCachedThreadPool())
         .addService(new GreeterServer(arguments).service())
         .intercept(new Behavior())
-        .build()
-        .start();
+        .build();
+    Runtime.getRuntime().addShutdownHook(new Thread(() -> end(server)));
+    // From now on: with a control plane it starts only when that has answered.
+    new Thread(GreeterServer::endWithInput).start();
+    server.start();
     var listening = Map.of("address", "127.0.0.1:" + server.getPort(), "port", server.getPort());
     System.out.println(new Gson().toJson(listening));
-    Runtime.getRuntime().addShutdownHook(new Thread(() -> end(server)));
-    System.in.transferTo(java.io.OutputStream.nullOutputStream());
+  }
+
+  private static void endWithInput() {
+    try {
+      System.in.transferTo(OutputStream.nullOutputStream());
+    } catch (IOException closed) {
+      // as good as its end
+    }
     System.exit(0);
   }
 
