@@ -41,7 +41,7 @@ pub mod policy;
 pub mod runtime;
 mod sharded;
 pub mod shared;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
 pub use causes::WithCauses;

@@ -22,7 +22,7 @@ pub use server::{MeshServer, MeshServerBuilder};
 pub use mesh_core::config::{ServerChain, ServerConfig, ServerListener, ServerRoutes};
 pub use mesh_core::peer::{Peer, PeerIdentity};
 pub use mesh_core::runtime::server::{
-    BindError, FixedServer, ServerHandle, ServerHttp2Settings, ServerSettings, ServingState,
+    BindError, FixedServer, ServerHandle, ServerHttp2Settings, ServerSettings, ServingState, TokenKeySettings,
 };
 
 // The types that users of channels need: errors, targets, and the parts and settings of a mesh of their own.

@@ -5,6 +5,7 @@ use super::CounterFamily;
 /// All families of this library; filters of a user may count others. A new one gets a row in docs/xds-client.md, too.
 pub const FAMILIES: &[&CounterFamily] = &[
     &AUTHORIZATIONS,
+    &TOKENS,
     &RATE_LIMITED_CALLS,
     &MIRRORED_REQUESTS,
     &SKIPPED_MIRRORS,
@@ -53,6 +54,14 @@ pub const AUTHORIZATIONS: CounterFamily = CounterFamily::new(
     "Decisions of RBAC filters about calls; shadow rules only say what they would decide",
     "{call}",
     &["filter", "rules", "decision", "policy"],
+);
+
+/// Tokens that servers have looked at. `result` is `accepted`, or why the call was refused.
+pub(crate) const TOKENS: CounterFamily = CounterFamily::new(
+    "mesh.server.tokens",
+    "Calls whose tokens (JWT) were checked, by the result",
+    "{call}",
+    &["filter", "result"],
 );
 
 /// TLS handshakes of clients (gRFC A118).

@@ -16,7 +16,7 @@ use crate::sharded::Sharded;
 pub use families::{AUTHORIZATIONS, FAMILIES};
 pub(crate) use families::{
     CLIENT_HANDSHAKES, ENDED_CONNECTIONS, HEALTH_CHECKS, MIRRORED_REQUESTS, RATE_LIMITED_CALLS,
-    SERVER_HANDSHAKES, SKIPPED_MIRRORS,
+    SERVER_HANDSHAKES, SKIPPED_MIRRORS, TOKENS,
 };
 
 /// What is counted, as OpenTelemetry has it.

@@ -15,8 +15,8 @@ use super::chain::FilterChain;
 use super::context::FilterStates;
 use super::header_mutation::HeaderMutationFilter;
 use super::{
-    BuildError, ConfigValue, FilterCall, FilterContext, HttpFilter, LocalReply, Overrides, RequestAction,
-    Stages,
+    BuildError, ConfigValue, FilterCall, FilterContext, HttpFilter, LocalReply, Overrides, RemoteKeySets,
+    RequestAction, Stages,
 };
 
 /// Makes the chains of one configuration; routes and clusters for which nothing differs share theirs.
@@ -61,6 +61,7 @@ pub(crate) struct FilterScope {
     target: Arc<FilterStates>,
     mesh: Arc<FilterStates>,
     counters: Arc<CounterStore>,
+    remote_keys: Option<Arc<dyn RemoteKeySets>>,
 }
 
 impl FilterScope {
@@ -76,7 +77,12 @@ impl FilterScope {
 
     /// A scope for a target of the same mesh.
     pub(crate) fn of_target(&self) -> Self {
-        Self { target: Arc::default(), mesh: self.mesh.clone(), counters: self.counters.clone() }
+        Self { target: Arc::default(), ..self.clone() }
+    }
+
+    /// With what fetches key sets, on servers.
+    pub(crate) fn with_remote_keys(self, remote_keys: Arc<dyn RemoteKeySets>) -> Self {
+        Self { remote_keys: Some(remote_keys), ..self }
     }
 }
 
@@ -141,9 +147,9 @@ impl<'a> ChainCompiler<'a> {
     }
 
     fn make(&self, filter: &FilterInstance, handed: Handed<'_>, place: Name) -> Option<Arc<dyn HttpFilter>> {
-        let FilterScope { target, mesh, counters } = self.scope;
+        let FilterScope { target, mesh, counters, remote_keys } = self.scope;
         let context = FilterContext::of(filter.name.clone(), target.clone(), mesh.clone(), counters.clone());
-        let context = context.at(place);
+        let context = context.at(place).with_remote_keys(remote_keys.clone());
         let [virtual_host, route, cluster] = handed;
         match filter.config.build(Overrides::new(virtual_host, route, cluster), &context) {
             Ok(made) => made,

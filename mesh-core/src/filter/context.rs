@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::config::Name;
 use crate::counters::{Counter, CounterFamily, CounterStore};
+use crate::policy::jwt::RemoteKeys;
+
+use super::{BuildError, RemoteKeySet, RemoteKeySets};
 
 /// What a filter's configuration can ask for when it makes the filter.
 ///
@@ -20,6 +23,7 @@ pub struct FilterContext {
     target: Arc<FilterStates>,
     pub(super) mesh: Arc<FilterStates>,
     counters: Arc<CounterStore>,
+    remote_keys: Option<Arc<dyn RemoteKeySets>>,
 }
 
 impl FilterContext {
@@ -34,7 +38,12 @@ impl FilterContext {
         mesh: Arc<FilterStates>,
         counters: Arc<CounterStore>,
     ) -> Self {
-        Self { name, place: Name::default(), target, mesh, counters }
+        Self { name, place: Name::default(), target, mesh, counters, remote_keys: None }
+    }
+
+    /// With what fetches key sets.
+    pub(super) fn with_remote_keys(self, remote_keys: Option<Arc<dyn RemoteKeySets>>) -> Self {
+        Self { remote_keys, ..self }
     }
 
     pub(super) fn at(self, place: Name) -> Self {
@@ -60,6 +69,13 @@ impl FilterContext {
     /// State that all filters of a mesh share, by its type; `make` makes it where there is none.
     pub fn mesh_state<T: Any + Send + Sync>(&self, make: impl FnOnce() -> T) -> Arc<T> {
         self.mesh.state(&Name::default(), make)
+    }
+
+    /// The key set at a URL.
+    pub(super) fn remote_keys(&self, keys: &RemoteKeys) -> Result<Arc<dyn RemoteKeySet>, BuildError> {
+        let fetcher = self.remote_keys.as_ref();
+        let fetcher = fetcher.ok_or_else(|| BuildError::new("key sets are fetched by servers only"))?;
+        fetcher.of(keys).map_err(BuildError::new)
     }
 
     /// The mesh's counter of a family for these values of its labels.

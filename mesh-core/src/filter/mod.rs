@@ -22,6 +22,7 @@ mod compile;
 mod context;
 mod fault;
 mod header_mutation;
+mod jwt;
 mod overrides;
 mod rate_limit;
 mod rbac;
@@ -49,6 +50,8 @@ pub(crate) use chain::FilterChain;
 pub(crate) use compile::{ChainCompiler, FilterScope, Level};
 pub use context::FilterContext;
 pub use header_mutation::{HeaderMutationConfig, HeaderMutationOverride};
+pub use jwt::{JwtConfig, JwtOverride, JwtRule};
+pub(crate) use jwt::{RemoteKeySet, RemoteKeySets};
 pub use overrides::{ConfigValue, Overrides};
 pub use rbac::{
     AllowedBy, Audit, AuditCondition, AuditEntry, AuditLogger, RbacConfig, RbacOverride, StdoutAuditLogger,

@@ -12,6 +12,7 @@ pub(crate) mod first_bytes;
 pub(crate) mod header_mutation;
 pub(crate) mod health;
 pub mod identity;
+pub mod jwt;
 pub mod lb;
 pub mod load_report;
 pub(crate) mod lookup;

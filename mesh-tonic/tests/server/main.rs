@@ -7,6 +7,7 @@ mod handshakes;
 mod raw;
 mod restarts;
 mod states;
+mod tokens;
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use mesh_core::certificate::CertificateSource;
 use mesh_core::filter::{ConfigValue, RbacConfig};
 use mesh_core::peer::{Peer, PeerIdentity, TlsPeer};
+use mesh_core::policy::jwt::KeySet;
 use mesh_core::policy::rbac::{RbacAction, RbacEngine, RbacRequest, RbacRules};
 use mesh_core::testing;
 use prost::Message;
@@ -28,7 +29,7 @@ pub(crate) enum Verdict {
 type Target = (&'static str, fn(&[u8]) -> Verdict);
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 12] = [
+pub(crate) const TARGETS: [Target; 14] = [
     ("listener", |data| resource(&ListenerType, data)),
     ("route", |data| resource(&RouteConfigurationType, data)),
     ("cluster", |data| resource(&ClusterType, data)),
@@ -41,6 +42,8 @@ pub(crate) const TARGETS: [Target; 12] = [
     ("name", name),
     ("first_bytes", first_bytes),
     ("rbac", rbac),
+    ("jwt", jwt),
+    ("jwks", jwks),
 ];
 
 /// Runs the target of this name.
@@ -211,5 +214,19 @@ fn decide(rules: &RbacRules) {
             let expected = alone.map(|position| &rules.policies[position].name);
             assert_eq!(engine.decide(&request).policy, expected, "{rules:?}");
         }
+    }
+}
+
+/// A token, up to its signature.
+fn jwt(data: &[u8]) -> Verdict {
+    let is_token = std::str::from_utf8(data).is_ok_and(testing::is_token);
+    if is_token { Verdict::Accepted } else { Verdict::Refused }
+}
+
+/// The keys of an issuer.
+fn jwks(data: &[u8]) -> Verdict {
+    match KeySet::parse(data) {
+        Ok(_) => Verdict::Accepted,
+        Err(_) => Verdict::Refused,
     }
 }

@@ -25,6 +25,7 @@ use super::follower::Follower;
 use super::generation::Scopes;
 use super::service::ServerService;
 use super::state::{OnState, Shared};
+use super::token_keys::TokenKeys;
 use super::{FixedServer, ServerHandle, ServerSettings, ServingState};
 
 /// A server that is bound to its address. It accepts nothing before it is served, and dropping it ends everything.
@@ -95,6 +96,7 @@ impl ServerBuilder {
         scope: FilterScope,
         randomness: Arc<Randomness>,
     ) -> Result<Server, BindError> {
+        let scope = scope.with_remote_keys(Arc::new(TokenKeys::new(self.settings.token_keys.clone())));
         let shared = Arc::new(Shared::new(listener.local_addr()?, self.settings, randomness, self.on_state));
         shared.tls.count_in(scope.counters());
         let follower = Follower::new(watch, Scopes::new(scope), shared.clone());

@@ -32,6 +32,7 @@ mod settings;
 mod state;
 #[cfg(test)]
 mod tests;
+mod token_keys;
 mod transport;
 
 pub use bind::{BindError, Server, ServerBuilder};
@@ -41,3 +42,4 @@ pub use fixed::FixedServer;
 pub use service::{ServerFuture, ServerService};
 pub use settings::{ServerHttp2Settings, ServerSettings};
 pub use state::{ServerHandle, ServingState};
+pub use token_keys::TokenKeySettings;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::TokenKeySettings;
+
 /// Limits and times of a server. Each protects the server's other clients from one that is slow, greedy or silent.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -31,6 +33,8 @@ pub struct ServerSettings {
     pub expired_peer_grace: Option<Duration>,
     /// Limits and windows of HTTP/2.
     pub http2: ServerHttp2Settings,
+    /// How the keys of those who issue tokens are fetched.
+    pub token_keys: TokenKeySettings,
 }
 
 impl Default for ServerSettings {
@@ -44,6 +48,7 @@ impl Default for ServerSettings {
             max_connection_age_grace: None,
             expired_peer_grace: Some(Duration::from_secs(600)),
             http2: ServerHttp2Settings::default(),
+            token_keys: TokenKeySettings::default(),
         }
     }
 }

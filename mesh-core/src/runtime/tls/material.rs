@@ -43,6 +43,12 @@ pub(super) fn roots(source: &CertificateSource, published: &Published) -> Result
     roots.map_err(|error| HandshakeError::material(&source.error("roots", &error)))
 }
 
+/// The roots that this source trusts now.
+pub(in crate::runtime) async fn trusted_roots(roots: &RootSource) -> Result<Arc<Roots>, HandshakeError> {
+    let source = root_source(roots);
+    self::roots(source, &latest(source).await)
+}
+
 /// An identity that has expired is not shown.
 // R3
 pub(super) fn check_identity(source: &CertificateSource, identity: &Identity) -> Result<(), HandshakeError> {

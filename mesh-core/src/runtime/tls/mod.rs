@@ -34,6 +34,7 @@ mod webpki_error;
 pub use acceptor::{Accepted, Acceptor, AcceptorSettings, ApplicationProtocol};
 pub(in crate::runtime) use connector::Connector;
 pub use error::HandshakeError;
+pub(in crate::runtime) use material::trusted_roots;
 pub(in crate::runtime) use peer_watch::{PeerEnd, PeerWatch};
 pub use result::HandshakeResult;
 pub use stream::TlsStream;

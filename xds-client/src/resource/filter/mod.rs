@@ -7,6 +7,7 @@ mod chain;
 mod fault;
 mod filter_type;
 mod header_mutation;
+mod jwt_authn;
 mod local_rate_limit;
 mod overrides;
 mod payload;

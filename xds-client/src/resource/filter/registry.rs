@@ -5,13 +5,14 @@ use std::sync::{Arc, LazyLock};
 
 use super::fault::FaultType;
 use super::header_mutation::HeaderMutationType;
+use super::jwt_authn::JwtAuthnType;
 use super::local_rate_limit::LocalRateLimitType;
 use super::rbac::RbacFilter;
 use super::{HttpFilterType, ROUTER};
 
 /// The kinds of HTTP filters that a client knows, by the types of their configurations. The default has those of this
-/// library: fault injection (gRFC A33), header mutation, local rate limits and
-/// authorization (gRFC A41).
+/// library: fault injection (gRFC A33), header mutation, local rate limits,
+/// tokens and authorization (gRFC A41).
 #[derive(Clone)]
 pub struct FilterRegistry(Arc<[Arc<dyn HttpFilterType>]>);
 
@@ -57,6 +58,7 @@ static OURS: LazyLock<FilterRegistry> = LazyLock::new(|| {
     FilterRegistry(Arc::new([
         Arc::new(FaultType),
         Arc::new(HeaderMutationType),
+        Arc::new(JwtAuthnType),
         Arc::new(LocalRateLimitType),
         Arc::new(RbacFilter::default()),
     ]))

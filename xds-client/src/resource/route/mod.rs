@@ -20,7 +20,7 @@ mod retry_tests;
 mod rewrite;
 #[cfg(test)]
 mod rewrite_tests;
-mod route_match;
+pub(super) mod route_match;
 #[cfg(test)]
 pub(super) mod samples;
 #[cfg(test)]

@@ -12,7 +12,10 @@ use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::matcher::{self, HeaderCheck};
 
 /// `None`: it can never match. `grpc`, `tls_context` and `dynamic_metadata` are not read (RDS-07).
-pub(super) fn read(route_match: &proto::RouteMatch, context: &Decoding<'_>) -> Checked<Option<RouteMatch>> {
+pub(in crate::resource) fn read(
+    route_match: &proto::RouteMatch,
+    context: &Decoding<'_>,
+) -> Checked<Option<RouteMatch>> {
     let path = path(route_match, context)?;
     let mut headers = Vec::with_capacity(route_match.headers.len());
     let mut possible = true;

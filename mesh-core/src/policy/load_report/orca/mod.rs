@@ -20,7 +20,7 @@ pub(crate) use header::Payload;
 /// A report that borrows from the message's bytes. A field that is not on the wire is `None`; protobuf leaves out zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[cfg_attr(
-    not(feature = "testing"),
+    not(any(test, feature = "testing")),
     expect(unreachable_pub, reason = "a test of xds-client compares the report with protobuf's")
 )]
 pub struct OrcaReport<'a> {
@@ -37,7 +37,7 @@ pub struct OrcaReport<'a> {
     message: &'a [u8],
 }
 
-#[cfg_attr(not(feature = "testing"), expect(unreachable_pub, reason = "see above"))]
+#[cfg_attr(not(any(test, feature = "testing")), expect(unreachable_pub, reason = "see above"))]
 impl<'a> OrcaReport<'a> {
     /// Reads a message; `None` if any byte of it does not parse.
     pub fn parse(message: &'a [u8]) -> Option<Self> {

@@ -2,6 +2,7 @@
 
 mod fault;
 mod header_mutation;
+mod jwt_authn;
 mod local_rate_limit;
 mod rbac;
 

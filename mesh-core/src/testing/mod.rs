@@ -1,5 +1,7 @@
 //! What tests and benches of other crates need of this one.
 
+mod tokens;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +15,7 @@ use crate::policy::lb::{Balancer, EndpointLoad, LbEndpoint, Moment};
 pub use crate::policy::load_report::orca::OrcaReport;
 use crate::policy::rate_limit::{BucketSource, CallView, PerValue, RateLimiter, TokenBucket};
 use crate::shared::SharedList;
+pub use tokens::TokenIssuer;
 
 /// Whether a server takes a client for one that speaks TLS or HTTP/2, by its first bytes; `None`: it needs more of them.
 pub fn first_bytes(bytes: &[u8]) -> Option<bool> {
@@ -94,6 +97,11 @@ pub fn reserved_address_of(ip: IpAddr) -> SocketAddr {
     // open until the process ends
     std::mem::forget(socket);
     address.expect("a bound address")
+}
+
+/// Whether a text is a token that could be believed, were its signature right.
+pub fn is_token(text: &str) -> bool {
+    crate::policy::jwt::Token::parse(text).is_ok()
 }
 
 #[cfg(test)]
