@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ProtoDuration;
-use super::effect::{self, Effect};
 use super::target::{self, Selector, TargetRef};
 use crate::finding::Findings;
 use crate::yaml::{FieldPath, Node, decode};
@@ -46,7 +45,7 @@ pub(crate) struct JwtRule {
     /// Of a fetch of the keys; 5 s by default.
     pub(crate) timeout: Option<ProtoDuration>,
     #[serde(default)]
-    space_delimited_claims: Vec<String>,
+    pub(crate) space_delimited_claims: Vec<String>,
 }
 
 /// A header that holds the token.
@@ -77,7 +76,6 @@ pub(crate) fn read(
         target::refuse_nothing(node, &path.index(index), findings);
         rule.check(&path.index(index), findings);
     }
-    effect::warn(EFFECTS, spec, findings);
     Some(policy)
 }
 
@@ -177,9 +175,3 @@ fn problem_of_key(key: &Value) -> Option<String> {
     };
     parts.iter().find(is_encoded).map(|name| format!("has no number `{name}` in base64url"))
 }
-
-pub(super) const EFFECTS: &[Effect] = &[Effect {
-    field: "jwtRules[].spaceDelimitedClaims",
-    message: "ignored: only the claim `scope` is split at spaces",
-    clients: &[],
-}];

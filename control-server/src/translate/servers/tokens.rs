@@ -7,7 +7,9 @@ use xds_proto::envoy::config::core::v3::http_uri::HttpUpstreamType;
 use xds_proto::envoy::config::core::v3::{DataSource, HttpUri};
 use xds_proto::envoy::config::route::v3::RouteMatch;
 use xds_proto::envoy::config::route::v3::route_match::PathSpecifier;
-use xds_proto::envoy::extensions::filters::http::jwt_authn::v3::jwt_provider::JwksSourceSpecifier;
+use xds_proto::envoy::extensions::filters::http::jwt_authn::v3::jwt_provider::{
+    JwksSourceSpecifier, NormalizePayload,
+};
 use xds_proto::envoy::extensions::filters::http::jwt_authn::v3::jwt_requirement::RequiresType;
 use xds_proto::envoy::extensions::filters::http::jwt_authn::v3::requirement_rule::RequirementType;
 use xds_proto::envoy::extensions::filters::http::jwt_authn::v3::{
@@ -78,9 +80,17 @@ fn provider(rule: &JwtRule) -> JwtProvider {
         from_cookies: rule.from_cookies.clone(),
         forward_payload_header: rule.output_payload_to_header.clone().unwrap_or_default(),
         payload_in_metadata: PAYLOAD.to_owned(),
+        normalize_payload_in_metadata: Some(NormalizePayload { space_delimited_claims: split(rule) }),
         claim_to_headers: rule.output_claim_to_headers.iter().map(claim_to_header).collect(),
         ..JwtProvider::default()
     }
+}
+
+/// Claims that are lists with spaces between their elements: those of Istio, and those of the rule.
+fn split(rule: &JwtRule) -> Vec<String> {
+    let known = ["permission", "scope"].map(str::to_owned);
+    let own = rule.space_delimited_claims.iter().filter(|one| !known.contains(one)).cloned();
+    known.iter().cloned().chain(own).collect()
 }
 
 fn keys(rule: &JwtRule) -> Option<JwksSourceSpecifier> {

@@ -18,7 +18,6 @@ mod tls;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use prost::Message;
 use xds_proto::envoy::config::cluster::v3::Cluster;
 use xds_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
@@ -70,7 +69,7 @@ impl Plane {
             entries: Entries::default(),
             merge: Merge::new(1),
             model: Model::new(settings),
-            translator: Translator { refusal: refusal_but_for_tokens, ..Translator::new(load_reporting) },
+            translator: Translator::new(load_reporting),
             diagnostics: Vec::new(),
         }
     }
@@ -94,11 +93,6 @@ impl Plane {
         self.diagnostics.sort_by_key(|one| (one.file.clone(), one.line, one.column, one.field.clone()));
         self.translator.resources().clone()
     }
-}
-
-/// Our client refuses the filter for tokens yet.
-fn refusal_but_for_tokens(kind: ResourceKind, bytes: &Bytes) -> Option<String> {
-    super::accept::refusal(kind, bytes).filter(|reason| !reason.contains("jwt_authn"))
 }
 
 fn names(resources: &Resources, kind: ResourceKind) -> Vec<&str> {
