@@ -132,7 +132,8 @@ async fn reports_apart_from_calls_decide_and_endpoints_without_them_have_the_mea
     eventually("it is asked again", || ending.streams() >= 2).await;
 }
 
-/// Case C39. Proves: LB-63.
+/// Case C39.
+/// Proves: LB-63.
 #[tokio::test]
 async fn endpoints_take_calls_only_if_they_say_that_they_are_healthy() {
     let (serving, say) = Endpoint::saying(vec![8, 1]).await;

@@ -69,6 +69,10 @@ impl Claims {
         let mut index = 0;
         while index < lines.len() {
             let Some((extent, first)) = claim_text(lines[index]) else {
+                if let Some(keyword) = claim_amid_line(lines[index]) {
+                    let place = format!("{}:{}", file.path, index + 1);
+                    self.problems.push(format!("{place}: `{keyword}` begins its line, or it claims nothing"));
+                }
                 index += 1;
                 continue;
             };
@@ -110,6 +114,13 @@ impl Claims {
 fn claim_text(line: &str) -> Option<(Extent, &str)> {
     let comment = line.strip_prefix("///")?.trim_start();
     Extent::ALL.into_iter().find_map(|extent| Some((extent, comment.strip_prefix(extent.keyword())?.trim())))
+}
+
+/// The keyword of a claim that begins amid a line of doc comment, after a sentence. In a list of words it is a word like others.
+fn claim_amid_line(line: &str) -> Option<&'static str> {
+    let comment = line.strip_prefix("///")?;
+    let keywords = Extent::ALL.into_iter().map(Extent::keyword);
+    keywords.into_iter().find(|keyword| comment.contains(&format!(". {keyword} ")))
 }
 
 /// The test function that follows a claim: the rest of the doc comment, attributes with a test's among them, `fn`.

@@ -53,6 +53,7 @@ fn claim_without_a_test_or_without_ids_is_a_problem() {
             "/// Decodes: all.\n#[test]\nfn a() {}",
             "a/src/lib.rs:1: `all` is not a rule id; write `/// Decodes:",
         ),
+        ("amid a line", "/// Words. Proves: RT-06.\n#[test]\nfn a() {}", "a/src/lib.rs:1: `Proves:` begins"),
         ("blank line", "/// Proves: RT-06.\n\n#[test]\nfn a() {}", "a/src/lib.rs:1: `Proves:` stands"),
     ] {
         let problems = claims(text).problems;

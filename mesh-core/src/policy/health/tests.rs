@@ -40,7 +40,8 @@ fn wait(checker: &Checker, settings: &HealthCheck, traffic: Traffic) -> u64 {
 /// A name, thresholds of failures and of good checks, results, health after each, seconds until the next check.
 type Row = (&'static str, u32, u32, &'static str, &'static str, &'static [u64]);
 
-/// Case C41 is the fourth row. Proves: LB-64, LB-65.
+/// Case C41 is the fourth row.
+/// Proves: LB-64, LB-65.
 #[test]
 fn checks_change_health_by_thresholds_and_the_first_one_alone_decides() {
     let table: &[Row] = &[
@@ -75,7 +76,8 @@ fn checks_change_health_by_thresholds_and_the_first_one_alone_decides() {
     }
 }
 
-/// Case C40 b. Proves: LB-65.
+/// Case C40 b.
+/// Proves: LB-65.
 #[test]
 fn first_call_ends_the_long_interval_of_a_cluster_without_traffic() {
     let mut settings = settings(1, 1);
@@ -94,7 +96,8 @@ fn first_call_ends_the_long_interval_of_a_cluster_without_traffic() {
     assert_eq!(wait(&checker, &settings, Traffic::None), 60);
 }
 
-/// Case C40 a. Proves: LB-65.
+/// Case C40 a.
+/// Proves: LB-65.
 #[test]
 fn jitter_spreads_checks_and_only_adds() {
     let mut settings = settings(1, 1);

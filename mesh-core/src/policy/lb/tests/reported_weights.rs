@@ -30,7 +30,8 @@ fn keep_reporting(driver: &mut Driver, weights: &[(u32, f32)], time: u64) {
     }
 }
 
-/// Cases C14. Proves: LB-43, LB-46.
+/// Cases C14.
+/// Proves: LB-43, LB-46.
 #[test]
 fn endpoints_share_by_their_reports_and_the_mean_stands_for_none() {
     let mut driver = driver_of(&policy(ReportedWeights::default()));

@@ -43,7 +43,8 @@ fn update(driver: &mut Driver, ids: impl IntoIterator<Item = u32>) -> (BTreeSet<
     (connected, disconnected)
 }
 
-/// Case C32. Proves: LB-48.
+/// Case C32.
+/// Proves: LB-48.
 #[test]
 fn subset_changes_by_at_most_one_endpoint_for_each_change() {
     for seed in 0..20 {

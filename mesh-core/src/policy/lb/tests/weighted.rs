@@ -99,7 +99,8 @@ fn light_endpoint_takes_one_of_the_first_calls() {
     assert!((30..=90).contains(&firsts), "{firsts} of 1,000 first calls");
 }
 
-/// Cases C11, C12. Proves: LB-51.
+/// Cases C11, C12.
+/// Proves: LB-51.
 #[test]
 fn share_of_a_new_endpoint_grows_and_begins_anew_with_each_return() {
     let policy = LbPolicy::WeightedRoundRobin(

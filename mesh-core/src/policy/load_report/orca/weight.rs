@@ -88,7 +88,8 @@ mod tests {
         OrcaReport::parse(&message(fields)).unwrap().weight(&settings)
     }
 
-    /// Case C14. Proves: LB-44.
+    /// Case C14.
+    /// Proves: LB-44.
     #[test]
     fn weight_is_queries_by_utilization_and_errors() {
         let rows: [(Fields, f64, Option<f32>); 12] = [
@@ -110,7 +111,8 @@ mod tests {
         }
     }
 
-    /// Case C16. Proves: LB-47.
+    /// Case C16.
+    /// Proves: LB-47.
     #[test]
     fn utilization_is_the_applications_then_the_largest_metric_then_the_cpus() {
         let names = ["named_metrics.a", "named_metrics.b", "named_metrics.c"];

@@ -222,7 +222,8 @@ async fn full_connection_is_no_failed_check() {
     drop(place);
 }
 
-/// Case C40 b. Proves: LB-65.
+/// Case C40 b.
+/// Proves: LB-65.
 #[tokio::test(start_paused = true)]
 async fn first_call_ends_the_long_pauses_of_an_unused_cluster() {
     let mut seldom = check();
