@@ -39,6 +39,18 @@ impl<'a> Reader<'a> {
         Ok(Value { tag: *tag, content })
     }
 
+    /// The tag of the next value.
+    pub(super) fn peek(&self) -> Option<u8> {
+        self.0.first().copied()
+    }
+
+    /// The next value, which must have this tag: with its tag and length, and its content.
+    pub(super) fn raw(&mut self, tag: u8) -> Result<(&'a [u8], &'a [u8]), Malformed> {
+        let before = self.0;
+        let content = self.expect(tag)?;
+        Ok((&before[..before.len() - self.0.len()], content))
+    }
+
     /// The next value, which must have this tag.
     pub(super) fn expect(&mut self, tag: u8) -> Result<&'a [u8], Malformed> {
         let value = self.any()?;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -12,6 +13,8 @@ use super::{CertificateFacts, MaterialError, crypto};
 /// A certificate chain with its private key, checked to belong together.
 pub struct Identity {
     key: Arc<CertifiedKey>,
+    /// Seconds since 1970.
+    not_before: i64,
     /// Seconds since 1970.
     not_after: i64,
 }
@@ -48,7 +51,7 @@ impl Identity {
         let key = CertifiedKey::from_der(chain, key, &*crypto()?).map_err(|error| {
             MaterialError::new(format!("the certificate and the key do not belong together: {error}"))
         })?;
-        Ok(Self { key: Arc::new(key), not_after: facts.not_after })
+        Ok(Self { key: Arc::new(key), not_before: facts.not_before, not_after: facts.not_after })
     }
 
     /// The chain with the key.
@@ -56,10 +59,27 @@ impl Identity {
         &self.key
     }
 
+    /// When the certificate becomes valid. A provider keeps the one before until then.
+    // R5
+    pub fn valid_from(&self) -> SystemTime {
+        time(self.not_before)
+    }
+
+    /// When the certificate expires.
+    pub fn valid_until(&self) -> SystemTime {
+        time(self.not_after)
+    }
+
     /// When the certificate expires, in seconds since 1970.
     pub(crate) fn not_after(&self) -> i64 {
         self.not_after
     }
+}
+
+fn time(seconds: i64) -> SystemTime {
+    let offset = Duration::from_secs(seconds.unsigned_abs());
+    let time = if seconds < 0 { UNIX_EPOCH.checked_sub(offset) } else { UNIX_EPOCH.checked_add(offset) };
+    time.unwrap_or(UNIX_EPOCH)
 }
 
 /// All certificates in this PEM; at least one.

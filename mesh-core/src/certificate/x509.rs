@@ -19,6 +19,8 @@ pub(crate) struct CertificateFacts {
     pub(crate) not_after: i64,
     /// The key may sign certificates.
     pub(crate) may_sign_certificates: bool,
+    /// The key may sign revocation lists: the certificate does not say otherwise.
+    pub(crate) may_sign_lists: bool,
 }
 
 impl CertificateFacts {
@@ -42,7 +44,8 @@ fn read(certificate: &[u8]) -> Result<CertificateFacts, Malformed> {
     tbs.optional(ISSUER_UNIQUE_ID)?;
     tbs.optional(SUBJECT_UNIQUE_ID)?;
     let names = SubjectNames { subject, ..SubjectNames::default() };
-    let mut facts = CertificateFacts { names, not_before, not_after, may_sign_certificates: false };
+    let mut facts =
+        CertificateFacts { names, not_before, not_after, may_sign_certificates: false, may_sign_lists: true };
     if let Some(extensions) = tbs.optional(EXTENSIONS)? {
         let mut extensions = Reader::new(Reader::new(extensions).expect(SEQUENCE)?);
         while !extensions.is_empty() {
@@ -50,6 +53,36 @@ fn read(certificate: &[u8]) -> Result<CertificateFacts, Malformed> {
         }
     }
     Ok(facts)
+}
+
+/// The value of the extension with this OID.
+pub(super) fn extension_value<'a>(certificate: &'a [u8], oid: &[u8]) -> Result<Option<&'a [u8]>, Malformed> {
+    let Some(all) = extensions(certificate)? else { return Ok(None) };
+    let mut all = Reader::new(all);
+    while !all.is_empty() {
+        let mut extension = Reader::new(all.expect(SEQUENCE)?);
+        let found = extension.expect(OID)? == oid;
+        extension.optional(BOOLEAN)?;
+        let value = extension.expect(OCTET_STRING)?;
+        if found {
+            return Ok(Some(value));
+        }
+    }
+    Ok(None)
+}
+
+/// A SubjectPublicKeyInfo in DER, from its content.
+pub(crate) fn public_key_info(content: &[u8]) -> Vec<u8> {
+    let length = content.len().to_be_bytes();
+    let digits = &length[length.iter().position(|byte| *byte != 0).unwrap_or(length.len() - 1)..];
+    let mut der = vec![SEQUENCE];
+    if content.len() >= 0x80 {
+        // At most 8 digits.
+        der.push(0x80 | digits.len() as u8);
+    }
+    der.extend_from_slice(digits);
+    der.extend_from_slice(content);
+    der
 }
 
 /// The OID of the first critical extension that webpki does not know.
@@ -93,7 +126,9 @@ fn extension(mut extension: Reader<'_>, facts: &mut CertificateFacts) -> Result<
         KEY_USAGE => {
             // Unused bits, then the bits from the first one on.
             let bits = Reader::new(value).expect(BIT_STRING)?;
-            facts.may_sign_certificates = bits.get(1).is_some_and(|bits| bits & KEY_CERT_SIGN != 0);
+            let is_set = |bit| bits.get(1).is_some_and(|bits| bits & bit != 0);
+            facts.may_sign_certificates = is_set(KEY_CERT_SIGN);
+            facts.may_sign_lists = is_set(CRL_SIGN);
         }
         _ => {}
     }
@@ -146,3 +181,4 @@ const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
 /// Bit 5 of the first byte.
 const KEY_CERT_SIGN: u8 = 0x80 >> 5;
+const CRL_SIGN: u8 = 0x80 >> 6;

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use mesh_core::certificate::UnknownRevocation;
+
 use super::IdentityFiles;
 use super::credentials::DEFAULT_REFRESH_INTERVAL;
 
@@ -26,8 +28,28 @@ pub struct FileWatcher {
     pub ca_certificate_file: Option<PathBuf>,
     /// Trusted roots by SPIFFE trust domain.
     pub spiffe_trust_bundle_map_file: Option<PathBuf>,
+    /// Revocation lists for the trusted roots; `None`: it is not checked whether a certificate has been revoked.
+    pub revocation: Option<RevocationDirectory>,
     /// How often the files are read again; 600 s by default.
     pub refresh_interval: Duration,
+}
+
+/// A directory with revocation lists (gRFC A69), in files of any name, in DER or PEM.
+// TLS-24
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct RevocationDirectory {
+    /// The directory.
+    pub path: PathBuf,
+    /// What happens to peers whose issuer has no current list there.
+    pub unknown: UnknownRevocation,
+}
+
+impl RevocationDirectory {
+    /// With refusal of peers whose issuer has no current list there.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), unknown: UnknownRevocation::Refuse }
+    }
 }
 
 impl Default for FileWatcher {
@@ -37,6 +59,7 @@ impl Default for FileWatcher {
             identity: None,
             ca_certificate_file: None,
             spiffe_trust_bundle_map_file: None,
+            revocation: None,
             refresh_interval: DEFAULT_REFRESH_INTERVAL,
         }
     }

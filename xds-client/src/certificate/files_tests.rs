@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use mesh_core::certificate::Identity;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
@@ -114,15 +114,55 @@ fn second_rotation_of_a_mounted_folder_is_not_missed() {
     }
 }
 
-/// A87: the map replaces the roots, which are never used in its place.
+/// A87: the map replaces the roots, which are never used in its place. P5: the map in memory outlives a broken file.
 #[test]
-fn map_of_trust_bundles_is_refused_and_never_the_roots_beside_it() {
+fn map_of_trust_bundles_replaces_the_roots_and_outlives_a_broken_file() {
     let mut reads = Reads::new();
     reads.write("ca.crt", &pair().0);
     reads.files.spiffe_trust_bundle_map_file = Some(reads.path("map.json"));
+    assert!(reads.look().is_bad);
+    let roots = |reads: &Reads| reads.known.material(&reads.files).roots.map_err(|error| error.to_string());
+    let error = roots(&reads).unwrap_err();
+    assert!(error.contains("map.json"), "{error}");
+    reads.write("map.json", r#"{"trust_domains": {"td": {"keys": []}}}"#);
+    assert!(reads.look().is_changed);
+    let good = roots(&reads).unwrap();
+    assert!(format!("{good:?}").contains("\"td\""), "{good:?}");
+    reads.write("map.json", r#"{"trust_domains": {"td": {"keys": [{}]}}}"#);
+    assert!(reads.look().is_bad);
+    assert!(Arc::ptr_eq(&roots(&reads).unwrap(), &good));
+    reads.write("map.json", "{}");
+    assert!(!reads.look().is_bad);
+    assert!(!Arc::ptr_eq(&roots(&reads).unwrap(), &good));
+}
+
+/// R5: what is not valid yet is used when it is, and the one before until then.
+#[test]
+fn pair_of_the_future_is_used_when_it_is_valid() {
+    let mut reads = Reads::new();
+    let (certificate, key) = pair();
+    reads.write("tls.crt", &certificate);
+    reads.write("tls.key", &key);
+    reads.write("ca.crt", &certificate);
     reads.look();
-    let error = reads.known.material(&reads.files).roots.unwrap_err().to_string();
-    assert!(error.contains("map.json: maps of SPIFFE trust bundles are not supported"), "{error}");
+    let old = reads.identity().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(["a.example".to_owned()]).unwrap();
+    let start = SystemTime::now() + Duration::from_secs(2);
+    params.not_before = start.into();
+    reads.write("tls.crt", &params.self_signed(&key).unwrap().pem());
+    reads.write("tls.key", &key.serialize_pem());
+    // A slow machine may come here when it is valid already.
+    while SystemTime::now() < start - Duration::from_secs(1) {
+        reads.look();
+        if SystemTime::now() < start - Duration::from_secs(1) {
+            assert!(Arc::ptr_eq(&reads.identity().unwrap(), &old));
+        }
+    }
+    while Arc::ptr_eq(&reads.identity().unwrap(), &old) {
+        reads.look();
+    }
+    assert!(reads.identity().unwrap().valid_from() <= SystemTime::now());
 }
 
 /// R1: soon, and a limited number of times.

@@ -17,6 +17,9 @@ mod material;
 mod provider;
 mod providers;
 mod reload;
+mod revocation;
+#[cfg(test)]
+mod revocation_tests;
 #[cfg(test)]
 mod tests;
 

@@ -11,6 +11,7 @@ pub(super) struct Reload<T> {
     seen: Option<Contents>,
     good: Option<Arc<T>>,
     problem: Option<String>,
+    changes: u64,
 }
 
 /// What a read of the files has changed.
@@ -26,7 +27,7 @@ pub(super) enum ReadChange {
 
 impl<T> Default for Reload<T> {
     fn default() -> Self {
-        Self { seen: None, good: None, problem: None }
+        Self { seen: None, good: None, problem: None, changes: 0 }
     }
 }
 
@@ -49,13 +50,25 @@ impl<T> Reload<T> {
             Ok(good) => {
                 self.good = Some(Arc::new(good));
                 self.problem = None;
+                self.changes += 1;
                 ReadChange::Good
             }
             Err(reason) => {
+                self.changes += u64::from(self.good.is_none());
                 self.problem = Some(reason.clone());
                 ReadChange::Bad(reason)
             }
         }
+    }
+
+    /// The next contents are parsed, whether they have changed or not.
+    pub(super) fn read_again(&mut self) {
+        self.seen = None;
+    }
+
+    /// How often [`good`](Self::good) has changed.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// The last valid value.

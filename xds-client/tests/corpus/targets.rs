@@ -2,9 +2,12 @@
 //! on what is kept in `fuzz/corpus`.
 
 use bytes::Bytes;
-use mesh_core::certificate::CertificateSource;
+use mesh_core::certificate::{
+    CertificateSource, RevocationList, RevocationLists, SpiffeBundles, UnknownRevocation,
+};
 use mesh_core::filter::{ConfigValue, RbacConfig};
 use mesh_core::peer::{Peer, PeerIdentity, TlsPeer};
+use mesh_core::policy::identity::{SpiffeId, TrustDomain};
 use mesh_core::policy::jwt::KeySet;
 use mesh_core::policy::rbac::{RbacAction, RbacEngine, RbacRequest, RbacRules};
 use mesh_core::testing;
@@ -29,7 +32,7 @@ pub(crate) enum Verdict {
 type Target = (&'static str, fn(&[u8]) -> Verdict);
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 14] = [
+pub(crate) const TARGETS: [Target; 17] = [
     ("listener", |data| resource(&ListenerType, data)),
     ("route", |data| resource(&RouteConfigurationType, data)),
     ("cluster", |data| resource(&ClusterType, data)),
@@ -44,6 +47,9 @@ pub(crate) const TARGETS: [Target; 14] = [
     ("rbac", rbac),
     ("jwt", jwt),
     ("jwks", jwks),
+    ("spiffe_id", spiffe_id),
+    ("revocation_list", revocation_list),
+    ("trust_bundles", trust_bundles),
 ];
 
 /// Runs the target of this name.
@@ -183,6 +189,42 @@ fn first_bytes(data: &[u8]) -> Verdict {
         assert_eq!(testing::first_bytes(&data[..longer]), Some(is_known), "{longer}");
     }
     if is_known { Verdict::Accepted } else { Verdict::Refused }
+}
+
+/// A SPIFFE id: what is accepted is spelled in one way, and its parts make it.
+// P1
+fn spiffe_id(data: &[u8]) -> Verdict {
+    let Some(id) = std::str::from_utf8(data).ok().and_then(|text| SpiffeId::parse(text).ok()) else {
+        return Verdict::Refused;
+    };
+    assert_eq!(SpiffeId::parse(id.as_str()).as_ref(), Ok(&id));
+    assert_eq!(format!("spiffe://{}{}", id.trust_domain(), id.path()), id.as_str());
+    assert!(id.as_str().is_ascii() && id.as_str().len() == data.len());
+    let domain = TrustDomain::parse(id.trust_domain()).expect("a part of an id");
+    assert_eq!(domain.as_str(), id.trust_domain());
+    Verdict::Accepted
+}
+
+/// Revocation lists in DER or PEM.
+// V2
+fn revocation_list(data: &[u8]) -> Verdict {
+    match RevocationList::read(data) {
+        Ok(lists) => {
+            assert!(!lists.is_empty());
+            drop(RevocationLists::new(lists, UnknownRevocation::Refuse));
+            Verdict::Accepted
+        }
+        Err(_) => Verdict::Refused,
+    }
+}
+
+/// A map of SPIFFE trust bundles in JSON.
+// P5, TLS-21
+fn trust_bundles(data: &[u8]) -> Verdict {
+    match SpiffeBundles::from_json(data) {
+        Ok(_) => Verdict::Accepted,
+        Err(_) => Verdict::Refused,
+    }
 }
 
 /// An RBAC filter: what is accepted decides calls, and all policies together decide as one after the other does.

@@ -9,13 +9,12 @@ use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
-use crate::certificate::{CertificateFacts, Roots};
+use crate::certificate::{Anchors, CertificateFacts, RootSet, Roots};
 use crate::peer::PeerIdentity;
 use crate::policy::identity::{ExpectedName, SpiffeId, SubjectNames, any_matches};
 use crate::policy::matcher::StringMatcher;
 
-use super::HandshakeResult;
-use super::webpki_error;
+use super::{HandshakeResult, revoked, webpki_error};
 
 /// Which peers' certificates are accepted.
 pub(super) struct PeerCheck {
@@ -52,7 +51,7 @@ pub(super) struct VerifiedPeer {
     pub(super) names: SubjectNames,
     /// When the last certificate of the chain becomes valid, in seconds since 1970.
     pub(super) not_before: i64,
-    /// When the first certificate of the chain expires, in seconds since 1970.
+    /// When the first certificate of the chain expires, or a revocation list that must be current, in seconds since 1970.
     pub(super) not_after: i64,
 }
 
@@ -98,7 +97,8 @@ impl PeerCheck {
                 "it may sign certificates, and so never authenticates a workload",
             ));
         }
-        let above = self.check_chain(end_entity, intermediates, now)?;
+        let anchors = self.anchors(&facts.names)?;
+        let above = self.check_chain(anchors, (end_entity, intermediates), now)?;
         self.check_names(&facts.names)?;
         Ok(VerifiedPeer {
             names: facts.names,
@@ -107,11 +107,26 @@ impl PeerCheck {
         })
     }
 
-    /// When all certificates above the peer's own are valid: the first and the last second.
+    /// The roots for a peer with these names.
+    // TLS-20
+    fn anchors(&self, names: &SubjectNames) -> Result<&Arc<RootSet>, Refusal> {
+        let bundles = match self.roots.anchors() {
+            Anchors::All(anchors) => return Ok(anchors),
+            Anchors::ByTrustDomain(bundles) => bundles,
+        };
+        let id = names.workload().map_err(Refusal::unacceptable)?;
+        bundles.find(id.trust_domain()).ok_or_else(|| {
+            let text = format!("its trust domain {:?} is not known", id.trust_domain());
+            let result = HandshakeResult::CertificateAuthorityInvalid;
+            Refusal::new(result, CertificateError::UnknownIssuer, text)
+        })
+    }
+
+    /// When all certificates above the peer's own are valid, and known not to be revoked: the first and the last second.
     fn check_chain(
         &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
+        anchors: &RootSet,
+        (end_entity, intermediates): (&CertificateDer<'_>, &[CertificateDer<'_>]),
         now: UnixTime,
     ) -> Result<(i64, i64), Refusal> {
         let refusal =
@@ -121,20 +136,30 @@ impl PeerCheck {
             Role::Server => KeyUsage::server_auth(),
             Role::Client => KeyUsage::client_auth(),
         };
-        let valid = Cell::new(ALWAYS);
+        let valid = Cell::new((i64::MIN, i64::MAX));
+        let (algorithms, revoked) = (&self.crypto.signature_verification_algorithms, Cell::new(None));
         let accept = |path: &VerifiedPath<'_>| {
+            let known_until = match self.roots.revocation() {
+                None => i64::MAX,
+                Some(lists) => revoked::check(lists, path, algorithms, seconds(now)).map_err(|refusal| {
+                    revoked.set(Some(refusal));
+                    webpki::Error::CertRevoked
+                })?,
+            };
+            let always = (i64::MIN, known_until);
             let issuers = path.intermediate_certificates();
             let facts = issuers.filter_map(|certificate| CertificateFacts::read(&certificate.der()));
             valid.set(
-                facts.fold(ALWAYS, |(from, to), facts| (from.max(facts.not_before), to.min(facts.not_after))),
+                facts.fold(always, |(from, to), facts| (from.max(facts.not_before), to.min(facts.not_after))),
             );
             Ok(())
         };
-        let algorithms = self.crypto.signature_verification_algorithms.all;
-        let anchors = self.roots.anchors();
         certificate
-            .verify_for_usage(algorithms, anchors, intermediates, now, usage, None, Some(&accept))
-            .map_err(refusal)?;
+            .verify_for_usage(algorithms.all, anchors, intermediates, now, usage, None, Some(&accept))
+            .map_err(|error| match (&error, revoked.take()) {
+                (webpki::Error::CertRevoked, Some(revoked)) => revoked,
+                _ => refusal(error),
+            })?;
         Ok(valid.get())
     }
 
@@ -176,4 +201,6 @@ impl fmt::Debug for PeerCheck {
     }
 }
 
-const ALWAYS: (i64, i64) = (i64::MIN, i64::MAX);
+pub(super) fn seconds(time: UnixTime) -> i64 {
+    i64::try_from(time.as_secs()).unwrap_or(i64::MAX)
+}

@@ -89,7 +89,7 @@ fn clock() -> SystemTime {
 
 /// The system's clock, which a test moves on with the time of its runtime.
 #[cfg(test)]
-fn clock() -> SystemTime {
+pub(super) fn clock() -> SystemTime {
     use tokio::time::Instant;
 
     thread_local! {

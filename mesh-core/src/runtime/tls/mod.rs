@@ -21,6 +21,7 @@ mod handshake;
 mod material;
 mod peer_watch;
 mod result;
+mod revoked;
 mod server_config;
 mod stream;
 mod system_roots;

@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
-use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::{CertificateDer, UnixTime};
 
 use crate::certificate::{Published, UtcTime};
 
@@ -31,7 +31,7 @@ pub(in crate::runtime) struct OpenPeer {
     /// What has accepted the peer last.
     chains: Arc<VerifiedChains>,
     certificates: Vec<CertificateDer<'static>>,
-    /// When the first certificate of the chain expires, in seconds since 1970.
+    /// When the chain is not accepted any more, in seconds since 1970, if the roots stay.
     not_after: i64,
     has_expired: bool,
 }
@@ -115,8 +115,15 @@ impl OpenPeer {
             }
             let (now, end) = (material::now(), self.not_after);
             if now > end && !self.has_expired {
-                self.has_expired = true;
-                return Withdrawal::Expired(self.expired(now));
+                match self.verify(&self.chains, unix_now()) {
+                    // by another path to a root
+                    Ok(peer) => self.not_after = peer.not_after,
+                    Err(error) => {
+                        self.has_expired = true;
+                        return Withdrawal::Expired(error);
+                    }
+                }
+                continue;
             }
             // R3: the timer's clock may stand still while the process sleeps, and the certificates' clock may be set
             let left = Duration::from_secs(u64::try_from(end - now).unwrap_or_default() + 1);
@@ -142,26 +149,26 @@ impl OpenPeer {
             return Ok(());
         }
         let now = if self.has_expired { material::time(self.not_after) } else { unix_now() };
-        let Some((end_entity, rest)) = self.certificates.split_first() else { return Ok(()) };
-        match chains.verify(end_entity, rest, now) {
+        match self.verify(&chains, now) {
             Ok(peer) => self.not_after = peer.not_after,
             // An expiry, which lets running calls go on.
-            Err(refusal) if refusal.result == HandshakeResult::CertificateExpired && !self.has_expired => {
+            Err(error) if error.result() == HandshakeResult::CertificateExpired && !self.has_expired => {
                 self.not_after = self.not_after.min(material::now() - 1);
             }
-            Err(refusal) => return Err(HandshakeError::refused(&refusal, self.trust.role().name())),
+            Err(error) => return Err(error),
         }
         self.chains = chains;
         Ok(())
     }
 
-    fn expired(&self, now: i64) -> HandshakeError {
-        let (role, end) = (self.trust.role().name(), UtcTime(self.not_after));
-        let text = format!(
-            "the {role}'s certificate, or one above it, expired at {end}, and now it is {}",
-            UtcTime(now)
-        );
-        HandshakeError::new(HandshakeResult::CertificateExpired, text)
+    fn verify(&self, chains: &VerifiedChains, now: UnixTime) -> Result<Arc<VerifiedPeer>, HandshakeError> {
+        let role = self.trust.role().name();
+        match self.certificates.split_first() {
+            Some((end_entity, rest)) => chains
+                .verify(end_entity, rest, now)
+                .map_err(|refusal| HandshakeError::refused(&refusal, role)),
+            None => Err(HandshakeError::new(HandshakeResult::UnknownFailure, "there is no certificate")),
+        }
     }
 }
 

@@ -88,9 +88,19 @@ pub(super) struct Files {
     #[serde(default, deserialize_with = "text")]
     pub(super) private_key_file: Option<String>,
     pub(super) spiffe_trust_bundle_map_file: Option<Value>,
+    pub(super) crl_directory: Option<Value>,
+    pub(super) crl_unknown: Option<Value>,
     pub(super) refresh_interval: Option<Interval>,
     #[serde(flatten)]
     _other: IgnoredAny,
+}
+
+/// What happens to peers whose issuer has no current revocation list.
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase", expecting = "refuse or accept")]
+pub(super) enum CrlUnknown {
+    Refuse,
+    Accept,
 }
 
 #[derive(Deserialize)]

@@ -5,13 +5,14 @@ mod document;
 
 use std::path::PathBuf;
 
+use mesh_core::certificate::UnknownRevocation;
 use mesh_core::config::LocalityId;
 use serde_json::Value;
 
 use super::json::{Invalid, read};
 use super::{
     AllowedGrpcService, Bootstrap, BootstrapBuilder, BootstrapError, CertificateProvider, FeatureGuards,
-    FileWatcher, Node, Origin, ServerConfig, ServerFeatures,
+    FileWatcher, Node, Origin, RevocationDirectory, ServerConfig, ServerFeatures,
 };
 
 use credentials::{call_credentials, channel_credentials, identity};
@@ -125,6 +126,25 @@ fn node(found: document::NodeFields) -> Node {
     node
 }
 
+// TLS-24
+fn revocation(files: &Files, at: &str) -> Result<Option<RevocationDirectory>, Invalid> {
+    let Some(path) = &files.crl_directory else {
+        return match files.crl_unknown {
+            None => Ok(None),
+            Some(_) => Err(Invalid::missing(at, "crl_directory")),
+        };
+    };
+    let path: PathBuf = read(path, &format!("{at}.crl_directory"))?;
+    let mut directory = RevocationDirectory::new(path);
+    if let Some(unknown) = &files.crl_unknown {
+        directory.unknown = match read(unknown, &format!("{at}.crl_unknown"))? {
+            document::CrlUnknown::Refuse => UnknownRevocation::Refuse,
+            document::CrlUnknown::Accept => UnknownRevocation::Accept,
+        };
+    }
+    Ok(Some(directory))
+}
+
 /// `None` for an unknown plugin (BS-30).
 fn certificate_provider(
     provider: document::CertificateProvider,
@@ -147,6 +167,7 @@ fn certificate_provider(
     let spiffe_map = spiffe_map.filter(|file| !file.is_empty()).map(PathBuf::from);
     Ok(Some(CertificateProvider::FileWatcher(FileWatcher {
         identity: identity(&files, &at)?,
+        revocation: revocation(&files, &at)?,
         refresh_interval: files.refresh_interval.map_or(default.refresh_interval, |interval| interval.0),
         ca_certificate_file: files.ca_certificate_file.map(PathBuf::from).filter(|_| spiffe_map.is_none()),
         spiffe_trust_bundle_map_file: spiffe_map,

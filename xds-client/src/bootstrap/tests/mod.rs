@@ -14,6 +14,8 @@ use xds_proto::envoy::config::core::v3::node::UserAgentVersionType;
 use xds_proto::google::protobuf::value::Kind;
 
 use super::load::load;
+use mesh_core::certificate::UnknownRevocation;
+
 use super::*;
 
 fn servers() -> Value {
@@ -402,6 +404,30 @@ fn certificate_providers_of_known_plugins_are_checked() {
         provider("file_watcher", json!({"ca_certificate_file": "/ca", "refresh_interval": "600.0s"}));
     let short = provider("file_watcher", json!({"ca_certificate_file": "/ca"}));
     assert_eq!(spelled.unwrap().certificate_providers()["p"], short.unwrap().certificate_providers()["p"]);
+}
+
+#[test]
+fn directory_of_revocation_lists_is_read_with_its_setting() {
+    let read = |unknown: Option<&str>| {
+        let mut config = json!({"ca_certificate_file": "/ca", "crl_directory": "/crl"});
+        if let Some(unknown) = unknown {
+            config["crl_unknown"] = json!(unknown);
+        }
+        let bootstrap = guarded(json!({"certificate_providers": {"p":
+            {"plugin_name": "file_watcher", "config": config}}}))?;
+        let CertificateProvider::FileWatcher(files) = bootstrap.certificate_providers()["p"].clone();
+        Ok::<_, BootstrapError>(files.revocation.unwrap())
+    };
+    let refusing = RevocationDirectory::new("/crl");
+    assert_eq!(read(None).unwrap(), refusing);
+    assert_eq!(read(Some("refuse")).unwrap(), refusing);
+    let accepting = RevocationDirectory { unknown: UnknownRevocation::Accept, ..refusing };
+    assert_eq!(read(Some("accept")).unwrap(), accepting);
+    let at = "certificate_providers[\"p\"].config";
+    assert!(read(Some("ignore")).unwrap_err().to_string().contains(&format!("{at}.crl_unknown")));
+    let without = guarded(json!({"certificate_providers": {"p": {"plugin_name": "file_watcher", "config":
+        {"ca_certificate_file": "/ca", "crl_unknown": "accept"}}}}));
+    refused("no directory", without, at, "missing field `crl_directory`");
 }
 
 /// Decodes: BS-35.

@@ -183,7 +183,6 @@ impl PooledServer {
 fn watched(credentials: &TlsCredentials) -> Option<FileWatcher> {
     let TlsCredentials { ca_certificate_file, identity, refresh_interval } = credentials.clone();
     let has_files = ca_certificate_file.is_some() || identity.is_some();
-    let files =
-        FileWatcher { identity, ca_certificate_file, spiffe_trust_bundle_map_file: None, refresh_interval };
+    let files = FileWatcher { identity, ca_certificate_file, refresh_interval, ..FileWatcher::default() };
     has_files.then_some(files)
 }

@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::certificate::crypto;
+use crate::certificate::{Anchors, crypto};
 use crate::policy::jwt::{InvalidKeySet, KeySet, is_fetchable};
 use crate::runtime::connect::Io;
 use crate::runtime::tls;
@@ -96,7 +96,12 @@ async fn dial_one(address: SocketAddr, settings: &TokenKeySettings) -> Result<Tc
 async fn client_config(settings: &TokenKeySettings) -> Result<ClientConfig, FetchError> {
     let failed = |error: &dyn std::error::Error| FetchError::Tls(error.to_string());
     let roots = tls::trusted_roots(&settings.roots).await.map_err(|error| failed(&error))?;
-    let store = RootCertStore { roots: roots.anchors().to_vec() };
+    // roots by trust domain accept only workloads, and revocation lists would not be looked up here
+    let (Anchors::All(anchors), None) = (roots.anchors(), roots.revocation()) else {
+        let text = "key servers need roots without trust domains and revocation lists";
+        return Err(FetchError::Tls(text.to_owned()));
+    };
+    let store = RootCertStore { roots: anchors.to_vec() };
     let crypto = crypto().map_err(|error| failed(&error))?;
     let builder = ClientConfig::builder_with_provider(crypto).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| failed(&error))?;

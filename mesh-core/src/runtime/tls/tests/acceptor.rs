@@ -63,6 +63,7 @@ async fn client_with_certificate_is_accepted_with_its_names() {
     assert_eq!(identity.subject, "CN=leaf");
 }
 
+/// Proves: TLS-14.
 #[tokio::test]
 async fn client_without_certificate_is_accepted_only_where_it_may_be() {
     let authority = Authority::new("root");

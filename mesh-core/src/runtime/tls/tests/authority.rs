@@ -76,6 +76,14 @@ impl Authority {
         Leaf { chain, key: key.serialize_der() }
     }
 
+    /// The same authority, for revocation lists that its certificate does not allow it to sign.
+    pub(in crate::runtime) fn signing_lists(&self) -> Self {
+        let key = KeyPair::try_from(self.issuer.key().serialize_der()).unwrap();
+        let issuer = Issuer::new(authority(&self.name, |_| {}), key);
+        let (certificate, name, above) = (self.certificate.clone(), self.name.clone(), self.above.clone());
+        Self { certificate, issuer, name, above }
+    }
+
     /// The authority as a root.
     pub(in crate::runtime) fn roots(&self) -> Roots {
         Roots::from_der(vec![self.certificate.der().to_vec()]).unwrap()

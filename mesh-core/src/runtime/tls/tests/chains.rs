@@ -16,7 +16,7 @@ use crate::runtime::tls::check::{PeerCheck, Refusal, Role, VerifiedPeer};
 
 use super::{Authority, Leaf, valid};
 
-fn check_by(roots: Roots, role: Role, chain: &[Vec<u8>]) -> Result<VerifiedPeer, Refusal> {
+pub(super) fn check_by(roots: Roots, role: Role, chain: &[Vec<u8>]) -> Result<VerifiedPeer, Refusal> {
     let check = PeerCheck {
         roots: Arc::new(roots),
         names: Arc::default(),
@@ -33,7 +33,7 @@ fn check(root: &Authority, leaf: &Leaf) -> Result<VerifiedPeer, Refusal> {
 }
 
 #[track_caller]
-fn refused(checked: Result<VerifiedPeer, Refusal>, result: HandshakeResult, text: &str) {
+pub(super) fn refused(checked: Result<VerifiedPeer, Refusal>, result: HandshakeResult, text: &str) {
     let refusal = checked.unwrap_err();
     assert_eq!(refusal.result, result, "{}", refusal.text);
     assert!(refusal.text.contains(text), "{:?} lacks {text:?}", refusal.text);

@@ -8,12 +8,16 @@ use std::time::Duration;
 use tokio::io::duplex;
 use tokio::time::{Instant, timeout};
 
-use crate::certificate::{CertificateProvider, CertificateSource, Material, MaterialPublisher, Roots};
+use crate::certificate::{
+    CertificateProvider, CertificateSource, Material, MaterialPublisher, RevocationLists, Roots,
+    UnknownRevocation,
+};
 use crate::config::{ClientCertificates, PeerValidation, RootSource, ServerTls};
 use crate::counters::CounterStore;
 use crate::runtime::tls::{Acceptor, AcceptorSettings, HandshakeError, PeerEnd, PeerWatch};
 
 use super::client::{client, connect};
+use super::revocation::{list, numbered_leaf};
 use super::{Authority, Leaf, valid};
 
 /// Roots that the test replaces.
@@ -129,7 +133,7 @@ async fn expired_peer_takes_no_more_calls_and_is_cut_after_the_grace() {
     let start = Instant::now();
     let error = watched.cut().await;
     assert!(start.elapsed() >= seconds(600) && start.elapsed() <= seconds(601));
-    assert!(error.to_string().contains("certificate, or one above it, expired at 2"), "{error}");
+    assert!(error.to_string().contains("it, or one above it, expired at 2"), "{error}");
     assert_eq!(watched.counted().len(), 1, "it is counted once");
 }
 
@@ -157,4 +161,31 @@ async fn peer_expires_with_its_issuer() {
     let start = Instant::now();
     assert!(matches!(watched.end().await, PeerEnd::TakeNoMore));
     assert!(start.elapsed() <= seconds(12));
+}
+
+/// V4.
+#[tokio::test(start_paused = true)]
+async fn revoked_peer_is_cut_at_once_and_others_are_not() {
+    let authority = Authority::new("root");
+    let leaf = numbered_leaf(&authority, 7);
+    let mut watched = Watched::accept(&authority, &leaf, None).await;
+    let lists =
+        |serial: u64| RevocationLists::new([list(&authority, &[serial], 3600)], UnknownRevocation::Refuse);
+    watched.roots.roots(authority.roots().with_revocation(lists(8)));
+    watched.lasts(seconds(60)).await;
+    watched.roots.roots(authority.roots().with_revocation(lists(7)));
+    assert!(watched.cut().await.to_string().contains("it has been revoked (CERTIFICATE_REVOKED)"));
+    assert_eq!(watched.counted(), [("server CERTIFICATE_REVOKED".to_owned(), 1)]);
+}
+
+/// Where an unknown revocation is refused, a list that is not renewed ends connections as an expiry does.
+#[tokio::test(start_paused = true)]
+async fn peer_takes_no_more_calls_when_its_revocation_list_is_outdated() {
+    let authority = Authority::new("root");
+    let mut watched = Watched::accept(&authority, &numbered_leaf(&authority, 7), None).await;
+    let lists = RevocationLists::new([list(&authority, &[], 600)], UnknownRevocation::Refuse);
+    watched.roots.roots(authority.roots().with_revocation(lists));
+    watched.lasts(seconds(590)).await;
+    assert!(matches!(watched.end().await, PeerEnd::TakeNoMore));
+    assert_eq!(watched.counted(), [("server CERTIFICATE_VERIFICATION_FAILED".to_owned(), 1)]);
 }
