@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::runtime::{self, Handle};
 
-use crate::config::{MeshConfig, Name};
+use crate::config::{ClientTls, MeshConfig, Name};
 use crate::filter::FilterScope;
 use crate::policy::retry::RetryBudget;
 
@@ -41,6 +41,7 @@ struct MeshInner<C: Connect> {
     source: Box<dyn ConfigSource>,
     connector: Arc<C>,
     pool: PoolSettings,
+    tls: Option<Arc<ClientTls>>,
     retry_budget: RetryBudget,
     mirrors: MirrorLimits,
     randomness: Arc<Randomness>,
@@ -79,6 +80,7 @@ impl Mesh {
             source: Box::new(source),
             connector: Http2Connector::default(),
             pool: PoolSettings::default(),
+            tls: None,
             retry_budget: RetryBudget::default(),
             mirrors: MirrorLimits::default(),
             seed: None,
@@ -135,7 +137,8 @@ impl<C: Connect> Mesh<C> {
         if let Some(existing) = domains.get(&runtime).and_then(Weak::upgrade) {
             return Ok(existing);
         }
-        let pool = Pool::with_counts(self.0.connector.clone(), self.0.pool, self.0.counts.clone());
+        let settings = (self.0.pool, self.0.tls.clone());
+        let pool = Pool::with_counts(self.0.connector.clone(), settings, self.0.counts.clone());
         let domain = Arc::new(Domain { pool, targets: Mutex::default() });
         domains.retain(|_, domain| domain.strong_count() > 0);
         domains.insert(runtime, Arc::downgrade(&domain));
@@ -197,6 +200,7 @@ pub struct MeshBuilder<C: Connect = Http2Connector> {
     source: Box<dyn ConfigSource>,
     connector: C,
     pool: PoolSettings,
+    tls: Option<Arc<ClientTls>>,
     retry_budget: RetryBudget,
     mirrors: MirrorLimits,
     seed: Option<u64>,
@@ -221,14 +225,36 @@ impl<C: Connect> MeshBuilder<C> {
     /// Sets another way to make connections.
     #[must_use]
     pub fn connector<D: Connect>(self, connector: D) -> MeshBuilder<D> {
-        let Self { source, connector: _, pool, retry_budget, mirrors, seed } = self;
-        MeshBuilder { source, connector, pool, retry_budget, mirrors, seed }
+        let Self { source, connector: _, pool, tls, retry_budget, mirrors, seed } = self;
+        MeshBuilder { source, connector, pool, tls, retry_budget, mirrors, seed }
     }
 
     /// When and how often connections are made, and whether calls wait while all connections are full.
     #[must_use]
     pub fn connections(self, settings: PoolSettings) -> Self {
         Self { pool: settings, ..self }
+    }
+
+    /// TLS to the endpoints of every cluster whose configuration says nothing of TLS: for meshes without a control-server, or as
+    /// what goes before plaintext with one. An endpoint that speaks plaintext gets no call then.
+    ///
+    /// ```
+    /// use mesh_core::certificate::{CertificateSource, Material, MaterialError, Roots};
+    /// use mesh_core::config::{ClientTls, MeshConfig, PeerValidation, RootSource, Sni};
+    /// use mesh_core::runtime::{FixedSource, Mesh};
+    ///
+    /// fn mesh(ca: &[u8]) -> Result<Mesh, MaterialError> {
+    ///     let roots = Material::default().with_roots(Roots::from_pem(ca)?);
+    ///     let roots = RootSource::Provider(CertificateSource::fixed("ca", roots));
+    ///     let tls = ClientTls::new(PeerValidation::new(roots)).with_sni(Sni::validated("greeter.example"));
+    ///     let config = MeshConfig::to_endpoints("greeter", [([127, 0, 0, 1], 50051).into()]);
+    ///     Ok(Mesh::builder(FixedSource::only(config)).tls(tls).build())
+    /// }
+    /// ```
+    // TLS-02
+    #[must_use]
+    pub fn tls(self, tls: impl Into<Arc<ClientTls>>) -> Self {
+        Self { tls: Some(tls.into()), ..self }
     }
 
     /// How many of a cluster's calls may be retries: 20 %, and at least 3, by default.
@@ -269,6 +295,7 @@ impl<C: Connect> MeshBuilder<C> {
             source: self.source,
             connector: Arc::new(self.connector),
             pool: self.pool,
+            tls: self.tls,
             retry_budget: self.retry_budget,
             mirrors: self.mirrors,
             randomness: Arc::new(Randomness::new(self.seed.unwrap_or_else(rand::random))),

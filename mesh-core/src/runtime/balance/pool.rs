@@ -23,6 +23,8 @@ use super::subchannel::{Subchannel, SubchannelKey};
 pub(crate) struct Pool<C: Connect> {
     pub(super) connector: Arc<C>,
     pub(super) settings: PoolSettings,
+    /// For clusters that say nothing of TLS.
+    tls: Option<Arc<ClientTls>>,
     pub(super) subchannel_settings: Arc<Settings>,
     /// Limits the attempts that run at the same time; waiting ones start in the order in which they came.
     pub(super) permits: Arc<Semaphore>,
@@ -43,13 +45,13 @@ impl<C: Connect> Pool<C> {
     /// Outside of a tokio runtime.
     #[cfg(test)]
     pub(crate) fn new(connector: impl Into<Arc<C>>, settings: PoolSettings) -> Arc<Self> {
-        Self::with_counts(connector, settings, Counts::default())
+        Self::with_counts(connector, (settings, None), Counts::default())
     }
 
     /// An empty pool of a mesh.
     pub(crate) fn with_counts(
         connector: impl Into<Arc<C>>,
-        settings: PoolSettings,
+        (settings, tls): (PoolSettings, Option<Arc<ClientTls>>),
         counts: Counts,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -57,6 +59,7 @@ impl<C: Connect> Pool<C> {
             deadlines: Arc::new(Deadlines::new(Handle::current())),
             connector: connector.into(),
             settings,
+            tls,
             subchannel_settings: Arc::new(settings.subchannel),
             permits: Arc::new(Semaphore::new(settings.max_connecting.0.clamp(1, Semaphore::MAX_PERMITS))),
             runtime: Handle::current(),
@@ -78,7 +81,8 @@ impl<C: Connect> Pool<C> {
     ) -> Arc<Subchannel<C>> {
         let key = SubchannelKey {
             identity: addresses.identity(),
-            security: Security::of(tls, hostname),
+            // TLS-02: a cluster's own security goes first
+            security: Security::of(tls.or(self.tls.as_ref()), hostname),
             connection: connection.clone(),
         };
         let mut subchannels = self.lock();

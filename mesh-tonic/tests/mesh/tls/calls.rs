@@ -6,9 +6,10 @@ use std::net::TcpListener;
 use mesh_core::Mesh;
 use mesh_core::certificate::CertificateSource;
 use mesh_core::config::{
-    ClientCertificates, ClientTls, ConnectionSettings, PeerValidation, RootSource, ServerTls, Sni,
+    ClientCertificates, ClientTls, ConnectionSettings, MeshConfig, PeerValidation, RootSource, ServerTls, Sni,
 };
 use mesh_core::policy::matcher::{StringMatcher, StringPattern};
+use mesh_core::runtime::FixedSource;
 use tonic::Code;
 
 use super::{Authority, TlsServer, client_tls, config, trusting};
@@ -115,4 +116,29 @@ async fn silent_endpoint_is_given_up_at_the_connect_timeout_by_name() {
     let mesh = Mesh::fixed(super::config_with(silent.local_addr().unwrap(), Some(tls), connection));
     let status = call(&mut client(&mesh)).await.unwrap_err();
     assert!(status.message().contains("(HANDSHAKE_TIMEOUT)"), "{status}");
+}
+
+/// TLS for endpoints without a configuration of clusters; a cluster's own goes first.
+#[tokio::test]
+async fn mesh_secures_clusters_that_say_nothing_of_tls() {
+    let authority = Authority::new("root");
+    let clients = ClientCertificates::Required(trusting(&authority));
+    let server = TlsServer::start(ServerTls::new(authority.leaf(CART).source(), clients)).await;
+    let plain = crate::endpoint::Endpoint::start("plain").await;
+    let mesh = |config: MeshConfig, uri: &str| {
+        let tls = client_tls(&authority, &authority.leaf(uri));
+        Mesh::builder(FixedSource::only(config)).tls(tls).build()
+    };
+    let simple = mesh(MeshConfig::to_endpoints("greeter", [server.address]), "spiffe://td/mesh");
+    call(&mut client(&simple)).await.unwrap();
+    let own = client_tls(&authority, &authority.leaf("spiffe://td/cluster"));
+    let secured = mesh(config(server.address, Some(own)), "spiffe://td/mesh");
+    call(&mut client(&secured)).await.unwrap();
+    let seen: Vec<_> = server.seen().into_iter().map(|peer| peer.unwrap().unwrap()).collect();
+    assert_eq!(seen, ["spiffe://td/mesh", "spiffe://td/cluster"]);
+
+    let to_plain = mesh(MeshConfig::to_endpoints("greeter", [plain.address]), "spiffe://td/mesh");
+    let status = call(&mut client(&to_plain)).await.unwrap_err();
+    assert!(status.message().contains("does not speak TLS here"), "{status}");
+    assert_eq!(plain.calls(), 0);
 }
