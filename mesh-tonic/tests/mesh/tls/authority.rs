@@ -1,9 +1,11 @@
 //! Certificates, made for one test.
 
-use mesh_core::certificate::{CertificateSource, Identity, Material, Roots};
+use std::time::{Duration, SystemTime};
+
+use mesh_core::certificate::{CertificateSource, Identity, Material, RevocationList, Roots};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
 };
 
 /// A root.
@@ -45,6 +47,32 @@ impl Authority {
         Leaf { chain: vec![certificate.der().to_vec()], key: key.serialize_der() }
     }
 
+    /// The certificate, in DER.
+    pub(super) fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// A list that revokes these serial numbers, and is outdated at `end`.
+    pub(super) fn revocation_list(&self, serials: &[u64], end: SystemTime) -> RevocationList {
+        let start = SystemTime::now() - Duration::from_secs(3600);
+        let revoked = |serial: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: start.into(),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: start.into(),
+            next_update: end.into(),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&self.issuer).unwrap();
+        RevocationList::read(list.der()).unwrap().remove(0)
+    }
+
     pub(super) fn roots(&self) -> Roots {
         Roots::from_der(vec![self.der.clone()]).unwrap()
     }
@@ -59,6 +87,15 @@ impl Authority {
 }
 
 impl Leaf {
+    /// Signed by its own key.
+    pub(super) fn self_signed(uri: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Self { chain: vec![certificate.der().to_vec()], key: key.serialize_der() }
+    }
+
     pub(super) fn identity(&self) -> Identity {
         Identity::from_der(self.chain.clone(), self.key.clone()).unwrap()
     }

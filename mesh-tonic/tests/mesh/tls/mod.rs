@@ -5,6 +5,7 @@ mod calls;
 mod rotation;
 mod server;
 mod withdrawn;
+mod wrong_peers;
 
 use std::net::SocketAddr;
 use std::pin::Pin;

@@ -20,6 +20,38 @@ use crate::runtime::balance::{ClusterHandle, Pool, PoolSettings};
 use crate::runtime::connect::{Connection, Http2Connection, Http2Connector, SendErrorKind, SendFailure};
 use crate::runtime::testing::{ChannelBody, Counts, Server, body, call, eventually};
 
+/// One call, sent again as long as it has not left the process.
+pub(super) async fn send_one(
+    cluster: &ClusterHandle<Http2Connector>,
+    rng: &mut StdRng,
+) -> Result<(), String> {
+    let mut request = call("/echo", body("hello"));
+    loop {
+        let (version, connection) = {
+            let published = cluster.published();
+            let connection: Option<Http2Connection> = match pick(&published, rng) {
+                Pick::Endpoint(id) => published.slot(id).and_then(|slot| slot.connection()),
+                Pick::Wait(_) => None,
+                other => break Err(format!("{other:?}")),
+            };
+            (published.version, connection)
+        };
+        match connection.filter(Connection::is_open) {
+            None => cluster.changed(version).await,
+            Some(connection) => match connection.send(request).await {
+                Ok(response) => {
+                    let collected = response.into_body().collect().await;
+                    break collected.map(drop).map_err(|error| format!("{error:?}"));
+                }
+                Err(SendFailure { error, unread: Some(back) }) if error.kind() == SendErrorKind::NotSent => {
+                    request = call("/echo", back.body.rest.unwrap());
+                }
+                Err(failure) => break Err(format!("{failure:?}")),
+            },
+        }
+    }
+}
+
 /// Sends calls one after the other until told to stop; the failures.
 async fn load(
     cluster: Arc<ClusterHandle<Http2Connector>>,
@@ -29,32 +61,7 @@ async fn load(
     let mut failures = Vec::new();
     let mut rng = StdRng::seed_from_u64(1);
     while !*stop.borrow_and_update() {
-        let mut request = call("/echo", body("hello"));
-        let outcome = loop {
-            let (version, connection) = {
-                let published = cluster.published();
-                let connection: Option<Http2Connection> = match pick(&published, &mut rng) {
-                    Pick::Endpoint(id) => published.slot(id).and_then(|slot| slot.connection()),
-                    Pick::Wait(_) => None,
-                    other => break Err(format!("{other:?}")),
-                };
-                (published.version, connection)
-            };
-            match connection.filter(Connection::is_open) {
-                None => cluster.changed(version).await,
-                Some(connection) => match connection.send(request).await {
-                    Ok(response) => {
-                        break response.into_body().collect().await.map_err(|error| format!("{error:?}"));
-                    }
-                    Err(SendFailure { error, unread: Some(back) })
-                        if error.kind() == SendErrorKind::NotSent =>
-                    {
-                        request = call("/echo", back.body.rest.unwrap());
-                    }
-                    Err(failure) => break Err(format!("{failure:?}")),
-                },
-            }
-        };
+        let outcome = send_one(&cluster, &mut rng).await;
         sent.fetch_add(1, Ordering::SeqCst);
         failures.extend(outcome.err());
     }

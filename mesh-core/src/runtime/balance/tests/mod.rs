@@ -10,6 +10,7 @@ mod network;
 mod outliers;
 mod rest;
 mod return_in_one_step;
+mod rotation_day;
 mod virtual_time;
 mod waiting_calls;
 
