@@ -3,6 +3,7 @@
 pub mod authorization;
 pub mod call_path;
 pub mod greeter;
+pub mod identity;
 pub mod reporting;
 pub mod server;
 

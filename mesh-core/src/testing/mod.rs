@@ -1,5 +1,6 @@
 //! What tests and benches of other crates need of this one.
 
+mod handshakes;
 mod tokens;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,6 +16,7 @@ use crate::policy::lb::{Balancer, EndpointLoad, LbEndpoint, Moment};
 pub use crate::policy::load_report::orca::OrcaReport;
 use crate::policy::rate_limit::{BucketSource, CallView, PerValue, RateLimiter, TokenBucket};
 use crate::shared::SharedList;
+pub use handshakes::TlsDialer;
 pub use tokens::TokenIssuer;
 
 /// Whether a server takes a client for one that speaks TLS or HTTP/2, by its first bytes; `None`: it needs more of them.

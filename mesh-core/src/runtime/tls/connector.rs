@@ -22,7 +22,7 @@ use super::{HandshakeError, HandshakeResult, TlsStream, handshake};
 
 /// Secures connections to endpoints. One for all connections of a mesh, so that sessions can be resumed.
 #[derive(Default)]
-pub(in crate::runtime) struct Connector {
+pub(crate) struct Connector {
     prepared: Mutex<Prepared>,
     counts: OnceLock<Arc<HandshakeCounts>>,
 }
@@ -32,8 +32,8 @@ type Prepared = HashMap<Arc<TlsTarget>, Arc<PreparedClient>>;
 /// A connection to an endpoint that has been secured. The endpoint may still refuse the client's certificate: with TLS 1.3 it
 /// says so in its first message.
 #[derive(Debug)]
-pub(in crate::runtime) struct Secured<I> {
-    pub(in crate::runtime) stream: TlsStream<I>,
+pub(crate) struct Secured<I> {
+    pub(crate) stream: TlsStream<I>,
     resumed: Resumed,
     /// For watching the endpoint.
     open_peer: Option<OpenPeer>,
@@ -47,7 +47,7 @@ impl Connector {
     }
 
     /// The handshake on a new connection; dropping the future ends it. It ends at the deadline, or after ten seconds.
-    pub(in crate::runtime) async fn connect<I: Io>(
+    pub(crate) async fn connect<I: Io>(
         &self,
         io: I,
         target: &Arc<TlsTarget>,
@@ -153,6 +153,12 @@ async fn secure<I: Io>(
 }
 
 impl<I> Secured<I> {
+    /// Whether a session was resumed.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.resumed == Resumed::Yes
+    }
+
     /// Whether a session was resumed.
     pub(in crate::runtime) fn resumed(&self) -> Resumed {
         self.resumed

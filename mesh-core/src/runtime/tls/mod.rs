@@ -33,7 +33,7 @@ mod verifier;
 mod webpki_error;
 
 pub use acceptor::{Accepted, Acceptor, AcceptorSettings, ApplicationProtocol};
-pub(in crate::runtime) use connector::Connector;
+pub(crate) use connector::Connector;
 pub use error::HandshakeError;
 pub(in crate::runtime) use material::trusted_roots;
 pub(in crate::runtime) use peer_watch::{PeerEnd, PeerWatch};
