@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{self, Wildcard};
 use super::effect;
-use super::traffic_policy::{EFFECTS, TrafficPolicy};
+use super::traffic_policy::{EFFECTS, POOL_EFFECTS, TrafficPolicy};
 use crate::finding::Findings;
 use crate::yaml::{FieldPath, Node, decode};
 
@@ -47,6 +47,7 @@ pub(crate) fn read(spec: &Node, path: &FieldPath, findings: &mut Findings) -> Op
     rule.check(path, findings);
     for policy in policies(spec) {
         effect::warn_at(EFFECTS, policy.0, &policy.1, findings);
+        effect::warn_at(POOL_EFFECTS, policy.0, &policy.1, findings);
     }
     Some(rule)
 }

@@ -12,8 +12,8 @@ use super::origin::{FileId, Origin};
 use super::recognize::{Foreign, Recognized, recognize};
 use super::refused::Refused;
 use super::{
-    authorization, check, destination_rule, endpoint_slice, grpc_route, peer_authentication, reference_grant,
-    request_authentication, service, service_entry, virtual_service, workload_entry,
+    authorization, check, destination_rule, endpoint_slice, grpc_route, mesh_policy, peer_authentication,
+    reference_grant, request_authentication, service, service_entry, virtual_service, workload_entry,
 };
 use crate::finding::{Finding, Findings};
 use crate::state::{Code, Diagnostic};
@@ -198,6 +198,12 @@ fn read_spec(id: &ObjectId, metadata: &Metadata, node: &Node, findings: &mut Fin
         }
         Kind::AuthorizationPolicy => {
             authorization::read(spec, &path, namespace, metadata, findings).map(Spec::AuthorizationPolicy)
+        }
+        Kind::TrafficPolicy => {
+            mesh_policy::read(spec, &path, namespace, findings).map(Box::new).map(Spec::TrafficPolicy)
+        }
+        Kind::MeshConfig => {
+            mesh_policy::read_mesh_config(spec, &path, findings).map(Box::new).map(Spec::MeshConfig)
         }
         Kind::EndpointSlice => None,
     }

@@ -12,6 +12,7 @@ pub(crate) mod endpoint_slice;
 mod envelope;
 pub(crate) mod grpc_route;
 pub(crate) mod header_changes;
+pub(crate) mod mesh_policy;
 mod object;
 mod origin;
 pub(crate) mod peer_authentication;

@@ -10,6 +10,7 @@ use super::authorization::AuthorizationPolicy;
 use super::destination_rule::DestinationRule;
 use super::endpoint_slice::EndpointSlice;
 use super::grpc_route::GrpcRoute;
+use super::mesh_policy::{AttachedPolicy, MeshConfig};
 use super::origin::Origin;
 use super::peer_authentication::PeerAuthentication;
 use super::reference_grant::ReferenceGrant;
@@ -36,10 +37,12 @@ pub(crate) enum Kind {
     PeerAuthentication,
     RequestAuthentication,
     AuthorizationPolicy,
+    TrafficPolicy,
+    MeshConfig,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::ServiceEntry,
         Self::WorkloadEntry,
         Self::VirtualService,
@@ -51,6 +54,8 @@ impl Kind {
         Self::PeerAuthentication,
         Self::RequestAuthentication,
         Self::AuthorizationPolicy,
+        Self::TrafficPolicy,
+        Self::MeshConfig,
     ];
 
     /// As written in `kind`.
@@ -67,6 +72,8 @@ impl Kind {
             Self::PeerAuthentication => "PeerAuthentication",
             Self::RequestAuthentication => "RequestAuthentication",
             Self::AuthorizationPolicy => "AuthorizationPolicy",
+            Self::TrafficPolicy => "TrafficPolicy",
+            Self::MeshConfig => "MeshConfig",
         }
     }
 
@@ -74,6 +81,7 @@ impl Kind {
     pub(crate) const fn api_versions(self) -> &'static [&'static str] {
         match self {
             Self::GrpcRoute => &["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1alpha2"],
+            Self::TrafficPolicy | Self::MeshConfig => &["mesh.dev/v1alpha1"],
             Self::Service => &["v1"],
             Self::EndpointSlice => &["discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"],
             Self::ReferenceGrant => &["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"],
@@ -100,7 +108,9 @@ impl Kind {
             | Self::WorkloadEntry
             | Self::Service
             | Self::EndpointSlice
-            | Self::ReferenceGrant => false,
+            | Self::ReferenceGrant
+            | Self::TrafficPolicy
+            | Self::MeshConfig => false,
         }
     }
 
@@ -156,6 +166,8 @@ pub(crate) enum Spec {
     PeerAuthentication(PeerAuthentication),
     RequestAuthentication(RequestAuthentication),
     AuthorizationPolicy(AuthorizationPolicy),
+    TrafficPolicy(Box<AttachedPolicy>),
+    MeshConfig(Box<MeshConfig>),
 }
 
 impl Spec {

@@ -42,7 +42,9 @@ fn hosts(kind: Kind, spec: &Node) -> Vec<String> {
         | Kind::ReferenceGrant
         | Kind::PeerAuthentication
         | Kind::RequestAuthentication
-        | Kind::AuthorizationPolicy => Vec::new(),
+        | Kind::AuthorizationPolicy
+        | Kind::TrafficPolicy
+        | Kind::MeshConfig => Vec::new(),
     }
 }
 

@@ -8,6 +8,7 @@ use super::authorization::AuthorizationPolicy;
 use super::destination_rule::DestinationRule;
 use super::endpoint_slice::EndpointSlice;
 use super::grpc_route::GrpcRoute;
+use super::mesh_policy::{AttachedPolicy, MeshConfig};
 use super::object::Kind;
 use super::peer_authentication::PeerAuthentication;
 use super::reference_grant::ReferenceGrant;
@@ -66,6 +67,8 @@ fn content(kind: Kind, generator: &mut SchemaGenerator) -> Value {
         Kind::PeerAuthentication => of::<PeerAuthentication>(generator),
         Kind::RequestAuthentication => of::<RequestAuthentication>(generator),
         Kind::AuthorizationPolicy => of::<AuthorizationPolicy>(generator),
+        Kind::TrafficPolicy => of::<AttachedPolicy>(generator),
+        Kind::MeshConfig => of::<MeshConfig>(generator),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::kinds::mesh_policy::{Balancer, BalancerPolicy};
 use crate::kinds::traffic_policy::{ConsistentHash, LoadBalancer, Simple, Warmup};
 
 /// How an endpoint is chosen.
@@ -22,6 +23,17 @@ pub(crate) enum LoadBalancing {
         table_size: Option<u64>,
         /// Of the ring of clients without Maglev.
         min_ring_size: u64,
+    },
+    PeakEwma {
+        /// `None`: as the client has it.
+        decay: Option<Duration>,
+        slow_start: Option<SlowStart>,
+    },
+    /// By the load that endpoints report.
+    ReportedLoad {
+        /// `None`: with the answers of calls.
+        interval: Option<Duration>,
+        slow_start: Option<SlowStart>,
     },
 }
 
@@ -50,26 +62,53 @@ pub(crate) enum HashKey {
     Caller,
 }
 
-impl LoadBalancing {
-    /// The policy, and what a hash is made of where it needs one.
-    pub(super) fn new(lb: &LoadBalancer) -> (Self, Option<HashKey>) {
+/// What one object says of how endpoints are chosen.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Balancing {
+    pub(super) policy: LoadBalancing,
+    /// What a hash is made of, where the policy needs one.
+    pub(super) hash_key: Option<HashKey>,
+    pub(super) subset_size: Option<u32>,
+}
+
+impl Balancing {
+    /// `None`: it speaks of localities only.
+    pub(super) fn of_rule(lb: &LoadBalancer) -> Option<Self> {
         if let Some((hash, key)) =
             lb.consistent_hash.as_ref().and_then(|hash| Some((hash, HashKey::new(hash)?)))
         {
             let min_ring_size = hash.ring_size();
-            let balancing = match hash.maglev {
-                Some(maglev) => Self::Maglev { table_size: maglev.table_size, min_ring_size },
-                None => Self::RingHash { min_size: min_ring_size },
+            let policy = match hash.maglev {
+                Some(maglev) => LoadBalancing::Maglev { table_size: maglev.table_size, min_ring_size },
+                None => LoadBalancing::RingHash { min_size: min_ring_size },
             };
-            return (balancing, Some(key));
+            return Some(Self { policy, hash_key: Some(key), subset_size: None });
         }
         let slow_start = lb.warmup().as_ref().map(SlowStart::new);
-        let balancing = match lb.simple {
-            Some(Simple::LeastRequest | Simple::LeastConn) => Self::LeastRequest { slow_start },
-            Some(Simple::Random) => Self::Random,
-            _ => Self::RoundRobin { slow_start },
+        let policy = match lb.simple {
+            Some(Simple::LeastRequest | Simple::LeastConn) => LoadBalancing::LeastRequest { slow_start },
+            Some(Simple::Random) => LoadBalancing::Random,
+            None if slow_start.is_none() && lb.consistent_hash.is_none() => return None,
+            _ => LoadBalancing::RoundRobin { slow_start },
         };
-        (balancing, None)
+        Some(Self { policy, hash_key: None, subset_size: None })
+    }
+
+    pub(super) fn of_settings(balancer: &Balancer) -> Self {
+        let slow_start = balancer.warmup.as_ref().map(SlowStart::new);
+        let policy = match balancer.policy {
+            BalancerPolicy::RoundRobin => LoadBalancing::RoundRobin { slow_start },
+            BalancerPolicy::LeastRequest => LoadBalancing::LeastRequest { slow_start },
+            BalancerPolicy::Random => LoadBalancing::Random,
+            BalancerPolicy::PeakEwma => {
+                LoadBalancing::PeakEwma { decay: balancer.decay.map(|decay| decay.0), slow_start }
+            }
+            BalancerPolicy::ReportedLoad => {
+                let interval = balancer.report_interval.map(|interval| interval.0);
+                LoadBalancing::ReportedLoad { interval, slow_start }
+            }
+        };
+        Self { policy, hash_key: None, subset_size: balancer.subset_size }
     }
 }
 

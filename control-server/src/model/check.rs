@@ -12,7 +12,7 @@ use super::name::{cluster_local, is_wildcard};
 use super::reference::{Destinations, Target};
 use super::report::Report;
 use super::viewer::Viewer;
-use super::{Settings, aliases, delegate, grpc_route, policy_check, rule, virtual_service};
+use super::{Settings, aliases, attached_check, delegate, grpc_route, policy_check, rule, virtual_service};
 use crate::kinds::destination_rule::DestinationRule;
 use crate::kinds::endpoint_slice::SERVICE_NAME;
 use crate::kinds::grpc_route::GrpcRoute;
@@ -57,6 +57,8 @@ pub(super) fn object(object: &Arc<Object>, reader: &Reader<'_>, settings: &Setti
                 check.report,
             );
         }
+        Spec::TrafficPolicy(policy) => attached_check::policy(object, policy, reader, check.report),
+        Spec::MeshConfig(_) => attached_check::mesh_config(object, reader, settings, check.report),
         Spec::VirtualService(_) | Spec::ReferenceGrant(_) => {}
     }
 }
@@ -313,7 +315,7 @@ impl Check<'_, '_> {
 
     fn known_subsets(&self, host: &str, found: &str) -> String {
         let Some(declaration) = Declaration::of(host, self.viewer, self.reader) else { return String::new() };
-        let rule = rule::Rule::of(host, declaration.namespace(), self.viewer, self.reader, self.settings);
+        let rule = rule::Rule::of(&declaration, self.viewer, self.reader, self.settings);
         let names: Vec<&str> = rule.subsets().into_iter().map(|subset| subset.name.as_str()).collect();
         match names.as_slice() {
             [] => ", and no DestinationRule defines any".to_owned(),

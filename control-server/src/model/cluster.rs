@@ -72,7 +72,7 @@ fn of_port(
 ) -> Vec<Cluster> {
     let everything = BTreeMap::new();
     let labels = subset.map_or(&everything, |subset| &subset.labels);
-    let (policy, ruled_by) = rule.policy(subset, port.number);
+    let (policy, ruled_by) = rule.policy(subset, port);
     let name = cluster_name(port.number, subset.map_or("", |subset| subset.name.as_str()), host);
     if let Some(reason) = policy.unmet_demand(port.is_tls, ruled_by) {
         // It stays, empty, for the clients that use it already: they would go on with one that is gone.

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use super::attached::{self, OwnSettings};
 use super::conflict::{Precedence, precedence};
 use super::declaration::{self, find_service};
 use super::index::Reader;
@@ -78,7 +79,7 @@ pub(super) fn routes(
     for object in &objects {
         let Some(route) = spec(object) else { continue };
         for (index, rule) in route.rules.iter().enumerate() {
-            rank(object, rule, index, destinations, &mut ranked);
+            rank(object, rule, (index, port), destinations, &mut ranked);
         }
     }
     ranked.sort_by(|left, right| left.0.cmp(&right.0));
@@ -155,7 +156,7 @@ type Rank<'a> = (Reverse<usize>, Reverse<usize>, Reverse<usize>, Precedence<'a>,
 fn rank<'a>(
     object: &'a Object,
     rule: &Rule,
-    rule_index: usize,
+    (rule_index, port): (usize, u32),
     destinations: &Destinations<'_, '_>,
     ranked: &mut Vec<(Rank<'a>, Route)>,
 ) {
@@ -175,6 +176,12 @@ fn rank<'a>(
     let mirrors: Vec<Mirror> = mirrored
         .filter_map(|(backend, share)| destinations.mirror(&target(object, &backend, destinations), share))
         .collect();
+    let own = OwnSettings {
+        route: Some(&object.id),
+        rule: rule.name.as_deref().unwrap_or_default(),
+        ..OwnSettings::default()
+    };
+    let (timeout, retry) = attached::of_calls(own, port, destinations);
     let everything = [Match::default()];
     let matches = if rule.matches.is_empty() { &everything[..] } else { &rule.matches };
     for (match_index, one) in matches.iter().enumerate() {
@@ -192,7 +199,8 @@ fn rank<'a>(
         );
         let name = rule.name.clone().unwrap_or_default();
         let route = Route::new(name, translate(one), action.clone());
-        let route = Route { headers: headers.clone(), mirrors: mirrors.clone(), ..route };
+        let (headers, mirrors, retry) = (headers.clone(), mirrors.clone(), retry.clone());
+        let route = Route { headers, mirrors, timeout, retry, ..route };
         ranked.push((rank, route));
     }
 }

@@ -7,6 +7,7 @@ use twox_hash::XxHash64;
 
 use super::name::{SUFFIX, candidates, cluster_local, is_wildcard};
 use crate::kinds::endpoint_slice::SERVICE_NAME;
+use crate::kinds::mesh_policy::{AttachedPolicy, TargetKind};
 use crate::kinds::workload_entry::WorkloadEntry;
 use crate::kinds::{Kind, Object, ObjectId, Refused, Spec};
 
@@ -41,6 +42,12 @@ pub(super) enum Key {
     Declared(String),
     /// A `GRPCRoute` whose parent is the service of this namespace and name.
     Parent(String, String),
+    /// A policy of this namespace that is attached to what has this name.
+    Attached(String, TargetKind, String),
+    /// A route of this namespace and name.
+    Named(String, String),
+    /// Settings of the whole mesh, in this namespace.
+    MeshWide(String),
 }
 
 impl Key {
@@ -97,21 +104,40 @@ pub(super) fn keys(object: &Object) -> Vec<Key> {
         Spec::WorkloadEntry(entry) => workload_keys(namespace, entry),
         Spec::VirtualService(service) if !service.routes_calls() => Vec::new(),
         Spec::VirtualService(service) if service.is_delegate() => {
-            vec![Key::Delegate(namespace.clone(), name.clone())]
+            vec![Key::Delegate(namespace.clone(), name.clone()), route_key(object)]
         }
-        Spec::VirtualService(service) => named(&service.hosts, namespace, Key::RoutedHost),
+        Spec::VirtualService(service) => {
+            let mut keys = named(&service.hosts, namespace, Key::RoutedHost);
+            keys.push(route_key(object));
+            keys
+        }
         Spec::DestinationRule(rule) => named(std::slice::from_ref(&rule.host), namespace, Key::RuledHost),
         Spec::GrpcRoute(route) => {
             let parents = route.services().map(|(_, parent)| {
                 let of = parent.namespace.as_ref().unwrap_or(namespace);
                 Key::Parent(of.clone(), parent.name.to_ascii_lowercase())
             });
-            parents.collect()
+            parents.chain([route_key(object)]).collect()
         }
+        Spec::TrafficPolicy(policy) => attached_keys(namespace, policy),
+        Spec::MeshConfig(_) => vec![Key::MeshWide(namespace.clone())],
         Spec::PeerAuthentication(_) | Spec::RequestAuthentication(_) | Spec::AuthorizationPolicy(_) => {
             vec![Key::Policies(namespace.clone())]
         }
     }
+}
+
+fn route_key(object: &Object) -> Key {
+    Key::Named(object.id.namespace.clone(), object.id.name.to_ascii_lowercase())
+}
+
+/// A key for everything that a policy is attached to.
+fn attached_keys(namespace: &str, policy: &AttachedPolicy) -> Vec<Key> {
+    let targets = policy.target_refs.iter();
+    let key = |target: &crate::kinds::mesh_policy::PolicyTarget| {
+        Some(Key::Attached(namespace.to_owned(), target.kind()?, target.name.to_ascii_lowercase()))
+    };
+    targets.filter_map(key).collect()
 }
 
 fn declaration_keys(object: &Object, selector: Option<&BTreeMap<String, String>>) -> Vec<Key> {

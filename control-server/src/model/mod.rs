@@ -13,6 +13,8 @@
 //! ([`Target::Missing`](reference::Target)). Whose object counts for a client depends on the client's [`Viewer`](viewer::Viewer).
 
 mod aliases;
+mod attached;
+mod attached_check;
 mod balancing;
 mod check;
 mod cluster;

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::balancing::{HashKey, LoadBalancing};
+use super::attached::PortSettings;
+use super::balancing::{Balancing, HashKey, LoadBalancing};
 use super::limits::{Connections, Limits};
 use crate::kinds::ObjectId;
+use crate::kinds::mesh_policy::PolicySettings;
 use crate::kinds::traffic_policy::{
     ClientTls, ConnectionPool, LoadBalancer, OutlierDetection, PortPolicy, RetryBudget, TrafficPolicy,
 };
@@ -16,6 +18,8 @@ pub(crate) struct Policy {
     pub(crate) load_balancing: LoadBalancing,
     /// What a hash is made of, where the load balancing needs one.
     pub(crate) hash_key: Option<HashKey>,
+    /// Each client uses so many endpoints of a locality; `None`: all.
+    pub(crate) subset_size: Option<u32>,
     pub(crate) limits: Limits,
     pub(crate) connections: Connections,
     pub(crate) outlier: Option<Outlier>,
@@ -54,6 +58,61 @@ impl LocalityPolicy {
     }
 }
 
+/// What one object says of a cluster; `None`: nothing.
+#[derive(Debug, Default)]
+struct Layer<'a> {
+    /// How endpoints are chosen.
+    balancing: Option<Balancing>,
+    /// For what it says of localities.
+    lb: Option<&'a LoadBalancer>,
+    pool: Option<&'a ConnectionPool>,
+    outlier: Option<&'a OutlierDetection>,
+    tls: Option<&'a ClientTls>,
+    retry_budget: Option<&'a RetryBudget>,
+}
+
+impl<'a> Layer<'a> {
+    fn of_rule(policy: &'a TrafficPolicy) -> Self {
+        Self {
+            balancing: policy.load_balancer.as_ref().and_then(Balancing::of_rule),
+            lb: policy.load_balancer.as_ref(),
+            pool: policy.connection_pool.as_ref(),
+            outlier: policy.outlier_detection.as_ref(),
+            tls: policy.tls.as_ref(),
+            retry_budget: policy.retry_budget.as_ref(),
+        }
+    }
+
+    fn of_port(policy: &'a PortPolicy) -> Self {
+        Self {
+            balancing: policy.load_balancer.as_ref().and_then(Balancing::of_rule),
+            lb: policy.load_balancer.as_ref(),
+            pool: policy.connection_pool.as_ref(),
+            outlier: policy.outlier_detection.as_ref(),
+            tls: policy.tls.as_ref(),
+            retry_budget: None,
+        }
+    }
+
+    fn of_all(settings: &[&'a PolicySettings]) -> Vec<Self> {
+        settings.iter().map(|one| Self::of_settings(one)).collect()
+    }
+
+    fn of_settings(settings: &'a PolicySettings) -> Self {
+        Self {
+            balancing: settings.load_balancer.as_ref().map(Balancing::of_settings),
+            pool: settings.connection_pool.as_ref(),
+            outlier: settings.outlier_detection.as_ref(),
+            retry_budget: settings.retry_budget.as_ref(),
+            ..Self::default()
+        }
+    }
+}
+
+fn port_policy(policy: Option<&TrafficPolicy>, port: u32) -> Option<&PortPolicy> {
+    policy?.port_level_settings.iter().find(|one| one.port.number == port)
+}
+
 /// When an endpoint is ejected for a while. Failures in a row: 0 is off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Outlier {
@@ -72,51 +131,49 @@ pub(crate) struct Outlier {
 }
 
 impl Policy {
-    /// The policy of a port: a subset's policy wins over the service's, field by field; and a policy of the port wins over
-    /// both as a whole.
-    pub(super) fn new(own: Option<&TrafficPolicy>, subset: Option<&TrafficPolicy>, port: u32) -> Self {
-        let ports = |policy: Option<&'_ TrafficPolicy>| -> Option<PortPolicy> {
-            policy?.port_level_settings.iter().find(|one| one.port.number == port).cloned()
-        };
+    /// The policy of a port. Of a rule, a subset's policy wins over the service's, field by field, and a policy of the port wins
+    /// over both as a whole. Between them stand our own policies, by how specific they are.
+    pub(super) fn new(
+        own: Option<&TrafficPolicy>,
+        subset: Option<&TrafficPolicy>,
+        port: u32,
+        attached: &PortSettings<'_>,
+    ) -> Self {
         let of_port = match subset {
-            Some(subset) if !subset.port_level_settings.is_empty() => ports(Some(subset)),
-            _ => ports(own),
+            Some(subset) if !subset.port_level_settings.is_empty() => port_policy(Some(subset), port),
+            _ => port_policy(own, port),
         };
-        if let Some(policy) = of_port {
-            return Self::from_parts(
-                policy.load_balancer.as_ref(),
-                policy.connection_pool.as_ref(),
-                policy.outlier_detection.as_ref(),
-                policy.tls.as_ref(),
-                None,
-            );
-        }
-        let layers = || subset.into_iter().chain(own);
-        Self::from_parts(
-            layers().find_map(|policy| policy.load_balancer.as_ref()),
-            layers().find_map(|policy| policy.connection_pool.as_ref()),
-            layers().find_map(|policy| policy.outlier_detection.as_ref()),
-            layers().find_map(|policy| policy.tls.as_ref()),
-            layers().find_map(|policy| policy.retry_budget.as_ref()),
-        )
+        let overrides = Layer::of_all(&attached.overrides).into_iter();
+        let [port, service, wider] =
+            [&attached.port, &attached.service, &attached.wider].map(|of| Layer::of_all(of));
+        let layers: Vec<Layer<'_>> = match of_port {
+            Some(of_port) => {
+                overrides.chain(port).chain([Layer::of_port(of_port)]).chain(service).chain(wider).collect()
+            }
+            None => {
+                let (own, subset) = (own.map(Layer::of_rule), subset.map(Layer::of_rule));
+                overrides.chain(subset).chain(port).chain(service).chain(own).chain(wider).collect()
+            }
+        };
+        Self::from_layers(&layers)
     }
 
-    fn from_parts(
-        lb: Option<&LoadBalancer>,
-        pool: Option<&ConnectionPool>,
-        outlier: Option<&OutlierDetection>,
-        tls: Option<&ClientTls>,
-        retry_budget: Option<&RetryBudget>,
-    ) -> Self {
-        let (load_balancing, hash_key) = lb.map(LoadBalancing::new).unwrap_or_default();
+    /// The first layer that states a part decides it.
+    fn from_layers(layers: &[Layer<'_>]) -> Self {
+        let mut layers_of_balancing = layers.iter();
+        let Balancing { policy, hash_key, subset_size } =
+            layers_of_balancing.find_map(|layer| layer.balancing.clone()).unwrap_or_default();
+        let pool = layers.iter().find_map(|layer| layer.pool);
+        let outlier = layers.iter().find_map(|layer| layer.outlier);
         Self {
-            load_balancing,
+            load_balancing: policy,
             hash_key,
-            limits: Limits::new(pool, retry_budget),
+            subset_size,
+            limits: Limits::new(pool, layers.iter().find_map(|layer| layer.retry_budget)),
             connections: pool.map(Connections::new).unwrap_or_default(),
             outlier: outlier.and_then(Outlier::new),
-            tls: tls.cloned(),
-            locality: lb.map(LocalityPolicy::new).unwrap_or_default(),
+            tls: layers.iter().find_map(|layer| layer.tls).cloned(),
+            locality: layers.iter().find_map(|layer| layer.lb).map(LocalityPolicy::new).unwrap_or_default(),
         }
     }
 

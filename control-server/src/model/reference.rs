@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use super::attached::{PortSettings, ServicePolicies};
 use super::balancing::HashKey;
 use super::cluster::{Cluster, cluster_name, divide};
 use super::declaration::Declaration;
@@ -69,6 +70,16 @@ impl<'r, 'a> Destinations<'r, 'a> {
         settings: &'r Settings,
     ) -> Self {
         Self { reader, settings, viewer, owner, unavailable: RefCell::default() }
+    }
+
+    /// The settings of our own policies for calls to a port of the owner.
+    pub(super) fn policies_of_port(&self, port: u32) -> PortSettings<'a> {
+        let Some(declaration) = Declaration::of(self.owner, self.viewer, self.reader) else {
+            return PortSettings::default();
+        };
+        let ports = declaration.ports();
+        let name = ports.iter().find(|one| one.number == port).map_or("", |one| one.name);
+        ServicePolicies::of(&declaration, self.reader, self.settings).of_port(name)
     }
 
     /// The clusters that stand for what is missing.
@@ -154,12 +165,12 @@ impl<'r, 'a> Destinations<'r, 'a> {
         let number = port.ok_or_else(|| format!("{host} has several ports: {}", ports()))?;
         let found = declaration.ports().into_iter().find(|one| one.number == number);
         let port = found.ok_or_else(|| format!("{host} has no port {number}, only {}", ports()))?;
-        let rule = Rule::of(host, declaration.namespace(), self.viewer, self.reader, self.settings);
+        let rule = Rule::of(&declaration, self.viewer, self.reader, self.settings);
         let of_subset = rule.subset(subset);
         if of_subset.is_none() && !subset.is_empty() {
             return Err(format!("{host} has no subset {subset}"));
         }
-        let (policy, ruled_by) = rule.policy(of_subset, number);
+        let (policy, ruled_by) = rule.policy(of_subset, &port);
         if let Some(reason) = policy.unmet_demand(port.is_tls, ruled_by) {
             return Err(reason);
         }

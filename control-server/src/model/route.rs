@@ -158,7 +158,7 @@ pub(crate) struct Share {
 pub(crate) struct Retry {
     /// At least one; excludes the first attempt.
     pub(crate) retries: u32,
-    /// gRPC's names of status codes, at least one (RDS-16).
+    /// gRPC's names of status codes (RDS-16), and Envoy's of conditions; at least one.
     pub(crate) conditions: Vec<&'static str>,
     /// Before the first retry.
     pub(crate) backoff: Option<Duration>,
@@ -168,4 +168,21 @@ pub(crate) struct Retry {
     pub(crate) to_other_endpoints: bool,
     /// A retry may go to a priority that the call has not tried.
     pub(crate) to_other_priorities: bool,
+    /// When the time of an attempt is over, the next one is sent beside it.
+    pub(crate) is_hedged: bool,
+}
+
+impl Retry {
+    /// Retries without anything else.
+    pub(super) fn new(retries: u32, conditions: Vec<&'static str>) -> Self {
+        Self {
+            retries,
+            conditions,
+            backoff: None,
+            per_try_timeout: None,
+            to_other_endpoints: false,
+            to_other_priorities: false,
+            is_hedged: false,
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! The `DestinationRule` objects of a host, merged.
 
 use super::Settings;
+use super::attached::ServicePolicies;
+use super::declaration::{Declaration, Port};
 use super::index::Reader;
 use super::key::Key;
 use super::name::is_wildcard;
@@ -21,16 +23,19 @@ pub(super) struct Rule<'a> {
     /// The TLS that a rule for a wider host of the same namespace demands. It holds where the rules that count say nothing
     /// of TLS: otherwise a rule that only defines subsets would turn connections to plaintext.
     wider_tls: Option<(&'a ObjectId, &'a ClientTls)>,
+    /// Our own policies, which say more.
+    policies: ServicePolicies<'a>,
 }
 
 impl<'a> Rule<'a> {
     pub(super) fn of(
-        host: &str,
-        namespace: &str,
+        declaration: &Declaration<'_>,
         viewer: &Viewer,
         reader: &Reader<'a>,
         settings: &Settings,
     ) -> Self {
+        let (host, namespace) = (declaration.host(), declaration.namespace());
+        let policies = ServicePolicies::of(declaration, reader, settings);
         let visible: Vec<_> =
             all(host, reader).filter(|(object, rule)| counts(object, rule, viewer)).collect();
         let root = settings.root_namespace.as_str();
@@ -50,9 +55,9 @@ impl<'a> Rule<'a> {
             let of_group = visible.iter().filter(|(object, _)| object.id.namespace == group);
             let mut tls = of_group
                 .filter_map(|(object, rule)| Some((&object.id, rule.traffic_policy.as_ref()?.tls.as_ref()?)));
-            return Self { objects, wider_tls: tls.next() };
+            return Self { objects, wider_tls: tls.next(), policies };
         }
-        Self::default()
+        Self { policies, ..Self::default() }
     }
 
     /// The object whose policy counts.
@@ -65,7 +70,7 @@ impl<'a> Rule<'a> {
     pub(super) fn ids(&self) -> Vec<ObjectId> {
         let all = self.id().into_iter().chain(self.objects.iter().map(|(id, _)| *id));
         let mut ids: Vec<ObjectId> = Vec::new();
-        for id in all.chain(self.wider_tls.map(|(id, _)| id)) {
+        for id in all.chain(self.wider_tls.map(|(id, _)| id)).chain(self.policies.ids().iter().copied()) {
             if !ids.contains(id) {
                 ids.push(id.clone());
             }
@@ -78,9 +83,10 @@ impl<'a> Rule<'a> {
     }
 
     /// The policy of a port, or of a subset's endpoints there; and the object that it comes from.
-    pub(super) fn policy(&self, subset: Option<&Subset>, port: u32) -> (Policy, Option<&'a ObjectId>) {
+    pub(super) fn policy(&self, subset: Option<&Subset>, port: &Port<'_>) -> (Policy, Option<&'a ObjectId>) {
         let of_subset = subset.and_then(|subset| subset.traffic_policy.as_ref());
-        let mut policy = Policy::new(self.traffic_policy(), of_subset, port);
+        let mut policy =
+            Policy::new(self.traffic_policy(), of_subset, port.number, &self.policies.of_port(port.name));
         match self.wider_tls.filter(|_| policy.tls.is_none()) {
             Some((id, tls)) => {
                 policy.tls = Some(tls.clone());

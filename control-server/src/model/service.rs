@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::aliases::aliases;
+use super::attached::{self, OwnSettings};
 use super::cluster::{Cluster, clusters};
 use super::declaration::{self, Declaration};
 use super::endpoints::Workloads;
@@ -168,7 +169,7 @@ fn view(
     report: &mut Report,
 ) -> Option<ServiceView> {
     let declaration = Declaration::of(host, viewer, reader)?;
-    let rule = Rule::of(host, declaration.namespace(), viewer, reader, settings);
+    let rule = Rule::of(&declaration, viewer, reader, settings);
     let mtls = MtlsPolicies::of(declaration.namespace(), reader, settings);
     let workloads = Workloads::new(&declaration, reader, report).with_mtls(mtls, settings);
     let mut clusters = clusters(&declaration, &rule, &workloads, report);
@@ -210,9 +211,14 @@ fn port(host: &str, number: u32, bar: Option<&str>, destinations: &Destinations<
 fn default_route(host: &str, port: u32, destinations: &Destinations<'_, '_>) -> Vec<Route> {
     let target = Target::Service { host: host.to_owned(), port: Some(port), subset: String::new() };
     let all = WeightedTarget { target, weight: 1, headers: HeaderChanges::default() };
-    let retry = virtual_service::retry(None, destinations.settings);
+    let own = OwnSettings {
+        default_retry: virtual_service::default_retry(destinations.settings),
+        ..OwnSettings::default()
+    };
+    let (timeout, retry) = attached::of_calls(own, port, destinations);
     let action = destinations.forward(&[all]);
-    action.map(|action| whole_route("default", action, retry)).into_iter().collect()
+    let route = |action| Route { timeout, ..whole_route("default", action, retry) };
+    action.map(route).into_iter().collect()
 }
 
 /// A route for every call.

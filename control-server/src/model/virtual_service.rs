@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::attached::{self, OwnSettings};
 use super::delegate;
 use super::index::Reader;
 use super::key::Key;
@@ -99,7 +100,7 @@ pub(super) fn routes(
     let mut routes = Vec::new();
     for http in &spec(object)?.http {
         if http.delegate.is_none() {
-            routes.extend(translate(http, &object.id.namespace, port, destinations, None));
+            routes.extend(translate(http, &object.id, port, destinations, None));
             continue;
         }
         let Some(delegate) = delegate_of(object, http, destinations.reader) else {
@@ -107,12 +108,12 @@ pub(super) fn routes(
             let name = http.delegate.as_ref().map(|delegate| delegate.name.as_str()).unwrap_or_default();
             let action =
                 destinations.refuse(format!("the VirtualService {name} of {} is missing", object.id));
-            routes.extend(translate(http, &object.id.namespace, port, destinations, Some(action)));
+            routes.extend(translate(http, &object.id, port, destinations, Some(action)));
             continue;
         };
         let rules = spec(delegate).map(|rules| delegate::merge(http, rules).0).unwrap_or_default();
-        let namespace = &delegate.id.namespace;
-        routes.extend(rules.iter().flat_map(|http| translate(http, namespace, port, destinations, None)));
+        let id = &delegate.id;
+        routes.extend(rules.iter().flat_map(|http| translate(http, id, port, destinations, None)));
         routed_by.push(delegate.id.clone());
     }
     // An object without a route for this port and client does not apply there.
@@ -140,11 +141,12 @@ pub(super) fn spec(object: &Object) -> Option<&VirtualService> {
 /// One Istio rule as routes: one for each match, and more if a match has to be split. `action` replaces the rule's own.
 fn translate(
     http: &HttpRoute,
-    namespace: &str,
+    id: &ObjectId,
     port: u32,
     destinations: &Destinations<'_, '_>,
     action: Option<Action>,
 ) -> Vec<Route> {
+    let namespace = id.namespace.as_str();
     let everything = [HttpMatch::default()];
     let matches = if http.r#match.is_empty() { &everything[..] } else { &http.r#match };
     let holds = |one: &&HttpMatch| is_for(one, port, destinations.viewer);
@@ -163,9 +165,17 @@ fn translate(
     let mirrored = http.mirrored_to().into_iter();
     let mirror = |(one, share)| destinations.mirror(&destinations.target(one, namespace, port), share);
     let mirrors: Vec<Mirror> = mirrored.filter_map(mirror).collect();
+    let own = OwnSettings {
+        route: Some(id),
+        rule: &http.name,
+        timeout: http.timeout.map(|timeout| timeout.0),
+        retry: http.retries.as_ref().map(retry),
+        default_retry: default_retry(destinations.settings),
+    };
+    let (timeout, retry) = attached::of_calls(own, port, destinations);
     let route = |(name, matches)| Route {
-        timeout: http.timeout.map(|timeout| timeout.0).filter(|timeout| !timeout.is_zero()),
-        retry: retry(http.retries.as_ref(), destinations.settings),
+        timeout,
+        retry: retry.clone(),
         fault: http.fault.as_ref().map(HttpFault::fault),
         headers: headers.clone(),
         rewrite: http.rewrite.as_ref().map(rewrite).unwrap_or_default(),
@@ -228,27 +238,26 @@ fn changes(headers: Option<&Headers>) -> HeaderChanges {
     headers.map(Headers::changes).unwrap_or_default()
 }
 
-/// The default unless the route has its own, as far as gRPC clients support its conditions.
-pub(super) fn retry(retries: Option<&HttpRetry>, settings: &Settings) -> Option<Retry> {
-    let attempts = retries.map(|retries| retries.attempts.unwrap_or(0));
+/// The retries of a rule, as far as gRPC clients support its conditions; `None`: they are turned off.
+fn retry(retries: &HttpRetry) -> Option<Retry> {
     // RDS-15: 0 would be refused.
-    let retries_count = match attempts {
-        Some(attempts) => u32::try_from(attempts).ok(),
-        None => Some(settings.default_retries),
-    };
-    let retries_count = retries_count.filter(|attempts| *attempts > 0)?;
-    let on = retries.and_then(|retries| retries.retry_on.as_deref()).filter(|on| !on.is_empty());
+    let attempts = u32::try_from(retries.attempts?).ok().filter(|attempts| *attempts > 0)?;
+    let on = retries.retry_on.as_deref().filter(|on| !on.is_empty());
     let conditions = HttpRetry::grpc_conditions(on.unwrap_or(DEFAULT_CONDITIONS));
-    let backoff = retries.and_then(|retries| retries.backoff).map(|backoff| backoff.0);
-    let per_try_timeout = retries.and_then(|retries| retries.per_try_timeout).map(|timeout| timeout.0);
-    (!conditions.is_empty()).then_some(Retry {
-        retries: retries_count,
-        conditions,
-        backoff,
+    let per_try_timeout = retries.per_try_timeout.map(|timeout| timeout.0);
+    (!conditions.is_empty()).then(|| Retry {
+        backoff: retries.backoff.map(|backoff| backoff.0),
         per_try_timeout: per_try_timeout.filter(|timeout| !timeout.is_zero()),
-        to_other_endpoints: retries.is_some_and(|retries| retries.retry_ignore_previous_hosts == Some(true)),
-        to_other_priorities: retries.is_some_and(|retries| retries.retry_remote_localities == Some(true)),
+        to_other_endpoints: retries.retry_ignore_previous_hosts == Some(true),
+        to_other_priorities: retries.retry_remote_localities == Some(true),
+        ..Retry::new(attempts, conditions)
     })
+}
+
+/// Istio's, where nothing else says how calls are retried.
+pub(super) fn default_retry(settings: &Settings) -> Option<Retry> {
+    let retries = settings.default_retries;
+    (retries > 0).then(|| Retry::new(retries, HttpRetry::grpc_conditions(DEFAULT_CONDITIONS)))
 }
 
 const DEFAULT_CONDITIONS: &str = "connect-failure,refused-stream,unavailable,cancelled";

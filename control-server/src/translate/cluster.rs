@@ -46,7 +46,7 @@ pub(super) fn translate(
         made.upstream_config = connection::upstream_config(connections);
     }
     discover(cluster, &mut made);
-    lb_policy::balance(&cluster.policy.load_balancing, &mut made);
+    lb_policy::balance(&cluster.policy, &mut made);
     made
 }
 

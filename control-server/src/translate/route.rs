@@ -15,8 +15,8 @@ use xds_proto::envoy::config::route::v3::route_action::{
 };
 use xds_proto::envoy::config::route::v3::weighted_cluster::ClusterWeight;
 use xds_proto::envoy::config::route::v3::{
-    DirectResponseAction, RedirectAction, RetryPolicy, Route, RouteAction, RouteConfiguration, VirtualHost,
-    WeightedCluster, route,
+    DirectResponseAction, HedgePolicy, RedirectAction, RetryPolicy, Route, RouteAction, RouteConfiguration,
+    VirtualHost, WeightedCluster, route,
 };
 use xds_proto::envoy::extensions::retry::host::previous_hosts::v3::PreviousHostsPredicate;
 use xds_proto::envoy::extensions::retry::priority::previous_priorities::v3::PreviousPrioritiesConfig;
@@ -74,6 +74,7 @@ fn action(route: &model::Route) -> route::Action {
         timeout: Some(envoy::no_timeout()),
         max_stream_duration,
         retry_policy: route.retry.as_ref().map(retry),
+        hedge_policy: route.retry.as_ref().filter(|retry| retry.is_hedged).map(|_| hedge()),
         hash_policy: hash_keys.iter().flat_map(hash_policy::translate).collect(),
         request_mirror_policies: route.mirrors.iter().map(mirror).collect(),
         ..rewrite(&route.rewrite)
@@ -163,6 +164,11 @@ fn retry(retry: &model::Retry) -> RetryPolicy {
         retry_priority: retry.to_other_priorities.then(previous_priorities),
         ..RetryPolicy::default()
     }
+}
+
+/// Another attempt when the time of one is over.
+fn hedge() -> HedgePolicy {
+    HedgePolicy { hedge_on_per_try_timeout: true }
 }
 
 fn previous_hosts() -> RetryHostPredicate {

@@ -18,3 +18,4 @@ mod readme;
 mod ring_service;
 mod routing;
 mod scale;
+mod traffic_policies;

@@ -6,10 +6,11 @@ use crate::pipeline::{Input, validate};
 
 const GUIDE: &str = include_str!("../../../../docs/configuration.md");
 const SECURITY: &str = include_str!("../../../../docs/security.md");
+const POLICIES: &str = include_str!("../../../../docs/traffic-policies.md");
 
 /// The guide's YAML.
 pub(super) fn examples() -> impl Iterator<Item = &'static str> {
-    [GUIDE, SECURITY].into_iter().flat_map(of_page)
+    [GUIDE, SECURITY, POLICIES].into_iter().flat_map(of_page)
 }
 
 fn of_page(page: &'static str) -> impl Iterator<Item = &'static str> {
@@ -28,6 +29,8 @@ fn guides_examples_are_valid() {
     };
     assert_eq!(found(GUIDE, 2), []);
     assert_eq!(found(SECURITY, 3), []);
+    let of_grpc = found(POLICIES, 1).into_iter().filter(|one| one.clients != [crate::state::ClientFamily::Grpc]);
+    assert_eq!(of_grpc.collect::<Vec<_>>(), []);
 }
 
 #[test]
@@ -38,6 +41,7 @@ fn guide_names_every_field_without_effect() {
         workload_entry::EFFECTS,
         effects::EFFECTS,
         traffic_policy::EFFECTS,
+        traffic_policy::POOL_EFFECTS,
         grpc_route::EFFECTS,
     ];
     for effect in tables.concat() {

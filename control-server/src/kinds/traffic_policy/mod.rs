@@ -156,8 +156,10 @@ const fn of(field: &'static str, message: &'static str, clients: &'static [Clien
 }
 
 /// Relative to a policy of a host, a subset or a port.
-pub(super) const EFFECTS: &[Effect] = &[
-    of("loadBalancer.zoneAwareLbSetting", BY_WEIGHT, &[]),
+pub(super) const EFFECTS: &[Effect] = &[of("loadBalancer.zoneAwareLbSetting", BY_WEIGHT, &[])];
+
+/// The same, of what our own policies have as well.
+pub(crate) const POOL_EFFECTS: &[Effect] = &[
     of("retryBudget", "only Envoy uses it: gRPC clients have a budget of their own", WITHOUT_ENVOY),
     of("retryBudget.budgetInterval", "not sent to any client", &[]),
     of(

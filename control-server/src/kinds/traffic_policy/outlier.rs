@@ -42,7 +42,7 @@ impl OutlierDetection {
         is_split.then(|| self.consecutive_local_origin_failures.unwrap_or(5))
     }
 
-    pub(super) fn check(&self, path: &FieldPath, findings: &mut Findings) {
+    pub(crate) fn check(&self, path: &FieldPath, findings: &mut Findings) {
         for (field, percent) in
             [("maxEjectionPercent", self.max_ejection_percent), ("minHealthPercent", self.min_health_percent)]
         {

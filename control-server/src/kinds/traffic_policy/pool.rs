@@ -72,7 +72,7 @@ pub(crate) struct Http2KeepAlive {
 }
 
 impl ConnectionPool {
-    pub(super) fn check(&self, path: &FieldPath, findings: &mut Findings) {
+    pub(crate) fn check(&self, path: &FieldPath, findings: &mut Findings) {
         if self.http.as_ref().and_then(|http| http.http2_max_requests) == Some(0) {
             let path = path.field("http").field("http2MaxRequests");
             findings.warning(path, "a limit of 0 lets no call pass");

@@ -18,6 +18,8 @@ pub(super) fn counts(object: &Object) -> bool {
         | Spec::DestinationRule(_)
         | Spec::GrpcRoute(_)
         | Spec::ReferenceGrant(_)
+        | Spec::TrafficPolicy(_)
+        | Spec::MeshConfig(_)
         | Spec::PeerAuthentication(_)
         | Spec::RequestAuthentication(_)
         | Spec::AuthorizationPolicy(_) => false,
