@@ -9,7 +9,8 @@ use super::limits::{Connections, Limits};
 use crate::kinds::ObjectId;
 use crate::kinds::mesh_policy::PolicySettings;
 use crate::kinds::traffic_policy::{
-    ClientTls, ConnectionPool, LoadBalancer, OutlierDetection, PortPolicy, RetryBudget, TrafficPolicy,
+    ClientTls, ConnectionPool, Failover, LoadBalancer, OutlierDetection, PortPolicy, RetryBudget,
+    TrafficPolicy,
 };
 
 /// The policy of a cluster, with every default filled in.
@@ -36,6 +37,12 @@ pub(crate) enum LocalityPolicy {
     Equal,
     /// The nearest first: same subzone, zone, region, then others. Regions in the map fail over to one other region only.
     Failover(BTreeMap<String, String>),
+    /// Calls stay in the client's zone as far as its endpoints can take them; regions in the map fail over to one other region first.
+    ZoneAware {
+        regions: BTreeMap<String, String>,
+        /// With fewer in a region, zones do not matter.
+        min_endpoints: u32,
+    },
     /// Those first that have most of the client's values of these labels, in order; `label=value` is a value for every client.
     FailoverByLabels(Vec<String>),
     /// For clients in a place, shares in percent by place; both may end in `/*`. The rest get what is nearest.
@@ -44,6 +51,14 @@ pub(crate) enum LocalityPolicy {
 
 impl LocalityPolicy {
     fn new(lb: &LoadBalancer) -> Self {
+        let regions =
+            |failover: &[Failover]| failover.iter().map(|one| (one.from.clone(), one.to.clone())).collect();
+        if let Some(setting) =
+            lb.zone_aware_lb_setting.as_ref().filter(|setting| setting.enabled != Some(false))
+        {
+            let min_endpoints = setting.min_cluster_size.unwrap_or(6);
+            return Self::ZoneAware { regions: regions(&setting.failover), min_endpoints };
+        }
         let Some(setting) = lb.locality_lb_setting.as_ref().filter(|setting| setting.is_enabled()) else {
             return Self::Equal;
         };
@@ -54,7 +69,7 @@ impl LocalityPolicy {
         if !setting.failover_priority.is_empty() {
             return Self::FailoverByLabels(setting.failover_priority.clone());
         }
-        Self::Failover(setting.failover.iter().map(|one| (one.from.clone(), one.to.clone())).collect())
+        Self::Failover(regions(&setting.failover))
     }
 }
 

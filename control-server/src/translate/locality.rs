@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::zone_aware;
 use crate::model::{Endpoint, LocalityPolicy, label_name};
 use crate::resources::{Locality, ScopeSelector};
 
@@ -27,6 +28,9 @@ pub(super) fn placements<'e>(
         LocalityPolicy::Equal => vec![(ScopeSelector::default(), equal(endpoints))],
         LocalityPolicy::Failover(regions) => failover(endpoints, regions),
         LocalityPolicy::FailoverByLabels(labels) => failover_by_labels(endpoints, labels),
+        LocalityPolicy::ZoneAware { regions, min_endpoints } => {
+            zone_aware::placements(endpoints, regions, *min_endpoints)
+        }
         LocalityPolicy::Distribute(rows) => distribute(endpoints, rows),
     }
 }
@@ -37,7 +41,7 @@ fn equal(endpoints: &[Endpoint]) -> Vec<Group<'_>> {
 }
 
 /// Groups by priority and locality, with the priorities closed up (EDS-05).
-fn grouped(endpoints: &[Endpoint], priority: impl Fn(&Endpoint) -> usize) -> Vec<Group<'_>> {
+pub(super) fn grouped(endpoints: &[Endpoint], priority: impl Fn(&Endpoint) -> usize) -> Vec<Group<'_>> {
     let mut groups: BTreeMap<(usize, &Locality), Vec<&Endpoint>> = BTreeMap::new();
     for endpoint in endpoints {
         groups.entry((priority(endpoint), &endpoint.locality)).or_default().push(endpoint);

@@ -27,6 +27,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod zone_aware;
 
 pub(crate) use cluster::is_secured;
 

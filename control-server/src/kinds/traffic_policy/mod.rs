@@ -18,7 +18,7 @@ use crate::state::ClientFamily;
 use crate::yaml::FieldPath;
 
 pub(crate) use consistent_hash::ConsistentHash;
-pub(crate) use load_balancer::{LoadBalancer, Simple, Warmup};
+pub(crate) use load_balancer::{Failover, LoadBalancer, Simple, Warmup};
 pub(crate) use outlier::OutlierDetection;
 pub(crate) use pool::{ConnectionPool, Http2KeepAlive, TcpKeepalive};
 pub(crate) use tls::{ClientTls, TlsMode};
@@ -140,7 +140,6 @@ impl Parts<'_> {
     }
 }
 
-const BY_WEIGHT: &str = "not applied: every client sees all endpoints, spread by their weights";
 const CONNECTIONS: &str =
     "ignored by gRPC clients: they have no such limit on connections; mesh-tonic and Envoy have it";
 const KEEPALIVE: &str = "only mesh-tonic and Envoy use it: other gRPC clients have a setting of their own";
@@ -156,7 +155,8 @@ const fn of(field: &'static str, message: &'static str, clients: &'static [Clien
 }
 
 /// Relative to a policy of a host, a subset or a port.
-pub(super) const EFFECTS: &[Effect] = &[of("loadBalancer.zoneAwareLbSetting", BY_WEIGHT, &[])];
+pub(super) const EFFECTS: &[Effect] =
+    &[of("loadBalancer.zoneAwareLbSetting.failoverPriority", "not applied: regions go by failover", &[])];
 
 /// The same, of what our own policies have as well.
 pub(crate) const POOL_EFFECTS: &[Effect] = &[

@@ -193,3 +193,46 @@ fn several_names_are_clusters_that_share_the_calls() {
     ];
     assert_eq!(found, expected);
 }
+
+/// `priority zone*weight` of every locality, as a client in this place gets it.
+fn zone_aware(setting: &str, place: &str) -> String {
+    use prost::Message as _;
+
+    use crate::resources::{ClientScope, Locality};
+    let endpoint = |address: &str, place: &str| format!("{{address: {address}, locality: {place}}}");
+    let places = ["eu/a", "eu/a", "eu/b", "eu/b", "eu/b", "eu/b", "us/c", "ap/d"];
+    let endpoints = places.iter().enumerate();
+    let endpoints = endpoints.map(|(number, place)| endpoint(&format!("10.0.0.{number}"), place));
+    let list = endpoints.collect::<Vec<_>>().join(", ");
+    let rule =
+        format!("{{host: a.b, trafficPolicy: {{loadBalancer: {{zoneAwareLbSetting: {{{setting}}}}}}}}}");
+    let text = service(&format!("resolution: STATIC, endpoints: [{list}]"))
+        + &document("DestinationRule", "a", &rule);
+    let set = super::Plane::new(super::LoadReporting::Off).read(&text);
+    let client = ClientScope { locality: Locality::parse(place), ..ClientScope::default() };
+    let found = set.get_for(ResourceKind::Endpoints.into(), "outbound|80||a.b", &client).unwrap();
+    let found = ClusterLoadAssignment::decode(found.bytes.clone()).unwrap();
+    let row = |one: &xds_proto::envoy::config::endpoint::v3::LocalityLbEndpoints| {
+        let zone = &one.locality.as_ref().unwrap().zone;
+        format!("{} {zone}*{}", one.priority, one.load_balancing_weight.unwrap().value)
+    };
+    found.endpoints.iter().map(row).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn calls_stay_in_the_zone_as_far_as_its_endpoints_can_take_them() {
+    let on = "enabled: true";
+    let rows = [
+        // Two of six endpoints, for half of the clients: a third of the calls goes to the zone with more.
+        (on, "eu/a/1", "0 a*666666, 0 b*333333, 1 d*1, 1 c*1"),
+        (on, "eu/b", "0 a*1, 0 b*1000000, 1 d*1, 1 c*1"),
+        (on, "eu/z", "0 a*2, 0 b*4, 1 d*1, 1 c*1"),
+        (on, "", "0 d*1, 0 a*2, 0 b*4, 0 c*1"),
+        ("minClusterSize: 7", "eu/a", "0 a*2, 0 b*4, 1 d*1, 1 c*1"),
+        ("failover: [{from: eu, to: us}]", "eu/b", "0 a*1, 0 b*1000000, 1 c*1, 2 d*1"),
+        ("enabled: false", "eu/a", "0 d*1, 0 a*2, 0 b*4, 0 c*1"),
+    ];
+    for (setting, place, expected) in rows {
+        assert_eq!(zone_aware(setting, place), expected, "{setting} {place}");
+    }
+}
