@@ -1,7 +1,7 @@
 //! The flags of `control-server` and the environment variables behind them.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -27,15 +27,9 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// Folder with YAML and JSON files, subfolders included; it is watched. May be given several times: of two objects of the same
-    /// kind, namespace and name the one of the earlier folder is in use
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "CONTROL_SERVER_CONFIG_DIR",
-        default_value = "config",
-        value_delimiter = ':'
-    )]
-    pub(super) config_dir: Vec<PathBuf>,
+    /// kind, namespace and name the one of the earlier folder is in use. What is no folder as it stands is several, with `:` between
+    #[arg(long, value_name = "DIR", env = "CONTROL_SERVER_CONFIG_DIR", default_value = "config")]
+    config_dir: Vec<PathBuf>,
     /// Read links in that folder that lead out of it, too; links that stay inside are always read
     #[arg(long, env = "CONTROL_SERVER_FOLLOW_LINKS")]
     follow_links: bool,
@@ -167,6 +161,7 @@ pub(super) enum LogFormat {
 
 impl Serve {
     pub(super) fn into_options(self) -> (Options, pipeline::Options) {
+        let folders = self.folders();
         let options = Options {
             xds: self.xds,
             tls: self.tls.into_options(),
@@ -196,9 +191,26 @@ impl Serve {
             max_removal: MaxRemoval(self.max_removal),
             load_reporting,
             settings,
-            ..pipeline::Options::of_folders(self.config_dir)
+            ..pipeline::Options::of_folders(folders)
         };
         (options, pipeline)
+    }
+}
+
+impl Serve {
+    pub(super) fn folders(&self) -> Vec<PathBuf> {
+        self.config_dir.iter().flat_map(|value| folders(value, Path::is_dir)).collect()
+    }
+}
+
+/// A folder whose name may have colons in it, or several with `:` between them.
+fn folders(value: &Path, is_folder: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
+    if is_folder(value) {
+        return vec![value.to_owned()];
+    }
+    match value.to_str() {
+        Some(text) => text.split(':').map(PathBuf::from).collect(),
+        None => vec![value.to_owned()],
     }
 }
 
@@ -230,7 +242,7 @@ mod tests {
     fn flags_are_consistent_and_match_the_defaults() {
         Arguments::command().debug_assert();
         let Command::Serve(serve) = Arguments::parse_from(["control-server", "serve"]).command;
-        assert_eq!(serve.config_dir, [PathBuf::from("config")]);
+        assert_eq!(serve.folders(), [PathBuf::from("config")]);
         assert_eq!(serve.into_options().0, Options::default());
     }
 
@@ -241,6 +253,20 @@ mod tests {
             let Command::Serve(serve) = Arguments::parse_from(arguments).command;
             assert_eq!(serve.into_options().1.folders, ["a", "b/c"].map(PathBuf::from));
         }
+    }
+
+    #[test]
+    fn folder_with_a_colon_in_its_name_is_one_folder() {
+        let split = |value: &str, exists: &str| folders(Path::new(value), |path| path == Path::new(exists));
+        assert_eq!(split("/srv/a:b", "/srv/a:b"), [PathBuf::from("/srv/a:b")]);
+        assert_eq!(split("/srv/a:b", "/srv/a"), ["/srv/a", "b"].map(PathBuf::from));
+        let root = tempfile::TempDir::new().unwrap();
+        let folder = root.path().join("blue:green");
+        std::fs::create_dir(&folder).unwrap();
+        let flag = folder.to_str().unwrap();
+        let Command::Serve(serve) =
+            Arguments::parse_from(["control-server", "serve", "--config-dir", flag]).command;
+        assert_eq!(serve.into_options().1.folders, [folder]);
     }
 
     /// The TLS settings of these flags; `None` for flags that contradict each other.

@@ -35,7 +35,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn execute(serve: Serve) -> Result<ExitCode, Failure> {
-    serve.config_dir.iter().try_for_each(|folder| check_folder(folder))?;
+    serve.folders().iter().try_for_each(|folder| check_folder(folder))?;
     files::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let code = runtime.block_on(async {
