@@ -88,6 +88,25 @@ async fn clients_are_a_table_with_reasons() {
 }
 
 #[tokio::test]
+async fn resources_are_a_table_by_type_and_name() {
+    let fixture = Fixture::with(&["cds a=1", "cds b=1", "lds l=1"]).await;
+    let admin = fixture.running.admin_address().to_string();
+    let all = meshctl(&["resources", "--admin", &admin]).await;
+    let words: Vec<Vec<&str>> =
+        stdout(&all).lines().map(|line| line.split_whitespace().take(4).collect()).collect();
+    assert_eq!(words[0], ["TYPE", "NAME", "CLIENTS", "BYTES"]);
+    let rows: Vec<&[&str]> = words[1..].iter().map(Vec::as_slice).collect();
+    assert_eq!(
+        rows,
+        [["cds", "a", "all", "others"], ["cds", "b", "all", "others"], ["lds", "l", "all", "others"]]
+    );
+    let one = meshctl(&["resources", "--admin", &admin, "--type", "cds", "--name", "b", "-o", "json"]).await;
+    assert_eq!(json(&one)["resources"].as_array().unwrap().len(), 1);
+    let none = meshctl(&["resources", "--admin", &admin, "--name", "c"]).await;
+    assert_eq!(stdout(&none), "no such resource is served\n");
+}
+
+#[tokio::test]
 async fn unreachable_server_is_explained() {
     let free = reserved_address().to_string();
     for command in ["status", "clients", "load"] {

@@ -7,6 +7,7 @@ mod bootstrap;
 mod clients;
 mod load;
 mod providers;
+mod resources;
 mod schema;
 mod status;
 mod validate;
@@ -36,6 +37,8 @@ enum Command {
     Clients(Query),
     /// How many calls clients make, by cluster and locality
     Load(load::Arguments),
+    /// What is served under which name, and for which clients
+    Resources(resources::Arguments),
     /// Whether a server answers a call, and by which rule; exit code 0 if it does, 3 if not, 4 if that is open
     Authz(Box<authz::Arguments>),
     /// Let a change take effect that waits because it removes much
@@ -96,6 +99,10 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Load(arguments) => ask(async {
             let client = AdminClient::new(&arguments.query.admin)?;
             load::run(&client, &arguments, output).await
+        }),
+        Command::Resources(arguments) => ask(async {
+            let client = arguments.client()?;
+            resources::run(&client, &arguments, output).await
         }),
         Command::Authz(arguments) => ask(async {
             let client = AdminClient::new(&arguments.query.admin)?;
