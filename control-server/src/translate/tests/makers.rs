@@ -46,3 +46,31 @@ fn renamed_object_is_known_by_its_new_name_and_sends_nothing() {
     assert_eq!(before[&key].version, after[&key].version);
     assert_eq!(makers(&after, ResourceKind::Cluster, users)[0], "DestinationRule shop/b");
 }
+
+/// Annotations are notes of people and tools: not one byte is sent for them.
+#[test]
+fn annotations_change_no_resource() {
+    let text = services()
+        + &document(
+            "VirtualService",
+            "orders",
+            "{hosts: [orders], http: [{route: [{destination: {host: orders, subset: v1}}]}]}",
+        )
+        + &document(
+            "TrafficPolicy",
+            "users",
+            "{targetRefs: [{kind: Service, name: users}], defaults: {timeout: 1s}}",
+        );
+    let annotated = |note: u32| {
+        let metadata = format!("namespace: shop, annotations: {{note: '{note}'}}}}");
+        text.replace("namespace: shop}", &metadata)
+    };
+    let mut plane = Plane::new(LoadReporting::Off);
+    let before = plane.read(&annotated(0)).to_map();
+    for note in 1..100 {
+        let after = plane.read(&annotated(note)).to_map();
+        assert_eq!(after.len(), before.len());
+        let is_same = |(key, one): (&_, &Arc<EncodedResource>)| Arc::ptr_eq(one, &after[key]);
+        assert!(before.iter().all(is_same), "{note}");
+    }
+}
