@@ -25,7 +25,7 @@ pub(crate) async fn client(endpoints: usize, documents: &str) -> MeshClient {
 pub(crate) fn of_text(text: &str) -> MeshClient {
     let xds = Embedded::from_yaml(text).client().unwrap_or_else(|error| panic!("{error}"));
     let mesh = Mesh::new(xds.clone());
-    let channel = MeshChannel::builder(&yaml::target()).mesh(&mesh).build().unwrap();
+    let channel = MeshChannel::builder(yaml::target()).mesh(&mesh).build().unwrap();
     MeshClient { xds, mesh, channel }
 }
 

@@ -49,7 +49,7 @@ fn most_specific_default_and_widest_override_count() {
         |name, target, seconds| policy(name, target, &format!("overrides: {{timeout: {seconds}s}}"));
     let mesh = mesh_config("timeout: 1s");
     let all = [
-        mesh.clone(),
+        mesh,
         defaults("namespace", NAMESPACE, 2),
         defaults("service", SERVICE, 3),
         defaults("port", PORT, 4),
