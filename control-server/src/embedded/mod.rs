@@ -44,6 +44,7 @@ use xds_client::{Options, XdsClient, start_with};
 use crate::discovery::{AggregatedDiscovery, Drain, Feed, Registry, ResourceCache};
 use crate::metrics::Metrics;
 use crate::pipeline::{self, Input, Links, LoadReporting, Pipeline, Validation};
+use crate::resources::SERVER_LISTENERS;
 use crate::state::Severity;
 
 pub use error::EmbeddedError;
@@ -104,7 +105,11 @@ impl Embedded {
         if !found.is_empty() {
             return Err(EmbeddedError::invalid(found));
         }
-        let bootstrap = Bootstrap::builder().server(ServerConfig::insecure(SERVER)).node(self.node).build();
+        let bootstrap = Bootstrap::builder()
+            .server(ServerConfig::insecure(SERVER))
+            .server_listener_template(format!("{SERVER_LISTENERS}%s"))
+            .node(self.node)
+            .build();
         let bootstrap = bootstrap.map_err(EmbeddedError::other)?;
         let pipeline = match self.input {
             Input::Text { name, text } => Pipeline::of_text(&name, &text, LoadReporting::Off),

@@ -13,7 +13,8 @@ use super::recognize::{Foreign, Recognized, recognize};
 use super::refused::Refused;
 use super::{
     authorization, check, destination_rule, endpoint_slice, grpc_route, mesh_policy, peer_authentication,
-    reference_grant, request_authentication, service, service_entry, virtual_service, workload_entry,
+    rate_limit_policy, reference_grant, request_authentication, service, service_entry, virtual_service,
+    workload_entry,
 };
 use crate::finding::{Finding, Findings};
 use crate::state::{Code, Diagnostic};
@@ -204,6 +205,9 @@ fn read_spec(id: &ObjectId, metadata: &Metadata, node: &Node, findings: &mut Fin
         }
         Kind::MeshConfig => {
             mesh_policy::read_mesh_config(spec, &path, findings).map(Box::new).map(Spec::MeshConfig)
+        }
+        Kind::RateLimitPolicy => {
+            rate_limit_policy::read(spec, &path, namespace, findings).map(Box::new).map(Spec::RateLimitPolicy)
         }
         Kind::EndpointSlice => None,
     }

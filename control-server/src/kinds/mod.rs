@@ -16,6 +16,7 @@ pub(crate) mod mesh_policy;
 mod object;
 mod origin;
 pub(crate) mod peer_authentication;
+pub(crate) mod rate_limit_policy;
 mod recognize;
 pub(crate) mod reference_grant;
 mod refused;

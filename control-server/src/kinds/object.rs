@@ -13,6 +13,7 @@ use super::grpc_route::GrpcRoute;
 use super::mesh_policy::{AttachedPolicy, MeshConfig};
 use super::origin::Origin;
 use super::peer_authentication::PeerAuthentication;
+use super::rate_limit_policy::RateLimitPolicy;
 use super::reference_grant::ReferenceGrant;
 use super::request_authentication::RequestAuthentication;
 use super::service::Service;
@@ -39,10 +40,11 @@ pub(crate) enum Kind {
     AuthorizationPolicy,
     TrafficPolicy,
     MeshConfig,
+    RateLimitPolicy,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::ServiceEntry,
         Self::WorkloadEntry,
         Self::VirtualService,
@@ -56,6 +58,7 @@ impl Kind {
         Self::AuthorizationPolicy,
         Self::TrafficPolicy,
         Self::MeshConfig,
+        Self::RateLimitPolicy,
     ];
 
     /// As written in `kind`.
@@ -74,6 +77,7 @@ impl Kind {
             Self::AuthorizationPolicy => "AuthorizationPolicy",
             Self::TrafficPolicy => "TrafficPolicy",
             Self::MeshConfig => "MeshConfig",
+            Self::RateLimitPolicy => "RateLimitPolicy",
         }
     }
 
@@ -81,7 +85,7 @@ impl Kind {
     pub(crate) const fn api_versions(self) -> &'static [&'static str] {
         match self {
             Self::GrpcRoute => &["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1alpha2"],
-            Self::TrafficPolicy | Self::MeshConfig => &["mesh.dev/v1alpha1"],
+            Self::TrafficPolicy | Self::MeshConfig | Self::RateLimitPolicy => &["mesh.dev/v1alpha1"],
             Self::Service => &["v1"],
             Self::EndpointSlice => &["discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"],
             Self::ReferenceGrant => &["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"],
@@ -103,7 +107,8 @@ impl Kind {
             | Self::GrpcRoute
             | Self::PeerAuthentication
             | Self::RequestAuthentication
-            | Self::AuthorizationPolicy => true,
+            | Self::AuthorizationPolicy
+            | Self::RateLimitPolicy => true,
             Self::ServiceEntry
             | Self::WorkloadEntry
             | Self::Service
@@ -114,9 +119,15 @@ impl Kind {
         }
     }
 
-    /// Whether it says who may call the servers of its namespace.
+    /// Whether it says which calls the servers of its namespace take.
     pub(crate) const fn is_security(self) -> bool {
-        matches!(self, Self::PeerAuthentication | Self::RequestAuthentication | Self::AuthorizationPolicy)
+        matches!(
+            self,
+            Self::PeerAuthentication
+                | Self::RequestAuthentication
+                | Self::AuthorizationPolicy
+                | Self::RateLimitPolicy
+        )
     }
 
     /// The kind of that name.
@@ -168,6 +179,7 @@ pub(crate) enum Spec {
     AuthorizationPolicy(AuthorizationPolicy),
     TrafficPolicy(Box<AttachedPolicy>),
     MeshConfig(Box<MeshConfig>),
+    RateLimitPolicy(Box<RateLimitPolicy>),
 }
 
 impl Spec {

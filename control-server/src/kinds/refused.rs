@@ -44,7 +44,8 @@ fn hosts(kind: Kind, spec: &Node) -> Vec<String> {
         | Kind::RequestAuthentication
         | Kind::AuthorizationPolicy
         | Kind::TrafficPolicy
-        | Kind::MeshConfig => Vec::new(),
+        | Kind::MeshConfig
+        | Kind::RateLimitPolicy => Vec::new(),
     }
 }
 

@@ -11,6 +11,7 @@ use super::grpc_route::GrpcRoute;
 use super::mesh_policy::{AttachedPolicy, MeshConfig};
 use super::object::Kind;
 use super::peer_authentication::PeerAuthentication;
+use super::rate_limit_policy::RateLimitPolicy;
 use super::reference_grant::ReferenceGrant;
 use super::request_authentication::RequestAuthentication;
 use super::service::Service;
@@ -69,6 +70,7 @@ fn content(kind: Kind, generator: &mut SchemaGenerator) -> Value {
         Kind::AuthorizationPolicy => of::<AuthorizationPolicy>(generator),
         Kind::TrafficPolicy => of::<AttachedPolicy>(generator),
         Kind::MeshConfig => of::<MeshConfig>(generator),
+        Kind::RateLimitPolicy => of::<RateLimitPolicy>(generator),
     }
 }
 

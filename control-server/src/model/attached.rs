@@ -14,6 +14,7 @@ use super::name::cluster_local;
 use super::reference::Destinations;
 use super::route::Retry;
 use crate::kinds::mesh_policy::{AttachedPolicy, PolicySettings, PolicyTarget, TargetKind, conditions};
+use crate::kinds::rate_limit_policy::RateLimitPolicy;
 use crate::kinds::{Kind, Object, ObjectId, Spec};
 
 /// The policies for one service.
@@ -111,6 +112,27 @@ pub(super) fn attached<'a>(
             .iter()
             .filter(|target| target.kind() == Some(kind) && target.name.eq_ignore_ascii_case(name));
         found.extend(meant.map(|target| (&*one.object, &**policy, target)));
+    }
+    found
+}
+
+/// The limits for the clients of a service, in the order in which they take precedence.
+pub(super) fn rate_limits(
+    declaration: &Declaration<'_>,
+    reader: &Reader<'_>,
+) -> Vec<(ObjectId, RateLimitPolicy)> {
+    let namespace = declaration.namespace();
+    let mut found: Vec<(ObjectId, RateLimitPolicy)> = Vec::new();
+    for name in service_names(declaration) {
+        for one in reader.objects(&Key::Limited(namespace.to_owned(), name)) {
+            let Spec::RateLimitPolicy(policy) = &one.object.spec else { continue };
+            let is_meant = policy.target_refs.iter().any(|target| {
+                find_service(&target.name, namespace, reader).as_deref() == Some(declaration.host())
+            });
+            if is_meant && !found.iter().any(|(known, _)| *known == one.object.id) {
+                found.push((one.object.id.clone(), RateLimitPolicy::clone(policy)));
+            }
+        }
     }
     found
 }

@@ -3,11 +3,14 @@
 use super::Settings;
 use super::attached::{self, attached};
 use super::conflict::conflict;
+use super::declaration::find_service;
 use super::index::Reader;
 use super::key::Key;
+use super::policy_check;
 use super::report::Report;
 use crate::kinds::Object;
 use crate::kinds::mesh_policy::{AttachedPolicy, PolicySettings, PolicyTarget, TargetKind};
+use crate::kinds::rate_limit_policy::RateLimitPolicy;
 use crate::yaml::{FieldPath, did_you_mean};
 
 /// Checks a policy against its targets and against the other policies for them.
@@ -112,5 +115,26 @@ pub(super) fn mesh_config(object: &Object, reader: &Reader<'_>, settings: &Setti
     if let Some(first) = first.filter(|first| first.object.id != object.id) {
         let message = conflict(&first.object.id, "has the settings of the mesh");
         report.conflict(object, FieldPath::spec(), message);
+    }
+}
+
+/// Checks the targets of limits: a target without servers bars those of the namespace, one without a service limits no client.
+pub(super) fn rate_limits(
+    object: &Object,
+    policy: &RateLimitPolicy,
+    reader: &Reader<'_>,
+    report: &mut Report,
+) {
+    if policy.is_for_servers() {
+        policy_check::targets(object, policy.selector.as_ref(), &policy.target_refs, reader, report);
+        return;
+    }
+    for (index, target) in policy.target_refs.iter().enumerate() {
+        let namespace = &object.id.namespace;
+        if find_service(&target.name, namespace, reader).is_none() {
+            let path = FieldPath::spec().field("targetRefs").index(index).field("name");
+            let message = format!("has no effect: {}", reader.unknown(&target.name, namespace));
+            report.unresolved(object, path, message);
+        }
     }
 }

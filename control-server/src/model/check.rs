@@ -58,6 +58,7 @@ pub(super) fn object(object: &Arc<Object>, reader: &Reader<'_>, settings: &Setti
             );
         }
         Spec::TrafficPolicy(policy) => attached_check::policy(object, policy, reader, check.report),
+        Spec::RateLimitPolicy(policy) => attached_check::rate_limits(object, policy, reader, check.report),
         Spec::MeshConfig(_) => attached_check::mesh_config(object, reader, settings, check.report),
         Spec::VirtualService(_) | Spec::ReferenceGrant(_) => {}
     }

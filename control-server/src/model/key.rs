@@ -46,6 +46,8 @@ pub(super) enum Key {
     Attached(String, TargetKind, String),
     /// A route of this namespace and name.
     Named(String, String),
+    /// A limit of calls to the service of this namespace and name.
+    Limited(String, String),
     /// Settings of the whole mesh, in this namespace.
     MeshWide(String),
 }
@@ -121,6 +123,13 @@ pub(super) fn keys(object: &Object) -> Vec<Key> {
         }
         Spec::TrafficPolicy(policy) => attached_keys(namespace, policy),
         Spec::MeshConfig(_) => vec![Key::MeshWide(namespace.clone())],
+        Spec::RateLimitPolicy(policy) => {
+            let targets = policy.target_refs.iter().filter(|_| policy.is_for_clients());
+            let limited =
+                targets.map(|target| Key::Limited(namespace.clone(), target.name.to_ascii_lowercase()));
+            let of_servers = policy.is_for_servers().then(|| Key::Policies(namespace.clone()));
+            limited.chain(of_servers).collect()
+        }
         Spec::PeerAuthentication(_) | Spec::RequestAuthentication(_) | Spec::AuthorizationPolicy(_) => {
             vec![Key::Policies(namespace.clone())]
         }

@@ -1,4 +1,4 @@
-//! The policies for the servers of a namespace: mutual TLS, tokens, authorization.
+//! The policies for the servers of a namespace: mutual TLS, tokens, authorization, limits of calls.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::kinds::{Kind, Object, Spec};
 pub(crate) struct ServerPolicies {
     pub(crate) trust_domain: Arc<str>,
     pub(crate) mtls: MtlsPolicies,
-    /// Of the kinds for tokens and authorization, in the order in which they take precedence.
+    /// Of the kinds for tokens, authorization and limits, in the order in which they take precedence.
     pub(crate) governed: Vec<Governed>,
     pub(crate) barred: Vec<Barred>,
 }
@@ -93,6 +93,7 @@ pub(super) fn build(namespace: &str, reader: &Reader<'_>, settings: &Settings) -
             let (selector, targets) = match &object.spec {
                 Spec::AuthorizationPolicy(policy) => (policy.selector.as_ref(), &policy.target_refs),
                 Spec::RequestAuthentication(policy) => (policy.selector.as_ref(), &policy.target_refs),
+                Spec::RateLimitPolicy(policy) => (policy.selector.as_ref(), &policy.target_refs),
                 _ => continue,
             };
             match selection(object, selector, targets, reader) {

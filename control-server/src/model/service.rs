@@ -17,6 +17,7 @@ use super::rule::{self, Rule};
 use super::viewer::{Distinctions, Viewer};
 use super::{OnInvalid, Settings, name, virtual_service};
 use crate::kinds::header_changes::HeaderChanges;
+use crate::kinds::rate_limit_policy::RateLimitPolicy;
 use crate::kinds::{Kind, ObjectId, Refused};
 use crate::resources::ScopeSelector;
 use crate::yaml::FieldPath;
@@ -56,8 +57,10 @@ pub(crate) struct ServiceView {
     pub(crate) clusters: Vec<Cluster>,
     /// The objects that declare it; at least one.
     pub(crate) declared_by: Vec<ObjectId>,
-    /// The `DestinationRule` objects that apply, the one with the policy first.
+    /// The `DestinationRule` objects that apply, the one with the policy first; and our own policies.
     pub(crate) ruled_by: Vec<ObjectId>,
+    /// Limits of the calls that its clients send.
+    pub(crate) rate_limits: Vec<(ObjectId, RateLimitPolicy)>,
 }
 
 /// A port and the routes of calls to it.
@@ -187,6 +190,7 @@ fn view(
         clusters,
         declared_by: declaration.ids(),
         ruled_by: rule.ids(),
+        rate_limits: attached::rate_limits(&declaration, reader),
     })
 }
 

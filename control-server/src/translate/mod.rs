@@ -21,6 +21,7 @@ mod listener;
 mod locality;
 mod matcher;
 mod outlier;
+mod rate_limit;
 mod route;
 mod servers;
 mod service;

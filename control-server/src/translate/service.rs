@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use prost::Message;
 use xds_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
+use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
 
-use super::{LoadReporting, cluster, collections, endpoints, fault, listener, route};
+use super::{LoadReporting, cluster, collections, endpoints, fault, listener, rate_limit, route};
 use crate::kinds::ObjectId;
 use crate::model::{Cluster, Discovery, Service, ServicePort, ServiceView};
 use crate::resources::{
@@ -96,7 +97,6 @@ impl Translator<'_> {
             self.cluster(place, selector, view, one);
         }
         for (index, port) in view.ports.iter().enumerate() {
-            let declared_by = Makers::of(&view.declared_by, &[]);
             let routed_by = if port.routed_by.is_empty() { &view.declared_by } else { &port.routed_by };
             let routed_by = Makers::of(routed_by, &[]);
             let name = route_name(port, &self.service.host);
@@ -109,10 +109,35 @@ impl Translator<'_> {
                 Vec::new()
             };
             for listener in listener_names(&self.service.host, view, port, index == 0) {
-                let message = listener::translate(&listener, &name, filters.clone());
-                self.add(place, selector, ResourceKind::Listener, &listener, &message, &declared_by);
+                self.listener(place, selector, view, &listener, &name, &filters);
             }
         }
+    }
+
+    /// Only the families that know the filter of limits get it: others would refuse the listener.
+    fn listener(
+        &mut self,
+        place: usize,
+        selector: &ScopeSelector,
+        view: &ServiceView,
+        name: &str,
+        routes: &str,
+        filters: &[HttpFilter],
+    ) {
+        let of = &Makers::of(&view.declared_by, &[]);
+        if !view.rate_limits.is_empty() {
+            let limits = view.rate_limits.iter().map(|(id, policy)| rate_limit::filter(id, policy));
+            let limited = filters.iter().cloned().chain(limits).collect();
+            let message = listener::translate(name, routes, limited);
+            let ids: Vec<ObjectId> = view.rate_limits.iter().map(|(id, _)| id.clone()).collect();
+            let of = &Makers::of(&ids, &view.declared_by);
+            for family in [ClientFamily::MeshTonic, ClientFamily::Envoy] {
+                let selector = ScopeSelector { family: Some(family), ..selector.clone() };
+                self.add(place, &selector, ResourceKind::Listener, name, &message, of);
+            }
+        }
+        let message = listener::translate(name, routes, filters.to_vec());
+        self.add(place, selector, ResourceKind::Listener, name, &message, of);
     }
 
     fn cluster(&mut self, place: usize, selector: &ScopeSelector, view: &ServiceView, one: &Cluster) {

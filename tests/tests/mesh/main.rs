@@ -14,6 +14,7 @@ mod headers;
 mod incremental;
 mod load_reports;
 mod logs;
+mod rate_limits;
 mod readme;
 mod ring_service;
 mod routing;

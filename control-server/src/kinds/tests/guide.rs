@@ -6,11 +6,12 @@ use crate::pipeline::{Input, validate};
 
 const GUIDE: &str = include_str!("../../../../docs/configuration.md");
 const SECURITY: &str = include_str!("../../../../docs/security.md");
+const LIMITS: &str = include_str!("../../../../docs/rate-limits.md");
 const POLICIES: &str = include_str!("../../../../docs/traffic-policies.md");
 
 /// The guide's YAML.
 pub(super) fn examples() -> impl Iterator<Item = &'static str> {
-    [GUIDE, SECURITY, POLICIES].into_iter().flat_map(of_page)
+    [GUIDE, SECURITY, POLICIES, LIMITS].into_iter().flat_map(of_page)
 }
 
 fn of_page(page: &'static str) -> impl Iterator<Item = &'static str> {
@@ -29,8 +30,9 @@ fn guides_examples_are_valid() {
     };
     assert_eq!(found(GUIDE, 2), []);
     assert_eq!(found(SECURITY, 3), []);
-    let of_grpc = found(POLICIES, 1).into_iter().filter(|one| one.clients != [crate::state::ClientFamily::Grpc]);
-    assert_eq!(of_grpc.collect::<Vec<_>>(), []);
+    let of_ours = found(POLICIES, 1).into_iter().chain(found(LIMITS, 1));
+    let told_to_others = of_ours.filter(|one| one.clients != [crate::state::ClientFamily::Grpc]);
+    assert_eq!(told_to_others.collect::<Vec<_>>(), []);
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn document(kind: &str, spec: &str) -> String {
         "" => return spec.to_owned(),
         "GRPCRoute" | "ReferenceGrant" => "gateway.networking.k8s.io/v1",
         "Service" => "v1",
-        "TrafficPolicy" | "MeshConfig" => "mesh.dev/v1alpha1",
+        "TrafficPolicy" | "MeshConfig" | "RateLimitPolicy" => "mesh.dev/v1alpha1",
         "PeerAuthentication" | "RequestAuthentication" | "AuthorizationPolicy" => "security.istio.io/v1",
         _ => "networking.istio.io/v1",
     };

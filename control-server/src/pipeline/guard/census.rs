@@ -20,6 +20,7 @@ pub(super) fn counts(object: &Object) -> bool {
         | Spec::ReferenceGrant(_)
         | Spec::TrafficPolicy(_)
         | Spec::MeshConfig(_)
+        | Spec::RateLimitPolicy(_)
         | Spec::PeerAuthentication(_)
         | Spec::RequestAuthentication(_)
         | Spec::AuthorizationPolicy(_) => false,

@@ -1,4 +1,4 @@
-//! The filters of a server: tokens first, then what is denied, then what is allowed.
+//! The filters of a server: tokens first, then what is denied, then what is allowed, then limits.
 
 use xds_proto::envoy::config::rbac::v3::{Rbac as Rules, rbac};
 use xds_proto::envoy::extensions::filters::http::rbac::v3::Rbac;
@@ -14,6 +14,7 @@ use super::tokens;
 use crate::kinds::{ObjectId, Spec};
 use crate::model::ServerPolicies;
 use crate::state::ClientFamily;
+use crate::translate::rate_limit;
 
 /// The filters of a chain, without the router.
 pub(super) fn translate(
@@ -36,6 +37,7 @@ pub(super) fn translate(
     jwt.into_iter()
         .chain(deny.map(|rules| filter("envoy.filters.http.rbac.deny", pack_any(rules))))
         .chain(allow.map(|rules| filter("envoy.filters.http.rbac.allow", pack_any(rules))))
+        .chain(limits(policies, server))
         .collect()
 }
 
@@ -46,6 +48,18 @@ fn of_server<'p>(
 ) -> impl Iterator<Item = (&'p ObjectId, &'p Spec)> {
     let own = policies.governed.iter().filter(move |one| one.servers.holds(server.labels));
     own.map(|one| (&one.object.id, &one.object.spec))
+}
+
+/// The limits of calls that the server knows to keep. Calls that it denies are not counted.
+fn limits(policies: &ServerPolicies, server: Server<'_>) -> Vec<HttpFilter> {
+    if server.family == ClientFamily::Grpc {
+        return Vec::new();
+    }
+    let limits = of_server(policies, server).filter_map(|(id, spec)| match spec {
+        Spec::RateLimitPolicy(policy) => Some(rate_limit::filter(id, policy)),
+        _ => None,
+    });
+    limits.collect()
 }
 
 /// Why a server answers no call.

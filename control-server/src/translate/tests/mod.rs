@@ -125,7 +125,7 @@ fn routes(resources: &Resources, name: &str) -> Vec<Route> {
 fn document(kind: &str, name: &str, spec: &str) -> String {
     let version = match kind {
         "GRPCRoute" => "gateway.networking.k8s.io/v1",
-        "TrafficPolicy" | "MeshConfig" => "mesh.dev/v1alpha1",
+        "TrafficPolicy" | "MeshConfig" | "RateLimitPolicy" => "mesh.dev/v1alpha1",
         "PeerAuthentication" | "RequestAuthentication" | "AuthorizationPolicy" => "security.istio.io/v1",
         _ => "networking.istio.io/v1",
     };

@@ -21,7 +21,7 @@ use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::{Decoding, headers};
 
 use super::rate_limit_action;
-use super::{FilterError, FilterPayload, HttpFilterType};
+use super::{FilterError, FilterPayload, FilterSides, HttpFilterType};
 
 /// `envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit`: its own override, too.
 #[derive(Debug)]
@@ -32,6 +32,10 @@ const TYPE: &str = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLi
 impl HttpFilterType for LocalRateLimitType {
     fn type_name(&self) -> &str {
         TYPE
+    }
+
+    fn sides(&self) -> FilterSides {
+        FilterSides::Both
     }
 
     fn decode(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn FilterConfig>, FilterError> {
