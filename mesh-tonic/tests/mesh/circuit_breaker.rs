@@ -5,6 +5,7 @@ use mesh_core::Mesh;
 use mesh_core::config::{DropCategory, Forward, MaxRequests};
 use mesh_core::policy::matcher::Fraction;
 use mesh_core::runtime::{FixedSource, MeshError};
+use mesh_tonic::WaitForReady;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
@@ -140,7 +141,7 @@ async fn channels_of_all_targets_count_together_and_limits_change_while_calls_ru
     assert!(freed, "those that are gone do not count");
 }
 
-/// Proves: LB-22.
+/// Proves: LB-22, LB-77.
 #[tokio::test]
 async fn drops_apply_before_limit_while_an_endpoint_is_ready() {
     let endpoint = Endpoint::start("a").await;
@@ -156,9 +157,16 @@ async fn drops_apply_before_limit_while_an_endpoint_is_ready() {
         let config = Config::default()
             .dropping_and_limited("greeter", &[address], drops, MaxRequests(0))
             .to(with_retries("greeter", 2));
-        let status = call(&mut client(&Mesh::fixed(config.build()))).await.unwrap_err();
+        let mut client = client(&Mesh::fixed(config.build()));
+        let status = call(&mut client).await.unwrap_err();
         assert_eq!(status.code(), Code::Unavailable);
         assert!(status.message().contains(text), "{text:?} is not in {:?}", status.message());
+        if address == endpoint.address {
+            let mut patient = tonic::Request::new(hello("you"));
+            patient.extensions_mut().insert(WaitForReady(true));
+            let status = client.say_hello(patient).await.unwrap_err();
+            assert!(status.message().contains(text), "a patient call is refused as well: {status}");
+        }
     }
     let half = Fraction::per_million(500_000);
     let config = Config::default()

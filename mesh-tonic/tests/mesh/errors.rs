@@ -178,6 +178,7 @@ async fn request_that_http2_cannot_carry_fails_at_once() {
 }
 
 /// The second half of RT-26: also one that waits already.
+/// Proves: LB-77.
 #[tokio::test]
 async fn wait_for_ready_call_fails_when_cluster_or_target_is_removed() {
     let address = reserved_address();

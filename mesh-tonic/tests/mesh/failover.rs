@@ -107,6 +107,7 @@ async fn rolling_restart_under_load_fails_no_call() {
     }
 }
 
+/// Proves: LB-77.
 #[tokio::test]
 async fn fail_fast_calls_fail_and_waiting_ones_wait_for_an_endpoint() {
     let address = reserved_address();

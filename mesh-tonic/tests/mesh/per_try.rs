@@ -233,6 +233,28 @@ async fn call_with_a_hash_leaves_its_endpoint_only_if_the_policy_says_so() {
     }
 }
 
+/// Proves: RT-72.
+#[tokio::test(start_paused = true)]
+async fn calls_of_a_channel_stay_together_and_channels_do_not() {
+    let fleet = Fleet::default();
+    let endpoints = [0; 2].map(|_| fleet.endpoint(|arrival| arrival.succeed()));
+    let mut forward = Forward::to("greeter");
+    forward.hash_policies = vec![HashPolicy::ChannelId { terminal: false }];
+    let ring = LbPolicy::RingHash(RingHash { min_size: 128, max_size: 128 });
+    let config = Config::default().cluster("greeter", &endpoints).with_lb_policy(ring);
+    let mesh = fleet.mesh(config.to(forward).build());
+    for _ in 0..40 {
+        let before = endpoints.map(|endpoint| fleet.count(endpoint));
+        let mut client = client(&mesh);
+        for _ in 0..5 {
+            call(&mut client).await.unwrap();
+        }
+        let carried = [0, 1].map(|at| fleet.count(endpoints[at]) - before[at]);
+        assert!(carried.contains(&0), "{carried:?}");
+    }
+    assert!(endpoints.iter().all(|endpoint| fleet.count(*endpoint) > 0), "numbers are drawn");
+}
+
 /// Proves: RT-48.
 #[tokio::test(start_paused = true)]
 async fn channel_stops_retries_while_too_many_attempts_fail() {

@@ -136,7 +136,7 @@ mod tests {
         list.iter().map(|text| text.parse().unwrap()).collect()
     }
 
-    /// Proves: LB-06.
+    /// Proves: LB-06, LB-71, LB-73.
     #[tokio::test(start_paused = true)]
     async fn all_addresses_are_one_endpoint_and_are_looked_up_again_at_most_every_interval() {
         let mut rng = StdRng::seed_from_u64(1);

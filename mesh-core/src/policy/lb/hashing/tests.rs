@@ -106,7 +106,8 @@ fn entries_follow_weights() {
     assert_eq!(hashes, expected);
 }
 
-/// LB-34: both limits are capped at 4096 by the client.
+/// Both limits are capped at 4096 by the client.
+/// Proves: LB-34.
 #[test]
 fn rings_have_at_most_4096_entries() {
     let size = |min_size, max_size, endpoints| ring(min_size, max_size, endpoints).walk(0).len();

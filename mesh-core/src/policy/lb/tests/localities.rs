@@ -54,7 +54,8 @@ fn locality_that_was_ready_counts_as_connecting_again() {
     assert!(driver.failure().contains("refused"));
 }
 
-/// LB-18: another weight changes shares and nothing else.
+/// Another weight changes shares and nothing else.
+/// Proves: LB-18.
 #[test]
 fn weight_changes_without_a_new_connection() {
     let mut driver = Driver::round_robin();

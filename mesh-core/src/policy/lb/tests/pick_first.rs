@@ -48,7 +48,8 @@ fn attempt_that_connects_after_the_selected_one_is_disconnected() {
     assert_eq!(driver.users(), [2]);
 }
 
-/// LB-71: failed when every endpoint has failed once, until one is ready; each is tried again as its backoff ends.
+/// Failed when every endpoint has failed once, until one is ready; each is tried again as its backoff ends.
+/// Proves: LB-71.
 #[test]
 fn failure_is_reported_from_the_last_failed_endpoint_until_one_is_ready() {
     let mut driver = driver();
@@ -89,7 +90,8 @@ fn new_list_starts_a_new_pass() {
     assert_eq!(driver.letter(), 'F');
 }
 
-/// LB-73: idle when the connection is lost, and connected again by the next call.
+/// Idle when the connection is lost, and connected again by the next call.
+/// Proves: LB-73.
 #[test]
 fn lost_connection_leads_to_idleness() {
     let mut driver = driver();

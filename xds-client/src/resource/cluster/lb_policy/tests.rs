@@ -116,7 +116,7 @@ fn rings(min: Option<u64>, max: Option<u64>) -> Vec<Result<Choice, (String, Stri
     ]
 }
 
-/// Proves: CDS-08.
+/// Proves: CDS-08, LB-34.
 #[test]
 fn ring_sizes_are_bounded() {
     let rows = [
@@ -195,6 +195,7 @@ fn least_request_choice_counts_are_bounded() {
     }
 }
 
+/// Proves: LB-04.
 #[test]
 fn first_supported_policy_counts() {
     let robin = || pack_any(RoundRobin::default());
@@ -232,6 +233,7 @@ fn first_supported_policy_counts() {
     refused("unset", decoded(&cluster), field, "no supported policy");
 }
 
+/// Proves: LB-04.
 #[test]
 fn typed_structs_name_policies_of_udpa_and_xds() {
     let with_struct = |name: &str, fields: Value| with(vec![typed_struct("xds.type.v3", name, fields)]);
