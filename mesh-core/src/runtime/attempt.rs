@@ -103,7 +103,9 @@ impl<T> Attempt<T> {
     /// The response's head has arrived.
     pub(crate) fn on_head(&mut self) {
         self.reporting = None;
-        if let (Some(started), Some(decay)) = (self.started, self.slot.accounting.latency_decay) {
+        if let Some(started) = self.started
+            && let Some(decay) = self.slot.accounting.latency_decay
+        {
             let now = now();
             self.slot.load.latency.observe(now, now.since(started), decay);
         }
@@ -126,7 +128,9 @@ impl<T> Attempt<T> {
         if stage != AttemptStage::Sent {
             return;
         }
-        if let (Some(started), Some(decay)) = (self.started, slot.accounting.latency_decay) {
+        if let Some(started) = self.started
+            && let Some(decay) = slot.accounting.latency_decay
+        {
             self.punish_failure(started, decay, outcome);
         }
         if slot.reported.is_some() || slot.load.outcomes.is_on() {

@@ -117,7 +117,7 @@ impl<P: Protocol, C: Connect> Draft<P, C> {
         let Self { routed, mut request, deadline, wait_for_ready, limits } = self;
         if let Some(features) = &routed.features {
             let context = &routed.cluster.context;
-            request = match features.rewrite(request, &context.target.authority) {
+            request = match features.of_route.rewrite(request, &context.target.authority) {
                 Ok(request) => request,
                 Err(invalid) => {
                     let kind = MeshErrorKind::MalformedRequest;

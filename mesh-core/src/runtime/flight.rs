@@ -51,6 +51,7 @@ pub(crate) type Late<C> = Overdue<Overrun<C>>;
 pub(crate) type TimedFlight<C, B> = Timed<Flight<C, B>, Overrun<C>>;
 
 impl<C: Connection, B: SendBody> Flight<C, B> {
+    #[inline(always)]
     fn poll_landed(&mut self, cx: &mut Context<'_>) -> Poll<Landed<C, B>> {
         match self {
             Self::Queued { place, .. } => place.as_mut().poll(cx).map(Landed::Place),
@@ -86,6 +87,7 @@ impl<C: Connection, B: SendBody> Carrier<C, B> {
     }
 
     /// Polls for the next step before the response's body; an error once the deadline has passed.
+    #[inline(always)]
     pub(crate) fn poll_landed(&mut self, cx: &mut Context<'_>) -> Poll<Result<Landed<C, B>, Late<C>>> {
         match self {
             Self::Unlimited(Some(flight)) => flight.poll_landed(cx).map(Ok),
@@ -105,12 +107,24 @@ impl<C: Connection, B: SendBody> Carrier<C, B> {
     }
 
     /// Cancels the call because its attempt has taken too long, and removes it from all counts.
-    pub(crate) fn give_up(self) -> Result<Option<Overrun<C>>, Late<C>> {
+    pub(crate) fn give_up(&mut self) -> Result<Option<Overrun<C>>, Late<C>> {
         let flight = match self {
-            Self::Unlimited(flight) => flight,
+            Self::Unlimited(flight) => flight.take(),
             Self::Timed(timed) => timed.take()?,
         };
         Ok(flight.map(Flight::overrun))
+    }
+
+    /// Takes the deadline with what it ends, if there is one: the response's body follows.
+    #[inline(always)]
+    pub(crate) fn take_timed(&mut self) -> Option<TimedFlight<C, B>> {
+        if let Self::Unlimited(_) = self {
+            return None;
+        }
+        match std::mem::replace(self, Self::Unlimited(None)) {
+            Self::Timed(timed) => Some(timed),
+            Self::Unlimited(_) => None,
+        }
     }
 
     pub(crate) fn put(&mut self, flight: Flight<C, B>) -> Result<(), Late<C>> {

@@ -14,7 +14,7 @@ use crate::filter::CallFilters;
 
 use super::attempt::{Attempt, Outcome};
 use super::connect::{BodyError, Connect, Connection, Http2Connector, SendBody};
-use super::flight::{Carrier, Flight, TimedFlight};
+use super::flight::{Flight, TimedFlight};
 use super::target::{Routed, TargetContext};
 use super::timeout::Overdue;
 use super::{CallInfo, MeshError, MeshErrorKind, Protocol, RequestBody};
@@ -51,8 +51,8 @@ impl<P: Protocol, C: Connect> ResponseBody<P, C> {
         head: &mut Parts,
         body: <C::Connection as Connection>::ResponseBody,
         mut attempt: Attempt<C::Connection>,
-        carrier: Carrier<C::Connection, RequestBody<P::Body>>,
-        info: CallInfo,
+        timed: Option<TimedFlight<C::Connection, RequestBody<P::Body>>>,
+        info: Option<CallInfo>,
         mut filters: Option<Box<ResponseFilters>>,
     ) -> Self {
         let status = head.status;
@@ -61,9 +61,9 @@ impl<P: Protocol, C: Connect> ResponseBody<P, C> {
             attempt.finish(&Outcome::Response { status, last: &head.headers });
             BodyState::Over
         } else {
-            match carrier {
-                Carrier::Unlimited(_) => BodyState::Unlimited { body, attempt },
-                Carrier::Timed(timed) => {
+            match timed {
+                None => BodyState::Unlimited { body, attempt },
+                Some(timed) => {
                     // If the deadline has just passed, the first poll returns the error.
                     let _ = timed.put(Flight::Streaming { body, attempt });
                     BodyState::Timed(timed)
@@ -74,7 +74,7 @@ impl<P: Protocol, C: Connect> ResponseBody<P, C> {
             filters.on_response(head);
         }
         let filters = filters.filter(|filters| filters.see_trailers());
-        Self { state, status, info: Some(info), filters }
+        Self { state, status, info, filters }
     }
 
     /// Route, cluster and endpoint of the call, the first time; `None`: a filter has replied to it.

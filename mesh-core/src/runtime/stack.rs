@@ -20,12 +20,12 @@
 
 use std::fmt;
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::response::Parts;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
@@ -37,12 +37,14 @@ use super::begin::{Begin, Draft, Filtered};
 use super::call::{Call, Won};
 use super::channel::ChannelInner;
 use super::connect::{Connect, Connection, Http2Connector};
-use super::mirror;
+use super::flight::{Landed, TimedFlight};
 use super::retry::RetryLimits;
-use super::stage::{CallCarrier, Stage, StageProjection, Step};
+use super::stage::{Stage, StageProjection};
 use super::target::{RouteInput, Routed, Snapshot, TargetState};
 use super::timeout::Timer;
-use super::{CallInfo, CallOptions, Channel, MeshError, MeshErrorKind, Protocol, ResponseBody, WaitForReady};
+use super::{
+    CallOptions, Channel, MeshError, MeshErrorKind, Protocol, RequestBody, ResponseBody, WaitForReady,
+};
 
 /// The response of a call over connections of `C`.
 pub type ChannelResponse<P, C = Http2Connector> = Response<ResponseBody<P, C>>;
@@ -58,6 +60,12 @@ impl<P: Protocol, C: Connect> Channel<P, C> {
         };
         match &**channel.target.state() {
             TargetState::Serving(snapshot) => match channel.route::<P>(snapshot, &request, start) {
+                // built where it stays, unlike a call that filters may hold
+                Ok(routed) if routed.is_plain() => {
+                    let (deadline, limits) = (deadline(routed.timeout, None), channel.limits());
+                    let call = Call::new(routed, request, deadline, start.wait_for_ready, limits, None);
+                    ResponseFuture::of_call(call, deadline)
+                }
                 Ok(routed) => ResponseFuture::of(channel.begin(routed, request, start, None)),
                 Err(error) => ResponseFuture::at(Stage::Failed { error: Some(error) }, None),
             },
@@ -123,18 +131,21 @@ impl<C: Connect> ChannelInner<C> {
     ) -> Filtered<P, C> {
         // RT-35
         let deadline = deadline(routed.timeout, began);
-        if !routed.mirror_targets.is_empty() {
-            let targets = std::mem::take(&mut routed.mirror_targets);
-            let context = &routed.cluster.context;
-            routed.mirrors = mirror::prepare::<P, C>(targets, context, routed.hash, deadline);
+        if let Some(features) = &mut routed.features {
+            features.prepare_mirrors::<P>(&routed.cluster.context, routed.hash, deadline);
         }
-        let limits = RetryLimits {
+        let (wait_for_ready, limits) = (start.wait_for_ready, self.limits());
+        Draft { routed, request, deadline, wait_for_ready, limits }.filter()
+    }
+
+    #[inline(always)]
+    fn limits(&self) -> RetryLimits {
+        RetryLimits {
             attempts: self.settings.max_attempts,
             replay: self.replay.own(),
             budget: self.budget,
             tokens: self.tokens.clone(),
-        };
-        Draft { routed, request, deadline, wait_for_ready: start.wait_for_ready, limits }.filter()
+        }
     }
 }
 
@@ -170,7 +181,7 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
     /// A call that has passed its filters.
     #[inline(always)]
     pub(super) fn of_call(call: Call<P, C>, deadline: Option<Instant>) -> Self {
-        Self { call: Some(call), ..Self::at(Stage::Pick, deadline) }
+        Self { call: Some(call), deadline, stage: Stage::Pick, timer: Timer::default() }
     }
 
     #[inline(always)]
@@ -178,6 +189,7 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
         Self { call: None, deadline, stage, timer: Timer::default() }
     }
 
+    #[inline(always)]
     fn poll_steps(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -187,59 +199,59 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
             let next = match (this.stage.as_mut().project(), &mut *this.call) {
                 (StageProjection::Begin { begin }, _) => {
                     let filtered = ready!(begin.poll(cx))?;
-                    *this.deadline = filtered.deadline();
-                    *this.timer = Timer::default();
-                    match filtered {
-                        Filtered::Passed(call) => {
-                            *this.call = Some(call);
-                            Stage::Pick
-                        }
-                        Filtered::Held(held) => Stage::begin(Begin::Hold(Some(held))),
-                        Filtered::Failed(error) => return Poll::Ready(Err(error)),
-                        Filtered::Replied(reply) => {
-                            let status = reply.status();
-                            return Poll::Ready(Ok(reply.map(|()| ResponseBody::empty(status))));
-                        }
+                    (*this.deadline, *this.timer) = (filtered.deadline(), Timer::default());
+                    match begun(filtered, this.call) {
+                        ControlFlow::Continue(next) => next,
+                        ControlFlow::Break(result) => return Poll::Ready(result),
                     }
                 }
-                (StageProjection::Pick, Some(call)) => Stage::picked(call)?,
+                (StageProjection::Pick, Some(call)) => match Stage::picked(call) {
+                    Ok(next) => next,
+                    Err(error) => return Poll::Ready(Err(error)),
+                },
                 (StageProjection::Race { race }, Some(call)) => {
-                    let Won { mut response, attempt, carrier } = ready!(race.poll(call, cx))?;
-                    let info = call.succeed(&attempt, &mut response);
-                    let (head, body) = response.into_parts();
-                    return Poll::Ready(Ok(answer(this.call, head, body, attempt, carrier, info)));
+                    let Won { response, attempt, mut carrier } = ready!(race.poll(call, cx))?;
+                    return Poll::Ready(Ok(answer(this.call, response, attempt, carrier.take_timed())));
                 }
                 (StageProjection::Wait { helped }, _) => {
                     ready!(helped.poll(cx));
                     Stage::Pick
                 }
                 (StageProjection::Backoff { sleep }, _) => {
-                    ready!(sleep.poll(cx));
+                    ready!(sleep.as_mut().poll(cx));
                     Stage::Pick
                 }
                 (StageProjection::Fly { carrier }, Some(call)) => {
-                    let Some(flying) = carrier.as_mut() else { return Poll::Pending };
-                    let landed = ready!(flying.poll_landed(cx)).map_err(|overdue| call.overrun(overdue))?;
-                    match Step::after(landed, flying, call)? {
-                        Step::Fly => continue,
-                        Step::Stage(next) => next,
-                        Step::Respond(head, body, attempt, info) => {
-                            let Some(carrier) = carrier.take() else { return Poll::Pending };
-                            return Poll::Ready(Ok(answer(this.call, head, body, attempt, carrier, info)));
+                    let landed = match carrier.poll_landed(cx) {
+                        Poll::Pending => return Poll::Pending,
+                        Poll::Ready(Ok(landed)) => landed,
+                        Poll::Ready(Err(overdue)) => return Poll::Ready(Err(call.overrun(overdue))),
+                    };
+                    let mut attempt = match carrier.take_attempt() {
+                        Ok(Some(attempt)) => attempt,
+                        Ok(None) => return Poll::Pending,
+                        Err(overdue) => return Poll::Ready(Err(call.overrun(overdue))),
+                    };
+                    match landed {
+                        Landed::Head(Ok(response)) => match call.after_head(&response, &mut attempt) {
+                            Some(wait) => Stage::after(wait),
+                            None => {
+                                let timed = carrier.take_timed();
+                                return Poll::Ready(Ok(answer(this.call, response, attempt, timed)));
+                            }
+                        },
+                        Landed::Head(Err(failure)) => Stage::after_send_failure(call, failure, attempt)?,
+                        Landed::Place(place) => {
+                            let Some(next) = Stage::placed(call, place, attempt, carrier)? else { continue };
+                            next
                         }
                     }
                 }
-                (StageProjection::Failed { error }, _) => match error.take() {
-                    Some(error) => return Poll::Ready(Err(error)),
-                    None => return Poll::Pending,
-                },
-                // polled again after it has resolved
-                (
-                    StageProjection::Pick | StageProjection::Race { .. } | StageProjection::Fly { .. },
-                    None,
-                ) => {
-                    return Poll::Pending;
+                (StageProjection::Failed { error }, _) => {
+                    return error.take().map_or(Poll::Pending, |error| Poll::Ready(Err(error)));
                 }
+                // polled again after it has resolved
+                (_, None) => return Poll::Pending,
             };
             this.stage.set(next);
         }
@@ -264,19 +276,40 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
     }
 }
 
+/// The stage after the start of a call, or its result.
+fn begun<P: Protocol, C: Connect>(
+    filtered: Filtered<P, C>,
+    call: &mut Option<Call<P, C>>,
+) -> ControlFlow<Result<ChannelResponse<P, C>, MeshError>, Stage<P, C>> {
+    match filtered {
+        Filtered::Passed(passed) => {
+            *call = Some(passed);
+            ControlFlow::Continue(Stage::Pick)
+        }
+        Filtered::Held(held) => ControlFlow::Continue(Stage::begin(Begin::Hold(Some(held)))),
+        Filtered::Failed(error) => ControlFlow::Break(Err(error)),
+        Filtered::Replied(reply) => {
+            let status = reply.status();
+            ControlFlow::Break(Ok(reply.map(|()| ResponseBody::empty(status))))
+        }
+    }
+}
+
 /// The response that the caller gets; nothing of its call is left but the body.
 #[inline(always)]
 fn answer<P: Protocol, C: Connect>(
     call: &mut Option<Call<P, C>>,
-    mut head: Parts,
-    body: <C::Connection as Connection>::ResponseBody,
+    mut response: Response<<C::Connection as Connection>::ResponseBody>,
     attempt: Attempt<C::Connection>,
-    carrier: CallCarrier<P, C>,
-    info: CallInfo,
+    timed: Option<TimedFlight<C::Connection, RequestBody<P::Body>>>,
 ) -> ChannelResponse<P, C> {
-    let filters = call.as_mut().and_then(|call| call.filters.take());
+    let (info, filters) = match call {
+        Some(call) => (Some(call.succeed(&attempt, &mut response)), call.filters.take()),
+        None => (None, None),
+    };
     *call = None;
-    let body = ResponseBody::new(&mut head, body, attempt, carrier, info, filters);
+    let (mut head, body) = response.into_parts();
+    let body = ResponseBody::new(&mut head, body, attempt, timed, info, filters);
     Response::from_parts(head, body)
 }
 
@@ -305,12 +338,13 @@ impl<P: Protocol, C: Connect> Future for ResponseFuture<P, C> {
         };
         let mut this = self.project();
         this.stage.set(Stage::Failed { error: None });
-        let Some(call) = this.call.take() else {
+        let Some(call) = this.call.as_ref() else {
             tracing::debug!(%error, "call failed before it was routed");
             return Poll::Ready(Err(error));
         };
         let error = error.seen(call.may_have_been_seen);
         call.fail(&error);
+        *this.call = None;
         Poll::Ready(Err(error))
     }
 }

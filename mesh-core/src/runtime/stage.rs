@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::response::Parts;
 use pin_project_lite::pin_project;
 use tokio::sync::futures::OwnedNotified;
 use tokio::time::Sleep;
@@ -12,10 +11,10 @@ use tokio::time::Sleep;
 use super::attempt::{Attempt, Outcome};
 use super::begin::Begin;
 use super::call::{Call, CallFlight, Next, Race};
-use super::connect::{Connect, Connection};
-use super::flight::{Carrier, Flight, Landed};
+use super::connect::{Connect, Connection, SendFailure};
+use super::flight::{Carrier, Flight};
 use super::target::{Picked, Refusal};
-use super::{CallInfo, MeshError, Protocol, RequestBody, WaitForReady};
+use super::{MeshError, Protocol, RequestBody, WaitForReady};
 
 /// A call in flight, with its deadline if it has one.
 pub(super) type CallCarrier<P, C> = Carrier<<C as Connect>::Connection, RequestBody<<P as Protocol>::Body>>;
@@ -34,11 +33,10 @@ pin_project! {
         },
         // before another attempt
         Backoff {
-            #[pin]
-            sleep: Sleep,
+            sleep: Pin<Box<Sleep>>,
         },
         Fly {
-            carrier: Option<CallCarrier<P, C>>,
+            carrier: CallCarrier<P, C>,
         },
         // several attempts at the same time
         Race {
@@ -63,8 +61,11 @@ impl<P: Protocol, C: Connect> Stage<P, C> {
         }
         match call.pick() {
             Picked::Endpoint(attempt, place) => {
-                let flight = call.send(attempt, place)?;
-                Ok(Self::fly(call, flight))
+                // not by `?`, which would copy the flight
+                match call.send(attempt, place) {
+                    Ok(flight) => Ok(Self::fly(call, flight)),
+                    Err(error) => Err(error),
+                }
             }
             Picked::Queue(attempt, place) => Ok(Self::fly(call, Flight::Queued { place, attempt })),
             Picked::Wait(seen) => Ok(Self::until_helped(call, seen)),
@@ -82,15 +83,44 @@ impl<P: Protocol, C: Connect> Stage<P, C> {
 
     #[inline(always)]
     pub(super) fn fly(call: &Call<P, C>, flight: CallFlight<P, C>) -> Self {
-        Self::Fly { carrier: Some(Carrier::new(&call.cluster.context.deadlines, call.deadline, flight)) }
+        Self::Fly { carrier: Carrier::new(&call.cluster.context.deadlines, call.deadline, flight) }
     }
 
     /// The stage that waits, then makes another attempt.
-    fn after(wait: Duration) -> Self {
+    pub(super) fn after(wait: Duration) -> Self {
         match wait {
             Duration::ZERO => Self::Pick,
-            wait => Self::Backoff { sleep: tokio::time::sleep(wait) },
+            wait => Self::Backoff { sleep: Box::pin(tokio::time::sleep(wait)) },
         }
+    }
+
+    /// The stage after an attempt without a response.
+    pub(super) fn after_send_failure(
+        call: &mut Call<P, C>,
+        failure: SendFailure<RequestBody<P::Body>>,
+        attempt: Attempt<C::Connection>,
+    ) -> Result<Self, MeshError> {
+        match call.after_send_failure(failure, attempt) {
+            Next::Attempt(wait) => Ok(Self::after(wait)),
+            Next::Fail(error) => Err(error),
+        }
+    }
+
+    /// The stage of a call that has waited for room on a connection; `None`: it is being sent, and stays with its carrier.
+    pub(super) fn placed(
+        call: &mut Call<P, C>,
+        place: Option<<C::Connection as Connection>::Place>,
+        mut attempt: Attempt<C::Connection>,
+        carrier: &mut CallCarrier<P, C>,
+    ) -> Result<Option<Self>, MeshError> {
+        let Some(place) = place else {
+            // The endpoint was removed, or its connection has closed.
+            attempt.finish(&Outcome::NotSent);
+            return Ok(Some(Self::Pick));
+        };
+        let flight = call.send(attempt, place)?;
+        carrier.put(flight).map_err(|overdue| call.overrun(overdue))?;
+        Ok(None)
     }
 
     /// The step after a failed pick: wait for the cluster to change, retry by the route's policy, or fail.
@@ -117,10 +147,9 @@ impl<P: Protocol, C: Connect> Stage<P, C> {
         }
         let timeout = ready!(call.poll_per_try(cx));
         let overrun = match self.as_mut().project() {
-            StageProjection::Fly { carrier } => match carrier.take().map(Carrier::give_up) {
-                Some(Ok(overrun)) => overrun,
-                Some(Err(overdue)) => return Poll::Ready(Err(call.overrun(overdue))),
-                None => None,
+            StageProjection::Fly { carrier } => match carrier.give_up() {
+                Ok(overrun) => overrun,
+                Err(overdue) => return Poll::Ready(Err(call.overrun(overdue))),
             },
             _ => None,
         };
@@ -144,49 +173,5 @@ impl<P: Protocol, C: Connect> Stage<P, C> {
             Self::Race { .. } => "at endpoints",
             Self::Failed { .. } => "failed",
         }
-    }
-}
-
-/// The next step of a call in flight.
-pub(super) enum Step<P: Protocol, C: Connect> {
-    /// It stays in flight.
-    Fly,
-    Stage(Stage<P, C>),
-    /// The response is returned to the caller.
-    Respond(Parts, <C::Connection as Connection>::ResponseBody, Attempt<C::Connection>, CallInfo),
-}
-
-impl<P: Protocol, C: Connect> Step<P, C> {
-    pub(super) fn after(
-        landed: Landed<C::Connection, RequestBody<P::Body>>,
-        carrier: &mut CallCarrier<P, C>,
-        call: &mut Call<P, C>,
-    ) -> Result<Self, MeshError> {
-        let attempt = carrier.take_attempt().map_err(|overdue| call.overrun(overdue))?;
-        let Some(mut attempt) = attempt else { return Ok(Self::Fly) };
-        Ok(match landed {
-            Landed::Place(Some(place)) => {
-                let flight = call.send(attempt, place)?;
-                carrier.put(flight).map_err(|overdue| call.overrun(overdue))?;
-                Self::Fly
-            }
-            // The endpoint was removed, or its connection has closed.
-            Landed::Place(None) => {
-                attempt.finish(&Outcome::NotSent);
-                Self::Stage(Stage::Pick)
-            }
-            Landed::Head(Ok(mut response)) => match call.after_head(&response, &mut attempt) {
-                Some(wait) => Self::Stage(Stage::after(wait)),
-                None => {
-                    let info = call.succeed(&attempt, &mut response);
-                    let (head, body) = response.into_parts();
-                    Self::Respond(head, body, attempt, info)
-                }
-            },
-            Landed::Head(Err(failure)) => match call.after_send_failure(failure, attempt) {
-                Next::Attempt(wait) => Self::Stage(Stage::after(wait)),
-                Next::Fail(error) => return Err(error),
-            },
-        })
     }
 }

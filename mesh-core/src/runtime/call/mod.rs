@@ -19,11 +19,11 @@ use super::attempt::{Attempt, Outcome};
 use super::call_info::record_failure;
 use super::connect::{Connect, Connection};
 use super::flight::Flight;
-use super::mirror::{Mirrors, Tapped};
+use super::mirror::Tapped;
 use super::protocol::{Protocol, Stamp};
 use super::response_body::ResponseFilters;
 use super::retry::{CallRetry, ChannelReplay, Hedge, RetryLimits};
-use super::target::{Avoid, Cluster, Picked, Routed, set_authority};
+use super::target::{Avoid, CallFeatures, Cluster, Picked, Routed};
 use super::{CallInfo, CallStatus, MeshError, MeshErrorKind, ReplayRoom, RequestBody, WaitForReady};
 
 pub(super) use next_attempt::Next;
@@ -55,11 +55,12 @@ pub(super) struct Call<P: Protocol, C: Connect> {
     pub(super) may_have_been_seen: bool,
     /// The filters that see the response; `None`: none.
     pub(super) filters: Option<Box<ResponseFilters>>,
-    /// Each attempt has its endpoint's host name as its authority.
-    sends_endpoint_host: bool,
-    /// Sent with the first attempt; `None`: none, or sent.
-    mirrors: Option<Box<Mirrors>>,
+    /// `None`: the route only sends calls to its cluster.
+    features: Option<Box<CallFeatures<C>>>,
 }
+
+/// Path, cluster and hash of a call, and the features of its route.
+type RouteParts<C> = (Ref<CallPath>, Ref<Cluster<C>>, Option<u64>, Option<Box<CallFeatures<C>>>);
 
 /// The in-flight part of a call.
 pub(super) type CallFlight<P, C> = Flight<<C as Connect>::Connection, RequestBody<<P as Protocol>::Body>>;
@@ -74,31 +75,48 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         limits: RetryLimits,
         filters: Option<Box<ResponseFilters>>,
     ) -> Self {
-        let features = routed.features.as_deref();
-        let sends_endpoint_host = features.is_some_and(|features| {
-            let own = request.uri().authority();
-            features.sends_endpoint_host
-                && own.is_none_or(|own| own == &*routed.cluster.context.target.authority)
-        });
         let policy = routed.retry.filter(|policy| may_be_retried::<P>(policy, request.headers()));
-        let mut mirrors = routed.mirrors;
-        let request = match mirrors.as_deref_mut().and_then(Mirrors::take_taps) {
-            None => request.map(Tapped::from),
-            Some(taps) => request.map(|body| Tapped::new(body, taps)),
-        };
-        let (request, retry, replay) = match policy {
-            None => (Some(request.map(RequestBody::tapped)), None, Some(limits.replay)),
-            Some(policy) => {
-                let (retry, request) = CallRetry::new(policy, request, limits, deadline);
-                (request, Some(Box::new(retry)), None)
+        let mut features = routed.features;
+        let authority = &routed.cluster.context.target.authority;
+        let taps = features.as_mut().and_then(|features| features.see(&request, authority));
+        // each is built where it stays: a request is too large to be moved once more
+        let route = (routed.path, routed.cluster, routed.hash, features);
+        match (policy, taps) {
+            (None, None) => {
+                let request = request.map(RequestBody::plain);
+                Self::of(route, Some(request), deadline, wait_for_ready, None, Some(limits.replay), filters)
             }
-        };
+            (None, Some(taps)) => {
+                let request = request.map(|body| RequestBody::tapped(Tapped::new(body, taps)));
+                Self::of(route, Some(request), deadline, wait_for_ready, None, Some(limits.replay), filters)
+            }
+            (Some(policy), taps) => {
+                let request = request.map(|body| match taps {
+                    None => body.into(),
+                    Some(taps) => Tapped::new(body, taps),
+                });
+                let (retry, request) = CallRetry::new(policy, request, limits, deadline);
+                Self::of(route, request, deadline, wait_for_ready, Some(Box::new(retry)), None, filters)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn of(
+        (path, cluster, hash, features): RouteParts<C>,
+        request: Option<Request<RequestBody<P::Body>>>,
+        deadline: Option<Instant>,
+        wait_for_ready: WaitForReady,
+        retry: Option<Box<CallRetry<P::Body>>>,
+        replay: Option<Ref<ChannelReplay>>,
+        filters: Option<Box<ResponseFilters>>,
+    ) -> Self {
         Self {
-            path: routed.path,
-            cluster: routed.cluster,
+            path,
+            cluster,
             deadline,
             wait_for_ready,
-            hash: routed.hash,
+            hash,
             request,
             extensions: Extensions::new(),
             retry,
@@ -109,8 +127,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             attempts: 0,
             may_have_been_seen: false,
             filters,
-            sends_endpoint_host,
-            mirrors,
+            features,
         }
     }
 
@@ -172,22 +189,15 @@ impl<P: Protocol, C: Connect> Call<P, C> {
                 remaining => Some(remaining),
             },
         };
-        let Some(mut request) = self.request.take() else {
+        // changed where it is, and moved once
+        let Some(request) = &mut self.request else {
             return Err(self.cluster.error(MeshErrorKind::Connection, "the request is gone"));
         };
         let retry = self.retry.as_deref_mut();
         let previous_attempts = retry.as_ref().map_or(0, |retry| retry.previous_attempts());
         P::stamp(request.headers_mut(), Stamp { previous_attempts, remaining });
-        if let Some(mirrors) = self.mirrors.take() {
-            mirrors.start(&request);
-        }
-        if self.sends_endpoint_host {
-            // RT-59: a retry at an endpoint without a name does not have the name of the one before
-            let target = &self.cluster.context.target.authority;
-            set_authority(
-                &mut request,
-                if attempt.hostname().is_empty() { target } else { attempt.hostname() },
-            );
+        if let Some(features) = &mut self.features {
+            features.on_attempt(request, attempt.hostname(), &self.cluster.context.target.authority);
         }
         let permit = retry.and_then(CallRetry::take_permit);
         if !request.extensions().is_empty() {
@@ -196,7 +206,12 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         attempt.on_sent(permit, P::failure);
         self.attempts += 1;
         let room = self.replay.clone().map(ReplayRoom::in_channel).unwrap_or_default();
-        Ok(Flight::Sending { response: C::Connection::send(place, request, room), attempt })
+        match self.request.take() {
+            Some(request) => {
+                Ok(Flight::Sending { response: C::Connection::send(place, request, room), attempt })
+            }
+            None => Err(self.cluster.error(MeshErrorKind::Connection, "the request is gone")),
+        }
     }
 
     /// The caller gets this response of the attempt: returns where the call went, and logs it.

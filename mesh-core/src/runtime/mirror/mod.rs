@@ -19,7 +19,7 @@ use crate::runtime::{ReplayLimit, ReplayMemory};
 use crate::sharded::{Permits, Refs};
 
 pub(crate) use start::{MirrorTarget, Mirrors, prepare};
-pub(crate) use tap::Tapped;
+pub(crate) use tap::{Tapped, Taps};
 
 /// How much the mirrored requests of a target may cost. A request beyond a limit is not mirrored, or its mirror is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -85,7 +85,7 @@ pub(crate) fn prepare<P: Protocol, C: Connect>(
     context: &Arc<TargetContext>,
     hash: Option<u64>,
     deadline: Option<Instant>,
-) -> Option<Box<Mirrors>> {
+) -> Option<Mirrors> {
     let room = &context.mirrors;
     let mut taps = Box::new(Taps::new());
     let mut starts: Vec<Box<dyn FnOnce(HeadCopy) + Send>> = Vec::new();
@@ -101,7 +101,7 @@ pub(crate) fn prepare<P: Protocol, C: Connect>(
             drop(runtime.spawn(run(call, deadline, running)));
         }));
     }
-    (!starts.is_empty()).then(|| Box::new(Mirrors { taps: Some(taps), starts }))
+    (!starts.is_empty()).then(|| Mirrors { taps: Some(taps), starts })
 }
 
 impl<C: Connect> MirrorTarget<C> {

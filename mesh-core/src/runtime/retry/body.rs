@@ -18,11 +18,12 @@ pin_project! {
     #[derive(Debug)]
     pub struct RequestBody<B> {
         #[pin]
-        kind: BodyKind<Tapped<B>>,
+        kind: BodyKind<B>,
     }
 }
 
 pin_project! {
+    // As small as the caller's body: it is moved with its call.
     #[project = BodyKindProjection]
     #[derive(Debug)]
     enum BodyKind<B> {
@@ -30,53 +31,75 @@ pin_project! {
             #[pin]
             body: B,
         },
-        Unread {
-            read: VecDeque<Bytes>,
-            #[pin]
-            body: B,
-        },
-        Whole {
-            read: VecDeque<Bytes>,
-        },
         Replay {
-            body: ReplayBody<B>,
+            body: ReplayBody<Tapped<B>>,
+        },
+        Rest {
+            rest: Box<RestBody<B>>,
         },
     }
+}
+
+/// A body of which a part may have been read already, or which mirrors copy.
+#[derive(Debug)]
+struct RestBody<B> {
+    /// Read before; sent first.
+    read: VecDeque<Bytes>,
+    /// `None`: all of it has been read.
+    body: Option<Tapped<B>>,
 }
 
 impl<B> RequestBody<B> {
     /// The caller's body, untouched: no copy and no box.
     pub fn plain(body: B) -> Self {
-        Self::tapped(body.into())
+        Self { kind: BodyKind::Plain { body } }
     }
 
-    /// The caller's body, which mirrors may copy while it is read.
+    /// The caller's body, which mirrors copy while it is read.
     pub(crate) fn tapped(body: Tapped<B>) -> Self {
-        Self { kind: BodyKind::Plain { body } }
+        Self::rest(RestBody { read: VecDeque::new(), body: Some(body) })
     }
 
     /// The body with the data that has been read put back in front.
     pub(crate) fn unread(unread: UnreadBody<Self>) -> Self {
         let UnreadBody { mut read, rest } = unread;
-        let kind = match rest.map(|rest| rest.kind) {
-            Some(BodyKind::Plain { body }) => BodyKind::Unread { read, body },
-            Some(BodyKind::Unread { read: unread, body }) => {
-                read.extend(unread);
-                BodyKind::Unread { read, body }
-            }
-            Some(BodyKind::Whole { read: unread }) => {
-                read.extend(unread);
-                BodyKind::Whole { read }
+        match rest.map(|rest| rest.kind) {
+            None => Self::rest(RestBody { read, body: None }),
+            Some(BodyKind::Plain { body }) => Self::rest(RestBody { read, body: Some(body.into()) }),
+            Some(BodyKind::Rest { mut rest }) => {
+                read.append(&mut rest.read);
+                rest.read = read;
+                Self { kind: BodyKind::Rest { rest } }
             }
             // `Replay` keeps the data itself
-            Some(kind @ BodyKind::Replay { .. }) => kind,
-            None => BodyKind::Whole { read },
-        };
-        Self { kind }
+            Some(kind @ BodyKind::Replay { .. }) => Self { kind },
+        }
     }
 
     pub(super) fn replay(body: ReplayBody<Tapped<B>>) -> Self {
         Self { kind: BodyKind::Replay { body } }
+    }
+
+    fn rest(rest: RestBody<B>) -> Self {
+        Self { kind: BodyKind::Rest { rest: Box::new(rest) } }
+    }
+}
+
+impl<B: Body<Data = Bytes> + Unpin> RestBody<B> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match (self.read.pop_front(), &mut self.body) {
+            (Some(read), _) => Poll::Ready(Some(Ok(Frame::data(read)))),
+            (None, Some(body)) => Pin::new(body).poll_frame(cx),
+            (None, None) => Poll::Ready(None),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            None => SizeHint::with_exact(self.read.iter().map(|read| read.len() as u64).sum()),
+            Some(body) if self.read.is_empty() => body.size_hint(),
+            Some(_) => SizeHint::default(),
+        }
     }
 }
 
@@ -84,37 +107,35 @@ impl<B: Body<Data = Bytes> + Unpin> Body for RequestBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
+    #[inline]
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project().kind.project() {
             BodyKindProjection::Plain { body } => body.poll_frame(cx),
-            BodyKindProjection::Unread { read, body } => match read.pop_front() {
-                Some(read) => Poll::Ready(Some(Ok(Frame::data(read)))),
-                None => body.poll_frame(cx),
-            },
-            BodyKindProjection::Whole { read } => {
-                Poll::Ready(read.pop_front().map(|read| Ok(Frame::data(read))))
-            }
             BodyKindProjection::Replay { body } => body.poll_frame(cx),
+            BodyKindProjection::Rest { rest } => rest.poll_frame(cx),
         }
     }
 
+    #[inline]
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             BodyKind::Plain { body } => body.is_end_stream(),
-            BodyKind::Unread { read, body } => read.is_empty() && body.is_end_stream(),
-            BodyKind::Whole { read } => read.is_empty(),
             BodyKind::Replay { body } => body.is_end_stream(),
+            BodyKind::Rest { rest } => {
+                rest.read.is_empty() && rest.body.as_ref().is_none_or(Body::is_end_stream)
+            }
         }
     }
 
+    #[inline]
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             BodyKind::Plain { body } => body.size_hint(),
-            BodyKind::Whole { read } => SizeHint::with_exact(read.iter().map(|read| read.len() as u64).sum()),
-            BodyKind::Unread { .. } | BodyKind::Replay { .. } => SizeHint::default(),
+            BodyKind::Replay { .. } => SizeHint::default(),
+            BodyKind::Rest { rest } => rest.size_hint(),
         }
     }
 }

@@ -72,8 +72,9 @@ impl Avoid<'_> {
         }
     }
 
+    #[inline(always)]
     fn contains(self, endpoint: &Arc<EndpointLoad>) -> bool {
-        self.endpoints.iter().any(|avoided| Arc::ptr_eq(avoided, endpoint))
+        !self.endpoints.is_empty() && self.endpoints.iter().any(|avoided| Arc::ptr_eq(avoided, endpoint))
     }
 
     /// C24: with the same hash a hashing balancer would pick the same endpoint again.
@@ -144,7 +145,7 @@ impl<C: Connect> Cluster<C> {
             };
             repicks += 1;
             let Some(slot) = published.slot(id) else { continue };
-            if repicks <= avoid.repicks() && avoid.contains(&slot.load) {
+            if avoid.contains(&slot.load) && repicks <= avoid.repicks() {
                 avoid.rehash(&mut context);
                 continue;
             }

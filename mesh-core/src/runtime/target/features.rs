@@ -4,12 +4,18 @@ use std::sync::Arc;
 
 use http::Request;
 use http::uri::Authority;
+use tokio::time::Instant;
 
 use crate::config::{Forward, HostRewrite, MirrorHost, Route};
 use crate::filter::CallPath;
 use crate::policy::matcher::Fraction;
 use crate::policy::rewrite::{InvalidRewrite, Rewriter};
+use crate::runtime::Protocol;
+use crate::runtime::connect::Connect;
+use crate::runtime::mirror::{self, MirrorTarget, Mirrors, Taps};
 use crate::sharded::Refs;
+
+use super::TargetContext;
 
 /// What a route does with calls besides sending them to a cluster.
 #[derive(Debug)]
@@ -17,7 +23,7 @@ pub(crate) struct Features {
     rewriter: Option<Rewriter>,
     /// Each attempt has its endpoint's host name as its authority.
     // RT-59
-    pub(crate) sends_endpoint_host: bool,
+    sends_endpoint_host: bool,
     pub(super) mirrors: Box<[MirrorPlan]>,
 }
 
@@ -29,6 +35,56 @@ pub(super) struct MirrorPlan {
     pub(super) path: Refs<CallPath>,
     pub(super) fraction: Fraction,
     pub(super) host: MirrorHost,
+}
+
+/// The features of a call's route, and what has been drawn and prepared of them for the call.
+pub(crate) struct CallFeatures<C: Connect> {
+    pub(crate) of_route: Arc<Features>,
+    mirror_targets: Vec<MirrorTarget<C>>,
+    /// Sent with the first attempt.
+    mirrors: Option<Mirrors>,
+    /// Each attempt has its endpoint's host name as its authority.
+    sends_endpoint_host: bool,
+}
+
+impl<C: Connect> CallFeatures<C> {
+    pub(super) fn new(of_route: Arc<Features>, mirror_targets: Vec<MirrorTarget<C>>) -> Self {
+        let sends_endpoint_host = of_route.sends_endpoint_host;
+        Self { of_route, mirror_targets, mirrors: None, sends_endpoint_host }
+    }
+
+    /// Prepares the mirrors of the call, which has this hash and deadline.
+    pub(crate) fn prepare_mirrors<P: Protocol>(
+        &mut self,
+        context: &Arc<TargetContext>,
+        hash: Option<u64>,
+        deadline: Option<Instant>,
+    ) {
+        let targets = std::mem::take(&mut self.mirror_targets);
+        if !targets.is_empty() {
+            self.mirrors = mirror::prepare::<P, C>(targets, context, hash, deadline);
+        }
+    }
+
+    /// The call's request is complete. Returns the copies that its body is to make for the mirrors.
+    // RT-59
+    pub(crate) fn see<B>(&mut self, request: &Request<B>, authority: &str) -> Option<Box<Taps>> {
+        let own = request.uri().authority();
+        self.sends_endpoint_host &= own.is_none_or(|own| own == authority);
+        self.mirrors.as_mut().and_then(Mirrors::take_taps)
+    }
+
+    /// An attempt is about to be sent to the endpoint with this host name, or none; `authority` is the target's. The mirrors
+    /// are sent with the first one.
+    pub(crate) fn on_attempt<B>(&mut self, request: &mut Request<B>, hostname: &str, authority: &str) {
+        if let Some(mirrors) = self.mirrors.take() {
+            mirrors.start(request);
+        }
+        if self.sends_endpoint_host {
+            // RT-59: a retry at an endpoint without a name does not have the name of the one before
+            set_authority(request, if hostname.is_empty() { authority } else { hostname });
+        }
+    }
 }
 
 impl Features {

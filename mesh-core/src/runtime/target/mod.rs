@@ -21,6 +21,6 @@ pub(crate) use cluster::{Avoid, Cluster, Picked, Refusal};
 pub(crate) use compiler::Compiler;
 pub(crate) use context::TargetContext;
 use features::MirrorPlan;
-pub(crate) use features::{Features, set_authority};
+pub(crate) use features::{CallFeatures, Features, set_authority};
 pub(crate) use handle::{TargetHandle, TargetState};
 pub(crate) use snapshot::{RouteInput, Routed, Snapshot};

@@ -10,12 +10,12 @@ use crate::filter::{CallPath, RouteFilters};
 use crate::policy::route::{RequestHead, hash_policy};
 use crate::runtime::connect::Connect;
 use crate::runtime::error::Reason;
-use crate::runtime::mirror::{MirrorTarget, Mirrors};
+use crate::runtime::mirror::MirrorTarget;
 use crate::runtime::{MeshError, MeshErrorKind};
 use crate::sharded::{Ref, Refs};
 
 use super::routes::{Choice, Plan, Routes};
-use super::{Cluster, Features, TargetContext};
+use super::{CallFeatures, Cluster, Features, TargetContext};
 
 /// The routes and clusters of a target's configuration. Immutable: a change is a new snapshot.
 pub(crate) struct Snapshot<C: Connect> {
@@ -37,27 +37,19 @@ pub(crate) struct Routed<C: Connect> {
     /// The filters of the call.
     pub(crate) filters: Option<Arc<RouteFilters>>,
     /// `None`: the call is only sent to the cluster.
-    pub(crate) features: Option<Arc<Features>>,
-    /// Where the call is mirrored to.
-    pub(crate) mirror_targets: Vec<MirrorTarget<C>>,
-    /// The mirrors, once they are prepared.
-    pub(crate) mirrors: Option<Box<Mirrors>>,
+    pub(crate) features: Option<Box<CallFeatures<C>>>,
 }
 
 impl<C: Connect> Routed<C> {
     /// A call to this cluster, and nothing more.
     pub(crate) fn to(path: Ref<CallPath>, cluster: Ref<Cluster<C>>) -> Self {
-        Self {
-            path,
-            cluster,
-            timeout: None,
-            retry: None,
-            hash: None,
-            filters: None,
-            features: None,
-            mirror_targets: Vec::new(),
-            mirrors: None,
-        }
+        Self { path, cluster, timeout: None, retry: None, hash: None, filters: None, features: None }
+    }
+
+    /// Whether the call is only sent to the cluster: no filter, rewrite or mirror has to do with it.
+    #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.filters.is_none() && self.features.is_none()
     }
 }
 
@@ -117,10 +109,10 @@ impl<C: Connect> Snapshot<C> {
         let chosen = chosen.and_then(|choice| Some((self.clusters.get(choice.cluster)?, choice)));
         let (cluster, Choice { path, filters, features, .. }) =
             chosen.ok_or_else(|| context.error(MeshErrorKind::Cluster, "the route has no cluster"))?;
-        let mirror_targets = match features {
-            Some(features) if !features.mirrors.is_empty() => self.mirror_targets(features, rng),
-            Some(_) | None => Vec::new(),
-        };
+        let features = features.as_ref().map(|features| {
+            let mirror_targets = self.mirror_targets(features, rng);
+            Box::new(CallFeatures::new(features.clone(), mirror_targets))
+        });
         Ok(Routed {
             path: path.own(),
             cluster: cluster.own(),
@@ -128,9 +120,7 @@ impl<C: Connect> Snapshot<C> {
             retry: forward.retry.clone(),
             hash: hash_policy::hash(&forward.hash_policies, head, input.channel_id),
             filters: filters.clone(),
-            features: features.clone(),
-            mirror_targets,
-            mirrors: None,
+            features,
         })
     }
 }
