@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::policy::retry::RetryBudget;
+
 use super::{
     ClientTls, ConnectionSettings, EndpointSet, HealthCheck, LbPolicy, Name, OutlierDetection, ResourceError,
 };
@@ -74,6 +76,9 @@ pub struct ClusterSettings {
     pub locality_policy: LocalityPolicy,
     /// How many calls may be in flight at once, over all channels of the process.
     pub max_requests: MaxRequests,
+    /// How many of its calls may be in a retry at once, over all channels of the process; `None`: by the mesh's own budget.
+    // LB-28
+    pub retry_budget: Option<RetryBudget>,
     /// How connections to the endpoints are made and kept.
     pub connection: ConnectionSettings,
     /// How connections to the endpoints are secured; `None`: they are plaintext.
@@ -105,6 +110,7 @@ impl ClusterSettings {
             lb_policy: LbPolicy::RoundRobin,
             locality_policy: LocalityPolicy::Weighted,
             max_requests: MaxRequests::default(),
+            retry_budget: None,
             connection: ConnectionSettings::default(),
             tls: None,
             outlier_detection: None,
@@ -126,6 +132,12 @@ impl ClusterSettings {
     #[must_use]
     pub fn with_max_requests(self, max_requests: MaxRequests) -> Self {
         Self { max_requests, ..self }
+    }
+
+    /// With so many of its calls in a retry at most.
+    #[must_use]
+    pub fn with_retry_budget(self, budget: RetryBudget) -> Self {
+        Self { retry_budget: Some(budget), ..self }
     }
 
     /// With connections secured by TLS.

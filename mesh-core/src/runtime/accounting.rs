@@ -8,6 +8,7 @@ use arc_swap::ArcSwapOption;
 use crate::config::{ClusterSettings, LocalityId, MaxRequests, Name, ReportedMetric, ReportedWeights};
 use crate::counters::CounterStore;
 use crate::policy::load_report::{ClusterCounts, LocalityCounts};
+use crate::policy::retry::RetryBudget;
 use crate::sharded::{Ref, Refs};
 
 use super::circuit_breaker::{ClusterLoad, LoadRegistry};
@@ -34,6 +35,8 @@ pub(crate) struct Accounting {
     pub(crate) load: Arc<ClusterLoad>,
     /// The maximum of calls in flight.
     pub(crate) max_requests: MaxRequests,
+    /// The maximum of retries; `None`: the mesh's budget.
+    pub(crate) retry_budget: Option<RetryBudget>,
     /// The load-balancing policy reads how many calls each endpoint has in flight, or health checks read whether there was one.
     pub(crate) counts_by_endpoint: bool,
     /// How the latency of calls is averaged for the load-balancing policy; `None`: it is not measured.
@@ -86,7 +89,10 @@ impl Accounting {
         let weights = weights_of_responses(settings).cloned();
         let max_requests = settings.max_requests;
         let latency_decay = settings.lb_policy.latency_decay();
-        (Self { load, max_requests, counts_by_endpoint, latency_decay, weights, reported }, keep_reported)
+        let retry_budget = settings.retry_budget;
+        let accounting =
+            Self { load, max_requests, retry_budget, counts_by_endpoint, latency_decay, weights, reported };
+        (accounting, keep_reported)
     }
 
     /// Whether both settings lead to the same accounting.
@@ -94,6 +100,7 @@ impl Accounting {
         before.service_name == now.service_name
             && before.max_requests == now.max_requests
             && counts_by_endpoint(before) == counts_by_endpoint(now)
+            && before.retry_budget == now.retry_budget
             && before.lb_policy.latency_decay() == now.lb_policy.latency_decay()
             && weights_of_responses(before) == weights_of_responses(now)
             && before.load_reporting == now.load_reporting

@@ -15,8 +15,8 @@ use crate::policy::load_report::orca::{OrcaReport, Payload};
 use crate::policy::outlier::{CallResult, FailureKind};
 use crate::sharded::{Ref, Refs};
 
+use super::accounting::Accounting;
 use super::balance::Slot;
-use super::circuit_breaker::ClusterLoad;
 use super::load_report::Reporting;
 use super::retry::RetryPermit;
 
@@ -228,9 +228,9 @@ impl<T> Attempt<T> {
         (self.cluster().clone(), self.address())
     }
 
-    /// The cluster's calls.
-    pub(crate) fn load(&self) -> &Arc<ClusterLoad> {
-        &self.slot.accounting.load
+    /// The limits and counts of the cluster.
+    pub(crate) fn accounting(&self) -> &Arc<Accounting> {
+        &self.slot.accounting
     }
 }
 

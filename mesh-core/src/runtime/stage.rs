@@ -127,7 +127,7 @@ impl<P: Protocol, C: Connect> Stage<P, C> {
     pub(super) fn refused(call: &mut Call<P, C>, refusal: Refusal) -> Result<Self, MeshError> {
         match (refusal.temporary, call.wait_for_ready) {
             (Some((seen, _)), WaitForReady(true)) => Ok(Self::until_helped(call, seen)),
-            (Some((_, load)), WaitForReady(false)) => match call.after_refusal(refusal.error, &load) {
+            (Some((_, cluster)), WaitForReady(false)) => match call.after_refusal(refusal.error, &cluster) {
                 Next::Attempt(wait) => Ok(Self::after(wait)),
                 Next::Fail(error) => Err(error),
             },

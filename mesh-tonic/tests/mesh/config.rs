@@ -11,6 +11,7 @@ use mesh_core::config::{
     RetryPolicy, RetryableCodes, Route, RouteAction, RouteMatch, VirtualHost,
 };
 use mesh_core::filter::FilterConfig;
+use mesh_core::policy::retry::RetryBudget;
 
 pub(crate) type Entry = (Name, Result<Cluster, ResourceError>);
 
@@ -74,6 +75,15 @@ impl Config {
     pub(crate) fn with_lb_policy(mut self, policy: LbPolicy) -> Self {
         if let Some((_, Ok(cluster))) = self.clusters.last_mut() {
             let settings = ClusterSettings::clone(&cluster.settings).with_lb_policy(policy);
+            cluster.settings = Arc::new(settings);
+        }
+        self
+    }
+
+    /// The last cluster limits retries so.
+    pub(crate) fn with_retry_budget(mut self, budget: RetryBudget) -> Self {
+        if let Some((_, Ok(cluster))) = self.clusters.last_mut() {
+            let settings = ClusterSettings::clone(&cluster.settings).with_retry_budget(budget);
             cluster.settings = Arc::new(settings);
         }
         self

@@ -203,6 +203,20 @@ async fn drops_are_final_and_unreachable_endpoints_may_be_retried() {
     assert_eq!(waiting.await.unwrap().unwrap(), "late");
 }
 
+/// The cluster's own limit comes before the mesh's budget, which would allow three.
+// LB-27, LB-28
+#[tokio::test]
+async fn clusters_own_limit_decides_how_many_calls_are_retried() {
+    let rows = [(RetryBudget::default(), 2), (RetryBudget::at_most(1), 2), (RetryBudget::at_most(0), 1)];
+    for (limit, attempts) in rows {
+        let endpoint = Endpoint::start("a").await;
+        let cluster = Config::default().cluster("greeter", &[endpoint.address]).with_retry_budget(limit);
+        let mesh = Mesh::fixed(cluster.to(with_retries("greeter", 2)).build());
+        client(&mesh).say_hello(asking("error-code-14")).await.unwrap_err();
+        assert_eq!(endpoint.calls(), attempts, "{limit:?}");
+    }
+}
+
 #[tokio::test]
 async fn retry_budget_limits_requests_in_an_outage() {
     let endpoint = Endpoint::start("a").await;

@@ -69,7 +69,7 @@ fn diagnostics_name_the_clients_that_they_are_about() {
             "connectionPool.http.useClientProtocol",
             serde_json::Value::Null,
         ),
-        ("{retryBudget: {percent: 5}}", "retryBudget", serde_json::json!(["Grpc", "MeshTonic"])),
+        ("{retryBudget: {percent: 5}}", "retryBudget", serde_json::json!(["Grpc"])),
         ("{outlierDetection: {consecutive5xxErrors: 7}}", "outlierDetection", serde_json::json!(["Grpc"])),
         (
             "{outlierDetection: {minHealthPercent: 30}}",

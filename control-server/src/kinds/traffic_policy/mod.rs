@@ -145,6 +145,8 @@ const CONNECTIONS: &str =
 const KEEPALIVE: &str = "only mesh-tonic and Envoy use it: other gRPC clients have a setting of their own";
 const ONLY_ENVOY: &str = "only Envoy has it: gRPC clients ignore it";
 const HTTP2: &str = "ignored by gRPC clients: they always use HTTP/2";
+const RETRIES: &str =
+    "only mesh-tonic and Envoy use it: other gRPC clients do not limit the retries of a cluster";
 const GRPC: &[ClientFamily] = &[ClientFamily::Grpc];
 const WITHOUT_ENVOY: &[ClientFamily] = &[ClientFamily::Grpc, ClientFamily::MeshTonic];
 const OUTLIER: &str = "only mesh-tonic and Envoy use it: other gRPC clients count failed calls only";
@@ -160,7 +162,7 @@ pub(super) const EFFECTS: &[Effect] =
 
 /// The same, of what our own policies have as well.
 pub(crate) const POOL_EFFECTS: &[Effect] = &[
-    of("retryBudget", "only Envoy uses it: gRPC clients have a budget of their own", WITHOUT_ENVOY),
+    of("retryBudget", RETRIES, GRPC),
     of("retryBudget.budgetInterval", "not sent to any client", &[]),
     of(
         "connectionPool.tcp.maxConnections",
@@ -173,7 +175,7 @@ pub(crate) const POOL_EFFECTS: &[Effect] = &[
     of("connectionPool.tcp.maxConnectionDuration", ONLY_ENVOY, WITHOUT_ENVOY),
     of("connectionPool.http.http1MaxPendingRequests", ONLY_ENVOY, WITHOUT_ENVOY),
     of("connectionPool.http.maxRequestsPerConnection", CONNECTIONS, GRPC),
-    of("connectionPool.http.maxRetries", ONLY_ENVOY, WITHOUT_ENVOY),
+    of("connectionPool.http.maxRetries", RETRIES, GRPC),
     of("connectionPool.http.idleTimeout", CONNECTIONS, GRPC),
     of("connectionPool.http.h2UpgradePolicy", HTTP2, &[]),
     of("connectionPool.http.useClientProtocol", HTTP2, &[]),

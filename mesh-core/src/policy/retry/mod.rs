@@ -47,6 +47,17 @@ impl Default for RetryBudget {
 }
 
 impl RetryBudget {
+    /// This share of the active calls, in percent, and always so many as the minimum.
+    pub fn new(percent: u32, minimum: u32) -> Self {
+        Self { percent, minimum }
+    }
+
+    /// So many retries, however many calls are active: Envoy's `max_retries`.
+    // LB-27
+    pub fn at_most(retries: u32) -> Self {
+        Self::new(0, retries)
+    }
+
     /// Whether another of `active` calls may retry while `retrying` of them are in a retry.
     pub(crate) fn allows(self, active: u32, retrying: u32) -> bool {
         let share = u64::from(active) * u64::from(self.percent) / 100;

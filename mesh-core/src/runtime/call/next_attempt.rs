@@ -10,8 +10,8 @@ use http_body::Body;
 use tokio::time::Instant;
 
 use crate::policy::retry::{Cause, Failure};
+use crate::runtime::accounting::Accounting;
 use crate::runtime::attempt::{Attempt, Outcome};
-use crate::runtime::circuit_breaker::ClusterLoad;
 use crate::runtime::connect::{Connect, SendError, SendErrorKind, SendFailure, UnreadRequest};
 use crate::runtime::flight::Overrun;
 use crate::runtime::protocol::{CallStatus, Protocol};
@@ -102,9 +102,9 @@ impl<P: Protocol, C: Connect> Call<P, C> {
     }
 
     /// The step after a failed pick.
-    pub(crate) fn after_refusal(&mut self, error: MeshError, load: &Arc<ClusterLoad>) -> Next {
+    pub(crate) fn after_refusal(&mut self, error: MeshError, cluster: &Arc<Accounting>) -> Next {
         let failure = Failure { code: P::code(&error), pushback: None, cause: Cause::Unreachable };
-        match self.next_wait(&failure, load) {
+        match self.next_wait(&failure, cluster) {
             Some(wait) => Next::Attempt(wait),
             None => Next::Fail(error),
         }
@@ -126,9 +126,9 @@ impl<P: Protocol, C: Connect> Call<P, C> {
     ) -> Next {
         let Some(Overrun { attempt, was_queued }) = overrun else {
             let error = self.per_try_error(timeout, FOR_ENDPOINT);
-            let Some(load) = self.cluster.load() else { return Next::Fail(error) };
+            let Some(cluster) = self.cluster.accounting() else { return Next::Fail(error) };
             let failure = Failure { code: P::code(&error), pushback: None, cause: Cause::PerTryTimeout };
-            return match self.next_wait(&failure, &load) {
+            return match self.next_wait(&failure, &cluster) {
                 Some(wait) => Next::Attempt(wait),
                 None => Next::Fail(error),
             };
@@ -150,7 +150,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
     /// The wait before the next attempt after a failed one, if the policy allows another.
     fn after_failure(&mut self, failure: &Failure<'_>, attempt: &Attempt<C::Connection>) -> Option<Duration> {
         self.avoid_endpoint_of(attempt);
-        self.next_wait(failure, attempt.load())
+        self.next_wait(failure, attempt.accounting())
     }
 
     /// The next attempt takes another endpoint, if one is ready.
@@ -161,10 +161,10 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         }
     }
 
-    fn next_wait(&mut self, failure: &Failure<'_>, load: &Arc<ClusterLoad>) -> Option<Duration> {
+    fn next_wait(&mut self, failure: &Failure<'_>, cluster: &Arc<Accounting>) -> Option<Duration> {
         let retry = self.retry.as_deref_mut()?;
         let randomness = &self.cluster.context.randomness;
-        let wait = randomness.with(|rng| retry.on_failure(failure, load, rng))?;
+        let wait = randomness.with(|rng| retry.on_failure(failure, cluster, rng))?;
         self.request = Some(self.request.take().or_else(|| retry.request())?);
         Some(wait)
     }

@@ -132,8 +132,8 @@ impl<P: Protocol, C: Connect> Race<P, C> {
     /// Starts another attempt, if the limits allow one.
     fn start(&mut self, call: &mut Call<P, C>) {
         self.next = None;
-        let load = call.cluster.load();
-        let started = call.retry.as_deref_mut().and_then(|retry| retry.start_hedge(load.as_ref()?));
+        let cluster = call.cluster.accounting();
+        let started = call.retry.as_deref_mut().and_then(|retry| retry.start_hedge(cluster.as_ref()?));
         match started {
             Some((hedge, permit, request)) => {
                 self.runners.push(Runner::new(hedge, Some(permit), Some(request)));

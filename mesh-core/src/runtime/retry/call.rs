@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::config::{OtherEndpoints, RetryPolicy};
 use crate::policy::lb::EndpointLoad;
 use crate::policy::retry::{self, Attempts, Failure, MaxAttempts, Pushback, RetryBudget, RetryTokens};
-use crate::runtime::circuit_breaker::ClusterLoad;
+use crate::runtime::accounting::Accounting;
 use crate::runtime::head_copy::HeadCopy;
 use crate::runtime::mirror::Tapped;
 use crate::runtime::timeout::Timer;
@@ -99,7 +99,7 @@ impl<B> CallRetry<B> {
     pub(crate) fn on_failure(
         &mut self,
         failure: &Failure<'_>,
-        load: &Arc<ClusterLoad>,
+        cluster: &Arc<Accounting>,
         rng: &mut dyn Rng,
     ) -> Option<Duration> {
         self.permit = None;
@@ -111,7 +111,7 @@ impl<B> CallRetry<B> {
         }
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let wait = self.attempts.on_failure(since_1970, failure, rng)?;
-        self.permit = Some(RetryPermit::request(load, self.budget)?);
+        self.permit = Some(RetryPermit::request(cluster, self.budget)?);
         Some(wait)
     }
 

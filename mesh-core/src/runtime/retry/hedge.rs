@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::Request;
 
 use crate::policy::retry::{Failure, Pushback};
-use crate::runtime::circuit_breaker::ClusterLoad;
+use crate::runtime::accounting::Accounting;
 
 use super::{CallRetry, RequestBody, RetryPermit};
 
@@ -40,13 +40,13 @@ impl<B> CallRetry<B> {
     /// A further attempt, its share of the budget, and its request; `None`: the limits do not allow it now.
     pub(crate) fn start_hedge(
         &mut self,
-        load: &Arc<ClusterLoad>,
+        cluster: &Arc<Accounting>,
     ) -> Option<(Hedge, RetryPermit, Request<RequestBody<B>>)> {
         if self.hedging_delay().is_none() || self.tokens.as_ref().is_some_and(|tokens| !tokens.allow_hedge())
         {
             return None;
         }
-        let permit = RetryPermit::request(load, self.budget)?;
+        let permit = RetryPermit::request(cluster, self.budget)?;
         let (body, request) = self.request_again()?;
         let previous = self.attempts.start_hedge();
         Some((Hedge { previous, body }, permit, request))

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::policy::retry::RetryBudget;
+use crate::runtime::accounting::Accounting;
 use crate::runtime::circuit_breaker::ClusterLoad;
 
 /// A share of a cluster's retry budget: held from the decision to retry until the end of that attempt.
@@ -13,9 +14,12 @@ pub(crate) struct RetryPermit {
 }
 
 impl RetryPermit {
-    /// `None`: too many of the cluster's calls are retries already.
-    pub(crate) fn request(load: &Arc<ClusterLoad>, budget: RetryBudget) -> Option<Self> {
-        load.start_retry(budget).then(|| Self { load: load.clone(), sent: false })
+    /// `None`: too many of the cluster's calls are retries already, by its own limit or else by the mesh's budget.
+    // LB-28
+    pub(crate) fn request(cluster: &Accounting, budget: RetryBudget) -> Option<Self> {
+        let load = &cluster.load;
+        let is_allowed = load.start_retry(cluster.retry_budget.unwrap_or(budget));
+        is_allowed.then(|| Self { load: load.clone(), sent: false })
     }
 
     /// The wait is over and the retry is sent.

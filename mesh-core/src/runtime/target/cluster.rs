@@ -7,9 +7,9 @@ use tokio::sync::futures::OwnedNotified;
 
 use crate::config::{Name, OtherEndpoints, ResourceError};
 use crate::policy::lb::{Connectivity, EndpointLoad, Pick, PickContext};
+use crate::runtime::accounting::Accounting;
 use crate::runtime::attempt::Attempt;
 use crate::runtime::balance::{ClusterHandle, Slot, WaitForPlace};
-use crate::runtime::circuit_breaker::ClusterLoad;
 use crate::runtime::connect::{Connect, Connection, Reserve};
 use crate::runtime::error::Reason;
 use crate::runtime::{FullEndpoints, MeshError, MeshErrorKind, WaitForReady};
@@ -39,9 +39,9 @@ pub(crate) enum Picked<T: Connection> {
 /// Why a pick failed.
 pub(crate) struct Refusal {
     pub(crate) error: MeshError,
-    /// The version of the publication that failed the pick, and the counts for a retry; `None`: the failure is final (RT-26,
+    /// The version of the publication that failed the pick, and the cluster's limits for a retry; `None`: the failure is final (RT-26,
     /// RT-46).
-    pub(crate) temporary: Option<(u64, Arc<ClusterLoad>)>,
+    pub(crate) temporary: Option<(u64, Arc<Accounting>)>,
 }
 
 impl From<MeshError> for Refusal {
@@ -135,7 +135,7 @@ impl<C: Connect> Cluster<C> {
                 Pick::Fail(_) if handle.has_ended() => return self.runtime_ended(),
                 Pick::Fail(reason) => {
                     let error = self.error(MeshErrorKind::NoEndpoint, reason);
-                    let temporary = Some((published.version, published.accounting.load.clone()));
+                    let temporary = Some((published.version, published.accounting.clone()));
                     return Picked::Failed(Refusal { error, temporary });
                 }
                 Pick::Drop(category) => {
@@ -217,9 +217,9 @@ impl<C: Connect> Cluster<C> {
         }
     }
 
-    /// The counts of its calls; `None`: the control plane does not have the cluster.
-    pub(crate) fn load(&self) -> Option<Arc<ClusterLoad>> {
-        Some(self.handle.as_ref().ok()?.published().accounting.load.clone())
+    /// Its limits, and the counts of its calls; `None`: the control plane does not have the cluster.
+    pub(crate) fn accounting(&self) -> Option<Arc<Accounting>> {
+        Some(self.handle.as_ref().ok()?.published().accounting.clone())
     }
 
     /// Its connectivity; failed if the control plane does not have the cluster.

@@ -21,7 +21,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use mesh_core::config::{ClusterSettings, HealthStatus, MaxRequests, Name, ReportedMetric};
+use mesh_core::policy::retry::RetryBudget;
 use xds_proto::envoy::config::cluster::v3 as proto;
+use xds_proto::envoy::config::cluster::v3::circuit_breakers::thresholds::RetryBudget as ProtoRetryBudget;
 use xds_proto::envoy::config::core::v3::{HealthStatus as ProtoHealth, RoutingPriority};
 
 use super::invalid::{Checked, Invalid, Within};
@@ -103,7 +105,7 @@ fn read(cluster: &proto::Cluster, context: &Decoding<'_>) -> Checked<Cluster> {
     }
     settings.lb_policy = lb_policy;
     settings.locality_policy = locality_policy;
-    settings.max_requests = max_requests(cluster);
+    (settings.max_requests, settings.retry_budget) = thresholds(cluster).within("circuit_breakers")?;
     settings.connection = connection::read(cluster)?;
     // TLS-18
     settings.tls = tls;
@@ -133,12 +135,32 @@ fn override_host_status(cluster: &proto::Cluster) -> Vec<HealthStatus> {
     listed.map(|(_, health)| health).collect()
 }
 
-// CDS-11
-fn max_requests(cluster: &proto::Cluster) -> MaxRequests {
+/// CDS-11: how many calls may be in flight, and in a retry.
+fn thresholds(cluster: &proto::Cluster) -> Checked<(MaxRequests, Option<RetryBudget>)> {
     let thresholds = cluster.circuit_breakers.iter().flat_map(|breakers| &breakers.thresholds);
-    let mut default = thresholds.filter(|entry| entry.priority == RoutingPriority::Default as i32);
-    let limit = default.next().and_then(|entry| entry.max_requests);
-    limit.map_or_else(MaxRequests::default, |limit| MaxRequests(limit.value))
+    let mut default =
+        thresholds.enumerate().filter(|(_, entry)| entry.priority == RoutingPriority::Default as i32);
+    let Some((index, entry)) = default.next() else { return Ok((MaxRequests::default(), None)) };
+    let max_requests = entry.max_requests.map_or_else(MaxRequests::default, |limit| MaxRequests(limit.value));
+    let budget = entry.retry_budget.as_ref().map(retry_budget).transpose();
+    let budget = budget.within("retry_budget").within_element("thresholds", index)?;
+    // LB-28: the budget overrides `max_retries`
+    let retries = budget.or_else(|| entry.max_retries.map(|limit| RetryBudget::at_most(limit.value)));
+    Ok((max_requests, retries))
+}
+
+/// LB-28: 20 %, and at least 3, unless the fields say otherwise. A part of a percent is rounded up.
+fn retry_budget(budget: &ProtoRetryBudget) -> Checked<RetryBudget> {
+    let default = RetryBudget::default();
+    let percent = match &budget.budget_percent {
+        None => default.percent,
+        Some(percent) if (0.0..=100.0).contains(&percent.value) => {
+            (0..=100).find(|whole| f64::from(*whole) >= percent.value).unwrap_or(100)
+        }
+        Some(_) => return Err(Invalid::at("budget_percent", "must be 0 to 100")),
+    };
+    let minimum = budget.min_retry_concurrency.map_or(default.minimum, |minimum| minimum.value);
+    Ok(RetryBudget::new(percent, minimum))
 }
 
 /// CDS-19: unknown names are ignored, all named metrics make single ones needless, none is listed twice.

@@ -14,6 +14,7 @@ use xds_proto::envoy::extensions::clusters::aggregate::v3::ClusterConfig;
 use xds_proto::envoy::extensions::filters::http::gcp_authn::v3::Audience;
 use xds_proto::envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
 use xds_proto::envoy::extensions::transport_sockets::tls::v3::{DownstreamTlsContext, UpstreamTlsContext};
+use xds_proto::envoy::r#type::v3::Percent;
 
 use super::samples::{aggregate, aggregate_of, discovery, eds, everything, logical_dns};
 use super::*;
@@ -317,6 +318,46 @@ fn circuit_breaker_is_the_first_of_default_priority() {
         assert_eq!(found.settings.max_requests, MaxRequests(expected));
     }
     assert_eq!(decoded(&eds()).settings.max_requests, MaxRequests(1024));
+}
+
+// LB-27, LB-28
+#[test]
+fn retry_limit_is_the_budget_or_else_the_maximum() {
+    let entry = |max_retries: Option<u32>, budget: Option<(Option<f64>, Option<u32>)>| Thresholds {
+        max_retries: max_retries.and_then(u32_value),
+        retry_budget: budget.map(|(percent, minimum)| ProtoRetryBudget {
+            budget_percent: percent.map(|value| Percent { value }),
+            min_retry_concurrency: minimum.and_then(u32_value),
+        }),
+        ..Default::default()
+    };
+    let of = |thresholds| {
+        let circuit_breakers = Some(CircuitBreakers { thresholds, ..Default::default() });
+        Proto { circuit_breakers, ..eds() }
+    };
+    let high = Thresholds { priority: RoutingPriority::High as i32, ..entry(Some(1), None) };
+    let rows = [
+        (vec![], None),
+        (vec![entry(None, None)], None),
+        (vec![high, entry(Some(7), None), entry(Some(8), None)], Some((0, 7))),
+        (vec![entry(Some(0), None)], Some((0, 0))),
+        (vec![entry(None, Some((None, None)))], Some((20, 3))),
+        (vec![entry(Some(7), Some((Some(50.0), None)))], Some((50, 3))),
+        (vec![entry(Some(7), Some((Some(0.2), Some(0))))], Some((1, 0))),
+        (vec![entry(None, Some((Some(0.0), Some(2))))], Some((0, 2))),
+        (vec![entry(None, Some((Some(100.0), Some(2))))], Some((100, 2))),
+    ];
+    for (thresholds, expected) in rows {
+        let found = decoded(&of(thresholds)).settings.retry_budget;
+        assert_eq!(found.map(|budget| (budget.percent, budget.minimum)), expected);
+    }
+    for percent in [-1.0, 100.1, f64::NAN] {
+        let cluster = of(vec![entry(Some(1), None), entry(None, Some((Some(percent), None)))]);
+        assert_eq!(decoded(&cluster).settings.retry_budget, Some(RetryBudget::at_most(1)), "not looked at");
+        let cluster = of(vec![entry(None, Some((Some(percent), None)))]);
+        let error = decode::<Cluster>(&ClusterType, &DecodeContext::default(), &cluster).unwrap_err();
+        assert!(error.to_string().contains("thresholds[0].retry_budget.budget_percent"), "{error}");
+    }
 }
 
 /// Decodes: CDS-18.
