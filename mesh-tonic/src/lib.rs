@@ -4,6 +4,7 @@ mod body;
 mod builder;
 mod channel;
 mod client_status;
+mod codec;
 mod error;
 mod future;
 mod protocol;
@@ -16,7 +17,7 @@ pub use channel::{Incoming, MeshChannel};
 pub use client_status::ClientStatusService;
 pub use error::ConnectError;
 pub use future::ResponseFuture;
-pub use server::{MeshServer, MeshServerBuilder};
+pub use server::{HealthService, MeshServer, MeshServerBuilder};
 
 // What users of servers need.
 pub use mesh_core::config::{ServerChain, ServerConfig, ServerListener, ServerRoutes};

@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use mesh_core::runtime::Mesh;
 use tokio::task::JoinSet;
-use xds_client::bootstrap::{Bootstrap, Node, ServerConfig};
+use xds_client::bootstrap::{Bootstrap, CertificateProvider, FileWatcher, IdentityFiles, Node, ServerConfig};
 use xds_client::transport::memory::{MemoryServer, pair};
 use xds_client::{Options, XdsClient, start_with};
 
@@ -55,6 +55,7 @@ pub use error::EmbeddedError;
 pub struct Embedded {
     input: Input,
     node: Node,
+    certificates: Option<PathBuf>,
     options: Options,
 }
 
@@ -70,7 +71,7 @@ impl Embedded {
     }
 
     fn new(input: Input) -> Self {
-        Self { input, node: Node::new("embedded"), options: Options::default() }
+        Self { input, node: Node::new("embedded"), certificates: None, options: Options::default() }
     }
 
     /// Who asks: what a client gets may depend on its node's metadata and locality. A node of the id `embedded` by default.
@@ -78,12 +79,19 @@ impl Embedded {
         Self { node, ..self }
     }
 
+    /// The folder with the process's certificate `tls.crt`, its key `tls.key` and the trusted roots `ca.crt`, for mutual TLS between
+    /// clients and servers of the mesh. Files that are replaced are read again.
+    pub fn certificates(self, folder: impl Into<PathBuf>) -> Self {
+        Self { certificates: Some(folder.into()), ..self }
+    }
+
     /// Options of the client, for example filters of your own.
     pub fn options(self, options: Options) -> Self {
         Self { options, ..self }
     }
 
-    /// A mesh for channels, which keeps everything else alive.
+    /// A mesh for channels and servers, which keeps everything else alive. A server gets the listener that policies of the node's
+    /// namespace and labels make.
     ///
     /// # Errors
     /// As [`client`](Self::client).
@@ -105,12 +113,7 @@ impl Embedded {
         if !found.is_empty() {
             return Err(EmbeddedError::invalid(found));
         }
-        let bootstrap = Bootstrap::builder()
-            .server(ServerConfig::insecure(SERVER))
-            .server_listener_template(format!("{SERVER_LISTENERS}%s"))
-            .node(self.node)
-            .build();
-        let bootstrap = bootstrap.map_err(EmbeddedError::other)?;
+        let bootstrap = bootstrap(self.node, self.certificates)?;
         let pipeline = match self.input {
             Input::Text { name, text } => Pipeline::of_text(&name, &text, LoadReporting::Off),
             Input::Path(path) => Pipeline::start(pipeline::Options {
@@ -124,6 +127,28 @@ impl Embedded {
         tokio::spawn(serve(pipeline, server));
         start_with(bootstrap, transport, self.options).map_err(EmbeddedError::other)
     }
+}
+
+fn bootstrap(node: Node, certificates: Option<PathBuf>) -> Result<Bootstrap, EmbeddedError> {
+    let builder = Bootstrap::builder()
+        .server(ServerConfig::insecure(SERVER))
+        .node(node)
+        // SV-01
+        .server_listener_template(format!("{SERVER_LISTENERS}%s"));
+    let builder = match certificates {
+        None => builder,
+        Some(folder) => {
+            let mut files = FileWatcher::default();
+            files.identity = Some(IdentityFiles {
+                certificate: folder.join("tls.crt"),
+                private_key: folder.join("tls.key"),
+            });
+            files.ca_certificate_file = Some(folder.join("ca.crt"));
+            files.refresh_interval = RENEWAL;
+            builder.certificate_provider("default", CertificateProvider::FileWatcher(files))
+        }
+    };
+    builder.build().map_err(EmbeddedError::other)
 }
 
 /// Serves the streams of one client, until the client is gone.
@@ -149,5 +174,7 @@ async fn serve(pipeline: Pipeline, mut server: MemoryServer) {
 const TEXT: &str = "<text>";
 /// Names the server in what the client says of it. Nothing is connected.
 const SERVER: &str = "embedded";
+/// How often certificates are read again.
+const RENEWAL: Duration = Duration::from_secs(10);
 /// Nothing reports changes of a single file.
 const RESCAN: Duration = Duration::from_secs(1);

@@ -2,7 +2,6 @@
 //!
 //! Messages pass through as bytes: only xds-client decodes them.
 
-mod codec;
 mod method;
 
 use std::convert::Infallible;
@@ -19,7 +18,8 @@ use tonic::server::{Grpc, NamedService};
 use tower_service::Service;
 use xds_client::{WeakXdsClient, XdsClient};
 
-use codec::BytesCodec;
+use crate::codec::BytesCodec;
+
 use method::{Fetch, Watch};
 
 /// Serves CSDS, `envoy.service.status.v3.ClientStatusDiscoveryService`: the resources that this process's xDS clients watch,

@@ -1,6 +1,7 @@
 //! The server under tonic's generated services.
 
 mod builder;
+mod health;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use tower_service::Service;
 use crate::protocol::Grpc;
 
 pub use builder::MeshServerBuilder;
+pub use health::HealthService;
 
 /// A gRPC server of the mesh, for any generated tonic service (gRFC A36).
 ///

@@ -14,7 +14,7 @@ use tonic::Code;
 use crate::{OpenStream, Running, call, open_to_all, until_refused};
 
 /// A listener whose chain has this name and takes its routes by name.
-fn named(chain: &str, routes: Result<ServerRoutes, &str>) -> ServerConfig {
+pub(crate) fn named(chain: &str, routes: Result<ServerRoutes, &str>) -> ServerConfig {
     let source = ServerRouteSource::Named("routes".into());
     let mut named = ServerChain::new(ServerRoutes::default());
     named.name = Some(chain.into());

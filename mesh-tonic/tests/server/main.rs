@@ -3,7 +3,10 @@
 
 mod calls;
 mod drains;
+mod filters;
 mod handshakes;
+mod health;
+mod logs;
 mod raw;
 mod restarts;
 mod states;

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use mesh_core::config::{ChainMatch, IpPrefix, ServerChain, ServerConfig, ServerListener, ServerRoutes};
-use mesh_tonic::{FixedServer, MeshServer, ServerSettings, ServingState, SourceError};
+use mesh_tonic::{BindError, FixedServer, Mesh, MeshServer, ServerSettings, ServingState, SourceError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use xds_client::bootstrap::{Bootstrap, ServerConfig as XdsServer};
 
 use crate::{OpenStream, Running, call, client, open_to_all};
 
@@ -102,4 +103,28 @@ async fn connection_without_a_chain_is_closed_without_a_byte() {
     config.set(ServerConfig::new(listener, Default::default()).unwrap());
     let mut client = client([server.address]);
     crate::eventually("the default chain takes it", async || call(&mut client).await.is_ok()).await;
+}
+
+/// A control plane that cannot be reached is no error, and the server waits for it.
+///
+/// Proves: SV-03.
+#[tokio::test]
+async fn server_starts_without_its_control_plane_and_waits() {
+    let away = mesh_core::testing::reserved_address();
+    let with = |template: Option<&str>| {
+        let builder =
+            Bootstrap::builder().server(XdsServer::insecure(format!("dns:///{away}"))).node_id("server");
+        let bootstrap = match template {
+            None => builder,
+            Some(template) => builder.server_listener_template(template),
+        };
+        Mesh::new(xds_client::start(bootstrap.build().unwrap()).unwrap())
+    };
+    let mesh = with(Some("servers/%s"));
+    let server = Running::serve(MeshServer::bind(&mesh, "127.0.0.1:0").await.unwrap(), "a");
+    assert_eq!(bytes_before_the_end(server.address).await, b"");
+    assert_ne!(server.handle.state(), ServingState::Serving);
+    // a bootstrap without a name for listeners can never serve
+    let error = MeshServer::bind(&with(None), "127.0.0.1:0").await.unwrap_err();
+    assert!(matches!(error, BindError::Source(_)), "{error:?}");
 }

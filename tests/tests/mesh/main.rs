@@ -7,6 +7,7 @@ mod client_status;
 mod configuration;
 mod destination_rules;
 mod embedded;
+mod embedded_servers;
 mod failures;
 mod faults;
 mod filters;

@@ -14,7 +14,7 @@ use xds_proto::google::protobuf::value::Kind;
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::{Decoding, headers};
 
-use super::{FilterError, FilterPayload, HttpFilterType};
+use super::{FilterError, FilterPayload, FilterSides, HttpFilterType};
 
 /// `envoy.extensions.filters.http.header_mutation.v3.HeaderMutation`, overridden by `HeaderMutationPerRoute`.
 #[derive(Debug)]
@@ -23,6 +23,10 @@ pub(super) struct HeaderMutationType;
 impl HttpFilterType for HeaderMutationType {
     fn type_name(&self) -> &str {
         "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
+    }
+
+    fn sides(&self) -> FilterSides {
+        FilterSides::Both
     }
 
     fn decode(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn FilterConfig>, FilterError> {

@@ -192,6 +192,16 @@ fn registered_kind_takes_the_place_of_one_for_the_same_type() {
     assert_eq!(FilterRegistry::default(), FilterRegistry::default());
 }
 
+/// Filters that act on calls alone are known on both sides.
+#[test]
+fn filters_of_both_sides_are_known_to_servers() {
+    use xds_proto::envoy::extensions::filters::http::header_mutation::v3::HeaderMutation;
+    let filters = [http_filter("f", pack_any(HeaderMutation::default())), router("r")];
+    for side in [Side::Client, Side::Server] {
+        assert_eq!(chain(&filters, side, &registry()).unwrap().len(), 1, "{side:?}");
+    }
+}
+
 /// A filter that does something for clients is unknown to servers.
 ///
 /// Proves: LDS-07.
