@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::policy::retry::RetryBudget;
 
 use super::{
-    ClientTls, ConnectionSettings, EndpointSet, HealthCheck, LbPolicy, Name, OutlierDetection, ResourceError,
+    ClientTls, ConnectionSettings, EndpointSet, HealthCheck, HealthStatus, LbPolicy, Name, OutlierDetection,
+    ResourceError,
 };
 
 /// One cluster of a [`MeshConfig`](super::MeshConfig).
@@ -91,6 +92,10 @@ pub struct ClusterSettings {
     pub service_health: Option<Name>,
     /// Endpoints are checked, and take calls only while their checks succeed (Envoy's `health_checks`). `None`: they are not checked.
     pub health_check: Option<Arc<HealthCheck>>,
+    /// The health, by the control plane, of endpoints that take calls of their sessions (gRFC A55): unknown and healthy ones by default.
+    /// Empty: calls have no sessions. Draining ones keep their connections only if they are listed.
+    // LB-67
+    pub override_host_status: Arc<[HealthStatus]>,
     /// Service name and namespace for metric labels (`com.google.csm.telemetry_labels`).
     pub telemetry_labels: Option<(Name, Name)>,
     /// The server that load is reported to, by the name that the configuration source knows it by: the one that sent the
@@ -116,6 +121,7 @@ impl ClusterSettings {
             outlier_detection: None,
             service_health: None,
             health_check: None,
+            override_host_status: [HealthStatus::Unknown, HealthStatus::Healthy].into(),
             telemetry_labels: None,
             load_reporting: None,
             reported_metrics: Arc::default(),

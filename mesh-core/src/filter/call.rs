@@ -8,12 +8,12 @@ use std::sync::Arc;
 use http::{Extensions, HeaderMap, request, response};
 use rand::Rng;
 
-use crate::config::Name;
+use crate::config::{EndpointAddresses, Name};
 use crate::peer::Peer;
 use crate::policy::matcher::Fraction;
 
 use super::chain::FilterChain;
-use super::{LocalReply, RequestAction, Resume, Stages};
+use super::{LocalReply, LostSession, RequestAction, Resume, Stages};
 
 /// One call, as one filter of the chain sees it.
 pub struct FilterCall<'a> {
@@ -23,6 +23,7 @@ pub struct FilterCall<'a> {
     states: &'a mut CallStates,
     /// The filter's position in the chain.
     position: usize,
+    session: &'a mut Session,
 }
 
 impl FilterCall<'_> {
@@ -44,6 +45,18 @@ impl FilterCall<'_> {
     /// The authority by which the route was found: the target's.
     pub fn authority(&self) -> &str {
         &self.path.authority
+    }
+
+    /// The addresses of the endpoint that has answered, the one that was used first; `None` before the response, on a server, and for
+    /// a filter's reply.
+    pub fn endpoint(&self) -> Option<&EndpointAddresses> {
+        self.session.endpoint.as_ref()
+    }
+
+    /// The call goes to the endpoint that has one of these addresses, if it can. Has an effect with the request's head only.
+    pub fn prefer_endpoint(&mut self, addresses: &EndpointAddresses, lost: LostSession) {
+        let preferred = PreferredEndpoint { addresses: addresses.clone(), lost };
+        self.session.preferred = Some(Box::new(preferred));
     }
 
     /// A random number from the mesh's own source; a mesh with the same seed draws the same.
@@ -102,12 +115,27 @@ impl CallStates {
     }
 }
 
+/// The endpoint that a call is to go to.
+#[derive(Debug, Clone)]
+pub(crate) struct PreferredEndpoint {
+    pub(crate) addresses: EndpointAddresses,
+    pub(crate) lost: LostSession,
+}
+
+/// What filters say and know of a call's endpoint.
+#[derive(Debug, Default)]
+struct Session {
+    preferred: Option<Box<PreferredEndpoint>>,
+    endpoint: Option<EndpointAddresses>,
+}
+
 /// A call's way through its chain.
 #[derive(Debug)]
 pub(crate) struct CallFilters {
     filters: Arc<RouteFilters>,
     peer: Option<Arc<Peer>>,
     states: CallStates,
+    session: Session,
     /// How many filters the request has passed.
     passed: usize,
 }
@@ -125,13 +153,23 @@ pub(crate) enum Progress {
 impl CallFilters {
     /// A call that has passed no filter yet. A server says who calls; a client has no peer.
     pub(crate) fn new(filters: Arc<RouteFilters>, peer: Option<Arc<Peer>>) -> Self {
-        Self { filters, peer, states: CallStates::default(), passed: 0 }
+        Self { filters, peer, states: CallStates::default(), session: Session::default(), passed: 0 }
     }
 
     /// Another call of the same chain.
     #[cfg(test)]
     pub(super) fn again(&self) -> Self {
         Self::new(self.filters.clone(), self.peer.clone())
+    }
+
+    /// The endpoint that a filter wants the call to go to.
+    pub(crate) fn take_preferred(&mut self) -> Option<Box<PreferredEndpoint>> {
+        self.session.preferred.take()
+    }
+
+    /// The endpoint that has answered.
+    pub(crate) fn set_endpoint(&mut self, addresses: EndpointAddresses) {
+        self.session.endpoint = Some(addresses);
     }
 
     /// Whether some filter wants to see the response.
@@ -146,7 +184,7 @@ impl CallFilters {
 
     /// Takes the request through the filters that it has not passed yet, in the order of the list (HF-04).
     pub(crate) fn on_request(&mut self, head: &mut request::Parts, rng: &mut dyn Rng) -> Progress {
-        let Self { filters, peer, states, passed } = self;
+        let Self { filters, peer, states, session, passed } = self;
         while let Some(filter) = filters.chain.get(*passed) {
             if filter.wants(Stages::REQUEST) {
                 let call = &mut FilterCall {
@@ -155,6 +193,7 @@ impl CallFilters {
                     rng,
                     states,
                     position: *passed,
+                    session,
                 };
                 match filter.filter.on_request(head, call) {
                     RequestAction::Continue => {}
@@ -195,11 +234,11 @@ impl CallFilters {
         rng: &mut dyn Rng,
         mut show: impl FnMut(&super::chain::Link, &mut FilterCall<'_>),
     ) {
-        let Self { filters, peer, states, passed } = self;
+        let Self { filters, peer, states, session, passed } = self;
         let (path, peer) = (&*filters.path, peer.as_deref());
         for (position, filter) in filters.chain.first(*passed).iter().enumerate().rev() {
             if filter.wants(stage) {
-                show(filter, &mut FilterCall { path, peer, rng, states, position });
+                show(filter, &mut FilterCall { path, peer, rng, states, position, session });
             }
         }
     }

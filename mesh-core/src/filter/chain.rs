@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use http::HeaderMap;
+
+use crate::config::Name;
+
 use super::{HttpFilter, Stages};
 
 /// The filters that calls of a route and cluster pass; never empty.
@@ -28,6 +32,17 @@ impl FilterChain {
         let links: Box<[Link]> = filters.into_iter().filter_map(link).collect();
         let stages = links.iter().fold(Stages::NONE, |all, link| all | link.stages);
         (!links.is_empty()).then_some(Self { links, stages })
+    }
+
+    /// The cluster that a filter wants the call to go to, if one does.
+    pub(crate) fn wanted_cluster(&self, path: &str, headers: &HeaderMap) -> Option<Name> {
+        let asked = self.links.iter().filter(|link| link.wants(Stages::CLUSTER));
+        asked.filter_map(|link| link.filter.wanted_cluster(path, headers)).next()
+    }
+
+    /// Whether some filter may want the call to go to another cluster.
+    pub(crate) fn chooses_clusters(&self) -> bool {
+        self.stages.intersects(Stages::CLUSTER)
     }
 
     /// What at least one filter takes part in.

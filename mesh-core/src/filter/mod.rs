@@ -26,6 +26,7 @@ mod jwt;
 mod overrides;
 mod rate_limit;
 mod rbac;
+mod stateful_session;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,8 @@ use std::ops::BitOr;
 use std::sync::Arc;
 
 use http::{HeaderMap, request, response};
+
+use crate::config::Name;
 
 pub use crate::policy::fault::{
     Abort, AbortSource, AbortStatus, Delay, DelaySource, FaultPolicy, MaxActiveFaults, Percentage,
@@ -45,7 +48,7 @@ pub use crate::policy::rate_limit::{
 };
 pub use action::{LocalReply, LocalStatus, RequestAction, Resume};
 pub use call::FilterCall;
-pub(crate) use call::{CallFilters, CallPath, Progress, RouteFilters};
+pub(crate) use call::{CallFilters, CallPath, PreferredEndpoint, Progress, RouteFilters};
 pub(crate) use chain::FilterChain;
 pub(crate) use compile::{ChainCompiler, FilterScope, Level};
 pub use context::FilterContext;
@@ -55,6 +58,9 @@ pub(crate) use jwt::{RemoteKeySet, RemoteKeySets};
 pub use overrides::{ConfigValue, Overrides};
 pub use rbac::{
     AllowedBy, Audit, AuditCondition, AuditEntry, AuditLogger, RbacConfig, RbacOverride, StdoutAuditLogger,
+};
+pub use stateful_session::{
+    LostSession, SessionCookie, SessionState, StatefulSession, StatefulSessionOverride,
 };
 
 /// A filter of HTTP calls. One value serves many calls at once; what belongs to one call is kept in
@@ -86,6 +92,11 @@ pub trait HttpFilter: Debug + Send + Sync + 'static {
     /// default.
     fn stages(&self) -> Stages {
         Stages::ALL
+    }
+
+    /// The cluster that the call should go to: one of its route's, else the answer is ignored. Asked with [`Stages::CLUSTER`] only.
+    fn wanted_cluster(&self, _path: &str, _headers: &HeaderMap) -> Option<Name> {
+        None
     }
 
     /// The request's head, after its route and cluster have been chosen and before anything is sent. What is changed
@@ -145,7 +156,9 @@ impl Stages {
     pub const RESPONSE: Self = Self(1 << 1);
     /// The response's trailers.
     pub const TRAILERS: Self = Self(1 << 2);
-    /// All of them.
+    /// The choice of the cluster, before the request's head.
+    pub const CLUSTER: Self = Self(1 << 3);
+    /// All of them but the choice of the cluster.
     pub const ALL: Self = Self(Self::REQUEST.0 | Self::RESPONSE.0 | Self::TRAILERS.0);
 
     /// Whether some part is among both.

@@ -23,6 +23,7 @@ pub mod rbac;
 pub mod retry;
 pub(crate) mod rewrite;
 pub(crate) mod route;
+pub(crate) mod session;
 pub(crate) mod subchannel;
 pub mod timeout;
 pub(crate) mod weighted_choice;

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 
-use crate::config::{ClusterSettings, LocalityId, MaxRequests, Name, ReportedMetric, ReportedWeights};
+use crate::config::{
+    ClusterSettings, HealthStatus, LbPolicy, LocalityId, MaxRequests, Name, ReportedMetric, ReportedWeights,
+};
 use crate::counters::CounterStore;
 use crate::policy::load_report::{ClusterCounts, LocalityCounts};
 use crate::policy::retry::RetryBudget;
@@ -43,6 +45,8 @@ pub(crate) struct Accounting {
     pub(crate) latency_decay: Option<Duration>,
     /// How the load that endpoints report with responses becomes their weight; `None`: it does not.
     pub(crate) weights: Option<ReportedWeights>,
+    /// The health of endpoints that take calls of their sessions.
+    pub(crate) session_health: Arc<[HealthStatus]>,
     /// The counts for load reports; `None`: the cluster's load is not reported.
     reported: Option<Reported>,
 }
@@ -89,9 +93,17 @@ impl Accounting {
         let weights = weights_of_responses(settings).cloned();
         let max_requests = settings.max_requests;
         let latency_decay = settings.lb_policy.latency_decay();
-        let retry_budget = settings.retry_budget;
-        let accounting =
-            Self { load, max_requests, retry_budget, counts_by_endpoint, latency_decay, weights, reported };
+        let (retry_budget, session_health) = (settings.retry_budget, session_health(settings));
+        let accounting = Self {
+            load,
+            max_requests,
+            retry_budget,
+            counts_by_endpoint,
+            latency_decay,
+            weights,
+            session_health,
+            reported,
+        };
         (accounting, keep_reported)
     }
 
@@ -103,6 +115,7 @@ impl Accounting {
             && before.retry_budget == now.retry_budget
             && before.lb_policy.latency_decay() == now.lb_policy.latency_decay()
             && weights_of_responses(before) == weights_of_responses(now)
+            && session_health(before) == session_health(now)
             && before.load_reporting == now.load_reporting
             && before.reported_metrics == now.reported_metrics
     }
@@ -139,6 +152,14 @@ impl Accounting {
         if let Some(reported) = &self.reported {
             reported.counts.drop_over_limit();
         }
+    }
+}
+
+/// A55: `pick_first` has one endpoint for all calls, and sessions change nothing.
+fn session_health(settings: &ClusterSettings) -> Arc<[HealthStatus]> {
+    match settings.lb_policy.innermost() {
+        LbPolicy::PickFirst { .. } => Arc::default(),
+        _ => settings.override_host_status.clone(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 
-use crate::config::Name;
+use crate::config::{EndpointAddresses, Name};
 use crate::policy::lb::{EndpointLoad, Moment};
 use crate::policy::load_report::Ending;
 use crate::policy::load_report::orca::{OrcaReport, Payload};
@@ -206,6 +206,11 @@ impl<T> Attempt<T> {
     /// The endpoint's counters, which identify it.
     pub(crate) fn endpoint(&self) -> &Arc<EndpointLoad> {
         &self.slot.load
+    }
+
+    /// The endpoint's addresses, the connected one first.
+    pub(crate) fn addresses(&self) -> EndpointAddresses {
+        self.slot.connected_addresses()
     }
 
     /// The endpoint's first address, for texts.

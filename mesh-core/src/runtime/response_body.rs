@@ -10,6 +10,7 @@ use http::response::Parts;
 use http::{HeaderMap, StatusCode, response};
 use http_body::{Body, Frame, SizeHint};
 
+use crate::config::EndpointAddresses;
 use crate::filter::CallFilters;
 
 use super::attempt::{Attempt, Outcome};
@@ -57,6 +58,9 @@ impl<P: Protocol, C: Connect> ResponseBody<P, C> {
     ) -> Self {
         let status = head.status;
         attempt.on_head();
+        if let Some(filters) = &mut filters {
+            filters.set_endpoint(attempt.addresses());
+        }
         let state = if body.is_end_stream() {
             attempt.finish(&Outcome::Response { status, last: &head.headers });
             BodyState::Over
@@ -236,6 +240,11 @@ impl ResponseFilters {
     pub(super) fn of<C: Connect>(filters: CallFilters, routed: &Routed<C>) -> Option<Box<Self>> {
         let context = &routed.cluster.context;
         filters.see_response().then(|| Box::new(Self { filters, context: context.clone() }))
+    }
+
+    /// The endpoint that has answered.
+    fn set_endpoint(&mut self, addresses: EndpointAddresses) {
+        self.filters.set_endpoint(addresses);
     }
 
     pub(super) fn on_response(&mut self, head: &mut response::Parts) {

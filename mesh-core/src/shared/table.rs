@@ -26,7 +26,7 @@ impl<T> SharedTable<T> {
         self.groups.get(at / GROUP)?.get(at / CHUNK % CHUNKS)?.get(at % CHUNK)
     }
 
-    #[cfg(test)]
+    /// All elements, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
         self.groups.iter().flat_map(|group| group.iter()).flat_map(|chunk| chunk.iter())
     }

@@ -34,6 +34,7 @@ mod retries;
 mod rewrites;
 mod routing;
 mod scripted;
+mod sessions;
 mod tls;
 mod warm_up;
 mod wire;

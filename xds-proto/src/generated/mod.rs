@@ -108,11 +108,30 @@ pub mod envoy {
                         include!("envoy.extensions.filters.http.router.v3.rs");
                     }
                 }
+                pub mod stateful_session {
+                    pub mod v3 {
+                        include!("envoy.extensions.filters.http.stateful_session.v3.rs");
+                    }
+                }
             }
             pub mod network {
                 pub mod http_connection_manager {
                     pub mod v3 {
                         include!("envoy.extensions.filters.network.http_connection_manager.v3.rs");
+                    }
+                }
+            }
+        }
+        pub mod http {
+            pub mod stateful_session {
+                pub mod cookie {
+                    pub mod v3 {
+                        include!("envoy.extensions.http.stateful_session.cookie.v3.rs");
+                    }
+                }
+                pub mod header {
+                    pub mod v3 {
+                        include!("envoy.extensions.http.stateful_session.header.v3.rs");
                     }
                 }
             }
@@ -232,6 +251,11 @@ pub mod envoy {
         }
     }
     pub mod r#type {
+        pub mod http {
+            pub mod v3 {
+                include!("envoy.r#type.http.v3.rs");
+            }
+        }
         pub mod matcher {
             pub mod v3 {
                 include!("envoy.r#type.matcher.v3.rs");

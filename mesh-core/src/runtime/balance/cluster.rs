@@ -142,6 +142,13 @@ impl<C: Connect> ClusterHandle<C> {
         }
     }
 
+    /// A call of a session waits for this endpoint. Cheap to repeat.
+    pub(crate) fn connect_for_session(&self, endpoint: EndpointId) {
+        if self.published().slot(endpoint).is_some_and(|slot| slot.state.request_wake()) {
+            self.shared.mailbox.push(Event::Session(endpoint));
+        }
+    }
+
     /// A call waits: the task connects this idle endpoint, or any if `None`. Cheap to repeat.
     pub(crate) fn wake(&self, endpoint: Option<EndpointId>) {
         let published = self.published();

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -16,13 +17,23 @@ pub(super) struct Connections<T> {
     further: Box<[T]>,
     /// Requests another connection; `None`: the maximum is reached, or one is being made.
     more: Option<Arc<Notify>>,
+    address: SocketAddr,
 }
 
 impl<T> Connections<T> {
-    /// `None`: there are none.
-    pub(super) fn new(all: impl IntoIterator<Item = T>, more: Option<Arc<Notify>>) -> Option<Self> {
+    /// Connections to this address. `None`: there are none.
+    pub(super) fn new(
+        address: SocketAddr,
+        all: impl IntoIterator<Item = T>,
+        more: Option<Arc<Notify>>,
+    ) -> Option<Self> {
         let mut all = all.into_iter();
-        Some(Self { first: all.next()?, further: all.collect(), more })
+        Some(Self { first: all.next()?, further: all.collect(), more, address })
+    }
+
+    /// The address to which they go.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// The oldest one.

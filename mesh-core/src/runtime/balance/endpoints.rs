@@ -45,7 +45,11 @@ pub(super) struct Entry<C: Connect> {
     pub(super) subscription: Option<Subscription<C>>,
     /// Its connection was closed after the idle timeout; the balancer still counts the endpoint as ready.
     pub(super) is_resting: bool,
-    /// How often the last update lists it. If zero, the next sweep drops it.
+    /// Its publications wake all calls that wait: a call of a session has waited for it.
+    pub(super) is_for_session: bool,
+    /// It drains, and is kept for its sessions although the balancer does not know it.
+    is_draining: bool,
+    /// How often the last update lists it. If zero, the next sweep drops it, unless it drains.
     uses: u32,
 }
 
@@ -165,6 +169,8 @@ impl<C: Connect> Endpoints<C> {
             subchannel: None,
             subscription: None,
             is_resting: false,
+            is_for_session: false,
+            is_draining: false,
             uses: 0,
         };
         self.entries[id.0 as usize] = Some(entry);
@@ -177,6 +183,7 @@ impl<C: Connect> Endpoints<C> {
         let Some(entry) = self.entries.get_mut(at).and_then(Option::as_mut) else { return };
         let slot = &entry.slot;
         slot.state.set_details(endpoint.details.as_ref());
+        slot.state.session.set_health(endpoint.health);
         let reordered = slot.addresses != endpoint.addresses;
         if slot.hostname != endpoint.hostname {
             // The next connection has the new name.
@@ -200,6 +207,43 @@ impl<C: Connect> Endpoints<C> {
         if shown.is_none_or(|shown| !Arc::ptr_eq(shown, &entry.slot)) {
             self.slots.set(at, Some(entry.slot.clone()));
         }
+    }
+
+    /// Keeps a draining endpoint. `None`: the last update lists it as a serving one, too.
+    pub(super) fn drain(
+        &mut self,
+        listing: &mut Listing,
+        endpoint: &Endpoint,
+        locality: &Arc<LocalityId>,
+    ) -> Option<EndpointId> {
+        let identity = endpoint.addresses.identity();
+        let id = match listing.ids.get(&identity) {
+            Some(id) => *id,
+            None => {
+                let id = self.allocate(listing, endpoint, locality);
+                listing.ids.insert(identity, id);
+                id
+            }
+        };
+        let entry = self.get_mut(id)?;
+        if entry.uses > 0 {
+            return None;
+        }
+        entry.is_draining = true;
+        self.show(id, endpoint, locality);
+        Some(id)
+    }
+
+    /// An endpoint drains no more. Returns whether it is gone.
+    pub(super) fn end_draining(&mut self, listing: &mut Listing, id: EndpointId) -> bool {
+        let Some(entry) = self.get_mut(id) else { return false };
+        entry.is_draining = false;
+        let is_gone = entry.uses == 0;
+        if is_gone {
+            self.slots.set(id.0 as usize, None);
+            listing.left.push(id);
+        }
+        is_gone
     }
 
     /// Drops a leaf's subchannels, so that its connections are made anew when they are wanted again.
@@ -249,7 +293,7 @@ impl<C: Connect> Endpoints<C> {
     pub(super) fn sweep(&mut self, listing: &mut Listing) {
         for id in std::mem::take(&mut listing.left) {
             let Some(place) = self.entries.get_mut(id.0 as usize) else { continue };
-            if let Some(entry) = place.take_if(|entry| entry.uses == 0) {
+            if let Some(entry) = place.take_if(|entry| entry.uses == 0 && !entry.is_draining) {
                 let identity = entry.slot.addresses.identity();
                 // An endpoint that has replaced it has another id.
                 if listing.ids.get(&identity) == Some(&id) {

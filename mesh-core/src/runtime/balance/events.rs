@@ -26,6 +26,7 @@ impl<C: Connect> Task<C> {
             match event {
                 Event::Wake(id) => self.wake(id),
                 Event::Missing(id) => self.on_missing(now, id),
+                Event::Session(id) => self.connect_for_session(now, id),
                 Event::FailuresInARow(id) => self.on_failures_in_a_row(now, id),
                 Event::Health(id, number, health) => self.on_health(now, id, number, health),
                 Event::Checked(id, number) => self.on_checked(now, id, number),
@@ -71,6 +72,9 @@ impl<C: Connect> Task<C> {
         if matches!(state, Connectivity::Idle) {
             entry.subscription = None;
         }
+        if entry.is_for_session {
+            self.next.repeat_for_all();
+        }
         self.report(now, subscription_id.id, state);
     }
 
@@ -89,6 +93,7 @@ impl<C: Connect> Task<C> {
             tls: tls.as_ref(),
         };
         let state = leaf.checks.on_connectivity(id, state, &entry.slot, &surroundings);
+        entry.slot.state.session.set_connectivity(&state);
         let state = leaf.outliers.on_connectivity(id, state);
         self.balancer.on_connectivity(now, id, state, &mut self.rng);
     }
@@ -101,8 +106,13 @@ impl<C: Connect> Task<C> {
     }
 
     fn on_checked(&mut self, now: Instant, id: EndpointId, number: u64) {
-        let Some(leaf) = self.leaves.find(self.endpoints.leaf(id)) else { return };
+        let Some(entry) = self.endpoints.get_mut(id) else { return };
+        let Some(leaf) = self.leaves.find(Some(entry.leaf)) else { return };
         let Some(state) = leaf.checks.on_checked(id, number) else { return };
+        entry.slot.state.session.set_connectivity(&state);
+        if entry.is_for_session {
+            self.next.repeat_for_all();
+        }
         let is_healthy = matches!(state, Connectivity::Ready);
         let state = leaf.outliers.on_connectivity(id, state);
         self.balancer.on_connectivity(now, id, state, &mut self.rng);

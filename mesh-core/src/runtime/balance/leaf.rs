@@ -185,6 +185,10 @@ impl Leaf {
 
     fn list<C: Connect>(&mut self, endpoints: &mut Endpoints<C>, set: &EndpointSet, note: Option<Arc<str>>) {
         endpoints.update(&mut self.listing, set);
+        for id in endpoints.keep_draining(&mut self.listing, set) {
+            self.streams.on_disconnected(id);
+            self.checks.remove(id);
+        }
         let turnover = std::mem::take(&mut self.listing.turnover);
         for id in &turnover.left {
             self.streams.on_disconnected(*id);

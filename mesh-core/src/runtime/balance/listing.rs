@@ -20,6 +20,8 @@ pub(super) struct Listing {
     pub(super) translation: Translation,
     /// How many endpoints the last update lists more than once.
     pub(super) repeated: usize,
+    /// Endpoints that drain and are kept for their sessions.
+    pub(super) draining: Vec<EndpointId>,
     /// Endpoints that were removed since the last sweep; some may have been added again.
     pub(super) left: Vec<EndpointId>,
     /// Changes since it was last taken.
@@ -43,6 +45,7 @@ impl Listing {
             ids: HashMap::new(),
             translation: Translation::default(),
             repeated: 0,
+            draining: Vec::new(),
             left: Vec::new(),
             turnover: Turnover::default(),
         }

@@ -54,7 +54,7 @@ impl<C: Connect> Live<C> {
     pub(super) fn connections(&self, limit: usize) -> Option<Arc<Connections<C::Connection>>> {
         let more = (self.open.len() < limit).then(|| self.more.clone());
         let all = self.open.iter().map(|(_, connection)| connection.clone());
-        Connections::new(all, more).map(Arc::new)
+        Connections::new(self.address, all, more).map(Arc::new)
     }
 
     /// Waits until a connection was made or has closed. Returns how the last one ended.

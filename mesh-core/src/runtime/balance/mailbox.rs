@@ -35,6 +35,8 @@ pub(super) enum Event<T> {
     Wake(EndpointId),
     /// A call has picked this endpoint, which has no connection.
     Missing(EndpointId),
+    /// A call of a session waits for this endpoint.
+    Session(EndpointId),
     /// Calls to this endpoint have failed in a row.
     FailuresInARow(EndpointId),
     /// The endpoint has said how it is, on the stream of this number.

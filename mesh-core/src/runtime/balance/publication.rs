@@ -10,6 +10,7 @@ use crate::runtime::accounting::Accounting;
 use super::Published;
 use super::cluster::Shared;
 use super::published::{NotYet, Slots};
+use super::sessions::ByAddress;
 use super::waiting_calls::Helped;
 
 /// The current parts of a publication, and which of them differ from the last publication.
@@ -18,8 +19,11 @@ pub(super) struct Publication<T> {
     accounting: Arc<Accounting>,
     /// Without the leaf's drops.
     picker: (Connectivity, Arc<dyn Picker>),
-    drops: Vec<DropCategory>,
+    drops: Arc<[DropCategory]>,
     slots: Slots<T>,
+    by_address: ByAddress,
+    /// The next publication wakes all calls that wait.
+    helps_all: bool,
     /// Every connection was closed after the idle timeout.
     is_at_rest: bool,
     changed: Extent,
@@ -41,16 +45,17 @@ impl<T> Publication<T> {
 
     /// Sets accounting and drops of the leaf whose endpoints the picker picks.
     pub(super) fn set_leaf(&mut self, accounting: &Arc<Accounting>, drops: &[DropCategory]) {
-        if Arc::ptr_eq(&self.accounting, accounting) && self.drops == drops {
+        if Arc::ptr_eq(&self.accounting, accounting) && *self.drops == *drops {
             return;
         }
         self.accounting = accounting.clone();
-        drops.clone_into(&mut self.drops);
+        self.drops = drops.into();
         self.changed = self.changed.max(Extent::Picker);
     }
 
     pub(super) fn set_slots(&mut self, slots: Slots<T>) {
         self.slots = slots;
+        self.by_address = ByAddress::default();
         self.changed = Extent::Endpoints;
     }
 
@@ -67,6 +72,12 @@ impl<T> Publication<T> {
         self.changed = self.changed.max(Extent::Picker);
     }
 
+    /// As [`repeat`](Self::repeat), for calls that wait although the cluster's picker makes every call wait.
+    pub(super) fn repeat_for_all(&mut self) {
+        self.helps_all = true;
+        self.repeat();
+    }
+
     /// Publishes if a part has changed.
     pub(super) fn publish(&mut self, shared: &Shared<T>) -> Extent {
         let changed = std::mem::replace(&mut self.changed, Extent::Nothing);
@@ -77,9 +88,12 @@ impl<T> Publication<T> {
             let state = if self.is_at_rest { Connectivity::Idle } else { state };
             // RT-26: calls of a removed cluster fail, also those that wait for ready.
             let is_removed = shared.removed().is_some();
-            let helped = if is_removed { Helped::All } else { Helped::by(&state, &*picker) };
+            let helps_all = std::mem::take(&mut self.helps_all) || is_removed;
+            let helped = if helps_all { Helped::All } else { Helped::by(&state, &*picker) };
             let accounting = self.accounting.clone();
-            let published = Published { version, state, picker, accounting, slots: self.slots.clone() };
+            let (slots, by_address) = (self.slots.clone(), self.by_address.clone());
+            let drops = self.drops.clone();
+            let published = Published { version, state, picker, accounting, slots, by_address, drops };
             shared.published.store(Arc::new(published));
             shared.version.send_replace(version);
             shared.waiting.wake(helped);
@@ -94,8 +108,10 @@ impl<T> Publication<T> {
         Self {
             accounting,
             picker: (Connectivity::Connecting, Arc::new(NotYet)),
-            drops: Vec::new(),
+            drops: Arc::default(),
             slots: Slots::default(),
+            by_address: ByAddress::default(),
+            helps_all: false,
             is_at_rest: false,
             changed: Extent::Endpoints,
         }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use rand::Rng;
 
+use crate::config::{DropCategory, Name};
 use crate::policy::lb::{Connectivity, EndpointId, Pick, PickContext, Picker, UniformPick};
 use crate::runtime::accounting::Accounting;
 use crate::sharded::Refs;
 use crate::shared::SharedTable;
 
 use super::Slot;
+use super::sessions::ByAddress;
 
 /// A cluster's published state. Immutable: a change is a new publication.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub(crate) struct Published<T> {
     /// Counts calls that the picker fails or drops.
     pub(crate) accounting: Arc<Accounting>,
     pub(super) slots: Slots<T>,
+    pub(super) by_address: ByAddress,
+    pub(super) drops: Arc<[DropCategory]>,
 }
 
 /// Slots by [`EndpointId`]; `None` for ids without an endpoint.
@@ -32,7 +36,24 @@ impl<T> Published<T> {
     /// The state before the first publication.
     pub(super) fn nothing(accounting: Arc<Accounting>) -> Self {
         let picker = Arc::new(NotYet);
-        Self { version: 0, state: Connectivity::Connecting, picker, accounting, slots: Slots::default() }
+        Self {
+            version: 0,
+            state: Connectivity::Connecting,
+            picker,
+            accounting,
+            slots: Slots::default(),
+            by_address: ByAddress::default(),
+            drops: Arc::default(),
+        }
+    }
+
+    /// LB-22: one draw for each category, while the cluster is ready; the one that drops the call.
+    pub(crate) fn draw_drop(&self, rng: &mut dyn Rng) -> Option<Name> {
+        if !matches!(self.state, Connectivity::Ready) {
+            return None;
+        }
+        let drop = self.drops.iter().find(|drop| drop.fraction.draw(rng))?;
+        Some(drop.category.clone())
     }
 
     /// The endpoint of an id that this publication's picker has picked.

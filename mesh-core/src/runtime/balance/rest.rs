@@ -21,6 +21,7 @@ impl<C: Connect> Task<C> {
             leaf.checks.on_disconnected(id);
         }
         entry.slot.state.set_connections(None);
+        entry.slot.state.session.set_connectivity(&Connectivity::Idle);
         self.may_rest = true;
         // A call may wait because the connection closed after the call had picked it.
         self.next.repeat();

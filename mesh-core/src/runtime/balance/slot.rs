@@ -20,6 +20,7 @@ use crate::runtime::connect::{Connection, Reserve};
 use super::MaxQueued;
 use super::connections::Connections;
 use super::mailbox::{Event, Mailbox};
+use super::sessions::SessionState;
 
 /// One endpoint of a cluster, as the request path sees it: everything that a call needs, behind one reference count.
 pub(crate) struct Slot<T> {
@@ -131,6 +132,18 @@ impl<T> Slot<T> {
         self.state.connections.load().is_some()
     }
 
+    /// The endpoint's addresses, the connected one first.
+    pub(crate) fn connected_addresses(&self) -> EndpointAddresses {
+        let connections = self.state.connections.load();
+        match connections.as_deref().map(Connections::address) {
+            Some(used) if used != self.addresses.first() => {
+                let others = self.addresses.as_slice().iter().filter(|address| **address != used);
+                EndpointAddresses::new(used, others.copied())
+            }
+            Some(_) | None => self.addresses.clone(),
+        }
+    }
+
     /// How many calls wait for room at the endpoint.
     pub(crate) fn queued(&self) -> u32 {
         self.state.queued.load(Ordering::Relaxed)
@@ -160,6 +173,8 @@ pub(super) struct EndpointState<T> {
     queued: AtomicU32,
     /// What few endpoints have.
     details: ArcSwapOption<EndpointDetails>,
+    /// What sessions need to know.
+    pub(super) session: SessionState,
     /// The endpoint in its cluster.
     id: EndpointId,
     /// The events of the cluster's task. Weak: calls in flight hold this state, and must not keep unhandled events.
@@ -175,6 +190,7 @@ impl<T> EndpointState<T> {
             changed: Notify::new(),
             queued: AtomicU32::new(0),
             details: ArcSwapOption::empty(),
+            session: SessionState::default(),
             id,
             mailbox: Arc::downgrade(mailbox),
         }

@@ -178,7 +178,10 @@ impl<C: Connect> Task<C> {
             match command {
                 Command::Connect(id) => self.connect(id),
                 Command::Disconnect(id) => {
-                    let subscription = self.endpoints.get_mut(id).and_then(|entry| entry.subscription.take());
+                    let subscription = self.endpoints.get_mut(id).and_then(|entry| {
+                        entry.slot.state.session.set_connectivity(&Connectivity::Idle);
+                        entry.subscription.take()
+                    });
                     self.retired.extend(subscription.map(|subscription| (id, subscription)));
                     self.forget_rest(id);
                     if let Some(leaf) = self.leaves.find(self.endpoints.leaf(id)) {

@@ -10,7 +10,7 @@ use http::{Extensions, HeaderMap, Request, Response};
 use tokio::time::Instant;
 
 use crate::config::{OtherEndpoints, RetryPolicy};
-use crate::filter::CallPath;
+use crate::filter::{CallPath, PreferredEndpoint};
 use crate::policy::lb::{EndpointLoad, PickContext};
 use crate::policy::retry::Transparent;
 use crate::sharded::Ref;
@@ -57,6 +57,8 @@ pub(super) struct Call<P: Protocol, C: Connect> {
     pub(super) filters: Option<Box<ResponseFilters>>,
     /// `None`: the route only sends calls to its cluster.
     features: Option<Box<CallFeatures<C>>>,
+    /// The endpoint of its session.
+    preferred: Option<Box<PreferredEndpoint>>,
 }
 
 /// Path, cluster and hash of a call, and the features of its route.
@@ -128,7 +130,13 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             may_have_been_seen: false,
             filters,
             features,
+            preferred: None,
         }
+    }
+
+    /// HF-27: every attempt goes to this endpoint, if it can.
+    pub(super) fn prefer(&mut self, endpoint: Box<PreferredEndpoint>) {
+        self.preferred = Some(endpoint);
     }
 
     /// Whether the route's policy may lead to another attempt.
@@ -164,9 +172,10 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             return Picked::Failed(error.into());
         };
         let context = PickContext { path: request.uri().path(), headers: request.headers(), hash: self.hash };
+        let preferred = self.preferred.as_deref();
         let avoid = match &self.retry {
-            None => Avoid { endpoints: self.avoid.as_slice(), how: OtherEndpoints::Prefer },
-            Some(retry) => Avoid { endpoints: retry.tried(), how: retry.other_endpoints() },
+            None => Avoid { endpoints: self.avoid.as_slice(), how: OtherEndpoints::Prefer, preferred },
+            Some(retry) => Avoid { endpoints: retry.tried(), how: retry.other_endpoints(), preferred },
         };
         let randomness = &self.cluster.context.randomness;
         randomness.with(|rng| self.cluster.pick(&context, avoid, rng))

@@ -6,10 +6,11 @@ use rand::Rng;
 use tokio::sync::futures::OwnedNotified;
 
 use crate::config::{Name, OtherEndpoints, ResourceError};
+use crate::filter::{LostSession, PreferredEndpoint};
 use crate::policy::lb::{Connectivity, EndpointLoad, Pick, PickContext};
 use crate::runtime::accounting::Accounting;
 use crate::runtime::attempt::Attempt;
-use crate::runtime::balance::{ClusterHandle, Slot, WaitForPlace};
+use crate::runtime::balance::{ClusterHandle, Published, SessionEndpoint, Slot, WaitForPlace};
 use crate::runtime::connect::{Connect, Connection, Reserve};
 use crate::runtime::error::Reason;
 use crate::runtime::{FullEndpoints, MeshError, MeshErrorKind, WaitForReady};
@@ -62,6 +63,8 @@ const PASSES: usize = 8;
 pub(crate) struct Avoid<'a> {
     pub(crate) endpoints: &'a [Arc<EndpointLoad>],
     pub(crate) how: OtherEndpoints,
+    /// The endpoint of the call's session, which is taken even if an earlier attempt was there.
+    pub(crate) preferred: Option<&'a PreferredEndpoint>,
 }
 
 impl Avoid<'_> {
@@ -113,6 +116,24 @@ impl<C: Connect> Cluster<C> {
             Err(error) => return self.refuse(MeshErrorKind::Cluster, error),
         };
         let published = handle.published();
+        if let Some(preferred) = avoid.preferred
+            && let Some(picked) = self.pick_preferred(handle, &published, preferred, rng)
+        {
+            return picked;
+        }
+        self.pick_any(handle, &published, context, avoid, rng)
+    }
+
+    /// Picks an endpoint as the policy says.
+    #[inline]
+    fn pick_any(
+        &self,
+        handle: &ClusterHandle<C>,
+        published: &Published<C::Connection>,
+        context: &PickContext<'_>,
+        avoid: Avoid<'_>,
+        rng: &mut dyn Rng,
+    ) -> Picked<C::Connection> {
         let mut full = None;
         let (mut repicks, mut passes) = (0, 0);
         let most = avoid.repicks().max(REPICKS);
@@ -169,6 +190,45 @@ impl<C: Connect> Cluster<C> {
             Some(slot) => self.queue(slot),
             None if handle.has_ended() => self.runtime_ended(),
             None => Picked::Wait(published.version),
+        }
+    }
+
+    /// LB-66: picks the endpoint of a session. `None`: it cannot take the call, which goes to another one.
+    #[cold]
+    fn pick_preferred(
+        &self,
+        handle: &ClusterHandle<C>,
+        published: &Published<C::Connection>,
+        preferred: &PreferredEndpoint,
+        rng: &mut dyn Rng,
+    ) -> Option<Picked<C::Connection>> {
+        if let Some(error) = handle.removed() {
+            return Some(self.refuse(MeshErrorKind::Cluster, error));
+        }
+        if let Some(category) = published.draw_drop(rng) {
+            published.accounting.drop_in(&category);
+            return Some(self.refuse(MeshErrorKind::Dropped, Reason::Dropped(category)));
+        }
+        match published.session_endpoint(&preferred.addresses) {
+            SessionEndpoint::Ready(id, slot) => match slot.reserve() {
+                Some(Reserve::Place(place)) => {
+                    Some(self.admit(slot, |attempt| Picked::Endpoint(attempt, place)))
+                }
+                Some(Reserve::Full) => Some(self.queue(slot)),
+                Some(Reserve::Closed) | None => {
+                    handle.connect_for_session(id);
+                    Some(Picked::Wait(published.version))
+                }
+            },
+            SessionEndpoint::Connects(id) => {
+                handle.connect_for_session(id);
+                Some(Picked::Wait(published.version))
+            }
+            SessionEndpoint::Unusable if preferred.lost == LostSession::Fail => {
+                let reason = "the endpoint of the call's session cannot take it";
+                Some(self.refuse(MeshErrorKind::NoEndpoint, reason))
+            }
+            SessionEndpoint::Unusable => None,
         }
     }
 

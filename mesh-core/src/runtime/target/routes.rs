@@ -10,7 +10,8 @@ use crate::config::{
     ClusterChoice, FilterInstance, Forward, HashPolicy, HeaderMutations, HostRewrite, MeshConfig, Mirror,
     MutationOrder, Name, RetryPolicy, Route, RouteAction, VirtualHost,
 };
-use crate::filter::{CallPath, ChainCompiler, FilterScope, Level, RouteFilters};
+use crate::filter::{CallPath, ChainCompiler, FilterChain, FilterScope, Level, RouteFilters};
+use crate::policy::matcher::HeaderView;
 use crate::policy::route::{NoMatch, RequestHead, RouteTable};
 use crate::policy::timeout::TimeoutLimits;
 use crate::policy::weighted_choice::WeightedChoice;
@@ -207,8 +208,22 @@ fn mirrors(numbers: &mut Numbers, route: &Name, authority: &Name, forward: &Forw
 impl ForwardPlan {
     /// The cluster that takes a call: drawn once per call (RT-22).
     #[inline(always)]
-    pub(super) fn choose(&self, rng: &mut dyn Rng) -> Option<&Choice> {
-        self.choices.get(self.weights.pick(rng))
+    pub(super) fn choose(&self, head: &RequestHead<'_>, rng: &mut dyn Rng) -> Option<&Choice> {
+        let drawn = self.choices.get(self.weights.pick(rng))?;
+        match &drawn.filters {
+            Some(filters) if filters.chain.chooses_clusters() => {
+                Some(self.wanted(&filters.chain, head).unwrap_or(drawn))
+            }
+            Some(_) | None => Some(drawn),
+        }
+    }
+
+    /// HF-26: the cluster of the call's session, if the route has it.
+    #[cold]
+    fn wanted(&self, chain: &FilterChain, head: &RequestHead<'_>) -> Option<&Choice> {
+        let (HeaderView::Grpc(headers) | HeaderView::Response(headers)) = head.headers;
+        let wanted = chain.wanted_cluster(head.path, headers)?;
+        self.choices.iter().find(|choice| choice.path.value().cluster == wanted)
     }
 }
 

@@ -105,7 +105,7 @@ impl<C: Connect> Snapshot<C> {
                 return Err(context.error(MeshErrorKind::UnsupportedRoute, reason));
             }
         };
-        let chosen = forward.choose(rng);
+        let chosen = forward.choose(head, rng);
         let chosen = chosen.and_then(|choice| Some((self.clusters.get(choice.cluster)?, choice)));
         let (cluster, Choice { path, filters, features, .. }) =
             chosen.ok_or_else(|| context.error(MeshErrorKind::Cluster, "the route has no cluster"))?;

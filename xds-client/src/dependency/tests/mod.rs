@@ -182,7 +182,7 @@ fn routes(domain: &str, clusters: &[&str]) -> AnyResource {
 
 fn cluster(name: &str, discovery: ClusterDiscovery) -> AnyResource {
     let settings = Arc::new(ClusterSettings::new(name));
-    Arc::new(Cluster { settings, discovery, override_host_status: Vec::new() })
+    Arc::new(Cluster { settings, discovery })
 }
 
 fn eds(name: &str) -> AnyResource {

@@ -342,7 +342,7 @@ fn connections_come_from_the_local_address() {
     }
 }
 
-/// Decodes: CDS-16.
+/// Proves: CDS-16.
 #[test]
 fn override_host_statuses_are_decoded() {
     use HealthStatus::{Draining, Healthy, Unknown};
@@ -368,7 +368,7 @@ fn override_host_statuses_are_decoded() {
     ];
     for (common_lb_config, expected) in rows {
         let found = decoded(&Proto { common_lb_config, ..eds() });
-        assert_eq!(found.override_host_status, expected);
+        assert_eq!(&*found.settings.override_host_status, expected);
     }
 }
 

@@ -46,8 +46,6 @@ pub struct Cluster {
     pub settings: Arc<ClusterSettings>,
     /// Where its endpoints come from.
     pub discovery: ClusterDiscovery,
-    /// The health statuses of endpoints that take calls of existing sessions (gRFC A55), each at most once.
-    pub override_host_status: Vec<HealthStatus>,
 }
 
 impl ResourceType for ClusterType {
@@ -109,17 +107,14 @@ fn read(cluster: &proto::Cluster, context: &Decoding<'_>) -> Checked<Cluster> {
     settings.connection = connection::read(cluster)?;
     // TLS-18
     settings.tls = tls;
+    settings.override_host_status = override_host_status(cluster).into();
     settings.health_check = health_check::read(cluster, context)?.map(Arc::new);
     settings.outlier_detection = outlier_detection.within("outlier_detection")?;
     settings.telemetry_labels = Some((label("service_name"), label("service_namespace")));
     // TR-47: the same message from another server is another cluster
     settings.load_reporting = cluster.lrs_server.as_ref().map(|_| context.server.clone());
     settings.reported_metrics = reported_metrics(&cluster.lrs_report_endpoint_metrics);
-    Ok(Cluster {
-        settings: Arc::new(settings),
-        discovery,
-        override_host_status: override_host_status(cluster),
-    })
+    Ok(Cluster { settings: Arc::new(settings), discovery })
 }
 
 /// CDS-16: other statuses than these three are ignored; an empty list means no sessions.

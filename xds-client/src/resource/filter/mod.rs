@@ -14,6 +14,7 @@ mod payload;
 mod rate_limit_action;
 mod rbac;
 mod registry;
+mod stateful_session;
 #[cfg(test)]
 mod tests;
 

@@ -8,11 +8,12 @@ use super::header_mutation::HeaderMutationType;
 use super::jwt_authn::JwtAuthnType;
 use super::local_rate_limit::LocalRateLimitType;
 use super::rbac::RbacFilter;
+use super::stateful_session::StatefulSessionType;
 use super::{HttpFilterType, ROUTER};
 
 /// The kinds of HTTP filters that a client knows, by the types of their configurations. The default has those of this
 /// library: fault injection (gRFC A33), header mutation, local rate limits,
-/// tokens and authorization (gRFC A41).
+/// tokens, authorization (gRFC A41) and session affinity (gRFC A55).
 #[derive(Clone)]
 pub struct FilterRegistry(Arc<[Arc<dyn HttpFilterType>]>);
 
@@ -61,6 +62,7 @@ static OURS: LazyLock<FilterRegistry> = LazyLock::new(|| {
         Arc::new(JwtAuthnType),
         Arc::new(LocalRateLimitType),
         Arc::new(RbacFilter::default()),
+        Arc::new(StatefulSessionType),
     ]))
 });
 

@@ -5,6 +5,7 @@ mod header_mutation;
 mod jwt_authn;
 mod local_rate_limit;
 mod rbac;
+mod stateful_session;
 
 use std::sync::Arc;
 
