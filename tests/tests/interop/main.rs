@@ -28,3 +28,4 @@ mod scopes;
 mod secured;
 mod servers;
 mod stage;
+mod tasks;
