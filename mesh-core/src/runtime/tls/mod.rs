@@ -9,7 +9,7 @@
 //!
 //! Invariants: no connection falls back to plaintext, no early data is sent or accepted, a session is resumed only
 //! with the roots, matchers and certificate with which it was made, and a connection whose peer a handshake would refuse now is
-//! ended within a second ([`peer_watch`]).
+//! ended within a second (`peer_watch`).
 
 mod acceptor;
 mod check;
