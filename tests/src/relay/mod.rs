@@ -2,11 +2,12 @@
 
 mod pump;
 
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use mesh_core::testing::reserved_address;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -103,7 +104,7 @@ impl Side {
         loop {
             let network = *self.network.borrow_and_update();
             if network == Condition::Refusing {
-                listener = None;
+                listener.take().inspect(stop_listening);
             } else if listener.is_none() {
                 let Ok(again) = TcpListener::bind(self.address).await else { return };
                 listener = Some(again);
@@ -145,6 +146,12 @@ async fn relay(mut client: TcpStream, target: SocketAddr, mut network: watch::Re
         reset(&client);
         reset(&server);
     }
+}
+
+/// Refuses connections from now on. Closing alone does not do that: a process that another test is just starting has a copy of the
+/// socket until its program is loaded, and the kernel would go on taking connections for it.
+fn stop_listening(listener: &TcpListener) {
+    SockRef::from(listener).shutdown(Shutdown::Both).expect("a listener can be shut down");
 }
 
 /// From now on, closing it resets it.
