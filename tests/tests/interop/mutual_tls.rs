@@ -176,11 +176,11 @@ async fn stock_client_calls_servers_of_all_languages(language: Language) {
     let mut client = stock.client(&yaml::target(), Some(&allowed)).await;
     eventually("all four answer", async || {
         // each may need a while until it serves
-        let report = client.call(Calls::new(16).timeout(20)).await;
+        let report = client.call(Calls::new(16).timeout(60)).await;
         if report.endpoints.len() == 4 { Ok(()) } else { Err(format!("{report:?}")) }
     })
     .await;
-    let report = client.call(Calls::new(100).wait_for_ready()).await;
+    let report = client.call(Calls::new(100).wait_for_ready().timeout(60)).await;
     assert_eq!((report.failed(), report.endpoints.len()), (0, 4), "{report:?}");
 
     for denied in stage.denied() {
@@ -189,14 +189,14 @@ async fn stock_client_calls_servers_of_all_languages(language: Language) {
     }
     for (what, target, unconnected) in stage.unconnected() {
         let mut client = stock.client(&target, Some(&unconnected)).await;
-        let report = client.call(Calls::new(8).timeout(20)).await;
+        let report = client.call(Calls::new(8).timeout(60)).await;
         assert_eq!(report.code("UNAVAILABLE"), 8, "{what}: {report:?}");
     }
 }
 
 async fn client_report(stock: &Stock, bootstrap: &Value, calls: u32) -> tests::stock::Report {
     let mut client = stock.client(&yaml::target(), Some(bootstrap)).await;
-    client.call(Calls::new(calls).wait_for_ready().timeout(5)).await
+    client.call(Calls::new(calls).wait_for_ready().timeout(60)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
