@@ -4,6 +4,7 @@
 //! the caller a new one with the response where there was none, or another endpoint has answered.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::header::SET_COOKIE;
@@ -94,7 +95,11 @@ impl FilterConfig for StatefulSession {
             Some(StatefulSessionOverride::Disabled) => return Ok(None),
             Some(StatefulSessionOverride::Config(config)) => config,
         };
-        let filter = |state: &SessionState| Session { state: state.clone(), lost: config.lost };
+        let filter = |state: &SessionState| Session {
+            state: state.clone(),
+            lost: config.lost,
+            has_warned: AtomicBool::new(false),
+        };
         Ok(config.state.as_ref().map(|state| Arc::new(filter(state)) as _))
     }
 }
@@ -104,7 +109,11 @@ impl FilterConfig for StatefulSession {
 struct Session {
     state: SessionState,
     lost: LostSession,
+    has_warned: AtomicBool,
 }
+
+/// How many characters of a session a log line shows.
+const SHOWN: usize = 100;
 
 /// The session that a request came with.
 #[derive(Debug, Clone)]
@@ -121,9 +130,22 @@ impl Session {
         let text = text.filter(|text| !text.is_empty());
         let host = text.and_then(SessionHost::decode);
         if let (Some(session), None) = (text, &host) {
-            tracing::warn!(session, "a session names no endpoint, and is ignored");
+            self.tell_of(session);
         }
         Some(host)
+    }
+
+    /// HF-25: a warning for the first one only. The text is a caller's, who could fill the log with it.
+    fn tell_of(&self, session: &str) {
+        let session: String = session.chars().take(SHOWN).collect();
+        if self.has_warned.swap(true, Ordering::Relaxed) {
+            tracing::debug!(session, "a session names no endpoint, and is ignored");
+        } else {
+            tracing::warn!(
+                session,
+                "a session names no endpoint, and is ignored; further ones are told at debug level"
+            );
+        }
     }
 
     fn show(&self, host: &SessionHost, headers: &mut HeaderMap) {
