@@ -81,7 +81,7 @@ async fn send<T: Connection>(
 
 /// A body of at most one piece.
 #[derive(Debug)]
-struct OneBody(Option<Bytes>);
+pub(in crate::runtime) struct OneBody(pub(in crate::runtime) Option<Bytes>);
 
 impl Body for OneBody {
     type Data = Bytes;

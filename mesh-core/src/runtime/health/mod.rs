@@ -8,6 +8,8 @@ mod http1;
 mod http2;
 mod tcp;
 
+pub(super) use exchange::OneBody;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

@@ -1,15 +1,14 @@
 //! gRPC on a connection, as far as the mesh's own calls need it: one message out, any number in.
 
-use std::convert::Infallible;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::pin::pin;
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderValue, TE};
 use http::{HeaderMap, Method, Request, StatusCode, Version};
-use http_body::{Body, Frame};
+use http_body::Body;
 
 use crate::runtime::connect::{Connection, SendFailure};
+use crate::runtime::health::OneBody;
 use crate::runtime::retry::ReplayRoom;
 
 /// How a stream of messages ended.
@@ -81,7 +80,7 @@ pub(super) async fn stream<T: Connection>(
     StreamEnd::Broken("it ended without a status".to_owned())
 }
 
-fn request(authority: &str, method: &str, message: &[u8]) -> Option<Request<OneMessage>> {
+fn request(authority: &str, method: &str, message: &[u8]) -> Option<Request<OneBody>> {
     let mut framed = BytesMut::with_capacity(HEAD + message.len());
     framed.put_u8(0);
     framed.put_u32(message.len() as u32);
@@ -92,7 +91,7 @@ fn request(authority: &str, method: &str, message: &[u8]) -> Option<Request<OneM
         .uri(format!("http://{authority}{method}"))
         .header(CONTENT_TYPE, HeaderValue::from_static("application/grpc"))
         .header(TE, HeaderValue::from_static("trailers"));
-    request.body(OneMessage(Some(framed.freeze()))).ok()
+    request.body(OneBody(Some(framed.freeze()))).ok()
 }
 
 fn status(headers: &HeaderMap) -> Option<u32> {
@@ -101,26 +100,6 @@ fn status(headers: &HeaderMap) -> Option<u32> {
 
 fn text_of<B>(failure: &SendFailure<B>) -> String {
     failure.error.to_string()
-}
-
-/// A body of one message.
-#[derive(Debug)]
-struct OneMessage(Option<Bytes>);
-
-impl Body for OneMessage {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.take().map(|message| Ok(Frame::data(message))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_none()
-    }
 }
 
 /// Cuts a stream of bytes into messages.
