@@ -20,6 +20,7 @@ mod kinds;
 pub mod load_reports;
 pub mod metrics;
 mod model;
+mod parallel;
 pub mod pipeline;
 pub mod resources;
 pub mod server;

@@ -1,8 +1,9 @@
 //! The objects by key, and the record of what was looked up.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+
+use foldhash::{HashMap, HashSet};
 
 use super::conflict::precedence;
 use super::key::{Key, keys, refused_keys};
@@ -26,15 +27,15 @@ impl Index {
     /// Puts an object in the place of the one with its identity; returns the keys that are affected.
     pub(super) fn insert(&mut self, one: Sourced) -> HashSet<Key> {
         let mut affected = self.remove(&one.object.id);
-        for key in keys(&one.object) {
+        // A key that an object has twice files it once. Looking for the object among those of the key instead would make the
+        // start quadratic: thousands of objects share the key of their namespace.
+        let keys: HashSet<Key> = keys(&one.object).into_iter().collect();
+        for key in &keys {
             let filed = self.by_key.entry(key.clone()).or_default();
             let place = filed.partition_point(|other| precedence(&other.object) <= precedence(&one.object));
-            // A key that an object has twice files it once.
-            if !filed.iter().any(|other| other.object.id == one.object.id) {
-                filed.insert(place, one.clone());
-            }
-            affected.insert(key);
+            filed.insert(place, one.clone());
         }
+        affected.extend(keys);
         self.objects.insert(one.object.id.clone(), one);
         affected
     }
@@ -99,6 +100,7 @@ pub(super) struct Reader<'a> {
     index: &'a Index,
     reads: RefCell<HashSet<u64>>,
     hints: &'a Hints,
+    lacks_hints: Cell<bool>,
 }
 
 /// How many more spellings are searched for: a hint costs a look at every host, so a change with thousands of broken
@@ -112,11 +114,26 @@ impl Default for Hints {
     }
 }
 
+impl Hints {
+    pub(super) fn none() -> Self {
+        Self(Cell::new(0))
+    }
+
+    pub(super) fn are_left(&self) -> bool {
+        self.0.get() > 0
+    }
+}
+
 const MAX_HINTS: usize = 10;
 
 impl<'a> Reader<'a> {
     pub(super) fn new(index: &'a Index, hints: &'a Hints) -> Self {
-        Self { index, reads: RefCell::default(), hints }
+        Self { index, reads: RefCell::default(), hints, lacks_hints: Cell::default() }
+    }
+
+    /// Whether a name that means no service was found, and no hint was left for it.
+    pub(super) fn lacks_hints(&self) -> bool {
+        self.lacks_hints.get()
     }
 
     /// The keys that were looked up.
@@ -181,6 +198,7 @@ impl<'a> Reader<'a> {
     fn hint(&self, name: &str, namespace: &str) -> String {
         let left = self.hints.0.get();
         if left == 0 {
+            self.lacks_hints.set(true);
             return String::new();
         }
         self.hints.0.set(left - 1);

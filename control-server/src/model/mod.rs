@@ -31,6 +31,7 @@ mod mtls;
 mod name;
 mod policy;
 mod policy_check;
+mod rebuilding;
 mod reference;
 mod report;
 mod route;
@@ -50,9 +51,9 @@ use crate::kinds::ObjectId;
 use crate::resources::Table;
 use crate::source::{Change, Sourced};
 use crate::state::Diagnostic;
-use index::{Hints, Index, Reader};
+use index::Index;
 use key::Key;
-use report::Report;
+use rebuilding::Rebuilding;
 pub(crate) use tls::{EndpointTls, IDENTITY, PeerName};
 use units::{Unit, Units};
 
@@ -98,8 +99,12 @@ impl Model {
         &self.settings
     }
 
-    /// Applies changes; returns the services and servers' policies that they affect.
-    pub(crate) fn apply(&mut self, changes: impl IntoIterator<Item = Change>) -> Vec<Rebuilt> {
+    /// Applies changes; returns the services and servers' policies that they affect, each built when it is asked for: all
+    /// services of a start need much memory at once. Findings are complete when all have been taken.
+    pub(crate) fn apply(
+        &mut self,
+        changes: impl IntoIterator<Item = Change>,
+    ) -> impl Iterator<Item = Rebuilt> + '_ {
         let mut affected = BTreeSet::new();
         for change in changes {
             let keys = match change {
@@ -119,8 +124,7 @@ impl Model {
                 self.mark(&key, &mut affected);
             }
         }
-        let hints = Hints::default();
-        affected.iter().filter_map(|unit| self.rebuild(unit, &hints)).collect()
+        Rebuilding::new(self, affected)
     }
 
     /// Marks the units that depend on a key.
@@ -138,36 +142,6 @@ impl Model {
                 affected.insert(Unit::Servers(Arc::default()));
             }
         }
-    }
-
-    fn rebuild(&mut self, unit: &Unit, hints: &Hints) -> Option<Rebuilt> {
-        let reader = Reader::new(&self.index, hints);
-        let mut report = Report::default();
-        let (is_gone, rebuilt) = match unit {
-            Unit::Service(host) => {
-                let service = service::build(host, &reader, &self.settings, &mut report);
-                (service.is_none(), Some(Rebuilt::Service { host: Arc::clone(host), service }))
-            }
-            Unit::Servers(namespace) => {
-                let policies = servers::build(namespace, &reader, &self.settings);
-                (policies.is_none(), Some(Rebuilt::Servers { namespace: Arc::clone(namespace), policies }))
-            }
-            Unit::Object(id) => {
-                let object = self.index.get(id);
-                if let Some(one) = object {
-                    check::object(&one.object, &reader, &self.settings, &mut report);
-                }
-                (object.is_none(), None)
-            }
-        };
-        let reads = if is_gone { Vec::new() } else { reader.into_reads() };
-        self.units.record(unit, reads);
-        if report.diagnostics.is_empty() {
-            self.diagnostics.remove(&unit.to_string());
-        } else {
-            self.diagnostics.insert(unit.to_string().into(), report.diagnostics.into());
-        }
-        rebuilt
     }
 
     /// The object of this identity.

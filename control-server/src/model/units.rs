@@ -1,8 +1,9 @@
 //! Who depends on what: the keys that each unit has looked up.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::name::covers;
 use crate::kinds::ObjectId;

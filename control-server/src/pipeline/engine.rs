@@ -78,8 +78,7 @@ impl Engine {
             "poisoned"
         );
         let passed_over = changes.passed_over;
-        let rebuilt = self.model.apply(changes.objects);
-        self.translator.translate(rebuilt);
+        self.translator.translate(self.model.apply(changes.objects));
         let mut resources = self.translator.resources().clone();
         let has_changed = !self.state.synced || !resources.is_same(&self.resources);
         if has_changed {

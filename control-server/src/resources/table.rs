@@ -1,9 +1,9 @@
 //! A map by name whose copies share unchanged parts.
 
-use std::collections::HashMap;
 use std::hash::Hasher as _;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use twox_hash::XxHash64;
 
 /// Values by name. A clone costs the same whatever is in it; a change of the clone copies a 256th part of it, and the
@@ -18,7 +18,7 @@ type Shard<V> = HashMap<Arc<str>, V>;
 
 impl<V> Default for Table<V> {
     fn default() -> Self {
-        let empty = Arc::new(Shard::new());
+        let empty = Arc::new(Shard::default());
         Self { shards: vec![empty; SHARDS], len: 0 }
     }
 }

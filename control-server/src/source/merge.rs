@@ -6,8 +6,10 @@
 //! its stead. Nothing comes out before every source has
 //! been read once; a source that is late delays the first changes, and never removes anything.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::{Event, Key, Place, Sourced};
 use crate::finding::Finding;
@@ -99,7 +101,7 @@ impl Merge {
     pub(crate) fn new(sources: usize) -> Self {
         Self {
             unsynced: (0..sources).collect(),
-            candidates: HashMap::new(),
+            candidates: HashMap::default(),
             touched: BTreeMap::new(),
             reported: BTreeMap::new(),
             passed_over: BTreeMap::new(),

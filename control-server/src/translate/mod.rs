@@ -32,14 +32,16 @@ mod zone_aware;
 
 pub(crate) use cluster::is_secured;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use foldhash::HashMap;
 
 use crate::finding::Finding;
 use crate::kinds::ObjectId;
 use crate::model::{Model, Rebuilt, ServerPolicies, Service};
+use crate::parallel;
 use crate::resources::{ResourceKind, ResourceSet, Slot};
 use crate::state::{Code, Diagnostic};
 use crate::yaml::FieldPath;
@@ -100,7 +102,7 @@ impl Translator {
         set.set_servers(Arc::new(Servers::default()));
         Self {
             load_reporting,
-            names: HashMap::new(),
+            names: HashMap::default(),
             servers: Servers::default(),
             set,
             refused: BTreeMap::new(),
@@ -114,22 +116,34 @@ impl Translator {
     }
 
     /// Takes services that were built again.
-    pub(crate) fn translate(&mut self, rebuilt: Vec<Rebuilt>) {
-        let mut made: Vec<(Arc<str>, Translation)> = Vec::new();
+    pub(crate) fn translate(&mut self, rebuilt: impl IntoIterator<Item = Rebuilt>) {
+        // A name may move from one known service to another, so those are replaced at once. At the start there are none: a part
+        // at a time, services need little memory besides what is served in the end.
+        let at_once = if self.names.is_empty() { AT_ONCE } else { usize::MAX };
+        let mut services: Vec<(Arc<str>, Option<Service>)> = Vec::new();
         for one in rebuilt {
-            let (host, service) = match one {
-                Rebuilt::Service { host, service } => (host, service),
-                Rebuilt::Servers { namespace, policies } => {
-                    self.take_servers(namespace, policies);
-                    continue;
-                }
-            };
-            let (translation, refused) = self.translate_service(service);
-            made.extend(translation.map(|translation| (Arc::clone(&host), translation)));
+            match one {
+                Rebuilt::Service { host, service } => services.push((host, service)),
+                Rebuilt::Servers { namespace, policies } => self.take_servers(namespace, policies),
+            }
+            if services.len() == at_once {
+                self.take(&services);
+                services.clear();
+            }
+        }
+        self.take(&services);
+    }
+
+    /// Translates services, on all cores if there are many, for none depends on another; and serves the result.
+    fn take(&mut self, services: &[(Arc<str>, Option<Service>)]) {
+        let translated = parallel::map(services, |(_, service)| self.translate_service(service.as_ref()));
+        let mut made: Vec<(Arc<str>, Translation)> = Vec::new();
+        for ((host, _), (translation, refused)) in services.iter().zip(translated) {
+            made.extend(translation.map(|translation| (Arc::clone(host), translation)));
             if refused.is_empty() {
-                self.refused.remove(&host);
+                self.refused.remove(host);
             } else {
-                self.refused.insert(host, refused);
+                self.refused.insert(Arc::clone(host), refused);
             }
         }
         self.replace(made);
@@ -137,14 +151,15 @@ impl Translator {
 
     /// The resources of a service, if clients accept them, and what they would refuse. Instead of refused ones, those that were
     /// last good stay; but not where they are in plaintext and the refused ones are not.
-    fn translate_service(&self, service: Option<Service>) -> (Option<Translation>, Vec<Refusal>) {
-        let Some(mut service) = service else { return (Some(Translation::default()), Vec::new()) };
+    fn translate_service(&self, service: Option<&Service>) -> (Option<Translation>, Vec<Refusal>) {
+        let Some(service) = service else { return (Some(Translation::default()), Vec::new()) };
         let translate = |service: &Service| service::translate(service, self.load_reporting, &self.set);
-        let translation = translate(&service);
+        let translation = translate(service);
         let mut refused = self.refusals(&translation);
         if refused.is_empty() {
             return (Some(translation), refused);
         }
+        let mut service = service.clone();
         let mut is_withheld = false;
         for refusal in &mut refused {
             if service.withhold_tls(&refusal.resource, &refusal.reason) {
@@ -227,6 +242,9 @@ fn diagnostic(refusal: &Refusal, model: &Model) -> Option<Diagnostic> {
     let message = format!("clients would refuse what this becomes: {reason}; {consequence}");
     Some(one.object.diagnostic(&Finding::error(FieldPath::root(), message).code(Code::RefusedByClients)))
 }
+
+/// How many services of a start are translated before what they became takes their place.
+const AT_ONCE: usize = 256;
 
 const WITHHELD: &str = "calls fail, because connections without it would be less secure";
 const LAST_GOOD: &str = "what was last good stays in use";

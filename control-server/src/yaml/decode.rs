@@ -303,6 +303,11 @@ impl<'n> SeqAccess<'n> for Items<'n, '_> {
         let context = self.context;
         context.within(segment, || seed.deserialize(Decoder { node, context })).map(Some)
     }
+
+    /// Exact, so that a list is allocated at its length: `Vec` would start with room for four, and most lists have one item.
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.items.len() - self.next)
+    }
 }
 
 struct MappingFields<'n, 'c> {

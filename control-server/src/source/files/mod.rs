@@ -10,7 +10,6 @@
 //! only the time until the next rescan.
 
 mod last_good;
-mod parallel;
 mod read;
 mod scan;
 mod set;

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 use super::super::entry::{Entry, content_hash};
 use super::super::{Entries, Event, Place, SourceIndex};
 use super::last_good;
-use super::parallel;
 use super::read::{MAX_LENGTH, read_file};
 use super::scan::{FileStamp, Links, Scan, scan, scan_file};
+use crate::parallel;
 use crate::state::{Code, Diagnostic, Severity};
 
 /// The files of a folder.

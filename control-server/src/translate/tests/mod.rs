@@ -86,8 +86,7 @@ impl Plane {
         self.merge.take(0, self.entries.take_events());
         self.merge.take(0, vec![Event::Synced]);
         let changes = self.merge.changes().unwrap();
-        let rebuilt = self.model.apply(changes.objects);
-        self.translator.translate(rebuilt);
+        self.translator.translate(self.model.apply(changes.objects));
         self.diagnostics = changes.diagnostics.to_vec();
         self.diagnostics.extend(self.model.diagnostics().iter().flat_map(|(_, found)| found.iter().cloned()));
         self.diagnostics.extend(self.translator.diagnostics(&self.model));
