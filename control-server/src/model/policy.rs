@@ -7,7 +7,7 @@ use super::attached::PortSettings;
 use super::balancing::{Balancing, HashKey, LoadBalancing};
 use super::limits::{Connections, Limits};
 use crate::kinds::ObjectId;
-use crate::kinds::mesh_policy::PolicySettings;
+use crate::kinds::mesh_policy::{HealthCheck, PolicySettings};
 use crate::kinds::traffic_policy::{
     ClientTls, ConnectionPool, Failover, LoadBalancer, OutlierDetection, PortPolicy, RetryBudget,
     TrafficPolicy,
@@ -24,6 +24,8 @@ pub(crate) struct Policy {
     pub(crate) limits: Limits,
     pub(crate) connections: Connections,
     pub(crate) outlier: Option<Outlier>,
+    /// How clients check endpoints.
+    pub(crate) health_check: Option<HealthCheck>,
     /// The TLS that it states; `None`: it states none.
     pub(super) tls: Option<ClientTls>,
     pub(crate) locality: LocalityPolicy,
@@ -84,6 +86,7 @@ struct Layer<'a> {
     outlier: Option<&'a OutlierDetection>,
     tls: Option<&'a ClientTls>,
     retry_budget: Option<&'a RetryBudget>,
+    health_check: Option<&'a HealthCheck>,
 }
 
 impl<'a> Layer<'a> {
@@ -95,6 +98,7 @@ impl<'a> Layer<'a> {
             outlier: policy.outlier_detection.as_ref(),
             tls: policy.tls.as_ref(),
             retry_budget: policy.retry_budget.as_ref(),
+            ..Self::default()
         }
     }
 
@@ -105,7 +109,7 @@ impl<'a> Layer<'a> {
             pool: policy.connection_pool.as_ref(),
             outlier: policy.outlier_detection.as_ref(),
             tls: policy.tls.as_ref(),
-            retry_budget: None,
+            ..Self::default()
         }
     }
 
@@ -119,6 +123,7 @@ impl<'a> Layer<'a> {
             pool: settings.connection_pool.as_ref(),
             outlier: settings.outlier_detection.as_ref(),
             retry_budget: settings.retry_budget.as_ref(),
+            health_check: settings.health_check.as_ref(),
             ..Self::default()
         }
     }
@@ -187,6 +192,7 @@ impl Policy {
             limits: Limits::new(pool, layers.iter().find_map(|layer| layer.retry_budget)),
             connections: pool.map(Connections::new).unwrap_or_default(),
             outlier: outlier.and_then(Outlier::new),
+            health_check: layers.iter().find_map(|layer| layer.health_check).cloned(),
             tls: layers.iter().find_map(|layer| layer.tls).cloned(),
             locality: layers.iter().find_map(|layer| layer.lb).map(LocalityPolicy::new).unwrap_or_default(),
         }

@@ -14,7 +14,7 @@ use super::endpoints::lb_endpoint;
 use super::envoy;
 use super::listener::ads;
 use super::route::duration;
-use super::{LoadReporting, connection, lb_policy, outlier, tls};
+use super::{LoadReporting, connection, health_check, lb_policy, outlier, tls};
 use crate::model::{self, Budget, Discovery, Policy};
 use crate::state::ClientFamily;
 
@@ -44,6 +44,13 @@ pub(super) fn translate(
     }
     if family != ClientFamily::Envoy {
         made.upstream_config = connection::upstream_config(connections);
+    }
+    // gRPC's own clients would ignore them.
+    if family != ClientFamily::Grpc {
+        if let Some(check) = &cluster.policy.health_check {
+            made.health_checks = vec![health_check::health_check(check)];
+            made.common_lb_config.get_or_insert_with(|| outlier::panic_below(0));
+        }
     }
     discover(cluster, &mut made);
     lb_policy::balance(&cluster.policy, &mut made);

@@ -16,6 +16,7 @@ mod envoy;
 mod fault;
 mod hash_policy;
 mod headers;
+mod health_check;
 mod lb_policy;
 mod listener;
 mod locality;

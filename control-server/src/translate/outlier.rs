@@ -46,7 +46,11 @@ pub(super) fn outlier_detection(outlier: &Outlier) -> OutlierDetection {
 
 /// The share of healthy endpoints below which Envoy uses all of them. Always explicit, as in Istio: Envoy's default is 50 %.
 pub(super) fn panic_threshold(outlier: &Outlier) -> CommonLbConfig {
-    let value = f64::from(outlier.min_health_percent);
+    panic_below(outlier.min_health_percent)
+}
+
+pub(super) fn panic_below(percent: u32) -> CommonLbConfig {
+    let value = f64::from(percent);
     CommonLbConfig { healthy_panic_threshold: Some(Percent { value }), ..CommonLbConfig::default() }
 }
 

@@ -4,13 +4,18 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use examples::service::GreeterService;
 use mesh_core::config::{
-    LbPolicy, PeakEwma, ReportedWeights, SubsetMethod, WeightSource, WeightedRoundRobin,
+    LbPolicy, PeakEwma, ReportedWeights, ServerChain, ServerConfig, ServerRoutes, SubsetMethod, WeightSource,
+    WeightedRoundRobin,
 };
+use mesh_tonic::{HealthService, MeshServer};
 use tests::mesh::MeshClient;
+use tests::yaml::Endpoint;
 use tonic::Code;
+use tonic::service::Routes;
 
-use crate::embedded::{client, document, settings};
+use crate::embedded::{client, document, endpoint, of_text, service, settings, until_all_answer};
 
 const OURS: &str = "mesh.dev/v1alpha1";
 
@@ -123,4 +128,26 @@ async fn mesh_wide_default_holds_for_services_without_anything() {
     assert_eq!(settings(&with_default).await.max_requests.0, 77);
     with_default.hello().await.unwrap();
     assert_eq!(code(&with_default, "keep-open").await, Code::DeadlineExceeded);
+}
+
+/// The first endpoint has no health service, and so is not healthy; the second says that it serves.
+#[tokio::test]
+async fn endpoint_that_fails_its_check_gets_no_calls() {
+    let unchecked = endpoint("e0", "v1").await;
+    let config = ServerConfig::of_chain(ServerChain::new(ServerRoutes::all())).unwrap();
+    let server = MeshServer::fixed(config, "127.0.0.1:0").await.unwrap();
+    let checked = server.local_addr();
+    let health = HealthService::of(&server.handle(), ["mesh.Greeter"]);
+    let greeter = GreeterService::new("e1", "v1").into_server();
+    tokio::spawn(server.serve(Routes::new(greeter).add_service(health)));
+    let services = service(&[Endpoint::new(unchecked, "v1"), Endpoint::new(checked, "v1")]);
+    for check in ["grpc: {service: mesh.Greeter}", "grpc: {}"] {
+        let policy = policy(&format!("healthCheck: {{{check}, interval: 100ms, timeout: 30s}}"));
+        let client = of_text(&(services.clone() + &policy));
+        for _ in 0..10 {
+            assert_eq!(client.hello().await.unwrap().endpoint, "e1", "{check}");
+        }
+    }
+    let both = of_text(&(services + &policy("healthCheck: {tcp: {}, interval: 100ms, timeout: 30s}")));
+    until_all_answer(&both, 2).await;
 }

@@ -2,6 +2,7 @@
 
 mod balancer;
 mod calls;
+mod health_check;
 mod settings;
 mod target;
 
@@ -14,6 +15,7 @@ use crate::yaml::{FieldPath, Node, decode};
 
 pub(crate) use balancer::{Balancer, BalancerPolicy};
 pub(crate) use calls::conditions;
+pub(crate) use health_check::HealthCheck;
 pub(crate) use settings::{EFFECTS, PolicySettings};
 pub(crate) use target::{PolicyTarget, TargetKind};
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::balancer::Balancer;
 use super::calls::{CallRetry, Hedging};
+use super::health_check::HealthCheck;
 use crate::finding::Findings;
 use crate::kinds::effect::Effect;
 use crate::kinds::traffic_policy::{ConnectionPool, OutlierDetection, POOL_EFFECTS, RetryBudget};
@@ -26,6 +27,7 @@ pub(crate) struct PolicySettings {
     pub(crate) outlier_detection: Option<OutlierDetection>,
     /// As in a `DestinationRule`.
     pub(crate) retry_budget: Option<RetryBudget>,
+    pub(crate) health_check: Option<HealthCheck>,
 }
 
 /// Fields without effect for some clients.
@@ -53,6 +55,9 @@ impl PolicySettings {
         if let Some(outlier) = &self.outlier_detection {
             outlier.check(&path.field("outlierDetection"), findings);
         }
+        if let Some(check) = &self.health_check {
+            check.check(&path.field("healthCheck"), findings);
+        }
         if let Some(percent) = self.retry_budget.as_ref().and_then(|budget| budget.percent) {
             check::percent(percent, &path.field("retryBudget").field("percent"), findings);
         }
@@ -68,6 +73,7 @@ impl PolicySettings {
             ("connectionPool", self.connection_pool.is_some()),
             ("outlierDetection", self.outlier_detection.is_some()),
             ("retryBudget", self.retry_budget.is_some()),
+            ("healthCheck", self.health_check.is_some()),
         ];
         rows.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name)
     }

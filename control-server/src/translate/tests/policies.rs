@@ -163,3 +163,37 @@ fn change_of_a_policy_changes_its_service_only() {
     assert_eq!(changed.len(), 1, "{changed:?}");
     assert_eq!(&*changed[0].0.1, ORDERS);
 }
+
+#[test]
+fn endpoints_are_checked_by_the_clients_that_can() {
+    use xds_proto::envoy::config::core::v3::health_check::HealthChecker;
+    let of = |settings: &str, family| {
+        let text = services() + &policy("a", SERVICE, &format!("defaults: {{healthCheck: {{{settings}}}}}"));
+        let set = Plane::new(LoadReporting::Off).read(&text);
+        let client = crate::resources::ClientScope { family, ..Default::default() };
+        let found = set.get_for(ResourceKind::Cluster.into(), ORDERS, &client).unwrap();
+        Cluster::decode(found.bytes.clone()).unwrap()
+    };
+    use crate::state::ClientFamily::{Envoy, Grpc, MeshTonic};
+    assert!(of("tcp: {}", Grpc).health_checks.is_empty());
+    for family in [Envoy, MeshTonic] {
+        let cluster = of("grpc: {service: shop.Orders}, interval: 5s, unhealthyThreshold: 4", family);
+        let panic = cluster.common_lb_config.unwrap().healthy_panic_threshold.unwrap().value;
+        assert_eq!(panic, 0.0, "endpoints that fail their checks get no calls, however many they are");
+        let [check] = &cluster.health_checks[..] else { panic!("not one check") };
+        let seconds = |time: &Option<xds_proto::google::protobuf::Duration>| time.unwrap().seconds;
+        assert_eq!((seconds(&check.interval), seconds(&check.no_traffic_interval)), (5, 5));
+        assert_eq!(seconds(&check.timeout), 1);
+        let thresholds = [check.unhealthy_threshold, check.healthy_threshold].map(|one| one.unwrap().value);
+        assert_eq!(thresholds, [4, 2]);
+        let Some(HealthChecker::GrpcHealthCheck(grpc)) = &check.health_checker else { panic!("{check:?}") };
+        assert_eq!(grpc.service_name, "shop.Orders");
+    }
+    let cluster = of("http: {path: /status, host: a.example, expectedStatuses: [200, 204]}", MeshTonic);
+    let Some(HealthChecker::HttpHealthCheck(http)) = &cluster.health_checks[0].health_checker else {
+        panic!("no request")
+    };
+    assert_eq!((http.path.as_str(), http.host.as_str()), ("/status", "a.example"));
+    let statuses: Vec<_> = http.expected_statuses.iter().map(|range| (range.start, range.end)).collect();
+    assert_eq!(statuses, [(200, 201), (204, 205)]);
+}
