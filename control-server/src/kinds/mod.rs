@@ -26,6 +26,7 @@ mod schema;
 mod serialize;
 pub(crate) mod service;
 pub(crate) mod service_entry;
+pub(crate) mod session_persistence;
 mod string_match;
 pub(crate) mod target;
 #[cfg(test)]

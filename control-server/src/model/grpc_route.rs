@@ -200,7 +200,7 @@ fn rank<'a>(
         let name = rule.name.clone().unwrap_or_default();
         let route = Route::new(name, translate(one), action.clone());
         let (headers, mirrors, retry) = (headers.clone(), mirrors.clone(), retry.clone());
-        let route = Route { headers, mirrors, timeout, retry, ..route };
+        let route = Route { headers, mirrors, timeout, retry, session: rule.session(), ..route };
         ranked.push((rank, route));
     }
 }

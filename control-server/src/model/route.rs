@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::balancing::HashKey;
 use crate::kinds::Pattern;
 use crate::kinds::header_changes::HeaderChanges;
+use crate::kinds::session_persistence::Session;
 use crate::kinds::virtual_service::Fault;
 
 /// One route of a service's port.
@@ -18,6 +19,8 @@ pub(crate) struct Route {
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<Retry>,
     pub(crate) fault: Option<Fault>,
+    /// What keeps its calls with one endpoint.
+    pub(crate) session: Option<Session>,
     /// Header changes of all its calls.
     pub(crate) headers: HeaderChanges,
     pub(crate) rewrite: Rewrite,
@@ -35,6 +38,7 @@ impl Route {
             timeout: None,
             retry: None,
             fault: None,
+            session: None,
             headers: HeaderChanges::default(),
             rewrite: Rewrite::default(),
             mirrors: Vec::new(),

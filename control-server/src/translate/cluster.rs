@@ -46,11 +46,11 @@ pub(super) fn translate(
         made.upstream_config = connection::upstream_config(connections);
     }
     // gRPC's own clients would ignore them.
-    if family != ClientFamily::Grpc {
-        if let Some(check) = &cluster.policy.health_check {
-            made.health_checks = vec![health_check::health_check(check)];
-            made.common_lb_config.get_or_insert_with(|| outlier::panic_below(0));
-        }
+    if family != ClientFamily::Grpc
+        && let Some(check) = &cluster.policy.health_check
+    {
+        made.health_checks = vec![health_check::health_check(check)];
+        made.common_lb_config.get_or_insert_with(|| outlier::panic_below(0));
     }
     discover(cluster, &mut made);
     lb_policy::balance(&cluster.policy, &mut made);

@@ -1,7 +1,5 @@
 //! Faults (gRFC A33).
 
-use std::collections::HashMap;
-
 use xds_proto::envoy::extensions::filters::common::fault::v3 as common;
 use xds_proto::envoy::extensions::filters::common::fault::v3::fault_delay::FaultDelaySecifier as DelayKind;
 use xds_proto::envoy::extensions::filters::http::fault::v3 as proto;
@@ -26,14 +24,14 @@ pub(super) fn filter() -> HttpFilter {
     }
 }
 
-/// The `typed_per_filter_config` of a route.
-pub(super) fn of_route(fault: &Fault) -> HashMap<String, Any> {
+/// The entry of a route's `typed_per_filter_config`.
+pub(super) fn of_route(fault: &Fault) -> (String, Any) {
     let message = proto::HttpFault {
         delay: fault.delay.as_ref().map(delay),
         abort: fault.abort.as_ref().map(abort),
         ..proto::HttpFault::default()
     };
-    HashMap::from([(NAME.to_owned(), pack_any(message))])
+    (NAME.to_owned(), pack_any(message))
 }
 
 fn delay(delay: &FaultDelay) -> common::FaultDelay {

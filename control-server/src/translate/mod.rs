@@ -26,6 +26,7 @@ mod rate_limit;
 mod route;
 mod servers;
 mod service;
+mod session;
 #[cfg(test)]
 mod tests;
 mod tls;

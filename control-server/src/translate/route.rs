@@ -26,7 +26,7 @@ use xds_proto::envoy::r#type::v3::fractional_percent::DenominatorType;
 use xds_proto::google::protobuf::{self, UInt32Value};
 use xds_proto::pack_any;
 
-use super::{envoy, fault, hash_policy, headers, matcher};
+use super::{envoy, fault, hash_policy, headers, matcher, session};
 use crate::model::{self, PathRewrite, Service, ServicePort, Share};
 
 /// The routes of one port, in a virtual host for any authority.
@@ -45,11 +45,13 @@ pub(super) fn translate(name: &str, service: &Service, port: &ServicePort) -> Ro
 }
 
 fn one(route: &model::Route) -> Route {
+    let fault = route.fault.as_ref().map(fault::of_route);
+    let filters = fault.into_iter().chain(route.session.as_ref().map(session::of_route));
     Route {
         name: route.name.clone(),
         r#match: Some(matcher::translate(&route.matches)),
         action: Some(action(route)),
-        typed_per_filter_config: route.fault.as_ref().map(fault::of_route).unwrap_or_default(),
+        typed_per_filter_config: filters.collect(),
         request_headers_to_add: headers::to_add(&route.headers.request),
         request_headers_to_remove: route.headers.request.removed.clone(),
         response_headers_to_add: headers::to_add(&route.headers.response),

@@ -7,7 +7,7 @@ use prost::Message;
 use xds_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
 
-use super::{LoadReporting, cluster, collections, endpoints, fault, listener, rate_limit, route};
+use super::{LoadReporting, cluster, collections, endpoints, fault, listener, rate_limit, route, session};
 use crate::kinds::ObjectId;
 use crate::model::{Cluster, Discovery, Service, ServicePort, ServiceView};
 use crate::resources::{
@@ -108,29 +108,31 @@ impl Translator<'_> {
             } else {
                 Vec::new()
             };
+            let sessions = port.routes.iter().any(|route| route.session.is_some()).then_some(&routed_by);
             for listener in listener_names(&self.service.host, view, port, index == 0) {
-                self.listener(place, selector, view, &listener, &name, &filters);
+                self.listener((place, selector, view), &listener, &name, &filters, sessions);
             }
         }
     }
 
-    /// Only the families that know the filter of limits get it: others would refuse the listener.
+    /// Only the families that know the filters of limits and of sessions get them: others would refuse the listener. `sessions`:
+    /// what makes the routes that keep some.
     fn listener(
         &mut self,
-        place: usize,
-        selector: &ScopeSelector,
-        view: &ServiceView,
+        (place, selector, view): (usize, &ScopeSelector, &ServiceView),
         name: &str,
         routes: &str,
         filters: &[HttpFilter],
+        sessions: Option<&Makers>,
     ) {
         let of = &Makers::of(&view.declared_by, &[]);
-        if !view.rate_limits.is_empty() {
+        if !view.rate_limits.is_empty() || sessions.is_some() {
             let limits = view.rate_limits.iter().map(|(id, policy)| rate_limit::filter(id, policy));
-            let limited = filters.iter().cloned().chain(limits).collect();
-            let message = listener::translate(name, routes, limited);
+            let more = limits.chain(sessions.map(|_| session::filter()));
+            let message = listener::translate(name, routes, filters.iter().cloned().chain(more).collect());
             let ids: Vec<ObjectId> = view.rate_limits.iter().map(|(id, _)| id.clone()).collect();
             let of = &Makers::of(&ids, &view.declared_by);
+            let of = sessions.filter(|_| ids.is_empty()).unwrap_or(of);
             for family in [ClientFamily::MeshTonic, ClientFamily::Envoy] {
                 let selector = ScopeSelector { family: Some(family), ..selector.clone() };
                 self.add(place, &selector, ResourceKind::Listener, name, &message, of);

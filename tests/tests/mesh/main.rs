@@ -20,4 +20,5 @@ mod readme;
 mod ring_service;
 mod routing;
 mod scale;
+mod sessions;
 mod traffic_policies;

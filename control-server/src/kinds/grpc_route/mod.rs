@@ -7,10 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::filter::Filter;
+use super::Pattern;
 use super::check;
 use super::effect::{self, Effect};
 use super::header_changes::HeaderChanges;
-use super::{GatewayDuration, Pattern};
+use super::session_persistence::{Session, SessionPersistence};
 use crate::finding::Findings;
 use crate::yaml::{FieldPath, Node, decode};
 
@@ -90,32 +91,6 @@ pub(crate) struct BackendRef {
     pub(crate) weight: Option<u32>,
     #[serde(default)]
     filters: Vec<Filter>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-struct SessionPersistence {
-    session_name: Option<String>,
-    r#type: Option<String>,
-    absolute_timeout: Option<GatewayDuration>,
-    idle_timeout: Option<GatewayDuration>,
-    cookie_config: Option<SessionCookie>,
-    cookie: Option<SessionCookie>,
-    header: Option<SessionHeader>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-struct SessionCookie {
-    name: Option<String>,
-    path: Option<String>,
-    lifetime_type: Option<String>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(default)]
-struct SessionHeader {
-    name: Option<String>,
 }
 
 pub(crate) fn read(spec: &Node, path: &FieldPath, findings: &mut Findings) -> Option<GrpcRoute> {
@@ -224,7 +199,15 @@ impl Rule {
         filter::header_changes(&self.filters)
     }
 
+    /// What keeps its calls with one endpoint.
+    pub(crate) fn session(&self) -> Option<Session> {
+        self.session_persistence.as_ref().map(SessionPersistence::session)
+    }
+
     fn check(&self, path: &FieldPath, findings: &mut Findings) {
+        if let Some(persistence) = &self.session_persistence {
+            persistence.check(&path.field("sessionPersistence"), findings);
+        }
         for (index, one) in self.matches.iter().enumerate() {
             one.check(&path.field("matches").index(index), findings);
         }
@@ -305,9 +288,4 @@ pub(super) const EFFECTS: &[Effect] = &[
         clients: &[],
     },
     Effect { field: "useDefaultGateways", message: "ignored: gateways are not served", clients: &[] },
-    Effect {
-        field: "rules[].sessionPersistence",
-        message: "ignored: sessions are not kept yet",
-        clients: &[],
-    },
 ];

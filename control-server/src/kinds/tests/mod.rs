@@ -21,6 +21,27 @@ fn fields_without_effect_are_reported() {
     check(include_str!("warnings.txt"), Severity::Warning);
 }
 
+#[test]
+fn timeouts_of_sessions_without_effect_are_reported() {
+    let fields = |persistence: &str| -> Vec<String> {
+        let spec = format!(
+            "  parentRefs: [{{group: '', kind: Service, name: orders}}]\n  rules: [{{sessionPersistence: {{{persistence}}}, backendRefs: \
+             [{{name: orders}}]}}]\n"
+        );
+        let input = |name: &str, text: String| Input::Text { name: name.to_owned(), text };
+        let found = validate(&[
+            input("base.yaml", BASE.to_owned()),
+            input("case.yaml", document("GRPCRoute", &spec)),
+        ]);
+        let found = found.iter().filter(|one| one.file == "case.yaml" && one.clients.is_empty());
+        found.map(|one| one.field.replace("spec.rules[0].sessionPersistence.", "")).collect()
+    };
+    assert_eq!(fields("idleTimeout: 1h"), ["idleTimeout"]);
+    assert_eq!(fields("absoluteTimeout: 1h"), ["absoluteTimeout"]);
+    assert_eq!(fields("type: Header, absoluteTimeout: 1h"), ["absoluteTimeout"]);
+    assert!(fields("absoluteTimeout: 1h, cookieConfig: {lifetimeType: Permanent}").is_empty());
+}
+
 /// Whatever part of a file has been written, reading it comes to an end.
 #[test]
 fn truncated_file_does_not_panic() {

@@ -14,6 +14,7 @@ mod outliers;
 mod policies;
 mod routes;
 mod servers;
+mod sessions;
 mod tls;
 
 use std::collections::BTreeMap;
