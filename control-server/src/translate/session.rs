@@ -38,8 +38,8 @@ pub(super) fn of_route(session: &Session) -> (String, Any) {
 
 fn state(session: &Session) -> TypedExtensionConfig {
     let (kind, config) = match session {
-        Session::Cookie { name, lifetime } => {
-            let cookie = Cookie { name: name.clone(), ttl: lifetime.map(duration), path: "/".to_owned() };
+        Session::Cookie { name, path, lifetime } => {
+            let cookie = Cookie { name: name.clone(), ttl: lifetime.map(duration), path: path.clone() };
             ("cookie", pack_any(CookieBasedSessionState { cookie: Some(cookie) }))
         }
         Session::Header(name) => ("header", pack_any(HeaderBasedSessionState { name: name.clone() })),

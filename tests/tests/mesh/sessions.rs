@@ -46,10 +46,16 @@ async fn calls_with_the_cookie_go_to_its_endpoint() {
 
 #[tokio::test]
 async fn permanent_cookie_lasts_as_long_as_it_says() {
-    let client = persistent("absoluteTimeout: 1h, cookieConfig: {lifetimeType: Permanent}").await;
-    let (_, metadata) = call(&client, None).await;
-    let cookie = text(&metadata, "set-cookie");
-    assert!(cookie.starts_with("mesh-session=") && cookie.contains("Max-Age=3600"), "{cookie}");
+    let rows = [
+        ("cookieConfig: {lifetimeType: Permanent}", "mesh-session="),
+        ("cookie: {name: basket, path: /, lifetimeType: Permanent}", "basket="),
+    ];
+    for (settings, start) in rows {
+        let client = persistent(&format!("absoluteTimeout: 1h, {settings}")).await;
+        let (_, metadata) = call(&client, None).await;
+        let cookie = text(&metadata, "set-cookie");
+        assert!(cookie.starts_with(start) && cookie.contains("Max-Age=3600"), "{cookie}");
+    }
 }
 
 #[tokio::test]
