@@ -17,7 +17,10 @@ pub use channel::{Incoming, MeshChannel};
 pub use client_status::ClientStatusService;
 pub use error::ConnectError;
 pub use future::ResponseFuture;
-pub use server::{HealthService, MeshServer, MeshServerBuilder};
+pub use server::{
+    CallLoad, HealthService, LoadReportBody, LoadReportFuture, LoadReportLayer, LoadReportService,
+    LoadReported, LoadReporter, MeshServer, MeshServerBuilder,
+};
 
 // What users of servers need.
 pub use mesh_core::config::{ServerChain, ServerConfig, ServerListener, ServerRoutes};

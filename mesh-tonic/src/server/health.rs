@@ -17,6 +17,7 @@ use tonic::codegen::{BoxFuture, StdError};
 use tonic::server::{Grpc, NamedService, ServerStreamingService, UnaryService};
 use tower_service::Service;
 
+use super::wire::{self, Value};
 use crate::codec::BytesCodec;
 
 /// Serves `grpc.health.v1.Health` for a [`MeshServer`](crate::MeshServer): whether it serves, as its state says.
@@ -195,43 +196,15 @@ impl Stream for Answers {
 /// The field `service`, number 1, of a message `HealthCheckRequest`; other fields are skipped.
 fn service(message: &[u8]) -> Result<String, Status> {
     let malformed = || Status::internal("the request is no HealthCheckRequest");
-    let (mut rest, mut service) = (message, &[][..]);
-    while !rest.is_empty() {
-        let key = varint(&mut rest).ok_or_else(malformed)?;
-        let length = match key & 7 {
-            0 => {
-                varint(&mut rest).ok_or_else(malformed)?;
-                0
-            }
-            1 => 8,
-            2 => usize::try_from(varint(&mut rest).ok_or_else(malformed)?).map_err(|_| malformed())?,
-            5 => 4,
-            _ => return Err(malformed()),
-        };
-        let (value, after) = rest.split_at_checked(length).ok_or_else(malformed)?;
-        if key == SERVICE {
+    let mut service: &[u8] = &[];
+    let read = wire::read(message, |number, value| {
+        if let (1, Value::Bytes(value)) = (number, value) {
             service = value;
         }
-        rest = after;
-    }
+    });
+    read.ok_or_else(malformed)?;
     String::from_utf8(service.to_vec()).map_err(|_| malformed())
 }
-
-fn varint(rest: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let (byte, after) = rest.split_first()?;
-        *rest = after;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
-}
-
-/// Field 1, with a length.
-const SERVICE: u64 = 1 << 3 | 2;
 
 #[cfg(test)]
 mod tests {

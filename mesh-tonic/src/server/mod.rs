@@ -2,6 +2,8 @@
 
 mod builder;
 mod health;
+mod load;
+mod wire;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -24,6 +26,10 @@ use crate::protocol::Grpc;
 
 pub use builder::MeshServerBuilder;
 pub use health::HealthService;
+pub use load::{
+    CallLoad, LoadReportBody, LoadReportFuture, LoadReportLayer, LoadReportService, LoadReported,
+    LoadReporter,
+};
 
 /// A gRPC server of the mesh, for any generated tonic service (gRFC A36).
 ///

@@ -15,7 +15,7 @@ use crate::open_to_all;
 
 /// Leaves messages encoded.
 #[derive(Debug, Clone, Copy)]
-struct Raw;
+pub(crate) struct Raw;
 
 impl Codec for Raw {
     type Encode = Bytes;

@@ -6,6 +6,7 @@ mod drains;
 mod filters;
 mod handshakes;
 mod health;
+mod load;
 mod logs;
 mod raw;
 mod restarts;

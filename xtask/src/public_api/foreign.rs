@@ -14,6 +14,7 @@ const SETTLED: &[&str] = &[
     "serde_json",
     "std",
     "tokio",
+    "tower_layer",
     "tower_service",
     "tracing",
 ];
