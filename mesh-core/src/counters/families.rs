@@ -6,6 +6,7 @@ use super::CounterFamily;
 pub const FAMILIES: &[&CounterFamily] = &[
     &AUTHORIZATIONS,
     &TOKENS,
+    &EXTERNAL_CHECKS,
     &RATE_LIMITED_CALLS,
     &MIRRORED_REQUESTS,
     &SKIPPED_MIRRORS,
@@ -54,6 +55,15 @@ pub const AUTHORIZATIONS: CounterFamily = CounterFamily::new(
     "Decisions of RBAC filters about calls; shadow rules only say what they would decide",
     "{call}",
     &["filter", "rules", "decision", "policy"],
+);
+
+/// Calls about which external authorization was to decide. `result` is `allowed`, `denied`, `failed` (refused without an answer), `failed_open`
+/// (allowed without an answer), `invalid` (failed by the changes that the answer asks for) or `unchecked`.
+pub(crate) const EXTERNAL_CHECKS: CounterFamily = CounterFamily::new(
+    "mesh.ext_authz.calls",
+    "Calls about which external authorization was to decide, by the result",
+    "{call}",
+    &["filter", "result"],
 );
 
 /// Tokens that servers have looked at. `result` is `accepted`, or why the call was refused.

@@ -20,6 +20,7 @@ mod call;
 mod chain;
 mod compile;
 mod context;
+mod ext_authz;
 mod fault;
 mod header_mutation;
 mod jwt;
@@ -52,6 +53,10 @@ pub(crate) use call::{CallFilters, CallPath, PreferredEndpoint, Progress, RouteF
 pub(crate) use chain::FilterChain;
 pub(crate) use compile::{ChainCompiler, FilterScope, Level};
 pub use context::FilterContext;
+pub use ext_authz::{
+    CheckAnswer, CheckError, CheckFuture, CheckRequest, CheckService, ExtAuthzConfig, ExtAuthzOverride,
+    MutationRules, OnFailure,
+};
 pub use header_mutation::{HeaderMutationConfig, HeaderMutationOverride};
 pub use jwt::{JwtConfig, JwtOverride, JwtRule};
 pub(crate) use jwt::{RemoteKeySet, RemoteKeySets};
