@@ -1,11 +1,12 @@
 //! The inputs of decoding besides the resource.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mesh_core::config::Name;
 use mesh_core::policy::matcher::RegexCache;
 
-use crate::bootstrap::{Bootstrap, FeatureGuards, ServerConfig};
+use crate::bootstrap::{AllowedGrpcService, Bootstrap, FeatureGuards, ServerConfig};
 use crate::certificate::CertificateProviders;
 
 use super::FilterRegistry;
@@ -22,6 +23,9 @@ pub struct DecodeContext {
     /// The certificate providers that resources may name.
     // TLS-05
     pub certificate_providers: CertificateProviders,
+    /// The services beside the control plane that resources may name, by their targets.
+    // SEC-02
+    pub allowed_grpc_services: Arc<BTreeMap<String, AllowedGrpcService>>,
     /// Behaviour that the environment switches on or off.
     pub guards: FeatureGuards,
     /// The client uses incremental xDS with the server, so it can subscribe to glob collections.
@@ -44,6 +48,7 @@ impl Default for DecodeContext {
             server: Name::default(),
             trusted_server: false,
             certificate_providers: CertificateProviders::default(),
+            allowed_grpc_services: Arc::default(),
             guards: FeatureGuards::default(),
             incremental: false,
             max_resource_size: None,
@@ -61,6 +66,7 @@ impl DecodeContext {
             server: server.uri().into(),
             trusted_server: server.features().trusted_xds_server,
             certificate_providers: CertificateProviders::of(bootstrap),
+            allowed_grpc_services: Arc::new(bootstrap.allowed_grpc_services().clone()),
             guards: bootstrap.guards(),
             ..Self::default()
         }

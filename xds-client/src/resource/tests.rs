@@ -275,6 +275,7 @@ fn context_holds_the_server_and_the_bootstrap_and_nothing_of_the_application() {
             server,
             trusted_server,
             certificate_providers,
+            allowed_grpc_services,
             guards,
             incremental,
             max_resource_size,
@@ -285,6 +286,7 @@ fn context_holds_the_server_and_the_bootstrap_and_nothing_of_the_application() {
         assert_eq!((&*server, incremental, max_resource_size), ("a:1", false, None));
         assert_eq!((max_regex_size, regexes.compiled()), (16 << 20, 0));
         assert_eq!(filters, FilterRegistry::default());
+        assert!(allowed_grpc_services.is_empty());
         (trusted_server, certificate_providers, guards)
     });
     assert_eq!(contexts[0], contexts[1]);

@@ -24,6 +24,7 @@ use xds_proto::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsRespo
 use crate::bootstrap::ServerConfig;
 
 pub use error::TransportError;
+pub(crate) use grpc::GrpcAuthorization;
 pub use grpc::{GrpcLoadReceiver, GrpcLoadSender, GrpcReceiver, GrpcSender, GrpcTransport};
 pub use message::{AdsRequest, AdsResponse, Variant};
 pub(crate) use stream::{Progress, Stream};

@@ -44,3 +44,33 @@ impl ::prost::Name for HeaderMutation {
         "type.googleapis.com/envoy.config.common.mutation_rules.v3.HeaderMutation".into()
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeaderMutationRules {
+    #[prost(message, optional, tag = "4")]
+    pub disallow_all: ::core::option::Option<
+        super::super::super::super::super::google::protobuf::BoolValue,
+    >,
+    #[prost(message, optional, tag = "5")]
+    pub allow_expression: ::core::option::Option<
+        super::super::super::super::r#type::matcher::v3::RegexMatcher,
+    >,
+    #[prost(message, optional, tag = "6")]
+    pub disallow_expression: ::core::option::Option<
+        super::super::super::super::r#type::matcher::v3::RegexMatcher,
+    >,
+    #[prost(message, optional, tag = "7")]
+    pub disallow_is_error: ::core::option::Option<
+        super::super::super::super::super::google::protobuf::BoolValue,
+    >,
+}
+impl ::prost::Name for HeaderMutationRules {
+    const NAME: &'static str = "HeaderMutationRules";
+    const PACKAGE: &'static str = "envoy.config.common.mutation_rules.v3";
+    fn full_name() -> ::prost::alloc::string::String {
+        "envoy.config.common.mutation_rules.v3.HeaderMutationRules".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/envoy.config.common.mutation_rules.v3.HeaderMutationRules"
+            .into()
+    }
+}

@@ -333,6 +333,69 @@ impl ::prost::Name for ExtensionConfigSource {
         "type.googleapis.com/envoy.config.core.v3.ExtensionConfigSource".into()
     }
 }
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GrpcService {
+    #[prost(message, optional, tag = "3")]
+    pub timeout: ::core::option::Option<
+        super::super::super::super::google::protobuf::Duration,
+    >,
+    #[prost(message, repeated, tag = "5")]
+    pub initial_metadata: ::prost::alloc::vec::Vec<HeaderValue>,
+    #[prost(oneof = "grpc_service::TargetSpecifier", tags = "1, 2")]
+    pub target_specifier: ::core::option::Option<grpc_service::TargetSpecifier>,
+}
+/// Nested message and enum types in `GrpcService`.
+pub mod grpc_service {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct EnvoyGrpc {
+        #[prost(string, tag = "1")]
+        pub cluster_name: ::prost::alloc::string::String,
+        #[prost(string, tag = "2")]
+        pub authority: ::prost::alloc::string::String,
+    }
+    impl ::prost::Name for EnvoyGrpc {
+        const NAME: &'static str = "EnvoyGrpc";
+        const PACKAGE: &'static str = "envoy.config.core.v3";
+        fn full_name() -> ::prost::alloc::string::String {
+            "envoy.config.core.v3.GrpcService.EnvoyGrpc".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/envoy.config.core.v3.GrpcService.EnvoyGrpc".into()
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+    pub struct GoogleGrpc {
+        #[prost(string, tag = "1")]
+        pub target_uri: ::prost::alloc::string::String,
+    }
+    impl ::prost::Name for GoogleGrpc {
+        const NAME: &'static str = "GoogleGrpc";
+        const PACKAGE: &'static str = "envoy.config.core.v3";
+        fn full_name() -> ::prost::alloc::string::String {
+            "envoy.config.core.v3.GrpcService.GoogleGrpc".into()
+        }
+        fn type_url() -> ::prost::alloc::string::String {
+            "type.googleapis.com/envoy.config.core.v3.GrpcService.GoogleGrpc".into()
+        }
+    }
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum TargetSpecifier {
+        #[prost(message, tag = "1")]
+        EnvoyGrpc(EnvoyGrpc),
+        #[prost(message, tag = "2")]
+        GoogleGrpc(GoogleGrpc),
+    }
+}
+impl ::prost::Name for GrpcService {
+    const NAME: &'static str = "GrpcService";
+    const PACKAGE: &'static str = "envoy.config.core.v3";
+    fn full_name() -> ::prost::alloc::string::String {
+        "envoy.config.core.v3.GrpcService".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/envoy.config.core.v3.GrpcService".into()
+    }
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct HeaderValue {
     #[prost(string, tag = "1")]
@@ -1062,6 +1125,25 @@ impl ::prost::Name for RuntimeDouble {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "type.googleapis.com/envoy.config.core.v3.RuntimeDouble".into()
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RuntimeFeatureFlag {
+    #[prost(message, optional, tag = "1")]
+    pub default_value: ::core::option::Option<
+        super::super::super::super::google::protobuf::BoolValue,
+    >,
+    #[prost(string, tag = "2")]
+    pub runtime_key: ::prost::alloc::string::String,
+}
+impl ::prost::Name for RuntimeFeatureFlag {
+    const NAME: &'static str = "RuntimeFeatureFlag";
+    const PACKAGE: &'static str = "envoy.config.core.v3";
+    fn full_name() -> ::prost::alloc::string::String {
+        "envoy.config.core.v3.RuntimeFeatureFlag".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/envoy.config.core.v3.RuntimeFeatureFlag".into()
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

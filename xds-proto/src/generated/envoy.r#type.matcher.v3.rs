@@ -87,6 +87,21 @@ impl ::prost::Name for ListMatcher {
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListStringMatcher {
+    #[prost(message, repeated, tag = "1")]
+    pub patterns: ::prost::alloc::vec::Vec<StringMatcher>,
+}
+impl ::prost::Name for ListStringMatcher {
+    const NAME: &'static str = "ListStringMatcher";
+    const PACKAGE: &'static str = "envoy.type.matcher.v3";
+    fn full_name() -> ::prost::alloc::string::String {
+        "envoy.type.matcher.v3.ListStringMatcher".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "type.googleapis.com/envoy.type.matcher.v3.ListStringMatcher".into()
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MetadataMatcher {
     #[prost(string, tag = "1")]
     pub filter: ::prost::alloc::string::String,

@@ -73,6 +73,11 @@ pub mod envoy {
                 }
             }
             pub mod http {
+                pub mod ext_authz {
+                    pub mod v3 {
+                        include!("envoy.extensions.filters.http.ext_authz.v3.rs");
+                    }
+                }
                 pub mod fault {
                     pub mod v3 {
                         include!("envoy.extensions.filters.http.fault.v3.rs");
@@ -266,6 +271,11 @@ pub mod envoy {
         }
     }
     pub mod service {
+        pub mod auth {
+            pub mod v3 {
+                include!("envoy.service.auth.v3.rs");
+            }
+        }
         pub mod discovery {
             pub mod v3 {
                 include!("envoy.service.discovery.v3.rs");

@@ -113,6 +113,6 @@ impl PartialEq for ExtAuthzConfig {
     }
 }
 
-const TIMEOUT: Duration = Duration::from_millis(200);
+pub(super) const TIMEOUT: Duration = Duration::from_millis(200);
 
 const MAX_IN_FLIGHT: NonZeroUsize = NonZeroUsize::new(1024).expect("1,024 is not zero");

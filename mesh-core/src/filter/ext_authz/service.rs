@@ -43,6 +43,22 @@ pub struct CheckRequest {
     pub timeout: Duration,
 }
 
+impl CheckRequest {
+    /// A request without headers, as a test of a service makes it; it may wait for 200 ms.
+    pub fn new(method: Method, path: impl Into<String>, authority: impl Into<String>) -> Self {
+        Self {
+            method,
+            scheme: String::new(),
+            path: path.into(),
+            authority: authority.into(),
+            headers: HeaderMap::new(),
+            peer: None,
+            context_extensions: BTreeMap::new(),
+            timeout: super::config::TIMEOUT,
+        }
+    }
+}
+
 /// What the service says about a call.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]

@@ -4,6 +4,7 @@
 //! no code of its own here.
 
 mod chain;
+mod ext_authz;
 mod fault;
 mod filter_type;
 mod header_mutation;

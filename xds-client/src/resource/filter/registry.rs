@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
+use super::ext_authz::ExtAuthzType;
 use super::fault::FaultType;
 use super::header_mutation::HeaderMutationType;
 use super::jwt_authn::JwtAuthnType;
@@ -13,7 +14,7 @@ use super::{HttpFilterType, ROUTER};
 
 /// The kinds of HTTP filters that a client knows, by the types of their configurations. The default has those of this
 /// library: fault injection (gRFC A33), header mutation, local rate limits,
-/// tokens, authorization (gRFC A41) and session affinity (gRFC A55).
+/// tokens, authorization (gRFC A41), external authorization (gRFC A92) and session affinity (gRFC A55).
 #[derive(Clone)]
 pub struct FilterRegistry(Arc<[Arc<dyn HttpFilterType>]>);
 
@@ -57,6 +58,7 @@ impl PartialEq for FilterRegistry {
 
 static OURS: LazyLock<FilterRegistry> = LazyLock::new(|| {
     FilterRegistry(Arc::new([
+        Arc::new(ExtAuthzType),
         Arc::new(FaultType),
         Arc::new(HeaderMutationType),
         Arc::new(JwtAuthnType),

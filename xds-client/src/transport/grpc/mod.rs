@@ -1,6 +1,7 @@
 //! ADS and load reports over gRPC, with tonic.
 
 mod ads;
+mod authorization;
 mod connect;
 mod pool;
 mod size_guard;
@@ -21,6 +22,7 @@ use crate::bootstrap::ServerConfig;
 use crate::client::Options;
 
 pub use ads::{GrpcReceiver, GrpcSender};
+pub(crate) use authorization::GrpcAuthorization;
 pub use stream::{GrpcLoadReceiver, GrpcLoadSender};
 
 use ads::{Requests, Responses};

@@ -44,7 +44,7 @@ impl Connection {
         self.is_retired.store(true, Ordering::Relaxed);
     }
 
-    fn takes_streams(&self) -> bool {
+    pub(super) fn takes_streams(&self) -> bool {
         !self.is_retired.load(Ordering::Relaxed) && self.http2.is_open()
     }
 }

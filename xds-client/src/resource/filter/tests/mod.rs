@@ -1,5 +1,6 @@
 //! Known filters and their configurations, with a user's filter beside ours.
 
+mod ext_authz;
 mod fault;
 mod header_mutation;
 mod jwt_authn;
