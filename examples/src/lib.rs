@@ -1,6 +1,7 @@
 //! What the examples, the tests across crates and the benches share: the greeter service, the smaller one of README.md,
-//! and a filter.
+//! a filter and a load-balancing policy.
 
+pub mod heaviest;
 pub mod service;
 pub mod team_filter;
 

@@ -10,7 +10,7 @@ use mesh_core::filter::{
     BuildError, ConfigValue, FilterCall, FilterConfig, FilterContext, HttpFilter, LocalReply, Overrides,
     RequestAction, Stages,
 };
-use xds_client::resource::{FilterError, FilterPayload, HttpFilterType};
+use xds_client::resource::{ExtensionError, ExtensionPayload, HttpFilterType};
 
 /// The header that names the team.
 pub const TEAM: HeaderName = HeaderName::from_static("x-team");
@@ -63,10 +63,10 @@ impl HttpFilter for TellTeam {
 pub struct TeamType;
 
 impl TeamType {
-    fn read(payload: &FilterPayload<'_>) -> Result<Team, FilterError> {
-        let fields = payload.fields().ok_or_else(|| FilterError::new("expected a TypedStruct"))?;
+    fn read(payload: &ExtensionPayload<'_>) -> Result<Team, ExtensionError> {
+        let fields = payload.fields().ok_or_else(|| ExtensionError::new("expected a TypedStruct"))?;
         let name = fields["name"].as_str().and_then(Team::new);
-        name.ok_or_else(|| FilterError::at("name", "expected the name of a team"))
+        name.ok_or_else(|| ExtensionError::at("name", "expected the name of a team"))
     }
 }
 
@@ -75,7 +75,7 @@ impl HttpFilterType for TeamType {
         "mesh.examples.Team"
     }
 
-    fn decode(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn FilterConfig>, FilterError> {
+    fn decode(&self, payload: &ExtensionPayload<'_>) -> Result<Arc<dyn FilterConfig>, ExtensionError> {
         Ok(Arc::new(Self::read(payload)?))
     }
 
@@ -83,7 +83,10 @@ impl HttpFilterType for TeamType {
         Some("mesh.examples.Team")
     }
 
-    fn decode_override(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn ConfigValue>, FilterError> {
+    fn decode_override(
+        &self,
+        payload: &ExtensionPayload<'_>,
+    ) -> Result<Arc<dyn ConfigValue>, ExtensionError> {
         Ok(Arc::new(Self::read(payload)?))
     }
 }
@@ -99,11 +102,11 @@ mod tests {
 
     #[test]
     fn team_is_read_from_its_fields_and_must_have_a_name() {
-        let decoded = TeamType::read(&FilterPayload::of_fields(json!({"name": "shop"}))).unwrap();
+        let decoded = TeamType::read(&ExtensionPayload::of_fields(json!({"name": "shop"}))).unwrap();
         assert_eq!(decoded, Team::new("shop").unwrap());
         for wrong in [json!({}), json!({"name": ""}), json!({"name": "a\nb"}), json!({"name": 7})] {
-            assert!(TeamType::read(&FilterPayload::of_fields(wrong.clone())).is_err(), "{wrong}");
+            assert!(TeamType::read(&ExtensionPayload::of_fields(wrong.clone())).is_err(), "{wrong}");
         }
-        assert!(TeamType::read(&FilterPayload::of_message(b"")).is_err());
+        assert!(TeamType::read(&ExtensionPayload::of_message(b"")).is_err());
     }
 }

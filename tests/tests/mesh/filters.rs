@@ -1,10 +1,12 @@
-//! Filters that a control plane configures: a user's own, and faults.
+//! What a control plane configures of a user's own, a filter and a load-balancing policy; and faults.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use examples::greeter::HelloRequest;
 use examples::greeter::greeter_client::GreeterClient;
+use examples::heaviest::HeaviestType;
 use examples::service::{GreeterService, serve};
 use examples::team_filter::TeamType;
 use mesh_core::Mesh;
@@ -15,10 +17,12 @@ use tests::eventually;
 use tokio::net::TcpListener;
 use tonic::{Code, Request, Status};
 use xds_client::bootstrap::{Bootstrap, ServerConfig};
-use xds_client::resource::FilterRegistry;
+use xds_client::resource::{FilterRegistry, LbPolicyRegistry};
 use xds_client::transport::GrpcTransport;
 use xds_client::{Options, XdsClient, start_with};
-use xds_proto::envoy::config::core::v3::RuntimeFractionalPercent;
+use xds_proto::envoy::config::cluster::v3::load_balancing_policy::Policy;
+use xds_proto::envoy::config::cluster::v3::{Cluster, LoadBalancingPolicy};
+use xds_proto::envoy::config::core::v3::{RuntimeFractionalPercent, TypedExtensionConfig};
 use xds_proto::envoy::config::listener::v3::{ApiListener, Listener};
 use xds_proto::envoy::config::route::v3::RouteConfiguration;
 use xds_proto::envoy::extensions::filters::http::fault::v3::fault_abort::ErrorType;
@@ -41,9 +45,13 @@ struct TypedStruct {
 }
 
 fn team(name: &str) -> Any {
-    let name = Value { kind: Some(Kind::StringValue(name.to_owned())) };
-    let value = Some(Struct { fields: [("name".to_owned(), name)].into() });
-    let typed = TypedStruct { type_url: "type.googleapis.com/mesh.examples.Team".to_owned(), value };
+    typed("mesh.examples.Team", "name", Kind::StringValue(name.to_owned()))
+}
+
+/// A `TypedStruct` of one field.
+fn typed(type_name: &str, field: &str, kind: Kind) -> Any {
+    let value = Some(Struct { fields: [(field.to_owned(), Value { kind: Some(kind) })].into() });
+    let typed = TypedStruct { type_url: format!("type.googleapis.com/{type_name}"), value };
     Any { type_url: "type.googleapis.com/xds.type.v3.TypedStruct".to_owned(), value: typed.encode_to_vec() }
 }
 
@@ -100,7 +108,9 @@ async fn observed(filter: &str, config: Any) -> (AdsServer, GreeterClient<MeshCh
         .node_id("n1")
         .build()
         .unwrap();
-    let options = Options::default().with_filters(FilterRegistry::default().with(TeamType));
+    let options = Options::default()
+        .with_filters(FilterRegistry::default().with(TeamType))
+        .with_lb_policies(LbPolicyRegistry::default().with(HeaviestType));
     let xds = start_with(bootstrap, GrpcTransport::new(&options), options).unwrap();
     let channel = MeshChannel::builder("greeter").mesh(&Mesh::new(xds.clone())).build().unwrap();
     (server, GreeterClient::new(channel), xds)
@@ -130,6 +140,35 @@ async fn filter_of_a_user_is_configured_by_the_control_plane() {
     })
     .await;
     assert_eq!(claim(&mut client).await.unwrap_err().code(), Code::PermissionDenied);
+}
+
+/// The only endpoint has the weight 1.
+#[tokio::test]
+async fn balancer_of_a_user_is_configured_by_the_control_plane() {
+    let (server, mut client) = serving("team", team("shop")).await;
+    client.say_hello(hello()).await.unwrap();
+    let put_policy = |least: f64| {
+        let config = TypedExtensionConfig {
+            name: "heaviest".to_owned(),
+            typed_config: Some(typed("mesh.examples.Heaviest", "least", Kind::NumberValue(least))),
+        };
+        let policies = vec![Policy { typed_extension_config: Some(config) }];
+        let load_balancing_policy = Some(LoadBalancingPolicy { policies });
+        let cluster = Cluster { load_balancing_policy, ..samples::cluster("greeter", "greeter") };
+        put(&server, CLUSTER, "greeter", samples::pack(cluster));
+    };
+    put_policy(2.0);
+    eventually("no endpoint is heavy enough, and calls wait", async || {
+        let mut request = hello();
+        request.set_timeout(Duration::from_millis(200));
+        match client.clone().say_hello(request).await {
+            Err(status) if status.code() == Code::DeadlineExceeded => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    put_policy(1.0);
+    client.say_hello(hello()).await.unwrap();
 }
 
 #[tokio::test]

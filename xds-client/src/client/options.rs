@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::protocol::BackoffSettings;
-use crate::resource::{CertificateProviders, FilterRegistry, MAX_REGEX_SIZE};
+use crate::resource::{CertificateProviders, FilterRegistry, LbPolicyRegistry, MAX_REGEX_SIZE};
 
 /// Settings of a client; the defaults are good for production. Times of the protocol over a year count as a year.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +52,9 @@ pub struct Options {
     /// The HTTP filters that listeners and routes may configure. By default those of this library; add your own with
     /// [`FilterRegistry::with`].
     pub filters: FilterRegistry,
+    /// The load-balancing policies that clusters may name beside those of this library. None by default; add your own with
+    /// [`LbPolicyRegistry::with`].
+    pub lb_policies: LbPolicyRegistry,
     /// Certificate providers of the program's own, by the instance names that resources use. They replace those of the
     /// bootstrap. None by default.
     pub certificate_providers: CertificateProviders,
@@ -85,6 +88,12 @@ impl Options {
         Self { filters, ..self }
     }
 
+    /// With these load-balancing policies.
+    #[must_use]
+    pub fn with_lb_policies(self, lb_policies: LbPolicyRegistry) -> Self {
+        Self { lb_policies, ..self }
+    }
+
     /// With these certificate providers.
     #[must_use]
     pub fn with_certificate_providers(self, providers: CertificateProviders) -> Self {
@@ -116,6 +125,7 @@ impl Default for Options {
             keepalive_interval: Duration::from_secs(20),
             keepalive_timeout: Duration::from_secs(20),
             filters: FilterRegistry::default(),
+            lb_policies: LbPolicyRegistry::default(),
             certificate_providers: CertificateProviders::default(),
             rng_seed: None,
         }

@@ -40,6 +40,7 @@ impl<T: AdsTransport> Peer<T> {
                 max_regex_size: options.max_regex_size,
                 regexes: regexes.clone(),
                 filters: options.filters.clone(),
+                lb_policies: options.lb_policies.clone(),
                 // A cluster is the same whichever server sent it.
                 certificate_providers: certificate_providers.clone(),
                 ..DecodeContext::new(bootstrap, server)

@@ -9,7 +9,7 @@ use mesh_core::policy::matcher::RegexCache;
 use crate::bootstrap::{AllowedGrpcService, Bootstrap, FeatureGuards, ServerConfig};
 use crate::certificate::CertificateProviders;
 
-use super::FilterRegistry;
+use super::{FilterRegistry, LbPolicyRegistry};
 
 /// The inputs of decoding besides the resource: the server that sent it, and the bootstrap.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub struct DecodeContext {
     pub regexes: Arc<RegexCache>,
     /// The known HTTP filters.
     pub filters: FilterRegistry,
+    /// The load-balancing policies of users.
+    pub lb_policies: LbPolicyRegistry,
 }
 
 impl Default for DecodeContext {
@@ -55,6 +57,7 @@ impl Default for DecodeContext {
             max_regex_size: MAX_REGEX_SIZE,
             regexes: Arc::default(),
             filters: FilterRegistry::default(),
+            lb_policies: LbPolicyRegistry::default(),
         }
     }
 }

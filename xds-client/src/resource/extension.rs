@@ -6,8 +6,8 @@ use prost::Message;
 use xds_proto::google::protobuf::{Any, Struct, Value, value::Kind};
 
 use super::Decoding;
-use super::filter::FilterPayload;
 use super::invalid::{Checked, Invalid};
+use super::payload::ExtensionPayload;
 
 /// An extension's configuration under its own type, without its wrapper.
 #[derive(Debug)]
@@ -59,11 +59,11 @@ impl<'a> Extension<'a> {
         }
     }
 
-    /// Its content, for filters.
-    pub(super) fn payload<'b>(&'b self, context: &'b Decoding<'b>) -> FilterPayload<'b> {
+    /// Its content, for extensions of users.
+    pub(super) fn payload<'b>(&'b self, context: &'b Decoding<'b>) -> ExtensionPayload<'b> {
         let payload = match &self.payload {
-            Payload::Message(bytes) => FilterPayload::of_message(bytes),
-            Payload::Fields(fields) => FilterPayload::of_struct(fields),
+            Payload::Message(bytes) => ExtensionPayload::of_message(bytes),
+            Payload::Fields(fields) => ExtensionPayload::of_struct(fields),
         };
         payload.with_context(context)
     }

@@ -39,6 +39,7 @@ mod listener;
 mod matcher;
 mod message;
 mod metadata;
+mod payload;
 mod route;
 mod transport_socket;
 
@@ -55,7 +56,7 @@ use bytes::Bytes;
 use mesh_core::config::Name;
 
 pub use crate::certificate::CertificateProviders;
-pub use cluster::{Cluster, ClusterDiscovery, ClusterType};
+pub use cluster::{Cluster, ClusterDiscovery, ClusterType, LbPolicyRegistry, LbPolicyType};
 pub use context::DecodeContext;
 pub(crate) use context::MAX_REGEX_SIZE;
 pub use decode::{Decoded, Unwrapped, decode, decode_named, decode_wrapped};
@@ -65,10 +66,9 @@ pub use endpoint::{
     EndpointsType, LbEndpointType,
 };
 pub use error::DecodeError;
-pub use filter::{
-    AuditLoggerType, FilterError, FilterPayload, FilterRegistry, FilterSides, HttpFilterType, RbacFilter,
-};
+pub use filter::{AuditLoggerType, FilterRegistry, FilterSides, HttpFilterType, RbacFilter};
 pub use listener::{ApiListener, Listener, ListenerType, RouteSource, SocketListener};
+pub use payload::{ExtensionError, ExtensionPayload};
 pub use route::{RouteConfiguration, RouteConfigurationType};
 
 /// A validated resource of any type; downcast it to the type that its [`ResourceType`] decodes to.

@@ -282,11 +282,13 @@ fn context_holds_the_server_and_the_bootstrap_and_nothing_of_the_application() {
             max_regex_size,
             regexes,
             filters,
+            lb_policies,
         } = context;
         assert_eq!((&*server, incremental, max_resource_size), ("a:1", false, None));
         assert_eq!((max_regex_size, regexes.compiled()), (16 << 20, 0));
         assert_eq!(filters, FilterRegistry::default());
         assert!(allowed_grpc_services.is_empty());
+        assert_eq!(lb_policies, LbPolicyRegistry::default());
         (trusted_server, certificate_providers, guards)
     });
     assert_eq!(contexts[0], contexts[1]);

@@ -15,7 +15,7 @@ use prost::Message;
 use xds_client::bootstrap::{Bootstrap, parse_target};
 use xds_client::resource::{
     CertificateProviders, ClusterType, DecodeContext, DecodeError, EndpointCollectionType, EndpointsType,
-    FilterPayload, HttpFilterType, LbEndpointType, ListenerType, RbacFilter, ResourceType,
+    ExtensionPayload, HttpFilterType, LbEndpointType, ListenerType, RbacFilter, ResourceType,
     RouteConfigurationType, Unwrapped, decode, decode_wrapped,
 };
 use xds_client::testing::{authority, canonical};
@@ -229,7 +229,7 @@ fn trust_bundles(data: &[u8]) -> Verdict {
 
 /// An RBAC filter: what is accepted decides calls, and all policies together decide as one after the other does.
 fn rbac(data: &[u8]) -> Verdict {
-    let Ok(config) = RbacFilter::default().decode(&FilterPayload::of_message(data)) else {
+    let Ok(config) = RbacFilter::default().decode(&ExtensionPayload::of_message(data)) else {
         return Verdict::Refused;
     };
     let config: &dyn ConfigValue = &*config;

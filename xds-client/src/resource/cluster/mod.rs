@@ -32,6 +32,8 @@ use super::metadata::Metadata;
 use super::transport_socket;
 use super::{AnyResource, DecodeContext, DecodeError, Decoding, ResourceType, fields};
 
+pub use lb_policy::{LbPolicyRegistry, LbPolicyType};
+
 pub use discovery::ClusterDiscovery;
 
 /// `envoy.config.cluster.v3.Cluster`, decoded to [`Cluster`].
@@ -94,7 +96,7 @@ fn read(cluster: &proto::Cluster, context: &Decoding<'_>) -> Checked<Cluster> {
     let metadata = Metadata::read(cluster.metadata.as_ref()).within("metadata")?;
     // CDS-18
     let label = |key| Name::from(metadata.text("com.google.csm.telemetry_labels", key).unwrap_or("unknown"));
-    let (locality_policy, lb_policy) = lb_policy::read(cluster)?;
+    let (locality_policy, lb_policy) = lb_policy::read(cluster, context)?;
     let outlier_detection = cluster.outlier_detection.as_ref().map(outlier_detection::read).transpose();
     let name = Name::from(cluster.name.as_str());
     let mut settings = ClusterSettings::new(name);

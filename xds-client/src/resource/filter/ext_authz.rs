@@ -22,7 +22,8 @@ use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::{Decoding, headers, matcher};
 use crate::transport::GrpcAuthorization;
 
-use super::{FilterError, FilterPayload, FilterSides, HttpFilterType};
+use super::{FilterSides, HttpFilterType};
+use crate::resource::{ExtensionError, ExtensionPayload};
 
 /// `envoy.extensions.filters.http.ext_authz.v3.ExtAuthz`, overridden by `ExtAuthzPerRoute`.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ impl HttpFilterType for ExtAuthzType {
         FilterSides::Both
     }
 
-    fn decode(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn FilterConfig>, FilterError> {
+    fn decode(&self, payload: &ExtensionPayload<'_>) -> Result<Arc<dyn FilterConfig>, ExtensionError> {
         let message = payload.decode()?;
         Ok(Arc::new(payload.read(|context| read(&message, context))?))
     }
@@ -46,7 +47,10 @@ impl HttpFilterType for ExtAuthzType {
         Some("envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute")
     }
 
-    fn decode_override(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn ConfigValue>, FilterError> {
+    fn decode_override(
+        &self,
+        payload: &ExtensionPayload<'_>,
+    ) -> Result<Arc<dyn ConfigValue>, ExtensionError> {
         Ok(Arc::new(read_override(&payload.decode()?)?))
     }
 }

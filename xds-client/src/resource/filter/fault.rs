@@ -16,7 +16,8 @@ use xds_proto::envoy::r#type::v3::fractional_percent::DenominatorType;
 use crate::resource::fields::{denominator, duration};
 use crate::resource::invalid::{Checked, Within};
 
-use super::{FilterError, FilterPayload, HttpFilterType};
+use super::HttpFilterType;
+use crate::resource::{ExtensionError, ExtensionPayload};
 
 /// `envoy.extensions.filters.http.fault.v3.HTTPFault`: its own override, too.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ impl HttpFilterType for FaultType {
         TYPE
     }
 
-    fn decode(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn FilterConfig>, FilterError> {
+    fn decode(&self, payload: &ExtensionPayload<'_>) -> Result<Arc<dyn FilterConfig>, ExtensionError> {
         Ok(Arc::new(read(&payload.decode()?)?))
     }
 
@@ -38,7 +39,10 @@ impl HttpFilterType for FaultType {
         Some(TYPE)
     }
 
-    fn decode_override(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn ConfigValue>, FilterError> {
+    fn decode_override(
+        &self,
+        payload: &ExtensionPayload<'_>,
+    ) -> Result<Arc<dyn ConfigValue>, ExtensionError> {
         Ok(Arc::new(read(&payload.decode()?)?))
     }
 }

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use mesh_core::filter::{ConfigValue, FilterConfig};
 
-use crate::resource::invalid::Invalid;
 use crate::resource::transport_socket::Side;
 
-use super::FilterPayload;
+use crate::resource::{ExtensionError, ExtensionPayload};
 
 /// A kind of HTTP filter: the types of its configuration and its override, and their decoders. Open to users' own
 /// filters; pass it in with [`Options::filters`](crate::Options::filters).
@@ -20,7 +19,7 @@ use super::FilterPayload;
 /// use mesh_core::filter::{
 ///     BuildError, FilterCall, FilterConfig, FilterContext, HttpFilter, Overrides, RequestAction, Stages,
 /// };
-/// use xds_client::resource::{FilterError, FilterPayload, FilterRegistry, HttpFilterType};
+/// use xds_client::resource::{ExtensionError, ExtensionPayload, FilterRegistry, HttpFilterType};
 /// use xds_client::Options;
 ///
 /// /// Tells endpoints which team calls; configured by a `TypedStruct` of the type `example.Team`.
@@ -56,10 +55,10 @@ use super::FilterPayload;
 ///         "example.Team"
 ///     }
 ///
-///     fn decode(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn FilterConfig>, FilterError> {
-///         let fields = payload.fields().ok_or_else(|| FilterError::new("expected a TypedStruct"))?;
+///     fn decode(&self, payload: &ExtensionPayload<'_>) -> Result<Arc<dyn FilterConfig>, ExtensionError> {
+///         let fields = payload.fields().ok_or_else(|| ExtensionError::new("expected a TypedStruct"))?;
 ///         let name = fields["name"].as_str().and_then(|name| HeaderValue::from_str(name).ok());
-///         Ok(Arc::new(Team(name.ok_or_else(|| FilterError::at("name", "expected a header's value"))?)))
+///         Ok(Arc::new(Team(name.ok_or_else(|| ExtensionError::at("name", "expected a header's value"))?)))
 ///     }
 /// }
 ///
@@ -80,9 +79,9 @@ pub trait HttpFilterType: Debug + Send + Sync + 'static {
     /// Reads and validates a listener's configuration.
     ///
     /// # Errors
-    /// A [`FilterError`] refuses the listener, even if the filter is optional.
+    /// An [`ExtensionError`] refuses the listener, even if the filter is optional.
     // LDS-08
-    fn decode(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn FilterConfig>, FilterError>;
+    fn decode(&self, payload: &ExtensionPayload<'_>) -> Result<Arc<dyn FilterConfig>, ExtensionError>;
 
     /// The full name of its override's type in virtual hosts, routes and weighted clusters; may be the same type.
     /// `None`, the default: they can only switch it on and off.
@@ -93,10 +92,13 @@ pub trait HttpFilterType: Debug + Send + Sync + 'static {
     /// Reads and validates an override.
     ///
     /// # Errors
-    /// A [`FilterError`] refuses the route configuration.
+    /// An [`ExtensionError`] refuses the route configuration.
     // RDS-19
-    fn decode_override(&self, _payload: &FilterPayload<'_>) -> Result<Arc<dyn ConfigValue>, FilterError> {
-        Err(FilterError::new("the filter cannot be overridden"))
+    fn decode_override(
+        &self,
+        _payload: &ExtensionPayload<'_>,
+    ) -> Result<Arc<dyn ConfigValue>, ExtensionError> {
+        Err(ExtensionError::new("the filter cannot be overridden"))
     }
 }
 
@@ -118,38 +120,5 @@ impl FilterSides {
             (Self::Both, _) | (Self::Client, Side::Client) | (Self::Server, Side::Server) => true,
             (Self::Client, Side::Server) | (Self::Server, Side::Client) => false,
         }
-    }
-}
-
-/// Why a filter's configuration is refused: which field, and what was expected. It becomes part of the NACK's text, with
-/// the path to the configuration in front.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}{}{reason}", .field, if .field.is_empty() { "" } else { ": " })]
-pub struct FilterError {
-    field: String,
-    reason: String,
-}
-
-impl FilterError {
-    /// The whole configuration is invalid.
-    pub fn new(reason: impl Into<String>) -> Self {
-        Self { field: String::new(), reason: reason.into() }
-    }
-
-    /// A field is invalid; `field` is its path, for example `delay.percentage`.
-    pub fn at(field: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { field: field.into(), reason: reason.into() }
-    }
-}
-
-impl From<FilterError> for Invalid {
-    fn from(error: FilterError) -> Self {
-        Self { field: error.field, reason: error.reason }
-    }
-}
-
-impl From<Invalid> for FilterError {
-    fn from(invalid: Invalid) -> Self {
-        Self { field: invalid.field, reason: invalid.reason }
     }
 }

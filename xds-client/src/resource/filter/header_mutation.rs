@@ -14,7 +14,8 @@ use xds_proto::google::protobuf::value::Kind;
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::{Decoding, headers};
 
-use super::{FilterError, FilterPayload, FilterSides, HttpFilterType};
+use super::{FilterSides, HttpFilterType};
+use crate::resource::{ExtensionError, ExtensionPayload};
 
 /// `envoy.extensions.filters.http.header_mutation.v3.HeaderMutation`, overridden by `HeaderMutationPerRoute`.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ impl HttpFilterType for HeaderMutationType {
         FilterSides::Both
     }
 
-    fn decode(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn FilterConfig>, FilterError> {
+    fn decode(&self, payload: &ExtensionPayload<'_>) -> Result<Arc<dyn FilterConfig>, ExtensionError> {
         let message: HeaderMutation = payload.decode()?;
         let order = match message.most_specific_header_mutations_wins {
             false => MutationOrder::MostSpecificFirst,
@@ -43,7 +44,10 @@ impl HttpFilterType for HeaderMutationType {
         Some("envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute")
     }
 
-    fn decode_override(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn ConfigValue>, FilterError> {
+    fn decode_override(
+        &self,
+        payload: &ExtensionPayload<'_>,
+    ) -> Result<Arc<dyn ConfigValue>, ExtensionError> {
         let message: HeaderMutationPerRoute = payload.decode()?;
         let mutations = payload.read(|context| read(message.mutations.as_ref(), context))?;
         Ok(Arc::new(HeaderMutationOverride(mutations)))

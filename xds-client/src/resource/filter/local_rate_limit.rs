@@ -21,7 +21,8 @@ use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::{Decoding, headers};
 
 use super::rate_limit_action;
-use super::{FilterError, FilterPayload, FilterSides, HttpFilterType};
+use super::{FilterSides, HttpFilterType};
+use crate::resource::{ExtensionError, ExtensionPayload};
 
 /// `envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit`: its own override, too.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl HttpFilterType for LocalRateLimitType {
         FilterSides::Both
     }
 
-    fn decode(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn FilterConfig>, FilterError> {
+    fn decode(&self, payload: &ExtensionPayload<'_>) -> Result<Arc<dyn FilterConfig>, ExtensionError> {
         let message = payload.decode()?;
         Ok(Arc::new(payload.read(|context| read(&message, context))?))
     }
@@ -47,11 +48,14 @@ impl HttpFilterType for LocalRateLimitType {
         Some(TYPE)
     }
 
-    fn decode_override(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn ConfigValue>, FilterError> {
+    fn decode_override(
+        &self,
+        payload: &ExtensionPayload<'_>,
+    ) -> Result<Arc<dyn ConfigValue>, ExtensionError> {
         let message: LocalRateLimit = payload.decode()?;
         // HF-39
         if message.token_bucket.is_none() {
-            return Err(FilterError::at("token_bucket", "must be set in a route's configuration"));
+            return Err(ExtensionError::at("token_bucket", "must be set in a route's configuration"));
         }
         Ok(Arc::new(payload.read(|context| read(&message, context))?))
     }

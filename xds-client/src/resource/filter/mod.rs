@@ -11,7 +11,6 @@ mod header_mutation;
 mod jwt_authn;
 mod local_rate_limit;
 mod overrides;
-mod payload;
 mod rate_limit_action;
 mod rbac;
 mod registry;
@@ -20,9 +19,8 @@ mod stateful_session;
 mod tests;
 
 pub(super) use chain::read as chain;
-pub use filter_type::{FilterError, FilterSides, HttpFilterType};
+pub use filter_type::{FilterSides, HttpFilterType};
 pub(super) use overrides::read as overrides;
-pub use payload::FilterPayload;
 pub use rbac::{AuditLoggerType, RbacFilter};
 pub use registry::FilterRegistry;
 

@@ -17,7 +17,8 @@ use crate::resource::extension::Extension;
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::{fields, matcher};
 
-use super::{FilterError, FilterPayload, HttpFilterType};
+use super::HttpFilterType;
+use crate::resource::{ExtensionError, ExtensionPayload};
 
 /// `envoy.extensions.filters.http.stateful_session.v3.StatefulSession`, overridden by `StatefulSessionPerRoute`.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ impl HttpFilterType for StatefulSessionType {
         "envoy.extensions.filters.http.stateful_session.v3.StatefulSession"
     }
 
-    fn decode(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn FilterConfig>, FilterError> {
+    fn decode(&self, payload: &ExtensionPayload<'_>) -> Result<Arc<dyn FilterConfig>, ExtensionError> {
         Ok(Arc::new(read(&payload.decode()?)?))
     }
 
@@ -37,7 +38,10 @@ impl HttpFilterType for StatefulSessionType {
         Some("envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute")
     }
 
-    fn decode_override(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn ConfigValue>, FilterError> {
+    fn decode_override(
+        &self,
+        payload: &ExtensionPayload<'_>,
+    ) -> Result<Arc<dyn ConfigValue>, ExtensionError> {
         let message: proto::StatefulSessionPerRoute = payload.decode()?;
         Ok(Arc::new(match &message.r#override {
             Some(Override::Disabled(true)) => StatefulSessionOverride::Disabled,

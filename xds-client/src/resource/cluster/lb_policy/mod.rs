@@ -8,6 +8,7 @@
 //! `WrrLocality`. The enum means the same policies with `WrrLocality` around them, except ring hash.
 
 mod hashing;
+mod registry;
 #[cfg(test)]
 mod tests;
 mod weighted;
@@ -23,16 +24,19 @@ use xds_proto::envoy::extensions::load_balancing_policies as policies;
 use xds_proto::google::protobuf::Struct;
 use xds_proto::google::protobuf::value::Kind;
 
+use crate::resource::Decoding;
 use crate::resource::extension::{Extension, field, number};
 use crate::resource::invalid::{Checked, Invalid, Within};
+
+pub use registry::{LbPolicyRegistry, LbPolicyType};
 
 type Choice = (LocalityPolicy, LbPolicy);
 
 /// How a cluster's calls are spread over localities and over their endpoints.
-pub(super) fn read(cluster: &Cluster) -> Checked<Choice> {
+pub(super) fn read(cluster: &Cluster, context: &Decoding<'_>) -> Checked<Choice> {
     match &cluster.load_balancing_policy {
         // CDS-06: the enum is not read then, known or not.
-        Some(policy) => first_supported(policy, 1).within("load_balancing_policy"),
+        Some(policy) => first_supported(policy, 1, context).within("load_balancing_policy"),
         None => old(cluster),
     }
 }
@@ -74,7 +78,7 @@ fn old(cluster: &Cluster) -> Checked<Choice> {
 }
 
 /// LB-04: the first entry that is supported decides; if it is not valid, no later one is tried.
-fn first_supported(policy: &LoadBalancingPolicy, level: usize) -> Checked<Choice> {
+fn first_supported(policy: &LoadBalancingPolicy, level: usize, context: &Decoding<'_>) -> Checked<Choice> {
     // LB-05
     if level > MAX_LEVELS {
         return Err(Invalid::new(format!("policies are nested more than {MAX_LEVELS} levels deep")));
@@ -85,7 +89,7 @@ fn first_supported(policy: &LoadBalancingPolicy, level: usize) -> Checked<Choice
         let Some(any) = config else { continue };
         let mut read = || {
             let extension = Extension::of(any)?;
-            let choice = registered(&extension, level)?;
+            let choice = registered(&extension, level, context)?;
             if choice.is_none() {
                 skipped.push(extension.type_name().to_owned());
             }
@@ -101,7 +105,7 @@ fn first_supported(policy: &LoadBalancingPolicy, level: usize) -> Checked<Choice
 }
 
 /// `None`: not supported. A `TypedStruct` may name gRPC's policies as well, with their JSON settings.
-fn registered(extension: &Extension<'_>, level: usize) -> Checked<Option<Choice>> {
+fn registered(extension: &Extension<'_>, level: usize, context: &Decoding<'_>) -> Checked<Option<Choice>> {
     let flat = |policy| Ok(Some((LocalityPolicy::Flat, policy)));
     match (extension.type_name(), extension.fields()) {
         (ROUND_ROBIN, None) => flat(weighted::round_robin(&extension.message()?)?),
@@ -134,7 +138,7 @@ fn registered(extension: &Extension<'_>, level: usize) -> Checked<Option<Choice>
             let size = config.subset_size.and_then(|size| NonZeroU32::new(size.value));
             let size = size.ok_or_else(|| Invalid::at("subset_size", "must be above 0"))?;
             let child = config.child_policy.as_ref().ok_or_else(|| Invalid::new("must be set"));
-            let child = child.and_then(|child| first_supported(child, level + 1));
+            let child = child.and_then(|child| first_supported(child, level + 1, context));
             let (LocalityPolicy::Flat, policy) = child.within("child_policy")? else {
                 return Err(Invalid::at("child_policy", "wrr_locality below subsetting is not supported"));
             };
@@ -145,11 +149,14 @@ fn registered(extension: &Extension<'_>, level: usize) -> Checked<Option<Choice>
             let config: policies::wrr_locality::v3::WrrLocality = extension.message()?;
             let child = config.endpoint_picking_policy.as_ref().ok_or_else(|| Invalid::new("must be set"));
             let (_, policy) = child
-                .and_then(|child| first_supported(child, level + 1))
+                .and_then(|child| first_supported(child, level + 1, context))
                 .within("endpoint_picking_policy")?;
             Ok(Some((LocalityPolicy::Weighted, policy)))
         }
-        _ => Ok(None),
+        (name, _) => match context.lb_policies.of_type(name) {
+            Some(policy) => flat(LbPolicy::Custom(policy.decode(&extension.payload(context))?)),
+            None => Ok(None),
+        },
     }
 }
 

@@ -1,6 +1,7 @@
 //! Load-balancing policies, old and extensible.
 
 use mesh_core::config::{LbPolicy, LocalityPolicy, RingHash};
+use mesh_core::policy::lb::{Balancer, CustomPolicy};
 use serde_json::{Value, json};
 use xds_proto::envoy::config::cluster::v3::cluster::{
     LbConfig, LbPolicy as OldPolicy, LeastRequestLbConfig, RingHashLbConfig,
@@ -10,10 +11,10 @@ use xds_proto::envoy::config::cluster::v3::{Cluster as Proto, LoadBalancingPolic
 use xds_proto::envoy::extensions::load_balancing_policies as policies;
 use xds_proto::google::protobuf::{Any, UInt64Value};
 
-use crate::resource::DecodeContext;
 use crate::resource::cluster::samples::{eds, policies as list, wrr_locality};
 use crate::resource::cluster::{Cluster, ClusterType};
 use crate::resource::testing::{broken_any, decode, pack_any, typed_struct, u32_value, unknown_any};
+use crate::resource::{DecodeContext, ExtensionError, ExtensionPayload, LbPolicyRegistry, LbPolicyType};
 
 use policies::least_request::v3::LeastRequest;
 use policies::pick_first::v3::PickFirst;
@@ -269,4 +270,47 @@ fn policies_nest_sixteen_levels_deep() {
     let (_, reason) = nested(17).expect_err("it is too deep");
     assert_eq!(reason, "policies are nested more than 16 levels deep");
     assert!(nested(60).is_err());
+}
+
+#[derive(Debug)]
+struct NearestType;
+
+impl LbPolicyType for NearestType {
+    fn type_name(&self) -> &str {
+        "example.Nearest"
+    }
+
+    fn decode(&self, payload: &ExtensionPayload<'_>) -> Result<CustomPolicy, ExtensionError> {
+        let fields = payload.fields().ok_or_else(|| ExtensionError::new("expected a TypedStruct"))?;
+        let meters = fields["meters"].as_u64().ok_or_else(|| ExtensionError::at("meters", "no number"))?;
+        Ok(CustomPolicy::configured("nearest", meters, |_| -> Box<dyn Balancer> { unreachable!("not made") }))
+    }
+}
+
+/// Proves: LB-04.
+#[test]
+fn policies_of_users_are_known_by_their_type() {
+    let context = DecodeContext {
+        lb_policies: LbPolicyRegistry::default().with(NearestType),
+        ..DecodeContext::default()
+    };
+    let read = |configs: Vec<Any>| {
+        let cluster = Proto { load_balancing_policy: list(configs), ..eds() };
+        match decode::<Cluster>(&ClusterType, &context, &cluster) {
+            Ok(cluster) => Ok((cluster.settings.locality_policy, cluster.settings.lb_policy.clone())),
+            Err(error) => Err((error.field, error.reason)),
+        }
+    };
+    let nearest = |meters: Value| typed_struct("xds.type.v3", "example.Nearest", json!({"meters": meters}));
+    let (locality, policy) = read(vec![unknown_any(), nearest(json!(5))]).unwrap();
+    assert_eq!(locality, LocalityPolicy::Flat);
+    assert!(matches!(policy, LbPolicy::Custom(_)), "{policy:?}");
+    assert_eq!(read(vec![nearest(json!(5))]).unwrap().1, policy, "equal settings are one policy");
+    assert_ne!(read(vec![nearest(json!(6))]).unwrap().1, policy);
+    let (_, below) = read(vec![wrr_locality(vec![nearest(json!(5))])]).unwrap();
+    assert_eq!(below, policy);
+    let invalid = read(vec![nearest(json!("far")), pack_any(RoundRobin::default())]);
+    let field = "load_balancing_policy.policies[0].typed_extension_config.typed_config.meters";
+    refused("LB-04: no later one is tried", invalid, field, "no number");
+    assert!(with(vec![nearest(json!(5))]).is_err(), "without the registry it is unknown");
 }

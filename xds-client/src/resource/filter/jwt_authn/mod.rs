@@ -17,7 +17,8 @@ use crate::resource::Decoding;
 use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::route::route_match;
 
-use super::{FilterError, FilterPayload, FilterSides, HttpFilterType};
+use super::{FilterSides, HttpFilterType};
+use crate::resource::{ExtensionError, ExtensionPayload};
 
 /// `envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication`, overridden by `PerRouteConfig`.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl HttpFilterType for JwtAuthnType {
         FilterSides::Server
     }
 
-    fn decode(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn FilterConfig>, FilterError> {
+    fn decode(&self, payload: &ExtensionPayload<'_>) -> Result<Arc<dyn FilterConfig>, ExtensionError> {
         let message = payload.decode()?;
         Ok(Arc::new(payload.read(|context| read(&message, context))?))
     }
@@ -41,20 +42,23 @@ impl HttpFilterType for JwtAuthnType {
         Some("envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig")
     }
 
-    fn decode_override(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn ConfigValue>, FilterError> {
+    fn decode_override(
+        &self,
+        payload: &ExtensionPayload<'_>,
+    ) -> Result<Arc<dyn ConfigValue>, ExtensionError> {
         let message: proto::PerRouteConfig = payload.decode()?;
         Ok(Arc::new(match message.requirement_specifier {
             Some(RequirementSpecifier::Disabled(true)) => JwtOverride::Disabled,
             Some(RequirementSpecifier::Disabled(false)) => {
-                return Err(FilterError::at("disabled", "must be true where it is set"));
+                return Err(ExtensionError::at("disabled", "must be true where it is set"));
             }
             Some(RequirementSpecifier::RequirementName(name)) if !name.is_empty() => {
                 JwtOverride::Requirement(name)
             }
             Some(RequirementSpecifier::RequirementName(_)) => {
-                return Err(FilterError::at("requirement_name", "must not be empty"));
+                return Err(ExtensionError::at("requirement_name", "must not be empty"));
             }
-            None => return Err(FilterError::new("expected disabled or requirement_name")),
+            None => return Err(ExtensionError::new("expected disabled or requirement_name")),
         }))
     }
 }

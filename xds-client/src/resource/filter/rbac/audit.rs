@@ -12,8 +12,8 @@ use xds_proto::envoy::extensions::rbac::audit_loggers::stream::v3::StdoutAuditLo
 
 use crate::resource::Decoding;
 use crate::resource::extension::Extension;
-use crate::resource::filter::{FilterError, FilterPayload};
 use crate::resource::invalid::{Checked, Invalid, Within};
+use crate::resource::{ExtensionError, ExtensionPayload};
 
 /// A kind of audit logger: the type of its configuration, and its decoder.
 pub trait AuditLoggerType: fmt::Debug + Send + Sync + 'static {
@@ -23,8 +23,8 @@ pub trait AuditLoggerType: fmt::Debug + Send + Sync + 'static {
     /// Reads and validates its configuration.
     ///
     /// # Errors
-    /// A [`FilterError`] refuses the listener, also if the logger is optional.
-    fn decode(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn AuditLogger>, FilterError>;
+    /// A [`ExtensionError`] refuses the listener, also if the logger is optional.
+    fn decode(&self, payload: &ExtensionPayload<'_>) -> Result<Arc<dyn AuditLogger>, ExtensionError>;
 }
 
 /// The known kinds.
@@ -100,7 +100,7 @@ impl AuditLoggerType for Stdout {
         "envoy.extensions.rbac.audit_loggers.stream.v3.StdoutAuditLog"
     }
 
-    fn decode(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn AuditLogger>, FilterError> {
+    fn decode(&self, payload: &ExtensionPayload<'_>) -> Result<Arc<dyn AuditLogger>, ExtensionError> {
         let StdoutAuditLog {} = payload.decode()?;
         Ok(Arc::new(StdoutAuditLogger::new()))
     }

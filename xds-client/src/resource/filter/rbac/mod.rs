@@ -12,7 +12,8 @@ use xds_proto::envoy::extensions::filters::http::rbac::v3::{Rbac, RbacPerRoute};
 use crate::resource::Decoding;
 use crate::resource::invalid::{Checked, Invalid, Within};
 
-use super::{FilterError, FilterPayload, FilterSides, HttpFilterType};
+use super::{FilterSides, HttpFilterType};
+use crate::resource::{ExtensionError, ExtensionPayload};
 
 pub use audit::AuditLoggerType;
 use audit::Loggers;
@@ -63,7 +64,7 @@ impl HttpFilterType for RbacFilter {
         FilterSides::Server
     }
 
-    fn decode(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn FilterConfig>, FilterError> {
+    fn decode(&self, payload: &ExtensionPayload<'_>) -> Result<Arc<dyn FilterConfig>, ExtensionError> {
         let message: Rbac = payload.decode()?;
         Ok(Arc::new(payload.read(|context| self.config(&message, context))?))
     }
@@ -73,7 +74,10 @@ impl HttpFilterType for RbacFilter {
     }
 
     // HF-17
-    fn decode_override(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn ConfigValue>, FilterError> {
+    fn decode_override(
+        &self,
+        payload: &ExtensionPayload<'_>,
+    ) -> Result<Arc<dyn ConfigValue>, ExtensionError> {
         let message: RbacPerRoute = payload.decode()?;
         let read = |context: &Decoding<'_>| {
             message.rbac.as_ref().map(|rbac| self.config(rbac, context).within("rbac")).transpose()

@@ -8,6 +8,7 @@ mod local_rate_limit;
 mod rbac;
 mod stateful_session;
 
+use crate::resource::{ExtensionError, ExtensionPayload};
 use std::sync::Arc;
 
 use mesh_core::config::{FilterInstance, FilterOverride};
@@ -43,12 +44,12 @@ impl FilterConfig for Pass {
 }
 
 impl Pass {
-    fn read(payload: &FilterPayload<'_>) -> Result<Self, FilterError> {
+    fn read(payload: &ExtensionPayload<'_>) -> Result<Self, ExtensionError> {
         if let Some(fields) = payload.fields() {
             return Ok(Self(fields.to_string()));
         }
         let text = String::from_utf8(payload.message().unwrap_or_default().to_vec());
-        text.map(Self).map_err(|_| FilterError::at("text", "is not UTF-8"))
+        text.map(Self).map_err(|_| ExtensionError::at("text", "is not UTF-8"))
     }
 }
 
@@ -57,7 +58,7 @@ impl HttpFilterType for PassType {
         PASS
     }
 
-    fn decode(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn FilterConfig>, FilterError> {
+    fn decode(&self, payload: &ExtensionPayload<'_>) -> Result<Arc<dyn FilterConfig>, ExtensionError> {
         Ok(Arc::new(Pass::read(payload)?))
     }
 
@@ -65,7 +66,10 @@ impl HttpFilterType for PassType {
         Some(PASS_OVERRIDE)
     }
 
-    fn decode_override(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn ConfigValue>, FilterError> {
+    fn decode_override(
+        &self,
+        payload: &ExtensionPayload<'_>,
+    ) -> Result<Arc<dyn ConfigValue>, ExtensionError> {
         Ok(Arc::new(Pass::read(payload)?))
     }
 }
@@ -179,7 +183,7 @@ fn registered_kind_takes_the_place_of_one_for_the_same_type() {
             self.0
         }
 
-        fn decode(&self, _: &FilterPayload<'_>) -> Result<Arc<dyn FilterConfig>, FilterError> {
+        fn decode(&self, _: &ExtensionPayload<'_>) -> Result<Arc<dyn FilterConfig>, ExtensionError> {
             Ok(Arc::new(Pass("other".to_owned())))
         }
     }

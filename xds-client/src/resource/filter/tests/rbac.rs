@@ -1,5 +1,6 @@
 //! Authorization: which rules are read, which are refused, and where the filter may stand.
 
+use crate::resource::{ExtensionError, ExtensionPayload};
 use std::net::IpAddr;
 
 use mesh_core::filter::{Audit, AuditCondition, AuditLogger, RbacConfig, RbacOverride, StdoutAuditLogger};
@@ -225,10 +226,10 @@ impl AuditLoggerType for Own {
         "example.Own"
     }
 
-    fn decode(&self, payload: &FilterPayload<'_>) -> Result<Arc<dyn AuditLogger>, FilterError> {
+    fn decode(&self, payload: &ExtensionPayload<'_>) -> Result<Arc<dyn AuditLogger>, ExtensionError> {
         match payload.message() {
             Some([]) => Ok(Arc::new(StdoutAuditLogger::new())),
-            _ => Err(FilterError::new("has no settings")),
+            _ => Err(ExtensionError::new("has no settings")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The encoded configuration of a filter.
+//! The encoded configuration of an extension: a filter, or a load-balancing policy.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,14 @@ use prost::Message;
 use serde_json::Number;
 use xds_proto::google::protobuf::{ListValue, Struct, Value, value::Kind};
 
-use crate::resource::invalid::Checked;
-use crate::resource::{DecodeContext, Decoding};
+use super::invalid::{Checked, Invalid};
+use super::{DecodeContext, Decoding};
 
-use super::FilterError;
-
-/// The encoded configuration of a filter: the bytes of its message, or, if the control plane sent a `TypedStruct`, its
+/// The encoded configuration of an extension: the bytes of its message, or, if the control plane sent a `TypedStruct`, its
 /// fields.
 // RV-05
 #[derive(Debug)]
-pub struct FilterPayload<'a> {
+pub struct ExtensionPayload<'a> {
     content: Content<'a>,
     /// `None` in users' tests.
     context: Option<&'a Decoding<'a>>,
@@ -27,7 +25,7 @@ enum Content<'a> {
     Fields(serde_json::Value),
 }
 
-impl<'a> FilterPayload<'a> {
+impl<'a> ExtensionPayload<'a> {
     /// A message's protobuf encoding.
     pub fn of_message(bytes: &'a [u8]) -> Self {
         Self { content: Content::Message(bytes), context: None }
@@ -63,20 +61,58 @@ impl<'a> FilterPayload<'a> {
     }
 
     /// Decodes the message.
-    pub(super) fn decode<M: Message + Default + prost::Name>(&self) -> Result<M, FilterError> {
+    pub(in crate::resource) fn decode<M: Message + Default + prost::Name>(
+        &self,
+    ) -> Result<M, ExtensionError> {
         let Some(bytes) = self.message() else {
-            return Err(FilterError::new(format!("{} cannot be given as a TypedStruct", M::full_name())));
+            return Err(ExtensionError::new(format!("{} cannot be given as a TypedStruct", M::full_name())));
         };
-        M::decode(bytes).map_err(|error| FilterError::new(format!("{}: {error}", M::full_name())))
+        M::decode(bytes).map_err(|error| ExtensionError::new(format!("{}: {error}", M::full_name())))
     }
 
     /// Reads a part of the configuration with the context of its resource.
-    pub(super) fn read<T>(&self, read: impl FnOnce(&Decoding<'_>) -> Checked<T>) -> Result<T, FilterError> {
+    pub(in crate::resource) fn read<T>(
+        &self,
+        read: impl FnOnce(&Decoding<'_>) -> Checked<T>,
+    ) -> Result<T, ExtensionError> {
         let read = match self.context {
             Some(context) => read(context),
             None => read(&Decoding::new(&DecodeContext::default())),
         };
-        read.map_err(FilterError::from)
+        read.map_err(ExtensionError::from)
+    }
+}
+
+/// Why an extension's configuration is refused: which field, and what was expected. It becomes part of the NACK's text, with
+/// the path to the configuration in front.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{}{reason}", .field, if .field.is_empty() { "" } else { ": " })]
+pub struct ExtensionError {
+    field: String,
+    reason: String,
+}
+
+impl ExtensionError {
+    /// The whole configuration is invalid.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self { field: String::new(), reason: reason.into() }
+    }
+
+    /// A field is invalid; `field` is its path, for example `delay.percentage`.
+    pub fn at(field: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { field: field.into(), reason: reason.into() }
+    }
+}
+
+impl From<ExtensionError> for Invalid {
+    fn from(error: ExtensionError) -> Self {
+        Self { field: error.field, reason: error.reason }
+    }
+}
+
+impl From<Invalid> for ExtensionError {
+    fn from(invalid: Invalid) -> Self {
+        Self { field: invalid.field, reason: invalid.reason }
     }
 }
 
