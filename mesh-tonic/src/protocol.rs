@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode, request};
-use mesh_core::filter::{LocalReply, LocalStatus};
+use mesh_core::filter::LocalReply;
 use mesh_core::policy::matcher::HeaderView;
 use mesh_core::policy::outlier::FailureKind;
 use mesh_core::policy::retry::Pushback;
@@ -56,12 +56,8 @@ impl Protocol for Grpc {
 
     /// Trailers-Only: a status and no messages.
     fn local_reply(reply: LocalReply) -> Response<()> {
-        let code = match reply.status {
-            // HF-13
-            LocalStatus::Http(status) => status::of_http(status),
-            // HF-14: a number that is no gRPC code is UNKNOWN
-            LocalStatus::Grpc(code) => i32::try_from(code).map_or(Code::Unknown, Code::from),
-        };
+        // HF-13, HF-14
+        let code = status::of_local(reply.status);
         let mut response = Response::new(());
         let headers = response.headers_mut();
         *headers = reply.headers;
@@ -75,7 +71,7 @@ impl Protocol for Grpc {
 
     /// B2: a path that is not exactly `/service/method` names no method, so that routes, filters and the service see the same
     /// name.
-    fn refuse(head: &request::Parts) -> Option<LocalReply> {
+    fn refuse(head: &mut request::Parts) -> Option<LocalReply> {
         let mut parts = head.uri.path().split('/');
         let names = (parts.next(), parts.next(), parts.next(), parts.next());
         let is_method = matches!(names, (Some(""), Some(service), Some(method), None)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use mesh_core::WithCauses;
+use mesh_core::filter::LocalStatus;
 use mesh_core::runtime::{MeshError, MeshErrorKind};
 use tonic::{Code, Status};
 
@@ -58,14 +59,12 @@ fn of_h2(code: u32) -> Code {
 
 /// gRPC's mapping of HTTP statuses: the code of a response that is not gRPC's.
 pub(crate) fn of_http(status: StatusCode) -> Code {
-    match status.as_u16() {
-        400 => Code::Internal,
-        401 => Code::Unauthenticated,
-        403 => Code::PermissionDenied,
-        404 => Code::Unimplemented,
-        429 | 502 | 503 | 504 => Code::Unavailable,
-        _ => Code::Unknown,
-    }
+    of_local(LocalStatus::Http(status))
+}
+
+/// The code of a reply that a filter or a server has made.
+pub(crate) fn of_local(status: LocalStatus) -> Code {
+    i32::try_from(status.grpc_code()).map_or(Code::Unknown, Code::from)
 }
 
 /// Room for most texts, so that writing one allocates once.

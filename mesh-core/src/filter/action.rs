@@ -87,6 +87,45 @@ pub enum LocalStatus {
     Grpc(u32),
 }
 
+impl LocalStatus {
+    /// The gRPC code that callers of gRPC see.
+    // HF-13, HF-14
+    pub fn grpc_code(self) -> u32 {
+        match self {
+            Self::Grpc(code @ 0..=16) => code,
+            Self::Grpc(_) => 2,
+            Self::Http(status) => match status.as_u16() {
+                400 => 13,
+                401 => 16,
+                403 => 7,
+                404 => 12,
+                429 | 502 | 503 | 504 => 14,
+                _ => 2,
+            },
+        }
+    }
+
+    /// The HTTP status that callers of HTTP see: Envoy's for a gRPC code.
+    pub fn http_status(self) -> StatusCode {
+        match self {
+            Self::Http(status) => status,
+            Self::Grpc(code) => match code {
+                0 => StatusCode::OK,
+                3 | 9 | 11 => StatusCode::BAD_REQUEST,
+                4 => StatusCode::GATEWAY_TIMEOUT,
+                5 => StatusCode::NOT_FOUND,
+                6 | 10 => StatusCode::CONFLICT,
+                7 => StatusCode::FORBIDDEN,
+                8 => StatusCode::TOO_MANY_REQUESTS,
+                12 => StatusCode::NOT_IMPLEMENTED,
+                14 => StatusCode::SERVICE_UNAVAILABLE,
+                16 => StatusCode::UNAUTHORIZED,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+        }
+    }
+}
+
 impl LocalReply {
     /// A reply with this status.
     pub fn new(status: LocalStatus, message: impl Into<String>) -> Self {

@@ -34,6 +34,12 @@ pub(crate) fn classify(bytes: &[u8]) -> FirstBytes {
     }
 }
 
+/// Whether bytes that are neither TLS nor HTTP/2 can begin a request of HTTP/1.1: a method, or an empty line before it
+/// (RFC 9112 section 2.2).
+pub(crate) fn may_begin_http1(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'\r' | b'\n'))
+}
+
 /// A record of type handshake, of version 3.x, with a length, whose first message is a ClientHello.
 const TLS: [fn(u8) -> bool; 6] =
     [|byte| byte == 22, |byte| byte == 3, |_| true, |_| true, |_| true, |byte| byte == 1];
@@ -75,6 +81,21 @@ mod tests {
         ];
         for (bytes, expected) in rows {
             assert_eq!(classify(bytes), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn first_byte_decides_whether_http1_may_begin() {
+        let rows: [(&[u8], bool); 6] = [
+            (b"GET / HTTP/1.1", true),
+            (b"get", true),
+            (b"\r\nGET", true),
+            (b"", false),
+            (&[22, 3, 1, 2, 0, 2], false),
+            (b" GET", false),
+        ];
+        for (bytes, expected) in rows {
+            assert_eq!(may_begin_http1(bytes), expected, "{bytes:?}");
         }
     }
 

@@ -44,7 +44,7 @@ pub use load_report::LoadStore;
 pub use mesh::{Mesh, MeshBuilder, WeakMesh};
 pub use mirror::MirrorLimits;
 pub use outlier::{EjectedEndpoint, EjectionStore, UnhealthyEndpoint};
-pub use protocol::{CallStatus, Protocol, Stamp};
+pub use protocol::{CallKind, CallStatus, Protocol, Stamp};
 pub use queue::{QueueStore, QueuedCalls};
 pub use response_body::ResponseBody;
 pub use retry::{ReplayLimit, ReplayMemory, ReplayRoom, RequestBody};

@@ -3,9 +3,10 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
-use http::{HeaderMap, Response, StatusCode, request};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, request};
 
-use crate::filter::LocalReply;
+use crate::filter::{LocalReply, LocalStatus};
 use crate::policy::matcher::HeaderView;
 use crate::policy::outlier::FailureKind;
 use crate::policy::retry::Pushback;
@@ -38,8 +39,26 @@ pub trait Protocol: Debug + Send + Sync + 'static {
     /// The response to the caller for a filter's reply.
     fn local_reply(reply: LocalReply) -> Response<()>;
 
+    /// The kind of a server's request with these headers.
+    fn call_kind(_headers: &HeaderMap) -> CallKind {
+        CallKind::Grpc
+    }
+
+    /// A server's response for a reply of its own to a request of this kind.
+    fn server_reply(reply: LocalReply, _kind: CallKind) -> Response<()> {
+        Self::local_reply(reply)
+    }
+
+    /// How a server replies to a request of this kind that no route takes.
+    // RT-20
+    fn no_route(_kind: CallKind) -> LocalStatus {
+        LocalStatus::Http(StatusCode::SERVICE_UNAVAILABLE)
+    }
+
     /// A server's reply to a request that is none of this protocol's; `None`: the request goes on to routes and filters.
-    fn refuse(_head: &request::Parts) -> Option<LocalReply> {
+    ///
+    /// Brings the path to the one form that routes, filters and the application see.
+    fn refuse(_head: &mut request::Parts) -> Option<LocalReply> {
         None
     }
 
@@ -51,6 +70,28 @@ pub trait Protocol: Debug + Send + Sync + 'static {
     /// Writes the headers that differ for every attempt.
     fn stamp(headers: &mut HeaderMap, stamp: Stamp);
 }
+
+/// Whether a request is gRPC's, on servers that take both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallKind {
+    /// Its results are gRPC statuses, whatever the HTTP status is.
+    Grpc,
+    /// Its results are HTTP statuses.
+    Http,
+}
+
+impl CallKind {
+    /// The kind of a request with these headers: gRPC's content types are `application/grpc`, alone or with a suffix after `+`
+    /// or `;`.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let value = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        let (name, rest) = value.split_at_checked(GRPC.len()).unwrap_or((value, b""));
+        let is_whole = matches!(rest.first(), None | Some(b'+' | b';' | b' '));
+        if name.eq_ignore_ascii_case(GRPC) && is_whole { Self::Grpc } else { Self::Http }
+    }
+}
+
+const GRPC: &[u8] = b"application/grpc";
 
 /// The result of an attempt, as retry policies see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,4 +119,27 @@ pub struct Stamp {
     pub previous_attempts: u32,
     /// The rest of the call's timeout; `None`: it has none.
     pub remaining: Option<Duration>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_type_says_whether_a_request_is_grpc() {
+        let rows = [
+            ("application/grpc", CallKind::Grpc),
+            ("Application/GRPC+proto", CallKind::Grpc),
+            ("application/grpc; charset=utf-8", CallKind::Grpc),
+            ("application/grpc-web", CallKind::Http),
+            ("application/grp", CallKind::Http),
+            ("application/json", CallKind::Http),
+            ("", CallKind::Http),
+        ];
+        for (value, expected) in rows {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(value))]);
+            assert_eq!(CallKind::of(&headers), expected, "{value}");
+        }
+        assert_eq!(CallKind::of(&HeaderMap::new()), CallKind::Http);
+    }
 }

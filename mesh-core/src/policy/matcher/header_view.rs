@@ -15,7 +15,7 @@ pub enum HeaderView<'a> {
     /// although it is added later.
     // RT-11, RT-12
     Grpc(&'a HeaderMap),
-    /// A response: every header.
+    /// A response, or a request that is not gRPC's: every header.
     Response(&'a HeaderMap),
 }
 

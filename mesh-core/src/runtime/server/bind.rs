@@ -17,6 +17,7 @@ use tower_service::Service;
 use crate::filter::FilterScope;
 use crate::runtime::connect::Connect;
 use crate::runtime::rng::Randomness;
+use crate::runtime::tls::ApplicationProtocol;
 use crate::runtime::{Mesh, Protocol, SourceError};
 
 use super::accept::Acceptor;
@@ -36,11 +37,21 @@ pub struct Server {
 }
 
 /// The steps to a [`Server`].
-#[derive(Default)]
 #[must_use = "nothing is bound before `bind` or `fixed`"]
 pub struct ServerBuilder {
     settings: ServerSettings,
+    protocols: Vec<ApplicationProtocol>,
     on_state: Option<OnState>,
+}
+
+impl Default for ServerBuilder {
+    fn default() -> Self {
+        Self {
+            settings: ServerSettings::default(),
+            protocols: vec![ApplicationProtocol::Http2],
+            on_state: None,
+        }
+    }
 }
 
 impl std::fmt::Debug for ServerBuilder {
@@ -53,6 +64,12 @@ impl ServerBuilder {
     /// Limits and times.
     pub fn settings(self, settings: ServerSettings) -> Self {
         Self { settings, ..self }
+    }
+
+    /// The protocols that clients may speak, the preferred one first; HTTP/2 alone by default. Over TLS client and server agree
+    /// on one by ALPN, in plaintext the client's first bytes decide.
+    pub fn protocols(self, protocols: impl IntoIterator<Item = ApplicationProtocol>) -> Self {
+        Self { protocols: protocols.into_iter().collect(), ..self }
     }
 
     /// Called with every change of the server's state. Must not block.
@@ -97,7 +114,9 @@ impl ServerBuilder {
         randomness: Arc<Randomness>,
     ) -> Result<Server, BindError> {
         let scope = scope.with_remote_keys(Arc::new(TokenKeys::new(self.settings.token_keys.clone())));
-        let shared = Arc::new(Shared::new(listener.local_addr()?, self.settings, randomness, self.on_state));
+        let shared =
+            Shared::new(listener.local_addr()?, self.settings, self.protocols, randomness, self.on_state);
+        let shared = Arc::new(shared);
         shared.tls.count_in(scope.counters());
         let follower = Follower::new(watch, Scopes::new(scope), shared.clone());
         let acceptor = Acceptor::new(listener, follower, shared.clone());

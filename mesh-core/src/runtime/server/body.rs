@@ -28,8 +28,17 @@ pin_project! {
 pub(super) struct BodyWatch {
     /// Filters that see the trailers.
     pub(super) filters: Option<ServerFilters>,
-    /// At this time the body ends with the trailers beside it.
-    pub(super) deadline: Option<(Pin<Box<Sleep>>, HeaderMap)>,
+    /// At this time the body ends as it says.
+    pub(super) deadline: Option<(Pin<Box<Sleep>>, DeadlineEnd)>,
+}
+
+/// How a body ends at its deadline.
+#[derive(Debug)]
+pub(super) enum DeadlineEnd {
+    /// With these trailers, which tell the result.
+    Trailers(HeaderMap),
+    /// By an error, so that the client does not take what it has got for the whole.
+    Cut,
 }
 
 /// The filters of a call on a server, with the randomness that they draw from.
@@ -90,12 +99,14 @@ where
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(watch.filtered(frame)))),
             Poll::Ready(ended) => Poll::Ready(ended.map(|frame| frame.map_err(Into::into))),
             Poll::Pending => {
-                let Some((sleep, trailers)) = &mut watch.deadline else { return Poll::Pending };
+                let Some((sleep, end)) = &mut watch.deadline else { return Poll::Pending };
                 std::task::ready!(sleep.as_mut().poll(cx));
                 // the application's body is dropped, and with it what it was about to do
-                let trailers = std::mem::take(trailers);
                 me.body.set(None);
-                Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+                Poll::Ready(Some(match std::mem::replace(end, DeadlineEnd::Cut) {
+                    DeadlineEnd::Trailers(trailers) => Ok(Frame::trailers(trailers)),
+                    DeadlineEnd::Cut => Err("deadline exceeded on the server".into()),
+                }))
             }
         }
     }

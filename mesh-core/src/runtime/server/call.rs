@@ -8,7 +8,7 @@ use http::{Request, StatusCode};
 
 use crate::filter::{CallFilters, CallPath, FilterChain, LocalReply, Progress, RouteFilters};
 use crate::policy::route::RequestHead;
-use crate::runtime::Protocol;
+use crate::runtime::{CallKind, Protocol};
 
 use super::connection::{ConnectionContext, ServerConnection};
 use super::head;
@@ -28,6 +28,7 @@ pub(super) struct Routed {
 /// The reply to a call that no route hands to the application.
 pub(super) fn route<P: Protocol>(
     head: &mut Parts,
+    kind: CallKind,
     connection: &ServerConnection,
 ) -> Result<Routed, Box<LocalReply>> {
     head::normalise(head)?;
@@ -42,7 +43,7 @@ pub(super) fn route<P: Protocol>(
     let authority = head.uri.authority().map_or("", |authority| authority.as_str());
     let view = RequestHead::new(authority, &head.uri, P::view(&head.headers));
     let found = shared.randomness.with(|rng| compiled.select(&view, rng));
-    let filters = match found.map_err(unavailable)? {
+    let filters = match found.map_err(|reason| Box::new(LocalReply::new(P::no_route(kind), reason)))? {
         Plan::Serve { filters: None, .. } => None,
         Plan::Serve { route, filters: Some(filters) } => {
             let path = CallPath { route: route.clone(), cluster: "".into(), authority: authority.into() };

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper::server::conn::http2;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::{Instant, sleep_until};
 use tower_service::Service;
 
 use crate::peer::Peer;
-use crate::runtime::tls::{PeerEnd, PeerWatch};
+use crate::runtime::tls::{ApplicationProtocol, PeerEnd, PeerWatch};
 
-use super::ServerHttp2Settings;
 use super::generation::{Chain, Drain};
 use super::open::Opened;
 use super::state::Shared;
+use super::{ServerHttp1Settings, ServerHttp2Settings};
 
 /// A connection of a server, as the layer of its calls finds it: what the server knows of the client, and which rules hold
 /// for its calls. The layer finds it among the extensions of a request.
@@ -55,7 +55,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let Opened { io, connection, drain, watched, counted: _counted } = opened;
+    let Opened { io, protocol, connection, drain, watched, counted: _counted } = opened;
     let ConnectionContext { shared, peer, .. } = &*connection.0;
     let calls = service_fn(move |request| {
         let mut service = service.clone();
@@ -64,16 +64,18 @@ where
             service.call(request).await
         }
     });
-    let mut serving = pin!(builder(&shared.settings.http2).serve_connection(TokioIo::new(io), calls));
-    let mut end = End::new(shared, drain, watched);
-    let ended = loop {
-        tokio::select! {
-            ended = serving.as_mut() => break ended,
-            step = end.next() => match step {
-                // SV-22: h2 announces the end with the highest stream id first, so that no call that is on its way is lost
-                Step::TakeNoMore => serving.as_mut().graceful_shutdown(),
-                Step::Cut => return,
-            },
+    let (io, end) = (TokioIo::new(io), End::new(shared, drain, watched));
+    let ended = match protocol {
+        // h2 announces the end with the highest stream id first, so that no call that is on its way is lost
+        ApplicationProtocol::Http2 => {
+            let serving = pin!(http2_builder(&shared.settings.http2).serve_connection(io, calls));
+            drive(serving, http2::Connection::graceful_shutdown, end).await
+        }
+        // the last response says `connection: close`; an idle connection is closed
+        ApplicationProtocol::Http1 => {
+            let serving = http1_builder(&shared.settings.http1).serve_connection(io, calls);
+            let serving = pin!(serving.with_upgrades());
+            drive(serving, http1::UpgradeableConnection::graceful_shutdown, end).await
         }
     };
     if let Err(error) = ended {
@@ -81,7 +83,38 @@ where
     }
 }
 
-fn builder(settings: &ServerHttp2Settings) -> http2::Builder<TokioExecutor> {
+/// Drives a connection to its end. `take_no_more` makes it end with the calls that it has.
+async fn drive<C: Future<Output = Result<(), hyper::Error>>>(
+    mut serving: Pin<&mut C>,
+    take_no_more: fn(Pin<&mut C>),
+    mut end: End,
+) -> C::Output {
+    loop {
+        tokio::select! {
+            ended = serving.as_mut() => return ended,
+            step = end.next() => match step {
+                // SV-22
+                Step::TakeNoMore => take_no_more(serving.as_mut()),
+                Step::Cut => return Ok(()),
+            },
+        }
+    }
+}
+
+fn http1_builder(settings: &ServerHttp1Settings) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(settings.head_timeout)
+        .max_headers(settings.max_headers)
+        .max_buf_size(settings.max_head.max(SMALLEST_BUFFER));
+    builder
+}
+
+/// The least that hyper accepts.
+const SMALLEST_BUFFER: usize = 8 << 10;
+
+fn http2_builder(settings: &ServerHttp2Settings) -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())

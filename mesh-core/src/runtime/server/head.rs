@@ -3,7 +3,7 @@
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, StatusCode, Uri};
+use http::{HeaderValue, StatusCode, Uri, Version};
 
 use crate::filter::LocalReply;
 
@@ -21,8 +21,13 @@ pub(super) fn normalise(head: &mut Parts) -> Result<(), Box<LocalReply>> {
     }
     let sent = match head.uri.authority() {
         Some(authority) => Some(authority.clone()),
-        None => host.as_ref().map(authority).transpose()?,
+        // RFC 9112 section 3.2: an empty one is legal, and names no host
+        None => host.as_ref().filter(|host| !host.is_empty()).map(authority).transpose()?,
     };
+    // RFC 9112 section 3.2; an authority as target counts in its place
+    if host.is_none() && head.version == Version::HTTP_11 && head.uri.authority().is_none() {
+        return Err(malformed("no host header"));
+    }
     head.headers.remove(HOST);
     let Some(sent) = sent else { return Ok(()) };
     let authority = match canonical(sent.as_str()) {
@@ -62,12 +67,16 @@ fn malformed(what: &str) -> Box<LocalReply> {
 
 #[cfg(test)]
 mod tests {
-    use http::Request;
+    use http::{Request, Version};
 
     use super::*;
 
     fn normalised(uri: &str, hosts: &[&str]) -> Result<String, String> {
-        let mut request = Request::builder().uri(uri);
+        normalised_in(Version::HTTP_2, uri, hosts)
+    }
+
+    fn normalised_in(version: Version, uri: &str, hosts: &[&str]) -> Result<String, String> {
+        let mut request = Request::builder().uri(uri).version(version);
         for host in hosts {
             request = request.header(HOST, *host);
         }
@@ -76,6 +85,20 @@ mod tests {
         assert!(!head.headers.contains_key(HOST));
         assert_eq!(head.uri.path(), "/pkg.Svc/Get");
         Ok(head.uri.authority().map(ToString::to_string).unwrap_or_default())
+    }
+
+    #[test]
+    fn request_of_http_1_1_has_to_name_its_host() {
+        let rows: [(&str, &[&str], Result<&str, &str>); 4] = [
+            ("/pkg.Svc/Get", &[], Err("the request has no host header")),
+            ("/pkg.Svc/Get", &[""], Ok("")),
+            ("http://B.example/pkg.Svc/Get", &["a.example"], Ok("b.example")),
+            ("http://b.example/pkg.Svc/Get", &[], Ok("b.example")),
+        ];
+        for (uri, hosts, expected) in rows {
+            let found = normalised_in(Version::HTTP_11, uri, hosts);
+            assert_eq!(found.as_deref().map_err(String::as_str), expected, "{uri} {hosts:?}");
+        }
     }
 
     /// Proves: SV-19.

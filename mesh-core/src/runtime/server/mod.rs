@@ -1,7 +1,7 @@
 //! Servers: connections by filter chains, and calls by routes and filters (gRFC A36).
 //!
 //! ```text
-//!  socket ──▶ accept ──▶ open: first bytes, filter chain, TLS, preface ──▶ connection: HTTP/2, age, drain
+//!  socket ──▶ accept ──▶ open: first bytes, filter chain, TLS, preface ──▶ connection: HTTP, age, drain
 //!                │ closed at once while there is no configuration              │ each call
 //!  configuration ──▶ follower ──▶ generation: chains, compiled ◀──── route, filters, deadline ──▶ application
 //! ```
@@ -40,6 +40,6 @@ pub use body::ServerBody;
 pub use connection::ServerConnection;
 pub use fixed::FixedServer;
 pub use service::{ServerFuture, ServerService};
-pub use settings::{ServerHttp2Settings, ServerSettings};
+pub use settings::{ServerHttp1Settings, ServerHttp2Settings, ServerSettings};
 pub use state::{ServerHandle, ServingState};
 pub use token_keys::TokenKeySettings;

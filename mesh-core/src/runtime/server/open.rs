@@ -1,4 +1,4 @@
-//! From an accepted socket to a connection that speaks HTTP/2: filter chain, TLS, and the protocol's preface.
+//! From an accepted socket to a connection that speaks HTTP: filter chain, TLS, and the first bytes of the protocol.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::peer::Peer;
 use crate::policy::filter_chain::Spoken;
 use crate::policy::first_bytes::{FirstBytes, LONGEST, classify};
-use crate::runtime::tls::{HandshakeError, PeerWatch};
+use crate::runtime::tls::{ApplicationProtocol, HandshakeError, PeerWatch};
 
 use super::ServerConnection;
 use super::generation::{Drain, Generation};
@@ -25,6 +25,7 @@ use super::transport::Transport;
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) io: Transport,
+    pub(super) protocol: ApplicationProtocol,
     pub(super) connection: ServerConnection,
     pub(super) drain: watch::Receiver<Drain>,
     /// `None`: the client has shown no certificate.
@@ -35,11 +36,11 @@ pub(super) struct Opened {
 /// Why a connection was closed before its first call. No byte was sent, unless it was part of a TLS handshake.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OpenError {
-    #[error("the client did not speak HTTP/2 in time")]
+    #[error("the client did not speak in time")]
     Timeout,
     #[error("no filter chain takes the connection")]
     NoChain,
-    #[error("the client speaks neither HTTP/2 nor TLS")]
+    #[error("the client speaks no protocol that the server has")]
     Protocol,
     #[error("the client closed the connection")]
     Closed,
@@ -65,7 +66,7 @@ pub(super) async fn open(
         more(&mut io).await?;
         has_spoken.store(true, Ordering::Relaxed);
         match generation.looks_at_first_bytes() {
-            true => listen(&mut io).await.map(Some),
+            true => listen(&mut io, shared).await.map(Some),
             false => Ok(None),
         }
     });
@@ -73,19 +74,25 @@ pub(super) async fn open(
     let chain = generation.chain((source, local, shared.address), spoken).ok_or(OpenError::NoChain)?;
     let mut peer = Peer::new(source, local);
     let mut watched = None;
-    let io = match &chain.config.tls {
-        None => Transport::Plain(in_time(shared, preface(io)).await?),
+    let (io, protocol) = match &chain.config.tls {
+        None => {
+            let (io, protocol) = in_time(shared, begin(io, shared)).await?;
+            (Transport::Plain(io), protocol)
+        }
         // its limit is the acceptor's own, which counts the result of the handshake
         Some(tls) => {
             let mut accepted = shared.tls.accept(io, tls).await?;
             watched = accepted.watch(shared.settings.expired_peer_grace, &shared.tls);
             peer = peer.with_tls(accepted.peer);
-            let io = in_time(shared, preface(Replay::new(accepted.stream))).await?;
-            Transport::Tls(Box::new(io))
+            let (io, protocol) = in_time(shared, begin(Replay::new(accepted.stream), shared)).await?;
+            if protocol != accepted.protocol {
+                return Err(OpenError::Protocol);
+            }
+            (Transport::Tls(Box::new(io)), protocol)
         }
     };
     let connection = ServerConnection::new(chain, peer, shared.clone());
-    Ok(Opened { io, connection, drain, watched, counted: shared.count() })
+    Ok(Opened { io, protocol, connection, drain, watched, counted: shared.count() })
 }
 
 /// A part of the way that a silent client cannot make longer than the limit (H3, M1).
@@ -97,22 +104,30 @@ async fn in_time<T>(
 }
 
 /// What the client speaks. The bytes that were looked at are read again by the next reader.
-async fn listen(io: &mut Replay<TcpStream>) -> Result<Spoken, OpenError> {
+async fn listen(io: &mut Replay<TcpStream>, shared: &Shared) -> Result<Spoken, OpenError> {
     loop {
         match classify(io.seen()) {
             FirstBytes::Tls => return Ok(Spoken::Tls),
             FirstBytes::Http2 => return Ok(Spoken::Plaintext),
+            FirstBytes::Other if shared.takes_http1(io.seen()) => return Ok(Spoken::Plaintext),
             FirstBytes::Other => return Err(OpenError::Protocol),
             FirstBytes::Incomplete => more(io).await?,
         }
     }
 }
 
-/// Waits for the preface of HTTP/2, so that no client holds more than a place among pending handshakes without it.
-async fn preface<I: AsyncRead + Unpin>(mut io: Replay<I>) -> Result<Replay<I>, OpenError> {
+/// Waits for the preface of HTTP/2 or the first byte of HTTP/1.1, so that no client holds more than a place among pending
+/// handshakes without it.
+async fn begin<I: AsyncRead + Unpin>(
+    mut io: Replay<I>,
+    shared: &Shared,
+) -> Result<(Replay<I>, ApplicationProtocol), OpenError> {
     loop {
         match classify(io.seen()) {
-            FirstBytes::Http2 => return Ok(io),
+            FirstBytes::Http2 => return Ok((io, ApplicationProtocol::Http2)),
+            FirstBytes::Other if shared.takes_http1(io.seen()) => {
+                return Ok((io, ApplicationProtocol::Http1));
+            }
             FirstBytes::Tls | FirstBytes::Other => return Err(OpenError::Protocol),
             FirstBytes::Incomplete => more(&mut io).await?,
         }

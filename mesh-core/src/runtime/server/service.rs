@@ -12,9 +12,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tower_service::Service;
 
 use crate::filter::{CallFilters, LocalReply, Progress};
-use crate::runtime::Protocol;
+use crate::runtime::{CallKind, Protocol};
 
-use super::body::{BodyWatch, ServerBody, ServerFilters};
+use super::body::{BodyWatch, DeadlineEnd, ServerBody, ServerFilters};
 use super::call::{Routed, filter, route};
 use super::connection::ServerConnection;
 
@@ -73,19 +73,22 @@ where
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let found =
             self.connection.clone().or_else(|| request.extensions().get::<ServerConnection>().cloned());
+        let kind = P::call_kind(request.headers());
         let Some(connection) = found else {
             let text = "the call has come past the mesh's server";
             return ServerFuture::replied(reply::<P, B>(
                 LocalReply::http(StatusCode::SERVICE_UNAVAILABLE, text),
+                kind,
                 None,
             ));
         };
         let (mut head, body) = request.into_parts();
-        let Routed { filters, limit } = match route::<P>(&mut head, &connection) {
+        let Routed { filters, limit } = match route::<P>(&mut head, kind, &connection) {
             Ok(routed) => routed,
-            Err(refused) => return ServerFuture::replied(reply::<P, B>(*refused, None)),
+            Err(refused) => return ServerFuture::replied(reply::<P, B>(*refused, kind, None)),
         };
-        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let deadline =
+            limit.and_then(|limit| Instant::now().checked_add(limit)).map(|at| Deadline { at, kind });
         let Some(mut filters) = filters else {
             let future = self.application.call(Request::from_parts(head, body));
             return ServerFuture::running(future, None, deadline);
@@ -98,9 +101,11 @@ where
                 let filters = filters.see_response().then_some(ServerFilters { filters, randomness });
                 ServerFuture::running(self.application.call(request), filters, deadline)
             }
-            Progress::Reply(refused) => {
-                ServerFuture::replied(reply::<P, B>(refused, Some(ServerFilters { filters, randomness })))
-            }
+            Progress::Reply(refused) => ServerFuture::replied(reply::<P, B>(
+                refused,
+                kind,
+                Some(ServerFilters { filters, randomness }),
+            )),
             waiting @ Progress::Wait(_) => {
                 // the clone is not ready yet, the original is
                 let next = self.application.clone();
@@ -110,12 +115,21 @@ where
                     request,
                     (filters, waiting),
                     connection,
-                    deadline,
+                    (kind, deadline),
                 ))
             }
         }
     }
 }
+
+/// When a call has to be over.
+#[derive(Debug, Clone, Copy)]
+struct Deadline {
+    at: Instant,
+    kind: CallKind,
+}
+
+type RunningDeadline = (Pin<Box<Sleep>>, CallKind);
 
 /// The rest of a call after a filter that waits.
 async fn hold<P, S, A, B>(
@@ -123,7 +137,7 @@ async fn hold<P, S, A, B>(
     request: Request<A>,
     (mut filters, waiting): (CallFilters, Progress),
     connection: ServerConnection,
-    deadline: Option<Instant>,
+    (kind, deadline): (CallKind, Option<Deadline>),
 ) -> Result<Response<ServerBody<B>>, S::Error>
 where
     P: Protocol,
@@ -134,7 +148,7 @@ where
     let filtering = filter(request, &mut filters, waiting, &connection);
     let passed = match deadline {
         Some(deadline) => {
-            tokio::time::timeout_at(deadline, filtering).await.unwrap_or_else(|_| Err(Box::new(overdue())))
+            tokio::time::timeout_at(deadline.at, filtering).await.unwrap_or_else(|_| Err(Box::new(overdue())))
         }
         None => filtering.await,
     };
@@ -144,7 +158,7 @@ where
             let filters = Some(filters).filter(|filters| filters.filters.see_response());
             ServerFuture::<P, _, B, S::Error>::running(application.call(request), filters, deadline).await
         }
-        Err(refused) => Ok(reply::<P, B>(*refused, Some(filters))),
+        Err(refused) => Ok(reply::<P, B>(*refused, kind, Some(filters))),
     }
 }
 
@@ -154,8 +168,12 @@ fn overdue() -> LocalReply {
 }
 
 /// The response of a reply. Filters that have seen the request see it, too.
-fn reply<P: Protocol, B>(reply: LocalReply, filters: Option<ServerFilters>) -> Response<ServerBody<B>> {
-    let (mut head, ()) = P::local_reply(reply).into_parts();
+fn reply<P: Protocol, B>(
+    reply: LocalReply,
+    kind: CallKind,
+    filters: Option<ServerFilters>,
+) -> Response<ServerBody<B>> {
+    let (mut head, ()) = P::server_reply(reply, kind).into_parts();
     if let Some(mut filters) = filters {
         filters.on_response(&mut head);
     }
@@ -185,7 +203,7 @@ pin_project! {
             #[pin]
             future: F,
             filters: Option<ServerFilters>,
-            deadline: Option<Pin<Box<Sleep>>>,
+            deadline: Option<RunningDeadline>,
         },
     }
 }
@@ -199,8 +217,8 @@ impl<P, F, B, E> ServerFuture<P, F, B, E> {
         Self { state: State::Held { rest: Box::pin(rest) }, protocol: PhantomData }
     }
 
-    fn running(future: F, filters: Option<ServerFilters>, deadline: Option<Instant>) -> Self {
-        let deadline = deadline.map(|deadline| Box::pin(sleep_until(deadline)));
+    fn running(future: F, filters: Option<ServerFilters>, deadline: Option<Deadline>) -> Self {
+        let deadline = deadline.map(|Deadline { at, kind }| (Box::pin(sleep_until(at)), kind));
         Self { state: State::Running { future, filters, deadline }, protocol: PhantomData }
     }
 }
@@ -230,9 +248,9 @@ where
                     let (head, body) = response?.into_parts();
                     return Poll::Ready(Ok(watched::<P, B>(head, body, filters.take(), deadline.take())));
                 }
-                let Some(sleep) = deadline else { return Poll::Pending };
+                let Some((sleep, kind)) = deadline else { return Poll::Pending };
                 ready!(sleep.as_mut().poll(cx));
-                Poll::Ready(Ok(reply::<P, B>(overdue(), filters.take())))
+                Poll::Ready(Ok(reply::<P, B>(overdue(), *kind, filters.take())))
             }
         }
     }
@@ -243,13 +261,18 @@ fn watched<P: Protocol, B: Body>(
     mut head: http::response::Parts,
     body: B,
     mut filters: Option<ServerFilters>,
-    deadline: Option<Pin<Box<Sleep>>>,
+    deadline: Option<RunningDeadline>,
 ) -> Response<ServerBody<B>> {
     if let Some(filters) = &mut filters {
         filters.on_response(&mut head);
     }
     let filters = filters.filter(|filters| filters.filters.see_trailers());
     let deadline = deadline.filter(|_| !body.is_end_stream());
-    let deadline = deadline.map(|sleep| (sleep, P::local_reply(overdue()).into_parts().0.headers));
+    let deadline = deadline.map(|(sleep, kind)| match kind {
+        CallKind::Grpc => {
+            (sleep, DeadlineEnd::Trailers(P::server_reply(overdue(), kind).into_parts().0.headers))
+        }
+        CallKind::Http => (sleep, DeadlineEnd::Cut),
+    });
     Response::from_parts(head, ServerBody::new(body, BodyWatch { filters, deadline }))
 }

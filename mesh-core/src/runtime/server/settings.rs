@@ -8,7 +8,7 @@ use super::TokenKeySettings;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ServerSettings {
-    /// How long a new connection may take until it speaks HTTP/2, a TLS handshake included: 10 s.
+    /// How long a new connection may take until its client speaks, a TLS handshake included: 10 s.
     pub handshake_timeout: Duration,
     /// How many connections may be in that state at once: 1,024. At the limit a new connection takes the place of the oldest
     /// one that has not sent anything; if all have, the server accepts no more until one is through.
@@ -31,6 +31,8 @@ pub struct ServerSettings {
     /// the client is asked to make another connection for new calls. A client whose certificate is revoked, or whose root is not
     /// trusted any more, is cut at once.
     pub expired_peer_grace: Option<Duration>,
+    /// Limits of HTTP/1.1, on servers that have it.
+    pub http1: ServerHttp1Settings,
     /// Limits and windows of HTTP/2.
     pub http2: ServerHttp2Settings,
     /// How the keys of those who issue tokens are fetched.
@@ -47,9 +49,28 @@ impl Default for ServerSettings {
             age_jitter: 0.1,
             max_connection_age_grace: None,
             expired_peer_grace: Some(Duration::from_secs(600)),
+            http1: ServerHttp1Settings::default(),
             http2: ServerHttp2Settings::default(),
             token_keys: TokenKeySettings::default(),
         }
+    }
+}
+
+/// Limits of a server's HTTP/1.1 connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerHttp1Settings {
+    /// How long a client may take to send the head of a request, and may leave a connection idle between two: 30 s.
+    pub head_timeout: Duration,
+    /// How many bytes a request's head may have: 64 KiB, and at least 8 KiB. A request beyond it gets 431.
+    pub max_head: usize,
+    /// How many fields a request's head may have: 100. A request beyond it gets 431.
+    pub max_headers: usize,
+}
+
+impl Default for ServerHttp1Settings {
+    fn default() -> Self {
+        Self { head_timeout: Duration::from_secs(30), max_head: 64 << 10, max_headers: 100 }
     }
 }
 

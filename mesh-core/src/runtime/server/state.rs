@@ -10,9 +10,10 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::policy::first_bytes::may_begin_http1;
 use crate::runtime::SourceError;
 use crate::runtime::rng::Randomness;
-use crate::runtime::tls::{Acceptor, AcceptorSettings};
+use crate::runtime::tls::{Acceptor, AcceptorSettings, ApplicationProtocol};
 
 use super::ServerSettings;
 use super::generation::Generation;
@@ -43,6 +44,7 @@ pub(super) struct Shared {
     pub(super) settings: ServerSettings,
     pub(super) randomness: Arc<Randomness>,
     pub(super) tls: Acceptor,
+    protocols: Vec<ApplicationProtocol>,
     /// `None`: it does not serve.
     pub(super) generation: ArcSwapOption<Generation>,
     state: watch::Sender<ServingState>,
@@ -59,16 +61,18 @@ impl Shared {
     pub(super) fn new(
         address: SocketAddr,
         settings: ServerSettings,
+        protocols: Vec<ApplicationProtocol>,
         randomness: Arc<Randomness>,
         on_state: Option<OnState>,
     ) -> Self {
         let handshakes =
-            AcceptorSettings { handshake_timeout: settings.handshake_timeout, ..AcceptorSettings::default() };
+            AcceptorSettings { handshake_timeout: settings.handshake_timeout, protocols: protocols.clone() };
         Self {
             address,
             settings,
             randomness,
             tls: Acceptor::new(handshakes),
+            protocols,
             generation: ArcSwapOption::empty(),
             state: watch::Sender::new(ServingState::Waiting),
             on_state,
@@ -77,6 +81,11 @@ impl Shared {
             connections: AtomicUsize::new(0),
             accepted: AtomicU64::new(0),
         }
+    }
+
+    /// Whether bytes that are neither TLS nor HTTP/2 are for this server.
+    pub(super) fn takes_http1(&self, bytes: &[u8]) -> bool {
+        self.protocols.contains(&ApplicationProtocol::Http1) && may_begin_http1(bytes)
     }
 
     /// The next generation, or none; connections of the one before drain.

@@ -11,7 +11,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::rustls::{ClientConfig, version};
 
 use crate::config::{ClientCertificates, ServerChain, ServerConfig, ServerRoutes, ServerTls};
-use crate::runtime::server::ServerSettings;
+use crate::runtime::server::{Server, ServerSettings};
+use crate::runtime::tls::ApplicationProtocol;
 use crate::runtime::tls::tests::{Authority, client, connect};
 
 use super::{Running, call};
@@ -154,4 +155,43 @@ async fn client_hello_beyond_all_limits_is_refused() {
     let stream = TcpStream::connect(server.address).await.unwrap();
     let stream = connect(config, "server.example", stream).await.unwrap();
     assert_eq!(call(stream).await.unwrap(), "tls");
+}
+
+/// A request of HTTP/1.1; the whole response.
+async fn ask<I: AsyncRead + AsyncWrite + Unpin>(mut io: I) -> String {
+    io.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    _ = io.read_to_end(&mut answer).await;
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn server_of_both_versions_speaks_the_one_that_its_client_has_chosen() {
+    let authority = Authority::new("root");
+    let both = [ApplicationProtocol::Http2, ApplicationProtocol::Http1];
+    let config = ServerConfig::permissive(&any_call(), tls(&authority)).unwrap();
+    let server = Running::with(Server::builder().protocols(both), config).await;
+    let tcp = async || TcpStream::connect(server.address).await.unwrap();
+    assert_eq!(call(tcp().await).await.unwrap(), "plaintext");
+    assert!(ask(tcp().await).await.ends_with("\r\n\r\nplaintext"));
+    let speaking = async |protocols: &[&[u8]]| {
+        let mut config = client(&authority, None);
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        connect(config, "server.example", tcp().await).await.unwrap()
+    };
+    assert_eq!(call(speaking(&[b"http/1.1", b"h2"]).await).await.unwrap(), "tls");
+    for protocols in [&[&b"http/1.1"[..]][..], &[]] {
+        assert!(ask(speaking(protocols).await).await.ends_with("\r\n\r\ntls"));
+    }
+    // what was agreed on counts
+    assert_eq!(ask(speaking(&[b"h2"]).await).await, "");
+    call(speaking(&[b"http/1.1"]).await).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn server_of_http2_alone_answers_no_other_version() {
+    let authority = Authority::new("root");
+    let server = permissive(&authority, ServerSettings::default()).await;
+    assert_eq!(ask(TcpStream::connect(server.address).await.unwrap()).await, "");
+    assert_eq!(server.handle.connections(), 0);
 }

@@ -23,7 +23,7 @@ use crate::policy::outlier::FailureKind;
 use crate::runtime::testing::TestBody;
 use crate::runtime::{CallStatus, MeshError, Protocol, Stamp};
 
-use super::{FixedServer, Server, ServerHandle, ServerSettings};
+use super::{FixedServer, Server, ServerBuilder, ServerHandle, ServerSettings};
 
 /// HTTP without anything on top.
 #[derive(Debug)]
@@ -86,7 +86,10 @@ struct Running {
 
 impl Running {
     async fn start(config: ServerConfig, settings: ServerSettings) -> Self {
-        let builder = Server::builder().settings(settings);
+        Self::with(Server::builder().settings(settings), config).await
+    }
+
+    async fn with(builder: ServerBuilder, config: ServerConfig) -> Self {
         let server = builder.fixed(&FixedServer::new(config), "127.0.0.1:0").await.unwrap();
         let handle = server.handle();
         let task = tokio::spawn(server.serve::<Plain, _, _>(HowItCame));
