@@ -45,6 +45,9 @@ mod pages {
     #[doc = include_str!("../../docs/filters.md")]
     struct Filters;
 
+    #[doc = include_str!("../../docs/observability.md")]
+    struct Observability;
+
     #[doc = include_str!("../../docs/testing.md")]
     struct Testing;
 }

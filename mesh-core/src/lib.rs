@@ -22,6 +22,7 @@
 //! - [`config`]: immutable, validated, complete; swapped whole.
 //! - [`counters`]: what is counted, for metrics.
 //! - [`filter`]: HTTP filters: the trait that they implement, and those that come with the mesh.
+//! - [`observe`]: what calls tell those who observe them, for metrics.
 //! - [`peer`]: what a server knows of a connection and its client.
 //! - [`policy`]: decisions as pure functions and state machines; time and randomness are arguments.
 //! - [`runtime`]: the request path, connections and tasks; the only tokio in the crate.
@@ -36,6 +37,7 @@ pub mod certificate;
 pub mod config;
 pub mod counters;
 pub mod filter;
+pub mod observe;
 pub mod peer;
 pub mod policy;
 pub mod runtime;

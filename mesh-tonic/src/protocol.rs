@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{HeaderMap, Response, StatusCode, request};
+use http::{Extensions, HeaderMap, Response, StatusCode, request};
 use mesh_core::filter::LocalReply;
+use mesh_core::observe::MethodKind;
 use mesh_core::policy::matcher::HeaderView;
 use mesh_core::policy::outlier::FailureKind;
 use mesh_core::policy::retry::Pushback;
 use mesh_core::policy::timeout::{format_grpc_timeout, parse_grpc_timeout};
 use mesh_core::runtime::{CallStatus, MeshError, Protocol, Stamp};
 use tonic::body::Body;
-use tonic::{Code, Status};
+use tonic::{Code, GrpcMethod, Status};
 
 use crate::status;
 
@@ -82,6 +83,18 @@ impl Protocol for Grpc {
 
     fn timeout(headers: &HeaderMap) -> Option<Duration> {
         timeout(headers)
+    }
+
+    /// Generated clients name their method among the extensions.
+    fn method_kind(path: &str, extensions: &Extensions) -> Option<MethodKind> {
+        let rest = |method: &GrpcMethod<'static>| {
+            let path = path.strip_prefix('/')?.strip_prefix(method.service())?.strip_prefix('/')?;
+            (path == method.method()).then_some(())
+        };
+        Some(match extensions.get::<GrpcMethod<'static>>().and_then(rest) {
+            Some(()) => MethodKind::Registered,
+            None => MethodKind::Generic,
+        })
     }
 
     fn stamp(headers: &mut HeaderMap, stamp: Stamp) {

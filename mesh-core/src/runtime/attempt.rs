@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use http_body::Frame;
 
 use crate::config::{EndpointAddresses, Name};
 use crate::policy::lb::{EndpointLoad, Moment};
@@ -15,9 +17,11 @@ use crate::policy::load_report::orca::{OrcaReport, Payload};
 use crate::policy::outlier::{CallResult, FailureKind};
 use crate::sharded::{Ref, Refs};
 
+use super::MeshErrorKind;
 use super::accounting::Accounting;
 use super::balance::Slot;
 use super::load_report::Reporting;
+use super::observed::ObservedAttempt;
 use super::retry::RetryPermit;
 
 /// One attempt of a call, from the choice of its endpoint to its end. While it exists it is counted in the cluster, at the
@@ -33,6 +37,8 @@ pub(crate) struct Attempt<T> {
     stage: AttemptStage,
     /// When it was sent, while its latency is to be measured.
     started: Option<Moment>,
+    /// `None`: its call is not observed.
+    observed: Option<Box<ObservedAttempt>>,
 }
 
 /// Decides from status and last headers how an attempt failed; `None`: it succeeded.
@@ -82,6 +88,7 @@ impl<T> Attempt<T> {
             judge: |_, _| None,
             stage: AttemptStage::Admitted,
             started: None,
+            observed: None,
         })
     }
 
@@ -100,8 +107,31 @@ impl<T> Attempt<T> {
         }
     }
 
-    /// The response's head has arrived.
+    /// Its observer learns of its end.
+    pub(crate) fn observe(&mut self, observed: Box<ObservedAttempt>) {
+        self.observed = Some(observed);
+    }
+
+    /// It fails with an error of this kind; its end follows.
+    pub(crate) fn on_error(&mut self, kind: MeshErrorKind, h2_code: Option<u32>) {
+        if let Some(observed) = &mut self.observed {
+            observed.on_error(kind, h2_code);
+        }
+    }
+
+    /// A frame of the response has arrived.
+    #[inline]
+    pub(crate) fn on_frame(&mut self, frame: &Frame<Bytes>) {
+        if let Some(observed) = &mut self.observed {
+            observed.on_frame(frame);
+        }
+    }
+
+    /// The head of the response has arrived that the caller gets.
     pub(crate) fn on_head(&mut self) {
+        if let Some(observed) = &mut self.observed {
+            observed.on_head();
+        }
         self.reporting = None;
         if let Some(started) = self.started
             && let Some(decay) = self.slot.accounting.latency_decay
@@ -117,6 +147,9 @@ impl<T> Attempt<T> {
         let stage = std::mem::replace(&mut self.stage, AttemptStage::Finished);
         if stage == AttemptStage::Finished {
             return;
+        }
+        if let Some(observed) = &mut self.observed {
+            observed.finish(outcome, self.slot.accounting.cluster(), &self.slot.locality);
         }
         self.permit = None;
         self.reporting = None;

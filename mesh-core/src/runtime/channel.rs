@@ -10,6 +10,7 @@ use crate::sharded::Refs;
 
 use super::connect::{Connect, Http2Connector};
 use super::mesh::Domain;
+use super::observed::ChannelObserver;
 use super::retry::ChannelReplay;
 use super::target::TargetHandle;
 use super::{Mesh, MeshError, Protocol, ReplayLimit, ReplayMemory, SourceError, Target};
@@ -27,6 +28,8 @@ pub(super) struct ChannelInner<C: Connect> {
     pub(super) tokens: Option<Arc<RetryTokens>>,
     // RT-72
     pub(super) id: u64,
+    /// `None`: calls are not observed.
+    pub(super) observer: Option<Arc<ChannelObserver>>,
     /// Keeps the state that channels of a runtime share.
     _domain: Arc<Domain<C>>,
     /// Keeps the configuration source.
@@ -42,11 +45,13 @@ impl<P: Protocol, C: Connect> Channel<P, C> {
         let replay = Refs::new(ChannelReplay::new(settings.replay_limit, settings.replay_memory));
         let budget = mesh.retry_budget();
         let domain = mesh.domain()?;
+        let observer = mesh.observer().map(|observer| ChannelObserver::new(observer, target));
         let target = mesh.target(&domain, target)?;
         let id = mesh.draw();
         let tokens = settings.retry_throttling.map(|throttling| Arc::new(RetryTokens::new(throttling)));
         let _mesh = mesh.clone();
-        let inner = ChannelInner { target, settings, replay, budget, tokens, id, _domain: domain, _mesh };
+        let inner =
+            ChannelInner { target, settings, replay, budget, tokens, id, observer, _domain: domain, _mesh };
         Ok(Self(Arc::new(inner), PhantomData))
     }
 

@@ -9,6 +9,7 @@ use tokio::runtime::{self, Handle};
 
 use crate::config::{ClientTls, MeshConfig, Name};
 use crate::filter::FilterScope;
+use crate::observe::CallObserver;
 use crate::policy::retry::RetryBudget;
 
 use super::accounting::Counts;
@@ -46,6 +47,7 @@ struct MeshInner<C: Connect> {
     mirrors: MirrorLimits,
     randomness: Arc<Randomness>,
     filters: FilterScope,
+    observer: Option<Arc<dyn CallObserver>>,
     counts: Counts,
     /// One for each runtime that has a channel: a runtime cannot use the tasks and connections of another one that has
     /// ended.
@@ -83,6 +85,7 @@ impl Mesh {
             tls: None,
             retry_budget: RetryBudget::default(),
             mirrors: MirrorLimits::default(),
+            observer: None,
             seed: None,
         }
     }
@@ -96,6 +99,11 @@ impl<C: Connect> Mesh<C> {
 
     pub(crate) fn retry_budget(&self) -> RetryBudget {
         self.0.retry_budget
+    }
+
+    /// `None`: calls are not observed.
+    pub(super) fn observer(&self) -> Option<Arc<dyn CallObserver>> {
+        self.0.observer.clone()
     }
 
     pub(crate) fn draw(&self) -> u64 {
@@ -203,6 +211,7 @@ pub struct MeshBuilder<C: Connect = Http2Connector> {
     tls: Option<Arc<ClientTls>>,
     retry_budget: RetryBudget,
     mirrors: MirrorLimits,
+    observer: Option<Arc<dyn CallObserver>>,
     seed: Option<u64>,
 }
 
@@ -225,8 +234,8 @@ impl<C: Connect> MeshBuilder<C> {
     /// Sets another way to make connections.
     #[must_use]
     pub fn connector<D: Connect>(self, connector: D) -> MeshBuilder<D> {
-        let Self { source, connector: _, pool, tls, retry_budget, mirrors, seed } = self;
-        MeshBuilder { source, connector, pool, tls, retry_budget, mirrors, seed }
+        let Self { source, connector: _, pool, tls, retry_budget, mirrors, observer, seed } = self;
+        MeshBuilder { source, connector, pool, tls, retry_budget, mirrors, observer, seed }
     }
 
     /// When and how often connections are made, and whether calls wait while all connections are full.
@@ -269,6 +278,13 @@ impl<C: Connect> MeshBuilder<C> {
         Self { mirrors: limits, ..self }
     }
 
+    /// Lets this observer learn of every call and attempt of the mesh's channels, for metrics, for example. None by default, and then
+    /// nothing is measured.
+    #[must_use]
+    pub fn observer(self, observer: impl CallObserver) -> Self {
+        Self { observer: Some(Arc::new(observer)), ..self }
+    }
+
     /// Seeds every random decision, for runs that can be repeated. Each thread has its own generator, so with several
     /// threads the order of their draws is not repeated.
     #[must_use]
@@ -298,6 +314,7 @@ impl<C: Connect> MeshBuilder<C> {
             tls: self.tls,
             retry_budget: self.retry_budget,
             mirrors: self.mirrors,
+            observer: self.observer,
             randomness: Arc::new(Randomness::new(self.seed.unwrap_or_else(rand::random))),
             domains: Mutex::default(),
         }))

@@ -17,6 +17,7 @@ mod health;
 mod load_report;
 mod mesh;
 mod mirror;
+mod observed;
 mod outlier;
 mod protocol;
 mod queue;

@@ -4,9 +4,10 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, request};
+use http::{Extensions, HeaderMap, HeaderValue, Response, StatusCode, request};
 
 use crate::filter::{LocalReply, LocalStatus};
+use crate::observe::MethodKind;
 use crate::policy::matcher::HeaderView;
 use crate::policy::outlier::FailureKind;
 use crate::policy::retry::Pushback;
@@ -64,6 +65,12 @@ pub trait Protocol: Debug + Send + Sync + 'static {
 
     /// How long a caller waits for a response, as the request says.
     fn timeout(_headers: &HeaderMap) -> Option<Duration> {
+        None
+    }
+
+    /// Where the method's name in this path comes from, for observers; `None`, the default: calls of this protocol are not observed.
+    // OB-05
+    fn method_kind(_path: &str, _extensions: &Extensions) -> Option<MethodKind> {
         None
     }
 

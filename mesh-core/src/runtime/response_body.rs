@@ -157,12 +157,18 @@ fn poll_body<C: Connection>(
     let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
     let none = HeaderMap::new();
     match &frame {
-        Some(Ok(frame)) => match frame.trailers_ref() {
-            Some(last) => attempt.finish(&Outcome::Response { status, last }),
-            None if body.is_end_stream() => attempt.finish(&Outcome::Response { status, last: &none }),
-            None => {}
-        },
-        Some(Err(_)) => attempt.finish(&Outcome::Failed),
+        Some(Ok(frame)) => {
+            attempt.on_frame(frame);
+            match frame.trailers_ref() {
+                Some(last) => attempt.finish(&Outcome::Response { status, last }),
+                None if body.is_end_stream() => attempt.finish(&Outcome::Response { status, last: &none }),
+                None => {}
+            }
+        }
+        Some(Err(cause)) => {
+            attempt.on_error(MeshErrorKind::ResponseBody, cause.h2_code());
+            attempt.finish(&Outcome::Failed);
+        }
         None => attempt.finish(&Outcome::Response { status, last: &none }),
     }
     Poll::Ready(frame)

@@ -38,6 +38,7 @@ use super::call::{Call, Won};
 use super::channel::ChannelInner;
 use super::connect::{Connect, Connection, Http2Connector};
 use super::flight::{Landed, TimedFlight};
+use super::observed::{ChannelObserver, ObservedCall};
 use super::retry::RetryLimits;
 use super::stage::{Stage, StageProjection};
 use super::target::{RouteInput, Routed, Snapshot, TargetState};
@@ -52,6 +53,30 @@ pub type ChannelResponse<P, C = Http2Connector> = Response<ResponseBody<P, C>>;
 impl<P: Protocol, C: Connect> Channel<P, C> {
     /// Sends a request. Its URI is what goes on the wire; the route is chosen by the target's authority.
     pub fn call(&self, request: Request<P::Body>, options: CallOptions) -> ResponseFuture<P, C> {
+        match &self.0.observer {
+            None => self.start(request, options),
+            Some(observer) => self.start_observed(observer, request, options),
+        }
+    }
+
+    #[inline(never)]
+    fn start_observed(
+        &self,
+        observer: &Arc<ChannelObserver>,
+        request: Request<P::Body>,
+        options: CallOptions,
+    ) -> ResponseFuture<P, C> {
+        let observed = observer.call::<P>(&request);
+        let mut future = self.start(request, options);
+        if let (Some(call), Some(observed)) = (&mut future.call, &observed) {
+            call.observe(observed);
+        }
+        future.observed = observed;
+        future
+    }
+
+    #[inline(always)]
+    fn start(&self, request: Request<P::Body>, options: CallOptions) -> ResponseFuture<P, C> {
         let channel = &self.0;
         let settings = &channel.settings;
         let start = Start {
@@ -163,6 +188,8 @@ pin_project! {
         #[pin]
         stage: Stage<P, C>,
         timer: Timer,
+        // `None`: it is not observed, or has resolved
+        observed: Option<Arc<ObservedCall>>,
     }
 }
 
@@ -181,12 +208,12 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
     /// A call that has passed its filters.
     #[inline(always)]
     pub(super) fn of_call(call: Call<P, C>, deadline: Option<Instant>) -> Self {
-        Self { call: Some(call), deadline, stage: Stage::Pick, timer: Timer::default() }
+        Self { call: Some(call), deadline, stage: Stage::Pick, timer: Timer::default(), observed: None }
     }
 
     #[inline(always)]
     fn at(stage: Stage<P, C>, deadline: Option<Instant>) -> Self {
-        Self { call: None, deadline, stage, timer: Timer::default() }
+        Self { call: None, deadline, stage, timer: Timer::default(), observed: None }
     }
 
     #[inline(always)]
@@ -200,7 +227,7 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
                 (StageProjection::Begin { begin }, _) => {
                     let filtered = ready!(begin.poll(cx))?;
                     (*this.deadline, *this.timer) = (filtered.deadline(), Timer::default());
-                    match begun(filtered, this.call) {
+                    match begun(filtered, this.call, this.observed.as_ref()) {
                         ControlFlow::Continue(next) => next,
                         ControlFlow::Break(result) => return Poll::Ready(result),
                     }
@@ -280,15 +307,22 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
 fn begun<P: Protocol, C: Connect>(
     filtered: Filtered<P, C>,
     call: &mut Option<Call<P, C>>,
+    observed: Option<&Arc<ObservedCall>>,
 ) -> ControlFlow<Result<ChannelResponse<P, C>, MeshError>, Stage<P, C>> {
     match filtered {
-        Filtered::Passed(passed) => {
+        Filtered::Passed(mut passed) => {
+            if let Some(observed) = observed {
+                passed.observe(observed);
+            }
             *call = Some(passed);
             ControlFlow::Continue(Stage::Pick)
         }
         Filtered::Held(held) => ControlFlow::Continue(Stage::begin(Begin::Hold(Some(held)))),
         Filtered::Failed(error) => ControlFlow::Break(Err(error)),
         Filtered::Replied(reply) => {
+            if let Some(observed) = observed {
+                observed.end_with_reply::<P, _>(&reply);
+            }
             let status = reply.status();
             ControlFlow::Break(Ok(reply.map(|()| ResponseBody::empty(status))))
         }
@@ -338,6 +372,9 @@ impl<P: Protocol, C: Connect> Future for ResponseFuture<P, C> {
         };
         let mut this = self.project();
         this.stage.set(Stage::Failed { error: None });
+        if let Some(observed) = this.observed.take() {
+            observed.end(P::code(&error));
+        }
         let Some(call) = this.call.as_ref() else {
             tracing::debug!(%error, "call failed before it was routed");
             return Poll::Ready(Err(error));

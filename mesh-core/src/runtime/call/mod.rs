@@ -20,6 +20,7 @@ use super::call_info::record_failure;
 use super::connect::{Connect, Connection};
 use super::flight::Flight;
 use super::mirror::Tapped;
+use super::observed::ObservedCall;
 use super::protocol::{Protocol, Stamp};
 use super::response_body::ResponseFilters;
 use super::retry::{CallRetry, ChannelReplay, Hedge, RetryLimits};
@@ -59,6 +60,8 @@ pub(super) struct Call<P: Protocol, C: Connect> {
     features: Option<Box<CallFeatures<C>>>,
     /// The endpoint of its session.
     preferred: Option<Box<PreferredEndpoint>>,
+    /// `None`: it is not observed.
+    observed: Option<Arc<ObservedCall>>,
 }
 
 /// Path, cluster and hash of a call, and the features of its route.
@@ -131,12 +134,18 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             filters,
             features,
             preferred: None,
+            observed: None,
         }
     }
 
     /// HF-27: every attempt goes to this endpoint, if it can.
     pub(super) fn prefer(&mut self, endpoint: Box<PreferredEndpoint>) {
         self.preferred = Some(endpoint);
+    }
+
+    /// Its observer learns of its attempts.
+    pub(super) fn observe(&mut self, observed: &Arc<ObservedCall>) {
+        self.observed = Some(observed.clone());
     }
 
     /// Whether the route's policy may lead to another attempt.
@@ -171,6 +180,9 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             let error = self.cluster.error(MeshErrorKind::Connection, "the request is gone");
             return Picked::Failed(error.into());
         };
+        if let Some(observed) = &self.observed {
+            observed.pick();
+        }
         let context = PickContext { path: request.uri().path(), headers: request.headers(), hash: self.hash };
         let preferred = self.preferred.as_deref();
         let avoid = match &self.retry {
@@ -214,6 +226,9 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         }
         attempt.on_sent(permit, P::failure);
         self.attempts += 1;
+        if let Some(observed) = &self.observed {
+            attempt.observe(observed.send::<P>(&mut self.request));
+        }
         let room = self.replay.clone().map(ReplayRoom::in_channel).unwrap_or_default();
         match self.request.take() {
             Some(request) => {

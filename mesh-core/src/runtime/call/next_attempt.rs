@@ -65,6 +65,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             SendErrorKind::Refused => self.transparent.on_refused(),
             _ => false,
         };
+        attempt.on_error(mesh_kind(error.kind()), error.h2_code());
         attempt.finish(&outcome_of(error.kind()));
         if repeatable {
             // RT-45
@@ -104,6 +105,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
     /// The step after a failed pick.
     pub(crate) fn after_refusal(&mut self, error: MeshError, cluster: &Arc<Accounting>) -> Next {
         let failure = Failure { code: P::code(&error), pushback: None, cause: Cause::Unreachable };
+        self.observe_refusal(failure.code);
         match self.next_wait(&failure, cluster) {
             Some(wait) => Next::Attempt(wait),
             None => Next::Fail(error),
@@ -128,6 +130,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             let error = self.per_try_error(timeout, FOR_ENDPOINT);
             let Some(cluster) = self.cluster.accounting() else { return Next::Fail(error) };
             let failure = Failure { code: P::code(&error), pushback: None, cause: Cause::PerTryTimeout };
+            self.observe_refusal(failure.code);
             return match self.next_wait(&failure, &cluster) {
                 Some(wait) => Next::Attempt(wait),
                 None => Next::Fail(error),
@@ -136,9 +139,19 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         self.may_have_been_seen |= !was_queued;
         let error = self.per_try_error(timeout, waiting(was_queued)).at(attempt.address());
         let failure = Failure { code: P::code(&error), pushback: None, cause: Cause::PerTryTimeout };
+        if was_queued {
+            self.observe_refusal(failure.code);
+        }
         match self.after_failure(&failure, &attempt) {
             Some(wait) => Next::Attempt(wait),
             None => Next::Fail(error),
+        }
+    }
+
+    /// An attempt ends without an endpoint.
+    fn observe_refusal(&self, code: u32) {
+        if let Some(observed) = &self.observed {
+            observed.refuse(code);
         }
     }
 
@@ -192,13 +205,18 @@ impl<P: Protocol, C: Connect> Call<P, C> {
     }
 
     pub(super) fn send_error(&self, error: SendError) -> MeshError {
-        let kind = match error.kind() {
-            SendErrorKind::Body => MeshErrorKind::RequestBody,
-            SendErrorKind::Malformed => MeshErrorKind::MalformedRequest,
-            _ => MeshErrorKind::Connection,
-        };
+        let kind = mesh_kind(error.kind());
         let h2_code = error.h2_code();
         self.cluster.error(kind, "no response came").caused_by(h2_code, error)
+    }
+}
+
+/// The kind of a call's error for a failure without a response.
+pub(super) fn mesh_kind(kind: SendErrorKind) -> MeshErrorKind {
+    match kind {
+        SendErrorKind::Body => MeshErrorKind::RequestBody,
+        SendErrorKind::Malformed => MeshErrorKind::MalformedRequest,
+        _ => MeshErrorKind::Connection,
     }
 }
 

@@ -284,6 +284,7 @@ impl<P: Protocol, C: Connect> Runner<P, C> {
         mut attempt: Attempt<C::Connection>,
     ) -> Result<RunnerState<P, C>, Ended<P, C>> {
         let kind = failure.error.kind();
+        attempt.on_error(super::next_attempt::mesh_kind(kind), failure.error.h2_code());
         attempt.finish(&super::next_attempt::outcome_of(kind));
         self.unsent += 1;
         if kind == SendErrorKind::NotSent

@@ -2,12 +2,15 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
+use crate::observe::MessageSizes;
 use crate::runtime::connect::UnreadBody;
 use crate::runtime::mirror::Tapped;
 
@@ -37,7 +40,19 @@ pin_project! {
         Rest {
             rest: Box<RestBody<B>>,
         },
+        Counted {
+            counted: Box<CountedBody<B>>,
+        },
     }
+}
+
+/// A body whose messages are counted while they are read.
+#[derive(Debug)]
+struct CountedBody<B> {
+    body: RequestBody<B>,
+    sizes: MessageSizes,
+    /// The bytes of the messages.
+    sent: Arc<AtomicU64>,
 }
 
 /// A body of which a part may have been read already, or which mirrors copy.
@@ -60,6 +75,12 @@ impl<B> RequestBody<B> {
         Self::rest(RestBody { read: VecDeque::new(), body: Some(body) })
     }
 
+    /// Adds the bytes of its messages to `sent` while it is read.
+    pub(crate) fn counted(self, sent: Arc<AtomicU64>) -> Self {
+        let counted = CountedBody { body: self, sizes: MessageSizes::default(), sent };
+        Self { kind: BodyKind::Counted { counted: Box::new(counted) } }
+    }
+
     /// The body with the data that has been read put back in front.
     pub(crate) fn unread(unread: UnreadBody<Self>) -> Self {
         let UnreadBody { mut read, rest } = unread;
@@ -70,6 +91,10 @@ impl<B> RequestBody<B> {
                 read.append(&mut rest.read);
                 rest.read = read;
                 Self { kind: BodyKind::Rest { rest } }
+            }
+            // the next attempt counts for itself
+            Some(BodyKind::Counted { counted }) => {
+                Self::unread(UnreadBody { read, rest: Some(counted.body) })
             }
             // `Replay` keeps the data itself
             Some(kind @ BodyKind::Replay { .. }) => Self { kind },
@@ -103,6 +128,18 @@ impl<B: Body<Data = Bytes> + Unpin> RestBody<B> {
     }
 }
 
+impl<B: Body<Data = Bytes> + Unpin> CountedBody<B> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            self.sent.fetch_add(self.sizes.count(data), Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+}
+
 impl<B: Body<Data = Bytes> + Unpin> Body for RequestBody<B> {
     type Data = Bytes;
     type Error = B::Error;
@@ -116,6 +153,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for RequestBody<B> {
             BodyKindProjection::Plain { body } => body.poll_frame(cx),
             BodyKindProjection::Replay { body } => body.poll_frame(cx),
             BodyKindProjection::Rest { rest } => rest.poll_frame(cx),
+            BodyKindProjection::Counted { counted } => counted.poll_frame(cx),
         }
     }
 
@@ -127,6 +165,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for RequestBody<B> {
             BodyKind::Rest { rest } => {
                 rest.read.is_empty() && rest.body.as_ref().is_none_or(Body::is_end_stream)
             }
+            BodyKind::Counted { counted } => counted.body.is_end_stream(),
         }
     }
 
@@ -136,6 +175,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for RequestBody<B> {
             BodyKind::Plain { body } => body.size_hint(),
             BodyKind::Replay { .. } => SizeHint::default(),
             BodyKind::Rest { rest } => rest.size_hint(),
+            BodyKind::Counted { counted } => counted.body.size_hint(),
         }
     }
 }

@@ -1,0 +1,62 @@
+//! Counts the bytes of messages in a body of gRPC.
+
+/// Counts the bytes of messages in a body of gRPC: each message has a prefix of one byte and a length of four.
+#[derive(Debug, Default)]
+pub(crate) struct MessageSizes {
+    /// How many bytes of the present prefix have been seen.
+    prefix: u8,
+    /// The length in the present prefix, as far as it has been seen.
+    length: u32,
+    /// How many bytes of the present message are missing.
+    missing: u32,
+}
+
+impl MessageSizes {
+    /// The next data of the body. Returns how many bytes of it are bytes of messages.
+    pub(crate) fn count(&mut self, mut data: &[u8]) -> u64 {
+        let mut counted = 0;
+        while let Some((&first, rest)) = data.split_first() {
+            if self.missing > 0 {
+                let part = data.len().min(self.missing as usize);
+                counted += part as u64;
+                // at most `missing`, which is a u32
+                self.missing -= u32::try_from(part).unwrap_or(self.missing);
+                data = &data[part..];
+                continue;
+            }
+            if self.prefix > 0 {
+                self.length = self.length << 8 | u32::from(first);
+            }
+            self.prefix += 1;
+            data = rest;
+            if self.prefix == PREFIX {
+                self.missing = std::mem::take(&mut self.length);
+                self.prefix = 0;
+            }
+        }
+        counted
+    }
+}
+
+/// The length of a message's prefix.
+const PREFIX: u8 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::MessageSizes;
+
+    #[test]
+    fn messages_are_counted_without_their_prefixes_however_they_are_cut() {
+        let mut body = Vec::new();
+        for length in [3_u32, 0, 300, 1] {
+            body.push(0);
+            body.extend(length.to_be_bytes());
+            body.extend(vec![7; length as usize]);
+        }
+        for part in [1, 2, 3, 5, 7, 64, 1000] {
+            let mut sizes = MessageSizes::default();
+            let counted: u64 = body.chunks(part).map(|data| sizes.count(data)).sum();
+            assert_eq!(counted, 304, "parts of {part}");
+        }
+    }
+}
