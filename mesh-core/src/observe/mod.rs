@@ -1,7 +1,7 @@
 //! What calls tell those who observe them.
 //!
 //! A [`CallObserver`] of a mesh ([`MeshBuilder::observer`](crate::runtime::MeshBuilder::observer)) learns of every attempt and of every
-//! call of the mesh's channels. [`CallMetrics`] makes metrics of them (gRFC A66), with the feature `opentelemetry`. A mesh without an
+//! call of the mesh's channels. `CallMetrics` makes metrics of them (gRFC A66), with the feature `opentelemetry`. A mesh without an
 //! observer measures nothing.
 
 #[cfg(feature = "opentelemetry")]
