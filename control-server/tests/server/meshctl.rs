@@ -161,6 +161,24 @@ async fn bootstrap_is_json_and_the_hint_is_beside_it() {
 }
 
 #[tokio::test]
+async fn bootstrap_takes_several_servers_and_refuses_what_is_no_address() {
+    let output = meshctl(&["bootstrap", "--lang", "rust", "--xds", "a.example:15010,b.example:15010"]).await;
+    let servers = &json(&output)["xds_servers"];
+    let uris: Vec<_> = servers.as_array().unwrap().iter().map(|server| &server["server_uri"]).collect();
+    assert_eq!(uris, ["a.example:15010", "b.example:15010"]);
+    for (address, reason) in [
+        ("localhost", "the port is missing"),
+        ("http://x:1", "not a URL"),
+        ("a.example:15010,", "the port is missing"),
+        ("a.example:15010,b.example", "the port is missing"),
+    ] {
+        let output = meshctl(&["bootstrap", "--lang", "go", "--xds", address]).await;
+        assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""), "{address}");
+        assert!(stderr(&output).contains(reason), "{address}: {}", stderr(&output));
+    }
+}
+
+#[tokio::test]
 async fn mistaken_flags_are_usage_errors() {
     for arguments in [&["bootstrap"][..], &["bootstrap", "--lang", "cobol"], &["frobnicate"], &[]] {
         let output = meshctl(arguments).await;

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::providers::Providers;
+use super::server_address::ServerAddress;
 use crate::cli::{Output, output};
 use crate::resources::SERVER_LISTENERS;
 
@@ -15,9 +16,16 @@ pub(super) struct Arguments {
     /// Language of the program that will read it
     #[arg(long, value_name = "LANG")]
     lang: Language,
-    /// Address of the control server's xDS listener, as the program reaches it
-    #[arg(long, value_name = "ADDR", env = "MESHCTL_XDS", default_value = "127.0.0.1:15010")]
-    xds: String,
+    /// Address of the control server's xDS listener, as the program reaches it; several with commas, the preferred one first
+    #[arg(
+        long,
+        value_name = "ADDR",
+        env = "MESHCTL_XDS",
+        default_value = "127.0.0.1:15010",
+        value_delimiter = ',',
+        value_parser = clap::value_parser!(ServerAddress)
+    )]
+    xds: Vec<ServerAddress>,
     /// The node's id, shown by `meshctl clients` [default: sidecar~127.0.0.1~HOSTNAME.NAMESPACE~...]
     #[arg(long, value_name = "ID")]
     node_id: Option<String>,
@@ -112,12 +120,15 @@ fn bootstrap(arguments: &Arguments) -> Value {
         "locality": locality,
         "metadata": metadata,
     });
-    let mut bootstrap = json!({
-        "xds_servers": [{
-            "server_uri": arguments.xds,
+    let server = |address: &ServerAddress| {
+        json!({
+            "server_uri": address.to_string(),
             "channel_creds": [arguments.tls.credentials()],
             "server_features": ["xds_v3"],
-        }],
+        })
+    };
+    let mut bootstrap = json!({
+        "xds_servers": arguments.xds.iter().map(server).collect::<Vec<_>>(),
         "node": node,
         "server_listener_resource_name_template": format!("{SERVER_LISTENERS}%s"),
     });
@@ -187,7 +198,7 @@ mod tests {
     fn arguments(locality: Option<&str>) -> Arguments {
         Arguments {
             lang: Language::Rust,
-            xds: "127.0.0.1:4711".to_owned(),
+            xds: vec!["127.0.0.1:4711".parse().unwrap()],
             node_id: None,
             namespace: "shop".to_owned(),
             locality: locality.map(|text| parse_locality(text).unwrap()),
@@ -241,6 +252,15 @@ mod tests {
             let listener = read.server_listener_name(address).unwrap();
             assert_eq!(listener, "xds.istio.io/grpc/lds/inbound/0.0.0.0:50051");
         }
+    }
+
+    #[test]
+    fn servers_stand_in_the_order_of_the_flag() {
+        let xds = ["a.example:1", "unix:/run/xds.sock"].map(|text| text.parse().unwrap()).to_vec();
+        let json = bootstrap(&Arguments { xds, ..arguments(None) });
+        let read = Bootstrap::from_json(&json.to_string()).unwrap();
+        let found: Vec<&str> = read.servers().iter().map(|server| server.uri()).collect();
+        assert_eq!(found, ["a.example:1", "unix:/run/xds.sock"]);
     }
 
     #[test]

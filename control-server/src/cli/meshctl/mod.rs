@@ -9,6 +9,7 @@ mod load;
 mod providers;
 mod resources;
 mod schema;
+mod server_address;
 mod status;
 mod validate;
 
