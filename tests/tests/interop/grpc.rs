@@ -160,6 +160,8 @@ async fn a_route_limits_the_time_of_a_call(language: Language) {
 async fn failed_calls_are_tried_again_as_often_as_the_route_says(language: Language) {
     let Some(stage) = Stage::start(language, "retry", &["v1"]).await else { return };
     let mut client = stage.client().await;
+    // gRPC for Node now and then stays with its first routes if others come while it starts.
+    until_all_answer(&mut client, 1).await;
     let calls = Calls::new(5).metadata("rpc-behavior", "error-code-14,succeed-on-retry-attempt-2");
     for (attempts, code) in [(1, "UNAVAILABLE"), (3, "OK")] {
         stage.routes(&[&format!(

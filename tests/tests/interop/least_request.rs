@@ -37,7 +37,10 @@ async fn endpoint_that_is_slow_gets_fewer_calls(language: Language) {
     eventually("the slow endpoint gets fewer calls", async || {
         let calls = Calls::new(200).concurrently(8).metadata("rpc-behavior", "hostname=e0,sleep-100ms");
         let report = client.call(calls).await;
-        assert_eq!(report.failed(), 0, "{report:?}");
+        // gRPC for Go fails calls ("unknown cluster selected") while it takes new routes over.
+        if report.failed() > 0 {
+            return Err(format!("{report:?}"));
+        }
         let slow = report.endpoints.get("e0").copied().unwrap_or_default();
         if (1..70).contains(&slow) { Ok(()) } else { Err(format!("{report:?}")) }
     })
