@@ -80,6 +80,13 @@ pub(crate) fn unique<T: Ord + std::fmt::Display>(
     }
 }
 
+/// A list with no more items than an API allows.
+pub(crate) fn length(found: usize, most: usize, path: &FieldPath, findings: &mut Findings) {
+    if found > most {
+        findings.error(path.clone(), format!("found {found} items, expected at most {most}"));
+    }
+}
+
 /// A valid name of an HTTP header.
 pub(crate) fn header_name(name: &str, path: &FieldPath, findings: &mut Findings) {
     if http::HeaderName::from_bytes(name.as_bytes()).is_err() {

@@ -58,11 +58,15 @@ pub(super) fn distinguish(object: &Object, reader: &Reader<'_>, distinctions: &m
     if route.services().any(|(_, parent)| !is_producer(parent, object)) {
         distinctions.namespace(&object.id.namespace);
     }
-    for backend in route.rules.iter().flat_map(|rule| &rule.backend_refs) {
+    let mut distinguish_backend = |backend: &BackendRef| {
         let namespace = backend.namespace.as_ref().unwrap_or(&object.id.namespace);
         if let Some(host) = find_service(&backend.name, namespace, reader) {
             service::distinguish_destination(&host, reader, distinctions);
         }
+    };
+    for rule in &route.rules {
+        rule.backend_refs.iter().for_each(&mut distinguish_backend);
+        rule.mirrored_to().iter().for_each(|(backend, _)| distinguish_backend(backend));
     }
 }
 

@@ -36,6 +36,8 @@ fn path(path: &model::PathMatch) -> (PathSpecifier, bool) {
 fn header(header: &model::HeaderMatch) -> HeaderMatcher {
     let specifier = match &header.pattern {
         Pattern::Present => HeaderMatchSpecifier::PresentMatch(true),
+        // Envoy takes an empty exact value for "is there".
+        Pattern::Exact(value) if value.is_empty() => HeaderMatchSpecifier::SafeRegexMatch(regex(EMPTY)),
         Pattern::Exact(value) => HeaderMatchSpecifier::ExactMatch(value.clone()),
         Pattern::Prefix(value) => HeaderMatchSpecifier::PrefixMatch(value.clone()),
         Pattern::Regex(value) => HeaderMatchSpecifier::SafeRegexMatch(regex(value)),
@@ -51,3 +53,6 @@ fn header(header: &model::HeaderMatch) -> HeaderMatcher {
 fn regex(regex: &str) -> RegexMatcher {
     RegexMatcher { regex: regex.to_owned(), ..RegexMatcher::default() }
 }
+
+/// Matches an empty text only; an expression itself must not be empty.
+const EMPTY: &str = "^$";

@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::header_modifier::HeaderModifier;
-use super::{BackendRef, Reference};
+use super::{BackendRef, MOST, Reference};
 use crate::finding::{Finding, Findings};
+use crate::kinds::check;
 use crate::kinds::header_changes::{self, HeaderChanges, HeaderEdits};
 use crate::state::ClientFamily;
 use crate::yaml::FieldPath;
@@ -52,6 +53,7 @@ struct ExtensionRef {
 
 /// Checks the filters of a rule or of a backend.
 pub(super) fn check(filters: &[Filter], path: &FieldPath, findings: &mut Findings) {
+    check::length(filters.len(), MOST, path, findings);
     for (index, filter) in filters.iter().enumerate() {
         let path = path.index(index);
         filter.check(&path, findings);

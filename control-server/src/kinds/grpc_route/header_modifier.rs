@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::MOST;
 use crate::finding::Findings;
+use crate::kinds::check;
 use crate::kinds::header_changes::{HeaderEdits, check_name, check_unique, check_value};
 use crate::yaml::FieldPath;
 
@@ -28,7 +30,7 @@ impl HeaderModifier {
     pub(super) fn check(&self, path: &FieldPath, findings: &mut Findings) {
         for (field, headers) in [("set", &self.set), ("add", &self.add)] {
             let path = path.field(field);
-            check_length(headers.len(), &path, findings);
+            check::length(headers.len(), MOST, &path, findings);
             let mut seen = BTreeSet::new();
             for (index, header) in headers.iter().enumerate() {
                 let path = path.index(index);
@@ -41,7 +43,7 @@ impl HeaderModifier {
             }
         }
         let path = path.field("remove");
-        check_length(self.remove.len(), &path, findings);
+        check::length(self.remove.len(), MOST, &path, findings);
         for (index, name) in self.remove.iter().enumerate() {
             check_name(name, &path.index(index), findings);
         }
@@ -59,12 +61,3 @@ fn first_of_each(headers: &[Header]) -> Vec<(String, String)> {
     let first = headers.iter().filter(|header| seen.insert(header.name.to_ascii_lowercase()));
     first.map(|header| (header.name.clone(), header.value.clone())).collect()
 }
-
-fn check_length(length: usize, path: &FieldPath, findings: &mut Findings) {
-    if length > MOST_HEADERS {
-        findings.error(path.clone(), format!("found {length} headers, expected at most {MOST_HEADERS}"));
-    }
-}
-
-/// The Gateway API's limit for each list.
-const MOST_HEADERS: usize = 16;

@@ -128,10 +128,8 @@ impl GrpcRoute {
                 check::port(port, &path.field("port"), findings);
             }
         }
-        if self.rules.len() > 16 {
-            findings
-                .error(path.field("rules"), format!("found {} rules, expected at most 16", self.rules.len()));
-        }
+        check::length(self.parent_refs.len(), MOST_PARENTS, &path.field("parentRefs"), findings);
+        check::length(self.rules.len(), MOST, &path.field("rules"), findings);
         for (index, rule) in self.rules.iter().enumerate() {
             rule.check(&path.field("rules").index(index), findings);
         }
@@ -208,9 +206,11 @@ impl Rule {
         if let Some(persistence) = &self.session_persistence {
             persistence.check(&path.field("sessionPersistence"), findings);
         }
+        check::length(self.matches.len(), MOST_MATCHES, &path.field("matches"), findings);
         for (index, one) in self.matches.iter().enumerate() {
             one.check(&path.field("matches").index(index), findings);
         }
+        check::length(self.backend_refs.len(), MOST, &path.field("backendRefs"), findings);
         filter::check(&self.filters, &path.field("filters"), findings);
         for (index, backend) in self.backend_refs.iter().enumerate() {
             let path = path.field("backendRefs").index(index);
@@ -248,9 +248,13 @@ impl RouteMatch {
         if let Some(method) = &self.method {
             method.check(&path.field("method"), findings);
         }
+        check::length(self.headers.len(), MOST, &path.field("headers"), findings);
         for (index, header) in self.headers.iter().enumerate() {
             let path = path.field("headers").index(index);
             check::header_name(&header.name, &path.field("name"), findings);
+            if header.value.is_empty() {
+                findings.error(path.field("value"), "found an empty text, expected a value");
+            }
             if header.r#type == MatchType::RegularExpression {
                 check::regex(&header.value, &path.field("value"), findings);
             }
@@ -280,6 +284,11 @@ impl MethodMatch {
 }
 
 const SERVICE: &str = "Service";
+
+/// The Gateway API's limits: of rules, backends, filters and headers; of parents; and of the matches of a rule.
+const MOST: usize = 16;
+const MOST_PARENTS: usize = 32;
+const MOST_MATCHES: usize = 64;
 
 pub(super) const EFFECTS: &[Effect] = &[
     Effect {

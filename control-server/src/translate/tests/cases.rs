@@ -69,7 +69,9 @@ impl Served {
             let weight = weight.map(|weight| format!("*{weight}")).unwrap_or_default();
             format!("{}{weight}", self.cluster(cluster))
         };
-        clusters.into_iter().map(share).collect::<Vec<_>>().join(" + ")
+        let mirrors = action.request_mirror_policies.iter();
+        let mirrors = mirrors.map(|mirror| format!(", copied to {}", self.cluster(&mirror.cluster)));
+        clusters.into_iter().map(share).collect::<Vec<_>>().join(" + ") + &mirrors.collect::<String>()
     }
 
     fn cluster(&self, name: &str) -> String {

@@ -8,8 +8,10 @@ use xds_proto::envoy::config::endpoint::v3::{ClusterLoadAssignment, LbEndpoint};
 use super::routes::{action, split};
 use super::translate_with_diagnostics;
 use super::{
-    ORDERS, ORDERS_V1, ORDERS_V2, assignment, cluster, document, names, routes, services, translate,
+    LoadReporting, ORDERS, ORDERS_V1, ORDERS_V2, Plane, assignment, cluster, document, names, routes,
+    services, translate,
 };
+use crate::model::Rebuilt;
 use crate::resources::ResourceKind;
 
 /// `address:port*weight`.
@@ -235,4 +237,34 @@ fn calls_stay_in_the_zone_as_far_as_its_endpoints_can_take_them() {
     for (setting, place, expected) in rows {
         assert_eq!(zone_aware(setting, place), expected, "{setting} {place}");
     }
+}
+
+/// F3: a workload is found by its labels, so a service depends on those alone that it selects.
+#[test]
+fn changed_workload_concerns_the_services_that_select_it() {
+    let service = |index: usize| {
+        let fields = "resolution: STATIC, ports: [{number: 80, name: grpc}]";
+        let spec =
+            format!("{{hosts: [s{index}.b], {fields}, workloadSelector: {{labels: {{app: s{index}}}}}}}");
+        document("ServiceEntry", &format!("s{index}"), &spec)
+    };
+    let workload = |index: usize, port: usize| {
+        let spec = format!(
+            "{{address: 10.0.0.{index}, labels: {{app: s{index}, tier: a}}, ports: {{grpc: {port}}}}}"
+        );
+        document("WorkloadEntry", &format!("w{index}"), &spec)
+    };
+    let text = |port: usize| -> String {
+        (1..=50).map(|index| service(index) + &workload(index, if index == 7 { port } else { 1 })).collect()
+    };
+    let mut plane = Plane::new(LoadReporting::Off);
+    plane.read(&text(1));
+    plane.entries.read("test.yaml", &text(2));
+    plane.merge.take(0, plane.entries.take_events());
+    let changes = plane.merge.changes().unwrap();
+    let hosts = plane.model.apply(changes.objects).filter_map(|rebuilt| match rebuilt {
+        Rebuilt::Service { host, .. } => Some(host.to_string()),
+        Rebuilt::Servers { .. } => None,
+    });
+    assert_eq!(hosts.collect::<Vec<_>>(), ["s7.b"]);
 }

@@ -97,6 +97,7 @@ fn route_matches_are_translated() {
         ("{uri: {prefix: /a}, ignoreUriCase: true}", "prefix /a any case"),
         ("{uri: {regex: /a}, ignoreUriCase: true}", "regex /a"),
         ("{headers: {X-User: {exact: bob}}}", "prefix /; x-user = bob"),
+        ("{headers: {x-user: {exact: ''}}}", "prefix /; x-user ~ ^$"),
         ("{headers: {x-user: {prefix: b}}}", "prefix /; x-user ^ b"),
         ("{headers: {x-user: {regex: 'b.b'}}}", "prefix /; x-user ~ b.b"),
         ("{headers: {x-user: {}}}", "prefix /; x-user present"),
