@@ -22,6 +22,7 @@ pub mod metrics;
 mod model;
 mod parallel;
 pub mod pipeline;
+pub mod places;
 pub mod resources;
 pub mod server;
 mod source;

@@ -6,6 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::places::Places;
+
 /// The state of the configuration at one moment.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct PipelineState {
@@ -35,6 +37,9 @@ pub struct PipelineState {
     /// ends.
     #[serde(default)]
     pub failed: Option<String>,
+    /// Where the objects stand, to answer questions with a file and a line.
+    #[serde(skip)]
+    pub places: Places,
 }
 
 /// A change that removes so much that it waits until an operator approves it.

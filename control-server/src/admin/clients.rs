@@ -8,6 +8,7 @@ use crate::discovery::{ClientConfig, ClientStatus};
 
 use super::Admin;
 use super::error::Failure;
+use super::near::NearNames;
 
 /// Every connected client, oldest stream first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +18,9 @@ pub struct ClientList {
 }
 
 pub(super) async fn list(State(admin): State<Admin>) -> Json<ClientList> {
-    Json(ClientList { clients: admin.registry.clients() })
+    let mut clients = admin.registry.clients();
+    add_near_names(&admin, &mut clients);
+    Json(ClientList { clients })
 }
 
 /// `id` is a stream's number or a node's id; a node that has several streams is found by the oldest.
@@ -26,7 +29,15 @@ pub(super) async fn one(
     Path(id): Path<String>,
 ) -> Result<Json<ClientStatus>, Failure> {
     let found = find(&admin, &id).and_then(|number| admin.registry.client(number));
-    found.map(Json).ok_or_else(|| unknown_client(&id))
+    let mut found = found.ok_or_else(|| unknown_client(&id))?;
+    add_near_names(&admin, std::slice::from_mut(&mut found));
+    Ok(Json(found))
+}
+
+fn add_near_names(admin: &Admin, clients: &mut [ClientStatus]) {
+    let Some(latest) = admin.cache.latest() else { return };
+    let mut near = NearNames::new(&latest.set);
+    clients.iter_mut().for_each(|client| near.add(client));
 }
 
 /// The same client, resource by resource.
@@ -45,6 +56,6 @@ pub(super) fn find(admin: &Admin, id: &str) -> Option<u64> {
     by_number.or_else(|| clients.iter().find(|client| client.node_id == id).map(|client| client.id))
 }
 
-fn unknown_client(id: &str) -> Failure {
+pub(super) fn unknown_client(id: &str) -> Failure {
     Failure::not_found(format!("no client {id:?} is connected"))
 }

@@ -3,16 +3,20 @@
 mod authz;
 mod clients;
 mod config;
+mod endpoints;
 mod error;
 mod health;
 mod index;
 mod load;
 mod metrics;
+mod near;
 mod objects;
 mod resources;
+mod services;
 mod status;
 #[cfg(test)]
 mod tests;
+mod viewer;
 mod waiting;
 
 use std::sync::Arc;
@@ -32,10 +36,12 @@ use crate::state::PipelineState;
 pub use crate::authz::{Decision, Verdict};
 pub use authz::{AuthzAnswer, ServerDecision};
 pub use clients::ClientList;
+pub use endpoints::{ClusterEndpoints, DeclaredAddress, EndpointList, EndpointStatus};
 pub use error::ErrorBody;
 pub use health::Readiness;
 pub use objects::{Condition, ObjectConditions, ObjectList};
 pub use resources::{ResourceEntry, ResourceList};
+pub use services::{PortSummary, ServiceList, ServiceSummary};
 pub use status::{ClientCounts, ServerStatus};
 pub use waiting::Approval;
 
@@ -93,6 +99,8 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/config", get(config::config))
         .route("/v1/objects", get(objects::list))
         .route("/v1/resources", get(resources::list))
+        .route("/v1/services", get(services::list))
+        .route("/v1/endpoints", get(endpoints::ask))
         .route("/v1/load", get(load::load))
         .route("/v1/authz", get(authz::ask))
         .route("/v1/waiting/{id}/approve", post(waiting::approve))

@@ -1,5 +1,7 @@
 //! `/v1/status`.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -42,8 +44,14 @@ pub struct ServerStatus {
 pub struct ClientCounts {
     /// All of them.
     pub connected: usize,
+    /// How many different nodes they are: processes with one bootstrap may share a node.
+    #[serde(default)]
+    pub nodes: usize,
     /// They have all that they subscribed to.
     pub synced: usize,
+    /// They have all that exists, and subscribed to a name that does not.
+    #[serde(default)]
+    pub missing: usize,
     /// A response is unanswered, or waits to be sent.
     pub pending: usize,
     /// They refused a response.
@@ -52,9 +60,15 @@ pub struct ClientCounts {
 
 impl ClientCounts {
     fn of(clients: &[ClientBrief]) -> Self {
+        // A stream that has not said who it is counts for itself.
+        let node =
+            |client: &ClientBrief| (client.node_id.clone(), client.node_id.is_empty().then_some(client.id));
+        let nodes: BTreeSet<_> = clients.iter().map(node).collect();
         let count = |state| clients.iter().filter(|client| client.state == state).count();
         Self {
             connected: clients.len(),
+            nodes: nodes.len(),
+            missing: count(SyncState::Missing),
             synced: count(SyncState::Synced),
             pending: count(SyncState::Pending),
             nacked: count(SyncState::Nacked),

@@ -150,7 +150,8 @@ async fn status_and_config_show_the_state() {
         (&status["objects"], &status["errors"], &status["warnings"]),
         (&json!(1), &json!(1), &json!(0))
     );
-    assert_eq!(status["clients"], json!({ "connected": 0, "synced": 0, "pending": 0, "nacked": 0 }));
+    let counts = json!({ "connected": 0, "nodes": 0, "synced": 0, "missing": 0, "pending": 0, "nacked": 0 });
+    assert_eq!(status["clients"], counts);
     let (_, config) = fixture.json("/v1/config").await;
     assert_eq!(config["objects"][0]["name"], json!("orders"));
     assert_eq!(config["diagnostics"][0]["severity"], json!("error"));

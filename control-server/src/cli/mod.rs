@@ -8,6 +8,7 @@ mod output;
 pub mod serve;
 mod table;
 mod text;
+mod yaml;
 
 use error::Failure;
 use output::Output;

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use super::text::escaped;
+use super::yaml::to_yaml;
 
 /// How a piece of text looks on a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,14 @@ impl Output {
     pub(super) fn json(self, value: &impl serde::Serialize) {
         match serde_json::to_string_pretty(value) {
             Ok(text) => self.write(&text),
+            Err(error) => note(&format!("error: {error}")),
+        }
+    }
+
+    /// The result as YAML, with the fields of the JSON.
+    pub(super) fn yaml(self, value: &impl serde::Serialize) {
+        match serde_json::to_value(value) {
+            Ok(value) => self.write(to_yaml(&value).trim_end_matches('\n')),
             Err(error) => note(&format!("error: {error}")),
         }
     }

@@ -31,4 +31,4 @@ pub use config::{ClientConfig, ConfigState, ResourceConfig};
 pub use drain::Drain;
 pub use registry::Registry;
 pub use service::AggregatedDiscovery;
-pub use status::{ClientBrief, ClientStatus, Refusal, SyncState, TypeStatus};
+pub use status::{ClientBrief, ClientProcess, ClientStatus, Refusal, SyncState, TypeStatus};

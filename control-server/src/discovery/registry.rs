@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use xds_proto::envoy::config::core::v3::{Locality, Node, node::UserAgentVersionType};
+use xds_proto::google::protobuf::value::Kind;
 
 pub(super) use crate::clock::now;
 use crate::connection::{Connection, Identity};
-use crate::resources::{EncodedResource, ResourceKind, is_server_listener};
+use crate::resources::{ClientScope, EncodedResource, ResourceKind, is_server_listener};
 
 use super::cache::ResourceCache;
 use super::config::{ClientConfig, ResourceConfig};
-use super::status::{ClientBrief, ClientStatus, Refusal};
+use super::status::{ClientBrief, ClientProcess, ClientStatus, Refusal};
 use super::stream::Stream;
 
 /// Every open ADS stream. Clones share the same list.
@@ -111,6 +112,13 @@ impl Registry {
         Some(of_server.filter_map(|entry| entry.resource).collect())
     }
 
+    /// What a client states of itself, by which it is served.
+    pub(crate) fn scope(&self, id: u64) -> Option<Arc<ClientScope>> {
+        let client = self.lock().get(&id).cloned()?;
+        let stream = client.stream();
+        Some(Arc::clone(stream.scope()))
+    }
+
     /// Every open stream, oldest first.
     pub(super) fn open(&self) -> Vec<Arc<Client>> {
         self.lock().values().cloned().collect()
@@ -169,13 +177,17 @@ impl Client {
     fn brief(&self) -> ClientBrief {
         let stream = self.stream();
         let node_id = stream.node().map(|node| node.id.clone()).unwrap_or_default();
-        ClientBrief { id: self.id, node_id, state: stream.state() }
+        let latest = self.cache.latest();
+        let state = stream.shown_state(latest.as_ref().map(|latest| &*latest.set));
+        ClientBrief { id: self.id, node_id, state }
     }
 
     fn status(&self, now: Instant) -> ClientStatus {
         let stream = self.stream();
         let none = Node::default();
         let node = stream.node().unwrap_or(&none);
+        let latest = self.cache.latest();
+        let set = latest.as_ref().map(|latest| &*latest.set);
         ClientStatus {
             id: self.id,
             node_id: node.id.clone(),
@@ -186,12 +198,30 @@ impl Client {
             peer: self.peer_text(),
             security: self.connection.security,
             identity: self.connection.identity.as_ref().map(Identity::as_str).unwrap_or_default().to_owned(),
+            process: process(node),
             connected_seconds: now.saturating_duration_since(self.connected).as_secs(),
-            state: stream.state(),
-            types: stream.status(now, self.cache.latest().as_ref().map(|latest| &*latest.set)),
+            state: stream.shown_state(set),
+            types: stream.status(now, set),
             unknown_types: stream.unknown_types(),
         }
     }
+}
+
+/// `PROCESS` of the node's metadata, as our own clients state it.
+fn process(node: &Node) -> Option<ClientProcess> {
+    let Some(Kind::StructValue(process)) = &node.metadata.as_ref()?.fields.get("PROCESS")?.kind else {
+        return None;
+    };
+    let text = |name: &str| match process.fields.get(name).and_then(|value| value.kind.as_ref()) {
+        Some(Kind::StringValue(text)) => text.clone(),
+        _ => String::new(),
+    };
+    // A string, because numbers of a Struct are floating-point.
+    Some(ClientProcess {
+        host: text("host"),
+        pid: text("pid").parse().unwrap_or(0),
+        program: text("program"),
+    })
 }
 
 fn locality_text(locality: &Locality) -> String {
@@ -207,5 +237,33 @@ fn user_agent_version(node: &Node) -> String {
             .map(|version| format!("{}.{}.{}", version.major_number, version.minor_number, version.patch))
             .unwrap_or_default(),
         None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use xds_proto::google::protobuf::{Struct, Value};
+
+    fn string(text: &str) -> Value {
+        Value { kind: Some(Kind::StringValue(text.to_owned())) }
+    }
+
+    fn node(process: Option<Value>) -> Node {
+        let fields = process.into_iter().map(|process| ("PROCESS".to_owned(), process)).collect();
+        Node { metadata: Some(Struct { fields }), ..Node::default() }
+    }
+
+    #[test]
+    fn process_is_read_from_the_metadata_of_the_node() {
+        let fields = [("host", "web-1"), ("pid", "4711"), ("program", "shop")];
+        let fields = fields.into_iter().map(|(name, text)| (name.to_owned(), string(text))).collect();
+        let stated = Value { kind: Some(Kind::StructValue(Struct { fields })) };
+        let expected = ClientProcess { host: "web-1".to_owned(), pid: 4711, program: "shop".to_owned() };
+        assert_eq!(process(&node(Some(stated))), Some(expected));
+        assert_eq!(process(&node(Some(string("shop")))), None);
+        assert_eq!(process(&node(None)), None);
+        let nothing = Value { kind: Some(Kind::StructValue(Struct::default())) };
+        assert_eq!(process(&node(Some(nothing))), Some(ClientProcess::default()));
     }
 }

@@ -1,5 +1,7 @@
 //! The status of a client in the admin API. All durations are whole seconds.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::connection::Security;
@@ -25,14 +27,28 @@ pub struct ClientStatus {
     pub security: Security,
     /// The name in the client's certificate: the SPIFFE id, or else another name; empty without a certificate.
     pub identity: String,
+    /// The process that sent the stream, as the client states it; most clients do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<ClientProcess>,
     /// How long the stream has been up.
     pub connected_seconds: u64,
-    /// The worst of its types: NACKED, then PENDING, then SYNCED.
+    /// The worst of its types: NACKED, then PENDING, then MISSING, then SYNCED.
     pub state: SyncState,
     /// One entry per type with a request.
     pub types: Vec<TypeStatus>,
     /// Types that the client has requested and that this server does not have.
     pub unknown_types: Vec<String>,
+}
+
+/// A process, which tells apart what has one node id. It is stated by the client and proves nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientProcess {
+    /// The name of its machine or container; empty if not stated.
+    pub host: String,
+    /// Its number there; 0 if not stated.
+    pub pid: u64,
+    /// The file name of its program; empty if not stated.
+    pub program: String,
 }
 
 /// A summary of a connected client that costs little to make.
@@ -63,8 +79,11 @@ pub struct TypeStatus {
     pub wildcard: bool,
     /// Subscribed names.
     pub names: Vec<String>,
-    /// Subscribed names that do not exist.
+    /// Subscribed names that do not exist for this client.
     pub missing: Vec<String>,
+    /// For missing names, the name that exists and is nearly the same; or the same name, if it exists for other clients only.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub near: BTreeMap<String, String>,
     /// Those that were deleted after the client had them: it keeps using them.
     pub deleted: Vec<String>,
     /// Version of the last response; empty if there was none.
@@ -77,8 +96,10 @@ pub struct TypeStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum SyncState {
-    /// It accepted the latest of everything that exists.
+    /// It accepted the latest of everything that it subscribed to.
     Synced,
+    /// The same, but it subscribed to a name that does not exist.
+    Missing,
     /// A resource has yet to be sent, or to be answered by the client.
     Pending,
     /// It refused the last response.
@@ -89,6 +110,7 @@ impl std::fmt::Display for SyncState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(match self {
             Self::Synced => "SYNCED",
+            Self::Missing => "MISSING",
             Self::Pending => "PENDING",
             Self::Nacked => "NACKED",
         })

@@ -189,8 +189,12 @@ impl Gauges {
             .map(|client| (&client.node_id, client.node_id.is_empty().then_some(client.id)))
             .collect();
         self.clients.set(count(nodes.len()));
-        let states =
-            [(SyncState::Synced, "synced"), (SyncState::Pending, "pending"), (SyncState::Nacked, "nacked")];
+        let states = [
+            (SyncState::Synced, "synced"),
+            (SyncState::Missing, "missing"),
+            (SyncState::Pending, "pending"),
+            (SyncState::Nacked, "nacked"),
+        ];
         for (state, label) in states {
             let streams = reading.clients.iter().filter(|client| client.state == state).count();
             self.streams.get_or_create(&StateLabel { state: label }).set(count(streams));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::model::{Model, OnInvalid, Settings};
+use crate::places::Places;
 use crate::resources::{ResourceSet, Table};
 use crate::source::{Change, Changes, Sourced};
 use crate::state::{Diagnostic, List, ObjectStatus, PipelineState, Severity};
@@ -93,6 +94,7 @@ impl Engine {
         let (appeared, cleared) = findings.changes_since(&self.findings);
         self.findings = findings.clone();
         let (objects, count) = (self.objects.clone(), self.objects.len());
+        let places = Places::new(objects.clone());
         self.state = Arc::new(PipelineState {
             synced: true,
             revision: self.resources.revision,
@@ -103,6 +105,7 @@ impl Engine {
             blocked_by: Vec::new(),
             waiting: None,
             failed: None,
+            places,
         });
         Applied { has_changed, appeared, cleared }
     }

@@ -77,7 +77,7 @@ impl ClientScope {
     }
 
     /// Adds the labels that stand for the locality, where the client does not state them.
-    fn add_topology(&mut self) {
+    pub(crate) fn add_topology(&mut self) {
         for (name, part) in TOPOLOGY.iter().zip(self.locality.parts()) {
             if !part.is_empty() && !self.labels.contains_key(*name) {
                 self.labels.insert((*name).to_owned(), part.to_owned());

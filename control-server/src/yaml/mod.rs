@@ -20,4 +20,4 @@ pub(crate) use node::{Node, Position, Value};
 pub(crate) use parse::{SyntaxError, parse};
 pub(crate) use path::FieldPath;
 pub(crate) use positions::Positions;
-pub(crate) use suggest::{did_you_mean, distance};
+pub(crate) use suggest::{did_you_mean, distance, nearest};

@@ -9,6 +9,11 @@ pub(crate) fn distance(one: &str, other: &str) -> usize {
 
 /// The candidate that is closest to what was written, as the end of a message: ``; did you mean `x`?`` or nothing.
 pub(crate) fn did_you_mean<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(found, candidates).map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}
+
+/// The candidate that is closest to what was written, if one is close enough for a slip.
+pub(crate) fn nearest<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let found = found.to_lowercase();
     let (length, letters) = (found.chars().count(), Letters::of(&found));
     let near = candidates.into_iter().filter_map(|candidate| {
@@ -18,8 +23,7 @@ pub(crate) fn did_you_mean<'a>(found: &str, candidates: impl IntoIterator<Item =
         let distance = (!is_far).then(|| distance_of_middles(&found, &candidate.to_lowercase()))?;
         (distance <= allowed).then_some((distance, candidate))
     });
-    near.min_by_key(|(distance, _)| *distance)
-        .map_or_else(String::new, |(_, candidate)| format!("; did you mean `{candidate}`?"))
+    near.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
 }
 
 /// The distance of two texts, found in what differs between their beginnings and their ends.

@@ -142,7 +142,7 @@ async fn json_status_equals_csds() {
     let removal = client.expect("lds").await;
     client.answer(&removal, &["l", "gone"], None);
     let is_deleted = |clients: &[control_server::discovery::ClientStatus]| {
-        clients[0].types.iter().any(|one| one.deleted == ["l"] && one.state == SyncState::Synced)
+        clients[0].types.iter().any(|one| one.deleted == ["l"] && one.state == SyncState::Missing)
     };
     fixture.clients_once(is_deleted).await;
 }

@@ -4,6 +4,7 @@
 
 mod admission;
 mod ads;
+mod answers;
 mod approval;
 mod csds;
 mod load_reports;

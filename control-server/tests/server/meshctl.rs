@@ -74,8 +74,8 @@ async fn clients_are_a_table_with_reasons() {
     let columns = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(columns(lines[0]), ["NODE", "PEER", "AGENT", "UP", "LDS", "RDS", "CDS", "EDS", "LEDS"]);
     assert!(lines[1].starts_with("node-1  127.0.0.1:"), "{}", lines[1]);
-    assert_eq!(columns(lines[1])[6..], ["SYNCED", "-", "NACKED", "-", "-"]);
-    assert_eq!(lines[0].find("LDS"), lines[1].find("SYNCED"), "columns align");
+    assert_eq!(columns(lines[1])[6..], ["MISSING", "-", "NACKED", "-", "-"]);
+    assert_eq!(lines[0].find("LDS"), lines[1].find("MISSING"), "columns align");
     assert!(
         lines[3..].iter().any(|line| line.starts_with("node-1: refused cds ") && line.ends_with("too round"))
     );

@@ -1,5 +1,7 @@
 //! The xDS node: the client as it describes itself to xDS servers.
 
+use std::path::Path;
+
 use mesh_core::config::LocalityId;
 use serde_json::{Map, Value};
 use xds_proto::envoy::config::core::v3 as core;
@@ -48,12 +50,35 @@ impl Node {
         }
     }
 
+    /// The node of this process: with `PROCESS` in its metadata (`host`, `pid`, `program`), unless the bootstrap has one. It tells
+    /// processes with the same bootstrap apart, and means nothing else.
+    pub(crate) fn of_process(&self) -> Self {
+        let mut node = self.clone();
+        node.metadata.entry("PROCESS").or_insert_with(process);
+        node
+    }
+
     /// The node as a load-reporting stream sends it (BS-28).
     pub(crate) fn to_load_report_proto(&self) -> core::Node {
         let mut node = self.to_proto();
         node.client_features.push("envoy.lrs.supports_send_all_clusters".to_owned());
         node
     }
+}
+
+/// Texts, because numbers of a `Struct` are floating-point. What is not known is left out.
+fn process() -> Value {
+    let program = std::env::current_exe().ok();
+    let program =
+        program.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let host = host.map(|name| name.trim().to_owned()).or_else(|| std::env::var("HOSTNAME").ok());
+    let fields = [("host", host), ("pid", Some(std::process::id().to_string())), ("program", program)];
+    fields
+        .into_iter()
+        .filter_map(|(name, text)| Some((name.to_owned(), Value::String(text?))))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 fn to_struct(fields: &Map<String, Value>) -> Struct {
@@ -83,3 +108,23 @@ const CLIENT_FEATURES: [&str; 4] = [
     // TR-35
     "xds.config.supports-resource-ttl",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn process_is_stated_unless_the_bootstrap_states_one() {
+        let node = Node::new("a").of_process();
+        let process = &node.metadata["PROCESS"];
+        assert_eq!(process["pid"], json!(std::process::id().to_string()));
+        assert!(
+            process["program"].as_str().is_some_and(|name| !name.is_empty() && !name.contains('/')),
+            "{process}"
+        );
+        let mut stated = Node::new("a");
+        stated.metadata.insert("PROCESS".to_owned(), json!({"program": "mine"}));
+        assert_eq!(stated.of_process(), stated);
+    }
+}

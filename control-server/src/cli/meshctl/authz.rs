@@ -8,8 +8,8 @@ use crate::admin::{AuthzAnswer, ServerDecision, Verdict};
 use crate::cli::output::Style;
 use crate::cli::{Failure, Output};
 
+use super::Query;
 use super::admin::{AdminClient, percent_encoded};
-use super::{Format, Query};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -87,9 +87,8 @@ pub(super) async fn run(
     output: Output,
 ) -> Result<ExitCode, Failure> {
     let answer: AuthzAnswer = client.get(&arguments.path()).await?;
-    match arguments.query.output {
-        Format::Json => output.json(&answer),
-        Format::Table => answer.decisions.iter().for_each(|one| print(one, output)),
+    if !arguments.query.output.print(&answer, output) {
+        answer.decisions.iter().for_each(|one| print(one, output));
     }
     Ok(ExitCode::from(code(&answer)))
 }

@@ -11,8 +11,8 @@ use crate::cli::text::{MAX_REMARK, clipped};
 use crate::cli::{Failure, Output};
 use crate::load_reports::{ClusterLoad, LoadList, LocalityLoad, Rates};
 
+use super::Query;
 use super::admin::{AdminClient, percent_encoded};
-use super::{Format, Query};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -33,15 +33,15 @@ pub(super) async fn run(
         Some(name) => format!("/v1/load?cluster={}", percent_encoded(name)),
     };
     let list: LoadList = client.get(&path).await?;
-    match arguments.query.output {
-        Format::Json => output.json(&list),
-        Format::Table if list.interval_seconds == 0.0 => {
-            output.line("load reports are off; --load-report-interval of the control server turns them on");
-        }
-        Format::Table if list.clusters.is_empty() => {
-            output.line(&format!("no load reported by {} reporters", list.reporters));
-        }
-        Format::Table => print(&list, output),
+    if arguments.query.output.print(&list, output) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if list.interval_seconds == 0.0 {
+        output.line("load reports are off; --load-report-interval of the control server turns them on");
+    } else if list.clusters.is_empty() {
+        output.line(&format!("no load reported by {} reporters", list.reporters));
+    } else {
+        print(&list, output);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,18 +5,22 @@ mod approve;
 mod authz;
 mod bootstrap;
 mod clients;
+mod endpoints;
 mod load;
 mod providers;
 mod resources;
 mod schema;
 mod server_address;
+mod services;
 mod status;
 mod validate;
+mod viewer;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
 
 use super::{Failure, Output};
 
@@ -35,7 +39,11 @@ enum Command {
     /// How the control server and its configuration stand; exit code 0 only if it is ready, with --strict only without errors
     Status(status::Arguments),
     /// Who is connected, and whether every client has what it asked for
-    Clients(Query),
+    Clients(clients::Arguments),
+    /// The services that clients are served, with ports, endpoints and where each is declared
+    Services(services::Arguments),
+    /// The endpoints of a service: address, locality, weight, health, and where each is declared
+    Endpoints(endpoints::Arguments),
     /// How many calls clients make, by cluster and locality
     Load(load::Arguments),
     /// What is served under which name, and for which clients
@@ -67,8 +75,28 @@ struct Query {
 enum Format {
     /// For people
     Table,
+    /// The same with more columns
+    Wide,
     /// For programs; stable within a major version
     Json,
+    /// The fields of the JSON as YAML
+    Yaml,
+}
+
+impl Format {
+    /// Prints the answer, if this format is for programs.
+    fn print(self, answer: &impl Serialize, output: Output) -> bool {
+        match self {
+            Self::Table | Self::Wide => return false,
+            Self::Json => output.json(answer),
+            Self::Yaml => output.yaml(answer),
+        }
+        true
+    }
+
+    fn is_wide(self) -> bool {
+        self == Self::Wide
+    }
 }
 
 /// Runs the program with these arguments, the program's name first.
@@ -93,9 +121,17 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
             let client = AdminClient::new(&arguments.query.admin)?;
             status::run(&client, &arguments, output).await
         }),
-        Command::Clients(query) => ask(async {
-            let client = AdminClient::new(&query.admin)?;
-            clients::run(&client, query.output, output).await
+        Command::Clients(arguments) => ask(async {
+            let client = AdminClient::new(&arguments.query.admin)?;
+            clients::run(&client, &arguments, output).await
+        }),
+        Command::Services(arguments) => ask(async {
+            let client = AdminClient::new(&arguments.query.admin)?;
+            services::run(&client, &arguments, output).await
+        }),
+        Command::Endpoints(arguments) => ask(async {
+            let client = AdminClient::new(&arguments.query.admin)?;
+            endpoints::run(&client, &arguments, output).await
         }),
         Command::Load(arguments) => ask(async {
             let client = AdminClient::new(&arguments.query.admin)?;

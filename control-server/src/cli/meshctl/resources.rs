@@ -9,8 +9,8 @@ use crate::cli::output::Style;
 use crate::cli::table::Table;
 use crate::cli::{Failure, Output};
 
+use super::Query;
 use super::admin::{AdminClient, percent_encoded};
-use super::{Format, Query};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -45,10 +45,12 @@ pub(super) async fn run(
     output: Output,
 ) -> Result<ExitCode, Failure> {
     let list: ResourceList = client.get(&arguments.path()).await?;
-    match arguments.query.output {
-        Format::Json => output.json(&list),
-        Format::Table if list.resources.is_empty() => output.line("no such resource is served"),
-        Format::Table => print(&list, output),
+    if arguments.query.output.print(&list, output) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    match list.resources.is_empty() {
+        true => output.line("no such resource is served"),
+        false => print(&list, output),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -14,8 +14,8 @@ use crate::cli::text::{MAX_REMARK, clipped};
 use crate::cli::{Failure, Output};
 use crate::state::{PipelineState, Severity};
 
+use super::Query;
 use super::admin::AdminClient;
-use super::{Format, Query};
 
 /// What `-o json` prints.
 #[derive(Debug, Serialize)]
@@ -50,9 +50,8 @@ pub(super) async fn run(
     let is_good = status.errors == 0 && status.waiting.is_none() && !is_stale && refused.is_empty();
     let succeeded = status.readiness.ready && (is_good || !arguments.strict);
     let answer = Answer { admin: client.address().to_owned(), status, config, refused };
-    match arguments.query.output {
-        Format::Json => output.json(&answer),
-        Format::Table => print(&answer, output),
+    if !arguments.query.output.print(&answer, output) {
+        print(&answer, output);
     }
     Ok(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -86,9 +85,11 @@ fn print(answer: &Answer, output: Output) {
     row("diagnostics", severity(status), format!("{errors}, {warnings}"));
     let clients = &status.clients;
     let style = if clients.nacked > 0 { Style::Bad } else { Style::Plain };
+    let streams = count(clients.connected, "stream");
+    let nodes = count(clients.nodes, "node");
     let text = format!(
-        "{} connected: {} synced, {} pending, {} nacked",
-        clients.connected, clients.synced, clients.pending, clients.nacked
+        "{streams} of {nodes}: {} synced, {} missing, {} pending, {} nacked",
+        clients.synced, clients.missing, clients.pending, clients.nacked
     );
     row("clients", style, text);
     table.print(output);

@@ -37,9 +37,8 @@ pub(super) fn run(arguments: &Arguments, output: Output) -> Result<ExitCode, Fai
         diagnostics.extend(passed_over.iter().map(unknown_kind));
     }
     let errors = diagnostics.iter().filter(|found| found.severity == Severity::Error).count();
-    match arguments.output {
-        Format::Json => output.json(&diagnostics),
-        Format::Table => diagnostics.iter().for_each(|found| output.spans(&line(found))),
+    if !arguments.output.print(&diagnostics, output) {
+        diagnostics.iter().for_each(|found| output.spans(&line(found)));
     }
     let warnings = diagnostics.iter().filter(|found| found.severity == Severity::Warning).count();
     let (objects, files) = (output::count(objects, "object"), output::count(files, "file"));

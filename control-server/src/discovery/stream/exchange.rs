@@ -8,6 +8,7 @@
 //!   └── ACK / NACK, no changes ─────────────────────────┘ sent after the answer (latest state only)
 //! ```
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -224,6 +225,11 @@ impl Exchange {
         }
     }
 
+    /// Whether it subscribed to a name that does not exist.
+    pub(super) fn lacks_a_name(&self, set: &ResourceSet) -> bool {
+        self.ledger.subscription().names().iter().any(|name| !self.ledger.exists(set, name))
+    }
+
     /// The state of the type; without resources all subscriptions are pending.
     pub(super) fn status(&self, now: Instant, set: Option<&ResourceSet>) -> TypeStatus {
         let text = |version: &Option<Arc<str>>| version.as_deref().unwrap_or_default().to_owned();
@@ -232,10 +238,15 @@ impl Exchange {
             subscription.names().iter().map(|name| name.as_ref().to_owned()).collect();
         names.sort_unstable();
         let is_missing = |name: &&String| set.is_some_and(|set| !self.ledger.exists(set, name));
+        let missing: Vec<String> = names.iter().filter(is_missing).cloned().collect();
         TypeStatus {
             r#type: self.kind().short_name().to_owned(),
             type_url: self.kind().type_url().to_owned(),
-            state: if set.is_some() { self.state() } else { SyncState::Pending },
+            state: match (set, self.state()) {
+                (None, _) => SyncState::Pending,
+                (Some(_), SyncState::Synced) if !missing.is_empty() => SyncState::Missing,
+                (Some(_), state) => state,
+            },
             state_seconds: now.saturating_duration_since(self.state_since).as_secs(),
             reason: self.refusal.as_deref().unwrap_or_default().to_owned(),
             wildcard: subscription.is_wildcard(),
@@ -244,7 +255,8 @@ impl Exchange {
                 .filter(|name| is_missing(name) && self.ledger.was_told(name))
                 .cloned()
                 .collect(),
-            missing: names.iter().filter(is_missing).cloned().collect(),
+            missing,
+            near: BTreeMap::new(),
             names,
             version_sent: text(&self.version_sent),
             version_acked: text(&self.version_acked),

@@ -161,6 +161,11 @@ impl Stream {
         Ok(())
     }
 
+    /// What the client states of itself.
+    pub(super) fn scope(&self) -> &Arc<ClientScope> {
+        &self.scope
+    }
+
     /// The meaning of a request, and whether it changed no subscription.
     fn take(&mut self, now: Instant, request: Request, set: Option<&ResourceSet>) -> (Event, bool) {
         // TR-56: there is no glob in SotW.
@@ -275,6 +280,13 @@ impl Stream {
             Some(_) if !self.is_fed => SyncState::Pending,
             worst => worst.unwrap_or(SyncState::Synced),
         }
+    }
+
+    /// The state that users are shown: a client that has all that exists may have asked for a name that does not.
+    pub(super) fn shown_state(&self, set: Option<&ResourceSet>) -> SyncState {
+        let state = self.state();
+        let is_missing = |set| self.exchanges.values().any(|exchange| exchange.lacks_a_name(set));
+        if state == SyncState::Synced && set.is_some_and(is_missing) { SyncState::Missing } else { state }
     }
 
     /// The state of every type; missing names are looked up in `set`.

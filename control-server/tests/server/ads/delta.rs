@@ -13,7 +13,7 @@ async fn updates_are_sent_to_subscribers_and_acknowledged() {
     client.ask(Cluster, &["a", "b", "x"], &[]);
     let first = client.expect("cds a=1 b=1 !x").await;
     client.answer(&first, None);
-    let clients = fixture.clients_once(|clients| clients[0].state == SyncState::Synced).await;
+    let clients = fixture.clients_once(|clients| clients[0].state == SyncState::Missing).await;
     assert_eq!((&*clients[0].node_id, &clients[0].types[0].missing[..]), ("node-1", &["x".to_owned()][..]));
     fixture.publish(&["cds a=2", "cds b=1", "cds c=2"]);
     client.accept("cds a=2").await;

@@ -169,7 +169,7 @@ fn absent_resources_are_sent_when_they_appear() {
     client.sends();
     client.ack(Lds);
     let status = &client.status()[0];
-    assert_eq!((status.state, &status.missing[..]), (SyncState::Synced, &["a".to_owned()][..]));
+    assert_eq!((status.state, &status.missing[..]), (SyncState::Missing, &["a".to_owned()][..]));
 }
 
 #[test]
