@@ -76,6 +76,10 @@ pub struct ExtAuthz {
     pub deny_at_disable: ::core::option::Option<
         super::super::super::super::super::config::core::v3::RuntimeFeatureFlag,
     >,
+    #[prost(message, optional, tag = "14")]
+    pub filter_enabled_metadata: ::core::option::Option<
+        super::super::super::super::super::r#type::matcher::v3::MetadataMatcher,
+    >,
     #[prost(message, optional, tag = "17")]
     pub allowed_headers: ::core::option::Option<
         super::super::super::super::super::r#type::matcher::v3::ListStringMatcher,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 
 use crate::config::Name;
-use crate::policy::matcher::{Fraction, StringMatcher};
+use crate::policy::matcher::{Fraction, MetadataMatcher, StringMatcher};
 
 use super::{CheckService, MutationRules};
 
@@ -26,7 +26,9 @@ pub struct ExtAuthzConfig {
     pub status_on_error: StatusCode,
     /// The share of calls about which the service is asked. All by default.
     pub enabled: Fraction,
-    /// Calls about which the service is not asked, because of `enabled`, are refused.
+    /// Only about calls that match is the service asked; `None`: about all. Of these, `enabled` is a share.
+    pub only: Option<MetadataMatcher>,
+    /// Calls about which the service is not asked, because of `enabled` or `only`, are refused.
     pub deny_at_disable: bool,
     /// Headers that the service sees; `None`: all.
     pub allowed_headers: Option<Vec<StringMatcher>>,
@@ -75,6 +77,7 @@ impl ExtAuthzConfig {
             on_failure: OnFailure::Deny,
             status_on_error: StatusCode::FORBIDDEN,
             enabled: Fraction::ALL,
+            only: None,
             deny_at_disable: false,
             allowed_headers: None,
             disallowed_headers: Vec::new(),
@@ -105,6 +108,7 @@ impl PartialEq for ExtAuthzConfig {
             && self.on_failure == other.on_failure
             && self.status_on_error == other.status_on_error
             && self.enabled == other.enabled
+            && self.only == other.only
             && self.deny_at_disable == other.deny_at_disable
             && self.allowed_headers == other.allowed_headers
             && self.disallowed_headers == other.disallowed_headers

@@ -82,7 +82,8 @@ impl HttpFilter for ExtAuthz {
             head.headers.remove(FAILURE_ALLOWED);
         }
         // HF-30
-        if !call.draw(config.enabled) {
+        let is_meant = config.only.as_ref().is_none_or(|only| only.matches(head.extensions.get()));
+        if !is_meant || !call.draw(config.enabled) {
             counts.unchecked.increment();
             return match config.deny_at_disable {
                 true => RequestAction::Reply(self.shared.refusal()),

@@ -16,7 +16,9 @@ use crate::filter::{
     CallFilters, CallPath, ChainCompiler, FilterScope, Level, LocalStatus, Progress, RouteFilters,
 };
 use crate::peer::Peer;
-use crate::policy::matcher::{Fraction, StringMatcher, StringPattern};
+use crate::policy::matcher::{
+    DynamicMetadata, Fraction, MetadataMatcher, StringMatcher, StringPattern, ValueMatcher,
+};
 
 /// A service that answers this, or never; remembers what it was asked.
 #[derive(Debug)]
@@ -226,6 +228,37 @@ async fn filter_that_is_off_lets_calls_pass_or_refuses_them_as_configured() {
 }
 
 /// Proves: HF-32.
+/// A call that is not meant is not asked about; it passes, or is refused like one of an inactive filter.
+#[tokio::test]
+async fn service_is_asked_about_the_calls_that_are_meant() {
+    let denied =
+        CheckAnswer::Denied { status: StatusCode::UNAUTHORIZED, message: String::new(), headers: Vec::new() };
+    let only = || {
+        let yes = ValueMatcher::Text(named("yes"));
+        Some(MetadataMatcher::new("earlier", ["ask"], yes))
+    };
+    let call = async |fixture: &Fixture, ask: Option<&str>| {
+        let mut filters = fixture.filters(&[], None).unwrap();
+        let (mut head, mut rng) = (head(), StdRng::seed_from_u64(92));
+        if let Some(ask) = ask {
+            let metadata = head.extensions.get_or_insert_default::<DynamicMetadata>();
+            metadata.insert("earlier", "ask", ask.into());
+        }
+        match filters.on_request(&mut head, &mut rng) {
+            Progress::Passed => "passed",
+            Progress::Reply(_) => "refused",
+            Progress::Wait(_) => "asked",
+        }
+    };
+    let fixture = Fixture::new(answers(denied), |config| config.only = only());
+    assert_eq!(call(&fixture, Some("yes")).await, "asked");
+    assert_eq!(call(&fixture, Some("no")).await, "passed");
+    assert_eq!(call(&fixture, None).await, "passed");
+    let strict = Fixture::new(fails(), |config| (config.only, config.deny_at_disable) = (only(), true));
+    assert_eq!(call(&strict, Some("no")).await, "refused");
+    assert_eq!(call(&strict, Some("yes")).await, "asked");
+}
+
 #[tokio::test]
 async fn service_sees_allowed_headers_that_are_not_disallowed() {
     type Names = &'static [&'static str];

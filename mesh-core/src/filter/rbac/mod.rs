@@ -13,7 +13,8 @@ use std::sync::Arc;
 use http::{StatusCode, request};
 
 use crate::config::Name;
-use crate::policy::rbac::{RbacAction, RbacEngine, RbacRequest, RbacRules};
+use crate::policy::matcher::DynamicMetadata;
+use crate::policy::rbac::{RbacAction, RbacEngine, RbacRequest, RbacRules, RbacVerdict};
 
 use super::{
     BuildError, FilterCall, FilterConfig, FilterContext, HttpFilter, LocalReply, Overrides, RequestAction,
@@ -31,7 +32,10 @@ pub struct RbacConfig {
     pub rules: Option<RbacRules>,
     /// Are only tried: what they would refuse is counted and logged, and goes on.
     pub shadow_rules: Option<RbacRules>,
-    /// Who is told about decisions of `rules`; `None`: no logger.
+    /// Later filters find in the [`DynamicMetadata`] of the namespace `envoy.filters.http.rbac` what `shadow_rules` say, in the fields
+    /// `shadow_engine_result` and `shadow_effective_policy_id` with this text in front; `None`: they find nothing.
+    pub shadow_metadata: Option<Name>,
+    /// Who is told about decisions of `rules`; `None`: no logger. With [`RbacAction::Log`]: about calls that some policy matches.
     pub audit: Option<Audit>,
 }
 
@@ -45,6 +49,13 @@ impl RbacConfig {
     #[must_use]
     pub fn with_shadow_rules(mut self, rules: RbacRules) -> Self {
         self.shadow_rules = Some(rules);
+        self
+    }
+
+    /// Tells later filters what the shadow rules say, in fields that begin with this text.
+    #[must_use]
+    pub fn with_shadow_metadata(mut self, prefix: impl Into<Name>) -> Self {
+        self.shadow_metadata = Some(prefix.into());
         self
     }
 
@@ -87,13 +98,21 @@ impl FilterConfig for RbacConfig {
             let rules = rules.as_ref().filter(|rules| rules.action != RbacAction::Log)?;
             Some(Checked { engine: RbacEngine::new(rules), observed: Observed::new(context, rules, subject) })
         };
+        let logged = config.rules.as_ref().filter(|rules| rules.action == RbacAction::Log);
+        let shadow_subject = match &config.shadow_metadata {
+            Some(_) => Subject::Told,
+            None => Subject::Shadow,
+        };
         let filter = Rbac {
             name: context.name().into(),
             rules: active(&config.rules, Subject::Enforced),
-            shadow: active(&config.shadow_rules, Subject::Shadow),
+            shadow: active(&config.shadow_rules, shadow_subject),
+            shadow_fields: config.shadow_metadata.as_deref().map(ShadowFields::new),
+            logged: logged.filter(|_| config.audit.is_some()).map(RbacEngine::new),
             audit: config.audit.clone(),
         };
-        Ok((filter.rules.is_some() || filter.shadow.is_some()).then(|| Arc::new(filter) as _))
+        let has_effect = filter.rules.is_some() || filter.shadow.is_some() || filter.logged.is_some();
+        Ok(has_effect.then(|| Arc::new(filter) as _))
     }
 }
 
@@ -103,7 +122,17 @@ struct Rbac {
     name: Name,
     rules: Option<Checked>,
     shadow: Option<Checked>,
+    shadow_fields: Option<ShadowFields>,
+    /// Rules that decide nothing; the loggers are told about calls that they match.
+    logged: Option<RbacEngine>,
     audit: Option<Audit>,
+}
+
+/// The names of the fields that say what the shadow rules decide.
+#[derive(Debug)]
+struct ShadowFields {
+    result: String,
+    policy: String,
 }
 
 /// Rules with what is counted of their decisions.
@@ -124,11 +153,23 @@ impl HttpFilter for Rbac {
             tracing::warn!(filter = &*self.name, "call refused: an RBAC filter works on servers only");
             return denied();
         };
-        let request = RbacRequest::new(head, peer);
         if let Some(shadow) = &self.shadow {
-            shadow.observed.note(&request, shadow.engine.decide(&request), call.route());
+            let request = RbacRequest::new(head, peer);
+            let verdict = shadow.engine.decide(&request);
+            shadow.observed.note(&request, verdict, call.route());
+            if let Some(fields) = &self.shadow_fields {
+                fields.write(verdict, head.extensions.get_or_insert_default());
+            }
+        }
+        if let (Some(logged), Some(audit)) = (&self.logged, &self.audit) {
+            let request = RbacRequest::new(head, peer);
+            let verdict = logged.decide(&request);
+            if verdict.policy.is_some() {
+                audit.tell(&self.name, &request, verdict);
+            }
         }
         let Some(rules) = &self.rules else { return RequestAction::Continue };
+        let request = RbacRequest::new(head, peer);
         let verdict = rules.engine.decide(&request);
         rules.observed.note(&request, verdict, call.route());
         if let Some(audit) = &self.audit {
@@ -145,7 +186,26 @@ impl HttpFilter for Rbac {
     }
 }
 
+impl ShadowFields {
+    fn new(prefix: &str) -> Self {
+        Self {
+            result: format!("{prefix}shadow_engine_result"),
+            policy: format!("{prefix}shadow_effective_policy_id"),
+        }
+    }
+
+    fn write(&self, verdict: RbacVerdict<'_>, metadata: &mut DynamicMetadata) {
+        let result = if verdict.allowed { "allowed" } else { "denied" };
+        metadata.insert(NAMESPACE, &self.result, result.into());
+        if let Some(policy) = verdict.policy {
+            metadata.insert(NAMESPACE, &self.policy, (**policy).into());
+        }
+    }
+}
+
 /// HF-19: PERMISSION_DENIED in gRPC. The text names no policy: it is for a caller who may be an attacker.
 fn denied() -> RequestAction {
     RequestAction::Reply(LocalReply::http(StatusCode::FORBIDDEN, "access denied"))
 }
+
+const NAMESPACE: &str = "envoy.filters.http.rbac";

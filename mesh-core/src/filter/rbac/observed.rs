@@ -14,6 +14,8 @@ pub(super) enum Subject {
     Enforced,
     /// Rules that are only tried.
     Shadow,
+    /// Rules whose result is for later filters.
+    Told,
 }
 
 /// Counters of the decisions of some rules.
@@ -66,6 +68,7 @@ impl Observed {
             Subject::Shadow => {
                 tracing::info!(filter, policy, route, path, principal, %remote, "call would be refused by shadow rules");
             }
+            Subject::Told => {}
         }
     }
 
@@ -80,7 +83,7 @@ impl Subject {
     fn name(self) -> Name {
         match self {
             Self::Enforced => "enforced".into(),
-            Self::Shadow => "shadow".into(),
+            Self::Shadow | Self::Told => "shadow".into(),
         }
     }
 }

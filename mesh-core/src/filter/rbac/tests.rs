@@ -208,3 +208,37 @@ fn every_filter_and_every_logger_is_told() {
     assert_eq!(entries.0.lock().unwrap().len(), 4);
     assert_eq!(audit(), audit());
 }
+
+/// Rules that log tell about the calls that they match, whatever the condition of an audit would say of a decision, and refuse none.
+#[test]
+fn rules_that_log_tell_audit_loggers_about_matching_calls() {
+    let entries = Arc::new(Entries::default());
+    let audit = Audit::new(AuditCondition::OnAllow, [entries.clone() as Arc<dyn AuditLogger>]);
+    let config = RbacConfig::new(rules(RbacAction::Log, &["a"])).with_audit(audit);
+    let server = Server::new(vec![("audit", config)]);
+    for name in ["a", "b"] {
+        let head = server.call(&[], Some(peer(name))).unwrap();
+        assert_eq!(head.extensions.get::<AllowedBy>(), None, "nothing has been decided");
+    }
+    assert_eq!(*entries.0.lock().unwrap(), ["/pkg.Svc/Get spiffe://td/a audit [only-a] true"]);
+    assert_eq!(server.counted(), [""; 0]);
+}
+
+#[test]
+fn later_filters_learn_what_shadow_rules_say_if_it_is_asked_for() {
+    let shadow = || RbacConfig::default().with_shadow_rules(rules(RbacAction::Deny, &["a"]));
+    let server = Server::new(vec![("rbac", shadow().with_shadow_metadata("ext_"))]);
+    let told = |name: &str| {
+        let head = server.call(&[], Some(peer(name))).unwrap();
+        let metadata = head.extensions.get::<DynamicMetadata>().unwrap().clone();
+        serde_json::Value::Object(metadata.namespace("envoy.filters.http.rbac").unwrap().clone())
+    };
+    let denied = serde_json::json!({
+        "ext_shadow_engine_result": "denied", "ext_shadow_effective_policy_id": "only-a",
+    });
+    assert_eq!(told("a"), denied);
+    assert_eq!(told("b"), serde_json::json!({"ext_shadow_engine_result": "allowed"}));
+    let silent = Server::new(vec![("rbac", shadow())]);
+    let head = silent.call(&[], Some(peer("a"))).unwrap();
+    assert!(head.extensions.get::<DynamicMetadata>().is_none());
+}

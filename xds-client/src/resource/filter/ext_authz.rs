@@ -102,6 +102,8 @@ fn read(message: &ExtAuthz, context: &Decoding<'_>) -> Checked<ExtAuthzConfig> {
             .within("default_value")
             .within("filter_enabled")?;
     }
+    let only = message.filter_enabled_metadata.as_ref().map(|only| matcher::metadata(only, context));
+    config.only = only.transpose().within("filter_enabled_metadata")?;
     if let Some(deny) = &message.deny_at_disable {
         let missing = || Invalid::at("deny_at_disable.default_value", "must be set");
         config.deny_at_disable = deny.default_value.as_ref().ok_or_else(missing)?.value;

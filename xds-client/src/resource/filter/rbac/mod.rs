@@ -50,6 +50,8 @@ impl RbacFilter {
         }
         if let Some(proto) = &message.shadow_rules {
             config.shadow_rules = Some(rules::read(proto, context).within("shadow_rules")?);
+            let prefix = message.shadow_rules_stat_prefix.as_str();
+            config.shadow_metadata = (!prefix.is_empty()).then(|| prefix.into());
         }
         Ok(config)
     }

@@ -25,7 +25,8 @@ pub(super) fn read(rules: &proto::Rbac, context: &Decoding<'_>) -> Checked<RbacR
     let action = match Action::try_from(rules.action) {
         Ok(Action::Allow) => RbacAction::Allow,
         Ok(Action::Deny) => RbacAction::Deny,
-        // HF-17: ignored as if there were no rules, whatever the policies are
+        // HF-17: ignored as if there were no rules, whatever the policies are; but audit loggers are told about the calls they match
+        Ok(Action::Log) if rules.audit_logging_options.is_some() => RbacAction::Log,
         Ok(Action::Log) => return Ok(RbacRules::new(RbacAction::Log, [])),
         Err(_) => return Err(Invalid::at("action", format!("{} is not an action", rules.action))),
     };

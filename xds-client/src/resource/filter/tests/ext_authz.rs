@@ -13,7 +13,7 @@ use xds_proto::envoy::extensions::filters::http::ext_authz::v3::ext_authz_per_ro
 use xds_proto::envoy::extensions::filters::http::ext_authz::v3::{
     BufferSettings, CheckSettings, ExtAuthz, ExtAuthzPerRoute, HttpService,
 };
-use xds_proto::envoy::r#type::matcher::v3::RegexMatcher;
+use xds_proto::envoy::r#type::matcher::v3::{MetadataMatcher, RegexMatcher};
 use xds_proto::envoy::r#type::v3::{FractionalPercent, HttpStatus};
 use xds_proto::google::protobuf::BoolValue;
 
@@ -102,6 +102,10 @@ fn invalid_and_unsupported_settings_are_refused() {
         ("deny_at_disable.default_value", ExtAuthz { deny_at_disable: Some(Default::default()), ..valid() }),
         ("status_on_error.code", ExtAuthz { status_on_error: Some(HttpStatus { code: 200 }), ..valid() }),
         ("with_request_body", ExtAuthz { with_request_body: Some(BufferSettings::default()), ..valid() }),
+        (
+            "filter_enabled_metadata.filter",
+            ExtAuthz { filter_enabled_metadata: Some(MetadataMatcher::default()), ..valid() },
+        ),
         ("include_peer_certificate", ExtAuthz { include_peer_certificate: true, ..valid() }),
         (
             "decoder_header_mutation_rules.allow_expression.regex",

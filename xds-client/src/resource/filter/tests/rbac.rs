@@ -283,3 +283,45 @@ fn audit_loggers_are_known_or_optional() {
         assert_eq!(found, expected.map(|config| vec![FilterInstance::new("f", config)]), "{row}");
     }
 }
+
+/// Rules that log and name audit loggers are read: their policies say which calls are told about. Invalid ones refuse the listener.
+#[test]
+fn rules_that_log_are_read_for_their_audit() {
+    let audited = |policy| {
+        let logger = audit_logging_options::AuditLoggerConfig {
+            audit_logger: Some(TypedExtensionConfig {
+                name: "l".into(),
+                typed_config: Some(pack_any(StdoutAuditLog {})),
+            }),
+            is_optional: false,
+        };
+        let options = AuditLoggingOptions { audit_condition: 2, logger_configs: vec![logger] };
+        filter(proto::Rbac {
+            action: Action::Log.into(),
+            audit_logging_options: Some(options),
+            ..rules(policy)
+        })
+    };
+    let audit = Audit::new(AuditCondition::OnAllow, [Arc::new(StdoutAuditLogger::new()) as _]);
+    let policy_p = RbacPolicy::new("p", [Permission::Any], [Principal::Any]);
+    let expected = RbacConfig::new(RbacRules::new(RbacAction::Log, [policy_p])).with_audit(audit);
+    let read = server(audited(policy(Rule::Any(true), Identifier::Any(true))));
+    assert_eq!(read, Ok(FilterInstance::new("f", expected)));
+    assert!(server(audited(policy(Rule::Any(false), Identifier::Any(true)))).is_err());
+}
+
+#[test]
+fn prefix_of_shadow_rules_is_that_of_their_metadata() {
+    let shadow = |prefix: &str| {
+        pack_any(Rbac {
+            shadow_rules: Some(rules(policy(Rule::Any(true), Identifier::Any(true)))),
+            shadow_rules_stat_prefix: prefix.to_owned(),
+            ..Rbac::default()
+        })
+    };
+    let deny = RbacPolicy::new("p", [Permission::Any], [Principal::Any]);
+    let config = || RbacConfig::default().with_shadow_rules(RbacRules::new(RbacAction::Deny, [deny.clone()]));
+    let prefixed = FilterInstance::new("f", config().with_shadow_metadata("x_"));
+    assert_eq!(server(shadow("x_")), Ok(prefixed));
+    assert_eq!(server(shadow("")), Ok(FilterInstance::new("f", config())));
+}
