@@ -63,17 +63,26 @@ pub(crate) fn decide(listener: &Listener, call: &Call) -> Decision {
         return Decision::new(Verdict::Denied, "the server takes connections with mutual TLS only");
     }
     let call = if is_secured { call.clone() } else { Call { principal: None, ..call.clone() } };
-    let mut trial = None;
+    let (mut trial, mut asked) = (None, None);
     let (mut allowed_by, mut passed) = (None, None);
     for filter in filters(chain) {
         let Some(filter) = rbac_of(&filter) else { continue };
         if let Some(shadow) = &filter.shadow_rules {
             let (verdict, reason) = evaluate(shadow, &call);
+            // Whether a service is asked about the call.
+            if !filter.shadow_rules_stat_prefix.is_empty() {
+                if verdict != Verdict::Allowed && asked.is_none() {
+                    asked = Some(format!("{reason}: a service that the server asks decides"));
+                }
+                continue;
+            }
             if verdict != Verdict::Allowed && trial.is_none() {
                 trial = Some(format!("{}: {reason}", name(verdict)));
             }
         }
-        let Some(rules) = &filter.rules else { continue };
+        let Some(rules) = filter.rules.as_ref().filter(|rules| rules.action() != rbac::Action::Log) else {
+            continue;
+        };
         let (verdict, reason) = evaluate(rules, &call);
         if verdict != Verdict::Allowed {
             return Decision { trial, ..Decision::new(verdict, reason) };
@@ -83,6 +92,9 @@ pub(crate) fn decide(listener: &Listener, call: &Call) -> Decision {
         } else {
             passed = Some(reason);
         }
+    }
+    if let Some(asked) = asked {
+        return Decision { trial, ..Decision::new(Verdict::Open, asked) };
     }
     let reason = allowed_by.or(passed).unwrap_or_else(|| "no policy restricts it".to_owned());
     Decision { trial, ..Decision::new(Verdict::Allowed, reason) }

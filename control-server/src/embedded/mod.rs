@@ -37,7 +37,9 @@ use std::time::Duration;
 
 use mesh_core::runtime::Mesh;
 use tokio::task::JoinSet;
-use xds_client::bootstrap::{Bootstrap, CertificateProvider, FileWatcher, IdentityFiles, Node, ServerConfig};
+use xds_client::bootstrap::{
+    AllowedGrpcService, Bootstrap, CertificateProvider, FileWatcher, IdentityFiles, Node, ServerConfig,
+};
 use xds_client::transport::memory::{MemoryServer, pair};
 use xds_client::{Options, XdsClient, start_with};
 
@@ -56,6 +58,7 @@ pub struct Embedded {
     input: Input,
     node: Node,
     certificates: Option<PathBuf>,
+    allowed_services: Vec<(String, AllowedGrpcService)>,
     options: Options,
 }
 
@@ -71,7 +74,13 @@ impl Embedded {
     }
 
     fn new(input: Input) -> Self {
-        Self { input, node: Node::new("embedded"), certificates: None, options: Options::default() }
+        Self {
+            input,
+            node: Node::new("embedded"),
+            certificates: None,
+            allowed_services: Vec::new(),
+            options: Options::default(),
+        }
     }
 
     /// Who asks: what a client gets may depend on its node's metadata and locality. A node of the id `embedded` by default.
@@ -83,6 +92,12 @@ impl Embedded {
     /// clients and servers of the mesh. Files that are replaced are read again.
     pub fn certificates(self, folder: impl Into<PathBuf>) -> Self {
         Self { certificates: Some(folder.into()), ..self }
+    }
+
+    /// A service that configuration may have this process ask about calls, `host:port`, and how it is reached. Any other one is refused.
+    pub fn allowed_service(mut self, target: impl Into<String>, service: AllowedGrpcService) -> Self {
+        self.allowed_services.push((target.into(), service));
+        self
     }
 
     /// Options of the client, for example filters of your own.
@@ -113,7 +128,7 @@ impl Embedded {
         if !found.is_empty() {
             return Err(EmbeddedError::invalid(found));
         }
-        let bootstrap = bootstrap(self.node, self.certificates)?;
+        let bootstrap = bootstrap(self.node, self.certificates, self.allowed_services)?;
         let pipeline = match self.input {
             Input::Text { name, text } => Pipeline::of_text(&name, &text, LoadReporting::Off),
             Input::Path(path) => Pipeline::start(pipeline::Options {
@@ -129,12 +144,19 @@ impl Embedded {
     }
 }
 
-fn bootstrap(node: Node, certificates: Option<PathBuf>) -> Result<Bootstrap, EmbeddedError> {
-    let builder = Bootstrap::builder()
+fn bootstrap(
+    node: Node,
+    certificates: Option<PathBuf>,
+    allowed: Vec<(String, AllowedGrpcService)>,
+) -> Result<Bootstrap, EmbeddedError> {
+    let mut builder = Bootstrap::builder()
         .server(ServerConfig::insecure(SERVER))
         .node(node)
         // SV-01
         .server_listener_template(format!("{SERVER_LISTENERS}%s"));
+    for (target, service) in allowed {
+        builder = builder.allowed_grpc_service(target, service);
+    }
     let builder = match certificates {
         None => builder,
         Some(folder) => {

@@ -49,6 +49,7 @@ pub(super) fn object(object: &Arc<Object>, reader: &Reader<'_>, settings: &Setti
             );
         }
         Spec::AuthorizationPolicy(policy) => {
+            policy_check::provider(object, policy, reader, settings, check.report);
             policy_check::targets(
                 object,
                 policy.selector.as_ref(),

@@ -9,12 +9,13 @@ use super::index::Reader;
 use super::key::{Key, hosts};
 use super::mtls::{self, has_labels};
 use super::report::Report;
-use super::servers;
 use super::viewer::{Labels, Viewer};
+use super::{Settings, servers};
 use crate::kinds::Object;
+use crate::kinds::authorization::{AuthorizationPolicy, Provider};
 use crate::kinds::peer_authentication::PeerAuthentication;
 use crate::kinds::target::{Selector, TargetRef};
-use crate::yaml::FieldPath;
+use crate::yaml::{FieldPath, did_you_mean};
 
 /// Checks a `PeerAuthentication` against the others of its namespace and against its workloads (M3 of the identity cases).
 pub(super) fn peer_authentication(
@@ -79,6 +80,28 @@ pub(super) fn targets(
         let message = format!(
             "{}: until then every server of the namespace refuses every call, because any of them may be meant",
             unknown.reason
+        );
+        report.unresolved(object, path, message);
+    }
+}
+
+/// Reports a provider that the settings of the mesh do not have.
+pub(super) fn provider(
+    object: &Object,
+    policy: &AuthorizationPolicy,
+    reader: &Reader<'_>,
+    settings: &Settings,
+    report: &mut Report,
+) {
+    let Some(Provider { name }) = &policy.provider else { return };
+    let known: Vec<&str> =
+        servers::providers(reader, settings).iter().map(|provider| provider.name.as_str()).collect();
+    if !known.contains(&name.as_str()) {
+        let path = FieldPath::spec().field("provider").field("name");
+        let message = format!(
+            "found `{name}`, expected one of the extensionProviders of the MeshConfig in {}{}: until then calls that match are refused",
+            settings.root_namespace,
+            did_you_mean(name, known)
         );
         report.unresolved(object, path, message);
     }

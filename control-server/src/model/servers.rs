@@ -7,6 +7,7 @@ use super::index::Reader;
 use super::key::Key;
 use super::mtls::{MtlsPolicies, groups, has_labels};
 use super::viewer::Labels;
+use crate::kinds::mesh_policy::ExtensionProvider;
 use crate::kinds::target::{Selector, TargetKind, TargetRef};
 use crate::kinds::{Kind, Object, Spec};
 
@@ -18,6 +19,8 @@ pub(crate) struct ServerPolicies {
     /// Of the kinds for tokens, authorization and limits, in the order in which they take precedence.
     pub(crate) governed: Vec<Governed>,
     pub(crate) barred: Vec<Barred>,
+    /// The services that policies may name, if a policy names one.
+    pub(crate) providers: Arc<[ExtensionProvider]>,
 }
 
 /// A policy and the servers that it is for.
@@ -86,6 +89,7 @@ pub(super) fn build(namespace: &str, reader: &Reader<'_>, settings: &Settings) -
         mtls: MtlsPolicies::of(namespace, reader, settings),
         governed: Vec::new(),
         barred: Vec::new(),
+        providers: Arc::default(),
     };
     for group in groups(namespace, settings) {
         for one in reader.objects(&Key::Policies(group.to_owned())) {
@@ -111,7 +115,20 @@ pub(super) fn build(namespace: &str, reader: &Reader<'_>, settings: &Settings) -
             policy: refused.id.to_string(),
         }));
     }
+    let is_custom = |one: &Governed| matches!(&one.object.spec, Spec::AuthorizationPolicy(policy) if policy.provider.is_some());
+    if policies.governed.iter().any(is_custom) {
+        policies.providers = providers(reader, settings).into();
+    }
     Some(policies)
+}
+
+/// The services that servers may ask: those of the settings of the mesh.
+pub(super) fn providers<'a>(reader: &Reader<'a>, settings: &Settings) -> &'a [ExtensionProvider] {
+    let mesh_wide = reader.objects(&Key::MeshWide(settings.root_namespace.clone()));
+    match mesh_wide.first().map(|one| &one.object.spec) {
+        Some(Spec::MeshConfig(config)) => &config.extension_providers,
+        _ => &[],
+    }
 }
 
 /// A target that leads to no servers.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod asked_and_audited;
 mod call_metrics;
 mod client_metrics;
 mod client_status;

@@ -38,6 +38,10 @@ pub(super) struct Arguments {
     /// A label of the program, NAME=VALUE, which sourceLabels and workloadSelector go by; may be repeated
     #[arg(long = "label", value_name = "LABEL", value_parser = parse_label)]
     labels: Vec<(String, String)>,
+    /// A service that policies with the action CUSTOM name, HOST:PORT[=CA]: with the file of an authority it is called with TLS, without
+    /// in plaintext; may be repeated
+    #[arg(long = "check-service", value_name = "SERVICE", value_parser = parse_check_service)]
+    check_services: Vec<CheckService>,
     #[command(flatten)]
     providers: Providers,
     #[command(flatten)]
@@ -89,6 +93,14 @@ enum Language {
     Cpp,
 }
 
+/// A service that servers may ask about calls.
+#[derive(Debug, Clone)]
+struct CheckService {
+    target: ServerAddress,
+    /// Of the service's certificate, PEM; `None`: plaintext.
+    authority: Option<PathBuf>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Locality {
     region: String,
@@ -136,7 +148,21 @@ fn bootstrap(arguments: &Arguments) -> Value {
     if !providers.is_empty() {
         bootstrap["certificate_providers"] = Value::Object(providers);
     }
+    if !arguments.check_services.is_empty() {
+        let services = arguments.check_services.iter().map(CheckService::entry);
+        bootstrap["allowed_grpc_services"] = Value::Object(services.collect());
+    }
     bootstrap
+}
+
+impl CheckService {
+    fn entry(&self) -> (String, Value) {
+        let credentials = match &self.authority {
+            None => json!({ "type": "insecure" }),
+            Some(file) => json!({ "type": "tls", "config": { "ca_certificate_file": file } }),
+        };
+        (self.target.to_string(), json!({ "channel_creds": [credentials] }))
+    }
 }
 
 /// The form that Istio's tools expect of a proxyless workload.
@@ -152,6 +178,16 @@ fn parse_label(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected NAME=VALUE".to_owned()),
     }
+}
+
+fn parse_check_service(text: &str) -> Result<CheckService, String> {
+    let (target, authority) = match text.split_once('=') {
+        Some((_, "")) => return Err("expected HOST:PORT or HOST:PORT=FILE".to_owned()),
+        Some((target, file)) => (target, Some(PathBuf::from(file))),
+        None => (text, None),
+    };
+    let target = target.parse::<ServerAddress>().map_err(|error| error.to_string())?;
+    Ok(CheckService { target, authority })
 }
 
 fn parse_locality(text: &str) -> Result<Locality, String> {
@@ -191,7 +227,7 @@ NAME is a service of the configuration, for example a host of a ServiceEntry, wi
 
 #[cfg(test)]
 mod tests {
-    use xds_client::bootstrap::Bootstrap;
+    use xds_client::bootstrap::{Bootstrap, ChannelCredentials};
 
     use super::*;
 
@@ -203,6 +239,7 @@ mod tests {
             namespace: "shop".to_owned(),
             locality: locality.map(|text| parse_locality(text).unwrap()),
             labels: Vec::new(),
+            check_services: Vec::new(),
             providers: Providers::default(),
             tls: Tls { authority: None, certificate: None, key: None, tls: false },
         }
@@ -271,6 +308,23 @@ mod tests {
         let names: Vec<&str> = read.certificate_providers().keys().map(|name| &**name).collect();
         assert_eq!(names, [crate::model::IDENTITY]);
         assert_eq!(bootstrap(&arguments(None))["certificate_providers"], Value::Null);
+    }
+
+    #[test]
+    fn check_services_are_allowed_with_the_credentials_of_the_flag() {
+        let check_services =
+            ["authz.shop:9000", "[::1]:9=/f/ca.pem"].map(|text| parse_check_service(text).unwrap());
+        let json = bootstrap(&Arguments { check_services: check_services.to_vec(), ..arguments(None) });
+        let read = Bootstrap::from_json(&json.to_string()).unwrap();
+        let allowed = read.allowed_grpc_services();
+        assert_eq!(allowed.keys().collect::<Vec<_>>(), ["[::1]:9", "authz.shop:9000"]);
+        assert_eq!(allowed["authz.shop:9000"].channel_credentials(), &ChannelCredentials::Insecure);
+        let with_tls = &json["allowed_grpc_services"]["[::1]:9"]["channel_creds"][0];
+        assert_eq!(*with_tls, json!({ "type": "tls", "config": { "ca_certificate_file": "/f/ca.pem" } }));
+        assert_eq!(bootstrap(&arguments(None))["allowed_grpc_services"], Value::Null);
+        assert!(
+            ["", "authz", "authz:1=", "http://authz:1"].iter().all(|text| parse_check_service(text).is_err())
+        );
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(crate) struct AuthorizationPolicy {
     pub(crate) target_refs: Vec<TargetRef>,
     #[serde(default)]
     pub(crate) action: Action,
-    provider: Option<Provider>,
+    pub(crate) provider: Option<Provider>,
     /// A call matches the policy if it matches any of them. Without any rule no call does.
     #[serde(default)]
     pub(crate) rules: Vec<Rule>,
@@ -46,14 +46,15 @@ pub(crate) enum Action {
     #[default]
     Allow,
     Deny,
+    /// The servers' audit log tells about them.
     Audit,
-    /// A service decides.
+    /// The provider decides.
     Custom,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-struct Provider {
-    name: String,
+pub(crate) struct Provider {
+    pub(crate) name: String,
 }
 
 /// All parts that are there must match.
@@ -116,18 +117,14 @@ impl AuthorizationPolicy {
             (Action::Custom, None) => {
                 findings.missing(path.field("provider"), "required for CUSTOM, but not set");
             }
-            (Action::Custom, Some(_)) => {
-                let message = "no server of this mesh asks another service: calls that match fail";
-                findings.warning(path.field("action"), message);
+            (Action::Custom, Some(_)) | (Action::Audit, None) if self.is_dry_run => {
+                findings
+                    .warning(path.field("action"), "has no effect on trial: only ALLOW and DENY are tried");
             }
-            (_, Some(_)) => {
+            (Action::Allow | Action::Deny | Action::Audit, Some(_)) => {
                 findings.error(path.field("provider"), "found a provider, expected one only with CUSTOM");
             }
-            (Action::Audit, None) => {
-                let message = "has no effect yet: no server writes an audit log for a part of its calls";
-                findings.warning(path.field("action"), message);
-            }
-            (Action::Allow | Action::Deny, None) => {}
+            (Action::Allow | Action::Deny | Action::Audit, None) | (Action::Custom, Some(_)) => {}
         }
         if self.action == Action::Deny && self.rules.is_empty() {
             findings

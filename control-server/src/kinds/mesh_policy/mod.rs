@@ -2,6 +2,7 @@
 
 mod balancer;
 mod calls;
+mod extension_provider;
 mod health_check;
 mod settings;
 mod target;
@@ -15,6 +16,7 @@ use crate::yaml::{FieldPath, Node, decode};
 
 pub(crate) use balancer::{Balancer, BalancerPolicy};
 pub(crate) use calls::conditions;
+pub(crate) use extension_provider::{ExtAuthzGrpc, ExtensionProvider};
 pub(crate) use health_check::HealthCheck;
 pub(crate) use settings::{EFFECTS, PolicySettings};
 pub(crate) use target::{PolicyTarget, TargetKind};
@@ -36,6 +38,8 @@ pub(crate) struct AttachedPolicy {
 pub(crate) struct MeshConfig {
     /// For every service, where nothing else says otherwise.
     pub(crate) default_traffic_policy: PolicySettings,
+    /// Services that servers ask about calls.
+    pub(crate) extension_providers: Vec<ExtensionProvider>,
 }
 
 /// Reads a `TrafficPolicy`.
@@ -69,6 +73,7 @@ pub(crate) fn read(
 /// Reads a `MeshConfig`.
 pub(crate) fn read_mesh_config(spec: &Node, path: &FieldPath, findings: &mut Findings) -> Option<MeshConfig> {
     let config: MeshConfig = decode(spec, path, findings)?;
+    extension_provider::check(&config.extension_providers, &path.field("extensionProviders"), findings);
     let path = path.field("defaultTrafficPolicy");
     config.default_traffic_policy.check(&path, findings);
     if let Some(node) = spec.field("defaultTrafficPolicy") {

@@ -29,7 +29,7 @@ fn guides_examples_are_valid() {
         validate(&inputs)
     };
     assert_eq!(found(GUIDE, 2), []);
-    assert_eq!(found(SECURITY, 3), []);
+    assert_eq!(found(SECURITY, 4), []);
     let of_ours = found(POLICIES, 1).into_iter().chain(found(LIMITS, 1));
     let told_to_others = of_ours.filter(|one| one.clients != [crate::state::ClientFamily::Grpc]);
     assert_eq!(told_to_others.collect::<Vec<_>>(), []);

@@ -1,4 +1,4 @@
-//! The filters of a server: tokens first, then what is denied, then what is allowed, then limits.
+//! The filters of a server: tokens first, then what services decide, what is denied, what is allowed, what is audited, then limits.
 
 use xds_proto::envoy::config::rbac::v3::{Rbac as Rules, rbac};
 use xds_proto::envoy::extensions::filters::http::rbac::v3::Rbac;
@@ -10,7 +10,8 @@ use xds_proto::pack_any;
 use super::listener::{Security, Server};
 use super::logic::{Effect, Proof, Proven};
 use super::rules::{self, Authorization};
-use super::tokens;
+use super::{audit, custom, tokens};
+use crate::kinds::authorization::Action;
 use crate::kinds::{ObjectId, Spec};
 use crate::model::ServerPolicies;
 use crate::state::ClientFamily;
@@ -32,11 +33,23 @@ pub(super) fn translate(
     let proof = |is_checked: bool| if is_checked { Proof::Checked } else { Proof::Unchecked };
     let proven = Proven { identity: proof(security == Security::MutualTls), tokens: proof(jwt.is_some()) };
     let jwt = jwt.map(|jwt| filter(tokens::FILTER, pack_any(jwt)));
-    let deny = authorization(policies, server, Effect::Deny, proven);
-    let allow = authorization(policies, server, Effect::Allow, proven);
+    let enforced = |action: Action| -> Vec<Authorization<'_>> {
+        of_authorization(policies, server)
+            .filter(|(_, policy)| policy.action == action && !policy.is_dry_run)
+            .collect()
+    };
+    let audited = enforced(Action::Audit);
+    let mut deny = authorization(policies, server, Effect::Deny, proven);
+    let mut allow = authorization(policies, server, Effect::Allow, proven);
+    if !audited.is_empty() {
+        let rules = [&mut deny, &mut allow].into_iter().flatten().filter_map(|one| one.rules.as_mut());
+        rules.for_each(|rules| audit::refusals(rules, server.family));
+    }
     jwt.into_iter()
+        .chain(custom::translate(&enforced(Action::Custom), policies, server, proven))
         .chain(deny.map(|rules| filter("envoy.filters.http.rbac.deny", pack_any(rules))))
         .chain(allow.map(|rules| filter("envoy.filters.http.rbac.allow", pack_any(rules))))
+        .chain(audit::translate(&audited, policies, server, proven))
         .chain(limits(policies, server))
         .collect()
 }
@@ -48,6 +61,17 @@ fn of_server<'p>(
 ) -> impl Iterator<Item = (&'p ObjectId, &'p Spec)> {
     let own = policies.governed.iter().filter(move |one| one.servers.holds(server.labels));
     own.map(|one| (&one.object.id, &one.object.spec))
+}
+
+/// The policies for authorization that are for a server.
+fn of_authorization<'p>(
+    policies: &'p ServerPolicies,
+    server: Server<'p>,
+) -> impl Iterator<Item = Authorization<'p>> {
+    of_server(policies, server).filter_map(|(id, spec)| match spec {
+        Spec::AuthorizationPolicy(policy) => Some((id, policy)),
+        _ => None,
+    })
 }
 
 /// The limits of calls that the server knows to keep. Calls that it denies are not counted.
@@ -94,12 +118,9 @@ fn authorization(
     effect: Effect,
     proven: Proven,
 ) -> Option<Rbac> {
-    let all: Vec<Authorization<'_>> = of_server(policies, server)
-        .filter_map(|(id, spec)| match spec {
-            Spec::AuthorizationPolicy(policy) if rules::effect(policy.action) == Some(effect) => {
-                Some((id, policy))
-            }
-            _ => None,
+    let all: Vec<Authorization<'_>> = of_authorization(policies, server)
+        .filter(|(_, policy)| {
+            rules::effect(policy) == Some(effect) && custom::provider(policy, policies, server).is_none()
         })
         .collect();
     let translate = |chosen: &[Authorization<'_>]| {
@@ -121,7 +142,7 @@ fn authorization(
     (made != Rbac::default()).then_some(made)
 }
 
-fn filter(name: &str, config: Any) -> HttpFilter {
+pub(super) fn filter(name: &str, config: Any) -> HttpFilter {
     HttpFilter {
         name: name.to_owned(),
         config_type: Some(ConfigType::TypedConfig(config)),

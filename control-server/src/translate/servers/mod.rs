@@ -4,7 +4,9 @@
 //! servers, not as there might be. A policy that servers would refuse is found when it is taken, and bars the servers that it
 //! is for.
 
+mod audit;
 mod claim;
+mod custom;
 mod filters;
 mod listener;
 mod logic;
@@ -26,6 +28,7 @@ use crate::resources::{
 use crate::state::ClientFamily;
 
 use super::{Refusal, RefusalCheck};
+pub(super) use custom::asked_services;
 
 /// The policies for servers of every namespace.
 #[derive(Debug, Clone, Default)]

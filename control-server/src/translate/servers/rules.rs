@@ -96,11 +96,13 @@ fn of_claim(
     context.token(values, not_values, |value| claim::value(path, value))
 }
 
-/// What a policy does to calls that match; `None`: nothing. No server asks another service, so what it would decide is no.
-pub(super) const fn effect(action: Action) -> Option<Effect> {
-    match action {
+/// What a policy does to calls that match; `None`: nothing. What a service would decide that cannot be asked is no.
+pub(super) const fn effect(policy: &AuthorizationPolicy) -> Option<Effect> {
+    match policy.action {
         Action::Allow => Some(Effect::Allow),
-        Action::Deny | Action::Custom => Some(Effect::Deny),
+        Action::Deny => Some(Effect::Deny),
+        Action::Custom if policy.is_dry_run => None,
+        Action::Custom => Some(Effect::Deny),
         Action::Audit => None,
     }
 }
