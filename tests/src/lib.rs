@@ -11,6 +11,7 @@ mod control_server;
 pub mod dns;
 pub mod envoy;
 pub mod faults;
+pub mod fleet;
 pub mod go;
 mod greeter;
 pub mod headers;

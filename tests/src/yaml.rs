@@ -37,6 +37,11 @@ impl Endpoint {
 
 /// The greeter's ServiceEntry, and its DestinationRule with round robin and the subsets v1 and v2.
 pub fn service(endpoints: &[Endpoint]) -> String {
+    service_entry(endpoints) + &destination_rule("loadBalancer: {simple: ROUND_ROBIN}")
+}
+
+/// The greeter's ServiceEntry.
+pub fn service_entry(endpoints: &[Endpoint]) -> String {
     let mut text = format!(
         "apiVersion: networking.istio.io/v1
 kind: ServiceEntry
@@ -59,7 +64,7 @@ spec:
         }
         text.push_str("}\n");
     }
-    text + &destination_rule("loadBalancer: {simple: ROUND_ROBIN}")
+    text
 }
 
 /// The greeter's DestinationRule with the subsets v1 and v2, to follow other documents.
@@ -75,6 +80,20 @@ spec:
   subsets:
   - {{name: v1, labels: {{version: v1}}}}
   - {{name: v2, labels: {{version: v2}}}}
+"
+    )
+}
+
+/// A TrafficPolicy by which each client uses so many of the greeter's endpoints, to follow other documents.
+pub fn subsets_of(size: usize) -> String {
+    format!(
+        "---
+apiVersion: mesh.dev/v1alpha1
+kind: TrafficPolicy
+metadata: {{name: greeter, namespace: shop}}
+spec:
+  targetRefs: [{{group: networking.istio.io, kind: ServiceEntry, name: greeter}}]
+  defaults: {{loadBalancer: {{policy: RoundRobin, subsetSize: {size}}}}}
 "
     )
 }

@@ -31,8 +31,7 @@ pub(crate) fn of_text(text: &str) -> MeshClient {
 
 /// The greeter's ServiceEntry, without a DestinationRule.
 pub(crate) fn service(endpoints: &[Endpoint]) -> String {
-    let text = yaml::service(endpoints);
-    text.split_once("---").unwrap().0.to_owned()
+    yaml::service_entry(endpoints)
 }
 
 /// A document to follow others, in the greeter's namespace.

@@ -8,7 +8,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod churn;
 mod cold_start;
+mod failover;
 mod fallback;
 mod invalid;
 mod last_good;
@@ -16,9 +18,11 @@ mod mistakes;
 mod names;
 mod outage;
 mod outliers;
+mod overload;
 mod reconnect;
 mod refusal;
 mod restart;
 mod silence;
 mod size;
 mod stage;
+mod stopped;

@@ -28,14 +28,12 @@ impl Stage {
         }
         let config = ConfigDir::new();
         let endpoints: Vec<_> = greeters.iter().map(|greeter| Endpoint::new(greeter.address, "v1")).collect();
-        let service = yaml::service(&endpoints);
-        let (service, _) = service.split_once("---").unwrap();
         let policy = format!(
             "outlierDetection: {{consecutive5xxErrors: 5, interval: {}s, baseEjectionTime: {}s, maxEjectionPercent: 20}}",
             INTERVAL.as_secs(),
             EJECTION.as_secs(),
         );
-        config.write("service.yaml", &format!("{service}{}", yaml::destination_rule(&policy)));
+        config.write("service.yaml", &(yaml::service_entry(&endpoints) + &yaml::destination_rule(&policy)));
         config.write("routes.yaml", &yaml::routes(&[&format!("{{{}}}", yaml::everything())]));
         let control = ControlServer::start(config).await;
         let client = Arc::new(MeshClient::of(&control));
