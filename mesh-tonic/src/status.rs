@@ -89,6 +89,7 @@ mod tests {
     fn errors_of_the_mesh_have_none_of_the_services_codes() {
         let kinds = [
             Kind::Configuration,
+            Kind::NotInMesh,
             Kind::NoRoute,
             Kind::UnsupportedRoute,
             Kind::Cluster,

@@ -155,6 +155,11 @@ impl ChannelError {
         Self(ChannelErrorKind::NoRuntime)
     }
 
+    /// Whether the mesh has no such target.
+    pub fn is_not_in_mesh(&self) -> bool {
+        matches!(&self.0, ChannelErrorKind::Source { error, .. } if error.is_absent())
+    }
+
     pub(super) fn source(target: &Target, error: SourceError) -> Self {
         Self(ChannelErrorKind::Source { target: target.to_string(), error })
     }

@@ -90,7 +90,7 @@ impl ConfigSource for FixedSource {
         }
         match targets.get(&target.name) {
             Some(state) => Ok(ConfigWatch::new(state.subscribe(), self.targets.clone())),
-            None => Err(SourceError::new(unknown(&target.name, targets.keys().map(String::as_str)))),
+            None => Err(SourceError::absent(unknown(&target.name, targets.keys().map(String::as_str)))),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::policy::outlier::FailureKind;
 use crate::policy::retry::Pushback;
 
 use super::MeshError;
-use super::connect::SendBody;
+use super::connect::{SendBody, WireProtocol};
 
 /// A protocol on top of HTTP: which responses are failures, and which headers each attempt gets.
 ///
@@ -126,6 +126,8 @@ pub struct Stamp {
     pub previous_attempts: u32,
     /// The rest of the call's timeout; `None`: it has none.
     pub remaining: Option<Duration>,
+    /// The protocol of the connection that takes the attempt.
+    pub wire: WireProtocol,
 }
 
 #[cfg(test)]

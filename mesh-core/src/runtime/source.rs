@@ -190,12 +190,23 @@ impl<C> Clone for SourceWatch<C> {
 pub struct SourceError {
     message: Arc<str>,
     since: Option<Instant>,
+    is_absent: bool,
 }
 
 impl SourceError {
     /// An error with a text for callers.
     pub fn new(message: impl Into<Arc<str>>) -> Self {
-        Self { message: message.into(), since: None }
+        Self { message: message.into(), since: None, is_absent: false }
+    }
+
+    /// The mesh has no such target: an answer of the control plane, unlike a target that is broken or cannot be asked for.
+    pub fn absent(message: impl Into<Arc<str>>) -> Self {
+        Self { is_absent: true, ..Self::new(message) }
+    }
+
+    /// Whether the mesh has no such target.
+    pub fn is_absent(&self) -> bool {
+        self.is_absent
     }
 
     /// The text without the duration.
@@ -206,7 +217,7 @@ impl SourceError {
     /// An error that lasts: its text ends with its duration when it is printed, as in `control server .. unreachable for
     /// 12 s`.
     pub fn lasting(message: impl Into<Arc<str>>, since: Instant) -> Self {
-        Self { message: message.into(), since: Some(since) }
+        Self { since: Some(since), ..Self::new(message) }
     }
 }
 

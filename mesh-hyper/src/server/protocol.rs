@@ -13,6 +13,8 @@ use mesh_core::policy::timeout::parse_grpc_timeout;
 use mesh_core::runtime::{CallKind, CallStatus, MeshError, Protocol, Stamp};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+use crate::status::failure_of;
+
 use super::path::normalised;
 
 /// HTTP, with gRPC among its requests.
@@ -32,13 +34,7 @@ impl Protocol for ServedHttp {
     }
 
     fn failure(status: StatusCode, _: &HeaderMap) -> Option<FailureKind> {
-        match status.as_u16() {
-            ..400 => None,
-            429 => Some(FailureKind::Throttled),
-            400..500 => Some(FailureKind::Request),
-            502..=504 => Some(FailureKind::Gateway),
-            _ => Some(FailureKind::Server),
-        }
+        failure_of(status)
     }
 
     fn code(_: &MeshError) -> u32 {

@@ -32,7 +32,14 @@ impl ErrorContext {
                 let what = format!("xDS {} {:?}: ", key.kind.label(), &*key.name);
                 self.outage_error(&what, outage)
             }
-            None => SourceError::new(self.text(key, &self.reason(problem))),
+            None => {
+                let text = self.text(key, &self.reason(problem));
+                // a target is its listener: one whose other resources are missing is broken
+                match (key.kind, problem.kind) {
+                    (KeyKind::Listener, ProblemKind::DoesNotExist) => SourceError::absent(text),
+                    _ => SourceError::new(text),
+                }
+            }
         }
     }
 

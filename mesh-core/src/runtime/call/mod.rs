@@ -216,7 +216,8 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         };
         let retry = self.retry.as_deref_mut();
         let previous_attempts = retry.as_ref().map_or(0, |retry| retry.previous_attempts());
-        P::stamp(request.headers_mut(), Stamp { previous_attempts, remaining });
+        let wire = C::Connection::wire(&place);
+        P::stamp(request.headers_mut(), Stamp { previous_attempts, remaining, wire });
         if let Some(features) = &mut self.features {
             features.on_attempt(request, attempt.hostname(), &self.cluster.context.target.authority);
         }

@@ -120,6 +120,11 @@ pub trait Connection: Clone + Debug + Send + Sync + 'static {
     /// Waits for room; calls get it in the order in which they came. `None`: the connection has closed or drains.
     fn wait_for_place(&self) -> impl Future<Output = Option<Self::Place>> + Send + 'static;
 
+    /// The protocol of a place's connection: HTTP/2, unless a connector speaks others, too.
+    fn wire(_place: &Self::Place) -> WireProtocol {
+        WireProtocol::Http2
+    }
+
     /// Sends a call. The request's extensions are not sent. `room` limits the bytes of the request's body that are kept, so
     /// that a failure can return them. If it [keeps](ReplayRoom::keeps) nothing, the head is not kept either.
     fn send<B: SendBody>(place: Self::Place, request: http::Request<B>, room: ReplayRoom) -> Self::Call<B>;

@@ -45,6 +45,8 @@ struct ErrorParts {
 pub enum MeshErrorKind {
     /// The target has no configuration that can be used.
     Configuration,
+    /// The control plane says that the mesh has no such target.
+    NotInMesh,
     /// No virtual host or no route takes the request.
     NoRoute,
     /// This client does not support the route's action.

@@ -78,7 +78,8 @@ impl<C: Connect> TargetHandle<C> {
             (TargetState::Pending, WaitForReady(false)) => SourceError::clone(&*self.context().ambient()?),
             (TargetState::Serving(_), _) | (_, WaitForReady(true)) => return None,
         };
-        Some(self.context().error(MeshErrorKind::Configuration, error))
+        let kind = if error.is_absent() { MeshErrorKind::NotInMesh } else { MeshErrorKind::Configuration };
+        Some(self.context().error(kind, error))
     }
 
     /// Waits for a configuration. Without wait-for-ready a call fails as soon as there is an error.
