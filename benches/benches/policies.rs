@@ -55,7 +55,7 @@ fn policies() -> Vec<(&'static str, LbPolicy)> {
         ("weighted_least_request", LbPolicy::WeightedLeastRequest(WeightedLeastRequest::default())),
         ("peak_ewma", LbPolicy::PeakEwma(PeakEwma::default())),
         ("random", LbPolicy::Random),
-        ("ring_hash", LbPolicy::RingHash(RingHash { min_size: 1024, max_size: 4096 })),
+        ("ring_hash", LbPolicy::RingHash(RingHash::new(1024, 4096))),
         ("maglev", LbPolicy::Maglev(Maglev::default())),
         ("random_subsetting", subset(SubsetMethod::Random)),
         ("deterministic_subsetting", subset(one_of_many)),

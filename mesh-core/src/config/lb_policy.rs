@@ -4,6 +4,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderName;
+
 use crate::policy::lb::CustomPolicy;
 
 use super::{ReportedWeights, SlowStart, WeightSource, WeightedLeastRequest, WeightedRoundRobin};
@@ -63,6 +65,15 @@ impl LbPolicy {
         }
     }
 
+    /// Whether its pickers read the hash of a call.
+    pub(crate) fn reads_hash(&self) -> bool {
+        match self.innermost() {
+            Self::RingHash(ring) => ring.request_hash_header.is_none(),
+            Self::Maglev(_) => true,
+            _ => false,
+        }
+    }
+
     /// The policy that chooses among the endpoints of a subset.
     pub(crate) fn innermost(&self) -> &Self {
         match self {
@@ -91,13 +102,31 @@ impl LbPolicy {
     }
 }
 
-/// The size of a hash ring (gRFC A42).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Settings of [`LbPolicy::RingHash`] (gRFC A42, A76).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RingHash {
     /// At least this many entries.
     pub min_size: u64,
     /// At most this many entries.
     pub max_size: u64,
+    /// Calls are hashed by this header, whatever their route says. A call without it goes to a random endpoint that is connected.
+    /// `None`: calls are hashed by their route's hash policies.
+    // LB-41
+    pub request_hash_header: Option<HeaderName>,
+}
+
+impl RingHash {
+    /// A ring of such a size, for calls that are hashed by their route's policies.
+    pub const fn new(min_size: u64, max_size: u64) -> Self {
+        Self { min_size, max_size, request_hash_header: None }
+    }
+
+    /// With calls that are hashed by this header.
+    #[must_use]
+    pub fn with_request_hash_header(self, header: HeaderName) -> Self {
+        Self { request_hash_header: Some(header), ..self }
+    }
 }
 
 /// The size of a Maglev table.

@@ -41,6 +41,8 @@ pub(crate) struct Accounting {
     pub(crate) retry_budget: Option<RetryBudget>,
     /// The load-balancing policy reads how many calls each endpoint has in flight, or health checks read whether there was one.
     pub(crate) counts_by_endpoint: bool,
+    /// The load-balancing policy reads the hash of calls.
+    pub(crate) reads_hash: bool,
     /// How the latency of calls is averaged for the load-balancing policy; `None`: it is not measured.
     pub(crate) latency_decay: Option<Duration>,
     /// How the load that endpoints report with responses becomes their weight; `None`: it does not.
@@ -99,6 +101,7 @@ impl Accounting {
             max_requests,
             retry_budget,
             counts_by_endpoint,
+            reads_hash: settings.lb_policy.reads_hash(),
             latency_decay,
             weights,
             session_health,
@@ -113,6 +116,7 @@ impl Accounting {
             && before.max_requests == now.max_requests
             && counts_by_endpoint(before) == counts_by_endpoint(now)
             && before.retry_budget == now.retry_budget
+            && before.lb_policy.reads_hash() == now.lb_policy.reads_hash()
             && before.lb_policy.latency_decay() == now.lb_policy.latency_decay()
             && weights_of_responses(before) == weights_of_responses(now)
             && session_health(before) == session_health(now)

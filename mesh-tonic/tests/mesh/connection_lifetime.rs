@@ -95,7 +95,7 @@ const POLICIES: [LbPolicy; 4] = [
     LbPolicy::RoundRobin,
     LbPolicy::LeastRequest { choice_count: 2 },
     LbPolicy::PickFirst { shuffle: false },
-    LbPolicy::RingHash(RingHash { min_size: 16, max_size: 16 }),
+    LbPolicy::RingHash(RingHash::new(16, 16)),
 ];
 
 /// Proves: CDS-17.

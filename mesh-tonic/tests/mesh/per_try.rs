@@ -220,7 +220,7 @@ async fn call_with_a_hash_leaves_its_endpoint_only_if_the_policy_says_so() {
         let mut forward = Forward::to("greeter").with_retry(policy);
         let name = HeaderName::from_static("x-user");
         forward.hash_policies = vec![HashPolicy::Header { name, rewrite: None, terminal: false }];
-        let ring = LbPolicy::RingHash(RingHash { min_size: 128, max_size: 128 });
+        let ring = LbPolicy::RingHash(RingHash::new(128, 128));
         let config = Config::default().cluster("greeter", &[refusing, answering]).with_lb_policy(ring);
         let mut client = client(&fleet.mesh(config.to(forward).build()));
         let mut failed = 0;
@@ -240,7 +240,7 @@ async fn calls_of_a_channel_stay_together_and_channels_do_not() {
     let endpoints = [0; 2].map(|_| fleet.endpoint(|arrival| arrival.succeed()));
     let mut forward = Forward::to("greeter");
     forward.hash_policies = vec![HashPolicy::ChannelId { terminal: false }];
-    let ring = LbPolicy::RingHash(RingHash { min_size: 128, max_size: 128 });
+    let ring = LbPolicy::RingHash(RingHash::new(128, 128));
     let config = Config::default().cluster("greeter", &endpoints).with_lb_policy(ring);
     let mesh = fleet.mesh(config.to(forward).build());
     for _ in 0..40 {

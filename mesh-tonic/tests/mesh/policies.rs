@@ -10,9 +10,14 @@ use h2::server::SendResponse;
 use http::{HeaderMap, Response};
 use mesh_core::Mesh;
 use mesh_core::config::{
-    ClusterSettings, LbPolicy, MeshConfig, ReportedWeights, WeightSource, WeightedRoundRobin,
+    ClusterSettings, LbPolicy, Maglev, MeshConfig, ReportedWeights, RingHash, WeightSource,
+    WeightedRoundRobin,
 };
+use mesh_core::runtime::FixedSource;
+use mesh_core::runtime::connect::{ConnectTarget, Dial, Tcp};
+use tokio::net::TcpStream;
 
+use crate::endpoint::Endpoint;
 use crate::{call, client, raw};
 
 /// An endpoint that counts its calls, and says with each answer how busy it is.
@@ -49,13 +54,30 @@ fn answer(mut respond: SendResponse<Bytes>, report: &str) {
 }
 
 /// The target `greeter` with one cluster of this policy.
-fn mesh(addresses: &[SocketAddr], policy: LbPolicy) -> Mesh {
+fn config(addresses: &[SocketAddr], policy: LbPolicy) -> MeshConfig {
     let plain = MeshConfig::to_endpoints("greeter", addresses.iter().copied());
     let mut cluster = plain.clusters()["greeter"].clone().unwrap();
     cluster.settings = Arc::new(ClusterSettings::new("greeter").with_lb_policy(policy));
     let clusters = [("greeter".into(), Ok(cluster))].into();
     let config = MeshConfig::new(plain.virtual_hosts().to_vec(), clusters, None).unwrap();
-    Mesh::fixed(config.for_target("greeter"))
+    config.for_target("greeter")
+}
+
+fn mesh(addresses: &[SocketAddr], policy: LbPolicy) -> Mesh {
+    Mesh::fixed(config(addresses, policy))
+}
+
+/// TCP, and how often it was asked to connect.
+#[derive(Debug, Clone, Default)]
+struct Counted(Arc<AtomicUsize>);
+
+impl Dial for Counted {
+    type Io = TcpStream;
+
+    async fn dial(&self, target: &ConnectTarget) -> std::io::Result<TcpStream> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Tcp.dial(target).await
+    }
 }
 
 /// 100 queries a second, a quarter of the capacity in use.
@@ -84,4 +106,36 @@ async fn endpoint_that_reports_less_load_takes_more_calls() {
     }
     assert_eq!(shares.0 + shares.1, 50);
     assert!((39..=41).contains(&shares.0), "4 of 5 calls: {shares:?}");
+}
+
+/// Case C20: the call keeps its random hash while it waits.
+///
+/// Proves: RT-73.
+#[tokio::test]
+async fn call_without_a_hash_connects_one_endpoint() {
+    const ENDPOINTS: usize = 4;
+    let mut endpoints = Vec::new();
+    for number in 0..ENDPOINTS {
+        endpoints.push(Endpoint::start(&number.to_string()).await);
+    }
+    let addresses: Vec<_> = endpoints.iter().map(|endpoint| endpoint.address).collect();
+    for policy in [LbPolicy::RingHash(RingHash::new(1024, 4096)), LbPolicy::Maglev(Maglev::default())] {
+        for _ in 0..20 {
+            let dialed = Counted::default();
+            let mesh = Mesh::builder(FixedSource::any(config(&addresses, policy.clone())))
+                .dialer(dialed.clone())
+                .build();
+            call(&mut client(&mesh)).await.unwrap();
+            assert_eq!(dialed.0.load(Ordering::Relaxed), 1, "{policy:?}");
+        }
+        let before: Vec<_> = endpoints.iter().map(Endpoint::calls).collect();
+        let mut client = client(&mesh(&addresses, policy.clone()));
+        for _ in 0..400 {
+            call(&mut client).await.unwrap();
+        }
+        for (endpoint, before) in endpoints.iter().zip(before) {
+            let share = endpoint.calls() - before;
+            assert!((40..=160).contains(&share), "about 100 of 400: {share}, {policy:?}");
+        }
+    }
 }

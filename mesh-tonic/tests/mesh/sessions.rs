@@ -175,8 +175,8 @@ async fn draining_endpoint_is_gone_for_sessions_that_may_not_use_it() {
 #[tokio::test]
 async fn endpoint_without_a_connection_is_connected_for_its_session() {
     let [a, b, c] = endpoints().await;
-    let ring = settings("greeter", &[HEALTHY, DRAINING])
-        .with_lb_policy(LbPolicy::RingHash(RingHash { min_size: 64, max_size: 64 }));
+    let ring =
+        settings("greeter", &[HEALTHY, DRAINING]).with_lb_policy(LbPolicy::RingHash(RingHash::new(64, 64)));
     let config = config(ring, &[(&a, HEALTHY), (&b, HEALTHY), (&c, DRAINING)]);
     let mesh = Mesh::fixed(config.for_target("greeter"));
     for (endpoint, name) in [(&a, "0"), (&b, "1"), (&c, "2")] {

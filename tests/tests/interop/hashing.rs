@@ -34,7 +34,7 @@ const KEYS: usize = 300;
 
 /// Weights are shares without a remainder: Envoy keeps them as doubles, gRPC (A113) in 31 bits, which may differ by one entry.
 fn cases() -> [Case; 4] {
-    let ring = LbPolicy::RingHash(RingHash { min_size: 1024, max_size: 4096 });
+    let ring = LbPolicy::RingHash(RingHash::new(1024, 4096));
     let maglev = LbPolicy::Maglev(Maglev::default());
     let envoys_ring = || json!({"lb_policy": "RING_HASH", "ring_hash_lb_config": {"minimum_ring_size": 1024, "maximum_ring_size": 4096}});
     let envoys_maglev = || json!({"lb_policy": "MAGLEV"});

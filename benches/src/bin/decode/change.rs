@@ -27,7 +27,7 @@ pub(crate) const POLICIES: [(LbPolicy, &str); 4] = [
     (LbPolicy::RoundRobin, "round_robin"),
     (LbPolicy::LeastRequest { choice_count: 2 }, "least_request"),
     (LbPolicy::PickFirst { shuffle: false }, "pick_first"),
-    (LbPolicy::RingHash(RingHash { min_size: 1024, max_size: 4096 }), "ring_hash"),
+    (LbPolicy::RingHash(RingHash::new(1024, 4096)), "ring_hash"),
 ];
 
 /// What changes.

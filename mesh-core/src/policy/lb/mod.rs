@@ -100,7 +100,7 @@ pub(crate) fn leaf(policy: &LbPolicy) -> Box<dyn Balancer> {
         }
         LbPolicy::Random => Box::new(ConnectAll::new(Random)),
         LbPolicy::PickFirst { shuffle } => Box::new(PickFirst::new(*shuffle)),
-        LbPolicy::RingHash(sizes) => hashing::ring_hash(*sizes),
+        LbPolicy::RingHash(settings) => hashing::ring_hash(settings),
         LbPolicy::Maglev(settings) => hashing::maglev(*settings),
         LbPolicy::Subsetting(settings) => Box::new(SubsetBalancer::new(settings)),
         LbPolicy::Custom(policy) => policy.balancer(),

@@ -58,6 +58,13 @@ impl<'a> PickContext<'a> {
 pub enum Pick {
     /// This endpoint. Its connection was READY when the picker was made; if it has closed since, the call picks again.
     Endpoint(EndpointId),
+    /// This endpoint, as with [`Endpoint`](Self::Endpoint), and another one is to be connected meanwhile.
+    EndpointInstead {
+        /// Takes the call.
+        endpoint: EndpointId,
+        /// An idle endpoint to connect, for later calls.
+        idle: EndpointId,
+    },
     /// No endpoint yet: the call waits for the next picker. The id is an idle endpoint to connect, if there is one.
     Wait(Option<EndpointId>),
     /// No endpoint can be reached: the call fails with this text, unless it waits for ready. The text has the last error of

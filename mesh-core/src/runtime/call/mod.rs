@@ -175,7 +175,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
     }
 
     /// Picks an endpoint for the next attempt.
-    pub(super) fn pick(&self) -> Picked<C::Connection> {
+    pub(super) fn pick(&mut self) -> Picked<C::Connection> {
         let Some(request) = &self.request else {
             let error = self.cluster.error(MeshErrorKind::Connection, "the request is gone");
             return Picked::Failed(error.into());
@@ -183,14 +183,17 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         if let Some(observed) = &self.observed {
             observed.pick();
         }
-        let context = PickContext { path: request.uri().path(), headers: request.headers(), hash: self.hash };
+        let mut context =
+            PickContext { path: request.uri().path(), headers: request.headers(), hash: self.hash };
         let preferred = self.preferred.as_deref();
         let avoid = match &self.retry {
             None => Avoid { endpoints: self.avoid.as_slice(), how: OtherEndpoints::Prefer, preferred },
             Some(retry) => Avoid { endpoints: retry.tried(), how: retry.other_endpoints(), preferred },
         };
         let randomness = &self.cluster.context.randomness;
-        randomness.with(|rng| self.cluster.pick(&context, avoid, rng))
+        let picked = randomness.with(|rng| self.cluster.pick(&mut context, avoid, rng));
+        self.hash = context.hash;
+        picked
     }
 
     /// Sends the next attempt. The rest of the call's timeout is written into its head at this moment.

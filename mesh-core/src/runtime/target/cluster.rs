@@ -103,10 +103,11 @@ impl<C: Connect> Cluster<C> {
 
     /// Picks an endpoint, and counts the call in the cluster and at the endpoint. Another one than those to avoid is taken if one
     /// is ready. An endpoint without room is skipped if a repeated pick finds one with
-    /// room, unless the mesh's settings make calls wait at a full endpoint.
+    /// room, unless the mesh's settings make calls wait at a full endpoint. A call without a hash gets one for its further picks
+    /// if the policy needs one.
     pub(crate) fn pick(
         &self,
-        context: &PickContext<'_>,
+        context: &mut PickContext<'_>,
         avoid: Avoid<'_>,
         rng: &mut dyn Rng,
     ) -> Picked<C::Connection> {
@@ -116,6 +117,10 @@ impl<C: Connect> Cluster<C> {
             Err(error) => return self.refuse(MeshErrorKind::Cluster, error),
         };
         let published = handle.published();
+        // RT-73: drawn once, so that a call that waits does not have another endpoint connected each time it picks
+        if context.hash.is_none() && published.accounting.reads_hash {
+            context.hash = Some(rng.next_u64());
+        }
         if let Some(preferred) = avoid.preferred
             && let Some(picked) = self.pick_preferred(handle, &published, preferred, rng)
         {
@@ -148,6 +153,10 @@ impl<C: Connect> Cluster<C> {
             }
             let id = match pick {
                 Pick::Endpoint(id) => id,
+                Pick::EndpointInstead { endpoint, idle } => {
+                    handle.wake(Some(idle));
+                    endpoint
+                }
                 Pick::Wait(_) if handle.has_ended() => return self.runtime_ended(),
                 Pick::Wait(endpoint) => {
                     handle.wake(endpoint);

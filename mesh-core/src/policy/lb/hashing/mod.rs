@@ -23,24 +23,29 @@ use super::picker::no_endpoint;
 use super::update::difference;
 use super::{Balancer, Command, Connectivity, EndpointId, LbLocality, LbUpdate, Picker};
 use maglev::Maglev;
-use picker::HashPicker;
+use picker::{HashPicker, Key, Phases};
 use ring::Ring;
 use seats::Seats;
 
 /// A ring.
-pub(super) fn ring_hash(sizes: config::RingHash) -> Box<dyn Balancer> {
-    Box::new(HashBalancer::new(Ring::new(sizes)))
+pub(super) fn ring_hash(settings: &config::RingHash) -> Box<dyn Balancer> {
+    let key = match &settings.request_hash_header {
+        None => Key::Route,
+        Some(name) => Key::Header(name.clone()),
+    };
+    Box::new(HashBalancer::new(Ring::new(settings), key))
 }
 
 /// A Maglev table.
 pub(super) fn maglev(settings: config::Maglev) -> Box<dyn Balancer> {
-    Box::new(HashBalancer::new(Maglev::new(settings.table_size)))
+    Box::new(HashBalancer::new(Maglev::new(settings.table_size), Key::Route))
 }
 
 /// Consistent hashing over all endpoints of a priority. `C` is the table that says which endpoint a hash belongs to.
 #[derive(Debug)]
 struct HashBalancer<C> {
     circle: C,
+    key: Key,
     localities: Vec<LbLocality>,
     members: Members,
     seats: Seats,
@@ -89,9 +94,10 @@ struct Dropped {
 }
 
 impl<C: Circle> HashBalancer<C> {
-    fn new(circle: C) -> Self {
+    fn new(circle: C, key: Key) -> Self {
         Self {
             circle,
+            key,
             localities: Vec::new(),
             members: Members::default(),
             seats: Seats::default(),
@@ -223,7 +229,11 @@ impl<C: Circle> Balancer for HashBalancer<C> {
         }
         let is_all_failed = self.members.counts().of(Phase::Failed) == self.members.list().len();
         let (view, seats) = (self.circle.view(), self.seats.shown());
-        let picker = HashPicker::new(view, seats, self.errors.clone(), is_all_failed, self.note.clone());
+        let errors = self.errors.clone();
+        let is_connecting = self.members.counts().of(Phase::Connecting) > 0;
+        let key = self.key.clone();
+        let phases = Phases { is_all_failed, is_connecting };
+        let picker = HashPicker::new(key, view, seats, phases, errors, self.note.clone());
         Some((self.connectivity(), Arc::new(picker)))
     }
 }

@@ -38,16 +38,16 @@ pub(super) struct Buckets {
 }
 
 impl Ring {
-    pub(super) fn new(sizes: config::RingHash) -> Self {
+    pub(super) fn new(sizes: &config::RingHash) -> Self {
         let mut circle = Buckets::default();
         circle.clear(0);
-        Self { sizes, circle, made: Vec::new(), total: 0 }
+        Self { sizes: sizes.clone(), circle, made: Vec::new(), total: 0 }
     }
 
     /// Sets the number of entries of each seat.
     fn set_counts(&self, seats: &mut Seats) {
         let weights: Vec<f64> = seats.weights().map(f64::from).collect();
-        for (place, entries) in entry_counts(self.sizes, &weights).enumerate() {
+        for (place, entries) in entry_counts(&self.sizes, &weights).enumerate() {
             seats.set_entries(seats.order()[place], entries);
         }
     }
@@ -161,7 +161,7 @@ impl View for Buckets {
 }
 
 /// LB-35: how many entries the endpoints of these weights have, in the order of keys.
-pub(super) fn entry_counts(sizes: config::RingHash, weights: &[f64]) -> impl Iterator<Item = u32> {
+pub(super) fn entry_counts(sizes: &config::RingHash, weights: &[f64]) -> impl Iterator<Item = u32> {
     let (min_size, max_size) = (sizes.min_size.clamp(1, SIZE_LIMIT), sizes.max_size.clamp(1, SIZE_LIMIT));
     let total: f64 = weights.iter().sum();
     let least = weights.iter().copied().fold(f64::INFINITY, f64::min) / total;

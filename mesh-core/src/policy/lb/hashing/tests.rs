@@ -74,7 +74,7 @@ impl<C: Circle> Table<C> {
 }
 
 fn ring(min_size: u64, max_size: u64, endpoints: &[(&str, u32)]) -> Table<Ring> {
-    Table::of(Ring::new(config::RingHash { min_size, max_size }), endpoints)
+    Table::of(Ring::new(&config::RingHash::new(min_size, max_size)), endpoints)
 }
 
 /// Proves: LB-35.
@@ -91,7 +91,7 @@ fn entries_follow_weights() {
         (1024, 4096, &[7.0], &[1024]),
     ];
     for (min_size, max_size, weights, expected) in table {
-        let places: Vec<_> = entry_counts(config::RingHash { min_size, max_size }, weights).collect();
+        let places: Vec<_> = entry_counts(&config::RingHash::new(min_size, max_size), weights).collect();
         assert_eq!(places, expected, "{min_size}..{max_size} {weights:?}");
     }
     // in the order of their keys

@@ -174,6 +174,16 @@ impl Driver {
         self.picker.pick(&context, &mut self.rng)
     }
 
+    /// The pick of a call with these values of a header.
+    pub(crate) fn pick_with(&mut self, name: &'static str, values: &[&str]) -> Pick {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(name, value.parse().unwrap());
+        }
+        let context = PickContext::new("/pkg.Svc/Get", &headers);
+        self.picker.pick(&context, &mut self.rng)
+    }
+
     /// Which endpoints take calls, and how many of `calls`.
     pub(crate) fn shares(&mut self, calls: usize) -> BTreeMap<u32, usize> {
         let mut shares = BTreeMap::new();

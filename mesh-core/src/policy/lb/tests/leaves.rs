@@ -76,7 +76,7 @@ fn leaves_are_made_one_after_the_other_each_with_its_policy() {
 #[test]
 fn idle_leaf_is_used_and_no_lower_one_is_made() {
     let mut driver = Driver::round_robin();
-    let ring = LbPolicy::RingHash(RingHash { min_size: 16, max_size: 16 });
+    let ring = LbPolicy::RingHash(RingHash::new(16, 16));
     let leaves = [round_robin("a", &[&[1]]), leaf("b", &ring, &[&[2, 3]]), round_robin("c", &[&[4]])];
     driver.update_with(aggregate(&leaves));
     assert_eq!(driver.failed(1), [], "a ring connects what is picked");

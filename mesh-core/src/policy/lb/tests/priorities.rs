@@ -28,7 +28,7 @@ fn lower_priority_is_started_when_needed_and_dropped_otherwise() {
 /// LB-07: an idle priority is used, and connected by the next call.
 #[test]
 fn idle_priority_is_used() {
-    let sizes = RingHash { min_size: 16, max_size: 16 };
+    let sizes = RingHash::new(16, 16);
     let mut driver = Driver::new(&LbPolicy::RingHash(sizes), LocalityPolicy::Flat);
     assert_eq!(driver.update(priorities(&[&[1], &[2]])), []);
     assert_eq!(driver.letter(), 'I');
@@ -178,7 +178,7 @@ proptest! {
         let chosen = naive(&states);
         prop_assert_eq!(driver.letter(), states[chosen], "{:?}", &states);
         match driver.pick() {
-            Pick::Endpoint(id) => prop_assert_eq!(id.0 as usize, chosen + 1),
+            Pick::Endpoint(id) | Pick::EndpointInstead { endpoint: id, .. } => prop_assert_eq!(id.0 as usize, chosen + 1),
             Pick::Wait(_) => prop_assert_eq!(states[chosen], 'C'),
             Pick::Fail(reason) => {
                 let is_of_chosen = reason.contains(&format!("{} refused", chosen + 1));

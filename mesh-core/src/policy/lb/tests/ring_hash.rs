@@ -1,5 +1,6 @@
 //! Ring hash: states, picks and connections. The ring itself is tested beside it.
 
+use http::HeaderName;
 use twox_hash::XxHash64;
 
 use crate::config::{LbPolicy, LocalityPolicy, RingHash};
@@ -8,7 +9,7 @@ use crate::policy::lb::Pick;
 use super::driver::{Driver, connect, endpoint, locality, priorities, weigh};
 
 fn driver() -> Driver {
-    let sizes = RingHash { min_size: 1024, max_size: 4096 };
+    let sizes = RingHash::new(1024, 4096);
     Driver::new(&LbPolicy::RingHash(sizes), LocalityPolicy::Flat)
 }
 
@@ -165,4 +166,76 @@ fn failed_endpoint_moves_its_own_calls_and_no_others() {
     assert!(before.iter().zip(&after).all(|(before, after)| before == after || *before == 5));
     driver.ready(5);
     assert_eq!(calls(&mut driver), before, "and takes them back");
+}
+
+fn driver_by_header() -> Driver {
+    let ring = RingHash::new(1024, 4096).with_request_hash_header(HeaderName::from_static("k"));
+    Driver::new(&LbPolicy::RingHash(ring), LocalityPolicy::Flat)
+}
+
+/// Case C19.
+///
+/// Proves: LB-41.
+#[test]
+fn values_of_request_hash_header_are_joined() {
+    let mut driver = driver_by_header();
+    let ids: Vec<u32> = (1..=50).collect();
+    driver.update(priorities(&[&ids]));
+    ids.iter().for_each(|id| _ = driver.ready(*id));
+    let mut other = 0;
+    for number in 0..50 {
+        let (a, b) = (format!("a{number}"), format!("b{number}"));
+        let (joined, reversed) = (format!("{a},{b}"), format!("{b},{a}"));
+        let mut endpoint = |values: &[&str]| match driver.pick_with("k", values) {
+            Pick::Endpoint(id) => id.0,
+            other => panic!("{other:?}"),
+        };
+        let expected = endpoint(&[&a, &b]);
+        assert_eq!(endpoint(&[&joined]), expected);
+        assert_eq!(endpoint(&[&b, &a]), endpoint(&[&reversed]));
+        other += usize::from(endpoint(&[&b, &a]) != expected);
+    }
+    assert!(other > 25, "another order is another key: {other}");
+    let hash = XxHash64::oneshot(0, b"a,b");
+    let key = driver.pick_with("k", &["a", "b"]);
+    let mut by_route = self::driver();
+    by_route.update(priorities(&[&ids]));
+    ids.iter().for_each(|id| _ = by_route.ready(*id));
+    assert_eq!(format!("{key:?}"), format!("{:?}", by_route.pick_by(Some(hash))));
+}
+
+/// A76: without the header a ready endpoint is taken, and at most one is connected.
+///
+/// Proves: LB-41.
+#[test]
+fn call_without_request_hash_header_takes_a_ready_endpoint() {
+    let mut driver = driver_by_header();
+    driver.update(priorities(&[&[1, 2, 3, 4]]));
+    let Pick::Wait(Some(idle)) = driver.pick() else { panic!("all are idle") };
+    driver.connecting(idle.0);
+    for _ in 0..100 {
+        assert!(matches!(driver.pick(), Pick::Wait(None)), "one is being connected");
+    }
+    driver.ready(idle.0);
+    let (mut connects, mut plain) = (0, 0);
+    for _ in 0..1_000 {
+        match driver.pick() {
+            Pick::Endpoint(id) => plain += usize::from(id == idle),
+            Pick::EndpointInstead { endpoint, idle: other } => {
+                assert!(endpoint == idle && other != idle);
+                connects += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(
+        connects > 500 && plain > 100,
+        "most begin at one of the three that are idle: {connects}, {plain}"
+    );
+    let next = (1..=4).find(|id| *id != idle.0).unwrap();
+    driver.connecting(next);
+    assert!((0..1_000).all(|_| matches!(driver.pick(), Pick::Endpoint(id) if id == idle)));
+    assert!(matches!(driver.pick_with("k", &["a"]), Pick::Endpoint(_) | Pick::Wait(_)), "by its hash");
+    (1..=4).for_each(|id| _ = driver.failed(id));
+    assert!(matches!(driver.pick(), Pick::Fail(_)));
 }

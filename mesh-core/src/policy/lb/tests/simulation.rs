@@ -179,7 +179,7 @@ impl World {
     /// One call: it may only be sent where there is a connection.
     fn call(&mut self) {
         match self.driver.pick() {
-            Pick::Endpoint(id) => {
+            Pick::Endpoint(id) | Pick::EndpointInstead { endpoint: id, .. } => {
                 assert_eq!(self.subchannels[&id.0].0, Phase::Ready, "{id:?} has no connection")
             }
             Pick::Wait(Some(id)) => self.run_commands(vec![Command::Connect(id)]),
@@ -277,7 +277,7 @@ fn pick_first_finds_an_endpoint_that_accepts() {
 
 #[test]
 fn ring_hash_finds_endpoints_that_accept() {
-    let sizes = RingHash { min_size: 64, max_size: 4096 };
+    let sizes = RingHash::new(64, 4096);
     simulate("ring hash", &LbPolicy::RingHash(sizes), LocalityPolicy::Flat, false);
 }
 
@@ -290,7 +290,7 @@ fn aggregates_find_an_endpoint_that_accepts_in_the_first_leaf_that_has_one() {
         round_robin,
         (LbPolicy::LeastRequest { choice_count: 2 }, LocalityPolicy::Flat),
         (LbPolicy::PickFirst { shuffle: true }, LocalityPolicy::Flat),
-        (LbPolicy::RingHash(RingHash { min_size: 64, max_size: 4096 }), LocalityPolicy::Flat),
+        (LbPolicy::RingHash(RingHash::new(64, 4096)), LocalityPolicy::Flat),
     ];
     simulate_leaves("policies that change", &policies, 1, false);
     simulate_leaves("leaves whose policies change", &policies, 3, false);

@@ -78,7 +78,7 @@ impl Service {
     fn picked(&self) -> Result<(SocketAddr, String), String> {
         let published = self.handle.published();
         match pick(&published, &mut StdRng::seed_from_u64(1)) {
-            Pick::Endpoint(id) => {
+            Pick::Endpoint(id) | Pick::EndpointInstead { endpoint: id, .. } => {
                 let slot = published.slot(id).unwrap();
                 let connection = slot.connection().ok_or("no connection")?;
                 Ok((connection.address, slot.accounting.cluster().to_string()))

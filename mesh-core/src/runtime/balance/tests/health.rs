@@ -90,7 +90,7 @@ impl Service {
         let mut reached = BTreeSet::new();
         for _ in 0..200 {
             match pick(&published, &mut self.rng) {
-                Pick::Endpoint(id) => {
+                Pick::Endpoint(id) | Pick::EndpointInstead { endpoint: id, .. } => {
                     _ = reached.insert(number(published.slot(id).unwrap().addresses.first()))
                 }
                 Pick::Wait(_) => return Err("wait".to_owned()),

@@ -90,7 +90,7 @@ impl Service {
     fn call(&mut self) -> Result<usize, String> {
         let published = self.handle.published();
         match pick(&published, &mut self.rng) {
-            Pick::Endpoint(id) => {
+            Pick::Endpoint(id) | Pick::EndpointInstead { endpoint: id, .. } => {
                 let slot = published.slot(id).ok_or("no endpoint")?;
                 let number = number(slot.addresses.first());
                 let is_failing = self.failing.contains(&number);

@@ -44,7 +44,9 @@ fn pool() -> (Net, Arc<Pool<Net>>) {
 fn picked(cluster: &FakeCluster) -> Result<SocketAddr, String> {
     let published = cluster.published();
     match pick(&published, &mut StdRng::seed_from_u64(1)) {
-        Pick::Endpoint(id) => Ok(published.slot(id).unwrap().connection().ok_or("no connection")?.address),
+        Pick::Endpoint(id) | Pick::EndpointInstead { endpoint: id, .. } => {
+            Ok(published.slot(id).unwrap().connection().ok_or("no connection")?.address)
+        }
         Pick::Wait(_) => Err("wait".to_owned()),
         Pick::Fail(reason) => Err(reason.to_string()),
         Pick::Drop(category) => Err(format!("dropped: {category}")),

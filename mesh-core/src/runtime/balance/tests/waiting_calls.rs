@@ -54,7 +54,7 @@ async fn waiting_call_sleeps_while_every_call_would_wait() {
 
 #[tokio::test(start_paused = true)]
 async fn call_that_waits_for_ready_sleeps_while_every_call_would_fail() {
-    for policy in [LbPolicy::RoundRobin, LbPolicy::RingHash(RingHash { min_size: 16, max_size: 16 })] {
+    for policy in [LbPolicy::RoundRobin, LbPolicy::RingHash(RingHash::new(16, 16))] {
         let net = Net::default();
         (1..=2).for_each(|number| net.set(address(number), Habit::Refuse));
         let mut both = cluster([1, 2]);

@@ -1,5 +1,6 @@
 //! Policies that choose an endpoint by the request's hash.
 
+use http::HeaderName;
 use mesh_core::config::{LbPolicy, Maglev, RingHash};
 use policies::ring_hash::v3::ring_hash::HashFunction;
 use xds_proto::envoy::config::cluster::v3::cluster::RingHashLbConfig;
@@ -9,7 +10,7 @@ use xds_proto::google::protobuf::Struct;
 use xds_proto::google::protobuf::value::Kind;
 
 use crate::resource::extension::{field, number};
-use crate::resource::invalid::{Checked, Invalid};
+use crate::resource::invalid::{Checked, Invalid, Within};
 
 pub(super) fn old_ring_hash(config: &RingHashLbConfig) -> Checked<LbPolicy> {
     if config.hash_function != OldHash::XxHash as i32 {
@@ -33,10 +34,31 @@ pub(super) fn ring_hash_fields(fields: &Struct) -> Checked<LbPolicy> {
         Some(Kind::StringValue(name)) if name == "XX_HASH" || name == "DEFAULT_HASH" => {}
         Some(_) => return Err(Invalid::at("hash_function", "must be XX_HASH")),
     }
-    ring_hash([
+    let ring = ring_hash([
         number(fields, &["minimum_ring_size", "minimumRingSize", "minRingSize"])?,
         number(fields, &["maximum_ring_size", "maximumRingSize", "maxRingSize"])?,
-    ])
+    ])?;
+    let header = request_hash_header(fields).within("request_hash_header")?;
+    Ok(match (ring, header) {
+        (LbPolicy::RingHash(ring), Some(header)) => LbPolicy::RingHash(ring.with_request_hash_header(header)),
+        (ring, _) => ring,
+    })
+}
+
+// LB-41
+fn request_hash_header(fields: &Struct) -> Checked<Option<HeaderName>> {
+    let name = match field(fields, &["request_hash_header", "requestHashHeader"]) {
+        None => return Ok(None),
+        Some(Kind::StringValue(name)) if name.is_empty() => return Ok(None),
+        Some(Kind::StringValue(name)) => name,
+        Some(_) => return Err(Invalid::new("expected the name of a header")),
+    };
+    let header: HeaderName =
+        name.parse().map_err(|_| Invalid::new(format!("{name:?} is not the name of a header")))?;
+    if header.as_str().ends_with("-bin") {
+        return Err(Invalid::new(format!("{name:?} is a binary header, which has no text to be hashed")));
+    }
+    Ok(Some(header))
 }
 
 // CDS-08
@@ -52,7 +74,7 @@ fn ring_hash([min, max]: [Option<u64>; 2]) -> Checked<LbPolicy> {
             "minimum_ring_size",
             format!("{min_size} is more than maximum_ring_size {max_size}"),
         )),
-        false => Ok(LbPolicy::RingHash(RingHash { min_size, max_size })),
+        false => Ok(LbPolicy::RingHash(RingHash::new(min_size, max_size))),
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn weighted(policy: LbPolicy) -> Result<Choice, (String, String)> {
 }
 
 fn ring(min_size: u64, max_size: u64) -> LbPolicy {
-    LbPolicy::RingHash(RingHash { min_size, max_size })
+    LbPolicy::RingHash(RingHash::new(min_size, max_size))
 }
 
 fn u64_value(value: Option<u64>) -> Option<UInt64Value> {
@@ -313,4 +313,26 @@ fn policies_of_users_are_known_by_their_type() {
     let field = "load_balancing_policy.policies[0].typed_extension_config.typed_config.meters";
     refused("LB-04: no later one is tried", invalid, field, "no number");
     assert!(with(vec![nearest(json!(5))]).is_err(), "without the registry it is unknown");
+}
+
+/// Only gRPC's JSON settings have the field, which a `TypedStruct` may carry.
+///
+/// Proves: LB-41.
+#[test]
+fn request_hash_header_is_no_binary_one() {
+    let with_header = |header: Value| {
+        with(vec![typed_struct(
+            "xds.type.v3",
+            "ring_hash_experimental",
+            json!({"requestHashHeader": header}),
+        )])
+    };
+    let ring = RingHash::new(1024, 8_388_608);
+    let expected = ring.clone().with_request_hash_header(http::HeaderName::from_static("x-key"));
+    assert_eq!(with_header(json!("X-Key")), flat(LbPolicy::RingHash(expected)));
+    assert_eq!(with_header(json!("")), flat(LbPolicy::RingHash(ring)));
+    let field = "load_balancing_policy.policies[0].typed_extension_config.typed_config.request_hash_header";
+    refused("binary", with_header(json!("key-bin")), field, "is a binary header");
+    refused("no name", with_header(json!("a b")), field, "is not the name of a header");
+    refused("no text", with_header(json!(1)), field, "expected the name of a header");
 }
