@@ -58,7 +58,9 @@ impl Refusal {
     pub(super) fn config(self) -> MeshConfig {
         let config = config(Routes::Exact, 1, self.endpoints());
         match self {
-            Self::CircuitBreaker => with_settings(&config, |settings| settings.max_requests = MaxRequests(0)),
+            Self::CircuitBreaker => {
+                with_settings(&config, |settings| settings.limits.max_requests = MaxRequests(0))
+            }
             Self::Dropped => with_drops(&config),
             Self::NoEndpoint | Self::NoRoute => config,
             Self::NoCluster => {

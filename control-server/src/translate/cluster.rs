@@ -118,6 +118,7 @@ fn circuit_breakers(policy: &Policy) -> CircuitBreakers {
         max_pending_requests: number(limits.max_pending),
         max_retries: number(limits.max_retries),
         retry_budget: limits.retry_budget.map(budget),
+        ..Thresholds::default()
     };
     CircuitBreakers { thresholds: vec![thresholds], ..CircuitBreakers::default() }
 }

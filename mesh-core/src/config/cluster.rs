@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::policy::retry::RetryBudget;
 
 use super::{
-    ClientTls, ConnectionSettings, EndpointSet, HealthCheck, HealthStatus, LbPolicy, Name, OutlierDetection,
-    ResourceError,
+    CallLimits, ClientTls, ConnectionSettings, EndpointSet, HealthCheck, HealthStatus, LbPolicy, MaxRequests,
+    Name, OutlierDetection, ResourceError,
 };
 
 /// One cluster of a [`MeshConfig`](super::MeshConfig).
@@ -75,11 +75,11 @@ pub struct ClusterSettings {
     pub lb_policy: LbPolicy,
     /// How a priority's calls are spread over its localities, above `lb_policy`.
     pub locality_policy: LocalityPolicy,
-    /// How many calls may be in flight at once, over all channels of the process.
-    pub max_requests: MaxRequests,
-    /// How many of its calls may be in a retry at once, over all channels of the process; `None`: by the mesh's own budget.
-    // LB-28
-    pub retry_budget: Option<RetryBudget>,
+    /// How much there may be at once.
+    pub limits: CallLimits,
+    /// How much there may be at once for calls of high priority, which count apart from the others.
+    // LB-27
+    pub high_priority_limits: CallLimits,
     /// How connections to the endpoints are made and kept.
     pub connection: ConnectionSettings,
     /// How connections to the endpoints are secured; `None`: they are plaintext.
@@ -114,8 +114,8 @@ impl ClusterSettings {
             name,
             lb_policy: LbPolicy::RoundRobin,
             locality_policy: LocalityPolicy::Weighted,
-            max_requests: MaxRequests::default(),
-            retry_budget: None,
+            limits: CallLimits::default(),
+            high_priority_limits: CallLimits::default(),
             connection: ConnectionSettings::default(),
             tls: None,
             outlier_detection: None,
@@ -137,13 +137,13 @@ impl ClusterSettings {
     /// With so many calls in flight at most.
     #[must_use]
     pub fn with_max_requests(self, max_requests: MaxRequests) -> Self {
-        Self { max_requests, ..self }
+        Self { limits: self.limits.with_max_requests(max_requests), ..self }
     }
 
     /// With so many of its calls in a retry at most.
     #[must_use]
     pub fn with_retry_budget(self, budget: RetryBudget) -> Self {
-        Self { retry_budget: Some(budget), ..self }
+        Self { limits: self.limits.with_retry_budget(budget), ..self }
     }
 
     /// With connections secured by TLS.
@@ -198,16 +198,4 @@ pub enum ReportedMetric {
     AllNamed,
     /// The named metric of this key, without `named_metrics.`.
     Named(Name),
-}
-
-/// How many calls a cluster may have in flight at once (gRFC A32). Zero rejects everything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MaxRequests(pub u32);
-
-impl Default for MaxRequests {
-    /// 1,024.
-    // LB-23, CDS-11
-    fn default() -> Self {
-        Self(1024)
-    }
 }

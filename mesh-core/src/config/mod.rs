@@ -15,6 +15,7 @@ mod header_mutation;
 mod health_check;
 mod lb_policy;
 mod lb_weights;
+mod limits;
 mod locality;
 mod mirror;
 mod outlier;
@@ -30,7 +31,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use cluster::{Cluster, ClusterSettings, Discovery, LocalityPolicy, MaxRequests, ReportedMetric};
+pub use cluster::{Cluster, ClusterSettings, Discovery, LocalityPolicy, ReportedMetric};
 pub use connection::{ConnectionSettings, Http2Keepalive, TcpKeepalive};
 pub use endpoint::{
     DropCategory, Endpoint, EndpointAddresses, EndpointDetails, EndpointSet, HealthStatus, Priority,
@@ -47,6 +48,7 @@ pub use health_check::{
 };
 pub use lb_policy::{LbPolicy, Maglev, PeakEwma, RingHash, SubsetMethod, Subsetting};
 pub use lb_weights::{ReportedWeights, SlowStart, WeightSource, WeightedLeastRequest, WeightedRoundRobin};
+pub use limits::{CallLimits, MaxRequests, RoutingPriority};
 pub use locality::{Locality, LocalityId};
 pub use mirror::{Mirror, MirrorHost};
 pub use outlier::{

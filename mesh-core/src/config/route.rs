@@ -7,7 +7,10 @@ use http::HeaderName;
 
 use crate::policy::matcher::{CapturingRegex, Fraction, HeaderMatcher, PathMatcher};
 
-use super::{ConfigError, FilterOverrides, HeaderMutations, HostRewrite, Mirror, Name, RetryPolicy, Rewrite};
+use super::{
+    ConfigError, FilterOverrides, HeaderMutations, HostRewrite, Mirror, Name, RetryPolicy, Rewrite,
+    RoutingPriority,
+};
 
 /// A rule of a virtual host.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,6 +99,9 @@ pub struct Forward {
     pub rewrite: Rewrite,
     /// Where copies of the requests go.
     pub mirrors: Vec<Mirror>,
+    /// Which limits of the cluster hold for the calls.
+    // LB-28
+    pub priority: RoutingPriority,
 }
 
 impl Forward {
@@ -115,6 +121,7 @@ impl Forward {
             auto_host_rewrite: false,
             rewrite: Rewrite::default(),
             mirrors: Vec::new(),
+            priority: RoutingPriority::Default,
         }
     }
 
@@ -128,6 +135,12 @@ impl Forward {
     pub fn with_mirror(mut self, mirror: Mirror) -> Self {
         self.mirrors.push(mirror);
         self
+    }
+
+    /// With calls of this priority.
+    #[must_use]
+    pub fn with_priority(self, priority: RoutingPriority) -> Self {
+        Self { priority, ..self }
     }
 
     /// With this rewrite.

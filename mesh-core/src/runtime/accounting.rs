@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 
 use crate::config::{
-    ClusterSettings, HealthStatus, LbPolicy, LocalityId, MaxRequests, Name, ReportedMetric, ReportedWeights,
+    CallLimits, ClusterSettings, HealthStatus, LbPolicy, LocalityId, Name, ReportedMetric, ReportedWeights,
+    RoutingPriority,
 };
 use crate::counters::CounterStore;
 use crate::policy::load_report::{ClusterCounts, LocalityCounts};
-use crate::policy::retry::RetryBudget;
 use crate::sharded::{Ref, Refs};
 
 use super::circuit_breaker::{ClusterLoad, LoadRegistry};
@@ -35,10 +35,9 @@ pub(crate) struct Counts {
 pub(crate) struct Accounting {
     /// Calls in flight, over all channels of the mesh.
     pub(crate) load: Arc<ClusterLoad>,
-    /// The maximum of calls in flight.
-    pub(crate) max_requests: MaxRequests,
-    /// The maximum of retries; `None`: the mesh's budget.
-    pub(crate) retry_budget: Option<RetryBudget>,
+    /// The limits of its calls.
+    pub(crate) limits: CallLimits,
+    high_priority_limits: CallLimits,
     /// The load-balancing policy reads how many calls each endpoint has in flight, or health checks read whether there was one.
     pub(crate) counts_by_endpoint: bool,
     /// The load-balancing policy reads the hash of calls.
@@ -93,13 +92,14 @@ impl Accounting {
         let load = counts.loads.load(settings);
         let counts_by_endpoint = counts_by_endpoint(settings);
         let weights = weights_of_responses(settings).cloned();
-        let max_requests = settings.max_requests;
+        let (limits, high_priority_limits) = (settings.limits, settings.high_priority_limits);
+        load.track([(RoutingPriority::Default, limits), (RoutingPriority::High, high_priority_limits)]);
         let latency_decay = settings.lb_policy.latency_decay();
-        let (retry_budget, session_health) = (settings.retry_budget, session_health(settings));
+        let session_health = session_health(settings);
         let accounting = Self {
             load,
-            max_requests,
-            retry_budget,
+            limits,
+            high_priority_limits,
             counts_by_endpoint,
             reads_hash: settings.lb_policy.reads_hash(),
             latency_decay,
@@ -113,15 +113,23 @@ impl Accounting {
     /// Whether both settings lead to the same accounting.
     pub(crate) fn is_same(before: &ClusterSettings, now: &ClusterSettings) -> bool {
         before.service_name == now.service_name
-            && before.max_requests == now.max_requests
+            && before.limits == now.limits
+            && before.high_priority_limits == now.high_priority_limits
             && counts_by_endpoint(before) == counts_by_endpoint(now)
-            && before.retry_budget == now.retry_budget
             && before.lb_policy.reads_hash() == now.lb_policy.reads_hash()
             && before.lb_policy.latency_decay() == now.lb_policy.latency_decay()
             && weights_of_responses(before) == weights_of_responses(now)
             && session_health(before) == session_health(now)
             && before.load_reporting == now.load_reporting
             && before.reported_metrics == now.reported_metrics
+    }
+
+    /// The limits of calls of a priority.
+    pub(crate) fn limits(&self, priority: RoutingPriority) -> &CallLimits {
+        match priority {
+            RoutingPriority::Default => &self.limits,
+            RoutingPriority::High => &self.high_priority_limits,
+        }
     }
 
     /// The cluster's name.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body::Frame;
 
-use crate::config::{EndpointAddresses, Name};
+use crate::config::{EndpointAddresses, Name, RoutingPriority};
 use crate::policy::lb::{EndpointLoad, Moment};
 use crate::policy::load_report::Ending;
 use crate::policy::load_report::orca::{OrcaReport, Payload};
@@ -34,6 +34,7 @@ pub(crate) struct Attempt<T> {
     /// Keeps the cluster's load reported until there is a response.
     reporting: Option<Ref<Reporting>>,
     judge: Judge,
+    priority: RoutingPriority,
     stage: AttemptStage,
     /// When it was sent, while its latency is to be measured.
     started: Option<Moment>,
@@ -69,12 +70,14 @@ enum AttemptStage {
 }
 
 impl<T> Attempt<T> {
-    /// Counts an attempt in the cluster and at the endpoint. `None`: the cluster's circuit breaker rejects it.
+    /// Counts an attempt of a call of this priority in the cluster and at the endpoint. `None`: the cluster's circuit breaker
+    /// rejects it.
     #[inline(always)]
-    pub(crate) fn admit(slot: &Refs<Slot<T>>) -> Option<Self> {
+    pub(crate) fn admit(slot: &Refs<Slot<T>>, priority: RoutingPriority) -> Option<Self> {
+        let accounting = &slot.accounting;
         // LB-22, LB-24
-        if !slot.accounting.load.in_flight.enter(slot.accounting.max_requests) {
-            slot.accounting.drop_over_limit();
+        if !accounting.load.of(priority).in_flight.enter(accounting.limits(priority).max_requests) {
+            accounting.drop_over_limit();
             return None;
         }
         if slot.accounting.counts_by_endpoint {
@@ -86,6 +89,7 @@ impl<T> Attempt<T> {
             permit: None,
             reporting: None,
             judge: |_, _| None,
+            priority,
             stage: AttemptStage::Admitted,
             started: None,
             observed: None,
@@ -157,7 +161,7 @@ impl<T> Attempt<T> {
         if slot.accounting.counts_by_endpoint {
             slot.load.in_flight.fetch_sub(1, Ordering::Relaxed);
         }
-        slot.accounting.load.in_flight.leave();
+        slot.accounting.load.of(self.priority).in_flight.leave();
         if stage != AttemptStage::Sent {
             return;
         }

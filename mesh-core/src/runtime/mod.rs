@@ -46,7 +46,7 @@ pub use mesh::{Mesh, MeshBuilder, WeakMesh};
 pub use mirror::MirrorLimits;
 pub use outlier::{EjectedEndpoint, EjectionStore, UnhealthyEndpoint};
 pub use protocol::{CallKind, CallStatus, Protocol, Stamp};
-pub use queue::{QueueStore, QueuedCalls};
+pub use queue::{LimitedResource, QueueStore, QueuedCalls, RemainingCapacity};
 pub use response_body::ResponseBody;
 pub use retry::{ReplayLimit, ReplayMemory, ReplayRoom, RequestBody};
 pub use source::{

@@ -30,6 +30,7 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
 
+use crate::config::RoutingPriority;
 use crate::policy::route::RequestHead;
 
 use super::attempt::Attempt;
@@ -169,6 +170,7 @@ impl<C: Connect> ChannelInner<C> {
             attempts: self.settings.max_attempts,
             replay: self.replay.own(),
             budget: self.budget,
+            priority: RoutingPriority::Default,
             tokens: self.tokens.clone(),
         }
     }

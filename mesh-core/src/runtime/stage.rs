@@ -67,18 +67,22 @@ impl<P: Protocol, C: Connect> Stage<P, C> {
                     Err(error) => Err(error),
                 }
             }
-            Picked::Queue(attempt, place) => Ok(Self::fly(call, Flight::Queued { place, attempt })),
-            Picked::Wait(seen) => Ok(Self::until_helped(call, seen)),
+            Picked::Queue(attempt, place) => {
+                call.start_waiting()?;
+                Ok(Self::fly(call, Flight::Queued { place, attempt }))
+            }
+            Picked::Wait(seen) => Self::until_helped(call, seen),
             Picked::Failed(refusal) => Self::refused(call, refusal),
         }
     }
 
     /// The stage that waits for a later publication than version `seen`, then picks again.
-    pub(super) fn until_helped(call: &Call<P, C>, seen: u64) -> Self {
-        match call.cluster.next_help(call.wait_for_ready, seen) {
+    pub(super) fn until_helped(call: &mut Call<P, C>, seen: u64) -> Result<Self, MeshError> {
+        call.start_waiting()?;
+        Ok(match call.cluster.next_help(call.wait_for_ready, seen) {
             Some(helped) => Self::Wait { helped },
             None => Self::Pick,
-        }
+        })
     }
 
     #[inline(always)]
@@ -126,11 +130,14 @@ impl<P: Protocol, C: Connect> Stage<P, C> {
     /// The step after a failed pick: wait for the cluster to change, retry by the route's policy, or fail.
     pub(super) fn refused(call: &mut Call<P, C>, refusal: Refusal) -> Result<Self, MeshError> {
         match (refusal.temporary, call.wait_for_ready) {
-            (Some((seen, _)), WaitForReady(true)) => Ok(Self::until_helped(call, seen)),
-            (Some((_, cluster)), WaitForReady(false)) => match call.after_refusal(refusal.error, &cluster) {
-                Next::Attempt(wait) => Ok(Self::after(wait)),
-                Next::Fail(error) => Err(error),
-            },
+            (Some((seen, _)), WaitForReady(true)) => Self::until_helped(call, seen),
+            (Some((_, cluster)), WaitForReady(false)) => {
+                call.end_waiting();
+                match call.after_refusal(refusal.error, &cluster) {
+                    Next::Attempt(wait) => Ok(Self::after(wait)),
+                    Next::Fail(error) => Err(error),
+                }
+            }
             // RT-26, RT-46: final, also for calls that wait for ready
             (None, _) => Err(refusal.error),
         }

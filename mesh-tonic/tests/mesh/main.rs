@@ -22,6 +22,7 @@ mod hedging;
 mod kinds;
 mod layers;
 mod lifetime;
+mod limits;
 mod load_reports;
 mod mirrors;
 mod outliers;

@@ -19,20 +19,28 @@ use tonic::{Code, Status};
 use crate::{Client, client, eventually, hello, kind, raw};
 
 /// An endpoint that takes one call of a connection at a time, and answers as many as it is told to.
-struct Slow {
-    address: SocketAddr,
+pub(crate) struct Slow {
+    pub(crate) address: SocketAddr,
     calls: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
     answers: Arc<Semaphore>,
 }
 
 impl Slow {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (calls, answers) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
-        let slow = Self { address, calls: calls.clone(), answers: answers.clone() };
+        let connections = Arc::<AtomicUsize>::default();
+        let slow = Self {
+            address,
+            calls: calls.clone(),
+            connections: connections.clone(),
+            answers: answers.clone(),
+        };
         tokio::spawn(async move {
             while let Ok((io, _)) = listener.accept().await {
+                connections.fetch_add(1, Ordering::SeqCst);
                 let (calls, answers) = (calls.clone(), answers.clone());
                 tokio::spawn(async move {
                     let handshake = h2::server::Builder::new().max_concurrent_streams(1).handshake(io);
@@ -51,18 +59,22 @@ impl Slow {
         slow
     }
 
-    fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
 
-    fn answer(&self, calls: usize) {
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn answer(&self, calls: usize) {
         self.answers.add_permits(calls);
     }
 }
 
 /// Shows how many calls wait.
 #[derive(Debug, Clone)]
-struct Source(FixedSource, Arc<QueueStore>);
+pub(crate) struct Source(pub(crate) FixedSource, pub(crate) Arc<QueueStore>);
 
 impl ConfigSource for Source {
     fn watch(&self, target: &Target) -> Result<ConfigWatch, SourceError> {

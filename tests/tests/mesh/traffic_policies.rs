@@ -125,7 +125,7 @@ async fn mesh_wide_default_holds_for_services_without_anything() {
     let config = "---\napiVersion: mesh.dev/v1alpha1\nkind: MeshConfig\nmetadata: {name: mesh, namespace: istio-system}\nspec: \
                   {defaultTrafficPolicy: {timeout: 200ms, connectionPool: {http: {http2MaxRequests: 77}}}}\n";
     let with_default = client(1, config).await;
-    assert_eq!(settings(&with_default).await.max_requests.0, 77);
+    assert_eq!(settings(&with_default).await.limits.max_requests.0, 77);
     with_default.hello().await.unwrap();
     assert_eq!(code(&with_default, "keep-open").await, Code::DeadlineExceeded);
 }

@@ -46,8 +46,9 @@ fn packed(clusters: BTreeMap<String, Cluster>) -> impl Iterator<Item = (String, 
 /// How many clusters are in use at this revision.
 fn live(watch: &mut ConfigWatch, revision: u32) -> usize {
     let Some(Ok(config)) = watch.borrow_and_update().config else { return 0 };
-    let is_live =
-        |settings: &mesh_core::config::ClusterSettings| settings.max_requests == MaxRequests(1000 + revision);
+    let is_live = |settings: &mesh_core::config::ClusterSettings| {
+        settings.limits.max_requests == MaxRequests(1000 + revision)
+    };
     config.clusters().values().flatten().filter(|cluster| is_live(&cluster.settings)).count()
 }
 

@@ -154,7 +154,12 @@ impl XdsClient {
     pub fn status(&self) -> Status {
         let ClientInner { servers, node_id, ads, ejections, queues, counters, .. } = &*self.inner;
         let status = Status::of(&lock(ads), servers, node_id.clone(), ejections);
-        Status { queued: queues.clusters(), counters: counters.values(), ..status }
+        Status {
+            queued: queues.clusters(),
+            remaining: queues.remaining(),
+            counters: counters.values(),
+            ..status
+        }
     }
 
     /// Watches a single resource of any type, your own types too, over the client's existing streams. The resources of

@@ -3,7 +3,7 @@
 use mesh_core::config::Name;
 use mesh_core::counters::CounterValue;
 use mesh_core::policy::outlier::MethodCounts;
-use mesh_core::runtime::{EjectedEndpoint, EjectionStore, QueuedCalls, UnhealthyEndpoint};
+use mesh_core::runtime::{EjectedEndpoint, EjectionStore, QueuedCalls, RemainingCapacity, UnhealthyEndpoint};
 
 use crate::bootstrap::ServerConfig;
 use crate::protocol::{AdsState, ResourceStatus, ServerId, UpdateCounts};
@@ -35,6 +35,8 @@ pub struct Status {
     pub ejections: Vec<MethodCounts>,
     /// How many calls wait for room on connections, by cluster.
     pub queued: Vec<QueuedCalls>,
+    /// What is left of the limits of clusters with `track_remaining`.
+    pub remaining: Vec<RemainingCapacity>,
     /// What filters, servers and connections have counted, by family and labels.
     pub counters: Vec<CounterValue>,
 }
@@ -81,6 +83,7 @@ impl Status {
             unhealthy: ejections.unhealthy(),
             ejections: ejections.counts().methods().collect(),
             queued: Vec::new(),
+            remaining: Vec::new(),
             counters: Vec::new(),
         }
     }

@@ -69,6 +69,7 @@ pub(super) fn status(resources: Vec<ResourceStatus>) -> Status {
         unhealthy: Vec::new(),
         counters: Vec::new(),
         queued: Vec::new(),
+        remaining: Vec::new(),
     }
 }
 

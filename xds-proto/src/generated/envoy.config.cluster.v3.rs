@@ -31,6 +31,8 @@ pub mod circuit_breakers {
         pub max_retries: ::core::option::Option<
             super::super::super::super::super::google::protobuf::UInt32Value,
         >,
+        #[prost(bool, tag = "6")]
+        pub track_remaining: bool,
         #[prost(message, optional, tag = "8")]
         pub retry_budget: ::core::option::Option<thresholds::RetryBudget>,
     }

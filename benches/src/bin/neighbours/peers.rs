@@ -142,7 +142,7 @@ async fn tonic(address: SocketAddr) -> Result<Channel> {
 /// of a second would reach its default.
 fn mesh(address: SocketAddr) -> Result<MeshChannel> {
     let config = MeshConfig::to_endpoints("greeter", [address]);
-    let config = with_settings(&config, |settings| settings.max_requests = MaxRequests(100_000));
+    let config = with_settings(&config, |settings| settings.limits.max_requests = MaxRequests(100_000));
     let mesh = Mesh::fixed(config);
     Ok(MeshChannel::builder("greeter").mesh(&mesh).build()?)
 }

@@ -87,7 +87,7 @@ fn config(addresses: &[SocketAddr]) -> Result<MeshConfig> {
     let config = MeshConfig::new(hosts.collect(), plain.clusters().clone(), None)?;
     let settings = |settings: &mut ClusterSettings| {
         settings.outlier_detection = Some(outlier_detection());
-        settings.max_requests = MaxRequests(10_000);
+        settings.limits.max_requests = MaxRequests(10_000);
         settings.load_reporting = Some(SERVER.into());
     };
     Ok(with_settings(&config, settings).with_filters([

@@ -147,6 +147,8 @@ const ONLY_ENVOY: &str = "only Envoy has it: gRPC clients ignore it";
 const HTTP2: &str = "ignored by gRPC clients: they always use HTTP/2";
 const RETRIES: &str =
     "only mesh-tonic and Envoy use it: other gRPC clients do not limit the retries of a cluster";
+const PENDING: &str =
+    "only mesh-tonic and Envoy use it: other gRPC clients do not limit the calls that wait for a connection";
 const GRPC: &[ClientFamily] = &[ClientFamily::Grpc];
 const WITHOUT_ENVOY: &[ClientFamily] = &[ClientFamily::Grpc, ClientFamily::MeshTonic];
 const OUTLIER: &str = "only mesh-tonic and Envoy use it: other gRPC clients count failed calls only";
@@ -173,7 +175,7 @@ pub(crate) const POOL_EFFECTS: &[Effect] = &[
     of("connectionPool.tcp.idleTimeout", CONNECTIONS, GRPC),
     of("connectionPool.tcp.tcpKeepalive", KEEPALIVE, GRPC),
     of("connectionPool.tcp.maxConnectionDuration", ONLY_ENVOY, WITHOUT_ENVOY),
-    of("connectionPool.http.http1MaxPendingRequests", ONLY_ENVOY, WITHOUT_ENVOY),
+    of("connectionPool.http.http1MaxPendingRequests", PENDING, GRPC),
     of("connectionPool.http.maxRequestsPerConnection", CONNECTIONS, GRPC),
     of("connectionPool.http.maxRetries", RETRIES, GRPC),
     of("connectionPool.http.idleTimeout", CONNECTIONS, GRPC),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rand::Rng;
 
-use crate::config::{DropCategory, Name};
+use crate::config::{DropCategory, Name, RoutingPriority};
 
 use super::{Connectivity, EndpointId};
 
@@ -43,12 +43,14 @@ pub struct PickContext<'a> {
     pub headers: &'a http::HeaderMap,
     /// The request's hash by the route's hash policies; `None`: the route has none or none applied.
     pub hash: Option<u64>,
+    /// The priority of the request, by its route.
+    pub priority: RoutingPriority,
 }
 
 impl<'a> PickContext<'a> {
     /// A request without a hash.
     pub fn new(path: &'a str, headers: &'a http::HeaderMap) -> Self {
-        Self { path, headers, hash: None }
+        Self { path, headers, hash: None, priority: RoutingPriority::Default }
     }
 }
 

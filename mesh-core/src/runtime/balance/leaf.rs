@@ -7,10 +7,12 @@ use std::time::Instant;
 use rand::Rng;
 
 use crate::config::{
-    ClientTls, Cluster, ConnectionSettings, Discovery, DropCategory, EndpointSet, LocalityId, Name,
+    ClientTls, Cluster, ClusterSettings, ConnectionSettings, Discovery, DropCategory, EndpointSet,
+    LocalityId, Name,
 };
 use crate::policy::lb::{Balancer, LbLocality, LbPriority};
 use crate::runtime::accounting::{Accounting, KeepReported};
+use crate::runtime::circuit_breaker::ConnectionLimit;
 use crate::runtime::connect::Connect;
 use crate::shared::SharedList;
 
@@ -21,6 +23,7 @@ use super::listing::Listing;
 use super::logical_dns::LogicalDns;
 use super::outliers::Outliers;
 use super::streams::EndpointStreams;
+use super::subchannel::ConnectionExtras;
 
 /// A cluster with endpoints of its own, as a part of a cluster's task.
 #[derive(Debug)]
@@ -74,6 +77,11 @@ impl Leaf {
         self.cluster.settings.tls.as_ref()
     }
 
+    /// What its connections have besides their settings.
+    pub(super) fn connection_extras(&self) -> ConnectionExtras {
+        ConnectionExtras { limit: ConnectionLimit::of(&self.cluster.settings, &self.accounting.load) }
+    }
+
     pub(super) fn id(&self) -> LeafId {
         self.listing.leaf
     }
@@ -96,7 +104,13 @@ impl Leaf {
             self.keep_reported = keep_reported;
             endpoints.set_accounting(&mut self.listing, &self.accounting);
         }
-        let is_connection_new = *self.connection != settings.connection;
+        let connections = |settings: &ClusterSettings| {
+            [&settings.limits, &settings.high_priority_limits].map(|limits| limits.max_connections)
+        };
+        let is_connection_new = *self.connection != settings.connection
+            || connections(settings) != connections(&before.settings)
+            // the counts are those of another cluster
+            || settings.service_name != before.settings.service_name;
         if is_connection_new {
             self.connection = Arc::new(settings.connection.clone());
             endpoints.forget_subchannels(self.listing.leaf);

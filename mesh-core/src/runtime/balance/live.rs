@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use crate::policy::backoff::Backoff;
 use crate::policy::subchannel::ConnectionEnd;
+use crate::runtime::circuit_breaker::{ConnectionLimit, CountedConnection};
 use crate::runtime::connect::{Connect, ConnectError, Connection, DisconnectReason, Established};
 
 use super::clock;
@@ -23,7 +24,9 @@ pub(super) struct Live<C: Connect> {
     /// The address of the first connection: further ones go there, too.
     address: SocketAddr,
     /// Oldest first.
-    open: Vec<(u64, C::Connection)>,
+    open: Vec<Open<C>>,
+    /// The limit of the cluster's connections.
+    cluster: Option<ConnectionLimit>,
     ends: FuturesUnordered<BoxFuture<'static, (u64, DisconnectReason)>>,
     next_number: u64,
     /// Requests another connection.
@@ -33,27 +36,41 @@ pub(super) struct Live<C: Connect> {
     pause: Option<std::time::Instant>,
 }
 
+/// An open connection, with its number.
+struct Open<C: Connect> {
+    number: u64,
+    connection: C::Connection,
+    /// `None`: the cluster's connections are not limited.
+    _counted: Option<CountedConnection>,
+}
+
 type Attempt<C> = Result<(SocketAddr, Established<<C as Connect>::Connection>), ConnectError>;
 
 impl<C: Connect> Live<C> {
-    pub(super) fn new(address: SocketAddr, first: Established<C::Connection>) -> Self {
+    pub(super) fn new(
+        address: SocketAddr,
+        first: Established<C::Connection>,
+        cluster: Option<ConnectionLimit>,
+    ) -> Self {
+        let counted = cluster.as_ref().map(ConnectionLimit::first);
         let mut live = Self {
             address,
             open: Vec::new(),
+            cluster,
             ends: FuturesUnordered::new(),
             next_number: 0,
             more: Arc::new(Notify::new()),
             backoff: Backoff::default(),
             pause: None,
         };
-        live.add(first);
+        live.add(first, counted);
         live
     }
 
     /// The connections for calls. `None`: all have closed.
     pub(super) fn connections(&self, limit: usize) -> Option<Arc<Connections<C::Connection>>> {
         let more = (self.open.len() < limit).then(|| self.more.clone());
-        let all = self.open.iter().map(|(_, connection)| connection.clone());
+        let all = self.open.iter().map(|open| open.connection.clone());
         Connections::new(self.address, all, more).map(Arc::new)
     }
 
@@ -61,6 +78,7 @@ impl<C: Connect> Live<C> {
     pub(super) async fn next_change(&mut self, subchannel: &Subchannel<C>, limit: usize) -> ConnectionEnd {
         let mut growing: Pin<Box<dyn Future<Output = Attempt<C>> + Send + '_>> = pending().boxed();
         let mut is_growing = false;
+        let mut counted = None;
         loop {
             tokio::select! {
                 biased;
@@ -69,6 +87,12 @@ impl<C: Connect> Live<C> {
                     return self.remove(number, reason);
                 }
                 () = self.more.notified(), if !is_growing && self.open.len() < limit => {
+                    // LB-27: asked again by the next call that finds no room
+                    match self.cluster.as_ref().map(ConnectionLimit::further) {
+                        Some(None) => continue,
+                        Some(count) => counted = count,
+                        None => {}
+                    }
                     let (address, pause) = (self.address, self.pause);
                     is_growing = true;
                     growing = Box::pin(async move {
@@ -88,7 +112,7 @@ impl<C: Connect> Live<C> {
                         Ok((_, established)) => {
                             tracing::debug!(address = %self.address, "another connection");
                             (self.backoff, self.pause) = (Backoff::default(), None);
-                            self.add(established);
+                            self.add(established, counted);
                             return ConnectionEnd::Served;
                         }
                         Err(error) => {
@@ -96,7 +120,7 @@ impl<C: Connect> Live<C> {
                             let settings = &subchannel.pool().subchannel_settings.backoff;
                             self.pause = Some(clock::now() + self.backoff.next(settings, &mut rand::rng()));
                             growing = pending().boxed();
-                            is_growing = false;
+                            (is_growing, counted) = (false, None);
                         }
                     }
                 }
@@ -104,20 +128,20 @@ impl<C: Connect> Live<C> {
         }
     }
 
-    fn add(&mut self, established: Established<C::Connection>) {
+    fn add(&mut self, established: Established<C::Connection>, counted: Option<CountedConnection>) {
         let Established { connection, closed } = established;
         let number = self.next_number;
         self.next_number += 1;
-        self.open.push((number, connection));
+        self.open.push(Open { number, connection, _counted: counted });
         self.ends.push(closed.map(move |reason| (number, reason)).boxed());
     }
 
     fn remove(&mut self, number: u64, reason: DisconnectReason) -> ConnectionEnd {
         tracing::debug!(address = %self.address, %reason, "disconnected");
-        let Some(at) = self.open.iter().position(|(open, _)| *open == number) else {
+        let Some(at) = self.open.iter().position(|open| open.number == number) else {
             return ConnectionEnd::Broken;
         };
-        let (_, connection) = self.open.remove(at);
+        let connection = self.open.remove(at).connection;
         match reason {
             DisconnectReason::UsedUp => ConnectionEnd::UsedUp,
             DisconnectReason::Idle => ConnectionEnd::Idle,

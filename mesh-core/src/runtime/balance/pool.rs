@@ -14,7 +14,7 @@ use crate::runtime::connect::{Connect, Security};
 use crate::runtime::timeout::Deadlines;
 
 use super::PoolSettings;
-use super::subchannel::{Subchannel, SubchannelKey};
+use super::subchannel::{ConnectionExtras, Subchannel, SubchannelKey};
 
 /// Subchannels by endpoint, shared by all clusters and channels of a mesh on one runtime.
 ///
@@ -78,12 +78,14 @@ impl<C: Connect> Pool<C> {
         addresses: &EndpointAddresses,
         hostname: &Name,
         (connection, tls): (&Arc<ConnectionSettings>, Option<&Arc<ClientTls>>),
+        extras: ConnectionExtras,
     ) -> Arc<Subchannel<C>> {
         let key = SubchannelKey {
             identity: addresses.identity(),
             // TLS-02: a cluster's own security goes first
             security: Security::of(tls.or(self.tls.as_ref()), hostname),
             connection: connection.clone(),
+            extras: (extras != ConnectionExtras::default()).then(|| Arc::new(extras)),
         };
         let mut subchannels = self.lock();
         if let Some(existing) = subchannels.get(&key).and_then(Weak::upgrade) {

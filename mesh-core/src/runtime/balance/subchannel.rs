@@ -9,6 +9,7 @@ use tokio::task::AbortHandle;
 use crate::config::{ConnectionSettings, EndpointAddresses, Name};
 use crate::policy::lb::Connectivity;
 use crate::policy::subchannel::Subchannel as Machine;
+use crate::runtime::circuit_breaker::ConnectionLimit;
 use crate::runtime::connect::{Connect, Security};
 
 use super::connections::Connections;
@@ -33,6 +34,15 @@ pub(super) struct SubchannelKey {
     pub(super) identity: EndpointAddresses,
     pub(super) security: Security,
     pub(super) connection: Arc<ConnectionSettings>,
+    pub(super) extras: Option<Arc<ConnectionExtras>>,
+}
+
+/// What the connections of few endpoints have.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct ConnectionExtras {
+    /// A cluster that limits its connections shares none with others.
+    // LB-27
+    pub(super) limit: Option<ConnectionLimit>,
 }
 
 pub(super) struct SubchannelState<T> {
@@ -149,6 +159,11 @@ impl<C: Connect> Subchannel<C> {
     /// What identifies it in the pool.
     pub(super) fn key(&self) -> &SubchannelKey {
         &self.key
+    }
+
+    /// The limit of its cluster's connections.
+    pub(super) fn limit(&self) -> Option<&ConnectionLimit> {
+        self.key.extras.as_deref()?.limit.as_ref()
     }
 
     /// The endpoint's name, for TLS and the authority.

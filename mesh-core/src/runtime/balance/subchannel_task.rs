@@ -23,7 +23,7 @@ pub(super) async fn drive<C: Connect>(subchannel: Arc<Subchannel<C>>, epoch: u32
     let Some((address, established)) = subchannel.establish(epoch).await else { return };
     tracing::debug!(%address, "connected");
     let limit = subchannel.max_connections();
-    let mut live = Live::new(address, established);
+    let mut live = Live::new(address, established, subchannel.limit().cloned());
     let connections = live.connections(limit);
     let ready = subchannel.advance(epoch, |state, now| {
         state.connections = connections;

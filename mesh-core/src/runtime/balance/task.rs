@@ -203,9 +203,10 @@ impl<C: Connect> Task<C> {
         let Some(leaf) = self.leaves.find(Some(entry.leaf)) else { return };
         let slot = &entry.slot;
         let settings = (&leaf.connection, leaf.tls());
-        let subchannel = entry
-            .subchannel
-            .get_or_insert_with(|| self.pool.subchannel(&slot.addresses, &slot.hostname, settings));
+        let subchannel = entry.subchannel.get_or_insert_with(|| {
+            let extras = leaf.connection_extras();
+            self.pool.subchannel(&slot.addresses, &slot.hostname, settings, extras)
+        });
         entry.is_resting = false;
         entry.subscription = Some(subchannel.subscribe(&self.shared.mailbox, SubscriptionId { id, number }));
     }

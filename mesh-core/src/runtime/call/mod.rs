@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{Extensions, HeaderMap, Request, Response};
 use tokio::time::Instant;
 
-use crate::config::{OtherEndpoints, RetryPolicy};
+use crate::config::{OtherEndpoints, RetryPolicy, RoutingPriority};
 use crate::filter::{CallPath, PreferredEndpoint};
 use crate::policy::lb::{EndpointLoad, PickContext};
 use crate::policy::retry::Transparent;
@@ -17,6 +17,7 @@ use crate::sharded::Ref;
 
 use super::attempt::{Attempt, Outcome};
 use super::call_info::record_failure;
+use super::circuit_breaker::PendingCall;
 use super::connect::{Connect, Connection};
 use super::flight::Flight;
 use super::mirror::Tapped;
@@ -37,6 +38,10 @@ pub(super) struct Call<P: Protocol, C: Connect> {
     pub(super) deadline: Option<Instant>,
     pub(super) wait_for_ready: WaitForReady,
     hash: Option<u64>,
+    /// Which limits of the cluster hold for it.
+    priority: RoutingPriority,
+    /// It waits for a connection or for room on one, and counts against a limit. `None` also without a limit.
+    waiting: Option<Box<PendingCall>>,
     /// The request for the next attempt; `None` while one runs.
     request: Option<Request<RequestBody<P::Body>>>,
     /// The request's extensions.
@@ -64,8 +69,9 @@ pub(super) struct Call<P: Protocol, C: Connect> {
     observed: Option<Arc<ObservedCall>>,
 }
 
-/// Path, cluster and hash of a call, and the features of its route.
-type RouteParts<C> = (Ref<CallPath>, Ref<Cluster<C>>, Option<u64>, Option<Box<CallFeatures<C>>>);
+/// Path, cluster, hash and priority of a call, and the features of its route.
+type RouteParts<C> =
+    (Ref<CallPath>, Ref<Cluster<C>>, Option<u64>, RoutingPriority, Option<Box<CallFeatures<C>>>);
 
 /// The in-flight part of a call.
 pub(super) type CallFlight<P, C> = Flight<<C as Connect>::Connection, RequestBody<<P as Protocol>::Body>>;
@@ -85,7 +91,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         let authority = &routed.cluster.context.target.authority;
         let taps = features.as_mut().and_then(|features| features.see(&request, authority));
         // each is built where it stays: a request is too large to be moved once more
-        let route = (routed.path, routed.cluster, routed.hash, features);
+        let route = (routed.path, routed.cluster, routed.hash, routed.priority, features);
         match (policy, taps) {
             (None, None) => {
                 let request = request.map(RequestBody::plain);
@@ -100,6 +106,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
                     None => body.into(),
                     Some(taps) => Tapped::new(body, taps),
                 });
+                let limits = RetryLimits { priority: routed.priority, ..limits };
                 let (retry, request) = CallRetry::new(policy, request, limits, deadline);
                 Self::of(route, request, deadline, wait_for_ready, Some(Box::new(retry)), None, filters)
             }
@@ -108,7 +115,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
 
     #[inline(always)]
     fn of(
-        (path, cluster, hash, features): RouteParts<C>,
+        (path, cluster, hash, priority, features): RouteParts<C>,
         request: Option<Request<RequestBody<P::Body>>>,
         deadline: Option<Instant>,
         wait_for_ready: WaitForReady,
@@ -122,6 +129,8 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             deadline,
             wait_for_ready,
             hash,
+            priority,
+            waiting: None,
             request,
             extensions: Extensions::new(),
             retry,
@@ -183,8 +192,12 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         if let Some(observed) = &self.observed {
             observed.pick();
         }
-        let mut context =
-            PickContext { path: request.uri().path(), headers: request.headers(), hash: self.hash };
+        let mut context = PickContext {
+            path: request.uri().path(),
+            headers: request.headers(),
+            hash: self.hash,
+            priority: self.priority,
+        };
         let preferred = self.preferred.as_deref();
         let avoid = match &self.retry {
             None => Avoid { endpoints: self.avoid.as_slice(), how: OtherEndpoints::Prefer, preferred },
@@ -196,6 +209,20 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         picked
     }
 
+    /// LB-27: it begins to wait for a connection or for room on one, unless it does already. Fails if too many wait.
+    #[cold]
+    pub(super) fn start_waiting(&mut self) -> Result<(), MeshError> {
+        if self.waiting.is_none() {
+            self.waiting = self.cluster.start_waiting(self.priority)?;
+        }
+        Ok(())
+    }
+
+    /// It does not wait for a connection any more.
+    pub(super) fn end_waiting(&mut self) {
+        self.waiting = None;
+    }
+
     /// Sends the next attempt. The rest of the call's timeout is written into its head at this moment.
     #[inline(always)]
     pub(super) fn send(
@@ -203,6 +230,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         mut attempt: Attempt<C::Connection>,
         place: <C::Connection as Connection>::Place,
     ) -> Result<CallFlight<P, C>, MeshError> {
+        self.end_waiting();
         let remaining = match self.deadline {
             None => None,
             Some(deadline) => match deadline.saturating_duration_since(Instant::now()) {

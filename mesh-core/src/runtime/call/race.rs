@@ -224,10 +224,14 @@ impl<P: Protocol, C: Connect> Runner<P, C> {
                         Ok(flight) => RunnerState::Fly(carrier(call, flight)),
                         Err(error) => return Poll::Ready(Ended::Final(error)),
                     },
-                    Picked::Queue(attempt, place) => {
-                        RunnerState::Fly(carrier(call, Flight::Queued { place, attempt }))
-                    }
-                    Picked::Wait(seen) => wait(call, seen),
+                    Picked::Queue(attempt, place) => match call.start_waiting() {
+                        Ok(()) => RunnerState::Fly(carrier(call, Flight::Queued { place, attempt })),
+                        Err(error) => return Poll::Ready(Ended::Final(error)),
+                    },
+                    Picked::Wait(seen) => match wait(call, seen) {
+                        Ok(state) => state,
+                        Err(ended) => return Poll::Ready(ended),
+                    },
                     Picked::Failed(refusal) => match after_refusal(call, refusal) {
                         Ok(state) => state,
                         Err(ended) => return Poll::Ready(ended),
@@ -337,19 +341,20 @@ fn carrier<P: Protocol, C: Connect>(
     Carrier::new(&call.cluster.context.deadlines, call.deadline, flight)
 }
 
-fn wait<P: Protocol, C: Connect>(call: &Call<P, C>, seen: u64) -> RunnerState<P, C> {
-    match call.cluster.next_help(call.wait_for_ready, seen) {
+fn wait<P: Protocol, C: Connect>(call: &mut Call<P, C>, seen: u64) -> Result<RunnerState<P, C>, Ended<P, C>> {
+    call.start_waiting().map_err(Ended::Final)?;
+    Ok(match call.cluster.next_help(call.wait_for_ready, seen) {
         Some(helped) => RunnerState::Wait(Box::pin(helped)),
         None => RunnerState::Pick,
-    }
+    })
 }
 
 fn after_refusal<P: Protocol, C: Connect>(
-    call: &Call<P, C>,
+    call: &mut Call<P, C>,
     refusal: Refusal,
 ) -> Result<RunnerState<P, C>, Ended<P, C>> {
     match (refusal.temporary, call.wait_for_ready) {
-        (Some((seen, _)), WaitForReady(true)) => Ok(wait(call, seen)),
+        (Some((seen, _)), WaitForReady(true)) => wait(call, seen),
         (Some(_), WaitForReady(false)) => Err(Ended::Error(refusal.error, Cause::Unreachable)),
         // RT-26, RT-46
         (None, _) => Err(Ended::Final(refusal.error)),

@@ -33,6 +33,8 @@ pub(crate) enum Reason {
     Source(SourceError),
     /// The cluster has this many calls in flight.
     MaxRequests(MaxRequests),
+    /// This many calls wait for a connection or for room on one.
+    MaxPending(u32),
     /// This many calls wait for room on the connections to the endpoint.
     MaxQueued(MaxQueued, SocketAddr),
     /// The drop policy's category.
@@ -51,6 +53,7 @@ impl Reason {
             Self::Shared(text) => text.contains(part),
             Self::Source(error) => error.message().contains(part),
             Self::MaxRequests(_)
+            | Self::MaxPending(_)
             | Self::MaxQueued(..)
             | Self::Dropped(_)
             | Self::NoRoute(..)
@@ -67,6 +70,9 @@ impl fmt::Display for Reason {
             Self::Source(error) => write!(f, "{error}"),
             Self::MaxRequests(MaxRequests(limit)) => {
                 write!(f, "{limit} calls are in flight, the most allowed")
+            }
+            Self::MaxPending(limit) => {
+                write!(f, "{limit} calls wait for a connection already, the most allowed")
             }
             Self::MaxQueued(MaxQueued(limit), endpoint) => {
                 write!(

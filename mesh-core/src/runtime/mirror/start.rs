@@ -10,7 +10,7 @@ use http::uri::Authority;
 use http_body::Body;
 use tokio::time::Instant;
 
-use crate::config::MirrorHost;
+use crate::config::{MirrorHost, RoutingPriority};
 use crate::filter::CallPath;
 use crate::policy::retry::{MaxAttempts, RetryBudget};
 use crate::runtime::call::Call;
@@ -129,6 +129,7 @@ impl<C: Connect> MirrorTarget<C> {
             attempts: MaxAttempts::default(),
             replay: room.bytes.own(),
             budget: RetryBudget::default(),
+            priority: RoutingPriority::Default,
             tokens: None,
         };
         Call::new(routed, request, Some(deadline), WaitForReady(false), limits, None)

@@ -8,7 +8,7 @@ use http::{HeaderMap, Request, StatusCode};
 use rand::Rng;
 use tokio::time::Instant;
 
-use crate::config::{OtherEndpoints, RetryPolicy};
+use crate::config::{OtherEndpoints, RetryPolicy, RoutingPriority};
 use crate::policy::lb::EndpointLoad;
 use crate::policy::retry::{self, Attempts, Failure, MaxAttempts, Pushback, RetryBudget, RetryTokens};
 use crate::runtime::accounting::Accounting;
@@ -27,6 +27,7 @@ pub(crate) struct CallRetry<B> {
     pub(super) body: Replay<Tapped<B>>,
     pub(super) attempts: Attempts,
     pub(super) budget: RetryBudget,
+    pub(super) priority: RoutingPriority,
     pub(super) permit: Option<RetryPermit>,
     pub(super) tokens: Option<Arc<RetryTokens>>,
     per_try: Option<PerTry>,
@@ -52,6 +53,8 @@ pub(crate) struct RetryLimits {
     pub(crate) attempts: MaxAttempts,
     pub(crate) replay: Ref<ChannelReplay>,
     pub(crate) budget: RetryBudget,
+    /// Of the call.
+    pub(crate) priority: RoutingPriority,
     /// Of the channel; `None`: it does not throttle retries.
     pub(crate) tokens: Option<Arc<RetryTokens>>,
 }
@@ -74,6 +77,7 @@ impl<B> CallRetry<B> {
             body: Replay::new(body, ReplayRoom::in_channel(limits.replay), readers),
             attempts: Attempts::new(policy, limits.attempts),
             budget: limits.budget,
+            priority: limits.priority,
             permit: None,
             tokens: limits.tokens,
             per_try: per_try.map(|timeout| PerTry { timeout, deadline: None, timer: Timer::default() }),
@@ -111,7 +115,7 @@ impl<B> CallRetry<B> {
         }
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let wait = self.attempts.on_failure(since_1970, failure, rng)?;
-        self.permit = Some(RetryPermit::request(cluster, self.budget)?);
+        self.permit = Some(RetryPermit::request(cluster, self.priority, self.budget)?);
         Some(wait)
     }
 

@@ -46,7 +46,7 @@ impl<B> CallRetry<B> {
         {
             return None;
         }
-        let permit = RetryPermit::request(cluster, self.budget)?;
+        let permit = RetryPermit::request(cluster, self.priority, self.budget)?;
         let (body, request) = self.request_again()?;
         let previous = self.attempts.start_hedge();
         Some((Hedge { previous, body }, permit, request))

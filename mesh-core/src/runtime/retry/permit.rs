@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::config::RoutingPriority;
 use crate::policy::retry::RetryBudget;
 use crate::runtime::accounting::Accounting;
 use crate::runtime::circuit_breaker::ClusterLoad;
@@ -10,22 +11,27 @@ use crate::runtime::circuit_breaker::ClusterLoad;
 #[derive(Debug)]
 pub(crate) struct RetryPermit {
     load: Arc<ClusterLoad>,
+    priority: RoutingPriority,
     sent: bool,
 }
 
 impl RetryPermit {
     /// `None`: too many of the cluster's calls are retries already, by its own limit or else by the mesh's budget.
     // LB-28
-    pub(crate) fn request(cluster: &Accounting, budget: RetryBudget) -> Option<Self> {
+    pub(crate) fn request(
+        cluster: &Accounting,
+        priority: RoutingPriority,
+        budget: RetryBudget,
+    ) -> Option<Self> {
         let load = &cluster.load;
-        let is_allowed = load.start_retry(cluster.retry_budget.unwrap_or(budget));
-        is_allowed.then(|| Self { load: load.clone(), sent: false })
+        let budget = cluster.limits(priority).retry_budget.unwrap_or(budget);
+        load.of(priority).start_retry(budget).then(|| Self { load: load.clone(), priority, sent: false })
     }
 
     /// The wait is over and the retry is sent.
     pub(crate) fn sent(&mut self) {
         if !std::mem::replace(&mut self.sent, true) {
-            self.load.send_retry();
+            self.load.of(self.priority).send_retry();
         }
     }
 }
@@ -33,6 +39,6 @@ impl RetryPermit {
 impl Drop for RetryPermit {
     fn drop(&mut self) {
         self.sent();
-        self.load.end_retry();
+        self.load.of(self.priority).end_retry();
     }
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use rand::Rng;
 use tokio::sync::futures::OwnedNotified;
 
-use crate::config::{Name, OtherEndpoints, ResourceError};
+use crate::config::{Name, OtherEndpoints, ResourceError, RoutingPriority};
 use crate::filter::{LostSession, PreferredEndpoint};
 use crate::policy::lb::{Connectivity, EndpointLoad, Pick, PickContext};
 use crate::runtime::accounting::Accounting;
 use crate::runtime::attempt::Attempt;
 use crate::runtime::balance::{ClusterHandle, Published, SessionEndpoint, Slot, WaitForPlace};
+use crate::runtime::circuit_breaker::PendingCall;
 use crate::runtime::connect::{Connect, Connection, Reserve};
 use crate::runtime::error::Reason;
 use crate::runtime::{FullEndpoints, MeshError, MeshErrorKind, WaitForReady};
@@ -122,7 +123,7 @@ impl<C: Connect> Cluster<C> {
             context.hash = Some(rng.next_u64());
         }
         if let Some(preferred) = avoid.preferred
-            && let Some(picked) = self.pick_preferred(handle, &published, preferred, rng)
+            && let Some(picked) = self.pick_preferred(handle, &published, preferred, context.priority, rng)
         {
             return picked;
         }
@@ -181,7 +182,7 @@ impl<C: Connect> Cluster<C> {
             }
             match slot.reserve() {
                 Some(Reserve::Place(place)) => {
-                    return self.admit(slot, |attempt| Picked::Endpoint(attempt, place));
+                    return self.admit(slot, context.priority, |attempt| Picked::Endpoint(attempt, place));
                 }
                 Some(Reserve::Full) => {
                     // S6: another endpoint may have room; a full one does not count as a repetition.
@@ -196,7 +197,7 @@ impl<C: Connect> Cluster<C> {
             }
         }
         match full {
-            Some(slot) => self.queue(slot),
+            Some(slot) => self.queue(slot, context.priority),
             None if handle.has_ended() => self.runtime_ended(),
             None => Picked::Wait(published.version),
         }
@@ -209,6 +210,7 @@ impl<C: Connect> Cluster<C> {
         handle: &ClusterHandle<C>,
         published: &Published<C::Connection>,
         preferred: &PreferredEndpoint,
+        priority: RoutingPriority,
         rng: &mut dyn Rng,
     ) -> Option<Picked<C::Connection>> {
         if let Some(error) = handle.removed() {
@@ -221,9 +223,9 @@ impl<C: Connect> Cluster<C> {
         match published.session_endpoint(&preferred.addresses) {
             SessionEndpoint::Ready(id, slot) => match slot.reserve() {
                 Some(Reserve::Place(place)) => {
-                    Some(self.admit(slot, |attempt| Picked::Endpoint(attempt, place)))
+                    Some(self.admit(slot, priority, |attempt| Picked::Endpoint(attempt, place)))
                 }
-                Some(Reserve::Full) => Some(self.queue(slot)),
+                Some(Reserve::Full) => Some(self.queue(slot, priority)),
                 Some(Reserve::Closed) | None => {
                     handle.connect_for_session(id);
                     Some(Picked::Wait(published.version))
@@ -245,25 +247,43 @@ impl<C: Connect> Cluster<C> {
     fn admit(
         &self,
         slot: &Refs<Slot<C::Connection>>,
+        priority: RoutingPriority,
         admitted: impl FnOnce(Attempt<C::Connection>) -> Picked<C::Connection>,
     ) -> Picked<C::Connection> {
-        match Attempt::admit(slot) {
+        match Attempt::admit(slot, priority) {
             Some(attempt) => admitted(attempt),
             None => {
-                let limit = slot.accounting.max_requests;
+                let limit = slot.accounting.limits(priority).max_requests;
                 self.refuse(MeshErrorKind::CircuitBreaker, Reason::MaxRequests(limit))
             }
         }
     }
 
     /// LB-78: the call waits for room at this endpoint, within the circuit breaker's limit.
-    fn queue(&self, slot: &Refs<Slot<C::Connection>>) -> Picked<C::Connection> {
+    fn queue(&self, slot: &Refs<Slot<C::Connection>>, priority: RoutingPriority) -> Picked<C::Connection> {
         let limit = self.context.queue.max_queued;
         match slot.queue(limit) {
-            Some(place) => self.admit(slot, |attempt| Picked::Queue(attempt, place)),
+            Some(place) => self.admit(slot, priority, |attempt| Picked::Queue(attempt, place)),
             None => {
                 let reason = Reason::MaxQueued(limit, slot.addresses.first());
                 self.refuse(MeshErrorKind::QueueFull, reason)
+            }
+        }
+    }
+
+    /// LB-27: a call of this priority begins to wait. `None`: the number of those that wait is not limited.
+    #[cold]
+    pub(crate) fn start_waiting(
+        &self,
+        priority: RoutingPriority,
+    ) -> Result<Option<Box<PendingCall>>, MeshError> {
+        let Some(accounting) = self.accounting() else { return Ok(None) };
+        let Some(limit) = accounting.limits(priority).max_pending else { return Ok(None) };
+        match PendingCall::new(&accounting.load, priority, limit) {
+            Some(pending) => Ok(Some(Box::new(pending))),
+            None => {
+                accounting.drop_over_limit();
+                Err(self.error(MeshErrorKind::CircuitBreaker, Reason::MaxPending(limit)))
             }
         }
     }

@@ -8,7 +8,7 @@ use rand::Rng;
 
 use crate::config::{
     ClusterChoice, FilterInstance, Forward, HashPolicy, HeaderMutations, HostRewrite, MeshConfig, Mirror,
-    MutationOrder, Name, RetryPolicy, Route, RouteAction, VirtualHost,
+    MutationOrder, Name, RetryPolicy, Route, RouteAction, RoutingPriority, VirtualHost,
 };
 use crate::filter::{CallPath, ChainCompiler, FilterChain, FilterScope, Level, RouteFilters};
 use crate::policy::matcher::HeaderView;
@@ -50,6 +50,7 @@ pub(super) struct ForwardPlan {
     /// `None`: calls are not retried.
     pub(super) retry: Option<Arc<RetryPolicy>>,
     pub(super) hash_policies: Box<[HashPolicy]>,
+    pub(super) priority: RoutingPriority,
 }
 
 /// One of the clusters of a route.
@@ -150,6 +151,7 @@ impl Plans<'_> {
             limits: limits(forward, self.config.max_stream_duration()),
             retry: retry.filter(|retry| !retry.retries_nothing()).cloned(),
             hash_policies: forward.hash_policies.clone().into(),
+            priority: forward.priority,
         })
     }
 

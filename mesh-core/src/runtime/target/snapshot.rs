@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rand::Rng;
 
-use crate::config::RetryPolicy;
+use crate::config::{RetryPolicy, RoutingPriority};
 use crate::filter::{CallPath, RouteFilters};
 use crate::policy::route::{RequestHead, hash_policy};
 use crate::runtime::connect::Connect;
@@ -34,6 +34,8 @@ pub(crate) struct Routed<C: Connect> {
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<Arc<RetryPolicy>>,
     pub(crate) hash: Option<u64>,
+    /// Which limits of the cluster hold for the call.
+    pub(crate) priority: RoutingPriority,
     /// The filters of the call.
     pub(crate) filters: Option<Arc<RouteFilters>>,
     /// `None`: the call is only sent to the cluster.
@@ -43,7 +45,17 @@ pub(crate) struct Routed<C: Connect> {
 impl<C: Connect> Routed<C> {
     /// A call to this cluster, and nothing more.
     pub(crate) fn to(path: Ref<CallPath>, cluster: Ref<Cluster<C>>) -> Self {
-        Self { path, cluster, timeout: None, retry: None, hash: None, filters: None, features: None }
+        let priority = RoutingPriority::Default;
+        Self {
+            path,
+            cluster,
+            timeout: None,
+            retry: None,
+            hash: None,
+            priority,
+            filters: None,
+            features: None,
+        }
     }
 
     /// Whether the call is only sent to the cluster: no filter, rewrite or mirror has to do with it.
@@ -119,6 +131,7 @@ impl<C: Connect> Snapshot<C> {
             timeout: forward.limits.effective(input.timeout),
             retry: forward.retry.clone(),
             hash: hash_policy::hash(&forward.hash_policies, head, input.channel_id),
+            priority: forward.priority,
             filters: filters.clone(),
             features,
         })

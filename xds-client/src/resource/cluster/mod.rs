@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mesh_core::config::{ClusterSettings, HealthStatus, MaxRequests, Name, ReportedMetric};
+use mesh_core::config::{CallLimits, ClusterSettings, HealthStatus, MaxRequests, Name, ReportedMetric};
 use mesh_core::policy::retry::RetryBudget;
 use xds_proto::envoy::config::cluster::v3 as proto;
 use xds_proto::envoy::config::cluster::v3::circuit_breakers::thresholds::RetryBudget as ProtoRetryBudget;
@@ -105,7 +105,9 @@ fn read(cluster: &proto::Cluster, context: &Decoding<'_>) -> Checked<Cluster> {
     }
     settings.lb_policy = lb_policy;
     settings.locality_policy = locality_policy;
-    (settings.max_requests, settings.retry_budget) = thresholds(cluster).within("circuit_breakers")?;
+    let limits = |priority| thresholds(cluster, priority).within("circuit_breakers");
+    settings.limits = limits(RoutingPriority::Default)?;
+    settings.high_priority_limits = limits(RoutingPriority::High)?;
     settings.connection = connection::read(cluster)?;
     // TLS-18
     settings.tls = tls;
@@ -132,18 +134,24 @@ fn override_host_status(cluster: &proto::Cluster) -> Vec<HealthStatus> {
     listed.map(|(_, health)| health).collect()
 }
 
-/// CDS-11: how many calls may be in flight, and in a retry.
-fn thresholds(cluster: &proto::Cluster) -> Checked<(MaxRequests, Option<RetryBudget>)> {
+/// CDS-11, LB-27: how much there may be at once for calls of this priority, by the first entry for it.
+fn thresholds(cluster: &proto::Cluster, priority: RoutingPriority) -> Checked<CallLimits> {
     let thresholds = cluster.circuit_breakers.iter().flat_map(|breakers| &breakers.thresholds);
-    let mut default =
-        thresholds.enumerate().filter(|(_, entry)| entry.priority == RoutingPriority::Default as i32);
-    let Some((index, entry)) = default.next() else { return Ok((MaxRequests::default(), None)) };
-    let max_requests = entry.max_requests.map_or_else(MaxRequests::default, |limit| MaxRequests(limit.value));
+    let mut own = thresholds.enumerate().filter(|(_, entry)| entry.priority == priority as i32);
+    let mut limits = CallLimits::default();
+    let Some((index, entry)) = own.next() else { return Ok(limits) };
+    if let Some(limit) = entry.max_requests {
+        limits.max_requests = MaxRequests(limit.value);
+    }
+    // gRPC knows neither of the two, and lets calls wait without a limit unless it is configured
+    limits.max_pending = entry.max_pending_requests.map(|limit| limit.value);
+    limits.max_connections = entry.max_connections.map(|limit| limit.value);
     let budget = entry.retry_budget.as_ref().map(retry_budget).transpose();
     let budget = budget.within("retry_budget").within_element("thresholds", index)?;
     // LB-28: the budget overrides `max_retries`
-    let retries = budget.or_else(|| entry.max_retries.map(|limit| RetryBudget::at_most(limit.value)));
-    Ok((max_requests, retries))
+    limits.retry_budget = budget.or_else(|| entry.max_retries.map(|limit| RetryBudget::at_most(limit.value)));
+    limits.track_remaining = entry.track_remaining;
+    Ok(limits)
 }
 
 /// LB-28: 20 %, and at least 3, unless the fields say otherwise. A part of a percent is rounded up.

@@ -1,6 +1,6 @@
 //! Discovery, limits, labels and transport sockets.
 
-use mesh_core::config::{LbPolicy, LocalityPolicy};
+use mesh_core::config::{CallLimits, LbPolicy, LocalityPolicy};
 use prost::Name as _;
 use serde_json::json;
 use xds_proto::envoy::config::cluster::v3::circuit_breakers::Thresholds;
@@ -315,9 +315,41 @@ fn circuit_breaker_is_the_first_of_default_priority() {
     for (thresholds, expected) in rows {
         let circuit_breakers = Some(CircuitBreakers { thresholds, ..Default::default() });
         let found = decoded(&Proto { circuit_breakers, ..eds() });
-        assert_eq!(found.settings.max_requests, MaxRequests(expected));
+        assert_eq!(found.settings.limits.max_requests, MaxRequests(expected));
     }
-    assert_eq!(decoded(&eds()).settings.max_requests, MaxRequests(1024));
+    assert_eq!(decoded(&eds()).settings.limits.max_requests, MaxRequests(1024));
+}
+
+/// Proves: LB-27, LB-28.
+#[test]
+fn thresholds_of_both_priorities_are_read() {
+    let entry = |priority: RoutingPriority, limits: [Option<u32>; 4]| {
+        let [connections, pending, requests, retries] = limits.map(|limit| limit.and_then(u32_value));
+        Thresholds {
+            priority: priority as i32,
+            max_connections: connections,
+            max_pending_requests: pending,
+            max_requests: requests,
+            max_retries: retries,
+            retry_budget: None,
+            track_remaining: priority == RoutingPriority::High,
+        }
+    };
+    let (default, high) = (RoutingPriority::Default, RoutingPriority::High);
+    let thresholds = vec![
+        entry(high, [Some(1), Some(2), Some(3), Some(4)]),
+        entry(high, [Some(9); 4]),
+        entry(default, [None, Some(0), Some(5), None]),
+    ];
+    let circuit_breakers = Some(CircuitBreakers { thresholds, ..Default::default() });
+    let settings = decoded(&Proto { circuit_breakers, ..eds() }).settings;
+    let expected = CallLimits::default().with_max_requests(MaxRequests(5)).with_max_pending(0);
+    assert_eq!(settings.limits, expected);
+    let expected = CallLimits::default().with_max_requests(MaxRequests(3)).with_max_pending(2);
+    let mut expected = expected.with_max_connections(1).with_retry_budget(RetryBudget::at_most(4));
+    expected.track_remaining = true;
+    assert_eq!(settings.high_priority_limits, expected);
+    assert_eq!(decoded(&eds()).settings.high_priority_limits, CallLimits::default());
 }
 
 // LB-27, LB-28
@@ -348,12 +380,16 @@ fn retry_limit_is_the_budget_or_else_the_maximum() {
         (vec![entry(None, Some((Some(100.0), Some(2))))], Some((100, 2))),
     ];
     for (thresholds, expected) in rows {
-        let found = decoded(&of(thresholds)).settings.retry_budget;
+        let found = decoded(&of(thresholds)).settings.limits.retry_budget;
         assert_eq!(found.map(|budget| (budget.percent, budget.minimum)), expected);
     }
     for percent in [-1.0, 100.1, f64::NAN] {
         let cluster = of(vec![entry(Some(1), None), entry(None, Some((Some(percent), None)))]);
-        assert_eq!(decoded(&cluster).settings.retry_budget, Some(RetryBudget::at_most(1)), "not looked at");
+        assert_eq!(
+            decoded(&cluster).settings.limits.retry_budget,
+            Some(RetryBudget::at_most(1)),
+            "not looked at"
+        );
         let cluster = of(vec![entry(None, Some((Some(percent), None)))]);
         let error = decode::<Cluster>(&ClusterType, &DecodeContext::default(), &cluster).unwrap_err();
         assert!(error.to_string().contains("thresholds[0].retry_budget.budget_percent"), "{error}");
@@ -409,7 +445,7 @@ fn every_setting_is_part_of_the_decoded_value() {
         (settings.locality_policy, &settings.lb_policy),
         (LocalityPolicy::Weighted, &LbPolicy::RoundRobin)
     );
-    assert_eq!(settings.max_requests, MaxRequests(7));
+    assert_eq!(settings.limits.max_requests, MaxRequests(7));
     assert!(settings.outlier_detection.is_some() && settings.load_reporting.is_some());
     assert_eq!(settings.telemetry_labels, Some(("s".into(), "n".into())));
     assert_eq!(settings.reported_metrics.len(), 2);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use mesh_core::config::{ClusterChoice, Forward, RouteAction, WeightedCluster};
+use mesh_core::config::{ClusterChoice, Forward, RouteAction, RoutingPriority, WeightedCluster};
+use xds_proto::envoy::config::core::v3 as proto_core;
 use xds_proto::envoy::config::route::v3 as proto;
 use xds_proto::envoy::config::route::v3::route::Action;
 use xds_proto::envoy::config::route::v3::route_action::ClusterSpecifier;
@@ -46,6 +47,10 @@ fn forward(action: &proto::RouteAction, scope: &Scope<'_>) -> Checked<Option<For
     // RDS-18, SEC-03
     forward.auto_host_rewrite = scope.host_rewrite && rewrite::is_endpoints_host(action);
     forward.rewrite = rewrite::read(action, scope)?;
+    // LB-28
+    if action.priority == proto_core::RoutingPriority::High as i32 {
+        forward.priority = RoutingPriority::High;
+    }
     let of_host = scope.host.map_or(&[][..], |host| &host.request_mirror_policies);
     forward.mirrors = mirror::read([&action.request_mirror_policies, of_host, scope.mirrors])?;
     Ok(Some(forward))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mesh_core::config::{ClusterChoice, Forward, RouteAction};
+use mesh_core::config::{ClusterChoice, Forward, RouteAction, RoutingPriority};
 use xds_proto::envoy::config::route::v3::route::Action;
 use xds_proto::envoy::config::route::v3::route_action::{
     ClusterSpecifier, HostRewriteSpecifier, MaxStreamDuration,
@@ -223,5 +223,13 @@ fn host_rewrite_needs_a_trusted_server() {
             Some(RouteAction::Forward(forward)) => assert_eq!(forward.auto_host_rewrite, expected, "{row}"),
             other => panic!("{row}: {other:?}"),
         }
+    }
+}
+
+/// Proves: LB-28.
+#[test]
+fn priority_decides_which_limits_hold() {
+    for (priority, expected) in [(0, RoutingPriority::Default), (1, RoutingPriority::High)] {
+        assert_eq!(forwarded(|action| action.priority = priority).priority, expected);
     }
 }

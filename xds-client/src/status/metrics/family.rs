@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use mesh_core::config::Name;
 use mesh_core::counters::CounterValue;
 use mesh_core::policy::outlier::{DetectionMethod, Unenforced};
+use mesh_core::runtime::RemainingCapacity;
 
 use super::{Metric, MetricKind, Point};
 use crate::client::{ServerStatus, Status};
@@ -28,7 +29,7 @@ impl Family {
 }
 
 // OB-08
-pub(super) const FAMILIES: [Family; 9] = [
+pub(super) const FAMILIES: [Family; 10] = [
     Family {
         name: "grpc.xds_client.connected",
         description: "Whether a control server that is needed is there.",
@@ -92,6 +93,14 @@ pub(super) const FAMILIES: [Family; 9] = [
         unit: "{call}",
         kind: MetricKind::Gauge,
         read: queued,
+    },
+    // LB-28
+    Family {
+        name: "mesh.circuit_breaker.remaining",
+        description: "How much more the circuit breaker of a cluster allows.",
+        unit: "1",
+        kind: MetricKind::Gauge,
+        read: remaining,
     },
 ];
 
@@ -170,6 +179,19 @@ fn queued(status: &Status) -> Vec<Point> {
         .map(|queued| (vec![(TARGET, PROCESS.into()), (CLUSTER, queued.cluster.clone())], queued.calls)))
 }
 
+fn remaining(status: &Status) -> Vec<Point> {
+    let point = |row: &RemainingCapacity| {
+        let labels = vec![
+            (TARGET, PROCESS.into()),
+            (CLUSTER, row.cluster.clone()),
+            (PRIORITY, row.priority.name().into()),
+            (RESOURCE, row.resource.name().into()),
+        ];
+        Point { labels, value: u64::from(row.remaining) }
+    };
+    status.remaining.iter().map(point).collect()
+}
+
 /// One counter of the mesh.
 pub(super) fn of_counter(counter: &CounterValue) -> Point {
     let labels = counter.family.labels.iter().copied().zip(counter.labels.iter().cloned());
@@ -220,6 +242,8 @@ const AUTHORITY: &str = "grpc.xds.authority";
 const RESOURCE_TYPE: &str = "grpc.xds.resource_type";
 const CACHE_STATE: &str = "grpc.xds.cache_state";
 const CLUSTER: &str = "grpc.lb.backend_service";
+const PRIORITY: &str = "mesh.priority";
+const RESOURCE: &str = "mesh.circuit_breaker.resource";
 const DETECTION_METHOD: &str = "grpc.lb.outlier_detection.detection_method";
 const UNENFORCED_REASON: &str = "grpc.lb.outlier_detection.unenforced_reason";
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use mesh_core::counters::{CounterFamily, CounterValue};
 use mesh_core::policy::outlier::{DetectionMethod, MethodCounts};
-use mesh_core::runtime::QueuedCalls;
+use mesh_core::runtime::{QueuedCalls, RemainingCapacity};
 
 use super::family::FAMILIES;
 use super::snapshot::counted;
@@ -127,6 +127,7 @@ fn metrics_have_the_names_units_and_labels_of_grpc() {
         ejected: vec![ejected("a", Instant::now())],
         ejections: vec![counts],
         queued: vec![QueuedCalls::new("a", 3)],
+        remaining: vec![RemainingCapacity::of_requests("a", 7)],
         ..status(vec![cluster("a", ResourceState::Acked, Some(Instant::now()))])
     };
     let (server, of_type) = (["grpc.target", "grpc.xds.server"], "grpc.xds.resource_type");
@@ -135,7 +136,8 @@ fn metrics_have_the_names_units_and_labels_of_grpc() {
     let method = [server[0], "grpc.lb.outlier_detection.detection_method"];
     let reason = [method[0], method[1], "grpc.lb.outlier_detection.unenforced_reason"];
     let of_cluster = [server[0], "grpc.lb.backend_service"];
-    let rows: [(&str, &str, MetricKind, &[&str]); 9] = [
+    let limit = [of_cluster[0], of_cluster[1], "mesh.priority", "mesh.circuit_breaker.resource"];
+    let rows: [(&str, &str, MetricKind, &[&str]); 10] = [
         ("grpc.xds_client.connected", "{bool}", MetricKind::Gauge, &server),
         ("grpc.xds_client.server_failure", "{failure}", MetricKind::Counter, &server),
         ("grpc.xds_client.resource_updates_valid", "{resource}", MetricKind::Counter, &updates),
@@ -145,6 +147,7 @@ fn metrics_have_the_names_units_and_labels_of_grpc() {
         ("grpc.lb.outlier_detection.ejections_unenforced", "{ejection}", MetricKind::Counter, &reason),
         ("mesh.outlier_detection.ejected_endpoints", "{endpoint}", MetricKind::Gauge, &of_cluster),
         ("mesh.queued_calls", "{call}", MetricKind::Gauge, &of_cluster),
+        ("mesh.circuit_breaker.remaining", "1", MetricKind::Gauge, &limit),
     ];
     assert_eq!(FAMILIES.len(), rows.len());
     for (family, (name, unit, kind, labels)) in FAMILIES.iter().zip(rows) {

@@ -170,7 +170,7 @@ impl Driver {
 
     pub(crate) fn pick_by(&mut self, hash: Option<u64>) -> Pick {
         let headers = HeaderMap::new();
-        let context = PickContext { path: "/pkg.Svc/Get", headers: &headers, hash };
+        let context = PickContext { hash, ..PickContext::new("/pkg.Svc/Get", &headers) };
         self.picker.pick(&context, &mut self.rng)
     }
 

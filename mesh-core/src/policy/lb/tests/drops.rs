@@ -23,7 +23,7 @@ fn drops(parts: &[(&str, u32)]) -> Vec<DropCategory> {
 #[test]
 fn categories_are_drawn_in_order_while_the_cluster_is_ready() {
     let headers = HeaderMap::new();
-    let context = PickContext { path: "/", headers: &headers, hash: None };
+    let context = PickContext::new("/", &headers);
     let mut rng = StdRng::seed_from_u64(22);
     let mut count = |parts: &[(&str, u32)], state: Connectivity| {
         let picker = with_drops(&drops(parts), &state, Arc::new(Waiting));

@@ -240,10 +240,10 @@ async fn limits_of_a_leaf_change_without_touching_another() {
     let leaves = [leaf("a", &[1]), leaf("b", &[2])];
     let service = Service::start(&leaves, &[]).await;
     let other = service.slot(2, "b");
-    let limited = with(&leaves[0], |settings| settings.max_requests = MaxRequests(7));
+    let limited = with(&leaves[0], |settings| settings.limits.max_requests = MaxRequests(7));
     service.update(&[limited, leaves[1].clone()]).await;
-    assert_eq!(service.slot(1, "a").accounting.max_requests, MaxRequests(7));
-    assert_eq!(service.handle.published().accounting.max_requests, MaxRequests(7));
+    assert_eq!(service.slot(1, "a").accounting.limits.max_requests, MaxRequests(7));
+    assert_eq!(service.handle.published().accounting.limits.max_requests, MaxRequests(7));
     assert!(Arc::ptr_eq(&service.slot(2, "b"), &other));
     assert_eq!(service.net.all_attempts(), 1);
 }

@@ -233,7 +233,8 @@ async fn first_call_ends_the_long_pauses_of_an_unused_cluster() {
     assert_eq!(service.pauses(1), [60]);
     let published = service.handle.published();
     let Pick::Endpoint(id) = pick(&published, &mut service.rng) else { panic!("no endpoint") };
-    drop(crate::runtime::attempt::Attempt::admit(published.slot(id).unwrap()));
+    let priority = crate::config::RoutingPriority::Default;
+    drop(crate::runtime::attempt::Attempt::admit(published.slot(id).unwrap(), priority));
     let traffic = Instant::now();
     service.net.answer(address(1), 503);
     while service.serving().is_ok() {

@@ -45,6 +45,7 @@ fn accounting() -> Arc<Accounting> {
 }
 
 fn pick<T>(published: &Published<T>, rng: &mut StdRng) -> Pick {
-    let context = PickContext { path: "/", headers: &http::HeaderMap::new(), hash: None };
+    let headers = http::HeaderMap::new();
+    let context = PickContext::new("/", &headers);
     published.picker.pick(&context, rng)
 }

@@ -1,13 +1,21 @@
 //! Concurrency limits of clusters (gRFC A32): the counts that all channels of a mesh share. A call is counted until its last
 //! byte.
 
+mod permits;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use crate::config::{ClusterSettings, Name};
+use crate::config::{CallLimits, ClusterSettings, Name, RoutingPriority};
 use crate::policy::circuit_breaker::InFlight;
 use crate::policy::retry::RetryBudget;
+
+use super::queue::{LimitedResource, RemainingCapacity};
+
+pub(crate) use permits::{ConnectionLimit, CountedConnection, PendingCall};
 
 /// The counts of a mesh's clusters by `{cluster, EDS service name}`, whatever channel or target uses them (LB-23).
 ///
@@ -39,30 +47,59 @@ impl LoadRegistry {
 }
 
 /// The calls of one cluster, over all channels of a mesh.
-///
-/// Every active call is either in flight or waits for its next attempt; calls of both kinds may be retries.
 #[derive(Debug)]
 pub(crate) struct ClusterLoad {
     pub(crate) cluster: Name,
-    pub(crate) in_flight: InFlight,
-    waiting: AtomicU32,
-    retrying: AtomicU32,
+    default: PriorityLoad,
+    /// `None` until there is a call of high priority.
+    high: OnceLock<Box<PriorityLoad>>,
+    /// Connections that count against a limit.
+    connections: AtomicU32,
+    /// The limits whose remainders metrics show.
+    tracked: Mutex<Vec<(RoutingPriority, CallLimits)>>,
     /// Calls in flight that wait for room on a connection.
     queued: AtomicU32,
     /// Whether there was a call, if health checks or the load-balancing policy make the mesh look.
     is_used: AtomicBool,
 }
 
+/// The calls of one priority to a cluster.
+///
+/// Every active call is either in flight or waits for its next attempt; calls of both kinds may be retries.
+#[derive(Debug, Default)]
+pub(crate) struct PriorityLoad {
+    pub(crate) in_flight: InFlight,
+    /// Calls that wait for a connection or for room on one, if their number is limited.
+    pending: AtomicU32,
+    waiting: AtomicU32,
+    retrying: AtomicU32,
+}
+
 impl ClusterLoad {
     fn new(cluster: Name) -> Self {
         Self {
             cluster,
-            in_flight: InFlight::default(),
-            waiting: AtomicU32::new(0),
-            retrying: AtomicU32::new(0),
+            default: PriorityLoad::default(),
+            high: OnceLock::new(),
+            connections: AtomicU32::new(0),
+            tracked: Mutex::default(),
             queued: AtomicU32::new(0),
             is_used: AtomicBool::new(false),
         }
+    }
+
+    /// The calls of a priority.
+    #[inline(always)]
+    pub(crate) fn of(&self, priority: RoutingPriority) -> &PriorityLoad {
+        match priority {
+            RoutingPriority::Default => &self.default,
+            RoutingPriority::High => self.high(),
+        }
+    }
+
+    #[cold]
+    fn high(&self) -> &PriorityLoad {
+        self.high.get_or_init(Box::default)
     }
 
     /// There is a call.
@@ -93,6 +130,44 @@ impl ClusterLoad {
         self.queued.load(Ordering::Relaxed)
     }
 
+    /// Sets the limits whose remainders metrics show.
+    // LB-28
+    pub(crate) fn track(&self, limits: [(RoutingPriority, CallLimits); 2]) {
+        let limits = limits.into_iter().filter(|(_, limits)| limits.track_remaining);
+        *self.tracked.lock().unwrap_or_else(PoisonError::into_inner) = limits.collect();
+    }
+
+    /// What is left of the limits that are tracked.
+    pub(crate) fn remaining(&self) -> Vec<RemainingCapacity> {
+        let tracked = self.tracked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let of_priority = |(priority, limits): (RoutingPriority, CallLimits)| {
+            let load = self.of(priority);
+            // LB-28: not of a budget, whose size changes with the calls
+            let retries = limits.retry_budget.filter(|budget| budget.percent == 0);
+            let rows = [
+                (LimitedResource::Requests, Some(limits.max_requests.0), load.in_flight.count()),
+                (LimitedResource::Pending, limits.max_pending, load.pending.load(Ordering::Relaxed)),
+                (LimitedResource::Connections, limits.max_connections, self.connections()),
+                (
+                    LimitedResource::Retries,
+                    retries.map(|budget| budget.minimum),
+                    load.retrying.load(Ordering::Relaxed),
+                ),
+            ];
+            rows.map(|(resource, limit, used)| {
+                let remaining = limit?.saturating_sub(used);
+                Some(RemainingCapacity { cluster: self.cluster.clone(), priority, resource, remaining })
+            })
+        };
+        tracked.into_iter().flat_map(of_priority).flatten().collect()
+    }
+
+    fn connections(&self) -> u32 {
+        self.connections.load(Ordering::Relaxed)
+    }
+}
+
+impl PriorityLoad {
     /// Counts a call as waiting for a retry, if the budget has room for it.
     pub(crate) fn start_retry(&self, budget: RetryBudget) -> bool {
         let waiting = self.waiting.fetch_add(1, Ordering::Relaxed) + 1;
@@ -113,55 +188,5 @@ impl ClusterLoad {
     /// Counts the end of a retry.
     pub(crate) fn end_retry(&self) {
         self.retrying.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::LoadRegistry;
-    use crate::config::{ClusterSettings, MaxRequests};
-    use crate::policy::retry::RetryBudget;
-
-    /// Proves: LB-23, LB-24.
-    #[test]
-    fn clusters_share_a_count_by_cluster_and_service_name() {
-        let registry = LoadRegistry::default();
-        let settings = ClusterSettings::new("a");
-        let other_service = ClusterSettings { service_name: "b".into(), ..settings.clone() };
-        let first = registry.load(&settings);
-        let limit = MaxRequests(2);
-        assert!(first.in_flight.enter(limit));
-        assert!(registry.load(&settings).in_flight.enter(limit));
-        assert!(!first.in_flight.enter(limit), "as many as the limit");
-        assert!(registry.load(&other_service).in_flight.enter(limit));
-        first.in_flight.leave();
-        assert!(first.in_flight.enter(limit));
-    }
-
-    #[test]
-    fn count_outlives_its_cluster_while_calls_run() {
-        let registry = LoadRegistry::default();
-        let settings = ClusterSettings::new("a");
-        let call = registry.load(&settings);
-        assert!(call.in_flight.enter(MaxRequests(1)));
-        assert!(!registry.load(&settings).in_flight.enter(MaxRequests(1)));
-        let load = Arc::downgrade(&call);
-        drop(call);
-        assert!(load.upgrade().is_none());
-    }
-
-    #[test]
-    fn retries_that_wait_count_against_the_budget() {
-        let registry = LoadRegistry::default();
-        let load = registry.load(&ClusterSettings::new("a"));
-        let budget = RetryBudget::default();
-        assert!((0..3).all(|_| load.start_retry(budget)));
-        assert!(!load.start_retry(budget));
-        load.send_retry();
-        assert!(!load.start_retry(budget), "an attempt that runs is still a retry");
-        load.end_retry();
-        assert!(load.start_retry(budget));
     }
 }
