@@ -41,6 +41,10 @@ pub struct ConnectionSettings {
     /// Where connections come from; port 0 is any port. Connections to endpoints of the other address family cannot be
     /// made from it.
     pub local_address: Option<SocketAddr>,
+    /// Connections to endpoints that have a [proxy](super::EndpointDetails::proxy) go through it, by HTTP CONNECT (gRFC A86). Where
+    /// connections are secured, that is done with the endpoint, inside of what the proxy carries.
+    // LB-79
+    pub through_proxies: bool,
 }
 
 impl Default for ConnectionSettings {
@@ -54,6 +58,7 @@ impl Default for ConnectionSettings {
             http2_keepalive: None,
             tcp_keepalive: None,
             local_address: None,
+            through_proxies: false,
         }
     }
 }

@@ -73,6 +73,10 @@ pub struct EndpointDetails {
     pub hash_key: Option<Name>,
     /// How its health is checked differently from that of the cluster's other endpoints; `None`: it is not.
     pub health_check: Option<EndpointCheck>,
+    /// The HTTP proxy through which connections to it go, if its cluster's connections
+    /// [go through proxies](super::ConnectionSettings::through_proxies). `None`: it is connected directly.
+    // LB-79
+    pub proxy: Option<SocketAddr>,
 }
 
 impl Endpoint {
@@ -102,6 +106,12 @@ impl Endpoint {
     #[must_use]
     pub fn with_health_check(self, check: EndpointCheck) -> Self {
         self.with(|details| details.health_check = Some(check))
+    }
+
+    /// With connections through this HTTP proxy, in clusters whose connections go through proxies.
+    #[must_use]
+    pub fn with_proxy(self, proxy: SocketAddr) -> Self {
+        self.with(|details| details.proxy = Some(proxy))
     }
 
     fn with(mut self, change: impl FnOnce(&mut EndpointDetails)) -> Self {

@@ -28,6 +28,7 @@ mod mirrors;
 mod outliers;
 mod per_try;
 mod policies;
+mod proxies;
 mod queues;
 mod raw;
 mod replay;

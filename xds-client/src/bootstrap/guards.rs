@@ -24,6 +24,9 @@ pub struct FeatureGuards {
     /// `GRPC_EXPERIMENTAL_XDS_MTLS_SPIFFE`: `spiffe_trust_bundle_map_file` is read. Default: `false`.
     // BS-35
     pub mtls_spiffe: bool,
+    /// `GRPC_EXPERIMENTAL_XDS_HTTP_CONNECT`: clusters may have their endpoints connected through HTTP proxies. Default: `true`.
+    // CDS-20
+    pub http_connect: bool,
 }
 
 impl Default for FeatureGuards {
@@ -34,6 +37,7 @@ impl Default for FeatureGuards {
             bootstrap_call_creds: false,
             endpoint_fallback: false,
             mtls_spiffe: false,
+            http_connect: true,
         }
     }
 }
@@ -58,6 +62,7 @@ impl FeatureGuards {
                 default.bootstrap_call_creds,
             ),
             endpoint_fallback: flag("GRPC_EXPERIMENTAL_XDS_ENDPOINT_FALLBACK", default.endpoint_fallback),
+            http_connect: flag("GRPC_EXPERIMENTAL_XDS_HTTP_CONNECT", default.http_connect),
             mtls_spiffe: flag("GRPC_EXPERIMENTAL_XDS_MTLS_SPIFFE", default.mtls_spiffe),
         }
     }

@@ -1,5 +1,7 @@
 //! Metadata of clusters, localities and endpoints (gRFC A83, A86).
 
+use std::net::SocketAddr;
+
 use xds_proto::envoy::config::core::v3::{Address, Metadata as ProtoMetadata};
 use xds_proto::envoy::extensions::filters::http::gcp_authn::v3::Audience;
 use xds_proto::google::protobuf::value::Kind;
@@ -15,7 +17,7 @@ pub(super) struct Metadata<'a>(Option<&'a ProtoMetadata>);
 /// The registered types (RV-09), with their checks.
 const REGISTERED: [(&str, Check); 2] = [
     ("envoy.extensions.filters.http.gcp_authn.v3.Audience", audience),
-    ("envoy.config.core.v3.Address", proxy_address),
+    (ADDRESS, |extension| ip_and_port(extension).map(drop)),
 ];
 
 type Check = fn(&Extension<'_>) -> Checked<()>;
@@ -45,6 +47,13 @@ impl<'a> Metadata<'a> {
             _ => None,
         }
     }
+
+    /// The address under `key` in the typed metadata (RV-09).
+    pub(super) fn address(self, key: &str) -> Option<SocketAddr> {
+        let extension = Extension::of(self.0?.typed_filter_metadata.get(key)?).ok()?;
+        let address = || ip_and_port(&extension).ok();
+        (extension.type_name() == ADDRESS).then(address).flatten()
+    }
 }
 
 fn registered(type_name: &str) -> Option<Check> {
@@ -58,6 +67,8 @@ fn audience(extension: &Extension<'_>) -> Checked<()> {
     }
 }
 
-fn proxy_address(extension: &Extension<'_>) -> Checked<()> {
-    fields::ip_and_port(Some(&extension.message::<Address>()?)).map(drop)
+fn ip_and_port(extension: &Extension<'_>) -> Checked<SocketAddr> {
+    fields::ip_and_port(Some(&extension.message::<Address>()?))
 }
+
+const ADDRESS: &str = "envoy.config.core.v3.Address";

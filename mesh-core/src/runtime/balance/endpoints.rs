@@ -182,11 +182,12 @@ impl<C: Connect> Endpoints<C> {
         let at = id.0 as usize;
         let Some(entry) = self.entries.get_mut(at).and_then(Option::as_mut) else { return };
         let slot = &entry.slot;
+        let proxy = slot.proxy();
         slot.state.set_details(endpoint.details.as_ref());
         slot.state.session.set_health(endpoint.health);
         let reordered = slot.addresses != endpoint.addresses;
-        if slot.hostname != endpoint.hostname {
-            // The next connection has the new name.
+        if slot.hostname != endpoint.hostname || slot.proxy() != proxy {
+            // The next connection has the new name and proxy.
             entry.subchannel = None;
         }
         if let Some(subchannel) = entry.subchannel.as_ref().filter(|_| reordered) {

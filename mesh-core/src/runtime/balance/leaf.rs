@@ -77,9 +77,12 @@ impl Leaf {
         self.cluster.settings.tls.as_ref()
     }
 
-    /// What its connections have besides their settings.
-    pub(super) fn connection_extras(&self) -> ConnectionExtras {
-        ConnectionExtras { limit: ConnectionLimit::of(&self.cluster.settings, &self.accounting.load) }
+    /// What connections to an endpoint with this proxy have besides their settings.
+    pub(super) fn connection_extras(&self, proxy: Option<SocketAddr>) -> ConnectionExtras {
+        ConnectionExtras {
+            limit: ConnectionLimit::of(&self.cluster.settings, &self.accounting.load),
+            proxy: proxy.filter(|_| self.connection.through_proxies),
+        }
     }
 
     pub(super) fn id(&self) -> LeafId {

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Debug};
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
@@ -142,6 +143,11 @@ impl<T> Slot<T> {
             }
             Some(_) | None => self.addresses.clone(),
         }
+    }
+
+    /// The endpoint's proxy.
+    pub(super) fn proxy(&self) -> Option<SocketAddr> {
+        self.state.details.load().as_ref()?.proxy
     }
 
     /// How many calls wait for room at the endpoint.

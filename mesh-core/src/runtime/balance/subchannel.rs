@@ -1,6 +1,7 @@
 //! One endpoint's connections, shared by every cluster that has the endpoint and the same settings.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -43,6 +44,9 @@ pub(super) struct ConnectionExtras {
     /// A cluster that limits its connections shares none with others.
     // LB-27
     pub(super) limit: Option<ConnectionLimit>,
+    /// The endpoint's proxy.
+    // LB-79
+    pub(super) proxy: Option<SocketAddr>,
 }
 
 pub(super) struct SubchannelState<T> {
@@ -164,6 +168,11 @@ impl<C: Connect> Subchannel<C> {
     /// The limit of its cluster's connections.
     pub(super) fn limit(&self) -> Option<&ConnectionLimit> {
         self.key.extras.as_deref()?.limit.as_ref()
+    }
+
+    /// The proxy through which connections go.
+    pub(super) fn proxy(&self) -> Option<SocketAddr> {
+        self.key.extras.as_deref()?.proxy
     }
 
     /// The endpoint's name, for TLS and the authority.

@@ -93,6 +93,7 @@ impl<C: Connect> Subchannel<C> {
             security: self.key().security.clone(),
             protocol: WireProtocol::Http2,
             connection: self.key().connection.clone(),
+            proxy: self.proxy(),
         };
         // A dialer may be code of a user: a panic in it is a failed attempt.
         let connect = AssertUnwindSafe(self.pool().connector.connect(&target)).catch_unwind();

@@ -204,7 +204,7 @@ impl<C: Connect> Task<C> {
         let slot = &entry.slot;
         let settings = (&leaf.connection, leaf.tls());
         let subchannel = entry.subchannel.get_or_insert_with(|| {
-            let extras = leaf.connection_extras();
+            let extras = leaf.connection_extras(slot.proxy());
             self.pool.subchannel(&slot.addresses, &slot.hostname, settings, extras)
         });
         entry.is_resting = false;

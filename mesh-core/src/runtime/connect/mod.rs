@@ -9,6 +9,7 @@ mod dial;
 mod error;
 mod http2;
 mod memory;
+mod proxy;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,9 @@ pub struct ConnectTarget {
     pub protocol: WireProtocol,
     /// The cluster's settings.
     pub connection: Arc<ConnectionSettings>,
+    /// The HTTP proxy that is asked for a connection to the address; `None`: the address is connected directly.
+    // LB-79
+    pub proxy: Option<SocketAddr>,
 }
 
 impl ConnectTarget {
@@ -30,6 +33,7 @@ impl ConnectTarget {
             security: Security::Plaintext,
             protocol: WireProtocol::Http2,
             connection: Arc::default(),
+            proxy: None,
         }
     }
 }

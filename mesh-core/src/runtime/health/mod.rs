@@ -26,6 +26,7 @@ pub(super) struct ProbeTarget {
     pub(super) hostname: Name,
     pub(super) tls: Option<Arc<ClientTls>>,
     pub(super) connection: Arc<ConnectionSettings>,
+    pub(super) proxy: Option<SocketAddr>,
     /// The host of requests that name none.
     pub(super) host: Name,
     /// The host of requests to this endpoint, whatever the probe names.
@@ -40,6 +41,7 @@ impl ProbeTarget {
             security: Security::of(self.tls.as_ref(), &self.hostname),
             protocol: WireProtocol::Http2,
             connection: self.connection.clone(),
+            proxy: self.proxy,
         }
     }
 

@@ -6,13 +6,15 @@ use std::net::TcpListener;
 use mesh_core::Mesh;
 use mesh_core::certificate::CertificateSource;
 use mesh_core::config::{
-    ClientCertificates, ClientTls, ConnectionSettings, MeshConfig, PeerValidation, RootSource, ServerTls, Sni,
+    ClientCertificates, ClientTls, ConnectionSettings, Endpoint, MeshConfig, PeerValidation, RootSource,
+    ServerTls, Sni,
 };
 use mesh_core::policy::matcher::{StringMatcher, StringPattern};
 use mesh_core::runtime::FixedSource;
 use tonic::Code;
 
-use super::{Authority, TlsServer, client_tls, config, trusting};
+use super::{Authority, TlsServer, client_tls, config, config_at, trusting};
+use crate::proxies::Proxy;
 use crate::{call, client};
 
 const CART: &str = "spiffe://td/ns/shop/sa/cart";
@@ -37,6 +39,25 @@ async fn mutual_call_comes_through_with_both_identities() {
     let mesh = Mesh::fixed(config(server.address, Some(tls)));
     assert_eq!(call(&mut client(&mesh)).await.unwrap(), "secure");
     assert_eq!(server.seen().pop().unwrap().unwrap().as_deref(), Some(CART));
+}
+
+/// The proxy carries what it cannot read, and the endpoint is the one whose certificate is checked.
+///
+/// Proves: LB-79.
+#[tokio::test]
+async fn endpoint_behind_a_proxy_is_secured_inside_of_the_tunnel() {
+    let authority = Authority::new("root");
+    let server = mutual(&authority).await;
+    let proxy = Proxy::start("HTTP/1.1 200 OK").await;
+    let mut tls = client_tls(&authority, &authority.leaf(CART));
+    tls.validation = tls.validation.with_names(exactly(GREETER));
+    let mut connection = ConnectionSettings::default();
+    connection.through_proxies = true;
+    let endpoint = Endpoint::new(server.address).with_proxy(proxy.address);
+    let mesh = Mesh::fixed(config_at(endpoint, Some(tls), connection));
+    assert_eq!(call(&mut client(&mesh)).await.unwrap(), "secure");
+    assert_eq!(server.seen().pop().unwrap().unwrap().as_deref(), Some(CART));
+    assert_eq!(proxy.asked().len(), 1);
 }
 
 /// Proves: TLS-15, TLS-17.

@@ -27,9 +27,13 @@ fn config(address: SocketAddr, tls: Option<ClientTls>) -> MeshConfig {
 }
 
 fn config_with(address: SocketAddr, tls: Option<ClientTls>, connection: ConnectionSettings) -> MeshConfig {
+    config_at(Endpoint::new(address), tls, connection)
+}
+
+fn config_at(endpoint: Endpoint, tls: Option<ClientTls>, connection: ConnectionSettings) -> MeshConfig {
     let mut settings = ClusterSettings::new("greeter");
     (settings.tls, settings.connection) = (tls.map(Arc::new), connection);
-    let locality = Arc::new(Locality::of(vec![Endpoint::new(address)]));
+    let locality = Arc::new(Locality::of(vec![endpoint]));
     let set = EndpointSet::new(vec![Priority::new([locality])]);
     let cluster = Cluster::new(settings, Discovery::Endpoints(Ok(Arc::new(set))));
     let route = Route::new(RouteMatch::any(), RouteAction::Forward(Forward::to("greeter")));

@@ -90,7 +90,7 @@ fn read(cluster: &proto::Cluster, context: &Decoding<'_>) -> Checked<Cluster> {
     if cluster.transport_socket_matcher.is_some() {
         return Err(Invalid::at("transport_socket_matcher", "is not supported"));
     }
-    let tls = transport_socket::upstream(cluster.transport_socket.as_ref(), context)?;
+    let upstream = transport_socket::upstream(cluster.transport_socket.as_ref(), context)?;
     // CDS-10
     cluster.lrs_server.as_ref().map_or(Ok(()), fields::is_self).within("lrs_server")?;
     let metadata = Metadata::read(cluster.metadata.as_ref()).within("metadata")?;
@@ -110,7 +110,8 @@ fn read(cluster: &proto::Cluster, context: &Decoding<'_>) -> Checked<Cluster> {
     settings.high_priority_limits = limits(RoutingPriority::High)?;
     settings.connection = connection::read(cluster)?;
     // TLS-18
-    settings.tls = tls;
+    settings.tls = upstream.tls;
+    settings.connection.through_proxies = upstream.through_proxies;
     settings.override_host_status = override_host_status(cluster).into();
     settings.health_check = health_check::read(cluster, context)?.map(Arc::new);
     settings.outlier_detection = outlier_detection.within("outlier_detection")?;

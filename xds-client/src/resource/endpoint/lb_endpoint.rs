@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
-use mesh_core::config::{Endpoint, EndpointAddresses, EndpointCheck, HealthStatus};
+use mesh_core::config::{Endpoint, EndpointAddresses, EndpointCheck, EndpointDetails, HealthStatus};
 use xds_proto::envoy::config::core::v3::HealthStatus as ProtoHealth;
 use xds_proto::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
 use xds_proto::envoy::config::endpoint::v3::{self as proto, LbEndpoint};
@@ -22,6 +23,8 @@ pub(super) struct Endpoints<'a> {
     addresses: &'a mut HashSet<SocketAddr>,
     used: Vec<Endpoint>,
     weight: u64,
+    /// The details of endpoints that have none of their own.
+    inherited: Option<Arc<EndpointDetails>>,
 }
 
 impl<'a> Endpoints<'a> {
@@ -31,7 +34,18 @@ impl<'a> Endpoints<'a> {
         capacity: usize,
     ) -> Self {
         addresses.reserve(capacity);
-        Self { context, addresses, used: Vec::with_capacity(capacity), weight: 0 }
+        Self { context, addresses, used: Vec::with_capacity(capacity), weight: 0, inherited: None }
+    }
+
+    /// With connections through this proxy to endpoints that name none.
+    // LB-79
+    pub(super) fn through(mut self, proxy: Option<SocketAddr>) -> Self {
+        self.inherited = proxy.map(|proxy| {
+            let mut details = EndpointDetails::default();
+            details.proxy = Some(proxy);
+            Arc::new(details)
+        });
+        self
     }
 
     /// Reads another endpoint.
@@ -45,7 +59,15 @@ impl<'a> Endpoints<'a> {
             let reason = "the weights of this locality's endpoints add up to more than 4294967295";
             return Err(Invalid::at("load_balancing_weight", reason));
         }
-        self.used.extend(endpoint(entry, weight, self.context, self.addresses)?);
+        let mut endpoint = endpoint(entry, weight, self.context, self.addresses)?;
+        if let (Some(endpoint), Some(inherited)) = (&mut endpoint, &self.inherited) {
+            match &mut endpoint.details {
+                None => endpoint.details = Some(inherited.clone()),
+                Some(own) if own.proxy.is_none() => Arc::make_mut(own).proxy = inherited.proxy,
+                Some(_) => {}
+            }
+        }
+        self.used.extend(endpoint);
         Ok(())
     }
 
@@ -93,8 +115,15 @@ fn endpoint(
     if let Some(check) = check.filter(|check| *check != EndpointCheck::default()) {
         endpoint = endpoint.with_health_check(check);
     }
+    if let Some(proxy) = metadata.address(PROXY) {
+        endpoint = endpoint.with_proxy(proxy);
+    }
     Ok(Some(endpoint))
 }
+
+/// The key of an endpoint's or a locality's proxy.
+// LB-79
+pub(super) const PROXY: &str = "envoy.http11_proxy_transport_socket.proxy_address";
 
 /// How an endpoint's health is checked differently.
 // LB-64

@@ -13,7 +13,7 @@ use crate::resource::invalid::{Checked, Invalid, Within};
 use crate::resource::metadata::Metadata;
 use crate::resource::{DecodeContext, fields};
 
-use super::lb_endpoint::Endpoints;
+use super::lb_endpoint::{Endpoints, PROXY};
 
 /// A locality that has a weight.
 #[derive(Debug)]
@@ -34,13 +34,19 @@ pub(super) fn read(
     let Some(weight) = entry.load_balancing_weight.and_then(|weight| NonZeroU32::new(weight.value)) else {
         return Ok(None);
     };
-    Metadata::read(entry.metadata.as_ref()).within("metadata")?;
+    let proxy = Metadata::read(entry.metadata.as_ref()).within("metadata")?.address(PROXY);
     let (endpoints, collection) = match &entry.lb_config {
         // EDS-15: lb_endpoints are not read then, valid or not.
+        Some(LbConfig::LedsClusterLocalityConfig(_)) if proxy.is_some() => {
+            return Err(Invalid::at(
+                "metadata",
+                "a proxy for the endpoints of a collection is not supported",
+            ));
+        }
         Some(LbConfig::LedsClusterLocalityConfig(leds)) => {
             (Vec::new(), Some(collection(leds, context).within("leds_cluster_locality_config")?))
         }
-        _ => (endpoints(entry, context, addresses)?, None),
+        _ => (endpoints(entry, proxy, context, addresses)?, None),
     };
     let id = LocalityId { region: id.region.clone(), zone: id.zone.clone(), sub_zone: id.sub_zone.clone() };
     Ok(Some(Found { locality: Locality::new(id, weight, endpoints), collection }))
@@ -48,10 +54,11 @@ pub(super) fn read(
 
 fn endpoints(
     entry: &LocalityLbEndpoints,
+    proxy: Option<SocketAddr>,
     context: &DecodeContext,
     addresses: &mut HashSet<SocketAddr>,
 ) -> Checked<Vec<Endpoint>> {
-    let mut endpoints = Endpoints::new(context, addresses, entry.lb_endpoints.len());
+    let mut endpoints = Endpoints::new(context, addresses, entry.lb_endpoints.len()).through(proxy);
     for (index, lb_endpoint) in entry.lb_endpoints.iter().enumerate() {
         endpoints.add(lb_endpoint).within_element("lb_endpoints", index)?;
     }

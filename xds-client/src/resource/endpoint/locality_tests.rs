@@ -219,8 +219,7 @@ const METADATA: &[Row<ClusterLoadAssignment>] = &[
     ),
 ];
 
-/// Proves: RV-08.
-/// Decodes: EDS-14, RV-09.
+/// Proves: RV-08, RV-09, EDS-14.
 #[test]
 fn host_name_and_metadata() {
     let new = DecodeContext::default();
@@ -244,4 +243,26 @@ fn host_name_and_metadata() {
     assert_eq!(hash_key(&new, typed(audience("https://a"))), None);
     assert_eq!(hash_key(&new, typed(pack_any(at("::1", 1).unwrap()))), None);
     check(&EndpointsType, &two_priorities(), METADATA);
+}
+
+/// Proves: LB-79, RV-09.
+#[test]
+fn proxy_is_that_of_the_endpoint_or_else_of_its_locality() {
+    const KEY: &str = "envoy.http11_proxy_transport_socket.proxy_address";
+    let proxy = |port| typed_metadata(KEY, json!({}), pack_any(at("::1", port).unwrap()));
+    let context = DecodeContext::default();
+    let mut message = two_priorities();
+    message.endpoints[0].metadata = proxy(1);
+    first(&mut message).metadata = proxy(2);
+    let found = decode::<super::ClusterLoadAssignment>(&EndpointsType, &context, &message).unwrap();
+    let proxies = |priority: usize| -> Vec<Option<u16>> {
+        let endpoints = found.set.priorities[priority].localities[0].endpoints.iter();
+        endpoints.map(|one| Some(one.details.as_ref()?.proxy?.port())).collect()
+    };
+    assert_eq!(proxies(0), [Some(2), Some(1)]);
+    assert!(proxies(1).iter().all(Option::is_none));
+    let other = decoded(&context, |first| {
+        first.metadata = typed_metadata("other", json!({}), pack_any(at("::1", 1).unwrap()))
+    });
+    assert_eq!(other[0].details, None, "under another key it is no proxy");
 }

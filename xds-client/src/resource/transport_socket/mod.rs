@@ -55,21 +55,30 @@ const KINDS: [(SocketKind, &str, &str); 4] = [
 
 const TLS: &str = "envoy.transport_sockets.tls";
 
-/// How connections to endpoints are secured; `None`: they are plaintext, explicitly or by default (CDS-15).
-pub(super) fn upstream(
-    socket: Option<&TransportSocket>,
-    context: &Decoding<'_>,
-) -> Checked<Option<Arc<ClientTls>>> {
-    let Some(socket) = socket else { return Ok(None) };
+/// How a cluster's endpoints are connected.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Upstream {
+    /// How connections are secured; `None`: they are plaintext, explicitly or by default (CDS-15).
+    pub(super) tls: Option<Arc<ClientTls>>,
+    /// Connections go through the proxies of endpoints that have one.
+    // CDS-20
+    pub(super) through_proxies: bool,
+}
+
+/// How connections to endpoints are made.
+pub(super) fn upstream(socket: Option<&TransportSocket>, context: &Decoding<'_>) -> Checked<Upstream> {
+    let Some(socket) = socket else { return Ok(Upstream::default()) };
+    let direct = |tls| Upstream { tls, through_proxies: false };
     let read = || {
         let extension = configuration(socket)?;
         match recognised(socket, &extension) {
-            Some(SocketKind::RawBuffer) => plaintext(&extension),
-            Some(SocketKind::UpstreamTls) => upstream_tls(&extension, context).map(Some),
-            Some(SocketKind::Http11Proxy) => {
+            Some(SocketKind::RawBuffer) => plaintext(&extension).map(direct),
+            Some(SocketKind::UpstreamTls) => upstream_tls(&extension, context).map(Some).map(direct),
+            // A86: unless it is switched off, when the socket is unknown
+            Some(SocketKind::Http11Proxy) if context.guards.http_connect => {
                 let read = || http_11_proxy(&extension.message()?, context);
-                read().within("typed_config")?;
-                Err(Invalid::new("HTTP CONNECT proxies are not supported yet"))
+                let tls = read().within("typed_config")?;
+                Ok(Upstream { tls, through_proxies: true })
             }
             _ => Err(unrecognised(socket, &extension)),
         }
@@ -107,12 +116,15 @@ fn upstream_tls(extension: &Extension<'_>, context: &Decoding<'_>) -> Checked<Ar
 }
 
 /// CDS-20: only around plaintext (the default) or TLS.
-fn http_11_proxy(proxy: &Http11ProxyUpstreamTransport, context: &Decoding<'_>) -> Checked<()> {
-    let Some(socket) = &proxy.transport_socket else { return Ok(()) };
+fn http_11_proxy(
+    proxy: &Http11ProxyUpstreamTransport,
+    context: &Decoding<'_>,
+) -> Checked<Option<Arc<ClientTls>>> {
+    let Some(socket) = &proxy.transport_socket else { return Ok(None) };
     let check = || {
         let extension = configuration(socket)?;
         match recognised(socket, &extension) {
-            Some(SocketKind::UpstreamTls) => upstream_tls(&extension, context).map(drop),
+            Some(SocketKind::UpstreamTls) => upstream_tls(&extension, context).map(Some),
             _ => Err(unrecognised(socket, &extension)),
         }
     };

@@ -15,7 +15,7 @@ use xds_proto::envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
 use xds_proto::envoy::extensions::transport_sockets::tls::v3 as proto;
 use xds_proto::envoy::r#type::matcher::v3::StringMatcher;
 
-use super::{Side, downstream, upstream};
+use super::{Side, Upstream, downstream, upstream};
 use crate::resource::testing::{bool_value, pack_any, transport_socket, unknown_any};
 use crate::resource::{CertificateProviders, DecodeContext, Decoding};
 
@@ -366,13 +366,11 @@ fn refusals_name_what_is_wrong() {
     assert!(reason.starts_with("unrecognised transport socket \"envoy.transport_sockets.ssl\""), "{reason}");
 }
 
-/// Decodes: CDS-20.
+/// Proves: CDS-20.
 #[test]
-fn proxy_transport_sockets_are_unsupported() {
+fn proxies_carry_plaintext_or_tls() {
     let tls = UpstreamTlsContext { common_tls_context: Some(common()), ..Default::default() };
     let rows = [
-        ("nothing", None, "", "HTTP CONNECT proxies are not supported yet"),
-        ("TLS", transport_socket("tls", pack_any(tls)), "", "HTTP CONNECT proxies are not supported yet"),
         (
             "bad TLS",
             transport_socket("tls", pack_any(UpstreamTlsContext::default())),
@@ -398,6 +396,20 @@ fn proxy_transport_sockets_are_unsupported() {
         let proxy = Http11ProxyUpstreamTransport { transport_socket: inner, ..Default::default() };
         check(row, transport_socket("http_11_proxy", pack_any(proxy)).as_ref(), Side::Client, field, reason);
     }
+    let context = context();
+    let read = |inner: Option<TransportSocket>, context: &DecodeContext| {
+        let proxy = Http11ProxyUpstreamTransport { transport_socket: inner, ..Default::default() };
+        let socket = transport_socket("http_11_proxy", pack_any(proxy));
+        upstream(socket.as_ref(), &Decoding::new(context))
+    };
+    assert_eq!(read(None, &context).unwrap(), Upstream { tls: None, through_proxies: true });
+    let secured = read(transport_socket("tls", pack_any(tls.clone())), &context).unwrap();
+    let direct = upstream(transport_socket("tls", pack_any(tls)).as_ref(), &Decoding::new(&context)).unwrap();
+    assert_eq!(secured, Upstream { through_proxies: true, ..direct.clone() });
+    assert!(direct.tls.is_some() && !direct.through_proxies);
+    let mut off = context;
+    off.guards.http_connect = false;
+    assert!(read(None, &off).unwrap_err().reason.contains("unrecognised"));
 }
 
 /// What a valid context of each side becomes.
@@ -414,7 +426,7 @@ fn contexts_say_what_is_shown_and_trusted() {
         auto_sni_san_validation: true,
     };
     let socket = transport_socket("tls", pack_any(client));
-    let client = upstream(socket.as_ref(), &decoding).unwrap().unwrap();
+    let client = upstream(socket.as_ref(), &decoding).unwrap().tls.unwrap();
     assert_eq!(client.identity, identity);
     assert_eq!(client.validation.roots, RootSource::Provider(roots.clone().unwrap()));
     assert!(client.sni.from_hostname && client.sni.is_validated);
@@ -440,7 +452,7 @@ fn contexts_say_what_is_shown_and_trusted() {
     }
     let plain = transport_socket("raw_buffer", pack_any(RawBuffer {}));
     for socket in [None, plain.as_ref()] {
-        assert_eq!(upstream(socket, &decoding).unwrap(), None);
+        assert_eq!(upstream(socket, &decoding).unwrap(), Upstream::default());
         assert_eq!(downstream(socket, &decoding).unwrap(), None);
     }
 }

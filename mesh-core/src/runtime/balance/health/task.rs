@@ -46,6 +46,7 @@ impl<C: Connect> CheckTask<C> {
             hostname: slot.hostname.clone(),
             tls: surroundings.tls.cloned(),
             connection: surroundings.connection.clone(),
+            proxy: None,
             host: cluster.clone(),
             own_host: None,
         };
@@ -95,6 +96,8 @@ impl<C: Connect> CheckTask<C> {
 
     async fn check(&mut self) -> CheckResult {
         let details = self.connections.details();
+        let through_proxies = self.target.connection.through_proxies;
+        self.target.proxy = details.as_ref().and_then(|details| details.proxy).filter(|_| through_proxies);
         let own = details.and_then(|details| details.health_check.clone()).unwrap_or_default();
         if own.is_disabled {
             return CheckResult::Good;

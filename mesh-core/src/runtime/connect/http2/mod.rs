@@ -57,6 +57,7 @@ use crate::counters::CounterStore;
 use crate::runtime::tls;
 
 use super::dial::AnyDial;
+use super::proxy;
 use super::{BoxedIo, Connect, ConnectError, ConnectTarget, Dial, Established, Security, Tcp};
 
 /// Connects by HTTP/2, over plain TCP by default, and secures connections by TLS where their target says so. Clones share the
@@ -105,7 +106,8 @@ impl Connect for Http2Connector {
 
     async fn connect(&self, target: &ConnectTarget) -> Result<Established<Http2Connection>, ConnectError> {
         let (address, start) = (target.address, Instant::now());
-        let stream = self.dial.dial_boxed(target).await.map_err(|error| ConnectError::new(address, error))?;
+        let stream =
+            proxy::open(&*self.dial, target).await.map_err(|error| ConnectError::new(address, error))?;
         let mut settings = self.settings;
         if let Some(pings) = &target.connection.http2_keepalive {
             settings.keepalive = Some(Keepalive {
@@ -141,7 +143,7 @@ impl Connect for Http2Connector {
         if matches!(target.security, Security::Tls(_)) {
             return Err(ConnectError::new(address, "a connection with TLS carries nothing but HTTP/2"));
         }
-        self.dial.dial_boxed(target).await.map_err(|error| ConnectError::new(address, error))
+        proxy::open(&*self.dial, target).await.map_err(|error| ConnectError::new(address, error))
     }
 
     fn count_in(&self, counters: &Arc<CounterStore>) {
