@@ -221,6 +221,8 @@ fn status(refusal: Refusal) -> Status {
     match refusal {
         Refusal::Names { .. }
         | Refusal::NameBytes { .. }
+        | Refusal::RequestNames { .. }
+        | Refusal::Reason { .. }
         | Refusal::Node { .. }
         | Refusal::Requests { .. } => Status::resource_exhausted(refusal.to_string()),
         Refusal::Silent { .. } => Status::invalid_argument(refusal.to_string()),

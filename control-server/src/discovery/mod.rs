@@ -24,6 +24,7 @@ mod registry;
 mod service;
 mod status;
 mod stream;
+mod unread_request;
 mod wire;
 
 pub use cache::{Feed, ResourceCache, Snapshot};

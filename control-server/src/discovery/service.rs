@@ -76,7 +76,8 @@ impl AggregatedDiscovery {
         let request = tonic::Request::from_http(request);
         let connection = Connection::of(&request);
         let peer = connection.peer;
-        let stream = Stream::new(now(), protocol, Pacing::default(), Limits::default());
+        let limits = Limits::default();
+        let stream = Stream::new(now(), protocol, Pacing::default(), limits);
         let registration = self.registry.register(connection, self.cache.clone(), stream);
         let driver = Driver {
             subscription: self.cache.subscribe(registration.client.id),
@@ -86,7 +87,8 @@ impl AggregatedDiscovery {
         };
         tracing::info!(peer = peer.map(tracing::field::display), "client connected");
         let limit = Some(MAX_REQUEST_BYTES);
-        let inbound = Streaming::new_request(RequestDecoder(protocol), request.into_inner(), None, limit);
+        let inbound =
+            Streaming::new_request(RequestDecoder(protocol, limits), request.into_inner(), None, limit);
         let (sender, receiver) = mpsc::channel(1);
         tokio::spawn(driver.run(inbound, sender));
         ResponseBody::new(receiver).into_http()

@@ -4,13 +4,14 @@
 
 use std::sync::Arc;
 
-use bytes::BufMut;
+use bytes::{Buf as _, BufMut};
 use prost::{encode_length_delimiter, length_delimiter_len};
 use tonic::Status;
 use tonic::codec::{DecodeBuf, Decoder};
 use xds_proto::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest};
 
-use super::stream::{Protocol, Request};
+use super::stream::{Limits, Protocol, Request};
+use super::unread_request::excess;
 use crate::resources::{EncodedResource, ResourceKind};
 
 /// An `envoy.service.discovery.v3.DiscoveryResponse` or `DeltaDiscoveryResponse`.
@@ -108,15 +109,20 @@ pub(super) fn put_field(number: u8, content: &[u8], buf: &mut impl BufMut) -> Re
     Ok(())
 }
 
-/// Reads requests of one variant.
+/// Reads requests of one variant. A request beyond a limit is not decoded.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RequestDecoder(pub(super) Protocol);
+pub(super) struct RequestDecoder(pub(super) Protocol, pub(super) Limits);
 
 impl Decoder for RequestDecoder {
     type Item = Request;
     type Error = Status;
 
     fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<Request>, Status> {
+        // A message is in one piece.
+        if let Some(refusal) = excess(self.0, &self.1, buf.chunk()) {
+            buf.advance(buf.remaining());
+            return Ok(Some(Request::refused(refusal)));
+        }
         let decoded = match self.0 {
             Protocol::Sotw => <DiscoveryRequest as prost::Message>::decode(buf).map(Request::from),
             Protocol::Delta => <DeltaDiscoveryRequest as prost::Message>::decode(buf).map(Request::from),

@@ -14,6 +14,10 @@ pub(in crate::discovery) struct Limits {
     pub(in crate::discovery) names: usize,
     /// Bytes of all subscribed names together.
     pub(in crate::discovery) name_bytes: usize,
+    /// Resources that a client says it has, in one request.
+    pub(in crate::discovery) held: usize,
+    /// Bytes of the reason of a NACK.
+    pub(in crate::discovery) reason_bytes: usize,
     /// Bytes of the node, which is kept as long as the stream.
     pub(in crate::discovery) node_bytes: usize,
     /// The burst of requests other than ACKs: ACKs are free.
@@ -29,6 +33,8 @@ impl Default for Limits {
         Self {
             names: 50_000,
             name_bytes: 8 << 20,
+            held: 100_000,
+            reason_bytes: 1 << 20,
             node_bytes: 64 << 10,
             burst: 5000,
             per_second: 50,
@@ -44,6 +50,10 @@ pub(in crate::discovery) enum Refusal {
     Names { kind: ResourceKind, found: usize, limit: usize },
     /// Longer names than are allowed, together.
     NameBytes { found: usize, limit: usize },
+    /// More names in one request than are allowed: subscribed, unsubscribed, or of resources that the client has.
+    RequestNames { found: usize, limit: usize },
+    /// A longer reason of a NACK than is allowed.
+    Reason { found: usize, limit: usize },
     /// A larger node than is allowed.
     Node { found: usize, limit: usize },
     /// Too many requests other than ACKs, NACKs among them.
@@ -66,6 +76,13 @@ impl fmt::Display for Refusal {
                 "the subscribed names have {found} bytes together, at most {limit} per stream are allowed; divide \
                  them among several clients"
             ),
+            Self::RequestNames { found, limit } => write!(
+                f,
+                "a request with {found} names of one kind, at most {limit} are allowed; divide them among several requests"
+            ),
+            Self::Reason { found, limit } => {
+                write!(f, "a refusal whose reason has {found} bytes, at most {limit} are allowed")
+            }
             Self::Node { found, limit } => write!(
                 f,
                 "the node of the first request has {found} bytes, at most {limit} are allowed; shorten its metadata and \
@@ -83,6 +100,23 @@ impl fmt::Display for Refusal {
     }
 }
 
+/// The names of a request: it costs the server time in proportion.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Effort {
+    /// All names in it.
+    pub(super) asked: usize,
+    /// The changes of the subscription.
+    pub(super) changed: usize,
+}
+
+impl Effort {
+    /// In requests with a few names.
+    fn cost(self) -> u32 {
+        let cost = self.changed / NAMES_CHANGED + self.asked / NAMES_REPEATED;
+        u32::try_from(cost).unwrap_or(u32::MAX)
+    }
+}
+
 /// The requests that a client has left.
 #[derive(Debug)]
 pub(super) struct Budget(Bucket);
@@ -92,18 +126,18 @@ impl Budget {
         Self(Bucket::new(now, limits.burst))
     }
 
-    /// Counts a request; `None`: of a type that is not served. `is_silent`: it changes no subscription.
+    /// Counts a request; `None`: of a type that is not served.
     pub(super) fn spend(
         &mut self,
         now: Instant,
         outcome: Option<&Outcome>,
-        is_silent: bool,
+        effort: Effort,
         limits: &Limits,
     ) -> Result<(), Refusal> {
         let cost = match outcome {
-            Some(Outcome::Acked { .. }) if is_silent => 0,
+            Some(Outcome::Acked { .. }) if effort.changed == 0 => 0,
             Some(Outcome::Nacked { .. }) => NACK_COST,
-            Some(Outcome::Acked { .. } | Outcome::Stale | Outcome::Subscribed) | None => 1,
+            Some(Outcome::Acked { .. } | Outcome::Stale | Outcome::Subscribed) | None => 1 + effort.cost(),
         };
         let Limits { burst, per_second, .. } = *limits;
         match self.0.spend(now, cost, burst, per_second.into()) {
@@ -113,5 +147,9 @@ impl Budget {
     }
 }
 
+/// So many changes of a subscription cost as much as one request.
+const NAMES_CHANGED: usize = 100;
+/// So many names that change nothing cost as much as one request.
+const NAMES_REPEATED: usize = 10_000;
 /// A NACK costs more than a change of the subscription.
 const NACK_COST: u32 = 10;

@@ -37,8 +37,9 @@ use super::interest::{Interest, InterestChange};
 use super::status::{SyncState, TypeStatus};
 use super::wire::Response;
 use exchange::Exchange;
-use limits::Budget;
+use limits::{Budget, Effort};
 use request::clip;
+use subscription::Subscription;
 
 pub(super) use config::Entry;
 pub(super) use exchange::Outcome;
@@ -119,28 +120,40 @@ impl Stream {
         mut request: Request,
         set: Option<&ResourceSet>,
     ) -> Result<Event, Refusal> {
+        if let Some(excess) = request.excess {
+            return Err(excess);
+        }
         if !std::mem::replace(&mut self.opened, true) {
             self.open(request.node.take())?;
         }
-        let (event, is_silent) = self.take(now, request, set);
+        self.check_names(&request)?;
+        let asked = request.ask.len();
+        let (event, changed) = self.take(now, request, set);
         let outcome = if let Event::Request(_, outcome) = &event { Some(outcome) } else { None };
-        self.budget.spend(now, outcome, is_silent, &self.limits)?;
-        self.check_names()?;
+        self.budget.spend(now, outcome, Effort { asked, changed }, &self.limits)?;
         Ok(event)
     }
 
-    fn check_names(&self) -> Result<(), Refusal> {
-        let mut bytes = 0;
-        for (kind, exchange) in &self.exchanges {
-            let subscription = exchange.ledger().subscription();
-            let (found, limit) = (subscription.names().len(), self.limits.names);
-            if found > limit {
-                return Err(Refusal::Names { kind: *kind, found, limit });
-            }
-            bytes += subscription.name_bytes();
+    /// No name is entered beyond the limit.
+    fn check_names(&self, request: &Request) -> Result<(), Refusal> {
+        let Some(kind) = self.served_kind(&request.type_url) else { return Ok(()) };
+        let nothing = Subscription::default();
+        let of = |kind| self.exchanges.get(&kind).map_or(&nothing, |one| one.ledger().subscription());
+        let after = of(kind).size_after(&request.ask);
+        let Limits { names: limit, name_bytes, .. } = self.limits;
+        if after.names > limit {
+            return Err(Refusal::Names { kind, found: after.names, limit });
         }
-        let limit = self.limits.name_bytes;
-        if bytes > limit { Err(Refusal::NameBytes { found: bytes, limit }) } else { Ok(()) }
+        let others = self.exchanges.keys().filter(|other| **other != kind);
+        let found = after.bytes + others.map(|other| of(*other).name_bytes()).sum::<usize>();
+        if found > name_bytes { Err(Refusal::NameBytes { found, limit: name_bytes }) } else { Ok(()) }
+    }
+
+    fn served_kind(&self, type_url: &str) -> Option<ResourceKind> {
+        // TR-56: there is no glob in SotW.
+        let is_served =
+            |kind: &ResourceKind| *kind != ResourceKind::LbEndpoint || self.protocol == Protocol::Delta;
+        ResourceKind::from_type_url(type_url).filter(is_served)
     }
 
     /// Why the stream must end now without a request of the client.
@@ -166,13 +179,10 @@ impl Stream {
         &self.scope
     }
 
-    /// The meaning of a request, and whether it changed no subscription.
-    fn take(&mut self, now: Instant, request: Request, set: Option<&ResourceSet>) -> (Event, bool) {
-        // TR-56: there is no glob in SotW.
-        let is_served =
-            |kind: &ResourceKind| *kind != ResourceKind::LbEndpoint || self.protocol == Protocol::Delta;
-        let Some(kind) = ResourceKind::from_type_url(&request.type_url).filter(is_served) else {
-            return (self.on_unknown_type(request.type_url), false);
+    /// The meaning of a request, and how much of the subscription it changed.
+    fn take(&mut self, now: Instant, request: Request, set: Option<&ResourceSet>) -> (Event, usize) {
+        let Some(kind) = self.served_kind(&request.type_url) else {
+            return (self.on_unknown_type(request.type_url), 0);
         };
         let (slot, protocol) = (Slot::new(kind, self.class), self.protocol);
         let scope = &self.scope;
@@ -182,13 +192,13 @@ impl Stream {
         if outcome != Outcome::Stale {
             self.last_activity = now;
         }
-        let is_silent = turn.is_nothing();
+        let changed = turn.len();
         let wildcard = turn.wildcard.map(|on| (Interest::All(slot), InterestChange::from(on)));
         let one = |turned| move |name: Arc<str>| (interest(slot, &name), turned);
         self.interests.extend(wildcard);
         self.interests.extend(turn.removed.into_iter().map(one(InterestChange::Off)));
         self.interests.extend(turn.added.into_iter().map(one(InterestChange::On)));
-        (Event::Request(kind, outcome), is_silent)
+        (Event::Request(kind, outcome), changed)
     }
 
     fn on_unknown_type(&mut self, type_url: String) -> Event {

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use xds_proto::envoy::config::core::v3::Node;
 use xds_proto::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DiscoveryRequest};
 
+use super::limits::Refusal;
+
 /// A request of either variant.
 #[derive(Debug)]
 pub(in crate::discovery) struct Request {
@@ -14,6 +16,8 @@ pub(in crate::discovery) struct Request {
     /// The text of `error_detail`.
     pub(super) refusal: Option<String>,
     pub(super) ask: Ask,
+    /// The limit that the request exceeds; it has no other content then.
+    pub(super) excess: Option<Refusal>,
 }
 
 /// The subscriptions of a request.
@@ -25,6 +29,13 @@ pub(super) enum Ask {
     Change { subscribe: Vec<String>, unsubscribe: Vec<String>, holds: HashMap<String, String> },
 }
 
+impl Request {
+    /// A request that was not decoded.
+    pub(in crate::discovery) fn refused(excess: Refusal) -> Self {
+        Self { excess: Some(excess), ..DiscoveryRequest::default().into() }
+    }
+}
+
 impl From<DiscoveryRequest> for Request {
     fn from(request: DiscoveryRequest) -> Self {
         Self {
@@ -33,6 +44,7 @@ impl From<DiscoveryRequest> for Request {
             nonce: request.response_nonce,
             refusal: request.error_detail.map(|status| clip(status.message, MAX_REASON)),
             ask: Ask::Whole { names: request.resource_names, version: request.version_info },
+            excess: None,
         }
     }
 }
@@ -49,6 +61,17 @@ impl From<DeltaDiscoveryRequest> for Request {
                 unsubscribe: request.resource_names_unsubscribe,
                 holds: request.initial_resource_versions,
             },
+            excess: None,
+        }
+    }
+}
+
+impl Ask {
+    /// The number of names.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Whole { names, .. } => names.len(),
+            Self::Change { subscribe, unsubscribe, .. } => subscribe.len() + unsubscribe.len(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::request::Ask;
 use crate::resources::{ResourceKind, Slot, canonical_name};
 
 /// The current subscription of one type on one stream.
@@ -42,6 +43,12 @@ pub(super) struct SubscriptionChange {
 impl SubscriptionChange {
     pub(super) fn is_nothing(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// The number of changes.
+    pub(super) fn len(&self) -> usize {
+        let names = self.added.len() + self.again.len() + self.removed.len();
+        names + usize::from(self.wildcard.is_some())
     }
 }
 
@@ -107,7 +114,9 @@ impl Subscription {
     }
 
     fn count_names(&mut self, change: &SubscriptionChange) {
-        self.respelt.retain(|name| !change.removed.contains(name));
+        for name in &change.removed {
+            self.respelt.remove(name);
+        }
         let has_capitals = |name: &&Arc<str>| name.bytes().any(|byte| byte.is_ascii_uppercase());
         self.respelt.extend(change.added.iter().filter(has_capitals).cloned());
         let bytes = |names: &[Arc<str>]| -> usize { names.iter().map(|name| name.len()).sum() };
@@ -130,6 +139,24 @@ impl Subscription {
         respelt.filter(move |spelling| spelling.eq_ignore_ascii_case(name))
     }
 
+    /// Names and their bytes after a request, which is not taken yet; rather more than less.
+    pub(super) fn size_after(&self, ask: &Ask) -> Size {
+        match ask {
+            Ask::Whole { names, .. } => Size { names: names.len(), bytes: bytes(names) },
+            Ask::Change { subscribe, unsubscribe, .. } => {
+                let known = |name: &&String| self.names.contains(name.as_str());
+                let gone: HashSet<&str> = unsubscribe.iter().filter(known).map(String::as_str).collect();
+                let is_new = |name: &&str| !self.names.contains(*name) || gone.contains(*name);
+                let new: HashSet<&str> = subscribe.iter().map(String::as_str).filter(is_new).collect();
+                let length = |names: &HashSet<&str>| names.iter().map(|name| name.len()).sum::<usize>();
+                Size {
+                    names: self.names.len() - gone.len() + new.len(),
+                    bytes: self.name_bytes - length(&gone) + length(&new),
+                }
+            }
+        }
+    }
+
     /// Bytes of all names together.
     pub(super) fn name_bytes(&self) -> usize {
         self.name_bytes
@@ -146,6 +173,17 @@ impl Subscription {
     pub(super) fn wants(&self, name: &str) -> bool {
         self.wildcard || self.names.contains(name)
     }
+}
+
+/// The size of a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) names: usize,
+    pub(super) bytes: usize,
+}
+
+fn bytes(names: &[String]) -> usize {
+    names.iter().map(String::len).sum()
 }
 
 /// Whether a resource stands under another spelling of this name.

@@ -12,6 +12,8 @@ use crate::resources::ResourceKind::{self, Cluster, Endpoints};
 const LIMITS: Limits = Limits {
     names: 3,
     name_bytes: 30,
+    held: 100,
+    reason_bytes: 100,
     node_bytes: 20,
     burst: 20,
     per_second: 1,
@@ -66,6 +68,47 @@ fn names_that_are_unsubscribed_do_not_count() {
         client.ask(Endpoints, &[&format!("name-{index}-and-more")]);
         client.ask(Endpoints, &[&format!("-name-{index}-and-more")]);
     }
+}
+
+#[test]
+fn names_beyond_the_limit_are_not_entered() {
+    for protocol in [Protocol::Sotw, Protocol::Delta] {
+        let mut client = client(protocol);
+        let now = client.now;
+        let four = request(protocol, Endpoints, &["a", "b", "c", "d"]);
+        client.stream.on_request(now, four, None).unwrap_err();
+        assert!(client.stream.interests().is_empty() && client.stream.take_interests().is_empty());
+        let long = request(protocol, Endpoints, &[&"a".repeat(31)]);
+        client.stream.on_request(now, long, None).unwrap_err();
+        assert!(client.stream.interests().is_empty() && client.stream.take_interests().is_empty());
+    }
+}
+
+#[test]
+fn delta_request_that_replaces_names_counts_only_the_new_ones() {
+    let mut client = client(Protocol::Delta);
+    client.ask(Endpoints, &["a", "b", "c"]);
+    let swap = DeltaDiscoveryRequest {
+        type_url: Endpoints.type_url().to_owned(),
+        resource_names_subscribe: ["c", "d", "d", "a"].map(str::to_owned).to_vec(),
+        resource_names_unsubscribe: ["a", "b", "x"].map(str::to_owned).to_vec(),
+        ..DeltaDiscoveryRequest::default()
+    };
+    client.stream.on_request(client.now, swap.into(), None).unwrap();
+    assert_eq!(client.stream.interests().len(), 3);
+}
+
+#[test]
+fn requests_cost_in_proportion_to_their_names() {
+    let limits = Limits { burst: 100, ..Limits::default() };
+    let names: Vec<String> = (0..5_000).map(|index| format!("name-{index}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut stream = Stream::new(Instant::now(), Protocol::Sotw, PACING, limits);
+    let now = Instant::now();
+    stream.on_request(now, request(Protocol::Sotw, Endpoints, &names), None).unwrap();
+    stream.on_request(now, request(Protocol::Sotw, Endpoints, &names), None).unwrap();
+    let refusal = stream.on_request(now, request(Protocol::Sotw, Endpoints, &[]), None).unwrap_err();
+    assert!(matches!(refusal, Refusal::Requests { .. }), "{refusal}");
 }
 
 #[test]
