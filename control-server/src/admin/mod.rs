@@ -6,6 +6,7 @@ mod config;
 mod endpoints;
 mod error;
 mod health;
+mod host;
 mod index;
 mod load;
 mod metrics;
@@ -22,8 +23,10 @@ mod waiting;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::Router;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use axum::{Router, middleware};
 use tokio::sync::watch;
 
 use crate::discovery::csds::ClientStatusDiscovery;
@@ -39,6 +42,7 @@ pub use clients::ClientList;
 pub use endpoints::{ClusterEndpoints, DeclaredAddress, EndpointList, EndpointStatus};
 pub use error::ErrorBody;
 pub use health::Readiness;
+pub use host::AllowedHosts;
 pub use objects::{Condition, ObjectConditions, ObjectList};
 pub use resources::{ResourceEntry, ResourceList};
 pub use services::{PortSummary, ServiceList, ServiceSummary};
@@ -56,6 +60,7 @@ pub struct Admin {
     metrics: Metrics,
     /// `None`: nothing ever waits.
     approver: Option<Approver>,
+    hosts: AllowedHosts,
     started: Instant,
 }
 
@@ -69,13 +74,20 @@ impl Admin {
         load: LoadReports,
         metrics: Metrics,
     ) -> Self {
-        Self { cache, state, registry, drain, load, metrics, approver: None, started: Instant::now() }
+        let (approver, hosts, started) = (None, AllowedHosts::default(), Instant::now());
+        Self { cache, state, registry, drain, load, metrics, approver, hosts, started }
     }
 
     /// With what approves changes that wait.
     #[must_use]
     pub fn with_approver(self, approver: Option<Approver>) -> Self {
         Self { approver, ..self }
+    }
+
+    /// With other names by which it may be asked.
+    #[must_use]
+    pub fn with_hosts(self, hosts: AllowedHosts) -> Self {
+        Self { hosts, ..self }
     }
 
     fn pipeline(&self) -> Arc<PipelineState> {
@@ -106,7 +118,13 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/waiting/{id}/approve", post(waiting::approve))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method)
+        .layer(middleware::from_fn_with_state(admin.hosts.clone(), host::check))
         .with_state(admin)
+}
+
+/// An answer that tells of an error.
+pub(crate) fn failure(status: StatusCode, message: &str) -> impl IntoResponse {
+    error::Failure::new(status, message)
 }
 
 /// SEC-10: here, and not where xDS is served.

@@ -43,7 +43,7 @@ impl AdmissionMetrics {
         );
         registry.register(
             "connections_refused",
-            "Connections closed at once because there were too many",
+            "Connections closed because there were too many",
             metrics.refused_connections.clone(),
         );
         registry.register(

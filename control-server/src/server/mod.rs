@@ -5,8 +5,10 @@
 //!    └──────drop─────> everything ends at once
 //! ```
 
+mod admin_listener;
 mod admission;
 mod background;
+mod connections;
 mod error;
 mod listener;
 mod options;
@@ -17,11 +19,12 @@ mod tls;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tonic::service::Routes;
 
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, AllowedHosts};
 use crate::discovery::{AggregatedDiscovery, Drain, Feed, Registry, ResourceCache};
 use crate::load_reports::{LoadReporting, LoadReports};
 use crate::metrics::Metrics;
@@ -33,6 +36,7 @@ pub use running::Running;
 pub use tls::{TlsError, TlsFile};
 
 use admission::{Admitted, Admitter};
+use connections::{Connections, Limits};
 use listener::{Listener, MaxAge};
 use ready_file::ReadyFile;
 use running::Addresses;
@@ -89,28 +93,21 @@ impl ControlServer {
         let (drain, registry) = (Drain::default(), Registry::default());
         let (cache, follow) = ResourceCache::follow(feed.clone());
         let load = LoadReports::new(options.load_report_interval);
-        let state = Admin::new(
-            cache.clone(),
-            feed.state,
-            registry.clone(),
-            drain.clone(),
-            load.clone(),
-            metrics.clone(),
-        );
-        let state = state.with_approver(approver);
+        let (known, leaving) = (registry.clone(), drain.clone());
+        let state = Admin::new(cache.clone(), feed.state, known, leaving, load.clone(), metrics.clone())
+            .with_approver(approver)
+            .with_hosts(AllowedHosts::new(options.admin_hosts));
         let discovery =
             AggregatedDiscovery::new(cache.clone(), registry.clone(), drain.clone(), metrics.clone());
         let reporting = LoadReporting::new(load, cache, drain.clone(), metrics.clone());
-        let admitter = || Admitter::new(options.stream_limits, metrics.clone());
-        let routes = Routes::new(Admitted::new(discovery, admitter()))
-            .add_service(Admitted::new(reporting.into_service(), admitter()))
-            .prepare();
+        let routes = routes(discovery, reporting, options.stream_limits, &metrics);
+        let connections = Connections::new(Limits::shared(most_connections(options.stream_limits)));
         let listener = |socket, tls| Listener {
             socket,
             tls,
             routes: routes.clone(),
             max_age: max_age(options.max_connection_age, options.max_connection_age_grace),
-            max_connections: options.stream_limits.max_streams.saturating_mul(2),
+            connections: connections.clone(),
             metrics: metrics.clone(),
         };
         let mut tasks = running::Tasks::default();
@@ -120,13 +117,26 @@ impl ControlServer {
             tasks.background.spawn("following the TLS files", reloader.run());
             tasks.xds.spawn(listener(socket, Some(tls)).run(stopping));
         }
-        tasks.admin.spawn(serve_admin(admin, state));
+        tasks.admin.spawn(admin_listener::serve(admin, admin::router(state)));
         if let Some(file) = &mut ready_file {
             file.write(&addresses)?;
         }
         announce(&addresses);
         Ok(Running::new(addresses, tasks, stop, (drain, registry), options.drain_timeout, ready_file))
     }
+}
+
+/// The services for gRPC, each with an admission of its own.
+fn routes(
+    discovery: AggregatedDiscovery,
+    reporting: LoadReporting,
+    limits: StreamLimits,
+    metrics: &Metrics,
+) -> Routes {
+    let admitter = || Admitter::new(limits, metrics.clone());
+    Routes::new(Admitted::new(discovery, admitter()))
+        .add_service(Admitted::new(reporting.into_service(), admitter()))
+        .prepare()
 }
 
 fn announce(addresses: &Addresses) {
@@ -144,10 +154,21 @@ fn max_age(age: Duration, grace: Duration) -> Option<MaxAge> {
     (!age.is_zero()).then_some(MaxAge { age, grace })
 }
 
-async fn serve_admin(listener: TcpListener, state: Admin) {
-    if let Err(error) = axum::serve(listener, admin::router(state)).await {
-        tracing::error!(%error, "the admin listener has failed");
+/// Twice as many as streams, as far as the system allows: each is an open file, and files and the admin port need some, too.
+fn most_connections(limits: StreamLimits) -> usize {
+    let wanted = limits.max_streams.saturating_mul(2);
+    let Ok((files, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return wanted };
+    let files = usize::try_from(files).unwrap_or(usize::MAX);
+    let room = files.saturating_sub(admin_listener::MOST_CONNECTIONS + OTHER_FILES).max(files / 2);
+    if room < wanted {
+        tracing::warn!(
+            files,
+            connections = room,
+            wanted,
+            "the limit of open files allows fewer connections than --max-streams; raise it (ulimit -Hn)"
+        );
     }
+    wanted.min(room)
 }
 
 async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, StartError> {
@@ -157,3 +178,6 @@ async fn bind(address: SocketAddr, flag: &'static str) -> Result<TcpListener, St
 fn local(listener: &TcpListener) -> Result<SocketAddr, StartError> {
     listener.local_addr().map_err(|source| StartError::Address { source })
 }
+
+/// Open files besides connections: of the configuration, its watch, and copies.
+const OTHER_FILES: usize = 128;

@@ -13,6 +13,9 @@ pub struct Options {
     pub tls: Option<TlsOptions>,
     /// Admin API without authentication; `127.0.0.1:15080` by default. Port 0 takes a free one.
     pub admin: SocketAddr,
+    /// Names by which the admin API may be asked, besides addresses and `localhost`: a web page's name that stands for this
+    /// machine is refused. None by default; `*` allows all.
+    pub admin_hosts: Vec<String>,
     /// How many streams there may be, and how fast new ones may come.
     pub stream_limits: StreamLimits,
     /// How old a connection becomes before its clients are sent to another server, a tenth more or less; 30 min by
@@ -32,7 +35,7 @@ pub struct Options {
 /// Limits on the streams of one service, ADS or load reports. The status of a refused stream names its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamLimits {
-    /// Streams at a time; 10,000 by default. A listener has twice as many connections at most.
+    /// Streams at a time; 10,000 by default. There are twice as many connections at most, of one address nine tenths.
     pub max_streams: usize,
     /// New streams per second, of which a second's worth may come at once; later ones wait, for 5 s at most. 500 by
     /// default, 0 for no limit.
@@ -82,6 +85,7 @@ impl Default for Options {
             xds: loopback(DEFAULT_XDS_PORT),
             tls: None,
             admin: loopback(DEFAULT_ADMIN_PORT),
+            admin_hosts: Vec::new(),
             stream_limits: StreamLimits::default(),
             max_connection_age: Duration::from_secs(30 * 60),
             max_connection_age_grace: Duration::from_secs(30),

@@ -7,6 +7,7 @@ mod ads;
 mod answers;
 mod approval;
 mod csds;
+mod hostile;
 mod load_reports;
 mod meshctl;
 mod process;

@@ -41,7 +41,11 @@ pub(super) struct Serve {
     /// Where the admin API is served, without authentication; port 0 takes a free one
     #[arg(long, value_name = "ADDR", env = "CONTROL_SERVER_ADMIN", default_value = "127.0.0.1:15080")]
     admin: SocketAddr,
-    /// Most streams at a time, of ADS and of load reports each; a listener has twice as many connections at most
+    /// A name by which the admin API may be asked, besides addresses and localhost, against web pages whose name stands for this
+    /// machine; may be given several times; * for every name
+    #[arg(long, value_name = "NAME", env = "CONTROL_SERVER_ADMIN_HOST", value_delimiter = ',')]
+    admin_host: Vec<String>,
+    /// Most streams at a time, of ADS and of load reports each; twice as many connections; of one address nine tenths
     #[arg(long, value_name = "N", env = "CONTROL_SERVER_MAX_STREAMS", default_value = "10000", value_parser = at_least_one)]
     max_streams: usize,
     /// New streams per second; a second's worth comes at once, later ones wait for up to 5 s; 0 for no limit
@@ -166,6 +170,7 @@ impl Serve {
             xds: self.xds,
             tls: self.tls.into_options(),
             admin: self.admin,
+            admin_hosts: self.admin_host,
             stream_limits: StreamLimits { max_streams: self.max_streams, per_second: self.max_stream_rate },
             max_connection_age: self.max_connection_age,
             max_connection_age_grace: self.max_connection_age_grace,

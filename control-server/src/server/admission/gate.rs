@@ -8,6 +8,8 @@ use crate::server::options::StreamLimits;
 #[derive(Debug)]
 pub(super) struct Gate {
     limits: StreamLimits,
+    /// The time whose worth of streams may come at once.
+    burst: Duration,
     open: usize,
     /// When a stream may start after the burst is used up; in the past after a quiet time.
     next: Option<Instant>,
@@ -29,11 +31,42 @@ pub(super) enum Admission {
 pub(super) enum Reason {
     TooMany,
     TooFast,
+    /// Of one machine.
+    TooManyOfMachine,
+    /// On one connection.
+    ConnectionTooFast,
 }
 
 impl Gate {
     pub(super) fn new(limits: StreamLimits) -> Self {
-        Self { limits, open: 0, next: None }
+        Self { limits, burst: Duration::from_secs(1), open: 0, next: None }
+    }
+
+    /// Limits only how fast streams come; `burst` times `per_second` of them may come at once.
+    pub(super) fn of_rate(per_second: u32, burst: Duration) -> Self {
+        Self { limits: StreamLimits { max_streams: usize::MAX, per_second }, burst, open: 0, next: None }
+    }
+
+    /// Whether a new stream would have to wait, or be refused for its haste.
+    pub(super) fn is_busy(&self, now: Instant) -> bool {
+        Duration::from_secs(1).checked_div(self.limits.per_second).is_some_and(|spacing| {
+            let next = self.next.unwrap_or(now).max(now);
+            next - now > self.burst.saturating_sub(spacing)
+        })
+    }
+
+    /// Whether there are as many streams as there may be.
+    pub(super) fn is_full(&self) -> bool {
+        self.open >= self.limits.max_streams
+    }
+
+    /// A new stream that another gate has let in, if there are not too many.
+    pub(super) fn arrive_beside(&mut self) -> Admission {
+        if self.is_full() {
+            return Admission::Refuse(Reason::TooMany);
+        }
+        self.open += 1;
+        Admission::Enter
     }
 
     /// A new stream.
@@ -48,7 +81,7 @@ impl Gate {
         };
         // A second's worth may come at once.
         let next = self.next.unwrap_or(now).max(now);
-        let wait = (next - now).saturating_sub(Duration::from_secs(1).saturating_sub(spacing));
+        let wait = (next - now).saturating_sub(self.burst.saturating_sub(spacing));
         if wait > PATIENCE {
             return Admission::Refuse(Reason::TooFast);
         }

@@ -7,8 +7,12 @@ use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service};
 use tonic::server::NamedService;
 
-use super::admitter::Admitter;
+use crate::connection::Connection;
+use crate::server::connections::Machine;
+
+use super::admitter::{Admitter, Origin};
 use super::body::HeldBody;
+use super::pace::ConnectionPace;
 
 /// The service `S`; each of its methods opens a stream.
 #[derive(Debug, Clone)]
@@ -46,13 +50,23 @@ where
         // The one that was ready.
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let admitter = self.admitter.clone();
+        let origin = origin(&request);
         Box::pin(async move {
-            let permit = match admitter.enter().await {
+            let permit = match admitter.enter(origin).await {
                 Ok(permit) => permit,
                 Err(status) => return Ok(status.into_http()),
             };
             let response = inner.call(request).await?;
             Ok(response.map(|body| Body::new(HeldBody::new(body, permit))))
         })
+    }
+}
+
+fn origin(request: &http::Request<Body>) -> Origin {
+    let connection = request.extensions().get::<Connection>();
+    let peer = connection.and_then(|connection| connection.peer);
+    Origin {
+        machine: peer.map(|peer| Machine::of(peer.ip())),
+        pace: request.extensions().get::<ConnectionPace>().cloned(),
     }
 }

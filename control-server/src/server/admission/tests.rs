@@ -7,7 +7,7 @@ use tonic::Code;
 use crate::metrics::Metrics;
 use crate::server::options::StreamLimits;
 
-use super::admitter::Admitter;
+use super::admitter::{Admitter, Origin};
 use super::gate::{Admission, Gate, PATIENCE, Reason};
 
 fn limits(max_streams: usize, per_second: u32) -> StreamLimits {
@@ -67,7 +67,7 @@ async fn two_thousand_clients_are_admitted_within_seconds() {
     let admitter = Admitter::new(limits(10_000, 500), Metrics::default());
     let began = tokio::time::Instant::now();
     let entering = (0..2000).map(|_| async {
-        let permit = admitter.enter().await.unwrap();
+        let permit = admitter.enter(Origin::default()).await.unwrap();
         (began.elapsed().as_millis() / 100, permit)
     });
     let entered = futures_util::future::join_all(entering).await;
@@ -79,10 +79,10 @@ async fn two_thousand_clients_are_admitted_within_seconds() {
 #[tokio::test(start_paused = true)]
 async fn refusals_name_the_limit_and_are_spread() {
     let admitter = Admitter::new(limits(1, 0), Metrics::default());
-    let permit = admitter.enter().await.unwrap();
+    let permit = admitter.enter(Origin::default()).await.unwrap();
     let began = tokio::time::Instant::now();
     let refusals = (0..100).map(|_| async {
-        let status = admitter.enter().await.unwrap_err();
+        let status = admitter.enter(Origin::default()).await.unwrap_err();
         assert_eq!(status.code(), Code::ResourceExhausted);
         assert!(status.message().contains("1 streams already, the limit (--max-streams)"), "{status}");
         began.elapsed().as_millis() / 100
@@ -91,10 +91,10 @@ async fn refusals_name_the_limit_and_are_spread() {
     let crowd = (0..10).map(|tenth| tenths.iter().filter(|found| **found == tenth).count()).max();
     assert!(crowd <= Some(40), "{tenths:?}");
     drop(permit);
-    let _permit = admitter.enter().await.unwrap();
+    let _permit = admitter.enter(Origin::default()).await.unwrap();
 
     let admitter = Admitter::new(limits(10_000, 1), Metrics::default());
-    let entering = (0..100).map(|_| admitter.enter());
+    let entering = (0..100).map(|_| admitter.enter(Origin::default()));
     let refused: Vec<_> =
         futures_util::future::join_all(entering).await.into_iter().filter_map(Result::err).collect();
     assert_eq!(refused.len(), 94, "one at once, five in five seconds");
@@ -105,8 +105,8 @@ async fn refusals_name_the_limit_and_are_spread() {
 #[tokio::test(start_paused = true)]
 async fn cancelled_waiter_frees_its_place() {
     let admitter = Admitter::new(limits(2, 1), Metrics::default());
-    let _first = admitter.enter().await.unwrap();
-    tokio::time::timeout(Duration::from_millis(1), admitter.enter()).await.unwrap_err();
+    let _first = admitter.enter(Origin::default()).await.unwrap();
+    tokio::time::timeout(Duration::from_millis(1), admitter.enter(Origin::default())).await.unwrap_err();
     tokio::time::sleep(Duration::from_secs(10)).await;
-    admitter.enter().await.unwrap();
+    admitter.enter(Origin::default()).await.unwrap();
 }

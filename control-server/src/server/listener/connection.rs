@@ -20,6 +20,8 @@ use tonic::service::Routes;
 use crate::clock::now;
 use crate::connection::{Connection, Departing};
 use crate::metrics::Metrics;
+use crate::server::admission::ConnectionPace;
+use crate::server::connections::Place;
 use crate::server::tls::Tls;
 
 use super::age::MaxAge;
@@ -29,6 +31,7 @@ use super::{handshake, stopped};
 pub(super) struct Accepted {
     pub(super) stream: TcpStream,
     pub(super) peer: SocketAddr,
+    pub(super) place: Place,
     pub(super) tls: Option<Tls>,
     pub(super) routes: Routes,
     pub(super) max_age: Option<MaxAge>,
@@ -38,19 +41,21 @@ pub(super) struct Accepted {
 impl Accepted {
     /// Runs until the connection has ended.
     pub(super) async fn run(self, mut stopping: watch::Receiver<bool>) {
-        let Self { stream, peer, tls, routes, max_age, metrics } = self;
+        let Self { stream, peer, place, tls, routes, max_age, metrics } = self;
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, %error, "no TCP_NODELAY");
         }
         let (departing, departure) = Departing::new();
         let mut connection = Connection { peer: Some(peer), departure, ..Connection::default() };
-        let mut life = Life { stopping: stopping.clone(), max_age, departing, metrics };
+        let place = Arc::new(place);
+        let mut life = Life { stopping: stopping.clone(), place, max_age, departing, metrics };
         let Some(tls) = tls else {
             return life.serve(stream, connection, routes).await;
         };
         let shaken = tokio::select! {
             shaken = handshake::shake(&tls, stream) => shaken,
             () = stopped(&mut stopping) => return,
+            () = life.place.closing() => return life.metrics.connection_refused(),
         };
         match shaken {
             Ok(secured) => {
@@ -68,6 +73,7 @@ impl Accepted {
 /// When a connection ends.
 pub(super) struct Life {
     pub(super) stopping: watch::Receiver<bool>,
+    pub(super) place: Arc<Place>,
     pub(super) max_age: Option<MaxAge>,
     pub(super) departing: Departing,
     pub(super) metrics: Metrics,
@@ -80,14 +86,19 @@ impl Life {
     {
         let peer = connection.peer;
         let asked = Arc::new(AtomicBool::new(false));
-        let noted = asked.clone();
+        let (noted, place) = (asked.clone(), self.place.clone());
+        let pace = ConnectionPace::new();
         let service = service_fn(move |mut request: Request<Incoming>| {
-            noted.store(true, Ordering::Relaxed);
+            if !noted.swap(true, Ordering::Relaxed) {
+                place.set_busy();
+            }
             request.extensions_mut().insert(connection.clone());
+            request.extensions_mut().insert(pace.clone());
             routes.clone().call(request)
         });
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder.timer(TokioTimer::new());
+        builder.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
         builder.keep_alive_interval(KEEPALIVE_INTERVAL).keep_alive_timeout(KEEPALIVE_TIMEOUT);
         let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
         let result = tokio::select! {
@@ -131,6 +142,10 @@ impl Life {
             // A client that has not sent HTTP/2's preface does not see a GOAWAY.
             () = stopped(&mut self.stopping) => (!asked.load(Ordering::Relaxed)).then_some(FIRST_REQUEST_TIMEOUT),
             () = idle => Some(FINAL_STATUS_TIMEOUT),
+            () = self.place.closing() => {
+                self.metrics.connection_refused();
+                Some(Duration::ZERO)
+            }
             () = aged => {
                 let grace = max_age.map(|max| max.grace).unwrap_or_default();
                 self.metrics.connection_aged();
@@ -141,6 +156,9 @@ impl Life {
     }
 }
 
+/// What a client may send before the server reads it.
+const STREAM_WINDOW: u32 = 64 << 10;
+const CONNECTION_WINDOW: u32 = 256 << 10;
 /// A connection without a stream by then is closed.
 const FIRST_STREAM: Duration = Duration::from_secs(60);
 /// How long a first request is waited for while the server stops.

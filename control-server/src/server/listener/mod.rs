@@ -21,6 +21,7 @@ use tonic::service::Routes;
 
 use crate::metrics::Metrics;
 
+use super::connections::{Connections, Place};
 use super::tls::Tls;
 
 pub(super) use age::MaxAge;
@@ -34,7 +35,8 @@ pub(super) struct Listener {
     pub(super) routes: Routes,
     /// `None`: no maximum.
     pub(super) max_age: Option<MaxAge>,
-    pub(super) max_connections: usize,
+    /// Of all listeners for gRPC together.
+    pub(super) connections: Connections,
     pub(super) metrics: Metrics,
 }
 
@@ -50,11 +52,15 @@ impl Listener {
                 Some(_) = connections.join_next() => continue,
             };
             match accepted {
-                Ok((_, peer)) if connections.len() >= self.max_connections => {
-                    self.metrics.connection_refused();
-                    tracing::debug!(%peer, "closed at once: too many connections");
-                }
-                Ok((stream, peer)) => drop(connections.spawn(self.accepted(stream, peer).run(stop.clone()))),
+                Ok((stream, peer)) => match self.connections.enter(peer.ip()) {
+                    Some(place) => {
+                        drop(connections.spawn(self.accepted(stream, peer, place).run(stop.clone())));
+                    }
+                    None => {
+                        self.metrics.connection_refused();
+                        tracing::debug!(%peer, "closed at once: too many connections");
+                    }
+                },
                 Err(error) => rest(&error).await,
             }
         }
@@ -63,9 +69,9 @@ impl Listener {
         while connections.join_next().await.is_some() {}
     }
 
-    fn accepted(&self, stream: TcpStream, peer: SocketAddr) -> Accepted {
+    fn accepted(&self, stream: TcpStream, peer: SocketAddr, place: Place) -> Accepted {
         let (tls, routes, metrics) = (self.tls.clone(), self.routes.clone(), self.metrics.clone());
-        Accepted { stream, peer, tls, routes, max_age: self.max_age, metrics }
+        Accepted { stream, peer, place, tls, routes, max_age: self.max_age, metrics }
     }
 }
 
@@ -76,7 +82,7 @@ async fn stopped(stopping: &mut watch::Receiver<bool>) {
 }
 
 /// Most often the file descriptors are used up, and an immediate retry would loop.
-async fn rest(error: &io::Error) {
+pub(super) async fn rest(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
         tracing::warn!(%error, "cannot accept connections, trying again in a second");

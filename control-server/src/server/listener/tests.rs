@@ -1,5 +1,7 @@
 //! How long connections last, over a pipe and on virtual time.
 
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request};
@@ -13,6 +15,7 @@ use tonic::service::Routes;
 
 use crate::connection::{Connection, Departing};
 use crate::metrics::Metrics;
+use crate::server::connections::{Connections, Limits};
 
 use super::MaxAge;
 use super::connection::Life;
@@ -33,7 +36,9 @@ fn serve_until(
     let (ours, theirs) = tokio::io::duplex(64 << 10);
     let (departing, departure) = Departing::new();
     let task = tokio::spawn(async move {
-        let mut life = Life { stopping, max_age, departing, metrics: Metrics::default() };
+        let connections = Connections::new(Limits::shared(10));
+        let place = Arc::new(connections.enter(Ipv4Addr::LOCALHOST.into()).unwrap());
+        let mut life = Life { stopping, place, max_age, departing, metrics: Metrics::default() };
         let began = tokio::time::Instant::now();
         life.serve(theirs, Connection { departure, ..Connection::default() }, Routes::default()).await;
         began.elapsed()
