@@ -1,6 +1,6 @@
 //! The latest report of every client, and their sums. Pure: time is an argument.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,8 @@ use super::report::{Cluster, ClusterKey, Report};
 pub(super) struct Ledger {
     interval: Duration,
     reporters: BTreeMap<u64, Reporter>,
+    /// When each of them stops counting, next one first.
+    expiries: BTreeSet<(Instant, u64)>,
     /// Of all reports together.
     entries: usize,
 }
@@ -32,7 +34,7 @@ pub(super) struct Full;
 impl Ledger {
     /// Clients are told to report once per `interval`.
     pub(super) fn new(interval: Duration) -> Self {
-        Self { interval, reporters: BTreeMap::new(), entries: 0 }
+        Self { interval, reporters: BTreeMap::new(), expiries: BTreeSet::new(), entries: 0 }
     }
 
     pub(super) fn interval(&self) -> Duration {
@@ -57,33 +59,34 @@ impl Ledger {
             return Err(Full);
         }
         self.entries = entries;
-        let node_id = node_id.clone();
-        self.reporters.insert(id, Reporter { node_id, received: now, report, has_left: false });
+        let reporter = Reporter { node_id: node_id.clone(), received: now, report, has_left: false };
+        let expiry = reporter.expiry(self.interval);
+        if let Some(last) = self.reporters.insert(id, reporter) {
+            self.expiries.remove(&(last.expiry(self.interval), id));
+        }
+        self.expiries.insert((expiry, id));
         Ok(())
     }
 
     /// A stream has ended. Its last report counts until another stream of the same process may have reported.
     pub(super) fn on_end(&mut self, now: Instant, id: u64) {
         if let Some(reporter) = self.reporters.get_mut(&id) {
+            self.expiries.remove(&(reporter.expiry(self.interval), id));
             reporter.has_left = true;
+            self.expiries.insert((reporter.expiry(self.interval), id));
         }
         self.expire(now);
     }
 
-    /// Drops reports that are too old.
+    /// Drops reports that are too old; costs nothing while there are none.
     pub(super) fn expire(&mut self, now: Instant) {
-        let interval = self.interval;
-        let is_old = |reporter: &Reporter| reporter.received + interval * reporter.patience() <= now;
-        let old: Vec<u64> =
-            self.reporters.iter().filter(|(_, reporter)| is_old(reporter)).map(|(id, _)| *id).collect();
-        for id in old {
-            self.remove(id);
-        }
-    }
-
-    fn remove(&mut self, id: u64) {
-        if let Some(reporter) = self.reporters.remove(&id) {
-            self.entries -= reporter.report.entries();
+        while let Some((expiry, id)) = self.expiries.first().copied()
+            && expiry <= now
+        {
+            self.expiries.pop_first();
+            if let Some(reporter) = self.reporters.remove(&id) {
+                self.entries -= reporter.report.entries();
+            }
         }
     }
 
@@ -109,8 +112,11 @@ impl Ledger {
 }
 
 impl Reporter {
-    /// How many intervals its last report counts.
-    fn patience(&self) -> u32 {
-        if self.has_left { 1 } else { 3 }
+    /// When its last report stops counting.
+    fn expiry(&self, interval: Duration) -> Instant {
+        self.received + interval * if self.has_left { 1 } else { STAYING }
     }
 }
+
+/// How many intervals the last report of a silent client counts.
+const STAYING: u32 = 3;

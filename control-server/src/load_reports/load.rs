@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use xds_proto::envoy::config::endpoint::v3::{ClusterStats, UpstreamLocalityStats};
+
 /// Calls to one locality in one interval, per second.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Load {
@@ -19,6 +21,30 @@ pub(super) struct Load {
 pub(super) struct Mean {
     pub(super) calls: u64,
     pub(super) total: f64,
+}
+
+/// Calls to one cluster in one report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CallCounts {
+    /// That ended well.
+    pub success: u64,
+    /// That failed.
+    pub error: u64,
+    /// That were dropped before they had an endpoint.
+    pub dropped: u64,
+}
+
+impl CallCounts {
+    /// A count beyond all reason is cut: it would make a counter begin again.
+    pub(super) fn add(&mut self, stats: &ClusterStats) {
+        let sum = |count: fn(&UpstreamLocalityStats) -> u64| {
+            stats.upstream_locality_stats.iter().map(count).fold(0, u64::saturating_add)
+        };
+        let with = |before: u64, more: u64| before.saturating_add(more).min(MOST_CALLS);
+        self.success = with(self.success, sum(|stats| stats.total_successful_requests));
+        self.error = with(self.error, sum(|stats| stats.total_error_requests));
+        self.dropped = with(self.dropped, stats.total_dropped_requests);
+    }
 }
 
 /// Calls to one cluster that were dropped before they had an endpoint, per second.
@@ -64,3 +90,6 @@ impl Drops {
         }
     }
 }
+
+/// Of one kind in one report.
+const MOST_CALLS: u64 = 1 << 40;

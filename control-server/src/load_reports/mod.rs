@@ -5,6 +5,7 @@
 //! ```
 //!
 //! The protocol is section 2.7 of the conformance list. Invariants:
+//! - Rates are over one interval at least; counters have every call of every report that was taken.
 //! - A report has its client's calls of one interval; the next one replaces it. A cluster that it does not mention has no
 //!   load.
 //! - A disconnected client counts for one interval more, in which it may report again over another stream; a silent
@@ -27,6 +28,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use load::CallCounts;
 pub use reports::LoadReports;
 pub use service::LoadReporting;
 pub use status::{ClusterLoad, LoadList, LocalityLoad, Rates, ReporterLoad};

@@ -15,12 +15,14 @@ use crate::translate::is_secured;
 use super::limits::{
     MAX_CATEGORIES, MAX_CLUSTERS, MAX_LOCALITIES, MAX_METRICS, MAX_NAME, MAX_REPORT_ENTRIES,
 };
-use super::load::{Drops, Load, Mean};
+use super::load::{CallCounts, Drops, Load, Mean};
 
 /// One client's report of one interval.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Report {
     pub(super) clusters: BTreeMap<ClusterKey, Cluster>,
+    /// What the report adds to the counters, by cluster.
+    pub(super) counts: BTreeMap<Arc<str>, CallCounts>,
     /// The number of dropped parts: over a limit, invalid, or of a cluster that is not served.
     pub(super) ignored: usize,
     entries: Entries,
@@ -46,20 +48,30 @@ pub(super) struct Cluster {
 }
 
 impl Report {
-    /// Reads a report. `elapsed` is the time since the client's last one; `served` finds the name of a cluster that is
-    /// served.
+    /// Reads a report. `elapsed` is the time since the client's last one, `least` the shortest time that rates are made of:
+    /// calls of a process that lived for a moment are no rate of that moment. `served` finds the name of a cluster that
+    /// is served.
     pub(super) fn read(
         stats: Vec<ClusterStats>,
         elapsed: Duration,
+        least: Duration,
         served: impl Fn(&str) -> Option<Arc<str>>,
     ) -> Self {
         let mut report = Self::default();
         for stats in stats {
-            let Self { clusters, ignored, entries } = &mut report;
-            match cluster_key(&stats, &served).and_then(|key| entries.slot(clusters, key, MAX_CLUSTERS)) {
-                Some(cluster) => *ignored += cluster.add(stats, elapsed, entries),
-                None => *ignored += 1,
-            }
+            let Self { clusters, counts, ignored, entries } = &mut report;
+            let Some(key) = cluster_key(&stats, &served) else {
+                *ignored += 1;
+                continue;
+            };
+            let name = Arc::clone(&key.cluster);
+            let Some(cluster) = entries.slot(clusters, key, MAX_CLUSTERS) else {
+                *ignored += 1;
+                continue;
+            };
+            counts.entry(name).or_default().add(&stats);
+            let seconds = interval(&stats, elapsed).max(least).as_secs_f64();
+            *ignored += cluster.add(stats, seconds, entries);
         }
         report
     }
@@ -105,8 +117,7 @@ impl Entries {
 
 impl Cluster {
     /// Adds the parts within limits; returns the number of the others.
-    fn add(&mut self, stats: ClusterStats, elapsed: Duration, entries: &mut Entries) -> usize {
-        let seconds = interval(&stats, elapsed).as_secs_f64();
+    fn add(&mut self, stats: ClusterStats, seconds: f64, entries: &mut Entries) -> usize {
         let mut ignored = 0;
         self.drops.total += rate(stats.total_dropped_requests, seconds);
         for dropped in stats.dropped_requests {

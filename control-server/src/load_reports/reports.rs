@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::now;
+use crate::discovery::ResourceCache;
+use crate::resources::{ResourceKind, ResourceSet};
 
 use super::ledger::{Full, Ledger};
 use super::report::Report;
@@ -15,6 +17,7 @@ use super::status::LoadList;
 pub struct LoadReports {
     ledger: Arc<Mutex<Ledger>>,
     last_id: Arc<AtomicU64>,
+    pub(super) cluster_names: ClusterNames,
 }
 
 /// Keeps the reports of one stream.
@@ -27,7 +30,11 @@ pub(super) struct Reporting {
 impl LoadReports {
     /// Of clients that are told to report once per `interval`; zero means that they are not asked to.
     pub fn new(interval: Duration) -> Self {
-        Self { ledger: Arc::new(Mutex::new(Ledger::new(interval))), last_id: Arc::default() }
+        Self {
+            ledger: Arc::new(Mutex::new(Ledger::new(interval))),
+            last_id: Arc::default(),
+            cluster_names: ClusterNames::default(),
+        }
     }
 
     /// The current load of all clusters; with every reporter of one cluster, if a name is given.
@@ -62,5 +69,35 @@ impl Reporting {
 impl Drop for Reporting {
     fn drop(&mut self) {
         self.reports.lock().on_end(now(), self.id);
+    }
+}
+
+/// The names of all clusters, for clients that do not report all of them by themselves; shared by all streams. Clones share their state.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ClusterNames(Arc<Mutex<Latest>>);
+
+/// A list that stays the same allocation until a name comes or goes.
+pub(super) type Names = Arc<[Arc<str>]>;
+
+#[derive(Debug, Default)]
+struct Latest {
+    set: Option<Arc<ResourceSet>>,
+    names: Names,
+}
+
+impl ClusterNames {
+    /// The names of the clusters that are served now.
+    pub(super) fn of(&self, cache: &ResourceCache) -> Names {
+        let Some(snapshot) = cache.latest() else { return Names::default() };
+        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !latest.set.as_ref().is_some_and(|set| Arc::ptr_eq(set, &snapshot.set)) {
+            let clusters = snapshot.set.sorted(ResourceKind::Cluster);
+            let is_same = clusters.iter().map(|cluster| &cluster.name).eq(latest.names.iter());
+            if !is_same {
+                latest.names = clusters.iter().map(|cluster| Arc::clone(&cluster.name)).collect();
+            }
+            latest.set = Some(snapshot.set);
+        }
+        Arc::clone(&latest.names)
     }
 }

@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 
 use super::client::Client;
 use super::limits::MAX_REPORT_BYTES;
-use super::reports::LoadReports;
+use super::reports::{LoadReports, Names};
 use super::stream::Stream;
 
 /// Takes load reports (TR-64 to TR-67, the server's side).
@@ -56,10 +56,12 @@ impl LoadReportingService for LoadReporting {
             connection: Connection::of(&request),
             reporting: self.reports.begin(),
             interval: self.reports.interval(),
+            cluster_names: self.reports.cluster_names.clone(),
             cache: self.cache.clone(),
             drain: self.drain.clone(),
             metrics: self.metrics.clone(),
             client: Client::default(),
+            all: Names::default(),
             is_told_full: false,
         };
         tokio::spawn(stream.run(request.into_inner(), sender));

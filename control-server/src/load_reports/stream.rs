@@ -19,7 +19,7 @@ use super::client::Client;
 use super::limits::{FIRST_REQUEST, MAX_ENTRIES};
 use super::refusal::Refusal;
 use super::report::Report;
-use super::reports::Reporting;
+use super::reports::{ClusterNames, Names, Reporting};
 
 /// Everything that one stream needs from the server.
 #[derive(Debug)]
@@ -27,9 +27,12 @@ pub(super) struct Stream {
     pub(super) connection: Connection,
     pub(super) reporting: Reporting,
     pub(super) interval: Duration,
+    pub(super) cluster_names: ClusterNames,
     pub(super) cache: ResourceCache,
     pub(super) drain: Drain,
     pub(super) metrics: Metrics,
+    /// What a client is asked for that reports all clusters by itself.
+    pub(super) all: Names,
     /// Empty until the first request.
     pub(super) client: Client,
     /// The client was told that there is no room for its reports.
@@ -78,7 +81,7 @@ impl Stream {
         let mut asked = self.ask();
         let mut last = now();
         let mut budget = Budget::new(last, self.interval);
-        if outbound.send(Ok(asked.clone())).await.is_err() {
+        if outbound.send(Ok(self.response(&asked))).await.is_err() {
             return Ok(());
         }
         loop {
@@ -89,9 +92,9 @@ impl Stream {
                     last = self.take(last, request);
                     // A client that is sent all cluster names gets new ones once per interval.
                     let ask = self.ask();
-                    if ask != asked {
+                    if !Arc::ptr_eq(&ask, &asked) {
                         asked = ask;
-                        if outbound.send(Ok(asked.clone())).await.is_err() {
+                        if outbound.send(Ok(self.response(&asked))).await.is_err() {
                             return Ok(());
                         }
                     }
@@ -107,19 +110,15 @@ impl Stream {
         if self.client.node_id.is_empty() { peer() } else { self.client.node_id.as_ref().to_owned() }
     }
 
-    /// The clusters to report: all, or every name for a client that does not support that.
-    fn ask(&self) -> LoadStatsResponse {
-        let send_all_clusters = self.client.sends_all_clusters;
-        let clusters = match (send_all_clusters, self.cache.latest()) {
-            (false, Some(snapshot)) => {
-                let clusters = snapshot.set.sorted(ResourceKind::Cluster);
-                clusters.into_iter().map(|cluster| cluster.name.as_ref().to_owned()).collect()
-            }
-            _ => Vec::new(),
-        };
+    /// The clusters to report: every name, for a client that does not report all by itself.
+    fn ask(&self) -> Names {
+        if self.client.sends_all_clusters { self.all.clone() } else { self.cluster_names.of(&self.cache) }
+    }
+
+    fn response(&self, names: &Names) -> LoadStatsResponse {
         LoadStatsResponse {
-            clusters,
-            send_all_clusters,
+            clusters: names.iter().map(|name| name.as_ref().to_owned()).collect(),
+            send_all_clusters: self.client.sends_all_clusters,
             load_reporting_interval: Some(protobuf::Duration {
                 seconds: self.interval.as_secs().try_into().unwrap_or(i64::MAX),
                 nanos: self.interval.subsec_nanos().try_into().unwrap_or(0),
@@ -133,8 +132,9 @@ impl Stream {
         let now = now();
         let snapshot = self.cache.latest();
         let served = |name: &str| snapshot.as_ref().and_then(|snapshot| served(&snapshot.set, name));
-        let report = Report::read(request.cluster_stats, now.saturating_duration_since(last), served);
-        self.metrics.load_reported(report.ignored);
+        let elapsed = now.saturating_duration_since(last);
+        let report = Report::read(request.cluster_stats, elapsed, self.interval, served);
+        self.metrics.load_reported(report.ignored, &report.counts);
         if self.reporting.take(&self.client.node_id, report).is_err() {
             self.metrics.load_refused();
             if !std::mem::replace(&mut self.is_told_full, true) {

@@ -1,6 +1,8 @@
 //! Metrics of load reports, and their content.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -8,7 +10,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use crate::load_reports::LoadList;
+use crate::load_reports::{CallCounts, LoadList, Rates};
 
 use super::{Metrics, count};
 
@@ -18,6 +20,9 @@ pub(super) struct LoadMetrics {
     ignored: Counter,
     refused: Counter,
     reporters: Gauge,
+    counts: Family<CallsLabel, Counter>,
+    /// The clusters in `counts`.
+    counted: Mutex<BTreeSet<Arc<str>>>,
     calls: Family<CallsLabel, Gauge<f64, AtomicU64>>,
     in_progress: Family<ClusterLabel, Gauge>,
 }
@@ -54,6 +59,11 @@ impl LoadMetrics {
             metrics.reporters.clone(),
         );
         registry.register(
+            "load_calls",
+            "Calls in the reports of clients since this server began, by cluster and result",
+            metrics.counts.clone(),
+        );
+        registry.register(
             "load_calls_per_second",
             "Calls that clients report, by cluster and result",
             metrics.calls.clone(),
@@ -66,18 +76,41 @@ impl LoadMetrics {
         metrics
     }
 
+    fn add(&self, counts: &BTreeMap<Arc<str>, CallCounts>) {
+        for (cluster, counts) in counts {
+            for (result, count) in results(counts.success, counts.error, counts.dropped) {
+                let label = CallsLabel { cluster: cluster.as_ref().to_owned(), result };
+                self.counts.get_or_create(&label).inc_by(count);
+            }
+        }
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        for cluster in counts.keys().filter(|cluster| !counted.contains(*cluster)).collect::<Vec<_>>() {
+            counted.insert(Arc::clone(cluster));
+        }
+    }
+
+    /// Forgets the counters of clusters that are not served any more.
+    pub(super) fn keep(&self, is_served: impl Fn(&str) -> bool) {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.retain(|cluster| {
+            let stays = is_served(cluster);
+            if !stays {
+                for (result, ()) in results((), (), ()) {
+                    self.counts.remove(&CallsLabel { cluster: cluster.as_ref().to_owned(), result });
+                }
+            }
+            stays
+        });
+    }
+
     pub(super) fn set(&self, load: &LoadList) {
         self.reporters.set(count(load.reporters));
         self.calls.clear();
         self.in_progress.clear();
         for one in &load.clusters {
             let cluster = || one.cluster.clone();
-            let results = [
-                ("success", one.rates.success_per_second),
-                ("error", one.rates.error_per_second),
-                ("dropped", one.dropped_per_second),
-            ];
-            for (result, rate) in results {
+            let Rates { success_per_second, error_per_second, .. } = one.rates;
+            for (result, rate) in results(success_per_second, error_per_second, one.dropped_per_second) {
                 // A cluster under two EDS services has one series.
                 self.calls.get_or_create(&CallsLabel { cluster: cluster(), result }).inc_by(rate);
             }
@@ -88,8 +121,9 @@ impl LoadMetrics {
 }
 
 impl Metrics {
-    /// Counts a load report, of which some parts were left out.
-    pub fn load_reported(&self, ignored: usize) {
+    /// Counts a load report, of which some parts were left out, and its calls.
+    pub fn load_reported(&self, ignored: usize, counts: &BTreeMap<Arc<str>, CallCounts>) {
+        self.inner.load.add(counts);
         self.inner.load.reports.inc();
         self.inner.load.ignored.inc_by(u64::try_from(ignored).unwrap_or(u64::MAX));
     }
@@ -98,4 +132,9 @@ impl Metrics {
     pub fn load_refused(&self) {
         self.inner.load.refused.inc();
     }
+}
+
+/// By the label of each.
+fn results<T>(success: T, error: T, dropped: T) -> [(&'static str, T); 3] {
+    [("success", success), ("error", error), ("dropped", dropped)]
 }

@@ -51,6 +51,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Gauges {
     clients: Gauge,
+    nodes: Gauge,
     streams: Family<StateLabel, Gauge>,
     synced: Gauge,
     revision: Gauge,
@@ -159,6 +160,7 @@ impl Metrics {
     pub fn text(&self, reading: &Reading<'_>) -> Result<String, std::fmt::Error> {
         let _writing = self.inner.writing.lock().unwrap_or_else(PoisonError::into_inner);
         self.inner.gauges.set(reading);
+        self.inner.load.keep(|cluster| reading.resources.get(ResourceKind::Cluster, cluster).is_some());
         self.inner.load.set(reading.load);
         let mut text = String::new();
         text::encode(&mut text, &self.inner.registry)?;
@@ -168,7 +170,8 @@ impl Metrics {
 
 impl Gauges {
     fn register(&self, registry: &mut Registry) {
-        registry.register("clients", "Distinct xDS nodes that are connected", self.clients.clone());
+        registry.register("clients", "Connected clients: open ADS streams", self.clients.clone());
+        registry.register("nodes", "Distinct xDS nodes of the connected clients", self.nodes.clone());
         registry.register("streams", "Open ADS streams, by state", self.streams.clone());
         registry.register("synced", "1 once every source has delivered its first set", self.synced.clone());
         registry.register("config_revision", "The revision that is served", self.revision.clone());
@@ -188,7 +191,8 @@ impl Gauges {
             .iter()
             .map(|client| (&client.node_id, client.node_id.is_empty().then_some(client.id)))
             .collect();
-        self.clients.set(count(nodes.len()));
+        self.clients.set(count(reading.clients.len()));
+        self.nodes.set(count(nodes.len()));
         let states = [
             (SyncState::Synced, "synced"),
             (SyncState::Missing, "missing"),

@@ -16,6 +16,7 @@ use super::ledger::{Full, Ledger};
 use super::limits::{
     MAX_CATEGORIES, MAX_CLUSTERS, MAX_ENTRIES, MAX_LOCALITIES, MAX_METRICS, MAX_NAME, MAX_REPORT_ENTRIES,
 };
+use super::load::CallCounts;
 use super::report::Report;
 use super::status::LoadList;
 
@@ -24,7 +25,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Served: everything whose name begins with `s`.
 fn read(stats: Vec<ClusterStats>) -> Report {
-    Report::read(stats, INTERVAL, |name| name.starts_with('s').then(|| name.into()))
+    Report::read(stats, INTERVAL, Duration::ZERO, |name| name.starts_with('s').then(|| name.into()))
 }
 
 /// Of this many seconds.
@@ -190,6 +191,40 @@ fn invalid_intervals_are_replaced_by_measured_ones() {
         scene.report(1, vec![stats]);
         assert_eq!(scene.success(), per_second, "{interval:?}");
     }
+}
+
+/// O2 of the first hour: three calls of a process of 18 ms are not 168 a second.
+#[test]
+fn rate_is_over_one_interval_at_least() {
+    let duration = |nanos| Some(protobuf::Duration { seconds: 0, nanos });
+    let stats = |nanos| ClusterStats {
+        load_report_interval: duration(nanos),
+        ..stats("s", 0, vec![calls("", [3, 2, 5, 0])])
+    };
+    let mut scene = Scene::new();
+    for id in 0..20 {
+        let report = Report::read(vec![stats(18_000_000)], SECOND, INTERVAL, |name| Some(name.into()));
+        scene.ledger.on_report(scene.now, id, &Arc::from("node"), report).unwrap();
+    }
+    assert!((scene.success() - 6.0).abs() < 1e-9, "{}", scene.success());
+}
+
+#[test]
+fn counts_are_of_every_call_and_bounded() {
+    let twice = vec![
+        stats("s", 10, vec![calls("a", [1, 2, 0, 0]), calls("b", [10, 20, 0, 0])]),
+        ClusterStats {
+            total_dropped_requests: 5,
+            cluster_service_name: "x".to_owned(),
+            ..stats("s", 10, vec![])
+        },
+        stats("x", 10, vec![calls("a", [1, 2, 0, 0])]),
+    ];
+    let report = read(twice);
+    assert_eq!(report.counts.len(), 1, "only of clusters that are served");
+    assert_eq!(report.counts["s"], CallCounts { success: 11, error: 22, dropped: 5 });
+    let huge = read(vec![stats("s", 10, vec![calls("", [u64::MAX; 4]), calls("", [u64::MAX; 4])])]);
+    assert_eq!(huge.counts["s"].success, 1 << 40);
 }
 
 /// What hostile clients say, and how much of it is kept: clusters, localities, metrics, categories.
