@@ -50,11 +50,15 @@ impl Finding {
 
 /// All findings in one object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Findings(Vec<Finding>);
+pub(crate) struct Findings {
+    all: Vec<Finding>,
+    /// What the regular expressions of the object cost, together.
+    pub(crate) regex_cost: u64,
+}
 
 impl Findings {
     pub(crate) fn push(&mut self, finding: Finding) {
-        self.0.push(finding);
+        self.all.push(finding);
     }
 
     pub(crate) fn error(&mut self, path: FieldPath, message: impl Into<String>) {
@@ -76,11 +80,11 @@ impl Findings {
     }
 
     pub(crate) fn has_errors(&self) -> bool {
-        self.0.iter().any(|finding| finding.severity == Severity::Error)
+        self.all.iter().any(|finding| finding.severity == Severity::Error)
     }
 
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, Finding> {
-        self.0.iter()
+        self.all.iter()
     }
 }
 
@@ -89,6 +93,6 @@ impl IntoIterator for Findings {
     type IntoIter = std::vec::IntoIter<Finding>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.all.into_iter()
     }
 }

@@ -16,8 +16,23 @@ pub(crate) fn port(number: u32, path: &FieldPath, findings: &mut Findings) {
 
 /// A regular expression of RE2 that every client reads alike.
 pub(crate) fn regex(pattern: &str, path: &FieldPath, findings: &mut Findings) {
-    if let Err(reason) = regex::check(pattern) {
-        let message = format!("found `{pattern}`, expected a regular expression (RE2): {reason}");
+    let before = findings.regex_cost;
+    if before > MOST_REGEX_COST {
+        // Said once; the object is refused, and its other expressions cost nothing.
+        return;
+    }
+    match regex::check(pattern) {
+        Ok(size) => findings.regex_cost = before + size + REGEX_BASE_COST,
+        Err(reason) => {
+            findings.regex_cost = before + REGEX_BASE_COST;
+            let shown: String = pattern.chars().take(MOST_SHOWN).collect();
+            let message = format!("found `{shown}`, expected a regular expression (RE2): {reason}");
+            findings.push(Finding::error(path.clone(), message).code(Code::InvalidRegex));
+        }
+    }
+    if findings.regex_cost > MOST_REGEX_COST {
+        let message = "the regular expressions up to here are too many or too large for one object: every client compiles \
+                       each of them; use exact values and prefixes, or divide the object";
         findings.push(Finding::error(path.clone(), message).code(Code::InvalidRegex));
     }
 }
@@ -114,3 +129,10 @@ pub(crate) fn percent(value: f64, path: &FieldPath, findings: &mut Findings) {
         findings.error(path.clone(), format!("found the number {value}, expected 0 or at least 0.0001"));
     }
 }
+
+/// What all regular expressions of one object may cost, in instructions; about a thousand usual ones.
+const MOST_REGEX_COST: u64 = 300_000;
+/// Of the smallest expression.
+const REGEX_BASE_COST: u64 = 150;
+/// Characters of an expression in a message.
+const MOST_SHOWN: usize = 500;

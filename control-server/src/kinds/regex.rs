@@ -12,11 +12,11 @@ use regex_syntax::ast::{
     RepetitionKind, RepetitionRange, Span,
 };
 
-/// Whether every client reads `pattern` alike.
+/// How many instructions `pattern` costs, which every client reads alike.
 ///
 /// # Errors
 /// What is in the way, and what to write instead.
-pub(super) fn check(pattern: &str) -> Result<(), String> {
+pub(super) fn check(pattern: &str) -> Result<u64, String> {
     if pattern.len() > LONGEST {
         return Err(format!("its {} bytes are more than the limit of {LONGEST}", pattern.len()));
     }
@@ -30,7 +30,7 @@ pub(super) fn check(pattern: &str) -> Result<(), String> {
         Some(found) if checker.ignores_case => {
             Err(format!("with (?i), {found} has other characters in some clients: write both cases instead"))
         }
-        _ => Ok(()),
+        _ => Ok(size),
     }
 }
 
