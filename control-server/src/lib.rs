@@ -27,5 +27,6 @@ pub mod resources;
 pub mod server;
 mod source;
 pub mod state;
+mod text;
 mod translate;
 mod yaml;

@@ -7,8 +7,8 @@ pub mod meshctl;
 mod output;
 pub mod serve;
 mod table;
-mod text;
 mod yaml;
 
+use crate::text;
 use error::Failure;
 use output::Output;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::summary::Summary;
 use crate::model::{Model, OnInvalid, Settings};
 use crate::places::Places;
 use crate::resources::{ResourceSet, Table};
@@ -38,6 +39,7 @@ struct Findings {
 pub(super) struct Applied {
     /// The resources are others.
     pub(super) has_changed: bool,
+    pub(super) summary: Summary,
     /// Diagnostics that were not there before.
     pub(super) appeared: Vec<Diagnostic>,
     /// Diagnostics that are there no more.
@@ -64,6 +66,7 @@ impl Engine {
 
     /// Takes changes.
     pub(super) fn apply(&mut self, changes: Changes) -> Applied {
+        let summary = Summary::of(&changes.objects, &self.objects);
         for change in &changes.objects {
             match change {
                 Change::Upsert(one) | Change::Moved(one) => {
@@ -107,7 +110,7 @@ impl Engine {
             failed: None,
             places,
         });
-        Applied { has_changed, appeared, cleared }
+        Applied { has_changed, summary, appeared, cleared }
     }
 
     /// The files of which something is refused. What an object refers to may be missing without that.

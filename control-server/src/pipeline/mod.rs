@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod guard;
 mod log;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod validate;

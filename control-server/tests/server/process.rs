@@ -157,6 +157,33 @@ async fn log_can_be_json() {
     assert!(lines.iter().any(|line| line["message"] == "listening"), "{log}");
 }
 
+/// O10 of the first hour, and X8 of hostile input.
+#[tokio::test]
+async fn log_names_what_has_changed_and_forges_no_line() {
+    let process = Process::start(&[]).await;
+    process.config_once(|config| config["revision"] == 1).await;
+    let config = process.folder.path().join("config");
+    std::fs::write(config.join("a.yaml"), WEB).unwrap();
+    std::fs::write(config.join("b\n2030-01-01 ERROR forged.yaml"), "kind: [").unwrap();
+    process
+        .config_once(|config| {
+            !config["objects"].as_array().unwrap().is_empty()
+                && config["diagnostics"] != serde_json::json!([])
+        })
+        .await;
+    process.signal(Signal::SIGTERM);
+    let (output, _) = process.end().await;
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert!(log.contains(r#"added="ServiceEntry shop/web (a.yaml:1)""#), "{log}");
+    assert!(log.contains("forged.yaml") && !log.lines().any(|line| line.starts_with("2030")), "{log}");
+}
+
+const WEB: &str = "apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: web, namespace: shop}
+spec: {hosts: [web.shop], resolution: STATIC, ports: [{number: 80, name: grpc, protocol: GRPC}]}
+";
+
 #[tokio::test]
 async fn missing_folder_is_explained_and_not_made() {
     let folder = TempDir::new().unwrap();

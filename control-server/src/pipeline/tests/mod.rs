@@ -2,6 +2,7 @@
 
 mod folders;
 mod restart;
+mod summary;
 mod threads;
 mod unread;
 

@@ -1,9 +1,9 @@
-//! Makes clients' texts safe for a terminal: clients choose their names and reasons.
+//! Makes the texts of others safe for a terminal and a log: clients choose their names and reasons, files what is in them.
 
 use std::borrow::Cow;
 
 /// Replaces what a terminal would act on: control characters, and marks that change the direction of writing.
-pub(super) fn escaped(text: &str) -> Cow<'_, str> {
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     if !text.contains(is_control) {
         return Cow::Borrowed(text);
     }
@@ -18,7 +18,7 @@ pub(super) fn escaped(text: &str) -> Cow<'_, str> {
 }
 
 /// The same, with at most this many characters; a longer text ends with an ellipsis.
-pub(super) fn clipped(text: &str, limit: usize) -> String {
+pub(crate) fn clipped(text: &str, limit: usize) -> String {
     let text = escaped(text);
     match text.char_indices().nth(limit) {
         None => text.into_owned(),
@@ -32,7 +32,7 @@ fn is_control(character: char) -> bool {
 }
 
 /// The most characters of a remark below a table: a reason, a list of names.
-pub(super) const MAX_REMARK: usize = 1000;
+pub(crate) const MAX_REMARK: usize = 1000;
 
 #[cfg(test)]
 mod tests {
