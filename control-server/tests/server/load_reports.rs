@@ -16,14 +16,14 @@ use xds_proto::google::protobuf;
 use crate::support::{Client, Fixture, channel};
 
 /// A client that reports what it is told to.
-struct Reporter {
+pub(crate) struct Reporter {
     requests: mpsc::UnboundedSender<LoadStatsRequest>,
     responses: tonic::Streaming<LoadStatsResponse>,
 }
 
 impl Reporter {
     /// Opens the stream and says who it is.
-    async fn connect(fixture: &Fixture, features: &[&str]) -> Result<Self, tonic::Status> {
+    pub(crate) async fn connect(fixture: &Fixture, features: &[&str]) -> Result<Self, tonic::Status> {
         let mut client = LoadReportingServiceClient::new(channel(fixture.running.xds_address()).await);
         let (requests, receiver) = mpsc::unbounded_channel();
         let node = Node {
@@ -36,13 +36,13 @@ impl Reporter {
         Ok(Self { requests, responses })
     }
 
-    async fn asked(&mut self) -> LoadStatsResponse {
+    pub(crate) async fn asked(&mut self) -> LoadStatsResponse {
         let message = tokio::time::timeout(Duration::from_secs(60), self.responses.message());
         message.await.expect("no message in 10 s").unwrap().unwrap()
     }
 
     /// Calls that succeeded within ten seconds.
-    fn report(&self, cluster: &str, successes: u64) {
+    pub(crate) fn report(&self, cluster: &str, successes: u64) {
         let locality = UpstreamLocalityStats {
             total_successful_requests: successes,
             total_issued_requests: successes,

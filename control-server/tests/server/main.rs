@@ -10,6 +10,7 @@ mod csds;
 mod hostile;
 mod load_reports;
 mod meshctl;
+mod monitoring;
 mod process;
 mod support;
 mod tls;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use control_server::discovery::{ClientStatus, Feed};
 use control_server::resources::{Collection, EncodedResource, ResourceKind, ResourceSet};
 use control_server::server::{ControlServer, Options, Running};
-use control_server::state::PipelineState;
+use control_server::state::{ObjectStatus, PipelineState};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -59,7 +59,13 @@ impl Fixture {
     }
 
     pub(crate) fn sync(&self) {
-        self.state.send_replace(Arc::new(PipelineState { synced: true, ..PipelineState::default() }));
+        self.sync_with(vec![]);
+    }
+
+    /// The same, with these objects.
+    pub(crate) fn sync_with(&self, objects: Vec<ObjectStatus>) {
+        let state = PipelineState { synced: true, objects: objects.into(), ..PipelineState::default() };
+        self.state.send_replace(Arc::new(state));
     }
 
     pub(crate) fn publish(&self, resources: &[&str]) {
