@@ -10,6 +10,7 @@ mod duration;
 mod effect;
 pub(crate) mod endpoint_slice;
 mod envelope;
+pub(crate) mod gateway_route;
 pub(crate) mod grpc_route;
 pub(crate) mod header_changes;
 pub(crate) mod mesh_policy;

@@ -12,10 +12,11 @@ use super::name::{cluster_local, is_wildcard};
 use super::reference::{Destinations, Target};
 use super::report::Report;
 use super::viewer::Viewer;
-use super::{Settings, aliases, attached_check, delegate, grpc_route, policy_check, rule, virtual_service};
+use super::{
+    Settings, aliases, attached_check, delegate, gateway_route, policy_check, rule, virtual_service,
+};
 use crate::kinds::destination_rule::DestinationRule;
 use crate::kinds::endpoint_slice::SERVICE_NAME;
-use crate::kinds::grpc_route::GrpcRoute;
 use crate::kinds::virtual_service::{HttpRoute, VirtualService};
 use crate::kinds::{Object, Spec};
 use crate::yaml::{FieldPath, did_you_mean};
@@ -34,7 +35,7 @@ pub(super) fn object(object: &Arc<Object>, reader: &Reader<'_>, settings: &Setti
         }
         Spec::VirtualService(service) if service.routes_calls() => check.virtual_service(service),
         Spec::DestinationRule(rule) => check.destination_rule(rule),
-        Spec::GrpcRoute(route) => check.grpc_route(route),
+        Spec::GrpcRoute(_) => check.gateway_route(),
         Spec::EndpointSlice(_) => check.endpoint_slice(),
         Spec::PeerAuthentication(policy) => {
             policy_check::peer_authentication(object, policy, reader, check.report);
@@ -218,7 +219,7 @@ impl Check<'_, '_> {
                 self.report.conflict(self.object, path.field("hosts").index(index), message);
             }
             for port in declaration.iter().flat_map(Declaration::ports) {
-                let attached = grpc_route::attached(&host, port.number, self.viewer, self.reader);
+                let attached = gateway_route::attached(&host, port.number, self.viewer, self.reader);
                 if let Some(winner) = attached.first() {
                     let message =
                         conflict(&winner.id, &format!("routes calls to port {} of {host}", port.number));
@@ -325,9 +326,9 @@ impl Check<'_, '_> {
         }
     }
 
-    fn grpc_route(&mut self, route: &GrpcRoute) {
-        let path = FieldPath::spec();
-        for (index, parent) in route.services() {
+    fn gateway_route(&mut self) {
+        let (path, object) = (FieldPath::spec(), self.object);
+        for (index, parent) in gateway_route::parents(object) {
             let path = path.field("parentRefs").index(index);
             let namespace = parent.namespace.as_deref().unwrap_or_else(|| self.namespace());
             let Some(host) = find_service(&parent.name, namespace, self.reader) else {
@@ -349,7 +350,8 @@ impl Check<'_, '_> {
                 self.miss(path.field("sectionName"), message);
             }
         }
-        for (rule_index, rule) in route.rules.iter().enumerate() {
+        for (rule_index, rule) in gateway_route::rules(object).into_iter().enumerate() {
+            let rule = rule.parts();
             for (index, backend) in rule.backend_refs.iter().enumerate() {
                 if backend.weight == Some(0) {
                     continue;
@@ -366,19 +368,19 @@ impl Check<'_, '_> {
 
     fn backend(
         &mut self,
-        backend: &crate::kinds::grpc_route::BackendRef,
+        backend: &crate::kinds::gateway_route::BackendRef,
         path: &FieldPath,
         consequence: &str,
     ) {
         let namespace = backend.namespace.as_deref().unwrap_or_else(|| self.namespace());
-        let is_granted = grpc_route::is_granted(self.object, namespace, &backend.name, self.reader);
+        let is_granted = gateway_route::is_granted(self.object, namespace, &backend.name, self.reader);
         if is_granted && find_service(&backend.name, namespace, self.reader).is_none() {
             let unknown = self.reader.unknown(&backend.name, namespace);
             self.miss(path.field("name"), format!("{consequence}: {unknown}"));
             return;
         }
         let destinations = Destinations::new("", self.viewer, self.reader, self.settings);
-        let target = grpc_route::target(self.object, backend, &destinations);
+        let target = gateway_route::target(self.object, backend, &destinations);
         if let Err(reason) = destinations.find(&target) {
             let field = if is_granted { "port" } else { "namespace" };
             self.miss(path.field(field), format!("{consequence}: {reason}"));

@@ -1,225 +1,40 @@
-//! `GRPCRoute` objects as routes.
+//! Matches of a `GRPCRoute`.
 
-use std::cmp::Reverse;
+use super::gateway_route::Specificity;
+use super::route::{HeaderMatch, PathMatch, Route, RouteMatch};
+use crate::kinds::gateway_route::{MatchType, ValueMatch};
+use crate::kinds::grpc_route::{MethodMatch, RouteMatch as Match, Rule};
 
-use super::attached::{self, OwnSettings};
-use super::conflict::{Precedence, precedence};
-use super::declaration::{self, find_service};
-use super::index::Reader;
-use super::key::Key;
-use super::name::cluster_local;
-use super::reference::{Destinations, Target, WeightedTarget};
-use super::route::{Action, HeaderMatch, Mirror, PathMatch, Route, RouteMatch};
-use super::service;
-use super::viewer::{Distinctions, Viewer};
-use crate::kinds::grpc_route::{
-    BackendRef, GrpcRoute, MatchType, MethodMatch, Reference, RouteMatch as Match, Rule,
-};
-use crate::kinds::{Object, ObjectId, Spec};
-
-/// Every object that is attached to a host, in the order in which they take precedence.
-pub(super) fn all<'a>(host: &str, reader: &Reader<'a>) -> Vec<&'a Object> {
-    let mut names: Vec<(String, String)> = Vec::new();
-    names.extend(cluster_local(host).map(|(name, namespace)| (namespace.to_owned(), name.to_owned())));
-    for part in declaration::all(host, reader) {
-        let id = &part.object.id;
-        names.push((id.namespace.clone(), id.name.clone()));
-        names.push((id.namespace.clone(), host.to_owned()));
-    }
-    let mut found: Vec<&Object> = Vec::new();
-    for (namespace, name) in names {
-        for one in reader.objects(&Key::Parent(namespace, name)) {
-            let is_meant = parents_of(&one.object, host, reader).next().is_some();
-            if is_meant && !found.iter().any(|known| known.id == one.object.id) {
-                found.push(&one.object);
-            }
-        }
-    }
-    found.sort_by(|left, right| precedence(left).cmp(&precedence(right)));
-    found
-}
-
-/// The references of an object to a host.
-fn parents_of<'o>(
-    object: &'o Object,
-    host: &str,
-    reader: &Reader<'_>,
-) -> impl Iterator<Item = &'o Reference> {
-    let parents = spec(object).into_iter().flat_map(|route| route.services()).map(|(_, parent)| parent);
-    parents.filter(move |parent| {
-        let namespace = parent.namespace.as_ref().unwrap_or(&object.id.namespace);
-        find_service(&parent.name, namespace, reader).as_deref() == Some(host)
-    })
-}
-
-/// What tells the clients of a host with this object apart.
-pub(super) fn distinguish(object: &Object, reader: &Reader<'_>, distinctions: &mut Distinctions) {
-    let Some(route) = spec(object) else { return };
-    if route.services().any(|(_, parent)| !is_producer(parent, object)) {
-        distinctions.namespace(&object.id.namespace);
-    }
-    let mut distinguish_backend = |backend: &BackendRef| {
-        let namespace = backend.namespace.as_ref().unwrap_or(&object.id.namespace);
-        if let Some(host) = find_service(&backend.name, namespace, reader) {
-            service::distinguish_destination(&host, reader, distinctions);
-        }
-    };
-    for rule in &route.rules {
-        rule.backend_refs.iter().for_each(&mut distinguish_backend);
-        rule.mirrored_to().iter().for_each(|(backend, _)| distinguish_backend(backend));
-    }
-}
-
-/// The routes of a host's port and the objects that make them; `None` if none is attached.
-///
-/// Routes of the client's own namespace for a service of another one take the place of those of the service's namespace.
-pub(super) fn routes(
-    host: &str,
-    port: u32,
-    destinations: &Destinations<'_, '_>,
-) -> Option<(Vec<Route>, Vec<ObjectId>)> {
-    let objects = attached(host, port, destinations.viewer, destinations.reader);
-    let mut ranked = Vec::new();
-    for object in &objects {
-        let Some(route) = spec(object) else { continue };
-        for (index, rule) in route.rules.iter().enumerate() {
-            rank(object, rule, (index, port), destinations, &mut ranked);
-        }
-    }
-    ranked.sort_by(|left, right| left.0.cmp(&right.0));
-    let routes = ranked.into_iter().map(|(_, route)| route).collect();
-    let ids: Vec<ObjectId> = objects.iter().map(|object| object.id.clone()).collect();
-    (!ids.is_empty()).then_some((routes, ids))
-}
-
-/// The objects whose routes count for calls of a client to a port.
-pub(super) fn attached<'a>(host: &str, port: u32, viewer: &Viewer, reader: &Reader<'a>) -> Vec<&'a Object> {
-    let name = declaration::Declaration::of(host, viewer, reader).and_then(|found| {
-        found.ports().into_iter().find(|one| one.number == port).map(|one| one.name.to_owned())
-    });
-    let is_for_port = |parent: &&Reference| {
-        parent.port.is_none_or(|number| number == port)
-            && parent.section_name.as_ref().is_none_or(|wanted| Some(wanted) == name.as_ref())
-    };
-    let (mut producers, mut consumers) = (Vec::new(), Vec::new());
-    for object in all(host, reader) {
-        let mut parents = parents_of(object, host, reader).filter(is_for_port).peekable();
-        if parents.peek().is_none() {
-            continue;
-        }
-        if parents.any(|parent| is_producer(parent, object)) {
-            producers.push(object);
-        } else if viewer.is_of(&object.id.namespace) {
-            consumers.push(object);
-        }
-    }
-    if consumers.is_empty() { producers } else { consumers }
-}
-
-/// Whether the parent is in the route's own namespace, so that the route is for all its clients.
-pub(super) fn is_producer(parent: &Reference, object: &Object) -> bool {
-    parent.namespace.as_ref().is_none_or(|namespace| *namespace == object.id.namespace)
-}
-
-pub(super) fn spec(object: &Object) -> Option<&GrpcRoute> {
-    match &object.spec {
-        Spec::GrpcRoute(route) => Some(route),
-        _ => None,
-    }
-}
-
-/// Whether a route may use a service of another namespace.
-pub(super) fn is_granted(object: &Object, namespace: &str, name: &str, reader: &Reader<'_>) -> bool {
-    let grants = reader.objects(&Key::Grants(namespace.to_owned()));
-    namespace == object.id.namespace
-        || grants.iter().any(|one| match &one.object.spec {
-            Spec::ReferenceGrant(grant) => grant.lets_route_use_service(&object.id.namespace, name),
-            _ => false,
-        })
-}
-
-/// The target of a backend: a service with one port has that one.
-pub(super) fn target(object: &Object, backend: &BackendRef, destinations: &Destinations<'_, '_>) -> Target {
-    let (reader, namespace) =
-        (destinations.reader, backend.namespace.as_ref().unwrap_or(&object.id.namespace));
-    if !is_granted(object, namespace, &backend.name, reader) {
-        let (name, id) = (&backend.name, &object.id);
-        return Target::Missing(format!("no ReferenceGrant of {namespace} lets {id} use {name}"));
-    }
-    let host = find_service(&backend.name, namespace, reader);
-    let host = host.unwrap_or_else(|| super::name::complete(&backend.name, namespace));
-    let declaration = declaration::Declaration::of(&host, destinations.viewer, reader);
-    let only = || declaration.as_ref().and_then(declaration::Declaration::only_port);
-    Target::Service { host, port: backend.port.or_else(only), subset: String::new() }
-}
-
-/// The order of rules: the longer service, the longer method, more headers; then precedence of the object, and
-/// the order in it.
-type Rank<'a> = (Reverse<usize>, Reverse<usize>, Reverse<usize>, Precedence<'a>, usize, usize);
-
-fn rank<'a>(
-    object: &'a Object,
-    rule: &Rule,
-    (rule_index, port): (usize, u32),
-    destinations: &Destinations<'_, '_>,
-    ranked: &mut Vec<(Rank<'a>, Route)>,
-) {
-    let targets: Vec<WeightedTarget> = rule
-        .backend_refs
-        .iter()
-        .map(|backend| WeightedTarget {
-            target: target(object, backend, destinations),
-            weight: backend.weight.unwrap_or(1),
-            headers: backend.header_changes(),
-        })
-        .collect();
-    let mut action =
-        destinations.forward(&targets).unwrap_or(Action::Respond { status: NO_BACKEND, body: None });
-    let headers = action.place_headers(rule.header_changes());
-    let mirrored = rule.mirrored_to().into_iter();
-    let mirrors: Vec<Mirror> = mirrored
-        .filter_map(|(backend, share)| destinations.mirror(&target(object, &backend, destinations), share))
-        .collect();
-    let own = OwnSettings {
-        route: Some(&object.id),
-        rule: rule.name.as_deref().unwrap_or_default(),
-        ..OwnSettings::default()
-    };
-    let (timeout, retry) = attached::of_calls(own, port, destinations);
+/// What a route is for each match of a rule. The longer service goes first, then the longer method, then more headers.
+pub(super) fn routes(rule: &Rule, route: &Route) -> Vec<(Specificity, Route)> {
     let everything = [Match::default()];
     let matches = if rule.matches.is_empty() { &everything[..] } else { &rule.matches };
-    for (match_index, one) in matches.iter().enumerate() {
-        let length = |text: fn(&MethodMatch) -> Option<&String>| {
-            let exact = one.method.as_ref().filter(|method| method.r#type == MatchType::Exact);
-            Reverse(exact.and_then(text).map_or(0, String::len))
-        };
-        let rank = (
-            length(|method| method.service.as_ref()),
-            length(|method| method.method.as_ref()),
-            Reverse(one.headers.len()),
-            precedence(object),
-            rule_index,
-            match_index,
-        );
-        let name = rule.name.clone().unwrap_or_default();
-        let route = Route::new(name, translate(one), action.clone());
-        let (headers, mirrors, retry) = (headers.clone(), mirrors.clone(), retry.clone());
-        let route = Route { headers, mirrors, timeout, retry, session: rule.session(), ..route };
-        ranked.push((rank, route));
-    }
+    let of = |one: &Match| (specificity(one), Route { matches: translate(one), ..route.clone() });
+    matches.iter().map(of).collect()
+}
+
+fn specificity(one: &Match) -> Specificity {
+    let length = |text: fn(&MethodMatch) -> Option<&String>| {
+        let exact = one.method.as_ref().filter(|method| method.r#type == MatchType::Exact);
+        exact.and_then(text).map_or(0, String::len)
+    };
+    let service = length(|method| method.service.as_ref());
+    [service, length(|method| method.method.as_ref()), one.headers.len(), 0, 0]
+}
+
+/// The headers of a match.
+pub(super) fn headers(headers: &[ValueMatch]) -> Vec<HeaderMatch> {
+    let header = |header: &ValueMatch| HeaderMatch {
+        name: header.name.to_ascii_lowercase(),
+        pattern: header.pattern(),
+        is_inverted: false,
+    };
+    headers.iter().map(header).collect()
 }
 
 fn translate(one: &Match) -> RouteMatch {
-    let headers = one
-        .headers
-        .iter()
-        .map(|header| HeaderMatch {
-            name: header.name.to_ascii_lowercase(),
-            pattern: header.pattern(),
-            is_inverted: false,
-        })
-        .collect();
-    RouteMatch { path: one.method.as_ref().map_or_else(PathMatch::any, path), headers }
+    let path = one.method.as_ref().map_or_else(PathMatch::any, path);
+    RouteMatch { path, headers: headers(&one.headers) }
 }
 
 fn path(method: &MethodMatch) -> PathMatch {
@@ -243,6 +58,3 @@ fn path(method: &MethodMatch) -> PathMatch {
         }
     }
 }
-
-/// As the Gateway API has it for a rule without a backend.
-const NO_BACKEND: u32 = 500;

@@ -5,6 +5,7 @@ use std::hash::Hasher as _;
 
 use twox_hash::XxHash64;
 
+use super::gateway_route;
 use super::name::{SUFFIX, candidates, cluster_local, is_wildcard};
 use crate::kinds::endpoint_slice::SERVICE_NAME;
 use crate::kinds::mesh_policy::{AttachedPolicy, TargetKind};
@@ -114,8 +115,8 @@ pub(super) fn keys(object: &Object) -> Vec<Key> {
             keys
         }
         Spec::DestinationRule(rule) => named(std::slice::from_ref(&rule.host), namespace, Key::RuledHost),
-        Spec::GrpcRoute(route) => {
-            let parents = route.services().map(|(_, parent)| {
+        Spec::GrpcRoute(_) => {
+            let parents = gateway_route::parents(object).map(|(_, parent)| {
                 let of = parent.namespace.as_ref().unwrap_or(namespace);
                 Key::Parent(of.clone(), parent.name.to_ascii_lowercase())
             });

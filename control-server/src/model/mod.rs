@@ -22,6 +22,7 @@ mod conflict;
 mod declaration;
 mod delegate;
 mod endpoints;
+mod gateway_route;
 mod grpc_route;
 mod index;
 mod key;

@@ -7,7 +7,7 @@ use super::attached::{self, OwnSettings};
 use super::cluster::{Cluster, clusters};
 use super::declaration::{self, Declaration};
 use super::endpoints::Workloads;
-use super::grpc_route;
+use super::gateway_route;
 use super::index::Reader;
 use super::mtls::MtlsPolicies;
 use super::reference::{Destinations, Target, WeightedTarget};
@@ -133,8 +133,8 @@ fn distinguish(host: &str, reader: &Reader<'_>, distinctions: &mut Distinctions)
     for object in virtual_service::all(host, reader) {
         virtual_service::distinguish(object, reader, distinctions);
     }
-    for object in grpc_route::all(host, reader) {
-        grpc_route::distinguish(object, reader, distinctions);
+    for object in gateway_route::all(host, reader) {
+        gateway_route::distinguish(object, reader, distinctions);
     }
 }
 
@@ -205,7 +205,7 @@ fn port(host: &str, number: u32, bar: Option<&str>, destinations: &Destinations<
             routed_by: Vec::new(),
         };
     }
-    let by_gateway_api = grpc_route::routes(host, number, destinations);
+    let by_gateway_api = gateway_route::routes(host, number, destinations);
     let routed = by_gateway_api.or_else(|| virtual_service::routes(host, number, destinations));
     let (routes, routed_by) =
         routed.unwrap_or_else(|| (default_route(host, number, destinations), Vec::new()));

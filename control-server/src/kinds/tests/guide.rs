@@ -1,7 +1,7 @@
 //! `docs/configuration.md` is held to what it says.
 
 use crate::kinds::virtual_service::effects;
-use crate::kinds::{grpc_route, service, service_entry, traffic_policy, workload_entry};
+use crate::kinds::{gateway_route, service, service_entry, traffic_policy, workload_entry};
 use crate::pipeline::{Input, validate};
 
 const GUIDE: &str = include_str!("../../../../docs/configuration.md");
@@ -44,7 +44,7 @@ fn guide_names_every_field_without_effect() {
         effects::EFFECTS,
         traffic_policy::EFFECTS,
         traffic_policy::POOL_EFFECTS,
-        grpc_route::EFFECTS,
+        gateway_route::EFFECTS,
     ];
     for effect in tables.concat() {
         let name = effect.field.rsplit('.').next().unwrap().trim_end_matches("[]");

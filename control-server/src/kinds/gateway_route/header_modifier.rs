@@ -1,4 +1,4 @@
-//! The header modifiers of a `GRPCRoute`.
+//! The header modifiers of routes.
 
 use std::collections::BTreeSet;
 

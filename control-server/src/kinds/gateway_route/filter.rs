@@ -1,4 +1,4 @@
-//! Filters of a `GRPCRoute`.
+//! Filters of routes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use crate::yaml::FieldPath;
 /// A change of a call.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Filter {
+pub(crate) struct Filter {
     r#type: FilterType,
     request_header_modifier: Option<HeaderModifier>,
     response_header_modifier: Option<HeaderModifier>,
@@ -23,7 +23,7 @@ pub(super) struct Filter {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-enum FilterType {
+pub(crate) enum FilterType {
     RequestHeaderModifier,
     ResponseHeaderModifier,
     RequestMirror,
@@ -51,11 +51,17 @@ struct ExtensionRef {
     name: String,
 }
 
-/// Checks the filters of a rule or of a backend.
-pub(super) fn check(filters: &[Filter], path: &FieldPath, findings: &mut Findings) {
+/// Checks the filters of a rule or of a backend, of which there may be `types`.
+pub(super) fn check(filters: &[Filter], types: &[FilterType], path: &FieldPath, findings: &mut Findings) {
     check::length(filters.len(), MOST, path, findings);
     for (index, filter) in filters.iter().enumerate() {
         let path = path.index(index);
+        if !types.contains(&filter.r#type) {
+            let known = types.iter().map(|known| format!("{known:?}")).collect::<Vec<_>>().join(", ");
+            let message = format!("found {:?}, expected one of {known}", filter.r#type);
+            findings.error(path.field("type"), message);
+            continue;
+        }
         filter.check(&path, findings);
         let is_repeated = filters[..index].iter().any(|other| other.r#type == filter.r#type);
         if filter.r#type.is_header_modifier() && is_repeated {
@@ -107,6 +113,12 @@ impl RequestMirror {
 }
 
 impl FilterType {
+    /// Those of a `GRPCRoute`.
+    pub(in crate::kinds) const OF_GRPC_ROUTES: [Self; 4] =
+        [Self::RequestHeaderModifier, Self::ResponseHeaderModifier, Self::RequestMirror, Self::ExtensionRef];
+    /// Those of the backends of any route.
+    pub(super) const OF_BACKENDS: [Self; 4] = Self::OF_GRPC_ROUTES;
+
     const fn is_header_modifier(self) -> bool {
         matches!(self, Self::RequestHeaderModifier | Self::ResponseHeaderModifier)
     }
