@@ -12,9 +12,9 @@ use super::origin::{FileId, Origin};
 use super::recognize::{Foreign, Recognized, recognize};
 use super::refused::Refused;
 use super::{
-    authorization, check, destination_rule, endpoint_slice, grpc_route, mesh_policy, peer_authentication,
-    rate_limit_policy, reference_grant, request_authentication, service, service_entry, virtual_service,
-    workload_entry,
+    authorization, check, destination_rule, endpoint_slice, grpc_route, http_route, mesh_policy,
+    peer_authentication, rate_limit_policy, reference_grant, request_authentication, service, service_entry,
+    virtual_service, workload_entry,
 };
 use crate::finding::{Finding, Findings};
 use crate::state::{Code, Diagnostic};
@@ -189,6 +189,7 @@ fn read_spec(id: &ObjectId, metadata: &Metadata, node: &Node, findings: &mut Fin
             destination_rule::read(spec, &path, findings).map(Box::new).map(Spec::DestinationRule)
         }
         Kind::GrpcRoute => grpc_route::read(spec, &path, findings).map(Spec::GrpcRoute),
+        Kind::HttpRoute => http_route::read(spec, &path, findings).map(Spec::HttpRoute),
         Kind::Service => service::read(spec, &path, findings).map(Box::new).map(Spec::Service),
         Kind::ReferenceGrant => reference_grant::read(spec, &path, findings).map(Spec::ReferenceGrant),
         Kind::PeerAuthentication => {

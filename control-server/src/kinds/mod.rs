@@ -5,6 +5,7 @@
 
 pub(crate) mod authorization;
 mod check;
+pub(crate) mod cors;
 pub(crate) mod destination_rule;
 mod duration;
 mod effect;
@@ -13,6 +14,7 @@ mod envelope;
 pub(crate) mod gateway_route;
 pub(crate) mod grpc_route;
 pub(crate) mod header_changes;
+pub(crate) mod http_route;
 pub(crate) mod mesh_policy;
 mod object;
 mod origin;

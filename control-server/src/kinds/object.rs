@@ -10,6 +10,7 @@ use super::authorization::AuthorizationPolicy;
 use super::destination_rule::DestinationRule;
 use super::endpoint_slice::EndpointSlice;
 use super::grpc_route::GrpcRoute;
+use super::http_route::HttpRoute;
 use super::mesh_policy::{AttachedPolicy, MeshConfig};
 use super::origin::Origin;
 use super::peer_authentication::PeerAuthentication;
@@ -32,6 +33,7 @@ pub(crate) enum Kind {
     VirtualService,
     DestinationRule,
     GrpcRoute,
+    HttpRoute,
     Service,
     EndpointSlice,
     ReferenceGrant,
@@ -44,12 +46,13 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::ServiceEntry,
         Self::WorkloadEntry,
         Self::VirtualService,
         Self::DestinationRule,
         Self::GrpcRoute,
+        Self::HttpRoute,
         Self::Service,
         Self::EndpointSlice,
         Self::ReferenceGrant,
@@ -69,6 +72,7 @@ impl Kind {
             Self::VirtualService => "VirtualService",
             Self::DestinationRule => "DestinationRule",
             Self::GrpcRoute => "GRPCRoute",
+            Self::HttpRoute => "HTTPRoute",
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
             Self::ReferenceGrant => "ReferenceGrant",
@@ -84,6 +88,7 @@ impl Kind {
     /// As written in `apiVersion`, the one to prefer first.
     pub(crate) const fn api_versions(self) -> &'static [&'static str] {
         match self {
+            Self::HttpRoute => &["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1"],
             Self::GrpcRoute => &["gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1alpha2"],
             Self::TrafficPolicy | Self::MeshConfig | Self::RateLimitPolicy => &["mesh.dev/v1alpha1"],
             Self::Service => &["v1"],
@@ -105,6 +110,7 @@ impl Kind {
             Self::VirtualService
             | Self::DestinationRule
             | Self::GrpcRoute
+            | Self::HttpRoute
             | Self::PeerAuthentication
             | Self::RequestAuthentication
             | Self::AuthorizationPolicy
@@ -171,6 +177,7 @@ pub(crate) enum Spec {
     VirtualService(VirtualService),
     DestinationRule(Box<DestinationRule>),
     GrpcRoute(GrpcRoute),
+    HttpRoute(HttpRoute),
     Service(Box<Service>),
     EndpointSlice(EndpointSlice),
     ReferenceGrant(ReferenceGrant),

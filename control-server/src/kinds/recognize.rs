@@ -165,4 +165,4 @@ impl fmt::Display for Foreign {
 }
 
 /// Kinds of the same groups whose names are nearly those of known kinds.
-const ALIKE_ELSEWHERE: [&str; 4] = ["HTTPRoute", "TCPRoute", "TLSRoute", "UDPRoute"];
+const ALIKE_ELSEWHERE: [&str; 3] = ["TCPRoute", "TLSRoute", "UDPRoute"];

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Kind;
 use crate::finding::Findings;
 use crate::yaml::{FieldPath, Node, decode};
 
@@ -42,11 +43,11 @@ pub(crate) fn read(spec: &Node, path: &FieldPath, findings: &mut Findings) -> Op
 }
 
 impl ReferenceGrant {
-    /// Whether a `GRPCRoute` of `namespace` may use the service `name` of the grant's own namespace.
-    pub(crate) fn lets_route_use_service(&self, namespace: &str, name: &str) -> bool {
+    /// Whether a route of `kind` and `namespace` may use the service `name` of the grant's own namespace.
+    pub(crate) fn lets_route_use_service(&self, kind: Kind, namespace: &str, name: &str) -> bool {
         let from = |from: &GrantFrom| {
             from.group == "gateway.networking.k8s.io"
-                && from.kind == "GRPCRoute"
+                && from.kind == kind.name()
                 && from.namespace == namespace
         };
         let to = |to: &GrantTo| {

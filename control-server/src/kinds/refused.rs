@@ -35,7 +35,7 @@ fn hosts(kind: Kind, spec: &Node) -> Vec<String> {
             spec.items("hosts").filter_map(|host| text(host)).map(str::to_owned).collect()
         }
         Kind::DestinationRule => spec.text("host").map(str::to_owned).into_iter().collect(),
-        Kind::GrpcRoute => spec.items("parentRefs").filter_map(parent).collect(),
+        Kind::GrpcRoute | Kind::HttpRoute => spec.items("parentRefs").filter_map(parent).collect(),
         Kind::WorkloadEntry
         | Kind::Service
         | Kind::EndpointSlice
@@ -60,7 +60,7 @@ fn names_hosts(kind: Kind, spec: &Node) -> bool {
         Kind::VirtualService if is_missing("hosts") => !spec.has_field_like("hosts"),
         Kind::VirtualService => is_list_of("hosts", |host| text(host).is_some()),
         Kind::DestinationRule => spec.text("host").is_some(),
-        Kind::GrpcRoute => is_list_of("parentRefs", |parent| {
+        Kind::GrpcRoute | Kind::HttpRoute => is_list_of("parentRefs", |parent| {
             let is_text = |name| parent.field(name).is_none_or(|node| text(node).is_some());
             parent.text("name").is_some() && is_text("kind") && is_text("namespace")
         }),

@@ -8,6 +8,7 @@ use super::authorization::AuthorizationPolicy;
 use super::destination_rule::DestinationRule;
 use super::endpoint_slice::EndpointSlice;
 use super::grpc_route::GrpcRoute;
+use super::http_route::HttpRoute;
 use super::mesh_policy::{AttachedPolicy, MeshConfig};
 use super::object::Kind;
 use super::peer_authentication::PeerAuthentication;
@@ -62,6 +63,7 @@ fn content(kind: Kind, generator: &mut SchemaGenerator) -> Value {
         Kind::VirtualService => of::<VirtualService>(generator),
         Kind::DestinationRule => of::<DestinationRule>(generator),
         Kind::GrpcRoute => of::<GrpcRoute>(generator),
+        Kind::HttpRoute => of::<HttpRoute>(generator),
         Kind::Service => of::<Service>(generator),
         Kind::EndpointSlice => of::<EndpointSlice>(generator),
         Kind::ReferenceGrant => of::<ReferenceGrant>(generator),

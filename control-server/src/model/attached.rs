@@ -183,6 +183,7 @@ pub(super) fn of_calls(
 fn of_route<'a>(id: &ObjectId, rule: &str, reader: &Reader<'a>) -> Vec<&'a AttachedPolicy> {
     let kind = match id.kind {
         Kind::GrpcRoute => TargetKind::GrpcRoute,
+        Kind::HttpRoute => TargetKind::HttpRoute,
         Kind::VirtualService => TargetKind::VirtualService,
         _ => return Vec::new(),
     };
@@ -227,6 +228,9 @@ pub(super) fn rules_of(target: &PolicyTarget, namespace: &str, reader: &Reader<'
     let named = Key::Named(namespace.to_owned(), target.name.to_ascii_lowercase());
     reader.objects(&named).iter().find_map(|one| match (&one.object.spec, target.kind()) {
         (Spec::GrpcRoute(route), Some(TargetKind::GrpcRoute)) => {
+            Some(route.rules.iter().filter_map(|rule| rule.name.clone()).collect())
+        }
+        (Spec::HttpRoute(route), Some(TargetKind::HttpRoute)) => {
             Some(route.rules.iter().filter_map(|rule| rule.name.clone()).collect())
         }
         (Spec::VirtualService(service), Some(TargetKind::VirtualService)) => {

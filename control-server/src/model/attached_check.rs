@@ -22,7 +22,7 @@ pub(super) fn policy(object: &Object, policy: &AttachedPolicy, reader: &Reader<'
         match kind {
             TargetKind::Namespace => {}
             TargetKind::Service => service(object, target, &path, reader, report),
-            TargetKind::GrpcRoute | TargetKind::VirtualService => {
+            TargetKind::GrpcRoute | TargetKind::HttpRoute | TargetKind::VirtualService => {
                 route(object, target, &path, reader, report)
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::conflict::conflict;
-use super::declaration::{self, Declaration, find_service};
+use super::declaration::{self, Declaration};
 use super::endpoints::is_selected;
 use super::index::Reader;
 use super::key::{Key, hosts};
@@ -13,7 +13,8 @@ use super::reference::{Destinations, Target};
 use super::report::Report;
 use super::viewer::Viewer;
 use super::{
-    Settings, aliases, attached_check, delegate, gateway_route, policy_check, rule, virtual_service,
+    Settings, aliases, attached_check, delegate, gateway_check, gateway_route, policy_check, rule,
+    virtual_service,
 };
 use crate::kinds::destination_rule::DestinationRule;
 use crate::kinds::endpoint_slice::SERVICE_NAME;
@@ -35,7 +36,9 @@ pub(super) fn object(object: &Arc<Object>, reader: &Reader<'_>, settings: &Setti
         }
         Spec::VirtualService(service) if service.routes_calls() => check.virtual_service(service),
         Spec::DestinationRule(rule) => check.destination_rule(rule),
-        Spec::GrpcRoute(_) => check.gateway_route(),
+        Spec::GrpcRoute(_) | Spec::HttpRoute(_) => {
+            gateway_check::route(object, reader, settings, check.report)
+        }
         Spec::EndpointSlice(_) => check.endpoint_slice(),
         Spec::PeerAuthentication(policy) => {
             policy_check::peer_authentication(object, policy, reader, check.report);
@@ -325,68 +328,7 @@ impl Check<'_, '_> {
             names => format!(", only {}{}", names.join(", "), did_you_mean(found, names.iter().copied())),
         }
     }
-
-    fn gateway_route(&mut self) {
-        let (path, object) = (FieldPath::spec(), self.object);
-        for (index, parent) in gateway_route::parents(object) {
-            let path = path.field("parentRefs").index(index);
-            let namespace = parent.namespace.as_deref().unwrap_or_else(|| self.namespace());
-            let Some(host) = find_service(&parent.name, namespace, self.reader) else {
-                let message = self.reader.unknown(&parent.name, namespace);
-                self.miss(path.field("name"), message);
-                continue;
-            };
-            let Some(declaration) = Declaration::of(&host, self.viewer, self.reader) else { continue };
-            if let Some(port) = parent.port.filter(|port| !declaration.has_port(*port)) {
-                let known = declaration.port_list();
-                let message = format!("found the number {port}, expected a port of {host}: {known}");
-                self.miss(path.field("port"), message);
-            }
-            let Some(name) = &parent.section_name else { continue };
-            let ports = declaration.ports();
-            if !ports.iter().any(|port| port.name == name) {
-                let known = ports.iter().map(|port| port.name).collect::<Vec<_>>().join(", ");
-                let message = format!("found `{name}`, expected the name of a port of {host}: {known}");
-                self.miss(path.field("sectionName"), message);
-            }
-        }
-        for (rule_index, rule) in gateway_route::rules(object).into_iter().enumerate() {
-            let rule = rule.parts();
-            for (index, backend) in rule.backend_refs.iter().enumerate() {
-                if backend.weight == Some(0) {
-                    continue;
-                }
-                let path = path.field("rules").index(rule_index).field("backendRefs").index(index);
-                self.backend(backend, &path, FAILS);
-            }
-            for (index, filter) in rule.mirrors() {
-                let path = path.field("rules").index(rule_index).field("filters").index(index);
-                self.backend(&filter, &path.field("requestMirror").field("backendRef"), UNMIRRORED);
-            }
-        }
-    }
-
-    fn backend(
-        &mut self,
-        backend: &crate::kinds::gateway_route::BackendRef,
-        path: &FieldPath,
-        consequence: &str,
-    ) {
-        let namespace = backend.namespace.as_deref().unwrap_or_else(|| self.namespace());
-        let is_granted = gateway_route::is_granted(self.object, namespace, &backend.name, self.reader);
-        if is_granted && find_service(&backend.name, namespace, self.reader).is_none() {
-            let unknown = self.reader.unknown(&backend.name, namespace);
-            self.miss(path.field("name"), format!("{consequence}: {unknown}"));
-            return;
-        }
-        let destinations = Destinations::new("", self.viewer, self.reader, self.settings);
-        let target = gateway_route::target(self.object, backend, &destinations);
-        if let Err(reason) = destinations.find(&target) {
-            let field = if is_granted { "port" } else { "namespace" };
-            self.miss(path.field(field), format!("{consequence}: {reason}"));
-        }
-    }
 }
 
-const FAILS: &str = "its share of the calls fails";
-const UNMIRRORED: &str = "nothing is mirrored to it";
+pub(super) const FAILS: &str = "its share of the calls fails";
+pub(super) const UNMIRRORED: &str = "nothing is mirrored to it";

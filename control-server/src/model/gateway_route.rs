@@ -9,17 +9,19 @@ use super::index::Reader;
 use super::key::Key;
 use super::name::cluster_local;
 use super::reference::{Destinations, Target, WeightedTarget};
-use super::route::{Action, Mirror, PathMatch, Route, RouteMatch};
+use super::route::{Action, Mirror, Route, RouteMatch};
 use super::viewer::{Distinctions, Viewer};
-use super::{grpc_route, service};
+use super::{grpc_route, http_route, service};
 use crate::kinds::gateway_route::{BackendRef, Reference, RuleParts, services};
 use crate::kinds::grpc_route::Rule as GrpcRule;
-use crate::kinds::{Object, ObjectId, Spec};
+use crate::kinds::http_route::Rule as HttpRule;
+use crate::kinds::{Kind, Object, ObjectId, Spec};
 
 /// A rule of a route of any kind.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Rule<'o> {
     Grpc(&'o GrpcRule),
+    Http(&'o HttpRule),
 }
 
 /// How specific a match is, by what counts first: the larger one goes first.
@@ -29,13 +31,23 @@ impl<'o> Rule<'o> {
     pub(super) fn parts(self) -> RuleParts<'o> {
         match self {
             Self::Grpc(rule) => rule.parts(),
+            Self::Http(rule) => rule.parts(),
         }
     }
 
     /// What `route`, which has everything but its matches, is for each match of the rule.
-    fn routes(self, route: &Route) -> Vec<(Specificity, Route)> {
+    fn routes(self, route: &Route, port: u32) -> Vec<(Specificity, Route)> {
         match self {
             Self::Grpc(rule) => grpc_route::routes(rule, route),
+            Self::Http(rule) => http_route::routes(rule, route, port),
+        }
+    }
+
+    /// What the rule itself says of timeout and retries.
+    fn own_settings(self) -> OwnSettings<'o> {
+        match self {
+            Self::Grpc(_) => OwnSettings::default(),
+            Self::Http(rule) => http_route::own_settings(rule),
         }
     }
 }
@@ -44,6 +56,7 @@ impl<'o> Rule<'o> {
 pub(super) fn parents(object: &Object) -> impl Iterator<Item = (usize, &Reference)> {
     let parents = match &object.spec {
         Spec::GrpcRoute(route) => route.parent_refs.as_slice(),
+        Spec::HttpRoute(route) => route.parent_refs.as_slice(),
         _ => &[],
     };
     services(parents)
@@ -53,6 +66,7 @@ pub(super) fn parents(object: &Object) -> impl Iterator<Item = (usize, &Referenc
 pub(super) fn rules(object: &Object) -> Vec<Rule<'_>> {
     match &object.spec {
         Spec::GrpcRoute(route) => route.rules.iter().map(Rule::Grpc).collect(),
+        Spec::HttpRoute(route) => route.rules.iter().map(Rule::Http).collect(),
         _ => Vec::new(),
     }
 }
@@ -135,13 +149,10 @@ pub(super) fn attached<'a>(host: &str, port: u32, viewer: &Viewer, reader: &Read
     let name = declaration::Declaration::of(host, viewer, reader).and_then(|found| {
         found.ports().into_iter().find(|one| one.number == port).map(|one| one.name.to_owned())
     });
-    let is_for_port = |parent: &&Reference| {
-        parent.port.is_none_or(|number| number == port)
-            && parent.section_name.as_ref().is_none_or(|wanted| Some(wanted) == name.as_ref())
-    };
     let (mut producers, mut consumers) = (Vec::new(), Vec::new());
     for object in all(host, reader) {
-        let mut parents = parents_of(object, host, reader).filter(is_for_port).peekable();
+        let parents = parents_of(object, host, reader);
+        let mut parents = parents.filter(|parent| is_for_port(parent, port, name.as_deref())).peekable();
         if parents.peek().is_none() {
             continue;
         }
@@ -151,7 +162,18 @@ pub(super) fn attached<'a>(host: &str, port: u32, viewer: &Viewer, reader: &Read
             consumers.push(object);
         }
     }
-    if consumers.is_empty() { producers } else { consumers }
+    let mut counting = if consumers.is_empty() { producers } else { consumers };
+    // Of several kinds on one port the most specific one counts, and they are never mixed.
+    if counting.iter().any(|object| object.id.kind == Kind::GrpcRoute) {
+        counting.retain(|object| object.id.kind == Kind::GrpcRoute);
+    }
+    counting
+}
+
+/// Whether a parent is for a port of the service, by its number and its name.
+pub(super) fn is_for_port(parent: &Reference, number: u32, name: Option<&str>) -> bool {
+    parent.port.is_none_or(|wanted| wanted == number)
+        && parent.section_name.as_deref().is_none_or(|wanted| Some(wanted) == name)
 }
 
 /// Whether the parent is in the route's own namespace, so that the route is for all its clients.
@@ -164,7 +186,9 @@ pub(super) fn is_granted(object: &Object, namespace: &str, name: &str, reader: &
     let grants = reader.objects(&Key::Grants(namespace.to_owned()));
     namespace == object.id.namespace
         || grants.iter().any(|one| match &one.object.spec {
-            Spec::ReferenceGrant(grant) => grant.lets_route_use_service(&object.id.namespace, name),
+            Spec::ReferenceGrant(grant) => {
+                grant.lets_route_use_service(object.id.kind, &object.id.namespace, name)
+            }
             _ => false,
         })
 }
@@ -212,14 +236,21 @@ fn rank<'a>(
         .filter_map(|(backend, share)| destinations.mirror(&target(object, &backend, destinations), share))
         .collect();
     let name = parts.name.cloned().unwrap_or_default();
-    let own = OwnSettings { route: Some(&object.id), rule: &name, ..OwnSettings::default() };
+    let own = OwnSettings { route: Some(&object.id), rule: &name, ..rule.own_settings() };
     let (timeout, retry) = attached::of_calls(own, port, destinations);
-    let everything = RouteMatch { path: PathMatch::any(), headers: Vec::new() };
-    let route = Route::new(name, everything, action);
+    let route = Route::new(name, RouteMatch::any(), action);
     let route = Route { headers, mirrors, timeout, retry, session: parts.session(), ..route };
-    for (place, (specificity, route)) in rule.routes(&route).into_iter().enumerate() {
+    for (place, (specificity, mut route)) in rule.routes(&route, port).into_iter().enumerate() {
+        if route.matches.may_be_unseen() {
+            route.unseen = Some(destinations.refuse(unseen(&object.id)));
+        }
         ranked.push(((Reverse(specificity), precedence(object), rule_index, place), route));
     }
+}
+
+/// Why calls fail that a client cannot tell from those that a route is for.
+pub(super) fn unseen(id: &ObjectId) -> String {
+    format!("{id} matches what the client does not see of a request")
 }
 
 /// As the Gateway API has it for a rule without a backend.

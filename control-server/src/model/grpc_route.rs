@@ -34,7 +34,7 @@ pub(super) fn headers(headers: &[ValueMatch]) -> Vec<HeaderMatch> {
 
 fn translate(one: &Match) -> RouteMatch {
     let path = one.method.as_ref().map_or_else(PathMatch::any, path);
-    RouteMatch { path, headers: headers(&one.headers) }
+    RouteMatch::new(path, headers(&one.headers))
 }
 
 fn path(method: &MethodMatch) -> PathMatch {

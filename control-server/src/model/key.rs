@@ -41,7 +41,7 @@ pub(super) enum Key {
     Policies(String),
     /// Declares a host in this namespace.
     Declared(String),
-    /// A `GRPCRoute` whose parent is the service of this namespace and name.
+    /// A route of the Gateway API whose parent is the service of this namespace and name.
     Parent(String, String),
     /// A policy of this namespace that is attached to what has this name.
     Attached(String, TargetKind, String),
@@ -75,7 +75,7 @@ impl Key {
 /// The keys of an object that is refused. One that declares a host leaves it undeclared, and needs none.
 pub(super) fn refused_keys(refused: &Refused) -> Vec<Key> {
     match refused.id.kind {
-        Kind::VirtualService | Kind::DestinationRule | Kind::GrpcRoute => {
+        Kind::VirtualService | Kind::DestinationRule | Kind::GrpcRoute | Kind::HttpRoute => {
             named(&refused.hosts, &refused.id.namespace, Key::RefusedHost)
         }
         kind if kind.is_security() => vec![Key::Policies(refused.id.namespace.clone())],
@@ -115,7 +115,7 @@ pub(super) fn keys(object: &Object) -> Vec<Key> {
             keys
         }
         Spec::DestinationRule(rule) => named(std::slice::from_ref(&rule.host), namespace, Key::RuledHost),
-        Spec::GrpcRoute(_) => {
+        Spec::GrpcRoute(_) | Spec::HttpRoute(_) => {
             let parents = gateway_route::parents(object).map(|(_, parent)| {
                 let of = parent.namespace.as_ref().unwrap_or(namespace);
                 Key::Parent(of.clone(), parent.name.to_ascii_lowercase())

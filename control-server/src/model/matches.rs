@@ -26,7 +26,7 @@ pub(super) fn expand(http: &HttpMatch) -> Vec<RouteMatch> {
             .collect();
     }
     let path = path(http.uri.as_ref(), http.ignore_uri_case);
-    alternatives.into_iter().map(|headers| RouteMatch { path: path.clone(), headers }).collect()
+    alternatives.into_iter().map(|headers| RouteMatch::new(path.clone(), headers)).collect()
 }
 
 fn header(name: &str, value: &StringMatch, is_inverted: bool) -> HeaderMatch {

@@ -22,8 +22,10 @@ mod conflict;
 mod declaration;
 mod delegate;
 mod endpoints;
+mod gateway_check;
 mod gateway_route;
 mod grpc_route;
+mod http_route;
 mod index;
 mod key;
 mod limits;
@@ -65,7 +67,8 @@ pub(crate) use limits::{Budget, Connections, Pings};
 pub(crate) use mtls::{Mode, speaks_mtls};
 pub(crate) use policy::{LocalityPolicy, Outlier, Policy};
 pub(crate) use route::{
-    Action, HeaderMatch, Mirror, PathMatch, PathRewrite, Redirect, Retry, Rewrite, Route, RouteMatch, Share,
+    Action, Answers, HeaderMatch, Mirror, PathMatch, PathRewrite, QueryMatch, Redirect, Retry, Rewrite,
+    Route, RouteMatch, Share,
 };
 pub(crate) use servers::{Barred, Governed, ServerPolicies};
 pub(crate) use service::{Service, ServicePort, ServiceView};

@@ -48,6 +48,8 @@ pub(super) struct Found {
     pub(super) clusters: Vec<(String, u32)>,
     /// What chooses the endpoint.
     pub(super) hash_key: Option<HashKey>,
+    /// There is no such target: its calls fail.
+    is_missing: bool,
 }
 
 /// Finds the destinations of one service's routes, for one class of clients.
@@ -117,7 +119,10 @@ impl<'r, 'a> Destinations<'r, 'a> {
                     |share: &&mut Share| share.cluster == cluster && share.headers == target.headers;
                 match shares.iter_mut().find(is_same) {
                     Some(share) => share.weight = share.weight.saturating_add(weight),
-                    None => shares.push(Share { cluster, weight, headers: target.headers.clone() }),
+                    None => {
+                        let (headers, is_missing) = (target.headers.clone(), found.is_missing);
+                        shares.push(Share { cluster, weight, headers, is_missing });
+                    }
                 }
             }
             hash_keys.extend(found.hash_key.filter(|key| !hash_keys.contains(key)));
@@ -128,7 +133,7 @@ impl<'r, 'a> Destinations<'r, 'a> {
     /// The action that fails every call.
     pub(super) fn refuse(&self, reason: String) -> Action {
         let cluster = self.fail(reason);
-        let share = Share { cluster, weight: 1, headers: HeaderChanges::default() };
+        let share = Share { cluster, weight: 1, headers: HeaderChanges::default(), is_missing: false };
         Action::Forward { shares: vec![share], hash_keys: Vec::new() }
     }
 
@@ -140,8 +145,10 @@ impl<'r, 'a> Destinations<'r, 'a> {
     }
 
     fn find_or_fail(&self, target: &Target) -> Found {
-        self.find(target)
-            .unwrap_or_else(|reason| Found { clusters: vec![(self.fail(reason), 1)], hash_key: None })
+        self.find(target).unwrap_or_else(|reason| {
+            let clusters = vec![(self.fail(reason), 1)];
+            Found { clusters, hash_key: None, is_missing: true }
+        })
     }
 
     /// The clusters of a target.
@@ -186,7 +193,7 @@ impl<'r, 'a> Destinations<'r, 'a> {
         } else {
             vec![(name, 1)]
         };
-        Ok(Found { clusters, hash_key: policy.hash_key })
+        Ok(Found { clusters, hash_key: policy.hash_key, is_missing: false })
     }
 
     /// A cluster of this service whose calls fail. Clients show its name when they do, so it says why.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::balancing::HashKey;
 use crate::kinds::Pattern;
+use crate::kinds::cors::Cors;
 use crate::kinds::header_changes::HeaderChanges;
 use crate::kinds::session_persistence::Session;
 use crate::kinds::virtual_service::Fault;
@@ -17,7 +18,11 @@ pub(crate) struct Route {
     pub(crate) action: Action,
     /// Limits the whole call, over all attempts.
     pub(crate) timeout: Option<Duration>,
+    /// Limits each attempt of a call that is not retried; [`Retry`] has its own.
+    pub(crate) attempt_timeout: Option<Duration>,
     pub(crate) retry: Option<Retry>,
+    /// Which protocol the answers of a proxy itself are for.
+    pub(crate) answers: Answers,
     pub(crate) fault: Option<Fault>,
     /// What keeps its calls with one endpoint.
     pub(crate) session: Option<Session>,
@@ -26,6 +31,17 @@ pub(crate) struct Route {
     pub(crate) rewrite: Rewrite,
     /// Where copies of its calls go.
     pub(crate) mirrors: Vec<Mirror>,
+    pub(crate) cors: Option<Cors>,
+    /// What happens to its calls on clients that do not see all of its conditions, where there are such conditions.
+    pub(crate) unseen: Option<Action>,
+}
+
+/// Which protocol the answers of a proxy itself are for, where it has to choose.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Answers {
+    #[default]
+    Grpc,
+    Http,
 }
 
 impl Route {
@@ -36,12 +52,16 @@ impl Route {
             matches,
             action,
             timeout: None,
+            attempt_timeout: None,
             retry: None,
+            answers: Answers::default(),
             fault: None,
             session: None,
             headers: HeaderChanges::default(),
             rewrite: Rewrite::default(),
             mirrors: Vec::new(),
+            cors: None,
+            unseen: None,
         }
     }
 }
@@ -58,6 +78,8 @@ pub(crate) struct Rewrite {
 pub(crate) enum PathRewrite {
     /// In the place of what the route has matched.
     Matched(String),
+    /// In the place of the whole path.
+    Whole(String),
     /// In the place of every match of an expression.
     Regex { regex: String, substitution: String },
 }
@@ -75,6 +97,50 @@ pub(crate) struct Mirror {
 pub(crate) struct RouteMatch {
     pub(crate) path: PathMatch,
     pub(crate) headers: Vec<HeaderMatch>,
+    pub(crate) query: Vec<QueryMatch>,
+    pub(crate) method: Option<Pattern>,
+    pub(crate) scheme: Option<Pattern>,
+}
+
+impl RouteMatch {
+    pub(super) fn new(path: PathMatch, headers: Vec<HeaderMatch>) -> Self {
+        Self { path, headers, query: Vec::new(), method: None, scheme: None }
+    }
+
+    /// Every call.
+    pub(super) fn any() -> Self {
+        Self::new(PathMatch::any(), Vec::new())
+    }
+
+    /// Whether it holds for no call of gRPC, which is POST, has no query, and shows no scheme.
+    pub(crate) fn is_never_grpc(&self) -> bool {
+        let is_other = self.method.as_ref().is_some_and(|method| !holds(method, "POST"));
+        is_other || !self.query.is_empty() || self.scheme.is_some()
+    }
+
+    /// Whether some clients do not see all of it.
+    pub(super) fn may_be_unseen(&self) -> bool {
+        self.method.is_some() || !self.query.is_empty() || self.scheme.is_some()
+    }
+}
+
+/// Whether a text has the pattern.
+fn holds(pattern: &Pattern, text: &str) -> bool {
+    match pattern {
+        Pattern::Present => true,
+        Pattern::Exact(wanted) => text == wanted,
+        Pattern::Prefix(prefix) => text.starts_with(prefix),
+        Pattern::Regex(regex) => {
+            regex::Regex::new(&format!("^(?:{regex})$")).is_ok_and(|regex| regex.is_match(text))
+        }
+    }
+}
+
+/// Matches one parameter of the query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct QueryMatch {
+    pub(crate) name: String,
+    pub(crate) pattern: Pattern,
 }
 
 /// Matches the path `/package.Service/Method`.
@@ -138,13 +204,12 @@ impl Action {
 }
 
 /// Another place; empty parts stay as they are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Redirect {
     pub(crate) scheme: String,
     pub(crate) authority: String,
     pub(crate) port: Option<u32>,
-    pub(crate) path: String,
-    /// 301, 302, 303, 307 or 308.
+    pub(crate) path: Option<PathRewrite>,
     pub(crate) status: u32,
 }
 
@@ -155,6 +220,8 @@ pub(crate) struct Share {
     pub(crate) weight: u32,
     /// Header changes of its calls only.
     pub(crate) headers: HeaderChanges,
+    /// Its calls fail, because what they are for is not there.
+    pub(crate) is_missing: bool,
 }
 
 /// When a call is tried again.
@@ -164,6 +231,8 @@ pub(crate) struct Retry {
     pub(crate) retries: u32,
     /// gRPC's names of status codes (RDS-16), and Envoy's of conditions; at least one.
     pub(crate) conditions: Vec<&'static str>,
+    /// Statuses of HTTP that are retried.
+    pub(crate) status_codes: Vec<u32>,
     /// Before the first retry.
     pub(crate) backoff: Option<Duration>,
     /// Of one attempt.
@@ -182,6 +251,7 @@ impl Retry {
         Self {
             retries,
             conditions,
+            status_codes: Vec::new(),
             backoff: None,
             per_try_timeout: None,
             to_other_endpoints: false,

@@ -12,7 +12,7 @@ use super::index::Reader;
 use super::mtls::MtlsPolicies;
 use super::reference::{Destinations, Target, WeightedTarget};
 use super::report::Report;
-use super::route::{Action, PathMatch, Retry, Route, RouteMatch};
+use super::route::{Action, Retry, Route, RouteMatch};
 use super::rule::{self, Rule};
 use super::viewer::{Distinctions, Viewer};
 use super::{OnInvalid, Settings, name, virtual_service};
@@ -125,7 +125,7 @@ fn invalid(refused: &Refused) -> String {
     format!("{} is invalid and has no earlier version", refused.id)
 }
 
-const HOST_KINDS: [Kind; 3] = [Kind::VirtualService, Kind::GrpcRoute, Kind::DestinationRule];
+const HOST_KINDS: [Kind; 4] = [Kind::VirtualService, Kind::GrpcRoute, Kind::HttpRoute, Kind::DestinationRule];
 
 /// What tells the clients of a host apart: who may see it, whose rules count, and which rules ask for the client's labels.
 fn distinguish(host: &str, reader: &Reader<'_>, distinctions: &mut Distinctions) {
@@ -227,8 +227,7 @@ fn default_route(host: &str, port: u32, destinations: &Destinations<'_, '_>) -> 
 
 /// A route for every call.
 fn whole_route(name: &str, action: Action, retry: Option<Retry>) -> Route {
-    let matches = RouteMatch { path: PathMatch::any(), headers: Vec::new() };
-    Route { retry, ..Route::new(name.to_owned(), matches, action) }
+    Route { retry, ..Route::new(name.to_owned(), RouteMatch::any(), action) }
 }
 
 /// The host of a name that an object of `namespace` uses.

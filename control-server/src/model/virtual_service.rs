@@ -219,7 +219,7 @@ fn redirect(to: &HttpRedirect) -> Redirect {
         scheme: to.scheme.clone(),
         authority: to.authority.clone(),
         port: to.port,
-        path: to.uri.clone(),
+        path: Some(to.uri.clone()).filter(|path| !path.is_empty()).map(PathRewrite::Whole),
         status: to.redirect_code.unwrap_or(301),
     }
 }

@@ -34,6 +34,12 @@ pub(super) fn of_route(fault: &Fault) -> (String, Any) {
     (NAME.to_owned(), pack_any(message))
 }
 
+/// The same for a share of calls that all end with a status of HTTP.
+pub(super) fn of_share(status: u32) -> (String, Any) {
+    let abort = FaultAbort { status: AbortStatus::Http(status), share: 1_000_000 };
+    of_route(&Fault { delay: None, abort: Some(abort) })
+}
+
 fn delay(delay: &FaultDelay) -> common::FaultDelay {
     common::FaultDelay {
         percentage: Some(percentage(delay.share)),

@@ -7,9 +7,11 @@ use prost::Message;
 use xds_proto::envoy::config::endpoint::v3::ClusterLoadAssignment;
 use xds_proto::envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
 
-use super::{LoadReporting, cluster, collections, endpoints, fault, listener, rate_limit, route, session};
+use super::{
+    LoadReporting, cluster, collections, cors, endpoints, family, fault, listener, rate_limit, route, session,
+};
 use crate::kinds::ObjectId;
-use crate::model::{Cluster, Discovery, Service, ServicePort, ServiceView};
+use crate::model::{Cluster, Discovery, Route, Service, ServicePort, ServiceView};
 use crate::resources::{
     ClientClass, Collection, EncodedResource, MadeBy, ResourceKind, ResourceSet, ScopeSelector, Scoped, Slot,
 };
@@ -100,46 +102,51 @@ impl Translator<'_> {
             let routed_by = if port.routed_by.is_empty() { &view.declared_by } else { &port.routed_by };
             let routed_by = Makers::of(routed_by, &[]);
             let name = route_name(port, &self.service.host);
-            let routes = route::translate(&name, self.service, port);
-            self.add(place, selector, ResourceKind::Route, &name, &routes, &routed_by);
-            // A client without support for a filter refuses the listener: so only listeners with faults have the filter.
-            let filters = if port.routes.iter().any(|route| route.fault.is_some()) {
-                vec![fault::filter()]
-            } else {
-                Vec::new()
-            };
-            let sessions = port.routes.iter().any(|route| route.session.is_some()).then_some(&routed_by);
+            self.routes((place, selector), &name, port, &routed_by);
             for listener in listener_names(&self.service.host, view, port, index == 0) {
-                self.listener((place, selector, view), &listener, &name, &filters, sessions);
+                self.listener((place, selector, view), &listener, &name, port, &routed_by);
             }
         }
     }
 
-    /// Only the families that know the filters of limits and of sessions get them: others would refuse the listener. `sessions`:
-    /// what makes the routes that keep some.
+    fn routes(&mut self, (place, selector): View<'_>, name: &str, port: &ServicePort, by: &Makers) {
+        let common = route::translate(name, self.service, port, ClientFamily::Grpc);
+        let families = [ClientFamily::MeshTonic, ClientFamily::Envoy];
+        for family in families.into_iter().filter(|_| family::differ(&port.routes)) {
+            let message = route::translate(name, self.service, port, family);
+            if message != common {
+                let selector = ScopeSelector { family: Some(family), ..selector.clone() };
+                self.add(place, &selector, ResourceKind::Route, name, &message, by);
+            }
+        }
+        self.add(place, selector, ResourceKind::Route, name, &common, by);
+    }
+
+    /// A client without support for a filter refuses the listener: so only listeners whose routes need a filter have it, and only
+    /// for the families that know it.
     fn listener(
         &mut self,
         (place, selector, view): (usize, &ScopeSelector, &ServiceView),
         name: &str,
         routes: &str,
-        filters: &[HttpFilter],
-        sessions: Option<&Makers>,
+        port: &ServicePort,
+        routed_by: &Makers,
     ) {
-        let of = &Makers::of(&view.declared_by, &[]);
-        if !view.rate_limits.is_empty() || sessions.is_some() {
-            let limits = view.rate_limits.iter().map(|(id, policy)| rate_limit::filter(id, policy));
-            let more = limits.chain(sessions.map(|_| session::filter()));
-            let message = listener::translate(name, routes, filters.iter().cloned().chain(more).collect());
-            let ids: Vec<ObjectId> = view.rate_limits.iter().map(|(id, _)| id.clone()).collect();
-            let of = &Makers::of(&ids, &view.declared_by);
-            let of = sessions.filter(|_| ids.is_empty()).unwrap_or(of);
-            for family in [ClientFamily::MeshTonic, ClientFamily::Envoy] {
+        let declared_by = Makers::of(&view.declared_by, &[]);
+        let common = filters(view, port, ClientFamily::Grpc);
+        let ids: Vec<ObjectId> = view.rate_limits.iter().map(|(id, _)| id.clone()).collect();
+        for family in [ClientFamily::MeshTonic, ClientFamily::Envoy] {
+            let filters = filters(view, port, family);
+            if filters != common {
                 let selector = ScopeSelector { family: Some(family), ..selector.clone() };
+                let of = Makers::of(&ids, &view.declared_by);
+                let of = if ids.is_empty() { routed_by } else { &of };
+                let message = listener::translate(name, routes, filters);
                 self.add(place, &selector, ResourceKind::Listener, name, &message, of);
             }
         }
-        let message = listener::translate(name, routes, filters.to_vec());
-        self.add(place, selector, ResourceKind::Listener, name, &message, of);
+        let message = listener::translate(name, routes, common);
+        self.add(place, selector, ResourceKind::Listener, name, &message, &declared_by);
     }
 
     fn cluster(&mut self, place: usize, selector: &ScopeSelector, view: &ServiceView, one: &Cluster) {
@@ -217,6 +224,24 @@ impl Translator<'_> {
         resource
     }
 }
+
+/// The filters of a listener for a family, as far as the routes of its port need them.
+fn filters(view: &ServiceView, port: &ServicePort, family: ClientFamily) -> Vec<HttpFilter> {
+    let is_needed = |needs: fn(&Route) -> bool| port.routes.iter().any(needs);
+    let cors = family == ClientFamily::Envoy && is_needed(|route| route.cors.is_some());
+    let fails = port.routes.iter().any(|route| family::fails_a_share(route, family));
+    let faults = fails || is_needed(|route| route.fault.is_some());
+    let filters = cors.then(cors::filter).into_iter().chain(faults.then(fault::filter));
+    if family == ClientFamily::Grpc {
+        return filters.collect();
+    }
+    let limits = view.rate_limits.iter().map(|(id, policy)| rate_limit::filter(id, policy));
+    let sessions = is_needed(|route| route.session.is_some()).then(session::filter);
+    filters.chain(limits).chain(sessions).collect()
+}
+
+/// A view's place among the views of a service, and its clients.
+type View<'v> = (usize, &'v ScopeSelector);
 
 /// The objects that a resource comes from.
 struct Makers {

@@ -155,6 +155,23 @@ impl ::prost::Name for NonForwardingAction {
 pub struct QueryParameterMatcher {
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
+    #[prost(
+        oneof = "query_parameter_matcher::QueryParameterMatchSpecifier",
+        tags = "5, 6"
+    )]
+    pub query_parameter_match_specifier: ::core::option::Option<
+        query_parameter_matcher::QueryParameterMatchSpecifier,
+    >,
+}
+/// Nested message and enum types in `QueryParameterMatcher`.
+pub mod query_parameter_matcher {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum QueryParameterMatchSpecifier {
+        #[prost(message, tag = "5")]
+        StringMatch(super::super::super::super::r#type::matcher::v3::StringMatcher),
+        #[prost(bool, tag = "6")]
+        PresentMatch(bool),
+    }
 }
 impl ::prost::Name for QueryParameterMatcher {
     const NAME: &'static str = "QueryParameterMatcher";

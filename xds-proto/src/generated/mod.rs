@@ -73,6 +73,11 @@ pub mod envoy {
                 }
             }
             pub mod http {
+                pub mod cors {
+                    pub mod v3 {
+                        include!("envoy.extensions.filters.http.cors.v3.rs");
+                    }
+                }
                 pub mod ext_authz {
                     pub mod v3 {
                         include!("envoy.extensions.filters.http.ext_authz.v3.rs");

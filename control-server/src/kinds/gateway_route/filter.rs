@@ -3,10 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cors::CorsFilter;
 use super::header_modifier::HeaderModifier;
+use super::url::{RequestRedirect, UrlRewrite};
 use super::{BackendRef, MOST, Reference};
 use crate::finding::{Finding, Findings};
 use crate::kinds::check;
+use crate::kinds::cors::Cors;
 use crate::kinds::header_changes::{self, HeaderChanges, HeaderEdits};
 use crate::state::ClientFamily;
 use crate::yaml::FieldPath;
@@ -19,6 +22,9 @@ pub(crate) struct Filter {
     request_header_modifier: Option<HeaderModifier>,
     response_header_modifier: Option<HeaderModifier>,
     request_mirror: Option<RequestMirror>,
+    request_redirect: Option<RequestRedirect>,
+    url_rewrite: Option<UrlRewrite>,
+    cors: Option<CorsFilter>,
     extension_ref: Option<ExtensionRef>,
 }
 
@@ -27,6 +33,11 @@ pub(crate) enum FilterType {
     RequestHeaderModifier,
     ResponseHeaderModifier,
     RequestMirror,
+    RequestRedirect,
+    #[serde(rename = "URLRewrite")]
+    UrlRewrite,
+    #[serde(rename = "CORS")]
+    Cors,
     ExtensionRef,
 }
 
@@ -57,16 +68,16 @@ pub(super) fn check(filters: &[Filter], types: &[FilterType], path: &FieldPath, 
     for (index, filter) in filters.iter().enumerate() {
         let path = path.index(index);
         if !types.contains(&filter.r#type) {
-            let known = types.iter().map(|known| format!("{known:?}")).collect::<Vec<_>>().join(", ");
-            let message = format!("found {:?}, expected one of {known}", filter.r#type);
+            let known = types.iter().map(|known| known.name()).collect::<Vec<_>>().join(", ");
+            let message = format!("found {}, expected one of {known}", filter.r#type.name());
             findings.error(path.field("type"), message);
             continue;
         }
         filter.check(&path, findings);
         let is_repeated = filters[..index].iter().any(|other| other.r#type == filter.r#type);
-        if filter.r#type.is_header_modifier() && is_repeated {
+        if !filter.r#type.may_repeat() && is_repeated {
             let message =
-                format!("found a second {:?}, expected one for each rule or backend", filter.r#type);
+                format!("found a second {}, expected one for each rule or backend", filter.r#type.name());
             findings.error(path.field("type"), message);
         }
     }
@@ -116,15 +127,50 @@ impl FilterType {
     /// Those of a `GRPCRoute`.
     pub(in crate::kinds) const OF_GRPC_ROUTES: [Self; 4] =
         [Self::RequestHeaderModifier, Self::ResponseHeaderModifier, Self::RequestMirror, Self::ExtensionRef];
+    /// Those of an `HTTPRoute`.
+    pub(in crate::kinds) const OF_HTTP_ROUTES: [Self; 7] = [
+        Self::RequestHeaderModifier,
+        Self::ResponseHeaderModifier,
+        Self::RequestMirror,
+        Self::RequestRedirect,
+        Self::UrlRewrite,
+        Self::Cors,
+        Self::ExtensionRef,
+    ];
     /// Those of the backends of any route.
     pub(super) const OF_BACKENDS: [Self; 4] = Self::OF_GRPC_ROUTES;
 
-    const fn is_header_modifier(self) -> bool {
-        matches!(self, Self::RequestHeaderModifier | Self::ResponseHeaderModifier)
+    const fn may_repeat(self) -> bool {
+        matches!(self, Self::RequestMirror | Self::ExtensionRef)
+    }
+
+    /// As it is written.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::RequestHeaderModifier => "RequestHeaderModifier",
+            Self::ResponseHeaderModifier => "ResponseHeaderModifier",
+            Self::RequestMirror => "RequestMirror",
+            Self::RequestRedirect => "RequestRedirect",
+            Self::UrlRewrite => "URLRewrite",
+            Self::Cors => "CORS",
+            Self::ExtensionRef => "ExtensionRef",
+        }
     }
 }
 
 impl Filter {
+    pub(super) fn redirect(&self) -> Option<&RequestRedirect> {
+        self.request_redirect.as_ref()
+    }
+
+    pub(super) fn url_rewrite(&self) -> Option<&UrlRewrite> {
+        self.url_rewrite.as_ref()
+    }
+
+    pub(super) fn cors(&self) -> Option<Cors> {
+        self.cors.as_ref().map(CorsFilter::cors)
+    }
+
     fn check(&self, path: &FieldPath, findings: &mut Findings) {
         let fields = [
             (
@@ -138,6 +184,9 @@ impl Filter {
                 self.response_header_modifier.is_some(),
             ),
             (FilterType::RequestMirror, "requestMirror", self.request_mirror.is_some()),
+            (FilterType::RequestRedirect, "requestRedirect", self.request_redirect.is_some()),
+            (FilterType::UrlRewrite, "urlRewrite", self.url_rewrite.is_some()),
+            (FilterType::Cors, "cors", self.cors.is_some()),
             (FilterType::ExtensionRef, "extensionRef", self.extension_ref.is_some()),
         ];
         for (of_type, field, is_set) in fields {
@@ -147,7 +196,7 @@ impl Filter {
                 (true, false) => findings.missing(path, "required, but not set"),
                 (false, true) => {
                     let message =
-                        format!("found {field}, expected only the field of the type {:?}", self.r#type);
+                        format!("found {field}, expected only the field of the type {}", self.r#type.name());
                     findings.error(path, message);
                 }
                 (false, false) => {}
@@ -163,6 +212,13 @@ impl Filter {
                     "rejected because no extension is known, and a rule must not run without its filter";
                 findings.unsupported(path.clone(), message);
             }
+            FilterType::RequestRedirect => {
+                self.request_redirect.iter().for_each(|redirect| redirect.check(path, findings));
+            }
+            FilterType::UrlRewrite => {
+                self.url_rewrite.iter().for_each(|rewrite| rewrite.check(path, findings));
+            }
+            FilterType::Cors => self.cors.iter().for_each(|cors| cors.check(path, findings)),
             FilterType::RequestMirror => {
                 let message = "ignored by gRPC clients, only mesh-tonic and Envoy do it: nothing is mirrored";
                 let finding = Finding::warning(path.clone(), message);

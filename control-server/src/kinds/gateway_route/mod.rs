@@ -1,17 +1,21 @@
 //! What the routes of the Gateway API share: parents, backends, filters.
 
+mod cors;
 mod filter;
 mod header_modifier;
+mod url;
 mod value_match;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use filter::{Filter, FilterType};
-pub(super) use value_match::check_headers;
+pub(crate) use url::{PathModifier, Replacement, RequestRedirect, Scheme, UrlRewrite};
 pub(crate) use value_match::{MatchType, ValueMatch};
+pub(super) use value_match::{check_headers, check_query};
 
 use super::check;
+use super::cors::Cors;
 use super::effect::Effect;
 use super::header_changes::HeaderChanges;
 use super::session_persistence::{Session, SessionPersistence};
@@ -143,14 +147,14 @@ impl BackendRef {
     }
 }
 
-impl RuleParts<'_> {
+impl<'a> RuleParts<'a> {
     /// Where copies of calls go, and for how many of a million calls.
     pub(crate) fn mirrored_to(&self) -> Vec<(BackendRef, u32)> {
         filter::mirrored_to(self.filters)
     }
 
     /// The same services with the places of their filters.
-    pub(crate) fn mirrors(&self) -> impl Iterator<Item = (usize, BackendRef)> {
+    pub(crate) fn mirrors(&self) -> impl Iterator<Item = (usize, BackendRef)> + use<'a> {
         filter::mirrors_by_place(self.filters)
     }
 
@@ -162,6 +166,28 @@ impl RuleParts<'_> {
     /// What keeps its calls with one endpoint.
     pub(crate) fn session(&self) -> Option<Session> {
         self.session_persistence.map(SessionPersistence::session)
+    }
+
+    /// The answer that names another place.
+    pub(crate) fn redirect(&self) -> Option<&'a RequestRedirect> {
+        self.filters.iter().find_map(Filter::redirect)
+    }
+
+    /// What the backend sees instead of what was asked for.
+    pub(crate) fn url_rewrite(&self) -> Option<&'a UrlRewrite> {
+        self.filters.iter().find_map(Filter::url_rewrite)
+    }
+
+    /// Which pages of browsers may ask.
+    pub(crate) fn cors(&self) -> Option<Cors> {
+        self.filters.iter().find_map(Filter::cors)
+    }
+
+    /// Whether a filter replaces the prefix that has matched.
+    pub(super) fn replaces_prefix(&self) -> bool {
+        let of_redirect = self.redirect().and_then(|redirect| redirect.path.as_ref());
+        let of_rewrite = self.url_rewrite().and_then(|rewrite| rewrite.path.as_ref());
+        of_redirect.into_iter().chain(of_rewrite).any(PathModifier::replaces_prefix)
     }
 
     /// Checks them; `types`: the filters that the kind has.

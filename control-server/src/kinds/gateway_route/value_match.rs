@@ -53,3 +53,18 @@ pub(in crate::kinds) fn check_headers(headers: &[ValueMatch], path: &FieldPath, 
     let names = headers.iter().map(|header| header.name.to_ascii_lowercase());
     check::unique(names, |index| path.index(index).field("name"), findings);
 }
+
+/// Checks the query parameters of a match; their names count as they are written.
+pub(in crate::kinds) fn check_query(parameters: &[ValueMatch], path: &FieldPath, findings: &mut Findings) {
+    check::length(parameters.len(), MOST, path, findings);
+    for (index, parameter) in parameters.iter().enumerate() {
+        let path = path.index(index);
+        if http::HeaderName::from_bytes(parameter.name.as_bytes()).is_err() {
+            let message = format!("found `{}`, expected the name of a query parameter", parameter.name);
+            findings.error(path.field("name"), message);
+        }
+        parameter.check_value(&path, findings);
+    }
+    let names = parameters.iter().map(|parameter| &parameter.name);
+    check::unique(names, |index| path.index(index).field("name"), findings);
+}

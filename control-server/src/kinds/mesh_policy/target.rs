@@ -25,12 +25,13 @@ pub(crate) enum TargetKind {
     Namespace,
     Service,
     GrpcRoute,
+    HttpRoute,
     VirtualService,
 }
 
 impl TargetKind {
     pub(crate) fn is_route(self) -> bool {
-        matches!(self, Self::GrpcRoute | Self::VirtualService)
+        matches!(self, Self::GrpcRoute | Self::HttpRoute | Self::VirtualService)
     }
 }
 
@@ -41,6 +42,7 @@ impl PolicyTarget {
             ("" | "core", "Namespace") => Some(TargetKind::Namespace),
             ("" | "core", "Service") | ("networking.istio.io", "ServiceEntry") => Some(TargetKind::Service),
             ("gateway.networking.k8s.io", "GRPCRoute") => Some(TargetKind::GrpcRoute),
+            ("gateway.networking.k8s.io", "HTTPRoute") => Some(TargetKind::HttpRoute),
             ("networking.istio.io", "VirtualService") => Some(TargetKind::VirtualService),
             _ => None,
         }
@@ -58,7 +60,7 @@ pub(crate) fn check(targets: &[PolicyTarget], namespace: &str, path: &FieldPath,
             None => {
                 let message = format!(
                     "found {} of group `{}`, expected Service or Namespace of group ``, ServiceEntry or VirtualService of group \
-                     networking.istio.io, or GRPCRoute of group gateway.networking.k8s.io",
+                     networking.istio.io, or GRPCRoute or HTTPRoute of group gateway.networking.k8s.io",
                     target.kind, target.group
                 );
                 findings.error(path.field("kind"), message);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::kinds::endpoint_slice::AddressType;
 use crate::kinds::service::TargetPort;
-use crate::kinds::{Object, Outcome, Spec, decode_document};
+use crate::kinds::{Kind, Object, Outcome, Spec, decode_document};
 use crate::yaml::parse;
 
 fn only(text: &str) -> Arc<Object> {
@@ -82,7 +82,7 @@ fn reference_grant_names_who_may_use_what() {
         only(&text)
     };
     let lets = |object: &Object, namespace: &str, name: &str| match &object.spec {
-        Spec::ReferenceGrant(grant) => grant.lets_route_use_service(namespace, name),
+        Spec::ReferenceGrant(grant) => grant.lets_route_use_service(Kind::GrpcRoute, namespace, name),
         other => panic!("{other:?}"),
     };
     let all = grant("{group: '', kind: Service}");

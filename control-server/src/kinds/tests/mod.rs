@@ -111,7 +111,7 @@ impl<'a> Case<'a> {
 fn document(kind: &str, spec: &str) -> String {
     let version = match kind {
         "" => return spec.to_owned(),
-        "GRPCRoute" | "ReferenceGrant" => "gateway.networking.k8s.io/v1",
+        "GRPCRoute" | "HTTPRoute" | "ReferenceGrant" => "gateway.networking.k8s.io/v1",
         "Service" => "v1",
         "TrafficPolicy" | "MeshConfig" | "RateLimitPolicy" => "mesh.dev/v1alpha1",
         "PeerAuthentication" | "RequestAuthentication" | "AuthorizationPolicy" => "security.istio.io/v1",

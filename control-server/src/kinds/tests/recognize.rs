@@ -147,8 +147,8 @@ const FOREIGN: &[(&str, &str)] = &[
         "foreign Gateway of networking.istio.io/v1",
     ),
     (
-        "{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: a}}",
-        "foreign HTTPRoute of gateway.networking.k8s.io/v1",
+        "{apiVersion: gateway.networking.k8s.io/v1, kind: TLSRoute, metadata: {name: a}}",
+        "foreign TLSRoute of gateway.networking.k8s.io/v1",
     ),
     (
         "{apiVersion: gateway.networking.k8s.io/v1alpha2, kind: TCPRouteList, items: []}",

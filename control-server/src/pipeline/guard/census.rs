@@ -17,6 +17,7 @@ pub(super) fn counts(object: &Object) -> bool {
         Spec::VirtualService(_)
         | Spec::DestinationRule(_)
         | Spec::GrpcRoute(_)
+        | Spec::HttpRoute(_)
         | Spec::ReferenceGrant(_)
         | Spec::TrafficPolicy(_)
         | Spec::MeshConfig(_)

@@ -7,6 +7,8 @@ mod collections;
 mod endpoints;
 mod faults;
 mod headers;
+mod http_actions;
+mod http_routes;
 mod legal;
 mod makers;
 mod names;
@@ -124,7 +126,7 @@ fn routes(resources: &Resources, name: &str) -> Vec<Route> {
 /// A document of a kind with a spec in flow style.
 fn document(kind: &str, name: &str, spec: &str) -> String {
     let version = match kind {
-        "GRPCRoute" => "gateway.networking.k8s.io/v1",
+        "GRPCRoute" | "HTTPRoute" => "gateway.networking.k8s.io/v1",
         "TrafficPolicy" | "MeshConfig" | "RateLimitPolicy" => "mesh.dev/v1alpha1",
         "PeerAuthentication" | "RequestAuthentication" | "AuthorizationPolicy" => "security.istio.io/v1",
         _ => "networking.istio.io/v1",
