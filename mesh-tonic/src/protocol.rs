@@ -64,7 +64,7 @@ impl Protocol for Grpc {
         *headers = reply.headers;
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         // a message that is no valid header value is not sent
-        if Status::new(code, reply.message).add_header(headers).is_err() {
+        if Status::new(code, &*reply.message).add_header(headers).is_err() {
             headers.insert(GRPC_STATUS, (code as i32).into());
         }
         response

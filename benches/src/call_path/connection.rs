@@ -41,8 +41,11 @@ impl Protocol for Plain {
         14
     }
 
-    fn local_reply(_: LocalReply) -> Response<()> {
-        Response::new(())
+    fn local_reply(reply: LocalReply) -> Response<()> {
+        let mut response = Response::new(());
+        *response.status_mut() = reply.status.http_status();
+        *response.headers_mut() = reply.headers;
+        response
     }
 
     fn stamp(_: &mut HeaderMap, _: Stamp) {}

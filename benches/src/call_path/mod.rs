@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use http::{Request, Uri};
+use http::{Request, StatusCode, Uri};
 use http_body_util::Empty;
 use mesh_core::runtime::{
     CallOptions, Channel, ChannelSettings, FixedSource, Mesh, MeshBuilder, MeshErrorKind, Target,
@@ -139,7 +139,7 @@ impl Path {
     /// # Panics
     /// When the call fails, or when no endpoint is connected.
     pub fn call(&self, request: Request<Body>) {
-        assert_eq!(self.poll(request), Poll::Ready(Ok(())));
+        assert_eq!(self.poll(request), Poll::Ready(Ok(StatusCode::OK)));
     }
 
     /// Takes a request as far as the step that refuses it.
@@ -147,7 +147,7 @@ impl Path {
     /// # Panics
     /// When the call is not refused, or for another reason.
     pub fn refused(&self, request: Request<Body>, refusal: Refusal) {
-        assert_eq!(self.poll(request), Poll::Ready(Err(refusal.kind())));
+        assert_eq!(self.poll(request), Poll::Ready(refusal.result()));
     }
 
     /// Takes a request as far as its wait for an endpoint, and cancels the call.
@@ -159,13 +159,14 @@ impl Path {
     }
 
     /// Polls a call once: it is pending only while no endpoint is connected.
-    fn poll(&self, request: Request<Body>) -> Poll<Result<(), MeshErrorKind>> {
+    fn poll(&self, request: Request<Body>) -> Poll<Result<StatusCode, MeshErrorKind>> {
         let cx = &mut Context::from_waker(Waker::noop());
         let call = pin!(self.channel.call(request, CallOptions::default()));
         call.poll(cx).map(|answer| match answer {
             Ok(response) => {
+                let status = response.status();
                 drop(response.into_body());
-                Ok(())
+                Ok(status)
             }
             Err(error) => Err(error.kind()),
         })

@@ -1,8 +1,12 @@
 //! Calls that the mesh refuses.
 
+use std::time::Duration;
+
+use http::StatusCode;
 use mesh_core::config::{
-    Cluster, Discovery, DropCategory, EndpointSet, MaxRequests, MeshConfig, ResourceError,
+    Cluster, Discovery, DropCategory, EndpointSet, FilterInstance, MaxRequests, MeshConfig, ResourceError,
 };
+use mesh_core::filter::{RateLimitPolicy, TokenLimit};
 use mesh_core::policy::matcher::Fraction;
 use mesh_core::runtime::MeshErrorKind;
 
@@ -23,26 +27,30 @@ pub enum Refusal {
     NoCluster,
     /// No route matches the request.
     NoRoute,
+    /// A filter's rate limit is used up.
+    RateLimit,
 }
 
 impl Refusal {
     /// All of them, with a name for reports.
-    pub const ALL: [(Self, &'static str); 5] = [
+    pub const ALL: [(Self, &'static str); 6] = [
         (Self::CircuitBreaker, "refused_by_circuit_breaker"),
         (Self::Dropped, "dropped"),
         (Self::NoEndpoint, "no_endpoint"),
         (Self::NoCluster, "no_cluster"),
         (Self::NoRoute, "no_route"),
+        (Self::RateLimit, "refused_by_rate_limit"),
     ];
 
-    /// The kind of the error that the caller gets.
-    pub fn kind(self) -> MeshErrorKind {
+    /// The response that the caller gets, or the kind of the error.
+    pub(super) fn result(self) -> Result<StatusCode, MeshErrorKind> {
         match self {
-            Self::CircuitBreaker => MeshErrorKind::CircuitBreaker,
-            Self::Dropped => MeshErrorKind::Dropped,
-            Self::NoEndpoint => MeshErrorKind::NoEndpoint,
-            Self::NoCluster => MeshErrorKind::Cluster,
-            Self::NoRoute => MeshErrorKind::NoRoute,
+            Self::CircuitBreaker => Err(MeshErrorKind::CircuitBreaker),
+            Self::Dropped => Err(MeshErrorKind::Dropped),
+            Self::NoEndpoint => Err(MeshErrorKind::NoEndpoint),
+            Self::NoCluster => Err(MeshErrorKind::Cluster),
+            Self::NoRoute => Err(MeshErrorKind::NoRoute),
+            Self::RateLimit => Ok(StatusCode::TOO_MANY_REQUESTS),
         }
     }
 
@@ -50,7 +58,7 @@ impl Refusal {
     pub(super) fn endpoints(self) -> usize {
         match self {
             Self::CircuitBreaker | Self::Dropped | Self::NoRoute => 10,
-            Self::NoEndpoint | Self::NoCluster => 0,
+            Self::NoEndpoint | Self::NoCluster | Self::RateLimit => 0,
         }
     }
 
@@ -63,6 +71,7 @@ impl Refusal {
             }
             Self::Dropped => with_drops(&config),
             Self::NoEndpoint | Self::NoRoute => config,
+            Self::RateLimit => config.with_filters([used_up()]),
             Self::NoCluster => {
                 let error = ResourceError::new("cluster \"cluster\": the control plane does not have it");
                 let clusters = config.clusters().keys().map(|name| (name.clone(), Err(error.clone())));
@@ -71,6 +80,12 @@ impl Refusal {
             }
         }
     }
+}
+
+/// A rate limit that lets nothing pass.
+fn used_up() -> FilterInstance {
+    let limit = TokenLimit::new(0, 1, Duration::from_secs(1)).expect("a bucket without room");
+    FilterInstance::new("limit", RateLimitPolicy::new("limit", limit))
 }
 
 /// The same configuration, whose clusters drop every call.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode, request};
 
@@ -70,8 +71,8 @@ impl fmt::Debug for Resume {
 pub struct LocalReply {
     /// What the caller sees as the result.
     pub status: LocalStatus,
-    /// For people: gRPC's status message.
-    pub message: String,
+    /// For people: gRPC's status message. Shared, so that a filter that refuses many calls makes its text once.
+    pub message: Arc<str>,
     /// Headers of the response.
     pub headers: HeaderMap,
 }
@@ -128,17 +129,17 @@ impl LocalStatus {
 
 impl LocalReply {
     /// A reply with this status.
-    pub fn new(status: LocalStatus, message: impl Into<String>) -> Self {
+    pub fn new(status: LocalStatus, message: impl Into<Arc<str>>) -> Self {
         Self { status, message: message.into(), headers: HeaderMap::new() }
     }
 
     /// A reply with an HTTP status.
-    pub fn http(status: StatusCode, message: impl Into<String>) -> Self {
+    pub fn http(status: StatusCode, message: impl Into<Arc<str>>) -> Self {
         Self::new(LocalStatus::Http(status), message)
     }
 
     /// A reply with a gRPC status code.
-    pub fn grpc(code: u32, message: impl Into<String>) -> Self {
+    pub fn grpc(code: u32, message: impl Into<Arc<str>>) -> Self {
         Self::new(LocalStatus::Grpc(code), message)
     }
 }

@@ -12,7 +12,7 @@ use crate::config::{EndpointAddresses, Name};
 use crate::peer::Peer;
 use crate::policy::matcher::Fraction;
 
-use super::chain::FilterChain;
+use super::chain::{FilterChain, Link};
 use super::{LocalReply, LostSession, RequestAction, Resume, Stages};
 
 /// One call, as one filter of the chain sees it.
@@ -23,8 +23,12 @@ pub struct FilterCall<'a> {
     states: &'a mut CallStates,
     /// The filter's position in the chain.
     position: usize,
-    session: &'a mut Session,
+    preferred: &'a mut Option<Box<PreferredEndpoint>>,
+    answered: Option<&'a AnsweredBy<'a>>,
 }
+
+/// Reads the addresses of the endpoint that has answered.
+pub(crate) type AnsweredBy<'a> = dyn Fn() -> EndpointAddresses + 'a;
 
 impl FilterCall<'_> {
     /// The name of the route that took the call, or its path where it has none.
@@ -47,16 +51,16 @@ impl FilterCall<'_> {
         &self.path.authority
     }
 
-    /// The addresses of the endpoint that has answered, the one that was used first; `None` before the response, on a server, and for
-    /// a filter's reply.
-    pub fn endpoint(&self) -> Option<&EndpointAddresses> {
-        self.session.endpoint.as_ref()
+    /// The addresses of the endpoint that has answered, the one that was used first. Known with the response's head only, and
+    /// neither on a server nor for a filter's reply.
+    pub fn endpoint(&self) -> Option<EndpointAddresses> {
+        self.answered.map(|addresses| addresses())
     }
 
     /// The call goes to the endpoint that has one of these addresses, if it can. Has an effect with the request's head only.
     pub fn prefer_endpoint(&mut self, addresses: &EndpointAddresses, lost: LostSession) {
         let preferred = PreferredEndpoint { addresses: addresses.clone(), lost };
-        self.session.preferred = Some(Box::new(preferred));
+        *self.preferred = Some(Box::new(preferred));
     }
 
     /// A random number from the mesh's own source; a mesh with the same seed draws the same.
@@ -122,20 +126,14 @@ pub(crate) struct PreferredEndpoint {
     pub(crate) lost: LostSession,
 }
 
-/// What filters say and know of a call's endpoint.
-#[derive(Debug, Default)]
-struct Session {
-    preferred: Option<Box<PreferredEndpoint>>,
-    endpoint: Option<EndpointAddresses>,
-}
-
 /// A call's way through its chain.
 #[derive(Debug)]
 pub(crate) struct CallFilters {
     filters: Arc<RouteFilters>,
     peer: Option<Arc<Peer>>,
     states: CallStates,
-    session: Session,
+    /// The endpoint that a filter wants the call to go to.
+    preferred: Option<Box<PreferredEndpoint>>,
     /// How many filters the request has passed.
     passed: usize,
 }
@@ -153,7 +151,7 @@ pub(crate) enum Progress {
 impl CallFilters {
     /// A call that has passed no filter yet. A server says who calls; a client has no peer.
     pub(crate) fn new(filters: Arc<RouteFilters>, peer: Option<Arc<Peer>>) -> Self {
-        Self { filters, peer, states: CallStates::default(), session: Session::default(), passed: 0 }
+        Self { filters, peer, states: CallStates::default(), preferred: None, passed: 0 }
     }
 
     /// Another call of the same chain.
@@ -163,13 +161,8 @@ impl CallFilters {
     }
 
     /// The endpoint that a filter wants the call to go to.
-    pub(crate) fn take_preferred(&mut self) -> Option<Box<PreferredEndpoint>> {
-        self.session.preferred.take()
-    }
-
-    /// The endpoint that has answered.
-    pub(crate) fn set_endpoint(&mut self, addresses: EndpointAddresses) {
-        self.session.endpoint = Some(addresses);
+    pub(crate) fn preferred(&self) -> Option<&PreferredEndpoint> {
+        self.preferred.as_deref()
     }
 
     /// Whether some filter wants to see the response.
@@ -184,7 +177,7 @@ impl CallFilters {
 
     /// Takes the request through the filters that it has not passed yet, in the order of the list (HF-04).
     pub(crate) fn on_request(&mut self, head: &mut request::Parts, rng: &mut dyn Rng) -> Progress {
-        let Self { filters, peer, states, session, passed } = self;
+        let Self { filters, peer, states, preferred, passed } = self;
         while let Some(filter) = filters.chain.get(*passed) {
             if filter.wants(Stages::REQUEST) {
                 let call = &mut FilterCall {
@@ -193,7 +186,8 @@ impl CallFilters {
                     rng,
                     states,
                     position: *passed,
-                    session,
+                    preferred,
+                    answered: None,
                 };
                 match filter.filter.on_request(head, call) {
                     RequestAction::Continue => {}
@@ -218,27 +212,40 @@ impl CallFilters {
         self.on_request(head, rng)
     }
 
-    /// Takes the response's head back through the filters that the request has passed, the last first (HF-04).
+    /// Takes a response's head that no endpoint has sent back through the filters that the request has passed, the last first
+    /// (HF-04).
     pub(crate) fn on_response(&mut self, head: &mut response::Parts, rng: &mut dyn Rng) {
-        self.back(Stages::RESPONSE, rng, |filter, call| filter.filter.on_response(head, call));
+        self.back(Stages::RESPONSE, None, rng, |filter, call| filter.filter.on_response(head, call));
+    }
+
+    /// Takes the head of an endpoint's response the same way.
+    pub(crate) fn on_answer(
+        &mut self,
+        head: &mut response::Parts,
+        answered: &AnsweredBy<'_>,
+        rng: &mut dyn Rng,
+    ) {
+        let show = |filter: &Link, call: &mut FilterCall<'_>| filter.filter.on_response(head, call);
+        self.back(Stages::RESPONSE, Some(answered), rng, show);
     }
 
     /// Takes the response's trailers the same way.
     pub(crate) fn on_trailers(&mut self, trailers: &mut HeaderMap, rng: &mut dyn Rng) {
-        self.back(Stages::TRAILERS, rng, |filter, call| filter.filter.on_trailers(trailers, call));
+        self.back(Stages::TRAILERS, None, rng, |filter, call| filter.filter.on_trailers(trailers, call));
     }
 
     fn back(
         &mut self,
         stage: Stages,
+        answered: Option<&AnsweredBy<'_>>,
         rng: &mut dyn Rng,
-        mut show: impl FnMut(&super::chain::Link, &mut FilterCall<'_>),
+        mut show: impl FnMut(&Link, &mut FilterCall<'_>),
     ) {
-        let Self { filters, peer, states, session, passed } = self;
+        let Self { filters, peer, states, preferred, passed } = self;
         let (path, peer) = (&*filters.path, peer.as_deref());
         for (position, filter) in filters.chain.first(*passed).iter().enumerate().rev() {
             if filter.wants(stage) {
-                show(filter, &mut FilterCall { path, peer, rng, states, position, session });
+                show(filter, &mut FilterCall { path, peer, rng, states, position, preferred, answered });
             }
         }
     }

@@ -188,12 +188,12 @@ fn handed<'a>(filter: &FilterInstance, levels: &[Level<'a>]) -> Option<Handed<'a
 /// Fails every call: the filter that should stand here could not be made, and may have been there to protect something.
 #[derive(Debug)]
 pub(super) struct Refusal {
-    message: String,
+    message: Arc<str>,
 }
 
 impl Refusal {
     pub(super) fn new(filter: &str, error: &BuildError) -> Self {
-        Self { message: format!("filter {filter:?} cannot be made: {error}") }
+        Self { message: format!("filter {filter:?} cannot be made: {error}").into() }
     }
 }
 

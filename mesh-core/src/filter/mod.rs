@@ -49,7 +49,7 @@ pub use crate::policy::rate_limit::{
 };
 pub use action::{LocalReply, LocalStatus, RequestAction, Resume};
 pub use call::FilterCall;
-pub(crate) use call::{CallFilters, CallPath, PreferredEndpoint, Progress, RouteFilters};
+pub(crate) use call::{AnsweredBy, CallFilters, CallPath, PreferredEndpoint, Progress, RouteFilters};
 pub(crate) use chain::FilterChain;
 pub(crate) use compile::{ChainCompiler, FilterScope, Level};
 pub use context::FilterContext;

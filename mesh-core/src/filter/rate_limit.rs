@@ -32,7 +32,8 @@ impl FilterConfig for RateLimitPolicy {
         }
         let buckets = context.state(KeptBuckets::new);
         let limiter = RateLimiter::new(policy.clone(), &Place { buckets: &buckets, name: context.place() });
-        Ok(Some(Arc::new(RateLimit { limiter, counts: Counts::new(&policy.name, context), buckets })))
+        let (counts, refusal) = (Counts::new(&policy.name, context), refusal_text(policy));
+        Ok(Some(Arc::new(RateLimit { limiter, counts, refusal, buckets })))
     }
 }
 
@@ -41,6 +42,8 @@ impl FilterConfig for RateLimitPolicy {
 struct RateLimit {
     limiter: RateLimiter,
     counts: Counts,
+    /// The message of refused calls.
+    refusal: Arc<str>,
     /// Keeps the clock of the buckets, and other configurations' way to them.
     buckets: Arc<KeptBuckets>,
 }
@@ -78,7 +81,7 @@ impl HttpFilter for RateLimit {
         match refused_by {
             Some(standing) if call.draw(policy.enforced) => {
                 self.counts.refused.increment();
-                return RequestAction::Reply(refusal(policy, standing));
+                return RequestAction::Reply(refuse(policy, self.refusal.clone(), standing));
             }
             Some(_) => {
                 self.counts.over_limit.increment();
@@ -101,14 +104,18 @@ impl HttpFilter for RateLimit {
     }
 }
 
+fn refusal_text(policy: &RateLimitPolicy) -> Arc<str> {
+    format!("rate limit {:?} exceeded", policy.name).into()
+}
+
 /// What a refused call gets.
-fn refusal(policy: &RateLimitPolicy, standing: Standing) -> LocalReply {
+fn refuse(policy: &RateLimitPolicy, message: Arc<str>, standing: Standing) -> LocalReply {
     let refusal = &policy.refusal;
     let status = match refusal.is_resource_exhausted {
         true => LocalStatus::Grpc(RESOURCE_EXHAUSTED),
         false => LocalStatus::Http(refusal.status),
     };
-    let mut reply = LocalReply::new(status, format!("rate limit {:?} exceeded", policy.name));
+    let mut reply = LocalReply::new(status, message);
     header_mutation::apply(&refusal.headers, &mut reply.headers);
     if policy.shows_limits {
         show(standing, &mut reply.headers);

@@ -192,7 +192,7 @@ impl HttpFilter for Session {
 
     fn on_response(&self, head: &mut response::Parts, call: &mut FilterCall<'_>) {
         let Some(Bound(bound)) = call.state().remove::<Bound>() else { return };
-        let Some(addresses) = call.endpoint().cloned() else { return };
+        let Some(addresses) = call.endpoint() else { return };
         let host = SessionHost { addresses, cluster: Some(call.cluster().into()) };
         // HF-27
         if bound.is_none_or(|bound| !bound.is_same(&host)) {

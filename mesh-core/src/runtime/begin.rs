@@ -165,16 +165,11 @@ impl<P: Protocol, C: Connect> Passage<P, C> {
     fn go_on(self, progress: Progress) -> Filtered<P, C> {
         match progress {
             Progress::Passed => {
-                let Self { routed, head, body, deadline, wait_for_ready, limits, mut filters } = self;
-                let preferred = filters.take_preferred();
+                let Self { routed, head, body, deadline, wait_for_ready, limits, filters } = self;
                 let filters = ResponseFilters::of(filters, &routed);
                 let request = Request::from_parts(head, body);
                 let draft = Draft { routed, request, deadline, wait_for_ready, limits };
-                let mut filtered = draft.pass(filters);
-                if let (Filtered::Passed(call), Some(preferred)) = (&mut filtered, preferred) {
-                    call.prefer(preferred);
-                }
-                filtered
+                draft.pass(filters)
             }
             Progress::Reply(reply) => Filtered::Replied(Box::new(self.reply(reply))),
             Progress::Wait(until) => Filtered::Held(Box::new(Held { until, passage: self })),

@@ -10,8 +10,7 @@ use http::response::Parts;
 use http::{HeaderMap, StatusCode, response};
 use http_body::{Body, Frame, SizeHint};
 
-use crate::config::EndpointAddresses;
-use crate::filter::CallFilters;
+use crate::filter::{AnsweredBy, CallFilters, PreferredEndpoint};
 
 use super::attempt::{Attempt, Outcome};
 use super::connect::{BodyError, Connect, Connection, Http2Connector, SendBody};
@@ -58,11 +57,14 @@ impl<P: Protocol, C: Connect> ResponseBody<P, C> {
     ) -> Self {
         let status = head.status;
         attempt.on_head();
-        if let Some(filters) = &mut filters {
-            filters.set_endpoint(attempt.addresses());
-        }
-        let state = if body.is_end_stream() {
+        let is_over = body.is_end_stream();
+        if is_over {
             attempt.finish(&Outcome::Response { status, last: &head.headers });
+        }
+        if let Some(filters) = &mut filters {
+            filters.on_answer(head, &|| attempt.addresses());
+        }
+        let state = if is_over {
             BodyState::Over
         } else {
             match timed {
@@ -74,9 +76,6 @@ impl<P: Protocol, C: Connect> ResponseBody<P, C> {
                 }
             }
         };
-        if let Some(filters) = &mut filters {
-            filters.on_response(head);
-        }
         let filters = filters.filter(|filters| filters.see_trailers());
         Self { state, status, info, filters }
     }
@@ -242,28 +241,35 @@ pub(super) struct ResponseFilters {
 }
 
 impl ResponseFilters {
-    /// `None`: no filter wants to see the response.
+    /// `None`: the call needs no filter any more.
     pub(super) fn of<C: Connect>(filters: CallFilters, routed: &Routed<C>) -> Option<Box<Self>> {
         let context = &routed.cluster.context;
-        filters.see_response().then(|| Box::new(Self { filters, context: context.clone() }))
+        let is_needed = filters.see_response() || filters.preferred().is_some();
+        is_needed.then(|| Box::new(Self { filters, context: context.clone() }))
     }
 
-    /// The endpoint that has answered.
-    fn set_endpoint(&mut self, addresses: EndpointAddresses) {
-        self.filters.set_endpoint(addresses);
+    /// HF-27: the endpoint that every attempt goes to, if it can.
+    pub(super) fn preferred(&self) -> Option<&PreferredEndpoint> {
+        self.filters.preferred()
     }
 
+    fn on_answer(&mut self, head: &mut response::Parts, answered: &AnsweredBy<'_>) {
+        let Self { filters, context } = self;
+        context.randomness.with(|rng| filters.on_answer(head, answered, rng));
+    }
+
+    /// The head of a filter's reply.
     pub(super) fn on_response(&mut self, head: &mut response::Parts) {
         let Self { filters, context } = self;
         context.randomness.with(|rng| filters.on_response(head, rng));
     }
 
-    pub(super) fn on_trailers(&mut self, trailers: &mut HeaderMap) {
+    fn on_trailers(&mut self, trailers: &mut HeaderMap) {
         let Self { filters, context } = self;
         context.randomness.with(|rng| filters.on_trailers(trailers, rng));
     }
 
-    pub(super) fn see_trailers(&self) -> bool {
+    fn see_trailers(&self) -> bool {
         self.filters.see_trailers()
     }
 }

@@ -161,7 +161,7 @@ async fn denied_call_gets_status_text_and_headers_and_never_looks_like_success()
         let fixture = Fixture::new(answers(answer), |config| config.on_failure = OnFailure::Allow);
         let reply = fixture.call(None).await.unwrap_err();
         assert_eq!(reply.status, LocalStatus::Http(StatusCode::from_u16(expected).unwrap()), "{status}");
-        assert_eq!(reply.message, "who are you");
+        assert_eq!(&*reply.message, "who are you");
         assert_eq!(reply.headers["www-authenticate"], "Bearer");
         assert_eq!(fixture.counted(), ["authz denied 1"]);
     }

@@ -82,7 +82,7 @@ fn refused_caller_learns_nothing_but_the_refusal() {
     let server = Server::new(vec![("deny", RbacConfig::new(rules(RbacAction::Deny, &["secret-policy"])))]);
     let reply = server.call(&[], Some(peer("secret-policy"))).unwrap_err();
     assert_eq!(reply.status, crate::filter::LocalStatus::Http(StatusCode::FORBIDDEN));
-    assert_eq!(reply.message, "access denied");
+    assert_eq!(&*reply.message, "access denied");
     assert!(reply.headers.is_empty());
     assert!(server.call(&[], Some(peer("other"))).is_ok());
     assert_eq!(server.counted(), ["deny enforced allowed 1", "deny enforced denied only-secret-policy 1"]);

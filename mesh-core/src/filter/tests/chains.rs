@@ -98,7 +98,7 @@ fn requests_pass_in_order_and_responses_in_reverse() {
 fn only_filters_before_the_one_that_replies_see_its_reply() {
     let (mut call, mut request, mut response) = (three(), head(&[("x-stop", "b")]), response_head());
     let Progress::Reply(reply) = call.on_request(&mut request, &mut rng()) else { panic!("no reply") };
-    assert_eq!(reply.message, "b");
+    assert_eq!(&*reply.message, "b");
     call.on_response(&mut response, &mut rng());
     assert_eq!((trace(&request.headers), trace(&response.headers)), ("a1".to_owned(), "a2".to_owned()));
 }

@@ -10,7 +10,7 @@ use http::{Extensions, HeaderMap, Request, Response};
 use tokio::time::Instant;
 
 use crate::config::{OtherEndpoints, RetryPolicy, RoutingPriority};
-use crate::filter::{CallPath, PreferredEndpoint};
+use crate::filter::CallPath;
 use crate::policy::lb::{EndpointLoad, PickContext};
 use crate::policy::retry::Transparent;
 use crate::sharded::Ref;
@@ -59,12 +59,10 @@ pub(super) struct Call<P: Protocol, C: Connect> {
     attempts: u32,
     /// An attempt may have reached an endpoint.
     pub(super) may_have_been_seen: bool,
-    /// The filters that see the response; `None`: none.
+    /// The filters that see the response, or that want an endpoint for the call; `None`: none.
     pub(super) filters: Option<Box<ResponseFilters>>,
     /// `None`: the route only sends calls to its cluster.
     features: Option<Box<CallFeatures<C>>>,
-    /// The endpoint of its session.
-    preferred: Option<Box<PreferredEndpoint>>,
     /// `None`: it is not observed.
     observed: Option<Arc<ObservedCall>>,
 }
@@ -142,14 +140,8 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             may_have_been_seen: false,
             filters,
             features,
-            preferred: None,
             observed: None,
         }
-    }
-
-    /// HF-27: every attempt goes to this endpoint, if it can.
-    pub(super) fn prefer(&mut self, endpoint: Box<PreferredEndpoint>) {
-        self.preferred = Some(endpoint);
     }
 
     /// Its observer learns of its attempts.
@@ -198,7 +190,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             hash: self.hash,
             priority: self.priority,
         };
-        let preferred = self.preferred.as_deref();
+        let preferred = self.filters.as_deref().and_then(ResponseFilters::preferred);
         let avoid = match &self.retry {
             None => Avoid { endpoints: self.avoid.as_slice(), how: OtherEndpoints::Prefer, preferred },
             Some(retry) => Avoid { endpoints: retry.tried(), how: retry.other_endpoints(), preferred },

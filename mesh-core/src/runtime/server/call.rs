@@ -65,7 +65,7 @@ fn call_filters(chain: &Arc<FilterChain>, path: CallPath, connection: &ServerCon
     CallFilters::new(Arc::new(filters), Some(connection.0.peer.clone()))
 }
 
-fn unavailable(reason: impl Into<String>) -> Box<LocalReply> {
+fn unavailable(reason: impl Into<Arc<str>>) -> Box<LocalReply> {
     Box::new(LocalReply::http(StatusCode::SERVICE_UNAVAILABLE, reason))
 }
 

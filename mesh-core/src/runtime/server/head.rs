@@ -81,7 +81,7 @@ mod tests {
             request = request.header(HOST, *host);
         }
         let (mut head, ()) = request.body(()).unwrap().into_parts();
-        normalise(&mut head).map_err(|reply| reply.message)?;
+        normalise(&mut head).map_err(|reply| reply.message.to_string())?;
         assert!(!head.headers.contains_key(HOST));
         assert_eq!(head.uri.path(), "/pkg.Svc/Get");
         Ok(head.uri.authority().map(ToString::to_string).unwrap_or_default())
