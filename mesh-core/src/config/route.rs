@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use crate::policy::matcher::{CapturingRegex, Fraction, HeaderMatcher, PathMatcher};
+use crate::policy::matcher::{CapturingRegex, Fraction, HeaderMatcher, PathMatcher, QueryMatcher};
 
 use super::{
     ConfigError, FilterOverrides, HeaderMutations, HostRewrite, Mirror, Name, RetryPolicy, Rewrite,
@@ -37,7 +37,7 @@ impl Route {
     }
 }
 
-/// Matches when path, all headers and the fraction match; the fraction is drawn last.
+/// Matches when path, all headers and parameters and the fraction match; the fraction is drawn last.
 // RT-07
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -46,6 +46,12 @@ pub struct RouteMatch {
     pub path: PathMatcher,
     /// All must match.
     pub headers: Vec<HeaderMatcher>,
+    /// All must match. With one, the route takes no call of a gRPC client, as in gRPC.
+    // RT-17, RDS-06
+    pub query_parameters: Vec<QueryMatcher>,
+    /// Takes requests with gRPC's content type only: `application/grpc`, alone or with a suffix after `+`.
+    // RT-19
+    pub grpc_only: bool,
     /// A share of what else matches; `None`: all of it.
     pub fraction: Option<Fraction>,
 }
@@ -53,7 +59,8 @@ pub struct RouteMatch {
 impl RouteMatch {
     /// Takes every request with such a path.
     pub fn new(path: PathMatcher) -> Self {
-        Self { path, headers: Vec::new(), fraction: None }
+        let (headers, query_parameters) = (Vec::new(), Vec::new());
+        Self { path, headers, query_parameters, grpc_only: false, fraction: None }
     }
 
     /// Takes every request.

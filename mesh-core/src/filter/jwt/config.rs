@@ -6,6 +6,7 @@ use crate::config::{Name, RouteMatch};
 use crate::filter::{BuildError, Overrides};
 use crate::policy::jwt::{JwtProvider, JwtRequirement, RequirementPlan};
 use crate::policy::matcher::HeaderView;
+use crate::policy::route::meets_query_and_kind;
 
 /// Configuration of a filter for tokens.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -106,5 +107,6 @@ impl Planned {
         let headers = HeaderView::Response(&head.headers);
         self.matches.path.matches(head.uri.path())
             && self.matches.headers.iter().all(|header| header.matches(headers))
+            && meets_query_and_kind(&self.matches, head.uri.query(), headers)
     }
 }

@@ -4,6 +4,7 @@ mod header;
 mod header_view;
 mod metadata;
 mod path;
+mod query;
 mod regex;
 mod string;
 #[cfg(test)]
@@ -17,6 +18,7 @@ pub(crate) use header_view::joined_values;
 pub use metadata::{DynamicMetadata, MetadataMatcher, ValueMatcher};
 pub use path::PathMatcher;
 pub(crate) use path::ends_segment;
+pub use query::QueryMatcher;
 pub use regex::{CapturingRegex, FullRegex, RegexCache};
 pub use string::{StringMatcher, StringPattern};
 

@@ -16,7 +16,7 @@ use crate::policy::matcher::HeaderView;
 
 #[cfg(test)]
 pub(crate) use table::RouteIndex;
-pub(crate) use table::{NoMatch, RouteTable};
+pub(crate) use table::{NoMatch, RouteTable, meets_query_and_kind};
 
 /// The parts of a request that routing looks at.
 #[derive(Debug, Clone, Copy)]
@@ -26,14 +26,16 @@ pub(crate) struct RequestHead<'a> {
     pub authority: &'a str,
     /// The path, without query and fragment.
     pub path: &'a str,
+    /// The query, without its `?`.
+    pub query: Option<&'a str>,
     /// The headers that rules can see.
     pub headers: HeaderView<'a>,
 }
 
 impl<'a> RequestHead<'a> {
-    /// The head of a request for `uri`, whose query, fragment (RT-16) and authority are ignored: `authority` is the data
-    /// plane's.
+    /// The head of a request for `uri`, whose fragment and authority are ignored: `authority` is the data plane's. The
+    /// query is none of the path (RT-16).
     pub(crate) fn new(authority: &'a str, uri: &'a Uri, headers: HeaderView<'a>) -> Self {
-        Self { authority, path: uri.path(), headers }
+        Self { authority, path: uri.path(), query: uri.query(), headers }
     }
 }

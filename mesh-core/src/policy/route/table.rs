@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 use rand::Rng;
 
-use crate::config::{Route, VirtualHost};
-use crate::policy::matcher::{PathMatcher, ends_segment};
+use crate::config::{Route, RouteMatch, VirtualHost};
+use crate::policy::matcher::{HeaderView, PathMatcher, ends_segment};
 
 use super::RequestHead;
 use super::domain_index::DomainIndex;
@@ -100,10 +102,11 @@ fn has_conditions(route: &Route) -> bool {
     let matches = &route.matches;
     !matches.headers.is_empty()
         || matches.fraction.is_some()
+        || has_query_or_kind(matches)
         || matches!(matches.path, PathMatcher::Regex(_) | PathMatcher::SeparatedPrefix { .. })
 }
 
-/// RT-07: what the path index has not tried, then all headers, then one draw.
+/// RT-07: what the path index has not tried, then all headers and parameters, then one draw.
 fn meets_conditions(route: &Route, head: &RequestHead<'_>, rng: &mut dyn Rng) -> bool {
     let matches = &route.matches;
     let path_matches = match &matches.path {
@@ -113,5 +116,35 @@ fn meets_conditions(route: &Route, head: &RequestHead<'_>, rng: &mut dyn Rng) ->
     };
     path_matches
         && matches.headers.iter().all(|header| header.matches(head.headers))
+        && (!has_query_or_kind(matches) || meets_query_and_kind(matches, head.query, head.headers))
         && matches.fraction.is_none_or(|fraction| fraction.draw(rng))
+}
+
+fn has_query_or_kind(matches: &RouteMatch) -> bool {
+    matches.grpc_only || !matches.query_parameters.is_empty()
+}
+
+/// Whether a request's query and kind meet the conditions of a route.
+pub(crate) fn meets_query_and_kind(
+    matches: &RouteMatch,
+    query: Option<&str>,
+    headers: HeaderView<'_>,
+) -> bool {
+    let (is_grpc, has_query) = match headers {
+        // RDS-06: gRPC has no queries, and never takes a route that asks for one. RDS-07: all of its calls are gRPC.
+        HeaderView::Grpc(_) => (true, matches.query_parameters.is_empty()),
+        HeaderView::Response(headers) => {
+            let query = query.unwrap_or_default();
+            let matches_query = matches.query_parameters.iter().all(|parameter| parameter.matches(query));
+            (has_grpc_content_type(headers), matches_query)
+        }
+    };
+    has_query && (is_grpc || !matches.grpc_only)
+}
+
+/// RT-19: Envoy's test, which no parameter after `;` passes.
+fn has_grpc_content_type(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let rest = value.strip_prefix(b"application/grpc");
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+')))
 }

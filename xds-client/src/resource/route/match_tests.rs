@@ -3,10 +3,11 @@
 use http::HeaderName;
 use mesh_core::config::{Route, RouteMatch};
 use mesh_core::policy::matcher::{
-    Fraction, FullRegex, HeaderMatcher, HeaderRule, PathMatcher, StringMatcher, StringPattern,
+    Fraction, FullRegex, HeaderMatcher, HeaderRule, PathMatcher, QueryMatcher, StringMatcher, StringPattern,
 };
 use xds_proto::envoy::config::core::v3::{RuntimeFractionalPercent, TypedExtensionConfig};
 use xds_proto::envoy::config::route::v3::header_matcher::HeaderMatchSpecifier as Header;
+use xds_proto::envoy::config::route::v3::query_parameter_matcher::QueryParameterMatchSpecifier as Query;
 use xds_proto::envoy::config::route::v3::route_match::{
     ConnectMatcher, GrpcRouteMatchOptions, PathSpecifier, TlsContextMatchOptions,
 };
@@ -67,8 +68,11 @@ const PATHS: &[Row<Config>] = &[
     ),
     (
         "RDS-05 separated",
-        |m| matches(m).path_specifier = Some(PathSpecifier::PathSeparatedPrefix("/a".into())),
-        Err(("virtual_hosts[0].routes[0].match.path_separated_prefix", "is not supported")),
+        |m| matches(m).path_specifier = Some(PathSpecifier::PathSeparatedPrefix("/a/".into())),
+        Err((
+            "virtual_hosts[0].routes[0].match.path_separated_prefix",
+            "expected a path without ?, # and a / at its end",
+        )),
     ),
     (
         "RDS-05 policy",
@@ -119,8 +123,10 @@ fn paths() {
         panic!("a regex")
     };
     assert!(whole.matches("b") && !whole.matches("ab") && !whole.matches("xa"));
+    let separated = PathMatcher::SeparatedPrefix { prefix: "/a".into(), ignore_case: true };
+    assert_eq!(path(PathSpecifier::PathSeparatedPrefix("/a".into()), Some(false)), separated);
+    assert!(one(|m| m.grpc = Some(GrpcRouteMatchOptions::default())).grpc_only);
     let ignored = one(|m| {
-        m.grpc = Some(GrpcRouteMatchOptions::default());
         m.tls_context = Some(TlsContextMatchOptions::default());
         m.dynamic_metadata = vec![MetadataMatcher::default()];
     });
@@ -132,6 +138,32 @@ fn paths() {
 fn query_parameters_skip_the_route() {
     let query = || vec![QueryParameterMatcher::default()];
     assert_eq!(decoded(|m| m.query_parameters = query()), []);
+}
+
+/// gRPC's clients never take these routes: mesh-core's `route_takes_requests_whose_first_parameters_match`.
+#[test]
+fn query_parameters_are_read_and_their_mistakes_skip_the_route() {
+    let named = |name: &str, specifier| QueryParameterMatcher {
+        name: name.to_owned(),
+        query_parameter_match_specifier: specifier,
+    };
+    let string = |pattern| Query::StringMatch(ProtoString { match_pattern: pattern, ignore_case: true });
+    let exact = |text: &str| Some(string(Some(MatchPattern::Exact(text.to_owned()))));
+    let read = one(|m| m.query_parameters = vec![named("a", exact("1")), named("b", None)]);
+    let value = StringMatcher { pattern: StringPattern::Exact("1".to_owned()), ignore_case: true };
+    assert_eq!(read.query_parameters, [QueryMatcher::new("a", Some(value)), QueryMatcher::new("b", None)]);
+    for present in [true, false] {
+        let read = one(|m| m.query_parameters = vec![named("a", Some(Query::PresentMatch(present)))]);
+        assert_eq!(read.query_parameters, [QueryMatcher::new("a", None)]);
+    }
+    let mistakes = [
+        vec![named("a", None), named("", None)],
+        vec![named(&"a".repeat(1025), None)],
+        vec![named("a", Some(string(None)))],
+    ];
+    for mistake in mistakes {
+        assert_eq!(decoded(|m| m.query_parameters = mistake.clone()), [], "{mistake:?}");
+    }
 }
 
 /// Proves: RV-06.

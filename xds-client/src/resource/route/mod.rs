@@ -185,17 +185,22 @@ fn route(route: &proto::Route, scope: &Scope<'_>) -> Checked<Option<Arc<Route>>>
         response_remove: &route.response_headers_to_remove,
     };
     let headers = headers.read()?;
-    // RDS-06
-    if !matches.query_parameters.is_empty() {
-        return Ok(None);
-    }
+    let read = matched(route, matches, scope);
+    // RDS-06: gRPC does not look at such a route, so no mistake in it refuses the configuration
+    let read = if matches.query_parameters.is_empty() { read? } else { read.unwrap_or_default() };
+    Ok(read.map(|mut read| {
+        read.filters = filters;
+        read.headers = headers;
+        Arc::new(read)
+    }))
+}
+
+fn matched(route: &proto::Route, matches: &proto::RouteMatch, scope: &Scope<'_>) -> Checked<Option<Route>> {
     let matches = route_match::read(matches, scope.context).within("match")?;
     // Whether the action is valid does not depend on whether the route can match.
     let action = action::read(route.action.as_ref(), scope)?;
     let (Some(matches), Some(action)) = (matches, action) else { return Ok(None) };
     let mut read = Route::new(matches, action);
     read.name.clone_from(&route.name);
-    read.filters = filters;
-    read.headers = headers;
-    Ok(Some(Arc::new(read)))
+    Ok(Some(read))
 }

@@ -42,6 +42,11 @@ fn route(route: &Route, plugins: &HashMap<&str, ()>) -> Verdict {
     match &matches.path_specifier {
         Some(PathSpecifier::Prefix(_) | PathSpecifier::Path(_)) => {}
         Some(PathSpecifier::SafeRegex(matcher)) => regex(&matcher.regex)?,
+        // RT-18: gRPC refuses it; routes of HTTP have it
+        Some(PathSpecifier::PathSeparatedPrefix(prefix)) => {
+            let is_path = prefix.len() > 1 && !prefix.ends_with('/') && !prefix.contains(['?', '#']);
+            expect(is_path, "separated prefix")?;
+        }
         _ => return Err("path specifier"),
     }
     matches.headers.iter().try_for_each(header)?;

@@ -37,7 +37,7 @@ fn check(rows: impl IntoIterator<Item = (&'static str, Vec<HashPolicy>, Option<u
     ] {
         headers.append(name, HeaderValue::from_static(value));
     }
-    let head = RequestHead { authority: "", path: "/", headers: HeaderView::Grpc(&headers) };
+    let head = RequestHead { authority: "", path: "/", query: None, headers: HeaderView::Grpc(&headers) };
     for (name, policies, expected) in rows {
         assert_eq!(hash_policy::hash(&policies, &head, CHANNEL), expected, "{name}");
     }

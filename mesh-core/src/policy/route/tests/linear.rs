@@ -40,7 +40,7 @@ fn scan(
     }
     let (_, host) = best.ok_or(NoMatch::VirtualHost)?;
     let takes = |route: &Arc<Route>, rng: &mut dyn Rng| {
-        let RouteMatch { path, headers, fraction } = &route.matches;
+        let RouteMatch { path, headers, fraction, .. } = &route.matches;
         path.matches(head.path)
             && headers.iter().all(|header| header.matches(head.headers))
             && fraction.is_none_or(|fraction| fraction.draw(rng))
@@ -77,7 +77,7 @@ fn route() -> impl Strategy<Value = Arc<Route>> {
     let fraction = prop::option::weighted(0.3, prop_oneof![Just(0), Just(1_000_000), 0..1_000_000_u32]);
     (path(), prop::collection::vec(header(), 0..2), fraction).prop_map(|(path, headers, fraction)| {
         let fraction = fraction.map(Fraction::per_million);
-        let matches = RouteMatch { path, headers, fraction };
+        let matches = RouteMatch { headers, fraction, ..RouteMatch::new(path) };
         Arc::new(Route::new(matches, RouteAction::Forward(Forward::to("c"))))
     })
 }
@@ -114,7 +114,7 @@ proptest! {
         let (mut rng, mut scanning) = (StdRng::seed_from_u64(seed), StdRng::seed_from_u64(seed));
         for authority in &authorities {
             for path in &paths {
-                let head = RequestHead { authority, path, headers: HeaderView::Grpc(&headers) };
+                let head = RequestHead { authority, path, query: None, headers: HeaderView::Grpc(&headers) };
                 prop_assert_eq!(table.select(&head, &mut rng), scan(&hosts, &head, &mut scanning));
             }
         }
@@ -126,11 +126,11 @@ proptest! {
 /// have to be merged at each step.
 #[test]
 fn many_routes_over_one_path_are_merged_in_order() {
+    let path = |position: usize| match position % 2 {
+        0 => PathMatcher::Exact { path: "/pkg.Svc/Get".to_owned(), ignore_case: false },
+        _ => PathMatcher::Prefix { prefix: "/pkg.Svc/".to_owned(), ignore_case: false },
+    };
     let matches = |position: usize| RouteMatch {
-        path: match position % 2 {
-            0 => PathMatcher::Exact { path: "/pkg.Svc/Get".to_owned(), ignore_case: false },
-            _ => PathMatcher::Prefix { prefix: "/pkg.Svc/".to_owned(), ignore_case: false },
-        },
         headers: vec![HeaderMatcher::new(
             HeaderName::from_static("x-user"),
             HeaderRule::Value(StringMatcher {
@@ -138,7 +138,7 @@ fn many_routes_over_one_path_are_merged_in_order() {
                 ignore_case: false,
             }),
         )],
-        fraction: None,
+        ..RouteMatch::new(path(position))
     };
     let route = |position| Arc::new(Route::new(matches(position), RouteAction::Forward(Forward::to("c"))));
     let host = VirtualHost::new("", vec![DomainPattern::Any], (0..10_000).map(route).collect());
@@ -147,7 +147,12 @@ fn many_routes_over_one_path_are_merged_in_order() {
     for position in [0, 1, 4_999, 9_998, 9_999] {
         let mut headers = HeaderMap::new();
         headers.insert("x-user", HeaderValue::from_str(&position.to_string()).unwrap());
-        let head = RequestHead { authority: "", path: "/pkg.Svc/Get", headers: HeaderView::Grpc(&headers) };
+        let head = RequestHead {
+            authority: "",
+            path: "/pkg.Svc/Get",
+            query: None,
+            headers: HeaderView::Grpc(&headers),
+        };
         assert_eq!(table.select(&head, &mut rng), Ok(RouteIndex { host: 0, route: position }));
     }
 }

@@ -18,7 +18,7 @@ fn host(domains: &[&str], routes: Vec<Arc<Route>>) -> Arc<VirtualHost> {
 }
 
 fn route(path: PathMatcher) -> RouteMatch {
-    RouteMatch { path, headers: Vec::new(), fraction: None }
+    RouteMatch::new(path)
 }
 
 fn to_cluster(matches: RouteMatch) -> Arc<Route> {
@@ -107,14 +107,17 @@ fn missing_virtual_host_and_missing_route_are_different_errors() {
     let headers = HeaderMap::new();
     let mut rng = StdRng::seed_from_u64(0);
     let mut select = |authority, path| {
-        table.select(&RequestHead { authority, path, headers: HeaderView::Grpc(&headers) }, &mut rng)
+        table.select(
+            &RequestHead { authority, path, query: None, headers: HeaderView::Grpc(&headers) },
+            &mut rng,
+        )
     };
     assert_eq!(select("a", "/x"), Ok(RouteIndex { host: 0, route: 0 }));
     assert_eq!(select("a", "/y"), Err(NoMatch::Route));
     assert_eq!(select("b", "/x"), Err(NoMatch::Route));
     assert_eq!(select("c", "/x"), Err(NoMatch::VirtualHost));
     let empty = RouteTable::new(&[]);
-    let head = RequestHead { authority: "a", path: "/", headers: HeaderView::Grpc(&headers) };
+    let head = RequestHead { authority: "a", path: "/", query: None, headers: HeaderView::Grpc(&headers) };
     assert_eq!(empty.select(&head, &mut rng), Err(NoMatch::VirtualHost));
     assert_eq!(empty.select_route(3, &head, &mut rng), None);
 }
@@ -157,7 +160,7 @@ fn first_route_that_matches_in_all_parts_wins() {
         for (name, value) in pairs {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        let head = RequestHead { authority: "any", path, headers: HeaderView::Grpc(&headers) };
+        let head = RequestHead { authority: "any", path, query: None, headers: HeaderView::Grpc(&headers) };
         let found = table.select(&head, &mut StdRng::seed_from_u64(1));
         assert_eq!(found.ok().map(|found| found.route), expected, "{name}: {path}");
     }
@@ -175,7 +178,7 @@ fn fraction_draws_once_and_last() {
     ];
     let table = RouteTable::new(&[host(&["*"], routes.into_iter().map(to_cluster).collect())]);
     let headers = HeaderMap::new();
-    let head = RequestHead { authority: "", path: "/x", headers: HeaderView::Grpc(&headers) };
+    let head = RequestHead { authority: "", path: "/x", query: None, headers: HeaderView::Grpc(&headers) };
     let (mut rng, mut once) = (StdRng::seed_from_u64(5), StdRng::seed_from_u64(5));
     assert_eq!(table.select(&head, &mut rng).unwrap().route, 3);
     Fraction::per_million(0).draw(&mut once);
