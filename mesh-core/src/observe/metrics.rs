@@ -6,6 +6,7 @@ use std::sync::Arc;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter};
 
+use super::instruments::{MethodFilter, duration, other, size, status};
 use super::{AttemptRecord, CallObserver, CallRecord, MethodKind, ObservedMethod};
 
 /// The metrics of a mesh's calls, for [`MeshBuilder::observer`](crate::runtime::MeshBuilder::observer): instruments of the given meter,
@@ -26,37 +27,30 @@ pub struct CallMetrics {
     allows: Option<MethodFilter>,
 }
 
-/// Whether a method keeps its name.
-type MethodFilter = Arc<dyn Fn(&str) -> bool + Send + Sync>;
-
 impl CallMetrics {
     /// The metrics without the optional labels.
     // OB-01, OB-02, OB-04
     pub fn new(meter: &Meter) -> Self {
-        let duration = |name: &'static str, description: &'static str| {
-            let instrument = meter.f64_histogram(name).with_description(description).with_unit("s");
-            instrument.with_boundaries(LATENCIES.to_vec()).build()
-        };
-        let size = |name: &'static str, description: &'static str| {
-            let instrument = meter.u64_histogram(name).with_description(description).with_unit("By");
-            instrument.with_boundaries(SIZES.to_vec()).build()
-        };
         let started = meter.u64_counter("grpc.client.attempt.started").with_unit("{attempt}");
         Self {
             attempts_started: started.with_description("Attempts that have begun.").build(),
             attempt_duration: duration(
+                meter,
                 "grpc.client.attempt.duration",
                 "From the pick of an attempt's endpoint to its end.",
             ),
             sent: size(
+                meter,
                 "grpc.client.attempt.sent_total_compressed_message_size",
                 "Bytes of all messages that an attempt has sent, compressed as they were.",
             ),
             received: size(
+                meter,
                 "grpc.client.attempt.rcvd_total_compressed_message_size",
                 "Bytes of all messages that an attempt has received, compressed as they were.",
             ),
             call_duration: duration(
+                meter,
                 "grpc.client.call.duration",
                 "From the start of a call until its caller has the status.",
             ),
@@ -96,11 +90,7 @@ impl CallMetrics {
             MethodKind::Registered => true,
             MethodKind::Generic => self.allows.as_ref().is_some_and(|allows| allows(of.method)),
         };
-        let method = if is_shown {
-            KeyValue::new("grpc.method", of.method.clone())
-        } else {
-            KeyValue::new("grpc.method", "other")
-        };
+        let method = if is_shown { KeyValue::new("grpc.method", of.method.clone()) } else { other() };
         [method, KeyValue::new("grpc.target", of.target.clone())]
     }
 }
@@ -141,57 +131,3 @@ impl fmt::Debug for CallMetrics {
             .finish_non_exhaustive()
     }
 }
-
-/// A number that is no code of gRPC's is UNKNOWN, so that endpoints cannot make up labels.
-fn status(code: u32) -> KeyValue {
-    let name = usize::try_from(code).ok().and_then(|code| STATUSES.get(code)).unwrap_or(&STATUSES[2]);
-    KeyValue::new("grpc.status", *name)
-}
-
-/// By their numbers.
-const STATUSES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
-
-/// The bounds of durations, in seconds.
-// OB-04
-const LATENCIES: [f64; 41] = [
-    0.0, 0.00001, 0.00005, 0.0001, 0.0003, 0.0006, 0.0008, 0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008,
-    0.01, 0.013, 0.016, 0.02, 0.025, 0.03, 0.04, 0.05, 0.065, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.4,
-    0.5, 0.65, 0.8, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0,
-];
-
-/// The bounds of sizes, in bytes.
-// OB-04
-const SIZES: [f64; 14] = [
-    0.0,
-    1024.0,
-    2048.0,
-    4096.0,
-    16384.0,
-    65536.0,
-    262_144.0,
-    1_048_576.0,
-    4_194_304.0,
-    16_777_216.0,
-    67_108_864.0,
-    268_435_456.0,
-    1_073_741_824.0,
-    4_294_967_296.0,
-];

@@ -5,6 +5,8 @@
 //! observer measures nothing.
 
 #[cfg(feature = "opentelemetry")]
+mod instruments;
+#[cfg(feature = "opentelemetry")]
 mod metrics;
 mod record;
 mod sizes;

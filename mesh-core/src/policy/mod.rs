@@ -9,6 +9,7 @@ pub(crate) mod dns;
 pub(crate) mod fault;
 pub(crate) mod filter_chain;
 pub(crate) mod first_bytes;
+pub mod grpc_code;
 pub(crate) mod header_mutation;
 pub(crate) mod health;
 pub mod identity;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mesh_core::policy::grpc_code;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -158,7 +159,7 @@ impl Abort {
             findings.error(path.field("httpStatus"), message);
         }
         if let Some(status) = &self.grpc_status
-            && grpc_code(status).is_none()
+            && grpc_code::number(status).is_none()
         {
             let message = format!("found `{status}`, expected a gRPC status such as UNAVAILABLE");
             findings.error(path.field("grpcStatus"), message);
@@ -178,34 +179,8 @@ impl Abort {
     }
 
     fn resolve(&self) -> Option<FaultAbort> {
-        let grpc = || self.grpc_status.as_deref().and_then(grpc_code).map(AbortStatus::Grpc);
+        let grpc = || self.grpc_status.as_deref().and_then(grpc_code::number).map(AbortStatus::Grpc);
         let status = self.http_status.map(AbortStatus::Http).or_else(grpc)?;
         Some(FaultAbort { status, share: self.percentage.map_or(0, Percent::share) })
     }
 }
-
-fn grpc_code(name: &str) -> Option<u32> {
-    let position = GRPC_STATUSES.iter().position(|known| *known == name)?;
-    u32::try_from(position).ok()
-}
-
-/// By their numbers.
-const GRPC_STATUSES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
