@@ -1,14 +1,17 @@
 //! What calls tell those who observe them.
 //!
 //! A [`CallObserver`] of a mesh ([`MeshBuilder::observer`](crate::runtime::MeshBuilder::observer)) learns of every attempt and of every
-//! call of the mesh's channels. `CallMetrics` makes metrics of them (gRFC A66), with the feature `opentelemetry`. A mesh without an
-//! observer measures nothing.
+//! call of the mesh's channels, a [`ServerObserver`] of every call of a server. `CallMetrics` and `ServerMetrics` make metrics of them
+//! (gRFC A66), with the feature `opentelemetry`. Without an observer nothing is measured.
 
 #[cfg(feature = "opentelemetry")]
 mod instruments;
 #[cfg(feature = "opentelemetry")]
 mod metrics;
 mod record;
+mod served;
+#[cfg(feature = "opentelemetry")]
+mod server_metrics;
 mod sizes;
 
 use std::fmt::Debug;
@@ -16,6 +19,9 @@ use std::fmt::Debug;
 #[cfg(feature = "opentelemetry")]
 pub use metrics::CallMetrics;
 pub use record::{AttemptRecord, CallRecord, MethodKind, ObservedMethod};
+pub use served::{CountedMessages, ReceivedMessages, ServedCall, ServedRecord, ServerObserver};
+#[cfg(feature = "opentelemetry")]
+pub use server_metrics::ServerMetrics;
 pub(crate) use sizes::MessageSizes;
 
 /// Learns of the attempts and calls of a mesh. Its functions run on the tasks of the calls, and must not block.

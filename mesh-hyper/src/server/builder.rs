@@ -1,6 +1,7 @@
 //! Builds a server.
 
 use mesh_core::Mesh;
+use mesh_core::observe::ServerObserver;
 use mesh_core::runtime::server::{
     BindError, FixedServer, Server, ServerBuilder, ServerSettings, ServingState,
 };
@@ -30,6 +31,11 @@ impl MeshServerBuilder {
     /// are logged all the same.
     pub fn on_state(self, on_state: impl Fn(&ServingState) + Send + Sync + 'static) -> Self {
         Self(self.0.on_state(on_state))
+    }
+
+    /// Lets this observer learn of every call of the server, for metrics, for example. None by default, and then nothing is measured.
+    pub fn observer(self, observer: impl ServerObserver) -> Self {
+        Self(self.0.observer(observer))
     }
 
     /// Binds a server that the mesh's control plane configures; see [`MeshServer::bind`].

@@ -3,6 +3,7 @@
 
 mod drains;
 mod malformed;
+mod observed;
 mod replies;
 mod requests;
 

@@ -16,6 +16,7 @@ use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use mesh_core::Mesh;
 use mesh_core::config::ServerConfig;
+use mesh_core::observe::ReceivedMessages;
 use mesh_core::runtime::server::{BindError, FixedServer, Server, ServerHandle};
 use tokio::net::ToSocketAddrs;
 use tonic::body::Body;
@@ -143,7 +144,10 @@ impl<S: Service<Request<Body>>> Service<Request<Incoming>> for OfTonic<S> {
         self.0.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> S::Future {
-        self.0.call(request.map(Body::new))
+    fn call(&mut self, mut request: Request<Incoming>) -> S::Future {
+        match request.extensions_mut().remove::<ReceivedMessages>() {
+            None => self.0.call(request.map(Body::new)),
+            Some(received) => self.0.call(request.map(|body| Body::new(received.count(body)))),
+        }
     }
 }

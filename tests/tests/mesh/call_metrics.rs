@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use examples::greeter::HelloRequest;
@@ -18,120 +18,17 @@ use mesh_core::observe::CallMetrics;
 use mesh_core::runtime::FixedSource;
 use mesh_core::testing::reserved_address;
 use mesh_tonic::{MeshChannel, WaitForReady};
-use opentelemetry::KeyValue;
-use opentelemetry::metrics::MeterProvider;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::metrics::data::{AggregatedMetrics, HistogramDataPoint, MetricData, ResourceMetrics};
-use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
-use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
 use prost::Message;
 use tests::eventually;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, GrpcMethod, Request};
 
 use crate::embedded::endpoint;
+use crate::meter::{Provider, to_float};
 
-/// One series of a metric.
-#[derive(Debug, Clone, PartialEq)]
-struct Series {
-    unit: String,
-    /// How often something was measured; of a counter its value.
-    count: u64,
-    sum: f64,
-    bounds: Vec<f64>,
-}
-
-/// The series of what was collected last, by `name{label=value,..}`.
-type Seen = BTreeMap<String, Series>;
-
-#[derive(Debug, Clone, Default)]
-struct Exporter(Arc<Mutex<Seen>>);
-
-impl PushMetricExporter for Exporter {
-    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
-        let mut seen = Seen::new();
-        for metric in metrics.scope_metrics().flat_map(|scope| scope.metrics()) {
-            let mut add = |labels: &mut dyn Iterator<Item = &KeyValue>, count, sum, bounds| {
-                let mut labels: Vec<_> =
-                    labels.map(|label| format!("{}={}", label.key, label.value)).collect();
-                labels.sort();
-                let series = Series { unit: metric.unit().to_owned(), count, sum, bounds };
-                seen.insert(format!("{}{{{}}}", metric.name(), labels.join(",")), series);
-            };
-            match metric.data() {
-                AggregatedMetrics::U64(MetricData::Sum(sum)) => {
-                    sum.data_points().for_each(|of| add(&mut of.attributes(), of.value(), 0.0, Vec::new()));
-                }
-                AggregatedMetrics::U64(MetricData::Histogram(sizes)) => sizes.data_points().for_each(|of| {
-                    add(&mut of.attributes(), of.count(), to_float(of.sum()), bounds(of));
-                }),
-                AggregatedMetrics::F64(MetricData::Histogram(durations)) => durations
-                    .data_points()
-                    .for_each(|of| add(&mut of.attributes(), of.count(), of.sum(), bounds(of))),
-                other => panic!("{}: {other:?}", metric.name()),
-            }
-        }
-        *self.0.lock().expect("no panic") = seen;
-        Ok(())
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
-    }
-
-    fn temporality(&self) -> Temporality {
-        Temporality::Cumulative
-    }
-}
-
-fn bounds<T: Copy>(point: &HistogramDataPoint<T>) -> Vec<f64> {
-    point.bounds().collect()
-}
-
-fn to_float(bytes: u64) -> f64 {
-    f64::from(u32::try_from(bytes).unwrap())
-}
-
-/// A provider that is asked by hand.
-struct Provider {
-    exporter: Exporter,
-    provider: SdkMeterProvider,
-}
-
-impl Provider {
-    fn new() -> Self {
-        let exporter = Exporter::default();
-        let reader =
-            PeriodicReader::builder(exporter.clone()).with_interval(Duration::from_secs(3600)).build();
-        let provider = SdkMeterProvider::builder().with_reader(reader).build();
-        Self { exporter, provider }
-    }
-
-    fn metrics(&self) -> CallMetrics {
-        CallMetrics::new(&self.provider.meter("test"))
-    }
-
-    fn collect(&self) -> Seen {
-        self.provider.force_flush().unwrap();
-        self.exporter.0.lock().unwrap().clone()
-    }
-
-    /// How often each series has measured something.
-    fn counts(&self) -> BTreeMap<String, u64> {
-        self.collect().into_iter().map(|(name, series)| (name, series.count)).collect()
-    }
-
-    async fn until_counts(&self, expected: &BTreeMap<String, u64>) {
-        eventually("everything is measured", async || match self.counts() {
-            seen if seen == *expected => Ok(()),
-            seen => Err(format!("{seen:#?}, not {expected:#?}")),
-        })
-        .await;
-    }
+/// Instruments of the provider's.
+fn metrics(provider: &Provider) -> CallMetrics {
+    CallMetrics::new(&provider.meter())
 }
 
 /// A client of one endpoint in a locality, with this many attempts for each call.
@@ -197,7 +94,7 @@ fn expected(
 #[tokio::test]
 async fn retried_call_is_measured_once_and_each_of_its_attempts_for_itself() {
     let provider = Provider::new();
-    let mut client = client(provider.metrics(), endpoint("a", "v1").await, 4);
+    let mut client = client(metrics(&provider), endpoint("a", "v1").await, 4);
     let reply = client.say_hello(asking("error-code-14,succeed-on-retry-attempt-2")).await.unwrap();
     let expected = expected(METHOD, "", &[("UNAVAILABLE", 2), ("OK", 1)], &[("OK", 1)]);
     provider.until_counts(&expected).await;
@@ -221,7 +118,7 @@ async fn retried_call_is_measured_once_and_each_of_its_attempts_for_itself() {
 #[tokio::test]
 async fn histograms_have_the_bounds_of_grpc() {
     let provider = Provider::new();
-    let mut client = client(provider.metrics(), endpoint("a", "v1").await, 1);
+    let mut client = client(metrics(&provider), endpoint("a", "v1").await, 1);
     client.say_hello(hello()).await.unwrap();
     provider.until_counts(&expected(METHOD, "", &[("OK", 1)], &[("OK", 1)])).await;
     let latencies = "0 .00001 .00005 .0001 .0003 .0006 .0008 .001 .002 .003 .004 .005 .006 .008 .01 .013 .016 .02 \
@@ -243,7 +140,7 @@ async fn histograms_have_the_bounds_of_grpc() {
 #[tokio::test]
 async fn attempts_name_locality_and_cluster_and_failed_picks_have_none() {
     let provider = Provider::new();
-    let metrics = provider.metrics().with_locality().with_backend_service();
+    let metrics = metrics(&provider).with_locality().with_backend_service();
     client(metrics.clone(), endpoint("a", "v1").await, 1).say_hello(hello()).await.unwrap();
     let place = r#"grpc.lb.backend_service=shop,grpc.lb.locality={region="R", zone="Z", sub_zone="S"},"#;
     let mut all = expected(METHOD, place, &[("OK", 1)], &[("OK", 1)]);
@@ -263,8 +160,8 @@ async fn attempts_name_locality_and_cluster_and_failed_picks_have_none() {
 async fn methods_without_generated_code_are_other_unless_they_are_allowed() {
     let address = endpoint("a", "v1").await;
     let (unknown, allowed) = (Provider::new(), Provider::new());
-    let allowing = allowed.metrics().allow_methods(|method| method == "mesh.examples.v1.Greeter/SayHello");
-    for metrics in [unknown.metrics(), allowing] {
+    let allowing = metrics(&allowed).allow_methods(|method| method == "mesh.examples.v1.Greeter/SayHello");
+    for metrics in [metrics(&unknown), allowing] {
         let forget = |mut request: Request<()>| {
             request.extensions_mut().remove::<GrpcMethod<'static>>();
             Ok(request)
@@ -285,12 +182,12 @@ async fn calls_that_are_cancelled_or_overdue_are_measured_with_their_status() {
     let mut late = Request::new(hello());
     late.set_timeout(Duration::from_millis(50));
     late.extensions_mut().insert(WaitForReady(true));
-    let error = client(provider.metrics(), reserved_address(), 1).say_hello(late).await.unwrap_err();
+    let error = client(metrics(&provider), reserved_address(), 1).say_hello(late).await.unwrap_err();
     assert_eq!(error.code(), Code::DeadlineExceeded);
     let mut all = expected(METHOD, "", &[("DEADLINE_EXCEEDED", 1)], &[("DEADLINE_EXCEEDED", 1)]);
     provider.until_counts(&all).await;
 
-    let mut client = client(provider.metrics(), endpoint("a", "v1").await, 1);
+    let mut client = client(metrics(&provider), endpoint("a", "v1").await, 1);
     // cancelled before it was polled: it had no attempt
     drop(client.say_hello(hello()));
     let mut pending = Box::pin(client.say_hello(asking("sleep-60")));

@@ -44,7 +44,11 @@ const EXCEPTIONS: &[Exception] = &[
     // Resource types and transports of a user's own handle the protocol's messages.
     Exception { shown_by: "xds-client", foreign: "xds_proto", within: &["resource::", "transport::"] },
     // Metrics go to a meter of the user's.
-    Exception { shown_by: "mesh-core", foreign: "opentelemetry", within: &["observe::CallMetrics"] },
+    Exception {
+        shown_by: "mesh-core",
+        foreign: "opentelemetry",
+        within: &["observe::CallMetrics", "observe::ServerMetrics"],
+    },
     Exception { shown_by: "xds-client", foreign: "opentelemetry", within: &["XdsClient"] },
 ];
 

@@ -15,6 +15,7 @@ use tokio::time::timeout_at;
 use tower_service::Service;
 
 use crate::filter::FilterScope;
+use crate::observe::ServerObserver;
 use crate::runtime::connect::Connect;
 use crate::runtime::rng::Randomness;
 use crate::runtime::tls::ApplicationProtocol;
@@ -42,6 +43,7 @@ pub struct ServerBuilder {
     settings: ServerSettings,
     protocols: Vec<ApplicationProtocol>,
     on_state: Option<OnState>,
+    observer: Option<Arc<dyn ServerObserver>>,
 }
 
 impl Default for ServerBuilder {
@@ -50,6 +52,7 @@ impl Default for ServerBuilder {
             settings: ServerSettings::default(),
             protocols: vec![ApplicationProtocol::Http2],
             on_state: None,
+            observer: None,
         }
     }
 }
@@ -76,6 +79,11 @@ impl ServerBuilder {
     // SV-04
     pub fn on_state(self, on_state: impl Fn(&ServingState) + Send + Sync + 'static) -> Self {
         Self { on_state: Some(Box::new(on_state)), ..self }
+    }
+
+    /// Lets this observer learn of every call of the server, for metrics, for example. None by default, and then nothing is measured.
+    pub fn observer(self, observer: impl ServerObserver) -> Self {
+        Self { observer: Some(Arc::new(observer)), ..self }
     }
 
     /// Binds a server that the mesh's source of configurations configures.
@@ -114,8 +122,9 @@ impl ServerBuilder {
         randomness: Arc<Randomness>,
     ) -> Result<Server, BindError> {
         let scope = scope.with_remote_keys(Arc::new(TokenKeys::new(self.settings.token_keys.clone())));
-        let shared =
-            Shared::new(listener.local_addr()?, self.settings, self.protocols, randomness, self.on_state);
+        let address = listener.local_addr()?;
+        let Self { settings, protocols, on_state, observer } = self;
+        let shared = Shared::new(address, settings, protocols, randomness, on_state, observer);
         let shared = Arc::new(shared);
         shared.tls.count_in(scope.counters());
         let follower = Follower::new(watch, Scopes::new(scope), shared.clone());

@@ -14,6 +14,8 @@ use tokio::time::Sleep;
 use crate::filter::CallFilters;
 use crate::runtime::rng::Randomness;
 
+use super::observed::ObservedServing;
+
 pin_project! {
     /// A response's messages and trailers. The default is a body that has ended.
     pub struct ServerBody<B> {
@@ -30,6 +32,8 @@ pub(super) struct BodyWatch {
     pub(super) filters: Option<ServerFilters>,
     /// At this time the body ends as it says.
     pub(super) deadline: Option<(Pin<Box<Sleep>>, DeadlineEnd)>,
+    /// `None`: the call is not observed.
+    pub(super) observed: Option<Box<ObservedServing>>,
 }
 
 /// How a body ends at its deadline.
@@ -65,6 +69,17 @@ impl<B> ServerBody<B> {
         let is_watched = watch.filters.is_some() || watch.deadline.is_some();
         Self { body: Some(body), watch: is_watched.then(|| Box::new(watch)) }
     }
+
+    /// The observer of the call learns of the rest of the response.
+    pub(super) fn observe(&mut self, mut observed: Box<ObservedServing>)
+    where
+        B: Body,
+    {
+        if self.body.as_ref().is_none_or(Body::is_end_stream) {
+            observed.on_failure();
+        }
+        self.watch.get_or_insert_default().observed = Some(observed);
+    }
 }
 
 impl<B> Default for ServerBody<B> {
@@ -96,15 +111,25 @@ where
         let polled = body.poll_frame(cx);
         let Some(watch) = me.watch else { return polled.map_err(Into::into) };
         match polled {
-            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(watch.filtered(frame)))),
-            Poll::Ready(ended) => Poll::Ready(ended.map(|frame| frame.map_err(Into::into))),
+            Poll::Ready(Some(Ok(frame))) => {
+                let frame = watch.filtered(frame);
+                // it is not asked again
+                if me.body.as_ref().as_pin_ref().is_some_and(|body| body.is_end_stream()) {
+                    watch.on_end();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(ended) => {
+                watch.on_end();
+                Poll::Ready(ended.map(|frame| frame.map_err(Into::into)))
+            }
             Poll::Pending => {
                 let Some((sleep, end)) = &mut watch.deadline else { return Poll::Pending };
                 std::task::ready!(sleep.as_mut().poll(cx));
                 // the application's body is dropped, and with it what it was about to do
                 me.body.set(None);
                 Poll::Ready(Some(match std::mem::replace(end, DeadlineEnd::Cut) {
-                    DeadlineEnd::Trailers(trailers) => Ok(Frame::trailers(trailers)),
+                    DeadlineEnd::Trailers(trailers) => Ok(watch.observed(Frame::trailers(trailers))),
                     DeadlineEnd::Cut => Err("deadline exceeded on the server".into()),
                 }))
             }
@@ -122,13 +147,28 @@ where
 
 impl BodyWatch {
     fn filtered(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
-        match (&mut self.filters, frame.into_trailers()) {
+        let frame = match (&mut self.filters, frame.into_trailers()) {
             (Some(filters), Ok(mut trailers)) => {
                 filters.on_trailers(&mut trailers);
                 Frame::trailers(trailers)
             }
             (None, Ok(trailers)) => Frame::trailers(trailers),
             (_, Err(frame)) => frame,
+        };
+        self.observed(frame)
+    }
+
+    fn observed(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        if let Some(observed) = &mut self.observed {
+            observed.on_frame(&frame);
+        }
+        frame
+    }
+
+    /// The application's body has ended, perhaps by an error.
+    fn on_end(&mut self) {
+        if let Some(observed) = &mut self.observed {
+            observed.on_failure();
         }
     }
 }

@@ -24,6 +24,7 @@ mod fixed;
 mod follower;
 mod generation;
 mod head;
+mod observed;
 mod open;
 mod replay;
 mod routes;

@@ -16,7 +16,8 @@ use crate::runtime::{CallKind, Protocol};
 
 use super::body::{BodyWatch, DeadlineEnd, ServerBody, ServerFilters};
 use super::call::{Routed, filter, route};
-use super::connection::ServerConnection;
+use super::connection::{ConnectionContext, ServerConnection};
+use super::observed::ObservedServing;
 
 /// Takes calls through the routes and filters of their connection's filter chain, and hands those that pass to the
 /// application.
@@ -70,7 +71,7 @@ where
         self.application.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<A>) -> Self::Future {
+    fn call(&mut self, mut request: Request<A>) -> Self::Future {
         let found =
             self.connection.clone().or_else(|| request.extensions().get::<ServerConnection>().cloned());
         let kind = P::call_kind(request.headers());
@@ -82,6 +83,32 @@ where
                 None,
             ));
         };
+        let ConnectionContext { peer, shared, .. } = &*connection.0;
+        match &shared.observer {
+            None => self.serve(request, kind, connection),
+            Some(observer) => {
+                let observed = ObservedServing::begin(observer, peer, kind, &mut request);
+                ServerFuture { observed: Some(observed), ..self.serve(request, kind, connection) }
+            }
+        }
+    }
+}
+
+impl<P, S> ServerService<P, S> {
+    /// Routes and filters a call, and hands it to the application.
+    fn serve<A, B>(
+        &mut self,
+        request: Request<A>,
+        kind: CallKind,
+        connection: ServerConnection,
+    ) -> ServerFuture<P, S::Future, B, S::Error>
+    where
+        P: Protocol,
+        S: Service<Request<A>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send,
+        A: Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+    {
         let (mut head, body) = request.into_parts();
         let Routed { filters, limit } = match route::<P>(&mut head, kind, &connection) {
             Ok(routed) => routed,
@@ -187,6 +214,8 @@ pin_project! {
     pub struct ServerFuture<P, F, B, E> {
         #[pin]
         state: State<F, B, E>,
+        // `None`: it is not observed, or has its response
+        observed: Option<Box<ObservedServing>>,
         protocol: PhantomData<fn() -> P>,
     }
 }
@@ -210,16 +239,20 @@ pin_project! {
 
 impl<P, F, B, E> ServerFuture<P, F, B, E> {
     fn replied(response: Response<ServerBody<B>>) -> Self {
-        Self { state: State::Replied { response: Some(response) }, protocol: PhantomData }
+        Self::at(State::Replied { response: Some(response) })
     }
 
     fn held(rest: impl Future<Output = Result<Response<ServerBody<B>>, E>> + Send + 'static) -> Self {
-        Self { state: State::Held { rest: Box::pin(rest) }, protocol: PhantomData }
+        Self::at(State::Held { rest: Box::pin(rest) })
     }
 
     fn running(future: F, filters: Option<ServerFilters>, deadline: Option<Deadline>) -> Self {
         let deadline = deadline.map(|Deadline { at, kind }| (Box::pin(sleep_until(at)), kind));
-        Self { state: State::Running { future, filters, deadline }, protocol: PhantomData }
+        Self::at(State::Running { future, filters, deadline })
+    }
+
+    fn at(state: State<F, B, E>) -> Self {
+        Self { state, observed: None, protocol: PhantomData }
     }
 }
 
@@ -238,7 +271,34 @@ where
     type Output = Result<Response<ServerBody<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().state.project() {
+        let this = self.project();
+        let response = ready!(this.state.poll::<P>(cx));
+        let Some(mut observed) = this.observed.take() else { return Poll::Ready(response) };
+        Poll::Ready(match response {
+            Ok(response) => {
+                let (head, mut body) = response.into_parts();
+                observed.on_head(&head);
+                body.observe(observed);
+                Ok(Response::from_parts(head, body))
+            }
+            Err(error) => {
+                observed.on_failure();
+                Err(error)
+            }
+        })
+    }
+}
+
+impl<F, B, E> State<F, B, E>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body<Data = Bytes>,
+{
+    fn poll<P: Protocol>(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<ServerBody<B>>, E>> {
+        match self.project() {
             StateProjection::Replied { response } => {
                 response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
             }
@@ -274,5 +334,5 @@ fn watched<P: Protocol, B: Body>(
         }
         CallKind::Http => (sleep, DeadlineEnd::Cut),
     });
-    Response::from_parts(head, ServerBody::new(body, BodyWatch { filters, deadline }))
+    Response::from_parts(head, ServerBody::new(body, BodyWatch { filters, deadline, observed: None }))
 }

@@ -10,6 +10,7 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::observe::ServerObserver;
 use crate::policy::first_bytes::may_begin_http1;
 use crate::runtime::SourceError;
 use crate::runtime::rng::Randomness;
@@ -49,6 +50,8 @@ pub(super) struct Shared {
     pub(super) generation: ArcSwapOption<Generation>,
     state: watch::Sender<ServingState>,
     on_state: Option<OnState>,
+    /// `None`: calls are not observed.
+    pub(super) observer: Option<Arc<dyn ServerObserver>>,
     /// When a shutdown cuts what is left; `None`: the server runs.
     stop: watch::Sender<Option<Instant>>,
     /// Whether the last connection has ended after a shutdown.
@@ -64,6 +67,7 @@ impl Shared {
         protocols: Vec<ApplicationProtocol>,
         randomness: Arc<Randomness>,
         on_state: Option<OnState>,
+        observer: Option<Arc<dyn ServerObserver>>,
     ) -> Self {
         let handshakes =
             AcceptorSettings { handshake_timeout: settings.handshake_timeout, protocols: protocols.clone() };
@@ -76,6 +80,7 @@ impl Shared {
             generation: ArcSwapOption::empty(),
             state: watch::Sender::new(ServingState::Waiting),
             on_state,
+            observer,
             stop: watch::Sender::new(None),
             ended: watch::Sender::new(false),
             connections: AtomicUsize::new(0),
