@@ -16,7 +16,7 @@ pub use server::{MeshServer, MeshServerBuilder};
 
 pub use mesh_core::config::{ServerChain, ServerConfig, ServerListener, ServerRoutes};
 #[cfg(feature = "opentelemetry")]
-pub use mesh_core::observe::ServerMetrics;
+pub use mesh_core::observe::{CallSpans, ServerMetrics};
 pub use mesh_core::peer::{Peer, PeerIdentity};
 pub use mesh_core::runtime::server::{
     BindError, FixedServer, ServerHandle, ServerHttp1Settings, ServerHttp2Settings, ServerSettings,

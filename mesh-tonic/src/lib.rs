@@ -25,7 +25,7 @@ pub use server::{
 // What users of servers need.
 pub use mesh_core::config::{ServerChain, ServerConfig, ServerListener, ServerRoutes};
 #[cfg(feature = "opentelemetry")]
-pub use mesh_core::observe::{CallMetrics, ServerMetrics};
+pub use mesh_core::observe::{CallMetrics, CallSpans, ServerMetrics};
 pub use mesh_core::peer::{Peer, PeerIdentity};
 pub use mesh_core::runtime::server::{
     BindError, FixedServer, ServerHandle, ServerHttp2Settings, ServerSettings, ServingState, TokenKeySettings,

@@ -7,6 +7,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter};
 
 use super::instruments::{MethodFilter, duration, other, size, status};
+use super::retry_metrics::RetryMetrics;
 use super::{AttemptRecord, CallObserver, CallRecord, MethodKind, ObservedMethod};
 
 /// The metrics of a mesh's calls, for [`MeshBuilder::observer`](crate::runtime::MeshBuilder::observer): instruments of the given meter,
@@ -21,8 +22,11 @@ pub struct CallMetrics {
     sent: Histogram<u64>,
     received: Histogram<u64>,
     call_duration: Histogram<f64>,
+    /// `None`: they are off.
+    retries: Option<RetryMetrics>,
     shows_locality: bool,
     shows_cluster: bool,
+    shows_label: bool,
     /// Which methods keep their name although no generated code names them; `None`: none.
     allows: Option<MethodFilter>,
 }
@@ -54,8 +58,10 @@ impl CallMetrics {
                 "grpc.client.call.duration",
                 "From the start of a call until its caller has the status.",
             ),
+            retries: None,
             shows_locality: false,
             shows_cluster: false,
+            shows_label: false,
             allows: None,
         }
     }
@@ -76,6 +82,22 @@ impl CallMetrics {
         Self { shows_cluster: true, ..self }
     }
 
+    /// Measures retries, too (gRFC A96): the instruments `grpc.client.call.retries`, `grpc.client.call.transparent_retries`,
+    /// `grpc.client.call.hedges` and `grpc.client.call.retry_delay` of this meter. Off by default.
+    // OB-14, OB-16
+    #[must_use]
+    pub fn with_retries(self, meter: &Meter) -> Self {
+        Self { retries: Some(RetryMetrics::new(meter)), ..self }
+    }
+
+    /// Adds the label `grpc.client.call.custom` to all metrics (gRFC A108): the [`CallLabel`](super::CallLabel) among the extensions of
+    /// the call's request, and an empty text if there is none. Off by default.
+    // OB-16
+    #[must_use]
+    pub fn with_call_label(self) -> Self {
+        Self { shows_label: true, ..self }
+    }
+
     /// Keeps the names of these methods, although no generated code names them; they are given without a leading slash. Allow only a
     /// bounded number of names: each costs memory until the end of the program.
     // OB-05
@@ -85,13 +107,18 @@ impl CallMetrics {
     }
 
     /// The labels of every metric. OB-05, SEC-09: a name that comes from anywhere is `other`.
-    fn labels(&self, of: &ObservedMethod<'_>) -> [KeyValue; 2] {
+    fn labels(&self, of: &ObservedMethod<'_>) -> Vec<KeyValue> {
         let is_shown = match of.kind {
             MethodKind::Registered => true,
             MethodKind::Generic => self.allows.as_ref().is_some_and(|allows| allows(of.method)),
         };
         let method = if is_shown { KeyValue::new("grpc.method", of.method.clone()) } else { other() };
-        [method, KeyValue::new("grpc.target", of.target.clone())]
+        let mut labels = Vec::with_capacity(6);
+        labels.extend([method, KeyValue::new("grpc.target", of.target.clone())]);
+        if self.shows_label {
+            labels.push(KeyValue::new("grpc.client.call.custom", of.label.to_owned()));
+        }
+        labels
     }
 }
 
@@ -101,9 +128,8 @@ impl CallObserver for CallMetrics {
     }
 
     fn attempt_ended(&self, attempt: &AttemptRecord<'_>) {
-        let [method, target] = self.labels(&attempt.method);
-        let mut labels = Vec::with_capacity(5);
-        labels.extend([method, target, status(attempt.status)]);
+        let mut labels = self.labels(&attempt.method);
+        labels.push(status(attempt.status));
         if self.shows_locality {
             let locality = attempt.locality.map(ToString::to_string).unwrap_or_default();
             labels.push(KeyValue::new("grpc.lb.locality", locality));
@@ -118,8 +144,12 @@ impl CallObserver for CallMetrics {
     }
 
     fn call_ended(&self, call: &CallRecord<'_>) {
-        let [method, target] = self.labels(&call.method);
-        self.call_duration.record(call.duration.as_secs_f64(), &[method, target, status(call.status)]);
+        let mut labels = self.labels(&call.method);
+        if let Some(retries) = &self.retries {
+            retries.record(&call.counts, &labels);
+        }
+        labels.push(status(call.status));
+        self.call_duration.record(call.duration.as_secs_f64(), &labels);
     }
 }
 
@@ -128,6 +158,7 @@ impl fmt::Debug for CallMetrics {
         f.debug_struct("CallMetrics")
             .field("shows_locality", &self.shows_locality)
             .field("shows_cluster", &self.shows_cluster)
+            .field("shows_label", &self.shows_label)
             .finish_non_exhaustive()
     }
 }

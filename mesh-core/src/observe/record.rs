@@ -1,5 +1,6 @@
 //! What is known of attempts and calls when they end.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::config::{LocalityId, Name};
@@ -14,11 +15,19 @@ pub struct ObservedMethod<'a> {
     pub method: &'a Name,
     /// Whether the name comes from generated code.
     pub kind: MethodKind,
+    /// The [`CallLabel`] of the call; empty if it has none.
+    pub label: &'a str,
 }
 
+/// A label that a program gives a call by putting it among the extensions of the request (gRFC A108): metrics show it if they are asked to. Each
+/// value costs memory until the end of the program, so there may be only a bounded number of them.
+// OB-16
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallLabel(pub Name);
+
 impl<'a> ObservedMethod<'a> {
-    pub(crate) fn new(target: &'a Name, method: &'a Name, kind: MethodKind) -> Self {
-        Self { target, method, kind }
+    pub(crate) fn new(target: &'a Name, method: &'a Name, kind: MethodKind, label: &'a str) -> Self {
+        Self { target, method, kind, label }
     }
 }
 
@@ -42,6 +51,8 @@ pub struct AttemptRecord<'a> {
     pub locality: Option<&'a LocalityId>,
     /// The cluster of its endpoint; `None`: it had no endpoint.
     pub cluster: Option<&'a Name>,
+    /// Its endpoint.
+    pub endpoint: Option<SocketAddr>,
     /// The status as the protocol's number: of gRPC's codes.
     pub status: u32,
     /// From the pick of the endpoint to the end.
@@ -62,13 +73,58 @@ pub struct CallRecord<'a> {
     pub status: u32,
     /// From the start of the call to its status.
     pub duration: Duration,
-    /// How many attempts began.
+    /// The attempts that it took.
+    pub counts: AttemptCounts,
+    /// Where its last attempt went; `None`: it had no endpoint.
+    pub place: Option<CallPlace>,
+}
+
+/// The attempts of a call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AttemptCounts {
+    /// How many have begun.
     pub attempts: u32,
+    /// How many of them were retries by the route's policy.
+    pub retries: u32,
+    /// How many of them repeated one that was not processed.
+    pub transparent_retries: u32,
+    /// How many of them were hedges.
+    pub hedges: u32,
+    /// The time between attempts in which none ran.
+    pub delay: Duration,
+}
+
+/// Where an attempt went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallPlace {
+    /// The cluster.
+    pub cluster: Name,
+    /// The endpoint's first address.
+    pub endpoint: SocketAddr,
+}
+
+impl CallPlace {
+    pub(crate) fn new(cluster: &Name, endpoint: SocketAddr) -> Self {
+        Self { cluster: cluster.clone(), endpoint }
+    }
+}
+
+impl<'a> CallRecord<'a> {
+    pub(crate) fn new(
+        method: ObservedMethod<'a>,
+        status: u32,
+        duration: Duration,
+        (counts, place): (AttemptCounts, Option<CallPlace>),
+    ) -> Self {
+        Self { method, status, duration, counts, place }
+    }
 }
 
 impl<'a> AttemptRecord<'a> {
     /// An attempt without an endpoint.
     pub(crate) fn unplaced(method: ObservedMethod<'a>, status: u32, duration: Duration) -> Self {
-        Self { method, locality: None, cluster: None, status, duration, sent: 0, received: 0 }
+        Self { method, locality: None, cluster: None, endpoint: None, status, duration, sent: 0, received: 0 }
     }
 }

@@ -8,13 +8,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 
 use crate::config::Name;
 use crate::peer::Peer;
 use crate::runtime::CallKind;
 
-use super::MessageSizes;
+use super::{MessageSizes, ObservedMessage, ServedTrace};
 
 /// Learns of the calls of a server ([`ServerBuilder::observer`](crate::runtime::server::ServerBuilder::observer)). Its functions run on
 /// the tasks of the calls, and must not block.
@@ -24,6 +25,11 @@ pub trait ServerObserver: Debug + Send + Sync + 'static {
 
     /// A call has ended: its response has been read to the end, or nothing reads it any more.
     fn call_ended(&self, _call: &ServedRecord<'_>) {}
+
+    /// A call has come with these headers: what is to follow it. `None`, the default: nothing does.
+    fn trace(&self, _call: &ServedCall<'_>, _headers: &HeaderMap) -> Option<Box<dyn ServedTrace>> {
+        None
+    }
 }
 
 /// A call as a server gets it.
@@ -81,13 +87,21 @@ pub struct ReceivedMessages(Arc<Received>);
 struct Received {
     is_counted: AtomicBool,
     bytes: AtomicU64,
+    traces: Traces,
 }
+
+/// What follows a call on a server.
+pub(crate) type Traces = Arc<[Box<dyn ServedTrace>]>;
 
 impl ReceivedMessages {
     /// The body, whose messages are counted while they are read.
     pub fn count<B>(self, body: B) -> CountedMessages<B> {
         self.0.is_counted.store(true, Ordering::Relaxed);
         CountedMessages { body, sizes: MessageSizes::default(), received: self.0 }
+    }
+
+    pub(crate) fn of(traces: Traces) -> Self {
+        Self(Arc::new(Received { traces, ..Received::default() }))
     }
 
     /// `None`: they are not counted.
@@ -118,7 +132,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for CountedMessages<B> {
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
         {
-            me.received.bytes.fetch_add(me.sizes.count(data), Ordering::Relaxed);
+            let Received { bytes, traces, .. } = &*me.received;
+            let tell = |message: ObservedMessage| {
+                traces.iter().for_each(|trace| trace.message_received(message));
+            };
+            bytes.fetch_add(me.sizes.count(data, tell), Ordering::Relaxed);
         }
         Poll::Ready(frame)
     }

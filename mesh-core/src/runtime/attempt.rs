@@ -153,7 +153,8 @@ impl<T> Attempt<T> {
             return;
         }
         if let Some(observed) = &mut self.observed {
-            observed.finish(outcome, self.slot.accounting.cluster(), &self.slot.locality);
+            let place = (self.slot.accounting.cluster(), self.slot.addresses.first());
+            observed.finish(outcome, place, &self.slot.locality);
         }
         self.permit = None;
         self.reporting = None;

@@ -12,6 +12,7 @@ use crate::filter::{CallFilters, LocalReply, Progress, Resume, RouteFilters};
 
 use super::call::Call;
 use super::connect::Connect;
+use super::observed::ObservedCall;
 use super::response_body::ResponseFilters;
 use super::retry::RetryLimits;
 use super::target::{Routed, TargetContext};
@@ -45,7 +46,7 @@ type BoxedFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// The states of a call before load balancing.
 pub(super) enum Begin<P: Protocol, C: Connect> {
     /// Waits for its target's first configuration.
-    Configure(BoxedFuture<Result<Filtered<P, C>, MeshError>>, Arc<TargetContext>),
+    Configure(BoxedFuture<Result<Filtered<P, C>, MeshError>>, Arc<TargetContext>, Option<Arc<ObservedCall>>),
     /// Waits for a filter.
     Hold(Option<Box<Held<P, C>>>),
     /// A filter has replied; the caller has not polled for the reply yet.
@@ -56,7 +57,7 @@ impl<P: Protocol, C: Connect> Begin<P, C> {
     /// Must not be polled any more once it is ready.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Filtered<P, C>, MeshError>> {
         match self {
-            Self::Configure(configured, _) => configured.as_mut().poll(cx),
+            Self::Configure(configured, ..) => configured.as_mut().poll(cx),
             Self::Hold(holding) => {
                 let Some(held) = holding else { return Poll::Pending };
                 let resume = ready!(held.until.as_mut().poll(cx));
@@ -72,7 +73,7 @@ impl<P: Protocol, C: Connect> Begin<P, C> {
     pub(super) fn overdue(&self) -> MeshError {
         const KIND: MeshErrorKind = MeshErrorKind::DeadlineExceeded;
         match self {
-            Self::Configure(_, context) => {
+            Self::Configure(_, context, _) => {
                 context.error(KIND, "deadline exceeded while there was no configuration")
             }
             Self::Hold(Some(held)) => {
@@ -80,6 +81,18 @@ impl<P: Protocol, C: Connect> Begin<P, C> {
                 held.passage.routed.cluster.error(KIND, reason)
             }
             Self::Hold(None) | Self::Replied(_) => MeshError::new(KIND, "deadline exceeded"),
+        }
+    }
+
+    /// The call fails in this state: its observers learn of the error.
+    pub(super) fn fail(&self, error: &MeshError) {
+        let observed = match self {
+            Self::Configure(_, _, observed) => observed.as_ref(),
+            Self::Hold(held) => held.as_ref().and_then(|held| held.passage.observed.as_ref()),
+            Self::Replied(_) => None,
+        };
+        if let Some(observed) = observed {
+            observed.end(P::code(error));
         }
     }
 
@@ -99,6 +112,8 @@ pub(super) struct Draft<P: Protocol, C: Connect> {
     pub(super) deadline: Option<Instant>,
     pub(super) wait_for_ready: WaitForReady,
     pub(super) limits: RetryLimits,
+    /// `None`: it is not observed.
+    pub(super) observed: Option<Arc<ObservedCall>>,
 }
 
 impl<P: Protocol, C: Connect> Draft<P, C> {
@@ -114,18 +129,22 @@ impl<P: Protocol, C: Connect> Draft<P, C> {
     /// Begins the call: it has passed its filters.
     #[inline(always)]
     fn pass(self, filters: Option<Box<ResponseFilters>>) -> Filtered<P, C> {
-        let Self { routed, mut request, deadline, wait_for_ready, limits } = self;
+        let Self { routed, mut request, deadline, wait_for_ready, limits, observed } = self;
         if let Some(features) = &routed.features {
             let context = &routed.cluster.context;
             request = match features.of_route.rewrite(request, &context.target.authority) {
                 Ok(request) => request,
                 Err(invalid) => {
                     let kind = MeshErrorKind::MalformedRequest;
-                    return Filtered::Failed(routed.cluster.error(kind, invalid.to_string()));
+                    let error = routed.cluster.error(kind, invalid.to_string());
+                    if let Some(observed) = observed {
+                        observed.end(P::code(&error));
+                    }
+                    return Filtered::Failed(error);
                 }
             };
         }
-        Filtered::Passed(Call::new(routed, request, deadline, wait_for_ready, limits, filters))
+        Filtered::Passed(Call::new(routed, request, deadline, wait_for_ready, limits, (filters, observed)))
     }
 }
 
@@ -138,14 +157,15 @@ struct Passage<P: Protocol, C: Connect> {
     wait_for_ready: WaitForReady,
     limits: RetryLimits,
     filters: CallFilters,
+    observed: Option<Arc<ObservedCall>>,
 }
 
 impl<P: Protocol, C: Connect> Passage<P, C> {
     fn new(draft: Draft<P, C>, filters: Arc<RouteFilters>) -> Self {
-        let Draft { routed, request, deadline, wait_for_ready, limits } = draft;
+        let Draft { routed, request, deadline, wait_for_ready, limits, observed } = draft;
         let (head, body) = request.into_parts();
         let filters = CallFilters::new(filters, None);
-        Self { routed, head, body, deadline, wait_for_ready, limits, filters }
+        Self { routed, head, body, deadline, wait_for_ready, limits, filters, observed }
     }
 
     fn begin(mut self) -> Filtered<P, C> {
@@ -165,10 +185,10 @@ impl<P: Protocol, C: Connect> Passage<P, C> {
     fn go_on(self, progress: Progress) -> Filtered<P, C> {
         match progress {
             Progress::Passed => {
-                let Self { routed, head, body, deadline, wait_for_ready, limits, filters } = self;
+                let Self { routed, head, body, deadline, wait_for_ready, limits, filters, observed } = self;
                 let filters = ResponseFilters::of(filters, &routed);
                 let request = Request::from_parts(head, body);
-                let draft = Draft { routed, request, deadline, wait_for_ready, limits };
+                let draft = Draft { routed, request, deadline, wait_for_ready, limits, observed };
                 draft.pass(filters)
             }
             Progress::Reply(reply) => Filtered::Replied(Box::new(self.reply(reply))),
@@ -182,7 +202,11 @@ impl<P: Protocol, C: Connect> Passage<P, C> {
         if let Some(mut filters) = ResponseFilters::of(self.filters, &self.routed) {
             filters.on_response(&mut head);
         }
-        Response::from_parts(head, ())
+        let reply = Response::from_parts(head, ());
+        if let Some(observed) = self.observed {
+            observed.end_with_reply::<P, _>(&reply);
+        }
+        reply
     }
 }
 

@@ -45,7 +45,7 @@ impl<P: Protocol, C: Connect> Channel<P, C> {
         let replay = Refs::new(ChannelReplay::new(settings.replay_limit, settings.replay_memory));
         let budget = mesh.retry_budget();
         let domain = mesh.domain()?;
-        let observer = mesh.observer().map(|observer| ChannelObserver::new(observer, target));
+        let observer = ChannelObserver::new(mesh.observers(), target);
         let target = mesh.target(&domain, target)?;
         let id = mesh.draw();
         let tokens = settings.retry_throttling.map(|throttling| Arc::new(RetryTokens::new(throttling)));

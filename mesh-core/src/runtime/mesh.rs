@@ -47,7 +47,7 @@ struct MeshInner<C: Connect> {
     mirrors: MirrorLimits,
     randomness: Arc<Randomness>,
     filters: FilterScope,
-    observer: Option<Arc<dyn CallObserver>>,
+    observers: Arc<[Arc<dyn CallObserver>]>,
     counts: Counts,
     /// One for each runtime that has a channel: a runtime cannot use the tasks and connections of another one that has
     /// ended.
@@ -85,7 +85,7 @@ impl Mesh {
             tls: None,
             retry_budget: RetryBudget::default(),
             mirrors: MirrorLimits::default(),
-            observer: None,
+            observers: Vec::new(),
             seed: None,
         }
     }
@@ -101,9 +101,8 @@ impl<C: Connect> Mesh<C> {
         self.0.retry_budget
     }
 
-    /// `None`: calls are not observed.
-    pub(super) fn observer(&self) -> Option<Arc<dyn CallObserver>> {
-        self.0.observer.clone()
+    pub(super) fn observers(&self) -> &Arc<[Arc<dyn CallObserver>]> {
+        &self.0.observers
     }
 
     pub(crate) fn draw(&self) -> u64 {
@@ -211,7 +210,7 @@ pub struct MeshBuilder<C: Connect = Http2Connector> {
     tls: Option<Arc<ClientTls>>,
     retry_budget: RetryBudget,
     mirrors: MirrorLimits,
-    observer: Option<Arc<dyn CallObserver>>,
+    observers: Vec<Arc<dyn CallObserver>>,
     seed: Option<u64>,
 }
 
@@ -234,8 +233,8 @@ impl<C: Connect> MeshBuilder<C> {
     /// Sets another way to make connections.
     #[must_use]
     pub fn connector<D: Connect>(self, connector: D) -> MeshBuilder<D> {
-        let Self { source, connector: _, pool, tls, retry_budget, mirrors, observer, seed } = self;
-        MeshBuilder { source, connector, pool, tls, retry_budget, mirrors, observer, seed }
+        let Self { source, connector: _, pool, tls, retry_budget, mirrors, observers, seed } = self;
+        MeshBuilder { source, connector, pool, tls, retry_budget, mirrors, observers, seed }
     }
 
     /// When and how often connections are made, and whether calls wait while all connections are full.
@@ -278,11 +277,12 @@ impl<C: Connect> MeshBuilder<C> {
         Self { mirrors: limits, ..self }
     }
 
-    /// Lets this observer learn of every call and attempt of the mesh's channels, for metrics, for example. None by default, and then
-    /// nothing is measured.
+    /// Lets one more observer learn of every call and attempt of the mesh's channels, for metrics, spans or an access log, for example.
+    /// None by default, and then nothing is measured.
     #[must_use]
-    pub fn observer(self, observer: impl CallObserver) -> Self {
-        Self { observer: Some(Arc::new(observer)), ..self }
+    pub fn observer(mut self, observer: impl CallObserver) -> Self {
+        self.observers.push(Arc::new(observer));
+        self
     }
 
     /// Seeds every random decision, for runs that can be repeated. Each thread has its own generator, so with several
@@ -314,7 +314,7 @@ impl<C: Connect> MeshBuilder<C> {
             tls: self.tls,
             retry_budget: self.retry_budget,
             mirrors: self.mirrors,
-            observer: self.observer,
+            observers: self.observers.into(),
             randomness: Arc::new(Randomness::new(self.seed.unwrap_or_else(rand::random))),
             domains: Mutex::default(),
         }))

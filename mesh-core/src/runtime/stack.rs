@@ -39,7 +39,7 @@ use super::call::{Call, Won};
 use super::channel::ChannelInner;
 use super::connect::{Connect, Connection, Http2Connector};
 use super::flight::{Landed, TimedFlight};
-use super::observed::{ChannelObserver, ObservedCall};
+use super::observed::ObservedCall;
 use super::retry::RetryLimits;
 use super::stage::{Stage, StageProjection};
 use super::target::{RouteInput, Routed, Snapshot, TargetState};
@@ -54,31 +54,8 @@ pub type ChannelResponse<P, C = Http2Connector> = Response<ResponseBody<P, C>>;
 impl<P: Protocol, C: Connect> Channel<P, C> {
     /// Sends a request. Its URI is what goes on the wire; the route is chosen by the target's authority.
     pub fn call(&self, request: Request<P::Body>, options: CallOptions) -> ResponseFuture<P, C> {
-        match &self.0.observer {
-            None => self.start(request, options),
-            Some(observer) => self.start_observed(observer, request, options),
-        }
-    }
-
-    #[inline(never)]
-    fn start_observed(
-        &self,
-        observer: &Arc<ChannelObserver>,
-        request: Request<P::Body>,
-        options: CallOptions,
-    ) -> ResponseFuture<P, C> {
-        let observed = observer.call::<P>(&request);
-        let mut future = self.start(request, options);
-        if let (Some(call), Some(observed)) = (&mut future.call, &observed) {
-            call.observe(observed);
-        }
-        future.observed = observed;
-        future
-    }
-
-    #[inline(always)]
-    fn start(&self, request: Request<P::Body>, options: CallOptions) -> ResponseFuture<P, C> {
         let channel = &self.0;
+        let observed = channel.observer.as_ref().and_then(|observer| observer.call::<P>(&request));
         let settings = &channel.settings;
         let start = Start {
             wait_for_ready: options.wait_for_ready.unwrap_or(settings.wait_for_ready),
@@ -89,21 +66,22 @@ impl<P: Protocol, C: Connect> Channel<P, C> {
                 // built where it stays, unlike a call that filters may hold
                 Ok(routed) if routed.is_plain() => {
                     let (deadline, limits) = (deadline(routed.timeout, None), channel.limits());
-                    let call = Call::new(routed, request, deadline, start.wait_for_ready, limits, None);
+                    let call =
+                        Call::new(routed, request, deadline, start.wait_for_ready, limits, (None, observed));
                     ResponseFuture::of_call(call, deadline)
                 }
-                Ok(routed) => ResponseFuture::of(channel.begin(routed, request, start, None)),
-                Err(error) => ResponseFuture::at(Stage::Failed { error: Some(error) }, None),
+                Ok(routed) => ResponseFuture::of(channel.begin(routed, request, start, (None, observed))),
+                Err(error) => ResponseFuture::failed(error, observed),
             },
             state @ (TargetState::Pending | TargetState::Failed(_)) => {
                 if let Some(error) = channel.target.failure(state, start.wait_for_ready) {
-                    return ResponseFuture::at(Stage::Failed { error: Some(error) }, None);
+                    return ResponseFuture::failed(error, observed);
                 }
                 let now = Instant::now();
                 let context = channel.target.context().clone();
-                let configured = Box::pin(channel.clone().configure(request, start, now));
+                let configured = Box::pin(channel.clone().configure(request, start, (now, observed.clone())));
                 ResponseFuture::at(
-                    Stage::begin(Begin::Configure(configured, context)),
+                    Stage::begin(Begin::Configure(configured, context, observed)),
                     deadline(start.timeout, Some(now)),
                 )
             }
@@ -123,13 +101,16 @@ impl<C: Connect> ChannelInner<C> {
         self: Arc<Self>,
         request: Request<P::Body>,
         start: Start,
-        began: Instant,
+        (began, observed): (Instant, Option<Arc<ObservedCall>>),
     ) -> Result<Filtered<P, C>, MeshError> {
         loop {
             let state = self.target.configured(start.wait_for_ready).await?;
             if let TargetState::Serving(snapshot) = &*state {
+                if let Some(observed) = &observed {
+                    observed.configuration_delayed();
+                }
                 let routed = self.route::<P>(snapshot, &request, start)?;
-                return Ok(self.begin(routed, request, start, Some(began)));
+                return Ok(self.begin(routed, request, start, (Some(began), observed)));
             }
         }
     }
@@ -153,7 +134,7 @@ impl<C: Connect> ChannelInner<C> {
         mut routed: Routed<C>,
         request: Request<P::Body>,
         start: Start,
-        began: Option<Instant>,
+        (began, observed): (Option<Instant>, Option<Arc<ObservedCall>>),
     ) -> Filtered<P, C> {
         // RT-35
         let deadline = deadline(routed.timeout, began);
@@ -161,7 +142,7 @@ impl<C: Connect> ChannelInner<C> {
             features.prepare_mirrors::<P>(&routed.cluster.context, routed.hash, deadline);
         }
         let (wait_for_ready, limits) = (start.wait_for_ready, self.limits());
-        Draft { routed, request, deadline, wait_for_ready, limits }.filter()
+        Draft { routed, request, deadline, wait_for_ready, limits, observed }.filter()
     }
 
     #[inline(always)]
@@ -190,8 +171,6 @@ pin_project! {
         #[pin]
         stage: Stage<P, C>,
         timer: Timer,
-        // `None`: it is not observed, or has resolved
-        observed: Option<Arc<ObservedCall>>,
     }
 }
 
@@ -210,12 +189,20 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
     /// A call that has passed its filters.
     #[inline(always)]
     pub(super) fn of_call(call: Call<P, C>, deadline: Option<Instant>) -> Self {
-        Self { call: Some(call), deadline, stage: Stage::Pick, timer: Timer::default(), observed: None }
+        Self { call: Some(call), deadline, stage: Stage::Pick, timer: Timer::default() }
     }
 
     #[inline(always)]
     fn at(stage: Stage<P, C>, deadline: Option<Instant>) -> Self {
-        Self { call: None, deadline, stage, timer: Timer::default(), observed: None }
+        Self { call: None, deadline, stage, timer: Timer::default() }
+    }
+
+    /// A call that fails at its start.
+    fn failed(error: MeshError, observed: Option<Arc<ObservedCall>>) -> Self {
+        if let Some(observed) = observed {
+            observed.end(P::code(&error));
+        }
+        Self::at(Stage::Failed { error: Some(error) }, None)
     }
 
     #[inline(always)]
@@ -229,7 +216,7 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
                 (StageProjection::Begin { begin }, _) => {
                     let filtered = ready!(begin.poll(cx))?;
                     (*this.deadline, *this.timer) = (filtered.deadline(), Timer::default());
-                    match begun(filtered, this.call, this.observed.as_ref()) {
+                    match begun(filtered, this.call) {
                         ControlFlow::Continue(next) => next,
                         ControlFlow::Break(result) => return Poll::Ready(result),
                     }
@@ -309,22 +296,15 @@ impl<P: Protocol, C: Connect> ResponseFuture<P, C> {
 fn begun<P: Protocol, C: Connect>(
     filtered: Filtered<P, C>,
     call: &mut Option<Call<P, C>>,
-    observed: Option<&Arc<ObservedCall>>,
 ) -> ControlFlow<Result<ChannelResponse<P, C>, MeshError>, Stage<P, C>> {
     match filtered {
-        Filtered::Passed(mut passed) => {
-            if let Some(observed) = observed {
-                passed.observe(observed);
-            }
+        Filtered::Passed(passed) => {
             *call = Some(passed);
             ControlFlow::Continue(Stage::Pick)
         }
         Filtered::Held(held) => ControlFlow::Continue(Stage::begin(Begin::Hold(Some(held)))),
         Filtered::Failed(error) => ControlFlow::Break(Err(error)),
         Filtered::Replied(reply) => {
-            if let Some(observed) = observed {
-                observed.end_with_reply::<P, _>(&reply);
-            }
             let status = reply.status();
             ControlFlow::Break(Ok(reply.map(|()| ResponseBody::empty(status))))
         }
@@ -373,10 +353,10 @@ impl<P: Protocol, C: Connect> Future for ResponseFuture<P, C> {
             break self.overdue();
         };
         let mut this = self.project();
-        this.stage.set(Stage::Failed { error: None });
-        if let Some(observed) = this.observed.take() {
-            observed.end(P::code(&error));
+        if let StageProjection::Begin { begin } = this.stage.as_mut().project() {
+            begin.fail(&error);
         }
+        this.stage.set(Stage::Failed { error: None });
         let Some(call) = this.call.as_ref() else {
             tracing::debug!(%error, "call failed before it was routed");
             return Poll::Ready(Err(error));

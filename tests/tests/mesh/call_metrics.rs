@@ -14,7 +14,7 @@ use mesh_core::config::{
     MeshConfig, Priority, RetryBackoff, RetryPolicy, RetryableCodes, Route, RouteAction, RouteMatch,
     VirtualHost,
 };
-use mesh_core::observe::CallMetrics;
+use mesh_core::observe::{CallLabel, CallMetrics, CallObserver};
 use mesh_core::runtime::FixedSource;
 use mesh_core::testing::reserved_address;
 use mesh_tonic::{MeshChannel, WaitForReady};
@@ -36,7 +36,12 @@ fn client(metrics: CallMetrics, address: SocketAddr, attempts: u32) -> GreeterCl
     GreeterClient::new(channel(metrics, address, attempts))
 }
 
-fn channel(metrics: CallMetrics, address: SocketAddr, attempts: u32) -> MeshChannel {
+pub(crate) fn channel(observer: impl CallObserver, address: SocketAddr, attempts: u32) -> MeshChannel {
+    let mesh = Mesh::builder(FixedSource::any(config(address, attempts))).observer(observer).build();
+    MeshChannel::builder("greeter").mesh(&mesh).build().unwrap()
+}
+
+pub(crate) fn config(address: SocketAddr, attempts: u32) -> MeshConfig {
     let backoff = RetryBackoff { initial: Duration::from_millis(1), max: Duration::from_millis(2) };
     let attempts = NonZeroU32::new(attempts).unwrap();
     let retry = RetryPolicy::new(RetryableCodes::UNAVAILABLE, attempts).with_backoff(backoff);
@@ -48,16 +53,14 @@ fn channel(metrics: CallMetrics, address: SocketAddr, attempts: u32) -> MeshChan
     let endpoints = EndpointSet::new(vec![Priority::new([Arc::new(locality)])]);
     let cluster = Cluster::new(ClusterSettings::new("shop"), Discovery::Endpoints(Ok(Arc::new(endpoints))));
     let clusters = [("shop".into(), Ok(cluster))].into_iter().collect();
-    let config = MeshConfig::new(vec![Arc::new(host)], clusters, None).unwrap();
-    let mesh = Mesh::builder(FixedSource::any(config)).observer(metrics).build();
-    MeshChannel::builder("greeter").mesh(&mesh).build().unwrap()
+    MeshConfig::new(vec![Arc::new(host)], clusters, None).unwrap()
 }
 
-fn hello() -> HelloRequest {
+pub(crate) fn hello() -> HelloRequest {
     HelloRequest { name: "you".to_owned(), count: 3 }
 }
 
-fn asking(behavior: &'static str) -> Request<HelloRequest> {
+pub(crate) fn asking(behavior: &'static str) -> Request<HelloRequest> {
     let mut request = Request::new(hello());
     request.metadata_mut().insert("rpc-behavior", MetadataValue::from_static(behavior));
     request
@@ -202,4 +205,30 @@ async fn calls_that_are_cancelled_or_overdue_are_measured_with_their_status() {
     all.extend(expected(METHOD, "", &[("CANCELLED", 1)], &[("CANCELLED", 1)]));
     all.insert(started, 2);
     provider.until_counts(&all).await;
+}
+
+/// Proves: OB-14, OB-16.
+#[tokio::test]
+async fn retries_and_labels_of_calls_are_measured_on_demand() {
+    let provider = Provider::new();
+    let metrics = metrics(&provider).with_retries(&provider.meter()).with_call_label();
+    let mut client = client(metrics, endpoint("a", "v1").await, 4);
+    let mut request = asking("error-code-14,succeed-on-retry-attempt-2");
+    request.extensions_mut().insert(CallLabel("mine".into()));
+    client.say_hello(request).await.unwrap();
+    client.say_hello(hello()).await.unwrap();
+
+    let counted = |label: &str, attempts: &[_]| {
+        expected(&format!("grpc.client.call.custom={label},{METHOD}"), "", attempts, &[("OK", 1)])
+    };
+    let mut all = counted("mine", &[("UNAVAILABLE", 2), ("OK", 1)]);
+    // a call without retries measures none
+    all.extend(counted("", &[("OK", 1)]));
+    let labels = format!("{{grpc.client.call.custom=mine,{METHOD},{TARGET}}}");
+    let (retries, delay) = (format!("grpc.client.call.retries{labels}"), "grpc.client.call.retry_delay");
+    all.extend([(retries.clone(), 1), (format!("{delay}{labels}"), 1)]);
+    provider.until_counts(&all).await;
+    let retries = &provider.collect()[&retries];
+    assert!((retries.sum - 2.0).abs() < 0.1, "{retries:?}");
+    assert_eq!((&*retries.unit, &retries.bounds[..]), ("{retry}", &[1.0, 2.0, 3.0, 4.0, 5.0][..]));
 }

@@ -13,16 +13,16 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Keeps what is written.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let written = self.0.lock().unwrap();
         String::from_utf8_lossy(&written).lines().map(str::to_owned).collect()
     }
 
     /// The only line that has all of these words in this order.
-    async fn tells(&self, words: &[&str]) -> String {
+    pub(crate) async fn tells(&self, words: &[&str]) -> String {
         eventually(&format!("the log tells {words:?}"), async || {
             let lines = self.lines();
             let mut found = lines.iter().filter(|line| has_all(line, words));
@@ -62,7 +62,7 @@ impl MakeWriter<'_> for Log {
 ///
 /// With only one subscriber, tracing asks the thread that first reaches an event whether its subscriber wants it: that may be
 /// the thread of another test, whose subscriber does not. So there are two.
-fn subscribe(log: &Log) -> (DefaultGuard, Dispatch) {
+pub(crate) fn subscribe(log: &Log) -> (DefaultGuard, Dispatch) {
     let subscriber = || tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
     let second = Dispatch::new(subscriber());
     (tracing::subscriber::set_default(subscriber()), second)

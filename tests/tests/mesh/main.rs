@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod access_log;
 mod asked_and_audited;
 mod call_metrics;
 mod client_metrics;
@@ -25,4 +26,5 @@ mod routing;
 mod scale;
 mod server_metrics;
 mod sessions;
+mod spans;
 mod traffic_policies;

@@ -1,17 +1,21 @@
 //! The metrics of a server's calls, as OpenTelemetry collects them.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
 
 use examples::greeter::HelloRequest;
 use examples::greeter::greeter_client::GreeterClient;
 use examples::greeter::greeter_server::GreeterServer;
 use examples::service::GreeterService;
 use mesh_core::config::{ServerChain, ServerConfig, ServerRoutes};
-use mesh_core::observe::ServerMetrics;
+use mesh_core::observe::{ServerMetrics, ServerObserver};
 use mesh_core::runtime::server::FixedServer;
 use mesh_tonic::MeshServer;
 use prost::Message;
 use tests::eventually;
+use tonic::body::Body;
+use tonic::codegen::{Body as HttpBody, Bytes, Service, StdError, http};
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 use tonic::{Code, Request};
@@ -20,14 +24,33 @@ use crate::meter::{Provider, to_float};
 
 const METHOD: &str = "grpc.method=mesh.examples.v1.Greeter/SayHello";
 
-/// A server of the greeter, and a client without a mesh.
-async fn serve(metrics: ServerMetrics) -> GreeterClient<Channel> {
+/// A server of the greeter.
+pub(crate) async fn serve(observer: impl ServerObserver) -> SocketAddr {
+    serve_service(observer, GreeterServer::new(GreeterService::new("a", "v1"))).await
+}
+
+/// A server of this service.
+pub(crate) async fn serve_service<S, B>(observer: impl ServerObserver, service: S) -> SocketAddr
+where
+    S: Service<http::Request<Body>, Response = http::Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<StdError>,
+{
     let config = ServerConfig::of_chain(ServerChain::new(ServerRoutes::all())).unwrap();
-    let server = MeshServer::builder().observer(metrics);
+    let server = MeshServer::builder().observer(observer);
     let server = server.fixed(&FixedServer::new(config), "127.0.0.1:0").await.unwrap();
     let address = server.local_addr();
-    tokio::spawn(server.serve(GreeterServer::new(GreeterService::new("a", "v1"))));
-    GreeterClient::connect(format!("http://{address}")).await.unwrap()
+    tokio::spawn(server.serve(service));
+    address
+}
+
+/// A client without a mesh, and its server.
+async fn client(metrics: ServerMetrics) -> GreeterClient<Channel> {
+    GreeterClient::connect(format!("http://{}", serve(metrics).await)).await.unwrap()
 }
 
 fn metrics(provider: &Provider) -> ServerMetrics {
@@ -60,7 +83,7 @@ fn expected(method: &str, calls: &[(&str, u64)]) -> BTreeMap<String, u64> {
 #[tokio::test]
 async fn server_measures_its_calls_by_method_and_status() {
     let provider = Provider::new();
-    let mut client = serve(metrics(&provider)).await;
+    let mut client = client(metrics(&provider)).await;
     let reply = client.say_hello(hello()).await.unwrap().into_inner();
     let refused = client.say_hello(asking("error-code-5")).await.unwrap_err();
     assert_eq!(refused.code(), Code::NotFound);
@@ -86,7 +109,7 @@ async fn server_measures_its_calls_by_method_and_status() {
 #[tokio::test]
 async fn call_that_its_client_drops_is_cancelled() {
     let provider = Provider::new();
-    let mut client = serve(metrics(&provider)).await;
+    let mut client = client(metrics(&provider)).await;
     let started = format!("grpc.server.call.started{{{METHOD}}}");
     let mut pending = Box::pin(client.say_hello(asking("sleep-60")));
     eventually("the server has the call", async || {
@@ -106,7 +129,7 @@ async fn server_shows_only_names_of_methods_that_it_knows() {
     let (unknown, allowed) = (Provider::new(), Provider::new());
     let allowing = ServerMetrics::new(&allowed.meter()).allow_methods(|name| name.ends_with("/SayHello"));
     for metrics in [ServerMetrics::new(&unknown.meter()), allowing] {
-        serve(metrics).await.say_hello(hello()).await.unwrap();
+        client(metrics).await.say_hello(hello()).await.unwrap();
     }
     unknown.until_counts(&expected("grpc.method=other", &[("OK", 1)])).await;
     allowed.until_counts(&expected(METHOD, &[("OK", 1)])).await;

@@ -43,11 +43,11 @@ const EXCEPTIONS: &[Exception] = &[
     Exception { shown_by: "mesh-core", foreign: "rand", within: &["policy::backoff::", "policy::lb::"] },
     // Resource types and transports of a user's own handle the protocol's messages.
     Exception { shown_by: "xds-client", foreign: "xds_proto", within: &["resource::", "transport::"] },
-    // Metrics go to a meter of the user's.
+    // Metrics and spans go to a meter and a tracer of the user's.
     Exception {
         shown_by: "mesh-core",
         foreign: "opentelemetry",
-        within: &["observe::CallMetrics", "observe::ServerMetrics"],
+        within: &["observe::CallMetrics", "observe::CallSpans", "observe::ServerMetrics"],
     },
     Exception { shown_by: "xds-client", foreign: "opentelemetry", within: &["XdsClient"] },
 ];

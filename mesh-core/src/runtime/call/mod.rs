@@ -67,9 +67,15 @@ pub(super) struct Call<P: Protocol, C: Connect> {
     observed: Option<Arc<ObservedCall>>,
 }
 
-/// Path, cluster, hash and priority of a call, and the features of its route.
-type RouteParts<C> =
-    (Ref<CallPath>, Ref<Cluster<C>>, Option<u64>, RoutingPriority, Option<Box<CallFeatures<C>>>);
+/// Path, cluster, hash and priority of a call, the features of its route, and who observes it.
+type RouteParts<C> = (
+    Ref<CallPath>,
+    Ref<Cluster<C>>,
+    Option<u64>,
+    RoutingPriority,
+    Option<Box<CallFeatures<C>>>,
+    Option<Arc<ObservedCall>>,
+);
 
 /// The in-flight part of a call.
 pub(super) type CallFlight<P, C> = Flight<<C as Connect>::Connection, RequestBody<<P as Protocol>::Body>>;
@@ -82,14 +88,14 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         deadline: Option<Instant>,
         wait_for_ready: WaitForReady,
         limits: RetryLimits,
-        filters: Option<Box<ResponseFilters>>,
+        (filters, observed): (Option<Box<ResponseFilters>>, Option<Arc<ObservedCall>>),
     ) -> Self {
         let policy = routed.retry.filter(|policy| may_be_retried::<P>(policy, request.headers()));
         let mut features = routed.features;
         let authority = &routed.cluster.context.target.authority;
         let taps = features.as_mut().and_then(|features| features.see(&request, authority));
         // each is built where it stays: a request is too large to be moved once more
-        let route = (routed.path, routed.cluster, routed.hash, routed.priority, features);
+        let route = (routed.path, routed.cluster, routed.hash, routed.priority, features, observed);
         match (policy, taps) {
             (None, None) => {
                 let request = request.map(RequestBody::plain);
@@ -113,7 +119,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
 
     #[inline(always)]
     fn of(
-        (path, cluster, hash, priority, features): RouteParts<C>,
+        (path, cluster, hash, priority, features, observed): RouteParts<C>,
         request: Option<Request<RequestBody<P::Body>>>,
         deadline: Option<Instant>,
         wait_for_ready: WaitForReady,
@@ -140,13 +146,8 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             may_have_been_seen: false,
             filters,
             features,
-            observed: None,
+            observed,
         }
-    }
-
-    /// Its observer learns of its attempts.
-    pub(super) fn observe(&mut self, observed: &Arc<ObservedCall>) {
-        self.observed = Some(observed.clone());
     }
 
     /// Whether the route's policy may lead to another attempt.
@@ -182,7 +183,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             return Picked::Failed(error.into());
         };
         if let Some(observed) = &self.observed {
-            observed.pick();
+            observed.pick(self.is_hedged());
         }
         let mut context = PickContext {
             path: request.uri().path(),
@@ -250,8 +251,8 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         }
         attempt.on_sent(permit, P::failure);
         self.attempts += 1;
-        if let Some(observed) = &self.observed {
-            attempt.observe(observed.send::<P>(&mut self.request));
+        if self.observed.is_some() {
+            self.observe_sending(&mut attempt);
         }
         let room = self.replay.clone().map(ReplayRoom::in_channel).unwrap_or_default();
         match self.request.take() {
@@ -260,6 +261,13 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             }
             None => Err(self.cluster.error(MeshErrorKind::Connection, "the request is gone")),
         }
+    }
+
+    #[inline(never)]
+    fn observe_sending(&mut self, attempt: &mut Attempt<C::Connection>) {
+        let Some(observed) = &self.observed else { return };
+        let is_hedged = self.retry.as_deref().is_some_and(CallRetry::is_hedged);
+        attempt.observe(observed.send::<P>(&mut self.request, is_hedged));
     }
 
     /// The caller gets this response of the attempt: returns where the call went, and logs it.
@@ -283,8 +291,11 @@ impl<P: Protocol, C: Connect> Call<P, C> {
         info
     }
 
-    /// Logs that the call fails with this error.
+    /// Logs that the call fails with this error, and tells its observers.
     pub(super) fn fail(&self, error: &MeshError) {
+        if let Some(observed) = &self.observed {
+            observed.end(P::code(error));
+        }
         let (route, attempts) = (&self.path.route, self.attempts);
         tracing::debug!(%route, attempts, %error, "call failed");
         record_failure(route, error, attempts);

@@ -79,6 +79,7 @@ impl<P: Protocol, C: Connect> Call<P, C> {
             if self.request.is_some() {
                 self.avoid_endpoint_of(&attempt);
                 self.unsent += 1;
+                self.observe_repetition();
                 return Next::Attempt(if self.unsent > MAX_AT_ONCE { UNSENT_WAIT } else { Duration::ZERO });
             }
         }
@@ -152,6 +153,13 @@ impl<P: Protocol, C: Connect> Call<P, C> {
     fn observe_refusal(&self, code: u32) {
         if let Some(observed) = &self.observed {
             observed.refuse(code);
+        }
+    }
+
+    /// The next attempt repeats one that was not processed.
+    pub(super) fn observe_repetition(&self) {
+        if let Some(observed) = &self.observed {
+            observed.repeat_transparently();
         }
     }
 

@@ -297,6 +297,7 @@ impl<P: Protocol, C: Connect> Runner<P, C> {
             && let Some((body, request)) = retry.request_again()
         {
             (self.hedge.body, self.request) = (body, Some(request));
+            call.observe_repetition();
             return Ok(RunnerState::Pick);
         }
         call.may_have_been_seen |= super::next_attempt::may_have_been_seen(kind);

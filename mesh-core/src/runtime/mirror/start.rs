@@ -132,7 +132,7 @@ impl<C: Connect> MirrorTarget<C> {
             priority: RoutingPriority::Default,
             tokens: None,
         };
-        Call::new(routed, request, Some(deadline), WaitForReady(false), limits, None)
+        Call::new(routed, request, Some(deadline), WaitForReady(false), limits, (None, None))
     }
 }
 

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -13,6 +12,7 @@ use pin_project_lite::pin_project;
 use crate::observe::MessageSizes;
 use crate::runtime::connect::UnreadBody;
 use crate::runtime::mirror::Tapped;
+use crate::runtime::observed::SentMessages;
 
 use super::replay::ReplayBody;
 
@@ -51,8 +51,7 @@ pin_project! {
 struct CountedBody<B> {
     body: RequestBody<B>,
     sizes: MessageSizes,
-    /// The bytes of the messages.
-    sent: Arc<AtomicU64>,
+    sent: Arc<SentMessages>,
 }
 
 /// A body of which a part may have been read already, or which mirrors copy.
@@ -75,8 +74,8 @@ impl<B> RequestBody<B> {
         Self::rest(RestBody { read: VecDeque::new(), body: Some(body) })
     }
 
-    /// Adds the bytes of its messages to `sent` while it is read.
-    pub(crate) fn counted(self, sent: Arc<AtomicU64>) -> Self {
+    /// Counts its messages in `sent` while it is read.
+    pub(crate) fn counted(self, sent: Arc<SentMessages>) -> Self {
         let counted = CountedBody { body: self, sizes: MessageSizes::default(), sent };
         Self { kind: BodyKind::Counted { counted: Box::new(counted) } }
     }
@@ -134,7 +133,7 @@ impl<B: Body<Data = Bytes> + Unpin> CountedBody<B> {
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()
         {
-            self.sent.fetch_add(self.sizes.count(data), Ordering::Relaxed);
+            self.sent.on_data(&mut self.sizes, data);
         }
         Poll::Ready(frame)
     }

@@ -43,7 +43,7 @@ pub struct ServerBuilder {
     settings: ServerSettings,
     protocols: Vec<ApplicationProtocol>,
     on_state: Option<OnState>,
-    observer: Option<Arc<dyn ServerObserver>>,
+    observers: Vec<Arc<dyn ServerObserver>>,
 }
 
 impl Default for ServerBuilder {
@@ -52,7 +52,7 @@ impl Default for ServerBuilder {
             settings: ServerSettings::default(),
             protocols: vec![ApplicationProtocol::Http2],
             on_state: None,
-            observer: None,
+            observers: Vec::new(),
         }
     }
 }
@@ -81,9 +81,11 @@ impl ServerBuilder {
         Self { on_state: Some(Box::new(on_state)), ..self }
     }
 
-    /// Lets this observer learn of every call of the server, for metrics, for example. None by default, and then nothing is measured.
-    pub fn observer(self, observer: impl ServerObserver) -> Self {
-        Self { observer: Some(Arc::new(observer)), ..self }
+    /// Lets one more observer learn of every call of the server, for metrics, spans or an access log, for example. None by default, and
+    /// then nothing is measured.
+    pub fn observer(mut self, observer: impl ServerObserver) -> Self {
+        self.observers.push(Arc::new(observer));
+        self
     }
 
     /// Binds a server that the mesh's source of configurations configures.
@@ -123,8 +125,8 @@ impl ServerBuilder {
     ) -> Result<Server, BindError> {
         let scope = scope.with_remote_keys(Arc::new(TokenKeys::new(self.settings.token_keys.clone())));
         let address = listener.local_addr()?;
-        let Self { settings, protocols, on_state, observer } = self;
-        let shared = Shared::new(address, settings, protocols, randomness, on_state, observer);
+        let Self { settings, protocols, on_state, observers } = self;
+        let shared = Shared::new(address, settings, protocols, randomness, on_state, observers.into());
         let shared = Arc::new(shared);
         shared.tls.count_in(scope.counters());
         let follower = Follower::new(watch, Scopes::new(scope), shared.clone());

@@ -108,7 +108,9 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let mut me = self.project();
         let Some(body) = me.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let entered = me.watch.as_ref().and_then(|watch| Some(watch.observed.as_ref()?.enter()));
         let polled = body.poll_frame(cx);
+        drop(entered);
         let Some(watch) = me.watch else { return polled.map_err(Into::into) };
         match polled {
             Poll::Ready(Some(Ok(frame))) => {

@@ -9,14 +9,21 @@ use tokio::time::Instant;
 
 use crate::config::Name;
 use crate::filter::LocalStatus;
-use crate::observe::{MessageSizes, ReceivedMessages, ServedCall, ServedRecord, ServerObserver};
+use crate::observe::{
+    Entered, MessageSizes, ObservedMessage, ReceivedMessages, ServedCall, ServedRecord, ServerObserver,
+    Traces,
+};
 use crate::peer::Peer;
 use crate::runtime::CallKind;
+
+/// The observers of a server.
+pub(super) type Observers = Arc<[Arc<dyn ServerObserver>]>;
 
 /// A call of a server that an observer measures. It ends when it is dropped: with its response's body, or before it has one.
 #[derive(Debug)]
 pub(super) struct ObservedServing {
-    observer: Arc<dyn ServerObserver>,
+    observers: Observers,
+    traces: Traces,
     peer: Arc<Peer>,
     kind: CallKind,
     method: Name,
@@ -31,20 +38,24 @@ pub(super) struct ObservedServing {
 impl ObservedServing {
     /// A call has come.
     pub(super) fn begin<A>(
-        observer: &Arc<dyn ServerObserver>,
+        observers: &Observers,
         peer: &Arc<Peer>,
         kind: CallKind,
         request: &mut Request<A>,
     ) -> Box<Self> {
         let path = request.uri().path();
         let method = path.strip_prefix('/').unwrap_or(path).into();
-        let received = ReceivedMessages::default();
+        let call = ServedCall::new(kind, &method, peer);
+        let traces = observers.iter().filter_map(|observer| observer.trace(&call, request.headers()));
+        let traces: Traces = traces.collect();
+        let received = ReceivedMessages::of(traces.clone());
         if kind == CallKind::Grpc {
             request.extensions_mut().insert(received.clone());
         }
-        observer.call_started(&ServedCall::new(kind, &method, peer));
+        observers.iter().for_each(|observer| observer.call_started(&call));
         Box::new(Self {
-            observer: observer.clone(),
+            observers: observers.clone(),
+            traces,
             peer: peer.clone(),
             kind,
             method,
@@ -54,6 +65,11 @@ impl ObservedServing {
             received,
             status: None,
         })
+    }
+
+    /// The application works on the call until what this returns is dropped.
+    pub(super) fn enter(&self) -> Vec<Entered> {
+        self.traces.iter().map(|trace| trace.enter()).collect()
     }
 
     /// The client gets this head.
@@ -69,8 +85,12 @@ impl ObservedServing {
     /// The client gets this frame of the body.
     pub(super) fn on_frame(&mut self, frame: &Frame<Bytes>) {
         if let Some(data) = frame.data_ref() {
+            let traces = &self.traces;
+            let tell = |message: ObservedMessage| {
+                traces.iter().for_each(|trace| trace.message_sent(message));
+            };
             self.sent += match self.kind {
-                CallKind::Grpc => self.sizes.count(data),
+                CallKind::Grpc => self.sizes.count(data, tell),
                 CallKind::Http => data.len() as u64,
             };
         }
@@ -107,7 +127,9 @@ impl Drop for ObservedServing {
         let call = ServedCall::new(self.kind, &self.method, &self.peer);
         let bytes = (self.sent, self.received.bytes());
         let status = self.status.unwrap_or(cancelled);
-        self.observer.call_ended(&ServedRecord::new(call, status, self.started.elapsed(), bytes));
+        let ended = ServedRecord::new(call, status, self.started.elapsed(), bytes);
+        self.observers.iter().for_each(|observer| observer.call_ended(&ended));
+        self.traces.iter().for_each(|trace| trace.ended(&ended));
     }
 }
 

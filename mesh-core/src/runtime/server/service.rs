@@ -84,13 +84,14 @@ where
             ));
         };
         let ConnectionContext { peer, shared, .. } = &*connection.0;
-        match &shared.observer {
-            None => self.serve(request, kind, connection),
-            Some(observer) => {
-                let observed = ObservedServing::begin(observer, peer, kind, &mut request);
-                ServerFuture { observed: Some(observed), ..self.serve(request, kind, connection) }
-            }
+        if shared.observers.is_empty() {
+            return self.serve(request, kind, connection);
         }
+        let observed = ObservedServing::begin(&shared.observers, peer, kind, &mut request);
+        let entered = observed.enter();
+        let future = self.serve(request, kind, connection);
+        drop(entered);
+        ServerFuture { observed: Some(observed), ..future }
     }
 }
 
@@ -272,7 +273,9 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let entered = this.observed.as_ref().map(|observed| observed.enter());
         let response = ready!(this.state.poll::<P>(cx));
+        drop(entered);
         let Some(mut observed) = this.observed.take() else { return Poll::Ready(response) };
         Poll::Ready(match response {
             Ok(response) => {

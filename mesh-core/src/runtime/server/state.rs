@@ -10,7 +10,6 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::observe::ServerObserver;
 use crate::policy::first_bytes::may_begin_http1;
 use crate::runtime::SourceError;
 use crate::runtime::rng::Randomness;
@@ -18,6 +17,7 @@ use crate::runtime::tls::{Acceptor, AcceptorSettings, ApplicationProtocol};
 
 use super::ServerSettings;
 use super::generation::Generation;
+use super::observed::Observers;
 
 /// Whether a server takes connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +50,7 @@ pub(super) struct Shared {
     pub(super) generation: ArcSwapOption<Generation>,
     state: watch::Sender<ServingState>,
     on_state: Option<OnState>,
-    /// `None`: calls are not observed.
-    pub(super) observer: Option<Arc<dyn ServerObserver>>,
+    pub(super) observers: Observers,
     /// When a shutdown cuts what is left; `None`: the server runs.
     stop: watch::Sender<Option<Instant>>,
     /// Whether the last connection has ended after a shutdown.
@@ -67,7 +66,7 @@ impl Shared {
         protocols: Vec<ApplicationProtocol>,
         randomness: Arc<Randomness>,
         on_state: Option<OnState>,
-        observer: Option<Arc<dyn ServerObserver>>,
+        observers: Observers,
     ) -> Self {
         let handshakes =
             AcceptorSettings { handshake_timeout: settings.handshake_timeout, protocols: protocols.clone() };
@@ -80,7 +79,7 @@ impl Shared {
             generation: ArcSwapOption::empty(),
             state: watch::Sender::new(ServingState::Waiting),
             on_state,
-            observer,
+            observers,
             stop: watch::Sender::new(None),
             ended: watch::Sender::new(false),
             connections: AtomicUsize::new(0),
