@@ -26,3 +26,4 @@ mod silence;
 mod size;
 mod stage;
 mod stopped;
+mod two_servers;

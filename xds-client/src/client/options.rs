@@ -18,6 +18,10 @@ pub struct Options {
     /// How long a stream with a subscription may stay without any response before the server counts as
     /// lost, although it is connected. 60 s; `None`: for ever.
     pub silence_timeout: Option<Duration>,
+    /// How long a server may be out of reach before the next one of the bootstrap is asked although nothing is missing, so that
+    /// changes arrive. `None`, the default, as in gRPC (A71): never. A server that is back is used again. Not much shorter
+    /// than a restart of the server takes: clients that turn to another one and back ask each for everything.
+    pub next_server_after: Option<Duration>,
     /// Waits between streams that fail: 1 s, times 1.6 each time, at most 120 s, ±20 %.
     pub backoff: BackoffSettings,
     /// The largest response taken, in bytes. 64 MiB. A larger one ends the stream, with an error and backoff; what
@@ -115,6 +119,7 @@ impl Default for Options {
             resource_timeout: Duration::from_secs(15),
             transient_resource_timeout: Duration::from_secs(30),
             silence_timeout: Some(Duration::from_secs(60)),
+            next_server_after: None,
             backoff: BackoffSettings::default(),
             max_message_size: 64 << 20,
             max_resource_size: 64 << 20,

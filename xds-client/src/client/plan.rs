@@ -18,13 +18,15 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn new(bootstrap: &Bootstrap, options: &Options) -> Self {
         let mut servers = Vec::new();
-        let default_authority = list(&mut servers, bootstrap.servers());
+        let usual = options.next_server_after.map_or(Fallback::WhenMissing, Fallback::AfterOutage);
+        let default_authority =
+            AuthoritySettings { fallback: usual, ..list(&mut servers, bootstrap.servers()) };
         let authority = |(name, known): (&String, &Authority)| {
             let settings = list(&mut servers, known.servers());
             // BS-45
             let fallback = match known.fallback_on_reachability_only() {
                 true => Fallback::OnUnreachability,
-                false => Fallback::WhenMissing,
+                false => usual,
             };
             (Name::from(name.as_str()), AuthoritySettings { fallback, ..settings })
         };

@@ -7,11 +7,12 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use mesh_core::config::Name;
 use percent_encoding::percent_decode_str;
 
-use super::settings::{AuthoritySettings, Fallback, ServerId, Settings};
+use super::settings::{AuthoritySettings, Fallback, ServerId, Settings, bounded};
 
 /// The index of an authority.
 pub(super) type AuthorityId = usize;
@@ -23,6 +24,8 @@ pub(super) struct Authority {
     servers: Vec<ServerId>,
     fallback: Fallback,
     active: usize,
+    /// The active server could not be reached for as long as the fallback says.
+    is_overdue: bool,
     /// How many of its names are watched.
     watched: usize,
 }
@@ -36,7 +39,7 @@ impl Authority {
                 servers.push(*server);
             }
         }
-        Self { servers, fallback: settings.fallback, active: 0, watched: 0 }
+        Self { servers, fallback: settings.fallback, active: 0, is_overdue: false, watched: 0 }
     }
 
     /// The server whose resources are used; `None` only if there is no server at all.
@@ -50,7 +53,21 @@ impl Authority {
     }
 
     pub(super) fn falls_back_anyway(&self) -> bool {
-        self.fallback == Fallback::OnUnreachability
+        self.fallback == Fallback::OnUnreachability || self.is_overdue
+    }
+
+    /// When the next server is used, if the active one is lost since `lost_at` and stays so.
+    pub(super) fn deadline(&self, lost_at: Instant) -> Option<Instant> {
+        match self.fallback {
+            Fallback::AfterOutage(time) if self.watched > 0 && self.has_next() && !self.is_overdue => {
+                Some(lost_at + bounded(time))
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn set_overdue(&mut self) {
+        self.is_overdue = true;
     }
 
     pub(super) fn has_next(&self) -> bool {
@@ -73,6 +90,7 @@ impl Authority {
     pub(super) fn advance(&mut self) -> Option<ServerId> {
         let next = self.servers.get(self.active + 1).copied()?;
         self.active += 1;
+        self.is_overdue = false;
         Some(next)
     }
 
@@ -82,6 +100,7 @@ impl Authority {
         let Some(preferred) = preferred else { return Vec::new() };
         let left = self.servers[preferred + 1..=self.active].to_vec();
         self.active = preferred;
+        self.is_overdue = false;
         left
     }
 }

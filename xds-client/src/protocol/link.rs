@@ -125,6 +125,11 @@ impl Link {
         self.outage.as_ref()
     }
 
+    /// When the server was lost, during an outage.
+    pub(super) fn outage_since(&self) -> Option<Instant> {
+        self.lost_at.filter(|_| self.outage.is_some())
+    }
+
     /// OB-09: from the first stream to an outage, and again from the first response after one.
     pub(super) fn is_connected(&self) -> bool {
         self.ever_open && !self.disconnected

@@ -60,6 +60,8 @@ pub(crate) enum Fallback {
     WhenMissing,
     /// Whenever the server cannot be reached: `fallback_on_reachability_only` (BS-45).
     OnUnreachability,
+    /// As [`WhenMissing`](Self::WhenMissing), and when the server could not be reached for as long, so that changes arrive.
+    AfterOutage(Duration),
 }
 
 /// Settings of one server: the variant of the protocol, times, and the effect of its data errors.

@@ -1,6 +1,7 @@
 //! The server that an authority uses (gRFC A71).
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use mesh_core::config::Name;
 
@@ -28,6 +29,31 @@ impl AdsState {
         }
         if turned {
             self.tell_outage();
+        }
+    }
+
+    /// When the next authority gives up waiting for its server.
+    pub(super) fn next_fallback(&self) -> Option<Instant> {
+        self.authorities.ids().filter_map(|id| self.fallback_deadline(id)).min()
+    }
+
+    fn fallback_deadline(&self, id: AuthorityId) -> Option<Instant> {
+        let authority = self.authorities.get(id);
+        let lost_at = self.servers.get(authority.active()?.0)?.link.outage_since()?;
+        authority.deadline(lost_at)
+    }
+
+    /// Authorities whose server has been lost for long use the next one.
+    pub(super) fn give_up_waiting(&mut self, now: Instant) {
+        let mut is_any = false;
+        for id in self.authorities.ids() {
+            if self.fallback_deadline(id).is_some_and(|deadline| deadline <= now) {
+                self.authorities.get_mut(id).set_overdue();
+                is_any = true;
+            }
+        }
+        if is_any {
+            self.fall_back();
         }
     }
 

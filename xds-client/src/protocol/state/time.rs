@@ -15,7 +15,8 @@ impl AdsState {
     /// When the driver calls [`on_deadline`](Self::on_deadline) next.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let servers = self.servers.iter().filter_map(Server::next_deadline).min();
-        [servers, self.cache.next_expiry(), self.last_good.next_deadline()].into_iter().flatten().min()
+        let others = [self.cache.next_expiry(), self.last_good.next_deadline(), self.next_fallback()];
+        others.into_iter().chain([servers]).flatten().min()
     }
 
     /// Handles all deadlines that have passed.
@@ -41,6 +42,7 @@ impl AdsState {
                 });
             }
         }
+        self.give_up_waiting(now);
         if self.last_good.on_deadline(now) {
             self.restore_all();
         }

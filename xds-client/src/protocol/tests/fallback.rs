@@ -95,6 +95,49 @@ fn fallback_server_is_used_with_bootstrap_feature() {
     assert!(client.ads.stream_wanted(TWO));
 }
 
+#[test]
+fn next_server_is_asked_for_changes_after_a_long_outage() {
+    let mut client = client_with(Fallback::AfterOutage(60 * SECOND));
+    client.watch(CDS, "a");
+    client.open();
+    client.sent();
+    client.respond(CDS, "1", "n1", &[("a", Ok(1))]);
+    client.close("gone");
+    client.refuse_at(ONE);
+    client.pass(50 * SECOND);
+    assert!(!client.ads.stream_wanted(TWO), "everything is cached, and the server may be back soon");
+    client.pass(11 * SECOND);
+    assert!(client.ads.stream_wanted(TWO));
+    client.open_at(TWO);
+    assert_eq!(client.sent_at(TWO), ["[a] / +node"]);
+    client.respond_at(TWO, CDS, "1", "m1", &[("a", Ok(2))]);
+    assert_eq!(client.view(CDS, "a"), "2", "a change that the first one cannot tell");
+    client.pass(300 * SECOND);
+    client.open();
+    client.sent();
+    client.respond(CDS, "2", "n2", &[("a", Ok(3))]);
+    assert_eq!((client.view(CDS, "a").as_str(), client.close_unwanted()), ("3", vec![1]), "as with TR-44");
+    client.pass(300 * SECOND);
+    assert!(!client.ads.stream_wanted(TWO), "no outage any more");
+}
+
+#[test]
+fn short_outage_does_not_turn_to_the_next_server() {
+    let mut client = client_with(Fallback::AfterOutage(60 * SECOND));
+    client.watch(CDS, "a");
+    client.open();
+    client.sent();
+    client.respond(CDS, "1", "n1", &[("a", Ok(1))]);
+    client.close("gone");
+    client.refuse_at(ONE);
+    client.pass(30 * SECOND);
+    client.open();
+    client.sent();
+    client.respond(CDS, "1", "n2", &[("a", Ok(1))]);
+    client.pass(50 * SECOND);
+    assert!(!client.ads.stream_wanted(TWO));
+}
+
 /// Proves: TR-43.
 #[test]
 fn watchers_get_an_outage_only_without_any_server() {
