@@ -96,7 +96,7 @@ async fn rotated_token_is_sent_by_a_later_stream() {
     timeout(Duration::from_secs(30), rotated).await.expect("the new token is sent");
 }
 
-/// Proves: BS-16.
+/// Proves: BS-16, SEC-08.
 #[tokio::test]
 async fn call_credentials_require_tls_and_a_token() {
     let echo = Echo::default();

@@ -20,13 +20,13 @@ fn trusting(authority: &Authority) -> ClientTls {
     ClientTls::new(PeerValidation::new(RootSource::Provider(authority.root_source())))
 }
 
-fn target(tls: ClientTls, hostname: &str) -> Arc<TlsTarget> {
+pub(super) fn target(tls: ClientTls, hostname: &str) -> Arc<TlsTarget> {
     let server_name = tls.sni.for_hostname(hostname).map(Into::into);
     Arc::new(TlsTarget { settings: Arc::new(tls), server_name })
 }
 
 /// The connection stays open as long as the value.
-async fn dial(
+pub(super) async fn dial(
     io: tokio::io::DuplexStream,
     target: &Arc<TlsTarget>,
 ) -> Result<impl std::fmt::Debug, HandshakeError> {

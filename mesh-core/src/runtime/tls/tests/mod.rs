@@ -7,6 +7,7 @@ mod client;
 mod connector;
 mod peer_watch;
 mod revocation;
+mod system_roots;
 mod trust_domains;
 
 pub(in crate::runtime) use authority::{Authority, Leaf, valid};
