@@ -123,8 +123,12 @@ impl BootstrapBuilder {
                 return Err(invalid(path, "must not be empty"));
             }
         }
-        for (name, CertificateProvider::FileWatcher(watcher)) in &self.certificate_providers {
-            if let Err(reason) = watcher.check() {
+        for (name, provider) in &self.certificate_providers {
+            let checked = match provider {
+                CertificateProvider::FileWatcher(watcher) => watcher.check(),
+                CertificateProvider::WorkloadApi(agent) => agent.check(),
+            };
+            if let Err(reason) = checked {
                 return Err(invalid(format!("certificate_providers[{name:?}].config"), reason));
             }
         }

@@ -15,6 +15,33 @@ use super::credentials::DEFAULT_REFRESH_INTERVAL;
 pub enum CertificateProvider {
     /// `file_watcher`: files that another program renews.
     FileWatcher(FileWatcher),
+    /// `spiffe_workload_api`: an agent on this machine.
+    WorkloadApi(WorkloadApi),
+}
+
+/// An agent of the SPIFFE Workload API, which gives the process its identity, and the roots of its own and of federated trust domains.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WorkloadApi {
+    socket: String,
+}
+
+impl WorkloadApi {
+    /// The agent at this socket, `unix:///path`.
+    pub fn new(socket: impl Into<String>) -> Self {
+        Self { socket: socket.into() }
+    }
+
+    /// The socket, as a target of gRPC.
+    pub(crate) fn target(&self) -> &str {
+        &self.socket
+    }
+
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        match self.socket.strip_prefix("unix://") {
+            Some(path) if path.starts_with('/') => Ok(()),
+            _ => Err("socket: expected unix:///path"),
+        }
+    }
 }
 
 /// Which files a `file_watcher` reads.

@@ -26,7 +26,7 @@ use mesh_core::runtime::Target;
 
 pub use authority::Authority;
 pub use builder::BootstrapBuilder;
-pub use certificate_provider::{CertificateProvider, FileWatcher, RevocationDirectory};
+pub use certificate_provider::{CertificateProvider, FileWatcher, RevocationDirectory, WorkloadApi};
 pub use credentials::{
     AllowedGrpcService, CallCredentials, ChannelCredentials, IdentityFiles, TlsCredentials,
 };

@@ -22,7 +22,9 @@ mod revocation;
 mod revocation_tests;
 #[cfg(test)]
 mod tests;
+mod workload_api;
 
 pub(crate) use material::{Roots, crypto};
 pub(crate) use provider::{FileProvider, Material, provider};
 pub use providers::CertificateProviders;
+pub(crate) use workload_api::{X509SvidRequest, X509SvidResponse};

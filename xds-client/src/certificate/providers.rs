@@ -8,6 +8,7 @@ use mesh_core::config::Name;
 use crate::bootstrap::{Bootstrap, CertificateProvider};
 
 use super::files::FileMaterial;
+use super::workload_api::WorkloadMaterial;
 
 /// The certificate providers that resources may name, by instance name (gRFC A29).
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,6 +28,9 @@ impl CertificateProviders {
                 None => match provider {
                     CertificateProvider::FileWatcher(files) => {
                         CertificateSource::new(name.clone(), FileMaterial::new(files.clone()))
+                    }
+                    CertificateProvider::WorkloadApi(agent) => {
+                        CertificateSource::new(name.clone(), WorkloadMaterial::new(agent.clone()))
                     }
                 },
             };

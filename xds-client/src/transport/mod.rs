@@ -24,7 +24,9 @@ use xds_proto::envoy::service::load_stats::v3::{LoadStatsRequest, LoadStatsRespo
 use crate::bootstrap::ServerConfig;
 
 pub use error::TransportError;
-pub(crate) use grpc::GrpcAuthorization;
+#[cfg(test)]
+pub(crate) use grpc::start_workload_agent;
+pub(crate) use grpc::{GrpcAuthorization, WorkloadStream};
 pub use grpc::{GrpcLoadReceiver, GrpcLoadSender, GrpcReceiver, GrpcSender, GrpcTransport};
 pub use message::{AdsRequest, AdsResponse, Variant};
 pub(crate) use stream::{Progress, Stream};

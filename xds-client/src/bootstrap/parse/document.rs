@@ -77,6 +77,15 @@ pub(super) struct CertificateProvider {
     _other: IgnoredAny,
 }
 
+/// The configuration of `spiffe_workload_api`.
+#[derive(Deserialize)]
+#[serde(expecting = "an object")]
+pub(super) struct Agent {
+    pub(super) socket: String,
+    #[serde(flatten)]
+    _other: IgnoredAny,
+}
+
 /// The configuration of `tls` and of `file_watcher`.
 #[derive(Deserialize)]
 #[serde(expecting = "an object")]

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::json::{Invalid, read};
 use super::{
     AllowedGrpcService, Bootstrap, BootstrapBuilder, BootstrapError, CertificateProvider, FeatureGuards,
-    FileWatcher, Node, Origin, RevocationDirectory, ServerConfig, ServerFeatures,
+    FileWatcher, Node, Origin, RevocationDirectory, ServerConfig, ServerFeatures, WorkloadApi,
 };
 
 use credentials::{call_credentials, channel_credentials, identity};
@@ -151,12 +151,17 @@ fn certificate_provider(
     at: &str,
     guards: FeatureGuards,
 ) -> Result<Option<CertificateProvider>, Invalid> {
-    if provider.plugin_name != "file_watcher" {
+    let is_agent = provider.plugin_name == "spiffe_workload_api";
+    if provider.plugin_name != "file_watcher" && !is_agent {
         return Ok(None);
     }
     // BS-31
     let config = provider.config.ok_or_else(|| Invalid::missing(at, "config"))?;
     let at = format!("{at}.config");
+    if is_agent {
+        let agent: document::Agent = read(&config, &at)?;
+        return Ok(Some(CertificateProvider::WorkloadApi(WorkloadApi::new(agent.socket))));
+    }
     let files: Files = read(&config, &at)?;
     let default = FileWatcher::default();
     // BS-35

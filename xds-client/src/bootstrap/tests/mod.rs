@@ -406,6 +406,30 @@ fn certificate_providers_of_known_plugins_are_checked() {
     assert_eq!(spelled.unwrap().certificate_providers()["p"], short.unwrap().certificate_providers()["p"]);
 }
 
+fn file_watcher(bootstrap: &Bootstrap) -> FileWatcher {
+    match &bootstrap.certificate_providers()["p"] {
+        CertificateProvider::FileWatcher(files) => files.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn agent_of_the_workload_api_is_named_by_its_socket() {
+    let provider = |config: Value| {
+        with(
+            json!({"certificate_providers": {"p": {"plugin_name": "spiffe_workload_api", "config": config}}}),
+        )
+    };
+    let bootstrap = provider(json!({"socket": "unix:///run/agent.sock", "new": 1})).unwrap();
+    let agent = WorkloadApi::new("unix:///run/agent.sock");
+    assert_eq!(bootstrap.certificate_providers()["p"], CertificateProvider::WorkloadApi(agent));
+    let at = "certificate_providers[\"p\"].config";
+    refused("none", provider(json!({})), at, "missing field `socket`");
+    for socket in ["", "/run/agent.sock", "unix://agent.sock", "tcp://127.0.0.1:1"] {
+        refused(socket, provider(json!({"socket": socket})), at, "expected unix:///path");
+    }
+}
+
 #[test]
 fn directory_of_revocation_lists_is_read_with_its_setting() {
     let read = |unknown: Option<&str>| {
@@ -415,7 +439,7 @@ fn directory_of_revocation_lists_is_read_with_its_setting() {
         }
         let bootstrap = guarded(json!({"certificate_providers": {"p":
             {"plugin_name": "file_watcher", "config": config}}}))?;
-        let CertificateProvider::FileWatcher(files) = bootstrap.certificate_providers()["p"].clone();
+        let files = file_watcher(&bootstrap);
         Ok::<_, BootstrapError>(files.revocation.unwrap())
     };
     let refusing = RevocationDirectory::new("/crl");
@@ -436,7 +460,7 @@ fn spiffe_map_replaces_the_roots() {
     let json = json!({"certificate_providers": {"p": {"plugin_name": "file_watcher", "config":
         {"ca_certificate_file": "/ca", "spiffe_trust_bundle_map_file": "/map"}}}});
     let files = |bootstrap: Result<Bootstrap, BootstrapError>| {
-        let CertificateProvider::FileWatcher(files) = bootstrap.unwrap().certificate_providers()["p"].clone();
+        let files = file_watcher(&bootstrap.unwrap());
         (files.ca_certificate_file, files.spiffe_trust_bundle_map_file)
     };
     assert_eq!(files(guarded(json.clone())), (None, Some("/map".into())));

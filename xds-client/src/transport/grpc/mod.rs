@@ -7,6 +7,9 @@ mod pool;
 mod size_guard;
 mod stream;
 mod token;
+mod workload;
+#[cfg(test)]
+mod workload_agent;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,6 +27,9 @@ use crate::client::Options;
 pub use ads::{GrpcReceiver, GrpcSender};
 pub(crate) use authorization::GrpcAuthorization;
 pub use stream::{GrpcLoadReceiver, GrpcLoadSender};
+pub(crate) use workload::WorkloadStream;
+#[cfg(test)]
+pub(crate) use workload_agent::start_workload_agent;
 
 use ads::{Requests, Responses};
 use connect::Http2;
