@@ -13,6 +13,8 @@ mod metrics;
 mod near;
 mod objects;
 mod resources;
+mod route;
+mod route_text;
 mod services;
 mod status;
 #[cfg(test)]
@@ -45,6 +47,7 @@ pub use health::Readiness;
 pub use host::AllowedHosts;
 pub use objects::{Condition, ObjectConditions, ObjectList};
 pub use resources::{ResourceEntry, ResourceList};
+pub use route::{ChosenRoute, ClusterShare, PassedRoute, RouteAnswer, UsedResource};
 pub use services::{PortSummary, ServiceList, ServiceSummary};
 pub use status::{ClientCounts, ServerStatus};
 pub use waiting::Approval;
@@ -113,6 +116,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/v1/resources", get(resources::list))
         .route("/v1/services", get(services::list))
         .route("/v1/endpoints", get(endpoints::ask))
+        .route("/v1/route", get(route::ask))
         .route("/v1/load", get(load::load))
         .route("/v1/authz", get(authz::ask))
         .route("/v1/waiting/{id}/approve", post(waiting::approve))

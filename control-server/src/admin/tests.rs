@@ -77,12 +77,14 @@ fn resources() -> ResourceSet {
         version: "v1".into(),
         bytes: cluster.encode_to_vec().into(),
         made_by: Arc::default(),
+        rules: None,
     };
     let broken = EncodedResource {
         name: "x".into(),
         version: "v2".into(),
         bytes: Bytes::from_static(b"\xff"),
         made_by: Arc::default(),
+        rules: None,
     };
     let mut set = ResourceSet::at(7);
     set.insert(ResourceKind::Cluster, Arc::new(resource));
@@ -308,6 +310,7 @@ async fn name_that_differs_by_client_is_listed_for_every_scope() {
             version: version.into(),
             bytes: Bytes::new(),
             made_by: Arc::default(),
+            rules: None,
         }))
     };
     let selector = ScopeSelector { namespace: Some("qa".into()), ..ScopeSelector::default() };

@@ -37,24 +37,28 @@ pub(super) struct ViewerQuery {
 /// A client, and what is served to it.
 #[derive(Debug)]
 pub(super) struct Viewer {
+    /// The number of its stream, if it is connected.
+    pub(super) stream: Option<u64>,
     scope: Arc<ClientScope>,
     pub(super) snapshot: Snapshot,
 }
 
 impl Viewer {
     pub(super) fn new(admin: &Admin, query: &ViewerQuery) -> Result<Self, Failure> {
-        let scope = match &query.client {
+        let (stream, scope) = match &query.client {
             Some(id) => {
-                let found = clients::find(admin, id).and_then(|stream| admin.registry.scope(stream));
-                found.ok_or_else(|| clients::unknown_client(id))?
+                let stream = clients::find(admin, id);
+                let found = stream.and_then(|stream| Some((stream, admin.registry.scope(stream)?)));
+                let (stream, scope) = found.ok_or_else(|| clients::unknown_client(id))?;
+                (Some(stream), scope)
             }
-            None => Arc::new(query.scope()?),
+            None => (None, Arc::new(query.scope()?)),
         };
         let snapshot = admin.cache.latest();
         let snapshot = snapshot.ok_or_else(|| {
             Failure::unavailable("the configuration has not been read yet; /readyz says why")
         })?;
-        Ok(Self { scope, snapshot })
+        Ok(Self { stream, scope, snapshot })
     }
 
     /// A resource as this client is served it.

@@ -193,7 +193,10 @@ mod tests {
         let mut set = ResourceSet::default();
         for (kind, name, version) in resources {
             let (name, version, bytes) = ((*name).into(), (*version).into(), bytes::Bytes::new());
-            set.insert(*kind, Arc::new(EncodedResource { name, version, bytes, made_by: Arc::default() }));
+            set.insert(
+                *kind,
+                Arc::new(EncodedResource { name, version, bytes, made_by: Arc::default(), rules: None }),
+            );
         }
         Arc::new(set)
     }

@@ -13,7 +13,7 @@ use crate::connection::{Connection, Identity};
 use crate::resources::{ClientScope, EncodedResource, ResourceKind, is_server_listener};
 
 use super::cache::ResourceCache;
-use super::config::{ClientConfig, ResourceConfig};
+use super::config::{ClientConfig, ConfigState, ResourceConfig};
 use super::status::{ClientBrief, ClientProcess, ClientStatus, Refusal};
 use super::stream::Stream;
 
@@ -32,6 +32,15 @@ pub(super) struct Client {
     connected: Instant,
     pub(super) cache: ResourceCache,
     stream: Mutex<Stream>,
+}
+
+/// What a client was sent.
+#[derive(Debug, Clone)]
+pub(crate) struct SentResource {
+    pub(crate) resource: Arc<EncodedResource>,
+    pub(crate) state: ConfigState,
+    /// Why the client has refused it.
+    pub(crate) reason: String,
 }
 
 /// Keeps a client in the registry.
@@ -117,6 +126,16 @@ impl Registry {
         let client = self.lock().get(&id).cloned()?;
         let stream = client.stream();
         Some(Arc::clone(stream.scope()))
+    }
+
+    /// A resource as a client was sent it last, and whether it accepted it; `None`: it has not been sent.
+    pub(crate) fn sent(&self, id: u64, kind: ResourceKind, name: &str) -> Option<SentResource> {
+        let client = self.lock().get(&id).cloned()?;
+        let latest = client.cache.latest();
+        let entries = client.stream().entries(latest.as_ref().map(|latest| &*latest.set));
+        let entry = entries.into_iter().find(|entry| entry.kind == kind && *entry.name == *name)?;
+        let reason = entry.reason.as_deref().unwrap_or_default().to_owned();
+        Some(SentResource { resource: entry.resource?, state: entry.state, reason })
     }
 
     /// Every open stream, oldest first.

@@ -149,6 +149,7 @@ mod tests {
                 version: "v".into(),
                 bytes: Bytes::from(vec![7; *length]),
                 made_by: Arc::default(),
+                rules: None,
             })
         };
         let response = Response {

@@ -9,13 +9,14 @@ use super::index::Reader;
 use super::key::Key;
 use super::name::cluster_local;
 use super::reference::{Destinations, Target, WeightedTarget};
-use super::route::{Action, Mirror, Route, RouteMatch};
+use super::route::{Action, Mirror, Route, RouteMatch, RouteOrigin};
 use super::viewer::{Distinctions, Viewer};
 use super::{grpc_route, http_route, service};
 use crate::kinds::gateway_route::{BackendRef, Reference, RuleParts, services};
 use crate::kinds::grpc_route::Rule as GrpcRule;
 use crate::kinds::http_route::Rule as HttpRule;
 use crate::kinds::{Kind, Object, ObjectId, Spec};
+use crate::yaml::FieldPath;
 
 /// A rule of a route of any kind.
 #[derive(Debug, Clone, Copy)]
@@ -239,7 +240,9 @@ fn rank<'a>(
     let own = OwnSettings { route: Some(&object.id), rule: &name, ..rule.own_settings() };
     let (timeout, retry) = attached::of_calls(own, port, destinations);
     let route = Route::new(name, RouteMatch::any(), action);
-    let route = Route { headers, mirrors, timeout, retry, session: parts.session(), ..route };
+    let field = FieldPath::spec().field("rules").index(rule_index);
+    let origin = Some(RouteOrigin { object: object.id.clone(), field });
+    let route = Route { headers, mirrors, timeout, retry, session: parts.session(), origin, ..route };
     for (place, (specificity, mut route)) in rule.routes(&route, port).into_iter().enumerate() {
         if route.matches.may_be_unseen() {
             route.unseen = Some(destinations.refuse(unseen(&object.id)));

@@ -9,8 +9,14 @@ use crate::kinds::grpc_route::{MethodMatch, RouteMatch as Match, Rule};
 pub(super) fn routes(rule: &Rule, route: &Route) -> Vec<(Specificity, Route)> {
     let everything = [Match::default()];
     let matches = if rule.matches.is_empty() { &everything[..] } else { &rule.matches };
-    let of = |one: &Match| (specificity(one), Route { matches: translate(one), ..route.clone() });
-    matches.iter().map(of).collect()
+    let of = |(index, one): (usize, &Match)| {
+        let origin = route.origin.as_ref().map(|origin| match rule.matches.is_empty() {
+            true => origin.clone(),
+            false => origin.of_match("matches", index),
+        });
+        (specificity(one), Route { matches: translate(one), origin, ..route.clone() })
+    };
+    matches.iter().enumerate().map(of).collect()
 }
 
 fn specificity(one: &Match) -> Specificity {

@@ -38,11 +38,16 @@ pub(super) fn routes(rule: &Rule, route: &Route, port: u32) -> Vec<(Specificity,
     let matches = if rule.matches.is_empty() { &everything[..] } else { &rule.matches };
     let mut route = Route { answers: Answers::Http, cors: rule.parts().cors(), ..route.clone() };
     limit_attempts(&mut route, rule);
-    let one = |one: &Match| {
+    let whole = route.origin.clone().filter(|_| !rule.matches.is_empty());
+    let mut routes = Vec::new();
+    for (index, one) in matches.iter().enumerate() {
+        if let Some(whole) = &whole {
+            route.origin = Some(whole.of_match("matches", index));
+        }
         let specificity = specificity(one);
-        of_match(rule, one, &route, port).into_iter().map(move |route| (specificity, route))
-    };
-    matches.iter().flat_map(|matched| one(matched).collect::<Vec<_>>()).collect()
+        routes.extend(of_match(rule, one, &route, port).into_iter().map(|route| (specificity, route)));
+    }
+    routes
 }
 
 fn limit_attempts(route: &mut Route, rule: &Rule) {

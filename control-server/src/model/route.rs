@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use super::balancing::HashKey;
-use crate::kinds::Pattern;
 use crate::kinds::cors::Cors;
 use crate::kinds::header_changes::HeaderChanges;
 use crate::kinds::session_persistence::Session;
 use crate::kinds::virtual_service::Fault;
+use crate::kinds::{ObjectId, Pattern};
+use crate::yaml::FieldPath;
 
 /// One route of a service's port.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +35,22 @@ pub(crate) struct Route {
     pub(crate) cors: Option<Cors>,
     /// What happens to its calls on clients that do not see all of its conditions, where there are such conditions.
     pub(crate) unseen: Option<Action>,
+    /// The rule that it is made from; `None`: none, it is what is done without a rule.
+    pub(crate) origin: Option<RouteOrigin>,
+}
+
+/// A rule of an object: the whole rule, or one of its matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RouteOrigin {
+    pub(crate) object: ObjectId,
+    pub(crate) field: FieldPath,
+}
+
+impl RouteOrigin {
+    /// One of the rule's matches, which stand in this field of it.
+    pub(super) fn of_match(&self, field: &'static str, index: usize) -> Self {
+        Self { field: self.field.field(field).index(index), ..self.clone() }
+    }
 }
 
 /// Which protocol the answers of a proxy itself are for, where it has to choose.
@@ -60,6 +77,7 @@ impl Route {
             headers: HeaderChanges::default(),
             rewrite: Rewrite::default(),
             mirrors: Vec::new(),
+            origin: None,
             cors: None,
             unseen: None,
         }
@@ -112,15 +130,14 @@ impl RouteMatch {
         Self::new(PathMatch::any(), Vec::new())
     }
 
-    /// Whether it holds for no call of gRPC, which is POST, has no query, and shows no scheme.
+    /// Whether it holds for no call of gRPC, which is POST and has no query.
     pub(crate) fn is_never_grpc(&self) -> bool {
-        let is_other = self.method.as_ref().is_some_and(|method| !holds(method, "POST"));
-        is_other || !self.query.is_empty() || self.scheme.is_some()
+        !self.query.is_empty() || self.method.as_ref().is_some_and(|method| !holds(method, "POST"))
     }
 
     /// Whether some clients do not see all of it.
     pub(super) fn may_be_unseen(&self) -> bool {
-        self.method.is_some() || !self.query.is_empty() || self.scheme.is_some()
+        self.is_never_grpc() || self.scheme.is_some()
     }
 }
 

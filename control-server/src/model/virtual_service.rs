@@ -9,7 +9,7 @@ use super::key::Key;
 use super::matches::expand;
 use super::name::is_wildcard;
 use super::reference::{Destinations, WeightedTarget};
-use super::route::{Action, Mirror, PathRewrite, Redirect, Retry, Rewrite, Route};
+use super::route::{Action, Mirror, PathRewrite, Redirect, Retry, Rewrite, Route, RouteOrigin};
 use super::viewer::{Distinctions, Export, Viewer};
 use super::{Settings, service};
 use crate::kinds::header_changes::HeaderChanges;
@@ -18,6 +18,7 @@ use crate::kinds::virtual_service::{
     VirtualService,
 };
 use crate::kinds::{Object, ObjectId, Spec};
+use crate::yaml::FieldPath;
 
 /// Every object that routes a host, of all namespaces: those with its name first, then wildcards by how specific they are.
 pub(super) fn all<'a>(host: &str, reader: &Reader<'a>) -> Vec<&'a Object> {
@@ -98,9 +99,13 @@ pub(super) fn routes(
     let object = of_host(host, destinations.viewer, destinations.reader)?;
     let mut routed_by = vec![object.id.clone()];
     let mut routes = Vec::new();
-    for http in &spec(object)?.http {
+    let rule = |id: &ObjectId, index| RouteOrigin {
+        object: id.clone(),
+        field: FieldPath::spec().field("http").index(index),
+    };
+    for (index, http) in spec(object)?.http.iter().enumerate() {
         if http.delegate.is_none() {
-            routes.extend(translate(http, &object.id, port, destinations, None));
+            routes.extend(translate(http, &rule(&object.id, index), port, destinations, None));
             continue;
         }
         let Some(delegate) = delegate_of(object, http, destinations.reader) else {
@@ -108,12 +113,18 @@ pub(super) fn routes(
             let name = http.delegate.as_ref().map(|delegate| delegate.name.as_str()).unwrap_or_default();
             let action =
                 destinations.refuse(format!("the VirtualService {name} of {} is missing", object.id));
-            routes.extend(translate(http, &object.id, port, destinations, Some(action)));
+            routes.extend(translate(http, &rule(&object.id, index), port, destinations, Some(action)));
             continue;
         };
-        let rules = spec(delegate).map(|rules| delegate::merge(http, rules).0).unwrap_or_default();
-        let id = &delegate.id;
-        routes.extend(rules.iter().flat_map(|http| translate(http, id, port, destinations, None)));
+        let (rules, left_out) = spec(delegate).map(|rules| delegate::merge(http, rules)).unwrap_or_default();
+        // The rules that are left, at their positions in the delegate.
+        let positions = (0..).filter(|index| left_out.iter().all(|one| one.route != *index));
+        for (http, index) in rules.iter().zip(positions) {
+            let origin = rule(&delegate.id, index);
+            let merged = translate(http, &origin, port, destinations, None);
+            // Its matches are those of two objects together.
+            routes.extend(merged.into_iter().map(|route| Route { origin: Some(origin.clone()), ..route }));
+        }
         routed_by.push(delegate.id.clone());
     }
     // An object without a route for this port and client does not apply there.
@@ -141,26 +152,27 @@ pub(super) fn spec(object: &Object) -> Option<&VirtualService> {
 /// One Istio rule as routes: one for each match, and more if a match has to be split. `action` replaces the rule's own.
 fn translate(
     http: &HttpRoute,
-    id: &ObjectId,
+    origin: &RouteOrigin,
     port: u32,
     destinations: &Destinations<'_, '_>,
     action: Option<Action>,
 ) -> Vec<Route> {
+    let id = &origin.object;
     let namespace = id.namespace.as_str();
     let everything = [HttpMatch::default()];
     let matches = if http.r#match.is_empty() { &everything[..] } else { &http.r#match };
-    let holds = |one: &&HttpMatch| is_for(one, port, destinations.viewer);
-    let matches: Vec<&HttpMatch> = matches.iter().filter(holds).collect();
+    let holds = |(_, one): &(usize, &HttpMatch)| is_for(one, port, destinations.viewer);
+    let matches: Vec<(usize, &HttpMatch)> = matches.iter().enumerate().filter(holds).collect();
     if matches.is_empty() {
         return Vec::new();
     }
     let action = action.or_else(|| self::action(http, namespace, port, destinations));
     let Some(mut action) = action else { return Vec::new() };
     let headers = action.place_headers(changes(http.headers.as_ref()));
-    let named = matches.into_iter().flat_map(|one| {
+    let named = matches.into_iter().flat_map(|(index, one)| {
         let name = [http.name.as_str(), one.name.as_str()];
         let name = name.into_iter().filter(|name| !name.is_empty()).collect::<Vec<_>>().join(".");
-        expand(one).into_iter().map(move |matches| (name.clone(), matches))
+        expand(one).into_iter().map(move |matches| (index, name.clone(), matches))
     });
     let mirrored = http.mirrored_to().into_iter();
     let mirror = |(one, share)| destinations.mirror(&destinations.target(one, namespace, port), share);
@@ -173,7 +185,12 @@ fn translate(
         default_retry: default_retry(destinations.settings),
     };
     let (timeout, retry) = attached::of_calls(own, port, destinations);
-    let route = |(name, matches)| Route {
+    let origin_of = |index| match http.r#match.is_empty() {
+        true => origin.clone(),
+        false => origin.of_match("match", index),
+    };
+    let route = |(index, name, matches)| Route {
+        origin: Some(origin_of(index)),
         timeout,
         retry: retry.clone(),
         fault: http.fault.as_ref().map(HttpFault::fault),

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::yaml::FieldPath;
+
 pub use collection::Collection;
 pub(crate) use collection::glob_of;
 pub use kind::{ClientClass, ResourceKind, Slot};
@@ -36,6 +38,19 @@ pub struct EncodedResource {
     pub bytes: Bytes,
     /// The objects that it comes from.
     pub made_by: MadeBy,
+    /// Of a route configuration: the rule behind each route, in the order of the routes. `None`: no route has one.
+    pub rules: Option<Rules>,
+}
+
+/// The rules behind the routes of a route configuration; `None`: a route that is there without a rule.
+pub type Rules = Arc<[Option<Rule>]>;
+
+/// A rule of an object of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// `kind namespace/name`.
+    pub(crate) object: Arc<str>,
+    pub(crate) field: FieldPath,
 }
 
 /// Objects of the configuration as `kind namespace/name`, the one that decides most first. Shared by the resources of a service.
@@ -46,12 +61,24 @@ impl EncodedResource {
     pub fn new(name: Arc<str>, bytes: Bytes) -> Self {
         let mut hasher = twox_hash::XxHash64::with_seed(0);
         hasher.write(&bytes);
-        Self { name, version: format!("{:016x}", hasher.finish()).into(), bytes, made_by: MadeBy::default() }
+        Self {
+            name,
+            version: format!("{:016x}", hasher.finish()).into(),
+            bytes,
+            made_by: MadeBy::default(),
+            rules: None,
+        }
     }
 
     /// The same resource, made by these objects.
     #[must_use]
     pub fn made_by(self, made_by: MadeBy) -> Self {
         Self { made_by, ..self }
+    }
+
+    /// The same resource, with the rules behind its routes.
+    #[must_use]
+    pub(crate) fn with_rules(self, rules: Option<Rules>) -> Self {
+        Self { rules, ..self }
     }
 }

@@ -13,7 +13,8 @@ use super::{
 use crate::kinds::ObjectId;
 use crate::model::{Cluster, Discovery, Route, Service, ServicePort, ServiceView};
 use crate::resources::{
-    ClientClass, Collection, EncodedResource, MadeBy, ResourceKind, ResourceSet, ScopeSelector, Scoped, Slot,
+    ClientClass, Collection, EncodedResource, MadeBy, ResourceKind, ResourceSet, Rule, Rules, ScopeSelector,
+    Scoped, Slot,
 };
 use crate::state::ClientFamily;
 
@@ -100,7 +101,7 @@ impl Translator<'_> {
         }
         for (index, port) in view.ports.iter().enumerate() {
             let routed_by = if port.routed_by.is_empty() { &view.declared_by } else { &port.routed_by };
-            let routed_by = Makers::of(routed_by, &[]);
+            let routed_by = Makers { rules: rules(port), ..Makers::of(routed_by, &[]) };
             let name = route_name(port, &self.service.host);
             self.routes((place, selector), &name, port, &routed_by);
             for listener in listener_names(&self.service.host, view, port, index == 0) {
@@ -205,16 +206,16 @@ impl Translator<'_> {
         makers: &Makers,
     ) -> Arc<EncodedResource> {
         let (slot, bytes) = (slot.into(), message.encode_to_vec());
+        let rules = makers.rules.clone().filter(|_| slot.kind() == ResourceKind::Route);
         let served = self.served.scoped(slot, name);
         let same = served.and_then(|served| served.iter().map(|(_, one)| one).find(|one| one.bytes == bytes));
         let resource = match same {
-            Some(same) if same.made_by == makers.names => Arc::clone(same),
-            Some(same) => Arc::new(EncodedResource::clone(same).made_by(Arc::clone(&makers.names))),
+            Some(same) if same.made_by == makers.names && same.rules == rules => Arc::clone(same),
+            Some(same) => Arc::new(makers.mark(EncodedResource::clone(same), rules)),
             None => {
                 let known = served.and_then(Scoped::any).map(|one| Arc::clone(&one.name));
                 let name = known.unwrap_or_else(|| Arc::from(name));
-                let made = EncodedResource::new(name, bytes.into()).made_by(Arc::clone(&makers.names));
-                let made = Arc::new(made);
+                let made = Arc::new(makers.mark(EncodedResource::new(name, bytes.into()), rules));
                 self.changed.push((slot, Arc::clone(&made), makers.first.clone()));
                 made
             }
@@ -247,6 +248,8 @@ type View<'v> = (usize, &'v ScopeSelector);
 struct Makers {
     first: ObjectId,
     names: MadeBy,
+    /// Of routes: the rule behind each.
+    rules: Option<Rules>,
 }
 
 impl Makers {
@@ -254,8 +257,21 @@ impl Makers {
     fn of(most: &[ObjectId], others: &[ObjectId]) -> Self {
         let all = most.iter().chain(others);
         let first = all.clone().next().cloned().expect("an object declares the service");
-        Self { first, names: all.map(|id| Arc::from(id.to_string())).collect() }
+        Self { first, names: all.map(|id| Arc::from(id.to_string())).collect(), rules: None }
     }
+
+    fn mark(&self, resource: EncodedResource, rules: Option<Rules>) -> EncodedResource {
+        resource.made_by(Arc::clone(&self.names)).with_rules(rules)
+    }
+}
+
+/// The rule behind each route of a port; `None`: no route has one.
+fn rules(port: &ServicePort) -> Option<Rules> {
+    let rule = |route: &Route| {
+        let origin = route.origin.as_ref()?;
+        Some(Rule { object: origin.object.to_string().into(), field: origin.field.clone() })
+    };
+    port.routes.iter().any(|route| route.origin.is_some()).then(|| port.routes.iter().map(rule).collect())
 }
 
 /// The clients that both select.

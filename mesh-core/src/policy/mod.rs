@@ -6,6 +6,7 @@
 pub mod backoff;
 pub(crate) mod circuit_breaker;
 pub(crate) mod dns;
+pub mod explain;
 pub(crate) mod fault;
 pub(crate) mod filter_chain;
 pub(crate) mod first_bytes;

@@ -9,6 +9,7 @@ mod endpoints;
 mod load;
 mod providers;
 mod resources;
+mod route;
 mod schema;
 mod server_address;
 mod services;
@@ -44,6 +45,8 @@ enum Command {
     Services(services::Arguments),
     /// The endpoints of a service: address, locality, weight, health, and where each is declared
     Endpoints(endpoints::Arguments),
+    /// Which route a client takes for a call, and why not the ones before; exit code 0 if an endpoint may get it, 3 if it fails
+    Route(Box<route::Arguments>),
     /// How many calls clients make, by cluster and locality
     Load(load::Arguments),
     /// What is served under which name, and for which clients
@@ -132,6 +135,10 @@ fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Endpoints(arguments) => ask(async {
             let client = AdminClient::new(&arguments.query.admin)?;
             endpoints::run(&client, &arguments, output).await
+        }),
+        Command::Route(arguments) => ask(async {
+            let client = AdminClient::new(&arguments.query.admin)?;
+            route::run(&client, &arguments, output).await
         }),
         Command::Load(arguments) => ask(async {
             let client = AdminClient::new(&arguments.query.admin)?;

@@ -37,6 +37,7 @@ fn service(reports: &LoadReports) -> LoadReportingServiceServer<LoadReporting> {
         version: "1".into(),
         bytes: Bytes::new(),
         made_by: Arc::default(),
+        rules: None,
     };
     set.insert(ResourceKind::Cluster, Arc::new(cluster));
     let resources = watch::Sender::new(Arc::new(set));

@@ -82,6 +82,7 @@ impl Fixture {
                 version: version.into(),
                 bytes,
                 made_by: Arc::default(),
+                rules: None,
             });
             match kind {
                 ResourceKind::LbEndpoint => {

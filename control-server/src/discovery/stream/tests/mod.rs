@@ -262,6 +262,7 @@ fn set(resources: &[&str]) -> ResourceSet {
             version: version.into(),
             bytes,
             made_by: Arc::default(),
+            rules: None,
         });
         match (kind, glob_of(name)) {
             (ResourceKind::LbEndpoint, Some(glob)) => collections.entry(glob).or_default().push(resource),

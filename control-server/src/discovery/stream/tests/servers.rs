@@ -19,6 +19,7 @@ impl ServerListeners for Version {
             version: self.0.into(),
             bytes: Bytes::new(),
             made_by: Arc::default(),
+            rules: None,
         };
         name.ends_with(":80").then(|| Arc::new(listener))
     }

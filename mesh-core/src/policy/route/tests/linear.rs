@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::config::{DomainPattern, Forward, Route, RouteAction, RouteMatch, VirtualHost};
+use crate::policy::explain::{Mismatch, explain};
 use crate::policy::matcher::{
     Fraction, FullRegex, HeaderMatcher, HeaderRule, HeaderView, PathMatcher, StringMatcher, StringPattern,
 };
@@ -119,6 +120,43 @@ proptest! {
             }
         }
         prop_assert_eq!(rng.next_u64(), scanning.next_u64(), "not the same number of draws");
+    }
+
+    /// The explanation is what a call meets, whatever it draws.
+    #[test]
+    fn explanation_has_the_route_that_the_table_chooses(
+        hosts in prop::collection::vec(host(), 0..6),
+        authorities in prop::collection::vec("[abA.]{0,4}", 4),
+        paths in prop::collection::vec("/?[abA]{0,2}/?[abA]{0,2}", 6),
+        header in prop::option::of("[ab]"),
+        seed in any::<u64>(),
+    ) {
+        let table = RouteTable::new(&hosts);
+        let mut headers = HeaderMap::new();
+        if let Some(value) = header {
+            headers.insert("x-a", HeaderValue::from_str(&value).unwrap());
+        }
+        let mut rng = StdRng::seed_from_u64(seed);
+        for authority in &authorities {
+            for path in &paths {
+                let head = RequestHead { authority, path, query: None, headers: HeaderView::Grpc(&headers) };
+                let found = explain(&hosts, authority, path, head.headers);
+                let shares = found.passed_over.iter().filter(|one| matches!(one.mismatch, Mismatch::Share(_)));
+                let possible: Vec<Option<usize>> =
+                    shares.map(|one| Some(one.route)).chain([found.route]).collect();
+                match table.select(&head, &mut rng) {
+                    Err(NoMatch::VirtualHost) => prop_assert_eq!(found.host, None),
+                    Err(NoMatch::Route) => prop_assert!(found.host.is_some() && possible.contains(&None)),
+                    Ok(index) => {
+                        prop_assert_eq!(found.host, Some(index.host));
+                        prop_assert!(possible.contains(&Some(index.route)), "{possible:?}, {index:?}");
+                    }
+                }
+                // Every route before the chosen one has a reason.
+                let routes = found.host.map_or(0, |host| hosts[host].routes.len());
+                prop_assert_eq!(found.passed_over.len(), found.route.unwrap_or(routes));
+            }
+        }
     }
 }
 
