@@ -35,6 +35,9 @@ pub(super) struct Shared<T> {
     pub(super) version: watch::Sender<u64>,
     pub(super) waiting: WaitingCalls,
     pub(super) mailbox: Arc<Mailbox<T>>,
+    /// A call has picked since the task last looked.
+    // LB-75
+    is_used: AtomicBool,
     /// The task has ended: there are no further publications.
     ended: AtomicBool,
     /// Why the cluster was removed from the configuration.
@@ -48,6 +51,7 @@ impl<T> Shared<T> {
             version: watch::Sender::new(0),
             waiting: WaitingCalls::default(),
             mailbox: Arc::default(),
+            is_used: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             removed: OnceLock::new(),
         }
@@ -56,6 +60,11 @@ impl<T> Shared<T> {
     /// Why the cluster was removed from the configuration; `None`: it was not.
     pub(super) fn removed(&self) -> Option<&ResourceError> {
         self.removed.get()
+    }
+
+    /// Whether a call has picked since the last time.
+    pub(super) fn take_used(&self) -> bool {
+        self.is_used.swap(false, Ordering::Relaxed)
     }
 
     /// The task has ended: wakes calls that wait, so that they read the state again.
@@ -106,6 +115,14 @@ impl<C: Connect> ClusterHandle<C> {
     /// Why the cluster was removed from the configuration; `None`: it was not.
     pub(crate) fn removed(&self) -> Option<&ResourceError> {
         self.shared.removed()
+    }
+
+    /// A call picks. Nothing is written unless it is the first one for some time.
+    #[inline]
+    pub(crate) fn mark_used(&self) {
+        if !self.shared.is_used.load(Ordering::Relaxed) {
+            self.shared.is_used.store(true, Ordering::Relaxed);
+        }
     }
 
     /// The last publication: one atomic load.

@@ -333,6 +333,15 @@ impl<C: Connect> Endpoints<C> {
             .collect()
     }
 
+    /// The endpoints to which a connection is wanted.
+    pub(super) fn wanted(&self) -> Vec<EndpointId> {
+        let entries = (0..).map(EndpointId).zip(&self.entries);
+        entries
+            .filter(|(_, entry)| entry.as_ref().is_some_and(|entry| entry.subscription.is_some()))
+            .map(|(id, _)| id)
+            .collect()
+    }
+
     /// Whether a connection to any endpoint is wanted.
     pub(super) fn are_wanted(&self) -> bool {
         self.entries.iter().flatten().any(|entry| entry.subscription.is_some())

@@ -18,7 +18,11 @@ impl<C: Connect> Task<C> {
         if let Some(Leaves { first, further, note }) = pending.update {
             self.update(now, std::iter::once(first).chain(further), note);
         }
+        if pending.events.iter().any(Event::is_of_call) {
+            self.end_idleness(now);
+        }
         if pending.wake {
+            self.end_idleness(now);
             self.wake_all(now);
             self.balancer.exit_idle(now, &mut self.rng);
         }

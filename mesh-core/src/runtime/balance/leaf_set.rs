@@ -10,6 +10,7 @@ use crate::policy::lb::{Balancer, LbPriority};
 use crate::runtime::connect::Connect;
 
 use super::endpoints::Endpoints;
+use super::idle::has_calls;
 use super::leaf::{Leaf, LeafId};
 use super::logical_dns::LogicalDns;
 
@@ -64,6 +65,11 @@ impl LeafSet {
 
     pub(super) fn find(&mut self, id: Option<LeafId>) -> Option<&mut Leaf> {
         self.leaves.iter_mut().find(|leaf| Some(leaf.id()) == id)
+    }
+
+    /// Whether calls to any leaf run.
+    pub(super) fn have_calls(&self) -> bool {
+        self.leaves.iter().any(|leaf| has_calls(&leaf.accounting.load))
     }
 
     /// The leaf whose last lookup has this number.

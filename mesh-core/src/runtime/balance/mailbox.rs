@@ -51,6 +51,13 @@ pub(super) enum Event<T> {
     End(Arc<str>),
 }
 
+impl<T> Event<T> {
+    /// Whether a call is its reason.
+    pub(super) fn is_of_call(&self) -> bool {
+        matches!(self, Self::Wake(_) | Self::Missing(_) | Self::Session(_))
+    }
+}
+
 /// Identifies one subscription of an endpoint; events for an older subscription of a reused id are ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SubscriptionId {

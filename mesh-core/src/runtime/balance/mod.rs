@@ -10,6 +10,7 @@ mod connections;
 mod endpoints;
 mod events;
 mod health;
+mod idle;
 mod leaf;
 mod leaf_set;
 mod leaves;

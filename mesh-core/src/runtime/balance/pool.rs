@@ -39,12 +39,13 @@ pub(crate) struct Pool<C: Connect> {
 type Subchannels<C> = HashMap<SubchannelKey, Weak<Subchannel<C>>>;
 
 impl<C: Connect> Pool<C> {
-    /// An empty pool. Its tasks run on the current tokio runtime.
+    /// An empty pool, for tests that pick without calls: no cluster becomes idle. Its tasks run on the current tokio runtime.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     #[cfg(test)]
     pub(crate) fn new(connector: impl Into<Arc<C>>, settings: PoolSettings) -> Arc<Self> {
+        let settings = PoolSettings { idle_timeout: None, ..settings };
         Self::with_counts(connector, (settings, None), Counts::default())
     }
 

@@ -17,6 +17,10 @@ pub struct PoolSettings {
     /// The least time between two resolutions of a DNS name: 30 s.
     // LB-06
     pub dns_interval: Duration,
+    /// How long a channel has no call to a cluster before its connections to the cluster are closed: 30 min, and up to a sixth more.
+    /// The next call makes them again. `None`: they are kept, each as long as the cluster's own `idle_timeout` says.
+    // LB-75
+    pub idle_timeout: Option<Duration>,
 }
 
 /// How many attempts to connect may run at once. Zero counts as one.
@@ -67,6 +71,7 @@ impl Default for PoolSettings {
             subchannel: Settings::default(),
             queue: QueueSettings::default(),
             dns_interval: Duration::from_secs(30),
+            idle_timeout: Some(Duration::from_secs(30 * 60)),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::runtime::connect::Connect;
 
 use super::cluster::Shared;
 use super::endpoints::Endpoints;
+use super::idle::Idleness;
 use super::leaf::{Leaf, LeafId};
 use super::leaf_set::LeafSet;
 use super::mailbox::SubscriptionId;
@@ -34,6 +35,8 @@ pub(super) struct Task<C: Connect> {
     retired: Vec<(EndpointId, Subscription<C>)>,
     /// Some endpoints may be at rest.
     pub(super) may_rest: bool,
+    /// `None`: connections are kept without calls.
+    pub(super) idleness: Option<Idleness>,
 }
 
 impl<C: Connect> Task<C> {
@@ -42,6 +45,7 @@ impl<C: Connect> Task<C> {
         let now = clock::now();
         let first = Leaf::new(now, LeafId(0), leaves.first, &pool);
         let shared = Arc::new(Shared::new(Published::nothing(first.accounting.clone())));
+        let idleness = pool.settings.idle_timeout.map(|timeout| Idleness::new(now, timeout));
         let mut task = Self {
             pool,
             balancer,
@@ -53,6 +57,7 @@ impl<C: Connect> Task<C> {
             rng: StdRng::seed_from_u64(seed),
             retired: Vec::new(),
             may_rest: false,
+            idleness,
         };
         task.add_leaf(now, first);
         for cluster in leaves.further {
@@ -108,6 +113,7 @@ impl<C: Connect> Task<C> {
                 self.balancer.on_deadline(now, &mut self.rng);
             }
             self.leaves.on_deadline(now, &mut *self.balancer, &mut self.rng);
+            self.look_for_calls(now);
             let commanded = self.run_commands();
             if quiet && !commanded {
                 break;
@@ -129,7 +135,8 @@ impl<C: Connect> Task<C> {
 
     fn next_deadline(&self) -> Option<Instant> {
         let leaves = self.leaves.next_deadline(&*self.balancer);
-        self.balancer.next_deadline().into_iter().chain(leaves).min()
+        let idleness = self.idleness.as_ref().and_then(Idleness::next_look);
+        self.balancer.next_deadline().into_iter().chain(leaves).chain(idleness).min()
     }
 
     /// Sets the configuration. Leaves that stay keep their endpoints, also at another place.
@@ -197,6 +204,9 @@ impl<C: Connect> Task<C> {
 
     pub(super) fn connect(&mut self, id: EndpointId) {
         let number = self.next_number();
+        if let Some(idleness) = &mut self.idleness {
+            idleness.start(clock::now());
+        }
         let Some(entry) = self.endpoints.get_mut(id).filter(|entry| entry.subscription.is_none()) else {
             return;
         };

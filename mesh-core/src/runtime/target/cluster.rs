@@ -117,6 +117,7 @@ impl<C: Connect> Cluster<C> {
             // RT-26
             Err(error) => return self.refuse(MeshErrorKind::Cluster, error),
         };
+        handle.mark_used();
         let published = handle.published();
         // RT-73: drawn once, so that a call that waits does not have another endpoint connected each time it picks
         if context.hash.is_none() && published.accounting.reads_hash {

@@ -171,3 +171,26 @@ proptest! {
         }
     }
 }
+
+/// A cluster is a tree: its priorities, the localities of a priority, the endpoints of a locality.
+///
+/// Proves: LB-01.
+#[test]
+fn priority_is_chosen_before_locality_and_locality_before_endpoint() {
+    let mut driver = Driver::round_robin();
+    let first = vec![locality("a", 3, &[1, 2]), locality("b", 1, &[3])];
+    driver.update(vec![first, vec![locality("c", 1, &[4])]]);
+    (1..=3).for_each(|id| _ = driver.ready(id));
+    let shares = driver.shares(8_000);
+    assert_eq!(shares.keys().copied().collect::<Vec<_>>(), [1, 2, 3], "the second priority takes no call");
+    assert!(shares[&1].abs_diff(shares[&2]) <= 1, "in turn within the locality: {shares:?}");
+    assert!(shares[&3].abs_diff(2_000) < 300, "a quarter by the localities' weights: {shares:?}");
+    driver.failed(1);
+    driver.failed(2);
+    assert_eq!(driver.users(), [3], "another locality goes before another priority");
+    driver.failed(3);
+    driver.ready(4);
+    assert_eq!(driver.users(), [4]);
+    driver.ready(2);
+    assert_eq!(driver.users(), [2]);
+}

@@ -4,6 +4,7 @@ mod aggregates;
 mod connection_settings;
 mod endpoints;
 mod health;
+mod idle;
 mod lazy;
 mod live;
 mod network;

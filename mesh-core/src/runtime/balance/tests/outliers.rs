@@ -13,11 +13,12 @@ use tokio::time::Instant;
 use super::network::{Habit, Net};
 use super::{pick, set};
 use crate::config::{
-    Cluster, ClusterSettings, ConsecutiveEjection, Discovery, Endpoint, FailurePercentageEjection, LbPolicy,
-    OutlierDetection,
+    Cluster, ClusterSettings, ConsecutiveEjection, Discovery, Endpoint, EndpointSet,
+    FailurePercentageEjection, LbPolicy, Locality, MaxRequests, OutlierDetection, Priority, RoutingPriority,
 };
-use crate::policy::lb::Pick;
+use crate::policy::lb::{EndpointId, Pick};
 use crate::policy::outlier::{CallResult, DetectionMethod, FailureKind};
+use crate::runtime::attempt::Attempt;
 use crate::runtime::balance::{ClusterHandle, Pool, PoolSettings};
 
 /// A cluster of endpoints of which some fail every call.
@@ -303,4 +304,33 @@ async fn dropped_cluster_lists_no_ejections() {
     assert_eq!((store.ejected(), store.counts().active()), (vec![], 0));
     let enforced: u64 = store.counts().methods().map(|counts| counts.enforced).sum();
     assert_eq!(enforced, 1, "totals never fall");
+}
+
+/// Outlier detection and the circuit breaker stand above priorities.
+///
+/// Proves: LB-02.
+#[tokio::test(start_paused = true)]
+async fn ejection_and_limit_span_priorities() {
+    let mut service = Service::start(2, detection()).await;
+    service.change(|settings, _| settings.limits.max_requests = MaxRequests(1)).await;
+    service.eject(1).await;
+    let by_priority = |numbers: [usize; 2]| {
+        let priority = |number| {
+            let locality = Locality::of(vec![Endpoint::new(address(number))]);
+            Priority::new([Arc::new(locality)])
+        };
+        Discovery::Endpoints(Ok(Arc::new(EndpointSet::new(numbers.map(priority).into()))))
+    };
+    for order in [[2, 1], [1, 2]] {
+        service.change(|_, discovery| *discovery = by_priority(order)).await;
+        assert_eq!(service.serving().await, [2], "{order:?}: 1 stays ejected in whatever priority it is");
+    }
+    let published = service.handle.published();
+    let slots: Vec<_> = (0..2).filter_map(|id| published.slot(EndpointId(id))).collect();
+    let running = Attempt::admit(slots[0], RoutingPriority::Default);
+    assert!(running.is_some());
+    assert!(Attempt::admit(slots[1], RoutingPriority::Default).is_none(), "one call in all priorities");
+    drop((running, published));
+    pass(60).await;
+    assert_eq!(service.serving().await, [1], "its ejection is over, and it is in the first priority");
 }

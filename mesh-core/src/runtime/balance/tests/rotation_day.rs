@@ -150,6 +150,7 @@ async fn certificates_of_an_hour_fail_no_call_in_a_day() {
     let load = async {
         let mut rng = StdRng::seed_from_u64(1);
         while Instant::now() < end {
+            cluster.mark_used();
             send_one(&cluster, &mut rng).await.expect("no call fails");
             calls.set(calls.get() + 1);
             sleep(MINUTE / 3).await;
