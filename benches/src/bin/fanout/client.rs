@@ -1,5 +1,6 @@
 //! A simulated client: one connection, one ADS stream, ACKs, and reconnects as gRPC clients do.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use rand::RngExt;
 use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::time::{sleep, sleep_until};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Endpoint;
@@ -20,6 +21,8 @@ use super::wire::{ENDPOINTS, LB_ENDPOINT, Raw, Request, Response, TYPES};
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     pub(crate) number: u32,
+    /// Empty: none.
+    pub(crate) namespace: String,
     pub(crate) services: Vec<u32>,
     pub(crate) delta: bool,
     pub(crate) collections: bool,
@@ -55,7 +58,9 @@ impl Client {
         let features = if self.collections { &[COLLECTIONS][..] } else { &[] };
         for (kind, type_url) in TYPES.into_iter().enumerate().take(self.types()) {
             let node_id = if kind == 0 { id.as_str() } else { "" };
-            let request = Request { node_id, features, type_url, names: &all[kind], ..Request::default() };
+            let namespace = &*self.namespace;
+            let request =
+                Request { node_id, namespace, features, type_url, names: &all[kind], ..Request::default() };
             sender.send(request.encode(self.delta)).context("the stream is gone")?;
         }
         let mut grpc = tonic::client::Grpc::new(channel).max_decoding_message_size(MAX_MESSAGE);
@@ -64,16 +69,35 @@ impl Client {
         let requests = tonic::Request::new(UnboundedReceiverStream::new(receiver));
         let mut responses = grpc.streaming(requests, path, Raw).await?.into_inner();
         let mut seen = [0_u64; TYPES.len()];
-        while let Ok(Some(message)) = responses.message().await {
+        // ACKs that are not due yet, the earliest first.
+        let mut held: VecDeque<(Instant, usize, Bytes)> = VecDeque::new();
+        loop {
+            let due = held.front().map(|(due, ..)| (*due).into());
+            let message = tokio::select! {
+                message = responses.message() => message,
+                () = sleep_until(due.unwrap_or_else(tokio::time::Instant::now)), if due.is_some() => {
+                    let ack = held.pop_front().map(|(_, _, ack)| sender.send(ack));
+                    ack.transpose().context("the stream is gone")?;
+                    continue;
+                }
+            };
+            let Ok(Some(message)) = message else { return Ok(seen.iter().sum()) };
             self.tally.received(message.len());
             let Some(response) = Response::decode(&message, self.delta) else {
                 self.tally.unreadable();
                 continue;
             };
-            sender.send(self.ack(&response, &all)).context("the stream is gone")?;
+            if held.iter().any(|(_, kind, _)| *kind == response.kind) {
+                self.tally.overlap();
+            }
+            let ack = self.ack(&response, &all);
+            if self.tally.is_slow() {
+                held.push_back((Instant::now() + ACK_TAKES, response.kind, ack));
+            } else {
+                sender.send(ack).context("the stream is gone")?;
+            }
             self.note(&response, &mut seen);
         }
-        Ok(seen.iter().sum())
     }
 
     fn names(&self) -> [Vec<String>; TYPES.len()] {
@@ -112,6 +136,8 @@ impl Client {
 const SOTW: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
 const DELTA: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 const COLLECTIONS: &str = "xds.endpoint.supports_lb_endpoint_collection";
+/// The time that a slow client takes for an ACK.
+const ACK_TAKES: Duration = Duration::from_millis(20);
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 const MAX_MESSAGE: usize = 64 << 20;

@@ -13,20 +13,42 @@ pub(crate) struct Folder {
     folder: TempDir,
     services: u32,
     endpoints: u32,
+    scopes: u32,
 }
 
 impl Folder {
     /// `endpoints` are spread evenly over the services.
-    pub(crate) fn write(services: u32, endpoints: u32) -> Result<Self> {
-        let folder = Self { folder: tempfile::tempdir()?, services, endpoints };
+    pub(crate) fn write(services: u32, endpoints: u32, scopes: u32) -> Result<Self> {
+        let folder = Self { folder: tempfile::tempdir()?, services, endpoints, scopes };
         for service in 0..services {
             folder.change(service, 0)?;
+            if scopes > 1 && service % 10 == 0 {
+                folder.differ(service)?;
+            }
         }
         Ok(folder)
     }
 
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Gives the clients of each namespace a timeout of their own for a service.
+    fn differ(&self, service: u32) -> Result<()> {
+        let host = host(service);
+        let mut text = format!(
+            "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: s{service}, namespace: bench}}\n\
+             spec:\n  hosts: [{host}]\n  http:\n"
+        );
+        for scope in 0..self.scopes {
+            writeln!(
+                text,
+                "  - {{match: [{{sourceNamespace: {}}}], timeout: {}s, route: [{{destination: {{host: {host}}}}}]}}",
+                namespace(scope),
+                scope + 1
+            )?;
+        }
+        Ok(fs::write(self.path().join(format!("v{service}.yaml")), text)?)
     }
 
     /// Writes the file of a service; the port of its first endpoint depends on the generation. Returns when the file
@@ -59,6 +81,11 @@ impl Folder {
 
 fn host(service: u32) -> String {
     format!("s{service}.bench.svc.cluster.local")
+}
+
+/// The namespace of the clients of a scope.
+pub(crate) fn namespace(scope: u32) -> String {
+    format!("team{scope}")
 }
 
 /// What a client subscribes to for a service, by [`TYPES`](super::wire::TYPES).

@@ -1,8 +1,9 @@
 //! How fast a change of configuration reaches everyone, and what that costs the control-server.
 //!
 //! One process holds N simulated ADS clients on sockets of their own, each subscribed to K of M services; the
-//! control-server is another process over a folder of YAML. Three parts, one after the other: all clients connect;
-//! one endpoint changes at a time, from the rename of its file to the last ACK of its subscribers; the
+//! control-server is another process over a folder of YAML. The parts, one after the other: all clients connect;
+//! one endpoint changes at a time, from the rename of its file to the last ACK of its subscribers; if asked for,
+//! endpoints change at a steady rate; the
 //! server is killed and started again, and all clients come back by themselves.
 
 mod client;
@@ -40,6 +41,15 @@ struct Arguments {
     /// Changes of one endpoint to measure
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     changes: u32,
+    /// Namespaces that the clients are of, by turns; each has a timeout of its own for a tenth of the services
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    scopes: u32,
+    /// After that, change endpoints for so many seconds, at --rate, with clients that take 20 ms for each ACK
+    #[arg(long, default_value_t = 0)]
+    steady: u32,
+    /// Changes a second of --steady
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rate: u32,
     /// Use the incremental variant of the protocol
     #[arg(long)]
     delta: bool,

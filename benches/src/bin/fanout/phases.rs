@@ -8,18 +8,18 @@ use anyhow::{Context, Result, bail};
 use rand::RngExt;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout_at};
+use tokio::time::{interval, sleep, timeout_at};
 
 use super::Arguments;
 use super::client::Client;
-use super::folder::{Folder, cluster, collection_prefix};
-use super::report::{Changes, Connects, Report};
+use super::folder::{Folder, cluster, collection_prefix, namespace};
+use super::report::{Changes, Connects, Report, Steady};
 use super::tally::{Note, Tally};
 use benches::server::Server;
 
 /// Everything, in order.
 pub(crate) async fn run(arguments: &Arguments) -> Result<Report> {
-    let folder = Folder::write(arguments.services, arguments.endpoints)?;
+    let folder = Folder::write(arguments.services, arguments.endpoints, arguments.scopes)?;
     let server = Server::start(folder.path(), SocketAddr::from(([127, 0, 0, 1], 0)), "warn").await?;
     let address = server.xds();
     let (tally, notes) = Tally::new();
@@ -30,6 +30,13 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Report> {
     let first = field.until_settled(began).await.context("connecting")?;
     let changes = field.change(&folder, &server).await.context("changing endpoints")?;
     let (rss, peak) = server.memory()?;
+
+    let steady = match arguments.steady {
+        0 => None,
+        seconds => {
+            Some(field.steady(&folder, &server, seconds).await.context("changing endpoints all the time")?)
+        }
+    };
 
     server.kill().await?;
     let began = Instant::now();
@@ -49,6 +56,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<Report> {
         },
         first,
         changes,
+        scopes: arguments.scopes,
+        steady,
         again,
         rss_mib: rss,
         peak_rss_mib: peak,
@@ -71,7 +80,10 @@ impl Field<'_> {
         for number in 0..self.arguments.clients {
             let services = services_of(number, self.arguments);
             let Arguments { delta, collections, .. } = *self.arguments;
-            let client = Client { number, services, delta, collections, server, tally: self.tally.clone() };
+            let scopes = self.arguments.scopes;
+            let namespace = if scopes > 1 { namespace(number % scopes) } else { String::new() };
+            let client =
+                Client { number, namespace, services, delta, collections, server, tally: self.tally.clone() };
             self.tasks.spawn(client.run());
         }
     }
@@ -129,6 +141,27 @@ impl Field<'_> {
             cpu_ms: (server.cpu()? - cpu).as_secs_f64() * 1e3 / f64::from(changes),
             bytes: (self.tally.bytes() - bytes) / u64::from(changes),
             ..Changes::of(latencies)
+        })
+    }
+
+    /// Changes endpoints at a steady rate.
+    async fn steady(&mut self, folder: &Folder, server: &Server, seconds: u32) -> Result<Steady> {
+        let Arguments { rate, services, .. } = *self.arguments;
+        self.tally.slow_down();
+        let mut ticks = interval(Duration::from_secs(1) / rate);
+        let (cpu, bytes, began) = (server.cpu()?, self.tally.bytes(), Instant::now());
+        for change in 0..seconds * rate {
+            ticks.tick().await;
+            while self.notes.try_recv().is_ok() {}
+            folder.change(change * 7919 % services, self.arguments.changes + 1 + change)?;
+        }
+        let took = began.elapsed();
+        Ok(Steady {
+            seconds: took.as_secs_f64(),
+            changes: seconds * rate,
+            cores: (server.cpu()? - cpu).as_secs_f64() / took.as_secs_f64(),
+            bytes: self.tally.bytes() - bytes,
+            overlaps: self.tally.overlaps(),
         })
     }
 

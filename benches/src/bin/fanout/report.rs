@@ -16,6 +16,10 @@ pub(crate) struct Report {
     pub(crate) protocol: &'static str,
     pub(crate) first: Connects,
     pub(crate) changes: Changes,
+    /// Namespaces of the clients that differ in a tenth of the services' routes.
+    pub(crate) scopes: u32,
+    /// If asked for.
+    pub(crate) steady: Option<Steady>,
     pub(crate) again: Connects,
     pub(crate) rss_mib: f64,
     pub(crate) peak_rss_mib: f64,
@@ -51,6 +55,19 @@ pub(crate) struct Changes {
     pub(crate) bytes: u64,
     /// Of the server, per change, with all it does between two.
     pub(crate) cpu_ms: f64,
+}
+
+/// Changes at a steady rate.
+#[derive(Debug, Serialize)]
+pub(crate) struct Steady {
+    pub(crate) seconds: f64,
+    pub(crate) changes: u32,
+    /// Cores that the server had in use, on average.
+    pub(crate) cores: f64,
+    /// In messages to all clients.
+    pub(crate) bytes: u64,
+    /// Responses that were sent before the one before, of the same type to the same client, had its ACK.
+    pub(crate) overlaps: u64,
 }
 
 impl Changes {
@@ -105,6 +122,17 @@ impl Report {
             changes.bytes,
             changes.cpu_ms
         )?;
+        if let Some(steady) = &self.steady {
+            writeln!(
+                output,
+                "{} changes in {:.1} s: {:.2} cores of the server, {:.1} MiB sent, {} responses before the ACK of the one before",
+                steady.changes,
+                steady.seconds,
+                steady.cores,
+                mib(steady.bytes),
+                steady.overlaps
+            )?;
+        }
         writeln!(
             output,
             "server memory: {:.0} MiB (peak {:.0}), after the reconnect {:.0} MiB (peak {:.0})",

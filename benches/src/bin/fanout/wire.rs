@@ -61,6 +61,8 @@ impl Decoder for Raw {
 pub(crate) struct Request<'a> {
     /// Of the node; empty: left out.
     pub(crate) node_id: &'a str,
+    /// The namespace that the node says it is of; empty: none.
+    pub(crate) namespace: &'a str,
     /// Of the node.
     pub(crate) features: &'a [&'a str],
     pub(crate) type_url: &'a str,
@@ -79,6 +81,7 @@ impl Request<'_> {
         if !self.node_id.is_empty() {
             let mut message = BytesMut::new();
             put(&mut message, 1, self.node_id.as_bytes());
+            put(&mut message, 3, &metadata("NAMESPACE", self.namespace));
             self.features.iter().for_each(|feature| put(&mut message, 10, feature.as_bytes()));
             put(&mut buf, node, &message);
         }
@@ -168,6 +171,18 @@ fn varint(message: &mut &[u8]) -> Option<u64> {
         }
     }
     None
+}
+
+/// A `Struct` with one text; nothing if that is empty.
+fn metadata(key: &str, text: &str) -> BytesMut {
+    let (mut value, mut entry, mut all) = (BytesMut::new(), BytesMut::new(), BytesMut::new());
+    if !text.is_empty() {
+        put(&mut value, 3, text.as_bytes());
+        put(&mut entry, 1, key.as_bytes());
+        put(&mut entry, 2, &value);
+        put(&mut all, 1, &entry);
+    }
+    all
 }
 
 /// A length-delimited field; nothing if it is empty.
