@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use control_server::pipeline::{Input, Links, Validation};
 use mesh_core::policy::matcher::FullRegex;
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::python::Python;
 
 #[test]
@@ -42,22 +42,22 @@ fn accepted_expressions_mean_the_same_to_re2() {
     assert!(matched > accepted.len(), "{matched} matches of {} expressions", accepted.len());
 }
 
-/// The indexes of expressions that the control-server refuses.
+/// The indexes of expressions that the control-server refuses. Each is in an object of its own: all expressions of an object share a budget.
 fn refused(patterns: &[&str]) -> BTreeSet<usize> {
-    let rules: Vec<Value> = patterns
-        .iter()
-        .map(|pattern| {
-            json!({"match": [{"headers": {"x": {"regex": pattern}}}], "route": [{"destination": {"host": "a.b"}}]})
-        })
-        .collect();
-    let object = json!({
-        "apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "a"},
-        "spec": {"hosts": ["a.b"], "http": rules},
-    });
-    let input = Input::Text { name: "corpus.json".to_owned(), text: object.to_string() };
-    let index = |field: &str| field.strip_prefix("spec.http[")?.split(']').next()?.parse().ok();
-    let found = Validation::of(&[input], Links::Inside).diagnostics;
-    found.iter().filter(|one| one.field.ends_with(".regex")).filter_map(|one| index(&one.field)).collect()
+    let input = |(index, pattern): (usize, &&str)| {
+        let rule = json!({
+            "match": [{"headers": {"x": {"regex": pattern}}}], "route": [{"destination": {"host": "a.b"}}],
+        });
+        let object = json!({
+            "apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": format!("v{index}")},
+            "spec": {"hosts": [format!("v{index}.b")], "http": [rule]},
+        });
+        Input::Text { name: format!("{index}.json"), text: object.to_string() }
+    };
+    let inputs: Vec<Input> = patterns.iter().enumerate().map(input).collect();
+    let found = Validation::of(&inputs, Links::Inside).diagnostics;
+    let index = |file: &str| file.strip_suffix(".json")?.parse().ok();
+    found.iter().filter(|one| one.field.ends_with(".regex")).filter_map(|one| index(&one.file)).collect()
 }
 
 /// All texts of up to two characters of an alphabet, and some longer ones.
