@@ -111,6 +111,7 @@ impl ViewerQuery {
             labels,
             locality: self.locality.as_deref().map(Locality::parse).unwrap_or_default(),
             family: self.family.unwrap_or_default(),
+            may_ask: None,
         };
         scope.add_topology();
         Ok(scope)

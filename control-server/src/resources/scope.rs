@@ -1,10 +1,10 @@
 //! Which clients a resource is for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use xds_proto::envoy::config::core::v3::Node;
-use xds_proto::google::protobuf::{Struct, value::Kind};
+use xds_proto::google::protobuf::{Struct, Value, value::Kind};
 
 use crate::state::ClientFamily;
 
@@ -22,6 +22,9 @@ pub struct ClientScope {
     pub locality: Locality,
     /// The library that the client says it is.
     pub family: ClientFamily,
+    /// The services that its bootstrap lets it ask about calls, `ALLOWED_GRPC_SERVICES` of the node's metadata; `None`: any, where no
+    /// node has been seen.
+    pub may_ask: Option<BTreeSet<String>>,
 }
 
 /// A place; any part may be empty.
@@ -71,6 +74,9 @@ impl ClientScope {
             labels: labels.unwrap_or_default(),
             locality: locality.unwrap_or_default(),
             family: ClientFamily::of_agent(&node.user_agent_name),
+            may_ask: Some(
+                metadata.map(|metadata| texts(metadata, "ALLOWED_GRPC_SERVICES")).unwrap_or_default(),
+            ),
         };
         scope.add_topology();
         scope
@@ -95,6 +101,19 @@ fn text<'a>(fields: &'a Struct, name: &str) -> Option<&'a str> {
         Kind::StringValue(text) => Some(text),
         _ => None,
     }
+}
+
+/// The texts of a list; others in it are passed over.
+fn texts(fields: &Struct, name: &str) -> BTreeSet<String> {
+    let list = match fields.fields.get(name).and_then(|field| field.kind.as_ref()) {
+        Some(Kind::ListValue(list)) => list.values.as_slice(),
+        _ => &[],
+    };
+    let text = |value: &Value| match &value.kind {
+        Some(Kind::StringValue(text)) => Some(text.clone()),
+        _ => None,
+    };
+    list.iter().filter_map(text).collect()
 }
 
 /// The namespace in `sidecar~IP~POD.NAMESPACE~DOMAIN`.
@@ -207,6 +226,8 @@ impl<V: PartialEq> Scoped<V> {
 
 #[cfg(test)]
 mod tests {
+    use xds_proto::google::protobuf::ListValue;
+
     use super::*;
 
     fn client(namespace: &str, labels: &[(&str, &str)], locality: &str) -> ClientScope {
@@ -273,12 +294,24 @@ mod tests {
         };
         let labels = Struct { fields: [("app".to_owned(), string("web"))].into() };
         let labels = xds_proto::google::protobuf::Value { kind: Some(Kind::StructValue(labels)) };
-        let fields = [("NAMESPACE".to_owned(), string("shop")), ("LABELS".to_owned(), labels)].into();
+        let services =
+            ListValue { values: vec![string("a:1"), Value { kind: Some(Kind::NumberValue(1.0)) }] };
+        let services = Value { kind: Some(Kind::ListValue(services)) };
+        let fields = [
+            ("NAMESPACE".to_owned(), string("shop")),
+            ("LABELS".to_owned(), labels),
+            ("ALLOWED_GRPC_SERVICES".to_owned(), services),
+        ];
+        let fields = fields.into();
+        let may_ask =
+            |services: &[&str]| Some(services.iter().map(|service| (*service).to_owned()).collect());
         let id = "sidecar~10.0.0.1~web-1.qa~qa.svc.cluster.local".to_owned();
         let node = Node { id, metadata: Some(Struct { fields }), ..Node::default() };
-        assert_eq!(ClientScope::of(&node), client("shop", &[("app", "web")], ""));
+        let stated = ClientScope { may_ask: may_ask(&["a:1"]), ..client("shop", &[("app", "web")], "") };
+        assert_eq!(ClientScope::of(&node), stated);
         let bare = Node { metadata: None, ..node };
-        assert_eq!(ClientScope::of(&bare), client("qa", &[], ""));
-        assert_eq!(ClientScope::of(&Node::default()), ClientScope::default());
+        assert_eq!(ClientScope::of(&bare), ClientScope { may_ask: may_ask(&[]), ..client("qa", &[], "") });
+        let nothing = ClientScope { may_ask: may_ask(&[]), ..ClientScope::default() };
+        assert_eq!(ClientScope::of(&Node::default()), nothing);
     }
 }

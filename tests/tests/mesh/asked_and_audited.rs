@@ -129,6 +129,17 @@ async fn calls_are_refused_while_nothing_answers() {
     assert_eq!(code(unreachable, &[]).await, Code::PermissionDenied);
 }
 
+#[tokio::test]
+async fn server_that_may_not_ask_the_service_refuses_what_it_would_ask_about() {
+    let gold = OnlyGold::default();
+    let service = gold.start().await;
+    let rules = "[{when: [{key: 'request.headers[x-tenant]', values: ['*']}]}]";
+    let server = server(&asking(service, rules), &[], Options::default()).await;
+    assert_eq!(code(server, &[("x-tenant", "gold")]).await, Code::PermissionDenied);
+    assert_eq!(code(server, &[]).await, Code::Ok, "a call that the policy is not about");
+    assert!(gold.0.lock().unwrap().is_empty(), "it was asked");
+}
+
 /// Writes entries to a list in the place of the standard output.
 #[derive(Debug, Clone, Default)]
 struct Kept(Arc<Mutex<Vec<String>>>);

@@ -122,6 +122,11 @@ impl Bootstrap {
         &self.allowed_grpc_services
     }
 
+    /// The node as this process states it to servers.
+    pub(crate) fn stated_node(&self) -> Node {
+        self.node.of_process(self.allowed_grpc_services.keys())
+    }
+
     /// Behaviour that the environment switches on or off.
     pub fn guards(&self) -> FeatureGuards {
         self.guards

@@ -51,10 +51,15 @@ impl Node {
     }
 
     /// The node of this process: with `PROCESS` in its metadata (`host`, `pid`, `program`), unless the bootstrap has one. It tells
-    /// processes with the same bootstrap apart, and means nothing else.
-    pub(crate) fn of_process(&self) -> Self {
+    /// processes with the same bootstrap apart, and means nothing else. `ALLOWED_GRPC_SERVICES` are those of the bootstrap, if it has
+    /// any: a control plane that knows them names no others, for which the whole resource would be refused (A102).
+    pub(super) fn of_process<'s>(&self, allowed_services: impl Iterator<Item = &'s String>) -> Self {
         let mut node = self.clone();
         node.metadata.entry("PROCESS").or_insert_with(process);
+        let services: Vec<Value> = allowed_services.map(|target| Value::from(target.as_str())).collect();
+        if !services.is_empty() {
+            node.metadata.insert("ALLOWED_GRPC_SERVICES".to_owned(), services.into());
+        }
         node
     }
 
@@ -116,7 +121,7 @@ mod tests {
 
     #[test]
     fn process_is_stated_unless_the_bootstrap_states_one() {
-        let node = Node::new("a").of_process();
+        let node = Node::new("a").of_process([].into_iter());
         let process = &node.metadata["PROCESS"];
         assert_eq!(process["pid"], json!(std::process::id().to_string()));
         assert!(
@@ -125,6 +130,14 @@ mod tests {
         );
         let mut stated = Node::new("a");
         stated.metadata.insert("PROCESS".to_owned(), json!({"program": "mine"}));
-        assert_eq!(stated.of_process(), stated);
+        assert_eq!(stated.of_process([].into_iter()), stated);
+    }
+
+    #[test]
+    fn allowed_services_are_stated_as_the_bootstrap_has_them() {
+        let mut node = Node::new("a");
+        node.metadata.insert("ALLOWED_GRPC_SERVICES".to_owned(), json!(["made-up:1"]));
+        let node = node.of_process(["a:1".to_owned(), "b:2".to_owned()].iter());
+        assert_eq!(node.metadata["ALLOWED_GRPC_SERVICES"], json!(["a:1", "b:2"]));
     }
 }

@@ -61,7 +61,7 @@ impl<T: AdsTransport> Worker<T> {
         Self {
             transport,
             peers: servers.iter().map(peer).collect(),
-            node: bootstrap.node().of_process().to_proto(),
+            node: bootstrap.stated_node().to_proto(),
             types: Arc::default(),
             targets: Targets::new(context),
             watchers: Watchers::default(),

@@ -27,7 +27,7 @@ pub fn answer(clients: &[XdsClient], request: &[u8]) -> Result<Bytes, Refused> {
     }
     let clock = Clock::now();
     let config = clients.iter().map(|client| {
-        let mut config = client_config(&client.status(), &client.bootstrap().node().of_process(), clock);
+        let mut config = client_config(&client.status(), &client.bootstrap().stated_node(), clock);
         if request.exclude_resource_contents {
             config.generic_xds_configs.iter_mut().for_each(|resource| resource.xds_config = None);
         }

@@ -48,7 +48,7 @@ impl XdsClient {
     /// `xds_config.value` is the message in use as it was received, in base64. Absent values are `null`. Fields keep
     /// their names and meanings; new ones may be added. Takes time linear in the number and size of the resources.
     pub fn status_json(&self) -> Value {
-        to_json(&self.status(), &self.bootstrap().node().of_process(), Clock::now())
+        to_json(&self.status(), &self.bootstrap().stated_node(), Clock::now())
     }
 }
 

@@ -47,7 +47,10 @@ pub(super) fn provider<'p>(
         return None;
     }
     let name = &policy.provider.as_ref()?.name;
-    policies.providers.iter().find(|provider| provider.name == *name)
+    let provider = policies.providers.iter().find(|provider| provider.name == *name)?;
+    // A server refuses a listener that names a service it may not ask, and would go on with the policies before.
+    let target = provider.envoy_ext_authz_grpc.target();
+    server.may_ask.is_none_or(|allowed| allowed.contains(&target)).then_some(provider)
 }
 
 /// The filters by which a server asks about the calls that these policies match.

@@ -1,6 +1,6 @@
 //! The listener of one server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use xds_proto::envoy::config::core::v3::address::Address as AddressKind;
@@ -33,6 +33,8 @@ pub(super) enum Security {
 pub(super) struct Server<'s> {
     pub(super) labels: &'s BTreeMap<String, String>,
     pub(super) family: ClientFamily,
+    /// The services that it may ask about calls; `None`: any.
+    pub(super) may_ask: Option<&'s BTreeSet<String>>,
 }
 
 /// The listener of a server on `address`: mutual TLS, plaintext or both.
@@ -40,10 +42,9 @@ pub(super) fn translate(
     name: &str,
     address: SocketAddr,
     policies: &ServerPolicies,
-    labels: &BTreeMap<String, String>,
-    family: ClientFamily,
+    server: Server<'_>,
 ) -> Listener {
-    let server = Server { labels, family };
+    let Server { labels, family, .. } = server;
     let mode = policies.mtls.mode(labels, u32::from(address.port()));
     let chain = |security, transport_protocol| filter_chain(security, transport_protocol, policies, server);
     let is_ours = family == ClientFamily::MeshTonic;

@@ -15,7 +15,7 @@ mod rules;
 mod source;
 mod tokens;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -29,6 +29,7 @@ use crate::state::ClientFamily;
 
 use super::{Refusal, RefusalCheck};
 pub(super) use custom::asked_services;
+use listener::Server;
 
 /// The policies for servers of every namespace.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +51,7 @@ struct Request {
     name: String,
     labels: BTreeMap<String, String>,
     family: ClientFamily,
+    may_ask: Option<BTreeSet<String>>,
 }
 
 impl Servers {
@@ -97,7 +99,8 @@ fn bar_refused(policies: &mut ServerPolicies, refusal: RefusalCheck) -> Vec<Refu
 fn refusal_of(alone: &ServerPolicies, policy: &Governed, refusal: RefusalCheck) -> Option<String> {
     let labels = policy.servers.sample();
     let address = SocketAddr::from(([127, 0, 0, 1], 1));
-    let listener = listener::translate("policy", address, alone, &labels, ClientFamily::MeshTonic);
+    let server = Server { labels: &labels, family: ClientFamily::MeshTonic, may_ask: None };
+    let listener = listener::translate("policy", address, alone, server);
     refusal(ResourceKind::Listener, &listener.encode_to_vec().into())
 }
 
@@ -106,7 +109,12 @@ impl ServerListeners for Servers {
         // A server that does not say where it belongs would get around the policies of its namespace.
         let namespace = server.namespace.as_deref()?;
         let own = self.namespaces.get(namespace).or_else(|| self.namespaces.get(""));
-        let request = Request { name: name.to_owned(), labels: server.labels.clone(), family: server.family };
+        let request = Request {
+            name: name.to_owned(),
+            labels: server.labels.clone(),
+            family: server.family,
+            may_ask: server.may_ask.clone(),
+        };
         match own {
             Some(own) => own.listener(request),
             None => make(&ServerPolicies::default(), &request, super::accept::refusal),
@@ -140,7 +148,9 @@ impl Namespace {
 fn make(policies: &ServerPolicies, request: &Request, refusal: RefusalCheck) -> Option<Arc<EncodedResource>> {
     let address: SocketAddr = request.name.strip_prefix(SERVER_LISTENERS)?.parse().ok()?;
     let name = request.name.as_str();
-    let listener = listener::translate(name, address, policies, &request.labels, request.family);
+    let Request { labels, family, may_ask, .. } = request;
+    let server = Server { labels, family: *family, may_ask: may_ask.as_ref() };
+    let listener = listener::translate(name, address, policies, server);
     let bytes = listener.encode_to_vec().into();
     if let Some(reason) = refusal(ResourceKind::Listener, &bytes) {
         tracing::error!(name, reason, "servers would refuse this listener: it is not served");

@@ -12,7 +12,7 @@ use crate::model::Settings;
 use crate::resources::{ClientScope, EncodedResource, ResourceKind, ResourceSet, SERVER_LISTENERS, Slot};
 use crate::state::ClientFamily;
 
-/// A server, as `NAMESPACE name=value .. [port=N] [family=grpc|mesh]`.
+/// A server, as `NAMESPACE name=value .. [port=N] [family=grpc|mesh] [may-ask=TARGET]`; without the last it may ask any service.
 #[derive(Debug, Clone)]
 struct Server {
     scope: ClientScope,
@@ -28,6 +28,7 @@ impl Server {
                 None => server.scope.namespace = Some(word.to_owned()),
                 Some(("port", port)) => server.port = port.parse().unwrap(),
                 Some(("family", "grpc")) => server.scope.family = ClientFamily::Grpc,
+                Some(("may-ask", target)) => server.scope.may_ask = Some([target.to_owned()].into()),
                 Some((name, value)) => drop(server.scope.labels.insert(name.to_owned(), value.to_owned())),
             }
         }
