@@ -102,6 +102,20 @@ pub(crate) fn length(found: usize, most: usize, path: &FieldPath, findings: &mut
     }
 }
 
+/// A list with no more items than an API allows, and each of its items.
+pub(crate) fn items<T>(
+    items: &[T],
+    most: usize,
+    path: &FieldPath,
+    findings: &mut Findings,
+    check: impl Fn(&T, &FieldPath, &mut Findings),
+) {
+    length(items.len(), most, path, findings);
+    for (index, item) in items.iter().enumerate() {
+        check(item, &path.index(index), findings);
+    }
+}
+
 /// A valid name of an HTTP header.
 pub(crate) fn header_name(name: &str, path: &FieldPath, findings: &mut Findings) {
     if http::HeaderName::from_bytes(name.as_bytes()).is_err() {

@@ -61,10 +61,7 @@ impl GrpcRoute {
     fn check(&self, path: &FieldPath, findings: &mut Findings) {
         gateway_route::check_parents(&self.parent_refs, &path.field("parentRefs"), findings);
         let path = path.field("rules");
-        check::length(self.rules.len(), MOST, &path, findings);
-        for (index, rule) in self.rules.iter().enumerate() {
-            rule.check(&path.index(index), findings);
-        }
+        check::items(&self.rules, MOST, &path, findings, Rule::check);
         gateway_route::check_names(self.rules.iter().map(|rule| rule.name.as_ref()), &path, findings);
     }
 }
@@ -80,11 +77,7 @@ impl Rule {
     }
 
     fn check(&self, path: &FieldPath, findings: &mut Findings) {
-        let matches = path.field("matches");
-        check::length(self.matches.len(), MOST_MATCHES, &matches, findings);
-        for (index, one) in self.matches.iter().enumerate() {
-            one.check(&matches.index(index), findings);
-        }
+        check::items(&self.matches, MOST_MATCHES, &path.field("matches"), findings, RouteMatch::check);
         self.parts().check(&FilterType::OF_GRPC_ROUTES, path, findings);
         if self.parts().has_no_backend() {
             let message = "no backend has a weight: calls that match fail with UNAVAILABLE";

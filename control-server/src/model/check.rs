@@ -36,9 +36,7 @@ pub(super) fn object(object: &Arc<Object>, reader: &Reader<'_>, settings: &Setti
         }
         Spec::VirtualService(service) if service.routes_calls() => check.virtual_service(service),
         Spec::DestinationRule(rule) => check.destination_rule(rule),
-        Spec::GrpcRoute(_) | Spec::HttpRoute(_) => {
-            gateway_check::route(object, reader, settings, check.report)
-        }
+        Spec::GrpcRoute(_) | Spec::HttpRoute(_) => gateway_check::route(&mut check),
         Spec::EndpointSlice(_) => check.endpoint_slice(),
         Spec::PeerAuthentication(policy) => {
             policy_check::peer_authentication(object, policy, reader, check.report);
@@ -69,13 +67,14 @@ pub(super) fn object(object: &Arc<Object>, reader: &Reader<'_>, settings: &Setti
     }
 }
 
-struct Check<'c, 'a> {
-    object: &'c Object,
-    reader: &'c Reader<'a>,
-    settings: &'c Settings,
+/// The check of one object.
+pub(super) struct Check<'c, 'a> {
+    pub(super) object: &'c Object,
+    pub(super) reader: &'c Reader<'a>,
+    pub(super) settings: &'c Settings,
     /// The clients of the object's namespace.
-    viewer: &'c Viewer,
-    report: &'c mut Report,
+    pub(super) viewer: &'c Viewer,
+    pub(super) report: &'c mut Report,
 }
 
 impl Check<'_, '_> {
@@ -84,7 +83,7 @@ impl Check<'_, '_> {
     }
 
     /// Something that is referred to is missing.
-    fn miss(&mut self, path: FieldPath, message: impl Into<String>) {
+    pub(super) fn miss(&mut self, path: FieldPath, message: impl Into<String>) {
         self.report.unresolved(self.object, path, message);
     }
 

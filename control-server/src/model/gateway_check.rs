@@ -1,22 +1,17 @@
 //! What a route of the Gateway API refers to that does not exist, and which parent another kind of route has.
 
-use super::Settings;
-use super::check::{FAILS, UNMIRRORED};
+use super::check::{Check, FAILS, UNMIRRORED};
 use super::conflict::conflict;
 use super::declaration::{Declaration, find_service};
 use super::gateway_route::{self, is_for_port};
-use super::index::Reader;
 use super::reference::Destinations;
-use super::report::Report;
-use super::viewer::Viewer;
+use crate::kinds::Kind;
 use crate::kinds::gateway_route::{BackendRef, Reference};
-use crate::kinds::{Kind, Object};
 use crate::yaml::FieldPath;
 
 /// Checks the parents and the backends of a route.
-pub(super) fn route(object: &Object, reader: &Reader<'_>, settings: &Settings, report: &mut Report) {
-    let viewer = Viewer::of_namespace(&object.id.namespace);
-    let mut check = Check { object, reader, settings, viewer: &viewer, report };
+pub(super) fn route(check: &mut Check<'_, '_>) {
+    let object = check.object;
     let path = FieldPath::spec();
     for (index, one) in gateway_route::parents(object) {
         check.parent(one, &path.field("parentRefs").index(index));
@@ -33,21 +28,7 @@ pub(super) fn route(object: &Object, reader: &Reader<'_>, settings: &Settings, r
     }
 }
 
-struct Check<'c, 'a> {
-    object: &'c Object,
-    reader: &'c Reader<'a>,
-    settings: &'c Settings,
-    /// The clients of the object's namespace.
-    viewer: &'c Viewer,
-    report: &'c mut Report,
-}
-
 impl Check<'_, '_> {
-    /// Something that is referred to is missing.
-    fn miss(&mut self, path: FieldPath, message: impl Into<String>) {
-        self.report.unresolved(self.object, path, message);
-    }
-
     fn parent(&mut self, parent: &Reference, path: &FieldPath) {
         let namespace = parent.namespace.as_deref().unwrap_or(&self.object.id.namespace);
         let Some(host) = find_service(&parent.name, namespace, self.reader) else {

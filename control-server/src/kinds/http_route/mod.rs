@@ -49,10 +49,7 @@ impl HttpRoute {
     fn check(&self, path: &FieldPath, findings: &mut Findings) {
         gateway_route::check_parents(&self.parent_refs, &path.field("parentRefs"), findings);
         let path = path.field("rules");
-        check::length(self.rules.len(), MOST, &path, findings);
-        for (index, rule) in self.rules.iter().enumerate() {
-            rule.check(&path.index(index), findings);
-        }
+        check::items(&self.rules, MOST, &path, findings, Rule::check);
         let matches: usize = self.rules.iter().map(|rule| rule.matches.len()).sum();
         if matches > MOST_OF_ALL_RULES {
             let message =
@@ -74,11 +71,7 @@ impl Rule {
     }
 
     fn check(&self, path: &FieldPath, findings: &mut Findings) {
-        let matches = path.field("matches");
-        check::length(self.matches.len(), MOST_MATCHES, &matches, findings);
-        for (index, one) in self.matches.iter().enumerate() {
-            one.check(&matches.index(index), findings);
-        }
+        check::items(&self.matches, MOST_MATCHES, &path.field("matches"), findings, RouteMatch::check);
         self.parts().check(&FilterType::OF_HTTP_ROUTES, path, findings);
         self.check_answers(path, findings);
         if let Some(timeouts) = &self.timeouts {
